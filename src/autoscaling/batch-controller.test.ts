@@ -4,19 +4,20 @@ import { VirtualClock } from '../clock.ts';
 import { defaultPrices } from '../costs/index.ts';
 import { functionsDefault } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import { type Decision, Decisions, Events, openLogs, type PlatformEvent } from '../monitoring/index.ts';
+import { openLogs } from '../logs/index.ts';
 import { type FunctionProfile, ServiceTable } from '../profiling/index.ts';
+import { type Decision, Decisions, Events, type PlatformEvent } from '../records/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { FunctionSetting, FunctionVariant, PeriodMeasure } from '../serving/index.ts';
 import { type OpenDatabase, openDatabase } from '../storage/index.ts';
 import { BatchController } from './batch-controller.ts';
 import type { BatchingEffect, BatchingInputs, BatchingSetting } from './batching-decision.ts';
-import type { ChoiceOrder } from './choose-batching.ts';
+import type { ChoiceRequest } from './choose-batching.ts';
 import type { ComputedChoice } from './chooser.ts';
 
 const periodMs = 30_000;
 
-/** A serverless variant that does as it is told. */
+/** A serverless variant that returns scripted measurements. */
 class ScriptedVariant {
   endpoint = 'digits';
   variant = 'AllTraffic';
@@ -40,7 +41,7 @@ class ScriptedVariant {
     return Float64Array.from(this.times);
   }
 
-  takeAlarm(): boolean {
+  consumeAlarm(): boolean {
     const { alarm } = this;
     this.alarm = false;
     return alarm;
@@ -107,9 +108,9 @@ describe('the batch controller', () => {
   let variants: ScriptedVariant[];
   let variant: ScriptedVariant;
   let profiles: FunctionProfile[];
-  let orders: ChoiceOrder[];
-  let heard: PlatformEvent[];
-  let choose: (order: ChoiceOrder) => Promise<ComputedChoice>;
+  let orders: ChoiceRequest[];
+  let received: PlatformEvent[];
+  let choose: (request: ChoiceRequest) => Promise<ComputedChoice>;
   const two: BatchingSetting = { memoryMiB: 1024, batchSizeMax: 2, waitMsMax: null };
   const eight: BatchingSetting = { memoryMiB: 1024, batchSizeMax: 8, waitMsMax: null };
 
@@ -122,8 +123,8 @@ describe('the batch controller', () => {
       .values({ name_key: 'digits', name: 'digits', ...row })
       .execute();
     events = new Events(opened.db, clock);
-    heard = [];
-    events.subscribe((event) => heard.push(event));
+    received = [];
+    events.subscribe((event) => received.push(event));
     decisions = new Decisions(opened.db, clock, events);
     variant = new ScriptedVariant();
     variants = [variant];
@@ -144,9 +145,9 @@ describe('the batch controller', () => {
       decisions,
       events,
       chooser: {
-        choose: (order) => {
-          orders.push(order);
-          return choose(order);
+        choose: (request) => {
+          orders.push(request);
+          return choose(request);
         },
       },
       variants: () => variants,
@@ -158,7 +159,7 @@ describe('the batch controller', () => {
     controller.open();
   }
 
-  /** Lets so much time pass, second by second, and everything happen that follows from it. */
+  /** Advances the clock second by second and runs all due work. */
   async function pass(seconds: number): Promise<void> {
     for (let second = 0; second < seconds; second++) {
       clock.advance(1000);
@@ -171,7 +172,7 @@ describe('the batch controller', () => {
   const list = (): Promise<Decision[]> => decisions.list({ endpoint: 'digits', limit: 100 });
   const triggers = async (): Promise<string[]> => (await list()).map(({ trigger }) => trigger).toReversed();
 
-  test('decides at the deploy, though nobody came, and then not again until somebody does', async () => {
+  test('decides at deployment without traffic, then not again until the first request', async () => {
     await pass(120);
     const [only, ...others] = await list();
     assert.deepEqual(others, []);
@@ -182,7 +183,7 @@ describe('the batch controller', () => {
     assert.deepEqual(await triggers(), ['deploy', 'period']);
   });
 
-  test('waits with its first decision until service times are known', async () => {
+  test('makes no decision until service times are known', async () => {
     profiles = [];
     await pass(5);
     assert.deepEqual([await list(), variant.applied], [[], []]);
@@ -191,59 +192,86 @@ describe('the batch controller', () => {
     assert.deepEqual(await triggers(), ['deploy']);
   });
 
-  test('decides each period while requests come, and adds what was measured to the decision before', async () => {
+  test('decides each period while requests arrive, and adds the measured effect to the previous decision', async () => {
     await pass(1);
     for (let second = 0; second < 61; second++) {
       arrive();
       variant.measured = { requests: 40, p50Ms: 45, p95Ms: 100, p99Ms: 110, meanBatch: 2.5, meanWaitMs: 30, costUsdPerMillion: 0.4 };
       await pass(1);
     }
-    const [latest, kept, first] = await list();
+    const [latest, retained, first] = await list();
     assert.deepEqual(await triggers(), ['deploy', 'period', 'period']);
-    assert.deepEqual([first?.changes, kept?.changes], [true, false]);
+    assert.deepEqual([first?.changes, retained?.changes], [true, false]);
     const effect = effectIn(first);
     assert.deepEqual([effect.requests, effect.p95ErrorPercent, effect.costErrorPercent], [40, -10, 25]);
-    assert.equal(effectIn(kept).meanBatch, 2.5);
-    assert.deepEqual(controller.standing('digits', 'alltraffic')?.measured, kept?.effect, 'nobody came since, so of the one before');
+    assert.equal(effectIn(retained).meanBatch, 2.5);
+    assert.deepEqual(
+      controller.decisionStatus('digits', 'alltraffic')?.measured,
+      retained?.effect,
+      'no traffic since, so the previous effect is reported',
+    );
     variant.measured = { requests: 3, p95Ms: 60 };
-    assert.equal(controller.standing('digits', 'AllTraffic')?.measured?.p95ErrorPercent, 50);
+    assert.equal(controller.decisionStatus('digits', 'AllTraffic')?.measured?.p95ErrorPercent, 50);
     variant.measured = {};
     assert.equal(latest?.effect, null);
     assert.deepEqual(
       variant.applied.map(({ decisionId }) => decisionId),
-      [first?.id, kept?.id, latest?.id],
-      'also a kept setting begins a new period',
+      [first?.id, retained?.id, latest?.id],
+      'an unchanged setting also starts a new period',
     );
-    assert.equal(heard.filter(({ kind }) => kind === 'decision.made').length, 1);
+    assert.equal(received.filter(({ kind }) => kind === 'decision.made').length, 1);
   });
 
-  test('what the choice is made from is what serving and profiling know', async () => {
+  test('the choice uses service times from serving and profiling', async () => {
     variant.config = { ...functionsDefault, memoryMiB: 2048 };
     variant.times = [-130_000, -120_000, -50_000];
     profiles = [profile, { ...profile, memoryMiB: 2048 }, { ...profile, memoryMiB: 128, fits: false }];
     await pass(1);
-    const [order] = orders;
-    assert.deepEqual([order?.profiles.map(({ memoryMiB }) => memoryMiB), order?.marginMs, order?.current], [[2048], 2, null]);
-    assert.deepEqual(order?.coldStart, { probability: 0.5, ms: 150 });
-    assert.deepEqual(order?.objective, { percentile: 95, latencyMs: 100 });
+    const [request] = orders;
+    assert.deepEqual([request?.profiles.map(({ memoryMiB }) => memoryMiB), request?.marginMs, request?.current], [[2048], 2, null]);
+    assert.deepEqual(request?.coldStart, { probability: 0.5, ms: 150 });
+    assert.deepEqual(request?.objective, { percentile: 95, latencyMs: 100 });
     const inputs = (await list())[0]?.inputs as BatchingInputs;
-    assert.deepEqual(inputs.wish, { model: 'digits/1', objective: variant.objective, memoryMiB: 2048, policy: { kind: 'slack' } });
+    assert.deepEqual(inputs.query, { model: 'digits/1', objective: variant.objective, memoryMiB: 2048, policy: { kind: 'slack' } });
     assert.deepEqual(inputs.profiles, [{ memoryMiB: 2048, basis: 'measured', measuredAtMs: 5 }]);
   });
 
-  test('decides anew at once where the endpoint is configured anew, the arrivals change or somebody asks', async () => {
+  test('decides again at once after a configuration change, a change of arrivals or a manual request', async () => {
     await pass(1);
     variant.objective = { percentile: 99, latencyMs: 80 };
     await pass(1);
     variant.alarm = true;
     await pass(5);
-    assert.equal(controller.ask('DIGITS'), true);
-    assert.equal(controller.ask('other'), false);
+    assert.equal(controller.requestDecision('DIGITS'), true);
+    assert.equal(controller.requestDecision('other'), false);
     await pass(1);
     assert.deepEqual(await triggers(), ['deploy', 'deploy', 'change-point', 'manual']);
   });
 
-  test('decides once for several profiles that are measured one after the other', async () => {
+  test('corrects predictions that a period missed by more than a quarter with the next decision, and says so', async () => {
+    await pass(1);
+    for (let second = 0; second < 40; second++) {
+      arrive();
+      variant.measured = { requests: 400, p50Ms: 25, p95Ms: 39, p99Ms: 60, meanBatch: 2.06, meanWaitMs: 30, costUsdPerMillion: 0.8 };
+      await pass(1);
+    }
+    const status = controller.decisionStatus('digits', 'AllTraffic');
+    assert.match(
+      status?.correction ?? '',
+      /^corrected, as the last period had p95 39 ms instead of 90 ms, batches of 2\.1 instead of 3\.0 rows/,
+    );
+    assert.deepEqual([status?.predicted?.p95Ms, status?.predicted?.costUsdPerMillion], [39, 0.8]);
+    const [latest] = await list();
+    assert.match(latest?.explanation ?? '', /It is the cheapest\. Predictions are corrected, as the last period had p95 39 ms/);
+    for (let second = 0; second < 40; second++) {
+      arrive();
+      variant.measured = { requests: 400, p95Ms: 88, p50Ms: 50, p99Ms: 95, meanBatch: 3, meanWaitMs: 30, costUsdPerMillion: 0.5 };
+      await pass(1);
+    }
+    assert.equal(controller.decisionStatus('digits', 'AllTraffic')?.correction, null, 'the model is right again');
+  });
+
+  test('makes one decision for several profiles that are measured in sequence', async () => {
     await pass(1);
     for (let size = 0; size < 4; size++) {
       controller.profileMeasured('Digits', 1);
@@ -254,7 +282,7 @@ describe('the batch controller', () => {
     assert.deepEqual(await triggers(), ['deploy', 'profile']);
   });
 
-  test('after a restart the last setting holds at once, with nothing computed; another wish is decided for', async () => {
+  test('after a restart reuses the last setting, unless the query changed', async () => {
     choose = () => Promise.resolve(choiceOf(eight));
     await pass(1);
     variant.measured = { requests: 5, p95Ms: 90 };
@@ -266,7 +294,7 @@ describe('the batch controller', () => {
     start();
     await pass(40);
     assert.deepEqual([variant.applied, orders], [[{ ...eight, decisionId: before }], []]);
-    assert.equal(controller.standing('digits', 'AllTraffic')?.measured?.requests, 5, 'what came of it before');
+    assert.equal(controller.decisionStatus('digits', 'AllTraffic')?.measured?.requests, 5, 'the earlier effect is retained');
     await controller.close();
     variant.config = { ...functionsDefault, batching: { kind: 'none' } };
     start();
@@ -274,7 +302,7 @@ describe('the batch controller', () => {
     assert.deepEqual([orders.length, await triggers()], [1, ['deploy', 'deploy']]);
   });
 
-  test('a variant that was unloaded and loaded between two looks gets its setting back', async () => {
+  test('a variant that is reloaded between two polls gets its setting back', async () => {
     await pass(1);
     const { decisionId } = variant.setting;
     variant = new ScriptedVariant();
@@ -283,7 +311,7 @@ describe('the batch controller', () => {
     assert.deepEqual([variant.applied, orders.length], [[{ ...two, decisionId }], 1]);
   });
 
-  test('one whose endpoint was deleted and made again between two looks is decided for', async () => {
+  test('a variant whose endpoint is recreated between two polls gets a new decision', async () => {
     await pass(1);
     await opened.db.deleteFrom('decisions').execute();
     variant = new ScriptedVariant();
@@ -292,31 +320,31 @@ describe('the batch controller', () => {
     assert.deepEqual([orders.length, variant.applied.length, await triggers()], [2, 1, ['deploy']]);
   });
 
-  test('an objective that nothing keeps is a result: the reason says so, and events when it begins and ends', async () => {
+  test('an unreachable objective is a valid result: the reason says so, and events mark its beginning and end', async () => {
     choose = () => Promise.resolve(choiceOf(eight, { feasible: false, reason: 'p95<=100ms is missed by 40 ms at best' }));
     await pass(1);
     assert.equal(controller.reasonOf('Digits'), 'p95<=100ms is missed by 40 ms at best');
     assert.equal(controller.reasonOf('other'), null);
     const { objective } = variant;
     variant.objective = { percentile: 95, latencyMs: 500 };
-    assert.equal(controller.reasonOf('digits'), null, 'nothing was decided for this objective yet');
+    assert.equal(controller.reasonOf('digits'), null, 'no decision for this objective yet');
     variant.objective = objective;
     await controller.close();
     start();
     await pass(1);
-    assert.equal(controller.reasonOf('digits'), 'p95<=100ms is missed by 40 ms at best', 'it is not told again, and still so');
+    assert.equal(controller.reasonOf('digits'), 'p95<=100ms is missed by 40 ms at best', 'the event is not repeated and the reason stands');
     choose = () => Promise.resolve(choiceOf(eight));
     variant.objective = { percentile: 95, latencyMs: 500 };
-    variant.setting = { memoryMiB: 2048, batchSizeMax: 1, waitMsMax: null, decisionId: null }; // as serving does it
+    variant.setting = { memoryMiB: 2048, batchSizeMax: 1, waitMsMax: null, decisionId: null }; // the setting that serving reports
     await pass(1);
     assert.equal(controller.reasonOf('digits'), null);
     assert.deepEqual(
-      heard.map(({ kind }) => kind).filter((kind) => kind.startsWith('endpoint.')),
+      received.map(({ kind }) => kind).filter((kind) => kind.startsWith('endpoint.')),
       ['endpoint.objective-unreachable', 'endpoint.objective-reachable'],
     );
   });
 
-  test('where the computation fails the old setting stays, and it is tried again', async () => {
+  test('if the computation fails, keeps the old setting and retries', async () => {
     await pass(6);
     choose = () => Promise.reject(new PlatformError('unavailable', 'the thread died'));
     variant.alarm = true;
@@ -327,7 +355,7 @@ describe('the batch controller', () => {
     assert.deepEqual(variant.setting.batchSizeMax, 8);
   });
 
-  test('what was computed for a wish or a variant that is gone meanwhile is thrown away', async () => {
+  test('discards a result whose query or variant no longer exists', async () => {
     const computed: ((choice: ComputedChoice) => void)[] = [];
     choose = () => new Promise((resolve) => computed.push(resolve));
     await pass(1);
@@ -342,7 +370,7 @@ describe('the batch controller', () => {
     assert.deepEqual([await list(), variant.applied], [[], []]);
   });
 
-  test('a variant that goes leaves what came of its last decision; one whose endpoint goes leaves nothing', async () => {
+  test('stores the effect of the last decision if a variant is unloaded, and nothing if its endpoint is deleted', async () => {
     await pass(1);
     variant.measured = { requests: 7, p95Ms: 90 };
     variants = [];

@@ -1,28 +1,30 @@
 /**
- * Looks at every serverless variant each second and, where it is due, has its setting (memory, batch size, wait) chosen
- * anew in a thread, keeps what was chosen and why, and hands it to serving. At the end of a period it adds what was
- * measured, so that every prediction meets its truth.
+ * Polls every serverless variant each second. If a decision is due, a thread chooses memory, batch size and wait; the controller
+ * stores the decision with its reason and passes the setting to serving. At the end of a period the controller adds measurements
+ * to the decision, so predictions can be compared with outcomes.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import type { FunctionPrices } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
-import type { Decision, Decisions, Effect, Events, Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
-import type { Prediction } from '../queueing/index.ts';
+import type { SettingPrediction } from '../queueing/index.ts';
+import type { Decision, Decisions, Effect, Events } from '../records/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { FunctionVariant } from '../serving/index.ts';
 import {
   type BatchingAlternative,
   type BatchingEffect,
   type BatchingInputs,
+  type BatchingQuery,
   type BatchingSetting,
-  type BatchingWish,
   effectOf,
 } from './batching-decision.ts';
 import type { Chooser } from './chooser.ts';
-import { coldStartOf, decisionOf, orderFor, wishOf } from './decide.ts';
-import { type BatchTrigger, dueFor } from './due.ts';
+import { batchingDecisionOf, batchingQueryOf, choiceRequestFor, coldStartOf } from './decide.ts';
+import { type BatchTrigger, dueTrigger } from './due.ts';
+import { correctionOf } from './prediction-correction.ts';
 import type { LiveTable } from './service-now.ts';
 
 export interface BatchControllerOptions {
@@ -31,28 +33,31 @@ export interface BatchControllerOptions {
   readonly decisions: Pick<Decisions, 'record' | 'latest' | 'fillEffect'>;
   readonly events: Pick<Events, 'recordAndPublish'>;
   readonly chooser: Pick<Chooser, 'choose'>;
-  /** Every serverless variant that is served now. */
+  /** All serverless variants that are currently served. */
   readonly variants: () => readonly FunctionVariant[];
-  /** What is known of its service times by memory size; empty while nothing is. */
+  /** Measured service times by memory size; empty if nothing has been measured. */
   readonly profilesOf: (version: ModelVersion) => Promise<readonly FunctionProfile[]>;
-  /** Its service times in one memory size, as they are seen at work. */
+  /** Service times observed in production for one memory size. */
   readonly tableOf: (version: ModelVersion, memoryMiB: number) => LiveTable['table'];
   readonly prices: FunctionPrices;
-  /** 10 000 to 60 000. */
+  /** Length of a decision period in milliseconds: 10 000 to 60 000. */
   readonly periodMs: number;
 }
 
-const lookEveryMs = 1000;
-/** After something went wrong it is tried again so much later. */
+const pollEveryMs = 1000;
+/** Delay before a retry after a failure. */
 const retryAfterMs = 10_000;
-/** Profiles of several memory sizes are measured one after the other: one decision for all of them. */
+/**
+ * Delay of a decision after a measurement. The profiles of several memory sizes are measured in sequence, and one decision covers
+ * them all.
+ */
 const profilesSettleMs = 5000;
 
 export class BatchController {
   readonly #options: BatchControllerOptions;
-  /** By endpoint, variant and model. */
+  /** State by endpoint, variant and model. */
   readonly #watched = new Map<string, Watched>();
-  #stopLooking: () => void = () => undefined;
+  #cancelPoll: () => void = () => undefined;
   #isClosed = false;
 
   constructor(options: BatchControllerOptions) {
@@ -60,27 +65,27 @@ export class BatchController {
   }
 
   open(): void {
-    this.#lookLater();
+    this.#schedulePoll();
   }
 
-  /** Settings stay as they are; what is known by now of the last decisions is kept. */
+  /** Stops polling. Settings stay in force; the effects measured so far are stored. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#stopLooking();
+    this.#cancelPoll();
     await Promise.all([...this.#watched.values()].map((watched) => this.#end(watched)));
     this.#watched.clear();
   }
 
-  /** Has every variant of an endpoint decided anew at the next look; false where it has none that is serverless. */
-  ask(endpoint: string): boolean {
-    this.#look();
-    const asked = this.#of(endpoint);
-    for (const watched of asked) watched.isAsked = true;
-    this.#look();
-    return asked.length > 0;
+  /** Requests a decision for every variant of an endpoint at the next poll. Returns false if none is serverless. */
+  requestDecision(endpoint: string): boolean {
+    this.#poll();
+    const requested = this.#of(endpoint);
+    for (const watched of requested) watched.isRequested = true;
+    this.#poll();
+    return requested.length > 0;
   }
 
-  /** Service times of a version were measured. */
+  /** Called after service times of a version were measured. */
   profileMeasured(group: string, version: number): void {
     for (const watched of this.#watched.values()) {
       const { model } = watched.variant;
@@ -89,33 +94,33 @@ export class BatchController {
     }
   }
 
-  /** Why the objective of an endpoint cannot be kept; null where it can, as far as is known. */
+  /** Why the objective of an endpoint cannot be met; null if no reason is known. */
   reasonOf(endpoint: string): string | null {
-    const decided = this.#of(endpoint).filter(({ wish, variant }) => isDeepStrictEqual(wish, wishOf(variant)));
-    const reasons = decided.flatMap(({ former }) => (former === null || former.feasible ? [] : [former.reason]));
+    const decided = this.#of(endpoint).filter(({ query, variant }) => isDeepStrictEqual(query, batchingQueryOf(variant)));
+    const reasons = decided.flatMap(({ previous }) => (previous === null || previous.feasible ? [] : [previous.reason]));
     return reasons.length === 0 ? null : reasons.join('; ');
   }
 
-  /** The decision in force of a variant; null before the first. */
-  standing(endpoint: string, variant: string): Standing | null {
+  /** The current decision of a variant; null before the first one. */
+  decisionStatus(endpoint: string, variant: string): DecisionStatus | null {
     const watched = this.#of(endpoint).find((other) => other.variant.variant.toLowerCase() === variant.toLowerCase());
-    if (watched === undefined || watched.former === null) return null;
-    const { id, predicted, feasible, reason } = watched.former;
-    return { decisionId: id, predicted, feasible, reason, measured: effectNow(watched)?.effect ?? watched.lastEffect };
+    if (watched === undefined || watched.previous === null) return null;
+    const { id, predicted, feasible, reason, correction } = watched.previous;
+    return { decisionId: id, predicted, feasible, reason, correction, measured: effectNow(watched)?.effect ?? watched.lastEffect };
   }
 
   #of(endpoint: string): Watched[] {
     return [...this.#watched.values()].filter(({ variant }) => variant.endpoint.toLowerCase() === endpoint.toLowerCase());
   }
 
-  #lookLater(): void {
-    this.#stopLooking = this.#options.clock.after(lookEveryMs, () => {
-      this.#look();
-      if (!this.#isClosed) this.#lookLater();
+  #schedulePoll(): void {
+    this.#cancelPoll = this.#options.clock.after(pollEveryMs, () => {
+      this.#poll();
+      if (!this.#isClosed) this.#schedulePoll();
     });
   }
 
-  #look(): void {
+  #poll(): void {
     if (this.#isClosed) return;
     const seen = new Set<string>();
     for (const variant of this.#options.variants()) {
@@ -139,15 +144,15 @@ export class BatchController {
   #decideIfDue(watched: Watched): void {
     const nowMs = this.#options.clock.nowMs();
     if (watched.isBusy || nowMs < watched.retryAtMs) return;
-    watched.hasAlarm ||= watched.variant.takeAlarm();
+    watched.hasAlarm ||= watched.variant.consumeAlarm();
     const arrivalsMs = watched.variant.arrivalsMs();
-    const trigger = dueFor({
+    const trigger = dueTrigger({
       nowMs,
       decidedAtMs: watched.decidedAtMs,
-      isReconfigured: !isDeepStrictEqual(watched.wish, wishOf(watched.variant)),
+      isReconfigured: !isDeepStrictEqual(watched.query, batchingQueryOf(watched.variant)),
       isProfiled: watched.profiledAtMs !== null && nowMs - watched.profiledAtMs >= profilesSettleMs,
       hasAlarm: watched.hasAlarm,
-      isAsked: watched.isAsked,
+      isRequested: watched.isRequested,
       lastArrivalMs: arrivalsMs.at(-1) ?? null,
       arrivals: arrivalsMs.length,
       arrivalsThen: watched.arrivalsThen,
@@ -166,44 +171,50 @@ export class BatchController {
     const { clock, profilesOf, tableOf, prices, chooser, decisions } = this.#options;
     if (watched.decidedAtMs === null && (await this.#resume(watched))) return;
     const { variant } = watched;
-    const wish = wishOf(variant);
+    const query = batchingQueryOf(variant);
     const startedAtMs = clock.nowMs();
     const profiles = await profilesOf(variant.model);
-    const order = orderFor({
-      wish,
+    const request = choiceRequestFor({
+      query,
       profiles,
       prices,
       live: { memoryMiB: variant.setting.memoryMiB, table: tableOf(variant.model, variant.setting.memoryMiB) },
       marginMs: variant.marginMs,
       arrivals: { kind: 'seen', timesMs: arrivalsMs },
       coldStart: coldStartOf(variant.config, arrivalsMs, profiles),
-      current: watched.former?.setting ?? null,
-      mayKeep: isDeepStrictEqual(watched.wish, wish),
+      current: watched.previous?.setting ?? null,
+      canKeepCurrent: isDeepStrictEqual(watched.query, query),
       inForce: variant.setting,
     });
-    if (order === null) return; // looked at again each second until something is measured
-    const choice = await chooser.choose(order);
-    if (this.#isGone(watched) || !isDeepStrictEqual(wish, wishOf(watched.variant))) return;
+    if (request === null) return; // retried at each poll until something is measured
+    const choice = await chooser.choose(request);
+    if (this.#isRemoved(watched) || !isDeepStrictEqual(query, batchingQueryOf(watched.variant))) return;
     const { endpoint, variant: name } = variant;
-    const decision = decisionOf(choice, order, { endpoint, variant: name, trigger, wish, profiles, former: watched.former });
     const ended = effectNow(watched);
+    const { previous } = watched;
+    const correction = correctionOf(choice.alternatives, {
+      setting: previous?.setting ?? null,
+      measured: ended?.effect ?? null,
+      hasChanged: trigger === 'change-point',
+    });
+    const decision = batchingDecisionOf(choice, request, { endpoint, variant: name, trigger, query, profiles, previous, correction });
     const made = await decisions.record(decision, ended);
-    if (made === null || this.#isGone(watched)) return;
+    if (made === null || this.#isRemoved(watched)) return;
     watched.lastEffect = ended?.effect ?? watched.lastEffect;
-    Object.assign(watched, { decidedAtMs: startedAtMs, wish, arrivalsThen: arrivalsMs.length, isAsked: false, hasAlarm: false });
+    Object.assign(watched, { decidedAtMs: startedAtMs, query, arrivalsThen: arrivalsMs.length, isRequested: false, hasAlarm: false });
     if ((watched.profiledAtMs ?? 0) <= startedAtMs) watched.profiledAtMs = null;
     this.#adopt(watched, made, choice.feasible);
   }
 
-  /** After a restart of the server, or of the endpoint: what was decided last for the same wish holds at once. */
+  /** After a restart of the server or endpoint, reapplies the last decision if the query is unchanged. Returns true if it did. */
   async #resume(watched: Watched): Promise<boolean> {
     const { variant } = watched;
     const last = await this.#options.decisions.latest(variant.endpoint, variant.variant, 'batching');
-    const wish = wishOf(variant);
-    // As it was stored, so that a field that is not there is one that is undefined.
-    if (last === null || !isDeepStrictEqual((last.inputs as BatchingInputs).wish, JSON.parse(JSON.stringify(wish)))) return false;
-    Object.assign(watched, { decidedAtMs: this.#options.clock.nowMs(), wish, lastEffect: last.effect });
-    watched.isFeasible = chosenOf(last)?.feasible ?? false; // as it was told when it was decided
+    const query = batchingQueryOf(variant);
+    // Compares with the query as stored in JSON, so absent and undefined fields are equal.
+    if (last === null || !isDeepStrictEqual((last.inputs as BatchingInputs).query, JSON.parse(JSON.stringify(query)))) return false;
+    Object.assign(watched, { decidedAtMs: this.#options.clock.nowMs(), query, lastEffect: last.effect });
+    watched.isFeasible = chosenOf(last)?.feasible ?? false; // as last reported
     this.#adopt(watched, last, watched.isFeasible);
     return true;
   }
@@ -213,99 +224,107 @@ export class BatchController {
     const before = watched.isFeasible;
     watched.isFeasible = feasible;
     const predicted = chosenOf(made)?.predicted ?? null;
-    watched.former = { id: made.id, setting, predicted, feasible, reason: made.reason, hasEffect: made.effect !== null };
+    const correction = (made.inputs as BatchingInputs).correction?.reason ?? null;
+    const hasEffect = made.effect !== null;
+    watched.previous = { id: made.id, setting, predicted, feasible, reason: made.reason, correction, hasEffect };
     watched.variant.apply({ ...setting, decisionId: made.id });
     const { endpoint, variant } = made;
     if (made.changes)
-      this.#options.log.info({ endpoint, variant, ...setting, trigger: made.trigger, reason: made.reason }, 'a setting was chosen');
+      this.#options.log.info({ endpoint, variant, ...setting, trigger: made.trigger, reason: made.reason }, 'chose a batching setting');
     if (before === feasible) return;
     const kind = feasible ? 'endpoint.objective-reachable' : 'endpoint.objective-unreachable';
     void this.#options.events
       .recordAndPublish({ kind, subject: endpoint, detail: { variant, decision: made.id, reason: made.reason } })
-      .catch((error: unknown) => this.#options.log.error({ endpoint, error: messageOf(error) }, 'an event could not be recorded'));
+      .catch((error: unknown) => this.#options.log.error({ endpoint, error: messageOf(error) }, 'failed to record an event'));
   }
 
-  /** Nothing changes, and it is tried again later. */
+  /** Leaves the setting unchanged and schedules a retry. */
   #failed(watched: Watched, trigger: BatchTrigger, error: unknown): void {
-    if (this.#isGone(watched)) return;
+    if (this.#isRemoved(watched)) return;
     watched.retryAtMs = this.#options.clock.nowMs() + retryAfterMs;
     const { endpoint, variant } = watched.variant;
-    this.#options.log.warn({ endpoint, variant, trigger, error: messageOf(error) }, 'no setting could be chosen: the old one stays');
+    this.#options.log.warn(
+      { endpoint, variant, trigger, error: messageOf(error) },
+      'failed to choose a batching setting: the current one stays',
+    );
   }
 
-  /** The last decision of a variant that is served no more gets its effect. */
+  /** Stores the effect of the last decision of a variant that is no longer served. */
   async #end(watched: Watched): Promise<void> {
     const ended = effectNow(watched);
     if (ended === null) return;
     try {
       await this.#options.decisions.fillEffect(ended);
     } catch (error) {
-      this.#options.log.warn({ decision: ended.id, error: messageOf(error) }, 'what came of a decision could not be kept');
+      this.#options.log.warn({ decision: ended.id, error: messageOf(error) }, 'failed to store the effect of a decision');
     }
   }
 
-  #isGone(watched: Watched): boolean {
+  #isRemoved(watched: Watched): boolean {
     return this.#isClosed || ![...this.#watched.values()].includes(watched);
   }
 }
 
-/** How a variant stands with its last decision. */
-export interface Standing {
+/** The last decision of a variant, and its effect so far. */
+export interface DecisionStatus {
   readonly decisionId: string;
-  readonly predicted: Prediction | null;
-  /** Of the requests served under it so far; while there are none, under the one before. */
+  readonly predicted: SettingPrediction | null;
+  /** Effect on the requests served under this decision. Until there are any: the effect of the previous decision. */
   readonly measured: BatchingEffect | null;
   readonly feasible: boolean;
   readonly reason: string;
+  /** Why the predictions were corrected; null if they were not. */
+  readonly correction: string | null;
 }
 
 interface Watched {
   variant: FunctionVariant;
-  /** What was decided for; null before the first time. */
-  wish: BatchingWish | null;
+  /** The query of the last decision; null before the first. */
+  query: BatchingQuery | null;
   decidedAtMs: number | null;
-  former: Former | null;
-  /** Whether the objective could be kept, as it was told last. */
+  previous: Former | null;
+  /** Whether the objective could be met, as last reported in an event. */
   isFeasible: boolean;
-  /** What came of the one before. */
+  /** Effect of the previous decision. */
   lastEffect: BatchingEffect | null;
-  /** How many arrivals were known then. */
+  /** Number of known arrivals at the last decision. */
   arrivalsThen: number;
-  /** When service times were measured that no decision knows yet. */
+  /** Time of the first measurement that no decision has used yet; null if there is none. */
   profiledAtMs: number | null;
-  isAsked: boolean;
-  /** The arrivals have changed since the last decision. */
+  isRequested: boolean;
+  /** True if the arrival pattern has changed since the last decision. */
   hasAlarm: boolean;
   isBusy: boolean;
   retryAtMs: number;
 }
 
-/** The decision that is in force. */
+/** The current decision of a variant. */
 interface Former {
   readonly id: string;
   readonly setting: BatchingSetting;
-  readonly predicted: Prediction | null;
+  readonly predicted: SettingPrediction | null;
   readonly feasible: boolean;
   readonly reason: string;
-  /** Whether what came of it is known already, from before a restart. */
+  readonly correction: string | null;
+  /** True if its effect was already stored before a restart. */
   readonly hasEffect: boolean;
 }
 
 function newlyWatched(variant: FunctionVariant, isFeasible = true): Watched {
-  const nothing = { wish: null, decidedAtMs: null, former: null, lastEffect: null, arrivalsThen: 0, profiledAtMs: null };
-  return { variant, ...nothing, isFeasible, isAsked: false, hasAlarm: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
+  const nothing = { query: null, decidedAtMs: null, previous: null, lastEffect: null, arrivalsThen: 0, profiledAtMs: null };
+  return { variant, ...nothing, isFeasible, isRequested: false, hasAlarm: false, isBusy: false, retryAtMs: Number.NEGATIVE_INFINITY };
 }
 
-/** One that does not go by the decision in force: it was deleted and made again, or unloaded and loaded, between two looks. */
-function isAnother(variant: FunctionVariant, { former, isBusy }: Watched): boolean {
-  return former !== null && !isBusy && variant.setting.decisionId !== former.id;
+/** True if the variant does not run with the current decision's setting: it was recreated or reloaded between two polls. */
+function isAnother(variant: FunctionVariant, { previous, isBusy }: Watched): boolean {
+  return previous !== null && !isBusy && variant.setting.decisionId !== previous.id;
 }
 
-/** What came of the decision in force, up to now; null where nobody came, or where it is known. */
-function effectNow({ variant, former }: Watched): (Effect & { readonly effect: BatchingEffect }) | null {
-  if (former === null || former.hasEffect || variant.setting.decisionId !== former.id) return null;
-  const effect = effectOf(variant.period(), former.predicted);
-  return effect === null ? null : { id: former.id, effect };
+/** Effect of the current decision so far; null if there was no traffic or the effect is already stored. */
+function effectNow({ variant, previous }: Watched): (Effect & { readonly effect: BatchingEffect }) | null {
+  if (previous === null || previous.hasEffect || variant.setting.decisionId !== previous.id) return null;
+  const effect = effectOf(variant.period(), previous.predicted);
+  return effect === null ? null : { id: previous.id, effect };
 }
 
 function chosenOf(decision: Decision): BatchingAlternative | undefined {

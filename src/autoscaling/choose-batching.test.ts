@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import type { BatchPolicy } from '../deployment/index.ts';
 import { arrivalTimesMs, mmpp2, poisson } from '../queueing/index.ts';
 import { SeededRandom } from '../random.ts';
-import { type BatchingChoice, type ChoiceOrder, chooseBatching } from './choose-batching.ts';
+import { type BatchingChoice, type ChoiceRequest, chooseBatching } from './choose-batching.ts';
 
-/** S(b) = 8 + b at 1769 MiB and above, slower in proportion below. */
+/** S(b) = 8 + b ms from 1769 MiB on; proportionally slower below. */
 const profiles = [512, 1024, 2048].map((memoryMiB) => ({
   memoryMiB,
   points: [1, 2, 4, 8, 16, 32].map((batchSize) => ({
@@ -15,10 +15,10 @@ const profiles = [512, 1024, 2048].map((memoryMiB) => ({
     peakMemoryMiB: 100,
   })),
 }));
-const seen = (...timesMs: number[]): ChoiceOrder['arrivals'] => ({ kind: 'seen', timesMs: Float64Array.from(timesMs) });
-const busy: ChoiceOrder['arrivals'] = { kind: 'seen', timesMs: arrivalTimesMs(poisson(100), new SeededRandom(3), 3000) };
+const seen = (...timesMs: number[]): ChoiceRequest['arrivals'] => ({ kind: 'seen', timesMs: Float64Array.from(timesMs) });
+const busy: ChoiceRequest['arrivals'] = { kind: 'seen', timesMs: arrivalTimesMs(poisson(100), new SeededRandom(3), 3000) };
 
-function choice(changes: Partial<ChoiceOrder> = {}): BatchingChoice {
+function choice(changes: Partial<ChoiceRequest> = {}): BatchingChoice {
   return chooseBatching({
     policy: { kind: 'slack' },
     objective: { percentile: 95, latencyMs: 150 },
@@ -28,7 +28,7 @@ function choice(changes: Partial<ChoiceOrder> = {}): BatchingChoice {
     coldStart: { probability: 0, ms: 0 },
     arrivals: busy,
     current: null,
-    mayKeep: true,
+    canKeepCurrent: true,
     inForce: { memoryMiB: 512, batchSizeMax: 1, waitMsMax: null },
     ...changes,
   });
@@ -37,7 +37,7 @@ function choice(changes: Partial<ChoiceOrder> = {}): BatchingChoice {
 const bursts = { rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 };
 const labelled = ({ alternatives }: BatchingChoice, label: string) => alternatives.find((other) => other.label === label);
 
-test('batches where company comes, and says what that saves', () => {
+test('batches if requests arrive together, and reports the saving', () => {
   const { setting, feasible, arrivals, alternatives, reason, explanation } = choice();
   assert(setting.batchSizeMax > 4 && setting.waitMsMax === null && feasible);
   const [chosen, unbatched] = [alternatives[0], alternatives.find(({ label }) => label === 'no-batching')];
@@ -48,44 +48,44 @@ test('batches where company comes, and says what that saves', () => {
   assert(Math.abs(arrivals.ratePerSecond - 100) < 5 && arrivals.sampleCount === 3000);
 });
 
-describe('before enough is known', () => {
-  test('nobody came: a request on its own is assumed, so nobody waits', () => {
+describe('before enough arrivals are known', () => {
+  test('no traffic: assumes a single request, so no request is delayed', () => {
     const { setting, arrivals } = choice({ arrivals: seen() });
     assert.equal(setting.batchSizeMax, 1);
     assert.deepEqual([arrivals.ratePerSecond, arrivals.sampleCount, arrivals.scv], [0, 0, null]);
-    assert.match(arrivals.notes[0] ?? '', /^Nobody came yet/);
+    assert.match(arrivals.notes[0] ?? '', /^No traffic yet/);
   });
 
-  test('nobody came: the fastest memory is taken where it costs about as much, the cheapest elsewhere', () => {
+  test('no traffic: chooses the fastest memory if it costs about as much as the cheapest, else the cheapest', () => {
     const fast = choice({ arrivals: seen() });
     assert.equal(fast.setting.memoryMiB, 2048);
-    assert.equal(fast.reason, 'nobody came yet: the fastest, as it costs little more');
+    assert.equal(fast.reason, 'no traffic yet: the fastest, as it costs little more');
     assert.match(fast.explanation, /^2048 MiB without batching: keeps p95 <= 150ms/);
     assert.equal(labelled(fast, 'runner-up')?.memoryMiB, 512);
     const flat = profiles.map((size) => ({ ...size, points: (profiles[2] as (typeof profiles)[0]).points }));
     assert.equal(choice({ arrivals: seen(), profiles: flat }).setting.memoryMiB, 512);
   });
 
-  test('few came: Poisson arrivals with their rate are assumed, and noted', () => {
+  test('few arrivals: assumes Poisson arrivals at their rate, and says so', () => {
     const times = arrivalTimesMs(poisson(100), new SeededRandom(1), 100);
     const { setting, arrivals } = choice({ arrivals: { kind: 'seen', timesMs: times } });
     assert(setting.batchSizeMax > 4);
     assert.equal(arrivals.scv, null);
-    assert.match(arrivals.notes.join(), /Only 99 gaps were seen, fewer than 300: Poisson arrivals with the measured rate are assumed/);
+    assert.match(arrivals.notes.join(), /Only 99 gaps were observed, fewer than 300: Poisson arrivals with the measured rate are assumed/);
   });
 
-  test('all came in one request of many rows: nothing is known of their rate', () => {
+  test('all rows arrived in one request: their rate is unknown', () => {
     const { arrivals } = choice({ arrivals: seen(...Array.from({ length: 8 }, () => 77)) });
     assert.deepEqual([arrivals.ratePerSecond, arrivals.sampleCount], [0, 8]);
   });
 });
 
-test('whatever the arrivals look like, every policy comes to a setting that can be applied', () => {
+test('every policy returns a valid setting for any arrivals', () => {
   const policies: BatchPolicy[] = [
     ...(['slack', 'batch', 'batch-paper', 'none'] as const).map((kind) => ({ kind })),
     { kind: 'fixed', batchSizeMax: 4, waitMsMax: 20 },
   ];
-  // Equal times, clocks set back, pauses of months.
+  // Includes equal times, a clock that was set back, and pauses of months.
   const times = fc
     .array(fc.oneof(fc.integer({ min: -50, max: 50 }), fc.constant(0), fc.constant(1e10)), { maxLength: 400 })
     .map((steps) => {
@@ -104,7 +104,7 @@ test('whatever the arrivals look like, every policy comes to a setting that can 
   );
 });
 
-test('policies differ in what they choose: a wait, none, or the given one', () => {
+test('policies choose a wait, no wait, or the configured wait', () => {
   const settingOf = (policy: BatchPolicy) => choice({ policy }).setting;
   assert.equal(settingOf({ kind: 'slack' }).waitMsMax, null);
   for (const kind of ['batch', 'batch-paper'] as const) assert((settingOf({ kind }).waitMsMax ?? 0) > 0);
@@ -115,12 +115,12 @@ test('policies differ in what they choose: a wait, none, or the given one', () =
   assert.equal(settingOf({ kind: 'none' }).batchSizeMax, 1);
   const { batchSizeMax, waitMsMax } = settingOf({ kind: 'fixed', batchSizeMax: 7, waitMsMax: 12.5 });
   assert.deepEqual([batchSizeMax, waitMsMax], [7, 12.5]);
-  assert.equal(choice({ objective: null }).reason, 'no objective: nobody waits for company');
+  assert.equal(choice({ objective: null }).reason, 'no objective: no request is delayed');
   assert.equal(choice({ objective: null }).setting.batchSizeMax, 1);
 });
 
-test('the published approximation is not said to keep what it misses', () => {
-  const arrivals: ChoiceOrder['arrivals'] = { kind: 'seen', timesMs: arrivalTimesMs(mmpp2(bursts), new SeededRandom(5), 3000) };
+test('the published approximation is not reported as feasible if its setting misses the objective', () => {
+  const arrivals: ChoiceRequest['arrivals'] = { kind: 'seen', timesMs: arrivalTimesMs(mmpp2(bursts), new SeededRandom(5), 3000) };
   const choices = [20, 30, 50].map((latencyMs) =>
     choice({ arrivals, policy: { kind: 'batch-paper' }, objective: { percentile: 95, latencyMs } }),
   );
@@ -130,39 +130,42 @@ test('the published approximation is not said to keep what it misses', () => {
 });
 
 describe('against the setting in force', () => {
-  test('a gain of a few percent is not worth a change; then that setting is the chosen one, and the better the runner-up', () => {
+  test('a gain of a few percent causes no change: the better setting becomes the runner-up', () => {
     const best = choice().setting;
     const current = { ...best, batchSizeMax: best.batchSizeMax - 1 };
-    const kept = choice({ current });
-    assert.deepEqual([kept.setting, kept.feasible], [current, true]);
-    assert.match(kept.reason, /^no change: gain .* < 3 %$/);
+    const retained = choice({ current });
+    assert.deepEqual([retained.setting, retained.feasible], [current, true]);
+    assert.match(retained.reason, /^no change: gain .* < 3 %$/);
     assert.match(
-      kept.explanation,
+      retained.explanation,
       new RegExp(`^${current.memoryMiB} MiB, at most ${current.batchSizeMax} rows: keeps .*; no change: gain`),
     );
-    assert.equal(labelled(kept, 'chosen')?.batchSizeMax, current.batchSizeMax);
-    assert.deepEqual([labelled(kept, 'current')?.batchSizeMax, labelled(kept, 'chosen')?.rejectedBecause], [current.batchSizeMax, null]);
-    assert.equal(labelled(kept, 'runner-up')?.batchSizeMax, best.batchSizeMax);
-    assert.equal(labelled(kept, 'runner-up')?.rejectedBecause, kept.reason);
-    assert.equal(kept.alternatives.filter(({ label }) => label === 'runner-up').length, 1);
+    assert.equal(labelled(retained, 'chosen')?.batchSizeMax, current.batchSizeMax);
+    assert.deepEqual(
+      [labelled(retained, 'current')?.batchSizeMax, labelled(retained, 'chosen')?.rejectedBecause],
+      [current.batchSizeMax, null],
+    );
+    assert.equal(labelled(retained, 'runner-up')?.batchSizeMax, best.batchSizeMax);
+    assert.equal(labelled(retained, 'runner-up')?.rejectedBecause, retained.reason);
+    assert.equal(retained.alternatives.filter(({ label }) => label === 'runner-up').length, 1);
   });
 
-  test('a gain of more is, and so is a setting for another wish', () => {
+  test('a larger gain, or a current setting for another query, causes a change', () => {
     const best = choice().setting;
     const { setting, alternatives } = choice({ current: { ...best, batchSizeMax: 1 } });
     assert.deepEqual(setting, best);
     assert.equal(alternatives.find(({ label }) => label === 'current')?.batchSizeMax, 1);
     const near = { ...best, batchSizeMax: best.batchSizeMax - 1 };
-    assert.deepEqual(choice({ current: near, mayKeep: false }).setting, best);
+    assert.deepEqual(choice({ current: near, canKeepCurrent: false }).setting, best);
   });
 
-  test('the same again is kept, and says so', () => {
+  test('if the same setting is chosen again, nothing changes and the explanation says so', () => {
     const { setting } = choice();
     assert.equal(choice({ current: setting }).reason, 'no change: the setting in force is chosen again');
   });
 });
 
-test('an objective that nothing keeps is a result: the fastest, by how much it misses, and again where it is in force', () => {
+test('an unreachable objective gives the fastest setting and the amount by which it misses, even if it is already in force', () => {
   const objective = { percentile: 95, latencyMs: 5 };
   const first = choice({ objective });
   assert.equal(first.feasible, false);
@@ -173,14 +176,14 @@ test('an objective that nothing keeps is a result: the fastest, by how much it m
   assert.deepEqual([again.feasible, again.reason, again.setting], [false, first.reason, first.setting]);
 });
 
-test('a model that no memory size can hold leaves the setting in force', () => {
+test('if the model is too large for every memory size, the current setting stays', () => {
   const large = profiles.map((size) => ({ ...size, points: size.points.map((point) => ({ ...point, peakMemoryMiB: 3000 })) }));
   const { setting, feasible, reason, alternatives } = choice({ profiles: large });
   assert.deepEqual([setting, feasible, alternatives], [{ memoryMiB: 512, batchSizeMax: 1, waitMsMax: null }, false, []]);
-  assert.equal(reason, 'the model needs 3000 MiB, and the largest memory size it may have is 2048 MiB');
+  assert.equal(reason, 'the model needs 3000 MiB, and the largest allowed memory size is 2048 MiB');
 });
 
-test('assumed arrivals are taken as they are, bursts included', () => {
+test('assumed arrivals are used unchanged, including bursts', () => {
   const process = mmpp2({ rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 });
   const { arrivals, setting } = choice({ arrivals: { kind: 'assumed', process }, policy: { kind: 'batch' } });
   assert(arrivals.sampleCount === 0 && (arrivals.scv ?? 0) > 1.5 && arrivals.source === 'map');

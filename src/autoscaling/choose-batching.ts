@@ -1,6 +1,6 @@
 /**
- * One choice from beginning to end: takes the arrivals for what they are, has `queueing` choose, and weighs the choice
- * against the setting in force. Pure, plain data both ways: it runs in a thread.
+ * One complete choice: describes the arrivals, lets `queueing` choose a setting, and compares it with the current one. Pure, with
+ * plain data as input and output, because it runs in a thread.
  */
 import { formatMs, formatObjective, type Objective } from '../objective.ts';
 import {
@@ -19,25 +19,26 @@ import {
 import type { ArrivalFacts, BatchingAlternative, BatchingSetting } from './batching-decision.ts';
 import { arrivalsForPattern } from './due.ts';
 
-/** Requests as they came (in milliseconds of any clock, one for each row), or as they are assumed to come. */
-export type ArrivalsGiven =
+/** Recorded arrivals, one time per row in milliseconds of any clock, or an assumed arrival process. */
+export type ArrivalsInput =
   | { readonly kind: 'seen'; readonly timesMs: Float64Array }
   | { readonly kind: 'assumed'; readonly process: ArrivalProcess };
 
-export interface ChoiceOrder extends Omit<ChoiceInput, 'arrivals'> {
+export interface ChoiceRequest extends Omit<ChoiceInput, 'arrivals'> {
   readonly objective: Objective | null;
-  readonly arrivals: ArrivalsGiven;
-  /** Whether the current setting may stay for a small gain: it was chosen for the same wish. */
-  readonly mayKeep: boolean;
-  /** What stays where no size can hold the model. */
+  readonly arrivals: ArrivalsInput;
+  /** True if the current setting was chosen for the same query, so it can stay if the gain is small. */
+  readonly canKeepCurrent: boolean;
+  /** The current setting; it stays if no memory size can hold the model. */
   readonly inForce: BatchingSetting;
 }
 
+/** The chosen setting, its alternatives and the reasons. */
 export interface BatchingChoice {
   readonly setting: BatchingSetting;
-  /** Whether it keeps the objective. Where none does, it is the one that comes closest. */
+  /** True if the setting meets the objective. If no setting does, this one comes closest. */
   readonly feasible: boolean;
-  /** The chosen one first; none where no size can hold the model. */
+  /** The chosen setting first; empty if no memory size can hold the model. */
   readonly alternatives: readonly BatchingAlternative[];
   readonly arrivals: ArrivalFacts;
   readonly candidates: Chosen['candidates'];
@@ -45,49 +46,53 @@ export interface BatchingChoice {
   readonly explanation: string;
 }
 
-export function chooseBatching({ arrivals: given, inForce, mayKeep, ...order }: ChoiceOrder): BatchingChoice {
-  const { facts, arrivals } = arrivalsOf(given);
+/** Chooses a batching setting. Never throws for unusual arrivals. */
+export function chooseBatching({ arrivals: provided, inForce, canKeepCurrent, ...order }: ChoiceRequest): BatchingChoice {
+  const { facts, arrivals } = arrivalsOf(provided);
   const input: ChoiceInput = { ...order, arrivals };
   const choice = choose(input);
   if (choice.kind === 'nothing-fits') {
     const { neededMiB, largestMiB } = choice;
-    const reason = `the model needs ${Math.ceil(neededMiB)} MiB, and the largest memory size it may have is ${largestMiB} MiB`;
+    const reason = `the model needs ${Math.ceil(neededMiB)} MiB, and the largest allowed memory size is ${largestMiB} MiB`;
     const nothing = { considered: 0, evaluated: 0, feasible: 0 };
     const explanation = `Nothing was chosen: ${reason}.`;
     return { setting: settingOf(inForce), feasible: false, alternatives: [], arrivals: facts, candidates: nothing, reason, explanation };
   }
   const { candidates } = choice;
   const known = { arrivals: { ...facts, source: choice.source, notes: [...facts.notes, ...choice.notes] }, candidates };
-  const told = (chosen: BatchingAlternative, alternatives: readonly BatchingAlternative[]) => ({
+  const reported = (chosen: BatchingAlternative, alternatives: readonly BatchingAlternative[]) => ({
     ...known,
     setting: settingOf(chosen),
     feasible: chosen.feasible,
     alternatives,
     explanation: explain({ ...choice, chosen, alternatives, nextCheaper: cheaperThan(chosen, choice) }, input),
   });
-  const careful = facts.sampleCount === 0 && given.kind === 'seen' ? carefulChoice(choice) : null;
-  if (careful !== null) return { ...told(...careful), reason: 'nobody came yet: the fastest, as it costs little more' };
+  const careful = facts.sampleCount === 0 && provided.kind === 'seen' ? carefulChoice(choice) : null;
+  if (careful !== null) return { ...reported(...careful), reason: 'no traffic yet: the fastest, as it costs little more' };
   const current = choice.alternatives.find(({ label }) => label === 'current');
   const { changes, reason } = keepOrChange(choice);
-  if (changes || !mayKeep || current === undefined) {
-    return { ...told(choice.chosen, choice.alternatives), reason: reasonOf(choice, order) };
+  if (changes || !canKeepCurrent || current === undefined) {
+    return { ...reported(choice.chosen, choice.alternatives), reason: reasonOf(choice, order) };
   }
-  const kept = told(current, withKept(choice, current, reason));
+  const retained = reported(current, withCurrentRetained(choice, current, reason));
   const why = current.feasible ? reason : reasonOf(choice, order);
-  return { ...kept, reason: why, explanation: `${kept.explanation.replace(/\.$/, '')}; ${reason}.` };
+  return { ...retained, reason: why, explanation: `${retained.explanation.replace(/\.$/, '')}; ${reason}.` };
 }
 
-/** What is refused for the promise tells why a setting is not cheaper; what was refused for its small gain does not. */
+/**
+ * The next cheaper alternative, if it misses the objective: that explains why nothing cheaper was chosen. An alternative that was
+ * rejected for its small gain explains nothing.
+ */
 function cheaperThan({ predicted }: BatchingAlternative, { nextCheaper }: Chosen): BatchingAlternative | null {
   return nextCheaper !== null && nextCheaper.predicted.costUsdPerMillion < predicted.costUsdPerMillion ? nextCheaper : null;
 }
 
-/** So much more may a setting cost while nobody is there to pay for. */
+/** Before the first traffic, a faster setting can cost up to this factor more. */
 const carefulCostFactor = 1.25;
 
 /**
- * Before anybody came, the cheapest memory is chosen for nobody's sake, and may be just fast enough: the fastest one is taken
- * instead if it costs about as much. null where that is the cheapest anyway, or much dearer, or nothing is chosen freely.
+ * Without traffic, the cheapest memory may be only just fast enough, so the fastest is chosen if it costs about as much. Returns
+ * null if the fastest is the cheapest, costs much more, or is not allowed.
  */
 function carefulChoice({ reason, chosen, alternatives }: Chosen): [BatchingAlternative, BatchingAlternative[]] | null {
   const fastest = alternatives.find(({ label }) => label === 'fastest');
@@ -95,21 +100,21 @@ function carefulChoice({ reason, chosen, alternatives }: Chosen): [BatchingAlter
   const [cost, least] = [fastest, chosen].map(({ predicted }) => predicted.costUsdPerMillion) as [number, number];
   if (cost > carefulCostFactor * least || JSON.stringify(settingOf(fastest)) === JSON.stringify(settingOf(chosen))) return null;
   const others = alternatives.filter(({ label }) => label !== 'chosen' && label !== 'runner-up');
-  const cheapest = { ...chosen, label: 'runner-up' as const, rejectedBecause: 'cheaper, but slower, while nobody came yet' };
+  const cheapest = { ...chosen, label: 'runner-up' as const, rejectedBecause: 'cheaper, but slower, without traffic yet' };
   return [fastest, [{ ...fastest, label: 'chosen', rejectedBecause: null }, ...others, cheapest]];
 }
 
-/** How arrivals are taken: as they were replayed, and as the process that describes them. */
-function arrivalsOf(given: ArrivalsGiven): { readonly facts: ArrivalFacts; readonly arrivals: ChoiceInput['arrivals'] } {
-  if (given.kind === 'assumed') {
-    const { ratePerSecond, scv, correlationDecay, indexOfDispersion } = arrivalStatistics(given.process);
+/** The arrivals in two forms: as times to replay and as a process that describes them. */
+function arrivalsOf(provided: ArrivalsInput): { readonly facts: ArrivalFacts; readonly arrivals: ChoiceInput['arrivals'] } {
+  if (provided.kind === 'assumed') {
+    const { ratePerSecond, scv, correlationDecay, indexOfDispersion } = arrivalStatistics(provided.process);
     const shape = { scv, correlationDecay, indexOfDispersion, sampleCount: 0, notes: [] };
     const facts: ArrivalFacts = { source: 'map', ratePerSecond, forecastRatePerSecond: null, ...shape };
-    return { facts, arrivals: { recordedMs: new Float64Array(0), process: given.process } };
+    return { facts, arrivals: { recordedMs: new Float64Array(0), process: provided.process } };
   }
-  const timesMs = neverFalling(given.timesMs);
+  const timesMs = neverFalling(provided.timesMs);
   const fit = fitMoments(gapsOf(timesMs));
-  // Too few to be typical: what is replayed is made of the rate that they had.
+  // If there are too few arrivals to be typical, arrivals are generated at their rate.
   const isPatternKnown = timesMs.length >= arrivalsForPattern || fit.process === null;
   const facts = factsOf(fit, timesMs.length);
   return { facts, arrivals: { recordedMs: isPatternKnown ? timesMs : new Float64Array(0), process: fit.process } };
@@ -120,12 +125,12 @@ function factsOf({ measured, statistics, notes }: ArrivalFit, count: number): Ar
     source: 'replay',
     ratePerSecond: statistics?.ratePerSecond ?? 0,
     forecastRatePerSecond: null,
-    // Of a few gaps nothing is told: Poisson arrivals are assumed.
+    // A few gaps do not reveal a pattern, so Poisson arrivals are assumed.
     scv: statistics === null || count <= gapsForShape ? null : (measured?.scv ?? statistics.scv),
     correlationDecay: statistics?.correlationDecay ?? null,
     indexOfDispersion: statistics?.indexOfDispersion ?? null,
     sampleCount: count,
-    notes: count === 0 ? ['Nobody came yet: a request on its own is assumed.'] : notes,
+    notes: count === 0 ? ['No traffic yet: a single request is assumed.'] : notes,
   };
 }
 
@@ -139,8 +144,12 @@ function settingOf({ memoryMiB, batchSizeMax, waitMsMax }: BatchingSetting): Bat
   return { memoryMiB, batchSizeMax, waitMsMax };
 }
 
-/** The setting in force is the chosen one, and what was found instead the runner-up, refused for its small gain. */
-function withKept({ chosen, alternatives }: Chosen, current: BatchingAlternative, reason: string): readonly BatchingAlternative[] {
+/** Keeps the current setting. The new one becomes the runner-up, rejected for its small gain. */
+function withCurrentRetained(
+  { chosen, alternatives }: Chosen,
+  current: BatchingAlternative,
+  reason: string,
+): readonly BatchingAlternative[] {
   const others = alternatives.filter(({ label }) => label !== 'chosen' && label !== 'runner-up');
   const isSame = JSON.stringify(settingOf(chosen)) === JSON.stringify(settingOf(current));
   const runnerUp = isSame ? alternatives.filter(({ label }) => label === 'runner-up') : [{ ...chosen, label: 'runner-up' as const }];
@@ -148,8 +157,8 @@ function withKept({ chosen, alternatives }: Chosen, current: BatchingAlternative
   return [{ ...current, label: 'chosen', rejectedBecause: null }, ...others, ...refused];
 }
 
-function reasonOf({ reason, chosen, missesByMs }: Chosen, { objective, marginMs }: Pick<ChoiceOrder, 'objective' | 'marginMs'>): string {
-  if (objective === null) return 'no objective: nobody waits for company';
+function reasonOf({ reason, chosen, missesByMs }: Chosen, { objective, marginMs }: Pick<ChoiceRequest, 'objective' | 'marginMs'>): string {
+  if (objective === null) return 'no objective: no request is delayed';
   const promise = formatObjective(objective);
   const misses = `misses ${promise} by ${msText(missesByMs)}`;
   if (reason === 'given') return chosen.feasible ? `set by its user; keeps ${promise}` : `set by its user; ${misses}`;

@@ -1,20 +1,20 @@
-/** The main of the thread that computes settings, so that the gateway's event loop never waits for them. */
+/** Entry point of the thread that computes settings, so computations never block the gateway's event loop. */
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import { type ChoiceOrder, chooseBatching } from './choose-batching.ts';
-import type { ThreadAnswer } from './chooser.ts';
+import { type ChoiceRequest, chooseBatching } from './choose-batching.ts';
+import type { ChooserResponse } from './chooser.ts';
 
-assert(parentPort !== null, 'this file is the main of a thread');
+assert(parentPort !== null, 'this file is the entry point of a thread');
 const port = parentPort;
 const clock = new SystemClock();
 
-port.on('message', (order: ChoiceOrder) => {
+port.on('message', (request: ChoiceRequest) => {
   const startMs = clock.nowMs();
-  let answer: ThreadAnswer;
+  let answer: ChooserResponse;
   try {
-    answer = { choice: chooseBatching(order), computeMs: clock.nowMs() - startMs };
+    answer = { choice: chooseBatching(request), computeMs: clock.nowMs() - startMs };
   } catch (error) {
     answer = { error: messageOf(error) };
   }

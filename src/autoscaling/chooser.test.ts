@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { SystemClock, VirtualClock } from '../clock.ts';
-import type { ChoiceOrder } from './choose-batching.ts';
+import type { ChoiceRequest } from './choose-batching.ts';
 import { Chooser } from './chooser.ts';
 
-/** A thread that answers with its own number and the order, and does as orders say. */
+/** A thread that returns its thread id and the order, or fails if the order requests it. */
 const script = `
   import { parentPort, threadId } from 'node:worker_threads';
   parentPort.on('message', (order) => {
@@ -15,7 +15,7 @@ const script = `
   });
 `;
 const threadUrl = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
-const order = (what: string): ChoiceOrder => ({ do: what }) as unknown as ChoiceOrder;
+const order = (what: string): ChoiceRequest => ({ do: what }) as unknown as ChoiceRequest;
 
 interface Echo {
   readonly threadId: number;
@@ -24,12 +24,12 @@ interface Echo {
 }
 
 let chooser: Chooser;
-const ask = async (what: string): Promise<Echo> => (await chooser.choose(order(what))) as unknown as Echo;
+const call = async (what: string): Promise<Echo> => (await chooser.choose(order(what))) as unknown as Echo;
 afterEach(async () => chooser.close());
 
-test('one thread answers one order after the other', async () => {
+test('processes orders in sequence in one thread', async () => {
   chooser = new Chooser({ clock: new SystemClock(), threadUrl });
-  const answers = await Promise.all(['a', 'b', 'c'].map(ask));
+  const answers = await Promise.all(['a', 'b', 'c'].map(call));
   assert.deepEqual(
     answers.map((answer) => [answer.order.do, answer.computeMs]),
     [
@@ -41,21 +41,21 @@ test('one thread answers one order after the other', async () => {
   assert.equal(new Set(answers.map(({ threadId }) => threadId)).size, 1);
 });
 
-test('a computation that fails is told, and the thread goes on', async () => {
+test('reports a failed computation and keeps the thread', async () => {
   chooser = new Chooser({ clock: new SystemClock(), threadUrl });
-  const { threadId } = await ask('a');
-  await assert.rejects(ask('fail'), { code: 'internal', message: /B is below 1/ });
-  assert.equal((await ask('b')).threadId, threadId);
+  const { threadId } = await call('a');
+  await assert.rejects(call('fail'), { code: 'internal', message: /B is below 1/ });
+  assert.equal((await call('b')).threadId, threadId);
 });
 
 for (const [what, says] of [
   ['die', /exit code 7/],
   ['throw', /out of memory/],
 ] as const) {
-  test(`a thread that ends (${what}) fails what it computed, and nothing of what waits`, async () => {
+  test(`a thread that ends (${what}) fails the running order, but no waiting ones`, async () => {
     chooser = new Chooser({ clock: new SystemClock(), threadUrl });
-    const { threadId } = await ask('a');
-    const [failed, next] = await Promise.allSettled([ask(what), ask('b')]);
+    const { threadId } = await call('a');
+    const [failed, next] = await Promise.allSettled([call(what), call('b')]);
     assert.equal(failed.status, 'rejected');
     assert.match(String(failed.reason), says);
     assert.equal(next.status, 'fulfilled');
@@ -63,27 +63,27 @@ for (const [what, says] of [
   });
 }
 
-test('a thread that is stuck is given up after the time it has', async () => {
+test('replaces a stuck thread after its timeout', async () => {
   const clock = new VirtualClock();
   chooser = new Chooser({ clock, threadUrl, timeoutMs: 500 });
-  await ask('a');
-  const [stuck, next] = [ask('loop'), ask('b')];
+  await call('a');
+  const [stuck, next] = [call('loop'), call('b')];
   clock.advance(499);
   clock.advance(1);
   await assert.rejects(stuck, { code: 'unavailable', message: /within 500 ms/ });
   assert.equal((await next).order.do, 'b');
 });
 
-test('closing refuses what waits, what is computed and what comes', async () => {
+test('rejects waiting, running and later orders on close', async () => {
   chooser = new Chooser({ clock: new VirtualClock(), threadUrl });
-  const asked = ['loop', 'a'].map(ask);
-  const settled = Promise.allSettled(asked);
+  const requested = ['loop', 'a'].map(call);
+  const settled = Promise.allSettled(requested);
   await chooser.close();
   for (const outcome of await settled) assert.match(String((outcome as PromiseRejectedResult).reason), /stopping/);
-  await assert.rejects(ask('b'), { code: 'unavailable' });
+  await assert.rejects(call('b'), { code: 'unavailable' });
 });
 
-test('the thread of the product chooses settings', async () => {
+test('the production thread chooses settings', async () => {
   chooser = new Chooser({ clock: new SystemClock() });
   const { setting, computeMs, feasible } = await chooser.choose({
     policy: { kind: 'slack' },
@@ -94,7 +94,7 @@ test('the thread of the product chooses settings', async () => {
     coldStart: { probability: 0, ms: 0 },
     arrivals: { kind: 'seen', timesMs: Float64Array.of(0, 10, 20) },
     current: null,
-    mayKeep: false,
+    canKeepCurrent: false,
     inForce: { memoryMiB: 1024, batchSizeMax: 1, waitMsMax: null },
   });
   assert.deepEqual([setting, feasible], [{ memoryMiB: 1024, batchSizeMax: 1, waitMsMax: null }, true]);

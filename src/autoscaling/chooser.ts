@@ -1,12 +1,13 @@
-/** Has settings computed in a thread beside the gateway: one thread, one order at a time, started anew where it dies. */
+/** Runs computations in a thread beside the gateway: one thread, one order at a time, restarted if the thread dies. */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { BatchingChoice, ChoiceOrder } from './choose-batching.ts';
+import type { BatchingChoice, ChoiceRequest } from './choose-batching.ts';
 
-/** What a thread answers to an order. */
-export type ThreadAnswer<Choice = BatchingChoice> = { readonly choice: Choice; readonly computeMs: number } | { readonly error: string };
+/** Response of the thread to an order. */
+export type ChooserResponse<Choice = BatchingChoice> = { readonly choice: Choice; readonly computeMs: number } | { readonly error: string };
 
+/** A result of the thread, with the time it took to compute. */
 export type Computed<Choice> = Choice & { readonly computeMs: number };
 export type ComputedChoice = Computed<BatchingChoice>;
 
@@ -18,17 +19,17 @@ interface Waiting<Order, Choice> {
 
 export interface ChooserOptions {
   readonly clock: Clock;
-  /** A choice takes some ten milliseconds; a thread that needs longer than this is stuck. */
+  /** Timeout of an order. A choice takes about ten milliseconds, so a thread that exceeds this is stuck. */
   readonly timeoutMs?: number;
-  /** The file that the thread runs. */
+  /** Module that the thread runs. */
   readonly threadUrl?: URL;
 }
 
 const timeoutMsDefault = 15_000;
 const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './choose-thread.ts' : './choose-thread.js', import.meta.url);
 
-/** Settings of functions by its own thread, or whatever else a thread makes of an order. */
-export class Chooser<Order = ChoiceOrder, Choice extends object = BatchingChoice> {
+/** Runs orders in a separate thread; by default the orders are choices of function settings. */
+export class Chooser<Order = ChoiceRequest, Choice extends object = BatchingChoice> {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #threadUrl: URL;
@@ -44,7 +45,10 @@ export class Chooser<Order = ChoiceOrder, Choice extends object = BatchingChoice
     this.#threadUrl = threadUrl;
   }
 
-  /** In turn. Rejects with `unavailable` where the thread dies, takes too long or is closed, with `internal` where it fails. */
+  /**
+   * Runs orders in sequence. Rejects with `unavailable` if the thread dies or times out, or the chooser is closed. Rejects with
+   * `internal` if the computation fails.
+   */
   choose(order: Order): Promise<Computed<Choice>> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new PlatformError('unavailable', 'the platform is stopping'));
@@ -67,7 +71,9 @@ export class Chooser<Order = ChoiceOrder, Choice extends object = BatchingChoice
     this.#current = next;
     const thread = (this.#thread ??= this.#start());
     this.#cancelTimeout = this.#clock.after(this.#timeoutMs, () => {
-      void this.#abandon(new PlatformError('unavailable', `no setting was found within ${this.#timeoutMs} ms: the thread is started anew`));
+      void this.#abandon(
+        new PlatformError('unavailable', `no setting was found within ${this.#timeoutMs} ms: the thread is restarted. Retry`),
+      );
     });
     thread.postMessage(next.order);
   }
@@ -75,7 +81,7 @@ export class Chooser<Order = ChoiceOrder, Choice extends object = BatchingChoice
   #start(): Worker {
     const thread = new Worker(this.#threadUrl, { name: 'choose' });
     const isCurrent = (): boolean => this.#thread === thread;
-    thread.on('message', (answer: ThreadAnswer<Choice>) => {
+    thread.on('message', (answer: ChooserResponse<Choice>) => {
       if (isCurrent()) this.#settle(answer);
     });
     const died = (why: string): void => {
@@ -86,16 +92,16 @@ export class Chooser<Order = ChoiceOrder, Choice extends object = BatchingChoice
     return thread;
   }
 
-  #settle(answer: ThreadAnswer<Choice>): void {
+  #settle(answer: ChooserResponse<Choice>): void {
     this.#cancelTimeout();
     const current = this.#current;
     this.#current = null;
-    if ('error' in answer) current?.reject(new PlatformError('internal', `a setting could not be computed: ${answer.error}`));
+    if ('error' in answer) current?.reject(new PlatformError('internal', `failed to compute a setting: ${answer.error}`));
     else current?.resolve({ ...answer.choice, computeMs: answer.computeMs });
     this.#next();
   }
 
-  /** Gives up what is being computed, and the thread with it. */
+  /** Fails the running order and terminates its thread. */
   async #abandon(error: Error): Promise<void> {
     this.#cancelTimeout();
     const [thread, current] = [this.#thread, this.#current];

@@ -1,12 +1,15 @@
-/** What came of a scaling decision, some slots later: what it cost, and how much less the best plan would have, had one known. */
+/**
+ * Effect of a scaling decision, computed some slots later: its cost, and the amount the best plan in hindsight would have saved.
+ */
 import { quantileGrid } from '../forecasting/index.ts';
 import type { ScalingDecision } from './decide-record.ts';
 import type { Plan } from './strategies/observation.ts';
 import { countsOf, type PricedType, planCost } from './strategies/plan-cost.ts';
 
+/** Measurements since a decision. */
 export interface MeasuredScaling {
   readonly windowMs: number;
-  /** Requests of each slot since the decision; null where nobody counted. */
+  /** Requests of each slot since the decision; null for slots without a count. */
   readonly arrivals: readonly (number | null)[];
   readonly requests: number;
   readonly violations: number;
@@ -17,20 +20,21 @@ export interface MeasuredScaling {
 export interface ScalingEffect {
   readonly windowS: number;
   readonly arrivals: readonly (number | null)[];
-  /** 0 to 1; null where nobody came. */
+  /** 0..1; null if there was no traffic. */
   readonly attainment: number | null;
   readonly overflowShare: number | null;
   readonly spentUsd: number;
-  /** Forecast less truth in the slot that was decided for, in requests; null where one of them is missing. */
+  /** Forecast minus actual arrivals of the planned slot, in requests; null if either is unknown. */
   readonly forecastError: number | null;
-  /** What the chosen plan cost more in that slot than the best allowed alternative; null where it is not known. */
+  /** Cost of the chosen plan in that slot minus the cost of the best allowed alternative; null if unknown. */
   readonly regretUsd: number | null;
 }
 
+/** Computes the effect from measurements up to now. Unknown parts are null. */
 export function scalingEffectOf(decision: ScalingDecision, measured: MeasuredScaling): ScalingEffect {
   const { windowMs, arrivals, requests, violations, overflowed, spentUsd } = measured;
   const { horizon, forecast } = decision.inputs;
-  const came = arrivals[horizon - 1] ?? null;
+  const arrived = arrivals[horizon - 1] ?? null;
   const place = forecast === null ? -1 : forecast.horizons.findIndex((h) => h >= horizon);
   const mean = forecast?.mean[place];
   return {
@@ -39,13 +43,16 @@ export function scalingEffectOf(decision: ScalingDecision, measured: MeasuredSca
     attainment: requests > 0 ? (requests - violations) / requests : null,
     overflowShare: requests > 0 ? overflowed / requests : null,
     spentUsd,
-    forecastError: came === null || mean === undefined ? null : mean - came,
-    regretUsd: came === null ? null : regretUsd(decision, came),
+    forecastError: arrived === null || mean === undefined ? null : mean - arrived,
+    regretUsd: arrived === null ? null : regretUsd(decision, arrived),
   };
 }
 
-/** cost(chosen) - cost(best alternative), both with what came in place of the quantiles. null where no plans were weighed. */
-export function regretUsd({ inputs, alternatives, chosen }: ScalingDecision, came: number): number | null {
+/**
+ * cost(chosen) - cost(best alternative), both for the actual arrivals instead of the forecast quantiles. null if the decision
+ * compared no plans.
+ */
+export function regretUsd({ inputs, alternatives, chosen }: ScalingDecision, arrived: number): number | null {
   if (alternatives.length === 0) return null;
   const { slotMs, rho, overflowUsdPerRequest } = inputs;
   const types = Object.entries(inputs.types).map(([name, type]): PricedType => {
@@ -58,7 +65,7 @@ export function regretUsd({ inputs, alternatives, chosen }: ScalingDecision, cam
       leadMs,
     };
   });
-  const demand = quantileGrid.map(() => came);
+  const demand = quantileGrid.map(() => arrived);
   const usd = (plan: Plan): number => planCost(types, countsOf(types, plan), demand, overflowUsdPerRequest ?? 0).totalUsd;
   const allowed = alternatives.filter(({ excludedBy }) => excludedBy === null).map(({ plan }) => usd(plan));
   const ofChosen = usd(chosen.plan);

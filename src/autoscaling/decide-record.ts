@@ -1,8 +1,8 @@
-/** What a decision of kind `scaling` holds: from what it was made, what else there was, what was chosen, and why, in words. */
+/** The record of a `scaling` decision: inputs, alternatives, chosen plan, and an explanation. */
 import { quantileGrid } from '../forecasting/index.ts';
-import type { NewDecision } from '../monitoring/index.ts';
 import type { Objective } from '../objective.ts';
-import { alternativesTo, costInWords } from './strategies/alternatives.ts';
+import type { Decision, NewDecision } from '../records/index.ts';
+import { alternativesTo, formatCosts } from './strategies/alternatives.ts';
 import { risePerMs } from './strategies/counter-window.ts';
 import { atHorizon, type ForecastView, flatForecast, horizonFor } from './strategies/forecast-view.ts';
 import { planUsdPerHour } from './strategies/limits.ts';
@@ -19,10 +19,10 @@ import {
 } from './strategies/observation.ts';
 import type { PricedType } from './strategies/plan-cost.ts';
 import type { Policy } from './strategies/policy.ts';
-import { planInWords, type ScalingAction } from './strategies/scale-in.ts';
+import { formatPlan, type ScalingAction } from './strategies/scale-in.ts';
 import type { StrategyMemories } from './strategies/scaling-state.ts';
 import type { Burn, SloLevel } from './strategies/slo-correction.ts';
-import type { Ask, Verdict } from './strategies/strategy.ts';
+import type { StrategyInput, StrategyResult } from './strategies/strategy.ts';
 import { currentPlan } from './strategies/usable-types.ts';
 import { functionsNeeded, warmFunctions } from './strategies/warm-functions.ts';
 
@@ -31,7 +31,7 @@ export interface TypeInputs {
   readonly launching: number;
   readonly draining: number;
   readonly batchSize: number;
-  /** mu, mu_eff of a spot type; 0: not usable. */
+  /** mu in requests per second; mu_eff for a spot type; 0 if the type is not usable. */
   readonly ratePerSecond: number;
   readonly leadMs: number;
   readonly usdPerHour: number;
@@ -48,21 +48,21 @@ export interface ForecastInputs {
 
 export interface ScalingInputs {
   readonly regime: Regime;
-  /** The policy, as it was given. */
+  /** The policy text as configured. */
   readonly strategy: string;
   readonly slotMs: number;
   readonly lastCount: number | null;
-  /** Requests per second over the last 30 s (longer where the strategy looks less often); null where it does not look. */
+  /** Requests per second over the last 30 s, or longer if the policy samples less often; null if it does not sample. */
   readonly ratePerSecond: number | null;
   readonly queue: number;
   readonly types: Readonly<Record<string, TypeInputs>>;
-  /** A sentence for each type that cannot be used. */
+  /** One sentence per type that cannot be used. */
   readonly excluded: readonly string[];
-  /** The utilisation that was planned for; null for rules that know none. */
+  /** Planned utilisation; null for policies without one. */
   readonly rho: number | null;
-  /** The slot that was decided for, counted from the last whole one. */
+  /** The planned slot: number of slots after the last complete one. */
   readonly horizon: number;
-  /** c_f, as it was planned with; null without functions. */
+  /** c_f as the plan used it; null without functions. */
   readonly overflowUsdPerRequest: number | null;
   readonly objective: Objective | null;
   readonly burn5m: number | null;
@@ -78,58 +78,69 @@ export interface ScalingInputs {
 export interface ChosenScaling {
   readonly plan: Plan;
   readonly reason: ScalingReason;
-  /** How functions take requests, where the policy says it. */
+  /** Batch setting of functions, if the policy chooses one. */
   readonly functions: FunctionChoice | null;
   /** W: environments to keep warm until the next decision. */
   readonly warmFunctions: number;
-  /** What functions may cost per hour; null without a budget. */
+  /** Maximum hourly cost of functions; null without a budget. */
   readonly overflowUsdPerHourMax: number | null;
 }
 
 export interface ScalingDecision {
   readonly trigger: ScalingTrigger;
-  /** false: nothing keeps the objective; the plan is what does least harm. */
+  /** False if no plan meets the objective; the chosen one then does the least harm. */
   readonly feasible: boolean;
   readonly chosen: ChosenScaling;
   readonly inputs: ScalingInputs;
-  /** The chosen plan first; empty where a rule that knows no cost changed nothing. */
+  /** The chosen plan first. Empty if the policy compares no costs and changed nothing. */
   readonly alternatives: readonly ScalingAlternative[];
   readonly explanation: string;
-  /** Whether the plan differs from what there is. */
+  /** True if the plan differs from the current instances. */
   readonly changes: boolean;
 }
 
 interface Aside {
   readonly burn: Burn;
-  /** What is wrong with the forecast. */
+  /** Why the forecast cannot be used; null if it can. */
   readonly fault: string | null;
   readonly excluded: readonly string[];
 }
 
-export function decisionFrom(policy: Policy, ask: Ask, verdict: Verdict<StrategyMemories>, aside: Aside): ScalingDecision {
-  const { observation, types, limits, overflow } = ask;
+/** Builds the record from the input and result of a strategy. */
+export function decisionFrom(
+  policy: Policy,
+  input: StrategyInput,
+  result: StrategyResult<StrategyMemories>,
+  aside: Aside,
+): ScalingDecision {
+  const { observation, types, limits, overflow } = input;
   const current = currentPlan(observation.types);
-  const changes = !isSamePlan(verdict.plan, current);
-  const alternatives = verdict.alternatives ?? (changes ? priced(ask, verdict, current) : []);
-  const budgeted = Number.isFinite(limits.usdPerHourMax) ? Math.max(0, limits.usdPerHourMax - planUsdPerHour(verdict.plan, types)) : null;
+  const changes = !isSamePlan(result.plan, current);
+  const alternatives = result.alternatives ?? (changes ? priced(input, result, current) : []);
+  const budgeted = Number.isFinite(limits.usdPerHourMax) ? Math.max(0, limits.usdPerHourMax - planUsdPerHour(result.plan, types)) : null;
   return {
     trigger: observation.trigger,
-    feasible: verdict.feasible ?? true,
+    feasible: result.feasible ?? true,
     chosen: {
-      plan: verdict.plan,
-      reason: verdict.reason,
-      functions: verdict.functions ?? null,
-      warmFunctions: overflow === null ? 0 : warmFunctions(verdict.regime, overflow.warmMax, neededWarm(ask, verdict.plan)),
+      plan: result.plan,
+      reason: result.reason,
+      functions: result.functions ?? null,
+      warmFunctions: overflow === null ? 0 : warmFunctions(result.regime, overflow.warmMax, neededWarm(input, result.plan)),
       overflowUsdPerHourMax: overflow === null ? null : budgeted,
     },
-    inputs: inputsOf(policy, ask, verdict, aside),
+    inputs: inputsOf(policy, input, result, aside),
     alternatives,
-    explanation: explained(verdict, current, alternatives, ask, aside),
+    explanation: explained(result, current, alternatives, input, aside),
     changes,
   };
 }
 
-/** The decision in the envelope that all kinds share. */
+/** What the policy observed; null if something other than the policy changed the number of instances. */
+export function policyInputsOf({ inputs }: Pick<Decision, 'inputs'>): ScalingInputs | null {
+  return 'strategy' in (inputs as object) ? (inputs as ScalingInputs) : null;
+}
+
+/** Wraps the decision in the envelope that all decision kinds share. */
 export function scalingRecord(
   decision: ScalingDecision,
   names: { readonly endpoint: string; readonly variant: string },
@@ -149,16 +160,21 @@ export function scalingRecord(
   };
 }
 
-function inputsOf(policy: Policy, ask: Ask, verdict: Verdict<StrategyMemories>, { burn, excluded }: Aside): ScalingInputs {
-  const { observation, types, overflow, limits, level } = ask;
+function inputsOf(
+  policy: Policy,
+  input: StrategyInput,
+  result: StrategyResult<StrategyMemories>,
+  { burn, excluded }: Aside,
+): ScalingInputs {
+  const { observation, types, overflow, limits, level } = input;
   const { forecast, slotMs } = observation;
-  const samples = Object.values(verdict.memory as Record<string, { readonly arrivals?: Parameters<typeof risePerMs>[0] }>).find(
+  const samples = Object.values(result.memory as Record<string, { readonly arrivals?: Parameters<typeof risePerMs>[0] }>).find(
     (memory) => memory.arrivals,
   )?.arrivals;
   const perMs = samples === undefined ? null : risePerMs(samples, 30_000);
   const usable = new Map(types.map((type) => [type.name, type]));
   return {
-    regime: verdict.regime,
+    regime: result.regime,
     strategy: policy.text,
     slotMs,
     lastCount: observation.lastCount,
@@ -172,9 +188,9 @@ function inputsOf(policy: Policy, ask: Ask, verdict: Verdict<StrategyMemories>, 
       }),
     ),
     excluded,
-    rho: verdict.rho ?? null,
-    horizon: horizonOf(ask),
-    overflowUsdPerRequest: overflow === null ? null : (verdict.overflowUsdEach ?? overflow.usdPerRequest),
+    rho: result.rho ?? null,
+    horizon: horizonOf(input),
+    overflowUsdPerRequest: overflow === null ? null : (result.overflowUsdEach ?? overflow.usdPerRequest),
     objective: observation.objective,
     burn5m: burn.fiveMinutes,
     burn1h: burn.hour,
@@ -187,21 +203,21 @@ function inputsOf(policy: Policy, ask: Ask, verdict: Verdict<StrategyMemories>, 
   };
 }
 
-/** By the highest quantile of the forecast, what the plan does not carry; undefined where it is not known. */
-function neededWarm(ask: Ask, plan: Plan): number | undefined {
-  const { types, overflow, observation } = ask;
+/** Functions needed for the requests beyond the plan's capacity at the highest forecast quantile; undefined if unknown. */
+function neededWarm(input: StrategyInput, plan: Plan): number | undefined {
+  const { types, overflow, observation } = input;
   const { forecast, slotMs } = observation;
-  const demand = forecast === null || overflow?.serviceMs === undefined ? null : atHorizon(forecast, horizonOf(ask));
+  const demand = forecast === null || overflow?.serviceMs === undefined ? null : atHorizon(forecast, horizonOf(input));
   if (demand === null || overflow?.serviceMs === undefined) return undefined;
   const carried = types.reduce((sum, { name, ratePerSecond }) => sum + ((plan[name] ?? 0) * ratePerSecond * slotMs) / 1000, 0);
   return functionsNeeded(Math.max(...demand.quantiles), carried, overflow.serviceMs, slotMs);
 }
 
-function horizonOf({ types, observation }: Ask): number {
+function horizonOf({ types, observation }: StrategyInput): number {
   return horizonFor(Math.max(0, ...types.map(({ leadMs }) => leadMs)), observation.slotMs);
 }
 
-/** Only the nearest ten: a strategy may have looked at fifty. */
+/** Includes only the ten nearest horizons; a policy may use fifty. */
 function forecastInputs({ model, horizons, residualsSeen }: ForecastView): ForecastInputs {
   const near = horizons.slice(0, 10);
   return {
@@ -214,18 +230,18 @@ function forecastInputs({ model, horizons, residualsSeen }: ForecastView): Forec
   };
 }
 
-/** What a rule that knows no cost chose, priced by the forecast, or by the last count where there is none. */
-function priced(ask: Ask, verdict: Verdict<unknown>, current: Plan): ScalingAlternative[] {
-  const { observation, types, overflow, limits } = ask;
+/** The plan of a policy that compares no costs, priced with the forecast, or with the last count if there is no forecast. */
+function priced(input: StrategyInput, result: StrategyResult<unknown>, current: Plan): ScalingAlternative[] {
+  const { observation, types, overflow, limits } = input;
   const { forecast, lastCount, slotMs } = observation;
   const view = forecast ?? (lastCount === null ? null : flatForecast(lastCount));
-  const demand = view === null ? null : atHorizon(view, horizonOf(ask));
+  const demand = view === null ? null : atHorizon(view, horizonOf(input));
   if (demand === null || types.length === 0) return [];
   const weighed = types.map(({ name, ratePerSecond, usdPerSlot, have, leadMs }): PricedType => {
-    return { name, capacity: (ratePerSecond * slotMs * (verdict.rho ?? 1)) / 1000, usdPerSlot, have, leadMs };
+    return { name, capacity: (ratePerSecond * slotMs * (result.rho ?? 1)) / 1000, usdPerSlot, have, leadMs };
   });
   const overflowUsdEach = overflow?.usdPerRequest ?? 0;
-  return alternativesTo(verdict.plan, current, null, {
+  return alternativesTo(result.plan, current, null, {
     types,
     priced: weighed,
     demand: demand.quantiles,
@@ -239,14 +255,14 @@ function priced(ask: Ask, verdict: Verdict<unknown>, current: Plan): ScalingAlte
 const becauseOf: Readonly<Record<ScalingReason, string>> = {
   argmin: '',
   rule: '',
-  hold: 'held, because more was worth it a moment ago',
-  replace: 'those to be given up serve until what replaces them is ready',
+  hold: 'held, because more instances paid off a moment ago',
+  replace: 'instances to be removed serve until their replacements are ready',
   min: 'the minimum allows no fewer',
-  awake: 'the last stays until nobody has asked for a while',
+  awake: 'the last instance stays until there has been no traffic for a while',
   max: 'the maximum allows no more',
   budget: 'the budget allows no more',
-  schedule: 'the schedule asks for so many',
-  'slo-floor': 'more than is worth it, because the objective was missed',
+  schedule: 'the schedule requires this number',
+  'slo-floor': 'more than is cheapest, because the objective was missed',
   fast: '',
   spot: '',
   'no-forecast': '',
@@ -254,22 +270,22 @@ const becauseOf: Readonly<Record<ScalingReason, string>> = {
   infeasible: '',
 };
 
-/** `kept 2 × c5.large: expected $0.00395/min; 1 would cost 0.00571, 3 0.00478`. */
+/** The explanation, such as `kept 2 × c5.large: expected $0.00395/min; 1 would cost 0.00571, 3 0.00478`. */
 function explained(
-  verdict: Verdict<unknown>,
+  result: StrategyResult<unknown>,
   current: Plan,
   alternatives: readonly ScalingAlternative[],
-  { observation }: Ask,
+  { observation }: StrategyInput,
   { fault }: Aside,
 ): string {
-  const why = verdict.reason === 'no-forecast' && fault !== null ? `the forecast is of no use: ${fault}` : verdict.why;
-  const clauses = [why, becauseOf[verdict.reason], costInWords(alternatives, observation.slotMs)].filter((clause) => clause !== '');
-  return `${verbFor(verdict.plan, current)} ${planInWords(verdict.plan)}: ${clauses.join('; ')}`;
+  const why = result.reason === 'no-forecast' && fault !== null ? `the forecast cannot be used: ${fault}` : result.why;
+  const clauses = [why, becauseOf[result.reason], formatCosts(alternatives, observation.slotMs)].filter((clause) => clause !== '');
+  return `${verbFor(result.plan, current)} ${formatPlan(result.plan)}: ${clauses.join('; ')}`;
 }
 
 function verbFor(plan: Plan, current: Plan): string {
   if (isSamePlan(plan, current)) return 'kept';
-  if (planTotal(plan) === 0) return `gave up ${planInWords(current)}, now`;
+  if (planTotal(plan) === 0) return `removed ${formatPlan(current)}, leaving`;
   const names = Object.keys({ ...plan, ...current });
   const grows = names.some((name) => (plan[name] ?? 0) > (current[name] ?? 0));
   const shrinks = names.some((name) => (plan[name] ?? 0) < (current[name] ?? 0));

@@ -7,7 +7,7 @@ import { type ScalingDecision, scalingRecord } from './decide-record.ts';
 import { decideScaling } from './decide-scaling.ts';
 import { type Observation, planTotal, type TypeObservation } from './strategies/observation.ts';
 import { parsePolicy } from './strategies/policy.ts';
-import { restoreScalingState, type ScalingState, scalingBegin } from './strategies/scaling-state.ts';
+import { initialScalingState, restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';
 
 const policies = [
   'static:2',
@@ -26,26 +26,26 @@ const policies = [
 ];
 const demand = [1000, 1100, 1250, 1350, 1450, 1550, 1650, 1800, 2000, 2400, 2800, 3600];
 
-const decide = (text: string, changes: Partial<Observation>, state = scalingBegin, nowMs = 0): ScalingDecision =>
+const decide = (text: string, changes: Partial<Observation>, state = initialScalingState, nowMs = 0): ScalingDecision =>
   decideScaling(parsePolicy(text), state, observed(changes), nowMs).decision;
 
-describe('what was configured wrongly is refused, and the sentence says what to do', () => {
+describe('an invalid configuration is rejected with a message that says what to do', () => {
   for (const [changes, expected] of [
-    [{ limits: { min: 3, max: 2 } }, /the minimum of instances \(3\) is more than the maximum \(2\): lower the one or raise the other/],
+    [{ limits: { min: 3, max: 2 } }, /the minimum of instances \(3\) exceeds the maximum \(2\): lower the minimum or raise the maximum/],
     [{ limits: { min: -1, max: 2 } }, /whole numbers from 0, got -1 and 2/],
     [{ limits: { min: 0, max: Number.POSITIVE_INFINITY } }, /whole numbers from 0, got 0 and Infinity/],
     [{ limits: { min: 0, max: 5000 } }, /at most 1000, got 5000/],
     [
       { limits: { ...noLimits, budget: { usdMax: Number.NaN, spentUsd: 0, remainingMs: 1 } } },
-      /a budget and what is spent .* got NaN and 0/,
+      /invalid budget or spending: .* got NaN and 0/,
     ],
     [{ limits: { ...noLimits, floors: [{ days: [7], fromMinute: 0, untilMinute: 1, instances: 1 }] } }, /0 \(Sunday\) to 6, got 7/],
-    [{ slotMs: 0 }, /a slot is longer than 0 ms and at most a day, got 0/],
-    [{ types: [large, large] }, /instance type c5\.large is given twice/],
-    [{ types: [{ ...large, usdPerHour: -1 }] }, /its price is 0 or more US dollars per hour, got -1/],
-    [{ types: [{ ...large, ratePerSecond: Number.NaN }] }, /its rate is 0 or more requests per second, got NaN/],
-    [{ types: [{ ...large, active: 1.5 }] }, /active instances are a whole number from 0, got 1\.5/],
-    [{ overflow: { usdPerRequest: Number.NaN } }, /costs 0 or more US dollars, got NaN/],
+    [{ slotMs: 0 }, /invalid slot length: expected above 0 ms and at most a day, got 0/],
+    [{ types: [large, large] }, /instance type c5\.large is listed twice/],
+    [{ types: [{ ...large, usdPerHour: -1 }] }, /invalid price: expected 0 or more US dollars per hour, got -1/],
+    [{ types: [{ ...large, ratePerSecond: Number.NaN }] }, /invalid rate: expected 0 or more requests per second, got NaN/],
+    [{ types: [{ ...large, active: 1.5 }] }, /active instances: expected a whole number from 0, got 1\.5/],
+    [{ overflow: { usdPerRequest: Number.NaN } }, /expected 0 or more US dollars, got NaN/],
   ] as const) {
     test(String(expected), () => {
       assert.throws(
@@ -56,20 +56,20 @@ describe('what was configured wrongly is refused, and the sentence says what to 
   }
 
   test('the time of a decision is a number', () => {
-    assert.throws(() => decide('economic', {}, scalingBegin, Number.NaN), /epoch milliseconds, got NaN/);
+    assert.throws(() => decide('economic', {}, initialScalingState, Number.NaN), /epoch milliseconds, got NaN/);
   });
 });
 
-describe('what is not known, or no number, leaves things as they are', () => {
+describe('unknown or non-numeric input changes nothing', () => {
   const broken = forecast(demand.with(9, Number.NaN));
 
   for (const { when, text, changes, reason, explanation } of [
     {
-      when: 'a forecast holds NaN',
+      when: 'a forecast contains NaN',
       text: 'economic',
       changes: { forecast: broken },
       reason: 'no-forecast',
-      explanation: 'kept 2 × c5.large: the forecast is of no use: its quantile 0.9 1 slots ahead is NaN',
+      explanation: 'kept 2 × c5.large: the forecast cannot be used: its quantile 0.9 1 slots ahead is NaN',
     },
     {
       when: 'there is none yet',
@@ -83,17 +83,17 @@ describe('what is not known, or no number, leaves things as they are', () => {
       text: 'target-tracking',
       changes: { lastCount: Number.NaN },
       reason: 'no-measurement',
-      explanation: 'kept 2 × c5.large: nobody counted the last minute',
+      explanation: 'kept 2 × c5.large: the last minute has no count',
     },
     {
       when: 'the counter is NaN',
       text: 'hpa',
       changes: { arrivals: Number.NaN },
       reason: 'no-measurement',
-      explanation: 'kept 2 × c5.large: what was counted is no number',
+      explanation: 'kept 2 × c5.large: the count is not a number',
     },
     {
-      when: 'no service time is measured',
+      when: 'no service time has been measured',
       text: 'economic',
       changes: { types: [{ ...running(2), ratePerSecond: 0 }], forecast: flat(9) },
       reason: 'no-measurement',
@@ -106,42 +106,42 @@ describe('what is not known, or no number, leaves things as they are', () => {
     });
   }
 
-  test('with no history, the minimum runs; without functions one at least', () => {
+  test('without history plans the minimum, and at least one instance if there are no functions', () => {
     assert.deepEqual(decide('economic', {}).chosen.plan, { 'c5.large': 0 });
     assert.deepEqual(decide('economic', { limits: { min: 2, max: 3 } }).chosen.plan, { 'c5.large': 2 });
     assert.deepEqual(decide('economic', { overflow: null }).chosen.plan, { 'c5.large': 1 });
   });
 });
 
-describe('no type that keeps the objective', () => {
+describe('no type meets the objective', () => {
   const slow: TypeObservation = {
     ...running(2),
     isFeasible: false,
     infeasibleBecause: 'type c5.large cannot meet 50 ms: 2*s(1)+d = 165 ms',
   };
 
-  test('is a result: functions serve alone', () => {
+  test('is a valid result: functions serve alone', () => {
     const { feasible, chosen, inputs, explanation } = decide('economic', { types: [slow], forecast: flat(900) });
     assert.deepEqual([feasible, chosen.plan, inputs.regime], [true, { 'c5.large': 0 }, 'serverless-only']);
     assert.match(explanation, /type c5\.large cannot meet 50 ms: 2\*s\(1\)\+d = 165 ms; functions serve alone/);
   });
 
-  test('and where they cannot, there are instances enough for what comes, and it says what to do', () => {
+  test('if functions cannot either, instances are planned for the traffic, and the explanation says what to do', () => {
     for (const { others, because } of [
       { others: null, because: 'there are no functions' },
       { others: { ...overflow, infeasibleBecause: 'a function cannot either' }, because: 'a function cannot either' },
-      { others: { ...overflow, ratePerSecondMax: 40 }, because: 'functions take 40/s at most, and 50/s may come' },
+      { others: { ...overflow, ratePerSecondMax: 40 }, because: 'functions can serve at most 40/s, and up to 50/s are expected' },
     ]) {
       const { feasible, chosen, explanation } = decide('economic', { types: [slow], overflow: others, forecast: flat(3000) });
       assert.deepEqual([feasible, chosen.reason], [false, 'infeasible']);
       const count = chosen.plan['c5.large'] ?? 0;
       assert(count >= 4 && count <= 5, `${count} of ${slow.ratePerSecond}/s for 50/s`);
-      const advice = 'planned as though it were kept; relax the objective or take a faster type';
+      const advice = 'planned as if it were met; relax the objective or choose a faster type';
       assert(explanation.includes(`2*s(1)+d = 165 ms; ${because}; ${advice}; expected $`), explanation);
     }
   });
 
-  test('holds no limit less', () => {
+  test('still respects every limit', () => {
     const { feasible, chosen, explanation } = decide('economic', {
       types: [slow],
       overflow: null,
@@ -149,19 +149,19 @@ describe('no type that keeps the objective', () => {
       limits: { min: 1, max: 3 },
     });
     assert.deepEqual([feasible, chosen.plan, chosen.reason], [false, { 'c5.large': 3 }, 'max']);
-    assert.match(explanation, /relax the objective or take a faster type; the maximum allows no more/);
+    assert.match(explanation, /relax the objective or choose a faster type; the maximum allows no more/);
   });
 
-  test('and none that is configured is as it was', () => {
+  test('without a configured type nothing changes', () => {
     assert.match(decide('hpa', { types: [], overflow: null }).explanation, /no instance type is configured; there are no functions/);
   });
 });
 
 describe('a clock that is set back', () => {
-  test('makes nothing last longer: what is remembered is as old as it was', () => {
+  test('extends no period: stored times keep their age', () => {
     const run = (backMs: number): (number | undefined)[] => {
       const policy = parsePolicy('economic,hold=3');
-      let state: ScalingState = scalingBegin;
+      let state: ScalingState = initialScalingState;
       let have = 0;
       return [2400, 800, 800, 800, 800].map((count, minute) => {
         const nowMs = minute * minuteMs + 1e9 - (minute >= 2 ? backMs : 0);
@@ -179,17 +179,19 @@ describe('a clock that is set back', () => {
 });
 
 describe('a spot notice', () => {
-  test('starts an instance on demand for each that will be taken', () => {
-    const spot = { ...running(3), name: 'c5.large-spot', spot: { interruptionsPerHour: 0.1, recoveryMs: 120_000, onDemand: 'c5.large' } };
-    const decision = decide('economic', { trigger: 'spot', types: [spot, running(1)], notices: { 'c5.large-spot': 2 } });
+  test('starts an on-demand instance for each spot instance that will be reclaimed', () => {
+    const spot = { 'c5.large-spot': { interruptionsPerHour: 0.1, recoveryMs: 120_000, onDemand: 'c5.large' } };
+    const observation = observed({ trigger: 'spot', types: [{ ...running(3), name: 'c5.large-spot' }, running(1)] });
+    const simulated = { spot, notices: { 'c5.large-spot': 2 } };
+    const { decision } = decideScaling(parsePolicy('economic'), initialScalingState, observation, 0, simulated);
     assert.deepEqual([decision.chosen.plan, decision.chosen.reason], [{ 'c5.large-spot': 1, 'c5.large': 3 }, 'spot']);
   });
 });
 
 describe('state', () => {
-  test('is JSON: who restores it decides as who kept it', () => {
+  test('is JSON, and a restored state decides like the original', () => {
     for (const text of policies) {
-      let [kept, restored]: ScalingState[] = [scalingBegin, scalingBegin] as const;
+      let [retained, restored]: ScalingState[] = [initialScalingState, initialScalingState] as const;
       for (let step = 0; step < 30; step++) {
         const nowMs = step * 15_000;
         const changes = {
@@ -199,26 +201,26 @@ describe('state', () => {
           lastCount: 100 * step,
           forecast: flat(50 * step),
         };
-        const one = decideScaling(parsePolicy(text), kept, observed(changes), nowMs);
+        const one = decideScaling(parsePolicy(text), retained, observed(changes), nowMs);
         const other = decideScaling(parsePolicy(text), JSON.parse(JSON.stringify(restored)) as ScalingState, observed(changes), nowMs);
         assert.deepEqual(other, one, text);
-        [kept, restored] = [one.state, other.state];
+        [retained, restored] = [one.state, other.state];
       }
-      assert(JSON.stringify(kept).length < 20_000, text);
+      assert(JSON.stringify(retained).length < 20_000, text);
     }
   });
 
-  test('of an earlier server is taken over without its counters; anything else is a new beginning', () => {
-    const { state } = decideScaling(parsePolicy('economic'), scalingBegin, observed({ forecast: flat(2000), arrivals: 700 }), 0);
+  test('of an earlier server is restored without its counters; invalid state is discarded', () => {
+    const { state } = decideScaling(parsePolicy('economic'), initialScalingState, observed({ forecast: flat(2000), arrivals: 700 }), 0);
     const restored = restoreScalingState(JSON.parse(JSON.stringify(state)));
     assert.deepEqual(restored, { ...state, memories: { economic: { ...state.memories.economic, arrivals: [] } } });
     for (const strange of [null, 7, 'x', {}, { format: 2 }, { format: 1, slo: null, memories: {} }]) {
-      assert.deepEqual(restoreScalingState(strange), scalingBegin);
+      assert.deepEqual(restoreScalingState(strange), initialScalingState);
     }
   });
 
-  test('of another policy is forgotten', () => {
-    const { state } = decideScaling(parsePolicy('hpa'), scalingBegin, observed({ arrivals: 5 }), 0);
+  test('of another policy is discarded', () => {
+    const { state } = decideScaling(parsePolicy('hpa'), initialScalingState, observed({ arrivals: 5 }), 0);
     assert.deepEqual(Object.keys(decideScaling(parsePolicy('kpa'), state, observed(), 1000).state.memories), ['kpa']);
   });
 });
@@ -241,12 +243,12 @@ describe('every policy', () => {
     trigger: fc.constantFrom('period', 'fast', 'manual', 'restore', 'slo', 'spot'),
   });
 
-  test('keeps the limits, changes nothing it was given, and explains itself', () => {
+  test('respects the limits, does not modify its input, and explains itself', () => {
     fc.assert(
       fc.property(fc.constantFrom(...policies), fc.array(anyObservation, { minLength: 1, maxLength: 8 }), (text, steps) => {
-        let state: ScalingState = scalingBegin;
+        let state: ScalingState = initialScalingState;
         let nowMs = 1e9;
-        for (const { min, more, slot, ...step } of steps) {
+        for (const { min, more, slot, future, ...step } of steps) {
           nowMs += step.afterMs;
           const types = [{ ...large, active: step.active, launching: step.launching }, ...(step.hasGpu ? [gpu] : [])];
           const observation = observed({
@@ -257,7 +259,7 @@ describe('every policy', () => {
             forecast: step.hasForecast ? forecast(slot) : null,
           });
           const before = structuredClone({ state, observation });
-          const decided = decideScaling(parsePolicy(text), state, observation, nowMs);
+          const decided = decideScaling(parsePolicy(text), state, observation, nowMs, { future });
           assert.deepEqual({ state, observation }, before);
           const { chosen, explanation, alternatives, inputs } = decided.decision;
           const counts = Object.values(chosen.plan);
@@ -279,7 +281,7 @@ describe('every policy', () => {
   });
 });
 
-test('a decision is kept in the envelope of all decisions, with what is done for it', () => {
+test('a decision is stored in the common envelope with its actions', () => {
   const decision = decide('economic', { forecast: forecast(demand), types: [running(1)] });
   const actions = [{ op: 'launch', type: 'c5.large', instance: null }] as const;
   const { kind, trigger, reason, chosen, explanation, changes } = scalingRecord(decision, { endpoint: 'e', variant: 'v' }, actions);

@@ -1,41 +1,40 @@
-/** When a setting is looked at again. Pure: what has happened since the last time is handed in. */
+/** Decides when a batching setting is due for review. Pure: the caller passes in the events since the last decision. */
 
 export type BatchTrigger = 'manual' | 'deploy' | 'profile' | 'change-point' | 'period';
 
-/** From so many arrivals on, their pattern is taken as known; with fewer, only their rate is. */
+/** From this number of arrivals on, decisions use their pattern; with fewer, only their rate. */
 export const arrivalsForPattern = 300;
 
-/** What the arrivals alone ask for waits so long after the last decision: bursts that come and go are no news each time. */
+/** Minimum time between decisions that only arrivals cause, so recurring bursts do not each cause one. */
 const calmMs = 5000;
 
 export interface SinceLastDecision {
   readonly nowMs: number;
-  /** When it was last decided; null where it never was. */
+  /** Time of the last decision; null before the first one. */
   readonly decidedAtMs: number | null;
-  /** The objective, the limits or the policy are not those that were decided for. */
+  /** True if the objective, limits or policy changed since the last decision. */
   readonly isReconfigured: boolean;
-  /** Service times were measured. */
+  /** True if service times were measured since the last decision. */
   readonly isProfiled: boolean;
-  /** The arrivals have changed since. */
+  /** True if the arrival pattern changed since the last decision. */
   readonly hasAlarm: boolean;
-  /** Somebody asked for it. */
-  readonly isAsked: boolean;
-  /** When the last request came; null where none ever did. */
+  /** True if a decision was requested manually. */
+  readonly isRequested: boolean;
+  /** Time of the last request; null before the first one. */
   readonly lastArrivalMs: number | null;
-  /** Arrivals that are known now, and that were known then. */
+  /** Number of arrivals known now and at the last decision. */
   readonly arrivals: number;
   readonly arrivalsThen: number;
   readonly periodMs: number;
 }
 
 /**
- * Why it is to be decided now; null where it is not. The strongest reason is told where there are several.
- *
- * While nobody comes there is nothing to decide: the same inputs would only give the same record again. And where the last
- * decision knew too few arrivals to tell their pattern, enough of them are reason enough, whatever the period.
+ * Why a decision is due now; null if none is due. Of several reasons, returns the strongest. Without traffic no decision is due,
+ * because the same inputs give the same result. If the last decision knew too few arrivals for a pattern, a decision is due as
+ * soon as there are enough.
  */
-export function dueFor(since: SinceLastDecision): BatchTrigger | null {
-  if (since.isAsked) return 'manual';
+export function dueTrigger(since: SinceLastDecision): BatchTrigger | null {
+  if (since.isRequested) return 'manual';
   if (since.decidedAtMs === null || since.isReconfigured) return 'deploy';
   if (since.isProfiled) return 'profile';
   const sinceMs = since.nowMs - since.decidedAtMs;

@@ -1,4 +1,4 @@
-/** What a variant has cost in the present hour of the clock, from a sum that only rises while a server lives. */
+/** Cost of a variant in the current clock hour, derived from a total that only increases while the server runs. */
 import type { Budget } from './strategies/observation.ts';
 
 const hourMs = 3_600_000;
@@ -6,48 +6,49 @@ const hourMs = 3_600_000;
 export class HourlyBudget {
   #hour: number;
   #spentUsd: number;
-  #isTold: boolean;
-  /** The sum when it was looked at last; null before the first time. */
-  #seenUsd: number | null = null;
+  #isReported: boolean;
+  /** The total at the last observation; null before the first one. */
+  #observedUsd: number | null = null;
 
-  constructor(kept: HourSpent | null) {
-    this.#hour = kept?.hour ?? -1;
-    this.#spentUsd = kept?.spentUsd ?? 0;
-    this.#isTold = kept?.isTold ?? false;
+  constructor(retained: HourlySpend | null) {
+    this.#hour = retained?.hour ?? -1;
+    this.#spentUsd = retained?.spentUsd ?? 0;
+    this.#isReported = retained?.isTold ?? false;
   }
 
-  /** A clock that is set back into an hour of before gives no money back. */
-  seen(sumUsd: number, wallMs: number): void {
+  /** Updates the hour's cost from the total. If the clock is set back into an earlier hour, spent money stays spent. */
+  observe(sumUsd: number, wallMs: number): void {
     const hour = Math.floor(wallMs / hourMs);
     if (hour > this.#hour) this.#spentUsd = 0;
     this.#hour = hour;
     if (!Number.isFinite(sumUsd)) return;
-    this.#spentUsd += Math.max(0, sumUsd - (this.#seenUsd ?? sumUsd));
-    this.#seenUsd = sumUsd;
+    this.#spentUsd += Math.max(0, sumUsd - (this.#observedUsd ?? sumUsd));
+    this.#observedUsd = sumUsd;
   }
 
-  /** null without a limit. */
+  /** The budget of the current hour; null without a limit. */
   at(usdMax: number | null, wallMs: number): Budget | null {
     return usdMax === null ? null : { usdMax, spentUsd: this.#spentUsd, remainingMs: hourMs - (wallMs % hourMs) };
   }
 
-  /** Whether the money has run out, or there is some again, since last asked; null where neither is news. */
-  news(usdMax: number | null): 'spent' | 'renewed' | null {
-    const isSpent = usdMax !== null && this.#spentUsd >= usdMax;
-    if (isSpent === this.#isTold) return null;
-    this.#isTold = isSpent;
-    return isSpent ? 'spent' : 'renewed';
+  /** The change since the last call, if the budget was exhausted or renewed; null otherwise. */
+  takeChange(usdMax: number | null): 'exhausted' | 'reset' | null {
+    const isExhausted = usdMax !== null && this.#spentUsd >= usdMax;
+    if (isExhausted === this.#isReported) return null;
+    this.#isReported = isExhausted;
+    return isExhausted ? 'exhausted' : 'reset';
   }
 
-  snapshot(): HourSpent {
-    return { hour: this.#hour, spentUsd: this.#spentUsd, isTold: this.#isTold };
+  snapshot(): HourlySpend {
+    return { hour: this.#hour, spentUsd: this.#spentUsd, isTold: this.#isReported };
   }
 }
 
-export interface HourSpent {
-  /** Hours since the epoch. */
+/** State that survives a restart. */
+export interface HourlySpend {
+  /** Number of the hour since the epoch. */
   readonly hour: number;
   readonly spentUsd: number;
-  /** That it is spent; left out in what was kept by a server of before. */
+  /** True if exhaustion was reported; absent in states stored by older versions. */
   readonly isTold?: boolean;
 }

@@ -1,10 +1,10 @@
-/** How long instances take from the wish to the first batch: the median of the last that were seen to start. */
-import type { SeenInstance } from './scaled-variant.ts';
+/** Start times of instances, from launch request to first batch. The estimate is the median of recent starts. */
+import type { ObservedInstance } from './scaled-variant.ts';
 
-const kept = 20;
-/** Nobody takes longer: the clock was set meanwhile. */
+const samplesMax = 20;
+/** Longer start times are discarded, because they mean that the clock was changed during the start. */
 const longestMs = 3_600_000;
-/** What is expected before one was seen. */
+/** Assumed start time until one is observed. */
 const unseenMs = 2000;
 
 export class LeadTimes {
@@ -22,15 +22,15 @@ export class LeadTimes {
     return Math.max(this.#leastMs, sorted[Math.floor(sorted.length / 2)] ?? unseenMs);
   }
 
-  /** Those whose process was started anew tell nothing. */
-  seen(instances: readonly SeenInstance[]): void {
+  /** Records the start time of each new instance. Ignores instances whose process was restarted. */
+  observe(instances: readonly ObservedInstance[]): void {
     const present = new Set(instances.map(({ id }) => id));
     for (const id of this.#counted.keys()) if (!present.has(id)) this.#counted.delete(id);
     for (const { id, startedAtMs, readyAtMs, restarts } of instances) {
       if (readyAtMs === null || restarts > 0 || this.#counted.get(id) === startedAtMs) continue;
       this.#counted.set(id, startedAtMs);
       const leadMs = readyAtMs - startedAtMs;
-      if (leadMs >= 0 && leadMs <= longestMs) this.#leadsMs = [...this.#leadsMs, leadMs].slice(-kept);
+      if (leadMs >= 0 && leadMs <= longestMs) this.#leadsMs = [...this.#leadsMs, leadMs].slice(-samplesMax);
     }
   }
 

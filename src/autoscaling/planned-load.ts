@@ -1,27 +1,27 @@
-/** How many functions planned arrivals would keep busy, played out as if one were always free. Pure. */
+/** Number of functions that planned arrivals keep busy, simulated as if a free function were always available. Pure functions. */
 import { arrivalTimesMs, type HoldPolicy, type ProfilePoint, replayBatches } from '../queueing/index.ts';
 import { SeededRandom } from '../random.ts';
 import type { BatchingSetting } from './batching-decision.ts';
-import type { ArrivalsGiven } from './choose-batching.ts';
+import type { ArrivalsInput } from './choose-batching.ts';
 
-/** Arrivals that an assumed process is played out for. */
+/** Number of simulated arrivals of an assumed process. */
 const playedArrivals = 5000;
 
-/** The arrivals themselves, or some of an assumed process; the same each time. */
-export function playedArrivalsMs(arrivals: ArrivalsGiven): Float64Array {
+/** Recorded arrivals, or a deterministic sample of an assumed process. Times in milliseconds, ascending. */
+export function generatedArrivalsMs(arrivals: ArrivalsInput): Float64Array {
   return arrivals.kind === 'seen' ? arrivals.timesMs : arrivalTimesMs(arrivals.process, new SeededRandom(1), playedArrivals);
 }
 
 export interface PlannedLoad {
-  /** Functions that are busy in the mean: batches per second times seconds per batch. */
+  /** Mean number of busy functions: batches per second times seconds per batch. */
   readonly busyMean: number;
-  /** Busy at once at most. */
+  /** Maximum number of functions busy at the same time. */
   readonly needed: number;
-  /** Share of the batches that would find `maxConcurrency` functions busy. */
+  /** Share of batches that would find all `maxConcurrency` functions busy. */
   readonly waitingShare: number;
 }
 
-/** The load of `arrivalsMs` (ascending) under a setting, in functions of the memory that was measured as `points`. */
+/** The load of `arrivalsMs` (ascending) under a setting. `points`: measurements of the functions' memory size. */
 export function plannedLoad(
   arrivalsMs: Float64Array,
   { batchSizeMax, waitMsMax }: BatchingSetting,
@@ -30,7 +30,8 @@ export function plannedLoad(
 ): PlannedLoad {
   const pointOf = (rows: number): ProfilePoint => (points.find(({ batchSize }) => batchSize >= rows) ?? points.at(-1)) as ProfilePoint;
   const meanMs = (rows: number): number => mean(pointOf(rows).serviceMs);
-  // As the choice had it: for the slowest run of many, batches would leave long before they do. Never falling with the rows.
+  // Estimates as in the choice, not by the slowest of many runs: that would dispatch batches much earlier than serving does.
+  // Never decreases with the rows.
   const dispatchMs = (rows: number): number => {
     const { batchSize } = pointOf(rows);
     const upTo = points.filter((point) => point.batchSize <= batchSize);
@@ -43,8 +44,8 @@ export function plannedLoad(
         ? { kind: 'slack', batchSizeMax, serviceMs: dispatchMs }
         : { kind: 'timeout', batchSizeMax, waitMsMax };
   const batches = replayBatches(arrivalsMs, policy, latencyMs);
-  const starts = Float64Array.from(batches, ({ leftMs }) => leftMs).toSorted();
-  const ends = Float64Array.from(batches, ({ leftMs, rows }) => leftMs + meanMs(rows)).toSorted();
+  const starts = Float64Array.from(batches, ({ dispatchedMs }) => dispatchedMs).toSorted();
+  const ends = Float64Array.from(batches, ({ dispatchedMs, rows }) => dispatchedMs + meanMs(rows)).toSorted();
   let [ended, most, waiting] = [0, 0, 0];
   for (let i = 0; i < starts.length; i++) {
     while (ended < i && (ends[ended] as number) <= (starts[i] as number)) ended++;
@@ -53,7 +54,7 @@ export function plannedLoad(
     if (busy > maxConcurrency) waiting++;
   }
   const msPerRow = batches.reduce((sum, { rows }) => sum + meanMs(rows), 0) / Math.max(1, arrivalsMs.length);
-  // Little's law. What was played out may be over before so many are busy.
+  // Little's law, because the simulated stretch may end before so much concurrency builds up.
   const busyMean = (ratePerSecond * msPerRow) / 1000;
   const waitingShare = busyMean >= maxConcurrency ? 1 : waiting / Math.max(1, batches.length);
   return { busyMean, needed: Math.max(most, Math.ceil(busyMean)), waitingShare };

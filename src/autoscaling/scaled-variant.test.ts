@@ -5,13 +5,13 @@ import { defaultPrices } from '../costs/index.ts';
 import { parseObjective } from '../objective.ts';
 import { ServiceTable } from '../profiling/index.ts';
 import { noTraffic } from '../serving/index.ts';
-import { type ScaledVariantSources, scaledVariants } from './scaled-variant.ts';
+import { type ScaledVariantDeps, scaledVariants } from './scaled-variant.ts';
 
 const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 3, usdPerHourMax: null };
 const variant = { name: 'AllTraffic', instanceCount: 1, instanceType: 'local.1', functions: {}, scaling };
 const objective = parseObjective('p95<=500ms');
 
-/** One variant with functions beside its instances; what is known of service times, by executor. */
+/** A variant with functions alongside its instances. `tables`: known service times by executor. */
 function seenWith(tables: Readonly<Record<string, ServiceTable>>) {
   const functions = { setting: { memoryMiB: 1769 }, config: { maxConcurrency: 4 } };
   const served = { name: 'AllTraffic', version: {}, executors: [], functions, overflow: { shutReason: null }, rowsWaiting: 0 };
@@ -24,8 +24,9 @@ function seenWith(tables: Readonly<Record<string, ServiceTable>>) {
     prices: defaultPrices,
     tableOf: (_version: unknown, executor: string) => tables[executor] ?? new ServiceTable(null),
     cores: 2,
+    backlogOf: () => null,
   };
-  const [seen] = scaledVariants(sources as unknown as ScaledVariantSources);
+  const [seen] = scaledVariants(sources as unknown as ScaledVariantDeps);
   assert(seen !== undefined);
   return seen;
 }
@@ -36,8 +37,8 @@ function tableOf(ms: number): ServiceTable {
   return table;
 }
 
-test('functions that have run nothing yet are planned with as if they were as fast as instances', () => {
-  assert.equal(seenWith({}).overflow, null, 'nothing is known of either');
+test('plans with functions as fast as instances until they are measured', () => {
+  assert.equal(seenWith({}).overflow, null, 'neither is measured');
   assert.equal(seenWith({ 'instance:local.1': tableOf(100) }).overflow?.serviceMs, 100);
   assert.equal(seenWith({ 'instance:local.1': tableOf(100), 'function:1769': tableOf(60) }).overflow?.serviceMs, 60);
 });

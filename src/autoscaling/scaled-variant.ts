@@ -1,15 +1,22 @@
-/** A variant whose number of instances is to be decided on, as it is now: what it may have, what it has, and what comes to it. */
+/** The current state of a variant that scales: limits, instances and traffic. */
 import type { Clock } from '../clock.ts';
 import { instanceType, type Ledger, type PriceTable } from '../costs/index.ts';
 import type { Deployments, EndpointView, InstanceView, ScalingConfig, VariantConfig } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
-import { capacityOf, functionCapacityOf, functionExecutor, overheadMs, type ServiceTable, type TypeCapacity } from '../profiling/index.ts';
+import {
+  functionCapacityOf,
+  functionExecutor,
+  platformOverheadMs,
+  type ServiceTable,
+  type TypeCapacity,
+  typeCapacityOf,
+} from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { ServedVariant, Serving, TrafficCounts } from '../serving/index.ts';
-import type { OverflowObservation } from './strategies/observation.ts';
+import type { BacklogObservation, OverflowObservation } from './strategies/observation.ts';
 
-export interface SeenInstance extends InstanceView {
-  /** Epoch milliseconds, since when it has nothing to do; null while it has. */
+export interface ObservedInstance extends InstanceView {
+  /** Time since which it has been idle, in epoch milliseconds; null while it is busy. */
   readonly idleSinceMs: number | null;
 }
 
@@ -18,52 +25,56 @@ export interface ScaledVariant {
   readonly variant: string;
   readonly config: ScalingConfig;
   readonly objective: Objective | null;
-  /** Whether what is served is what is wanted: during an update nothing is decided. */
+  /** False during an update, while the served generation is not the desired one; no decisions are made then. */
   readonly isSettled: boolean;
   readonly type: TypeCapacity;
-  /** What functions take beside the instances; null also while they take nothing. */
+  /** Cost and capacity of functions alongside the instances; null if there are none or they accept no requests now. */
   readonly overflow: OverflowObservation | null;
-  /** Whether functions stand beside the instances, whatever they take. */
+  /** True if functions are configured alongside the instances, even if they accept no requests now. */
   readonly hasFunctions: boolean;
-  /** Why functions take nothing at present; null where they do, or where there are none. */
+  /** Why functions accept no requests now; null if they do or if there are none. */
   readonly shutReason: string | null;
-  /** How many instances are wanted now. */
+  /** The current desired number of instances. */
   readonly wanted: number;
-  readonly instances: readonly SeenInstance[];
-  /** Why instances cannot be started at present. */
+  readonly instances: readonly ObservedInstance[];
+  /** Why instances cannot be started now; null if they can. */
   readonly startTrouble: string | null;
   readonly traffic: TrafficCounts;
-  /** Rows that wait. */
+  /** Number of waiting rows. */
   readonly queue: number;
-  /** Since the server started, instances and functions together. */
+  /** Asynchronous requests of the endpoint; null if it never had any. */
+  readonly backlog: BacklogObservation | null;
+  /** Cost of instances and functions since the server started, in US dollars. */
   readonly spentUsd: number;
 }
 
-export interface ScaledVariantSources {
+export interface ScaledVariantDeps {
   readonly clock: Clock;
   readonly deployments: Pick<Deployments, 'list'>;
   readonly serving: Pick<Serving, 'endpoint' | 'traffic'>;
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly prices: PriceTable;
   readonly tableOf: (version: ModelVersion, executor: string) => ServiceTable;
-  /** Of this machine. */
+  /** CPU cores of this machine. */
   readonly cores: number;
+  /** `followers`: variants that follow the backlog because nothing else scales them. */
+  readonly backlogOf: (endpoint: string) => (BacklogObservation & { readonly followers: readonly string[] }) | null;
 }
 
-/** Those that scale and are served, or were before the update that is under way. */
-export function scaledVariants(sources: ScaledVariantSources): ScaledVariant[] {
-  return sources.deployments.list().flatMap((view) => {
+/** Variants that scale and are served now, or were served before the update in progress. */
+export function scaledVariants(deps: ScaledVariantDeps): ScaledVariant[] {
+  return deps.deployments.list().flatMap((view) => {
     if (view.servedGeneration === null) return [];
     return view.config.variants.flatMap((variant) => {
       const { scaling } = variant;
-      const served = sources.serving.endpoint(view.config.name)?.variants.find(({ name }) => name === variant.name);
-      return scaling === undefined || served === undefined ? [] : [scaledVariant(sources, view, variant, scaling, served)];
+      const served = deps.serving.endpoint(view.config.name)?.variants.find(({ name }) => name === variant.name);
+      return scaling === undefined || served === undefined ? [] : [scaledVariant(deps, view, variant, scaling, served)];
     });
   });
 }
 
 function scaledVariant(
-  { clock, serving, ledger, prices, tableOf, cores }: ScaledVariantSources,
+  { clock, serving, ledger, prices, tableOf, cores, backlogOf }: ScaledVariantDeps,
   view: EndpointView,
   variant: VariantConfig,
   scaling: ScalingConfig,
@@ -79,13 +90,14 @@ function scaledVariant(
     const executor = served.executors.find(({ id }) => id === instance.id);
     return { ...instance, idleSinceMs: executor === undefined || executor.isBusy ? null : executor.sinceMs + setBackMs };
   });
+  const backlog = variant.isShadow === true ? null : backlogOf(config.name); // shadows process no queued requests
   return {
     endpoint: config.name,
     variant: variant.name,
-    config: scaling,
+    config: backlog?.followers.includes(variant.name) === true ? { ...scaling, policy: 'backlog' } : scaling,
     objective,
     isSettled: generation === servedGeneration,
-    type: capacityOf({ name: variant.instanceType, usdPerHour, service }, objective, overheadMs),
+    type: typeCapacityOf({ name: variant.instanceType, usdPerHour, service }, objective, platformOverheadMs),
     overflow: overflowOf(served, { prices, tableOf, objective, cores, service }),
     hasFunctions: variant.functions !== undefined,
     shutReason: served.overflow?.shutReason ?? null,
@@ -94,13 +106,14 @@ function scaledVariant(
     startTrouble: observed?.startTrouble ?? null,
     traffic: serving.traffic(config.name, variant.name),
     queue: served.rowsWaiting,
+    backlog,
     spentUsd: ledger.usage(config.name, variant.name).totalUsd,
   };
 }
 
-type OverflowSources = Pick<ScaledVariantSources, 'prices' | 'tableOf' | 'cores'> & {
+type OverflowSources = Pick<ScaledVariantDeps, 'prices' | 'tableOf' | 'cores'> & {
   readonly objective: Objective | null;
-  /** Of its instances. */
+  /** Service times of the variant's instances. */
   readonly service: ServiceTable;
 };
 
@@ -111,12 +124,12 @@ function overflowOf(
   if (functions === null || overflow === null || overflow.shutReason !== null) return null;
   const { setting, config } = functions;
   const known = tableOf(version, functionExecutor(setting.memoryMiB));
-  // A process is not measured: until a function has run it, it is taken to be as fast there as in an instance.
+  // Process models have no function profile. Functions are assumed to be as fast as instances until one has run the model.
   const table = known.isKnown ? known : service;
-  const capacity = functionCapacityOf(setting.memoryMiB, table, prices.functions, objective, overheadMs);
+  const capacity = functionCapacityOf(setting.memoryMiB, table, prices.functions, objective, platformOverheadMs);
   if (capacity === null) return null;
   const { usdPerRequest, usdPerRequestAtBest, ratePerSecondAtBest, durationMs, infeasibleBecause } = capacity;
-  // All run on this machine: more at once than it has processors would only make each slower.
+  // All functions run on this machine; more of them than cores would only slow each other down.
   const warmMax = Math.min(config.maxConcurrency, cores);
   return {
     usdPerRequest,

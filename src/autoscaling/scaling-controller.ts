@@ -1,60 +1,62 @@
 /**
- * Lets the number of instances of each variant that scales follow its load: looks each second and at the end of each slot, has
- * its policy decide where that is due, writes down how many are wanted and why, and later what came of it. What it has learnt is
- * kept each slot, so that a restart, also after a kill, goes on from there.
+ * Adapts the number of instances of each scaling variant to its load. Polls each second and at the end of each slot. If a
+ * decision is due, the policy decides; the controller records the desired number with its reason, and later the effect. The
+ * learned state is stored each slot, so the server resumes from it after a restart, even if it was killed.
  */
 import type { Clock } from '../clock.ts';
+import type { InstanceCounts } from '../deployment/index.ts';
 import { messageOf } from '../errors.ts';
-import type { Decisions, Events, Log, UnknownEffect } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
+import type { Decisions, Events, UnknownEffect } from '../records/index.ts';
 import type { OverflowPlan } from '../serving/index.ts';
 import { scalingRecord } from './decide-record.ts';
-import type { ScaledVariant, SeenInstance } from './scaled-variant.ts';
+import type { ObservedInstance, ScaledVariant } from './scaled-variant.ts';
 import { ScalingEffects } from './scaling-effects.ts';
 import type { ScalingStates } from './scaling-states.ts';
-import { ScalingWatch, type WatchedDecision } from './scaling-watch.ts';
 import type { CountedSlot } from './slot-counter.ts';
 import type { ScalingTrigger } from './strategies/observation.ts';
 import { actionsFor, type ScalingInstance, scaleInOrder } from './strategies/scale-in.ts';
+import { type ExplainedDecision, VariantScaler } from './variant-scaler.ts';
 
 export interface ScalingControllerOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly decisions: Pick<Decisions, 'record' | 'fillEffect' | 'giveUpEffects'>;
+  readonly decisions: Pick<Decisions, 'record' | 'fillEffect' | 'abandonEffects'>;
   readonly events: Pick<Events, 'recordAndPublish'>;
   readonly states: Pick<ScalingStates, 'read' | 'write'>;
-  /** Every variant that scales and is served. */
+  /** All served variants that scale. */
   readonly variants: () => readonly ScaledVariant[];
-  /** So many instances are wanted from now on; where there are more, `leaving` go first. null: it does not scale any more. */
-  readonly scale: (endpoint: string, variant: string, count: number, leaving: readonly string[]) => Promise<number | null>;
-  /** What the functions beside a variant's instances, if it has any, are to keep to until told otherwise. */
+  /** Stores a decision that changes the number of instances, and carries it out. Returns null if it is void. */
+  readonly carryOut: InstanceCounts['decided'];
+  /** Passes a plan to the functions alongside a variant's instances, if there are any. It applies until the next call. */
   readonly follow: (endpoint: string, variant: string, plan: OverflowPlan) => void;
-  /** So many came in a slot, and so many were expected before it began. */
-  readonly onCounted?: (endpoint: string, variant: string, came: number, foreseen: number | null) => void;
-  /** Instances are taken to need at least so long to start. */
+  /** Reports the arrivals of a completed slot, and the forecast from before it began. */
+  readonly onCounted?: (endpoint: string, variant: string, arrived: number, foreseen: number | null) => void;
+  /** Lower bound of the assumed start time of instances, in milliseconds. */
   readonly leadMinMs: number;
 }
 
 interface Watched {
-  readonly watch: ScalingWatch;
+  readonly watch: VariantScaler;
   readonly effects: ScalingEffects;
-  /** What is being written, one after the other. */
+  /** The last database write; writes run in sequence. */
   writing: Promise<void>;
-  /** A decision is on its way: the next waits for what it changes. */
+  /** True while a decision is being written; the next decision waits for it. */
   isBusy: boolean;
   recordedAtMs: number;
-  /** For the slot that runs. */
-  foreseen: number | null;
+  /** Forecast for the current slot, in rows; null if unknown. */
+  forecastRows: number | null;
 }
 
-const lookEveryMs = 1000;
-const lookEveryMsMin = 100;
+const pollEveryMs = 1000;
+const pollEveryMsMin = 100;
 
 export class ScalingController {
   readonly #options: ScalingControllerOptions;
-  /** By endpoint and variant; null while what is kept of it is being read. */
+  /** State by endpoint and variant; null while the stored state is being read. */
   readonly #watched = new Map<string, Watched | null>();
-  #stopLooking: () => void = () => undefined;
-  /** What an earlier server left open is closed. */
+  #cancelPoll: () => void = () => undefined;
+  /** Completes when decisions that an earlier server left open are closed. */
   #opening: Promise<void> = Promise.resolve();
   #isClosed = false;
 
@@ -64,47 +66,47 @@ export class ScalingController {
 
   open(): void {
     const { decisions, log } = this.#options;
-    this.#opening = decisions.giveUpEffects('scaling', 'the server was restarted before it was known').catch((error: unknown) => {
-      log.warn({ error: messageOf(error) }, 'decisions whose effect nobody will know could not be marked');
+    this.#opening = decisions.abandonEffects('scaling', 'the server restarted before the effect was known').catch((error: unknown) => {
+      log.warn({ error: messageOf(error) }, 'failed to mark decisions whose effect is lost');
     });
-    this.#lookLater();
+    this.#schedulePoll();
   }
 
-  /** What was learnt is kept; the instances stay as they are. */
+  /** Stops polling and stores the learned state. Instances keep running. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#stopLooking();
+    this.#cancelPoll();
     const all = [...this.#watched.values()].filter((watched) => watched !== null);
     this.#watched.clear();
-    for (const watched of all) this.#keep(watched);
+    for (const watched of all) this.#storeState(watched);
     await Promise.all(all.map(({ writing }) => writing));
   }
 
-  /** Something was configured anew: what functions may spend follows at once, and what is said of it. */
+  /** Called after a configuration change: applies the new spending limit of functions at once and updates the reported reason. */
   configured(): void {
-    this.#look();
+    this.#poll();
   }
 
-  /** Has every variant of an endpoint decided anew at once; false where none of it scales. */
-  ask(endpoint: string): boolean {
-    this.#look();
-    const asked = [...this.#watched.values()].filter((watched) => isOf(watched, endpoint));
-    for (const watched of asked) watched?.watch.ask();
-    this.#look();
-    return asked.length > 0;
+  /** Decides at once for every variant of an endpoint. Returns false if no variant scales. */
+  requestDecision(endpoint: string): boolean {
+    this.#poll();
+    const requested = [...this.#watched.values()].filter((watched) => isOf(watched, endpoint));
+    for (const watched of requested) watched?.watch.requestDecision();
+    this.#poll();
+    return requested.length > 0;
   }
 
-  #lookLater(): void {
+  #schedulePoll(): void {
     const wallMs = this.#options.clock.wallMs();
-    let delayMs = lookEveryMs;
-    for (const watched of this.#watched.values()) delayMs = Math.min(delayMs, watched?.watch.nextLookMs(wallMs) ?? delayMs);
-    this.#stopLooking = this.#options.clock.after(Math.max(lookEveryMsMin, delayMs), () => {
-      this.#look();
-      if (!this.#isClosed) this.#lookLater();
+    let delayMs = pollEveryMs;
+    for (const watched of this.#watched.values()) delayMs = Math.min(delayMs, watched?.watch.nextPollMs(wallMs) ?? delayMs);
+    this.#cancelPoll = this.#options.clock.after(Math.max(pollEveryMsMin, delayMs), () => {
+      this.#poll();
+      if (!this.#isClosed) this.#schedulePoll();
     });
   }
 
-  #look(): void {
+  #poll(): void {
     if (this.#isClosed) return;
     const seen = new Set<string>();
     for (const variant of this.#options.variants()) {
@@ -112,7 +114,7 @@ export class ScalingController {
       seen.add(key);
       const watched = this.#watched.get(key);
       if (watched === undefined) void this.#begin(key, variant);
-      else if (watched !== null) this.#lookAt(watched, variant);
+      else if (watched !== null) this.#pollVariant(watched, variant);
     }
     for (const [key, watched] of this.#watched) {
       if (seen.has(key) || watched === null) continue;
@@ -121,13 +123,13 @@ export class ScalingController {
     }
   }
 
-  /** It does not scale any more, or is served no more. */
+  /** Stops watching a variant that no longer scales or is no longer served. */
   #leave(watched: Watched): void {
     const { endpoint, variant } = watched.watch.variant;
-    this.#keep(watched);
-    this.#options.follow(endpoint, variant, { warmFunctions: 0, allowance: null });
-    for (const id of watched.effects.giveUp()) {
-      const effect = { unknown: 'it was served or scaled no more before it was known' } satisfies UnknownEffect;
+    this.#storeState(watched);
+    this.#options.follow(endpoint, variant, { warmFunctions: 0, sharedBudget: null });
+    for (const id of watched.effects.abandonAll()) {
+      const effect = { unknown: 'the variant stopped serving or scaling before the effect was known' } satisfies UnknownEffect;
       this.#write(watched, () => this.#options.decisions.fillEffect({ id, effect }));
     }
   }
@@ -137,10 +139,10 @@ export class ScalingController {
     const { states, leadMinMs, clock } = this.#options;
     try {
       await this.#opening;
-      const kept = await states.read(variant.endpoint, variant.variant);
+      const retained = await states.read(variant.endpoint, variant.variant);
       if (this.#isClosed) return;
-      const watch = new ScalingWatch(variant, leadMinMs, kept);
-      watch.look({ ...variant, isSettled: false }, clock.wallMs());
+      const watch = new VariantScaler(variant, leadMinMs, retained);
+      watch.poll({ ...variant, isSettled: false }, clock.wallMs());
       const effects = new ScalingEffects();
       this.#watched.set(key, {
         watch,
@@ -148,53 +150,56 @@ export class ScalingController {
         writing: Promise.resolve(),
         isBusy: false,
         recordedAtMs: Number.NEGATIVE_INFINITY,
-        foreseen: null,
+        forecastRows: null,
       });
     } catch (error) {
-      this.#watched.delete(key); // the next look tries again
+      this.#watched.delete(key); // the next poll retries
       this.#failed(variant, error);
     }
   }
 
-  #lookAt(watched: Watched, variant: ScaledVariant): void {
+  #pollVariant(watched: Watched, variant: ScaledVariant): void {
     const wallMs = this.#options.clock.wallMs();
-    // While a decision is being written its instances are not there yet: the slot is counted all the same.
-    const { counted, trigger } = watched.watch.look(watched.isBusy ? { ...variant, isSettled: false } : variant, wallMs);
+    // While a decision is being written, its instances are not visible yet, so no decision is made. The slot is counted anyway.
+    const { counted, trigger } = watched.watch.poll(watched.isBusy ? { ...variant, isSettled: false } : variant, wallMs);
     if (counted !== null) this.#slotOver(watched, counted, wallMs);
     if (trigger !== null) this.#decide(watched, trigger, wallMs);
     this.#options.follow(variant.endpoint, variant.variant, watched.watch.plan(wallMs));
-    this.#tellMoney(watched, wallMs);
-    if (counted !== null) this.#keep(watched);
+    this.#reportBudget(watched, wallMs);
+    if (counted !== null) this.#storeState(watched);
   }
 
-  /** The hour's money is spent, or there is some again: for whoever listens to events. */
-  #tellMoney(watched: Watched, wallMs: number): void {
-    const news = watched.watch.moneyNews(wallMs);
+  /** Publishes an event when the budget of the hour is exhausted or renewed. */
+  #reportBudget(watched: Watched, wallMs: number): void {
+    const news = watched.watch.budgetChange(wallMs);
     if (news === null) return;
     const { endpoint, variant } = watched.watch.variant;
     const { kind, budget } = news;
     const resumes = budget === null ? null : new Date(wallMs + budget.remainingMs).toISOString();
     const detail =
-      budget === null || kind === 'renewed'
+      budget === null || kind === 'reset'
         ? { variant }
         : {
             variant,
             usdPerHourMax: budget.usdMax,
             spentUsd: budget.spentUsd,
             resumes,
-            reason: 'what is there serves, and nothing more is started',
+            reason: 'running executors keep serving, and no more are started',
           };
-    this.#options.log.warn({ endpoint, ...detail }, kind === 'spent' ? 'the budget of this hour is spent' : 'there is a budget again');
+    this.#options.log.warn(
+      { endpoint, ...detail },
+      kind === 'exhausted' ? 'the hourly budget is exhausted' : 'the hourly budget is available again',
+    );
     this.#write(watched, async () => {
       await this.#options.events.recordAndPublish({ kind: `budget.${kind}`, subject: endpoint, detail });
     });
-    this.#keep(watched);
+    this.#storeState(watched);
   }
 
   #slotOver(watched: Watched, { count }: CountedSlot, wallMs: number): void {
     const { endpoint, variant } = watched.watch.variant;
-    if (count !== null) this.#options.onCounted?.(endpoint, variant, count, watched.foreseen);
-    watched.foreseen = watched.watch.foreseen;
+    if (count !== null) this.#options.onCounted?.(endpoint, variant, count, watched.forecastRows);
+    watched.forecastRows = watched.watch.forecastRows;
     for (const known of watched.effects.slotOver(count, watched.watch.variant, wallMs)) {
       this.#write(watched, () => this.#options.decisions.fillEffect(known));
     }
@@ -203,7 +208,7 @@ export class ScalingController {
   #decide(watched: Watched, trigger: ScalingTrigger, wallMs: number): void {
     const { watch } = watched;
     const { variant } = watch;
-    let made: WatchedDecision;
+    let made: ExplainedDecision;
     try {
       made = watch.decide(trigger, wallMs);
     } catch (error) {
@@ -213,9 +218,10 @@ export class ScalingController {
     const count = decision.chosen.plan[variant.type.name] ?? 0;
     const changes = count !== variant.wanted;
     if (watched.recordedAtMs > wallMs) watched.recordedAtMs = Number.NEGATIVE_INFINITY; // the clock was set back
-    // A policy that is asked every second need not tell each time that nothing is to be done.
-    const isTold = changes || trigger === 'manual' || trigger === 'restore' || wallMs - watched.recordedAtMs >= watch.slotMs - lookEveryMs;
-    if (!isTold) return;
+    // A policy that decides every second does not record every decision without a change.
+    const isRecorded =
+      changes || trigger === 'manual' || trigger === 'restore' || wallMs - watched.recordedAtMs >= watch.slotMs - pollEveryMs;
+    if (!isRecorded) return;
     watched.recordedAtMs = wallMs;
     watched.isBusy = true;
     this.#write(watched, async () => {
@@ -230,25 +236,22 @@ export class ScalingController {
   async #carryOut(
     { effects }: Watched,
     variant: ScaledVariant,
-    { decision, reason, explanation }: WatchedDecision,
+    { decision, reason, explanation }: ExplainedDecision,
     { count, changes, wallMs }: { readonly count: number; readonly changes: boolean; readonly wallMs: number },
   ): Promise<void> {
-    const { decisions, scale, log } = this.#options;
-    const { endpoint, variant: name, type } = variant;
+    const { decisions, carryOut, log } = this.#options;
+    const { endpoint, variant: name, type, wanted: before } = variant;
     const instances = variant.instances.map((instance) => scalingInstance(type.name, instance));
     const actions = actionsFor({ [type.name]: count }, instances, wallMs);
     const record = { ...scalingRecord(decision, { endpoint, variant: name }, actions), changes, reason, explanation };
-    const made = await decisions.record(record);
-    if (made === null) return; // the endpoint is gone
-    effects.made(made.id, decision, variant, wallMs);
-    if (!changes) return;
     const leaving = scaleInOrder(instances, wallMs).map(({ id }) => id);
-    const allowed = await scale(endpoint, name, count, leaving);
-    if (allowed !== null)
-      log.info({ endpoint, variant: name, instances: allowed, reason, explanation }, 'a number of instances was chosen');
+    const made = changes ? await carryOut({ endpoint, variant: name, before, count, leaving, record }) : await decisions.record(record);
+    if (made === null) return; // the endpoint was deleted, or something else changed the number: the next poll decides again
+    effects.made(made.id, decision, variant, wallMs);
+    if (changes) log.info({ endpoint, variant: name, instances: count, reason, explanation }, 'chose the number of instances');
   }
 
-  #keep(watched: Watched): void {
+  #storeState(watched: Watched): void {
     const { endpoint, variant } = watched.watch.variant;
     this.#write(watched, () => this.#options.states.write(endpoint, variant, watched.watch.snapshot()));
   }
@@ -258,7 +261,7 @@ export class ScalingController {
   }
 
   #failed({ endpoint, variant }: ScaledVariant, error: unknown): void {
-    this.#options.log.warn({ endpoint, variant, error: messageOf(error) }, 'the number of instances could not be decided on, or kept');
+    this.#options.log.warn({ endpoint, variant, error: messageOf(error) }, 'failed to decide or store the number of instances');
   }
 }
 
@@ -266,6 +269,6 @@ function isOf(watched: Watched | null, endpoint: string): boolean {
   return watched?.watch.variant.endpoint.toLowerCase() === endpoint.toLowerCase();
 }
 
-function scalingInstance(type: string, { id, state, startedAtMs, idleSinceMs }: SeenInstance): ScalingInstance {
+function scalingInstance(type: string, { id, state, startedAtMs, idleSinceMs }: ObservedInstance): ScalingInstance {
   return { id, type, state: state === 'failed' ? 'launching' : state, launchedAtMs: startedAtMs, idleSinceMs };
 }

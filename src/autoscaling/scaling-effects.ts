@@ -1,9 +1,9 @@
-/** Decisions whose effect is not known yet: it is some slots after the one that each was made for. */
+/** Decisions whose effect is not known yet. The effect is computed some slots after the planned slot. */
 import { type ScalingEffect, scalingEffectOf } from './decide-effect.ts';
 import type { ScalingDecision } from './decide-record.ts';
 import type { ScaledVariant } from './scaled-variant.ts';
 
-/** Slots that are waited for after the one that was decided for. */
+/** Number of slots to wait after the planned slot. */
 const slotsAfter = 2;
 const openMax = 100;
 
@@ -15,11 +15,13 @@ interface OpenDecision {
   readonly arrivals: (number | null)[];
 }
 
+/** The effect of a decision, identified by the id of its record. */
 export interface KnownEffect {
   readonly id: string;
   readonly effect: ScalingEffect;
 }
 
+/** Tracks the latest decisions until their effect is known; older open decisions are dropped. */
 export class ScalingEffects {
   #open: readonly OpenDecision[] = [];
 
@@ -27,14 +29,14 @@ export class ScalingEffects {
     this.#open = [...this.#open, { id, decision, atMs, before, arrivals: [] }].slice(-openMax);
   }
 
-  /** Nobody will know what came of these: nothing is counted any more. */
-  giveUp(): string[] {
+  /** Discards all open decisions, because counting stopped. Returns their ids. */
+  abandonAll(): string[] {
     const ids = this.#open.map(({ id }) => id);
     this.#open = [];
     return ids;
   }
 
-  /** What came of those that were waiting for this slot. */
+  /** Ends a slot. Returns the effects of decisions that were waiting for it. */
   slotOver(count: number | null, now: OpenDecision['before'], atMs: number): KnownEffect[] {
     for (const { arrivals } of this.#open) arrivals.push(count);
     const isOver = ({ arrivals, decision }: OpenDecision): boolean => arrivals.length >= decision.inputs.horizon + slotsAfter;

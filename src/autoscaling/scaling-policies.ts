@@ -1,16 +1,16 @@
-/** The policies that a server can go by. */
+/** Validates the policies that a server accepts. */
 import { PlatformError } from '../errors.ts';
 import { type Policy, parsePolicy, type SinglePolicy } from './strategies/policy.ts';
 
-/** How many instances there may be. */
+/** Limits on the number of instances. */
 interface InstanceLimits {
   readonly instancesMin: number;
   readonly instancesMax: number;
 }
 
 /**
- * Throws `invalid_request` for what is no policy, for those that only a simulation can follow, and for a fixed number that the
- * limits, where they are given, do not allow.
+ * Parses a policy. Throws `invalid_request` for an invalid policy, for one that works only in simulations, and for a fixed number
+ * outside `limits`.
  */
 export function scalingPolicy(text: string, limits?: InstanceLimits): Policy {
   const policy = parsePolicy(text);
@@ -25,16 +25,16 @@ function checkFixed(text: string, instances: number, { instancesMin: min, instan
   const [limit, cure] = isMore ? [`most (${max})`, 'raise the maximum'] : [`least (${min})`, 'lower the minimum'];
   throw new PlatformError(
     'invalid_request',
-    `policy '${text}' asks for ${isMore ? 'more' : 'fewer'} instances than the ${limit}: ${cure}, or ask for another number`,
+    `policy '${text}' requires ${isMore ? 'more' : 'fewer'} instances than the ${limit}: ${cure}, or choose another number`,
   );
 }
 
 function checkSingle(policy: SinglePolicy): void {
   const { text } = policy;
-  if (policy.kind === 'oracle') throw cannot('oracle knows what will come, which only a simulation does', text);
-  if (policy.kind === 'batch') throw cannot('batch serves by functions alone: deploy the endpoint serverless for that', text);
+  if (policy.kind === 'oracle') throw cannot('oracle knows future traffic, which only exists in a simulation', text);
+  if (policy.kind === 'batch') throw cannot('batch uses functions alone: deploy the endpoint as serverless instead', text);
   if (policy.kind === 'static' && policy.instances === null) {
-    throw cannot('static needs a number here, such as static:2, since nobody knows the peak that is to come', text);
+    throw cannot('static needs a number here, such as static:2, because the future peak is unknown', text);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Where what is remembered from one scaling decision to the next outlives the server. It goes with its endpoint. */
+/** Stores the state of scaling decisions across restarts. The state of a variant is deleted with its endpoint. */
 import type { Clock } from '../clock.ts';
 import { type Database, isForeignKeyViolation } from '../storage/index.ts';
 
@@ -11,7 +11,7 @@ export class ScalingStates {
     this.#clock = clock;
   }
 
-  /** What was written last, as JSON gave it back; null where nothing was, or it cannot be read. */
+  /** The stored state as parsed JSON; null if there is none or it is unreadable. */
   async read(endpoint: string, variant: string): Promise<unknown> {
     const row = await this.#db
       .selectFrom('scaling_states')
@@ -27,7 +27,7 @@ export class ScalingStates {
     }
   }
 
-  /** Of an endpoint that has gone meanwhile nothing is kept. */
+  /** Stores the state. Does nothing if the endpoint has been deleted. */
   async write(endpoint: string, variant: string, state: unknown): Promise<void> {
     const value = { state: JSON.stringify(state), updated_at: this.#clock.wallMs() };
     const names = { endpoint_key: endpoint.toLowerCase(), variant_key: variant.toLowerCase() };

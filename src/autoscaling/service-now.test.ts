@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type FunctionProfile, ServiceTable } from '../profiling/index.ts';
 import { serviceNow } from './service-now.ts';
 
-/** Twenty runs of each size, evenly between `ms` and 1.2 times that. */
+/** Twenty runs per batch size, with times spread evenly from `ms` to 1.2 times that. */
 function profileOf(memoryMiB: number, ms: number, changes: Partial<FunctionProfile> = {}): FunctionProfile {
   const service = [1, 2, 4].map((b) => {
     const samples = Array.from({ length: 20 }, (_, i) => (ms + b) * (1 + i / 95));
@@ -13,7 +13,7 @@ function profileOf(memoryMiB: number, ms: number, changes: Partial<FunctionProfi
   return { memoryMiB, profile, basis: 'measured', peakMemoryMiB: 54, fits: true, coldMs: 100, ...changes };
 }
 
-test('without anything seen at work, service times are as measured, and dispatch goes by the guarded quantile', () => {
+test('without production data, uses profiled service times, and the conservative quantile for dispatch', () => {
   const profiles = [profileOf(512, 20), profileOf(1024, 10)];
   const [small, large] = serviceNow(profiles, null, 0.95);
   assert.deepEqual(small?.points[1]?.serviceMs, profiles[0]?.profile.service[1]?.samples);
@@ -26,10 +26,10 @@ test('without anything seen at work, service times are as measured, and dispatch
   assert.deepEqual(serviceNow(profiles, unknown, 0.95), serviceNow(profiles, null, 0.95));
 });
 
-test('what the size in force shows at work holds for all sizes, by batch size', () => {
+test('applies the drift of the current memory size to all memory sizes, per batch size', () => {
   const profiles = [profileOf(512, 20), profileOf(1024, 10)];
   const table = new ServiceTable(profiles[1]?.profile ?? null);
-  for (let run = 0; run < 600; run++) table.observe(1, 22); // measured: a median of about 12
+  for (let run = 0; run < 600; run++) table.observe(1, 22); // the profiled median is about 12
   const before = serviceNow(profiles, null, 0.95);
   const now = serviceNow(profiles, { memoryMiB: 1024, table }, 0.95);
   for (const [i, { points }] of now.entries()) {
@@ -39,7 +39,7 @@ test('what the size in force shows at work holds for all sizes, by batch size', 
   assert.deepEqual(now[1]?.points[0]?.dispatchMs, 22);
 });
 
-test('a drift is believed up to a bound', () => {
+test('drift counts only up to a limit', () => {
   const profiles = [profileOf(1024, 10)];
   const table = new ServiceTable(profiles[0]?.profile ?? null);
   for (let run = 0; run < 600; run++) table.observe(1, 5000);
@@ -47,7 +47,16 @@ test('a drift is believed up to a bound', () => {
   assert((size?.points[0]?.serviceMs[0] as number) <= 4 * 11);
 });
 
-test('a size that the model does not fit into says what it would need', () => {
+test('plans dispatch by the quantiles that serving uses, however far they are from the profile', () => {
+  const profiles = [profileOf(1024, 10)];
+  const table = new ServiceTable(profiles[0]?.profile ?? null);
+  for (let run = 0; run < 100; run++) table.observe(1, run % 12 === 0 ? 150 : 11); // one slow run in twelve
+  const [size] = serviceNow(profiles, { memoryMiB: 1024, table }, 0.95);
+  for (const { batchSize, dispatchMs } of size?.points ?? [])
+    assert.ok(Math.abs((dispatchMs ?? 0) - table.quantileMs(0.95, batchSize)) < 1e-9, `${batchSize}: ${dispatchMs}`);
+});
+
+test('a size too small for the model reports the required memory', () => {
   const none = profileOf(128, 10, { fits: false, peakMemoryMiB: 300 });
   const [size] = serviceNow([{ ...none, profile: { ...none.profile, service: [] } }], null, 0.95);
   assert.equal(size?.points[0]?.peakMemoryMiB, 300);

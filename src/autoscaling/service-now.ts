@@ -1,39 +1,43 @@
 /**
- * Service times as a choice should take them: as they were measured, carried over to how they are now. Only the size in
- * force is seen at work; what it tells (a busy machine, a model on other rows) holds for all sizes alike, or the next choice
- * would flee to a size that nobody has seen being slow. Pure.
+ * Service times for a choice: profiled times scaled to current production times. Only the current memory size is observed in
+ * production. Its drift (a busy machine, other inputs) is applied to all sizes; otherwise the next choice would switch to another
+ * size merely because its slowness was not observed. Pure.
  */
 import { type FunctionProfile, ServiceTable } from '../profiling/index.ts';
 import type { MemoryProfile, ProfilePoint } from '../queueing/index.ts';
 
-/** What was seen at work. */
+/** Service times observed in production, and the memory size they belong to. */
 export interface LiveTable {
   readonly memoryMiB: number;
   readonly table: Pick<ServiceTable, 'isKnown' | 'batchMax' | 'medianMs' | 'quantileMs'>;
 }
 
-/** A drift beyond this is no drift: something else is wrong, and tells itself otherwise. */
+/**
+ * Maximum drift of the service times. A larger factor has another cause, which is reported elsewhere. The quantiles for dispatch have no
+ * maximum: serving dispatches by them, whatever their cause, so a prediction with others would be of batches that are never formed.
+ */
 const factorMax = 4;
 
-/** `quantile` is that of the promise, by which the buffer goes (0.95 for a p95). */
+/** `quantile`: the quantile of the objective, such as 0.95 for p95. Determines how long batches are held. */
 export function serviceNow(profiles: readonly FunctionProfile[], live: LiveTable | null, quantile: number): MemoryProfile[] {
   const inForce = profiles.find(({ memoryMiB, fits }) => fits && memoryMiB === live?.memoryMiB);
   const isSeen = live !== null && inForce !== undefined && live.table.isKnown;
   const measured = isSeen ? new ServiceTable(inForce.profile) : null;
-  const factorOf = (b: number, ms: (table: LiveTable['table'], b: number) => number): number => {
+  const factorOf = (b: number, most: number, ms: (table: LiveTable['table'], b: number) => number): number => {
     if (!isSeen || measured === null || b > live.table.batchMax) return 1;
     const expectedMs = ms(measured, b);
-    return expectedMs > 0 ? Math.min(Math.max(ms(live.table, b) / expectedMs, 1 / factorMax), factorMax) : 1;
+    return expectedMs > 0 ? Math.min(Math.max(ms(live.table, b) / expectedMs, 1 / most), most) : 1;
   };
   return profiles.map(({ memoryMiB, profile, fits, peakMemoryMiB }) => {
     if (!fits) return { memoryMiB, points: [{ batchSize: 1, serviceMs: [0], peakMemoryMiB: Math.max(peakMemoryMiB, memoryMiB + 1) }] };
     const table = new ServiceTable(profile);
     const points: ProfilePoint[] = profile.service.map(({ b, samples, rssMiB }) => {
-      const factor = factorOf(b, (known, size) => known.medianMs(size));
+      const factor = factorOf(b, factorMax, (known, size) => known.medianMs(size));
       return {
         batchSize: b,
         serviceMs: factor === 1 ? samples : samples.map((ms) => ms * factor),
-        dispatchMs: table.quantileMs(quantile, b) * factorOf(b, (known, size) => known.quantileMs(quantile, size)),
+        dispatchMs:
+          table.quantileMs(quantile, b) * factorOf(b, Number.POSITIVE_INFINITY, (known, size) => known.quantileMs(quantile, size)),
         peakMemoryMiB: rssMiB,
       };
     });

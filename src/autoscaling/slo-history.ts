@@ -1,4 +1,4 @@
-/** What became of the requests of the last hour, by slots. */
+/** Request outcomes of the last hour, by slot. */
 import type { TrafficCounts } from '../serving/index.ts';
 import type { RequestCounts, SloWindows } from './strategies/observation.ts';
 
@@ -6,20 +6,20 @@ const minuteMs = 60_000;
 const fiveMinutesMs = 300_000;
 const hourMs = 3_600_000;
 
-/** Epoch milliseconds of the end, requests, violations. */
+/** End of the slot in epoch milliseconds, number of requests, number of violations. */
 export type SloSlot = readonly [number, number, number];
 
 export class SloHistory {
   #slots: readonly SloSlot[];
-  #seen: Pick<TrafficCounts, 'requests' | 'violations'> | null = null;
+  #observed: Pick<TrafficCounts, 'requests' | 'violations'> | null = null;
 
-  constructor(kept: readonly SloSlot[]) {
-    this.#slots = kept;
+  constructor(retained: readonly SloSlot[]) {
+    this.#slots = retained;
   }
 
   slotOver(traffic: TrafficCounts, wallMs: number): void {
-    const before = this.#seen ?? traffic;
-    this.#seen = traffic;
+    const before = this.#observed ?? traffic;
+    this.#observed = traffic;
     const slot: SloSlot = [wallMs, rise(traffic.requests, before.requests), rise(traffic.violations, before.violations)];
     this.#slots = [...this.#slots.filter(([atMs]) => atMs <= wallMs && atMs > wallMs - hourMs), slot];
   }
@@ -40,16 +40,16 @@ export class SloHistory {
 
   #since(fromMs: number): RequestCounts {
     let [requests, violations] = [0, 0];
-    for (const [atMs, came, missed] of this.#slots) {
+    for (const [atMs, arrived, missed] of this.#slots) {
       if (atMs <= fromMs) continue;
-      requests += came;
+      requests += arrived;
       violations += missed;
     }
     return { requests, violations };
   }
 }
 
-/** 0 also for what is no number. */
+/** Increase of a counter; 0 if it fell or a value is NaN. */
 function rise(now: number, before: number): number {
   return now > before ? now - before : 0;
 }

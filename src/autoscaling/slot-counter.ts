@@ -1,36 +1,36 @@
-/** Counts what arrives in each slot of the wall clock, from a counter that only rises. */
+/** Counts arrivals per slot of the wall clock, from a counter that only increases. */
 
 export interface CountedSlot {
   readonly slot: number;
-  /** null where it was not seen from its beginning to its end. */
+  /** null if the slot was not observed from beginning to end. */
   readonly count: number | null;
 }
 
-/** A clock that is set back by less than this is waited for: the slots that were counted before are not counted again. */
+/** If the clock is set back by less than this, counting pauses until it has caught up, so no slot is counted twice. */
 const setBackMsMost = 300_000;
 
-/** A slot that is looked at so much of its length too late, at its beginning or its end, is not counted. */
+/** If the poll at the beginning or end of a slot is later than this share of its length, the slot gets no count. */
 const lateShare = 0.25;
 
 export class SlotCounter {
   readonly slotMs: number;
   #slot: number | null = null;
-  /** The counter at the beginning of the slot; null where nobody looked. */
+  /** Value of the counter at the beginning of the slot; null if it was not polled then. */
   #arrivedBefore: number | null = null;
-  /** The last one that was told. */
-  #toldSlot: number | null = null;
+  /** The slot reported last. */
+  #reportedSlot: number | null = null;
 
   constructor(slotMs: number) {
     this.slotMs = slotMs;
   }
 
-  /** When the slot of now is over. */
+  /** End of the current slot, in epoch milliseconds. */
   nextMs(wallMs: number): number {
     return (Math.floor(wallMs / this.slotMs) + 1) * this.slotMs;
   }
 
-  /** The slot that is over by now and was not before; null while none is. Slots that nobody saw at all are left out. */
-  look(wallMs: number, arrived: number): CountedSlot | null {
+  /** The slot that ended since the last call; null if none did. Slots without any poll are skipped. */
+  poll(wallMs: number, arrived: number): CountedSlot | null {
     const slot = Math.floor(wallMs / this.slotMs);
     const before = this.#slot;
     if (before !== null && slot === before) return null;
@@ -39,9 +39,9 @@ export class SlotCounter {
     const rise = isSeen && !isLate && this.#arrivedBefore !== null ? arrived - this.#arrivedBefore : Number.NaN;
     this.#slot = slot;
     this.#arrivedBefore = isLate ? null : arrived;
-    const again = this.#toldSlot === null ? -1 : this.#toldSlot - (slot - 1);
+    const again = this.#reportedSlot === null ? -1 : this.#reportedSlot - (slot - 1);
     if (before === null || slot < before || (again >= 0 && again * this.slotMs <= setBackMsMost)) return null;
-    this.#toldSlot = slot - 1;
+    this.#reportedSlot = slot - 1;
     return { slot: slot - 1, count: Number.isFinite(rise) ? Math.max(0, rise) : null };
   }
 }

@@ -1,20 +1,20 @@
-/** When instances that could not be started are tried again: ever later, until one starts. */
+/** Delays retries of failed instance starts, exponentially longer until all instances have started. */
 
 const firstMs = 30_000;
 const lastMs = 600_000;
 
-export class StartTrouble {
+export class StartBackOffState {
   #failures = 0;
   #untilMs = 0;
   #reason: string | null = null;
 
-  /** Why nothing more is started now; null where it may be tried. */
+  /** Why no instances are started now; null if starts are allowed. */
   at(wallMs: number): { readonly reason: string; readonly retryInMs: number } | null {
     return this.#reason === null || wallMs >= this.#untilMs ? null : { reason: this.#reason, retryInMs: this.#untilMs - wallMs };
   }
 
-  /** Told at each look; answers whether nothing more may be started from now on. `isWhole`: all that are wanted serve. */
-  seen(reason: string | null, isWhole: boolean, wallMs: number): boolean {
+  /** Called at each poll. Returns true if starts are blocked from now on. `isWhole`: all desired instances serve. */
+  observe(reason: string | null, isWhole: boolean, wallMs: number): boolean {
     if (this.#untilMs - wallMs > lastMs) this.#untilMs = wallMs; // the clock was set back
     if (this.at(wallMs) !== null) return false;
     if (reason === null) {

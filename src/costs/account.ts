@@ -1,6 +1,6 @@
-/** What is added up of a variant's use, and how. */
+/** Sums of a variant's use and cost, and arithmetic on them. */
 
-/** Sums over some time, all of them 0 or more. */
+/** Sums over some period; never negative. Fields are documented in `Usage`. */
 export interface Account {
   instanceSeconds: number;
   instanceUsd: number;
@@ -35,18 +35,18 @@ export function newAccount(): Account {
 
 export const accountFields = Object.keys(newAccount()) as readonly (keyof Account)[];
 
-/** Adds `other` to `account`, `times` times. */
-export function addTo(account: Account, other: Readonly<Account>, times = 1): void {
+/** Adds `other`, multiplied by `times`, to `account` in place. */
+export function addAccount(account: Account, other: Readonly<Account>, times = 1): void {
   for (const field of accountFields) account[field] += times * other[field];
 }
 
-/** What `later` has more than `earlier`. */
-export function difference(later: Readonly<Account>, earlier: Readonly<Account>): Account {
+/** The increase from `earlier` to `later`, as a new account. */
+export function subtractAccount(later: Readonly<Account>, earlier: Readonly<Account>): Account {
   const more = { ...later };
-  addTo(more, earlier, -1);
+  addAccount(more, earlier, -1);
   return more;
 }
 
-export function isSame(one: Readonly<Account>, other: Readonly<Account>): boolean {
+export function isSameAccount(one: Readonly<Account>, other: Readonly<Account>): boolean {
   return accountFields.every((field) => one[field] === other[field]);
 }

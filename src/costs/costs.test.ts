@@ -8,23 +8,26 @@ import { Ledger } from './ledger.ts';
 import { defaultPrices, executorUsd, heldVcpu, instanceType, priceTable, threadsOf } from './prices.ts';
 
 describe('the price table', () => {
-  test('holds types of less than one processor to their share, where workers can be held', () => {
+  test('limits types with less than one vCPU to their share, if the provider can limit CPU', () => {
     assert.deepEqual([heldVcpu({ vcpu: 0.25 }, true), heldVcpu({ vcpu: 0.25 }, false), heldVcpu({ vcpu: 1 }, true)], [0.25, null, null]);
   });
 
-  test('has one thread of this machine at half a c5.large', () => {
+  test('prices one thread of this machine at half a c5.large', () => {
     assert.deepEqual(instanceType(defaultPrices, 'local.1'), { name: 'local.1', vcpu: 1, memoryMiB: 1024, usdPerHour: 0.0425 });
     assert.equal(instanceType(defaultPrices, 'c5.large').usdPerHour, 2 * 0.0425);
     assert.equal(instanceType(defaultPrices, 'ml.m5.large').usdPerHour, 0.115);
   });
 
-  test('names the types there are to who asks for another', () => {
+  test('names the known types if the type is unknown', () => {
     for (const name of ['c5.huge', '', 'toString', '__proto__']) {
-      assert.throws(() => instanceType(defaultPrices, name), { code: 'invalid_request', message: /known are local\.1, .*ml\.m5\.large/ });
+      assert.throws(() => instanceType(defaultPrices, name), {
+        code: 'invalid_request',
+        message: /expected one of local\.1, .*ml\.m5\.large/,
+      });
     }
   });
 
-  test('takes a part of itself from the configuration and keeps the rest', () => {
+  test('merges the configuration into the default table', () => {
     const table = priceTable({
       asOf: '2027-01-01',
       instances: {
@@ -42,7 +45,7 @@ describe('the price table', () => {
     assert.equal(priceTable({ functions: { billingGranularityMs: 100 } }).functions.billingGranularityMs, 100);
   });
 
-  for (const [given, message] of [
+  for (const [provided, message] of [
     [{ asof: '2027' }, /unknown setting prices\.asof/],
     [{ asOf: 2027 }, /prices\.asOf in config\.json: expected a date.*got 2027/],
     [{ instances: [] }, /prices\.instances in config\.json: expected a JSON object/],
@@ -56,15 +59,15 @@ describe('the price table', () => {
     [{ functions: { usdPerProvisionedGbSecond: -1 } }, /usdPerProvisionedGbSecond.*0 or more/],
     [{ functions: { usdPerGb: 1 } }, /unknown setting prices\.functions\.usdPerGb/],
   ] as const) {
-    test(`refuses ${JSON.stringify(given)} and says what was expected`, () => {
+    test(`rejects ${JSON.stringify(provided)} with what was expected`, () => {
       assert.throws(
-        () => priceTable(given),
+        () => priceTable(provided),
         (error: PlatformError) => error instanceof PlatformError && error.code === 'invalid_request' && message.test(error.message),
       );
     });
   }
 
-  test('gives a worker the threads of its type, no more than the machine has, at least one', () => {
+  test('gives a worker the threads of its type: at least one, at most those of the machine', () => {
     assert.deepEqual(
       [threadsOf({ vcpu: 4 }, 2), threadsOf({ vcpu: 2 }, 8), threadsOf({ vcpu: 0.5 }, 8), threadsOf({ vcpu: 2.5 }, 8)],
       [2, 2, 1, 2],
@@ -79,7 +82,7 @@ test('an hour of an instance costs its price per hour', () => {
 describe('a function', () => {
   const prices = defaultPrices.functions;
 
-  test('is billed by the millisecond begun, and once per invocation', () => {
+  test('is billed per started millisecond, plus once per invocation', () => {
     assert.deepEqual(
       [0.2, 1, 1.0000000000001, 12.2].map((ms) => billedMs(prices, ms)),
       [1, 1, 1, 13],
@@ -89,7 +92,7 @@ describe('a function', () => {
     assert.equal(functionUsd({ ...prices, billingGranularityMs: 100 }, 1024, 101), 0.2 * 1.66667e-5 + 2e-7);
   });
 
-  test('never costs less for more memory or time, nor for a batch cut in two', () => {
+  test('never costs less for more memory or time, or for a batch split in two', () => {
     const memory = fc.constantFrom(...prices.memoryMiB);
     const time = fc.double({ min: 0.001, max: 60_000, noNaN: true });
     fc.assert(
@@ -102,22 +105,22 @@ describe('a function', () => {
     );
   });
 
-  test('has one processor for each 1769 MiB, and threads for the whole ones of them', () => {
+  test('has one vCPU per 1769 MiB, and one thread per whole vCPU', () => {
     assert.equal(functionVcpu(1769), 1);
     assert.deepEqual(functionShape(1024, 2, true), { threads: 1, vcpuMax: 1024 / 1769 });
     assert.deepEqual(functionShape(6144, 2, true), { threads: 2, vcpuMax: 6144 / 1769 });
     assert.deepEqual(functionShape(6144, 8, true), { threads: 3, vcpuMax: 6144 / 1769 });
   });
 
-  test('runs as one thread in every size where processors cannot be held', () => {
+  test('runs with one thread at every size if CPU cannot be limited', () => {
     for (const size of prices.memoryMiB) assert.deepEqual(functionShape(size, 8, false), { threads: 1, vcpuMax: null });
   });
 });
 
 describe('the ledger', () => {
-  const nothing = new Ledger(new VirtualClock()).usage('nobody');
+  const nothing = new Ledger(new VirtualClock()).usage('unknown');
 
-  test('charges an instance while it runs, whether it works or not', () => {
+  test('charges an instance while it runs, busy or idle', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
     ledger.started('w1', 'digits', 'AllTraffic', 3600);
@@ -134,7 +137,7 @@ describe('the ledger', () => {
     );
   });
 
-  test('charges an instance that starts again under its name only once', () => {
+  test('charges an instance once if it is reported as started twice', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
     ledger.started('w1', 'digits', 'AllTraffic', 3600);
@@ -146,25 +149,25 @@ describe('the ledger', () => {
     assert.equal(ledger.usage('digits').instanceSeconds, 20);
   });
 
-  test('charges an instance that is sent away for a minute at least, and a warm function for its time', () => {
+  test('charges a stopped instance for at least a minute, and a warm function by time', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
     ledger.started('w1', 'digits', 'AllTraffic', 3600);
     ledger.started('w2', 'digits', 'AllTraffic', 3600);
-    ledger.keptWarm('f1', 'warm', 'AllTraffic', 3600);
+    ledger.startedWarm('f1', 'warm', 'AllTraffic', 3600);
     clock.advance(10_000);
-    ledger.started('w2', 'digits', 'AllTraffic', 3600); // it is ready: it was charged from its launch on
-    ledger.sentAway('w1');
+    ledger.started('w2', 'digits', 'AllTraffic', 3600); // ready now, but charged since its launch
+    ledger.terminated('w1');
     ledger.ended('w1');
-    ledger.sentAway('f1');
-    ledger.sentAway('nobody');
+    ledger.terminated('f1');
+    ledger.terminated('unknown');
     clock.advance(60_000);
-    ledger.sentAway('w2');
+    ledger.terminated('w2');
     assert.equal(ledger.usage('digits').instanceSeconds, 60 + 70);
     assert.equal(ledger.usage('warm').instanceSeconds, 10);
   });
 
-  test('adds up receipts by endpoint, and one name that begins like another is another', () => {
+  test('sums request costs by endpoint, even if one name is a prefix of another', () => {
     const ledger = new Ledger(new VirtualClock());
     ledger.request('digits', 'AllTraffic', 0.25);
     ledger.request('digits', 'Canary', 0.5);
@@ -172,20 +175,20 @@ describe('the ledger', () => {
     assert.deepEqual(ledger.usage('digits'), { ...nothing, requests: 2, receiptsUsd: 0.75 });
   });
 
-  test('begins anew for an endpoint that has the name of one that is gone, and forgets nothing of what is to be paid', () => {
+  test('starts at zero for a new endpoint with the name of a deleted one, and retains the total cost', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
-    const book = ledger.bookOf('digits', 'AllTraffic');
+    const account = ledger.accountOf('digits', 'AllTraffic');
     ledger.started('w1', 'digits', 'AllTraffic', 3600);
-    book.answered(0.25);
+    account.answered(0.25);
     clock.advance(100_000);
     ledger.ended('w1');
     ledger.request('digits-2', 'AllTraffic', 0.25);
-    ledger.left('digits');
+    ledger.stopped('digits');
     assert.deepEqual([ledger.usage('digits'), ledger.variantsOf('digits')], [nothing, []]);
     ledger.started('w1', 'digits', 'AllTraffic', 3600);
     ledger.request('digits', 'Canary', 0.5);
-    book.answered(0.5);
+    account.answered(0.5);
     clock.advance(5000);
     const used = { ...nothing, instanceSeconds: 5, instanceUsd: 5, totalUsd: 5, requests: 1, receiptsUsd: 0.5 };
     assert.deepEqual(ledger.usage('digits', 'AllTraffic'), used);
@@ -208,21 +211,21 @@ describe('the ledger', () => {
     );
   });
 
-  test('counts those that failed beside those answered, and what failed runs cost apart from the receipts', () => {
+  test('counts failed requests, and the cost of failed runs separately', () => {
     const ledger = new Ledger(new VirtualClock());
-    const book = ledger.bookOf('digits', 'AllTraffic');
-    book.answered(0.25);
-    book.failed();
-    book.runFailed(0.5);
+    const account = ledger.accountOf('digits', 'AllTraffic');
+    account.answered(0.25);
+    account.failed();
+    account.runFailed(0.5);
     assert.deepEqual(ledger.usage('digits'), { ...nothing, requests: 1, receiptsUsd: 0.25, failedRequests: 1, failedRunsUsd: 0.5 });
   });
 
-  test('charges a function by its invocations, and an environment that is kept warm by time', () => {
+  test('charges a function by invocation, and a warm environment by time', () => {
     const clock = new VirtualClock();
     const ledger = new Ledger(clock);
     const prices = defaultPrices.functions;
     assert.ok(Math.abs(pingUsdPerHour(prices, 2048) - 12 * (2 * 0.02 * prices.usdPerGbSecond + prices.usdPerInvocation)) < 1e-15);
-    ledger.keptWarm('f1', 'digits', 'AllTraffic', provisionedUsdPerHour(prices, 2048));
+    ledger.startedWarm('f1', 'digits', 'AllTraffic', provisionedUsdPerHour(prices, 2048));
     clock.advance(3_600_000);
     ledger.ended('f1');
     const usd = functionUsd(prices, 2048, 12.2);

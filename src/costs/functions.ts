@@ -1,27 +1,27 @@
-/** What a function costs, and what computing power it is for its memory: as AWS Lambda prices and sizes them. */
+/** Cost and processor share of a function, priced and sized as on AWS Lambda. */
 import type { FunctionPrices } from './prices.ts';
 
-/** So much memory comes with one whole processor. */
+/** Memory size that comes with one full vCPU, MiB. */
 const mibPerVcpu = 1769;
 const mibPerGb = 1024;
-/** A duration that is a whole number of milliseconds but for its rounding as a float is not billed one more. */
+/** Tolerance for floating-point error: 12.000000000001 ms is billed as 12. */
 const roundingMs = 1e-9;
 
-/** Processors of a function of so many MiB; a fraction below 1769. */
+/** vCPUs of a function by memory size; a fraction below 1769 MiB. */
 export function functionVcpu(memoryMiB: number): number {
   return memoryMiB / mibPerVcpu;
 }
 
-/** How a function's worker is run. */
+/** Processor resources of a function's worker. */
 export interface FunctionShape {
   readonly threads: number;
-  /** What it is to be held to; null where that is not possible. */
+  /** CPU limit in vCPUs; null if CPU cannot be limited. */
   readonly vcpuMax: number | null;
 }
 
 /**
- * Threads and processors of a function of so many MiB on a machine of so many cores. Where processors cannot be held
- * (`isHeld` is `limits.cpu` of the provider) every size runs alike, as one thread.
+ * Threads and CPU limit of a function on a machine with `cores`. `isHeld` is `limits.cpu` of the provider: whether CPU can be
+ * limited. If not, every size runs with one thread.
  */
 export function functionShape(memoryMiB: number, cores: number, isHeld: boolean): FunctionShape {
   const vcpu = functionVcpu(memoryMiB);
@@ -29,31 +29,31 @@ export function functionShape(memoryMiB: number, cores: number, isHeld: boolean)
   return { threads: Math.max(1, Math.floor(Math.min(vcpu, cores))), vcpuMax: vcpu };
 }
 
-/** The duration that is billed: `ms` rounded up to the granularity. */
+/** The billed duration: `ms` rounded up to the granularity. */
 export function billedMs({ billingGranularityMs }: FunctionPrices, ms: number): number {
   return Math.ceil((ms - roundingMs) / billingGranularityMs) * billingGranularityMs;
 }
 
-/** GB-seconds of so many MiB for so long: 1024 MiB for one second is one. */
+/** GB-seconds: 1024 MiB for one second is one. */
 export function gbSeconds(memoryMiB: number, ms: number): number {
   return (memoryMiB / mibPerGb) * (ms / 1000);
 }
 
-/** What one invocation of so many milliseconds costs, whatever the size of its batch. */
+/** Cost of one invocation in US dollars. Depends on its duration, not on its batch size. */
 export function functionUsd(prices: FunctionPrices, memoryMiB: number, ms: number): number {
   return gbSeconds(memoryMiB, billedMs(prices, ms)) * prices.usdPerGbSecond + prices.usdPerInvocation;
 }
 
-/** An environment that is not to be ended is pinged once in so long, and busy for so long then. */
+/** Interval of pings that keep an environment warm, and the duration of a ping. */
 export const pingEveryMs = 300_000;
 export const pingBusyMs = 20;
 
-/** What it costs to have one environment stay between requests by pings, which are invocations like others; charged by time. */
+/** Cost per hour of keeping one environment warm by pings, which are billed as invocations. US dollars. */
 export function pingUsdPerHour(prices: FunctionPrices, memoryMiB: number): number {
   return (functionUsd(prices, memoryMiB, pingBusyMs) * 3_600_000) / pingEveryMs;
 }
 
-/** What one environment that is provisioned costs, to be charged by time like an instance. */
+/** Cost per hour of one provisioned environment, without its invocations. US dollars. */
 export function provisionedUsdPerHour({ usdPerProvisionedGbSecond }: FunctionPrices, memoryMiB: number): number {
   return gbSeconds(memoryMiB, 3_600_000) * usdPerProvisionedGbSecond;
 }

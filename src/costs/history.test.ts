@@ -13,8 +13,8 @@ const dayMs = 24 * hourMs;
 const epochMs = Date.UTC(2026, 9, 1);
 const ever = { fromMs: 0, toMs: epochMs + 10_000 * dayMs };
 
-/** A server's books: a ledger and its history, begun when the clock is where it is. */
-function books({ db }: OpenDatabase, clock: VirtualClock) {
+/** The ledger and history of a server that starts at the clock's time. */
+function openCosts({ db }: OpenDatabase, clock: VirtualClock) {
   const ledger = new Ledger(clock);
   const failures: unknown[] = [];
   const history = new CostHistory({ db, clock, ledger, onFailure: (error) => failures.push(error) });
@@ -48,9 +48,9 @@ for (const [name, open] of [
     after(async () => opened?.close());
     const rows = () => opened.db.selectFrom('hourly_costs').selectAll().orderBy('hour').execute();
 
-    test('has what was used in the hour in which it was used', async () => {
+    test('records use in its hour', async () => {
       const clock = new VirtualClock(epochMs);
-      const { ledger, history, failures } = books(opened, clock);
+      const { ledger, history, failures } = openCosts(opened, clock);
       ledger.started('w1', 'Digits', 'AllTraffic', 0.36);
       clock.advance(hourMs - 5 * secondMs);
       ledger.request('Digits', 'AllTraffic', 0.001);
@@ -72,11 +72,11 @@ for (const [name, open] of [
       assert.deepEqual(failures, []);
     });
 
-    test('is written every 10 s, and tells what is not written yet all the same', async () => {
+    test('writes every second while requests arrive, and reads include unwritten use', async () => {
       const clock = new VirtualClock(epochMs);
-      const { ledger, history } = books(opened, clock);
+      const { ledger, history } = openCosts(opened, clock);
       ledger.request('digits', 'AllTraffic', 0.25);
-      clock.advance(9999);
+      clock.advance(999);
       assert.deepEqual(inShort(await history.list({ ...ever, by: 'total' })).length, 1);
       assert.deepEqual(await rows(), []);
       clock.advance(1);
@@ -86,21 +86,28 @@ for (const [name, open] of [
         (await rows()).map(({ hour, day, endpoint_key, requests }) => [hour, day, endpoint_key, requests]),
         [[epochMs, epochMs, 'digits', 1]],
       );
-      await history.close();
+      clock.advance(secondMs);
+      await history.list({ ...ever, by: 'total' });
       assert.equal((await rows())[0]?.requests, 2);
+      ledger.request('digits', 'AllTraffic', 0.25);
+      await history.close();
+      assert.equal((await rows())[0]?.requests, 3);
       clock.advance(dayMs);
-      assert.equal((await rows()).length, 1); // nobody writes any more
+      assert.equal((await rows()).length, 1); // nothing is written after close
     });
 
-    test('loses what came after the last write of a server that is killed, and goes on without counting twice', async () => {
+    test('if a server is killed, loses only use after its last write, and counts nothing twice', async () => {
       const clock = new VirtualClock(epochMs);
-      const killed = books(opened, clock);
+      const killed = openCosts(opened, clock);
       killed.ledger.started('w1', 'digits', 'AllTraffic', 1);
-      clock.advance(20 * secondMs);
-      await killed.history.list({ ...ever, by: 'total' }); // the write has ended
+      for (let i = 0; i < 2; i++) {
+        clock.advance(10 * secondMs);
+        await killed.history.list({ ...ever, by: 'total' }); // the write has ended
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       clock.advance(9 * secondMs);
       const clockOfNext = new VirtualClock(clock.wallMs());
-      const next = books(opened, clockOfNext);
+      const next = openCosts(opened, clockOfNext);
       assert.deepEqual(inShort(await next.history.list({ ...ever, by: 'hour' })), [[0, 'digits/AllTraffic', 20, 0]]);
       next.ledger.started('w1', 'Digits', 'AllTraffic', 1);
       for (let i = 0; i < 5; i++) {
@@ -109,14 +116,14 @@ for (const [name, open] of [
         assert.equal(Math.round(line?.instanceSeconds ?? 0), 20 + 10 * (i + 1));
       }
       await next.history.close();
-      const again = books(opened, clockOfNext);
+      const again = openCosts(opened, clockOfNext);
       assert.deepEqual(inShort(await again.history.list({ ...ever, by: 'hour' })), [[0, 'Digits/AllTraffic', 70, 0]]);
       await again.history.close();
     });
 
-    test('writes later what could not be written, and says so', async () => {
+    test('reports a failed write, and writes the same values later', async () => {
       const clock = new VirtualClock(epochMs);
-      const { ledger, history, failures } = books(opened, clock);
+      const { ledger, history, failures } = openCosts(opened, clock);
       ledger.started('w1', 'digits', 'AllTraffic', 1);
       await opened.db.schema.alterTable('hourly_costs').renameTo('hidden').execute();
       clock.advance(hourMs - 5 * secondMs);
@@ -132,9 +139,9 @@ for (const [name, open] of [
       await history.close();
     });
 
-    test('is added up by hour, day of UTC or altogether, of one endpoint or all', async () => {
+    test('sums by hour, UTC day or in total, for one endpoint or all', async () => {
       const clock = new VirtualClock(epochMs + 23 * hourMs);
-      const { ledger, history } = books(opened, clock);
+      const { ledger, history } = openCosts(opened, clock);
       for (let hour = 0; hour < 4; hour++) {
         for (const endpoint of ['b', 'A']) ledger.request(endpoint, 'v', 1);
         ledger.request('A', 'w', 1);
@@ -158,14 +165,14 @@ for (const [name, open] of [
       assert.deepEqual(await history.list({ ...ever, by: 'total', endpoint: 'c' }), []);
       assert.throws(() => history.list({ fromMs, toMs: fromMs, by: 'total' }), {
         code: 'invalid_request',
-        message: /begins before it ends/,
+        message: /expected a start before the end/,
       });
       await history.close();
     });
 
-    test('keeps hours for 400 days', async () => {
+    test('retains hours for 400 days', async () => {
       for (const day of [0, 1, 2, 399, 400, 401]) {
-        const { ledger, history } = books(opened, new VirtualClock(epochMs + day * dayMs));
+        const { ledger, history } = openCosts(opened, new VirtualClock(epochMs + day * dayMs));
         ledger.request('digits', 'v', 1);
         await history.close();
       }
@@ -175,9 +182,9 @@ for (const [name, open] of [
       );
     });
 
-    test('refuses an answer of more than 10 000 lines, and says what to do', async () => {
+    test('rejects a query for more than 10,000 lines and suggests a smaller one', async () => {
       const clock = new VirtualClock(epochMs);
-      const { ledger, history } = books(opened, clock);
+      const { ledger, history } = openCosts(opened, clock);
       ledger.request('digits', 'v', 1);
       await history.close();
       const [row] = await rows();
@@ -186,15 +193,15 @@ for (const [name, open] of [
         const more = Array.from({ length: 1000 }, (_, i) => ({ ...row, hour: epochMs + (from + i) * hourMs }));
         await opened.db.insertInto('hourly_costs').values(more).execute();
       }
-      await assert.rejects(history.list({ ...ever, by: 'hour' }), { code: 'invalid_request', message: /for one endpoint, or by day/ });
+      await assert.rejects(history.list({ ...ever, by: 'hour' }), { code: 'invalid_request', message: /one endpoint, or by day/ });
       assert.equal((await history.list({ ...ever, by: 'total' }))[0]?.requests, 10_001);
     });
   });
 }
 
-test('whatever is used when, and however often servers come and go, every way of adding up is what the ledgers say', async () => {
+test('every sum matches the ledgers, for any use and any number of restarts', async () => {
   const step = fc.record({
-    kind: fc.constantFrom('started', 'keptWarm', 'ended', 'request', 'failed', 'invoked', 'restart', 'setClock'),
+    kind: fc.constantFrom('started', 'startedWarm', 'ended', 'request', 'failed', 'invoked', 'restart', 'setClock'),
     id: fc.constantFrom('a', 'b', 'c'),
     usd: fc.double({ min: 0.001, max: 10, noNaN: true }),
     afterMs: fc.integer({ min: 0, max: 3 * hourMs }),
@@ -207,21 +214,21 @@ test('whatever is used when, and however often servers come and go, every way of
       let offsetMs = 0;
       const clock = new VirtualClock(epochMs);
       const wallMs = clock.wallMs.bind(clock);
-      clock.wallMs = () => wallMs() + offsetMs; // somebody sets it, forwards or back
-      let server = books(opened, clock);
+      clock.wallMs = () => wallMs() + offsetMs; // the wall clock may be set forwards or back
+      let server = openCosts(opened, clock);
       const ledgers = [server.ledger];
       for (const { kind, id, usd, afterMs, setMs } of steps) {
-        if (kind === 'started' || kind === 'keptWarm') server.ledger[kind](id, id, 'v', usd);
+        if (kind === 'started' || kind === 'startedWarm') server.ledger[kind](id, id, 'v', usd);
         if (kind === 'ended') server.ledger.ended(id);
         if (kind === 'request') server.ledger.request(id, 'v', usd);
-        if (kind === 'failed') server.ledger.bookOf(id, 'v').failed();
-        if (kind === 'failed') server.ledger.bookOf(id, 'v').runFailed(usd);
+        if (kind === 'failed') server.ledger.accountOf(id, 'v').failed();
+        if (kind === 'failed') server.ledger.accountOf(id, 'v').runFailed(usd);
         if (kind === 'invoked') server.ledger.invoked(id, 'v', { memoryMiB: 1024, billedMs: 7, usd, isColdStart: usd > 5 });
         if (kind === 'setClock') offsetMs += setMs;
         if (kind === 'restart') {
           for (const instance of ['a', 'b', 'c']) server.ledger.ended(instance);
           await server.history.close();
-          server = books(opened, clock);
+          server = openCosts(opened, clock);
           ledgers.push(server.ledger);
         }
         clock.advance(afterMs);
@@ -240,7 +247,7 @@ test('whatever is used when, and however often servers come and go, every way of
   await opened.close();
 });
 
-test('a span is counted by whole hours, the one that runs as far as it has come', () => {
+test('counts whole hours, and the current one up to now', () => {
   const [hour, minute] = [hourMs, 60 * secondMs];
   const nowMs = epochMs + 10 * hour + 20 * minute;
   for (const [from, to, counted] of [
@@ -254,10 +261,11 @@ test('a span is counted by whole hours, the one that runs as far as it has come'
   }
 });
 
-test('a million requests cost what one did, a million times; of none nobody knows', () => {
+test('the cost per million is a million times the mean cost, and null below a thousand requests', () => {
   const ledger = new Ledger(new VirtualClock());
+  ledger.invoked('e', 'v', { memoryMiB: 1024, billedMs: 1, usd: 1e-3, isColdStart: false });
+  for (let i = 0; i < 999; i++) ledger.request('e', 'v', 1e-6);
   assert.equal(usdPerMillion(ledger.usage('e')), null);
-  ledger.invoked('e', 'v', { memoryMiB: 1024, billedMs: 1, usd: 3e-6, isColdStart: false });
-  for (let i = 0; i < 3; i++) ledger.request('e', 'v', 1e-6);
+  ledger.request('e', 'v', 1e-6);
   near(usdPerMillion(ledger.usage('e')) ?? 0, 1);
 });

@@ -1,18 +1,18 @@
 /**
- * What was used by endpoint, variant and hour, kept in the database for 400 days. The source is the ledger: what it has
- * more than when it was last looked at belongs to the hour in which that was. It is looked at when an hour ends and before
- * each write; so an hour is exact but for how late a timer is, and nothing is lost or counted twice whatever clocks do.
+ * Use and cost by endpoint, variant and hour, stored for 400 days. An increase of the ledger is assigned to the hour of the
+ * previous poll. The ledger is polled when an hour ends and before each write. So hours are exact up to timer delay, and nothing is
+ * lost or counted twice if the clock is set.
  */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { type Database, type HourlyCostsTable, inTransaction, type Transaction } from '../storage/index.ts';
-import { type Account, accountFields, addTo, difference, isSame, newAccount } from './account.ts';
+import { type Database, type HourlyCostsTable, inSharedTransaction, type Transaction, WritePace } from '../storage/index.ts';
+import { type Account, accountFields, addAccount, isSameAccount, newAccount, subtractAccount } from './account.ts';
 import { type Ledger, type Usage, usageOf } from './ledger.ts';
 
 export const costPeriods = ['hour', 'day', 'total'] as const;
 export type CostPeriod = (typeof costPeriods)[number];
 
-/** What one variant used within one period. */
+/** Use of one variant within one period. */
 export interface CostLine extends Usage {
   /** When the period begins, epoch milliseconds. */
   readonly atMs: number;
@@ -20,13 +20,13 @@ export interface CostLine extends Usage {
   readonly variant: string;
 }
 
-export interface CostsWish {
-  /** All endpoints where there is none. */
+export interface CostsQuery {
+  /** Default: all endpoints. */
   readonly endpoint?: string | undefined;
-  /** Epoch milliseconds; the hours that these fall into count in full. */
+  /** Start and end, epoch milliseconds; the hours that contain them count in full. */
   readonly fromMs: number;
   readonly toMs: number;
-  /** Hours, days of UTC, or all of it in one. */
+  /** Group by hour, by UTC day, or into one total. */
   readonly by: CostPeriod;
 }
 
@@ -34,7 +34,7 @@ export interface CostHistoryOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly ledger: Pick<Ledger, 'variants'>;
-  /** Nothing is lost by it: what could not be written is written the next time. */
+  /** Called if a write fails. Nothing is lost: the next write includes the same use. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -42,104 +42,113 @@ interface HourRow {
   readonly hourMs: number;
   readonly endpoint: string;
   readonly variant: string;
-  /** Since this server began, or came back to this hour. */
+  /** Use in this hour since the row was created: since this server started, or since the clock was set back to this hour. */
   readonly used: Account;
-  /** What the database knows of `used`. */
+  /** The part of `used` that is stored. */
   written: Account;
-  /** What was there before; null until the database was asked. */
+  /** Use stored before the row was created; null until read from the database. */
   before: Account | null;
 }
 
-/** What is kept by the hour is counted by whole hours: from where the first begins to where the last ends, or to now where that still runs. */
-export function wholeHours({ fromMs, toMs }: Pick<CostsWish, 'fromMs' | 'toMs'>, nowMs: number): Pick<CostsWish, 'fromMs' | 'toMs'> {
+/** Expands a time range to whole hours, since use is stored by the hour; the current hour counts up to now. */
+export function wholeHours({ fromMs, toMs }: Pick<CostsQuery, 'fromMs' | 'toMs'>, nowMs: number): Pick<CostsQuery, 'fromMs' | 'toMs'> {
   return { fromMs: startOf(fromMs, hourMs), toMs: Math.max(toMs, Math.min(startOf(toMs - 1, hourMs) + hourMs, nowMs)) };
 }
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-const writeEveryMs = 10_000;
-export const costsKeptDays = 400;
+const pollEveryMs = 1000;
+export const costRetentionDays = 400;
 const linesMax = 10_000;
-/** Far below the parameters that either database takes. */
+/** Far below the limits of both databases for parameters per statement. */
 const rowsPerInsert = 500;
 
+/** Stores hourly use in the database and lists it. One instance per server. */
 export class CostHistory {
   readonly #options: CostHistoryOptions;
-  /** What the ledger said when it was last looked at. */
-  readonly #seen = new Map<string, Account>();
-  /** The hour that runs, and those that are not written yet. */
+  /** Ledger totals at the last poll. */
+  readonly #observed = new Map<string, Account>();
+  /** The current hour, and earlier ones that are not fully written. */
   readonly #rows = new Map<string, HourRow>();
   #hourMs: number;
   #clearedHourMs = 0;
-  #writeAtMs: number;
-  /** One after the other, so that what is read is written or not, never half. */
+  #pollAtMs: number;
+  readonly #pace: WritePace;
+  /** Number of requests and invocations at the last poll, and at the last write. */
+  #counted = 0;
+  #countedWritten = 0;
+  /** Serializes reads and writes, so a read never sees a partial write. */
   #turn: Promise<unknown> = Promise.resolve();
   #cancelTimer: () => void = () => undefined;
 
   constructor(options: CostHistoryOptions) {
     this.#options = options;
     this.#hourMs = startOf(options.clock.wallMs(), hourMs);
-    this.#writeAtMs = options.clock.nowMs() + writeEveryMs;
+    this.#pollAtMs = options.clock.nowMs() + pollEveryMs;
+    this.#pace = new WritePace(options.clock);
   }
 
+  /** Starts polling. */
   open(): void {
-    this.#lookLater();
+    this.#schedulePoll();
   }
 
-  /** Writes what is left. */
+  /** Stops polling and writes everything that is pending. */
   async close(): Promise<void> {
     this.#cancelTimer();
-    this.#look();
+    this.#poll();
     await this.#write();
   }
 
   /**
-   * By time, endpoint and variant; what is not written yet included. Throws `invalid_request` where that are more than
-   * 10 000 lines.
+   * Lists use in a time range, ordered by time, endpoint and variant; includes unwritten use. Throws `invalid_request` for an empty
+   * range or more than 10,000 lines.
    */
-  list(wish: CostsWish): Promise<CostLine[]> {
-    if (!(wish.fromMs < wish.toMs)) {
+  list(query: CostsQuery): Promise<CostLine[]> {
+    if (!(query.fromMs < query.toMs)) {
       throw new PlatformError(
         'invalid_request',
-        `expected a time that begins before it ends, got from ${isoOf(wish.fromMs)} to ${isoOf(wish.toMs)}`,
+        `expected a start before the end, got from ${isoOf(query.fromMs)} to ${isoOf(query.toMs)}`,
       );
     }
     return this.#inTurn(async () => {
-      this.#look();
+      this.#poll();
       const lines = new Map<string, CostLine & { readonly account: Account }>();
-      for (const row of await stored(this.#options.db, wish)) addLine(lines, wish, row, row.account);
+      for (const row of await stored(this.#options.db, query)) addLine(lines, query, row, row.account);
       for (const row of this.#rows.values()) {
-        if (isWished(wish, row)) addLine(lines, wish, row, difference(row.used, row.written));
+        if (matchesCostsQuery(query, row)) addLine(lines, query, row, subtractAccount(row.used, row.written));
       }
-      if (lines.size > linesMax) throw tooMany(wish.by);
+      if (lines.size > linesMax) throw tooMany(query.by);
       return [...lines.values()].map(({ account, ...line }) => ({ ...line, ...usageOf(account) })).sort(byTimeAndName);
     });
   }
 
-  #lookLater(): void {
+  #schedulePoll(): void {
     const { clock } = this.#options;
-    // The wall clock may have been set over the end of the hour, or back: each write looks at it too.
+    // The wall clock may be set, so this timer alone is not reliable: each write checks the hour too.
     const untilNextHourMs = this.#hourMs + hourMs - clock.wallMs();
-    const untilWriteMs = this.#writeAtMs - clock.nowMs();
-    this.#cancelTimer = clock.after(Math.max(1, Math.min(untilNextHourMs, untilWriteMs)), () => {
-      this.#look();
-      if (clock.nowMs() >= this.#writeAtMs) {
-        this.#writeAtMs = clock.nowMs() + writeEveryMs;
-        void this.#write();
+    const untilPollMs = this.#pollAtMs - clock.nowMs();
+    this.#cancelTimer = clock.after(Math.max(1, Math.min(untilNextHourMs, untilPollMs)), () => {
+      this.#poll();
+      if (clock.nowMs() >= this.#pollAtMs) {
+        this.#pollAtMs = clock.nowMs() + pollEveryMs;
+        if (this.#pace.isDue(this.#counted !== this.#countedWritten)) void this.#pace.write(() => this.#write());
       }
-      this.#lookLater();
+      this.#schedulePoll();
     });
   }
 
-  /** What was used since last time goes to the hour of last time. */
-  #look(): void {
+  /** Assigns use since the last poll to the hour of that last poll. */
+  #poll(): void {
     const { clock, ledger } = this.#options;
+    this.#counted = 0;
     for (const { endpoint, variant, usage } of ledger.variants()) {
+      this.#counted += usage.requests + usage.failedRequests + usage.invocations;
       const key = `${endpoint}/${variant}`;
-      const seen = this.#seen.get(key) ?? newAccount();
-      if (isSame(usage, seen)) continue;
-      addTo(this.#row(endpoint, variant).used, difference(usage, seen));
-      this.#seen.set(key, usage);
+      const observed = this.#observed.get(key) ?? newAccount();
+      if (isSameAccount(usage, observed)) continue;
+      addAccount(this.#row(endpoint, variant).used, subtractAccount(usage, observed));
+      this.#observed.set(key, usage);
     }
     this.#hourMs = startOf(clock.wallMs(), hourMs);
   }
@@ -157,24 +166,26 @@ export class CostHistory {
   #write(): Promise<void> {
     return this.#inTurn(async () => {
       const current = this.#hourMs;
+      const counted = this.#counted;
       const written = [...this.#rows.values()]
-        .filter((row) => !isSame(row.used, row.written))
+        .filter((row) => !isSameAccount(row.used, row.written))
         .map((row) => ({ row, used: { ...row.used } }));
       if (written.length > 0) {
-        await inTransaction(this.#options.db, async (tx) => {
+        await inSharedTransaction(this.#options.db, async (tx) => {
           for (const { row } of written) row.before ??= await before(tx, row);
           await put(tx, written);
           if (this.#clearedHourMs !== current) {
             await tx
               .deleteFrom('hourly_costs')
-              .where('hour', '<', current - costsKeptDays * dayMs)
+              .where('hour', '<', current - costRetentionDays * dayMs)
               .execute();
           }
         });
         this.#clearedHourMs = current;
       }
       for (const { row, used } of written) row.written = used;
-      for (const [key, row] of this.#rows) if (row.hourMs !== this.#hourMs && isSame(row.used, row.written)) this.#rows.delete(key);
+      this.#countedWritten = counted;
+      for (const [key, row] of this.#rows) if (row.hourMs !== this.#hourMs && isSameAccount(row.used, row.written)) this.#rows.delete(key);
     }).catch(this.#options.onFailure);
   }
 
@@ -224,11 +235,11 @@ async function before(tx: Transaction, { hourMs: hour, endpoint, variant }: Hour
   return row === undefined ? newAccount() : accountOf(row);
 }
 
-/** Sets sums, adds to none: where it is not known whether a transaction came to its end, it may be done again. */
+/** Writes absolute sums instead of increments, to be idempotent: a transaction with an unknown result is repeated. */
 async function put(tx: Transaction, written: readonly { readonly row: HourRow; readonly used: Account }[]): Promise<void> {
   const rows = written.map(({ row: { hourMs: hour, endpoint, variant, before: earlier }, used }) => {
     const sum = { ...used };
-    addTo(sum, earlier ?? newAccount());
+    addAccount(sum, earlier ?? newAccount());
     return { hour, day: startOf(hour, dayMs), endpoint_key: endpoint.toLowerCase(), endpoint, variant, ...sumsOf(sum) };
   });
   for (let at = 0; at < rows.length; at += rowsPerInsert) {
@@ -253,18 +264,18 @@ interface StoredLine {
   readonly account: Account;
 }
 
-/** Added up by the database; one line more than are allowed, where there are as many. */
-async function stored(db: Database, wish: CostsWish): Promise<StoredLine[]> {
+/** Sums from the database. Returns at most one line above the limit, to detect that it is exceeded. */
+async function stored(db: Database, request: CostsQuery): Promise<StoredLine[]> {
   let query = db
     .selectFrom('hourly_costs')
     .select(({ fn }) => ['variant', fn.max('endpoint').as('endpoint'), fn.min('hour').as('hour')])
     .select(({ fn }) => sumColumns.map((column) => fn.sum<number>(column).as(column)))
-    .where('hour', '>=', startOf(wish.fromMs, hourMs))
-    .where('hour', '<', wish.toMs)
+    .where('hour', '>=', startOf(request.fromMs, hourMs))
+    .where('hour', '<', request.toMs)
     .groupBy(['endpoint_key', 'variant'])
     .limit(linesMax + 1);
-  if (wish.endpoint !== undefined) query = query.where('endpoint_key', '=', wish.endpoint.toLowerCase());
-  if (wish.by !== 'total') query = query.groupBy(wish.by);
+  if (request.endpoint !== undefined) query = query.where('endpoint_key', '=', request.endpoint.toLowerCase());
+  if (request.by !== 'total') query = query.groupBy(request.by);
   return (await query.execute()).map(({ hour, endpoint, variant, ...sums }) => ({
     hourMs: hour,
     endpoint,
@@ -273,21 +284,21 @@ async function stored(db: Database, wish: CostsWish): Promise<StoredLine[]> {
   }));
 }
 
-function isWished({ endpoint, fromMs, toMs }: CostsWish, row: HourRow): boolean {
+function matchesCostsQuery({ endpoint, fromMs, toMs }: CostsQuery, row: HourRow): boolean {
   if (endpoint !== undefined && endpoint.toLowerCase() !== row.endpoint.toLowerCase()) return false;
   return row.hourMs >= startOf(fromMs, hourMs) && row.hourMs < toMs;
 }
 
 function addLine(
   lines: Map<string, CostLine & { readonly account: Account }>,
-  { by, fromMs }: CostsWish,
+  { by, fromMs }: CostsQuery,
   { hourMs: hour, endpoint, variant }: Pick<StoredLine, 'hourMs' | 'endpoint' | 'variant'>,
   account: Readonly<Account>,
 ): void {
   const atMs = by === 'total' ? startOf(fromMs, hourMs) : by === 'day' ? startOf(hour, dayMs) : hour;
   const key = `${atMs}/${endpoint.toLowerCase()}/${variant}`;
   const line = lines.get(key);
-  if (line !== undefined) addTo(line.account, account);
+  if (line !== undefined) addAccount(line.account, account);
   else lines.set(key, { atMs, endpoint, variant, ...usageOf(account), account: { ...account } });
 }
 
@@ -301,7 +312,7 @@ function tooMany(by: CostPeriod): PlatformError {
   const coarser = by === 'hour' ? ', or by day' : by === 'day' ? ', or by total' : '';
   return new PlatformError(
     'invalid_request',
-    `by ${by} these are more than ${linesMax} lines: ask for a shorter time, for one endpoint${coarser}`,
+    `expected at most ${linesMax} lines by ${by}, got more: request a shorter time, one endpoint${coarser}`,
   );
 }
 

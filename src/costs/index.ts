@@ -11,10 +11,9 @@ export {
   pingUsdPerHour,
   provisionedUsdPerHour,
 } from './functions.ts';
-export { CostHistory, type CostLine, type CostPeriod, costPeriods, costsKeptDays, wholeHours } from './history.ts';
-export { billedAtLeastMs, type Invocation, Ledger, type RequestBook, sumOf, type Usage, usdPerMillion } from './ledger.ts';
+export { CostHistory, type CostLine, type CostPeriod, costPeriods, costRetentionDays, wholeHours } from './history.ts';
+export { type BilledInvocation, billedAtLeastMs, Ledger, type RequestAccount, sumOf, type Usage, usdPerMillion } from './ledger.ts';
 export {
-  coresLeft,
   defaultPrices,
   executorUsd,
   type FunctionPrices,
@@ -24,5 +23,6 @@ export {
   instanceType,
   type PriceTable,
   priceTable,
+  remainingCores,
   threadsOf,
 } from './prices.ts';

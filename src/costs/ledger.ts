@@ -1,67 +1,66 @@
 /**
- * What was used and what it costs, by endpoint and variant, since the server started. Costs are computed from use:
- * instances by the time they run, whether they work or not, and likewise function environments that are kept warm;
- * functions by their invocations; a request's receipt is its share of the time it worked.
+ * Use and cost by endpoint and variant since the server started. Instances and warm function environments are charged by time, busy
+ * or not; functions are charged by invocation. The cost of a request is its share of the cost of its run.
  */
 import type { Clock } from '../clock.ts';
-import { type Account, addTo, difference, isSame, newAccount } from './account.ts';
+import { type Account, addAccount, isSameAccount, newAccount, subtractAccount } from './account.ts';
 import { gbSeconds } from './functions.ts';
 import { executorUsd } from './prices.ts';
 
 export interface Usage {
-  /** Of instances, and of environments that are kept warm. */
+  /** Running time of instances and warm environments, seconds. */
   readonly instanceSeconds: number;
-  /** What those cost. */
+  /** Cost of `instanceSeconds`, US dollars. */
   readonly instanceUsd: number;
-  /** The part of `instanceSeconds` that environments were kept warm. */
+  /** The part of `instanceSeconds` used by warm environments. */
   readonly provisionedSeconds: number;
-  /** The part of `instanceUsd` that this cost. */
+  /** The part of `instanceUsd` for warm environments. */
   readonly provisionedUsd: number;
-  /** Those that were answered. */
+  /** Answered requests. */
   readonly requests: number;
-  /** Those that were refused or failed; a client that went away got what it wanted. */
+  /** Rejected and failed requests, without those cancelled by the client. */
   readonly failedRequests: number;
-  /** The sum of the receipts: the part of `instanceUsd` and `functionUsd` in which something worked, and it went well. */
+  /** Sum of the receipts of answered requests: the part of `instanceUsd` and `functionUsd` spent on successful runs. */
   readonly receiptsUsd: number;
   /**
-   * What runs cost that failed, within `instanceUsd` and `functionUsd` too. A batch that fails is run again in halves, so
-   * there may be some of it though every request was answered.
+   * Cost of failed runs; also a part of `instanceUsd` and `functionUsd`. A failed batch is rerun in halves, so this can be above
+   * zero even if every request was answered.
    */
   readonly failedRunsUsd: number;
-  /** What the invocations of functions cost. */
+  /** Cost of function invocations, US dollars. */
   readonly functionUsd: number;
   readonly functionGbSeconds: number;
-  /** Each is one batch. */
+  /** Number of function invocations; one per batch. */
   readonly invocations: number;
   /** Invocations that waited for an environment to start. */
   readonly coldStarts: number;
-  /** All that is to be paid: `instanceUsd` + `functionUsd`. */
+  /** Total cost: `instanceUsd` + `functionUsd`. */
   readonly totalUsd: number;
 }
 
-/** The use of one variant. */
+/** Use and cost of one variant. */
 export interface VariantUsage {
   readonly endpoint: string;
   readonly variant: string;
   readonly usage: Usage;
 }
 
-/** One batch that a function ran. */
-export interface Invocation {
+/** One invocation of a function, which runs one batch. */
+export interface BilledInvocation {
   readonly memoryMiB: number;
   readonly billedMs: number;
   /** See `functionUsd`. */
   readonly usd: number;
   readonly isColdStart: boolean;
-  /** What the start took that its first run waited for. */
+  /** Duration of the cold start, included in `billedMs`. */
   readonly setupMs?: number;
 }
 
-/** Takes what became of a variant's requests and runs: who hands in many holds on to it, for the look-up takes longer than the sum. */
-export interface RequestBook {
+/** Records results of a variant's requests and runs. Frequent callers reuse it, because looking it up costs more than the addition. */
+export interface RequestAccount {
   /** A request was answered; `usd` is its receipt. */
   readonly answered: (usd: number) => void;
-  /** A request was refused, or failed. */
+  /** A request was rejected or failed. */
   readonly failed: () => void;
   /** A run failed; `usd` is what it cost. */
   readonly runFailed: (usd: number) => void;
@@ -71,7 +70,7 @@ interface VariantAccount {
   readonly endpoint: string;
   readonly variant: string;
   readonly account: Account;
-  /** The part of it that endpoints of this name used that are gone. */
+  /** The part of `account` used by deleted endpoints of this name. */
   earlier: Account;
 }
 
@@ -82,9 +81,10 @@ interface RunningInstance {
   readonly startedMs: number;
 }
 
-/** An instance that is sent away sooner was rented for so long all the same, as EC2 has it. */
+/** Minimum billed time of a stopped instance, as on EC2. */
 export const billedAtLeastMs = 60_000;
 
+/** In memory only; `CostHistory` persists its increases. */
 export class Ledger {
   readonly #clock: Clock;
   readonly #accounts = new Map<string, VariantAccount>();
@@ -94,33 +94,37 @@ export class Ledger {
     this.#clock = clock;
   }
 
-  /** An instance costs from now on; one that does already goes on. */
+  /** Starts charging an instance, unless it is already being charged. */
   started(instanceId: string, endpoint: string, variant: string, usdPerHour: number): void {
     if (this.#running.get(instanceId)?.isProvisioned === false) return;
     this.#start(instanceId, endpoint, variant, { usdPerHour, isProvisioned: false });
   }
 
-  /** An environment of a function is kept warm and costs from now on, until it `ended`. */
-  keptWarm(environmentId: string, endpoint: string, variant: string, usdPerHour: number): void {
+  /** Starts charging a warm function environment by time, until `ended` is called. */
+  startedWarm(environmentId: string, endpoint: string, variant: string, usdPerHour: number): void {
     this.#start(environmentId, endpoint, variant, { usdPerHour, isProvisioned: true });
   }
 
-  /** An instance costs no more; one that is not known cost nothing. */
+  /** Stops charging an instance or warm environment; ignores unknown ids. */
   ended(instanceId: string): void {
     this.#end(instanceId, 0);
   }
 
-  /** The same where it was sent away: then it is paid for at least a minute. */
-  sentAway(instanceId: string): void {
+  /**
+   * Stops charging an instance that was stopped deliberately: it is billed for at least `billedAtLeastMs`. Warm environments have
+   * no minimum.
+   */
+  terminated(instanceId: string): void {
     this.#end(instanceId, this.#running.get(instanceId)?.isProvisioned === true ? 0 : billedAtLeastMs);
   }
 
   /** A request was answered; `usd` is its receipt. */
   request(endpoint: string, variant: string, usd: number): void {
-    this.bookOf(endpoint, variant).answered(usd);
+    this.accountOf(endpoint, variant).answered(usd);
   }
 
-  bookOf(endpoint: string, variant: string): RequestBook {
+  /** The account of a variant, created on first use. */
+  accountOf(endpoint: string, variant: string): RequestAccount {
     const account = this.#account(endpoint, variant);
     return {
       answered: (usd) => {
@@ -136,8 +140,8 @@ export class Ledger {
     };
   }
 
-  /** A function ran a batch, whether it went well or not. */
-  invoked(endpoint: string, variant: string, { memoryMiB, billedMs, usd, isColdStart }: Invocation): void {
+  /** Charges an invocation of a function, successful or not. */
+  invoked(endpoint: string, variant: string, { memoryMiB, billedMs, usd, isColdStart }: BilledInvocation): void {
     const account = this.#account(endpoint, variant);
     account.invocations++;
     account.functionUsd += usd;
@@ -145,33 +149,33 @@ export class Ledger {
     if (isColdStart) account.coldStarts++;
   }
 
-  /** An endpoint is gone, with all that ran for it: what is used from now on, one uses that has its name. */
-  left(endpoint: string): void {
+  /** Called when an endpoint was deleted: use from now on belongs to a new endpoint of that name. */
+  stopped(endpoint: string): void {
     for (const variant of this.#accounts.values()) if (variant.endpoint === endpoint) variant.earlier = { ...variant.account };
   }
 
-  /** All variants of an endpoint together, or one of them, without those of its name before it; instances that run included up to now. */
+  /** Use of an endpoint or of one variant, without previous endpoints of that name. Includes running instances up to now. */
   usage(endpoint: string, variant: string | null = null): Usage {
     const sum = newAccount();
     const nowMs = this.#clock.nowMs();
     const prefix = `${endpoint}/`;
     for (const [key, { account, earlier }] of this.#accounts) {
       if (variant === null ? !key.startsWith(prefix) : key !== prefix + variant) continue;
-      addTo(sum, difference(account, earlier));
+      addAccount(sum, subtractAccount(account, earlier));
       for (const instance of this.#running.values()) if (instance.account === account) charge(sum, instance, nowMs);
     }
     return usageOf(sum);
   }
 
-  /** As `usage`, of each variant of an endpoint that used anything. */
+  /** Like `usage`, for each variant of an endpoint with any use. */
   variantsOf(endpoint: string): VariantUsage[] {
     return [...this.#accounts.values()]
       .filter((account) => account.endpoint === endpoint)
       .map(({ variant }) => ({ endpoint, variant, usage: this.usage(endpoint, variant) }))
-      .filter(({ usage }) => !isSame(usage, newAccount()));
+      .filter(({ usage }) => !isSameAccount(usage, newAccount()));
   }
 
-  /** Every variant that was ever used, also of endpoints that are gone; instances that run included up to now. */
+  /** Use of all variants since the server started, including deleted endpoints. Includes running instances up to now. */
   variants(): VariantUsage[] {
     const nowMs = this.#clock.nowMs();
     const sums = new Map([...this.#accounts.values()].map(({ account }) => [account, { ...account }]));
@@ -204,23 +208,27 @@ export class Ledger {
   }
 }
 
-/** With what follows from the sums. */
+/** Adds the derived fields. */
 export function usageOf(account: Readonly<Account>): Usage {
   return { ...account, totalUsd: account.instanceUsd + account.functionUsd };
 }
 
-/** All of them together. */
+/** Sums several uses. */
 export function sumOf(usages: readonly Usage[]): Usage {
   const sum = newAccount();
-  for (const usage of usages) addTo(sum, usage);
+  for (const usage of usages) addAccount(sum, usage);
   return usageOf(sum);
 }
 
-/** null where nobody asked. */
-export function usdPerMillion({ totalUsd, requests }: Usage): number | null {
-  return requests === 0 ? null : (totalUsd / requests) * 1e6;
+/** Below this number, a price per million says more about idle time than about requests: one request in an hour costs $12,000. */
+const pricedRequestsMin = 1000;
+
+/** Mean cost per million requests, US dollars; null below a thousand requests. */
+export function usdPerMillion({ totalUsd, requests }: Pick<Usage, 'totalUsd' | 'requests'>): number | null {
+  return requests < pricedRequestsMin ? null : (totalUsd / requests) * 1e6;
 }
 
+/** Adds the time and cost of an instance until `nowMs`. */
 function charge(account: Account, { startedMs, usdPerHour, isProvisioned }: RunningInstance, nowMs: number): void {
   const ms = nowMs - startedMs;
   const usd = executorUsd(usdPerHour, ms);

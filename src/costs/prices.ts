@@ -1,4 +1,4 @@
-/** What computing costs: the price table, and what follows from it for one executor. */
+/** Price table of instances and functions, and the cost of one executor. */
 import { PlatformError } from '../errors.ts';
 
 export interface InstancePrice {
@@ -9,19 +9,19 @@ export interface InstancePrice {
 }
 
 export interface FunctionPrices {
-  /** The memory sizes a function may have, rising. */
+  /** Available memory sizes of functions, ascending. */
   readonly memoryMiB: readonly number[];
   /** One GB-second is 1024 MiB for one second. */
   readonly usdPerGbSecond: number;
   readonly usdPerInvocation: number;
-  /** An invocation is billed in multiples of this, the last one begun in full. */
+  /** Invocations are billed in multiples of this, rounded up. */
   readonly billingGranularityMs: number;
-  /** An environment that is kept warm costs this all the time, beside what its invocations cost. */
+  /** A provisioned environment costs this at all times, in addition to its invocations. */
   readonly usdPerProvisionedGbSecond: number;
 }
 
 export interface PriceTable {
-  /** The day the prices were read, `2026-11-01`. */
+  /** Date of the prices, for example `2026-11-01`. */
   readonly asOf: string;
   readonly instances: Readonly<Record<string, InstancePrice>>;
   readonly functions: FunctionPrices;
@@ -32,8 +32,8 @@ export interface InstanceType extends InstancePrice {
 }
 
 /**
- * AWS list prices of us-east-1, on demand, Linux. `local.1`, the default, is one thread and 1 GiB of this machine at half the
- * price of a c5.large, which has two. The sizes of functions are Lambda's.
+ * AWS list prices of us-east-1: on demand, Linux. `local.1`, the default type, is one thread and 1 GiB of this machine, at half the
+ * price of a c5.large, which has two threads. Memory sizes of functions are those of Lambda.
  */
 export const defaultPrices: PriceTable = {
   asOf: '2026-10-01',
@@ -65,39 +65,39 @@ export const defaultPrices: PriceTable = {
   },
 };
 
-/** The default table with the parts that `config.json` gives in their place. Throws `invalid_request` for what it does not know. */
+/** The default table merged with `prices` of `config.json`. Throws `invalid_request` for unknown or invalid settings. */
 export function priceTable(overrides: Readonly<Record<string, unknown>> | null): PriceTable {
   if (overrides === null) return defaultPrices;
   const { asOf = defaultPrices.asOf, instances = {}, functions = {}, ...rest } = overrides;
-  refuseUnknown('prices', rest);
+  rejectUnknown('prices', rest);
   if (typeof asOf !== 'string') throw wrong('asOf', 'a date such as 2026-11-01', asOf);
-  const given = Object.entries(objectAt('instances', instances)).map(
+  const provided = Object.entries(objectAt('instances', instances)).map(
     ([name, price]) => [name, instancePrice(`instances.${name}`, price)] as const,
   );
   return {
     asOf,
-    instances: { ...defaultPrices.instances, ...Object.fromEntries(given) },
+    instances: { ...defaultPrices.instances, ...Object.fromEntries(provided) },
     functions: functionPrices(objectAt('functions', functions)),
   };
 }
 
-/** Throws `invalid_request`, naming the types there are. */
+/** Looks up an instance type. Throws `invalid_request` with the known types if it does not exist. */
 export function instanceType(prices: Pick<PriceTable, 'instances'>, name: string): InstanceType {
   const price = Object.hasOwn(prices.instances, name) ? prices.instances[name] : undefined;
   if (price !== undefined) return { name, ...price };
   throw new PlatformError(
     'invalid_request',
-    `unknown instance type ${JSON.stringify(name)}: known are ${Object.keys(prices.instances).join(', ')}; add others under prices in config.json, and restart the server`,
+    `unknown instance type ${JSON.stringify(name)}: expected one of ${Object.keys(prices.instances).join(', ')}. Add others under prices in config.json, and restart the server`,
   );
 }
 
-/** How many threads a worker of this type gets on a machine of so many cores; at least one. */
+/** Threads of a worker of this type on a machine with `cores`; at least one. */
 export function threadsOf(type: Pick<InstancePrice, 'vcpu'>, cores: number): number {
   return Math.max(1, Math.floor(Math.min(type.vcpu, cores)));
 }
 
-/** How many cores of a machine are left beside workers of these types, one for each name; 0 where they have all or would have more. */
-export function coresLeft(prices: Pick<PriceTable, 'instances'>, types: readonly string[], cores: number): number {
+/** Cores not used by one worker per listed type; never negative. */
+export function remainingCores(prices: Pick<PriceTable, 'instances'>, types: readonly string[], cores: number): number {
   return Math.max(
     0,
     types.reduce((left, type) => left - threadsOf(instanceType(prices, type), cores), cores),
@@ -105,21 +105,21 @@ export function coresLeft(prices: Pick<PriceTable, 'instances'>, types: readonly
 }
 
 /**
- * What a worker of a type of less than one processor is held to; null where that is not possible (`isHeld` is `limits.cpu` of the
- * provider), and for all others, whose threads are their processors.
+ * CPU limit of a worker whose type has less than one vCPU. null for larger types, which are limited by their number of threads.
+ * Also null if CPU cannot be limited (`isHeld` is `limits.cpu` of the provider).
  */
 export function heldVcpu({ vcpu }: Pick<InstancePrice, 'vcpu'>, isHeld: boolean): number | null {
   return isHeld && vcpu < 1 ? vcpu : null;
 }
 
-/** What so many milliseconds of an executor cost, in US dollars. */
+/** Cost of running an executor for `ms` milliseconds, US dollars. */
 export function executorUsd(usdPerHour: number, ms: number): number {
   return (usdPerHour * ms) / 3_600_000;
 }
 
-function instancePrice(where: string, given: unknown): InstancePrice {
-  const { vcpu, memoryMiB, usdPerHour, usdPerHourSpot, ...rest } = objectAt(where, given);
-  refuseUnknown(`prices.${where}`, rest);
+function instancePrice(where: string, provided: unknown): InstancePrice {
+  const { vcpu, memoryMiB, usdPerHour, usdPerHourSpot, ...rest } = objectAt(where, provided);
+  rejectUnknown(`prices.${where}`, rest);
   return {
     vcpu: positive(`${where}.vcpu`, vcpu),
     memoryMiB: positive(`${where}.memoryMiB`, memoryMiB),
@@ -128,12 +128,12 @@ function instancePrice(where: string, given: unknown): InstancePrice {
   };
 }
 
-function functionPrices(given: Readonly<Record<string, unknown>>): FunctionPrices {
+function functionPrices(provided: Readonly<Record<string, unknown>>): FunctionPrices {
   const { memoryMiB, usdPerGbSecond, usdPerInvocation, billingGranularityMs, usdPerProvisionedGbSecond, ...rest } = {
     ...defaultPrices.functions,
-    ...given,
+    ...provided,
   };
-  refuseUnknown('prices.functions', rest);
+  rejectUnknown('prices.functions', rest);
   if (!Array.isArray(memoryMiB) || memoryMiB.length === 0) throw wrong('functions.memoryMiB', 'a list of sizes', memoryMiB);
   return {
     memoryMiB: memoryMiB.map((size: unknown, index) => positive(`functions.memoryMiB[${index}]`, size)).sort((a, b) => a - b),
@@ -144,29 +144,29 @@ function functionPrices(given: Readonly<Record<string, unknown>>): FunctionPrice
   };
 }
 
-function objectAt(where: string, given: unknown): Readonly<Record<string, unknown>> {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw wrong(where, 'a JSON object', given);
-  return given as Readonly<Record<string, unknown>>;
+function objectAt(where: string, provided: unknown): Readonly<Record<string, unknown>> {
+  if (typeof provided !== 'object' || provided === null || Array.isArray(provided)) throw wrong(where, 'a JSON object', provided);
+  return provided as Readonly<Record<string, unknown>>;
 }
 
-function positive(where: string, given: unknown): number {
-  if (typeof given !== 'number' || !(given > 0) || !Number.isFinite(given)) throw wrong(where, 'a number above 0', given);
-  return given;
+function positive(where: string, provided: unknown): number {
+  if (typeof provided !== 'number' || !(provided > 0) || !Number.isFinite(provided)) throw wrong(where, 'a number above 0', provided);
+  return provided;
 }
 
-function price(where: string, given: unknown): number {
-  if (typeof given !== 'number' || !(given >= 0) || !Number.isFinite(given)) throw wrong(where, 'US dollars, 0 or more', given);
-  return given;
+function price(where: string, provided: unknown): number {
+  if (typeof provided !== 'number' || !(provided >= 0) || !Number.isFinite(provided)) throw wrong(where, 'US dollars, 0 or more', provided);
+  return provided;
 }
 
-function wrong(where: string, expected: string, given: unknown): PlatformError {
+function wrong(where: string, expected: string, provided: unknown): PlatformError {
   return new PlatformError(
     'invalid_request',
-    `prices.${where} in config.json: expected ${expected}, got ${JSON.stringify(given) ?? 'nothing'}`,
+    `prices.${where} in config.json: expected ${expected}, got ${JSON.stringify(provided) ?? 'nothing'}`,
   );
 }
 
-function refuseUnknown(where: string, rest: Readonly<Record<string, unknown>>): void {
+function rejectUnknown(where: string, rest: Readonly<Record<string, unknown>>): void {
   const [name] = Object.keys(rest);
-  if (name !== undefined) throw new PlatformError('invalid_request', `unknown setting ${where}.${name} in config.json: leave it out`);
+  if (name !== undefined) throw new PlatformError('invalid_request', `unknown setting ${where}.${name} in config.json. Remove it`);
 }

@@ -1,36 +1,36 @@
 /**
- * How far a version's bad requests come in bursts, so that many of them say little more than one: a worker that is in the way of something makes all
- * that come meanwhile late. Pure.
+ * Measures how bursty a version's bad requests are. In a burst, many bad requests are little more evidence than one: a
+ * stalled worker delays every request that arrives meanwhile. Pure.
  */
 
-/** In looks, one a second: no burst is thought to be longer than the last. */
+/** In samples, one per second. Bursts are assumed to be no longer than the last value. */
 const spanLengths = [1, 3, 10, 30];
 
 export class Bursts {
   readonly #spans = spanLengths.map((length) => new Span(length));
-  #looks = 0;
+  #samples = 0;
 
-  /** Looks so far, one a second. */
-  get looks(): number {
-    return this.#looks;
+  /** Samples so far, one per second. */
+  get sampleCount(): number {
+    return this.#samples;
   }
 
-  /** What came since the look before. */
+  /** Adds the requests since the previous sample. */
   add(bad: number, all: number): void {
-    this.#looks++;
+    this.#samples++;
     for (const span of this.#spans) span.add(bad, all);
   }
 
-  /** As how many requests one that is independent of the others would count: at least 1, the most that any length of span says. */
+  /** Number of correlated requests that equal one independent request: at least 1, the maximum over all span lengths. */
   get designEffect(): number {
     return Math.max(1, ...this.#spans.map((span) => span.designEffect));
   }
 }
 
-/** Spans of one length, one after the other: only sums are kept, however long it is watched. */
+/** Consecutive spans of one length. Only sums are retained, so memory is constant. */
 class Span {
   readonly #length: number;
-  #looks = 0;
+  #samples = 0;
   #bad = 0;
   #all = 0;
   readonly #sums = { spans: 0, bad: 0, all: 0, badSquared: 0, badTimesAll: 0, allSquared: 0 };
@@ -42,7 +42,7 @@ class Span {
   add(bad: number, all: number): void {
     this.#bad += bad;
     this.#all += all;
-    if (++this.#looks < this.#length) return;
+    if (++this.#samples < this.#length) return;
     const sums = this.#sums;
     sums.spans++;
     sums.bad += this.#bad;
@@ -50,15 +50,16 @@ class Span {
     sums.badSquared += this.#bad ** 2;
     sums.badTimesAll += this.#bad * this.#all;
     sums.allSquared += this.#all ** 2;
-    this.#looks = this.#bad = this.#all = 0;
+    this.#samples = this.#bad = this.#all = 0;
   }
 
   /**
-   * The variance of a share that is estimated by clusters, over that of as many independent requests (Kish, Survey Sampling, 1965, 5.4 and 8.2):
+   * Variance of a share estimated from clusters, divided by its variance for the same number of independent requests
+   * (Kish, Survey Sampling, 1965, 5.4, 8.2):
    *
    *   B/(B-1) · sum over clusters of (k - p n)² / (N p (1-p)),   p = K / N
    *
-   * k, n = bad, all of a span; K, N = the same of all B spans.
+   * k, n: bad and all requests of one span; K, N: their sums over all B spans.
    */
   get designEffect(): number {
     const { spans, bad, all, badSquared, badTimesAll, allSquared } = this.#sums;

@@ -1,65 +1,68 @@
-/** What is wanted of an endpoint: as it is stored, as the plan counts it, as serving routes by it. Pure. */
-import { keyOf, type ModelVersion } from '../registry/index.ts';
+/** The desired state of an endpoint in three forms: as stored, as input of the plan, and as routing for serving. Pure. */
+import { type ModelVersion, multiModelOf, nameKey } from '../registry/index.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import { type Desired, functionType, isSameKind, type WantedVariant, type WorkerKind } from './plan.ts';
-import { isUnderWay, type Rollout, sharedVariants, stepOf } from './rollout.ts';
-import { wantedInstances } from './scaling-config.ts';
-import type { ServedEndpoint } from './serving-door.ts';
+import { type DesiredState, type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
+import { isUnderWay, type Rollout, rolloutStepOf, sharedVariants } from './rollout.ts';
+import { desiredInstances } from './scaling-config.ts';
+import type { ServedEndpoint } from './serving-port.ts';
 import type { VersionHistory } from './version-history.ts';
 
-/** What is stored of an endpoint, and the versions its config names. */
+/** A stored endpoint with the versions that its config names. */
 export interface DesiredEndpoint {
   readonly config: EndpointConfig;
   readonly generation: number;
-  readonly state: Desired['state'];
+  readonly state: DesiredState['state'];
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** In the order of the variants. */
   readonly versions: readonly ModelVersion[];
-  /** How an update comes about, or why it was taken back; null where nothing is to be said of that. */
+  /** The monitored update in progress or rolled back; otherwise null. */
   readonly rollout: Rollout | null;
-  /** Of the config that a rollout may go back to, in the order of its variants. */
+  /** Versions of the config that a rollback would restore, in the order of its variants. */
   readonly versionsBefore: readonly ModelVersion[];
   readonly history: VersionHistory;
 }
 
+/** The decided instance count of a scaling variant. `leaving`: ids of instances to remove first. */
 export interface Scaled {
   readonly count: number;
   readonly leaving: readonly string[];
 }
 
-export function desiredOf(endpoint: DesiredEndpoint, scaled: ReadonlyMap<string, Scaled>): Desired {
+/** The input of the plan. During a monitored update it includes the previous variants, which stay until the update is complete. */
+export function desiredOf(endpoint: DesiredEndpoint, scaled: ReadonlyMap<string, Scaled>): DesiredState {
   const { state, generation, config, versions, rollout, versionsBefore } = endpoint;
-  const wanted = (from: EndpointConfig, models: readonly ModelVersion[]): WantedVariant[] =>
-    from.variants.flatMap((variant, index) => wantedOf(variant, models[index] as ModelVersion, scaled.get(keyOf(variant.name))));
+  const wanted = (from: EndpointConfig, models: readonly ModelVersion[]): DesiredVariant[] =>
+    from.variants.flatMap((variant, index) => wantedOf(variant, models[index] as ModelVersion, scaled.get(nameKey(variant.name))));
   const variants = wanted(config, versions);
   if (!isUnderWay(rollout)) return { state, generation, variants };
-  const kept = wanted(rollout.before, versionsBefore).filter((each) => !variants.some((variant) => isSameKind(variant, each)));
-  return { state, generation, variants, kept, share: stepOf(rollout).share };
+  const retained = wanted(rollout.before, versionsBefore).filter((each) => !variants.some((variant) => isSameKind(variant, each)));
+  return { state, generation, variants, retained, share: rolloutStepOf(rollout).share };
 }
 
-/** What serving is told: who gets how much of the requests. */
+/** The routing for serving: variants and their weights. */
 export function servedOf({ config, generation, versions, rollout, versionsBefore }: DesiredEndpoint): ServedEndpoint {
   const known = new Map([...versions, ...versionsBefore].map((version) => [version.name, version]));
-  const share = isUnderWay(rollout) ? stepOf(rollout).share : 1;
+  const share = isUnderWay(rollout) ? rolloutStepOf(rollout).share : 1;
   const variants = isUnderWay(rollout) && share < 1 ? sharedVariants(config, rollout.before, share) : config.variants;
   const modelOf = ({ group, version }: VariantConfig): ModelVersion => known.get(`${group}/${version}`) as ModelVersion;
   return { config, generation, variants: variants.map((variant) => ({ config: variant, version: modelOf(variant) })) };
 }
 
-/** The variant that a worker is for: of the config that is wanted, or of the one that may be gone back to. */
-export function configOf({ config, rollout }: DesiredEndpoint, { variant, model }: WorkerKind): VariantConfig | undefined {
+/** The variant of a worker, in the desired config or in the config that a rollback would restore. */
+export function configOf({ config, rollout }: DesiredEndpoint, { variant, model }: PlannedWorkerKind): VariantConfig | undefined {
   const all = [...config.variants, ...(isUnderWay(rollout) ? rollout.before.variants : [])];
-  return all.find((each) => keyOf(each.name) === variant && `${each.group}/${each.version}` === model);
+  return all.find((each) => nameKey(each.name) === variant && `${each.group}/${each.version}` === model);
 }
 
-/** Instances, functions, or both: functions beside instances are wanted as if they were a variant of their own. */
-function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled | undefined): WantedVariant[] {
-  const { name, instanceCount, instanceType, functions } = variant;
-  const named = { name, variant: keyOf(name), model: version.name };
-  const count = wantedInstances(variant, scaled?.count);
+/** Instances, workers on demand (functions, or the models of a multi-model variant), or both. Functions of a variant with instances are planned as a separate desired variant. */
+function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled | undefined): DesiredVariant[] {
+  const { name, instanceCount, instanceType, functions, isShadow } = variant;
+  const named = { name, variant: nameKey(name), model: version.name, ...(isShadow === true ? { isShadow } : {}) };
+  const count = desiredInstances(variant, scaled?.count);
   const leaving = scaled === undefined || scaled.leaving.length === 0 ? {} : { leaving: scaled.leaving };
   const instances = { ...named, instanceType, count, isElastic: false, ...leaving };
   const elastic = { ...named, instanceType: functionType, count: 0, isElastic: true };
-  return [...(instanceCount > 0 ? [instances] : []), ...(functions === undefined ? [] : [elastic])];
+  const startsOnDemand = functions !== undefined || multiModelOf(version) !== null;
+  return [...(instanceCount > 0 ? [instances] : []), ...(startsOnDemand ? [elastic] : [])];
 }

@@ -1,13 +1,13 @@
-/** What an endpoint did before an update began, read once for each update: it is not to be asked for each second. */
-import { keyOf } from '../registry/index.ts';
+/** Request counts of an endpoint before an update, read once per update instead of every second. */
+import { nameKey } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
 import type { Rollout } from './rollout.ts';
-import { nothingCounted, type VersionCounts } from './version-counts.ts';
+import { type VersionCounts, zeroCounts } from './version-counts.ts';
 
 /**
- * What all variants of a config did together between these times (epoch milliseconds), by what is kept of their metrics; what one of its
- * name did before it was made is not its own.
+ * Request counts of all variants of a config in a span (epoch milliseconds), from stored metrics. Excludes a deleted endpoint
+ * of the same name.
  */
 export type CountedBefore = (
   config: EndpointConfig,
@@ -15,33 +15,33 @@ export type CountedBefore = (
 ) => Promise<VersionCounts>;
 
 export class EarlierCounts {
-  #read: CountedBefore = () => Promise.resolve(nothingCounted);
-  /** By lower-case name of the endpoint; null while it is read. */
+  #read: CountedBefore = () => Promise.resolve(zeroCounts);
+  /** By lower-case name of the endpoint; counts are null while they are being read. */
   readonly #known = new Map<string, { readonly generation: number; counts: VersionCounts | null }>();
 
   readBy(read: CountedBefore): void {
     this.#read = read;
   }
 
-  /** Null while it is read: then nothing can be said yet. What cannot be read is nothing. */
+  /** Null while the counts are read. A read error counts as no requests. */
   of(
     { config, generation, createdAtMs }: Pick<StoredEndpoint, 'config' | 'generation' | 'createdAtMs'>,
     { before, startedAtMs }: Rollout,
   ): VersionCounts | null {
-    const key = keyOf(config.name);
+    const key = nameKey(config.name);
     const known = this.#known.get(key);
     if (known?.generation === generation) return known.counts;
     const entry: { readonly generation: number; counts: VersionCounts | null } = { generation, counts: null };
     this.#known.set(key, entry);
     void this.#read(before, { createdAtMs, untilMs: startedAtMs })
-      .catch(() => nothingCounted)
+      .catch(() => zeroCounts)
       .then((counts) => {
         entry.counts = counts;
       });
     return null;
   }
 
-  forget(endpoint: string): void {
-    this.#known.delete(keyOf(endpoint));
+  discard(endpoint: string): void {
+    this.#known.delete(nameKey(endpoint));
   }
 }

@@ -1,67 +1,68 @@
 /**
- * What a call makes of an endpoint's row: decided by what is there, and written, within the caller's transaction. The caller adds
- * audit entry and events, and has it brought about.
+ * Computes and writes the new row of an endpoint within the caller's transaction. The caller adds audit records and events,
+ * and triggers the reconciler.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
 import { PlatformError } from '../errors.ts';
-import { keyOf, type Registry } from '../registry/index.ts';
+import { nameKey, type Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import { withModels, withVersions } from './config-versions.ts';
 import type { DesiredEndpoint } from './desired.ts';
-import { changedBy, checkConfig, type EndpointChange, type EndpointConfig, scaledBy, type VariantConfig } from './endpoint-config.ts';
-import { insertRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
-import type { KeptBeside } from './kept-beside.ts';
-import type { Desired } from './plan.ts';
+import { changedBy, type EndpointChange } from './endpoint-change.ts';
+import { checkConfig, type EndpointConfig, type VariantConfig, withCounts } from './endpoint-config.ts';
+import { insertEndpointRow, type StoredEndpoint, updateEndpointRow } from './endpoint-rows.ts';
+import type { DesiredState } from './plan.ts';
 import { versionsBefore } from './roll-back.ts';
-import { checkGuard, type Guard } from './rollout.ts';
+import { checkGuard, type RolloutGuard } from './rollout.ts';
 import { newRollout, type Rollouts } from './rollouts.ts';
-import { keepCounts, readCounts, writeCount } from './scaled-rows.ts';
-import { type ScalingConfig, wantedInstances } from './scaling-config.ts';
-import { nothingServed } from './version-history.ts';
+import { deleteOtherCounts, readCounts, writeCount } from './scaled-rows.ts';
+import { desiredInstances, type ScalingConfig } from './scaling-config.ts';
+import type { TransactionHook } from './transaction-hook.ts';
+import { emptyHistory } from './version-history.ts';
 
-export interface EndpointChangesNeeds {
+export interface EndpointChangesDeps {
   readonly clock: Clock;
   readonly registry: Registry;
   readonly prices: PriceTable;
-  /** Throws `invalid_request` for a place that captured calls cannot go to. */
-  readonly checkCapturePlace?: (to: string) => Promise<void>;
-  /** Throws `invalid_request` for a scaling policy that nobody knows. */
+  /** Throws `invalid_request` for an invalid capture destination. */
+  readonly checkCaptureDestination?: (to: string) => Promise<void>;
+  /** Throws `invalid_request` for an unknown scaling policy. */
   readonly checkPolicy?: (policy: string, limits: ScalingConfig) => void;
   readonly alarmState: Rollouts['alarmState'];
 }
 
-interface Beside {
-  readonly keepBeside?: KeptBeside | undefined;
+interface ChangeHooks {
+  readonly inTransaction?: TransactionHook | undefined;
 }
 
 export class EndpointChanges {
-  readonly #needs: EndpointChangesNeeds;
+  readonly #deps: EndpointChangesDeps;
 
-  constructor(needs: EndpointChangesNeeds) {
-    this.#needs = needs;
+  constructor(deps: EndpointChangesDeps) {
+    this.#deps = deps;
   }
 
-  /** The same config. Throws `invalid_request`. */
+  /** Returns the config. Throws `invalid_request`. */
   check(config: EndpointConfig): EndpointConfig {
-    checkConfig(config, this.#needs.prices.functions.memoryMiB);
+    checkConfig(config, this.#deps.prices.functions.memoryMiB);
     for (const { instanceType: type, scaling } of config.variants) {
-      instanceType(this.#needs.prices, type);
-      if (scaling !== undefined) this.#needs.checkPolicy?.(scaling.policy, scaling);
+      instanceType(this.#deps.prices, type);
+      if (scaling !== undefined) this.#deps.checkPolicy?.(scaling.policy, scaling);
     }
     return config;
   }
 
   /** Throws `invalid_request`. */
   async checkCapture(capture: EndpointConfig['capture']): Promise<void> {
-    if (capture !== null && capture !== undefined && capture.percent > 0) await this.#needs.checkCapturePlace?.(capture.to);
+    if (capture !== null && capture !== undefined && capture.percent > 0) await this.#deps.checkCaptureDestination?.(capture.to);
   }
 
-  /** Of a config that is checked. Throws `not_found` (a version), `wrong_state` (not Approved). */
-  async created(tx: Transaction, given: EndpointConfig, keepBeside?: KeptBeside): Promise<DesiredEndpoint> {
-    const { config, versions } = await withVersions(this.#needs.registry, tx, given, []);
-    const atMs = this.#needs.clock.wallMs();
+  /** Creates an endpoint from a checked config. Throws `not_found` (a version), `wrong_state` (not Approved). */
+  async created(tx: Transaction, provided: EndpointConfig, hook?: TransactionHook): Promise<DesiredEndpoint> {
+    const { config, versions } = await withVersions(this.#deps.registry, tx, provided, []);
+    const atMs = this.#deps.clock.wallMs();
     const endpoint = {
       config,
       versions,
@@ -71,68 +72,68 @@ export class EndpointChanges {
       updatedAtMs: atMs,
       rollout: null,
       versionsBefore: [],
-      history: nothingServed,
+      history: emptyHistory,
     } as const;
-    await insertRow(tx, endpoint);
-    await keepBeside?.(tx, endpoint);
+    await insertEndpointRow(tx, endpoint);
+    await hook?.(tx, endpoint);
     return endpoint;
   }
 
-  /** With another config, and what goes with one; null where it is the same. Throws as `created`, `invalid_request` too. */
+  /** Applies a change of the config; null if it has no effect. Throws like `created`, and `invalid_request`. */
   async changed(
     tx: Transaction,
     stored: StoredEndpoint,
     change: EndpointChange,
-    { guard, keepBeside }: { readonly guard: Guard | null } & Beside,
+    { guard, inTransaction }: { readonly guard: RolloutGuard | null } & ChangeHooks,
   ): Promise<DesiredEndpoint | null> {
-    const { registry, clock, alarmState } = this.#needs;
-    const given = this.check(changedBy(change, stored.config));
-    if (guard !== null) checkGuard(guard, given, alarmState);
-    const { config, versions } = await withVersions(registry, tx, given, stored.config.variants);
+    const { registry, clock, alarmState } = this.#deps;
+    const provided = this.check(changedBy(change, stored.config));
+    if (guard !== null) checkGuard(guard, provided, alarmState);
+    const { config, versions } = await withVersions(registry, tx, provided, stored.config.variants);
     const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
-    await keepBeside?.(tx, { config, generation }, stored.config);
+    await inTransaction?.(tx, { config, generation }, stored.config);
     if (generation === stored.generation) return null;
-    await keepCounts(tx, config.name, scaledNames(config));
+    await deleteOtherCounts(tx, config.name, scaledNames(config));
     const rollout = newRollout(stored, guard, clock.wallMs());
     return this.#store(tx, await withModels(registry, { ...stored, config, generation, rollout }, tx, versions));
   }
 
-  /** With the versions that were in full service before those of now. Throws `wrong_state` where none is left. */
+  /** Returns to the previous versions in full service. Throws `wrong_state` if no earlier version is left. */
   async rolledBack(tx: Transaction, stored: StoredEndpoint): Promise<DesiredEndpoint | null> {
-    const { registry, clock } = this.#needs;
+    const { registry, clock } = this.#deps;
     const { variants, history } = await versionsBefore(stored, registry, tx, clock.wallMs());
     return this.changed(tx, { ...stored, history }, { variants }, { guard: null });
   }
 
   /**
-   * With another way to scale a variant, or none, and how many instances it has by it; null where it is the same. It is no new
-   * generation. Throws as `changed`, `not_found` for the variant too.
+   * Sets or removes the scaling of a variant and returns its number of instances; null if nothing changes. Creates no new
+   * generation. Throws like `changed`, and `not_found` for the variant.
    */
   async rescaled(
     tx: Transaction,
     stored: StoredEndpoint,
-    { variant, scaling, keepBeside }: { readonly variant: string; readonly scaling: ScalingConfig | null } & Beside,
+    { variant, scaling, inTransaction }: { readonly variant: string; readonly scaling: ScalingConfig | null } & ChangeHooks,
   ): Promise<{ readonly endpoint: DesiredEndpoint; readonly count: number | null } | null> {
-    const { registry, clock } = this.#needs;
+    const { registry, clock } = this.#deps;
     const { name } = stored.config;
     const old = variantOf(stored.config, variant);
-    const wanted = wantedInstances(old, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)));
-    const next = scaledBy(old, scaling, wanted);
+    const wanted = desiredInstances(old, (await readCounts(tx)).get(nameKey(name))?.get(nameKey(variant)));
+    const next = withCounts(old, scaling, wanted);
     const variants = stored.config.variants.map((each) => (each === old ? next : each));
-    const given = this.check({ ...stored.config, variants });
-    const { config, versions } = await withVersions(registry, tx, given, stored.config.variants);
-    await keepBeside?.(tx, { config, generation: stored.generation });
+    const provided = this.check({ ...stored.config, variants });
+    const { config, versions } = await withVersions(registry, tx, provided, stored.config.variants);
+    await inTransaction?.(tx, { config, generation: stored.generation });
     if (isDeepStrictEqual(config, stored.config)) return null;
-    await keepCounts(tx, name, scaledNames(config));
-    // The number stays as it is, also where the limits have become wider again.
-    const count = scaling === null ? null : wantedInstances(next, wanted);
+    await deleteOtherCounts(tx, name, scaledNames(config));
+    // The current number stays, even if the limits were widened.
+    const count = scaling === null ? null : desiredInstances(next, wanted);
     if (count !== null) await writeCount(tx, { endpoint: name, variant, instances: count, atMs: clock.wallMs() });
     return { endpoint: await this.#store(tx, await withModels(registry, { ...stored, config }, tx, versions)), count };
   }
 
   /**
-   * The same config, with so many instances wanted of a variant that scales, within its limits; null where that many are already. Throws
-   * `not_found` for the variant, `wrong_state` where it does not scale.
+   * Sets the number of instances of a scaling variant, within its limits; null if it is unchanged. Throws `not_found` for the
+   * variant, `wrong_state` if it does not scale.
    */
   async counted(
     tx: Transaction,
@@ -144,32 +145,32 @@ export class EndpointChanges {
     if (config.scaling === undefined) {
       throw new PlatformError('wrong_state', `${config.name} of endpoint ${name} does not scale: update its number of instances`);
     }
-    const count = wantedInstances(config, instances);
-    if (count === wantedInstances(config, (await readCounts(tx)).get(keyOf(name))?.get(keyOf(variant)))) return null;
-    await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#needs.clock.wallMs() });
-    return { endpoint: await this.#store(tx, await withModels(this.#needs.registry, stored, tx)), count };
+    const count = desiredInstances(config, instances);
+    if (count === desiredInstances(config, (await readCounts(tx)).get(nameKey(name))?.get(nameKey(variant)))) return null;
+    await writeCount(tx, { endpoint: name, variant, instances: count, atMs: this.#deps.clock.wallMs() });
+    return { endpoint: await this.#store(tx, await withModels(this.#deps.registry, stored, tx)), count };
   }
 
-  /** To be served, unloaded or deleted; no update of it is under way any more. */
-  async inState(tx: Transaction, stored: StoredEndpoint, state: Desired['state']): Promise<DesiredEndpoint> {
-    return this.#store(tx, await withModels(this.#needs.registry, { ...stored, state, rollout: null }, tx));
+  /** Sets the desired state and ends any update in progress. */
+  async inState(tx: Transaction, stored: StoredEndpoint, state: DesiredState['state']): Promise<DesiredEndpoint> {
+    return this.#store(tx, await withModels(this.#deps.registry, { ...stored, state, rollout: null }, tx));
   }
 
   async #store(tx: Transaction, endpoint: DesiredEndpoint): Promise<DesiredEndpoint> {
-    const updated = { ...endpoint, updatedAtMs: this.#needs.clock.wallMs() };
-    await updateRow(tx, updated);
+    const updated = { ...endpoint, updatedAtMs: this.#deps.clock.wallMs() };
+    await updateEndpointRow(tx, updated);
     return updated;
   }
 }
 
 /** Throws `not_found`. */
 function variantOf({ name, variants }: EndpointConfig, variant: string): VariantConfig {
-  const found = variants.find((each) => keyOf(each.name) === keyOf(variant));
+  const found = variants.find((each) => nameKey(each.name) === nameKey(variant));
   if (found === undefined) throw new PlatformError('not_found', `endpoint ${name} has no variant '${variant}'`);
   return found;
 }
 
-/** Of those whose number of instances is not in the config. */
+/** Names of scaling variants, whose number of instances is stored separately. */
 function scaledNames({ variants }: EndpointConfig): string[] {
   return variants.filter(({ scaling }) => scaling !== undefined).map(({ name }) => name);
 }

@@ -1,92 +1,80 @@
-/** What a user wants an endpoint to be. Pure. */
-import { PlatformError } from '../errors.ts';
-import { type CaptureConfig, checkCapture } from '../monitoring/index.ts';
-import { checkName, checkObjective, type Objective } from '../objective.ts';
-import { keyOf } from '../registry/index.ts';
-import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
-import { checkScaling, instanceCountMax, type ScalingConfig, wantedInstances } from './scaling-config.ts';
+/** The config of an endpoint and its validation. Pure. */
 
-export interface VariantConfig {
-  /** `AllTraffic` where there is only one. */
+import { type CaptureConfig, checkCapture } from '../data-quality/index.ts';
+import { PlatformError } from '../errors.ts';
+import { checkFields, endpointFields, type FieldValues, instanceTypeDefault, variantFields } from '../fields/index.ts';
+import { checkName, checkObjective, type Objective } from '../objective.ts';
+import { nameKey } from '../registry/index.ts';
+import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
+import { checkScaling, desiredInstances, type ScalingConfig } from './scaling-config.ts';
+
+export interface VariantConfig extends FieldValues<typeof variantFields> {
+  /** Default: `AllTraffic`. */
   readonly name: string;
   readonly group: string;
   readonly version: number;
-  /** The variant's share of the traffic is its weight by the sum of all. */
-  readonly weight: number;
-  /** Always on; 0 for a serverless variant, and for no other. With `scaling` it is how many there are to begin with. */
-  readonly instanceCount: number;
-  readonly instanceType: string;
-  /** The type that was asked for, where it is not configured and `instanceType` stands for it. */
+  /** Receives copies of requests, whose answers are discarded; see `shadowShare`. Absent: the variant answers requests. */
+  readonly isShadow?: true;
+  /** The requested type, if it is not configured and `instanceType` replaces it. */
   readonly instanceTypeAsked?: string;
   /**
-   * Functions, started as requests come and ended when none do. Without instances they run the variant, which is then
-   * serverless; beside instances they run what those cannot finish in time.
+   * Functions, started and stopped on demand. Without instances the variant is serverless; with instances, functions take
+   * the requests that those cannot finish in time.
    */
   readonly functions?: FunctionsConfig;
-  /** The number of instances follows the load. */
+  /** Scales the number of instances with the load. */
   readonly scaling?: ScalingConfig;
-  /** Within which a worker of a model that is a process must answer its health check; 4 minutes unless given. */
-  readonly startTimeoutMs?: number;
-  /** Within which its archive must be unpacked before that; 10 minutes unless given. */
-  readonly unpackTimeoutMs?: number;
 }
 
-export interface EndpointConfig {
+export interface EndpointConfig extends FieldValues<typeof endpointFields> {
   readonly name: string;
   readonly variants: readonly VariantConfig[];
   readonly objective: Objective | null;
-  /** What becomes of a request that nobody can finish by its objective: it waits, or it is refused at once. */
-  readonly late: 'serve' | 'shed';
-  /** A request that is not answered by then is given up. */
-  readonly timeoutMs: number;
-  readonly description?: string;
-  /** What of its calls is kept; null, or nothing said, where nothing is. */
+  /** Capture of calls; null or absent: off. */
   readonly capture?: CaptureConfig | null;
 }
 
-/** A field that is not given stays as it is; variants are given whole. */
-export type EndpointChange = Partial<Omit<EndpointConfig, 'name'>>;
-
-/** A field given as undefined is a field not given. */
-export function changedBy(change: EndpointChange, config: EndpointConfig): EndpointConfig {
-  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-  return { ...config, ...given, name: config.name };
-}
-
-/** Where it scales no more it keeps as many as are wanted, but for none: then one, as nobody would start one again. */
-export function scaledBy({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
+/** Without scaling, the current number of instances is fixed, at least 1, because nothing would start one again. */
+export function withCounts({ scaling: before, ...variant }: VariantConfig, scaling: ScalingConfig | null, wanted: number): VariantConfig {
   if (scaling !== null) return { ...variant, scaling };
   return before === undefined ? variant : { ...variant, instanceCount: Math.max(1, wanted) };
 }
 
-/** With as many instances of each variant as are wanted, where that follows its load too. */
-export function withWanted(config: EndpointConfig, decided: ReadonlyMap<string, number> | undefined): EndpointConfig {
-  const variants = config.variants.map((each) => ({ ...each, instanceCount: wantedInstances(each, decided?.get(keyOf(each.name))) }));
+/** The config with the current number of instances of each scaling variant. */
+export function withDesiredCounts(config: EndpointConfig, decided: ReadonlyMap<string, number> | undefined): EndpointConfig {
+  const variants = config.variants.map((each) => ({ ...each, instanceCount: desiredInstances(each, decided?.get(nameKey(each.name))) }));
   return { ...config, variants };
 }
 
-/** The versions that it names, such as `digits/3`, each once. */
+/** The variants that answer requests: all but shadows. */
+export function productionVariants<Variant extends Pick<VariantConfig, 'isShadow'>>(variants: readonly Variant[]): readonly Variant[] {
+  return variants.filter(({ isShadow }) => isShadow !== true);
+}
+
+/** The share of requests that a shadow receives a copy of: its weight divided by that of the production variants, at most 1. */
+export function shadowShare({ weight }: VariantConfig, variants: readonly VariantConfig[]): number {
+  const total = productionVariants(variants).reduce((sum, each) => sum + each.weight, 0);
+  return total === 0 ? 0 : Math.min(1, weight / total);
+}
+
+/** The distinct versions that answer requests, such as `digits/3`. */
 export function modelsOf({ variants }: Pick<EndpointConfig, 'variants'>): string[] {
-  return [...new Set(variants.map(({ group, version }) => `${group}/${version}`))];
+  return [...new Set(productionVariants(variants).map(({ group, version }) => `${group}/${version}`))];
 }
 
 export const variantNameDefault = 'AllTraffic';
-export const instanceTypeDefault = 'local.1';
-export const timeoutMsDefault = 60_000;
+export const endpointTimeoutMsDefault = endpointFields.timeoutMs.default;
 
 const variantsMax = 10;
-const timeoutMsMax = 3_600_000;
-const workerTimeoutMsMin = 1_000;
-const workerTimeoutMsMax = 3_600_000;
 const descriptionLengthMax = 1024;
 
 /**
- * The config itself where it can be deployed. Whether its versions are Approved and its instance types known is for
- * others to say. `functionSizesMiB` are the memory sizes that the price table lists. Throws `invalid_request`.
+ * Returns the config if it is valid. Approval of versions and instance types are checked elsewhere. `functionSizesMiB` are
+ * the memory sizes of the price table. Throws `invalid_request`.
  */
 export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly number[]): EndpointConfig {
   checkName('endpoint', config.name);
-  const { variants, objective, late, timeoutMs, description = '' } = config;
+  const { variants, objective, description = '' } = config;
   if (variants.length === 0 || variants.length > variantsMax) {
     throw invalid(`endpoint ${config.name}: expected 1 to ${variantsMax} variants, got ${variants.length}`);
   }
@@ -97,57 +85,54 @@ export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly n
     if (variant.functions !== undefined) checkFunctions(`variant ${variant.name}`, variant.functions, config, functionSizesMiB);
   }
   const names = variants.map((variant) => variant.name.toLowerCase());
-  const twice = variants.find((_, index) => names.indexOf(names[index] as string) !== index);
-  if (twice !== undefined) throw invalid(`variant name '${twice.name}' is given twice: names are unique without case`);
-  if (!variants.some((variant) => variant.weight > 0)) throw invalid('all variants have weight 0: at least one needs a weight above 0');
+  const duplicate = variants.find((_, index) => names.indexOf(names[index] as string) !== index);
+  if (duplicate !== undefined) throw invalid(`duplicate variant name '${duplicate.name}': names are case-insensitive`);
+  checkShadow(config);
+  if (!productionVariants(variants).some((variant) => variant.weight > 0))
+    throw invalid('all variants have weight 0: at least one needs a weight above 0');
   if (objective !== null) checkObjective(objective);
   if (config.capture !== undefined && config.capture !== null) checkCapture(config.capture);
-  if (late !== 'serve' && late !== 'shed') throw invalid(`late is 'serve' or 'shed', got '${String(late)}'`);
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > timeoutMsMax) {
-    throw invalid(`the timeout is 1 to ${timeoutMsMax} whole milliseconds, got ${timeoutMs}`);
-  }
+  checkFields('', endpointFields, config);
   if (description.length > descriptionLengthMax) {
-    throw invalid(`the description has ${description.length} characters, at most ${descriptionLengthMax} are allowed`);
+    throw invalid(`the description is too long: expected at most ${descriptionLengthMax} characters, got ${description.length}`);
   }
   return config;
+}
+
+/** As on SageMaker: copies of several production variants could not be told apart. */
+function checkShadow({ name, variants }: EndpointConfig): void {
+  const production = productionVariants(variants).length;
+  const shadows = variants.length - production;
+  if (shadows === 0 || (shadows === 1 && production === 1)) return;
+  throw invalid(`endpoint ${name}: a shadow variant requires exactly 1 production variant and 1 shadow, got ${production} and ${shadows}`);
 }
 
 function checkVariant(variant: VariantConfig): void {
   checkName('variant', variant.name);
   checkName('group', variant.group);
-  const { name, version, weight } = variant;
-  if (!Number.isInteger(version) || version < 1) throw invalid(`variant ${name}: a version is a whole number from 1, got ${version}`);
-  if (!Number.isFinite(weight) || weight < 0) throw invalid(`variant ${name}: a weight is a number of 0 or more, got ${weight}`);
-  checkWorkerTimeout(name, 'start', variant.startTimeoutMs);
-  checkWorkerTimeout(name, 'unpack', variant.unpackTimeoutMs);
-}
-
-function checkWorkerTimeout(variant: string, what: string, ms = workerTimeoutMsMin): void {
-  if (Number.isInteger(ms) && ms >= workerTimeoutMsMin && ms <= workerTimeoutMsMax) return;
-  throw invalid(`variant ${variant}: the time to ${what} is ${workerTimeoutMsMin} to ${workerTimeoutMsMax} whole milliseconds, got ${ms}`);
+  const { name, version } = variant;
+  if (!Number.isInteger(version) || version < 1) throw invalid(`variant ${name}: expected a version number from 1, got ${version}`);
+  checkFields(`variant ${name}: `, variantFields, variant);
 }
 
 function checkCapacity({ name, instanceCount, instanceType, functions }: VariantConfig): void {
   if (functions !== undefined && instanceCount === 0) {
     if (instanceType !== instanceTypeDefault) {
-      throw invalid(`variant ${name}: functions have a memory size and no instance type: leave out ${instanceType}`);
+      throw invalid(`variant ${name}: functions have a memory size, not an instance type: leave out ${instanceType}`);
     }
     if ((functions.usdPerHourMax ?? null) !== null) {
       throw invalid(
-        `variant ${name}: a budget is for functions beside instances, and it is serverless: once that were spent nobody could serve; ` +
-          'leave out the budget, or give it instances',
+        `variant ${name}: a functions budget requires instances, but the variant is serverless and could not serve once the budget is spent: ` +
+          'leave out the budget, or add instances',
       );
     }
     return;
   }
   if (instanceCount === 0) {
     throw invalid(
-      `variant ${name}: 0 instances could serve nobody: give it functions to make it serverless; ` +
-        'to stop an endpoint and keep its settings, unload it',
+      `variant ${name}: expected at least 1 instance, got 0: add functions to make it serverless; ` +
+        'to stop an endpoint and retain its settings, unload it',
     );
-  }
-  if (!Number.isInteger(instanceCount) || instanceCount < 1 || instanceCount > instanceCountMax) {
-    throw invalid(`variant ${name}: the instance count is 1 to ${instanceCountMax}, got ${instanceCount}`);
   }
 }
 

@@ -3,14 +3,14 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { prod } from '../../test/deployment-house.ts';
+import { prod } from '../../test/deployment-fixture.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { inTransaction, openDatabase } from '../storage/index.ts';
-import { insertRow, lockRow, readRows, updateRow } from './endpoint-rows.ts';
-import { nothingServed } from './version-history.ts';
+import { insertEndpointRow, lockEndpointRow, readEndpointRows, updateEndpointRow } from './endpoint-rows.ts';
+import { emptyHistory } from './version-history.ts';
 
 function rowsContract(name: string, open: () => ReturnType<typeof openDatabase>): void {
-  test(`${name}: changes of the same moment come one after the other, and none is lost`, async () => {
+  test(`${name}: concurrent changes are serialized, and none is lost`, async () => {
     const { db, close } = await open();
     const endpoint = {
       config: prod,
@@ -19,19 +19,19 @@ function rowsContract(name: string, open: () => ReturnType<typeof openDatabase>)
       createdAtMs: 0,
       updatedAtMs: 0,
       rollout: null,
-      history: nothingServed,
+      history: emptyHistory,
     } as const;
-    await inTransaction(db, (tx) => insertRow(tx, endpoint));
+    await inTransaction(db, (tx) => insertEndpointRow(tx, endpoint));
     const change = () =>
       inTransaction(db, async (tx) => {
-        const stored = await lockRow(tx, 'PROD');
+        const stored = await lockEndpointRow(tx, 'PROD');
         assert(stored !== undefined);
-        await new Promise(setImmediate); // whoever changes it thinks for a while
-        await updateRow(tx, { ...stored, generation: stored.generation + 1 });
+        await new Promise(setImmediate); // gives the other transactions time to interleave
+        await updateEndpointRow(tx, { ...stored, generation: stored.generation + 1 });
       });
     await Promise.all(Array.from({ length: 8 }, change));
-    assert.equal((await readRows(db))[0]?.generation, 9);
-    assert.equal(await inTransaction(db, (tx) => lockRow(tx, 'other')), undefined);
+    assert.equal((await readEndpointRows(db))[0]?.generation, 9);
+    assert.equal(await inTransaction(db, (tx) => lockEndpointRow(tx, 'other')), undefined);
     await close();
   });
 }

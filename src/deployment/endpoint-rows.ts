@@ -1,48 +1,50 @@
-/** The endpoints table: what is wanted of each, and what was told last of how it is. */
+/** The endpoints table: desired states, last announced statuses and served objectives. */
 
 import type { Objective } from '../objective.ts';
-import { keyOf } from '../registry/index.ts';
+import { nameKey } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { Rollout } from './rollout.ts';
 import type { EndpointStatus } from './status.ts';
-import { type KeptConfig, nothingServed, type VersionHistory, withTakenBack } from './version-history.ts';
+import { emptyHistory, type RetainedConfig, type VersionHistory, withRolledBack } from './version-history.ts';
 
+/** A row of the table. Versions are stored by name only. */
 export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
 
-export async function readRows(db: Database | Transaction): Promise<StoredEndpoint[]> {
+export async function readEndpointRows(db: Database | Transaction): Promise<StoredEndpoint[]> {
   const rows = await db.selectFrom('endpoints').selectAll().orderBy('name_key').execute();
   return rows.map(storedOf);
 }
 
 /**
- * For whoever is about to write it: nobody else reads it so until the transaction ends. Two changes of the same moment would both be the next
- * generation otherwise, and the later one would write over the other. A row that is written is locked in all databases.
+ * Reads and locks a row until the end of the transaction. Otherwise two concurrent changes would get the same generation and
+ * the later one would overwrite the other. Locks by an update, which works in all databases.
  */
-export async function lockRow(tx: Transaction, name: string): Promise<StoredEndpoint | undefined> {
+export async function lockEndpointRow(tx: Transaction, name: string): Promise<StoredEndpoint | undefined> {
   const row = await tx
     .updateTable('endpoints')
     .set((each) => ({ name_key: each.ref('name_key') }))
-    .where('name_key', '=', keyOf(name))
+    .where('name_key', '=', nameKey(name))
     .returningAll()
     .executeTakeFirst();
   return row === undefined ? undefined : storedOf(row);
 }
 
-export async function insertRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
+export async function insertEndpointRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
   const { name } = endpoint.config;
   await tx
     .insertInto('endpoints')
-    .values({ name_key: keyOf(name), name, created_at: endpoint.createdAtMs, ...changeable(endpoint) })
+    .values({ name_key: nameKey(name), name, created_at: endpoint.createdAtMs, ...changeable(endpoint) })
     .execute();
 }
 
-export async function updateRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
-  await tx.updateTable('endpoints').set(changeable(endpoint)).where('name_key', '=', keyOf(endpoint.config.name)).execute();
+/** Overwrites the desired state: lock the row first, with `lockEndpointRow`. */
+export async function updateEndpointRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
+  await tx.updateTable('endpoints').set(changeable(endpoint)).where('name_key', '=', nameKey(endpoint.config.name)).execute();
 }
 
-/** The history alone, and only of that generation: a change that is written at the same time stays as it is. */
+/** Updates only the history, and only if the generation is still current, so that a concurrent change is not overwritten. */
 export async function updateHistory(
   tx: Transaction,
   { config, generation, history }: Pick<StoredEndpoint, 'config' | 'generation' | 'history'>,
@@ -50,40 +52,46 @@ export async function updateHistory(
   await tx
     .updateTable('endpoints')
     .set({ version_history: JSON.stringify(history) })
-    .where('name_key', '=', keyOf(config.name))
+    .where('name_key', '=', nameKey(config.name))
     .where('generation', '=', generation)
     .execute();
 }
 
-/** The status of an endpoint that an event told last, and of which generation. */
-export interface ToldStatus {
+/** The status in the last published event, and its generation. */
+export interface AnnouncedStatus {
   readonly status: EndpointStatus;
   readonly generation: number;
+  /** Epoch milliseconds; absent if an older server stored it. */
+  readonly atMs?: number;
 }
 
-/** By lower-case name; without those of which none was told, or by a server that did not keep it. */
-export async function readTold(db: Database): Promise<ReadonlyMap<string, ToldStatus>> {
+/** By lower-case name. Missing if no status was published, or if an older server did not store it. */
+export async function readAnnouncedStatuses(db: Database): Promise<ReadonlyMap<string, AnnouncedStatus>> {
   const rows = await db.selectFrom('endpoints').select(['name_key', 'told_status']).execute();
-  return new Map(rows.flatMap(({ name_key: key, told_status: told }) => (told === null ? [] : [[key, JSON.parse(told) as ToldStatus]])));
+  return new Map(
+    rows.flatMap(({ name_key: key, told_status: announced }) =>
+      announced === null ? [] : [[key, JSON.parse(announced) as AnnouncedStatus]],
+    ),
+  );
 }
 
-/** Nothing of what is wanted changes. */
-export async function updateTold(tx: Transaction, name: string, told: ToldStatus): Promise<void> {
+/** Does not change the desired state. */
+export async function storeAnnouncedStatus(tx: Transaction, name: string, announced: AnnouncedStatus): Promise<void> {
   await tx
     .updateTable('endpoints')
-    .set({ told_status: JSON.stringify(told) })
-    .where('name_key', '=', keyOf(name))
+    .set({ told_status: JSON.stringify(announced) })
+    .where('name_key', '=', nameKey(name))
     .execute();
 }
 
-/** What an endpoint is served with, or was last. */
+/** The objective an endpoint is or was last served with. */
 export interface ServedObjective {
   readonly objective: Objective | null;
   /** Epoch milliseconds. */
   readonly sinceMs: number;
 }
 
-/** By lower-case name; without those of which it is not known. */
+/** By lower-case name; missing if unknown. */
 export async function readServedObjectives(db: Database): Promise<ReadonlyMap<string, ServedObjective>> {
   const rows = await db.selectFrom('endpoints').select(['name_key', 'served_objective']).execute();
   return new Map(
@@ -91,27 +99,26 @@ export async function readServedObjectives(db: Database): Promise<ReadonlyMap<st
   );
 }
 
-/** Nothing of what is wanted changes. */
+/** Does not change the desired state. */
 export async function updateServedObjective(db: Database, name: string, served: ServedObjective): Promise<void> {
   await db
     .updateTable('endpoints')
     .set({ served_objective: JSON.stringify(served) })
-    .where('name_key', '=', keyOf(name))
+    .where('name_key', '=', nameKey(name))
     .execute();
 }
 
-export async function deleteRow(tx: Transaction, name: string): Promise<void> {
-  await tx.deleteFrom('endpoints').where('name_key', '=', keyOf(name)).execute();
+export async function deleteEndpointRow(tx: Transaction, name: string): Promise<void> {
+  await tx.deleteFrom('endpoints').where('name_key', '=', nameKey(name)).execute();
 }
 
 function changeable({ config, generation, state, updatedAtMs, rollout, history }: StoredEndpoint) {
-  const told = rollout === null ? null : JSON.stringify(rollout);
   return {
     config: JSON.stringify(config),
     generation,
     desired: state,
     updated_at: updatedAtMs,
-    rollout: told,
+    rollout: rollout === null ? null : JSON.stringify(rollout),
     version_history: JSON.stringify(history),
   };
 }
@@ -138,19 +145,19 @@ function storedOf(row: EndpointRow): StoredEndpoint {
   };
 }
 
-/** An older server kept of each config its variants alone, as a list. */
+/** Older servers stored only the variants of each config, as a list. */
 function historyOf(text: string): VersionHistory {
   const { kept, ...others } = JSON.parse(text) as Omit<VersionHistory, 'kept'> & {
-    readonly kept: readonly (KeptConfig | KeptConfig['variants'])[];
+    readonly kept: readonly (RetainedConfig | RetainedConfig['variants'])[];
   };
   return { ...others, kept: kept.map((each) => ('variants' in each ? each : { variants: each })) };
 }
 
-/** Still older ones kept what was taken back with the update alone. */
+/** Still older servers stored rolled-back versions only with the rollout. */
 function historyBefore({ rollout, updated_at: atMs }: EndpointRow): VersionHistory {
-  const { tried = [], takenBack } = JSON.parse(rollout ?? '{}') as {
+  const { tried = [], rolledBack } = JSON.parse(rollout ?? '{}') as {
     readonly tried?: readonly string[];
-    readonly takenBack?: string | null;
+    readonly rolledBack?: string | null;
   };
-  return typeof takenBack === 'string' ? withTakenBack(nothingServed, tried, { reason: takenBack, atMs }) : nothingServed;
+  return typeof rolledBack === 'string' ? withRolledBack(emptyHistory, tried, { reason: rolledBack, atMs }) : emptyHistory;
 }

@@ -1,49 +1,54 @@
-/** An endpoint as it is shown: what is wanted of it, and how it is. */
-import { coresLeft, instanceType, isAccelerated, type PriceTable, threadsOf } from '../costs/index.ts';
+/** The view of an endpoint: desired and actual state. */
+import { instanceType, isAccelerated, type PriceTable, remainingCores, threadsOf } from '../costs/index.ts';
 import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
-import { keyOf, type ModelVersion } from '../registry/index.ts';
+import { type ModelVersion, nameKey } from '../registry/index.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import type { InstanceView } from './instance-view.ts';
 import type { EndpointReconciler } from './reconcile.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
+import type { StepEvidence } from './rollout-evidence.ts';
 import type { EndpointStatus } from './status.ts';
 import type { CountedVersion } from './version-counts.ts';
 import type { VersionHistory } from './version-history.ts';
 
 export interface VariantView {
   readonly name: string;
-  /** Workers that are ready, whatever version they run unless an update is watched; where there are instances, those alone. */
+  /** Ready workers of any version; during a monitored update, only of the new one. If the variant has instances, only these count. */
   readonly ready: number;
   readonly workers: readonly WorkerView[];
-  /** How many instances there are to be now: what the config says, or what its scaling decided. */
+  /** Desired number of instances, from the config or from scaling. */
   readonly wanted: number;
   readonly instances: readonly InstanceView[];
-  /** Why instances cannot be started at present. */
+  /** Why instances currently cannot be started; null if they can. */
   readonly startTrouble: string | null;
 }
 
 export interface EndpointView {
   readonly config: EndpointConfig;
   readonly status: EndpointStatus;
-  /** Why it is not, or not quite, as wanted. */
+  /** Why the actual state differs from the desired state. */
   readonly reason: string | null;
-  /** Counts the changes of the config, from 1. */
+  /** Number of config changes, from 1. */
   readonly generation: number;
   /** The generation that requests are routed by; an older one during an update, null while nothing serves. */
   readonly servedGeneration: number | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** Epoch milliseconds: answers are judged by its objective since then; infinite for as long as it is not served with that. */
+  /** When the current status was first reported; null if an older server did so. */
+  readonly statusSinceMs: number | null;
+  /** Time since which the current objective applies to responses (epoch ms); infinite until the endpoint is served with it. */
   readonly objectiveSinceMs: number;
   readonly variants: readonly VariantView[];
-  /** How an update comes about that is watched, or why the last one was taken back. */
+  /** The monitored update in progress, or the last one if it was rolled back. */
   readonly rollout: Rollout | null;
-  /** What it may go back to, and what it took back. */
+  /** Versions that a rollback can restore, and versions that were rolled back. */
   readonly versions: VersionHistory;
-  /** While one is under way: what each version did since it began to be watched, the new ones first. */
+  /** During an update: counts of each version since monitoring began, new versions first. */
   readonly rolloutVersions: readonly CountedVersion[];
-  /** What the user should know, though nothing is wrong. */
+  /** What the new versions of the update in progress have received in its current step. */
+  readonly rolloutEvidence: StepEvidence;
+  /** Notes for the user that are not errors. */
   readonly notes: readonly string[];
 }
 
@@ -53,21 +58,26 @@ interface Machine {
   readonly provider: Pick<Provider, 'limits'>;
 }
 
-export function viewOf(
+export function endpointViewOf(
   reconciler: EndpointReconciler,
   machine: Machine,
-  { rolloutVersions, objectiveSinceMs }: Pick<EndpointView, 'rolloutVersions' | 'objectiveSinceMs'>,
+  {
+    rolloutVersions,
+    rolloutEvidence,
+    objectiveSinceMs,
+    statusSinceMs,
+  }: Pick<EndpointView, 'rolloutVersions' | 'rolloutEvidence' | 'objectiveSinceMs' | 'statusSinceMs'>,
 ): EndpointView {
   const { config, generation, createdAtMs, updatedAtMs, rollout, history } = reconciler.endpoint;
   const { workers } = reconciler;
-  // Until it has been watched to its end, what was before is what is gone back to.
+  // Until a monitored update is complete, the previous generation counts as served.
   const servedGeneration =
     isUnderWay(rollout) && reconciler.servedGeneration === generation ? rollout.beforeGeneration : reconciler.servedGeneration;
   const variants = config.variants.map((variant) => {
     const { name, instanceCount } = variant;
-    const own = workers.filter(({ spec }) => keyOf(spec.variant) === keyOf(name));
+    const own = workers.filter(({ spec }) => nameKey(spec.variant) === nameKey(name));
     const ofKind = instanceCount === 0 ? own : own.filter(({ spec }) => spec.kind === 'instance');
-    // While an update is watched both fleets are whole: those of before are no part of what is wanted.
+    // During a monitored update both fleets run; only workers of the new one count.
     const model = `${variant.group}/${variant.version}`;
     const counted = isUnderWay(rollout) ? ofKind.filter(({ spec }) => spec.modelName === model) : ofKind;
     const instances = reconciler.instancesOf(name);
@@ -89,11 +99,13 @@ export function viewOf(
     servedGeneration,
     createdAtMs,
     updatedAtMs,
+    statusSinceMs,
     objectiveSinceMs,
     variants,
     rollout,
     versions: history,
     rolloutVersions,
+    rolloutEvidence,
     notes,
   };
 }
@@ -108,23 +120,21 @@ function notesOn(config: EndpointConfig, machine: Machine): string[] {
   ];
 }
 
-/** Columns of a CSV and members of a document may bear any name; one that a model does not know is more often a slip. */
+/** CSV columns and JSON members can have any name, but a name unknown to the model is usually a typo. */
 function notesOnRedaction({ capture }: EndpointConfig, versions: readonly ModelVersion[]): string[] {
   const known = new Set(versions.flatMap(({ signature }) => [...signature.inputs, ...signature.outputs].map(({ name }) => name)));
   const unknown = (capture?.redact ?? []).filter((name) => !known.has(name.replace(/\[\d+\]$/, '')) && !/^\[\d+\]$/.test(name));
   if (unknown.length === 0 || known.size === 0) return [];
   const names = unknown.map((name) => `'${name}'`).join(', ');
-  return [
-    `capture: of the names to redact the model has no input or output ${names}: only a CSV column or a JSON member of that name is left out`,
-  ];
+  return [`capture: the model has no input or output ${names}: these names redact only CSV columns and JSON members`];
 }
 
 function notesOnTypes({ variants }: EndpointConfig): string[] {
-  return variants.flatMap(({ name, instanceCount, instanceType: type, instanceTypeAsked: asked }) => {
+  return variants.flatMap(({ name, instanceCount, instanceType: type, instanceTypeAsked: requested }) => {
     if (instanceCount === 0) return [];
-    const stands = asked === undefined ? [] : [`${asked} is not configured: ${type}, the nearest there is, stands for it`];
-    const plain = isAccelerated(asked ?? type) ? [`${asked ?? type} has an accelerator at AWS, here it runs on processors`] : [];
-    return [...stands, ...plain].map((note) => `variant ${name}: ${note}`);
+    const substitution = requested === undefined ? [] : [`${requested} is not configured: the most similar type, ${type}, is used instead`];
+    const accelerator = isAccelerated(requested ?? type) ? [`${requested ?? type} has an accelerator on AWS; here it runs on CPUs`] : [];
+    return [...substitution, ...accelerator].map((note) => `variant ${name}: ${note}`);
   });
 }
 
@@ -132,10 +142,10 @@ function notesOnBudgets({ variants }: EndpointConfig, { prices }: Machine): stri
   return variants.flatMap(({ name, scaling, instanceType: type }) => {
     const budget = scaling?.usdPerHourMax ?? null;
     if (scaling === undefined || budget === null) return [];
-    const leastUsd = Number((scaling.instancesMin * instanceType(prices, type).usdPerHour).toPrecision(6));
-    if (leastUsd <= budget) return [];
+    const minimumUsd = Number((scaling.instancesMin * instanceType(prices, type).usdPerHour).toPrecision(6));
+    if (minimumUsd <= budget) return [];
     return [
-      `variant ${name}: its minimum of ${scaling.instancesMin} × ${type} alone costs $${leastUsd} an hour, more than its budget of $${budget}: the minimum is kept all the same`,
+      `variant ${name}: its minimum of ${scaling.instancesMin} × ${type} costs $${minimumUsd} per hour, above its budget of $${budget}: the minimum takes precedence`,
     ];
   });
 }
@@ -148,18 +158,21 @@ function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machi
     instances += instanceCount;
   }
   if (threads <= cores) return [];
-  return [`${instances} instances with ${threads} threads on ${cores} cores: they take turns, so each is slower than it could be`];
+  return [`${instances} instances with ${threads} threads on ${cores} cores: they share the cores, so each is slower`];
 }
 
-/** What functions beside instances are for is more processors: on one machine there are no more than it has. */
+/** Overflow to functions assumes additional CPUs, but on one machine functions share its cores with the instances. */
 function notesOnOverflow({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {
   return variants.flatMap(({ name, functions, instanceCount, instanceType: type }) => {
     if (functions === undefined || instanceCount === 0) return [];
-    const free = coresLeft(prices, new Array<string>(instanceCount).fill(type), cores);
+    const free = remainingCores(prices, new Array<string>(instanceCount).fill(type), cores);
     if (functions.maxConcurrency <= free) return [];
-    const [most, left] = [`up to ${functions.maxConcurrency} functions`, `its ${instanceCount} × ${type} leave ${free} of ${cores} cores`];
+    const [functionsText, coresText] = [
+      `up to ${functions.maxConcurrency} functions`,
+      `its ${instanceCount} × ${type} leave ${free} of ${cores} cores`,
+    ];
     return [
-      `variant ${name}: ${most} run on this machine, where ${left}: beyond that they take turns with the instances, and all are later than predicted; a max concurrency of ${Math.max(1, free)} is what fits`,
+      `variant ${name}: ${functionsText} can run on this machine, where ${coresText}: above that they compete with the instances, and all are slower than predicted. Set the max concurrency to ${Math.max(1, free)}`,
     ];
   });
 }
@@ -169,20 +182,20 @@ function notesOnFunctions({ variants, objective, timeoutMs }: EndpointConfig, { 
   for (const { name, functions, instanceCount } of variants) {
     if (functions !== undefined && instanceCount > 0 && objective === null) {
       notes.push(
-        `variant ${name}: without an objective its functions take only what would miss its timeout: give it one, such as p95<=50ms`,
+        `variant ${name}: without an objective, functions take only requests that would miss the timeout: set an objective, such as p95<=50ms`,
       );
     }
     if (functions?.batching.kind !== 'fixed' || objective === null || functions.batching.waitMsMax < objective.latencyMs) continue;
     const wait = formatMs(functions.batching.waitMsMax);
-    notes.push(`variant ${name}: its batches wait up to ${wait}, so the objective of ${formatMs(objective.latencyMs)} cannot be kept`);
+    notes.push(`variant ${name}: its batches wait up to ${wait}, so the objective of ${formatMs(objective.latencyMs)} cannot be met`);
   }
   const hasFunctions = variants.some(({ functions }) => functions !== undefined);
   if (hasFunctions && objective !== null && objective.latencyMs > timeoutMs) {
     const [timeout, objectiveText] = [formatMs(timeoutMs), formatObjective(objective)];
-    notes.push(`requests are given up after the timeout of ${timeout}, so batches are formed for that and not for ${objectiveText}`);
+    notes.push(`requests are cancelled after the timeout of ${timeout}, so batches are formed for that instead of ${objectiveText}`);
   }
   if (hasFunctions && !provider.limits.cpu) {
-    notes.push(`functions are not held to their share of the processors, so all memory sizes are equally fast: ${provider.limits.reason}`);
+    notes.push(`functions are not limited to their CPU share, so all memory sizes are equally fast: ${provider.limits.reason}`);
   }
   return notes;
 }

@@ -1,103 +1,104 @@
 /**
- * The workers of one endpoint, between their provider and serving: which of them run, which serving has, who is on the way out. They
- * are started and ended as they are told; why, and when, is for the reconciler and for serving to say.
+ * The workers of one endpoint, between provider and serving: which run, which are attached to serving, which are draining.
+ * The reconciler and serving decide when workers start and stop.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
 import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import type { Provider, WorkerView } from '../providers/index.ts';
-import { keyOf, type ModelVersion } from '../registry/index.ts';
-import type { WorkerLink } from '../runtime/index.ts';
+import type { Log } from '../logs/index.ts';
+import { type Provider, type WorkerView, workerFiles } from '../providers/index.ts';
+import { baseNameOf, type ModelVersion, nameKey } from '../registry/index.ts';
+import type { ModelFiles, WorkerLink } from '../runtime/index.ts';
 import { configOf, type DesiredEndpoint } from './desired.ts';
-import { type FunctionWish, FunctionWorkers } from './function-workers.ts';
+import type { VariantConfig } from './endpoint-config.ts';
+import { type FunctionRequest, FunctionWorkers } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
-import { functionType, isSameKind, type WantedVariant, type WorkerKind } from './plan.ts';
-import type { ServedWorker, ServingDoor } from './serving-door.ts';
+import { type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
+import type { ServedWorker, ServingPort } from './serving-port.ts';
 import type { WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
 
-export interface EndpointWorkersNeeds {
+export interface EndpointWorkersDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly provider: Provider;
-  readonly serving: ServingDoor;
+  readonly serving: ServingPort;
   readonly prices: PriceTable;
   readonly cores: number;
-  readonly artifactPath: (version: ModelVersion) => string;
+  readonly modelFiles: (version: ModelVersion) => ModelFiles;
 }
 
-/** Whose workers they are. */
+/** The owner of the workers. */
 export interface WorkersOwner {
-  /** As it is wanted now. */
+  /** The current desired state. */
   readonly endpoint: () => DesiredEndpoint;
-  /** Whether requests may reach such a worker. */
-  readonly isInUse: (kind: WorkerKind) => boolean;
-  /** One that was drained is gone. */
-  readonly onGone: () => void;
-  /** A function could not be started; serving knows. */
+  /** Whether requests can reach such a worker. */
+  readonly isInUse: (kind: PlannedWorkerKind) => boolean;
+  /** A drained worker has stopped. */
+  readonly onDeleted: () => void;
+  /** A function failed to start; serving was notified. */
   readonly onFunctionFailed: () => void;
 }
 
 export class EndpointWorkers {
-  readonly #needs: EndpointWorkersNeeds;
+  readonly #deps: EndpointWorkersDeps;
   readonly #owner: WorkersOwner;
-  /** By worker: the link that serving has. */
+  /** Links attached to serving, by worker. */
   readonly #attached = new Map<string, WorkerLink>();
-  /** By worker on its way out: ends the wait for its last answers. */
+  /** By draining worker: a function that ends the wait for its last responses. */
   readonly #draining = new Map<string, () => void>();
   readonly #functions: FunctionWorkers;
-  /** By variant and model: the last function that could not be started, while none has been since. */
+  /** By variant and model: the last function that failed to start, until another one succeeds. */
   readonly #failedFunctions = new Map<string, WorkerHealth>();
-  /** Workers of before the last reload: each is replaced by a new one. */
+  /** Workers from before the last reload, to be replaced. */
   #stale = new Set<string>();
-  /** By `digits/3`: each version a worker of this endpoint may have. */
+  /** Versions that workers of this endpoint may have, by name such as `digits/3`. */
   readonly #versions = new Map<string, ModelVersion>();
   #isClosed = false;
 
-  constructor(needs: EndpointWorkersNeeds, owner: WorkersOwner) {
-    this.#needs = needs;
+  constructor(deps: EndpointWorkersDeps, owner: WorkersOwner) {
+    this.#deps = deps;
     this.#owner = owner;
-    this.#functions = new FunctionWorkers(needs);
+    this.#functions = new FunctionWorkers(deps);
   }
 
-  /** Those that its provider lists. */
+  /** Workers listed by the provider. */
   get views(): readonly WorkerView[] {
-    const key = keyOf(this.#owner.endpoint().config.name);
-    return this.#needs.provider.list().filter(({ spec }) => keyOf(spec.endpoint) === key);
+    const key = nameKey(this.#owner.endpoint().config.name);
+    return this.#deps.provider.list().filter(({ spec }) => nameKey(spec.endpoint) === key);
   }
 
-  /** Of each variant whose functions could not be started, the last one, while none has been since. */
+  /** The last failed function of each variant, until another one succeeds. */
   get failedFunctions(): readonly WorkerHealth[] {
     return [...this.#failedFunctions.values()];
   }
 
-  /** What could not be started may be tried again, by another wish. */
-  forgetFailures(): void {
+  /** Clears failures after a change of the desired state. */
+  clearFailures(): void {
     this.#failedFunctions.clear();
   }
 
-  /** Workers may have these versions, too, from now on. */
+  /** Registers further versions that workers may have. */
   learn(versions: readonly ModelVersion[]): void {
     for (const version of versions) this.#versions.set(version.name, version);
   }
 
-  /** A reload begins: each of those that are there is to be replaced. */
+  /** Starts a reload: marks all current workers for replacement. */
   markStale(): void {
     this.#stale = new Set(this.views.map(({ spec }) => spec.id));
   }
 
-  /** As the plan counts them: those that run, that were asked for, and that are still ending. */
+  /** Input of the plan: running, requested and stopping workers. */
   observe(): readonly WorkerHealth[] {
-    const asked = this.#functions.untaken.map(([id, wish]) => {
+    const requested = this.#functions.unclaimed.map(([id, request]) => {
       const isDraining = this.#draining.has(id);
-      return { id, ...kindOf(wish), isReady: false, isDraining, hasFailed: false, reason: null };
+      return { id, ...kindOf(request), isReady: false, isDraining, hasFailed: false, reason: null };
     });
     const running = this.views.map(({ spec, state, reason }) => ({
       id: spec.id,
-      variant: keyOf(spec.variant),
-      model: spec.modelName,
+      variant: nameKey(spec.variant),
+      model: baseNameOf(spec.modelName) ?? spec.modelName,
       instanceType: spec.kind === 'function' ? functionType : spec.instanceType,
       isReady: this.#attached.has(spec.id),
       isDraining: this.#draining.has(spec.id),
@@ -105,15 +106,15 @@ export class EndpointWorkers {
       hasFailed: state === 'failed',
       reason,
     }));
-    const listed = [...running, ...asked.filter(({ id }) => running.every((worker) => worker.id !== id))];
-    // Its provider may forget a worker when it is told to end it; it is there until its process has ended.
+    const listed = [...running, ...requested.filter(({ id }) => running.every((worker) => worker.id !== id))];
+    // The provider may delist a worker as soon as it must stop, but its process still runs for a while.
     const ending = [...this.#draining.keys()].filter((id) => listed.every((worker) => worker.id !== id));
     const nothing = { variant: '', model: '', instanceType: '', isReady: false, isDraining: true, hasFailed: false, reason: null };
     return [...listed, ...ending.map((id) => ({ id, ...nothing }))];
   }
 
-  /** The instances of this version and type. */
-  instancesOf(kind: WorkerKind): readonly InstanceView[] {
+  /** Instances of this version and type. */
+  instancesOf(kind: PlannedWorkerKind): readonly InstanceView[] {
     return this.observe().flatMap((worker) => {
       const view = isSameKind(worker, kind) ? this.views.find(({ spec }) => spec.id === worker.id) : undefined;
       if (view === undefined) return [];
@@ -123,27 +124,27 @@ export class EndpointWorkers {
     });
   }
 
-  /** One more instance of the variant. */
-  async start(wanted: WantedVariant): Promise<void> {
-    const { prices, cores, provider, serving, artifactPath } = this.#needs;
+  /** Starts one more instance of the variant. */
+  async start(wanted: DesiredVariant): Promise<void> {
+    const { prices, cores, provider, serving, modelFiles } = this.#deps;
     const endpoint = this.#owner.endpoint();
     const { config, generation } = endpoint;
     const type = instanceType(prices, wanted.instanceType);
     const version = this.#versions.get(wanted.model);
     const variant = configOf(endpoint, wanted);
-    assert(version !== undefined && variant !== undefined, 'steps are taken only while what is wanted is what was planned for');
-    const prefix = `${keyOf(config.name)}.${wanted.variant}.${generation}`;
-    const taken = new Set(this.views.map(({ spec }) => spec.id));
+    assert(version !== undefined && variant !== undefined, 'steps run only while the desired state is unchanged');
+    const prefix = `${nameKey(config.name)}.${wanted.variant}.${generation}`;
+    const used = new Set(this.views.map(({ spec }) => spec.id));
     let index = 0;
-    while (taken.has(`${prefix}.${index}`)) index++;
+    while (used.has(`${prefix}.${index}`)) index++;
     const id = `${prefix}.${index}`;
-    this.#stale.delete(id); // the name of one that is gone is given again, and this one is new
+    this.#stale.delete(id); // a reused id belongs to a new worker
     await provider.start({
       id,
       endpoint: config.name,
       variant: variant.name,
       generation,
-      modelPath: artifactPath(version),
+      ...workerFiles(modelFiles(version)),
       modelName: version.name,
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
@@ -155,44 +156,55 @@ export class EndpointWorkers {
     serving.launched({ id, endpoint: config.name, variant: variant.name, usdPerHour: type.usdPerHour });
   }
 
-  /** The name of a function that is on its way: attached when it is ready, told to serving as failed where it will not come. */
-  startFunction(wish: FunctionWish): string {
+  /** Starts a function and returns its id. It is attached when ready; if it fails, serving is notified. */
+  startFunction(request: FunctionRequest): string {
     const endpoint = this.#owner.endpoint();
-    this.#versions.set(wish.version.name, wish.version);
-    const refusal = this.#owner.isInUse(kindOf(wish))
+    this.#versions.set(request.version.name, request.version);
+    const refusal = this.#owner.isInUse(kindOf(request))
       ? null
-      : `${wish.version.name} is not served by functions of variant ${wish.variant} now`;
-    const variant = endpoint.config.variants.find(({ name }) => keyOf(name) === keyOf(wish.variant));
-    const process = commandOf(wish.version, variant);
-    return this.#functions.start({ ...wish, ...process }, endpoint.generation, refusal, (id, error) =>
-      this.#functionFailed(id, messageOf(error)),
+      : `functions of variant ${request.variant} do not serve ${request.version.name} now`;
+    const variant = endpoint.config.variants.find(({ name }) => nameKey(name) === nameKey(request.variant));
+    const process = commandOf(request.version, variant);
+    return this.#functions.start(
+      { ...request, ...this.#instanceOf(request, variant), ...process },
+      endpoint.generation,
+      refusal,
+      (id, error) => this.#functionFailed(id, messageOf(error)),
     );
   }
 
-  /** Serving gives it no batch any more and waits for nothing of it. Unknown ids are fine. */
+  /** One of many models shares the instances of its variant. */
+  #instanceOf({ version }: FunctionRequest, variant: VariantConfig | undefined): Pick<FunctionRequest, 'on'> {
+    if (variant === undefined || baseNameOf(version.name) === null) return {};
+    const { prices, cores, provider } = this.#deps;
+    const type = instanceType(prices, variant.instanceType);
+    return { on: { threads: threadsOf(type, cores), vcpuMax: heldVcpu(type, provider.limits.cpu) } };
+  }
+
+  /** Stops a function that serving no longer uses. Ignores unknown ids. */
   stopFunction(id: string): void {
-    if (this.#functions.wishOf(id) !== undefined) this.#end(id);
+    if (this.#functions.requestOf(id) !== undefined) this.#end(id);
   }
 
   /**
-   * Serving gives it nothing more; it is ended once it has answered what it has, at once where it `isIdle`, and after the endpoint's
-   * timeout at the latest. Goes on beside the other steps: a long run of one worker holds up nothing.
+   * Drains and stops a worker in the background, so that a long run does not block other steps. The worker stops after its last
+   * response, or at once if `isIdle`, and no later than the endpoint's timeout.
    */
   drain(workerId: string, isIdle = false): void {
     const stopWaiting = new Promise<void>((resolve) => {
       this.#draining.set(workerId, resolve);
     });
     void this.#drainAndStop(workerId, stopWaiting, isIdle)
-      .catch((error: unknown) => this.#needs.log.warn({ worker: workerId, error: messageOf(error) }, 'a worker could not be stopped'))
+      .catch((error: unknown) => this.#deps.log.warn({ worker: workerId, error: messageOf(error) }, 'failed to stop a worker'))
       .finally(() => {
         this.#draining.delete(workerId);
-        this.#owner.onGone();
+        this.#owner.onDeleted();
       });
   }
 
-  /** Serving has exactly the workers that are ready, each by its present link. At once: a dead worker must get no batch. */
+  /** Attaches exactly the ready workers to serving, with their current links. Synchronous: a dead worker must get no batch. */
   syncAttachments(): void {
-    const { provider, serving } = this.#needs;
+    const { provider, serving } = this.#deps;
     const views = this.views;
     const present = new Set(views.map(({ spec }) => spec.id));
     for (const id of this.#attached.keys()) {
@@ -202,68 +214,71 @@ export class EndpointWorkers {
       const { id } = view.spec;
       const link = view.state === 'ready' ? provider.link(id) : null;
       const attached = this.#attached.get(id) ?? null;
-      if (this.#functions.wishOf(id) !== undefined) {
-        // A function that ended is not started again by itself: serving wishes for another if it needs one.
+      if (this.#functions.requestOf(id) !== undefined) {
+        // A function that ended is not restarted: serving requests another one if needed.
         if (attached !== null && link !== attached) this.#end(id);
-        if (view.state === 'failed') this.#functionFailed(id, view.reason ?? 'no reason is known');
+        if (view.state === 'failed') this.#functionFailed(id, view.reason ?? 'unknown reason');
       }
       if (link === null) this.#detach(id);
       if (link === attached || link === null || this.#draining.has(id)) continue;
       const worker = this.#servedWorker(view, link);
       if (worker === null) continue;
       this.#attached.set(id, link);
-      this.#failedFunctions.delete(nameOf({ variant: keyOf(worker.variant), model: worker.version.name }));
+      this.#failedFunctions.delete(nameOf({ variant: nameKey(worker.variant), model: worker.version.name }));
       serving.attach(worker);
     }
   }
 
-  /** They go on, for their provider to end; nobody's last answers are waited for. */
+  /** Stops waiting for draining workers; the provider stops them. */
   close(): void {
     this.#isClosed = true;
     for (const stopWaiting of this.#draining.values()) stopWaiting();
   }
 
-  /** Also for a function that could not even be asked for. Whether another is tried is for serving to say. */
+  /** Also for functions that could not be requested from the provider. Serving decides about retries. */
   #functionFailed(id: string, reason: string): void {
-    const wish = this.#functions.wishOf(id);
-    if (wish === undefined || this.#draining.has(id)) return;
-    const { log, serving } = this.#needs;
-    const kind = kindOf(wish);
+    const request = this.#functions.requestOf(id);
+    if (request === undefined || this.#draining.has(id)) return;
+    const { log, serving } = this.#deps;
+    const kind = kindOf(request);
     const failed = { id, ...kind, isReady: false, isDraining: false, hasFailed: true, reason };
     this.#failedFunctions.set(nameOf(kind), failed);
-    log.warn({ endpoint: wish.endpoint, worker: id, memoryMiB: wish.memoryMiB, reason }, 'a function could not be started');
+    log.warn({ endpoint: request.endpoint, worker: id, memoryMiB: request.memoryMiB, reason }, 'a function failed to start');
     this.#end(id);
     serving.functionFailed(id, reason);
     this.#owner.onFunctionFailed();
   }
 
-  /** As `drain`, for a function that has nothing to answer any more. */
+  /** Like `drain`, for an idle function. */
   #end(functionId: string): void {
     if (!this.#draining.has(functionId)) this.drain(functionId, true);
   }
 
   async #drainAndStop(workerId: string, stopWaiting: Promise<void>, isIdle: boolean): Promise<void> {
-    const { serving, provider, clock } = this.#needs;
-    // By then each of its requests is answered or given up.
+    const { serving, provider, clock } = this.#deps;
+    // By then all its requests are answered or cancelled.
     const cancelTimer = clock.after(this.#owner.endpoint().config.timeoutMs, () => this.#draining.get(workerId)?.());
-    const isFunction = this.#functions.wishOf(workerId) !== undefined;
-    // An instance that never was ready runs nothing, but its bill is to be closed.
+    const isFunction = this.#functions.requestOf(workerId) !== undefined;
+    // Also drain an instance that was never ready, so that serving stops its billing.
     const isDrained = !isIdle && (this.#attached.has(workerId) || !isFunction);
     await Promise.race([isDrained ? serving.drain(workerId) : null, stopWaiting]);
     cancelTimer();
     if (this.#isClosed) return;
-    // Serving waits for a function from its wish on, so it is told also of one that was never ready.
+    // Serving waits for a function from its request on, so it must be detached even if it was never ready.
     if (this.#attached.delete(workerId) || isFunction) serving.detach(workerId);
+    const version = this.#functions.requestOf(workerId)?.version;
     await (isFunction ? this.#functions.stop(workerId) : provider.stop(workerId));
+    // Models of a multi-model variant come and go without a change of the endpoint.
+    if (version !== undefined && baseNameOf(version.name) !== null) this.#versions.delete(version.name);
   }
 
   #detach(workerId: string): void {
-    if (this.#attached.delete(workerId)) this.#needs.serving.detach(workerId);
+    if (this.#attached.delete(workerId)) this.#deps.serving.detach(workerId);
     this.#draining.get(workerId)?.();
   }
 
   #servedWorker({ spec }: WorkerView, link: WorkerLink): ServedWorker | null {
-    const { prices } = this.#needs;
+    const { prices } = this.#deps;
     const version = this.#versions.get(spec.modelName);
     if (version === undefined) return null;
     const { id, endpoint, variant, generation, threads } = spec;
@@ -276,10 +291,10 @@ export class EndpointWorkers {
   }
 }
 
-function kindOf({ variant, version }: FunctionWish): WorkerKind {
-  return { variant: keyOf(variant), model: version.name, instanceType: functionType };
+function kindOf({ variant, version }: FunctionRequest): PlannedWorkerKind {
+  return { variant: nameKey(variant), model: baseNameOf(version.name) ?? version.name, instanceType: functionType };
 }
 
-function nameOf({ variant, model }: Omit<WorkerKind, 'instanceType'>): string {
+function nameOf({ variant, model }: Omit<PlannedWorkerKind, 'instanceType'>): string {
   return `${variant} ${model}`;
 }

@@ -1,18 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { gone, type House, openHouse, prod, refusal, serverless, settle, until, variant } from '../../test/deployment-house.ts';
+import {
+  type DeploymentFixture,
+  openDeploymentFixture,
+  prod,
+  refusal,
+  serverless,
+  settle,
+  until,
+  untilDeleted,
+  variant,
+} from '../../test/deployment-fixture.ts';
 import { PlatformError } from '../errors.ts';
 
 const endpoint = { ...prod, variants: [serverless] };
 
-async function deployed(house: House): Promise<House> {
-  await house.deployments.create(endpoint, 'me');
-  house.serving.notes.length = 0;
-  return house;
+async function deployed(fixture: DeploymentFixture): Promise<DeploymentFixture> {
+  await fixture.deployments.create(endpoint, 'me');
+  fixture.serving.notes.length = 0;
+  return fixture;
 }
 
-/** What a pool does when it needs an environment. */
-async function wish({ deployments, registry }: House, memoryMiB = 2048, version = 1): Promise<string> {
+/** Requests a function, as a pool does when it needs an execution environment. */
+async function requestFunction({ deployments, registry }: DeploymentFixture, memoryMiB = 2048, version = 1): Promise<string> {
   return deployments.startFunction({
     endpoint: 'prod',
     variant: 'AllTraffic',
@@ -22,37 +32,37 @@ async function wish({ deployments, registry }: House, memoryMiB = 2048, version 
 }
 
 describe('a serverless endpoint', () => {
-  test('needs no worker: it is in service at once', async () => {
-    const { deployments, provider, serving, measured } = await openHouse();
+  test('is in service at once, without any worker', async () => {
+    const { deployments, provider, serving, measured } = await openDeploymentFixture();
     const view = await deployments.create(endpoint, 'me');
     assert.deepEqual([view.status, view.reason, view.servedGeneration, view.variants[0]?.ready], ['InService', null, 1, 0]);
     assert.deepEqual([provider.ids(), serving.notes, measured], [[], ['serve prod digits/1'], ['digits/1 functions']]);
     const [note, ...others] = view.notes;
-    assert.match(note ?? '', /not held to their share of the processors.*: no processes/);
+    assert.match(note ?? '', /not limited to their CPU share.*: no processes/);
     assert.deepEqual(others, []);
   });
 
-  test('says when its batches wait longer than its objective allows', async () => {
-    const { deployments, provider } = await openHouse();
+  test('notes if its batches wait longer than its objective allows', async () => {
+    const { deployments, provider } = await openDeploymentFixture();
     provider.limits = { cpu: true, memory: true, reason: null };
     const functions = { ...serverless.functions, batching: { kind: 'fixed' as const, batchSizeMax: 8, waitMsMax: 50 } };
     const view = await deployments.create({ ...endpoint, variants: [{ ...serverless, functions }] }, 'me');
-    assert.deepEqual(view.notes, ['variant AllTraffic: its batches wait up to 50ms, so the objective of 50ms cannot be kept']);
+    assert.deepEqual(view.notes, ['variant AllTraffic: its batches wait up to 50ms, so the objective of 50ms cannot be met']);
   });
 
-  test('says when its timeout comes before its objective', async () => {
-    const { deployments, provider } = await openHouse();
+  test('notes if its timeout is shorter than its objective', async () => {
+    const { deployments, provider } = await openDeploymentFixture();
     provider.limits = { cpu: true, memory: true, reason: null };
     const view = await deployments.create({ ...endpoint, timeoutMs: 40 }, 'me');
-    assert.deepEqual(view.notes, ['requests are given up after the timeout of 40ms, so batches are formed for that and not for p95<=50ms']);
+    assert.deepEqual(view.notes, ['requests are cancelled after the timeout of 40ms, so batches are formed for that instead of p95<=50ms']);
     assert.deepEqual((await deployments.update('prod', { timeoutMs: 50 }, 'me')).notes, []);
   });
 
-  test('has each function started as it is wished for, and attached when it is ready', async () => {
-    const house = await deployed(await openHouse());
-    const { provider, serving, clock } = house;
+  test('starts each requested function, and attaches it when it is ready', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { provider, serving, clock } = fixture;
     provider.isPrompt = false;
-    const id = await wish(house);
+    const id = await requestFunction(fixture);
     assert.deepEqual([id, serving.notes], ['prod.alltraffic.f0', []]);
     await settle();
     const spec = provider.views.get(id)?.spec;
@@ -60,76 +70,76 @@ describe('a serverless endpoint', () => {
       [spec?.kind, spec?.memoryMiB, spec?.instanceType, spec?.modelName, spec?.threads, spec?.vcpuMax],
       ['function', 2048, 'function:2048', 'digits/1', 1, null],
     );
-    assert.equal(house.deployments.get('prod').status, 'InService');
+    assert.equal(fixture.deployments.get('prod').status, 'InService');
     clock.advance(240);
     provider.ready(id);
     const worker = serving.attached.get(id);
     assert.deepEqual([worker?.functionMemoryMiB, worker?.coldStartMs, worker?.usdPerHour], [2048, 240, 0]);
-    assert.equal(await wish(house), 'prod.alltraffic.f1');
+    assert.equal(await requestFunction(fixture), 'prod.alltraffic.f1');
   });
 
-  test('holds its functions to their share of the processors where that can be done', async () => {
-    const house = await deployed(await openHouse());
-    house.provider.limits = { cpu: true, memory: true, reason: null };
-    const [small, large] = [await wish(house, 1769 / 2), await wish(house, 2 * 1769)];
+  test('limits its functions to their CPU share if the machine supports it', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    fixture.provider.limits = { cpu: true, memory: true, reason: null };
+    const [small, large] = [await requestFunction(fixture, 1769 / 2), await requestFunction(fixture, 2 * 1769)];
     await settle();
-    const shapes = [small, large].map((id) => house.provider.views.get(id)?.spec).map((spec) => [spec?.threads, spec?.vcpuMax]);
+    const shapes = [small, large].map((id) => fixture.provider.views.get(id)?.spec).map((spec) => [spec?.threads, spec?.vcpuMax]);
     assert.deepEqual(shapes, [
       [1, 0.5],
       [2, 2],
     ]);
   });
 
-  test('has them ended as serving says, once, and their names are not given again', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
-    const id = await wish(house);
+  test('stops a function once when serving asks for it, and never reuses its id', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
+    const id = await requestFunction(fixture);
     await settle();
     serving.notes.length = 0;
     serving.onDetach = (detached) => deployments.stopFunction(detached);
     deployments.stopFunction(id);
     deployments.stopFunction(id);
     deployments.stopFunction('prod.alltraffic.f9');
-    deployments.stopFunction('nobody');
+    deployments.stopFunction('unknown');
     assert.equal(deployments.get('prod').status, 'InService');
     await settle();
     assert.deepEqual([provider.ids(), serving.notes], [[], [`detach ${id}`]]);
     deployments.stopFunction(id);
-    assert.notEqual(await wish(house), id);
+    assert.notEqual(await requestFunction(fixture), id);
   });
 
-  test('leaves nothing behind where a function is ended before its start was taken', async () => {
-    const house = await deployed(await openHouse());
-    const taken = Promise.withResolvers<void>();
-    house.provider.takes = taken.promise;
-    house.deployments.stopFunction(await wish(house));
+  test('leaves nothing behind if a function is stopped before the provider accepts it', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const accepted = Promise.withResolvers<void>();
+    fixture.provider.takes = accepted.promise;
+    fixture.deployments.stopFunction(await requestFunction(fixture));
     await settle();
-    taken.resolve();
+    accepted.resolve();
     await settle();
-    assert.deepEqual([house.provider.ids(), house.serving.attached.size], [[], 0]);
+    assert.deepEqual([fixture.provider.ids(), fixture.serving.attached.size], [[], 0]);
   });
 });
 
-describe('a function that dies', () => {
-  test('is detached at once and not started again: serving wishes for another if it needs one', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
-    const id = await wish(house);
+describe('a function that crashes', () => {
+  test('is detached at once and not restarted: serving requests another one if needed', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
+    const id = await requestFunction(fixture);
     await settle();
     serving.notes.length = 0;
     serving.onDetach = (detached) => deployments.stopFunction(detached);
     provider.crash(id);
     assert.deepEqual([serving.notes, deployments.get('prod').status], [[`detach ${id}`], 'InService']);
-    provider.ready(id); // its supervision was faster than we
+    provider.ready(id); // the provider restarted it before it was stopped
     await settle();
     assert.deepEqual([provider.ids(), serving.attached.size], [[], 0]);
   });
 
-  test('again and again while it starts is told to serving and to whoever looks, until one works', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
+  test('repeatedly while starting is reported to serving and in the status, until another one works', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
     provider.isPrompt = false;
-    const id = await wish(house);
+    const id = await requestFunction(fixture);
     await settle();
     provider.crash(id);
     assert.equal(serving.notes.length, 0);
@@ -141,16 +151,16 @@ describe('a function that dies', () => {
     await settle();
     assert.deepEqual([provider.ids(), serving.notes.filter((note) => note.startsWith('failed')).length], [[], 1]);
     provider.isPrompt = true;
-    await wish(house, 4096);
-    const view = await until(house, 'prod', ({ status }) => status === 'InService');
+    await requestFunction(fixture, 4096);
+    const view = await until(fixture, 'prod', ({ status }) => status === 'InService');
     assert.equal(view.reason, null);
   });
 
-  test('before it could even be asked for is told to serving, but never before its name is known', async () => {
-    const house = await deployed(await openHouse());
-    const { provider, serving, deployments } = house;
+  test('before the provider accepts it is reported to serving, but only after its id was returned', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { provider, serving, deployments } = fixture;
     provider.refuses = new PlatformError('unavailable', 'no more processes');
-    const id = await wish(house);
+    const id = await requestFunction(fixture);
     assert.deepEqual(serving.notes, []);
     await settle();
     assert.equal(serving.notes[0], `failed ${id}: no more processes`);
@@ -160,19 +170,19 @@ describe('a function that dies', () => {
   });
 });
 
-describe('functions beside instances', () => {
+describe('functions of a variant with instances', () => {
   const hybrid = { ...serverless, instanceCount: 1 };
 
-  test('come to an endpoint that has instances, and go again, and the instances stay', async () => {
-    const house = await openHouse();
-    const { deployments, provider, serving } = house;
+  test('can be added to and removed from an endpoint, and its instances stay', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, serving } = fixture;
     await deployments.create(prod, 'me');
     await settle();
     const [instance] = provider.ids();
     await deployments.update('prod', { variants: [hybrid] }, 'me');
     await settle();
     assert.equal(deployments.get('prod').status, 'InService');
-    const id = await wish(house);
+    const id = await requestFunction(fixture);
     await settle();
     assert.deepEqual(provider.ids(), [instance, id]);
     assert.deepEqual([...serving.attached.keys()], [instance, id]);
@@ -182,13 +192,13 @@ describe('functions beside instances', () => {
     assert.deepEqual(provider.ids(), [instance]);
   });
 
-  test('say when there may be more of them than the instances leave cores', async () => {
-    const { deployments, provider } = await openHouse();
+  test('are noted if more of them may run than the instances leave cores', async () => {
+    const { deployments, provider } = await openDeploymentFixture();
     provider.limits = { cpu: true, memory: true, reason: null };
     const view = await deployments.create({ ...prod, variants: [hybrid] }, 'me');
     assert.deepEqual(view.notes, [
-      'variant AllTraffic: up to 10 functions run on this machine, where its 1 × local.1 leave 1 of 2 cores: beyond that they take turns with ' +
-        'the instances, and all are later than predicted; a max concurrency of 1 is what fits',
+      'variant AllTraffic: up to 10 functions can run on this machine, where its 1 × local.1 leave 1 of 2 cores: above that they compete ' +
+        'with the instances, and all are slower than predicted. Set the max concurrency to 1',
     ]);
     const fits = { ...hybrid, functions: { ...hybrid.functions, maxConcurrency: 1 } };
     assert.deepEqual((await deployments.update('prod', { variants: [fits] }, 'me')).notes, []);
@@ -196,13 +206,13 @@ describe('functions beside instances', () => {
 });
 
 describe('a change of a serverless endpoint', () => {
-  test('to another version serves it at once, and drains the functions of the old one', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
-    const [ready, starting] = [await wish(house), await wish(house)];
+  test('to another version serves that at once, and drains the functions of the old one', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
+    const [ready, starting] = [await requestFunction(fixture), await requestFunction(fixture)];
     await settle();
     provider.crash(ready);
-    const [again] = [await wish(house)];
+    const [again] = [await requestFunction(fixture)];
     await settle();
     provider.isPrompt = false;
     serving.notes.length = 0;
@@ -214,30 +224,30 @@ describe('a change of a serverless endpoint', () => {
     assert.deepEqual(provider.ids(), []);
   });
 
-  test('to another version takes back what was still starting of the old one, and says so to serving', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
+  test('to another version stops functions of the old one that are still starting, and notifies serving', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
     provider.isPrompt = false;
-    const id = await wish(house);
+    const id = await requestFunction(fixture);
     await settle();
     await deployments.update('prod', { variants: [{ ...serverless, version: 2 }] }, 'me');
     await settle();
     assert.deepEqual([serving.notes, provider.ids()], [['serve prod digits/2', `detach ${id}`], []]);
-    const late = await wish(house, 2048, 1);
+    const late = await requestFunction(fixture, 2048, 1);
     await settle();
-    assert.match(serving.notes.join('\n'), new RegExp(`failed ${late}: digits/1 is not served by functions of variant AllTraffic now`));
+    assert.match(serving.notes.join('\n'), new RegExp(`failed ${late}: functions of variant AllTraffic do not serve digits/1 now`));
     assert.equal(deployments.get('prod').status, 'InService');
   });
 
-  test('from instances and back to them never is without somebody who serves', async () => {
-    const house = await openHouse();
-    const { deployments, provider, serving } = house;
+  test('from instances to functions and back always leaves an executor in service', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, serving } = fixture;
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     await deployments.update('prod', { variants: [serverless] }, 'me');
     await settle();
     assert.deepEqual([provider.ids(), deployments.get('prod').status], [[], 'InService']);
-    const id = await wish(house);
+    const id = await requestFunction(fixture);
     await settle();
     provider.isPrompt = false;
     serving.notes.length = 0;
@@ -251,79 +261,79 @@ describe('a change of a serverless endpoint', () => {
     assert.deepEqual([provider.ids(), deployments.get('prod').status], [['prod.alltraffic.3.0'], 'InService']);
   });
 
-  test('a reload drains the functions of before and keeps those that came since', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
-    const before = await wish(house);
+  test('that reloads it drains the old functions and keeps those started since', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
+    const before = await requestFunction(fixture);
     await settle();
     await deployments.load('prod', 'me');
-    const since = await wish(house);
-    await until(house, 'prod', ({ status }) => status === 'InService');
+    const since = await requestFunction(fixture);
+    await until(fixture, 'prod', ({ status }) => status === 'InService');
     await settle();
     assert.deepEqual(provider.ids(), [since]);
     assert.equal(serving.notes.includes(`drain ${before}`), true);
   });
 });
 
-describe('a serverless endpoint that ends', () => {
-  test('may have functions for the requests under way until they are answered', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider, serving } = house;
+describe('stopping a serverless endpoint', () => {
+  test('allows new functions until the requests in progress are answered', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider, serving } = fixture;
     const answered = Promise.withResolvers<void>();
     serving.answered = answered.promise;
     await deployments.unload('prod', 'me');
-    await wish(house);
+    await requestFunction(fixture);
     await settle();
     assert.equal(serving.attached.size, 1);
     answered.resolve();
-    await until(house, 'prod', ({ status }) => status === 'Unloaded');
+    await until(fixture, 'prod', ({ status }) => status === 'Unloaded');
     assert.deepEqual([provider.ids(), serving.attached.size], [[], 0]);
-    const refused = await wish(house);
+    const refused = await requestFunction(fixture);
     await settle();
     assert.match(serving.notes.join('\n'), new RegExp(`failed ${refused}`));
     assert.deepEqual([provider.ids(), deployments.get('prod').status], [[], 'Unloaded']);
     await deployments.load('prod', 'me');
     assert.equal((await deployments.waitFor('prod', 1000)).status, 'InService');
-    await wish(house);
+    await requestFunction(fixture);
     await settle();
     assert.equal(serving.attached.size, 1);
   });
 
-  test('is gone when its last function has ended, ready or not', async () => {
-    const house = await deployed(await openHouse());
-    const { deployments, provider } = house;
-    await wish(house);
+  test('completes its deletion when its last function has stopped, ready or not', async () => {
+    const fixture = await deployed(await openDeploymentFixture());
+    const { deployments, provider } = fixture;
+    await requestFunction(fixture);
     await settle();
     provider.isPrompt = false;
-    await wish(house);
-    const end = gone(house);
+    await requestFunction(fixture);
+    const end = untilDeleted(fixture);
     await deployments.remove('prod', 'me');
     await end;
     assert.deepEqual([provider.ids(), deployments.list()], [[], []]);
   });
 
-  test('with its server serves again after the next start, with no function until one is wished for', async () => {
-    const first = await deployed(await openHouse());
-    await wish(first);
+  test('with its server: after a restart it serves again, without functions until one is requested', async () => {
+    const first = await deployed(await openDeploymentFixture());
+    await requestFunction(first);
     await settle();
     const second = await first.restart();
     assert.equal((await second.deployments.waitFor('prod', 1000)).status, 'InService');
     assert.deepEqual([second.provider.ids(), second.serving.notes], [[], ['serve prod digits/1']]);
-    await wish(second);
+    await requestFunction(second);
     await settle();
     assert.equal(second.serving.attached.size, 1);
   });
 });
 
-test('fixed batches of several rows need a model that may be batched', async () => {
-  const { deployments } = await openHouse({ batchable: false, batchableReason: 'rows depend on each other' });
+test('fixed batching of several rows requires a batchable model', async () => {
+  const { deployments } = await openDeploymentFixture({ batchable: false, batchableReason: 'rows depend on each other' });
   const batching = (batchSizeMax: number) => ({
     ...endpoint,
     variants: [{ ...serverless, functions: { ...serverless.functions, batching: { kind: 'fixed' as const, batchSizeMax, waitMsMax: 5 } } }],
   });
   await assert.rejects(
     deployments.create(batching(4), 'me'),
-    refusal('invalid_request', /digits\/1 may not be batched: rows depend on each other/),
+    refusal('invalid_request', /digits\/1 cannot be batched: rows depend on each other/),
   );
   await deployments.create(batching(1), 'me');
 });

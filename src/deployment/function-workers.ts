@@ -1,102 +1,110 @@
 /**
- * The functions of one endpoint. Serving wishes for them and has them ended; here each wish gets its name at once, and
- * its worker behind it. Nothing of this is stored: after a restart there are none, until requests come.
+ * The functions of one endpoint. Serving requests and stops them; a request returns an id at once, and its worker starts in
+ * the background. Not stored: after a restart there are no functions until requests arrive.
  */
 import type { Clock } from '../clock.ts';
 import { functionShape } from '../costs/index.ts';
+import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import { functionExecutor } from '../profiling/index.ts';
-import type { Provider, WorkerCommand, WorkerSpec } from '../providers/index.ts';
-import { keyOf, type ModelVersion } from '../registry/index.ts';
+import { type Provider, type WorkerCommand, type WorkerPython, type WorkerSpec, workerFiles } from '../providers/index.ts';
+import { type ModelVersion, nameKey } from '../registry/index.ts';
 
-export interface FunctionWish {
+/** A request of serving for one more execution environment. */
+export interface FunctionRequest {
   readonly endpoint: string;
   readonly variant: string;
   readonly version: ModelVersion;
   readonly memoryMiB: number;
-  /** What it starts, where the model is a process. */
+  /** The instance that it runs on, for one of many models. Without it, the memory determines threads and CPU share. */
+  readonly on?: { readonly threads: number; readonly vcpuMax: number | null };
+  /** The command of a process model. */
   readonly process?: WorkerCommand;
+  readonly python?: WorkerPython;
 }
 
 interface Function {
-  readonly wish: FunctionWish;
-  readonly wishedAtMs: number;
-  /** Settles when the provider has taken it, or will not. */
+  readonly request: FunctionRequest;
+  readonly requestedAtMs: number;
+  /** Settles when the provider has accepted or rejected it. */
   readonly start: Promise<void>;
-  /** The provider lists it from now on. */
-  isTaken: boolean;
+  /** Whether the provider lists it. */
+  isClaimed: boolean;
 }
 
-export interface FunctionNeeds {
+export interface FunctionWorkersDeps {
   readonly clock: Clock;
   readonly provider: Provider;
   readonly cores: number;
-  readonly artifactPath: (version: ModelVersion) => string;
+  readonly modelFiles: (version: ModelVersion) => ModelFiles;
 }
 
 export class FunctionWorkers {
-  readonly #needs: FunctionNeeds;
+  readonly #deps: FunctionWorkersDeps;
   readonly #functions = new Map<string, Function>();
-  /** A name is never given twice, so that nobody takes a new function for the one of before. */
+  /** Ids are never reused, so that a new function cannot be mistaken for an old one. */
   #count = 0;
 
-  constructor(needs: FunctionNeeds) {
-    this.#needs = needs;
+  constructor(deps: FunctionWorkersDeps) {
+    this.#deps = deps;
   }
 
   /**
-   * The name of a new function. Where it cannot be started, or `refusal` says why it must not be, `failed` is told
-   * later, never at once.
+   * Returns the id of a new function. `failed` is called later, never synchronously, if it cannot be started or if
+   * `refusal` gives a reason not to start it.
    */
-  start(wish: FunctionWish, generation: number, refusal: string | null, failed: (id: string, error: unknown) => void): string {
-    const id = `${keyOf(wish.endpoint)}.${keyOf(wish.variant)}.f${this.#count++}`;
-    const start = refusal === null ? this.#start(id, wish, generation) : Promise.reject(new PlatformError('wrong_state', refusal));
-    this.#functions.set(id, { wish, wishedAtMs: this.#needs.clock.nowMs(), start, isTaken: false });
+  start(request: FunctionRequest, generation: number, refusal: string | null, failed: (id: string, error: unknown) => void): string {
+    const id = `${nameKey(request.endpoint)}.${nameKey(request.variant)}.f${this.#count++}`;
+    const start = refusal === null ? this.#start(id, request, generation) : Promise.reject(new PlatformError('wrong_state', refusal));
+    this.#functions.set(id, { request, requestedAtMs: this.#deps.clock.nowMs(), start, isClaimed: false });
     start.catch((error: unknown) => failed(id, error));
     return id;
   }
 
-  /** undefined where the id is unknown, or that of an instance. */
-  wishOf(id: string): FunctionWish | undefined {
-    return this.#functions.get(id)?.wish;
+  /** Undefined if the id is unknown or belongs to an instance. */
+  requestOf(id: string): FunctionRequest | undefined {
+    return this.#functions.get(id)?.request;
   }
 
-  /** From the wish until now. */
+  /** Time since the request. */
   ageMs(id: string): number {
-    const wishedAtMs = this.#functions.get(id)?.wishedAtMs;
-    return wishedAtMs === undefined ? 0 : this.#needs.clock.nowMs() - wishedAtMs;
+    const requestedAtMs = this.#functions.get(id)?.requestedAtMs;
+    return requestedAtMs === undefined ? 0 : this.#deps.clock.nowMs() - requestedAtMs;
   }
 
-  /** Those that the provider does not list yet. */
-  get untaken(): readonly (readonly [id: string, wish: FunctionWish])[] {
-    return [...this.#functions].flatMap(([id, { wish, isTaken }]) => (isTaken ? [] : [[id, wish] as const]));
+  /** Functions that the provider does not list yet. */
+  get unclaimed(): readonly (readonly [id: string, request: FunctionRequest])[] {
+    return [...this.#functions].flatMap(([id, { request, isClaimed }]) => (isClaimed ? [] : [[id, request] as const]));
   }
 
-  /** Resolves when nothing of it runs any more; one whose start is still on its way is waited for. */
+  /** Resolves when the function has stopped; waits for a pending start first. */
   async stop(id: string): Promise<void> {
     await this.#functions.get(id)?.start.catch(() => undefined);
-    await this.#needs.provider.stop(id);
+    await this.#deps.provider.stop(id);
     this.#functions.delete(id);
   }
 
-  async #start(id: string, wish: FunctionWish, generation: number): Promise<void> {
-    const { provider, cores, artifactPath } = this.#needs;
-    const { endpoint, variant, version, memoryMiB, process } = wish;
+  async #start(id: string, request: FunctionRequest, generation: number): Promise<void> {
+    const { provider, cores, modelFiles } = this.#deps;
+    const { endpoint, variant, version, memoryMiB, process, python, on } = request;
     const spec: WorkerSpec = {
       id,
       endpoint,
       variant,
       generation,
-      modelPath: artifactPath(version),
+      ...workerFiles(modelFiles(version)),
       modelName: version.name,
-      ...functionShape(memoryMiB, cores, provider.limits.cpu),
+      ...defined({ displayName: version.displayName }),
+      ...(on ?? functionShape(memoryMiB, cores, provider.limits.cpu)),
       memoryMiB,
-      ...(process === undefined ? {} : { process }),
+      ...defined({ process, python }),
       instanceType: functionExecutor(memoryMiB),
       kind: 'function',
     };
     await provider.start(spec);
-    const taken = this.#functions.get(id);
-    if (taken !== undefined) taken.isTaken = true;
+    const started = this.#functions.get(id);
+    if (started !== undefined) started.isClaimed = true;
   }
 }
+
+import type { ModelFiles } from '../runtime/index.ts';

@@ -1,25 +1,30 @@
+export type { CountCause, CountInputs } from './count-decision.ts';
 export { Deployments, type DeploymentsOptions } from './deployments.ts';
 export type { CountedBefore } from './earlier-counts.ts';
+export { changedBy, type EndpointChange } from './endpoint-change.ts';
 export {
-  type EndpointChange,
   type EndpointConfig,
-  instanceTypeDefault,
-  timeoutMsDefault,
+  endpointTimeoutMsDefault,
+  productionVariants,
+  shadowShare,
   type VariantConfig,
   variantNameDefault,
 } from './endpoint-config.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
-export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, promiseWithin } from './functions-config.ts';
+export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './functions-config.ts';
+export type { InstanceCounts, PolicyDecision } from './instance-counts.ts';
 export type { InstanceView } from './instance-view.ts';
-export { keepsSignature } from './keeps-signature.ts';
-export type { KeptBeside } from './kept-beside.ts';
-export { type Guard, isUnderWay, type Rollout, type RolloutStep, sharesOf, stepOf, watchedUntilMs } from './rollout.ts';
-export type { KeptOnRollback } from './rollouts.ts';
-export { instanceCountMax, type ScalingConfig, type ScalingDirections, scalingDirections } from './scaling-config.ts';
+export { isUnderWay, type Rollout, type RolloutGuard, type RolloutStep, rolloutStepOf, trafficShares, watchedUntilMs } from './rollout.ts';
+export { answersMinDefault, type EvidenceRule, watchMaxMsOf } from './rollout-evidence.ts';
+export type { RollbackHook } from './rollouts.ts';
+export type { ScalingConfig } from './scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './scheduled-floor.ts';
-export type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
+export type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
 export { signatureChange } from './signature-change.ts';
+export { requireCompatibleSignature } from './signature-compatibility.ts';
 export type { EndpointStatus } from './status.ts';
+export type { TransactionHook } from './transaction-hook.ts';
 export { type UpdateDetail, type UpdateKind, updateKinds } from './update-events.ts';
-export { type CountedVersion, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
+export { type FunctionsChange, newVariant, type ScalingChange, type VariantChange } from './variant-change.ts';
+export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './version-counts.ts';
 export { commandOf } from './worker-command.ts';

@@ -1,14 +1,14 @@
-/** An instance of a variant, as whoever decides on their number sees it. */
+/** The view that autoscaling has of an instance of a variant. */
 export interface InstanceView {
   readonly id: string;
-  /** `failed`: its provider gave it up for now. */
+  /** `failed`: the provider has stopped restarting it for now. */
   readonly state: 'launching' | 'active' | 'draining' | 'failed';
-  /** Epoch milliseconds, when it was wished for. */
+  /** When the instance was requested, epoch milliseconds. */
   readonly startedAtMs: number;
-  /** null while it is not ready. */
+  /** Null while it is not ready. */
   readonly readyAtMs: number | null;
-  /** How often its process was started anew. */
+  /** Restarts of its process. */
   readonly restarts: number;
-  /** How its process ended last; null where none did. */
+  /** How its process last ended; null if it never did. */
   readonly reason: string | null;
 }

@@ -1,83 +1,87 @@
 /**
- * From what runs to what is wanted: the steps that may be taken now. Pure; whoever takes them looks again afterwards
- * and asks again, until there are none. So nothing about the way is stored, and a restart resumes by looking.
+ * Plans the next steps from the observed to the desired state. Pure. The reconciler observes and plans again after the steps,
+ * until none are left. No progress is stored, so a restart resumes by observing.
  *
- * A new version's workers start beside the old ones, requests go over to them at one stroke when all are ready, and
- * only then are the old ones drained. Workers that the change does not concern are kept.
+ * Workers of a new version start in addition to the old ones. Requests switch to them atomically when all are ready, and only
+ * then are the old ones drained. Workers that are not affected by the change stay.
  *
- * A serverless variant needs no worker to be served: serving asks for its functions as requests come, and has them
- * ended. The plan neither starts nor counts them, it only drains those that nobody wants any more. Functions beside
- * instances are two wanted variants of one name: one that is counted, and an elastic one.
+ * A serverless variant needs no worker to be served: serving requests and stops its functions. The plan neither starts nor
+ * counts functions; it only drains those that are no longer needed. A variant with instances and functions is two desired
+ * variants with one name: a counted one and an elastic one.
  */
 
 /** What makes two workers interchangeable. */
-export interface WorkerKind {
+export interface PlannedWorkerKind {
   readonly variant: string;
   /** `digits/3` */
   readonly model: string;
-  /** `functionType` for functions, whatever their memory size. */
+  /** `functionType` for functions of any memory size. */
   readonly instanceType: string;
 }
 
-/** No instance type is called so. */
+/** Not the name of an instance type. */
 export const functionType = 'function';
 
-export interface WantedVariant extends WorkerKind {
-  /** 0 for an elastic one. */
+export interface DesiredVariant extends PlannedWorkerKind {
+  /** 0 for an elastic variant. */
   readonly count: number;
-  /** Serverless: its workers come and go with its requests. */
+  /** Serverless: its workers start and stop on demand. */
   readonly isElastic: boolean;
-  /** As its user spells it; `variant` is what that is compared by. */
+  /** The name as spelled by the user; `variant` is the key for comparison. */
   readonly name?: string;
-  /** Where there are too many, these go first, in this order. */
+  /** Receives copies of requests only, so requests never wait for its workers. */
+  readonly isShadow?: true;
+  /** If there are too many workers, these are drained first, in this order. */
   readonly leaving?: readonly string[];
 }
 
-export interface Desired {
+export interface DesiredState {
   readonly state: 'InService' | 'Unloaded' | 'Deleted';
-  /** Counts the changes of the config. */
+  /** Number of config changes. */
   readonly generation: number;
-  readonly variants: readonly WantedVariant[];
-  /** Those of before that stay until an update has been watched to its end. */
-  readonly kept?: readonly WantedVariant[];
-  /** Of the requests, what the variants get beside those kept; all unless given. */
+  readonly variants: readonly DesiredVariant[];
+  /** Previous variants, which run until a monitored update is complete. */
+  readonly retained?: readonly DesiredVariant[];
+  /** Share of traffic of the new variants; default: all. */
   readonly share?: number;
 }
 
-export interface ObservedWorker extends WorkerKind {
+export interface ObservedWorker extends PlannedWorkerKind {
   readonly id: string;
   /** Serving can use it. */
   readonly isReady: boolean;
-  /** It is on its way out and counts for nothing. */
+  /** It is stopping and does not count as capacity. */
   readonly isDraining: boolean;
-  /** A reload was asked for: a new one of its kind is to take its place. */
+  /** A reload will replace it. */
   readonly isStale?: boolean;
 }
 
-/** What serving does with the endpoint: it was not told of it, was told to refuse requests, or routes them. */
-export type Served =
+/** State of the endpoint in serving: unknown, rejecting requests, or routing them. */
+export type ServedState =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'suspended' }
-  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly WantedVariant[]; readonly share?: number };
+  | { readonly kind: 'served'; readonly generation: number; readonly variants: readonly DesiredVariant[]; readonly share?: number };
 
-export interface Observed {
+/** The actual state: all workers of the endpoint, also those that are stopping. */
+export interface ObservedState {
   readonly workers: readonly ObservedWorker[];
-  readonly served: Served;
+  readonly served: ServedState;
 }
 
-export type Step =
-  | { readonly kind: 'start'; readonly variant: WantedVariant }
+export type PlanStep =
+  | { readonly kind: 'start'; readonly variant: DesiredVariant }
   /** Route requests by the desired config from now on. */
   | { readonly kind: 'serve' }
-  /** No new requests, those under way are answered. */
+  /** Reject new requests; those in progress are answered. */
   | { readonly kind: 'suspend' }
   | { readonly kind: 'forget' }
-  /** Let it answer what it has, then end it. */
+  /** Let the worker finish its requests, then stop it. */
   | { readonly kind: 'drain'; readonly workerId: string }
-  /** Nothing is left of a deleted endpoint: remove its row. */
+  /** A deleted endpoint has no workers left: remove its row. */
   | { readonly kind: 'erase' };
 
-export function plan(desired: Desired, observed: Observed): readonly Step[] {
+/** The steps that can run now; empty if the desired state is reached or workers are still starting or draining. */
+export function plan(desired: DesiredState, observed: ObservedState): readonly PlanStep[] {
   switch (desired.state) {
     case 'Deleted':
       return planDeletion(observed);
@@ -88,22 +92,22 @@ export function plan(desired: Desired, observed: Observed): readonly Step[] {
   }
 }
 
-/** Requests are refused before workers go, so that nobody waits for a worker that will not come. */
-function planDeletion(observed: Observed): readonly Step[] {
+/** Requests are rejected before workers stop, so that none waits for a worker that will not start. */
+function planDeletion(observed: ObservedState): readonly PlanStep[] {
   if (observed.served.kind !== 'unknown') return [{ kind: 'forget' }];
   if (observed.workers.length > 0) return drainAll(observed);
   return [{ kind: 'erase' }];
 }
 
-function drainAll(observed: Observed): readonly Step[] {
-  return staying(observed).map(({ id }) => ({ kind: 'drain', workerId: id }));
+function drainAll(observed: ObservedState): readonly PlanStep[] {
+  return notDraining(observed).map(({ id }) => ({ kind: 'drain', workerId: id }));
 }
 
-function planService(desired: Desired, observed: Observed): readonly Step[] {
-  const steps: Step[] = [];
+function planService(desired: DesiredState, observed: ObservedState): readonly PlanStep[] {
+  const steps: PlanStep[] = [];
   const { served } = observed;
-  const present = staying(observed);
-  const wanted = [...desired.variants, ...(desired.kept ?? [])];
+  const present = notDraining(observed);
+  const wanted = [...desired.variants, ...(desired.retained ?? [])];
   for (const variant of wanted) {
     if (variant.isElastic) continue;
     const missing = allowedOf(variant, present) - present.filter((worker) => isSameKind(worker, variant)).length;
@@ -116,7 +120,7 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
   for (const worker of present) {
     if (!inUse.some((kind) => isSameKind(worker, kind))) steps.push({ kind: 'drain', workerId: worker.id });
   }
-  // Too many are only taken away once the smaller number is what is served: until then they are needed.
+  // Surplus workers are removed only after the smaller number is served.
   if (isCurrent || switches) {
     for (const variant of wanted) steps.push(...(variant.isElastic ? outdated(variant, present) : surplus(variant, present)));
   }
@@ -124,12 +128,13 @@ function planService(desired: Desired, observed: Observed): readonly Step[] {
 }
 
 /**
- * Whether requests may be routed by the desired config: each variant may serve, and if somebody serves now, then
- * somebody will.
+ * Whether requests can be routed by the desired config: each variant can serve, and if any executor is serving now,
+ * at least one remains.
  */
-function isComplete(wanted: readonly WantedVariant[], present: readonly ObservedWorker[], served: Served): boolean {
-  if (!wanted.every((variant) => mayServe(variant, present, served))) return false;
-  const serves = (variants: readonly WantedVariant[]) => variants.some((variant) => variant.isElastic || readyOf(variant, present) > 0);
+function isComplete(wanted: readonly DesiredVariant[], present: readonly ObservedWorker[], served: ServedState): boolean {
+  if (!wanted.every((variant) => canServe(variant, present, served))) return false;
+  const serves = (variants: readonly DesiredVariant[]) =>
+    variants.some((variant) => variant.isShadow !== true && (variant.isElastic || readyOf(variant, present) > 0));
   return served.kind !== 'served' || serves(wanted) || !serves(served.variants);
 }
 
@@ -138,47 +143,48 @@ function shareOf({ share = 1 }: { readonly share?: number }): number {
 }
 
 /**
- * One that is served already goes on, whatever its count and health; a first one starts with its first worker; one
- * that replaces another waits until it is complete, lest capacity drop. An elastic one gets its workers from requests.
+ * A variant that is already served continues, regardless of count and health. If nothing is served yet, one worker is enough.
+ * A replacement waits until it is complete, to avoid a drop in capacity. An elastic variant gets its workers on demand, and
+ * requests do not depend on a shadow.
  */
-function mayServe(variant: WantedVariant, present: readonly ObservedWorker[], served: Served): boolean {
-  if (variant.isElastic) return true;
+function canServe(variant: DesiredVariant, present: readonly ObservedWorker[], served: ServedState): boolean {
+  if (variant.isElastic || variant.isShadow === true) return true;
   const ready = readyOf(variant, present);
   if (served.kind !== 'served') return ready >= Math.min(1, variant.count);
   return served.variants.some((kind) => isSameKind(kind, variant)) || ready >= variant.count;
 }
 
-/** As many as wanted; one more while those of before a reload are replaced one by one, until it is ready in their place. */
-function allowedOf(variant: WantedVariant, present: readonly ObservedWorker[]): number {
+/** The desired count, plus one during a reload, when workers are replaced one by one. */
+function allowedOf(variant: DesiredVariant, present: readonly ObservedWorker[]): number {
   const hasStale = present.some((worker) => worker.isStale === true && isSameKind(worker, variant));
   return hasStale && readyOf(variant, present) <= variant.count ? variant.count + 1 : variant.count;
 }
 
-/** Those not ready go first, then those of before a reload, then those that are said to be leaving, then the latest. */
-function surplus(variant: WantedVariant, present: readonly ObservedWorker[]): readonly Step[] {
+/** Drain order: not ready, then stale, then `leaving`, then newest. */
+function surplus(variant: DesiredVariant, present: readonly ObservedWorker[]): readonly PlanStep[] {
   const ofKind = present.filter((worker) => isSameKind(worker, variant));
   const rank = ({ isReady, isStale }: ObservedWorker): number => (isReady ? (isStale === true ? 1 : 0) : 2);
   const { leaving = [] } = variant;
-  const place = ({ id }: ObservedWorker): number => (leaving.includes(id) ? leaving.indexOf(id) : leaving.length);
-  const keptFirst = ofKind.toSorted((one, other) => rank(one) - rank(other) || place(other) - place(one));
-  return keptFirst.slice(allowedOf(variant, present)).map(({ id }) => ({ kind: 'drain', workerId: id }));
+  const leavingIndex = ({ id }: ObservedWorker): number => (leaving.includes(id) ? leaving.indexOf(id) : leaving.length);
+  const retainedFirst = ofKind.toSorted((one, other) => rank(one) - rank(other) || leavingIndex(other) - leavingIndex(one));
+  return retainedFirst.slice(allowedOf(variant, present)).map(({ id }) => ({ kind: 'drain', workerId: id }));
 }
 
-/** Functions of before a reload: new ones come as they are needed. */
-function outdated(variant: WantedVariant, present: readonly ObservedWorker[]): readonly Step[] {
+/** Stale functions after a reload; new ones start on demand. */
+function outdated(variant: DesiredVariant, present: readonly ObservedWorker[]): readonly PlanStep[] {
   const stale = present.filter((worker) => worker.isStale === true && isSameKind(worker, variant));
   return stale.map(({ id }) => ({ kind: 'drain', workerId: id }));
 }
 
-function staying({ workers }: Observed): readonly ObservedWorker[] {
+function notDraining({ workers }: ObservedState): readonly ObservedWorker[] {
   return workers.filter((worker) => !worker.isDraining);
 }
 
-/** How many workers of the kind take requests. */
-export function readyOf(kind: WorkerKind, workers: readonly ObservedWorker[]): number {
+/** Number of workers of the kind that accept requests. */
+export function readyOf(kind: PlannedWorkerKind, workers: readonly ObservedWorker[]): number {
   return workers.filter((worker) => worker.isReady && !worker.isDraining && isSameKind(worker, kind)).length;
 }
 
-export function isSameKind(one: WorkerKind, other: WorkerKind): boolean {
+export function isSameKind(one: PlannedWorkerKind, other: PlannedWorkerKind): boolean {
   return one.variant === other.variant && one.model === other.model && one.instanceType === other.instanceType;
 }

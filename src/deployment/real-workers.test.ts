@@ -1,4 +1,4 @@
-/** Deployment on real worker processes, with the least serving that can be: what it promises to those who call. */
+/** Deployment on real worker processes with a minimal serving layer: no request fails during updates and crashes. */
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -7,13 +7,13 @@ import { modelPath, sample } from '../../test/models/index.ts';
 import { SystemClock } from '../clock.ts';
 import { defaultPrices } from '../costs/index.ts';
 import { LocalProvider } from '../providers/index.ts';
-import { WorkerGone } from '../runtime/index.ts';
+import { WorkerLost } from '../runtime/index.ts';
 import { Deployments } from './deployments.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
-import type { ServedEndpoint, ServedWorker, ServingDoor } from './serving-door.ts';
+import type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
 
-/** Sends each request to a worker of the routing; one whose worker dies is sent once more. */
-class DirectServing implements ServingDoor {
+/** Sends each request to a routed worker; a request whose worker crashes is retried once. */
+class DirectServing implements ServingPort {
   readonly #workers = new Map<string, ServedWorker>();
   readonly #open = new Map<string, Set<Promise<unknown>>>();
   #routed: ServedEndpoint | null = null;
@@ -25,7 +25,7 @@ class DirectServing implements ServingDoor {
     for (let attempt = 0; ; attempt++) {
       const worker = this.#pick();
       if (worker === undefined) {
-        assert(attempt < 500, 'nobody serves');
+        assert(attempt < 500, 'no worker serves');
         await new Promise((resolve) => setImmediate(resolve));
         continue;
       }
@@ -36,7 +36,7 @@ class DirectServing implements ServingDoor {
         await run;
         return worker.version.name;
       } catch (error) {
-        if (!(error instanceof WorkerGone)) throw error;
+        if (!(error instanceof WorkerLost)) throw error;
         await new Promise((resolve) => setImmediate(resolve));
       } finally {
         open.delete(run);
@@ -70,10 +70,10 @@ class DirectServing implements ServingDoor {
   }
 
   async suspend(): Promise<void> {
-    await this.forget();
+    await this.discard();
   }
 
-  async forget(): Promise<void> {
+  async discard(): Promise<void> {
     this.#routed = null;
     await Promise.allSettled([...this.#open.values()].flatMap((open) => [...open]));
   }
@@ -114,7 +114,7 @@ describe('deployment on real workers', () => {
     await plane?.close();
   });
 
-  /** Calls without a pause, from before `act` until a while after; every call must succeed. */
+  /** Sends requests continuously during `act` and for a while after; every request must succeed. */
   async function underLoad(act: () => Promise<void>): Promise<Set<string>> {
     let isOver = false;
     const answered = new Set<string>();
@@ -132,7 +132,7 @@ describe('deployment on real workers', () => {
     return answered;
   }
 
-  test('an endpoint comes into service', async () => {
+  test('an endpoint reaches InService', async () => {
     await deployments.create(prod, 'me');
     const view = await deployments.waitFor('prod', 5000);
     assert.deepEqual([view.status, view.reason], ['InService', null]);
@@ -149,12 +149,12 @@ describe('deployment on real workers', () => {
     assert.equal(await serving.infer(), 'digits/2');
   });
 
-  test('a worker that is killed fails no request, and comes back', async () => {
+  test('killing a worker fails no request, and the worker is restarted', async () => {
     await underLoad(async () => {
       const [victim] = deployments.get('prod').variants[0]?.workers ?? [];
       const pid = victim?.pid ?? null;
       assert(victim !== undefined && pid !== null);
-      const back = new Promise<void>((resolve) => {
+      const restarted = new Promise<void>((resolve) => {
         const stop = provider.onChange((view) => {
           if (view.spec.id !== victim.spec.id || view.state !== 'ready' || view.restarts === 0) return;
           stop();
@@ -162,15 +162,15 @@ describe('deployment on real workers', () => {
         });
       });
       process.kill(pid, 'SIGKILL');
-      await back;
+      await restarted;
     });
     assert.equal(deployments.get('prod').variants[0]?.ready, 2);
   });
 
   test('a deleted endpoint leaves no worker', async () => {
-    const gone = new Promise((resolve) => deployments.onGone(resolve));
+    const deleted = new Promise((resolve) => deployments.onDeleted(resolve));
     await deployments.remove('prod', 'me');
-    await gone;
+    await deleted;
     assert.deepEqual(provider.list(), []);
   });
 });

@@ -1,61 +1,63 @@
 /**
- * Brings one endpoint from what runs to what is wanted: looks, asks the plan, takes its steps, looks again. It starts
- * over at every change and once a second, so nothing depends on having seen each change.
+ * Brings one endpoint from its actual to its desired state: observes, plans, runs the planned steps and observes again. It runs
+ * at every change and once a second, so a missed change is corrected within a second.
  */
 import { messageOf } from '../errors.ts';
 import type { WorkerView } from '../providers/index.ts';
-import { keyOf } from '../registry/index.ts';
+import { nameKey } from '../registry/index.ts';
 import { type DesiredEndpoint, desiredOf, type Scaled, servedOf } from './desired.ts';
-import type { VariantConfig } from './endpoint-config.ts';
-import { EndpointWorkers, type EndpointWorkersNeeds } from './endpoint-workers.ts';
-import type { FunctionWish } from './function-workers.ts';
+import { productionVariants, type VariantConfig } from './endpoint-config.ts';
+import { EndpointWorkers, type EndpointWorkersDeps } from './endpoint-workers.ts';
+import type { FunctionRequest } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
-import { type Desired, isSameKind, plan, readyOf, type Served, type Step, type WorkerKind } from './plan.ts';
-import { type RolloutSight, statusDuring } from './rollout.ts';
+import { type DesiredState, isSameKind, type PlannedWorkerKind, type PlanStep, plan, readyOf, type ServedState } from './plan.ts';
+import { type RolloutObservation, statusDuring } from './rollout.ts';
 import type { ScaledCounts } from './scaled-rows.ts';
-import { wantedInstances } from './scaling-config.ts';
-import { type StatusAndReason, statusOf } from './status.ts';
+import { desiredInstances } from './scaling-config.ts';
+import { endpointStatusOf, type StatusAndReason } from './status.ts';
 import type { VersionHistory } from './version-history.ts';
 
-export interface ReconcilerNeeds extends EndpointWorkersNeeds {
-  /** Nothing runs any more: take the endpoint out of the database. */
+export interface ReconcilerDeps extends EndpointWorkersDeps {
+  /** Removes the endpoint from the database; called when none of its workers run. */
   readonly erase: () => Promise<void>;
-  /** It serves the generation from now on. */
+  /** The endpoint now serves this generation. */
   readonly onServed: (endpoint: DesiredEndpoint) => void;
   readonly onStatus: (status: StatusAndReason, before: StatusAndReason | null) => void;
 }
 
 export class EndpointReconciler {
-  readonly #needs: ReconcilerNeeds;
+  readonly #deps: ReconcilerDeps;
   #endpoint: DesiredEndpoint;
-  #desired: Desired;
-  /** By variant: how many instances were decided on, and who goes first. */
+  #desired: DesiredState;
+  /** By variant: the decided instance count, and the instances to remove first. */
   readonly #scaled = new Map<string, Scaled>();
-  #served: Served = { kind: 'unknown' };
+  #served: ServedState = { kind: 'unknown' };
+  /** See `EndpointObservation`. */
   #settledGeneration = 0;
   #status: StatusAndReason | null = null;
-  /** What went wrong when a step was last taken. */
+  /** The error of the last step that failed. */
   #trouble: string | null = null;
   readonly #workers: EndpointWorkers;
-  /** Resolves at the end, for whoever waits for requests under way. */
-  readonly #stopWaiting = Promise.withResolvers<void>();
+  /** Ends the current step's wait for pending requests. */
+  #stopWaiting: () => void = () => {};
   #pass: Promise<void> | null = null;
   #isRunning = false;
-  #lookAgain = false;
+  /** A change arrived during a pass, so its remaining steps may be outdated. */
+  #rerunRequested = false;
   #isClosed = false;
 
-  constructor(endpoint: DesiredEndpoint, needs: ReconcilerNeeds, counts: ScaledCounts = new Map()) {
-    this.#needs = needs;
+  constructor(endpoint: DesiredEndpoint, deps: ReconcilerDeps, counts: ScaledCounts = new Map()) {
+    this.#deps = deps;
     this.#endpoint = endpoint;
     for (const [variant, count] of counts) this.#scaled.set(variant, { count, leaving: [] });
     this.#desired = desiredOf(endpoint, this.#scaled);
-    this.#workers = new EndpointWorkers(needs, {
+    this.#workers = new EndpointWorkers(deps, {
       endpoint: () => this.#endpoint,
       isInUse: (kind) => this.#isInUse(kind),
-      onGone: () => this.kick(),
-      onFunctionFailed: () => this.#tellStatus(),
+      onDeleted: () => this.trigger(),
+      onFunctionFailed: () => this.#publishStatus(),
     });
-    this.#learnVersions();
+    this.#updateVersions();
   }
 
   get endpoint(): DesiredEndpoint {
@@ -66,13 +68,13 @@ export class EndpointReconciler {
     return this.#status ?? this.#statusNow();
   }
 
-  /** The generation that requests are routed by; null while they are not. */
+  /** The generation that requests are routed by; null while none are routed. */
   get servedGeneration(): number | null {
     return this.#served.kind === 'served' ? this.#served.generation : null;
   }
 
-  /** What serves, and what is to, stays as it is. */
-  remember(generation: number, history: VersionHistory): void {
+  /** Replaces the history only. Ignored if the generation has changed since. */
+  setHistory(generation: number, history: VersionHistory): void {
     if (this.#endpoint.generation === generation) this.#endpoint = { ...this.#endpoint, history };
   }
 
@@ -80,129 +82,125 @@ export class EndpointReconciler {
     return this.#workers.views;
   }
 
-  /** From now on this is wanted. An older wish than the last one is passed over. */
-  wish(endpoint: DesiredEndpoint): void {
+  /** Sets the desired state. A generation older than the last one is ignored. */
+  setDesired(endpoint: DesiredEndpoint): void {
     if (endpoint.generation < this.#endpoint.generation) return;
     this.#endpoint = endpoint;
-    for (const { name, scaling } of endpoint.config.variants) if (scaling === undefined) this.#scaled.delete(keyOf(name));
+    for (const { name, scaling } of endpoint.config.variants) if (scaling === undefined) this.#scaled.delete(nameKey(name));
     this.#desired = desiredOf(endpoint, this.#scaled);
-    this.#learnVersions();
+    this.#updateVersions();
     this.#trouble = null;
-    this.#workers.forgetFailures();
-    this.kick();
+    this.#workers.clearFailures();
+    this.trigger();
   }
 
-  /** So many instances are wanted of a variant that scales; where there are more, `leaving` go first. */
+  /** Sets the instance count of a scaled variant; if there are more, `leaving` are removed first. */
   scale(variant: string, count: number, leaving: readonly string[]): void {
-    this.#scaled.set(keyOf(variant), { count, leaving });
+    this.#scaled.set(nameKey(variant), { count, leaving });
     this.#desired = desiredOf(this.#endpoint, this.#scaled);
-    this.kick();
+    this.trigger();
   }
 
-  /** How many instances of a variant are wanted now. */
+  /** The desired instance count of a variant. */
   wantedInstances(variant: VariantConfig): number {
-    return wantedInstances(variant, this.#scaled.get(keyOf(variant.name))?.count);
+    return desiredInstances(variant, this.#scaled.get(nameKey(variant.name))?.count);
   }
 
-  /** Those of the version and type that are wanted. */
+  /** The workers of the desired version and type. */
   instancesOf(variant: string): readonly InstanceView[] {
-    const kind = this.#desired.variants.find((wanted) => wanted.variant === keyOf(variant) && !wanted.isElastic);
+    const kind = this.#desired.variants.find((wanted) => wanted.variant === nameKey(variant) && !wanted.isElastic);
     return kind === undefined ? [] : this.#workers.instancesOf(kind);
   }
 
-  /** Why instances could not be started when that was last tried; null where nothing is in the way. */
+  /** Why the last attempt to start instances failed; null if it did not. */
   get startTrouble(): string | null {
     const prefix = 'start: ';
     return this.#trouble?.startsWith(prefix) === true ? this.#trouble.slice(prefix.length) : null;
   }
 
-  /** How far the step of a rollout is that is wanted now. */
-  get rolloutSight(): Pick<RolloutSight, 'isStepServed' | 'failure'> {
+  /** The progress of the current rollout step. */
+  get rolloutObservation(): Pick<RolloutObservation, 'isStepServed' | 'failure'> {
     const { generation, variants, share } = this.#desired;
     const workers = this.#workers.observe();
     const isServed = this.#served.kind === 'served' && this.#served.generation === generation && this.#served.share === share;
-    const isComplete = variants.every((variant) => readyOf(variant, workers) >= variant.count);
+    const isComplete = productionVariants(variants).every((variant) => readyOf(variant, workers) >= variant.count);
     const { status, reason } = this.#plainStatus();
     const isFailed = status === 'Failed' || (status === 'InService' && this.servedGeneration !== generation);
     return { isStepServed: isServed && isComplete, failure: isFailed ? (reason ?? 'its workers failed') : null };
   }
 
-  /** Replaces the workers that run one by one, a new one before each old one. */
+  /** Replaces the running workers one by one, starting each new one before it stops the old one. */
   reload(): void {
     this.#workers.markStale();
-    this.#workers.forgetFailures();
-    this.kick();
+    this.#workers.clearFailures();
+    this.trigger();
   }
 
-  /** The name of a function that is on its way: attached when it is ready, told to serving as failed where it will not come. */
-  startFunction(wish: FunctionWish): string {
-    return this.#workers.startFunction(wish);
+  /** Starts a function and returns its id at once. It is attached when ready; a failure is reported to serving. */
+  startFunction(request: FunctionRequest): string {
+    return this.#workers.startFunction(request);
   }
 
-  /** Serving gives it no batch any more and waits for nothing of it. Unknown ids are fine. */
+  /** Stops a function that serving no longer uses: no batch may be running on it. Ignores unknown ids. */
   stopFunction(id: string): void {
     this.#workers.stopFunction(id);
   }
 
-  /** Looks now; if it is looking already, once more afterwards. */
-  kick(): void {
+  /** Reconciles now; if that is already running, once more afterwards. */
+  trigger(): void {
     this.#workers.syncAttachments();
-    this.#lookAgain = true;
+    this.#rerunRequested = true;
     if (!this.#isRunning) this.#pass = this.#run();
-    // Last, for what can be done at once is done by now: then nobody sees it as on the way.
-    this.#tellStatus();
+    // Last: steps that can be done immediately are done by now, so they are never published as pending.
+    this.#publishStatus();
   }
 
-  /** Takes no further step; the workers go on, for their provider to end. */
+  /** Runs no further step; the workers keep running until their provider stops them. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#stopWaiting.resolve();
+    this.#stopWaiting();
     this.#workers.close();
     await this.#pass;
   }
 
-  #learnVersions(): void {
+  #updateVersions(): void {
     this.#workers.learn([...this.#endpoint.versions, ...this.#endpoint.versionsBefore]);
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    while (this.#lookAgain && !this.#isClosed) {
-      this.#lookAgain = false;
+    while (this.#rerunRequested && !this.#isClosed) {
+      this.#rerunRequested = false;
       const steps = plan(this.#desired, { workers: this.#workers.observe(), served: this.#served });
-      const isDone = await this.#takeAll(steps);
+      const isDone = await this.#runAllSteps(steps);
       if (!isDone) break;
-      if (steps.length > 0) this.#lookAgain = true;
+      if (steps.length > 0) this.#rerunRequested = true;
       this.#workers.syncAttachments();
-      this.#tellStatus();
+      this.#publishStatus();
     }
     this.#isRunning = false;
   }
 
-  /** Whether it makes sense to look again at once. */
-  async #takeAll(steps: readonly Step[]): Promise<boolean> {
+  /** Whether to reconcile again immediately. */
+  async #runAllSteps(steps: readonly PlanStep[]): Promise<boolean> {
     for (const step of steps) {
       try {
-        await this.#take(step);
+        await this.#runStep(step);
       } catch (error) {
-        // The next second tries again; until then the status says why.
+        // Retried within a second; until then the status shows the error.
         this.#trouble = `${step.kind}: ${messageOf(error)}`;
-        this.#needs.log.warn(
-          { endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) },
-          'a deployment step failed',
-        );
-        this.#tellStatus();
+        this.#deps.log.warn({ endpoint: this.#endpoint.config.name, step: step.kind, error: messageOf(error) }, 'a deployment step failed');
+        this.#publishStatus();
         return false;
       }
-      // Something changed meanwhile, maybe what is wanted: the other steps may be wrong by now.
-      if (this.#lookAgain) return true;
+      if (this.#rerunRequested) return true;
     }
     this.#trouble = null;
     return true;
   }
 
-  async #take(step: Step): Promise<void> {
-    const { serving } = this.#needs;
+  async #runStep(step: PlanStep): Promise<void> {
+    const { serving } = this.#deps;
     const { name } = this.#endpoint.config;
     switch (step.kind) {
       case 'start':
@@ -212,32 +210,40 @@ export class EndpointReconciler {
       case 'drain':
         return this.#workers.drain(step.workerId);
       case 'suspend':
-        await Promise.race([serving.suspend(name), this.#stopWaiting.promise]);
+        await this.#untilDoneOrClosed(serving.suspend(name));
         this.#served = { kind: 'suspended' };
         return;
       case 'forget':
-        await Promise.race([serving.forget(name), this.#stopWaiting.promise]);
+        await this.#untilDoneOrClosed(serving.discard(name));
         this.#served = { kind: 'unknown' };
         return;
       case 'erase':
-        await this.#needs.erase();
+        await this.#deps.erase();
         this.#isClosed = true;
         this.#workers.close();
         return;
     }
   }
 
-  #serve(): void {
-    const { variants, kept = [], share = 1, generation } = this.#desired;
-    this.#needs.serving.serve(servedOf(this.#endpoint));
-    if (this.#served.kind !== 'served') this.#settledGeneration = generation;
-    this.#served = { kind: 'served', generation, variants: share < 1 ? [...variants, ...kept] : variants, share };
-    this.#needs.onServed(this.#endpoint);
+  /** Each wait has its own promise: a single one for the endpoint's lifetime would retain every `Promise.race` that used it. */
+  async #untilDoneOrClosed(work: Promise<unknown>): Promise<void> {
+    const closed = Promise.withResolvers<void>();
+    this.#stopWaiting = closed.resolve;
+    if (this.#isClosed) closed.resolve();
+    await Promise.race([work, closed.promise]);
   }
 
-  /** Whether requests may reach such a worker: also while the last ones of an endpoint that stops are answered. */
-  #isInUse(kind: WorkerKind): boolean {
-    const wanted = this.#desired.state === 'InService' ? [...this.#desired.variants, ...(this.#desired.kept ?? [])] : [];
+  #serve(): void {
+    const { variants, retained = [], share = 1, generation } = this.#desired;
+    this.#deps.serving.serve(servedOf(this.#endpoint));
+    if (this.#served.kind !== 'served') this.#settledGeneration = generation;
+    this.#served = { kind: 'served', generation, variants: share < 1 ? [...variants, ...retained] : variants, share };
+    this.#deps.onServed(this.#endpoint);
+  }
+
+  /** Whether requests may reach such a worker, also while a stopping endpoint answers its last requests. */
+  #isInUse(kind: PlannedWorkerKind): boolean {
+    const wanted = this.#desired.state === 'InService' ? [...this.#desired.variants, ...(this.#desired.retained ?? [])] : [];
     const served = this.#served.kind === 'served' ? this.#served.variants : [];
     return !this.#isClosed && [...wanted, ...served].some((variant) => isSameKind(variant, kind));
   }
@@ -248,23 +254,23 @@ export class EndpointReconciler {
     return rollout === null || state !== 'InService' ? plain : statusDuring(rollout, plain);
   }
 
-  /** As if there were no rollout. */
+  /** The status without the rollout. */
   #plainStatus(): StatusAndReason {
     const failed = this.#desired.state === 'InService' ? this.#workers.failedFunctions : [];
     const workers = [...this.#workers.observe(), ...failed];
-    const isComplete = this.#desired.variants.every((variant) => readyOf(variant, workers) >= variant.count);
+    const isComplete = productionVariants(this.#desired.variants).every((variant) => readyOf(variant, workers) >= variant.count);
     if (isComplete && this.servedGeneration === this.#desired.generation) this.#settledGeneration = this.#desired.generation;
-    const status = statusOf({ desired: this.#desired, served: this.#served, workers, settledGeneration: this.#settledGeneration });
+    const status = endpointStatusOf({ desired: this.#desired, served: this.#served, workers, settledGeneration: this.#settledGeneration });
     const isReloading = workers.some(({ isStale, isDraining }) => isStale === true && !isDraining);
     if (status.status === 'InService' && status.reason === null && isReloading) return { status: 'Updating', reason: this.#trouble };
     return status.reason === null && this.#trouble !== null ? { ...status, reason: this.#trouble } : status;
   }
 
-  #tellStatus(): void {
+  #publishStatus(): void {
     const before = this.#status;
     const now = this.#statusNow();
     if (before?.status === now.status && before.reason === now.reason) return;
     this.#status = now;
-    this.#needs.onStatus(now, before);
+    this.#deps.onStatus(now, before);
   }
 }

@@ -1,53 +1,53 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type House, openHouse, prod, refusal, settle, variant } from '../../test/deployment-house.ts';
+import { type DeploymentFixture, openDeploymentFixture, prod, refusal, settle, variant } from '../../test/deployment-fixture.ts';
 import type { EndpointView } from './endpoint-view.ts';
 import type { UpdateDetail } from './update-events.ts';
 
 const versionOf = ({ config }: { config: typeof prod }) => config.variants[0]?.version;
 const to = (version: number) => ({ variants: [{ ...variant, version }] });
 const watched = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: [], timeoutMs: null };
-const takenBack = ({ versions }: EndpointView) => versions.takenBack.map(({ model }) => model);
+const rolledBack = ({ versions }: EndpointView) => versions.rolledBack.map(({ model }) => model);
 
-/** With `prod` in service by digits/1; digits/3 may be deployed as well. */
+/** `prod` serves digits/1; digits/3 is approved, too. */
 async function serving() {
-  const house = await openHouse();
-  await house.registry.setApproval('digits', 3, 'Approved', { who: 'me' });
-  await house.deployments.create(prod, 'me');
-  return { ...house, ...on(house) };
+  const fixture = await openDeploymentFixture();
+  await fixture.registry.setApproval('digits', 3, 'Approved', { who: 'me' });
+  await fixture.deployments.create(prod, 'me');
+  return { ...fixture, ...on(fixture) };
 }
 
-/** `prod` took digits/2 back and is in service by another group; digits is empty, and may be deleted. */
+/** `prod` rolled digits/2 back and then serves another group; digits has no versions left, so it can be deleted. */
 async function elsewhere() {
-  const house = await serving();
-  const { deployments, registry } = house;
+  const fixture = await serving();
+  const { deployments, registry } = fixture;
   await settle();
-  await house.deploy(2, watched);
-  await house.back();
+  await fixture.deploy(2, watched);
+  await fixture.back();
   const source = new TextEncoder().encode('other');
   await registry.register({ group: 'other', source, sourceName: 'm.onnx', who: 'me' });
   await registry.setApproval('other', 1, 'Approved', { who: 'me' });
   await deployments.update('prod', { variants: [{ ...variant, group: 'other' }] }, 'me');
   await settle();
   for (const version of [1, 2, 3]) await registry.deleteVersion('digits', version, 'me');
-  return house;
+  return fixture;
 }
 
-function on(house: House) {
-  house.deployments.rollouts.follow({ get: () => null });
+function on(fixture: DeploymentFixture) {
+  fixture.deployments.rollouts.follow({ get: () => null });
   const back = async () => {
-    const view = await house.deployments.rollBack('prod', 'me');
+    const view = await fixture.deployments.rollBack('prod', 'me');
     await settle();
     return view;
   };
   const deploy = async (version: number, guard: typeof watched | null = null) => {
-    await house.deployments.update('prod', to(version), 'me', undefined, guard);
+    await fixture.deployments.update('prod', to(version), 'me', undefined, guard);
     await settle();
   };
-  /** Time goes by, and what falls due in it is done. */
+  /** Advances the clock second by second, so that due timers run. */
   const wait = async (seconds: number) => {
     for (let second = 0; second < seconds; second++) {
-      house.clock.advance(1000);
+      fixture.clock.advance(1000);
       await settle();
     }
   };
@@ -55,7 +55,7 @@ function on(house: House) {
 }
 
 describe('a rollback', () => {
-  test('goes further back each time through what was in full service, and says when nothing is left', async () => {
+  test('goes one step further back each time, and is rejected when no earlier version is left', async () => {
     const { deployments, back, deploy } = await serving();
     await settle();
     await deploy(2);
@@ -66,12 +66,12 @@ describe('a rollback', () => {
     assert.equal(versionOf(await back()), 1);
     await assert.rejects(
       back(),
-      refusal('wrong_state', /^endpoint prod serves digits\/1, and no version .* before it .* deploy the one you/),
+      refusal('wrong_state', /^endpoint prod serves digits\/1, and no earlier .* remains: .* deploy the one you/),
     );
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3', 'digits/2']);
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/3', 'digits/2']);
   });
 
-  test('says which settings stay that are others than when that version last served, from what to what', async () => {
+  test('reports the settings that stay and differ from when that version last served, with both values', async () => {
     const first = await serving();
     const { deployments, events, back, deploy } = first;
     await settle();
@@ -80,7 +80,7 @@ describe('a rollback', () => {
     await deployments.update('prod', { ...to(2), objective: { percentile: 95, latencyMs: 1 }, late: 'shed' }, 'me');
     await settle();
     await back();
-    const stayed = async (at: House['events']) =>
+    const stayed = async (at: DeploymentFixture['events']) =>
       ((await at.recent({ kinds: ['endpoint.rolled-back'], limit: 1 }))[0]?.detail as UpdateDetail | undefined)?.staying;
     assert.deepEqual(await stayed(events), [
       { setting: 'objective', from: 'p95<=50ms', to: 'p95<=1ms' },
@@ -90,15 +90,15 @@ describe('a rollback', () => {
     const again = await first.restart();
     await settle();
     await on(again).back();
-    assert.equal(await stayed(again.events), undefined, 'none where none came with the version');
+    assert.equal(await stayed(again.events), undefined, 'none if the update changed no settings');
   });
 
-  test('of versions that an older server kept says what it knows: the settings of their variants', async () => {
+  test('to versions stored by an older server reports the variant settings only', async () => {
     const first = await serving();
     await settle();
     await first.deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: 3 }], late: 'shed' }, 'me');
     await settle();
-    const old = JSON.stringify({ kept: [[variant], [{ ...variant, version: 2, instanceCount: 3 }]], takenBack: [] });
+    const old = JSON.stringify({ kept: [[variant], [{ ...variant, version: 2, instanceCount: 3 }]], rolledBack: [] });
     await first.db.updateTable('endpoints').set({ version_history: old }).execute();
     const again = await first.restart();
     await settle();
@@ -108,28 +108,28 @@ describe('a rollback', () => {
     assert.deepEqual((event?.detail as UpdateDetail | undefined)?.staying, [{ setting: 'AllTraffic.instance_count', from, to: 3 }]);
   });
 
-  test('goes to what served before, also where that was left by deploying an older one by hand', async () => {
+  test('returns to the version served before, even if the current one is older', async () => {
     const { deployments, back, deploy } = await serving();
     await settle();
     await deploy(2);
     await deploy(1);
     assert.equal(versionOf(await back()), 2);
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/1']);
-    await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/1']);
+    await assert.rejects(back(), refusal('wrong_state', /nothing to roll back to/));
   });
 
-  test('goes just so after a restart of the server', async () => {
+  test('works the same after a restart of the server', async () => {
     const first = await serving();
     await settle();
     await first.deploy(2);
     await first.deploy(3);
     await first.back();
-    const house = await first.restart();
+    const fixture = await first.restart();
     await settle();
-    assert.equal(versionOf(await on(house).back()), 1);
+    assert.equal(versionOf(await on(fixture).back()), 1);
   });
 
-  test('passes over what never came into service', async () => {
+  test('skips versions that were never in full service', async () => {
     const { provider, back, deploy } = await serving();
     await settle();
     provider.isPrompt = false;
@@ -138,7 +138,7 @@ describe('a rollback', () => {
     assert.equal(versionOf(await back()), 1);
   });
 
-  test('passes over what was deleted since, or is approved no more', async () => {
+  test('skips versions that were deleted or are no longer approved', async () => {
     const { registry, back, deploy } = await serving();
     await settle();
     await deploy(2);
@@ -151,7 +151,7 @@ describe('a rollback', () => {
   });
 
   for (const name of [variant.name, variant.name.toLowerCase()]) {
-    test(`leaves the number of instances, also of one that is ${name} by now: the load is of today`, async () => {
+    test(`keeps the number of instances if the variant is now spelled ${name}`, async () => {
       const { deployments, back } = await serving();
       await settle();
       await deployments.update('prod', { variants: [{ ...variant, name, version: 2, instanceCount: variant.instanceCount + 1 }] }, 'me');
@@ -161,20 +161,20 @@ describe('a rollback', () => {
     });
   }
 
-  test('takes an update under way back, in the name of who asked; the next one passes over what was taken back', async () => {
+  test('of an update in progress is recorded with its caller; the next rollback skips the rolled-back version', async () => {
     const { back, audit, deploy } = await serving();
     await settle();
     await deploy(2, watched);
     const view = await back();
-    assert.deepEqual([versionOf(view), view.generation, view.rollout?.takenBack], [1, 3, 'asked for by hand']);
+    assert.deepEqual([versionOf(view), view.generation, view.rollout?.rolledBack], [1, 3, 'requested manually']);
     const [record] = await audit.list({ action: 'RollBackEndpoint', limit: 5 });
     assert.equal(record?.who, 'me');
     const { from, to: now, reason } = (record?.detail ?? {}) as Partial<UpdateDetail>;
-    assert.deepEqual([from, now, reason], [['digits/2'], ['digits/1'], 'asked for by hand']);
-    await assert.rejects(back(), refusal('wrong_state', /nothing to go back to/));
+    assert.deepEqual([from, now, reason], [['digits/2'], ['digits/1'], 'requested manually']);
+    await assert.rejects(back(), refusal('wrong_state', /nothing to roll back to/));
   });
 
-  test('to the version before is in the audit and told as what it is: from what, to what, why', async () => {
+  test('to the previous version is recorded in the audit log and as an event, with both versions and the reason', async () => {
     const { audit, events, back, deploy } = await serving();
     await settle();
     await deploy(2);
@@ -182,17 +182,17 @@ describe('a rollback', () => {
     const [record] = await audit.list({ limit: 1 });
     const [event] = await events.recent({ kinds: ['endpoint.rolled-back'], limit: 1 });
     assert.deepEqual([record?.action, record?.who, record?.outcome, event?.subject], ['RollBackEndpoint', 'me', 'ok', 'prod']);
-    for (const told of [record, event]) {
-      const { generation, from, to: now, reason } = (told?.detail ?? {}) as Partial<UpdateDetail>;
-      assert.deepEqual([generation, from, now, reason], [3, ['digits/2'], ['digits/1'], 'asked for by hand']);
+    for (const reported of [record, event]) {
+      const { generation, from, to: now, reason } = (reported?.detail ?? {}) as Partial<UpdateDetail>;
+      assert.deepEqual([generation, from, now, reason], [3, ['digits/2'], ['digits/1'], 'requested manually']);
     }
     assert.equal(((event?.detail ?? {}) as Partial<UpdateDetail>).who, 'me');
-    assert.equal(versions.takenBack[0]?.reason, 'asked for by hand', 'one deed has one name');
+    assert.equal(versions.rolledBack[0]?.reason, 'requested manually', 'both kinds of rollback have the same reason');
   });
 });
 
-describe('a version that was taken back', () => {
-  test('is remembered through later changes, an unload and a restart', async () => {
+describe('a version that was rolled back', () => {
+  test('is still listed after later changes, an unload and a restart', async () => {
     const first = await serving();
     await settle();
     await first.deploy(3, watched);
@@ -202,11 +202,11 @@ describe('a version that was taken back', () => {
     await first.deployments.unload('prod', 'me');
     await settle();
     const { deployments } = await first.restart();
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3']);
-    assert.equal(deployments.get('prod').versions.takenBack[0]?.reason, 'asked for by hand');
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/3']);
+    assert.equal(deployments.get('prod').versions.rolledBack[0]?.reason, 'requested manually');
   });
 
-  test('is known of an older server too, which kept it with the update that brought it', async () => {
+  test('is read from the rollout if an older server stored it there', async () => {
     const first = await serving();
     await settle();
     await first.deploy(3, watched);
@@ -215,51 +215,51 @@ describe('a version that was taken back', () => {
     await first.db.updateTable('endpoints').set(old).execute();
     const { deployments } = await first.restart();
     await settle();
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/3']);
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/3']);
   });
 
-  test('is forgotten once it is deployed and kept after all, and not before', async () => {
+  test('is no longer listed once it is deployed again and its update completes', async () => {
     const { deployments, back, deploy, wait } = await serving();
     await settle();
     await deploy(2, watched);
     await back();
     await deploy(2, watched);
     await wait(30);
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2'], 'it is still watched');
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/2'], 'it is still monitored');
     await wait(35);
-    assert.deepEqual(takenBack(deployments.get('prod')), []);
+    assert.deepEqual(rolledBack(deployments.get('prod')), []);
     assert.equal(versionOf(await back()), 1);
   });
 
-  test('is forgotten with its group, as what served of it is: a group of the same name has other versions', async () => {
-    const house = await elsewhere();
-    const { deployments, registry } = house;
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2'], 'the group is still there');
+  test('is removed with its group, like the retained configs: a later group of the same name has other versions', async () => {
+    const fixture = await elsewhere();
+    const { deployments, registry } = fixture;
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/2'], 'the group is still there');
     await registry.deleteGroup('Digits', 'me');
     for (const text of ['new', 'newer']) {
       const version = new TextEncoder().encode(text);
       await registry.register({ group: 'digits', source: version, sourceName: 'm.onnx', who: 'me' });
     }
     await registry.setApproval('digits', 1, 'Approved', { who: 'me' });
-    assert.deepEqual(takenBack(deployments.get('prod')), []);
-    const again = await house.restart();
+    assert.deepEqual(rolledBack(deployments.get('prod')), []);
+    const again = await fixture.restart();
     await settle();
-    assert.deepEqual(takenBack(again.deployments.get('prod')), []);
-    await assert.rejects(on(again).back(), refusal('wrong_state', /serves other\/1, .* nothing to go back to/));
+    assert.deepEqual(rolledBack(again.deployments.get('prod')), []);
+    await assert.rejects(on(again).back(), refusal('wrong_state', /serves other\/1, .* nothing to roll back to/));
   });
 
-  test('is remembered where the deletion of its group fails', async (context) => {
-    const house = await elsewhere();
-    const { deployments, registry } = house;
-    context.mock.method(house.audit, 'record', () => Promise.reject(new Error('the disk is full')));
+  test('is still listed if the deletion of its group fails', async (context) => {
+    const fixture = await elsewhere();
+    const { deployments, registry } = fixture;
+    context.mock.method(fixture.audit, 'record', () => Promise.reject(new Error('the disk is full')));
     await assert.rejects(registry.deleteGroup('digits', 'me'), /the disk is full/);
     context.mock.restoreAll();
-    assert.deepEqual(takenBack(deployments.get('prod')), ['digits/2']);
-    const again = await house.restart();
-    assert.deepEqual(takenBack(again.deployments.get('prod')), ['digits/2'], 'and so it is stored');
+    assert.deepEqual(rolledBack(deployments.get('prod')), ['digits/2']);
+    const again = await fixture.restart();
+    assert.deepEqual(rolledBack(again.deployments.get('prod')), ['digits/2'], 'also in the database');
   });
 
-  test('is forgotten with its endpoint', async () => {
+  test('is removed with its endpoint', async () => {
     const { deployments, back, deploy } = await serving();
     await settle();
     await deploy(2, watched);
@@ -267,6 +267,6 @@ describe('a version that was taken back', () => {
     await deployments.remove('prod', 'me');
     await settle();
     await deployments.create(prod, 'me');
-    assert.deepEqual(takenBack(deployments.get('prod')), []);
+    assert.deepEqual(rolledBack(deployments.get('prod')), []);
   });
 });

@@ -1,13 +1,18 @@
-/** What an endpoint goes back to where no update is under way. */
+/** The version that an endpoint is rolled back to if no update is in progress. */
+import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
-import { keyOf, type Registry } from '../registry/index.ts';
+import { modelFields } from '../fields/index.ts';
+import { nameKey, type Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import { modelsOf, type VariantConfig } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
-import { askedByHand } from './update-events.ts';
-import { earlierThan, goneBack, type VersionHistory } from './version-history.ts';
+import { requestedManually } from './update-events.ts';
+import { afterRollback, configsBefore, type VersionHistory } from './version-history.ts';
 
-/** The variants to serve again, and the history from then on. What cannot be served any more is passed over. Throws `wrong_state` where nothing is left. */
+/**
+ * The variants to serve again, and the new history. Skips versions that cannot be served.
+ * Throws `wrong_state` if no version is left.
+ */
 export async function versionsBefore(
   { config, history }: StoredEndpoint,
   registry: Pick<Registry, 'version'>,
@@ -15,26 +20,26 @@ export async function versionsBefore(
   atMs: number,
 ): Promise<{ readonly variants: readonly VariantConfig[]; readonly history: VersionHistory }> {
   const { name, variants: now } = config;
-  const passedOver: string[] = [];
-  for (const to of earlierThan(history, now)) {
+  const skipped: string[] = [];
+  for (const to of configsBefore(history, now)) {
     const obstacle = await obstacleOf(to.variants, registry, tx);
     if (obstacle === null) {
       return {
         variants: to.variants.map((variant) => asNow(variant, now)),
-        history: goneBack(history, { now, to, reason: askedByHand, atMs }),
+        history: afterRollback(history, { now, to, reason: requestedManually, atMs }),
       };
     }
-    passedOver.push(obstacle);
+    skipped.push(obstacle);
   }
-  const others = passedOver.length === 0 ? '' : ` (${passedOver.join(', ')})`;
+  const others = skipped.length === 0 ? '' : ` (${skipped.join(', ')})`;
   throw new PlatformError(
     'wrong_state',
-    `endpoint ${name} serves ${modelsOf(config).join(' and ')}, and no version that was in full service before it and kept is left${others}: ` +
-      `there is nothing to go back to; deploy the one you want by its number, \`penstock deploy GROUP/VERSION ${name}\``,
+    `endpoint ${name} serves ${modelsOf(config).join(' and ')}, and no earlier fully deployed version remains${others}: ` +
+      `there is nothing to roll back to; deploy the one you want by its number, \`penstock deploy GROUP/VERSION ${name}\``,
   );
 }
 
-/** Why these cannot be served again; null where they can. */
+/** Why these variants cannot be served again; null if they can. */
 async function obstacleOf(
   variants: readonly VariantConfig[],
   registry: Pick<Registry, 'version'>,
@@ -52,17 +57,12 @@ async function obstacleOf(
   return null;
 }
 
-/** The model that it was, with what it takes to start; how many instances there are, of what type and weight is not gone back on: the load is today's. */
+/** Restores the model and its start settings. Instance count, type and weight stay, because they fit the current load. */
 function asNow(earlier: VariantConfig, variants: readonly VariantConfig[]): VariantConfig {
-  const now = variants.find(({ name }) => keyOf(name) === keyOf(earlier.name));
+  const now = variants.find(({ name }) => nameKey(name) === nameKey(earlier.name));
   if (now === undefined) return earlier;
-  const { startTimeoutMs: _start, unpackTimeoutMs: _unpack, ...kept } = now;
-  const { group, version, startTimeoutMs, unpackTimeoutMs } = earlier;
-  return {
-    ...kept,
-    group,
-    version,
-    ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
-    ...(unpackTimeoutMs === undefined ? {} : { unpackTimeoutMs }),
-  };
+  const names = Object.keys(modelFields) as (keyof typeof modelFields)[];
+  const settings = Object.fromEntries(names.map((name) => [name, earlier[name]]));
+  const { group, version } = earlier;
+  return defined({ ...now, group, version, ...settings }) as VariantConfig;
 }

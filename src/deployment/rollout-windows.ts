@@ -1,15 +1,16 @@
 /**
- * By which requests an update is judged: those of the present step, the new version's beside the old one's. What was counted when the update and its
- * step began is remembered here alone: a server that starts anew counts anew, and so both begin then.
+ * Selects the requests that an update is judged by: those of the new and of the old version in the current step. The counts at
+ * the start of the update and of the step are stored in memory only, so a restart begins both windows again.
  */
 import { formatObjective } from '../objective.ts';
 import { Bursts } from './bursts.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
+import type { StepEvidence } from './rollout-evidence.ts';
 import { settingChanges } from './setting-changes.ts';
-import { type CountedVersion, countsSince, nothingCounted, requestsOf, sumOfCounts, type VersionCounts } from './version-counts.ts';
+import { type CountedVersion, countsDifference, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './version-counts.ts';
 import { newModels } from './version-history.ts';
-import { type Comparison, faultOf, type JudgedVersion } from './version-verdict.ts';
+import { type EvaluatedVersion, type VersionComparison, versionFault } from './version-verdict.ts';
 
 interface Judged {
   readonly config: EndpointConfig;
@@ -24,14 +25,14 @@ interface Marks {
   readonly step: number;
   readonly atUpdate: Counted;
   readonly atStep: Counted;
-  /** Of the new version in the step. */
+  /** Late requests of the new version in the step. */
   readonly newBursts: Bursts;
-  /** Of the old one in the update. */
+  /** Late requests of the old version in the update. */
   readonly oldBursts: Bursts;
-  atLook: Counted;
+  atPoll: Counted;
 }
 
-/** Fewer requests of the old version say nothing of how it does: then what it did before counts. */
+/** A window with fewer requests of the old version is no baseline: the next longer one is used. */
 const comparedMin = 30;
 
 export class RolloutWindows {
@@ -39,15 +40,16 @@ export class RolloutWindows {
   readonly #marks = new Map<string, Marks>();
 
   /**
-   * What speaks against the new version now, looked at once a second. The first look at a step begins it. `earlier` is what the endpoint did
-   * before the update. That is compared with where nothing else is known: where it brings no other version, and after a restart; and where
-   * other settings come with the version: the old one has them too, so what they do to both shows in no comparison of the two.
+   * Why the new version should be rolled back; null without evidence. Call it once a second: the first call in a step begins
+   * its window. `earlier` are the endpoint's counts before the update. They are the baseline if the update has no new version,
+   * and after a restart. They are a second baseline if settings change too: the old version has the new settings as well, so
+   * comparing the two versions would not show their effect.
    */
   faultOf(
     { config, generation, rollout }: Judged,
     counted: readonly CountedVersion[],
     isOver: boolean,
-    earlier: VersionCounts = nothingCounted,
+    earlier: VersionCounts = zeroCounts,
   ): string | null {
     if (!isUnderWay(rollout)) return null;
     const now = byModel(counted);
@@ -58,32 +60,41 @@ export class RolloutWindows {
       [marks.newBursts, fresh],
       [marks.oldBursts, old],
     ] as const) {
-      const { late, answered } = since(models, marks.atLook);
+      const { late, answered } = since(models, marks.atPoll);
       bursts.add(late, answered);
     }
-    marks.atLook = now;
+    marks.atPoll = now;
     const windows = [marks.atStep, marks.atUpdate, new Map()].map((then) => since(old, then));
     const compared = windows.find((counts) => requestsOf(counts) >= comparedMin);
-    const judged = (models: readonly string[], counts: VersionCounts): JudgedVersion => ({ models: models.join(' and '), counts });
-    const inStep = (models: readonly string[]): JudgedVersion => judged(models, since(models, marks.atStep));
+    const judged = (models: readonly string[], counts: VersionCounts): EvaluatedVersion => ({ models: models.join(' and '), counts });
+    const inStep = (models: readonly string[]): EvaluatedVersion => judged(models, since(models, marks.atStep));
     const common = {
       objective: config.objective,
       lateness: {
         designEffect: Math.max(marks.newBursts.designEffect, marks.oldBursts.designEffect),
-        watchedSeconds: marks.newBursts.looks,
+        watchedSeconds: marks.newBursts.sampleCount,
       },
       isOver,
     };
-    const bringsNone = newModels(config.variants, rollout.before.variants).length === 0;
+    const hasNoNewVersion = newModels(config.variants, rollout.before.variants).length === 0;
     if (compared === undefined)
-      return faultOf({ now: inStep(fresh), ...besidePast(config, rollout, { earlier, isOfSettings: bringsNone }), ...common });
-    const fault = faultOf({ now: inStep(fresh), before: judged(old, compared), ...common });
+      return versionFault({ now: inStep(fresh), ...comparePast(config, rollout, { earlier, isOfSettings: hasNoNewVersion }), ...common });
+    const fault = versionFault({ now: inStep(fresh), before: judged(old, compared), ...common });
     if (fault !== null || settingChanges(rollout.before, config).length === 0) return fault;
     const all = [...new Set([...fresh, ...old, ...modelsOf(config)])];
-    return faultOf({ now: inStep(all), ...besidePast(config, rollout, { earlier, isOfSettings: true }), ...common });
+    return versionFault({ now: inStep(all), ...comparePast(config, rollout, { earlier, isOfSettings: true }), ...common });
   }
 
-  /** What each version did since the update began to be watched: the new ones first. */
+  /** What the new versions have received in the current step; nothing until `faultOf` has begun its window. */
+  evidenceOf({ config, generation, rollout }: Judged, counted: readonly CountedVersion[]): StepEvidence {
+    const marks = this.#marks.get(config.name.toLowerCase());
+    if (!isUnderWay(rollout) || marks?.generation !== generation || marks.step !== rollout.step) return { requests: 0, answers: 0 };
+    const now = byModel(counted);
+    const counts = sumOfCounts(versionsIn(config, rollout).fresh.map((model) => delta(model, now, marks.atStep)));
+    return { requests: requestsOf(counts), answers: counts.answered + counts.failed };
+  }
+
+  /** The counts of each version since monitoring of the update began, new versions first. */
   during({ config, generation, rollout }: Judged, counted: readonly CountedVersion[]): readonly CountedVersion[] {
     if (!isUnderWay(rollout)) return [];
     const now = byModel(counted);
@@ -93,8 +104,8 @@ export class RolloutWindows {
     return [...fresh, ...old].map((model) => ({ model, counts: delta(model, now, then) }));
   }
 
-  /** Nothing is watched there any more. */
-  forget(endpoint: string): void {
+  /** Stops monitoring the endpoint. */
+  discard(endpoint: string): void {
     this.#marks.delete(endpoint.toLowerCase());
   }
 
@@ -103,29 +114,29 @@ export class RolloutWindows {
     const known = this.#marks.get(key);
     if (known?.generation === generation && known.step === step) return known;
     const { atUpdate, oldBursts } = known?.generation === generation ? known : { atUpdate: now, oldBursts: new Bursts() };
-    const marks = { generation, step, atUpdate, oldBursts, atStep: now, newBursts: new Bursts(), atLook: now };
+    const marks = { generation, step, atUpdate, oldBursts, atStep: now, newBursts: new Bursts(), atPoll: now };
     this.#marks.set(key, marks);
     return marks;
   }
 }
 
-/** Lateness by another objective is another thing, and callers who are refused as wrong are no fault of settings. */
-function besidePast(
+/** Late requests under another objective are not comparable, and invalid requests are not caused by settings. */
+function comparePast(
   config: EndpointConfig,
   { before }: Rollout,
   { earlier, isOfSettings }: { readonly earlier: VersionCounts; readonly isOfSettings: boolean },
-): Pick<Comparison, 'before' | 'silentOn'> {
+): Pick<VersionComparison, 'before' | 'incomparable'> {
   if (requestsOf(earlier) < comparedMin) return { before: null };
   const isOther = formatted(config) !== formatted(before);
-  const silentOn = [...(isOther ? (['late'] as const) : []), ...(isOfSettings ? (['refused'] as const) : [])];
-  return { before: { models: 'before the update', counts: earlier }, silentOn };
+  const incomparable = [...(isOther ? (['late'] as const) : []), ...(isOfSettings ? (['refused'] as const) : [])];
+  return { before: { models: 'before the update', counts: earlier }, incomparable };
 }
 
 function formatted({ objective }: EndpointConfig): string {
   return objective === null ? 'none' : formatObjective(objective);
 }
 
-/** The versions that an update brings, and those that it replaces; where it brings none, all of its own, and nothing to compare them with. */
+/** The versions that an update adds and removes. If it adds none, `fresh` has all its versions, and there is no baseline. */
 export function versionsIn(config: EndpointConfig, rollout: Rollout): { readonly fresh: string[]; readonly old: string[] } {
   const [now, before] = [modelsOf(config), modelsOf(rollout.before)];
   const fresh = now.filter((model) => !before.includes(model));
@@ -135,10 +146,10 @@ export function versionsIn(config: EndpointConfig, rollout: Rollout): { readonly
 
 function byModel(counted: readonly CountedVersion[]): Counted {
   const models = new Map<string, VersionCounts>();
-  for (const { model, counts } of counted) models.set(model, sumOfCounts([models.get(model) ?? nothingCounted, counts]));
+  for (const { model, counts } of counted) models.set(model, sumOfCounts([models.get(model) ?? zeroCounts, counts]));
   return models;
 }
 
 function delta(model: string, now: Counted, then: Counted): VersionCounts {
-  return countsSince(now.get(model) ?? nothingCounted, then.get(model) ?? nothingCounted);
+  return countsDifference(now.get(model) ?? zeroCounts, then.get(model) ?? zeroCounts);
 }

@@ -1,112 +1,138 @@
 /**
- * Watched updates, brought about: each second every rollout is judged, and the verdict is written before it is acted on. So a restart goes on
- * where it was: with the step that was served, and as long as that was watched already.
+ * Carries out monitored updates. Every rollout is judged once a second, and a verdict is stored before it is carried out. After a
+ * restart, a rollout continues with the current step, which is then monitored for its full time again.
  */
+
+import type { Alarms } from '../alerts/index.ts';
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Alarms, Audit, Events, Log, PlatformEvent } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
+import type { Audit, Events, PlatformEvent } from '../records/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
 import { type CountedBefore, EarlierCounts } from './earlier-counts.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
-import { lockRow, type StoredEndpoint, updateRow } from './endpoint-rows.ts';
+import { lockEndpointRow, type StoredEndpoint, updateEndpointRow } from './endpoint-rows.ts';
 import type { EndpointView } from './endpoint-view.ts';
+import { type InstanceCounts, withCurrentCounts } from './instance-counts.ts';
 import type { EndpointReconciler } from './reconcile.ts';
-import { type Guard, isUnderWay, judgeRollout, type Rollout, type RolloutVerdict } from './rollout.ts';
+import { isUnderWay, judgeRollout, type Rollout, type RolloutGuard, type RolloutVerdict, rolloutStepOf } from './rollout.ts';
+import type { StepEvidence } from './rollout-evidence.ts';
 import { RolloutWindows } from './rollout-windows.ts';
-import type { ServingDoor } from './serving-door.ts';
-import { askedByHand, changeDetail, verdictEvent } from './update-events.ts';
+import type { ServingPort } from './serving-port.ts';
+import { changeDetail, requestedManually, verdictEvent } from './update-events.ts';
 import type { CountedVersion } from './version-counts.ts';
-import { newModels, withKept, withTakenBack } from './version-history.ts';
+import { newModels, withRetained, withRolledBack } from './version-history.ts';
 
-/** What somebody else keeps beside a generation that is as an earlier one was, within the transaction that writes it. */
-export type KeptOnRollback = (
+/** Lets other modules store data with the generation of a rollback, in one transaction. `earlier`: the restored generation. */
+export type RollbackHook = (
   tx: Transaction,
   endpoint: { readonly config: EndpointConfig; readonly generation: number },
   earlier: number,
 ) => Promise<void>;
 
-export interface RolloutsNeeds {
+export interface RolloutsDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;
   readonly audit: Audit;
-  readonly serving: Pick<ServingDoor, 'counted'>;
-  /** The same endpoint, wanted otherwise. */
-  readonly want: (stored: StoredEndpoint) => Promise<void>;
+  readonly counts: Pick<InstanceCounts, 'recordChanges'>;
+  readonly serving: Pick<ServingPort, 'counted'>;
+  /** Applies a stored endpoint as the desired state. */
+  readonly setDesired: (stored: StoredEndpoint) => Promise<void>;
 }
 
 export class Rollouts {
-  readonly #needs: RolloutsNeeds;
+  readonly #deps: RolloutsDeps;
+  /** Verdicts that are being carried out; their rollouts are not judged meanwhile. */
   readonly #busy = new Map<EndpointReconciler, Promise<void>>();
   readonly #windows = new RolloutWindows();
   readonly #earlier = new EarlierCounts();
   #alarms: Pick<Alarms, 'get'> | null = null;
-  /** Epoch milliseconds. */
+  /** When this server began to judge rollouts, epoch milliseconds. */
   #judgingSinceMs = 0;
-  #kept: KeptOnRollback = () => Promise.resolve();
+  #rollbackHook: RollbackHook = () => Promise.resolve();
 
-  constructor(needs: RolloutsNeeds) {
-    this.#needs = needs;
+  constructor(deps: RolloutsDeps) {
+    this.#deps = deps;
   }
 
-  /** Nothing is judged before. */
+  /** Starts judging rollouts; none is judged before this call. */
   follow(alarms: Pick<Alarms, 'get'>, countedBefore?: CountedBefore): void {
     this.#alarms = alarms;
-    this.#judgingSinceMs = this.#needs.clock.wallMs();
+    this.#judgingSinceMs = this.#deps.clock.wallMs();
     if (countedBefore !== undefined) this.#earlier.readBy(countedBefore);
   }
 
-  keepOnRollback(kept: KeptOnRollback): void {
-    this.#kept = kept;
+  onRollback(hook: RollbackHook): void {
+    this.#rollbackHook = hook;
   }
 
   alarmState(name: string): ReturnType<Parameters<typeof judgeRollout>[1]['alarmState']> {
     return this.#alarms?.get(name)?.state ?? null;
   }
 
-  /** Looks at an endpoint's, unless it is being acted on. */
-  look(reconciler: EndpointReconciler): void {
+  /** Judges an endpoint's rollout, unless the last verdict on it is still being carried out. */
+  judge(reconciler: EndpointReconciler): void {
     const { rollout, state } = reconciler.endpoint;
     if (this.#alarms === null || state !== 'InService' || !isUnderWay(rollout) || this.#busy.has(reconciler)) return;
     const { endpoint } = reconciler;
     const { name } = endpoint.config;
     const isServed = rollout.stepSinceMs !== null;
     const earlier = isServed ? this.#earlier.of(endpoint, rollout) : null;
-    const verdict = judgeRollout(rollout, {
-      nowMs: this.#needs.clock.wallMs(),
-      // While no server ran, nobody watched.
+    const decision = judgeRollout(rollout, {
+      nowMs: this.#deps.clock.wallMs(),
+      // Time without a running server does not count as monitored.
       watchedSinceMs: isServed && earlier !== null ? Math.max(rollout.stepSinceMs, this.#judgingSinceMs) : null,
-      ...reconciler.rolloutSight,
+      ...reconciler.rolloutObservation,
       alarmState: (alarm) => this.alarmState(alarm),
       faultOf: (isOver) => {
-        const fault = this.#windows.faultOf(endpoint, this.#needs.serving.counted(name), isOver, earlier ?? undefined);
+        const fault = this.#windows.faultOf(endpoint, this.#deps.serving.counted(name), isOver, earlier ?? undefined);
         return earlier === null ? null : fault;
       },
+      evidenceOf: () => this.evidenceOf(reconciler),
     });
-    if (verdict.kind === 'wait') return;
-    const done = this.#act({ name, generation: endpoint.generation, rollout, versions: this.versionsOf(reconciler) }, verdict)
+    if (decision.kind === 'wait') return;
+    const done = this.#act({ name, generation: endpoint.generation, rollout, versions: this.versionsOf(reconciler) }, decision)
       .then(() => undefined)
-      .catch((error: unknown) => this.#needs.log.warn({ endpoint: name, error: messageOf(error) }, 'a rollout could not go on yet'))
+      .catch((error: unknown) =>
+        this.#deps.log.warn({ endpoint: name, error: messageOf(error) }, 'failed to continue a rollout, will retry'),
+      )
       .finally(() => this.#busy.delete(reconciler));
     this.#busy.set(reconciler, done);
   }
 
-  /** The endpoint is gone: one that comes later under its name begins anew. */
-  forget(endpoint: string): void {
-    this.#windows.forget(endpoint);
-    this.#earlier.forget(endpoint);
+  /** Call it when the endpoint is deleted, so that a later endpoint of this name starts from scratch. */
+  discard(endpoint: string): void {
+    this.#windows.discard(endpoint);
+    this.#earlier.discard(endpoint);
   }
 
-  /** What each version did since the update began to be watched, the new ones first; none where no update is under way. */
+  /** The counts of each version since monitoring of the update began, new versions first; none if no update is in progress. */
   versionsOf({ endpoint }: EndpointReconciler): readonly CountedVersion[] {
-    return this.#windows.during(endpoint, this.#needs.serving.counted(endpoint.config.name));
+    return this.#windows.during(endpoint, this.#deps.serving.counted(endpoint.config.name));
   }
 
-  /** Takes an update under way back, because somebody wants it. Throws `wrong_state` where it has just ended. */
-  async takeBack({ config, generation, rollout, rolloutVersions: versions }: EndpointView, who: string): Promise<void> {
+  /** What the new versions of an update have received in its current step. */
+  evidenceOf({ endpoint }: EndpointReconciler): StepEvidence {
+    return this.#windows.evidenceOf(endpoint, this.#deps.serving.counted(endpoint.config.name));
+  }
+
+  /** Continues a paused update without the answers that it waits for. Throws `wrong_state` if no update is paused. */
+  async continueUpdate({ config, generation, rollout, rolloutVersions: versions }: EndpointView, who: string): Promise<void> {
+    const { name } = config;
+    if (!isUnderWay(rollout) || rollout.hold !== 'paused')
+      throw new PlatformError('wrong_state', `no update of ${name} is paused: look with \`penstock describe ${name}\``);
+    const isLast = rollout.step + 1 === rollout.guard.steps.length;
+    const verdict = { kind: isLast ? 'done' : 'next', note: 'continued manually, with too few answers to judge' } as const;
+    if (!(await this.#act({ name, generation, rollout, versions }, verdict, who)))
+      throw new PlatformError('wrong_state', `the update of ${name} has just ended: look with \`penstock describe ${name}\``);
+  }
+
+  /** Rolls back an update in progress on request. Throws `wrong_state` if it has just ended. */
+  async rollBack({ config, generation, rollout, rolloutVersions: versions }: EndpointView, who: string): Promise<void> {
     const judged = isUnderWay(rollout) ? { name: config.name, generation, rollout, versions } : null;
-    const isDone = judged !== null && (await this.#act(judged, { kind: 'take-back', reason: askedByHand }, who));
+    const isDone = judged !== null && (await this.#act(judged, { kind: 'roll-back', reason: requestedManually }, who));
     if (!isDone)
       throw new PlatformError('wrong_state', `the update of ${config.name} has just ended: look with \`penstock describe ${config.name}\``);
   }
@@ -116,36 +142,43 @@ export class Rollouts {
     await Promise.all(this.#busy.values());
   }
 
-  /** Whether it was still to be done. */
+  /** Returns false if the verdict no longer applied, because the desired state has changed. */
   async #act(
     { name, generation, rollout, versions }: Judged,
     verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
     who: string | null = null,
   ): Promise<boolean> {
-    const { db, events, audit, clock, want } = this.#needs;
-    let event: PlatformEvent | null = null;
+    const { db, events, audit, clock, counts, setDesired } = this.#deps;
+    const recorded: PlatformEvent[] = [];
     const wanted = await inTransaction(db, async (tx) => {
-      const stored = await lockRow(tx, name);
-      // Somebody wanted something else meanwhile.
+      const stored = await lockEndpointRow(tx, name);
       if (stored?.generation !== generation || stored.state !== 'InService' || !isUnderWay(stored.rollout)) return null;
+      // Another verdict was stored meanwhile: a user continued the update, or the step went on by itself.
+      if (verdict.kind !== 'roll-back' && stored.rollout.step !== rollout.step) return null;
       const next = after(stored, rollout, verdict, clock.wallMs());
-      await updateRow(tx, next);
-      if (verdict.kind === 'take-back') {
-        await this.#kept(tx, next, rollout.beforeGeneration);
+      await updateEndpointRow(tx, next);
+      if (verdict.kind === 'roll-back') {
+        await this.#rollbackHook(tx, next, rollout.beforeGeneration);
         const detail = changeDetail(stored, next, verdict.reason);
         await audit.record(tx, { who: who ?? 'penstock', action: 'RollBackEndpoint', target: name, outcome: 'ok', detail });
+        const [old, now] = [await withCurrentCounts(tx, stored.config), await withCurrentCounts(tx, next.config)];
+        const why = who === null ? `the update was rolled back: ${verdict.reason}` : `${who} rolled the update back`;
+        recorded.push(...(await counts.recordChanges(tx, old, now, { trigger: 'rollback', why })));
+      } else if (who !== null) {
+        const detail = { generation, share: rolloutStepOf(rollout).share };
+        await audit.record(tx, { who, action: 'ContinueUpdate', target: name, outcome: 'ok', detail });
       }
-      event = await events.record(tx, verdictEvent(next, { rollout, config: stored.config, versions }, verdict, who));
+      recorded.push(await events.record(tx, verdictEvent(next, { rollout, config: stored.config, versions }, verdict, who)));
       return next;
     });
-    if (event !== null) events.publish(event);
-    if (verdict.kind === 'take-back' || verdict.kind === 'done') this.forget(name);
-    if (wanted !== null) await want(wanted);
+    for (const event of recorded) events.publish(event);
+    if (verdict.kind === 'roll-back' || verdict.kind === 'done') this.discard(name);
+    if (wanted !== null) await setDesired(wanted);
     return wanted !== null;
   }
 }
 
-/** What a verdict is about. */
+/** The rollout that a verdict applies to. */
 interface Judged {
   readonly name: string;
   readonly generation: number;
@@ -159,26 +192,31 @@ function after(
   verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
   nowMs: number,
 ): StoredEndpoint {
+  const { hold: _hold, ...unheld } = rollout;
   switch (verdict.kind) {
     case 'begin':
       return { ...stored, rollout: { ...rollout, stepSinceMs: nowMs } };
+    case 'extend':
+      return { ...stored, rollout: { ...rollout, hold: 'extended' } };
+    case 'pause':
+      return { ...stored, rollout: { ...rollout, hold: 'paused' } };
     case 'next':
-      return { ...stored, rollout: { ...rollout, step: rollout.step + 1, stepSinceMs: null } };
+      return { ...stored, rollout: { ...unheld, step: rollout.step + 1, stepSinceMs: null } };
     case 'done':
-      return { ...stored, rollout: null, updatedAtMs: nowMs, history: withKept(stored.history, stored.config) };
-    case 'take-back': {
+      return { ...stored, rollout: null, updatedAtMs: nowMs, history: withRetained(stored.history, stored.config) };
+    case 'roll-back': {
       const generation = stored.generation + 1;
-      const back = { ...rollout, stepSinceMs: null, takenBack: verdict.reason };
+      const back = { ...unheld, stepSinceMs: null, rolledBack: verdict.reason };
       const models = newModels(stored.config.variants, rollout.before.variants);
-      const history = withTakenBack(stored.history, models, { reason: verdict.reason, atMs: nowMs });
+      const history = withRolledBack(stored.history, models, { reason: verdict.reason, atMs: nowMs });
       return { ...stored, config: rollout.before, generation, rollout: back, updatedAtMs: nowMs, history };
     }
   }
 }
 
-/** What an update begins with; null where nobody wants to watch it. */
-export function newRollout(stored: StoredEndpoint, guard: Guard | null, nowMs: number): Rollout | null {
+/** The initial rollout of an update; null if it is not monitored. */
+export function newRollout(stored: StoredEndpoint, guard: RolloutGuard | null, nowMs: number): Rollout | null {
   if (guard === null) return null;
   const { config, generation } = stored;
-  return { guard, before: config, beforeGeneration: generation, startedAtMs: nowMs, step: 0, stepSinceMs: null, takenBack: null };
+  return { guard, before: config, beforeGeneration: generation, startedAtMs: nowMs, step: 0, stepSinceMs: null, rolledBack: null };
 }

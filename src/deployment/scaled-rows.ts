@@ -1,5 +1,5 @@
-/** How many instances were decided on for each variant that scales. Kept apart from the config: a count is nobody's change of it. */
-import { keyOf } from '../registry/index.ts';
+/** The decided instance count of each scaled variant. Stored apart from the config: a new count does not change the config. */
+import { nameKey } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 
 /** By variant, in lower case. */
@@ -25,14 +25,14 @@ export interface ScaledCount {
 export async function writeCount(db: Database | Transaction, { endpoint, variant, instances, atMs }: ScaledCount): Promise<void> {
   await db
     .insertInto('scaled_variants')
-    .values({ endpoint_key: keyOf(endpoint), variant_key: keyOf(variant), instances, updated_at: atMs })
+    .values({ endpoint_key: nameKey(endpoint), variant_key: nameKey(variant), instances, updated_at: atMs })
     .onConflict((row) => row.columns(['endpoint_key', 'variant_key']).doUpdateSet({ instances, updated_at: atMs }))
     .execute();
 }
 
-/** Those of an endpoint that scale no more: when they do again, they begin anew. */
-export async function keepCounts(tx: Transaction, endpoint: string, variants: readonly string[]): Promise<void> {
-  let query = tx.deleteFrom('scaled_variants').where('endpoint_key', '=', keyOf(endpoint));
-  if (variants.length > 0) query = query.where('variant_key', 'not in', variants.map(keyOf));
+/** Deletes the counts of variants that no longer scale: if they scale again, they start from scratch. */
+export async function deleteOtherCounts(tx: Transaction, endpoint: string, variants: readonly string[]): Promise<void> {
+  let query = tx.deleteFrom('scaled_variants').where('endpoint_key', '=', nameKey(endpoint));
+  if (variants.length > 0) query = query.where('variant_key', 'not in', variants.map(nameKey));
   await query.execute();
 }

@@ -1,72 +1,44 @@
-/** How many instances a variant may have where their number follows its load. Pure. */
+/** The instance count limits of a variant that scales with its load. Pure. */
 import { PlatformError } from '../errors.ts';
+import { checkFields, type FieldValues, scalingFields } from '../fields/index.ts';
 import { formatFloor, type ScheduledFloor } from './scheduled-floor.ts';
 
-export interface ScalingConfig {
-  /** How the number is found, in the words of `parsePolicy`: `economic`, `hpa:70`. */
-  readonly policy: string;
-  readonly instancesMin: number;
-  readonly instancesMax: number;
-  /** What the variant may cost within an hour, instances and functions together; null: no limit. */
-  readonly usdPerHourMax: number | null;
-  /** Which way the number may go by itself: `out` is more. Unless given, both. */
-  readonly directions?: ScalingDirections;
-  /** At least so many at these times of the day. */
+export interface ScalingConfig extends Omit<FieldValues<typeof scalingFields>, 'floors'> {
+  /** Minimum counts at certain times of the day. */
   readonly floors?: readonly ScheduledFloor[];
 }
 
-export const scalingDirections = ['both', 'out', 'in', 'none'] as const;
-export type ScalingDirections = (typeof scalingDirections)[number];
-
-export const instanceCountMax = 64;
-export const floorsMost = 50;
+export const floorsMax = 50;
 
 interface Scaled {
   readonly instanceCount: number;
 }
 
 /**
- * Throws `invalid_request`; `where` begins its message. What the policy says is for others to read. A minimum of 0 without
- * functions is fine: requests wait until an instance has been started for them.
+ * Throws `invalid_request`; `where` begins its message. Does not check the policy. A minimum of 0 without functions is
+ * valid: requests wait until an instance has been started for them.
  */
 export function checkScaling(where: string, scaling: ScalingConfig, { instanceCount }: Scaled): void {
-  const { instancesMin: min, instancesMax: max, usdPerHourMax, directions = 'both', floors = [] } = scaling;
+  const { instancesMin: min, instancesMax: max, floors = [] } = scaling;
   if (instanceCount === 0) {
-    throw invalid(
-      `${where}: scaling counts instances, and it is serverless: leave out the scaling, or give it instances beside its functions`,
-    );
+    throw invalid(`${where}: scaling requires instances, but the variant is serverless: leave out the scaling, or add instances`);
   }
-  if (!isWholeBetween(0, min, instanceCountMax)) {
-    throw invalid(`${where}: the minimum of instances is a whole number from 0 to ${instanceCountMax}, got ${min}`);
-  }
-  if (!isWholeBetween(1, max, instanceCountMax)) {
-    throw invalid(`${where}: the maximum of instances is a whole number from 1 to ${instanceCountMax}, got ${max}`);
-  }
+  checkFields(`${where}: `, scalingFields, scaling);
   if (min > max) {
-    throw invalid(`${where}: the minimum of instances (${min}) is more than the maximum (${max}): lower the one or raise the other`);
+    throw invalid(`${where}: the minimum of instances (${min}) is above the maximum (${max}): lower the minimum or raise the maximum`);
   }
-  if (!scalingDirections.includes(directions)) {
-    throw invalid(`${where}: the directions of scaling are one of ${scalingDirections.join(', ')}, got '${directions}'`);
-  }
-  if (floors.length > floorsMost) throw invalid(`${where}: at most ${floorsMost} scheduled floors, got ${floors.length}`);
+  if (floors.length > floorsMax) throw invalid(`${where}: expected at most ${floorsMax} scheduled floors, got ${floors.length}`);
   for (const floor of floors) {
     if (floor.instances <= max) continue;
     const cure = 'lower the one or raise the other';
-    throw invalid(`${where}: the scheduled floor '${formatFloor(floor)}' is more than the maximum of ${max} instances: ${cure}`);
-  }
-  if (usdPerHourMax !== null && !(usdPerHourMax > 0 && Number.isFinite(usdPerHourMax))) {
-    throw invalid(`${where}: the scaling budget is a number of US dollars per hour above 0, or none, got ${usdPerHourMax}`);
+    throw invalid(`${where}: the scheduled floor '${formatFloor(floor)}' is above the maximum of ${max} instances: ${cure}`);
   }
 }
 
-/** How many instances are wanted: what was decided last, else what it was deployed with, within what the config allows. */
-export function wantedInstances({ instanceCount, scaling }: Scaled & { readonly scaling?: ScalingConfig }, decided?: number): number {
+/** The desired instance count: the last decided count, else the deployed one, within the limits of the config. */
+export function desiredInstances({ instanceCount, scaling }: Scaled & { readonly scaling?: ScalingConfig }, decided?: number): number {
   if (scaling === undefined) return instanceCount;
   return Math.max(scaling.instancesMin, Math.min(scaling.instancesMax, decided ?? instanceCount));
-}
-
-function isWholeBetween(least: number, given: number, most: number): boolean {
-  return Number.isInteger(given) && given >= least && given <= most;
 }
 
 function invalid(message: string): PlatformError {

@@ -13,7 +13,7 @@ describe('a scheduled floor', () => {
     ['tue,mon,wed 09:30-09:31 1', [1, 2, 3], 570, 571, 1, 'mon-wed 09:30-09:31 1'],
     ['sun-sat 01:00-02:00 1', [0, 1, 2, 3, 4, 5, 6], 60, 120, 1, 'mon-sun 01:00-02:00 1'],
   ] as const) {
-    test(`is read from '${text}'`, () => {
+    test(`is parsed from '${text}'`, () => {
       const floor = parseFloor(text);
       assert.deepEqual(floor, { days: [...days], fromMinute, untilMinute, instances });
       assert.equal(formatFloor(floor), shown);
@@ -21,18 +21,21 @@ describe('a scheduled floor', () => {
   }
 
   for (const text of ['', '3', '8:00-18:00 3', '08:00-18:00', '25:00-26:00 3', '08:60-09:00 1', '24:00-02:00 1', 'someday 08:00-18:00 3']) {
-    test(`is not '${text}', and it is said what is expected`, () => {
-      assert.throws(() => parseFloor(text), { code: 'invalid_request', message: /is no scheduled floor: expected DAYS FROM-UNTIL COUNT/ });
+    test(`rejects '${text}', and says what is expected`, () => {
+      assert.throws(() => parseFloor(text), {
+        code: 'invalid_request',
+        message: /invalid scheduled floor .*: expected DAYS FROM-UNTIL COUNT/,
+      });
     });
   }
 
-  test('is read as it is shown, whatever it is', () => {
+  test('parses to itself after formatting', () => {
     const floor = fc.record({
       days: fc.uniqueArray(fc.integer({ min: 0, max: 6 })).map((days) => days.sort((a, b) => a - b)),
       fromMinute: fc.integer({ min: 0, max: 1439 }),
       untilMinute: fc.integer({ min: 0, max: 1440 }),
       instances: fc.integer({ min: 0, max: 64 }),
     });
-    fc.assert(fc.property(floor, (given) => assert.deepEqual(parseFloor(formatFloor(given)), { ...given })));
+    fc.assert(fc.property(floor, (provided) => assert.deepEqual(parseFloor(formatFloor(provided)), { ...provided })));
   });
 });

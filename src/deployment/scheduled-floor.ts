@@ -1,9 +1,9 @@
-/** At least so many instances at some times of the day, as people write it: `mon-fri 08:00-18:00 3`, in UTC. Pure. */
+/** A minimum instance count at certain times of the day, written as `mon-fri 08:00-18:00 3`, in UTC. Pure. */
 import { PlatformError } from '../errors.ts';
 
-/** From `fromMinute` until `untilMinute` of the day (UTC, across midnight where until is not later) at least so many instances. */
+/** The minimum from `fromMinute` until `untilMinute` of the day (UTC; across midnight if `untilMinute` is not later). */
 export interface ScheduledFloor {
-  /** 0 is Sunday; empty: every day. The day on which it begins. */
+  /** The days on which it begins; 0 is Sunday. Empty: every day. */
   readonly days: readonly number[];
   readonly fromMinute: number;
   readonly untilMinute: number;
@@ -21,18 +21,18 @@ export function parseFloor(text: string): ScheduledFloor {
   const known = days === undefined ? [] : daysOf(days);
   if (fromMinute === null || untilMinute === null || known === null || fromMinute === minutesPerDay) {
     const expected = "DAYS FROM-UNTIL COUNT in UTC, such as 'mon-fri 08:00-18:00 3', or '22:00-02:00 2' for every day";
-    throw new PlatformError('invalid_request', `'${text.slice(0, 60)}' is no scheduled floor: expected ${expected}`);
+    throw new PlatformError('invalid_request', `invalid scheduled floor '${text.slice(0, 60)}': expected ${expected}`);
   }
   return { days: known, fromMinute, untilMinute, instances: Number(count) };
 }
 
-/** The shortest text that `parseFloor` takes for it. */
+/** The shortest text that `parseFloor` reads as this floor. */
 export function formatFloor({ days, fromMinute, untilMinute, instances }: ScheduledFloor): string {
   const times = `${timeOf(fromMinute)}-${timeOf(untilMinute)} ${instances}`;
   return days.length === 0 ? times : `${daysText(days)} ${times}`;
 }
 
-/** Null where it is none. */
+/** Null if the text is not a floor. */
 function minuteOf(text: string): number | null {
   const [hours = Number.NaN, minutes = Number.NaN] = text.split(':').map(Number);
   const minute = 60 * hours + minutes;
@@ -43,7 +43,7 @@ function timeOf(minute: number): string {
   return [Math.floor(minute / 60), minute % 60].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
-/** `mon-fri`, `sat,sun`, `fri-mon`: each day once, Sunday first. Null where one is unknown. */
+/** Reads `mon-fri`, `sat,sun` or `fri-mon`: each day once, Sunday first. Null if a day is unknown. */
 function daysOf(text: string): number[] | null {
   const days = new Set<number>();
   for (const part of text.split(',')) {
@@ -57,7 +57,7 @@ function daysOf(text: string): number[] | null {
   return [...days].sort((a, b) => a - b);
 }
 
-/** Three days and more in a row are told by the first and the last of them. */
+/** Three or more consecutive days are written as a range. */
 function daysText(days: readonly number[]): string {
   const isOn = (day: number): boolean => days.includes((day + 7) % 7);
   const starts = days.filter((day) => !isOn(day - 1)).sort((a, b) => ((a + 6) % 7) - ((b + 6) % 7));

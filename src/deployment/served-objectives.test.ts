@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type House, openHouse, prod, settle, variant } from '../../test/deployment-house.ts';
+import { type DeploymentFixture, openDeploymentFixture, prod, settle, variant } from '../../test/deployment-fixture.ts';
 
 const strict = { objective: { percentile: 95, latencyMs: 1 } };
 const lax = { objective: { percentile: 95, latencyMs: 50 } };
 
-/** With `prod` in service, and an objective of 50 ms. */
-async function serving(): Promise<House & { readonly madeMs: number; readonly sinceMs: () => number }> {
-  const house = await openHouse();
-  const madeMs = house.clock.wallMs();
-  await house.deployments.create({ ...prod, ...lax }, 'me');
-  await house.deployments.waitFor('prod', 1000);
+/** `prod` is in service with an objective of 50 ms. */
+async function serving(): Promise<DeploymentFixture & { readonly madeMs: number; readonly sinceMs: () => number }> {
+  const fixture = await openDeploymentFixture();
+  const madeMs = fixture.clock.wallMs();
+  await fixture.deployments.create({ ...prod, ...lax }, 'me');
+  await fixture.deployments.waitFor('prod', 1000);
   await settle();
-  return { ...house, madeMs, sinceMs: () => house.deployments.get('prod').objectiveSinceMs };
+  return { ...fixture, madeMs, sinceMs: () => fixture.deployments.get('prod').objectiveSinceMs };
 }
 
-test('an endpoint has its objective since it was made, or since it is served with another, also after a restart', async () => {
-  const house = await serving();
-  const { clock, deployments, sinceMs, madeMs } = house;
+test('an objective applies from the creation of the endpoint, or from when it is served with a new one, also after a restart', async () => {
+  const fixture = await serving();
+  const { clock, deployments, sinceMs, madeMs } = fixture;
   clock.advance(10_000);
   await deployments.update('prod', { late: 'shed' }, 'me');
   await settle();
@@ -27,13 +27,13 @@ test('an endpoint has its objective since it was made, or since it is served wit
   const changedMs = clock.wallMs();
   assert.equal(sinceMs(), changedMs);
   clock.advance(10_000);
-  const again = await house.restart();
+  const again = await fixture.restart();
   assert.equal(again.deployments.get('prod').objectiveSinceMs, changedMs);
   await settle();
   assert.equal(again.deployments.get('prod').objectiveSinceMs, changedMs);
 });
 
-test('one that comes with workers which are not there yet judges nothing until they are', async () => {
+test('a new objective is not applied until its workers are ready', async () => {
   const { clock, provider, deployments, sinceMs } = await serving();
   provider.isPrompt = false;
   await deployments.update('prod', { ...strict, variants: [{ ...variant, version: 2 }] }, 'me');
@@ -45,7 +45,7 @@ test('one that comes with workers which are not there yet judges nothing until t
   assert.equal(sinceMs(), clock.wallMs());
 });
 
-test('of a watched update that is taken back the objective of before counts from then on', async () => {
+test('after a monitored update is rolled back, the previous objective applies again', async () => {
   const { clock, deployments, sinceMs } = await serving();
   const guard = { steps: [{ share: 1, bakeMs: 60_000 }], alarms: [], timeoutMs: null };
   deployments.rollouts.follow({ get: () => null });
@@ -58,7 +58,7 @@ test('of a watched update that is taken back the objective of before counts from
   assert.deepEqual([deployments.get('prod').config.objective, sinceMs()], [lax.objective, clock.wallMs()]);
 });
 
-test('one of the same name that is made later begins anew', async () => {
+test('a later endpoint of the same name starts from scratch', async () => {
   const { clock, deployments, sinceMs } = await serving();
   await deployments.update('prod', strict, 'me');
   await deployments.remove('prod', 'me');
@@ -69,12 +69,12 @@ test('one of the same name that is made later begins anew', async () => {
   assert.equal(sinceMs(), clock.wallMs());
 });
 
-test('one of a server that did not keep it is taken to have had its objective since it was made', async () => {
-  const house = await serving();
-  const { clock, db, madeMs } = house;
+test('if an older server did not store it, the objective applies from the creation of the endpoint', async () => {
+  const fixture = await serving();
+  const { clock, db, madeMs } = fixture;
   await db.updateTable('endpoints').set({ served_objective: null }).execute();
   clock.advance(10_000);
-  const again = await house.restart();
+  const again = await fixture.restart();
   await settle();
   assert.equal(again.deployments.get('prod').objectiveSinceMs, madeMs);
 });

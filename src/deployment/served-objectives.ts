@@ -1,53 +1,53 @@
-/** The objective that each endpoint's answers are judged by, and since when: it stands in its row, so that a restart changes nothing of it. */
+/** The objective that each endpoint's responses are judged by, and since when. Stored in the endpoint's row, so it survives restarts. */
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import type { Objective } from '../objective.ts';
-import { keyOf } from '../registry/index.ts';
+import { nameKey } from '../registry/index.ts';
 import type { Database } from '../storage/index.ts';
 import type { DesiredEndpoint } from './desired.ts';
 import { type ServedObjective, updateServedObjective } from './endpoint-rows.ts';
 
-type Promising = Pick<DesiredEndpoint, 'config' | 'createdAtMs'>;
+type Endpoint = Pick<DesiredEndpoint, 'config' | 'createdAtMs'>;
 
 export class ServedObjectives {
-  readonly #needs: { readonly db: Database; readonly log: Log };
+  readonly #deps: { readonly db: Database; readonly log: Log };
   /** By lower-case name. */
   readonly #known = new Map<string, ServedObjective>();
 
-  constructor(needs: { readonly db: Database; readonly log: Log }) {
-    this.#needs = needs;
+  constructor(deps: { readonly db: Database; readonly log: Log }) {
+    this.#deps = deps;
   }
 
-  /** An endpoint of the server before, with what that one served last; null where it served nothing, or was too old to keep it. */
-  takeUp({ config }: Promising, served: ServedObjective | null): void {
-    if (served !== null) this.#known.set(keyOf(config.name), served);
+  /** Resumes an endpoint after a restart. `served` is null if it was never served, or an older server did not store it. */
+  resume({ config }: Endpoint, served: ServedObjective | null): void {
+    if (served !== null) this.#known.set(nameKey(config.name), served);
   }
 
-  /** It is served with its objective from then on (epoch milliseconds). Its calls are to come one after the other. Never throws. */
-  async served({ config: { name, objective }, createdAtMs }: Promising, atMs: number): Promise<void> {
-    const known = this.#known.get(keyOf(name));
+  /** The endpoint is served with its objective from this time on (epoch milliseconds). Calls must not overlap. Never throws. */
+  async served({ config: { name, objective }, createdAtMs }: Endpoint, atMs: number): Promise<void> {
+    const known = this.#known.get(nameKey(name));
     if (known !== undefined && isSame(known.objective, objective)) return;
-    // Of what served before this was kept, no other objective is known.
+    // Older servers did not store it: then assume that this objective has applied since the endpoint was created.
     const now = { objective, sinceMs: known === undefined ? createdAtMs : atMs };
-    this.#known.set(keyOf(name), now);
+    this.#known.set(nameKey(name), now);
     try {
-      await updateServedObjective(this.#needs.db, name, now);
+      await updateServedObjective(this.#deps.db, name, now);
     } catch (error) {
-      // After a restart it is told to have had the objective since then.
-      this.#needs.log.warn({ endpoint: name, error: messageOf(error) }, 'it could not be kept since when an endpoint has its objective');
+      // After a restart, the objective will count from that restart.
+      this.#deps.log.warn({ endpoint: name, error: messageOf(error) }, 'failed to store since when an endpoint has its objective');
     }
   }
 
-  /** Epoch milliseconds; infinite for as long as it is not served with the objective that it is to have. */
-  sinceMs({ config: { name, objective }, createdAtMs }: Promising): number {
-    const known = this.#known.get(keyOf(name));
+  /** Epoch milliseconds; infinite until it is served with its desired objective. */
+  sinceMs({ config: { name, objective }, createdAtMs }: Endpoint): number {
+    const known = this.#known.get(nameKey(name));
     if (known === undefined) return createdAtMs;
     return isSame(known.objective, objective) ? known.sinceMs : Number.POSITIVE_INFINITY;
   }
 
-  forget(endpoint: string): void {
-    this.#known.delete(keyOf(endpoint));
+  discard(endpoint: string): void {
+    this.#known.delete(nameKey(endpoint));
   }
 }
 

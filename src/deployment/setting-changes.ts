@@ -1,12 +1,13 @@
-/** Which settings of an endpoint a change changed, from what to what, under the names that the native API has for them. Pure. */
+/** The settings that a change of an endpoint changed, with old and new values, under their native API names. Pure. */
+import { snakeCase } from '../fields/index.ts';
 import { formatObjective } from '../objective.ts';
-import { keyOf } from '../registry/index.ts';
+import { nameKey } from '../registry/index.ts';
 import { type EndpointConfig, modelsOf, type VariantConfig } from './endpoint-config.ts';
 import type { FunctionsConfig } from './functions-config.ts';
 import type { ScalingConfig } from './scaling-config.ts';
 import { formatFloor } from './scheduled-floor.ts';
 
-/** Null: not given. */
+/** Null: not set. */
 export type SettingValue = string | number | boolean | null;
 
 export interface SettingChange {
@@ -16,15 +17,15 @@ export interface SettingChange {
   readonly to: SettingValue;
 }
 
-/** Long texts, lists of names among them, are cut: what they were whole is in the audit. */
+/** Long texts, such as lists of names, are truncated: the audit log has them in full. */
 const valueLengthMax = 200;
 
-/** In the order of the config. What model a variant serves is told where nothing else tells it: where variants swap theirs. */
+/** In the order of the config. A variant's model is listed only if nothing else reports it: if variants swap their models. */
 export function settingChanges(before: EndpointConfig, now: EndpointConfig): SettingChange[] {
   const isSameModels = modelsOf(before).toSorted().join() === modelsOf(now).toSorted().join();
-  // Names are one whatever their case: a variant is told under the name that it has now.
-  const names = new Map(now.variants.map(({ name }) => [keyOf(name), name]));
-  const variants = before.variants.map((variant) => ({ ...variant, name: names.get(keyOf(variant.name)) ?? variant.name }));
+  // Names are case-insensitive: a variant is reported under its current name.
+  const names = new Map(now.variants.map(({ name }) => [nameKey(name), name]));
+  const variants = before.variants.map((variant) => ({ ...variant, name: names.get(nameKey(variant.name)) ?? variant.name }));
   const [old, fresh] = [settingsOf({ ...before, variants }, isSameModels), settingsOf(now, isSameModels)];
   return [...new Set([...fresh.keys(), ...old.keys()])]
     .map((setting) => ({ setting, from: old.get(setting) ?? null, to: fresh.get(setting) ?? null }))
@@ -48,28 +49,27 @@ function ofVariant(
   { name, group, version, functions, scaling, instanceTypeAsked, ...others }: VariantConfig,
   withModel: boolean,
 ): Setting[] {
-  const place = `${name}.`;
+  const prefix = `${name}.`;
   return [
-    ...(withModel ? [[`${place}model`, `${group}/${version}`] as const] : []),
-    ...flat(place, { ...others, instanceType: instanceTypeAsked ?? others.instanceType }),
-    ...(functions === undefined ? [] : ofFunctions(`${place}functions.`, functions)),
-    ...(scaling === undefined ? [] : ofScaling(`${place}scaling.`, scaling)),
+    ...(withModel ? [[`${prefix}model`, `${group}/${version}`] as const] : []),
+    ...flat(prefix, { ...others, instanceType: instanceTypeAsked ?? others.instanceType }),
+    ...(functions === undefined ? [] : ofFunctions(`${prefix}functions.`, functions)),
+    ...(scaling === undefined ? [] : ofScaling(`${prefix}scaling.`, scaling)),
   ];
 }
 
-function ofFunctions(place: string, { batching, ...others }: FunctionsConfig): Setting[] {
+function ofFunctions(prefix: string, { batching, ...others }: FunctionsConfig): Setting[] {
   const { kind, ...limits } = batching;
-  return flat(place, { ...others, batching: kind, ...limits });
+  return flat(prefix, { ...others, batching: kind, ...limits });
 }
 
-function ofScaling(place: string, { floors = [], ...others }: ScalingConfig): Setting[] {
-  return flat(place, { ...others, ...(floors.length === 0 ? {} : { floors: floors.map(formatFloor) }) });
+function ofScaling(prefix: string, { floors = [], ...others }: ScalingConfig): Setting[] {
+  return flat(prefix, { ...others, ...(floors.length === 0 ? {} : { floors: floors.map(formatFloor) }) });
 }
 
-/** `usdPerHourMax` is `usd_per_hour_max`. */
-function flat(place: string, settings: object): Setting[] {
+function flat(prefix: string, settings: object): Setting[] {
   return Object.entries(settings as Readonly<Record<string, SettingValue | object>>).map(([name, value]) => [
-    `${place}${name.replace('MiB', 'Mib').replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
+    `${prefix}${snakeCase(name)}`,
     Array.isArray(value) ? value.join(', ') : typeof value === 'object' && value !== null ? JSON.stringify(value) : value,
   ]);
 }

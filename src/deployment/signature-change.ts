@@ -1,6 +1,6 @@
-/** Whether callers of one model version can call another just as well. Pure. */
+/** Whether callers of one model version can call another without changes. Pure. */
 
-/** A model version, as the registry has it or as the API tells it. */
+/** A model version, from the registry or the API. */
 interface Signed {
   readonly signature: { readonly inputs: readonly Tensor[]; readonly outputs: readonly Tensor[] };
   readonly runtime: { readonly kind: string };
@@ -14,38 +14,45 @@ interface Tensor {
 }
 
 /**
- * What callers of `before` would stumble over with `now`; null where they would not notice. Same inputs and outputs, by name, datatype and shape but
- * for the batch dimension, where both have one or one row was all there was; more outputs are fine, and so is an input that takes any size where it took one. Nobody knows what a process takes.
+ * The first change from `before` to `now` that would break callers; null if there is none. Inputs and outputs must have the
+ * same names, datatypes and shapes. The batch dimension is exempt if both versions have one, or if it replaces a single row.
+ * Additional outputs are compatible, and so is an input that accepts any size instead of one. The signature of a process is
+ * unknown.
  */
 export function signatureChange(before: Signed, now: Signed): string | null {
-  if (before.runtime.kind !== 'onnx' || now.runtime.kind !== 'onnx') return null;
+  if (!hasSignature(before) || !hasSignature(now)) return null;
   const skipped = now.batchable && (before.batchable || before.signature.inputs.every(({ shape }) => shape[0] === 1)) ? 1 : 0;
   const { inputs, outputs } = now.signature;
-  for (const asked of before.signature.inputs) {
-    const found = named(inputs, asked.name);
-    if (found === undefined) return `it has no input ${asked.name}`;
-    if (!fits(found, asked, skipped)) return `input ${asked.name} is ${said(found)}, was ${said(asked)}`;
+  for (const requested of before.signature.inputs) {
+    const found = named(inputs, requested.name);
+    if (found === undefined) return `it has no input ${requested.name}`;
+    if (!fits(found, requested, skipped)) return `input ${requested.name} is ${formatTensor(found)}, was ${formatTensor(requested)}`;
   }
   const more = inputs.find(({ name }) => named(before.signature.inputs, name) === undefined);
-  if (more !== undefined) return `it wants one more input, ${more.name} ${said(more)}`;
-  for (const given of before.signature.outputs) {
-    const found = named(outputs, given.name);
-    if (found === undefined) return `it has no output ${given.name}`;
-    if (!fits(given, found, skipped)) return `output ${given.name} is ${said(found)}, was ${said(given)}`;
+  if (more !== undefined) return `it requires another input, ${more.name} ${formatTensor(more)}`;
+  for (const provided of before.signature.outputs) {
+    const found = named(outputs, provided.name);
+    if (found === undefined) return `it has no output ${provided.name}`;
+    if (!fits(provided, found, skipped)) return `output ${provided.name} is ${formatTensor(found)}, was ${formatTensor(provided)}`;
   }
   return null;
+}
+
+/** A Python model of bytes has no inputs, either. */
+function hasSignature({ runtime, signature }: Signed): boolean {
+  return runtime.kind !== 'process' && signature.inputs.length > 0;
 }
 
 function named(specs: readonly Tensor[], name: string): Tensor | undefined {
   return specs.find((spec) => spec.name === name);
 }
 
-/** Whether the wide one takes whatever the narrow one is. */
+/** Whether `wide` accepts every tensor that `narrow` accepts. */
 function fits(wide: Tensor, narrow: Tensor, skipped: number): boolean {
   if (wide.datatype !== narrow.datatype || wide.shape.length !== narrow.shape.length) return false;
   return wide.shape.every((size, index) => index < skipped || size === -1 || size === narrow.shape[index]);
 }
 
-function said({ datatype, shape }: Tensor): string {
+function formatTensor({ datatype, shape }: Tensor): string {
   return `${datatype} [${shape.join(',')}]`;
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Desired, functionType, type Served, type WantedVariant } from './plan.ts';
-import { type Sight, statusOf, type WorkerHealth } from './status.ts';
+import { type DesiredState, type DesiredVariant, functionType, type ServedState } from './plan.ts';
+import { type EndpointObservation, endpointStatusOf, type WorkerHealth } from './status.ts';
 
-const one: WantedVariant = {
+const one: DesiredVariant = {
   name: 'AllTraffic',
   variant: 'alltraffic',
   model: 'digits/1',
@@ -11,27 +11,34 @@ const one: WantedVariant = {
   count: 1,
   isElastic: false,
 };
-const elastic: WantedVariant = { ...one, instanceType: functionType, count: 0, isElastic: true };
-const two: WantedVariant = { ...one, model: 'digits/2' };
-const inService: Desired = { state: 'InService', generation: 1, variants: [one] };
-const updated: Desired = { state: 'InService', generation: 2, variants: [two] };
-const unknown: Served = { kind: 'unknown' };
-const suspended: Served = { kind: 'suspended' };
-const first: Served = { kind: 'served', generation: 1, variants: [one] };
-const serverless: Desired = { state: 'InService', generation: 1, variants: [elastic] };
-const servedByFunctions: Served = { kind: 'served', generation: 1, variants: [elastic] };
-const hybrid: Desired = { ...inService, variants: [one, elastic] };
-const servedByBoth: Served = { kind: 'served', generation: 1, variants: [one, elastic] };
-const second: Served = { kind: 'served', generation: 2, variants: [two] };
+const elastic: DesiredVariant = { ...one, instanceType: functionType, count: 0, isElastic: true };
+const two: DesiredVariant = { ...one, model: 'digits/2' };
+const shadow: DesiredVariant = { ...two, name: 'shadow', variant: 'shadow', isShadow: true };
+const inService: DesiredState = { state: 'InService', generation: 1, variants: [one] };
+const updated: DesiredState = { state: 'InService', generation: 2, variants: [two] };
+const withShadow: DesiredState = { ...inService, variants: [one, shadow] };
+const unknown: ServedState = { kind: 'unknown' };
+const suspended: ServedState = { kind: 'suspended' };
+const first: ServedState = { kind: 'served', generation: 1, variants: [one] };
+const serverless: DesiredState = { state: 'InService', generation: 1, variants: [elastic] };
+const servedByFunctions: ServedState = { kind: 'served', generation: 1, variants: [elastic] };
+const hybrid: DesiredState = { ...inService, variants: [one, elastic] };
+const servedByBoth: ServedState = { kind: 'served', generation: 1, variants: [one, elastic] };
+const second: ServedState = { kind: 'served', generation: 2, variants: [two] };
 
-function ready(kind: WantedVariant): WorkerHealth {
+function ready(kind: DesiredVariant): WorkerHealth {
   return { id: `w-${kind.model}`, ...kind, isReady: true, isDraining: false, hasFailed: false, reason: null };
 }
-const starting = (kind: WantedVariant): WorkerHealth => ({ ...ready(kind), isReady: false });
-const failed = (kind: WantedVariant): WorkerHealth => ({ ...starting(kind), hasFailed: true, reason: 'exit code 134' });
+const starting = (kind: DesiredVariant): WorkerHealth => ({ ...ready(kind), isReady: false });
+const failed = (kind: DesiredVariant): WorkerHealth => ({ ...starting(kind), hasFailed: true, reason: 'exit code 134' });
 
 describe('the status of an endpoint', () => {
-  const cases: [when: string, sight: Omit<Sight, 'settledGeneration'> & { settled?: number }, status: string, reason: RegExp | null][] = [
+  const cases: [
+    when: string,
+    observation: Omit<EndpointObservation, 'settledGeneration'> & { settled?: number },
+    status: string,
+    reason: RegExp | null,
+  ][] = [
     ['its first worker starts', { desired: inService, served: unknown, workers: [starting(one)] }, 'Creating', null],
     [
       'its first worker failed',
@@ -41,54 +48,66 @@ describe('the status of an endpoint', () => {
     ],
     ['it serves', { desired: inService, served: first, workers: [ready(one)], settled: 1 }, 'InService', null],
     [
-      'its only worker died',
+      'its only worker crashed',
       { desired: inService, served: first, workers: [starting(one)], settled: 1 },
       'InService',
       /^variant AllTraffic: .* being restarted/,
     ],
     [
-      'its only worker dies again and again',
+      'its only worker crashes repeatedly',
       { desired: inService, served: first, workers: [failed(one)], settled: 1 },
       'Failed',
       /exit code/,
     ],
     ['one of two works', { desired: inService, served: first, workers: [ready(one), failed(one)], settled: 1 }, 'InService', /exit code/],
     [
-      'the functions beside its instances fail',
+      'its functions fail, but its instances work',
       { desired: hybrid, served: servedByBoth, workers: [ready(one), failed(elastic)], settled: 1 },
       'InService',
       /exit code 134/,
     ],
     [
-      'the functions beside its instances fail, and those do, too',
+      'its functions and its instances fail',
       { desired: hybrid, served: servedByBoth, workers: [failed(one), failed(elastic)], settled: 1 },
       'Failed',
       /exit code 134/,
+    ],
+    [
+      'its shadow fails: requests are answered',
+      { desired: withShadow, served: first, workers: [ready(one), failed(shadow)], settled: 1 },
+      'InService',
+      /variant shadow: worker .* digits\/2 failed/,
+    ],
+    [
+      'its update adds a shadow that fails',
+      { desired: { ...withShadow, generation: 2 }, served: { ...first, generation: 1 }, workers: [ready(one), failed(shadow)], settled: 1 },
+      'Updating',
+      null,
     ],
     ['the next version starts', { desired: updated, served: first, workers: [ready(one), starting(two)], settled: 1 }, 'Updating', null],
     [
       'the next version fails',
       { desired: updated, served: first, workers: [ready(one), failed(two)], settled: 1 },
       'InService',
-      /the update failed, what was served before still is.*digits\/2/,
+      /the update failed, the previous version still serves.*digits\/2/,
     ],
     ['the next version serves', { desired: updated, served: second, workers: [ready(two)], settled: 2 }, 'InService', null],
     [
-      'more instances are on the way',
+      'more instances are starting',
       { desired: updated, served: second, workers: [ready(two), starting(two)], settled: 1 },
       'Updating',
       null,
     ],
     [
-      'it finishes to be unloaded',
+      'it is being unloaded',
       { desired: { ...inService, state: 'Unloaded' }, served: suspended, workers: [ready(one)] },
       'Updating',
-      /being finished/,
+      /finishing requests/,
     ],
     ['it is unloaded', { desired: { ...inService, state: 'Unloaded' }, served: suspended, workers: [] }, 'Unloaded', null],
     ['it is loaded again', { desired: inService, served: suspended, workers: [starting(one)] }, 'Updating', null],
     [
-      'it is deleted, whatever else',
+      'it is deleted, even if its worker failed',
       { desired: { ...inService, state: 'Deleted' }, served: unknown, workers: [failed(one)] },
       'Deleting',
       null,
@@ -113,9 +132,9 @@ describe('the status of an endpoint', () => {
       /exit code 134/,
     ],
   ];
-  for (const [when, { settled = 0, ...sight }, status, reason] of cases) {
+  for (const [when, { settled = 0, ...observation }, status, reason] of cases) {
     test(`${when}: ${status}`, () => {
-      const found = statusOf({ ...sight, settledGeneration: settled });
+      const found = endpointStatusOf({ ...observation, settledGeneration: settled });
       assert.equal(found.status, status);
       if (reason === null) assert.equal(found.reason, null);
       else assert.match(found.reason ?? '', reason);

@@ -1,11 +1,20 @@
-/** How an endpoint is, in one word and a reason: from what is wanted and what is seen. Pure. */
-import type { EventKind } from '../monitoring/index.ts';
-import { type Desired, isSameKind, type ObservedWorker, readyOf, type Served, type WantedVariant, type WorkerKind } from './plan.ts';
+/** An endpoint's status and its reason, from the desired and the actual state. Pure. */
+import type { EventKind } from '../records/index.ts';
+import { productionVariants } from './endpoint-config.ts';
+import {
+  type DesiredState,
+  type DesiredVariant,
+  isSameKind,
+  type ObservedWorker,
+  type PlannedWorkerKind,
+  readyOf,
+  type ServedState,
+} from './plan.ts';
 
 export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded' | 'RollingBack';
 
-/** What its beginning is told as. */
-export const eventKinds: Record<EndpointStatus, EventKind> = {
+/** The event that is published when an endpoint enters the status. */
+export const statusEventKinds: Record<EndpointStatus, EventKind> = {
   Creating: 'endpoint.creating',
   Updating: 'endpoint.updating',
   InService: 'endpoint.in-service',
@@ -15,49 +24,51 @@ export const eventKinds: Record<EndpointStatus, EventKind> = {
   RollingBack: 'endpoint.rolling-back',
 };
 
-/** Something else is to come of it by itself. */
-export function isOnTheWay(status: EndpointStatus): boolean {
+/** A transient status: another one follows automatically. */
+export function isTransitional(status: EndpointStatus): boolean {
   return status === 'Creating' || status === 'Updating';
 }
 
 export interface StatusAndReason {
   readonly status: EndpointStatus;
-  /** null where there is nothing to say. */
+  /** Null if there is nothing to report. */
   readonly reason: string | null;
 }
 
 export interface WorkerHealth extends ObservedWorker {
-  /** The provider gave it up for now: it crashed again and again. */
+  /** It crashed repeatedly, and the provider has stopped restarting it for now. */
   readonly hasFailed: boolean;
   /** How its last process ended. */
   readonly reason: string | null;
 }
 
-export interface Sight {
-  readonly desired: Desired;
-  readonly served: Served;
+/** The input of `endpointStatusOf`. */
+export interface EndpointObservation {
+  readonly desired: DesiredState;
+  readonly served: ServedState;
   readonly workers: readonly WorkerHealth[];
-  /** The last generation that was once complete, or the first to serve. */
+  /** The last generation that was complete, or the first to be served. */
   readonly settledGeneration: number;
 }
 
-export function statusOf(sight: Sight): StatusAndReason {
-  const { desired, served, workers } = sight;
+/** While an older generation serves, a failed update does not make the endpoint Failed. */
+export function endpointStatusOf(observation: EndpointObservation): StatusAndReason {
+  const { desired, served, workers } = observation;
   if (desired.state === 'Deleted') return { status: 'Deleting', reason: null };
   if (desired.state === 'Unloaded') {
-    const isGone = served.kind === 'suspended' && workers.length === 0;
-    return isGone ? { status: 'Unloaded', reason: null } : { status: 'Updating', reason: 'requests under way are being finished' };
+    const isUnloaded = served.kind === 'suspended' && workers.length === 0;
+    return isUnloaded ? { status: 'Unloaded', reason: null } : { status: 'Updating', reason: 'finishing requests in flight' };
   }
-  const broken = desired.variants.map((variant) => brokenOf(variant, sight)).find((reason) => reason !== null) ?? null;
+  const broken = desired.variants.map((variant) => brokenOf(variant, observation)).find((reason) => reason !== null) ?? null;
   if (served.kind !== 'served') {
     if (broken !== null) return { status: 'Failed', reason: broken };
     return { status: served.kind === 'unknown' ? 'Creating' : 'Updating', reason: null };
   }
-  if (served.generation !== desired.generation) return duringUpdate(served.variants, sight);
+  if (served.generation !== desired.generation) return duringUpdate(served.variants, observation);
   if (broken !== null) return { status: 'Failed', reason: broken };
   const failed = desired.variants.map((variant) => someFailureOf(variant, workers)).find((reason) => reason !== null) ?? null;
   if (failed !== null) return { status: 'InService', reason: failed };
-  if (sight.settledGeneration !== desired.generation) return { status: 'Updating', reason: null };
+  if (observation.settledGeneration !== desired.generation) return { status: 'Updating', reason: null };
   const without = desired.variants.find((variant) => variant.count > 0 && readyOf(variant, workers) === 0);
   return {
     status: 'InService',
@@ -65,33 +76,36 @@ export function statusOf(sight: Sight): StatusAndReason {
   };
 }
 
-/** The generation before serves. An update that does not come about must not be waited for: it is in service, with a reason. */
-function duringUpdate(before: readonly WorkerKind[], { desired, workers }: Sight): StatusAndReason {
-  const isAdded = (variant: WantedVariant) => !before.some((kind) => isSameKind(kind, variant));
-  const failures = desired.variants.map((variant) => (isAdded(variant) ? someFailureOf(variant, workers) : failureOf(variant, workers)));
+/** The previous generation is served. If the update failed, the endpoint is in service with a reason, so that waiting for it ends. */
+function duringUpdate(before: readonly PlannedWorkerKind[], { desired, workers }: EndpointObservation): StatusAndReason {
+  const isAdded = (variant: DesiredVariant) => !before.some((kind) => isSameKind(kind, variant));
+  const failures = productionVariants(desired.variants).map((variant) =>
+    isAdded(variant) ? someFailureOf(variant, workers) : failureOf(variant, workers),
+  );
   const failed = failures.find((reason) => reason !== null) ?? null;
   if (failed === null) return { status: 'Updating', reason: null };
-  return { status: 'InService', reason: `the update failed, what was served before still is: ${failed}` };
+  return { status: 'InService', reason: `the update failed, the previous version still serves: ${failed}` };
 }
 
-/** Functions beside instances that work are no reason to call the endpoint failed. */
-function brokenOf(variant: WantedVariant, { desired, workers }: Sight): string | null {
-  const isHelped =
+/** Neither failed functions of working instances nor a failed shadow make an endpoint fail: requests are answered. */
+function brokenOf(variant: DesiredVariant, { desired, workers }: EndpointObservation): string | null {
+  if (variant.isShadow === true) return null;
+  const hasReadyInstance =
     variant.isElastic && desired.variants.some((other) => !other.isElastic && isSameModel(variant, other) && readyOf(other, workers) > 0);
-  return isHelped ? null : failureOf(variant, workers);
+  return hasReadyInstance ? null : failureOf(variant, workers);
 }
 
-function isSameModel(one: WantedVariant, other: WantedVariant): boolean {
+function isSameModel(one: DesiredVariant, other: DesiredVariant): boolean {
   return one.variant === other.variant && one.model === other.model;
 }
 
-/** Why nothing of the variant works; null while something does or may yet. */
-function failureOf(variant: WantedVariant, workers: readonly WorkerHealth[]): string | null {
+/** Why no worker of the variant works; null while one works or may still start. */
+function failureOf(variant: DesiredVariant, workers: readonly WorkerHealth[]): string | null {
   return readyOf(variant, workers) > 0 ? null : someFailureOf(variant, workers);
 }
 
-function someFailureOf(variant: WantedVariant, workers: readonly WorkerHealth[]): string | null {
+function someFailureOf(variant: DesiredVariant, workers: readonly WorkerHealth[]): string | null {
   const failed = workers.find((worker) => worker.hasFailed && !worker.isDraining && isSameKind(worker, variant));
   if (failed === undefined) return null;
-  return `variant ${variant.name ?? variant.variant}: worker ${failed.id} of ${variant.model} failed: ${failed.reason ?? 'no reason is known'}`;
+  return `variant ${variant.name ?? variant.variant}: worker ${failed.id} of ${variant.model} failed: ${failed.reason ?? 'unknown reason'}`;
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { gone, openHouse, prod, refusal, settle, until, variant } from '../../test/deployment-house.ts';
+import { openDeploymentFixture, prod, refusal, settle, until, untilDeleted, variant } from '../../test/deployment-fixture.ts';
 
 describe('deleting and unloading', () => {
-  test('deletes in any state', async () => {
-    const house = await openHouse();
-    const { deployments, provider } = house;
+  test('deletes an endpoint in any state', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider } = fixture;
     const remove = async () => {
-      const end = gone(house);
+      const end = untilDeleted(fixture);
       await deployments.remove('prod', 'me');
       await end;
       assert.deepEqual([provider.ids(), deployments.list()], [[], []]);
@@ -33,8 +33,8 @@ describe('deleting and unloading', () => {
     await assert.rejects(deployments.remove('prod', 'me'), refusal('not_found', /prod/));
   });
 
-  test('refuses to change what is being deleted', async () => {
-    const { deployments, serving } = await openHouse();
+  test('rejects changes of an endpoint that is being deleted', async () => {
+    const { deployments, serving } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     serving.holdsDrains = true;
@@ -49,29 +49,29 @@ describe('deleting and unloading', () => {
   });
 
   test('unloads and loads', async () => {
-    const house = await openHouse();
-    const { deployments, provider, serving } = house;
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, serving } = fixture;
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     await deployments.unload('prod', 'me');
-    await until(house, 'prod', ({ status }) => status === 'Unloaded');
+    await until(fixture, 'prod', ({ status }) => status === 'Unloaded');
     assert.deepEqual([provider.ids(), serving.attached.size], [[], 0]);
     assert.equal((await deployments.waitFor('prod', 1000)).status, 'Unloaded');
     await deployments.load('prod', 'me');
-    const view = await until(house, 'prod', ({ status }) => status === 'InService');
+    const view = await until(fixture, 'prod', ({ status }) => status === 'InService');
     assert.equal(view.generation, 1);
     assert.equal(serving.notes.at(-1), 'serve prod digits/1');
   });
 
-  test('loads anew what is loaded: its workers are replaced one by one, a new one before each old one', async () => {
-    const house = await openHouse();
-    const { deployments, provider, serving } = house;
+  test('reloads a loaded endpoint: replaces its workers one by one, each after a new one is ready', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, serving } = fixture;
     await deployments.create({ ...prod, variants: [{ ...variant, instanceCount: 2 }] }, 'me');
-    await until(house, 'prod', ({ status, variants }) => status === 'InService' && variants[0]?.ready === 2);
+    await until(fixture, 'prod', ({ status, variants }) => status === 'InService' && variants[0]?.ready === 2);
     serving.notes.length = 0;
     const reloading = await deployments.load('prod', 'me');
     assert.equal(reloading.status, 'Updating');
-    await until(house, 'prod', ({ status }) => status === 'InService');
+    await until(fixture, 'prod', ({ status }) => status === 'InService');
     await settle();
     const [first, second] = ['prod.alltraffic.1.0', 'prod.alltraffic.1.1'];
     const old = serving.notes.filter((note) => note.startsWith('drain'));
@@ -81,8 +81,8 @@ describe('deleting and unloading', () => {
     assert.equal(provider.ids().length, 2);
   });
 
-  test('keeps a version that an endpoint uses, or whose worker still runs', async () => {
-    const { deployments, registry, serving } = await openHouse();
+  test('rejects the deletion of a version that an endpoint uses, or whose worker still runs', async () => {
+    const { deployments, registry, serving } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     await assert.rejects(registry.deleteVersion('digits', 1, 'me'), refusal('wrong_state', /used by prod/));
@@ -97,8 +97,8 @@ describe('deleting and unloading', () => {
 });
 
 describe('after a restart', () => {
-  test('everything comes back by itself', async () => {
-    const first = await openHouse();
+  test('endpoints resume automatically', async () => {
+    const first = await openDeploymentFixture();
     await first.deployments.create(prod, 'me');
     await first.deployments.create({ ...prod, name: 'other', variants: [{ ...variant, version: 2, instanceCount: 2 }] }, 'me');
     await first.deployments.create({ ...prod, name: 'resting' }, 'me');
@@ -114,8 +114,8 @@ describe('after a restart', () => {
     );
   });
 
-  test('a deletion under way is finished', async () => {
-    const first = await openHouse();
+  test('a deletion in progress is completed', async () => {
+    const first = await openDeploymentFixture();
     await first.deployments.create(prod, 'me');
     await first.deployments.waitFor('prod', 1000);
     first.serving.holdsDrains = true;

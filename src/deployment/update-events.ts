@@ -1,19 +1,22 @@
-/** What is told of updates: each step of one that is watched, with what it was judged by, a deploy that nobody watches, other settings, a rollback. Pure. */
-import type { Deed, EventKind, NewEvent } from '../monitoring/index.ts';
+/** The events of updates: the steps of a monitored one with their counts, unmonitored deploys, settings changes, rollbacks. Pure. */
+import type { AuditAction, EventKind, NewEvent } from '../records/index.ts';
+import type { CountCause } from './count-decision.ts';
 import { type EndpointConfig, modelsOf } from './endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
-import { isUnderWay, type Rollout, type RolloutVerdict, stepOf } from './rollout.ts';
+import { isUnderWay, type Rollout, type RolloutVerdict, rolloutStepOf } from './rollout.ts';
 import { type SettingChange, settingChanges } from './setting-changes.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';
 import { servedLast } from './version-history.ts';
 
-/** By the kind of the event: what became of the update. */
+/** The outcome of the update, by event kind. */
 export const updateKinds = {
-  'endpoint.update-begun': 'begun',
+  'endpoint.update-started': 'started',
   'endpoint.traffic-shifted': 'share raised',
-  'endpoint.step-watched': 'step watched',
-  'endpoint.update-kept': 'kept',
-  'endpoint.update-taken-back': 'taken back',
+  'endpoint.step-extended': 'step extended',
+  'endpoint.step-completed': 'step completed',
+  'endpoint.update-paused': 'paused',
+  'endpoint.update-completed': 'completed',
+  'endpoint.update-rolled-back': 'update rolled back',
   'endpoint.update-superseded': 'superseded',
   'endpoint.rolled-back': 'rolled back',
   'endpoint.deployed': 'deployed',
@@ -22,22 +25,22 @@ export const updateKinds = {
 
 export type UpdateKind = keyof typeof updateKinds;
 
-/** The detail of each of these events; those of an older server have less. */
+/** The detail of these events; events of older servers have fewer members. */
 export interface UpdateDetail {
   readonly generation: number;
   readonly from?: readonly string[];
   readonly to?: readonly string[];
   readonly share?: number;
   readonly reason?: string;
-  /** Who asked for it; of what Penstock did by itself nobody. */
+  /** The user who requested it; absent for automatic actions. */
   readonly who?: string;
-  /** Those that a change changed, the first of many. */
+  /** The changed settings, the first ones if there are many. */
   readonly settings?: readonly SettingChange[];
-  /** How many others it changed. */
+  /** The number of further changed settings. */
   readonly moreSettings?: number;
-  /** Of a rollback: those that are others than when the versions it went back to served last, from then to now; the first of many. */
+  /** For rollbacks: the settings that differ from when the restored versions last served; the first ones if there are many. */
   readonly staying?: readonly SettingChange[];
-  /** How many others stay so. */
+  /** The number of further such settings. */
   readonly moreStaying?: number;
   readonly versions?: readonly CountedVersion[];
 }
@@ -50,7 +53,7 @@ export function verdictEvent(
   verdict: Exclude<RolloutVerdict, { kind: 'wait' }>,
   who: string | null,
 ): NewEvent {
-  const { share, bakeMs } = stepOf(rollout);
+  const { share, bakeMs } = rolloutStepOf(rollout);
   const event = (kind: UpdateKind, detail: Omit<UpdateDetail, 'generation'> & object): NewEvent => ({
     kind,
     subject: config.name,
@@ -58,51 +61,83 @@ export function verdictEvent(
   });
   const [old, fresh] = [modelsOf(rollout.before), modelsOf(updated)];
   switch (verdict.kind) {
-    case 'take-back':
-      return event('endpoint.update-taken-back', {
+    case 'roll-back':
+      return event('endpoint.update-rolled-back', {
         reason: verdict.reason,
         share,
         from: fresh,
         to: old,
         versions,
-        ...settingsTold(updated, config),
-        ...whoTold(who),
+        ...settingsDetail(updated, config),
+        ...actorDetail(who),
       });
     case 'done':
-      return event('endpoint.update-kept', { from: old, to: fresh, versions, sawRequests: sawRequests(fresh, versions) } as object);
+      return event('endpoint.update-completed', {
+        from: old,
+        to: fresh,
+        versions,
+        sawRequests: sawRequests(fresh, versions),
+        ...noteDetail(verdict.note),
+        ...actorDetail(who),
+      } as object);
+    case 'extend':
+      return event('endpoint.step-extended', { from: old, to: fresh, share, reason: verdict.reason, versions });
+    case 'pause':
+      return event('endpoint.update-paused', { from: old, to: fresh, share, reason: verdict.reason, versions });
     case 'begin':
       return event('endpoint.traffic-shifted', { from: old, to: fresh, share, bakeMs } as object);
     case 'next':
-      return event('endpoint.step-watched', { from: old, to: fresh, share, bakeMs, versions } as object);
+      return event('endpoint.step-completed', {
+        from: old,
+        to: fresh,
+        share,
+        bakeMs,
+        versions,
+        ...noteDetail(verdict.note),
+        ...actorDetail(who),
+      } as object);
   }
 }
 
-/** Other versions than before have all requests, and nobody watched them come. `who` is null where nobody knows any more. */
-export function deployedEvent({ config, generation, history }: StoredEndpoint, who: string | null): NewEvent {
+/** The event of an unmonitored update whose versions now receive all requests. `who` is null if it is not known after a restart. */
+export function versionDeployedEvent({ config, generation, history }: StoredEndpoint, who: string | null): NewEvent {
   const from = modelsOf(history.kept.at(-1) ?? { variants: [] });
-  const detail: UpdateDetail = { generation, from, to: modelsOf(config), ...whoTold(who) };
+  const detail: UpdateDetail = { generation, from, to: modelsOf(config), ...actorDetail(who) };
   return { kind: 'endpoint.deployed' satisfies UpdateKind, subject: config.name, detail };
 }
 
-function whoTold(who: string | null): Pick<UpdateDetail, 'who'> {
+function noteDetail(note: string | null): Pick<UpdateDetail, 'reason'> {
+  return note === null ? {} : { reason: note };
+}
+
+function actorDetail(who: string | null): Pick<UpdateDetail, 'who'> {
   return who === null ? {} : { who };
 }
 
-/** Who does what, as audit and events call it. */
-export interface Doing {
+/** The actor and the action, as named in audit and events. */
+export interface ActionKind {
   readonly who: string;
-  readonly action: Deed;
+  readonly action: AuditAction;
   readonly event: EventKind;
-  /** Of a rollback to the version before. */
+  /** Only for a rollback to the previous versions. */
   readonly rollbackReason?: string;
-  /** What was asked for, where the config does not tell it. */
-  readonly asked?: { readonly variant: string; readonly instances: number };
+  /** The requested number of instances, which the config does not show. */
+  readonly requested?: { readonly variant: string; readonly instances: number };
+  /** What changes instance counts. Default: the actor. */
+  readonly cause?: CountCause;
 }
 
-/** Why somebody's rollback was: of an update under way, or to the version before. */
-export const askedByHand = 'asked for by hand';
+export function causeOf({ who, rollbackReason, cause }: ActionKind): CountCause {
+  if (cause !== undefined) return cause;
+  return rollbackReason === undefined
+    ? { trigger: 'update', why: `${who} updated the endpoint` }
+    : { trigger: 'rollback', why: `${who} rolled the endpoint back` };
+}
 
-/** What the audit tells of a change; a rollback says between which versions, and why. */
+/** The reason for a requested rollback: of an update in progress, or to the previous version. */
+export const requestedManually = 'requested manually';
+
+/** The audit detail of a change; a rollback has its versions and its reason. */
 export function changeDetail(
   before: Pick<StoredEndpoint, 'config'> | undefined,
   { generation, config }: Pick<StoredEndpoint, 'config' | 'generation'>,
@@ -112,66 +147,68 @@ export function changeDetail(
   return { generation, from: modelsOf(before.config), to: modelsOf(config), reason: rollbackReason, config };
 }
 
-/** More of one change are only counted. */
+/** Further settings of one change are only counted. */
 const settingsMost = 20;
 
-/** Which settings another config changes; nothing where none. */
-function settingsTold(before: EndpointConfig, now: EndpointConfig): Pick<UpdateDetail, 'settings' | 'moreSettings'> {
+/** The settings that the new config changes; empty if none. */
+function settingsDetail(before: EndpointConfig, now: EndpointConfig): Pick<UpdateDetail, 'settings' | 'moreSettings'> {
   const settings = settingChanges(before, now);
   const others = settings.length > settingsMost ? { moreSettings: settings.length - settingsMost } : {};
   return settings.length === 0 ? {} : { settings: settings.slice(0, settingsMost), ...others };
 }
 
-/** A rollback changes versions alone: which settings of now its versions did not have when they served last. */
-function stayingTold(before: StoredEndpoint | undefined, now: EndpointConfig): Pick<UpdateDetail, 'staying' | 'moreStaying'> {
+/** A rollback restores versions only: the current settings that differ from when those versions last served. */
+function unchangedDetail(before: StoredEndpoint | undefined, now: EndpointConfig): Pick<UpdateDetail, 'staying' | 'moreStaying'> {
   const then = before === undefined ? null : servedLast(before.history, now);
-  const { settings: staying, moreSettings } = then === null ? {} : settingsTold(then, now);
+  const { settings: staying, moreSettings } = then === null ? {} : settingsDetail(then, now);
   if (staying === undefined) return {};
   return { staying, ...(moreSettings === undefined ? {} : { moreStaying: moreSettings }) };
 }
 
 /**
- * What a change of the endpoint means for updates: one that was under way is superseded, and one that is watched begins; other settings
- * are told, and a rollback to the version before with its reason.
+ * The update events of an endpoint change: an update in progress is superseded, or a monitored one begins. Changed settings are
+ * reported, and so is a rollback to the previous version with its reason.
  */
 export function changeEvents(
   before: StoredEndpoint | undefined,
   now: Pick<StoredEndpoint, 'config' | 'generation' | 'rollout' | 'state'>,
   versions: readonly CountedVersion[],
-  { who, rollbackReason }: Pick<Doing, 'who' | 'rollbackReason'>,
+  { who, rollbackReason }: Pick<ActionKind, 'who' | 'rollbackReason'>,
 ): NewEvent[] {
   const { config, generation, rollout, state } = now;
   const common = { subject: config.name };
-  const changed = before === undefined ? {} : settingsTold(before.config, config);
-  const told: NewEvent[] = [];
+  const changed = before === undefined ? {} : settingsDetail(before.config, config);
+  const reported: NewEvent[] = [];
   if (before !== undefined && isUnderWay(before.rollout) && rollout !== before.rollout) {
     const by = state === 'InService' ? `generation ${generation} (${modelsOf(config).join(' and ')})` : state;
     const detail = {
       generation: before.generation,
       reason: `superseded by ${by}`,
-      share: stepOf(before.rollout).share,
+      share: rolloutStepOf(before.rollout).share,
       from: modelsOf(before.rollout.before),
       to: modelsOf(before.config),
       versions,
       who,
     };
-    told.push({ ...common, kind: 'endpoint.update-superseded', detail });
+    reported.push({ ...common, kind: 'endpoint.update-superseded', detail });
   }
   if (isUnderWay(rollout) && rollout !== before?.rollout) {
-    const { steps, alarms, timeoutMs } = rollout.guard;
-    const detail = { generation, from: modelsOf(rollout.before), to: modelsOf(config), steps, alarms, timeoutMs, who, ...changed };
-    told.push({ ...common, kind: 'endpoint.update-begun', detail });
+    const { steps, alarms, timeoutMs, evidence } = rollout.guard;
+    const [from, to] = [modelsOf(rollout.before), modelsOf(config)];
+    const minimum = evidence === undefined ? {} : { answersMin: evidence.answersMin };
+    const detail = { generation, from, to, steps, alarms, timeoutMs, ...minimum, who, ...changed };
+    reported.push({ ...common, kind: 'endpoint.update-started', detail });
   } else if (rollbackReason !== undefined) {
     const { config: _settings, ...detail } = changeDetail(before, now, rollbackReason);
-    told.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who, ...changed, ...stayingTold(before, config) } });
+    reported.push({ ...common, kind: 'endpoint.rolled-back', detail: { ...detail, who, ...changed, ...unchangedDetail(before, config) } });
   } else if (before !== undefined && changed.settings !== undefined) {
     const detail = { generation, from: modelsOf(before.config), to: modelsOf(config), who, ...changed };
-    told.push({ ...common, kind: 'endpoint.settings-changed', detail });
+    reported.push({ ...common, kind: 'endpoint.settings-changed', detail });
   }
-  return told;
+  return reported;
 }
 
-/** Whether any request came by which the new versions could be judged. */
+/** Whether the new versions received any request. */
 function sawRequests(own: readonly string[], versions: readonly CountedVersion[]): boolean {
   return versions.some(({ model, counts }) => own.includes(model) && requestsOf(counts) > 0);
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { openHouse, prod, refusal, settle, until, variant } from '../../test/deployment-house.ts';
+import { openDeploymentFixture, prod, refusal, settle, until, variant } from '../../test/deployment-fixture.ts';
 
 describe('an update', () => {
-  test('starts the new beside the old, switches when it is ready, then drains the old', async () => {
-    const house = await openHouse();
-    const { deployments, provider, serving } = house;
+  test('starts new workers in addition to the old ones, switches when they are ready, then drains the old ones', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, serving } = fixture;
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     provider.isPrompt = false;
@@ -26,8 +26,8 @@ describe('an update', () => {
     assert.deepEqual(provider.ids(), ['prod.alltraffic.2.0']);
   });
 
-  test('of the settings alone keeps the workers and counts at once', async () => {
-    const { deployments, provider, serving } = await openHouse();
+  test('of settings only keeps the workers and takes effect at once', async () => {
+    const { deployments, provider, serving } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     const view = await deployments.update('prod', { objective: null, late: 'shed' }, 'me');
@@ -38,9 +38,9 @@ describe('an update', () => {
     assert.equal(same.generation, 2);
   });
 
-  test('to more instances adds, to fewer drains', async () => {
-    const house = await openHouse();
-    const { deployments, provider } = house;
+  test('to more instances adds workers, to fewer drains workers', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider } = fixture;
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     provider.isPrompt = false;
@@ -56,9 +56,9 @@ describe('an update', () => {
     assert.equal(provider.ids().length, 1);
   });
 
-  test('that fails leaves the old in service, with the reason, and is over with the next one', async () => {
-    const house = await openHouse();
-    const { deployments, provider, serving } = house;
+  test('that fails leaves the old version in service with the reason, until the next update', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, serving } = fixture;
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     provider.isPrompt = false;
@@ -74,21 +74,21 @@ describe('an update', () => {
     assert.deepEqual([provider.ids(), [...serving.attached.keys()]], [['prod.alltraffic.1.0'], ['prod.alltraffic.1.0']]);
   });
 
-  test('overtaken by the next ends with what was wanted last', async () => {
-    const house = await openHouse();
-    const { deployments, provider, registry } = house;
+  test('superseded by another one ends in the state requested last', async () => {
+    const fixture = await openDeploymentFixture();
+    const { deployments, provider, registry } = fixture;
     await registry.setApproval('digits', 3, 'Approved', { who: 'me' });
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     await Promise.all([2, 3].map((version) => deployments.update('prod', { variants: [{ ...variant, version }] }, 'me')));
-    await until(house, 'prod', ({ status, servedGeneration }) => status === 'InService' && servedGeneration === 3);
+    await until(fixture, 'prod', ({ status, servedGeneration }) => status === 'InService' && servedGeneration === 3);
     await settle();
     assert.deepEqual(provider.ids(), ['prod.alltraffic.3.0']);
     assert.equal(deployments.get('prod').config.variants[0]?.version, 3);
   });
 
-  test('keeps a version that has been rejected since, but does not add one', async () => {
-    const { deployments, registry } = await openHouse();
+  test('keeps a version that was rejected since, but cannot add one', async () => {
+    const { deployments, registry } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await registry.setApproval('digits', 1, 'Rejected', { who: 'me' });
     await deployments.update('prod', { late: 'shed' }, 'me');
@@ -96,8 +96,8 @@ describe('an update', () => {
     await assert.rejects(deployments.update('prod', { variants: [variant, second] }, 'me'), refusal('wrong_state', /digits\/3/));
   });
 
-  test('gives up on a drain that does not end when every request in it must be over', async () => {
-    const { deployments, provider, serving, clock } = await openHouse();
+  test('stops waiting for a drain after the timeout of the requests', async () => {
+    const { deployments, provider, serving, clock } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     serving.holdsDrains = true;
@@ -110,9 +110,9 @@ describe('an update', () => {
   });
 });
 
-describe('a worker that dies', () => {
-  test('is detached at once, and attached by its new link when it is back', async () => {
-    const { deployments, provider, serving } = await openHouse();
+describe('a worker that crashes', () => {
+  test('is detached at once, and attached with its new link after its restart', async () => {
+    const { deployments, provider, serving } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     const before = serving.attached.get('prod.alltraffic.1.0')?.link;
@@ -124,8 +124,8 @@ describe('a worker that dies', () => {
     assert.deepEqual([deployments.get('prod').status, deployments.get('prod').reason], ['InService', null]);
   });
 
-  test('again and again makes the endpoint Failed, until it works after all', async () => {
-    const { deployments, provider, events } = await openHouse();
+  test('repeatedly makes the endpoint Failed, until it works again', async () => {
+    const { deployments, provider, events } = await openDeploymentFixture();
     provider.isPrompt = false;
     await deployments.create(prod, 'me');
     await settle();
@@ -140,8 +140,8 @@ describe('a worker that dies', () => {
     assert.deepEqual(kinds.slice(-4), ['endpoint.creating', 'endpoint.failed', 'endpoint.deployed', 'endpoint.in-service']);
   });
 
-  test('during its drain does not hold up the rest', async () => {
-    const { deployments, provider, serving } = await openHouse();
+  test('during its drain does not delay other steps', async () => {
+    const { deployments, provider, serving } = await openDeploymentFixture();
     await deployments.create(prod, 'me');
     await deployments.waitFor('prod', 1000);
     serving.holdsDrains = true;

@@ -1,33 +1,34 @@
-/** What a model version did with the requests that came to it: counted by serving, compared while an update is watched. Pure. */
+/** The request counts of a model version: counted by serving, compared while an update is monitored. Pure. */
 
-/** Since the server started, or within a window; each request is one of answered, failed and refused. */
+/** Since the server started, or within a window; each request is either answered, failed or refused. */
 export interface VersionCounts {
   readonly answered: number;
-  /** Of those answered, how many later than the objective says. */
+  /** The answered requests that were later than the objective. */
   readonly late: number;
-  /** By the fault of the model or of the platform: HTTP 5xx. */
+  /** Caused by the model or the platform: HTTP 5xx. */
   readonly failed: number;
-  /** Not taken: HTTP 4xx. */
+  /** Rejected: HTTP 4xx. */
   readonly refused: number;
-  /** Of those refused, how many for want of room, or because the objective could not be kept: HTTP 429. The others were wrong themselves. */
+  /** Refused because of overload or because the objective could not be met: HTTP 429. The others were invalid. */
   readonly overloaded: number;
 }
 
-/** Of one version of an endpoint. */
+/** The counts of one version of an endpoint. */
 export interface CountedVersion {
   /** Such as `digits/3`. */
   readonly model: string;
   readonly counts: VersionCounts;
 }
 
-export const nothingCounted: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 };
+export const zeroCounts: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 };
 
+/** The number of all requests, regardless of outcome. */
 export function requestsOf({ answered, failed, refused }: VersionCounts): number {
   return answered + failed + refused;
 }
 
-/** What was counted from then on. One that counts anew since, as after a restart, counts from there. */
-export function countsSince(now: VersionCounts, then: VersionCounts): VersionCounts {
+/** The counts since `before`. Counters that were reset since, such as by a restart, count from the reset. */
+export function countsDifference(now: VersionCounts, then: VersionCounts): VersionCounts {
   if (now.answered < then.answered || now.failed < then.failed || now.refused < then.refused) return now;
   return {
     answered: now.answered - then.answered,
@@ -38,7 +39,7 @@ export function countsSince(now: VersionCounts, then: VersionCounts): VersionCou
   };
 }
 
-/** Of several versions together. */
+/** The sum over several versions. */
 export function sumOfCounts(all: readonly VersionCounts[]): VersionCounts {
   return all.reduce(
     (sum, each) => ({
@@ -48,6 +49,6 @@ export function sumOfCounts(all: readonly VersionCounts[]): VersionCounts {
       refused: sum.refused + each.refused,
       overloaded: sum.overloaded + each.overloaded,
     }),
-    nothingCounted,
+    zeroCounts,
   );
 }

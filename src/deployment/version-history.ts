@@ -1,12 +1,12 @@
 /**
- * Which versions an endpoint served, so that it may go back to them, and which it took back, so that nobody gets one of them unasked. It is
- * stored with the endpoint, and gone with it. Pure.
+ * The versions that an endpoint served, for rollbacks, and its rolled-back versions, to prevent unintended redeploys. Stored
+ * and deleted with the endpoint. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { keyOf } from '../registry/index.ts';
-import { type EndpointConfig, modelsOf, type VariantConfig } from './endpoint-config.ts';
+import { nameKey } from '../registry/index.ts';
+import { type EndpointConfig, modelsOf, productionVariants, type VariantConfig } from './endpoint-config.ts';
 
-export interface TakenBackVersion {
+export interface RolledBackRecord {
   /** Such as `digits/4`. */
   readonly model: string;
   readonly reason: string;
@@ -14,95 +14,100 @@ export interface TakenBackVersion {
   readonly atMs: number;
 }
 
-/** With its settings; an older server kept the variants alone. */
-export type KeptConfig = EndpointConfig | (Pick<EndpointConfig, 'variants'> & { readonly late?: never });
+/** With its settings; older servers stored only the variants. */
+export type RetainedConfig = EndpointConfig | (Pick<EndpointConfig, 'variants'> & { readonly late?: never });
 
+/** Bounded: the oldest entries are dropped. */
 export interface VersionHistory {
-  /** Each config that had all requests and was kept, the latest last. */
-  readonly kept: readonly KeptConfig[];
+  /** Each config that received all requests and was not rolled back, the latest last. The name is part of the stored format. */
+  readonly kept: readonly RetainedConfig[];
   /** The latest last. */
-  readonly takenBack: readonly TakenBackVersion[];
+  readonly rolledBack: readonly RolledBackRecord[];
 }
 
-export const nothingServed: VersionHistory = { kept: [], takenBack: [] };
+export const emptyHistory: VersionHistory = { kept: [], rolledBack: [] };
 
-const keptMost = 50;
-const takenBackMost = 100;
+const retainedMax = 50;
+const rolledBackMax = 100;
 
-/** These have all requests, and nobody watches them any more: whoever deployed one that was taken back meant it. */
-export function withKept(history: VersionHistory, config: KeptConfig): VersionHistory {
-  const { kept, takenBack } = history;
+/**
+ * Adds a config that receives all requests and is no longer monitored. Its versions no longer count as rolled back, because
+ * deploying them again was intentional.
+ */
+export function withRetained(history: VersionHistory, config: RetainedConfig): VersionHistory {
+  const { kept, rolledBack } = history;
   const { variants } = config;
   const models = modelsOf({ variants });
-  const others = takenBack.filter(({ model }) => !models.includes(model));
+  const others = rolledBack.filter(({ model }) => !models.includes(model));
   const before = isNewest(history, variants) ? kept.slice(0, -1) : kept;
-  const next = { kept: [...before, config].slice(-keptMost), takenBack: others };
+  const next = { kept: [...before, config].slice(-retainedMax), rolledBack: others };
   return isDeepStrictEqual(next, history) ? history : next;
 }
 
-/** Whether these versions were the last to be kept, with whatever settings. */
+/** Whether these are the versions retained last, with any settings. */
 export function isNewest({ kept }: VersionHistory, variants: readonly VariantConfig[]): boolean {
   const last = kept.at(-1);
   return last !== undefined && isSameVersions(last.variants, variants);
 }
 
-export function withTakenBack(
-  { kept, takenBack }: VersionHistory,
+/** Marks versions as rolled back. Configs with any of these versions are no longer rollback targets. */
+export function withRolledBack(
+  { kept, rolledBack }: VersionHistory,
   models: readonly string[],
-  why: Pick<TakenBackVersion, 'reason' | 'atMs'>,
+  why: Pick<RolledBackRecord, 'reason' | 'atMs'>,
 ): VersionHistory {
-  const others = takenBack.filter(({ model }) => !models.includes(model));
+  const others = rolledBack.filter(({ model }) => !models.includes(model));
   return {
     kept: kept.filter((config) => !modelsOf(config).some((model) => models.includes(model))),
-    takenBack: [...others, ...models.map((model) => ({ model, ...why }))].slice(-takenBackMost),
+    rolledBack: [...others, ...models.map((model) => ({ model, ...why }))].slice(-rolledBackMax),
   };
 }
 
-/** The group was deleted: one that comes later under its name has other versions. */
+/** Removes the versions of a deleted group, because a later group of its name has other versions. */
 export function withoutGroup(history: VersionHistory, group: string): VersionHistory {
-  const isOfGroup = (model: string) => keyOf(model).startsWith(`${keyOf(group)}/`);
-  const kept = history.kept.filter((config) => !modelsOf(config).some(isOfGroup));
-  const takenBack = history.takenBack.filter(({ model }) => !isOfGroup(model));
-  const isSame = kept.length === history.kept.length && takenBack.length === history.takenBack.length;
-  return isSame ? history : { kept, takenBack };
+  const isOfGroup = (model: string) => nameKey(model).startsWith(`${nameKey(group)}/`);
+  const retained = history.kept.filter((config) => !modelsOf(config).some(isOfGroup));
+  const rolledBack = history.rolledBack.filter(({ model }) => !isOfGroup(model));
+  const isSame = retained.length === history.kept.length && rolledBack.length === history.rolledBack.length;
+  return isSame ? history : { kept: retained, rolledBack };
 }
 
-/** What was in full service before `now`, the latest first. */
-export function earlierThan({ kept }: VersionHistory, now: readonly VariantConfig[]): readonly KeptConfig[] {
+/** The configs in full service before `now`, the latest first. */
+export function configsBefore({ kept }: VersionHistory, now: readonly VariantConfig[]): readonly RetainedConfig[] {
   return kept.filter(({ variants }) => !isSameVersions(variants, now)).toReversed();
 }
 
-interface GoingBack extends Pick<TakenBackVersion, 'reason' | 'atMs'> {
+interface RollbackDetail extends Pick<RolledBackRecord, 'reason' | 'atMs'> {
   readonly now: readonly VariantConfig[];
   /** One of `kept`. */
-  readonly to: KeptConfig;
+  readonly to: RetainedConfig;
 }
 
-/** What came after it is no version before: the next time it is gone further back. */
-export function goneBack(history: VersionHistory, { now, to, ...why }: GoingBack): VersionHistory {
-  const kept = history.kept.slice(0, history.kept.findLastIndex(({ variants }) => isSameVersions(variants, to.variants)) + 1);
-  return withTakenBack({ ...history, kept }, newModels(now, to.variants), why);
+/** Removes the later configs: the next rollback goes further back. */
+export function afterRollback(history: VersionHistory, { now, to, ...why }: RollbackDetail): VersionHistory {
+  const retained = history.kept.slice(0, history.kept.findLastIndex(({ variants }) => isSameVersions(variants, to.variants)) + 1);
+  return withRolledBack({ ...history, kept: retained }, newModels(now, to.variants), why);
 }
 
-/** With which settings these versions had all requests last, as far as it is known: what is not is as in `now`. Null where they never had. */
+/** The config in effect when these versions last received all requests; unknown settings are as in `now`. Null if they never did. */
 export function servedLast({ kept }: VersionHistory, now: EndpointConfig): EndpointConfig | null {
   const last = kept.findLast(({ variants }) => isSameVersions(variants, now.variants));
   if (last === undefined) return null;
   return last.late === undefined ? { ...now, variants: last.variants } : last;
 }
 
-/** The versions that `now` has and `before` has not; an update of its settings alone brings none. */
+/** The versions in `now` that are not in `before`; an update of settings only has none. */
 export function newModels(now: readonly VariantConfig[], before: readonly VariantConfig[]): string[] {
   const old = modelsOf({ variants: before });
   return modelsOf({ variants: now }).filter((model) => !old.includes(model));
 }
 
-/** In whatever order and under whatever names: those are settings. But where variants swap their versions, each serves another than before. */
+/** Order and variant names are settings, so they are ignored. But variants of the same names that swap their versions differ. */
 function isSameVersions(one: readonly VariantConfig[], other: readonly VariantConfig[]): boolean {
   const [models, others] = [one, other].map((variants) => modelsOf({ variants }).toSorted().join());
   if (models !== others) return false;
-  const before = new Map(one.map((variant) => [keyOf(variant.name), modelOf(variant)]));
-  return other.every((variant) => (before.get(keyOf(variant.name)) ?? modelOf(variant)) === modelOf(variant));
+  const before = new Map(one.map((variant) => [nameKey(variant.name), modelOf(variant)]));
+  return productionVariants(other).every((variant) => (before.get(nameKey(variant.name)) ?? modelOf(variant)) === modelOf(variant));
 }
 
 function modelOf({ group, version }: VariantConfig): string {

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { SeededRandom } from '../random.ts';
-import { nothingCounted, type VersionCounts } from './version-counts.ts';
-import { evidence, faultOf } from './version-verdict.ts';
+import { type VersionCounts, zeroCounts } from './version-counts.ts';
+import { evidence, versionFault } from './version-verdict.ts';
 
 const objective = { percentile: 95, latencyMs: 50 };
-const counts = (some: Partial<VersionCounts>): VersionCounts => ({ ...nothingCounted, ...some });
+const counts = (some: Partial<VersionCounts>): VersionCounts => ({ ...zeroCounts, ...some });
 const steady = { designEffect: 1, watchedSeconds: 30 };
 const judge = (now: Partial<VersionCounts>, before: Partial<VersionCounts> | null, isOver = false, lateness = steady): string | null =>
-  faultOf({
+  versionFault({
     now: { models: 'm/2', counts: counts(now) },
     before: before === null ? null : { models: 'm/1', counts: counts(before) },
     objective,
@@ -20,13 +20,13 @@ const judge = (now: Partial<VersionCounts>, before: Partial<VersionCounts> | nul
 const good = { answered: 1646, late: 3 };
 for (const { when, now, before, isOver = false, lateness = steady, says } of [
   {
-    when: 'more are late than may be',
+    when: 'more requests are late than allowed',
     now: { answered: 412, late: 157 },
     before: good,
-    says: '38 % of the 412 requests of m/2 were later than 50 ms (5 % may be); m/1: 0.2 %',
+    says: '38 % of the 412 requests of m/2 were later than 50 ms (5 % allowed); m/1: 0.2 %',
   },
   {
-    when: 'more are late than may be, but in bursts of a hundred',
+    when: 'more requests are late than allowed, but in bursts of a hundred',
     now: { answered: 412, late: 157 },
     before: good,
     lateness: { designEffect: 100, watchedSeconds: 30 },
@@ -45,67 +45,67 @@ for (const { when, now, before, isOver = false, lateness = steady, says } of [
     before: good,
     lateness: { designEffect: 1, watchedSeconds: 20 },
     isOver: true,
-    says: '100 % of the 40 requests of m/2 were later than 50 ms (5 % may be); m/1: 0.2 %',
+    says: '100 % of the 40 requests of m/2 were later than 50 ms (5 % allowed); m/1: 0.2 %',
   },
   {
     when: 'all fail for a second',
     now: { failed: 40 },
     before: good,
     lateness: { designEffect: 1, watchedSeconds: 1 },
-    says: '100 % of the 40 requests of m/2 failed (1 % may be); m/1: 0 %',
+    says: '100 % of the 40 requests of m/2 failed (1 % allowed); m/1: 0 %',
   },
-  { when: 'both are late alike', now: { answered: 412, late: 157 }, before: { answered: 1646, late: 610 }, says: null },
-  { when: 'as many are late as may be', now: { answered: 412, late: 20 }, before: good, says: null },
+  { when: 'both versions are equally late', now: { answered: 412, late: 157 }, before: { answered: 1646, late: 610 }, says: null },
+  { when: 'as many requests are late as allowed', now: { answered: 412, late: 20 }, before: good, says: null },
   {
-    when: 'it refuses what the old one takes',
+    when: 'it rejects requests that the old version accepts',
     now: { refused: 40, answered: 10 },
     before: good,
-    says: '80 % of the 50 requests of m/2 were refused as wrong (HTTP 400) (1 % may be); m/1: 0 %',
+    says: '80 % of the 50 requests of m/2 were rejected as invalid (HTTP 400) (1 % allowed); m/1: 0 %',
   },
   {
-    when: 'it has no room for what the old one takes',
+    when: 'it is overloaded and the old version is not',
     now: { refused: 40, overloaded: 40 },
     before: good,
-    says: '100 % of the 40 requests of m/2 were refused as overloaded (HTTP 429) (1 % may be); m/1: 0 %',
+    says: '100 % of the 40 requests of m/2 were rejected for overload (HTTP 429) (1 % allowed); m/1: 0 %',
   },
   {
-    when: 'it has no room, and how the old one did is unknown',
+    when: 'it is overloaded, without a baseline',
     now: { refused: 40, overloaded: 40 },
     before: null,
-    says: '100 % of the 40 requests of m/2 were refused as overloaded (HTTP 429) (5 % may be)',
+    says: '100 % of the 40 requests of m/2 were rejected for overload (HTTP 429) (5 % allowed)',
   },
   {
-    when: 'it has no room, where callers sent nonsense to the old one',
+    when: 'it is overloaded, and the old version had invalid requests',
     now: { refused: 40, overloaded: 40 },
     before: { refused: 160, answered: 40 },
-    says: '100 % of the 40 requests of m/2 were refused as overloaded (HTTP 429) (1 % may be); m/1: 0 %',
+    says: '100 % of the 40 requests of m/2 were rejected for overload (HTTP 429) (1 % allowed); m/1: 0 %',
   },
-  { when: 'both have no room', now: { refused: 40, overloaded: 40 }, before: { refused: 160, overloaded: 160 }, says: null },
-  { when: 'callers send nonsense to both', now: { refused: 40, answered: 10 }, before: { refused: 160, answered: 40 }, says: null },
-  { when: 'it refuses, and how the old one did is unknown', now: { refused: 40, answered: 10 }, before: null, says: null },
+  { when: 'both are overloaded', now: { refused: 40, overloaded: 40 }, before: { refused: 160, overloaded: 160 }, says: null },
+  { when: 'both have invalid requests', now: { refused: 40, answered: 10 }, before: { refused: 160, answered: 40 }, says: null },
+  { when: 'it rejects requests, without a baseline', now: { refused: 40, answered: 10 }, before: null, says: null },
   {
-    when: 'it fails, and how the old one did is unknown',
+    when: 'it fails, without a baseline',
     now: { failed: 40 },
     before: null,
-    says: '100 % of the 40 requests of m/2 failed (5 % may be)',
+    says: '100 % of the 40 requests of m/2 failed (5 % allowed)',
   },
-  { when: 'it fails, but few came', now: { failed: 9 }, before: good, says: null },
+  { when: 'it fails, but has few requests', now: { failed: 9 }, before: good, says: null },
   {
-    when: 'few came, all failed, and the step is over',
+    when: 'all of a few requests failed, and the step is over',
     now: { failed: 9 },
     before: good,
     isOver: true,
-    says: '100 % of the 9 requests of m/2 failed (1 % may be); m/1: 0 %',
+    says: '100 % of the 9 requests of m/2 failed (1 % allowed); m/1: 0 %',
   },
-  { when: 'one failed of few, and the step is over', now: { failed: 1, answered: 8 }, before: good, isOver: true, says: null },
-  { when: 'nobody came', now: {}, before: good, isOver: true, says: null },
+  { when: 'one of a few requests failed, and the step is over', now: { failed: 1, answered: 8 }, before: good, isOver: true, says: null },
+  { when: 'there were no requests', now: {}, before: good, isOver: true, says: null },
 ]) {
-  test(`where ${when}, says ${says === null ? 'nothing against it' : 'so'}`, () =>
+  test(`if ${when}, ${says === null ? 'reports no fault' : 'reports the fault'}`, () =>
     assert.equal(judge(now, before, isOver, lateness), says));
 }
 
 describe('the evidence', () => {
-  test('is against at most one of a thousand that are as bad as may be, though it is asked after each request', () => {
+  test('raises a false alarm for at most one in a thousand versions at the limit, even if checked after each request', () => {
     const random = new SeededRandom(7);
     let mistaken = 0;
     for (let run = 0; run < 4000; run++) {
@@ -118,14 +118,14 @@ describe('the evidence', () => {
         }
       }
     }
-    assert(mistaken <= 8, `${mistaken} of 4000, where 4 are expected at most`);
+    assert(mistaken <= 8, `${mistaken} of 4000, expected about 4 at most`);
   });
 
-  test('only grows with one more that is bad', () => {
+  test('grows with each additional bad request', () => {
     fc.assert(
-      fc.property(fc.nat(2000), fc.nat(2000), fc.double({ min: 0.001, max: 0.9, noNaN: true }), (one, other, mayBe) => {
+      fc.property(fc.nat(2000), fc.nat(2000), fc.double({ min: 0.001, max: 0.9, noNaN: true }), (one, other, allowed) => {
         const bad = Math.min(one, other);
-        assert(evidence(bad + 1, Math.max(one, other) + 1, mayBe) >= evidence(bad, Math.max(one, other) + 1, mayBe));
+        assert(evidence(bad + 1, Math.max(one, other) + 1, allowed) >= evidence(bad, Math.max(one, other) + 1, allowed));
       }),
     );
   });

@@ -1,19 +1,21 @@
-/** What a worker of a model version starts, where that is a process. Pure. */
-import type { WorkerCommand } from '../providers/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
-import type { VariantConfig } from './endpoint-config.ts';
+/** The program that a worker runs for a model version that is no ONNX model. Pure. */
 
-/** As long as a container has with SageMaker: 4 minutes until it must answer its health check. */
-const startTimeoutMsDefault = 240_000;
-/** The largest archive from a slow disk. */
-const unpackTimeoutMsDefault = 600_000;
+import { defined } from '../defined.ts';
+import { variantFields } from '../fields/index.ts';
+import type { WorkerSpec } from '../providers/index.ts';
+import { type ModelVersion, pythonOf } from '../registry/index.ts';
+import type { VariantConfig } from './endpoint-config.ts';
 
 type Timeouts = Pick<VariantConfig, 'startTimeoutMs' | 'unpackTimeoutMs'>;
 
-/** The part of a worker's spec that says so; empty for a model that the built-in worker runs. */
-export function commandOf({ runtime }: ModelVersion, timeouts: Timeouts = {}): { readonly process?: WorkerCommand } {
-  if (runtime.kind === 'onnx') return {};
-  const { command, environment, concurrency } = runtime;
-  const { startTimeoutMs = startTimeoutMsDefault, unpackTimeoutMs = unpackTimeoutMsDefault } = timeouts;
-  return { process: { command, environment, concurrency, startTimeoutMs, unpackTimeoutMs } };
+/**
+ * The process or Python part of a worker's spec; empty for a model that the built-in worker runs. Throws `wrong_state` for a Python model that
+ * was never opened.
+ */
+export function commandOf(version: ModelVersion, timeouts: Timeouts = {}): Pick<WorkerSpec, 'process' | 'python'> {
+  const { runtime } = version;
+  if (runtime.kind !== 'process') return defined({ python: pythonOf(version) });
+  const { command, environment, concurrency, access = { paths: [], isIsolated: true } } = runtime;
+  const { startTimeoutMs = variantFields.startTimeoutMs.default, unpackTimeoutMs = variantFields.unpackTimeoutMs.default } = timeouts;
+  return { process: { command, environment, concurrency, startTimeoutMs, unpackTimeoutMs, ...access } };
 }

@@ -1,4 +1,4 @@
-/** The forecasters there are. */
+/** Creates forecasters by name. */
 import { PlatformError } from '../errors.ts';
 import type { Forecaster, ForecasterOptions } from './forecaster.ts';
 import { HoltWintersModel } from './holt-winters.ts';
@@ -16,14 +16,14 @@ const models: Readonly<Record<ForecasterName, (shape: ForecasterShape) => PointM
   'holt-winters': (shape) => new HoltWintersModel(shape),
 };
 
-/** The first is the best of them on all loads that we have, and the default. */
+/** Names of all forecasters. The first is the default: it is the most accurate on all tested loads. */
 export const forecasterNames = Object.keys(models) as readonly ForecasterName[];
 
-/** A forecaster that has observed nothing. Throws `invalid_request` for a name that is none of `forecasterNames`, and for options that make no sense. */
+/** Creates a forecaster without observations. Throws `invalid_request` for an unknown name or invalid options. */
 export function createForecaster(name: string, options: ForecasterOptions): Forecaster {
   const known = forecasterNames.find((other) => other === name);
   if (known === undefined) {
-    throw new PlatformError('invalid_request', `unknown forecaster ${JSON.stringify(name)}: known are ${forecasterNames.join(', ')}`);
+    throw new PlatformError('invalid_request', `unknown forecaster ${JSON.stringify(name)}: expected one of ${forecasterNames.join(', ')}`);
   }
   return new TrackedForecaster(known, options, models[known]);
 }

@@ -1,4 +1,4 @@
-/** What every forecaster promises. Each one's test calls this; it is part of no product code. */
+/** The contract of every forecaster, as a shared test suite. Each forecaster's test file calls it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -14,17 +14,17 @@ export function forecasterContract(name: ForecasterName): void {
   const fresh = (options: ForecasterOptions = hourly): Forecaster => createForecaster(name, options);
 
   describe(`${name} as a forecaster`, () => {
-    test('knows its name, and its horizons in order, each once', () => {
+    test('has its name, and its horizons in order without duplicates', () => {
       const forecaster = fresh({ horizons: [10, 1, 3, 1] });
       assert.deepEqual([forecaster.name, forecaster.horizons], [name, [1, 3, 10]]);
     });
 
-    test('expects nobody, and says that it knows nothing, before the first count', () => {
+    test('forecasts 0 on the basis `nothing` before the first count', () => {
       const { mean, basis, residualsSeen } = fresh().predict(1);
       assert.deepEqual({ mean, basis, residualsSeen }, { mean: 0, basis: 'nothing', residualsSeen: 0 });
     });
 
-    test('expects what was declared until the first count comes, gaps before it included', () => {
+    test('forecasts the declared rate until the first count, including gaps before it', () => {
       const forecaster = fresh({ ...hourly, expectedCount: 400 });
       assert.deepEqual([forecaster.predict(3).mean, forecaster.predict(3).basis], [400, 'declared']);
       forecaster.observe(7, null);
@@ -33,15 +33,15 @@ export function forecasterContract(name: ForecasterName): void {
       assert.equal(Math.round(forecaster.predict(3).mean), 100);
     });
 
-    test('is wide while it is young: at least a guess on either side of the median', () => {
+    test('has wide quantiles with few observations: at least a prior on either side of the median', () => {
       const forecaster = fresh();
       for (let slot = 0; slot < 20; slot++) forecaster.observe(slot, 100);
       const forecast = forecaster.predict(1);
-      // √100 = 10, so the guess strays by .25 * 10 = 2.5 in roots, z_.95 = 1.645 and z_.99 = 2.326 times that.
+      // √100 = 10, so the prior deviates by .25 * 10 = 2.5 in roots; z_.95 = 1.645 and z_.99 = 2.326 times that.
       assert(forecast.quantile(0.05) <= 34.7 && forecast.quantile(0.95) >= 199.1 && forecast.quantile(0.99) >= 250.1);
     });
 
-    test('comes to expect 100 where 100 come each time, and hardly anything else', () => {
+    test('converges to a constant count, with narrow quantiles', () => {
       const forecaster = fresh();
       for (let slot = 0; slot < 24 * 20; slot++) forecaster.observe(slot, 100);
       for (const h of horizons) {
@@ -51,7 +51,7 @@ export function forecasterContract(name: ForecasterName): void {
       }
     });
 
-    test('the quantiles are where they say: the share tau of a noisy load lies at or below each', () => {
+    test('quantiles are calibrated: for a noisy load the share tau of counts lies at or below each', () => {
       const forecaster = fresh();
       const random = new SeededRandom(1);
       const made: Forecast[][] = horizons.map(() => []);
@@ -76,7 +76,7 @@ export function forecasterContract(name: ForecasterName): void {
       }
     });
 
-    test('learns once for each slot, however often it is asked', () => {
+    test('learns once per slot, however often it is called', () => {
       const [once, often] = [fresh(), fresh()];
       for (const [slot, count] of noisyCounts(300).entries()) {
         once.observe(slot, count);
@@ -87,7 +87,7 @@ export function forecasterContract(name: ForecasterName): void {
       assert.equal(often.predict(3).residualsSeen, 297);
     });
 
-    test('what it said stays said', () => {
+    test('forecasts do not change after they were made', () => {
       const forecaster = fresh();
       for (let slot = 0; slot < 100; slot++) forecaster.observe(slot, 50);
       const said = forecaster.predict(1);
@@ -100,7 +100,7 @@ export function forecasterContract(name: ForecasterName): void {
     refusalPromises(fresh);
     snapshotPromises(fresh);
 
-    test('whatever comes, means and quantiles are finite, 0 or more, and quantiles never fall', () => {
+    test('for any counts, means and quantiles are finite and 0 or more, and quantiles never decrease with tau', () => {
       const count = fc.oneof(fc.constant(null), fc.constant(0), fc.nat(50), fc.nat(1_000_000), fc.constant(1e12));
       const step = fc.tuple(fc.oneof({ weight: 20, arbitrary: fc.constant(1) }, fc.integer({ min: 1, max: 400 })), count);
       fc.assert(
@@ -123,24 +123,24 @@ export function forecasterContract(name: ForecasterName): void {
 }
 
 function gapPromises(fresh: (options?: ForecasterOptions) => Forecaster): void {
-  test('slots that are left out are gaps, as if each had been told with null', () => {
+  test('skipped slots are gaps, like slots observed with null', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 1, max: 250 }), fc.nat(200)), { maxLength: 120, size: 'max' }), (steps) => {
-        const [leftOut, told] = [fresh(), fresh()];
+        const [leftOut, reported] = [fresh(), fresh()];
         let slot = -1;
         for (const [by, count] of steps) {
-          for (let missing = slot + 1; missing < slot + by; missing++) if (slot >= 0) told.observe(missing, null);
+          for (let missing = slot + 1; missing < slot + by; missing++) if (slot >= 0) reported.observe(missing, null);
           slot += by;
-          told.observe(slot, count);
+          reported.observe(slot, count);
           leftOut.observe(slot, count);
         }
-        assert.deepEqual(leftOut.snapshot(), told.snapshot());
+        assert.deepEqual(leftOut.snapshot(), reported.snapshot());
       }),
       { numRuns: 40 },
     );
   });
 
-  test('a gap is not a zero: it is neither learnt from nor scored, and neither are forecasts made within it', () => {
+  test('a gap is not a zero: the slot and forecasts made within it are neither learned from nor scored', () => {
     const forecaster = fresh();
     for (let slot = 0; slot < 200; slot++) forecaster.observe(slot, 100 + (slot % 7));
     const seen = horizons.map((h) => forecaster.predict(h).residualsSeen);
@@ -151,14 +151,14 @@ function gapPromises(fresh: (options?: ForecasterOptions) => Forecaster): void {
     );
     assert(forecaster.predict(1).mean > 80, `${forecaster.predict(1).mean}`);
     forecaster.observe(204, 100);
-    // Only the forecast of 10 slots before was made outside the gap.
+    // Only the forecast made 10 slots earlier originates outside the gap.
     assert.deepEqual(
       horizons.map((h, i) => forecaster.predict(h).residualsSeen - (seen[i] as number)),
       [0, 0, 1],
     );
   });
 
-  test('a jump over years is no more work than a step', () => {
+  test('skipping years of slots is as cheap as one step', () => {
     const forecaster = fresh({ horizons });
     for (let slot = 0; slot < 100; slot++) forecaster.observe(slot, 100);
     forecaster.observe(1e15, 900);
@@ -170,18 +170,18 @@ function gapPromises(fresh: (options?: ForecasterOptions) => Forecaster): void {
 
 function refusalPromises(fresh: (options?: ForecasterOptions) => Forecaster): void {
   for (const { what, slot = 5, count = 1, message } of [
-    { what: 'a count that is no number', count: Number.NaN, message: /whole number of requests.*got NaN/ },
+    { what: 'a count that is not a number', count: Number.NaN, message: /whole number of requests.*got NaN/ },
     { what: 'a negative count', count: -1, message: /got -1/ },
-    { what: 'half a request', count: 0.5, message: /got 0.5/ },
-    { what: 'infinitely many', count: Number.POSITIVE_INFINITY, message: /got Infinity/ },
+    { what: 'a fractional count', count: 0.5, message: /got 0.5/ },
+    { what: 'an infinite count', count: Number.POSITIVE_INFINITY, message: /got Infinity/ },
     { what: 'more than 10^12', count: 1e12 + 1, message: /from 0 to 10\^12/ },
     { what: 'the same slot again', slot: 4, message: /slot 4 is over: expected one after 4/ },
     { what: 'an earlier slot', slot: 2, message: /slot 2 is over/ },
-    { what: 'a slot before 0', slot: -1, message: /a slot is a whole number from 0, got -1/ },
+    { what: 'a slot before 0', slot: -1, message: /invalid slot: expected a whole number from 0, got -1/ },
     { what: 'a time instead of a slot', slot: 5.5, message: /got 5.5/ },
-    { what: 'no slot', slot: Number.NaN, message: /got NaN/ },
+    { what: 'a slot that is not a number', slot: Number.NaN, message: /got NaN/ },
   ]) {
-    test(`refuses ${what}, and is as before`, () => {
+    test(`rejects ${what} and is unchanged`, () => {
       const forecaster = fresh();
       for (let before = 0; before < 5; before++) forecaster.observe(before, 10);
       const snapshot = forecaster.snapshot();
@@ -190,8 +190,8 @@ function refusalPromises(fresh: (options?: ForecasterOptions) => Forecaster): vo
     });
   }
 
-  test('refuses horizons that it was not made for, and quantiles that are none', () => {
-    assert.throws(() => fresh().predict(2), { ...refused, message: /looks 1, 3, 10 slots ahead, not 2/ });
+  test('rejects horizons that were not configured, and invalid quantiles', () => {
+    assert.throws(() => fresh().predict(2), { ...refused, message: /expected one of 1, 3, 10 slots, got 2/ });
     for (const tau of [0, 1, 95, -0.1, Number.NaN]) assert.throws(() => fresh().predict(1).quantile(tau), refused);
   });
 
@@ -206,12 +206,12 @@ function refusalPromises(fresh: (options?: ForecasterOptions) => Forecaster): vo
     { horizons: [1], expectedCount: -1 },
     { horizons: [1], expectedCount: Number.NaN },
   ]) {
-    test(`refuses to be made with ${JSON.stringify(options)}`, () => {
+    test(`rejects the options ${JSON.stringify(options)}`, () => {
       assert.throws(() => fresh(options), refused);
     });
   }
 
-  test('answers the nearest quantile of its grid, of two the higher', () => {
+  test('returns the nearest quantile of its grid, the higher one of a tie', () => {
     const forecaster = fresh();
     for (const [slot, count] of noisyCounts(200).entries()) forecaster.observe(slot, count);
     const forecast = forecaster.predict(1);
@@ -241,11 +241,11 @@ function snapshotPromises(fresh: (options?: ForecasterOptions) => Forecaster): v
     },
     { what: 'three weeks that end in a gap', counts: [...noisyCounts(24 * 21), null, null, null] },
   ]) {
-    test(`goes on after ${what} from its snapshot as if nothing had been, to the last bit`, () => {
+    test(`continues bit-identically from its snapshot after ${what}`, () => {
       const [first, second] = [fresh(), fresh()];
       for (const [slot, count] of counts.entries()) first.observe(slot + 1000, count);
       const text = JSON.stringify(first.snapshot());
-      second.observe(5, 5); // what was before is forgotten
+      second.observe(5, 5); // restore must replace this state
       second.restore(JSON.parse(text));
       assert.equal(JSON.stringify(second.snapshot()), text);
       for (const [i, count] of noisyCounts(200).entries()) {
@@ -280,7 +280,7 @@ function snapshotPromises(fresh: (options?: ForecasterOptions) => Forecaster): v
     });
   }
 
-  test('refuses the snapshot of another forecaster or of other options, and what is broken, and is as before', () => {
+  test('rejects a snapshot of another forecaster or other options, or a broken one, and is unchanged', () => {
     const forecaster = fresh();
     for (const [slot, count] of noisyCounts(100).entries()) forecaster.observe(slot, count);
     const own = forecaster.snapshot();
@@ -299,7 +299,7 @@ function snapshotPromises(fresh: (options?: ForecasterOptions) => Forecaster): v
       [{ ...own, isSeasonal: false }, /another isSeasonal/],
       [{ ...own, state: null }, /broken/],
       [changed((state) => delete state['history']), /broken/],
-      [changed((state) => (state['history'] = { ...state['history'], counts: 'AAAA' })), /100 counts expected/],
+      [changed((state) => (state['history'] = { ...state['history'], counts: 'AAAA' })), /expected 100 counts/],
       [changed((state) => (state['history'] = { ...state['history'], slot: 1e99 })), /broken/],
       [changed((state) => delete state['tracks']), /broken/],
     ] as const) {
@@ -313,7 +313,7 @@ function values({ mean, quantiles, basis, residualsSeen }: Forecast): unknown {
   return { mean, quantiles, basis, residualsSeen };
 }
 
-/** A day and night of 24 slots, with noise. */
+/** Counts with a daily pattern of 24 slots and noise. */
 function noisyCounts(length: number): number[] {
   const random = new SeededRandom(length);
   return Array.from({ length }, (_, slot) => Math.floor((80 + 60 * Math.sin((2 * Math.PI * slot) / 24)) * (0.5 + random.next())));

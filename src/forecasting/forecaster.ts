@@ -1,37 +1,43 @@
-/** What every forecaster is asked and answers. A slot is a stretch of time of fixed length, numbered upwards; a count is the requests in it. */
+/**
+ * The interface of every forecaster. A slot is a period of fixed length, numbered upwards. A count is the number of requests in a
+ * slot.
+ */
 import { PlatformError } from '../errors.ts';
 
-/** The quantiles that are tracked. */
+/** The quantile levels of every forecast. */
 export const quantileGrid: readonly number[] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 
-/** What a mean is based on: nothing at all (it is 0), the rate that was declared, the last count, or what the model learnt. */
+/** Source of a forecast's mean: `nothing` (the mean is 0), the declared rate, the last count, or the trained model. */
 export type ForecastBasis = 'nothing' | 'declared' | 'persistence' | 'model';
 
-/** The requests to come in one slot. It stays as it is when more is observed. */
+/** Forecast requests in one slot. Immutable: later observations do not change it. */
 export interface Forecast {
   /** Requests per slot. */
   readonly mean: number;
-  /** Requests per slot at each of `quantileGrid`; never falling. */
+  /** Requests per slot at each level of `quantileGrid`; non-decreasing. */
   readonly quantiles: readonly number[];
   readonly basis: ForecastBasis;
-  /** How many forecasts for this horizon were compared with what came: below 60 the quantiles are widened by a prior. */
+  /** Number of forecasts for this horizon that were compared with their outcome. Below 60 a prior widens the quantiles. */
   readonly residualsSeen: number;
-  /** Requests per slot that the share tau (above 0, below 1) of all outcomes does not exceed: that of the nearest tau of the grid. */
+  /** Requests per slot that the share tau (0 to 1, exclusive) of outcomes does not exceed. Uses the nearest level of the grid. */
   quantile(tau: number): number;
 }
 
 export interface ForecasterOptions {
-  /** How many slots ahead `predict` may be asked for: whole numbers from 1, in any order. */
+  /** Supported horizons of `predict`: whole numbers from 1, in any order. */
   readonly horizons: readonly number[];
-  /** Slots in a day; 1440 of a minute unless given. Eight days are remembered. */
+  /** Slots per day; default 1440 (one-minute slots). Eight days are stored. */
   readonly slotsPerDay?: number;
-  /** Whether days and weeks resemble each other; true unless given. Horizons are shorter than a day then. */
+  /** True if days and weeks have recurring patterns; default true. Horizons must then be shorter than a day. */
   readonly isSeasonal?: boolean;
-  /** Requests per slot to expect while nothing was observed. */
+  /** Assumed requests per slot before the first observation. */
   readonly expectedCount?: number | null;
 }
 
-/** All that a forecaster knows, as JSON of less than 200 kB (at 8640 slots a day as long as counts are no more than 8000 apart from slot to slot). */
+/**
+ * The complete state of a forecaster as JSON, below 200 kB. This limit holds up to 8640 slots per day if consecutive counts
+ * differ by at most 8000.
+ */
 export interface ForecasterSnapshot {
   readonly format: 1;
   readonly name: string;
@@ -43,27 +49,27 @@ export interface ForecasterSnapshot {
 
 export interface Forecaster {
   readonly name: string;
-  /** Rising, each once. */
+  /** Ascending, without duplicates. */
   readonly horizons: readonly number[];
   /**
-   * What came in a slot that is over: a whole number from 0 to 10^12, or null where nobody counted (a gap; not zero). Slots may start
-   * anywhere from 0 and only go up: those that are left out are gaps. Throws `invalid_request`, and has changed nothing then, for
-   * any other count, for a slot that is no whole number, and for one that is not later than the last.
+   * Records the count of a completed slot: a whole number from 0 to 10^12, or null if unknown (a gap, not zero). Slots are whole
+   * numbers from 0 and must increase; skipped slots are gaps. Throws `invalid_request` for other counts or slots, and then
+   * changes nothing.
    */
   observe(slot: number, count: number | null): void;
-  /** The slot that lies h after the last observed one. Throws `invalid_request` for an h that is none of the horizons. */
+  /** The forecast for the slot h after the last observed one. Throws `invalid_request` if h was not configured. */
   predict(h: number): Forecast;
   snapshot(): ForecasterSnapshot;
   /**
-   * Goes on exactly where the snapshot was taken. Throws `invalid_request`, and has changed nothing then, where it is of another kind of
-   * forecaster or of other options, or broken: start a new one.
+   * Replaces the state, and continues exactly where the snapshot was taken. Throws `invalid_request` if the snapshot is corrupt
+   * or from another forecaster or other options, and then changes nothing. In that case create a new forecaster.
    */
   restore(snapshot: unknown): void;
 }
 
-/** The place in `quantileGrid` of the nearest tau; of two equally near the higher. */
+/** Index in `quantileGrid` of the level nearest to tau; the higher one of a tie. */
 export function nearestQuantile(tau: number): number {
-  if (!(tau > 0 && tau < 1)) throw new PlatformError('invalid_request', `a quantile lies above 0 and below 1, got ${tau}`);
+  if (!(tau > 0 && tau < 1)) throw new PlatformError('invalid_request', `invalid quantile: expected above 0 and below 1, got ${tau}`);
   let nearest = 0;
   for (let k = 1; k < quantileGrid.length; k++) {
     const [here, there] = [Math.abs((quantileGrid[k] as number) - tau), Math.abs((quantileGrid[nearest] as number) - tau)];

@@ -1,53 +1,53 @@
-/** The last days of counts, as their square roots: what the forecasters of this room work with, for a count's noise grows as its root. */
+/** The last days of counts, as square roots. The noise of a count grows with its square root, so on roots it is constant. */
 import { packCounts, unpackCounts, unpackInteger, unpackObject } from './packing.ts';
 
-/** A value so many slots old still stands in for one that is missing. */
+/** Maximum age in slots of a count that replaces a missing one. */
 const standInSlots = 5;
-/** A longer gap makes what was learnt about the last hour worthless. */
+/** A longer gap makes recent counts unusable for forecasts. */
 const longGapSlots = 10;
-/** After so many observations it is of worth again. */
+/** Number of observations after such a gap until they are usable again. */
 const freshAfter = 3;
 
 export class History {
   readonly #roots: Float64Array;
   #firstSlot = -1;
   #slot = -1;
-  #lastSeenSlot = -1;
+  #lastObservedSlot = -1;
   #lastRoot = Number.NaN;
-  #seenSinceGap = freshAfter;
+  #observedSinceGap = freshAfter;
 
-  /** Remembers so many slots. */
+  /** `capacity`: number of stored slots. */
   constructor(capacity: number) {
     this.#roots = new Float64Array(capacity).fill(Number.NaN);
   }
 
-  /** The latest slot; -1 before the first. */
+  /** Number of the latest slot; -1 before the first. */
   get slot(): number {
     return this.#slot;
   }
 
-  /** Slots from the first to the given one: 0 at the first. */
+  /** Slots from the first observed slot to this one; 0 for the first. */
   age(slot: number): number {
     return slot - this.#firstSlot;
   }
 
-  /** The root of the last count there was, however old; NaN before the first. */
+  /** √count of the last known count, however old; NaN before the first. */
   get lastRoot(): number {
     return this.#lastRoot;
   }
 
-  /** Whether the last counts say nothing about the next: within a gap of more than 10 slots, and until 3 observations after it. */
+  /** True if recent counts do not predict the next: during a gap of more than 10 slots, and until 3 observations after it. */
   get isStale(): boolean {
-    return this.#slot - this.#lastSeenSlot > longGapSlots || this.#seenSinceGap < freshAfter;
+    return this.#slot - this.#lastObservedSlot > longGapSlots || this.#observedSinceGap < freshAfter;
   }
 
-  /** √count of a slot; NaN where nobody counted, or where it is not remembered. */
+  /** √count of a slot; NaN if it is unknown or no longer stored. */
   rootAt(slot: number): number {
     if (slot > this.#slot || slot < this.#firstSlot || slot <= this.#slot - this.#roots.length) return Number.NaN;
     return this.#roots[slot % this.#roots.length] as number;
   }
 
-  /** √count of a slot, or of the latest of the five before it where that is missing. */
+  /** √count of a slot, or of the latest known slot of the five before it. */
   recentRootAt(slot: number): number {
     for (let age = 0; age <= standInSlots; age++) {
       const root = this.rootAt(slot - age);
@@ -56,7 +56,7 @@ export class History {
     return Number.NaN;
   }
 
-  /** Goes on to a later slot. What lies between is missing, and so is the slot itself if `root` is NaN. */
+  /** Advances to a later slot with √count `root`. Skipped slots are missing; so is this slot if `root` is NaN. */
   add(slot: number, root: number): void {
     if (this.#firstSlot < 0) this.#firstSlot = slot;
     const { length } = this.#roots;
@@ -64,38 +64,38 @@ export class History {
     this.#roots[slot % length] = root;
     this.#slot = slot;
     if (Number.isNaN(root)) return;
-    const isAfterLongGap = this.#lastSeenSlot >= 0 && slot - this.#lastSeenSlot - 1 > longGapSlots;
-    this.#seenSinceGap = isAfterLongGap ? 1 : Math.min(this.#seenSinceGap + 1, freshAfter);
-    this.#lastSeenSlot = slot;
+    const isAfterLongGap = this.#lastObservedSlot >= 0 && slot - this.#lastObservedSlot - 1 > longGapSlots;
+    this.#observedSinceGap = isAfterLongGap ? 1 : Math.min(this.#observedSinceGap + 1, freshAfter);
+    this.#lastObservedSlot = slot;
     this.#lastRoot = root;
   }
 
   snapshot(): Readonly<Record<string, unknown>> {
-    const kept = this.#slot < 0 ? 0 : Math.min(this.#slot - this.#firstSlot + 1, this.#roots.length);
-    const counts = new Float64Array(kept);
-    for (let i = 0; i < kept; i++) counts[i] = countOf(this.rootAt(this.#slot - kept + 1 + i));
-    const [firstSlot, slot, lastSeenSlot, seenSinceGap] = [this.#firstSlot, this.#slot, this.#lastSeenSlot, this.#seenSinceGap];
+    const retained = this.#slot < 0 ? 0 : Math.min(this.#slot - this.#firstSlot + 1, this.#roots.length);
+    const counts = new Float64Array(retained);
+    for (let i = 0; i < retained; i++) counts[i] = countOf(this.rootAt(this.#slot - retained + 1 + i));
+    const [firstSlot, slot, lastSeenSlot, seenSinceGap] = [this.#firstSlot, this.#slot, this.#lastObservedSlot, this.#observedSinceGap];
     return { firstSlot, slot, lastSeenSlot, seenSinceGap, lastCount: countOf(this.#lastRoot) || 0, counts: packCounts(counts) };
   }
 
-  /** The history of a snapshot. Throws `invalid_request`. */
-  static restored(capacity: number, given: unknown): History {
-    const state = unpackObject(given);
+  /** Restores the history from a snapshot. Throws `invalid_request`. */
+  static restored(capacity: number, provided: unknown): History {
+    const state = unpackObject(provided);
     const history = new History(capacity);
     history.#firstSlot = unpackInteger(state['firstSlot'], -1);
     history.#slot = unpackInteger(state['slot'], history.#firstSlot);
-    history.#lastSeenSlot = unpackInteger(state['lastSeenSlot'], -1);
-    history.#seenSinceGap = unpackInteger(state['seenSinceGap'], 0);
-    if (history.#lastSeenSlot >= 0) history.#lastRoot = Math.sqrt(unpackInteger(state['lastCount'], 0));
-    const kept = history.#firstSlot < 0 ? 0 : Math.min(history.#slot - history.#firstSlot + 1, capacity);
-    for (const [i, count] of unpackCounts(state['counts'], kept).entries()) {
-      history.#roots[(history.#slot - kept + 1 + i) % capacity] = Math.sqrt(count);
+    history.#lastObservedSlot = unpackInteger(state['lastSeenSlot'], -1);
+    history.#observedSinceGap = unpackInteger(state['seenSinceGap'], 0);
+    if (history.#lastObservedSlot >= 0) history.#lastRoot = Math.sqrt(unpackInteger(state['lastCount'], 0));
+    const retained = history.#firstSlot < 0 ? 0 : Math.min(history.#slot - history.#firstSlot + 1, capacity);
+    for (const [i, count] of unpackCounts(state['counts'], retained).entries()) {
+      history.#roots[(history.#slot - retained + 1 + i) % capacity] = Math.sqrt(count);
     }
     return history;
   }
 }
 
-/** Exact for the counts that are allowed: the square of the nearest double of √n is n up to 1 part in 10^15. */
+/** Exact for all allowed counts: squaring the nearest double of √n errs by at most 1 part in 10^15, so rounding gives n. */
 function countOf(root: number): number {
   return Math.round(root * root);
 }

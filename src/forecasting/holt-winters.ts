@@ -1,20 +1,19 @@
 /**
- * Holt and Winters' exponential smoothing with a damped trend, on y = √count.
+ * Holt-Winters exponential smoothing with a damped trend, on y = √count.
  *
  *   p[n]: the profile of a day, its first visit = y, then p += .25 (y - p), after e was taken
  *   S(n) = mean of the visited p at n-4 .. n+4, weights 1/(1+|k|)
  *   e = y - S(t);  l' = .4 e + .6 (l + .9 b);  b' = .1 (l' - l) + .9 (.9 b)
  *   m(h) = max(0, .97^h l + b Σ_{i=1..h} .9^i + S(t+h))²
  *
- * so the level over the profile fades by 3 % a slot and the trend by 10 %. Without seasons S is 0, and the level does not fade: there is
- * nothing for it to fade to.
+ * The level over the profile fades by 3 % per slot and the trend by 10 %. Without seasons S is 0, and the level does not fade.
  */
 import type { History } from './history.ts';
 import { packFloats, unpackFloats, unpackNumber, unpackObject } from './packing.ts';
 import type { ForecasterShape, PointModel } from './tracked-forecaster.ts';
 
 const profileGain = 0.25;
-const neighbours = 4;
+const neighbourSlots = 4;
 const levelGain = 0.4;
 const trendGain = 0.1;
 const trendDamping = 0.9;
@@ -22,7 +21,7 @@ const levelFading = 0.97;
 
 export class HoltWintersModel implements PointModel {
   readonly #shape: ForecasterShape;
-  /** By slot of the day; NaN where it was not visited. In 32 bits, so that a snapshot stays small. */
+  /** Profile by slot of the day; NaN if not visited yet. Stored in 32 bits to limit the size of snapshots. */
   readonly #profile: Float32Array;
   #level = 0;
   #trend = 0;
@@ -33,9 +32,9 @@ export class HoltWintersModel implements PointModel {
     this.#profile = new Float32Array(shape.isSeasonal ? shape.slotsPerDay : 0).fill(Number.NaN);
   }
 
-  learn(history: History): void {
+  train(history: History): void {
     const { slot, lastRoot: root } = history;
-    const above = root - this.#season(slot) || 0; // 0 where this time of day is new
+    const above = root - this.#season(slot) || 0; // 0 on the first visit at this time of day
     this.#visit(slot, root);
     const damped = trendDamping * this.#trend;
     const level = this.#isStarted ? levelGain * above + (1 - levelGain) * (this.#level + damped) : above;
@@ -58,8 +57,8 @@ export class HoltWintersModel implements PointModel {
     return { level: this.#level, trend: this.#trend, isStarted: this.#isStarted, profile: packFloats(this.#profile) };
   }
 
-  restore(given: unknown): void {
-    const state = unpackObject(given);
+  restore(provided: unknown): void {
+    const state = unpackObject(provided);
     this.#level = unpackNumber(state['level']);
     this.#trend = unpackNumber(state['trend']);
     this.#isStarted = state['isStarted'] === true;
@@ -73,14 +72,14 @@ export class HoltWintersModel implements PointModel {
     this.#profile[place] = Number.isNaN(before) ? root : before + profileGain * (root - before);
   }
 
-  /** S(n); NaN where none of the nine was visited. */
+  /** S(n); NaN if none of the nine slots was visited. */
   #season(slot: number): number {
     const { isSeasonal, slotsPerDay } = this.#shape;
     if (!isSeasonal) return 0;
     let sum = 0;
     let weights = 0;
-    for (let k = -neighbours; k <= neighbours; k++) {
-      const root = this.#profile[(slot + k + slotsPerDay * neighbours) % slotsPerDay] as number;
+    for (let k = -neighbourSlots; k <= neighbourSlots; k++) {
+      const root = this.#profile[(slot + k + slotsPerDay * neighbourSlots) % slotsPerDay] as number;
       if (Number.isNaN(root)) continue;
       const weight = 1 / (1 + Math.abs(k));
       sum += weight * root;

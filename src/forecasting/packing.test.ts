@@ -6,7 +6,7 @@ import { packCounts, packFloats, unpackCounts, unpackFloats } from './packing.ts
 const refused = { name: 'PlatformError', code: 'invalid_request' };
 
 describe('packed numbers', () => {
-  test('counts come back as they were, gaps included', () => {
+  test('counts round-trip, gaps included', () => {
     const count = fc.oneof(fc.constant(Number.NaN), fc.nat(300), fc.integer({ min: 0, max: 1e12 }));
     fc.assert(
       fc.property(fc.array(count), (counts) => {
@@ -15,7 +15,7 @@ describe('packed numbers', () => {
     );
   });
 
-  test('floats come back to the last bit', () => {
+  test('floats round-trip exactly', () => {
     fc.assert(
       fc.property(fc.float64Array({ noDefaultInfinity: true }), (values) => {
         assert.deepEqual(unpackFloats(packFloats(values), new Float64Array(values.length), true), values);
@@ -23,17 +23,17 @@ describe('packed numbers', () => {
     );
   });
 
-  test('a quiet count takes a byte a slot', () => {
+  test('a series with small changes takes one byte per slot', () => {
     const counts = Float64Array.from({ length: 3000 }, (_, slot) => 5000 + ((slot * 37) % 60));
     assert(packCounts(counts).length <= 4010);
   });
 
-  test('what is no packing of so many numbers is refused, whatever it is', () => {
+  test('rejects input that is not the packed form of the expected number of values', () => {
     const whole = packCounts(Float64Array.of(1, 2, 3));
     assert.throws(() => unpackCounts(whole, 2), refused);
     assert.throws(() => unpackCounts(whole, 4), refused);
     assert.throws(() => unpackCounts(Buffer.from([128]).toString('base64'), 0), refused);
-    assert.throws(() => unpackCounts(Buffer.from([2]).toString('base64'), 1), { ...refused, message: /make no sense/ }); // -1
+    assert.throws(() => unpackCounts(Buffer.from([2]).toString('base64'), 1), { ...refused, message: /invalid counts/ }); // -1
     assert.throws(() => unpackCounts(7, 1), refused);
     assert.throws(() => unpackFloats(packFloats(Float64Array.of(1)), new Float64Array(2)), refused);
     assert.throws(() => unpackFloats(packFloats(Float64Array.of(Number.NaN)), new Float64Array(1)), refused);

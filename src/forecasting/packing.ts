@@ -1,28 +1,29 @@
-/** Numbers as short text, exact to the last bit, so that days of counts fit into a snapshot. */
+/** Packs numbers as short text without loss, so days of counts fit into a snapshot. */
 import { PlatformError } from '../errors.ts';
 
-/** Eight bytes a number (four of a Float32Array), as base64. */
+/** Packs numbers as base64, eight bytes each (four for a Float32Array). */
 export function packFloats(values: Float64Array | Float32Array): string {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
 }
 
 /**
- * Fills `values` with what was packed. Throws `invalid_request` where that is another number of bytes, or holds infinite numbers, or
- * NaN where that does not stand for "none".
+ * Unpacks into `values`. Throws `invalid_request` if the length differs or a number is infinite, or NaN while `mayLack` is false.
  */
 export function unpackFloats<Floats extends Float64Array | Float32Array>(packed: unknown, values: Floats, mayLack = false): Floats {
   const bytes = bytesOf(packed);
-  if (bytes.byteLength !== values.byteLength) throw broken(`${values.byteLength} bytes of numbers expected, got ${bytes.byteLength}`);
+  if (bytes.byteLength !== values.byteLength)
+    throw corruptSnapshot(`expected ${values.byteLength} bytes of numbers, got ${bytes.byteLength}`);
   new Uint8Array(values.buffer).set(bytes);
   for (const value of values) {
-    if (!Number.isFinite(value) && !(mayLack && Number.isNaN(value))) throw broken(`${value} among its numbers`);
+    if (!Number.isFinite(value) && !(mayLack && Number.isNaN(value))) throw corruptSnapshot(`expected finite numbers, got ${value}`);
   }
   return values;
 }
 
 /**
- * Whole numbers from 0 to 10^12 and NaN for none, as base64 of one variable-length number each: 0 for none, else 1 more than the
- * difference to the last number in zigzag order (0, -1, 1, -2, …), seven bits a byte, the lowest first, the eighth set if more follow.
+ * Packs whole numbers from 0 to 10^12, or NaN for none, as base64 of one variable-length integer each. The integer is 0 for none,
+ * else 1 + the zigzag code (0, -1, 1, -2, …) of the difference to the last number. Each byte holds seven bits, lowest first; the
+ * eighth bit is set if more bytes follow.
  */
 export function packCounts(counts: Float64Array): string {
   const bytes: number[] = [];
@@ -37,7 +38,7 @@ export function packCounts(counts: Float64Array): string {
   return Buffer.from(bytes).toString('base64');
 }
 
-/** Throws `invalid_request` where it does not hold so many. */
+/** Reverses `packCounts`. Throws `invalid_request` if the text does not hold exactly `length` counts. */
 export function unpackCounts(packed: unknown, length: number): Float64Array {
   const counts = new Float64Array(length);
   let [n, last, value, unit] = [0, 0, 0, 1];
@@ -46,43 +47,44 @@ export function unpackCounts(packed: unknown, length: number): Float64Array {
     unit *= 128;
     if (byte >= 128) continue;
     if (value > 0) last += value % 2 === 1 ? (value - 1) / 2 : -value / 2;
-    if (n === length || !Number.isSafeInteger(last) || last < 0) throw broken('counts that make no sense');
+    if (n === length || !Number.isSafeInteger(last) || last < 0) throw corruptSnapshot('invalid counts');
     counts[n++] = value === 0 ? Number.NaN : last;
     [value, unit] = [0, 1];
   }
-  if (n !== length || unit !== 1) throw broken(`${length} counts expected, got ${n}`);
+  if (n !== length || unit !== 1) throw corruptSnapshot(`expected ${length} counts, got ${n}`);
   return counts;
 }
 
-/** A whole number from `min` on, out of a snapshot. */
-export function unpackInteger(given: unknown, min: number): number {
-  if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < min) throw broken('a whole number is missing');
-  return given;
+/** Reads a whole number of at least `min` from a snapshot. Throws `invalid_request`. */
+export function unpackInteger(provided: unknown, min: number): number {
+  if (typeof provided !== 'number' || !Number.isSafeInteger(provided) || provided < min) throw corruptSnapshot('a whole number is missing');
+  return provided;
 }
 
-/** A finite number out of a snapshot. */
-export function unpackNumber(given: unknown): number {
-  if (typeof given !== 'number' || !Number.isFinite(given)) throw broken('a number is missing');
-  return given;
+/** Reads a finite number from a snapshot. Throws `invalid_request`. */
+export function unpackNumber(provided: unknown): number {
+  if (typeof provided !== 'number' || !Number.isFinite(provided)) throw corruptSnapshot('a number is missing');
+  return provided;
 }
 
-/** An object out of a snapshot. */
-export function unpackObject(given: unknown): Readonly<Record<string, unknown>> {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw broken('an object is missing');
-  return given as Readonly<Record<string, unknown>>;
+/** Reads an object from a snapshot. Throws `invalid_request`. */
+export function unpackObject(provided: unknown): Readonly<Record<string, unknown>> {
+  if (typeof provided !== 'object' || provided === null || Array.isArray(provided)) throw corruptSnapshot('an object is missing');
+  return provided as Readonly<Record<string, unknown>>;
 }
 
-/** A list of exactly so many things out of a snapshot. */
-export function unpackList(given: unknown, length: number): readonly unknown[] {
-  if (!Array.isArray(given) || given.length !== length) throw broken(`a list of ${length} is missing`);
-  return given;
+/** Reads a list of exactly `length` items from a snapshot. Throws `invalid_request`. */
+export function unpackList(provided: unknown, length: number): readonly unknown[] {
+  if (!Array.isArray(provided) || provided.length !== length) throw corruptSnapshot(`a list of ${length} is missing`);
+  return provided;
 }
 
 function bytesOf(packed: unknown): Uint8Array {
-  if (typeof packed !== 'string') throw broken('packed numbers are missing');
+  if (typeof packed !== 'string') throw corruptSnapshot('packed numbers are missing');
   return Buffer.from(packed, 'base64');
 }
 
-export function broken(what: string): PlatformError {
-  return new PlatformError('invalid_request', `the snapshot of a forecaster is broken (${what}): start a new forecaster`);
+/** The error for an invalid snapshot. */
+export function corruptSnapshot(what: string): PlatformError {
+  return new PlatformError('invalid_request', `broken forecaster snapshot: ${what}. Create a new forecaster`);
 }

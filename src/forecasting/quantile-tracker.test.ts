@@ -7,9 +7,9 @@ import { QuantileTracker } from './quantile-tracker.ts';
 const place = (tau: number): number => quantileGrid.indexOf(tau);
 
 describe('the quantile tracker', () => {
-  test('takes the step of the scale, which it updates first', () => {
+  test('updates the scale before it derives the step from it', () => {
     const tracker = new QuantileTracker();
-    for (let n = 0; n < 60; n++) tracker.record(0); // s = .98^60, each q that was 0 has gone down by η(1-τ) at first
+    for (let n = 0; n < 60; n++) tracker.record(0); // s = .98^60, each q starts at 0 and first falls by η(1-τ)
     const scale = 0.98 ** 60;
     const before = tracker.around(100).map((count) => Math.sqrt(count) - 100);
     tracker.record(50);
@@ -20,7 +20,7 @@ describe('the quantile tracker', () => {
     }
   });
 
-  test('is no narrower than a guess until it has seen 60 residuals: half a root, or a quarter of the mean root', () => {
+  test('is no narrower than a prior until 60 residuals: half a root, or a quarter of the mean root', () => {
     const tracker = new QuantileTracker();
     for (let n = 0; n < 59; n++) tracker.record(0.001 * (n % 2));
     assert(Math.abs((tracker.around(1)[place(0.99)] as number) - (1 + 0.5 * 2.3263478740408408) ** 2) < 1e-9);
@@ -29,13 +29,13 @@ describe('the quantile tracker', () => {
     assert((tracker.around(20)[place(0.99)] as number) < 21.5 ** 2);
   });
 
-  test('is as wide as what it saw where that is wider than the guess', () => {
+  test('is as wide as the residuals if they are wider than the prior', () => {
     const tracker = new QuantileTracker();
     for (let n = 0; n < 59; n++) tracker.record(100);
     assert((tracker.around(1)[place(0.99)] as number) > 90 ** 2);
   });
 
-  test('whatever the residuals, the share of those at or below q is nearly tau in the end', () => {
+  test('for any residuals, the share of those at or below q approaches tau', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: -50, max: 50, noNaN: true }), { minLength: 5, maxLength: 40 }), (pattern) => {
         const tracker = new QuantileTracker();
@@ -43,7 +43,7 @@ describe('the quantile tracker', () => {
         const rounds = Math.ceil(6000 / pattern.length);
         for (let n = 0; n < rounds * pattern.length; n++) {
           const residual = pattern[n % pattern.length] as number;
-          // Quantiles are sorted before use; in a mean over all of the grid that changes nothing.
+          // `around` sorts the quantiles; a mean over the whole grid is not affected.
           const counts = n > 60 ? tracker.around(1000) : [];
           for (const [k, count] of counts.entries()) if (residual <= Math.sqrt(count) - 1000) below[k] = (below[k] as number) + 1;
           tracker.record(residual);

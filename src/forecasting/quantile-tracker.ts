@@ -6,7 +6,7 @@
  *   η  = .15 s + 1e-6
  *   q_τ <- q_τ + η (τ - 1{r <= q_τ})   q₀ = 0
  *
- * In the long run the share τ of all residuals lies at or below q_τ, whatever they are: the steps up and down must cancel.
+ * In the long run the share τ of all residuals lies at or below q_τ for any residuals: the steps up and down must cancel.
  */
 import { quantileGrid } from './forecaster.ts';
 import { packFloats, unpackFloats, unpackInteger, unpackNumber, unpackObject } from './packing.ts';
@@ -14,7 +14,10 @@ import { packFloats, unpackFloats, unpackInteger, unpackNumber, unpackObject } f
 const scaleMemory = 0.98;
 const stepPerScale = 0.15;
 const stepMin = 1e-6;
-/** With fewer residuals the quantiles are no narrower than a guess: √ of a Poisson count strays by 1/2, and the rate itself by half of it. */
+/**
+ * With fewer residuals the quantiles are at least as wide as a prior: the root of a Poisson count has a standard deviation of
+ * 1/2, and the rate itself is assumed to vary by half of it.
+ */
 export const residualsForTrust = 60;
 
 /** z_τ with P(Z <= z_τ) = τ for a standard normal Z, at each τ of the grid. */
@@ -32,7 +35,7 @@ export class QuantileTracker {
     return this.#residualsSeen;
   }
 
-  /** What came was so much more, in roots, than what was forecast: once for each forecast whose time has come. */
+  /** Records √count - √forecast. Called once per forecast, when its slot has ended. */
   record(residual: number): void {
     this.#scale = scaleMemory * this.#scale + (1 - scaleMemory) * Math.abs(residual);
     const step = stepPerScale * this.#scale + stepMin;
@@ -43,14 +46,14 @@ export class QuantileTracker {
     this.#residualsSeen++;
   }
 
-  /** Counts at each τ of the grid around the forecast m = rootMean²; never falling. */
+  /** Counts at each τ of the grid around the forecast m = rootMean²; non-decreasing. */
   around(rootMean: number): number[] {
     const sorted = this.#offsets.toSorted();
     const isYoung = this.#residualsSeen < residualsForTrust;
     const spread = Math.max(0.5, 0.25 * rootMean);
     return Array.from(sorted, (offset, k) => {
       const prior = (normalQuantiles[k] as number) * spread;
-      // The wider of both, on either side of the median.
+      // Takes the wider of prior and tracked quantile on either side of the median.
       const widened = prior < 0 ? Math.min(offset, prior) : prior > 0 ? Math.max(offset, prior) : offset;
       return Math.max(0, rootMean + (isYoung ? widened : offset)) ** 2;
     });
@@ -60,9 +63,9 @@ export class QuantileTracker {
     return { residualsSeen: this.#residualsSeen, scale: this.#scale, offsets: packFloats(this.#offsets) };
   }
 
-  /** The tracker of a snapshot. Throws `invalid_request`. */
-  static restored(given: unknown): QuantileTracker {
-    const state = unpackObject(given);
+  /** Restores the tracker from a snapshot. Throws `invalid_request`. */
+  static restored(provided: unknown): QuantileTracker {
+    const state = unpackObject(provided);
     const tracker = new QuantileTracker();
     tracker.#residualsSeen = unpackInteger(state['residualsSeen'], 0);
     tracker.#scale = unpackNumber(state['scale']);

@@ -1,12 +1,12 @@
 /**
- * Linear regression z ≈ wᵀx that learns from one pair (x, z) after another and forgets slowly (recursive least squares with
+ * Linear regression z ≈ wᵀx that learns from successive pairs (x, z) and forgets slowly (recursive least squares with
  * exponential forgetting; Haykin, Adaptive Filter Theory, chapter on RLS):
  *
  *   g = P x / (λ + xᵀ P x);   w += g (z - wᵀ x);   P = (P - g (P x)ᵀ) / λ        P₀ = 10 I, w₀ = 0
  *
- * w minimises Σ λ^(n-i) (z_i - wᵀx_i)² + λ^n |w|²/10, and P is the inverse of Σ λ^(n-i) x_i x_iᵀ + λ^n I/10. With λ = .9997 a pair of
- * 3333 slots ago counts 1/e. Where an x stays 0, P grows by 1/λ each time; from a trace of 10⁴ d on it is made ten times smaller.
- * An update allocates nothing.
+ * w minimises Σ λ^(n-i) (z_i - wᵀx_i)² + λ^n |w|²/10, and P is the inverse of Σ λ^(n-i) x_i x_iᵀ + λ^n I/10. With λ = .9997 a
+ * pair from 3333 slots ago has the weight 1/e. If an x stays 0, P grows by 1/λ each time; from a trace of 10⁴ d on it is divided
+ * by ten. An update allocates nothing.
  */
 import { packFloats, unpackFloats, unpackObject } from './packing.ts';
 
@@ -17,7 +17,7 @@ const traceMaxPerFeature = 1e4;
 export class RecursiveLeastSquares {
   readonly #size: number;
   readonly #weights: Float64Array;
-  /** P, row by row; symmetric to the last bit. */
+  /** P in row-major order; exactly symmetric. */
   readonly #spread: Float64Array;
   readonly #spreadX: Float64Array;
 
@@ -29,7 +29,7 @@ export class RecursiveLeastSquares {
     this.#startSpread();
   }
 
-  /** wᵀx. */
+  /** The prediction wᵀx. */
   answer(x: Float64Array): number {
     let sum = 0;
     for (let i = 0; i < this.#size; i++) sum += (this.#weights[i] as number) * (x[i] as number);
@@ -37,8 +37,8 @@ export class RecursiveLeastSquares {
   }
 
   /**
-   * xᵀPx: how far x lies from all that was learnt from. The error of an answer has the variance σ²(1 + xᵀPx), where σ is the spread of z
-   * itself: 1 says that what is not known of w adds as much again.
+   * xᵀPx: the distance of x from all learned inputs. The variance of a prediction error is σ²(1 + xᵀPx), where σ is the noise of
+   * z. At 1, the uncertainty of w is as large as the noise.
    */
   leverage(x: Float64Array): number {
     const size = this.#size;
@@ -51,7 +51,7 @@ export class RecursiveLeastSquares {
     return sum;
   }
 
-  learn(x: Float64Array, z: number): void {
+  train(x: Float64Array, z: number): void {
     const size = this.#size;
     const [spread, spreadX, weights] = [this.#spread, this.#spreadX, this.#weights];
     let xSpreadX = 0;
@@ -61,7 +61,7 @@ export class RecursiveLeastSquares {
       spreadX[i] = sum;
       xSpreadX += sum * (x[i] as number);
     }
-    // Rounding may make P indefinite after very uneven inputs; then it knows nothing any more, and w stands.
+    // After very uneven inputs, rounding can make P indefinite. Then P is reset and w is unchanged.
     if (!(xSpreadX >= 0)) {
       this.#startSpread();
       return;
@@ -89,9 +89,9 @@ export class RecursiveLeastSquares {
     return { weights: packFloats(this.#weights), spread: packFloats(upper) };
   }
 
-  /** Throws `invalid_request`. */
-  restore(given: unknown): void {
-    const state = unpackObject(given);
+  /** Replaces the state with one from a snapshot. Throws `invalid_request`. */
+  restore(provided: unknown): void {
+    const state = unpackObject(provided);
     unpackFloats(state['weights'], this.#weights);
     const upper = unpackFloats(state['spread'], new Float64Array((this.#size * (this.#size + 1)) / 2));
     let n = 0;

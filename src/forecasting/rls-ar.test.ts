@@ -8,7 +8,7 @@ import { forecasterContract } from './forecaster-contract.test.ts';
 
 forecasterContract('rls-ar');
 
-/** A day of 1440 slots with a tooth of eleven on it. */
+/** A day of 1440 slots plus a sawtooth with a period of eleven slots. */
 function toothedCount(slot: number): number {
   return Math.round(1000 + 500 * Math.sin((2 * Math.PI * slot) / 1440) + (100 * ((37 * slot) % 11)) / 11);
 }
@@ -26,7 +26,7 @@ describe('the autoregression', () => {
     { slot: 1500, means: ['1200.5565', '1186.5805'] },
     { slot: 2999, means: ['1349.0920', '1316.8208'] },
   ]) {
-    test(`gives the known means after slot ${slot} of the toothed day`, () => {
+    test(`matches the reference means after slot ${slot} of the sawtooth day`, () => {
       const forecaster = taught(slot + 1);
       assert.deepEqual(
         [1, 3].map((h) => forecaster.predict(h).mean.toFixed(4)),
@@ -35,7 +35,7 @@ describe('the autoregression', () => {
     });
   }
 
-  test('gives the known quantiles after slot 2999 of the toothed day', () => {
+  test('matches the reference quantiles after slot 2999 of the sawtooth day', () => {
     const forecaster = taught(3000);
     const quantiles = [1, 3].map((h) => [0.05, 0.5, 0.9, 0.99].map((tau) => forecaster.predict(h).quantile(tau).toFixed(2)));
     assert.deepEqual(quantiles, [
@@ -44,7 +44,7 @@ describe('the autoregression', () => {
     ]);
   });
 
-  test('says what came last until an hour has passed, then what it learnt', () => {
+  test('forecasts the last count for the first hour, then uses the trained model', () => {
     const forecaster = createForecaster('rls-ar', { horizons: [1] });
     const bases = Array.from({ length: 62 }, (_, i) => {
       forecaster.observe(700 + i, 100);
@@ -53,7 +53,7 @@ describe('the autoregression', () => {
     assert.deepEqual([bases.indexOf('model'), bases.lastIndexOf('persistence')], [60, 59]);
   });
 
-  test('bridges a gap of five slots from the last count, says that count in a longer one, and wants three counts after more than ten', () => {
+  test('bridges gaps of up to five slots, then forecasts the last count; after more than ten slots needs three counts', () => {
     const forecaster = taught(200);
     const basisAt = (slot: number, count: number | null): string => {
       forecaster.observe(slot, count);
@@ -68,11 +68,11 @@ describe('the autoregression', () => {
     );
   });
 
-  test('learns nothing from a slot whose past is missing, until the longest lag lies behind the gap', () => {
+  test('learns nothing from slots with missing history until the longest lag is past the gap', () => {
     const forecaster = taught(500);
     const weights = (): string => JSON.stringify(forecaster.snapshot().state['model']);
     const before = weights();
-    // Counts from slot 600 on: the lag of 40 is missing up to slot 600 + 39, whose forecast by 1 slot is learnt from at 640.
+    // Counts resume at slot 600. The lag of 40 is missing up to slot 639; learning resumes at 640, from the forecast by 1 slot.
     const changes: number[] = [];
     let last = before;
     for (let slot = 600; slot < 645; slot++) {
@@ -91,7 +91,7 @@ describe('the autoregression', () => {
       rateAt: (slot: number) => (slot < 92 ? 57 - 20 * Math.cos((2 * Math.PI * slot) / 60) : 580),
     },
   ]) {
-    test(`a load that ${what} is never thought to become twice what there ever was`, () => {
+    test(`a load that ${what} is never forecast above twice its maximum`, () => {
       for (let seed = 1; seed <= 20; seed++) {
         const random = new SeededRandom(seed);
         const forecaster = createForecaster('rls-ar', { horizons: [1, 3, 10] });
@@ -102,17 +102,17 @@ describe('the autoregression', () => {
           forecaster.observe(slot, count);
           for (const h of forecaster.horizons) {
             const { mean } = forecaster.predict(h);
-            assert(mean < 2 * countMost, `seed ${seed}, slot ${slot}: ${mean} in ${h}, where no more than ${countMost} ever came`);
+            assert(mean < 2 * countMost, `seed ${seed}, slot ${slot}: ${mean} in ${h}, although the maximum was ${countMost}`);
           }
         }
       }
     });
   }
 
-  test('knows the next day by the last: a peak at the same time each day is foreseen', () => {
+  test('learns daily patterns: forecasts a peak at the same time each day', () => {
     const forecaster = createForecaster('rls-ar', { horizons: [5], slotsPerDay: 96 });
     const countAt = (slot: number): number => (slot % 96 >= 40 && slot % 96 < 50 ? 2500 : 100 + (slot % 3));
     for (let slot = 0; slot < 96 * 10 + 36; slot++) forecaster.observe(slot, countAt(slot));
-    assert(forecaster.predict(5).mean > 2000, `${forecaster.predict(5).mean}`); // now 100, the peak begins in 5
+    assert(forecaster.predict(5).mean > 2000, `${forecaster.predict(5).mean}`); // the current count is 100; the peak begins in 5 slots
   });
 });

@@ -1,17 +1,17 @@
 /**
- * Online autoregression: for each horizon h a linear model of how y = √count will have changed h slots on, learnt by recursive
- * least squares as the counts come in. There is no training job: it starts after an hour, and follows the load from then on.
+ * Online autoregression: for each horizon h a linear model of the change of y = √count after h slots, learned by recursive least
+ * squares as counts arrive. There is no training job: it starts after an hour and follows the load from then on.
  *
  *   m = max(0, y_t + wᵀx)²,   and at t, with the x of t-h:   target y_t - y_{t-h}
  *
- * The features x at t: 1; y_t; y_t - y_{t-l} for l = 1, 2, 3, 5, 10, 20, 40; with seasons of S slots a day also
- * y[t+h-S] - y[t-S] (how it went on yesterday), y[t-S] - y_t, y[t+h-7S] - y[t-7S] (how it went on a week ago); these are 0 while
- * there is nothing to remember. A count that is missing is stood in for by the last of the five before it; where there is none, nothing is
- * learnt from that slot, and a forecast takes the change for 0.
+ * The features x at t: 1; y_t; y_t - y_{t-l} for l = 1, 2, 3, 5, 10, 20, 40; with seasons of S slots per day also y[t+h-S] -
+ * y[t-S] (yesterday's change), y[t-S] - y_t, y[t+h-7S] - y[t-7S] (last week's change); these are 0 without history. A missing
+ * count is replaced by the last of the five before it; if there is none, nothing is learned from that slot, and the forecast
+ * assumes no change.
  *
- * A load that was even for an hour and then jumps gives an x that lies far from all that was learnt from. What wᵀx makes of it is the noise
- * of that hour, many times as large: of a jump from 57 to 580 it made 48,000. So where x lies that far (xᵀPx above 1), the forecast goes
- * no further than the counts that it looks at, and what chance alone adds to them. Nothing of what is learnt changes.
+ * A load that was even for an hour and then jumps gives an x far from all learned inputs. There wᵀx amplifies the noise of that
+ * hour: a jump from 57 to 580 gave a forecast of 48,000. So for such an x (xᵀPx above 1) the forecast is limited to the range of
+ * its lagged counts plus random variation. Learning is not affected.
  */
 import type { History } from './history.ts';
 import { unpackList } from './packing.ts';
@@ -20,19 +20,19 @@ import type { ForecasterShape, PointModel } from './tracked-forecaster.ts';
 
 const lags = [1, 2, 3, 5, 10, 20, 40] as const;
 const featuresOfSeasons = 3;
-/** Slots before the first that is learnt from, and the first forecast of its own. */
+/** Slots before the first training and the first forecast by the model. */
 const warmUpSlots = 60;
 const daysOfWeek = 7;
-/** From here on it is rather what is not known of w than the noise of the load that makes an answer wrong. */
+/** Above this leverage, the uncertainty of w exceeds the noise of the load. */
 const leverageTrusted = 1;
-/** Twice the standard deviation of the root of a count, which is 1/2 whatever the rate (of Poisson). */
+/** Random variation of a root: twice its standard deviation, which for Poisson counts is 1/2 at any rate. */
 const chanceOfRoot = 1;
 
 export class RlsArModel implements PointModel {
   readonly #shape: ForecasterShape;
-  /** One for each horizon. */
+  /** One regression per horizon. */
   readonly #regressions: readonly RecursiveLeastSquares[];
-  /** The features at hand. */
+  /** Buffer for the current features. */
   readonly #x: Float64Array;
 
   constructor(shape: ForecasterShape) {
@@ -42,14 +42,14 @@ export class RlsArModel implements PointModel {
     this.#x = new Float64Array(size);
   }
 
-  learn(history: History): void {
+  train(history: History): void {
     const { slot } = history;
     for (let i = 0; i < this.#regressions.length; i++) {
       const origin = slot - (this.#shape.horizons[i] as number);
       if (history.age(origin) < warmUpSlots) continue;
       const before = history.rootAt(origin);
       if (Number.isNaN(before) || !this.#describe(history, origin, before, i)) continue;
-      (this.#regressions[i] as RecursiveLeastSquares).learn(this.#x, history.lastRoot - before);
+      (this.#regressions[i] as RecursiveLeastSquares).train(this.#x, history.lastRoot - before);
     }
   }
 
@@ -68,12 +68,12 @@ export class RlsArModel implements PointModel {
     return this.#regressions.map((regression) => regression.snapshot());
   }
 
-  restore(given: unknown): void {
-    const states = unpackList(given, this.#regressions.length);
+  restore(provided: unknown): void {
+    const states = unpackList(provided, this.#regressions.length);
     for (const [i, regression] of this.#regressions.entries()) regression.restore(states[i]);
   }
 
-  /** The change that leads no further than the counts that the features at hand tell of. */
+  /** Limits the change to the range of the counts in the current features, plus random variation. */
   #withinLags(change: number): number {
     let [least, most] = [0, 0];
     for (let k = 0; k < lags.length; k++) {
@@ -84,7 +84,7 @@ export class RlsArModel implements PointModel {
     return Math.min(most + chanceOfRoot, Math.max(least - chanceOfRoot, change));
   }
 
-  /** Writes the features of a slot with √count `now` for the i-th horizon; false where one of the lags is missing. */
+  /** Writes the features of a slot with √count `now` for the i-th horizon. Returns false if one of the lags is missing. */
   #describe(history: History, slot: number, now: number, i: number): boolean {
     const x = this.#x;
     let isComplete = true;
@@ -100,7 +100,7 @@ export class RlsArModel implements PointModel {
     const h = horizons[i] as number;
     const [dayAgo, weekAgo] = [slot - slotsPerDay, slot - daysOfWeek * slotsPerDay];
     const yesterday = history.rootAt(dayAgo);
-    // NaN, where one of both is missing, becomes 0.
+    // The difference is NaN if either count is missing; `|| 0` replaces it by 0.
     x[2 + lags.length] = history.rootAt(dayAgo + h) - yesterday || 0;
     x[3 + lags.length] = yesterday - now || 0;
     x[4 + lags.length] = history.rootAt(weekAgo + h) - history.rootAt(weekAgo) || 0;

@@ -5,7 +5,7 @@ import { forecasterContract } from './forecaster-contract.test.ts';
 
 forecasterContract('seasonal-naive');
 
-test('seasonal naive expects what came at the same time a day ago, and what came last while there is no such day', () => {
+test('seasonal naive forecasts the count of the same time a day ago, or the last count if there is none', () => {
   const forecaster = createForecaster('seasonal-naive', { horizons: [1, 2], slotsPerDay: 4 });
   const forecasts = [1, 4, null, 16, 25, 36, 49].map((count, slot) => {
     forecaster.observe(slot, count);
@@ -14,9 +14,9 @@ test('seasonal naive expects what came at the same time a day ago, and what came
   assert.deepEqual(forecasts, [
     [1, 1],
     [4, 4],
-    [4, 1], // slot 4 was slot 0 a day ago
+    [4, 1], // a day before slot 4 is slot 0
     [1, 4],
-    [4, 25], // slot 2 was a gap: what came last
+    [4, 25], // slot 2 was a gap: the last count
     [36, 16],
     [16, 25],
   ]);

@@ -1,17 +1,19 @@
-/** Tells which instances and functions would keep a promise, and what they would cost, without deploying anything. */
+/** Plans the instances and functions that meet an objective, and their cost, without deploying them. */
+
 import { instanceType, type PriceTable } from '../../costs/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { instanceTypeDefault } from '../../fields/index.ts';
 import { checkObjective, type Objective } from '../../objective.ts';
 import type { FunctionProfile, Profile } from '../../profiling/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { Chooser, type ChooserOptions, type Computed } from '../chooser.ts';
-import type { DeploymentOrder, DeploymentPlan } from './plan-order.ts';
-import type { AssumedTraffic } from './played-load.ts';
+import type { AssumedTraffic } from './generated-load.ts';
+import type { DeploymentPlan, DeploymentPlanRequest } from './plan-types.ts';
 
-export interface DeploymentWish {
+export interface DeploymentRequest {
   readonly objective: Objective;
   readonly traffic: AssumedTraffic;
-  /** null: no instances. */
+  /** null: no instances are allowed. */
   readonly instanceType: string | null;
   readonly hasFunctions: boolean;
   readonly keepOne: boolean;
@@ -19,26 +21,32 @@ export interface DeploymentWish {
   readonly wantsCurve: boolean;
 }
 
+export interface ProfileRequest {
+  readonly objective: Objective;
+  readonly ratePerSecond: number;
+  readonly instanceType: string;
+}
+
 export interface PlannedDeployment extends Computed<DeploymentPlan> {
   readonly notes: readonly string[];
 }
 
 export interface DeploymentPlannerOptions {
-  readonly chooser: Pick<Chooser<DeploymentOrder, DeploymentPlan>, 'choose'>;
+  readonly chooser: Pick<Chooser<DeploymentPlanRequest, DeploymentPlan>, 'choose'>;
   readonly prices: PriceTable;
-  /** Of this machine. */
+  /** CPU cores of this machine. */
   readonly cores: number;
   readonly profileOf: (version: ModelVersion, executor: string) => Promise<Profile | null>;
   readonly functionProfilesOf: (version: ModelVersion) => Promise<readonly FunctionProfile[]>;
-  /** Has it measured; resolves when it is. */
+  /** Measures and returns a profile. */
   readonly measure: (version: ModelVersion, executor: string) => Promise<Profile>;
 }
 
 const rateMax = 1_000_000;
 const peakFactorMax = 100;
 
-/** A chooser whose thread plans deployments. */
-export function deploymentChooser(options: Omit<ChooserOptions, 'threadUrl'>): Chooser<DeploymentOrder, DeploymentPlan> {
+/** Creates a chooser whose thread plans deployments. */
+export function deploymentChooser(options: Omit<ChooserOptions, 'threadUrl'>): Chooser<DeploymentPlanRequest, DeploymentPlan> {
   const file = import.meta.url.endsWith('.ts') ? './plan-thread.ts' : './plan-thread.js';
   return new Chooser({ ...options, threadUrl: new URL(file, import.meta.url) });
 }
@@ -50,27 +58,40 @@ export class DeploymentPlanner {
     this.#options = options;
   }
 
-  /** Throws `invalid_request`, what measuring throws, and `unavailable` where the thread is lost. */
-  async plan(version: ModelVersion, wish: DeploymentWish): Promise<PlannedDeployment> {
+  /**
+   * Measures missing profiles first. Throws `invalid_request`, errors of the measurement, and `unavailable` if the thread dies.
+   */
+  async plan(version: ModelVersion, request: DeploymentRequest): Promise<PlannedDeployment> {
     const { chooser, prices, cores } = this.#options;
-    const { objective, traffic, keepOne, usdPerHourMax, wantsCurve } = wish;
+    const { objective, traffic, keepOne, usdPerHourMax, wantsCurve } = request;
     checkObjective(objective);
     checkTraffic(traffic);
     if (usdPerHourMax !== null && !(usdPerHourMax > 0)) {
-      throw new PlatformError('invalid_request', `the most it may cost per hour is above $0, or nothing is said, got ${usdPerHourMax}`);
+      throw new PlatformError('invalid_request', `invalid cost limit per hour: expected more than $0 or no limit, got ${usdPerHourMax}`);
     }
-    const profile = await this.#profileOf(version, wish.instanceType ?? 'local.1');
+    const profile = await this.#profileOf(version, request.instanceType ?? instanceTypeDefault);
     const instance =
-      wish.instanceType === null
+      request.instanceType === null
         ? null
-        : { name: wish.instanceType, usdPerHour: instanceType(prices, wish.instanceType).usdPerHour, profile };
-    const functions = wish.hasFunctions ? await this.#options.functionProfilesOf(version) : [];
-    if (instance === null && !wish.hasFunctions) {
-      throw new PlatformError('invalid_request', 'neither instances nor functions may be used: allow one of them');
+        : { name: request.instanceType, usdPerHour: instanceType(prices, request.instanceType).usdPerHour, profile };
+    const functions = request.hasFunctions ? await this.#options.functionProfilesOf(version) : [];
+    if (instance === null && !request.hasFunctions) {
+      throw new PlatformError('invalid_request', 'neither instances nor functions are allowed: allow at least one');
     }
     const order = { objective, traffic, instance, functions, functionPrices: prices.functions, keepOne, usdPerHourMax, wantsCurve };
     const plan = await chooser.choose(order);
     return { ...plan, notes: notesOn(version, plan, functions, cores) };
+  }
+
+  /** Plans instances alone, of what this profile is of. Throws as `plan`. */
+  async planProfile(profile: Profile, { objective, ratePerSecond, instanceType: name }: ProfileRequest): Promise<Computed<DeploymentPlan>> {
+    const { chooser, prices } = this.#options;
+    checkObjective(objective);
+    const traffic = { ratePerSecond, peakFactor: 1 };
+    checkTraffic(traffic);
+    const instance = { name, usdPerHour: instanceType(prices, name).usdPerHour, profile };
+    const none = { functions: [], functionPrices: prices.functions, keepOne: false, usdPerHourMax: null, wantsCurve: false };
+    return chooser.choose({ objective, traffic, instance, ...none });
   }
 
   async #profileOf(version: ModelVersion, name: string): Promise<Profile> {
@@ -82,22 +103,29 @@ export class DeploymentPlanner {
 
 function checkTraffic({ ratePerSecond, peakFactor }: AssumedTraffic): void {
   if (!(ratePerSecond > 0 && ratePerSecond <= rateMax)) {
-    throw new PlatformError('invalid_request', `the average rate is above 0 and at most ${rateMax} per second, got ${ratePerSecond}`);
+    throw new PlatformError(
+      'invalid_request',
+      `invalid average rate: expected above 0 and at most ${rateMax} per second, got ${ratePerSecond}`,
+    );
   }
   if (!(peakFactor >= 1 && peakFactor <= peakFactorMax)) {
-    throw new PlatformError('invalid_request', `the busiest minute is 1 to ${peakFactorMax} times the average, got ${peakFactor}`);
+    throw new PlatformError(
+      'invalid_request',
+      `invalid peak factor: expected a busiest minute of 1 to ${peakFactorMax} times the average, got ${peakFactor}`,
+    );
   }
 }
 
 function notesOn(version: ModelVersion, { chosen }: DeploymentPlan, functions: readonly FunctionProfile[], cores: number): string[] {
   const notes: string[] = [];
-  if (version.batchable === false) notes.push(`The model may not be batched (${version.batchableReason}), so every request runs alone.`);
+  if (version.batchable === false)
+    notes.push(`The model does not support batching (${version.batchableReason}), so every request runs alone.`);
   const size = functions.find(({ memoryMiB }) => memoryMiB === chosen?.functions?.memoryMiB);
-  if (size?.basis === 'unlimited')
-    notes.push('Functions of every size run alike here: this machine cannot hold them to their share of a processor.');
-  if (size?.basis === 'derived') notes.push('How long functions take is derived from an instance; it is measured once they run.');
+  if (size?.basis === 'unlimited') notes.push('Functions of every size run equally fast here: this machine cannot limit their CPU share.');
+  if (size?.basis === 'derived')
+    notes.push('The service times of functions are derived from an instance; they are measured once functions run.');
   const executors = (chosen?.instances ?? 0) + (chosen?.functions?.concurrencyMax ?? 0);
   if (executors > cores)
-    notes.push(`${executors} executors at once are more than the ${cores} cores of this machine: there they would take longer.`);
+    notes.push(`${executors} concurrent executors exceed the ${cores} cores of this machine: here they would be slower.`);
   return notes;
 }

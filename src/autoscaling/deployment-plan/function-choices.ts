@@ -1,11 +1,11 @@
-/** Which settings of functions come into question: few of them, for each is played out. Pure. */
+/** Candidate settings of functions. There are only a few, because each is simulated. Pure functions. */
 import { type FunctionPrices, functionUsd, provisionedUsdPerHour } from '../../costs/index.ts';
 import { functionsDefault } from '../../deployment/index.ts';
 import type { FunctionProfile } from '../../profiling/index.ts';
-import type { PlayedFunctions } from './play-mixture.ts';
 import { type ServiceDraws, serviceDraws } from './service-draws.ts';
+import type { SimulatedFunctionUse } from './simulate-mixture.ts';
 
-/** As many as an endpoint is asked for at most by a plan. */
+/** Maximum concurrency that a plan uses. */
 const concurrencyMost = 64;
 
 /** A memory size with its service times. */
@@ -15,7 +15,7 @@ export interface UsableSize {
   readonly service: ServiceDraws;
 }
 
-/** The sizes that hold the model. */
+/** The sizes that can hold the model. */
 export function usableSizes(sizes: readonly FunctionProfile[], quantile: number): UsableSize[] {
   return sizes.flatMap(({ fits, memoryMiB, coldMs, profile }) => {
     const service = fits ? serviceDraws(profile, quantile) : null;
@@ -23,44 +23,44 @@ export function usableSizes(sizes: readonly FunctionProfile[], quantile: number)
   });
 }
 
-export interface FunctionWish {
+export interface FunctionChoiceQuery {
   readonly prices: FunctionPrices;
   readonly latencyMs: number;
   readonly overheadMs: number;
   readonly provisioned: number;
-  /** So many of the sizes come into question. */
+  /** Maximum number of memory sizes to return. */
   readonly sizesMost: number;
 }
 
-/** The memory sizes in which a row is cheapest, among those that are quick enough; each with company and without. */
+/** The memory sizes with the lowest cost per row among those that are fast enough, each with and without batching. */
 export function functionChoices(
   sizes: readonly UsableSize[],
-  { prices, latencyMs, overheadMs, provisioned, sizesMost }: FunctionWish,
-): PlayedFunctions[] {
+  { prices, latencyMs, overheadMs, provisioned, sizesMost }: FunctionChoiceQuery,
+): SimulatedFunctionUse[] {
   const withinMs = latencyMs - overheadMs;
   const usable = sizes.flatMap((size) => {
     if (size.service.quantileMs(1) > withinMs) return [];
     const usdAt = (rows: number): number => functionUsd(prices, size.memoryMiB, size.service.quantileMs(rows)) / rows;
-    const company = bestCompany(size.service, usdAt, withinMs);
-    return [{ size, company, usd: usdAt(company) }];
+    const batchSize = bestBatchSize(size.service, usdAt, withinMs);
+    return [{ size, batchSize, usd: usdAt(batchSize) }];
   });
   const { keepAliveMs } = functionsDefault;
   const cheapest = usable.toSorted((a, b) => a.usd - b.usd).slice(0, sizesMost);
-  return cheapest.flatMap(({ size, company }) =>
-    [...new Set([1, company])].map((batchSizeMax) => {
+  return cheapest.flatMap(({ size, batchSize }) =>
+    [...new Set([1, batchSize])].map((batchSizeMax) => {
       return { ...size, batchSizeMax, maxConcurrency: concurrencyMost, keepAliveMs, prices, provisioned };
     }),
   );
 }
 
-/** The size of batch in which a row is cheapest and that can still be held for others before it has to leave. */
-function bestCompany(service: ServiceDraws, usdAt: (rows: number) => number, withinMs: number): number {
+/** The batch size with the lowest cost per row, among the sizes whose longest run takes less than `withinMs`. */
+function bestBatchSize(service: ServiceDraws, usdAt: (rows: number) => number, withinMs: number): number {
   let best = 1;
   for (let rows = 2; rows <= service.batchMax && service.longestMs(rows) < withinMs; rows++) if (usdAt(rows) < usdAt(best)) best = rows;
   return best;
 }
 
-/** What they cost while nobody comes. */
-export function idleUsdPerHour({ provisioned, memoryMiB, prices }: PlayedFunctions): number {
+/** Cost per hour without traffic: the provisioned environments. */
+export function idleUsdPerHour({ provisioned, memoryMiB, prices }: SimulatedFunctionUse): number {
   return provisioned * provisionedUsdPerHour(prices, memoryMiB);
 }

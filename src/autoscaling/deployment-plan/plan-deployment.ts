@@ -1,33 +1,33 @@
 /**
- * Which instances and functions keep a promise at the least price, before anything runs: each mixture that comes into question is played
- * out under the same requests, and the cheapest that keeps the promise within the limits is chosen. Pure.
+ * Finds the cheapest instances and functions that meet an objective, before anything is deployed. Simulates each candidate
+ * mixture with the same requests, and chooses the cheapest within the limits. Pure.
  */
-import { formatMs, formatObjective, type Objective, promisedShare } from '../../objective.ts';
+import { formatMs, formatObjective, type Objective, objectiveShare } from '../../objective.ts';
 import { batchSizeFor, nearestRank, ServiceTable } from '../../profiling/index.ts';
 import { functionChoices, idleUsdPerHour, type UsableSize, usableSizes } from './function-choices.ts';
-import type { CurvePoint, DeploymentOrder, DeploymentPlan, Distribution, PlannedMixture } from './plan-order.ts';
-import { type Played, type PlayedFunctions, type PlayedInstances, playMixture } from './play-mixture.ts';
-import { type PlayedLoad, playedLoad } from './played-load.ts';
+import { type GeneratedLoad, generateLoad } from './generated-load.ts';
+import type { CurvePoint, DeploymentPlan, DeploymentPlanRequest, Distribution, PlannedMixture } from './plan-types.ts';
 import { type ServiceDraws, serviceDraws } from './service-draws.ts';
+import { type SimulatedFunctionUse, type SimulatedInstanceUse, type SimulatedMixture, simulateMixture } from './simulate-mixture.ts';
 
-/** The way to a worker and back, and the encoding of an answer; as dispatch counts with it. */
-export const overheadMs = 0.5;
+/** Milliseconds for transfer to a worker and back, plus encoding; the same value as in dispatch. */
+export const planOverheadMs = 0.5;
 
 const playedRequests = 6000;
-/** A curve has many points, and none of them is promised to anybody. */
+/** Simulated requests per point of the cost curve; fewer than for the plan, because the many points are only estimates. */
 const playedForCurve = 1200;
 const curvePoints = 32;
 const instancesMost = 64;
-/** A busier stretch would build a queue for as long as it lasts. */
+/** Maximum utilisation of a stretch; above it, the queue grows for as long as the stretch lasts. */
 const utilisationMost = 0.97;
-/** A dearer mixture that is quicker is taken where it costs so little more. */
+/** A faster mixture is preferred if it costs at most this share more. */
 const gainMin = 0.01;
 const steps = 84;
 
-/** What an order comes to, whatever the latency that is promised. */
+/** The parts of a request that do not depend on the objective. */
 interface Ground {
-  readonly order: DeploymentOrder;
-  readonly load: PlayedLoad;
+  readonly request: DeploymentPlanRequest;
+  readonly load: GeneratedLoad;
   readonly sizes: readonly UsableSize[];
   readonly sizesMost: number;
   readonly instance: { readonly usdPerHour: number; readonly service: ServiceDraws; readonly table: ServiceTable } | null;
@@ -35,46 +35,47 @@ interface Ground {
 
 interface Tried {
   readonly mixture: PlannedMixture;
-  readonly played: Played;
+  readonly played: SimulatedMixture;
 }
 
-export function planDeployment(order: DeploymentOrder): DeploymentPlan {
-  const { objective, instance } = order;
-  const quantile = promisedShare(objective);
+/** Plans a deployment. If nothing meets the objective within the limits, `chosen` is null and `reason` explains it. */
+export function planDeployment(request: DeploymentPlanRequest): DeploymentPlan {
+  const { objective, instance } = request;
+  const quantile = objectiveShare(objective);
   const service = instance === null ? null : serviceDraws(instance.profile, quantile);
-  const ground: Ground = {
-    order,
-    load: playedLoad(order.traffic, playedRequests),
-    sizes: usableSizes(order.functions, quantile),
+  const foundation: Ground = {
+    request,
+    load: generateLoad(request.traffic, playedRequests),
+    sizes: usableSizes(request.functions, quantile),
     sizesMost: 2,
     instance:
       instance === null || service === null
         ? null
         : { usdPerHour: instance.usdPerHour, service, table: new ServiceTable(instance.profile) },
   };
-  const tried = mixturesFor(ground, objective);
+  const tried = mixturesFor(foundation, objective);
   const chosen = cheapest(tried);
-  const curve = order.wantsCurve ? costCurve(ground) : null;
+  const curve = request.wantsCurve ? costCurve(foundation) : null;
   const nearest = curve?.find(({ usdPerHour }) => usdPerHour !== null);
   return {
     chosen: chosen === null ? null : { ...chosen.mixture, distribution: distributionOf(chosen.played, objective) },
     mixtures: tried.map(({ mixture }) => mixture),
-    reason: chosen === null ? reasonOf(ground, tried) : null,
+    reason: chosen === null ? reasonOf(foundation, tried) : null,
     nearestMs: chosen === null ? (nearest?.latencyMs ?? null) : null,
     curve,
     compared: tried.length,
   };
 }
 
-/** The price of every promise. A looser one never costs more: what keeps the tighter one keeps it too. */
-function costCurve(ground: Ground): CurvePoint[] {
-  const { order } = ground;
-  const rough = { ...ground, load: playedLoad(order.traffic, playedForCurve), sizesMost: 1 };
-  const { fromMs, toMs } = promiseRange(ground);
+/** The price of each objective. A looser objective never costs more, because a mixture that meets a tighter one meets it too. */
+function costCurve(foundation: Ground): CurvePoint[] {
+  const { request } = foundation;
+  const rough = { ...foundation, load: generateLoad(request.traffic, playedForCurve), sizesMost: 1 };
+  const { fromMs, toMs } = promiseRange(foundation);
   let least: number | null = null;
   return Array.from({ length: curvePoints }, (_, i) => {
     const latencyMs = fromMs * (toMs / fromMs) ** (i / (curvePoints - 1));
-    const found = cheapest(mixturesFor(rough, { ...order.objective, latencyMs }));
+    const found = cheapest(mixturesFor(rough, { ...request.objective, latencyMs }));
     const usd = found === null ? null : usdPerHourOf(found.mixture);
     if (usd !== null) least = least === null ? usd : Math.min(least, usd);
     return { latencyMs, usdPerHour: least };
@@ -82,8 +83,8 @@ function costCurve(ground: Ground): CurvePoint[] {
 }
 
 /**
- * The promises worth asking for: from half of what one request takes by itself to what holds a start, or a large batch, several times
- * over. It depends on the model alone, so that a slider keeps its scale.
+ * The useful range of objectives: from half the time of a single request to several times a cold start or a large batch. It
+ * depends on the model alone, so the scale of a slider does not change.
  */
 function promiseRange({ sizes, instance }: Ground): { fromMs: number; toMs: number } {
   const draws = [...(instance === null ? [] : [instance.service]), ...sizes.map(({ service }) => service)];
@@ -91,58 +92,67 @@ function promiseRange({ sizes, instance }: Ground): { fromMs: number; toMs: numb
   const aloneMs = Math.min(...draws.map(({ quantileMs }) => quantileMs(1)));
   const fullMs = Math.min(...draws.map(({ quantileMs, batchMax }) => quantileMs(batchMax)));
   const coldMs = Math.max(0, ...sizes.map((size) => size.coldMs));
-  return { fromMs: niceMs((aloneMs + overheadMs) / 2), toMs: niceMs(Math.max(100, 6 * fullMs, 2.5 * coldMs)) };
+  return { fromMs: niceMs((aloneMs + planOverheadMs) / 2), toMs: niceMs(Math.max(100, 6 * fullMs, 2.5 * coldMs)) };
 }
 
 function niceMs(ms: number): number {
   return Number(ms.toPrecision(1));
 }
 
-/** Functions alone, then by the number of instances, then instances alone. */
-function mixturesFor(ground: Ground, objective: Objective): Tried[] {
-  const { order, load, sizes, sizesMost } = ground;
-  const wish = { prices: order.functionPrices, latencyMs: objective.latencyMs, overheadMs, provisioned: order.keepOne ? 1 : 0, sizesMost };
-  const choices = functionChoices(sizes, wish);
-  const alone = choices.map((choice) => tryMixture(ground, objective, null, choice));
+/** Candidate mixtures: functions alone, both by number of instances, then instances alone. */
+function mixturesFor(foundation: Ground, objective: Objective): Tried[] {
+  const { request, load, sizes, sizesMost } = foundation;
+  const constraints = {
+    prices: request.functionPrices,
+    latencyMs: objective.latencyMs,
+    overheadMs: planOverheadMs,
+    provisioned: request.keepOne ? 1 : 0,
+    sizesMost,
+  };
+  const choices = functionChoices(sizes, constraints);
+  const alone = choices.map((choice) => tryMixture(foundation, objective, null, choice));
   const best = cheapest(alone) ?? alone.toSorted((a, b) => b.mixture.inTime - a.mixture.inTime)[0] ?? null;
   const tried = best === null ? [] : [best];
-  const pool = poolFor(ground, objective);
+  const pool = poolFor(foundation, objective);
   if (pool === null) return tried;
   const numberFor = (ratePerSecond: number): number =>
     Math.min(instancesMost, Math.max(1, Math.ceil(ratePerSecond / (pool.ratePerSecond * utilisationMost))));
-  const needed = numberFor(order.traffic.ratePerSecond);
+  const needed = numberFor(request.traffic.ratePerSecond);
   const atPeak = numberFor(load.stretches.at(-1)?.ratePerSecond ?? 0);
-  const beside = best === null ? undefined : choices[alone.indexOf(best)];
-  if (beside !== undefined) {
+  const overflowChoice = best === null ? undefined : choices[alone.indexOf(best)];
+  if (overflowChoice !== undefined) {
     for (let count = Math.max(1, needed - 1); count <= Math.min(needed + 1, atPeak); count++) {
-      const both = tryMixture(ground, objective, { ...pool, count }, beside);
-      // With nothing left for functions they are what they would be alone.
+      const both = tryMixture(foundation, objective, { ...pool, count }, overflowChoice);
+      // Skipped if functions get no traffic, because then the mixture equals instances alone.
       if (both.mixture.overflowShare > 0) tried.push(both);
     }
   }
-  // One more than the load asks for where two requests at once are too many.
+  // Tries additional instances, in case random concurrency overloads the minimum.
   for (let count = atPeak; count <= Math.min(atPeak + 2, instancesMost); count++) {
-    const only = tryMixture(ground, objective, { ...pool, count }, null);
+    const only = tryMixture(foundation, objective, { ...pool, count }, null);
     tried.push(only);
-    if (only.mixture.inTime >= promisedShare(objective)) return tried;
+    if (only.mixture.inTime >= objectiveShare(objective)) return tried;
     if (count < Math.min(atPeak + 2, instancesMost)) tried.pop();
   }
   return tried;
 }
 
-function poolFor({ instance }: Ground, objective: Objective): (Omit<PlayedInstances, 'count'> & { readonly ratePerSecond: number }) | null {
+function poolFor(
+  { instance }: Ground,
+  objective: Objective,
+): (Omit<SimulatedInstanceUse, 'count'> & { readonly ratePerSecond: number }) | null {
   if (instance === null) return null;
-  const { batchSize, ratePerSecond, feasible } = batchSizeFor(instance.table, objective, overheadMs);
+  const { batchSize, ratePerSecond, feasible } = batchSizeFor(instance.table, objective, planOverheadMs);
   return feasible && ratePerSecond > 0 ? { service: instance.service, batchSize, ratePerSecond } : null;
 }
 
 function tryMixture(
-  { order, load, instance }: Ground,
+  { request, load, instance }: Ground,
   objective: Objective,
-  instances: PlayedInstances | null,
-  functions: PlayedFunctions | null,
+  instances: SimulatedInstanceUse | null,
+  functions: SimulatedFunctionUse | null,
 ): Tried {
-  const played = playMixture(load, { instances, functions, latencyMs: objective.latencyMs, overheadMs });
+  const played = simulateMixture(load, { instances, functions, latencyMs: objective.latencyMs, overheadMs: planOverheadMs });
   const { latenciesMs } = played;
   const mixture = {
     instances: instances?.count ?? 0,
@@ -161,7 +171,7 @@ function tryMixture(
     instanceUsdPerHour: (instances?.count ?? 0) * (instance?.usdPerHour ?? 0),
     functionUsdPerHour: played.functionUsdPerHour + (functions === null ? 0 : idleUsdPerHour(functions)),
   };
-  return { mixture: { ...mixture, rejectedBecause: whyNot(mixture, objective, order.usdPerHourMax) }, played };
+  return { mixture: { ...mixture, rejectedBecause: whyNot(mixture, objective, request.usdPerHourMax) }, played };
 }
 
 type Costly = Pick<PlannedMixture, 'instanceUsdPerHour' | 'functionUsdPerHour'>;
@@ -171,21 +181,21 @@ function usdPerHourOf({ instanceUsdPerHour, functionUsdPerHour }: Costly): numbe
 }
 
 function whyNot(mixture: Omit<PlannedMixture, 'rejectedBecause'>, objective: Objective, usdPerHourMax: number | null): string | null {
-  if (mixture.inTime < promisedShare(objective)) return `${percentText(mixture.inTime)} % in time, promised are ${objective.percentile} %`;
-  if (usdPerHourMax !== null && usdPerHourOf(mixture) > usdPerHourMax) return `dearer than $${usdPerHourMax} per hour`;
+  if (mixture.inTime < objectiveShare(objective)) return `${percentText(mixture.inTime)} % in time, ${objective.percentile} % promised`;
+  if (usdPerHourMax !== null && usdPerHourOf(mixture) > usdPerHourMax) return `costs more than $${usdPerHourMax} per hour`;
   return null;
 }
 
-/** What is not enough must not look as if it were. */
+/** Rounds down, so a share below the objective is never displayed as sufficient. */
 function percentText(share: number): string {
   return (Math.floor(1000 * share) / 10).toFixed(1);
 }
 
-/** Of those that keep the promise; where others cost about the same, the quicker one. */
+/** The cheapest mixture that meets the objective; the faster one at about equal cost. */
 function cheapest(tried: readonly Tried[]): Tried | null {
-  const kept = tried.filter(({ mixture }) => mixture.rejectedBecause === null);
-  const least = Math.min(...kept.map(({ mixture }) => usdPerHourOf(mixture)));
-  const about = kept.filter(({ mixture }) => usdPerHourOf(mixture) <= least * (1 + gainMin));
+  const retained = tried.filter(({ mixture }) => mixture.rejectedBecause === null);
+  const least = Math.min(...retained.map(({ mixture }) => usdPerHourOf(mixture)));
+  const about = retained.filter(({ mixture }) => usdPerHourOf(mixture) <= least * (1 + gainMin));
   return about.toSorted((a, b) => a.mixture.p95Ms - b.mixture.p95Ms)[0] ?? null;
 }
 
@@ -199,8 +209,8 @@ function shareWithin(rising: Float64Array, latencyMs: number): number {
   return rising.length === 0 ? 1 : low / rising.length;
 }
 
-/** To 1.4 times the objective; those beyond are in the last step. */
-function distributionOf({ latenciesMs }: Played, { latencyMs }: Objective): Distribution {
+/** Latencies up to 1.4 times the objective; the last step also counts all longer ones. */
+function distributionOf({ latenciesMs }: SimulatedMixture, { latencyMs }: Objective): Distribution {
   const stepMs = (1.4 * latencyMs) / steps;
   const counts = new Array<number>(steps).fill(0);
   for (const ms of latenciesMs) {
@@ -210,20 +220,20 @@ function distributionOf({ latenciesMs }: Played, { latencyMs }: Objective): Dist
   return { stepMs, shares: counts.map((count) => count / latenciesMs.length) };
 }
 
-function reasonOf({ order, sizes, instance }: Ground, tried: readonly Tried[]): string {
-  const { objective, usdPerHourMax } = order;
-  const kept = tried.filter(({ mixture }) => mixture.inTime >= promisedShare(objective));
-  if (kept.length > 0) {
-    const least = Math.min(...kept.map(({ mixture }) => usdPerHourOf(mixture)));
-    return `${formatObjective(objective)} costs at least $${least.toPrecision(3)} per hour, and $${usdPerHourMax} is the most that it may`;
+function reasonOf({ request, sizes, instance }: Ground, tried: readonly Tried[]): string {
+  const { objective, usdPerHourMax } = request;
+  const retained = tried.filter(({ mixture }) => mixture.inTime >= objectiveShare(objective));
+  if (retained.length > 0) {
+    const least = Math.min(...retained.map(({ mixture }) => usdPerHourOf(mixture)));
+    return `${formatObjective(objective)} costs at least $${least.toPrecision(3)} per hour, above the limit of $${usdPerHourMax}`;
   }
   const draws = [...(instance === null ? [] : [instance.service]), ...sizes.map(({ service }) => service)];
-  if (draws.length === 0) return 'no function is large enough for the model, and instances may not be used';
-  const aloneMs = Math.min(...draws.map(({ quantileMs }) => quantileMs(1))) + overheadMs;
+  if (draws.length === 0) return 'no function is large enough for the model, and instances are not allowed';
+  const aloneMs = Math.min(...draws.map(({ quantileMs }) => quantileMs(1))) + planOverheadMs;
   if (aloneMs > objective.latencyMs) return `one request alone takes ${msText(aloneMs)}`;
   const closest = tried.toSorted((a, b) => b.mixture.inTime - a.mixture.inTime)[0]?.mixture;
   if (closest === undefined) {
-    return `one request alone takes ${msText(aloneMs)}, and one that finds an instance at work waits as long again`;
+    return `one request alone takes ${msText(aloneMs)}, and one that finds an instance busy waits as long again`;
   }
   const why = closest.coldStartShare > 0.01 ? ': too many requests wait for a function to start' : '';
   return `the best mixture answers ${percentText(closest.inTime)} % in time${why}`;

@@ -1,18 +1,18 @@
-/** How long batches take when a plan is played out: drawn from what was measured, and foreseen as dispatch would. Pure. */
+/** Service times for simulated plans: random draws from measurements, and the estimates that dispatch uses. Pure. */
 import { type Profile, ServiceTable } from '../../profiling/index.ts';
 import type { UniformSource } from '../../queueing/index.ts';
 
 export interface ServiceDraws {
   readonly batchMax: number;
-  /** What a batch of so many rows takes this time. */
+  /** Draws the service time of a batch of `rows`. */
   readonly drawMs: (rows: number, random: UniformSource) => number;
-  /** S_q(b), by which instances are foreseen. */
+  /** S_q(b): the estimate that dispatch uses for instances. */
   readonly quantileMs: (rows: number) => number;
-  /** The longest that was seen, never falling with the rows: what a batch that is held for company must be sure of. */
+  /** The longest observed time, non-decreasing in the rows. A held batch must leave time for it. */
   readonly longestMs: (rows: number) => number;
 }
 
-/** null where nothing was measured. */
+/** null if nothing has been measured. */
 export function serviceDraws(
   profile: Pick<Profile, 'service' | 'executor' | 'loadMs' | 'batchMax' | 'measuredAtMs' | 'notes'>,
   quantile: number,
@@ -22,7 +22,7 @@ export function serviceDraws(
   if (largest === undefined) return null;
   const table = new ServiceTable(profile);
   const batchMax = largest.b;
-  // A size that was not measured takes what the next larger one does, in the proportion of their medians.
+  // An unmeasured size uses the samples of the next larger one, scaled by the ratio of their medians.
   const sizes = Array.from({ length: batchMax + 1 }, (_, rows) => {
     const { b, samples } = points.find((point) => point.b >= rows) ?? largest;
     return { samples, factor: rows === 0 ? 1 : table.medianMs(rows) / table.medianMs(b) };

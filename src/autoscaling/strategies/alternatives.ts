@@ -1,24 +1,31 @@
-/** The plans beside the chosen one, each with what it was expected to cost and what forbade it; and the sentence that tells them. */
-import { brokenLimit, type LimitsNow } from './limits.ts';
+/**
+ * The alternatives to the chosen plan, each with its expected cost and the limit that excludes it, and
+ * the text that explains the comparison.
+ */
+import { brokenLimit, type CurrentLimits } from './limits.ts';
 import { isSamePlan, type Plan, type ScalingAlternative, type ScalingReason } from './observation.ts';
-import { capacityOf, countsOf, type PricedType, planCost } from './plan-cost.ts';
-import { planInWords } from './scale-in.ts';
+import { countsOf, type PricedType, planCapacity, planCost } from './plan-cost.ts';
+import { formatPlan } from './scale-in.ts';
 import type { UsableType } from './usable-types.ts';
 
-export interface Weighing {
+/** Quantities that were used to find the chosen plan. */
+export interface AlternativesInput {
   readonly types: readonly UsableType[];
   readonly priced: readonly PricedType[];
-  /** Quantiles of the demand in the slot that is decided for. */
+  /** Quantiles of the demand in the planned slot. */
   readonly demand: readonly number[];
   readonly overflowUsdEach: number;
-  /** Requests per slot that a plan has to carry itself, for functions cannot take them. */
+  /** Requests per slot that instances must serve, because functions cannot. */
   readonly mustCarry: number;
   readonly floor: number;
-  readonly limits: LimitsNow;
+  readonly limits: CurrentLimits;
 }
 
-/** The chosen plan first, then one instance less and more of each type, none at all, what there is, and the best without limits. */
-export function alternativesTo(chosen: Plan, current: Plan, unbounded: Plan | null, weighing: Weighing): ScalingAlternative[] {
+/**
+ * The chosen plan first. Then one instance fewer and one more of each type, zero instances, the current plan, and the best plan
+ * without limits.
+ */
+export function alternativesTo(chosen: Plan, current: Plan, unbounded: Plan | null, weighing: AlternativesInput): ScalingAlternative[] {
   const { types } = weighing;
   const plans: Plan[] = [chosen];
   for (const { name } of types) {
@@ -36,43 +43,44 @@ export function alternativesTo(chosen: Plan, current: Plan, unbounded: Plan | nu
   }));
 }
 
+/** The limit that excludes a plan; null if none does. */
 export function excludedBy(
   plan: Plan,
-  { types, priced, mustCarry, floor, limits }: Omit<Weighing, 'demand' | 'overflowUsdEach'>,
+  { types, priced, mustCarry, floor, limits }: Omit<AlternativesInput, 'demand' | 'overflowUsdEach'>,
 ): ScalingReason | null {
   const broken = brokenLimit(plan, types, limits);
   if (broken !== null) return broken;
-  const capacity = capacityOf(priced, countsOf(priced, plan)) * (1 + 1e-9);
+  const capacity = planCapacity(priced, countsOf(priced, plan)) * (1 + 1e-9);
   if (capacity < mustCarry) return 'infeasible';
   return capacity < floor ? 'slo-floor' : null;
 }
 
-/** `expected $0.00395/min; 1 would cost 0.00571, 3 0.00478`. */
-export function costInWords(alternatives: readonly ScalingAlternative[], slotMs: number): string {
+/** Costs for the explanation, such as `expected $0.00395/min; 1 would cost 0.00571, 3 0.00478`. */
+export function formatCosts(alternatives: readonly ScalingAlternative[], slotMs: number): string {
   const [chosen, ...others] = alternatives;
   if (chosen === undefined) return '';
   const unit = slotMs === 60_000 ? 'min' : `${slotMs / 1000} s`;
   const used = Object.keys(chosen.plan).filter((name) => (chosen.plan[name] ?? 0) > 0);
-  const neighbours = others
+  const adjacent = others
     .filter(({ plan }) => changed(plan, chosen.plan) === 1)
     .filter(({ plan }) => used.length === 0 || used.some((name) => plan[name] !== chosen.plan[name]));
-  const told = neighbours
+  const reported = adjacent
     .slice(0, 4)
     .map(({ plan, totalUsd }, i) => `${nameOf(plan, used)}${i === 0 ? ' would cost' : ''} ${usd(totalUsd)}`);
-  const tail = told.length === 0 ? '' : `; ${told.join(', ')}`;
+  const tail = reported.length === 0 ? '' : `; ${reported.join(', ')}`;
   return `expected $${usd(chosen.totalUsd)}/${unit}${tail}`;
 }
 
-/** By how many instances they differ. */
+/** Number of instances by which the plans differ. */
 function changed(left: Plan, right: Plan): number {
   return Object.keys({ ...left, ...right }).reduce((sum, name) => sum + Math.abs((left[name] ?? 0) - (right[name] ?? 0)), 0);
 }
 
-/** A bare number where only one type is in use. */
+/** Formats a plan; as a bare number if only one type is in use. */
 function nameOf(plan: Plan, used: readonly string[]): string {
   const names = Object.keys(plan).filter((name) => (plan[name] ?? 0) > 0);
   const [only] = used;
-  return only !== undefined && used.length === 1 && names.every((name) => name === only) ? String(plan[only] ?? 0) : planInWords(plan);
+  return only !== undefined && used.length === 1 && names.every((name) => name === only) ? String(plan[only] ?? 0) : formatPlan(plan);
 }
 
 function usd(value: number): string {

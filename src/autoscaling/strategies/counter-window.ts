@@ -1,30 +1,31 @@
-/** Rates over the last so many seconds, from a counter that only rises. A few samples are remembered, no event. */
+/** Rates over a time window, from a counter that only increases. Stores a few samples instead of single events. */
 
+/** Value of a counter at one time. */
 export interface CounterSample {
   readonly atMs: number;
   readonly value: number;
 }
 
 /**
- * With what the counter shows now, without what the window does not reach any more. A counter that fell has begun anew: what
- * was before is forgotten. Samples closer than `spacingMs` to the one before the last replace the last.
+ * Adds the current sample and drops samples outside the window. If the counter fell, it was restarted, so earlier samples are
+ * dropped. A sample less than `spacingMs` after the second-to-last one replaces the last one.
  */
 export function withSample(samples: readonly CounterSample[], now: CounterSample, windowMs: number, spacingMs: number): CounterSample[] {
   const last = samples.at(-1);
   if (last !== undefined && (now.value < last.value || now.atMs < last.atMs)) return [now];
   const before = samples.at(-2);
   const replaces = last !== undefined && (now.atMs === last.atMs || (before !== undefined && last.atMs - before.atMs < spacingMs));
-  const kept = replaces ? samples.slice(0, -1) : samples.slice();
-  kept.push(now);
+  const retained = replaces ? samples.slice(0, -1) : samples.slice();
+  retained.push(now);
   const startMs = now.atMs - windowMs;
   let first = 0;
-  while (first + 1 < kept.length && (kept[first + 1] as CounterSample).atMs <= startMs) first++;
-  return first === 0 ? kept : kept.slice(first);
+  while (first + 1 < retained.length && (retained[first + 1] as CounterSample).atMs <= startMs) first++;
+  return first === 0 ? retained : retained.slice(first);
 }
 
 /**
- * By how much the counter rose per millisecond over the last `windowMs`, or since the first sample where that is later;
- * null while there is only one.
+ * Increase per millisecond over the last `windowMs`, or since the first sample if that is later. null if there is only one
+ * sample.
  */
 export function risePerMs(samples: readonly CounterSample[], windowMs: number): number | null {
   const last = samples.at(-1);

@@ -6,14 +6,14 @@ import type { ScalingDecision } from '../decide-record.ts';
 import { decideScaling } from '../decide-scaling.ts';
 import type { Observation } from './observation.ts';
 import { parsePolicy } from './policy.ts';
-import { type ScalingState, scalingBegin } from './scaling-state.ts';
+import { initialScalingState, type ScalingState } from './scaling-state.ts';
 
 const demand = [1000, 1100, 1250, 1350, 1450, 1550, 1650, 1800, 2000, 2400, 2800, 3600];
 const economic = parsePolicy('economic');
 
-/** Goes through minutes; each instance that is wanted runs in the next. */
+/** Advances minute by minute; desired instances are running in the next minute. */
 class Minutes {
-  state: ScalingState = scalingBegin;
+  state: ScalingState = initialScalingState;
   minute = 0;
   have: Record<string, number> = {};
   readonly policy;
@@ -37,11 +37,11 @@ class Minutes {
 }
 
 const decide = (changes: Partial<Observation>, text = 'economic'): ScalingDecision =>
-  decideScaling(parsePolicy(text), scalingBegin, observed(changes), 0).decision;
+  decideScaling(parsePolicy(text), initialScalingState, observed(changes), 0).decision;
 const countOf = (decision: ScalingDecision): number | undefined => decision.chosen.plan['c5.large'];
 
 describe('the cheapest plan', () => {
-  test('two instances of two are kept, with what one more and one less would cost', () => {
+  test('keeps two instances and reports the cost of one more and one fewer', () => {
     const decision = decide({ forecast: forecast(demand), types: [running(2)] });
     assert.equal(decision.explanation, 'kept 2 × c5.large: expected $0.00395/min; 1 would cost 0.00571, 3 0.00478');
     assert.deepEqual(
@@ -60,17 +60,17 @@ describe('the cheapest plan', () => {
   });
 
   for (const { when, changes, count, reason } of [
-    { when: 'nothing bounds it', changes: {}, count: 2, reason: 'argmin' },
-    { when: 'the minimum is more', changes: { limits: { min: 4, max: 9 } }, count: 4, reason: 'min' },
-    { when: 'the maximum is less', changes: { limits: { min: 0, max: 1 } }, count: 1, reason: 'max' },
+    { when: 'there is no limit', changes: {}, count: 2, reason: 'argmin' },
+    { when: 'the minimum is higher', changes: { limits: { min: 4, max: 9 } }, count: 4, reason: 'min' },
+    { when: 'the maximum is lower', changes: { limits: { min: 0, max: 1 } }, count: 1, reason: 'max' },
     {
-      when: 'the budget of the hour is nearly spent',
+      when: 'the hourly budget is nearly exhausted',
       changes: { limits: { ...noLimits, budget: { usdMax: 0.2, spentUsd: 0.15, remainingMs: 1_800_000 } } },
       count: 1,
       reason: 'budget',
     },
     {
-      when: 'the budget is spent, and the minimum stands',
+      when: 'the budget is exhausted, and the minimum stays',
       changes: { limits: { min: 1, max: 9, budget: { usdMax: 1, spentUsd: 2, remainingMs: 60_000 } } },
       count: 1,
       reason: 'budget',
@@ -81,7 +81,7 @@ describe('the cheapest plan', () => {
       count: 5,
       reason: 'schedule',
     },
-    { when: 'nobody is expected', changes: { forecast: flat(0) }, count: 0, reason: 'argmin' },
+    { when: 'no traffic is forecast', changes: { forecast: flat(0) }, count: 0, reason: 'argmin' },
   ] as const) {
     test(`${when}: ${count}, because ${reason}`, () => {
       const decision = decide({ forecast: forecast(demand), ...changes });
@@ -89,15 +89,15 @@ describe('the cheapest plan', () => {
     });
   }
 
-  test('what the budget leaves is what functions may cost', () => {
+  test('functions can spend the rest of the budget', () => {
     const limits = { ...noLimits, budget: { usdMax: 0.2, spentUsd: 0.15, remainingMs: 1_800_000 } };
     const { chosen } = decide({ forecast: forecast(demand), limits });
     assert.equal(chosen.overflowUsdPerHourMax?.toFixed(4), (0.1 - 0.085).toFixed(4));
   });
 });
 
-describe('what was worth it', () => {
-  test('is kept for two slots, for three where that is configured', () => {
+describe('a plan that recently paid off', () => {
+  test('is kept for two slots, or three if configured', () => {
     for (const { text, plans } of [
       { text: 'economic', plans: [3, 1, 1, 1] },
       { text: 'economic,hold=3', plans: [3, 3, 1, 1] },
@@ -108,15 +108,15 @@ describe('what was worth it', () => {
     }
   });
 
-  test('does not pass faster where it is decided out of turn', () => {
+  test('does not expire sooner because of an extra decision', () => {
     const minutes = new Minutes();
     minutes.plans(1, { forecast: flat(2400) });
     minutes.minute = 0.2;
     const decision = minutes.next({ forecast: flat(800), trigger: 'manual' });
-    assert.equal(countOf(decision), 1, 'what is known now takes the place of what was known then');
+    assert.equal(countOf(decision), 1, 'the new plan replaces the one of the same slot');
   });
 
-  test('is kept as long as the next slot still needs it, though the one after does not', () => {
+  test('is kept while the next slot needs it, even if later slots do not', () => {
     const [few, many] = [new Array<number>(12).fill(800), new Array<number>(12).fill(2400)];
     assert.equal(countOf(decide({ forecast: forecast(few, many), types: [running(3)] })), 3);
     assert.equal(countOf(decide({ forecast: forecast(few, many), types: [running(0)] })), 1, 'but nothing is started for it');
@@ -128,8 +128,8 @@ describe('without functions', () => {
 
   for (const { when, quantiles, near, count } of [
     { when: 'the highest quantile', quantiles: demand, near: demand, count: 6 },
-    { when: 'that of the next slot where it is higher', quantiles: new Array<number>(12).fill(10), near: demand, count: 6 },
-    { when: 'nobody', quantiles: new Array<number>(12).fill(0), near: new Array<number>(12).fill(0), count: 1 },
+    { when: 'that of the next slot if it is higher', quantiles: new Array<number>(12).fill(10), near: demand, count: 6 },
+    { when: 'no demand', quantiles: new Array<number>(12).fill(0), near: new Array<number>(12).fill(0), count: 1 },
   ]) {
     test(`instances carry ${when} at 85 % utilisation: ${count}`, () => {
       const decision = decide({ forecast: forecast(quantiles, near), ...alone });
@@ -140,7 +140,7 @@ describe('without functions', () => {
     });
   }
 
-  test('they are kept for five slots', () => {
+  test('instances are kept for five slots', () => {
     const minutes = new Minutes();
     minutes.plans(1, { forecast: flat(2000), ...alone });
     assert.deepEqual(minutes.plans(6, { forecast: flat(600), ...alone }), [3, 3, 3, 3, 1, 1]);
@@ -150,14 +150,14 @@ describe('without functions', () => {
 describe('functions alone', () => {
   const twoCosts = { overflow: { usdPerRequest: 5e-6, usdPerRequestAlone: 4.4e-6 } };
 
-  test('serve once no instance has been worth it for ten minutes, without pings', () => {
+  test('serve once no instance has paid off for ten minutes, without pings', () => {
     const minutes = new Minutes();
     const regimes = Array.from({ length: 12 }, () => minutes.next({ forecast: flat(60), ...twoCosts }).inputs.regime);
     assert.deepEqual(regimes, [...new Array<string>(10).fill('hybrid'), 'serverless-only', 'serverless-only']);
     assert.equal(minutes.next({ forecast: flat(60), ...twoCosts }).chosen.warmFunctions, 0);
   });
 
-  test('come back to instances when one has been cheaper by 5 % in two slots on end, not in every other', () => {
+  test('are replaced once an instance is 5 % cheaper in two consecutive slots, not in alternate ones', () => {
     const minutes = new Minutes();
     minutes.plans(11, { forecast: flat(0), ...twoCosts });
     const busy = { forecast: flat(800), ...twoCosts };
@@ -165,37 +165,37 @@ describe('functions alone', () => {
     assert.deepEqual(plans, [0, 0, 0, 1, 1]);
   });
 
-  test('are not given up for a win of less than 5 %', () => {
+  test('are not replaced for a gain below 5 %', () => {
     const minutes = new Minutes();
     minutes.plans(11, { forecast: flat(0), ...twoCosts });
-    const breakEven = (0.085 / 60) * 1.2; // with its start
+    const breakEven = (0.085 / 60) * 1.2; // including the start
     const barely = { forecast: flat((breakEven * 1.03) / 4.4e-6), ...twoCosts };
     assert.deepEqual(minutes.plans(4, barely), [0, 0, 0, 0]);
   });
 
-  test('make way at once for a minimum', () => {
+  test('are replaced at once if there is a minimum', () => {
     const minutes = new Minutes();
     minutes.plans(11, { forecast: flat(0), ...twoCosts });
     assert.deepEqual(minutes.plans(1, { forecast: flat(0), ...twoCosts, limits: { min: 1, max: 5 } }), [1]);
   });
 });
 
-describe('functions of which there may be only so many', () => {
+describe('a limited number of functions', () => {
   const upTo = (ratePerSecondMax: number) => ({ overflow: { ...overflow, ratePerSecondMax } });
 
   for (const { when, quantiles, most, count } of [
-    { when: 'take all that two leave them', quantiles: demand, most: 60, count: 2 },
-    { when: 'take less than the highest quantile leaves them', quantiles: demand, most: 20, count: 3 },
-    { when: 'cannot serve alone, though no instance is worth it', quantiles: new Array<number>(12).fill(60), most: 0.5, count: 1 },
+    { when: 'take everything that two instances leave', quantiles: demand, most: 60, count: 2 },
+    { when: 'take less than the highest quantile leaves', quantiles: demand, most: 20, count: 3 },
+    { when: 'cannot serve alone, although no instance pays off', quantiles: new Array<number>(12).fill(60), most: 0.5, count: 1 },
   ]) {
     test(`${when}: ${count}`, () => {
       const { chosen, explanation } = decide({ forecast: forecast(quantiles), ...upTo(most) });
       assert.deepEqual(chosen.plan, { 'c5.large': count });
-      assert.equal(explanation.includes(`functions take ${most}/s at most`), most !== 60, explanation);
+      assert.equal(explanation.includes(`functions can serve at most ${most}/s`), most !== 60, explanation);
     });
   }
 
-  test('bring an instance back at once where they served alone, and young forecasts bring it too', () => {
+  test('cause a first instance at once if they are too few, even if the forecast has few residuals', () => {
     const minutes = new Minutes();
     minutes.plans(11, { forecast: flat(60) });
     assert.deepEqual(minutes.plans(1, { forecast: flat(60), ...upTo(0.5) }), [1]);
@@ -206,7 +206,7 @@ describe('functions of which there may be only so many', () => {
 describe('several types', () => {
   const both = [large, gpu];
 
-  test('the GPU replaces many small ones, which serve until it is ready', () => {
+  test('a GPU instance replaces many small ones, which serve until it is ready', () => {
     const minutes = new Minutes();
     minutes.have = { 'c5.large': 12 };
     const busy = { forecast: flat(170 * 60), types: both };
@@ -216,7 +216,7 @@ describe('several types', () => {
     assert.deepEqual(minutes.next(busy).chosen.plan, { 'c5.large': 0, 'g4dn.xlarge': 1 });
   });
 
-  test('a type that is not measured yet is left as it is, one that cannot keep the objective is given up', () => {
+  test('a type without measurements is unchanged; one that cannot meet the objective is removed', () => {
     const unmeasured = { ...gpu, ratePerSecond: 0, active: 2 };
     const slow = {
       ...gpu,
@@ -231,7 +231,7 @@ describe('several types', () => {
   });
 });
 
-describe('the objective missed', () => {
+describe('a missed objective', () => {
   const burning = {
     minute: { requests: 200, violations: 20 },
     fiveMinutes: { requests: 1000, violations: 100 },
@@ -239,7 +239,7 @@ describe('the objective missed', () => {
     watchedMs: 3_600_000,
   };
 
-  test('keeps more than is worth it, one level after the other', () => {
+  test('adds instances beyond the cheapest plan, level by level', () => {
     const minutes = new Minutes();
     const changes = { forecast: forecast(demand), slo: burning };
     const first = minutes.next(changes);
@@ -253,9 +253,9 @@ describe('the objective missed', () => {
 describe('between two plans', () => {
   const quick = { ...large, leadMs: 30_000 };
 
-  /** Decides at 0, 15 and 30 s, at so many requests per second. */
+  /** Decides at 0, 15 and 30 s, at a constant request rate. */
   function fastAt(ratePerSecond: number, changes: Partial<Observation>, text = 'economic'): ScalingDecision {
-    let state: ScalingState = scalingBegin;
+    let state: ScalingState = initialScalingState;
     let decision: ScalingDecision | undefined;
     for (const [i, trigger] of (['period', 'fast', 'fast'] as const).entries()) {
       const seen = observed({ forecast: flat(0), ...changes, trigger, arrivals: i * 15 * ratePerSecond });
@@ -265,27 +265,39 @@ describe('between two plans', () => {
   }
 
   for (const { when, rate, changes, text, count } of [
-    { when: 'the rate has outgrown one by far', rate: 40, changes: { types: [running(1, quick)] }, text: 'economic', count: 3 },
-    { when: 'it has by a little, and functions take it', rate: 17, changes: { types: [running(1, quick)] }, text: 'economic', count: 1 },
+    { when: 'the rate far exceeds one instance', rate: 40, changes: { types: [running(1, quick)] }, text: 'economic', count: 3 },
     {
-      when: 'it has by a little, and there are no functions',
+      when: 'the rate slightly exceeds it, and functions take the excess',
+      rate: 17,
+      changes: { types: [running(1, quick)] },
+      text: 'economic',
+      count: 1,
+    },
+    {
+      when: 'the rate slightly exceeds it, and there are no functions',
       rate: 17,
       changes: { types: [running(1, quick)], overflow: null },
       text: 'economic',
       count: 2,
     },
     { when: 'none runs and functions take everything', rate: 400, changes: { types: [quick] }, text: 'economic', count: 0 },
-    { when: 'they start too slowly', rate: 40, changes: { types: [running(1)] }, text: 'economic', count: 1 },
-    { when: 'they start slowly, and it is wished for', rate: 40, changes: { types: [running(1)] }, text: 'economic,fast=on', count: 3 },
-    { when: 'it is switched off', rate: 40, changes: { types: [running(1, quick)] }, text: 'economic,fast=off', count: 1 },
+    { when: 'instances start too slowly', rate: 40, changes: { types: [running(1)] }, text: 'economic', count: 1 },
     {
-      when: 'the maximum is less',
+      when: 'instances start slowly, and the fast path is forced on',
+      rate: 40,
+      changes: { types: [running(1)] },
+      text: 'economic,fast=on',
+      count: 3,
+    },
+    { when: 'the fast path is off', rate: 40, changes: { types: [running(1, quick)] }, text: 'economic,fast=off', count: 1 },
+    {
+      when: 'the maximum is lower',
       rate: 400,
       changes: { types: [running(1, quick)], limits: { min: 0, max: 2 } },
       text: 'economic',
       count: 2,
     },
-    { when: 'fewer would do', rate: 1, changes: { types: [running(4, quick)] }, text: 'economic', count: 4 },
+    { when: 'fewer would suffice', rate: 1, changes: { types: [running(4, quick)] }, text: 'economic', count: 4 },
   ] as const) {
     test(`${when}: ${count}`, () => {
       assert.equal(countOf(fastAt(rate, changes, text)), count);
@@ -293,7 +305,7 @@ describe('between two plans', () => {
   }
 });
 
-test('more demand never means fewer instances, and dearer functions neither', () => {
+test('more demand or more expensive functions never mean fewer instances', () => {
   const counts = fc
     .array(fc.integer({ min: 0, max: 5000 }), { minLength: 12, maxLength: 12 })
     .map((values) => values.sort((a, b) => a - b));
@@ -302,7 +314,8 @@ test('more demand never means fewer instances, and dearer functions neither', ()
       const types = [running(have)];
       const count = (values: readonly number[], usdPerRequest: number): number =>
         countOf(
-          decideScaling(economic, scalingBegin, observed({ forecast: forecast(values), types, overflow: { usdPerRequest } }), 0).decision,
+          decideScaling(economic, initialScalingState, observed({ forecast: forecast(values), types, overflow: { usdPerRequest } }), 0)
+            .decision,
         ) ?? -1;
       const here = count(quantiles, overflow.usdPerRequest);
       assert(

@@ -1,41 +1,43 @@
 /**
- * Strategy `economic`: the plan that costs least, instances and functions together, under the quantiles of the forecast. The
- * promise to each request is the router's business; no target of attainment enters here, and no instance at all is a normal answer.
- *
- * From one formula come three regimes: instances alone where there are no functions (or they are infinitely dear), functions
- * alone where instances have not been worth it for ten minutes, and both.
+ * Strategy `economic`: the plan with the lowest total cost of instances and functions, under the quantiles of the forecast. The
+ * router ensures that each request meets the objective, so no attainment target is used here, and zero instances is a normal
+ * result. One formula gives three regimes: instances alone if there are no functions (or infinitely expensive ones), functions
+ * alone if instances have not paid off for ten minutes, else both.
  */
-import { alternativesTo, excludedBy, type Weighing } from './alternatives.ts';
+import { type AlternativesInput, alternativesTo, excludedBy } from './alternatives.ts';
 import { type CounterSample, risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth, triggerWithOverflow } from './fast-path.ts';
-import { isYoung, savedAfter, startInVainUsd } from './first-instance.ts';
+import { hasFewResiduals, savedAfter, wastedStartUsd } from './first-instance.ts';
 import { atHorizon, type HorizonForecast, horizonFor, quantileOf } from './forecast-view.ts';
 import { clampPlan } from './limits.ts';
 import { isSamePlan, type OverflowObservation, type Plan, planTotal, type Regime, type ScalingReason } from './observation.ts';
-import { capacityOf, expectedOverflow, type PricedType, planFrom } from './plan-cost.ts';
-import { type Found, type PlanSearch, searchPlans } from './plan-search.ts';
+import { expectedOverflow, type PricedType, planCapacity, planFrom } from './plan-cost.ts';
+import { type FoundPlan, type PlanSearch, searchPlans } from './plan-search.ts';
 import type { Policy } from './policy.ts';
-import { held, mostOf, type RecentPlan, withPlan } from './recent.ts';
+import { heldPlan, largestOf, type RecentPlan, withPlan } from './recent-plans.ts';
 import { correctedRho, floorTau } from './slo-correction.ts';
-import { type Ask, brief, stay, type Verdict } from './strategy.ts';
+import { formatBrief, holdResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 import { currentPlan } from './usable-types.ts';
 
 export type EconomicPolicy = Extract<Policy, { kind: 'economic' }>;
 
 export interface EconomicMemory {
   readonly isServerlessOnly: boolean;
-  /** Since when no instance at all has been the cheapest; null: it is not. */
+  /** Time since which zero instances has been cheapest; null if it is not. */
   readonly zeroSinceMs: number | null;
-  /** While functions serve alone: when an instance was first worth it again, in the last slot but one at the earliest. */
+  /**
+   * While functions serve alone: time at which an instance first paid off again, not earlier than the slot before last. Else
+   * null.
+   */
   readonly worthItAgainAtMs: number | null;
-  /** What was worth keeping lately. */
+  /** Recently recommended plans. */
   readonly keeps: readonly RecentPlan[];
   readonly arrivals: readonly CounterSample[];
-  /** What an instance would have saved lately while there was none. */
+  /** Saving, in US dollars, that an instance would recently have made while there was none. */
   readonly savedUsd?: number;
 }
 
-export const economicBegin: EconomicMemory = {
+export const economicInitial: EconomicMemory = {
   isServerlessOnly: false,
   zeroSinceMs: null,
   worthItAgainAtMs: null,
@@ -45,15 +47,15 @@ export const economicBegin: EconomicMemory = {
 
 const rateWindowMs = 30_000;
 const serverlessAfterMs = 600_000;
-/** An instance has to be so much cheaper than functions alone to come back, in two successive slots. */
+/** For instances to return, one must cost at most this share of functions alone, in two consecutive slots. */
 const worthItShare = 0.95;
 const rhoMaxWithoutOverflow = 0.85;
 
-export function economic(policy: EconomicPolicy, memory: EconomicMemory, ask: Ask): Verdict<EconomicMemory> {
-  const { observation, nowMs } = ask;
+export function economic(policy: EconomicPolicy, memory: EconomicMemory, input: StrategyInput): StrategyResult<EconomicMemory> {
+  const { observation, nowMs } = input;
   const arrivals = withSample(memory.arrivals, { atMs: nowMs, value: observation.arrivals }, rateWindowMs, rateWindowMs / 6);
   const remembered = { ...memory, arrivals };
-  return observation.trigger === 'fast' ? betweenPlans(policy, remembered, ask) : planned(policy, remembered, ask);
+  return observation.trigger === 'fast' ? betweenPlans(policy, remembered, input) : planned(policy, remembered, input);
 }
 
 interface Setting {
@@ -61,46 +63,46 @@ interface Setting {
   readonly hold: number;
   readonly near: HorizonForecast;
   readonly far: HorizonForecast;
-  readonly weighing: Weighing;
+  readonly weighing: AlternativesInput;
 }
 
-function planned(policy: EconomicPolicy, memory: EconomicMemory, asked: Ask): Verdict<EconomicMemory> {
-  const { observation, nowMs } = asked;
-  if (observation.forecast === null) return stay(asked, memory, 'no-forecast', 'there is no forecast yet');
-  const ask = asked.overflow === null ? withLeastOne(asked) : asked;
-  const isServerlessOnly = memory.isServerlessOnly && ask.overflow !== null && ask.level === 0;
-  const wished = settingFor(policy, ask, isServerlessOnly);
-  if (wished === null) return stay(asked, memory, 'no-forecast', 'the forecast has no horizon');
-  const setting = withoutIdleFloor(wished, ask);
+function planned(policy: EconomicPolicy, memory: EconomicMemory, original: StrategyInput): StrategyResult<EconomicMemory> {
+  const { observation, nowMs } = original;
+  if (observation.forecast === null) return holdResult(original, memory, 'no-forecast', 'there is no forecast yet');
+  const input = original.overflow === null ? withLeastOne(original) : original;
+  const isServerlessOnly = memory.isServerlessOnly && input.overflow !== null && input.level === 0;
+  const full = settingFor(policy, input, isServerlessOnly);
+  if (full === null) return holdResult(original, memory, 'no-forecast', 'the forecast has no horizon');
+  const setting = withoutIdleFloor(full, input);
   const search = searchFor(setting, observation.slotMs);
-  const saved = withSaved(memory, ask, setting);
-  if (!isServerlessOnly) return hybrid({ ...saved, isServerlessOnly }, ask, setting, search);
-  const isWorth = isWorthIt(setting, search) && !isTooEarly(saved, ask, setting);
+  const saved = withSaved(memory, input, setting);
+  if (!isServerlessOnly) return hybrid({ ...saved, isServerlessOnly }, input, setting, search);
+  const isWorth = isWorthIt(setting, search) && !isTooEarly(saved, input, setting);
   const again = worthItAgain(saved, isWorth, observation.slotMs, nowMs);
   const { priced, floor, mustCarry } = setting.weighing;
-  const isForced = planTotal(planFrom(priced, search.up.counts)) > 0 && ask.limits.min + floor + mustCarry > 0;
+  const isForced = planTotal(planFrom(priced, search.up.counts)) > 0 && input.limits.min + floor + mustCarry > 0;
   if (again.isTwice || isForced) {
-    const back = settingFor(policy, ask, false) as Setting;
+    const back = settingFor(policy, input, false) as Setting;
     return hybrid(
       { ...saved, isServerlessOnly: false, worthItAgainAtMs: null, zeroSinceMs: null },
-      ask,
+      input,
       back,
       searchFor(back, observation.slotMs),
       search,
     );
   }
-  return alone({ ...saved, worthItAgainAtMs: again.sinceMs }, ask, setting, search);
+  return alone({ ...saved, worthItAgainAtMs: again.sinceMs }, input, setting, search);
 }
 
-/** Without functions somebody has to be there. */
-function withLeastOne(ask: Ask): Ask {
-  return { ...ask, limits: { ...ask.limits, min: Math.min(ask.limits.max, Math.max(1, ask.limits.min)) } };
+/** Raises the minimum to one instance if there are no functions. */
+function withLeastOne(input: StrategyInput): StrategyInput {
+  return { ...input, limits: { ...input.limits, min: Math.min(input.limits.max, Math.max(1, input.limits.min)) } };
 }
 
-/** What is planned with: null where the forecast is empty. */
+/** Quantities for planning; null if the forecast is empty. */
 function settingFor(
   policy: EconomicPolicy,
-  { observation, types, overflow, limits, level }: Ask,
+  { observation, types, overflow, limits, level }: StrategyInput,
   isServerlessOnly: boolean,
 ): Setting | null {
   const { forecast, slotMs } = observation;
@@ -108,8 +110,8 @@ function settingFor(
   const near = forecast && atHorizon(forecast, 1);
   const far = forecast && atHorizon(forecast, horizonFor(leadMs, slotMs));
   if (near === null || far === null) return null;
-  const wished = policy.rho ?? (overflow === null ? rhoMaxWithoutOverflow : 1);
-  const rho = correctedRho(overflow === null ? Math.min(wished, rhoMaxWithoutOverflow) : wished, level);
+  const requested = policy.rho ?? (overflow === null ? rhoMaxWithoutOverflow : 1);
+  const rho = correctedRho(overflow === null ? Math.min(requested, rhoMaxWithoutOverflow) : requested, level);
   const priced = types.map(({ name, ratePerSecond, usdPerSlot, have, leadMs: lead }): PricedType => {
     return { name, capacity: (ratePerSecond * slotMs * rho) / 1000, usdPerSlot, have, leadMs: lead };
   });
@@ -133,7 +135,7 @@ function settingFor(
   };
 }
 
-/** Of so many requests a slot, those that functions cannot take, however many there may be of them. */
+/** Requests per slot that functions cannot serve, because their total throughput is limited. */
 function notByFunctions(requests: number, overflow: OverflowObservation | null, slotMs: number): number {
   if (overflow === null) return requests;
   return Math.max(0, requests - ((overflow.ratePerSecondMax ?? Number.POSITIVE_INFINITY) * slotMs) / 1000);
@@ -145,21 +147,21 @@ function searchFor({ near, far, weighing }: Setting, slotMs: number): PlanSearch
   return searchPlans({ types: priced, near: nearDemand, far: demand, overflowUsdEach, mustCarry, floor, limits, slotMs });
 }
 
-/** Instances, with functions for what comes on top where there are any. `worth` is what made instances worth it again. */
+/** Plans instances, with functions for peaks if there are any. `worth`: whether instances pay off again. */
 function hybrid(
   memory: EconomicMemory,
-  ask: Ask,
+  input: StrategyInput,
   setting: Setting,
   search: PlanSearch,
   worth: PlanSearch = search,
-): Verdict<EconomicMemory> {
-  const { observation, nowMs, types } = ask;
+): StrategyResult<EconomicMemory> {
+  const { observation, nowMs, types } = input;
   const { weighing, hold, rho } = setting;
   const { priced } = weighing;
   const have = Object.fromEntries(types.map((type) => [type.name, type.have]));
   const isBack = worth !== search && planTotal(planFrom(priced, search.up.counts)) === 0;
   const wanted = planFrom(priced, (isBack ? (worth.someInstances ?? search.up) : search.up).counts);
-  const isEarly = planTotal(wanted) > 0 && isTooEarly(memory, ask, setting);
+  const isEarly = planTotal(wanted) > 0 && isTooEarly(memory, input, setting);
   const up = isEarly
     ? planFrom(
         priced,
@@ -167,44 +169,49 @@ function hybrid(
       )
     : wanted;
   const keeps = withPlan(memory.keeps, planFrom(priced, search.keep.counts), hold, observation.slotMs, nowMs);
-  const zeroSinceMs = planTotal(up) > 0 || ask.overflow === null ? null : (memory.zeroSinceMs ?? nowMs);
-  if (zeroSinceMs !== null && nowMs - zeroSinceMs >= serverlessAfterMs && ask.level === 0) {
-    return alone({ ...memory, isServerlessOnly: true, zeroSinceMs, worthItAgainAtMs: null, keeps: [] }, ask, setting, search);
+  const zeroSinceMs = planTotal(up) > 0 || input.overflow === null ? null : (memory.zeroSinceMs ?? nowMs);
+  if (zeroSinceMs !== null && nowMs - zeroSinceMs >= serverlessAfterMs && input.level === 0) {
+    return alone({ ...memory, isServerlessOnly: true, zeroSinceMs, worthItAgainAtMs: null, keeps: [] }, input, setting, search);
   }
-  const kept = held(
+  const held = heldPlan(
     up,
     have,
-    mostOf(
+    largestOf(
       keeps,
       types.map(({ name }) => name),
     ),
   );
-  const replacing = untilReplaced(ask, up, kept);
-  const clamped = clampPlan(replacing, types, ask.limits);
+  const replacing = untilReplaced(input, up, held);
+  const clamped = clampPlan(replacing, types, input.limits);
   const unbounded = planFrom(priced, search.unbounded.counts);
   return {
     memory: { ...memory, isServerlessOnly: false, zeroSinceMs, keeps },
     plan: clamped.plan,
-    reason: reasonFor({ up, kept, replacing, plan: clamped.plan, unbounded, by: clamped.by }, weighing),
-    why: isEarly ? 'a first instance has not been worth it long enough for so young a forecast' : limitOf(ask, setting, search.up),
-    regime: ask.overflow === null ? 'instances-only' : 'hybrid',
+    reason: reasonFor({ up, held, replacing, plan: clamped.plan, unbounded, by: clamped.by }, weighing),
+    why: isEarly ? 'a first instance has not paid off long enough yet while the forecast is young' : limitOf(input, setting, search.up),
+    regime: input.overflow === null ? 'instances-only' : 'hybrid',
     rho,
     alternatives: alternativesTo(clamped.plan, currentPlan(observation.types), unbounded, weighing),
   };
 }
 
-/** Where functions could not take what one instance fewer would leave them: why it is not fewer, whatever it costs. */
-function limitOf({ overflow }: Ask, { weighing: { priced, mustCarry } }: Setting, { counts }: Found): string {
+/** Why one instance fewer is impossible at any cost: functions could not serve the remaining requests. */
+function limitOf({ overflow }: StrategyInput, { weighing: { priced, mustCarry } }: Setting, { counts }: FoundPlan): string {
   const ratePerSecondMax = overflow?.ratePerSecondMax;
   if (ratePerSecondMax === undefined || mustCarry === 0) return '';
   const least = Math.min(...priced.filter((_, i) => (counts[i] as number) > 0).map(({ capacity }) => capacity));
-  return capacityOf(priced, counts) - least < mustCarry ? `functions take ${brief(ratePerSecondMax)}/s at most` : '';
+  return planCapacity(priced, counts) - least < mustCarry ? `functions can serve at most ${formatBrief(ratePerSecondMax)}/s` : '';
 }
 
-/** Functions alone: no instance, no pings. */
-function alone(memory: EconomicMemory, ask: Ask, { weighing, rho }: Setting, search: PlanSearch): Verdict<EconomicMemory> {
-  const none: Plan = Object.fromEntries(ask.types.map(({ name }) => [name, 0]));
-  const { plan, by } = clampPlan(none, ask.types, ask.limits);
+/** Plans functions alone: no instances and no pings. */
+function alone(
+  memory: EconomicMemory,
+  input: StrategyInput,
+  { weighing, rho }: Setting,
+  search: PlanSearch,
+): StrategyResult<EconomicMemory> {
+  const none: Plan = Object.fromEntries(input.types.map(({ name }) => [name, 0]));
+  const { plan, by } = clampPlan(none, input.types, input.limits);
   return {
     memory,
     plan,
@@ -215,7 +222,7 @@ function alone(memory: EconomicMemory, ask: Ask, { weighing, rho }: Setting, sea
     overflowUsdEach: weighing.overflowUsdEach,
     alternatives: alternativesTo(
       plan,
-      currentPlan(ask.observation.types),
+      currentPlan(input.observation.types),
       planFrom(weighing.priced, (search.someInstances ?? search.up).counts),
       weighing,
     ),
@@ -223,10 +230,10 @@ function alone(memory: EconomicMemory, ask: Ask, { weighing, rho }: Setting, sea
 }
 
 /**
- * Where no instance is and none is worth it, who misses the objective meets cold starts: functions that are kept warm cure that for a
- * thousandth of what an instance costs, so the floor is left out.
+ * Removes the floor of a missed objective if no instance is running and none pays off. Then cold starts cause the misses, and
+ * warm functions prevent them at a thousandth of the price of an instance.
  */
-function withoutIdleFloor(setting: Setting, { observation, overflow, types }: Ask): Setting {
+function withoutIdleFloor(setting: Setting, { observation, overflow, types }: StrategyInput): Setting {
   const { weighing } = setting;
   if (weighing.floor === 0 || overflow === null || types.some(({ have }) => have > 0)) return setting;
   const bare = { ...setting, weighing: { ...weighing, floor: 0 } };
@@ -234,27 +241,31 @@ function withoutIdleFloor(setting: Setting, { observation, overflow, types }: As
   return planTotal(planFrom(weighing.priced, up.counts)) === 0 ? bare : setting;
 }
 
-/** With what an instance would have saved in the slot that is over. */
-function withSaved(memory: EconomicMemory, { observation, overflow, types }: Ask, { weighing }: Setting): EconomicMemory {
+/** Adds the saving that an instance would have made in the completed slot. */
+function withSaved(memory: EconomicMemory, { observation, overflow, types }: StrategyInput, { weighing }: Setting): EconomicMemory {
   const isAlone = overflow !== null && types.every(({ have }) => have === 0);
   if (!isAlone) return { ...memory, savedUsd: 0 };
   if (observation.trigger !== 'period') return memory;
   return { ...memory, savedUsd: savedAfter(memory.savedUsd ?? 0, observation.lastCount, weighing.priced, weighing.overflowUsdEach) };
 }
 
-/** Whether functions serve alone so far, and the forecast alone is not enough to start an instance beside them. */
-function isTooEarly({ savedUsd = 0 }: EconomicMemory, { observation, overflow, types, limits }: Ask, { weighing, hold }: Setting): boolean {
+/** True if functions have served alone so far and the forecast has too few residuals to justify an instance. */
+function isTooEarly(
+  { savedUsd = 0 }: EconomicMemory,
+  { observation, overflow, types, limits }: StrategyInput,
+  { weighing, hold }: Setting,
+): boolean {
   if (overflow === null || limits.min > 0 || weighing.mustCarry > 0 || types.some(({ have }) => have > 0)) return false;
-  return isYoung(observation.forecast?.residualsSeen ?? 0) && savedUsd < startInVainUsd(weighing.priced, hold, observation.slotMs);
+  return hasFewResiduals(observation.forecast?.residualsSeen ?? 0) && savedUsd < wastedStartUsd(weighing.priced, hold, observation.slotMs);
 }
 
-/** Whether some instance is clearly cheaper than functions alone. */
+/** True if a plan with instances is clearly cheaper than functions alone. */
 function isWorthIt({ weighing }: Setting, { someInstances }: PlanSearch): boolean {
   const aloneUsd = weighing.overflowUsdEach * expectedOverflow(weighing.demand, 0);
   return someInstances !== null && someInstances.totalUsd <= worthItShare * aloneUsd;
 }
 
-/** Whether it is now, and was in the slot before as well. */
+/** Updates the state of instances paying off. `isTwice`: they pay off now and did in the previous slot. */
 function worthItAgain(
   { worthItAgainAtMs }: EconomicMemory,
   isWorthItNow: boolean,
@@ -267,13 +278,13 @@ function worthItAgain(
   return ageMs <= slotMs * 1.75 ? { isTwice: true, sinceMs: null } : { isTwice: false, sinceMs: nowMs };
 }
 
-/** While what replaces them is not ready, those that go on the other side stay. */
-function untilReplaced({ types }: Ask, up: Plan, kept: Plan): Plan {
+/** Keeps the instances of a type while their replacements of other types are not ready. */
+function untilReplaced({ types }: StrategyInput, up: Plan, retained: Plan): Plan {
   const isStarting = (name: string): boolean => types.some((type) => type.name === name && (up[name] ?? 0) > type.active);
   return Object.fromEntries(
     types.map(({ name, have }) => {
       const others = types.some((other) => other.name !== name && isStarting(other.name));
-      const count = kept[name] ?? 0;
+      const count = retained[name] ?? 0;
       return [name, others && count < have ? have : count];
     }),
   );
@@ -281,24 +292,24 @@ function untilReplaced({ types }: Ask, up: Plan, kept: Plan): Plan {
 
 interface Steps {
   readonly up: Plan;
-  readonly kept: Plan;
+  readonly held: Plan;
   readonly replacing: Plan;
   readonly plan: Plan;
   readonly unbounded: Plan;
   readonly by: ScalingReason | null;
 }
 
-/** The last step that made a difference. */
-function reasonFor({ up, kept, replacing, plan, unbounded, by }: Steps, weighing: Weighing): ScalingReason {
+/** The reason of the last step that changed the plan. */
+function reasonFor({ up, held, replacing, plan, unbounded, by }: Steps, weighing: AlternativesInput): ScalingReason {
   if (by !== null) return by;
-  if (!isSamePlan(replacing, kept)) return 'replace';
-  if (!isSamePlan(kept, up)) return 'hold';
+  if (!isSamePlan(replacing, held)) return 'replace';
+  if (!isSamePlan(held, up)) return 'hold';
   return isSamePlan(plan, unbounded) ? 'argmin' : (excludedBy(unbounded, weighing) ?? 'argmin');
 }
 
-/** Every 15 s: more where the rate has outgrown what there is; else what there is. */
-function betweenPlans(policy: EconomicPolicy, memory: EconomicMemory, ask: Ask): Verdict<EconomicMemory> {
-  const { types, overflow, limits, observation } = ask;
+/** Decides between plans, every 15 s: adds instances if the rate exceeds the current capacity, else changes nothing. */
+function betweenPlans(policy: EconomicPolicy, memory: EconomicMemory, input: StrategyInput): StrategyResult<EconomicMemory> {
+  const { types, overflow, limits, observation } = input;
   const regime: Regime = overflow === null ? 'instances-only' : memory.isServerlessOnly ? 'serverless-only' : 'hybrid';
   const have = currentPlan(observation.types);
   const nothing = { memory, plan: have, reason: 'fast' as const, regime };
@@ -306,18 +317,18 @@ function betweenPlans(policy: EconomicPolicy, memory: EconomicMemory, ask: Ask):
     policy.fast === 'on' || (policy.fast === 'auto' && isFastWorth(Math.min(...types.map(({ leadMs }) => leadMs)), overflow !== null));
   if (!isOn) return { ...nothing, why: 'only plans start instances' };
   const perMs = risePerMs(memory.arrivals, rateWindowMs);
-  if (perMs === null) return { ...nothing, why: 'the rate is not known yet' };
+  if (perMs === null) return { ...nothing, why: 'the rate is unknown so far' };
   const ratePerSecond = perMs * 1000;
   const trigger = overflow === null ? Math.min(policy.rho ?? rhoMaxWithoutOverflow, rhoMaxWithoutOverflow) : triggerWithOverflow;
   const more = fastPlan({ ratePerSecond, trigger, types, hasOverflow: overflow !== null });
-  if (more === null) return { ...nothing, why: `${brief(ratePerSecond)} requests/s need no more` };
+  if (more === null) return { ...nothing, why: `${formatBrief(ratePerSecond)} requests/s need no more` };
   const { plan, by } = clampPlan({ ...have, ...more }, types, limits);
   const grown = Object.fromEntries(Object.entries(plan).map(([name, count]) => [name, Math.max(count, have[name] ?? 0)]));
   return {
     ...nothing,
     plan: grown,
     reason: by ?? 'fast',
-    why: `${brief(ratePerSecond)} requests/s of the last 30 s are more than they carry`,
+    why: `${formatBrief(ratePerSecond)} requests/s of the last 30 s exceed their capacity`,
   };
 }
 

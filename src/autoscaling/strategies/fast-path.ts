@@ -1,30 +1,35 @@
-/** Between two plans: more instances, where the rate has outgrown those there are. Never fewer. */
+/** Decisions between two plans: adds instances if the rate exceeds the current capacity, and never removes any. */
 import type { Plan } from './observation.ts';
 import type { UsableType } from './usable-types.ts';
 
 const shortLeadMs = 60_000;
 
-/** By default only where it pays: instances that are there within a minute, or nothing else to take what they cannot. */
+/** The default: adding instances between plans pays off if they start within a minute or there are no functions. */
 export function isFastWorth(leadMs: number, hasOverflow: boolean): boolean {
   return leadMs <= shortLeadMs || !hasOverflow;
 }
 
-export interface FastQuestion {
-  /** Over the last 30 s. */
+/** Current rate and capacity. */
+export interface FastPathQuery {
+  /** Requests per second over the last 30 s. */
   readonly ratePerSecond: number;
-  /** The utilisation from which on more are started: 1.3 with functions (what they take meanwhile is cheaper than an instance that is not needed), rho without. */
+  /**
+   * Utilisation above which instances are added. With functions 1.3, because they are cheaper for a while than an unneeded
+   * instance; without functions rho.
+   */
   readonly trigger: number;
   readonly types: readonly UsableType[];
   readonly hasOverflow: boolean;
 }
 
+/** Utilisation above which instances are added if there are functions. */
 export const triggerWithOverflow = 1.3;
 
 /**
- * n' = ⌈rate / (trigger mu)⌉; what is missing is added of the type that gives it for the least money, of two alike the one that
- * starts sooner. null where nothing is missing, or none is running and functions take everything.
+ * n' = ⌈rate / (trigger mu)⌉. Missing instances are of the type that provides the capacity at the lowest price; at equal price,
+ * of the type that starts sooner. null if nothing is missing, or if no instance is running and functions serve all requests.
  */
-export function fastPlan({ ratePerSecond, trigger, types, hasOverflow }: FastQuestion): Plan | null {
+export function fastPlan({ ratePerSecond, trigger, types, hasOverflow }: FastPathQuery): Plan | null {
   const have = types.reduce((sum, type) => sum + type.have, 0);
   if (have === 0 && hasOverflow) return null;
   const missing = ratePerSecond / trigger - types.reduce((sum, type) => sum + type.have * type.ratePerSecond, 0);

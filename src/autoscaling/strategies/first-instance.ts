@@ -1,25 +1,23 @@
 /**
- * When a first instance is started beside functions that have served alone so far, while little is known of the load.
- *
- * A forecast that has seen few of its own errors takes the last slot for the next, and calls after each burst for an instance that is
- * ready when the burst is over. So as long as it is young the decision is that of renting or buying (ski rental): an instance is
- * started when one would have saved lately what a start in vain costs. Loads that stay get theirs a few slots later, loads that come in
- * bursts below break-even get none.
+ * When to start a first instance alongside functions that have served alone, while little is known about the load. A forecast
+ * with few residuals repeats the last slot, so after each burst it requests an instance that becomes ready when the burst is
+ * over. Until it has enough residuals, this is the ski-rental problem of renting or buying. An instance is started once it would
+ * recently have saved the cost of a wasted start. Sustained loads get an instance a few slots later; short bursts get none.
  */
 import type { PricedType } from './plan-cost.ts';
 
-/** From so many errors on a forecast is as good as it gets: then it decides alone. */
+/** From this number of residuals on, the forecast alone decides. */
 const errorsForTrust = 60;
 const billedAtLeastMs = 60_000;
 
-export function isYoung(residualsSeen: number): boolean {
+/** True if the forecast has too few residuals to justify a first instance. */
+export function hasFewResiduals(residualsSeen: number): boolean {
   return residualsSeen < errorsForTrust;
 }
 
 /**
- * What one instance of the best type would have saved lately, in US dollars, after a slot in which so many came; from 0 up to what a
- * start in vain costs. Each slot adds what functions would have cost less the price of the instance; where it would have lost, that
- * is taken off, and it never owes.
+ * Updates the saving that one instance of the best type would recently have made, in US dollars, after a slot with `lastCount`
+ * requests. Adds the cost of functions minus the price of the instance, which can be negative. Never below 0.
  */
 export function savedAfter(savedUsd: number, lastCount: number | null, types: readonly PricedType[], perRequestUsd: number): number {
   if (lastCount === null) return savedUsd;
@@ -27,7 +25,9 @@ export function savedAfter(savedUsd: number, lastCount: number | null, types: re
   return Math.max(0, savedUsd + Math.max(...gains));
 }
 
-/** What an instance costs that is started for nobody: until it is ready, and as long as it is kept then. */
-export function startInVainUsd(types: readonly PricedType[], hold: number, slotMs: number): number {
+/**
+ * Cost of an instance that was started without need: its start time plus the hold time, or the minimum charge if that is longer.
+ */
+export function wastedStartUsd(types: readonly PricedType[], hold: number, slotMs: number): number {
   return Math.min(...types.map(({ usdPerSlot, leadMs }) => (usdPerSlot * (leadMs + Math.max(billedAtLeastMs, hold * slotMs))) / slotMs));
 }

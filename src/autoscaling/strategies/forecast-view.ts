@@ -1,12 +1,12 @@
-/** What the strategies see of a forecast: plain numbers, requests per slot by horizon. */
+/** The forecast in the form that strategies use: plain numbers, requests per slot by horizon. */
 
 import { quantileGrid } from '../../forecasting/index.ts';
 
-/** The share of all outcomes that each quantile of `quantileGrid` stands for: half-way to its neighbours. They add up to 1. */
+/** Probability weight of each level of `quantileGrid`: it reaches half-way to the neighbouring levels. The sum is 1. */
 export const tauWeights: readonly number[] = [0.075, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.075, 0.045, 0.03];
 
 export interface HorizonForecast {
-  /** The slot that lies so many after the last one that was counted; from 1. */
+  /** Number of slots after the last counted one, from 1. */
   readonly h: number;
   /** Requests per slot. */
   readonly mean: number;
@@ -16,20 +16,20 @@ export interface HorizonForecast {
 
 export interface ForecastView {
   readonly model: string;
-  /** Rising in h. */
+  /** Ascending in h. */
   readonly horizons: readonly HorizonForecast[];
-  /** How many forecasts have met their truth so far. */
+  /** Number of forecasts that were compared with their outcome so far. */
   readonly residualsSeen: number;
 }
 
-/** What is asked of a forecaster; those of the forecasting room can be handed over as they are. */
+/** The part of a forecaster used here. */
 export interface ForecastSource {
   readonly name: string;
   readonly horizons: readonly number[];
   predict(h: number): { readonly mean: number; readonly residualsSeen: number; quantile(tau: number): number };
 }
 
-/** The forecast as plain data: of the horizons named, or of all that the forecaster has. */
+/** Converts a forecast to plain data, for the given horizons or all of the forecaster's. */
 export function forecastViewOf(source: ForecastSource, horizons: readonly number[] = source.horizons): ForecastView {
   let residualsSeen = Number.POSITIVE_INFINITY;
   const views = horizons.map((h) => {
@@ -40,7 +40,7 @@ export function forecastViewOf(source: ForecastSource, horizons: readonly number
   return { model: source.name, horizons: views.sort((a, b) => a.h - b.h), residualsSeen: views.length === 0 ? 0 : residualsSeen };
 }
 
-/** A rate that is taken to stay as it is, for rules that have no forecast. */
+/** A constant rate as a forecast, for policies that have no forecaster. */
 export function flatForecast(requestsPerSlot: number): ForecastView {
   return {
     model: 'last rate',
@@ -49,12 +49,12 @@ export function flatForecast(requestsPerSlot: number): ForecastView {
   };
 }
 
-/** That of horizon h; where it is missing that of the next one after it, else of the last there is. */
+/** The forecast of horizon h. If it is missing: of the next later horizon, else of the last. null if there are none. */
 export function atHorizon(view: ForecastView, h: number): HorizonForecast | null {
   return view.horizons.find((forecast) => forecast.h >= h) ?? view.horizons.at(-1) ?? null;
 }
 
-/** Requests per slot that the share tau of all outcomes does not exceed: that of the nearest tau of the grid. */
+/** Requests per slot at the level of the grid nearest to tau. */
 export function quantileOf({ quantiles }: HorizonForecast, tau: number): number {
   let nearest = 0;
   for (let k = 1; k < quantileGrid.length; k++) {
@@ -63,17 +63,17 @@ export function quantileOf({ quantiles }: HorizonForecast, tau: number): number 
   return quantiles[nearest] as number;
 }
 
-/** H: the first slot that an instance started now serves from beginning to end; at least 1. */
+/** H: number of the first slot that an instance started now serves completely; at least 1. */
 export function horizonFor(leadMs: number, slotMs: number): number {
   return Math.max(1, Math.ceil((leadMs + slotMs) / slotMs - 1e-9));
 }
 
-/** Slots of a minute; of ten seconds where an instance starts faster than a minute, so that it is not known too late. */
+/** Slot length in milliseconds: a minute, or ten seconds if an instance starts in less than a minute. */
 export function slotMsFor(leadMs: number): number {
   return leadMs < 60_000 ? 10_000 : 60_000;
 }
 
-/** What is wrong with a forecast; null where nothing is. */
+/** Why a forecast cannot be used; null if it can. */
 export function forecastFault({ horizons }: ForecastView): string | null {
   if (horizons.length === 0) return 'it has no horizon';
   for (const { h, mean, quantiles } of horizons) {

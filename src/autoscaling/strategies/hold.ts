@@ -1,19 +1,19 @@
 /**
- * Strategy `hold`: as many as there are. Somebody else says how many: a schedule, an alarm, a person. One that was woken for
- * requests that waited goes again when nobody asks any more.
+ * Strategy `hold`: keeps the current number of instances, set manually, by a schedule or by an alarm. An instance that was
+ * started for waiting requests is removed once traffic has stopped.
  */
-import { type Ask, primaryType, ruledCount, type Verdict } from './strategy.ts';
+import { primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 
 export interface HoldMemory {
   readonly isWoken: boolean;
 }
 
-export const holdBegin: HoldMemory = { isWoken: false };
+export const holdInitial: HoldMemory = { isWoken: false };
 
-export function hold(memory: HoldMemory, ask: Ask): Verdict<HoldMemory> {
-  const { have } = primaryType(ask);
-  const { min } = ask.limits;
+export function hold(memory: HoldMemory, input: StrategyInput): StrategyResult<HoldMemory> {
+  const { have } = primaryType(input);
+  const { min } = input.limits;
   const wasWoken = memory.isWoken && have === 1;
-  if (wasWoken && min === 0) return ruledCount(ask, holdBegin, 0, 'nobody asks any more');
-  return ruledCount(ask, { isWoken: wasWoken || (have === 0 && min > 0) }, have, 'as many as there are');
+  if (wasWoken && min === 0) return ruleCountResult(input, holdInitial, 0, 'there is no traffic any more');
+  return ruleCountResult(input, { isWoken: wasWoken || (have === 0 && min > 0) }, have, 'the current number is held');
 }

@@ -1,11 +1,11 @@
-/** What bounds every plan: the least and the most instances, floors by the time of day, money. */
+/** Limits on every plan: minimum and maximum, scheduled floors, budget. */
 import type { ScheduledFloor } from '../../deployment/index.ts';
 import { type Budget, type Plan, planTotal, type ScalingLimits, type ScalingReason } from './observation.ts';
 import type { UsableType } from './usable-types.ts';
 
 const minutesPerDay = 1440;
 
-/** The highest floor that is in force at `atMs` (epoch, UTC); 0 where none is. */
+/** The highest scheduled floor at `atMs` (epoch milliseconds; schedules are in UTC). 0 if there is none. */
 export function floorAt(floors: readonly ScheduledFloor[], atMs: number): number {
   const minute = Math.floor(atMs / 60_000);
   const ofDay = ((minute % minutesPerDay) + minutesPerDay) % minutesPerDay;
@@ -21,41 +21,43 @@ export function floorAt(floors: readonly ScheduledFloor[], atMs: number): number
   return floor;
 }
 
-/** The floor of now, or of when an instance that is started now would be ready. */
+/** The higher of the floors at two times: now, and when an instance started now is ready. */
 export function floorWithin(floors: readonly ScheduledFloor[], nowMs: number, leadMs: number): number {
   return Math.max(floorAt(floors, nowMs), floorAt(floors, nowMs + leadMs));
 }
 
-/** What may be spent in an hour from now on so that the budget lasts; infinite without one. */
+/** Spending per hour that makes the budget last until its end; infinite without a budget. */
 export function affordableUsdPerHour(budget: Budget | null | undefined): number {
   if (budget === null || budget === undefined) return Number.POSITIVE_INFINITY;
   const leftUsd = Math.max(0, budget.usdMax - budget.spentUsd);
   return leftUsd === 0 ? 0 : leftUsd / (Math.max(1, budget.remainingMs) / 3_600_000);
 }
 
-/** What functions may still cost until the stretch of a budget is over: what is left of it, less what instances will cost by then. */
-export function leftForFunctionsUsd({ usdMax, spentUsd, remainingMs }: Budget, instancesUsdPerHour: number): number {
+/**
+ * Amount that functions can still spend in the budget period: the rest of the budget minus the cost of instances until its end.
+ */
+export function remainingForFunctionsUsd({ usdMax, spentUsd, remainingMs }: Budget, instancesUsdPerHour: number): number {
   return Math.max(0, usdMax - spentUsd - (instancesUsdPerHour * remainingMs) / 3_600_000);
 }
 
-/** Whoever is there goes on once the money is spent: the last one is not sent away. */
-export function leastWithin(budget: Budget | null, min: number, active: number): number {
-  const isSpent = budget !== null && budget.spentUsd >= budget.usdMax;
-  return isSpent ? Math.max(min, Math.min(1, active)) : min;
+/** The minimum, raised so that an exhausted budget does not remove the last running instance. */
+export function minimumWithin(budget: Budget | null, min: number, active: number): number {
+  const isExhausted = budget !== null && budget.spentUsd >= budget.usdMax;
+  return isExhausted ? Math.max(min, Math.min(1, active)) : min;
 }
 
-/** The limits as they are at one moment. */
-export interface LimitsNow {
-  /** The greater of the minimum and the scheduled floor, at most `max`. */
+/** Limits at one point in time. */
+export interface CurrentLimits {
+  /** The higher of the minimum and the scheduled floor, at most `max`. */
   readonly min: number;
   readonly minBecause: 'min' | 'awake' | 'schedule';
   readonly max: number;
-  /** Where even the minimum costs more, the minimum is kept: it was asked for by its number. */
+  /** If even the minimum costs more, the minimum applies, because it was configured explicitly. */
   readonly usdPerHourMax: number;
 }
 
-/** A floor counts as early as an instance started now would be ready for it. */
-export function limitsAt(limits: ScalingLimits, nowMs: number, leadMs: number): LimitsNow {
+/** The limits at `nowMs`. Scheduled floors apply `leadMs` early, so an instance started now is ready when they begin. */
+export function limitsAt(limits: ScalingLimits, nowMs: number, leadMs: number): CurrentLimits {
   const scheduled = Math.min(limits.max, floorWithin(limits.floors ?? [], nowMs, leadMs));
   return {
     min: Math.max(limits.min, scheduled),
@@ -65,32 +67,34 @@ export function limitsAt(limits: ScalingLimits, nowMs: number, leadMs: number): 
   };
 }
 
+/** Hourly price of the instances of a plan. Types that are not listed count as free. */
 export function planUsdPerHour(plan: Plan, types: readonly UsableType[]): number {
   return types.reduce((usd, { name, usdPerHour }) => usd + (plan[name] ?? 0) * usdPerHour, 0);
 }
 
-/** By how little money may differ and still be the same. */
+/** Smaller differences are rounding errors. */
 const usdTolerance = 1e-9;
 
-/** The first limit that the plan breaks; null where it keeps all. */
-export function brokenLimit(plan: Plan, types: readonly UsableType[], limits: LimitsNow): ScalingReason | null {
+/** The first limit that the plan exceeds or falls below; null if it is within all limits. */
+export function brokenLimit(plan: Plan, types: readonly UsableType[], limits: CurrentLimits): ScalingReason | null {
   const total = planTotal(plan);
   if (total < limits.min) return limits.minBecause;
   if (total > limits.max) return 'max';
   return total > limits.min && planUsdPerHour(plan, types) > limits.usdPerHourMax + usdTolerance ? 'budget' : null;
 }
 
+/** A plan within the limits, and the limit that changed it. */
 export interface Clamped {
   readonly plan: Plan;
-  /** The limit that changed it; null where none did. */
+  /** The limit that changed the plan; null if none did. */
   readonly by: ScalingReason | null;
 }
 
 /**
- * The plan with as few changes as the limits allow: what is too much is taken from the type that carries least, what is missing
- * is added of the type that costs least.
+ * The nearest plan within the limits. Surplus instances are removed from the type with the lowest capacity; missing ones are
+ * added to the cheapest type.
  */
-export function clampPlan(plan: Plan, types: readonly UsableType[], limits: LimitsNow): Clamped {
+export function clampPlan(plan: Plan, types: readonly UsableType[], limits: CurrentLimits): Clamped {
   const counts: Record<string, number> = { ...plan };
   let by: ScalingReason | null = null;
   const [cheapest] = types.toSorted((a, b) => a.usdPerHour - b.usdPerHour);

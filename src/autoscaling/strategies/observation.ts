@@ -1,151 +1,155 @@
-/** What a scaling decision is made from, and what it holds. All of it is plain data: it can be kept, sent and replayed. */
+/** Input and output of a scaling decision. Plain data: can be stored, sent and replayed. */
 import type { ScheduledFloor } from '../../deployment/index.ts';
 import type { Objective } from '../../objective.ts';
 import type { ForecastView } from './forecast-view.ts';
 
-/** Why it is decided now. */
+/** The cause of the decision. */
 export type ScalingTrigger = 'period' | 'fast' | 'spot' | 'slo' | 'manual' | 'restore';
 
-/** Who serves: instances alone, functions alone, or instances with functions for what comes on top. */
+/** The executors that serve: instances alone, functions alone, or instances with functions for peaks. */
 export type Regime = 'instances-only' | 'serverless-only' | 'hybrid';
 
-/** How many instances of each type, by its name; types that are left out have none. */
+/** Number of instances by type name; 0 for types that are absent. */
 export type Plan = Readonly<Record<string, number>>;
 
-/** A type of instance: what one of it can do, costs, and how many there are. */
+/** An instance type: capacity, price, and current instances. */
 export interface TypeObservation {
   readonly name: string;
-  /** p, as it is charged. */
+  /** p: the billed price. */
   readonly usdPerHour: number;
-  /** B: rows it takes at once. */
+  /** B: maximum rows per batch. */
   readonly batchSize: number;
-  /** mu: requests per second of one that always has a full batch; 0 while nothing was measured. */
+  /** mu: requests per second of one instance with full batches; 0 until measured. */
   readonly ratePerSecond: number;
-  /** Whether the objective can be kept by it at all. */
+  /** True if the type can meet the objective. */
   readonly isFeasible: boolean;
-  /** Why it cannot: `type X cannot meet L ms: 2*s(1)+d = Y ms`. */
+  /** Why it cannot meet the objective: `type X cannot meet L ms: 2*s(1)+d = Y ms`. */
   readonly infeasibleBecause?: string;
-  /** From the wish to the first batch. */
+  /** Milliseconds from launch request to first batch. */
   readonly leadMs: number;
   readonly active: number;
-  /** Also those that are being warmed. */
+  /** Includes instances that are warming up. */
   readonly launching: number;
   readonly draining: number;
-  /** Where it is a spot type: how often it is taken away, and for how long it is missing then. */
-  readonly spot?: {
-    readonly interruptionsPerHour: number;
-    readonly recoveryMs: number;
-    /** What replaces it. */
-    readonly onDemand: string;
-  };
 }
 
-/** Functions that take what instances cannot finish in time. */
+/** Functions that serve the requests which instances cannot finish in time. */
 export interface OverflowObservation {
-  /** c_f: one request, sent by itself. */
+  /** c_f: US dollars for a call with one request. */
   readonly usdPerRequest: number;
-  /** The same where functions serve alone, and wait for company; `usdPerRequest` unless given. */
+  /** Cost per request if functions serve alone and batch. Default: `usdPerRequest`. */
   readonly usdPerRequestAlone?: number;
-  /** So many environments may be kept warm; as many as the rule says unless given. */
+  /** Maximum number of warm environments. Default: only the limit of the policy. */
   readonly warmMax?: number;
-  /** Why functions cannot keep the objective, where that is so. */
+  /** Why functions cannot meet the objective; absent if they can. */
   readonly infeasibleBecause?: string;
-  /** What all of them together finish, where their number is limited. */
+  /** Maximum total requests per second; absent if functions are unlimited. */
   readonly ratePerSecondMax?: number;
-  /** What a function takes for one request; with it no more are kept warm than the forecast asks for. */
+  /** Service time of one request. If present, the number of warm environments is limited to the need of the forecast. */
   readonly serviceMs?: number;
 }
 
-/** Money for a stretch of time, an hour or a month, and what is left of both. */
+/** A budget per hour or month, with the remaining money and time. */
 export interface Budget {
   readonly usdMax: number;
   readonly spentUsd: number;
-  /** Until the stretch is over. */
+  /** Milliseconds until the budget period ends. */
   readonly remainingMs: number;
 }
 
 export interface ScalingLimits {
-  /** Instances of all types together. */
+  /** Minimum number of instances of all types together. */
   readonly min: number;
-  /** Where the minimum is not the configured one: somebody asked a short while ago, where there may be none. */
+  /** Why the minimum is not the configured one: zero is configured, but there was recent traffic. */
   readonly minBecause?: 'awake';
-  /** At most 1000. */
+  /** Maximum number of instances of all types together; at most 1000. */
   readonly max: number;
   readonly budget?: Budget | null;
   readonly floors?: readonly ScheduledFloor[];
 }
 
+/** The queue of asynchronous requests. */
+export interface BacklogObservation {
+  /** Queued or running requests. */
+  readonly requests: number;
+  /** Age of the oldest of them. */
+  readonly oldestMs: number;
+  /** Target time from submission to completion. */
+  readonly objectiveMs: number;
+  /** Processing time of a request; null if unknown. */
+  readonly workMs: number | null;
+  /** Concurrent requests per instance. */
+  readonly concurrency: number;
+}
+
+/** Request outcomes in one window of time. */
 export interface RequestCounts {
   readonly requests: number;
-  /** Late, failed, rejected, dropped or timed out. */
+  /** Requests that were late, failed, rejected, dropped or timed out. */
   readonly violations: number;
 }
 
-/** What came of the requests of the last minute, the last five and the last hour. */
+/** Request outcomes of the last minute, five minutes and hour. */
 export interface SloWindows {
   readonly minute: RequestCounts;
   readonly fiveMinutes: RequestCounts;
   readonly hour: RequestCounts;
-  /** How much of that hour was watched: less than all of it soon after the beginning. */
+  /** Observed part of the hour in milliseconds; less than an hour soon after the start. */
   readonly watchedMs: number;
 }
 
-/** One memory size of a function, for the policy that serves by functions alone. */
+/** One memory size of a function, for the policy that uses functions alone. */
 export interface FunctionSize {
   readonly memoryMiB: number;
-  /** Rising in b, the first b = 1; linear in between. */
+  /** Service times by batch size: ascending in b from b = 1; linear in between. */
   readonly service: readonly { readonly b: number; readonly ms: number }[];
 }
 
+/** Memory sizes and prices of functions, for policy `batch`. */
 export interface FunctionsObservation {
   readonly sizes: readonly FunctionSize[];
   readonly usdPerGbSecond: number;
   readonly usdPerInvocation: number;
 }
 
+/** The state of a variant at the time of a decision. */
 export interface Observation {
   readonly trigger: ScalingTrigger;
-  /** In the order of preference: a rule that knows one type only takes the first that is feasible. */
+  /** In order of preference: a policy for a single type uses the first feasible one. */
   readonly types: readonly TypeObservation[];
-  /** null: there are no functions, or they may not be used. */
+  /** null: there are no functions, or they are not allowed. */
   readonly overflow: OverflowObservation | null;
   readonly limits: ScalingLimits;
   readonly objective: Objective | null;
-  /** Length of a forecast's slot. */
+  /** Length of a forecast slot in milliseconds. */
   readonly slotMs: number;
-  /** Made after the last whole slot was counted; null where there is none yet. */
+  /** The forecast made after the last complete slot; null if there is none yet. */
   readonly forecast: ForecastView | null;
-  /** Requests of the last whole slot; null where nobody counted. */
+  /** Requests of the last complete slot; null if the slot has no count. */
   readonly lastCount: number | null;
-  /** Requests that have arrived since counting began: it only rises, but for a restart. */
+  /** Total requests since counting began. Only decreases if the server restarts. */
   readonly arrivals: number;
-  /** The same counted as requests where `arrivals` counts rows; `arrivals` unless given. */
+  /** Total requests if `arrivals` counts rows. Default: `arrivals`. */
   readonly requests?: number;
-  /** Requests in the system (waiting or running), integrated over time since counting began, in milliseconds. */
+  /** Integral of the requests in the system (waiting or running) over time since counting began, in request-milliseconds. */
   readonly concurrencyMs: number;
-  /** Rows that wait now. */
+  /** Number of waiting rows. */
   readonly queue: number;
+  /** Asynchronous requests; absent if the endpoint has none. */
+  readonly backlog?: BacklogObservation | null;
   readonly slo?: SloWindows | null;
-  /** Slots without a count in what the forecaster remembers. */
+  /** Number of slots without a count in the forecaster's history. */
   readonly gaps?: number;
-  /** With trigger `spot`: instances that will be taken away, by type. */
-  readonly notices?: Plan;
-  /** For `static`: requests per second of the busiest minute. */
-  readonly peakRatePerSecond?: number;
-  /** For `oracle`: the arrivals of each of the next seconds. */
-  readonly future?: readonly number[];
-  /** For `batch`. */
-  readonly functions?: FunctionsObservation;
 }
 
-/** Why this plan and no other. */
+/** Why this plan was chosen. */
 export type ScalingReason =
-  | 'argmin' // it costs least
-  | 'rule' // the strategy's own rule, which knows no cost
-  | 'hold' // more than is worth it now was worth it just before
-  | 'replace' // those that will be given up serve until what replaces them is ready
+  | 'argmin' // it has the lowest cost
+  | 'rule' // a policy that compares no costs
+  | 'hold' // more instances paid off recently
+  | 'replace' // old instances serve until their replacements are ready
   | 'min'
-  | 'awake' // there may be none, and somebody asked a short while ago
+  | 'awake' // zero is allowed, but there was recent traffic
   | 'max'
   | 'budget'
   | 'schedule'
@@ -156,24 +160,26 @@ export type ScalingReason =
   | 'no-measurement'
   | 'infeasible';
 
+/** Expected cost of a plan. */
 export interface PlanCost {
-  /** Per slot, as all of these. */
+  /** US dollars per slot, like all costs here. */
   readonly instanceUsd: number;
-  /** What starting costs, spread over ten minutes. */
+  /** Cost of starts per slot, spread over ten minutes. */
   readonly launchUsd: number;
-  /** Requests. */
+  /** Expected requests per slot beyond the capacity of the instances. */
   readonly expectedOverflow: number;
   readonly overflowUsd: number;
   readonly totalUsd: number;
 }
 
+/** A plan that was compared with others, and its expected cost. */
 export interface ScalingAlternative extends PlanCost {
   readonly plan: Plan;
-  /** What forbids it; null where nothing does. */
+  /** The limit that excludes this plan; null if none does. */
   readonly excludedBy: ScalingReason | null;
 }
 
-/** How the functions of a serverless-only policy take requests. */
+/** Batch setting of functions under a serverless-only policy. */
 export interface FunctionChoice {
   readonly memoryMiB: number;
   readonly batchSizeMax: number;
@@ -181,12 +187,14 @@ export interface FunctionChoice {
   readonly expectedUsdPerRequest: number;
 }
 
+/** Number of instances of all types together. */
 export function planTotal(plan: Plan): number {
   let total = 0;
   for (const name in plan) total += plan[name] as number;
   return total;
 }
 
+/** True if both plans have the same count of each type; an absent type counts as 0. */
 export function isSamePlan(left: Plan, right: Plan): boolean {
   return Object.keys({ ...left, ...right }).every((name) => (left[name] ?? 0) === (right[name] ?? 0));
 }

@@ -3,15 +3,15 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { flat, gpu, large, noLimits, running } from '../../../test/scaling-observations.ts';
 import { createForecaster } from '../../forecasting/index.ts';
+import { replaceSpot, spotRate } from '../rivals/spot.ts';
 import { risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth } from './fast-path.ts';
 import { atHorizon, forecastFault, forecastViewOf, horizonFor, slotMsFor } from './forecast-view.ts';
-import { affordableUsdPerHour, clampPlan, floorAt, leftForFunctionsUsd, limitsAt } from './limits.ts';
+import { affordableUsdPerHour, clampPlan, floorAt, limitsAt, remainingForFunctionsUsd } from './limits.ts';
 import { type Plan, planTotal } from './observation.ts';
-import { held } from './recent.ts';
-import { actionsFor, drainLimitMs, planInWords, type ScalingInstance, scaleInOrder } from './scale-in.ts';
-import { burnOf, burnRate, correctSlo, isWhole, noSloTrouble, type SloState } from './slo-correction.ts';
-import { replaceSpot, spotRate } from './spot.ts';
+import { heldPlan } from './recent-plans.ts';
+import { actionsFor, drainLimitMs, formatPlan, type ScalingInstance, scaleInOrder } from './scale-in.ts';
+import { burnOf, burnRate, correctSlo, initialSloState, isMostlyLaunched, type SloState } from './slo-correction.ts';
 import { usableTypes } from './usable-types.ts';
 import { functionsNeeded, warmFunctions, warmUsdPerDay } from './warm-functions.ts';
 
@@ -23,27 +23,27 @@ describe('the fast path', () => {
   const question = { ratePerSecond: 40, trigger: 1.3, types: types(running(1)), hasOverflow: true };
 
   for (const { when, changes, plan } of [
-    { when: 'three would carry 1.3 times what two do', changes: {}, plan: { 'c5.large': 3 } },
-    { when: 'they carry it', changes: { types: types(running(3)) }, plan: null },
+    { when: 'the rate exceeds two instances by 1.3', changes: {}, plan: { 'c5.large': 3 } },
+    { when: 'the instances carry it', changes: { types: types(running(3)) }, plan: null },
     { when: 'none runs and functions take everything', changes: { types: types(large) }, plan: null },
     {
-      when: 'none runs and nobody else takes it',
+      when: 'none runs and there are no functions',
       changes: { types: types(large), hasOverflow: false, trigger: 0.85 },
       plan: { 'c5.large': 4 },
     },
-    { when: 'launching ones count', changes: { types: types({ ...large, active: 1, launching: 2 }) }, plan: null },
+    { when: 'launching instances count', changes: { types: types({ ...large, active: 1, launching: 2 }) }, plan: null },
     {
-      when: 'much is missing, of the type that gives it for the least money',
+      when: 'much is missing: the cheapest type is added',
       changes: { ratePerSecond: 300, types: types(running(1), gpu) },
       plan: { 'c5.large': 1, 'g4dn.xlarge': 1 },
     },
   ]) {
-    test(`${when}: ${plan === null ? 'nothing' : planInWords(plan)}`, () => {
+    test(`${when}: ${plan === null ? 'nothing' : formatPlan(plan)}`, () => {
       assert.deepEqual(fastPlan({ ...question, ...changes }), plan);
     });
   }
 
-  test('is worth it where instances start within a minute, or nobody else takes what they cannot', () => {
+  test('pays off if instances start within a minute, or without functions', () => {
     assert.deepEqual([isFastWorth(60_000, true), isFastWorth(60_001, true), isFastWorth(300_000, false)], [true, false, true]);
   });
 });
@@ -68,14 +68,14 @@ describe('scale-in', () => {
     instance('draining', { state: 'draining' }),
   ];
 
-  test('takes launching ones first, the youngest of them, then idle ones that are paid for, then busy ones, then the others', () => {
+  test('removes launching instances first, then idle and busy ones past their minimum charge, then the others', () => {
     assert.deepEqual(
       scaleInOrder(instances, 300_000).map(({ id }) => id),
       ['warming', 'launching', 'long-idle', 'idle', 'busy', 'new-idle', 'new-busy'],
     );
   });
 
-  test('stops what is launching, drains what is active, launches what is missing', () => {
+  test('stops launching instances, drains active ones and launches missing ones', () => {
     assert.deepEqual(actionsFor({ 'c5.large': 4, 'g4dn.xlarge': 1 }, instances, 300_000), [
       { op: 'stop', type: 'c5.large', instance: 'warming' },
       { op: 'stop', type: 'c5.large', instance: 'launching' },
@@ -85,20 +85,20 @@ describe('scale-in', () => {
     assert.deepEqual(actionsFor({ 'c5.large': 7 }, instances, 300_000), []);
   });
 
-  test('gives a draining one ten seconds, or three full batches', () => {
+  test('gives a draining instance ten seconds or three full batches', () => {
     assert.deepEqual([drainLimitMs(100), drainLimitMs(5000)], [10_000, 15_000]);
   });
 });
 
 describe('the correction by the objective', () => {
-  test('burns at 1 when exactly the allowed share misses, and says nothing below 200 requests', () => {
+  test('has a burn rate of 1 at the allowed share of misses, and no burn rate below 200 requests', () => {
     assert.equal(burnRate({ requests: 1000, violations: 50 }, objective), 1);
     assert.equal(burnRate({ requests: 1000, violations: 1 }, { percentile: 99.9, latencyMs: 50 }), 1);
     assert.equal(burnRate({ requests: 199, violations: 199 }, objective), null);
     assert.equal(burnRate({ requests: Number.NaN, violations: 0 }, objective), null);
   });
 
-  test('judges an hour that has only begun by what a whole one may miss, and the last minute however few came', () => {
+  test('compares a partial hour with the error budget of a full one, and the last minute regardless of its traffic', () => {
     const start = { requests: 600, violations: 60 };
     const windows = { minute: { requests: 10, violations: 1 }, fiveMinutes: start, hour: start, watchedMs: minute };
     const { goesOn, fiveMinutes, hour } = burnOf(windows, objective);
@@ -108,22 +108,22 @@ describe('the correction by the objective', () => {
     assert.equal(burnOf({ ...windows, minute: { requests: 0, violations: 0 } }, objective).goesOn, false);
   });
 
-  test('takes a fleet for whole while no more than a fifth of it is on its way', () => {
+  test('counts a fleet as complete if at most a fifth of it is launching', () => {
     for (const [active, launching, whole] of [
       [0, 0, true],
       [0, 1, false],
       [3, 1, false],
       [4, 1, true],
     ] as const) {
-      assert.equal(isWhole([{ active, launching }]), whole);
+      assert.equal(isMostlyLaunched([{ active, launching }]), whole);
     }
   });
 
   type Step = readonly [atMinute: number, fiveMinutes: number | null, hour: number | null, now?: 'over' | 'short'];
 
-  /** The level at each of these minutes, under what burns from then on: still, with all instances, unless told otherwise. */
+  /** The level after each minute with the given burn. By default nothing burns and all instances are launched. */
   function levels(steps: readonly Step[]): number[] {
-    let state: SloState = noSloTrouble;
+    let state: SloState = initialSloState;
     return steps.map(([at, fiveMinutes, hour, now]) => {
       state = correctSlo(state, { goesOn: now !== 'over', fiveMinutes, hour }, now !== 'short', at * minute);
       return state.level;
@@ -143,16 +143,16 @@ describe('the correction by the objective', () => {
       expected: [1, 1, 1, 2, 2],
     },
     {
-      when: 'only the short one burns',
+      when: 'only the short window burns',
       steps: [
         [0, 9, 0.9],
         [9, 9, null],
       ],
       expected: [0, 0],
     },
-    { when: 'only the long one burns', steps: [[0, 1.9, 9]], expected: [0] },
+    { when: 'only the long window burns', steps: [[0, 1.9, 9]], expected: [0] },
     {
-      when: 'nothing was missed in the last minute',
+      when: 'there was no miss in the last minute',
       steps: [
         [0, 9, 9, 'over'],
         [4, 9, 9, 'over'],
@@ -161,7 +161,7 @@ describe('the correction by the objective', () => {
       expected: [0, 0, 1],
     },
     {
-      when: 'instances are on their way, and until what waited for them is over',
+      when: 'instances are launching, and until the backlog is gone',
       steps: [
         [0, 9, 9, 'short'],
         [1, 9, 9, 'short'],
@@ -171,7 +171,7 @@ describe('the correction by the objective', () => {
       expected: [0, 0, 0, 1],
     },
     {
-      when: 'it is calm again',
+      when: 'the burn is low again',
       steps: [
         [0, 2, 1],
         [5, 2, 1],
@@ -184,7 +184,7 @@ describe('the correction by the objective', () => {
       expected: [1, 2, 2, 2, 1, 1, 0],
     },
     {
-      when: 'it flares up between',
+      when: 'it burns again in between',
       steps: [
         [0, 2, 1],
         [10, 0.5, 1],
@@ -196,7 +196,7 @@ describe('the correction by the objective', () => {
       expected: [1, 1, 1, 1, 1, 0],
     },
     {
-      when: 'too few come to tell',
+      when: 'there are too few requests',
       steps: [
         [0, 2, 1],
         [6, null, null],
@@ -212,14 +212,14 @@ describe('the correction by the objective', () => {
 });
 
 describe('warm functions', () => {
-  test('are kept beside instances only', () => {
+  test('are kept alongside instances only', () => {
     assert.deepEqual(
       [warmFunctions('hybrid'), warmFunctions('hybrid', 5), warmFunctions('serverless-only'), warmFunctions('instances-only')],
       [12, 5, 0, 0],
     );
   });
 
-  test('are as many as the forecast would keep busy, where that is known, and one in case', () => {
+  test('match the number that the forecast keeps busy, if known, plus one in reserve', () => {
     assert.deepEqual(
       [warmFunctions('hybrid', 9, 3), warmFunctions('hybrid', 2, 3), warmFunctions('hybrid', 9, 0), warmFunctions('hybrid', 0, 0)],
       [3, 2, 1, 0],
@@ -228,7 +228,7 @@ describe('warm functions', () => {
     assert.equal(functionsNeeded(500, 600, 100, 10_000), 0);
   });
 
-  test('twelve of 3538 MiB cost half a cent a day: as much as $2.7 per million at 0.02 requests per second', () => {
+  test('twelve of 3538 MiB cost half a cent a day, or $2.7 per million requests at 0.02 per second', () => {
     const usd = warmUsdPerDay(12, (3538 / 1024) * 0.02 * 1.66667e-5 + 2e-7);
     assert.equal(usd.toFixed(4), '0.0047');
     assert.equal(((usd / (0.02 * 86_400)) * 1e6).toFixed(1), '2.7');
@@ -236,15 +236,15 @@ describe('warm functions', () => {
 });
 
 describe('spot instances', () => {
-  test('carry less by the time that they are missing', () => {
+  test('have less capacity in proportion to the time they are missing', () => {
     assert.equal(spotRate(100, 0.5, 360_000), 95);
     assert.equal(spotRate(100, 60, 360_000), 0);
   });
 
-  test('that will be taken are replaced at once by ones on demand', () => {
-    const spot = { ...large, name: 'spot', spot: { interruptionsPerHour: 1, recoveryMs: 1, onDemand: 'c5.large' } };
-    assert.deepEqual(replaceSpot({ spot: 3, 'c5.large': 1 }, { spot: 2 }, [spot, large]), { spot: 1, 'c5.large': 3 });
-    assert.deepEqual(replaceSpot({ spot: 1 }, { spot: 2, 'c5.large': 4 }, [spot, large]), { spot: 0, 'c5.large': 1 });
+  test('are replaced on demand at once when they will be reclaimed', () => {
+    const spot = { spot: { interruptionsPerHour: 1, recoveryMs: 1, onDemand: 'c5.large' } };
+    assert.deepEqual(replaceSpot({ spot: 3, 'c5.large': 1 }, { spot: 2 }, spot), { spot: 1, 'c5.large': 3 });
+    assert.deepEqual(replaceSpot({ spot: 1, 'c5.large': 0 }, { spot: 2, 'c5.large': 4 }, spot), { spot: 0, 'c5.large': 1 });
   });
 });
 
@@ -253,9 +253,9 @@ describe('limits', () => {
   const at = (text: string): number => Date.parse(`${text}:00Z`);
 
   for (const { when, floors, time, expected } of [
-    { when: 'within the day', floors: [floor], time: '2026-11-24T08:00', expected: 4 },
-    { when: 'when it is over', floors: [floor], time: '2026-11-24T18:00', expected: 0 },
-    { when: 'of two the higher', floors: [floor, { ...floor, instances: 7 }], time: '2026-11-24T12:00', expected: 7 },
+    { when: 'during its hours', floors: [floor], time: '2026-11-24T08:00', expected: 4 },
+    { when: 'after its end', floors: [floor], time: '2026-11-24T18:00', expected: 0 },
+    { when: 'of two, the higher', floors: [floor, { ...floor, instances: 7 }], time: '2026-11-24T12:00', expected: 7 },
     { when: 'on another day', floors: [{ ...floor, days: [1] }], time: '2026-11-24T12:00', expected: 0 }, // a Tuesday
     { when: 'on its day', floors: [{ ...floor, days: [2] }], time: '2026-11-24T12:00', expected: 4 },
     {
@@ -276,26 +276,26 @@ describe('limits', () => {
     });
   }
 
-  test('a floor is there when it begins, not only ordered then; the maximum still holds', () => {
+  test('a floor is reached by the time it begins, within the maximum', () => {
     const limits = { min: 1, max: 3, floors: [floor] };
     assert.deepEqual(limitsAt(limits, at('2026-11-24T07:58'), 120_000).min, 3);
     assert.deepEqual(limitsAt(limits, at('2026-11-24T07:57'), 120_000).min, 1);
   });
 
-  test('what is left of the money is spread over what is left of the time', () => {
+  test('the remaining budget is spread over the remaining time', () => {
     assert.equal(affordableUsdPerHour(null), Number.POSITIVE_INFINITY);
     assert.equal(affordableUsdPerHour({ usdMax: 10, spentUsd: 4, remainingMs: 7_200_000 }), 3);
     assert.equal(affordableUsdPerHour({ usdMax: 10, spentUsd: 14, remainingMs: 7_200_000 }), 0);
     assert.equal(affordableUsdPerHour({ usdMax: 0, spentUsd: 0, remainingMs: 0 }), 0);
   });
 
-  test('what a budget leaves to functions is what instances will not have cost when it is over', () => {
-    assert.equal(leftForFunctionsUsd({ usdMax: 10, spentUsd: 4, remainingMs: 1_800_000 }, 2), 5);
-    assert.equal(leftForFunctionsUsd({ usdMax: 10, spentUsd: 4, remainingMs: 1_800_000 }, 13), 0);
-    assert.equal(leftForFunctionsUsd({ usdMax: 10, spentUsd: 14, remainingMs: 0 }, 0), 0);
+  test('functions can spend the budget minus the cost of instances until its end', () => {
+    assert.equal(remainingForFunctionsUsd({ usdMax: 10, spentUsd: 4, remainingMs: 1_800_000 }, 2), 5);
+    assert.equal(remainingForFunctionsUsd({ usdMax: 10, spentUsd: 4, remainingMs: 1_800_000 }, 13), 0);
+    assert.equal(remainingForFunctionsUsd({ usdMax: 10, spentUsd: 14, remainingMs: 0 }, 0), 0);
   });
 
-  test('a plan is brought within them, whatever it was', () => {
+  test('any plan is clamped to the limits', () => {
     const usable = types(large, gpu);
     fc.assert(
       fc.property(fc.nat(9), fc.nat(9), fc.nat(6), fc.nat(6), (small, big, min, more) => {
@@ -310,16 +310,16 @@ describe('limits', () => {
   });
 });
 
-describe('what was wanted lately', () => {
-  test('is kept of what there is, never started again', () => {
-    assert.deepEqual(held({ a: 1 }, { a: 5 }, { a: 3 }), { a: 3 });
-    assert.deepEqual(held({ a: 1 }, { a: 2 }, { a: 9 }), { a: 2 });
-    assert.deepEqual(held({ a: 4 }, { a: 2 }, { a: 1 }), { a: 4 });
+describe('recent plans', () => {
+  test('retain running instances, but start none', () => {
+    assert.deepEqual(heldPlan({ a: 1 }, { a: 5 }, { a: 3 }), { a: 3 });
+    assert.deepEqual(heldPlan({ a: 1 }, { a: 2 }, { a: 9 }), { a: 2 });
+    assert.deepEqual(heldPlan({ a: 4 }, { a: 2 }, { a: 1 }), { a: 4 });
   });
 });
 
 describe('a window on a counter', () => {
-  test('gives the rate of the last so many seconds, of few samples', () => {
+  test('gives the rate over the window from a few samples', () => {
     let samples: { atMs: number; value: number }[] = [];
     for (let second = 0; second <= 200; second++) {
       const value = second <= 100 ? second * 10 : 1000 + (second - 100) * 40;
@@ -331,14 +331,14 @@ describe('a window on a counter', () => {
     assert.equal(risePerMs(samples, 60_000), 0.04);
   });
 
-  test('begins anew with the counter, and knows nothing of one look alone', () => {
+  test('restarts with the counter, and has no rate after a single sample', () => {
     const samples = withSample([{ atMs: 0, value: 500 }], { atMs: 1000, value: 3 }, 60_000, 1000);
     assert.deepEqual([samples, risePerMs(samples, 60_000), risePerMs([], 60_000)], [[{ atMs: 1000, value: 3 }], null, null]);
   });
 });
 
 describe('a forecast', () => {
-  test('is asked for the first slot that a new instance serves from its beginning', () => {
+  test('is used for the first slot that a new instance serves completely', () => {
     assert.deepEqual(
       [horizonFor(0, minute), horizonFor(1, minute), horizonFor(60_000, minute), horizonFor(120_000, minute), horizonFor(30_000, 10_000)],
       [1, 2, 2, 3, 4],
@@ -346,14 +346,14 @@ describe('a forecast', () => {
     assert.deepEqual([slotMsFor(59_999), slotMsFor(60_000)], [10_000, 60_000]);
   });
 
-  test('of a horizon that is missing is that of the next', () => {
+  test('for a missing horizon uses the next one', () => {
     assert.deepEqual(
       [1, 2, 3, 99].map((h) => atHorizon(flat(1), h)?.h),
       [1, 3, 3, 10],
     );
   });
 
-  test('of a forecaster becomes plain numbers', () => {
+  test('is converted to plain numbers', () => {
     const forecaster = createForecaster('rls-ar', { horizons: [1, 3] });
     for (let slot = 0; slot < 200; slot++) {
       forecaster.observe(slot, 1000);
@@ -378,7 +378,7 @@ describe('a forecast', () => {
     assert.equal(forecastFault(view), null);
   });
 
-  test('of no use is told as what it is', () => {
+  test('that is invalid is reported with the reason', () => {
     const view = flat(5);
     const broken = { ...view, horizons: [{ h: 1, mean: 5, quantiles: [1, Number.NaN, ...new Array<number>(10).fill(3)] }] };
     assert.equal(forecastFault(broken), 'its quantile 0.1 1 slots ahead is NaN');

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { quantileGrid } from '../../forecasting/index.ts';
 import { quantileOf, tauWeights } from './forecast-view.ts';
-import { capacityOf, expectedOverflow, type PricedType, planCost } from './plan-cost.ts';
+import { expectedOverflow, type PricedType, planCapacity, planCost } from './plan-cost.ts';
 import { type PlanProblem, searchPlans } from './plan-search.ts';
 
 const demand = [1000, 1100, 1250, 1350, 1450, 1550, 1650, 1800, 2000, 2400, 2800, 3600];
@@ -22,13 +22,13 @@ function problem(types: readonly PricedType[], changes: Partial<PlanProblem> = {
   return { types, near: demand, far: demand, overflowUsdEach, mustCarry: 0, floor: 0, limits: unlimited, slotMs: 60_000, ...changes };
 }
 
-describe('what a plan costs', () => {
+describe('the cost of a plan', () => {
   test('the weights of the quantiles add up to one', () => {
     assert.equal(tauWeights.length, quantileGrid.length);
     assert(Math.abs(tauWeights.reduce((sum, weight) => sum + weight, 0) - 1) < 1e-12);
   });
 
-  test('expected overflow of 0 to 4 instances', () => {
+  test('the expected overflow of 0 to 4 instances matches the reference', () => {
     const { capacity } = large(0);
     assert.equal(capacity.toFixed(2), '818.18');
     assert.deepEqual(
@@ -62,10 +62,10 @@ describe('what a plan costs', () => {
     });
   }
 
-  test('for instances small beside the demand, the optimum is that fractile of it', () => {
+  test('for instances that are small relative to the demand, the optimum is that fractile of the demand', () => {
     const tiny: PricedType = { name: 'tiny', capacity: 1, usdPerSlot: overflowUsdEach * 0.35, have: 1_000_000, leadMs: 0 };
     const { up } = searchPlans(problem([tiny], { limits: { ...unlimited, max: 4000 } }));
-    // 0.65 lies between the quantiles .6 and .7, whose weights end there.
+    // 0.65 lies between the quantiles .6 and .7; their weights meet there.
     assert.equal(up.counts[0], quantileOf({ h: 1, mean: 0, quantiles: demand }, 0.6));
   });
 });
@@ -80,8 +80,9 @@ describe('the cheapest mix', () => {
     return searchPlans(problem(types(0), { near: flat, far: flat, overflowUsdEach: 1 })).up.counts;
   };
 
-  test('a g4dn.xlarge pays from 84 requests per second on', () => {
-    // 6 c5.large carry 81.8 rps for $0.51; the GPU costs $0.526, as much as 6.19 of them: 84.4 rps of theirs.
+  test('a g4dn.xlarge pays off from 84 requests per second on', () => {
+    // 6 c5.large serve 81.8 requests/s for $0.51. The GPU instance costs $0.526, as much as 6.19 c5.large, which would serve
+    // 84.4.
     assert.equal(Math.round((0.526 / 0.085) * (3 / 0.22)), 84);
     assert.deepEqual(cheapestFor(81), [6, 0]);
     assert.deepEqual(cheapestFor(84.5), [0, 1]);
@@ -101,7 +102,7 @@ const anyDemand = fc
   .map((values) => values.sort((a, b) => a - b));
 
 describe('the search', () => {
-  test('for one type finds what trying every number finds, and keeps the limits', () => {
+  test('for one type finds the same plan as an exhaustive search, within the limits', () => {
     fc.assert(
       fc.property(anyType, anyDemand, anyDemand, fc.nat(6), fc.nat(6), (type, near, far, min, more) => {
         const max = min + more;
@@ -118,7 +119,7 @@ describe('the search', () => {
     );
   });
 
-  test('of several types is never dearer than the best of one alone', () => {
+  test('of several types never costs more than the best single type', () => {
     fc.assert(
       fc.property(fc.array(anyType, { minLength: 2, maxLength: 4 }), anyDemand, (types, far) => {
         const all = searchPlans(problem(types, { near: far, far })).up.totalUsd;
@@ -129,7 +130,7 @@ describe('the search', () => {
     );
   });
 
-  test('of two types finds what trying every pair finds that is worth looking at', () => {
+  test('of two types finds the same plan as an exhaustive search of useful pairs', () => {
     fc.assert(
       fc.property(anyType, anyType, anyDemand, anyDemand, fc.nat(5), fc.nat(9), fc.nat(3000), (one, two, near, far, min, more, floor) => {
         const types = [one, two];
@@ -139,7 +140,7 @@ describe('the search', () => {
         const usdAt = (counts: readonly number[], values: readonly number[]): number =>
           planCost(types, counts, values, overflowUsdEach).totalUsd;
         const shortAt = (counts: readonly number[]): number => {
-          const short = floor - capacityOf(types, counts);
+          const short = floor - planCapacity(types, counts);
           return short > floor * 1e-9 ? short : 0;
         };
         for (let a = 0; a <= Math.min(most(0), min + more); a++) {
@@ -157,7 +158,7 @@ describe('the search', () => {
     );
   });
 
-  test('without functions carries what it must, as cheaply as can be', () => {
+  test('without functions carries the required load at the lowest cost', () => {
     const { up } = searchPlans(problem([large(0)], { mustCarry: 3600, overflowUsdEach: 0 }));
     assert.deepEqual(up.counts, [5]);
     assert.deepEqual(
@@ -166,7 +167,7 @@ describe('the search', () => {
     );
   });
 
-  test('money bounds it, the minimum stands, and the unbounded best is still told', () => {
+  test('respects budget and minimum, and still reports the unbounded optimum', () => {
     const limits = { ...unlimited, usdPerHourMax: 0.1 };
     const { up, unbounded } = searchPlans(problem([large(0)], { limits }));
     assert.deepEqual([up.counts, unbounded.counts], [[1], [2]]);

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { capacityOf, expectedOverflow, instancesUsd, type PricedType, planRows } from './plan-cost.ts';
-import { type Found, type PlanProblem, searchPlans } from './plan-search.ts';
+import { expectedOverflow, instancesUsd, type PricedType, planCapacity, planRows } from './plan-cost.ts';
+import { type FoundPlan, type PlanProblem, searchPlans } from './plan-search.ts';
 
-/** How good a plan is: the first difference decides, less is better. */
+/** Rank of a plan, compared lexicographically; lower is better. */
 type Rank = readonly number[];
 
 function rankOf(counts: readonly number[], problem: PlanProblem, isBounded: boolean, demands: readonly (readonly number[])[]): Rank {
   const { types, limits, mustCarry, floor, overflowUsdEach, slotMs } = problem;
   const total = counts.reduce((sum, count) => sum + count, 0);
   const { instanceUsd, launchUsd } = instancesUsd(types, counts);
-  const capacity = capacityOf(types, counts);
+  const capacity = planCapacity(types, counts);
   const short = (wanted: number): number => (wanted - capacity > wanted * 1e-9 ? wanted - capacity : 0);
   const usd = instanceUsd + launchUsd + overflowUsdEach * Math.max(...demands.map((demand) => expectedOverflow(demand, capacity)));
   if (!isBounded) return [short(mustCarry), usd];
@@ -20,7 +20,7 @@ function rankOf(counts: readonly number[], problem: PlanProblem, isBounded: bool
   return [Math.max(0, total - limits.max), Math.max(0, limits.min - total), tooDear, short(mustCarry), short(floor), usd];
 }
 
-/** Below 0: the first is better. Hardly different is no different. */
+/** Negative if the first rank is better. Tiny differences count as equal. */
 function compare(left: Rank, right: Rank): number {
   for (const [i, value] of left.entries()) {
     const other = right[i] as number;
@@ -64,15 +64,15 @@ const problem: fc.Arbitrary<PlanProblem> = fc
     };
   });
 
-test('the search finds what looking at every plan finds, under any limits', () => {
+test('the search finds the same plan as an exhaustive search, under any limits', () => {
   fc.assert(
-    fc.property(problem, (asked) => {
-      const { types, near, far, mustCarry, floor, limits } = asked;
+    fc.property(problem, (requested) => {
+      const { types, near, far, mustCarry, floor, limits } = requested;
       const demandMax = Math.max(near.at(-1) ?? 0, far.at(-1) ?? 0, mustCarry, floor);
       const ranks = [
-        (counts: readonly number[]) => rankOf(counts, asked, true, [far]),
-        (counts: readonly number[]) => rankOf(counts, asked, true, [near, far]),
-        (counts: readonly number[]) => rankOf(counts, asked, false, [far]),
+        (counts: readonly number[]) => rankOf(counts, requested, true, [far]),
+        (counts: readonly number[]) => rankOf(counts, requested, true, [near, far]),
+        (counts: readonly number[]) => rankOf(counts, requested, false, [far]),
       ] as const;
       const best: (Rank | null)[] = [null, null, null];
       for (const { counts, varied, most } of planRows(types, { demandMax, min: limits.min, max: Math.max(limits.max, 200) })) {
@@ -85,12 +85,12 @@ test('the search finds what looking at every plan finds, under any limits', () =
           }
         }
       }
-      const found = searchPlans(asked);
+      const found = searchPlans(requested);
       for (const [i, { counts }] of [found.up, found.keep, found.unbounded].entries()) {
         const rank = (ranks[i] as (typeof ranks)[0])(counts);
         assert(compare(rank, best[i] as Rank) <= 0, JSON.stringify({ which: ['up', 'keep', 'unbounded'][i], counts, rank, best: best[i] }));
       }
-      const some: Found | null = found.someInstances;
+      const some: FoundPlan | null = found.someInstances;
       assert(some === null || some.counts.some((count) => count > 0));
     }),
     { numRuns: 150 },

@@ -1,48 +1,55 @@
-/** Looks through the plans for the one that costs least: now, over the next slots, and if nothing bounded it. */
-import type { LimitsNow } from './limits.ts';
-import { capacityOf, expectedOverflow, instancesUsd, neededFor, type PlanRow, type PricedType, planRows } from './plan-cost.ts';
+/** Searches for the plan with the lowest cost: now, over the next slots, and without limits. */
+import type { CurrentLimits } from './limits.ts';
+import { expectedOverflow, instancesNeededFor, instancesUsd, type PlanRow, type PricedType, planCapacity, planRows } from './plan-cost.ts';
 
+/** Input of the search. */
 export interface PlanProblem {
   readonly types: readonly PricedType[];
-  /** Quantiles of the demand in the next slot, rising. */
+  /** Quantiles of the demand in the next slot, ascending. */
   readonly near: readonly number[];
-  /** The same in the slot that an instance started now would serve (H). */
+  /** Quantiles of the demand in slot H, the first that an instance started now serves completely. */
   readonly far: readonly number[];
-  /** c_f; 0 without functions. */
+  /** c_f: cost of a request on functions; 0 without functions. */
   readonly overflowUsdEach: number;
-  /** Requests per slot that instances have to carry themselves, whatever it costs: functions cannot take them. */
+  /** Requests per slot that instances must serve at any cost, because functions cannot. */
   readonly mustCarry: number;
-  /** Requests per slot that they should carry, where the limits allow it: after the objective was missed. */
+  /** Requests per slot that instances should serve within the limits, after the objective was missed. */
   readonly floor: number;
-  readonly limits: LimitsNow;
+  readonly limits: CurrentLimits;
   readonly slotMs: number;
 }
 
-export interface Found {
+/** A plan by counts, in the order of `PlanProblem.types`, with its cost per slot. */
+export interface FoundPlan {
   readonly counts: readonly number[];
   readonly totalUsd: number;
 }
 
+/** The plans that a search found. H is the slot of `PlanProblem.far`. */
 export interface PlanSearch {
-  /** argmin cost(n | H). */
-  readonly up: Found;
-  /** argmin max over h in {1, H} of cost(n | h): what may be kept. */
-  readonly keep: Found;
-  /** The first again, if there were no limits. */
-  readonly unbounded: Found;
-  /** The cheapest at H of at least one instance; null where there is none. */
-  readonly someInstances: Found | null;
+  /** argmin cost(n | H): the plan for starting instances. */
+  readonly up: FoundPlan;
+  /** argmin max over h in {1, H} of cost(n | h): the plan that limits which running instances can stay. */
+  readonly keep: FoundPlan;
+  /** `up` without limits, to report its cost. */
+  readonly unbounded: FoundPlan;
+  /** The cheapest plan at H with at least one instance; null if there is none. */
+  readonly someInstances: FoundPlan | null;
 }
 
-/** Plans above the maximum are only looked at to say what it costs to have one. */
+/**
+ * Maximum number of instances in plans without limits. Plans above the configured maximum are only evaluated to report their
+ * cost.
+ */
 const unboundedMost = 200;
 
-/** Looking at all of so few is no more work than finding out which. */
+/** Up to this length, evaluating all plans of a row is as fast as narrowing the range first. */
 const shortRow = 12;
 
 /**
- * Limits before money: a plan is better than another if it is less over the maximum, less under the minimum, less over the budget,
- * carries more of what it must and should, and last, if it costs less. Of two alike the smaller one.
+ * Limits take precedence over cost. Plans are compared by these criteria, in this order: smaller excess over the maximum, smaller
+ * shortfall from the minimum, smaller excess over the budget, more of the required load, lower cost. Of equal plans the smaller
+ * one is better.
  */
 export function searchPlans(problem: PlanProblem): PlanSearch {
   const { types, near, far, mustCarry, floor, limits } = problem;
@@ -78,7 +85,7 @@ class Search {
     let total = 0;
     for (const count of counts) total += count;
     const { instanceUsd, launchUsd } = instancesUsd(types, counts);
-    const capacity = capacityOf(types, counts);
+    const capacity = planCapacity(types, counts);
     const own = instanceUsd + launchUsd;
     const atFar = own + overflowUsdEach * expectedOverflow(far, capacity);
     const notCarried = shortOf(mustCarry, capacity);
@@ -95,8 +102,8 @@ class Search {
   }
 
   /**
-   * Of a row only those plans that may be the best of it. Each cost is convex along a row, and each limit is kept on one side of
-   * a count alone: so the best is where a cost is least, or at the last count that keeps a limit, or at the next.
+   * Evaluates only those plans of a row that can be the best. Each cost is convex along a row, and each limit divides a row at
+   * one count. So the best plan is at a minimum of cost, at the last count within a limit, or one above that.
    */
   offerRow({ counts, varied, most }: PlanRow & { readonly varied: number }): void {
     const { types, near, far, mustCarry, floor, limits } = this.#problem;
@@ -111,9 +118,14 @@ class Search {
     counts[varied] = 0;
     let total = 0;
     for (const count of counts) total += count;
-    const carried = capacityOf(types, counts);
+    const carried = planCapacity(types, counts);
     const affordable = (this.#usdPerSlotMax - instancesUsd(types, counts).instanceUsd) / usdPerSlot;
-    const places = [limits.max - total, limits.min - total, neededFor(mustCarry - carried, capacity), neededFor(floor - carried, capacity)];
+    const places = [
+      limits.max - total,
+      limits.min - total,
+      instancesNeededFor(mustCarry - carried, capacity),
+      instancesNeededFor(floor - carried, capacity),
+    ];
     const candidates = [1, most, this.#cheapest(counts, varied, most, far)];
     if (near !== far) candidates.push(this.#cheapest(counts, varied, most, near), this.#cheapest(counts, varied, most, far, near));
     for (const place of [...places, Math.floor(affordable)]) candidates.push(place - 1, place, place + 1);
@@ -127,13 +139,13 @@ class Search {
     }
   }
 
-  /** The least count at which one more costs no less, under the one demand or the worse of two. */
+  /** The lowest count at which one more instance does not reduce the cost, under one demand or the worse of two. */
   #cheapest(counts: number[], varied: number, most: number, demand: readonly number[], other: readonly number[] | null = null): number {
     const { types, overflowUsdEach } = this.#problem;
     const usd = (count: number): number => {
       counts[varied] = count;
       const { instanceUsd, launchUsd } = instancesUsd(types, counts);
-      const capacity = capacityOf(types, counts);
+      const capacity = planCapacity(types, counts);
       const left = expectedOverflow(demand, capacity);
       return instanceUsd + launchUsd + overflowUsdEach * (other === null ? left : Math.max(left, expectedOverflow(other, capacity)));
     };
@@ -152,7 +164,7 @@ function shortOf(wanted: number, capacity: number): number {
   return short > wanted * 1e-9 ? short : 0;
 }
 
-/** The best of what was offered; the order of the arguments is their order of importance. */
+/** The best plan so far. Earlier arguments of `offer` have precedence. */
 class Best {
   #counts: readonly number[] = [];
   #tooMany = Number.POSITIVE_INFINITY;
@@ -166,12 +178,12 @@ class Best {
     return this.#tooMany === Number.POSITIVE_INFINITY;
   }
 
-  /** Whether the best so far is over the maximum; true while there is none. */
+  /** True if the best plan so far exceeds the maximum, or if there is none. */
   get isOver(): boolean {
     return this.#tooMany > 0;
   }
 
-  get found(): Found {
+  get found(): FoundPlan {
     return { counts: this.#counts, totalUsd: this.#usd };
   }
 

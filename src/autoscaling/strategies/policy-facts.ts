@@ -1,18 +1,19 @@
-/** What whoever drives a policy has to know of it beforehand. */
+/** Properties of a policy that its caller needs before the first decision. */
 import type { ForecasterName } from '../../forecasting/index.ts';
+import { markHorizons } from '../rivals/mark-greedy.ts';
+import { backlogIdleMs } from './backlog.ts';
 import { horizonFor } from './forecast-view.ts';
-import { markHorizons } from './mark-greedy.ts';
-import { neededFor } from './plan-cost.ts';
+import { instancesNeededFor } from './plan-cost.ts';
 import type { Policy, SinglePolicy } from './policy.ts';
 
 export interface PolicyPeriods {
-  /** How often it is to be asked with trigger `period`. */
+  /** Interval of trigger `period`. */
   readonly planMs: number;
-  /** How often with trigger `fast` in between; null: never. */
+  /** Interval of trigger `fast` between plans; null: never. */
   readonly fastMs: number | null;
 }
 
-/** Policies that plan for a slot are asked once a slot, right after it was counted. */
+/** Intervals of a policy. A policy that plans for a slot decides once per slot, directly after counting it. */
 export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
   switch (policy.kind) {
     case 'largest': {
@@ -22,8 +23,9 @@ export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
     }
     case 'track':
     case 'hold':
-    case 'backlog':
       return { planMs: 10_000, fastMs: null };
+    case 'backlog':
+      return { planMs: 1000, fastMs: null };
     case 'economic':
       return { planMs: slotMs, fastMs: policy.fast === 'off' || slotMs <= 15_000 ? null : 15_000 };
     case 'hpa':
@@ -45,7 +47,7 @@ export function periodsOf(policy: Policy, slotMs: number): PolicyPeriods {
   }
 }
 
-/** The horizons, in slots, that it wants forecasts for; empty where it knows no forecast. */
+/** Forecast horizons in slots; empty if the policy uses no forecast. */
 export function horizonsOf(policy: Policy, leadMs: number, slotMs: number): number[] {
   switch (policy.kind) {
     case 'largest':
@@ -63,12 +65,12 @@ export function horizonsOf(policy: Policy, leadMs: number, slotMs: number): numb
   }
 }
 
-/** How long its instances take to start where nobody says otherwise; null: as long as any. */
+/** Default start time of instances under this policy; null: no special default. */
 export function policyLeadMs(policy: Policy): number | null {
   return policy.kind === 'target-tracking' ? 240_000 : null;
 }
 
-/** What its instances cost more than the list says. */
+/** Price of instances under this policy relative to the list price. */
 export function priceFactorOf(policy: Policy): number {
   return policy.kind === 'target-tracking' ? policy.price : 1;
 }
@@ -76,18 +78,18 @@ export function priceFactorOf(policy: Policy): number {
 const initialUtilisation = 0.7;
 const lowTargetPercent = 40;
 
-/** How many a rule that only reacts begins with, at the rate of one slot; twice as many where its target is low. */
+/** Initial number of instances under a reactive policy at this rate; doubled if the target is low. */
 export function initialCount(policy: Policy, ratePerSecond: number, perInstance: number): number {
   const isLow = (policy.kind === 'hpa' || policy.kind === 'target-tracking') && policy.targetPercent <= lowTargetPercent;
-  return neededFor(ratePerSecond, initialUtilisation * perInstance) * (isLow ? 2 : 1);
+  return instancesNeededFor(ratePerSecond, initialUtilisation * perInstance) * (isLow ? 2 : 1);
 }
 
-/** Whether it can do without knowing how fast an instance is. */
-export function needsNoRate({ kind }: Policy): boolean {
+/** True if the policy works without knowing the throughput of an instance. */
+export function worksWithoutRate({ kind }: Policy): boolean {
   return kind === 'track' || kind === 'hold' || kind === 'backlog';
 }
 
-/** Who forecasts for it; null where nobody does. */
+/** Name of the policy's forecaster; null if it has none. */
 export function forecasterOf(policy: Policy): ForecasterName | null {
   if (policy.kind === 'largest') return policy.policies.map(forecasterOf).find((name) => name !== null) ?? null;
   return 'forecaster' in policy ? policy.forecaster : null;
@@ -96,12 +98,12 @@ export function forecasterOf(policy: Policy): ForecasterName | null {
 const restAfterMs = 300_000;
 
 /**
- * For how long nobody must have asked before the last instance goes, where there may be none and there are no functions; null
- * where that is not for the policy to say: as many are there as somebody said.
+ * Time without traffic before the last instance is removed, if zero is allowed and there are no functions. null if the number is
+ * set manually instead.
  */
-export function restAfterMsOf(policy: Policy): number | null {
+export function idleAfterMsOf(policy: Policy): number | null {
   const all: readonly SinglePolicy[] = policy.kind === 'largest' ? policy.policies : [policy];
-  if (all.some(({ kind }) => ['static', 'hold', 'backlog'].includes(kind))) return null;
-  const cooldowns = all.map((one) => (one.kind === 'track' ? one.inMs : restAfterMs));
+  if (all.some(({ kind }) => kind === 'static' || kind === 'hold')) return null;
+  const cooldowns = all.map((one) => (one.kind === 'track' ? one.inMs : one.kind === 'backlog' ? backlogIdleMs : restAfterMs));
   return cooldowns.includes(null) ? null : Math.max(60_000, ...cooldowns.map((ms) => ms ?? 0));
 }

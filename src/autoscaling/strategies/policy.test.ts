@@ -31,7 +31,7 @@ describe('a policy', () => {
     ],
     ['oracle+overflow', { kind: 'oracle', overflow: true }],
   ] as const) {
-    test(`'${text}' is read and printed as it was given`, () => {
+    test(`'${text}' is parsed and printed unchanged`, () => {
       const policy = parsePolicy(text);
       assert.deepEqual(policy, { ...expected, text });
       assert.equal(formatPolicy(policy), text);
@@ -42,25 +42,25 @@ describe('a policy', () => {
     ['', /unknown policy '': expected one of static, target-tracking, hpa, .* or oracle, such as economic/],
     ['hpaa', /unknown policy 'hpaa': expected one of/],
     ['constructor', /unknown policy 'constructor'/],
-    ['hpa:', /behind the colon: expected a number above 0 and at most 1000, got ''/],
+    ['hpa:', /after the colon: expected a number above 0 and at most 1000, got ''/],
     ['hpa:0', /expected a number above 0 and at most 1000, got '0'/],
     ['hpa:1e9', /expected a number above 0 and at most 1000/],
     ['static:1.5', /expected a whole number from 0 to 1000, got '1\.5'/],
-    ['ray:3', /ray takes no number, leave out ':3'/],
+    ['ray:3', /ray takes no number\. Leave out ':3'/],
     ['hpa,rho=1', /expected window=\.\.\., got 'rho=1'/],
     ['ray,a=1', /ray takes no options, got 'a=1'/],
     ['economic,rho', /expected rho=\.\.\., hold=\.\.\., forecaster=\.\.\. or fast=\.\.\., got 'rho'/],
     ['economic,rho=2', /rho: expected a number above 0 and at most 1\.5, got '2'/],
-    ['economic,rho=1,rho=1', /rho is given twice/],
+    ['economic,rho=1,rho=1', /rho is set twice/],
     ['economic,hold=0', /hold: expected a whole number from 1 to 100/],
     ['economic,forecaster=lstm', /forecaster: expected rls-ar, persistence, seasonal-naive or holt-winters, got 'lstm'/],
     ['hpa,window=soon', /duration 'soon' is not understood/],
     ['hpa,window=0', /window: expected a duration above 0/],
     ['hpa+spill', /expected \+overflow at the end, got \+spill/],
-    ['instances-only+overflow', /instances-only has no overflow; hybrid has/],
+    ['instances-only+overflow', /instances-only has no overflow\. Use hybrid/],
     ['hybrid:100', /at most 99\.999, got '100'/],
   ] as const) {
-    test(`'${text}' is refused, and the message says what was expected`, () => {
+    test(`'${text}' is rejected, and the error says what was expected`, () => {
       assert.throws(
         () => parsePolicy(text),
         (error) => error instanceof PlatformError && error.code === 'invalid_request' && expected.test(error.message),
@@ -70,7 +70,7 @@ describe('a policy', () => {
 });
 
 describe('several policies', () => {
-  for (const [given, texts] of [
+  for (const [provided, texts] of [
     ['hpa,economic', ['hpa', 'economic']],
     ['hpa:70,window=300,economic,rho=1,hold=2,static', ['hpa:70,window=300', 'economic,rho=1,hold=2', 'static']],
     ['hpa:105,window=120+overflow;economic', ['hpa:105,window=120+overflow', 'economic']],
@@ -80,21 +80,23 @@ describe('several policies', () => {
       ['hpa', 'economic', 'static'],
     ],
   ] as const) {
-    test(`${JSON.stringify(given)} are ${texts.length}`, () => {
-      assert.deepEqual(parsePolicies(given).map(formatPolicy), texts);
+    test(`${JSON.stringify(provided)} is parsed as ${texts.length}`, () => {
+      assert.deepEqual(parsePolicies(provided).map(formatPolicy), texts);
     });
   }
 
-  test('one that is none is refused with what separates them', () => {
-    assert.throws(() => parsePolicies('economic,foo'), { message: /^'foo' is no policy: .* separated by ; or by a comma, and an option/ });
+  test('an invalid policy is rejected, and the error explains the separators', () => {
+    assert.throws(() => parsePolicies('economic,foo'), {
+      message: /^'foo' is not a policy: .* separated by ; or by a comma, and an option/,
+    });
     assert.throws(() => parsePolicies('foo'), /unknown policy 'foo'/);
   });
 
-  test('none at all is refused', () => {
-    assert.throws(() => parsePolicies(' ; '), /no policy was given: expected one of static/);
+  test('an empty list is rejected', () => {
+    assert.throws(() => parsePolicies(' ; '), /no policy: expected one of static/);
   });
 
-  test('any text is a list of policies that is read again as itself, or a sentence', () => {
+  test('any text is either a list of policies that round-trips or an error', () => {
     const words = ['hpa', 'economic', 'static', ':', '70', ',', ';', '=', 'rho', 'window', '+overflow', ' ', '1'];
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...words), { maxLength: 12 }), (parts) => {

@@ -1,16 +1,16 @@
 /**
- * Scaling policies as people write them: `name[:number][,key=value]...[+overflow]`, several of them separated by `;`, or by
- * a comma where no option follows: `hpa:70,window=300,economic` are two. With `|` between them they are one policy, which wants
- * the most that any of them wants.
+ * Scaling policies as text: `name[:number][,key=value]...[+overflow]`. Policies are separated by `;`, or by a comma if no
+ * `key=value` follows it: `hpa:70,window=300,economic` is two policies. Policies joined by `|` form one policy, which uses the
+ * highest number of all.
  */
 import { PlatformError } from '../../errors.ts';
 import { type ForecasterName, forecasterNames } from '../../forecasting/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 
 interface Written {
-  /** As it was given. */
+  /** The text as configured. */
   readonly text: string;
-  /** Whether what instances cannot finish in time may go to functions. */
+  /** True if requests that instances cannot finish in time can go to functions. */
   readonly overflow: boolean;
 }
 
@@ -18,32 +18,32 @@ interface Forecasting {
   readonly forecaster: ForecasterName;
 }
 
-/** A policy: the strategy, and the settings it was given or has by default. */
+/** A policy: a strategy with its settings or their defaults. */
 export type Policy = SinglePolicy | (Written & { readonly kind: 'largest'; readonly policies: readonly SinglePolicy[] });
 
 export type SinglePolicy =
-  | (Written & { readonly kind: 'static' /** null: as many as the peak needs. */; readonly instances: number | null })
+  | (Written & { readonly kind: 'static' /** null: enough for the busiest minute. */; readonly instances: number | null })
   | (Written & {
       readonly kind: 'target-tracking';
-      readonly targetPercent: number /** What instances cost more. */;
+      readonly targetPercent: number /** Price of instances relative to the list price. */;
       readonly price: number;
     })
   | (Written & { readonly kind: 'hpa'; readonly targetPercent: number; readonly windowMs: number })
   | (Written & {
-      readonly kind: 'kpa' /** Requests at once that one instance is for; null: twice its batch size. */;
+      readonly kind: 'kpa' /** Target of concurrent requests per instance; null: twice its batch size. */;
       readonly concurrency: number | null;
     })
   | (Written & {
       readonly kind: 'track';
-      /** What one instance is to have: `invocations` in a minute, or `concurrency`, so many at once. */
+      /** Target per instance: invocations per minute, or concurrent requests. */
       readonly target: number;
       readonly metric: 'invocations' | 'concurrency';
-      /** So long after there were more, and after there were fewer, there are no fewer; null: never fewer. */
+      /** Cooldowns after scaling out and in, before any removal; null: never remove instances. */
       readonly outMs: number;
       readonly inMs: number | null;
     })
   | (Written & { readonly kind: 'hold' })
-  /** As many as what waits to be worked on asynchronously is worth; who looks after that queue says how many. */
+  /** As many as the backlog of asynchronous requests needs. */
   | (Written & { readonly kind: 'backlog' })
   | (Written & { readonly kind: 'ray' })
   | (Written & { readonly kind: 'batch' })
@@ -54,18 +54,18 @@ export type SinglePolicy =
   | (Written &
       Forecasting & {
         readonly kind: 'economic';
-        /** The utilisation that is planned for; null: 1 with overflow, 0.85 without. */
+        /** Planned utilisation; null: 1 with overflow, 0.85 without. */
         readonly rho: number | null;
-        /** How many slots an instance is kept beyond its worth; null: 2 with overflow, 5 without. */
+        /** Number of slots for which an instance is kept after it last paid off; null: 2 with overflow, 5 without. */
         readonly hold: number | null;
-        /** Whether more are started between two plans when the rate has outgrown what there is; `auto`: where that pays. */
+        /** Whether instances are added between plans if the rate exceeds the capacity. `auto`: if that pays off. */
         readonly fast: 'auto' | 'on' | 'off';
       })
   | (Written & { readonly kind: 'oracle' });
 
 export type PolicyKind = SinglePolicy['kind'];
 
-/** Range of a number, in words for the message as well. */
+/** Range of a number, also used in error messages. */
 interface Bounds {
   readonly above: number;
   readonly most: number;
@@ -73,10 +73,12 @@ interface Bounds {
 }
 
 interface Grammar {
-  /** What stands behind the colon; null where nothing may. */
+  /** Allowed range of the number after the colon; null if no number is allowed. */
   readonly number: Bounds | null;
   readonly options: readonly string[];
-  /** `always`: with or without saying so; `never`: `+overflow` is refused. */
+  /**
+   * `always`: overflow with or without the suffix. `never`: `+overflow` is rejected. `on request`: overflow only with the suffix.
+   */
   readonly overflow: 'always' | 'never' | 'on request';
 }
 
@@ -105,30 +107,29 @@ const grammars: Readonly<Record<PolicyKind, Grammar>> = {
   oracle: { number: null, options: [], overflow: 'on request' },
 };
 
-/** Every policy named in the texts, in order. Throws `invalid_request` that names what was expected. */
-export function parsePolicies(given: string | readonly string[]): Policy[] {
-  const texts = (typeof given === 'string' ? [given] : given).flatMap(separate);
-  if (texts.length === 0) throw wrong(`no policy was given: expected ${kindsInWords()}`);
+/** Parses every policy in the texts, in order. Throws `invalid_request`; the message says what was expected. */
+export function parsePolicies(provided: string | readonly string[]): Policy[] {
+  const texts = (typeof provided === 'string' ? [provided] : provided).flatMap(separate);
+  if (texts.length === 0) throw wrong(`no policy: expected ${kindsInWords()}`);
   for (const text of texts) checkSeparated(text, texts.length);
   return texts.map(parsePolicy);
 }
 
-/** Who takes a comma for a part of a policy learns here that it separates. */
+/** Throws an error that explains the separators if an option seems to be mistaken for a policy. */
 function checkSeparated(text: string, of: number): void {
   const [name = ''] = text.split(/[:+,|]/, 1);
   if (of === 1 || isKind(name.trim())) return;
   throw wrong(
-    `'${shorten(text.trim())}' is no policy: expected ${kindsInWords()}; policies are separated by ; or by a comma, and an option of one has a =, as in economic,rho=0.9;hpa:70`,
+    `'${shorten(text.trim())}' is not a policy: expected ${kindsInWords()}; policies are separated by ; or by a comma, and an option of one has a =, as in economic,rho=0.9;hpa:70`,
   );
 }
 
-/** Reads one policy. Throws `invalid_request` that names what was expected. */
+/** Parses one policy. Throws `invalid_request`; the message says what was expected. */
 export function parsePolicy(text: string): Policy {
   const written = text.trim();
   const parts = written.split('|');
   if (parts.length === 1) return parseSingle(written);
-  if (parts.length > policiesMax)
-    throw wrong(`policy '${shorten(written)}': at most ${policiesMax} may stand together, got ${parts.length}`);
+  if (parts.length > policiesMax) throw wrong(`policy '${shorten(written)}': at most ${policiesMax} can be combined, got ${parts.length}`);
   const policies = parts.map((part) => parseSingle(part.trim()));
   return { kind: 'largest', text: written, overflow: policies.some(({ overflow }) => overflow), policies };
 }
@@ -141,19 +142,19 @@ function parseSingle(written: string): SinglePolicy {
   const grammar = grammars[name];
   if (plus !== undefined && plus.trim() !== 'overflow')
     throw wrong(`policy '${shorten(written)}': expected +overflow at the end, got +${plus}`);
-  if (plus !== undefined && grammar.overflow === 'never') throw wrong(`policy '${shorten(written)}': ${name} has no overflow; hybrid has`);
+  if (plus !== undefined && grammar.overflow === 'never') throw wrong(`policy '${shorten(written)}': ${name} has no overflow. Use hybrid`);
   if (number !== undefined && grammar.number === null)
-    throw wrong(`policy '${shorten(written)}': ${name} takes no number, leave out ':${number}'`);
+    throw wrong(`policy '${shorten(written)}': ${name} takes no number. Leave out ':${number}'`);
   const options = new Options(written, name, grammar.options, assignments);
   const value =
     number === undefined || grammar.number === null
       ? null
-      : numberIn(`policy '${shorten(written)}': behind the colon`, number, grammar.number);
+      : numberIn(`policy '${shorten(written)}': after the colon`, number, grammar.number);
   const overflow = grammar.overflow === 'always' || plus !== undefined;
   return policyOf({ text: written, overflow }, name, value, options);
 }
 
-/** The text that it was given as. */
+/** The policy's text as configured. */
 export function formatPolicy(policy: Policy): string {
   return policy.text;
 }
@@ -169,7 +170,7 @@ function policyOf(written: Written, kind: PolicyKind, value: number | null, opti
     case 'kpa':
       return { kind, ...written, concurrency: options.number('concurrency', { above: 0, most: 100_000 }) };
     case 'track': {
-      if (value === null) throw wrong(`policy '${shorten(written.text)}': expected a target behind the colon, such as track:700`);
+      if (value === null) throw wrong(`policy '${shorten(written.text)}': expected a target after the colon, such as track:700`);
       const metric = options.oneOf('metric', ['invocations', 'concurrency']) ?? 'invocations';
       return { kind, ...written, target: value, metric, outMs: options.cooldownMs('out') ?? 300_000, inMs: options.cooldownMs('in') };
     }
@@ -204,7 +205,7 @@ function policyOf(written: Written, kind: PolicyKind, value: number | null, opti
 
 class Options {
   readonly #where: string;
-  readonly #given = new Map<string, string>();
+  readonly #values = new Map<string, string>();
 
   constructor(written: string, kind: PolicyKind, known: readonly string[], assignments: readonly string[]) {
     this.#where = `policy '${shorten(written)}'`;
@@ -212,34 +213,34 @@ class Options {
     for (const assignment of assignments) {
       const [key, value] = splitOnce(assignment, '=');
       if (value === undefined || !known.includes(key)) throw wrong(`${this.#where}: ${expected}, got '${shorten(assignment)}'`);
-      if (this.#given.has(key)) throw wrong(`${this.#where}: ${key} is given twice`);
-      this.#given.set(key, value.trim());
+      if (this.#values.has(key)) throw wrong(`${this.#where}: ${key} is set twice`);
+      this.#values.set(key, value.trim());
     }
   }
 
   number(key: string, bounds: Bounds): number | null {
-    const value = this.#given.get(key);
+    const value = this.#values.get(key);
     return value === undefined ? null : numberIn(`${this.#where}: ${key}`, value, bounds);
   }
 
   durationMs(key: string): number | null {
-    const value = this.#given.get(key);
+    const value = this.#values.get(key);
     if (value === undefined) return null;
     const ms = parseDurationMs(value);
     if (!(ms > 0 && ms <= 86_400_000)) throw wrong(`${this.#where}: ${key}: expected a duration above 0 and at most a day, got ${value}`);
     return ms;
   }
 
-  /** 300 s unless given; null for never. */
+  /** A cooldown in milliseconds; default 300 s, null for `never`. */
   cooldownMs(key: string): number | null {
-    const value = this.#given.get(key);
+    const value = this.#values.get(key);
     if (value === 'never') return null;
     if (value === '0' || value === '0s') return 0;
     return this.durationMs(key) ?? 300_000;
   }
 
   oneOf<Word extends string>(key: string, words: readonly Word[]): Word | null {
-    const value = this.#given.get(key);
+    const value = this.#values.get(key);
     if (value === undefined) return null;
     const word = words.find((known) => known === value);
     if (word === undefined) throw wrong(`${this.#where}: ${key}: expected ${list(words)}, got '${shorten(value)}'`);
@@ -251,7 +252,7 @@ class Options {
   }
 }
 
-/** A comma separates two policies where no `key=value` follows it. */
+/** Splits a text into policies. A comma separates policies unless a `key=value` follows it. */
 function separate(text: string): string[] {
   return text.split(';').flatMap((piece) => {
     if (piece.trim() === '') return [];

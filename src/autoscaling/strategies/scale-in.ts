@@ -1,27 +1,29 @@
-/** Who goes first, and what is done to bring a plan about. */
+/** The order in which instances are removed, and the actions that implement a plan. */
 import { billedAtLeastMs } from '../../costs/index.ts';
 import { type Plan, planTotal } from './observation.ts';
 
+/** The part of an instance that determines the order of removal. */
 export interface ScalingInstance {
   readonly id: string;
   readonly type: string;
   readonly state: 'launching' | 'warming' | 'active' | 'draining' | 'stopped';
-  /** When it was wished for. */
+  /** Time of the launch request. */
   readonly launchedAtMs: number;
-  /** Since when it has nothing to do; null while it has. */
+  /** Time since which the instance has been idle; null while it is busy. */
   readonly idleSinceMs: number | null;
 }
 
+/** One step of implementing a plan. */
 export interface ScalingAction {
   readonly op: 'launch' | 'drain' | 'stop';
   readonly type: string;
-  /** null where it is yet to be launched. */
+  /** null for an instance that is to be launched. */
   readonly instance: string | null;
 }
 
 /**
- * Those that may be removed, who goes first first: launching ones (the youngest first: it is furthest from being of use), idle
- * ones that have been paid for long enough (the longest idle first), busy ones that have, the others. Draining ones are gone already.
+ * Removable instances in order of removal. First launching ones, the youngest first, because they are furthest from serving. Then
+ * idle ones past their minimum charge, longest idle first, busy ones past it, and the others. Excludes draining instances.
  */
 export function scaleInOrder(instances: readonly ScalingInstance[], nowMs: number): ScalingInstance[] {
   const rank = ({ state, idleSinceMs, launchedAtMs }: ScalingInstance): number => {
@@ -40,7 +42,7 @@ export function scaleInOrder(instances: readonly ScalingInstance[], nowMs: numbe
     );
 }
 
-/** What to do so that there are as many as planned: a launching one is stopped, an active one drained. */
+/** Actions that implement the plan: surplus launching instances are stopped, active ones drained, missing ones launched. */
 export function actionsFor(plan: Plan, instances: readonly ScalingInstance[], nowMs: number): ScalingAction[] {
   const present: Record<string, ScalingInstance[]> = {};
   for (const instance of scaleInOrder(instances, nowMs)) (present[instance.type] ??= []).push(instance);
@@ -56,13 +58,13 @@ export function actionsFor(plan: Plan, instances: readonly ScalingInstance[], no
   return actions;
 }
 
-/** How long a draining instance may go on with what it has before the rest goes to functions. */
+/** Maximum time for a draining instance to finish its queue; the remaining requests then go to functions. */
 export function drainLimitMs(fullBatchMs: number): number {
   return Math.max(10_000, 3 * fullBatchMs);
 }
 
-/** `2 × c5.large + 1 × g4dn.xlarge`, `nothing`. */
-export function planInWords(plan: Plan): string {
+/** Formats a plan: `2 × c5.large + 1 × g4dn.xlarge`, or `nothing`. */
+export function formatPlan(plan: Plan): string {
   const parts = Object.entries(plan).flatMap(([name, count]) => (count === 0 ? [] : [`${count} × ${name}`]));
   return planTotal(plan) === 0 ? 'no instance' : parts.join(' + ');
 }

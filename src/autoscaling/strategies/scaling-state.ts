@@ -1,58 +1,44 @@
-/** What is remembered from one scaling decision to the next. */
-import type { BatchMemory } from './batch.ts';
+/** State that is passed from one scaling decision to the next. */
+import type { RivalMemories } from '../rivals/rivals.ts';
+import type { BacklogMemory } from './backlog.ts';
 import type { EconomicMemory } from './economic.ts';
 import type { HoldMemory } from './hold.ts';
-import type { HpaMemory } from './hpa.ts';
-import type { KpaMemory } from './kpa.ts';
-import type { MarkGreedyMemory } from './mark-greedy.ts';
-import type { QuantileMemory } from './quantile-plan.ts';
-import type { RayMemory } from './ray.ts';
-import type { RunningMaxMemory } from './running-max.ts';
-import { noSloTrouble, type SloState } from './slo-correction.ts';
-import type { TargetTrackingMemory } from './target-tracking.ts';
+import { initialSloState, type SloState } from './slo-correction.ts';
 import type { TrackMemory } from './track.ts';
-import type { TypeStanding } from './type-standing.ts';
+import type { TypeState } from './type-state.ts';
 
-/** What each strategy remembers. */
-export interface StrategyMemories {
+/** State of each strategy. */
+export interface StrategyMemories extends RivalMemories {
   readonly economic?: EconomicMemory;
-  readonly 'mark-greedy'?: MarkGreedyMemory;
-  readonly hybrid?: QuantileMemory;
-  readonly 'instances-only'?: QuantileMemory;
-  readonly 'running-max'?: RunningMaxMemory;
-  readonly 'target-tracking'?: TargetTrackingMemory;
   readonly track?: TrackMemory;
   readonly hold?: HoldMemory;
-  readonly hpa?: HpaMemory;
-  readonly kpa?: KpaMemory;
-  readonly ray?: RayMemory;
-  readonly batch?: BatchMemory;
-  /** Of policies that stand together, in their order. */
+  readonly backlog?: BacklogMemory;
+  /** State of each policy of a combined one, in order. */
   readonly largest?: readonly StrategyMemories[];
 }
 
-/** All that is remembered from one decision to the next: JSON, a few kB. Times are those of `nowMs`. */
+/** The complete state between decisions: JSON of a few kB. All times are values of `nowMs`. */
 export interface ScalingState {
   readonly format: 1;
-  /** Of the last decision; null before the first. */
+  /** Time of the last decision; null before the first one. */
   readonly atMs: number | null;
   readonly slo: SloState;
-  /** That of the policy in force; another one begins anew. */
+  /** State of the current policy; discarded if the policy changes. */
   readonly memories: StrategyMemories;
-  /** Which types keep the objective. */
-  readonly standings?: readonly TypeStanding[];
+  /** Whether each type meets the objective. */
+  readonly standings?: readonly TypeState[];
 }
 
-export const scalingBegin: ScalingState = { format: 1, atMs: null, slo: noSloTrouble, memories: {} };
+export const initialScalingState: ScalingState = { format: 1, atMs: null, slo: initialSloState, memories: {} };
 
 /**
- * What an earlier server left behind; a new beginning where that is none of ours. What it had counted is forgotten: counters begin
- * anew with a server.
+ * Restores the state of an earlier server, or returns the initial state if it is invalid. Counter samples are dropped, because
+ * counters restart with the server.
  */
-export function restoreScalingState(kept: unknown): ScalingState {
-  if (!isObject(kept) || kept.format !== 1 || !isObject(kept.slo) || !isObject(kept.memories)) return scalingBegin;
-  const { atMs, slo, memories, standings } = kept as unknown as ScalingState;
-  const known = Array.isArray(standings) ? { standings: standings.filter(isObject) as unknown as TypeStanding[] } : {};
+export function restoreScalingState(retained: unknown): ScalingState {
+  if (!isObject(retained) || retained.format !== 1 || !isObject(retained.slo) || !isObject(retained.memories)) return initialScalingState;
+  const { atMs, slo, memories, standings } = retained as unknown as ScalingState;
+  const known = Array.isArray(standings) ? { standings: standings.filter(isObject) as unknown as TypeState[] } : {};
   return { format: 1, atMs, slo, memories: withoutCounters(memories), ...known };
 }
 
@@ -69,7 +55,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }
 
-/** Where the clock was set back, everything remembered is as old as it was before. */
+/** If the clock was set back, shifts all stored times so their age is unchanged. */
 export function afterClockChange(state: ScalingState, nowMs: number): ScalingState {
   if (state.atMs === null || nowMs >= state.atMs) return state;
   return shifted(state, nowMs - state.atMs) as ScalingState;

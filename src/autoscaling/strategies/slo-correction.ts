@@ -1,51 +1,57 @@
 /**
- * When the objective is missed faster than it may be, more is kept than is worth its money: two levels, one step at a time.
- *
- *   burn = share of violations / (1 - a)     a = 0.95 for p95; at 1 the budget of misses is used up exactly
- *
- * Only misses that more instances now would undo buy instances. A cold start that is over, a surge that was late until the instances
- * for it were there: these have happened, and paying more afterwards brings nobody his answer sooner. So it has to burn over the hour
- * (it is no accident), over five minutes (it is not long ago) and in the last minute (it goes on), with the instances in service that
- * were wished for (they are not enough).
+ * If the objective is missed more often than allowed, adds capacity beyond the cheapest plan: two levels, one step at a time.
+ * burn = share of violations / (1 - a), with a = 0.95 for p95; at 1 the error budget is just used up. Only misses that more
+ * instances prevent cause a step, not a past cold start or a surge before its instances were ready. So the objective must burn
+ * over the hour (not a single accident), over five minutes (recent) and in the last minute (ongoing), although the requested
+ * instances serve.
  */
 import { budgetOf, type Objective } from '../../objective.ts';
 import type { RequestCounts, SloWindows, TypeObservation } from './observation.ts';
 
+/** 0: the cheapest plan. 1 and 2: additional capacity. */
 export type SloLevel = 0 | 1 | 2;
 
 export interface SloState {
   readonly level: SloLevel;
-  /** When the level changed last; null: never. */
+  /** Time of the last change of the level; null: never changed. */
   readonly changedAtMs: number | null;
-  /** Since when it burns slowly enough; null: it does not. */
+  /** Time since which the burn has been low; null if it is not low. */
   readonly calmSinceMs: number | null;
-  /** When instances that were wished for were seen to be missing last; left out: never. */
+  /** Time at which requested instances were last missing; absent: never. */
   readonly shortAtMs?: number;
 }
 
-export const noSloTrouble: SloState = { level: 0, changedAtMs: null, calmSinceMs: null };
+export const initialSloState: SloState = { level: 0, changedAtMs: null, calmSinceMs: null };
 
 const requestsForBurn = 200;
 const hourMs = 3_600_000;
 const raiseEveryMs = 300_000;
 const lowerAfterMs = 1_800_000;
-/** What waited for instances is late when they are there: a minute later none of it is left in the last minute. */
+/**
+ * Requests that waited for missing instances are late. This long after the instances started, the last minute contains none of
+ * them.
+ */
 const settledAfterMs = 120_000;
 
-/** null where too few requests came to tell. */
+/** The burn rate; null if there were too few requests. */
 export function burnRate({ requests, violations }: RequestCounts, objective: Objective): number | null {
   if (!(requests >= requestsForBurn) || !(violations >= 0)) return null;
   return violations / requests / budgetOf(objective);
 }
 
+/** Burn rates over three windows; null if a window had too few requests. */
 export interface Burn {
-  /** Whether more was missed in the last minute than may be, however few came. */
+  /** True if the last minute exceeded its error budget, however few requests it had. */
   readonly goesOn: boolean;
   readonly fiveMinutes: number | null;
-  /** Of what may be missed in a whole hour of so many requests, though less of it has been watched. */
+  /**
+   * Burn over the hour, relative to the error budget of a full hour at this rate, even if less was observed. null with too few
+   * requests.
+   */
   readonly hour: number | null;
 }
 
+/** Burn rates of the objective. Without an objective or measurements nothing burns. */
 export function burnOf(windows: SloWindows | null | undefined, objective: Objective | null): Burn {
   if (windows === null || windows === undefined || objective === null) return { goesOn: false, fiveMinutes: null, hour: null };
   const { minute, fiveMinutes, hour, watchedMs } = windows;
@@ -57,8 +63,8 @@ export function burnOf(windows: SloWindows | null | undefined, objective: Object
   };
 }
 
-/** Whether at most a fifth of the instances that were wished for is still on its way. */
-export function isWhole(types: readonly Pick<TypeObservation, 'active' | 'launching'>[]): boolean {
+/** True if at most a fifth of the requested instances are still launching. */
+export function isMostlyLaunched(types: readonly Pick<TypeObservation, 'active' | 'launching'>[]): boolean {
   let [active, launching] = [0, 0];
   for (const type of types) {
     active += type.active;
@@ -68,9 +74,9 @@ export function isWhole(types: readonly Pick<TypeObservation, 'active' | 'launch
 }
 
 /**
- * The level from now on: one up where it burns in all windows (at 2 over five minutes, at 1 over the hour) and no instances are
- * missing, five minutes after the last change at the earliest; one down after each half hour of burning below 1. Where too few came
- * to tell, nothing burns.
+ * The new level. Increases by one if all windows burn (2 over five minutes, 1 over the hour), no instances were missing in the
+ * last two minutes, and the last change is at least five minutes ago. Decreases by one after each half hour below 1. With too
+ * few requests nothing burns.
  */
 export function correctSlo(former: SloState, { goesOn, fiveMinutes, hour }: Burn, isWholeNow: boolean, nowMs: number): SloState {
   const isCalm = fiveMinutes === null || fiveMinutes < 1;
@@ -90,12 +96,12 @@ export function correctSlo(former: SloState, { goesOn, fiveMinutes, hour }: Burn
   return state;
 }
 
-/** Utilisation that is planned for less, so that there is room. */
+/** The planned utilisation at this level, lowered to leave headroom. */
 export function correctedRho(rho: number, level: SloLevel): number {
   return Math.max(0.05, rho - 0.05 * level);
 }
 
-/** The quantile of the demand that instances alone should carry; null: none. */
+/** The quantile of the demand that instances alone should serve at this level; null: none. */
 export function floorTau(level: SloLevel): number | null {
   return level === 0 ? null : level === 1 ? 0.8 : 0.95;
 }

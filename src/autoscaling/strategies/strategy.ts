@@ -1,78 +1,98 @@
-/** What every strategy is asked, and what it answers. */
-import { clampPlan, type LimitsNow } from './limits.ts';
+/** Input and output of every strategy. */
+import type { SimulatedFacts } from '../rivals/simulated-facts.ts';
+import { type CurrentLimits, clampPlan } from './limits.ts';
 import type { FunctionChoice, Observation, OverflowObservation, Plan, Regime, ScalingAlternative, ScalingReason } from './observation.ts';
 import type { SloLevel } from './slo-correction.ts';
 import { currentPlan, planOf, type UsableType } from './usable-types.ts';
 
-/** An observation that was checked, with what follows from it. */
-export interface Ask {
+/** A validated observation with derived values. */
+export interface StrategyInput {
   readonly observation: Observation;
-  /** At least one, but for `batch`. */
+  readonly simulated: SimulatedFacts;
+  /** At least one usable type, except for `batch`. */
   readonly types: readonly UsableType[];
-  /** null also where the policy does not use it. */
+  /** null if there are no functions or the policy does not use them. */
   readonly overflow: OverflowObservation | null;
-  readonly limits: LimitsNow;
-  /** How far the objective has to be made up for. */
+  readonly limits: CurrentLimits;
+  /** Level of correction for a missed objective. */
   readonly level: SloLevel;
   readonly nowMs: number;
 }
 
-export interface Verdict<Memory> {
-  /** What it wants to be handed next time; JSON. */
+export interface StrategyResult<Memory> {
+  /** State for the next call; plain JSON. */
   readonly memory: Memory;
   readonly plan: Plan;
   readonly reason: ScalingReason;
-  /** In a clause, behind the plan: `55 requests/s need 3 of 19.1/s`. */
+  /** A clause for the explanation, after the plan: `55 requests/s need 3 of 19.1/s`. */
   readonly why: string;
   readonly regime: Regime;
-  /** The utilisation that was planned for; not for rules that know none. */
+  /** Planned utilisation; absent for policies without one. */
   readonly rho?: number;
-  /** c_f, where another than that of one request sent by itself was planned with. */
+  /** c_f, if it differs from the cost of a single request. */
   readonly overflowUsdEach?: number;
-  /** What else there was, where the strategy weighed it. */
+  /** Alternative plans, if the strategy compared any. */
   readonly alternatives?: readonly ScalingAlternative[];
   readonly functions?: FunctionChoice;
-  /** false: nothing keeps the objective. */
+  /** False if no plan meets the objective. Default: true. */
   readonly feasible?: boolean;
 }
 
-/** The type that a rule for one type scales: the first. */
-export function primaryType({ types }: Ask): UsableType {
+/** The type that a policy for a single type scales: the first. */
+export function primaryType({ types }: StrategyInput): UsableType {
   const [first] = types;
-  if (first === undefined) throw new Error('a strategy for instances is only asked where there is a usable type');
+  if (first === undefined) throw new Error('a strategy for instances needs at least one usable type');
   return first;
 }
 
-export function regimeOf({ overflow }: Pick<Ask, 'overflow'>): Regime {
+/** The regime of a policy that uses instances. */
+export function regimeOf({ overflow }: Pick<StrategyInput, 'overflow'>): Regime {
   return overflow === null ? 'instances-only' : 'hybrid';
 }
 
-/** A plan of the rule's own, within the limits. */
-export function ruled<Memory>(ask: Ask, memory: Memory, plan: Plan, why: string, reason: ScalingReason = 'rule'): Verdict<Memory> {
-  const clamped = clampPlan(plan, ask.types, ask.limits);
-  return { memory, plan: clamped.plan, reason: clamped.by ?? reason, why, regime: regimeOf(ask) };
+/** The result of a policy that compares no costs, with the plan clamped to the limits. */
+export function ruleResult<Memory>(
+  input: StrategyInput,
+  memory: Memory,
+  plan: Plan,
+  why: string,
+  reason: ScalingReason = 'rule',
+): StrategyResult<Memory> {
+  const clamped = clampPlan(plan, input.types, input.limits);
+  return { memory, plan: clamped.plan, reason: clamped.by ?? reason, why, regime: regimeOf(input) };
 }
 
-/** So many instances of the first type, and none of the others. */
-export function ruledCount<Memory>(ask: Ask, memory: Memory, count: number, why: string, reason: ScalingReason = 'rule'): Verdict<Memory> {
-  return ruled(ask, memory, planOf(ask.observation.types, primaryType(ask).name, count), why, reason);
+/** Like `ruleResult`, for a number of instances of the first type and none of the others. */
+export function ruleCountResult<Memory>(
+  input: StrategyInput,
+  memory: Memory,
+  count: number,
+  why: string,
+  reason: ScalingReason = 'rule',
+): StrategyResult<Memory> {
+  return ruleResult(input, memory, planOf(input.observation.types, primaryType(input).name, count), why, reason);
 }
 
-/** Everything stays as it is, because what the rule needs to know is not known. */
-export function stay<Memory>(ask: Ask, memory: Memory, reason: 'no-forecast' | 'no-measurement', why: string): Verdict<Memory> {
-  const have = currentPlan(ask.observation.types);
-  const { min } = ask.limits;
-  const least = Math.max(min, ask.overflow === null ? 1 : 0);
-  const clamped = clampPlan(have, ask.types, { ...ask.limits, min: Math.min(least, ask.limits.max) });
-  return { memory, plan: clamped.plan, reason, why, regime: regimeOf(ask) };
+/** Leaves the plan unchanged, because an input of the policy is unknown. */
+export function holdResult<Memory>(
+  input: StrategyInput,
+  memory: Memory,
+  reason: 'no-forecast' | 'no-measurement',
+  why: string,
+): StrategyResult<Memory> {
+  const have = currentPlan(input.observation.types);
+  const { min } = input.limits;
+  const least = Math.max(min, input.overflow === null ? 1 : 0);
+  const clamped = clampPlan(have, input.types, { ...input.limits, min: Math.min(least, input.limits.max) });
+  return { memory, plan: clamped.plan, reason, why, regime: regimeOf(input) };
 }
 
-/** Rules without functions never give up the last instance. */
-export function leastInstances(ask: Ask): number {
-  return Math.min(ask.limits.max, Math.max(ask.limits.min, ask.overflow === null ? 1 : 0));
+/** The minimum; at least one without functions, so policies never remove the last instance. */
+export function minimumInstances(input: StrategyInput): number {
+  return Math.min(input.limits.max, Math.max(input.limits.min, input.overflow === null ? 1 : 0));
 }
 
-/** `13.6`: enough digits to follow, not more. */
-export function brief(value: number): string {
+/** Rounded for readability: `13.6`. */
+export function formatBrief(value: number): string {
   return String(Number(value.toPrecision(3)));
 }

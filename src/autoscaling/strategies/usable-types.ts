@@ -1,16 +1,16 @@
-/** The instance types that a plan may use, each with what one of it carries and costs in a slot. */
+/** The instance types that a plan can use, with the capacity and cost of one instance per slot. */
 import type { Observation, Plan, TypeObservation } from './observation.ts';
-import { spotRate } from './spot.ts';
 
+/** An instance type with measured capacity that can be planned with. */
 export interface UsableType {
   readonly name: string;
   readonly batchSize: number;
-  /** mu, or mu_eff of a spot type; above 0. */
+  /** mu in requests per second, or mu_eff for a spot type; above 0. */
   readonly ratePerSecond: number;
   readonly usdPerHour: number;
   readonly usdPerSlot: number;
   readonly leadMs: number;
-  /** Launching ones included, draining ones not. */
+  /** Number of instances including launching ones, without draining ones. */
   readonly have: number;
   readonly active: number;
   readonly launching: number;
@@ -18,18 +18,16 @@ export interface UsableType {
 
 export interface Usable {
   readonly types: readonly UsableType[];
-  /** Why the others are left out, a sentence each. */
+  /** Why the other types are excluded, one sentence each. */
   readonly excluded: readonly string[];
 }
 
-/** `priceFactor` is what a strategy's instances cost more than the list says. */
+/** `priceFactor`: price of the policy's instances relative to the list price. */
 export function usableTypes({ types, slotMs }: Pick<Observation, 'types' | 'slotMs'>, priceFactor = 1): Usable {
   const excluded: string[] = [];
   const usable: UsableType[] = [];
   for (const type of types) {
-    const { name, batchSize, spot, leadMs, active, launching } = type;
-    const ratePerSecond =
-      spot === undefined ? type.ratePerSecond : spotRate(type.ratePerSecond, spot.interruptionsPerHour, spot.recoveryMs);
+    const { name, batchSize, ratePerSecond, leadMs, active, launching } = type;
     const usdPerHour = type.usdPerHour * priceFactor;
     if (!type.isFeasible) excluded.push(type.infeasibleBecause ?? `type ${name} cannot meet the objective`);
     else if (ratePerSecond === 0) excluded.push(`type ${name}: its service time is not measured yet`);
@@ -41,7 +39,7 @@ export function usableTypes({ types, slotMs }: Pick<Observation, 'types' | 'slot
   return { types: usable, excluded };
 }
 
-/** For policies that do without knowing how fast an instance is: all types. */
+/** All types, for policies that do not need the throughput of an instance. */
 export function everyType({ types, slotMs }: Pick<Observation, 'types' | 'slotMs'>): Usable {
   const all = types.map(({ name, batchSize, ratePerSecond, usdPerHour, leadMs, active, launching }): UsableType => {
     const usdPerSlot = (usdPerHour * slotMs) / 3_600_000;
@@ -50,12 +48,12 @@ export function everyType({ types, slotMs }: Pick<Observation, 'types' | 'slotMs
   return { types: all, excluded: [] };
 }
 
-/** What there is of every type, usable or not. */
+/** The current instances of every type, usable or not. */
 export function currentPlan(types: readonly TypeObservation[]): Plan {
   return Object.fromEntries(types.map(({ name, active, launching }) => [name, active + launching]));
 }
 
-/** A plan of one type alone; nothing of the others. */
+/** A plan with one type only. */
 export function planOf(types: readonly { readonly name: string }[], name: string, count: number): Plan {
   return Object.fromEntries(types.map((type) => [type.name, type.name === name ? count : 0]));
 }

@@ -1,0 +1,28 @@
+/**
+ * Strategy `running-max`: enough instances for the busiest slot so far, times a factor. MArk's published code uses this instead
+ * of a forecast.
+ */
+import { instancesNeededFor } from '../strategies/plan-cost.ts';
+import type { Policy } from '../strategies/policy.ts';
+import { formatBrief, holdResult, primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
+
+export interface RunningMaxMemory {
+  /** Requests of the busiest slot so far. */
+  readonly countMax: number | null;
+}
+
+export const runningMaxInitial: RunningMaxMemory = { countMax: null };
+
+export function runningMax(
+  { factor }: Extract<Policy, { kind: 'running-max' }>,
+  memory: RunningMaxMemory,
+  input: StrategyInput,
+): StrategyResult<RunningMaxMemory> {
+  const { lastCount, slotMs } = input.observation;
+  const counted = lastCount !== null && Number.isFinite(lastCount) && lastCount >= 0 ? lastCount : null;
+  const countMax = counted === null ? memory.countMax : Math.max(memory.countMax ?? 0, counted);
+  if (countMax === null) return holdResult(input, memory, 'no-measurement', 'no slot has been counted yet');
+  const { ratePerSecond } = primaryType(input);
+  const count = instancesNeededFor(factor * countMax, (ratePerSecond * slotMs) / 1000);
+  return ruleCountResult(input, { countMax }, count, `${formatBrief(factor)} times the busiest slot of ${formatBrief(countMax)} requests`);
+}
