@@ -1,13 +1,13 @@
-/** The files by which Linux holds groups of processes (cgroups): where they are, and what is asked of them. */
+/** The files that control Linux control groups (cgroups): their paths and the operations on them. */
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What is done to them; errors are Node's, with a code such as EACCES. */
+/** Operations on cgroup files. They throw Node's errors, with a code such as EACCES. */
 export interface CgroupFiles {
   read(path: string): string;
   write(path: string, text: string): void;
   makeFolder(path: string): void;
-  /** Only of a group without processes. */
+  /** Fails while the group has processes. */
   removeFolder(path: string): void;
   folders(path: string): readonly string[];
   exists(path: string): boolean;
@@ -36,30 +36,30 @@ export const systemFiles: CgroupFiles = {
   },
 };
 
-export type Controller = 'cpu' | 'memory';
+export type Controller = 'cpu' | 'memory' | 'pids';
 
-/** The group that this process is in, as far as a controller is concerned. */
+/** The group of this process for one controller. */
 export interface OwnGroup {
   readonly layout: 'v1' | 'v2';
-  /** Where the whole tree begins. */
+  /** Mount point of the hierarchy. */
   readonly mount: string;
   readonly folder: string;
 }
 
 /**
- * Where this process stands in the tree of each controller. Version 1 has a tree for each; version 2 has one for all,
- * beside which single controllers may still live in trees of version 1. null where the system has none.
+ * The group of this process for each controller; null for a controller that the system does not have. Version 1 has one hierarchy per
+ * controller. Version 2 has a common hierarchy, next to which some controllers may still use version 1.
  */
 export function ownGroups(files: CgroupFiles): Record<Controller, OwnGroup | null> {
-  const own: Record<Controller, OwnGroup | null> = { cpu: null, memory: null };
+  const own: Record<Controller, OwnGroup | null> = { cpu: null, memory: null, pids: null };
   if (!files.exists('/proc/self/cgroup') || !files.exists('/proc/self/mountinfo')) return own;
   const mounts = files.read('/proc/self/mountinfo').split('\n').flatMap(mountOf);
   for (const line of files.read('/proc/self/cgroup').split('\n')) {
-    // `4:memory:/some/group` in version 1, `0::/some/group` in version 2; a path may hold colons.
+    // `4:memory:/some/group` in version 1, `0::/some/group` in version 2; a path can contain colons.
     const [, number, listed, path] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? [];
     if (number === undefined || listed === undefined || path === undefined) continue;
     const layout = number === '0' && listed === '' ? 'v2' : 'v1';
-    for (const controller of ['cpu', 'memory'] as const) {
+    for (const controller of ['cpu', 'memory', 'pids'] as const) {
       if (layout === 'v1' && !listed.split(',').includes(controller)) continue;
       if (layout === 'v2' && own[controller] !== null) continue; // version 2 is listed last
       const mount = mounts.find((each) => each.layout === layout && (layout === 'v2' || each.options.includes(controller)));
@@ -71,8 +71,8 @@ export function ownGroups(files: CgroupFiles): Record<Controller, OwnGroup | nul
 }
 
 /**
- * Whether this process and its workers, which stand below it, are held to an amount of processor time from outside, as by `docker --cpus`,
- * limits of Kubernetes or `CPUQuota`: by a quota of its group or of one above, as far as a container sees these.
+ * Whether a CPU quota applies to this process and its workers below it, as with `docker --cpus`, Kubernetes limits or `CPUQuota`:
+ * a quota of its group or of a visible parent.
  */
 export function hasCpuQuota(files: CgroupFiles = systemFiles): boolean {
   const own = ownGroups(files).cpu;
@@ -92,7 +92,7 @@ interface Mount {
   readonly options: readonly string[];
 }
 
-/** `35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory` */
+/** Parses a line of mountinfo: `35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory`. */
 function mountOf(line: string): Mount[] {
   const [before = '', after = ''] = line.split(' - ');
   const [, , , root, point] = before.split(' ');
@@ -101,7 +101,10 @@ function mountOf(line: string): Mount[] {
   return [{ layout: type === 'cgroup' ? 'v1' : 'v2', root, point, options: options.split(',') }];
 }
 
-/** Empty for the root. Containers see only a part of the tree: the path of the group is told from the whole tree's root. */
+/**
+ * The path of the group relative to the mounted root; empty for that root itself. A container sees only part of the hierarchy, but the path
+ * of its group starts at the root of the whole hierarchy.
+ */
 function pathBelow(root: string, path: string): string {
   if (path === '/' || path.startsWith('/..')) return '';
   if (root === '/') return path;

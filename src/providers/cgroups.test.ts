@@ -1,11 +1,11 @@
-/** Against a kernel of our own making, so that both versions are tried wherever this runs; see function-workers.test.ts for the real one. */
+/** Uses a simulated kernel, so both cgroup versions are tested on any machine; see function-workers.test.ts for the real one. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import type { Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import { type CgroupFiles, hasCpuQuota, ownGroups } from './cgroup-files.ts';
-import { CgroupNotes } from './cgroup-notes.ts';
+import { CgroupRecord } from './cgroup-record.ts';
 import { Cgroups } from './cgroups.ts';
 
 const root = mkdtempSync('/tmp/penstock-test-');
@@ -25,7 +25,7 @@ function refusal(code: string): Error {
   return Object.assign(new Error(`${code}: refused by the test's kernel`), { code });
 }
 
-/** As much of the kernel's behaviour as matters here. */
+/** The relevant part of the kernel's behaviour. */
 class Kernel implements CgroupFiles {
   readonly files = new Map<string, string>();
   readonly groups = new Set<string>();
@@ -38,11 +38,11 @@ class Kernel implements CgroupFiles {
     this.files.set('/proc/self/cgroup', `${memberships.join('\n')}\n`);
   }
 
-  /** A group that is there from the beginning; with processes, and what it hands on to groups below. */
-  group(folder: string, processes: readonly string[] = [], handsOn = ''): this {
+  /** An existing group, with processes and the controllers that it enables for its children. */
+  group(folder: string, processes: readonly string[] = [], enabled = ''): this {
     this.makeFolder(folder, 'cpu io memory pids');
     this.files.set(join(folder, 'cgroup.procs'), processes.map((pid) => `${pid}\n`).join(''));
-    if (this.#layout === 'v2') this.files.set(join(folder, 'cgroup.subtree_control'), handsOn);
+    if (this.#layout === 'v2') this.files.set(join(folder, 'cgroup.subtree_control'), enabled);
     return this;
   }
 
@@ -94,7 +94,7 @@ class Kernel implements CgroupFiles {
     return !this.readOnly.has(dirname(path));
   }
 
-  /** The process has ended. */
+  /** The process ended. */
   end(pid: string): void {
     for (const folder of this.groups) {
       const path = join(folder, 'cgroup.procs');
@@ -152,8 +152,8 @@ function v1(): Kernel {
     .group('/sys/fs/cgroup/memory/jobs/7');
 }
 
-function notes(): CgroupNotes {
-  return new CgroupNotes(mkdtempSync(join(root, 'state-')));
+function notes(): CgroupRecord {
+  return new CgroupRecord(mkdtempSync(join(root, 'state-')));
 }
 
 function open(files: Kernel, noted = notes()): Cgroups {
@@ -163,7 +163,7 @@ function open(files: Kernel, noted = notes()): Cgroups {
 const held = { cpu: true, memory: true, reason: null };
 
 describe('cgroups of version 1', () => {
-  test('hold memory from the beginning and processors when told, each in its own tree below the group of the server', () => {
+  test("limit memory from the start and CPU on request, each in its own hierarchy below the server's group", () => {
     const kernel = v1();
     const cgroups = open(kernel);
     assert.deepEqual(cgroups.limits, held);
@@ -181,7 +181,7 @@ describe('cgroups of version 1', () => {
     assert.equal(group?.memoryKills(), 2);
   });
 
-  test('give a tiny share a longer period, since the kernel takes no quota below a millisecond', () => {
+  test('use a longer period for a tiny share, since the kernel rejects quotas below a millisecond', () => {
     const kernel = v1();
     open(kernel)
       .hold(42, null)
@@ -190,16 +190,16 @@ describe('cgroups of version 1', () => {
     assert.ok(of('quota') >= 1000 && Math.abs(of('quota') / of('period') - 128 / 1769) < 1e-3);
   });
 
-  test('hold one where the other is not permitted, and say which and why', () => {
+  test('limit one resource if the other is not permitted, and report which and why', () => {
     const kernel = v1();
     kernel.readOnly.add('/sys/fs/cgroup/memory/jobs/7');
     const cgroups = open(kernel);
     assert.deepEqual([cgroups.limits.cpu, cgroups.limits.memory], [true, false]);
-    assert.match(cgroups.limits.reason as string, /^cgroups cannot hold workers here \(memory: EROFS/);
+    assert.match(cgroups.limits.reason as string, /^cgroups cannot limit workers here \(memory: EROFS/);
     assert.equal(cgroups.hold(42, 256)?.limitCpu(0.5), true);
   });
 
-  test('are removed once the worker has ended, be it a moment later, and all of them on closing', () => {
+  test('are removed after the worker has ended, possibly with a delay, and all of them on close', () => {
     const kernel = v1();
     const noted = notes();
     const before = new Set(kernel.groups);
@@ -216,12 +216,12 @@ describe('cgroups of version 1', () => {
     assert.deepEqual([kernel.groups, noted.list()], [before, []]);
   });
 
-  test('of a killed server are removed by the next, but not while a worker is left in them', () => {
+  test('of a killed server are removed by the next, but not while a worker runs in them', () => {
     const kernel = v1();
     const directory = mkdtempSync(join(root, 'state-'));
     const before = new Set(kernel.groups);
-    open(kernel, new CgroupNotes(directory)).hold(42, 256); // and killed
-    const next = () => new Cgroups({ log: silent, name: '8-1', notes: new CgroupNotes(directory), files: kernel });
+    open(kernel, new CgroupRecord(directory)).hold(42, 256); // and is then killed
+    const next = () => new Cgroups({ log: silent, name: '8-1', notes: new CgroupRecord(directory), files: kernel });
     next().close();
     assert.ok(kernel.groups.has('/sys/fs/cgroup/memory/jobs/7/penstock-7-9/42'));
     kernel.end('42');
@@ -231,7 +231,7 @@ describe('cgroups of version 1', () => {
 });
 
 describe('cgroups of version 2', () => {
-  test('hold both in one group, where the group above hands both on', () => {
+  test('limit both in one group if the parent enables both controllers', () => {
     const kernel = v2('/penstock').group('/sys/fs/cgroup', ['1'], 'cpu memory').group('/sys/fs/cgroup/penstock', [], 'cpu memory');
     const cgroups = open(kernel);
     assert.deepEqual(cgroups.limits, held);
@@ -246,7 +246,7 @@ describe('cgroups of version 2', () => {
     assert.equal(group?.memoryKills(), 1);
   });
 
-  test('let a server that is alone in its group step aside for its workers, and back when it closes', () => {
+  test('move a server that is alone in its group aside for its workers, and back when it closes', () => {
     const own = '/sys/fs/cgroup/system.slice/penstock.service';
     const kernel = v2('/system.slice/penstock.service').group(own, [me]);
     const cgroups = open(kernel);
@@ -257,7 +257,7 @@ describe('cgroups of version 2', () => {
     assert.deepEqual([kernel.read(`${own}/cgroup.procs`), kernel.read(`${own}/cgroup.subtree_control`)], [`${me}\n`, '']);
   });
 
-  test('are made beside the group of a shell, if that holds nothing and what is above is ours', () => {
+  test('are created next to the group of a shell, if that has no limits and the parent is writable', () => {
     const slice = '/sys/fs/cgroup/user.slice/app.slice';
     const shell = () => v2('/user.slice/app.slice/shell.scope').group(slice, [], 'cpu memory').group(`${slice}/shell.scope`, ['17', me]);
     const kernel = shell();
@@ -265,24 +265,24 @@ describe('cgroups of version 2', () => {
     assert.ok(kernel.groups.has(`${slice}/penstock-7-9`));
     const limited = shell();
     limited.files.set(`${slice}/shell.scope/memory.max`, '1073741824');
-    assert.equal(open(limited).limits.memory, false, 'that would evade the limit of the shell');
+    assert.equal(open(limited).limits.memory, false, 'this would evade the limit of the shell');
     const foreign = shell();
     foreign.readOnly.add(slice);
     const { cpu, memory, reason } = open(foreign).limits;
     assert.deepEqual([cpu, memory], [false, false]);
     assert.match(
       reason as string,
-      /^cgroups cannot hold workers here \(cpu and memory: .*start the server in a group of its own, as with systemd-run/,
+      /^cgroups cannot limit workers here \(cpu and memory: .*start the server in its own group, for example with systemd-run/,
     );
   });
 
-  test('that lack a controller say so', () => {
+  test('report a missing controller', () => {
     const kernel = v2('/').group('/sys/fs/cgroup', ['1'], '');
     kernel.files.set('/sys/fs/cgroup/cgroup.controllers', 'memory pids\n');
     assert.match(open(kernel).limits.reason as string, /has no cpu controller/);
   });
 
-  test('that are mounted read-only, as in a container, are left alone', () => {
+  test('are not used if mounted read-only, as in a container', () => {
     const kernel = v2('/').group('/sys/fs/cgroup', ['1', me], '');
     kernel.readOnly.add('/sys/fs/cgroup');
     const cgroups = open(kernel);
@@ -293,15 +293,15 @@ describe('cgroups of version 2', () => {
   });
 });
 
-test('a system without cgroups is no obstacle', () => {
+test('works on a system without cgroups', () => {
   const kernel = new Kernel('v2', [], []);
   kernel.files.clear();
   const cgroups = open(kernel);
   assert.deepEqual([cgroups.limits.cpu, cgroups.limits.memory, cgroups.hold(1, 1)], [false, false, null]);
-  assert.match(cgroups.limits.reason as string, /this system has none/);
+  assert.match(cgroups.limits.reason as string, /the system does not have this controller/);
 });
 
-test('the group of a process is found below what a container sees of the tree', () => {
+test('finds the group of a process below the part of the hierarchy that a container sees', () => {
   const line = '35 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory';
   const inside = new Kernel('v1', [line], ['4:memory:/docker/abc/7']);
   assert.deepEqual(ownGroups(inside).memory, { layout: 'v1', mount: '/sys/fs/cgroup/memory', folder: '/sys/fs/cgroup/memory/7' });
@@ -310,11 +310,11 @@ test('the group of a process is found below what a container sees of the tree', 
   assert.equal(ownGroups(outside).cpu, null);
 });
 
-describe('whether a quota of processor time holds this process', () => {
+describe('detecting a CPU quota of this process', () => {
   const line = '32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu';
   const mount = '/sys/fs/cgroup/cpu';
 
-  test('version 1: its own group has one, or one above it', () => {
+  test('version 1: in its own group or a parent', () => {
     const kernel = new Kernel('v1', [line], ['1:cpu:/a/b']);
     for (const folder of [mount, `${mount}/a`, `${mount}/a/b`, `${mount}/other`]) kernel.group(folder);
     const quota = (folder: string, us: string) => kernel.files.set(join(folder, 'cpu.cfs_quota_us'), `${us}\n`);
@@ -328,7 +328,7 @@ describe('whether a quota of processor time holds this process', () => {
     }
   });
 
-  test('version 2: the same, where the root of all has none', () => {
+  test('version 2: the same, but the root never has one', () => {
     const kernel = v2('/docker/7').group('/sys/fs/cgroup').group('/sys/fs/cgroup/docker').group('/sys/fs/cgroup/docker/7');
     kernel.files.delete('/sys/fs/cgroup/cpu.max');
     assert.equal(hasCpuQuota(kernel), false);
@@ -336,7 +336,7 @@ describe('whether a quota of processor time holds this process', () => {
     assert.equal(hasCpuQuota(kernel), true);
   });
 
-  test('a container has that of its own root; where nothing is told there is none', () => {
+  test('a container has the quota of its own root; without information there is none', () => {
     const kernel = v2('/').group('/sys/fs/cgroup');
     kernel.files.set('/sys/fs/cgroup/cpu.max', '50000 100000\n');
     assert.equal(hasCpuQuota(kernel), true);

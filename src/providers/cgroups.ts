@@ -1,24 +1,24 @@
 /**
- * Holds workers to their memory and their share of the processors, by Linux's groups of processes (cgroups): one group
- * for each worker, below a group of this server, below the one that the server itself is in - so that what holds the
- * server holds its workers, too. Where that is not permitted everything works without, and `limits` says so.
+ * Limits the memory and CPU of workers with Linux control groups (cgroups). Each worker has a group below one that belongs to this server.
+ * That one is below the group the server was started in, so limits of the server apply to its workers too. If cgroups are not permitted,
+ * workers run without limits, and `limits` has the reason.
  */
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import { type CgroupFiles, type Controller, type OwnGroup, ownGroups, systemFiles } from './cgroup-files.ts';
-import type { CgroupNotes } from './cgroup-notes.ts';
+import type { CgroupRecord } from './cgroup-record.ts';
 import type { WorkerLimits } from './provider.ts';
 
-/** Short, so that a run of a few milliseconds is slowed as a long one is. */
+/** Short, so that the quota slows a run of a few milliseconds as much as a long one. */
 const periodUs = 10_000;
-/** The kernel takes no less. */
+/** The kernel's minimum. */
 const quotaUsMin = 1_000;
-/** A limit below what the process needs to answer at all would end it before it could say why. */
+/** A lower limit would end even a worker without a model, before it could report why. */
 const memoryMiBMin = 16;
 
-/** A place where groups can be made that hold some controllers. */
-interface Place {
+/** A location in which groups with some controllers can be created. */
+interface CgroupLocation {
   readonly layout: 'v1' | 'v2';
   readonly folder: string;
   readonly controllers: readonly Controller[];
@@ -26,10 +26,10 @@ interface Place {
 
 export interface CgroupsOptions {
   readonly log: Log;
-  /** Of this server, unlike that of any other on this machine: its pid and start time. */
+  /** Unique on this machine: the server's pid and start time. */
   readonly name: string;
-  /** Where the folders are noted that a killed server cannot remove. */
-  readonly notes: CgroupNotes;
+  /** Records the folders for the next server, in case this one is killed. */
+  readonly notes: CgroupRecord;
   readonly files?: CgroupFiles;
 }
 
@@ -37,52 +37,56 @@ export class Cgroups {
   readonly limits: WorkerLimits;
   readonly #files: CgroupFiles;
   readonly #log: Log;
-  readonly #notes: CgroupNotes;
-  readonly #places: readonly Place[];
+  readonly #notes: CgroupRecord;
+  readonly #locations: readonly CgroupLocation[];
   readonly #undo: (() => void)[] = [];
-  /** Groups whose processes had ended, but not for the kernel yet. */
+  /** Groups whose processes have ended, but which the kernel does not remove yet. */
   readonly #unremoved = new Set<string>();
 
-  /** Finds out what can be held, and removes what a killed server left. Does not throw. */
+  /** Detects the available limits, and removes groups of killed servers. Does not throw. */
   constructor({ log, name, notes, files = systemFiles }: CgroupsOptions) {
     this.#files = files;
     this.#log = log;
     this.#notes = notes;
-    for (const folder of notes.list()) if (this.#removeTree(folder)) notes.forget(folder);
+    for (const folder of notes.list()) if (this.#removeTree(folder)) notes.discard(folder);
     const reasons: string[] = [];
-    const places: Place[] = [];
+    const places: CgroupLocation[] = [];
     for (const { own, controllers } of trees(files)) {
+      const isOptional = controllers.includes('pids');
       try {
-        if (own === null) throw new Error('this system has none of that kind');
+        if (own === null) throw new Error('the system does not have this controller');
         places.push(this.#open(own, name, controllers));
       } catch (error) {
-        reasons.push(`${controllers.join(' and ')}: ${messageOf(error)}`);
+        if (isOptional) log.debug({ error: messageOf(error) }, 'cgroups cannot limit the number of processes here: using RLIMIT_NPROC');
+        else reasons.push(`${controllers.join(' and ')}: ${messageOf(error)}`);
       }
     }
-    this.#places = places;
-    const held = new Set(places.flatMap((place) => place.controllers));
+    this.#locations = places;
+    const held = new Set(places.flatMap((position) => position.controllers));
     this.limits = {
       cpu: held.has('cpu'),
       memory: held.has('memory'),
-      reason: reasons.length === 0 ? null : `cgroups cannot hold workers here (${reasons.join('; ')})`,
+      reason: reasons.length === 0 ? null : `cgroups cannot limit workers here (${reasons.join('; ')})`,
     };
   }
 
-  /** Puts a process into a group of its own; null where there are none. The process must be this server's child. */
-  hold(pid: number, memoryMiB: number | null): WorkerGroup | null {
+  /** Moves a process into its own group; null if groups are not available. The process must be a child of this server. */
+  hold(pid: number, memoryMiB: number | null, processesMax: number | null = null): WorkerGroup | null {
     this.#removeLate();
     const folders: string[] = [];
-    const held: Place[] = [];
-    for (const place of this.#places) {
-      const folder = join(place.folder, String(pid));
+    const held: CgroupLocation[] = [];
+    for (const position of this.#locations) {
+      const folder = join(position.folder, String(pid));
       try {
         if (!this.#files.exists(folder)) this.#files.makeFolder(folder);
         folders.push(folder);
-        if (memoryMiB !== null && place.controllers.includes('memory')) limitMemory(this.#files, place.layout, folder, memoryMiB);
+        if (memoryMiB !== null && position.controllers.includes('memory')) limitMemory(this.#files, position.layout, folder, memoryMiB);
+        if (processesMax !== null && position.controllers.includes('pids'))
+          this.#files.write(join(folder, 'pids.max'), String(processesMax));
         this.#files.write(join(folder, 'cgroup.procs'), String(pid));
-        held.push({ ...place, folder });
+        held.push({ ...position, folder });
       } catch (error) {
-        this.#log.warn({ pid, folder, error: messageOf(error) }, 'a worker could not be put into its group: it runs without limits');
+        this.#log.warn({ pid, folder, error: messageOf(error) }, 'failed to move a worker into its cgroup: it runs without limits');
       }
     }
     if (folders.length === 0) return null;
@@ -92,15 +96,15 @@ export class Cgroups {
     });
   }
 
-  /** Removes the groups of this server; those of workers that still run stay, for the next server to remove. */
+  /** Removes the groups of this server, except those of running workers, which the next server removes. */
   close(): void {
     this.#removeLate();
-    for (const { folder } of this.#places) if (this.#removeTree(folder)) this.#notes.forget(folder);
+    for (const { folder } of this.#locations) if (this.#removeTree(folder)) this.#notes.discard(folder);
     for (const undo of this.#undo.splice(0).reverse()) undo();
   }
 
-  /** Makes the group of this server and tries on a group of a worker what will be asked of it. Throws, saying what would help. */
-  #open(own: OwnGroup, name: string, controllers: readonly Controller[]): Place {
+  /** Creates the group of this server and tests the needed operations on a worker's group. Throws with advice. */
+  #open(own: OwnGroup, name: string, controllers: readonly Controller[]): CgroupLocation {
     const { layout } = own;
     const parent = layout === 'v1' ? own.folder : this.#parentOfV2(own, name, controllers);
     const folder = join(parent, `penstock-${name}`);
@@ -109,20 +113,32 @@ export class Cgroups {
       this.#notes.remember(folder);
       this.#files.makeFolder(folder);
       if (layout === 'v2') enable(this.#files, folder, controllers);
+      const hasPids = layout === 'v2' && this.#enablesPids(parent, folder);
       this.#files.makeFolder(trial);
       if (controllers.includes('cpu')) limitCpu(this.#files, layout, trial, 0.5);
       if (controllers.includes('memory')) limitMemory(this.#files, layout, trial, 1024);
       this.#files.removeFolder(trial);
-      return { layout, folder, controllers };
+      return { layout, folder, controllers: hasPids ? [...controllers, 'pids'] : controllers };
     } catch (error) {
-      if (this.#removeTree(folder)) this.#notes.forget(folder);
+      if (this.#removeTree(folder)) this.#notes.discard(folder);
       throw error;
     }
   }
 
+  /** In version 2 the number of processes is limited in the same groups as memory, if permitted. */
+  #enablesPids(parent: string, folder: string): boolean {
+    try {
+      enable(this.#files, parent, ['pids']);
+      enable(this.#files, folder, ['pids']);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /**
-   * In version 2 a group has either processes or groups below it that are held. So this process must be alone in its own
-   * group, and goes into one beside those of the workers; or the group above is free for us and hers holds nothing.
+   * In version 2 a group has either processes or child groups with limits. So there are two options. If this process is alone in its group,
+   * it moves to a group next to those of the workers. Otherwise the parent must be writable and the current group without limits.
    */
   #parentOfV2(own: OwnGroup, name: string, controllers: readonly Controller[]): string {
     const files = this.#files;
@@ -138,7 +154,7 @@ export class Cgroups {
     }
     const isAlone = words(files.read(join(own.folder, 'cgroup.procs'))).every((pid) => pid === String(process.pid));
     if (isAlone && files.isWritable(join(own.folder, 'cgroup.subtree_control'))) {
-      return this.#stepAside(own.folder, name, controllers);
+      return this.#leaveOwnGroup(own.folder, name, controllers);
     }
     const above = join(own.folder, '..');
     if (own.folder !== own.mount && isUnlimited(files, own.folder) && files.isWritable(join(above, 'cgroup.procs'))) {
@@ -148,17 +164,23 @@ export class Cgroups {
     throw new Error(`${messageOf(failure)}; ${delegationHint}`);
   }
 
-  #stepAside(folder: string, name: string, controllers: readonly Controller[]): string {
+  #leaveOwnGroup(folder: string, name: string, controllers: readonly Controller[]): string {
     const files = this.#files;
     const aside = join(folder, `penstock-server-${name}`);
     const moveTo = (where: string) => files.write(join(where, 'cgroup.procs'), String(process.pid));
     const undo = (): void => {
       try {
-        files.write(join(folder, 'cgroup.subtree_control'), controllers.map((controller) => `-${controller}`).join(' '));
+        const control = join(folder, 'cgroup.subtree_control');
+        files.write(
+          control,
+          words(files.read(control))
+            .map((controller) => `-${controller}`)
+            .join(' '),
+        );
         moveTo(folder);
         files.removeFolder(aside);
       } catch (error) {
-        this.#log.debug({ folder: aside, error: messageOf(error) }, 'the group of the server stays');
+        this.#log.debug({ folder: aside, error: messageOf(error) }, 'failed to remove the cgroup of the server');
       }
     };
     files.makeFolder(aside);
@@ -177,7 +199,7 @@ export class Cgroups {
     for (const folder of this.#unremoved) if (this.#removeTree(folder)) this.#unremoved.delete(folder);
   }
 
-  /** False while a process is left in it. */
+  /** Removes the group and the groups below it. Returns false while any of them has a process. */
   #removeTree(folder: string): boolean {
     try {
       if (!this.#files.exists(folder)) return true;
@@ -185,7 +207,7 @@ export class Cgroups {
       this.#files.removeFolder(folder);
       return true;
     } catch (error) {
-      this.#log.debug({ folder, error: messageOf(error) }, 'a group cannot be removed yet');
+      this.#log.debug({ folder, error: messageOf(error) }, 'a cgroup cannot be removed yet');
       return false;
     }
   }
@@ -194,59 +216,63 @@ export class Cgroups {
 /** The group of one worker. */
 export class WorkerGroup {
   readonly #files: CgroupFiles;
-  readonly #places: readonly Place[];
+  readonly #locations: readonly CgroupLocation[];
   readonly #removed: () => void;
 
-  constructor(files: CgroupFiles, places: readonly Place[], removed: () => void) {
+  constructor(files: CgroupFiles, places: readonly CgroupLocation[], removed: () => void) {
     this.#files = files;
-    this.#places = places;
+    this.#locations = places;
     this.#removed = removed;
   }
 
-  /** Holds it to so many processors from now on. False where that cannot be done. */
+  /** Limits it to this number of CPUs from now on. False if that is not possible. */
   limitCpu(vcpu: number): boolean {
-    const place = this.#places.find(({ controllers }) => controllers.includes('cpu'));
-    if (place === undefined) return false;
+    const position = this.#locations.find(({ controllers }) => controllers.includes('cpu'));
+    if (position === undefined) return false;
     try {
-      limitCpu(this.#files, place.layout, place.folder, vcpu);
+      limitCpu(this.#files, position.layout, position.folder, vcpu);
       return true;
     } catch {
-      return false; // the server itself is held to less
+      return false; // the server itself has a lower limit
     }
   }
 
   get holdsMemory(): boolean {
-    return this.#places.some(({ controllers }) => controllers.includes('memory'));
+    return this.#locations.some(({ controllers }) => controllers.includes('memory'));
   }
 
-  /** How often the system ended a process of it because it was at its memory limit. */
+  /** How many times the system killed one of its processes at the memory limit. */
   memoryKills(): number {
-    const place = this.#places.find(({ controllers }) => controllers.includes('memory'));
-    if (place === undefined) return 0;
+    const position = this.#locations.find(({ controllers }) => controllers.includes('memory'));
+    if (position === undefined) return 0;
     try {
-      const told = this.#files.read(join(place.folder, place.layout === 'v1' ? 'memory.oom_control' : 'memory.events'));
-      return Number(/^oom_kill (\d+)/m.exec(told)?.[1] ?? 0);
+      const reported = this.#files.read(join(position.folder, position.layout === 'v1' ? 'memory.oom_control' : 'memory.events'));
+      return Number(/^oom_kill (\d+)/m.exec(reported)?.[1] ?? 0);
     } catch {
       return 0;
     }
   }
 
-  /** Once its process has ended. */
+  /** Call after its process has ended. */
   remove(): void {
     this.#removed();
   }
 }
 
-const delegationHint = 'start the server in a group of its own, as with systemd-run --user --scope -p Delegate=yes';
+const delegationHint = 'start the server in its own group, for example with systemd-run --user --scope -p Delegate=yes';
 
-/** Where each tree is, with what it can hold. */
+/** The hierarchies with their controllers. */
 function trees(files: CgroupFiles): readonly { readonly own: OwnGroup | null; readonly controllers: readonly Controller[] }[] {
-  const { cpu, memory } = ownGroups(files);
-  if (cpu?.folder === memory?.folder) return [{ own: cpu, controllers: ['cpu', 'memory'] }];
-  return [
-    { own: cpu, controllers: ['cpu'] },
-    { own: memory, controllers: ['memory'] },
-  ];
+  const { cpu, memory, pids } = ownGroups(files);
+  const isOneTree = cpu?.folder === memory?.folder;
+  const own: { own: OwnGroup | null; controllers: Controller[] }[] = isOneTree
+    ? [{ own: cpu, controllers: ['cpu', 'memory'] }]
+    : [
+        { own: cpu, controllers: ['cpu'] },
+        { own: memory, controllers: ['memory'] },
+      ];
+  // In version 2 `pids` is enabled together with the other controllers.
+  return pids?.layout === 'v1' ? [...own, { own: pids, controllers: ['pids'] }] : own;
 }
 
 function enable(files: CgroupFiles, folder: string, controllers: readonly Controller[]): void {
@@ -256,7 +282,7 @@ function enable(files: CgroupFiles, folder: string, controllers: readonly Contro
   if (missing.length > 0) files.write(path, missing.map((controller) => `+${controller}`).join(' '));
 }
 
-/** Whether a version 2 group holds nothing, so that leaving it evades nothing. */
+/** Whether a version 2 group has no limits, so leaving it evades nothing. */
 function isUnlimited(files: CgroupFiles, folder: string): boolean {
   return ['cpu.max', 'memory.max', 'memory.high'].every((name) => {
     const path = join(folder, name);
@@ -264,12 +290,15 @@ function isUnlimited(files: CgroupFiles, folder: string): boolean {
   });
 }
 
-/** So many processors are so much time in each period: half of one is 5 of 10 ms. A tiny share gets a longer period. */
+/**
+ * Sets the quota for a number of CPUs as time per period: half a CPU is 5 of 10 ms. A tiny share gets a longer period, because the kernel
+ * requires at least a millisecond.
+ */
 function limitCpu(files: CgroupFiles, layout: 'v1' | 'v2', folder: string, vcpu: number): void {
   const period = Math.ceil(Math.max(periodUs, quotaUsMin / vcpu));
   const quota = Math.max(quotaUsMin, Math.round(period * vcpu));
   if (layout === 'v2') return files.write(join(folder, 'cpu.max'), `${quota} ${period}`);
-  files.write(join(folder, 'cpu.cfs_quota_us'), '-1'); // whatever the period was, the share in between must not be refused
+  files.write(join(folder, 'cpu.cfs_quota_us'), '-1'); // no quota while the period changes: the old one may be invalid with the new period
   files.write(join(folder, 'cpu.cfs_period_us'), String(period));
   files.write(join(folder, 'cpu.cfs_quota_us'), String(quota));
 }
@@ -277,7 +306,7 @@ function limitCpu(files: CgroupFiles, layout: 'v1' | 'v2', folder: string, vcpu:
 function limitMemory(files: CgroupFiles, layout: 'v1' | 'v2', folder: string, memoryMiB: number): void {
   const bytes = String(Math.round(Math.max(memoryMiB, memoryMiBMin) * 1024 ** 2));
   files.write(join(folder, layout === 'v1' ? 'memory.limit_in_bytes' : 'memory.max'), bytes);
-  // A worker that swaps is of no use. Systems without swap, or that do not count it, lack these.
+  // A worker that swaps is useless. Systems without swap, or without accounting of it, lack these files.
   const swap = join(folder, layout === 'v1' ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max');
   if (files.exists(swap)) files.write(swap, layout === 'v1' ? bytes : '0');
 }

@@ -1,11 +1,11 @@
-/** What a function's worker is held to, by real processes in real groups where this machine permits it. */
+/** Limits of function workers, with real processes in real groups if this machine permits it. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { modelPath } from '../../test/models/index.ts';
 import { SystemClock } from '../clock.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import type { TensorParts, WorkerLink } from '../runtime/index.ts';
 import { bytesOf } from '../tensor.ts';
 import { LocalProvider, type WorkerSpec, type WorkerView } from './index.ts';
@@ -72,7 +72,7 @@ async function started(spec: WorkerSpec): Promise<WorkerLink> {
   return provider.link(spec.id) as WorkerLink;
 }
 
-/** Some 4 us for each iteration. */
+/** About 4 us per iteration. */
 function slowRun(iterations: number): TensorParts[] {
   return [
     { name: 'x', datatype: 'FP32', shape: [1, 256], parts: [bytesOf(new Float32Array(256).fill(0.5))] },
@@ -88,11 +88,11 @@ function bytesRun(count: number): TensorParts[] {
 }
 
 /**
- * How long runs take, back to back, by the time that the worker computed. Whoever else wants the processors meanwhile only
- * makes it more: 2 or more for one that has half a processor, whatever else goes on.
+ * Duration of back-to-back runs relative to the worker's CPU time: at least 2 for half a CPU. Other load on the machine can only increase
+ * it.
  */
 async function slowness(link: WorkerLink, pid: number, iterations: number, runs: number): Promise<number> {
-  await link.run(slowRun(iterations)); // uses up what is left of a period
+  await link.run(slowRun(iterations)); // uses up the rest of a period
   const computedMs = () => Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
   const clock = new SystemClock();
   const before = { wallMs: clock.nowMs(), computedMs: computedMs() };
@@ -100,17 +100,17 @@ async function slowness(link: WorkerLink, pid: number, iterations: number, runs:
   return (clock.nowMs() - before.wallMs) / (computedMs() - before.computedMs);
 }
 
-function isTold(what: 'cpu' | 'memory'): boolean {
+function isLimited(what: 'cpu' | 'memory'): boolean {
   if (provider.limits[what]) return true;
   assert.match(
     provider.limits.reason as string,
-    new RegExp(`cgroups cannot hold workers here .*${what}`),
-    'where it is not permitted it is said',
+    new RegExp(`cgroups cannot limit workers here .*${what}`),
+    'missing permissions are reported',
   );
   return false;
 }
 
-test('half a processor takes twice as long, for runs of a few milliseconds as for long ones', async () => {
+test('half a CPU takes twice as long, for short and for long runs', async () => {
   await open();
   const link = await started(functionSpec('test_slow_loop', { vcpuMax: 0.5 }));
   const pid = provider.list()[0]?.pid as number;
@@ -119,11 +119,11 @@ test('half a processor takes twice as long, for runs of a few milliseconds as fo
     { iterations: 50_000, runs: 1 },
   ]) {
     const times = await slowness(link, pid, iterations, runs);
-    if (isTold('cpu')) assert.ok(times > 1.6, `${times} times as long as it computed, in runs of ${iterations} iterations`);
+    if (isLimited('cpu')) assert.ok(times > 1.6, `${times} times as long as it computed, in runs of ${iterations} iterations`);
   }
 });
 
-test('a borrowed worker is held to the processors it is given', async () => {
+test('a borrowed worker is limited to its CPUs', async () => {
   await open();
   const times = await provider.borrow(
     async (link) => {
@@ -133,38 +133,38 @@ test('a borrowed worker is held to the processors it is given', async () => {
     },
     { vcpuMax: 0.25 },
   );
-  if (isTold('cpu')) assert.ok(times > 2.8, `${times} times as long as it computed`);
+  if (isLimited('cpu')) assert.ok(times > 2.8, `${times} times as long as it computed`);
 });
 
-test('a worker that needs more than its memory is ended, told so, and started again', async () => {
+test('a worker that exceeds its memory is ended with that reason, and restarted', async () => {
   await open();
   const link = await started(functionSpec('test_alloc', { memoryMiB: 256 }));
   const restarted = new Promise<WorkerView>((resolve) => provider.onChange((view) => void (view.state === 'starting' && resolve(view))));
   await link.run(bytesRun(400 * 1024 ** 2)).catch(() => undefined);
   const { reason } = await restarted;
-  if (isTold('memory')) assert.equal(reason, 'it needed more than its memory limit of 256 MiB, and the system ended it');
+  if (isLimited('memory')) assert.equal(reason, 'it exceeded its memory limit of 256 MiB, and the system ended it');
   else assert.match(reason as string, /MiB of memory, more than the 256 MiB/);
   assert.equal((await settled('f1')).state, 'ready');
 });
 
-test('a model that does not fit into the memory of its function fails at once and says so', async () => {
+test("a model that does not fit into its function's memory fails at once with that reason", async () => {
   await open();
   await provider.start(functionSpec('loadtest_wide_mlp', { memoryMiB: 48 }));
   const view = await settled('f1');
-  if (isTold('memory')) {
+  if (isLimited('memory')) {
     assert.equal(view.state, 'failed');
-    assert.match(view.reason as string, /^the model did not fit into 48 MiB: it needed more than its memory limit of 48 MiB/);
+    assert.match(view.reason as string, /^the model did not fit into 48 MiB: it exceeded its memory limit of 48 MiB/);
   }
 });
 
-test('closing leaves no group behind', async () => {
+test('close leaves no group behind', async () => {
   await open();
   await started(functionSpec('test_affine', { vcpuMax: 0.5 }));
   const folders = () =>
     readFileSync(join(state, 'cgroups'), 'utf8')
       .split('\n')
       .filter((line) => line !== '');
-  if (isTold('cpu') && isTold('memory')) assert.ok(folders().length > 0 && folders().every(existsSync));
+  if (isLimited('cpu') && isLimited('memory')) assert.ok(folders().length > 0 && folders().every(existsSync));
   const before = folders();
   await provider.close();
   assert.deepEqual([before.filter(existsSync), folders()], [[], []]);

@@ -1,4 +1,20 @@
 export { hasCpuQuota } from './cgroup-files.ts';
-export { LocalProvider, type LocalProviderOptions } from './local-provider.ts';
+export { findForks } from './fork-check.ts';
+export type { ForkServerView } from './fork-servers.ts';
+export type { IsolationStatus } from './isolation/isolation.ts';
+export { type IsolationSettings, isolationSettings } from './isolation/settings.ts';
+export { findIsolation } from './isolation/standalone.ts';
+export { loadLimits } from './load-limits.ts';
+export { LocalProvider, type LocalProviderOptions, type PythonHost } from './local-provider.ts';
 export { type ProcessorTime, processorTime } from './process-facts.ts';
-export type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerSpec, WorkerState, WorkerView } from './provider.ts';
+export {
+  type BorrowOptions,
+  type Provider,
+  type WorkerCommand,
+  type WorkerLimits,
+  type WorkerPython,
+  type WorkerSpec,
+  type WorkerState,
+  type WorkerView,
+  workerFiles,
+} from './provider.ts';

@@ -1,53 +1,63 @@
 /**
- * What a killed server leaves behind. Workers end with their socket, but one that is blocked in a long run notices late:
- * a starting server ends those of its data directory first. Each running process is one empty file whose name is its
- * pid and start time, so that a stranger who has been given an old pid is never touched.
+ * Cleans up after a killed server. Workers end when their socket closes, but a worker in a long run notices that late. So a starting server
+ * first ends the workers of its data directory. Each running process is recorded as an empty file named by pid and start time, so an
+ * unrelated process with a reused pid is never touched.
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Clock } from '../clock.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import { commandLine, startTicks } from './process-facts.ts';
 import { ProcessTree } from './process-tree.ts';
-import { folderPrefix } from './worker-door.ts';
+import { folderPrefix } from './worker-listener.ts';
 
-/** The kernel needs a moment to take a killed process down, more if it holds much memory. */
+/** The kernel needs a moment to end a killed process, more if it holds much memory. */
 const endWaitMs = 3_000;
 const pollMs = 10;
 const treePrefix = 'tree-';
+const sharedMemory = '/dev/shm';
+/** Prefix of the names of folders in the shared memory. */
+const forkMemoryPrefix = 'penstock-fork-';
 
 export class Leftovers {
   readonly #folder: string;
-  readonly #trees: string;
+  /** Holds one folder per worker that is isolated or starts processes. */
+  readonly workersDirectory: string;
 
-  /** `stateDirectory` is the server's own. */
+  /** `stateDirectory` belongs to this server alone. */
   constructor(stateDirectory: string) {
     this.#folder = join(stateDirectory, 'workers');
-    this.#trees = join(stateDirectory, 'processes');
+    this.workersDirectory = join(stateDirectory, 'processes');
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
-  /** Of a worker that will start processes: noted before the first of them. */
-  treeOf(workerId: string): { readonly tree: ProcessTree; readonly forget: () => void } {
-    const tree = new ProcessTree(this.#trees, workerId);
+  /** Creates the process tree of a worker that will start processes. It is recorded before the first of these processes starts. */
+  treeOf(workerId: string): { readonly tree: ProcessTree; readonly discard: () => void } {
+    const tree = new ProcessTree(this.workersDirectory, workerId);
     mkdirSync(tree.directory, { recursive: true, mode: 0o700 });
-    return { tree, forget: this.#note(`${treePrefix}${workerId}`) };
+    return { tree, discard: this.#note(`${treePrefix}${workerId}`) };
   }
 
-  /** Notes a process that was just started; the answer forgets it. */
+  /** Records a process that was just started; the returned function deletes the record. */
   remember(pid: number): () => void {
     const ticks = startTicks(pid);
     if (ticks === null) return () => undefined;
     return this.#note(`${pid}-${ticks}`);
   }
 
-  /** Notes the folder of the socket, which a killed server cannot remove. */
+  /** Records the folder of the socket, which a killed server cannot remove. */
   rememberFolder(folder: string): () => void {
     return this.#note(basename(folder));
   }
 
-  /** Ends and removes what an earlier server left; resolves when it is gone. */
+  /** The path of a new folder in the shared memory for a fork server. It is recorded before it exists. */
+  forkMemory(workerId: string): { readonly path: string; readonly discard: () => void } {
+    const name = `${forkMemoryPrefix}${process.pid}-${workerId}`;
+    return { path: join(sharedMemory, name), discard: this.#note(name) };
+  }
+
+  /** Ends and removes everything an earlier server left behind; resolves when done. */
   async end(clock: Clock, log: Log): Promise<void> {
     for (const name of readdirSync(this.#folder)) {
       const [, pidText, ticks] = /^(\d+)-(\d+)$/.exec(name) ?? [];
@@ -55,10 +65,11 @@ export class Leftovers {
       else if (name.startsWith(folderPrefix)) {
         for (const parent of new Set([tmpdir(), '/tmp'])) rmSync(join(parent, name), { recursive: true, force: true });
       }
-      if (name.startsWith(treePrefix)) await new ProcessTree(this.#trees, name.slice(treePrefix.length)).end(clock, log);
+      if (name.startsWith(forkMemoryPrefix)) rmSync(join(sharedMemory, name), { recursive: true, force: true });
+      if (name.startsWith(treePrefix)) await new ProcessTree(this.workersDirectory, name.slice(treePrefix.length)).end(clock, log);
       rmSync(join(this.#folder, name), { force: true });
     }
-    rmSync(this.#trees, { recursive: true, force: true });
+    rmSync(this.workersDirectory, { recursive: true, force: true });
   }
 
   #note(name: string): () => void {
@@ -70,9 +81,9 @@ export class Leftovers {
 
 async function endProcess(pid: number, ticks: string, clock: Clock, log: Log): Promise<void> {
   const isThere = () => startTicks(pid) === ticks;
-  // After a reboot the ticks count anew: look at the name, too, before ending anything.
-  if (!isThere() || !/penstock-worker|worker-main/.test(commandLine(pid) ?? '')) return;
-  log.warn({ pid }, 'ending a worker that an earlier server left behind');
+  // After a reboot the ticks restart: check the name too before ending anything.
+  if (!isThere() || !/penstock[-_]worker|worker-main/.test(commandLine(pid) ?? '')) return;
+  log.warn({ pid }, 'ending a worker left behind by an earlier server');
   try {
     process.kill(pid, 'SIGKILL');
   } catch {

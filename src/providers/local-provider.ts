@@ -1,48 +1,83 @@
-/** Workers as processes of this machine. */
-import { join } from 'node:path';
+/** Workers as local processes. */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Log, WorkerEnd } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
+import type { EnvironmentRef } from '../python-model.ts';
 import { type Random, SystemRandom } from '../random.ts';
-import { WorkerGone, type WorkerLink } from '../runtime/index.ts';
-import { CgroupNotes } from './cgroup-notes.ts';
+import type { WorkerExit } from '../records/index.ts';
+import { type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import { CgroupRecord } from './cgroup-record.ts';
 import { Cgroups } from './cgroups.ts';
+import { ConcurrencyLimiter } from './concurrency-limiter.ts';
+import { ForkServers, type ForkServerView } from './fork-servers.ts';
+import { Isolation, type IsolationStatus } from './isolation/isolation.ts';
+import { type IsolationSettings, isolationDefaults } from './isolation/settings.ts';
+import type { FileChange } from './isolation/worker-folder.ts';
+import { nodeOptions, type WorkerProcessDeps, type WorkerProgram } from './launched-worker.ts';
 import { Leftovers } from './leftovers.ts';
-import { startTicks } from './process-facts.ts';
-import type { BorrowOptions, Provider, WorkerLimits, WorkerSpec, WorkerView } from './provider.ts';
+import { limitAddressSpace, startTicks } from './process-facts.ts';
+import type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerPython, WorkerSpec, WorkerView } from './provider.ts';
+import type { PythonProgram } from './python-program.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
-import { Turnstile } from './turnstile.ts';
+import { clearTemporaryLeftovers } from './temporary-leftovers.ts';
 import { WarmPool } from './warm-pool.ts';
-import { WorkerDoor } from './worker-door.ts';
-import { type ProcessSurroundings, WorkerProcess } from './worker-process.ts';
+import { folderPrefix, WorkerListener } from './worker-listener.ts';
+import { WorkerProcess } from './worker-process.ts';
 
 export interface LocalProviderOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Of this server alone; what runs is noted there, so that the next server can end what a kill left behind. */
+  /**
+   * A directory that belongs to this server. Running processes are recorded there, so that the next server can end those of a killed one.
+   */
   readonly stateDirectory: string;
   readonly warmWorkers: number;
   readonly random?: Random;
-  /** Instances are held back so long when they start, as if machines had to be had for them first; not at all unless given. */
+  /** Delays each start of an instance, to simulate the provisioning of machines; default: none. */
   readonly startDelayMs?: number;
-  /** Told of each line that a worker or its container prints. */
-  readonly heard?: (spec: WorkerSpec, line: string) => void;
+  /** Default: the first mode that works here. */
+  readonly isolation?: IsolationSettings;
+  /** Called for each line that a worker or its container prints, with the ids of the requests that a Python model printed it for. */
+  readonly onLine?: (spec: WorkerSpec, line: string, requestIds: readonly string[]) => void;
+  /** Called with the path of each of the model's files before a process loads them; if it throws, none is started. */
+  readonly checkModel?: (path: string) => Promise<void>;
+  /** Must apply the change of links or permissions that it is called with. The content of the file stays the same. */
+  readonly changeModel?: FileChange;
+  /** Absent: this server runs no Python. */
+  readonly python?: PythonHost;
 }
+
+/** What the provider needs to start Python. */
+export interface PythonHost {
+  /**
+   * The absolute path of the interpreter of an environment, and the folders that it needs. Rejects with `unavailable` or `not_found` if there
+   * is none.
+   */
+  readonly interpreterOf: (environment: EnvironmentRef) => Promise<{ readonly interpreter: string; readonly paths: readonly string[] }>;
+  readonly hasNetwork: boolean;
+  /** `python.forkServer`: whether workers are forked if their isolation allows it. */
+  readonly forks: boolean;
+}
+
+/** How a Python worker was started, and the time from the request to its first inference. */
+type PythonStartListener = (how: 'fork' | 'spawn', seconds: number) => void;
 
 const checkEveryMs = 500;
 const borrowedMax = 2;
 const borrowTimeoutMs = 60_000;
 const borrowMemoryMiB = 4096;
 
-/** Providers of one process: tests open several. */
+/** Number of providers in this process: tests open several. */
 let opened = 0;
 
 interface Opened {
-  readonly door: WorkerDoor;
+  readonly listener: WorkerListener;
   readonly cgroups: Cgroups;
+  readonly isolation: Isolation;
   readonly pool: WarmPool;
-  readonly surroundings: ProcessSurroundings;
-  readonly forgetFolder: () => void;
+  readonly deps: WorkerProcessDeps;
+  readonly forkServers: ForkServers;
+  readonly removeFolder: () => void;
 }
 
 export class LocalProvider implements Provider {
@@ -53,16 +88,22 @@ export class LocalProvider implements Provider {
   readonly #stateDirectory: string;
   readonly #warmWorkers: number;
   readonly #startDelayMs: number;
+  readonly #isolation: IsolationSettings;
   readonly #workers = new Map<string, SupervisedWorker>();
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(view: WorkerView) => void>();
-  readonly #endListeners = new Set<(id: string, end: WorkerEnd | null) => void>();
-  readonly #borrowers = new Turnstile(borrowedMax);
-  readonly #heard: LocalProviderOptions['heard'];
+  readonly #endListeners = new Set<(id: string, end: WorkerExit | null) => void>();
+  readonly #startListeners = new Set<PythonStartListener>();
+  readonly #borrowers = new ConcurrencyLimiter(borrowedMax);
+  readonly #options: Pick<LocalProviderOptions, 'python'>;
+  readonly #onLine: LocalProviderOptions['onLine'];
+  readonly #checkModel: LocalProviderOptions['checkModel'];
+  readonly #changeModel: LocalProviderOptions['changeModel'];
   #opened: Opened | null = null;
   #cancelCheck: () => void = () => undefined;
 
   constructor(options: LocalProviderOptions) {
+    this.#options = options;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#random = options.random ?? new SystemRandom();
@@ -70,21 +111,93 @@ export class LocalProvider implements Provider {
     this.#stateDirectory = options.stateDirectory;
     this.#warmWorkers = options.warmWorkers;
     this.#startDelayMs = options.startDelayMs ?? 0;
-    this.#heard = options.heard;
+    this.#isolation = options.isolation ?? isolationDefaults;
+    this.#onLine = options.onLine;
+    this.#checkModel = options.checkModel;
+    this.#changeModel = options.changeModel;
   }
 
-  /** Ends what a killed server left behind, then starts the warm workers. */
+  /** Ends processes left behind by a killed server, then starts the warm workers. */
   async open(): Promise<void> {
     await this.#leftovers.end(this.#clock, this.#log);
-    const door = await WorkerDoor.open(this.#clock, this.#log);
+    await clearTemporaryLeftovers(folderPrefix, this.#clock, this.#log);
+    const listener = await WorkerListener.open(this.#clock, this.#log);
     const name = `${process.pid}-${startTicks(process.pid) ?? '0'}-${++opened}`;
-    const cgroups = new Cgroups({ log: this.#log, name, notes: new CgroupNotes(this.#stateDirectory) });
-    if (cgroups.limits.reason !== null) this.#log.info({ ...cgroups.limits }, 'functions are not held to all of their limits');
-    const compileCache = join(this.#stateDirectory, 'compile-cache');
-    const surroundings = { clock: this.#clock, log: this.#log, door, leftovers: this.#leftovers, cgroups, compileCache };
-    const pool = new WarmPool(surroundings, this.#warmWorkers);
-    this.#opened = { door, cgroups, pool, surroundings, forgetFolder: this.#leftovers.rememberFolder(door.folder) };
+    const cgroups = new Cgroups({ log: this.#log, name, notes: new CgroupRecord(this.#stateDirectory) });
+    if (cgroups.limits.reason !== null) this.#log.info({ ...cgroups.limits }, 'some limits of functions cannot be enforced');
+    const removeFolder = this.#leftovers.rememberFolder(listener.folder);
+    const isolation = await this.#openIsolation(listener);
+    const deps = {
+      clock: this.#clock,
+      log: this.#log,
+      listener,
+      leftovers: this.#leftovers,
+      cgroups,
+      isolation,
+      changeModel: this.#changeModel,
+    };
+    const pool = new WarmPool(deps, this.#warmWorkers);
+    const forkServers = new ForkServers(deps);
+    this.#opened = { listener, cgroups, isolation, pool, deps, forkServers, removeFolder };
     this.#checkLater();
+  }
+
+  async #openIsolation({ folder, path }: WorkerListener): Promise<Isolation> {
+    const isolation = await Isolation.open({
+      settings: this.#isolation,
+      changeFile: this.#changeModel,
+      clock: this.#clock,
+      log: this.#log,
+      random: this.#random,
+      stateDirectory: this.#stateDirectory,
+      socket: { folder, path },
+      workersDirectory: this.#leftovers.workersDirectory,
+    });
+    const { mode } = isolation.status;
+    const level = mode === 'none' || mode === 'unavailable' ? 'warn' : 'debug';
+    this.#log[level]({ ...isolation.status }, 'worker isolation');
+    void isolation.compileCache.fill(nodeOptions);
+    return isolation;
+  }
+
+  /** null before `open`. */
+  get isolation(): IsolationStatus | null {
+    return this.#opened?.isolation.status ?? null;
+  }
+
+  /** Whether foreign code with network access runs now under its own user id. */
+  hasForeignUsers(): boolean {
+    return this.#opened?.isolation.hasForeignUsers() ?? false;
+  }
+
+  /** Whether a connection of this user id comes from a worker. */
+  isForeignUid(uid: number): boolean {
+    return this.#opened?.isolation.isForeignUid(uid) ?? false;
+  }
+
+  /** Whether foreign code with network access runs now that cannot be distinguished from the server by user id. */
+  isForeignCodeUnconfined(): boolean {
+    return this.#opened?.isolation.isForeignCodeUnconfined() ?? false;
+  }
+
+  /** Counts other foreign code that runs with network access and without isolation. Call the returned function when it has ended. */
+  countUnconfined(): () => void {
+    return this.#opened?.isolation.countUnconfined() ?? (() => undefined);
+  }
+
+  /**
+   * Limits the memory of another process that the server started: with its children if cgroups are permitted, else the address space of
+   * each. Call `end` of the result when they have ended.
+   */
+  limitMemory(pid: number, bytesMax: number): { readonly wasExceeded: () => boolean; readonly end: () => void } {
+    const group = this.limits.memory ? this.#opened?.cgroups.hold(pid, Math.ceil(bytesMax / 2 ** 20)) : null;
+    if (group?.holdsMemory !== true) void limitAddressSpace(pid, bytesMax, null);
+    return { wasExceeded: () => (group?.memoryKills() ?? 0) > 0, end: () => group?.remove() };
+  }
+
+  /** The fork servers of Python environments, and what they hold. */
+  forkServers(): readonly ForkServerView[] {
+    return this.#opened?.forkServers.list() ?? [];
   }
 
   get limits(): WorkerLimits {
@@ -93,22 +206,30 @@ export class LocalProvider implements Provider {
 
   async start(spec: WorkerSpec): Promise<void> {
     await this.#stopping.get(spec.id);
-    const { pool, surroundings } = this.#openedOrThrow();
+    const { pool, deps } = this.#openedOrThrow();
     if (this.#workers.has(spec.id)) return;
     const worker = new SupervisedWorker(spec, {
       clock: this.#clock,
       log: this.#log,
       random: this.#random,
-      take: () => (spec.process === undefined ? pool.take() : WorkerProcess.start(surroundings, 'process')),
-      changed: (view) => this.#tell(view),
-      heard: (line) => this.#heard?.(spec, line),
+      acquireProcess: async () => {
+        for (const path of [spec.modelPath, ...(spec.modelData ?? []).map((file) => file.path)]) await this.#checkModel?.(path);
+        if (spec.python !== undefined) return this.#startPython(spec.python, spec.threads);
+        return spec.process === undefined ? pool.take() : WorkerProcess.start(deps, accessOf(spec.process));
+      },
+      changed: (view) => this.#notify(view),
+      ready: (process, ms) => {
+        if (spec.python === undefined) return;
+        for (const listener of this.#startListeners) listener(process.isForked ? 'fork' : 'spawn', ms / 1000);
+      },
+      onLine: (line, requestIds = []) => this.#onLine?.(spec, line, requestIds),
       ended: (end) => {
         for (const listener of this.#endListeners) listener(spec.id, end);
       },
       startDelayMs: spec.kind === 'instance' ? this.#startDelayMs : 0,
     });
     this.#workers.set(spec.id, worker);
-    this.#tell(worker.view());
+    this.#notify(worker.view());
   }
 
   async stop(id: string): Promise<void> {
@@ -137,33 +258,41 @@ export class LocalProvider implements Provider {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Told of each end of a worker's process; null where it was asked for, or had not been ready. The answer ends the listening. */
-  onEnded(listener: (id: string, end: WorkerEnd | null) => void): () => void {
+  /**
+   * Calls the listener each time the process of a worker ends. The exit is null if the end was requested or the worker had not been ready.
+   * Returns a function that unsubscribes.
+   */
+  onEnded(listener: (id: string, end: WorkerExit | null) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
   }
 
+  /** Calls the listener each time a Python worker is ready. */
+  onPythonStart(listener: PythonStartListener): void {
+    this.#startListeners.add(listener);
+  }
+
   async borrow<T>(use: (link: WorkerLink) => Promise<T>, options: BorrowOptions = {}): Promise<T> {
-    const { timeoutMs = borrowTimeoutMs, memoryMiB = borrowMemoryMiB, vcpuMax = null } = options;
+    const { timeoutMs = borrowTimeoutMs, memoryMiB = borrowMemoryMiB, vcpuMax = null, python } = options;
     const leave = await this.#borrowers.enter();
     try {
-      const process = await this.#openedOrThrow().pool.take();
-      let isLate = false;
+      const process = await this.#lendable(python);
+      const late: { end: ReturnType<WorkerProcess['killHanging']> | null } = { end: null };
       const cancel = this.#clock.after(timeoutMs, () => {
-        isLate = true;
-        process.kill();
+        late.end = process.killHanging();
       });
       try {
         await process.limitMemory(memoryMiB);
-        if (vcpuMax !== null) {
-          process.holdMemory(memoryMiB);
-          process.limitCpu(vcpuMax);
-        }
+        if (vcpuMax !== null || process.tree !== null) process.holdMemory(memoryMiB);
+        if (vcpuMax !== null) process.limitCpu(vcpuMax);
         return await use(process.link);
       } catch (error) {
-        if (!(error instanceof WorkerGone)) throw error;
-        const how = isLate ? `it took longer than ${timeoutMs / 1000} s` : await process.ended;
-        throw new PlatformError('model_failed', `the worker that had the model open was lost: ${how}`, { cause: error });
+        if (!(error instanceof WorkerLost)) throw error;
+        const stack = await late.end;
+        const where = stack === null || stack.place === null ? '' : `: it was in ${stack.place}`;
+        const how = late.end === null ? await process.ended : `it exceeded ${timeoutMs / 1000} s${where}`;
+        const details = { cause: error, ...(stack === null ? {} : { lines: stack.lines }) };
+        throw new PlatformError('model_failed', `the worker that inspected the model was lost: ${how}`, details);
       } finally {
         cancel();
         await process.stop();
@@ -173,16 +302,37 @@ export class LocalProvider implements Provider {
     }
   }
 
-  /** Ends every worker. Borrowers that are still at it fail with `unavailable` or `model_failed`. */
+  async #lendable(python: BorrowOptions['python']): Promise<WorkerProcess> {
+    const { pool, deps } = this.#openedOrThrow();
+    return python === undefined ? pool.take() : WorkerProcess.start(deps, await this.#pythonOf(python.environment, python.threads));
+  }
+
+  /** Forks the worker of an approved model, or spawns it. */
+  async #startPython({ environment, modules }: WorkerPython, threads: number): Promise<WorkerProcess> {
+    const { deps, forkServers } = this.#openedOrThrow();
+    const program = await this.#pythonOf(environment, threads);
+    const forked = this.#options.python?.forks === true ? await forkServers.fork(program, modules) : null;
+    return forked === null ? WorkerProcess.start(deps, program) : WorkerProcess.admit(deps, forked);
+  }
+
+  async #pythonOf(environment: EnvironmentRef, threads: number): Promise<PythonProgram> {
+    const { python } = this.#options;
+    if (python === undefined)
+      throw new PlatformError('unavailable', 'this server runs no Python: set "python": {"run": "after-approval"} in config.json');
+    return { kind: 'python', ...(await python.interpreterOf(environment)), threads, hasNetwork: python.hasNetwork };
+  }
+
+  /** Ends every worker. Running borrowers fail with `unavailable` or `model_failed`. */
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = null;
     this.#cancelCheck();
     for (const id of this.#workers.keys()) void this.stop(id);
     await Promise.all([...this.#stopping.values(), opened?.pool.close()]);
-    opened?.door.close();
+    await opened?.forkServers.close();
+    opened?.listener.close();
     opened?.cgroups.close();
-    opened?.forgetFolder();
+    opened?.removeFolder();
   }
 
   #openedOrThrow(): Opened {
@@ -197,7 +347,11 @@ export class LocalProvider implements Provider {
     });
   }
 
-  #tell(view: WorkerView): void {
+  #notify(view: WorkerView): void {
     for (const listener of this.#listeners) listener(view);
   }
+}
+
+function accessOf({ paths = [], isIsolated = true }: WorkerCommand): WorkerProgram {
+  return { kind: 'process', paths, isIsolated };
 }

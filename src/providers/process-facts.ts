@@ -1,8 +1,8 @@
-/** What the system says about a process. Linux tells all of it in /proc; elsewhere the answer is null and the feature rests. */
+/** What the system reports about a process. Linux has all of it in /proc; elsewhere the result is null and the feature is off. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The usual page size; Node does not tell, and a wrong one would only scale a reading. */
+/** The usual page size. Node does not report the actual one; a wrong value would only scale a reading. */
 const pageBytes = 4096;
 
 function read(path: string): string | null {
@@ -13,15 +13,15 @@ function read(path: string): string | null {
   }
 }
 
-/** When a process started, in ticks since boot: with its pid, the name of a process that is never given twice. */
+/** Start time of a process in ticks since boot. Together with the pid it identifies the process, because pids are reused. */
 export function startTicks(pid: number): string | null {
   const stat = read(`/proc/${pid}/stat`);
-  // The second field is the name in brackets, which may itself hold blanks and brackets; the start is field 22.
+  // The second field is the name in brackets, which can itself contain spaces and brackets; the start is field 22.
   const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
   return state === 'Z' ? null : (fields[18] ?? null);
 }
 
-/** The command line, with blanks between its words. */
+/** The command line, joined by spaces. */
 export function commandLine(pid: number): string | null {
   return read(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ') ?? null;
 }
@@ -31,16 +31,16 @@ export interface MemoryUse {
   readonly rssBytes: number;
 }
 
-/** Costs some 10 us; asks nothing of the process, which may be blocked in a run. */
+/** Takes about 10 us and needs nothing from the process, which may be blocked in a run. */
 export function memoryUse(pid: number): MemoryUse | null {
   const [size, resident] = read(`/proc/${pid}/statm`)?.split(' ').map(Number) ?? [];
   return size === undefined || resident === undefined ? null : { addressSpaceBytes: size * pageBytes, rssBytes: resident * pageBytes };
 }
 
-/** Of Linux on every machine that Node runs on. */
+/** The same on every Linux machine that Node supports. */
 const ticksPerSecond = 100;
 
-/** Time on processors since it began, its own and that of children whose end it was told of; in milliseconds. */
+/** CPU time since the start, of the process and its reaped children; in milliseconds. */
 export function cpuMs(pid: number): number | null {
   const stat = read(`/proc/${pid}/stat`);
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
@@ -49,44 +49,52 @@ export function cpuMs(pid: number): number | null {
   return fields.length < 15 ? null : (ticks * 1000) / ticksPerSecond;
 }
 
-/** The same of a process and all that descend from it. */
+/** CPU time of a process and all its descendants, in milliseconds. */
 export function treeCpuMs(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + treeCpuMs(child), cpuMs(pid) ?? 0);
 }
 
-/** What became of a thread's time while it had something to do, since it began; in milliseconds. */
+/** How a runnable thread's time was spent since its start; in milliseconds. */
 export interface ProcessorTime {
   readonly computedMs: number;
-  /** Others had the processors; or, by a quota, it was not to have one: the system does not tell these apart. */
+  /** Waiting while other threads had the CPUs, or throttled by a quota: the system does not distinguish these. */
   readonly waitedMs: number;
 }
 
 /**
- * Of the thread that a process began with, which in a worker runs the model. Others that help it are left out: what they wait, one beside the
- * other, says little about how much later the run ended. Costs some 10 us.
+ * The times of a process's main thread, which runs the model in a worker. Helper threads are excluded: their parallel waits say little
+ * about the delay of a run. Takes about 10 us.
  */
 export function processorTime(pid: number): ProcessorTime | null {
   const [computedNs, waitedNs] = read(`/proc/${pid}/schedstat`)?.split(' ').map(Number) ?? [];
   return computedNs === undefined || waitedNs === undefined ? null : { computedMs: computedNs / 1e6, waitedMs: waitedNs / 1e6 };
 }
 
-/** Memory that is the process's alone, without files and what it shares; this is what its group is charged for. */
+/** Memory private to the process, without files and shared memory; this is what its group is charged for. */
 export function anonymousBytes(pid: number): number | null {
   const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
   return kibibytes === undefined ? null : Number(kibibytes) * 1024;
 }
 
 /**
- * Caps the address space of a running process, so that an allocation beyond it is refused, which onnxruntime reports
- * as an error, instead of filling the machine. Resolves to false where that is not possible.
+ * Limits the address space of a running process. An allocation beyond the limit then fails, which onnxruntime reports as an error, instead
+ * of exhausting the memory of the machine. Resolves to false if that is not possible.
  */
-export function limitAddressSpace(pid: number, bytes: number): Promise<boolean> {
+export function limitAddressSpace(
+  pid: number,
+  bytes: number,
+  owner: { readonly uid: number; readonly gid: number } | null,
+): Promise<boolean> {
+  const prlimit = ['prlimit', '--pid', String(pid), `--as=${bytes}:`];
+  // Only CAP_SYS_RESOURCE allows this for a process of another user, and root lacks it in most containers. The same user is always allowed.
+  const asOwner = owner === null ? [] : ['setpriv', '--reuid', String(owner.uid), '--regid', String(owner.gid), '--clear-groups'];
+  const [program = '', ...args] = [...asOwner, ...prlimit];
   return new Promise((resolve) => {
-    execFile('prlimit', ['--pid', String(pid), `--as=${bytes}:`], (error) => resolve(error === null));
+    execFile(program, args, (error) => resolve(error === null));
   });
 }
 
-/** The processes that were started with this variable, or descend from one that was. None where the system does not tell. */
+/** Processes that were started with this variable, and their descendants. Empty if the system does not report them. */
 export function markedProcesses(name: string, value: string): readonly number[] {
   const entry = `${name}=${value}`;
   return namesIn('/proc').flatMap((pid) => {
@@ -95,9 +103,42 @@ export function markedProcesses(name: string, value: string): readonly number[] 
   });
 }
 
-/** The memory of a process and of all that descend from it. */
+/** The memory of a process and all its descendants. */
 export function treeRssBytes(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + treeRssBytes(child), memoryUse(pid)?.rssBytes ?? 0);
+}
+
+/** The processes of a user. */
+export function processesOf(uid: number): readonly number[] {
+  return namesIn('/proc').flatMap((pid) =>
+    /^\d+$/.test(pid) && userOf(pid) === uid && startTicks(Number(pid)) !== null ? [Number(pid)] : [],
+  );
+}
+
+/** Number of threads of a user's processes, which RLIMIT_NPROC counts. */
+export function userThreadCount(uid: number): number {
+  return processesOf(uid).reduce((sum, pid) => sum + namesIn(`/proc/${pid}/task`).length, 0);
+}
+
+function userOf(pid: string): number | null {
+  const uid = /^Uid:\s+(\d+)/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  return uid === undefined ? null : Number(uid);
+}
+
+/** The process reached by following the first child `generations` times; null if there is none. */
+export function descendantOf(pid: number, generations: number): number | null {
+  if (generations === 0) return pid;
+  const [child] = childrenOf(pid);
+  return child === undefined ? null : descendantOf(child, generations - 1);
+}
+
+/** The child that has this pid in the pid namespace just below; null if there is none. */
+export function childWithInnerPid(parent: number, innerPid: number): number | null {
+  const isIt = (pid: number): boolean => {
+    const [, , inner] = /^NSpid:\t(\d+)\t(\d+)/m.exec(read(`/proc/${pid}/status`) ?? '') ?? [];
+    return Number(inner) === innerPid;
+  };
+  return childrenOf(parent).find(isIt) ?? null;
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,48 +1,49 @@
 /**
- * What a worker leaves behind that starts processes: those that outlast it, wherever they went, and its folder. Each
- * carries a mark in its environment, a name that is never given twice, by which also the next server finds it.
+ * Cleans up after a worker that starts processes: ends the processes that outlive it, even if they left its group, and removes its folder.
+ * Each process has a mark in its environment that is never reused, by which the next server can also find it.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import { markedProcesses, startTicks } from './process-facts.ts';
 
+/** The environment variable that marks a process and its descendants. */
 export const markName = 'PENSTOCK_PROCESS';
-/** One that is being killed may start another meanwhile. */
+/** A process being killed may start another meanwhile. */
 const roundsMax = 100;
 const pauseMs = 10;
 
 export class ProcessTree {
-  /** Of this worker alone; what is unpacked for it lies here. */
+  /** Belongs to this worker; its archive is unpacked here. */
   readonly directory: string;
   readonly mark: { readonly name: string; readonly value: string };
 
-  /** `parent` is the server's own. */
+  /** `parent` belongs to the server. */
   constructor(parent: string, workerId: string) {
     this.directory = join(parent, workerId);
     this.mark = { name: markName, value: workerId };
   }
 
-  /** Ends all that is left of it, and removes its folder; resolves when it is gone. Does not throw. */
+  /** Ends all remaining processes and removes the folder; resolves when done. Does not throw. */
   async end(clock: Clock, log: Log): Promise<void> {
     for (let round = 0; round < roundsMax; round++) {
       const left = markedProcesses(this.mark.name, this.mark.value).filter((pid) => startTicks(pid) !== null);
       if (left.length === 0) break;
-      if (round === 0) log.info({ processes: left }, 'ending what a worker left behind');
+      if (round === 0) log.info({ processes: left }, 'ending processes left behind by a worker');
       for (const pid of left) kill(pid);
       await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
     }
     try {
       rmSync(this.directory, { recursive: true, force: true });
     } catch (error) {
-      log.warn({ folder: this.directory, error: messageOf(error) }, 'the folder of a worker could not be removed');
+      log.warn({ folder: this.directory, error: messageOf(error) }, 'failed to remove the folder of a worker');
     }
   }
 }
 
-/** All that are in the group whose head has, or had, this pid: as long as one is, nobody else is given that number. */
+/** Kills the process group of this leader pid. The number is not reused while the group has a member. */
 export function killGroup(pid: number): void {
   kill(-pid);
 }

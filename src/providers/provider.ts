@@ -1,65 +1,83 @@
-/** Where workers run: the words of every provider. Today there is one, this machine. */
-import type { WorkerLink } from '../runtime/index.ts';
+/** The interface of providers, which run workers. There is one today: local processes. */
+import type { EnvironmentRef } from '../python-model.ts';
+import type { DataFile, ModelFiles, PythonLoad, WorkerLink } from '../runtime/index.ts';
 
-/** A wish: one worker with one model. */
+/** A request for one worker with one model. */
 export interface WorkerSpec {
-  /** Given by who wishes, unique. The same id again is the same wish. */
+  /** Unique, chosen by the caller. Requesting the same id again changes nothing. */
   readonly id: string;
   readonly endpoint: string;
   readonly variant: string;
   readonly generation: number;
   readonly modelPath: string;
-  /** `digits/3`, as people read it. */
+  /** Absent for a model in one file. */
+  readonly modelData?: readonly DataFile[];
+  /** `digits/3` */
   readonly modelName: string;
+  /** What logs, events and the process title show instead; default: `modelName`. */
+  readonly displayName?: string;
   readonly threads: number;
-  /** What the worker may use; 0 for no limit. */
+  /** Memory limit; 0 for none. */
   readonly memoryMiB: number;
   /** `local.1`; for a function the name of its executor, `function:2048`. */
   readonly instanceType: string;
-  /** An instance is always on; a function is an environment of a memory size, with its share of the processors. */
+  /** An instance is always on. A function is an execution environment of a memory size, with a corresponding CPU share. */
   readonly kind: 'instance' | 'function';
-  /** So many processors it may use once it is ready, 0.5 for half of one; null for no limit. Held where `limits.cpu`. */
+  /** CPU limit once the worker is ready: 0.5 is half a CPU, null no limit. Enforced if `limits.cpu`. */
   readonly vcpuMax: number | null;
-  /** `modelPath` is an archive, and this is started with it: a command that speaks the container contract. */
+  /** If set, `modelPath` is an archive that is started with this command, which implements the container contract. */
   readonly process?: WorkerCommand;
+  /** If set, a Python worker loads the files of `modelData`, a folder. */
+  readonly python?: WorkerPython;
+}
+
+/** A Python model, as it was opened at its approval. */
+export interface WorkerPython extends PythonLoad {
+  readonly environment: EnvironmentRef;
+  /** Modules that opening it imported. A fork server has them imported before. */
+  readonly modules: readonly string[];
 }
 
 export interface WorkerCommand {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** How many requests it takes at once. */
+  /** Number of concurrent requests. */
   readonly concurrency: number;
-  /** From its start until it must answer. */
+  /** Time from its start within which it must answer. */
   readonly startTimeoutMs: number;
-  /** Its archive is unpacked within this before. */
+  /** Time limit for unpacking its archive, before the start timeout begins. */
   readonly unpackTimeoutMs: number;
+  /** Host files and folders that it can read in addition to the system's programs; default none. */
+  readonly paths?: readonly string[];
+  /** False only if the code is the operator's own and config.json says so; default true. */
+  readonly isIsolated?: boolean;
 }
 
-/** What a provider can hold its workers to. */
+/** Limits that a provider can enforce. */
 export interface WorkerLimits {
   readonly cpu: boolean;
   readonly memory: boolean;
-  /** Why not, and what would help; null where both are held. */
+  /** Why a limit is not enforced, and what would help; null if both are enforced. */
   readonly reason: string | null;
 }
 
 /**
- * `starting`: on the way, also again after a crash. `ready`: it has answered a real inference. `failed`: it crashed
- * again and again; still tried, at growing intervals.
+ * `starting`: not ready yet, also after a crash. `ready`: has answered a real inference. `failed`: crashed repeatedly, and is retried at
+ * growing intervals.
  */
 export type WorkerState = 'starting' | 'ready' | 'failed';
 
 export interface WorkerView {
   readonly spec: WorkerSpec;
   readonly state: WorkerState;
-  /** null while none runs, between two tries. */
+  /** null between two attempts. */
   readonly pid: number | null;
-  /** Looked up when asked, as views are made all the time. */
+  /** Read on access, because views are created frequently. */
   readonly rssBytes: number | null;
-  /** Time on processors that its process has had; looked up when asked. null or absent while none runs, or the system does not tell. */
+  /** CPU time of its process, read on access. null or absent while none runs, or if the system does not report it. */
   readonly cpuMs?: (() => number | null) | undefined;
   readonly restarts: number;
-  /** How the last process ended, with its last log lines; null if none did. */
+  /** How the last process ended, with its last log lines; null if no process has ended yet. */
   readonly reason: string | null;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
@@ -67,31 +85,38 @@ export interface WorkerView {
 }
 
 export interface BorrowOptions {
-  /** The process is ended after this long; 60 s unless told. */
+  /** The process is ended after this time; default 60 s. */
   readonly timeoutMs?: number;
-  /** What the process may use; 4096 unless told, 0 for no limit. */
+  /** Memory limit of the process; default 4096, 0 for none. */
   readonly memoryMiB?: number;
-  /** So many processors it may use; null, unless told, for no limit. Held where `limits.cpu`. */
+  /** CPU limit; default null for none. Enforced if `limits.cpu`. */
   readonly vcpuMax?: number | null;
+  /** Lends a worker of Python in this environment, instead of one of onnxruntime. */
+  readonly python?: { readonly environment: EnvironmentRef; readonly threads: number };
 }
 
 export interface Provider {
   readonly limits: WorkerLimits;
-  /** Resolves when the wish is taken; `list` and `onChange` tell how it goes. */
+  /** Resolves when the request is accepted; `list` and `onChange` report progress. */
   start(spec: WorkerSpec): Promise<void>;
-  /** SIGTERM, grace, SIGKILL; resolves when the process has ended. An unknown id is fine. */
+  /** SIGTERM, grace period, SIGKILL; resolves when the process has ended. Ignores unknown ids. */
   stop(id: string): Promise<void>;
   list(): readonly WorkerView[];
   /** null unless ready. */
   link(id: string): WorkerLink | null;
-  /** Ends the worker's process at once, for it hangs or has grown too large, and starts another. */
+  /** Ends the worker's process at once, because it hangs or has grown too large, and starts another. */
   restart(id: string, reason: string): void;
-  /** Told at every change of state, a restart's new link included. The answer ends the listening. */
+  /** Called at every change of state, including a new link after a restart. Returns a function that unsubscribes. */
   onChange(listener: (view: WorkerView) => void): () => void;
   /**
-   * A warm worker without a model for one task, ended afterwards. Few at a time; the others wait. A worker that is
-   * lost on the way rejects with `model_failed` and says how it ended.
+   * Lends a warm worker without a model for one task, ended afterwards. The number is limited; others wait. If the worker is
+   * lost, rejects with `model_failed` and the cause.
    */
   borrow<T>(use: (link: WorkerLink) => Promise<T>, options?: BorrowOptions): Promise<T>;
   close(): Promise<void>;
+}
+
+/** The files of a model as members of a worker's specification. */
+export function workerFiles({ path, data }: ModelFiles): Pick<WorkerSpec, 'modelPath' | 'modelData'> {
+  return data === undefined ? { modelPath: path } : { modelPath: path, modelData: data };
 }

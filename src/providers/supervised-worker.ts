@@ -1,53 +1,64 @@
 /**
- * One wished worker, kept alive: loads the model, asks it for one real inference, watches it, and starts another when
- * it ends - at once the first time, then after growing intervals.
+ * Keeps one requested worker running: loads the model, checks it with one real inference and monitors it. If the worker ends, it is
+ * restarted: at once the first time, then at growing intervals.
  */
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
+import { defined } from '../defined.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Log, WorkerEnd } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import type { Random } from '../random.ts';
-import { sampleInputs, WorkerGone, type WorkerLink } from '../runtime/index.ts';
+import type { WorkerExit } from '../records/index.ts';
+import { sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import type { HangingStack } from './hanging-stack.ts';
+import { loadLimits } from './load-limits.ts';
 import type { ProcessTree } from './process-tree.ts';
 import type { WorkerSpec, WorkerState, WorkerView } from './provider.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
-/** So many ends in a row, without having been ready for `steadyMs` in between, and the worker counts as failed. */
+/** After this many ends in a row, without `steadyMs` of readiness in between, the worker counts as failed. */
 const crashesMax = 3;
 const steadyMs = 10_000;
 /** Load and first inference; the largest models take seconds. */
 const startTimeoutMs = 120_000;
-/** An archive was looked through when it was registered. */
+/** The archive was validated at registration. */
 const unpackedBytesMax = Number.MAX_SAFE_INTEGER;
-/** An idle worker answers in microseconds, after a garbage collection in milliseconds. */
+/** An idle worker answers in microseconds, or in milliseconds after a garbage collection. */
 const answerTimeoutMs = 10_000;
-/** The bare process with onnxruntime takes 80 MiB: a ceiling below this would end every worker. */
+/** A process without a model takes 80 MiB with onnxruntime. A lower ceiling would end every worker. */
 const ceilingMiBMin = 192;
-/** Of what it printed last, an event has so much. */
+/** Maximum length of the last output in an event. */
 const lastLinesMax = 2000;
 
-/** How long to wait before the next try after so many ends in a row: none, 0.5 s, doubling, at most 30 s. */
+/** Delay before the next attempt after `crashes` ends in a row: none, 0.5 s, doubling, at most 30 s. */
 export function restartDelayMs(crashes: number): number {
   return crashes <= 1 ? 0 : Math.min(500 * 2 ** (crashes - 2), 30_000);
 }
 
-export interface WorkerSurroundings {
+/** The model as operators see it. */
+function shownName({ modelName, displayName = modelName }: WorkerSpec): string {
+  return displayName;
+}
+
+export interface WorkerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
-  readonly take: () => Promise<WorkerProcess>;
+  readonly acquireProcess: () => Promise<WorkerProcess>;
   readonly changed: (view: WorkerView) => void;
-  /** Told of each line that its processes print, that an instance is ready, and of how each of them ended. */
-  readonly heard?: (line: string) => void;
-  /** Told of each end of a process; null where it was asked for, or had not been ready. */
-  readonly ended?: (end: WorkerEnd | null) => void;
-  /** It is not begun with before so long has passed; nothing unless given. */
+  /** Called for each line that its processes print, with the requests that it belongs to, and with a line when an instance is ready and when a process has ended. */
+  readonly onLine?: (line: string, requestIds?: readonly string[]) => void;
+  /** Called each time a process ends. The exit is null if the end was requested or the worker had not been ready. */
+  readonly ended?: (end: WorkerExit | null) => void;
+  /** Called when a process is ready, with the time since it was requested. */
+  readonly ready?: (process: WorkerProcess, ms: number) => void;
+  /** Delay before the start; default none. */
   readonly startDelayMs?: number;
 }
 
 export class SupervisedWorker {
   readonly spec: WorkerSpec;
-  readonly #around: WorkerSurroundings;
+  readonly #around: WorkerDeps;
   readonly #startedAtMs: number;
   #state: WorkerState = 'starting';
   #process: WorkerProcess | null = null;
@@ -56,18 +67,22 @@ export class SupervisedWorker {
   #restarts = 0;
   #crashes = 0;
   #reason: string | null = null;
-  /** Why we ended the process ourselves; takes the place of "killed by SIGKILL". */
+  /** Why the server ended the process; replaces "killed by SIGKILL". */
   #killReason: string | null = null;
-  /** That it ends, or does not load, because of the memory that it needs. */
+  /** Pending while a process that hangs is ended. */
+  #hanging: Promise<void> | null = null;
+  /** Where its run hung. */
+  #stack: HangingStack | null = null;
+  /** Whether it ended or failed to load because of its memory limit. */
   #isTooLarge = false;
   #readyAtMs: number | null = null;
   #readySinceMs: number | null = null;
-  #askedAtMs: number | null = null;
+  #requestedAtMs: number | null = null;
   #isStopping = false;
-  /** It had gone before it was asked to. */
+  /** Whether it ended before it was stopped. */
   #isLost = false;
 
-  constructor(spec: WorkerSpec, around: WorkerSurroundings) {
+  constructor(spec: WorkerSpec, around: WorkerDeps) {
     this.spec = spec;
     this.#around = around;
     this.#startedAtMs = around.clock.wallMs();
@@ -100,22 +115,28 @@ export class SupervisedWorker {
     };
   }
 
-  /** Ends the process at once; its end starts the next. */
+  /** Ends the process because it hangs; its end starts the next. A Python worker shows its stack before. */
   restart(reason: string): void {
-    if (this.#process === null || this.#isStopping) return;
+    const process = this.#process;
+    if (process === null || this.#isStopping || this.#hanging !== null) return;
     this.#killReason ??= reason;
-    this.#process.kill();
+    this.#hanging = process.killHanging().then((stack) => {
+      if (process !== this.#process) return;
+      this.#stack = stack;
+      if (stack !== null && stack.place !== null) this.#killReason = `${this.#killReason}: it was in ${stack.place}`;
+    });
   }
 
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when none of its processes runs any more. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#cancelRetry?.();
+    if (this.#hanging !== null) await this.#hanging;
     await this.#process?.stop();
     await this.#attempt;
   }
 
-  /** Called every now and then: does it still answer, and has it grown too large? */
+  /** Called periodically: checks whether it still answers and whether it has grown too large. */
   check(): void {
     const process = this.#process;
     if (process === null || this.#isStopping) return;
@@ -123,18 +144,19 @@ export class SupervisedWorker {
     const rssMiB = (process.rssBytes() ?? 0) / 1024 ** 2;
     if (this.spec.memoryMiB > 0 && rssMiB > ceilingMiB && !process.isMemoryHeld) {
       this.#isTooLarge = true;
-      this.restart(`it took ${Math.round(rssMiB)} MiB of memory, more than the ${ceilingMiB} MiB of ${this.spec.instanceType}`);
+      this.#killReason ??= `it used ${Math.round(rssMiB)} MiB of memory, more than the ${ceilingMiB} MiB of ${this.spec.instanceType}`;
+      process.kill();
       return;
     }
     if (this.#state !== 'ready') return;
     const nowMs = this.#around.clock.nowMs();
-    if (this.#askedAtMs !== null && nowMs - this.#askedAtMs > answerTimeoutMs) {
+    if (this.#requestedAtMs !== null && nowMs - this.#requestedAtMs > answerTimeoutMs) {
       this.restart(`it did not answer for ${answerTimeoutMs / 1000} s while no run was open`);
-    } else if (this.#askedAtMs === null && process.link.runsOpen === 0) {
-      // Asked only while idle: calls are answered in order, so that a run sent afterwards cannot delay this answer.
-      this.#askedAtMs = nowMs;
+    } else if (this.#requestedAtMs === null && process.link.runsOpen === 0) {
+      // Pinged only while idle: calls are answered in order, so a later run cannot delay this answer.
+      this.#requestedAtMs = nowMs;
       const answered = () => {
-        this.#askedAtMs = null;
+        this.#requestedAtMs = null;
       };
       process.link.status().then(answered, answered);
     }
@@ -142,19 +164,23 @@ export class SupervisedWorker {
 
   async #try(): Promise<void> {
     this.#cancelRetry = null;
-    const { process: command } = this.spec;
-    const timeoutMs = command === undefined ? startTimeoutMs : command.unpackTimeoutMs + command.startTimeoutMs;
+    const { process: command, modelData = [] } = this.spec;
+    const dataBytes = modelData.reduce((sum, { bytes }) => sum + bytes, 0);
+    const timeoutMs =
+      command === undefined ? loadLimits(dataBytes, startTimeoutMs).timeoutMs : command.unpackTimeoutMs + command.startTimeoutMs;
     const cancel = this.#around.clock.after(timeoutMs, () => this.restart(`it was not ready within ${timeoutMs / 1000} s`));
+    const requestedMs = this.#around.clock.nowMs();
     try {
-      const process = await this.#around.take();
+      const process = await this.#around.acquireProcess();
       if (this.#isStopping) return await process.stop();
       this.#process = process;
-      process.hear((line) => this.#around.heard?.(line));
+      process.onLine((line, requestIds) => this.#around.onLine?.(line, requestIds));
       process.link.onClose(() => {
-        this.#isLost = !this.#isStopping;
+        this.#isLost = this.#hanging !== null || !this.#isStopping;
       });
       void process.ended.then((why) => this.#ended(why));
       await this.#makeReady(process);
+      if (this.#state === 'ready') this.#around.ready?.(process, this.#around.clock.nowMs() - requestedMs);
     } catch (error) {
       this.#couldNotStart(error);
     } finally {
@@ -166,44 +192,47 @@ export class SupervisedWorker {
     const { memoryMiB, kind, vcpuMax } = this.spec;
     await process.limitMemory(memoryMiB);
     if (kind === 'function' || vcpuMax !== null || process.tree !== null) process.holdMemory(memoryMiB);
-    if (process.tree === null) await this.#loadModel(process.link);
-    else await this.#startCommand(process.link, process.tree);
+    if (process.tree === null || this.spec.python !== undefined) await this.#loadModel(process.link);
+    else await this.#startCommand(process, process.tree);
     if (this.#isStopping || process !== this.#process) return;
-    // From now on: a start that is held back would make those wait who caused it, and the more so the smaller the function.
+    // Not earlier: throttling the start would delay waiting requests, most of all for small functions.
     if (vcpuMax !== null) process.limitCpu(vcpuMax);
     this.#state = 'ready';
     this.#readyAtMs = this.#around.clock.wallMs();
     this.#readySinceMs = this.#around.clock.nowMs();
-    this.#askedAtMs = null;
-    // Functions come and go: each would leave a stream with nothing else in it.
-    if (kind === 'instance') this.#around.heard?.(`(the worker is ready: ${this.spec.modelName})`);
+    this.#requestedAtMs = null;
+    // Not for functions, which start and end often: each would create a log stream with no other line.
+    if (kind === 'instance') this.#around.onLine?.(`(the worker is ready: ${shownName(this.spec)})`);
     this.#around.changed(this.view());
   }
 
   async #loadModel(link: WorkerLink): Promise<void> {
-    const { modelPath, modelName, threads, id } = this.spec;
-    const { signature } = await link.load({ path: modelPath, threads, name: modelName });
+    const { modelPath, modelData = [], threads, id, python } = this.spec;
+    const name = shownName(this.spec);
+    const { signature } = await link.load({ path: modelPath, data: modelData, threads, name, ...defined({ python }) });
+    if (python?.form === 'bytes' || python?.form === 'stream') return; // only its user knows valid requests
     const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
     try {
       await link.run(inputs);
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;
-      // The model works but did not like what we made up: only its user knows what it takes.
-      this.#around.log.info({ worker: id, error: error.message }, 'the model refused the made-up input of the readiness check');
+      // The model works but rejected the generated input. Only its user knows valid inputs.
+      this.#around.log.info({ worker: id, error: error.message }, 'the model rejected the generated input of the readiness check');
     }
   }
 
-  /** It is ready once it answers its health check: only its user knows what else it answers. */
-  async #startCommand(link: WorkerLink, { directory, mark }: ProcessTree): Promise<void> {
+  /** Resolves once the process passes its health check. No input is sent, because only its user knows valid inputs. */
+  async #startCommand({ link, directory }: WorkerProcess, { mark }: ProcessTree): Promise<void> {
     const { modelPath, modelName, threads, process: command } = this.spec;
-    assert(command !== undefined, 'a worker of that kind is taken for a command');
+    assert(command !== undefined && directory !== null, 'a worker for a command needs a command and a directory');
     await link.load({ path: modelPath, threads, name: modelName, process: { ...command, directory, mark, unpackedBytesMax } });
   }
 
   #couldNotStart(error: unknown): void {
-    if (error instanceof WorkerGone || this.#isStopping) return; // its end is told by the process
-    // A live worker refused the model, or none can be started at all: the next try will hardly do better.
-    this.#crashes = Math.max(this.#crashes, crashesMax - 1);
+    if (error instanceof WorkerLost || this.#isStopping) return; // reported by the end of the process
+    // A running worker rejected the model, or none can be started: the next attempt will hardly succeed, unless something killed it.
+    const wasKilled = error instanceof PlatformError && /\bkilled by SIG/.test(error.message);
+    if (!wasKilled) this.#crashes = Math.max(this.#crashes, crashesMax - 1);
     this.#killReason ??= messageOf(error);
     this.#isTooLarge ||= /needs more memory/.test(messageOf(error));
     if (this.#process === null) this.#ended('');
@@ -214,7 +243,7 @@ export class SupervisedWorker {
     const { clock, log, changed } = this.#around;
     const wasSteady = this.#readySinceMs !== null && clock.nowMs() - this.#readySinceMs >= steadyMs;
     const didNotFit = this.#readySinceMs === null && (this.#isTooLarge || this.#process?.wasTooLarge === true);
-    if (didNotFit) this.#crashes = Math.max(this.#crashes, crashesMax - 1); // nor will it the next time
+    if (didNotFit) this.#crashes = Math.max(this.#crashes, crashesMax - 1); // the next attempt would fail too
     this.#crashes = wasSteady ? 1 : this.#crashes + 1;
     const delayMs = restartDelayMs(this.#crashes);
     this.#around.ended?.(this.#abruptEnd(delayMs));
@@ -222,36 +251,38 @@ export class SupervisedWorker {
     if (didNotFit) this.#reason = `the model did not fit into ${this.spec.memoryMiB} MiB: ${this.#reason}`;
     this.#killReason = null;
     this.#isTooLarge = false;
+    this.#hanging = null;
+    this.#stack = null;
     this.#process = null;
     this.#readyAtMs = null;
     this.#readySinceMs = null;
     if (this.#isStopping) return;
     this.#restarts++;
     this.#state = this.#crashes >= crashesMax ? 'failed' : 'starting';
-    log.warn({ worker: this.spec.id, model: this.spec.modelName, reason: this.#reason, retryMs: delayMs }, 'a worker ended');
-    this.#around.heard?.(`(the worker ended: ${this.#reason}; it is started again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`})`);
+    log.warn({ worker: this.spec.id, model: shownName(this.spec), reason: this.#reason, retryMs: delayMs }, 'a worker ended');
+    this.#around.onLine?.(`(the worker ended: ${this.#reason}; restarting${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`})`);
     this.#cancelRetry = clock.after(delayMs, () => {
       this.#attempt = this.#attempt.then(() => this.#try());
     });
     changed(this.view());
   }
-  /** null where it was asked to end, or had not been ready. */
-  #abruptEnd(delayMs: number): WorkerEnd | null {
+  /** Null if the end was requested or the worker had not been ready. */
+  #abruptEnd(delayMs: number): WorkerExit | null {
     const process = this.#process;
     if (process === null || this.#readySinceMs === null || !this.#isLost) return null;
-    const { id, endpoint, variant, modelName, kind, instanceType } = this.spec;
+    const { id, endpoint, variant, kind, instanceType } = this.spec;
     const { code, signal } = process.exit;
     const how = signal === null ? `exit code ${code}` : `killed by ${signal}`;
     return {
       worker: id,
       endpoint,
       variant,
-      model: modelName,
+      model: shownName(this.spec),
       executor: kind === 'function' ? instanceType : `instance:${instanceType}`,
-      reason: this.#killReason ?? (process.wasTooLarge ? `it needed more than its memory limit of ${this.spec.memoryMiB} MiB` : how),
+      reason: this.#killReason ?? (process.wasTooLarge ? `it exceeded its memory limit of ${this.spec.memoryMiB} MiB` : how),
       exitCode: code,
       signal,
-      lastLines: process.lastLines.slice(-lastLinesMax),
+      lastLines: this.#stack?.lines.join('\n').slice(0, lastLinesMax) ?? process.lastLines.slice(-lastLinesMax),
       restartMs: this.#isStopping || kind === 'function' ? null : delayMs,
     };
   }

@@ -1,15 +1,16 @@
-/** A few worker processes that have onnxruntime loaded and no model yet: a start then costs the load of the model only. */
+/** A few worker processes with onnxruntime loaded but no model: starting one then only takes loading the model. */
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import { type ProcessSurroundings, WorkerProcess } from './worker-process.ts';
+import type { Log } from '../logs/index.ts';
+import type { WorkerProcessDeps } from './launched-worker.ts';
+import { WorkerProcess } from './worker-process.ts';
 
-/** Refilling waits a moment: the worker that was just taken is loading its model and wants the cores. */
+/** Delays refilling: the worker just taken is loading its model and needs the cores. */
 const refillDelayMs = 300;
 const failureDelayMsMax = 30_000;
 
 export class WarmPool {
-  readonly #surroundings: ProcessSurroundings;
+  readonly #deps: WorkerProcessDeps;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #size: number;
@@ -19,22 +20,22 @@ export class WarmPool {
   #failureDelayMs = refillDelayMs;
   #isClosed = false;
 
-  constructor(surroundings: ProcessSurroundings, size: number) {
-    this.#surroundings = surroundings;
-    this.#clock = surroundings.clock;
-    this.#log = surroundings.log;
+  constructor(deps: WorkerProcessDeps, size: number) {
+    this.#deps = deps;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
     this.#size = size;
     this.#refillAfter(0);
   }
 
-  /** A warm one, else a new one. Throws `unavailable`. */
+  /** Returns a warm worker, else a new one. Throws `unavailable`. */
   async take(): Promise<WorkerProcess> {
     for (const warm of this.#warm) {
       this.#warm.delete(warm);
       this.#refillAfter(refillDelayMs);
       return warm;
     }
-    return WorkerProcess.start(this.#surroundings);
+    return WorkerProcess.start(this.#deps);
   }
 
   async close(): Promise<void> {
@@ -54,17 +55,17 @@ export class WarmPool {
     });
   }
 
-  /** One at a time: on few cores several that boot together are all late. */
+  /** Starts one worker at a time: on a few cores, several that start together would all be late. */
   async #refill(): Promise<void> {
     while (!this.#isClosed && this.#warm.size < this.#size) {
       try {
-        const warm = await WorkerProcess.start(this.#surroundings);
+        const warm = await WorkerProcess.start(this.#deps);
         this.#failureDelayMs = refillDelayMs;
         this.#warm.add(warm);
         void warm.ended.then((why) => this.#lost(warm, why));
       } catch (error) {
         this.#failureDelayMs = Math.min(this.#failureDelayMs * 2, failureDelayMsMax);
-        this.#log.error({ error: messageOf(error) }, 'no warm worker could be started');
+        this.#log.error({ error: messageOf(error) }, 'failed to start a warm worker');
         this.#refillAfter(this.#failureDelayMs);
         return;
       }

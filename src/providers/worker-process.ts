@@ -1,151 +1,129 @@
-/** One process of a worker, from its spawn to its end. What runs in it and whether it is started again is for others. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+/** One process of a worker, from its spawn to its end. `supervised-worker.ts` handles its task and its restarts. */
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
-import { messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import { LastLines, SharedMemory, WorkerLink, workerMainPath } from '../runtime/index.ts';
+import { PlatformError } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import { WorkerLink } from '../runtime/index.ts';
 import type { Cgroups, WorkerGroup } from './cgroups.ts';
-import type { Leftovers } from './leftovers.ts';
+import { ForkedProcess } from './forked.ts';
+import { type HangingStack, hangingStack, stackLinesRead } from './hanging-stack.ts';
+import { processesMax } from './isolation/launch.ts';
+import { type LaunchedWorker, spawnWorker, type WorkerProcessDeps, type WorkerProgram } from './launched-worker.ts';
 import { anonymousBytes, cpuMs, limitAddressSpace, memoryUse, treeCpuMs, treeRssBytes } from './process-facts.ts';
-import { killGroup, type ProcessTree } from './process-tree.ts';
-import type { WorkerDoor } from './worker-door.ts';
-
-export interface ProcessSurroundings {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly door: WorkerDoor;
-  readonly leftovers: Leftovers;
-  readonly cgroups: Cgroups;
-  /** Where Node keeps compiled code: a worker boots in 40 ms instead of 90 ms (2 cores, sources of a checkout). */
-  readonly compileCache: string;
-}
+import type { ProcessTree } from './process-tree.ts';
+import type { ProcessExit, Spawned } from './spawned.ts';
 
 /** Boot and loading of onnxruntime: 50 ms, a second from a cold disk, more on a machine that swaps. */
 const helloTimeoutMs = 30_000;
-/** SIGTERM ends a worker at once; only one that is stopped or stuck in the kernel outlasts it. */
+/** SIGTERM ends a worker at once; only one that is stopped or stuck in the kernel outlives it. */
 const graceMs = 2_000;
-/** One that has started a process gives it 30 s of its own. */
+/** A worker that started a process gives that process 30 s to end. */
 const treeGraceMs = 32_000;
-/** Its processes are looked through for their memory so often at most. */
+/** A worker prints its stack within milliseconds. It hangs, so it loses nothing by the wait. */
+const stackMs = 500;
+/** Maximum age of a cached memory reading of its processes. */
 const rssAgeMsMax = 250;
-/** Above memory and what the bare process takes: fragments, stacks and arenas that are reserved but not used. */
+/** Added to the limit and the size of a process without a model, for fragments, stacks and arenas that are reserved but not used. */
 const addressSpaceSlackMiB = 512;
 
-/** WebAssembly (Node's own, for TypeScript) reserves 10 GiB of addresses unless told not to: more than the limit leaves. */
-const nodeOptions = ['--disable-wasm-trap-handler'];
-
-/** `process`: it will start a command, and has no onnxruntime. */
-export type WorkerKind = 'onnx' | 'process';
-
-/** The environment a worker needs. Keys, addresses and NODE_OPTIONS of the server are none of a model's business. */
-const environmentNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
-
-interface Ear {
-  hear: ((line: string) => void) | null;
-  readonly lines: LastLines;
-}
-
 export class WorkerProcess {
+  /** The pid of the worker itself, even if it runs in a pid namespace. */
   readonly pid: number;
   readonly link: WorkerLink;
   /** How it ended: `exit code 1: last lines` or `killed by SIGKILL`. */
   readonly ended: Promise<string>;
   readonly #clock: Clock;
-  readonly #child: ChildProcess;
+  readonly #spawned: Spawned;
+  readonly #owner: LaunchedWorker['owner'];
   readonly #cgroups: Cgroups;
-  /** Of one that starts processes; else null. */
+  /** The processes of a worker that starts any; otherwise null. */
   readonly tree: ProcessTree | null;
   #treeRss = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
-  readonly #ear: Ear;
+  readonly #graceMs: number;
+  readonly #isPython: boolean;
+  #listener: (line: string, requestIds: readonly string[]) => void = () => undefined;
+  /** What it prints while its stack is read; otherwise null. */
+  #stackLines: string[] | null = null;
+  /** Whether a fork server started it. */
+  readonly isForked: boolean;
   #hasEnded = false;
   #group: WorkerGroup | null = null;
   #heldMemoryMiB = 0;
   #wasTooLarge = false;
 
-  private constructor(
-    { clock, cgroups }: ProcessSurroundings,
-    child: ChildProcess,
-    link: WorkerLink,
-    ended: Promise<string>,
-    tree: ProcessTree | null,
-    ear: Ear,
-  ) {
-    this.#ear = ear;
-    this.pid = child.pid as number;
-    this.link = link;
+  /** The folder for the archive of a command, as seen by the worker; null for a worker of ONNX models. */
+  readonly directory: string | null;
+
+  private constructor({ clock, cgroups, log }: WorkerProcessDeps, launched: LaunchedWorker, socket: Socket) {
+    const { spawned, memory, files } = launched;
     this.#clock = clock;
     this.#cgroups = cgroups;
-    this.#child = child;
-    this.tree = tree;
-    link.onClose(() => this.kill()); // without its link a worker is of no use
-    this.ended = ended.then((how) => {
+    this.#spawned = spawned;
+    this.#owner = launched.owner;
+    this.tree = launched.tree;
+    this.directory = launched.directory;
+    this.isForked = spawned instanceof ForkedProcess;
+    this.#isPython = launched.kind === 'python';
+    spawned.onLine((line, isError, call) => {
+      logLine(log, this.pid, line, isError);
+      const isStack = this.#stackLines !== null;
+      if (this.#stackLines !== null && this.#stackLines.length < stackLinesRead) this.#stackLines.push(line);
+      this.#listener(line, isStack ? this.link.openRequests : this.link.requestsOf(call));
+    });
+    this.#graceMs = launched.kind === 'process' ? treeGraceMs : graceMs;
+    assert(spawned.pid !== null, 'a worker that said hello has a pid');
+    this.pid = spawned.pid;
+    this.link = new WorkerLink(socket, memory, files, this.pid);
+    this.link.onClose(() => this.kill()); // a worker is useless without its link
+    this.ended = launched.ended.then((how) => {
       this.#hasEnded = true;
-      link.close();
+      this.link.close();
       return this.#leaveGroup() ?? how;
     });
   }
 
-  /** Resolves when it has said hello, onnxruntime loaded. Throws `unavailable` with its last lines. */
-  static async start(surroundings: ProcessSurroundings, kind: WorkerKind = 'onnx'): Promise<WorkerProcess> {
-    const { clock, log, door, leftovers, compileCache } = surroundings;
-    const invitation = door.invite();
-    const grown = kind === 'onnx' ? null : leftovers.treeOf(invitation.workerId);
-    const memory = SharedMemory.create(invitation.workerId);
-    const child = spawn(process.execPath, [...nodeOptions, workerMainPath, door.path, invitation.workerId, kind], {
-      cwd: door.folder, // private, and removed at the end: where a crash may leave its core
-      env: { ...keptEnvironment(), NODE_COMPILE_CACHE: compileCache, PENSTOCK_WORKER_TOKEN: invitation.token },
-      stdio: ['ignore', 'pipe', 'pipe', memory?.fd ?? 'ignore'], // the fourth: see shared-memory.ts
-      detached: true, // Ctrl-C is for the server, which drains first
-    });
-    const lines = new LastLines();
-    const ear: Ear = { hear: null, lines };
-    const ended = endOf(child, lines).then(async (how) => {
-      await grown?.tree.end(clock, log);
-      grown?.forget();
-      return how;
-    });
-    if (child.pid !== undefined) {
-      void ended.then(leftovers.remember(child.pid));
-      const hear = (level: 'info' | 'warn') => (line: string) => {
-        log[level]({ worker: child.pid }, line);
-        ear.hear?.(line);
-      };
-      if (child.stdout !== null) lines.follow(child.stdout, hear('info'));
-      if (child.stderr !== null) lines.follow(child.stderr, hear('warn'));
-      if (grown !== null) child.once('exit', () => killGroup(child.pid as number)); // its pipes may be held open by them
-    } // else nothing was spawned, not even its streams; `ended` tells why
+  /**
+   * Resolves when it has sent its hello, with onnxruntime loaded. Throws `unavailable` with its last lines, or if a command must
+   * be isolated and no isolation works here.
+   */
+  static async start(deps: WorkerProcessDeps, access: WorkerProgram = null): Promise<WorkerProcess> {
+    return WorkerProcess.admit(deps, await spawnWorker(deps, access));
+  }
+
+  /** Waits for the hello of a worker that was just started. */
+  static async admit(deps: WorkerProcessDeps, launched: LaunchedWorker): Promise<WorkerProcess> {
+    const { spawned, memory } = launched;
+    spawned.onLine((line, isError) => logLine(deps.log, spawned.pid, line, isError));
     let cancel = () => {};
     const late = new Promise<string>((resolve) => {
-      cancel = clock.after(helloTimeoutMs, () => resolve(`no hello within ${helloTimeoutMs / 1000} s`));
+      cancel = deps.clock.after(helloTimeoutMs, () => resolve(`no hello within ${helloTimeoutMs / 1000} s`));
     });
-    const first = await Promise.race([invitation.arrival, ended, late]);
+    const first = await Promise.race([launched.arrival, launched.ended, late]);
     cancel();
-    if (typeof first === 'string') {
-      invitation.cancel();
-      child.kill('SIGKILL');
-      memory?.close();
-      throw new PlatformError('unavailable', `a worker process did not start: ${first}`);
-    }
-    return new WorkerProcess(surroundings, child, new WorkerLink(first, memory), ended, grown?.tree ?? null, ear);
+    if (typeof first !== 'string' && spawned.pid !== null) return new WorkerProcess(deps, launched, first);
+    launched.cancel();
+    spawned.kill();
+    memory?.close();
+    throw new PlatformError('unavailable', `failed to start a worker process: ${typeof first === 'string' ? first : await launched.ended}`);
   }
 
-  /** Whoever has taken it is told of each line that it prints. */
-  hear(listener: (line: string) => void): void {
-    this.#ear.hear = listener;
+  /** Sets the listener for each line that it prints, with the ids of the requests that it ran meanwhile, if the line is theirs. */
+  onLine(listener: (line: string, requestIds: readonly string[]) => void): void {
+    this.#listener = listener;
   }
 
-  /** How the process itself ended; the code is null where a signal did it, and both are while it runs. */
-  get exit(): { readonly code: number | null; readonly signal: string | null } {
-    return { code: this.#child.exitCode, signal: this.#child.signalCode };
+  /** How the process itself ended. */
+  get exit(): ProcessExit {
+    return this.#spawned.exit;
   }
 
-  /** What it printed last, by lines. */
+  /** Its last output, by lines. */
   get lastLines(): string {
-    return this.#ear.lines.toString();
+    return this.#spawned.lines.toString();
   }
 
-  /** Whether the system watches over its memory, so that nobody else need do so. */
+  /** Whether the system enforces its memory limit, so that no polling is needed. */
   get isMemoryHeld(): boolean {
     return this.#group?.holdsMemory === true && this.#heldMemoryMiB > 0;
   }
@@ -155,7 +133,7 @@ export class WorkerProcess {
     return this.#wasTooLarge;
   }
 
-  /** With that of the processes it has started. */
+  /** Resident memory in bytes, including the processes it has started. */
   rssBytes(): number | null {
     if (this.#hasEnded) return null;
     if (this.tree === null) return memoryUse(this.pid)?.rssBytes ?? null;
@@ -164,80 +142,88 @@ export class WorkerProcess {
     return this.#treeRss.bytes;
   }
 
-  /** Time on processors so far, in milliseconds, with that of the processes it has started. */
+  /** CPU time so far in milliseconds, including the processes it has started. */
   cpuMs(): number | null {
     if (this.#hasEnded) return null;
     return this.tree === null ? cpuMs(this.pid) : treeCpuMs(this.pid);
   }
 
-  /** Makes larger allocations fail cleanly; 0 for no limit. False where the system does not allow it, or a process reserves what it likes. */
+  /**
+   * Makes larger allocations fail cleanly; 0 for no limit. Resolves to false if the system does not allow it, or if the worker runs a
+   * command, which may reserve addresses freely.
+   */
   async limitMemory(memoryMiB: number): Promise<boolean> {
     if (this.tree !== null) return false;
     const use = memoryUse(this.pid);
     if (memoryMiB <= 0 || use === null) return false;
-    return limitAddressSpace(this.pid, use.addressSpaceBytes + (memoryMiB + addressSpaceSlackMiB) * 1024 ** 2);
+    return limitAddressSpace(this.pid, use.addressSpaceBytes + (memoryMiB + addressSpaceSlackMiB) * 1024 ** 2, this.#owner);
   }
 
   /**
-   * Holds it to so much memory, that which it has already included, where the provider can (`limits.memory`): beyond
-   * that the system ends it, and `ended` says so. Has a group made, which `limitCpu` needs.
+   * Limits its memory, including what it already uses, if the provider can (`limits.memory`). Beyond the limit the system ends it, and
+   * `ended` has that reason. Creates the group that `limitCpu` needs.
    */
   holdMemory(memoryMiB: number): void {
     if (this.#hasEnded || this.#group !== null) return;
     this.#heldMemoryMiB = memoryMiB;
-    // What was taken before stays with the group it was taken in.
+    // Memory allocated before stays charged to the old group.
     const takenMiB = (anonymousBytes(this.pid) ?? 0) / 1024 ** 2;
-    this.#group = this.#cgroups.hold(this.pid, memoryMiB <= 0 ? null : memoryMiB - takenMiB);
+    const heldMiB = memoryMiB <= 0 ? null : memoryMiB - takenMiB;
+    this.#group = this.#cgroups.hold(this.pid, heldMiB, this.tree === null ? null : processesMax);
   }
 
-  /** Holds it to so many processors from now on. False where that cannot be done. */
+  /** Limits it to this number of CPUs from now on. False if that is not possible. */
   limitCpu(vcpu: number): boolean {
     return this.#group?.limitCpu(vcpu) ?? false;
   }
 
   kill(): void {
     if (this.#hasEnded) return;
-    this.#child.kill('SIGKILL');
-    if (this.tree !== null) killGroup(this.pid);
+    this.#spawned.kill();
   }
 
-  /** SIGTERM, grace, SIGKILL; resolves when it has ended. */
+  /** Ends it because it hangs. A Python worker prints its stack before; otherwise the result is null. Resolves when the end is under way. */
+  async killHanging(): Promise<HangingStack | null> {
+    if (this.#hasEnded) return null;
+    if (!this.#isPython) {
+      this.kill();
+      return null;
+    }
+    const printed: string[] = [];
+    this.#stackLines = printed;
+    this.#spawned.requestStack();
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(stackMs, resolve);
+    });
+    await Promise.race([late, this.ended]);
+    cancel();
+    this.#stackLines = null;
+    this.kill();
+    const stack = hangingStack(printed);
+    return stack.lines.length === 0 ? null : stack;
+  }
+
+  /** SIGTERM, grace period, SIGKILL; resolves when it has ended. */
   async stop(): Promise<void> {
     if (this.#hasEnded) return;
-    this.#child.kill('SIGTERM');
-    const cancel = this.#clock.after(this.tree === null ? graceMs : treeGraceMs, () => this.kill());
+    this.#spawned.terminate();
+    const cancel = this.#clock.after(this.#graceMs, () => this.kill());
     await this.ended;
     cancel();
   }
 
-  /** Why the group's limit ended it; null if it did not. */
+  /** Leaves the group. Returns the reason if the limit of the group ended the process, otherwise null. */
   #leaveGroup(): string | null {
     const group = this.#group;
     if (group === null) return null;
     this.#group = null;
     this.#wasTooLarge = group.memoryKills() > 0;
     group.remove();
-    return this.#wasTooLarge ? `it needed more than its memory limit of ${this.#heldMemoryMiB} MiB, and the system ended it` : null;
+    return this.#wasTooLarge ? `it exceeded its memory limit of ${this.#heldMemoryMiB} MiB, and the system ended it` : null;
   }
 }
 
-function keptEnvironment(): Record<string, string> {
-  return Object.fromEntries(
-    environmentNames.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
-}
-
-/** Resolves once it has ended and all it printed is read. */
-async function endOf(child: ChildProcess, lines: LastLines): Promise<string> {
-  try {
-    const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-    const how = signal === null ? `exit code ${code}` : `killed by ${signal}`;
-    const said = lines.toString();
-    return said === '' ? how : `${how}: ${said}`;
-  } catch (error) {
-    return `it could not be spawned: ${messageOf(error)}`; // 'error' instead of 'close': no processes or files left
-  }
+function logLine(log: Log, pid: number | null, line: string, isError: boolean): void {
+  log[isError ? 'warn' : 'info']({ worker: pid }, line);
 }

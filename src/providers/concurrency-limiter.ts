@@ -1,5 +1,5 @@
-/** Lets so many in at a time; the others wait in order. */
-export class Turnstile {
+/** Admits a limited number of callers at a time; others wait in order. */
+export class ConcurrencyLimiter {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
@@ -7,7 +7,7 @@ export class Turnstile {
     this.#free = capacity;
   }
 
-  /** Resolves when there is room, with what is to be called on leaving. */
+  /** Resolves when a slot is free, with the function that releases it. */
   async enter(): Promise<() => void> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));

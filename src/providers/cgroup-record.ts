@@ -1,12 +1,12 @@
-/** Which groups a server has made, noted where the next server looks: one that is killed cannot remove them. */
+/** Records the groups that a server created, so the next server can remove those of a killed one. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export class CgroupNotes {
+export class CgroupRecord {
   readonly #path: string;
   readonly #folders: Set<string>;
 
-  /** `stateDirectory` is the server's own. */
+  /** `stateDirectory` belongs to this server alone. */
   constructor(stateDirectory: string) {
     this.#path = join(stateDirectory, 'cgroups');
     this.#folders = new Set(noted(this.#path));
@@ -21,7 +21,7 @@ export class CgroupNotes {
     this.#write();
   }
 
-  forget(folder: string): void {
+  discard(folder: string): void {
     if (this.#folders.delete(folder)) this.#write();
   }
 
@@ -31,12 +31,12 @@ export class CgroupNotes {
       writeFileSync(part, [...this.#folders].map((folder) => `${folder}\n`).join(''), { mode: 0o600 });
       renameSync(part, this.#path);
     } catch {
-      // A full disk: an empty group may outlast a kill, which costs nothing.
+      // The disk is full: an empty group may outlive a kill, at no cost.
     }
   }
 }
 
-/** Only folders that bear our name: the file might have been written by somebody else. */
+/** Only folders with our name: another program could have written the file. */
 function noted(path: string): readonly string[] {
   try {
     return readFileSync(path, 'utf8')

@@ -1,0 +1,1 @@
+"""Stands in for SageMaker's inference toolkit where an environment lacks it: scripts import these names from it."""

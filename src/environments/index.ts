@@ -1,0 +1,18 @@
+export { BuildFailed } from './build.ts';
+export { findTool } from './build-tool.ts';
+export type { EnvironmentLock, EnvironmentState } from './environment-rows.ts';
+export {
+  type EnvironmentView,
+  environmentLogGroup,
+  type NewEnvironment,
+  type OperatorEnvironment,
+  operatorKey,
+  PythonEnvironments,
+  type PythonEnvironmentsDeps,
+  type ResolvedEnvironment,
+  type WantedEnvironment,
+} from './environments.ts';
+export { findInterpreter, type Interpreter, inspectInterpreter } from './interpreter.ts';
+export { packagesOf } from './lock.ts';
+export { recipes } from './recipes.ts';
+export { type EnvironmentSettings, environmentSettings } from './settings.ts';

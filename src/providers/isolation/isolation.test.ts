@@ -1,0 +1,403 @@
+/**
+ * Runs foreign code that attacks the server, in each available mode. As root, this file also runs itself as an ordinary user. User
+ * namespaces and Landlock must then work without separate user ids.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { modelPath } from '../../../test/models/index.ts';
+import { privateCheckout } from '../../../test/private-checkout.ts';
+import { intruderBundle, intruderCommand, skip } from '../../../test/processes/index.ts';
+import { SystemClock } from '../../clock.ts';
+import type { Log } from '../../logs/index.ts';
+import type { WorkerLink } from '../../runtime/index.ts';
+import { isolationSettings, LocalProvider, type WorkerSpec, type WorkerView } from '../index.ts';
+import { startTicks } from '../process-facts.ts';
+import { processesMax } from './launch.ts';
+
+const log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => log,
+} satisfies Log as Log;
+const root = mkdtempSync('/tmp/penstock-test-');
+chmodSync(root, 0o755);
+after(() => rmSync(root, { recursive: true, maxRetries: 5 }));
+const isRoot = process.getuid?.() === 0;
+
+interface Answer {
+  readonly result?: unknown;
+  readonly error?: string;
+  readonly text?: string;
+}
+
+/** A server's data directory, a provider of one mode, and one worker with foreign code. */
+class Attack {
+  readonly state = mkdtempSync(join(root, 'state-'));
+  readonly provider: LocalProvider;
+  readonly bundle = join(this.state, 'objects', 'bundle.tar');
+  /** A folder below /tmp that the image names in its `paths`. */
+  readonly shared = mkdtempSync(join(root, 'shared-'));
+  link: WorkerLink | null = null;
+
+  constructor(mode: string) {
+    const isolation = isolationSettings({ mode });
+    this.provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: this.state, warmWorkers: 0, isolation });
+  }
+
+  /** False if the mode does not work here. */
+  async open(): Promise<boolean> {
+    mkdirSync(join(this.state, 'objects'), { mode: 0o700 });
+    writeFileSync(this.bundle, await intruderBundle(), { mode: 0o600 });
+    for (const name of ['keys.json', 'state.db', 'objects/other-model']) writeFileSync(join(this.state, name), 'secret', { mode: 0o600 });
+    chmodSync(this.shared, 0o755);
+    writeFileSync(join(this.shared, 'weights'), 'public', { mode: 0o644 });
+    // Programs are removed from /opt while a server runs.
+    const removed = isRoot && existsSync('/opt') ? mkdtempSync('/opt/penstock-test-') : null;
+    await this.provider.open();
+    if (removed !== null) rmSync(removed, { recursive: true });
+    if (this.provider.isolation?.mode === 'unavailable') return false;
+    await this.start('w1');
+    return true;
+  }
+
+  async start(id: string, paths: readonly string[] = [this.shared]): Promise<void> {
+    const timeouts = { startTimeoutMs: 60_000, unpackTimeoutMs: 60_000 };
+    const process = { command: intruderCommand, environment: {}, concurrency: 2, ...timeouts, paths };
+    const named = { id, endpoint: 'e', variant: 'v', generation: 1, modelPath: this.bundle, modelName: 'intruder/1' };
+    const spec: WorkerSpec = { ...named, threads: 1, memoryMiB: 0, instanceType: 'local.1', kind: 'instance', vcpuMax: null, process };
+    await this.provider.start(spec);
+    const view = await new Promise<WorkerView>((resolve) => {
+      const look = (each: WorkerView) => each.spec.id === id && each.state !== 'starting' && resolve(each);
+      this.provider.onChange(look);
+      this.provider.list().forEach(look);
+    });
+    assert.equal(view.state, 'ready', view.reason ?? '');
+    this.link = this.provider.link(id);
+  }
+
+  async run(code: string): Promise<Answer> {
+    assert(this.link !== null);
+    const { reply } = await this.link.invoke({ headers: {}, body: Buffer.from(code) }, 1024 * 1024);
+    return JSON.parse(reply.body.toString()) as Answer;
+  }
+
+  /** The error with which the code fails. */
+  async refusal(code: string): Promise<string> {
+    const { error, result, text } = await this.run(code);
+    assert.notEqual(error, undefined, `it was allowed: ${JSON.stringify(result)}`);
+    return `${error}: ${text}`;
+  }
+
+  get pid(): number {
+    return this.provider.list()[0]?.pid as number;
+  }
+
+  async close(): Promise<void> {
+    await this.provider.close();
+  }
+}
+
+const denied = /FileNotFoundError|PermissionError|ProcessLookupError|NotADirectoryError/;
+/** A process without a parent, a session or a mark in its environment. */
+const daemon = (name: string, keepsMark: boolean) => `
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for fd in range(0, 64):
+            try: os.close(fd)
+            except OSError: pass
+        os.execve('/bin/sleep', ['${name}', '300'], ${keepsMark ? 'dict(os.environ)' : '{}'})
+    os._exit(0)
+os.wait()
+time.sleep(0.3)
+`;
+
+function processesNamed(name: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(`${name}\0`) && startTicks(Number(pid)) !== null;
+    } catch {
+      return false;
+    }
+  });
+}
+
+for (const mode of isRoot ? ['root', 'landlock'] : ['user', 'landlock']) {
+  describe(`foreign code in mode ${mode}, ${isRoot ? 'server as root' : 'server as an ordinary user'},`, { skip }, () => {
+    const attack = new Attack(mode);
+    const isNamespaced = mode !== 'landlock';
+    const hasOwnUser = isRoot && mode !== 'user';
+    let isPossible = false;
+
+    before(async () => {
+      process.env['SECRET_OF_THE_SERVER'] = 'secret';
+      isPossible = await attack.open();
+    });
+    after(() => attack.close());
+
+    function promises(what: string, act: () => Promise<void>): void {
+      test(what, async (context) => {
+        if (!isPossible) return context.skip(`mode ${mode} does not work here: ${attack.provider.isolation?.reason}`);
+        // The workers would get no users of their own, since those could not read the program.
+        if (hasOwnUser && !isNamespaced && privateCheckout !== false) return context.skip(privateCheckout);
+        await act();
+      });
+    }
+
+    promises('cannot read any file of the server by any path', async () => {
+      const { state } = attack;
+      const files = ['keys.json', 'state.db', 'objects/other-model', 'objects/bundle.tar', 'isolation-root/r/etc/passwd'];
+      const roots = [
+        '',
+        `/proc/${process.pid}/root`,
+        `/proc/${process.pid}/cwd`,
+        '/proc/1/root',
+        '/proc/self/root',
+        '../../../..',
+        '/old',
+        '/r',
+      ];
+      for (const from of roots) {
+        for (const file of files) assert.match(await attack.refusal(`result = open('${from}${join(state, file)}').read()`), denied);
+      }
+      for (const folder of [state, join(state, 'processes'), join(state, 'objects')]) {
+        const { result = [] } = await attack.run(`import os\nresult = os.listdir('${folder}')`);
+        assert.deepEqual(result, [], folder);
+      }
+      assert.match(await attack.refusal(`result = open('/etc/shadow').read()`), denied);
+    });
+
+    promises('reads the paths of its image, also below /tmp, and cannot change them', async () => {
+      const path = join(attack.shared, 'weights');
+      assert.equal((await attack.run(`result = open('${path}').read()`)).result, 'public');
+      assert.match(await attack.refusal(`open('${path}', 'w')`), /PermissionError|OSError.*[Rr]ead-only/);
+    });
+
+    if (isNamespaced) {
+      promises('cannot read the data directory even if a parent of it is in `paths`', async () => {
+        await attack.start('w3', [root]);
+        assert.equal((await attack.run(`result = open('${join(attack.shared, 'weights')}').read()`)).result, 'public');
+        assert.match(await attack.refusal(`result = open('${join(attack.state, 'keys.json')}').read()`), denied);
+        await attack.provider.stop('w3');
+        attack.link = attack.provider.link('w1');
+      });
+
+      promises('reads its environment in the data directory, and nothing beside that, even if a parent of both is in `paths`', async () => {
+        const environment = join(attack.state, 'environments/key');
+        mkdirSync(environment, { recursive: true });
+        writeFileSync(join(environment, 'package'), 'public', { mode: 0o644 });
+        chmodSync(environment, 0o755);
+        await attack.start('w4', [root, environment]);
+        assert.equal((await attack.run(`result = open('${join(environment, 'package')}').read()`)).result, 'public');
+        assert.match(await attack.refusal(`open('${join(environment, 'package')}', 'w')`), /PermissionError|OSError.*[Rr]ead-only/);
+        assert.match(await attack.refusal(`result = open('${join(attack.state, 'keys.json')}').read()`), denied);
+        assert.deepEqual((await attack.run(`import os\nresult = os.listdir('${attack.state}')`)).result, ['environments']);
+        await attack.provider.stop('w4');
+        attack.link = attack.provider.link('w1');
+      });
+    }
+
+    promises('cannot see the server’s environment', async () => {
+      const { result } = await attack.run(`import os\nresult = dict(os.environ)`);
+      assert.doesNotMatch(JSON.stringify(result), /SECRET_OF_THE_SERVER|PENSTOCK_WORKER_TOKEN/);
+      assert.match(await attack.refusal(`result = open('/proc/${process.pid}/environ').read()`), denied);
+    });
+
+    promises('cannot inspect or attach to another process', async () => {
+      for (const file of ['mem', 'maps', 'fd/0', 'environ']) {
+        assert.match(await attack.refusal(`result = open('/proc/${process.pid}/${file}', 'rb').read(1)`), denied);
+      }
+      const attach = `import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nresult = [libc.ptrace(16, ${process.pid}, 0, 0), ctypes.get_errno()]`;
+      assert.equal(((await attack.run(attach)).result as number[])[0], -1);
+    });
+
+    if (isNamespaced || hasOwnUser) {
+      promises('can only signal its own processes', async () => {
+        assert.match(await attack.refusal(`import os\nresult = os.kill(${process.pid}, 0)`), /ProcessLookupError|PermissionError/);
+      });
+    }
+
+    promises('gains no privileges, not even through privileged programs', async () => {
+      const rights = await attack.run(`result = open('/proc/self/status').read()`);
+      assert.match(String(rights.result), /CapEff:\s+0+\n/);
+      assert.match(String(rights.result), /NoNewPrivs:\s+1\n/);
+      if (hasOwnUser) assert.match(await attack.refusal(`import os\nresult = os.setuid(0)`), /PermissionError/);
+      const mount = `import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nresult = [libc.mount(b'none', b'/tmp', b'tmpfs', 0, 0), libc.unshare(0x20000), libc.chroot(b'/')]`;
+      assert.deepEqual((await attack.run(mount)).result, [-1, -1, -1]);
+      if (!isNamespaced) return;
+      const namespace = `import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nresult = libc.unshare(0x10000000)`;
+      assert.equal((await attack.run(namespace)).result, -1, 'a user namespace would expose the kernel’s whole attack surface');
+    });
+
+    promises('can only write to its own folders', async () => {
+      assert.equal(
+        (await attack.run(`import os\nopen(os.environ['TMPDIR'] + '/x', 'w').write('x')\nopen('y', 'w').write('y')`)).error,
+        undefined,
+      );
+      for (const folder of ['/usr/lib', '/penstock/in', '/penstock/compile-cache', join(attack.state, 'compile-cache'), '/etc']) {
+        assert.match(await attack.refusal(`open('${folder}/x', 'w')`), /FileNotFoundError|PermissionError|Read-only/);
+      }
+      assert.equal(existsSync(join(attack.state, 'x')), false);
+    });
+
+    promises('cannot fill the disk with one file', async () => {
+      const grow = `
+import errno, resource
+limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+try:
+    with open('log', 'wb') as file: file.truncate(limit + 1)
+except OSError as error:
+    result = [limit >= 2 ** 30, error.errno == errno.EFBIG]
+`;
+      assert.deepEqual((await attack.run(grow)).result, [true, true]);
+    });
+
+    promises('can fork up to its limit only, and the server still starts workers', async () => {
+      const bomb = `
+import os, signal, time
+pids = []
+try:
+    while len(pids) < ${4 * processesMax}:
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+        pids.append(pid)
+except OSError as error:
+    result = [len(pids), type(error).__name__]
+else:
+    result = [len(pids), 'none']
+finally:
+    for pid in pids: os.kill(pid, 9)
+    for pid in pids: os.wait()
+`;
+      const [count, error] = (await attack.run(bomb)).result as [number, string];
+      assert.equal(error, 'BlockingIOError');
+      assert(count > 100 && count <= processesMax, `${count} processes`);
+      await attack.start('w2');
+      await attack.provider.stop('w2');
+      attack.link = attack.provider.link('w1');
+    });
+
+    promises('is distinguished from the server on the network, or the server knows that it cannot be', async () => {
+      const sockets: Socket[] = [];
+      const server = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1');
+      await new Promise((resolve) => server.once('listening', resolve));
+      const { port } = server.address() as { port: number };
+      after(() => {
+        for (const socket of sockets) socket.destroy();
+        server.close();
+      });
+      const requested = await attack.run(
+        `import socket\ns = socket.create_connection(('127.0.0.1', ${port}))\nresult = s.getsockname()[1]\nimport __main__\n__main__.kept = s`,
+      );
+      const hexOf = (each: number): string => each.toString(16).toUpperCase().padStart(4, '0');
+      // Both ports: a connection of another program may use the same local port.
+      const ends = `[0-9A-F]+:${hexOf(requested.result as number)} [0-9A-F]+:${hexOf(port)}`;
+      const [, uid] =
+        new RegExp(`^ *\\d+: ${ends} [0-9A-F]{2} \\S+ \\S+ \\S+ +(\\d+)`, 'm').exec(readFileSync('/proc/net/tcp', 'utf8')) ?? [];
+      assert.equal(attack.provider.isForeignUid(Number(uid)), hasOwnUser);
+      assert.equal(attack.provider.isForeignUid(process.getuid?.() ?? 0), false);
+      assert.deepEqual([attack.provider.isForeignCodeUnconfined(), attack.provider.hasForeignUsers()], [!hasOwnUser, hasOwnUser]);
+    });
+
+    promises('does not outlive its worker, even if that is killed', async () => {
+      const keepsMark = !isNamespaced && !hasOwnUser; // with Landlock alone, processes are found only by their mark
+      for (const [index, end] of [async () => attack.provider.restart('w1', 'test'), () => attack.provider.stop('w1')].entries()) {
+        const name = `daemon-${process.pid}-${mode}-${index}`;
+        const started = await attack.run(daemon(name, keepsMark));
+        assert.equal(started.error, undefined, started.text);
+        assert.equal(processesNamed(name).length, 1);
+        const { pid } = attack;
+        await end();
+        const isOver = (): boolean => attack.provider.list().every((view) => view.state === 'ready' && view.pid !== pid);
+        while (startTicks(pid) !== null || !isOver()) await new Promise((resolve) => setTimeout(resolve, 20));
+        assert.deepEqual(processesNamed(name), []);
+        attack.link = attack.provider.link('w1');
+      }
+      assert.deepEqual(readdirSync(join(attack.state, 'processes')), []);
+      // Connections of the ended worker may still wait to be accepted, so calls without a key are trusted only a minute later.
+      assert.deepEqual([attack.provider.isForeignCodeUnconfined(), attack.provider.hasForeignUsers()], [!hasOwnUser, hasOwnUser]);
+    });
+  });
+}
+
+for (const mode of isRoot ? ['root'] : ['user']) {
+  test(`a worker of ONNX models has no network and sees no server file or other process in mode ${mode}`, async (context) => {
+    const state = mkdtempSync(join(root, 'state-'));
+    const isolation = isolationSettings({ mode });
+    const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0, isolation });
+    await provider.open();
+    try {
+      if (provider.isolation?.mode !== mode) return context.skip(`mode ${mode} does not work here: ${provider.isolation?.reason}`);
+      const spec: WorkerSpec = {
+        id: 'w1',
+        endpoint: 'e',
+        variant: 'v',
+        generation: 1,
+        modelPath: modelPath('test_affine'),
+        modelName: 'm/1',
+        threads: 1,
+        memoryMiB: 512,
+        instanceType: 'local.1',
+        kind: 'instance',
+        vcpuMax: null,
+      };
+      await provider.start(spec);
+      const { pid } = await new Promise<WorkerView>((resolve) => {
+        provider.onChange((view) => view.state === 'ready' && resolve(view));
+      });
+      // Checked from outside: its root, its network devices, its user.
+      const networkOf = (of: string) => readlinkSync(`/proc/${of}/ns/net`);
+      assert.notEqual(networkOf(String(pid)), networkOf('self'));
+      assert.notEqual(readlinkSync(`/proc/${pid}/ns/pid`), readlinkSync('/proc/self/ns/pid'));
+      const devices = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(':'));
+      assert.deepEqual(
+        devices.map((line) => line.split(':')[0]?.trim()),
+        ['lo'],
+      );
+      assert.equal(existsSync(`/proc/${pid}/root${state}`), false);
+      assert.deepEqual(readdirSync(`/proc/${pid}/root/penstock/in`), ['compile-cache'], 'the model is loaded: its file was removed');
+      const [, uid] = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+      assert.equal(provider.isForeignUid(Number(uid)), mode === 'root');
+      assert.deepEqual([provider.isForeignCodeUnconfined(), provider.hasForeignUsers()], [false, false]);
+    } finally {
+      await provider.close();
+    }
+  });
+}
+
+describe('without any working isolation', { skip }, () => {
+  test('foreign code is not started, unless the operator disabled isolation', async () => {
+    const refused = new Attack('root');
+    const mode = isRoot ? 'none' : 'root';
+    const attack = isRoot ? new Attack(mode) : refused;
+    const isStarted = await attack.open();
+    try {
+      assert.equal(isStarted, isRoot);
+      assert.equal(attack.provider.isolation?.mode, isRoot ? 'none' : 'unavailable');
+      assert.equal(attack.provider.isForeignCodeUnconfined(), isRoot);
+      if (!isRoot) await assert.rejects(attack.start('w1'), /no isolation works here/);
+    } finally {
+      await attack.close();
+    }
+  });
+});
+
+test('all of this holds for a server run by an ordinary user', { skip: skip || !isRoot || privateCheckout }, () => {
+  const noOne = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  const env = { PATH: process.env['PATH'], HOME: '/tmp' };
+  const child = spawnSync('setpriv', [...noOne, process.execPath, '--test', '--test-reporter=tap', import.meta.filename], {
+    env,
+    encoding: 'utf8',
+  });
+  assert.equal(child.status, 0, child.stdout + child.stderr);
+});

@@ -1,0 +1,62 @@
+/** The isolation settings of config.json: the mode, and the user ids of workers. */
+import { PlatformError } from '../../errors.ts';
+
+/**
+ * How a worker is isolated from the server's files and processes.
+ *
+ * - `root`: own user id, mount and pid namespace; needs a server that runs as root.
+ * - `user`: mount and pid namespace in a user namespace, without an own user id; needs a server that does not run as root.
+ * - `landlock`: Landlock rules on files, with an own user id if the server may change it. Protects files only.
+ * - `none`: no isolation.
+ */
+export const isolationModes = ['root', 'user', 'landlock', 'none'] as const;
+export type IsolationMode = (typeof isolationModes)[number];
+
+export interface UidRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface IsolationSettings {
+  /** `auto` uses the first of root, user and landlock that works here. */
+  readonly mode: IsolationMode | 'auto';
+  readonly uids: UidRange;
+}
+
+/** Unused according to systemd's table of user ids: above containers and subordinate ids, below 2^31. */
+const uidsDefault: UidRange = { first: 1_900_000_000, last: 1_900_065_535 };
+/** Lower ids belong to system users and people; 2^32 - 1 means "no user". */
+const uidMin = 1000;
+const uidMax = 4_294_967_293;
+/** The first id is the common group of all workers; each worker uses another one. */
+const uidsMin = 16;
+
+export const isolationDefaults: IsolationSettings = { mode: 'auto', uids: uidsDefault };
+
+/** Parses `isolation` of config.json. Throws `invalid_request`. */
+export function isolationSettings(config: Readonly<Record<string, unknown>> | null): IsolationSettings {
+  const { mode = 'auto', uids, ...rest } = config ?? {};
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) {
+    throw new PlatformError('invalid_request', `unknown setting isolation.${unknown} in config.json: expected mode or uids`);
+  }
+  if (mode !== 'auto' && !isolationModes.some((known) => known === mode)) {
+    throw invalid('mode', `one of auto, ${isolationModes.join(', ')}`, mode);
+  }
+  return { mode: mode as IsolationSettings['mode'], uids: uids === undefined ? uidsDefault : readRange(uids) };
+}
+
+function readRange(uids: unknown): UidRange {
+  const [, firstText, lastText] = (typeof uids === 'string' && /^(\d{1,10})-(\d{1,10})$/.exec(uids)) || [];
+  const [first, last] = [Number(firstText), Number(lastText)];
+  const isValid = first >= uidMin && last <= uidMax && last - first + 1 >= uidsMin;
+  if (!isValid) throw invalid('uids', `a range of at least ${uidsMin} user ids from ${uidMin}, such as "200000-265535"`, uids);
+  return { first, last };
+}
+
+function invalid(name: string, expected: string, got: unknown): PlatformError {
+  return new PlatformError(
+    'invalid_request',
+    `isolation.${name} in config.json: expected ${expected}, got ${JSON.stringify(got)?.slice(0, 100)}`,
+  );
+}

@@ -1,0 +1,96 @@
+/** The isolated environment of a worker: its folders, user and permissions. Created by `Isolation`. */
+import type { Clock } from '../../clock.ts';
+import type { Log } from '../../logs/index.ts';
+import type { WorkerFiles } from '../../runtime/index.ts';
+import { processesOf } from '../process-facts.ts';
+import type { Launch } from './launch.ts';
+import type { UidPool } from './uid-pool.ts';
+import type { WorkerFolder, WorkerOwner } from './worker-folder.ts';
+
+export interface WorkerPlace {
+  readonly files: WorkerFiles;
+  /** The folder in which a process archive is unpacked and to which the worker can write, as seen by the worker. */
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The socket to connect to, as seen by the worker. */
+  readonly socketPath: string;
+  /** The user of the worker; null if it is the server's own. */
+  readonly owner: WorkerOwner | null;
+  /** The spawned process is `unshare`, the worker its grandchild. */
+  readonly isNamespaced: boolean;
+  launch(command: readonly string[]): Launch;
+  /** Called after its process has ended: ends remaining processes and removes its folder. Does not throw. */
+  end(clock: Clock, log: Log): Promise<void>;
+}
+
+export interface IsolatedWorkerOptions {
+  readonly folder: WorkerFolder;
+  readonly owner: WorkerOwner | null;
+  readonly uids: UidPool;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly socketPath: string;
+  readonly isNamespaced: boolean;
+  readonly launch: (command: readonly string[]) => Launch;
+  readonly ended: () => void;
+}
+
+/** A killed process may have started another meanwhile. */
+const roundsMax = 200;
+const pauseMs = 10;
+
+export class IsolatedWorker implements WorkerPlace {
+  readonly files: WorkerFolder;
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly socketPath: string;
+  readonly owner: WorkerOwner | null;
+  readonly isNamespaced: boolean;
+  readonly #options: IsolatedWorkerOptions;
+  #hasEnded = false;
+
+  constructor(options: IsolatedWorkerOptions) {
+    this.#options = options;
+    this.files = options.folder;
+    this.directory = options.folder.names.work;
+    this.environment = options.environment;
+    this.socketPath = options.socketPath;
+    this.owner = options.owner;
+    this.isNamespaced = options.isNamespaced;
+  }
+
+  launch(command: readonly string[]): Launch {
+    return this.#options.launch(command);
+  }
+
+  async end(clock: Clock, log: Log): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const { owner, uids, folder, ended } = this.#options;
+    try {
+      const hasEnded = owner === null || (await endProcessesOf(owner.uid, clock));
+      if (hasEnded) ended();
+      if (hasEnded && owner !== null) uids.release(owner.uid);
+      if (!hasEnded) log.error({ uid: owner?.uid }, 'failed to end processes of a worker: their user id will not be reused');
+      folder.remove();
+    } catch (error) {
+      log.warn({ folder: folder.path, error: String(error) }, 'failed to remove the folder of a worker');
+    }
+  }
+}
+
+/** A user id belongs to one worker: every process under it was started by that worker. */
+async function endProcessesOf(uid: number, clock: Clock): Promise<boolean> {
+  for (let round = 0; round < roundsMax; round++) {
+    const left = processesOf(uid);
+    if (left.length === 0) return true;
+    for (const pid of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended just now.
+      }
+    }
+    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+  }
+  return false;
+}

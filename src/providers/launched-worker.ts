@@ -1,0 +1,152 @@
+/** Starts the process of a worker, isolated, and cleans up after it. `worker-process.ts` waits for its hello. */
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../logs/index.ts';
+import { SharedMemory, type WorkerFiles, workerMainPath } from '../runtime/index.ts';
+import type { Cgroups } from './cgroups.ts';
+import { type Isolation, inheritedNames } from './isolation/isolation.ts';
+import type { FileChange } from './isolation/worker-folder.ts';
+import type { WorkerPlace } from './isolation/worker-place.ts';
+import type { Leftovers } from './leftovers.ts';
+import { OpenFiles } from './open-files.ts';
+import type { ProcessTree } from './process-tree.ts';
+import { type PythonProgram, pythonCommand, pythonPaths, pythonVariables } from './python-program.ts';
+import { type Spawned, SpawnedProcess } from './spawned.ts';
+import type { WorkerListener } from './worker-listener.ts';
+
+export interface WorkerProcessDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly listener: WorkerListener;
+  readonly leftovers: Leftovers;
+  readonly cgroups: Cgroups;
+  readonly isolation: Isolation;
+  readonly changeModel: FileChange | undefined;
+}
+
+/** WebAssembly (used by Node for TypeScript) reserves 10 GiB of addresses by default: more than the limit allows. */
+export const nodeOptions = ['--disable-wasm-trap-handler'];
+
+/** Set if the worker will start a command. Such a worker does not load onnxruntime. */
+export interface CommandAccess {
+  readonly kind: 'process';
+  /** False only for a command whose code is the operator's own, if config.json says so. */
+  readonly isIsolated: boolean;
+  /** Host files and folders that it can read. */
+  readonly paths: readonly string[];
+}
+
+/** Null: the worker of ONNX models. */
+export type WorkerProgram = CommandAccess | PythonProgram | null;
+
+/** A started process that has not said hello yet. */
+export interface LaunchedWorker {
+  readonly kind: 'onnx' | 'process' | 'python';
+  readonly spawned: Spawned;
+  /** Resolves with the connection of the worker once it has authenticated. */
+  readonly arrival: Promise<Socket>;
+  /** Resolves when it has ended and nothing of it remains: neither processes nor folders. */
+  readonly ended: Promise<string>;
+  readonly owner: WorkerPlace['owner'];
+  readonly memory: SharedMemory | null;
+  readonly files: WorkerFiles;
+  /** The processes of a worker that starts any; otherwise null. */
+  readonly tree: ProcessTree | null;
+  /** The model's path for a command, as seen by the worker; null for a worker of ONNX models. */
+  readonly directory: string | null;
+  /** The worker is not admitted any more. */
+  cancel(): void;
+}
+
+/** Spawns a worker. Throws `unavailable` if a command must be isolated and no isolation works here; then nothing of the worker remains. */
+export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram): Promise<LaunchedWorker> {
+  const { clock, log, listener, leftovers } = deps;
+  const expected = listener.expect();
+  const { workerId } = expected;
+  let place: WorkerPlace | null = null;
+  let grown: ReturnType<Leftovers['treeOf']> | null = null;
+  let memory: SharedMemory | null = null;
+  let spawned: SpawnedProcess;
+  try {
+    place = placeOf(deps, workerId, access);
+    grown = access === null ? null : leftovers.treeOf(workerId);
+    memory = SharedMemory.create(workerId);
+    const own = access?.kind === 'python' ? { ...pythonVariables(access), ...(grown === null ? {} : markOf(grown.tree, place)) } : {};
+    spawned = new SpawnedProcess({
+      clock,
+      ...launchOf(place, commandOf(access, place?.socketPath ?? listener.path, workerId)),
+      cwd: listener.folder, // private, and removed at the end: a crash may leave a core dump
+      environment: { ...(place?.environment ?? openEnvironment(deps)), ...own, PENSTOCK_WORKER_TOKEN: expected.token },
+      memoryFd: memory?.fd ?? null,
+      isNamespaced: place?.isNamespaced === true,
+      startsProcesses: grown !== null,
+    });
+  } catch (error) {
+    // The disk is full or memory is exhausted: nothing of the worker remains.
+    expected.cancel();
+    memory?.close();
+    grown?.discard();
+    await place?.end(clock, log);
+    throw error;
+  }
+  const files = place?.files ?? new OpenFiles(join(leftovers.workersDirectory, `${workerId}-files`), deps.changeModel);
+  const isForeign = access !== null && (access.kind === 'python' || access.isIsolated);
+  const uncount = isForeign && place === null ? deps.isolation.countUnconfined() : null;
+  const ended = spawned.ended.then(async (how) => {
+    await grown?.tree.end(clock, log);
+    await place?.end(clock, log);
+    if (files instanceof OpenFiles) files.remove();
+    uncount?.();
+    grown?.discard();
+    return how;
+  });
+  if (spawned.outerPid !== null) void ended.then(leftovers.remember(spawned.outerPid));
+  return {
+    kind: access?.kind ?? 'onnx',
+    spawned,
+    arrival: expected.arrival,
+    ended,
+    owner: place?.owner ?? null,
+    memory,
+    files,
+    tree: grown?.tree ?? null,
+    directory: grown === null ? null : (place?.directory ?? grown.tree.directory),
+    cancel: () => expected.cancel(),
+  };
+}
+
+/** Null if the worker runs without isolation, like the server. */
+function placeOf({ isolation }: WorkerProcessDeps, workerId: string, access: WorkerProgram): WorkerPlace | null {
+  // A model file is not code, but a hostile one could take over the native parser.
+  if (access === null) return isolation.place({ workerId, isForeign: false, hasNetwork: false, paths: [] });
+  if (access.kind === 'python') {
+    const { hasNetwork } = access;
+    return isolation.place({ workerId, isForeign: true, hasNetwork, paths: pythonPaths(access) });
+  }
+  return access.isIsolated ? isolation.place({ workerId, isForeign: true, hasNetwork: true, paths: access.paths }) : null;
+}
+
+function launchOf(place: WorkerPlace | null, command: readonly string[]): { readonly program: string; readonly args: readonly string[] } {
+  const [program = '', ...args] = command;
+  return place?.launch(command) ?? { program, args };
+}
+
+function commandOf(access: WorkerProgram, socketPath: string, workerId: string): readonly string[] {
+  if (access?.kind === 'python') return pythonCommand(access, socketPath, workerId);
+  return [process.execPath, ...nodeOptions, workerMainPath, socketPath, workerId, access === null ? 'onnx' : 'process'];
+}
+
+/** The mark identifies the processes that a model starts. Without isolation, the folder of the tree is the model's own. */
+function markOf({ mark, directory }: ProcessTree, place: WorkerPlace | null): Readonly<Record<string, string>> {
+  return { [mark.name]: mark.value, ...(place === null ? { HOME: directory, TMPDIR: directory } : {}) };
+}
+
+/** The environment of a worker that is not isolated. */
+function openEnvironment({ isolation }: WorkerProcessDeps): Record<string, string> {
+  const retained = [...inheritedNames, 'HOME', 'TMPDIR'].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(retained), NODE_COMPILE_CACHE: isolation.compileCache.path };
+}

@@ -1,0 +1,126 @@
+/** Reads a file, packed or not, once from its beginning to its end, with a window of its bytes in memory. */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { pipeline } from 'node:stream';
+import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib';
+import { messageOf, PlatformError } from '../errors.ts';
+
+export type Packing = 'none' | 'zlib' | 'gzip';
+
+const chunkBytes = 256 * 1024;
+
+/** How a file is packed, by its first two bytes. */
+export function packingOf(start: Uint8Array): Packing {
+  const [first = 0, second = 0] = start;
+  if (first === 0x1f && second === 0x8b) return 'gzip';
+  return first === 0x78 && (first * 256 + second) % 31 === 0 ? 'zlib' : 'none';
+}
+
+export async function packingOfFile(path: string): Promise<Packing> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
+    return packingOf(buffer.subarray(0, bytesRead));
+  } finally {
+    await file.close();
+  }
+}
+
+export class ByteReader {
+  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #bytesMax: number;
+  #read = 0;
+  #isOver = false;
+  /** The window: `buffer[at]` is the next byte. */
+  buffer: Buffer = Buffer.alloc(0);
+  at = 0;
+
+  /** Throws `too_large` while reading if there are more than `bytesMax` bytes. */
+  constructor(source: AsyncIterable<Uint8Array>, bytesMax: number) {
+    this.#source = source[Symbol.asyncIterator]();
+    this.#bytesMax = bytesMax;
+  }
+
+  static ofFile(path: string, packing: Packing, bytesMax: number): ByteReader {
+    return new ByteReader(unpacked(path, packing), bytesMax);
+  }
+
+  /** Bytes in the window. */
+  get available(): number {
+    return this.buffer.length - this.at;
+  }
+
+  /** Of the next byte in the file. */
+  get position(): number {
+    return this.#read - this.available;
+  }
+
+  /** Whether the window has `bytes` bytes now; false only at the end of the file. */
+  async fill(bytes: number): Promise<boolean> {
+    while (this.available < bytes && !this.#isOver) await this.#more();
+    return this.available >= bytes;
+  }
+
+  /** False if the file ends before. */
+  async skip(bytes: number): Promise<boolean> {
+    let left = bytes;
+    for (;;) {
+      const step = Math.min(left, this.available);
+      this.at += step;
+      left -= step;
+      if (left === 0) return true;
+      if (this.#isOver) return false;
+      await this.#more();
+    }
+  }
+
+  /** The text before the next line feed, without it; null if the file ends, or `bytesMax` bytes pass, before one. */
+  async line(bytesMax: number): Promise<string | null> {
+    for (let from = this.at; ; ) {
+      const end = this.buffer.indexOf(10, from);
+      if (end !== -1 && end - this.at <= bytesMax) {
+        const text = this.buffer.toString('utf8', this.at, end);
+        this.at = end + 1;
+        return text;
+      }
+      const searched = this.available;
+      if (end !== -1 || searched > bytesMax || !(await this.fill(searched + 1))) return null;
+      from = this.at + searched;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return?.();
+  }
+
+  async #more(): Promise<void> {
+    const next = (await this.#source.next()) as IteratorResult<Uint8Array, unknown>;
+    if (next.done === true) {
+      this.#isOver = true;
+      return;
+    }
+    const chunk = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
+    this.#read += chunk.length;
+    if (this.#read > this.#bytesMax) {
+      throw new PlatformError('too_large', `the unpacked file exceeds the limit of ${this.#bytesMax} bytes. Raise artifactLimit`);
+    }
+    this.buffer = this.available === 0 ? chunk : Buffer.concat([this.buffer.subarray(this.at), chunk]);
+    this.at = 0;
+  }
+}
+
+async function* unpacked(path: string, packing: Packing): AsyncGenerator<Uint8Array> {
+  const file = createReadStream(path, { highWaterMark: chunkBytes });
+  if (packing === 'none') {
+    yield* file as AsyncIterable<Buffer>;
+    return;
+  }
+  const unpacker: Gunzip | Inflate =
+    packing === 'gzip' ? createGunzip({ chunkSize: chunkBytes }) : createInflate({ chunkSize: chunkBytes });
+  const content = pipeline(file, unpacker, () => undefined); // errors are thrown by the read below
+  try {
+    yield* content as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw new PlatformError('invalid_request', `the file is damaged or cut off: it cannot be unpacked (${messageOf(cause)})`, { cause });
+  }
+}
