@@ -1,12 +1,12 @@
-/** What a case is. */
+/** A conformance case. */
 import type { Group, Level } from './outcome.ts';
 import type { Target } from './target.ts';
 
 export interface Case {
-  /** C1, B10, X3: the letter is its group. */
+  /** C1, B10, X3: the letter names the group. */
   readonly id: `${Group}${number}`;
   readonly level: Level;
-  /** What the server must have announced in its metadata to be asked. */
+  /** The case is skipped unless the server's metadata lists this extension. */
   readonly extension?: string;
   readonly promise: string;
   readonly run: (target: Target) => Promise<void>;

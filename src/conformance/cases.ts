@@ -1,4 +1,4 @@
-/** Every case, by group and number. */
+/** All cases, by group and number. */
 import type { Case } from './case.ts';
 import { binaryCases } from './cases/binary.ts';
 import { datatypeCases } from './cases/datatypes.ts';

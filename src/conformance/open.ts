@@ -1,34 +1,34 @@
-/** Finds out whom one talks to, and which of its models is to be asked. */
+/** Connects to the server, identifies it, and selects the model to test. */
 import type { Clock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { fixtures } from './fixtures.ts';
 import { Rpc } from './rpc.ts';
 import { servedModels } from './served.ts';
-import { type Input, isJsonable, Subject, specsOf } from './subject.ts';
+import { type Input, isJsonable, ModelUnderTest, specsOf } from './subject.ts';
 import { Target, type TargetFacts } from './target.ts';
-import { type Json, type Reply, Wire } from './wire.ts';
+import { type Json, Wire, type WireReply } from './wire.ts';
 
 export interface TargetOptions {
-  /** `http://HOST:PORT`, with a path in front of `/v2` where there is one. */
+  /** `http://HOST:PORT`, optionally with a path before `/v2`. */
   readonly url: string;
-  /** `HOST:PORT`, with `https://` in front where it is TLS. */
+  /** `HOST:PORT`, with the prefix `https://` for TLS. */
   readonly grpc?: string | undefined;
   /** Sent as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
-  /** The model that is asked; else test-affine, else the first of those that the server lists. */
+  /** The model to test. Default: test-affine, otherwise the first suitable model that the server lists. */
   readonly model?: string | undefined;
-  /** Inputs that the model takes, where its metadata does not tell or values of our making would not do. */
+  /** Inputs that the model accepts, if its metadata is insufficient or generated values do not work. */
   readonly inputs?: readonly Input[] | undefined;
-  /** Extensions that are taken for announced. */
+  /** Extensions to test even if the server does not announce them. */
   readonly assumed?: readonly string[] | undefined;
   readonly bodyLimitBytes?: number | undefined;
   readonly mayReload: boolean;
-  /** For each answer. */
+  /** Timeout for each response. */
   readonly replyTimeoutMs: number;
   readonly clock: Clock;
 }
 
-/** Throws `PlatformError` where nobody answers, or no model can be asked. */
+/** Throws `PlatformError` if the server does not respond or has no suitable model. */
 export async function openTarget(options: TargetOptions): Promise<Target> {
   const { url, grpc, token, clock, replyTimeoutMs, bodyLimitBytes, mayReload } = options;
   const wire = new Wire({ url, token, clock, replyTimeoutMs });
@@ -47,18 +47,18 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   }
 }
 
-async function answerOf(wire: Wire, url: string): Promise<Reply> {
+async function answerOf(wire: Wire, url: string): Promise<WireReply> {
   try {
     return await wire.send('/v2');
   } catch (cause) {
-    throw new PlatformError('unavailable', `no server answers at ${url} (${messageOf(cause)}): check the address`, { cause });
+    throw new PlatformError('unavailable', `no server responds at ${url} (${messageOf(cause)}): check the address`, { cause });
   }
 }
 
-/** What `GET /v2` says; what is wrong with it is for C1 to tell. */
-function facts({ url, assumed = [] }: TargetOptions, { status, json }: Reply): TargetFacts['server'] {
+/** The metadata of `GET /v2`. Malformed members are ignored here, because case C1 reports them. */
+function facts({ url, assumed = [] }: TargetOptions, { status, json }: WireReply): TargetFacts['server'] {
   if (status === 401 || status === 403) {
-    throw new PlatformError('unauthenticated', `${url} answers ${status}: name the variable that holds its key, with --token-env`);
+    throw new PlatformError('unauthenticated', `${url} returned ${status}: pass the variable that holds its key with --token-env`);
   }
   const { name, version, extensions } = json ?? {};
   return {
@@ -68,11 +68,11 @@ function facts({ url, assumed = [] }: TargetOptions, { status, json }: Reply): T
   };
 }
 
-async function subjectOf(wire: Wire, { url, model, inputs }: TargetOptions): Promise<Subject> {
+async function subjectOf(wire: Wire, { url, model, inputs }: TargetOptions): Promise<ModelUnderTest> {
   if (model !== undefined) {
     const { status, json } = await wire.send(`/v2/models/${encodeURIComponent(model)}`);
     if (status !== 200 || json === null) {
-      throw new PlatformError('not_found', `${url} has no metadata of model '${model}' (${status}): name one that it serves`);
+      throw new PlatformError('not_found', `${url} returned ${status} for the metadata of model '${model}': name a model that it serves`);
     }
     return subject(model, json, inputs);
   }
@@ -82,16 +82,16 @@ async function subjectOf(wire: Wire, { url, model, inputs }: TargetOptions): Pro
   }
   throw new PlatformError(
     'invalid_request',
-    `${url} lists no model with inputs that can be JSON: name one with --model, and a request for it with --input`,
+    `${url} lists no model whose inputs can be sent as JSON: name one with --model, and a request for it with --input`,
   );
 }
 
-function subject(name: string, metadata: Json, inputs: readonly Input[] | undefined): Subject {
+function subject(name: string, metadata: Json, inputs: readonly Input[] | undefined): ModelUnderTest {
   if (inputs === undefined && !isJsonable(specsOf(metadata['inputs']))) {
     throw new PlatformError(
       'invalid_request',
-      `the metadata of model '${name}' names no inputs that can be JSON: give a request that it takes, with --input`,
+      `the metadata of model '${name}' has no inputs that can be sent as JSON: pass a request with --input`,
     );
   }
-  return new Subject(name, metadata, inputs);
+  return new ModelUnderTest(name, metadata, inputs);
 }

@@ -1,8 +1,8 @@
-/** Requests of so many rows to a model that takes batches. */
+/** Requests with a given number of rows, for models that support batches. */
 import type { Input } from './subject.ts';
 import type { Json } from './wire.ts';
 
-/** Each row is that of the given inputs, whose first dimension counts rows and is 1. */
+/** Repeats the row of the inputs, whose first dimension must be 1. */
 export function rowsOf(inputs: readonly Input[], count: number): Json {
   return {
     inputs: inputs.map(({ shape: [, ...inner], data, ...input }) => ({

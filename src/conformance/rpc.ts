@@ -1,12 +1,12 @@
-/** gRPC as a client has it: a call always ends, by its deadline at the latest, and its status is an answer and no exception. */
+/** A gRPC client. Every call ends by its deadline, and a status is a result rather than an exception. */
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { loadProtocol, type Protocol } from '../oip/index.ts';
-import { type Json, NoAnswer } from './wire.ts';
+import { type Json, ReplyTimeout } from './wire.ts';
 
 export interface RpcOptions {
-  /** `HOST:PORT`, with `https://` in front where it is TLS. */
+  /** `HOST:PORT`, with the prefix `https://` for TLS. */
   readonly address: string;
   readonly token: string | undefined;
   readonly replyTimeoutMs: number;
@@ -17,16 +17,16 @@ export interface RpcReply {
   /** `OK`, `NOT_FOUND`. */
   readonly code: string;
   readonly details: string;
-  /** Null where the call failed. */
+  /** Null if the call failed. */
   readonly message: Json | null;
 }
 
 export interface RpcCall {
-  /** Instead of the usual limit; the server is told of it. */
+  /** Replaces the default timeout and is sent to the server. */
   readonly deadlineMs?: number;
-  /** Ends the call. */
+  /** Cancels the call. */
   readonly signal?: AbortSignal;
-  /** The request is sent compressed. */
+  /** Compresses the request. */
   readonly gzip?: boolean;
 }
 
@@ -62,7 +62,7 @@ export class Rpc {
     this.#compressed = new Client(address, secure, { ...limits, 'grpc.default_compression_algorithm': gzip });
   }
 
-  /** Throws `unavailable` where nobody speaks gRPC. */
+  /** Throws `unavailable` if the address does not speak gRPC. */
   connected(): Promise<void> {
     const { address, replyTimeoutMs } = this.#options;
     return new Promise((resolve, reject) => {
@@ -70,7 +70,9 @@ export class Rpc {
         if (error === undefined) resolve();
         else
           reject(
-            new PlatformError('unavailable', `no gRPC server answers at ${address}: check the address given with --grpc`, { cause: error }),
+            new PlatformError('unavailable', `no gRPC server responds at ${address}: check the address passed with --grpc`, {
+              cause: error,
+            }),
           );
       });
     });
@@ -82,7 +84,7 @@ export class Rpc {
     return this.#unary(definition.path, definition.requestSerialize(request), definition.responseDeserialize, call);
   }
 
-  /** A request as bytes, whatever they are, to whatever path. */
+  /** Sends arbitrary bytes to an arbitrary path. */
   bytes(path: string, body: Buffer): Promise<RpcReply> {
     const { responseDeserialize } = this.protocol.inference['ModelInfer'] as Protocol['inference'][string];
     return this.#unary(path, body, responseDeserialize, {});
@@ -93,7 +95,7 @@ export class Rpc {
     return this.#unary(definition.path, definition.requestSerialize({ service }), definition.responseDeserialize, {});
   }
 
-  /** The first state that is told, or how the stream ended. */
+  /** The first state reported, or how the stream ended. */
   watch(service: string): Promise<RpcReply> {
     const { path, requestSerialize, responseDeserialize } = this.protocol.health['Watch'] as Protocol['health'][string];
     const options = { deadline: this.#deadline(this.#options.replyTimeoutMs) };
@@ -111,11 +113,11 @@ export class Rpc {
         stream.cancel();
       });
       stream.on('error', (error: ServiceError) => resolve(failed(error)));
-      stream.on('end', () => resolve({ code: 'OK', details: 'the stream ended without a state', message: null }));
+      stream.on('end', () => resolve({ code: 'OK', details: 'the stream ended without reporting a state', message: null }));
     });
   }
 
-  /** Sends all requests on one stream, and answers what came and how the stream ended. */
+  /** Sends all requests on one stream. Returns the responses and how the stream ended. */
   stream(requests: readonly Json[]): Promise<{ readonly messages: readonly Json[]; readonly end: RpcReply }> {
     const { path, requestSerialize, responseDeserialize } = this.protocol.inference['ModelStreamInfer'] as Protocol['inference'][string];
     const stream = this.#plain.makeBidiStreamRequest<Json, Json>(
@@ -156,7 +158,7 @@ export class Rpc {
           if (error === null) return resolve({ code: 'OK', details: '', message: message as Json });
           const reply = failed(error);
           if (reply.code === 'DEADLINE_EXCEEDED' && deadlineMs === undefined) {
-            return reject(new NoAnswer(`no answer to ${path} within ${replyTimeoutMs} ms`));
+            return reject(new ReplyTimeout(`no response to ${path} within ${replyTimeoutMs} ms`));
           }
           resolve(reply);
         },

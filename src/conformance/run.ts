@@ -1,6 +1,6 @@
 /**
- * Runs the cases, one after the other, against a server of which nothing is known. It always ends: each answer has a time limit, each
- * case, and the whole; and a server that has stopped answering is not asked on.
+ * Runs the cases sequentially against an unknown server. It always terminates: each response, each case and the whole suite have time
+ * limits, and a server that has stopped responding is not tested further.
  */
 import { AssertionError } from 'node:assert';
 import type { Clock } from '../clock.ts';
@@ -8,38 +8,38 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Case } from './case.ts';
 import { cases } from './cases.ts';
 import { openTarget, type TargetOptions } from './open.ts';
-import { type CaseResult, type Group, groups, type Level, type Outcome, Skipped } from './outcome.ts';
+import { type CaseOutcome, type CaseResult, type Group, groups, type Level, Skipped } from './outcome.ts';
 import type { Target } from './target.ts';
 
 export interface SuiteOptions extends TargetOptions {
-  /** Ids and groups, such as C7 or B; all where it is empty. */
+  /** Ids and groups, such as C7 or B; empty for all. */
   readonly only: readonly string[];
-  /** For all of it. */
+  /** Time limit of the whole suite. */
   readonly limitMs: number;
   readonly interrupted: AbortSignal;
   readonly onResult?: (result: CaseResult) => void;
 }
 
-export type Counts = Readonly<Record<Outcome, number>>;
+export type OutcomeCounts = Readonly<Record<CaseOutcome, number>>;
 
-export interface Report {
+export interface SuiteReport {
   readonly url: string;
   readonly grpc: string | null;
   readonly server: Target['server'];
-  /** The one that was asked wherever any would do. */
+  /** The model used by cases that work with any model. */
   readonly model: string;
   readonly cases: readonly CaseResult[];
-  readonly groups: Readonly<Record<Group, Counts>>;
-  readonly levels: Readonly<Record<Level, Counts>>;
-  readonly total: Counts;
+  readonly groups: Readonly<Record<Group, OutcomeCounts>>;
+  readonly levels: Readonly<Record<Level, OutcomeCounts>>;
+  readonly total: OutcomeCounts;
 }
 
 const caseLimitMsLeast = 60_000;
 const aliveWithinMs = 5000;
 const reasonLengthMax = 600;
 
-/** Throws `PlatformError` where no server answers, it has no model to ask, or `only` names nothing. */
-export async function runSuite(options: SuiteOptions): Promise<Report> {
+/** Throws `PlatformError` if the server does not respond or has no suitable model, or if `only` names no case. */
+export async function runSuite(options: SuiteOptions): Promise<SuiteReport> {
   const chosen = choose(options.only);
   const { clock, limitMs, interrupted } = options;
   const untilMs = clock.nowMs() + limitMs;
@@ -49,10 +49,11 @@ export async function runSuite(options: SuiteOptions): Promise<Report> {
   try {
     for (const each of chosen) {
       if (interrupted.aborted) stopped = 'not run: interrupted';
-      else if (clock.nowMs() >= untilMs) stopped = `not run: the ${Math.round(limitMs / 1000)} s for the whole suite are over`;
+      else if (clock.nowMs() >= untilMs)
+        stopped = `not run: the time limit of ${Math.round(limitMs / 1000)} s for the whole suite was reached`;
       const limit = Math.min(Math.max(caseLimitMsLeast, 6 * options.replyTimeoutMs), untilMs - clock.nowMs());
       const { result, isDead } = stopped === null ? await runCase(each, target, clock, limit) : ended(each, 'failed', stopped);
-      if (isDead) stopped = `not run: the server stopped answering during ${each.id}`;
+      if (isDead) stopped = `not run: the server stopped responding during ${each.id}`;
       results.push(result);
       options.onResult?.(result);
     }
@@ -75,14 +76,14 @@ function choose(only: readonly string[]): Case[] {
 
 interface Ran {
   readonly result: CaseResult;
-  /** The server does not answer any more. */
+  /** The server no longer responds. */
   readonly isDead: boolean;
 }
 
 /** Never throws. */
 async function runCase(each: Case, target: Target, clock: Clock, limitMs: number): Promise<Ran> {
   const { extension } = each;
-  if (each.id[0] === 'G' && !target.hasRpc) return ended(each, 'skipped', 'no address of the gRPC side was given (--grpc HOST:PORT)');
+  if (each.id[0] === 'G' && !target.hasRpc) return ended(each, 'skipped', 'no gRPC address was given (--grpc HOST:PORT)');
   if (extension !== undefined && !target.has(extension)) return ended(each, 'skipped', `not advertised: ${extension}`);
   try {
     await within(each.run(target), clock, limitMs);
@@ -96,7 +97,7 @@ async function runCase(each: Case, target: Target, clock: Clock, limitMs: number
   }
 }
 
-function ended({ id, level, promise }: Case, outcome: Outcome, reason: string, isDead = false): Ran {
+function ended({ id, level, promise }: Case, outcome: CaseOutcome, reason: string, isDead = false): Ran {
   const text = reason.replaceAll(/\s*\n\s*/g, ' ').trim();
   const short = text.length > reasonLengthMax ? `${text.slice(0, reasonLengthMax)}…` : text;
   return { result: { id, group: id[0] as Group, level, promise, outcome, reason: short }, isDead };
@@ -104,7 +105,7 @@ function ended({ id, level, promise }: Case, outcome: Outcome, reason: string, i
 
 function within(run: Promise<void>, clock: Clock, limitMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(limitMs, () => reject(new Error(`the case was not over after ${Math.round(limitMs)} ms`)));
+    const cancel = clock.after(limitMs, () => reject(new Error(`the case did not finish within ${Math.round(limitMs)} ms`)));
     run.then(resolve, reject).finally(cancel);
   });
 }
@@ -116,14 +117,14 @@ async function isAlive({ wire }: Target): Promise<boolean> {
   );
 }
 
-function reportOf({ url, grpc }: SuiteOptions, { server, subject }: Target, results: readonly CaseResult[]): Report {
-  const count = (some: readonly CaseResult[]): Counts => ({
+function reportOf({ url, grpc }: SuiteOptions, { server, subject }: Target, results: readonly CaseResult[]): SuiteReport {
+  const count = (some: readonly CaseResult[]): OutcomeCounts => ({
     passed: some.filter(({ outcome }) => outcome === 'passed').length,
     failed: some.filter(({ outcome }) => outcome === 'failed').length,
     skipped: some.filter(({ outcome }) => outcome === 'skipped').length,
   });
-  const by = <Key extends string>(keys: readonly Key[], of: (result: CaseResult) => Key): Record<Key, Counts> =>
-    Object.fromEntries(keys.map((key) => [key, count(results.filter((result) => of(result) === key))])) as Record<Key, Counts>;
+  const by = <Key extends string>(keys: readonly Key[], of: (result: CaseResult) => Key): Record<Key, OutcomeCounts> =>
+    Object.fromEntries(keys.map((key) => [key, count(results.filter((result) => of(result) === key))])) as Record<Key, OutcomeCounts>;
   return {
     url,
     grpc: grpc ?? null,

@@ -1,9 +1,9 @@
-/** What else the server has, beside the model that is asked. */
-import { Subject, specsOf } from './subject.ts';
+/** Finds other models on the server. */
+import { ModelUnderTest, specsOf } from './subject.ts';
 import type { Target } from './target.ts';
 import type { Json } from './wire.ts';
 
-/** The names that the server lists, by whichever of the two ways it has; at most so many are looked at. */
+/** The names that the server lists, from either of the two listing calls; bounded. */
 export async function servedModels({ wire }: Pick<Target, 'wire'>): Promise<string[]> {
   const listed = await wire.send('/v2/models');
   const { models } = listed.json ?? {};
@@ -19,17 +19,17 @@ function named(names: readonly unknown[]): string[] {
   return [...new Set(names)].filter((name): name is string => typeof name === 'string' && /^[\w.-]+$/.test(name)).slice(0, modelsMax);
 }
 
-/** Some model with what the case needs: the subject, else any that the server lists. */
-export async function modelWith(
+/** A model that meets a case's requirements: the tested model, otherwise any that the server lists. */
+export async function firstModelWith(
   target: Target,
   candidates: readonly string[],
-  fits: (subject: Subject) => boolean,
-): Promise<Subject | null> {
+  fits: (subject: ModelUnderTest) => boolean,
+): Promise<ModelUnderTest | null> {
   if (fits(target.subject)) return target.subject;
   for (const name of candidates) {
     const { status, json } = await target.wire.send(`/v2/models/${name}`);
     if (status !== 200 || json === null || specsOf(json['inputs']).length === 0) continue;
-    const subject = new Subject(name, json);
+    const subject = new ModelUnderTest(name, json);
     if (fits(subject)) return subject;
   }
   return null;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readInputs, Subject } from './subject.ts';
+import { ModelUnderTest, readInputs } from './subject.ts';
 
-test('a right request is made from the metadata, in numbers that no model stumbles over', () => {
-  const subject = new Subject('mixed', {
+test('generates a valid request from the metadata, with values that suit any model', () => {
+  const subject = new ModelUnderTest('mixed', {
     inputs: [
       { name: 'a', datatype: 'FP32', shape: [-1, 3] },
       { name: 'b', datatype: 'INT64', shape: [] },
@@ -20,7 +20,7 @@ test('a right request is made from the metadata, in numbers that no model stumbl
   assert.equal(subject.binary().bytes.toString('hex'), '000000000000003f0000803f00000000000000000100000061' + '0100');
 });
 
-test('a request that somebody wrote is read, and refused where it is none', () => {
+test('reads a request file and rejects an invalid one', () => {
   const input = {
     name: 'x',
     datatype: 'FP32',
@@ -35,7 +35,7 @@ test('a request that somebody wrote is read, and refused where it is none', () =
     ['{', /^the request is not valid JSON/],
     ['null', /^expected a request/],
     ['{"inputs":[{"name":"x"}]}', /^expected a request/],
-    [JSON.stringify({ inputs: [{ ...input, shape: [3] }] }), /^input 'x' has 4 elements, its shape \[3\] needs 3$/],
+    [JSON.stringify({ inputs: [{ ...input, shape: [3] }] }), /^input 'x': shape \[3\] needs 3 elements, got 4$/],
   ] as const) {
     assert.throws(() => readInputs(text), { code: 'invalid_request', message });
   }

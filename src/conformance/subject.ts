@@ -1,10 +1,10 @@
-/** The model that is asked: what its metadata says of it, and a request that is right for it. */
+/** The tested model: its metadata, and a valid request for it. */
 import { messageOf, PlatformError } from '../errors.ts';
 import { bytesOf, type Datatype, elementCount, encodeStrings, isDatatype, newArray } from '../tensor.ts';
 import { affine, fixtures } from './fixtures.ts';
 import type { Json } from './wire.ts';
 
-/** An input as a request has it. */
+/** An input of a request. */
 export interface Input {
   readonly name: string;
   readonly datatype: Datatype;
@@ -12,7 +12,7 @@ export interface Input {
   readonly data: readonly unknown[];
 }
 
-export interface Spec {
+export interface InputSpec {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
@@ -23,23 +23,23 @@ export interface Binary {
   readonly bytes: Buffer;
 }
 
-/** What a dimension that varies is given. */
+/** The size for a variable dimension. */
 const anySize = 1;
 
-export class Subject {
+export class ModelUnderTest {
   readonly name: string;
-  /** Never empty. The first is the one that is spoiled where a case wants a wrong request. */
+  /** Never empty. Cases that need an invalid request modify the first input. */
   readonly inputs: readonly [Input, ...Input[]];
-  /** As the metadata names them; of a model that hides them, as the given request did. */
-  readonly specs: readonly Spec[];
-  readonly outputs: readonly Spec[];
+  /** From the metadata, or from the provided request if the metadata has none. */
+  readonly specs: readonly InputSpec[];
+  readonly outputs: readonly InputSpec[];
 
-  /** `given` are the inputs of a request that the model is known to take. Throws where none can be made up. */
-  constructor(name: string, metadata: Json, given?: readonly Input[]) {
+  /** `provided` are inputs that the model is known to accept. Throws if none can be generated. */
+  constructor(name: string, metadata: Json, provided?: readonly Input[]) {
     this.name = name;
     const specs = specsOf(metadata['inputs']);
-    const [first, ...others] = given ?? specs.map((spec) => sample(name, spec));
-    if (first === undefined) throw new Error(`the metadata of model '${name}' names no inputs: give a request that it takes, with --input`);
+    const [first, ...others] = provided ?? specs.map((spec) => sample(name, spec));
+    if (first === undefined) throw new Error(`the metadata of model '${name}' has no inputs: pass a request with --input`);
     this.inputs = [first, ...others];
     this.specs = specs.length > 0 ? specs : this.inputs;
     this.outputs = specsOf(metadata['outputs']);
@@ -53,17 +53,17 @@ export class Subject {
     return this.inputs[0];
   }
 
-  /** The shape that the model expects of its first input, as messages show it. */
+  /** The expected shape of the first input, as error messages show it. */
   get firstShape(): string {
     return `[${(this.specs.find(({ name }) => name === this.first.name) ?? this.first).shape.join(',')}]`;
   }
 
-  /** A right request, or one that is wrong in its first input. */
+  /** A valid request, optionally with a modified first input. */
   request(first: Json = {}, more: Json = {}): Json {
     return { inputs: [{ ...this.first, ...first }, ...this.inputs.slice(1)], ...more };
   }
 
-  /** The same with its inputs as bytes; they stand in the order of the inputs. */
+  /** The same request with binary inputs. Their bytes follow in the order of the inputs. */
   binary(): Binary {
     const parts = this.inputs.map((input) => ({ input, bytes: bytesOfInput(input) }));
     return {
@@ -78,7 +78,7 @@ export class Subject {
   }
 }
 
-/** The inputs of a request that somebody wrote. Throws `invalid_request` where it is none. */
+/** The inputs of a request file. Throws `invalid_request` if it is malformed. */
 export function readInputs(text: string): Input[] {
   const { inputs } = parsed(text) as { readonly inputs?: unknown };
   const specs = specsOf(inputs);
@@ -89,7 +89,7 @@ export function readInputs(text: string): Input[] {
     const { data } = inputs[index] as Json;
     const elements = Array.isArray(data) ? (data.flat(Number.POSITIVE_INFINITY) as unknown[]) : [];
     if (elements.length === elementCount(spec.shape)) return { ...spec, data: elements };
-    const found = `input '${spec.name}' has ${elements.length} elements, its shape [${spec.shape.join(',')}] needs ${elementCount(spec.shape)}`;
+    const found = `input '${spec.name}': shape [${spec.shape.join(',')}] needs ${elementCount(spec.shape)} elements, got ${elements.length}`;
     throw new PlatformError('invalid_request', found);
   });
 }
@@ -111,8 +111,8 @@ export function bytesOfInput({ datatype, data }: Input): Buffer {
   return Buffer.from(bytesOf(array));
 }
 
-/** The tensors of a metadata document; what is malformed there is for C5 to say. */
-export function specsOf(tensors: unknown): Spec[] {
+/** The tensors of a metadata document. Malformed ones are ignored here, because case C5 reports them. */
+export function specsOf(tensors: unknown): InputSpec[] {
   if (!Array.isArray(tensors)) return [];
   return (tensors as Json[]).flatMap(({ name, datatype, shape }) => {
     const sizes = Array.isArray(shape) ? shape.map(Number) : null;
@@ -120,21 +120,21 @@ export function specsOf(tensors: unknown): Spec[] {
   });
 }
 
-function sample(model: string, { name, datatype, shape }: Spec): Input {
+function sample(model: string, { name, datatype, shape }: InputSpec): Input {
   if (model === fixtures.affine) return { name, datatype, shape: [2, 3], data: affine.elements };
   const sizes = shape.map((size) => (size < 0 ? anySize : size));
   const data = Array.from({ length: elementCount(sizes) }, (_, index) => sampleElement(datatype, index));
   return { name, datatype, shape: sizes, data };
 }
 
-/** Small, so that an index is one that exists and nothing overflows. */
+/** Small values, valid as indices and without overflow. */
 function sampleElement(datatype: Datatype, index: number): unknown {
   if (datatype === 'BYTES') return 'a';
   if (datatype === 'BOOL') return index % 2 === 0;
   return datatype.startsWith('FP') ? (index % 3) / 2 : index % 2;
 }
 
-/** Whether any request of JSON alone can be made for it: half precision has no JSON. */
-export function isJsonable(specs: readonly Spec[]): boolean {
+/** Whether a request can be expressed in JSON, which has no form for FP16. */
+export function isJsonable(specs: readonly InputSpec[]): boolean {
   return specs.length > 0 && specs.every(({ datatype }) => datatype !== 'FP16' && datatype !== 'BF16');
 }

@@ -1,25 +1,25 @@
-/** The server that is looked at: what it says of itself, the model that is asked, and the two ways of talking to it. */
+/** The tested server: its metadata, the tested model, and the HTTP and gRPC clients. */
 import assert from 'node:assert/strict';
-import { assertSame, ok, shownReply } from './answers.ts';
+import { assertSame, formatReply, ok } from './assertions.ts';
 import { type Fixture, fixtures } from './fixtures.ts';
 import { Skipped } from './outcome.ts';
 import type { Rpc } from './rpc.ts';
-import type { Subject } from './subject.ts';
-import type { Call, Json, Reply, Wire } from './wire.ts';
+import type { ModelUnderTest } from './subject.ts';
+import type { Json, Wire, WireCall, WireReply } from './wire.ts';
 
 export interface TargetFacts {
   readonly wire: Wire;
-  /** Null where no address of the gRPC side was given. */
+  /** Null if no gRPC address was given. */
   readonly rpc: Rpc | null;
-  readonly subject: Subject;
+  readonly subject: ModelUnderTest;
   readonly server: { readonly name: string; readonly version: string; readonly extensions: readonly string[] };
-  /** The largest body that the server takes; undefined where nobody said. */
+  /** The server's body limit; undefined if unknown. */
   readonly bodyLimitBytes: number | undefined;
-  /** Models may be loaded and unloaded. */
+  /** Whether models may be loaded and unloaded. */
   readonly mayReload: boolean;
 }
 
-/** What Penstock takes unless it is told otherwise. */
+/** Penstock's default limit. */
 const penstockLimitBytes = 64 * 1024 * 1024;
 
 export class Target {
@@ -34,7 +34,7 @@ export class Target {
     return this.#facts.wire;
   }
 
-  get subject(): Subject {
+  get subject(): ModelUnderTest {
     return this.#facts.subject;
   }
 
@@ -44,7 +44,7 @@ export class Target {
 
   get bodyLimitBytes(): number {
     const limit = this.#facts.bodyLimitBytes ?? (this.isPenstock ? penstockLimitBytes : undefined);
-    if (limit === undefined) throw new Skipped('nobody said how large bodies may be (--body-limit)');
+    if (limit === undefined) throw new Skipped('the body limit of the server is unknown (--body-limit)');
     return limit;
   }
 
@@ -52,13 +52,13 @@ export class Target {
     return this.#facts.rpc !== null;
   }
 
-  /** Only for cases that are not run without. */
+  /** Only for cases that are skipped without a gRPC address. */
   get rpc(): Rpc {
     assert(this.#facts.rpc !== null);
     return this.#facts.rpc;
   }
 
-  /** Of Penstock the texts of errors are asked too; of other servers their form. */
+  /** Error texts are checked only for Penstock; for other servers only their form. */
   get isPenstock(): boolean {
     return this.server.name === 'penstock';
   }
@@ -67,34 +67,34 @@ export class Target {
     return this.server.extensions.includes(extension);
   }
 
-  /** As `application/json`, unless the headers say otherwise. */
-  infer(model: string, body: unknown, { headers = {}, ...call }: Call = {}): Promise<Reply> {
+  /** Sent as `application/json` unless the headers say otherwise. */
+  infer(model: string, body: unknown, { headers = {}, ...call }: WireCall = {}): Promise<WireReply> {
     const content = { body: isBody(body) ? body : JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } };
     return this.wire.send(`/v2/models/${model}/infer`, { ...content, ...call });
   }
 
-  /** A request whose JSON is followed by these bytes. */
-  inferBinary(model: string, json: unknown, bytes: Uint8Array, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+  /** A JSON request followed by binary data. */
+  inferBinary(model: string, json: unknown, bytes: Uint8Array, headers: Readonly<Record<string, string>> = {}): Promise<WireReply> {
     const text = Buffer.from(typeof json === 'string' ? json : JSON.stringify(json));
     const length = { 'Inference-Header-Content-Length': String(text.length), 'content-type': 'application/octet-stream' };
     return this.infer(model, Buffer.concat([text, bytes]), { headers: { ...length, ...headers } });
   }
 
-  /** To the subject. */
-  ask(body: unknown, call: Call = {}): Promise<Reply> {
+  /** Sends a request to the tested model. */
+  ask(body: unknown, call: WireCall = {}): Promise<WireReply> {
     return this.infer(this.subject.name, body, call);
   }
 
-  askBinary(json: unknown, bytes: Uint8Array, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+  askBinary(json: unknown, bytes: Uint8Array, headers: Readonly<Record<string, string>> = {}): Promise<WireReply> {
     return this.inferBinary(this.subject.name, json, bytes, headers);
   }
 
-  /** The model's answer must be 200 with JSON. */
-  async answer(model: string, body: unknown, call: Call = {}): Promise<Json> {
+  /** Requires a response of 200 with JSON. */
+  async answer(model: string, body: unknown, call: WireCall = {}): Promise<Json> {
     return ok(await this.infer(model, body, call));
   }
 
-  /** The subject's answer to the plainest request; all others are compared with it. */
+  /** The response to the plain request, with which all others are compared. */
   reference(): Promise<Json> {
     this.#reference ??= this.answer(this.subject.name, this.subject.request()).catch((error: unknown) => {
       this.#reference = null;
@@ -103,20 +103,20 @@ export class Target {
     return this.#reference;
   }
 
-  /** 200, and the tensors of the plain request. */
-  async assertUsual(reply: Reply): Promise<void> {
+  /** Requires 200 with the tensors of the plain request. */
+  async assertUsual(reply: WireReply): Promise<void> {
     assertSame(ok(reply), await this.reference());
   }
 
   /**
-   * An error of that status, with its reason under `error`; and the next request succeeds. 422 is taken for 400: that is how some
-   * servers call a request that they cannot read.
+   * Requires an error with this status and its reason under `error`, and that the next request succeeds. 422 counts as 400, because some
+   * servers use it for requests that they cannot parse.
    */
-  async refused(reply: Reply, status: number, text: string | RegExp): Promise<void> {
-    const isAsked = reply.status === status || (status === 400 && reply.status === 422);
-    assert(isAsked, `expected ${status}, got ${shownReply(reply)}`);
+  async refused(reply: WireReply, status: number, text: string | RegExp): Promise<void> {
+    const isExpected = reply.status === status || (status === 400 && reply.status === 422);
+    assert(isExpected, `expected ${status}, got ${formatReply(reply)}`);
     const { error } = reply.json ?? {};
-    assert(typeof error === 'string', `an error is {"error": "<text>"}, got ${shownReply(reply)}`);
+    assert(typeof error === 'string', `an error must be {"error": "<text>"}, got ${formatReply(reply)}`);
     if (this.isPenstock) {
       if (typeof text === 'string') assert.equal(error, text);
       else assert.match(error, text);
@@ -127,23 +127,23 @@ export class Target {
     await this.assertUsual(await this.ask(this.subject.request()));
   }
 
-  /** Only the status is asked: what the body is to say is no matter of the protocol. */
-  async turnedAway(reply: Reply, status: number, text: string): Promise<void> {
+  /** Requires only the status, because the protocol does not define the body. */
+  async rejectedWith(reply: WireReply, status: number, text: string): Promise<void> {
     if (this.isPenstock) await this.refused(reply, status, text);
-    else assert(reply.status === status, `expected ${status}, got ${shownReply(reply)}`);
+    else assert(reply.status === status, `expected ${status}, got ${formatReply(reply)}`);
   }
 
-  /** The name of a model of ours; skips the case where the server has it not. */
+  /** The name of a fixture model. Skips the case if the server does not have it. */
   async fixture(which: Fixture): Promise<string> {
     const name = fixtures[which];
     const { status } = await this.wire.send(`/v2/models/${name}/ready`);
-    if (status !== 200) throw new Skipped(`needs the model ${name}, which the server has not`);
+    if (status !== 200) throw new Skipped(`needs the model ${name}, which the server does not have`);
     return name;
   }
 
-  /** A case that only the fixture `affine` can show. */
-  needsAffine(): void {
-    if (!this.subject.isAffine) throw new Skipped(`needs the model ${fixtures.affine}, which the server has not`);
+  /** For cases that require the fixture `affine`. */
+  requireAffine(): void {
+    if (!this.subject.isAffine) throw new Skipped(`needs the model ${fixtures.affine}, which the server does not have`);
   }
 
   close(): void {
@@ -151,8 +151,8 @@ export class Target {
     this.#facts.rpc?.close();
   }
 
-  /** A case that loads or unloads models. */
-  needsReload(): void {
+  /** For cases that load or unload models. */
+  requireReload(): void {
     if (!this.#facts.mayReload) throw new Skipped('would load and unload models: allow it with --reload');
   }
 }

@@ -1,6 +1,6 @@
 /**
- * HTTP as bare as it gets: what is sent and what comes back, byte for byte. Whatever the other side does, every call ends:
- * it has a time limit as a whole, and so many bytes at most are read.
+ * A minimal HTTP client that exposes requests and responses byte for byte. Every call ends: it has a time limit, and the size of responses
+ * is limited.
  */
 import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
@@ -8,28 +8,28 @@ import { connect, type Socket } from 'node:net';
 import { connect as secureConnect } from 'node:tls';
 import type { Clock } from '../clock.ts';
 
-export interface Reply {
+export interface WireReply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** The body as JSON; null where it is none. */
+  /** The body as JSON; null if it is not an object. */
   readonly json: Json | null;
 }
 
 export type Json = { readonly [key: string]: unknown };
 
-export interface Call {
+export interface WireCall {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
-  /** Sends the body in chunks instead of announcing its length. */
+  /** Sends the body chunked instead of declaring its length. */
   readonly chunked?: boolean;
-  /** Instead of the usual limit. */
+  /** Replaces the default timeout. */
   readonly timeoutMs?: number;
 }
 
 export interface WireOptions {
-  /** `http://HOST:PORT`, `https:` too, with a path in front of `/v2` where there is one. */
+  /** `http://HOST:PORT` or `https:`, optionally with a path before `/v2`. */
   readonly url: string;
   /** Sent as `Authorization: Bearer …`. */
   readonly token: string | undefined;
@@ -37,8 +37,8 @@ export interface WireOptions {
   readonly replyTimeoutMs: number;
 }
 
-/** No answer in time: of a case that fails so it is asked whether the server still lives. */
-export class NoAnswer extends Error {}
+/** The response timed out. After a case fails like this, the runner checks whether the server still responds. */
+export class ReplyTimeout extends Error {}
 
 class StaleConnection extends Error {}
 
@@ -60,8 +60,8 @@ export class Wire {
     this.#headers = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   }
 
-  /** Rejects with `NoAnswer` after the time limit. A kept connection that the server has closed meanwhile is no answer of its. */
-  async send(path: string, call: Call = {}): Promise<Reply> {
+  /** Rejects with `ReplyTimeout` after the time limit. Retries if the server has closed a reused connection. */
+  async send(path: string, call: WireCall = {}): Promise<WireReply> {
     try {
       return await this.#send(path, call);
     } catch (error) {
@@ -70,7 +70,7 @@ export class Wire {
     }
   }
 
-  #send(path: string, call: Call): Promise<Reply> {
+  #send(path: string, call: WireCall): Promise<WireReply> {
     const { method = call.body === undefined ? 'GET' : 'POST', body, chunked = false } = call;
     const { timeoutMs = this.#options.replyTimeoutMs } = call;
     const length = body === undefined || chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) };
@@ -85,14 +85,14 @@ export class Wire {
         reject(sent.reusedSocket && !isAnswered && isReset(error) ? new StaleConnection(error.message) : error);
       };
       const cancel = this.#options.clock.after(timeoutMs, () => {
-        fail(new NoAnswer(`no answer to ${method} ${path} within ${timeoutMs} ms`));
+        fail(new ReplyTimeout(`no response to ${method} ${path} within ${timeoutMs} ms`));
         sent.destroy();
       });
       this.#open.add(sent);
       sent.on('error', fail);
       sent.on('close', () => {
         this.#open.delete(sent);
-        if (!isAnswered) fail(new NoAnswer(`the connection was closed before ${method} ${path} was answered`));
+        if (!isAnswered) fail(new ReplyTimeout(`the connection was closed before the response to ${method} ${path}`));
       });
       sent.on('response', (response) => {
         isAnswered = true;
@@ -106,7 +106,7 @@ export class Wire {
     });
   }
 
-  /** Sends these very bytes on a connection of their own, and reads until `enough` or the end. Answers what came. */
+  /** Sends these exact bytes on a new connection, and returns what was received until `enough` matches or the connection ends. */
   async raw(text: string, enough: (answer: string) => boolean): Promise<string> {
     const socket = await this.#connect();
     let answer = '';
@@ -127,7 +127,7 @@ export class Wire {
     return answer;
   }
 
-  /** Sends a request and leaves before the answer. */
+  /** Sends a request and disconnects before the response. */
   async leave(path: string, body: string): Promise<void> {
     const socket = await this.#connect();
     const head = this.#completed(`POST ${path} HTTP/1.1\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`);
@@ -135,7 +135,7 @@ export class Wire {
     socket.destroy();
   }
 
-  /** Ends what is still under way: a case that is over leaves nothing behind. */
+  /** Aborts pending calls, so that a finished case leaves nothing behind. */
   abandon(): void {
     for (const each of this.#open) each.destroy();
   }
@@ -150,7 +150,7 @@ export class Wire {
       const place = { host: this.#host, port: this.#port, servername: this.#host };
       const socket = this.#isSecure ? secureConnect(place, () => connected()) : connect(place, () => connected());
       const timeoutMs = this.#options.replyTimeoutMs;
-      const cancel = this.#options.clock.after(timeoutMs, () => socket.destroy(new NoAnswer(`no connection within ${timeoutMs} ms`)));
+      const cancel = this.#options.clock.after(timeoutMs, () => socket.destroy(new ReplyTimeout(`no connection within ${timeoutMs} ms`)));
       const connected = (): void => {
         cancel();
         resolve(socket);
@@ -164,7 +164,7 @@ export class Wire {
     });
   }
 
-  /** The head of a request, with the prefix in its path and with the headers that every request has. */
+  /** Completes the head of a request with the path prefix and the common headers. */
   #completed(text: string): string {
     const token = this.#headers['authorization'];
     const authorization = token === undefined ? '' : `authorization: ${token}\r\n`;
@@ -188,13 +188,13 @@ export class Wire {
   }
 }
 
-/** Rejects where there is more. */
+/** Rejects a larger response. */
 async function read(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > bytesMax) throw new Error(`the answer has more than ${bytesMax} bytes`);
+    if (bytes > bytesMax) throw new Error(`the response is larger than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

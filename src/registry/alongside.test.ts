@@ -1,8 +1,9 @@
-/** What others write along with the registry's rows, and what they ask of it beyond models of their own. */
+/** Writes of other modules in the registry's transactions, and operations for other APIs. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { type ControlPlane, openControlPlane } from '../../test/control-plane.ts';
 import { PlatformError } from '../errors.ts';
+import { ConnectionLost } from '../storage/index.ts';
 
 const open: ControlPlane[] = [];
 
@@ -18,10 +19,10 @@ afterEach(async () => {
 
 const model = { source: new TextEncoder().encode('one'), sourceName: 'model.onnx', who: 'me' };
 
-test('what is written alongside is there with the version, and without it the version is not', async () => {
+test('alongside writes commit or roll back together with the version', async () => {
   const { registry, db } = await plane();
-  const told: number[] = [];
-  await registry.register({ ...model, group: 'digits', alongside: async (_, version) => void told.push(version) });
+  const reported: number[] = [];
+  await registry.register({ ...model, group: 'digits', alongside: async (_, version) => void reported.push(version) });
   const fails = registry.register({
     ...model,
     group: 'digits',
@@ -30,12 +31,27 @@ test('what is written alongside is there with the version, and without it the ve
     },
   });
   await assert.rejects(fails, /no/);
-  assert.deepEqual(told, [1]);
+  assert.deepEqual(reported, [1]);
   assert.equal((await db.selectFrom('model_versions').selectAll().execute()).length, 1);
-  assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2, 'no number is lost');
+  assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2, 'no number is skipped');
 });
 
-test('a model may be approved with its registration: it is told of like any other approval', async () => {
+test('retains the file if the outcome of the commit is unknown', async () => {
+  const { registry, objects } = await plane();
+  const files = async (): Promise<number> => {
+    let count = 0;
+    for await (const _ of objects.list()) count++;
+    return count;
+  };
+  const lost = new ConnectionLost(new Error('reset'), true);
+  await assert.rejects(registry.register({ ...model, group: 'digits', alongside: () => Promise.reject(lost) }), lost);
+  assert.equal(await files(), 1);
+  const rejected = new Error('rejected');
+  await assert.rejects(registry.register({ ...model, group: 'digits', alongside: () => Promise.reject(rejected) }), rejected);
+  assert.equal(await files(), 0);
+});
+
+test('an approval at registration is audited and published like any other', async () => {
   const { registry, events, db, clock } = await plane();
   const { version } = await registry.register({ ...model, group: 'digits', approval: 'Approved' });
   assert.deepEqual([version.approval, version.approvalChangedBy, version.approvalChangedAtMs], ['Approved', 'me', clock.wallMs()]);
@@ -46,7 +62,7 @@ test('a model may be approved with its registration: it is told of like any othe
   assert.equal((await db.selectFrom('audit').selectAll().where('action', '=', 'SetApproval').execute()).length, 1);
 });
 
-test('a group that must be new is refused where it is there, in any case', async () => {
+test('rejects an existing group if it must be new, case-insensitively', async () => {
   const { registry } = await plane();
   await registry.register({ ...model, group: 'digits', newGroup: true });
   await assert.rejects(
@@ -55,7 +71,7 @@ test('a group that must be new is refused where it is there, in any case', async
   );
 });
 
-test('a model that failed takes a number, is told of, and leaves no version', async () => {
+test('a failed model uses a number, is audited and published, and creates no version', async () => {
   const { registry, events, db } = await plane();
   await registry.createGroup({ name: 'digits', who: 'me' });
   const number = await registry.numberFailed({ group: 'digits', who: 'me', reason: 'broken', alongside: async () => undefined });
@@ -64,11 +80,11 @@ test('a model that failed takes a number, is told of, and leaves no version', as
   assert.equal((await registry.register({ ...model, group: 'digits' })).version.version, 2);
   const kinds = (await events.since(0, 10)).map(({ kind }) => kind);
   assert.deepEqual(kinds, ['group.created', 'version.failed', 'version.registered']);
-  const [told] = await db.selectFrom('audit').selectAll().where('outcome', '=', 'invalid_request').execute();
-  assert.deepEqual([told?.target, told?.detail], ['digits/1', '{"message":"broken"}']);
+  const [reported] = await db.selectFrom('audit').selectAll().where('outcome', '=', 'invalid_request').execute();
+  assert.deepEqual([reported?.target, reported?.detail], ['digits/1', '{"message":"broken"}']);
 });
 
-test('tags and metadata that many change at once keep every change', async () => {
+test('concurrent changes of tags and metadata are all applied', async () => {
   const { registry } = await plane();
   await registry.register({ ...model, group: 'digits' });
   const keys = Array.from({ length: 10 }, (_, i) => `k${i}`);
@@ -88,10 +104,10 @@ test('tags and metadata that many change at once keep every change', async () =>
   await assert.rejects(registry.retag({ group: 'digits', version: 2 }, add('k'), 'me'), /digits\/2/);
 });
 
-test('a note of the approval is changed alone, and a description counts characters as people do', async () => {
+test('updates an approval note alone, and counts an emoji as one character', async () => {
   const { registry } = await plane();
   await registry.register({ ...model, group: 'digits', description: '🌊'.repeat(1024) });
   await registry.setApproval('digits', 1, 'Approved', { who: 'me', note: 'good' });
   assert.equal((await registry.update('digits', 1, { approvalNote: 'better' }, 'me')).approvalNote, 'better');
-  await assert.rejects(registry.update('digits', 1, { description: '🌊'.repeat(1025) }, 'me'), /1025 characters/);
+  await assert.rejects(registry.update('digits', 1, { description: '🌊'.repeat(1025) }, 'me'), /characters, got 1025/);
 });

@@ -1,16 +1,14 @@
 /**
- * The files of the model versions, shared by all versions of the same bytes.
- *
- * A file is kept while a version in the database or a registration under way needs it. Between the last look at the
- * database and the removal nobody may store the same bytes again; so removals wait until no file is being written, and
- * writing waits for removals.
+ * Files of model versions, shared by versions with the same bytes. A file is retained while a version in the database or a running
+ * registration needs it. Between the check of the database and the removal of a file, the same bytes must not be stored again. Therefore
+ * removals wait until no file is being written, and writes wait for removals.
  */
 import assert from 'node:assert/strict';
 import { messageOf } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import type { FileObjectStore } from '../storage/index.ts';
+import type { Log } from '../logs/index.ts';
+import { type FileObjectStore, type StagedObject, type SweepOptions, sweepObjects } from '../storage/index.ts';
 
-export interface StoredFile {
+export interface StoredArtifactFile {
   readonly sha256: string;
   readonly bytes: number;
 }
@@ -19,7 +17,7 @@ export class Artifacts {
   readonly #objects: FileObjectStore;
   readonly #isReferenced: (sha256: string) => Promise<boolean>;
   readonly #log: Log;
-  /** By sha256: how many registrations under way need it. */
+  /** Number of running registrations that need a file, by sha256. */
   readonly #held = new Map<string, number>();
   readonly #candidates = new Set<string>();
   #writing = 0;
@@ -31,12 +29,26 @@ export class Artifacts {
     this.#log = log;
   }
 
-  /** Streams a file to disk and holds it until `release`. Throws `too_large`. */
-  async store(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes: number): Promise<StoredFile> {
+  /** Files that one registration stores. Their holder must call `release`. */
+  hold(): HeldFiles {
+    return new HeldFiles(this);
+  }
+
+  /** Streams a file to disk. Pass it to `keep` or to `drop`. Throws `too_large`. */
+  stage(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes: number): Promise<StagedObject> {
+    return this.#objects.stage(source, limitBytes);
+  }
+
+  drop(staged: StagedObject): Promise<void> {
+    return this.#objects.drop(staged);
+  }
+
+  /** Stores a staged file and holds it until `release`. */
+  async keep(staged: StagedObject): Promise<StoredArtifactFile> {
     while (this.#removal !== null) await this.#removal;
     this.#writing++;
     try {
-      const stored = await this.#objects.put(source, limitBytes);
+      const stored = await this.#objects.keep(staged);
       this.#held.set(stored.sha256, (this.#held.get(stored.sha256) ?? 0) + 1);
       return stored;
     } finally {
@@ -45,29 +57,35 @@ export class Artifacts {
     }
   }
 
-  /** The registration is over: the file goes unless a version has it. */
-  async release(sha256: string): Promise<void> {
+  /**
+   * Ends a registration and deletes the file unless a version has it. With `mayBeNeeded` the version may still appear (see
+   * `isOutcomeUnknown`): the file stays, and the sweep at the next start decides.
+   */
+  async release(sha256: string, { mayBeNeeded = false } = {}): Promise<void> {
     const holders = this.#held.get(sha256) ?? 0;
     assert(holders > 0, `artifact ${sha256} is released more often than stored`);
     if (holders > 1) this.#held.set(sha256, holders - 1);
     else this.#held.delete(sha256);
-    await this.discard(sha256);
+    if (!mayBeNeeded) await this.discard(sha256);
   }
 
-  /** Removes the file once nobody needs it. */
+  /** Removes the file if it is unused, or as soon as it becomes unused. */
   async discard(sha256: string): Promise<void> {
     this.#candidates.add(sha256);
     await this.#removeCandidates();
   }
 
-  /** At start, before anything is stored: removes the files of registrations that a killed process did not finish. */
-  async sweep(): Promise<void> {
-    await this.#objects.sweepTemporary();
-    for await (const sha256 of this.#objects.list()) this.#candidates.add(sha256);
-    await this.#removeCandidates();
+  /** At startup, before anything is stored, moves unreferenced files to the trash. Never throws. */
+  async sweep(options: SweepOptions): Promise<void> {
+    const neededOf = async (sha256s: readonly string[]) => {
+      const needed = new Set<string>();
+      for (const sha256 of sha256s) if (await this.#isReferenced(sha256)) needed.add(sha256);
+      return needed;
+    };
+    await sweepObjects(this.#objects, neededOf, options);
   }
 
-  /** A path for a file on its way to `store`. */
+  /** A path for a file that will be passed to `store`. */
   async temporaryPath(): Promise<string> {
     return this.#objects.temporaryPath();
   }
@@ -85,15 +103,58 @@ export class Artifacts {
     await this.#removal;
   }
 
-  /** A file that cannot be removed now costs room, nothing else: it must not fail whoever happens to wait here. */
+  /** A file that cannot be removed only wastes space: it must not fail the operation. */
   async #removeUnneeded(): Promise<void> {
     for (const sha256 of this.#candidates) {
       this.#candidates.delete(sha256);
       try {
         if (!this.#held.has(sha256) && !(await this.#isReferenced(sha256))) await this.#objects.remove(sha256);
       } catch (error) {
-        this.#log.warn({ sha256, error: messageOf(error) }, 'an artifact that no version needs could not be removed');
+        this.#log.warn({ sha256, error: messageOf(error) }, 'failed to delete an unused artifact');
       }
     }
+  }
+}
+
+/** The files of one registration, held until `release`. */
+export class HeldFiles {
+  readonly #artifacts: Artifacts;
+  readonly #sha256s: string[] = [];
+
+  constructor(artifacts: Artifacts) {
+    this.#artifacts = artifacts;
+  }
+
+  /** Streams a file to disk and holds it. Throws `too_large`. */
+  async store(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes: number): Promise<StoredArtifactFile> {
+    return this.keep(await this.stage(source, limitBytes));
+  }
+
+  /** The first half of `store`, for files of which it is not yet known whether they are needed. Pass it to `keep` or to `drop`. */
+  stage(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes: number): Promise<StagedObject> {
+    return this.#artifacts.stage(source, limitBytes);
+  }
+
+  drop(staged: StagedObject): Promise<void> {
+    return this.#artifacts.drop(staged);
+  }
+
+  async keep(staged: StagedObject): Promise<StoredArtifactFile> {
+    const stored = await this.#artifacts.keep(staged);
+    this.#sha256s.push(stored.sha256);
+    return stored;
+  }
+
+  temporaryPath(): Promise<string> {
+    return this.#artifacts.temporaryPath();
+  }
+
+  localPath(sha256: string): string {
+    return this.#artifacts.localPath(sha256);
+  }
+
+  /** Deletes the files that no version has. With `mayBeNeeded` they all stay until the sweep at the next start. */
+  async release(options: { readonly mayBeNeeded?: boolean } = {}): Promise<void> {
+    for (const sha256 of this.#sha256s.splice(0)) await this.#artifacts.release(sha256, options);
   }
 }

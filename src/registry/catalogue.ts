@@ -1,4 +1,4 @@
-/** The ready models that ship with the product: `catalogue.json` and the files beside it. */
+/** The ready models that ship with the product: `catalogue.json` and the files in its folder. */
 import assert from 'node:assert/strict';
 import { createReadStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,21 +9,21 @@ export interface CatalogueEntry {
   /** `digits-mlp`; also the name of the group it is registered in. */
   readonly name: string;
   readonly title: string;
-  /** The model file, beside `catalogue.json`. */
+  /** The model file, in the folder of `catalogue.json`. */
   readonly file: string;
-  /** Rows to try it with: a CSV file with a header line, beside `catalogue.json`. */
+  /** Sample rows: a CSV file with a header line, in the folder of `catalogue.json`. */
   readonly sampleRows: string;
-  /** The column of `sampleRows` that holds the truth; the others are the input, in order. */
+  /** The label column of `sampleRows`; the others are inputs, in order. */
   readonly labelColumn: string;
-  /** What the classes are called, where the model gives numbers. */
+  /** Class names, if the model returns numbers. */
   readonly labels?: readonly string[];
   readonly input: TensorSpec;
-  /** Of the shipped file, on rows it was never trained on. */
+  /** Accuracy of the shipped file on held-out rows. */
   readonly accuracy: { readonly value: number; readonly rows: number; readonly dataset: string };
   readonly licence: { readonly weights: string; readonly data: string };
-  /** A promise that it keeps easily, to begin with: `p95<=50ms`. */
+  /** A default objective that the model meets easily: `p95<=50ms`. */
   readonly objective: string;
-  /** Markdown. */
+  /** Model card, in Markdown. */
   readonly card: string;
 }
 
@@ -31,7 +31,7 @@ export class Catalogue {
   readonly entries: readonly CatalogueEntry[];
   readonly #directory: string;
 
-  /** Reads `catalogue.json`; it is part of the product, so a broken one is our own mistake. */
+  /** Reads `catalogue.json`. It is part of the product, so an invalid file fails an assertion. */
   constructor(directory: string) {
     this.#directory = directory;
     const entries: unknown = JSON.parse(readFileSync(join(directory, 'catalogue.json'), 'utf8'));
@@ -51,12 +51,13 @@ export class Catalogue {
     return createReadStream(join(this.#directory, entry.file));
   }
 
-  /** The path of the CSV file with rows to try. */
+  /** Path of the CSV file with sample rows. */
   sampleRowsPath(entry: CatalogueEntry): string {
     return join(this.#directory, entry.sampleRows);
   }
 }
 
+/** Whether the required fields are present and have the right types; other fields are not checked. */
 function isEntry(entry: unknown): entry is CatalogueEntry {
   const texts = ['name', 'title', 'file', 'sampleRows', 'labelColumn', 'objective', 'card'];
   const parts = ['input', 'accuracy', 'licence'];

@@ -1,22 +1,22 @@
-/** The queries on model groups. */
+/** Database queries for model groups. */
 import { PlatformError } from '../errors.ts';
 import type { Database, Transaction } from '../storage/index.ts';
-import { keyOf, type ModelGroup } from './model-version.ts';
+import { type ModelGroup, nameKey } from './model-version.ts';
 
 interface NewGroup {
   readonly name: string;
   readonly description: string;
-  /** As JSON. */
+  /** JSON object of texts. */
   readonly tags: string;
   readonly atMs: number;
 }
 
-/** Whether it was created; a group of that name, in any case, stays as it is. */
+/** Returns whether the group was created. An existing group of that name (case-insensitive) is unchanged. */
 export async function insertGroup(tx: Transaction, group: NewGroup): Promise<boolean> {
   const result = await tx
     .insertInto('model_groups')
     .values({
-      name_key: keyOf(group.name),
+      name_key: nameKey(group.name),
       name: group.name,
       description: group.description,
       tags: group.tags,
@@ -28,7 +28,7 @@ export async function insertGroup(tx: Transaction, group: NewGroup): Promise<boo
   return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
-/** In the order of their names, from `offset`. */
+/** Ordered by name. */
 export async function listGroups(db: Database, page: { limit: number; offset: number }): Promise<ModelGroup[]> {
   const rows = await db.selectFrom('model_groups').selectAll().orderBy('name_key').limit(page.limit).offset(page.offset).execute();
   const keys = rows.map((row) => row.name_key);
@@ -43,20 +43,20 @@ export async function listGroups(db: Database, page: { limit: number; offset: nu
 
 /** Throws `not_found`. */
 export async function describeGroup(db: Database, name: string): Promise<ModelGroup> {
-  const row = await db.selectFrom('model_groups').selectAll().where('name_key', '=', keyOf(name)).executeTakeFirst();
+  const row = await db.selectFrom('model_groups').selectAll().where('name_key', '=', nameKey(name)).executeTakeFirst();
   if (row === undefined) throw noGroup(name);
   return groupOf(row, await countVersions(db, [row.name_key]));
 }
 
-/** Removes a group that holds no version. Throws `not_found`, `wrong_state`. */
+/** Deletes a group without versions. Throws `not_found`, `wrong_state`. */
 export async function removeGroup(tx: Transaction, name: string): Promise<void> {
-  const group = await tx.selectFrom('model_groups').select('name').where('name_key', '=', keyOf(name)).executeTakeFirst();
+  const group = await tx.selectFrom('model_groups').select('name').where('name_key', '=', nameKey(name)).executeTakeFirst();
   if (group === undefined) throw noGroup(name);
-  const [count] = await countVersions(tx, [keyOf(name)]);
+  const [count] = await countVersions(tx, [nameKey(name)]);
   if (count !== undefined) {
-    throw new PlatformError('wrong_state', `group ${group.name} still holds version ${count.latest}: delete its versions first`);
+    throw new PlatformError('wrong_state', `group ${group.name} still has version ${count.latest}: delete its versions first`);
   }
-  await tx.deleteFrom('model_groups').where('name_key', '=', keyOf(name)).execute();
+  await tx.deleteFrom('model_groups').where('name_key', '=', nameKey(name)).execute();
 }
 
 function noGroup(name: string): PlatformError {
@@ -70,7 +70,7 @@ interface VersionCount {
   readonly latest: number;
 }
 
-/** By group and approval; nothing for a group without versions. */
+/** Counts by group and approval; no row for a group without versions. */
 async function countVersions(db: Database | Transaction, groupKeys: readonly string[]): Promise<VersionCount[]> {
   const rows = await db
     .selectFrom('model_versions')

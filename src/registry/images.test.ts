@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { imageEntries, resolveImage } from './images.ts';
+import { accessOf, imageEntries, resolveImage } from './images.ts';
 
 const command = ['python3', 'serve.py'];
 const table = imageEntries([
@@ -48,12 +48,13 @@ describe('an image', () => {
     });
   }
 
-  test('brings its command and its environment', () => {
-    assert.deepEqual(resolveImage(table, 'acme/scorer'), { kind: 'process', command, env: { THREADS: '1' }, concurrency: 4 });
-    assert.deepEqual(resolveImage(table, 'acme/pinned:1.2'), { kind: 'process', command, env: {}, concurrency: 1 });
+  test('has a command and an environment', () => {
+    const access = { paths: [], isIsolated: true };
+    assert.deepEqual(resolveImage(table, 'acme/scorer'), { kind: 'process', command, env: { THREADS: '1' }, concurrency: 4, access });
+    assert.deepEqual(resolveImage(table, 'acme/pinned:1.2'), { kind: 'process', command, env: {}, concurrency: 1, access });
   });
 
-  test('of many stars is told in no time', () => {
+  test('with many stars is matched quickly', () => {
     const entries = imageEntries([{ match: `${'*a'.repeat(100)}b`, runtime: 'onnx' }]);
     assert.throws(() => resolveImage(entries, 'a'.repeat(255)), { code: 'invalid_request' });
   });
@@ -68,7 +69,7 @@ describe('the images table', () => {
     [{ match: 'a', runtime: 'process', command: [] }, /command/],
     [{ match: 'a', runtime: 'process', command: 'python3' }, /command/],
     [{ match: 'a', runtime: 'process', command: ['a\0b'] }, /command/],
-    [{ match: 'a', runtime: 'process', command, env: { 'A=B': 'c' } }, /'A=B' is no name of a variable/],
+    [{ match: 'a', runtime: 'process', command, env: { 'A=B': 'c' } }, /'A=B' is not a valid variable name/],
     [{ match: 'a', runtime: 'process', command, env: { A: 1 } }, /A must be a text/],
     [
       { match: 'a', runtime: 'process', command, concurrency: 0 },
@@ -79,10 +80,37 @@ describe('the images table', () => {
     [{ match: 'a', runtime: 'onnx', command }, /no command beside/],
     [{ match: 'a', runtime: 'onnx', comand: command }, /unknown setting images\[0\]\.comand/],
   ] as const) {
-    test(`refuses ${JSON.stringify(entry)}`, () => {
+    test(`rejects ${JSON.stringify(entry)}`, () => {
       assert.throws(() => imageEntries([entry]), { code: 'invalid_request', message });
     });
   }
 
-  test('is empty unless given', () => assert.deepEqual(imageEntries(null), []));
+  test('is empty by default', () => assert.deepEqual(imageEntries(null), []));
+});
+
+describe('a process without isolation', () => {
+  const entries = imageEntries([{ match: 'own', runtime: 'process', command, env: { A: '1' }, paths: ['/srv/scorer'], isolation: 'none' }]);
+  const own = { image: 'own:1', command, environment: { A: '1' }, archiveBytes: 0 };
+
+  test('runs only code of the operator', () => {
+    assert.deepEqual(accessOf(entries, own), { paths: ['/srv/scorer'], isIsolated: false });
+  });
+
+  for (const [what, version] of [
+    ['an archive', { ...own, archiveBytes: 1 }],
+    ['another command', { ...own, command: ['/srv/vendor/run'] }],
+    ['variables of its own', { ...own, environment: { A: '1', LD_PRELOAD: '/tmp/x.so' } }],
+  ] as const) {
+    test(`stays isolated with ${what}`, () => assert.equal(accessOf(entries, version).isIsolated, true));
+  }
+
+  test('of an image that was removed from the table is isolated, without paths', () => {
+    assert.deepEqual(accessOf([], own), { paths: [], isIsolated: true });
+  });
+
+  for (const entry of [{ isolation: 'off' }, { paths: ['relative'] }, { paths: ['/'] }, { paths: ['/a/../b'] }, { paths: '/a' }]) {
+    test(`is rejected with ${JSON.stringify(entry)}`, () => {
+      assert.throws(() => imageEntries([{ match: 'x', runtime: 'process', command, ...entry }]), { code: 'invalid_request' });
+    });
+  }
 });

@@ -1,71 +1,115 @@
 /**
- * Which runtime a container image stands for. There are no containers here: an image's name says either that the
- * built-in ONNX worker serves the model, or which command to start, which then speaks the container contract. Pure.
+ * Maps container images to runtimes. No containers are run: an image name selects the built-in ONNX worker, or a command to start that
+ * speaks SageMaker's container contract. Pure.
  */
+import { normalize } from 'node:path/posix';
+import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../errors.ts';
 
 /** One entry of `images` in config.json. */
 export interface ImageEntry {
-  /** A name in which `*` stands for anything; without a tag it stands for all tags and digests. */
+  /** An image name in which `*` matches anything; without a tag it matches all tags and digests. */
   readonly match: string;
   readonly runtime: ImageRuntime;
 }
 
+/** The runtime that an image name selects. */
 export type ImageRuntime =
   | { readonly kind: 'onnx' }
   | {
       readonly kind: 'process';
-      /** The program and its first arguments; `serve` comes after them. */
+      /** The program and its first arguments; `serve` is appended. */
       readonly command: readonly string[];
-      /** What every model of this image gets; the model's own environment comes on top. */
+      /** Environment of every model of this image; the model's own variables are added. */
       readonly env: Readonly<Record<string, string>>;
-      /** How many requests it takes at once. */
+      /** Concurrent requests per instance. */
       readonly concurrency: number;
+      readonly access: ProcessAccess;
     };
+
+/** What a process can access in addition to its own folder and the system's programs. */
+export interface ProcessAccess {
+  /** Readable files and folders of the host. */
+  readonly paths: readonly string[];
+  /** False only for a command whose code is all the operator's own. It then runs with the rights of the server and accepts no archive. */
+  readonly isIsolated: boolean;
+}
 
 const onnx: ImageRuntime = { kind: 'onnx' };
 
-/** AWS allows no longer names. */
+/** Maximum length of an image name, as in AWS. */
 const nameLengthMax = 255;
 const entriesMax = 1000;
 const wordsMax = 100;
 const textLengthMax = 4096;
 const concurrencyMax = 1000;
+const pathLengthMax = 4096;
 
-/** The entries as config.json gives them. Throws `invalid_request` for what makes no sense. */
-export function imageEntries(given: readonly unknown[] | null): readonly ImageEntry[] {
-  if (given === null) return [];
-  if (given.length > entriesMax) throw wrong('images', `at most ${entriesMax} entries`, given.length);
-  return given.map((entry, index) => readEntry(`images[${index}]`, entry));
+/** Parses the entries of config.json. Throws `invalid_request`. */
+export function imageEntries(provided: readonly unknown[] | null): readonly ImageEntry[] {
+  if (provided === null) return [];
+  if (provided.length > entriesMax) throw wrong('images', `at most ${entriesMax} entries`, provided.length);
+  return provided.map((entry, index) => readEntry(`images[${index}]`, entry));
 }
 
 /**
- * `penstock/onnx`, with or without a registry before it, is the built-in worker whatever the table says; then the first
- * entry that matches; then images of AWS that serve ONNX (`onnx` or `triton` in their name). Throws `invalid_request`,
- * naming the table.
+ * Resolves an image name. `penstock/onnx` and `penstock/python`, with or without a registry prefix, are always the built-in workers: what
+ * the model data holds decides between them. Other names select the first matching entry; without one, AWS images that serve ONNX (`onnx` or
+ * `triton` in the name) or Python models select the built-in workers. Throws `invalid_request`, naming the table.
  */
 export function resolveImage(entries: readonly ImageEntry[], image: string): ImageRuntime {
   const { repository } = partsOf(image);
-  if (repository === builtIn || repository.endsWith(`/${builtIn}`)) return onnx;
+  if ([builtIn, builtInPython].some((name) => repository === name || repository.endsWith(`/${name}`))) return onnx;
   const entry = entries.find(({ match }) => matches(match, image));
   if (entry !== undefined) return entry.runtime;
   if (isAwsOnnx(repository)) return onnx;
+  // The registry recognises what the model data holds.
+  if (pythonRepositories.some((name) => repository === name || repository.endsWith(`/${name}`))) return onnx;
   const known = [builtIn, ...entries.slice(0, 10).map(({ match }) => match)].join(', ');
   throw new PlatformError(
     'invalid_request',
-    `image '${image.slice(0, nameLengthMax)}' is not in the images table: known are ${known}; ` +
-      `add {"match": "${repository.slice(0, nameLengthMax)}", "runtime": "process", "command": [...]} to images in config.json, and restart the server`,
+    `image '${image.slice(0, nameLengthMax)}' is not in the images table: expected one of ${known}. ` +
+      `Add {"match": "${repository.slice(0, nameLengthMax)}", "runtime": "process", "command": [...]} to images in config.json, and restart the server`,
   );
 }
 
+/**
+ * Access of a registered process under the current images table. A process stays isolated if foreign code could run in it: from an archive,
+ * or by a variable such as LD_PRELOAD. So does one that was registered with another command than the table has today.
+ */
+export function accessOf(entries: readonly ImageEntry[], version: RegisteredProcess): ProcessAccess {
+  const entry = entries.find(({ match }) => matches(match, version.image));
+  if (entry?.runtime.kind !== 'process') return { paths: [], isIsolated: true };
+  const { access, command, env } = entry.runtime;
+  const { archiveBytes, ...stored } = version;
+  const isOperatorsOwn = archiveBytes === 0 && isDeepStrictEqual([stored.command, stored.environment], [command, env]);
+  return { paths: access.paths, isIsolated: access.isIsolated || !isOperatorsOwn };
+}
+
+export interface RegisteredProcess {
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly archiveBytes: number;
+}
+
 const builtIn = 'penstock/onnx';
+const builtInPython = 'penstock/python';
+/** Repositories of SageMaker's images whose models the Python worker runs. */
+const pythonRepositories = [
+  'sagemaker-scikit-learn',
+  'sagemaker-xgboost',
+  'pytorch-inference',
+  'huggingface-pytorch-inference',
+  'mlflow-pyfunc',
+];
 
 function isAwsOnnx(repository: string): boolean {
   const [, path] = /^(?:\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|public\.ecr\.aws)\/(.+)$/.exec(repository) ?? [];
   return path !== undefined && /onnx|triton/i.test(path);
 }
 
-/** `host:5000/team/image:1.2@sha256:…` without and with what says which build of it. */
+/** Splits off the tag and digest of `host:5000/team/image:1.2@sha256:…`. `isExact`: whether it had a tag or digest. */
 function partsOf(image: string): { readonly repository: string; readonly isExact: boolean } {
   const [named = ''] = image.split('@');
   const repository = named.replace(/:[^/:]*$/, '');
@@ -76,7 +120,7 @@ function matches(pattern: string, image: string): boolean {
   return isLike(pattern, partsOf(pattern).isExact ? image : partsOf(image).repository);
 }
 
-/** Each piece between two stars is looked for behind the one before it: no pattern takes long. */
+/** Searches the pieces between stars from left to right without backtracking, so matching takes linear time. */
 function isLike(pattern: string, text: string): boolean {
   const [first = '', ...others] = pattern.split('*');
   const last = others.pop();
@@ -91,72 +135,96 @@ function isLike(pattern: string, text: string): boolean {
   return text.length - last.length >= from && text.endsWith(last);
 }
 
-function readEntry(where: string, given: unknown): ImageEntry {
-  if (!isObject(given)) throw wrong(where, 'an object with match and runtime', given);
-  const { match, runtime, command, env, concurrency, ...rest } = given;
-  const [stranger] = Object.keys(rest);
-  if (stranger !== undefined)
-    throw new PlatformError('invalid_request', `unknown setting ${where}.${stranger} in config.json: leave it out`);
+function readEntry(where: string, provided: unknown): ImageEntry {
+  if (!isObject(provided)) throw wrong(where, 'an object with match and runtime', provided);
+  const { match, runtime, command, env, concurrency, paths, isolation, ...rest } = provided;
+  const [extra] = Object.keys(rest);
+  if (extra !== undefined) throw new PlatformError('invalid_request', `unknown setting ${where}.${extra} in config.json. Remove it`);
   if (typeof match !== 'string' || match === '' || match.length > nameLengthMax) {
     throw wrong(`${where}.match`, `the name of an image, in which * stands for anything, of at most ${nameLengthMax} characters`, match);
   }
   if (runtime === 'process') {
-    const process = { command: readCommand(where, command), env: readEnv(where, env), concurrency: readConcurrency(where, concurrency) };
+    const access = { paths: readPaths(where, paths), isIsolated: readIsolation(where, isolation) };
+    const process = {
+      command: readCommand(where, command),
+      env: readEnv(where, env),
+      concurrency: readConcurrency(where, concurrency),
+      access,
+    };
     return { match, runtime: { kind: 'process', ...process } };
   }
   if (runtime !== 'onnx') throw wrong(`${where}.runtime`, '"onnx" or "process"', runtime);
   if (command !== undefined) throw wrong(`${where}.command`, 'no command beside "runtime": "onnx"', command);
   if (concurrency !== undefined) throw wrong(`${where}.concurrency`, 'no concurrency beside "runtime": "onnx"', concurrency);
+  if (paths !== undefined) throw wrong(`${where}.paths`, 'no paths beside "runtime": "onnx"', paths);
+  if (isolation !== undefined) throw wrong(`${where}.isolation`, 'no isolation beside "runtime": "onnx"', isolation);
   if (env !== undefined) throw wrong(`${where}.env`, 'no env beside "runtime": "onnx"', env);
   return { match, runtime: onnx };
 }
 
-function readCommand(where: string, given: unknown): readonly string[] {
+function readCommand(where: string, provided: unknown): readonly string[] {
   const isCommand =
-    Array.isArray(given) && given.length > 0 && given.length <= wordsMax && given.every((word) => isText(word)) && given[0] !== '';
-  if (!isCommand) throw wrong(`${where}.command`, `a list of 1 to ${wordsMax} texts, such as ["python3", "serve.py"]`, given);
-  return given;
+    Array.isArray(provided) &&
+    provided.length > 0 &&
+    provided.length <= wordsMax &&
+    provided.every((word) => isText(word)) &&
+    provided[0] !== '';
+  if (!isCommand) throw wrong(`${where}.command`, `a list of 1 to ${wordsMax} texts, such as ["python3", "serve.py"]`, provided);
+  return provided;
 }
 
-function readConcurrency(where: string, given: unknown = 1): number {
-  const isCount = typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= concurrencyMax;
-  if (!isCount) throw wrong(`${where}.concurrency`, `a whole number from 1 to ${concurrencyMax}`, given);
-  return given;
+function readConcurrency(where: string, provided: unknown = 1): number {
+  const isCount = typeof provided === 'number' && Number.isInteger(provided) && provided >= 1 && provided <= concurrencyMax;
+  if (!isCount) throw wrong(`${where}.concurrency`, `a whole number from 1 to ${concurrencyMax}`, provided);
+  return provided;
 }
 
-function readEnv(where: string, given: unknown = {}): Readonly<Record<string, string>> {
-  if (!isObject(given)) throw wrong(`${where}.env`, 'an object of texts', given);
-  return checkEnvironment(`${where}.env in config.json`, given);
+function readPaths(where: string, provided: unknown = []): readonly string[] {
+  const isPath = (path: unknown): boolean =>
+    typeof path === 'string' && path.length <= pathLengthMax && path.startsWith('/') && path !== '/' && path === normalize(path);
+  const isList = Array.isArray(provided) && provided.length <= wordsMax && provided.every(isPath);
+  if (!isList) throw wrong(`${where}.paths`, `a list of at most ${wordsMax} absolute paths, such as ["/srv/scorer"]`, provided);
+  return provided as readonly string[];
+}
+
+function readIsolation(where: string, provided: unknown): boolean {
+  if (provided !== undefined && provided !== 'none') throw wrong(`${where}.isolation`, '"none", or nothing', provided);
+  return provided === undefined;
+}
+
+function readEnv(where: string, provided: unknown = {}): Readonly<Record<string, string>> {
+  if (!isObject(provided)) throw wrong(`${where}.env`, 'an object of texts', provided);
+  return checkEnvironment(`${where}.env in config.json`, provided);
 }
 
 /** Variables for a process. Throws `invalid_request`, naming the variable and never its value: it may be a secret. */
-export function checkEnvironment(where: string, given: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  const names = Object.keys(given);
+export function checkEnvironment(where: string, provided: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const names = Object.keys(provided);
   if (names.length > wordsMax)
-    throw new PlatformError('invalid_request', `${where}: ${names.length} variables came, at most ${wordsMax} are allowed`);
+    throw new PlatformError('invalid_request', `${where}: expected at most ${wordsMax} variables, got ${names.length}`);
   for (const name of names) {
     if (!/^[A-Za-z_]\w{0,1023}$/.test(name)) {
       throw new PlatformError(
         'invalid_request',
-        `${where}: '${name.slice(0, 60)}' is no name of a variable: expected letters, digits and _`,
+        `${where}: '${name.slice(0, 60)}' is not a valid variable name: expected letters, digits and _`,
       );
     }
-    if (!isText(given[name])) {
+    if (!isText(provided[name])) {
       throw new PlatformError('invalid_request', `${where}: ${name} must be a text of at most ${textLengthMax} characters, without NUL`);
     }
   }
-  return given as Readonly<Record<string, string>>;
+  return provided as Readonly<Record<string, string>>;
 }
 
-function isText(given: unknown): given is string {
-  return typeof given === 'string' && given.length <= textLengthMax && !given.includes('\0');
+function isText(provided: unknown): provided is string {
+  return typeof provided === 'string' && provided.length <= textLengthMax && !provided.includes('\0');
 }
 
-function isObject(given: unknown): given is Readonly<Record<string, unknown>> {
-  return typeof given === 'object' && given !== null && !Array.isArray(given);
+function isObject(provided: unknown): provided is Readonly<Record<string, unknown>> {
+  return typeof provided === 'object' && provided !== null && !Array.isArray(provided);
 }
 
-function wrong(where: string, expected: string, given: unknown): PlatformError {
-  const shown = JSON.stringify(given)?.slice(0, 100) ?? 'nothing';
+function wrong(where: string, expected: string, provided: unknown): PlatformError {
+  const shown = JSON.stringify(provided)?.slice(0, 100) ?? 'nothing';
   return new PlatformError('invalid_request', `${where} in config.json: expected ${expected}, got ${shown}`);
 }

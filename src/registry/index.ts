@@ -1,6 +1,24 @@
 export { type Approval, approvals, isApproval } from './approval.ts';
 export { Catalogue, type CatalogueEntry } from './catalogue.ts';
+export { baseNameOf, type HeldModel, type HeldModelRequest } from './held-model.ts';
 export { checkEnvironment, type ImageEntry, type ImageRuntime, imageEntries, resolveImage } from './images.ts';
-export { keyOf, type ModelGroup, type ModelRuntime, type ModelVersion, parseReference, type Reference } from './model-version.ts';
-export type { RegistrationRequest } from './registration.ts';
-export { type Page, type Registration, Registry, type RegistryOptions, type VersionChange } from './registry.ts';
+export type { ArtifactFile } from './manifest.ts';
+export {
+  type ModelGroup,
+  type ModelRuntime,
+  type ModelVersion,
+  nameKey,
+  type PayloadKind,
+  parseReference,
+  payloadKind,
+  pythonOf,
+  type Reference,
+} from './model-version.ts';
+export { type MultiModel, multiModelFile, multiModelOf, multiModelUri } from './multi-model.ts';
+export type { OpenedModel, OpenModel } from './openings.ts';
+export type { OpeningState, PythonModel } from './python-model.ts';
+export type { Recognise } from './python-upload.ts';
+export type { ForeignCodeCheck, RegistrationRequest } from './registration.ts';
+export { type Registration, Registry, type RegistryOptions, type VersionChange, type VersionPage } from './registry.ts';
+export { storedSample } from './stored-sample.ts';
+export { checkPath, isModelPath, UnusableArchive } from './upload.ts';

@@ -1,4 +1,4 @@
-/** How much of everything a group or version may carry. Each check throws `invalid_request`. */
+/** Limits of groups and versions. Each check throws `invalid_request`. */
 import { PlatformError } from '../errors.ts';
 
 const descriptionLengthMax = 1024;
@@ -8,15 +8,15 @@ const valueLengthMax = 1024;
 const sourceNameLengthMax = 255;
 
 export function checkDescription(description: string): string {
-  const { length } = Array.from(description); // an emoji is one character
+  const { length } = Array.from(description); // code points: an emoji counts once
   if (length > descriptionLengthMax) {
-    throw new PlatformError('invalid_request', `the description has ${length} characters, at most ${descriptionLengthMax} are allowed`);
+    throw new PlatformError('invalid_request', `expected a description of at most ${descriptionLengthMax} characters, got ${length}`);
   }
   return description;
 }
 
-/** Metadata or tags: words by words. */
-export function checkWords(what: string, words: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+/** Metadata or tags: texts by key. */
+export function checkStringMap(what: string, words: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   checkKeys(what, words);
   for (const [key, value] of Object.entries(words)) {
     if (typeof value !== 'string' || value.length > valueLengthMax) {
@@ -26,7 +26,7 @@ export function checkWords(what: string, words: Readonly<Record<string, string>>
   return words;
 }
 
-/** Metrics: numbers by name, such as accuracy. */
+/** Metrics by name, such as accuracy. */
 export function checkMetrics(metrics: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
   checkKeys('metrics', metrics);
   for (const [key, value] of Object.entries(metrics)) {
@@ -37,7 +37,7 @@ export function checkMetrics(metrics: Readonly<Record<string, number>>): Readonl
   return metrics;
 }
 
-/** The bare file name, without the folders it came from. */
+/** The file name, without the path to it. */
 export function checkSourceName(path: string): string {
   const name = path.split(/[\\/]/).at(-1) ?? '';
   return name.slice(-sourceNameLengthMax) || 'model.onnx';
@@ -46,10 +46,10 @@ export function checkSourceName(path: string): string {
 function checkKeys(what: string, record: Readonly<Record<string, unknown>>): void {
   const keys = Object.keys(record);
   if (keys.length > entriesMax) {
-    throw new PlatformError('invalid_request', `${what}: ${keys.length} entries came, at most ${entriesMax} are allowed`);
+    throw new PlatformError('invalid_request', `${what}: expected at most ${entriesMax} entries, got ${keys.length}`);
   }
   const bad = keys.find((key) => key.length === 0 || key.length > keyLengthMax);
   if (bad !== undefined) {
-    throw new PlatformError('invalid_request', `${what}: a key has 1 to ${keyLengthMax} characters, got '${bad.slice(0, 40)}'`);
+    throw new PlatformError('invalid_request', `${what}: expected keys of 1 to ${keyLengthMax} characters, got '${bad.slice(0, 40)}'`);
   }
 }

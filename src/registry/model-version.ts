@@ -1,29 +1,37 @@
-/** The nouns of the registry, and how they stand in the database. */
+/** Types of the registry, and their database rows. */
+import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import { checkName } from '../objective.ts';
+import type { EnvironmentRef, PythonRuntime } from '../python-model.ts';
+import type { PythonLoad } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
 import type { Approval } from './approval.ts';
+import { accessOf, type ImageEntry, type ProcessAccess } from './images.ts';
+import type { ArtifactFile } from './manifest.ts';
+import type { PythonModel } from './python-model.ts';
 
 export interface ModelGroup {
   readonly name: string;
   readonly description: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly createdAtMs: number;
-  /** How many versions it holds; deleted ones do not count. */
+  /** Number of versions, without deleted ones. */
   readonly versions: number;
-  /** The highest version it holds, and the highest that is Approved; null where there is none. */
+  /** The highest version, and the highest Approved one; null if there is none. */
   readonly latestVersion: number | null;
   readonly latestApproved: number | null;
 }
 
 export interface ModelVersion {
-  /** The group's name as it was first written. */
+  /** The group's name as created; names are case-insensitive. */
   readonly group: string;
   readonly version: number;
   /** `digits/3` */
   readonly name: string;
+  /** How operators see it if the name is generated: `shop/1 (eu.onnx)` for a model that a request to a multi-model version named. */
+  readonly displayName?: string;
   readonly approval: Approval;
-  /** Who decided, when and why; null while it is pending. */
+  /** The caller who approved or rejected the version; null while pending. The next fields have the time and the note. */
   readonly approvalChangedBy: string | null;
   readonly approvalChangedAtMs: number | null;
   readonly approvalNote: string | null;
@@ -31,42 +39,76 @@ export interface ModelVersion {
   readonly metadata: Readonly<Record<string, string>>;
   readonly metrics: Readonly<Record<string, number>>;
   readonly tags: Readonly<Record<string, string>>;
-  /** What the workers load; differs from the source where the model was rewritten, see `notes`. */
-  readonly artifact: { readonly sha256: string; readonly bytes: number };
+  /**
+   * What workers load: a file or, if the model has data files, the manifest of `files`, whose total size is `bytes`. Differs from the source
+   * if the model was rewritten; see `notes`.
+   */
+  readonly artifact: { readonly sha256: string; readonly bytes: number; readonly files?: readonly ArtifactFile[] };
   readonly sourceSha256: string;
   readonly sourceName: string;
   readonly signature: Signature;
   /** Operator set by domain; ONNX's own is `ai.onnx`. */
   readonly opsets: Readonly<Record<string, number>>;
   readonly producer: string;
-  /** The metadata_props of the file. */
+  /** `metadata_props` of the ONNX file. */
   readonly properties: Readonly<Record<string, string>>;
   /** What the user should know about the file, such as a rewritten output. */
   readonly notes: readonly string[];
   readonly batchable: boolean;
   readonly batchableReason: string;
   readonly runtime: ModelRuntime;
+  /** Only of a version that runs Python. */
+  readonly python?: PythonModel;
   readonly createdBy: string;
   readonly createdAtMs: number;
 }
 
-/** What runs a model: the built-in worker, or a command of its own that speaks the container contract. */
+/** How a model runs: in the built-in worker, in a Python worker, or as a command that implements the container contract. */
 export type ModelRuntime =
   | { readonly kind: 'onnx' }
+  | PythonRuntime
   | {
       readonly kind: 'process';
-      /** As it was given; the images table said which command it stands for. */
+      /** The image as requested; the images table maps it to a command. */
       readonly image: string;
-      /** `serve` comes after it. */
+      /** `serve` is appended. */
       readonly command: readonly string[];
-      /** The image's own variables and the model's, which win. May hold secrets. */
+      /** Variables of the image and the model; the model's take precedence. Can contain secrets. */
       readonly environment: Readonly<Record<string, string>>;
-      /** How many requests an instance of it takes at once. */
+      /** Concurrent requests per instance. */
       readonly concurrency: number;
+      /** From the current images table; not stored with the version. */
+      readonly access?: ProcessAccess;
     };
 
-/** Names are unique without case: this is what the database compares. */
-export function keyOf(name: string): string {
+/**
+ * What requests to a model consist of: `tensors` of its signature, or `bytes` that it reads itself. `stream`: bytes, and it answers with
+ * one value after the other. A Python model whose form is unknown has not been opened, so it is not served.
+ */
+export type PayloadKind = 'tensors' | 'bytes' | 'stream';
+
+export function payloadKind(runtime: ModelRuntime): PayloadKind {
+  if (runtime.kind === 'python') return runtime.form === 'bytes' || runtime.form === 'stream' ? runtime.form : 'tensors';
+  return runtime.kind === 'onnx' ? 'tensors' : 'bytes';
+}
+
+/** A Python model that was opened. */
+export interface ServedPython extends PythonLoad {
+  readonly environment: EnvironmentRef;
+  /** The modules that opening it imported. */
+  readonly modules: readonly string[];
+}
+
+/** What a worker needs to load a Python model; undefined for others. Throws `wrong_state` if it was not opened yet. */
+export function pythonOf({ name, runtime, signature }: Pick<ModelVersion, 'name' | 'runtime' | 'signature'>): ServedPython | undefined {
+  if (runtime.kind !== 'python') return undefined;
+  const { environment, flavour, form, entry, modules, variables } = runtime;
+  if (form === null) throw new PlatformError('wrong_state', `${name} was not opened yet: run \`penstock approve ${name}\``);
+  return { environment, flavour, form, entry, modules, signature, ...defined({ variables }) };
+}
+
+/** Key of a name in the database: names are case-insensitive. */
+export function nameKey(name: string): string {
   return name.toLowerCase();
 }
 
@@ -83,7 +125,7 @@ export function parseReference(text: string): Reference {
   if (version === undefined) return { group, version: null };
   const isNumber = /^[1-9]\d{0,8}$/.test(version);
   if (!isNumber || rest.length > 0) {
-    throw new PlatformError('invalid_request', `'${text.slice(0, 100)}' names no model version: expected GROUP/NUMBER, such as digits/3`);
+    throw new PlatformError('invalid_request', `'${text.slice(0, 100)}' is not a model version: expected GROUP/NUMBER, such as digits/3`);
   }
   return { group, version: Number(version) };
 }
@@ -116,7 +158,13 @@ export interface VersionRow {
   readonly created_at: number;
 }
 
-export function versionOf(row: VersionRow): ModelVersion {
+/** Decodes a row. `images` determines the access of a process model, `files` are those of a model with several, `python` its opening. */
+export function versionOf(
+  row: VersionRow,
+  images: readonly ImageEntry[] = [],
+  files: readonly ArtifactFile[] = [],
+  python?: PythonModel,
+): ModelVersion {
   return {
     group: row.group_name,
     version: row.version,
@@ -129,7 +177,7 @@ export function versionOf(row: VersionRow): ModelVersion {
     metadata: JSON.parse(row.metadata) as Record<string, string>,
     metrics: JSON.parse(row.metrics) as Record<string, number>,
     tags: JSON.parse(row.tags) as Record<string, string>,
-    artifact: { sha256: row.artifact_sha256, bytes: row.artifact_bytes },
+    artifact: { sha256: row.artifact_sha256, bytes: row.artifact_bytes, ...(files.length === 0 ? {} : { files }) },
     sourceSha256: row.source_sha256,
     sourceName: row.source_name,
     signature: JSON.parse(row.signature) as Signature,
@@ -139,8 +187,15 @@ export function versionOf(row: VersionRow): ModelVersion {
     notes: JSON.parse(row.notes) as string[],
     batchable: row.batchable === 1,
     batchableReason: row.batchable_reason,
-    runtime: JSON.parse(row.runtime) as ModelRuntime,
+    runtime: runtimeOf(row, images),
+    ...(python === undefined ? {} : { python }),
     createdBy: row.created_by,
     createdAtMs: row.created_at,
   };
+}
+
+function runtimeOf(row: VersionRow, images: readonly ImageEntry[]): ModelRuntime {
+  const runtime = JSON.parse(row.runtime) as ModelRuntime;
+  if (runtime.kind !== 'process') return runtime;
+  return { ...runtime, access: accessOf(images, { ...runtime, archiveBytes: row.artifact_bytes }) };
 }

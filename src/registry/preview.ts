@@ -1,32 +1,38 @@
-/** What a model file is, told before it is registered: the same look as registration takes, and nothing of it stays. */
-import { rm } from 'node:fs/promises';
-import { PlatformError } from '../errors.ts';
+/** Inspects a model like a registration, but stores nothing. A Python model is recognised, and not opened. */
+import type { RecognisedModel } from '../python-files/index.ts';
 import type { Inspection } from '../runtime/index.ts';
-import type { Artifacts, StoredFile } from './artifacts.ts';
+import type { Artifacts } from './artifacts.ts';
+import { type Inspect, inspectUpload, type StoredArtifact } from './inspected-upload.ts';
+import { checkSourceName } from './limits.ts';
+import { type RecognisedUploadDeps, storeModel } from './recognised-upload.ts';
 
-export interface PreviewNeeds {
+export interface PreviewDeps extends RecognisedUploadDeps {
   readonly artifacts: Artifacts;
-  readonly inspect: (path: string, rewriteTo: string) => Promise<Inspection>;
-  readonly modelBytesMax: number;
+  readonly inspect: Inspect;
 }
 
 export interface Preview {
-  readonly source: StoredFile;
+  readonly source: StoredArtifact;
   readonly inspection: Inspection;
+  /** What its files show; null if it is no Python model. */
+  readonly recognised: RecognisedModel | null;
 }
 
 /** Throws `invalid_request` (not a model), `too_large`, `unsupported`, `unavailable`. */
-export async function previewModel(
-  { artifacts, inspect, modelBytesMax }: PreviewNeeds,
-  bytes: AsyncIterable<Uint8Array> | Uint8Array,
+export async function previewUpload(
+  deps: PreviewDeps,
+  source: AsyncIterable<Uint8Array> | Uint8Array,
+  sourceName: string,
 ): Promise<Preview> {
-  const rewriteTo = await artifacts.temporaryPath();
-  const source = await artifacts.store(bytes, modelBytesMax);
+  checkSourceName(sourceName);
+  const { artifacts, inspect, modelBytesMax: limitBytes } = deps;
+  const held = artifacts.hold();
   try {
-    if (source.bytes === 0) throw new PlatformError('invalid_request', 'the model file is empty (0 bytes): expected an ONNX model');
-    return { source, inspection: await inspect(artifacts.localPath(source.sha256), rewriteTo) };
+    const { upload, python } = await storeModel(deps, { source, sourceName }, held);
+    if (python !== null) return python;
+    if ('files' in upload) throw upload.problem;
+    return { ...(await inspectUpload({ held, inspect, limitBytes, sample: null }, upload)), recognised: null };
   } finally {
-    await artifacts.release(source.sha256);
-    await rm(rewriteTo, { force: true });
+    await held.release();
   }
 }

@@ -23,7 +23,7 @@ async function registryOf(options: Parameters<typeof openControlPlane>[0] = {}) 
   return { ...plane, register };
 }
 
-test('the image says which command it is; the model has the last word on variables', async () => {
+test('the image selects the command, and the model overrides variables', async () => {
   const { register } = await registryOf();
   const { version } = await register({ environment: { B: 'model', C: 'model' } });
   assert.deepEqual(version.runtime, {
@@ -32,11 +32,12 @@ test('the image says which command it is; the model has the last word on variabl
     command: ['python3', 'serve.py'],
     environment: { A: 'image', B: 'model', C: 'model' },
     concurrency: 1,
+    access: { paths: [], isIsolated: true },
   });
   assert.deepEqual([version.signature, version.batchable, version.artifact.bytes], [{ inputs: [], outputs: [] }, false, 10]);
 });
 
-test('the same bytes are another version with other variables, and for another image', async () => {
+test('the same bytes with other variables or another image are a new version', async () => {
   const { register } = await registryOf();
   const versions = [];
   for (const more of [
@@ -52,24 +53,24 @@ test('the same bytes are another version with other variables, and for another i
   assert.deepEqual(versions, [1, 1, 2, 2, 3, 4]);
 });
 
-test('no bytes at all are enough for a process, not for ONNX', async () => {
+test('a process needs no bytes, an ONNX model does', async () => {
   const { register } = await registryOf();
   assert.equal((await register({ source: Buffer.alloc(0) })).version.artifact.bytes, 0);
   await assert.rejects(register({ source: Buffer.alloc(0), image: 'penstock/onnx' }), { code: 'invalid_request', message: /0 bytes/ });
 });
 
-test('what is refused leaves nothing: an unknown image, variables that are none, a broken archive', async () => {
+test('a rejected registration leaves nothing: unknown image, invalid variable, broken archive', async () => {
   const inspectBundle = () => Promise.reject(new PlatformError('invalid_request', 'this is no tar archive'));
   const { register, registry } = await registryOf({ inspectBundle });
-  await assert.rejects(register({ image: 'nobody' }), { message: /images table/ });
-  await assert.rejects(register({ environment: { 'A=B': 'c' } }), { message: /no name of a variable/ });
+  await assert.rejects(register({ image: 'unknown' }), { message: /images table/ });
+  await assert.rejects(register({ environment: { 'A=B': 'c' } }), { message: /not a valid variable name/ });
   await assert.rejects(register(), { message: /no tar archive/ });
   assert.deepEqual(await registry.groups(), []);
 });
 
-test('variables, which may be secrets, are in no audit entry and no event', async () => {
+test('variables can be secrets: no audit entry or event contains them', async () => {
   const { register, audit, events } = await registryOf();
   await register({ environment: { TOKEN: 'hunter2' } });
-  const told = JSON.stringify([await events.since(0, 10), await audit.list({ limit: 10 })]);
-  assert.doesNotMatch(told, /hunter2/);
+  const reported = JSON.stringify([await events.since(0, 10), await audit.list({ limit: 10 })]);
+  assert.doesNotMatch(reported, /hunter2/);
 });

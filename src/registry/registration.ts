@@ -1,92 +1,192 @@
 /**
- * How a file becomes a model version: stored under its sha256, opened by a worker (never by this process), written into
- * the database last. A model that is a process is an archive of whatever its command needs. Whatever fails on the way leaves no group, no version number and no file behind.
+ * Registers a model as a version. Its files are stored under their sha256 and inspected by a worker, never by this process; the
+ * database is written last. The file of a process model is an archive with everything that its command needs. A failure leaves no
+ * group, version number or file behind.
  */
-import { createReadStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Audit, Events, PlatformEvent } from '../monitoring/index.ts';
 import { checkName } from '../objective.ts';
-import type { Bundle, Inspection } from '../runtime/index.ts';
-import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
+import type { Audit, Events, PlatformEvent } from '../records/index.ts';
+import type { Bundle, Inspection, SampleBody } from '../runtime/index.ts';
+import { type Database, inTransaction, isOutcomeUnknown, type Transaction } from '../storage/index.ts';
+import type { TensorSpec } from '../tensor.ts';
 import type { Approval } from './approval.ts';
-import type { Artifacts, StoredFile } from './artifacts.ts';
+import type { Artifacts, HeldFiles } from './artifacts.ts';
 import { insertGroup } from './groups.ts';
 import { checkEnvironment, type ImageRuntime } from './images.ts';
-import { checkDescription, checkMetrics, checkSourceName, checkWords } from './limits.ts';
-import { keyOf, type ModelRuntime } from './model-version.ts';
+import { type Inspect, type InspectedUpload, inspectUpload } from './inspected-upload.ts';
+import { checkDescription, checkMetrics, checkSourceName, checkStringMap } from './limits.ts';
+import { type ModelRuntime, nameKey } from './model-version.ts';
+import type { Openings } from './openings.ts';
+import { insertPythonModel } from './python-model.ts';
+import { type PythonUpload, type Recognise, saysItsInputs } from './python-upload.ts';
+import { storeModel } from './recognised-upload.ts';
+import { readVersion } from './version-rows.ts';
 
 export interface RegistrationRequest {
   readonly group: string;
-  /** The model file, streamed to disk: ONNX; for an image that is a process a .tar or .tar.gz, or no bytes at all. */
+  /**
+   * Streamed to disk: an ONNX file, or a .tar, .tar.gz or .zip with one and its data files; a file or an archive with a Python model; for a
+   * process model a .tar, a .tar.gz, or an empty file.
+   */
   readonly source: AsyncIterable<Uint8Array> | Uint8Array;
   readonly sourceName: string;
   readonly description?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly metrics?: Readonly<Record<string, number>>;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Real rows, with which batching is tested before generated ones. */
+  readonly sample?: SampleBody;
   readonly who: string;
-  /** The container image that would serve it; the built-in ONNX worker does unless given. */
+  /** The container image that serves the model. Default: the built-in ONNX worker. */
   readonly image?: string;
-  /** Variables for the process that the image stands for, on top of the image's own. */
+  /** Environment variables of a process, in addition to the image's, or of a Python model. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** The same bytes again in this group: the latest version that has them, rather than a new one. */
+  /** The environment in which a Python model runs. Default: that of its own requirements, else the default of the server. */
+  readonly pythonEnvironment?: string;
+  /** What a Python model takes whose file does not say it. */
+  readonly inputs?: readonly TensorSpec[];
+  /** The approver has read the names that a Python model imports; only with `approval`. */
+  readonly acceptsImports?: boolean;
+  /** If a version of the group has the same bytes, return the latest one and register nothing. */
   readonly reuse?: boolean;
-  /** Decided at once, in the same transaction; PendingManualApproval unless given. */
+  /** Approval set in the same transaction; for a Python model its opening is requested. Default: PendingManualApproval. */
   readonly approval?: Approval;
-  /** Its group must not be there yet. */
+  /** Fail if the group exists. */
   readonly newGroup?: boolean;
-  /** Written in the same transaction as the version: both are there or neither. */
+  /** A number that `reserveVersion` returned. Default: the next one. */
+  readonly number?: number;
+  /** Additional writes in the same transaction as the version. */
   readonly alongside?: (tx: Transaction, version: number) => Promise<void>;
 }
 
-export interface RegistrationNeeds {
+export interface RegistrationDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly events: Events;
   readonly audit: Audit;
   readonly artifacts: Artifacts;
-  /** Reads the file in a worker; writes a rewritten model to `rewriteTo` where one was needed. */
-  readonly inspect: (path: string, rewriteTo: string) => Promise<Inspection>;
+  readonly inspect: Inspect;
   readonly inspectBundle: (path: string) => Promise<Bundle>;
   readonly runtimeOf: (image: string) => ImageRuntime;
+  readonly checkForeignCode?: ForeignCodeCheck | undefined;
   readonly modelBytesMax: number;
+  /** Absent: Python models are not recognised. */
+  readonly recognise?: Recognise | undefined;
+  /** Throws `invalid_request` if there is no Python environment of this name. */
+  readonly expectEnvironment?: ((name: string) => Promise<void>) | undefined;
+  /** Null: this server runs no Python. */
+  readonly openings: Openings | null;
 }
 
-/** The number of the new version, or of the one that has the same bytes. */
+/**
+ * Throws `forbidden` if `who` may not approve or start this model's code on this machine. `variables` are environment variables
+ * that this start adds to the approved ones. They can inject code, so they require the permission to approve. Throws
+ * `invalid_request` for them if the image runs without isolation.
+ */
+export type ForeignCodeCheck = (
+  model: { readonly name: string; readonly runtime: ModelRuntime },
+  who: string,
+  variables?: Readonly<Record<string, string>>,
+) => void;
+
+/** Rows of one statement: databases limit its parameters. */
+const filesAtOnce = 100;
+
+/** The number of the new version, or of the existing one with the same bytes. */
 export interface Registered {
   readonly version: number;
   readonly reused: boolean;
+  /** The opening of a Python model was requested. */
+  readonly opens?: boolean;
 }
 
 /** Throws `invalid_request` (names, limits, not a model), `too_large`, `unsupported`, `unavailable` (disk, no runtime). */
-export async function registerModel(needs: RegistrationNeeds, request: RegistrationRequest): Promise<Registered> {
-  const { artifacts } = needs;
+export async function registerModel(deps: RegistrationDeps, request: RegistrationRequest): Promise<Registered> {
   const details = checkRequest(request);
-  const runtime = runtimeFor(needs, request);
-  const rewriteTo = await artifacts.temporaryPath();
-  const source = await artifacts.store(request.source, needs.modelBytesMax);
-  let artifact = source;
+  const { pythonEnvironment } = request;
+  if (pythonEnvironment !== undefined) await deps.expectEnvironment?.(checkName('environment', pythonEnvironment));
+  const runtime = runtimeFor(deps, request);
+  if (request.approval === 'Approved') deps.checkForeignCode?.({ name: request.group, runtime }, request.who);
+  const held = deps.artifacts.hold();
+  let mayBeNeeded = false;
   try {
-    if (source.bytes === 0 && runtime.kind === 'onnx')
-      throw new PlatformError('invalid_request', 'the model file is empty (0 bytes): expected an ONNX model');
-    if (request.reuse === true) {
-      const version = await versionOfSource(needs.db, keyOf(request.group), source.sha256, runtime);
-      if (version !== null) return { version, reused: true };
-    }
-    const path = artifacts.localPath(source.sha256);
-    const inspection = runtime.kind === 'onnx' ? await needs.inspect(path, rewriteTo) : processInspection(await needs.inspectBundle(path));
-    if (inspection.rewritten) artifact = await artifacts.store(createReadStream(rewriteTo), needs.modelBytesMax);
-    return await commit(needs, request, { details, source, artifact, inspection, runtime });
+    const inspected = await (runtime.kind === 'onnx' ? inspectModel(deps, request, held) : inspectArchive(deps, request, held, runtime));
+    if (typeof inspected === 'number') return { version: inspected, reused: true };
+    const upload = { runtime, ...inspected };
+    if (upload.runtime.kind === 'python' && request.approval === 'Approved')
+      deps.checkForeignCode?.({ name: request.group, runtime: upload.runtime }, request.who);
+    return await commit(deps, request, { details, ...upload });
+  } catch (error) {
+    mayBeNeeded = isOutcomeUnknown(error);
+    throw error;
   } finally {
-    await artifacts.release(source.sha256);
-    if (artifact !== source) await artifacts.release(artifact.sha256);
-    await rm(rewriteTo, { force: true });
+    await held.release({ mayBeNeeded });
   }
 }
 
-function runtimeFor({ runtimeOf }: RegistrationNeeds, { image, environment = {} }: RegistrationRequest): ModelRuntime {
+/** Returns the number of a version to reuse, if its file alone shows that it has the same bytes. */
+async function inspectModel(
+  deps: RegistrationDeps,
+  request: RegistrationRequest,
+  held: HeldFiles,
+): Promise<InspectedUpload | PythonUpload | number> {
+  const { modelBytesMax: limitBytes, inspect, db } = deps;
+  const { upload, python } = await storeModel(deps, request, held);
+  if (python !== null) {
+    const reused = request.reuse === true ? await versionOfSource(db, nameKey(request.group), python.source.sha256, python.runtime) : null;
+    return reused ?? python;
+  }
+  if (request.pythonEnvironment !== undefined) throw noEnvironment(request.sourceName);
+  if (request.inputs !== undefined) throw saysItsInputs(request.sourceName);
+  if ('files' in upload) throw upload.problem;
+  if (request.reuse === true && upload.others.length === 0) {
+    const version = await versionOfSource(db, nameKey(request.group), upload.model.sha256, { kind: 'onnx' });
+    if (version !== null) return version;
+  }
+  return inspectUpload({ held, inspect, limitBytes, sample: request.sample ?? null }, upload).catch((error: unknown) => {
+    throw isUnknownFile(error, deps, request.sourceName) ? unknownFile(request.sourceName, error) : error;
+  });
+}
+
+/** Whether no reader knows a file that is not even named as an ONNX model. */
+function isUnknownFile(error: unknown, { recognise }: Pick<RegistrationDeps, 'recognise'>, sourceName: string): error is PlatformError {
+  const isNamedOnnx = /\.onnx$/i.test(sourceName);
+  return error instanceof PlatformError && error.code === 'invalid_request' && recognise !== undefined && !isNamedOnnx;
+}
+
+function unknownFile(sourceName: string, cause: PlatformError): PlatformError {
+  return new PlatformError(
+    'invalid_request',
+    `'${sourceName}' is none of the Python models that are recognised, and read as an ONNX model: ${cause.message}`,
+    { cause },
+  );
+}
+
+function noEnvironment(sourceName: string): PlatformError {
+  return new PlatformError(
+    'invalid_request',
+    `'${sourceName}' is no Python model, so it runs in no environment: leave the environment out`,
+  );
+}
+
+async function inspectArchive(
+  deps: RegistrationDeps,
+  request: RegistrationRequest,
+  held: HeldFiles,
+  runtime: ModelRuntime,
+): Promise<InspectedUpload | number> {
+  const source = { ...(await held.store(request.source, deps.modelBytesMax)), files: [] };
+  if (request.reuse === true) {
+    const version = await versionOfSource(deps.db, nameKey(request.group), source.sha256, runtime);
+    if (version !== null) return version;
+  }
+  checkOwnCode(deps, request, source.bytes);
+  return { source, artifact: source, inspection: processInspection(await deps.inspectBundle(held.localPath(source.sha256))) };
+}
+
+function runtimeFor({ runtimeOf }: RegistrationDeps, { image, environment = {} }: RegistrationRequest): ModelRuntime {
   const runtime: ImageRuntime = image === undefined ? { kind: 'onnx' } : runtimeOf(image);
   checkEnvironment('environment', environment);
   if (runtime.kind === 'onnx') return runtime;
@@ -94,7 +194,19 @@ function runtimeFor({ runtimeOf }: RegistrationNeeds, { image, environment = {} 
   return { kind: 'process', image: image as string, command, environment: { ...env, ...environment }, concurrency };
 }
 
-/** Of a process nothing is known but that it takes bytes and gives bytes. */
+/** An image without isolation runs only the operator's code, so archives and variables, which could contain other code, are rejected. */
+function checkOwnCode({ runtimeOf }: RegistrationDeps, { image, environment = {} }: RegistrationRequest, bytes: number): void {
+  const runtime = image === undefined ? null : runtimeOf(image);
+  if (runtime?.kind !== 'process' || runtime.access.isIsolated) return;
+  const foreign = bytes > 0 ? 'an archive' : Object.keys(environment).length > 0 ? 'variables' : null;
+  if (foreign === null) return;
+  throw new PlatformError(
+    'invalid_request',
+    `image '${image}' runs without isolation, so it takes neither an archive nor variables: got ${foreign}. Leave it out, or remove "isolation": "none" from the image in config.json`,
+  );
+}
+
+/** The inputs and outputs of a process model are unknown: it exchanges raw bytes. */
 function processInspection({ files, bytes }: Bundle): Inspection {
   return {
     signature: { inputs: [], outputs: [] },
@@ -104,18 +216,21 @@ function processInspection({ files, bytes }: Bundle): Inspection {
     properties: {},
     notes: [`${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes unpacked`],
     batchable: false,
-    batchableReason: 'it is a process that takes raw bytes: one request at a time',
+    batchableReason: 'it is a process that accepts raw bytes: one request at a time',
     rewritten: false,
     loadMs: 0,
+    dataFiles: [],
   };
 }
 
 interface Details {
   readonly sourceName: string;
   readonly description: string;
-  /** As JSON. */
+  /** JSON. */
   readonly metadata: string;
+  /** JSON. */
   readonly metrics: string;
+  /** JSON. */
   readonly tags: string;
 }
 
@@ -124,33 +239,31 @@ function checkRequest(request: RegistrationRequest): Details {
   return {
     sourceName: checkSourceName(request.sourceName),
     description: checkDescription(request.description ?? ''),
-    metadata: JSON.stringify(checkWords('metadata', request.metadata ?? {})),
+    metadata: JSON.stringify(checkStringMap('metadata', request.metadata ?? {})),
     metrics: JSON.stringify(checkMetrics(request.metrics ?? {})),
-    tags: JSON.stringify(checkWords('tags', request.tags ?? {})),
+    tags: JSON.stringify(checkStringMap('tags', request.tags ?? {})),
   };
 }
 
-interface Prepared {
+interface Prepared extends InspectedUpload {
+  /** Only of a Python model. */
+  readonly recognised?: PythonUpload['recognised'];
   readonly details: Details;
-  readonly source: StoredFile;
-  readonly artifact: StoredFile;
-  readonly inspection: Inspection;
   readonly runtime: ModelRuntime;
 }
 
-/** Number, row, audit and event in one transaction: the number is taken last, so a failed registration skips none. */
-async function commit(needs: RegistrationNeeds, request: RegistrationRequest, prepared: Prepared): Promise<Registered> {
-  const { db, events } = needs;
-  const news: PlatformEvent[] = [];
+/** Writes the version, the audit and the events in one transaction. A failed registration therefore uses up no version number. */
+async function commit(deps: RegistrationDeps, request: RegistrationRequest, prepared: Prepared): Promise<Registered> {
+  const { db, events } = deps;
+  const recorded: PlatformEvent[] = [];
   const registered = await inTransaction(db, async (tx): Promise<Registered> => {
-    const groupKey = keyOf(request.group);
-    const atMs = needs.clock.wallMs();
+    const groupKey = nameKey(request.group);
+    const atMs = deps.clock.wallMs();
     const created = await insertGroup(tx, { name: request.group, description: '', tags: '{}', atMs });
-    if (!created && request.newGroup === true)
-      throw new PlatformError('already_exists', `there is a model group '${request.group}' already`);
-    if (created) news.push(await events.record(tx, { kind: 'group.created', subject: request.group, detail: {} }));
-    // The first write locks the group's row: of two registrations of the same bytes the second sees the first.
-    const version = await takeVersion(tx, groupKey);
+    if (!created && request.newGroup === true) throw new PlatformError('already_exists', `model group '${request.group}' already exists`);
+    // Locks the group's row, so the second of two concurrent registrations of the same bytes sees the first.
+    const version = request.number ?? (await allocateVersion(tx, groupKey));
+    if (request.number !== undefined) await checkReserved(tx, groupKey, request.number);
     if (request.reuse === true) {
       const earlier = await versionOfSource(tx, groupKey, prepared.source.sha256, prepared.runtime);
       if (earlier !== null) {
@@ -158,23 +271,35 @@ async function commit(needs: RegistrationNeeds, request: RegistrationRequest, pr
         return { version: earlier, reused: true };
       }
     }
-    const approval = request.approval ?? 'PendingManualApproval';
+    const isPython = prepared.runtime.kind === 'python';
+    // None of its code has run, so its signature is unknown: an approval first opens it.
+    const approval = isPython ? 'PendingManualApproval' : (request.approval ?? 'PendingManualApproval');
     await insertVersion(tx, { groupKey, version, approval, who: request.who, atMs, ...prepared });
+    if (prepared.recognised !== undefined) {
+      await insertPythonModel(tx, { groupKey, version, atMs }, { recognised: prepared.recognised, sample: request.sample ?? null });
+    }
     await request.alongside?.(tx, version);
     const subject = `${request.group}/${version}`;
-    const detail = { sourceName: prepared.details.sourceName, artifact: prepared.artifact, notes: prepared.inspection.notes };
-    await needs.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
-    news.push(await events.record(tx, { kind: 'version.registered', subject, detail: { ...detail, approval } }));
-    if (approval !== 'PendingManualApproval') news.push(await decideAtOnce(needs, tx, { subject, approval, who: request.who }));
-    return { version, reused: false };
+    const { sha256, bytes } = prepared.artifact;
+    const detail = { sourceName: prepared.details.sourceName, artifact: { sha256, bytes }, notes: prepared.inspection.notes };
+    await deps.audit.record(tx, { who: request.who, action: 'RegisterModelVersion', target: subject, outcome: 'ok', detail });
+    if (created) recorded.push(await events.record(tx, { kind: 'group.created', subject: request.group, detail: {} }));
+    recorded.push(await events.record(tx, { kind: 'version.registered', subject, detail: { ...detail, approval } }));
+    if (approval !== 'PendingManualApproval') recorded.push(await decideAtOnce(deps, tx, { subject, approval, who: request.who }));
+    const opens = isPython && request.approval === 'Approved';
+    if (opens) {
+      const { who, acceptsImports = false } = request;
+      await deps.openings?.request(tx, await readVersion(tx, request.group, version), { who, note: null, acceptsImports });
+    }
+    return { version, reused: false, opens };
   });
-  for (const event of news) events.publish(event);
+  for (const event of recorded) events.publish(event);
   return registered;
 }
 
-/** Told as a decision like any other, but for `withRegistration`: who tells of states tells of one that never was otherwise. */
+/** Records the approval like any other decision; `withRegistration` marks that the version never had another state. */
 async function decideAtOnce(
-  { audit, events }: Pick<RegistrationNeeds, 'audit' | 'events'>,
+  { audit, events }: Pick<RegistrationDeps, 'audit' | 'events'>,
   tx: Transaction,
   { subject, approval, who }: { readonly subject: string; readonly approval: Approval; readonly who: string },
 ): Promise<PlatformEvent> {
@@ -191,14 +316,14 @@ export interface FailedModel {
   readonly alongside: (tx: Transaction, version: number) => Promise<void>;
 }
 
-/** The number that a model would have got; no other gets it. */
-export async function numberFailed(
-  { db, audit, events }: Pick<RegistrationNeeds, 'db' | 'audit' | 'events'>,
+/** Reserves and returns the version number of a failed model; it is never reused. */
+export async function markRegistrationFailed(
+  { db, audit, events }: Pick<RegistrationDeps, 'db' | 'audit' | 'events'>,
   failed: FailedModel,
 ): Promise<number> {
   const { group, who, reason } = failed;
   const { event, version } = await inTransaction(db, async (tx) => {
-    const number = await takeVersion(tx, keyOf(group));
+    const number = await allocateVersion(tx, nameKey(group));
     await failed.alongside(tx, number);
     const subject = `${group}/${number}`;
     await audit.record(tx, {
@@ -214,7 +339,47 @@ export async function numberFailed(
   return version;
 }
 
-async function takeVersion(tx: Transaction, groupKey: string): Promise<number> {
+export interface ReservedVersion {
+  readonly group: string;
+  readonly who: string;
+  readonly alongside: (tx: Transaction, version: number) => Promise<void>;
+}
+
+/** Reserves and returns the next version number of a group; it is never reused. */
+export async function reserveVersion({ db, audit }: Pick<RegistrationDeps, 'db' | 'audit'>, reserved: ReservedVersion): Promise<number> {
+  const { group, who } = reserved;
+  return inTransaction(db, async (tx) => {
+    const number = await allocateVersion(tx, nameKey(group));
+    await reserved.alongside(tx, number);
+    const detail = { message: 'without a model' };
+    await audit.record(tx, { who, action: 'RegisterModelVersion', target: `${group}/${number}`, outcome: 'ok', detail });
+    return number;
+  });
+}
+
+/** Throws `wrong_state` if a version has the number already. Locks the group's row, so a concurrent registration waits. */
+async function checkReserved(tx: Transaction, groupKey: string, number: number): Promise<void> {
+  const { next_version: next } = await tx
+    .updateTable('model_groups')
+    .set((expression) => ({ next_version: expression.ref('next_version') }))
+    .where('name_key', '=', groupKey)
+    .returning('next_version')
+    .executeTakeFirstOrThrow();
+  const taken = await tx
+    .selectFrom('model_versions')
+    .select('version')
+    .where('group_key', '=', groupKey)
+    .where('version', '=', number)
+    .executeTakeFirst();
+  if (number < 1 || number >= next || taken !== undefined) {
+    throw new PlatformError(
+      'wrong_state',
+      `version ${number} of the group cannot be registered: expected a reserved number without a model`,
+    );
+  }
+}
+
+async function allocateVersion(tx: Transaction, groupKey: string): Promise<number> {
   const row = await tx
     .updateTable('model_groups')
     .set((expression) => ({ next_version: expression('next_version', '+', 1) }))
@@ -230,16 +395,23 @@ async function versionOfSource(
   sha256: string,
   runtime: ModelRuntime,
 ): Promise<number | null> {
-  const row = await db
+  const rows = await db
     .selectFrom('model_versions')
-    .select('version')
+    .select(['version', 'runtime'])
     .where('group_key', '=', groupKey)
     .where('source_sha256', '=', sha256)
-    .where('runtime', '=', JSON.stringify(runtime))
     .orderBy('version', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.version ?? null;
+    .execute();
+  return rows.find((row) => isSameRuntime(row.runtime, runtime))?.version ?? null;
+}
+
+/** What opening a Python model adds to its runtime makes no difference. */
+function isSameRuntime(stored: string, runtime: ModelRuntime): boolean {
+  if (runtime.kind !== 'python') return stored === JSON.stringify(runtime);
+  const other = JSON.parse(stored) as ModelRuntime;
+  if (other.kind !== 'python' || !isDeepStrictEqual([other.variables, other.inputs], [runtime.variables, runtime.inputs])) return false;
+  const { flavour, entry, environment } = runtime;
+  return other.flavour === flavour && other.entry === entry && other.environment.name === environment.name;
 }
 
 interface NewVersion extends Prepared {
@@ -250,17 +422,17 @@ interface NewVersion extends Prepared {
   readonly atMs: number;
 }
 
-async function insertVersion(tx: Transaction, given: NewVersion): Promise<void> {
-  const { details, source, artifact, inspection, runtime, approval } = given;
+async function insertVersion(tx: Transaction, provided: NewVersion): Promise<void> {
+  const { details, source, artifact, inspection, runtime, approval } = provided;
   const isDecided = approval !== 'PendingManualApproval';
   await tx
     .insertInto('model_versions')
     .values({
-      group_key: given.groupKey,
-      version: given.version,
+      group_key: provided.groupKey,
+      version: provided.version,
       approval,
-      approval_changed_by: isDecided ? given.who : null,
-      approval_changed_at: isDecided ? given.atMs : null,
+      approval_changed_by: isDecided ? provided.who : null,
+      approval_changed_at: isDecided ? provided.atMs : null,
       approval_note: null,
       description: details.description,
       metadata: details.metadata,
@@ -278,8 +450,17 @@ async function insertVersion(tx: Transaction, given: NewVersion): Promise<void> 
       batchable: inspection.batchable ? 1 : 0,
       batchable_reason: inspection.batchableReason,
       runtime: JSON.stringify(runtime),
-      created_by: given.who,
-      created_at: given.atMs,
+      created_by: provided.who,
+      created_at: provided.atMs,
     })
     .execute();
+  await insertFiles(tx, provided);
+}
+
+/** A model in one file has no rows. */
+async function insertFiles(tx: Transaction, { groupKey, version, artifact: { files } }: NewVersion): Promise<void> {
+  for (let from = 0; from < files.length; from += filesAtOnce) {
+    const rows = files.slice(from, from + filesAtOnce).map((file) => ({ group_key: groupKey, version, ...file }));
+    await tx.insertInto('version_files').values(rows).execute();
+  }
 }

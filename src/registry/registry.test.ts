@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type ControlPlane, type ControlPlaneOptions, openControlPlane, plainInspection } from '../../test/control-plane.ts';
 import { PlatformError } from '../errors.ts';
-import type { PlatformEvent } from '../monitoring/index.ts';
+import type { PlatformEvent } from '../records/index.ts';
 import type { Registry } from './registry.ts';
 
 const open: ControlPlane[] = [];
@@ -28,18 +28,18 @@ async function register(registry: Registry, group: string, text: string, more: {
   return registry.register({ group, source: bytes(text), sourceName: 'model.onnx', who: 'me', ...more });
 }
 
-/** Every file below the object store, as names. */
+/** The names of all files below the object store. */
 async function filesOf(plane: ControlPlane): Promise<string[]> {
   const entries = await readdir(join(plane.directory, 'objects'), { recursive: true, withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-function refusal(code: PlatformError['code'], message: RegExp) {
+function rejection(code: PlatformError['code'], message: RegExp) {
   return (error: unknown) => error instanceof PlatformError && error.code === code && message.test(error.message);
 }
 
 describe('a registration', () => {
-  test('gives versions from 1 in a group that it makes, with all that was said and found', async () => {
+  test('numbers versions from 1 in a group it creates, with all metadata', async () => {
     const { registry, clock } = await controlPlane();
     const { version } = await registry.register({
       group: 'Digits',
@@ -57,11 +57,11 @@ describe('a registration', () => {
     assert.equal(version.approval, 'PendingManualApproval');
     assert.deepEqual(version.signature, plainInspection().signature);
     assert.equal(version.createdAtMs, clock.wallMs());
-    assert.equal(await readFile(registry.artifactPath(version), 'utf8'), 'one');
+    assert.equal(await readFile(registry.modelFiles(version).path, 'utf8'), 'one');
     assert.equal((await register(registry, 'digits', 'two')).version.name, 'Digits/2');
   });
 
-  test('gives 50 at once the numbers 1 to 50, each once', async () => {
+  test('gives 50 concurrent registrations the numbers 1 to 50', async () => {
     const { registry } = await controlPlane();
     const all = await Promise.all(Array.from({ length: 50 }, (_, i) => register(registry, 'crowd', `model ${i}`)));
     const numbers = all.map(({ version }) => version.version).sort((a, b) => a - b);
@@ -71,19 +71,19 @@ describe('a registration', () => {
     );
   });
 
-  test('leaves nothing behind where it fails: no group, no number, no file', async () => {
+  test('leaves no group, number or file on failure', async () => {
     const plane = await controlPlane({
       inspect: async () => {
         throw new PlatformError('invalid_request', 'not an ONNX model');
       },
     });
-    await assert.rejects(register(plane.registry, 'broken', 'garbage'), refusal('invalid_request', /not an ONNX model/));
+    await assert.rejects(register(plane.registry, 'broken', 'garbage'), rejection('invalid_request', /not an ONNX model/));
     assert.deepEqual(await plane.registry.groups(), []);
     assert.deepEqual(await filesOf(plane), []);
     assert.deepEqual(await plane.events.since(0, 10), []);
   });
 
-  test('skips no number for one that failed, and keeps a file that another version has', async () => {
+  test('skips no number after a failure, and retains a file that another version uses', async () => {
     let fails = false;
     const plane = await controlPlane({
       inspect: async () => {
@@ -95,11 +95,11 @@ describe('a registration', () => {
     fails = true;
     await assert.rejects(register(plane.registry, 'digits', 'same'));
     fails = false;
-    assert.equal(await readFile(plane.registry.artifactPath(version), 'utf8'), 'same');
+    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'same');
     assert.equal((await register(plane.registry, 'digits', 'other')).version.version, 2);
   });
 
-  test('keeps the bytes of those that succeed while the same bytes fail elsewhere', async () => {
+  test('retains a file while another registration of the same bytes fails', async () => {
     let turn = 0;
     const plane = await controlPlane({
       inspect: async () => {
@@ -110,28 +110,28 @@ describe('a registration', () => {
     const all = await Promise.allSettled(Array.from({ length: 20 }, () => register(plane.registry, 'digits', 'same')));
     assert.equal(all.filter(({ status }) => status === 'fulfilled').length, 10);
     const { version } = await register(plane.registry, 'digits', 'same').catch(() => register(plane.registry, 'digits', 'same'));
-    assert.equal(await readFile(plane.registry.artifactPath(version), 'utf8'), 'same');
+    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'same');
   });
 
-  test('says what is wrong with an empty file, and how large a file may be', async () => {
+  test('rejects an empty file and a file above the limit', async () => {
     const plane = await controlPlane({ modelBytesMax: 3 });
-    await assert.rejects(register(plane.registry, 'digits', ''), refusal('invalid_request', /empty \(0 bytes\)/));
-    await assert.rejects(register(plane.registry, 'digits', 'four'), refusal('too_large', /3 bytes/));
+    await assert.rejects(register(plane.registry, 'digits', ''), rejection('invalid_request', /empty \(0 bytes\)/));
+    await assert.rejects(register(plane.registry, 'digits', 'four'), rejection('too_large', /3 bytes/));
     assert.deepEqual(await filesOf(plane), []);
   });
 
-  test('leaves nothing of an upload that breaks off', async () => {
+  test('leaves nothing of an aborted upload', async () => {
     const plane = await controlPlane();
     async function* source() {
       yield bytes('half');
-      throw new Error('the client is gone');
+      throw new Error('the client disconnected');
     }
     const request = { group: 'digits', source: source(), sourceName: 'm.onnx', who: 'me' };
-    await assert.rejects(plane.registry.register(request), /the client is gone/);
+    await assert.rejects(plane.registry.register(request), /the client disconnected/);
     assert.deepEqual(await filesOf(plane), []);
   });
 
-  test('gives the version that has the same bytes where that is asked for, also to many at once', async () => {
+  test('reuses the version with the same bytes on request, also concurrently', async () => {
     const { registry } = await controlPlane();
     const all = await Promise.all(Array.from({ length: 10 }, () => register(registry, 'digits', 'same', { reuse: true })));
     assert.deepEqual(new Set(all.map(({ version }) => version.version)), new Set([1]));
@@ -141,7 +141,7 @@ describe('a registration', () => {
     assert.equal((await register(registry, 'digits', 'next')).version.version, 3);
   });
 
-  test('keeps the rewritten model in place of the source, and the note about it', async () => {
+  test('stores the rewritten model instead of the source, with its note', async () => {
     const plane = await controlPlane({
       inspect: async (_path, rewriteTo) => {
         await writeFile(rewriteTo, 'rewritten');
@@ -151,18 +151,18 @@ describe('a registration', () => {
     const { version } = await register(plane.registry, 'iris', 'with ZipMap');
     assert.deepEqual(version.notes, ['ZipMap was taken out']);
     assert.notEqual(version.artifact.sha256, version.sourceSha256);
-    assert.equal(await readFile(plane.registry.artifactPath(version), 'utf8'), 'rewritten');
+    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'rewritten');
     assert.deepEqual(await filesOf(plane), [version.artifact.sha256]);
     assert.equal((await register(plane.registry, 'iris', 'with ZipMap', { reuse: true })).reused, true);
   });
 
-  test('is written down and told once it is durable', async () => {
+  test('is audited, and published once it is durable', async () => {
     const { registry, events, audit } = await controlPlane();
-    const told: PlatformEvent[] = [];
-    events.subscribe((event) => told.push(event));
+    const reported: PlatformEvent[] = [];
+    events.subscribe((event) => reported.push(event));
     await register(registry, 'digits', 'one');
     assert.deepEqual(
-      told.map(({ kind, subject }) => `${kind} ${subject}`),
+      reported.map(({ kind, subject }) => `${kind} ${subject}`),
       ['group.created digits', 'version.registered digits/1'],
     );
     assert.deepEqual(
@@ -171,15 +171,18 @@ describe('a registration', () => {
     );
   });
 
-  test('refuses names, texts and numbers that are out of bounds', async () => {
+  test('rejects names, texts and numbers out of bounds', async () => {
     const { registry } = await controlPlane();
     const base = { group: 'digits', source: bytes('x'), sourceName: 'm.onnx', who: 'me' };
-    await assert.rejects(registry.register({ ...base, group: 'no_underscores' }), refusal('invalid_request', /group name/));
-    await assert.rejects(registry.register({ ...base, description: 'x'.repeat(1025) }), refusal('invalid_request', /1025 characters/));
-    await assert.rejects(registry.register({ ...base, metadata: { a: 'x'.repeat(2000) } }), refusal('invalid_request', /metadata 'a'/));
-    await assert.rejects(registry.register({ ...base, metrics: { accuracy: Number.NaN } }), refusal('invalid_request', /finite number/));
+    await assert.rejects(registry.register({ ...base, group: 'no_underscores' }), rejection('invalid_request', /group name/));
+    await assert.rejects(
+      registry.register({ ...base, description: 'x'.repeat(1025) }),
+      rejection('invalid_request', /characters, got 1025/),
+    );
+    await assert.rejects(registry.register({ ...base, metadata: { a: 'x'.repeat(2000) } }), rejection('invalid_request', /metadata 'a'/));
+    await assert.rejects(registry.register({ ...base, metrics: { accuracy: Number.NaN } }), rejection('invalid_request', /finite number/));
     const tags = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`k${i}`, 'v']));
-    await assert.rejects(registry.register({ ...base, tags }), refusal('invalid_request', /51 entries/));
+    await assert.rejects(registry.register({ ...base, tags }), rejection('invalid_request', /entries, got 51/));
   });
 });
 
@@ -191,21 +194,21 @@ describe('the registry', () => {
     plane = await controlPlane({ inUse: async () => users });
   });
 
-  test('knows names without case', async () => {
+  test('treats names as case-insensitive', async () => {
     const { registry } = plane;
     await registry.createGroup({ name: 'Digits', description: 'd', who: 'me' });
-    await assert.rejects(registry.createGroup({ name: 'DIGITS', who: 'me' }), refusal('already_exists', /without case/));
+    await assert.rejects(registry.createGroup({ name: 'DIGITS', who: 'me' }), rejection('already_exists', /case-insensitive/));
     await register(registry, 'dIGITS', 'one');
     assert.equal((await registry.version('digits', 1)).name, 'Digits/1');
     assert.equal((await registry.resolve('DIGITS/1')).name, 'Digits/1');
   });
 
-  test('counts the versions of a group, and knows the latest Approved one', async () => {
+  test('counts the versions of a group, and finds the latest Approved one', async () => {
     const { registry } = plane;
     for (const text of ['one', 'two', 'three']) await register(registry, 'digits', text);
     await registry.createGroup({ name: 'empty', who: 'me' });
-    await assert.rejects(registry.resolve('digits'), refusal('wrong_state', /penstock approve digits\/3/));
-    await assert.rejects(registry.resolve('empty'), refusal('wrong_state', /penstock register/));
+    await assert.rejects(registry.resolve('digits'), rejection('wrong_state', /penstock approve digits\/3/));
+    await assert.rejects(registry.resolve('empty'), rejection('wrong_state', /penstock register/));
     await registry.setApproval('digits', 1, 'Approved', { who: 'you' });
     await registry.setApproval('digits', 2, 'Approved', { who: 'you' });
     const [digits, empty] = await registry.groups();
@@ -223,7 +226,7 @@ describe('the registry', () => {
     );
   });
 
-  test('records who approved, when and why; the same again changes nothing', async () => {
+  test('records author, time and note of an approval; repeating it changes nothing', async () => {
     const { registry, clock, events } = plane;
     await register(registry, 'digits', 'one');
     const approved = await registry.setApproval('digits', 1, 'Approved', { who: 'you', note: 'looks good' });
@@ -231,35 +234,51 @@ describe('the registry', () => {
       [approved.approval, approved.approvalChangedBy, approved.approvalChangedAtMs, approved.approvalNote],
       ['Approved', 'you', clock.wallMs(), 'looks good'],
     );
-    const again = await registry.setApproval('digits', 1, 'Approved', { who: 'somebody else' });
+    const again = await registry.setApproval('digits', 1, 'Approved', { who: 'someone else' });
     assert.equal(again.approvalChangedBy, 'you');
     assert.equal((await registry.setApproval('digits', 1, 'Rejected', { who: 'me' })).approvalNote, null);
     const kinds = (await events.since(0, 10)).map(({ kind }) => kind);
     assert.deepEqual(kinds, ['group.created', 'version.registered', 'version.approved', 'version.rejected']);
   });
 
-  test('lets a decision be turned around but never undone', async () => {
-    const { registry } = plane;
+  test('allows reversing a decision, and withdrawing it', async () => {
+    const { registry, events } = plane;
     await register(registry, 'digits', 'one');
-    for (const approval of ['PendingManualApproval', 'Rejected', 'Approved', 'Approved', 'Rejected'] as const) {
+    for (const approval of ['PendingManualApproval', 'Rejected', 'Approved', 'Approved', 'PendingManualApproval', 'Rejected'] as const) {
       assert.equal((await registry.setApproval('digits', 1, approval, { who: 'me' })).approval, approval);
     }
-    await assert.rejects(
-      registry.setApproval('digits', 1, 'PendingManualApproval', { who: 'me' }),
-      refusal('wrong_state', /cannot go back/),
-    );
+    const decided = (await events.since(0, 20)).map(({ kind }) => kind).filter((kind) => !/created|registered/.test(kind));
+    assert.deepEqual(decided, ['version.rejected', 'version.approved', 'version.withdrawn', 'version.rejected']);
   });
 
-  test('never gives a number twice, not even after a deletion', async () => {
+  test('registers a model under a reserved number, once', async () => {
+    const { registry } = plane;
+    await registry.createGroup({ name: 'digits', who: 'me' });
+    const number = await registry.reserveNumber({ group: 'digits', who: 'me', alongside: async () => undefined });
+    await register(registry, 'digits', 'two');
+    const request = { group: 'digits', source: bytes('one'), sourceName: 'model.onnx', who: 'me' };
+    assert.equal((await registry.register({ ...request, number })).version.version, 1);
+    for (const wrong of [0, 1, 2, 3]) {
+      await assert.rejects(registry.register({ ...request, number: wrong }), rejection('wrong_state', /expected a reserved number/));
+    }
+    assert.deepEqual(
+      (await registry.versions('digits')).map(({ version }) => version),
+      [2, 1],
+    );
+    await register(registry, 'digits', 'three');
+    assert.equal((await registry.describeGroup('digits')).latestVersion, 3);
+  });
+
+  test('never reuses a number, even after a deletion', async () => {
     const { registry } = plane;
     await register(registry, 'digits', 'one');
     await register(registry, 'digits', 'two');
     await registry.deleteVersion('digits', 2, 'me');
-    await assert.rejects(registry.version('digits', 2), refusal('not_found', /digits\/2/));
+    await assert.rejects(registry.version('digits', 2), rejection('not_found', /digits\/2/));
     assert.equal((await register(registry, 'digits', 'three')).version.version, 3);
   });
 
-  test('removes a file with the last version that has it', async () => {
+  test('deletes a file with its last version', async () => {
     const { registry } = plane;
     const { version } = await register(registry, 'digits', 'same');
     await register(registry, 'other', 'same');
@@ -269,19 +288,19 @@ describe('the registry', () => {
     assert.deepEqual(await filesOf(plane), []);
   });
 
-  test('keeps a version that an endpoint uses, and a group that holds a version', async () => {
+  test('rejects deleting a version in use, or a group with versions', async () => {
     const { registry } = plane;
     await register(registry, 'digits', 'one');
     users = ['prod'];
-    await assert.rejects(registry.deleteVersion('digits', 1, 'me'), refusal('wrong_state', /used by prod/));
-    await assert.rejects(registry.deleteGroup('digits', 'me'), refusal('wrong_state', /still holds version 1/));
+    await assert.rejects(registry.deleteVersion('digits', 1, 'me'), rejection('wrong_state', /used by prod/));
+    await assert.rejects(registry.deleteGroup('digits', 'me'), rejection('wrong_state', /still has version 1/));
     users = [];
     await registry.deleteVersion('digits', 1, 'me');
     await registry.deleteGroup('digits', 'me');
-    await assert.rejects(registry.describeGroup('digits'), refusal('not_found', /digits/));
+    await assert.rejects(registry.describeGroup('digits'), rejection('not_found', /digits/));
   });
 
-  test('changes what is said of a version, and leaves what is not given', async () => {
+  test('updates only the given fields of a version', async () => {
     const { registry } = plane;
     await register(registry, 'digits', 'one');
     await registry.update('digits', 1, { description: 'better', metrics: { accuracy: 1 } }, 'me');
@@ -289,33 +308,48 @@ describe('the registry', () => {
     assert.deepEqual([after.description, after.metrics, after.tags], ['better', { accuracy: 1 }, { a: 'b' }]);
   });
 
-  test('removes at start what a killed registration left, and nothing else', async () => {
+  test('moves only leftovers of a killed registration to the trash at start', async () => {
     const { registry, objects } = plane;
     const { version } = await register(registry, 'digits', 'one');
-    await objects.put(bytes('stored, never committed'));
+    const leftover = await objects.put(bytes('stored, never committed'));
     await writeFile(await objects.temporaryPath(), 'half an upload');
-    await registry.open();
-    assert.deepEqual(await filesOf(plane), [version.artifact.sha256]);
+    const trashed: string[] = [];
+    const onTrashed = (sha256s: readonly string[]) => void trashed.push(...sha256s);
+    await registry.open({ nowMs: () => 7, onTrashed, onRestored: () => assert.fail(), onFailure: assert.ifError });
+    assert.deepEqual((await filesOf(plane)).sort(), [`7-${leftover.sha256}`, version.artifact.sha256].sort());
+    assert.deepEqual(trashed, [leftover.sha256]);
   });
 
-  test('offers its catalogue, and registers from it once', async () => {
+  test('registers models from the catalogue once', async () => {
     const { registry } = plane;
     const names = registry.catalogue.entries.map(({ name }) => name);
     assert.ok(names.includes('digits-mlp') && names.includes('spam-text'), names.join(' '));
     const first = await registry.registerFromCatalogue('digits-mlp', { who: 'me' });
     assert.deepEqual([first.version.name, first.version.metrics], ['digits-mlp/1', { accuracy: 0.978 }]);
     assert.equal((await registry.registerFromCatalogue('Digits-MLP', { who: 'me' })).reused, true);
-    await assert.rejects(registry.registerFromCatalogue('gpt', { who: 'me' }), refusal('not_found', /digits-mlp/));
+    await assert.rejects(registry.registerFromCatalogue('gpt', { who: 'me' }), rejection('not_found', /digits-mlp/));
     for (const entry of registry.catalogue.entries) {
       for await (const chunk of createReadStream(registry.catalogue.sampleRowsPath(entry))) assert.ok(chunk.length > 0);
       for await (const chunk of registry.catalogue.model(entry)) assert.ok(chunk.length > 0);
     }
   });
 
-  test('reads references, and says what is wrong with one', async () => {
+  test('tests models from the catalogue with their sample rows first', async () => {
+    let first = '';
+    const { registry } = await controlPlane({
+      inspect: async (_path, _rewriteTo, sample) => {
+        first = `${sample?.contentType} ${sample?.label} ${sample?.body.toString().split('\n')[0]}`;
+        return plainInspection();
+      },
+    });
+    await registry.registerFromCatalogue('iris-rf', { who: 'me' });
+    assert.match(first, /^text\/csv \w+ .*,/);
+  });
+
+  test('rejects malformed references', async () => {
     const { registry } = plane;
     for (const wrong of ['digits/0', 'digits/x', 'digits/1/2', '', '/1', 'digits/-1', 'digits/1e3']) {
-      await assert.rejects(registry.resolve(wrong), refusal('invalid_request', /name|expected/));
+      await assert.rejects(registry.resolve(wrong), rejection('invalid_request', /name|expected/));
     }
   });
 });

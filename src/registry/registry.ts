@@ -1,112 +1,181 @@
-/** Model groups and their versions: what may be deployed, and where its file lies. */
+/** Model groups, their versions and the files of these versions. */
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Audit, Deed, EventKind, Events, Log } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
 import { checkName } from '../objective.ts';
-import type { Bundle, Inspection } from '../runtime/index.ts';
-import { type Database, type FileObjectStore, inTransaction, type Transaction } from '../storage/index.ts';
-import { type Approval, changesApproval } from './approval.ts';
+import type { Audit, AuditAction, EventKind, Events } from '../records/index.ts';
+import { type Bundle, type DataFile, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
+import { type Database, type FileObjectStore, inTransaction, type SweepOptions, type Transaction } from '../storage/index.ts';
+import type { Approval } from './approval.ts';
 import { Artifacts } from './artifacts.ts';
 import { Catalogue } from './catalogue.ts';
 import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts';
+import { type HeldModel, type HeldModelRequest, holdModel, isApprovedContent } from './held-model.ts';
 import { type ImageEntry, type ImageRuntime, resolveImage } from './images.ts';
-import { checkDescription, checkMetrics, checkWords } from './limits.ts';
-import { keyOf, type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
-import { type Preview, previewModel } from './preview.ts';
-import { type FailedModel, numberFailed, type RegistrationRequest, registerModel } from './registration.ts';
-import { lockWords, writeWords } from './tags.ts';
+import type { Inspect } from './inspected-upload.ts';
+import { checkDescription, checkMetrics, checkStringMap } from './limits.ts';
+import type { ArtifactFile } from './manifest.ts';
+import { type ModelGroup, type ModelVersion, nameKey, parseReference, versionOf } from './model-version.ts';
+import { type OpeningRequest, Openings, type OpenModel } from './openings.ts';
+import { type Preview, previewUpload } from './preview.ts';
+import { sampleText } from './python-model.ts';
+import type { Recognise } from './python-upload.ts';
+import { type PythonVersion, readPythonVersions } from './python-versions.ts';
+import {
+  type FailedModel,
+  type ForeignCodeCheck,
+  markRegistrationFailed,
+  type RegistrationRequest,
+  type ReservedVersion,
+  registerModel,
+  reserveVersion,
+} from './registration.ts';
+import { lockStringMap, writeStringMap } from './tags.ts';
+import { isReferenced, readVersion, selectVersions, versionsOf } from './version-rows.ts';
 
 export interface RegistryOptions {
   readonly db: Database;
   readonly objects: FileObjectStore;
+  /** Throws if the content of an artifact does not match its sha256. Without it, artifacts are not checked. */
+  readonly checkArtifact?: (path: string) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;
   readonly audit: Audit;
-  /** Reads a model file in a worker; writes it anew to `rewriteTo` where it had to be rewritten. */
-  readonly inspect: (path: string, rewriteTo: string) => Promise<Inspection>;
-  /** Looks through the archive of a model that is a process, in a worker. */
+  readonly inspect: Inspect;
+  /** Inspects the archive of a process model in a worker. */
   readonly inspectBundle: (path: string) => Promise<Bundle>;
-  /** What container images stand for; none beside the built-in one unless given. */
+  /** The images table. Default: only the built-in image. */
   readonly images?: readonly ImageEntry[];
-  /** Where `catalogue.json` is. */
+  readonly checkForeignCode?: ForeignCodeCheck;
+  /** Reads what a file or a folder holds without running it. Absent: Python models are not recognised. */
+  readonly recognise?: Recognise;
+  /** Throws `invalid_request` if there is no Python environment of this name. */
+  readonly expectEnvironment?: (name: string) => Promise<void>;
+  /** Opens a Python model in a worker. Absent: this server runs no Python. */
+  readonly openPython?: OpenModel;
+  /** The folder of `catalogue.json`. */
   readonly catalogueDirectory: string;
-  /** Which endpoints use the version; asked within the transaction that would delete it. */
+  /** Endpoints that use the version; called within the deleting transaction. */
   readonly inUse: (group: string, version: number, tx: Transaction) => Promise<readonly string[]>;
-  /** Told of a group that is deleted, within the transaction that does it. What it answers is called once that is committed. */
-  readonly forgetGroup?: (group: string, tx: Transaction) => Promise<() => void>;
-  /** 2 GiB unless given. */
+  /** Called within the transaction that deletes a group. The returned function is called after the commit. */
+  readonly removeGroup?: (group: string, tx: Transaction) => Promise<() => void>;
+  /** Default: 2 GiB. */
   readonly modelBytesMax?: number;
 }
 
 export interface Registration {
   readonly version: ModelVersion;
-  /** The same bytes were there already, and `reuse` was asked for. */
+  /** Whether an existing version with the same bytes was returned, because `reuse` was requested. */
   readonly reused: boolean;
 }
 
-type Words = Readonly<Record<string, string>>;
+type StringMap = Readonly<Record<string, string>>;
 
 interface VersionOrGroup {
   readonly group: string;
   readonly version: number | null;
 }
 
-export interface Page {
+export interface VersionPage {
   readonly limit?: number;
   readonly offset?: number;
 }
 
-/** What of a version may be changed later; a field that is not given stays. */
+/** Changeable fields of a version; absent fields are unchanged. */
 export interface VersionChange {
   readonly description?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly metrics?: Readonly<Record<string, number>>;
   readonly tags?: Readonly<Record<string, string>>;
-  /** What is said about its approval. */
+  /** Note on the approval. */
   readonly approvalNote?: string;
 }
 
 const modelBytesMaxDefault = 2 * 1024 ** 3;
 const pageDefault = 100;
 
+const approvalEvents = {
+  Approved: 'version.approved',
+  Rejected: 'version.rejected',
+  PendingManualApproval: 'version.withdrawn',
+} as const satisfies Record<Approval, EventKind>;
+
 export class Registry {
   readonly catalogue: Catalogue;
   readonly #options: RegistryOptions;
   readonly #artifacts: Artifacts;
   readonly #registeredListeners = new Set<(version: ModelVersion) => void>();
+  /** Null: this server runs no Python. */
+  readonly openings: Openings | null;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.catalogue = new Catalogue(options.catalogueDirectory);
-    this.#artifacts = new Artifacts(options.objects, (sha256) => this.#isReferenced(sha256), options.log);
+    this.#artifacts = new Artifacts(options.objects, (sha256) => isReferenced(options.db, sha256), options.log);
+    this.openings =
+      options.openPython === undefined
+        ? null
+        : new Openings({
+            ...options,
+            open: options.openPython,
+            version: (group, version, from) => this.version(group, version, from),
+            onOpened: (version) => this.#announce(version),
+          });
   }
 
-  /** At start, before anything else: removes what a killed process left of its registrations. */
-  async open(): Promise<void> {
-    await this.#artifacts.sweep();
+  /** At start, before anything else: moves artifacts that no version references to the trash. */
+  async open(sweep: SweepOptions): Promise<void> {
+    await this.#artifacts.sweep(sweep);
+    await this.openings?.open();
+  }
+
+  /** Stops the openings of Python models; the next server continues them. */
+  async close(): Promise<void> {
+    await this.openings?.close();
   }
 
   /**
-   * Stores, inspects and numbers a model; its group is made where it is missing. Throws `invalid_request`,
-   * `unsupported`, `too_large`, `unavailable`; then nothing of it is left.
+   * Stores, inspects and numbers a model, and creates its group if that is missing. Throws `invalid_request`, `unsupported`, `too_large` or
+   * `unavailable`; then it leaves nothing behind.
    */
   async register(request: RegistrationRequest): Promise<Registration> {
     const { modelBytesMax = modelBytesMaxDefault } = this.#options;
     const runtimeOf = (image: string) => this.imageRuntime(image);
-    const registered = await registerModel({ ...this.#options, artifacts: this.#artifacts, modelBytesMax, runtimeOf }, request);
+    const deps = { ...this.#options, artifacts: this.#artifacts, modelBytesMax, runtimeOf, openings: this.openings };
+    const registered = await registerModel(deps, request);
     const version = await this.version(request.group, registered.version);
-    if (!registered.reused) for (const listener of this.#registeredListeners) listener(version);
+    if (registered.opens === true) this.openings?.start(version);
+    if (!registered.reused) this.#announce(version);
     return { version, reused: registered.reused };
   }
 
-  /** What a model file is; nothing of it stays. Throws as `register` does. */
-  async preview(source: AsyncIterable<Uint8Array> | Uint8Array): Promise<Preview> {
-    const { inspect, modelBytesMax = modelBytesMaxDefault } = this.#options;
-    return previewModel({ artifacts: this.#artifacts, inspect, modelBytesMax }, source);
+  /** Inspects a model file without storing it; runs no code of a Python model. Throws like `register`. */
+  async preview(source: AsyncIterable<Uint8Array> | Uint8Array, sourceName: string): Promise<Preview> {
+    const { inspect, recognise, modelBytesMax = modelBytesMaxDefault } = this.#options;
+    const deps = { artifacts: this.#artifacts, inspect, recognise, openings: this.openings, modelBytesMax };
+    return previewUpload(deps, source, sourceName);
   }
 
-  /** The versions that were registered from these bytes, by name; a hundred at most. */
+  /** Stores and inspects a model without registering it. Throws like `register`. */
+  holdModel(request: HeldModelRequest): Promise<HeldModel> {
+    const { inspect, modelBytesMax = modelBytesMaxDefault } = this.#options;
+    const bytesMax = Math.min(request.bytesMax, modelBytesMax);
+    return holdModel({ artifacts: this.#artifacts, inspect }, { ...request, bytesMax });
+  }
+
+  /** The store of artifacts, for files of evaluations, which are referenced by `evaluation_files`. */
+  get files(): Pick<Artifacts, 'hold' | 'discard' | 'localPath'> {
+    return this.#artifacts;
+  }
+
+  /** Whether an Approved version has the bytes of a held model. */
+  isApprovedContent(model: Pick<ModelVersion, 'sourceSha256' | 'artifact'>): Promise<boolean> {
+    return isApprovedContent(this.#options.db, model);
+  }
+
+  /** Names of the versions registered from these bytes, newest first; at most 100. */
   async versionsOfSource(sha256: string): Promise<readonly string[]> {
     const rows = await selectVersions(this.#options.db)
       .where('v.source_sha256', '=', sha256)
@@ -116,19 +185,25 @@ export class Registry {
     return rows.map((row) => versionOf(row).name);
   }
 
-  /** What serves models of this container image. Throws `invalid_request` for one that the images table does not know. */
+  /** The runtime of a container image. Throws `invalid_request` if it is not in the images table. */
   imageRuntime(image: string): ImageRuntime {
     return resolveImage(this.#options.images ?? [], image);
   }
 
-  /** Takes a number for a model that could not be registered but counts as a version elsewhere. The group must be there. */
+  /** Reserves a number for a model that failed to register but counts as a version in another API. The group must exist. */
   async numberFailed(failed: FailedModel): Promise<number> {
-    return numberFailed(this.#options, failed);
+    return markRegistrationFailed(this.#options, failed);
   }
 
-  /** Registers a model of the catalogue in the group of its name, unless another is given; the same bytes are reused. */
+  /** Reserves a number for a version whose model is registered later, with `number`. The group must exist. */
+  async reserveNumber(reserved: ReservedVersion): Promise<number> {
+    return reserveVersion(this.#options, reserved);
+  }
+
+  /** Registers a model of the catalogue, by default in the group of its name. Reuses a version with the same bytes. */
   async registerFromCatalogue(name: string, request: { readonly who: string; readonly group?: string }): Promise<Registration> {
     const entry = this.catalogue.entry(name);
+    const rows = await readFile(this.catalogue.sampleRowsPath(entry));
     return this.register({
       group: request.group ?? entry.name,
       source: this.catalogue.model(entry),
@@ -136,18 +211,19 @@ export class Registry {
       description: entry.title,
       metadata: { catalogue: entry.name, licence: entry.licence.weights, dataset: entry.accuracy.dataset },
       metrics: { accuracy: entry.accuracy.value },
+      sample: { contentType: 'text/csv', body: rows, label: entry.labelColumn },
       who: request.who,
       reuse: true,
     });
   }
 
-  /** Told of each new version, after it is durable. The answer stops it. */
+  /** Calls the listener for each new version once it is durable, and for a Python model again once it was opened. Returns a function that unsubscribes. */
   onRegistered(listener: (version: ModelVersion) => void): () => void {
     this.#registeredListeners.add(listener);
     return () => this.#registeredListeners.delete(listener);
   }
 
-  async groups({ limit = pageDefault, offset = 0 }: Page = {}): Promise<ModelGroup[]> {
+  async groups({ limit = pageDefault, offset = 0 }: VersionPage = {}): Promise<ModelGroup[]> {
     return listGroups(this.#options.db, { limit, offset });
   }
 
@@ -161,54 +237,58 @@ export class Registry {
     const { clock } = this.#options;
     const name = checkName('group', group.name);
     const description = checkDescription(group.description ?? '');
-    const tags = JSON.stringify(checkWords('tags', group.tags ?? {}));
+    const tags = JSON.stringify(checkStringMap('tags', group.tags ?? {}));
     await this.#record({ who: group.who, action: 'CreateModelGroup', event: 'group.created' }, async (tx) => {
       const created = await insertGroup(tx, { name, description, tags, atMs: clock.wallMs() });
-      if (!created) throw new PlatformError('already_exists', `there is a model group '${name}' already (names are unique without case)`);
+      if (!created) throw new PlatformError('already_exists', `model group '${name}' already exists (names are case-insensitive)`);
       return { subject: name, detail: {} };
     });
     return this.describeGroup(name);
   }
 
-  /** Only an empty one. Throws `not_found`, `wrong_state`. */
+  /** Deletes an empty group. Throws `not_found`, `wrong_state`. */
   async deleteGroup(name: string, who: string): Promise<void> {
-    let forget: (() => void) | undefined;
+    let afterCommit: (() => void) | undefined;
     await this.#record({ who, action: 'DeleteModelGroup', event: 'group.deleted' }, async (tx) => {
       await removeGroup(tx, name);
-      forget = await this.#options.forgetGroup?.(name, tx);
+      afterCommit = await this.#options.removeGroup?.(name, tx);
       return { subject: name, detail: {} };
     });
-    forget?.();
+    afterCommit?.();
   }
 
-  /** The latest first. Throws `not_found` where there is no such group. */
-  async versions(group: string, { limit = pageDefault, offset = 0 }: Page = {}): Promise<ModelVersion[]> {
+  /** Latest first. Throws `not_found` for an unknown group. */
+  async versions(group: string, { limit = pageDefault, offset = 0 }: VersionPage = {}): Promise<ModelVersion[]> {
     await this.describeGroup(group);
     const rows = await selectVersions(this.#options.db)
-      .where('v.group_key', '=', keyOf(group))
+      .where('v.group_key', '=', nameKey(group))
       .orderBy('v.version', 'desc')
       .limit(limit)
       .offset(offset)
       .execute();
-    return rows.map(versionOf);
+    return versionsOf(this.#options.db, rows, this.#options.images);
   }
 
-  /** Throws `not_found`. Within a transaction, hand it in. */
+  /** All versions that need a Python environment. */
+  pythonVersions(): Promise<readonly PythonVersion[]> {
+    return readPythonVersions(this.#options.db);
+  }
+
+  /** Throws `not_found`. `from`: the transaction in which to read; default: none. */
   async version(group: string, version: number, from: Database | Transaction = this.#options.db): Promise<ModelVersion> {
-    const row = await selectVersions(from).where('v.group_key', '=', keyOf(group)).where('v.version', '=', version).executeTakeFirst();
-    if (row === undefined) throw noVersion(group, version);
-    return versionOf(row);
+    return readVersion(from, group, version, this.#options.images);
   }
 
-  /** null where none is Approved. */
+  /** Null if none is Approved. */
   async latestApproved(group: string): Promise<ModelVersion | null> {
-    const row = await selectVersions(this.#options.db)
-      .where('v.group_key', '=', keyOf(group))
+    const rows = await selectVersions(this.#options.db)
+      .where('v.group_key', '=', nameKey(group))
       .where('v.approval', '=', 'Approved')
       .orderBy('v.version', 'desc')
       .limit(1)
-      .executeTakeFirst();
-    return row === undefined ? null : versionOf(row);
+      .execute();
+    const [latest] = await versionsOf(this.#options.db, rows, this.#options.images);
+    return latest ?? null;
   }
 
   /** `digits/3`, or `digits` for its latest Approved version. Throws `invalid_request`, `not_found`, `wrong_state`. */
@@ -227,105 +307,185 @@ export class Registry {
     const { description, metadata, metrics, tags, approvalNote } = change;
     const columns = {
       ...(description === undefined ? {} : { description: checkDescription(description) }),
-      ...(metadata === undefined ? {} : { metadata: JSON.stringify(checkWords('metadata', metadata)) }),
+      ...(metadata === undefined ? {} : { metadata: JSON.stringify(checkStringMap('metadata', metadata)) }),
       ...(metrics === undefined ? {} : { metrics: JSON.stringify(checkMetrics(metrics)) }),
-      ...(tags === undefined ? {} : { tags: JSON.stringify(checkWords('tags', tags)) }),
+      ...(tags === undefined ? {} : { tags: JSON.stringify(checkStringMap('tags', tags)) }),
       ...(approvalNote === undefined ? {} : { approval_note: checkDescription(approvalNote) }),
     };
     if (Object.keys(columns).length === 0) return this.version(group, version);
     await this.#record({ who, action: 'UpdateModelVersion', event: 'version.updated' }, async (tx) => {
       const { name } = await this.version(group, version, tx);
-      await tx.updateTable('model_versions').set(columns).where('group_key', '=', keyOf(group)).where('version', '=', version).execute();
+      await tx.updateTable('model_versions').set(columns).where('group_key', '=', nameKey(group)).where('version', '=', version).execute();
       return { subject: name, detail: change };
     });
     return this.version(group, version);
   }
 
   /**
-   * Changes the tags of a group, or of one of its versions, one change after the other. What `change` throws leaves
-   * them as they were. Throws `not_found`, `invalid_request`.
+   * Changes tags of a group or a version; changes are serialized. If `change` throws, nothing changes. Throws `not_found`,
+   * `invalid_request`.
    */
-  async retag({ group, version }: VersionOrGroup, change: (tags: Words) => Words, who: string): Promise<void> {
+  async retag({ group, version }: VersionOrGroup, change: (tags: StringMap) => StringMap, who: string): Promise<void> {
     await this.#changeWords('tags', { group, version }, change, who);
   }
 
-  /** The same of a version's metadata. */
-  async changeMetadata(group: string, version: number, change: (metadata: Words) => Words, who: string): Promise<void> {
+  /** Like `retag`, for the metadata of a version. */
+  async changeMetadata(group: string, version: number, change: (metadata: StringMap) => StringMap, who: string): Promise<void> {
     await this.#changeWords('metadata', { group, version }, change, who);
   }
 
-  /** The same approval again changes nothing, not even who gave it. Throws `not_found`, `wrong_state`. */
+  /** For a Python model that was not opened yet, an approval only requests it: see `Openings`. Repeating an approval changes nothing, not even its author. Endpoints that serve the version are unaffected. Throws `not_found`. */
   async setApproval(
     group: string,
     version: number,
     approval: Approval,
-    decision: { readonly who: string; readonly note?: string },
+    decision: { readonly who: string; readonly note?: string; readonly acceptsImports?: boolean },
   ): Promise<ModelVersion> {
     const note = decision.note === undefined ? null : checkDescription(decision.note);
-    await this.#record(
-      { who: decision.who, action: 'SetApproval', event: approval === 'Approved' ? 'version.approved' : 'version.rejected' },
-      async (tx) => {
-        const before = await this.version(group, version, tx);
-        if (!changesApproval(before.name, before.approval, approval)) return null;
-        await tx
-          .updateTable('model_versions')
-          .set({
-            approval,
-            approval_changed_by: decision.who,
-            approval_changed_at: this.#options.clock.wallMs(),
-            approval_note: note,
-          })
-          .where('group_key', '=', keyOf(group))
-          .where('version', '=', version)
-          .execute();
-        return { subject: before.name, detail: { from: before.approval, to: approval, note } };
-      },
-    );
+    const found = await this.version(group, version);
+    if (found.python !== undefined && found.python.state !== 'opened') {
+      if (approval === 'Approved')
+        return this.#requestOpening(found, { ...decision, note, acceptsImports: decision.acceptsImports === true });
+      await this.cancelOpening(group, version, decision.who);
+    }
+    await this.#record({ who: decision.who, action: 'SetApproval', event: approvalEvents[approval] }, async (tx) => {
+      const before = await this.version(group, version, tx);
+      if (before.approval === approval) return null;
+      if (approval === 'Approved') this.#options.checkForeignCode?.(before, decision.who);
+      await tx
+        .updateTable('model_versions')
+        .set({
+          approval,
+          approval_changed_by: decision.who,
+          approval_changed_at: this.#options.clock.wallMs(),
+          approval_note: note,
+        })
+        .where('group_key', '=', nameKey(group))
+        .where('version', '=', version)
+        .execute();
+      return { subject: before.name, detail: { from: before.approval, to: approval, note } };
+    });
     return this.version(group, version);
   }
 
-  /** Its number is never given again. Throws `not_found`, and `wrong_state` while an endpoint uses it. */
+  async #requestOpening(found: ModelVersion, request: OpeningRequest): Promise<ModelVersion> {
+    const openings = this.openings;
+    if (openings === null)
+      throw new PlatformError(
+        'unsupported',
+        `${found.name} is a Python model, and this server runs no Python: set "python": {"run": "after-approval"} in config.json`,
+      );
+    this.#options.checkForeignCode?.(found, request.who);
+    await inTransaction(this.#options.db, async (tx) => openings.request(tx, await this.version(found.group, found.version, tx), request));
+    openings.start(found);
+    return this.version(found.group, found.version);
+  }
+
+  /** Cancels a requested opening of a Python model. The version stays as it was. */
+  async cancelOpening(group: string, version: number, who: string): Promise<ModelVersion> {
+    const { name, python } = await this.version(group, version);
+    if (python?.state === 'opening') {
+      const { db, audit } = this.#options;
+      await this.openings?.cancel({ group, version });
+      await inTransaction(db, (tx) =>
+        audit.record(tx, { who, action: 'SetApproval', target: name, outcome: 'ok', detail: { cancelled: true } }),
+      );
+    }
+    return this.version(group, version);
+  }
+
+  /** Stores real rows of a Python model, with which it is opened. Throws `wrong_state` after that. */
+  async putSample(group: string, version: number, sample: SampleBody, who: string): Promise<ModelVersion> {
+    await this.#record({ who, action: 'UpdateModelVersion', event: 'version.updated' }, async (tx) => {
+      const { name, python } = await this.version(group, version, tx);
+      if (python === undefined) throw new PlatformError('wrong_state', `${name} is no Python model: it needs no sample to be opened`);
+      if (python.state === 'opening' || python.state === 'opened') {
+        throw new PlatformError(
+          'wrong_state',
+          `${name} is ${python.state}: expected a sample before its approval. Register it again with --sample`,
+        );
+      }
+      await tx
+        .updateTable('python_models')
+        .set({ sample: sampleText(sample), changed_at: this.#options.clock.wallMs() })
+        .where('group_key', '=', nameKey(group))
+        .where('version', '=', version)
+        .execute();
+      return { subject: name, detail: { sample: { contentType: sample.contentType, bytes: sample.body.byteLength } } };
+    });
+    return this.version(group, version);
+  }
+
+  #announce(version: ModelVersion): void {
+    for (const listener of this.#registeredListeners) listener(version);
+  }
+
+  /** The number is never reused. Throws `not_found`, and `wrong_state` while an endpoint uses the version. */
   async deleteVersion(group: string, version: number, who: string): Promise<void> {
     const { inUse } = this.#options;
-    let sha256 = '';
+    let unneeded: readonly string[] = [];
     await this.#record({ who, action: 'DeleteModelVersion', event: 'version.deleted' }, async (tx) => {
       const { name, artifact } = await this.version(group, version, tx);
       const users = await inUse(group, version, tx);
       if (users.length > 0) {
         throw new PlatformError('wrong_state', `${name} is used by ${users.join(', ')}: delete or update the endpoint first`);
       }
-      await tx.deleteFrom('model_versions').where('group_key', '=', keyOf(group)).where('version', '=', version).execute();
-      sha256 = artifact.sha256;
-      return { subject: name, detail: { artifact } };
+      await tx.deleteFrom('model_versions').where('group_key', '=', nameKey(group)).where('version', '=', version).execute();
+      const { sha256, bytes, files = [] } = artifact;
+      unneeded = [sha256, ...files.map((file) => file.sha256)];
+      return { subject: name, detail: { artifact: { sha256, bytes } } };
     });
-    await this.#artifacts.discard(sha256);
+    for (const sha256 of unneeded) await this.#artifacts.discard(sha256);
   }
 
-  /** The model file on this machine. */
-  artifactPath(version: ModelVersion): string {
-    return this.#artifacts.localPath(version.artifact.sha256);
+  /** Path of the model file or of the data file `name`, after checking its content. Throws `unavailable` if it is damaged or missing. */
+  async verifiedArtifactPath(version: ModelVersion, name: string = modelFileName): Promise<string> {
+    const { path, data = [] } = this.modelFiles(version);
+    const found = name === modelFileName ? path : data.find((file) => file.name === name)?.path;
+    if (found === undefined) throw new PlatformError('not_found', `${version.name} has no file '${name.slice(0, 200)}'`);
+    await this.#options.checkArtifact?.(found);
+    return found;
+  }
+
+  /** The files of a version, after checking their content. Throws `unavailable` if one is damaged or missing. */
+  async verifiedModelFiles(version: ModelVersion): Promise<ModelFiles> {
+    const files = this.modelFiles(version);
+    for (const path of [files.path, ...(files.data ?? []).map((file) => file.path)]) await this.#options.checkArtifact?.(path);
+    return files;
+  }
+
+  /** The files of a version, unchecked: providers check the content before a worker loads it. */
+  modelFiles({ artifact, runtime }: ModelVersion): ModelFiles {
+    if (runtime.kind === 'python') return { path: this.#artifacts.localPath(artifact.sha256), data: this.#named(artifact.files ?? []) };
+    const [model, ...data] = artifact.files ?? [];
+    if (model === undefined) return { path: this.#artifacts.localPath(artifact.sha256) };
+    return { path: this.#artifacts.localPath(model.sha256), data: this.#named(data) };
+  }
+
+  #named(files: readonly ArtifactFile[]): DataFile[] {
+    return files.map(({ path, sha256, bytes }) => ({ name: path, path: this.#artifacts.localPath(sha256), bytes }));
   }
 
   async #changeWords(
     what: 'tags' | 'metadata',
     { group, version }: VersionOrGroup,
-    change: (words: Words) => Words,
+    change: (words: StringMap) => StringMap,
     who: string,
   ): Promise<void> {
-    const thing: { readonly action: Deed; readonly event: EventKind } =
+    const recorded: { readonly action: AuditAction; readonly event: EventKind } =
       version === null
         ? { action: 'UpdateModelGroup', event: 'group.updated' }
         : { action: 'UpdateModelVersion', event: 'version.updated' };
-    await this.#record({ who, ...thing }, async (tx) => {
-      const words = checkWords(what, change(await lockWords(tx, what, group, version)));
-      await writeWords(tx, what, group, version, words);
+    await this.#record({ who, ...recorded }, async (tx) => {
+      const words = checkStringMap(what, change(await lockStringMap(tx, what, group, version)));
+      await writeStringMap(tx, what, group, version, words);
       return { subject: version === null ? group : `${group}/${version}`, detail: { [what]: words } };
     });
   }
 
-  /** A change with its audit entry and its event, in one transaction; null: there was nothing to change. */
+  /** Runs a change with its audit entry and event in one transaction. If the change returns null, nothing is recorded. */
   async #record(
-    what: { readonly who: string; readonly action: Deed; readonly event: EventKind },
+    what: { readonly who: string; readonly action: AuditAction; readonly event: EventKind },
     change: (tx: Transaction) => Promise<{ readonly subject: string; readonly detail: unknown } | null>,
   ): Promise<void> {
     const { db, events, audit } = this.#options;
@@ -337,24 +497,4 @@ export class Registry {
     });
     if (event !== null) events.publish(event);
   }
-
-  async #isReferenced(sha256: string): Promise<boolean> {
-    const { db } = this.#options;
-    const row = await db.selectFrom('model_versions').select('version').where('artifact_sha256', '=', sha256).limit(1).executeTakeFirst();
-    return row !== undefined;
-  }
-}
-
-function selectVersions(from: Database | Transaction) {
-  return from
-    .selectFrom('model_versions as v')
-    .innerJoin('model_groups as g', 'g.name_key', 'v.group_key')
-    .selectAll('v')
-    .select('g.name as group_name');
-}
-
-function noVersion(group: string, version: number): PlatformError {
-  return new PlatformError('not_found', `there is no model version ${group}/${version}`, {
-    hint: `\`penstock versions ${group}\` lists them`,
-  });
 }

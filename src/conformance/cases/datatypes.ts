@@ -1,12 +1,12 @@
-/** Cases C18 to C22: each datatype at its edges, through a model that gives back what it gets. */
+/** Cases C18 to C22: the limits of each datatype, with a model that returns its input. */
 import assert from 'node:assert/strict';
 import { type Datatype, datatypes } from '../../tensor.ts';
-import { binaryAnswer, firstOutput, flat, ok, outputsOf } from '../answers.ts';
+import { binaryResponse, firstOutput, flat, ok, outputsOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import type { Target } from '../target.ts';
-import type { Json, Reply } from '../wire.ts';
+import type { Json, WireReply } from '../wire.ts';
 
-/** Those that the fixture has: `in_float32` for FP32. BF16 has no word of its own there. */
+/** Datatypes of the fixture: `in_float32` for FP32. It has no input for BF16. */
 type Echoed = Exclude<Datatype, 'BF16'>;
 const echoed = (Object.keys(datatypes) as Datatype[]).filter((datatype): datatype is Echoed => datatype !== 'BF16');
 
@@ -14,7 +14,7 @@ export function wordOf(datatype: Datatype): string {
   return datatypes[datatype].onnx ?? '';
 }
 
-/** Smallest and largest of each, as JSON text. */
+/** The smallest and largest value of each datatype, as JSON text. */
 const edges: readonly (readonly [Echoed, string])[] = [
   ['INT8', '[-128,127]'],
   ['UINT8', '[0,255]'],
@@ -40,9 +40,9 @@ const beyond: readonly (readonly [Echoed, string])[] = [
   ['INT32', '["1",0]'],
 ];
 
-/** One row of two elements for the input under test, given as JSON text; zeros for the others. Only its output is asked for. */
-async function echo(target: Target, datatype: Echoed, data: string): Promise<Reply> {
-  // Half precision has no JSON: who is to read it all the same has it among the inputs.
+/** Sends two elements, given as JSON text, to the tested input, and zeros to the others. Requests only the matching output. */
+async function echo(target: Target, datatype: Echoed, data: string): Promise<WireReply> {
+  // The model with FP16 inputs is needed only to test FP16, which has no JSON form.
   const model = await target.fixture(datatype === 'FP16' ? 'dtypes' : 'typed');
   const inputs = echoed
     .filter((each) => each !== 'FP16' || datatype === 'FP16')
@@ -50,15 +50,15 @@ async function echo(target: Target, datatype: Echoed, data: string): Promise<Rep
   return target.infer(model, `{"inputs":[${inputs.join(',')}],"outputs":[{"name":"out_${wordOf(datatype)}"}]}`);
 }
 
-/** The same with binary data for the input under test. */
-async function echoBytes(target: Target, datatype: Echoed, data: Buffer, binaryOutput: boolean): Promise<Reply> {
+/** The same with binary data for the tested input. */
+async function echoBytes(target: Target, datatype: Echoed, data: Buffer, binaryOutput: boolean): Promise<WireReply> {
   const inputs = echoed.map((each): Json => {
     const start = { name: `in_${wordOf(each)}`, datatype: each, shape: [1, 2] };
     if (each === datatype) return { ...start, parameters: { binary_data_size: data.length } };
     if (each === 'FP16') return { ...start, parameters: { binary_data_size: 4 } };
     return { ...start, data: JSON.parse(zerosText(each)) as unknown };
   });
-  // Binary data stands in the order of the inputs.
+  // Binary data follows in the order of the inputs.
   const isFirst = echoed.indexOf(datatype) < echoed.indexOf('FP16');
   const half = Buffer.alloc(datatype === 'FP16' ? 0 : 4);
   const outputs = [{ name: `out_${wordOf(datatype)}`, parameters: { binary_data: binaryOutput } }];
@@ -69,25 +69,25 @@ function zerosText(datatype: Echoed): string {
   return datatype === 'BYTES' ? '["",""]' : datatype === 'BOOL' ? '[false,false]' : '[0,0]';
 }
 
-/** The data of the only output as it stands in the body: what a JSON parser makes of 64-bit integers is no measure. */
-function dataText(reply: Reply): string {
+/** The text of the output's data, because a JSON parser would round 64-bit integers. */
+function dataText(reply: WireReply): string {
   assert.equal(outputsOf(ok(reply)).length, 1);
   const [, text] = /"data"\s*:\s*(\[[\s\S]*?\])\s*[,}]/.exec(reply.body.toString('utf8')) ?? [];
-  assert(text !== undefined, `the output has 'data'`);
+  assert(text !== undefined, `the output must have 'data'`);
   return text.replaceAll(/\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/g, '');
 }
 
-/** A runtime that can carry a NUL may; one that cuts the string there has lied to its client. */
-async function refusedOrWhole(target: Target, reply: Reply, text: string): Promise<void> {
+/** A server may support or reject NUL, but must not silently truncate the string. */
+async function refusedOrWhole(target: Target, reply: WireReply, text: string): Promise<void> {
   if (reply.status !== 200 || target.isPenstock) return target.refused(reply, 400, text);
-  assert.deepEqual(flat(firstOutput(ok(reply))['data']), ['x\0y', ''], 'a string with a NUL comes back whole');
+  assert.deepEqual(flat(firstOutput(ok(reply))['data']), ['x\0y', ''], 'a string with a NUL must be returned whole');
 }
 
 export const datatypeCases: readonly Case[] = [
   {
     id: 'C18',
     level: 'must',
-    promise: 'BOOL, integers and floats are exact at their edges; beyond them refused',
+    promise: 'BOOL, integers and floats are exact at their limits and rejected beyond them',
     async run(target) {
       for (const [datatype, data] of edges) {
         assert.deepEqual(JSON.parse(dataText(await echo(target, datatype, data))), JSON.parse(data), datatype);
@@ -95,7 +95,7 @@ export const datatypeCases: readonly Case[] = [
       if (target.isPenstock) assert.equal(dataText(await echo(target, 'BOOL', '[1,0]')), '[true,false]');
       for (const [datatype, data] of beyond) {
         const reply = await echo(target, datatype, data);
-        assert(reply.status !== 200, `${datatype} ${data} is out of range, but was taken: ${reply.body.toString().slice(0, 200)}`);
+        assert(reply.status !== 200, `${datatype} ${data} is out of range but was accepted: ${reply.body.toString().slice(0, 200)}`);
         await target.refused(reply, 400, new RegExp(`^input 'in_${wordOf(datatype)}': element 0 is .*, ${datatype} needs `));
       }
     },
@@ -116,7 +116,7 @@ export const datatypeCases: readonly Case[] = [
   {
     id: 'C20',
     level: 'should',
-    promise: 'NaN never goes through JSON, and does through binary data',
+    promise: 'NaN is rejected in JSON and accepted as binary data',
     async run(target) {
       await target.refused(await echo(target, 'FP32', '[null,0]'), 400, `input 'in_float32': element 0 is null, FP32 needs a number`);
       await target.refused(
@@ -127,7 +127,7 @@ export const datatypeCases: readonly Case[] = [
       await target.refused(await echo(target, 'FP32', '[NaN,0]'), 400, /^the body is not valid JSON/);
       if (!target.has('binary_tensor_data')) return;
       const nan = Buffer.from('0000c07f0000807f', 'hex');
-      assert.deepEqual(binaryAnswer(await echoBytes(target, 'FP32', nan, true)).bytes, nan);
+      assert.deepEqual(binaryResponse(await echoBytes(target, 'FP32', nan, true)).bytes, nan);
       const json = await echoBytes(target, 'FP32', nan, false);
       await target.refused(json, 400, `output 'out_float32' holds NaN or Infinity, which JSON cannot carry`);
     },
@@ -135,7 +135,7 @@ export const datatypeCases: readonly Case[] = [
   {
     id: 'C21',
     level: 'must',
-    promise: 'strings of any alphabet and empty ones are exact; a NUL is refused, never cut off',
+    promise: 'empty strings and strings of any script are exact; a NUL is rejected, never truncated',
     async run(target) {
       for (const strings of [
         ['', 'a'],
@@ -148,7 +148,7 @@ export const datatypeCases: readonly Case[] = [
       await refusedOrWhole(target, await echo(target, 'BYTES', '["x\\u0000y",""]'), nul);
       if (!target.has('binary_tensor_data')) return;
       const bytes = Buffer.from('0000000005000000c3a9e6bca2', 'hex');
-      assert.deepEqual(binaryAnswer(await echoBytes(target, 'BYTES', bytes, true)).bytes, bytes);
+      assert.deepEqual(binaryResponse(await echoBytes(target, 'BYTES', bytes, true)).bytes, bytes);
       const cut = Buffer.from('0300000078007900000000', 'hex');
       await refusedOrWhole(target, await echoBytes(target, 'BYTES', cut, false), nul);
     },
@@ -156,12 +156,12 @@ export const datatypeCases: readonly Case[] = [
   {
     id: 'C22',
     level: 'should',
-    promise: 'FP16 is refused as JSON, in and out, and exact as binary data',
+    promise: 'FP16 is rejected in JSON input and output, and exact as binary data',
     async run(target) {
       await target.refused(await echo(target, 'FP16', '[1,2]'), 400, `input 'in_float16': FP16 cannot be given as JSON, use binary data`);
       if (!target.has('binary_tensor_data')) return;
       const half = Buffer.from('003c00c0', 'hex');
-      assert.deepEqual(binaryAnswer(await echoBytes(target, 'FP16', half, true)).bytes, half);
+      assert.deepEqual(binaryResponse(await echoBytes(target, 'FP16', half, true)).bytes, half);
       const json = await echoBytes(target, 'FP16', half, false);
       await target.refused(json, 400, `output 'out_float16' is FP16, which cannot be given as JSON, use binary data`);
     },

@@ -1,16 +1,16 @@
-/** Cases C6 to C17: the ordinary JSON request, and all that can be wrong in it. */
+/** Cases C6 to C17: JSON requests and their errors. */
 import assert from 'node:assert/strict';
 import { elementCount } from '../../tensor.ts';
-import { assertSame, firstOutput, flat, ok, outputNames, outputsOf } from '../answers.ts';
+import { assertSame, firstOutput, flat, ok, outputNames, outputsOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { affine } from '../fixtures.ts';
 import { Skipped } from '../outcome.ts';
 import { rowsOf } from '../rows.ts';
-import { modelWith, servedModels } from '../served.ts';
-import { isJsonable, type Spec } from '../subject.ts';
-import type { Json, Reply } from '../wire.ts';
+import { firstModelWith, servedModels } from '../served.ts';
+import { type InputSpec, isJsonable } from '../subject.ts';
+import type { Json, WireReply } from '../wire.ts';
 
-/** Flat elements as nested arrays of that shape. */
+/** Nests flat elements by the shape. */
 function nested(data: readonly unknown[], shape: readonly number[]): unknown {
   const [size = 0, ...inner] = shape;
   if (shape.length <= 1) return data;
@@ -18,7 +18,7 @@ function nested(data: readonly unknown[], shape: readonly number[]): unknown {
   return Array.from({ length: size }, (_, row) => nested(data.slice(row * each, (row + 1) * each), inner));
 }
 
-/** Nestings that no shape of ours has: one level too many, ragged, and the dimensions turned round. */
+/** Nestings that do not match the shape: one level too many, ragged, and transposed. */
 function wrongNestings(data: readonly unknown[], shape: readonly number[]): unknown[] {
   const right = nested(data, shape);
   const rows = shape.length > 1 ? (right as unknown[][]) : [];
@@ -28,26 +28,28 @@ function wrongNestings(data: readonly unknown[], shape: readonly number[]): unkn
   return [[right], ...ragged, ...(isTurned ? [nested(data, turned)] : [])];
 }
 
-function described({ datatype, shape }: Spec): string {
+function described({ datatype, shape }: InputSpec): string {
   return `${datatype} [${shape.join(',')}]`;
 }
 
+/** Error texts are passed to `refused`, which checks them only for Penstock. */
 export const jsonCases: readonly Case[] = [
   {
     id: 'C6',
     level: 'must',
-    promise: 'flat data is answered with flat data',
+    promise: 'flat data gets flat data in response',
     async run(target) {
       const { subject } = target;
       const answer = ok(await target.ask(subject.request()));
       assert.equal(answer['model_name'], subject.name);
       for (const output of outputsOf(answer)) {
         const { name, datatype, shape, data } = output;
-        assert(Array.isArray(shape), `output '${String(name)}' has a shape`);
+        assert(Array.isArray(shape), `output '${String(name)}' must have a shape`);
         const count = elementCount(shape as number[]);
-        assert.equal(flat(data).length, count, `output '${String(name)}' of shape [${shape.join(',')}] has ${count} elements`);
+        assert.equal(flat(data).length, count, `output '${String(name)}' of shape [${shape.join(',')}] must have ${count} elements`);
         const spec = subject.outputs.find((each) => each.name === name);
-        if (subject.outputs.length > 0) assert.equal(datatype, spec?.datatype, `output '${String(name)}' has the datatype of the metadata`);
+        if (subject.outputs.length > 0)
+          assert.equal(datatype, spec?.datatype, `output '${String(name)}' must have the datatype of the metadata`);
       }
       if (!subject.isAffine) return;
       const outputs = [
@@ -61,7 +63,7 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C7',
     level: 'must',
-    promise: 'nested data is the same; nesting that disagrees with the shape is not',
+    promise: 'nested data gives the same result; nesting that does not match the shape is rejected',
     async run(target) {
       const { subject } = target;
       const { name, shape, data } = subject.first;
@@ -73,7 +75,7 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C8',
     level: 'must',
-    promise: 'a wrong number of elements is named',
+    promise: 'a wrong number of elements is reported',
     async run(target) {
       const { subject } = target;
       const { name, shape, data } = subject.first;
@@ -85,37 +87,37 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C9',
     level: 'must',
-    promise: 'a wrong datatype is named, and the right one',
+    promise: 'a wrong datatype is reported with the right one',
     async run(target) {
       const { subject } = target;
-      const { name, datatype } = subject.first;
+      const { datatype } = subject.first;
       const wrong = datatype === 'INT32' ? 'FP64' : 'INT32';
       await target.refused(
         await target.ask(subject.request({ datatype: wrong })),
         400,
-        `input '${name}': datatype is ${wrong}, expected ${datatype}`,
+        new RegExp(`: datatype is ${wrong}, expected ${datatype}`),
       );
     },
   },
   {
     id: 'C10',
     level: 'must',
-    promise: 'a missing input is named, with what it is',
+    promise: 'a missing input is reported with its datatype and shape',
     async run(target) {
       await target.refused(await target.ask({ inputs: [] }), 400, /^'inputs' must be an array of tensors/);
       await target.refused(await target.ask({ id: 'none' }), 400, /^'inputs' must be an array of tensors/);
-      const several = await modelWith(target, await servedModels(target), ({ specs }) => specs.length > 1);
+      const several = await firstModelWith(target, await servedModels(target), ({ specs }) => specs.length > 1);
       const [missing, ...others] = several?.specs ?? [];
       if (several === null || missing === undefined) return;
-      const kept = several.inputs.filter(({ name }) => others.some((other) => other.name === name));
-      const reply = await target.infer(several.name, { inputs: kept });
+      const retained = several.inputs.filter(({ name }) => others.some((other) => other.name === name));
+      const reply = await target.infer(several.name, { inputs: retained });
       await target.refused(reply, 400, `model '${several.name}': missing input '${missing.name}' (${described(missing)})`);
     },
   },
   {
     id: 'C11',
     level: 'must',
-    promise: 'an input that the model has not, or a second one of the same name, is refused',
+    promise: 'an unknown or duplicate input is rejected',
     async run(target) {
       const { subject } = target;
       const { name, first, inputs, specs } = subject;
@@ -128,7 +130,7 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C12',
     level: 'must',
-    promise: 'an output that the model has not is refused',
+    promise: 'an unknown output is rejected',
     async run(target) {
       const { subject } = target;
       const reply = await target.ask(subject.request({}, { outputs: [{ name: 'no-such-output' }] }));
@@ -139,23 +141,23 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C13',
     level: 'must',
-    promise: 'outputs come as asked for, in that order; all of them where none is named',
+    promise: 'outputs are returned in the requested order, or all if none is requested',
     async run(target) {
       const { subject } = target;
       const all = outputNames(await target.reference()) as string[];
-      const ask = async (outputs?: readonly string[]): Promise<unknown[]> =>
+      const call = async (outputs?: readonly string[]): Promise<unknown[]> =>
         outputNames(ok(await target.ask(subject.request({}, { outputs: outputs?.map((name) => ({ name })) }))));
-      assert.deepEqual(await ask(), all, 'none named');
-      assert.deepEqual(await ask([]), all, 'an empty list');
+      assert.deepEqual(await call(), all, 'no outputs');
+      assert.deepEqual(await call([]), all, 'an empty list');
       const last = all.slice(-1);
-      assert.deepEqual(await ask(last), last, 'one of them');
-      assert.deepEqual(await ask(all.toReversed()), all.toReversed(), 'the other way round');
+      assert.deepEqual(await call(last), last, 'one output');
+      assert.deepEqual(await call(all.toReversed()), all.toReversed(), 'reversed');
     },
   },
   {
     id: 'C14',
     level: 'must',
-    promise: 'the id comes back; without one there is none',
+    promise: 'the id is returned; without one the response has none',
     async run(target) {
       const { subject } = target;
       for (const id of ['42', 'é漢 "quoted"', ...(target.isPenstock ? [''] : [])]) {
@@ -171,7 +173,7 @@ export const jsonCases: readonly Case[] = [
     id: 'C15',
     level: 'extension',
     extension: 'model_configuration',
-    promise: 'a batch above max_batch_size is refused, one of just that size is not',
+    promise: 'a batch of max_batch_size is accepted, a larger one is rejected',
     async run(target) {
       const sizes = new Map<string, number>();
       for (const name of await servedModels(target)) {
@@ -179,12 +181,12 @@ export const jsonCases: readonly Case[] = [
         const most = json?.['max_batch_size'];
         if (typeof most === 'number' && most > 0) sizes.set(name, most);
       }
-      const batched = await modelWith(
+      const batched = await firstModelWith(
         target,
         [...sizes.keys()],
         ({ name, specs }) => sizes.has(name) && isJsonable(specs) && specs.every(({ shape }) => shape[0] === -1),
       );
-      if (batched === null) throw new Skipped('no model says that it takes batches (max_batch_size > 0)');
+      if (batched === null) throw new Skipped('no model has max_batch_size > 0');
       const most = sizes.get(batched.name) as number;
       const rows = (count: number): Json => rowsOf(batched.inputs, count);
       const answer = await target.answer(batched.name, rows(most));
@@ -196,11 +198,11 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C16',
     level: 'must',
-    promise: 'a wrong rank or size is named with both shapes',
+    promise: 'a wrong rank or size is reported with both shapes',
     async run(target) {
       const { subject } = target;
       const { name, shape, data } = subject.first;
-      const shaped = (wrong: unknown): Promise<Reply> => target.ask(subject.request({ shape: wrong }));
+      const shaped = (wrong: unknown): Promise<WireReply> => target.ask(subject.request({ shape: wrong }));
       const wrongRank = shape.length === 1 ? [1, data.length] : [data.length];
       const ranks = `rank ${shape.length}, got ${wrongRank.length}`;
       await target.refused(
@@ -219,9 +221,9 @@ export const jsonCases: readonly Case[] = [
   {
     id: 'C17',
     level: 'should',
-    promise: 'a tensor without elements is a tensor',
+    promise: 'a tensor without elements is accepted',
     async run(target) {
-      target.needsAffine();
+      target.requireAffine();
       const answer = ok(await target.ask(target.subject.request({ shape: [0, 3], data: [] })));
       assertSame(answer, {
         outputs: [

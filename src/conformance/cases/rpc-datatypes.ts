@@ -1,17 +1,17 @@
-/** Cases G7 to G10, G17 and G18: tensors raw and typed, and parameters. */
+/** Cases G7 to G10, G17 and G18: raw and typed tensors, and parameters. */
 import assert from 'node:assert/strict';
 import type { Datatype } from '../../tensor.ts';
-import { assertSame, outputOf } from '../answers.ts';
+import { assertSame, outputOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { affine } from '../fixtures.ts';
-import { contentsOf, good, head, inferAnswer, inferRequest, typedInput } from '../rpc-messages.ts';
+import { contentsOf, inferReply, inferRequest, requestHead, typedInput, validRequest } from '../rpc-messages.ts';
 import type { Input } from '../subject.ts';
 import type { Target } from '../target.ts';
 import type { Json } from '../wire.ts';
 import { wordOf } from './datatypes.ts';
 import { failsWith, plainRequest } from './rpc-server.ts';
 
-/** Each at its edges; 64-bit integers as text, which is exact on the way into a message. */
+/** The limits of each datatype. 64-bit integers are text, which converts exactly into a message. */
 const edges: readonly (readonly [Exclude<Datatype, 'BF16' | 'FP16'>, readonly unknown[]])[] = [
   ['BOOL', [true, false]],
   ['INT8', [-128, 127]],
@@ -39,7 +39,7 @@ function assertEchoed(answer: Json): void {
   }
 }
 
-/** Values that a narrower type than that of the field has not. */
+/** Values that fit the field but not the narrower datatype. */
 const beyond: readonly (readonly [Datatype, readonly unknown[]])[] = [
   ['UINT8', [300, 0]],
   ['UINT16', [65536, 0]],
@@ -51,20 +51,20 @@ export const rpcDatatypeCases: readonly Case[] = [
   {
     id: 'G7',
     level: 'must',
-    promise: 'typed contents carry each datatype exactly; what is out of its range, or in the wrong field, is refused',
+    promise: 'typed contents are exact for each datatype; values out of range or in the wrong field are rejected',
     async run(target) {
       const { rpc } = target;
       const model = await target.fixture('typed');
-      assertEchoed(inferAnswer(good(await rpc.call('ModelInfer', inferRequest(model, inputs, 'typed')))).answer);
+      assertEchoed(inferReply(validRequest(await rpc.call('ModelInfer', inferRequest(model, inputs, 'typed')))).answer);
       const typed = inputs.map(typedInput);
       for (const [datatype, data] of beyond) {
         const wrong = inputs.map((input, index) => (input.datatype === datatype ? typedInput({ ...input, data }) : typed[index]));
         const reply = await rpc.call('ModelInfer', { model_name: model, inputs: wrong });
-        assert(reply.code !== 'OK', `${datatype} [${data.join(', ')}] is out of range, but was taken`);
+        assert(reply.code !== 'OK', `${datatype} [${data.join(', ')}] is out of range but was accepted`);
         await failsWith(target, reply, 'INVALID_ARGUMENT', new RegExp(`^input 'in_${wordOf(datatype)}'`));
       }
       const misplaced = inputs.map((input, index) =>
-        input.datatype === 'INT32' ? { ...head(input), contents: { [contentsOf.FP32 ?? '']: [1, 2] } } : typed[index],
+        input.datatype === 'INT32' ? { ...requestHead(input), contents: { [contentsOf.FP32 ?? '']: [1, 2] } } : typed[index],
       );
       await failsWith(
         target,
@@ -84,10 +84,10 @@ export const rpcDatatypeCases: readonly Case[] = [
   {
     id: 'G8',
     level: 'must',
-    promise: 'raw contents carry each datatype exactly; with the model of the specification, from its very bytes',
+    promise: "raw contents are exact for each datatype; with the specification's model, from its exact bytes",
     async run(target) {
       const { rpc, subject } = target;
-      assertSame(inferAnswer(good(await rpc.call('ModelInfer', plainRequest(target)))).answer, await target.reference());
+      assertSame(inferReply(validRequest(await rpc.call('ModelInfer', plainRequest(target)))).answer, await target.reference());
       if (subject.isAffine) await affineVector(target);
       const model = await target.fixture('dtypes');
       const request = inferRequest(model, inputs, 'raw');
@@ -96,8 +96,8 @@ export const rpcDatatypeCases: readonly Case[] = [
         inputs: [...(request['inputs'] as Json[]), { name: 'in_float16', datatype: 'FP16', shape: [1, 2] }],
         raw_input_contents: [...(request['raw_input_contents'] as Buffer[]), half],
       };
-      const message = good(await rpc.call('ModelInfer', withHalf));
-      assertEchoed(inferAnswer(message).answer);
+      const message = validRequest(await rpc.call('ModelInfer', withHalf));
+      assertEchoed(inferReply(message).answer);
       const at = (message['outputs'] as Json[]).findIndex(({ name }) => name === 'out_float16');
       assert.deepEqual((message['raw_output_contents'] as Buffer[])[at], half, 'FP16');
     },
@@ -105,13 +105,13 @@ export const rpcDatatypeCases: readonly Case[] = [
   {
     id: 'G9',
     level: 'should',
-    promise: 'raw and typed inputs in one request, too few raw ones, and raw ones of a wrong size are refused',
+    promise: 'mixed raw and typed inputs, missing raw inputs, and raw inputs of a wrong size are rejected',
     async run(target) {
       const { rpc, subject } = target;
       const raw = plainRequest(target);
       const contents = raw['raw_input_contents'] as Buffer[];
       const [first = Buffer.alloc(0), ...others] = contents;
-      const send = (changed: Json): Promise<Parameters<typeof good>[0]> => rpc.call('ModelInfer', { ...raw, ...changed });
+      const send = (changed: Json): Promise<Parameters<typeof validRequest>[0]> => rpc.call('ModelInfer', { ...raw, ...changed });
       await failsWith(target, await send({ inputs: subject.inputs.map(typedInput) }), 'INVALID_ARGUMENT');
       await failsWith(target, await send({ raw_input_contents: [...contents, first] }), 'INVALID_ARGUMENT');
       await failsWith(target, await send({ raw_input_contents: [first.subarray(1), ...others] }), 'INVALID_ARGUMENT');
@@ -122,11 +122,11 @@ export const rpcDatatypeCases: readonly Case[] = [
   {
     id: 'G10',
     level: 'should',
-    promise: 'raw is answered raw, typed typed',
+    promise: 'a raw request gets a raw response, a typed request a typed one',
     async run(target) {
       const { rpc, subject } = target;
       const formOf = async (form: 'raw' | 'typed'): Promise<string> =>
-        inferAnswer(good(await rpc.call('ModelInfer', inferRequest(subject.name, subject.inputs, form)))).form;
+        inferReply(validRequest(await rpc.call('ModelInfer', inferRequest(subject.name, subject.inputs, form)))).form;
       assert.equal(await formOf('raw'), 'raw', 'raw contents in, raw contents out');
       assert.equal(await formOf('typed'), 'typed', 'typed contents in, typed contents out');
     },
@@ -136,14 +136,14 @@ export const rpcDatatypeCases: readonly Case[] = [
     level: 'should',
     promise: 'messages may be compressed (gzip)',
     async run(target) {
-      const message = good(await target.rpc.call('ModelInfer', plainRequest(target), { gzip: true }));
-      assertSame(inferAnswer(message).answer, await target.reference());
+      const message = validRequest(await target.rpc.call('ModelInfer', plainRequest(target), { gzip: true }));
+      assertSame(inferReply(message).answer, await target.reference());
     },
   },
   {
     id: 'G18',
     level: 'must',
-    promise: 'parameters of every type are taken, of requests, inputs and outputs',
+    promise: 'requests, inputs and outputs accept parameters of every type',
     async run(target) {
       const { rpc } = target;
       const parameters = {
@@ -159,26 +159,26 @@ export const rpcDatatypeCases: readonly Case[] = [
         parameters,
         inputs: (plain['inputs'] as Json[]).map((input) => ({ ...input, parameters: { note: { string_param: 'x' } } })),
       };
-      assertSame(inferAnswer(good(await rpc.call('ModelInfer', request))).answer, await target.reference());
+      assertSame(inferReply(validRequest(await rpc.call('ModelInfer', request))).answer, await target.reference());
       if (!target.has('schedule_policy')) return;
       const known = { priority: { uint64_param: '1' }, timeout: { int64_param: '20000000' } };
-      assertSame(inferAnswer(good(await rpc.call('ModelInfer', { ...plain, parameters: known }))).answer, await target.reference());
+      assertSame(inferReply(validRequest(await rpc.call('ModelInfer', { ...plain, parameters: known }))).answer, await target.reference());
       const wrong = { timeout: { string_param: '1s' } };
       await failsWith(target, await rpc.call('ModelInfer', { ...plain, parameters: wrong }), 'INVALID_ARGUMENT', /parameter 'timeout'/);
     },
   },
 ];
 
-/** The request of the specification as the bytes that stand there: it does not matter what our own definitions say. */
+/** Sends the specification's request as literal bytes, independent of our own message definitions. */
 async function affineVector({ rpc, subject }: Target): Promise<void> {
   const start = '0a0b746573742d616666696e651a0234322a0d0a01781204465033321a02020332030a01793a18';
   const raw = Buffer.concat([Buffer.from(start, 'hex'), affine.bytes]);
-  const message = good(await rpc.bytes('/inference.GRPCInferenceService/ModelInfer', raw));
+  const message = validRequest(await rpc.bytes('/inference.GRPCInferenceService/ModelInfer', raw));
   assert.deepEqual([message['model_name'], message['id']], [subject.name, '42']);
   assert.deepEqual(message['raw_output_contents'], [affine.answerBytes]);
   const [output, ...more] = message['outputs'] as Json[];
   assert.deepEqual([output?.['name'], output?.['datatype'], output?.['shape'], more.length], ['y', 'FP32', ['2', '3'], 0]);
   const typed = Buffer.concat([Buffer.from('0a0b746573742d616666696e652a290a01781204465033321a0202032a1a3218', 'hex'), affine.bytes]);
-  const answer = inferAnswer(good(await rpc.bytes('/inference.GRPCInferenceService/ModelInfer', typed)));
+  const answer = inferReply(validRequest(await rpc.bytes('/inference.GRPCInferenceService/ModelInfer', typed)));
   assert.deepEqual(outputOf(answer.answer, 'y')['data'], affine.answer);
 }

@@ -1,29 +1,29 @@
-/** Cases X4 and X5: the order in which requests are served, and who is not served any more. */
+/** Cases X4 and X5: priorities and timeouts. */
 import assert from 'node:assert/strict';
-import { ok } from '../answers.ts';
+import { ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { statisticsOf } from './extensions.ts';
-import { loop, occupy } from './slow-loop.ts';
+import { readStatistics } from './extensions.ts';
+import { occupyServer, slowLoop } from './slow-loop.ts';
 
 export const scheduleCases: readonly Case[] = [
   {
     id: 'X4',
     level: 'extension',
     extension: 'schedule_policy',
-    promise: 'a request of priority 1 overtakes those that wait',
+    promise: 'a request of priority 1 overtakes waiting requests',
     async run(target) {
       const model = await target.fixture('slow');
-      const { answered } = await occupy(target, model);
+      const { answered } = await occupyServer(target, model);
       const order: string[] = [];
-      const ask = async (name: string, iterations: number, priority?: number): Promise<void> => {
-        ok(await target.infer(model, loop(iterations, priority === undefined ? {} : { priority })));
+      const call = async (name: string, iterations: number, priority?: number): Promise<void> => {
+        ok(await target.infer(model, slowLoop(iterations, priority === undefined ? {} : { priority })));
         order.push(name);
       };
-      const waiting = [1000, 1001, 1002, 1003].map((iterations) => ask('default', iterations));
+      const waiting = [1000, 1001, 1002, 1003].map((iterations) => call('default', iterations));
       for (let round = 0; round < 5; round++) await target.wire.send('/v2/health/live');
-      await Promise.all([...waiting, ask('first', 1004, 1), answered]);
-      assert.notEqual(order.at(-1), 'first', `the order of the answers was ${order.join(', ')}`);
-      const wrong = await target.infer(model, loop(1, { priority: -1 }));
+      await Promise.all([...waiting, call('first', 1004, 1), answered]);
+      assert.notEqual(order.at(-1), 'first', `the order of the responses was ${order.join(', ')}`);
+      const wrong = await target.infer(model, slowLoop(1, { priority: -1 }));
       await target.refused(wrong, 400, /^request: parameter 'priority' is -1, expected an integer/);
     },
   },
@@ -31,16 +31,20 @@ export const scheduleCases: readonly Case[] = [
     id: 'X5',
     level: 'extension',
     extension: 'schedule_policy',
-    promise: 'the timeout counts microseconds: who waits longer is never run, 504',
+    promise: 'the timeout is in microseconds: a request that waits longer never runs, 504',
     async run(target) {
       const model = await target.fixture('slow');
-      const { answered } = await occupy(target, model);
-      const executions = (await statisticsOf(target, model)).execution_count;
-      await target.refused(await target.infer(model, loop(1, { timeout: 20_000 })), 504, /./);
+      const { answered } = await occupyServer(target, model);
+      const executions = (await readStatistics(target, model)).execution_count;
+      await target.refused(await target.infer(model, slowLoop(1, { timeout: 20_000 })), 504, /./);
       ok(await answered);
-      ok(await target.infer(model, loop(1, { timeout: 20_000_000 })));
-      assert.equal((await statisticsOf(target, model)).execution_count, executions + 2, 'the expired request was not run');
-      await target.refused(await target.infer(model, loop(1, { timeout: '1s' })), 400, /^request: parameter 'timeout' is "1s", expected /);
+      ok(await target.infer(model, slowLoop(1, { timeout: 20_000_000 })));
+      assert.equal((await readStatistics(target, model)).execution_count, executions + 2, 'the expired request must not run');
+      await target.refused(
+        await target.infer(model, slowLoop(1, { timeout: '1s' })),
+        400,
+        /^request: parameter 'timeout' is "1s", expected /,
+      );
     },
   },
 ];

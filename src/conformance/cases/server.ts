@@ -1,29 +1,29 @@
-/** Cases C1 to C5: who is there, and what it serves. */
+/** Cases C1 to C5: server and model metadata, and health. */
 import assert from 'node:assert/strict';
-import { ok, shownReply } from '../answers.ts';
+import { formatReply, ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { Skipped } from '../outcome.ts';
 import type { Target } from '../target.ts';
 import type { Json } from '../wire.ts';
 
 /** A name that no server has. */
-export const nobody = 'no-such-model-of-the-conformance-suite';
-export const unknownModel = `model '${nobody}' is not known; GET /v2/models lists those that are`;
+export const unknownModelName = 'no-such-model-of-the-conformance-suite';
+export const unknownModel = `model '${unknownModelName}' does not exist; GET /v2/models lists all models`;
 
-/** A large model may take so long to come up. */
+/** A large model may take this long to load. */
 export const loadMsMax = 60_000;
 
-/** The protocol asks for the status alone; but who says more must not contradict it. Clients of KServe read the body. */
+/** The protocol requires only the status, but a body must not contradict it: clients of KServe read it. */
 async function assertWell(target: Target, path: string, word: 'live' | 'ready'): Promise<void> {
   const reply = await target.wire.send(path);
-  assert(reply.status === 200, `${path}: expected 200, got ${shownReply(reply)}`);
+  assert(reply.status === 200, `${path}: expected 200, got ${formatReply(reply)}`);
   const hasBody = reply.body.length > 0 || target.isPenstock;
-  if (hasBody) assert.equal(ok(reply)[word], true, `the body of ${path} has "${word}": true`);
+  if (hasBody) assert.equal(ok(reply)[word], true, `the body of ${path} must have "${word}": true`);
 }
 
-/** Asks something again and again while the model is loaded anew. */
+/** Repeats a request while the model is reloaded. */
 async function whileLoading(target: Target, ask: () => Promise<void>): Promise<void> {
-  target.needsReload();
+  target.requireReload();
   let loading = true;
   const call = { method: 'POST', body: '', timeoutMs: loadMsMax };
   const loaded = target.wire.send(`/v2/repository/models/${target.subject.name}/load`, call).finally(() => {
@@ -45,11 +45,11 @@ export const serverCases: readonly Case[] = [
     promise: 'GET /v2 has name, version and a list of extensions',
     async run({ wire }) {
       const { name, version, extensions } = ok(await wire.send('/v2'));
-      assert.equal(typeof name, 'string', `'name' is a string`);
-      assert.equal(typeof version, 'string', `'version' is a string`);
+      assert.equal(typeof name, 'string', `'name' must be a string`);
+      assert.equal(typeof version, 'string', `'version' must be a string`);
       assert(
         Array.isArray(extensions) && extensions.every((extension) => typeof extension === 'string'),
-        `'extensions' is an array of strings`,
+        `'extensions' must be an array of strings`,
       );
     },
   },
@@ -58,9 +58,9 @@ export const serverCases: readonly Case[] = [
     level: 'must',
     promise: 'the server is live, also while a model loads',
     async run(target) {
-      const ask = (): Promise<void> => assertWell(target, '/v2/health/live', 'live');
-      await ask();
-      await whileLoading(target, ask);
+      const call = (): Promise<void> => assertWell(target, '/v2/health/live', 'live');
+      await call();
+      await whileLoading(target, call);
     },
   },
   {
@@ -68,9 +68,9 @@ export const serverCases: readonly Case[] = [
     level: 'should',
     promise: 'the server is ready once its first models have settled, and a later load does not change that',
     async run(target) {
-      const ask = (): Promise<void> => assertWell(target, '/v2/health/ready', 'ready');
-      await ask();
-      await whileLoading(target, ask);
+      const call = (): Promise<void> => assertWell(target, '/v2/health/ready', 'ready');
+      await call();
+      await whileLoading(target, call);
     },
   },
   {
@@ -83,24 +83,24 @@ export const serverCases: readonly Case[] = [
       assert.equal(reply.status, 200);
       if (target.isPenstock) assert.deepEqual(ok(reply), { name, ready: true });
       const paths = target.isPenstock ? ['/ready', '', '/stats', '/config', '/versions/1/ready'] : ['/ready', ''];
-      for (const path of paths) await target.refused(await target.wire.send(`/v2/models/${nobody}${path}`), 404, unknownModel);
-      await target.refused(await target.infer(nobody, target.subject.request()), 404, unknownModel);
+      for (const path of paths) await target.refused(await target.wire.send(`/v2/models/${unknownModelName}${path}`), 404, unknownModel);
+      await target.refused(await target.infer(unknownModelName, target.subject.request()), 404, unknownModel);
     },
   },
   {
     id: 'C5',
     level: 'must',
-    promise: 'metadata has versions, platform, and shapes with -1 for what varies',
+    promise: 'metadata has versions, platform, and shapes with -1 for variable dimensions',
     async run(target) {
       const { wire, subject } = target;
       const metadata = ok(await wire.send(`/v2/models/${subject.name}`));
       assert.equal(metadata['name'], subject.name);
       const versions = metadata['versions'] ?? [];
-      assert(Array.isArray(versions) && versions.every((version) => typeof version === 'string'), `'versions' is an array of strings`);
-      assert.equal(typeof metadata['platform'], 'string', `'platform' is a string`);
+      assert(Array.isArray(versions) && versions.every((version) => typeof version === 'string'), `'versions' must be an array of strings`);
+      assert.equal(typeof metadata['platform'], 'string', `'platform' must be a string`);
       for (const side of ['inputs', 'outputs']) {
         const tensors = metadata[side];
-        assert(Array.isArray(tensors) && tensors.length > 0, `'${side}' is an array of tensors, got ${JSON.stringify(tensors)}`);
+        assert(Array.isArray(tensors) && tensors.length > 0, `'${side}' must be an array of tensors, got ${JSON.stringify(tensors)}`);
         for (const tensor of tensors as Json[]) assertTensor(side, tensor);
       }
       if (subject.isAffine) {
@@ -111,7 +111,7 @@ export const serverCases: readonly Case[] = [
         ]);
       }
       if (target.isPenstock)
-        assert((ok(await wire.send('/v2/models'))['models'] as unknown[]).includes(subject.name), '/v2/models lists it');
+        assert((ok(await wire.send('/v2/models'))['models'] as unknown[]).includes(subject.name), '/v2/models must list it');
       const [version] = versions;
       if (version === undefined) return;
       assert.deepEqual(ok(await wire.send(`/v2/models/${subject.name}/versions/${version}`))['inputs'], metadata['inputs']);
@@ -120,7 +120,7 @@ export const serverCases: readonly Case[] = [
 ];
 
 function assertTensor(side: string, { name, datatype, shape }: Json): void {
-  assert(typeof name === 'string' && typeof datatype === 'string', `each of '${side}' has a name and a datatype`);
+  assert(typeof name === 'string' && typeof datatype === 'string', `each of '${side}' must have a name and a datatype`);
   const isShape = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && (size as number) >= -1);
-  assert(isShape, `'${name}' has a shape of integers, -1 for what varies; got ${JSON.stringify(shape)}`);
+  assert(isShape, `'${name}' must have a shape of integers, -1 for variable dimensions; got ${JSON.stringify(shape)}`);
 }

@@ -1,7 +1,7 @@
-/** Cases C23 to C33: bodies, encodings, verbs, versions and names, as HTTP has them. */
+/** Cases C23 to C33: bodies, encodings, methods, versions and names over HTTP. */
 import assert from 'node:assert/strict';
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
-import { assertSame, shownReply } from '../answers.ts';
+import { assertSame, formatReply } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { Skipped } from '../outcome.ts';
 import type { Target } from '../target.ts';
@@ -9,20 +9,20 @@ import type { Json } from '../wire.ts';
 
 const asJson = { 'content-type': 'application/json' };
 
-/** The path of the subject, and the plain request to it. */
+/** The path of the tested model and the plain request. */
 function plain({ subject }: Target): { readonly path: string; readonly infer: string; readonly body: string } {
   const path = `/v2/models/${subject.name}`;
   return { path, infer: `${path}/infer`, body: JSON.stringify(subject.request()) };
 }
 
-/** The largest body that is sent to find out whether a server has a limit at all. */
+/** The largest body sent to find out whether a server has a limit at all. */
 const bombBytesMax = 128 * 1024 * 1024;
 
 export const transportCases: readonly Case[] = [
   {
     id: 'C23',
     level: 'must',
-    promise: 'what is no JSON, or no object, or nested without end, is refused',
+    promise: 'a body that is not JSON, not an object, or nested without end is rejected',
     async run(target) {
       for (const text of ['{"inputs": [', 'hello', '{"inputs":[]}}', "{'inputs':[]}"]) {
         await target.refused(await target.ask(text), 400, /^the body is not valid JSON: /);
@@ -38,7 +38,7 @@ export const transportCases: readonly Case[] = [
   {
     id: 'C24',
     level: 'must',
-    promise: 'an empty body is refused',
+    promise: 'an empty body is rejected',
     async run(target) {
       await target.refused(await target.ask(''), 400, 'the body is empty, expected a JSON object with "inputs"');
     },
@@ -46,7 +46,7 @@ export const transportCases: readonly Case[] = [
   {
     id: 'C25',
     level: 'should',
-    promise: 'the content type of a request does not matter, nor that there is none',
+    promise: 'any content type, or none, is accepted',
     async run(target) {
       const { infer, body } = plain(target);
       await target.assertUsual(await target.wire.send(infer, { body }));
@@ -58,7 +58,7 @@ export const transportCases: readonly Case[] = [
   {
     id: 'C26',
     level: 'must',
-    promise: 'a chunked body is a body',
+    promise: 'a chunked body is accepted',
     async run(target) {
       const { infer, body } = plain(target);
       await target.assertUsual(await target.wire.send(infer, { body, headers: asJson, chunked: true }));
@@ -76,8 +76,8 @@ export const transportCases: readonly Case[] = [
       ] as const) {
         await target.assertUsual(await target.ask(compress(body), { headers: { 'content-encoding': encoding } }));
         const reply = await target.ask(body, { headers: { 'accept-encoding': encoding } });
-        assert(reply.status === 200, `accept-encoding ${encoding}: expected 200, got ${shownReply(reply)}`);
-        // Small answers may come as they are.
+        assert(reply.status === 200, `accept-encoding ${encoding}: expected 200, got ${formatReply(reply)}`);
+        // Small responses may be uncompressed.
         const { 'content-encoding': coding } = reply.headers;
         if (target.isPenstock) assert.equal(coding, encoding);
         assertSame(JSON.parse((coding === encoding ? expand(reply.body) : reply.body).toString()) as Json, await target.reference());
@@ -85,7 +85,7 @@ export const transportCases: readonly Case[] = [
       const identity = { 'content-encoding': 'identity', 'accept-encoding': 'br' };
       await target.assertUsual(await target.ask(body, { headers: identity }));
       const unknown = await target.ask(body, { headers: { 'content-encoding': 'br' } });
-      await target.turnedAway(unknown, 415, `content-encoding 'br' is not supported, expected gzip, deflate or identity`);
+      await target.rejectedWith(unknown, 415, `content-encoding 'br' is not supported, expected gzip, deflate or identity`);
       if (target.isPenstock) assert.equal(unknown.headers['accept-encoding'], 'gzip, deflate');
       const broken = await target.ask(body, { headers: { 'content-encoding': 'gzip' } });
       await target.refused(broken, 400, /^the body is not valid gzip: /);
@@ -94,26 +94,25 @@ export const transportCases: readonly Case[] = [
   {
     id: 'C28',
     level: 'should',
-    promise: 'a body over the limit is 413 at once, without being read; also one that only grows by decompression',
+    promise: 'a body above the limit is 413 at once, without being read; also one that exceeds it by decompression',
     async run(target) {
       const length = target.bodyLimitBytes + 1;
-      if (length > bombBytesMax)
-        throw new Skipped(`the limit of bodies is said to be ${target.bodyLimitBytes} bytes, more than is sent here`);
+      if (length > bombBytesMax) throw new Skipped(`the server's body limit is ${target.bodyLimitBytes} bytes, more than is sent here`);
       const head = `POST ${plain(target).infer} HTTP/1.1\r\ncontent-length: ${length}\r\n\r\n{"inputs":`;
       const answer = await target.wire.raw(head, (text) => text.includes('}'));
       const status = /^HTTP\/1.1 (\d+) /.exec(answer)?.[1];
-      assert(status === '413', `a body of ${length} bytes is announced: expected 413, got ${status ?? 'no answer'}`);
-      const text = `the body has at least ${length} bytes, at most ${target.bodyLimitBytes} are accepted`;
+      assert(status === '413', `a body of ${length} bytes is announced: expected 413, got ${status ?? 'no response'}`);
+      const text = `the body is too large: expected at most ${target.bodyLimitBytes} bytes, got at least ${length}`;
       if (target.isPenstock) assert(answer.includes(text), answer);
       const bomb = gzipSync(Buffer.alloc(length, ' '));
       const reply = await target.ask(bomb, { headers: { 'content-encoding': 'gzip' } });
-      await target.refused(reply, 413, /^the decompressed body has at least /);
+      await target.refused(reply, 413, /^the decompressed body is too large: /);
     },
   },
   {
     id: 'C29',
     level: 'should',
-    promise: 'a wrong verb is 405 and says the right ones; an unknown path is 404',
+    promise: 'a wrong method is 405 with the allowed ones; an unknown path is 404',
     async run(target) {
       const { path, infer } = plain(target);
       const ours = [['GET', '/v2/repository/index', 'POST'] as const];
@@ -125,11 +124,11 @@ export const transportCases: readonly Case[] = [
         ...(target.isPenstock ? ours : []),
       ]) {
         const reply = await target.wire.send(place, { method });
-        await target.turnedAway(reply, 405, 'Method Not Allowed');
-        assert((reply.headers['allow'] ?? '').split(/, ?/).includes(allow), `${method} ${place}: the header Allow has ${allow}`);
+        await target.rejectedWith(reply, 405, 'Method Not Allowed');
+        assert((reply.headers['allow'] ?? '').split(/, ?/).includes(allow), `${method} ${place}: the header Allow must have ${allow}`);
       }
       for (const place of ['/v2/nothing', `${path}/nothing`, ...(target.isPenstock ? ['/v2/models/'] : [])]) {
-        await target.turnedAway(await target.wire.send(place), 404, 'Not Found');
+        await target.rejectedWith(await target.wire.send(place), 404, 'Not Found');
       }
     },
   },
@@ -168,15 +167,15 @@ export const transportCases: readonly Case[] = [
         ...(target.isPenstock ? ['%zz'] : []),
       ]) {
         const reply = await target.wire.send(`/v2/models/${other}`);
-        if (target.isPenstock) await target.refused(reply, 404, /^model '.+' is not known/);
-        else assert(reply.status >= 400, `/v2/models/${other}: expected 404, got ${shownReply(reply)}`);
+        if (target.isPenstock) await target.refused(reply, 404, /^model '.+' does not exist/);
+        else assert(reply.status >= 400, `/v2/models/${other}: expected 404, got ${formatReply(reply)}`);
       }
     },
   },
   {
     id: 'C32',
     level: 'should',
-    promise: 'HEAD is GET without a body, OPTIONS says what is allowed',
+    promise: 'HEAD is GET without a body, OPTIONS returns the allowed methods',
     async run(target) {
       const { wire } = target;
       const { path, infer } = plain(target);
@@ -188,14 +187,14 @@ export const transportCases: readonly Case[] = [
         if (target.isPenstock) assert.equal(head.headers['content-length'], get.headers['content-length']);
       }
       const options = await wire.send(infer, { method: 'OPTIONS' });
-      assert([200, 204].includes(options.status), `OPTIONS: expected 204, got ${shownReply(options)}`);
-      assert.match(options.headers['allow'] ?? '', /POST/, 'OPTIONS: the header Allow has POST');
+      assert([200, 204].includes(options.status), `OPTIONS: expected 204, got ${formatReply(options)}`);
+      assert.match(options.headers['allow'] ?? '', /POST/, 'OPTIONS: the header Allow must have POST');
     },
   },
   {
     id: 'C33',
     level: 'should',
-    promise: 'Expect: 100-continue gets its 100 and then its answer',
+    promise: 'Expect: 100-continue gets a 100 and then the response',
     async run(target) {
       const { infer, body } = plain(target);
       const request = `POST ${infer} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nexpect: 100-continue\r\n\r\n`;

@@ -1,39 +1,39 @@
-/** What an answer to an inference must look like, and when two of them are the same. */
+/** Checks the form of inference responses, and whether two of them are equal. */
 import assert from 'node:assert/strict';
 import { decodeStrings, elementsOf, isDatatype } from '../tensor.ts';
-import type { Json, Reply } from './wire.ts';
+import type { Json, WireReply } from './wire.ts';
 
-/** A 200 with JSON, in the content type that clients compare by equality. */
-export function ok(reply: Reply): Json {
-  assert(reply.status === 200, `expected 200, got ${shownReply(reply)}`);
-  assert(typeof reply.json === 'object' && reply.json !== null, `expected JSON, got ${shownReply(reply)}`);
+/** Requires 200 with JSON, in the exact content type that some clients compare by equality. */
+export function ok(reply: WireReply): Json {
+  assert(reply.status === 200, `expected 200, got ${formatReply(reply)}`);
+  assert(typeof reply.json === 'object' && reply.json !== null, `expected JSON, got ${formatReply(reply)}`);
   assert.equal(reply.headers['content-type'], 'application/json', 'the content type must be exactly application/json');
   return reply.json;
 }
 
-/** A binary answer: its JSON, and the bytes behind it. */
-export function binaryAnswer(reply: Reply): { readonly json: Json; readonly bytes: Buffer } {
-  assert(reply.status === 200, `expected 200, got ${shownReply(reply)}`);
+/** A binary response: its JSON and the bytes after it. */
+export function binaryResponse(reply: WireReply): { readonly json: Json; readonly bytes: Buffer } {
+  assert(reply.status === 200, `expected 200, got ${formatReply(reply)}`);
   const length = Number(reply.headers['inference-header-content-length']);
-  assert(Number.isInteger(length) && length > 0, 'Inference-Header-Content-Length says how long the JSON is');
+  assert(Number.isInteger(length) && length > 0, 'Inference-Header-Content-Length must be the length of the JSON');
   return { json: JSON.parse(reply.body.subarray(0, length).toString()) as Json, bytes: reply.body.subarray(length) };
 }
 
 export function outputsOf(answer: Json): Json[] {
   const { outputs } = answer;
-  assert(Array.isArray(outputs), `the answer has an array 'outputs', got ${typeof outputs}`);
+  assert(Array.isArray(outputs), `the response must have an array 'outputs', got ${typeof outputs}`);
   return outputs as Json[];
 }
 
 export function firstOutput(answer: Json): Json {
   const [output] = outputsOf(answer);
-  assert(output !== undefined, 'the answer has an output');
+  assert(output !== undefined, 'the response must have an output');
   return output;
 }
 
 export function outputOf(answer: Json, name: string): Json {
   const output = outputsOf(answer).find((each) => each['name'] === name);
-  assert(output !== undefined, `the answer has an output '${name}'`);
+  assert(output !== undefined, `the response must have an output '${name}'`);
   return output;
 }
 
@@ -41,9 +41,9 @@ export function outputNames(answer: Json): unknown[] {
   return outputsOf(answer).map((output) => output['name']);
 }
 
-/** The same tensors, in whatever order; floats may differ by what another batch makes of them. */
+/** Compares tensors in any order. Floats may differ slightly, because the batch size affects rounding. */
 export function assertSame(answer: Json, expected: Json): void {
-  assert.deepEqual(new Set(outputNames(answer)), new Set(outputNames(expected)), 'the outputs are those of the plain request (C6)');
+  assert.deepEqual(new Set(outputNames(answer)), new Set(outputNames(expected)), 'the outputs must equal those of the plain request (C6)');
   for (const want of outputsOf(expected)) assertSameTensor(outputOf(answer, String(want['name'])), want);
 }
 
@@ -55,10 +55,10 @@ export function assertSameTensor(got: Json, want: Json): void {
     `output '${name}'`,
   );
   const [values, wanted] = [flat(got['data']), flat(want['data'])];
-  assert(values.length === wanted.length, `output '${name}': ${values.length} elements, expected ${wanted.length}`);
+  assert(values.length === wanted.length, `output '${name}': expected ${wanted.length} elements, got ${values.length}`);
   for (const [index, value] of values.entries()) {
     const expected = wanted[index];
-    assert(isNear(value, expected), `output '${name}': element ${index} is ${String(value)}, expected ${String(expected)}`);
+    assert(isNear(value, expected), `output '${name}': element ${index} must be ${String(expected)}, got ${String(value)}`);
   }
 }
 
@@ -69,35 +69,35 @@ function isNear(value: unknown, expected: unknown): boolean {
 }
 
 export function flat(data: unknown): unknown[] {
-  assert(Array.isArray(data), `'data' is an array, got ${typeof data}`);
+  assert(Array.isArray(data), `'data' must be an array, got ${typeof data}`);
   return data.flat(Number.POSITIVE_INFINITY) as unknown[];
 }
 
-/** The answer with the binary outputs in their JSON form: the bytes follow the order of the outputs. */
+/** Converts binary outputs to their JSON form. Their bytes follow in the order of the outputs. */
 export function decoded({ json, bytes }: { readonly json: Json; readonly bytes: Buffer }): Json {
   let offset = 0;
   const outputs = outputsOf(json).map((output) => {
     const size = (output['parameters'] as Json | undefined)?.['binary_data_size'];
     if (size === undefined) return output;
-    assert(Number.isSafeInteger(size), `output '${String(output['name'])}' says its binary_data_size as a number`);
-    assert(!('data' in output), `output '${String(output['name'])}' is binary, and has no 'data'`);
+    assert(Number.isSafeInteger(size), `output '${String(output['name'])}' must have a numeric binary_data_size`);
+    assert(!('data' in output), `output '${String(output['name'])}' is binary and must not have 'data'`);
     const data = elements(output['datatype'], bytes.subarray(offset, offset + Number(size)));
     offset += Number(size);
     return { ...output, data };
   });
-  assert(offset === bytes.length, `the sizes of the binary outputs add up to ${offset}, ${bytes.length} bytes follow the JSON`);
+  assert(offset === bytes.length, `the sizes of the binary outputs add up to ${offset}, but ${bytes.length} bytes follow the JSON`);
   return { ...json, outputs };
 }
 
-/** Raw bytes as what JSON would say; 64-bit integers as numbers where that is exact. */
+/** Converts raw bytes to the values that JSON would have. 64-bit integers become numbers if that is exact. */
 export function elements(datatype: unknown, bytes: Uint8Array): unknown[] {
-  assert(isDatatype(datatype), `${String(datatype)} is no datatype of the protocol`);
+  assert(isDatatype(datatype), `${String(datatype)} is not a datatype of the protocol`);
   if (datatype === 'BYTES') return decodeStrings(bytes);
   const values = Array.from<number | bigint>(elementsOf(datatype, bytes) as Iterable<number | bigint>);
   if (datatype === 'BOOL') return values.map((value) => value === 1);
   return values.map((value) => (typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value));
 }
 
-export function shownReply({ status, body }: Reply): string {
+export function formatReply({ status, body }: WireReply): string {
   return `${status}: ${body.toString().slice(0, 300) || '(no body)'}`;
 }

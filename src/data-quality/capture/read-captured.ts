@@ -1,0 +1,92 @@
+/** Reads captured inputs of an endpoint between two times, from any bucket. */
+import { Slices } from '../../threads/index.ts';
+
+export interface CapturedInput {
+  readonly variant: string;
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+export interface CaptureReader {
+  /** Keys with the prefix in order, after `after`; at most 1,000. */
+  readonly list: (bucket: string, prefix: string, after: string | null) => Promise<readonly string[]>;
+  /** Null if the object does not exist. */
+  readonly read: (bucket: string, key: string) => Promise<Buffer | null>;
+}
+
+export interface CapturedSpan {
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly endpoint: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+const hourMs = 3_600_000;
+/** Enough for any baseline. */
+const callsMax = 10_000;
+const filesMax = 10_000;
+/** Parsing this many bytes takes a few milliseconds. */
+const bytesPerSlice = 2 ** 20;
+
+/** Yields at most 10,000 calls, the first ones of each file. Redacted or malformed lines are skipped. */
+export async function* readCaptured(reader: CaptureReader, span: CapturedSpan): AsyncGenerator<CapturedInput> {
+  const folder = [span.prefix, span.endpoint, ''].filter((part, i) => part !== '' || i === 2).join('/');
+  const keys: string[] = [];
+  for (let after: string | null = null; keys.length < filesMax; ) {
+    const page = await reader.list(span.bucket, folder, after);
+    if (page.length === 0) break;
+    keys.push(...page.filter((key) => isWithin(key, folder, span)));
+    after = page.at(-1) as string;
+  }
+  const callsPerFile = Math.max(20, Math.ceil(callsMax / Math.max(keys.length, 1)));
+  const slices = new Slices(bytesPerSlice);
+  let calls = 0;
+  for (const key of keys) {
+    const [variant = ''] = key.slice(folder.length).split('/');
+    const file = (await reader.read(span.bucket, key)) ?? Buffer.alloc(0);
+    let taken = 0;
+    for (let start = 0; start < file.length; ) {
+      const found = file.indexOf(0x0a, start);
+      const end = found === -1 ? file.length : found;
+      const line = file.toString('utf8', start, end);
+      await slices.done(end - start);
+      start = end + 1;
+      const input = inputOf(line, variant, span);
+      if (input === null) continue;
+      yield input;
+      if (++taken >= callsPerFile) break;
+    }
+    calls += taken;
+    if (calls >= callsMax) return;
+  }
+}
+
+/** Whether the hour of the key overlaps the span. */
+function isWithin(key: string, folder: string, { fromMs, toMs }: CapturedSpan): boolean {
+  const [, year, month, day, hour] = /^[^/]+\/(\d{4})\/(\d\d)\/(\d\d)\/(\d\d)\/[^/]+\.jsonl$/.exec(key.slice(folder.length)) ?? [];
+  const atMs = Date.parse(`${year}-${month}-${day}T${hour}:00:00Z`);
+  return atMs < toMs && atMs + hourMs > fromMs;
+}
+
+interface Line {
+  readonly captureData?: {
+    readonly endpointInput?: { readonly observedContentType?: unknown; readonly data?: unknown; readonly encoding?: unknown };
+  };
+  readonly eventMetadata?: { readonly inferenceTime?: unknown };
+}
+
+function inputOf(line: string, variant: string, { fromMs, toMs }: CapturedSpan): CapturedInput | null {
+  if (line.trim() === '') return null;
+  let parsed: Line;
+  try {
+    parsed = JSON.parse(line) as Line;
+  } catch {
+    return null;
+  }
+  const { observedContentType: contentType, data, encoding } = parsed?.captureData?.endpointInput ?? {};
+  const atMs = Date.parse(String(parsed?.eventMetadata?.inferenceTime));
+  // Times in the files are whole seconds.
+  if (typeof contentType !== 'string' || typeof data !== 'string' || !(atMs >= fromMs - 999 && atMs < toMs)) return null;
+  return { variant, contentType, body: Buffer.from(data, encoding === 'BASE64' ? 'base64' : 'utf8') };
+}

@@ -1,0 +1,232 @@
+/**
+ * Compares requests with the baselines of their endpoints every five minutes. Reports drift as metrics, as an event when it starts and
+ * ends, and in views. Rows are sampled in memory, so the window refills after a restart.
+ */
+import { type Clock, Loop } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
+import type { MetricKey, MetricStore } from '../../metrics/index.ts';
+import { penstockNamespace } from '../../metrics/index.ts';
+import type { Random } from '../../random.ts';
+import type { Events } from '../../records/index.ts';
+import type { Database } from '../../storage/index.ts';
+import { type Baseline, deleteBaseline, readBaselines, writeBaseline } from './baseline-rows.ts';
+import { DriftWindow, spanMs, windowMs } from './drift-window.ts';
+import type { FeatureRows, Predictions } from './features.ts';
+import type { RowsBaseline } from './posted-baseline.ts';
+import { type DriftReport, driftReport, type FeatureDrift } from './report.ts';
+
+export interface DriftMonitorOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: Pick<MetricStore, 'add'>;
+  readonly events: Pick<Events, 'recordAndPublish'>;
+  /** Names of all endpoints. */
+  readonly endpoints: () => readonly string[];
+  /** An endpoint's baseline was set or removed. */
+  readonly onWatched: (endpoint: string, isWatched: boolean) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface DriftView {
+  readonly baseline: Baseline | null;
+  /** All rows of the last hour, including those not sampled. */
+  readonly rowsSeen: number;
+  /** Null without a baseline or with fewer than 50 rows. */
+  readonly report: DriftReport | null;
+  /** Features of requests that are not in the baseline. */
+  readonly unknown: readonly string[];
+}
+
+/** Rows by feature. */
+export type FeatureValues = ReadonlyMap<string, readonly number[]>;
+
+/** Names of output features. */
+export const outputFeatures = { prediction: 'output:prediction', score: 'output:score' } as const;
+
+const reportedFeatures = 20;
+const endpointsMax = 1000;
+
+export class DriftMonitor {
+  readonly #options: DriftMonitorOptions;
+  /** By lower-case endpoint, then variant. */
+  readonly #windows = new Map<string, Map<string, DriftWindow>>();
+  #baselines = new Map<string, Baseline>();
+  /** Report of the last poll, by lower-case endpoint. */
+  readonly #drifted = new Map<string, DriftReport>();
+  readonly #loop: Loop;
+
+  constructor(options: DriftMonitorOptions) {
+    this.#options = options;
+    this.#loop = new Loop({ clock: options.clock, everyMs: spanMs, run: () => this.poll(), onFailure: options.onFailure });
+  }
+
+  async open(): Promise<void> {
+    this.#baselines = await readBaselines(this.#options.db);
+    for (const endpoint of this.#baselines.keys()) this.#options.onWatched(endpoint, true);
+    this.#loop.open();
+  }
+
+  close(): Promise<void> {
+    return this.#loop.close();
+  }
+
+  /** Samples rows of a variant. Tensors are not retained after this call. */
+  observe(endpoint: string, variant: string, rows: number, inputs: FeatureRows, outputs: Predictions | null): void {
+    const values = outputs?.values.filter((value) => typeof value === 'number') ?? [];
+    const numbers = outputs !== null && values.length === outputs.values.length ? values : null;
+    const scores = outputs?.scores ?? null;
+    const names = (): string[] => [
+      ...inputs.names,
+      ...(numbers === null ? [] : [outputFeatures.prediction]),
+      ...(scores === null ? [] : [outputFeatures.score]),
+    ];
+    const key = `${inputs.key}|${numbers === null ? '' : 'p'}${scores === null ? '' : 's'}`;
+    const window = this.#windowOf(endpoint, variant, key, names);
+    const nowMs = this.#options.clock.wallMs();
+    for (let row = 0; row < rows; row++) {
+      window?.offer(nowMs, () => [
+        ...inputs.row(row),
+        ...(numbers === null ? [] : [numbers[row] as number]),
+        ...(scores === null ? [] : [scores[row] as number]),
+      ]);
+    }
+  }
+
+  /** Sets the baseline of an endpoint. Throws `invalid_request` without features, `not_found` for an unknown endpoint. */
+  async setBaseline(
+    endpoint: string,
+    { features, rows }: RowsBaseline,
+    source: string,
+    titles: Readonly<Record<string, string>> = {},
+  ): Promise<Baseline> {
+    if (features.length === 0) {
+      throw new PlatformError('invalid_request', `expected at least 20 rows with numeric features, got ${rows} rows`);
+    }
+    const baseline: Baseline = { features, source, rows, madeAtMs: this.#options.clock.wallMs(), titles };
+    if (!this.#options.endpoints().some((name) => name.toLowerCase() === endpoint.toLowerCase())) {
+      throw new PlatformError('not_found', `endpoint '${endpoint}' does not exist`);
+    }
+    await writeBaseline(this.#options.db, endpoint.toLowerCase(), baseline);
+    this.#baselines.set(endpoint.toLowerCase(), baseline);
+    this.#options.onWatched(endpoint, true);
+    return baseline;
+  }
+
+  async removeBaseline(endpoint: string): Promise<void> {
+    await deleteBaseline(this.#options.db, endpoint.toLowerCase());
+    this.discard(endpoint);
+  }
+
+  /** Sampled values of the last hour, by feature. */
+  values(endpoint: string): FeatureValues {
+    const nowMs = this.#options.clock.wallMs();
+    const values = new Map<string, number[]>();
+    for (const window of this.#windows.get(endpoint.toLowerCase())?.values() ?? []) {
+      const columns = window.names.map((name) => {
+        const column = values.get(name) ?? [];
+        values.set(name, column);
+        return column;
+      });
+      for (const row of window.sample(nowMs)) for (const [i, value] of row.entries()) columns[i]?.push(value);
+    }
+    return values;
+  }
+
+  view(endpoint: string): DriftView {
+    const baseline = this.#baselines.get(endpoint.toLowerCase()) ?? null;
+    const nowMs = this.#options.clock.wallMs();
+    let rowsSeen = 0;
+    for (const window of this.#windows.get(endpoint.toLowerCase())?.values() ?? []) rowsSeen += window.rowCount(nowMs);
+    const values = this.values(endpoint);
+    const known = new Set(baseline?.features.map(({ name }) => name));
+    const report = baseline === null ? null : driftReport(baseline.features, values);
+    // Baselines of posted rows have no output features.
+    const outputs: readonly string[] = Object.values(outputFeatures);
+    return {
+      baseline,
+      rowsSeen,
+      report,
+      unknown: baseline === null ? [] : [...values.keys()].filter((name) => !known.has(name) && !outputs.includes(name)),
+    };
+  }
+
+  /** Result of the last poll, for the alarm; null without a baseline. `drifted` is null with too few rows. */
+  lastPoll(endpoint: string): { readonly drifted: number | null; readonly reason: string } | null {
+    if (!this.#baselines.has(endpoint.toLowerCase())) return null;
+    const report = this.#drifted.get(endpoint.toLowerCase());
+    return { drifted: report?.drifted ?? null, reason: report === undefined ? 'too few rows to detect drift' : reasonOf(report) };
+  }
+
+  /** Evaluates all endpoints now, or the named one. */
+  async poll(endpoint?: string): Promise<void> {
+    const names = new Map(this.#options.endpoints().map((name) => [name.toLowerCase(), name]));
+    for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!names.has(key)) this.discard(key);
+    const evaluated =
+      endpoint === undefined ? [...this.#baselines.keys()] : [endpoint.toLowerCase()].filter((key) => this.#baselines.has(key));
+    for (const key of evaluated) {
+      const name = names.get(key) as string;
+      const { report } = this.view(key);
+      const before = this.#drifted.get(key)?.drifted ?? 0;
+      if (report === null) {
+        this.#drifted.delete(key); // no traffic is no drift
+        continue;
+      }
+      this.#drifted.set(key, report);
+      const metricKey = endpointMetricKey(name);
+      this.#options.store.add(metricKey, { name: 'DriftedFeatures', unit: 'Count' }, report.drifted);
+      const most = Math.max(0, ...report.features.map(({ stability }) => stability));
+      this.#options.store.add(metricKey, { name: 'DriftMax', unit: 'None' }, most);
+      if (before > 0 === report.drifted > 0) continue;
+      const kind = report.drifted > 0 ? 'endpoint.drifted' : 'endpoint.drift-ended';
+      await this.#options.events.recordAndPublish({ kind, subject: name, detail: detailOf(report) });
+    }
+  }
+
+  /** Discards all data of a deleted endpoint. A new endpoint of that name starts empty. */
+  discard(endpoint: string): void {
+    const key = endpoint.toLowerCase();
+    this.#windows.delete(key);
+    this.#drifted.delete(key);
+    if (this.#baselines.delete(key)) this.#options.onWatched(key, false);
+  }
+
+  /** Returns the window of a variant. A new model can have other features: then the window restarts. */
+  #windowOf(endpoint: string, variant: string, key: string, names: () => readonly string[]): DriftWindow | null {
+    const of = endpoint.toLowerCase();
+    let windows = this.#windows.get(of);
+    if (windows === undefined) {
+      if (this.#windows.size >= endpointsMax) return null;
+      windows = new Map<string, DriftWindow>();
+      this.#windows.set(of, windows);
+    }
+    let window = windows.get(variant);
+    if (window?.key !== key) {
+      window = new DriftWindow(key, names(), this.#options.random);
+      windows.set(variant, window);
+    }
+    return window;
+  }
+}
+
+export function endpointMetricKey(endpoint: string): MetricKey {
+  return { namespace: penstockNamespace, dimensions: { EndpointName: endpoint } };
+}
+
+function worst(features: readonly FeatureDrift[]): FeatureDrift[] {
+  return features.filter(({ hasDrifted }) => hasDrifted).sort((a, b) => b.stability - a.stability);
+}
+
+function reasonOf(report: DriftReport): string {
+  const named = worst(report.features).slice(0, 3);
+  const count = `${report.drifted} of ${report.features.length} features drifted`;
+  const most = named.map(({ name, stability }) => `${name} (PSI ${stability.toFixed(2)})`).join(', ');
+  return `${count} in the last ${windowMs / 60_000} minutes (sample of ${report.rows} rows)${most === '' ? '' : `: ${most}`}`;
+}
+
+function detailOf(report: DriftReport) {
+  const features = worst(report.features)
+    .slice(0, reportedFeatures)
+    .map(({ name, stability, chance }) => ({ name, psi: stability, p: chance }));
+  return { rows: report.rows, drifted: report.drifted, features, reason: reasonOf(report) };
+}

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { openPglite } from '../../../test/pglite.ts';
+import { VirtualClock } from '../../clock.ts';
+import { type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import { GroundTruth, type PredictionsDropped } from './ground-truth.ts';
+import type { StoredPrediction } from './prediction-rows.ts';
+import { readLabels } from './read-labels.ts';
+import { scoreOf } from './score.ts';
+
+async function fixture(t: TestContext, open: () => Promise<OpenDatabase>, failures?: unknown[]) {
+  const { db, close } = await open();
+  t.after(close);
+  const endpoint = { name_key: 'e', name: 'E', config: '{}', generation: 1, desired: 'InService' as const, created_at: 0, updated_at: 0 };
+  await db.insertInto('endpoints').values(endpoint).execute();
+  const clock = new VirtualClock(Date.UTC(2026, 10, 24));
+  const measured: [string, number][] = [];
+  const store = { add: (_place: unknown, { name }: { name: string }, value: number) => void measured.push([name, value]) };
+  const dropped: PredictionsDropped[] = [];
+  const onFailure = (error: unknown): void => (failures === undefined ? assert.fail(String(error)) : void failures.push(error));
+  const onDropped = (calls: PredictionsDropped): void => void dropped.push(calls);
+  const truth = new GroundTruth({ db, clock, store, endpoints: () => ['E'], onDropped, onFailure });
+  /** Writes yield to the event loop on the clock, so advance it while waiting. */
+  const await_ = async <T>(promise: Promise<T>): Promise<T> => {
+    let isDone = false;
+    const done = promise.finally(() => (isDone = true));
+    done.catch(() => undefined); // the caller gets the rejection
+    while (!isDone) {
+      await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(0);
+    }
+    return done;
+  };
+  const predicted = (more: Partial<StoredPrediction>): void =>
+    truth.add({ endpoint: 'E', variant: 'v', inferenceId: 'i', atMs: clock.wallMs(), kind: 'class', values: [1], ...more });
+  return { db, clock, truth, measured, dropped, await_, predicted };
+}
+
+for (const [dialect, open] of [
+  ['SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' })],
+  ['PostgreSQL', openPglite],
+] as const) {
+  describe(`labels, with predictions in ${dialect}`, () => {
+    test('are joined by inference id at once and give accuracy', async (t) => {
+      const { truth, measured, await_, predicted } = await fixture(t, open);
+      for (let i = 0; i < 250; i++) predicted({ inferenceId: `i${i}`, values: [i % 10] });
+      const provided = Array.from({ length: 250 }, (_, i) => ({ inferenceId: `i${i}`, labels: [i % 5] }));
+      const other = [
+        { inferenceId: 'missing', labels: [1] },
+        { inferenceId: 'i3', labels: [1, 2] },
+      ];
+      assert.deepEqual(await await_(truth.label('e', [...provided, ...other])), { matched: 250, unknown: ['missing'], mismatched: ['i3'] });
+      assert.deepEqual(await truth.quality('e'), {
+        calls: 250,
+        labelledCalls: 250,
+        labelledRows: 250,
+        accuracy: 0.5,
+        meanAbsoluteError: null,
+      });
+      assert.equal(measured.filter(([name, value]) => name === 'Accuracy' && value === 1).length, 125);
+      await await_(truth.label('e', [{ inferenceId: 'i5', labels: ['5'] }]));
+      assert.equal((await truth.quality('e')).accuracy, 126 / 250);
+      assert.equal(measured.length, 250); // corrections are not measured twice
+    });
+
+    test('of numbers give the mean absolute error, row by row', async (t) => {
+      const { truth, measured, await_, predicted } = await fixture(t, open);
+      predicted({ kind: 'value', values: [1, 2, 3] });
+      await await_(truth.label('E', [{ inferenceId: 'i', labels: [1.5, 2, 1] }]));
+      assert.deepEqual(await truth.quality('E'), {
+        calls: 1,
+        labelledCalls: 1,
+        labelledRows: 3,
+        accuracy: null,
+        meanAbsoluteError: 2.5 / 3,
+      });
+      assert.deepEqual(
+        measured.map(([, value]) => value),
+        [0.5, 0, 2],
+      );
+    });
+
+    test('find predictions for a week, the latest per id', async (t) => {
+      const { db, clock, truth, await_, predicted } = await fixture(t, open);
+      predicted({ inferenceId: 'old' });
+      await await_(truth.flush());
+      clock.advance(3 * 86_400_000);
+      predicted({ inferenceId: 'i', values: [1] });
+      await await_(truth.flush());
+      predicted({ inferenceId: 'i', values: [2] });
+      await await_(truth.flush());
+      clock.advance(5 * 86_400_000);
+      predicted({ inferenceId: 'new' });
+      assert.deepEqual(
+        (
+          await await_(
+            truth.label(
+              'e',
+              ['old', 'i', 'new'].map((id) => ({ inferenceId: id, labels: [2] })),
+            ),
+          )
+        ).unknown,
+        ['old'],
+      );
+      assert.deepEqual(await await_(truth.predictionsWithin('e', 0, clock.wallMs() + 1)), [2, 1]);
+      await db.deleteFrom('endpoints').execute();
+      assert.deepEqual(await db.selectFrom('observed_predictions').selectAll().execute(), []);
+    });
+  });
+}
+
+test('predictions are written after ten seconds; those beyond the limit are dropped, counted and reported', async (t) => {
+  const { truth, clock, dropped, await_, predicted } = await fixture(t, () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));
+  predicted({ inferenceId: 'many', values: Array.from({ length: 1001 }, () => 1) });
+  predicted({ inferenceId: 'none', values: [] });
+  for (let i = 0; i < 5010; i++) predicted({ inferenceId: `i${i}` });
+  clock.advance(10_000);
+  await await_(truth.flush());
+  assert.equal((await truth.quality('e')).calls, 5000);
+  assert.deepEqual(dropped, [
+    { endpoint: 'E', calls: 1, limit: '1000 rows per call' },
+    { endpoint: 'E', calls: 10, limit: '5000 calls of all endpoints per 10 s' },
+  ]);
+  await await_(truth.flush());
+  assert.equal(dropped.length, 2, 'each is reported once');
+});
+
+test('predictions are written later if writing fails', async (t) => {
+  const failures: unknown[] = [];
+  const { db, clock, truth, await_, predicted } = await fixture(
+    t,
+    () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }),
+    failures,
+  );
+  await sql`create trigger full_disk before insert on observed_predictions begin select raise(fail, 'no space left'); end`.execute(db);
+  predicted({ inferenceId: 'i' });
+  clock.advance(10_000);
+  await assert.rejects(await_(truth.flush()), /no space left/);
+  await sql`drop trigger full_disk`.execute(db);
+  clock.advance(10_000);
+  await await_(truth.flush());
+  assert.equal((await truth.quality('e')).calls, 1);
+});
+
+test('a score counts equal classes, at most the number of rows', () => {
+  assert.deepEqual(scoreOf({ kind: 'class', values: [3, 'spam', '1'] }, ['3.0', 'spam', true]), { rows: 3, hits: 3, errorSum: null });
+  assert.equal(scoreOf({ kind: 'value', values: [1] }, ['spam']), null);
+  const label = fc.oneof(fc.double({ noNaN: true }), fc.string(), fc.boolean());
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.oneof(fc.double({ noNaN: true }), fc.string()), label)), (rows) => {
+      const score = scoreOf(
+        { kind: 'class', values: rows.map(([value]) => value) },
+        rows.map(([, truth]) => truth),
+      );
+      assert(score !== null && (score.hits as number) <= rows.length);
+    }),
+  );
+});
+
+for (const [what, text] of [
+  ['no JSON', '{"inference_id":'],
+  ['no id', '{"label":1}'],
+  ['no label', '{"inference_id":"a"}'],
+  ['a label that is an object', '{"inference_id":"a","label":{}}'],
+  ['nothing', '\n'],
+  ['null', 'null'],
+] as const) {
+  test(`rejects a line of ${what}`, () => assert.throws(() => readLabels(text, 10), { code: 'invalid_request' }));
+}
+
+test('accepts one label or one per row', () => {
+  assert.deepEqual(readLabels('{"inference_id":"a","label":1}\n\n{"inference_id":"b","label":["x",true]}\n', 10), [
+    { inferenceId: 'a', labels: [1] },
+    { inferenceId: 'b', labels: ['x', true] },
+  ]);
+});

@@ -1,0 +1,185 @@
+/**
+ * Stores predictions by inference id for a week, at most 100,000 calls per endpoint. Labels that arrive later are joined to them and give
+ * live accuracy or error. Predictions are written every ten seconds, off the request path: a kill loses no more.
+ */
+import type { Clock } from '../../clock.ts';
+import type { MetricStore } from '../../metrics/index.ts';
+import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
+import { type Database, inTransaction } from '../../storage/index.ts';
+import { clearPredicted, insertPredicted, type LiveQuality, readPredicted, readQuality, type StoredPrediction } from './prediction-rows.ts';
+import type { LabelInput } from './read-labels.ts';
+import { type Label, scoreOf } from './score.ts';
+
+/** The outcome of posted labels. Unknown and mismatched ones are discarded. */
+export interface AcceptedLabels {
+  readonly matched: number;
+  /** Ids without a stored prediction. */
+  readonly unknown: readonly string[];
+  /** Ids whose labels do not match in number or kind. */
+  readonly mismatched: readonly string[];
+}
+
+/** Calls of an endpoint whose predictions were dropped: labels for them will not match. */
+export interface PredictionsDropped {
+  readonly endpoint: string;
+  readonly calls: number;
+  /** The limit that was exceeded, such as `1000 rows per call`. */
+  readonly limit: string;
+}
+
+export interface GroundTruthOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly store: Pick<MetricStore, 'add'>;
+  readonly endpoints: () => readonly string[];
+  readonly onDropped: (dropped: PredictionsDropped) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+const everyMs = 10_000;
+/** Calls per round; further calls are dropped, and labels for them will not match. */
+const waitingMax = 5000;
+/** Calls with more rows are bulk calls, whose rows are not labelled individually. */
+const rowsMax = 1000;
+/** Rows written before yielding to the event loop. */
+const insertedAtOnce = 100;
+const clearEveryMs = 600_000;
+
+export class GroundTruth {
+  readonly #options: GroundTruthOptions;
+  #waiting = new Map<string, StoredPrediction>();
+  /** By endpoint and limit. */
+  readonly #dropped = new Map<string, PredictionsDropped>();
+  #clearedAtMs = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #cancelTimer: (() => void) | null = null;
+
+  constructor(options: GroundTruthOptions) {
+    this.#options = options;
+  }
+
+  /** Adds a prediction in negligible time. */
+  add(predicted: StoredPrediction): void {
+    this.#cancelTimer ??= this.#options.clock.after(everyMs, () => {
+      this.#cancelTimer = null;
+      this.flush().catch(this.#options.onFailure);
+    });
+    if (predicted.values.length === 0) return; // nothing to label
+    if (predicted.values.length > rowsMax) return this.#drop(predicted, `${rowsMax} rows per call`);
+    if (this.#waiting.size >= waitingMax) return this.#drop(predicted, `${waitingMax} calls of all endpoints per ${everyMs / 1000} s`);
+    this.#waiting.set(`${predicted.endpoint.toLowerCase()}/${predicted.inferenceId}`, predicted);
+  }
+
+  #drop({ endpoint }: StoredPrediction, limit: string): void {
+    const key = `${endpoint.toLowerCase()}/${limit}`;
+    this.#dropped.set(key, { endpoint, limit, calls: (this.#dropped.get(key)?.calls ?? 0) + 1 });
+  }
+
+  flush(): Promise<void> {
+    const done = this.#turn.then(() => this.#write());
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async close(): Promise<void> {
+    this.#cancelTimer?.();
+    await this.flush().catch(this.#options.onFailure);
+  }
+
+  /** Joins labels to predictions. A repeated label replaces the first and is not measured again. */
+  async label(endpoint: string, provided: readonly LabelInput[]): Promise<AcceptedLabels> {
+    await this.flush();
+    const key = endpoint.toLowerCase();
+    let matched = 0;
+    const unknown: string[] = [];
+    const mismatched: string[] = [];
+    for (let from = 0; from < provided.length; from += insertedAtOnce) {
+      const part = new Map(provided.slice(from, from + insertedAtOnce).map((each) => [each.inferenceId, each.labels]));
+      await inTransaction(this.#options.db, async (tx) => {
+        const rows = await tx
+          .selectFrom('observed_predictions')
+          .selectAll()
+          .where('endpoint_key', '=', key)
+          .where('inference_id', 'in', [...part.keys()])
+          .execute();
+        const found = new Map(rows.map((row) => [row.inference_id, row]));
+        for (const [id, labels] of part) {
+          const row = found.get(id);
+          const { kind, values } = JSON.parse(row?.predictions ?? '{"kind":"class","values":[]}') as Pick<
+            StoredPrediction,
+            'kind' | 'values'
+          >;
+          const score = row === undefined ? null : scoreOf({ kind, values }, labels);
+          if (row === undefined) unknown.push(id);
+          else if (score === null) mismatched.push(id);
+          else {
+            const change = { labelled_at: this.#options.clock.wallMs(), hits: score.hits, error_sum: score.errorSum };
+            await tx
+              .updateTable('observed_predictions')
+              .set(change)
+              .where('endpoint_key', '=', key)
+              .where('inference_id', '=', id)
+              .execute();
+            matched++;
+            if (row.labelled_at === null) this.#measure(endpoint, row.variant, kind, values, labels);
+          }
+        }
+      });
+      await this.#yield();
+    }
+    return { matched, unknown, mismatched };
+  }
+
+  /** Over all stored predictions. */
+  quality(endpoint: string): Promise<LiveQuality> {
+    return readQuality(this.#options.db, endpoint);
+  }
+
+  /** Predictions within a time span, at most 10,000 calls. */
+  async predictionsWithin(endpoint: string, fromMs: number, toMs: number): Promise<(number | string)[]> {
+    await this.flush();
+    return readPredicted(this.#options.db, endpoint, { fromMs, toMs });
+  }
+
+  #measure(
+    endpoint: string,
+    variant: string,
+    kind: StoredPrediction['kind'],
+    values: StoredPrediction['values'],
+    labels: readonly Label[],
+  ): void {
+    const metricKey = variantMetricKey(penstockNamespace, endpoint, variant);
+    const metric = kind === 'class' ? { name: 'Accuracy', unit: 'None' } : { name: 'AbsoluteError', unit: 'None' };
+    for (const [row, value] of values.entries()) {
+      const score = scoreOf({ kind, values: [value] }, [labels[row] as Label]);
+      this.#options.store.add(metricKey, metric, score?.hits ?? score?.errorSum ?? 0);
+    }
+  }
+
+  async #write(): Promise<void> {
+    const all = [...this.#waiting.values()];
+    this.#waiting = new Map();
+    for (const dropped of this.#dropped.values()) this.#options.onDropped(dropped);
+    this.#dropped.clear();
+    const existing = new Set(this.#options.endpoints().map((name) => name.toLowerCase()));
+    const retained = all.filter(({ endpoint }) => existing.has(endpoint.toLowerCase()));
+    for (let from = 0; from < retained.length; from += insertedAtOnce) {
+      try {
+        await insertPredicted(this.#options.db, retained.slice(from, from + insertedAtOnce));
+      } catch (error) {
+        for (const predicted of retained.slice(from)) this.add(predicted); // retried, within the limit
+        throw error;
+      }
+      await this.#yield();
+    }
+    const nowMs = this.#options.clock.wallMs();
+    if (retained.length > 0 && nowMs - this.#clearedAtMs >= clearEveryMs) {
+      this.#clearedAtMs = nowMs;
+      await clearPredicted(this.#options.db, this.#options.endpoints(), nowMs);
+    }
+  }
+
+  #yield(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(0, resolve));
+  }
+}

@@ -1,0 +1,30 @@
+/** Scores predictions against labels. Pure. */
+import type { Predictions } from '../drift/features.ts';
+
+export type Label = number | string | boolean;
+
+export interface Score {
+  readonly rows: number;
+  /** Rows with the right class; null if values were predicted. */
+  readonly hits: number | null;
+  /** Sum of absolute differences; null if classes were predicted. */
+  readonly errorSum: number | null;
+}
+
+/** Null if the labels do not match in number, or a number is expected and a text is given. One label per row. */
+export function scoreOf({ kind, values }: Pick<Predictions, 'kind' | 'values'>, labels: readonly Label[]): Score | null {
+  if (labels.length !== values.length) return null;
+  if (kind === 'class') {
+    const hits = values.filter((value, row) => isSame(value, labels[row] as Label)).length;
+    return { rows: values.length, hits, errorSum: null };
+  }
+  const errors = values.map((value, row) => Math.abs(Number(value) - Number(labels[row])));
+  if (errors.some((error) => !Number.isFinite(error))) return null;
+  return { rows: values.length, hits: null, errorSum: errors.reduce((sum, error) => sum + error, 0) };
+}
+
+/** 3, '3' and '3.0' are the same class; true is 1. */
+function isSame(value: number | string, label: Label): boolean {
+  const truth = typeof label === 'boolean' ? Number(label) : label;
+  return String(value) === String(truth) || (truth !== '' && value !== '' && Number(value) === Number(truth));
+}

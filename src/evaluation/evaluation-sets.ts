@@ -1,0 +1,113 @@
+/** Evaluation sets: uploaded once, never changed, shared by evaluations. */
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import { checkName } from '../objective.ts';
+import type { Audit } from '../records/index.ts';
+import type { Registry } from '../registry/index.ts';
+import { isOutcomeUnknown } from '../storage/index.ts';
+import type { Threads } from '../threads/index.ts';
+import { type EvaluationPage, type EvaluationRows, type StoredSet, setKeyOf } from './evaluation-rows.ts';
+import { checkSameSet, type SetDescription, type SetView, setBytesMax, setsMax } from './evaluation-set.ts';
+import { labelsTask } from './read-labels.ts';
+
+export interface EvaluationSetsOptions {
+  readonly rows: EvaluationRows;
+  readonly files: Registry['files'];
+  readonly threads: Threads;
+  readonly clock: Clock;
+  readonly audit: Pick<Audit, 'record'>;
+  /** Whether an evaluation of the set is in progress. */
+  readonly isInUse: (setKey: string) => boolean;
+}
+
+export interface NewSet extends SetDescription {
+  readonly name: string;
+  readonly source: AsyncIterable<Uint8Array>;
+}
+
+const labelsWork = { name: 'reading the labels', hint: 'use a smaller set' };
+
+export class EvaluationSets {
+  readonly #options: EvaluationSetsOptions;
+
+  constructor(options: EvaluationSetsOptions) {
+    this.#options = options;
+  }
+
+  async list(page: EvaluationPage): Promise<SetView[]> {
+    return this.#viewsOf(await this.#options.rows.sets(page));
+  }
+
+  /** Throws `not_found`. */
+  async get(name: string): Promise<SetView> {
+    const [view] = await this.#viewsOf([await this.stored(name)]);
+    return view as SetView;
+  }
+
+  /** Throws `not_found`. */
+  async stored(name: string): Promise<StoredSet> {
+    const set = await this.#options.rows.findSet(name);
+    if (set !== null) return set;
+    throw new PlatformError('not_found', `there is no evaluation set '${name.slice(0, 80)}'`, {
+      hint: '`penstock evaluate --list-sets` lists them',
+    });
+  }
+
+  /**
+   * Stores a set, or returns the one of this name and content. Throws `invalid_request` for a file that is none, `too_large`,
+   * `already_exists` if the name has other content.
+   */
+  async put({ name, source, ...description }: NewSet, who: string): Promise<SetView> {
+    checkName('evaluation set', name);
+    const { rows, files, clock, audit } = this.#options;
+    const held = files.hold();
+    let mayBeNeeded = false;
+    try {
+      const { sha256, bytes } = await held.store(source, setBytesMax);
+      const known = await rows.findSet(name);
+      if (known !== null) {
+        checkSameSet(known, { ...description, sha256 });
+        return await this.get(name);
+      }
+      if ((await rows.countSets()) >= setsMax) throw tooMany();
+      const read = await this.#options.threads.run(
+        labelsTask,
+        { ...description, path: held.localPath(sha256) },
+        { bytes, work: labelsWork },
+      );
+      const { sha256: labelsSha256 } = await held.store(read.labels, setBytesMax);
+      const facts = { rows: read.rows, classes: read.classes, createdBy: who, createdAtMs: clock.wallMs() };
+      const added = await rows.addSet({ name, sha256, bytes, labelsSha256, ...description, ...facts }, (tx) =>
+        audit.record(tx, { who, action: 'CreateEvaluationSet', target: name, outcome: 'ok', detail: { sha256, rows: read.rows } }),
+      );
+      if (!added) checkSameSet(await this.stored(name), { ...description, sha256 });
+      return await this.get(name);
+    } catch (error) {
+      mayBeNeeded = isOutcomeUnknown(error);
+      throw error;
+    } finally {
+      await held.release({ mayBeNeeded });
+    }
+  }
+
+  /** Deletes the set with its evaluations. Throws `not_found`, `wrong_state`. */
+  async remove(name: string, who: string): Promise<void> {
+    const { rows, files, audit, isInUse } = this.#options;
+    const set = await this.stored(name);
+    const key = setKeyOf(name);
+    if (isInUse(key)) throw new PlatformError('wrong_state', `evaluation set ${set.name} is in use: stop its evaluation first`);
+    const sha256s = await rows.removeSet(key, (tx) =>
+      audit.record(tx, { who, action: 'DeleteEvaluationSet', target: set.name, outcome: 'ok', detail: {} }),
+    );
+    for (const sha256 of sha256s) await files.discard(sha256);
+  }
+
+  async #viewsOf(sets: readonly StoredSet[]): Promise<SetView[]> {
+    const uses = await this.#options.rows.usesOf(sets.map(({ name }) => setKeyOf(name)));
+    return sets.map((set) => ({ ...set, models: uses.get(setKeyOf(set.name)) ?? 0 }));
+  }
+}
+
+function tooMany(): PlatformError {
+  return new PlatformError('wrong_state', `there are ${setsMax} evaluation sets, which is the limit: delete one first`);
+}

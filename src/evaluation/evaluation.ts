@@ -1,0 +1,83 @@
+/** An evaluation: several models on one set. */
+import type { ModelVersion } from '../registry/index.ts';
+import type { SetView } from './evaluation-set.ts';
+import type { ModelQuality } from './model-quality.ts';
+
+export type EvaluationState = 'InProgress' | 'Completed' | 'Failed' | 'Stopped';
+
+export interface EvaluationCandidate {
+  readonly group: string;
+  readonly version: number;
+  readonly artifactKey: string;
+  readonly state: EvaluationState;
+  /** Why it failed; null if it did not. */
+  readonly reason: string | null;
+}
+
+/** Two models that answered the same rows. */
+export interface Comparison {
+  readonly first: string;
+  readonly second: string;
+  /** Rows that only one of them answered rightly; null for values. */
+  readonly onlyFirstRight: number | null;
+  readonly onlySecondRight: number | null;
+  /** Of McNemar's exact test; null for values. */
+  readonly pValue: number | null;
+  /** Mean loss of the first minus that of the second. */
+  readonly difference: number;
+  /** 95 %, by the bootstrap; null for classes. */
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+export interface StoredEvaluation {
+  readonly id: string;
+  readonly setKey: string;
+  readonly state: EvaluationState;
+  readonly reason: string | null;
+  readonly candidates: readonly EvaluationCandidate[];
+  readonly skipsBadLabels: boolean;
+  /** Empty until all models have ended. */
+  readonly pairs: readonly Comparison[];
+  readonly createdBy: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+}
+
+/** What one artifact answered to one set. */
+export interface StoredOutcomes {
+  readonly artifactKey: string;
+  readonly sha256: string;
+  /** The evaluation that measured it, and the version at that time. */
+  readonly evaluation: string;
+  readonly model: string;
+  /** Names of the numbers in the outcomes; null for values. */
+  readonly classes: readonly string[] | null;
+  readonly quality: ModelQuality;
+  readonly notes: readonly string[];
+  readonly evaluatedBy: string;
+  readonly evaluatedAtMs: number;
+}
+
+export interface CandidateView extends EvaluationCandidate {
+  /** `digits/3` */
+  readonly model: string;
+  /** Null until the model was judged. */
+  readonly outcomes: StoredOutcomes | null;
+  /** Rows that were answered so far, of a running candidate; null otherwise. */
+  readonly rowsDone: number | null;
+}
+
+export interface EvaluationView extends Omit<StoredEvaluation, 'setKey' | 'candidates'> {
+  readonly set: SetView;
+  readonly candidates: readonly CandidateView[];
+}
+
+export const candidatesMax = 6;
+
+/** Identifies what answers: the bytes of the model and, for a Python model, its environment. */
+export function artifactKeyOf({ artifact, runtime }: Pick<ModelVersion, 'artifact' | 'runtime'>): string {
+  if (runtime.kind !== 'python') return artifact.sha256;
+  const { lock, name } = runtime.environment;
+  return `${artifact.sha256} ${lock ?? name ?? ''}`;
+}

@@ -1,0 +1,81 @@
+/** Why a plan was chosen, and why others were not, in sentences. Pure. */
+import { type JudgedPlan, paretoFront } from '../selection/index.ts';
+import type { PlannedSelection, SelectionRequest } from './selection-planner.ts';
+
+export interface ExplainedPlan extends JudgedPlan {
+  /** Null for the plans of the ladder. */
+  readonly rejected: string | null;
+}
+
+const alternativesMax = 30;
+
+/** The ladder, the best plan of each model and of each pair, and the front, cheapest work first. */
+export function alternativesOf(selection: PlannedSelection, request: SelectionRequest): readonly ExplainedPlan[] {
+  const { plans, chosen } = selection;
+  const best = [...Map.groupBy(plans, ({ first, second }) => `${first} ${second ?? ''}`).values()].map(
+    (alike) =>
+      alike.toSorted((a, b) => Number(b.isCertified) - Number(a.isCertified) || b.rowsPerSecond - a.rowsPerSecond)[0] as JudgedPlan,
+  );
+  const all = new Map([...(chosen?.ladder ?? []), ...best, ...paretoFront(plans)].map((plan) => [plan.name, plan]));
+  return [...all.values()]
+    .slice(0, alternativesMax)
+    .sort((a, b) => b.rowsPerSecond - a.rowsPerSecond)
+    .map((plan) => ({ ...plan, rejected: rejectionOf(plan, selection, request) }));
+}
+
+function rejectionOf(
+  plan: JudgedPlan,
+  { chosen, set, level }: PlannedSelection,
+  { floor, confidence, goal, objective }: SelectionRequest,
+): string | null {
+  if (chosen?.ladder.some(({ name }) => name === plan.name) === true) return null;
+  if (!plan.isFeasible) return `cannot keep ${objective.latencyMs} ms`;
+  const errors = errorsText(plan, set.rows);
+  if (floor !== null && confidence === null && plan.accuracy < floor) return `below the floor: ${errors}`;
+  if (floor !== null && confidence !== null && !plan.isCertified) {
+    return plan.pValue === null
+      ? `not certified: an earlier test of its chain failed (${errors})`
+      : `not certified: ${errors}, p = ${plan.pValue.toPrecision(2)} > ${level?.toPrecision(2)}`;
+  }
+  if (goal.kind === 'most-accurate' && plan.usdPerHour > goal.usdPerHourMax) return `costs $${plan.usdPerHour.toFixed(4)} per hour`;
+  const against = chosen?.floorPlan;
+  if (against === undefined) return 'nothing was chosen';
+  if (plan.usdPerHour > against.usdPerHour) return `costs ${Math.round(100 * (plan.usdPerHour / against.usdPerHour - 1))} % more`;
+  if (plan.second !== null) return 'saves nothing against a model alone, and is not more accurate';
+  return 'another plan is cheaper or more accurate';
+}
+
+export function explanationOf(
+  { chosen, fallback, set, state, rowsNeeded }: PlannedSelection,
+  { floor, confidence }: SelectionRequest,
+): string {
+  if (chosen === null) {
+    if (floor === null) return `No plan is within the budget. The cheapest that keeps the promise is ${fallback.name}.`;
+    const needed = rowsNeeded === null ? 'no number of such rows would do' : `about ${rowsNeeded.toLocaleString('en-US')} rows would do`;
+    const known = `${fallback.name} has ${errorsText(fallback, set.rows)}`;
+    return state === 'not-certified'
+      ? `Accuracy >= ${floor} is not certified: ${known}; ${needed}. ${fallback.name} would serve.`
+      : `No plan reaches accuracy ${floor} within the promise: ${known}.`;
+  }
+  const { floorPlan, topPlan } = chosen;
+  const goOn = `${(100 * floorPlan.escalated).toFixed(1)} %`;
+  const answers =
+    floorPlan.second === null
+      ? `${floorPlan.name} answers.`
+      : `${floorPlan.first} answers; the ${goOn} of rows it is least sure of go on to ${floorPlan.second}.`;
+  const proof =
+    floor === null
+      ? `Accuracy ${floorPlan.accuracy.toFixed(4)} on ${set.rows} rows, estimated.`
+      : confidence === null
+        ? `Accuracy ${floorPlan.accuracy.toFixed(4)} on ${set.rows} rows, estimated: the floor of ${floor} is not certified.`
+        : `Certified for accuracy >= ${floor} at ${100 * confidence} % (${errorsText(floorPlan, set.rows)}).`;
+  const top =
+    topPlan.name === floorPlan.name
+      ? ''
+      : ` While there is time, up to ${topPlan.name} can answer: accuracy ${topPlan.accuracy.toFixed(4)}.`;
+  return `${answers} ${proof}${top}`;
+}
+
+function errorsText({ errors }: JudgedPlan, rows: number): string {
+  return `${errors} ${errors === 1 ? 'error' : 'errors'} in ${rows} rows`;
+}

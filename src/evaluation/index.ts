@@ -1,0 +1,18 @@
+export type { CandidateView, Comparison, EvaluationState, EvaluationView, StoredOutcomes } from './evaluation.ts';
+export { artifactKeyOf, candidatesMax } from './evaluation.ts';
+export {
+  type EvaluationMetric,
+  type EvaluationSet,
+  evaluationMetrics,
+  type SetFormat,
+  type SetView,
+  setBytesMax,
+  setRowsMax,
+  setRowsMin,
+} from './evaluation-set.ts';
+export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
+export { alternativesOf, type ExplainedPlan, explanationOf } from './explain-selection.ts';
+export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
+export { type QualityReport, QualityReports } from './quality-reports.ts';
+export { SelectionPlanner } from './selection-planner.ts';
+export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

@@ -1,0 +1,69 @@
+/** Reads the outcomes that are stored for a set, row by row. */
+import { readFile } from 'node:fs/promises';
+import { PlatformError } from '../errors.ts';
+import type { Registry } from '../registry/index.ts';
+import type { StoredOutcomes } from './evaluation.ts';
+import type { EvaluationRows, StoredSet } from './evaluation-rows.ts';
+import { decodeLabels, decodeOutcomes, type RowOutcomes } from './outcomes.ts';
+
+export interface ModelAnswers extends RowOutcomes {
+  /** `digits/3` */
+  readonly name: string;
+  readonly stored: StoredOutcomes;
+  /** As stored. */
+  readonly bytes: Uint8Array;
+}
+
+export interface SetAnswers {
+  readonly set: StoredSet;
+  /** Numbers of classes, or values. */
+  readonly labels: Int32Array | Float64Array;
+  readonly models: readonly ModelAnswers[];
+}
+
+interface StoredAnswersOptions {
+  readonly rows: EvaluationRows;
+  readonly files: Registry['files'];
+}
+
+export class StoredAnswers {
+  readonly #options: StoredAnswersOptions;
+
+  constructor(options: StoredAnswersOptions) {
+    this.#options = options;
+  }
+
+  /** In the order of `models`. Throws `not_found` for a set, or a model that did not answer it. */
+  async read(setName: string, models: readonly { readonly name: string; readonly artifactKey: string }[]): Promise<SetAnswers> {
+    const { rows } = this.#options;
+    const set = await rows.findSet(setName);
+    if (set === null) throw new PlatformError('not_found', `there is no evaluation set '${setName.slice(0, 80)}'`);
+    const isClass = set.classes !== null;
+    const known = await rows.outcomesOfSet(
+      setName.toLowerCase(),
+      models.map(({ artifactKey }) => artifactKey),
+    );
+    const answers: ModelAnswers[] = [];
+    for (const { name, artifactKey } of models) {
+      const stored = known.get(artifactKey);
+      if (stored === undefined) {
+        throw new PlatformError('not_found', `${name} was not evaluated on ${set.name}`, {
+          hint: `run \`penstock evaluate ${name} --set ${set.name}\``,
+        });
+      }
+      const bytes = await this.#read(stored.sha256);
+      answers.push({ name, stored, bytes, ...decodeOutcomes(bytes, set.rows, isClass) });
+    }
+    return { set, labels: decodeLabels(await this.#read(set.labelsSha256), isClass), models: answers };
+  }
+
+  async #read(sha256: string): Promise<Uint8Array> {
+    try {
+      return await readFile(this.#options.files.localPath(sha256));
+    } catch (cause) {
+      throw new PlatformError('unavailable', 'the stored answers of an evaluation could not be read: evaluate again on a new set', {
+        cause,
+      });
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { outcomesOf, vectors } from '../../test/selection/index.ts';
+import type { ModelOutcomes } from '../statistics/index.ts';
+import { type ChosenPlans, choosePlans } from './choose-plans.ts';
+import { type JudgedPlan, judgePlans, type PlanConditions, type SelectableModel } from './plans.ts';
+
+/** Milliseconds of digits models by 1, 2, 4, 8, 16, 32 rows, as profiled. */
+const digitsMs = {
+  digits_logreg: [0.012, 0.011, 0.011, 0.011, 0.012, 0.013],
+  digits_mlp: [0.013, 0.012, 0.013, 0.013, 0.015, 0.018],
+  digits_rf: [0.011, 0.013, 0.014, 0.018, 0.025, 0.04],
+  digits_cnn: [0.02, 0.028, 0.043, 0.075, 0.136, 0.261],
+} as const;
+
+/** By rows from 0 to 32: linear between the sizes, never falling. */
+function timesOf(measured: readonly number[], scale: number): Float64Array {
+  const sizes = [0, 1, 2, 4, 8, 16, 32];
+  let most = 0;
+  const ms = [0, ...measured.map((each) => (most = Math.max(most, each * scale)))];
+  return Float64Array.from({ length: 33 }, (_, rows) => {
+    const above = sizes.findIndex((size) => size >= rows);
+    const [low, high] = [sizes[above - 1] ?? 0, sizes[above] as number];
+    const [lowMs, highMs] = [ms[above - 1] ?? 0, ms[above] as number];
+    return high === low || rows === high ? highMs : lowMs + ((highMs - lowMs) * (rows - low)) / (high - low);
+  });
+}
+
+function digitsModels(scale: number): SelectableModel[] {
+  const { models } = outcomesOf('digits');
+  return Object.entries(digitsMs).map(([name, measured]) => {
+    const times = timesOf(measured, scale);
+    return { name, ...(models.get(name) as ModelOutcomes), medianMs: times, quantileMs: times, workerKey: 'onnx' };
+  });
+}
+
+const conditions = (floor: number, more: Partial<PlanConditions> = {}): PlanConditions => ({
+  floor,
+  confidence: 0.95,
+  limitMs: 50,
+  share: 0.95,
+  overheadMs: 0.5,
+  ratePerSecond: 645,
+  usdPerInstanceHour: 0.0425,
+  ...more,
+});
+
+const isCertified = (plan: JudgedPlan): boolean => plan.isCertified;
+
+const { labels } = outcomesOf('digits');
+const vectorName = (name: string): string => name.replace('>', '->').replace('@0.00001', '@1e-05');
+
+for (const [key, floor] of [
+  ['certifyDigits', 0.97],
+  ['certifyDigits95', 0.95],
+] as const) {
+  describe(`plans of the digits models x 200 under a floor of ${floor}`, () => {
+    const { plans } = judgePlans(labels, digitsModels(200), conditions(floor));
+    const expected = vectors[key];
+
+    test('agree with the vectors: accuracy, rank, batch, rate, cost, certificate', () => {
+      assert.deepEqual(
+        plans.map(({ name }) => vectorName(name)),
+        expected.plans.map(({ name }) => name),
+      );
+      for (const [i, wanted] of expected.plans.entries()) {
+        const plan = plans[i] as JudgedPlan;
+        assert.deepEqual(
+          [plan.errors, plan.batch, plan.isFeasible, plan.isCertified, plan.instances],
+          [wanted.errors, wanted.batch, wanted.feasible, wanted.certified, wanted.instances],
+          plan.name,
+        );
+        for (const [actual, value] of [
+          [plan.rank, wanted.rank],
+          [plan.lower, wanted.lower],
+          [plan.escalated, wanted.escalated],
+          [plan.rowsPerSecond, wanted.rate],
+          [plan.fullMs, wanted.full],
+          [plan.usdPerHour, wanted.usdPerHour],
+        ] as const) {
+          assert(Math.abs(actual - value) <= 1e-9 * Math.abs(value), `${plan.name}: expected ${value}, got ${actual}`);
+        }
+      }
+    });
+
+    test('the cheapest, the most accurate in a budget, and the ladder agree with the vectors', () => {
+      const { choice, certifiedLadder } = expected;
+      const { floorPlan, ladder } = choosePlans(plans, { kind: 'cheapest' }, isCertified) as ChosenPlans;
+      assert.equal(vectorName(floorPlan.name), choice.minimizeCost.name);
+      assert.deepEqual(
+        ladder.map(({ name }) => vectorName(name)),
+        certifiedLadder,
+      );
+      for (const { budget, chosen } of choice.maximizeAccuracy) {
+        const found = choosePlans(plans, { kind: 'most-accurate', usdPerHourMax: budget }, isCertified);
+        assert.equal(found === null ? undefined : vectorName(found.topPlan.name), chosen?.name);
+      }
+    });
+  });
+}
+
+test('at their real size one instance carries any digits model, so the best one serves alone', () => {
+  const { plans } = judgePlans(labels, digitsModels(1), conditions(0.97));
+  const { floorPlan, topPlan, ladder } = choosePlans(plans, { kind: 'cheapest' }, isCertified) as ChosenPlans;
+  assert.deepEqual([floorPlan.name, topPlan.name, ladder.length], ['digits_cnn', 'digits_cnn', 1]);
+});
+
+test('a model without scores starts no cascade', () => {
+  const models = digitsModels(200).map((model) => ({ ...model, unsureness: null }));
+  const { plans } = judgePlans(labels, models, conditions(0.97));
+  assert(plans.every(({ second }) => second === null));
+});
+
+test('a floor that nothing keeps has no choice', () => {
+  const { plans } = judgePlans(labels, digitsModels(200), conditions(0.9999));
+  assert.equal(choosePlans(plans, { kind: 'cheapest' }, isCertified), null);
+});
+
+test('models that do not fit into one worker form no cascade and no ladder', () => {
+  const models = digitsModels(200).map((model) => ({ ...model, workerKey: model.name }));
+  const { plans } = judgePlans(labels, models, conditions(0.95));
+  assert(plans.every(({ second }) => second === null));
+  const { floorPlan, topPlan } = choosePlans(plans, { kind: 'cheapest' }, isCertified) as ChosenPlans;
+  assert.deepEqual([floorPlan.name, topPlan.name], ['digits_mlp', 'digits_mlp']);
+});

@@ -1,0 +1,98 @@
+/** Chooses among judged plans: the one that the fleet is sized for, the most accurate one, and the rungs between them. Pure. */
+import type { JudgedPlan } from './plans.ts';
+
+/** The goal: the cheapest plan that keeps the floor, or the most accurate one within a budget. */
+export type SelectionGoal = { readonly kind: 'cheapest' } | { readonly kind: 'most-accurate'; readonly usdPerHourMax: number };
+
+export interface ChosenPlans {
+  readonly floorPlan: JudgedPlan;
+  readonly topPlan: JudgedPlan;
+  /** From the cheapest to the most accurate; of the same two or three models. */
+  readonly ladder: readonly JudgedPlan[];
+}
+
+/** A cascade must save this share of the cost of a model alone, or be more accurate at the same cost. */
+const savingMin = 0.03;
+const rungsMax = 8;
+const modelsLoadedMax = 3;
+
+/** Null if no plan fits. `isEligible`: whether a plan keeps the floor. */
+export function choosePlans(
+  plans: readonly JudgedPlan[],
+  goal: SelectionGoal,
+  isEligible: (plan: JudgedPlan) => boolean,
+): ChosenPlans | null {
+  const possible = worthwhile(plans.filter((plan) => plan.isFeasible && isEligible(plan)));
+  if (goal.kind === 'most-accurate') {
+    const top = mostAccurate(possible.filter(({ usdPerHour }) => usdPerHour <= goal.usdPerHourMax));
+    return top === null ? null : { floorPlan: top, topPlan: top, ladder: [top] };
+  }
+  const [floorPlan] = possible.toSorted(byCost);
+  if (floorPlan === undefined) return null;
+  // All rungs are loaded in one worker.
+  const loadable = possible.filter(({ workerKey }) => workerKey === floorPlan.workerKey);
+  const topPlan = mostAccurate(loadable) ?? floorPlan;
+  return { floorPlan, topPlan, ladder: ladderOf(loadable, floorPlan, topPlan) };
+}
+
+/** The most accurate model alone that keeps the promised latency, or keeps it best; for the case that nothing is certified. */
+export function bestAlone(plans: readonly JudgedPlan[]): JudgedPlan {
+  const alone = plans.filter(({ second }) => second === null);
+  return alone.toSorted((a, b) => Number(b.isFeasible) - Number(a.isFeasible) || b.rank - a.rank || byCost(a, b))[0] as JudgedPlan;
+}
+
+/** Leaves out cascades that neither save nor gain anything against a model alone. */
+function worthwhile(plans: readonly JudgedPlan[]): JudgedPlan[] {
+  const alone = plans.filter(({ second }) => second === null);
+  const cheapest = Math.min(...alone.map(({ usdPerHour }) => usdPerHour));
+  return plans.filter(({ second, usdPerHour, rank }) => {
+    if (second === null || usdPerHour <= cheapest * (1 - savingMin)) return true;
+    return alone.every((other) => other.usdPerHour > usdPerHour || other.rank < rank);
+  });
+}
+
+function byCost(a: JudgedPlan, b: JudgedPlan): number {
+  return a.usdPerHour - b.usdPerHour || b.rowsPerSecond - a.rowsPerSecond || cascadeLast(a, b) || (a.name < b.name ? -1 : 1);
+}
+
+function mostAccurate(plans: readonly JudgedPlan[]): JudgedPlan | null {
+  const order = (a: JudgedPlan, b: JudgedPlan): number =>
+    b.rank - a.rank || a.usdPerHour - b.usdPerHour || cascadeLast(a, b) || b.rowsPerSecond - a.rowsPerSecond;
+  return plans.toSorted(order)[0] ?? null;
+}
+
+function cascadeLast(a: JudgedPlan, b: JudgedPlan): number {
+  return Number(a.second !== null) - Number(b.second !== null);
+}
+
+/** The Pareto front in work and rank between the two plans, with at most three models and eight rungs. */
+function ladderOf(plans: readonly JudgedPlan[], floorPlan: JudgedPlan, topPlan: JudgedPlan): readonly JudgedPlan[] {
+  const between = plans.filter(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond && rowsPerSecond >= topPlan.rowsPerSecond);
+  const front = paretoFront(between).filter(({ rank }) => rank >= floorPlan.rank);
+  const models = modelsIn([floorPlan, topPlan]);
+  const all = modelsIn(front);
+  const fitting = all.size <= modelsLoadedMax ? front : front.filter((plan) => [...modelsIn([plan])].every((name) => models.has(name)));
+  const rungs = [...fitting];
+  while (rungs.length > rungsMax) rungs.splice(nearestRung(rungs), 1);
+  return rungs;
+}
+
+/** Plans that no other plan exceeds in both speed and rank, fastest first. */
+export function paretoFront(plans: readonly JudgedPlan[]): JudgedPlan[] {
+  const front: JudgedPlan[] = [];
+  const order = (a: JudgedPlan, b: JudgedPlan): number => b.rowsPerSecond - a.rowsPerSecond || b.rank - a.rank || cascadeLast(a, b);
+  for (const plan of plans.toSorted(order)) if (plan.rank > (front.at(-1)?.rank ?? -1)) front.push(plan);
+  return front;
+}
+
+export function modelsIn(plans: readonly JudgedPlan[]): Set<string> {
+  return new Set(plans.flatMap(({ first, second }) => (second === null ? [first] : [first, second])));
+}
+
+/** The inner rung that is the least slower than the one before. */
+function nearestRung(rungs: readonly JudgedPlan[]): number {
+  let nearest = 1;
+  const ratio = (index: number): number => (rungs[index - 1] as JudgedPlan).rowsPerSecond / (rungs[index] as JudgedPlan).rowsPerSecond;
+  for (let index = 2; index < rungs.length - 1; index++) if (ratio(index) < ratio(nearest)) nearest = index;
+  return nearest;
+}

@@ -1,0 +1,2 @@
+export { bestAlone, type ChosenPlans, choosePlans, modelsIn, paretoFront, type SelectionGoal } from './choose-plans.ts';
+export { type AnswerPlan, type JudgedPlan, type JudgedPlans, judgePlans, type PlanConditions, type SelectableModel } from './plans.ts';

@@ -1,0 +1,195 @@
+/** Plans: one model, or a cascade of two, with what an evaluation says of each. Pure. */
+import { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from '../queueing/index.ts';
+import { accuracyLowerBound, certify, countOutcomes, type ModelOutcomes, mcnemar, thresholds } from '../statistics/index.ts';
+
+/** A model that may be chosen. */
+export interface SelectableModel {
+  /** `digits/3` */
+  readonly name: string;
+  /** Null if the model has no scores: then it starts no cascade. */
+  readonly unsureness: Float64Array | null;
+  readonly predictions: Int32Array;
+  /** Times of a batch by its rows, from 0: medians, and quantiles for the promised share. */
+  readonly medianMs: Float64Array;
+  readonly quantileMs: Float64Array;
+  /** Models with equal keys can be loaded in one worker and take the same rows. */
+  readonly workerKey: string;
+}
+
+export interface AnswerPlan {
+  /** Names of the models. */
+  readonly first: string;
+  /** Null for a model alone. */
+  readonly second: string | null;
+  /** Rows that the first model is less sure of go on; 1 for a model alone. */
+  readonly threshold: number;
+}
+
+/** What is promised, and on what. */
+export interface PlanConditions {
+  /** The accuracy to keep, above 0 and below 1; null: none. */
+  readonly floor: number | null;
+  /** With what probability all certified plans keep it. */
+  readonly confidence: number;
+  /** The promised latency; infinite without a promise. */
+  readonly limitMs: number;
+  readonly share: number;
+  readonly overheadMs: number;
+  readonly ratePerSecond: number;
+  readonly usdPerInstanceHour: number;
+}
+
+export interface JudgedPlan extends AnswerPlan {
+  /** `digits-mlp/1>digits-cnn/1@0.03` */
+  readonly name: string;
+  readonly errors: number;
+  readonly accuracy: number;
+  /** The accuracy by which plans are compared: a cascade counts for more than its second model only if it is significantly better. */
+  readonly rank: number;
+  /** Exceeded with probability 95 %, for this plan alone. */
+  readonly lower: number;
+  /** Share of rows that go on. */
+  readonly escalated: number;
+  /** Of "the accuracy is below the floor"; null if the plan was not tested, because a test before it in its chain failed. */
+  readonly pValue: number | null;
+  readonly isCertified: boolean;
+  /** B, rows per second of one instance, and the time of a full batch. */
+  readonly batch: number;
+  readonly rowsPerSecond: number;
+  readonly fullMs: number;
+  /** Whether it can keep the promised latency. */
+  readonly isFeasible: boolean;
+  readonly workerKey: string;
+  readonly instances: number;
+  readonly usdPerHour: number;
+}
+
+export interface JudgedPlans {
+  readonly plans: readonly JudgedPlan[];
+  /** Of each chain of tests; null without a floor. */
+  readonly level: number | null;
+  readonly chains: number;
+}
+
+/** How far an instance may be loaded. */
+const utilisationMax = 0.7;
+/** A cascade is better than its second model if equal ones would differ so much in less than one case of twenty. */
+const significance = 0.05;
+const lowerDelta = 0.05;
+
+/** All models alone and, for each pair from a cheaper to a more expensive one, cascades by threshold. */
+export function judgePlans(labels: Int32Array, models: readonly SelectableModel[], conditions: PlanConditions): JudgedPlans {
+  const ordered = models.toSorted((a, b) => msPerRow(a, conditions) - msPerRow(b, conditions));
+  const outcomes = ordered.map(
+    ({ predictions, unsureness }): ModelOutcomes => ({
+      predictions,
+      // Without scores every row goes on: such cascades are the second model, and are left out below.
+      unsureness: unsureness ?? new Float64Array(labels.length).fill(2),
+    }),
+  );
+  const { floor, confidence } = conditions;
+  const certification = floor === null ? null : certify(labels, outcomes, { floor, confidence });
+  const testOf = (first: number, second: number | null, threshold: number) =>
+    certification?.chains
+      .find((chain) => chain.first === first && chain.second === second)
+      ?.tests.find((test) => test.threshold === threshold);
+  const plans: JudgedPlan[] = [];
+  const add = (first: number, second: number | null, threshold: number): void => {
+    const pair = { first: ordered[first] as SelectableModel, second: second === null ? null : (ordered[second] as SelectableModel) };
+    const rowsOf = { first: outcomes[first] as ModelOutcomes, second: second === null ? null : (outcomes[second] as ModelOutcomes) };
+    plans.push(judgedPlan(labels, pair, rowsOf, threshold, testOf(first, second, threshold), conditions));
+  };
+  for (const first of ordered.keys()) add(first, null, 1);
+  const inner = thresholds.filter((threshold) => threshold > 0 && threshold < 1);
+  for (const first of ordered.keys()) {
+    if (ordered[first]?.unsureness === null) continue;
+    for (let second = first + 1; second < ordered.length; second++) {
+      if (ordered[first]?.workerKey !== ordered[second]?.workerKey) continue;
+      for (const threshold of inner) add(first, second, threshold);
+    }
+  }
+  return { plans, level: certification?.level ?? null, chains: certification?.chains.length ?? 0 };
+}
+
+interface Pair<Model> {
+  readonly first: Model;
+  readonly second: Model | null;
+}
+
+function judgedPlan(
+  labels: Int32Array,
+  { first, second }: Pair<SelectableModel>,
+  rowsOf: Pair<ModelOutcomes>,
+  threshold: number,
+  test: { readonly pValue: number; readonly isCertified: boolean } | undefined,
+  conditions: PlanConditions,
+): JudgedPlan {
+  const rows = labels.length;
+  const { errors, escalated: goOn } = countOutcomes(labels, rowsOf.first, rowsOf.second, threshold);
+  const escalated = goOn / rows;
+  const accuracy = 1 - errors / rows;
+  const { limitMs, share, overheadMs, ratePerSecond, usdPerInstanceHour } = conditions;
+  const batchMax = Math.min(first.medianMs.length, second?.medianMs.length ?? Number.POSITIVE_INFINITY) - 1;
+  const mean = serviceOf('medianMs', first, second, escalated);
+  const { isFeasible, ...served } = planBatch(mean, serviceOf('quantileMs', first, second, escalated), {
+    batchMax,
+    limitMs,
+    share,
+    overheadMs,
+  });
+  const instances = Math.max(1, Math.ceil(ratePerSecond / (utilisationMax * served.rowsPerSecond)));
+  return {
+    first: first.name,
+    second: second?.name ?? null,
+    threshold,
+    name: second === null ? first.name : `${first.name}>${second.name}@${threshold}`,
+    errors,
+    accuracy,
+    rank: second === null ? accuracy : rankOf(labels, rowsOf, threshold, accuracy),
+    lower: accuracyLowerBound(errors, rows, lowerDelta),
+    escalated,
+    pValue: test?.pValue ?? null,
+    isCertified: test?.isCertified ?? false,
+    ...served,
+    isFeasible,
+    workerKey: first.workerKey,
+    instances,
+    usdPerHour: instances * usdPerInstanceHour,
+  };
+}
+
+/** The best of a hundred plans is flattered by its rows: a cascade that is not proven better stands in for its second model. */
+function rankOf(labels: Int32Array, rowsOf: Pair<ModelOutcomes>, threshold: number, accuracy: number): number {
+  const second = rowsOf.second as ModelOutcomes;
+  let [onlyCascade, onlySecond, secondErrors] = [0, 0, 0];
+  for (let row = 0; row < labels.length; row++) {
+    const isSecondRight = second.predictions[row] === labels[row];
+    if (!isSecondRight) secondErrors++;
+    if ((rowsOf.first.unsureness[row] as number) > threshold) continue; // both answer the same
+    const isCascadeRight = rowsOf.first.predictions[row] === labels[row];
+    if (isCascadeRight && !isSecondRight) onlyCascade++;
+    if (!isCascadeRight && isSecondRight) onlySecond++;
+  }
+  if (onlyCascade > onlySecond && mcnemar(onlyCascade, onlySecond) < significance) return accuracy;
+  return Math.min(accuracy, 1 - secondErrors / labels.length - 1 / (2 * labels.length));
+}
+
+function serviceOf(
+  times: 'medianMs' | 'quantileMs',
+  first: SelectableModel,
+  second: SelectableModel | null,
+  escalated: number,
+): PlanService {
+  const timeOf =
+    (model: SelectableModel): ServiceTime =>
+    (rows) =>
+      model[times][rows] as number;
+  return { first: timeOf(first), second: second === null ? null : timeOf(second), escalated };
+}
+
+function msPerRow(model: SelectableModel, { limitMs, share, overheadMs }: PlanConditions): number {
+  const mean = serviceOf('medianMs', model, null, 0);
+  const limits = { batchMax: model.medianMs.length - 1, limitMs, share, overheadMs };
+  const { batch } = planBatch(mean, serviceOf('quantileMs', model, null, 0), limits);
+  return compositeMeanMs(mean, batch) / batch;
+}
