@@ -23,7 +23,7 @@ const local: AccessConnection = { remoteAddress: '127.0.0.1', listenerIsLoopback
 const remote: AccessConnection = { remoteAddress: '192.0.2.7', listenerIsLoopback: false };
 const bearer = ({ id, secret }: { id: string; secret: string }): AccessHeaders => ({ authorization: `Bearer ${id}:${secret}` });
 
-/** The code of the refusal, or who was let in. */
+/** The error code, or the key id of the caller. */
 function outcome(access: Access, headers: AccessHeaders, connection: AccessConnection): string {
   try {
     return access.authenticate(headers, connection).keyId;
@@ -34,7 +34,7 @@ function outcome(access: Access, headers: AccessHeaders, connection: AccessConne
 }
 
 describe('keys', () => {
-  test('the first start makes one admin key in the form of AWS, in a file for its owner only', async () => {
+  test('the first start creates one admin key in AWS format, in a file readable only by its owner', async () => {
     const file = freshFile();
     const access = Access.open(file, clock);
     assert.equal((await stat(file)).mode & 0o777, 0o600);
@@ -42,25 +42,25 @@ describe('keys', () => {
     assert.match(key?.id ?? '', /^AKIA[A-Z2-7]{16}$/);
     assert.match(key?.secret ?? '', /^[A-Za-z0-9+/]{40}$/);
     assert.equal(key?.role, 'admin');
-    assert.equal(access.secretFor(key.id), key.secret);
+    assert.deepEqual(access.signerFor(key.id, undefined), { secret: key.secret, caller: { keyId: key.id, role: 'admin' } });
     assert.deepEqual(access.callerFor(key.id), { keyId: key.id, role: 'admin' });
     assert.equal(outcome(access, bearer(key), remote), key.id);
   });
 
-  test('a new key works at once and after a restart, a revoked one no longer', () => {
+  test('a new key works at once and after a restart; a revoked key is rejected', () => {
     const file = freshFile();
     const access = Access.open(file, clock);
-    const key = access.create('invoker', 'the shop');
+    const key = access.create('invoker', 'shop');
     assert.deepEqual(access.authenticate(bearer(key), remote), { keyId: key.id, role: 'invoker' });
     assert.deepEqual(Access.open(file, clock).authenticate(bearer(key), remote), { keyId: key.id, role: 'invoker' });
     access.revoke(key.id);
     assert.equal(outcome(access, bearer(key), remote), 'unauthenticated');
     assert.equal(outcome(Access.open(file, clock), bearer(key), remote), 'unauthenticated');
-    assert.equal(access.secretFor(key.id), undefined);
+    assert.equal(access.signerFor(key.id, undefined), undefined);
     assert.throws(() => access.revoke(key.id), { code: 'not_found' });
   });
 
-  test('a list shows no secret', () => {
+  test('the list contains no secrets', () => {
     const access = Access.open(freshFile(), clock);
     const key = access.create('viewer', 'wall display');
     assert.deepEqual(access.list()[1], { id: key.id, role: 'viewer', description: 'wall display', createdAtMs: clock.wallMs() });
@@ -77,7 +77,7 @@ describe('keys', () => {
     assert.equal(access.list().length, 2);
   });
 
-  test('a change that cannot be written does not count', async () => {
+  test('a change that cannot be written does not take effect', async () => {
     const file = join(directory, 'vanishing', 'keys.json');
     await mkdir(join(directory, 'vanishing'));
     const access = Access.open(file, clock);
@@ -86,7 +86,7 @@ describe('keys', () => {
     assert.equal(access.list().length, 1);
   });
 
-  test('a broken file stops the start, says why, shows no secret, and is left as it is', async () => {
+  test('a broken file stops the start with a reason, without secrets, and is not modified', async () => {
     const good = {
       id: 'AKIAAAAAAAAAAAAAAAAA',
       secret: 'topsecret/topsecret+topsecret/topsecret+',
@@ -121,7 +121,7 @@ describe('keys', () => {
     }
   });
 
-  test('a file that others could read is closed to them', async () => {
+  test('removes read permission of other users from the file', async () => {
     const file = freshFile();
     Access.open(file, clock);
     await chmod(file, 0o644);
@@ -129,7 +129,7 @@ describe('keys', () => {
     assert.equal((await stat(file)).mode & 0o777, 0o600);
   });
 
-  test('writing leaves nothing beside the file', async () => {
+  test('writing leaves no temporary files', async () => {
     Access.open(freshFile(), clock).create('viewer');
     assert.deepEqual(
       (await readdir(directory)).filter((name) => name.includes('tmp')),
@@ -154,14 +154,14 @@ describe('a call without a key', () => {
     '[::1]:8080',
     '[::ffff:127.0.0.1]:80',
   ]) {
-    test(`is let in on loopback by Host ${host}`, () => {
+    test(`is accepted on loopback with Host ${host}`, () => {
       assert.deepEqual(access.authenticate({ host }, local), { keyId: 'anonymous', role: 'admin' });
       assert.equal(outcome(access, { host, origin: `http://${host}` }, local), 'anonymous');
     });
   }
 
   for (const address of ['::1', '::ffff:127.0.0.1', '127.0.0.53']) {
-    test(`is let in from ${address}`, () => {
+    test(`is accepted from ${address}`, () => {
       assert.equal(outcome(access, { host: 'localhost' }, { remoteAddress: address, listenerIsLoopback: true }), 'anonymous');
     });
   }
@@ -192,7 +192,7 @@ describe('a call without a key', () => {
     '[localhost]:80',
     'localhost:80:80',
   ]) {
-    test(`is refused on loopback by Host ${JSON.stringify(host)}: it could be DNS rebinding`, () => {
+    test(`is rejected on loopback with Host ${JSON.stringify(host)}: possible DNS rebinding`, () => {
       assert.equal(outcome(access, { host }, local), 'forbidden');
     });
   }
@@ -208,18 +208,43 @@ describe('a call without a key', () => {
     'chrome-extension://abc',
     'localhost',
   ]) {
-    test(`is refused from a page of ${JSON.stringify(origin)}, whatever its Host`, () => {
+    test(`is rejected from a page of ${JSON.stringify(origin)}, regardless of Host`, () => {
       assert.equal(outcome(access, { host: 'localhost:8080', origin }, local), 'forbidden');
     });
   }
 
-  test('is refused where a proxy brings it, which makes everybody look local', () => {
-    for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip']) {
+  test('is rejected from a proxy, which makes every client look local', () => {
+    for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-anything', 'x-real-ip', 'cdn-loop']) {
       assert.equal(outcome(access, { host: 'localhost', [name]: '192.0.2.7' }, local), 'forbidden', name);
     }
   });
 
-  test('is refused from elsewhere and on a listener that others reach, whatever its headers', () => {
+  test('is rejected if it is a webhook, which any user of that server could trigger', () => {
+    for (const name of ['penstock-delivery', 'webhook-id', 'x-hub-signature-256', 'x-amz-sns-message-type'])
+      assert.equal(outcome(access, { host: 'localhost', [name]: 'x' }, local), 'forbidden', name);
+  });
+
+  for (const [page, headers] of Object.entries<AccessHeaders>({
+    'of another port': { origin: 'http://localhost:3000' },
+    'of another name of this machine': { origin: 'http://127.0.0.1:8080' },
+    'of another scheme and port': { origin: 'https://localhost:8443' },
+    'of another scheme': { origin: 'https://localhost:8080' },
+    'that sends no Origin': { 'sec-fetch-site': 'same-site' },
+    'of another site that sends no Origin': { 'sec-fetch-site': 'cross-site' },
+    'whose Origin is borrowed': { origin: 'http://localhost:8080', 'sec-fetch-site': 'cross-site' },
+  })) {
+    test(`is rejected from a page ${page}, although it is on this machine`, () => {
+      for (const method of ['GET', 'POST'])
+        assert.equal(outcome(access, { host: 'localhost:8080', ...headers }, { ...local, method }), 'forbidden');
+    });
+  }
+
+  test('is accepted from a page of this server and from the address bar', () => {
+    for (const headers of [{ origin: 'http://localhost:8080', 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }])
+      assert.equal(outcome(access, { host: 'localhost:8080', ...headers }, local), 'anonymous');
+  });
+
+  test('is rejected from other machines and on a public listener, regardless of headers', () => {
     for (const connection of [
       remote,
       { remoteAddress: '192.0.2.7', listenerIsLoopback: true },
@@ -231,8 +256,46 @@ describe('a call without a key', () => {
   });
 });
 
+describe('a call without a key while model code runs', () => {
+  const socket = { remoteAddress: '127.0.0.1', remotePort: 1, localAddress: '127.0.0.1', localPort: 2 };
+  const headers = { host: 'localhost' };
+  const nothing = { hasForeignUsers: () => false, isForeignUid: () => false, isForeignCodeUnconfined: () => false };
+
+  test('is rejected if its connection may belong to model code; a key still works', () => {
+    const access = Access.open(freshFile(), clock, { ...nothing, hasForeignUsers: () => true });
+    const key = access.create('viewer');
+    for (const connection of [local, { ...local, socket }]) {
+      assert.equal(outcome(access, headers, connection), 'unauthenticated');
+      assert.equal(outcome(access, { ...headers, ...bearer(key) }, connection), key.id);
+    }
+  });
+
+  test('may only read and invoke if model code has network access without its own user; the error names the remedy', () => {
+    let isUnconfined = true;
+    const access = Access.open(freshFile(), clock, { ...nothing, isForeignCodeUnconfined: () => isUnconfined });
+    const caller = access.authenticate(headers, local);
+    assert.deepEqual(caller, { keyId: 'anonymous', role: 'invoker' });
+    access.require(caller, 'invoke');
+    assert.throws(() => access.require(caller, 'deploy'), { code: 'forbidden', message: /sign in to the console with a key, or send/ });
+    isUnconfined = false;
+    assert.equal(access.authenticate(headers, local).role, 'admin');
+  });
+});
+
+test('a request counts as local if a call without a key would be trusted, whatever its key', () => {
+  const headers = { host: 'localhost', authorization: 'Bearer any' };
+  const access = Access.open(freshFile(), clock);
+  assert.equal(access.isLocal(headers, local), true);
+  assert.equal(access.isLocal({ ...headers, via: 'proxy' }, local), false);
+  assert.equal(access.isLocal({ ...headers, host: 'evil.example' }, local), false);
+  assert.equal(access.isLocal({ ...headers, origin: 'http://evil.example' }, local), false);
+  assert.equal(access.isLocal(headers, { remoteAddress: '192.0.2.7', listenerIsLoopback: false }), false);
+  const capped = { hasForeignUsers: () => false, isForeignUid: () => false, isForeignCodeUnconfined: () => true };
+  assert.equal(Access.open(freshFile(), clock, capped).isLocal(headers, local), false);
+});
+
 describe('a call with a key', () => {
-  test('is let in from anywhere, by any Host, page or proxy: the key is enough', () => {
+  test('is accepted from anywhere, with any Host, page or proxy', () => {
     const access = Access.open(freshFile(), clock);
     const key = access.create('viewer');
     const headers = { ...bearer(key), host: 'penstock.example.com', origin: 'https://app.example.com', via: '1.1 proxy' };
@@ -240,7 +303,7 @@ describe('a call with a key', () => {
     assert.equal(outcome(access, { authorization: `bearer  ${key.id}:${key.secret}` }, remote), key.id);
   });
 
-  test('that is wrong is refused also on loopback, where none would have been needed', () => {
+  test('that is wrong is rejected also on loopback', () => {
     const access = Access.open(freshFile(), clock);
     const { id, secret } = access.create('admin');
     for (const authorization of [
@@ -265,10 +328,10 @@ describe('a call with a key', () => {
     }
   });
 
-  test('no combination of headers lets anybody in by accident', () => {
+  test('no combination of headers grants access by accident', () => {
     const access = Access.open(freshFile(), clock);
     const key = access.create('invoker');
-    const words = [
+    const fragments = [
       'localhost',
       '127.0.0.1',
       '[::1]',
@@ -288,7 +351,7 @@ describe('a call with a key', () => {
     ];
     const text = fc.option(
       fc.oneof(
-        fc.array(fc.constantFrom(...words), { maxLength: 5 }).map((parts) => parts.join('')),
+        fc.array(fc.constantFrom(...fragments), { maxLength: 5 }).map((parts) => parts.join('')),
         fc.string(),
       ),
       { nil: undefined },
@@ -314,13 +377,13 @@ describe('a call with a key', () => {
       fc.property(headers, connection, (sent, from) => {
         const who = outcome(access, sent, from);
         if (who === 'unauthenticated' || who === 'forbidden') return;
-        // Nobody knows a secret here, so whoever was let in came without a key, straight, on loopback, by its names.
+        // No test input has a valid secret, so an accepted call must be direct, on loopback, without a key, with a loopback Host.
         assert.equal(who, 'anonymous');
         assert.equal(sent.authorization, undefined);
         assert.equal(from.listenerIsLoopback, true);
         assert.match(from.remoteAddress ?? '', /^(::1|(::ffff:)?127\.0\.0\.1)$/);
         assert(isLocalName(sent.host ?? ''), sent.host);
-        assert(sent.origin === undefined || isLocalName(sent.origin.replace(/^https?:\/\//, '')), sent.origin);
+        assert(sent.origin === undefined || sent.origin.replace(/^https?:\/\//, '') === sent.host, sent.origin);
         assert.deepEqual([sent.via, sent.forwarded, sent['x-forwarded-for']], [undefined, undefined, undefined]);
       }),
       { numRuns: 3000 },
@@ -337,24 +400,24 @@ describe('roles', () => {
     admin: ['read', 'invoke', 'register', 'deploy', 'approve', 'administer'],
   };
   for (const role of roles) {
-    test(`${role} may ${allowed[role].join(', ')} and nothing else`, () => {
+    test(`${role} has exactly the permissions ${allowed[role].join(', ')}`, () => {
       const access = Access.open(freshFile(), clock);
       for (const permission of allowed.admin) {
-        const ask = (): void => access.require({ keyId: 'k', role }, permission);
-        if (allowed[role].includes(permission)) ask();
-        else assert.throws(ask, { code: 'forbidden' });
+        const call = (): void => access.require({ keyId: 'k', role }, permission);
+        if (allowed[role].includes(permission)) call();
+        else assert.throws(call, { code: 'forbidden' });
       }
     });
   }
 
-  test('a refusal says what was missing and which role has it', () => {
+  test('the error names the missing permission and the required role', () => {
     const access = Access.open(freshFile(), clock);
     assert.throws(() => access.require({ keyId: 'AKIA1', role: 'viewer' }, 'approve'), {
-      message: 'AKIA1 is viewer and may not approve: it takes a key of role approver or above',
+      message: 'AKIA1 has the role viewer and lacks the permission approve: use a key of role approver or above',
     });
   });
 
-  test('an unknown role is refused with the known ones', () => {
+  test('rejects an unknown role and names the known ones', () => {
     assert.equal(parseRole('deployer'), 'deployer');
     for (const word of ['root', 'toString', '', null])
       assert.throws(() => parseRole(word), { code: 'invalid_request', message: /viewer, invoker/ });

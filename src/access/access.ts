@@ -1,6 +1,6 @@
 /**
- * Who is calling, and may they? A caller shows a key; only on a loopback listener a program or page of this very
- * machine may come without one. What the connection says counts, never what a header claims in the caller's favour.
+ * Authentication and authorization. A caller sends a key. A program or page on the same machine may omit
+ * it, but only on a loopback listener. That decision relies on the connection; headers can only revoke trust, never grant it.
  */
 import assert from 'node:assert/strict';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
@@ -8,12 +8,24 @@ import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
 import { PlatformError } from '../errors.ts';
 import type { Caller } from './caller.ts';
-import { type Key, type KeySummary, keepToOwner, readKeysFile, writeKeysFile } from './keys-file.ts';
+import { FailedAttempts } from './failed-attempts.ts';
+import { type ForeignCodeDeps, ForeignPeers, noForeignCode } from './foreign-code.ts';
+import { KeyLimiter, type KeyLimits } from './key-limits.ts';
+import { type Key, type KeySummary, readKeysFile, restrictToOwner, writeKeysFile } from './keys-file.ts';
+import type { PeerSocket } from './peer-uid.ts';
 import { hasPermission, type Permission, type Role, weakestRoleWith } from './roles.ts';
 import { SessionCookie } from './session-cookie.ts';
 import { type OpenedSession, Sessions } from './sessions.ts';
+import {
+  isAuthentic,
+  issueCredentials,
+  isTemporaryId,
+  readClaims,
+  sessionSecret,
+  type TemporaryCredentials,
+} from './temporary-credentials.ts';
 
-/** The headers that matter here, as node:http gives them. */
+/** The relevant headers, as parsed by node:http. */
 export interface AccessHeaders {
   readonly authorization?: string | undefined;
   readonly host?: string | undefined;
@@ -21,26 +33,60 @@ export interface AccessHeaders {
   readonly cookie?: string | undefined;
   readonly 'sec-fetch-site'?: string | string[] | undefined;
   readonly 'x-penstock-csrf'?: string | string[] | undefined;
-  readonly forwarded?: string | undefined;
-  readonly via?: string | undefined;
-  readonly 'x-forwarded-for'?: string | string[] | undefined;
-  readonly 'x-forwarded-host'?: string | string[] | undefined;
-  readonly 'x-real-ip'?: string | string[] | undefined;
+  /** Any other header may reveal a proxy. */
+  readonly [name: string]: string | string[] | undefined;
 }
+
+/** Headers of proxies and of servers that call on behalf of others: such a request originates elsewhere. */
+const forwardingHeaders: ReadonlySet<string> = new Set([
+  'forwarded',
+  'via',
+  'x-original-forwarded-for',
+  'x-original-host',
+  'x-original-url',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-envoy-external-address',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'fastly-client-ip',
+  'cdn-loop',
+  // Webhooks: of Penstock and of others (Standard Webhooks, WebSub, SNS).
+  'penstock-delivery',
+  'webhook-id',
+  'x-hub-signature',
+  'x-hub-signature-256',
+  'x-amz-sns-message-type',
+]);
 
 export interface AccessConnection {
   readonly remoteAddress: string | undefined;
   readonly listenerIsLoopback: boolean;
-  /** Whether it has TLS; where nobody says, it has none. */
+  /** Used to find the process at the other end. */
+  readonly socket?: PeerSocket;
+  /** Whether the connection uses TLS. Default: false. */
   readonly isSecure?: boolean;
-  /** Of the request; where nobody says, it may change something. */
+  /** HTTP method; if absent, the request is treated as mutating. */
   readonly method?: string | undefined;
 }
 
-export interface SignedIn {
+export interface AuthenticatedSession {
   readonly caller: Caller;
   /** For `Set-Cookie`. */
   readonly cookie: string;
+}
+
+/** Whose signature a request carries. */
+export interface Signer {
+  readonly secret: string;
+  readonly caller: Caller;
+}
+
+export interface RoleRequest {
+  readonly role: string;
+  readonly session: string;
+  readonly seconds: number;
 }
 
 interface KnownKey {
@@ -49,53 +95,58 @@ interface KnownKey {
   readonly caller: Caller;
 }
 
-/** Without a key, from this machine, on loopback. */
+/** A caller without a key, from this machine, on loopback. */
 const anonymous: Caller = { keyId: 'anonymous', role: 'admin' };
-const form = 'send `Authorization: Bearer ID:SECRET` (the value of PENSTOCK_KEY)';
+/** The same while model code runs whose calls cannot be distinguished. */
+const cappedAnonymous: Caller = { keyId: 'anonymous', role: 'invoker' };
+const howToAuthenticate = 'send `Authorization: Bearer ID:SECRET` (the value of PENSTOCK_KEY)';
 
 export class Access {
   readonly #path: string;
   readonly #clock: Clock;
-  readonly #random: (bytes: number) => Buffer;
   readonly #known = new Map<string, KnownKey>();
+  readonly #foreignPeers: ForeignPeers;
   readonly #sessions: Sessions;
+  readonly #failedAttempts: FailedAttempts;
   readonly #cookies: { readonly plain: SessionCookie; readonly secure: SessionCookie };
 
-  private constructor(path: string, clock: Clock, random: (bytes: number) => Buffer) {
+  private constructor(path: string, clock: Clock, foreignCode: ForeignCodeDeps) {
     this.#path = path;
     this.#clock = clock;
-    this.#random = random;
-    this.#sessions = new Sessions(clock, random);
+    this.#foreignPeers = new ForeignPeers(foreignCode);
+    this.#sessions = new Sessions(clock);
+    this.#failedAttempts = new FailedAttempts(clock);
     this.#cookies = { plain: new SessionCookie(path, false), secure: new SessionCookie(path, true) };
   }
 
-  /** Reads the keys, or makes the file with one admin key. Throws `wrong_state` where it is broken. */
-  static open(keysFile: string, clock: Clock, random: (bytes: number) => Buffer = randomBytes): Access {
-    const access = new Access(keysFile, clock, random);
+  /** Reads the keys, or creates the file with one admin key. Throws `wrong_state` if the file is broken. */
+  static open(keysFile: string, clock: Clock, foreignCode: ForeignCodeDeps = noForeignCode): Access {
+    const access = new Access(keysFile, clock, foreignCode);
     const keys = readKeysFile(keysFile);
     if (keys === null) {
-      access.create('admin', 'made at the first start');
+      access.create('admin', 'created at the first start');
     } else {
-      keepToOwner(keysFile);
+      restrictToOwner(keysFile);
       access.#use(keys);
     }
     return access;
   }
 
-  /** A new key. This is the only time its secret is shown. */
-  create(role: Role, description = ''): Key {
-    const id = `AKIA${Array.from(this.#random(16), (byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte & 31]).join('')}`;
-    const secret = this.#random(30).toString('base64'); // 40 characters, as AWS has them
-    const key: Key = { id, secret, role, description, createdAtMs: this.#clock.wallMs() };
+  /** Creates a key. This is the only time its secret is returned. */
+  create(role: Role, description = '', limits: KeyLimits = {}): Key {
+    const id = newId('AKIA');
+    const secret = randomBytes(30).toString('base64'); // 40 characters, as AWS has them
+    const isLimited = Object.values(limits).some((limit) => limit !== undefined);
+    const key: Key = { id, secret, role, description, createdAtMs: this.#clock.wallMs(), ...(isLimited ? { limits } : {}) };
     this.#save([...this.#keys(), key]);
     return key;
   }
 
   list(): KeySummary[] {
-    return this.#keys().map(({ id, role, description, createdAtMs }) => ({ id, role, description, createdAtMs }));
+    return this.#keys().map(({ secret: _secret, ...summary }) => summary);
   }
 
-  /** From now on the key opens nothing. Throws `not_found`; `wrong_state` for the last admin key. */
+  /** Revokes a key and ends its sessions. Throws `not_found`; `wrong_state` for the last admin key. */
   revoke(id: string): void {
     const known = this.#known.get(id);
     if (known === undefined) throw new PlatformError('not_found', `there is no key ${id}: see \`penstock keys list\``);
@@ -107,7 +158,7 @@ export class Access {
     this.#sessions.endOf(id);
   }
 
-  /** A secret with which whoever started the server signs in once: as the admin key that is there longest. */
+  /** A one-time secret that signs in as the oldest admin key, for the user who started the server. */
   signInLink(): string {
     const [first] = this.#keys().filter(({ role }) => role === 'admin');
     assert(first !== undefined, 'there is always an admin key');
@@ -115,90 +166,154 @@ export class Access {
   }
 
   /**
-   * Opens a session for who shows `ID:SECRET`, or a link. The cookie is for `Set-Cookie`. Throws `unauthenticated` where
-   * either is wrong, `forbidden` where a page of somebody else's asks.
+   * Opens a session for `ID:SECRET` or a sign-in link. The cookie is for `Set-Cookie`. Throws `unauthenticated` if either
+   * is wrong, `forbidden` for a request from a page of another origin.
    */
-  signIn(shown: { readonly key: string } | { readonly link: string }, headers: AccessHeaders, connection: AccessConnection): SignedIn {
-    refuseOtherSites(headers, connection);
-    const caller = 'key' in shown ? this.#callerOf(`Bearer ${shown.key.trim()}`) : this.callerFor(this.#sessions.redeem(shown.link));
-    assert(caller !== undefined, 'the links of a key go with it');
+  signIn(
+    shown: { readonly key: string } | { readonly link: string },
+    headers: AccessHeaders,
+    connection: AccessConnection,
+  ): AuthenticatedSession {
+    rejectOtherOrigins(headers, connection);
+    const caller =
+      'key' in shown ? this.#callerOf(`Bearer ${shown.key.trim()}`, connection) : this.callerFor(this.#sessions.redeem(shown.link));
+    assert(caller !== undefined, 'revoking a key deletes its links');
     const opened: OpenedSession = this.#sessions.open(caller);
     return { caller: opened.caller, cookie: this.#cookieFor(connection).write(opened.token) };
   }
 
-  /** Ends the session, if there is one; what is returned makes the browser forget its cookie. Throws `forbidden` as above. */
+  /** Ends the session if there is one. Returns the `Set-Cookie` value that deletes the cookie. Throws `forbidden` as above. */
   signOut(headers: AccessHeaders, connection: AccessConnection): string {
-    refuseOtherSites(headers, connection);
+    rejectOtherOrigins(headers, connection);
     const cookie = this.#cookieFor(connection);
     const token = cookie.read(headers.cookie);
     if (token !== undefined) this.#sessions.end(token);
-    return cookie.forget;
+    return cookie.discard;
   }
 
-  /** The secret of a key, to check a signature made with it. */
-  secretFor(id: string): string | undefined {
-    return this.#known.get(id)?.key.secret;
+  /**
+   * The secret and the caller of a key or of temporary credentials, for verifying signatures. `token` accompanies temporary credentials
+   * and must be part of what is signed; keys ignore it. Undefined if the id or the token is unknown.
+   */
+  signerFor(id: string, token: string | undefined): Signer | 'expired' | undefined {
+    const own = this.#known.get(id);
+    if (own !== undefined) return { secret: own.key.secret, caller: own.caller };
+    const claims = token === undefined || !isTemporaryId(id) ? null : readClaims(token);
+    const known = claims?.id === id ? this.#known.get(claims.keyId) : undefined;
+    if (token === undefined || claims === null || known === undefined || !isAuthentic(token, known.key.secret)) return undefined;
+    const { role, session, expiresAtMs } = claims;
+    if (this.#clock.wallMs() >= expiresAtMs) return 'expired';
+    return { secret: sessionSecret(token, known.key.secret), caller: { ...known.caller, assumed: { role, session, expiresAtMs } } };
   }
 
-  /** Who a key belongs to, once its signature has been checked. */
+  /**
+   * Issues temporary credentials to a caller: with the permissions and limits of its key, and revoked together with it. Issued to
+   * temporary credentials, they end no later than those, so a session cannot be extended. Undefined if the key was revoked meanwhile.
+   */
+  assumeRole(caller: Caller, { role, session, seconds }: RoleRequest): TemporaryCredentials | undefined {
+    const known = this.#known.get(caller.keyId);
+    if (known === undefined) return undefined;
+    const endsAtMs = this.#clock.wallMs() + seconds * 1000;
+    const expiresAtMs = Math.min(endsAtMs, caller.assumed?.expiresAtMs ?? endsAtMs);
+    return issueCredentials({ id: newId('ASIA'), keyId: known.key.id, role, session, expiresAtMs }, known.key.secret);
+  }
+
+  /** The caller of a key. The signature must have been verified. */
   callerFor(id: string): Caller | undefined {
     return this.#known.get(id)?.caller;
   }
 
   /**
-   * Who is calling. A header with a key decides alone, wherever it comes from, then the cookie of a session: a wrong one is
-   * never overlooked. Throws `unauthenticated` without a valid key or session, `forbidden` where a page or proxy tries to
-   * borrow loopback's trust or somebody's session.
+   * Authenticates a request by its key, then by its session cookie, then by loopback trust. An invalid key or cookie is
+   * never ignored. Throws `unauthenticated` without a valid key or session, `forbidden` if a foreign page or a proxy tries
+   * to use the loopback trust or a session.
    */
   authenticate(headers: AccessHeaders, connection: AccessConnection): Caller {
-    if (headers.authorization !== undefined) return this.#callerOf(headers.authorization);
+    if (headers.authorization !== undefined) return this.#callerOf(headers.authorization, connection);
     const token = this.#cookieFor(connection).read(headers.cookie);
     if (token !== undefined) return this.#callerOfSession(token, headers, connection);
+    this.#checkLocal(headers, connection);
+    return this.#foreignPeers.areCallsCapped ? cappedAnonymous : anonymous;
+  }
+
+  /** Whether a request was sent on this machine, to a server for this machine only: not by a proxy, a foreign page or model code. */
+  isLocal(headers: AccessHeaders, connection: AccessConnection): boolean {
+    try {
+      this.#checkLocal(headers, connection);
+      return !this.#foreignPeers.areCallsCapped;
+    } catch {
+      return false;
+    }
+  }
+
+  #checkLocal(headers: AccessHeaders, connection: AccessConnection): void {
     const { remoteAddress } = connection;
     if (!connection.listenerIsLoopback || remoteAddress === undefined || !isLoopback(remoteAddress)) {
-      throw new PlatformError('unauthenticated', `a key is needed: ${form}`);
+      throw new PlatformError('unauthenticated', `a key is required: ${howToAuthenticate}`);
     }
-    // The name in Host is what a browser believes to talk to: another one means DNS rebinding.
-    if (!isLoopbackHost(headers.host)) throw withoutKey(`the header Host is ${shown(headers.host)}, not localhost, 127.0.0.1 or [::1]`);
-    if (headers.origin !== undefined && !isLoopbackOrigin(headers.origin)) {
-      throw withoutKey(`it comes from a page of ${shown(headers.origin)}`);
+    // Host is the name that a browser connected to: any other name means DNS rebinding.
+    if (!isLoopbackHost(headers.host))
+      throw withoutKey(`the header Host is ${quoted(headers.host)}, expected localhost, 127.0.0.1 or [::1]`);
+    const forwarded = forwardedBy(headers);
+    if (forwarded !== undefined) throw withoutKey(`it was sent by a proxy or another server (header ${forwarded})`);
+    // Proxies were rejected above.
+    rejectOtherOrigins(headers, connection, false);
+    if (this.#foreignPeers.isForeign(connection.socket)) {
+      throw new PlatformError(
+        'unauthenticated',
+        `a key is required, because the call may come from model code on this machine: ${howToAuthenticate}`,
+      );
     }
-    if (isForwarded(headers)) throw withoutKey('it was forwarded by a proxy');
-    return anonymous;
   }
 
-  /** Throws `forbidden`, saying which role it takes. */
+  /** Throws `forbidden` with the required role. */
   require(caller: Caller, permission: Permission): void {
     if (hasPermission(caller.role, permission)) return;
+    if (caller === cappedAnonymous) {
+      const why = 'calls without a key may only read and invoke while model code runs on this machine without network isolation';
+      throw new PlatformError('forbidden', `${why}: sign in to the console with a key, or ${howToAuthenticate}`);
+    }
     const weakest = weakestRoleWith(permission);
     const takes = weakest === 'admin' ? weakest : `${weakest} or above`;
-    throw new PlatformError('forbidden', `${caller.keyId} is ${caller.role} and may not ${permission}: it takes a key of role ${takes}`);
+    throw new PlatformError(
+      'forbidden',
+      `${caller.keyId} has the role ${caller.role} and lacks the permission ${permission}: use a key of role ${takes}`,
+    );
   }
 
-  #callerOf(authorization: string): Caller {
+  /** Records a wrong key from this address. Returns the error to send if there were too many, otherwise null. */
+  failedFrom(remoteAddress: string | undefined): PlatformError | null {
+    return this.#failedAttempts.add(remoteAddress);
+  }
+
+  #callerOf(authorization: string, { remoteAddress }: Pick<AccessConnection, 'remoteAddress'>): Caller {
     const colon = authorization.indexOf(':');
     if (colon < 0 || !/^bearer +/i.test(authorization)) {
-      throw new PlatformError('unauthenticated', `the header Authorization is not understood: ${form}`);
+      throw new PlatformError('unauthenticated', `invalid Authorization header: ${howToAuthenticate}`);
     }
     const known = this.#known.get(authorization.slice(7, colon).trimStart());
     if (known === undefined || !isSame(known.secretBytes, authorization.slice(colon + 1))) {
-      throw new PlatformError('unauthenticated', 'the key is unknown, revoked, or its secret is wrong: see `penstock keys list`');
+      const rateLimited = this.failedFrom(remoteAddress);
+      throw (
+        rateLimited ??
+        new PlatformError('unauthenticated', 'the key is unknown or revoked, or its secret is wrong: see `penstock keys list`')
+      );
     }
     return known.caller;
   }
 
   #callerOfSession(token: string, headers: AccessHeaders, connection: AccessConnection): Caller {
-    refuseOtherSites(headers, connection);
+    rejectOtherOrigins(headers, connection);
     const caller = this.#sessions.callerOf(token);
     if (caller?.session === undefined) {
-      throw new PlatformError('unauthenticated', 'the session is over, or of an earlier start of the server: sign in again');
+      throw new PlatformError('unauthenticated', 'the session has expired or belongs to an earlier start of the server: sign in again');
     }
     const { method } = connection;
     if (method === 'GET' || method === 'HEAD') return caller;
     const shown = headers['x-penstock-csrf'];
     if (typeof shown === 'string' && isSame(Buffer.from(caller.session.csrfToken), shown)) return caller;
-    const what = shown === undefined ? 'is missing' : 'is not that of the session';
-    throw new PlatformError('forbidden', `a call with a cookie that may change something takes a header X-Penstock-CSRF, which ${what}`);
+    const what = shown === undefined ? 'is missing' : 'does not match the session';
+    throw new PlatformError('forbidden', `a mutating call with a session cookie requires the header X-Penstock-CSRF, which ${what}`);
   }
 
   #cookieFor({ isSecure = false }: Pick<AccessConnection, 'isSecure'>): SessionCookie {
@@ -209,27 +324,38 @@ export class Access {
     return Array.from(this.#known.values(), ({ key }) => key);
   }
 
-  /** The file first: what cannot be kept does not count. */
+  /** Writes the file first: a change that cannot be stored does not take effect. */
   #save(keys: readonly Key[]): void {
     writeKeysFile(this.#path, keys);
     this.#use(keys);
   }
 
   #use(keys: readonly Key[]): void {
+    const before = new Map(this.#known);
     this.#known.clear();
     for (const key of keys) {
-      this.#known.set(key.id, { key, secretBytes: Buffer.from(key.secret), caller: { keyId: key.id, role: key.role } });
+      const caller = before.get(key.id)?.caller ?? this.#newCaller(key);
+      this.#known.set(key.id, { key, secretBytes: Buffer.from(key.secret), caller });
     }
+  }
+
+  #newCaller({ id, role, limits }: Key): Caller {
+    return { keyId: id, role, ...(limits === undefined ? {} : { limiter: new KeyLimiter(id, limits, this.#clock) }) };
   }
 }
 
-/** In the same time whatever the difference, apart from the length, which is no secret. */
-function isSame(secret: Buffer, given: string): boolean {
-  const bytes = Buffer.from(given);
+/** In the format of AWS. */
+function newId(prefix: 'AKIA' | 'ASIA'): string {
+  return prefix + Array.from(randomBytes(16), (byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte & 31]).join('');
+}
+
+/** Constant-time comparison; only the length, which is not secret, is compared early. */
+function isSame(secret: Buffer, provided: string): boolean {
+  const bytes = Buffer.from(provided);
   return bytes.length === secret.length && timingSafeEqual(bytes, secret);
 }
 
-/** A Host header that can only mean this machine, with any port. */
+/** Whether a Host header can only mean this machine, with any port. */
 function isLoopbackHost(host: string | undefined): boolean {
   if (host === undefined) return false;
   const [, ipv6, other] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(host) ?? [];
@@ -237,46 +363,41 @@ function isLoopbackHost(host: string | undefined): boolean {
   return other !== undefined && isLoopback(other);
 }
 
-/** `null`, the Origin of sandboxed and local pages, is nobody's. */
-function isLoopbackOrigin(origin: string): boolean {
-  const [, host] = /^https?:\/\/([^/?#@\s]+)$/.exec(origin) ?? [];
-  return isLoopbackHost(host);
-}
-
 /**
- * What a cookie is worth depends on the page that sends it: only our own may. A browser says where a call comes from by
- * `Sec-Fetch-Site`, and by `Origin` wherever it could change something. Other ports of this host are other sites.
+ * Only pages of this server may use a cookie or the loopback trust. Browsers state the origin in `Sec-Fetch-Site`, and in
+ * `Origin` for mutating calls. Pages on other ports of this host are other origins, served by other programs.
  */
-function refuseOtherSites(headers: AccessHeaders, { isSecure = false }: AccessConnection): void {
+function rejectOtherOrigins(headers: AccessHeaders, { isSecure = false }: AccessConnection, mayBeProxied = true): void {
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'same-origin' && site !== 'none') {
     throw new PlatformError(
       'forbidden',
-      `the call comes from another site (Sec-Fetch-Site: ${shown(String(site))}): sessions are for the console alone`,
+      `the call comes from a page of another origin (Sec-Fetch-Site: ${quoted(String(site))}): only the console's own pages need no key: ${howToAuthenticate}`,
     );
   }
   if (headers.origin === undefined) return;
-  // Behind a proxy that ends TLS the page has https and this listener has not.
+  // Behind a TLS-terminating proxy, the page has https but this listener does not.
   const [, scheme, host] = /^(https?):\/\/([^/?#@\s]+)$/.exec(headers.origin) ?? [];
-  if (host !== undefined && host === headers.host && (scheme === 'https' || !isSecure)) return;
-  throw new PlatformError('forbidden', `the call comes from a page of ${shown(headers.origin)}, not of ${shown(headers.host)}`);
-}
-
-/** A proxy on this machine makes everybody look local. */
-function isForwarded(headers: AccessHeaders): boolean {
-  return (
-    headers.forwarded !== undefined ||
-    headers.via !== undefined ||
-    headers['x-forwarded-for'] !== undefined ||
-    headers['x-forwarded-host'] !== undefined ||
-    headers['x-real-ip'] !== undefined
+  const isOwnScheme = scheme === (isSecure ? 'https' : 'http') || (mayBeProxied && scheme === 'https');
+  if (host !== undefined && host === headers.host && isOwnScheme) return;
+  throw new PlatformError(
+    'forbidden',
+    `the call comes from a page of ${quoted(headers.origin)}, expected ${quoted(headers.host)}: only the console's own pages need no key: ${howToAuthenticate}`,
   );
 }
 
-function withoutKey(why: string): PlatformError {
-  return new PlatformError('forbidden', `a call without a key must come straight from this machine, but ${why}: ${form}`);
+/** The header that reveals a proxy or another server; undefined if there is none. Runs for each call without a key. */
+function forwardedBy(headers: AccessHeaders): string | undefined {
+  for (const name in headers) {
+    if ((forwardingHeaders.has(name) || name.startsWith('x-forwarded-')) && headers[name] !== undefined) return name;
+  }
+  return undefined;
 }
 
-function shown(header: string | undefined): string {
+function withoutKey(why: string): PlatformError {
+  return new PlatformError('forbidden', `a call without a key must come directly from this machine, but ${why}: ${howToAuthenticate}`);
+}
+
+function quoted(header: string | undefined): string {
   return header === undefined ? 'missing' : JSON.stringify(header.slice(0, 100));
 }

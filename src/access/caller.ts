@@ -1,17 +1,31 @@
-/** Who calls, once that is known. */
+/** The authenticated caller of a request. */
+import type { KeyLimiter } from './key-limits.ts';
 import type { Role } from './roles.ts';
 
 export interface Caller {
   /** The id of the key; `anonymous` without one. */
   readonly keyId: string;
   readonly role: Role;
-  /** Of a browser that has signed in. */
+  /** For a key with limits: each request must call `begin`. */
+  readonly limiter?: KeyLimiter;
+  /** For a signed-in browser. */
   readonly session?: SessionFacts;
+  /** For temporary credentials: the role that they were issued for. It changes no permission. */
+  readonly assumed?: AssumedRole;
 }
 
-/** What the caller of a session may be told of it. */
+/** A role in AWS's sense, which is only a name here: the permissions are those of the key. */
+export interface AssumedRole {
+  /** Without its path. */
+  readonly role: string;
+  readonly session: string;
+  /** Epoch milliseconds. */
+  readonly expiresAtMs: number;
+}
+
+/** Session data that may be sent to its browser. */
 export interface SessionFacts {
-  /** Comes with each call that changes something: a page of somebody else's cannot know it. */
+  /** Required with each mutating call: a page of another origin cannot know it. */
   readonly csrfToken: string;
   /** Epoch milliseconds. */
   readonly expiresAtMs: number;

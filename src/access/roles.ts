@@ -1,4 +1,4 @@
-/** Who may what: a ladder of roles, each with all the rights of the one before. */
+/** Roles in ascending order; each has all permissions of the previous one. */
 import { PlatformError } from '../errors.ts';
 
 export type Permission = 'read' | 'invoke' | 'register' | 'deploy' | 'approve' | 'administer';
@@ -15,14 +15,14 @@ export type Role = keyof typeof rolePermissions;
 
 export const roles = Object.keys(rolePermissions) as readonly Role[];
 
-export function isRole(word: unknown): word is Role {
-  return typeof word === 'string' && Object.hasOwn(rolePermissions, word);
+export function isRole(name: unknown): name is Role {
+  return typeof name === 'string' && Object.hasOwn(rolePermissions, name);
 }
 
-/** The role of that name. Throws `invalid_request`. */
-export function parseRole(word: unknown): Role {
-  if (isRole(word)) return word;
-  throw new PlatformError('invalid_request', `expected a role (${roles.join(', ')}), got ${JSON.stringify(word)}`);
+/** Throws `invalid_request` for an unknown role. */
+export function parseRole(name: unknown): Role {
+  if (isRole(name)) return name;
+  throw new PlatformError('invalid_request', `expected a role (${roles.join(', ')}), got ${JSON.stringify(name)}`);
 }
 
 export function hasPermission(role: Role, permission: Permission): boolean {
@@ -30,7 +30,7 @@ export function hasPermission(role: Role, permission: Permission): boolean {
   return permissions.includes(permission);
 }
 
-/** The weakest role that may do it. */
+/** The weakest role with the permission. */
 export function weakestRoleWith(permission: Permission): Role {
   return roles.find((role) => hasPermission(role, permission)) ?? 'admin';
 }

@@ -1,4 +1,4 @@
-/** The cookie of a session (RFC 6265bis): no script reads it, no other site sends it, no plain connection carries it where there is TLS. */
+/** The session cookie (RFC 6265bis): inaccessible to scripts, not sent by other sites, and only over TLS if the server uses it. */
 import { createHash } from 'node:crypto';
 import { sessionLimits } from './sessions.ts';
 
@@ -6,14 +6,14 @@ export class SessionCookie {
   readonly name: string;
   readonly #attributes: string;
 
-  /** Browsers keep cookies by host, whatever the port: servers with other keys (`place`) have cookies of other names. */
-  constructor(place: string, isSecure: boolean) {
-    const mark = createHash('sha256').update(place).digest('hex').slice(0, 8);
-    this.name = `${isSecure ? '__Host-' : ''}penstock-${mark}`;
+  /** Browsers share cookies between ports of a host, so servers with other key files get other cookie names. */
+  constructor(keysPath: string, isSecure: boolean) {
+    const suffix = createHash('sha256').update(keysPath).digest('hex').slice(0, 8);
+    this.name = `${isSecure ? '__Host-' : ''}penstock-${suffix}`;
     this.#attributes = `; Path=/; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`;
   }
 
-  /** What the header `Cookie` says; undefined where it says nothing of it. */
+  /** The token in the header `Cookie`; undefined if absent. */
   read(header: string | undefined): string | undefined {
     if (header === undefined) return undefined;
     for (const pair of header.split(';')) {
@@ -28,7 +28,7 @@ export class SessionCookie {
     return `${this.name}=${token}; Max-Age=${sessionLimits.lifeMs / 1000}${this.#attributes}`;
   }
 
-  get forget(): string {
+  get discard(): string {
     return `${this.name}=; Max-Age=0${this.#attributes}`;
   }
 }

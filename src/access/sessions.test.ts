@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { Access, type AccessConnection, type AccessHeaders, type SignedIn } from './access.ts';
+import { Access, type AccessConnection, type AccessHeaders, type AuthenticatedSession } from './access.ts';
 import type { Key } from './keys-file.ts';
 import { SessionCookie } from './session-cookie.ts';
 import { sessionLimits } from './sessions.ts';
@@ -31,8 +31,9 @@ beforeEach(() => {
   viewer = access.create('viewer', 'wall display');
 });
 
-const pair = ({ cookie }: SignedIn): string => cookie.split(';', 1)[0] as string;
-const byKey = (key: Key, from = remote, headers = own): SignedIn => access.signIn({ key: `${key.id}:${key.secret}` }, headers, from);
+const pair = ({ cookie }: AuthenticatedSession): string => cookie.split(';', 1)[0] as string;
+const byKey = (key: Key, from = remote, headers = own): AuthenticatedSession =>
+  access.signIn({ key: `${key.id}:${key.secret}` }, headers, from);
 
 function outcome(headers: AccessHeaders, connection: AccessConnection): string {
   try {
@@ -44,7 +45,7 @@ function outcome(headers: AccessHeaders, connection: AccessConnection): string {
 }
 
 describe('a session', () => {
-  test('is opened by a key, is that key from then on, and its cookie is out of the reach of scripts, other sites and plain connections', () => {
+  test('acts as its key; its cookie is inaccessible to scripts, other sites and plaintext connections', () => {
     const signedIn = byKey(viewer);
     assert.match(signedIn.cookie, /^__Host-penstock-[0-9a-f]{8}=[\w-]{43}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Strict; Secure$/);
     const caller = access.authenticate({ ...own, cookie: `other=1; ${pair(signedIn)}; more=2` }, remote);
@@ -53,32 +54,32 @@ describe('a session', () => {
     assert.throws(() => access.require(caller, 'deploy'), { code: 'forbidden' });
   });
 
-  test('has no Secure on a plain loopback connection, where browsers might drop it', () => {
+  test('omits Secure on a plaintext loopback connection, where browsers may reject it', () => {
     assert.match(
       byKey(viewer, local, { host: 'localhost:8080' }).cookie,
       /^penstock-[0-9a-f]{8}=[\w-]{43}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Strict$/,
     );
   });
 
-  test('on loopback makes of a caller without a key, who could do all, the viewer that has signed in', () => {
+  test('takes precedence over loopback trust: a viewer session stays viewer', () => {
     const cookie = pair(byKey(viewer, local, { host: 'localhost:8080' }));
     assert.equal(access.authenticate({ host: 'localhost:8080' }, local).role, 'admin');
     assert.equal(access.authenticate({ host: 'localhost:8080', cookie }, local).role, 'viewer');
   });
 
   for (const key of ['', 'AKIA', ':', 'AKIAAAAAAAAAAAAAAAAA:wrong', 'x'.repeat(400)]) {
-    test(`is not opened by the key ${JSON.stringify(key.slice(0, 30))}`, () => {
+    test(`cannot be opened with the key ${JSON.stringify(key.slice(0, 30))}`, () => {
       assert.throws(() => access.signIn({ key }, own, remote), { code: 'unauthenticated' });
     });
   }
 
-  test('that is unknown, or cut by a letter, opens nothing, also on loopback, where no cookie would have been needed', () => {
+  test('with an unknown or truncated token is rejected, also on loopback', () => {
     const cookie = pair(byKey(viewer, local, { host: 'localhost' }));
     assert.equal(outcome({ host: 'localhost', cookie: cookie.slice(0, -1) }, local), 'unauthenticated');
     assert.equal(outcome({ host: 'localhost', cookie: `${cookie.split('=')[0]}=` }, local), 'unauthenticated');
   });
 
-  test('changes nothing without its token: the header must be there and be the one of this session', () => {
+  test('rejects mutating calls without the CSRF token of this session', () => {
     const signedIn = byKey(viewer);
     const other = byKey(access.create('admin'));
     const headers = { ...own, cookie: pair(signedIn) };
@@ -96,12 +97,12 @@ describe('a session', () => {
     'another port of the same host': { ...own, origin: 'https://penstock.example.com:9999' },
     'the same host without TLS': { ...own, origin: `http://${host}` },
     'a sandboxed page': { ...own, origin: 'null' },
-    'a site that only reads': { host, 'sec-fetch-site': 'cross-site' },
-    'a site next door that only reads': { host, 'sec-fetch-site': 'same-site' },
-    'a host that is bound to our address': { host: 'evil.example', origin: `https://${host}` },
+    'a cross-site read': { host, 'sec-fetch-site': 'cross-site' },
+    'a same-site read from another origin': { host, 'sec-fetch-site': 'same-site' },
+    'a rebound DNS name': { host: 'evil.example', origin: `https://${host}` },
     'a page without a host': { origin: 'https://undefined' },
   })) {
-    test(`is of no use to ${what}, even with its token`, () => {
+    test(`rejects ${what}, even with its CSRF token`, () => {
       const signedIn = byKey(viewer);
       const shown = { ...headers, cookie: pair(signedIn), 'x-penstock-csrf': signedIn.caller.session?.csrfToken };
       for (const method of ['GET', 'POST']) assert.equal(outcome(shown, { ...remote, method }), 'forbidden');
@@ -111,14 +112,14 @@ describe('a session', () => {
     });
   }
 
-  test('a key in the header decides alone, whatever cookie comes with it', () => {
+  test('a key in the header takes precedence over any cookie', () => {
     const admin = access.create('admin');
     const headers = { cookie: pair(byKey(viewer)), authorization: `Bearer ${admin.id}:${admin.secret}` };
     assert.equal(outcome(headers, { ...remote, method: 'POST' }), admin.id);
     assert.equal(outcome({ ...headers, authorization: 'Bearer x:y' }, remote), 'unauthenticated');
   });
 
-  test('ends with its sign-out, its key, its time and the server', () => {
+  test('ends on sign-out, revocation, expiry and restart', () => {
     const [out, revoked, idle, old] = [byKey(viewer), byKey(access.create('invoker')), byKey(viewer), byKey(viewer)].map(pair) as [
       string,
       string,
@@ -148,7 +149,7 @@ describe('a session', () => {
     assert.throws(() => restarted.authenticate({ ...own, cookie: fresh }, remote), { code: 'unauthenticated' });
   });
 
-  test('one too many of a key ends the one of that key that was used longest ago, and nobody else is signed out', () => {
+  test('above the limit per key, the least recently used session of that key ends', () => {
     const other = pair(byKey(access.create('deployer')));
     const all = Array.from({ length: sessionLimits.perKeyMax }, () => {
       clock.advance(1000);
@@ -162,21 +163,21 @@ describe('a session', () => {
     assert.notEqual(outcome({ ...own, cookie: other }, remote), 'unauthenticated');
   });
 
-  test('has a cookie of another name on another server of the same host: browsers do not tell ports apart', () => {
+  test('has another cookie name per server on a host, because browsers share cookies between ports', () => {
     assert.notEqual(new SessionCookie('/a/keys.json', false).name, new SessionCookie('/b/keys.json', false).name);
   });
 });
 
-describe('the link that a start prints', () => {
-  test('signs its reader in as the first admin key, once', () => {
+describe('the sign-in link', () => {
+  test('signs in as the first admin key, once', () => {
     const link = access.signInLink();
     assert.match(link, /^[\w-]{43}$/);
     const { caller } = access.signIn({ link }, own, remote);
     assert.deepEqual([caller.keyId, caller.role], [access.list()[0]?.id, 'admin']);
-    assert.throws(() => access.signIn({ link }, own, remote), { code: 'unauthenticated', message: /used already/ });
+    assert.throws(() => access.signIn({ link }, own, remote), { code: 'unauthenticated', message: /already used/ });
   });
 
-  test('opens nothing after a quarter of an hour, after a newer one, after its key is gone, or for another site', () => {
+  test('is rejected after 15 minutes, after a newer link, after revocation of its key, and from another site', () => {
     const [old] = [access.signInLink(), clock.advance(sessionLimits.linkLifeMs)];
     assert.throws(() => access.signIn({ link: old }, own, remote), { code: 'unauthenticated' });
 

@@ -1,16 +1,16 @@
 /**
- * Sessions of browsers: a cookie in place of a key. Who shows a key, or the link that the server prints at its start, gets
- * one. They live in memory: nothing that opens a door is written down, and a restart ends them all. Of every secret only
- * its hash is kept.
+ * Browser sessions: a cookie instead of a key, opened with a key or with the link that the server prints at start.
+ * Sessions live only in memory, so no credential is written to disk and a restart ends them all. Only hashes of their
+ * secrets are retained.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Caller, SessionFacts } from './caller.ts';
 
-/** What a browser is given. */
+/** A new session for a browser. */
 export interface OpenedSession {
-  /** Of the cookie; nowhere else. */
+  /** Value of the cookie; not retained by the server. */
   readonly token: string;
   readonly caller: Caller;
 }
@@ -23,12 +23,12 @@ interface Session {
 
 const hourMs = 3_600_000;
 export const sessionLimits = {
-  /** However much it is used. */
+  /** Maximum lifetime, regardless of use. */
   lifeMs: 7 * 24 * hourMs,
-  /** Without a call. */
+  /** Lifetime without a call. */
   idleMs: 12 * hourMs,
   linkLifeMs: 15 * 60_000,
-  /** Of one key: the one used longest ago makes room, so that nobody signs others out. */
+  /** Per key: the least recently used session of that key is evicted, so that one key cannot evict others. */
   perKeyMax: 20,
   max: 2000,
 } as const;
@@ -36,9 +36,9 @@ export const sessionLimits = {
 export class Sessions {
   readonly #clock: Clock;
   readonly #random: (bytes: number) => Buffer;
-  /** By the hash of the token. */
+  /** Keyed by the hash of the token. */
   readonly #open = new Map<string, Session>();
-  /** When each link expires, and whose it is, by its hash. */
+  /** Key and expiry of each link, by its hash. */
   readonly #links = new Map<string, { readonly keyId: string; readonly untilMs: number }>();
 
   constructor(clock: Clock, random: (bytes: number) => Buffer = randomBytes) {
@@ -46,7 +46,7 @@ export class Sessions {
     this.#random = random;
   }
 
-  /** A secret that opens one session of the key, once, within a quarter of an hour. A newer one takes its place. */
+  /** A one-time secret that opens a session of the key within 15 minutes. A newer link replaces it. */
   link(keyId: string): string {
     for (const [hash, link] of this.#links) if (link.keyId === keyId) this.#links.delete(hash);
     const secret = this.#secret();
@@ -54,35 +54,36 @@ export class Sessions {
     return secret;
   }
 
-  /** Whose link it was; from now on it opens nothing. Throws `unauthenticated` where it is unknown, used or too old. */
+  /** Consumes a link and returns its key id. Throws `unauthenticated` if the link is unknown, used or expired. */
   redeem(secret: string): string {
     const hash = hashOf(secret);
     const link = this.#links.get(hash);
     this.#links.delete(hash);
     if (link !== undefined && this.#clock.nowMs() < link.untilMs) return link.keyId;
-    const why = 'the link is used already, is older than 15 minutes, or is of an earlier start';
+    const why = 'the link was already used, is older than 15 minutes, or belongs to an earlier start';
     throw new PlatformError('unauthenticated', `${why}: sign in with a key, or restart the server for another link`);
   }
 
-  open({ keyId, role }: Caller): OpenedSession {
-    this.#forgetOver();
+  open({ keyId, role, limiter }: Caller): OpenedSession {
+    this.#removeExpired();
     const own = [...this.#open].filter(([, session]) => session.caller.keyId === keyId);
     if (own.length >= sessionLimits.perKeyMax) this.#dropOldest(own);
     if (this.#open.size >= sessionLimits.max) this.#dropOldest([...this.#open]);
     const token = this.#secret();
     const facts = { csrfToken: this.#secret(), expiresAtMs: this.#clock.wallMs() + sessionLimits.lifeMs };
-    const session = { caller: { keyId, role, session: facts }, facts, usedAtMs: this.#clock.wallMs() };
+    const caller = { keyId, role, ...(limiter === undefined ? {} : { limiter }), session: facts };
+    const session = { caller, facts, usedAtMs: this.#clock.wallMs() };
     this.#open.set(hashOf(token), session);
     return { token, caller: session.caller };
   }
 
-  /** Who has the session; undefined where it is unknown or over. */
+  /** The caller of the session; undefined if it is unknown or expired. */
   callerOf(token: string): Caller | undefined {
     const hash = hashOf(token);
     const session = this.#open.get(hash);
     if (session === undefined) return undefined;
     const nowMs = this.#clock.wallMs();
-    if (this.#isOver(session, nowMs)) {
+    if (this.#isExpired(session, nowMs)) {
       this.#open.delete(hash);
       return undefined;
     }
@@ -94,7 +95,7 @@ export class Sessions {
     this.#open.delete(hashOf(token));
   }
 
-  /** The key is no more, and so is what it opened. */
+  /** Ends all sessions and links of a revoked key. */
   endOf(keyId: string): void {
     for (const [hash, session] of this.#open) if (session.caller.keyId === keyId) this.#open.delete(hash);
     for (const [hash, link] of this.#links) if (link.keyId === keyId) this.#links.delete(hash);
@@ -104,13 +105,13 @@ export class Sessions {
     return this.#random(32).toString('base64url');
   }
 
-  #isOver({ facts, usedAtMs }: Session, nowMs: number): boolean {
+  #isExpired({ facts, usedAtMs }: Session, nowMs: number): boolean {
     return nowMs >= facts.expiresAtMs || nowMs >= usedAtMs + sessionLimits.idleMs;
   }
 
-  #forgetOver(): void {
+  #removeExpired(): void {
     const nowMs = this.#clock.wallMs();
-    for (const [hash, session] of this.#open) if (this.#isOver(session, nowMs)) this.#open.delete(hash);
+    for (const [hash, session] of this.#open) if (this.#isExpired(session, nowMs)) this.#open.delete(hash);
   }
 
   #dropOldest(sessions: readonly (readonly [string, Session])[]): void {
@@ -119,7 +120,7 @@ export class Sessions {
   }
 }
 
-/** Looked up by it, a secret cannot be guessed letter by letter from how long the look takes. */
+/** Lookup by hash prevents guessing a secret character by character from timing. */
 function hashOf(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url');
 }

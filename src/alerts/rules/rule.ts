@@ -1,0 +1,35 @@
+/** A rule and its targets. */
+import type { HttpParameters } from './http-parameters.ts';
+import type { InputTransformer } from './input-transformer.ts';
+import type { RetryPolicy } from './retries.ts';
+import type { RuleSchedule } from './rule-schedule.ts';
+
+export interface RuleTarget {
+  readonly id: string;
+  /** A URL, or an ARN. */
+  readonly arn: string;
+  /** Constant body sent in place of the event. */
+  readonly input: string | null;
+  /** The part of the event that is sent: `$.detail`. */
+  readonly inputPath: string | null;
+  /** Builds the body from the event. */
+  readonly transformer?: InputTransformer | undefined;
+  /** Only for URLs. */
+  readonly http?: HttpParameters | undefined;
+  readonly retry?: RetryPolicy | undefined;
+  /** The members as sent by the client, returned unchanged. */
+  readonly echo?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface Rule {
+  readonly name: string;
+  readonly description: string;
+  /** JSON; empty for a rule that has only a schedule. */
+  readonly pattern: string;
+  readonly schedule?: RuleSchedule | undefined;
+  readonly isEnabled: boolean;
+  readonly targets: readonly RuleTarget[];
+  readonly createdBy: string;
+  /** Epoch milliseconds. */
+  readonly createdAtMs: number;
+}
