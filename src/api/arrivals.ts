@@ -1,8 +1,8 @@
-/** The route of who came to an endpoint, second by second: what a simulation replays. */
+/** Route of an endpoint's arrivals, second by second: the load that a simulation replays. */
 import { z } from 'zod';
-import { secondsKeptMs } from '../monitoring/index.ts';
-import { endpointPath, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { secondsRetentionMs } from '../metrics/index.ts';
+import { endpointPath, isoTime } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
@@ -10,36 +10,36 @@ const counts = z.array(z.number().nullable());
 
 const arrivalsBody = z.strictObject({
   endpoint: z.string(),
-  variant: z.string().nullable().describe('null: all of them together.'),
-  from: z.iso.datetime().describe('When the first slot begins: where `since` says, or when the endpoint is first known.'),
-  to: z.iso.datetime().describe('When the last slot ends.'),
-  slot_s: z.number().describe('How long a slot lasts: 1 or 60 seconds.'),
-  requests: counts.describe('How many came in each slot; null where nobody counted: the server did not run.'),
-  rows: counts.describe('How many rows they had together.'),
+  variant: z.string().nullable().describe('null: all variants together.'),
+  from: z.iso.datetime().describe('Start of the first slot: `since`, or the first arrival known of the endpoint if that is later.'),
+  to: z.iso.datetime().describe('End of the last slot.'),
+  slot_s: z.number().describe('Length of a slot in seconds: 1 or 60.'),
+  requests: counts.describe('Requests that arrived in each slot; null if the server was not running.'),
+  rows: counts.describe('Rows of these requests.'),
 });
 
 export type ArrivalsBody = z.infer<typeof arrivalsBody>;
 
 const slotOf = { second: 1000, minute: 60_000 } as const;
 
-export function arrivalRoutes({ arrivals, deployments, clock }: ApiServices): Route[] {
+export function arrivalRoutes({ arrivals, deployments, clock }: ApiServices): ApiRoute[] {
   return [
-    route('GET /endpoints/:endpoint/arrivals', {
-      summary: 'Tell how many requests came to an endpoint, slot by slot',
+    apiRoute('GET /endpoints/:endpoint/arrivals', {
+      summary: 'List the number of requests to an endpoint per slot',
       description:
-        'Kept by the second for two days, by the minute for ninety; at most 200 000 slots. Requests that were refused at the door do not count.',
+        'Resolution: seconds for two days, minutes for 90 days; at most 200,000 slots. Requests rejected before they reached the queue do not count.',
       params: endpointPath,
       query: z.strictObject({
-        since: time.describe('Such as 2026-11-24T08:00:00Z.'),
-        until: time.optional().describe('Now unless given.'),
-        by: z.enum(['second', 'minute']).optional().describe('By the second unless given, where that is still kept.'),
-        variant: z.string().max(100).optional().describe('All of them together unless given.'),
+        since: time.describe('For example 2026-11-24T08:00:00Z.'),
+        until: time.optional().describe('Default: now.'),
+        by: z.enum(['second', 'minute']).optional().describe('Default: second while that resolution is retained, else minute.'),
+        variant: z.string().max(100).optional().describe('Default: all variants together.'),
       }),
       answer: arrivalsBody,
       handle: async ({ params, query }) => {
         const { config, createdAtMs } = deployments.get(params.endpoint);
         const nowMs = clock.wallMs();
-        const { since, until = nowMs, by = since > nowMs - secondsKeptMs ? 'second' : 'minute' } = query;
+        const { since, until = nowMs, by = since > nowMs - secondsRetentionMs ? 'second' : 'minute' } = query;
         const slotMs = slotOf[by];
         const variant = config.variants.find(({ name }) => name.toLowerCase() === query.variant?.toLowerCase())?.name ?? query.variant;
         const knownMs = Math.min(createdAtMs, (await arrivals.firstMs(config.name)) ?? Number.POSITIVE_INFINITY);
@@ -51,13 +51,13 @@ export function arrivalRoutes({ arrivals, deployments, clock }: ApiServices): Ro
         const answer: ArrivalsBody = {
           endpoint: config.name,
           variant: variant ?? null,
-          from: timeOf(found.fromMs),
-          to: timeOf(found.fromMs + requests.length * slotMs),
+          from: isoTime(found.fromMs),
+          to: isoTime(found.fromMs + requests.length * slotMs),
           slot_s: slotMs / 1000,
           requests: [...requests],
           rows: [...rows],
         };
-        return Buffer.from(JSON.stringify(answer)); // long lists need no second look
+        return Buffer.from(JSON.stringify(answer)); // encoded here: schema serialization of long lists is slow
       },
     }),
   ];

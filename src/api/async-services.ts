@@ -1,15 +1,15 @@
-/** What the routes of asynchronous requests stand on. */
+/** Dependencies of the routes of asynchronous requests. */
 import type { Readable } from 'node:stream';
-import type { AsyncInference, ObjectPlace } from '../async-inference/index.ts';
+import type { AsyncInference, ObjectUri } from '../async-inference/index.ts';
 
-/** Who works on them, and the buckets, as the platform hands them in. */
+/** The request queue and the object storage. */
 export interface AsyncApi {
   readonly requests: Pick<AsyncInference, 'submit' | 'find' | 'list' | 'cancel' | 'retry'>;
-  /** Where bodies and answers go that nobody said a place for. */
+  /** The bucket for bodies and outputs without a client-chosen location. */
   readonly ownBucket: () => Promise<string>;
-  readonly put: (place: ObjectPlace, source: AsyncIterable<Uint8Array>, contentType: string) => Promise<void>;
-  /** null where there is no such object. */
+  readonly put: (objectUri: ObjectUri, source: AsyncIterable<Uint8Array>, contentType: string) => Promise<void>;
+  /** Null if the object does not exist. */
   readonly open: (
-    place: ObjectPlace,
+    objectUri: ObjectUri,
   ) => Promise<{ readonly bytes: number; readonly contentType: string; stream(): Readable; close(): void } | null>;
 }

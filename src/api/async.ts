@@ -1,23 +1,23 @@
-/** Routes of asynchronous requests: accepted at once, worked on later, asked after whenever one likes. */
+/** Routes of asynchronous requests: accepted at once, processed later, polled for their result. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
+import { type Caller, permissionFor } from '../access/index.ts';
 import {
   type AsyncRequest,
   asyncStates,
+  asyncTimeoutMsDefault,
+  formatObjectUri,
   inlineBytesMax,
-  type ObjectPlace,
-  timeoutMsDefault,
+  type ObjectUri,
   timeoutMsMax,
   ttlMsDefault,
-  uriOf,
 } from '../async-inference/index.ts';
 import { PlatformError } from '../errors.ts';
-import { checkWebhookUrl } from '../monitoring/index.ts';
-import { pageOf } from './bodies.ts';
-import { endpointPath, pageByOffset, pageQuery, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { pageBody } from './bodies.ts';
+import { endpointPath, isoTime, pageByOffset, pageQuery } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const time = z.iso.datetime();
@@ -26,11 +26,11 @@ export const asyncBody = z.strictObject({
   id: z.string(),
   inference_id: z.string(),
   endpoint: z.string(),
-  state: z.enum(asyncStates).describe('`queued` until there is an outcome, also while it is worked on.'),
-  reason: z.string().nullable().describe('Why it did not succeed; while it is queued, why the last try failed.'),
-  failures: z.number().describe('How many tries failed by its own fault.'),
-  input: z.string().nullable().describe('Where the body lies; null where it came with the request.'),
-  output: z.string().describe('Where the answer is, or will be: s3://BUCKET/KEY.'),
+  state: z.enum(asyncStates).describe('`queued` until the request has an outcome, including while it runs.'),
+  reason: z.string().nullable().describe('Why the request did not succeed; while it is queued, why the last attempt failed.'),
+  failures: z.number().describe('Failed attempts caused by the request itself.'),
+  input: z.string().nullable().describe('Location of the body; null if it was sent inline.'),
+  output: z.string().describe('Location of the output, also before it exists: s3://BUCKET/KEY.'),
   failure: z.string().nullable(),
   created_at: time,
   expires_at: time,
@@ -40,76 +40,86 @@ export type AsyncBody = z.infer<typeof asyncBody>;
 
 const idPath = z.strictObject({ id: z.string().max(64) });
 const submission = z.strictObject({
-  input: z.string().max(2048).optional().describe('s3://BUCKET/KEY in place of a body.'),
-  output: z.string().max(2048).optional().describe('s3://BUCKET/KEY of the answer; a place of our own unless given.'),
+  input: z.string().max(2048).optional().describe('s3://BUCKET/KEY instead of a request body.'),
+  output: z
+    .string()
+    .max(2048)
+    .optional()
+    .describe('s3://BUCKET/KEY for the output. Default: a key in the bucket penstock-async. Requires the permission `register`.'),
   inference_id: z.string().min(1).max(64).optional(),
-  timeout_ms: z.coerce.number().int().min(1000).max(timeoutMsMax).default(timeoutMsDefault).describe('The longest that it may run.'),
+  timeout_ms: z.coerce
+    .number()
+    .int()
+    .min(1000)
+    .max(timeoutMsMax)
+    .default(asyncTimeoutMsDefault)
+    .describe('Limit of the processing time, in milliseconds.'),
   ttl_ms: z.coerce
     .number()
     .int()
     .min(1000)
     .max(7 * 86_400_000)
     .default(ttlMsDefault)
-    .describe('Who has waited so long is not worked on any more.'),
-  notify: z.string().max(2048).optional().describe('A URL that is told of the outcome, signed.'),
+    .describe('Time to live in the queue, in milliseconds; older requests expire without being processed.'),
+  notify: z.string().max(2048).optional().describe('A URL that receives a signed notification of the outcome.'),
 });
 
-export function asyncRoutes(services: ApiServices): Route[] {
+export function asyncRoutes(services: ApiServices): ApiRoute[] {
   const { requests } = services.async;
   return [
-    route('POST /endpoints/:endpoint/async', {
-      summary: 'Have an endpoint work on a body later',
+    apiRoute('POST /endpoints/:endpoint/async', {
+      summary: 'Submit an asynchronous request to an endpoint',
       description:
-        `The body is what the endpoint takes, of any size: what is more than ${inlineBytesMax} bytes is streamed into the bucket penstock-async. ` +
-        'From the answer on nothing is lost.',
+        `The body has any format the endpoint accepts and any size: a body above ${inlineBytesMax} bytes is streamed into the bucket penstock-async. ` +
+        'Once the call has returned, the request is durable.',
       params: endpointPath,
       query: submission,
       raw: ['*/*'],
       answer: asyncBody,
       status: 202,
-      handle: ({ params, query, request }) => submit(services, params.endpoint, query, request),
+      handle: ({ params, query, caller, request }) => submit(services, params.endpoint, query, { caller, request }),
     }),
-    route('GET /async', {
-      summary: 'List asynchronous requests, the latest first',
+    apiRoute('GET /async', {
+      summary: 'List asynchronous requests, newest first',
       query: pageQuery.extend({ endpoint: z.string().max(63).optional(), state: z.enum(asyncStates).optional() }),
-      answer: pageOf(asyncBody),
+      answer: pageBody(asyncBody),
       handle: ({ query: { endpoint, state, ...page } }) =>
         pageByOffset(page, (cut) => requests.list({ ...cut, endpoint, state }), asyncBodyOf),
     }),
-    route('GET /async/:id', {
-      summary: 'What became of an asynchronous request',
+    apiRoute('GET /async/:id', {
+      summary: 'Get the state of an asynchronous request',
       params: idPath,
       answer: asyncBody,
       handle: async ({ params: { id } }) => asyncBodyOf(await existing(services, id)),
     }),
-    route('GET /async/:id/output', {
-      summary: 'The answer to an asynchronous request',
+    apiRoute('GET /async/:id/output', {
+      summary: 'Download the output of an asynchronous request',
       params: idPath,
       answer: z.unknown(),
-      streams: true,
+      streams: ['*/*'],
       handle: async ({ params: { id }, response }) => {
         const { state, output } = await existing(services, id);
         if (state !== 'succeeded')
-          throw new PlatformError('wrong_state', `request ${id} is ${state}: there is an answer once it has succeeded`);
+          throw new PlatformError('wrong_state', `request ${id} has no output: it is ${state}. Wait until its state is succeeded`);
         const object = await services.async.open(output);
-        if (object === null) throw new PlatformError('not_found', `the answer of request ${id} at ${uriOf(output)} was deleted`);
+        if (object === null) throw new PlatformError('not_found', `the output of request ${id} at ${formatObjectUri(output)} was deleted`);
         response.writeHead(200, {
           'content-type': object.contentType,
           'content-length': object.bytes,
           'x-content-type-options': 'nosniff',
         });
-        await pipeline(object.stream(), response).catch(() => response.destroy()); // the client went away, or the disk failed
+        await pipeline(object.stream(), response).catch(() => response.destroy()); // the client disconnected, or the disk failed
         return undefined;
       },
     }),
-    route('POST /async/:id/retry', {
-      summary: 'Have a failed or expired request worked on again',
+    apiRoute('POST /async/:id/retry', {
+      summary: 'Retry a failed or expired request',
       params: idPath,
       answer: asyncBody,
       handle: async ({ params: { id } }) => asyncBodyOf(await requests.retry(id)),
     }),
-    route('POST /async/:id/cancel', {
-      summary: 'Have a queued request worked on no more',
+    apiRoute('POST /async/:id/cancel', {
+      summary: 'Cancel a queued request',
       params: idPath,
       answer: asyncBody,
       handle: async ({ params: { id } }) => asyncBodyOf(await requests.cancel(id)),
@@ -118,21 +128,23 @@ export function asyncRoutes(services: ApiServices): Route[] {
 }
 
 async function submit(
-  { async, deployments }: ApiServices,
+  { access, async, deployments, webhooks }: ApiServices,
   name: string,
-  asked: z.output<typeof submission>,
-  request: IncomingMessage,
+  requested: z.output<typeof submission>,
+  { caller, request }: { readonly caller: Caller; readonly request: IncomingMessage },
 ): Promise<AsyncBody> {
   const endpoint = deployments.get(name).config.name;
-  if (asked.notify !== undefined) checkWebhookUrl(asked.notify);
+  // Models can be registered from buckets, so a client-chosen output location must not bypass that permission.
+  if (requested.output !== undefined) access.require(caller, permissionFor('write object'));
+  if (requested.notify !== undefined) webhooks.checkUrl(requested.notify);
   const id = randomUUID();
   const bucket = await async.ownBucket();
   const contentType = request.headers['content-type'] ?? null;
   const small = await firstBytes(request);
   const isEmpty = small.isWhole && small.bytes.length === 0;
-  if (isEmpty === (asked.input === undefined))
-    throw new PlatformError('invalid_request', 'expected a body, or input=s3://BUCKET/KEY, and not both');
-  let input = asked.input === undefined ? null : placeOf(asked.input);
+  if (isEmpty === (requested.input === undefined))
+    throw new PlatformError('invalid_request', 'expected either a body or input=s3://BUCKET/KEY, got both or neither');
+  let input = requested.input === undefined ? null : parseObjectUri(requested.input);
   if (!small.isWhole) {
     input = { bucket, key: `${endpoint}/${id}.in` };
     await async.put(input, small.all(), contentType ?? 'application/octet-stream');
@@ -140,29 +152,31 @@ async function submit(
   const accept = request.headers.accept ?? null;
   const order = {
     id,
-    inferenceId: asked.inference_id ?? id,
+    inferenceId: requested.inference_id ?? id,
     endpoint,
     input,
     ownsInput: !small.isWhole,
-    // Without a body its type is that of the object.
-    contentType: asked.input === undefined ? contentType : null,
+    // Without a body, the content type is that of the object.
+    contentType: requested.input === undefined ? contentType : null,
     accept,
     customAttributes: null,
-    output: asked.output === undefined ? { bucket, key: `${endpoint}/${id}.out` } : placeOf(asked.output),
+    output: requested.output === undefined ? { bucket, key: `${endpoint}/${id}.out` } : parseObjectUri(requested.output),
     failure: null,
-    timeoutMs: asked.timeout_ms,
-    ttlMs: asked.ttl_ms,
+    timeoutMs: requested.timeout_ms,
+    ttlMs: requested.ttl_ms,
     notified:
-      asked.notify === undefined ? null : { success: asked.notify, error: asked.notify, withAnswer: { success: false, error: false } },
+      requested.notify === undefined
+        ? null
+        : { success: requested.notify, error: requested.notify, withAnswer: { success: false, error: false } },
   };
   return asyncBodyOf(await async.requests.submit(order, input === null ? small.bytes : null));
 }
 
-/** The body, where it is small; else what has come of it, and the way to all of it. */
+/** The whole body if it is small; otherwise `all` streams it from the beginning. */
 async function firstBytes(request: IncomingMessage): Promise<{ bytes: Buffer; isWhole: boolean; all: () => AsyncIterable<Uint8Array> }> {
   const pieces: Buffer[] = [];
   let length = 0;
-  // A refusal half-way does not cut the connection its answer goes through.
+  // Keeps the connection open if the body is rejected half-way, so that the error response can be sent.
   const rest = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
     pieces.push(next.value);
@@ -177,7 +191,7 @@ async function firstBytes(request: IncomingMessage): Promise<{ bytes: Buffer; is
   return { bytes: Buffer.concat(pieces), isWhole: true, all: async function* () {} };
 }
 
-function placeOf(uri: string): ObjectPlace {
+function parseObjectUri(uri: string): ObjectUri {
   const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/s.exec(uri) ?? [];
   if (bucket === undefined || key === undefined)
     throw new PlatformError('invalid_request', `expected s3://BUCKET/KEY, got '${uri.slice(0, 200)}'`);
@@ -199,11 +213,11 @@ function asyncBodyOf(request: AsyncRequest): AsyncBody {
     state,
     reason,
     failures,
-    input: input === null ? null : uriOf(input),
-    output: uriOf(output),
-    failure: failure === null ? null : uriOf(failure),
-    created_at: timeOf(createdAtMs),
-    expires_at: timeOf(expiresAtMs),
-    finished_at: finishedAtMs === null ? null : timeOf(finishedAtMs),
+    input: input === null ? null : formatObjectUri(input),
+    output: formatObjectUri(output),
+    failure: failure === null ? null : formatObjectUri(failure),
+    created_at: isoTime(createdAtMs),
+    expires_at: isoTime(expiresAtMs),
+    finished_at: finishedAtMs === null ? null : isoTime(finishedAtMs),
   };
 }

@@ -1,83 +1,146 @@
 /**
- * What the native API answers with: one schema a thing, from which the OpenAPI document, the check at the door and the
- * types of the clients come. Times are ISO 8601 in UTC; names say their unit.
+ * Response bodies of the native API. Each schema generates the OpenAPI document, the runtime validation and the client
+ * types. Times are ISO 8601 in UTC; names carry their unit.
  */
 import { z } from 'zod';
-import { standingBody } from './decision-bodies.ts';
+import { endpointFields, variantFields } from '../fields/index.ts';
+import { pythonFlavours, pythonForms } from '../python-model.ts';
+import { decisionStatusBody } from './decision-bodies.ts';
 import { captureBody } from './drift-bodies.ts';
+import { bodyShape } from './field-schemas.ts';
 import { scalingBody } from './scaling.ts';
 import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './serverless.ts';
 
 const time = z.iso.datetime();
-const words = z.record(z.string(), z.string());
+const stringMap = z.record(z.string(), z.string());
 
-export const tensorBody = z.strictObject({ name: z.string(), datatype: z.string(), shape: z.array(z.number()) });
+export const tensorBody = z.strictObject({
+  name: z.string(),
+  datatype: z.string(),
+  shape: z.array(z.number()),
+  content: z.literal('json').optional().describe('Each element is one JSON text.'),
+  columns: z.array(z.string()).optional().describe('Names of the columns of a row.'),
+});
 export const signatureBody = z.strictObject({ inputs: z.array(tensorBody), outputs: z.array(tensorBody) });
+
+export const importsBody = z
+  .strictObject({ all: z.array(z.string()), outside: z.array(z.string()) })
+  .nullable()
+  .describe('What opening it imports, as far as its files show; `outside`: names outside of the known libraries. Null for code.');
+
+export const pythonBody = z.strictObject({
+  state: z
+    .enum(['registered', 'opening', 'opened', 'failed'])
+    .describe('Registered: none of its code has run. Opening: an approver asked for it. Failed: the last attempt failed.'),
+  requested_by: z.string().nullable().describe('The approver of the last opening.'),
+  requested_at: time.nullable(),
+  reason: z.string().nullable().describe('Why the last opening failed.'),
+  last_lines: z.array(z.string()).describe('The last lines of a failed opening.'),
+  imports: importsBody,
+  needs: z.array(z.string()).describe('Packages that it needs, as far as its files show.'),
+  requirements: z.string().nullable().describe('Path of a requirements file inside of the bundle.'),
+  has_sample: z.boolean(),
+  python: z.string().nullable().describe('The version of Python that opened it.'),
+  libraries: stringMap.nullable().describe('Versions of the packages that were imported when it was opened.'),
+  columns: z.array(z.string()).nullable().describe('Columns of its rows by name.'),
+  classes: z.array(z.string()).nullable().describe('Labels of a classifier.'),
+});
 
 export const groupBody = z.strictObject({
   name: z.string(),
   description: z.string(),
-  tags: words,
+  tags: stringMap,
   created_at: time,
-  versions: z.number().describe('How many versions the group holds.'),
+  versions: z.number().describe('Number of versions in the group.'),
   latest_version: z.number().nullable(),
   latest_approved: z.number().nullable(),
 });
 
-export const approvals = ['PendingManualApproval', 'Approved', 'Rejected'] as const;
+export const approvalValues = ['PendingManualApproval', 'Approved', 'Rejected'] as const;
 
 export const versionBody = z.strictObject({
   name: z.string().describe('group/version'),
   group: z.string(),
   version: z.number(),
-  approval: z.enum(approvals),
+  approval: z.enum(approvalValues),
   approval_changed_by: z.string().nullable(),
   approval_changed_at: time.nullable(),
   approval_note: z.string().nullable(),
   description: z.string(),
-  metadata: words,
+  metadata: stringMap,
   metrics: z.record(z.string(), z.number()),
-  tags: words,
-  artifact: z.strictObject({ sha256: z.string(), bytes: z.number() }),
+  tags: stringMap,
+  artifact: z.strictObject({
+    sha256: z.string(),
+    bytes: z.number(),
+    files: z
+      .array(z.strictObject({ path: z.string(), sha256: z.string(), bytes: z.number() }))
+      .optional()
+      .describe('The files of a model with external data: the model, then its data files. `sha256` is then that of their manifest.'),
+  }),
   source_sha256: z.string(),
   source_name: z.string(),
   signature: signatureBody,
   opsets: z.record(z.string(), z.number()),
   producer: z.string(),
-  properties: words.describe("The model file's own metadata."),
-  notes: z.array(z.string()).describe('What to know about the file, such as an output that was rewritten.'),
+  properties: stringMap.describe('Metadata stored in the model file.'),
+  notes: z.array(z.string()).describe('Remarks about the file, such as a rewritten output.'),
   batchable: z.boolean(),
   batchable_reason: z.string(),
   runtime: z
     .discriminatedUnion('kind', [
       z.strictObject({ kind: z.literal('onnx') }),
       z.strictObject({
+        kind: z.literal('python'),
+        environment: z
+          .strictObject({
+            name: z.string().nullable().describe('The requested environment; null: the default, or that of its own requirements.'),
+            lock: z.string().nullable().describe('Key of the environment that was built for it; null for an interpreter of the operator.'),
+          })
+          .describe('The Python environment in which it runs.'),
+        flavour: z.enum(pythonFlavours).describe('The library that opens it, or the convention of its own code.'),
+        form: z
+          .enum(pythonForms)
+          .nullable()
+          .describe('How its function takes requests; null until it was opened, unless its file shows the form.'),
+        entry: z.string().describe('Path of the file to open inside of the bundle; empty for the bundle itself.'),
+        modules: z.array(z.string()).describe('Modules imported when it was opened; empty until then.'),
+      }),
+      z.strictObject({
         kind: z.literal('process'),
         image: z.string(),
         command: z.array(z.string()),
-        environment: words,
+        environment: stringMap,
         concurrency: z.number(),
+        paths: z.array(z.string()).optional().describe('Files and folders of the host that the process is allowed to read.'),
+        isolation: z
+          .literal('none')
+          .optional()
+          .describe("The process runs with the server's rights, without isolation: only for the operator's own code."),
       }),
     ])
-    .describe('What runs it: the built-in worker, or a command of its own.'),
+    .describe('How the model is run: by the built-in worker, by a Python worker, or as a process of its own.'),
+  python: pythonBody.nullable().describe('What is known of a Python model; null for others.'),
   created_by: z.string(),
   created_at: time,
 });
 
 export const registeredBody = z.strictObject({
   version: versionBody,
-  reused: z.boolean().describe('The group had a version with the same bytes: it is this one, and none was added.'),
+  reused: z.boolean().describe('True if the group already had a version with the same bytes: that version is returned and none was added.'),
 });
 
 export const profileBody = z.strictObject({
   executor: z.string().describe('instance:TYPE or function:MiB'),
   measured_at: time,
   load_ms: z.number(),
-  batch_max: z.number().describe('The largest batch that was measured, in rows.'),
+  batch_max: z.number().describe('Largest measured batch, in rows.'),
   slowdown: z
     .number()
     .nullable()
-    .describe('How many times as long its runs took, as others had the processors; that waiting is taken off. null where nobody looked.'),
+    .describe(
+      'How many times longer runs took because other processes used the CPUs; the service times below are corrected for it. null: not measured.',
+    ),
   service: z.array(
     z.strictObject({ b: z.number(), p50_ms: z.number(), p95_ms: z.number(), p99_ms: z.number(), samples: z.number(), rss_mib: z.number() }),
   ),
@@ -95,107 +158,140 @@ const workerBody = z.strictObject({
 });
 
 export const statisticsBody = z.strictObject({
-  since: time.describe('When this version of the model was loaded, or the server started.'),
+  since: time.describe('When this model version was loaded or the server started, whichever is later.'),
   requests: z.number().describe('Requests answered.'),
-  failures: z.number().describe('Requests that ended in an error, those that were refused among them.'),
-  refused: z.number().describe('Of these failures, those that were refused: HTTP 4xx.'),
-  overflowed: z.number().describe('Of the requests answered, those that functions answered though the variant has instances.'),
+  failures: z.number().describe('Requests that ended in an error, including rejected ones.'),
+  refused: z.number().describe('Failures that were rejected: HTTP 4xx.'),
+  overflowed: z.number().describe('Answered requests that overflowed from instances to functions.'),
   rows: z.number().describe('Rows answered.'),
-  executions: z.number().describe('Runs of the model; rows / executions is the mean batch size.'),
-  total_ms: z.number().describe('Sum over the requests answered, arrival to answer.'),
+  executions: z.number().describe('Model runs; rows / executions is the mean batch size.'),
+  total_ms: z.number().describe('Sum over the answered requests, from arrival to response.'),
   queue_ms: z.number(),
   compute_ms: z.number(),
   last_inference_at: time.nullable(),
 });
 
 const usageBody = z.strictObject({
-  instance_seconds: z.number().describe('Of instances, and of functions that are kept warm.'),
-  instance_usd: z.number().describe('What those cost, whether they work or not.'),
-  invocations: z.number().describe('Batches that functions ran.'),
-  cold_starts: z.number().describe('Of those, how many waited for a function to start.'),
+  instance_seconds: z.number().describe('Seconds of instances and of provisioned (warm) functions.'),
+  instance_usd: z.number().describe('Cost of these, busy or idle.'),
+  invocations: z.number().describe('Batches run by functions.'),
+  cold_starts: z.number().describe('Invocations that waited for a cold start.'),
   function_gb_seconds: z.number(),
-  function_usd: z.number().describe('What the invocations cost.'),
+  function_usd: z.number().describe('Cost of the invocations.'),
   total_usd: z.number(),
-  requests: z.number().describe('Answered in that time: `statistics` counts those of the version that serves.'),
+  requests: z.number().describe('Requests answered in this time, over all versions (`statistics` counts only the served version).'),
 });
 
 const variantBody = z.strictObject({
   name: z.string(),
   model: z.string().describe('group/version'),
-  weight: z.number(),
-  instance_count: z.number().describe('0 for a serverless variant. With scaling: how many it began with.'),
-  instance_type: z.string(),
-  wanted: z.number().describe('How many instances there are to be now.'),
-  scaling: scalingBody.nullable().describe('How their number follows the load; null where it stays as it is.'),
-  start_timeout_ms: z.number().nullable().describe('What a model that is a process has to start; null where nothing was said.'),
-  functions: functionsBody
+  ...bodyShape(variantFields, null),
+  shadow: z
+    .strictObject({
+      share: z.number().describe('Share of the requests that are copied, from 0 to 1.'),
+      copies_dropped: z.number().describe('Copies that were dropped because the shadow was busy or memory was short.'),
+    })
     .nullable()
-    .describe('What its functions were asked to be, alone or beside instances; null where there are none.'),
-  setting: functionSettingBody.nullable().describe('What functions go by now; null where there are none, or nothing is served.'),
-  environments: environmentsBody.nullable().describe('The functions there are now; null where there are none, or nothing is served.'),
-  overflow: overflowBody.nullable().describe('How functions help instances; null where the variant has not both, or nothing is served.'),
-  decision: standingBody.nullable().describe('What chose the setting, and how it goes; null until something was chosen.'),
-  ready: z.number().describe('Workers that take requests; where there are instances, those alone.'),
-  rows_waiting: z.number().describe('Rows in its buffer.'),
-  batch_size: z.number().nullable().describe('Rows that leave together at most, now; null while nothing is served.'),
-  batch_size_max: z.number().nullable().describe('The largest batch that was measured; 0 for a model that may not be batched.'),
+    .describe('For a variant that receives copies of requests; null if it answers requests.'),
+  multi_model: z
+    .strictObject({
+      url: z.string().describe('The folder whose objects are served.'),
+      models_loaded: z.number(),
+      memory_mib: z.number().describe('Memory of the loaded models.'),
+      memory_mib_max: z.number().describe('Memory of the instances, which the models share.'),
+    })
+    .nullable()
+    .describe('For a variant that serves the objects of a folder, each loaded on request; null if it serves one model.'),
+  wanted: z.number().describe('Desired number of instances.'),
+  scaling: scalingBody.nullable().describe('Scaling policy of the instances; null: a fixed number.'),
+  functions: functionsBody.nullable().describe('Requested configuration of the functions; null if the variant has none.'),
+  setting: functionSettingBody
+    .nullable()
+    .describe('Settings currently used by the functions; null if there are none or nothing is served.'),
+  environments: environmentsBody
+    .nullable()
+    .describe('Current execution environments; null if there are no functions or nothing is served.'),
+  overflow: overflowBody.nullable().describe('Overflow from instances to functions; null unless the variant has both and is served.'),
+  decision: decisionStatusBody
+    .nullable()
+    .describe('The decision behind the current setting and its measured effect; null before the first decision.'),
+  ready: z.number().describe('Workers that accept requests. If the variant has instances, only those count.'),
+  rows_waiting: z.number().describe('Rows in the buffer.'),
+  batch_size: z.number().nullable().describe('Current maximum batch size in rows, by the objective; null while nothing is served.'),
+  batch_size_late: z
+    .number()
+    .nullable()
+    .describe('The same while the queue is so long that its last request misses the objective anyway; at least batch_size.'),
+  batch_size_max: z.number().nullable().describe('Largest measured batch; 0 if the model cannot be batched.'),
   statistics: statisticsBody.nullable(),
-  usage: usageBody.describe(
-    'What it used, and what that costs, since the server started, or since the endpoint was made where that was later.',
-  ),
+  usage: usageBody.describe('Usage and cost since the server started or the endpoint was created, whichever is later.'),
   workers: z.array(workerBody),
 });
 
 export const endpointStatuses = ['Creating', 'Updating', 'InService', 'Failed', 'Deleting', 'Unloaded', 'RollingBack'] as const;
 
 const rolloutBody = z.strictObject({
-  state: z.enum(['shifting', 'taken-back']),
-  reason: z.string().nullable().describe('Why it was taken back.'),
-  share_percent: z.number().describe('Of the requests, what goes to the new workers in its present step, or went in its last.'),
-  watched_since: time.nullable().describe('Since when the step is served; null until it is.'),
-  watched_until: time.nullable().describe('When the last step will have been watched, if all goes well; null until this one is served.'),
+  state: z
+    .enum(['shifting', 'paused', 'rolled-back'])
+    .describe('`paused`: the step has too few answers to be judged by. It continues with enough answers, or on request.'),
+  reason: z.string().nullable().describe('Why the update was rolled back.'),
+  share_percent: z.number().describe('Share of traffic to the new workers in the current step, or in the last one.'),
+  watched_since: time.nullable().describe('Start of the bake time of the current step; null until the step is served.'),
+  watched_until: time
+    .nullable()
+    .describe('Expected end of the bake time of the last step; null until the current step is served, and while the update is paused.'),
   steps: z.array(z.strictObject({ percent: z.number(), watch_s: z.number() })),
+  evidence: z
+    .strictObject({
+      answers: z.number().describe('Answers of the new version in the current step, late and failed ones included.'),
+      min_requests: z.number().describe('Answers that the step needs if it receives any request.'),
+      watch_max_s: z.number().describe('Longest time to monitor the step for that.'),
+      if_too_few: z.enum(['pause', 'continue']),
+      is_extended: z.boolean().describe('The step had too few answers when its time was over.'),
+    })
+    .nullable()
+    .describe('Null if the update needs no minimum of answers, as over the AWS API, and after it was rolled back.'),
   alarms: z.array(z.string()),
-  previous_generation: z.number().describe('What is gone back to.'),
+  previous_generation: z.number().describe('The generation that a rollback restores.'),
   versions: z
     .array(
       z.strictObject({
         model: z.string().describe('group/version'),
         is_new: z.boolean(),
-        share_percent: z.number().describe('Of the requests, in the present step.'),
-        ready: z.number().describe('Workers that take requests.'),
-        requests: z.number().describe('That came to it since the update began to be watched; by them it is judged.'),
-        late: z.number().describe('Of these, answered later than the objective says.'),
-        failed: z.number().describe('Of these, by the fault of the model or of the platform: HTTP 5xx.'),
-        refused: z.number().describe('Of these, not taken: HTTP 4xx.'),
-        overloaded: z.number().describe('Of those refused, for want of room or because the objective could not be kept: HTTP 429.'),
+        share_percent: z.number().describe('Share of traffic in the current step.'),
+        ready: z.number().describe('Workers that accept requests.'),
+        requests: z.number().describe('Requests since monitoring of the update began; the verdict is based on them.'),
+        late: z.number().describe('Requests answered later than the objective allows.'),
+        failed: z.number().describe('Requests that failed because of the model or the platform: HTTP 5xx.'),
+        refused: z.number().describe('Rejected requests: HTTP 4xx.'),
+        overloaded: z
+          .number()
+          .describe('Rejected requests for lack of capacity, or because they would have missed the objective: HTTP 429.'),
       }),
     )
-    .describe('While an update is under way: its versions, and those that it replaces.'),
+    .describe('During an update: the new versions and those that they replace.'),
 });
 
 export const endpointBody = z.strictObject({
   name: z.string(),
   status: z.enum(endpointStatuses),
   reason: z.string().nullable(),
-  objective: z.string().nullable().describe('Such as p95<=50ms.'),
+  objective: z.string().nullable().describe('For example p95<=50ms.'),
   in_time: z
     .number()
     .nullable()
     .describe(
-      'Of the answers of the last hour, the share within the objective, 0 to 1; null without an objective or answers, or where it cannot be read. Where it was given another, from the minute after that on. Of the variants it has now; by whole minutes, so one of the same name that was deleted in the minute in which it was made counts in that minute.',
+      'Share of the responses of the last hour that met the objective, 0 to 1. Null without an objective or responses, or if the metrics cannot be read. After a change of the objective, counted from the next full minute. Covers the current variants, in whole minutes: an endpoint of the same name that was deleted in the minute of creation still counts in that minute.',
     ),
-  late: z.enum(['serve', 'shed']),
-  timeout_ms: z.number(),
-  description: z.string().nullable(),
-  generation: z.number().describe('Counts the changes of its settings.'),
-  served_generation: z.number().nullable().describe('The one that requests are routed by; an earlier one during an update.'),
-  capture: captureBody.nullable().describe('What of its calls is kept.'),
-  rollout: rolloutBody.nullable().describe('Of an update that is watched, or that was taken back; null where there is none.'),
-  taken_back: z
+  ...bodyShape(endpointFields, null),
+  generation: z.number().describe('Incremented by each change of the settings.'),
+  served_generation: z.number().nullable().describe('The generation that requests are routed by; an earlier one during an update.'),
+  capture: captureBody.nullable().describe('Which calls are captured.'),
+  rollout: rolloutBody.nullable().describe('The monitored update in progress, or the last one if it was rolled back; otherwise null.'),
+  rolled_back: z
     .array(z.strictObject({ model: z.string().describe('group/version'), reason: z.string(), at: time }))
     .describe(
-      'The versions that it took back, the latest last, until one is deployed by its number and kept: nobody gets one of them unasked.',
+      'Versions that were rolled back, newest last. They are not chosen as the latest approved version until one is deployed by its number and stays in service.',
     ),
   notes: z.array(z.string()),
   variants: z.array(variantBody),
@@ -207,16 +303,16 @@ export const catalogueBody = z.strictObject({
   name: z.string(),
   title: z.string(),
   input: tensorBody,
-  labels: z.array(z.string()).nullable().describe('What the classes are called, where the model gives numbers.'),
+  labels: z.array(z.string()).nullable().describe('Names of the classes if the model returns numbers.'),
   accuracy: z.strictObject({ value: z.number(), rows: z.number(), dataset: z.string() }),
   licence: z.strictObject({ weights: z.string(), data: z.string() }),
-  objective: z.string().describe('A promise that it keeps easily.'),
+  objective: z.string().describe('An objective that the model easily meets.'),
 });
 
 export const catalogueEntryBody = catalogueBody.extend({
   card: z.string().describe('Markdown.'),
   sample_rows: z.string().describe('CSV with a header line.'),
-  label_column: z.string().describe('The column of sample_rows that holds the truth.'),
+  label_column: z.string().describe('The column of sample_rows with the true label.'),
 });
 
 export const keyBody = z.strictObject({
@@ -224,12 +320,14 @@ export const keyBody = z.strictObject({
   role: z.string(),
   description: z.string(),
   created_at: time,
+  rate_per_second: z.number().nullable().describe('Limit of requests per second; null: unlimited.'),
+  concurrency: z.number().nullable().describe('Limit of concurrent requests; null: unlimited.'),
 });
 
-export const createdKeyBody = keyBody.extend({ secret: z.string().describe('Shown this once. PENSTOCK_KEY is ID:SECRET.') });
+export const createdKeyBody = keyBody.extend({ secret: z.string().describe('Returned only once. Set PENSTOCK_KEY to ID:SECRET.') });
 
 export const eventBody = z.strictObject({
-  seq: z.number().describe('Pass it as Last-Event-ID to go on after this event.'),
+  seq: z.number().describe('Pass it as Last-Event-ID to resume after this event.'),
   id: z.string(),
   at: time,
   kind: z.string(),
@@ -247,38 +345,26 @@ export const auditBody = z.strictObject({
   detail: z.unknown(),
   origin: z
     .strictObject({
-      door: z.string(),
+      protocol: z.string(),
       remote_address: z.string(),
       user_agent: z.string(),
       request_id: z.string(),
-      operation: z.string().nullable().describe('What was called at the door of AWS, such as `CreateModelPackageGroup`.'),
+      operation: z.string().nullable().describe('The AWS operation, such as `CreateModelPackageGroup`; null for the native API.'),
     })
     .nullable()
-    .describe('Where the call came from; null where the platform did it by itself.'),
+    .describe('Origin of the call; null for actions of the platform itself.'),
 });
 
 export const auditVerdictBody = z.strictObject({
-  records: z.number().describe('How many are as they were written, from the first on.'),
-  head: z.string().describe('The hash of the last of them.'),
-  broken: z.strictObject({ id: z.string(), number: z.number(), why: z.string() }).nullable().describe('The first that is not.'),
+  records: z.number().describe('Number of intact records, counted from the first.'),
+  head: z.string().describe('Hash of the last intact record.'),
+  broken: z
+    .strictObject({ id: z.string(), number: z.number(), why: z.string() })
+    .nullable()
+    .describe('The first record that is not intact; null if all are.'),
 });
 
-export const statusBody = z.strictObject({
-  version: z.string(),
-  node: z.string(),
-  ready: z.boolean(),
-  started_at: time,
-  uptime_s: z.number(),
-  cores: z.number(),
-  grpc: z.string().nullable().describe('Where gRPC is served, host:port; null where it is not.'),
-  rss_bytes: z.number(),
-  endpoints: z.record(z.string(), z.number()).describe('How many endpoints stand in each status.'),
-  executors: z.strictObject({ ready: z.number(), starting: z.number(), failed: z.number() }),
-  workers_rss_bytes: z.number(),
-  notes: z.array(z.string()),
-});
-
-export const refusalBody = z.strictObject({
+export const errorResponseBody = z.strictObject({
   error: z.string(),
   code: z.string(),
   hint: z.string().optional(),
@@ -297,20 +383,20 @@ export const receiptBody = z.strictObject({
 });
 
 export const predictionsBody = z.strictObject({
-  predictions: z.array(z.unknown()).describe('One a row; an object by output name where the model has several outputs.'),
+  predictions: z.array(z.unknown()).describe('One item per row; an object by output name if the model has several outputs.'),
   model_version: z.string(),
   timings: z
     .strictObject({
       total_ms: z.number().describe('From the last byte of the request to the last prediction.'),
-      queue_ms: z.number().describe('Arrival to dispatch; of the slowest part, as the others below.'),
+      queue_ms: z.number().describe('Arrival to dispatch. For a split request, this and the fields below describe its slowest part.'),
       compute_ms: z.number(),
-      batch_rows: z.number().describe('Rows of the batch it rode in.'),
-      close_reason: z.string().describe('Why that batch left.'),
-      parts: z.number().describe('Many rows are served as several requests of at most a batch.'),
+      batch_rows: z.number().describe('Rows of the batch that contained the request.'),
+      close_reason: z.string().describe('Why that batch was dispatched.'),
+      parts: z.number().describe('Number of batch-sized parts that the rows were split into.'),
       cost_usd: z.number(),
-      executors: z.array(z.string()).describe('Who ran it, such as instance:local.1 or function:2048.'),
-      cold_start: z.boolean().optional().describe('A part of it was billed with the start of a function.'),
-      receipts: z.array(receiptBody).describe('One a part, in the order of the rows.'),
+      executors: z.array(z.string()).describe('Executors that ran the parts, such as instance:local.1 or function:2048.'),
+      cold_start: z.boolean().optional().describe('True if a part was billed for a cold start.'),
+      receipts: z.array(receiptBody).describe('One receipt per part, in the order of the rows.'),
     })
     .optional(),
 });
@@ -320,7 +406,7 @@ export const logGroupsBody = z.strictObject({
     z.strictObject({
       name: z.string(),
       created_at: z.string(),
-      retention_days: z.number().nullable().describe('Null where only the size is bounded.'),
+      retention_days: z.number().nullable().describe('Null: limited by size only.'),
       bytes: z.number(),
     }),
   ),
@@ -328,8 +414,8 @@ export const logGroupsBody = z.strictObject({
 
 export const logBody = z.strictObject({ items: z.array(z.strictObject({ line: z.string().describe('JSON.') })) });
 
-/** A page of a list; `next` is the cursor of the page after it, null on the last. */
-export function pageOf<T extends z.ZodType>(item: T) {
+/** A page of a list. `next` is the cursor of the next page, null on the last one. */
+export function pageBody<T extends z.ZodType>(item: T) {
   return z.strictObject({ items: z.array(item), next: z.string().nullable() });
 }
 
@@ -349,11 +435,10 @@ export type CreatedKeyBody = z.infer<typeof createdKeyBody>;
 export type EventBody = z.infer<typeof eventBody>;
 export type AuditBody = z.infer<typeof auditBody>;
 export type AuditVerdictBody = z.infer<typeof auditVerdictBody>;
-export type StatusBody = z.infer<typeof statusBody>;
 export type ReceiptBody = z.infer<typeof receiptBody>;
 export type PredictionsBody = z.infer<typeof predictionsBody>;
-export type RefusalBody = z.infer<typeof refusalBody>;
-export interface Page<T> {
+export type ErrorResponseBody = z.infer<typeof errorResponseBody>;
+export interface PageBody<T> {
   readonly items: readonly T[];
   readonly next: string | null;
 }

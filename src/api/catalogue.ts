@@ -1,25 +1,27 @@
-/** Routes of the models that come with the product. */
+/** Routes of the catalogue: models that ship with Penstock. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { defined } from '../defined.ts';
 import type { CatalogueEntry } from '../registry/index.ts';
 import { type CatalogueBody, catalogueBody, catalogueEntryBody, registeredBody } from './bodies.ts';
 import { versionBodyOf } from './groups.ts';
-import { given } from './parameters.ts';
-import { type Route, route } from './route.ts';
+
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
+import { tensorBodyOf } from './signature-body.ts';
 
 const path = z.strictObject({ name: z.string() });
 
-export function catalogueRoutes({ registry }: ApiServices): Route[] {
+export function catalogueRoutes({ registry }: ApiServices): ApiRoute[] {
   const { catalogue } = registry;
   return [
-    route('GET /catalogue', {
-      summary: 'List the models that come with Penstock',
+    apiRoute('GET /catalogue', {
+      summary: 'List the models that ship with Penstock',
       answer: z.strictObject({ items: z.array(catalogueBody) }),
       handle: () => ({ items: catalogue.entries.map(catalogueBodyOf) }),
     }),
-    route('GET /catalogue/:name', {
-      summary: 'Show the card of a model, and rows to try it with',
+    apiRoute('GET /catalogue/:name', {
+      summary: 'Get the model card and sample rows of a catalogue model',
       params: path,
       answer: catalogueEntryBody,
       handle: async ({ params }) => {
@@ -28,15 +30,15 @@ export function catalogueRoutes({ registry }: ApiServices): Route[] {
         return { ...catalogueBodyOf(entry), card: entry.card, sample_rows: rows, label_column: entry.labelColumn };
       },
     }),
-    route('POST /catalogue/:name/register', {
-      summary: 'Register a model of the catalogue',
-      description: 'In the group of its own name, unless another is given; the same bytes again are the same version.',
+    apiRoute('POST /catalogue/:name/register', {
+      summary: 'Register a catalogue model',
+      description: 'Default group: the name of the model. Registering the same bytes again returns the existing version.',
       params: path,
       body: z.strictObject({ group: z.string().optional() }),
       answer: registeredBody,
       status: 201,
       handle: async ({ params, body: { group }, caller }) => {
-        const { version, reused } = await registry.registerFromCatalogue(params.name, { who: caller.keyId, ...given({ group }) });
+        const { version, reused } = await registry.registerFromCatalogue(params.name, { who: caller.keyId, ...defined({ group }) });
         return { version: versionBodyOf(version), reused };
       },
     }),
@@ -49,7 +51,7 @@ function catalogueBodyOf({ name, title, input, labels, accuracy, licence, object
   return {
     name,
     title,
-    input: { ...input, shape: [...input.shape] },
+    input: tensorBodyOf(input),
     labels: labels === undefined ? null : [...labels],
     accuracy: { value, rows, dataset },
     licence: { weights, data },

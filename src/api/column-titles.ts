@@ -1,8 +1,11 @@
-/** What the header of a CSV calls the features of a model that only knows them by their places. */
-import { csvHeader, placeOfName } from '../codecs/index.ts';
+/** Maps the positional features of a model to the column titles of a CSV header. */
+import { csvHeader, indexOfName } from '../codecs/index.ts';
 import type { Signature } from '../tensor.ts';
 
-/** By feature: `x[0]` is `mean radius`. Empty where the body has no header, or the model several inputs, which the header then names. */
+/** A longer first line is not taken as a header. */
+const headerBytesMax = 256 * 1024;
+
+/** Title by feature, for example `x[0]` to `mean radius`. Empty without a header, or if the model has several inputs (the header then names those). */
 export function columnTitles(
   signature: Signature,
   contentType: string | undefined,
@@ -11,10 +14,12 @@ export function columnTitles(
 ): Readonly<Record<string, string>> {
   const [input, ...others] = signature.inputs;
   if (input === undefined || others.length > 0 || contentType?.split(';', 1)[0]?.trim().toLowerCase() !== 'text/csv') return {};
-  const end = body.indexOf('\n');
-  const header = csvHeader(signature, body.toString('utf8', 0, end === -1 ? body.length : end), label);
+  const head = body.subarray(0, headerBytesMax);
+  const end = head.indexOf('\n');
+  if (end === -1 && head.length < body.length) return {};
+  const header = csvHeader(signature, head.toString('utf8', 0, end === -1 ? head.length : end), label);
   if (header === null) return {};
-  const left = label === undefined ? -1 : placeOfName(label, header);
-  const columns = header.filter((_, place) => place !== left);
-  return Object.fromEntries(columns.map((title, place) => [`${input.name}[${place}]`, title]));
+  const labelIndex = label === undefined ? -1 : indexOfName(label, header);
+  const columns = header.filter((_, index) => index !== labelIndex);
+  return Object.fromEntries(columns.map((title, index) => [`${input.name}[${index}]`, title]));
 }

@@ -1,44 +1,44 @@
-/** What was used and what it cost, hour by hour or added up. */
+/** Route of usage and cost, per hour, per day or in total. */
 import { z } from 'zod';
 import { costPeriods, sumOf, type Usage, usdPerMillion, wholeHours } from '../costs/index.ts';
-import { timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { isoTime } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const usd = z.number().describe('US dollars.');
 
 export const usedBody = z.strictObject({
-  instance_seconds: z.number().describe('Of instances, and of functions that are kept warm.'),
-  instance_usd: usd.describe('What those cost, whether they work or not.'),
-  provisioned_seconds: z.number().describe('The part of instance_seconds that functions were kept warm.'),
-  provisioned_usd: usd.describe('The part of instance_usd that this cost.'),
-  invocations: z.number().describe('Batches that functions ran.'),
-  cold_starts: z.number().describe('Those that waited for a function to start.'),
+  instance_seconds: z.number().describe('Seconds of instances and of provisioned (warm) functions.'),
+  instance_usd: usd.describe('Cost of these, busy or idle.'),
+  provisioned_seconds: z.number().describe('Part of instance_seconds: provisioned functions.'),
+  provisioned_usd: usd.describe('Part of instance_usd: provisioned functions.'),
+  invocations: z.number().describe('Batches run by functions.'),
+  cold_starts: z.number().describe('Invocations that waited for a cold start.'),
   function_gb_seconds: z.number(),
-  function_usd: usd.describe('What the invocations cost.'),
+  function_usd: usd.describe('Cost of the invocations.'),
   total_usd: usd.describe('instance_usd + function_usd.'),
-  receipts_usd: usd.describe('What the requests were told that they cost: the part in which something worked.'),
+  receipts_usd: usd.describe('Sum of the cost receipts of the requests: the cost of busy time.'),
   failed_runs_usd: usd.describe(
-    'What runs cost that failed: it is paid for, and is in the sums. A batch that fails is run again in halves, so all of its requests may have been answered.',
+    'Cost of failed runs, included in the totals. A failed batch is run again in halves, so its requests may still have been answered.',
   ),
-  requests: z.number().describe('Those that were answered, a call of many rows once.'),
-  failed_requests: z.number().describe('Those that were refused or failed, but for those that their clients gave up.'),
-  cost_usd_per_million: usd.nullable().describe('total_usd for a million answered requests; null where there was none.'),
+  requests: z.number().describe('Answered requests; a call with many rows counts once.'),
+  failed_requests: z.number().describe('Rejected or failed requests, without those cancelled by their clients.'),
+  cost_usd_per_million: usd.nullable().describe('total_usd per million answered requests; null below 1,000 requests.'),
 });
 
 const costLineBody = usedBody.extend({
-  at: z.iso.datetime().describe('When the hour, the day (of UTC) or the whole time begins.'),
+  at: z.iso.datetime().describe('Start of the hour, of the UTC day or of the whole range.'),
   endpoint: z.string(),
   variant: z.string(),
 });
 
 const costsBody = z.strictObject({
-  from: z.iso.datetime().describe('Where the first hour begins that is counted.'),
-  to: z.iso.datetime().describe('Where the last one ends, or now while it runs.'),
+  from: z.iso.datetime().describe('Start of the first counted hour.'),
+  to: z.iso.datetime().describe('End of the last counted hour, or now if that hour is not over.'),
   by: z.enum(costPeriods),
-  prices_as_of: z.string().describe('The day the prices were read.'),
+  prices_as_of: z.string().describe('Date of the price list.'),
   items: z.array(costLineBody),
-  total: usedBody.describe('All items together.'),
+  total: usedBody.describe('Sum of all items.'),
 });
 
 export type UsedBody = z.infer<typeof usedBody>;
@@ -47,15 +47,15 @@ export type CostsBody = z.infer<typeof costsBody>;
 const time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const sinceMs = 24 * 3_600_000;
 
-export function costRoutes({ costs, clock, prices }: ApiServices): Route[] {
+export function costRoutes({ costs, clock, prices }: ApiServices): ApiRoute[] {
   return [
-    route('GET /costs', {
-      summary: 'Tell what was used and what it cost',
-      description: 'By endpoint and variant, also of endpoints that are gone. Kept by the hour for 400 days; at most 10 000 items.',
+    apiRoute('GET /costs', {
+      summary: 'Get usage and cost',
+      description: 'By endpoint and variant, including deleted endpoints. Hourly data is retained for 400 days; at most 10,000 items.',
       query: z.strictObject({
         endpoint: z.string().max(100).optional(),
-        from: time.optional().describe('The hour it falls into counts in full; 24 hours before `to` unless given.'),
-        to: time.optional().describe('The hour it falls into counts in full; now unless given.'),
+        from: time.optional().describe('Rounded down to the hour. Default: 24 hours before `to`.'),
+        to: time.optional().describe('Rounded up to the hour. Default: now.'),
         by: z.enum(costPeriods).default('total'),
       }),
       answer: costsBody,
@@ -63,11 +63,11 @@ export function costRoutes({ costs, clock, prices }: ApiServices): Route[] {
         const lines = await costs.list({ endpoint, fromMs, toMs, by });
         const counted = wholeHours({ fromMs, toMs }, clock.wallMs());
         return {
-          from: timeOf(counted.fromMs),
-          to: timeOf(counted.toMs),
+          from: isoTime(counted.fromMs),
+          to: isoTime(counted.toMs),
           by,
           prices_as_of: prices.asOf,
-          items: lines.map((line) => ({ at: timeOf(line.atMs), endpoint: line.endpoint, variant: line.variant, ...usedBodyOf(line) })),
+          items: lines.map((line) => ({ at: isoTime(line.atMs), endpoint: line.endpoint, variant: line.variant, ...usedBodyOf(line) })),
           total: usedBodyOf(sumOf(lines)),
         };
       },

@@ -1,4 +1,4 @@
-/** Decisions and plans as the native API tells them: what was chosen, from what, why, and what came of it. */
+/** Bodies of batching decisions and plans: the choice, its inputs, its alternatives, its reason and its measured effect. */
 import { z } from 'zod';
 import { chosenScalingBody, scalingAlternativeBody, scalingEffectBody, scalingInputsBody } from './scaling-decision-bodies.ts';
 
@@ -6,24 +6,24 @@ const price = z.number().describe('US dollars.');
 
 export const settingBody = z.strictObject({
   memory_mib: z.number(),
-  batch_size_max: z.number().describe('Rows that leave together at most.'),
-  wait_ms_max: z.number().nullable().describe('How long the first row waits for company; null where its slack says so.'),
+  batch_size_max: z.number().describe('Maximum batch size, in rows.'),
+  wait_ms_max: z.number().nullable().describe('How long the first row waits for more; null: its slack decides.'),
 });
 
 export const predictionBody = z.strictObject({
   p50_ms: z.number(),
   p95_ms: z.number(),
   p99_ms: z.number(),
-  within_slo: z.number().describe('Share of the requests within the objective; 1 without one.'),
+  within_slo: z.number().describe('Share of the requests that meet the objective; 1 without an objective.'),
   mean_batch: z.number().describe('Rows.'),
-  cost_usd_per_million: price.describe('US dollars for a million rows, as functions are billed.'),
+  cost_usd_per_million: price.describe('US dollars per million rows, as billed for functions.'),
 });
 
 export const alternativeBody = settingBody.extend({
   label: z.enum(['chosen', 'current', 'no-batching', 'runner-up', 'cheapest-infeasible', 'fastest']),
   policy: z.enum(['slack', 'timeout', 'work-conserving']),
   predicted: predictionBody,
-  feasible: z.boolean().describe('Whether it would keep the objective.'),
+  feasible: z.boolean().describe('Whether it would meet the objective.'),
   rejected_because: z.string().nullable(),
 });
 
@@ -36,13 +36,16 @@ export const policyBody = z.strictObject({
 });
 
 export const arrivalFactsBody = z.strictObject({
-  source: z.enum(['poisson', 'map', 'replay', 'simulator']).describe('What the choice was computed from.'),
+  source: z.enum(['poisson', 'map', 'replay', 'simulator']).describe('Source of the arrival model.'),
   rate_per_second: z.number(),
   forecast_rate_per_second: z.number().nullable(),
-  scv: z.number().nullable().describe('Squared coefficient of variation of the gaps: 1 at random, more in bursts; null while unknown.'),
+  scv: z
+    .number()
+    .nullable()
+    .describe('Squared coefficient of variation of the interarrival times: 1 for Poisson arrivals, higher in bursts; null while unknown.'),
   correlation_decay: z.number().nullable(),
   index_of_dispersion: z.number().nullable(),
-  sample_count: z.number().describe('Arrivals that were seen.'),
+  sample_count: z.number().describe('Observed arrivals.'),
   notes: z.array(z.string()),
 });
 
@@ -55,7 +58,7 @@ export const candidatesBody = z.strictObject({
 export const sizeProfilesBody = z.array(
   z.strictObject({
     memory_mib: z.number(),
-    basis: z.string().describe('measured, derived from another size, or unlimited: measured where memory does not limit the processor.'),
+    basis: z.string().describe('measured; derived from another size; or unlimited: measured where the memory size does not limit the CPU.'),
     measured_at: z.iso.datetime(),
   }),
 );
@@ -63,7 +66,7 @@ export const sizeProfilesBody = z.array(
 export const batchingInputsBody = z.strictObject({
   model: z.string().describe('group/version'),
   objective: z.string().nullable(),
-  margin_ms: z.number().describe('Held back from the objective for what predictions are wrong by.'),
+  margin_ms: z.number().describe('Safety margin below the objective for prediction errors.'),
   memory_mib: z.union([z.number(), z.literal('auto')]),
   policy: policyBody,
   arrivals: arrivalFactsBody,
@@ -72,23 +75,33 @@ export const batchingInputsBody = z.strictObject({
   cold_start: z.strictObject({ probability: z.number(), ms: z.number() }),
   candidates: candidatesBody,
   compute_ms: z.number(),
+  correction: z
+    .strictObject({ latency_factor: z.number(), batch_factor: z.number(), cost_factor: z.number(), reason: z.string() })
+    .nullable()
+    .describe('Factors applied to all predictions, because the last period missed them by more than 25 %; null if none.'),
 });
 
 export const batchingEffectBody = predictionBody.extend({
   requests: z.number(),
   mean_wait_ms: z.number(),
   cold_starts: z.number(),
-  p95_error_percent: z.number().describe('By how much the prediction was above (or, negative, below) what was measured.'),
+  p95_error_percent: z.number().describe('How far the prediction was above the measured value; negative: below.'),
   cost_error_percent: z.number(),
 });
 
-/** How a variant stands with the decision that is in force. */
-export const standingBody = z.strictObject({
+/** The decision in force for a variant and its effect so far. */
+export const decisionStatusBody = z.strictObject({
   id: z.string(),
-  feasible: z.boolean().describe('Whether the objective can be kept, as far as is known.'),
+  feasible: z.boolean().describe('Whether the objective can be met, as far as known.'),
   reason: z.string(),
   predicted: predictionBody.nullable(),
-  measured: batchingEffectBody.nullable().describe('Of the requests served under it; while there are none, under the one before.'),
+  correction: z
+    .string()
+    .nullable()
+    .describe('Why the predictions were corrected: the last period missed them by more than 25 %; null if they were not.'),
+  measured: batchingEffectBody
+    .nullable()
+    .describe('Measured over the requests served under this decision; while there are none, under the previous one.'),
 });
 
 const envelope = {
@@ -96,9 +109,17 @@ const envelope = {
   endpoint: z.string(),
   variant: z.string(),
   at: z.iso.datetime(),
-  changes: z.boolean().describe('Whether anything is different from then on.'),
+  changes: z.boolean().describe('Whether the decision changed anything.'),
   reason: z.string(),
   explanation: z.string(),
+  folded: z
+    .strictObject({
+      count: z.number().describe('Number of these decisions, this one included.'),
+      since: z.iso.datetime().describe('Time of the first.'),
+      complete: z.boolean().describe('False if there may be earlier ones.'),
+    })
+    .optional()
+    .describe('With `folded=true`, for the latest of several consecutive decisions without a change.'),
 };
 
 export const decisionBody = z.strictObject({
@@ -108,27 +129,37 @@ export const decisionBody = z.strictObject({
   inputs: batchingInputsBody,
   alternatives: z.array(alternativeBody),
   chosen: settingBody,
-  effect: batchingEffectBody.nullable().describe('What was measured of the requests served under it; null until that is known.'),
+  effect: batchingEffectBody.nullable().describe('Measured over the requests served under this decision; null until known.'),
 });
 
 export const scalingDecisionBody = z.strictObject({
   ...envelope,
   kind: z.literal('scaling'),
-  trigger: z.string().describe('period, fast, restore or manual.'),
-  inputs: scalingInputsBody,
+  trigger: z
+    .string()
+    .describe(
+      'Of the scaling policy: period, fast, restore or manual. Of other changes: update (by a user), rollback, schedule, alarm or metric.',
+    ),
+  before: z.number().describe('Number of instances before the decision.'),
+  inputs: scalingInputsBody.nullable().describe('What the scaling policy observed; null if something else changed the number.'),
   alternatives: z.array(scalingAlternativeBody),
   chosen: chosenScalingBody,
-  effect: scalingEffectBody.nullable().describe('What came of it, two slots after the one that was decided for; null until then.'),
-  effect_unknown: z.string().nullable().describe('Why nobody will know what came of it: the server was restarted, say; null otherwise.'),
+  effect: scalingEffectBody
+    .nullable()
+    .describe('Measured two slots after the slot that the decision was made for; null until then, and for what no policy decided.'),
+  effect_unknown: z
+    .string()
+    .nullable()
+    .describe('Why the effect will never be known, for example a restart of the server; otherwise null.'),
 });
 
-/** How batches are formed, or how many instances there are. */
+/** Either kind: batching (how batches are formed) or scaling (the number of instances). */
 export const anyDecisionBody = z.discriminatedUnion('kind', [decisionBody, scalingDecisionBody]);
 
 export const planBody = z.strictObject({
   model: z.string(),
   objective: z.string().nullable(),
-  feasible: z.boolean().describe('Whether any setting keeps the objective; where none does, the one chosen comes closest.'),
+  feasible: z.boolean().describe('Whether any setting meets the objective. If none does, the chosen one comes closest.'),
   chosen: settingBody,
   alternatives: z.array(alternativeBody),
   reason: z.string(),
@@ -137,15 +168,15 @@ export const planBody = z.strictObject({
   profiles: sizeProfilesBody,
   functions: z
     .strictObject({
-      needed: z.number().describe('Busy at once, about, at most.'),
+      needed: z.number().describe('Estimated peak of concurrently busy functions.'),
       busy_mean: z.number(),
       max_concurrency: z.number(),
       keep_alive_ms: z.number(),
-      cold_start_share: z.number().describe('Of the batches: those that come longer than the keep-alive after the one before.'),
+      cold_start_share: z.number().describe('Share of the batches that arrive after the keep-alive of the previous one has expired.'),
       cold_start_ms: z.number(),
     })
     .nullable()
-    .describe('The functions it would take; null where no size holds the model.'),
+    .describe('Functions needed; null if the model fits no memory size.'),
   candidates: candidatesBody,
   compute_ms: z.number(),
 });
@@ -157,5 +188,5 @@ export type PolicyBody = z.infer<typeof policyBody>;
 export type DecisionBody = z.infer<typeof decisionBody>;
 export type ScalingDecisionBody = z.infer<typeof scalingDecisionBody>;
 export type AnyDecisionBody = z.infer<typeof anyDecisionBody>;
-export type StandingBody = z.infer<typeof standingBody>;
+export type DecisionStatusBody = z.infer<typeof decisionStatusBody>;
 export type PlanBody = z.infer<typeof planBody>;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PlannedArrivals, PlanWish } from '../autoscaling/index.ts';
-import type { Decision } from '../monitoring/index.ts';
+import type { PlannedArrivals, PlanRequest } from '../autoscaling/index.ts';
+import type { Decision } from '../records/index.ts';
 import { decisionBody } from './decision-bodies.ts';
 import { decisionRoutes } from './decisions.ts';
-import type { Call } from './route.ts';
+import type { RouteCall } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const setting = { memoryMiB: 1024, batchSizeMax: 8, waitMsMax: null };
@@ -18,7 +18,7 @@ const made: Decision = {
   trigger: 'period',
   changes: true,
   inputs: {
-    wish: {
+    query: {
       model: 'digits/1',
       objective: { percentile: 95, latencyMs: 100 },
       memoryMiB: 'auto',
@@ -48,16 +48,16 @@ const made: Decision = {
   effect: { ...predicted, requests: 40, meanWaitMs: 30, coldStarts: 1, p95ErrorPercent: -10, costErrorPercent: 25 },
 };
 
-/** Calls a route below its schema at the door, as a handler. */
-async function handled(key: string, given: { readonly query?: object; readonly body?: object }, services: object): Promise<unknown> {
+/** Calls the handler of a route, without query validation. */
+async function handled(key: string, provided: { readonly query?: object; readonly body?: object }, services: object): Promise<unknown> {
   const found = decisionRoutes(services as ApiServices).find((each) => each.key === key);
   assert(found !== undefined);
-  const body = given.body === undefined ? undefined : found.options.body?.parse(given.body);
-  return found.handle({ params: { endpoint: 'DIGITS' }, query: given.query ?? {}, body } as Call<unknown, unknown, unknown>);
+  const body = provided.body === undefined ? undefined : found.options.body?.parse(provided.body);
+  return found.handle({ params: { endpoint: 'DIGITS' }, query: provided.query ?? {}, body } as RouteCall<unknown, unknown, unknown>);
 }
 
-test('decisions are told with everything in them, in the words of the API, and page by page', async () => {
-  const asked: unknown[] = [];
+test('lists decisions with all their fields under API names, page by page', async () => {
+  const requested: unknown[] = [];
   const page = await handled(
     'GET /endpoints/:endpoint/decisions',
     { query: { limit: 1, before: 'd9' } },
@@ -65,30 +65,30 @@ test('decisions are told with everything in them, in the words of the API, and p
       deployments: { get: () => ({ config: { name: 'digits' } }) },
       decisions: {
         list: async (wanted: unknown) => {
-          asked.push(wanted);
+          requested.push(wanted);
           return [made, { ...made, id: 'd0', effect: null }];
         },
         count: async () => 2,
       },
     },
   );
-  assert.deepEqual(asked, [{ endpoint: 'digits', kind: undefined, changes: undefined, limit: 2, before: 'd9' }]);
+  assert.deepEqual(requested, [{ endpoint: 'digits', kind: undefined, changes: undefined, limit: 2, before: 'd9' }]);
   const { items, next, total } = page as { items: unknown[]; next: string; total: number };
-  const [told] = items.map((item) => decisionBody.parse(item));
-  assert(told !== undefined);
-  assert.deepEqual([items.length, next, total, told.at, told.id], [1, 'd1', 2, '2026-01-01T00:00:00.000Z', 'd1']);
-  assert.deepEqual(told.inputs.policy, { kind: 'fixed', batch_size_max: 8, wait_ms_max: 20 });
-  assert.deepEqual([told.inputs.objective, told.inputs.arrivals.sample_count], ['p95<=100ms', 900]);
-  assert.deepEqual([told.effect?.p95_error_percent, told.alternatives[0]?.predicted.p95_ms], [-10, 96]);
+  const [reported] = items.map((item) => decisionBody.parse(item));
+  assert(reported !== undefined);
+  assert.deepEqual([items.length, next, total, reported.at, reported.id], [1, 'd1', 2, '2026-01-01T00:00:00.000Z', 'd1']);
+  assert.deepEqual(reported.inputs.policy, { kind: 'fixed', batch_size_max: 8, wait_ms_max: 20 });
+  assert.deepEqual([reported.inputs.objective, reported.inputs.arrivals.sample_count], ['p95<=100ms', 900]);
+  assert.deepEqual([reported.effect?.p95_error_percent, reported.alternatives[0]?.predicted.p95_ms], [-10, 96]);
 });
 
-test('a plan takes arrivals of every kind', async () => {
-  const wishes: PlanWish[] = [];
+test('plans for every kind of arrivals', async () => {
+  const planned: PlanRequest[] = [];
   const services = {
     registry: { resolve: async () => ({ name: 'digits/1' }) },
     planner: {
-      plan: (_version: unknown, wish: PlanWish) => {
-        wishes.push(wish);
+      plan: (_version: unknown, request: PlanRequest) => {
+        planned.push(request);
         return Promise.reject(new Error('enough'));
       },
     },
@@ -102,9 +102,9 @@ test('a plan takes arrivals of every kind', async () => {
       { kind: 'mmpp', rate1PerSecond: 20, rate2PerSecond: 400, switch12PerSecond: 1, switch21PerSecond: 4 },
     ],
   ];
-  for (const [given, arrivals] of cases) {
-    await assert.rejects(handled('POST /plan', { body: { model: 'digits', ...given } }, services), /enough/);
-    assert.deepEqual(wishes.at(-1), { objective: null, memoryMiB: 'auto', policy: { kind: 'slack' }, arrivals });
+  for (const [provided, arrivals] of cases) {
+    await assert.rejects(handled('POST /plan', { body: { model: 'digits', ...provided } }, services), /enough/);
+    assert.deepEqual(planned.at(-1), { objective: null, memoryMiB: 'auto', policy: { kind: 'slack' }, arrivals });
   }
   await assert.rejects(handled('POST /plan', { body: { model: 'digits' } }, services), /either rate_per_second or arrivals/);
   const both = { model: 'digits', rate_per_second: 1, arrivals: { kind: 'poisson', rate_per_second: 5 } };

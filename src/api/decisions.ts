@@ -1,54 +1,62 @@
-/** Routes of decisions: what was chosen for an endpoint and why, and what would be chosen for a model. */
+/** Routes of decisions (what was chosen for an endpoint and why) and of batching plans (what would be chosen for a model). */
 import { z } from 'zod';
-import type {
-  BatchingAlternative,
-  BatchingEffect,
-  BatchingInputs,
-  BatchingPlan,
-  BatchingSetting,
-  ChosenScaling,
-  PlannedArrivals,
-  PlannedFunctions,
-  PlanWish,
-  ScalingAction,
-  ScalingAlternative,
-  ScalingEffect,
-  ScalingInputs,
-  Standing,
+import {
+  type BatchingAlternative,
+  type BatchingEffect,
+  type BatchingInputs,
+  type BatchingPlan,
+  type BatchingSetting,
+  type DecisionStatus,
+  type PlannedArrivals,
+  type PlannedFunctions,
+  type PlanRequest,
+  policyInputsOf,
+  type ScalingAlternative,
+  type ScalingEffect,
 } from '../autoscaling/index.ts';
+import { defined } from '../defined.ts';
 import type { BatchPolicy } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { Decision, UnknownEffect } from '../monitoring/index.ts';
 import { formatObjective, type Objective, parseObjective } from '../objective.ts';
-import { pageOf } from './bodies.ts';
+import type { Decision, FoldedDecision, UnknownEffect } from '../records/index.ts';
+import { pageBody } from './bodies.ts';
 import {
   type AlternativeBody,
   type AnyDecisionBody,
   anyDecisionBody,
   batchingPolicies,
   type DecisionBody,
+  type DecisionStatusBody,
   type PlanBody,
   type PolicyBody,
   type PredictionBody,
   planBody,
   type ScalingDecisionBody,
   type SettingBody,
-  type StandingBody,
 } from './decision-bodies.ts';
-import { endpointPath, given, limitParameter, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
-import { chosenScalingBodyOf, scalingAlternativeBodyOf, scalingEffectBodyOf, scalingInputsBodyOf } from './scaling-decision-bodies.ts';
+import { endpointPath, isoTime, limitParameter, switchParameter } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
+import {
+  chosenScalingBodyOf,
+  countBefore,
+  scalingAlternativeBodyOf,
+  scalingEffectBodyOf,
+  scalingInputsBodyOf,
+} from './scaling-decision-bodies.ts';
 import type { ApiServices } from './services.ts';
 
 const decisionsQuery = z.strictObject({
-  kind: z.enum(['batching', 'scaling']).optional().describe('Both unless given.'),
+  kind: z.enum(['batching', 'scaling']).optional().describe('Default: both.'),
   changes: z
     .enum(['true', 'false'])
     .transform((word) => word === 'true')
     .optional()
-    .describe('Only those that made something different, or only those that did not.'),
+    .describe('true: only decisions that changed something; false: only the others.'),
+  folded: switchParameter.describe(
+    'Consecutive decisions of a variant without a change are one item: the latest, with their number. Cannot be combined with `changes`.',
+  ),
   limit: limitParameter,
-  before: z.string().max(64).optional().describe('The `next` of the page before.'),
+  before: z.string().max(64).optional().describe('The `next` of the previous page.'),
 });
 
 const arrivalsInput = z
@@ -56,53 +64,50 @@ const arrivalsInput = z
     z.strictObject({ kind: z.literal('poisson'), rate_per_second: z.number() }),
     z.strictObject({
       kind: z.literal('mmpp'),
-      rates_per_second: z.tuple([z.number(), z.number()]).describe('Of the two phases, quiet and burst say.'),
-      switches_per_second: z.tuple([z.number(), z.number()]).describe('How often the first phase is left for the second, and back.'),
+      rates_per_second: z.tuple([z.number(), z.number()]).describe('Rates of the two phases, such as quiet and burst.'),
+      switches_per_second: z
+        .tuple([z.number(), z.number()])
+        .describe('Rates of the transitions from the first phase to the second and back.'),
     }),
-    z.strictObject({ kind: z.literal('times'), times_ms: z.array(z.number()).max(100_000).describe('As they came, ascending.') }),
+    z.strictObject({ kind: z.literal('times'), times_ms: z.array(z.number()).max(100_000).describe('Arrival times, ascending.') }),
   ])
-  .describe('How requests come. Either this or `rate_per_second`, which is poisson.');
+  .describe('The arrival process. Give either this or `rate_per_second` (Poisson arrivals).');
 
 const planInput = z.strictObject({
-  model: z.string().describe('GROUP/VERSION, or GROUP for its latest approved version.'),
-  objective: z.string().nullable().default(null).describe('Such as p95<=100ms.'),
+  model: z.string().describe('GROUP/VERSION, or GROUP for the latest approved version.'),
+  objective: z.string().nullable().default(null).describe('For example p95<=100ms.'),
   rate_per_second: z.number().optional(),
   arrivals: arrivalsInput.optional(),
   policy: z.enum(batchingPolicies).default('slack').describe('How batches are formed.'),
-  batch_size_max: z.number().optional().describe('Rows of a full batch; with the policy fixed.'),
-  wait_ms_max: z.number().optional().describe('How long the first row waits; with the policy fixed.'),
+  batch_size_max: z.number().optional().describe('Rows of a full batch; only with the policy fixed.'),
+  wait_ms_max: z.number().optional().describe('How long the first row waits; only with the policy fixed.'),
   memory_mib: z.union([z.number(), z.literal('auto')]).default('auto'),
-  keep_alive_ms: z.number().optional().describe('How long an idle function would be kept; as of an endpoint unless given.'),
-  max_concurrency: z.number().optional().describe('How many functions there might be; as of an endpoint unless given.'),
+  keep_alive_ms: z.number().optional().describe('Keep-alive of an idle function. Default: that of endpoints.'),
+  max_concurrency: z.number().optional().describe('Maximum number of functions. Default: that of endpoints.'),
 });
 
-export function decisionRoutes({ deployments, decisions, batching, scaling, registry, planner }: ApiServices): Route[] {
+export function decisionRoutes({ deployments, decisions, batching, scaling, registry, planner }: ApiServices): ApiRoute[] {
   return [
-    route('GET /endpoints/:endpoint/decisions', {
-      summary: 'List what was decided for an endpoint, the latest first',
-      description: 'Each with what it was chosen from, why, what was predicted and, once that is known, what was measured.',
+    apiRoute('GET /endpoints/:endpoint/decisions', {
+      summary: 'List the decisions for an endpoint, newest first',
+      description: 'Each with its inputs, alternatives, reason and prediction and, once known, its measured effect.',
       params: endpointPath,
       query: decisionsQuery,
-      answer: pageOf(anyDecisionBody).extend({ total: z.number().describe('How many such decisions are kept.') }),
-      handle: async ({ params, query: { kind, changes, limit = 20, before } }) => {
-        const wish = { endpoint: deployments.get(params.endpoint).config.name, kind, changes };
-        const made = await decisions.list({ ...wish, limit: limit + 1, before });
-        const items = made.slice(0, limit).map(decisionBodyOf);
-        return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null, total: await decisions.count(wish) };
+      answer: pageBody(anyDecisionBody).extend({ total: z.number().describe('Number of stored decisions that match.') }),
+      handle: async ({ params, query }) => {
+        const endpoint = deployments.get(params.endpoint).config.name;
+        const { kind, changes } = query;
+        return { ...(await pageOf(decisions, query, endpoint)), total: await decisions.count({ endpoint, kind, changes }) };
       },
     }),
-    route('GET /decisions', {
-      summary: 'List what was decided for all endpoints, the latest first',
+    apiRoute('GET /decisions', {
+      summary: 'List the decisions for all endpoints, newest first',
       query: decisionsQuery,
-      answer: pageOf(anyDecisionBody),
-      handle: async ({ query: { kind, changes, limit = 20, before } }) => {
-        const made = await decisions.list({ kind, changes, limit: limit + 1, before });
-        const items = made.slice(0, limit).map(decisionBodyOf);
-        return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null };
-      },
+      answer: pageBody(anyDecisionBody),
+      handle: ({ query }) => pageOf(decisions, query),
     }),
-    route('GET /endpoints/:endpoint/decisions/:decision', {
-      summary: 'Tell a decision',
+    apiRoute('GET /endpoints/:endpoint/decisions/:decision', {
+      summary: 'Get a decision',
       params: endpointPath.extend({ decision: z.string().max(64) }),
       answer: anyDecisionBody,
       handle: async ({ params }) => {
@@ -111,50 +116,76 @@ export function decisionRoutes({ deployments, decisions, batching, scaling, regi
         if (made !== null) return decisionBodyOf(made);
         throw new PlatformError(
           'not_found',
-          `endpoint ${name} has no decision ${params.decision}: of each endpoint the last 10,000 are kept`,
+          `endpoint ${name} has no decision ${params.decision}: the last 10,000 of each endpoint are retained`,
         );
       },
     }),
-    route('POST /endpoints/:endpoint/decisions', {
-      summary: 'Have an endpoint decided anew, now',
-      description: 'Answers at once; the decision is in the list a moment later. Without functions or scaling there is nothing to decide.',
+    apiRoute('POST /endpoints/:endpoint/decisions', {
+      summary: 'Request a new decision for an endpoint',
+      description:
+        'Returns at once; the decision appears in the list a moment later. `asked` is false if the endpoint has neither functions nor scaling.',
       params: endpointPath,
       status: 202,
       answer: z.strictObject({ asked: z.boolean() }),
       handle: ({ params }) => {
         const { name } = deployments.get(params.endpoint).config;
-        const asked = [batching.ask(name), scaling.ask(name)];
-        return { asked: asked.includes(true) };
+        const requested = [batching.requestDecision(name), scaling.requestDecision(name)];
+        return { asked: requested.includes(true) };
       },
     }),
-    route('POST /plan', {
-      summary: 'Tell what would be chosen for a model, without deploying it',
-      description: 'A model that was not measured yet is measured first, which takes some seconds.',
+    apiRoute('POST /plan', {
+      summary: 'Plan the batching of a model without deploying it',
+      description: 'A model that was not measured yet is measured first, which takes a few seconds.',
       body: planInput,
       answer: planBody,
       handle: async ({ body }) => {
         const objective = body.objective === null ? null : parseObjective(body.objective);
-        return planBodyOf(await planner.plan(await registry.resolve(body.model), { objective, ...planWishOf(body) }));
+        return planBodyOf(await planner.plan(await registry.resolve(body.model), { objective, ...planQueryOf(body) }));
       },
     }),
   ];
 }
 
-function planWishOf(body: z.output<typeof planInput>): Omit<PlanWish, 'objective'> {
-  const { memory_mib: memoryMiB, keep_alive_ms: keepAliveMs, max_concurrency: maxConcurrency } = body;
-  return { memoryMiB, policy: policyOf(body), arrivals: arrivalsOf(body), ...given({ keepAliveMs, maxConcurrency }) };
+async function pageOf(
+  decisions: ApiServices['decisions'],
+  { kind, changes, folded, limit = 20, before }: z.output<typeof decisionsQuery>,
+  endpoint?: string,
+): Promise<{ items: AnyDecisionBody[]; next: string | null }> {
+  if (folded && changes !== undefined) {
+    throw new PlatformError('invalid_request', 'folded and changes cannot be combined: leave one of them out');
+  }
+  const page = { endpoint, kind, limit: limit + 1, before };
+  const made = folded
+    ? (await decisions.listFolded(page)).map(foldedBodyOf)
+    : (await decisions.list({ ...page, changes })).map(decisionBodyOf);
+  const items = made.slice(0, limit);
+  return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null };
 }
 
-/** What is missing of a fixed one is for its checks to say. */
-function policyOf({ policy: kind, batch_size_max: batchSizeMax, wait_ms_max: waitMsMax }: z.output<typeof planInput>): PlanWish['policy'] {
+function foldedBodyOf({ decision, run: { count, sinceMs, isWhole } }: FoldedDecision): AnyDecisionBody {
+  const body = decisionBodyOf(decision);
+  return count === 1 ? body : { ...body, folded: { count, since: isoTime(sinceMs), complete: isWhole } };
+}
+
+function planQueryOf(body: z.output<typeof planInput>): Omit<PlanRequest, 'objective'> {
+  const { memory_mib: memoryMiB, keep_alive_ms: keepAliveMs, max_concurrency: maxConcurrency } = body;
+  return { memoryMiB, policy: policyOf(body), arrivals: arrivalsOf(body), ...defined({ keepAliveMs, maxConcurrency }) };
+}
+
+/** Missing members of a fixed policy are reported by the validation of that policy. */
+function policyOf({
+  policy: kind,
+  batch_size_max: batchSizeMax,
+  wait_ms_max: waitMsMax,
+}: z.output<typeof planInput>): PlanRequest['policy'] {
   if (kind === 'fixed') return { kind, batchSizeMax: batchSizeMax as number, waitMsMax: waitMsMax as number };
   if (batchSizeMax === undefined && waitMsMax === undefined) return { kind };
-  throw new PlatformError('invalid_request', `batch_size_max and wait_ms_max belong to the policy fixed, not to ${kind}: leave them out`);
+  throw new PlatformError('invalid_request', `batch_size_max and wait_ms_max are only for the policy fixed, got ${kind}: leave them out`);
 }
 
 function arrivalsOf({ arrivals, rate_per_second: ratePerSecond }: z.output<typeof planInput>): PlannedArrivals {
   if ((arrivals === undefined) === (ratePerSecond === undefined)) {
-    throw new PlatformError('invalid_request', 'a plan takes either rate_per_second or arrivals: say how requests come, once');
+    throw new PlatformError('invalid_request', 'expected either rate_per_second or arrivals, got both or neither');
   }
   if (arrivals === undefined) return { kind: 'poisson', ratePerSecond: ratePerSecond as number };
   if (arrivals.kind === 'poisson') return { kind: 'poisson', ratePerSecond: arrivals.rate_per_second };
@@ -192,24 +223,26 @@ function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
   };
 }
 
-/** The contents of a decision, as autoscaling wrote them. */
+/** The stored contents were written by autoscaling and are not validated again. */
 function decisionBodyOf(made: Decision): AnyDecisionBody {
   return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);
 }
 
 function envelopeOf({ id, endpoint, variant, atMs, trigger, changes, reason, explanation }: Decision) {
-  return { id, endpoint, variant, at: timeOf(atMs), trigger, changes, reason, explanation };
+  return { id, endpoint, variant, at: isoTime(atMs), trigger, changes, reason, explanation };
 }
 
 function scalingDecisionBodyOf(made: Decision): ScalingDecisionBody {
-  const { inputs, alternatives, chosen, effect } = made;
+  const { alternatives, chosen, effect } = made;
+  const inputs = policyInputsOf(made);
   const { unknown = null } = (effect ?? {}) as Partial<UnknownEffect>;
   return {
     ...envelopeOf(made),
     kind: 'scaling',
-    inputs: scalingInputsBodyOf(inputs as ScalingInputs),
+    before: countBefore(made),
+    inputs: inputs === null ? null : scalingInputsBodyOf(inputs),
     alternatives: (alternatives as readonly ScalingAlternative[]).map(scalingAlternativeBodyOf),
-    chosen: chosenScalingBodyOf(chosen as ChosenScaling & { readonly actions: readonly ScalingAction[] }),
+    chosen: chosenScalingBodyOf(chosen as Parameters<typeof chosenScalingBodyOf>[0]),
     effect: effect === null || unknown !== null ? null : scalingEffectBodyOf(effect as ScalingEffect),
     effect_unknown: unknown,
   };
@@ -227,13 +260,13 @@ function batchingDecisionBodyOf(made: Decision): DecisionBody {
   };
 }
 
-function inputsBodyOf({ wish, prices, coldStart, ...inputs }: BatchingInputs): DecisionBody['inputs'] {
+function inputsBodyOf({ query, prices, coldStart, ...inputs }: BatchingInputs): DecisionBody['inputs'] {
   return {
-    model: wish.model,
-    objective: objectiveText(wish.objective),
+    model: query.model,
+    objective: objectiveText(query.objective),
     margin_ms: inputs.marginMs,
-    memory_mib: wish.memoryMiB,
-    policy: policyBodyOf(wish.policy),
+    memory_mib: query.memoryMiB,
+    policy: policyBodyOf(query.policy),
     arrivals: arrivalFactsBodyOf(inputs.arrivals),
     profiles: inputs.profiles.map(sizeProfileBodyOf),
     prices: {
@@ -244,7 +277,14 @@ function inputsBodyOf({ wish, prices, coldStart, ...inputs }: BatchingInputs): D
     cold_start: { probability: coldStart.probability, ms: coldStart.ms },
     candidates: inputs.candidates,
     compute_ms: inputs.computeMs,
+    correction: correctionBodyOf(inputs.correction ?? null),
   };
+}
+
+function correctionBodyOf(correction: NonNullable<BatchingInputs['correction']> | null): DecisionBody['inputs']['correction'] {
+  if (correction === null) return null;
+  const { latencyFactor, batchFactor, costFactor, reason } = correction;
+  return { latency_factor: latencyFactor, batch_factor: batchFactor, cost_factor: costFactor, reason };
 }
 
 function objectiveText(objective: Objective | null): string | null {
@@ -270,7 +310,7 @@ function arrivalFactsBodyOf(arrivals: BatchingInputs['arrivals']): PlanBody['arr
 }
 
 function sizeProfileBodyOf({ memoryMiB, basis, measuredAtMs }: BatchingInputs['profiles'][number]): PlanBody['profiles'][number] {
-  return { memory_mib: memoryMiB, basis, measured_at: timeOf(measuredAtMs) };
+  return { memory_mib: memoryMiB, basis, measured_at: isoTime(measuredAtMs) };
 }
 
 export function settingBodyOf({ memoryMiB, batchSizeMax, waitMsMax }: BatchingSetting): SettingBody {
@@ -294,14 +334,15 @@ function alternativeBodyOf(alternative: BatchingAlternative): AlternativeBody {
   return { ...settingBodyOf(alternative), label, policy, predicted, feasible, rejected_because: rejectedBecause };
 }
 
-export function standingBodyOf(standing: Standing | null): StandingBody | null {
-  if (standing === null) return null;
-  const { decisionId, feasible, reason, predicted, measured } = standing;
+export function decisionStatusBodyOf(status: DecisionStatus | null): DecisionStatusBody | null {
+  if (status === null) return null;
+  const { decisionId, feasible, reason, predicted, correction, measured } = status;
   return {
     id: decisionId,
     feasible,
     reason,
     predicted: predicted === null ? null : predictionBodyOf(predicted),
+    correction,
     measured: measured === null ? null : effectBodyOf(measured),
   };
 }

@@ -1,17 +1,17 @@
-/** The route that tells what would be deployed for a promise, and what that would cost. */
+/** Route that plans the deployment for an objective and its cost. */
 import type { PlannedDeployment, PlannedMixture } from '../autoscaling/index.ts';
 import { formatObjective, parseObjective } from '../objective.ts';
 import { type DeploymentPlanBody, deploymentPlanBody, deploymentPlanInput, type MixtureBody } from './deployment-plan-bodies.ts';
-import { type Route, route } from './route.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
-export function deploymentPlanRoutes({ registry, deploymentPlanner }: ApiServices): Route[] {
+export function deploymentPlanRoutes({ registry, deploymentPlanner }: ApiServices): ApiRoute[] {
   return [
-    route('POST /plan/deployment', {
-      summary: 'Tell which instances and functions would keep a promise, and what they would cost',
+    apiRoute('POST /plan/deployment', {
+      summary: 'Plan instances and functions for an objective, with their cost',
       description:
-        'Nothing is deployed. The mixtures that come into question are played out under the assumed requests; the cheapest that keeps ' +
-        'the objective is chosen. A model that was not measured yet is measured first, which takes some seconds.',
+        'Nothing is deployed. Candidate mixtures are simulated under the assumed traffic; the cheapest that meets the objective ' +
+        'is chosen. A model that was not measured yet is measured first, which takes a few seconds.',
       body: deploymentPlanInput,
       answer: deploymentPlanBody,
       handle: async ({ body }) => {
@@ -61,7 +61,7 @@ function planBodyOf({ chosen, mixtures, curve, ...plan }: PlannedDeployment, rat
   };
 }
 
-function mixtureBodyOf(
+export function mixtureBodyOf(
   { functions, instanceUsdPerHour, functionUsdPerHour, ...mixture }: PlannedMixture,
   ratePerSecond: number,
 ): MixtureBody {

@@ -1,30 +1,16 @@
-/** What routes of capture, drift and labels take and answer. */
+/** Request and response bodies of capture, drift and labels. */
 import { z } from 'zod';
 import type { EndpointConfig } from '../deployment/index.ts';
-import { captureDefault } from '../monitoring/index.ts';
+import { bodyOfFields, captureFields } from '../fields/index.ts';
+import { bodyShape, inputShape } from './field-schemas.ts';
 
 const time = z.iso.datetime();
 
-export const captureInput = z.strictObject({
-  percent: z.number().default(captureDefault.percent).describe('Of a hundred calls, so many.'),
-  inputs: z.boolean().default(true),
-  outputs: z.boolean().default(true),
-  to: z.string().default(captureDefault.to).describe('s3://BUCKET/PREFIX on this server.'),
-  redact: z.array(z.string()).default([]).describe('Inputs, outputs, CSV columns and JSON members whose values are never kept.'),
-});
+export const captureInput = z.strictObject(inputShape(captureFields));
+export const captureBody = z.strictObject(bodyShape(captureFields, undefined));
 
-export const captureBody = z.strictObject({
-  percent: z.number(),
-  inputs: z.boolean(),
-  outputs: z.boolean(),
-  to: z.string(),
-  redact: z.array(z.string()),
-});
-
-export function captureBodyOf({ capture }: EndpointConfig): z.infer<typeof captureBody> | null {
-  if (capture === undefined || capture === null) return null;
-  const { percent, inputs, outputs, to, redact } = capture;
-  return { percent, inputs, outputs, to, redact: [...redact] };
+export function captureBodyOf({ capture = null }: EndpointConfig): z.infer<typeof captureBody> | null {
+  return capture === null ? null : bodyOfFields(captureFields, capture);
 }
 
 export const baselineBody = z.strictObject({
@@ -34,26 +20,24 @@ export const baselineBody = z.strictObject({
   made_at: time,
 });
 
-const spread = z
-  .tuple([z.number(), z.number(), z.number()])
-  .nullable()
-  .describe('5th, 50th and 95th percentile; null where all is missing.');
-const share = z.number().describe('Of the values, so many are no finite number, 0 to 1.');
+// Not a tuple: OpenAPI tools disagree about `prefixItems`.
+const spread = z.array(z.number()).length(3).nullable().describe('5th, 50th and 95th percentile; null if all values are missing.');
+const share = z.number().describe('Share of the values that are not finite numbers, 0 to 1.');
 
 export const driftBody = z.strictObject({
   endpoint: z.string(),
   baseline: baselineBody.nullable(),
   window_minutes: z.number(),
-  rows_seen: z.number().describe('Rows that came within the window and were looked at.'),
+  rows_seen: z.number().describe('Rows of the window that were examined.'),
   rows_sampled: z.number(),
-  reason: z.string().nullable().describe('Why nothing is told of drift.'),
-  drifted: z.number().describe('How many features drifted.'),
+  reason: z.string().nullable().describe('Why there is no drift report; otherwise null.'),
+  drifted: z.number().describe('Number of drifted features.'),
   features: z
     .array(
       z.strictObject({
         name: z.string(),
-        column: z.string().nullable().describe('What the header of the file calls it that its baseline was made of.'),
-        psi: z.number().describe('Population stability index; from 0.25 on a shift.'),
+        column: z.string().nullable().describe('Column title in the file that the baseline was computed from.'),
+        psi: z.number().describe('Population stability index; 0.25 or more is a shift.'),
         ks: z.number().describe('Kolmogorov-Smirnov distance.'),
         p_value: z.number(),
         drifted: z.boolean(),
@@ -62,8 +46,8 @@ export const driftBody = z.strictObject({
         missing: z.strictObject({ baseline: share.nullable(), now: share }),
       }),
     )
-    .describe('Those that drifted first.'),
-  unknown_features: z.array(z.string()).describe('They came, and the baseline has none of them.'),
+    .describe('Drifted features first.'),
+  unknown_features: z.array(z.string()).describe('Features in the traffic that the baseline does not have.'),
   quality: z
     .strictObject({
       calls: z.number(),
@@ -72,15 +56,15 @@ export const driftBody = z.strictObject({
       accuracy: z.number().nullable(),
       mean_absolute_error: z.number().nullable(),
     })
-    .describe('By the labels that were posted, of the calls of the last 7 days.'),
+    .describe('From the posted labels for calls of the last 7 days.'),
 });
 
 export const labelsBody = z.strictObject({
   matched: z.number(),
-  unknown: z.number().describe('No prediction is kept under these ids.'),
-  misfit: z.number().describe('There are other rows, or values of another kind.'),
-  unknown_ids: z.array(z.string()).describe('Some of them.'),
-  misfit_ids: z.array(z.string()),
+  unknown: z.number().describe('Ids without a stored prediction.'),
+  mismatched: z.number().describe('Labels that do not fit their prediction: another number of rows or another type.'),
+  unknown_ids: z.array(z.string()).describe('Some of the unknown ids.'),
+  mismatched_ids: z.array(z.string()),
 });
 
 export type BaselineBody = z.infer<typeof baselineBody>;

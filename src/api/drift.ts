@@ -1,15 +1,24 @@
-/** Routes of drift: baselines, reports, and labels that tell how good answers were. */
+/** Routes of drift: baselines, reports, and labels that measure the quality of predictions. */
 import { z } from 'zod';
-import { invalid } from '../codecs/index.ts';
+import { bodyTypes, decodeInThread, inPlaceBytesMax, invalidRequest } from '../codecs/index.ts';
+import {
+  type Baseline,
+  baselinesOf,
+  driftWindowMs,
+  type LabelInput,
+  postedBaseline,
+  type RowsBaseline,
+  readLabels,
+  readLabelsTask,
+  someOf,
+} from '../data-quality/index.ts';
 import { PlatformError } from '../errors.ts';
-import { readBody } from '../http/index.ts';
-import { type Baseline, driftWindowMs, type FeatureValues, featureRows, readLabels, someOf } from '../monitoring/index.ts';
-import type { Route as ServingRoute } from '../serving/index.ts';
+import { readRequestBody } from '../http/index.ts';
+import type { ServedRoute as ServingRoute } from '../serving/index.ts';
 import { columnTitles } from './column-titles.ts';
-import { bodyTypes, decodeBody } from './decode-body.ts';
 import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
-import { endpointPath, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { endpointPath, isoTime } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const time = z.iso.datetime();
@@ -17,37 +26,38 @@ const labelBytesMax = 16 * 2 ** 20;
 const labelLinesMax = 10_000;
 const captured = z.strictObject({ from: time.optional(), to: time.optional(), sample: z.literal('registration').optional() });
 
-export function driftRoutes(services: ApiServices): Route[] {
+export function driftRoutes(services: ApiServices): ApiRoute[] {
   const { deployments, drift, truth, audit, db } = services;
   const nameOf = (endpoint: string): string => deployments.get(endpoint).config.name;
   return [
-    route('GET /endpoints/:endpoint/drift', {
-      summary: 'Tell whether what comes still looks like the baseline, and how good the answers were',
-      description: 'By a sample of the rows of the last hour. It is looked at every five minutes by itself, and now.',
+    apiRoute('GET /endpoints/:endpoint/drift', {
+      summary: 'Get the drift report of an endpoint: inputs compared with the baseline, and quality by labels',
+      description: 'Computed from a sample of the rows of the last hour, on each call and every five minutes.',
       params: endpointPath,
       answer: driftBody,
       handle: async ({ params }) => driftBodyOf(nameOf(params.endpoint), services),
     }),
-    route('POST /endpoints/:endpoint/baseline', {
-      summary: 'Say what usually comes',
+    apiRoute('POST /endpoints/:endpoint/baseline', {
+      summary: 'Set the baseline of an endpoint',
       description:
-        'Rows in any form that `invoke` takes; or JSON {"from", "to"} for what was captured between two times; or {} for the rows of the last hour; or {"sample": "registration"} for what the model was registered with: rows of the catalogue, or the `SamplePayloadUrl` of its package.',
+        'The body has rows in any form that `invoke` accepts, or JSON: {"from", "to"} for the calls captured between two times; {} for the rows of the last hour; {"sample": "registration"} for the sample the model was registered with (rows of the catalogue, or the `SamplePayloadUrl` of its package).',
       params: endpointPath,
-      query: z.strictObject({ label: z.string().optional().describe('A column of the CSV that is the answer, not an input.') }),
+      query: z.strictObject({ label: z.string().optional().describe('A CSV column that is the label, not an input.') }),
       raw: bodyTypes,
       answer: baselineBody,
       handle: async ({ params, query, request, response, caller }) => {
         const name = nameOf(params.endpoint);
-        const body = await readBody(request, response, services.bodies);
-        const { values, source, titles } = await baselineValues(services, name, request.headers['content-type'], body, query.label);
-        const baseline = await drift.setBaseline(name, values, source, titles);
+        const body = await readRequestBody(request, response, services.bodies);
+        const posted = { contentType: request.headers['content-type'], body, label: query.label, isWanted: () => !response.destroyed };
+        const { rows, source, titles } = await baselineRows(services, name, posted);
+        const baseline = await drift.setBaseline(name, rows, source, titles);
         const detail = { source, rows: baseline.rows, features: baseline.features.length };
         await audit.record(db, { who: caller.keyId, action: 'SetBaseline', target: name, outcome: 'ok', detail });
         return baselineBodyOf(baseline);
       },
     }),
-    route('DELETE /endpoints/:endpoint/baseline', {
-      summary: 'Look for drift no more',
+    apiRoute('DELETE /endpoints/:endpoint/baseline', {
+      summary: 'Delete the baseline of an endpoint',
       params: endpointPath,
       handle: async ({ params, caller }) => {
         const name = nameOf(params.endpoint);
@@ -55,82 +65,88 @@ export function driftRoutes(services: ApiServices): Route[] {
         await audit.record(db, { who: caller.keyId, action: 'DeleteBaseline', target: name, outcome: 'ok', detail: {} });
       },
     }),
-    route('POST /endpoints/:endpoint/labels', {
-      summary: 'Tell what was true, by inference id',
+    apiRoute('POST /endpoints/:endpoint/labels', {
+      summary: 'Post true labels by inference id',
       description:
-        'A line each: {"inference_id": "...", "label": 7}; a list of labels for a call of several rows. The id is what the client called the inference ' +
-        '(the `id` of an Open Inference Protocol request, `X-Amzn-SageMaker-Inference-Id`, `X-Penstock-Inference-Id`), else the `x-request-id` of its answer.',
+        'One JSON object per line: {"inference_id": "...", "label": 7}, with a list of labels for a call of several rows. The id is the one chosen by the client ' +
+        '(the `id` of an Open Inference Protocol request, `X-Amzn-SageMaker-Inference-Id`, `X-Penstock-Inference-Id`), otherwise the `x-request-id` of the response.',
       params: endpointPath,
       raw: ['application/jsonlines', 'application/x-ndjson', 'application/json'],
       answer: labelsBody,
       handle: async ({ params, request, response }) => {
         const name = nameOf(params.endpoint);
-        const text = (await readBody(request, response, { ...services.bodies, limitBytes: labelBytesMax })).toString('utf8');
-        const { matched, unknown, misfit } = await truth.label(name, readLabels(text, labelLinesMax));
+        const body = await readRequestBody(request, response, { ...services.bodies, limitBytes: labelBytesMax });
+        const { matched, unknown, mismatched } = await truth.label(name, await labelsOf(services, body, () => !response.destroyed));
         return {
           matched,
           unknown: unknown.length,
-          misfit: misfit.length,
+          mismatched: mismatched.length,
           unknown_ids: [...someOf(unknown)],
-          misfit_ids: [...someOf(misfit)],
+          mismatched_ids: [...someOf(mismatched)],
         };
       },
     }),
   ];
 }
 
-interface BaselineValues {
-  readonly values: FeatureValues;
+async function labelsOf({ threads }: ApiServices, body: Buffer, isWanted: () => boolean): Promise<readonly LabelInput[]> {
+  if (body.length <= inPlaceBytesMax) return readLabels(body.toString('utf8'), labelLinesMax);
+  return (await decodeInThread(threads, readLabelsTask, { body, linesMax: labelLinesMax }, isWanted)).decoded;
+}
+
+interface PostedBody {
+  readonly contentType: string | undefined;
+  readonly body: Buffer;
+  readonly label: string | undefined;
+  readonly isWanted: () => boolean;
+}
+
+interface BaselineRows {
+  readonly rows: RowsBaseline;
   readonly source: string;
   readonly titles?: Readonly<Record<string, string>>;
 }
 
-async function baselineValues(
-  services: ApiServices,
-  endpoint: string,
-  contentType: string | undefined,
-  body: Buffer,
-  label: string | undefined,
-): Promise<BaselineValues> {
+async function baselineRows(services: ApiServices, endpoint: string, posted: PostedBody): Promise<BaselineRows> {
   const { drift, clock, capturedValues } = services;
+  const { contentType, body, label } = posted;
   const span = spanOf(contentType, body);
-  if (span?.sample !== undefined) return sampledValues(services, endpoint, span);
+  if (span?.sample !== undefined) return sampledRows(services, endpoint, span);
   if (span !== null) {
     if (span.from === undefined && span.to === undefined) {
-      return { values: drift.values(endpoint), source: 'rows of the last hour' };
+      return { rows: await baselinesOf(drift.values(endpoint)), source: 'rows of the last hour' };
     }
     const toMs = span.to === undefined ? clock.wallMs() : Date.parse(span.to);
     const fromMs = span.from === undefined ? 0 : Date.parse(span.from);
-    if (fromMs >= toMs) throw invalid(`expected from before to, got ${timeOf(fromMs)} and ${timeOf(toMs)}`);
-    const values = await capturedValues(endpoint, fromMs, toMs);
-    return { values, source: `captured calls from ${timeOf(fromMs)} to ${timeOf(toMs)}` };
+    if (fromMs >= toMs) throw invalidRequest(`expected from before to, got ${isoTime(fromMs)} and ${isoTime(toMs)}`);
+    const rows = await baselinesOf(await capturedValues(endpoint, fromMs, toMs));
+    return { rows, source: `captured calls from ${isoTime(fromMs)} to ${isoTime(toMs)}` };
   }
-  const route = routeOf(services, endpoint);
-  return {
-    values: postedValues(route, contentType, body, label, redactedOf(services, endpoint)),
-    source: 'rows that were posted',
-    titles: columnTitles(route.signature, contentType, body, label),
-  };
+  const { signature } = routeOf(services, endpoint);
+  // Read first: decoding transfers the body to a thread.
+  const titles = columnTitles(signature, contentType, body, label);
+  const rows = await rowsOf(services, endpoint, posted);
+  return { rows, source: 'rows that were posted', titles };
 }
 
-async function sampledValues(services: ApiServices, endpoint: string, { from, to }: z.output<typeof captured>): Promise<BaselineValues> {
-  if (from !== undefined || to !== undefined) throw invalid('expected sample, or from and to, not both');
+async function sampledRows(services: ApiServices, endpoint: string, { from, to }: z.output<typeof captured>): Promise<BaselineRows> {
+  if (from !== undefined || to !== undefined) throw invalidRequest('expected sample, or from and to, not both');
   const [variant] = services.deployments.get(endpoint).config.variants;
-  if (variant === undefined) throw invalid(`endpoint ${endpoint} has no variant`);
+  if (variant === undefined) throw invalidRequest(`endpoint ${endpoint} has no variant`);
   const version = await services.registry.version(variant.group, variant.version);
   const sample = await services.registrationSample(version);
   if (sample === null) {
     throw new PlatformError(
       'not_found',
-      `${version.name} was registered without a sample: post rows, or give its package a SamplePayloadUrl in a bucket of this server`,
+      `${version.name} was registered without a sample: post rows, or set SamplePayloadUrl of its package to an object of this server`,
     );
   }
   const { contentType, body, label } = sample;
-  const values = postedValues(routeOf(services, endpoint), contentType, body, label, redactedOf(services, endpoint));
-  return { values, source: `the sample that ${version.name} was registered with` };
+  const rows = await rowsOf(services, endpoint, { contentType, body, label, isWanted: () => true });
+  return { rows, source: `the sample that ${version.name} was registered with` };
 }
 
-/** An empty body and `{}` are one. Null for rows. */
+/** An empty body equals `{}`. Null if the body has rows. */
 function spanOf(contentType: string | undefined, body: Buffer): z.output<typeof captured> | null {
   if (body.length === 0) return {};
   if (contentType !== undefined && !contentType.startsWith('application/json')) return null;
@@ -145,52 +161,38 @@ function spanOf(contentType: string | undefined, body: Buffer): z.output<typeof 
 
 function routeOf({ serving }: ApiServices, endpoint: string): ServingRoute {
   const target = serving.route(endpoint);
-  if (target.runtime === 'onnx') return target;
-  throw new PlatformError('unsupported', `the model of ${endpoint} is a process: nobody knows the features of what it takes`);
+  if (target.payload === 'tensors') return target;
+  throw new PlatformError(
+    'unsupported',
+    `endpoint ${endpoint} has a process model, whose input features are unknown: drift needs an ONNX model`,
+  );
 }
 
 function redactedOf({ deployments }: ApiServices, endpoint: string): readonly string[] {
   return deployments.get(endpoint).config.capture?.redact ?? [];
 }
 
-function postedValues(
-  { signature }: ServingRoute,
-  contentType: string | undefined,
-  body: Buffer,
-  label: string | undefined,
-  redact: readonly string[],
-): FeatureValues {
-  const values = new Map<string, number[]>();
-  for (const { inputs, rows } of decodeBody(signature, contentType, body, label)) {
-    const features = featureRows(inputs, rows, new Set(redact));
-    for (let row = 0; row < rows; row++) {
-      for (const [i, value] of features.row(row).entries()) {
-        const name = features.names[i] as string;
-        const column = values.get(name);
-        if (column === undefined) values.set(name, [value]);
-        else column.push(value);
-      }
-    }
-  }
-  return values;
+function rowsOf(services: ApiServices, endpoint: string, { isWanted, ...posted }: PostedBody): Promise<RowsBaseline> {
+  const { signature } = routeOf(services, endpoint);
+  return postedBaseline(services.threads, { ...posted, signature, redact: redactedOf(services, endpoint) }, isWanted);
 }
 
 async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Promise<DriftBody> {
-  await drift.look(endpoint);
+  await drift.poll(endpoint);
   const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
   const quality = await truth.quality(endpoint);
   const features = (report?.features ?? []).toSorted((a, b) => Number(b.hasDrifted) - Number(a.hasDrifted) || b.stability - a.stability);
-  const silence =
+  const reason =
     baseline === null
-      ? `there is no baseline: post one, or \`penstock baseline ${endpoint}\``
-      : `fewer than 50 rows came in the last hour: ${rowsSeen}`;
+      ? `there is no baseline: post one, or run \`penstock baseline ${endpoint}\``
+      : `too few rows in the last hour: expected at least 50, got ${rowsSeen}`;
   return {
     endpoint,
     baseline: baseline === null ? null : baselineBodyOf(baseline),
     window_minutes: driftWindowMs / 60_000,
     rows_seen: rowsSeen,
     rows_sampled: report?.rows ?? 0,
-    reason: report === null ? silence : null,
+    reason: report === null ? reason : null,
     drifted: report?.drifted ?? 0,
     features: features.map(({ name, stability, distance, chance, hasDrifted, baseline: before, now, missing }) => ({
       name,
@@ -215,5 +217,5 @@ async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Pro
 }
 
 function baselineBodyOf({ features, source, rows, madeAtMs }: Baseline): BaselineBody {
-  return { source, rows, features: features.map(({ name }) => name), made_at: timeOf(madeAtMs) };
+  return { source, rows, features: features.map(({ name }) => name), made_at: isoTime(madeAtMs) };
 }

@@ -1,133 +1,154 @@
 /** Routes of endpoints. */
 import { z } from 'zod';
 import type { Usage } from '../costs/index.ts';
-import { type EndpointConfig, type EndpointView, instanceTypeDefault, keepsSignature, type VariantConfig } from '../deployment/index.ts';
+import { defined } from '../defined.ts';
+import {
+  changedBy,
+  type EndpointChange,
+  type EndpointView,
+  newVariant,
+  requireCompatibleSignature,
+  shadowShare,
+  type VariantChange,
+  type VariantConfig,
+  variantNameDefault,
+} from '../deployment/index.ts';
+import { bodyOfFields, captureFields, changesOf, defaultsOf, endpointFields, variantFields } from '../fields/index.ts';
 import { formatObjective, parseObjective } from '../objective.ts';
 import type { WorkerView } from '../providers/index.ts';
-import type { Registry } from '../registry/index.ts';
+import { multiModelOf, multiModelUri, type Registry } from '../registry/index.ts';
 import type { ServedVariant, ServedView } from '../serving/index.ts';
 import {
   type EndpointBody,
   endpointBody,
-  pageOf,
+  pageBody,
   type StatisticsBody,
   type UsageBody,
   type VariantBody,
   type WorkerBody,
 } from './bodies.ts';
-import { standingBodyOf } from './decisions.ts';
+import { decisionStatusBodyOf } from './decisions.ts';
 import { captureBodyOf, captureInput } from './drift-bodies.ts';
+import { inputShape } from './field-schemas.ts';
+import { busyMachineNote } from './machine-notes.ts';
 import type { OverviewReader } from './overview-reader.ts';
-import { endpointPath, given, pageByOffset, pageQuery, timeOf } from './parameters.ts';
-import { notesOnProfiles } from './profile-notes.ts';
-import { guardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
-import { type Route, route } from './route.ts';
-import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
+import { endpointPath, isoTime, pageByOffset, pageQuery } from './parameters.ts';
+import { profileWarnings } from './profile-warnings.ts';
+import { apiGuardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
+import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
 import type { ApiServices } from './services.ts';
 
 const variantInput = z.strictObject({
-  name: z.string().default('AllTraffic'),
-  model: z.string().describe('GROUP/VERSION, or GROUP for its latest approved version.'),
-  weight: z.number().default(1),
-  instance_count: z
-    .number()
+  name: z.string().default(variantNameDefault),
+  model: z.string().describe('GROUP/VERSION, or GROUP for the latest approved version.'),
+  ...inputShape(variantFields),
+  shadow: z
+    .boolean()
     .optional()
-    .describe('1 unless given, and 0 beside functions unless given: a serverless variant has none. With scaling: how many to begin with.'),
-  instance_type: z.string().default(instanceTypeDefault),
+    .meta({ default: false })
+    .describe('Receives copies of requests instead of answering them: of weight / weight of the production variant, at most all.'),
   functions: functionsInput
     .nullable()
     .optional()
     .describe(
-      'Functions: alone they make the variant serverless, beside instances they take what those cannot finish in time; {} takes every default.',
+      'Without instances the variant is serverless; with instances, functions take the requests that those cannot finish in time. {}: all defaults.',
     ),
-  scaling: scalingInput.nullable().optional().describe('The number of instances follows the load; {} takes every default.'),
-  start_timeout_ms: z
-    .number()
+  scaling: scalingInput
+    .nullable()
     .optional()
-    .describe('Within which a model that is a process must answer its health check; 240000 unless given.'),
+    .describe('Scales the number of instances with the load. {}: all defaults; null: a fixed number.'),
+});
+const variantChangeInput = variantInput.extend({
+  model: variantInput.shape.model.optional().describe('As for a new variant; omit it to keep the version.'),
 });
 
 const changeable = {
-  objective: z.string().nullable().optional().describe('Such as p95<=50ms; null for none.'),
-  late: z.enum(['serve', 'shed']).optional().describe('What becomes of a request that nobody can finish by the objective.'),
-  timeout_ms: z.number().optional(),
-  description: z.string().optional(),
-  capture: captureInput.nullable().optional().describe('What of its calls is kept; {} takes every default, null keeps nothing.'),
+  objective: z.string().nullable().optional().describe('For example p95<=50ms; null: none.'),
+  ...inputShape(endpointFields),
+  capture: captureInput.nullable().optional().describe('Which calls are captured. {}: all defaults; null: none.'),
 };
 const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
 const endpointChange = z.strictObject({
-  variants: z.array(variantInput).optional(),
+  variants: z
+    .array(variantChangeInput)
+    .optional()
+    .describe('The complete list of variants, matched by name. Omitted members keep their value; null removes them.'),
   ...changeable,
   allow_signature_change: z
     .boolean()
     .default(false)
-    .describe('Unless true, a version is refused that does not take and give what the one before does: its callers would break.'),
+    .describe(
+      'Unless true, a version whose inputs or outputs are incompatible with the current version is rejected, because it would break callers.',
+    ),
   rollout: rolloutInput
     .optional()
-    .describe('Watch the update and take it back where an alarm rings or its workers fail; {} watches it for five minutes.'),
+    .describe('Monitor the update and roll it back if an alarm fires or its workers fail. {}: monitor for five minutes.'),
 });
 
 type Shares = Pick<OverviewReader, 'inTime'>;
 
-export function endpointRoutes(services: ApiServices, overview: Shares): Route[] {
+export function endpointRoutes(services: ApiServices, overview: Shares): ApiRoute[] {
   const { registry, deployments, functionProfiles } = services;
   const bodyOf = (view: EndpointView): Promise<EndpointBody> => endpointBodyOf(view, services, overview);
   return [
-    route('GET /endpoints', {
+    apiRoute('GET /endpoints', {
       summary: 'List the endpoints',
       query: pageQuery,
-      answer: pageOf(endpointBody),
+      answer: pageBody(endpointBody),
       handle: ({ query }) => pageByOffset(query, ({ limit, offset }) => deployments.list().slice(offset, offset + limit), bodyOf),
     }),
-    route('POST /endpoints', {
+    apiRoute('POST /endpoints', {
       summary: 'Create an endpoint',
-      description: 'Answers at once; the endpoint is in service when its `status` says so.',
+      description: 'Returns at once; the endpoint is in service when its `status` is InService.',
       body: newEndpoint,
       answer: endpointBody,
       status: 202,
       handle: async ({ body, caller }) => {
-        const variants = await variantsOf(registry, body.variants);
+        const variants = (await variantChangesOf(registry, body.variants)).map(newVariant);
         await checkMemory(functionProfiles, variants);
-        const config = { objective: null, late: 'serve' as const, timeoutMs: 60_000, ...settingsOf(body), name: body.name, variants };
-        return bodyOf(await deployments.create(config, caller.keyId));
+        const config = { ...defaultsOf(endpointFields), name: body.name, objective: null, variants };
+        return bodyOf(await deployments.create(changedBy(settingsOf(body), config), caller.keyId));
       },
     }),
-    route('GET /endpoints/:endpoint', {
+    apiRoute('GET /endpoints/:endpoint', {
       summary: 'Describe an endpoint',
       params: endpointPath,
       answer: endpointBody,
       handle: ({ params }) => bodyOf(deployments.get(params.endpoint)),
     }),
-    route('PATCH /endpoints/:endpoint', {
-      summary: 'Update an endpoint without one failed request',
-      description: 'What is not given stays as it is; variants are given whole.',
+    apiRoute('PATCH /endpoints/:endpoint', {
+      summary: 'Update an endpoint without downtime',
+      description:
+        'Omitted members keep their value, also those of a listed variant and of the capture. A variant that is not listed is removed.',
       params: endpointPath,
       body: endpointChange,
       answer: endpointBody,
       status: 202,
       handle: async ({ params, body, caller }) => {
-        const variants = body.variants === undefined ? undefined : await variantsOf(registry, body.variants);
-        if (variants !== undefined) await checkMemory(functionProfiles, variants);
-        const change = { ...settingsOf(body), ...(variants === undefined ? {} : { variants }) };
-        const guard =
-          body.rollout === undefined ? null : guardOf(body.rollout, deployments.get(params.endpoint).config.name, services.alarms);
-        const keeps = body.allow_signature_change ? undefined : keepsSignature(registry);
-        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, keeps, guard));
+        const { config } = deployments.get(params.endpoint);
+        const merged = body.variants === undefined ? {} : { variantChanges: await variantChangesOf(registry, body.variants) };
+        const change = { ...settingsOf(body), ...merged };
+        if (body.variants !== undefined) await checkMemory(functionProfiles, changedBy(merged, config).variants);
+        const guard = body.rollout === undefined ? null : apiGuardOf(body.rollout, config.name, services.alarms);
+        const checkSignature = body.allow_signature_change ? undefined : requireCompatibleSignature(registry);
+        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, checkSignature, guard));
       },
     }),
     rollbackRoute(services, overview),
-    route('DELETE /endpoints/:endpoint', {
+    continueRoute(services, overview),
+    apiRoute('DELETE /endpoints/:endpoint', {
       summary: 'Delete an endpoint',
-      description: 'New requests are refused at once, those under way are answered.',
+      description: 'New requests are rejected at once; requests in progress are answered.',
       params: endpointPath,
       handle: async ({ params, caller }) => {
         await deployments.remove(params.endpoint, caller.keyId);
       },
     }),
     ...(['load', 'unload'] as const).map((verb) =>
-      route(`POST /endpoints/:endpoint/${verb}`, {
-        summary: verb === 'load' ? 'Serve an endpoint again' : 'Stop an endpoint and keep its settings',
+      apiRoute(`POST /endpoints/:endpoint/${verb}`, {
+        summary: verb === 'load' ? 'Load an unloaded endpoint' : 'Unload an endpoint and retain its settings',
         params: endpointPath,
         answer: endpointBody,
         status: 202,
@@ -137,11 +158,11 @@ export function endpointRoutes(services: ApiServices, overview: Shares): Route[]
   ];
 }
 
-function rollbackRoute(services: ApiServices, overview: Shares): Route {
-  return route('POST /endpoints/:endpoint/rollback', {
-    summary: 'Take back the update under way, or go back to the version before',
+function rollbackRoute(services: ApiServices, overview: Shares): ApiRoute {
+  return apiRoute('POST /endpoints/:endpoint/rollback', {
+    summary: 'Roll back the update in progress, or return to the previous version',
     description:
-      'The version before is the last other one that was in full service and kept, each time further back; what is left behind counts as taken back. Refused where none is left.',
+      'The previous version is the last other version that was in full service and was not rolled back; each further call goes one version back. The replaced version counts as rolled back. Rejected if there is no previous version.',
     params: endpointPath,
     answer: endpointBody,
     status: 202,
@@ -150,9 +171,28 @@ function rollbackRoute(services: ApiServices, overview: Shares): Route {
   });
 }
 
+function continueRoute(services: ApiServices, overview: Shares): ApiRoute {
+  return apiRoute('POST /endpoints/:endpoint/continue', {
+    summary: 'Continue a paused update',
+    description: 'The step counts as completed, although it has too few answers to be judged by. Rejected if no update is paused.',
+    params: endpointPath,
+    answer: endpointBody,
+    status: 202,
+    handle: async ({ params, caller }) =>
+      endpointBodyOf(await services.deployments.continueUpdate(params.endpoint, caller.keyId), services, overview),
+  });
+}
+
 export async function endpointBodyOf(
   view: EndpointView,
-  { serving, ledger, batching, tables }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables'>,
+  {
+    serving,
+    ledger,
+    batching,
+    tables,
+    machine,
+    targets,
+  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets'>,
   overview: Shares,
 ): Promise<EndpointBody> {
   const inTime = await overview.inTime(view);
@@ -164,74 +204,107 @@ export async function endpointBodyOf(
     reason: view.reason ?? shutReasonOf(served) ?? batching.reasonOf(config.name),
     objective: config.objective === null ? null : formatObjective(config.objective),
     in_time: inTime,
-    late: config.late,
-    timeout_ms: config.timeoutMs,
-    description: config.description ?? null,
+    ...bodyOfFields(endpointFields, config, null),
     generation: view.generation,
     served_generation: view.servedGeneration,
     capture: captureBodyOf(config),
     rollout: rolloutBodyOf(view),
-    taken_back: view.versions.takenBack.map(({ model, reason, atMs }) => ({ model, reason, at: timeOf(atMs) })),
-    notes: [...view.notes, ...notesOnProfiles(config, served, tables)],
+    rolled_back: view.versions.rolledBack.map(({ model, reason, atMs }) => ({ model, reason, at: isoTime(atMs) })),
+    notes: [
+      ...view.notes,
+      ...[busyMachineNote(config.objective, inTime, machine.lastHour())].filter((note) => note !== null),
+      ...profileWarnings(config, served, tables),
+    ],
     variants: config.variants.map((variant) => {
       const observed = view.variants.find(({ name }) => name === variant.name);
       const now = served?.variants.find(({ name }) => name === variant.name);
-      const decision = standingBodyOf(batching.standing(config.name, variant.name));
-      return { ...variantBodyOf(variant, observed, now, ledger.usage(config.name, variant.name)), decision };
+      const decision = decisionStatusBodyOf(batching.decisionStatus(config.name, variant.name));
+      return {
+        ...variantBodyOf(
+          variant,
+          config.variants,
+          { observed, served: now, multiModel: multiModelBodyOf(config.name, now, targets) },
+          ledger.usage(config.name, variant.name),
+        ),
+        decision,
+      };
     }),
-    created_at: timeOf(view.createdAtMs),
-    updated_at: timeOf(view.updatedAtMs),
+    created_at: isoTime(view.createdAtMs),
+    updated_at: isoTime(view.updatedAtMs),
   };
 }
 
-/** Why functions do not help the instances of a variant at present. */
+/** Why functions currently take no overflow from the instances of a variant. */
 function shutReasonOf(served: ServedView | undefined): string | null {
   const shut = served?.variants.find(({ overflow }) => (overflow?.shutReason ?? null) !== null);
   return shut === undefined ? null : `variant ${shut.name}: ${shut.overflow?.shutReason}`;
 }
 
-function variantsOf(registry: Registry, inputs: readonly z.output<typeof variantInput>[]): Promise<VariantConfig[]> {
-  return Promise.all(inputs.map((input) => variantOf(registry, input)));
+function variantChangesOf(registry: Registry, inputs: readonly z.output<typeof variantChangeInput>[]): Promise<VariantChange[]> {
+  return Promise.all(inputs.map((input) => variantChangeOf(registry, input)));
 }
 
-async function variantOf(registry: Registry, input: z.output<typeof variantInput>): Promise<VariantConfig> {
-  const { name, model, weight, instance_count: count, instance_type: instanceType, functions, scaling } = input;
-  const { group, version } = await registry.resolve(model);
-  const hasFunctions = functions !== undefined && functions !== null;
-  const scaled = scaling === undefined || scaling === null ? {} : { scaling: scalingOf(scaling, hasFunctions) };
-  const variant = { name, group, version, weight, instanceType, ...scaled, ...given({ startTimeoutMs: input.start_timeout_ms }) };
-  const begin = scaled.scaling === undefined ? (hasFunctions ? 0 : 1) : Math.max(1, scaled.scaling.instancesMin);
-  if (!hasFunctions) return { ...variant, instanceCount: count ?? begin };
-  return { ...variant, instanceCount: count ?? begin, functions: functionsOf(functions) };
+async function variantChangeOf(registry: Registry, input: z.output<typeof variantChangeInput>): Promise<VariantChange> {
+  const { name, model, functions, scaling } = input;
+  const version = model === undefined ? undefined : await registry.resolve(model);
+  return {
+    name,
+    ...changesOf(variantFields, input),
+    ...defined({
+      model: version === undefined ? undefined : { group: version.group, version: version.version },
+      isShadow: input.shadow,
+      functions: functions === undefined || functions === null ? functions : functionsOf(functions),
+      scaling: scaling === undefined || scaling === null ? scaling : scalingConfigOf(scaling),
+    }),
+  };
 }
 
 function settingsOf(
   body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout' | 'allow_signature_change'>,
-): Partial<EndpointConfig> {
+): Omit<EndpointChange, 'variants'> {
   const objective = typeof body.objective === 'string' ? parseObjective(body.objective) : body.objective;
-  return given({ objective, late: body.late, timeoutMs: body.timeout_ms, description: body.description, capture: body.capture });
+  const capture = body.capture === null ? { capture: null } : { captureChange: body.capture && changesOf(captureFields, body.capture) };
+  return defined({ objective, ...changesOf(endpointFields, body), ...capture });
+}
+
+interface ObservedVariant {
+  readonly observed: EndpointView['variants'][number] | undefined;
+  readonly served: ServedVariant | undefined;
+  readonly multiModel: VariantBody['multi_model'];
+}
+
+function multiModelBodyOf(
+  endpoint: string,
+  served: ServedVariant | undefined,
+  targets: ApiServices['targets'],
+): VariantBody['multi_model'] {
+  const folder = served === undefined ? null : multiModelOf(served.version);
+  if (served === undefined || folder === null) return null;
+  const { models, memoryMiB, memoryMiBMax } = targets.view(endpoint, served.name);
+  return { url: multiModelUri(folder), models_loaded: models, memory_mib: memoryMiB, memory_mib_max: memoryMiBMax };
 }
 
 function variantBodyOf(
   config: VariantConfig,
-  observed: EndpointView['variants'][number] | undefined,
-  served: ServedVariant | undefined,
+  variants: readonly VariantConfig[],
+  { observed, served, multiModel }: ObservedVariant,
   usage: Usage,
 ): Omit<VariantBody, 'decision'> {
   return {
     name: config.name,
     model: `${config.group}/${config.version}`,
-    weight: config.weight,
-    instance_count: config.instanceCount,
-    instance_type: config.instanceType,
+    ...bodyOfFields(variantFields, config, null),
+    multi_model: multiModel,
+    shadow:
+      config.isShadow === true ? { share: shadowShare(config, variants), copies_dropped: served?.statistics.copiesDropped ?? 0 } : null,
     wanted: observed?.wanted ?? config.instanceCount,
     scaling: config.scaling === undefined ? null : scalingBodyOf(config.scaling),
-    start_timeout_ms: config.startTimeoutMs ?? null,
     functions: config.functions === undefined ? null : functionsBodyOf(config.functions),
     ...functionsNow(served),
     ready: observed?.ready ?? 0,
     rows_waiting: served?.rowsWaiting ?? 0,
-    batch_size: served === undefined ? null : batchSizeOf(served),
+    batch_size: served === undefined ? null : batchSizeOf(served, 'batchSize'),
+    batch_size_late: served === undefined ? null : batchSizeOf(served, 'batchSizeLate'),
     batch_size_max: served?.batchSizeMax ?? null,
     statistics: served === undefined ? null : statisticsOf(served.statistics),
     usage: usageOf(usage),
@@ -239,18 +312,18 @@ function variantBodyOf(
   };
 }
 
-/** Of functions alone it is what is in force, whether any runs or not; else that of the instances. */
-function batchSizeOf({ functions, overflow, executors: all }: ServedVariant): number | null {
+/** For a serverless variant, the setting in force even if no function runs; otherwise the batch size of the instances. */
+function batchSizeOf({ functions, overflow, executors: all }: ServedVariant, size: 'batchSize' | 'batchSizeLate'): number | null {
   if (functions !== null && overflow === null) return functions.setting.batchSizeMax;
   const executors = all.filter(({ isFunction }) => !isFunction);
-  return executors.length === 0 ? null : Math.max(...executors.map(({ batchSize }) => batchSize));
+  return executors.length === 0 ? null : Math.max(...executors.map((executor) => executor[size]));
 }
 
 const nsPerMs = 1e6;
 
 function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
   return {
-    since: timeOf(statistics.sinceMs),
+    since: isoTime(statistics.sinceMs),
     requests: statistics.success.count,
     failures: statistics.fail.count,
     refused: statistics.refused,
@@ -260,7 +333,7 @@ function statisticsOf(statistics: ServedVariant['statistics']): StatisticsBody {
     total_ms: statistics.success.ns / nsPerMs,
     queue_ms: statistics.queue.ns / nsPerMs,
     compute_ms: statistics.computeInfer.ns / nsPerMs,
-    last_inference_at: statistics.lastInferenceMs === 0 ? null : timeOf(statistics.lastInferenceMs),
+    last_inference_at: statistics.lastInferenceMs === 0 ? null : isoTime(statistics.lastInferenceMs),
   };
 }
 
@@ -279,5 +352,5 @@ function usageOf(usage: Usage): UsageBody {
 
 function workerBodyOf(worker: WorkerView): WorkerBody {
   const { spec, state, pid, rssBytes, restarts, reason } = worker;
-  return { id: spec.id, model: spec.modelName, state, pid, rss_bytes: rssBytes, restarts, reason };
+  return { id: spec.id, model: spec.displayName ?? spec.modelName, state, pid, rss_bytes: rssBytes, restarts, reason };
 }

@@ -1,16 +1,16 @@
 /**
- * Server-Sent Events to one client (https://html.spec.whatwg.org/multipage/server-sent-events.html). A client that
- * does not follow is let go when its buffer is full; it comes back with Last-Event-ID and misses nothing.
+ * Server-Sent Events to one client (https://html.spec.whatwg.org/multipage/server-sent-events.html). A client that is too
+ * slow is disconnected when its buffer is full. It reconnects with Last-Event-ID and misses no event.
  */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../clock.ts';
 
-/** Keeps proxies and sleepy clients from taking a quiet stream for a dead one. */
+/** Prevents proxies and clients from closing an idle stream. */
 const heartbeatMs = 15_000;
 const bufferBytesMax = 1024 * 1024;
 
 export interface StreamedEvent {
-  /** What a client sends as Last-Event-ID when it comes back. */
+  /** The client sends it as Last-Event-ID when it reconnects. */
   readonly id?: number;
   readonly kind?: string;
   /** One line or several. */
@@ -19,23 +19,23 @@ export interface StreamedEvent {
 
 export interface StreamOptions {
   readonly requestId: string;
-  /** Asked at each heartbeat: whose key was revoked or whose session is over hears no more. */
-  readonly isWelcome: () => boolean;
+  /** Checked at each heartbeat: a revoked key or an expired session ends the stream. */
+  readonly isAuthorized: () => boolean;
 }
 
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #clock: Clock;
-  readonly #isWelcome: () => boolean;
+  readonly #isAuthorized: () => boolean;
   readonly #onEnd: (() => void)[] = [];
   #cancelHeartbeat: () => void = () => {};
   #isOpen = true;
 
-  /** Sends the head at once. */
-  constructor(response: ServerResponse, clock: Clock, { requestId, isWelcome }: StreamOptions) {
+  /** Sends the response headers at once. */
+  constructor(response: ServerResponse, clock: Clock, { requestId, isAuthorized }: StreamOptions) {
     this.#response = response;
     this.#clock = clock;
-    this.#isWelcome = isWelcome;
+    this.#isAuthorized = isAuthorized;
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
@@ -53,7 +53,7 @@ export class EventStream {
     return this.#isOpen;
   }
 
-  /** The client has not read yet what it was sent. */
+  /** True while the client has not read everything that was sent. */
   get isBehind(): boolean {
     return this.#response.writableNeedDrain;
   }
@@ -69,7 +69,7 @@ export class EventStream {
     );
   }
 
-  /** Runs once the stream has ended, from either side; at once where it has. */
+  /** Runs when either side ends the stream, or at once if it has already ended. */
   onEnd(run: () => void): void {
     if (this.#isOpen) this.#onEnd.push(run);
     else run();
@@ -88,12 +88,12 @@ export class EventStream {
     this.#response.write(text);
     if (this.#response.writableLength <= bufferBytesMax) return;
     this.end();
-    this.#response.destroy(); // nobody reads it: waiting until it is flushed would be for ever
+    this.#response.destroy(); // the client does not read, so the flush would never complete
   }
 
   #beat(): void {
     this.#cancelHeartbeat = this.#clock.after(heartbeatMs, () => {
-      if (this.#isWelcome()) this.#write(': still here\n\n');
+      if (this.#isAuthorized()) this.#write(': still here\n\n');
       else this.end();
       if (this.#isOpen) this.#beat();
     });

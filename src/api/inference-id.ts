@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** What the client calls the inference; null where it calls it nothing. */
+/** The client-chosen id of the inference; null if the client sent none. */
 export function inferenceIdOf({ headers }: IncomingMessage): string | null {
   const id = headers['x-penstock-inference-id'] ?? headers['x-amzn-sagemaker-inference-id'];
   return typeof id === 'string' && id !== '' ? id : null;

@@ -1,27 +1,36 @@
-/** The body of an invocation, whatever the model is. */
+/** Reads the body of an invocation, for both ONNX and process models. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { asPlatformError } from '../errors.ts';
-import { readBody } from '../http/index.ts';
-import type { Route } from '../serving/index.ts';
+import { asPlatformError, PlatformError } from '../errors.ts';
+import { isBrokenOff, readRequestBody } from '../http/index.ts';
+import type { InferenceExchange } from '../serving/index.ts';
 import type { ApiServices } from './services.ts';
 
-interface Exchange {
+export interface InvocationCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
 }
 
-/** Who got as far as an endpoint, but whose body was refused, counts among those that failed. */
+type Receiver = Pick<InferenceExchange<unknown, unknown>, 'receive' | 'rejectUnread' | 'receivedAtMs'>;
+
+/** Throws if the client disconnects before its request is complete: this does not count as a failure of the endpoint. */
 export async function readInvocation(
-  { serving, clock, bodies }: ApiServices,
-  target: Route,
-  { request, response, requestId }: Exchange,
-  cameAtMs = clock.nowMs(),
-): Promise<Buffer> {
+  { clock, bodies }: ApiServices,
+  { request, response }: InvocationCall,
+  exchange: Receiver,
+): Promise<void> {
+  exchange.receivedAtMs = clock.nowMs();
+  let body: Buffer;
   try {
-    return await readBody(request, response, bodies);
+    body = await readRequestBody(request, response, bodies);
   } catch (error) {
-    serving.reject(target, { requestId, rows: 0, arrivedAtMs: clock.nowMs(), cameAtMs }, asPlatformError(error));
-    throw error;
+    if (isBrokenOff(request)) throw error;
+    exchange.rejectUnread(asPlatformError(error));
+    return;
   }
+  exchange.receive(body);
+}
+
+export function clientLeftError(): PlatformError {
+  return new PlatformError('invalid_request', 'the client disconnected before the response was ready');
 }

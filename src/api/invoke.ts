@@ -1,52 +1,60 @@
-/** The invoke route: rows in any of the forms of `decode-body.ts`, predictions out. */
-import type { ServerResponse } from 'node:http';
+/** The invoke route: rows in any format of `codecs/rows/decode-body.ts` in, predictions out. */
+import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { type Invocation, predictionsJson } from '../codecs/index.ts';
+import {
+  bodyTypes,
+  decodeInThread,
+  decodeRows,
+  decodeRowsTask,
+  isShortRows,
+  predictionTexts,
+  type RowInvocation,
+} from '../codecs/index.ts';
+import type { WireBody } from '../data-quality/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
-import type { SeenCall } from '../monitoring/index.ts';
-import { type InferenceResult, invokeParts, partsOf, type Route as ServingRoute } from '../serving/index.ts';
-import { giveBackBody } from '../spent-bytes.ts';
+import { markRejectedOnEntry } from '../http/index.ts';
+import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute as ServingRoute } from '../serving/index.ts';
 import { predictionsBody, type ReceiptBody } from './bodies.ts';
-import { bodyTypes, decodeBody } from './decode-body.ts';
 import { inferenceIdOf } from './inference-id.ts';
-import { readInvocation } from './invocation-body.ts';
-import { invokeProcess } from './invoke-process.ts';
+import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
+import { invokeProcessModel } from './invoke-process.ts';
 import { endpointPath, switchParameter } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const query = z.strictObject({
-  version: z.string().optional().describe('The model version; by the weights of the variants where it is not given.'),
-  label: z.string().optional().describe('A column of the CSV that is the answer, not an input.'),
-  timings: switchParameter.describe('Also say how long each stage took.'),
+  version: z.string().optional().describe('Model version. Default: chosen by the weights of the variants.'),
+  label: z.string().optional().describe('A CSV column that is the label, not an input.'),
+  timings: switchParameter.describe('Include the timings of each stage in the response.'),
 });
 
-/** One request to serving, and what came of it: its predictions as `[…]`, encoded in the moment of its answer. */
+/** One request to serving and its result. `text` holds the predictions without brackets, encoded as soon as the result arrives. */
 interface Part {
   readonly rows: number;
   readonly text: string;
   readonly result: InferenceResult;
 }
 
-export function invokeRoutes(services: ApiServices): Route[] {
+export function invokeRoutes(services: ApiServices): ApiRoute[] {
   return [
-    route('POST /endpoints/:endpoint/invoke', {
-      summary: 'Send rows to an endpoint',
+    apiRoute('POST /endpoints/:endpoint/invoke', {
+      summary: 'Invoke an endpoint',
       description:
-        'JSON is {"instances": [row, …]}, or the list alone, with {"input name": value, …} rows for a model with several inputs, or ' +
-        '{"inputs": [{"name", "shape", "datatype", "data"}, …]}. CSV has one row a line, with or without a header; npy has rows first. ' +
-        'A model that is a process takes any bytes of any type, and what it answers is the answer, its status as well.',
+        'JSON bodies are {"instances": [row, …]} or the bare list, with rows {"input name": value, …} for a model with several inputs, or ' +
+        '{"inputs": [{"name", "shape", "datatype", "data"}, …]}. CSV has one row per line, with or without a header. In npy, the first dimension is the rows. ' +
+        'A model that takes rows of JSON accepts any JSON as one row, and responds with its result alone; several rows are {"instances": [row, …]} or JSON lines. ' +
+        'A process model accepts any content type, and its response is returned unchanged, status included.',
       params: endpointPath,
       query,
       raw: bodyTypes,
       answer: predictionsBody,
-      streams: true,
-      handle: async ({ params, query: asked, request, requestId, response }) => {
+      streams: ['application/json', '*/*'],
+      handle: async ({ params, query: requested, request, requestId, response }) => {
         const trace = services.traces?.begin(requestId, request.headers) ?? null;
         try {
-          const target = targetOf(services, params.endpoint, asked.version);
-          if (target.runtime === 'onnx') return await invoke(services, target, { ...asked, request, requestId, response });
-          await invokeProcess(services, target, { request, requestId, response, trace, timings: asked.timings });
+          const target = targetOf(services, request, params.endpoint, requested.version);
+          if (target.payload === 'tensors') return await invoke(services, target, { ...requested, request, requestId, response });
+          await invokeProcessModel(services, target, { request, requestId, response, trace, timings: requested.timings });
           return undefined;
         } catch (error) {
           services.traces?.refuse(requestId, asPlatformError(error));
@@ -57,11 +65,17 @@ export function invokeRoutes(services: ApiServices): Route[] {
   ];
 }
 
-/** An endpoint that is deployed but not served yet (the server has just started, say) is there: its clients had better come again. */
-function targetOf({ serving, deployments }: ApiServices, endpoint: string, version: string | undefined): ServingRoute {
+/** For an endpoint that is deployed but not served yet, such as just after a start, the error is retryable (503) instead of 404. */
+function targetOf(
+  { serving, deployments }: ApiServices,
+  request: IncomingMessage,
+  endpoint: string,
+  version: string | undefined,
+): ServingRoute {
   try {
     return serving.route(endpoint, version);
   } catch (error) {
+    markRejectedOnEntry(request);
     const deployed = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
     if (deployed === undefined || serving.endpoint(endpoint) !== undefined) throw error;
     const why = deployed.reason ?? `it is ${deployed.status}`;
@@ -69,72 +83,114 @@ function targetOf({ serving, deployments }: ApiServices, endpoint: string, versi
   }
 }
 
-async function invoke(
-  services: ApiServices,
-  target: ServingRoute,
-  asked: Pick<Parameters<Route['handle']>[0], 'request' | 'requestId' | 'response'> & { label?: string | undefined; timings: boolean },
-): Promise<Buffer> {
-  const { serving, clock } = services;
-  const { request, requestId } = asked;
-  const cameAtMs = clock.nowMs();
-  const body = await readInvocation(services, target, asked, cameAtMs);
-  const arrivedAtMs = clock.nowMs();
-  let invocations: readonly Invocation[];
-  try {
-    invocations = decodeBody(target.signature, request.headers['content-type'], body, asked.label);
-  } catch (error) {
-    giveBackBody(body);
-    serving.reject(target, { requestId, rows: 1, arrivedAtMs, cameAtMs }, asPlatformError(error));
-    throw error;
+interface InvokeCall extends InvocationCall {
+  readonly label?: string | undefined;
+  readonly timings: boolean;
+}
+
+async function invoke(services: ApiServices, target: ServingRoute, call: InvokeCall): Promise<Buffer | undefined> {
+  const exchange = new InvokeExchange(services, target, call);
+  await readInvocation(services, call, exchange);
+  return exchange.answered;
+}
+
+class InvokeExchange extends RowsExchange {
+  readonly #services: ApiServices;
+  readonly #call: InvokeCall;
+  readonly #results: Part[] = [];
+  readonly #answered = Promise.withResolvers<Buffer | undefined>();
+  /** For rows of JSON: the results alone are the response. */
+  #reply: RowInvocation['reply'];
+
+  constructor(services: ApiServices, target: ServingRoute, call: InvokeCall) {
+    super(services, call.requestId, target, call.response);
+    this.#services = services;
+    this.#call = call;
   }
-  const seen = target.isWatched ? services.calls.begin(target, requestId, inferenceIdOf(request)) : null;
-  if (seen === null) giveBackBody(body, invocations);
-  const parts = await runParts(services, target, invocations, { requestId, arrivedAtMs, response: asked.response, seen });
-  const predictions = parts.map(({ text }) => text.slice(1, -1)).join(',');
-  const timings = asked.timings ? `,"timings":${JSON.stringify(timingsOf(parts, clock.nowMs() - arrivedAtMs))}` : '';
-  const answer = Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(target.version)}${timings}}`);
-  const type = request.headers['content-type'] ?? 'application/json';
-  // So that whoever reads it later knows what is no input.
-  const contentType = asked.label === undefined ? type : `text/csv; label="${encodeURIComponent(asked.label)}"`;
-  seen?.end({ contentType, body }, { contentType: 'application/json', body: answer });
-  return answer;
-}
 
-interface RunOptions {
-  readonly requestId: string;
-  readonly arrivedAtMs: number;
-  readonly response: ServerResponse;
-  readonly seen: SeenCall | null;
-}
+  /** The response body; undefined if it was sent. Rejects with the error to send. */
+  get answered(): Promise<Buffer | undefined> {
+    return this.#answered.promise;
+  }
 
-/** All parts; the first failure ends the rest, and so does a client that leaves. */
-function runParts(
-  { serving }: ApiServices,
-  target: ServingRoute,
-  invocations: readonly Invocation[],
-  { response, seen, ...call }: RunOptions,
-): Promise<Part[]> {
-  return new Promise((resolve, reject) => {
-    const parts: Part[] = [];
-    let cancel = (): void => {};
-    const leave = (): void => {
-      cancel();
-      reject(new PlatformError('invalid_request', 'the client went away before its answer was ready'));
-    };
-    response.once('close', leave);
-    const cut = partsOf(target, invocations);
-    cancel = invokeParts(serving, target, cut, call, {
-      take: (index, result, rows) => {
-        seen?.part(index, cut[index]?.inputs ?? [], result.outputs, rows);
-        parts[index] = { rows, text: predictionsJson(result.outputs, rows), result };
-      },
-      end: (error) => {
-        response.off('close', leave);
-        if (error === null) resolve(parts);
-        else reject(error);
-      },
+  protected isShort(body: Buffer): boolean {
+    return isShortRows(this.#input(body));
+  }
+
+  protected decode(body: Buffer): readonly RowInvocation[] {
+    return decodeRows(this.#input(body));
+  }
+
+  protected decodeLong(body: Buffer, isWanted: () => boolean) {
+    return decodeInThread(this.#services.threads, decodeRowsTask, this.#input(body), isWanted);
+  }
+
+  protected inferenceId(): string | null {
+    return inferenceIdOf(this.#call.request);
+  }
+
+  protected rowsOf(decoded: readonly RowInvocation[]): readonly RowInvocation[] {
+    this.#reply = decoded[0]?.reply;
+    return decoded;
+  }
+
+  protected addPart(part: number, result: InferenceResult, rows: number): void {
+    const { outputs } = this.route.signature;
+    const isLines = this.#reply === 'lines';
+    const text = predictionTexts(result.outputs, rows, outputs).join(isLines ? '\n' : ',');
+    this.#results[part] = { rows, text, result };
+  }
+
+  protected answer(): void {
+    const parts = this.#results;
+    if (this.#reply !== undefined) return this.#answerAlone(this.#reply);
+    const predictions = parts.map(({ text }) => text).join(',');
+    const totalMs = this.deps.clock.nowMs() - this.arrivedAtMs;
+    const timings = this.#call.timings ? `,"timings":${JSON.stringify(timingsOf(parts, totalMs))}` : '';
+    const body = Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(this.route.version)}${timings}}`);
+    this.#answered.resolve(body);
+    this.capture?.end(this.capturedInput(), { contentType: 'application/json', body });
+  }
+
+  /** Sends the results of JSON rows, without anything around them. */
+  #answerAlone(reply: 'value' | 'lines'): void {
+    const { response, requestId } = this.#call;
+    const isLines = reply === 'lines';
+    const texts = this.#results.map(({ text }) => text);
+    const body = Buffer.from(isLines ? `${texts.join('\n')}\n` : texts.join(''));
+    const contentType = isLines ? 'application/jsonlines' : 'application/json';
+    response.writeHead(200, {
+      'content-type': contentType,
+      'content-length': body.length,
+      'x-penstock-model-version': this.route.version,
+      'x-content-type-options': 'nosniff',
+      'x-request-id': requestId,
     });
-  });
+    response.end(body);
+    this.#answered.resolve(undefined);
+    this.capture?.end(this.capturedInput(), { contentType, body });
+  }
+
+  protected capturedInput(): WireBody {
+    const { label, request } = this.#call;
+    const type = request.headers['content-type'] ?? 'application/json';
+    // Captured calls must record which column is not an input.
+    return { contentType: label === undefined ? type : `text/csv; label="${encodeURIComponent(label)}"`, body: this.body };
+  }
+
+  protected fail(error: PlatformError): void {
+    this.#answered.reject(error);
+  }
+
+  protected override left(): void {
+    this.#answered.reject(clientLeftError());
+  }
+
+  #input(body: Buffer) {
+    const { label, request } = this.#call;
+    const { signature } = this.route;
+    return { signature, contentType: request.headers['content-type'], body, label, limits: realTimeRows(this.route) };
+  }
 }
 
 function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof predictionsBody>['timings'] {

@@ -1,36 +1,36 @@
-/** What a page that shows numbers follows: one connection, with the numbers every two seconds and what happens as it happens. */
+/** Live stream for dashboards: metrics every two seconds and events as they happen, over one connection. */
 import { z } from 'zod';
 import { endpointBodyOf } from './endpoints.ts';
 import type { EventStream } from './event-stream.ts';
 import { followEvents, lastEventId } from './events.ts';
-import { historyOf, spanOf } from './history.ts';
+import { alignedRange, readHistory } from './history.ts';
 import { spanParameter } from './overview.ts';
 import { type HistoryBody, type LiveBody, liveBody } from './overview-bodies.ts';
 import type { OverviewReader } from './overview-reader.ts';
-import { type Route, route } from './route.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 import type { Streams } from './streams.ts';
 
 const everyMs = 2000;
-/** A client that comes back within this time misses no period. */
+/** A client that reconnects within this time misses no period. */
 const backMs = 60_000;
 
-export function liveRoutes(services: ApiServices, streams: Streams, reader: OverviewReader): Route[] {
+export function liveRoutes(services: ApiServices, streams: Streams, reader: OverviewReader): ApiRoute[] {
   const { deployments, events } = services;
   return [
-    route('GET /live', {
-      summary: 'Follow the numbers of an endpoint, or of all, and what happens',
+    apiRoute('GET /live', {
+      summary: 'Stream the metrics and events of one endpoint or of all',
       description:
-        'Server-Sent Events: `numbers` every two seconds, the first at once; `event` as `GET /events` has them, with their `seq` as id. ' +
-        'Of an endpoint first the periods of the last minute, then those since the one that was sent last, which comes again.',
+        'Server-Sent Events: `numbers` at once and then every two seconds; `event` as in `GET /events`, with `seq` as the id. ' +
+        'For one endpoint, the first message has the periods of the last minute; each later one starts with the last period sent before.',
       query: z.strictObject({
-        endpoint: z.string().max(100).optional().describe('All of them unless given.'),
+        endpoint: z.string().max(100).optional().describe('Default: all endpoints.'),
         period_s: z.coerce.number().int().min(1).max(3600).default(10),
         span_s: spanParameter,
-        since: z.coerce.number().int().min(0).optional().describe('The `seq` of the last event that is known, as Last-Event-ID.'),
+        since: z.coerce.number().int().min(0).optional().describe('The `seq` of the last known event, like Last-Event-ID.'),
       }),
       answer: liveBody,
-      streams: true,
+      streams: ['text/event-stream'],
       handle: async ({ query, ...call }) => {
         if (query.endpoint !== undefined) deployments.get(query.endpoint);
         const since = query.since ?? lastEventId(call.request);
@@ -44,7 +44,7 @@ export function liveRoutes(services: ApiServices, streams: Streams, reader: Over
   ];
 }
 
-/** One after the other: a client that is slow gets fewer, each with all since the last one, and the next only once that is away. */
+/** A slow client gets fewer messages: the next one is read only after the last one was flushed, and covers everything since. */
 async function send({ clock }: ApiServices, stream: EventStream, next: () => Promise<LiveBody | null>): Promise<void> {
   let wake = (): void => {};
   stream.onEnd(() => wake());
@@ -64,14 +64,18 @@ async function send({ clock }: ApiServices, stream: EventStream, next: () => Pro
   }
 }
 
-interface Wish {
+interface LiveQuery {
   readonly endpoint?: string | undefined;
   readonly periodMs: number;
   readonly spanMs: number;
 }
 
-/** What to send next; null once the endpoint is gone. */
-function numbersOf(services: ApiServices, reader: OverviewReader, { endpoint, periodMs, spanMs }: Wish): () => Promise<LiveBody | null> {
+/** Returns the next message, or null after the endpoint was deleted. */
+function numbersOf(
+  services: ApiServices,
+  reader: OverviewReader,
+  { endpoint, periodMs, spanMs }: LiveQuery,
+): () => Promise<LiveBody | null> {
   const { deployments, clock } = services;
   if (endpoint === undefined) return async () => ({ endpoint: null, history: null, overview: await reader.read(spanMs) });
   let fromMs = clock.wallMs() - Math.max(backMs, 2 * periodMs);
@@ -79,8 +83,8 @@ function numbersOf(services: ApiServices, reader: OverviewReader, { endpoint, pe
     const view = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
     if (view === undefined) return null;
     const nowMs = clock.wallMs();
-    const history: HistoryBody = await historyOf(services, view, spanOf(Math.min(fromMs, nowMs - 1), nowMs, periodMs));
-    // The last one that was sent may not have been over, and what is looked at every ten seconds comes late.
+    const history: HistoryBody = await readHistory(services, view, alignedRange(Math.min(fromMs, nowMs - 1), nowMs, periodMs));
+    // The last period sent may have been incomplete, and sampled gauges arrive up to ten seconds late.
     fromMs = nowMs - Math.max(periodMs, 12_000);
     return { endpoint: await endpointBodyOf(view, services, reader), history, overview: null };
   };

@@ -1,18 +1,23 @@
-/** Routes of logs: the last lines, and the lines that come; of the server, of requests, of workers, of any log group. */
+/** Routes of logs, past and live: of the server, of requests, of workers, of any log group. */
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import { accessLogGroup, compileFilter, endpointLogGroup, type LogEvent, platformLogGroup, requestsLogGroup } from '../monitoring/index.ts';
+import { accessLogGroup, compileFilter, endpointLogGroup, type LogEvent, platformLogGroup, requestsLogGroup } from '../logs/index.ts';
 import { logBody, logGroupsBody } from './bodies.ts';
-import { endpointPath, switchParameter, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { endpointPath, isoTime, switchParameter } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 import type { StreamCall, Streams } from './streams.ts';
 
 const linesQuery = z.strictObject({
-  limit: z.coerce.number().int().min(0).max(10_000).default(100).describe('How many lines of the past.'),
-  filter: z.string().max(1024).default('').describe('Only lines that match this filter pattern of CloudWatch Logs.'),
-  follow: switchParameter.describe('Go on with the lines that come, as Server-Sent Events: each `data` is a line.'),
+  limit: z.coerce.number().int().min(0).max(10_000).default(100).describe('Number of past lines.'),
+  filter: z.string().max(1024).default('').describe('CloudWatch Logs filter pattern that lines must match.'),
+  request: z
+    .string()
+    .regex(/^[\w.:-]{1,128}$/)
+    .optional()
+    .describe('Only lines that name this request.'),
+  follow: switchParameter.describe('Continue with new lines as Server-Sent Events: each `data` is a line.'),
 });
 const logQuery = linesQuery.extend({
   log: z
@@ -23,10 +28,11 @@ const logQuery = linesQuery.extend({
   endpoint: z.string().optional().describe('Only lines about this endpoint.'),
 });
 
-interface Asked {
+interface LogQueryParameters {
   readonly log: string;
   readonly endpoint: string | undefined;
   readonly filter: string;
+  readonly request?: string | undefined;
   readonly limit: number;
   readonly follow: boolean;
 }
@@ -35,23 +41,23 @@ type Answer = z.input<typeof logBody> | undefined;
 type Matches = (line: string) => boolean;
 
 const pollMs = 250;
-/** One page looks at 8 MiB, or 10,000 rows, at most. */
+/** A page scans at most 8 MiB or 10,000 rows. */
 const pagesMax = 30;
 const everything = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY } as const;
 
-export function logRoutes({ deployments, logGroups, clock }: ApiServices, streams: Streams): Route[] {
-  const read = async (asked: Asked, call: StreamCall): Promise<Answer> => {
-    const group = groupOf(asked);
-    const matches = wanted(asked, group);
+export function logRoutes({ deployments, logGroups, clock }: ApiServices, streams: Streams): ApiRoute[] {
+  const read = async (reference: LogQueryParameters, call: StreamCall): Promise<Answer> => {
+    const group = groupOf(reference);
+    const matches = lineMatcher(reference, group);
     if (!logGroups.has(group)) {
-      // An endpoint that is there and has not said anything yet.
-      if (asked.log !== 'workers') throw new PlatformError('not_found', `there is no log group ${group}: see GET /api/v1/logs/groups`);
-      deployments.get(asked.endpoint ?? '');
-      if (!asked.follow) return { items: [] };
+      // The endpoint may exist without having logged anything yet.
+      if (reference.log !== 'workers') throw new PlatformError('not_found', `there is no log group ${group}: see GET /api/v1/logs/groups`);
+      deployments.get(reference.endpoint ?? '');
+      if (!reference.follow) return { items: [] };
     }
-    const past = logGroups.has(group) ? await lastEvents(logGroups, group, asked.limit, matches) : { events: [], after: null };
+    const past = logGroups.has(group) ? await lastEvents(logGroups, group, reference.limit, matches) : { events: [], after: null };
     const lineOf = isJsonLines(group) ? ({ message }: LogEvent) => message : lineOfEvent;
-    if (!asked.follow) return { items: past.events.map((event) => ({ line: lineOf(event) })) };
+    if (!reference.follow) return { items: past.events.map((event) => ({ line: lineOf(event) })) };
     const stream = streams.open(call);
     const send = (event: LogEvent): void => stream.send({ data: lineOf(event) });
     for (const event of past.events) send(event);
@@ -59,55 +65,54 @@ export function logRoutes({ deployments, logGroups, clock }: ApiServices, stream
     return undefined;
   };
   return [
-    route('GET /logs', {
-      summary: 'Read the log of the server, of its requests, or of any log group',
+    apiRoute('GET /logs', {
+      summary: 'Read the log of the server, of requests, or of any log group',
       query: logQuery,
       answer: logBody,
-      streams: true,
+      streams: ['application/json', 'text/event-stream'],
       handle: ({ query, ...call }) => read({ ...query, endpoint: query.endpoint }, call),
     }),
-    route('GET /logs/groups', {
+    apiRoute('GET /logs/groups', {
       summary: 'List the log groups',
       answer: logGroupsBody,
       handle: async () => ({
         items: (await logGroups.groups()).map(({ name, createdAtMs, retentionDays, bytes }) => ({
           name,
-          created_at: timeOf(createdAtMs),
+          created_at: isoTime(createdAtMs),
           retention_days: retentionDays,
           bytes,
         })),
       }),
     }),
-    route('GET /endpoints/:endpoint/logs', {
-      summary: 'Read the log of the requests to an endpoint',
+    apiRoute('GET /endpoints/:endpoint/logs', {
+      summary: 'Read the request log of an endpoint',
       params: endpointPath,
       query: linesQuery,
       answer: logBody,
-      streams: true,
+      streams: ['application/json', 'text/event-stream'],
       handle: ({ params: { endpoint }, query, ...call }) => {
-        deployments.get(endpoint); // an unknown endpoint is refused, rather than shown as one without requests
+        deployments.get(endpoint); // throws for an unknown endpoint, instead of showing it as one without requests
         return read({ ...query, log: 'requests', endpoint }, call);
       },
     }),
   ];
 }
 
-function groupOf({ log, endpoint }: Asked): string {
+function groupOf({ log, endpoint }: LogQueryParameters): string {
   if (log === 'platform') return platformLogGroup;
   if (log === 'requests') return requestsLogGroup;
   if (log === 'access') return accessLogGroup;
   if (log !== 'workers') return log;
-  if (endpoint === undefined)
-    throw new PlatformError('invalid_request', 'the log workers is that of an endpoint: say which, as endpoint=NAME');
+  if (endpoint === undefined) throw new PlatformError('invalid_request', 'the log workers needs an endpoint: add endpoint=NAME');
   return endpointLogGroup(endpoint);
 }
 
-/** The server's own logs; what others write may be any text. */
+/** The server's own logs are JSON lines; other log groups may contain any text. */
 function isJsonLines(group: string): boolean {
   return group === platformLogGroup || group === requestsLogGroup || group === accessLogGroup;
 }
 
-/** As JSON, with its time and its stream. */
+/** The event as a JSON line with its time and stream. */
 function lineOfEvent({ atMs, stream, message }: LogEvent): string {
   try {
     const fields: unknown = JSON.parse(message);
@@ -120,20 +125,20 @@ function lineOfEvent({ atMs, stream, message }: LogEvent): string {
 
 type Reader = Pick<ApiServices, 'logGroups'>['logGroups'];
 
-/** The last ones, and from where to go on. */
+/** The last events, and the cursor after them. */
 async function lastEvents(groups: Reader, group: string, limit: number, matches: Matches): Promise<{ events: LogEvent[]; after: string }> {
-  const wish = { ...everything, from: 'tail', limit: Math.max(limit, 1), matches } as const;
-  let page = await groups.read(group, { ...wish, cursor: null });
+  const query = { ...everything, from: 'tail', limit: Math.max(limit, 1), matches } as const;
+  let page = await groups.read(group, { ...query, cursor: null });
   const { after } = page;
   const events = [...page.events];
   for (let pages = 1; events.length < limit && !page.isEnd && pages < pagesMax; pages++) {
-    page = await groups.read(group, { ...wish, limit: limit - events.length, cursor: page.before });
+    page = await groups.read(group, { ...query, limit: limit - events.length, cursor: page.before });
     events.unshift(...page.events);
   }
   return { events: limit === 0 ? [] : events, after };
 }
 
-/** Hands on each event that comes, until it is stopped by the answer. */
+/** Polls for new events until the returned function is called. */
 function follow(
   { logGroups, clock }: { readonly logGroups: Reader; readonly clock: Clock },
   group: string,
@@ -154,7 +159,7 @@ function follow(
   };
   const again = (): void => {
     void poll()
-      .catch(() => undefined) // what cannot be read now may be read the next time
+      .catch(() => undefined) // a failed read is retried at the next poll
       .finally(() => {
         if (!isStopped) cancel = clock.after(pollMs, again);
       });
@@ -166,8 +171,18 @@ function follow(
   };
 }
 
-function wanted({ endpoint, filter }: Asked, group: string): Matches {
-  const matches = compileFilter(filter);
+/** Whether the line contains the id, and not only as a part of a longer one. */
+function names(line: string, request: string): boolean {
+  for (let at = line.indexOf(request); at !== -1; at = line.indexOf(request, at + 1)) {
+    const around = [line.charAt(at - 1), line.charAt(at + request.length)];
+    if (!around.some((character) => /[\w.:-]/.test(character))) return true;
+  }
+  return false;
+}
+
+function lineMatcher({ endpoint, filter, request }: LogQueryParameters, group: string): Matches {
+  const filtered = compileFilter(filter);
+  const matches = request === undefined ? filtered : (line: string) => names(line, request) && filtered(line);
   if (endpoint === undefined || !isJsonLines(group)) return matches;
   const name = endpoint.toLowerCase();
   return (line) => {

@@ -1,18 +1,10 @@
-/** Routes of what is kept of measurements, and of the alarms that look at them. */
+/** Routes of stored metrics. */
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import {
-  type Alarm,
-  alarmRuleText,
-  isAlarmOf,
-  penstockNamespace,
-  percentileNamed,
-  placeOfVariant,
-  statisticOf,
-} from '../monitoring/index.ts';
-import { pageOf } from './bodies.ts';
-import { limitParameter, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { penstockNamespace, percentileNamed, statisticOf, variantMetricKey } from '../metrics/index.ts';
+import { pageBody } from './bodies.ts';
+import { isoTime, limitParameter } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const time = z.iso.datetime();
@@ -26,65 +18,47 @@ export const metricBody = z.strictObject({
 });
 export const seriesBody = z.strictObject({
   name: z.string(),
-  unit: z.string().nullable().describe('Of all statistics but SampleCount; null where nothing was measured under that name.'),
+  unit: z.string().nullable().describe('Unit of all statistics except SampleCount; null if the metric has no data.'),
   period_s: z.number(),
   from: time,
   to: time,
   statistics: z.array(z.string()),
-  points: z
-    .array(z.strictObject({ at: time, values: z.array(z.number().nullable()) }))
-    .describe('Periods in which something was measured.'),
+  points: z.array(z.strictObject({ at: time, values: z.array(z.number().nullable()) })).describe('Only periods with data.'),
 });
-export const alarmBody = z.strictObject({
-  name: z.string(),
-  description: z.string(),
-  state: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
-  rule: z
-    .string()
-    .nullable()
-    .describe('When it rings, `p99 of Latency > 50 in 3 of 5 x 60 s`; null where an endpoint has it by itself: its description tells.'),
-  reason: z.string().describe('What the last look found.'),
-  since: time,
-  actions_enabled: z.boolean(),
-});
-export const alarmNoteBody = z.strictObject({ at: time, kind: z.string(), summary: z.string(), data: z.unknown() });
 export type MetricBody = z.infer<typeof metricBody>;
 export type SeriesBody = z.infer<typeof seriesBody>;
-export type AlarmBody = z.infer<typeof alarmBody>;
-export type AlarmNoteBody = z.infer<typeof alarmNoteBody>;
 
 const seriesQuery = z.strictObject({
-  name: z.string().max(255).describe('Such as `Latency`; see `GET /metrics`.'),
+  name: z.string().max(255).describe('For example `Latency`; see `GET /metrics`.'),
   namespace: z.string().max(255).default(penstockNamespace),
   endpoint: z.string().max(63).optional(),
   variant: z.string().max(63).default('AllTraffic'),
-  dimensions: z.string().max(2000).optional().describe('JSON: name to value, in place of endpoint and variant.'),
+  dimensions: z.string().max(2000).optional().describe('JSON object of names and values, instead of endpoint and variant.'),
   statistics: z.string().max(200).default('SampleCount,Average,p50,p95,p99'),
   period_s: z.coerce.number().int().min(1).max(86_400).default(60),
-  from: time.optional().describe('An hour before `to` unless given.'),
-  to: time.optional().describe('Now unless given.'),
+  from: time.optional().describe('Default: one hour before `to`.'),
+  to: time.optional().describe('Default: now.'),
 });
 
-export function metricRoutes(services: ApiServices): Route[] {
-  const { series, clock } = services;
+export function metricRoutes({ series, clock }: Pick<ApiServices, 'series' | 'clock'>): ApiRoute[] {
   return [
-    route('GET /metrics', {
-      summary: 'List what is measured',
+    apiRoute('GET /metrics', {
+      summary: 'List the metrics',
       query: z.strictObject({ namespace: z.string().max(255).optional(), endpoint: z.string().max(63).optional(), limit: limitParameter }),
-      answer: pageOf(metricBody),
+      answer: pageBody(metricBody),
       handle: ({ query: { namespace, endpoint, limit = 500 } }) => {
         const dimensions = endpoint === undefined ? {} : { EndpointName: endpoint };
         const known = series.list({ ...(namespace === undefined ? {} : { namespace }), dimensions });
         const items = known
           .slice(0, limit)
-          .map(({ place, metric }): MetricBody => ({ ...metric, namespace: place.namespace, dimensions: place.dimensions }));
+          .map(({ metricKey: { namespace, dimensions }, metric: { name, unit } }): MetricBody => ({ namespace, name, unit, dimensions }));
         return { items, next: null };
       },
     }),
-    route('GET /metrics/series', {
-      summary: 'Tell what was measured, by periods',
+    apiRoute('GET /metrics/series', {
+      summary: 'Get the statistics of a metric by period',
       description:
-        'By the second for an hour, by ten seconds for a day, by the minute for 90 days. A statistic is `SampleCount`, `Sum`, `Average`, `Minimum`, `Maximum`, ' +
+        'Resolution: 1 s for an hour, 10 s for a day, 1 minute for 90 days. A statistic is `SampleCount`, `Sum`, `Average`, `Minimum`, `Maximum`, ' +
         'or a percentile such as `p99.9`.',
       query: seriesQuery,
       answer: seriesBody,
@@ -93,80 +67,30 @@ export function metricRoutes(services: ApiServices): Route[] {
         const toMs = query.to === undefined ? clock.wallMs() : Date.parse(query.to);
         const fromMs = query.from === undefined ? toMs - hourMs : Date.parse(query.from);
         if (fromMs >= toMs)
-          throw new PlatformError('invalid_request', `expected from before to, got ${timeOf(fromMs)} and ${timeOf(toMs)}`);
-        const wish = { place: placeAsked(query), name: query.name, fromMs, toMs, periodMs: query.period_s * 1000 };
-        const points = await series.series(wish);
+          throw new PlatformError('invalid_request', `expected from before to, got ${isoTime(fromMs)} and ${isoTime(toMs)}`);
+        const seriesRequest = { metricKey: requestedKey(query), name: query.name, fromMs, toMs, periodMs: query.period_s * 1000 };
+        const points = await series.series(seriesRequest);
         return {
           name: query.name,
-          unit: series.unitsOf(wish.place, query.name)[0] ?? null,
+          unit: series.unitsOf(seriesRequest.metricKey, query.name)[0] ?? null,
           period_s: query.period_s,
-          from: timeOf(fromMs),
-          to: timeOf(toMs),
+          from: isoTime(fromMs),
+          to: isoTime(toMs),
           statistics,
-          points: points.map((point) => ({ at: timeOf(point.atMs), values: statistics.map((name) => statisticOf(point, name)) })),
-        };
-      },
-    }),
-    ...alarmRoutes(services),
-  ];
-}
-
-function alarmRoutes({ alarms, deployments }: ApiServices): Route[] {
-  return [
-    route('GET /alarms', {
-      summary: 'List the alarms, those that ring first',
-      query: z.strictObject({
-        state: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']).optional(),
-        endpoint: z.string().max(100).optional().describe('Those that it has by itself, and those that look at what is measured of it.'),
-      }),
-      answer: pageOf(alarmBody),
-      handle: ({ query: { state, endpoint } }) => {
-        const about = alarms.list().filter((alarm) => endpoint === undefined || isAlarmOf(alarm, endpoint));
-        if (endpoint !== undefined && about.length === 0) deployments.get(endpoint);
-        const all = about.filter((alarm) => state === undefined || alarm.state === state);
-        return {
-          items: all
-            .toSorted((a, b) => Number(b.state === 'ALARM') - Number(a.state === 'ALARM'))
-            .map((alarm) => alarmBodyOf(alarm, alarms.foundLast(alarm.name))),
-          next: null,
-        };
-      },
-    }),
-    route('GET /alarms/history', {
-      summary: 'Tell what became of alarms, the latest first',
-      query: z.strictObject({ name: z.string().max(255).optional(), limit: limitParameter }),
-      answer: pageOf(alarmNoteBody.extend({ alarm: z.string() })),
-      handle: async ({ query: { name, limit = 100 } }) => {
-        const notes = await alarms.history({ name, limit });
-        return {
-          items: notes.map(({ alarm, atMs, kind, summary, data }) => ({ alarm, at: timeOf(atMs), kind, summary, data })),
-          next: null,
+          points: points.map((point) => ({ at: isoTime(point.atMs), values: statistics.map((name) => statisticOf(point, name)) })),
         };
       },
     }),
   ];
 }
 
-function alarmBodyOf(alarm: Alarm, found: string | null): AlarmBody {
-  const { name, description, state, stateReason, stateSinceMs, actionsEnabled } = alarm;
-  return {
-    name,
-    description,
-    state,
-    rule: alarmRuleText(alarm),
-    reason: found ?? stateReason,
-    since: timeOf(stateSinceMs),
-    actions_enabled: actionsEnabled,
-  };
-}
-
-function placeAsked({ namespace, endpoint, variant, dimensions }: z.output<typeof seriesQuery>) {
+function requestedKey({ namespace, endpoint, variant, dimensions }: z.output<typeof seriesQuery>) {
   if (dimensions === undefined)
-    return endpoint === undefined ? { namespace, dimensions: {} } : placeOfVariant(namespace, endpoint, variant);
+    return endpoint === undefined ? { namespace, dimensions: {} } : variantMetricKey(namespace, endpoint, variant);
   try {
     return { namespace, dimensions: z.record(z.string(), z.string()).parse(JSON.parse(dimensions)) };
   } catch {
-    throw new PlatformError('invalid_request', 'dimensions: expected a JSON object of texts, such as {"EndpointName":"digits"}');
+    throw new PlatformError('invalid_request', 'dimensions: expected a JSON object with string values, such as {"EndpointName":"digits"}');
   }
 }
 

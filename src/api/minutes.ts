@@ -1,15 +1,16 @@
-/** What endpoints measured minute by minute. A minute that is over does not change any more: it is read once and kept. */
-import type { EndpointConfig, EndpointView } from '../deployment/index.ts';
-import { type Measured, penstockNamespace, percentileOf } from '../monitoring/index.ts';
-import { type Store, together } from './measured-together.ts';
+/** Per-minute metrics of endpoints. A settled minute no longer changes, so it is read once and cached. */
+import { type EndpointConfig, type EndpointView, productionVariants } from '../deployment/index.ts';
+import { type Measured, penstockNamespace, percentileOf } from '../metrics/index.ts';
+import { type MetricReader, readCombined } from './combined-metrics.ts';
 
-export interface Minute {
+/** One minute of an endpoint, all variants together. Costs are in US dollars. */
+export interface EndpointMinute {
   readonly atMs: number;
   readonly answered: number;
   readonly rows: number;
-  /** The promised percentile, p95 where nothing is promised. */
+  /** At the percentile of the objective; p95 without an objective. */
   readonly latencyMs: number | null;
-  /** Of those answered, how many the objective was known of, and how many missed it. */
+  /** Answered requests with an objective, and how many of these missed it. */
   readonly promised: number;
   readonly missed: number;
   readonly overflowed: number;
@@ -18,116 +19,120 @@ export interface Minute {
 }
 
 const minuteMs = 60_000;
-const names = ['Latency', 'ObjectiveMissed', 'Rows', 'Overflow/*', 'InstancesSpent', 'FunctionsSpent'] as const;
-/** Values come in by the second, and what is looked at every ten. */
+const names = ['Latency', 'ObjectiveMissed', 'Rows', 'Overflow/*', 'InstancesCost', 'FunctionsCost'] as const;
+/** Counters arrive within a second, sampled gauges within ten. */
 const settledMs = 15_000;
-/** Longer spans are read anew. */
-const keptMs = 24 * 60 * minuteMs;
-/** Whose nobody asked for so long are let go: an endpoint may be gone. */
-const unaskedMs = 15 * minuteMs;
+/** Longer ranges are not cached. */
+const cachedMs = 24 * 60 * minuteMs;
+/** Unused entries are evicted after this time, such as those of deleted endpoints. */
+const cacheIdleMs = 15 * minuteMs;
 
 export interface MinuteSpan {
-  /** Epoch milliseconds, whole minutes, the last of which may not be over. */
+  /** Epoch milliseconds, whole minutes; the last minute may still be running. */
   readonly fromMs: number;
   readonly toMs: number;
   readonly nowMs: number;
 }
 
+/** The whole minutes that cover the last `spanMs`, including the current one. */
 export function lastMinutes(spanMs: number, nowMs: number): MinuteSpan {
   const toMs = Math.ceil(nowMs / minuteMs) * minuteMs;
   return { fromMs: toMs - Math.ceil(spanMs / minuteMs) * minuteMs, toMs, nowMs };
 }
 
-/** Whether all that came in a period that begins then (epoch milliseconds) was judged by the objective of now. */
-export function judges({ createdAtMs, objectiveSinceMs }: Pick<EndpointView, 'createdAtMs' | 'objectiveSinceMs'>, ms: number): boolean {
+/** Whether all requests of a period that starts at `ms` (epoch milliseconds) were judged by the current objective. */
+export function isJudged({ createdAtMs, objectiveSinceMs }: Pick<EndpointView, 'createdAtMs' | 'objectiveSinceMs'>, ms: number): boolean {
   return objectiveSinceMs <= createdAtMs || ms >= objectiveSinceMs;
 }
 
 /**
- * Of the answers, the share within the objective; null where nothing is promised, or nothing was answered. What was measured before the
- * minute in which the endpoint was made is another's, who had its name (that minute may be so in part, and counts); and what was until the end of the minute in which it was given another objective may have been
- * judged by the one before.
+ * Share of responses that met the objective; null without an objective or responses. Minutes before the creation of the
+ * endpoint belong to a deleted endpoint of the same name and are ignored; the minute of creation counts. Minutes up to and
+ * including a change of the objective are ignored, because they may have been judged by the previous one.
  */
-export function inTimeOf(
-  minutes: readonly Minute[],
+export function shareWithinObjective(
+  minutes: readonly EndpointMinute[],
   view: Pick<EndpointView, 'config' | 'createdAtMs' | 'objectiveSinceMs'>,
 ): number | null {
-  const { promised, missed } = promisedIn(minutes, view);
+  const { promised, missed } = countPromised(minutes, view);
   return promised === 0 ? null : (promised - missed) / promised;
 }
 
-/** Of the answers, how many are held against the objective of now, and how many of them missed it. */
-export function promisedIn(
-  minutes: readonly Minute[],
+/** Counts the responses judged by the current objective, and how many of these missed it. */
+export function countPromised(
+  minutes: readonly EndpointMinute[],
   view: Pick<EndpointView, 'config' | 'createdAtMs' | 'objectiveSinceMs'>,
-): Pick<Minute, 'promised' | 'missed'> {
+): Pick<EndpointMinute, 'promised' | 'missed'> {
   let [promised, missed] = [0, 0];
   for (const minute of view.config.objective === null ? [] : minutes) {
-    if (minute.atMs + minuteMs <= view.createdAtMs || !judges(view, minute.atMs)) continue;
+    if (minute.atMs + minuteMs <= view.createdAtMs || !isJudged(view, minute.atMs)) continue;
     promised += minute.promised;
     missed += minute.missed;
   }
   return { promised, missed };
 }
 
-interface Kept {
-  /** What it was read for: another promise has another percentile, other variants are other numbers. */
-  readonly mark: string;
+interface CachedMinutes {
+  /** Cache key: the entry is invalid after a change of the objective's percentile or of the variants. */
+  readonly cacheKey: string;
   fromMs: number;
   toMs: number;
-  minutes: Minute[];
-  askedMs: number;
+  minutes: EndpointMinute[];
+  requestedMs: number;
 }
 
 export class Minutes {
-  readonly #store: Store;
-  readonly #kept = new Map<string, Kept>();
-  #lookedMs = 0;
+  readonly #store: MetricReader;
+  readonly #cached = new Map<string, CachedMinutes>();
+  #evictedAtMs = 0;
 
-  constructor(store: Store) {
+  constructor(store: MetricReader) {
     this.#store = store;
   }
 
-  /** Those in which something was measured, rising; the last one may not be over. Both times are whole minutes. */
-  async of(config: EndpointConfig, { fromMs, toMs, nowMs }: MinuteSpan): Promise<readonly Minute[]> {
-    if (toMs - fromMs > keptMs) return this.#read(config, fromMs, toMs);
-    this.#letGo(nowMs);
-    const mark = JSON.stringify([config.objective?.percentile, config.variants.map(({ name }) => name)]);
-    let kept = this.#kept.get(config.name);
-    if (kept === undefined || kept.mark !== mark || kept.fromMs > fromMs || kept.toMs < fromMs) {
-      kept = { mark, fromMs, toMs: fromMs, minutes: [], askedMs: nowMs };
-      this.#kept.set(config.name, kept);
+  /** Minutes with data, ascending; the last one may still be running. Both times are whole minutes. */
+  async of(config: EndpointConfig, { fromMs, toMs, nowMs }: MinuteSpan): Promise<readonly EndpointMinute[]> {
+    if (toMs - fromMs > cachedMs) return this.#read(config, fromMs, toMs);
+    this.#evict(nowMs);
+    const cacheKey = JSON.stringify([config.objective?.percentile, productionVariants(config.variants).map(({ name }) => name)]);
+    let retained = this.#cached.get(config.name);
+    if (retained === undefined || retained.cacheKey !== cacheKey || retained.fromMs > fromMs || retained.toMs < fromMs) {
+      retained = { cacheKey, fromMs, toMs: fromMs, minutes: [], requestedMs: nowMs };
+      this.#cached.set(config.name, retained);
     }
-    kept.askedMs = nowMs;
-    const begin = kept.toMs;
+    retained.requestedMs = nowMs;
+    const begin = retained.toMs;
     const fresh = begin >= toMs ? [] : await this.#read(config, begin, toMs);
     const settled = Math.floor((nowMs - settledMs) / minuteMs) * minuteMs;
-    if (kept.toMs === begin && settled > begin) {
-      kept.minutes = [...kept.minutes.filter(({ atMs }) => atMs >= nowMs - keptMs), ...fresh.filter(({ atMs }) => atMs < settled)];
-      kept.fromMs = Math.max(kept.fromMs, Math.floor((nowMs - keptMs) / minuteMs) * minuteMs);
-      kept.toMs = settled;
+    if (retained.toMs === begin && settled > begin) {
+      retained.minutes = [
+        ...retained.minutes.filter(({ atMs }) => atMs >= nowMs - cachedMs),
+        ...fresh.filter(({ atMs }) => atMs < settled),
+      ];
+      retained.fromMs = Math.max(retained.fromMs, Math.floor((nowMs - cachedMs) / minuteMs) * minuteMs);
+      retained.toMs = settled;
     }
-    const known = kept.minutes.filter(({ atMs }) => atMs >= fromMs && atMs < begin);
+    const known = retained.minutes.filter(({ atMs }) => atMs >= fromMs && atMs < begin);
     return [...known, ...fresh];
   }
 
-  /** Looked for once a minute. */
-  #letGo(nowMs: number): void {
-    if (Math.abs(nowMs - this.#lookedMs) < minuteMs) return;
-    this.#lookedMs = nowMs;
-    for (const [name, { askedMs }] of this.#kept) if (askedMs < nowMs - unaskedMs) this.#kept.delete(name);
+  /** Runs at most once a minute. */
+  #evict(nowMs: number): void {
+    if (Math.abs(nowMs - this.#evictedAtMs) < minuteMs) return;
+    this.#evictedAtMs = nowMs;
+    for (const [name, { requestedMs }] of this.#cached) if (requestedMs < nowMs - cacheIdleMs) this.#cached.delete(name);
   }
 
-  async #read({ name: endpoint, objective, variants }: EndpointConfig, fromMs: number, toMs: number): Promise<Minute[]> {
-    // An hour of one endpoint takes half a millisecond: who reads those of many lets requests pass in between.
+  async #read({ name: endpoint, objective, variants }: EndpointConfig, fromMs: number, toMs: number): Promise<EndpointMinute[]> {
+    // One hour of one endpoint takes about 0.5 ms: yield, so that a read of many endpoints does not block requests.
     await new Promise((resolve) => setImmediate(resolve));
-    const place = { namespace: penstockNamespace, endpoint, variants: variants.map(({ name }) => name) };
-    const read = await together(this.#store, place, { fromMs, toMs, periodMs: minuteMs }, names);
+    const metricSource = { namespace: penstockNamespace, endpoint, variants: productionVariants(variants).map(({ name }) => name) };
+    const read = await readCombined(this.#store, metricSource, { fromMs, toMs, periodMs: minuteMs }, names);
     const starts = new Set(names.flatMap((name) => [...read[name].keys()]));
     const percentile = objective?.percentile ?? 95;
     return [...starts]
       .sort((a, b) => a - b)
-      .map((atMs): Minute => {
+      .map((atMs): EndpointMinute => {
         const at = (name: (typeof names)[number]): Measured | undefined => read[name].get(atMs);
         const latency = at('Latency');
         return {
@@ -138,8 +143,8 @@ export class Minutes {
           promised: at('ObjectiveMissed')?.count ?? 0,
           missed: at('ObjectiveMissed')?.sum ?? 0,
           overflowed: at('Overflow/*')?.sum ?? 0,
-          instancesUsd: at('InstancesSpent')?.sum ?? 0,
-          functionsUsd: at('FunctionsSpent')?.sum ?? 0,
+          instancesUsd: at('InstancesCost')?.sum ?? 0,
+          functionsUsd: at('FunctionsCost')?.sum ?? 0,
         };
       });
   }

@@ -1,7 +1,7 @@
-/** The native API over HTTP, on the real rooms below it and one real worker. */
+/** The native API over HTTP, with real modules below it and one real worker. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Answer, clientOf, digitRows, digits, openNativeApi } from '../../test/native-api-house.ts';
+import { type Answer, clientOf, digitRows, digits, openNativeApi } from '../../test/native-api-fixture.ts';
 import type { VariantBody } from './bodies.ts';
 import type { CostsBody } from './costs.ts';
 import type { PlanBody } from './decision-bodies.ts';
@@ -57,7 +57,7 @@ describe('the native API', () => {
     );
   });
 
-  test('takes a CSV file of more rows than a batch, in order', async () => {
+  test('accepts a CSV file with more rows than a batch and keeps their order', async () => {
     const answer = await call('POST', '/endpoints/digits/invoke?label=label&timings=true', {
       body: digitRows,
       headers: { 'content-type': 'text/csv', 'x-request-id': 'whole-file' },
@@ -74,9 +74,9 @@ describe('the native API', () => {
     assert.equal(predictions.filter(({ label }, index) => label === truth[index]).length, 440);
   });
 
-  test('tells of whoever was refused by what he wanted to do, and of a wrong key whatever it was for', async () => {
+  test('audits rejected mutating calls under their action, and a wrong key on any call', async () => {
     const wrong = { headers: { authorization: 'Bearer PKNOBODY:a-secret' } };
-    for (const [method, path, init, told] of [
+    for (const [method, path, init, reported] of [
       [
         'POST',
         '/plan/deployment',
@@ -89,26 +89,26 @@ describe('the native API', () => {
       await call(method, path, init);
       const { body } = await call('GET', '/audit?limit=1');
       const [record] = body.items as { who: string; action: string; target: string; outcome: string; detail: { claimed?: string } }[];
-      assert.deepEqual([record?.who, record?.action, record?.target, record?.outcome], told);
+      assert.deepEqual([record?.who, record?.action, record?.target, record?.outcome], reported);
       assert.equal(record?.detail.claimed, init === wrong ? 'PKNOBODY' : undefined);
       assert(!JSON.stringify(body).includes('a-secret'));
     }
   });
 
-  test('says who, what and when in status, audit and logs', async () => {
+  test('reports calls in status, audit and logs', async () => {
     const { body: status } = await call('GET', '/status');
     assert.deepEqual([status.version, status.ready, status.endpoints], ['1.2.3', true, { InService: 1 }]);
     const { body: audit } = await call('GET', '/audit?limit=2');
     assert.equal((audit.items as unknown[]).length, 2);
     assert.equal(typeof audit.next, 'string');
-    // A body that is refused by its schema is the caller's fault there as well.
-    await send('POST', '/groups/digits/versions/1/approval', { approval: 'Approved', comment: 'by another name' });
+    // A body rejected by its schema is audited as the caller's error, too.
+    await send('POST', '/groups/digits/versions/1/approval', { approval: 'Approved', comment: 'unknown member' });
     const { body: latest } = await call('GET', '/audit?limit=1');
     const [refused] = latest.items as { action: string; outcome: string }[];
     assert.deepEqual([refused?.action, refused?.outcome], ['SetApproval', 'invalid_request']);
     const { body: logs } = await call('GET', '/endpoints/digits/logs?limit=2');
     const lines = (logs.items as { line: string }[]).map(({ line }) => JSON.parse(line) as { endpoint: string; rows: number });
-    // The file of 450 rows was one call, whatever batches it ran in.
+    // The file of 450 rows is one call, no matter how many batches it ran in.
     assert.deepEqual(
       lines.map(({ endpoint, rows }) => [endpoint, rows]),
       [
@@ -122,7 +122,7 @@ describe('the native API', () => {
     assert.match(metrics, /penstock_requests_total\{endpoint="digits"/);
   });
 
-  test('takes and shows a serverless endpoint, whose first request starts its first function', async () => {
+  test('creates and shows a serverless endpoint whose first request starts the first function', async () => {
     const functions = { memory_mib: 1024, max_concurrency: 2, batching: 'fixed', batch_size_max: 4, wait_ms_max: 1 };
     const created = await send('POST', '/endpoints', { name: 'on-demand', variants: [{ model: 'digits/1', functions }] });
     assert.equal(created.status, 202, JSON.stringify(created.body));
@@ -137,13 +137,13 @@ describe('the native API', () => {
     assert.deepEqual([after?.usage.cold_starts, after?.usage.instance_usd, after?.usage.requests], [1, 0, 1]);
     const wrong = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', functions: { usd_per_hour_max: 1 } }] });
     assert.deepEqual([wrong.status, wrong.body.code], [400, 'invalid_request']);
-    assert.match(String(wrong.body.error), /a budget is for functions beside instances, and it is serverless/);
+    assert.match(String(wrong.body.error), /a functions budget requires instances, but the variant is serverless/);
     const lacking = await send('PATCH', '/endpoints/on-demand', { variants: [{ model: 'digits/1', functions: { batching: 'fixed' } }] });
     assert.match(String(lacking.body.error), /fixed batching needs the rows of a full batch.*got nothing/);
     assert.equal((await call('DELETE', '/endpoints/on-demand')).status, 204);
   });
 
-  test('takes and shows functions beside instances', async () => {
+  test('creates and shows functions together with instances', async () => {
     const functions = {
       memory_mib: 1024,
       max_concurrency: 2,
@@ -164,7 +164,7 @@ describe('the native API', () => {
     assert.equal((await call('DELETE', '/endpoints/both')).status, 204);
   });
 
-  test('tells what was used and what it cost, by endpoint and added up', async () => {
+  test('reports usage and cost by endpoint and in total', async () => {
     const costs = (query: string) => call('GET', `/costs${query}`);
     const { status, body } = await costs('');
     assert.equal(status, 200);
@@ -172,10 +172,10 @@ describe('the native API', () => {
     assert.deepEqual([about.by, about.prices_as_of], ['total', '2026-10-01']);
     const [fromMs, toMs] = [about.from, about.to].map((text) => Date.parse(text)) as [number, number];
     assert.equal(fromMs, Math.floor((toMs - 86_400_000) / 3_600_000) * 3_600_000, 'whole hours');
-    const { function_usd: usd, requests } = items.find(({ endpoint }) => endpoint === 'on-demand') ?? assert.fail('its costs are told');
+    const { function_usd: usd, requests } = items.find(({ endpoint }) => endpoint === 'on-demand') ?? assert.fail('its costs are listed');
     assert(usd > 0 && requests > 0 && total.requests >= requests);
     for (const field of ['total_usd', 'requests', 'cold_starts'] as const) {
-      const sum = items.reduce((so, item) => so + item[field], 0);
+      const sum = items.reduce((total, item) => total + item[field], 0);
       assert(Math.abs(total[field] - sum) <= 1e-9 * sum, field);
     }
     const future = await costs('?from=2030-01-01T00:00:00Z&to=2030-01-02T00:00:00%2B01:00&by=hour&endpoint=on-demand');
@@ -185,20 +185,20 @@ describe('the native API', () => {
     }
   });
 
-  test('plans for a model that nobody measured yet, and lists no decisions where none were made', async () => {
-    const wish = { model: 'digits/1', objective: 'p95 <= 100 ms', rate_per_second: 50 };
-    const { status, body } = await send('POST', '/plan', wish);
+  test('plans for a model that was not measured yet, and lists no decisions before the first', async () => {
+    const planRequest = { model: 'digits/1', objective: 'p95 <= 100 ms', rate_per_second: 50 };
+    const { status, body } = await send('POST', '/plan', planRequest);
     assert.equal(status, 200, JSON.stringify(body));
     const plan = body as unknown as PlanBody;
     assert.deepEqual([plan.model, plan.objective, plan.feasible, plan.arrivals.rate_per_second], ['digits/1', 'p95<=100ms', true, 50]);
     assert.deepEqual([plan.alternatives[0]?.label, plan.profiles[0]?.basis], ['chosen', 'unlimited']);
     for (const [wrong, code, says] of [
-      [{ ...wish, model: 'nobody/1' }, 404, /nobody/],
-      [{ ...wish, rate_per_second: 0 }, 400, /above 0/],
-      [{ ...wish, rate_per_second: undefined }, 400, /either rate_per_second or arrivals/],
-      [{ ...wish, policy: 'fixed' }, 400, /fixed batching needs the rows/],
-      [{ ...wish, batch_size_max: 4 }, 400, /belong to the policy fixed, not to slack/],
-      [{ ...wish, memory_mib: 77 }, 400, /no memory size of 77 MiB/],
+      [{ ...planRequest, model: 'missing/1' }, 404, /missing/],
+      [{ ...planRequest, rate_per_second: 0 }, 400, /above 0/],
+      [{ ...planRequest, rate_per_second: undefined }, 400, /either rate_per_second or arrivals/],
+      [{ ...planRequest, policy: 'fixed' }, 400, /fixed batching needs the rows/],
+      [{ ...planRequest, batch_size_max: 4 }, 400, /only for the policy fixed, got slack/],
+      [{ ...planRequest, memory_mib: 77 }, 400, /no memory size of 77 MiB/],
     ] as const) {
       const refused = await send('POST', '/plan', wrong);
       assert.equal(refused.status, code, JSON.stringify(refused.body));
@@ -206,35 +206,35 @@ describe('the native API', () => {
     }
     const { body: page } = await call('GET', '/endpoints/digits/decisions?kind=batching&limit=5');
     assert.deepEqual(page, { items: [], next: null, total: 0 });
-    assert.equal((await call('GET', '/endpoints/nobody/decisions')).status, 404);
+    assert.equal((await call('GET', '/endpoints/missing/decisions')).status, 404);
     assert.deepEqual((await call('POST', '/endpoints/digits/decisions')).body, { asked: false });
   });
 
-  test('tells what a deployment would be and cost, without deploying it', async () => {
-    // Service times are those of this machine, however busy it is: a loose promise can be kept.
-    const wish = { model: 'digits/1', objective: 'p95<=5s', rate_per_second: 40, peak_factor: 1.5, curve: true };
-    const { status, body } = await send('POST', '/plan/deployment', wish);
+  test('plans a deployment and its cost without deploying it', async () => {
+    // Service times are measured on this machine, which may be busy, so the objective is loose.
+    const planRequest = { model: 'digits/1', objective: 'p95<=5s', rate_per_second: 40, peak_factor: 1.5, curve: true };
+    const { status, body } = await send('POST', '/plan/deployment', planRequest);
     assert.equal(status, 200, JSON.stringify(body));
     const { chosen, curve, mixtures, nearest_ms: nearest } = body as unknown as DeploymentPlanBody;
     assert(chosen !== null && chosen.in_time >= 0.95 && chosen.p95_ms <= 5000 && chosen.usd_per_hour > 0);
     assert(Math.abs(chosen.distribution.shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-9);
     assert(mixtures.length > 1 && mixtures.every(({ usd_per_hour: usd }) => usd >= chosen.usd_per_hour / 1.01));
     assert(curve !== null && curve.some(({ usd_per_hour: usd }) => usd !== null) && nearest === null);
-    for (const [wrong, told] of [
+    for (const [wrong, reported] of [
       [{ objective: 'fast' }, /objective 'fast' is not understood/],
-      [{ rate_per_second: 0 }, /the average rate is above 0/],
-      [{ peak_factor: 0.5 }, /the busiest minute is 1 to 100 times/],
+      [{ rate_per_second: 0 }, /invalid average rate: expected above 0/],
+      [{ peak_factor: 0.5 }, /expected a busiest minute of 1 to 100 times/],
       [{ instance_type: 'c9.huge' }, /c9\.huge/],
-      [{ instance_type: null, functions: false }, /allow one of them/],
-      [{ usd_per_hour_max: -1 }, /above \$0/],
+      [{ instance_type: null, functions: false }, /allow at least one/],
+      [{ usd_per_hour_max: -1 }, /expected more than \$0/],
     ] as const) {
-      const refused = await send('POST', '/plan/deployment', { ...wish, ...wrong });
+      const refused = await send('POST', '/plan/deployment', { ...planRequest, ...wrong });
       assert.equal(refused.status, 400, JSON.stringify(refused.body));
-      assert.match(String(refused.body.error), told);
+      assert.match(String(refused.body.error), reported);
     }
   });
 
-  test('tells what a model file is, and keeps nothing of it', async () => {
+  test('inspects a model file without storing it', async () => {
     const before = await call('GET', '/groups');
     const { status, body } = await upload('/models/preview', digits);
     assert.equal(status, 200, JSON.stringify(body));
@@ -246,7 +246,7 @@ describe('the native API', () => {
     assert.equal((await upload('/models/preview', new Uint8Array(0))).status, 400);
   });
 
-  test('pages its lists', async () => {
+  test('paginates lists', async () => {
     for (const name of ['a', 'b', 'c']) assert.equal((await send('POST', '/groups', { name })).status, 201);
     const first = await call('GET', '/groups?limit=2');
     assert.deepEqual([(first.body.items as { name: string }[]).map(({ name }) => name), first.body.next], [['a', 'b'], '2']);
@@ -255,7 +255,7 @@ describe('the native API', () => {
     for (const name of ['a', 'b', 'c']) assert.equal((await call('DELETE', `/groups/${name}`)).status, 204);
   });
 
-  test('shows the catalogue and registers from it', async () => {
+  test('lists the catalogue and registers from it', async () => {
     const { body: catalogue } = await call('GET', '/catalogue');
     assert((catalogue.items as { name: string }[]).some(({ name }) => name === 'iris-rf'));
     const { body: entry } = await call('GET', '/catalogue/iris-rf');
@@ -272,16 +272,16 @@ describe('the native API', () => {
     assert.deepEqual([known.functions, (known.items as unknown[]).length], [measured.functions, 1]);
   });
 
-  test('tells whoever comes back what was missed, and then what comes', async () => {
+  test('streams missed events to a reconnecting client, then live ones', async () => {
     const response = await fetch(`${server.url}/api/v1/events`, { headers: { 'last-event-id': '0' } });
     assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
     assert(response.body !== null);
     let text = '';
-    let isAsked = false;
+    let isCreated = false;
     for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
       text += chunk;
-      if (text.includes('group.created') && !isAsked) {
-        isAsked = true;
+      if (text.includes('group.created') && !isCreated) {
+        isCreated = true;
         void send('POST', '/groups', { name: 'later' });
       }
       if (text.includes('"subject":"later"')) break;
@@ -293,15 +293,20 @@ describe('the native API', () => {
     );
   });
 
-  test('describes every route for programs and for people', async () => {
+  test('describes every route in the OpenAPI document and on the documentation page', async () => {
     const document = (await (await fetch(`${server.url}/api/v1/openapi.json`)).json()) as {
       openapi: string;
       tags: { name: string }[];
-      paths: Record<string, Record<string, { tags: string[] }>>;
+      paths: Record<string, Record<string, { tags: string[]; responses: Record<string, { content?: object }> }>>;
     };
+    const typesOf = (path: string, method: string): string[] =>
+      Object.keys(document.paths[path]?.[method]?.responses['200']?.content ?? {});
+    assert.deepEqual(typesOf('/api/v1/logs', 'get'), ['application/json', 'text/event-stream']);
+    assert.deepEqual(typesOf('/api/v1/events', 'get'), ['text/event-stream']);
+    assert.deepEqual(typesOf('/api/v1/endpoints/{endpoint}/invoke', 'post'), ['application/json', '*/*']);
     assert.match(document.openapi, /^3\.1/);
     const used = Object.values(document.paths).flatMap((path) => Object.values(path).flatMap((each) => each.tags));
-    assert.deepEqual(new Set(used), new Set(document.tags.map(({ name }) => name)), 'each that is used is described');
+    assert.deepEqual(new Set(used), new Set(document.tags.map(({ name }) => name)), 'every used tag is described');
     assert('/api/v1/endpoints/{endpoint}/invoke' in document.paths, Object.keys(document.paths).join(' '));
     assert.equal((await fetch(`${server.url}/api/docs`)).status, 200);
   });
@@ -311,14 +316,14 @@ describe('the native API', () => {
     { what: 'an unknown query', method: 'GET', path: '/groups?colour=red', status: 400, code: 'invalid_request', says: /colour/ },
     { what: 'an illegal name', path: '/groups', json: { name: 'a_b' }, status: 400, code: 'invalid_request', says: /group name 'a_b'/ },
     { what: 'a duplicate name', path: '/groups', json: { name: 'DIGITS' }, status: 409, code: 'already_exists', says: /already/ },
-    { what: 'an unknown route', method: 'GET', path: '/nothing', status: 404, code: 'not_found', says: /not known/ },
+    { what: 'an unknown route', method: 'GET', path: '/nothing', status: 404, code: 'not_found', says: /unknown route/ },
     {
       what: 'an unknown endpoint',
-      path: '/endpoints/nobody/invoke',
+      path: '/endpoints/missing/invoke',
       json: { instances: [[1]] },
       status: 404,
       code: 'not_found',
-      says: /nobody/,
+      says: /missing/,
     },
     {
       what: 'rows of the wrong length',
@@ -347,7 +352,7 @@ describe('the native API', () => {
       says: /huge/,
     },
   ]) {
-    test(`refuses ${what}, and says so`, async () => {
+    test(`rejects ${what} with a specific error`, async () => {
       const answer = json === undefined ? await call(method, path) : await send(method, path, json);
       assert.deepEqual([answer.status, answer.body.code], [status, code], JSON.stringify(answer.body));
       assert.match(String(answer.body.error), says);
@@ -355,13 +360,13 @@ describe('the native API', () => {
     });
   }
 
-  test('refuses what is no model and leaves nothing of it', async () => {
+  test('rejects a file that is not a model and leaves no trace of it', async () => {
     const answer = await upload('/groups/broken/versions', Buffer.from('not a model'));
     assert.deepEqual([answer.status, answer.body.code], [400, 'invalid_request']);
     assert.equal((await call('GET', '/groups/broken')).status, 404);
   });
 
-  test('refuses a body over the limit without running it', async () => {
+  test('rejects a body above the limit without running it', async () => {
     const answer = await call('POST', '/endpoints/digits/invoke', {
       body: 'x'.repeat(1024 * 1024 + 1),
       headers: { 'content-type': 'text/csv' },
@@ -369,7 +374,7 @@ describe('the native API', () => {
     assert.deepEqual([answer.status, answer.body.code], [413, 'too_large']);
   });
 
-  test('lets each role do what is its own, and no more', async () => {
+  test('restricts each role to its permissions', async () => {
     const made = await send('POST', '/keys', { role: 'viewer', description: 'a test' });
     assert.equal(made.status, 201);
     const { id, secret } = made.body as { id: string; secret: string };
@@ -384,22 +389,22 @@ describe('the native API', () => {
     assert.equal((await call('GET', '/endpoints', { headers })).status, 401);
   });
 
-  test('what is done is told as done where what was measured cannot be read, without a share in time', async (t) => {
+  test('creates and updates endpoints while metrics cannot be read, with in_time null', async (t) => {
     const unreadable = (): Promise<never> => Promise.reject(new Error('the disk is gone'));
     const reading = t.mock.method(server.series, 'columns', unreadable);
     const created = await send('POST', '/endpoints', { name: 'unread', objective: 'p95<=50ms', variants: [{ model: 'digits' }] });
     assert.deepEqual([created.status, created.body.in_time], [202, null], JSON.stringify(created.body));
-    const changed = await send('PATCH', '/endpoints/unread', { description: 'as it was wished' });
-    assert.deepEqual([changed.status, changed.body.in_time, changed.body.description], [202, null, 'as it was wished']);
+    const changed = await send('PATCH', '/endpoints/unread', { description: 'changed' });
+    assert.deepEqual([changed.status, changed.body.in_time, changed.body.description], [202, null, 'changed']);
     assert.equal((await call('GET', '/endpoints')).status, 200);
     assert(reading.mock.callCount() >= 4);
-    assert.deepEqual(server.warnings, ['which share of the answers was in time cannot be read: the disk is gone']);
+    assert.deepEqual(server.warnings, ['failed to read the share of responses that met the objective: the disk is gone']);
 
     reading.mock.restore();
     assert.equal((await call('GET', '/endpoints/unread')).status, 200);
     t.mock.method(server.series, 'columns', unreadable);
     assert.equal((await call('GET', '/endpoints/unread')).status, 200);
-    assert.equal(server.warnings.length, 2, 'once each time that it begins');
+    assert.equal(server.warnings.length, 2, 'logged once per outage');
     assert.equal((await call('DELETE', '/endpoints/unread')).status, 204);
   });
 

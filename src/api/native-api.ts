@@ -1,20 +1,25 @@
 /** The native REST API: `/api/v1`, its description at `/api/v1/openapi.json`, its page at `/api/docs`. */
 import type { IncomingMessage } from 'node:http';
-import type { Access, Caller } from '../access/index.ts';
+import { type Access, type Caller, permissionFor } from '../access/index.ts';
 import { asPlatformError } from '../errors.ts';
 import { describeApi, type HttpScope } from '../http/index.ts';
-import { claimedKey, type Metrics, unknownCaller } from '../monitoring/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { claimedKey, unknownCaller } from '../records/index.ts';
 import { SimulationRuns } from '../simulation/index.ts';
+import { alarmRoutes } from './alarms.ts';
+import { approvalRoutes } from './approvals.ts';
 import { arrivalRoutes } from './arrivals.ts';
 import { asyncRoutes } from './async.ts';
 import { auditRoutes } from './audit.ts';
+import { auditActionOf } from './audit-actions.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { costRoutes } from './costs.ts';
 import { decisionRoutes } from './decisions.ts';
-import { deedOf } from './deeds.ts';
 import { deploymentPlanRoutes } from './deployment-plans.ts';
 import { driftRoutes } from './drift.ts';
 import { endpointRoutes } from './endpoints.ts';
+import { environmentRoutes } from './environments.ts';
+import { evaluationRoutes, evaluationSetRoutes } from './evaluations.ts';
 import { eventRoutes } from './events.ts';
 import { groupRoutes, versionRoutes } from './groups.ts';
 import { historyRoutes } from './history.ts';
@@ -22,17 +27,19 @@ import { invokeRoutes } from './invoke.ts';
 import { liveRoutes } from './live.ts';
 import { logRoutes } from './logs.ts';
 import { metricRoutes } from './metrics.ts';
+import { cardRoutes } from './model-card.ts';
 import { modelPreviewRoutes } from './model-previews.ts';
 import { overviewRoutes } from './overview.ts';
 import { OverviewReader } from './overview-reader.ts';
 import { profileRoutes } from './profiles.ts';
 import { requestRoutes } from './requests.ts';
-import { mount, type RefusedRoute, type Route } from './route.ts';
+import { type ApiRoute, mount, type RejectedRoute } from './route.ts';
 import { ruleRoutes } from './rules.ts';
+import { selectionRoutes } from './selections.ts';
 import { serverRoutes } from './server.ts';
 import type { ApiServices } from './services.ts';
 import { sessionRoutes } from './session.ts';
-import type { SimulationFacts } from './simulation-order.ts';
+import type { SimulationFacts } from './simulation-spec.ts';
 import { simulationRoutes } from './simulations.ts';
 import { Streams } from './streams.ts';
 import { transformRoutes } from './transforms.ts';
@@ -40,30 +47,33 @@ import { updateRoutes } from './updates.ts';
 import { usageRoutes } from './usage.ts';
 
 const tags = [
-  { name: 'session', description: 'Who one is; signing in and out in a browser.' },
-  { name: 'overview', description: 'How all endpoints are, at once.' },
-  { name: 'live', description: 'Numbers and events as they come.' },
+  { name: 'session', description: 'The identity of the caller; signing in and out in a browser.' },
+  { name: 'overview', description: 'State and metrics of all endpoints in one call.' },
+  { name: 'live', description: 'Live metrics and events.' },
   { name: 'status', description: 'The server itself.' },
-  { name: 'catalogue', description: 'Models that come with Penstock.' },
-  { name: 'models', description: 'Model files before they are registered.' },
+  { name: 'catalogue', description: 'Models that ship with Penstock.' },
+  { name: 'models', description: 'Inspection of model files before they are registered.' },
   { name: 'groups', description: 'Model groups, their versions, approval and profiles.' },
-  { name: 'endpoints', description: 'What clients call.' },
-  { name: 'async', description: 'What endpoints work on later.' },
-  { name: 'transforms', description: 'Whole data sets through a model.' },
-  { name: 'simulations', description: 'What policies would have made of a load.' },
-  { name: 'plan', description: 'What would be chosen, without deploying anything.' },
-  { name: 'decisions', description: 'What was chosen for all endpoints, and why.' },
-  { name: 'updates', description: 'How the updates of all endpoints went.' },
-  { name: 'metrics', description: 'What was measured.' },
-  { name: 'alarms', description: 'What rings, and when it does.' },
-  { name: 'events', description: 'What happens, as it happens.' },
-  { name: 'rules', description: 'Who is told of events, and what has not arrived.' },
-  { name: 'logs', description: 'What happened.' },
-  { name: 'requests', description: 'Where the time of a single request went.' },
-  { name: 'audit', description: 'Who did what.' },
-  { name: 'keys', description: 'Who may what.' },
-  { name: 'prices', description: 'What things cost.' },
-  { name: 'costs', description: 'What was used, and what that cost.' },
+  { name: 'environments', description: 'Python environments for models.' },
+  { name: 'endpoints', description: 'Endpoints: deployment, updates and invocation.' },
+  { name: 'async', description: 'Asynchronous requests.' },
+  { name: 'transforms', description: 'Batch transforms of data sets.' },
+  { name: 'evaluations', description: 'Evaluations: models judged by a labelled set.' },
+  { name: 'evaluation-sets', description: 'Labelled sets that models are judged by.' },
+  { name: 'simulations', description: 'Simulations of scaling policies under a load.' },
+  { name: 'plan', description: 'Plans: what would be chosen, without deploying anything.' },
+  { name: 'decisions', description: 'Batching and scaling decisions, and their reasons.' },
+  { name: 'updates', description: 'Updates of all endpoints.' },
+  { name: 'metrics', description: 'Stored metrics.' },
+  { name: 'alarms', description: 'Alarms and their state.' },
+  { name: 'events', description: 'Platform events, past and live.' },
+  { name: 'rules', description: 'Event rules, their targets and pending deliveries.' },
+  { name: 'logs', description: 'Logs of the server, of requests and of workers.' },
+  { name: 'requests', description: 'Timings and explanation of a single request.' },
+  { name: 'audit', description: 'The audit log.' },
+  { name: 'keys', description: 'Access keys and their roles.' },
+  { name: 'prices', description: 'The price table.' },
+  { name: 'costs', description: 'Usage and cost.' },
 ];
 
 export class NativeApi {
@@ -74,7 +84,7 @@ export class NativeApi {
   constructor(services: ApiServices) {
     this.#services = services;
     this.#streams = new Streams(services.clock, services.authenticate);
-    // Half the machine at most: the other half serves.
+    // At most half of the cores: the other half serves requests.
     this.#simulations = new SimulationRuns({ clock: services.clock, threads: Math.max(1, Math.floor(services.server.cores / 2)) });
   }
 
@@ -84,37 +94,40 @@ export class NativeApi {
       title: 'Penstock',
       version: this.#services.server.version,
       description:
-        'Register models, approve them, deploy them with a promise, call them. Every call but the documents takes ' +
-        '`Authorization: Bearer ID:SECRET`, or the cookie of a session; on loopback it may come without.',
+        'Register models, approve them, deploy them with a latency objective, and invoke them. Every call except this document requires ' +
+        '`Authorization: Bearer ID:SECRET` or a session cookie. On loopback, authentication is optional.',
       documentPath: '/v1/openapi.json',
       pagePath: '/docs',
       tags,
     });
-    await scope.register(async (v1) => mount(v1 as HttpScope, this.#routes(), { ...this.#services, onRefused: this.#refused.bind(this) }), {
-      prefix: '/v1',
-    });
+    await scope.register(
+      async (v1) => mount(v1 as HttpScope, this.#routes(), { ...this.#services, onRejected: this.#auditRejection.bind(this) }),
+      {
+        prefix: '/v1',
+      },
+    );
   }
 
-  /** Ends the streams, for which a listener that closes would wait, and what is simulated. */
+  /** Ends simulations and event streams; a closing listener would wait for the streams. */
   close(): void {
     this.#simulations.close();
     this.#streams.close();
   }
 
-  /** A call that was to change something and was refused: it did nothing, and is told of all the same. So is who shows a key that is none. */
-  async #refused({ caller, key, target, headers }: RefusedRoute, error: unknown): Promise<void> {
+  /** Audits rejected calls to mutating routes, and calls to any route with an invalid key. */
+  async #auditRejection({ caller, key, target, headers }: RejectedRoute, error: unknown): Promise<void> {
     const { code, message } = asPlatformError(error);
-    const deed = deedOf(key);
-    if (deed === null && (caller !== null || headers.authorization === undefined)) return;
-    // A body that is not what its schema says is Fastify's to refuse, by a status: that is no fault of ours.
+    const action = auditActionOf(key);
+    if (action === null && (caller !== null || headers.authorization === undefined)) return;
+    // Fastify rejects a body that does not match the schema with a status code; that is not an internal error.
     const { statusCode = 500 } = error as { readonly statusCode?: number };
     const outcome = code === 'internal' && statusCode < 500 ? 'invalid_request' : code;
     const who = caller === null || key === 'POST /session' ? unknownCaller : caller.keyId;
     const detail = { message: message.slice(0, 1024), ...(caller === null ? claimedKey(headers.authorization) : {}) };
-    await this.#services.refusals.record({ who, action: deed ?? 'Authenticate', target, outcome, detail });
+    await this.#services.refusals.record({ who, action: action ?? 'Authenticate', target, outcome, detail });
   }
 
-  #routes(): Route[] {
+  #routes(): ApiRoute[] {
     const services = this.#services;
     const overview = new OverviewReader(services);
     return [
@@ -125,16 +138,23 @@ export class NativeApi {
       ...serverRoutes(services),
       ...auditRoutes(services),
       ...catalogueRoutes(services),
+      ...environmentRoutes(services),
       ...groupRoutes(services),
       ...versionRoutes(services),
+      ...approvalRoutes(services),
       ...modelPreviewRoutes(services),
       ...profileRoutes(services),
       ...endpointRoutes(services, overview),
       ...transformRoutes(services),
+      ...cardRoutes(services),
+      ...selectionRoutes(services),
+      ...evaluationRoutes(services),
+      ...evaluationSetRoutes(services),
       ...simulationRoutes(services, this.#simulations),
       ...arrivalRoutes(services),
       ...driftRoutes(services),
       ...metricRoutes(services),
+      ...alarmRoutes(services),
       ...decisionRoutes(services),
       ...deploymentPlanRoutes(services),
       ...costRoutes(services),
@@ -159,7 +179,7 @@ export interface MetricsServices {
 /** `GET /metrics`, for Prometheus: `listener.scope('', (scope) => registerMetrics(scope, …))`. */
 export function registerMetrics(scope: HttpScope, { metrics, access, authenticate }: MetricsServices): void {
   scope.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
-    access.require(authenticate(request.raw), 'read');
+    access.require(authenticate(request.raw), permissionFor('read metrics'));
     const { contentType, body } = await metrics.prometheus(request.headers.accept);
     return reply.type(contentType).send(body);
   });

@@ -1,4 +1,4 @@
-/** What the console's pages show of the whole platform and of an endpoint: numbers by time in columns, and where they stand now. */
+/** Bodies for the pages of the console: the current state of all endpoints, and the metrics of one over time, in columns. */
 import { z } from 'zod';
 import { endpointBody, endpointStatuses } from './bodies.ts';
 
@@ -13,24 +13,26 @@ export const overviewEndpointBody = z.strictObject({
   status: z.enum(endpointStatuses),
   reason: z.string().nullable(),
   objective: z.string().nullable(),
-  models: z.array(z.string()).describe('group/version of its variants.'),
-  rate: z.number().describe('Requests per second, of the last whole minute or less.'),
-  requests: z.number().describe('Answered within the span.'),
-  latency_ms: z.number().nullable().describe('The promised percentile, p95 where nothing is promised, of the last minute.'),
-  spark: column.describe('The same over the span, in 40 parts.'),
+  models: z.array(z.string()).describe('group/version of each variant.'),
+  rate: z.number().describe('Requests per second over the last minute.'),
+  requests: z.number().describe('Requests answered within the span.'),
+  latency_ms: z.number().nullable().describe('Latency over the last minute, at the percentile of the objective (p95 without one).'),
+  spark: column.describe('The same latency over the span, in 40 parts.'),
   in_time: share
     .nullable()
-    .describe('Answered within the objective, of the span, since it was last changed; null without an objective or traffic.'),
-  in_time_last_hour: share.nullable().describe('The same of the last hour, as the endpoint itself tells it: by it the promise is judged.'),
+    .describe(
+      'Share of the responses within the span, since the last change of the objective, that met it; null without an objective or traffic.',
+    ),
+  in_time_last_hour: share.nullable().describe('The same over the last hour, equal to `in_time` of the endpoint.'),
   instances_ready: z.number(),
-  instances_wanted: z.number(),
+  instances_desired: z.number(),
   instance_type: z.string().nullable(),
   has_functions: z.boolean(),
-  overflow_share: share.nullable().describe('What functions answered beside instances, of the span.'),
-  usd_per_hour: usd.nullable().describe('Now; null while nothing is known.'),
-  usd_per_million: usd.nullable().describe('Requests, of the span; null where there were none.'),
+  overflow_share: share.nullable().describe('Share of the requests within the span that overflowed to functions.'),
+  usd_per_hour: usd.nullable().describe('Current cost per hour; null while unknown.'),
+  usd_per_million: usd.nullable().describe('Cost per million requests within the span; null below 1,000 requests.'),
   last_request_at: time.nullable(),
-  alarms: z.number().describe('Of its alarms, those that ring.'),
+  alarms: z.number().describe('Number of firing alarms.'),
 });
 
 export const overviewBody = z.strictObject({
@@ -41,12 +43,12 @@ export const overviewBody = z.strictObject({
     peak_rate: z.number().nullable(),
     peak_at: time.nullable(),
     requests: z.number(),
-    promised_requests: z.number().describe('Those to endpoints with an objective.'),
-    in_time_requests: z.number().describe('Of those, answered within the one of then.'),
+    promised_requests: z.number().describe('Requests to endpoints with an objective.'),
+    in_time_requests: z.number().describe('Of these, requests that met the objective in force at the time.'),
     usd_per_hour: usd.nullable(),
     usd_per_million: usd.nullable(),
-    spent_usd: usd.describe('Within the span.'),
-    always_on_usd: usd.nullable().describe('What instances for the peak of each endpoint would have cost in the same time.'),
+    spent_usd: usd.describe('Cost within the span.'),
+    always_on_usd: usd.nullable().describe('Cost of instances for the peak of each endpoint over the same time.'),
   }),
   endpoints: z.array(overviewEndpointBody),
   money: z.strictObject({ at: z.array(second), instance_usd_per_hour: column, function_usd_per_hour: column }),
@@ -54,14 +56,14 @@ export const overviewBody = z.strictObject({
 
 export const historyColumnsBody = z.strictObject({
   rate: column.describe('Requests answered per second.'),
-  errors: column.describe('Requests that failed or were refused, per second.'),
+  errors: column.describe('Failed or rejected requests per second.'),
   p50_ms: column,
   p95_ms: column,
   p99_ms: column,
-  promised_ms: column.describe('The percentile of the objective.'),
-  in_time: column.describe('Share within the objective; null where another was promised in the period.'),
-  instance_rate: column.describe('Requests per second that instances answered.'),
-  function_rate: column.describe('Requests per second that functions answered.'),
+  promised_ms: column.describe('Latency at the percentile of the objective.'),
+  in_time: column.describe('Share of responses that met the objective; null if another objective was in force in the period.'),
+  instance_rate: column.describe('Requests per second answered by instances.'),
+  function_rate: column.describe('Requests per second answered by functions.'),
   instance_usd_per_hour: column,
   function_usd_per_hour: column,
   mean_batch: column.describe('Rows.'),
@@ -75,14 +77,12 @@ export const historyBody = z.strictObject({
   from: time,
   to: time,
   period_s: z.number(),
-  at: z.array(second).describe('When each period begins; every period of the span, also those in which nothing was measured.'),
-  columns: historyColumnsBody.describe('As long as `at`; null where nothing was measured.'),
+  at: z.array(second).describe('Start of each period, including periods without data.'),
+  columns: historyColumnsBody.describe('Each as long as `at`; null in periods without data.'),
   forecast: z
     .strictObject({ at: z.array(second), mean: column, low: column, high: column })
     .nullable()
-    .describe(
-      'Requests per second to come, with the quantiles that the last decision on instances went by; null where nothing is foreseen.',
-    ),
+    .describe('Forecast requests per second with the quantiles used by the last scaling decision; null without a forecast.'),
   batches: z
     .strictObject({
       since: time,
@@ -92,19 +92,19 @@ export const historyBody = z.strictObject({
         z.strictObject({
           from: z.number(),
           to: z.number(),
-          reasons: z.record(z.string(), z.number()).describe('Batches by why they left.'),
+          reasons: z.record(z.string(), z.number()).describe('Number of batches by close reason.'),
         }),
       ),
     })
     .nullable()
-    .describe('Batches of the last ten minutes by their rows; null where none left.'),
-  always_on_usd_per_hour: usd.nullable().describe('Of instances for the peak of the span; null where that is not known.'),
+    .describe('Batches of the last ten minutes by number of rows; null if there were none.'),
+  always_on_usd_per_hour: usd.nullable().describe('Cost of instances for the peak of the span; null if unknown.'),
 });
 
-/** Every two seconds, to a page that looks: an endpoint's with `endpoint`, else that of the overview. */
+/** Sent every two seconds: `endpoint` and `history` for one endpoint, otherwise `overview`. */
 export const liveBody = z.strictObject({
   endpoint: endpointBody.nullable(),
-  history: historyBody.nullable().describe('Only the periods since the last one that was sent; that one comes again, now with more in it.'),
+  history: historyBody.nullable().describe('Only the periods from the last one sent before, which is repeated with newer data.'),
   overview: overviewBody.nullable(),
 });
 

@@ -1,8 +1,8 @@
-/** How all endpoints are: one row for each, and the sum of them, read at once. */
+/** Route of the overview: one row per endpoint and the totals. */
 import { z } from 'zod';
 import { overviewBody } from './overview-bodies.ts';
 import { OverviewReader } from './overview-reader.ts';
-import { type Route, route } from './route.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 
 export const spanParameter = z.coerce
   .number()
@@ -10,13 +10,13 @@ export const spanParameter = z.coerce
   .min(300)
   .max(7 * 86_400)
   .default(3600)
-  .describe('How far back, in seconds.');
+  .describe('Length of the span before now, in seconds.');
 
-export function overviewRoutes(reader: OverviewReader): Route[] {
+export function overviewRoutes(reader: OverviewReader): ApiRoute[] {
   return [
-    route('GET /overview', {
-      summary: 'Tell how all endpoints are',
-      description: 'What a page needs that shows them all, in one call. Told anew once a second.',
+    apiRoute('GET /overview', {
+      summary: 'Get an overview of all endpoints',
+      description: 'State and metrics of all endpoints in one call, refreshed once a second.',
       query: z.strictObject({ span_s: spanParameter }),
       answer: overviewBody,
       handle: async ({ query }) => Buffer.from(JSON.stringify(await reader.read(query.span_s * 1000))),

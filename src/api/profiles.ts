@@ -1,43 +1,49 @@
-/** Routes of what was measured about a version: how long batches of each size take, on instances and in functions. */
+/** Routes of profiles: service times of a version by batch size, on instances and in functions. */
+
 import { z } from 'zod';
 import type { PriceTable } from '../costs/index.ts';
+import { instanceTypeDefault } from '../fields/index.ts';
 import { type FunctionProfile, functionCost, type Profile, type ServedTimes, type ServicePoint } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { type ProfileBody, profileBody } from './bodies.ts';
-import { timeOf, versionPath } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { isoTime, versionPath } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const functionProfileBody = z.strictObject({
   memory_mib: z.number(),
   basis: z
     .enum(['measured', 'derived', 'unlimited'])
-    .describe('Measured within the limits of this size; derived from an instance; or as on an instance, since nothing can be held here.'),
+    .describe(
+      'measured: within the limits of this size; derived: from an instance profile; unlimited: as on an instance, because limits cannot be enforced on this machine.',
+    ),
   fits: z.boolean().describe('Whether one row fits into the memory.'),
-  peak_memory_mib: z.number().describe('What the worker took at its largest batch; where nothing fits, what one row takes.'),
-  cold_ms: z.number().describe('From a warm worker without a model to its first answer.'),
-  batch_max: z.number().describe('The largest batch that was measured and fits, in rows.'),
+  peak_memory_mib: z.number().describe('Peak memory of the worker at its largest batch, or for one row if nothing fits.'),
+  cold_ms: z.number().describe('From a warm worker without a model to its first response.'),
+  batch_max: z.number().describe('Largest measured batch that fits, in rows.'),
   service: profileBody.shape.service,
   measured_at: profileBody.shape.measured_at,
-  cost_usd_per_million: z.number().nullable().describe('A million rows, each alone; null where nothing fits.'),
-  best_batch: z.number().nullable().describe('The size of the batches that cost least.'),
-  best_cost_usd_per_million: z.number().nullable().describe('A million rows in batches of that size.'),
+  cost_usd_per_million: z.number().nullable().describe('Cost per million rows without batching; null if nothing fits.'),
+  best_batch: z.number().nullable().describe('The cheapest batch size, in rows.'),
+  best_cost_usd_per_million: z.number().nullable().describe('Cost per million rows in batches of that size.'),
   notes: z.array(z.string()),
 });
 
 const servedBody = z.strictObject({
   executor: profileBody.shape.executor,
-  batches: z.number().describe('That it has served since the server started.'),
+  batches: z.number().describe('Batches served since the server started.'),
   batch_max: z.number(),
   service: z.array(
     z.strictObject({
       b: z.number(),
-      basis: z.enum(['served', 'measured']).describe('Measured beforehand where that size was served too seldom.'),
+      basis: z
+        .enum(['served', 'measured'])
+        .describe('served: from production batches; measured: from the profile, because this size was served too rarely.'),
       p50_ms: z.number(),
       p95_ms: z.number(),
       p99_ms: z.number(),
       samples: z.number(),
-      quantiles_ms: z.array(z.number()).describe('The shortest run, what each further twentieth of the runs did not exceed, the longest.'),
+      quantiles_ms: z.array(z.number()).describe('Minimum, the 5 % quantiles in between, and maximum of the run times.'),
     }),
   ),
 });
@@ -45,38 +51,35 @@ const servedBody = z.strictObject({
 export type ServedBody = z.infer<typeof servedBody>;
 export type FunctionProfileBody = z.infer<typeof functionProfileBody>;
 
-export function profileRoutes(services: ApiServices): Route[] {
+export function profileRoutes(services: ApiServices): ApiRoute[] {
   const { registry, profiles, functionProfiles, prices } = services;
   return [
-    route('GET /groups/:group/versions/:version/profile', {
-      summary: 'Show what was measured about a model version',
+    apiRoute('GET /groups/:group/versions/:version/profile', {
+      summary: 'Get the profiles of a model version',
       params: versionPath,
       answer: z.strictObject({
-        items: z.array(profileBody).describe('On instance types.'),
-        functions: z.array(functionProfileBody).describe('In functions of each memory size; none while nothing is measured.'),
+        items: z.array(profileBody).describe('Profiles on instance types.'),
+        functions: z.array(functionProfileBody).describe('Profiles in functions by memory size; empty until measured.'),
         served: z
           .array(servedBody)
-          .describe(
-            'As it was while serving: the last 500 batches of each size; those of a size that was served too seldom are as measured.',
-          ),
+          .describe('Observed in production: the last 500 batches of each size. Sizes that were served too rarely use the profile.'),
       }),
       handle: async ({ params }) => {
-        return knownProfileOf(services, await registry.version(params.group, params.version));
+        return versionProfileOf(services, await registry.version(params.group, params.version));
       },
     }),
-    route('POST /groups/:group/versions/:version/profile', {
-      summary: 'Measure a model version on an instance type, now',
-      description: 'Takes a few seconds of one core.',
+    apiRoute('POST /groups/:group/versions/:version/profile', {
+      summary: 'Measure the profile of a model version on an instance type',
+      description: 'Takes a few seconds on one core.',
       params: versionPath,
-      body: z.strictObject({ instance_type: z.string().default('local.1') }),
+      body: z.strictObject({ instance_type: z.string().default(instanceTypeDefault) }),
       answer: profileBody,
       handle: async ({ params, body }) =>
         profileBodyOf(await profiles.measure(await registry.version(params.group, params.version), `instance:${body.instance_type}`)),
     }),
-    route('POST /groups/:group/versions/:version/profile/functions', {
-      summary: 'Measure a model version in functions of each memory size, now',
-      description:
-        'Only what is missing, and only where workers can be held to their share of the processors; takes up to half a minute of one core.',
+    apiRoute('POST /groups/:group/versions/:version/profile/functions', {
+      summary: 'Measure the profiles of a model version in functions of each memory size',
+      description: 'Measures only missing profiles, and only if CPU limits can be enforced on workers. Takes up to 30 seconds on one core.',
       params: versionPath,
       answer: z.strictObject({ functions: z.array(functionProfileBody) }),
       handle: async ({ params }) => {
@@ -88,8 +91,8 @@ export function profileRoutes(services: ApiServices): Route[] {
   ];
 }
 
-/** What is known of a version. Of those of functions, which are for whole groups of sizes, `functions` tells for each. */
-export async function knownProfileOf(
+/** All profiles of a version. Function profiles are stored per class of sizes; `functions` expands them to each size. */
+export async function versionProfileOf(
   { profiles, functionProfiles, tables, prices }: Pick<ApiServices, 'profiles' | 'functionProfiles' | 'tables' | 'prices'>,
   version: Pick<ModelVersion, 'group' | 'version'>,
 ): Promise<{ items: ProfileBody[]; functions: FunctionProfileBody[]; served: ServedBody[] }> {
@@ -104,7 +107,7 @@ export async function knownProfileOf(
 function profileBodyOf(profile: Profile): ProfileBody {
   return {
     executor: profile.executor,
-    measured_at: timeOf(profile.measuredAtMs),
+    measured_at: isoTime(profile.measuredAtMs),
     load_ms: profile.loadMs,
     batch_max: profile.batchMax,
     slowdown: profile.slowdown ?? null,
@@ -124,7 +127,7 @@ function functionProfileBodyOf(size: FunctionProfile, prices: PriceTable): Funct
     cold_ms: coldMs,
     batch_max: profile.batchMax,
     service: profile.service.map(pointBodyOf),
-    measured_at: timeOf(profile.measuredAtMs),
+    measured_at: isoTime(profile.measuredAtMs),
     cost_usd_per_million: cost?.aloneUsd ?? null,
     best_batch: cost?.bestBatch ?? null,
     best_cost_usd_per_million: cost?.bestUsd ?? null,
@@ -145,7 +148,7 @@ function servedBodyOf({ executor, batches, batchMax, service }: ServedTimes): Se
   return { executor, batches, batch_max: batchMax, service: points };
 }
 
-/** Of ascending samples, 21 of them. */
+/** 21 quantiles of ascending samples. */
 function quantilesOf(samples: readonly number[]): number[] {
   return Array.from({ length: 21 }, (_, i) => samples[Math.round((i / 20) * (samples.length - 1))] as number);
 }

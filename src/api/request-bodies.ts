@@ -1,4 +1,4 @@
-/** What the API tells of a single request. */
+/** Body of the explanation of a single request. */
 import { z } from 'zod';
 
 const decidedBody = z.strictObject({
@@ -11,45 +11,48 @@ const decidedBody = z.strictObject({
 
 export const requestBody = z.strictObject({
   id: z.string(),
-  at: z.string().describe('When it ended.'),
+  at: z.string().describe('End of the request.'),
   endpoint: z.string(),
   variant: z.string(),
   version: z.string(),
-  status: z.union([z.string(), z.number()]).describe('`ok`, `cancelled`, or the code of what went wrong.'),
+  status: z.union([z.string(), z.number()]).describe('`ok`, `cancelled`, or an error code.'),
   error: z.string().nullable(),
-  executor: z.string().nullable().describe('Who ran it: `instance:local.1`, `function:2048`; null where nobody did.'),
-  overflow: z.string().nullable().describe('Why a function ran it, where instances are there too.'),
+  executor: z
+    .string()
+    .nullable()
+    .describe('The executor, for example `instance:local.1` or `function:2048`; null if the request never ran.'),
+  overflow: z.string().nullable().describe('Why the request overflowed to a function; null if it did not.'),
   rows: z.number(),
-  parts: z
-    .number()
-    .describe('As how many batches it ran, where it had more rows than one holds; else 1. What is told of its batch is told of the first.'),
-  rows_ahead: z.number().nullable().describe('How many rows waited already when it came.'),
-  batch_rows: z.number().describe('Rows of the batch it rode in; 0 where it rode in none.'),
+  parts: z.number().describe('Number of batches the request was split into. With several, the batch fields describe the first.'),
+  rows_ahead: z.number().nullable().describe('Rows in the queue when the request arrived.'),
+  batch_rows: z.number().describe('Rows of the batch that contained the request; 0 if it was never dispatched.'),
   batch_requests: z.number().nullable(),
-  close_reason: z.string().nullable().describe('Why that batch left when it did.'),
+  close_reason: z.string().nullable().describe('Why that batch was dispatched.'),
   cold_start: z.boolean(),
   cost_usd: z.number().nullable(),
   timings: z.strictObject({
     total_ms: z.number(),
     body_ms: z
       .number()
-      .describe('Its body came, where it was refused while or after it did; the times of all others begin when theirs is here.'),
-    batch_wait_ms: z.number().describe('Kept for company.'),
-    executor_wait_ms: z.number().describe('Waited for somebody to be free.'),
+      .describe(
+        'Time to receive the body, only for requests rejected while or after it was read. For all others, timings begin when the body is complete.',
+      ),
+    batch_wait_ms: z.number().describe('The batch was held open for more requests.'),
+    executor_wait_ms: z.number().describe('Wait for a free executor.'),
     compute_ms: z.number(),
     encode_ms: z.number(),
-    other_ms: z.number().describe('What is left.'),
+    other_ms: z.number().describe('Remaining time.'),
   }),
   update: z
     .strictObject({
       from: z.array(z.string()),
       to: z.array(z.string()),
-      share_percent: z.number().nullable().describe('Of the requests, what the new version got; null while its workers started.'),
+      share_percent: z.number().nullable().describe('Share of traffic to the new version; null while its workers were starting.'),
     })
     .nullable()
-    .describe('The watched update that was under way when it came.'),
-  decisions: z.array(decidedBody).describe('The last ones before it came, one of each kind.'),
-  explanation: z.array(z.string()).describe('In sentences.'),
+    .describe('The monitored update in progress when the request arrived; null if there was none.'),
+  decisions: z.array(decidedBody).describe('The decisions in force when the request arrived, one of each kind.'),
+  explanation: z.array(z.string()).describe('The explanation as sentences.'),
 });
 
 export type RequestBody = z.infer<typeof requestBody>;

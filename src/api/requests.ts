@@ -1,18 +1,19 @@
-/** Route of a single request: where its time went, and why. */
+/** Route that explains where the time of a single request went. */
 import { z } from 'zod';
 import { PlatformError } from '../errors.ts';
-import { abruptEnds, accessLogGroup, type Decision, type LogPage, linesLostIn, requestsLogGroup } from '../monitoring/index.ts';
-import { timeOf } from './parameters.ts';
-import { type RanBefore, type RanLine, ranBefore, waitOf } from './ran-before.ts';
+import { abruptEnds, accessLogGroup, type LogPage, lostLinesText, requestsLogGroup } from '../logs/index.ts';
+import type { Decision } from '../records/index.ts';
+import { isoTime } from './parameters.ts';
+import { type LoggedRun, type PrecedingBatch, precedingBatch, waitWindow } from './preceding-batch.ts';
 import { type RequestBody, requestBody } from './request-bodies.ts';
-import { storyOf } from './request-story.ts';
-import { type Route, route } from './route.ts';
+import { explainRequest } from './request-explanation.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 import { type UpdateBody, updateAt } from './updates.ts';
 
 const requestPath = z.strictObject({ request: z.string().min(1).max(512) });
 
-/** A line as `formatRequestLine` writes it; those of an older server have less. */
+/** A line as `formatRequestLine` writes it. Lines of older servers lack the optional fields. */
 interface LoggedRequest {
   readonly at: number;
   readonly request: string;
@@ -39,44 +40,44 @@ interface LoggedRequest {
   readonly error?: string;
 }
 
-type Needs = Pick<ApiServices, 'logGroups' | 'decisions' | 'events'>;
+type RequestRouteDeps = Pick<ApiServices, 'logGroups' | 'decisions' | 'events'>;
 
-export function requestRoutes(services: Needs): Route[] {
+export function requestRoutes(services: RequestRouteDeps): ApiRoute[] {
   return [
-    route('GET /requests/:request', {
-      summary: 'Tell where the time of a request went, and why',
-      description: 'By the id that its answer bore as `x-request-id`. The latest requests are known, as far back as their log goes.',
+    apiRoute('GET /requests/:request', {
+      summary: 'Explain where the time of a request went',
+      description: 'By the `x-request-id` of its response. Only requests that are still in the request log are known.',
       params: requestPath,
       answer: requestBody,
       handle: async ({ params: { request } }) => {
         const line = await find(services, request);
         const decisions = await decidedBefore(services, line);
         const update = await updateAt(services.events, line.endpoint, line.at - (line.totalMs ?? 0));
-        const told = bodyOf(line, decisions, update);
-        const before = await ranBeforeIt(services, line, told.timings.executor_wait_ms);
-        return { ...told, explanation: storyOf(told, decisions, before) };
+        const reported = bodyOf(line, decisions, update);
+        const before = await ranBeforeIt(services, line, reported.timings.executor_wait_ms);
+        return { ...reported, explanation: explainRequest(reported, decisions, before) };
       },
     }),
   ];
 }
 
-/** The last one of that id. Throws `not_found`, and says how far back the log goes. */
-async function find({ logGroups, events }: Needs, id: string): Promise<LoggedRequest> {
+/** The latest request with this id. Throws `not_found` with the age of the oldest line. */
+async function find({ logGroups, events }: RequestRouteDeps, id: string): Promise<LoggedRequest> {
   const found = await lineOf(logGroups, requestsLogGroup, id);
   if (found !== null) return found as LoggedRequest;
   const shown = id.slice(0, 128);
   const access = (await lineOf(logGroups, accessLogGroup, id)) as LoggedAccess | null;
-  if (access !== null) throw new PlatformError('not_found', `request ${shown} never reached a model: ${storyOfAccess(access)}`);
+  if (access !== null) throw new PlatformError('not_found', `request ${shown} never reached a model: ${describeAccess(access)}`);
   const [log] = await logGroups.streams(requestsLogGroup);
   const firstAtMs = log?.firstAtMs ?? null;
-  const since = firstAtMs === null ? 'which is empty' : `which goes back to ${timeOf(firstAtMs)}`;
-  // Of an older end the log knows nothing any more, be it lost or not.
-  // Nobody knows when it came; of several ends the latest it is, as whoever asks does so soon.
+  const since = firstAtMs === null ? 'which is empty' : `which goes back to ${isoTime(firstAtMs)}`;
+  // Abrupt ends before the oldest line are irrelevant: older lines have been deleted. The arrival time is unknown, so the
+  // latest abrupt end is reported: requests are usually looked up soon after they were sent.
   const [end] = await abruptEnds(events, firstAtMs ?? 0, 1);
-  const lost = end === undefined ? '' : ` was answered in ${linesLostIn(end)}, when its line was not written yet,`;
+  const lost = end === undefined ? '' : ` was answered in ${lostLinesText(end)} before its line was written,`;
   throw new PlatformError(
     'not_found',
-    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was one of thousands a second of which only some are logged,${lost} or its id is another (the x-request-id of its answer, AWS's x-amzn-RequestId). What became of one that was submitted to be worked on later tells penstock async status ID`,
+    `request ${shown} is not in the log, ${since}: it is older, never reached an endpoint, was not sampled at a rate of thousands per second,${lost} or has another id (expected the x-request-id of its response, or x-amzn-RequestId from the AWS APIs). For asynchronous requests, run penstock async status ID`,
   );
 }
 
@@ -93,21 +94,21 @@ interface LoggedAccess {
   readonly from?: string;
 }
 
-function storyOfAccess({ at, method, path, operation, model, status, totalMs, who, from = 'nowhere' }: LoggedAccess): string {
+function describeAccess({ at, method, path, operation, model, status, totalMs, who, from = 'an unknown address' }: LoggedAccess): string {
   const what = operation === undefined ? `${method} ${path}` : `${operation} (${method} ${path})`;
   const after = totalMs > 0 ? ` after ${totalMs} ms` : '';
   const about = model === undefined ? '' : ` for the model '${model}'`;
-  return `it was the call ${what}${about}, by ${who ?? 'somebody unknown'} from ${from}, answered ${status}${after} at ${timeOf(at)}`;
+  return `it was the call ${what}${about}, by ${who ?? 'an unknown caller'} from ${from}, answered with ${status}${after} at ${isoTime(at)}`;
 }
 
-/** The last line of that id in a log; null where there is none. */
-async function lineOf(logGroups: Needs['logGroups'], group: string, id: string): Promise<unknown> {
+/** The last line with this id in a log; null if there is none. */
+async function lineOf(logGroups: RequestRouteDeps['logGroups'], group: string, id: string): Promise<unknown> {
   if (!logGroups.has(group)) return null;
   const containing = `"request":${JSON.stringify(id)},`;
-  const wish = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY, from: 'tail', limit: 1 } as const;
+  const query = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY, from: 'tail', limit: 1 } as const;
   for (let cursor: string | null = null; ; ) {
     const page: LogPage = await logGroups.read(group, {
-      ...wish,
+      ...query,
       cursor,
       containing,
       matches: (line) => line.includes(containing),
@@ -119,34 +120,34 @@ async function lineOf(logGroups: Needs['logGroups'], group: string, id: string):
   }
 }
 
-/** So many requests that ended while it waited are looked through. */
-const endedMost = 1000;
-/** From the end of a run to its line. */
-const encodeMsMost = 100;
+/** Maximum number of requests examined that ended during the wait. */
+const endedMax = 1000;
+/** Longest expected time from the end of a run to its log line. */
+const encodeMsMax = 100;
 
-async function ranBeforeIt({ logGroups }: Needs, line: LoggedRequest, waitedMs: number): Promise<RanBefore | null> {
-  const wait = waitOf(line, waitedMs);
+async function ranBeforeIt({ logGroups }: RequestRouteDeps, line: LoggedRequest, waitedMs: number): Promise<PrecedingBatch | null> {
+  const wait = waitWindow(line, waitedMs);
   if (wait === null || line.executor === undefined) return null;
   const containing = `"endpoint":${JSON.stringify(line.endpoint)},`;
-  // A batch's end is stamped once its answer is encoded.
-  const wish = {
+  // The log line of a request is stamped after its response was encoded.
+  const query = {
     streams: null,
     fromMs: wait.fromMs,
-    toMs: wait.toMs + encodeMsMost,
+    toMs: wait.toMs + encodeMsMax,
     from: 'tail',
-    limit: endedMost,
+    limit: endedMax,
     cursor: null,
   } as const;
-  const page = await logGroups.read(requestsLogGroup, { ...wish, containing, matches: (text) => text.includes(containing) });
-  return ranBefore(
+  const page = await logGroups.read(requestsLogGroup, { ...query, containing, matches: (text) => text.includes(containing) });
+  return precedingBatch(
     line,
     waitedMs,
-    page.events.map(({ message }) => JSON.parse(message) as RanLine),
+    page.events.map(({ message }) => JSON.parse(message) as LoggedRun),
   );
 }
 
-/** The last decision of each kind that was in force when the request came. */
-async function decidedBefore({ decisions }: Needs, { endpoint, variant, at, totalMs }: LoggedRequest): Promise<Decision[]> {
+/** The last decision of each kind that was in force when the request arrived. */
+async function decidedBefore({ decisions }: RequestRouteDeps, { endpoint, variant, at, totalMs }: LoggedRequest): Promise<Decision[]> {
   const untilMs = at - (totalMs ?? 0);
   const kinds = ['scaling', 'batching'] as const;
   const found = await Promise.all(
@@ -162,10 +163,10 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: Upd
   const { queueMs, computeMs, encodeMs, totalMs, batchWaitMs = 0 } = line;
   const body = line.bodyMs ?? 0;
   const [queue, compute, encode, total] = [queueMs ?? 0, computeMs ?? 0, encodeMs ?? 0, totalMs ?? 0];
-  const kept = Math.min(batchWaitMs, queue);
+  const retained = Math.min(batchWaitMs, queue);
   return {
     id: line.request,
-    at: timeOf(line.at),
+    at: isoTime(line.at),
     endpoint: line.endpoint,
     variant: line.variant,
     version: line.version,
@@ -184,18 +185,18 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: Upd
     timings: {
       total_ms: total,
       body_ms: body,
-      batch_wait_ms: kept,
-      executor_wait_ms: rounded(queue - kept),
+      batch_wait_ms: retained,
+      executor_wait_ms: rounded(queue - retained),
       compute_ms: compute,
       encode_ms: encode,
       other_ms: rounded(Math.max(0, total - body - queue - compute - encode)),
     },
     update: update === null ? null : { from: update.from, to: update.to, share_percent: update.share_percent },
-    decisions: decisions.map(({ id, kind, atMs, reason, explanation }) => ({ id, kind, at: timeOf(atMs), reason, explanation })),
+    decisions: decisions.map(({ id, kind, atMs, reason, explanation }) => ({ id, kind, at: isoTime(atMs), reason, explanation })),
   };
 }
 
-/** To the microsecond, as the log has it. */
+/** To the microsecond, the resolution of the log. */
 function rounded(value: number): number {
   return Math.round(value * 1000) / 1000;
 }

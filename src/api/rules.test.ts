@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Role } from '../access/index.ts';
+import { addDelivery, Deliveries, deliveriesQueue, type Rule } from '../alerts/index.ts';
 import { VirtualClock } from '../clock.ts';
-import { addDelivery, Deliveries, deliveriesQueue, type Rule } from '../monitoring/index.ts';
-import { Jobs, openDatabase, type TakenJob } from '../storage/index.ts';
-import type { Page } from './bodies.ts';
-import type { Call } from './route.ts';
+import { Jobs, type LeasedJob, openDatabase } from '../storage/index.ts';
+import type { PageBody } from './bodies.ts';
+import type { RouteCall } from './route.ts';
 import { type DeliveryBody, type RuleBody, ruleRoutes } from './rules.ts';
 import type { ApiServices } from './services.ts';
 
@@ -15,21 +15,21 @@ const rule = (name: string, isEnabled = true): Rule => {
   return { name, description: '', pattern: '{"source":["my.app"]}', isEnabled, targets, createdBy: 'me', createdAtMs: 0 };
 };
 
-test('rules say what of their deliveries has not arrived, and why; nobody is shown a key', async (t) => {
+test('lists undelivered events of rules with the reason, and never shows a secret', async (t) => {
   const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const clock = new VirtualClock(Date.UTC(2026, 10, 27));
   const jobs = new Jobs({ db, dialect, clock });
-  const never = (): never => assert.fail('nothing is delivered here');
-  const deliveries = new Deliveries({ db, clock, jobs, deliver: never, onFailure: never, onForgotten: never });
+  const never = (): never => assert.fail('no delivery expected');
+  const deliveries = new Deliveries({ db, clock, jobs, deliver: never, onFailure: never, onDropped: never });
   const rules = {
     list: () => [rule('failing'), rule('off', false), rule('old')],
-    faultOf: (name: string) => (name === 'old' ? 'it is no pattern' : null),
+    faultOf: (name: string) => (name === 'old' ? 'not a pattern' : null),
   };
   const [list, pending] = ruleRoutes({ rules, deliveries } as unknown as ApiServices);
   assert(list !== undefined && pending !== undefined);
-  const ask = (route: typeof list, query: object, role: Role = 'viewer') =>
-    route.handle({ query, caller: { keyId: 'k', role } } as Call<unknown, unknown, unknown>);
+  const call = (route: typeof list, query: object, role: Role = 'viewer') =>
+    route.handle({ query, caller: { keyId: 'k', role } } as RouteCall<unknown, unknown, unknown>);
   for (const name of ['failing', 'failing', 'failing', 'alarm slow']) {
     clock.advance(1);
     await addDelivery(jobs, db, {
@@ -40,10 +40,10 @@ test('rules say what of their deliveries has not arrived, and why; nobody is sho
       http: { headers: { key: 's3cret' }, query: {} },
     });
   }
-  const [first, second] = (await jobs.take(deliveriesQueue, 2, 1000)) as [TakenJob, TakenJob];
-  await jobs.bury(db, first, 'no such host');
+  const [first, second] = (await jobs.lease(deliveriesQueue, 2, 1000)) as [LeasedJob, LeasedJob];
+  await jobs.markDead(db, first, 'no such host');
   await jobs.retry(second, 5000, 'it answered 500');
-  const found = (await ask(list, {})) as Page<RuleBody>;
+  const found = (await call(list, {})) as PageBody<RuleBody>;
   assert.deepEqual(
     found.items.map(({ name, state, fault, deliveries: { waiting, failing, given_up: givenUp } }) => [
       name,
@@ -56,10 +56,10 @@ test('rules say what of their deliveries has not arrived, and why; nobody is sho
     [
       ['failing', 'enabled', null, 1, 1, 1],
       ['off', 'disabled', null, 0, 0, 0],
-      ['old', 'set-aside', 'it is no pattern', 0, 0, 0],
+      ['old', 'set-aside', 'not a pattern', 0, 0, 0],
     ],
   );
-  const undelivered = (await ask(pending, { rule: 'failing' })) as Page<DeliveryBody>;
+  const undelivered = (await call(pending, { rule: 'failing' })) as PageBody<DeliveryBody>;
   assert.deepEqual(
     undelivered.items.map(({ state, attempts, reason, next_at: next, given_up_at: givenUp }) => [state, attempts, reason, next, givenUp]),
     [
@@ -68,13 +68,13 @@ test('rules say what of their deliveries has not arrived, and why; nobody is sho
       ['given_up', 1, 'no such host', null, '2026-11-27T00:00:00.004Z'],
     ],
   );
-  const all = (await ask(pending, { limit: 1 })) as Page<DeliveryBody>;
+  const all = (await call(pending, { limit: 1 })) as PageBody<DeliveryBody>;
   assert.deepEqual([all.items.map(({ rule: of }) => of), all.next], [['alarm slow'], '1']);
   assert(!JSON.stringify([found, undelivered, all]).includes('s3cret'));
   const targets = async (role: Role): Promise<unknown[]> => [
-    ((await ask(list, {}, role)) as Page<RuleBody>).items[0]?.targets[0]?.arn,
-    ((await ask(pending, {}, role)) as Page<DeliveryBody>).items[0]?.target.arn,
+    ((await call(list, {}, role)) as PageBody<RuleBody>).items[0]?.targets[0]?.arn,
+    ((await call(pending, {}, role)) as PageBody<DeliveryBody>).items[0]?.target.arn,
   ];
   assert.deepEqual(await targets('invoker'), ['https://hooks.example/services/…', 'https://hooks.example/services/…']);
-  assert.deepEqual(await targets('deployer'), [hook, hook], 'who may change it sees it whole');
+  assert.deepEqual(await targets('deployer'), [hook, hook], 'shown in full with the permission to change it');
 });

@@ -1,18 +1,27 @@
-/** Decisions on the number of instances, as the native API tells them. */
+/** Bodies of scaling decisions: decisions on the number of instances. */
 import { z } from 'zod';
-import type { ChosenScaling, ScalingAction, ScalingAlternative, ScalingEffect, ScalingInputs } from '../autoscaling/index.ts';
+import {
+  type ChosenScaling,
+  policyInputsOf,
+  type ScalingAction,
+  type ScalingAlternative,
+  type ScalingEffect,
+  type ScalingInputs,
+} from '../autoscaling/index.ts';
+import type { CountInputs } from '../deployment/index.ts';
 import { formatObjective } from '../objective.ts';
+import type { Decision } from '../records/index.ts';
 
 const price = z.number().describe('US dollars.');
-const plan = z.record(z.string(), z.number()).describe('How many instances of each type.');
+const plan = z.record(z.string(), z.number()).describe('Number of instances by type.');
 
 export const scalingInputsBody = z.strictObject({
-  regime: z.enum(['instances-only', 'serverless-only', 'hybrid']).describe('Who serves.'),
-  strategy: z.string().describe('The policy, as it was given.'),
+  regime: z.enum(['instances-only', 'serverless-only', 'hybrid']).describe('What serves the variant.'),
+  strategy: z.string().describe('The configured policy.'),
   slot_s: z.number(),
-  last_count: z.number().nullable().describe('Rows that came in the last whole slot; null where nobody counted.'),
-  rate_per_second: z.number().nullable().describe('Of the last 30 s; null where the policy does not look.'),
-  queue: z.number().describe('Rows that waited.'),
+  last_count: z.number().nullable().describe('Rows that arrived in the last whole slot; null if not counted.'),
+  rate_per_second: z.number().nullable().describe('Rate over the last 30 s; null if the policy does not use it.'),
+  queue: z.number().describe('Queued rows.'),
   types: z.record(
     z.string(),
     z.strictObject({
@@ -20,23 +29,26 @@ export const scalingInputsBody = z.strictObject({
       launching: z.number(),
       draining: z.number(),
       batch_size: z.number(),
-      rate_per_second: z.number().describe('Rows of one that always has a full batch; 0 where it cannot be used.'),
-      lead_s: z.number().describe('From the wish to the first batch.'),
+      rate_per_second: z.number().describe('Rows per second of one instance with full batches; 0 if the type cannot be used.'),
+      lead_s: z.number().describe('Time from the launch to the first batch.'),
       usd_per_hour: price,
     }),
   ),
-  excluded: z.array(z.string()).describe('Why a type cannot be used.'),
-  rho: z.number().nullable().describe('The utilisation that was planned for.'),
-  horizon: z.number().describe('The slot that was decided for, counted from the last whole one.'),
+  excluded: z.array(z.string()).describe('Types that cannot be used, and why.'),
+  rho: z.number().nullable().describe('Target utilisation.'),
+  horizon: z.number().describe('The slot that was planned for, counted from the last whole slot.'),
   overflow_usd_per_request: price.nullable(),
   objective: z.string().nullable(),
-  burn_5m: z.number().nullable().describe('How fast the share of requests that may miss the objective is used up; 1 is just so.'),
+  burn_5m: z
+    .number()
+    .nullable()
+    .describe('Burn rate of the error budget of the objective over 5 minutes; at 1 the budget is just used up.'),
   burn_1h: z.number().nullable(),
-  level: z.number().describe('How far a missed objective is made up for: 0, 1 or 2.'),
+  level: z.number().describe('Correction level for a missed objective: 0, 1 or 2.'),
   min: z.number(),
   max: z.number(),
   budget: z.strictObject({ usd_max: price, spent_usd: price, remaining_s: z.number() }).nullable(),
-  gaps: z.number().describe('Slots that nobody counted.'),
+  gaps: z.number().describe('Slots without data.'),
   forecast: z
     .strictObject({
       model: z.string(),
@@ -62,22 +74,29 @@ export const scalingAlternativeBody = z.strictObject({
 export const chosenScalingBody = z.strictObject({
   plan,
   reason: z.string(),
-  warm_functions: z.number().describe('Environments kept warm until the next decision.'),
+  warm_functions: z.number().nullable().describe('Execution environments kept warm until the next decision; null if no policy decided.'),
   overflow_usd_per_hour_max: price.nullable(),
   actions: z.array(z.strictObject({ op: z.enum(['launch', 'drain', 'stop']), type: z.string(), instance: z.string().nullable() })),
 });
 
 export const scalingEffectBody = z.strictObject({
-  window_s: z.number().describe('From the decision until its effect was known: some slots, those of the next decisions among them.'),
-  arrivals: z.array(z.number().nullable()).describe('Rows of each slot since.'),
-  attainment: z.number().nullable().describe('Share of the requests that were served in time.'),
+  window_s: z.number().describe('From the decision until its effect was known: several slots, including those of later decisions.'),
+  arrivals: z.array(z.number().nullable()).describe('Rows of each slot since the decision.'),
+  attainment: z.number().nullable().describe('Share of the requests that met the objective.'),
   overflow_share: z.number().nullable(),
-  spent_usd: price.describe('Within the window, instances and functions together.'),
-  forecast_error: z.number().nullable().describe('Forecast less truth, in rows of the slot that was decided for.'),
-  regret_usd: price.nullable().describe('What the choice cost more than the best would have, had one known what came.'),
+  spent_usd: price.describe('Cost within the window, instances and functions together.'),
+  forecast_error: z.number().nullable().describe('Forecast minus actual, in rows of the slot that was planned for.'),
+  regret_usd: price.nullable().describe('Cost above the best choice in hindsight.'),
 });
 
 type ScalingInputsBody = z.infer<typeof scalingInputsBody>;
+
+/** The number of instances before a decision of any cause. */
+export function countBefore(made: Pick<Decision, 'inputs'>): number {
+  const types = policyInputsOf(made)?.types;
+  if (types === undefined) return (made.inputs as CountInputs).before;
+  return Object.values(types).reduce((sum, { active, launching }) => sum + active + launching, 0);
+}
 
 export function scalingInputsBodyOf({ types, budget, forecast, objective, ...inputs }: ScalingInputs): ScalingInputsBody {
   return {
@@ -140,14 +159,15 @@ export function scalingAlternativeBodyOf(alternative: ScalingAlternative): z.inf
   };
 }
 
-export function chosenScalingBodyOf(
-  chosen: ChosenScaling & { readonly actions: readonly ScalingAction[] },
-): z.infer<typeof chosenScalingBody> {
+/** A choice that no policy made has a plan and a reason only. */
+type StoredChoice = Pick<ChosenScaling, 'plan' | 'reason'> & Partial<ChosenScaling> & { readonly actions: readonly ScalingAction[] };
+
+export function chosenScalingBodyOf(chosen: StoredChoice): z.infer<typeof chosenScalingBody> {
   return {
     plan: chosen.plan,
     reason: chosen.reason,
-    warm_functions: chosen.warmFunctions,
-    overflow_usd_per_hour_max: chosen.overflowUsdPerHourMax,
+    warm_functions: chosen.warmFunctions ?? null,
+    overflow_usd_per_hour_max: chosen.overflowUsdPerHourMax ?? null,
     actions: chosen.actions.map(({ op, type, instance }) => ({ op, type, instance })),
   };
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ScalingDecision, scalingRecord } from '../autoscaling/index.ts';
-import type { Decision } from '../monitoring/index.ts';
+import { newVariant, type ScalingConfig } from '../deployment/index.ts';
+import type { Decision } from '../records/index.ts';
 import { anyDecisionBody } from './decision-bodies.ts';
 import { decisionRoutes } from './decisions.ts';
-import type { Call } from './route.ts';
-import { scalingBodyOf, scalingInput, scalingOf } from './scaling.ts';
+import type { RouteCall } from './route.ts';
+import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 import type { ApiServices } from './services.ts';
 
 const alternative = { instanceUsd: 1e-4, launchUsd: 0, expectedOverflow: 0, overflowUsd: 0, totalUsd: 1e-4, excludedBy: null };
@@ -36,12 +37,12 @@ const decided: ScalingDecision = {
     forecast: { model: 'rls-ar', horizons: [1], mean: [95], tau: [0.5], quantiles: [[95]], residualsSeen: 7 },
   },
   alternatives: [{ plan: { 'local.1': 2 }, ...alternative }],
-  explanation: 'grew to 2 × local.1: more come',
+  explanation: 'grew to 2 × local.1: load increases',
   changes: true,
 };
 const effect = { windowS: 40, arrivals: [90, null], attainment: 1, overflowShare: 0, spentUsd: 1e-3, forecastError: 5, regretUsd: 0 };
 
-test('a decision on the number of instances is told with all that it was made from', async () => {
+test('lists a scaling decision with all its inputs', async () => {
   const actions = [{ op: 'launch', type: 'local.1', instance: null }] as const;
   const record = scalingRecord(decided, { endpoint: 'digits', variant: 'AllTraffic' }, actions);
   const made: Decision = { ...record, id: 'd1', atMs: 0, effect };
@@ -52,21 +53,21 @@ test('a decision on the number of instances is told with all that it was made fr
   };
   const routes = decisionRoutes(services as unknown as ApiServices);
   const route = routes.find(({ key }) => key === 'GET /endpoints/:endpoint/decisions');
-  const call = { params: { endpoint: 'digits' }, query: { kind: 'scaling' } } as Call<unknown, unknown, unknown>;
+  const call = { params: { endpoint: 'digits' }, query: { kind: 'scaling' } } as RouteCall<unknown, unknown, unknown>;
   const page = (await route?.handle(call)) as { items: unknown[] };
-  const told = anyDecisionBody.parse(page.items[0]);
-  assert(told.kind === 'scaling');
-  assert.deepEqual([told.chosen.plan, told.chosen.actions], [{ 'local.1': 2 }, actions]);
-  assert.deepEqual([told.inputs.slot_s, told.inputs.objective, told.inputs.types['local.1']?.lead_s], [10, 'p95<=50ms', 2]);
-  assert.deepEqual(told.inputs.budget, { usd_max: 1, spent_usd: 0.25, remaining_s: 1800 });
-  assert.equal(told.effect_unknown, null);
+  const reported = anyDecisionBody.parse(page.items[0]);
+  assert(reported.kind === 'scaling');
+  assert.deepEqual([reported.chosen.plan, reported.chosen.actions], [{ 'local.1': 2 }, actions]);
+  assert.deepEqual([reported.inputs?.slot_s, reported.inputs?.objective, reported.inputs?.types['local.1']?.lead_s], [10, 'p95<=50ms', 2]);
+  assert.deepEqual(reported.inputs?.budget, { usd_max: 1, spent_usd: 0.25, remaining_s: 1800 });
+  assert.equal(reported.effect_unknown, null);
   const unknown = anyDecisionBody.parse(page.items[1]);
   assert(unknown.kind === 'scaling');
   assert.deepEqual([unknown.effect, unknown.effect_unknown], [null, 'the server was restarted']);
-  assert.deepEqual([told.alternatives[0]?.total_usd, told.effect?.arrivals, told.effect?.regret_usd], [1e-4, [90, null], 0]);
+  assert.deepEqual([reported.alternatives[0]?.total_usd, reported.effect?.arrivals, reported.effect?.regret_usd], [1e-4, [90, null], 0]);
 });
 
-test('whoever serves or scales is asked for a decision', async () => {
+test('requests a decision from batching and from scaling', async () => {
   for (const [batching, scaling] of [
     [true, false],
     [false, true],
@@ -74,19 +75,22 @@ test('whoever serves or scales is asked for a decision', async () => {
   ] as const) {
     const services = {
       deployments: { get: () => ({ config: { name: 'digits' } }) },
-      batching: { ask: () => batching },
-      scaling: { ask: () => scaling },
+      batching: { requestDecision: () => batching },
+      scaling: { requestDecision: () => scaling },
     };
     const route = decisionRoutes(services as unknown as ApiServices).find(({ key }) => key === 'POST /endpoints/:endpoint/decisions');
-    const answer = await route?.handle({ params: { endpoint: 'digits' } } as Call<unknown, unknown, unknown>);
+    const answer = await route?.handle({ params: { endpoint: 'digits' } } as RouteCall<unknown, unknown, unknown>);
     assert.deepEqual(answer, { asked: batching || scaling });
   }
 });
 
-test('scaling has a default for everything, and comes back as it was given', () => {
+test('has a default for every scaling member, and shows given values unchanged', () => {
+  const scaled = (body: unknown, more: object = {}) =>
+    newVariant({ name: 'AllTraffic', model: { group: 'digits', version: 1 }, scaling: scalingConfigOf(scalingInput.parse(body)), ...more })
+      .scaling as ScalingConfig;
   const whole = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
-  assert.deepEqual(scalingOf(scalingInput.parse({}), false), whole);
-  assert.deepEqual(scalingOf(scalingInput.parse({}), true), { ...whole, instancesMin: 0 });
-  const given = { policy: 'hpa:70', instances_min: 2, instances_max: 3, usd_per_hour_max: 0.5 };
-  assert.deepEqual(scalingBodyOf(scalingOf(scalingInput.parse(given), true)), given);
+  assert.deepEqual(scaled({}), whole);
+  assert.deepEqual(scaled({}, { functions: {} }), { ...whole, instancesMin: 0 });
+  const provided = { policy: 'hpa:70', instances_min: 2, instances_max: 3, usd_per_hour_max: 0.5 };
+  assert.deepEqual(scalingBodyOf(scaled(provided)), provided);
 });

@@ -1,81 +1,20 @@
-/** Scaling of a variant as the API takes and shows it. */
+/** Request and response bodies of a variant's scaling. */
 import { z } from 'zod';
-import { formatFloor, parseFloor, type ScalingConfig, scalingDirections } from '../deployment/index.ts';
+import { defined } from '../defined.ts';
+import { formatFloor, parseFloor, type ScalingChange, type ScalingConfig } from '../deployment/index.ts';
+import { bodyOfFields, changesOf, scalingFields } from '../fields/index.ts';
+import { bodyShape, inputShape } from './field-schemas.ts';
 
-const policy = z.string().describe('How the number of instances is found, such as economic or hpa:70.');
-const usdPerHourMax = z
-  .number()
-  .nullable()
-  .describe('What the variant may cost within an hour, instances and functions together; null: no limit.');
+/** Omitted members have their default in a new variant and keep their value in an existing one. */
+export const scalingInput = z.strictObject(inputShape(scalingFields));
+export const scalingBody = z.strictObject(bodyShape(scalingFields, undefined));
 
-const directions = z.enum(scalingDirections).describe('Which way the number may go by itself; out is more. Both unless given.');
-
-const floors = z
-  .array(z.string())
-  .describe(
-    "At least so many instances at times of the day, in UTC: 'mon-fri 08:00-18:00 3', '22:00-02:00 2'. Started so that they are ready then.",
-  );
-
-/** Everything has a default. */
-export const scalingInput = z.strictObject({
-  policy: policy.default('economic'),
-  instances_min: z
-    .number()
-    .optional()
-    .describe('1 unless given, and 0 beside functions. With 0 and no functions, requests wait for an instance to start.'),
-  instances_max: z.number().default(4),
-  usd_per_hour_max: usdPerHourMax.default(null),
-  directions: directions.optional(),
-  floors: floors.optional(),
-});
-
-export const scalingBody = z.strictObject({
-  policy,
-  instances_min: z.number(),
-  instances_max: z.number(),
-  usd_per_hour_max: usdPerHourMax,
-  directions: directions.optional(),
-  floors: floors.optional(),
-});
-
-type ScalingBody = z.infer<typeof scalingBody>;
-
-/** The numbers themselves are for deployment to check. Throws `invalid_request` for a floor that cannot be read. */
-export function scalingOf(
-  {
-    policy: text,
-    instances_min: min,
-    instances_max: instancesMax,
-    usd_per_hour_max: budget,
-    directions: ways,
-    floors: texts = [],
-  }: z.output<typeof scalingInput>,
-  hasFunctions: boolean,
-): ScalingConfig {
-  return {
-    policy: text,
-    instancesMin: min ?? (hasFunctions ? 0 : 1),
-    instancesMax,
-    usdPerHourMax: budget,
-    ...(ways === undefined ? {} : { directions: ways }),
-    ...(texts.length === 0 ? {} : { floors: texts.map(parseFloor) }),
-  };
+/** Only the members present in the body; `deployment` validates the numbers. Throws `invalid_request` for a floor that cannot be parsed. */
+export function scalingConfigOf(input: z.output<typeof scalingInput>): ScalingChange {
+  const { floors, ...others } = changesOf(scalingFields, input);
+  return { ...others, ...defined({ floors: floors === null ? null : floors?.map(parseFloor) }) };
 }
 
-export function scalingBodyOf({
-  policy: text,
-  instancesMin,
-  instancesMax,
-  usdPerHourMax: budget,
-  directions: ways,
-  floors: scheduled,
-}: ScalingConfig): ScalingBody {
-  return {
-    policy: text,
-    instances_min: instancesMin,
-    instances_max: instancesMax,
-    usd_per_hour_max: budget,
-    ...(ways === undefined ? {} : { directions: ways }),
-    ...(scheduled === undefined ? {} : { floors: scheduled.map(formatFloor) }),
-  };
+export function scalingBodyOf({ floors, ...others }: ScalingConfig): z.infer<typeof scalingBody> {
+  return bodyOfFields(scalingFields, { ...others, ...defined({ floors: floors?.map(formatFloor) }) });
 }

@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { functionsDefault, type VariantConfig } from '../deployment/index.ts';
+import { type FunctionsConfig, functionsDefault, newVariant, type VariantConfig } from '../deployment/index.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
 import { checkMemory, functionsBody, functionsBodyOf, functionsInput, functionsOf } from './serverless.ts';
 
-const read = (given: unknown) => functionsOf(functionsInput.parse(given));
+const read = (provided: unknown) => {
+  const change = functionsOf(functionsInput.parse(provided));
+  return newVariant({ name: 'AllTraffic', model: { group: 'digits', version: 1 }, functions: change }).functions as FunctionsConfig;
+};
 
-describe('functions of a variant, as the API takes them', () => {
-  test('have a default for everything', () => {
+describe('functions of a variant in the API', () => {
+  test('have a default for every member', () => {
     assert.deepEqual(read({}), functionsDefault);
   });
 
-  test('are shown in the words in which they are asked for, and may be given back as they are shown', () => {
-    for (const given of [
+  test('are shown under their request names and can be sent back unchanged', () => {
+    for (const provided of [
       { memory_mib: 2048, max_concurrency: 3, provisioned: 1, keep_alive_ms: 500, batching: 'batch' },
       {
         memory_mib: 'auto',
@@ -24,20 +27,21 @@ describe('functions of a variant, as the API takes them', () => {
         wait_ms_max: 12.5,
       },
     ]) {
-      const shown = functionsBodyOf(read(given));
-      assert.deepEqual(functionsBody.parse(shown), given);
-      assert.deepEqual(read(shown), read(given));
+      const shown = functionsBodyOf(read(provided));
+      assert.deepEqual(functionsBody.parse(shown), provided);
+      assert.deepEqual(read(shown), read(provided));
     }
   });
 
-  test('say rows and wait for fixed batching alone', () => {
-    const expected = (name: string) => ({ code: 'invalid_request', message: new RegExp(`^${name} is for fixed batching.*'slack'`) });
+  test('accept batch_size_max and wait_ms_max only for fixed batching', () => {
+    const expected = (name: string) => ({ code: 'invalid_request', message: new RegExp(`${name} is only for fixed batching.*'slack'`) });
     assert.throws(() => read({ batch_size_max: 8 }), expected('batch_size_max'));
     assert.throws(() => read({ batching: 'slack', wait_ms_max: 8 }), expected('wait_ms_max'));
   });
 
-  test('refuse what nobody knows', () => {
-    for (const given of [{ memory: 2048 }, { memory_mib: '2048' }, { batching: 'magic' }]) assert.throws(() => functionsInput.parse(given));
+  test('reject unknown members and values', () => {
+    for (const provided of [{ memory: 2048 }, { memory_mib: '2048' }, { batching: 'magic' }])
+      assert.throws(() => functionsInput.parse(provided));
   });
 });
 
@@ -58,13 +62,13 @@ describe('a memory size that is known to be too small', () => {
   const check = (memoryMiB: number | 'auto', known: readonly FunctionProfile[] = sizes) =>
     checkMemory({ of: async () => known }, [variant(memoryMiB)]);
 
-  test('is refused, and how much the model needs is said', async () => {
+  test('is rejected with the memory the model needs', async () => {
     const message =
-      'variant AllTraffic: wide/1 needs 181 MiB for a single row, and its functions would have 128 MiB: choose auto or one of 256';
+      'variant AllTraffic: wide/1 needs 181 MiB for a single row, but its functions would have 128 MiB: choose auto or one of 256';
     await assert.rejects(check(128), { code: 'invalid_request', message });
   });
 
-  test('is all that is refused: not a larger one, not auto, not one of a model that nobody measured', async () => {
+  test('is the only rejected case: a larger size, auto and an unmeasured model are accepted', async () => {
     await check(256);
     await check('auto');
     await check(128, []);

@@ -1,85 +1,89 @@
-/** What the native API stands on: the rooms below it, and a few functions that the platform hands in. */
+/** Dependencies of the native API: lower modules, and a few functions provided by the platform. */
 import type { IncomingMessage } from 'node:http';
 import type { Access, AccessConnection, Caller } from '../access/index.ts';
+import type { Alarms, Deliveries, Rules, WebhookPolicy } from '../alerts/index.ts';
 import type { Transforms } from '../async-inference/index.ts';
 import type { BatchController, DeploymentPlanner, Planner, ScalingController } from '../autoscaling/index.ts';
 import type { Clock } from '../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../costs/index.ts';
+import type { CallCapture, DriftMonitor, FeatureValues, GroundTruth } from '../data-quality/index.ts';
 import type { Deployments } from '../deployment/index.ts';
+import type { PythonEnvironments } from '../environments/index.ts';
+import type { Evaluations, SelectionPlanner } from '../evaluation/index.ts';
 import type { BodyLimits } from '../http/index.ts';
-import type {
-  Alarms,
-  ArrivalHistory,
-  Audit,
-  CallWatch,
-  Decisions,
-  Deliveries,
-  DriftWatch,
-  Events,
-  FeatureValues,
-  GroundTruth,
-  Log,
-  LogGroups,
-  MetricStore,
-  Refusals,
-  RequestTraces,
-  Rules,
-} from '../monitoring/index.ts';
+import type { Log, LogGroups, RequestTraces } from '../logs/index.ts';
+import type { ArrivalHistory, MachineLoad, MetricStore } from '../metrics/index.ts';
 import type { FunctionProfiles, Profiles, ServiceTables } from '../profiling/index.ts';
-import type { WorkerView } from '../providers/index.ts';
+import type { ForkServerView, IsolationStatus, WorkerView } from '../providers/index.ts';
+import type { Audit, Decisions, Events, RejectionAudit } from '../records/index.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
 import type { Serving } from '../serving/index.ts';
-import type { Database } from '../storage/index.ts';
+import type { Availability, Database } from '../storage/index.ts';
+import type { Threads } from '../threads/index.ts';
 import type { AsyncApi } from './async-services.ts';
 
 export interface ApiServices {
-  /** For audit entries that stand alone. */
+  /** For audit records outside of a transaction. */
   readonly db: Database;
-  readonly log: Pick<Log, 'warn'>;
+  readonly availability: Pick<Availability, 'problem' | 'takenOver'>;
+  readonly log: Pick<Log, 'warn' | 'error'>;
   readonly registry: Registry;
+  readonly environments: Pick<PythonEnvironments, 'create' | 'delete' | 'describe' | 'list' | 'operators' | 'allowsSdist'>;
   readonly deployments: Deployments;
   readonly serving: Serving;
   readonly access: Access;
   readonly events: Events;
   readonly audit: Audit;
-  readonly refusals: Pick<Refusals, 'record'>;
-  readonly decisions: Pick<Decisions, 'list' | 'count' | 'get'>;
-  readonly batching: Pick<BatchController, 'ask' | 'reasonOf' | 'standing'>;
-  readonly scaling: Pick<ScalingController, 'ask'>;
+  readonly refusals: Pick<RejectionAudit, 'record'>;
+  readonly decisions: Pick<Decisions, 'list' | 'listFolded' | 'count' | 'get'>;
+  readonly batching: Pick<BatchController, 'requestDecision' | 'reasonOf' | 'decisionStatus'>;
+  readonly scaling: Pick<ScalingController, 'requestDecision'>;
   readonly planner: Pick<Planner, 'plan'>;
   readonly deploymentPlanner: Pick<DeploymentPlanner, 'plan'>;
   readonly ledger: Pick<Ledger, 'usage' | 'variantsOf'>;
   readonly costs: Pick<CostHistory, 'list'>;
   readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
   readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf' | 'columns' | 'namesOf'>;
-  readonly alarms: Pick<Alarms, 'list' | 'get' | 'foundLast' | 'history'>;
-  readonly rules: Pick<Rules, 'list' | 'faultOf'>;
+  readonly alarms: Pick<Alarms, 'list' | 'get' | 'lastReason' | 'history' | 'put' | 'delete'>;
+  readonly rules: Pick<Rules, 'list' | 'faultOf' | 'put' | 'delete'>;
+  /** Whether events can be delivered to this ARN: that of a log group. */
+  readonly canDeliver: (arn: string) => boolean;
   readonly deliveries: Pick<Deliveries, 'byRule' | 'list'>;
+  readonly machine: Pick<MachineLoad, 'times' | 'lastHour'>;
   readonly async: AsyncApi;
-  /** Is told of calls whose route is watched. */
-  readonly calls: Pick<CallWatch, 'begin'>;
-  readonly drift: Pick<DriftWatch, 'setBaseline' | 'removeBaseline' | 'values' | 'view' | 'look'>;
+  readonly webhooks: Pick<WebhookPolicy, 'checkUrl'>;
+  /** Captures sampled calls of endpoints, for capture files, drift and labels. */
+  readonly calls: Pick<CallCapture, 'begin'>;
+  /** The loaded models of multi-model variants. */
+  readonly targets: { view(endpoint: string, variant: string): { models: number; memoryMiB: number; memoryMiBMax: number } };
+  readonly drift: Pick<DriftMonitor, 'setBaseline' | 'removeBaseline' | 'values' | 'view' | 'poll'>;
   readonly truth: Pick<GroundTruth, 'label' | 'quality'>;
-  /** Rows of captured calls, by feature: of an endpoint, between two times. */
+  /** Rows of an endpoint's captured calls between two times, by feature. */
   readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
-  /** What a version was registered with as a sample of what it takes; null where nothing was. */
+  /** The sample payload a version was registered with; null if there was none. */
   readonly registrationSample: (
     version: ModelVersion,
   ) => Promise<{ readonly contentType: string; readonly body: Buffer; readonly label?: string } | null>;
   readonly transforms: Transforms;
-  /** Is told of each inference request; null where nothing is traced. */
+  readonly selection: Pick<SelectionPlanner, 'plan'>;
+  readonly evaluations: Pick<Evaluations, 'sets' | 'answers' | 'create' | 'get' | 'list' | 'stop' | 'answersOf' | 'outcomesOf'>;
+  /** Traces inference requests; null if tracing is off. */
   readonly traces?: Pick<RequestTraces, 'begin' | 'refuse'> | null;
   readonly clock: Clock;
+  /** Decodes large bodies. */
+  readonly threads: Threads;
   readonly prices: PriceTable;
-  /** Every worker there is. */
+  /** All workers of the server. */
   readonly workers: () => readonly WorkerView[];
-  /** What is known of service times, at hand without waiting. */
+  /** Service times, available synchronously. */
   readonly tables: Pick<ServiceTables, 'tableOf' | 'served'>;
   readonly profiles: Pick<Profiles, 'list' | 'measure'>;
   readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
-  /** Who sends a request; throws `unauthenticated` or `forbidden`. */
+  /** The caller of a request. Throws `unauthenticated` or `forbidden`. */
   readonly authenticate: (request: IncomingMessage) => Caller;
-  /** How a request came. */
+  /** Turns the time limit of a request into one for pauses. */
+  readonly extendTimeout: (request: IncomingMessage) => void;
+  /** Address and encryption of a request's connection. */
   readonly connectionOf: (request: IncomingMessage) => AccessConnection;
   readonly logGroups: Pick<LogGroups, 'groups' | 'has' | 'read' | 'streams'>;
   readonly bodies: BodyLimits;
@@ -87,7 +91,17 @@ export interface ApiServices {
     readonly version: string;
     readonly startedAtMs: number;
     readonly cores: number;
-    /** `host:port`; null where gRPC is not served. */
+    /** Absolute. */
+    readonly dataDirectory: string;
+    /** `host:port`; null if gRPC is off. */
     readonly grpc: () => string | null;
+    /** The server is shutting down and no longer ready. */
+    readonly isDraining: () => boolean;
+    /** How code that comes with models is isolated; null while the server starts. */
+    readonly isolation: () => IsolationStatus | null;
+    /** The processes that fork Python workers. */
+    readonly forkServers: () => readonly ForkServerView[];
+    /** Notes for the operator about the server itself. */
+    readonly notes: () => readonly string[];
   };
 }

@@ -1,37 +1,41 @@
-/** Routes of browsers: signing in and out, and who one is. A session is a cookie; a program sends its key instead. */
+/** Session routes for browsers: sign in, sign out, identity. A session is a cookie; programs send their key instead. */
 import { z } from 'zod';
 import { type Caller, hasPermission, rolePermissions, roles } from '../access/index.ts';
-import { timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { isoTime } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const sessionBody = z.strictObject({
   key_id: z.string().describe('`anonymous` on loopback without a key.'),
   role: z.enum(roles),
-  permissions: z.array(z.enum(rolePermissions.admin)).describe('What one may do.'),
+  permissions: z.array(z.enum(rolePermissions.admin)).describe('Permissions of the caller.'),
   kind: z.enum(['loopback', 'key', 'session']),
   expires_at: z.iso
     .datetime()
     .nullable()
-    .describe('Of a session, which also ends after 12 hours without a call, and when the server ends.'),
+    .describe('Expiry of a session. It also ends after 12 hours without a call and when the server stops.'),
   csrf: z
     .string()
     .nullable()
-    .describe('Of a session: comes as the header `X-Penstock-CSRF` with each call whose method is not GET or HEAD.'),
+    .describe('For a session: send it as the header `X-Penstock-CSRF` with each call whose method is not GET or HEAD.'),
 });
 export type SessionBody = z.infer<typeof sessionBody>;
 
 const signInInput = z.union([
   z.strictObject({ key: z.string().max(400).describe('ID:SECRET') }),
-  z.strictObject({ link: z.string().max(400).describe('What stands behind the # of the link that the server printed at its start.') }),
+  z.strictObject({ link: z.string().max(400).describe('The part after the # of the sign-in link that the server prints at start.') }),
 ]);
 
-export function sessionRoutes({ access, connectionOf, audit, db }: ApiServices): Route[] {
+export function sessionRoutes({ access, connectionOf, audit, db }: ApiServices): ApiRoute[] {
   return [
-    route('GET /session', { summary: 'Tell who one is, and what one may do', answer: sessionBody, handle: ({ caller }) => bodyOf(caller) }),
-    route('POST /session', {
-      summary: 'Sign in: a cookie in place of a key',
-      description: 'Of the same site only. A link works once, within 15 minutes.',
+    apiRoute('GET /session', {
+      summary: 'Get the identity and permissions of the caller',
+      answer: sessionBody,
+      handle: ({ caller }) => bodyOf(caller),
+    }),
+    apiRoute('POST /session', {
+      summary: 'Sign in: exchange a key or link for a session cookie',
+      description: 'Accepted only from the same site. A link works once, within 15 minutes.',
       body: signInInput,
       answer: sessionBody,
       status: 201,
@@ -43,9 +47,9 @@ export function sessionRoutes({ access, connectionOf, audit, db }: ApiServices):
         return bodyOf(caller);
       },
     }),
-    route('DELETE /session', {
+    apiRoute('DELETE /session', {
       summary: 'Sign out',
-      description: 'Also makes the browser forget the cookie of a session that is over.',
+      description: 'Also deletes the cookie of an expired session.',
       handle: ({ request, response }) => {
         response.setHeader('set-cookie', access.signOut(request.headers, connectionOf(request)));
       },
@@ -59,7 +63,7 @@ function bodyOf({ keyId, role, session }: Caller): SessionBody {
     role,
     permissions: rolePermissions.admin.filter((permission) => hasPermission(role, permission)),
     kind: session !== undefined ? 'session' : keyId === 'anonymous' ? 'loopback' : 'key',
-    expires_at: session === undefined ? null : timeOf(session.expiresAtMs),
+    expires_at: session === undefined ? null : isoTime(session.expiresAtMs),
     csrf: session?.csrfToken ?? null,
   };
 }

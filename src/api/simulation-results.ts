@@ -1,31 +1,32 @@
-/** What a simulation brought, thin enough for charts. */
+/** Results of a simulation, downsampled for charts. */
 import type { SimulationResult, SimulationRuns } from '../simulation/index.ts';
 import type { PolicyResultBody, SimulationResultBody } from './simulation-bodies.ts';
-import type { SimulationFacts } from './simulation-order.ts';
+import type { SimulationFacts } from './simulation-spec.ts';
 
 type Minute = SimulationResult['timeline'][number];
 const pointsMax = 720;
 
-export function resultsOf({
+export function policyResultsOf({
   results,
   orders,
   facts,
 }: ReturnType<SimulationRuns<SimulationFacts>['get']>): Pick<SimulationResultBody, 'period_s' | 'at_s' | 'requests' | 'results'> {
   const done = results.flatMap((result, i) => (result === null ? [] : [{ result, isDeployed: orders[i]?.label !== undefined }]));
   const minutes = Math.ceil(facts.load.duration_s / 60);
-  const together = Math.max(1, Math.ceil(minutes / pointsMax));
-  const starts = Array.from({ length: Math.ceil(minutes / together) }, (_, i) => i * together);
+  const minutesPerPoint = Math.max(1, Math.ceil(minutes / pointsMax));
+  const starts = Array.from({ length: Math.ceil(minutes / minutesPerPoint) }, (_, i) => i * minutesPerPoint);
   const [first] = done;
-  const parts = (timeline: readonly Minute[]): (readonly Minute[])[] => starts.map((start) => timeline.slice(start, start + together));
+  const parts = (timeline: readonly Minute[]): (readonly Minute[])[] =>
+    starts.map((start) => timeline.slice(start, start + minutesPerPoint));
   return {
-    period_s: together * 60,
+    period_s: minutesPerPoint * 60,
     at_s: starts.map((start) => start * 60),
     requests:
       first === undefined
         ? starts.map(() => null)
         : parts(first.result.timeline).map((part, i) => {
-            // The last one may end early: by its full length it would look as if hardly anybody came.
-            const seconds = Math.min(60 * together, facts.load.duration_s - 60 * (starts[i] as number));
+            // The last period may be shorter: divided by the full length, its rate would be too low.
+            const seconds = Math.min(60 * minutesPerPoint, facts.load.duration_s - 60 * (starts[i] as number));
             return sumOf(part, (each) => each.arrivals) / seconds;
           }),
     results: done.map(({ result, isDeployed }) => bodyOf(result, isDeployed, parts(result.timeline))),
@@ -33,7 +34,7 @@ export function resultsOf({
 }
 
 function bodyOf(result: SimulationResult, isDeployed: boolean, parts: readonly (readonly Minute[])[]): PolicyResultBody {
-  const worst = (of: (minute: Minute) => number | null) => parts.map((part) => mostOf(part.flatMap((minute) => of(minute) ?? [])));
+  const worst = (of: (minute: Minute) => number | null) => parts.map((part) => maxOf(part.flatMap((minute) => of(minute) ?? [])));
   const sums = (of: (minute: Minute) => number) => parts.map((part) => sumOf(part, of));
   const percentiles = result.timeline.flatMap(({ p95Ms }) => p95Ms ?? []).sort((a, b) => a - b);
   const { costUsd, instanceUsd, overflowUsd, overflowShare, costUsdPerMillion } = result;
@@ -74,7 +75,7 @@ function sumOf(minutes: readonly Minute[], of: (minute: Minute) => number): numb
   return minutes.reduce((sum, minute) => sum + of(minute), 0);
 }
 
-function mostOf(values: readonly number[]): number | null {
+function maxOf(values: readonly number[]): number | null {
   return values.length === 0 ? null : Math.max(...values);
 }
 

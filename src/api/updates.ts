@@ -1,15 +1,15 @@
-/** Route of updates: each step of those that were watched, what it was judged by, deploys that nobody watched, other settings, and rollbacks. */
+/** Routes of updates: steps of monitored updates with their counts, unmonitored deploys, changes of settings, and rollbacks. */
 import { z } from 'zod';
-import { type CountedVersion, nothingCounted, requestsOf, type UpdateDetail, type UpdateKind, updateKinds } from '../deployment/index.ts';
-import type { Events, PlatformEvent } from '../monitoring/index.ts';
-import { pageOf } from './bodies.ts';
-import { endpointPath, limitDefault, limitParameter, timeOf } from './parameters.ts';
+import { type CountedVersion, requestsOf, type UpdateDetail, type UpdateKind, updateKinds, zeroCounts } from '../deployment/index.ts';
+import type { Events, PlatformEvent } from '../records/index.ts';
+import { pageBody } from './bodies.ts';
+import { endpointPath, isoTime, limitDefault, limitParameter } from './parameters.ts';
 import { percentOf } from './rollout.ts';
-import { type Route, route } from './route.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const kinds = Object.keys(updateKinds);
-/** Other settings neither begin nor end an update. */
+/** Changes of settings neither begin nor end an update. */
 const kindsOfUpdates = kinds.filter((kind) => kind !== ('endpoint.settings-changed' satisfies UpdateKind));
 const settingValue = z.union([z.string(), z.number(), z.boolean()]).nullable();
 const settingChange = z.strictObject({ setting: z.string(), from: settingValue, to: settingValue });
@@ -17,11 +17,13 @@ const settingChange = z.strictObject({ setting: z.string(), from: settingValue, 
 export const updateBody = z.strictObject({
   at: z.string(),
   what: z.enum([
-    'begun',
+    'started',
     'share raised',
-    'step watched',
-    'kept',
-    'taken back',
+    'step extended',
+    'step completed',
+    'paused',
+    'completed',
+    'update rolled back',
     'superseded',
     'rolled back',
     'deployed',
@@ -32,29 +34,29 @@ export const updateBody = z.strictObject({
   from: z
     .array(z.string())
     .describe(
-      'The versions before it, such as digits/3, none where it was the first; after it was taken back or rolled back, those that were.',
+      'The versions before the update, such as digits/3; empty for the first deploy. After a rollback: the versions that were rolled back.',
     ),
   to: z.array(z.string()),
-  share_percent: z.number().nullable().describe('Of the requests, what the new version gets in its present step, or got in its last.'),
+  share_percent: z.number().nullable().describe('Share of traffic to the new version in the current step, or in the last one.'),
   reason: z.string().nullable(),
   by: z
     .string()
     .nullable()
     .describe(
-      'Who asked for it: for the deploy, the update that begins, other settings, a rollback. Null of what Penstock did by itself, and where it is not known any more.',
+      'Key id of the caller, for deploys, started updates, changes of settings and rollbacks. Null for actions of Penstock itself, and if no longer known.',
     ),
   settings: z
     .array(settingChange)
     .describe(
-      'Of other settings, and of a watched update that begins or is taken back: such as AllTraffic.instance_count, the first 20. Null: none was given.',
+      'Changed settings, such as AllTraffic.instance_count; the first 20. Also for a monitored update that begins or is rolled back. A value of null: not set.',
     ),
-  more_settings: z.number().describe('How many others were changed.'),
+  more_settings: z.number().describe('Number of further changed settings.'),
   staying: z
     .array(settingChange)
     .describe(
-      'Of a rollback to the version before, which changes no settings: those that are others than when that version served last, from then to now, the first 20.',
+      'For a rollback to the previous version, which changes no settings: settings that differ from when that version last served; the first 20.',
     ),
-  more_staying: z.number().describe('How many others stay so.'),
+  more_staying: z.number().describe('Number of further such settings.'),
   versions: z
     .array(
       z.strictObject({
@@ -67,7 +69,7 @@ export const updateBody = z.strictObject({
       }),
     )
     .describe(
-      'What each version did since the update began to be watched: by that it is judged. Overloaded (HTTP 429) is a part of refused (HTTP 4xx); updates of older servers have it in failed.',
+      'Counts of each version since monitoring of the update began; the verdict is based on them. `refused` (HTTP 4xx) includes `overloaded` (HTTP 429); updates of older servers count overloaded requests as failed.',
     ),
 });
 
@@ -75,66 +77,67 @@ export type UpdateBody = z.infer<typeof updateBody>;
 
 const updatesQuery = z.strictObject({
   limit: limitParameter,
-  before: z.coerce.number().int().min(1).optional().describe('The `next` of the page before.'),
+  before: z.coerce.number().int().min(1).optional().describe('The `next` of the previous page.'),
 });
 
-export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): Route[] {
+export function updateRoutes({ deployments, events }: Pick<ApiServices, 'deployments' | 'events'>): ApiRoute[] {
   return [
-    route('GET /endpoints/:endpoint/updates', {
-      summary: 'List the steps of updates that were watched, deploys that nobody watched, other settings, and rollbacks, the latest first',
+    apiRoute('GET /endpoints/:endpoint/updates', {
+      summary:
+        'List the updates of an endpoint: steps of monitored updates, other deploys, changes of settings and rollbacks, newest first',
       params: endpointPath,
       query: updatesQuery,
-      answer: pageOf(updateBody),
+      answer: pageBody(updateBody),
       handle: async ({ params, query: { limit = limitDefault, before } }) => {
         const { config, createdAtMs } = deployments.get(params.endpoint);
         const recent = await events.recent({ subjects: [config.name], kinds, before, limit: limit + 1 });
-        const found = recent.filter(({ atMs }) => atMs >= createdAtMs); // those of an earlier one of its name are not its own
+        const found = recent.filter(({ atMs }) => atMs >= createdAtMs); // earlier events belong to a deleted endpoint of the same name
         const page = found.slice(0, limit);
         return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : null };
       },
     }),
-    route('GET /updates', {
-      summary: 'List the same of all endpoints, the latest first',
-      description: 'Of those that are there; what endpoints did that were deleted since is passed over.',
+    apiRoute('GET /updates', {
+      summary: 'List the updates of all endpoints, newest first',
+      description: 'Only of existing endpoints; updates of deleted ones are skipped.',
       query: updatesQuery,
-      answer: pageOf(updateBody),
+      answer: pageBody(updateBody),
       handle: async ({ query: { limit = limitDefault, before } }) => {
         const createdAtMs = new Map(deployments.list().map((view) => [view.config.name, view.createdAtMs]));
         const isOwn = ({ subject, atMs }: PlatformEvent) => atMs >= (createdAtMs.get(subject) ?? Number.POSITIVE_INFINITY);
-        const { found, lookedAt } = await find(events, isOwn, { limit: limit + 1, before });
+        const { found, scanned } = await find(events, isOwn, { limit: limit + 1, before });
         const page = found.slice(0, limit);
-        return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : lookedAt };
+        return { items: page.map(updateBodyOf), next: found.length > limit ? String(page.at(-1)?.seq ?? '') : scanned };
       },
     }),
   ];
 }
 
-/** So many events are read at once, so many times: a page may be short where more than that was done by endpoints that are gone. */
+/** Events per read and reads per page. A page can be short if most events belong to deleted endpoints. */
 const readAtOnce = 500;
 const readsMax = 10;
 
-/** The latest such updates, and where there is more to look at behind them; null where there is nothing. */
+/** The latest wanted events. `scanned` is the cursor to continue from; null at the end of the history. */
 async function find(
   events: Pick<Events, 'recent'>,
   isWanted: (event: PlatformEvent) => boolean,
   { limit, before }: { readonly limit: number; readonly before: number | undefined },
-): Promise<{ readonly found: readonly PlatformEvent[]; readonly lookedAt: string | null }> {
+): Promise<{ readonly found: readonly PlatformEvent[]; readonly scanned: string | null }> {
   const found: PlatformEvent[] = [];
   let from = before;
   for (let reads = 0; reads < readsMax && found.length < limit; reads++) {
     const recent = await events.recent({ kinds, before: from, limit: readAtOnce });
     found.push(...recent.filter(isWanted));
     from = recent.at(-1)?.seq;
-    if (recent.length < readAtOnce) return { found, lookedAt: null };
+    if (recent.length < readAtOnce) return { found, scanned: null };
   }
-  return { found, lookedAt: from === undefined ? null : String(from) };
+  return { found, scanned: from === undefined ? null : String(from) };
 }
 
-/** The update that was under way then (epoch milliseconds), as its last step tells it; null where none was. */
+/** The last step of the update that was in progress at `untilMs` (epoch milliseconds); null if there was none. */
 export async function updateAt(events: Pick<Events, 'recent'>, subject: string, untilMs: number): Promise<UpdateBody | null> {
   const [last] = (await events.recent({ subjects: [subject], kinds: kindsOfUpdates, untilMs, limit: 1 })).map(updateBodyOf);
-  const isOver = last === undefined || ['kept', 'taken back', 'superseded', 'rolled back', 'deployed'].includes(last.what);
-  // Older servers told of no versions, nor that an update was superseded: nobody knows until when such a one went on.
+  const isOver = last === undefined || ['completed', 'update rolled back', 'superseded', 'rolled back', 'deployed'].includes(last.what);
+  // Events of older servers have no versions and no `superseded`, so the end of such an update is unknown.
   return isOver || last.to.length === 0 ? null : last;
 }
 
@@ -142,7 +145,7 @@ function updateBodyOf({ atMs, kind, subject, detail }: PlatformEvent): UpdateBod
   const { generation, from = [], to = [], share, reason, who, versions = [] } = detail as UpdateDetail;
   const { settings = [], moreSettings = 0, staying = [], moreStaying = 0 } = detail as UpdateDetail;
   return {
-    at: timeOf(atMs),
+    at: isoTime(atMs),
     what: updateKinds[kind as UpdateKind],
     endpoint: subject,
     generation,
@@ -159,8 +162,8 @@ function updateBodyOf({ atMs, kind, subject, detail }: PlatformEvent): UpdateBod
   };
 }
 
-/** What an older server told had no `overloaded`: they were among those that failed. */
+/** Events of older servers lack `overloaded`; they count those requests as failed. */
 function versionBodyOf({ model, counts }: CountedVersion): UpdateBody['versions'][number] {
-  const { late, failed, refused, overloaded } = { ...nothingCounted, ...counts };
+  const { late, failed, refused, overloaded } = { ...zeroCounts, ...counts };
   return { model, requests: requestsOf(counts), late, failed, refused, overloaded };
 }

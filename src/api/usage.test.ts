@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { CostHistory, Ledger } from '../costs/index.ts';
-import { Events } from '../monitoring/index.ts';
+import { Events } from '../records/index.ts';
 import { openDatabase } from '../storage/index.ts';
-import type { Call } from './route.ts';
+import type { RouteCall } from './route.ts';
 import type { ApiServices } from './services.ts';
 import { type EndpointUsageBody, usageRoutes } from './usage.ts';
 
@@ -12,7 +12,7 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const noonMs = Date.UTC(2026, 10, 27, 12);
 
-/** A server that began then, with an endpoint that was made then, on what servers before it left behind. */
+/** Simulates servers on one database: each `start` is a new server on the data of the previous ones. */
 async function world(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
@@ -38,10 +38,10 @@ async function world(t: TestContext) {
         },
         erase: async (name = 'digits'): Promise<void> => {
           await events.record(db, { kind: 'endpoint.deleted', subject: name, detail: {} });
-          ledger.left('digits');
+          ledger.stopped('digits');
         },
         used: async () => {
-          const call = { params: { endpoint: 'digits' } } as unknown as Call<unknown, unknown, unknown>;
+          const call = { params: { endpoint: 'digits' } } as unknown as RouteCall<unknown, unknown, unknown>;
           assert(usage !== undefined);
           const { since, items } = (await usage.handle(call)) as EndpointUsageBody;
           return { since, used: items.map(({ variant, requests, receipts_usd: usd }) => `${variant} ${requests} $${usd}`) };
@@ -51,7 +51,7 @@ async function world(t: TestContext) {
   };
 }
 
-test('is told since the endpoint was made, to the moment, without what one of its name used before', async (t) => {
+test('starts at the creation of the endpoint, without usage of a deleted one of the same name', async (t) => {
   const { clock, create, answer, erase, used } = (await world(t)).start(noonMs);
   create();
   answer(3);
@@ -64,7 +64,7 @@ test('is told since the endpoint was made, to the moment, without what one of it
   assert.deepEqual(await used(), { since: '2026-11-27T12:02:00.000Z', used: ['AllTraffic 2 $1'] });
 });
 
-test('is told over restarts, with what is not written yet', async (t) => {
+test('spans restarts and includes usage that is not stored yet', async (t) => {
   const { start } = await world(t);
   const first = start(noonMs);
   first.clock.advance(30 * minuteMs);
@@ -76,7 +76,7 @@ test('is told over restarts, with what is not written yet', async (t) => {
   assert.deepEqual(await second.used(), { since: '2026-11-27T12:30:00.000Z', used: ['AllTraffic 5 $2.5'] });
 });
 
-test('begins after the hour in which one of its name was deleted before it, as soon as that is more than since the start', async (t) => {
+test('starts after the hour in which an endpoint of the same name was deleted, once that covers more than the running server', async (t) => {
   const { start } = await world(t);
   const first = start(noonMs);
   first.answer(3);
@@ -95,7 +95,7 @@ test('begins after the hour in which one of its name was deleted before it, as s
   assert.deepEqual(await third.used(), { since: '2026-11-27T13:00:00.000Z', used: ['AllTraffic 1 $0.5'] });
 });
 
-test('begins so also after one of its name in other case: what is kept has no case', async (t) => {
+test('matches a deleted endpoint of the same name case-insensitively', async (t) => {
   const { start } = await world(t);
   const first = start(noonMs);
   first.answer(3);
@@ -106,7 +106,7 @@ test('begins so also after one of its name in other case: what is kept has no ca
   assert.deepEqual(await start(noonMs + 2 * hourMs).used(), { since: '2026-11-27T13:00:00.000Z', used: [] });
 });
 
-test('has nothing to do with one of its name that was deleted in another hour', async (t) => {
+test('ignores an endpoint of the same name that was deleted in an earlier hour', async (t) => {
   const { start } = await world(t);
   const first = start(noonMs);
   first.answer(3);
@@ -118,7 +118,7 @@ test('has nothing to do with one of its name that was deleted in another hour', 
   assert.deepEqual(await start(noonMs + 2 * hourMs).used(), { since: '2026-11-27T13:00:00.000Z', used: ['AllTraffic 2 $1'] });
 });
 
-test('goes no further back than costs are kept', async (t) => {
+test('starts no earlier than the retention of costs', async (t) => {
   const { start } = await world(t);
   start(noonMs - 500 * 24 * hourMs).create();
   assert.equal((await start(noonMs).used()).since, new Date(noonMs - 400 * 24 * hourMs).toISOString());

@@ -1,17 +1,17 @@
-/** Route of what an endpoint used and cost since it was made; what one of its name used before is not its own. */
+/** Route of an endpoint's usage and cost since its creation. Excludes usage of a deleted endpoint of the same name. */
 import { z } from 'zod';
-import { costsKeptDays } from '../costs/index.ts';
-import { Predecessors } from '../monitoring/index.ts';
+import { costRetentionDays } from '../costs/index.ts';
+import { Predecessors } from '../records/index.ts';
 import { usedBody, usedBodyOf } from './costs.ts';
-import { endpointPath, timeOf } from './parameters.ts';
-import { type Route, route } from './route.ts';
+import { endpointPath, isoTime } from './parameters.ts';
+import { type ApiRoute, apiRoute } from './route.ts';
 import type { ApiServices } from './services.ts';
 
 const usageBody = z.strictObject({
   since: z.iso
     .datetime()
     .describe(
-      'Since the endpoint was made, as far as that is known: in the hour before, an earlier one of its name may have been deleted.',
+      'Start of the counted time: the creation of the endpoint, or the next full hour if an endpoint of the same name was deleted in the hour of creation.',
     ),
   items: z.array(usedBody.extend({ variant: z.string() })),
 });
@@ -19,30 +19,32 @@ const usageBody = z.strictObject({
 export type EndpointUsageBody = z.infer<typeof usageBody>;
 
 const hourMs = 3_600_000;
-const keptMs = costsKeptDays * 24 * hourMs;
+const retainedMs = costRetentionDays * 24 * hourMs;
 
-type Needs = Pick<ApiServices, 'deployments' | 'ledger' | 'costs' | 'events' | 'clock'> & {
+type UsageDeps = Pick<ApiServices, 'deployments' | 'ledger' | 'costs' | 'events' | 'clock'> & {
   readonly server: Pick<ApiServices['server'], 'startedAtMs'>;
 };
 
-export function usageRoutes({ deployments, ledger, costs, events, clock, server }: Needs): Route[] {
+export function usageRoutes({ deployments, ledger, costs, events, clock, server }: UsageDeps): ApiRoute[] {
   const predecessors = new Predecessors(events);
   return [
-    route('GET /endpoints/:endpoint/usage', {
-      summary: 'Tell what an endpoint used and cost since it was made',
-      description: 'By variant, also those that it has no more, and over restarts of the server. `GET /costs` tells it by the hour.',
+    apiRoute('GET /endpoints/:endpoint/usage', {
+      summary: 'Get usage and cost of an endpoint since its creation',
+      description: 'By variant, including removed ones, across restarts of the server. `GET /costs` has the hourly figures.',
       params: endpointPath,
       answer: usageBody,
       handle: async ({ params }) => {
         const { config, createdAtMs } = deployments.get(params.endpoint);
-        const keptSinceMs = ownSince(await predecessors.goneBefore(config.name, createdAtMs), createdAtMs, clock.wallMs());
-        // To the moment, where this server knows it all, or more than what is kept.
+        const storedSinceMs = ownSince(await predecessors.removedBefore(config.name, createdAtMs), createdAtMs, clock.wallMs());
+        // The ledger in memory is exact; it is used if it covers at least as much time as the stored hours.
         const countedSinceMs = Math.max(createdAtMs, server.startedAtMs);
-        const isCounted = countedSinceMs <= keptSinceMs;
-        const kept = () => costs.list({ endpoint: config.name, fromMs: keptSinceMs, toMs: clock.wallMs() + 1, by: 'total' });
-        const used = isCounted ? ledger.variantsOf(config.name) : (await kept()).map((line) => ({ variant: line.variant, usage: line }));
+        const isCounted = countedSinceMs <= storedSinceMs;
+        const retained = () => costs.list({ endpoint: config.name, fromMs: storedSinceMs, toMs: clock.wallMs() + 1, by: 'total' });
+        const used = isCounted
+          ? ledger.variantsOf(config.name)
+          : (await retained()).map((line) => ({ variant: line.variant, usage: line }));
         return {
-          since: timeOf(isCounted ? countedSinceMs : keptSinceMs),
+          since: isoTime(isCounted ? countedSinceMs : storedSinceMs),
           items: used.map(({ variant, usage }) => ({ variant, ...usedBodyOf(usage) })),
         };
       },
@@ -50,9 +52,9 @@ export function usageRoutes({ deployments, ledger, costs, events, clock, server 
   ];
 }
 
-/** What is kept by the hour is its own from then on, epoch milliseconds. */
-function ownSince(goneMs: number | null, createdAtMs: number, nowMs: number): number {
+/** Start of the stored hours that belong to this endpoint alone, epoch milliseconds. */
+function ownSince(removedAtMs: number | null, createdAtMs: number, nowMs: number): number {
   const hour = createdAtMs - (createdAtMs % hourMs);
-  const ownMs = goneMs !== null && goneMs >= hour ? hour + hourMs : createdAtMs;
-  return Math.max(ownMs, nowMs - keptMs);
+  const ownMs = removedAtMs !== null && removedAtMs >= hour ? hour + hourMs : createdAtMs;
+  return Math.max(ownMs, nowMs - retainedMs);
 }

@@ -1,19 +1,21 @@
 /**
- * Asynchronous inference: requests are accepted at once, wait in the queue of their endpoint, and are worked on when there is somebody
- * for them. `outcomes.ts` says why each has exactly one outcome, whatever is killed.
+ * Asynchronous inference: requests are accepted at once, wait in the queue of their endpoint, and are processed when there
+ * is capacity. `request-outcomes.ts` explains why each has exactly one outcome, even after a crash.
  */
-import type { Clock } from '../clock.ts';
+import { type Clock, Loop } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
-import type { Events, Log, MetricStore } from '../monitoring/index.ts';
+import type { Log } from '../logs/index.ts';
+import type { MetricStore } from '../metrics/index.ts';
+import type { Events } from '../records/index.ts';
 import type { Database, Jobs, QueueState } from '../storage/index.ts';
-import { Allowance } from './allowance.ts';
-import { type AsyncOrder, type AsyncRequest, inlineBytesMax, queueOf } from './async-request.ts';
+import { type AsyncRequest, type AsyncSubmission, inlineBytesMax, queueOf } from './async-request.ts';
 import type { Capacity, RunInference } from './inference.ts';
 import { AsyncMeasures } from './measures.ts';
 import type { Objects } from './objects.ts';
-import { Outcomes } from './outcomes.ts';
 import { type ConsumerOptions, dropInput, QueueConsumer } from './queue-consumer.ts';
+import { Outcomes } from './request-outcomes.ts';
 import { type AsyncPage, AsyncRequests } from './requests.ts';
+import { Semaphore } from './semaphore.ts';
 
 export interface AsyncInferenceOptions {
   readonly db: Database;
@@ -25,21 +27,21 @@ export interface AsyncInferenceOptions {
   readonly objects: Objects;
   readonly capacityOf: (endpoint: string) => Promise<Capacity | null>;
   readonly run: RunInference;
-  /** The URL that is called for a topic; null where none is known. */
+  /** The URL of a topic; null if unknown. */
   readonly addressOf: (topic: string) => string | null;
   readonly awsRegion: string;
-  /** Of one body that is read into memory, and of all that are at once. */
+  /** Limit of one body in memory, and of all bodies in memory together. */
   readonly bodyBytesMax: number;
-  /** Whoever is not heard of so long has lost what it took. */
+  /** Duration of a job lease. It expires unless its holder renews it. */
   readonly leaseMs?: number;
-  /** Finished requests are forgotten after so long; what they wrote stays. */
-  readonly keptMs?: number;
+  /** How long finished requests are retained. Their outputs are not deleted. */
+  readonly retentionMs?: number;
 }
 
 const leaseMsDefault = 15_000;
-const keptMsDefault = 7 * 86_400_000;
-const lookForQueuesEveryMs = 5000;
-/** A request that is submitted waits behind no more than so many that are read or written at the same time. */
+const retentionMsDefault = 7 * 86_400_000;
+const discoverQueuesEveryMs = 5000;
+/** Limit of concurrent output writes, so that a submission never waits behind many of them. */
 const turnsAtOnce = 16;
 
 export class AsyncInference {
@@ -49,12 +51,17 @@ export class AsyncInference {
   readonly #consumerOptions: ConsumerOptions;
   /** By endpoint in lower case. */
   readonly #consumers = new Map<string, QueueConsumer>();
-  #cancelTimer: () => void = () => undefined;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #loop: Loop;
   #isOpen = false;
 
   constructor(options: AsyncInferenceOptions) {
     this.#options = options;
+    this.#loop = new Loop({
+      clock: options.clock,
+      everyMs: discoverQueuesEveryMs,
+      run: () => this.#maintain(),
+      onFailure: (error) => options.log.error({ error: messageOf(error) }, 'maintenance of asynchronous requests failed'),
+    });
     this.#requests = new AsyncRequests(options);
     const variants = new Map<string, string>();
     this.measures = new AsyncMeasures({
@@ -67,45 +74,44 @@ export class AsyncInference {
       if (first !== undefined) variants.set(endpoint.toLowerCase(), first);
       return capacity;
     };
-    const onUntold = (request: AsyncRequest, topic: string): void => {
+    const onNotificationFailure = (request: AsyncRequest, topic: string): void => {
       options.log.warn(
         { id: request.id, topic },
-        'no URL is known for a topic: give it one in asyncTopics of config.json, and restart the server',
+        'no URL is configured for a topic: set it in asyncTopics of config.json and restart the server',
       );
-      this.measures.untold(request);
+      this.measures.unreported(request);
     };
     this.#consumerOptions = {
       ...options,
       capacityOf,
       requests: this.#requests,
       measures: this.measures,
-      outcomes: new Outcomes({ ...options, requests: this.#requests, onUntold }),
-      memory: new Allowance(options.bodyBytesMax),
-      turns: new Allowance(turnsAtOnce),
+      outcomes: new Outcomes({ ...options, requests: this.#requests, onNotificationFailure }),
+      memory: new Semaphore(options.bodyBytesMax),
+      turns: new Semaphore(turnsAtOnce),
       leaseMs: options.leaseMs ?? leaseMsDefault,
     };
   }
 
-  /** Goes on with what an earlier server accepted. */
+  /** Resumes requests accepted by an earlier server. */
   async open(): Promise<void> {
     this.#isOpen = true;
     await this.#findQueues();
-    this.#later();
+    this.#loop.open();
   }
 
-  /** What runs is given up, and taken again by the next server. */
+  /** Aborts running requests; the next server runs them again. */
   async close(): Promise<void> {
     this.#isOpen = false;
-    this.#cancelTimer();
-    await this.#looking;
+    await this.#loop.close();
     await Promise.all([...this.#consumers.values()].map((consumer) => consumer.close()));
     this.#consumers.clear();
   }
 
-  /** Resolves when it is accepted: from then on it survives a kill. Throws `too_large` for a body that does not come as an object. */
-  async submit(order: AsyncOrder, body: Uint8Array | null): Promise<AsyncRequest> {
+  /** Resolves when the request is durable. Throws `too_large` for an inline body above the limit. */
+  async submit(order: AsyncSubmission, body: Uint8Array | null): Promise<AsyncRequest> {
     if (body !== null && body.length > inlineBytesMax) {
-      const message = `a body of ${body.length} bytes is more than comes with a request (${inlineBytesMax}): put it into a bucket, and say where`;
+      const message = `the inline body is too large: expected at most ${inlineBytesMax} bytes, got ${body.length}. Put it into a bucket and send its location`;
       throw new PlatformError('too_large', message);
     }
     const request = await this.#requests.accept(order, body);
@@ -113,7 +119,7 @@ export class AsyncInference {
     return request;
   }
 
-  /** null where there is none. */
+  /** The request, or null if it does not exist. */
   find(id: string): Promise<AsyncRequest | null> {
     return this.#requests.find(id);
   }
@@ -122,14 +128,14 @@ export class AsyncInference {
     return this.#requests.list(page);
   }
 
-  /** Throws `not_found`, `wrong_state` where it has its outcome. */
+  /** Throws `not_found`, `wrong_state` if the request has an outcome. */
   async cancel(id: string): Promise<AsyncRequest> {
     const cancelled = await this.#consumerOptions.outcomes.cancelled(id);
     await dropInput(this.#options, cancelled);
     return cancelled;
   }
 
-  /** Throws `not_found`, `wrong_state` where it neither failed nor expired. */
+  /** Throws `not_found`, `wrong_state` if the request neither failed nor expired. */
   retry(id: string): Promise<AsyncRequest> {
     return this.#requests.retry(id);
   }
@@ -138,7 +144,7 @@ export class AsyncInference {
     return this.#options.jobs.state(queueOf(endpoint));
   }
 
-  /** Endpoints that requests came to since the server started, or that had some then; in lower case. */
+  /** Endpoints that had requests when the server started or later, in lower case. */
   endpoints(): readonly string[] {
     return [...this.#consumers.keys()];
   }
@@ -151,21 +157,10 @@ export class AsyncInference {
     consumer.open();
   }
 
-  #later(): void {
-    this.#cancelTimer = this.#options.clock.after(lookForQueuesEveryMs, () => {
-      this.#looking = this.#tidy();
-      this.#later();
-    });
-  }
-
-  async #tidy(): Promise<void> {
-    const { clock, log, keptMs = keptMsDefault } = this.#options;
-    try {
-      await this.#findQueues();
-      for (const request of await this.#requests.clear(clock.wallMs() - keptMs)) await dropInput(this.#options, request);
-    } catch (error) {
-      log.error({ error: messageOf(error) }, 'asynchronous requests could not be looked after');
-    }
+  async #maintain(): Promise<void> {
+    const { clock, retentionMs = retentionMsDefault } = this.#options;
+    await this.#findQueues();
+    for (const request of await this.#requests.clear(clock.wallMs() - retentionMs)) await dropInput(this.#options, request);
   }
 
   async #findQueues(): Promise<void> {

@@ -1,70 +1,70 @@
-/** A request that is worked on later: what is to be done, and what became of it. */
+/** An asynchronous request: what was submitted, and its state. */
 
-export interface ObjectPlace {
+export interface ObjectUri {
   readonly bucket: string;
   readonly key: string;
 }
 
-/** Who is told of the outcome: URLs, or what stands for one. */
-export interface Notified {
+/** Topics or URLs that are notified of the outcome. */
+export interface NotificationTopics {
   readonly success: string | null;
   readonly error: string | null;
-  /** Whether the answer itself is told, where it is small. */
+  /** Whether a notification includes the response itself if that is small. */
   readonly withAnswer: { readonly success: boolean; readonly error: boolean };
 }
 
-/** What is to be done. */
-export interface AsyncOrder {
-  /** Ours, and that of its job. */
+/** A submitted request. */
+export interface AsyncSubmission {
+  /** Id of the request and of its job. */
   readonly id: string;
-  /** The client's, or the same as `id`. Two requests may bear the same. */
+  /** Chosen by the client, otherwise equal to `id`. Not unique. */
   readonly inferenceId: string;
   readonly endpoint: string;
-  /** Where the body is; null where it came with the request. */
-  readonly input: ObjectPlace | null;
-  /** The object was made for this request alone, and goes once nobody needs it any more. */
+  /** Location of the body; null if it was sent inline. */
+  readonly input: ObjectUri | null;
+  /** Whether the input object was created for this request; if so, it is deleted with the request. */
   readonly ownsInput?: boolean;
   readonly contentType: string | null;
   readonly accept: string | null;
   readonly customAttributes: string | null;
-  readonly output: ObjectPlace;
-  /** Where a failure is told; null: nowhere but in the state of the request. */
-  readonly failure: ObjectPlace | null;
-  /** The longest that it may run, once it is worked on. */
+  readonly output: ObjectUri;
+  /** Location for the description of a failure; null writes none. */
+  readonly failure: ObjectUri | null;
+  /** Limit of the processing time. */
   readonly timeoutMs: number;
-  /** Who has not been worked on so long after its acceptance is not any more. */
+  /** Time to live in the queue. */
   readonly ttlMs: number;
-  readonly notified: Notified | null;
+  readonly notified: NotificationTopics | null;
 }
 
 export const asyncStates = ['queued', 'succeeded', 'failed', 'expired', 'cancelled'] as const;
-/** `queued` until there is an outcome, also while it is worked on. */
+/** `queued` until the request has an outcome, even while it runs. */
 export type AsyncState = (typeof asyncStates)[number];
 
-export interface AsyncRequest extends AsyncOrder {
+export interface AsyncRequest extends AsyncSubmission {
   readonly state: AsyncState;
   /** Epoch milliseconds, as the other times. */
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly finishedAtMs: number | null;
-  /** How often it was tried and failed by its own fault. */
+  /** Attempts that failed because of the request itself. */
   readonly failures: number;
-  /** How often it was tried and nobody could serve it. */
+  /** Attempts that failed because no executor was available. */
   readonly troubles: number;
-  /** Why it is not `succeeded`; while it is queued, why the last try failed. */
+  /** The reason of a failure; while the request is queued, the reason of its last failed attempt. */
   readonly reason: string | null;
 }
 
 export const inlineBytesMax = 128_000;
-export const timeoutMsDefault = 900_000;
+export const asyncTimeoutMsDefault = 900_000;
 export const timeoutMsMax = 3_600_000;
 export const ttlMsDefault = 21_600_000;
 
-export function uriOf({ bucket, key }: ObjectPlace): string {
+export function formatObjectUri({ bucket, key }: ObjectUri): string {
   return `s3://${bucket}/${key}`;
 }
 
-/** The queue of an endpoint. */
+/** Name of an endpoint's job queue. */
 export function queueOf(endpoint: string): string {
   return `async/${endpoint.toLowerCase()}`;
 }

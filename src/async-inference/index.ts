@@ -1,30 +1,30 @@
 export { AsyncInference, type AsyncInferenceOptions } from './async-inference.ts';
 export {
-  type AsyncOrder,
   type AsyncRequest,
   type AsyncState,
+  type AsyncSubmission,
   asyncStates,
+  asyncTimeoutMsDefault,
+  formatObjectUri,
   inlineBytesMax,
-  type Notified,
-  type ObjectPlace,
-  timeoutMsDefault,
+  type NotificationTopics,
+  type ObjectUri,
   timeoutMsMax,
   ttlMsDefault,
-  uriOf,
 } from './async-request.ts';
-export { BacklogWatch, type WatchedBacklog, type WatchedQueue } from './backlog-watch.ts';
-export type { Capacity, InferenceAnswer, InferenceOrder } from './inference.ts';
+export { BacklogMonitor, type WatchedBacklog, type WatchedQueue } from './backlog-monitor.ts';
+export type { Capacity, InferenceInput, InferenceOutput } from './inference.ts';
 export type { Objects } from './objects.ts';
-export type { TransformBuckets } from './transform/bucket-places.ts';
+export type { TransformBuckets } from './transform/bucket-io.ts';
 export {
-  checkOrder,
+  checkTransformSpec,
   payloadMiBLimit,
-  type TransformOrder,
-  type TransformPlace,
+  type TransformLocation,
   type TransformProgress,
+  type TransformSpec,
   type TransformState,
   type TransformView,
   transformDefaults,
 } from './transform/transform-job.ts';
-export type { KeptObject, TransformFilter } from './transform/transform-rows.ts';
-export { placeText, Transforms, type TransformsOptions } from './transform/transforms.ts';
+export type { StoredTransformObject, TransformFilter } from './transform/transform-rows.ts';
+export { formatLocation, Transforms, type TransformsOptions } from './transform/transforms.ts';

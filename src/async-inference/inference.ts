@@ -1,5 +1,5 @@
-/** One run of a request by whoever serves its endpoint, handed in: the doors know how bodies are read and answers written. */
-export interface InferenceOrder {
+/** Input of one inference. The implementation is injected, because decoding bodies and encoding responses belongs to the APIs. */
+export interface InferenceInput {
   readonly endpoint: string;
   readonly requestId: string;
   readonly contentType: string | null;
@@ -7,35 +7,35 @@ export interface InferenceOrder {
   readonly customAttributes: string | null;
   readonly inferenceId: string;
   readonly body: Buffer;
-  /** In place of the body, which is then empty: for who takes files. */
+  /** Files that replace the body, which is then empty. Only for models that accept files. */
   readonly files?: { readonly paths: readonly string[]; readonly bytes: number };
   readonly timeoutMs: number;
-  /** Nobody waits for it any more. */
+  /** Aborted when the result is no longer needed. */
   readonly signal: AbortSignal;
 }
 
-export interface InferenceAnswer {
+export interface InferenceOutput {
   readonly contentType: string;
-  /** In pieces where it is made while it is read; they end with an error where that fails. */
+  /** An iterable if the response is streamed; it throws if the model or the stream fails. */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
   readonly variant: string;
 }
 
 /** Rejects with a `PlatformError`. */
-export type RunInference = (order: InferenceOrder) => Promise<InferenceAnswer>;
+export type RunInference = (order: InferenceInput) => Promise<InferenceOutput>;
 
-/** Who can work on an endpoint's requests now. */
+/** Current capacity of an endpoint. */
 export interface Capacity {
   readonly endpoint: string;
   readonly variants: readonly string[];
-  /** That take requests now, or would be started for one. */
+  /** Executors that accept requests now or would be started for one. */
   readonly executors: number;
-  /** Of those, the ones that are there. */
+  /** Running instances among them. */
   readonly instances: number;
-  /** The most rows that go together. */
+  /** Maximum batch size in rows. */
   readonly batchRows: number;
-  /** A body may be handed over as files, whatever its size. */
-  readonly takesFiles: boolean;
-  /** So many requests at once for each, where somebody said so. */
+  /** Whether bodies can be passed as files, at any size. */
+  readonly acceptsFiles: boolean;
+  /** Configured concurrent requests per executor; null: derived from the batch size. */
   readonly concurrency: number | null;
 }

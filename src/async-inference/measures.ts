@@ -1,26 +1,26 @@
-/** What asynchronous requests measure, with SageMaker's names and units. */
-import { type MetricStore, placeOfVariant, sagemakerNamespace } from '../monitoring/index.ts';
+/** Metrics of asynchronous requests, with SageMaker's names and units. */
+import { type MetricStore, sagemakerNamespace, variantMetricKey } from '../metrics/index.ts';
 import type { AsyncRequest } from './async-request.ts';
 
 export interface AsyncMeasuresOptions {
   readonly series: Pick<MetricStore, 'feed'>;
-  /** Who serves an endpoint first; what nobody answered is counted there. */
+  /** The first variant of an endpoint. Requests that reached no variant are counted there. */
   readonly variantOf: (endpoint: string) => string;
 }
 
-/** What a run costs in time, newest last: what comes next is expected to cost as much. */
+/** Weight of the newest processing time in the exponential mean. */
 const recentWeight = 0.1;
 
 export class AsyncMeasures {
   readonly #options: AsyncMeasuresOptions;
-  /** By endpoint in lower case: how long a request is worked on, an exponential mean in milliseconds. */
+  /** Exponential mean of the processing time in ms, by endpoint in lower case. */
   readonly #workMs = new Map<string, number>();
 
   constructor(options: AsyncMeasuresOptions) {
     this.#options = options;
   }
 
-  /** How long a request of the endpoint is worked on at present; null where none was. */
+  /** Recent processing time of a request in ms; null if no request was processed yet. */
   workMs(endpoint: string): number | null {
     return this.#workMs.get(endpoint.toLowerCase()) ?? null;
   }
@@ -53,11 +53,11 @@ export class AsyncMeasures {
     this.#add(request, 'ResponseUploadFailures', 'Count', 1, variant);
   }
 
-  untold(request: AsyncRequest): void {
+  unreported(request: AsyncRequest): void {
     this.#add(request, 'NotificationFailures', 'Count', 1);
   }
 
-  /** It was worked on, with whatever end. */
+  /** Records a finished attempt, successful or not. */
   worked(request: AsyncRequest, startedAtMs: number, endedAtMs: number): void {
     const ms = Math.max(endedAtMs - startedAtMs, 0);
     this.#add(request, 'TimeInBacklog', 'Milliseconds', Math.max(startedAtMs - request.createdAtMs, 0));
@@ -68,6 +68,6 @@ export class AsyncMeasures {
   }
 
   #add({ endpoint }: AsyncRequest, name: string, unit: string, value: number, variant = this.#options.variantOf(endpoint)): void {
-    this.#options.series.feed(placeOfVariant(sagemakerNamespace, endpoint, variant), { name, unit }).add(value);
+    this.#options.series.feed(variantMetricKey(sagemakerNamespace, endpoint, variant), { name, unit }).add(value);
   }
 }

@@ -1,24 +1,25 @@
-/** What is told of an outcome, in the words of SageMaker's notifications. Pure. */
-import { type AsyncRequest, uriOf } from './async-request.ts';
+/** Builds the notification of an outcome in SageMaker's format. Pure. */
+import { type AsyncRequest, formatObjectUri } from './async-request.ts';
 
-export interface Told {
+export interface NotificationContext {
   readonly request: AsyncRequest;
   readonly awsRegion: string;
   /** Epoch milliseconds. */
   readonly atMs: number;
-  /** Why there is no answer; null where there is one. */
+  /** Reason of a failure; null after success. */
   readonly reason: string | null;
   readonly answer: {
-    readonly contentType: string /** null where it is too large, or was not asked for. */;
+    readonly contentType: string /** Null if too large or not requested. */;
     readonly body: Uint8Array | null;
   } | null;
 }
 
-/** An answer of more bytes is not told: look at its object. */
-export const toldBytesMax = 131_072;
+/** Larger responses are not included in notifications. */
+export const inlineResponseBytesMax = 131_072;
 
-export function notificationOf({ request, awsRegion, atMs, reason, answer }: Told): Record<string, unknown> {
-  const told = answer?.body ?? null;
+/** The body of the notification, in the format that SageMaker publishes to SNS. */
+export function notificationOf({ request, awsRegion, atMs, reason, answer }: NotificationContext): Record<string, unknown> {
+  const reported = answer?.body ?? null;
   const { endpoint, contentType, input, inferenceId, output, failure, createdAtMs } = request;
   return {
     awsRegion,
@@ -29,15 +30,15 @@ export function notificationOf({ request, awsRegion, atMs, reason, answer }: Tol
     requestParameters: {
       ...(contentType === null ? {} : { contentType }),
       endpointName: endpoint,
-      ...(input === null ? {} : { inputLocation: uriOf(input) }),
+      ...(input === null ? {} : { inputLocation: formatObjectUri(input) }),
     },
-    ...(reason === null ? { responseParameters: { contentType: answer?.contentType, outputLocation: uriOf(output) } } : {}),
-    ...(reason !== null && failure !== null ? { responseParameters: { outputLocation: uriOf(failure) } } : {}),
-    ...(told === null
+    ...(reason === null ? { responseParameters: { contentType: answer?.contentType, outputLocation: formatObjectUri(output) } } : {}),
+    ...(reason !== null && failure !== null ? { responseParameters: { outputLocation: formatObjectUri(failure) } } : {}),
+    ...(reported === null
       ? {}
       : {
           responseBody: {
-            content: Buffer.from(told).toString('base64'),
+            content: Buffer.from(reported).toString('base64'),
             encoding: 'BASE64',
           },
         }),

@@ -1,30 +1,32 @@
-/** Where bodies and answers lie: buckets, handed in by whoever has them. */
+/** Object storage for bodies and outputs, injected. */
 import type { Readable } from 'node:stream';
 import type { Transaction } from '../storage/index.ts';
 
 export interface OpenedObject {
   readonly bytes: number;
   readonly contentType: string;
-  /** Files of this machine that are its bytes, in order; they stay while it is open. */
+  /** `input`: a body sent by a client, or a captured call. */
+  readonly headers?: { readonly origin?: 'input' | 'output' | undefined };
+  /** Local files with the bytes of the object, in order. They remain while it is open. */
   readonly files?: readonly string[];
   stream(): Readable;
-  /** For who does not read. */
+  /** Closes an object that is not read. */
   close(): void;
 }
 
 export interface Objects {
-  /** null where there is no such bucket or key. */
+  /** Null if the bucket or key does not exist. */
   open(bucket: string, key: string): Promise<OpenedObject | null>;
-  /** What is not there is passed over. */
+  /** Ignores missing objects. */
   delete(bucket: string, key: string): Promise<unknown>;
-  /** Whole, or not at all; `beside` is done in the transaction that makes it visible. */
+  /** Atomic. `transactionHook` runs in the transaction that makes the object visible. */
   put(
     bucket: string,
     key: string,
     source: AsyncIterable<Uint8Array> | Uint8Array,
     options: {
-      readonly headers: { readonly contentType: string };
-      readonly beside?: (tx: Transaction, object: { readonly bytes: number }) => Promise<void>;
+      readonly headers: { readonly contentType: string; readonly origin: 'output' };
+      readonly transactionHook?: (tx: Transaction, object: { readonly bytes: number }) => Promise<void>;
     },
   ): Promise<{ readonly bytes: number }>;
 }

@@ -1,20 +1,20 @@
 /**
- * Works on the requests of one endpoint: takes the oldest under a lease, keeps the lease while they run, and brings each to its outcome.
- * It takes no more than the endpoint's executors can have at once; those go through serving's buffer as any other request, so
- * that compatible ones share batches.
+ * Processes the queue of one endpoint: leases the oldest jobs, renews the leases while they run, and records their outcomes.
+ * It leases no more than the endpoint's executors can run concurrently. Requests pass through the buffer of serving like any
+ * others, so compatible ones share batches.
  */
 import type { Clock } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
-import type { Log } from '../monitoring/index.ts';
-import type { Jobs, TakenJob } from '../storage/index.ts';
-import type { Allowance } from './allowance.ts';
-import { type AsyncRequest, queueOf, uriOf } from './async-request.ts';
-import type { Capacity, InferenceAnswer, RunInference } from './inference.ts';
+import type { Log } from '../logs/index.ts';
+import type { Jobs, LeasedJob } from '../storage/index.ts';
+import { type AsyncRequest, formatObjectUri, queueOf } from './async-request.ts';
+import type { Capacity, InferenceOutput, RunInference } from './inference.ts';
 import type { AsyncMeasures } from './measures.ts';
 import type { Objects, OpenedObject } from './objects.ts';
-import { LeaseLost, type Outcomes } from './outcomes.ts';
+import { LeaseLost, type Outcomes } from './request-outcomes.ts';
 import type { AsyncRequests, RequestWithBody } from './requests.ts';
-import { afterFailure, lossesMax } from './tries.ts';
+import { afterFailure, workerLossesMax } from './retry-policy.ts';
+import type { Semaphore } from './semaphore.ts';
 
 export interface ConsumerOptions {
   readonly clock: Clock;
@@ -23,28 +23,28 @@ export interface ConsumerOptions {
   readonly requests: AsyncRequests;
   readonly outcomes: Outcomes;
   readonly objects: Objects;
-  /** For bodies that are objects, in bytes. */
-  readonly memory: Allowance;
-  /** For writing what is kept. */
-  readonly turns: Allowance;
+  /** Limits the memory of bodies read from objects, in bytes. */
+  readonly memory: Semaphore;
+  /** Limits concurrent output writes. */
+  readonly turns: Semaphore;
   readonly measures: AsyncMeasures;
-  /** null where there is no such endpoint any more. */
+  /** Null if the endpoint was deleted. */
   readonly capacityOf: (endpoint: string) => Promise<Capacity | null>;
   readonly run: RunInference;
-  /** Whoever is not heard of so long has lost what it took. */
+  /** Duration of a job lease. It expires unless its holder renews it. */
   readonly leaseMs: number;
-  /** Of a body that is read into memory. */
+  /** Limit of a body in memory. */
   readonly bodyBytesMax: number;
 }
 
-const lookEveryMs = 1000;
-const takenAtOnce = 64;
+const pollEveryMs = 1000;
+const claimedAtOnce = 64;
 const gatherMs = 5;
 const concurrencyMax = 256;
-/** Who is taken for an endpoint that is gone only to be told so. */
-const goneAtOnce = 16;
+/** Jobs leased at once for a deleted endpoint. They are only leased to record their failure. */
+const orphansAtOnce = 16;
 
-/** Smaller bodies are handed over in memory. */
+/** Bodies smaller than this are passed in memory instead of as files. */
 const streamedFromBytes = 2 ** 20;
 
 interface Body {
@@ -55,13 +55,13 @@ interface Body {
 
 interface Serving {
   readonly signal: AbortSignal;
-  /** What came with the request. */
+  /** The inline body. */
   readonly body: Buffer | null;
-  readonly takesFiles: boolean;
+  readonly acceptsFiles: boolean;
 }
 
 interface Run {
-  readonly job: TakenJob;
+  readonly job: LeasedJob;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -72,10 +72,10 @@ export class QueueConsumer {
   readonly #queue: string;
   readonly #runs = new Map<string, Run>();
   readonly #ends: (() => void)[] = [];
-  #looking: Promise<void> | null = null;
+  #polling: Promise<void> | null = null;
   #again = false;
   #isExpiryDue = true;
-  #cancelSoon: (() => void) | null = null;
+  #cancelPoll: (() => void) | null = null;
   #isClosed = false;
 
   constructor(endpoint: string, options: ConsumerOptions) {
@@ -86,33 +86,33 @@ export class QueueConsumer {
 
   open(): void {
     const { jobs, leaseMs } = this.#options;
-    this.#ends.push(jobs.onAnnounced(this.#queue, () => this.#lookSoon()));
-    this.#every(lookEveryMs, () => {
+    this.#ends.push(jobs.onAnnounced(this.#queue, () => this.#pollSoon()));
+    this.#every(pollEveryMs, () => {
       this.#isExpiryDue = true;
-      this.look();
+      this.poll();
     });
-    this.#every(leaseMs / 3, () => void this.#keepLeases());
-    this.look();
+    this.#every(leaseMs / 3, () => void this.#renewLeases());
+    this.poll();
   }
 
-  /** What runs is given up and may be taken again at once. */
+  /** Aborts running requests; their jobs can be leased again at once. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const end of this.#ends.splice(0)) end();
-    this.#cancelSoon?.();
-    await this.#looking;
+    this.#cancelPoll?.();
+    await this.#polling;
     const runs = [...this.#runs.values()];
     for (const { abort } of runs) abort.abort();
     await Promise.all(runs.map(({ ended }) => ended));
   }
 
-  /** Takes what may be taken now. */
-  look(): void {
+  /** Leases available jobs. */
+  poll(): void {
     this.#again = true;
-    if (this.#looking !== null || this.#isClosed) return;
-    this.#looking = this.#work().finally(() => {
-      this.#looking = null;
-      if (this.#again && !this.#isClosed) this.look();
+    if (this.#polling !== null || this.#isClosed) return;
+    this.#polling = this.#work().finally(() => {
+      this.#polling = null;
+      if (this.#again && !this.#isClosed) this.poll();
     });
   }
 
@@ -121,71 +121,75 @@ export class QueueConsumer {
       this.#again = false;
       try {
         if (this.#isExpiryDue) await this.#expire();
-        await this.#take();
+        await this.#claimJobs();
       } catch (error) {
-        this.#options.log.error({ endpoint: this.endpoint, error: messageOf(error) }, 'the queue of an endpoint could not be worked on');
+        this.#options.log.error({ endpoint: this.endpoint, error: messageOf(error) }, 'failed to process the queue of an endpoint');
         return;
       }
     }
   }
 
-  async #take(): Promise<void> {
+  async #claimJobs(): Promise<void> {
     const { jobs, requests, leaseMs, capacityOf } = this.#options;
     const capacity = await capacityOf(this.endpoint);
-    const most = capacity === null ? goneAtOnce : atOnce(capacity);
-    const free = Math.min(most - this.#runs.size, takenAtOnce);
+    const limit = capacity === null ? orphansAtOnce : concurrencyLimit(capacity);
+    const free = Math.min(limit - this.#runs.size, claimedAtOnce);
     if (free <= 0) return;
-    const taken = await jobs.take(this.#queue, free, leaseMs);
+    const taken = await jobs.lease(this.#queue, free, leaseMs);
     const found = await requests.withBodies(taken.map(({ id }) => id));
     for (const job of taken) this.#start(job, found.get(job.id), capacity);
     if (taken.length === free) this.#again = true;
   }
 
-  /** Those that come one after the other are taken together. */
-  #lookSoon(): void {
-    this.#cancelSoon ??= this.#options.clock.after(gatherMs, () => {
-      this.#cancelSoon = null;
-      this.look();
+  /** Waits briefly, so that requests arriving in short succession are leased together. */
+  #pollSoon(): void {
+    this.#cancelPoll ??= this.#options.clock.after(gatherMs, () => {
+      this.#cancelPoll = null;
+      this.poll();
     });
   }
 
   async #expire(): Promise<void> {
     this.#isExpiryDue = false;
     const { jobs, leaseMs, requests, outcomes, measures } = this.#options;
-    for (const job of await jobs.expired(this.#queue, takenAtOnce, leaseMs)) {
+    for (const job of await jobs.expired(this.#queue, claimedAtOnce, leaseMs)) {
       const request = await requests.find(job.id);
       if (request === null) continue;
       const waited = Math.round((this.#options.clock.wallMs() - request.createdAtMs) / 1000);
-      const why = request.reason === null ? 'nobody was free to work on it' : `its last try failed: ${request.reason}`;
-      const reason = `it expired: after ${waited} s, of ${Math.round(request.ttlMs / 1000)} s to live, ${why}`;
+      const why = request.reason === null ? 'no executor was available' : `the last attempt failed: ${request.reason}`;
+      const reason = `expired after ${waited} s (time to live ${Math.round(request.ttlMs / 1000)} s): ${why}`;
       await outcomes.failed(job, request, { state: 'expired', code: 'deadline_exceeded', reason }).catch(unlessLost);
       measures.expired(request);
     }
   }
 
-  #start(job: TakenJob, found: RequestWithBody | undefined, capacity: Capacity | null): void {
+  #start(job: LeasedJob, found: RequestWithBody | undefined, capacity: Capacity | null): void {
     const abort = new AbortController();
     const ended = this.#run(job, found, capacity, abort.signal)
       .catch((error: unknown) => {
-        this.#options.log.error({ id: job.id, endpoint: this.endpoint, error: messageOf(error) }, 'an outcome could not be written yet');
+        this.#options.log.error(
+          { id: job.id, endpoint: this.endpoint, error: messageOf(error) },
+          'failed to write an outcome; it will be retried',
+        );
       })
       .finally(() => {
         this.#runs.delete(job.id);
-        if (!this.#isClosed) this.#lookSoon();
+        if (!this.#isClosed) this.#pollSoon();
       });
     this.#runs.set(job.id, { job, abort, ended });
   }
 
-  async #run(job: TakenJob, found: RequestWithBody | undefined, capacity: Capacity | null, signal: AbortSignal): Promise<void> {
+  async #run(job: LeasedJob, found: RequestWithBody | undefined, capacity: Capacity | null, signal: AbortSignal): Promise<void> {
     const { jobs, requests, measures, clock } = this.#options;
     if (found?.request.state !== 'queued') return requests.dropJob(job.id);
     const { request, body } = found;
     const startedAtMs = clock.wallMs();
     try {
-      if (capacity === null) throw new PlatformError('not_found', `endpoint ${request.endpoint} was deleted before it was worked on`);
+      if (capacity === null) throw new PlatformError('not_found', `endpoint ${request.endpoint} was deleted before the request ran`);
       const losses = job.attempts - 1 - request.failures - request.troubles;
-      if (losses > lossesMax) throw new PlatformError('invalid_request', `the server ended ${losses} times while it was worked on`);
-      await this.#serve(job, request, { signal, body, takesFiles: capacity.takesFiles });
+      if (losses > workerLossesMax)
+        throw new PlatformError('invalid_request', `the server ended ${losses} times while the request was running`);
+      await this.#serve(job, request, { signal, body, acceptsFiles: capacity.acceptsFiles });
     } catch (error) {
       if (error instanceof LeaseLost) return;
       if (signal.aborted) return void (await jobs.retry(job, 0));
@@ -195,11 +199,11 @@ export class QueueConsumer {
     }
   }
 
-  async #serve(job: TakenJob, request: AsyncRequest, { signal, body: inline, takesFiles }: Serving): Promise<void> {
+  async #serve(job: LeasedJob, request: AsyncRequest, { signal, body: inline, acceptsFiles }: Serving): Promise<void> {
     const { run, outcomes, measures, clock } = this.#options;
     const { endpoint, id, contentType, accept, customAttributes, inferenceId, timeoutMs } = request;
-    const { body, release } = await this.#bodyOf(request, inline, takesFiles);
-    let answer: InferenceAnswer;
+    const { body, release } = await this.#bodyOf(request, inline, acceptsFiles);
+    let answer: InferenceOutput;
     let writtenFromMs: number;
     try {
       const order = { endpoint, requestId: id, contentType: body.contentType, accept, customAttributes, inferenceId, timeoutMs, signal };
@@ -210,32 +214,40 @@ export class QueueConsumer {
       release();
     }
     try {
-      // Pieces that a process is still making may take their time: nobody waits for them in turn.
+      // Streamed responses can take long, so they hold no write slot.
       if (answer.body instanceof Uint8Array) await this.#inTurn(() => outcomes.succeeded(job, request, answer));
       else await outcomes.succeeded(job, request, answer);
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof PlatformError) throw error;
       measures.uploadFailed(request, answer.variant);
-      const message = `the answer could not be written to ${uriOf(request.output)}: ${messageOf(error)}`;
+      const message = `failed to write the output to ${formatObjectUri(request.output)}: ${messageOf(error)}`;
       throw new PlatformError(isRefusal(error) ? 'internal' : 'unavailable', message, { cause: error });
     }
     measures.succeeded(request, answer.variant, clock.nowMs() - writtenFromMs);
     await dropInput(this.#options, request);
   }
 
-  /** Held, in memory or in files, until it is released. */
+  /** The body, in memory or as files, held until `release`. */
   async #bodyOf(request: AsyncRequest, bytes: Buffer | null, takesFiles: boolean): Promise<{ body: Body; release: () => void }> {
     const { objects, measures, clock } = this.#options;
     const { input } = request;
     if (input === null) {
-      if (bytes === null) throw new PlatformError('internal', 'the body that came with the request is not there any more');
+      if (bytes === null) throw new PlatformError('internal', 'the inline body no longer exists');
       return { body: { bytes, contentType: null }, release: () => undefined };
     }
     const fromMs = clock.nowMs();
     try {
       const object = await objects.open(input.bucket, input.key);
       if (object === null)
-        throw new PlatformError('not_found', `the input ${uriOf(input)} is not there: it never was, or was deleted meanwhile`);
+        throw new PlatformError('not_found', `the input ${formatObjectUri(input)} does not exist: it was never written, or was deleted`);
+      // A response may reveal its input, so inputs of other callers must not be readable through a model.
+      if (object.headers?.origin === 'input' && !request.ownsInput) {
+        object.close();
+        throw new PlatformError(
+          'forbidden',
+          `the input ${formatObjectUri(input)} belongs to other calls: send your own body, or put an object`,
+        );
+      }
       const { contentType, files: paths, bytes: length } = object;
       if (takesFiles && paths !== undefined && length > streamedFromBytes) {
         return { body: { bytes: Buffer.alloc(0), contentType, files: { paths, bytes: length } }, release: () => object.close() };
@@ -249,18 +261,15 @@ export class QueueConsumer {
     }
   }
 
-  /** Throws `too_large`. */
+  /** Reads the object into memory. Throws `too_large`. */
   async #inMemory(object: OpenedObject): Promise<{ readonly bytes: Buffer; readonly release: () => void }> {
     const { memory, bodyBytesMax } = this.#options;
     if (object.bytes > bodyBytesMax) {
       object.close();
-      const limit = `at most ${bodyBytesMax} are read into memory for a model that is no process`;
-      throw new PlatformError(
-        'too_large',
-        `the input has ${object.bytes} bytes, and ${limit}: send it in parts, or raise --async-body-limit`,
-      );
+      const limit = `expected at most ${bodyBytesMax}, the memory limit for models other than processes`;
+      throw new PlatformError('too_large', `the input has ${object.bytes} bytes: ${limit}. Send it in parts, or raise --async-body-limit`);
     }
-    const release = await memory.take(object.bytes);
+    const release = await memory.acquire(object.bytes);
     try {
       const pieces: Buffer[] = [];
       for await (const piece of object.stream() as AsyncIterable<Buffer>) pieces.push(piece);
@@ -271,7 +280,7 @@ export class QueueConsumer {
     }
   }
 
-  async #failed(job: TakenJob, request: AsyncRequest, error: PlatformError): Promise<void> {
+  async #failed(job: LeasedJob, request: AsyncRequest, error: PlatformError): Promise<void> {
     const { jobs, requests, outcomes, measures } = this.#options;
     const { code, message, hint } = error;
     const reason = hint === undefined ? message : `${message}; ${hint}`;
@@ -286,13 +295,13 @@ export class QueueConsumer {
       await jobs.retry(job, after.afterMs);
       return;
     }
-    const tries = job.attempts > 1 ? `after ${job.attempts} tries: ` : '';
+    const tries = job.attempts > 1 ? `after ${job.attempts} attempts: ` : '';
     await outcomes.failed(job, request, { state: 'failed', code, reason: `${tries}${reason}` }).catch(unlessLost);
     measures.failed(request);
   }
 
   async #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const release = await this.#options.turns.take(1);
+    const release = await this.#options.turns.acquire(1);
     try {
       return await run();
     } finally {
@@ -300,7 +309,7 @@ export class QueueConsumer {
     }
   }
 
-  async #keepLeases(): Promise<void> {
+  async #renewLeases(): Promise<void> {
     const { jobs, leaseMs, log } = this.#options;
     if (this.#runs.size === 0) return;
     const runs = new Map(this.#runs);
@@ -311,39 +320,42 @@ export class QueueConsumer {
       );
       for (const { id } of lost) runs.get(id)?.abort.abort();
     } catch (error) {
-      log.warn({ endpoint: this.endpoint, error: messageOf(error) }, 'leases could not be extended'); // the outcomes will tell
+      log.warn({ endpoint: this.endpoint, error: messageOf(error) }, 'failed to renew leases'); // a lost lease is detected when the outcome is written
     }
   }
 
   #every(ms: number, run: () => void): void {
     let cancel = (): void => undefined;
-    const later = (): void => {
+    const schedule = (): void => {
       cancel = this.#options.clock.after(ms, () => {
         run();
-        later();
+        schedule();
       });
     };
-    later();
+    schedule();
     this.#ends.push(() => cancel());
   }
 }
 
-/** How many requests may be under way at once: one batch that runs and one that gathers for each executor, unless somebody said how many. */
-export function atOnce({ executors, batchRows, concurrency }: Capacity): number {
+/** Concurrent requests of an endpoint. Default: one running and one forming batch per executor. */
+export function concurrencyLimit({ executors, batchRows, concurrency }: Capacity): number {
   const each = concurrency ?? 2 * Math.max(batchRows, 1);
   return Math.min(executors * each, concurrencyMax);
 }
 
-/** The body that was kept for this request alone; never throws. What a kill leaves goes when the request is forgotten. */
+/** Deletes the input object created for this request; never throws. After a crash, it is deleted at the end of the retention. */
 export async function dropInput({ objects, log }: Pick<ConsumerOptions, 'objects' | 'log'>, request: AsyncRequest): Promise<void> {
   const { id, input, ownsInput = false } = request;
   if (input === null || !ownsInput) return;
   await objects
     .delete(input.bucket, input.key)
-    .catch((error: unknown) => log.warn({ id, error: messageOf(error) }, 'a body could not be removed'));
+    .catch((error: unknown) => log.warn({ id, error: messageOf(error) }, 'failed to delete the body of a request'));
 }
 
-/** Whoever keeps the objects says no (there is no such bucket), rather than that it cannot at present (the disk is full). */
+/**
+ * Whether the object storage rejected the write (for example, the bucket is unknown), as opposed to a temporary error (for example, the
+ * disk is full).
+ */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'httpStatus' in error && Number(error.httpStatus) < 500;
 }

@@ -1,8 +1,8 @@
-/** The rows of the requests that were accepted. */
+/** Database rows of accepted requests. */
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { type Database, inSharedTransaction, inTransaction, type Jobs, type Transaction } from '../storage/index.ts';
-import { type AsyncOrder, type AsyncRequest, type AsyncState, queueOf } from './async-request.ts';
+import { type AsyncRequest, type AsyncState, type AsyncSubmission, queueOf } from './async-request.ts';
 
 export interface AsyncPage {
   readonly endpoint?: string | undefined;
@@ -13,7 +13,7 @@ export interface AsyncPage {
 
 export interface RequestWithBody {
   readonly request: AsyncRequest;
-  /** null where it lies elsewhere. */
+  /** Null if the body is an object. */
   readonly body: Buffer | null;
 }
 
@@ -36,7 +36,7 @@ interface Row {
 
 const columns = ['state', 'document', 'created_at', 'expires_at', 'finished_at', 'failures', 'troubles', 'reason'] as const;
 const reasonLengthMax = 2048;
-/** Finished ones that are cleared away at once. */
+/** Finished requests deleted per transaction. */
 const clearedAtOnce = 500;
 
 export class AsyncRequests {
@@ -50,8 +50,8 @@ export class AsyncRequests {
     this.#jobs = jobs;
   }
 
-  /** The request and its job, in one transaction: from when this resolves both survive a kill. */
-  async accept(order: AsyncOrder, body: Uint8Array | null): Promise<AsyncRequest> {
+  /** Stores the request and its job in one transaction: both are durable when this resolves. */
+  async accept(order: AsyncSubmission, body: Uint8Array | null): Promise<AsyncRequest> {
     const createdAtMs = this.#clock.wallMs();
     const expiresAtMs = createdAtMs + order.ttlMs;
     const queue = queueOf(order.endpoint);
@@ -84,7 +84,7 @@ export class AsyncRequests {
     return row === undefined ? null : requestOf(row);
   }
 
-  /** By id, with the bodies that came with them; such as are no more are left out. */
+  /** Requests by id with their inline bodies; missing ones are absent. */
   async withBodies(ids: readonly string[]): Promise<ReadonlyMap<string, RequestWithBody>> {
     if (ids.length === 0) return new Map();
     const rows = await this.#db
@@ -95,7 +95,7 @@ export class AsyncRequests {
     return new Map(rows.map((row) => [row.id, { request: requestOf(row), body: row.body === null ? null : Buffer.from(row.body) }]));
   }
 
-  /** The latest first. */
+  /** Newest first. */
   async list({ endpoint, state, limit, offset }: AsyncPage): Promise<AsyncRequest[]> {
     let query = this.#db.selectFrom('async_requests').select(columns);
     if (endpoint !== undefined) query = query.where('endpoint_key', '=', endpoint.toLowerCase());
@@ -110,7 +110,7 @@ export class AsyncRequests {
     return rows.map(({ endpoint_key }) => endpoint_key);
   }
 
-  /** It failed and is tried again: what is told of it meanwhile. */
+  /** Records a failed attempt that will be retried. */
   async tried(
     id: string,
     { failures, troubles, reason }: Pick<AsyncRequest, 'failures' | 'troubles'> & { readonly reason: string },
@@ -123,24 +123,24 @@ export class AsyncRequests {
       .execute();
   }
 
-  /** The outcome, in the transaction that takes its job away. The body is kept where it may be asked for again. */
+  /** Stores the outcome in the transaction that removes the job. The body is retained if the request can be retried. */
   async finish(tx: Transaction, id: string, state: Exclude<AsyncState, 'queued'>, reason: string | null): Promise<void> {
     const finished = { state, finished_at: this.#clock.wallMs(), reason: reason?.slice(0, reasonLengthMax) ?? null };
-    const mayComeAgain = state === 'failed' || state === 'expired';
+    const canBeRetried = state === 'failed' || state === 'expired';
     await tx
       .updateTable('async_requests')
-      .set(mayComeAgain ? finished : { ...finished, body: null })
+      .set(canBeRetried ? finished : { ...finished, body: null })
       .where('id', '=', id)
       .execute();
   }
 
-  /** Of a request that has its outcome, or is none. */
+  /** Removes a job whose request has an outcome or no longer exists. */
   async dropJob(id: string): Promise<void> {
     await this.#jobs.cancel(this.#db, id);
   }
 
-  /** Nobody works on it from now on. `beside` is done as one with it. Throws `not_found`, `wrong_state` where there is an outcome already. */
-  async cancel(id: string, beside: (tx: Transaction, request: AsyncRequest) => Promise<void>): Promise<AsyncRequest> {
+  /** Cancels a queued request. `hook` runs in the same transaction. Throws `not_found`, `wrong_state` if there is an outcome already. */
+  async cancel(id: string, hook: (tx: Transaction, request: AsyncRequest) => Promise<void>): Promise<AsyncRequest> {
     const request = await this.#existing(id);
     const isCancelled = await inTransaction(this.#db, async (tx) => {
       const { numUpdatedRows } = await tx
@@ -150,7 +150,7 @@ export class AsyncRequests {
         .where('state', '=', 'queued')
         .executeTakeFirstOrThrow();
       if (numUpdatedRows === 0n || !(await this.#jobs.cancel(tx, id))) return false;
-      await beside(tx, request);
+      await hook(tx, request);
       return true;
     });
     const now = await this.#existing(id);
@@ -158,14 +158,14 @@ export class AsyncRequests {
     return now;
   }
 
-  /** One that failed or expired begins anew. Throws `not_found`, `wrong_state`. */
+  /** Queues a failed or expired request again. Throws `not_found`, `wrong_state`. */
   async retry(id: string): Promise<AsyncRequest> {
     const { ttlMs, endpoint } = await this.#existing(id);
     const expiresAtMs = this.#clock.wallMs() + ttlMs;
     const isRevived = await inTransaction(this.#db, async (tx) => {
       if (!(await this.#jobs.revive(id, tx, expiresAtMs))) return false;
-      const anew = { state: 'queued', finished_at: null, failures: 0, troubles: 0, reason: null, expires_at: expiresAtMs };
-      await tx.updateTable('async_requests').set(anew).where('id', '=', id).execute();
+      const again = { state: 'queued', finished_at: null, failures: 0, troubles: 0, reason: null, expires_at: expiresAtMs };
+      await tx.updateTable('async_requests').set(again).where('id', '=', id).execute();
       return true;
     });
     const now = await this.#existing(id);
@@ -174,7 +174,7 @@ export class AsyncRequests {
     return now;
   }
 
-  /** Forgets some of those that were finished before, and answers with them. */
+  /** Deletes and returns some requests that finished before `beforeMs`. */
   async clear(beforeMs: number): Promise<AsyncRequest[]> {
     return inTransaction(this.#db, async (tx) => {
       const rows = await tx
@@ -200,7 +200,7 @@ export class AsyncRequests {
 
 function requestOf(row: Row): AsyncRequest {
   return {
-    ...(JSON.parse(row.document) as AsyncOrder),
+    ...(JSON.parse(row.document) as AsyncSubmission),
     state: row.state as AsyncState,
     createdAtMs: Number(row.created_at),
     expiresAtMs: Number(row.expires_at),

@@ -1,17 +1,17 @@
-/** What AWS's own clients sent and signed, let in; the same with one character changed, kept out. */
+/** Accepts requests captured from AWS's own clients, and rejects them with one character changed. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { accessWith, type Captured, captured, capturedKey, mutations, replay, verify } from '../../test/aws/captured-requests.ts';
-import { type OpenAwsDoor, openAwsDoor } from '../../test/aws-door.ts';
+import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import { AwsError, type AwsInput, type AwsService, type AwsStreamService, type VerifiedRequest } from './index.ts';
-import { SignatureRefusal } from './wire/signature-refusal.ts';
+import { SignatureError } from './wire/signature-error.ts';
 
 const names: Readonly<Record<string, AwsService['name']>> = { monitoring: 'cloudwatch' };
 const good = captured.filter(({ expect }) => expect.ok);
 const tampered = captured.filter(({ expect }) => !expect.ok);
 
-/** What arrived behind the door. */
-let seen: { service: string; operation?: string; input?: AwsInput; request?: VerifiedRequest; body?: Buffer } | null = null;
+/** The calls that the services behind the router received. */
+let received: { service: string; operation?: string; input?: AwsInput; request?: VerifiedRequest; body?: Buffer } | null = null;
 
 function recorders(): AwsService[] {
   const byService = Map.groupBy(
@@ -23,7 +23,7 @@ function recorders(): AwsService[] {
     const operations = lines.map(({ expect: { operation } }) => [
       operation,
       (input: AwsInput) => {
-        seen = { service: name, operation, input };
+        received = { service: name, operation, input };
         return {};
       },
     ]);
@@ -36,58 +36,58 @@ function streamRecorder(name: AwsStreamService['name']): AwsStreamService {
     name,
     async handle(request, response) {
       const body = name === 's3' ? Buffer.concat(await request.body.toArray()) : await request.readBody(2 ** 20);
-      seen = { service: name, request, body };
+      received = { service: name, request, body };
       response.writeHead(200).end();
     },
   };
 }
 
-describe('a request as a client sent it', () => {
+describe('a captured client request', () => {
   let nowMs = 0;
-  let door: OpenAwsDoor;
+  let router: AwsRouterFixture;
   before(async () => {
     const clock = { wallMs: () => nowMs };
-    door = await openAwsDoor({
+    router = await openAwsRouter({
       services: recorders().filter(({ name }) => name !== 'sts'),
       streams: [streamRecorder('s3'), streamRecorder('sagemaker-runtime')],
       clock,
       key: capturedKey,
     });
   });
-  after(() => door.close());
+  after(() => router.close());
 
   const send = (line: Captured) => {
     nowMs = Date.parse(line.now);
-    seen = null;
-    return replay(door.url, line);
+    received = null;
+    return replay(router.url, line);
   };
 
   for (const line of good) {
-    test(`is let in and understood: ${line.id}`, async () => {
+    test(`is accepted and decoded: ${line.id}`, async () => {
       const { expect } = line;
       const reply = await send(line);
       assert.equal(reply.status, 200, reply.body);
       if (expect.operation === 'GetCallerIdentity') return assert.match(reply.body, /<Account>/);
-      const came = seen;
-      assert(came !== null);
-      if (expect.protocol === 'rest-json') assert.equal(came.service, 'sagemaker-runtime');
-      else assert.equal(came.service, names[expect.service] ?? expect.service);
-      if (came.operation !== undefined) {
-        assert.equal(came.operation, expect.operation);
+      const arrived = received;
+      assert(arrived !== null);
+      if (expect.protocol === 'rest-json') assert.equal(arrived.service, 'sagemaker-runtime');
+      else assert.equal(arrived.service, names[expect.service] ?? expect.service);
+      if (arrived.operation !== undefined) {
+        assert.equal(arrived.operation, expect.operation);
         const members = expect.protocol === 'query' || line.bodyBase64 !== undefined ? expect.input : JSON.parse(line.body ?? '{}');
         for (const [name, value] of Object.entries(members ?? {})) {
-          assert.deepEqual(came.input?.[name], /^[A-Z].*Time(?:After)?$/.test(name) ? timeOf(value) : value);
+          assert.deepEqual(arrived.input?.[name], /^[A-Z].*Time(?:After)?$/.test(name) ? timeOf(value) : value);
         }
         return;
       }
-      checkStream(line, came.request as VerifiedRequest, came.body as Buffer);
+      checkStream(line, arrived.request as VerifiedRequest, arrived.body as Buffer);
     });
   }
 
   for (const line of tampered) {
-    test(`is refused: ${line.id}`, async () => {
+    test(`is rejected if changed: ${line.id}`, async () => {
       const reply = await send(line);
-      assert.deepEqual([reply.status, codeOf(reply.body), seen], [line.expect.httpStatus, line.expect.code, null]);
+      assert.deepEqual([reply.status, codeOf(reply.body), received], [line.expect.httpStatus, line.expect.code, null]);
       if (line.expect.reason === 'clock-skew') assert.match(reply.body, /"Signature expired: /);
       if (line.expect.reason === 'expired') assert.match(reply.body, /<Message>Request has expired</);
     });
@@ -115,26 +115,26 @@ function codeOf(body: string): string | undefined {
 }
 
 describe('a signature', () => {
-  test('of another secret opens nothing', async () => {
+  test('is rejected with another secret', async () => {
     for (const line of good) {
       const access = accessWith({ ...capturedKey, secret: 'secretsecretsecreT' });
-      await assert.rejects(verify(line, { access }), SignatureRefusal, line.id);
+      await assert.rejects(verify(line, { access }), SignatureError, line.id);
     }
   });
 
-  test('covers every character of what it signs', async () => {
+  test('does not match if any signed character is changed', async () => {
     let count = 0;
     for (const line of good) {
       for (const { what, line: changed, body } of mutations(line)) {
         count++;
-        const isRefusal = (error: unknown): boolean => error instanceof SignatureRefusal || error instanceof AwsError;
+        const isRefusal = (error: unknown): boolean => error instanceof SignatureError || error instanceof AwsError;
         await assert.rejects(verify(changed, { body }), isRefusal, `${line.id}: ${what}`);
       }
     }
     assert(count >= 575, `only ${count} mutations`);
   });
 
-  test('holds for as long as a clock may be off, or its expiry says', async () => {
+  test('is valid within the allowed clock skew, or until it expires', async () => {
     for (const line of good) {
       const at = Date.parse(line.now);
       if (line.expect.scheme !== 'v4-header') continue;

@@ -1,31 +1,36 @@
 export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwatch-service.ts';
-export { AwsDoor, type AwsDoorLimits, type AwsDoorOptions } from './door.ts';
 export { envelopesOf } from './events/envelope.ts';
 export { eventsService, ruleArn } from './events/events-service.ts';
-export { targetAsServed } from './events/targets.ts';
-export { thingsOf } from './events/things.ts';
+export { resourceReader } from './events/resource-reader.ts';
+export { RuleSchedules } from './events/rule-schedules.ts';
+export { deliverableTarget } from './events/targets.ts';
+export { iamService } from './identity/iam.ts';
+export { stsService } from './identity/sts.ts';
 export { logGroupOfArn } from './logs/log-arn.ts';
 export { logsService } from './logs/logs-service.ts';
-export type { AsyncDoor } from './runtime/async-invocation.ts';
+export { TargetModels, type TargetModelsView } from './multi-model/target-models.ts';
+export { AwsRouter, type AwsRouterLimits, type AwsRouterOptions } from './router.ts';
+export type { AsyncHandler } from './runtime/async-invocation.ts';
 export { BodyInvocations } from './runtime/body-invocation.ts';
-export { decodeBody } from './runtime/decode-body.ts';
+export { decodeBodySomewhere } from './runtime/decode-body.ts';
 export { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
+export { ShadowCopies } from './runtime/shadow-copies.ts';
+export { EvaluationBucket, evaluationBucketName } from './s3/evaluation-bucket.ts';
 export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';
 export { S3Store } from './s3/store.ts';
 export { AsyncConfigs } from './sagemaker/async-config.ts';
-export { samplePayloadUrl } from './sagemaker/sample-payload.ts';
+export { readSamplePayload, samplePayloadUrl } from './sagemaker/sample-payload.ts';
 export { sagemakerService } from './sagemaker/service.ts';
 export { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from './scaling/scaling-service.ts';
 export {
   type AwsCall,
   AwsError,
   type AwsInput,
+  type AwsLocation,
   type AwsOperation,
-  type AwsPlace,
   type AwsService,
   type AwsStreamService,
   type VerifiedRequest,
 } from './service.ts';
-export { stsService } from './sts.ts';

@@ -1,39 +1,38 @@
 /**
- * What an AWS service is to the door. The door has verified who calls, decoded the protocol and checked the input
- * against the service's shapes before it asks; it encodes the answer, and the error, as the caller's protocol wants.
+ * The interface between an AWS service and the router. The router authenticates the caller, decodes the protocol and validates the input
+ * against the service's shapes. It also encodes the output or the error in the caller's protocol.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Caller } from '../access/index.ts';
 
-/** Where this installation says it is: what its ARNs bear. */
-export interface AwsPlace {
+/** The account and region that this installation reports and uses in its ARNs. */
+export interface AwsLocation {
   /** 12 digits. */
   readonly account: string;
   /** `us-east-1` */
   readonly region: string;
 }
 
-/** One call whose signature was verified. */
-export interface AwsCall extends AwsPlace {
+/** One call with a verified signature. */
+export interface AwsCall extends AwsLocation {
   /** `CreateEndpoint` */
   readonly operation: string;
   readonly caller: Caller;
   readonly requestId: string;
-  /** Where it came from. */
   readonly remoteAddress: string | undefined;
   readonly userAgent: string | undefined;
-  /** The client has gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** Members as they came, checked against the shape; unknown ones are kept. Times are epoch milliseconds. */
+/** Members as received, validated against the shape. Unknown members are retained. Times are epoch milliseconds. */
 export type AwsInput = Readonly<Record<string, unknown>>;
 
-/** Members of the output shape. Times are `Date`, absent members are left out. */
+/** Members of the output shape. Times are `Date`; absent members are omitted. */
 export type AwsOutput = Readonly<Record<string, unknown>>;
 
-/** Throws `AwsError`, or `PlatformError`, for which each protocol has its table. */
+/** Throws `AwsError`, or `PlatformError`, which each protocol maps to one of its own codes. */
 export type AwsOperation = (input: AwsInput, call: AwsCall) => Promise<AwsOutput> | AwsOutput;
 
 /** A service whose calls are documents: JSON 1.1, JSON 1.0, query. */
@@ -51,47 +50,48 @@ export type AwsServiceName =
   | 'cloudtrail'
   | 'events'
   | 's3'
-  | 'sts';
+  | 'sts'
+  | 'iam';
 
-/** A request whose signature was verified, where the service reads bodies by itself: the runtime, S3. */
-export interface VerifiedRequest extends AwsPlace {
+/** A request with a verified signature, for services that read their own bodies: the runtime and S3. */
+export interface VerifiedRequest extends AwsLocation {
   readonly caller: Caller;
   readonly requestId: string;
   readonly method: string;
-  /** Percent-encoded as it came, without the mount prefix and the query. */
+  /** Percent-encoded as received, without the mount prefix and the query. */
   readonly path: string;
-  /** For S3 in virtual host style: the bucket named by `Host`; null in path style and elsewhere. */
+  /** The bucket named by `Host` in S3's virtual host style; null in path style and for other services. */
   readonly hostBucket: string | null;
-  /** Decoded, in the order they came; without the members of a signature. */
+  /** Decoded, in order of arrival, without the parameters of the signature. */
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
-  /** Of the body with its framing undone; null where the client did not say. */
+  /** Length of the decoded body; null if the client did not declare it. */
   readonly contentLength: number | null;
   /**
-   * The body with aws-chunked framing undone. It ends with an error where its hash, its checksum or its trailers are
-   * wrong, so nothing may be published before it has ended well.
+   * The body without aws-chunked framing. It ends with an error if its hash, checksum or trailers are wrong, so nothing may be published
+   * before a clean end.
    */
   readonly body: Readable;
-  /** `x-amz-checksum-*` by name, as trailers of the body brought them, verified; null until the body has ended well, empty where there are none. */
+  /** Verified `x-amz-checksum-*` trailers by name. Null until the body has ended cleanly; empty if it has no trailers. */
   trailers(): Readonly<Record<string, string>> | null;
-  /** The whole body, verified. Throws `too_large` beyond `bytesMax`. */
+  /** Reads the whole body and verifies it. Throws `too_large` beyond `bytesMax`. */
   readBody(bytesMax: number): Promise<Buffer>;
-  /** The client has gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** Answers by itself; what it throws is encoded as its protocol wants while no header has been sent. */
+/** Writes its own responses. An error thrown before any header was sent is encoded in the caller's protocol. */
 export interface AwsStreamService {
   readonly name: 's3' | 'sagemaker-runtime';
   handle(request: VerifiedRequest, response: ServerResponse): Promise<void>;
 }
 
-/** An answer of AWS that has no code of our own, or a name of its own on the wire. */
+/** An AWS error that has no platform error code, or whose code on the wire differs from it. */
 export class AwsError extends Error {
   /** `ValidationException` */
   readonly code: string;
   readonly httpStatus: number;
-  /** More members of the error's shape. */
+  /** Additional members of the error's shape. */
   readonly members: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string>>;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runAgainst } from '../../test/cli-house.ts';
+import { runAgainst } from '../../test/cli-fixture.ts';
 import type { AsyncBody } from '../api/index.ts';
 import { listText } from './verbs/async.ts';
 
@@ -21,19 +21,19 @@ const request = (id: string, more: Partial<AsyncBody> = {}): AsyncBody => ({
   ...more,
 });
 
-test('a list of asynchronous requests has each reason whole, on one line', () => {
-  const reason = `the input s3://${'b'.repeat(63)}/${'k'.repeat(600)} is not there:\n put it there, and try again`;
+test('lists each asynchronous request with its full reason on one line', () => {
+  const reason = `the input s3://${'b'.repeat(63)}/${'k'.repeat(600)} was not found:\n upload it and try again`;
   const [, first, second, ...others] = listText([request('a', { state: 'failed', reason }), request('b')]).split('\n');
   assert.deepEqual(others, ['']);
   assert(first?.endsWith(reason.replace('\n ', ' ')), first);
   assert.match(second ?? '', /^b +digits +queued/);
 });
 
-test('a list that ends before all are told says so', async () => {
+test('says that a list is truncated, and how to see more', async () => {
   for (const { next, argv, says } of [
     { next: null, argv: [], says: '' },
-    { next: 'a', argv: [], says: 'the latest 1, there are more: -n shows more, --endpoint and --state choose among them\n' },
-    { next: 'a', argv: ['-n', '500'], says: 'the latest 1, there are more: --endpoint and --state choose among them\n' },
+    { next: 'a', argv: [], says: 'showing the latest 1; use -n for more, or filter with --endpoint and --state\n' },
+    { next: 'a', argv: ['-n', '500'], says: 'showing the latest 1; filter with --endpoint and --state to see others\n' },
     { next: 'a', argv: ['--output', 'json'], says: '' },
   ]) {
     const page = JSON.stringify({ items: [request('a')], next });

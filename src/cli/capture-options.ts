@@ -1,46 +1,20 @@
-/** The options of `deploy` that say what of an endpoint's calls is kept. */
-import type { Command } from 'commander';
+/** The options of `deploy` that select which calls of an endpoint are captured. */
 import type { EndpointBody } from '../api/index.ts';
-import { Failure } from './failure.ts';
-import { parsedShare } from './parsed-share.ts';
+import { captureFields, type OptionValues } from '../fields/index.ts';
+import { CliError } from './cli-error.ts';
+import { requestedFields } from './field-options.ts';
 
-export interface CaptureOptions {
-  /** Of a hundred calls; null keeps none. */
+export interface CaptureOptions extends Omit<OptionValues<typeof captureFields>, 'capture'> {
+  /** Percent of calls; null turns capture off. */
   readonly capture?: number | null;
-  readonly captureTo?: string;
-  readonly redact?: readonly string[];
 }
 
-export function addCaptureOptions(command: Command): void {
-  command
-    .option('--capture <share>', 'keep inputs and outputs of so many calls, such as 10%, or none (default: none)', share)
-    .option('--capture-to <place>', 'where, as s3://BUCKET/PREFIX on the server (default: s3://penstock-capture)')
-    .option('--redact <names>', 'inputs, columns, JSON members whose values are never kept: a,b,c', (text) =>
-      text
-        .split(',')
-        .map((name) => name.trim())
-        .filter((name) => name !== ''),
-    );
-}
-
-/** What the user said of it, on top of what is so already; nothing where nothing was said. */
-export function captureSettings(
-  { capture: percent, captureTo: to, redact }: CaptureOptions,
-  before: EndpointBody['capture'],
-): Record<string, unknown> {
-  if (percent === null) return { capture: null };
-  if (percent === undefined && to === undefined && redact === undefined) return {};
-  if (percent === undefined && before === null) throw new Failure('nothing is captured: say how much, such as --capture 10%', 2);
-  return {
-    capture: {
-      ...before,
-      ...(percent === undefined ? {} : { percent }),
-      ...(to === undefined ? {} : { to }),
-      ...(redact === undefined ? {} : { redact }),
-    },
-  };
-}
-
-function share(text: string): number | null {
-  return text === 'none' ? null : parsedShare(text);
+/** The capture settings to request: only those that an option sets. Empty if none does. */
+export function captureSettings(options: CaptureOptions, before: EndpointBody['capture']): Record<string, unknown> {
+  if (options.capture === null) return { capture: null };
+  const capture = requestedFields(captureFields, options);
+  if (Object.keys(capture).length === 0) return {};
+  if (options.capture === undefined && before === null)
+    throw new CliError('capture is off for this endpoint: set a share, such as --capture 10%', 2);
+  return { capture };
 }

@@ -1,4 +1,4 @@
-/** `penstock conformance` from its arguments to what it prints. */
+/** `penstock conformance`, from its arguments to its output. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Ran, runVerb } from '../../test/cli-house.ts';
+import { type Ran, runVerb } from '../../test/cli-fixture.ts';
 import { bearerToken } from './bearer-token.ts';
 
 const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> => runVerb(['conformance', ...argv], env);
@@ -48,29 +48,29 @@ describe('penstock conformance', () => {
     server.closeAllConnections();
   });
 
-  test('prints a table, each failure with its reason, and counts', async () => {
+  test('prints a table of results, the reason of each failure, and counts', async () => {
     const { code, stdout, stderr } = await run([url, '--only', 'C1,C6,B1,B2,G1']);
     assert.equal(code, 1, stderr);
     assert.equal(
       stdout,
       [
-        `server       other 7 at ${url}`,
-        'extensions   none',
-        'model asked  m',
+        `server      other 7 at ${url}`,
+        'extensions  none',
+        'model       m',
         '',
-        'CASE  RESULT   LEVEL      PROMISE',
+        'CASE  RESULT   LEVEL      REQUIREMENT',
         'C1    ok       must       GET /v2 has name, version and a list of extensions',
-        'C6    failed   must       flat data is answered with flat data',
-        'B1    skipped  extension  all binary: the same tensors; with the model of the specification, byte for byte',
-        'B2    skipped  extension  binary and JSON inputs in one request, in any order',
-        'G1    skipped  must       ServerLive says that the server is live',
+        'C6    failed   must       flat data gets flat data in response',
+        "B1    skipped  extension  all-binary requests give the same tensors; with the specification's model, byte for byte",
+        'B2    skipped  extension  binary and JSON inputs can be mixed in a request, in any order',
+        'G1    skipped  must       ServerLive reports that the server is live',
         '',
-        'failed, and why',
+        'failed because',
         'C6: expected 200, got 404: {"error":"?"}',
         '',
-        'skipped, and why',
+        'skipped because',
         'B1 B2: not advertised: binary_tensor_data',
-        'G1: no address of the gRPC side was given (--grpc HOST:PORT)',
+        'G1: no gRPC address was given (--grpc HOST:PORT)',
         '',
         'CASES      PASSED  FAILED  SKIPPED',
         'C               1       1        0',
@@ -84,7 +84,7 @@ describe('penstock conformance', () => {
     );
   });
 
-  test('ends with 0 where all is well, and has the same for programs', async () => {
+  test('exits with 0 if all cases pass, and reports the same as JSON', async () => {
     const { code, stdout } = await run([`${url}/v2/`, '--only', 'C1', '--output', 'json']);
     assert.equal(code, 0);
     const { cases, total, server: facts } = JSON.parse(stdout) as Record<string, unknown>;
@@ -93,13 +93,13 @@ describe('penstock conformance', () => {
     assert.equal((cases as unknown[]).length, 1);
   });
 
-  test('ends with 2 where it was called wrongly', async () => {
+  test('exits with 2 if its arguments are wrong', async () => {
     for (const [argv, complaint] of [
       [[], /missing required argument 'url'/],
       [['localhost'], /expected an address such as http/],
       [[url, '--grpc', 'nowhere'], /expected HOST:PORT/],
       [[url, '--only', 'Z9'], /there is no case 'Z9'/],
-      [[url, '--token-env', 'NOBODY'], /NOBODY holds no token/],
+      [[url, '--token-env', 'UNSET'], /the environment variable UNSET holds no token/],
     ] as const) {
       const { code, stdout, stderr } = await run(argv);
       assert.deepEqual([code, stdout], [2, ''], stderr);
@@ -107,7 +107,7 @@ describe('penstock conformance', () => {
     }
   });
 
-  test('says how the endpoints are removed that it put there', async () => {
+  test('says how to remove the endpoints that it deployed', async () => {
     const { stderr } = await run([url, '--only', 'C1', '--deploy']);
     assert.match(
       stderr,
@@ -115,16 +115,16 @@ describe('penstock conformance', () => {
     );
   });
 
-  test('takes the inputs of a request from a file', async () => {
+  test('reads the inputs of a request from a file', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'penstock-conformance-'));
     const file = join(directory, 'request.json');
     writeFileSync(file, '{"inputs":[{"name":"x","datatype":"FP32","shape":[3],"data":[1]}]}');
     const { code, stderr } = await run([url, '--input', file]);
     rmSync(directory, { recursive: true });
-    assert.deepEqual([code, stderr], [2, `penstock: input 'x' has 1 elements, its shape [3] needs 3\n`]);
+    assert.deepEqual([code, stderr], [2, `penstock: input 'x': shape [3] needs 3 elements, got 1\n`]);
   });
 
-  test('a key is told to nobody but its own server', async () => {
+  test('sends PENSTOCK_KEY to no server but its own', async () => {
     keys.length = 0;
     await run([url, '--only', 'C1'], { PENSTOCK_KEY: 'ID:SECRET', PENSTOCK_URL: 'http://127.0.0.1:1' });
     assert.deepEqual(new Set(keys), new Set([undefined]));

@@ -1,4 +1,4 @@
-/** `penstock costs`, against a server that answers what it is told to. */
+/** `penstock costs`, against a server with scripted responses. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -9,12 +9,12 @@ import { VirtualClock } from '../clock.ts';
 import { runCli } from './run-cli.ts';
 
 async function run(argv: readonly string[], answer: (url: string) => unknown) {
-  const asked: string[] = [];
+  const requested: string[] = [];
   const server = createServer((request, response) => {
-    asked.push(decodeURIComponent(request.url ?? ''));
+    requested.push(decodeURIComponent(request.url ?? ''));
     const body = answer(request.url ?? '');
     response.writeHead(body === null ? 404 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(body ?? { error: "there is no endpoint 'nobody'", code: 'not_found' }));
+    response.end(JSON.stringify(body ?? { error: "there is no endpoint 'missing'", code: 'not_found' }));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -31,7 +31,7 @@ async function run(argv: readonly string[], answer: (url: string) => unknown) {
       up: () => Promise.resolve(0),
       quickstart: () => Promise.resolve(0),
     });
-    return { code, stdout, stderr, asked };
+    return { code, stdout, stderr, requested };
   } finally {
     server.close();
     server.closeAllConnections();
@@ -75,21 +75,21 @@ const costs = (by: CostsBody['by'], changes: Partial<CostsBody> = {}): CostsBody
   ...changes,
 });
 
-test('costs are a line for each variant and one for all, with the hours that are counted and the day of the prices', async () => {
-  const { code, stdout, asked } = await run([], () => costs('total'));
+test('shows a line for each variant and a total, with the hours covered and the date of the prices', async () => {
+  const { code, stdout, requested } = await run([], () => costs('total'));
   assert.equal(code, 0);
-  assert.deepEqual(asked, ['/api/v1/costs?from=2026-11-23T12:30:00.000Z&by=total']);
+  assert.deepEqual(requested, ['/api/v1/costs?from=2026-11-23T12:30:00.000Z&by=total']);
   assert.deepEqual(stdout.split('\n'), [
     'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  ANSWERED  FAILED  COST/M ANSWERED  COLD STARTS',
     'digits    AllTraffic     $0.095    $0.0315  $0.127      1000       7          $126.50            3',
     'idle      AllTraffic         $0      $0.03   $0.03         0       0                -            0',
     'total                    $0.095    $0.0315  $0.157      1000       7          $156.50            3',
-    'from 2026-11-23 12:00 to 2026-11-24 12:30 UTC, by whole hours; prices of 2026-10-01; what failed runs cost is in the sums',
+    'from 2026-11-23 12:00 to 2026-11-24 12:30 UTC, whole hours only; prices of 2026-10-01; totals include the cost of failed runs',
     '',
   ]);
 });
 
-test('what failed runs cost has a column where there were any', async () => {
+test('shows the cost of failed runs in a column if there were any', async () => {
   const failing = { ...used, failed_runs_usd: 0.002 };
   const { stdout } = await run([], () =>
     costs('total', { items: [line('2026-11-23T12:00:00.000Z', 'digits', failing), line('', 'idle', idle)], total: failing }),
@@ -97,34 +97,34 @@ test('what failed runs cost has a column where there were any', async () => {
   assert.match(stdout, /ANSWERED  FAILED  FAILED RUNS  COST\/M ANSWERED .*\n.* 1000 +7 +\$0\.002 .*\n.* 0 +0 .*\n.* 1000 +7 +\$0\.002 /);
 });
 
-test('costs by hour or by day say which', async () => {
+test('shows the hour or the day of each line with --by', async () => {
   const hours = await run(['digits', '--since', '90m', '--by', 'hour'], () => costs('hour'));
-  assert.deepEqual(hours.asked, ['/api/v1/costs?endpoint=digits&from=2026-11-24T11:00:00.000Z&by=hour']);
+  assert.deepEqual(hours.requested, ['/api/v1/costs?endpoint=digits&from=2026-11-24T11:00:00.000Z&by=hour']);
   assert.match(hours.stdout, /^HOUR \(UTC\) +ENDPOINT .*\n2026-11-23 12:00 +digits .*\n2026-11-24 12:00 +idle .*\n +total /);
   const days = await run(['--since', '7d', '--by', 'day'], () => costs('day'));
-  assert.deepEqual(days.asked, ['/api/v1/costs?from=2026-11-17T12:30:00.000Z&by=day']);
+  assert.deepEqual(days.requested, ['/api/v1/costs?from=2026-11-17T12:30:00.000Z&by=day']);
   assert.match(days.stdout, /^DAY \(UTC\) +ENDPOINT .*\n2026-11-23 +digits /);
 });
 
-test('programs get all of it', async () => {
+test('prints the whole response with --output json', async () => {
   const { stdout } = await run(['--output', 'json'], () => costs('total'));
   assert.deepEqual(JSON.parse(stdout), costs('total'));
 });
 
-test('one that used nothing is told so, one that never was is not found', async () => {
+test('tells an endpoint without use from an endpoint that does not exist', async () => {
   const nothing = costs('total', { items: [] });
   const none = await run(['digits'], (url) => (url.startsWith('/api/v1/costs') ? nothing : { name: 'digits' }));
-  assert.deepEqual([none.code, none.stdout], [0, 'nothing was used from 2026-11-23 12:00 to 2026-11-24 12:30 UTC\n']);
-  const nobody = await run(['nobody'], (url) => (url.startsWith('/api/v1/costs') ? nothing : null));
-  assert.deepEqual([nobody.code, nobody.stdout], [1, '']);
-  assert.match(nobody.stderr, /no endpoint 'nobody'/);
+  assert.deepEqual([none.code, none.stdout], [0, 'no use between 2026-11-23 12:00 and 2026-11-24 12:30 UTC\n']);
+  const missing = await run(['missing'], (url) => (url.startsWith('/api/v1/costs') ? nothing : null));
+  assert.deepEqual([missing.code, missing.stdout], [1, '']);
+  assert.match(missing.stderr, /no endpoint 'missing'/);
 });
 
 for (const [argv, says] of [
-  [['--since', 'ever'], /duration 'ever' is not understood/],
+  [['--since', 'yesterday'], /expected how far back, such as 90m, 24h or 7d, got 'yesterday'/],
   [['--by', 'week'], /Allowed choices are hour, day, total/],
 ] as const) {
-  test(`costs ${argv.join(' ')} is refused with what was expected`, async () => {
+  test(`rejects costs ${argv.join(' ')} and says what was expected`, async () => {
     const { code, stderr } = await run(argv, () => null);
     assert.equal(code, 2);
     assert.match(stderr, says);

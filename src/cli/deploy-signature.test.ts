@@ -1,11 +1,11 @@
-/** `penstock deploy` approves no version that its endpoint would refuse. */
+/** `penstock deploy` approves no version that its endpoint would reject. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runAgainst } from '../../test/cli-house.ts';
+import { runAgainst } from '../../test/cli-fixture.ts';
 
 const version = (number: number, input: string, approval: string) => ({
   name: `digits/${number}`,
@@ -29,7 +29,7 @@ const endpoint = {
   capture: null,
 };
 
-/** Deploys to an endpoint that serves digits/1, of one input `pixels`; what is registered becomes digits/2, which waits for approval. */
+/** Deploys to an endpoint that serves digits/1, which has one input `pixels`. A newly registered version becomes digits/2, pending approval. */
 async function deployed(argv: readonly string[], { takes, variants = [variant] }: { takes: string; variants?: readonly object[] }) {
   const changes: string[] = [];
   const registered = { version: version(2, takes, 'PendingManualApproval'), reused: false };
@@ -44,49 +44,49 @@ async function deployed(argv: readonly string[], { takes, variants = [variant] }
     'POST /groups/digits/versions/2/approval': version(2, takes, 'Approved'),
   };
   const answer: RequestListener = (request, response) => {
-    const asked = `${request.method} ${request.url?.slice('/api/v1'.length).split('?')[0]}`;
-    if (!asked.startsWith('GET')) changes.push(asked);
-    request.resume().on('end', () => response.writeHead(asked in answers ? 200 : 404).end(JSON.stringify(answers[asked] ?? null)));
+    const requested = `${request.method} ${request.url?.slice('/api/v1'.length).split('?')[0]}`;
+    if (!requested.startsWith('GET')) changes.push(requested);
+    request.resume().on('end', () => response.writeHead(requested in answers ? 200 : 404).end(JSON.stringify(answers[requested] ?? null)));
   };
   const ran = await runAgainst(answer, ['deploy', ...argv, '--no-wait']);
   return { ...ran, changes };
 }
 
 const refusal =
-  'penstock: digits/2 does not take and give what digits/1 does, which endpoint digits serves: it has no input pixels. Callers would break, so digits/2 was not approved: delete it with `penstock delete digits/2` and deploy the model under another name, or allow it with --allow-signature-change\n';
+  'penstock: the signature of digits/2 is incompatible with that of digits/1, which endpoint digits serves: it has no input pixels. This would break callers, so digits/2 was not approved. Delete it with `penstock delete digits/2` and deploy the model under another name, or pass --allow-signature-change\n';
 
-test('a model of the catalogue that takes other tensors than the endpoint is not approved, and it is said what to do', async () => {
+test('does not approve a catalogue model with other input tensors than the endpoint, and says what to do', async () => {
   const { code, stderr, changes } = await deployed(['catalogue:wine-rf', 'digits', '--approve'], { takes: 'features' });
   assert.deepEqual([code, changes], [1, ['POST /catalogue/wine-rf/register']]);
   assert(stderr.endsWith(refusal), stderr);
 });
 
-test('a file that takes other tensors than the endpoint is not approved', async (t) => {
+test('does not approve a file with other input tensors than the endpoint', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-deploy-'));
   t.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'wine.onnx'), 'bytes');
-  const { code, stderr, changes } = await deployed([join(folder, 'wine.onnx'), '--name', 'digits', '--approve'], { takes: 'features' });
+  const { code, stderr, changes } = await deployed([join(folder, 'wine.onnx'), 'digits', '--approve'], { takes: 'features' });
   assert.deepEqual([code, changes], [1, ['POST /groups/digits/versions']]);
   assert(stderr.endsWith(refusal), stderr);
 });
 
-test('nobody is told to approve a version that the endpoint would refuse', async () => {
+test('does not advise approving a version that the endpoint would reject', async () => {
   const { code, stderr, changes } = await deployed(['digits/2', 'digits'], { takes: 'features' });
   assert.deepEqual([code, changes], [1, []]);
   assert(stderr.endsWith(refusal), stderr);
 });
 
 for (const { when, argv, takes } of [
-  { when: 'takes what the endpoint does', argv: [], takes: 'pixels' },
-  { when: 'takes something else, which is allowed', argv: ['--allow-signature-change'], takes: 'features' },
+  { when: 'has the signature of the endpoint', argv: [], takes: 'pixels' },
+  { when: 'has another signature, which is allowed', argv: ['--allow-signature-change'], takes: 'features' },
 ]) {
-  test(`a version that ${when} is approved and deployed`, async () => {
+  test(`approves and deploys a version that ${when}`, async () => {
     const { code, stderr, changes } = await deployed(['digits/2', 'digits', '--approve', ...argv], { takes });
     assert.deepEqual([code, changes], [0, ['POST /groups/digits/versions/2/approval', 'PATCH /endpoints/digits']], stderr);
   });
 }
 
-test('nothing is registered or approved for an endpoint of several variants, which deploy does not change', async () => {
+test('registers and approves nothing for an endpoint of several variants, which deploy cannot change', async () => {
   const variants = [variant, { ...variant, name: 'Other' }];
   const { code, stderr, changes } = await deployed(['catalogue:wine-rf', 'digits', '--approve'], { takes: 'pixels', variants });
   assert.deepEqual([code, changes], [1, []]);

@@ -1,7 +1,7 @@
-/** `penstock events`, against a server that answers what it is told to. */
+/** `penstock events`, against a server with scripted responses. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runAgainst } from '../../test/cli-house.ts';
+import { runAgainst } from '../../test/cli-fixture.ts';
 import type { EventBody } from '../api/index.ts';
 import { eventText } from './event-text.ts';
 
@@ -12,10 +12,10 @@ const created = event(1, 'endpoint.created', 'digits', { generation: 1, config: 
 const rings = event(2, 'alarm.state-changed', 'penstock/digits/a-name-of-its-own', { oldState: 'OK', newState: 'ALARM', reason: 'late' });
 
 async function run(argv: readonly string[], items: readonly EventBody[] = [rings, created]) {
-  const asked: string[] = [];
+  const requested: string[] = [];
   const ran = await runAgainst(
     ({ url = '' }, response) => {
-      asked.push(decodeURIComponent(url.replace('/api/v1/events', '')));
+      requested.push(decodeURIComponent(url.replace('/api/v1/events', '')));
       if (url.includes('/recent')) response.end(JSON.stringify({ items, next: null }));
       else
         response.end(
@@ -27,33 +27,33 @@ async function run(argv: readonly string[], items: readonly EventBody[] = [rings
     },
     ['events', ...argv],
   );
-  return { ...ran, asked };
+  return { ...ran, requested };
 }
 
-test('what happened is a table, the latest last', async () => {
-  const { code, stdout, asked } = await run(['digits', '--kind', 'endpoint, alarm', '-n', '20']);
-  assert.deepEqual([code, asked], [0, ['/recent?kind=endpoint,alarm&endpoint=digits&limit=20']]);
+test('shows events as a table, the latest last', async () => {
+  const { code, stdout, requested } = await run(['digits', '--kind', 'endpoint, alarm', '-n', '20']);
+  assert.deepEqual([code, requested], [0, ['/recent?kind=endpoint,alarm&endpoint=digits&limit=20']]);
   assert.equal(
     stdout,
-    'AT (UTC)             EVENT                OF                                 WHAT\n' +
+    'AT (UTC)             EVENT                SUBJECT                            DETAIL\n' +
       '2026-11-27 05:00:00  endpoint.created     digits                             generation 1\n' +
       '2026-11-27 05:00:00  alarm.state-changed  penstock/digits/a-name-of-its-own  OK -> ALARM: late\n',
   );
 });
 
-test('what is followed stands in columns that are wide enough before anything comes', async () => {
-  const { stdout, asked } = await run(['digits/3', '-f']);
-  assert.deepEqual(asked, ['/recent?subject=digits/3&limit=1', '?subject=digits/3&recent=50']);
+test('follows events in columns that are wide enough from the start', async () => {
+  const { stdout, requested } = await run(['digits/3', '-f']);
+  assert.deepEqual(requested, ['/recent?subject=digits/3&limit=1', '?subject=digits/3&recent=50']);
   assert.equal(
     stdout,
-    'AT (UTC)             EVENT                     OF                          WHAT\n' +
+    'AT (UTC)             EVENT                     SUBJECT                     DETAIL\n' +
       '2026-11-27 05:00:00  endpoint.created          digits                      generation 1\n' +
       '2026-11-27 05:00:00  alarm.state-changed       penstock/digits/a-name-of-its-own  OK -> ALARM: late\n',
   );
 });
 
 for (const argv of [[], ['--follow']]) {
-  test(`programs get a line of JSON for each event, the latest last${argv.length === 0 ? '' : ', also when they follow'}`, async () => {
+  test(`prints a line of JSON for each event, the latest last${argv.length === 0 ? '' : ', also with --follow'}`, async () => {
     const { stdout } = await run([...argv, '--output', 'json']);
     assert.deepEqual(
       stdout.split('\n').map((line) => (line === '' ? null : (JSON.parse(line) as unknown))),
@@ -62,10 +62,10 @@ for (const argv of [[], ['--follow']]) {
   });
 }
 
-test('a name that nothing happened to is told of, also to who waits for it', async () => {
-  assert.match((await run(['nobody'], [])).stderr, /^nothing happened to nobody: names are those of endpoints, groups, versions/);
-  assert.match((await run(['nobody', '-f'], [])).stderr, /; waiting for it\n$/);
-  assert.equal((await run(['--kind', 'alarm'], [])).stderr, 'nothing of the kind alarm happened\n');
+test('says that a name has no events, also with --follow', async () => {
+  assert.match((await run(['missing'], [])).stderr, /^no events for missing: expected the name of an endpoint, group, version/);
+  assert.match((await run(['missing', '-f'], [])).stderr, /; waiting for events\n$/);
+  assert.equal((await run(['--kind', 'alarm'], [])).stderr, 'no events of kind alarm\n');
   assert.deepEqual([(await run([], [])).stdout, (await run(['--output', 'json'], [])).stderr], ['', '']);
 });
 
@@ -94,7 +94,7 @@ for (const { detail, text } of [
   { detail: { settings: 'dark', moreSettings: [] }, text: 'settings dark' },
   { detail: { from: ['m/1'], to: ['m/2'], share: 0.2, bakeMs: 20_000 }, text: 'm/1 -> m/2: share 20 %, bake 20 s' },
   { detail: { sawRequests: true }, text: 'saw requests' },
-  { detail: { lastSignMs: 1_795_769_397_738, withMachine: false }, text: 'last sign 2026-11-27 08:49:57 UTC, its machine went on' },
+  { detail: { lastSignMs: 1_795_769_397_738, withMachine: false }, text: 'last sign 2026-11-27 08:49:57 UTC, its machine kept running' },
   {
     detail: { memoryMiB: 256, spentUsd: 0.25, timeoutMs: 1_800_000, p50Ms: 0.1168 },
     text: 'memory 256 MiB, spent $0.25, timeout 30 min, p50 0.12 ms',
@@ -103,5 +103,5 @@ for (const { detail, text } of [
   { detail: { lastSignMs: 1e300 }, text: 'last sign ms 1e+300' },
   { detail: 'word', text: '"word"' },
 ]) {
-  test(`of ${JSON.stringify(detail).slice(0, 60)} is told '${text.slice(0, 40)}'`, () => assert.equal(eventText({ detail }), text));
+  test(`formats ${JSON.stringify(detail).slice(0, 60)} as '${text.slice(0, 40)}'`, () => assert.equal(eventText({ detail }), text));
 }

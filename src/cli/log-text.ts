@@ -1,4 +1,4 @@
-/** A log line, which is JSON, in short. */
+/** Formats a JSON log line for people. */
 import type { Colour, Style } from './style.ts';
 
 const levels: Readonly<Record<string, readonly [string, Colour]>> = {
@@ -10,7 +10,7 @@ const levels: Readonly<Record<string, readonly [string, Colour]>> = {
   '60': ['fatal', 'red'],
 };
 
-/** What is not JSON stays as it is. */
+/** Lines that are not JSON stay unchanged. */
 export function logText(line: string, style: Style): string {
   let fields: Record<string, unknown>;
   try {
@@ -22,8 +22,8 @@ export function logText(line: string, style: Style): string {
   const { time, at, atMs, level, message, ...rest } = fields;
   const when = timeOf(time ?? at ?? atMs);
   const [word, colour] = levels[String(level)] ?? [typeof level === 'string' ? level : '', 'gray'];
-  const told = Object.entries(rest).filter(([, value]) => value !== null);
-  const others = told.map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const shown = Object.entries(rest).filter(([, value]) => value !== null);
+  const others = shown.map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const parts = [
     when === '' ? '' : style.paint('gray', when),
     word === '' ? '' : style.paint(colour, word.padEnd(5)),

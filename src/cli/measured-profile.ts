@@ -1,14 +1,14 @@
-/** The profile of a model version, and what its server's prices make of it, as simulations take it. */
+/** Loads the measured profile of a model version, with the server's prices, as the input of simulations. */
 import type { PriceTable } from '../costs/index.ts';
-import { type KnownProfile, profileOfKnown, type SimulatedProfile } from '../simulation/index.ts';
-import { type Client, part } from './client.ts';
-import { Failure } from './failure.ts';
+import { type ProfileDocument, profileOfDocument, type SimulatedProfile } from '../simulation/index.ts';
+import { CliError } from './cli-error.ts';
+import { type Client, pathSegment } from './client.ts';
 
-/** `isServed`: as it was while serving, where that is known. Throws `Failure` where nothing is. */
+/** `isServed`: prefer service times observed while serving. Throws `CliError` if nothing was measured. */
 export async function measuredProfile(client: Client, group: string, version: number, isServed = false): Promise<SimulatedProfile> {
   const name = `${group}/${version}`;
-  const known = await client.get<KnownProfile>(`/groups/${part(group)}/versions/${version}/profile`);
+  const known = await client.get<ProfileDocument>(`/groups/${pathSegment(group)}/versions/${version}/profile`);
   if (known.items.length + (isServed ? known.served.length : 0) === 0)
-    throw new Failure(`${name} is not measured yet: run \`penstock profile ${name}\`, or give --profile`);
-  return profileOfKnown(name, known, await client.get<PriceTable>('/prices'), isServed);
+    throw new CliError(`${name} has no measured profile yet: run \`penstock profile ${name}\`, or pass --profile`);
+  return profileOfDocument(name, known, await client.get<PriceTable>('/prices'), isServed);
 }

@@ -1,9 +1,9 @@
-/** A folder as the archive that a process is registered with: the same files give the same bytes, whenever they are packed. */
+/** Packs a model folder as the tar archive of a process model. Packing is deterministic: the same files give the same bytes. */
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TarFile, tarOf } from '../tar/index.ts';
-import { Failure } from './failure.ts';
+import { CliError } from './cli-error.ts';
 
 const filesMax = 100_000;
 
@@ -12,11 +12,12 @@ export interface ModelDirectory {
   readonly bytes: number;
 }
 
-/** Every file below it, links followed. Throws `Failure` where one cannot be read. */
+/** Lists all files below `path`, following links. Throws `CliError` if a file cannot be read. */
 export async function readDirectory(path: string): Promise<ModelDirectory> {
   const files: ModelDirectory['files'][number][] = [];
   const walk = async (below: string, depth: number): Promise<void> => {
-    if (depth > 64) throw new Failure(`${join(path, below)} lies too deep: does a link lead back to one of its own folders?`);
+    if (depth > 64)
+      throw new CliError(`${join(path, below)} is nested deeper than 64 folders: check for a link to one of its parent folders`);
     const names = (await readdir(join(path, below))).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     for (const name of names) {
       const inside = below === '' ? name : `${below}/${name}`;
@@ -24,16 +25,16 @@ export async function readDirectory(path: string): Promise<ModelDirectory> {
       const found = await stat(at);
       if (found.isDirectory()) await walk(inside, depth + 1);
       else if (found.isFile()) files.push({ path: inside, at, bytes: found.size, isExecutable: (found.mode & 0o100) !== 0 });
-      if (files.length > filesMax) throw new Failure(`${path} holds more than ${filesMax} files: name the folder of the model alone`);
+      if (files.length > filesMax) throw new CliError(`${path} has more than ${filesMax} files: name only the folder of the model`);
     }
   };
   try {
     await walk('', 0);
   } catch (cause) {
-    if (cause instanceof Failure) throw cause;
-    throw new Failure(`${path} cannot be read: ${(cause as Error).message}`, 1, { cause });
+    if (cause instanceof CliError) throw cause;
+    throw new CliError(`cannot read ${path}: ${(cause as Error).message}`, 1, { cause });
   }
-  if (files.length === 0) throw new Failure(`${path} holds no file`);
+  if (files.length === 0) throw new CliError(`${path} contains no files: expected the files of the model`);
   return { files, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 

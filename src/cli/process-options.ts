@@ -1,10 +1,10 @@
-/** The options of verbs that may register a model which is a process. */
+/** The options of verbs that can register a model that runs as a process. */
 import { type Command, Option } from 'commander';
 import type { VersionBody } from '../api/index.ts';
-import { Failure } from './failure.ts';
+import { CliError } from './cli-error.ts';
+import { pairsText } from './format.ts';
 import type { ModelSource } from './model-source.ts';
 import { pairs } from './verb.ts';
-import { pairsText } from './words.ts';
 
 export interface ProcessOptions {
   readonly image?: string;
@@ -13,26 +13,27 @@ export interface ProcessOptions {
 
 export function addProcessOptions(command: Command): void {
   command
-    .addOption(new Option('--image <name>', 'what serves it: an image that `images` in config.json says how to run'))
-    .option('--env <key=value>', 'a variable for its process; may be repeated', pairs);
+    .addOption(new Option('--image <name>', 'serve the model with this image, defined under `images` in config.json'))
+    .option('--env <key=value>', "an environment variable of the image's process; may be repeated", pairs);
 }
 
-/** Throws `Failure` where they do not fit together, or to the model. */
+/** Throws `CliError` if the options contradict each other or the model. */
 export function checkProcessOptions({ image, env }: ProcessOptions, source: ModelSource): void {
-  if (env !== undefined && image === undefined)
-    throw new Failure('--env is for the process of an image: add --image NAME, or leave it out', 2);
+  if (env !== undefined && image === undefined) throw new CliError('--env is only valid with --image: add --image NAME or remove --env', 2);
   if (image !== undefined && source.kind !== 'file' && source.kind !== 'directory') {
-    throw new Failure('--image is for a folder or an archive that is registered now: leave it out', 2);
+    throw new CliError('--image is only valid for a folder or an archive that is being registered: remove --image', 2);
   }
 }
 
-/** What is told of what runs a version: for a process in place of tensors. */
+/** The fields that describe the runtime of a version that runs as a process. */
 export function runtimeFields({ runtime }: VersionBody): (readonly [string, string])[] {
-  if (runtime.kind === 'onnx') return [];
+  if (runtime.kind !== 'process') return [];
   return [
     ['image', runtime.image],
     ['command', `${runtime.command.join(' ')} serve`],
-    ['at once', `${runtime.concurrency} ${runtime.concurrency === 1 ? 'request' : 'requests'} in an instance`],
+    ['concurrency', `${runtime.concurrency} ${runtime.concurrency === 1 ? 'request' : 'requests'} per instance`],
     ['environment', pairsText(runtime.environment)],
+    ...(runtime.paths === undefined ? [] : [['reads', runtime.paths.join(', ')] as const]),
+    ...(runtime.isolation === undefined ? [] : [['isolation', "none: it runs with the server's rights"] as const]),
   ];
 }

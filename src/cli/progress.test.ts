@@ -10,20 +10,20 @@ function progressOn(isTTY: boolean) {
   return { progress, clock, text: () => text };
 }
 
-test('off a terminal each stage is one line', () => {
+test('prints one line per stage if the output is not a terminal', () => {
   const { progress, clock, text } = progressOn(false);
   progress.stage('upload', 'digits.onnx');
   clock.advance(12);
   progress.stage('workers', '0 of 1 ready');
   clock.advance(100);
-  progress.say('0 of 1 ready');
+  progress.write('0 of 1 ready');
   progress.done('1 of 1 ready');
-  progress.stage('endpoint', 'there already');
+  progress.stage('endpoint', 'already exists');
   progress.done();
-  assert.equal(text(), '✔ upload    digits.onnx (12 ms)\n✔ workers   1 of 1 ready (100 ms)\n✔ endpoint  there already\n');
+  assert.equal(text(), '✔ upload    digits.onnx (12 ms)\n✔ workers   1 of 1 ready (100 ms)\n✔ endpoint  already exists\n');
 });
 
-test('on a terminal the running stage turns in its place', () => {
+test('animates the running stage in place on a terminal', () => {
   const { progress, clock, text } = progressOn(true);
   progress.stage('inspect', 'digits.onnx');
   clock.advance(80);
@@ -32,5 +32,5 @@ test('on a terminal the running stage turns in its place', () => {
   assert(text().endsWith('\r\u001b[K✘ inspect   digits.onnx\n'));
   const ended = text();
   clock.advance(1000);
-  assert.equal(text(), ended, 'nothing turns any more');
+  assert.equal(text(), ended, 'the animation has stopped');
 });

@@ -1,7 +1,7 @@
-/** What a quickstart has to tell, and how it is told. Pure. */
+/** The report of a quickstart and its text. Pure. */
 import { formatObjective, type Objective } from '../objective.ts';
+import { formatMsText } from './format.ts';
 import { table } from './table.ts';
-import { msText } from './words.ts';
 
 export interface LoadFigures {
   readonly requests: number;
@@ -10,7 +10,7 @@ export interface LoadFigures {
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
-  /** Percent of all requests, failed ones included, that were answered within the objective. */
+  /** Percent of all requests, including failed ones, that were answered within the objective. */
   readonly withinObjectivePercent: number;
   /** Rows per run of the model. */
   readonly meanBatch: number;
@@ -22,7 +22,7 @@ export interface QuickstartReport {
   readonly endpoint: string;
   readonly model: string;
   readonly objective: Objective;
-  /** Of the held-out rows, as the endpoint answered them. */
+  /** Accuracy of the endpoint's predictions for the held-out rows. */
   readonly accuracy: { readonly value: number; readonly right: number; readonly rows: number };
   readonly startedInMs: number;
   readonly firstPredictionAfterMs: number;
@@ -30,7 +30,7 @@ export interface QuickstartReport {
   readonly load: LoadFigures;
 }
 
-/** Nearest-rank percentiles and shares of a load. */
+/** Computes nearest-rank percentiles and shares of a load. */
 export function figuresOf(load: {
   readonly latenciesMs: readonly number[];
   readonly failed: number;
@@ -59,7 +59,7 @@ export function figuresOf(load: {
 
 export function reportText(report: QuickstartReport): string {
   const { accuracy, burst, load, objective } = report;
-  const kept = load.withinObjectivePercent >= objective.percentile;
+  const isMet = load.withinObjectivePercent >= objective.percentile;
   const rows = [
     { what: 'burst', figures: burst },
     { what: 'open loop', figures: load },
@@ -69,28 +69,28 @@ export function reportText(report: QuickstartReport): string {
     { title: 'requests', align: 'right', cell: ({ figures: { requests } }) => requests },
     { title: 'failed', align: 'right', cell: ({ figures: { failed } }) => failed },
     { title: 'per second', align: 'right', cell: ({ figures: { ratePerSecond } }) => Math.round(ratePerSecond) },
-    { title: 'p50', align: 'right', cell: ({ figures: { p50Ms } }) => msText(p50Ms) },
-    { title: 'p95', align: 'right', cell: ({ figures: { p95Ms } }) => msText(p95Ms) },
-    { title: 'p99', align: 'right', cell: ({ figures: { p99Ms } }) => msText(p99Ms) },
+    { title: 'p50', align: 'right', cell: ({ figures: { p50Ms } }) => formatMsText(p50Ms) },
+    { title: 'p95', align: 'right', cell: ({ figures: { p95Ms } }) => formatMsText(p95Ms) },
+    { title: 'p99', align: 'right', cell: ({ figures: { p99Ms } }) => formatMsText(p99Ms) },
     { title: 'in time', align: 'right', cell: ({ figures: { withinObjectivePercent } }) => `${withinObjectivePercent.toFixed(2)} %` },
     { title: 'mean batch', align: 'right', cell: ({ figures: { meanBatch } }) => meanBatch.toFixed(1) },
     { title: 'USD per million', align: 'right', cell: ({ figures: { costUsdPerMillion } }) => costUsdPerMillion.toFixed(4) },
   ]);
   return [
     '',
-    `${report.model} at ${report.url}, promise ${formatObjective(objective)}: ${kept ? 'kept' : 'not kept'} (${load.withinObjectivePercent.toFixed(2)} % in time)`,
-    `accuracy ${accuracy.value.toFixed(3)} (${accuracy.right} of ${accuracy.rows} held-out rows); first prediction ${msText(report.firstPredictionAfterMs)} after the start`,
+    `${report.model} at ${report.url}, objective ${formatObjective(objective)}: ${isMet ? 'met' : 'missed'} (${load.withinObjectivePercent.toFixed(2)} % in time)`,
+    `accuracy ${accuracy.value.toFixed(3)} (${accuracy.right} of ${accuracy.rows} held-out rows); first prediction ${formatMsText(report.firstPredictionAfterMs)} after the start`,
     '',
     figures,
-    ...(kept
+    ...(isMet
       ? []
-      : ['Not kept: most likely something else used the cores of this machine meanwhile. Let it come to rest and run this again.']),
-    'Latency counts from when a request was to be sent; the load runs on this machine, beside the server.',
+      : ['The objective was missed, most likely because other processes used the CPU. Wait until the machine is idle and run this again.']),
+    'Latency is measured from the scheduled send time. The load generator shares this machine with the server.',
     '',
   ].join('\n');
 }
 
-/** How to call what stands now. */
+/** Shows how to call the deployed endpoint. */
 export function callText({ url, endpoint }: Pick<QuickstartReport, 'url' | 'endpoint'>, row: readonly number[]): string {
   const body = JSON.stringify({ inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, row.length], data: row }] });
   return [
@@ -104,7 +104,7 @@ export function callText({ url, endpoint }: Pick<QuickstartReport, 'url' | 'endp
     `  body = json.dumps({"inputs": [{"name": "pixels", "datatype": "FP32", "shape": [1, ${row.length}], "data": [0] * ${row.length}}]})`,
     `  print(urllib.request.urlopen("${url}/v2/models/${endpoint}/infer", body.encode()).read().decode())`,
     '',
-    `Look around: penstock describe ${endpoint} · penstock top · ${url}/api/docs`,
+    `Explore: penstock describe ${endpoint} · penstock top · ${url}/api/docs`,
     '',
   ].join('\n');
 }

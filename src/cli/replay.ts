@@ -1,5 +1,5 @@
-/** `penstock simulate --replay`: what came to an endpoint, as its server recorded it, and what serves it today. */
-import type { ArrivalsBody, EndpointBody, Page, ScalingDecisionBody, StatusBody, VariantBody } from '../api/index.ts';
+/** `penstock simulate --replay`: an endpoint's recorded arrivals and its current deployment, as the input of a simulation. */
+import type { ArrivalsBody, EndpointBody, PageBody, ScalingDecisionBody, StatusBody, VariantBody } from '../api/index.ts';
 import { slotMsFor } from '../autoscaling/index.ts';
 import { parseFloor } from '../deployment/index.ts';
 import { type Objective, parseObjective } from '../objective.ts';
@@ -8,82 +8,82 @@ import {
   type DeployedVariant,
   deployedPolicy,
   inSlots,
-  knownMemory,
+  type LoadRecording,
   loadOfRecording,
+  profiledMemory,
   type RecordedCounts,
-  type Recording,
   type SimulatedProfile,
-  withStarts,
+  withObservedStarts,
 } from '../simulation/index.ts';
-import { type Client, part } from './client.ts';
-import { Failure } from './failure.ts';
+import { CliError } from './cli-error.ts';
+import { type Client, pathSegment } from './client.ts';
+import { countText, durationText, shellQuoted, timeText, utcText } from './format.ts';
 import { measuredProfile } from './measured-profile.ts';
-import { countText, durationText, shellQuoted, timeText, utcText } from './words.ts';
 
-export interface ReplayWish {
+export interface ReplayQuery {
   readonly endpoint: string;
   /** Epoch milliseconds. */
   readonly sinceMs: number;
-  /** May be left out where there is but one. */
+  /** Optional if the endpoint has one variant. */
   readonly variant: string | undefined;
   readonly scale: number;
-  /** Of instances, where it is not as measured. */
+  /** Start time of instances in milliseconds; null: as measured. */
   readonly leadMs: number | null;
-  /** Where it is not that of its model. */
+  /** Null: the profile of the variant's model. */
   readonly profile: SimulatedProfile | null;
 }
 
 export interface Replay {
-  readonly recording: Recording;
+  readonly recording: LoadRecording;
   readonly endpoint: string;
   readonly variant: string;
   readonly objective: Objective | null;
   readonly profile: SimulatedProfile;
-  /** The instance type that it has. */
+  /** The variant's instance type, or the type in the profile if they differ. */
   readonly types: readonly string[];
-  /** The memory its functions have now; null where it has none. */
+  /** The current memory size of its functions; null without functions. */
   readonly memoryMiB: number | null;
-  /** How it scales today. */
+  /** The current scaling policy. */
   readonly current: DeployedPolicy;
-  /** What a person has to know of it. */
+  /** Limitations of the recording to print. */
   readonly remarks: readonly string[];
 }
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
-/** As far back as a forecaster looks; where it looks by shorter slots than a minute, it has done with a day. */
+/** How far back forecasters look. With slots shorter than a minute they need only a day. */
 const historyMs = 8 * dayMs;
 
-/** Throws `Failure` where nothing was recorded, nobody came, or it is not clear which variant is meant. */
-export async function readReplay(client: Client, wish: ReplayWish): Promise<Replay> {
-  const view = await client.get<EndpointBody>(`/endpoints/${part(wish.endpoint)}`);
-  const variant = variantOf(view, wish.variant);
+/** Throws `CliError` if nothing was recorded, there was no traffic, or the variant is ambiguous. */
+export async function readReplay(client: Client, query: ReplayQuery): Promise<Replay> {
+  const view = await client.get<EndpointBody>(`/endpoints/${pathSegment(query.endpoint)}`);
+  const variant = variantOf(view, query.variant);
   const [group = '', version = ''] = variant.model.split('/');
-  // What it will be like again is how it was while serving, where nobody says otherwise.
+  // Without an explicit profile, service times observed while serving are the best prediction.
   const profile =
-    wish.profile ?? withStarts(await measuredProfile(client, group, Number(version), true), await startsOf(client, view, variant));
+    query.profile ?? withObservedStarts(await measuredProfile(client, group, Number(version), true), await startsOf(client, view, variant));
   const isMeasured = profile.types.some(({ name }) => name === variant.instance_type);
   const type = isMeasured ? variant.instance_type : profile.types[0]?.name;
-  const path = `/endpoints/${part(view.name)}/arrivals`;
-  const since = new Date(wish.sinceMs).toISOString();
+  const path = `/endpoints/${pathSegment(view.name)}/arrivals`;
+  const since = new Date(query.sinceMs).toISOString();
   const body = await client.get<ArrivalsBody>(path, { query: { since, variant: variant.name } });
-  const leadMs = wish.leadMs ?? profile.types.find(({ name }) => name === type)?.leadMs ?? 0;
+  const leadMs = query.leadMs ?? profile.types.find(({ name }) => name === type)?.leadMs ?? 0;
   const before = await historyOf(client, path, { variant: variant.name, untilMs: Date.parse(body.from), slotMs: slotMsFor(leadMs) });
-  const recording = loadOfRecording(view.name, countsOf(body), before, wish.scale);
+  const recording = loadOfRecording(view.name, countsOf(body), before, query.scale);
   if (recording === null)
-    throw new Failure(
-      `nothing is recorded of ${view.name} since ${utcText(since)}: its arrivals are recorded while its server runs; ` +
-        'send requests, and ask again in a few seconds',
+    throw new CliError(
+      `no arrivals of ${view.name} are recorded since ${utcText(since)}: arrivals are recorded while the server runs. ` +
+        'Send requests and try again in a few seconds',
     );
   if (recording.requests === 0)
-    throw new Failure(
-      `nobody came to ${view.name} since ${utcText(new Date(recording.span.fromMs).toISOString())}: there is nothing to replay`,
+    throw new CliError(
+      `${view.name} has had no requests since ${utcText(new Date(recording.span.fromMs).toISOString())}: there is nothing to replay`,
     );
   const [from, to] = [recording.span.fromMs, recording.span.toMs].map((ms) => timeText(new Date(ms).toISOString()));
   const load = { ...recording.load, name: `${recording.load.name} from ${from} to ${to} UTC` };
-  const remarks = remarksOf(view.name, wish.sinceMs, recording);
+  const remarks = remarksOf(view.name, query.sinceMs, recording);
   if (!isMeasured && type !== undefined && variant.wanted > 0)
-    remarks.push(`${variant.model} is not measured on ${variant.instance_type}: taken to be as on ${type}`);
+    remarks.push(`${variant.model} was not measured on ${variant.instance_type}: its measurements on ${type} are used instead`);
   return {
     recording: { ...recording, load },
     endpoint: view.name,
@@ -91,23 +91,23 @@ export async function readReplay(client: Client, wish: ReplayWish): Promise<Repl
     objective: view.objective === null ? null : parseObjective(view.objective),
     profile,
     types: type === undefined ? [] : [type],
-    memoryMiB: knownMemory(profile, variant.setting?.memory_mib),
+    memoryMiB: profiledMemory(profile, variant.setting?.memory_mib),
     current: deployedPolicy(deployedOf(variant), { profile, cores: (await client.get<StatusBody>('/status')).cores }),
     remarks,
   };
 }
 
-function variantOf({ name, variants }: EndpointBody, wished: string | undefined): VariantBody {
-  const found = wished === undefined ? undefined : variants.find((other) => other.name.toLowerCase() === wished.toLowerCase());
+function variantOf({ name, variants }: EndpointBody, requested: string | undefined): VariantBody {
+  const found = requested === undefined ? undefined : variants.find((other) => other.name.toLowerCase() === requested.toLowerCase());
   const [only, ...others] = variants;
   if (found !== undefined) return found;
   const names = variants.map((variant) => variant.name).join(', ');
-  if (wished !== undefined) throw new Failure(`endpoint ${name} has no variant ${shellQuoted(wished)}: it has ${names}`);
+  if (requested !== undefined) throw new CliError(`endpoint ${name} has no variant ${shellQuoted(requested)}: expected one of ${names}`);
   if (only !== undefined && others.length === 0) return only;
-  throw new Failure(`endpoint ${name} has several variants: name one, --variant ${only?.name ?? ''} (it has ${names})`, 2);
+  throw new CliError(`endpoint ${name} has several variants: choose one with --variant: ${names}`, 2);
 }
 
-/** What was counted before, by the minute, in slots of the length that a forecaster has. */
+/** Arrivals before the replayed span, in slots of the forecaster's length. */
 async function historyOf(
   client: Client,
   path: string,
@@ -124,7 +124,7 @@ function countsOf({ from, slot_s: slotS, requests, rows }: ArrivalsBody): Record
   return { fromMs: Date.parse(from), slotMs: slotS * 1000, requests, rows };
 }
 
-/** How long its last starts took. */
+/** The durations of the variant's latest starts. */
 async function startsOf(
   client: Client,
   { name }: EndpointBody,
@@ -132,8 +132,8 @@ async function startsOf(
 ) {
   const query = { kind: 'scaling', limit: '100' };
   const decided =
-    scaling === null ? [] : (await client.get<Page<ScalingDecisionBody>>(`/endpoints/${part(name)}/decisions`, { query })).items;
-  const leadS = decided.find((decision) => decision.variant === variant)?.inputs.types[type]?.lead_s;
+    scaling === null ? [] : (await client.get<PageBody<ScalingDecisionBody>>(`/endpoints/${pathSegment(name)}/decisions`, { query })).items;
+  const leadS = decided.find(({ variant: of, inputs }) => of === variant && inputs !== null)?.inputs?.types[type]?.lead_s;
   return { leadMs: leadS === undefined ? null : leadS * 1000, coldMs: environments?.cold_start_ms ?? null };
 }
 
@@ -171,20 +171,20 @@ function batchingOf({ batching: kind, batch_size_max: rows, wait_ms_max: waitMsM
   return kind === 'fixed' ? { kind, batchSizeMax: rows ?? 1, waitMsMax: waitMsMax ?? 0 } : { kind };
 }
 
-function remarksOf(name: string, sinceMs: number, { span, gaps }: Recording): string[] {
+function remarksOf(name: string, sinceMs: number, { span, gaps }: LoadRecording): string[] {
   const remarks: string[] = [];
   if (span.fromMs - sinceMs > minuteMs)
     remarks.push(
-      `${name} is recorded since ${utcText(new Date(span.fromMs).toISOString())}, ` +
-        `${durationText((span.toMs - span.fromMs) / 1000)} and not ${durationText((span.toMs - sinceMs) / 1000)}`,
+      `the recording of ${name} begins at ${utcText(new Date(span.fromMs).toISOString())}: ` +
+        `it covers ${durationText((span.toMs - span.fromMs) / 1000)} instead of ${durationText((span.toMs - sinceMs) / 1000)}`,
     );
   if (gaps.length === 0) return remarks;
   const [longest] = gaps.toSorted((a, b) => b.toMs - b.fromMs - (a.toMs - a.fromMs));
-  const goneMs = gaps.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
+  const missingMs = gaps.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
   const [from, to] = [longest?.fromMs ?? 0, longest?.toMs ?? 0].map((ms) => timeText(new Date(ms).toISOString()));
   remarks.push(
-    `${countText(gaps.length, 'gap')} of ${durationText(goneMs / 1000)}${gaps.length > 1 ? ' together' : ''}, in which no server counted, ` +
-      `${gaps.length > 1 ? 'are' : 'is'} left out: what came before and after is replayed as if it met (the longest from ${from} to ${to} UTC)`,
+    `${countText(gaps.length, 'gap')} of ${durationText(missingMs / 1000)}${gaps.length > 1 ? ' in total' : ''}, during which no server was recording, ` +
+      `${gaps.length > 1 ? 'are' : 'is'} skipped: the load continues directly after each (longest: ${from} to ${to} UTC)`,
   );
   return remarks;
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
-import { runAgainst } from '../../test/cli-house.ts';
-import { changeBackText, stayingText } from './settings-text.ts';
+import { runAgainst } from '../../test/cli-fixture.ts';
+import { revertText, unchangedText } from './settings-text.ts';
 import { updatesText } from './updates-table.ts';
 
 const staying = [
@@ -19,7 +19,7 @@ const update = {
   from: ['digits/2'],
   to: ['digits/1'],
   share_percent: null,
-  reason: 'asked for by hand',
+  reason: 'requested manually',
   by: 'me',
   settings: [],
   more_settings: 0,
@@ -27,11 +27,11 @@ const update = {
   more_staying: 0,
   versions: [],
 };
-const told =
+const settings =
   'objective from none to p95<=1ms, late from serve to shed, timeout_ms from 60000 to 2000, AllTraffic.instance_count from 1 to 2';
 const command = 'penstock deploy digits/1 digits --objective none --late serve --request-timeout 60s --instances 1';
 
-/** An endpoint of two versions, rolled back by the one call that changes it. */
+/** An endpoint of two versions, which the first POST rolls back. */
 function server(of: object): RequestListener {
   const state = { generation: 2, model: 'digits/2' };
   return ({ method, url = '' }, response) => {
@@ -44,43 +44,40 @@ function server(of: object): RequestListener {
   };
 }
 
-test('a rollback prints which settings stay that came with what it left, and the command that changes them back', async () => {
+test('prints the settings that a rollback does not revert, and the command that does', async () => {
   const { code, stdout } = await runAgainst(server(update), ['rollback', 'digits']);
   assert.equal(code, 0);
-  const lines = ['digits went back from digits/2 to digits/1', `these settings stay: ${told}`, `\`${command}\` changes them back`];
+  const lines = ['digits was rolled back from digits/2 to digits/1', `not reverted: ${settings}`, `revert with \`${command}\``];
   assert.equal(stdout, `${lines.join('\n')}\n`);
 });
 
-test('a rollback says nothing of settings where none came with what it left, nor of those of an earlier one', async () => {
+test('prints no settings if a rollback reverts all, and none of an earlier rollback', async () => {
   for (const of of [
     { ...update, staying: [] },
     { ...update, generation: 2 },
   ]) {
     const { stdout } = await runAgainst(server(of), ['rollback', 'digits']);
-    assert.equal(stdout, 'digits went back from digits/2 to digits/1\n');
+    assert.equal(stdout, 'digits was rolled back from digits/2 to digits/1\n');
   }
 });
 
-test('the decisions tell of a rollback which settings stay, and the command that changes them back', () => {
-  assert.match(
-    updatesText([update]),
-    new RegExp(`these settings stay: ${told}; \`${command}\` changes them back; asked for by hand, by me$`, 'm'),
-  );
+test('shows the settings that a rollback did not revert among the decisions', () => {
+  assert.match(updatesText([update]), new RegExp(`not reverted: ${settings}; revert with \`${command}\`; requested manually, by me$`, 'm'));
 });
 
-test('what has no option, or is of several variants, is changed back natively', () => {
+test('refers to the API for settings without an option, and for several variants', () => {
   const scaling = [
     { setting: 'AllTraffic.scaling.policy', from: null, to: 'economic' },
     { setting: 'AllTraffic.scaling.instances_min', from: null, to: 1 },
     { setting: 'description', from: 'a', to: 'b' },
   ];
-  const natively = 'PATCH /api/v1/endpoints/digits changes';
+  const natively = 'PATCH /api/v1/endpoints/digits';
   assert.equal(
-    changeBackText({ ...update, staying: scaling }),
-    `\`penstock deploy digits/1 digits --scaling none\`, and for the rest ${natively} them back`,
+    revertText({ ...update, staying: scaling }),
+    `revert with \`penstock deploy digits/1 digits --scaling none\`, and the rest with ${natively}`,
   );
   const [, , description] = scaling;
-  assert.equal(changeBackText({ ...update, staying: description === undefined ? [] : [description] }), `${natively} them back`);
-  assert.equal(changeBackText({ ...update, to: ['digits/1', 'digits/3'] }), `${natively} them back`);
-  assert.equal(stayingText({ ...update, staying: [] }), '');
+  assert.equal(revertText({ ...update, staying: description === undefined ? [] : [description] }), `revert with ${natively}`);
+  assert.equal(revertText({ ...update, to: ['digits/1', 'digits/3'] }), `revert with ${natively}`);
+  assert.equal(unchangedText({ ...update, staying: [] }), '');
 });

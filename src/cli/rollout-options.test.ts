@@ -6,7 +6,7 @@ import { addRolloutOptions, type RolloutOptions, rolloutOf } from './rollout-opt
 
 const before = { name: 'digits' } as EndpointBody;
 
-function asked(...argv: string[]): string {
+function requested(...argv: string[]): string {
   const command = new Command().exitOverride().configureOutput({ writeErr: () => undefined });
   addRolloutOptions(command);
   const options = command.parse(argv, { from: 'user' }).opts<RolloutOptions>();
@@ -25,15 +25,35 @@ describe('the steps of an update', () => {
     [['--canary', '5%:2m, 25%', '--watch', '30s'], '5:120 25:30 100:30'],
     [['--canary', '50%:2m,100%:10m'], '50:120 100:600'],
   ] as const) {
-    test(`${argv.join(' ') || 'none'}: ${steps || 'nothing is watched'}`, () => assert.equal(asked(...argv), steps));
+    test(`${argv.join(' ') || 'none'}: ${steps || 'no watch'}`, () => assert.equal(requested(...argv), steps));
   }
 
   for (const text of ['5%:2m,,50%', 'much', '5%:soon', '120%']) {
-    test(`${text} is refused, with what is meant`, () => {
-      assert.throws(
-        () => asked('--canary', text),
-        /expected a share such as 10%, or several with how long each is watched, such as 5%:2m,25%:5m/,
-      );
+    test(`rejects ${text} and says what was expected`, () => {
+      assert.throws(() => requested('--canary', text), /expected a share such as 10%, or steps with durations such as 5%:2m,25%:5m/);
     });
   }
+});
+
+describe('the evidence that a watched update needs', () => {
+  function evidenceOf(...argv: string[]): unknown {
+    const command = new Command().exitOverride().configureOutput({ writeErr: () => undefined });
+    addRolloutOptions(command);
+    const { rollout } = rolloutOf(command.parse(argv, { from: 'user' }).opts<RolloutOptions>(), before);
+    const { steps: _steps, ...rest } = rollout as object & { steps: unknown };
+    return rest;
+  }
+
+  test('is the server’s default unless options set it', () => {
+    assert.deepEqual(evidenceOf('--canary', '10%'), {});
+    assert.deepEqual(evidenceOf('--canary', '10%', '--min-requests', '100', '--watch-max', '1h', '--if-too-few', 'continue'), {
+      min_requests: 100,
+      watch_max_s: 3600,
+      if_too_few: 'continue',
+    });
+  });
+
+  test('is rejected for an update that is not watched', () => {
+    assert.throws(() => requested('--min-requests', '5'), /^CliError: --min-requests: for watched updates only; add --canary or --watch$/);
+  });
 });

@@ -1,4 +1,4 @@
-/** The command line from its arguments to its exit code, against a server that answers what it is told to. */
+/** The command line, from its arguments to its exit code, against a server with scripted responses. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { SystemClock } from '../clock.ts';
-import { instanceCountMax } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
-import type { Doors } from './doors.ts';
+import { instanceCountMax } from '../fields/index.ts';
+import type { CliContext } from './cli-context.ts';
 import { runCli } from './run-cli.ts';
 
 interface Run {
@@ -19,7 +19,7 @@ interface Run {
   readonly stderr: string;
 }
 
-async function run(argv: readonly string[], doors: Partial<Doors> = {}): Promise<Run> {
+async function run(argv: readonly string[], context: Partial<CliContext> = {}): Promise<Run> {
   let stdout = '';
   let stderr = '';
   const code = await runCli(argv, {
@@ -32,21 +32,21 @@ async function run(argv: readonly string[], doors: Partial<Doors> = {}): Promise
     interrupted: new AbortController().signal,
     up: () => Promise.resolve(0),
     quickstart: () => Promise.resolve(0),
-    ...doors,
+    ...context,
   });
   return { code, stdout, stderr };
 }
 
-test('every verb is listed by what it is for, with its arguments', async () => {
+test('lists every verb with its arguments, grouped by purpose', async () => {
   const { code, stdout } = await run(['--help']);
   assert.equal(code, 0);
   assert.match(stdout, /^Usage: penstock <verb> \[options\]\n/);
-  assert.match(stdout, /\n\nThe server:\n {2}up {2,}start the server\n/);
+  assert.match(stdout, /\n\nServer:\n {2}up {2,}start the server\n/);
   assert.match(stdout, /\n {2}deploy <model> \[endpoint\] {2,}\S/);
   assert.doesNotMatch(stdout, /\n(Commands|Arguments):/);
 });
 
-interface Asked {
+interface ReceivedRequest {
   readonly method: string;
   readonly path: string;
   readonly key: string | undefined;
@@ -54,84 +54,104 @@ interface Asked {
   readonly body: string;
 }
 
-/** Serves `answers` by method and path, while `use` runs; tells what was asked. */
+/** Serves `answers` by method and path while `use` runs, and records the requests. */
 async function withServer(
   answers: Readonly<Record<string, unknown>>,
-  use: (env: Record<string, string>, asked: Asked[]) => Promise<void>,
+  use: (env: Record<string, string>, received: ReceivedRequest[]) => Promise<void>,
 ): Promise<void> {
-  const asked: Asked[] = [];
+  const received: ReceivedRequest[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
     const { method = '', url: path = '' } = request;
-    asked.push({ method, path, key: request.headers.authorization, type: request.headers['content-type'], body });
+    received.push({ method, path, key: request.headers.authorization, type: request.headers['content-type'], body });
     const known = answers[`${method} ${path}`];
-    const refusal = { error: `${path} is not known`, code: 'not_found', hint: 'look again', request_id: 'r1' };
+    const notFound = { error: `${path} is not known`, code: 'not_found', hint: 'look again', request_id: 'r1' };
     response.writeHead(known === undefined ? 404 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(known ?? refusal));
+    response.end(JSON.stringify(known ?? notFound));
   };
   const server = createServer((request, response) => void answer(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
-    await use({ PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, PENSTOCK_KEY: 'ID:SECRET' }, asked);
+    await use({ PENSTOCK_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, PENSTOCK_KEY: 'ID:SECRET' }, received);
   } finally {
     server.close();
     server.closeAllConnections();
   }
 }
 
-test('a data directory that is named stands for its own server, and no other', async () => {
+test('a named data directory means its own server and no other', async () => {
   const missing = await run(['endpoints', '--data-dir', '/nowhere']);
   assert.deepEqual([missing.code, missing.stdout], [1, '']);
   assert.match(
     missing.stderr,
-    /^penstock: no server runs on \/nowhere: start one with `penstock up --data-dir \/nowhere`, or name another/,
+    /^penstock: no server is running on \/nowhere: start one with `penstock up --data-dir \/nowhere`, or pass another/,
   );
-  assert.match((await run(['endpoints'], { env: { PENSTOCK_DATA_DIR: '/nowhere' } })).stderr, /no server runs on \/nowhere/);
+  assert.match((await run(['endpoints'], { env: { PENSTOCK_DATA_DIR: '/nowhere' } })).stderr, /no server is running on \/nowhere/);
 });
 
-describe('a command line that is wrong ends with 2 and one line', () => {
+test('--data-dir overrides the address in the environment', async () => {
+  const env = { PENSTOCK_URL: 'http://127.0.0.1:1' };
+  const { code, stderr } = await run(['delete', 'digits', '--data-dir', '/nowhere'], { env });
+  assert.equal(code, 1);
+  assert.match(stderr, /^penstock: no server is running on \/nowhere/);
+  const fromEnvironment = await run(['delete', 'digits'], { env: { ...env, PENSTOCK_DATA_DIR: '/nowhere' } });
+  assert.match(fromEnvironment.stderr, /http:\/\/127\.0\.0\.1:1\b/);
+});
+
+describe('an invalid command line exits with 2 and prints one line', () => {
   for (const { argv, says } of [
-    { argv: ['fly'], says: /^penstock: unknown command 'fly'; see penstock --help\n$/ },
+    { argv: ['fly'], says: /^penstock: unknown verb 'fly'; see penstock --help\n$/ },
+    { argv: ['predict', 'digits'], says: /^penstock: unknown verb 'predict': did you mean `penstock invoke`\? See penstock --help\n$/ },
+    { argv: ['models'], says: /^penstock: unknown verb 'models': did you mean `penstock groups`\? See penstock --help\n$/ },
     { argv: ['deploy'], says: /^penstock: missing required argument 'model'; see penstock deploy --help\n$/ },
     { argv: ['endpoints', '--fast'], says: /^penstock: unknown option '--fast'; see penstock endpoints --help\n$/ },
     { argv: ['endpoints', '--output', 'xml'], says: /Allowed choices are text, json; see/ },
     { argv: ['deploy', 'x.onnx', '--objective', 'fast'], says: /objective 'fast' is not understood: expected .* p95<=50ms/ },
     { argv: ['deploy', 'x.onnx', '--instances', '0'], says: /whole number from 1/ },
     { argv: ['deploy', 'x.onnx', '--instances', String(instanceCountMax + 1)], says: new RegExp(`from 1 to ${instanceCountMax}`) },
-    { argv: ['deploy', 'x.onnx', '--name', 'a_b'], says: /endpoint name 'a_b' is not allowed/ },
+    { argv: ['deploy', 'x.onnx', 'a_b'], says: /endpoint name 'a_b' is not allowed/ },
     { argv: ['keys', 'create'], says: /required option '--role <role>' not specified; see penstock keys create --help/ },
     { argv: ['async', 'list', '--state', 'odd'], says: /; see penstock async list --help\n$/ },
     { argv: ['async', '--state', 'odd'], says: /; see penstock async --help\n$/ },
     { argv: ['audit', 'verify', '--head', 'abc'], says: /argument 'abc' is invalid\. expected a hash: 64 hexadecimal digits/ },
-    { argv: ['keys'], says: /^penstock: a verb is missing: create, list or revoke; see penstock keys --help\n$/ },
+    { argv: ['keys'], says: /^penstock: missing verb: expected create, list or revoke; see penstock keys --help\n$/ },
     {
       argv: ['async', 'fly'],
-      says: /^penstock: there is no verb 'fly' in async: submit, status, list, output, retry or cancel; see penstock async --help\n$/,
+      says: /^penstock: unknown verb 'fly': expected submit, status, list, output, retry or cancel; see penstock async --help\n$/,
+    },
+    {
+      argv: ['keys', 'creat'],
+      says: /^penstock: unknown verb 'creat': did you mean `penstock keys create`\? Expected create, list or revoke; see penstock keys --help\n$/,
     },
     {
       argv: ['keys', 'fly', '--fast'],
-      says: /^penstock: there is no verb 'fly' in keys: create, list or revoke; see penstock keys --help\n$/,
+      says: /^penstock: unknown verb 'fly': expected create, list or revoke; see penstock keys --help\n$/,
     },
-    { argv: ['audit', '--fast'], says: /^penstock: unknown option '--fast': list or verify; see penstock audit --help\n$/ },
-    { argv: ['update', '--help'], says: /^penstock: unknown command 'update'; see penstock --help\n$/ },
-    { argv: ['deplo', '-h'], says: /^penstock: unknown command 'deplo' \(Did you mean deploy\?\); see penstock --help\n$/ },
-    { argv: ['keys', 'fly', '--help'], says: /^penstock: there is no verb 'fly' in keys: create, list or revoke/ },
-    { argv: ['help', 'fly'], says: /^penstock: unknown command 'fly'; see penstock --help\n$/ },
+    { argv: ['audit', '--fast'], says: /^penstock: unknown option '--fast': expected list or verify; see penstock audit --help\n$/ },
+    { argv: ['update', '--help'], says: /^penstock: unknown verb 'update': did you mean `penstock deploy`\? See penstock --help\n$/ },
+    { argv: ['deplo', '-h'], says: /^penstock: unknown verb 'deplo': did you mean `penstock deploy`\? See penstock --help\n$/ },
+    { argv: ['keys', 'fly', '--help'], says: /^penstock: unknown verb 'fly': expected create, list or revoke/ },
+    { argv: ['help', 'fly'], says: /^penstock: unknown verb 'fly'; see penstock --help\n$/ },
     { argv: ['keys', 'revoke', 'a', 'b'], says: /^penstock: too many arguments.*; see penstock keys revoke --help\n$/ },
-    { argv: ['help', 'async', 'fly'], says: /^penstock: there is no verb 'fly' in async: submit, status, list/ },
-    { argv: ['invoke', 'digits'], says: /either --data JSON or --file FILE/ },
-    { argv: ['invoke', 'digits', '--file', 'rows.txt'], says: /--type text\/csv/ },
-    { argv: ['async', 'submit', 'digits'], says: /^penstock: the body is missing: give one of --data JSON, --file FILE, --input s3:/ },
+    { argv: ['help', 'async', 'fly'], says: /^penstock: unknown verb 'fly': expected submit, status, list/ },
+    { argv: ['invoke', 'digits'], says: /expected --data JSON or --file FILE/ },
+    { argv: ['register', import.meta.filename, '--sample', 'rows.xlsx'], says: /cannot use rows\.xlsx as a sample: expected a \.csv/ },
+    { argv: ['invoke', 'story', '--data', 'once upon'], says: /--data: expected JSON, got 'once upon' .*--type text\/plain/ },
+    { argv: ['invoke', 'digits', '--file', 'rows.dat'], says: /--type text\/csv/ },
+    { argv: ['async', 'submit', 'digits'], says: /^penstock: missing request body: expected one of --data JSON, --file FILE, --input s3:/ },
     {
       argv: ['async', 'submit', 'digits', '--data', '[[1]]', '--file', 'rows.csv'],
-      says: /^penstock: --data and --file are 2 bodies, and a request has one: give one of --data JSON, --file FILE, --input s3:/,
+      says: /^penstock: --data and --file cannot be combined: expected one of --data JSON, --file FILE, --input s3:/,
     },
-    { argv: ['transform', 'digits', '--input', 'rows.csv'], says: /expected a model, --input PLACE and --to PLACE, or --resume NAME/ },
+    {
+      argv: ['transform', 'digits', '--input', 'rows.csv'],
+      says: /expected a model, --input LOCATION and --to LOCATION, or --resume NAME/,
+    },
     {
       argv: ['transform', 'digits', '--resume', 'week', '--input-filter', '$[:-1]', '--instances', '1'],
-      says: /^penstock: the model digits, --input-filter, --instances beside --resume: week goes on with the settings it has; begin a new transform/,
+      says: /^penstock: --resume cannot be combined with the model digits, --input-filter, --instances: week keeps its settings. Start a new transform/,
     },
     { argv: ['approve', 'digits'], says: /expected GROUP\/VERSION, such as digits\/3/ },
   ]) {
@@ -143,14 +163,14 @@ describe('a command line that is wrong ends with 2 and one line', () => {
     });
   }
 
-  test('and nothing at all shows the verbs', async () => {
+  test('no arguments: shows the verbs', async () => {
     const { code, stderr } = await run([]);
     assert.equal(code, 2);
     assert.match(stderr, /quickstart/);
   });
 });
 
-test('--version and --help end with 0', async () => {
+test('--version and --help exit with 0', async () => {
   assert.deepEqual(await run(['--version']), { code: 0, stdout: '1.2.3\n', stderr: '' });
   const help = await run(['deploy', '--help']);
   assert.equal(help.code, 0);
@@ -158,21 +178,21 @@ test('--version and --help end with 0', async () => {
   assert.doesNotMatch(help.stdout, /default:\s+false/);
   assert.deepEqual(await run(['help', 'async', 'list']), await run(['async', 'list', '--help']));
   assert.deepEqual(await run(['help']), await run(['--help']));
-  assert.deepEqual(await run(['help', 'delete', 'digits']), await run(['delete', '--help']), 'help does nothing');
+  assert.deepEqual(await run(['help', 'delete', 'digits']), await run(['delete', '--help']), 'help runs no verb');
 });
 
-test('up and quickstart hand on their flags as they were written', async () => {
-  const seen: unknown[] = [];
-  const up = (options: unknown): Promise<number> => Promise.resolve(seen.push(options) - 1);
+test('up and quickstart pass their flags on unparsed', async () => {
+  const passed: unknown[] = [];
+  const up = (options: unknown): Promise<number> => Promise.resolve(passed.push(options) - 1);
   await run(['up', '--port', '0', '--data-dir', '/x', '--body-limit', '1MiB'], { up });
   await run(['quickstart', '--exit', '--port', '9'], { quickstart: up });
-  assert.deepEqual(seen, [
+  assert.deepEqual(passed, [
     { flags: { port: '0', dataDir: '/x', bodyLimit: '1MiB' } },
     { flags: { port: '9' }, exit: true, output: 'text' },
   ]);
 });
 
-test('what the platform refuses at its start is one line: 2 for a wrong setting, 1 for the rest', async () => {
+test('an error at startup is one line: exit code 2 for an invalid setting, else 1', async () => {
   for (const { code, exit } of [
     { code: 'invalid_request', exit: 2 },
     { code: 'wrong_state', exit: 1 },
@@ -182,7 +202,7 @@ test('what the platform refuses at its start is one line: 2 for a wrong setting,
   }
 });
 
-test('no server: says how to start one', async () => {
+test('says how to start a server if none is running', async () => {
   let closed: Record<string, string> = {};
   await withServer({}, (env) => {
     closed = env;
@@ -191,27 +211,27 @@ test('no server: says how to start one', async () => {
   const { code, stderr } = await run(['endpoints'], { env: closed });
   assert.deepEqual(
     [code, stderr],
-    [1, `penstock: no Penstock answers at ${closed.PENSTOCK_URL}: start one with \`penstock up\`, or set PENSTOCK_URL\n`],
+    [1, `penstock: no Penstock server is running at ${closed.PENSTOCK_URL}: start one with \`penstock up\`, or set PENSTOCK_URL\n`],
   );
-  const refused = await run(['endpoints'], { env: { PENSTOCK_URL: 'http://127.0.0.1:6000' } });
-  assert.match(refused.stderr, /refuse to talk to the port of http:\/\/127\.0\.0\.1:6000: start the server on another --port/);
+  const blocked = await run(['endpoints'], { env: { PENSTOCK_URL: 'http://127.0.0.1:6000' } });
+  assert.match(blocked.stderr, /block the port of http:\/\/127\.0\.0\.1:6000: start the server on another --port/);
 });
 
-test('a refusal is told with its hint, and the key is sent', () =>
-  withServer({}, async (env, asked) => {
+test('prints an error response with its hint, and sends the key', () =>
+  withServer({}, async (env, requested) => {
     const { code, stdout, stderr } = await run(['versions', 'digits'], { env });
     assert.deepEqual([code, stdout], [1, '']);
     assert.equal(stderr, 'penstock: /api/v1/groups/digits/versions?limit=500 is not known; look again\n');
-    assert.equal(asked[0]?.key, 'Bearer ID:SECRET');
+    assert.equal(requested[0]?.key, 'Bearer ID:SECRET');
   }));
 
-test('a key that makes no sense is refused before it is sent', async () => {
+test('rejects a malformed key before sending it', async () => {
   const { code, stderr } = await run(['endpoints'], { env: { PENSTOCK_URL: 'http://127.0.0.1:1', PENSTOCK_KEY: 'abc' } });
   assert.equal(code, 1);
-  assert.match(stderr, /PENSTOCK_KEY is not understood: expected ID:SECRET/);
+  assert.match(stderr, /invalid PENSTOCK_KEY: expected ID:SECRET/);
 });
 
-test('lists are read to their last page', () => {
+test('reads lists to their last page', () => {
   const group = (name: string) => ({
     name,
     versions: 1,
@@ -239,17 +259,17 @@ test('lists are read to their last page', () => {
   });
 });
 
-test('a version that is not approved: says exactly what to run', () =>
+test('says exactly what to run if a version is not approved', () =>
   withServer(
     { 'GET /api/v1/groups/digits/versions/2': { name: 'digits/2', group: 'digits', approval: 'PendingManualApproval' } },
     async (env) => {
-      const { code, stderr } = await run(['deploy', 'digits/2', '--name', 'numbers'], { env });
+      const { code, stderr } = await run(['deploy', 'digits/2', 'numbers'], { env });
       assert.equal(code, 1);
-      assert.match(stderr, /run `penstock approve digits\/2`, then this again; or add --approve if you may/);
+      assert.match(stderr, /Run `penstock approve digits\/2` and try again, or add --approve/);
     },
   ));
 
-test('a version that is rejected while it is in service: says who goes on serving it', () =>
+test('says which endpoints keep serving a rejected version', () =>
   withServer(
     {
       'POST /api/v1/groups/digits/versions/2/approval': { name: 'digits/2', group: 'digits', approval: 'Rejected' },
@@ -263,11 +283,11 @@ test('a version that is rejected while it is in service: says who goes on servin
     },
     async (env) => {
       const { stdout } = await run(['reject', 'digits/2'], { env });
-      assert.equal(stdout, 'digits/2 is Rejected; numbers serves it, and will go on: deploy another version there to end that\n');
+      assert.equal(stdout, 'digits/2 is Rejected; numbers still serves it: deploy another version there to stop that\n');
     },
   ));
 
-test('rows are sent as what they are, and predictions come one a line', async () => {
+test('sends rows in their own format and prints one prediction per line', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-cli-'));
   const file = join(directory, 'rows.csv');
   writeFileSync(file, '1,2\n');
@@ -275,7 +295,7 @@ test('rows are sent as what they are, and predictions come one a line', async ()
   try {
     await withServer(
       { 'POST /api/v1/endpoints/digits/invoke': answer, 'POST /api/v1/endpoints/digits/invoke?label=truth': answer },
-      async (env, asked) => {
+      async (env, requested) => {
         const data = await run(['invoke', 'digits', '--data', '[[1,2]]'], { env });
         assert.deepEqual(data, { code: 0, stdout: '{"label":7}\n{"label":8}\n', stderr: '' });
         await run(['invoke', 'digits', '--file', file, '--label', 'truth'], { env });
@@ -284,7 +304,7 @@ test('rows are sent as what they are, and predictions come one a line', async ()
         })();
         await run(['invoke', 'digits', '--file', '-'], { env, stdin });
         assert.deepEqual(
-          asked.map(({ type, body }) => [type, body]),
+          requested.map(({ type, body }) => [type, body]),
           [
             ['application/json', '{"instances": [[1,2]]}'],
             ['text/csv', '1,2\n'],
@@ -298,7 +318,7 @@ test('rows are sent as what they are, and predictions come one a line', async ()
   }
 });
 
-test('logs of an endpoint that nobody knows say so; of one without requests they are empty', () =>
+test('tells an unknown endpoint from one without requests in its logs', () =>
   withServer(
     {
       'GET /api/v1/logs?log=requests&endpoint=digits&limit=100': { items: [] },
@@ -307,7 +327,7 @@ test('logs of an endpoint that nobody knows say so; of one without requests they
       'GET /api/v1/endpoints/digits': { name: 'digits' },
     },
     async (env) => {
-      assert.deepEqual(await run(['logs', 'digits'], { env }), { code: 0, stdout: '', stderr: 'digits has had no requests yet\n' });
+      assert.deepEqual(await run(['logs', 'digits'], { env }), { code: 0, stdout: '', stderr: 'digits has received no requests yet\n' });
       for (const argv of [
         ['logs', 'digit'],
         ['logs', 'digit', '--follow'],
@@ -319,7 +339,7 @@ test('logs of an endpoint that nobody knows say so; of one without requests they
     },
   ));
 
-test('logs say that no line matches a filter, with an endpoint and without', () =>
+test('says that no log line matches a filter, with and without an endpoint', () =>
   withServer(
     {
       'GET /api/v1/logs?log=platform&filter=warn&limit=100': { items: [] },
@@ -327,13 +347,13 @@ test('logs say that no line matches a filter, with an endpoint and without', () 
       'GET /api/v1/endpoints/digits': { name: 'digits' },
     },
     async (env) => {
-      const said = async (...argv: string[]) => (await run(['logs', ...argv, '--filter', 'warn'], { env })).stderr;
-      assert.match(await said(), /^no line matches: filters look at lines as they are stored/);
-      assert.match(await said('digits'), /^no line of digits matches: filters look at lines as they are stored/);
+      const messageOf = async (...argv: string[]) => (await run(['logs', ...argv, '--filter', 'warn'], { env })).stderr;
+      assert.match(await messageOf(), /^no line matches: filters are applied to stored lines/);
+      assert.match(await messageOf('digits'), /^no line of digits matches: filters are applied to stored lines/);
     },
   ));
 
-test('logs of a deleted endpoint tell where what its workers printed is left', () =>
+test('says where to find the worker output of a deleted endpoint', () =>
   withServer(
     {
       'GET /api/v1/logs?log=requests&endpoint=gone&limit=100': { items: [] },
@@ -342,11 +362,11 @@ test('logs of a deleted endpoint tell where what its workers printed is left', (
     async (env) => {
       const { code, stderr } = await run(['logs', 'gone'], { env });
       assert.equal(code, 1);
-      assert.match(stderr, /gone is not known; look again; what is left of it: penstock logs --log \/aws\/sagemaker\/Endpoints\/gone\n$/);
+      assert.match(stderr, /gone is not known; look again; its remaining logs: penstock logs --log \/aws\/sagemaker\/Endpoints\/gone\n$/);
     },
   ));
 
-test('what became of an asynchronous request is told with times in UTC', () => {
+test('shows the times of an asynchronous request in UTC', () => {
   const request = {
     id: 'a1',
     endpoint: 'digits',
@@ -360,7 +380,7 @@ test('what became of an asynchronous request is told with times in UTC', () => {
   });
 });
 
-test('an endpoint is unloaded and loaded, which is waited for', () => {
+test('unloads and loads an endpoint, and waits for it', () => {
   const view = (status: string) => ({
     name: 'digits',
     status,
@@ -382,13 +402,13 @@ test('an endpoint is unloaded and loaded, which is waited for', () => {
   });
 });
 
-test('env says where there are no keys, and how to get some', async () => {
+test('env says that a data directory has no keys, and how to create them', async () => {
   const { code, stderr } = await run(['env', '--data-dir', '/nowhere']);
   assert.equal(code, 1);
   assert.match(stderr, /there is no \/nowhere\/keys\.json: start a server there with `penstock up --data-dir \/nowhere`/);
 });
 
-test('env says that PENSTOCK_URL is another server, whose key it does not have', async (t) => {
+test('env says that PENSTOCK_URL names another server than the key', async (t) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'penstock-env-'));
   t.after(() => rmSync(dataDir, { recursive: true }));
   const key = { id: 'PENSTOCKTEST', secret: 'not-a-secret-at-all', role: 'admin', description: '', createdAtMs: 0 };
@@ -396,21 +416,34 @@ test('env says that PENSTOCK_URL is another server, whose key it does not have',
   const argv = ['env', '--data-dir', dataDir, '--port', '8099'];
   const other = await run(argv, { env: { PENSTOCK_URL: 'http://far:8080' } });
   assert.match(other.stdout, /^export PENSTOCK_URL=http:\/\/127\.0\.0\.1:8099$/m);
-  const where = `the server on ${dataDir}, at http://127.0.0.1:8099`;
-  assert.equal(other.stderr, `PENSTOCK_URL is http://far:8080, which this does not look at: the key is that of ${where}\n`);
+  const ownServer = `the server on ${dataDir}, at http://127.0.0.1:8099`;
+  assert.equal(other.stderr, `ignoring PENSTOCK_URL (http://far:8080): the key belongs to ${ownServer}\n`);
   assert.equal((await run(argv, { env: { PENSTOCK_URL: 'http://127.0.0.1:8099/' } })).stderr, '');
 });
 
-test('doctor looks at this machine and says what it found', async () => {
+test('doctor checks this machine', async () => {
   const { code, stdout } = await run(['doctor', '--output', 'json', '--data-dir', tmpdir()]);
   const checks = JSON.parse(stdout) as { name: string; result: string; advice: string | null }[];
+  const ofPython = ['python', 'environments', 'python workers']; // the last two only where there is an interpreter
   assert.deepEqual(
-    checks.map(({ name }) => name),
-    ['node', 'runtime', 'data directory', 'disk', 'port', 'socket path', 'temporary directory', 'open files', 'machine', 'cgroups'],
+    checks.map(({ name }) => name).filter((name) => !ofPython.includes(name)),
+    [
+      'node',
+      'runtime',
+      'data directory',
+      'disk',
+      'port',
+      'socket path',
+      'temporary directory',
+      'open files',
+      'machine',
+      'cgroups',
+      'isolation',
+    ],
   );
   assert(
     checks.every(({ result, advice }) => result === 'ok' || advice !== null),
-    'what is not in order comes with what to do',
+    'every warning and problem comes with advice',
   );
   assert.equal(code, checks.some(({ result }) => result === 'problem') ? 1 : 0);
 });

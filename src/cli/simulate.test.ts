@@ -3,14 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type Ran, runVerb } from '../../test/cli-house.ts';
+import { type Ran, runVerb } from '../../test/cli-fixture.ts';
 import type { SimulationResult } from '../simulation/index.ts';
 
-/** At an address where nobody answers. */
+/** With PENSTOCK_URL set to an address without a server. */
 const run = (...argv: string[]): Promise<Ran> => runVerb(['simulate', ...argv], { PENSTOCK_URL: 'http://127.0.0.1:64999' });
 
 describe('penstock simulate', () => {
-  test('needs no server, compares policies in a table, and writes a page', async (t) => {
+  test('compares policies in a table and writes a page, without a server', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'penstock-simulate-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const trace = join(folder, 'trace.csv');
@@ -29,17 +29,17 @@ describe('penstock simulate', () => {
     assert.match(stderr, /4 policies over 5 min of trace\.csv x 40/);
   });
 
-  test('says of a trace that nobody comes in it', async (t) => {
+  test('warns that a trace has no requests', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'penstock-simulate-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const trace = join(folder, 'trace.csv');
     writeFileSync(trace, 'minute,requests\n0,0\n1,0\n');
     const { code, stderr } = await run('--trace', trace, '--policy', 'static:1');
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /nobody comes in trace\.csv: all its 2 slots are 0/);
+    assert.match(stderr, /trace\.csv has no requests: all its 2 slots are 0/);
   });
 
-  test('gives programs everything, the same again byte by byte', async () => {
+  test('prints reproducible results with --output json', async () => {
     const argv = ['--load', 'mmpp:10,80,60,18', '--from', '10', '--slots', '5', '--policy', 'economic', '--output', 'json'];
     const { stdout } = await run(...argv);
     const { results } = JSON.parse(stdout) as { results: SimulationResult[] };
@@ -47,7 +47,7 @@ describe('penstock simulate', () => {
     assert.equal((await run(...argv)).stdout, stdout);
   });
 
-  test('reads a profile file, and functions of its own', async (t) => {
+  test('reads a profile file with its own functions', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'penstock-simulate-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const file = join(folder, 'profile.json');
@@ -72,34 +72,34 @@ describe('penstock simulate', () => {
     assert.match(stdout, /economic/);
   });
 
-  test('says which types cannot keep the objective', async () => {
+  test('says which instance types cannot meet the objective', async () => {
     const { code, stderr } = await run('--load', 'poisson:1', '--slots', '1', '--policy', 'static:1', '--objective', 'p99<=100ms');
     assert.equal(code, 0);
     assert.match(stderr, /type c5\.large cannot meet 100 ms: 2\*s\(1\)\+d = 165 ms/);
   });
 
   for (const [what, argv, code, wanted] of [
-    ['no load', [], 2, /say what comes: --trace FILE, --load poisson:20, or --replay ENDPOINT/],
-    ['two loads', ['--load', 'poisson:1', '--trace', 'x'], 2, /give --trace or --load, not both/],
-    ['a scaled load', ['--load', 'poisson:1', '--scale', '2'], 2, /--scale is for --trace/],
-    ['a load beside an endpoint', ['--replay', 'digits', '--load', 'poisson:1'], 2, /give --replay, --trace or --load, one of them/],
-    ['slots of an endpoint', ['--replay', 'digits', '--slots', '5'], 2, /say --since/],
-    ['a variant without an endpoint', ['--load', 'poisson:1', '--variant', 'a'], 2, /--variant is for --replay/],
+    ['no load', [], 2, /missing load: expected --trace FILE, --load poisson:20 or --replay ENDPOINT/],
+    ['two loads', ['--load', 'poisson:1', '--trace', 'x'], 2, /--trace and --load cannot be combined/],
+    ['a scaled load', ['--load', 'poisson:1', '--scale', '2'], 2, /--scale is only valid with --trace/],
+    ['a load and an endpoint', ['--replay', 'digits', '--load', 'poisson:1'], 2, /expected one of --replay, --trace and --load/],
+    ['slots of an endpoint', ['--replay', 'digits', '--slots', '5'], 2, /use --since/],
+    ['a variant without an endpoint', ['--load', 'poisson:1', '--variant', 'a'], 2, /--variant is only valid with --replay/],
     [
-      'a server that does not run',
+      'a server that is not running',
       ['--replay', 'digits'],
       1,
-      /no Penstock answers at http:\/\/127\.0\.0\.1:64999: start one with `penstock up`/,
+      /no Penstock server is running at http:\/\/127\.0\.0\.1:64999: start one with `penstock up`/,
     ],
-    ['a model of a server that does not run', ['--load', 'poisson:1', '--profile', 'digits/1'], 1, /no Penstock answers/],
-    ['a file that is not there', ['--trace', '/nowhere.csv'], 1, /\/nowhere\.csv cannot be read/],
+    ['a model of a server that is not running', ['--load', 'poisson:1', '--profile', 'digits/1'], 1, /no Penstock server is running/],
+    ['a missing file', ['--trace', '/nowhere.csv'], 1, /cannot read \/nowhere\.csv/],
     ['an unknown policy', ['--load', 'poisson:1', '--policy', 'magic'], 2, /unknown policy 'magic'/],
-    ['a page where none can be', ['--load', 'poisson:1', '--html', '/nowhere/x.html'], 1, /\/nowhere\/x\.html cannot be written/],
-    ['a type that the profile lacks', ['--load', 'poisson:1', '--types', 'm1'], 2, /it has no instance type m1: it has c5\.large/],
-    ['a profile that is none', ['--load', 'poisson:1', '--profile', 'package.json'], 2, /neither types nor functions are in it/],
+    ['a page that cannot be written', ['--load', 'poisson:1', '--html', '/nowhere/x.html'], 1, /cannot write \/nowhere\/x\.html/],
+    ['a type that the profile lacks', ['--load', 'poisson:1', '--types', 'm1'], 2, /unknown instance type m1: expected one of c5\.large/],
+    ['an invalid profile', ['--load', 'poisson:1', '--profile', 'package.json'], 2, /neither types nor functions/],
     ['a wrong objective', ['--load', 'poisson:1', '--objective', 'fast'], 2, /objective 'fast' is not understood/],
   ] as const) {
-    test(`with ${what} says what is wrong`, async () => {
+    test(`with ${what}: says what is wrong`, async () => {
       const ended = await run(...argv);
       assert.deepEqual([ended.code, ended.stdout], [code, '']);
       assert.match(ended.stderr, wanted);

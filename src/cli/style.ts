@@ -1,6 +1,6 @@
-/** Colours, where they are wanted: on a terminal, unless NO_COLOR says otherwise. */
+/** Colours, used on a terminal unless NO_COLOR is set. */
 import { styleText } from 'node:util';
-import type { Output } from './doors.ts';
+import type { Output } from './cli-context.ts';
 
 export type Colour = Parameters<typeof styleText>[0];
 
@@ -15,7 +15,7 @@ export class Style {
     return this.#coloured ? styleText(colour, text, { validateStream: false }) : text;
   }
 
-  /** The colour that the states of endpoints, workers and approvals wear everywhere. */
+  /** The word in the colour of its state: endpoint, worker, approval, check, rule or alarm. */
   state(word: string): string {
     const colour = stateColours[word];
     return colour === undefined ? word : this.paint(colour, word);

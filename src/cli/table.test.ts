@@ -15,7 +15,7 @@ const columns: Column<Row>[] = [
   { title: 'NOTE', cell: (row) => row.note ?? null },
 ];
 
-test('columns align, numbers at their end, and a column with nothing to say is left out', () => {
+test('aligns columns, numbers to the right, and omits empty columns', () => {
   assert.equal(
     table(
       [
@@ -29,15 +29,15 @@ test('columns align, numbers at their end, and a column with nothing to say is l
   );
 });
 
-test('a value of several lines stays in its row', () => {
+test('joins the lines of a multi-line value', () => {
   assert.equal(table([{ name: 'a', rows: 1, note: 'one\n  two' }], columns), 'NAME  ROWS  NOTE\na        1  one two\n');
 });
 
-test('no rows, no table', () => {
+test('is empty without rows', () => {
   assert.equal(table([], columns), '');
 });
 
-test('colours do not count as width', () => {
+test('does not count colours as width', () => {
   const style = new Style({ isTTY: true, write: () => true }, {});
   const rows = [{ state: 'Failed' }, { state: 'Unknown' }];
   const text = table(rows, [
@@ -47,12 +47,12 @@ test('colours do not count as width', () => {
   assert.equal(text, 'STATE    X\n\u001b[31mFailed\u001b[39m   x\nUnknown  x\n');
 });
 
-test('colours stay away from files and where NO_COLOR is set', () => {
+test('uses no colours in files or with NO_COLOR', () => {
   assert.equal(new Style({ write: () => true }, {}).state('Failed'), 'Failed');
   assert.equal(new Style({ isTTY: true, write: () => true }, { NO_COLOR: '1' }).state('Failed'), 'Failed');
 });
 
-test('fields align their values and leave out what is not there', () => {
+test('aligns the values of fields and omits missing ones', () => {
   assert.equal(
     fields([
       ['name', 'digits'],

@@ -1,14 +1,14 @@
-/** Tables that align, for people; programs take `--output json`. */
+/** Aligned tables for people. Programs use `--output json`. */
 import { stripVTControlCharacters } from 'node:util';
 
 export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string | number | null;
-  /** Numbers align at their end. */
+  /** Numbers are aligned to the right. */
   readonly align?: 'left' | 'right';
 }
 
-/** One line a row under a line of titles. A column that has nothing to say is left out. Empty for no rows. */
+/** A line of titles, then one line per row. Omits empty columns. Returns an empty string if there are no rows. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   if (rows.length === 0) return '';
   const shown = columns
@@ -27,13 +27,13 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   return `${lines.join('\n')}\n`;
 }
 
-/** A column of rows that come one by one. */
+/** A column of a table whose rows arrive one by one. */
 export interface SteadyColumn<Row> extends Column<Row> {
-  /** Characters: at least so many, since nobody knows what comes. */
+  /** The initial width in characters: the widths of later cells are unknown. */
   readonly width: number;
 }
 
-/** As `table`, of rows that come one by one: a column becomes wider with the first cell that needs it, and stays so. */
+/** Like `table`, for rows that arrive one by one. A column grows with the first cell that needs it and never shrinks. */
 export class SteadyTable<Row> {
   readonly #columns: readonly SteadyColumn<Row>[];
   readonly #widths: number[];
@@ -59,7 +59,7 @@ export class SteadyTable<Row> {
   }
 }
 
-/** `name  value` a line, for one thing. Values of several lines keep their indentation. */
+/** One `name  value` per line, for a single resource. Multi-line values are indented. */
 export function fields(pairs: readonly (readonly [string, string | number | null | undefined])[]): string {
   const shown = pairs.filter(
     (pair): pair is readonly [string, string | number] => pair[1] !== null && pair[1] !== undefined && pair[1] !== '',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EndpointBody, StatisticsBody, StatusBody, VariantBody } from '../api/index.ts';
+import { bodyOfFields, defaultsOf, variantFields } from '../fields/index.ts';
 import { Style } from './style.ts';
-import { type Sample, topRows, topText } from './top-table.ts';
+import { type TopSample, topRows, topText } from './top-table.ts';
 
 const counters = (requests: number, more: Partial<StatisticsBody> = {}): StatisticsBody => ({
   since: '2026-11-24T12:00:00.000Z',
@@ -19,13 +20,13 @@ const counters = (requests: number, more: Partial<StatisticsBody> = {}): Statist
   ...more,
 });
 
-function sample(atMs: number, statistics: StatisticsBody | null): Sample {
+function sample(atMs: number, statistics: StatisticsBody | null): TopSample {
   const worker = { id: 'w', model: 'digits/1', state: 'ready', pid: 1, rss_bytes: 2 ** 20, restarts: 0, reason: null };
-  const variant = { name: 'AllTraffic', model: 'digits/1', weight: 1, instance_count: 1, instance_type: 'local.1', ready: 1 };
+  const settings = bodyOfFields(variantFields, { ...defaultsOf(variantFields), instanceCount: 1 }, null);
+  const variant = { ...settings, name: 'AllTraffic', model: 'digits/1', shadow: null, multi_model: null, ready: 1 };
   const instances = {
     wanted: 1,
     scaling: null,
-    start_timeout_ms: null,
     functions: null,
     setting: null,
     environments: null,
@@ -43,11 +44,13 @@ function sample(atMs: number, statistics: StatisticsBody | null): Sample {
     workers_rss_bytes: 2 ** 20,
     executors: { ready: 1, starting: 0, failed: 0 },
   };
-  const variants = [{ ...variant, ...instances, rows_waiting: 0, batch_size: 8, batch_size_max: 32, statistics, workers: [worker] }];
+  const variants = [
+    { ...variant, ...instances, rows_waiting: 0, batch_size: 8, batch_size_late: 8, batch_size_max: 32, statistics, workers: [worker] },
+  ];
   return { atMs, status: status as StatusBody, endpoints: [{ ...endpoint, variants }] };
 }
 
-test('two looks make rates and means', () => {
+test('computes rates and means from two samples', () => {
   const [row] = topRows(sample(0, counters(100)), sample(2000, counters(300, { failures: 4 })));
   assert.deepEqual(
     [row?.requests_per_second, row?.failures_per_second, row?.rows_per_second, row?.mean_ms, row?.queue_ms, row?.batch_rows],
@@ -55,16 +58,16 @@ test('two looks make rates and means', () => {
   );
 });
 
-test('counters that started anew do not count backwards, and nothing answered has no mean', () => {
-  const [anew] = topRows(sample(0, counters(100)), sample(1000, counters(10)));
-  assert.equal(anew?.requests_per_second, 10);
+test('handles counters that were reset, and has no mean without responses', () => {
+  const [again] = topRows(sample(0, counters(100)), sample(1000, counters(10)));
+  assert.equal(again?.requests_per_second, 10);
   const [idle] = topRows(sample(0, counters(100)), sample(1000, counters(100)));
   assert.deepEqual([idle?.requests_per_second, idle?.mean_ms], [0, null]);
   const [unserved] = topRows(sample(0, null), sample(1000, null));
   assert.equal(unserved?.requests_per_second, 0);
 });
 
-test('people see a table', () => {
+test('prints a table', () => {
   const text = topText(sample(0, counters(0)), sample(1000, counters(100)), new Style({ write: () => true }, {}));
   assert.match(text, /^penstock 1\.0\.0 {2}up 60 s {2}1 worker {2}1 MiB {2}2 cores\n\nENDPOINT {2}STATUS/);
   assert.match(text, /\ndigits {4}InService {2}digits\/1 {4}1\/1 {4}100 {5}200/);

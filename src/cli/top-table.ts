@@ -1,12 +1,12 @@
-/** Two looks at the server, a moment apart, as rates. */
+/** Rates computed from two samples of the server. */
 import type { EndpointBody, StatisticsBody, StatusBody, VariantBody } from '../api/index.ts';
-import { inTimeText } from './promise-words.ts';
+import { bytesText, durationText, formatMsText } from './format.ts';
+import { formatInTime, formatStatus } from './format-objective.ts';
+import { environmentsText } from './format-variant.ts';
 import type { Style } from './style.ts';
 import { table } from './table.ts';
-import { environmentsText } from './variant-words.ts';
-import { bytesText, durationText, msText } from './words.ts';
 
-export interface Sample {
+export interface TopSample {
   readonly atMs: number;
   readonly status: StatusBody;
   readonly endpoints: readonly EndpointBody[];
@@ -19,26 +19,27 @@ export interface TopRow {
   readonly model: string;
   readonly ready: number;
   readonly instances: number;
-  /** Of the functions, where it has any. */
+  /** Execution environments; null without functions. */
   readonly environments: VariantBody['environments'];
   /** Since the server started. */
   readonly cold_starts: number;
   readonly requests_per_second: number;
   readonly failures_per_second: number;
   readonly rows_per_second: number;
-  /** Null where nothing was answered in between. */
+  /** Null without responses between the samples. */
   readonly mean_ms: number | null;
   readonly queue_ms: number | null;
   readonly batch_rows: number | null;
-  /** Of the requests answered in between, the share that functions answered though there are instances; null without both. */
+  /** The share of requests between the samples that overflowed from instances to functions; null without both. */
   readonly overflow_share: number | null;
   readonly objective: string | null;
-  /** Of the answers of the last hour, of all variants of the endpoint, the share within the objective; null without either. */
+  /** The share of the endpoint's responses in the last hour within the objective; null without responses or objective. */
   readonly in_time: number | null;
   readonly rss_bytes: number;
 }
 
-export function topRows(before: Sample, now: Sample): TopRow[] {
+/** One row per variant. A variant without an earlier sample counts from zero. */
+export function topRows(before: TopSample, now: TopSample): TopRow[] {
   const seconds = Math.max(now.atMs - before.atMs, 1) / 1000;
   return now.endpoints.flatMap((view) =>
     view.variants.map((variant) => {
@@ -70,7 +71,7 @@ export function topRows(before: Sample, now: Sample): TopRow[] {
 
 type Counter = Exclude<keyof StatisticsBody, 'since' | 'last_inference_at'>;
 
-/** Counters start anew when a variant is loaded anew; then what they show is the gain. */
+/** The increase of a counter. Counters restart at zero when a variant is reloaded; then the current value is the increase. */
 function gain(before: StatisticsBody | null, now: StatisticsBody | null): (counter: Counter) => number {
   return (counter) => {
     if (now === null) return 0;
@@ -83,7 +84,7 @@ function ratio(sum: number, count: number): number | null {
   return count === 0 ? null : sum / count;
 }
 
-export function topText(before: Sample, now: Sample, style: Style): string {
+export function topText(before: TopSample, now: TopSample, style: Style): string {
   const { status } = now;
   const { ready, starting, failed } = status.executors;
   const workers = `${ready} ${ready === 1 ? 'worker' : 'workers'}${starting > 0 ? `, ${starting} starting` : ''}${failed > 0 ? `, ${failed} failed` : ''}`;
@@ -93,7 +94,7 @@ export function topText(before: Sample, now: Sample, style: Style): string {
   if (rows.length === 0) return `${head}\nno endpoints\n`;
   return `${head}\n${table(rows, [
     { title: 'ENDPOINT', cell: (row) => (row.variant === 'AllTraffic' ? row.endpoint : `${row.endpoint}/${row.variant}`) },
-    { title: 'STATUS', cell: (row) => style.state(row.status) },
+    { title: 'STATUS', cell: (row) => formatStatus(row, style) },
     { title: 'MODEL', cell: (row) => row.model },
     { title: 'READY', cell: readyText, align: 'right' },
     { title: 'REQ/S', cell: (row) => rateText(row.requests_per_second), align: 'right' },
@@ -104,8 +105,8 @@ export function topText(before: Sample, now: Sample, style: Style): string {
       align: 'right',
     },
     { title: 'BATCH', cell: (row) => (row.batch_rows === null ? null : row.batch_rows.toFixed(1)), align: 'right' },
-    { title: 'QUEUE', cell: (row) => (row.queue_ms === null ? null : msText(row.queue_ms)), align: 'right' },
-    { title: 'MEAN', cell: (row) => (row.mean_ms === null ? null : msText(row.mean_ms)), align: 'right' },
+    { title: 'QUEUE', cell: (row) => (row.queue_ms === null ? null : formatMsText(row.queue_ms)), align: 'right' },
+    { title: 'MEAN', cell: (row) => (row.mean_ms === null ? null : formatMsText(row.mean_ms)), align: 'right' },
     {
       title: 'OVERFLOW',
       cell: (row) => (row.overflow_share === null ? null : `${Math.round(1000 * row.overflow_share) / 10} %`),
@@ -113,7 +114,7 @@ export function topText(before: Sample, now: Sample, style: Style): string {
     },
     { title: 'COLD STARTS', cell: (row) => (row.cold_starts === 0 ? null : row.cold_starts), align: 'right' },
     { title: 'OBJECTIVE', cell: (row) => row.objective },
-    { title: 'IN TIME', cell: (row) => inTimeText(row, style), align: 'right' },
+    { title: 'IN TIME', cell: (row) => formatInTime(row, style), align: 'right' },
     { title: 'MEMORY', cell: (row) => bytesText(row.rss_bytes), align: 'right' },
   ])}`;
 }

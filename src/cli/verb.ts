@@ -1,54 +1,62 @@
-/** What all verbs share: the options of where to talk and how to print, and the way out to the terminal. */
+/** Shared by all verbs: the options `--data-dir` and `--output`, the client, and printing. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
-import { defaultDataDirectory, keyOf, serverUrl } from './address.ts';
+import { apiKeyFrom, type DirectorySource, defaultDataDirectory, serverUrl, storedKey } from './address.ts';
+import type { CliContext, OutputForm } from './cli-context.ts';
+import { CliError } from './cli-error.ts';
 import { Client } from './client.ts';
-import type { Doors, OutputForm } from './doors.ts';
-import { Failure } from './failure.ts';
 import { Style } from './style.ts';
+import { suggestedVerb } from './suggest.ts';
 
 export interface CommonOptions {
   readonly dataDir: string;
   readonly output: OutputForm;
 }
 
-/** How a verb talks: to the server and to the person. */
-export class Session {
-  readonly doors: Doors;
+/** A verb's access to the server and the terminal. */
+export class VerbSession {
+  readonly context: CliContext;
   readonly options: CommonOptions;
   readonly style: Style;
-  readonly #isDataDirGiven: boolean;
+  readonly #directorySource: DirectorySource;
 
-  /** `isDataDirGiven`: the user named the data directory, so that only its own server will do. */
-  constructor(doors: Doors, options: CommonOptions, isDataDirGiven = false) {
-    this.doors = doors;
+  constructor(context: CliContext, options: CommonOptions, directorySource: DirectorySource = 'default') {
+    this.context = context;
     this.options = options;
-    this.style = new Style(doors.stdout, doors.env);
-    this.#isDataDirGiven = isDataDirGiven;
+    this.style = new Style(context.stdout, context.env);
+    this.#directorySource = directorySource;
   }
 
   async client(): Promise<Client> {
-    const { env, interrupted } = this.doors;
-    return new Client(await serverUrl(env, this.options.dataDir, this.#isDataDirGiven), keyOf(env), interrupted);
+    const { env, interrupted } = this.context;
+    const url = await serverUrl(env, this.options.dataDir, this.#directorySource);
+    return new Client(url, await this.keyFor(url), interrupted);
+  }
+
+  /** PENSTOCK_KEY, else the stored key of the data directory if its server is at `url`. */
+  async keyFor(url: string): Promise<string | undefined> {
+    const { env } = this.context;
+    const key = apiKeyFrom(env);
+    return key !== undefined || env.PENSTOCK_URL === url ? key : storedKey(url, this.options.dataDir);
   }
 
   get wantsJson(): boolean {
     return this.options.output === 'json';
   }
 
-  /** The answer of a verb: `value` for programs, `text` (which ends its own lines) for people. */
+  /** Prints a verb's result: `value` as JSON, or `text`, which includes its final newline. */
   print(value: unknown, text: string): void {
-    this.doors.stdout.write(this.wantsJson ? `${JSON.stringify(value, null, 2)}\n` : text);
+    this.context.stdout.write(this.wantsJson ? `${JSON.stringify(value, null, 2)}\n` : text);
   }
 
-  /** A word beside the answer. Programs do not get it. */
+  /** Prints a remark to stderr, unless the output is JSON. */
   remark(text: string): void {
-    if (!this.wantsJson) this.doors.stderr.write(`${text}\n`);
+    if (!this.wantsJson) this.context.stderr.write(`${text}\n`);
   }
 }
 
 export type Run<Options extends CommonOptions, Arguments extends readonly unknown[]> = (
-  session: Session,
+  session: VerbSession,
   options: Options,
   ...args: Arguments
 ) => Promise<number | undefined>;
@@ -57,49 +65,49 @@ function sentence(summary: string): string {
   return `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
 }
 
-/** Adds a verb that has verbs of its own, such as `async`; the answer takes them. */
+/** Adds a verb that has subverbs, such as `async`. Add those to the returned command. */
 export function verbGroup(program: Command, name: string, summary: string): Command {
   const group = program.command(name).summary(summary).description(sentence(summary));
-  group.allowExcessArguments().allowUnknownOption(); // reported below, in words that fit
+  group.allowExcessArguments().allowUnknownOption(); // reported below, with a better message
   group.action(() => {
     const [word] = group.args;
-    const [last = '', ...others] = group.commands.map((command) => command.name()).toReversed();
-    const problem =
-      word === undefined
-        ? 'a verb is missing'
-        : word.startsWith('-')
-          ? `unknown option '${word}'`
-          : `there is no verb '${word}' in ${name}`;
-    throw new Failure(`${problem}: ${others.toReversed().join(', ')} or ${last}; see penstock ${name} --help`, 2);
+    const names = group.commands.map((command) => command.name());
+    const meant = word === undefined ? null : suggestedVerb(word, names);
+    const suggestion = meant === null ? '' : `did you mean \`penstock ${name} ${meant}\`? `;
+    const problem = word === undefined ? 'missing verb' : word.startsWith('-') ? `unknown option '${word}'` : `unknown verb '${word}'`;
+    const [last = '', ...others] = names.toReversed();
+    const expected = `${suggestion}${suggestion === '' ? 'expected' : 'Expected'} ${others.toReversed().join(', ')} or ${last}`;
+    throw new CliError(`${problem}: ${expected}; see penstock ${name} --help`, 2);
   });
   return group;
 }
 
-/** Adds a verb that talks to a server. Its `run` answers with an exit code, 0 where it says nothing. */
-export function verb(parent: Command, doors: Doors, usage: string, summary: string): VerbBuilder {
+/** Adds a verb that calls a server. Its `run` may resolve to an exit code; the default is 0. */
+export function verb(parent: Command, context: CliContext, usage: string, summary: string): VerbBuilder {
   const command = parent.command(usage).summary(summary).description(sentence(summary));
-  command.allowExcessArguments(false).allowUnknownOption(false); // a group's verbs would take over what the group allows
-  addDataDirectory(command, doors);
-  command.addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'));
-  return new VerbBuilder(command, doors);
+  command.allowExcessArguments(false).allowUnknownOption(false); // else inherited from the group
+  return new VerbBuilder(command, context);
 }
 
-export function addDataDirectory(command: Command, doors: Doors): void {
-  const preset = doors.env.PENSTOCK_DATA_DIR;
-  command.option(
-    '--data-dir <dir>',
-    'the data directory of the server',
-    preset === undefined || preset === '' ? defaultDataDirectory : preset,
-  );
+/** Last in the help: own options come first, under their headings if the verb has any. */
+function addCommonOptions(command: Command, context: CliContext): void {
+  if (command.optionsGroup() !== '') command.optionsGroup('Server and output:').helpOption(true);
+  addDataDirectory(command, context);
+  command.addOption(new Option('--output <form>', 'output format').choices(['text', 'json']).default('text'));
+}
+
+export function addDataDirectory(command: Command, context: CliContext): void {
+  const preset = context.env.PENSTOCK_DATA_DIR;
+  command.option('--data-dir <dir>', "the server's data directory", preset === undefined || preset === '' ? defaultDataDirectory : preset);
 }
 
 class VerbBuilder {
   readonly command: Command;
-  readonly #doors: Doors;
+  readonly #context: CliContext;
 
-  constructor(command: Command, doors: Doors) {
+  constructor(command: Command, context: CliContext) {
     this.command = command;
-    this.#doors = doors;
+    this.#context = context;
   }
 
   /** `make` may add arguments and options. */
@@ -109,28 +117,31 @@ class VerbBuilder {
   }
 
   runs<Options extends CommonOptions, Arguments extends readonly unknown[]>(run: Run<Options, Arguments>): void {
+    addCommonOptions(this.command, this.#context);
     this.command.action(async (...all: unknown[]) => {
       const count = this.command.registeredArguments.length;
       const options = withNone(this.command, all[count] as Options);
-      const isDataDirGiven = this.command.getOptionValueSource('dataDir') !== 'default' || options.dataDir !== defaultDataDirectory;
-      const session = new Session(this.#doors, options, isDataDirGiven);
+      const isFlag = this.command.getOptionValueSource('dataDir') !== 'default';
+      const source = isFlag ? 'flag' : options.dataDir === defaultDataDirectory ? 'default' : 'environment';
+      const session = new VerbSession(this.#context, options, source);
       const code = await run(session, options, ...(all.slice(0, count) as unknown as Arguments));
       exitCodes.set(root(this.command), code ?? 0);
     });
   }
 }
 
-/** An option that is parsed to null (`none`) reaches us as '', which no parser makes: commander takes null for nothing at all. */
-function withNone<Options extends object>({ options: known }: Command, given: Options): Options {
+/** Restores options parsed to null (`none`): commander turns null into '', which no parser returns. */
+function withNone<Options extends object>({ options: known }: Command, provided: Options): Options {
   const parsed = new Set(known.filter(({ parseArg }) => parseArg !== undefined).map((option) => option.attributeName()));
   return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => [name, value === '' && parsed.has(name) ? null : value]),
+    Object.entries(provided).map(([name, value]) => [name, value === '' && parsed.has(name) ? null : value]),
   ) as Options;
 }
 
-/** Commander has no way to answer with an exit code: each program keeps the one of the verb that ran. */
+/** The exit code of the verb that ran, by program: commander cannot return one. */
 export const exitCodes = new WeakMap<Command, number>();
 
+/** The program that a verb or subverb belongs to. */
 export function root(command: Command): Command {
   let top = command;
   while (top.parent !== null) top = top.parent;
@@ -148,7 +159,7 @@ export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-/** A whole number within bounds. */
+/** A parser of whole numbers within inclusive bounds. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
@@ -157,14 +168,14 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
-/** Collects `KEY=VALUE` options, each given as often as wanted. */
+/** Collects repeatable `KEY=VALUE` options. */
 export function pairs(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('expected KEY=VALUE');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
-/** As `pairs`, where the values are numbers. */
+/** Like `pairs`, with numeric values. */
 export function numbers(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
   const [[key, value] = ['', '']] = Object.entries(pairs(text));
   if (value.trim() === '' || !Number.isFinite(Number(value))) throw new InvalidArgumentError('expected KEY=NUMBER');

@@ -1,55 +1,63 @@
-/** Waiting for the first decision about functions: it says at once what nobody should learn from a late or failed request. */
-import type { DecisionBody, EndpointBody, Page, VariantBody } from '../api/index.ts';
-import { type Client, part } from './client.ts';
-import { Failure } from './failure.ts';
+/** Waits for the first decision about functions, so that `deploy` reports problems before late or failed requests do. */
+import type { DecisionBody, EndpointBody, PageBody, VariantBody } from '../api/index.ts';
+import { CliError } from './cli-error.ts';
+import { type Client, pathSegment } from './client.ts';
 import { pause } from './pause.ts';
 import type { Progress } from './progress.ts';
-import type { Session } from './verb.ts';
+import type { VerbSession } from './verb.ts';
 
-/** A model that nobody measured is measured first, which takes some seconds. */
+/** A model without a profile is measured first, which takes several seconds. */
 const verdictTimeoutMs = 20_000;
 const pollMs = (waitedMs: number): number => (waitedMs < 2000 ? 40 : 250);
 
-export interface Verdict {
+export interface ServerlessVerdict {
   readonly view: EndpointBody;
-  /** What was not known in time; null where nothing is open. */
-  readonly isOpen: string | null;
+  /** A message that the decision is still pending; null if it was made. */
+  readonly pending: string | null;
 }
 
 /**
- * Waits, not for long, until it is decided whether a serverless endpoint keeps what it promises. Throws `Failure` where
- * its functions are too small for its model, so that it can serve nobody.
+ * Waits up to 20 s for the decision whether a serverless endpoint can meet its objective. Throws `CliError` if its functions are
+ * too small for its model, so it cannot serve requests.
  */
-export async function verdictOn(session: Session, client: Client, progress: Progress, first: EndpointBody): Promise<Verdict> {
-  const isAsked = ({ functions, instance_count: count }: VariantBody): boolean =>
+export async function awaitVerdict(
+  session: VerbSession,
+  client: Client,
+  progress: Progress,
+  first: EndpointBody,
+): Promise<ServerlessVerdict> {
+  const requiresDecision = ({ functions, instance_count: count }: VariantBody): boolean =>
     functions !== null && count === 0 && (first.objective !== null || functions.memory_mib !== 'auto');
-  if (first.status !== 'InService' || !first.variants.some(isAsked)) return { view: first, isOpen: null };
-  const { clock, interrupted } = session.doors;
+  if (first.status !== 'InService' || !first.variants.some(requiresDecision)) return { view: first, pending: null };
+  const { clock, interrupted } = session.context;
   const startedMs = clock.nowMs();
-  progress.stage('measure', 'its service times, and whether it keeps its promise');
-  for (let view = first; ; view = await client.get<EndpointBody>(`/endpoints/${part(first.name)}`)) {
-    if (await isDecided(client, view, view.variants.filter(isAsked))) {
+  progress.stage('measure', 'measuring service times and checking the objective');
+  for (let view = first; ; view = await client.get<EndpointBody>(`/endpoints/${pathSegment(first.name)}`)) {
+    if (await isDecided(client, view, view.variants.filter(requiresDecision))) {
       const hopeless = view.variants.find(({ decision }) => decision !== null && !decision.feasible && decision.predicted === null);
-      if (hopeless !== undefined) throw new Failure(tooSmallText(view, hopeless));
+      if (hopeless !== undefined) throw new CliError(tooSmallText(view, hopeless));
       progress.done();
-      return { view, isOpen: null };
+      return { view, pending: null };
     }
     const waitedMs = clock.nowMs() - startedMs;
     if (waitedMs > verdictTimeoutMs || interrupted.aborted) {
-      progress.done('goes on: nothing is decided yet');
-      return { view, isOpen: `its service times are still being measured: \`penstock describe ${view.name}\` will tell what was chosen` };
+      progress.done('still measuring: no decision yet');
+      return {
+        view,
+        pending: `service times are still being measured: see the chosen setting later with \`penstock describe ${view.name}\``,
+      };
     }
     await pause(clock, pollMs(waitedMs), interrupted);
   }
 }
 
-/** Whether the decision in force of each is one for what it was asked to be now. */
-async function isDecided(client: Client, view: EndpointBody, asked: readonly VariantBody[]): Promise<boolean> {
-  if (asked.some(({ decision }) => decision === null)) return false;
-  const { items } = await client.get<Page<DecisionBody>>(`/endpoints/${part(view.name)}/decisions`, {
+/** Whether each variant's current decision was made for its current settings. */
+async function isDecided(client: Client, view: EndpointBody, requested: readonly VariantBody[]): Promise<boolean> {
+  if (requested.some(({ decision }) => decision === null)) return false;
+  const { items } = await client.get<PageBody<DecisionBody>>(`/endpoints/${pathSegment(view.name)}/decisions`, {
     query: { kind: 'batching', limit: 20 },
   });
-  return asked.every(({ decision, functions, model }) => {
+  return requested.every(({ decision, functions, model }) => {
     const inputs = items.find(({ id }) => id === decision?.id)?.inputs;
     if (inputs === undefined || functions === null) return false;
     const { policy, memory_mib: memoryMiB, objective } = inputs;
@@ -62,6 +70,6 @@ async function isDecided(client: Client, view: EndpointBody, asked: readonly Var
 }
 
 function tooSmallText({ name }: EndpointBody, { functions, decision }: VariantBody): string {
-  const cure = functions?.memory_mib === 'auto' ? 'give it instances instead' : 'deploy it again with a larger --memory, or --memory auto';
-  return `${name} is there, but can serve nobody: ${decision?.reason}: ${cure}`;
+  const cure = functions?.memory_mib === 'auto' ? 'Use instances instead' : 'Deploy it again with a larger --memory, or with --memory auto';
+  return `${name} was deployed but cannot serve requests: ${decision?.reason}. ${cure}`;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { test } from 'node:test';
-import { runAgainst } from '../../test/cli-house.ts';
+import { runAgainst } from '../../test/cli-fixture.ts';
 
 const version = (number: number) => ({
   name: `digits/${number}`,
@@ -13,17 +13,17 @@ const version = (number: number) => ({
   created_at: '2026-11-27T05:00:00.000Z',
   source_name: 'm.onnx',
 });
-const [at, reason] = ['2026-11-27T05:05:05.000Z', 'asked for by hand'];
+const [at, reason] = ['2026-11-27T05:05:05.000Z', 'requested manually'];
 const endpoints = [
-  { name: 'prod', taken_back: [{ model: 'digits/2', reason, at }] },
+  { name: 'prod', rolled_back: [{ model: 'digits/2', reason, at }] },
   {
     name: 'twin',
-    taken_back: [
+    rolled_back: [
       { model: 'Digits/2', reason, at },
       { model: 'other/1', reason, at },
     ],
   },
-  { name: 'idle', taken_back: [] },
+  { name: 'idle', rolled_back: [] },
 ];
 
 const answer: RequestListener = ({ url = '' }, response) => {
@@ -32,20 +32,20 @@ const answer: RequestListener = ({ url = '' }, response) => {
   response.end(JSON.stringify({ items, next: null }));
 };
 
-test('a version says which endpoints took it back', async () => {
+test('shows which endpoints rolled back a version', async () => {
   const { code, stdout } = await runAgainst(answer, ['versions', 'digits']);
   const [head, second, first] = stdout.split('\n');
   assert.equal(code, 0);
   assert.match(head ?? '', / {2}NOTE$/);
-  assert.match(second ?? '', /^digits\/2 .* {2}taken back by prod and twin$/);
+  assert.match(second ?? '', /^digits\/2 .* {2}rolled back by prod and twin$/);
   assert.match(first ?? '', /^digits\/1 .* m\.onnx$/);
 });
 
-test('programs are told when and why', async () => {
+test('includes times and reasons with --output json', async () => {
   const { stdout } = await runAgainst(answer, ['versions', 'digits', '--output', 'json']);
-  const versions = JSON.parse(stdout) as { name: string; taken_back: unknown }[];
+  const versions = JSON.parse(stdout) as { name: string; rolled_back: unknown }[];
   assert.deepEqual(
-    versions.map(({ name, taken_back: back }) => [name, back]),
+    versions.map(({ name, rolled_back: back }) => [name, back]),
     [
       [
         'digits/2',

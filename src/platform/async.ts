@@ -1,46 +1,49 @@
-/** Asynchronous inference: who serves its requests, where their bodies lie, and how instances follow the backlog. */
-import type { AsyncApi } from '../api/index.ts';
-import { AsyncInference, BacklogWatch, type Capacity, timeoutMsMax, type WatchedQueue } from '../async-inference/index.ts';
-import { AsyncConfigs, type AsyncDoor, AwsError, BodyInvocations, type S3Store } from '../aws/index.ts';
-import type { Config } from '../config.ts';
-import type { EndpointView } from '../deployment/index.ts';
-import { messageOf, PlatformError } from '../errors.ts';
-import { addDelivery, announceDeliveries } from '../monitoring/index.ts';
-import type { ServedVariant } from '../serving/index.ts';
-import type { Capturing } from './capturing.ts';
-import type { Closer, Ground } from './ground.ts';
-import type { BuiltRooms } from './rooms.ts';
+/** Asynchronous inference: its workers, the storage of bodies, and the observation of the backlog. */
 
-export interface AsyncWorks {
-  readonly asyncDoor: AsyncDoor;
+import { addDelivery, announceDeliveries } from '../alerts/index.ts';
+import type { AsyncApi } from '../api/index.ts';
+import { AsyncInference, BacklogMonitor, type Capacity, timeoutMsMax, type WatchedQueue } from '../async-inference/index.ts';
+import { AsyncConfigs, type AsyncHandler, AwsError, BodyInvocations, type S3Store } from '../aws/index.ts';
+import type { Config } from '../config.ts';
+import { type EndpointView, productionVariants } from '../deployment/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import { payloadKind } from '../registry/index.ts';
+import type { ServedVariant } from '../serving/index.ts';
+import type { CaptureServices } from './capture.ts';
+import type { Closer, Foundation } from './foundation.ts';
+import type { CoreModules } from './modules.ts';
+
+export interface AsyncServices {
+  readonly asyncHandler: AsyncHandler;
   readonly asyncApi: AsyncApi;
-  /** How old the oldest waiting request of an endpoint is, and how old it may be; null where none ever came. */
-  readonly backlogOf: BacklogWatch['backlogOf'];
+  /** Backlog of an endpoint: age of the oldest queued request and the limit. Null if it never had a request. */
+  readonly backlogOf: BacklogMonitor['backlogOf'];
 }
 
-const tellAfterMs = 100;
+const reportAfterMs = 100;
+/** The message that SageMaker sends to the topics of a new endpoint. */
 const testNotification = { eventVersion: '1.0', eventSource: 'aws:sagemaker', eventName: 'TestNotification' };
 
-/** Bodies and answers that nobody said a place for. */
+/** Default bucket for bodies and results. */
 const ownBucket = 'penstock-async';
 
-/** Goes on with what an earlier server accepted, and takes more. */
+/** Resumes requests accepted by an earlier server, and accepts new ones. */
 export async function openAsync(
   config: Config,
-  rooms: Pick<BuiltRooms, 'serving' | 'deployments' | 'events'>,
-  ground: Ground & Pick<Capturing, 'calls'> & { readonly s3: S3Store },
+  modules: Pick<CoreModules, 'serving' | 'deployments' | 'events'>,
+  foundation: Foundation & Pick<CaptureServices, 'calls'> & { readonly s3: S3Store },
   closers: Closer[],
-): Promise<AsyncWorks> {
-  const { serving, deployments, events } = rooms;
-  const { db, clock, jobs, series, s3 } = ground;
-  const log = ground.logs.platform;
+): Promise<AsyncServices> {
+  const { serving, deployments, events } = modules;
+  const { db, clock, jobs, series, s3 } = foundation;
+  const log = foundation.logs.platform;
   const configs = new AsyncConfigs({ db, clock, deployments });
-  const bodies = new BodyInvocations({ serving, calls: ground.calls, nowMs: () => clock.nowMs() });
+  const bodies = new BodyInvocations({ serving, threads: foundation.threads, calls: foundation.calls, clock, log });
   const capacityOf = async (endpoint: string): Promise<Capacity | null> => {
     const view = viewOf(deployments, endpoint);
     if (view === null) return null;
-    const asked = (await configs.of(endpoint))?.ClientConfig?.MaxConcurrentInvocationsPerInstance ?? null;
-    return capacity(view, view.status === 'Unloaded' ? [] : (serving.endpoint(endpoint)?.variants ?? []), asked);
+    const requested = (await configs.of(endpoint))?.ClientConfig?.MaxConcurrentInvocationsPerInstance ?? null;
+    return capacity(view, view.status === 'Unloaded' ? [] : (serving.endpoint(endpoint)?.variants ?? []), requested);
   };
   const asyncInference = new AsyncInference({
     db,
@@ -58,7 +61,7 @@ export async function openAsync(
   });
   await asyncInference.open();
   closers.push(() => asyncInference.close());
-  const watch = new BacklogWatch({
+  const watch = new BacklogMonitor({
     clock,
     log,
     series,
@@ -76,25 +79,25 @@ export async function openAsync(
       const view = viewOf(deployments, endpoint);
       return view === null ? null : watchedQueue(view, configs, (await configs.of(endpoint)) !== null);
     },
-    scale: (endpoint, variant, count) => deployments.scale(endpoint, variant, count),
   });
   watch.open();
   closers.push(() => watch.close());
-  closers.push(tellTopics(config, configs, events, ground));
+  closers.push(reportTopics(config, configs, events, foundation));
   const bucket = () => ensureBucket(s3);
-  const asyncDoor = { configOf: configs.of.bind(configs), submit: asyncInference.submit.bind(asyncInference), ownBucket: bucket };
+  const asyncHandler = { configOf: configs.of.bind(configs), submit: asyncInference.submit.bind(asyncInference), ownBucket: bucket };
   const asyncApi: AsyncApi = {
     requests: asyncInference,
     ownBucket: bucket,
-    put: async (place, source, contentType) => void (await s3.put(place.bucket, place.key, source, { headers: { contentType } })),
-    open: (place) => s3.open(place.bucket, place.key),
+    put: async (objectUri, source, contentType) =>
+      void (await s3.put(objectUri.bucket, objectUri.key, source, { headers: { contentType, origin: 'input' } })),
+    open: (objectUri) => s3.open(objectUri.bucket, objectUri.key),
   };
-  return { asyncDoor, asyncApi, backlogOf: watch.backlogOf.bind(watch) };
+  return { asyncHandler, asyncApi, backlogOf: watch.backlogOf.bind(watch) };
 }
 
-/** Who made an endpoint sees at once whether its topics are heard. The answer ends it. */
-function tellTopics(config: Config, configs: AsyncConfigs, events: BuiltRooms['events'], { db, clock, jobs, logs }: Ground): Closer {
-  const tellTest = async (endpoint: string): Promise<void> => {
+/** Sends a test notification to the topics of each new endpoint, as SageMaker does. Returns a function that stops it. */
+function reportTopics(config: Config, configs: AsyncConfigs, events: CoreModules['events'], { db, clock, jobs, logs }: Foundation): Closer {
+  const sendTest = async (endpoint: string): Promise<void> => {
     const { SuccessTopic, ErrorTopic } = (await configs.of(endpoint))?.OutputConfig.NotificationConfig ?? {};
     for (const topic of new Set([SuccessTopic, ErrorTopic])) {
       const url = topic === undefined ? null : addressOf(config.asyncTopics, topic);
@@ -106,17 +109,17 @@ function tellTopics(config: Config, configs: AsyncConfigs, events: BuiltRooms['e
   };
   return events.subscribe(({ kind, subject }) => {
     if (kind !== 'endpoint.created') return;
-    // Those who hear of it first have not all entered it in their books yet.
-    clock.after(tellAfterMs, () => {
-      tellTest(subject).catch((error: unknown) =>
-        logs.platform.warn({ endpoint: subject, error: messageOf(error) }, 'topics could not be told'),
+    // Other listeners may not have processed the event yet.
+    clock.after(reportAfterMs, () => {
+      sendTest(subject).catch((error: unknown) =>
+        logs.platform.warn({ endpoint: subject, error: messageOf(error) }, 'failed to report the topics of an endpoint'),
       );
     });
   });
 }
 
-/** null where there is no such endpoint. */
-function viewOf(deployments: BuiltRooms['deployments'], endpoint: string): EndpointView | null {
+/** Null if the endpoint does not exist. */
+function viewOf(deployments: CoreModules['deployments'], endpoint: string): EndpointView | null {
   try {
     return deployments.get(endpoint);
   } catch (error) {
@@ -125,9 +128,10 @@ function viewOf(deployments: BuiltRooms['deployments'], endpoint: string): Endpo
   }
 }
 
+/** Capacity of an endpoint for asynchronous requests, from its running executors. */
 function capacity({ config }: EndpointView, served: readonly ServedVariant[], concurrency: number | null): Capacity {
   const instances = served.reduce((sum, { executors }) => sum + executors.filter(({ isFunction }) => !isFunction).length, 0);
-  // Functions beside instances help out; alone they are all there is.
+  // Functions count only if there are no instances. With instances, functions are overflow.
   const functions = served.reduce((sum, each) => sum + (each.overflow === null ? (each.functions?.config.maxConcurrency ?? 0) : 0), 0);
   const sizes = served.flatMap((each) => [
     ...each.executors.map(({ batchSize }) => batchSize),
@@ -135,38 +139,31 @@ function capacity({ config }: EndpointView, served: readonly ServedVariant[], co
   ]);
   return {
     endpoint: config.name,
-    variants: config.variants.map(({ name }) => name),
+    variants: productionVariants(config.variants).map(({ name }) => name),
     executors: instances + functions,
     instances,
     batchRows: Math.max(1, ...sizes),
-    takesFiles: served.length > 0 && served.every(({ version }) => version.runtime.kind === 'process'),
+    acceptsFiles: served.length > 0 && served.every(({ version }) => payloadKind(version.runtime) !== 'tensors'),
     concurrency,
   };
 }
 
-/** Where nothing else decides, the instances of an asynchronous endpoint follow its backlog. */
-async function watchedQueue({ config, variants }: EndpointView, configs: AsyncConfigs, isAsync: boolean): Promise<WatchedQueue> {
-  const following = await Promise.all(
-    config.variants.map(async ({ name, scaling }) => {
-      if (scaling === undefined) return [];
-      const { policy, instancesMin, instancesMax, directions = 'both' } = scaling;
-      const wanted = variants.find((each) => each.name === name)?.wanted ?? instancesMin;
-      const isFree = policy === 'backlog' || (isAsync && policy === 'hold' && !(await configs.hasPolicies(config.name, name)));
-      const isOurs = directions === 'both' && isFree;
-      return directions === 'in' || directions === 'none' ? [] : [{ name, wanted, instancesMin, instancesMax, isOurs }];
-    }),
-  );
-  return { objectiveMs: config.objective?.latencyMs ?? null, variants: following.flat() };
+/** The instances of an asynchronous endpoint follow its backlog unless another policy scales them. */
+async function watchedQueue({ config }: EndpointView, configs: AsyncConfigs, isAsync: boolean): Promise<WatchedQueue> {
+  const followers: string[] = [];
+  for (const { name, scaling } of isAsync ? config.variants : [])
+    if (scaling?.policy === 'hold' && !(await configs.hasPolicies(config.name, name))) followers.push(name);
+  return { objectiveMs: config.objective?.latencyMs ?? null, followers };
 }
 
-/** A topic is a URL, or the table of topics says which one it stands for. */
-/** The URL that stands for a topic, or is one; null where there is none. */
+/** The URL of a topic: the topic itself, or its entry in `asyncTopics`. Null if there is none. */
 export function addressOf(topics: Config['asyncTopics'], topic: string): string | null {
   if (/^https?:\/\//.test(topic)) return topic;
   const url = topics?.[topic];
   return typeof url === 'string' ? url : null;
 }
 
+/** Creates the default bucket. A concurrent request may create it first. */
 async function ensureBucket(s3: S3Store): Promise<string> {
   if ((await s3.bucket(ownBucket)) !== null) return ownBucket;
   await s3.createBucket(ownBucket).catch((error: unknown) => {

@@ -1,31 +1,34 @@
-/** What Prometheus sees besides the requests themselves. */
+/** Metrics other than those of requests, computed when Prometheus scrapes them. */
+
+import type { AlarmState, Alarms, Deliveries } from '../alerts/index.ts';
 import type { WatchedBacklog } from '../async-inference/index.ts';
+import type { DriftMonitor } from '../data-quality/index.ts';
 import type { BodyBudget } from '../http/index.ts';
-import type { AlarmState, Alarms, Deliveries, DriftWatch, Metrics } from '../monitoring/index.ts';
+import type { Metrics } from '../metrics/index.ts';
 import { budgetOf } from '../objective.ts';
 import type { LocalProvider } from '../providers/index.ts';
 import type { Serving } from '../serving/index.ts';
-import type { Ground } from './ground.ts';
+import type { Foundation } from './foundation.ts';
 
 export function meter(
   metrics: Metrics,
   serving: Serving,
-  provider: Pick<LocalProvider, 'list'>,
-  { dropped, metricBudget }: Pick<Ground, 'dropped' | 'metricBudget'>,
+  provider: Pick<LocalProvider, 'list' | 'forkServers' | 'onPythonStart'>,
+  { dropped, metricBudget }: Pick<Foundation, 'dropped' | 'metricBudget'>,
 ): void {
   const ofVariant = ['endpoint', 'variant'];
   const variants = () =>
     serving.endpoints().flatMap(({ name, variants: all }) => all.map((each) => ({ labels: { endpoint: name, variant: each.name }, each })));
-  metrics.gauge('penstock_queue_rows', 'Rows that wait for an executor.', ofVariant, () =>
+  metrics.gauge('penstock_queue_rows', 'Rows queued for an executor.', ofVariant, () =>
     variants().map(({ labels, each }) => ({ labels, value: each.rowsWaiting })),
   );
-  metrics.gauge('penstock_objective_budget', 'The share of answers that may be late by the objective: 0.05 of p95.', ofVariant, () =>
+  metrics.gauge('penstock_objective_budget', 'Allowed share of late responses: 0.05 for p95.', ofVariant, () =>
     serving.endpoints().flatMap(({ name, objective, variants: all }) => {
       if (objective === null) return [];
       return all.map((each) => ({ labels: { endpoint: name, variant: each.name }, value: budgetOf(objective) }));
     }),
   );
-  metrics.gauge('penstock_executors', 'Executors by what they do.', [...ofVariant, 'state'], () =>
+  metrics.gauge('penstock_executors', 'Executors by state.', [...ofVariant, 'state'], () =>
     variants().flatMap(({ labels, each }) =>
       [true, false].map((busy) => ({
         labels: { ...labels, state: busy ? 'busy' : 'idle' },
@@ -33,7 +36,7 @@ export function meter(
       })),
     ),
   );
-  metrics.gauge('penstock_function_environments', 'Function environments by what they do.', [...ofVariant, 'state'], () =>
+  metrics.gauge('penstock_function_environments', 'Function environments by state.', [...ofVariant, 'state'], () =>
     variants().flatMap(({ labels, each: { functions } }) =>
       Object.entries(functions?.environments ?? {}).map(([state, value]) => ({ labels: { ...labels, state }, value })),
     ),
@@ -41,86 +44,84 @@ export function meter(
   metrics.gauge('penstock_worker_rss_bytes', 'Memory of a worker process.', ['worker'], () =>
     provider.list().flatMap(({ spec, rssBytes }) => (rssBytes === null ? [] : [{ labels: { worker: spec.id }, value: rssBytes }])),
   );
-  metrics.counter('penstock_worker_cpu_seconds_total', 'Time on processors that the present process of a worker has had.', ['worker'], () =>
+  provider.onPythonStart((how, seconds) => metrics.pythonStarted(how, seconds));
+  metrics.gauge('penstock_fork_server_memory_bytes', 'Memory of a fork server of Python workers.', ['interpreter', 'threads'], () =>
+    provider.forkServers().flatMap(({ interpreter, threads, rssBytes }) => {
+      const labels = { interpreter, threads: String(threads) };
+      return rssBytes === null ? [] : [{ labels, value: rssBytes }];
+    }),
+  );
+  metrics.counter('penstock_worker_cpu_seconds_total', 'Processor time of the current process of a worker.', ['worker'], () =>
     provider.list().flatMap(({ spec, cpuMs }) => {
       const ms = cpuMs?.() ?? null;
       return ms === null ? [] : [{ labels: { worker: spec.id }, value: ms / 1000 }];
     }),
   );
-  metrics.gauge('penstock_overflow_share', 'Of the requests answered, the share that functions answered beside instances.', ofVariant, () =>
+  metrics.gauge('penstock_overflow_share', 'Share of answered requests that functions answered in addition to instances.', ofVariant, () =>
     variants().flatMap(({ labels, each: { overflow } }) => (overflow === null ? [] : [{ labels, value: overflow.share }])),
   );
-  const lost = 'Values, lines and traces that were not kept: too many names, too many at once, or no disk or collector to take them.';
-  metrics.counter('penstock_dropped_total', lost, ['what'], () =>
+  const help = 'Values, lines and traces dropped: too many names, rate limits, or an unavailable disk or collector.';
+  metrics.counter('penstock_dropped_total', help, ['what'], () =>
     Object.entries(dropped()).map(([what, value]) => ({ labels: { what }, value })),
   );
-  metrics.gauge(
-    'penstock_metrics_file_bytes',
-    'Size of metrics.db: what is used, and what is free in it to be written to.',
-    ['state'],
-    () => {
-      if (metricBudget === null) return [];
-      const { usedBytes, freeBytes } = metricBudget.size;
-      return Object.entries({ used: usedBytes, free: freeBytes }).map(([state, value]) => ({ labels: { state }, value }));
-    },
-  );
-  metrics.counter('penstock_worker_restarts_total', 'How often a worker was started anew.', ['worker'], () =>
+  metrics.gauge('penstock_metrics_file_bytes', 'Size of metrics.db: used, and free for reuse.', ['state'], () => {
+    if (metricBudget === null) return [];
+    const { usedBytes, freeBytes } = metricBudget.size;
+    return Object.entries({ used: usedBytes, free: freeBytes }).map(([state, value]) => ({ labels: { state }, value }));
+  });
+  metrics.counter('penstock_worker_restarts_total', 'Worker restarts.', ['worker'], () =>
     provider.list().map(({ spec, restarts }) => ({ labels: { worker: spec.id }, value: restarts })),
   );
 }
 
-/** And of the bodies of all doors. */
+/** Metrics of request bodies of all APIs. */
 export function meterBodies(metrics: Metrics, budget: BodyBudget): void {
-  const taken = 'Memory that bodies of requests and messages of gRPC may have together: what they take, and what is free.';
-  metrics.gauge('penstock_bodies_bytes', taken, ['state'], () =>
+  const help = 'Memory budget for request bodies and gRPC messages: used and free.';
+  metrics.gauge('penstock_bodies_bytes', help, ['state'], () =>
     Object.entries({ used: budget.bytes, free: budget.bytesMax - budget.bytes }).map(([state, value]) => ({ labels: { state }, value })),
   );
-  metrics.counter('penstock_bodies_refused_total', 'Bodies and messages that were refused because there was no room for them.', [], () => [
+  metrics.counter('penstock_bodies_rejected_total', 'Bodies and messages rejected because the memory budget was used up.', [], () => [
     { labels: {}, value: budget.refused },
   ]);
 }
 
-export interface WatchedNeeds {
+export interface MonitoringMeterDeps {
   readonly metrics: Metrics;
   readonly alarms: Pick<Alarms, 'list'>;
   readonly deliveries: Pick<Deliveries, 'counts'>;
-  /** Names of the endpoints there are. */
+  /** Names of all endpoints. */
   readonly endpoints: () => readonly string[];
-  readonly drift: Pick<DriftWatch, 'lastLook'>;
+  readonly drift: Pick<DriftMonitor, 'lastPoll'>;
   readonly backlogOf: (endpoint: string) => WatchedBacklog | null;
 }
 
 const alarmStates: readonly AlarmState[] = ['OK', 'ALARM', 'INSUFFICIENT_DATA'];
 
-/** And what was found by those who watch. */
-export function meterWatching({ metrics, alarms, deliveries, endpoints, drift, backlogOf }: WatchedNeeds): void {
+/** Metrics of alarms, drift and deliveries. */
+export function meterMonitoring({ metrics, alarms, deliveries, endpoints, drift, backlogOf }: MonitoringMeterDeps): void {
   const backlogs = (valueOf: (backlog: WatchedBacklog) => number) =>
     endpoints().flatMap((endpoint) => {
       const backlog = backlogOf(endpoint);
       return backlog === null ? [] : [{ labels: { endpoint }, value: valueOf(backlog) }];
     });
-  metrics.gauge('penstock_async_backlog_requests', 'Requests that wait to be worked on asynchronously, or are.', ['endpoint'], () =>
+  metrics.gauge('penstock_async_backlog_requests', 'Asynchronous requests, queued or running.', ['endpoint'], () =>
     backlogs(({ requests }) => requests),
   );
-  metrics.gauge('penstock_async_oldest_seconds', 'How long the oldest of them has waited.', ['endpoint'], () =>
+  metrics.gauge('penstock_async_oldest_seconds', 'Age of the oldest queued asynchronous request.', ['endpoint'], () =>
     backlogs(({ oldestMs }) => oldestMs / 1000),
   );
-  metrics.gauge(
-    'penstock_drifted_features',
-    'Features that no longer look like the baseline, where enough came to tell.',
-    ['endpoint'],
-    () =>
-      endpoints().flatMap((endpoint) => {
-        const drifted = drift.lastLook(endpoint)?.drifted ?? null;
-        return drifted === null ? [] : [{ labels: { endpoint }, value: drifted }];
-      }),
+  metrics.gauge('penstock_drifted_features', 'Drifted features, with enough traffic to tell.', ['endpoint'], () =>
+    endpoints().flatMap((endpoint) => {
+      const drifted = drift.lastPoll(endpoint)?.drifted ?? null;
+      return drifted === null ? [] : [{ labels: { endpoint }, value: drifted }];
+    }),
   );
-  metrics.gauge('penstock_alarm_state', '1 for the state that an alarm is in, 0 for the others.', ['alarm', 'state'], () =>
+  metrics.gauge('penstock_alarm_state', '1 for the current state of an alarm, 0 for others.', ['alarm', 'state'], () =>
     alarms
       .list()
       .flatMap(({ name, state }) => alarmStates.map((each) => ({ labels: { alarm: name, state: each }, value: each === state ? 1 : 0 }))),
   );
-  metrics.counter('penstock_deliveries_total', 'What became of deliveries to webhooks and log groups.', ['outcome'], () =>
+  metrics.counter('penstock_deliveries_total', 'Deliveries to webhooks and log groups by outcome.', ['outcome'], () =>
     Object.entries<number>({ ...deliveries.counts }).map(([outcome, value]) => ({ labels: { outcome }, value })),
   );
 }

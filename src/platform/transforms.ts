@@ -1,16 +1,17 @@
-/** Batch transforms: what runs them, and where their objects lie. */
+/** Opens batch transforms with their modules and object store. */
 import { Transforms } from '../async-inference/index.ts';
 import type { S3Store } from '../aws/index.ts';
 import type { Config } from '../config.ts';
 import { SystemRandom } from '../random.ts';
-import type { Closer, Ground } from './ground.ts';
-import type { BuiltRooms } from './rooms.ts';
+import { storedSample } from '../registry/index.ts';
+import type { Closer, Foundation } from './foundation.ts';
+import type { CoreModules } from './modules.ts';
 
-/** Goes on with what an earlier server had under way. */
+/** Resumes transforms that a previous server left running. */
 export async function openTransforms(
   config: Config,
-  { registry, profiles, events, audit, prices, cores }: BuiltRooms,
-  { db, clock, logs, provider, s3 }: Ground & { readonly s3: S3Store },
+  { registry, profiles, events, audit, prices, cores, checkForeignCode }: CoreModules,
+  { db, clock, logs, provider, s3 }: Foundation & { readonly s3: S3Store },
   closers: Closer[],
 ): Promise<Transforms> {
   const transforms = new Transforms({
@@ -26,7 +27,9 @@ export async function openTransforms(
     cores,
     buckets: s3,
     versionOf: (group, version) => registry.version(group, version),
-    artifactPath: (version) => registry.artifactPath(version),
+    checkForeignCode,
+    modelFiles: (version) => registry.modelFiles(version),
+    sampleOf: (version) => storedSample(db, version),
     replyBytesMax: config.bodyLimitBytes,
   });
   await transforms.open();

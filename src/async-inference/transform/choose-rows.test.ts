@@ -14,7 +14,7 @@ for (const { when, service, rows } of [
     rows: 1,
   },
   {
-    when: 'a run costs a fixed time',
+    when: 'a run has a fixed cost',
     service: [
       [1, 1],
       [32, 1.1],
@@ -32,7 +32,7 @@ for (const { when, service, rows } of [
     rows: 32,
   },
   {
-    when: 'rows take long enough by themselves, but a run has its own handling',
+    when: 'time is proportional to rows, plus an overhead per run',
     service: [
       [1, 0.01],
       [128, 1.28],
@@ -43,7 +43,7 @@ for (const { when, service, rows } of [
   },
   { when: 'nothing is known', service: [], rows: 1 },
 ]) {
-  test(`takes ${rows} rows where ${when}`, () => {
+  test(`chooses ${rows} rows if ${when}`, () => {
     assert.equal(rowsForThroughput(service.map(([b = 0, ms = 0]) => ({ b, samples: [ms, 99 * ms] }))), rows);
   });
 }

@@ -1,27 +1,30 @@
 /**
- * How many rows a run of a transform has. Nobody waits for a single one, so throughput decides: the profile's sizes are gone
- * on with, doubled while that still helps.
+ * Chooses the number of rows per run of a transform. Latency is irrelevant, so throughput decides. Sizes above those in the profile are
+ * measured, doubled each time, as long as throughput improves.
  */
 import { type MeasureOptions, measure, type Profile, type ServicePoint, timer } from '../../profiling/index.ts';
 import type { RunResult } from '../../runtime/index.ts';
 import type { Tensor } from '../../tensor.ts';
 
-/** Larger runs take memory for little. */
+/** Larger runs cost memory for little gain. */
 const rowsLimit = 4096;
-/** With 500 ms a stall of a busy machine left time for the first size alone: 32 rows a run, and a fifth of the throughput. */
+/**
+ * Time to measure all sizes. With 500 ms, a stall of a busy machine left time for only one size, 32 rows, which had a fifth of the
+ * throughput.
+ */
 const budgetMs = 1500;
-/** The shortest of these runs counts. More would take a small model's job longer than the better size saves. */
+/** Runs per size, of which the shortest counts. For a small model, more runs would cost more time than the better size saves. */
 const samplesEnough = 5;
-/** Of two sizes about as good the smaller one is chosen. */
+/** The smallest size with at least this share of the best throughput is chosen. */
 const goodEnough = 0.95;
-/** What each run costs besides its S(b): cutting, waiting in turn, writing, whatever its size. */
+/** Fixed overhead per run in addition to S(b): cutting, queueing, writing. */
 const handlingMs = 0.5;
 
 type Timed = Pick<ServicePoint, 'b' | 'samples'>;
 
 /**
- * The smallest b whose throughput b / (S(b) + h) comes near to the best, with h for what is done for each run besides. S(b) is
- * the shortest that was seen: others on the machine make runs longer, long ones above all, and never shorter.
+ * The smallest b whose throughput b / (S(b) + h) is close to the best, with the overhead h per run. S(b) is the shortest
+ * observed time: other load on the machine makes runs longer, especially long ones, never shorter.
  */
 export function rowsForThroughput(service: readonly Timed[]): number {
   const rate = ({ b, samples }: Timed): number => b / ((samples[0] ?? 0) + handlingMs);
@@ -29,7 +32,7 @@ export function rowsForThroughput(service: readonly Timed[]): number {
   return service.find((point) => rate(point) >= goodEnough * best)?.b ?? 1;
 }
 
-/** The sizes still to be measured: none where the largest one known is past its best. */
+/** Sizes to measure; none if the largest known size is already beyond the optimum. */
 export function sizesBeyond(profile: Profile | null): readonly number[] {
   const service = profile?.service ?? [];
   const last = service.at(-1)?.b ?? 1;
@@ -39,6 +42,7 @@ export function sizesBeyond(profile: Profile | null): readonly number[] {
   return sizes;
 }
 
+/** Measures further sizes and returns the rows per run; 1 if the model is not batchable. */
 export async function chooseRows(
   run: (inputs: readonly Tensor[]) => Promise<RunResult>,
   profile: Profile | null,

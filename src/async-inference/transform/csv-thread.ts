@@ -1,16 +1,16 @@
-/** The main of a thread that reads numbers from CSV and writes them as CSV. */
+/** Entry point of a thread that parses and formats CSV. */
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { csvFloats, predictionsCsvBytes, writePredictionsCsv } from '../../codecs/index.ts';
 import { messageOf } from '../../errors.ts';
-import type { CsvAnswer, CsvQuestion } from './csv-beside.ts';
-import type { CsvDone, CsvOrder } from './csv-desk.ts';
+import type { CsvRequest, CsvThreadResult } from './csv-queue.ts';
+import type { CsvThreadRequest, CsvThreadResponse } from './csv-threads.ts';
 
-assert(parentPort !== null, 'this file is the main of a thread');
+assert(parentPort !== null, 'this file must run as a worker thread');
 const port = parentPort;
 
-port.on('message', ({ id, ...order }: CsvQuestion) => {
-  let answer: CsvAnswer;
+port.on('message', ({ id, ...order }: CsvThreadRequest) => {
+  let answer: CsvThreadResponse;
   try {
     answer = { id, done: done(order) };
   } catch (error) {
@@ -19,10 +19,10 @@ port.on('message', ({ id, ...order }: CsvQuestion) => {
   port.postMessage(answer);
 });
 
-function done(order: CsvOrder): CsvDone {
-  if (order.kind === 'read') return csvFloats(order.bytes, order.width, order.rows, order.into) !== null;
-  if (order.into !== null) return writePredictionsCsv(order.outputs, order.rows, order.into);
-  // Text cannot be decoded where it lies, in shared memory.
-  const own = order.outputs.map((output) => ({ ...output, data: new Uint8Array(output.data) }));
-  return predictionsCsvBytes(own, order.rows);
+function done(request: CsvRequest): CsvThreadResult {
+  if (request.kind === 'read') return csvFloats(request.bytes, request.width, request.rows, request.into) !== null;
+  if (request.into !== null) return writePredictionsCsv(request.outputs, request.rows, request.into);
+  // TextDecoder rejects shared memory, so text outputs are copied first.
+  const own = request.outputs.map((output) => ({ ...output, data: new Uint8Array(output.data) }));
+  return predictionsCsvBytes(own, request.rows);
 }

@@ -21,19 +21,19 @@ for (const { path, is } of [
   { path: '$.nested.list[*].x', is: [1, 2] },
   { path: '$.nested.list[0].*', is: [1] },
 ]) {
-  test(`${path} takes what it says`, () => assert.deepEqual(select(parsePath(path), record), is));
+  test(`selects ${path}`, () => assert.deepEqual(select(parsePath(path), record), is));
 }
 
 for (const path of ['', 'id', '$..id', '$.', '$[', '$[?(@.x>1)]', '$[1:2:3]', "$['a", '$.a b', '$[a]', '$()', `$${'.a'.repeat(600)}`]) {
-  test(`refuses '${path.slice(0, 20)}'`, () => assert.throws(() => parsePath(path), { code: 'invalid_request' }));
+  test(`rejects '${path.slice(0, 20)}'`, () => assert.throws(() => parsePath(path), { code: 'invalid_request' }));
 }
 
 for (const path of ['$.none', '$.features[4]', '$.features[-5]', '$.id[0]', '$.id.*', "$['id','none']"]) {
-  test(`${path} says what is not there`, () =>
-    assert.throws(() => select(parsePath(path), record), { code: 'invalid_request', message: /asks for/ }));
+  test(`${path} reports the missing part`, () =>
+    assert.throws(() => select(parsePath(path), record), { code: 'invalid_request', message: /the filter selects/ }));
 }
 
-test('a name of any characters is found in quotes', () => {
+test('selects quoted names with any characters', () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 30 }), (name) => {
       const quoted = name.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
@@ -42,7 +42,7 @@ test('a name of any characters is found in quotes', () => {
   );
 });
 
-test('slices and elements are those of a list', () => {
+test('slices and indices behave like those of arrays', () => {
   const whole = fc.integer({ min: -12, max: 12 });
   fc.assert(
     fc.property(fc.array(fc.integer(), { maxLength: 10 }), fc.option(whole), fc.option(whole), (list, from, to) => {
@@ -52,7 +52,7 @@ test('slices and elements are those of a list', () => {
   );
 });
 
-test('whatever text is given is a path or is refused', () => {
+test('parses or rejects any text', () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom('$', '.', '[', ']', "'", 'a', '1', '-', ',', ':', '*', ' ', '\\') }), (text) => {
       try {

@@ -1,11 +1,11 @@
 /**
- * What a transform takes of a record and of its result: the part of JSONPath that SageMaker's data processing knows.
- * `$`, `.name`, `.*`, `['name']`, `['a','b']`, `[*]`, `[3]`, `[-1]`, `[1,-1]`, `[1:4]`. Several names give an object of
- * them, several elements a list. Pure.
+ * Filters of a transform for records and results: the subset of JSONPath supported by SageMaker's data processing.
+ * `$`, `.name`, `.*`, `['name']`, `['a','b']`, `[*]`, `[3]`, `[-1]`, `[1,-1]`, `[1:4]`. Several names
+ * select an object, several indices a list. Pure.
  */
 import { PlatformError } from '../../errors.ts';
 
-export type Step =
+export type JsonPathStep =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'names'; readonly names: readonly string[] }
   | { readonly kind: 'index'; readonly index: number }
@@ -13,10 +13,10 @@ export type Step =
   | { readonly kind: 'slice'; readonly from: number | null; readonly to: number | null }
   | { readonly kind: 'all' };
 
-export type JsonPath = readonly Step[];
+export type JsonPath = readonly JsonPathStep[];
 
 const lengthMax = 1024;
-const stepPatterns: readonly [RegExp, (match: RegExpExecArray) => Step][] = [
+const stepPatterns: readonly [RegExp, (match: RegExpExecArray) => JsonPathStep][] = [
   [/\.\*|\[\s*\*\s*\]/y, () => ({ kind: 'all' })],
   [/\.([^\s.[\]'"*$(),:@?]+)/y, ([, name = '']) => ({ kind: 'name', name })],
   [/\[\s*('(?:[^'\\]|\\.)*'(?:\s*,\s*'(?:[^'\\]|\\.)*')*)\s*\]/y, ([, list = '']) => namesIn(list)],
@@ -24,33 +24,33 @@ const stepPatterns: readonly [RegExp, (match: RegExpExecArray) => Step][] = [
   [/\[\s*(-?\d{1,9}(?:\s*,\s*-?\d{1,9})*)\s*\]/y, ([, list = '']) => indicesIn(list)],
 ];
 
-/** Throws `invalid_request` for what is no path, or uses more of JSONPath. */
+/** Throws `invalid_request` for an invalid or unsupported path. */
 export function parsePath(text: string): JsonPath {
   const path = text.trim();
   if (path.length > lengthMax)
-    throw new PlatformError('invalid_request', `the filter has ${path.length} characters, at most ${lengthMax} may be`);
-  if (!path.startsWith('$')) throw refused(text, 'a path begins with $');
-  const steps: Step[] = [];
+    throw new PlatformError('invalid_request', `the filter is too long: expected at most ${lengthMax} characters, got ${path.length}`);
+  if (!path.startsWith('$')) throw refused(text, 'expected a path that begins with $');
+  const steps: JsonPathStep[] = [];
   for (let at = 1; at < path.length; ) {
     const found = stepAt(path, at);
-    if (found === null) throw refused(text, `'${path.slice(at, at + 20)}' is no step of it`);
+    if (found === null) throw refused(text, `'${path.slice(at, at + 20)}' is not a valid step`);
     steps.push(found.step);
     at = found.end;
   }
   return steps;
 }
 
-/** Whether it takes everything as it is. */
-export function isWhole(path: JsonPath): boolean {
+/** Whether the path selects the whole value. */
+export function isRootPath(path: JsonPath): boolean {
   return path.length === 0;
 }
 
-/** What the path takes of the value. Throws `invalid_request` where that is not there. */
+/** Selects a part of the value. Throws `invalid_request` if it does not exist. */
 export function select(path: JsonPath, value: unknown): unknown {
   return selectFrom(path, 0, value);
 }
 
-function stepAt(path: string, at: number): { readonly step: Step; readonly end: number } | null {
+function stepAt(path: string, at: number): { readonly step: JsonPathStep; readonly end: number } | null {
   for (const [pattern, make] of stepPatterns) {
     pattern.lastIndex = at;
     const match = pattern.exec(path);
@@ -62,7 +62,7 @@ function stepAt(path: string, at: number): { readonly step: Step; readonly end: 
 function refused(text: string, why: string): PlatformError {
   return new PlatformError(
     'invalid_request',
-    `'${text.slice(0, 100)}' is no filter that is understood: ${why}; use $, .name, .*, ['a','b'], [1,-1] and [a:b]`,
+    `invalid filter '${text.slice(0, 100)}': ${why}; supported are $, .name, .*, ['a','b'], [1,-1] and [a:b]`,
   );
 }
 
@@ -70,13 +70,13 @@ function numberOr(text: string | undefined): number | null {
   return text === undefined ? null : Number(text);
 }
 
-function namesIn(list: string): Step {
+function namesIn(list: string): JsonPathStep {
   const names = [...list.matchAll(/'((?:[^'\\]|\\.)*)'/g)].map(([, name = '']) => name.replaceAll(/\\(.)/gs, '$1'));
   const [name = ''] = names;
   return names.length === 1 ? { kind: 'name', name } : { kind: 'names', names };
 }
 
-function indicesIn(list: string): Step {
+function indicesIn(list: string): JsonPathStep {
   const indices = list.split(',').map(Number);
   const [index = 0] = indices;
   return indices.length === 1 ? { kind: 'index', index } : { kind: 'indices', indices };
@@ -110,17 +110,17 @@ function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function memberOf(value: unknown, name: string): unknown {
   if (isFields(value) && Object.hasOwn(value, name)) return value[name];
-  throw new PlatformError('invalid_request', `the filter asks for '${name.slice(0, 60)}', which is not there`);
+  throw new PlatformError('invalid_request', `the filter selects '${name.slice(0, 60)}', which does not exist`);
 }
 
 function elementOf(value: unknown, index: number): unknown {
   const list = listOf(value, `[${index}]`);
   const at = index < 0 ? list.length + index : index;
   if (at >= 0 && at < list.length) return list[at];
-  throw new PlatformError('invalid_request', `the filter asks for element ${index}, and there are ${list.length}`);
+  throw new PlatformError('invalid_request', `the filter selects element ${index}, but the list has ${list.length}`);
 }
 
 function listOf(value: unknown, what: string): readonly unknown[] {
   if (Array.isArray(value)) return value as readonly unknown[];
-  throw new PlatformError('invalid_request', `the filter asks for ${what} of what is no list`);
+  throw new PlatformError('invalid_request', `the filter selects ${what} of a value that is not a list`);
 }

@@ -1,17 +1,18 @@
-/** Records through a model that is a process: payloads in, answers out, as the container contract has them. */
-import { PlatformError } from '../../errors.ts';
-import { type Block, type LineRecord, recordsOf } from './line-blocks.ts';
-import type { RecordFilters } from './record-filters.ts';
-import { type BlockResult, isTheirs, oneByOne } from './run-records.ts';
-import type { ObjectForm } from './transform-job.ts';
+/** Runs records through a model that takes bytes (a process, or a Python function): payloads and responses follow the container contract. */
 
-/** One invocation; rejects with `model_failed` where the answer is no success. */
+import { type Block, type LineRecord, recordsOf } from '../../codecs/index.ts';
+import { PlatformError } from '../../errors.ts';
+import type { RecordFilters } from './record-filters.ts';
+import { type BlockResult, isRecordError, oneByOne } from './run-records.ts';
+import type { BadRecords, ObjectForm } from './transform-job.ts';
+
+/** One invocation; rejects with `model_failed` if the response is not successful. */
 export type RunPayload = (body: Buffer, headers: Readonly<Record<string, string>>) => Promise<Buffer>;
 
 export interface ProcessRecordsOptions {
   readonly form: ObjectForm;
   readonly filters: RecordFilters;
-  readonly policy: 'fail' | 'skip';
+  readonly policy: BadRecords;
   readonly assemble: 'none' | 'line';
   readonly run: RunPayload;
 }
@@ -34,7 +35,7 @@ export class ProcessRecords {
       if (filters.areIdle) return { output: this.#assembled(await this.#run(block.bytes)), records: block.records, bad: [] };
       return { output: await this.#filtered(recordsOf(block, isCsv)), records: block.records, bad: [] };
     } catch (error) {
-      if (!isTheirs(error)) throw error;
+      if (!isRecordError(error)) throw error;
       const each = async (record: LineRecord): Promise<string> => {
         if (!filters.areIdle) return this.#filtered([record]);
         return this.#assembled(await this.#run(Buffer.concat([record.text, Buffer.from('\n')]))).toString();
@@ -57,7 +58,7 @@ export class ProcessRecords {
 
   #assembled(output: Buffer): Buffer {
     const { assemble, form } = this.#options;
-    // Bytes of which nobody knows what they are stay as they are.
+    // Bytes of an unknown format are not modified.
     if (assemble === 'none' || form.result === 'bytes' || output.length === 0 || output.at(-1) === 0x0a) return output;
     return Buffer.concat([output, Buffer.from('\n')]);
   }
@@ -65,9 +66,9 @@ export class ProcessRecords {
   async #filtered(records: readonly LineRecord[]): Promise<string> {
     const { filters, form } = this.#options;
     const texts = records.map(({ text }) => text.toString());
-    const seen = (text: string): string =>
+    const filteredInput = (text: string): string =>
       form.format === 'json' ? filters.inputOfBody(text) : filters.inputOf(text, form.format === 'csv');
-    const body = texts.map((text) => `${seen(text)}\n`).join('');
+    const body = texts.map((text) => `${filteredInput(text)}\n`).join('');
     const answer = await this.#run(Buffer.from(body));
     const isCsv = form.result === 'csv';
     if (!filters.changesOutput) return this.#assembled(answer).toString();
@@ -78,7 +79,7 @@ export class ProcessRecords {
     if (results.length !== records.length) {
       throw new PlatformError(
         'model_failed',
-        `the model answered ${records.length} records with ${results.length} lines: send a single record each`,
+        `the model returned ${results.length} lines for ${records.length} records: send single records instead`,
       );
     }
     return results.map((result, index) => `${filters.outputOf(texts[index] as string, result, isCsv)}\n`).join('');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LineRecord } from '../../codecs/index.ts';
 import { decodeCsv } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
-import type { LineRecord } from './line-blocks.ts';
-import { oneByOne, plainly } from './run-records.ts';
+import { oneByOne, readableMessage } from './run-records.ts';
 
-test('a column that is no input is told of with what helps in a transform', () => {
+test('reports a stray column with the hint for transforms', () => {
   const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }], outputs: [] } as const;
   const refusal = (): unknown => {
     try {
@@ -15,8 +15,8 @@ test('a column that is no input is told of with what helps in a transform', () =
     }
   };
   assert.match(
-    plainly(refusal()),
-    /; columns that are no features are left out with --ignore NAME \(or a number, -1 for the last\), or an input filter such as \$\[:-1\]$/,
+    readableMessage(refusal()),
+    /; hide columns that are not features with --ignore NAME \(or an index, -1 for the last\) or an input filter such as \$\[:-1\]$/,
   );
 });
 
@@ -31,38 +31,38 @@ for (const { when, bad, says } of [
     says: 'line 2: no 2; line 3: no 3; line 5: no 5; line 7: no 7; line 9: no 9; and 2 more up to line 13',
   },
 ]) {
-  test(`of a block with ${when} the first are told and the others counted, and no line is run for that`, async () => {
-    const look = ({ line }: LineRecord): void => {
+  test(`reports the first bad lines and counts the others, without running the model: ${when}`, async () => {
+    const parse = ({ line }: LineRecord): void => {
       if (bad.includes(line)) throw new PlatformError('invalid_request', `no ${line}`);
     };
-    const spoilt = oneByOne(records, async () => assert.fail('it is run'), 'fail', look);
-    await assert.rejects(spoilt, { name: 'ObjectSpoilt', message: says });
+    const failed = oneByOne(records, async () => assert.fail('the model ran'), 'fail', parse);
+    await assert.rejects(failed, { name: 'UnreadableObject', message: says });
   });
 }
 
-test('lines with the same fault are told together', async () => {
-  const look = ({ line }: LineRecord): void => {
+test('groups lines with the same error', async () => {
+  const parse = ({ line }: LineRecord): void => {
     if (line !== 4) throw new PlatformError('invalid_request', line < 7 ? 'it has 3 columns' : 'it has 4 columns');
   };
   await assert.rejects(
-    oneByOne(records, async () => '', 'fail', look),
+    oneByOne(records, async () => '', 'fail', parse),
     {
       message: 'lines 2, 3, 5, 6: it has 3 columns; lines 7, 8, 9, 10, 11 and 2 more up to line 13: it has 4 columns',
     },
   );
 });
 
-test('what helps is said once', async () => {
-  const look = ({ line }: LineRecord): void => {
+test('includes the hint only once', async () => {
+  const parse = ({ line }: LineRecord): void => {
     if (line < 4) throw new PlatformError('invalid_request', `'x${line}' is not a number; leave out columns that are no input`);
   };
   await assert.rejects(
-    oneByOne(records, async () => '', 'fail', look),
-    /^ObjectSpoilt: line 2: 'x2' is not a number; line 3: 'x3' is not a number; columns that are no features [^;]*$/,
+    oneByOne(records, async () => '', 'fail', parse),
+    /^UnreadableObject: line 2: 'x2' is not a number; line 3: 'x3' is not a number; hide columns that are not features [^;]*$/,
   );
 });
 
-test('where all can be read, the first that the model refuses is told', async () => {
+test('reports the first record that the model rejects if all can be parsed', async () => {
   const run: number[] = [];
   const runOne = async ({ line }: LineRecord): Promise<string> => {
     run.push(line);

@@ -1,30 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formOf, type TransformOrder, transformDefaults } from './transform-job.ts';
+import { formOf, type TransformSpec, transformDefaults } from './transform-job.ts';
 
-const order = { ...transformDefaults, name: 't' } as unknown as TransformOrder;
+const spec = { ...transformDefaults, name: 't' } as unknown as TransformSpec;
 
-for (const { what, name, asked, says } of [
+for (const { what, name, requested, says } of [
   {
-    what: 'columns to be kept of JSON lines',
+    what: 'kept columns with JSON lines',
     name: 'a.jsonl',
-    asked: { kept: ['id'] },
-    says: /kept .* both are CSV, not where jsonl becomes jsonl/,
+    requested: { kept: ['id'] },
+    says: /kept columns require CSV .*, got jsonl and jsonl/,
   },
   {
-    what: 'columns to be kept where a CSV becomes JSON',
+    what: 'kept columns with CSV objects and JSON results',
     name: 'a.csv',
-    asked: { kept: ['id'], accept: 'application/jsonlines' },
-    says: /not where csv becomes jsonl: join results/,
+    requested: { kept: ['id'], accept: 'application/jsonlines' },
+    says: /got csv and jsonl: use join/,
   },
-  { what: 'columns to be ignored of an npy file', name: 'a.npy', asked: { ignored: ['0'] }, says: /ignored in CSV and JSON, not in npy/ },
+  { what: 'ignored columns with an npy file', name: 'a.npy', requested: { ignored: ['0'] }, says: /require CSV or JSON, got npy/ },
 ]) {
-  test(`an object is refused, not read without heeding them, that has no such thing as ${what}`, () => {
-    assert.throws(() => formOf({ ...order, ...asked }, name, false), says);
+  test(`rejects ${what}`, () => {
+    assert.throws(() => formOf({ ...spec, ...requested }, name, false), says);
   });
 }
 
-test('columns of a CSV that stays one may be kept, and members of JSON be ignored', () => {
-  assert.equal(formOf({ ...order, kept: ['id'] }, 'a.csv', false).result, 'csv');
-  assert.equal(formOf({ ...order, ignored: ['id'] }, 'a.jsonl', false).result, 'jsonl');
+test('accepts kept columns of CSV and ignored members of JSON', () => {
+  assert.equal(formOf({ ...spec, kept: ['id'] }, 'a.csv', false).result, 'csv');
+  assert.equal(formOf({ ...spec, ignored: ['id'] }, 'a.jsonl', false).result, 'jsonl');
 });

@@ -1,54 +1,62 @@
-/** What a batch transform is: a model version, objects that go in, and where their results go. */
+/** The spec of a batch transform: a model version, input objects, and the location of the results. */
+
 import { PlatformError } from '../../errors.ts';
-import { isWhole, parsePath } from './json-path.ts';
+import { instanceTypeDefault } from '../../fields/index.ts';
+import { isRootPath, parsePath } from './json-path.ts';
 
 export type TransformState = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped';
 
-/** Objects under a prefix (or those that a manifest there names), or a file or directory of this machine. */
-export type TransformPlace =
+/**
+ * What happens to an object with a bad record: it has no result; the record has no result; the result of the record is `null`, so that
+ * results and records have the same order (for JSON lines).
+ */
+export type BadRecords = 'fail' | 'skip' | 'mark';
+
+/** Objects under a prefix (or named by a manifest), or a local file or directory. */
+export type TransformLocation =
   | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string; readonly isManifest?: boolean }
   | { readonly kind: 'file'; readonly path: string };
 
-/** `jsonl`: JSON a line. `bytes`: whatever it is, for a model that is a process. */
+/** `jsonl`: one JSON value per line. `bytes`: any content, for models that take bytes. */
 export type RecordFormat = 'csv' | 'jsonl' | 'json' | 'npy' | 'bytes';
 
-export interface TransformOrder {
+export interface TransformSpec {
   readonly name: string;
   readonly group: string;
   readonly version: number;
-  readonly input: TransformPlace;
-  readonly output: TransformPlace;
-  /** What the objects are; null: by the ends of their names. */
+  readonly input: TransformLocation;
+  readonly output: TransformLocation;
+  /** Content type of the objects; null: by file extension. */
   readonly contentType: string | null;
-  /** What the results shall be; null: as the objects are. */
+  /** Content type of the results; null: that of the objects. */
   readonly accept: string | null;
-  /** null: those whose names end in `.gz`. */
+  /** Null: by the extension `.gz`. */
   readonly isGzip: boolean | null;
-  /** A line is a record; else an object is. null: a line, where the format has lines. */
+  /** Whether a record is a line or the whole object. Null: a line if the format has lines. */
   readonly split: 'none' | 'line' | null;
-  /** How many records an invocation carries. */
+  /** Records per invocation. */
   readonly batch: 'multi' | 'single';
-  /** A line break after each result that has none. */
+  /** `line`: adds a line break to each result without one. */
   readonly assemble: 'none' | 'line';
-  /** Of an invocation, and of a record. */
+  /** Maximum size of an invocation and of a record. */
   readonly payloadBytesMax: number;
   readonly instances: number;
   readonly instanceType: string;
-  /** Invocations under way for each instance; null: chosen. */
+  /** Concurrent invocations per instance; null: chosen automatically. */
   readonly concurrency: number | null;
   readonly inputFilter: string;
   readonly outputFilter: string;
-  /** Results beside their records. */
+  /** Whether each result is written together with its record. */
   readonly joins: boolean;
-  /** Columns that the model does not see; of orders that are older than they are, undefined. */
+  /** Columns hidden from the model; undefined in stored specs of older servers. */
   readonly ignored?: readonly string[];
-  /** Columns of CSV that the model does not see, and that stand before its result. */
+  /** CSV columns hidden from the model and written before its result. */
   readonly kept?: readonly string[];
-  readonly badRecords: 'fail' | 'skip';
-  /** Of one invocation. */
+  readonly badRecords: BadRecords;
+  /** Timeout of one invocation. */
   readonly timeoutMs: number;
   readonly retries: number;
-  /** Variables for a model that is a process. */
+  /** Environment variables of a process model. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -56,26 +64,26 @@ export interface TransformProgress {
   readonly objects: number;
   readonly objectsDone: number;
   readonly objectsFailed: number;
-  /** Records whose results are written, and such as were left out. */
+  /** Records with a written result, and skipped records. */
   readonly records: number;
   readonly skipped: number;
-  /** Of the objects as they lie there, and how many of them are read. */
+  /** Stored size of the objects, and the bytes read so far. */
   readonly bytes: number;
   readonly bytesDone: number;
-  /** While it runs; null before the first. */
+  /** Only while the transform runs; null before the first records. */
   readonly recordsPerSecond: number | null;
   readonly remainingMs: number | null;
 }
 
 export interface TransformView {
-  readonly order: TransformOrder;
+  readonly spec: TransformSpec;
   readonly state: TransformState;
   readonly reason: string | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
-  /** Rows of a run, chosen for throughput, and why; null until it is. */
+  /** Rows per run, chosen by throughput; null before that. */
   readonly batchRows: number | null;
   readonly progress: TransformProgress;
 }
@@ -92,7 +100,7 @@ export const transformDefaults = {
   assemble: 'none',
   payloadBytesMax: payloadBytesMaxDefault,
   instances: 1,
-  instanceType: 'local.1',
+  instanceType: instanceTypeDefault,
   concurrency: null,
   inputFilter: '$',
   outputFilter: '$',
@@ -101,35 +109,35 @@ export const transformDefaults = {
   timeoutMs: 600_000,
   retries: 3,
   environment: {},
-} as const satisfies Partial<TransformOrder>;
+} as const satisfies Partial<TransformSpec>;
 
 const namePattern = /^[a-zA-Z0-9](?:-?[a-zA-Z0-9]){0,62}$/;
 
-/** Throws `invalid_request` for what cannot be done whatever the objects hold. */
-export function checkOrder(order: TransformOrder): void {
-  const { name, instances, concurrency, input, output, split, batch, joins, inputFilter, outputFilter, isGzip } = order;
+/** Throws `invalid_request` for a spec that cannot succeed with any objects. */
+export function checkTransformSpec(spec: TransformSpec): void {
+  const { name, instances, concurrency, input, output, split, batch, joins, inputFilter, outputFilter, isGzip } = spec;
   if (!namePattern.test(name))
-    throw invalid(`'${name.slice(0, 80)}' is no name of a transform: letters, digits and single hyphens, at most 63`);
-  if (!(instances >= 1 && instances <= 100)) throw invalid(`a transform runs on 1 to 100 instances, not on ${instances}`);
+    throw invalid(`invalid transform name '${name.slice(0, 80)}': expected at most 63 letters, digits and single hyphens`);
+  if (!(instances >= 1 && instances <= 100)) throw invalid(`expected 1 to 100 instances, got ${instances}`);
   if (concurrency !== null && !(concurrency >= 1 && concurrency <= 100))
-    throw invalid('from 1 to 100 invocations may be under way for each instance');
+    throw invalid('expected 1 to 100 concurrent invocations per instance');
   parsePath(inputFilter);
   parsePath(outputFilter);
-  const { ignored = [], kept = [] } = order;
-  if (joins && kept.length > 0) throw invalid('results go beside their whole records, or beside the columns that are kept: not both');
+  const { ignored = [], kept = [] } = spec;
+  if (joins && kept.length > 0) throw invalid('expected either join or kept columns, got both');
   const isColumns = ignored.length + kept.length > 0;
   const records = joins
-    ? 'joining results with their records'
+    ? 'joining results with records'
     : isColumns
-      ? 'leaving columns out'
-      : isWhole(parsePath(inputFilter))
+      ? 'hiding columns'
+      : isRootPath(parsePath(inputFilter))
         ? null
         : 'an input filter';
-  if (split === 'none' && records !== null && order.contentType === null) throw invalid(`${records} needs records: split by lines`);
-  if (batch === 'single' && split === 'none') throw invalid('a single record for each invocation needs records: split by lines');
+  if (split === 'none' && records !== null && spec.contentType === null) throw invalid(`${records} needs records: split by lines`);
+  if (batch === 'single' && split === 'none') throw invalid('a single record per invocation needs records: split by lines');
   if (input.kind === 'file' && output.kind === 'file' && input.path === output.path)
-    throw invalid('results cannot go where their objects lie');
-  if (isGzip === true && order.contentType === 'application/x-npy' && split === 'line') throw invalid('an npy file has no lines');
+    throw invalid('the output location must differ from the input location');
+  if (isGzip === true && spec.contentType === 'application/x-npy' && split === 'line') throw invalid('an npy file has no lines');
 }
 
 const formats: Readonly<Record<string, RecordFormat>> = {
@@ -161,56 +169,53 @@ export interface ObjectForm {
   readonly isGzip: boolean;
   readonly isSplit: boolean;
   readonly result: RecordFormat;
-  /** As the results are called: what was asked for, or what they are. */
+  /** Content type of the results: as requested, or of their format. */
   readonly resultType: string;
 }
 
-/** What an object is and what becomes of it. Throws `invalid_request`, `unsupported`. */
-export function formOf(order: TransformOrder, name: string, isProcess: boolean): ObjectForm {
-  const isGzip = order.isGzip ?? /\.gz(ip)?$/i.test(name);
+/** Determines input and result format of an object. Throws `invalid_request`, `unsupported`. */
+export function formOf(spec: TransformSpec, name: string, takesBytes: boolean): ObjectForm {
+  const isGzip = spec.isGzip ?? /\.gz(ip)?$/i.test(name);
   const ending = /\.([a-z0-9]+)$/i.exec(name.replace(/\.gz(ip)?$/i, ''))?.[1]?.toLowerCase() ?? '';
-  const format = order.contentType === null ? formatOfEnding[ending] : formats[mediaType(order.contentType)];
-  const known = format ?? (isProcess ? 'bytes' : undefined);
+  const format = spec.contentType === null ? formatOfEnding[ending] : formats[mediaType(spec.contentType)];
+  const known = format ?? (takesBytes ? 'bytes' : undefined);
   if (known === undefined) {
-    const what =
-      order.contentType === null ? `the end of its name does not say what it is` : `'${order.contentType.slice(0, 60)}' is not read`;
+    const what = spec.contentType === null ? `unknown file extension` : `unsupported content type '${spec.contentType.slice(0, 60)}'`;
     throw new PlatformError(
       'unsupported',
-      `${what}: objects are ${Object.keys(formats)
+      `${what}: expected ${Object.keys(formats)
         .filter((type) => !type.includes('x-j'))
         .join(', ')}`,
     );
   }
-  const isSplit = order.split === null ? ['csv', 'jsonl'].includes(known) : order.split === 'line';
-  if (isSplit && known === 'npy') throw new PlatformError('invalid_request', 'an npy file has no lines to be split by');
+  const isSplit = spec.split === null ? ['csv', 'jsonl'].includes(known) : spec.split === 'line';
+  if (isSplit && known === 'npy') throw new PlatformError('invalid_request', 'an npy file has no lines to split by');
   const read = isSplit && known === 'json' ? 'jsonl' : known;
-  const accepted = order.accept === null ? undefined : formats[mediaType(order.accept)];
-  if (order.accept !== null && accepted === undefined && !isProcess) {
+  const accepted = spec.accept === null ? undefined : formats[mediaType(spec.accept)];
+  if (spec.accept !== null && accepted === undefined && !takesBytes) {
     throw new PlatformError(
       'unsupported',
-      `results are not written as '${order.accept.slice(0, 60)}': text/csv, application/jsonlines, application/json or application/x-npy`,
+      `unsupported result type '${spec.accept.slice(0, 60)}': expected text/csv, application/jsonlines, application/json or application/x-npy`,
     );
   }
   const result = resultOf(read, accepted ?? read);
-  checkColumns(order, read, result);
-  if (result === 'npy' && read !== 'npy' && !isProcess) throw new PlatformError('unsupported', 'only npy files become npy files');
+  checkColumns(spec, read, result);
+  if (result === 'npy' && read !== 'npy' && !takesBytes) throw new PlatformError('unsupported', 'npy results require npy objects');
   return {
     format: read,
-    contentType: order.contentType ?? typeOfFormat[known],
+    contentType: spec.contentType ?? typeOfFormat[known],
     isGzip,
     isSplit,
     result,
-    resultType: order.accept ?? (order.contentType === null || read !== result ? typeOfFormat[result] : order.contentType),
+    resultType: spec.accept ?? (spec.contentType === null || read !== result ? typeOfFormat[result] : spec.contentType),
   };
 }
 
-/** What is asked of columns that an object has not would be left undone in silence. */
-function checkColumns({ ignored = [], kept = [] }: TransformOrder, read: RecordFormat, result: RecordFormat): void {
+/** Rejects column options that an object cannot support, instead of ignoring them silently. */
+function checkColumns({ ignored = [], kept = [] }: TransformSpec, read: RecordFormat, result: RecordFormat): void {
   if (kept.length > 0 && (read !== 'csv' || result !== 'csv'))
-    throw invalid(
-      `columns are kept beside results where both are CSV, not where ${read} becomes ${result}: join results with their records instead`,
-    );
-  if (ignored.length > 0 && !['csv', 'jsonl', 'json'].includes(read)) throw invalid(`columns are ignored in CSV and JSON, not in ${read}`);
+    throw invalid(`kept columns require CSV objects and CSV results, got ${read} and ${result}: use join instead`);
+  if (ignored.length > 0 && !['csv', 'jsonl', 'json'].includes(read)) throw invalid(`ignored columns require CSV or JSON, got ${read}`);
 }
 
 function resultOf(read: RecordFormat, wanted: RecordFormat): RecordFormat {

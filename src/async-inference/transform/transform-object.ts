@@ -1,35 +1,36 @@
-/** One object through the model: read, cut, run several at once, and written in the order in which it was read. */
+/**
+ * Processes one object: reads it, cuts it into blocks, runs several blocks concurrently, and returns the results in the order of the input.
+ */
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { npyFile, npyHead } from '../../codecs/index.ts';
+import { type Block, blocksOf, npyFile, npyHead, startOfObject } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { datatypes, elementCount } from '../../tensor.ts';
-import { type Block, blocksOf, startOfObject } from './line-blocks.ts';
 import { ProcessRecords } from './process-records.ts';
-import { type BadRecord, type BlockResult, ObjectSpoilt } from './run-records.ts';
+import { type BadRecord, type BlockResult, UnreadableObject } from './run-records.ts';
 import { TensorRecords, withoutHeader } from './tensor-records.ts';
+import type { Checkpoint, OpenedSource, ResultPiece, TransformInput } from './transform-io.ts';
 import type { ObjectForm } from './transform-job.ts';
-import type { Checkpoint, OpenedSource, ResultPiece, TransformInput } from './transform-places.ts';
 
-/** So many more than invocations: one is being read, one written, one waits for its turn. */
-const besides = 3;
+/** Blocks in flight beyond the invocations: one being read, one being written, one waiting. */
+const extraBlocks = 3;
 
 export interface ObjectPlan {
   readonly form: ObjectForm;
   readonly records: TensorRecords | ProcessRecords;
-  /** Of an invocation. */
+  /** Records per invocation. */
   readonly recordsMax: number;
   readonly payloadBytesMax: number;
-  /** Invocations under way. */
+  /** Concurrent invocations. */
   readonly width: number;
   readonly signal: AbortSignal;
-  /** So many bytes more were read, of the object as it lies there. */
+  /** Called with the number of further bytes read from the stored object. */
   readonly onRead: (bytes: number) => void;
   readonly onBad: (bad: readonly BadRecord[]) => void;
 }
 
-/** The results of an object, in its order. The source is closed whatever happens. */
-export async function* resultsOf(
+/** Results of an object, in input order. The source stream is always destroyed. */
+export async function* objectResults(
   plan: ObjectPlan,
   input: TransformInput,
   name: string,
@@ -57,23 +58,23 @@ async function* lineResults(
 ): AsyncGenerator<ResultPiece> {
   const { form, records, recordsMax, payloadBytesMax, width } = plan;
   const limits = { recordsMax, bytesMax: payloadBytesMax, hasQuotes: form.format === 'csv' };
-  const canGoOn = !form.isGzip;
+  const isResumable = !form.isGzip;
   const hasHeader = form.format === 'csv' && records instanceof TensorRecords;
   if (from !== null && hasHeader) {
     const first = await firstBlock();
     if (first !== null) withoutHeader(records, first);
   }
   let isFirst = from === null && hasHeader;
-  const blocks = spoiling(blocksOf(bytes, limits, from?.position ?? startOfObject));
+  const blocks = failingObject(blocksOf(bytes, limits, from?.position ?? startOfObject));
   const results = inOrder(blocks, width, async (whole) => {
     const block = isFirst ? withoutHeader(records as TensorRecords, whole) : whole;
     isFirst = false;
     const result: BlockResult = block === null ? { output: '', records: 0, bad: [] } : await records.lines(block);
-    return { result, position: canGoOn ? { offset: whole.endOffset, lines: whole.endLine } : null };
+    return { result, position: isResumable ? { offset: whole.endOffset, lines: whole.endLine } : null };
   });
   for await (const { result, position } of results) {
     yield pieceOf(plan, result, position);
-    result.taken?.();
+    result.consumed?.();
   }
 }
 
@@ -83,14 +84,16 @@ async function* wholeResults(plan: ObjectPlan, bytes: AsyncIterable<Buffer>): As
   for await (const piece of bytes) {
     length += piece.length;
     if (length > plan.payloadBytesMax) {
-      throw new ObjectSpoilt(`it has more than the ${plan.payloadBytesMax} bytes of one payload: split it by lines, or raise the limit`);
+      throw new UnreadableObject(
+        `the object is too large for one payload: expected at most ${plan.payloadBytesMax} bytes. Split it by lines, or raise the limit`,
+      );
     }
     pieces.push(piece);
   }
   yield pieceOf(plan, await plan.records.whole(Buffer.concat(pieces)), null);
 }
 
-/** Rows of an npy file, some at a time. */
+/** Processes an npy file in blocks of rows. */
 async function* arrayResults(plan: ObjectPlan, records: TensorRecords, bytes: AsyncIterable<Buffer>): AsyncGenerator<ResultPiece> {
   let isFirst = plan.form.result === 'npy';
   yield* inOrder(arraysOf(bytes, plan.recordsMax), plan.width, async ({ file, rows }): Promise<ResultPiece> => {
@@ -103,54 +106,54 @@ async function* arrayResults(plan: ObjectPlan, records: TensorRecords, bytes: As
   });
 }
 
-/** The array in files of at most `rowsMax` rows each; `rows` are those of the whole. */
+/** Splits the array into files of at most `rowsMax` rows; `rows` is the total number. */
 async function* arraysOf(bytes: AsyncIterable<Buffer>, rowsMax: number): AsyncGenerator<{ readonly file: Buffer; readonly rows: number }> {
   let held: Buffer = Buffer.alloc(0);
   let head: ReturnType<typeof npyHead> = null;
-  let left = 0;
+  let remaining = 0;
   for await (const piece of bytes) {
     held = held.length === 0 ? piece : Buffer.concat([held, piece]);
     if (head === null) {
       head = npyHead(held);
       if (head === null) continue;
       held = held.subarray(head.bytes);
-      if (head.shape.length === 0) throw new ObjectSpoilt('the npy file holds a single number, not rows');
-      left = head.shape[0] as number;
-      if (left === 0) throw new ObjectSpoilt('the npy file holds no rows');
+      if (head.shape.length === 0) throw new UnreadableObject('the npy file has a single number instead of rows');
+      remaining = head.shape[0] as number;
+      if (remaining === 0) throw new UnreadableObject('the npy file has no rows');
     }
     const { datatype, shape } = head;
     const [rows = 0, ...row] = shape;
     const rowBytes = elementCount(row) * (datatypes[datatype].bytes as number);
-    if (rowBytes === 0) throw new ObjectSpoilt('the rows of the npy file have no elements');
+    if (rowBytes === 0) throw new UnreadableObject('the rows of the npy file have no elements');
     let at = 0;
     for (;;) {
-      const count = Math.min(rowsMax, left);
+      const count = Math.min(rowsMax, remaining);
       if (count === 0 || held.length - at < count * rowBytes) break;
       yield { file: npyFile({ datatype, shape: [count, ...row], data: held.subarray(at, at + count * rowBytes) }), rows };
       at += count * rowBytes;
-      left -= count;
+      remaining -= count;
     }
     held = held.subarray(at);
   }
-  if (head === null) throw new ObjectSpoilt('the npy file ends within its header');
-  if (left > 0) throw new ObjectSpoilt('the npy file ends before its last row');
-  if (held.length > 0) throw new ObjectSpoilt(`the npy file goes on for ${held.length} bytes behind its last row`);
+  if (head === null) throw new UnreadableObject('the npy file ends within its header');
+  if (remaining > 0) throw new UnreadableObject('the npy file ends before its last row');
+  if (held.length > 0) throw new UnreadableObject(`the npy file has ${held.length} extra bytes after its last row`);
 }
 
-/** As many under way as `width` says, and some that are read or written meanwhile; told in their order. */
+/** Runs up to `width` items concurrently, plus some being read or written, and yields results in order. */
 async function* inOrder<Item, Result>(
   items: AsyncIterable<Item>,
   width: number,
   run: (item: Item) => Promise<Result>,
 ): AsyncGenerator<Result> {
-  const under: Promise<Result>[] = [];
+  const pending: Promise<Result>[] = [];
   for await (const item of items) {
     const result = run(item);
-    result.catch(() => undefined); // told in its turn
-    under.push(result);
-    if (under.length >= width + besides) yield await (under.shift() as Promise<Result>);
+    result.catch(() => undefined); // reported in order below
+    pending.push(result);
+    if (pending.length >= width + extraBlocks) yield await (pending.shift() as Promise<Result>);
   }
-  for (const result of under) yield await result;
+  for (const result of pending) yield await result;
 }
 
 function pieceOf(plan: ObjectPlan, { output, records, bad }: BlockResult, position: ResultPiece['position']): ResultPiece {
@@ -159,12 +162,12 @@ function pieceOf(plan: ObjectPlan, { output, records, bad }: BlockResult, positi
   return { output, records, skipped: bad.length, position };
 }
 
-/** What is wrong with the lines as such. */
-async function* spoiling(blocks: AsyncIterable<Block>): AsyncGenerator<Block> {
+/** Turns errors of the line structure into failures of the object. */
+async function* failingObject(blocks: AsyncIterable<Block>): AsyncGenerator<Block> {
   try {
     yield* blocks;
   } catch (error) {
-    if (error instanceof PlatformError && error.code === 'too_large') throw new ObjectSpoilt(error.message, { cause: error });
+    if (error instanceof PlatformError && error.code === 'too_large') throw new UnreadableObject(error.message, { cause: error });
     throw error;
   }
 }
@@ -188,14 +191,14 @@ async function* gunzipped(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   } catch (error) {
     const cause = failure ?? error;
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    if (code.startsWith('Z_')) throw new ObjectSpoilt(`it is no whole gzip file: ${messageOf(cause)}`, { cause });
+    if (code.startsWith('Z_')) throw new UnreadableObject(`the object is not a complete gzip file: ${messageOf(cause)}`, { cause });
     throw cause;
   } finally {
     gunzip.destroy();
   }
 }
 
-/** The first lines of an object again: whoever goes on in its middle must know its header. */
+/** Reads the first line of an object again, because resuming in the middle requires the header. */
 async function firstLineOf(input: TransformInput, name: string, plan: ObjectPlan): Promise<Block | null> {
   const source = await input.open(name);
   if (source === null) return null;

@@ -1,7 +1,7 @@
-/** How far a transform is, and when it will be over. */
+/** Progress of a transform and its estimated remaining time. */
 import type { Clock } from '../../clock.ts';
+import type { Checkpoint } from './transform-io.ts';
 import type { TransformProgress } from './transform-job.ts';
-import type { Checkpoint } from './transform-places.ts';
 import type { Totals } from './transform-rows.ts';
 
 interface Live {
@@ -10,8 +10,8 @@ interface Live {
   bytes: number;
 }
 
-/** How far it is while nobody works on it: what objects had come to when it was stopped counts, for it is gone on with there. */
-export function progressAtRest(totals: Totals, begun: readonly Checkpoint[]): TransformProgress {
+/** Progress of a transform that is not running. Checkpoints of unfinished objects count, because they will be resumed. */
+export function storedProgress(totals: Totals, begun: readonly Checkpoint[]): TransformProgress {
   let { records, skipped, bytesDone } = totals;
   for (const checkpoint of begun) {
     records += checkpoint.records;
@@ -21,12 +21,12 @@ export function progressAtRest(totals: Totals, begun: readonly Checkpoint[]): Tr
   return { ...totals, records, skipped, bytesDone: Math.min(bytesDone, totals.bytes), recordsPerSecond: null, remainingMs: null };
 }
 
-/** A rate over less tells nothing. */
+/** Minimum time for a meaningful rate. */
 const leastMs = 500;
 
 export class ProgressMeter {
   readonly #clock: Clock;
-  /** By position: the objects under way. */
+  /** Objects in progress, by position. */
   readonly #live = new Map<number, Live>();
   #startedMs: number | null = null;
   #records = 0;
@@ -36,7 +36,7 @@ export class ProgressMeter {
     this.#clock = clock;
   }
 
-  /** An object is begun, or gone on with behind so much of it. */
+  /** Starts an object, or resumes it after `before`. */
   begin(position: number, before: { readonly records: number; readonly skipped: number; readonly bytes: number }): void {
     this.#startedMs ??= this.#clock.nowMs();
     this.#live.set(position, { ...before });
@@ -57,7 +57,7 @@ export class ProgressMeter {
     this.#records += records;
   }
 
-  /** From now on the totals have it. */
+  /** Ends an object, which is then included in the totals. */
   end(position: number): void {
     this.#live.delete(position);
   }

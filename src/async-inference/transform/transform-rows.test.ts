@@ -3,12 +3,12 @@ import { describe, type TestContext, test } from 'node:test';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openDatabase } from '../../storage/index.ts';
-import { type TransformOrder, transformDefaults } from './transform-job.ts';
-import type { Checkpoint } from './transform-places.ts';
-import { progressAtRest } from './transform-progress.ts';
+import type { Checkpoint } from './transform-io.ts';
+import { type TransformSpec, transformDefaults } from './transform-job.ts';
+import { storedProgress } from './transform-progress.ts';
 import { TransformRows } from './transform-rows.ts';
 
-const orderOf = (name: string): TransformOrder => ({
+const specOf = (name: string): TransformSpec => ({
   ...transformDefaults,
   name,
   group: 'digits',
@@ -22,7 +22,7 @@ for (const { name, open } of [
   { name: 'SQLite', open: () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }) },
   { name: 'PostgreSQL', open: openPglite },
 ]) {
-  const house = async (t: TestContext) => {
+  const fixture = async (t: TestContext) => {
     const { db, close } = await open();
     t.after(close);
     const clock = new VirtualClock(Date.UTC(2026, 10, 24));
@@ -30,13 +30,13 @@ for (const { name, open } of [
   };
 
   describe(`transforms on ${name}`, () => {
-    test('an order is kept as it came, once for each name', async (t) => {
-      const { rows } = await house(t);
-      await rows.add(orderOf('Job'), nothing);
-      assert.deepEqual((await rows.find('job'))?.order, orderOf('Job'));
-      await assert.rejects(rows.add(orderOf('JOB'), nothing), { code: 'already_exists' });
+    test('stores a spec unchanged, once per name', async (t) => {
+      const { rows } = await fixture(t);
+      await rows.add(specOf('Job'), nothing);
+      assert.deepEqual((await rows.find('job'))?.spec, specOf('Job'));
+      await assert.rejects(rows.add(specOf('JOB'), nothing), { code: 'already_exists' });
       await assert.rejects(
-        rows.add(orderOf('other'), async () => {
+        rows.add(specOf('other'), async () => {
           throw new Error('no');
         }),
         /no/,
@@ -44,21 +44,21 @@ for (const { name, open } of [
       assert.equal(await rows.find('other'), null);
     });
 
-    test('states follow each other only from where they may', async (t) => {
-      const { rows, clock } = await house(t);
-      await rows.add(orderOf('job'), nothing);
+    test('allows only valid state transitions', async (t) => {
+      const { rows, clock } = await fixture(t);
+      await rows.add(specOf('job'), nothing);
       clock.advance(5);
       assert.equal(await rows.turn('job', ['InProgress'], 'Stopping'), true);
       assert.equal(await rows.turn('job', ['InProgress'], 'Completed'), false);
       assert.equal(await rows.turn('job', ['Stopping'], 'Stopped', 'why'), true);
-      const kept = await rows.find('job');
-      assert.deepEqual([kept?.state, kept?.reason, kept?.endedAtMs], ['Stopped', 'why', clock.wallMs()]);
+      const retained = await rows.find('job');
+      assert.deepEqual([retained?.state, retained?.reason, retained?.endedAtMs], ['Stopped', 'why', clock.wallMs()]);
       assert.deepEqual(await rows.inStates(['InProgress', 'Stopping']), []);
     });
 
-    test('who was begun and is not over tells how far it came', async (t) => {
-      const { rows } = await house(t);
-      await rows.add(orderOf('job'), nothing);
+    test('reports the progress of unfinished objects', async (t) => {
+      const { rows } = await fixture(t);
+      await rows.add(specOf('job'), nothing);
       const names = ['begun', 'done', 'waiting'];
       await rows.addObjects(
         'job',
@@ -69,13 +69,13 @@ for (const { name, open } of [
       await rows.settle('job', 1, { state: 'done', records: 7, skipped: 0, note: null });
       const begun = (await rows.begun('JOB')).map((each) => JSON.parse(each) as Checkpoint);
       assert.deepEqual(begun, [checkpoint]);
-      const { records, skipped, bytes, bytesDone, remainingMs } = progressAtRest(await rows.totals('job'), begun);
+      const { records, skipped, bytes, bytesDone, remainingMs } = storedProgress(await rows.totals('job'), begun);
       assert.deepEqual([records, skipped, bytes, bytesDone, remainingMs], [10, 1, 30, 15, null]);
     });
 
-    test('objects add up, and those that failed are tried again', async (t) => {
-      const { rows } = await house(t);
-      await rows.add(orderOf('job'), nothing);
+    test('sums up objects and resets failed ones', async (t) => {
+      const { rows } = await fixture(t);
+      await rows.add(specOf('job'), nothing);
       await rows.addObjects(
         'job',
         Array.from({ length: 250 }, (_, at) => ({ name: `${at}.csv`, bytes: 10 })),
@@ -96,15 +96,15 @@ for (const { name, open } of [
       assert.deepEqual([first?.position, first?.checkpoint], [249, null]);
     });
 
-    test('a list goes on behind any of its items', async (t) => {
-      const { rows, clock } = await house(t);
+    test('continues a list after any item', async (t) => {
+      const { rows, clock } = await fixture(t);
       for (const each of ['b', 'c', 'a', 'd']) {
-        await rows.add(orderOf(each), nothing);
+        await rows.add(specOf(each), nothing);
         clock.advance(1);
       }
       await rows.turn('c', ['InProgress'], 'Failed');
       const names = async (filter: Partial<Parameters<typeof rows.list>[0]>) =>
-        (await rows.list({ limit: 10, ...filter })).map(({ order }) => order.name);
+        (await rows.list({ limit: 10, ...filter })).map(({ spec }) => spec.name);
       assert.deepEqual(await names({}), ['d', 'a', 'c', 'b']);
       assert.deepEqual(await names({ sortBy: 'name_key', descending: false, after: ['b', 'b'] }), ['c', 'd']);
       assert.deepEqual(await names({ sortBy: 'state', after: ['Failed', 'c'] }), []);

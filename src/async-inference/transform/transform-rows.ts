@@ -1,11 +1,11 @@
-/** Transforms and their objects as they are kept: whoever starts anew goes on from here. */
+/** Stored transforms and their objects; a restarted server resumes from here. */
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../../storage/index.ts';
-import type { TransformOrder, TransformState } from './transform-job.ts';
+import type { TransformSpec, TransformState } from './transform-job.ts';
 
-export interface KeptTransform {
-  readonly order: TransformOrder;
+export interface StoredTransform {
+  readonly spec: TransformSpec;
   readonly state: TransformState;
   readonly reason: string | null;
   readonly createdAtMs: number;
@@ -15,9 +15,9 @@ export interface KeptTransform {
   readonly batchRows: number | null;
 }
 
-export interface KeptObject {
+export interface StoredTransformObject {
   readonly position: number;
-  /** Its path below the folder of the input. */
+  /** Path relative to the folder of the input. */
   readonly name: string;
   readonly bytes: number;
   readonly state: 'waiting' | 'done' | 'failed';
@@ -46,18 +46,18 @@ export interface TransformFilter {
   readonly updatedBeforeMs?: number | null;
   readonly sortBy?: 'name_key' | 'created_at' | 'state';
   readonly descending?: boolean;
-  /** Behind this value of what is sorted by, and this name. */
+  /** Start after this value of the sort column and this name. */
   readonly after?: readonly [string | number, string] | null;
   readonly offset?: number;
   readonly limit: number;
 }
 
 interface Document {
-  readonly order: TransformOrder;
+  readonly spec: TransformSpec;
   readonly batchRows: number | null;
 }
 
-/** Rows that one statement inserts. */
+/** Rows per insert statement. */
 const rowsAtOnce = 100;
 
 export class TransformRows {
@@ -69,32 +69,32 @@ export class TransformRows {
     this.#clock = clock;
   }
 
-  /** `beside` is done in the same transaction. Throws `already_exists`. */
-  async add(order: TransformOrder, beside: (tx: Transaction) => Promise<void>): Promise<void> {
+  /** `hook` runs in the same transaction. Throws `already_exists`. */
+  async add(spec: TransformSpec, hook: (tx: Transaction) => Promise<void>): Promise<void> {
     const now = this.#clock.wallMs();
-    const document: Document = { order, batchRows: null };
+    const document: Document = { spec, batchRows: null };
     const times = { created_at: now, updated_at: now, started_at: null, ended_at: null };
-    const row = { name_key: keyOf(order.name), name: order.name, state: 'InProgress', document: JSON.stringify(document), reason: null };
+    const row = { name_key: keyOf(spec.name), name: spec.name, state: 'InProgress', document: JSON.stringify(document), reason: null };
     try {
       await inTransaction(this.#db, async (tx) => {
         await tx
           .insertInto('transforms')
           .values({ ...row, ...times })
           .execute();
-        await beside(tx);
+        await hook(tx);
       });
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      throw new PlatformError('already_exists', `there is a transform ${order.name} already: choose another name`, { cause: error });
+      throw new PlatformError('already_exists', `transform ${spec.name} already exists: choose another name`, { cause: error });
     }
   }
 
-  async find(name: string): Promise<KeptTransform | null> {
+  async find(name: string): Promise<StoredTransform | null> {
     const row = await this.#db.selectFrom('transforms').selectAll().where('name_key', '=', keyOf(name)).executeTakeFirst();
-    return row === undefined ? null : keptOf(row);
+    return row === undefined ? null : storedTransformOf(row);
   }
 
-  async list(filter: TransformFilter): Promise<KeptTransform[]> {
+  async list(filter: TransformFilter): Promise<StoredTransform[]> {
     const { state, nameContains = '', sortBy = 'created_at', descending = true, after = null, offset = 0, limit } = filter;
     const order = descending ? 'desc' : 'asc';
     let query = this.#db.selectFrom('transforms').selectAll();
@@ -111,10 +111,10 @@ export class TransformRows {
     if (after !== null) {
       query = query.where((where) => where(where.refTuple(sortBy, 'name_key'), descending ? '<' : '>', where.tuple(after[0], after[1])));
     }
-    return (await query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset).execute()).map(keptOf);
+    return (await query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset).execute()).map(storedTransformOf);
   }
 
-  /** From one of the states to another; whether it was in one of them. */
+  /** Changes the state if it is currently one of `from`. Returns whether it changed. */
   async turn(name: string, from: readonly TransformState[], to: TransformState, reason: string | null = null): Promise<boolean> {
     const now = this.#clock.wallMs();
     const isOver = to !== 'InProgress' && to !== 'Stopping';
@@ -137,16 +137,16 @@ export class TransformRows {
       .execute();
   }
 
-  async choseRows(order: TransformOrder, batchRows: number): Promise<void> {
-    const document: Document = { order, batchRows };
+  async choseRows(spec: TransformSpec, batchRows: number): Promise<void> {
+    const document: Document = { spec, batchRows };
     await this.#db
       .updateTable('transforms')
       .set({ document: JSON.stringify(document) })
-      .where('name_key', '=', keyOf(order.name))
+      .where('name_key', '=', keyOf(spec.name))
       .execute();
   }
 
-  /** All at once: a list that is there is complete. */
+  /** Stores the list in one transaction, so that a stored list is always complete. */
   async addObjects(name: string, objects: readonly { readonly name: string; readonly bytes: number }[]): Promise<void> {
     const none = { state: 'waiting', records: 0, skipped: 0, note: null, checkpoint: null };
     const rows = objects.map((object, position) => ({ transform_key: keyOf(name), position, ...object, ...none }));
@@ -160,7 +160,10 @@ export class TransformRows {
     });
   }
 
-  async objects(name: string, { after = -1, limit }: { readonly after?: number; readonly limit: number }): Promise<KeptObject[]> {
+  async objects(
+    name: string,
+    { after = -1, limit }: { readonly after?: number; readonly limit: number },
+  ): Promise<StoredTransformObject[]> {
     const rows = await this.#db
       .selectFrom('transform_objects')
       .selectAll()
@@ -172,11 +175,11 @@ export class TransformRows {
     return rows.map(objectOf);
   }
 
-  /** What became of an object, also as a part of another transaction. */
+  /** Stores the outcome of an object, optionally within another transaction. */
   async settle(
     name: string,
     position: number,
-    outcome: Pick<KeptObject, 'state' | 'records' | 'skipped' | 'note'>,
+    outcome: Pick<StoredTransformObject, 'state' | 'records' | 'skipped' | 'note'>,
     within: Transaction | Database = this.#db,
   ): Promise<void> {
     await within
@@ -196,7 +199,7 @@ export class TransformRows {
       .execute();
   }
 
-  /** Those that failed are tried again. */
+  /** Resets failed objects for another attempt. */
   async retryFailed(name: string): Promise<void> {
     await this.#db
       .updateTable('transform_objects')
@@ -233,7 +236,7 @@ export class TransformRows {
     };
   }
 
-  /** Checkpoints of objects that were begun and are not over. */
+  /** Checkpoints of unfinished objects. */
   async begun(name: string): Promise<string[]> {
     const rows = await this.#db
       .selectFrom('transform_objects')
@@ -245,8 +248,8 @@ export class TransformRows {
     return rows.map(({ checkpoint }) => checkpoint as string);
   }
 
-  /** The first objects that failed, with why. */
-  async failures(name: string, limit: number): Promise<KeptObject[]> {
+  /** The first failed objects, with their reasons. */
+  async failures(name: string, limit: number): Promise<StoredTransformObject[]> {
     const rows = await this.#db
       .selectFrom('transform_objects')
       .selectAll()
@@ -258,7 +261,7 @@ export class TransformRows {
     return rows.map(objectOf);
   }
 
-  /** Names of those in these states, the oldest first. */
+  /** Names of transforms in these states, oldest first. */
   async inStates(states: readonly TransformState[]): Promise<string[]> {
     const rows = await this.#db.selectFrom('transforms').select('name').where('state', 'in', states).orderBy('created_at').execute();
     return rows.map(({ name }) => name);
@@ -269,11 +272,11 @@ function keyOf(name: string): string {
   return name.toLowerCase();
 }
 
-function objectOf({ position, name, bytes, state, records, skipped, note, checkpoint }: TransformObjectRow): KeptObject {
-  return { position, name, bytes, state: state as KeptObject['state'], records, skipped, note, checkpoint };
+function objectOf({ position, name, bytes, state, records, skipped, note, checkpoint }: TransformObjectRow): StoredTransformObject {
+  return { position, name, bytes, state: state as StoredTransformObject['state'], records, skipped, note, checkpoint };
 }
 
-type TransformObjectRow = Omit<KeptObject, 'state'> & { readonly state: string };
+type TransformObjectRow = Omit<StoredTransformObject, 'state'> & { readonly state: string };
 
 interface TransformRow {
   readonly state: string;
@@ -285,10 +288,10 @@ interface TransformRow {
   readonly reason: string | null;
 }
 
-function keptOf(row: TransformRow): KeptTransform {
-  const { order, batchRows } = JSON.parse(row.document) as Document;
+function storedTransformOf(row: TransformRow): StoredTransform {
+  const { spec, batchRows } = JSON.parse(row.document) as Document;
   return {
-    order,
+    spec,
     batchRows,
     state: row.state as TransformState,
     reason: row.reason,

@@ -1,53 +1,55 @@
-/** One run of a transform: its workers, the size of its batches, and each object that is not done yet. */
+/** One run of a transform: starts workers, chooses the batch size, and processes unfinished objects. */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../../costs/index.ts';
+import { defined } from '../../defined.ts';
 import { commandOf } from '../../deployment/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { Log } from '../../monitoring/index.ts';
+import type { Log } from '../../logs/index.ts';
 import { type Profiles, timerOf } from '../../profiling/index.ts';
-import type { Provider, WorkerSpec } from '../../providers/index.ts';
+import { type Provider, type WorkerCommand, type WorkerSpec, workerFiles } from '../../providers/index.ts';
 import type { Random } from '../../random.ts';
-import type { ModelVersion } from '../../registry/index.ts';
-import type { RunResult, WorkerLink } from '../../runtime/index.ts';
-import type { Tensor } from '../../tensor.ts';
+import { type ModelVersion, payloadKind } from '../../registry/index.ts';
+import { type ModelFiles, type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../../runtime/index.ts';
+import { type Tensor, takesJson } from '../../tensor.ts';
 import { chooseRows } from './choose-rows.ts';
-import { CsvBeside } from './csv-beside.ts';
+import { CsvThreads } from './csv-threads.ts';
 import { ProcessRecords } from './process-records.ts';
 import { RecordFilters } from './record-filters.ts';
 import type { BadRecord } from './run-records.ts';
 import { TensorRecords } from './tensor-records.ts';
-import { formOf, type ObjectForm } from './transform-job.ts';
-import { type ObjectPlan, resultsOf } from './transform-object.ts';
 import {
   type Checkpoint,
-  Halted,
   type OpenedSource,
   type ResultPiece,
+  TransformHalted,
   type TransformInput,
   type TransformOutput,
-} from './transform-places.ts';
+} from './transform-io.ts';
+import { formOf, type ObjectForm } from './transform-job.ts';
+import { type ObjectPlan, objectResults } from './transform-object.ts';
 import type { ProgressMeter } from './transform-progress.ts';
-import type { KeptObject, KeptTransform, TransformRows } from './transform-rows.ts';
+import type { StoredTransform, StoredTransformObject, TransformRows } from './transform-rows.ts';
 import { TransformWorkers } from './transform-workers.ts';
 
-export interface TransformRunNeeds {
+export interface TransformRunDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly rows: TransformRows;
   readonly provider: Provider;
   readonly profiles: Pick<Profiles, 'get'>;
-  readonly artifactPath: (version: ModelVersion) => string;
+  readonly modelFiles: (version: ModelVersion) => ModelFiles;
+  readonly sampleOf: (version: ModelVersion) => Promise<SampleBody | null>;
   readonly prices: PriceTable;
-  /** Of this machine. */
+  /** Cores of this machine. */
   readonly cores: number;
-  /** Of an answer of a process. */
+  /** Limit of the response of a model that takes bytes. */
   readonly replyBytesMax: number;
 }
 
 export interface TransformRunOf {
-  readonly kept: KeptTransform;
+  readonly stored: StoredTransform;
   readonly version: ModelVersion;
   readonly input: TransformInput;
   readonly output: TransformOutput;
@@ -55,29 +57,34 @@ export interface TransformRunOf {
   readonly signal: AbortSignal;
 }
 
-/** One runs, one waits for it at the worker, one is being read. */
+/** Concurrent invocations per worker: one running, one queued at the worker, one being prepared. */
 const concurrencyDefault = 3;
+/** Rows per run of a function of JSON that has no sample to measure with. */
+const rowsUnmeasured = 32;
 const objectsAtOnceMax = 4;
 const objectsPerPage = 500;
-/** Lines that were left out, told by their numbers. */
-const linesTold = 50;
+/** Skipped lines that are listed by number. */
+const linesReported = 50;
 
 export class TransformRun {
-  readonly #needs: TransformRunNeeds;
+  readonly #deps: TransformRunDeps;
   readonly #of: TransformRunOf;
-  readonly #csv: CsvBeside;
+  readonly #csv: CsvThreads;
 
-  constructor(needs: TransformRunNeeds, of: TransformRunOf) {
-    this.#needs = needs;
+  constructor(deps: TransformRunDeps, of: TransformRunOf) {
+    this.#deps = deps;
     this.#of = of;
-    this.#csv = new CsvBeside({ threadsMax: needs.cores });
+    this.#csv = new CsvThreads({ threadsMax: deps.cores });
   }
 
-  /** Every object is done or has failed after it. Throws `Halted`, and what ends all objects at once. */
+  /**
+   * Processes all unfinished objects. When it resolves, every object is done or failed. Throws `TransformHalted`, and errors that affect
+   * all objects.
+   */
   async run(): Promise<void> {
-    const { rows } = this.#needs;
-    const { kept, input, output, signal } = this.#of;
-    const { name } = kept.order;
+    const { rows } = this.#deps;
+    const { stored, input, output, signal } = this.#of;
+    const { name } = stored.spec;
     await output.check();
     if ((await rows.totals(name)).objects === 0) await rows.addObjects(name, await input.list());
     signal.throwIfAborted();
@@ -103,49 +110,55 @@ export class TransformRun {
 
   async #all<Item>(items: readonly Item[], atOnce: number, run: (item: Item) => Promise<void>): Promise<void> {
     let next = 0;
-    const lane = async (): Promise<void> => {
+    const runNext = async (): Promise<void> => {
       while (next < items.length) await run(items[next++] as Item);
     };
-    const lanes = await Promise.allSettled(Array.from({ length: atOnce }, lane));
-    for (const each of lanes) if (each.status === 'rejected') throw each.reason;
+    const settledRuns = await Promise.allSettled(Array.from({ length: atOnce }, runNext));
+    for (const each of settledRuns) if (each.status === 'rejected') throw each.reason;
   }
 
   #workers(): TransformWorkers {
-    const { provider, clock, prices, cores } = this.#needs;
-    const { kept, version, signal } = this.#of;
-    const { order } = kept;
-    const type = instanceType(prices, order.instanceType);
+    const { provider, clock, prices, cores } = this.#deps;
+    const { stored, version, signal } = this.#of;
+    const { spec } = stored;
+    const type = instanceType(prices, spec.instanceType);
     const isProcess = version.runtime.kind === 'process';
-    const concurrency = order.concurrency ?? (version.runtime.kind === 'process' ? version.runtime.concurrency : concurrencyDefault);
-    const { process } = commandOf(version);
+    const concurrency = spec.concurrency ?? (version.runtime.kind === 'process' ? version.runtime.concurrency : concurrencyDefault);
+    const { process, python } = commandOf(version);
     const specs = Array.from(
-      { length: order.instances },
+      { length: spec.instances },
       (): WorkerSpec => ({
         id: `transform-${randomUUID()}`,
-        // No endpoint has such a name.
-        endpoint: `transform:${order.name}`,
+        // Endpoint names cannot contain a colon, so this one is unique.
+        endpoint: `transform:${spec.name}`,
         variant: 'AllTraffic',
         generation: 1,
-        modelPath: this.#needs.artifactPath(version),
+        ...workerFiles(this.#deps.modelFiles(version)),
         modelName: version.name,
         threads: threadsOf(type, cores),
         memoryMiB: type.memoryMiB,
         instanceType: type.name,
         kind: 'instance',
         vcpuMax: heldVcpu(type, provider.limits.cpu),
-        ...(process === undefined
-          ? {}
-          : { process: { ...process, environment: { ...process.environment, ...this.#environment(concurrency) } } }),
+        ...defined({ python }),
+        ...(process === undefined ? {} : { process: this.#withVariables(process, concurrency) }),
       }),
     );
-    // A worker takes runs one after the other; more wait there without being late.
-    const timeoutMs = isProcess ? order.timeoutMs : order.timeoutMs * concurrency;
-    return new TransformWorkers({ provider, clock, specs, concurrency, timeoutMs, retries: order.retries, signal });
+    // A worker processes runs one by one, so queued runs get a longer timeout.
+    const timeoutMs = isProcess ? spec.timeoutMs : spec.timeoutMs * concurrency;
+    return new TransformWorkers({ provider, clock, specs, concurrency, timeoutMs, retries: spec.retries, signal });
   }
 
-  /** What a container is told of the job that it serves. */
+  /** Variables of the job can bring code, so they isolate even a command whose image is not isolated, as of now. */
+  #withVariables(process: WorkerCommand, concurrency: number): WorkerCommand {
+    const environment = { ...process.environment, ...this.#environment(concurrency) };
+    const hasOwn = Object.keys(this.#of.stored.spec.environment).length > 0;
+    return { ...process, environment, ...(hasOwn ? { isIsolated: true } : {}) };
+  }
+
+  /** Environment variables of the container contract. */
   #environment(concurrency: number): Readonly<Record<string, string>> {
-    const { payloadBytesMax, batch, environment } = this.#of.kept.order;
+    const { payloadBytesMax, batch, environment } = this.#of.stored.spec;
     return {
       SAGEMAKER_BATCH: 'true',
       SAGEMAKER_MAX_PAYLOAD_IN_MB: String(Math.ceil(payloadBytesMax / 2 ** 20)),
@@ -156,35 +169,41 @@ export class TransformRun {
   }
 
   async #rowsFor(workers: TransformWorkers): Promise<number> {
-    const { profiles, clock, random, rows, log } = this.#needs;
-    const { kept, version } = this.#of;
-    const { order } = kept;
-    if (order.batch === 'single') return 1;
-    if (version.runtime.kind === 'process') return Number.POSITIVE_INFINITY;
-    if (kept.batchRows !== null) return kept.batchRows;
-    const executor = `instance:${order.instanceType}`;
+    const { profiles, clock, random, rows, log, sampleOf } = this.#deps;
+    const { stored, version } = this.#of;
+    const { spec } = stored;
+    if (spec.batch === 'single') return 1;
+    const kind = payloadKind(version.runtime);
+    if (kind !== 'tensors') return kind === 'stream' ? 1 : Number.POSITIVE_INFINITY; // a function that yields takes one value
+    if (stored.batchRows !== null) return stored.batchRows;
+    const executor = `instance:${spec.instanceType}`;
     const profile = await profiles.get(version.group, version.version, executor);
     const chosen = await workers.use(async (link) => {
       const rssOf = async () => (await link.status()).rssBytes / 2 ** 20;
       const { signature, batchable } = version;
-      const memoryMiB = instanceType(this.#needs.prices, order.instanceType).memoryMiB;
-      const options = { ...(await timerOf(link, clock)), signature, batchable, executor, random, rssOf, memoryMiB };
-      return chooseRows((inputs) => runOn(link, inputs), profile, options);
+      const memoryMiB = instanceType(this.#deps.prices, spec.instanceType).memoryMiB;
+      const inputsOf = sampleBatches(signature, await sampleOf(version), random);
+      const options = { ...(await timerOf(link, clock)), signature, batchable, executor, random, inputsOf, rssOf, memoryMiB };
+      return chooseRows((inputs) => runOn(link, inputs), profile, options).catch((error: unknown) => {
+        // Of JSON only the model knows which is valid.
+        if (!takesJson(signature) || !(error instanceof PlatformError) || error.code !== 'model_failed') throw error;
+        return rowsUnmeasured;
+      });
     });
-    log.info({ transform: order.name, rows: chosen }, 'the rows of a run are chosen by their throughput');
-    await rows.choseRows(order, chosen);
+    log.info({ transform: spec.name, rows: chosen }, 'chose the rows per run by throughput');
+    await rows.choseRows(spec, chosen);
     return chosen;
   }
 
-  async #transform(object: KeptObject, workers: TransformWorkers, rowsMax: number): Promise<void> {
-    const { rows } = this.#needs;
-    const { kept, meter, signal } = this.#of;
-    const { name } = kept.order;
+  async #transform(object: StoredTransformObject, workers: TransformWorkers, rowsMax: number): Promise<void> {
+    const { rows } = this.#deps;
+    const { stored, meter, signal } = this.#of;
+    const { name } = stored.spec;
     signal.throwIfAborted();
     try {
       await this.#write(object, workers, rowsMax);
     } catch (error) {
-      if (error instanceof Halted || signal.aborted) throw signal.reason ?? error;
+      if (error instanceof TransformHalted || signal.aborted) throw signal.reason ?? error;
       const { code, message } = asPlatformError(error);
       if (code === 'unavailable') throw error;
       await rows.settle(name, object.position, { state: 'failed', records: 0, skipped: 0, note: message });
@@ -193,13 +212,13 @@ export class TransformRun {
     }
   }
 
-  async #write(object: KeptObject, workers: TransformWorkers, rowsMax: number): Promise<void> {
-    const { kept, version, input } = this.#of;
-    const { order } = kept;
+  async #write(object: StoredTransformObject, workers: TransformWorkers, rowsMax: number): Promise<void> {
+    const { stored, version, input } = this.#of;
+    const { spec } = stored;
     const { name } = object;
-    const form = formOf(order, name, version.runtime.kind === 'process');
+    const form = formOf(spec, name, payloadKind(version.runtime) !== 'tensors');
     const source = await input.open(name);
-    if (source === null) throw new PlatformError('not_found', 'it is not there any more');
+    if (source === null) throw new PlatformError('not_found', 'the object no longer exists');
     try {
       await this.#writeFrom(object, source, form, workers, rowsMax);
     } finally {
@@ -207,12 +226,18 @@ export class TransformRun {
     }
   }
 
-  async #writeFrom(object: KeptObject, source: OpenedSource, form: ObjectForm, workers: TransformWorkers, rowsMax: number): Promise<void> {
-    const { rows } = this.#needs;
-    const { kept, input, output, meter, signal } = this.#of;
-    const { order } = kept;
+  async #writeFrom(
+    object: StoredTransformObject,
+    source: OpenedSource,
+    form: ObjectForm,
+    workers: TransformWorkers,
+    rowsMax: number,
+  ): Promise<void> {
+    const { rows } = this.#deps;
+    const { stored, input, output, meter, signal } = this.#of;
+    const { spec } = stored;
     const { position, name } = object;
-    const from = await this.#goOnFrom(object, source.identity);
+    const from = await this.#resumeFrom(object, source.identity);
     meter.begin(position, { records: from?.records ?? 0, skipped: from?.skipped ?? 0, bytes: from?.position.offset ?? 0 });
     const done = { records: from?.records ?? 0, skipped: from?.skipped ?? 0 };
     let bad: readonly BadRecord[] = [];
@@ -220,12 +245,12 @@ export class TransformRun {
       form,
       records: this.#records(form, workers, rowsMax),
       recordsMax: rowsMax,
-      payloadBytesMax: order.payloadBytesMax,
+      payloadBytesMax: spec.payloadBytesMax,
       width: workers.width,
       signal,
       onRead: (bytes) => meter.read(position, bytes),
       onBad: (more) => {
-        bad = [...bad, ...more].sort((a, b) => a.line - b.line).slice(0, linesTold);
+        bad = [...bad, ...more].sort((a, b) => a.line - b.line).slice(0, linesReported);
       },
     };
     const count = (piece: ResultPiece): void => {
@@ -233,60 +258,64 @@ export class TransformRun {
       done.skipped += piece.skipped;
       meter.wrote(position, piece.records, piece.skipped);
     };
-    await output.write(name, counted(resultsOf(plan, input, name, source, from), count), {
+    await output.write(name, counted(objectResults(plan, input, name, source, from), count), {
       contentType: form.resultType,
       identity: source.identity,
       from,
-      keep: (checkpoint) => rows.checkpoint(order.name, position, JSON.stringify(checkpoint)),
-      beside: (tx) => rows.settle(order.name, position, { state: 'done', ...done, note: leftOut(done.skipped, bad) }, tx ?? undefined),
+      checkpoint: (checkpoint) => rows.checkpoint(spec.name, position, JSON.stringify(checkpoint)),
+      transactionHook: (tx) =>
+        rows.settle(spec.name, position, { state: 'done', ...done, note: skippedText(done.skipped, bad) }, tx ?? undefined),
     });
   }
 
-  async #goOnFrom({ name, checkpoint }: KeptObject, identity: string): Promise<Checkpoint | null> {
+  async #resumeFrom({ name, checkpoint }: StoredTransformObject, identity: string): Promise<Checkpoint | null> {
     const { output } = this.#of;
     if (checkpoint === null || !output.hasCheckpoints) return null;
-    const kept = JSON.parse(checkpoint) as Checkpoint;
-    return kept.identity === identity && (await output.holds(name, kept)) ? kept : null;
+    const retained = JSON.parse(checkpoint) as Checkpoint;
+    return retained.identity === identity && (await output.holds(name, retained)) ? retained : null;
   }
 
   #records(form: ObjectForm, workers: TransformWorkers, rowsMax: number): TensorRecords | ProcessRecords {
-    const { version, kept } = this.#of;
-    const { order } = kept;
-    const filters = new RecordFilters(order);
-    if (version.runtime.kind === 'process') {
+    const { version, stored } = this.#of;
+    const { spec } = stored;
+    const filters = new RecordFilters(spec);
+    if (payloadKind(version.runtime) !== 'tensors') {
       return new ProcessRecords({
         form,
         filters,
-        policy: order.badRecords,
-        assemble: order.assemble,
+        policy: spec.badRecords,
+        assemble: spec.assemble,
         run: (...call) => this.#invoke(workers, ...call),
       });
     }
     const run = async ({ inputs }: { readonly inputs: readonly Tensor[] }) => (await workers.use((link) => runOn(link, inputs))).outputs;
-    return new TensorRecords({ signature: version.signature, form, filters, policy: order.badRecords, run, csv: this.#csv, rowsMax });
+    return new TensorRecords({ signature: version.signature, form, filters, policy: spec.badRecords, run, csv: this.#csv, rowsMax });
   }
 
   #invoke(workers: TransformWorkers, body: Buffer, headers: Readonly<Record<string, string>>): Promise<Buffer> {
     const { version } = this.#of;
     return workers.use(
       async (link) => {
-        const { reply } = await link.invoke({ headers, body }, this.#needs.replyBytesMax);
+        const { reply } = await link.invoke({ headers, body }, this.#deps.replyBytesMax);
         if (reply.status >= 200 && reply.status < 300) return reply.body;
         const text = reply.body.toString('utf8', 0, 300).trim();
-        throw new Unanswered(reply.status, `${version.name} answered with status ${reply.status}${text === '' ? '' : `: ${text}`}`);
+        throw new UnsuccessfulResponse(
+          reply.status,
+          `${version.name} answered with status ${reply.status}${text === '' ? '' : `: ${text}`}`,
+        );
       },
-      (error) => error instanceof Unanswered && error.status >= 500,
+      (error) => error instanceof UnsuccessfulResponse && error.status >= 500,
     );
   }
 }
 
-/** What a process answered is no success. */
-class Unanswered extends PlatformError {
+/** An unsuccessful response of a process. */
+class UnsuccessfulResponse extends PlatformError {
   readonly status: number;
 
   constructor(status: number, message: string) {
     super('model_failed', message);
-    this.name = 'Unanswered';
+    this.name = 'UnsuccessfulResponse';
     this.status = status;
   }
 }
@@ -302,13 +331,13 @@ async function* counted(pieces: AsyncIterable<ResultPiece>, count: (piece: Resul
   }
 }
 
-/** `left out lines 2, 7, and 3 more (line 2: why)`; of a single one the number is said once. */
-export function leftOut(skipped: number, bad: readonly BadRecord[]): string | null {
+/** `skipped lines 2, 7, and 3 more (line 2: why)`; for a single line the number appears once. */
+export function skippedText(skipped: number, bad: readonly BadRecord[]): string | null {
   if (skipped === 0) return null;
   const lines = bad.map(({ line }) => line);
   const more = skipped > lines.length ? `, and ${skipped - lines.length} more` : '';
   const [first] = bad;
-  if (skipped === 1 && first !== undefined) return `left out line ${first.line}: ${first.why}`;
+  if (skipped === 1 && first !== undefined) return `skipped line ${first.line}: ${first.why}`;
   const why = first === undefined ? '' : ` (line ${first.line}: ${first.why})`;
-  return `left out lines ${lines.join(', ')}${more}${why}`;
+  return `skipped lines ${lines.join(', ')}${more}${why}`;
 }

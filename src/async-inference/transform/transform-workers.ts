@@ -1,14 +1,14 @@
-/** The workers of one transform: its own, started for it and ended after it, so that nobody's endpoint is slower for it. */
+/** The dedicated workers of one transform, started and stopped with it, so that endpoints are not slowed down. */
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Provider, WorkerSpec } from '../../providers/index.ts';
-import { WorkerGone, type WorkerLink } from '../../runtime/index.ts';
+import { type WorkerLink, WorkerLost } from '../../runtime/index.ts';
 
 export interface TransformWorkersOptions {
   readonly provider: Pick<Provider, 'start' | 'stop' | 'list' | 'link' | 'onChange' | 'restart'>;
   readonly clock: Clock;
   readonly specs: readonly WorkerSpec[];
-  /** Invocations under way on each. */
+  /** Concurrent invocations per worker. */
   readonly concurrency: number;
   readonly timeoutMs: number;
   readonly retries: number;
@@ -16,7 +16,7 @@ export interface TransformWorkersOptions {
 }
 
 interface Waiting {
-  /** Of a worker: how many invocations it takes the place of. */
+  /** Number of invocation slots of a worker that the invocation occupies. */
   readonly weight: number;
   readonly take: (lease: Lease) => void;
   readonly refuse: (error: Error) => void;
@@ -29,10 +29,10 @@ interface Lease {
 
 export class TransformWorkers {
   readonly #options: TransformWorkersOptions;
-  /** By worker: how many invocations it has. */
+  /** Occupied invocation slots by worker. */
   readonly #busy = new Map<string, number>();
-  /** Links whose worker was lost: what comes back has another. */
-  readonly #gone = new WeakSet<WorkerLink>();
+  /** Links of lost workers; a restarted worker has a new link. */
+  readonly #workerLost = new WeakSet<WorkerLink>();
   #waiting: Waiting[] = [];
   #wasReady = false;
   #stopListening = (): void => undefined;
@@ -47,24 +47,24 @@ export class TransformWorkers {
     this.#stopListening = provider.onChange(({ spec }) => {
       if (this.#busy.has(spec.id)) this.#serve();
     });
-    signal.addEventListener('abort', () => this.#refuseAll(signal.reason as Error), { once: true });
+    signal.addEventListener('abort', () => this.#rejectAll(signal.reason as Error), { once: true });
     for (const spec of specs) await provider.start(spec);
   }
 
   async close(): Promise<void> {
     this.#stopListening();
-    this.#refuseAll(new PlatformError('unavailable', 'the transform is over'));
+    this.#rejectAll(new PlatformError('unavailable', 'the transform has ended'));
     await Promise.all(this.#options.specs.map(({ id }) => this.#options.provider.stop(id)));
   }
 
-  /** How many invocations may be under way at once. */
+  /** Maximum number of concurrent invocations. */
   get width(): number {
     return this.#options.specs.length * this.#options.concurrency;
   }
 
   /**
-   * One invocation, tried again where the worker was lost or did not answer in time; then alone on its worker, so that whoever
-   * ends workers takes nobody along. `isLost`: the error of the invocation is one after which it may be tried again, too.
+   * Runs one invocation and retries it if the worker was lost or timed out. A retry has a worker for itself, so that a record that crashes
+   * workers does not fail others. `isLost` selects other errors after which the invocation is retried.
    */
   async use<T>(invoke: (link: WorkerLink) => Promise<T>, isLost: (error: unknown) => boolean = () => false): Promise<T> {
     const { retries, provider, signal, concurrency } = this.#options;
@@ -72,13 +72,13 @@ export class TransformWorkers {
       const weight = attempt === 0 ? 1 : concurrency;
       const { id, link } = await this.#lease(weight);
       try {
-        return await this.#withinTime(id, invoke(link));
+        return await this.#withTimeout(id, invoke(link));
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof WorkerGone) this.#gone.add(link);
+        if (error instanceof WorkerLost) this.#workerLost.add(link);
         const isTimeout = error instanceof PlatformError && error.code === 'deadline_exceeded';
-        if (!(error instanceof WorkerGone || isTimeout || isLost(error))) throw error;
-        if (attempt >= retries) throw gaveUp(error, attempt + 1, provider.list().find(({ spec }) => spec.id === id)?.reason ?? null);
+        if (!(error instanceof WorkerLost || isTimeout || isLost(error))) throw error;
+        if (attempt >= retries) throw finalError(error, attempt + 1, provider.list().find(({ spec }) => spec.id === id)?.reason ?? null);
       } finally {
         this.#busy.set(id, (this.#busy.get(id) ?? weight) - weight);
         this.#serve();
@@ -95,7 +95,7 @@ export class TransformWorkers {
     });
   }
 
-  /** Gives workers that have room to those who wait, in their order, the least busy first. */
+  /** Assigns free workers to waiting invocations in order, least busy worker first. */
   #serve(): void {
     const { provider, specs, concurrency } = this.#options;
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
@@ -104,7 +104,7 @@ export class TransformWorkers {
       for (const { id } of specs) {
         const busy = this.#busy.get(id) ?? 0;
         const link = busy < fewest ? provider.link(id) : null;
-        if (link === null || this.#gone.has(link)) continue;
+        if (link === null || this.#workerLost.has(link)) continue;
         best = { id, link };
         fewest = busy;
       }
@@ -114,27 +114,25 @@ export class TransformWorkers {
       this.#waiting.shift();
       first.take(best);
     }
-    if (this.#waiting.length > 0) this.#refuseIfFailed();
+    if (this.#waiting.length > 0) this.#rejectIfFailed();
   }
 
-  /** No worker has ever come up, each crashed again and again: waiting on is no use. */
-  #refuseIfFailed(): void {
+  /** Rejects waiting invocations if no worker was ever ready and all have failed permanently. */
+  #rejectIfFailed(): void {
     if (this.#wasReady) return;
     const ids = new Set(this.#options.specs.map(({ id }) => id));
     const views = this.#options.provider.list().filter(({ spec }) => ids.has(spec.id));
     if (views.length === 0 || views.some(({ state }) => state !== 'failed')) return;
-    this.#refuseAll(
-      new PlatformError('unavailable', `no worker of the model can be kept running: ${views[0]?.reason ?? 'it ends at once'}`),
-    );
+    this.#rejectAll(new PlatformError('unavailable', `no worker of the model stays running: ${views[0]?.reason ?? 'it exits at once'}`));
   }
 
-  #refuseAll(error: Error): void {
+  #rejectAll(error: Error): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { refuse } of waiting) refuse(error);
   }
 
-  async #withinTime<T>(id: string, answer: Promise<T>): Promise<T> {
+  async #withTimeout<T>(id: string, answer: Promise<T>): Promise<T> {
     const { clock, timeoutMs, provider, signal } = this.#options;
     const { promise: late, reject } = Promise.withResolvers<never>();
     late.catch(() => undefined);
@@ -143,19 +141,19 @@ export class TransformWorkers {
       provider.restart(id, text);
       reject(new PlatformError('deadline_exceeded', text));
     });
-    const give = (): void => reject(signal.reason);
-    signal.addEventListener('abort', give, { once: true });
+    const rejectAborted = (): void => reject(signal.reason);
+    signal.addEventListener('abort', rejectAborted, { once: true });
     try {
       return await Promise.race([answer, late]);
     } finally {
       cancel();
-      signal.removeEventListener('abort', give);
+      signal.removeEventListener('abort', rejectAborted);
     }
   }
 }
 
-function gaveUp(error: unknown, attempts: number, ended: string | null): PlatformError {
-  const why = error instanceof WorkerGone ? `its worker ended${ended === null ? '' : ` (${ended})`}` : (error as Error).message;
-  const message = attempts === 1 ? why : `after ${attempts} tries: ${why}`;
+function finalError(error: unknown, attempts: number, ended: string | null): PlatformError {
+  const why = error instanceof WorkerLost ? `its worker ended${ended === null ? '' : ` (${ended})`}` : (error as Error).message;
+  const message = attempts === 1 ? why : `after ${attempts} attempts: ${why}`;
   return new PlatformError('model_failed', message, { cause: error });
 }

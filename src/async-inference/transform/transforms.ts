@@ -1,18 +1,25 @@
-/** Batch transforms: ordered, kept, run one after the other, stopped, and gone on with after whatever ended the server. */
+/** Batch transforms: stored, run a few at a time, stopped, and resumed after a restart or crash of the server. */
 import type { Clock } from '../../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import type { Audit, Deed, Events, Log } from '../../monitoring/index.ts';
-import type { ModelVersion } from '../../registry/index.ts';
+import type { Log } from '../../logs/index.ts';
+import type { Audit, AuditAction, Events } from '../../records/index.ts';
+import type { ForeignCodeCheck, ModelVersion } from '../../registry/index.ts';
 import type { Database, Transaction } from '../../storage/index.ts';
-import { BucketInput, BucketOutput, ManifestInput, type TransformBuckets } from './bucket-places.ts';
-import { FileInput, FileOutput } from './file-places.ts';
-import { checkOrder, type TransformOrder, type TransformPlace, type TransformState, type TransformView } from './transform-job.ts';
-import { type Checkpoint, Halted, type TransformInput, type TransformOutput } from './transform-places.ts';
-import { ProgressMeter, progressAtRest } from './transform-progress.ts';
-import { type KeptObject, type KeptTransform, type TransformFilter, TransformRows } from './transform-rows.ts';
-import { TransformRun, type TransformRunNeeds } from './transform-run.ts';
+import { BucketInput, BucketOutput, ManifestInput, type TransformBuckets } from './bucket-io.ts';
+import { FileInput, FileOutput } from './file-io.ts';
+import { type Checkpoint, TransformHalted, type TransformInput, type TransformOutput } from './transform-io.ts';
+import {
+  checkTransformSpec,
+  type TransformLocation,
+  type TransformSpec,
+  type TransformState,
+  type TransformView,
+} from './transform-job.ts';
+import { ProgressMeter, storedProgress } from './transform-progress.ts';
+import { type StoredTransform, type StoredTransformObject, type TransformFilter, TransformRows } from './transform-rows.ts';
+import { TransformRun, type TransformRunDeps } from './transform-run.ts';
 
-export interface TransformsOptions extends Omit<TransformRunNeeds, 'rows'> {
+export interface TransformsOptions extends Omit<TransformRunDeps, 'rows'> {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -21,6 +28,8 @@ export interface TransformsOptions extends Omit<TransformRunNeeds, 'rows'> {
   readonly buckets: TransformBuckets;
   /** Throws `not_found`. */
   readonly versionOf: (group: string, version: number) => Promise<ModelVersion>;
+  /** Throws `forbidden` if the caller may not start the code of a version on this machine. */
+  readonly checkForeignCode?: ForeignCodeCheck;
 }
 
 interface Running {
@@ -29,7 +38,7 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
-/** More at once would only take each other's processors. */
+/** More concurrent runs would only compete for CPUs. */
 const runsMax = 2;
 const failuresShown = 3;
 const reasonMax = 1024;
@@ -53,48 +62,43 @@ export class Transforms {
     this.#rows = new TransformRows(options.db, options.clock);
   }
 
-  /** Goes on with what an earlier server had under way. */
+  /** Resumes transforms that a restart or crash of the server interrupted. */
   async open(): Promise<void> {
     for (const name of await this.#rows.inStates(['Stopping'])) await this.#rows.turn(name, ['Stopping'], 'Stopped');
     this.#waiting.push(...(await this.#rows.inStates(['InProgress'])));
     this.#next();
   }
 
-  /** What runs is let go of, and gone on with by the next server. */
+  /** Halts running transforms; the next server resumes them. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const { abort } of this.#running.values()) abort.abort(new Halted('closing'));
+    for (const { abort } of this.#running.values()) abort.abort(new TransformHalted('closing'));
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  /** `beside` is done as one with it. Throws `invalid_request`, `not_found`, `wrong_state`, `already_exists`. */
-  async create(
-    order: TransformOrder,
-    who: string,
-    beside: (tx: Transaction) => Promise<void> = async () => undefined,
-  ): Promise<TransformView> {
-    checkOrder(order);
-    const version = await this.#options.versionOf(order.group, order.version);
-    if (version.approval !== 'Approved') {
-      throw new PlatformError('wrong_state', `${version.name} is ${version.approval}: only an Approved version transforms`);
-    }
-    await this.#rows.add(order, async (tx) => {
-      await beside(tx);
-      const detail = { model: version.name, input: placeText(order.input), output: placeText(order.output) };
-      await this.#options.audit.record(tx, { who, action: 'CreateTransformJob', target: order.name, outcome: 'ok', detail });
+  /** `hook` runs in the same transaction. Throws `invalid_request`, `not_found`, `wrong_state`, `already_exists`. */
+  async create(spec: TransformSpec, who: string, hook: (tx: Transaction) => Promise<void> = async () => undefined): Promise<TransformView> {
+    checkTransformSpec(spec);
+    const version = await this.#options.versionOf(spec.group, spec.version);
+    checkApproved(version);
+    this.#options.checkForeignCode?.(version, who, spec.environment);
+    await this.#rows.add(spec, async (tx) => {
+      await hook(tx);
+      const detail = { model: version.name, input: formatLocation(spec.input), output: formatLocation(spec.output) };
+      await this.#options.audit.record(tx, { who, action: 'CreateTransformJob', target: spec.name, outcome: 'ok', detail });
     });
-    await this.#tell(order.name, 'InProgress', null);
-    this.#waiting.push(order.name);
+    await this.#publish(spec.name, 'InProgress', null);
+    this.#waiting.push(spec.name);
     this.#next();
-    return this.get(order.name);
+    return this.get(spec.name);
   }
 
   /** Throws `not_found`. */
   async get(name: string): Promise<TransformView> {
-    return this.#viewOf(await this.#kept(name));
+    return this.#viewOf(await this.#stored(name));
   }
 
-  /** Resolves when it is over, or after so long; at once where it does not run. */
+  /** Resolves when the transform ends, or after `withinMs`; at once if it is not running. */
   async settled(name: string, withinMs: number): Promise<void> {
     const running = this.#running.get(keyOf(name));
     if (running === undefined) return;
@@ -105,48 +109,49 @@ export class Transforms {
   }
 
   async list(filter: TransformFilter): Promise<TransformView[]> {
-    return Promise.all((await this.#rows.list(filter)).map((kept) => this.#viewOf(kept)));
+    return Promise.all((await this.#rows.list(filter)).map((stored) => this.#viewOf(stored)));
   }
 
-  /** What became of each object, in their order. Throws `not_found`. */
-  async objects(name: string, page: { readonly after?: number; readonly limit: number }): Promise<KeptObject[]> {
-    await this.#kept(name);
+  /** The objects and their states, in order. Throws `not_found`. */
+  async objects(name: string, page: { readonly after?: number; readonly limit: number }): Promise<StoredTransformObject[]> {
+    await this.#stored(name);
     return this.#rows.objects(name, page);
   }
 
-  /** Throws `not_found`, `wrong_state` where it is over. */
+  /** Throws `not_found`, `wrong_state` if the transform has ended. */
   async stop(name: string, who: string): Promise<TransformView> {
-    const { order, state } = await this.#kept(name);
-    if (!(await this.#rows.turn(order.name, ['InProgress'], 'Stopping'))) {
+    const { spec, state } = await this.#stored(name);
+    if (!(await this.#rows.turn(spec.name, ['InProgress'], 'Stopping'))) {
       if (state === 'Stopping') return this.get(name);
-      throw new PlatformError('wrong_state', `transform ${order.name} is ${state}: only one that is InProgress can be stopped`);
+      throw new PlatformError('wrong_state', `transform ${spec.name} is ${state}: only an InProgress transform can be stopped`);
     }
-    await this.#audit(who, 'StopTransformJob', order.name);
-    await this.#tell(order.name, 'Stopping', null);
-    const running = this.#running.get(keyOf(order.name));
-    if (running !== undefined) running.abort.abort(new Halted('stopped'));
-    else await this.#settle(order.name, ['Stopping'], 'Stopped', null);
+    await this.#audit(who, 'StopTransformJob', spec.name);
+    await this.#publish(spec.name, 'Stopping', null);
+    const running = this.#running.get(keyOf(spec.name));
+    if (running !== undefined) running.abort.abort(new TransformHalted('stopped'));
+    else await this.#settle(spec.name, ['Stopping'], 'Stopped', null);
     return this.get(name);
   }
 
-  /** Does what was not done, or failed. Throws `not_found`, `wrong_state` where there is nothing left to do. */
+  /** Processes unfinished and failed objects. Throws `not_found`, `wrong_state` if nothing remains. */
   async resume(name: string, who: string): Promise<TransformView> {
-    const { order, state } = await this.#kept(name);
+    const { spec, state } = await this.#stored(name);
     if (state === 'InProgress') return this.get(name);
-    await this.#rows.retryFailed(order.name);
-    if (!(await this.#rows.turn(order.name, ['Stopped', 'Failed'], 'InProgress'))) {
-      throw new PlatformError('wrong_state', `transform ${order.name} is ${state}: one that is Stopped or Failed can be gone on with`);
+    this.#options.checkForeignCode?.(await this.#options.versionOf(spec.group, spec.version), who, spec.environment);
+    await this.#rows.retryFailed(spec.name);
+    if (!(await this.#rows.turn(spec.name, ['Stopped', 'Failed'], 'InProgress'))) {
+      throw new PlatformError('wrong_state', `transform ${spec.name} is ${state}: only a Stopped or Failed transform can be resumed`);
     }
-    await this.#audit(who, 'ResumeTransformJob', order.name);
-    await this.#tell(order.name, 'InProgress', null);
-    this.#waiting.push(order.name);
+    await this.#audit(who, 'ResumeTransformJob', spec.name);
+    await this.#publish(spec.name, 'InProgress', null);
+    this.#waiting.push(spec.name);
     this.#next();
     return this.get(name);
   }
 
   #next(): void {
     while (!this.#isClosed && this.#running.size < runsMax) {
-      // One that was stopped and is to go on waits until it has stopped.
+      // A resumed transform waits until its previous run has stopped.
       const at = this.#waiting.findIndex((name) => !this.#running.has(keyOf(name)));
       if (at < 0) return;
       for (const name of this.#waiting.splice(at, 1)) this.#start(name);
@@ -157,7 +162,7 @@ export class Transforms {
     const abort = new AbortController();
     const meter = new ProgressMeter(this.#options.clock);
     const ended = this.#run(name, abort.signal, meter)
-      .catch((error: unknown) => this.#options.log.error({ transform: name, error: messageOf(error) }, 'a transform could not be ended'))
+      .catch((error: unknown) => this.#options.log.error({ transform: name, error: messageOf(error) }, 'failed to end a transform'))
       .finally(() => {
         this.#running.delete(keyOf(name));
         this.#next();
@@ -166,28 +171,29 @@ export class Transforms {
   }
 
   async #run(name: string, signal: AbortSignal, meter: ProgressMeter): Promise<void> {
-    const kept = await this.#rows.find(name);
-    if (kept === null || kept.state !== 'InProgress') return;
-    const { order } = kept;
+    const stored = await this.#rows.find(name);
+    if (stored === null || stored.state !== 'InProgress') return;
+    const { spec } = stored;
     try {
-      await this.#rows.started(order.name);
-      const version = await this.#options.versionOf(order.group, order.version);
-      if (version.createdAtMs > kept.createdAtMs) throw otherModel(version.name);
-      const places = { input: this.#inputOf(order.input), output: this.#outputOf(order.output) };
-      await new TransformRun({ ...this.#options, rows: this.#rows }, { kept, version, ...places, meter, signal }).run();
-      await this.#conclude(order.name);
+      await this.#rows.started(spec.name);
+      const version = await this.#options.versionOf(spec.group, spec.version);
+      if (version.createdAtMs > stored.createdAtMs) throw otherModel(version.name);
+      checkApproved(version); // the approval may have been withdrawn since
+      const io = { input: this.#inputOf(spec.input), output: this.#outputOf(spec.output) };
+      await new TransformRun({ ...this.#options, rows: this.#rows }, { stored, version, ...io, meter, signal }).run();
+      await this.#conclude(spec.name);
     } catch (error) {
-      if (error instanceof Halted || signal.aborted) {
+      if (error instanceof TransformHalted || signal.aborted) {
         if ((signal.reason as Error | undefined)?.message === 'stopped')
-          await this.#settle(order.name, ['InProgress', 'Stopping'], 'Stopped', null);
+          await this.#settle(spec.name, ['InProgress', 'Stopping'], 'Stopped', null);
         return;
       }
-      this.#options.log.warn({ transform: order.name, error: messageOf(error) }, 'a transform failed');
-      await this.#settle(order.name, ['InProgress', 'Stopping'], 'Failed', asPlatformError(error).message);
+      this.#options.log.warn({ transform: spec.name, error: messageOf(error) }, 'a transform failed');
+      await this.#settle(spec.name, ['InProgress', 'Stopping'], 'Failed', asPlatformError(error).message);
     }
   }
 
-  /** Every object has come to its end. */
+  /** Sets the final state after all objects are done or failed. */
   async #conclude(name: string): Promise<void> {
     const { objects, objectsFailed } = await this.#rows.totals(name);
     if (objectsFailed === 0) return this.#settle(name, ['InProgress', 'Stopping'], 'Completed', null);
@@ -199,55 +205,64 @@ export class Transforms {
 
   async #settle(name: string, from: readonly TransformState[], to: TransformState, reason: string | null): Promise<void> {
     const short = reason === null || reason.length <= reasonMax ? reason : `${reason.slice(0, reasonMax - 1)}…`;
-    if (await this.#rows.turn(name, from, to, short)) await this.#tell(name, to, short);
+    if (await this.#rows.turn(name, from, to, short)) await this.#publish(name, to, short);
   }
 
-  async #tell(name: string, state: TransformState, reason: string | null): Promise<void> {
+  async #publish(name: string, state: TransformState, reason: string | null): Promise<void> {
     await this.#options.events.recordAndPublish({ kind: eventKindOf[state], subject: name, detail: { state, reason } });
   }
 
-  async #audit(who: string, action: Deed, target: string): Promise<void> {
+  async #audit(who: string, action: AuditAction, target: string): Promise<void> {
     await this.#options.audit.record(this.#options.db, { who, action, target, outcome: 'ok', detail: {} });
   }
 
-  async #kept(name: string): Promise<KeptTransform> {
-    const kept = await this.#rows.find(name);
-    if (kept !== null) return kept;
+  async #stored(name: string): Promise<StoredTransform> {
+    const stored = await this.#rows.find(name);
+    if (stored !== null) return stored;
     throw new PlatformError('not_found', `there is no transform '${name.slice(0, 80)}'`);
   }
 
-  async #viewOf({ order, batchRows, ...kept }: KeptTransform): Promise<TransformView> {
-    const totals = await this.#rows.totals(order.name);
-    const running = this.#running.get(keyOf(order.name));
-    if (running !== undefined) return { order, ...kept, batchRows, progress: running.meter.progress(totals) };
-    const begun = kept.state === 'Completed' ? [] : await this.#rows.begun(order.name);
-    const checkpoints = begun.map((each) => JSON.parse(each) as Checkpoint);
-    return { order, ...kept, batchRows, progress: progressAtRest(totals, checkpoints) };
+  async #viewOf({ spec, batchRows, ...rest }: StoredTransform): Promise<TransformView> {
+    const totals = await this.#rows.totals(spec.name);
+    const running = this.#running.get(keyOf(spec.name));
+    if (running !== undefined) return { spec, ...rest, batchRows, progress: running.meter.progress(totals) };
+    const texts = rest.state === 'Completed' ? [] : await this.#rows.begun(spec.name);
+    const checkpoints = texts.map((text) => JSON.parse(text) as Checkpoint);
+    return { spec, ...rest, batchRows, progress: storedProgress(totals, checkpoints) };
   }
 
-  #inputOf(place: TransformPlace): TransformInput {
-    if (place.kind === 'file') return new FileInput(place.path);
-    return place.isManifest === true ? new ManifestInput(this.#options.buckets, place) : new BucketInput(this.#options.buckets, place);
+  #inputOf(location: TransformLocation): TransformInput {
+    if (location.kind === 'file') return new FileInput(location.path);
+    return location.isManifest === true
+      ? new ManifestInput(this.#options.buckets, location)
+      : new BucketInput(this.#options.buckets, location);
   }
 
-  #outputOf(place: TransformPlace): TransformOutput {
-    return place.kind === 'file' ? new FileOutput(place.path, this.#options.clock) : new BucketOutput(this.#options.buckets, place);
+  #outputOf(location: TransformLocation): TransformOutput {
+    return location.kind === 'file'
+      ? new FileOutput(location.path, this.#options.clock)
+      : new BucketOutput(this.#options.buckets, location);
   }
 }
 
+function checkApproved({ name, approval }: Pick<ModelVersion, 'name' | 'approval'>): void {
+  if (approval !== 'Approved')
+    throw new PlatformError('wrong_state', `${name} is ${approval}: only an Approved version can run a transform`);
+}
+
 /** `s3://bucket/prefix`, or a path. */
-export function placeText(place: TransformPlace): string {
-  return place.kind === 'file' ? place.path : `s3://${place.bucket}/${place.prefix}`;
+export function formatLocation(location: TransformLocation): string {
+  return location.kind === 'file' ? location.path : `s3://${location.bucket}/${location.prefix}`;
 }
 
 function keyOf(name: string): string {
   return name.toLowerCase();
 }
 
-/** A group was deleted and made anew: its versions are counted from 1 again. */
+/** The group was deleted and created again, so its version numbers started over. */
 function otherModel(version: string): PlatformError {
   return new PlatformError(
     'wrong_state',
-    `${version} is another model than the one this transform began with, which was deleted: order a new transform`,
+    `${version} is not the model this transform started with, which was deleted: create a new transform`,
   );
 }

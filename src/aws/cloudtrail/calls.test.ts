@@ -4,15 +4,15 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { openPglite } from '../../../test/pglite.ts';
 import { VirtualClock } from '../../clock.ts';
-import { Audit, type DeedEntry, withOrigin } from '../../monitoring/index.ts';
+import { type ActionEntry, Audit, withOrigin } from '../../records/index.ts';
 import { openDatabase } from '../../storage/index.ts';
 import { cloudtrailService } from './cloudtrail-service.ts';
 
 interface Call {
   readonly who: string;
-  /** Null: by another door than AWS's. */
+  /** Null for calls to another API. */
   readonly operation: string | null;
-  readonly deeds: readonly Pick<DeedEntry, 'action' | 'target' | 'detail'>[];
+  readonly actions: readonly Pick<ActionEntry, 'action' | 'target' | 'detail'>[];
 }
 
 const who = fc.constantFrom('AKIA', 'AKIB');
@@ -20,39 +20,39 @@ const name = fc.constantFrom('a', 'b', 'c');
 const registered = (target: string) => ({ action: 'RegisterModelVersion', target, detail: { sourceName: `${target}.onnx` } }) as const;
 const approved = (target: string) => ({ action: 'SetApproval', target, detail: { to: 'Approved' } }) as const;
 const calls: fc.Arbitrary<Call> = fc.oneof(
-  fc.record({ who, name }).map(({ who: by, name: at }) => ({ who: by, operation: null, deeds: [approved(`${at}/1`)] })),
+  fc.record({ who, name }).map(({ who: by, name: at }) => ({ who: by, operation: null, actions: [approved(`${at}/1`)] })),
   fc.record({ who, name }).map(({ who: by, name: at }) => {
-    const deeds = [registered(`aside-${at}/1`), { action: 'CreateModel', target: at, detail: { image: 'onnx' } } as const];
-    return { who: by, operation: 'CreateModel', deeds };
+    const actions = [registered(`aside-${at}/1`), { action: 'CreateModel', target: at, detail: { image: 'onnx' } } as const];
+    return { who: by, operation: 'CreateModel', actions };
   }),
   fc.record({ who, name }).map(({ who: by, name: at }) => {
-    return { who: by, operation: 'CreateModelPackage', deeds: [registered(`${at}/1`), approved(`${at}/1`)] };
+    return { who: by, operation: 'CreateModelPackage', actions: [registered(`${at}/1`), approved(`${at}/1`)] };
   }),
   fc.record({ who, name }).map(({ who: by, name: at }) => {
     const described = { action: 'UpdateModelVersion', target: `${at}/1`, detail: { metadata: { owner: by } } } as const;
-    return { who: by, operation: 'UpdateModelPackage', deeds: [approved(`${at}/1`), described, described] };
+    return { who: by, operation: 'UpdateModelPackage', actions: [approved(`${at}/1`), described, described] };
   }),
 );
-/** What runs beside each other: whose turn it is, and how much later. */
-const turns = fc.array(fc.record({ whose: fc.nat(), afterMs: fc.constantFrom(0, 0, 1, 1500) }), { minLength: 24, maxLength: 24 });
+/** The interleaving of the calls: which call acts next, and after what delay. */
+const turns = fc.array(fc.record({ callIndex: fc.nat(), afterMs: fc.constantFrom(0, 0, 1, 1500) }), { minLength: 24, maxLength: 24 });
 
 async function happen(audit: Audit, db: Parameters<Audit['record']>[0], clock: VirtualClock, all: readonly Call[], order: Turn[]) {
-  let open = all.map(({ operation, who: by, deeds }, i) => {
-    const from = { door: operation === null ? 'api' : 'aws', remoteAddress: '', userAgent: '', requestId: `r${i}` };
+  let open = all.map(({ operation, who: by, actions }, i) => {
+    const from = { protocol: operation === null ? 'api' : 'aws', remoteAddress: '', userAgent: '', requestId: `r${i}` };
     const within = withOrigin(operation === null ? from : { ...from, operation }, () => AsyncLocalStorage.snapshot());
-    return { within, by, left: [...deeds] };
+    return { within, by, pending: [...actions] };
   });
-  for (const { whose, afterMs } of order) {
-    open = open.filter(({ left }) => left.length > 0);
-    const turn = open[whose % open.length];
-    const deed = turn?.left.shift();
-    if (turn === undefined || deed === undefined) break;
+  for (const { callIndex, afterMs } of order) {
+    open = open.filter(({ pending }) => pending.length > 0);
+    const turn = open[callIndex % open.length];
+    const action = turn?.pending.shift();
+    if (turn === undefined || action === undefined) break;
     clock.advance(afterMs);
-    await turn.within(() => audit.record(db, { who: turn.by, outcome: 'ok', ...deed }));
+    await turn.within(() => audit.record(db, { who: turn.by, outcome: 'ok', ...action }));
   }
 }
 
-type Turn = { readonly whose: number; readonly afterMs: number };
+type Turn = { readonly callIndex: number; readonly afterMs: number };
 type LookUp = (input: object, place: object) => Promise<{ readonly Events: Looked[]; readonly NextToken?: string }>;
 
 interface Looked {
@@ -94,12 +94,12 @@ const parametersOf = ({ CloudTrailEvent }: Looked): unknown =>
   (JSON.parse(CloudTrailEvent) as { requestParameters: unknown }).requestParameters;
 const requestOf = ({ CloudTrailEvent }: Looked): string => (JSON.parse(CloudTrailEvent) as { requestID: string }).requestID;
 
-/** By its own name, with all that it took. */
+/** The event has the name of the call and all of its resources and details. */
 function assertWhole(event: Looked, call: Call): void {
   const names = { RegisterModelVersion: 'CreateModelPackage', SetApproval: 'UpdateModelPackage' } as Readonly<Record<string, string>>;
-  assert.equal(event.EventName, call.operation ?? names[call.deeds[0]?.action ?? '']);
-  assert.deepEqual(parametersOf(event), Object.assign({}, ...call.deeds.map(({ detail }) => detail)));
-  assert.deepEqual(new Set(event.Resources.map(({ ResourceName }) => ResourceName)), new Set(call.deeds.map(({ target }) => target)));
+  assert.equal(event.EventName, call.operation ?? names[call.actions[0]?.action ?? '']);
+  assert.deepEqual(parametersOf(event), Object.assign({}, ...call.actions.map(({ detail }) => detail)));
+  assert.deepEqual(new Set(event.Resources.map(({ ResourceName }) => ResourceName)), new Set(call.actions.map(({ target }) => target)));
 }
 
 for (const [kind, open, numRuns] of [
@@ -107,7 +107,7 @@ for (const [kind, open, numRuns] of [
   ['PGlite', openPglite, 2],
 ] as const) {
   describe(`calls looked up on ${kind}`, () => {
-    test('are each one event, and always the same, however they ran beside each other and however they are looked for', async (t) => {
+    test('are one event each, identical in every lookup, however they were interleaved', async (t) => {
       const { db, close } = await open();
       t.after(close);
       const law = fc.asyncProperty(fc.array(calls, { maxLength: 8 }), turns, fc.integer({ min: 1, max: 4 }), async (all, order, size) => {

@@ -1,23 +1,29 @@
-/** One call may do several deeds, each with its record in the audit; CloudTrail has one event for each call. Pure. */
-import type { AuditCall, AuditRecord } from '../../monitoring/index.ts';
-import { isCallsOwn, resourceTypeOf } from './event-names.ts';
+/**
+ * Merges audit records into CloudTrail events. A call may perform several actions, each with an audit record, but CloudTrail has one event
+ * per call. Pure.
+ */
+import type { AuditCall, AuditRecord } from '../../records/index.ts';
+import { isPrimaryAction, resourceTypeOf } from './event-names.ts';
 
-export interface Resource {
-  /** `AWS::SageMaker::Model`; null where AWS has no such thing. */
+export interface CloudTrailResource {
+  /** `AWS::SageMaker::Model`; null for resources without an AWS type. */
   readonly type: string | null;
   readonly name: string;
 }
 
-/** A call as one record, whole: whoever looks for it in whatever way finds the same. */
+/** A call as one record. Every lookup returns the same complete record. */
 export interface CallRecord extends AuditRecord {
-  /** What was called for, first, and what that took besides. */
-  readonly resources: readonly Resource[];
+  /** The primary resource first, followed by resources that the call also changed. */
+  readonly resources: readonly CloudTrailResource[];
 }
 
-/** The record of the deed that was called for, the first of several, with the call's id and time, and with what the others tell besides. */
-export function oneOf({ id, atMs, records }: AuditCall): CallRecord {
-  const own = (records.findLast(isCallsOwn) ?? records.at(-1)) as AuditRecord;
-  const resources: Resource[] = own.target === '' ? [] : [{ type: resourceTypeOf(own), name: own.target }];
+/**
+ * Returns the record of the primary action, with the id and time of the call. Details and resources of the other records are merged into
+ * it.
+ */
+export function mergedCall({ id, atMs, records }: AuditCall): CallRecord {
+  const own = (records.findLast(isPrimaryAction) ?? records.at(-1)) as AuditRecord;
+  const resources: CloudTrailResource[] = own.target === '' ? [] : [{ type: resourceTypeOf(own), name: own.target }];
   for (const { action, target } of records.toReversed()) {
     if (target === '' || resources.some(({ name }) => name === target)) continue;
     resources.push({ type: resourceTypeOf({ action, origin: null }), name: target });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
-import { Audit, type DeedEntry, withOrigin } from '../../monitoring/index.ts';
+import { type ActionEntry, Audit, withOrigin } from '../../records/index.ts';
 import { openDatabase } from '../../storage/index.ts';
 import { cloudtrailService } from './cloudtrail-service.ts';
 
-test('deeds and refusals are looked up by service, by kind of thing, and by whether they only look', async (t) => {
+test('changes and rejections can be looked up by service, resource type and read-only flag', async (t) => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
@@ -38,13 +38,13 @@ test('deeds and refusals are looked up by service, by kind of thing, and by whet
   assert.deepEqual(plan?.Resources, [{ ResourceName: 'digits/1' }]);
 });
 
-test('a call that does several deeds is one event, by its own name and with all that is told of it', async (t) => {
+test('a call with several actions is one event with its own name and all details', async (t) => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
-  const call = (operation: string, requestId: string, ...deeds: Pick<DeedEntry, 'action' | 'target' | 'detail'>[]): Promise<void> =>
-    withOrigin({ door: 'aws', remoteAddress: '', userAgent: '', requestId, operation }, async () => {
-      for (const deed of deeds) await audit.record(db, { who: 'AKIA', outcome: 'ok', ...deed });
+  const call = (operation: string, requestId: string, ...actions: Pick<ActionEntry, 'action' | 'target' | 'detail'>[]): Promise<void> =>
+    withOrigin({ protocol: 'aws', remoteAddress: '', userAgent: '', requestId, operation }, async () => {
+      for (const action of actions) await audit.record(db, { who: 'AKIA', outcome: 'ok', ...action });
     });
   const registered = { action: 'RegisterModelVersion', target: 'g/1', detail: { sourceName: 'm.onnx' } } as const;
   const approved = { action: 'SetApproval', target: 'g/1', detail: { from: 'PendingManualApproval', to: 'Approved' } } as const;
@@ -57,10 +57,10 @@ test('a call that does several deeds is one event, by its own name and with all 
 
   const lookUp = cloudtrailService({ audit }).operations.LookupEvents as unknown as (input: object, call: object) => Promise<Answer>;
   const place = { account: '000000000000', region: 'us-east-1' };
-  const told = ({ EventName, Resources: [resource] }: Looked): string =>
+  const reported = ({ EventName, Resources: [resource] }: Looked): string =>
     `${EventName} ${(resource as { ResourceName: string }).ResourceName}`;
   const found = async (AttributeKey: string, AttributeValue: string): Promise<string[]> =>
-    (await lookUp({ LookupAttributes: [{ AttributeKey, AttributeValue }] }, place)).Events.map(told);
+    (await lookUp({ LookupAttributes: [{ AttributeKey, AttributeValue }] }, place)).Events.map(reported);
 
   const { Events } = await lookUp({}, place);
   const all = [
@@ -70,7 +70,7 @@ test('a call that does several deeds is one event, by its own name and with all 
     'UpdateModelPackage g/1',
     'CreateModelPackage g/1',
   ];
-  assert.deepEqual(Events.map(told), all);
+  assert.deepEqual(Events.map(reported), all);
   const parameters = Events.slice(2).map(
     ({ CloudTrailEvent }) => (JSON.parse(CloudTrailEvent) as { requestParameters: object }).requestParameters,
   );
@@ -88,20 +88,20 @@ test('a call that does several deeds is one event, by its own name and with all 
   let NextToken: string | undefined;
   do {
     const page = await lookUp({ MaxResults: 1, ...(NextToken === undefined ? {} : { NextToken }) }, place);
-    pages.push(page.Events.map(told).join());
+    pages.push(page.Events.map(reported).join());
     NextToken = page.NextToken;
   } while (NextToken !== undefined);
   assert.deepEqual(pages, all);
-  assert.equal((await audit.list({ limit: 50 })).length, 8, 'the audit itself has each deed');
+  assert.equal((await audit.list({ limit: 50 })).length, 8, 'the audit itself has a record per action');
 });
 
-test('a call shows what was asked, done or refused, and of tags what sort of thing they are on', async (t) => {
+test('an event shows the parameters of a call, successful or rejected, and the resource type of tags', async (t) => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   t.after(close);
   const audit = new Audit(db, new VirtualClock());
   const resourceArn = 'arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/digits';
   const from = (operation: string, parameters: Record<string, unknown>) => {
-    return { door: 'aws', remoteAddress: '', userAgent: '', requestId: operation, operation, parameters };
+    return { protocol: 'aws', remoteAddress: '', userAgent: '', requestId: operation, operation, parameters };
   };
   await withOrigin(from('DeleteEndpoint', { endpointName: 'digits' }), () =>
     audit.recordRefused({ who: 'AKIA', action: 'DeleteEndpoint', target: 'digits', outcome: 'not_found', detail: { message: 'no' } }),

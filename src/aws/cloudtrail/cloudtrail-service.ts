@@ -1,43 +1,46 @@
 /**
- * CloudTrail: the audit, as AWS's clients look it up. Deeds and refusals only: what was read and answered is recorded nowhere but in the access log, for consoles and pollers read every few seconds.
+ * CloudTrail's LookupEvents over the audit. It contains changes and rejections only. Successful reads appear only in the access log,
+ * because consoles and pollers read every few seconds.
  */
-import type { Audit, AuditWish } from '../../monitoring/index.ts';
-import { AwsError, type AwsInput, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
-import { type CallRecord, oneOf } from './calls.ts';
-import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly } from './event-names.ts';
+import type { Audit, AuditQuery } from '../../records/index.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOutput, type AwsService } from '../service.ts';
+import { type CallRecord, mergedCall } from './calls.ts';
+import { actionsByEventName, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly } from './event-names.ts';
+import { trailOperations } from './trails.ts';
 
 const limitMax = 50;
+/** The audit is read in pages of `pageSize`, at most `pagesMost` per call, because most attributes are filtered in memory. */
 const pageSize = 200;
 const pagesMost = 40;
 const attributes = ['EventId', 'EventName', 'ReadOnly', 'Username', 'ResourceType', 'ResourceName', 'EventSource', 'AccessKeyId'] as const;
 type Attribute = (typeof attributes)[number];
 
 export function cloudtrailService({ audit }: { readonly audit: Pick<Audit, 'calls'> }): AwsService {
-  return { name: 'cloudtrail', operations: { LookupEvents: (input, call) => lookupEvents(audit, input, call) } };
+  return { name: 'cloudtrail', operations: { LookupEvents: (input, call) => lookupEvents(audit, input, call), ...trailOperations } };
 }
 
-async function lookupEvents(audit: Pick<Audit, 'calls'>, input: AwsInput, place: AwsPlace): Promise<AwsOutput> {
+async function lookupEvents(audit: Pick<Audit, 'calls'>, input: AwsInput, awsLocation: AwsLocation): Promise<AwsOutput> {
   const limit = typeof input.MaxResults === 'number' ? input.MaxResults : limitMax;
   if (limit < 1 || limit > limitMax)
     throw new AwsError('InvalidMaxResultsException', `A maximum number of results between 1 and ${limitMax} is expected, got ${limit}.`);
   const [fromMs, toMs] = [input.StartTime, input.EndTime].map((time) => (typeof time === 'number' ? time : undefined));
   if (fromMs !== undefined && toMs !== undefined && fromMs > toMs)
     throw new AwsError('InvalidTimeRangeException', 'The start time is after the end time.');
-  const asked = wishedOf(input);
-  const wish = { fromMs, toMs, ...asked.wish };
+  const requested = lookupQueryOf(input);
+  const query = { fromMs, toMs, ...requested.query };
   const found: CallRecord[] = [];
   let before = tokenOf(input);
   let isEnd = false;
   for (let pages = 0; found.length <= limit && pages < pagesMost && !isEnd; pages++) {
-    const calls = (await audit.calls({ ...wish, limit: pageSize, before })).map(oneOf);
-    found.push(...calls.filter(asked.matches));
+    const calls = (await audit.calls({ ...query, limit: pageSize, before })).map(mergedCall);
+    found.push(...calls.filter(requested.matches));
     before = calls.at(-1)?.id;
     isEnd = calls.length < pageSize;
   }
-  // Where one page finds too few among so many, the next looks on from there.
+  // Limits the work per page: a selective filter may leave a page short, and the next page continues after it.
   const last = found.length > limit ? found[limit - 1]?.id : isEnd ? undefined : before;
   return {
-    Events: found.slice(0, limit).map((call) => eventOf(call, place)),
+    Events: found.slice(0, limit).map((call) => eventOf(call, awsLocation)),
     ...(last === undefined ? {} : { NextToken: Buffer.from(last).toString('base64') }),
   };
 }
@@ -46,17 +49,17 @@ function tokenOf({ NextToken }: AwsInput): string | undefined {
   if (typeof NextToken !== 'string') return undefined;
   const id = Buffer.from(NextToken, 'base64').toString('latin1');
   if (!/^[0-9a-z]{21}$/.test(id))
-    throw new AwsError('InvalidNextTokenException', 'The token is none of this list: pass on the one of the page before.');
+    throw new AwsError('InvalidNextTokenException', 'Invalid NextToken: expected the token of the previous page of this lookup.');
   return id;
 }
 
-/** One attribute, as CloudTrail has it. */
-function wishedOf({ LookupAttributes }: AwsInput): {
-  wish: Pick<AuditWish, 'who' | 'action' | 'target'>;
+/** CloudTrail accepts a single attribute. */
+function lookupQueryOf({ LookupAttributes }: AwsInput): {
+  query: Pick<AuditQuery, 'who' | 'action' | 'target'>;
   matches: (call: CallRecord) => boolean;
 } {
   const [first, ...more] = (LookupAttributes ?? []) as readonly AwsInput[];
-  if (first === undefined) return { wish: {}, matches: () => true };
+  if (first === undefined) return { query: {}, matches: () => true };
   if (more.length > 0) throw new AwsError('InvalidLookupAttributesException', 'Only one lookup attribute is expected.');
   const value = String(first.AttributeValue);
   const matches: Readonly<Record<Attribute, (call: CallRecord) => boolean>> = {
@@ -72,18 +75,18 @@ function wishedOf({ LookupAttributes }: AwsInput): {
   const attribute = attributes.find((name) => name === first.AttributeKey);
   if (attribute === undefined)
     throw new AwsError('InvalidLookupAttributesException', `A lookup attribute is one of ${attributes.join(', ')}.`);
-  const wish =
+  const query =
     attribute === 'EventName'
-      ? { action: actionsNamed(value) }
+      ? { action: actionsByEventName(value) }
       : attribute === 'Username' || attribute === 'AccessKeyId'
         ? { who: value }
         : attribute === 'ResourceName'
           ? { target: value }
           : {};
-  return { wish, matches: matches[attribute] };
+  return { query, matches: matches[attribute] };
 }
 
-function eventOf(call: CallRecord, place: AwsPlace): AwsOutput {
+function eventOf(call: CallRecord, awsLocation: AwsLocation): AwsOutput {
   const { id, atMs, who, detail, origin, resources } = call;
   const name = eventNameOf(call);
   const [source, readOnly, errorCode] = [eventSourceOf(call), isReadOnly(name), errorCodeOf(call)];
@@ -92,15 +95,15 @@ function eventOf(call: CallRecord, place: AwsPlace): AwsOutput {
     userIdentity: {
       type: 'IAMUser',
       principalId: who,
-      arn: `arn:aws:iam::${place.account}:user/${who}`,
-      accountId: place.account,
+      arn: `arn:aws:iam::${awsLocation.account}:user/${who}`,
+      accountId: awsLocation.account,
       accessKeyId: who,
       userName: who,
     },
     eventTime: new Date(Math.floor(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z'),
     eventSource: source,
     eventName: name,
-    awsRegion: place.region,
+    awsRegion: awsLocation.region,
     sourceIPAddress: origin?.remoteAddress ?? 'penstock',
     userAgent: origin?.userAgent ?? 'penstock',
     requestParameters: origin?.parameters ?? lowerCamel(masked(detail)),
@@ -109,7 +112,7 @@ function eventOf(call: CallRecord, place: AwsPlace): AwsOutput {
     eventID: eventId(id),
     eventType: 'AwsApiCall',
     readOnly,
-    recipientAccountId: place.account,
+    recipientAccountId: awsLocation.account,
     ...(errorCode === null ? {} : { errorCode, errorMessage: messageIn(detail) }),
   };
   return {
@@ -128,13 +131,13 @@ function eventOf(call: CallRecord, place: AwsPlace): AwsOutput {
   };
 }
 
-/** CloudTrail's ids are UUIDs: ours, spread over one. */
+/** CloudTrail's ids are UUIDs, so our ids are encoded as one. */
 function eventId(id: string): string {
   const hex = Buffer.from(id).toString('hex').padEnd(32, '0').slice(-32);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** What processes get as their environment may hold secrets. */
+/** Environment variables of processes may hold secrets. */
 function masked(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(masked);
   if (typeof value !== 'object' || value === null) return value;

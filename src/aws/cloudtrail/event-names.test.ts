@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { thingOf } from '../../monitoring/index.ts';
+import { resourceKindOf } from '../../records/index.ts';
 import { shapesOf } from '../shapes/shapes.ts';
-import { permissionOf } from '../wire/permissions.ts';
-import { actionsNamed, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
+import { operationActions, permissionOf } from '../wire/operation-actions.ts';
+import { actionsByEventName, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
 
-describe('what is done here', () => {
+describe('an action and its AWS name', () => {
   for (const [action, source, type] of [
     ['CreateEndpoint', 'sagemaker', 'AWS::SageMaker::Endpoint'],
     ['CreateEndpointConfig', 'sagemaker', 'AWS::SageMaker::EndpointConfig'],
@@ -23,31 +23,32 @@ describe('what is done here', () => {
     ['CreateKey', 'iam', 'AWS::IAM::AccessKey'],
     ['SignIn', 'signin', 'AWS::IAM::AccessKey'],
   ] as const) {
-    test(`${action} is ${source}'s, and about ${type}`, () => {
+    test(`${action} belongs to ${source} and has the type ${type}`, () => {
       const record = { action, detail: {}, origin: null };
       assert.deepEqual([eventSourceOf(record), resourceTypeOf(record)], [`${source}.amazonaws.com`, type]);
     });
   }
 
-  test('is known whatever of it an AWS client asks for', () => {
+  test('an AWS operation has a source even if it is rejected', () => {
     const services = ['sagemaker', 'application-autoscaling', 'cloudwatch', 'logs', 'events', 'cloudtrail'] as const;
     const unknown = services.flatMap((service) =>
       shapesOf(service)
         .operationNames()
-        .filter((name) => !['read', 'invoke'].includes(permissionOf(service, name, {})) && thingOf(name) === null),
+        .filter((name) => Object.hasOwn(operationActions[service], name))
+        .filter((name) => !['read', 'invoke', null].includes(permissionOf(service, name, {})) && resourceKindOf(name) === null),
     );
     assert.deepEqual(unknown, []);
   });
 });
 
-test('what only looks is the service that was asked', () => {
+test('a read belongs to the service that was called', () => {
   const looked = { action: 'DescribeAlarms', origin: null };
   assert.equal(eventSourceOf({ ...looked, detail: { service: 'cloudwatch' } }), 'monitoring.amazonaws.com');
   assert.equal(eventSourceOf({ ...looked, detail: { service: 'toString' } }), 'sagemaker.amazonaws.com');
   assert.deepEqual(['DescribeAlarms', 'LookupEvents', 'PutRule', 'ConsoleLogin'].map(isReadOnly), [true, true, false, false]);
 });
 
-describe('a deed goes by the name that AWS has for it, whichever door it came by:', () => {
+describe('an action has its AWS name, whichever API performed it:', () => {
   for (const [action, operation, name] of [
     ['CreateModelGroup', undefined, 'CreateModelPackageGroup'],
     ['DeleteModelGroup', 'DeleteModelPackageGroup', 'DeleteModelPackageGroup'],
@@ -67,16 +68,16 @@ describe('a deed goes by the name that AWS has for it, whichever door it came by
     ['RollBackEndpoint', undefined, 'RollBackEndpoint'],
     ['CreateModelPackageGroup', 'CreateModelPackageGroup', 'CreateModelPackageGroup'],
   ] as const) {
-    test(`${action}${operation === undefined ? '' : ` by ${operation}`} is ${name}, and found by it`, () => {
-      const from = { door: 'aws', remoteAddress: '', userAgent: '', requestId: '' };
+    test(`${action}${operation === undefined ? '' : ` by ${operation}`} is ${name}, and can be looked up by it`, () => {
+      const from = { protocol: 'aws', remoteAddress: '', userAgent: '', requestId: '' };
       const origin = operation === undefined ? null : { ...from, operation };
       assert.equal(eventNameOf({ action, origin }), name);
-      assert(actionsNamed(name).includes(action));
+      assert(actionsByEventName(name).includes(action));
     });
   }
 });
 
-describe("a refusal bears AWS's code, as the service's clients see it:", () => {
+describe('a rejection has the error code that clients of the service receive:', () => {
   for (const [action, outcome, detail, code] of [
     ['CreateModelGroup', 'ok', {}, null],
     ['CreateModelGroup', 'already_exists', {}, 'ValidationException'],

@@ -1,9 +1,9 @@
-/** How AWS names what the audit tells of: what was called, of which service, about which kind of thing, and how it was refused. Pure. */
-import { type AuditRecord, type Deed, isDeed, type Thing, thingOf } from '../../monitoring/index.ts';
+/** Maps audit records to AWS's names: event name, service, resource type and error code. Pure. */
+import { type AuditAction, type AuditRecord, isAuditAction, type ResourceKind, resourceKindOf } from '../../records/index.ts';
 import type { AwsServiceName } from '../service.ts';
-import { type CodeAndStatus, type ErrorForm, errorCodes, refusalCodes } from '../wire/error-codes.ts';
+import { type CodeAndStatus, type ErrorForm, errorCodes, rejectionCodes } from '../wire/error-codes.ts';
 
-/** Application Auto Scaling's events bear the name of EC2's Auto Scaling, as AWS's own examples have it. */
+/** Application Auto Scaling uses the event source of EC2 Auto Scaling, as in AWS's examples. */
 const sources = {
   sagemaker: 'sagemaker.amazonaws.com',
   'sagemaker-runtime': 'sagemaker.amazonaws.com',
@@ -16,11 +16,11 @@ const sources = {
   sts: 'sts.amazonaws.com',
   iam: 'iam.amazonaws.com',
   signin: 'signin.amazonaws.com',
-} as const satisfies Record<AwsServiceName | 'iam' | 'signin', string>;
+} as const satisfies Record<AwsServiceName | 'signin', string>;
 
 interface Named {
   readonly service: keyof typeof sources;
-  /** Null where AWS has no such thing. */
+  /** Null for resources without an AWS type. */
   readonly type: string | null;
 }
 
@@ -31,6 +31,9 @@ const names = {
   dashboard: { service: 'cloudwatch', type: 'AWS::CloudWatch::Dashboard' },
   endpoint: { service: 'sagemaker', type: 'AWS::SageMaker::Endpoint' },
   'endpoint-config': { service: 'sagemaker', type: 'AWS::SageMaker::EndpointConfig' },
+  environment: { service: 'sagemaker', type: null },
+  evaluation: { service: 'sagemaker', type: null },
+  'evaluation-set': { service: 'sagemaker', type: null },
   'inference-component': { service: 'sagemaker', type: 'AWS::SageMaker::InferenceComponent' },
   key: { service: 'iam', type: 'AWS::IAM::AccessKey' },
   'log-group': { service: 'logs', type: 'AWS::Logs::LogGroup' },
@@ -38,15 +41,17 @@ const names = {
   'model-card': { service: 'sagemaker', type: 'AWS::SageMaker::ModelCard' },
   'model-group': { service: 'sagemaker', type: 'AWS::SageMaker::ModelPackageGroup' },
   'model-version': { service: 'sagemaker', type: 'AWS::SageMaker::ModelPackage' },
+  object: { service: 's3', type: 'AWS::S3::Object' },
   plan: { service: 'sagemaker', type: null },
   recommendation: { service: 'sagemaker', type: 'AWS::SageMaker::InferenceRecommendationsJob' },
+  role: { service: 'sts', type: 'AWS::IAM::Role' },
   rule: { service: 'events', type: 'AWS::Events::Rule' },
   'scalable-target': { service: 'application-autoscaling', type: 'AWS::ApplicationAutoScaling::ScalableTarget' },
   simulation: { service: 'sagemaker', type: null },
   tag: { service: 'sagemaker', type: null },
   trail: { service: 'cloudtrail', type: 'AWS::CloudTrail::Trail' },
   transform: { service: 'sagemaker', type: 'AWS::SageMaker::TransformJob' },
-} as const satisfies Record<Thing, Named>;
+} as const satisfies Record<ResourceKind, Named>;
 
 const scaling = [
   'RegisterScalableTarget',
@@ -59,8 +64,8 @@ const scaling = [
   'UntagResource',
 ] as const;
 
-/** What AWS calls deeds that have other names here. Of several it is the first; of those that came by AWS's door the call tells. */
-const eventNames: Readonly<Partial<Record<Deed, readonly [string, ...string[]]>>> = {
+/** AWS names of actions that are named differently here. The first one is the default; calls to the AWS APIs record their own operation. */
+const eventNames: Readonly<Partial<Record<AuditAction, readonly [string, ...string[]]>>> = {
   CreateKey: ['CreateAccessKey'],
   CreateModelGroup: ['CreateModelPackageGroup'],
   DeleteModelGroup: ['DeleteModelPackageGroup'],
@@ -77,42 +82,50 @@ const eventNames: Readonly<Partial<Record<Deed, readonly [string, ...string[]]>>
   UpdateScaling: scaling,
 };
 
-/** What was called; `CreateModelPackage`, also where the deed came by another door than AWS's; the own name of a deed that AWS does not know. */
+/** The operation of the AWS API if the call used it, otherwise the AWS name of the action, otherwise the action itself. */
 export function eventNameOf({ action, origin }: Pick<AuditRecord, 'action' | 'origin'>): string {
   return origin?.operation ?? namesOf(action)[0] ?? action;
 }
 
-/** Whether the deed is what was called for, rather than what that took: CreateModel registers a version, too. */
-export function isCallsOwn({ action, origin }: Pick<AuditRecord, 'action' | 'origin'>): boolean {
+/** Whether this is the action that the call requested, not a side effect: CreateModel also registers a version. */
+export function isPrimaryAction({ action, origin }: Pick<AuditRecord, 'action' | 'origin'>): boolean {
   return origin?.operation === action || namesOf(action).some((name) => name === origin?.operation);
 }
 
 function namesOf(action: string): readonly string[] {
-  return (isDeed(action) ? eventNames[action] : undefined) ?? [];
+  return (isAuditAction(action) ? eventNames[action] : undefined) ?? [];
 }
 
-/** Under which the audit may have events of this name. */
-export function actionsNamed(eventName: string): string[] {
+/** The audit actions whose events may have this name. */
+export function actionsByEventName(eventName: string): string[] {
   const others = Object.entries(eventNames).flatMap(([action, known]) => (known.includes(eventName) ? [action] : []));
   return [...new Set([eventName, ...others])];
 }
 
-type Said = Pick<AuditRecord, 'action' | 'origin' | 'detail'>;
+type EventRecord = Pick<AuditRecord, 'action' | 'origin' | 'detail'>;
 
-/** What is no deed here was asked for and refused: its record says of which service. */
-function serviceOf(record: Said): keyof typeof sources {
-  const thing = thingOf(eventNameOf(record)) ?? thingOf(record.action);
-  if (thing !== null) return names[thing].service;
+/** Operations of this name exist in several services: the ARN decides. */
+function taggedService({ origin }: EventRecord): 'cloudwatch' | 'logs' | null {
+  const arn = textIn(origin?.parameters, 'resourceARN') ?? textIn(origin?.parameters, 'resourceArn') ?? '';
+  return (/^arn:[^:]*:(cloudwatch|logs):/.exec(arn)?.[1] as 'cloudwatch' | 'logs' | undefined) ?? null;
+}
+
+/** A rejected operation that is not an audit action carries its service in the record. */
+function serviceOf(record: EventRecord): keyof typeof sources {
+  const tagged = taggedService(record);
+  if (tagged !== null) return tagged;
+  const resource = resourceKindOf(eventNameOf(record)) ?? resourceKindOf(record.action);
+  if (resource !== null) return names[resource].service;
   const service = textIn(record.detail, 'service');
   return service !== null && Object.hasOwn(sources, service) ? (service as keyof typeof sources) : 'sagemaker';
 }
 
 /** `logs.amazonaws.com` */
-export function eventSourceOf(record: Said): string {
+export function eventSourceOf(record: EventRecord): string {
   return sources[serviceOf(record)];
 }
 
-const arnThings: Readonly<Record<string, Thing>> = {
+const arnResources: Readonly<Record<string, ResourceKind>> = {
   endpoint: 'endpoint',
   'endpoint-config': 'endpoint-config',
   'inference-component': 'inference-component',
@@ -124,28 +137,28 @@ const arnThings: Readonly<Record<string, Thing>> = {
   'transform-job': 'transform',
 };
 
-/** Tags are on whatever the ARN names that was asked with. */
-function taggedThing({ origin, detail }: Pick<AuditRecord, 'origin'> & { readonly detail?: unknown }): Thing | null {
+/** The resource of a tag operation follows from the ARN in its parameters. */
+function taggedResource({ origin, detail }: Pick<AuditRecord, 'origin'> & { readonly detail?: unknown }): ResourceKind | null {
   const arn = textIn(origin?.parameters, 'resourceArn') ?? textIn(detail, 'ResourceArn') ?? '';
-  return arnThings[/^arn:[^:]*:sagemaker:[^:]*:[^:]*:([\w-]+)\//.exec(arn)?.[1] ?? ''] ?? null;
+  return arnResources[/^arn:[^:]*:sagemaker:[^:]*:[^:]*:([\w-]+)\//.exec(arn)?.[1] ?? ''] ?? null;
 }
 
 /** `AWS::Logs::LogGroup` */
 export function resourceTypeOf(record: Pick<AuditRecord, 'action' | 'origin'> & { readonly detail?: unknown }): string | null {
-  const things = [thingOf(eventNameOf(record)), thingOf(record.action), taggedThing(record)];
-  return things.flatMap((thing) => (thing === null ? [] : [names[thing].type])).find((type) => type !== null) ?? null;
+  const resources = [resourceKindOf(eventNameOf(record)), resourceKindOf(record.action), taggedResource(record)];
+  return resources.flatMap((resource) => (resource === null ? [] : [names[resource].type])).find((type) => type !== null) ?? null;
 }
 
-/** `ValidationException`; null where it was done. Doors other than AWS's have the platform's code only. */
-export function errorCodeOf(record: Said & Pick<AuditRecord, 'outcome'>): string | null {
+/** `ValidationException`; null for a success. Calls to other APIs have only the platform's error code. */
+export function errorCodeOf(record: EventRecord & Pick<AuditRecord, 'outcome'>): string | null {
   const { outcome, detail } = record;
   if (outcome === 'ok') return null;
   const service = serviceOf(record);
-  const refusals: Readonly<Record<string, CodeAndStatus>> = refusalCodes[formOf(service)];
-  const told = textIn(detail, 'code') ?? (outcome === 'unauthenticated' ? 'unknown-access-key' : outcome);
-  if (Object.hasOwn(refusals, told)) return refusals[told]?.code ?? null;
-  const codes: Readonly<Record<string, CodeAndStatus>> = service === 'iam' || service === 'signin' ? errorCodes.sts : errorCodes[service];
-  return Object.hasOwn(codes, told) ? (codes[told]?.code ?? null) : told;
+  const refusals: Readonly<Record<string, CodeAndStatus>> = rejectionCodes[formOf(service)];
+  const reported = textIn(detail, 'code') ?? (outcome === 'unauthenticated' ? 'unknown-access-key' : outcome);
+  if (Object.hasOwn(refusals, reported)) return refusals[reported]?.code ?? null;
+  const codes: Readonly<Record<string, CodeAndStatus>> = service === 'signin' ? errorCodes.sts : errorCodes[service];
+  return Object.hasOwn(codes, reported) ? (codes[reported]?.code ?? null) : reported;
 }
 
 function formOf(service: keyof typeof sources): ErrorForm {
@@ -158,7 +171,7 @@ function textIn(detail: unknown, member: string): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Looks are in the audit where they were refused. */
+/** The audit contains reads only if they were rejected. */
 export function isReadOnly(eventName: string): boolean {
-  return /^(?:Describe|List|Get|Head|BatchGet|BatchDescribe|Lookup|Filter|Search|Test|Query|Verify)/.test(eventName);
+  return /^(?:Describe|List|Get|Head|BatchGet|BatchDescribe|Lookup|Filter|Search|Test|Query|Verify|SimulatePrincipal)/.test(eventName);
 }

@@ -1,42 +1,43 @@
-/** Operations of CloudWatch on alarms. */
+/** CloudWatch's alarm operations. */
 import { hasPermission } from '../../access/index.ts';
 import {
   type Alarm,
   type AlarmHistoryKind,
   type AlarmNote,
   type Alarms,
-  addressesShown,
-  addressShown,
-  checkWebhookUrl,
   isDefaultAlarm,
-  keyOfPlace,
-} from '../../monitoring/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
-import { alarmBody, historyBody } from './alarm-bodies.ts';
+  redactAddress,
+  redactAddresses,
+} from '../../alerts/index.ts';
+import { formatMetricKey } from '../../metrics/index.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../service.ts';
+import { alarmDocument, historyDocument } from './alarm-documents.ts';
 import { readAlarm } from './alarm-input.ts';
-import { pageOf, placeOf, tokenAt } from './cloudwatch-pages.ts';
-import { dimensionsOf } from './metric-place.ts';
-import { missing, wrongCombination, wrongValue } from './refusals.ts';
+import { invalidCombination, invalidValue, missingParameter } from './cloudwatch-errors.ts';
+import { cloudWatchPageOf, positionOf, tokenAt } from './cloudwatch-pages.ts';
+import { dimensionsOf } from './metric-key.ts';
 
-export type AlarmsSeen = Pick<Alarms, 'list' | 'get' | 'put' | 'delete' | 'enableActions' | 'setState' | 'history'>;
+export type AlarmStore = Pick<Alarms, 'list' | 'get' | 'put' | 'delete' | 'enableActions' | 'setState' | 'history'>;
 
-/** What there is for alarms to act on, by ARN. */
-export interface HeardActions {
-  /** Whether something is told what is said to a topic. */
+/** Decides which ARNs alarms can act on. */
+export interface ActionTargets {
+  /** Whether messages to this topic are delivered. */
   readonly isTopic: (arn: string) => boolean;
-  /** Whether there is such a policy that takes steps: those that track a target have alarms of their own. */
+  /** Whether this step scaling policy exists. Target tracking policies have their own alarms. */
   readonly isStepPolicy: (arn: string) => Promise<boolean>;
+  /** Throws `invalid_request` for a URL that webhooks must not call. */
+  readonly checkUrl: (url: string) => void;
 }
 
 const describedDefault = 50;
 const historyDefault = 100;
 
-/** Those that change something; `note` records each in the audit trail. */
-export function alarmChanges(alarms: AlarmsSeen, heard: HeardActions): Record<string, AwsOperation> {
+/** Operations that change alarms. Each change is recorded in the audit. */
+export function alarmWrites(alarms: AlarmStore, received: ActionTargets): Record<string, AwsOperation> {
   return {
     PutMetricAlarm: async (input) => {
-      const definition = readAlarm(input, (action) => checkAction(action, heard));
-      for (const action of Object.values(definition.actions).flat()) await checkPolicy(action, heard);
+      const definition = readAlarm(input, (action) => checkAction(action, received));
+      for (const action of Object.values(definition.actions).flat()) await checkPolicy(action, received);
       refuseDefault(definition.name);
       await alarms.put(definition);
       return {};
@@ -64,24 +65,27 @@ export function alarmChanges(alarms: AlarmsSeen, heard: HeardActions): Record<st
   };
 }
 
-/** Those that only look. */
-export function alarmLooks(
-  alarms: AlarmsSeen,
-  others: (place: AwsPlace) => Promise<readonly Alarm[]> = async () => [],
+/** Operations that only read. */
+export function alarmReads(
+  alarms: AlarmStore,
+  others: (awsLocation: AwsLocation) => Promise<readonly Alarm[]> = async () => [],
 ): Record<string, AwsOperation> {
   const all = async (call: AwsCall): Promise<Alarm[]> => {
     const found = [...alarms.list(), ...(await others(call))];
-    return mayChange(call) ? found : found.map(alarmSeen);
+    return mayChange(call) ? found : found.map(redactedAlarm);
   };
   return {
     DescribeAlarms: async (input, call) => {
       const limit = Number(input.MaxRecords ?? describedDefault);
-      const { items, next } = pageOf(selected(await all(call), input), input, ({ name }) => name, { limit, errorCode: 'InvalidNextToken' });
-      return { CompositeAlarms: [], MetricAlarms: items.map((alarm) => alarmBody(call, alarm)), ...next };
+      const { items, next } = cloudWatchPageOf(selected(await all(call), input), input, ({ name }) => name, {
+        limit,
+        errorCode: 'InvalidNextToken',
+      });
+      return { CompositeAlarms: [], MetricAlarms: items.map((alarm) => alarmDocument(call, alarm)), ...next };
     },
     DescribeAlarmsForMetric: async (input, call) => {
       const found = (await all(call)).filter((alarm) => watches(alarm, input));
-      return { MetricAlarms: found.map((alarm) => alarmBody(call, alarm)) };
+      return { MetricAlarms: found.map((alarm) => alarmDocument(call, alarm)) };
     },
     DescribeAlarmHistory: (input, call) => history(alarms, input, call),
   };
@@ -91,20 +95,20 @@ function mayChange({ caller }: AwsCall): boolean {
   return hasPermission(caller.role, 'deploy');
 }
 
-/** By somebody who may not change it. */
-function alarmSeen({ actions: { OK, ALARM, INSUFFICIENT_DATA }, ...alarm }: Alarm): Alarm {
-  const seen = (addresses: readonly string[]): string[] => addresses.map(addressShown);
+/** For callers without permission to change the alarm. */
+function redactedAlarm({ actions: { OK, ALARM, INSUFFICIENT_DATA }, ...alarm }: Alarm): Alarm {
+  const seen = (addresses: readonly string[]): string[] => addresses.map(redactAddress);
   return { ...alarm, actions: { OK: seen(OK), ALARM: seen(ALARM), INSUFFICIENT_DATA: seen(INSUFFICIENT_DATA) } };
 }
 
-function noteSeen({ summary, data, ...note }: AlarmNote): AlarmNote {
-  return { ...note, summary: addressesShown(summary), data: JSON.parse(addressesShown(JSON.stringify(data ?? null))) as unknown };
+function redactedNote({ summary, data, ...note }: AlarmNote): AlarmNote {
+  return { ...note, summary: redactAddresses(summary), data: JSON.parse(redactAddresses(JSON.stringify(data ?? null))) as unknown };
 }
 
-async function history(alarms: AlarmsSeen, input: AwsInput, call: AwsCall) {
+async function history(alarms: AlarmStore, input: AwsInput, call: AwsCall) {
   const { AlarmName, AlarmTypes, HistoryItemType, StartDate, EndDate, MaxRecords = historyDefault, ScanBy } = input;
   const limit = Number(MaxRecords);
-  const after = placeOf(input, 'InvalidNextToken');
+  const after = positionOf(input, 'InvalidNextToken');
   if (isWithoutMetricAlarms(AlarmTypes)) return { AlarmHistoryItems: [] };
   const notes = await alarms.history({
     ...(AlarmName === undefined ? {} : { name: AlarmName as string }),
@@ -118,13 +122,13 @@ async function history(alarms: AlarmsSeen, input: AwsInput, call: AwsCall) {
   const shown = notes.slice(0, limit);
   const last = shown.at(-1);
   const next = notes.length > limit && last !== undefined ? { NextToken: tokenAt(input, String(last.seq)) } : {};
-  return { AlarmHistoryItems: (mayChange(call) ? shown : shown.map(noteSeen)).map(historyBody), ...next };
+  return { AlarmHistoryItems: (mayChange(call) ? shown : shown.map(redactedNote)).map(historyDocument), ...next };
 }
 
 function selected(all: readonly Alarm[], input: AwsInput): Alarm[] {
   const { AlarmNames, AlarmNamePrefix, AlarmTypes, ChildrenOfAlarmName, ParentsOfAlarmName, StateValue, ActionPrefix } = input;
   if (AlarmNames !== undefined && AlarmNamePrefix !== undefined)
-    throw wrongCombination('AlarmNames and AlarmNamePrefix cannot be specified together.');
+    throw invalidCombination('AlarmNames and AlarmNamePrefix cannot be specified together.');
   if (ChildrenOfAlarmName !== undefined || ParentsOfAlarmName !== undefined || isWithoutMetricAlarms(AlarmTypes)) return [];
   const names = AlarmNames === undefined ? null : new Set(AlarmNames as readonly string[]);
   return all
@@ -137,22 +141,22 @@ function selected(all: readonly Alarm[], input: AwsInput): Alarm[] {
     );
 }
 
-/** There are no others here. */
+/** Only metric alarms exist here. */
 function isWithoutMetricAlarms(types: unknown): boolean {
   return types !== undefined && (types as readonly string[]).length > 0 && !(types as readonly string[]).includes('MetricAlarm');
 }
 
-/** Whether it is an alarm on just that metric; what is not said may be anything. */
+/** Whether the alarm watches this metric; absent members match anything. */
 function watches({ queries, periodS, echo }: Alarm, input: AwsInput): boolean {
   const metric = queries.length === 1 && echo?.metrics === undefined ? queries[0]?.metric : null;
   if (metric === null || metric === undefined) return false;
   const { Namespace, MetricName, Dimensions, Statistic, ExtendedStatistic, Period, Unit } = input;
   const place = { namespace: String(Namespace), dimensions: dimensionsOf(Dimensions, 'Dimensions') };
-  const wished = Statistic ?? ExtendedStatistic;
+  const requested = Statistic ?? ExtendedStatistic;
   return (
     metric.name === MetricName &&
-    keyOfPlace(metric.place) === keyOfPlace(place) &&
-    (wished === undefined || metric.statistic === wished) &&
+    formatMetricKey(metric.metricKey) === formatMetricKey(place) &&
+    (requested === undefined || metric.statistic === requested) &&
     (Period === undefined || periodS === Period) &&
     (Unit === undefined || metric.unit === Unit)
   );
@@ -160,26 +164,26 @@ function watches({ queries, periodS, echo }: Alarm, input: AwsInput): boolean {
 
 function namesOf({ AlarmNames }: AwsInput): readonly string[] {
   const names = AlarmNames as readonly string[];
-  if (names.length === 0) throw missing('The parameter AlarmNames is required.');
+  if (names.length === 0) throw missingParameter('The parameter AlarmNames is required.');
   return names;
 }
 
-/** URLs are called, topics by the URL that stands for them, scaling policies are run: nothing else would ever be heard. */
-function checkAction(action: string, { isTopic }: HeardActions): void {
-  if (isScalingPolicy(action) || isTopic(action)) return;
-  if (!/^https?:\/\//.test(action)) {
-    throw wrongValue(
-      `Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, a URL that is called, or a topic that has a URL in asyncTopics of config.json, which is read when the server starts.`,
+/** Accepts URLs, topics with a configured URL, and scaling policies. Any other action would never have an effect. */
+function checkAction(action: string, { isTopic, checkUrl }: ActionTargets): void {
+  // A URL is also a valid topic, so check it first.
+  if (/^https?:\/\//.test(action)) return checkUrl(action);
+  if (!isScalingPolicy(action) && !isTopic(action)) {
+    throw invalidValue(
+      `Invalid action '${action.slice(0, 200)}': expected the ARN of a scaling policy, a URL, or a topic that has a URL in asyncTopics of config.json. The server reads config.json when it starts.`,
     );
   }
-  checkWebhookUrl(action);
 }
 
-/** CloudWatch takes a policy that is not there, and runs nothing when the alarm rings. Here whoever makes the alarm hears of it. */
-async function checkPolicy(action: string, { isStepPolicy }: HeardActions): Promise<void> {
+/** CloudWatch accepts an absent policy and then does nothing when the alarm fires. Rejecting it here reveals the mistake early. */
+async function checkPolicy(action: string, { isStepPolicy }: ActionTargets): Promise<void> {
   if (!isScalingPolicy(action) || (await isStepPolicy(action))) return;
-  throw wrongValue(
-    `Invalid action '${action.slice(0, 400)}': there is no step scaling policy of that ARN. Put the policy first, and give the PolicyARN that PutScalingPolicy answers with.`,
+  throw invalidValue(
+    `Invalid action '${action.slice(0, 400)}': no step scaling policy has this ARN. Create the policy first and use the PolicyARN that PutScalingPolicy returns.`,
   );
 }
 
@@ -189,5 +193,5 @@ function isScalingPolicy(action: string): boolean {
 
 function refuseDefault(name: string): void {
   if (!isDefaultAlarm(name)) return;
-  throw wrongValue(`The alarm ${name} comes with its endpoint and goes with it: make one of your own by another name.`);
+  throw invalidValue(`The alarm ${name} is managed by its endpoint and cannot be changed. Create your own alarm with another name.`);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nowMs, openCloudWatch, stepPolicy as policy } from '../../../test/aws-cloudwatch-house.ts';
+import { nowMs, openCloudWatch, stepPolicy as policy } from '../../../test/aws-cloudwatch-fixture.ts';
 
 const now = nowMs / 1000;
 const webhook = 'https://example.com/rings';
@@ -16,42 +16,42 @@ const definition = {
   ComparisonOperator: 'GreaterThanThreshold',
 };
 
-type House = Awaited<ReturnType<typeof openCloudWatch>>;
+type Fixture = Awaited<ReturnType<typeof openCloudWatch>>;
 
-const stateOf = async ({ ask }: House, name = 'too many'): Promise<string> => {
+const stateOf = async ({ ask }: Fixture, name = 'too many'): Promise<string> => {
   const { MetricAlarms } = await ask('DescribeAlarms', { AlarmNames: [name] });
-  return (MetricAlarms as { StateValue: string }[])[0]?.StateValue ?? 'gone';
+  return (MetricAlarms as { StateValue: string }[])[0]?.StateValue ?? 'absent';
 };
 
-/** Ten seconds in which the metric has this value, and then a look. */
-async function tenSeconds({ ask, clock, alarms }: House, Value: number | null): Promise<void> {
+/** Sets the metric's value for ten seconds and evaluates the alarms. */
+async function tenSeconds({ ask, clock, alarms }: Fixture, Value: number | null): Promise<void> {
   const MetricData = [{ MetricName: 'Orders', Dimensions: definition.Dimensions, Value }];
   if (Value !== null) await ask('PutMetricData', { Namespace: 'Shop', MetricData });
   clock.advance(10_000);
-  await alarms.look();
+  await alarms.poll();
 }
 
 describe('a metric alarm', () => {
-  test('rings, is calm again, has no data, tells of each, and acts on each', async (t) => {
-    const house = await openCloudWatch(t);
-    const { ask, acted } = house;
+  test('fires, recovers, loses its data, publishes each transition and runs the actions of each', async (t) => {
+    const fixture = await openCloudWatch(t);
+    const { ask, acted } = fixture;
     const actions = { AlarmActions: [webhook, policy], OKActions: [webhook], InsufficientDataActions: [] };
     await ask('PutMetricAlarm', { ...definition, ...actions });
-    assert.equal(await stateOf(house), 'INSUFFICIENT_DATA');
-    for (const value of [1, 9]) await tenSeconds(house, value);
-    assert.equal(await stateOf(house), 'OK');
+    assert.equal(await stateOf(fixture), 'INSUFFICIENT_DATA');
+    for (const value of [1, 9]) await tenSeconds(fixture, value);
+    assert.equal(await stateOf(fixture), 'OK');
     assert.deepEqual(acted.splice(0), [{ action: webhook, state: 'OK', datapoint: 1 }]);
-    await tenSeconds(house, 8);
-    assert.equal(await stateOf(house), 'ALARM');
+    await tenSeconds(fixture, 8);
+    assert.equal(await stateOf(fixture), 'ALARM');
     assert.deepEqual(acted.splice(0), [
       { action: webhook, state: 'ALARM', datapoint: 8 },
       { action: policy, state: 'ALARM', datapoint: 8 },
     ]);
-    for (const value of [1, 1]) await tenSeconds(house, value);
-    assert.equal(await stateOf(house), 'OK');
+    for (const value of [1, 1]) await tenSeconds(fixture, value);
+    assert.equal(await stateOf(fixture), 'OK');
     assert.deepEqual(acted.splice(0), [{ action: webhook, state: 'OK', datapoint: 1 }]);
-    for (let i = 0; i < 8; i++) await tenSeconds(house, null);
-    assert.equal(await stateOf(house), 'INSUFFICIENT_DATA');
+    for (let i = 0; i < 8; i++) await tenSeconds(fixture, null);
+    assert.equal(await stateOf(fixture), 'INSUFFICIENT_DATA');
     const { AlarmHistoryItems } = await ask('DescribeAlarmHistory', { AlarmName: 'too many', HistoryItemType: 'StateUpdate' });
     const items = AlarmHistoryItems as { HistorySummary: string; HistoryData: string }[];
     assert.deepEqual(
@@ -66,55 +66,55 @@ describe('a metric alarm', () => {
     assert.equal((JSON.parse(items[1]?.HistoryData ?? '{}') as { oldState: { stateValue: string } }).oldState.stateValue, 'ALARM');
   });
 
-  test('shows the whole URLs of its actions to those alone who may change them', async (t) => {
-    const house = await openCloudWatch(t);
-    const { ask } = house;
+  test('shows the whole URLs of its actions only to callers who may change them', async (t) => {
+    const fixture = await openCloudWatch(t);
+    const { ask } = fixture;
     const hook = `https://hooks.example/services/${'s3cret'.repeat(50)}`;
     await ask('PutMetricAlarm', { ...definition, AlarmActions: [hook, policy] });
-    for (const value of [9, 9]) await tenSeconds(house, value);
-    const seen = async (role: 'admin' | 'deployer' | 'invoker' | 'viewer') => ({
+    for (const value of [9, 9]) await tenSeconds(fixture, value);
+    const shownTo = async (role: 'admin' | 'deployer' | 'invoker' | 'viewer') => ({
       described: (await ask('DescribeAlarms', {}, role)).MetricAlarms as { AlarmActions: string[] }[],
-      told: await ask('DescribeAlarmHistory', {}, role),
+      history: await ask('DescribeAlarmHistory', {}, role),
       found: (await ask('DescribeAlarms', { ActionPrefix: `${hook.slice(0, -1)}` }, role)).MetricAlarms as object[],
     });
     for (const role of ['admin', 'deployer'] as const) {
-      const { described, told, found } = await seen(role);
+      const { described, history, found } = await shownTo(role);
       assert.deepEqual([described[0]?.AlarmActions, found.length], [[hook, policy], 1]);
-      assert.match(JSON.stringify(told), /executed action https:\/\/hooks\.example\/services\/s3cret/);
+      assert.match(JSON.stringify(history), /executed action https:\/\/hooks\.example\/services\/s3cret/);
     }
     for (const role of ['invoker', 'viewer'] as const) {
-      const { described, told, found } = await seen(role);
+      const { described, history, found } = await shownTo(role);
       assert.deepEqual([described[0]?.AlarmActions, found.length], [['https://hooks.example/services/…', policy], 0]);
-      assert.match(JSON.stringify(told), /executed action https:\/\/hooks\.example\/services\/…/);
-      assert(!JSON.stringify([described, told]).includes('s3cret'));
+      assert.match(JSON.stringify(history), /executed action https:\/\/hooks\.example\/services\/…/);
+      assert(!JSON.stringify([described, history]).includes('s3cret'));
     }
   });
 
-  test('runs its scaling policy again every minute while it rings, and calls nobody else again', async (t) => {
-    const house = await openCloudWatch(t);
-    await house.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook, policy] });
-    for (let i = 0; i < 14; i++) await tenSeconds(house, 6 + i);
-    const runs = house.acted.map(({ action, datapoint }) => `${action === policy ? 'policy' : 'webhook'} ${datapoint}`);
+  test('repeats its scaling policy every minute while it fires, but no other action', async (t) => {
+    const fixture = await openCloudWatch(t);
+    await fixture.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook, policy] });
+    for (let i = 0; i < 14; i++) await tenSeconds(fixture, 6 + i);
+    const runs = fixture.acted.map(({ action, datapoint }) => `${action === policy ? 'policy' : 'webhook'} ${datapoint}`);
     assert.deepEqual(runs, ['webhook 6', 'policy 6', 'policy 12', 'policy 18']);
-    await house.ask('DisableAlarmActions', { AlarmNames: ['too many'] });
-    for (let i = 0; i < 14; i++) await tenSeconds(house, 6 + i);
-    assert.equal(house.acted.length, runs.length);
+    await fixture.ask('DisableAlarmActions', { AlarmNames: ['too many'] });
+    for (let i = 0; i < 14; i++) await tenSeconds(fixture, 6 + i);
+    assert.equal(fixture.acted.length, runs.length);
   });
 
-  test('is set by hand, and the next look undoes it', async (t) => {
-    const house = await openCloudWatch(t);
-    await house.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook] });
-    await tenSeconds(house, 1);
-    await house.ask('SetAlarmState', { AlarmName: 'too many', StateValue: 'ALARM', StateReason: 'to see who comes' });
-    assert.equal(await stateOf(house), 'ALARM');
-    assert.deepEqual(house.acted, [{ action: webhook, state: 'ALARM', datapoint: null }]);
-    await tenSeconds(house, 1);
-    assert.equal(await stateOf(house), 'OK');
-    const gone = { AlarmName: 'gone', StateValue: 'OK', StateReason: '' };
-    assert.match(await house.refusal('SetAlarmState', gone), /^ResourceNotFound: There is no alarm gone/);
+  test('can be set by hand until the next evaluation', async (t) => {
+    const fixture = await openCloudWatch(t);
+    await fixture.ask('PutMetricAlarm', { ...definition, EvaluationPeriods: 1, AlarmActions: [webhook] });
+    await tenSeconds(fixture, 1);
+    await fixture.ask('SetAlarmState', { AlarmName: 'too many', StateValue: 'ALARM', StateReason: 'set for a test' });
+    assert.equal(await stateOf(fixture), 'ALARM');
+    assert.deepEqual(fixture.acted, [{ action: webhook, state: 'ALARM', datapoint: null }]);
+    await tenSeconds(fixture, 1);
+    assert.equal(await stateOf(fixture), 'OK');
+    const absent = { AlarmName: 'absent', StateValue: 'OK', StateReason: '' };
+    assert.match(await fixture.refusal('SetAlarmState', absent), /^ResourceNotFound: There is no alarm absent/);
   });
 
-  test('comes back as it was described, with what only its maker understands', async (t) => {
+  test('round-trips through its description, including members that it does not use', async (t) => {
     const { ask, audit } = await openCloudWatch(t);
     const more = {
       AlarmDescription: 'orders',
@@ -129,30 +129,30 @@ describe('a metric alarm', () => {
     const { MetricAlarms } = await ask('DescribeAlarms', {});
     const [alarm] = MetricAlarms as Record<string, unknown>[];
     const { AlarmArn, StateValue, StateReason } = alarm ?? {};
-    assert.deepEqual({ ...alarm, ...percentile, ...more }, alarm, 'what was put is told');
+    assert.deepEqual({ ...alarm, ...percentile, ...more }, alarm, 'shows its input');
     assert.equal(AlarmArn, 'arn:aws:cloudwatch:us-east-1:000000000000:alarm:too many');
     assert.deepEqual([StateValue, StateReason], ['INSUFFICIENT_DATA', 'Unchecked: Initial alarm creation']);
     const [record] = await audit.list({ limit: 10 });
     assert.deepEqual([record?.action, record?.target, record?.who], ['PutMetricAlarm', 'too many', 'AKIA']);
   });
 
-  test('of an expression over metrics rings by it, and is told with its queries', async (t) => {
-    const house = await openCloudWatch(t);
+  test('on an expression fires, and shows its queries', async (t) => {
+    const fixture = await openCloudWatch(t);
     const Metric = { Namespace: 'Shop', MetricName: 'Orders', Dimensions: definition.Dimensions };
     const Metrics = [
       { Id: 'double', Expression: 'orders * 2', Label: 'Double', ReturnData: true },
       { Id: 'orders', MetricStat: { Metric, Period: 10, Stat: 'Sum' }, ReturnData: false },
     ];
     const { AlarmName, EvaluationPeriods, Threshold, ComparisonOperator } = definition;
-    await house.ask('PutMetricAlarm', { AlarmName, EvaluationPeriods, Threshold, ComparisonOperator, Metrics });
-    for (const value of [3, 3]) await tenSeconds(house, value);
-    assert.equal(await stateOf(house), 'ALARM');
-    const { MetricAlarms } = await house.ask('DescribeAlarms', {});
+    await fixture.ask('PutMetricAlarm', { AlarmName, EvaluationPeriods, Threshold, ComparisonOperator, Metrics });
+    for (const value of [3, 3]) await tenSeconds(fixture, value);
+    assert.equal(await stateOf(fixture), 'ALARM');
+    const { MetricAlarms } = await fixture.ask('DescribeAlarms', {});
     assert.deepEqual((MetricAlarms as Record<string, unknown>[])[0]?.Metrics, Metrics);
   });
 });
 
-test('alarms that cannot be are refused, saying why', async (t) => {
+test('rejects invalid alarms with a reason', async (t) => {
   const { refusal } = await openCloudWatch(t);
   const of = (more: Record<string, unknown>) => refusal('PutMetricAlarm', { ...definition, ...more });
   const metric = { Id: 'm', MetricStat: { Metric: { Namespace: 'Shop', MetricName: 'Orders' }, Period: 60, Stat: 'Sum' } };
@@ -166,12 +166,12 @@ test('alarms that cannot be are refused, saying why', async (t) => {
     [{ DatapointsToAlarm: 3 }, /^InvalidParameterCombination: DatapointsToAlarm \(3\)/],
     [{ TreatMissingData: 'never' }, /^InvalidParameterValue: The value never for parameter TreatMissingData/],
     [{ ComparisonOperator: 'GreaterThanUpperThreshold' }, /^InvalidParameterValue: Alarms on bands of anomalies/],
-    [{ AlarmActions: ['arn:aws:sns:us-east-1:000000000000:nobody'] }, /^InvalidParameterValue: Invalid action 'arn:aws:sns/],
+    [{ AlarmActions: ['arn:aws:sns:us-east-1:000000000000:absent'] }, /^InvalidParameterValue: Invalid action 'arn:aws:sns/],
     [{ AlarmActions: ['ring the bell'] }, /^InvalidParameterValue: Invalid action 'ring the bell'/],
     [{ AlarmActions: ['http://169.254.169.254/latest'] }, /^invalid_request: /],
-    [{ AlarmActions: [policy.replace(':1:', ':2:')] }, /^InvalidParameterValue: Invalid action '.*:2:.*': there is no step scaling policy/],
+    [{ AlarmActions: [policy.replace(':1:', ':2:')] }, /^InvalidParameterValue: Invalid action '.*:2:.*': no step scaling policy/],
     [{ OKActions: [policy.replace(':1:', ':2:')] }, /^InvalidParameterValue: Invalid action /],
-    [{ AlarmName: 'penstock/digits/errors' }, /^InvalidParameterValue: .*comes with its endpoint/],
+    [{ AlarmName: 'penstock/digits/errors' }, /^InvalidParameterValue: .*is managed by its endpoint/],
     [{ Metrics: [metric] }, /^InvalidParameterCombination: Metrics cannot be specified together with MetricName/],
     [{ ...plain, Metrics: [{ Id: 'e', Expression: '1 + 1' }] }, /^MissingParameter: .*an alarm on no metric/],
     [{ ...plain, Metrics: [metric, { ...metric, Id: 'n' }] }, /^InvalidParameterCombination: Exactly one element of the metrics list/],
@@ -179,7 +179,7 @@ test('alarms that cannot be are refused, saying why', async (t) => {
   for (const [more, expected] of refused) assert.match(await of(more), expected);
 });
 
-test('alarms are found by name, prefix, state, action and metric, in pages', async (t) => {
+test('finds alarms by name, prefix, state, action and metric, in pages', async (t) => {
   const { ask, refusal } = await openCloudWatch(t);
   for (let i = 0; i < 25; i++) await ask('PutMetricAlarm', { ...definition, AlarmName: `a${String(i).padStart(2, '0')}`, Threshold: i });
   await ask('PutMetricAlarm', { ...definition, AlarmName: 'b', MetricName: 'Visits', AlarmActions: [policy] });
@@ -217,7 +217,7 @@ test('alarms are found by name, prefix, state, action and metric, in pages', asy
   assert.deepEqual(history, []);
 });
 
-test('dashboards are kept as they are, listed by prefix, and refused where they are none', async (t) => {
+test('stores dashboards unchanged, lists them by prefix, and rejects invalid ones', async (t) => {
   const { ask, refusal } = await openCloudWatch(t);
   const DashboardBody = JSON.stringify({ widgets: [{ type: 'text', properties: { markdown: 'hello' } }] });
   await ask('PutDashboard', { DashboardName: 'Endpoints', DashboardBody });

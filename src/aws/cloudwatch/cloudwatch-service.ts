@@ -1,11 +1,17 @@
-/** CloudWatch: what is measured, what rings, and the dashboards of those who look. */
+/** The CloudWatch service: metrics, alarms and dashboards. */
+
+import type { Alarm } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
-import type { Alarm, Audit, Deed, Log, MetricStore } from '../../monitoring/index.ts';
+import type { Log } from '../../logs/index.ts';
+import type { MetricStore } from '../../metrics/index.ts';
+import type { Audit, AuditAction } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
+import { ResourceTags } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
-import type { AwsInput, AwsOperation, AwsPlace, AwsService } from '../service.ts';
-import { type AlarmsSeen, alarmChanges, alarmLooks, type HeardActions } from './alarm-operations.ts';
-import { dashboardChanges, dashboardLooks } from './dashboards.ts';
+import type { AwsInput, AwsLocation, AwsOperation, AwsService } from '../service.ts';
+import { type ActionTargets, type AlarmStore, alarmReads, alarmWrites } from './alarm-operations.ts';
+import { alarmTagReads, alarmTagWrites } from './alarm-tags.ts';
+import { dashboardReads, dashboardWrites } from './dashboards.ts';
 import { getMetricData } from './metric-data.ts';
 import { listMetrics } from './metric-lists.ts';
 import { getMetricStatistics } from './metric-statistics.ts';
@@ -16,17 +22,19 @@ export interface CloudWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly audit: Pick<Audit, 'record'>;
-  readonly store: Pick<MetricStore, 'put' | 'written' | 'list' | 'series' | 'unitsOf' | 'lacksRoomFor' | 'drop'>;
-  readonly alarms: AlarmsSeen;
-  readonly heard: HeardActions;
-  /** More that are seen but not kept, and belong to others: those of scaling policies. */
-  readonly otherAlarms?: (place: AwsPlace) => Promise<readonly Alarm[]>;
+  readonly store: Pick<MetricStore, 'put' | 'written' | 'list' | 'series' | 'unitsOf' | 'isFullFor' | 'drop'>;
+  readonly alarms: AlarmStore;
+  readonly actionTargets: ActionTargets;
+  /** Read-only alarms that are stored elsewhere: those of scaling policies. */
+  readonly otherAlarms?: (awsLocation: AwsLocation) => Promise<readonly Alarm[]>;
 }
 
 export function cloudWatchService(options: CloudWatchOptions): AwsService {
   const { db, clock, store, alarms } = options;
   const documents = new Documents({ db, clock });
-  const changes = { ...alarmChanges(alarms, options.heard), ...dashboardChanges(documents) };
+  const tags = new ResourceTags(db, documents);
+  const writes = alarmWrites(alarms, options.actionTargets);
+  const changes = { ...writes, ...alarmTagWrites(writes, alarms, tags), ...dashboardWrites(documents) };
   return {
     name: 'cloudwatch',
     operations: {
@@ -34,17 +42,18 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
       ListMetrics: (input) => listMetrics(store, input),
       GetMetricStatistics: (input) => getMetricStatistics(store, input),
       GetMetricData: (input) => getMetricData(store, input),
-      ...alarmLooks(alarms, options.otherAlarms),
-      ...dashboardLooks(documents),
+      ...alarmReads(alarms, options.otherAlarms),
+      ...alarmTagReads(alarms, tags),
+      ...dashboardReads(documents),
       ...Object.fromEntries(
-        (Object.entries(changes) as [Deed, AwsOperation][]).map(([name, operation]) => [name, recorded(options, name, operation)]),
+        (Object.entries(changes) as [AuditAction, AwsOperation][]).map(([name, operation]) => [name, recorded(options, name, operation)]),
       ),
     },
   };
 }
 
-/** Who changed what is kept. */
-function recorded({ audit, db }: CloudWatchOptions, action: Deed, operation: AwsOperation): AwsOperation {
+/** Records a successful change in the audit. */
+function recorded({ audit, db }: CloudWatchOptions, action: AuditAction, operation: AwsOperation): AwsOperation {
   return async (input, call) => {
     const output = await operation(input, call);
     const { DashboardBody: _body, ...detail } = input;
@@ -53,7 +62,7 @@ function recorded({ audit, db }: CloudWatchOptions, action: Deed, operation: Aws
   };
 }
 
-function targetOf({ AlarmName, AlarmNames, DashboardName, DashboardNames }: AwsInput): string {
-  const one = AlarmName ?? DashboardName;
+function targetOf({ AlarmName, AlarmNames, DashboardName, DashboardNames, ResourceARN }: AwsInput): string {
+  const one = AlarmName ?? DashboardName ?? ResourceARN;
   return one === undefined ? ((AlarmNames ?? DashboardNames ?? []) as readonly string[]).join(' ') : (one as string);
 }

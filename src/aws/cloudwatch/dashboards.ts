@@ -1,21 +1,21 @@
-/** Dashboards: kept as the documents that they are, for those who draw them. */
+/** Dashboards, stored as opaque documents for the clients that draw them. */
 import { Documents } from '../sagemaker/documents.ts';
-import { AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
-import { pageOf } from './cloudwatch-pages.ts';
-import { missing, wrongValue } from './refusals.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../service.ts';
+import { invalidValue, missingParameter } from './cloudwatch-errors.ts';
+import { cloudWatchPageOf } from './cloudwatch-pages.ts';
 
 interface Dashboard {
   readonly body: string;
 }
 
-type Kept = Pick<Documents, 'put' | 'find' | 'remove' | 'all'>;
+type DashboardStore = Pick<Documents, 'put' | 'find' | 'remove' | 'all'>;
 
 const bytesMax = 2 ** 20;
 const dashboardsMax = 1000;
 const pageSize = 1000;
 const kind = 'dashboard';
 
-export function dashboardLooks(documents: Kept): Record<string, AwsOperation> {
+export function dashboardReads(documents: DashboardStore): Record<string, AwsOperation> {
   return {
     GetDashboard: async ({ DashboardName }, call) => {
       const name = nameOf(DashboardName);
@@ -26,7 +26,7 @@ export function dashboardLooks(documents: Kept): Record<string, AwsOperation> {
     ListDashboards: async (input, call) => {
       const { DashboardNamePrefix: prefix = '' } = input;
       const all = (await documents.all<Dashboard>(kind)).filter(({ name }) => name.startsWith(String(prefix)));
-      const { items, next } = pageOf(all, input, ({ name }) => name, { limit: pageSize, errorCode: 'InvalidParameterValue' });
+      const { items, next } = cloudWatchPageOf(all, input, ({ name }) => name, { limit: pageSize, errorCode: 'InvalidParameterValue' });
       const DashboardEntries = items.map(({ name, content, updatedAtMs }) => ({
         DashboardName: name,
         DashboardArn: dashboardArn(call, name),
@@ -38,7 +38,7 @@ export function dashboardLooks(documents: Kept): Record<string, AwsOperation> {
   };
 }
 
-export function dashboardChanges(documents: Kept): Record<string, AwsOperation> {
+export function dashboardWrites(documents: DashboardStore): Record<string, AwsOperation> {
   return {
     PutDashboard: async ({ DashboardName, DashboardBody }) => {
       const name = nameOf(DashboardName);
@@ -46,14 +46,14 @@ export function dashboardChanges(documents: Kept): Record<string, AwsOperation> 
       checkBody(body);
       const all = await documents.all(kind);
       if (all.length >= dashboardsMax && !all.some((each) => each.name === name))
-        throw wrongValue(`There are ${dashboardsMax} dashboards already: delete some first.`);
+        throw invalidValue(`There are ${dashboardsMax} dashboards already: delete some first.`);
       await documents.put({ kind, name, content: { body } satisfies Dashboard });
       return { DashboardValidationMessages: [] };
     },
     DeleteDashboards: async ({ DashboardNames }: AwsInput) => {
       const names = (DashboardNames as readonly unknown[]).map(nameOf);
-      if (names.length === 0) throw missing('The parameter DashboardNames is required.');
-      // Either all of them or none.
+      if (names.length === 0) throw missingParameter('The parameter DashboardNames is required.');
+      // Deletes all of the dashboards or none.
       for (const name of names) if ((await documents.find(kind, name)) === null) throw notFound(name);
       for (const name of names) await documents.remove(kind, name);
       return {};
@@ -61,15 +61,15 @@ export function dashboardChanges(documents: Kept): Record<string, AwsOperation> 
   };
 }
 
-function nameOf(given: unknown): string {
-  const name = String(given);
+function nameOf(input: unknown): string {
+  const name = String(input);
   if (/^[\w-]{1,255}$/.test(name)) return name;
-  throw wrongValue(
+  throw invalidValue(
     `The value ${name.slice(0, 255)} for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) and underscore (_), 255 at most.`,
   );
 }
 
-function dashboardArn({ account }: AwsPlace, name: string): string {
+function dashboardArn({ account }: AwsLocation, name: string): string {
   return `arn:aws:cloudwatch::${account}:dashboard/${name}`;
 }
 
@@ -77,7 +77,7 @@ function notFound(name: string): AwsError {
   return new AwsError('ResourceNotFound', `Dashboard ${name} does not exist`, { httpStatus: 404 });
 }
 
-/** What is no document with widgets is refused; what is in them is the business of those who draw them. */
+/** Requires a document with widgets; their contents matter only to clients that draw them. */
 function checkBody(text: string): void {
   if (Buffer.byteLength(text) > bytesMax) throw invalid('', `The dashboard body has more than ${bytesMax} bytes`);
   let body: unknown;

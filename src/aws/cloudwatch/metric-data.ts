@@ -1,23 +1,23 @@
-/** GetMetricData: many metrics, and expressions over them. */
-import { type MetricStore, Series, statisticOf, withExpressions } from '../../monitoring/index.ts';
+/** GetMetricData: several metrics, and expressions over them. */
+import { MathSeries, type MetricStore, statisticOf, withExpressions } from '../../metrics/index.ts';
 import type { AwsInput, AwsOutput } from '../service.ts';
-import { placeOf, tokenAt } from './cloudwatch-pages.ts';
-import { spanOf } from './metric-place.ts';
-import { type AskedMetric, type AskedQuery, readQueries } from './metric-queries.ts';
-import { wrongCombination, wrongValue } from './refusals.ts';
+import { invalidCombination, invalidValue } from './cloudwatch-errors.ts';
+import { positionOf, tokenAt } from './cloudwatch-pages.ts';
+import { timeRangeOf } from './metric-key.ts';
+import { type RequestedMetric, type RequestedQuery, readQueries } from './metric-queries.ts';
 
 const queriesMax = 500;
 const pointsMax = 100_800;
-/** Of all queries together, before anything is cut into pages. */
+/** Limit for all queries of a call together, before pagination. */
 const periodsMax = 1_000_000;
 
 export async function getMetricData(store: Pick<MetricStore, 'series'>, input: AwsInput): Promise<AwsOutput> {
   const { MaxDatapoints = pointsMax, ScanBy = 'TimestampDescending' } = input;
   const limit = Number(MaxDatapoints);
-  if (!(limit >= 1 && limit <= pointsMax)) throw wrongValue(`The parameter MaxDatapoints must be 1 to ${pointsMax}, got ${limit}.`);
+  if (!(limit >= 1 && limit <= pointsMax)) throw invalidValue(`The parameter MaxDatapoints must be 1 to ${pointsMax}, got ${limit}.`);
   const queries = readQueries(input.MetricDataQueries, 'MetricDataQueries', queriesMax);
   if (!queries.some(({ returnsData }) => returnsData))
-    throw wrongCombination('ReturnData is false for all of the queries: nothing is asked for.');
+    throw invalidCombination('ReturnData is false for all of the queries: expected at least one query that returns data.');
   const all = await seriesOf(store, queries, input);
   const results = queries
     .filter(({ returnsData }) => returnsData)
@@ -28,38 +28,42 @@ export async function getMetricData(store: Pick<MetricStore, 'series'>, input: A
   return pageOfPoints(results, input, limit);
 }
 
-async function seriesOf(store: Pick<MetricStore, 'series'>, queries: readonly AskedQuery[], input: AwsInput): Promise<Map<string, Series>> {
+async function seriesOf(
+  store: Pick<MetricStore, 'series'>,
+  queries: readonly RequestedQuery[],
+  input: AwsInput,
+): Promise<Map<string, MathSeries>> {
   const metrics = queries.flatMap(({ id, metric }) => (metric === null ? [] : [{ id, metric }]));
-  const spans = metrics.map(({ metric: { periodS } }) => ({ periodS, ...spanOf(input, periodS) }));
+  const spans = metrics.map(({ metric: { periodS } }) => ({ periodS, ...timeRangeOf(input, periodS) }));
   const shortest = Math.min(...metrics.map(({ metric }) => metric.periodS), 86_400);
   const expressions = queries.flatMap(({ id, expression, periodS: own }) => {
     if (expression === null) return [];
     const periodS = own ?? (metrics.length === 0 ? 60 : shortest);
-    return [{ id, expression, periodS, spanOf: (each: number) => spanOf(input, each) }];
+    return [{ id, expression, periodS, spanOf: (each: number) => timeRangeOf(input, each) }];
   });
-  // An expression may fill each period of the shortest of its series.
+  // An expression may have a value in each period of its finest series.
   const filled = expressions.map(({ periodS, spanOf: of }) => {
     const least = Math.min(periodS, shortest);
     return { periodS: least, ...of(least) };
   });
   const periods = [...spans, ...filled].reduce((sum, { periodS, fromMs, toMs }) => sum + Math.ceil((toMs - fromMs) / (1000 * periodS)), 0);
   if (periods > periodsMax) {
-    throw wrongCombination(
-      `You have requested up to ${periods} datapoints, which exceeds what is reckoned at once (${periodsMax}): increase Period, or decrease the time range.`,
+    throw invalidCombination(
+      `You have requested up to ${periods} datapoints, which exceeds the limit of one call (${periodsMax}): increase Period, or decrease the time range.`,
     );
   }
-  const measured = new Map<string, Series>();
-  for (const { id, metric } of metrics) measured.set(id, await measuredSeries(store, metric, spanOf(input, metric.periodS)));
+  const measured = new Map<string, MathSeries>();
+  for (const { id, metric } of metrics) measured.set(id, await measuredSeries(store, metric, timeRangeOf(input, metric.periodS)));
   return withExpressions(measured, expressions);
 }
 
 async function measuredSeries(
   store: Pick<MetricStore, 'series'>,
-  { place, name, unit, statistic, periodS }: AskedMetric,
+  { metricKey, name, unit, statistic, periodS }: RequestedMetric,
   span: { readonly fromMs: number; readonly toMs: number },
-): Promise<Series> {
-  const points = await store.series({ place, name, unit, ...span, originMs: span.fromMs, periodMs: 1000 * periodS });
-  return new Series(
+): Promise<MathSeries> {
+  const points = await store.series({ metricKey, name, unit, ...span, originMs: span.fromMs, periodMs: 1000 * periodS });
+  return new MathSeries(
     periodS,
     points.flatMap((point): [number, number][] => {
       const value = statisticOf(point, statistic);
@@ -74,9 +78,9 @@ interface Result {
   readonly points: readonly (readonly [number, number])[];
 }
 
-/** So many points, of one result after the other. */
+/** Takes up to `limit` points, result by result. */
 function pageOfPoints(results: readonly Result[], input: AwsInput, limit: number): AwsOutput {
-  let skipped = Number(placeOf(input, 'InvalidNextToken') ?? 0);
+  let skipped = Number(positionOf(input, 'InvalidNextToken') ?? 0);
   const isFirst = skipped === 0;
   let [left, taken] = [limit, skipped];
   const bodies: Record<string, unknown>[] = [];

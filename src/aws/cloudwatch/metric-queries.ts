@@ -1,10 +1,10 @@
-/** MetricDataQueries, of GetMetricData and of alarms: read and checked. Pure. */
-import { type MetricPlace, parseMath } from '../../monitoring/index.ts';
-import { checkPeriod, checkStatistic, dimensionsOf } from './metric-place.ts';
-import { missing, wrongCombination, wrongValue } from './refusals.ts';
+/** Parses and validates the MetricDataQueries of GetMetricData and of alarms. Pure. */
+import { type MetricKey, parseMath } from '../../metrics/index.ts';
+import { invalidCombination, invalidValue, missingParameter } from './cloudwatch-errors.ts';
+import { checkPeriod, checkStatistic, dimensionsOf } from './metric-key.ts';
 
-export interface AskedMetric {
-  readonly place: MetricPlace;
+export interface RequestedMetric {
+  readonly metricKey: MetricKey;
   readonly name: string;
   readonly unit: string | undefined;
   readonly statistic: string;
@@ -12,12 +12,12 @@ export interface AskedMetric {
   readonly periodS: number;
 }
 
-export interface AskedQuery {
+export interface RequestedQuery {
   readonly id: string;
   readonly label: string;
-  readonly metric: AskedMetric | null;
+  readonly metric: RequestedMetric | null;
   readonly expression: string | null;
-  /** Of an expression that says one. */
+  /** Null unless the expression specifies a period. */
   readonly periodS: number | null;
   readonly returnsData: boolean;
 }
@@ -36,25 +36,25 @@ interface QueryBody {
   readonly Period?: number;
 }
 
-/** `parameter` is how the call names them. */
-export function readQueries(bodies: unknown, parameter: string, most: number): AskedQuery[] {
+/** `parameter` is the name of the member in the call. */
+export function readQueries(bodies: unknown, parameter: string, most: number): RequestedQuery[] {
   const all = bodies as readonly QueryBody[];
-  if (all.length === 0) throw missing(`The parameter ${parameter} is required.`);
-  if (all.length > most) throw wrongValue(`The collection ${parameter} must not have a size greater than ${most}.`);
+  if (all.length === 0) throw missingParameter(`The parameter ${parameter} is required.`);
+  if (all.length > most) throw invalidValue(`The collection ${parameter} must not have a size greater than ${most}.`);
   const ids = new Set<string>();
   return all.map((body, index) => {
     const at = `${parameter}.member.${index + 1}`;
     if (!/^[a-z]\w*$/.test(body.Id))
-      throw wrongValue(`The value ${body.Id} for parameter ${at}.Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.`);
-    if (ids.has(body.Id)) throw wrongValue(`The values for parameter Id in ${parameter} are not unique: ${body.Id} stands twice.`);
+      throw invalidValue(`The value ${body.Id} for parameter ${at}.Id is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.`);
+    if (ids.has(body.Id)) throw invalidValue(`The values for parameter Id in ${parameter} are not unique: ${body.Id} stands twice.`);
     ids.add(body.Id);
     return readQuery(body, at);
   });
 }
 
-function readQuery({ Id: id, MetricStat, Expression, Label, ReturnData = true, Period }: QueryBody, at: string): AskedQuery {
+function readQuery({ Id: id, MetricStat, Expression, Label, ReturnData = true, Period }: QueryBody, at: string): RequestedQuery {
   if ((MetricStat === undefined) === (Expression === undefined))
-    throw wrongCombination(`Exactly one of ${at}.MetricStat and ${at}.Expression must be specified.`);
+    throw invalidCombination(`Exactly one of ${at}.MetricStat and ${at}.Expression must be specified.`);
   const periodS = Period === undefined ? null : checkPeriod(Period, `${at}.Period`);
   const common = { id, periodS, returnsData: ReturnData };
   if (MetricStat === undefined) {
@@ -65,9 +65,9 @@ function readQuery({ Id: id, MetricStat, Expression, Label, ReturnData = true, P
   const { Metric, Stat, Unit: unit } = MetricStat;
   const { Namespace: namespace, MetricName: name, Dimensions } = Metric;
   if (namespace === undefined || name === undefined)
-    throw missing(`The parameters ${at}.MetricStat.Metric.Namespace and MetricName are required.`);
-  const metric: AskedMetric = {
-    place: { namespace, dimensions: dimensionsOf(Dimensions, `${at}.MetricStat.Metric.Dimensions`) },
+    throw missingParameter(`The parameters ${at}.MetricStat.Metric.Namespace and MetricName are required.`);
+  const metric: RequestedMetric = {
+    metricKey: { namespace, dimensions: dimensionsOf(Dimensions, `${at}.MetricStat.Metric.Dimensions`) },
     name,
     unit,
     statistic: checkStatistic(Stat, `${at}.MetricStat.Stat`),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nowMs, openCloudWatch } from '../../../test/aws-cloudwatch-house.ts';
+import { nowMs, openCloudWatch } from '../../../test/aws-cloudwatch-fixture.ts';
 
 const now = nowMs / 1000;
 const dimensions = [
@@ -14,7 +14,7 @@ const shop = (datum: Record<string, unknown>) => ({
 const about = { Namespace: 'Shop', MetricName: 'Orders', Dimensions: dimensions };
 
 describe('PutMetricData', () => {
-  test('takes single values, counted values and sets, each at its time', async (t) => {
+  test('accepts single values, counted values and statistic sets, each at its time', async (t) => {
     const { ask } = await openCloudWatch(t);
     await ask('PutMetricData', shop({ Value: 5, Unit: 'Count', Timestamp: now - 120 }));
     await ask('PutMetricData', shop({ Values: [1, 3], Counts: [2, 1], Unit: 'Count', Timestamp: now - 60 }));
@@ -33,7 +33,7 @@ describe('PutMetricData', () => {
     assert.deepEqual(answer, { Label: 'Orders', Datapoints: [point(now - 120, 1, 5, 5, 5), point(now - 60, 13, 55, 1, 9)] });
   });
 
-  test('refuses what is no number, too long ago, ahead of time, ambiguous or empty, and keeps nothing of the call', async (t) => {
+  test('rejects values that are invalid, too old, in the future, ambiguous or empty, and stores nothing of the call', async (t) => {
     const { ask, refusal } = await openCloudWatch(t);
     const refused: [Record<string, unknown>, RegExp][] = [
       [{ Value: 'NaN' }, /^InvalidParameterValue: The value NaN for parameter MetricData\.member\.1\.Value is invalid/],
@@ -54,13 +54,13 @@ describe('PutMetricData', () => {
     const [good] = shop({ Value: 1 }).MetricData;
     const half = { Namespace: 'Shop', MetricData: [good, { MetricName: 'Orders' }] };
     assert.match(await refusal('PutMetricData', half), /^MissingParameter: .*MetricData\.member\.2/);
-    assert.match(await refusal('PutMetricData', { ...half, Namespace: 'AWS/SageMaker' }), /^InvalidParameterValue: .*is measured here/);
+    assert.match(await refusal('PutMetricData', { ...half, Namespace: 'AWS/SageMaker' }), /^InvalidParameterValue: .*are reserved/);
     const many = { Namespace: 'Shop', MetricData: Array.from({ length: 1001 }, () => good) };
     assert.match(await refusal('PutMetricData', many), /^InvalidParameterValue: .*greater than 1000/);
     assert.deepEqual(await ask('ListMetrics', {}), { Metrics: [] });
   });
 
-  test('of endlessly many names all beyond the bound are refused, counted, and nobody else suffers', async (t) => {
+  test('rejects and counts unbounded new names beyond the limit, without affecting others', async (t) => {
     const { ask, refusal, store } = await openCloudWatch(t);
     const flood = (call: number) => {
       const MetricData = Array.from({ length: 1000 }, (_, i) => ({
@@ -72,7 +72,10 @@ describe('PutMetricData', () => {
     };
     await ask('PutMetricData', shop({ Value: 1 }));
     for (let call = 0; call < 19; call++) await ask('PutMetricData', flood(call));
-    assert.match(await refusal('PutMetricData', flood(19)), /^LimitExceeded: Nothing of this call was kept: 1 of its 1000 metrics are new/);
+    assert.match(
+      await refusal('PutMetricData', flood(19)),
+      /^LimitExceeded: Nothing of this call was stored: 1 of its 1000 metrics are new/,
+    );
     assert.equal(store.dropped, 1000);
     await ask('PutMetricData', shop({ Value: 2 }));
     await ask('PutMetricData', flood(3));
@@ -80,7 +83,7 @@ describe('PutMetricData', () => {
   });
 });
 
-test('ListMetrics pages by 500, filters by dimensions that are among others, and by what came of late', async (t) => {
+test('ListMetrics returns pages of 500, filters by dimensions and by recent data', async (t) => {
   const { ask, clock } = await openCloudWatch(t);
   const MetricData = Array.from({ length: 700 }, (_, i) => ({
     MetricName: `M${i}`,
@@ -104,36 +107,40 @@ test('ListMetrics pages by 500, filters by dimensions that are among others, and
 });
 
 describe('GetMetricStatistics', () => {
-  test('counts periods from the start that was asked for, and tells units apart', async (t) => {
+  test('aligns periods with the requested start and separates units', async (t) => {
     const { ask } = await openCloudWatch(t);
     for (let minute = 1; minute <= 60; minute++) await ask('PutMetricData', shop({ Value: minute, Timestamp: now - 60 * minute }));
     await ask('PutMetricData', shop({ Value: 7, Unit: 'Bytes', Timestamp: now - 60 }));
-    const asked = { ...about, StartTime: now - 3600 - 18 * 60 + 7, EndTime: now, Period: 3600, Statistics: ['Sum'] };
+    const requested = { ...about, StartTime: now - 3600 - 18 * 60 + 7, EndTime: now, Period: 3600, Statistics: ['Sum'] };
     const begun = new Date((now - 3600 - 18 * 60) * 1000);
-    const { Datapoints } = await ask('GetMetricStatistics', { ...asked, Unit: 'None' });
+    const { Datapoints } = await ask('GetMetricStatistics', { ...requested, Unit: 'None' });
     assert.deepEqual(Datapoints, [
       { Timestamp: begun, Sum: Array.from({ length: 42 }, (_, i) => 60 - i).reduce((a, b) => a + b), Unit: 'None' },
       { Timestamp: new Date(begun.getTime() + 3_600_000), Sum: (18 * 19) / 2, Unit: 'None' },
     ]);
-    const both = await ask('GetMetricStatistics', { ...asked, StartTime: now - 60, Period: 60 });
-    const told = (both.Datapoints as { Unit: string; Sum: number }[]).map(({ Unit, Sum }) => `${Sum} ${Unit}`);
-    assert.deepEqual(told.sort(), ['1 None', '7 Bytes']);
+    const both = await ask('GetMetricStatistics', { ...requested, StartTime: now - 60, Period: 60 });
+    const reported = (both.Datapoints as { Unit: string; Sum: number }[]).map(({ Unit, Sum }) => `${Sum} ${Unit}`);
+    assert.deepEqual(reported.sort(), ['1 None', '7 Bytes']);
   });
 
-  test('takes percentiles, alone or with statistics', async (t) => {
+  test('accepts percentiles, alone or with statistics', async (t) => {
     const { ask } = await openCloudWatch(t);
     await ask('PutMetricData', shop({ Values: Array.from({ length: 100 }, (_, i) => i + 1), Timestamp: now - 60 }));
-    const asked = { ...about, StartTime: now - 60, EndTime: now, Period: 60 };
-    const { Datapoints } = await ask('GetMetricStatistics', { ...asked, Statistics: ['Maximum'], ExtendedStatistics: ['p50', 'p99.0'] });
+    const requested = { ...about, StartTime: now - 60, EndTime: now, Period: 60 };
+    const { Datapoints } = await ask('GetMetricStatistics', {
+      ...requested,
+      Statistics: ['Maximum'],
+      ExtendedStatistics: ['p50', 'p99.0'],
+    });
     const [{ Maximum, ExtendedStatistics }] = Datapoints as [{ Maximum: number; ExtendedStatistics: Record<string, number> }];
     assert.equal(Maximum, 100);
     assert(Math.abs((ExtendedStatistics.p50 ?? 0) - 50) <= 0.5 && Math.abs((ExtendedStatistics['p99.0'] ?? 0) - 99) <= 1);
   });
 
-  test('refuses too many points, odd periods, times that run backwards, and statistics of which nothing is known', async (t) => {
+  test('rejects too many points, invalid periods, reversed times and unknown statistics', async (t) => {
     const { refusal } = await openCloudWatch(t);
-    const asked = { ...about, StartTime: now - 86_460, EndTime: now, Period: 60, Statistics: ['Sum'] };
-    const of = (input: Record<string, unknown>) => refusal('GetMetricStatistics', { ...asked, ...input });
+    const requested = { ...about, StartTime: now - 86_460, EndTime: now, Period: 60, Statistics: ['Sum'] };
+    const of = (input: Record<string, unknown>) => refusal('GetMetricStatistics', { ...requested, ...input });
     assert.match(await of({}), /^InvalidParameterCombination: You have requested up to 1441 datapoints, which exceeds the limit of 1440/);
     assert.match(await of({ Period: 90 }), /^InvalidParameterValue: The parameter Period must be/);
     assert.match(await of({ StartTime: now }), /^InvalidParameterCombination: The parameter StartTime must be less than/);
@@ -151,18 +158,18 @@ describe('GetMetricData', () => {
   const span = { StartTime: now - 300, EndTime: now };
 
   async function measured(t: Parameters<typeof openCloudWatch>[0]) {
-    const house = await openCloudWatch(t);
+    const fixture = await openCloudWatch(t);
     for (let minute = 1; minute <= 5; minute++) {
       const MetricData = [
         { MetricName: 'Good', Value: 10 * minute, Timestamp: now - 60 * minute },
         ...(minute === 2 ? [] : [{ MetricName: 'Bad', Value: minute, Timestamp: now - 60 * minute }]),
       ];
-      await house.ask('PutMetricData', { Namespace: 'Shop', MetricData });
+      await fixture.ask('PutMetricData', { Namespace: 'Shop', MetricData });
     }
-    return house;
+    return fixture;
   }
 
-  test('answers metrics and expressions over them, also over those that come later', async (t) => {
+  test('evaluates metrics and expressions over them, including queries that are defined later', async (t) => {
     const { ask } = await measured(t);
     const { MetricDataResults, NextToken } = await ask('GetMetricData', {
       ...span,
@@ -189,13 +196,13 @@ describe('GetMetricData', () => {
     assert.equal(NextToken, undefined);
   });
 
-  test('comes in pages of as many points as are wished for, the latest first', async (t) => {
+  test('returns pages of the requested number of points, the latest first', async (t) => {
     const { ask } = await measured(t);
-    const asked = { ...span, MaxDatapoints: 4, MetricDataQueries: [stat('good', 'Good', 'Sum'), stat('bad', 'Bad', 'Sum')] };
+    const requested = { ...span, MaxDatapoints: 4, MetricDataQueries: [stat('good', 'Good', 'Sum'), stat('bad', 'Bad', 'Sum')] };
     const pages: string[] = [];
     let token: unknown;
     do {
-      const answer = await ask('GetMetricData', { ...asked, ...(token === undefined ? {} : { NextToken: token }) });
+      const answer = await ask('GetMetricData', { ...requested, ...(token === undefined ? {} : { NextToken: token }) });
       const results = answer.MetricDataResults as { Id: string; Values: number[]; StatusCode: string }[];
       pages.push(results.map(({ Id, Values, StatusCode }) => `${Id} ${Values.join(' ')} ${StatusCode}`).join(', '));
       token = answer.NextToken;
@@ -203,7 +210,7 @@ describe('GetMetricData', () => {
     assert.deepEqual(pages, ['good 10 20 30 40 PartialData', 'good 50 Complete, bad 1 3 4 PartialData', 'bad 5 Complete']);
   });
 
-  test('refuses ids, expressions and questions that make no sense, naming them', async (t) => {
+  test('rejects invalid ids, expressions and requests, and names them', async (t) => {
     const { refusal } = await openCloudWatch(t);
     const of = (...MetricDataQueries: Record<string, unknown>[]) => refusal('GetMetricData', { ...span, MetricDataQueries });
     const good = stat('good', 'Good', 'Sum');
@@ -214,10 +221,10 @@ describe('GetMetricData', () => {
     assert.match(await of(good, good), /^InvalidParameterValue: .*not unique: good/);
     assert.match(await of({ Id: 'a' }), /^InvalidParameterCombination: Exactly one of/);
     assert.match(await of({ ...good, ReturnData: false }), /^InvalidParameterCombination: ReturnData is false/);
-    assert.match(await of(good, { Id: 'a', Expression: 'good + b' }), /^invalid_request: Error in expression 'a': there is no 'b'/);
+    assert.match(await of(good, { Id: 'a', Expression: 'good + b' }), /^invalid_request: Error in expression 'a': no query has the id 'b'/);
     assert.match(
       await of({ Id: 'a', Expression: 'b' }, { Id: 'b', Expression: 'a' }),
-      /^invalid_request: Error in expression 'a': it stands on/,
+      /^invalid_request: Error in expression 'a': it depends on itself/,
     );
     assert.match(await of({ Id: 'a', Expression: "SEARCH('x', 'Sum')" }), /^invalid_request: the expression is not valid/);
     assert.match(await of(), /^MissingParameter: The parameter MetricDataQueries is required/);

@@ -1,8 +1,11 @@
-/** Our events as EventBridge would tell them: SageMaker's shapes for endpoints, Models, packages and jobs, CloudWatch's for alarms. */
+/**
+ * Converts platform events to EventBridge's format: SageMaker's shapes for endpoints, models, packages and jobs, CloudWatch's for alarms.
+ */
 import { createHash } from 'node:crypto';
-import type { Envelope, PlatformEvent } from '../../monitoring/index.ts';
+import type { Envelope } from '../../alerts/index.ts';
+import type { PlatformEvent } from '../../records/index.ts';
 import { arnOf } from '../sagemaker/arn.ts';
-import type { AwsOutput, AwsPlace } from '../service.ts';
+import type { AwsLocation, AwsOutput } from '../service.ts';
 
 const endpointStates: Readonly<Record<string, string>> = {
   'endpoint.creating': 'CREATING',
@@ -15,21 +18,22 @@ const endpointStates: Readonly<Record<string, string>> = {
   'endpoint.deleted': 'DELETED',
 };
 
-/** Any other reason tells what an endpoint is about. */
+/** The reason of any other endpoint event is not a failure. */
 const endpointFailures = new Set(['endpoint.failed', 'endpoint.rolling-back']);
 
 const approvals: Readonly<Record<string, string>> = {
   'version.approved': 'Approved',
   'version.rejected': 'Rejected',
+  'version.withdrawn': 'PendingManualApproval',
 };
 
-/** What a deployment of an endpoint goes through. */
+/** Events that are also deployment state changes. */
 const deploymentKinds = new Set([
   'endpoint.updating',
   'endpoint.traffic-shifted',
-  'endpoint.step-watched',
-  'endpoint.update-kept',
-  'endpoint.update-taken-back',
+  'endpoint.step-completed',
+  'endpoint.update-completed',
+  'endpoint.update-rolled-back',
   'endpoint.rolled-back',
   'endpoint.rolling-back',
   'endpoint.in-service',
@@ -38,63 +42,63 @@ const deploymentKinds = new Set([
 
 const modelKinds = new Set(['model.created', 'model.deleted']);
 
-type Told = Pick<Envelope, 'source' | 'detail-type' | 'resources' | 'detail'>;
+type EnvelopeFields = Pick<Envelope, 'source' | 'detail-type' | 'resources' | 'detail'>;
 
-/** Things as they are by now, in the words of their Describe operations. */
-export interface Things {
-  /** null where it is gone. */
+/** Reads the current state of resources, as their Describe operations return it. */
+export interface ResourceReader {
+  /** Null if it no longer exists. */
   readonly describe: (operation: 'DescribeEndpoint' | 'DescribeModel' | 'DescribeTransformJob', name: string) => Promise<AwsOutput | null>;
-  /** None where it is gone. */
+  /** Empty if the resource no longer exists. */
   readonly tagsOf: (arn: string) => Promise<Readonly<Record<string, string>>>;
 }
 
-/** What nobody else has a shape for comes as it is, from the source `penstock`. Some of ours are two of theirs, some none. */
-export async function envelopesOf(event: PlatformEvent, place: AwsPlace, things: Things): Promise<Envelope[]> {
-  // Who registers a model with an approval makes one change of it, and the event of its registration tells of that.
+/** Events without an AWS shape have the source `penstock`. Some events map to two AWS events, some to none. */
+export async function envelopesOf(event: PlatformEvent, awsLocation: AwsLocation, reader: ResourceReader): Promise<Envelope[]> {
+  // A model registered with an approval is one change in AWS, covered by the event of its registration.
   if (memberOf(event.detail, 'withRegistration') === true) return [];
-  const told = [
-    (await endpointTold(event, place, things)) ??
-      (await packageTold(event, place, things)) ??
-      (await transformTold(event, place, things)) ??
-      (await modelTold(event, place, things)) ??
-      alarmTold(event, place) ??
-      plainTold(event),
-    ...(await deploymentTold(event, place, things)),
+  const reported = [
+    (await endpointEnvelope(event, awsLocation, reader)) ??
+      (await packageEnvelope(event, awsLocation, reader)) ??
+      (await transformEnvelope(event, awsLocation, reader)) ??
+      (await modelEnvelope(event, awsLocation, reader)) ??
+      alarmEnvelope(event, awsLocation) ??
+      nativeEnvelope(event),
+    ...(await deploymentEnvelopes(event, awsLocation, reader)),
   ];
-  const { account, region } = place;
-  return told.map(({ source, resources, detail, 'detail-type': type }, index) => {
+  const { account, region } = awsLocation;
+  return reported.map(({ source, resources, detail, 'detail-type': type }, index) => {
     const id = index === 0 ? event.id : derivedId(`${event.id}/${index}`);
     return { version: '0', id, 'detail-type': type, source, account, time: secondsOf(event.atMs), region, resources, detail };
   });
 }
 
-async function endpointTold(event: PlatformEvent, place: AwsPlace, things: Things): Promise<Told | null> {
+async function endpointEnvelope(event: PlatformEvent, awsLocation: AwsLocation, resources: ResourceReader): Promise<EnvelopeFields | null> {
   const state = endpointStates[event.kind];
   if (state === undefined) return null;
-  const { PendingDeploymentSummary: _later, ...detail } = await endpointDetail(event, place, things, state);
+  const { PendingDeploymentSummary: _later, ...detail } = await endpointDetail(event, awsLocation, resources, state);
   return {
     source: 'aws.sagemaker',
     'detail-type': 'SageMaker Endpoint State Change',
-    resources: [arnOf(place, 'endpoint', event.subject)],
+    resources: [arnOf(awsLocation, 'endpoint', event.subject)],
     detail,
   };
 }
 
-async function deploymentTold(event: PlatformEvent, place: AwsPlace, things: Things): Promise<Told[]> {
+async function deploymentEnvelopes(event: PlatformEvent, awsLocation: AwsLocation, reader: ResourceReader): Promise<EnvelopeFields[]> {
   if (!deploymentKinds.has(event.kind)) return [];
-  const detail = await endpointDetail(event, place, things, endpointStates[event.kind] ?? null);
-  const resources = [arnOf(place, 'endpoint', event.subject)];
+  const detail = await endpointDetail(event, awsLocation, reader, endpointStates[event.kind] ?? null);
+  const resources = [arnOf(awsLocation, 'endpoint', event.subject)];
   return [{ source: 'aws.sagemaker', 'detail-type': 'SageMaker Endpoint Deployment State Change', resources, detail }];
 }
 
-/** As DescribeEndpoint tells it, at the status that the event is about; null: at the one that it has by now. */
+/** The output of DescribeEndpoint with the status of the event; if null, with the current status. */
 async function endpointDetail(
   { kind, subject, detail, atMs }: PlatformEvent,
-  place: AwsPlace,
-  { describe, tagsOf }: Things,
+  awsLocation: AwsLocation,
+  { describe, tagsOf }: ResourceReader,
   state: string | null,
 ): Promise<AwsOutput> {
-  const EndpointArn = arnOf(place, 'endpoint', subject);
+  const EndpointArn = arnOf(awsLocation, 'endpoint', subject);
   const endpoint: AwsOutput = (await describe('DescribeEndpoint', subject)) ?? {};
   const { FailureReason: failure, ...described } = endpoint;
   const reason = endpointFailures.has(kind) ? memberOf(detail, 'reason') : kind === 'endpoint.in-service' ? failure : null;
@@ -109,12 +113,16 @@ async function endpointDetail(
   };
 }
 
-async function packageTold({ kind, subject, atMs, detail }: PlatformEvent, place: AwsPlace, { tagsOf }: Things): Promise<Told | null> {
+async function packageEnvelope(
+  { kind, subject, atMs, detail }: PlatformEvent,
+  awsLocation: AwsLocation,
+  { tagsOf }: ResourceReader,
+): Promise<EnvelopeFields | null> {
   if (!kind.startsWith('version.')) return null;
   const [group = '', number] = subject.split('/');
   const version = number === undefined ? null : Number(number);
-  const ModelPackageArn = arnOf(place, 'model-package', group, version);
-  const registeredAs = kind === 'version.registered' ? 'PendingManualApproval' : undefined; // unless it says otherwise
+  const ModelPackageArn = arnOf(awsLocation, 'model-package', group, version);
+  const registeredAs = kind === 'version.registered' ? 'PendingManualApproval' : undefined; // Used unless the event says otherwise.
   const approval = approvals[kind] ?? memberOf(detail, 'approval') ?? registeredAs;
   return {
     source: 'aws.sagemaker',
@@ -133,11 +141,15 @@ async function packageTold({ kind, subject, atMs, detail }: PlatformEvent, place
   };
 }
 
-async function transformTold({ kind, subject, detail, atMs }: PlatformEvent, place: AwsPlace, things: Things): Promise<Told | null> {
+async function transformEnvelope(
+  { kind, subject, detail, atMs }: PlatformEvent,
+  awsLocation: AwsLocation,
+  resources: ResourceReader,
+): Promise<EnvelopeFields | null> {
   if (!kind.startsWith('transform.')) return null;
-  const TransformJobArn = arnOf(place, 'transform-job', subject);
+  const TransformJobArn = arnOf(awsLocation, 'transform-job', subject);
   const reason = memberOf(detail, 'state') === 'Failed' ? memberOf(detail, 'reason') : null;
-  const job: AwsOutput = (await things.describe('DescribeTransformJob', subject)) ?? {};
+  const job: AwsOutput = (await resources.describe('DescribeTransformJob', subject)) ?? {};
   const { FailureReason: _failure, ...described } = job;
   return {
     source: 'aws.sagemaker',
@@ -150,15 +162,19 @@ async function transformTold({ kind, subject, detail, atMs }: PlatformEvent, pla
       TransformJobStatus: memberOf(detail, 'state'),
       ...(typeof reason === 'string' ? { FailureReason: reason } : {}),
       LastModifiedTime: Math.floor(atMs),
-      Tags: await things.tagsOf(TransformJobArn),
+      Tags: await resources.tagsOf(TransformJobArn),
     },
   };
 }
 
-/** Made or deleted: SageMaker's Models have no other states. */
-async function modelTold({ kind, subject }: PlatformEvent, place: AwsPlace, { describe, tagsOf }: Things): Promise<Told | null> {
+/** SageMaker models have no states besides created and deleted. */
+async function modelEnvelope(
+  { kind, subject }: PlatformEvent,
+  awsLocation: AwsLocation,
+  { describe, tagsOf }: ResourceReader,
+): Promise<EnvelopeFields | null> {
   if (!modelKinds.has(kind)) return null;
-  const ModelArn = arnOf(place, 'model', subject);
+  const ModelArn = arnOf(awsLocation, 'model', subject);
   const described = kind === 'model.deleted' ? null : await describe('DescribeModel', subject);
   return {
     source: 'aws.sagemaker',
@@ -168,7 +184,7 @@ async function modelTold({ kind, subject }: PlatformEvent, place: AwsPlace, { de
   };
 }
 
-function alarmTold({ kind, subject, detail, atMs }: PlatformEvent, { region, account }: AwsPlace): Told | null {
+function alarmEnvelope({ kind, subject, detail, atMs }: PlatformEvent, { region, account }: AwsLocation): EnvelopeFields | null {
   if (kind !== 'alarm.state-changed') return null;
   const timestamp = new Date(atMs).toISOString();
   return {
@@ -183,7 +199,7 @@ function alarmTold({ kind, subject, detail, atMs }: PlatformEvent, { region, acc
   };
 }
 
-function plainTold({ kind, subject, detail }: PlatformEvent): Told {
+function nativeEnvelope({ kind, subject, detail }: PlatformEvent): EnvelopeFields {
   return { source: 'penstock', 'detail-type': kind, resources: [subject], detail };
 }
 
@@ -193,12 +209,12 @@ function memberOf(detail: unknown, name: string): unknown {
     : undefined;
 }
 
-/** EventBridge tells whole seconds. */
+/** EventBridge's times have a resolution of one second. */
 function secondsOf(atMs: number): string {
   return new Date(Math.floor(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 }
 
-/** Times in epoch milliseconds, as SageMaker's events have them; without environments, whose values may be secret. */
+/** Converts times to epoch milliseconds, as in SageMaker's events, and removes environments, whose values may be secret. */
 function outward(value: unknown): unknown {
   if (value instanceof Date) return value.getTime();
   if (Array.isArray(value)) return value.map(outward);
@@ -207,12 +223,12 @@ function outward(value: unknown): unknown {
   return Object.fromEntries(members.map(([name, each]) => [name, outward(each)] as const));
 }
 
-/** `InService` as events have it: `IN_SERVICE`. */
+/** Events write `InService` as `IN_SERVICE`. */
 function upperSnake(status: string): string {
   return status.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
 }
 
-/** The same each time it is asked for, so that who hears an event twice can tell. */
+/** Deterministic, so consumers can detect duplicates. */
 function derivedId(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');

@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Role } from '../../access/index.ts';
+import { Rules, webhookUrl } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
-import { Audit, Events, Rules } from '../../monitoring/index.ts';
+import { Audit, Events } from '../../records/index.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
 import type { AwsOutput } from '../service.ts';
 import { eventsService } from './events-service.ts';
-import { targetAsServed } from './targets.ts';
+import { deliverableTarget } from './targets.ts';
 
 const hook = 'https://hooks.example/a';
 const pattern = '{"source": ["my.app"]}';
 
-/** EventBridge over real rules; `stored` are documents of rules as an older server left them. */
-async function house(t: TestContext, stored: readonly object[] = []) {
+/** EventBridge over real rules. `stored` are rule documents written by an older server. */
+async function fixture(t: TestContext, stored: readonly object[] = []) {
   const { db, dialect, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   const clock = new VirtualClock();
   const canDeliver = (arn: string): boolean => arn.startsWith('arn:aws:logs:');
@@ -21,7 +22,7 @@ async function house(t: TestContext, stored: readonly object[] = []) {
       .insertInto('event_rules')
       .values({ name: `old${i}`, document: JSON.stringify({ name: `old${i}`, description: '', pattern, isEnabled: true, ...document }) })
       .execute();
-  const told: string[] = [];
+  const faults: string[] = [];
   const rules = new Rules({
     db,
     clock,
@@ -29,9 +30,9 @@ async function house(t: TestContext, stored: readonly object[] = []) {
     events: new Events(db, clock),
     envelopesOf: async () => [],
     ruleArn: (name) => name,
-    asServed: (target) => targetAsServed(target, canDeliver),
-    onSetAside: (rule, fault) => told.push(`${rule}: ${fault}`),
-    onUnserved: (rule, target, fault) => told.push(`${rule}/${target}: ${fault}`),
+    asServed: (target) => deliverableTarget(target, canDeliver),
+    onRejectedEvent: (rule, fault) => faults.push(`${rule}: ${fault}`),
+    onUnserved: (rule, target, fault) => faults.push(`${rule}/${target}: ${fault}`),
     onFailure: (what, error) => assert.fail(`${what}: ${String(error)}`),
   });
   await rules.open();
@@ -39,7 +40,7 @@ async function house(t: TestContext, stored: readonly object[] = []) {
     await rules.close();
     await close();
   });
-  const { operations } = eventsService({ rules, clock, audit: new Audit(db, clock), db, canDeliver });
+  const { operations } = eventsService({ rules, clock, audit: new Audit(db, clock), db, canDeliver, checkUrl: webhookUrl });
   const call = { account: '000000000000', region: 'us-east-1', caller: { keyId: 'AKIA', role: 'admin' as const } };
   const ask = async (operation: string, input: object, role: Role = 'admin'): Promise<AwsOutput> =>
     (operations[operation] as (input: object, call: object) => Promise<AwsOutput>)(input, { ...call, caller: { ...call.caller, role } });
@@ -49,7 +50,7 @@ async function house(t: TestContext, stored: readonly object[] = []) {
   };
   const shown = async (Rule = 'mine') => (await ask('ListTargetsByRule', { Rule })).Targets as AwsOutput[];
   await ask('PutRule', { Name: 'mine', EventPattern: pattern });
-  return { rules, told, ask, put, shown };
+  return { rules, faults, ask, put, shown };
 }
 
 const secrets = {
@@ -61,15 +62,15 @@ const masked = {
   QueryStringParameters: { key: '***', from: '$.source' },
 };
 
-test('that a header or a query parameter has a value is shown, which one it is not; paths into the event are', async (t) => {
-  const { rules, put, shown } = await house(t);
+test('shows which headers and query parameters exist but not their values, except for paths into the event', async (t) => {
+  const { rules, put, shown } = await fixture(t);
   assert.deepEqual(await put({ Id: 't', Arn: hook, HttpParameters: secrets }), []);
   assert.deepEqual(await shown(), [{ Id: 't', Arn: hook, HttpParameters: masked }]);
   assert.equal(rules.get('mine').targets[0]?.http?.headers.Authorization, 'Bearer s3cret');
 });
 
-test('the whole URL of a target is shown to those alone who may put it', async (t) => {
-  const { ask, put } = await house(t);
+test('shows the whole URL of a target only to callers who may change it', async (t) => {
+  const { ask, put } = await fixture(t);
   const Arn = 'https://hooks.example/services/T1/s3cret?token=s3cret';
   assert.deepEqual(await put({ Id: 't', Arn, HttpParameters: secrets }), []);
   const seen = async (role: Role) => (await ask('ListTargetsByRule', { Rule: 'mine' }, role)).Targets;
@@ -79,8 +80,8 @@ test('the whole URL of a target is shown to those alone who may put it', async (
   }
 });
 
-test('what was shown may be put back: the values stay, and may change one by one', async (t) => {
-  const { rules, put } = await house(t);
+test('accepts its own redacted output: values stay, and can be changed individually', async (t) => {
+  const { rules, put } = await fixture(t);
   await put({ Id: 't', Arn: hook, HttpParameters: secrets });
   const changed = { ...masked, QueryStringParameters: { key: 'another', from: '$.id' } };
   assert.deepEqual(await put({ Id: 't', Arn: hook, HttpParameters: changed, RetryPolicy: { MaximumRetryAttempts: 2 } }), []);
@@ -94,10 +95,10 @@ test('what was shown may be put back: the values stay, and may change one by one
   assert.equal(rules.get('mine').targets[0]?.http?.query.key, 'another');
 });
 
-test('a value that is not known is no secret of another target or address', async (t) => {
-  const { rules, put } = await house(t);
+test('never copies a redacted value to another target or address', async (t) => {
+  const { rules, put } = await fixture(t);
   await put({ Id: 't', Arn: hook, HttpParameters: secrets });
-  const why = /^Authorization is '\*\*\*', which is what is shown in place of a value: give the value/;
+  const why = /^Authorization is the redacted value '\*\*\*'.*Send the real value/;
   for (const target of [
     { Id: 'other', Arn: hook },
     { Id: 't', Arn: 'https://elsewhere.example/a' },
@@ -110,7 +111,7 @@ test('a value that is not known is no secret of another target or address', asyn
   );
 });
 
-test('what an older server kept of a target without heeding it is heeded now', async (t) => {
+test('applies members that an older server stored but ignored', async (t) => {
   const target = { id: 't', arn: hook, input: null, inputPath: null };
   const echo = {
     InputTransformer: { InputPathsMap: { a: '$.detail' }, InputTemplate: '<a>' },
@@ -118,55 +119,55 @@ test('what an older server kept of a target without heeding it is heeded now', a
     RetryPolicy: { MaximumRetryAttempts: 3, MaximumEventAgeInSeconds: 60 },
     RoleArn: 'arn:aws:iam::000000000000:role/r',
   };
-  const { rules, told, shown } = await house(t, [{ targets: [{ ...target, echo }] }]);
+  const { rules, faults, shown } = await fixture(t, [{ targets: [{ ...target, echo }] }]);
   const [served] = rules.get('old0').targets;
   assert.deepEqual(served?.transformer, { paths: { a: '$.detail' }, template: '<a>' });
   assert.equal(served?.http?.headers.Authorization, 'Bearer s3cret');
   assert.deepEqual(served?.retry, { retriesMax: 3, ageSMax: 60 });
   assert.deepEqual(await shown('old0'), [{ Id: 't', Arn: hook, ...echo, HttpParameters: masked }]);
-  assert.deepEqual(told, []);
+  assert.deepEqual(faults, []);
 });
 
-test('what it kept that cannot be heeded is not shown as if it were, and is told of', async (t) => {
+test('hides and reports stored members that cannot be applied', async (t) => {
   const target = { id: 't', arn: hook, input: null, inputPath: null };
   const queue = { DeadLetterConfig: { Arn: 'arn:aws:sqs:us-east-1:000000000000:q' }, RetryPolicy: { MaximumRetryAttempts: 3 } };
   const host = { HttpParameters: { HeaderParameters: { Host: 'a' } }, RetryPolicy: { MaximumRetryAttempts: 3 } };
-  const { rules, told, shown } = await house(t, [{ targets: [{ ...target, echo: queue }] }, { targets: [{ ...target, echo: host }] }]);
-  assert.match(told[0] ?? '', /^old0\/t: DeadLetterConfig is not served/);
-  assert.match(told[1] ?? '', /^old1\/t: The header Host is the server's own/);
+  const { rules, faults, shown } = await fixture(t, [{ targets: [{ ...target, echo: queue }] }, { targets: [{ ...target, echo: host }] }]);
+  assert.match(faults[0] ?? '', /^old0\/t: DeadLetterConfig is not supported/);
+  assert.match(faults[1] ?? '', /^old1\/t: The header Host is set by the server/);
   assert.deepEqual(await shown('old0'), [{ Id: 't', Arn: hook, RetryPolicy: { MaximumRetryAttempts: 3 } }]);
   assert.equal(rules.get('old0').targets[0]?.retry?.retriesMax, 3);
-  // Which of them would be the fault of which is not guessed: it is delivered as it was.
+  // The faulty member cannot be determined, so the delivery stays unchanged.
   assert.deepEqual(await shown('old1'), [{ Id: 't', Arn: hook }]);
   assert.equal(rules.get('old1').targets[0]?.retry, undefined);
 });
 
-test('a rule that is set aside is not enabled in silence; others are, and on another bus there is none', async (t) => {
-  const { told, ask } = await house(t, [{ pattern: '{"source": "my.app"}', isEnabled: false, targets: [] }]);
-  assert.equal(told.length, 1);
+test('rejects enabling a rule with an invalid stored pattern; other rules can be enabled, and other buses do not exist', async (t) => {
+  const { faults, ask } = await fixture(t, [{ pattern: '{"source": "my.app"}', isEnabled: false, targets: [] }]);
+  assert.equal(faults.length, 1);
   await assert.rejects(ask('EnableRule', { Name: 'old0' }), {
     code: 'InvalidEventPatternException',
-    message: /^Rule old0 is set aside.*Event pattern is not valid.*source.*Put it again with another/,
+    message: /^Rule old0 matches nothing.*Event pattern is not valid.*source.*Put the rule again with a valid pattern/,
   });
   assert.equal((await ask('DescribeRule', { Name: 'old0' })).State, 'DISABLED');
   await ask('DisableRule', { Name: 'mine' });
   await ask('EnableRule', { Name: 'mine' });
   assert.equal((await ask('DescribeRule', { Name: 'mine' })).State, 'ENABLED');
-  await assert.rejects(ask('EnableRule', { Name: 'nobody' }), /Rule nobody does not exist/);
+  await assert.rejects(ask('EnableRule', { Name: 'absent' }), /Rule absent does not exist/);
   await assert.rejects(ask('DisableRule', { Name: 'mine', EventBusName: 'other' }), /Event bus other does not exist/);
   await ask('PutRule', { Name: 'old0', EventPattern: pattern });
   await ask('EnableRule', { Name: 'old0' });
 });
 
-test('targets of a rule that is set aside are not put in silence: each is refused with the reason; those there may be removed', async (t) => {
+test('rejects each new target of a rule with an invalid stored pattern; existing targets can be removed', async (t) => {
   const target = { id: 't', arn: hook, input: null, inputPath: null };
-  const { ask, shown } = await house(t, [{ pattern: '{"source": "my.app"}', targets: [target] }]);
+  const { ask, shown } = await fixture(t, [{ pattern: '{"source": "my.app"}', targets: [target] }]);
   const put = () => ask('PutTargets', { Rule: 'old0', Targets: [{ Id: 'u', Arn: hook }] });
   const { FailedEntryCount, FailedEntries } = await put();
   assert.equal(FailedEntryCount, 1);
   const [{ TargetId, ErrorCode, ErrorMessage = '' } = {}] = FailedEntries as Record<string, string>[];
   assert.deepEqual([TargetId, ErrorCode], ['u', 'InvalidEventPatternException']);
-  assert.match(ErrorMessage, /^Rule old0 is set aside.*Event pattern is not valid.*source.*Put it again with another/);
+  assert.match(ErrorMessage, /^Rule old0 matches nothing.*Event pattern is not valid.*source.*Put the rule again with a valid pattern/);
   assert.deepEqual(await shown('old0'), [{ Id: 't', Arn: hook }]);
   await ask('RemoveTargets', { Rule: 'old0', Ids: ['t'] });
   await ask('PutRule', { Name: 'old0', EventPattern: pattern });

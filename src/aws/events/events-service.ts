@@ -1,54 +1,60 @@
-/** EventBridge: rules over what happens here and what others put, on the one bus there is. */
+/** The EventBridge service: rules over platform events and events from clients, on a single bus. */
 import { randomUUID } from 'node:crypto';
 import { hasPermission } from '../../access/index.ts';
+import {
+  compilePattern,
+  type Envelope,
+  missingMember,
+  type Rule,
+  type RuleSchedule,
+  type Rules,
+  redactAddress,
+} from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
-import { addressShown, compilePattern, type Envelope, missingMember, type Rule, type Rules } from '../../monitoring/index.ts';
-import { type Recording, recorded } from '../recorded.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
-import { complaint, targetOf, targetShown, withKnownValues } from './targets.ts';
+import { type AuditedOperationDeps, audited } from '../audited-operations.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput, type AwsService } from '../service.ts';
+import { checkExpression } from './rule-schedules.ts';
+import { redactedTarget, ruleTargetOf, type TargetRules, targetError, withStoredSecrets } from './targets.ts';
 
-export interface EventsServiceOptions extends Recording {
+export interface EventsServiceOptions extends AuditedOperationDeps, TargetRules {
   readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer' | 'faultOf'>;
   readonly clock: Pick<Clock, 'wallMs'>;
-  /** Whether something can be delivered to what an ARN names. */
-  readonly canDeliver: (arn: string) => boolean;
 }
 
+/** The only event bus. */
 const bus = 'default';
 const limitMax = 100;
+/** Audited operations with the member that names their target. */
 const changes = { PutRule: 'Name', DeleteRule: 'Name', EnableRule: 'Name', DisableRule: 'Name', PutTargets: 'Rule', RemoveTargets: 'Rule' };
 
 export function eventsService(options: EventsServiceOptions): AwsService {
   const operations = { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() };
-  return { name: 'events', operations: recorded(options, operations, changes) };
+  return { name: 'events', operations: audited(options, operations, changes) };
 }
 
 function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, AwsOperation> {
-  const set = async (input: AwsInput, isEnabled: boolean): Promise<AwsOutput> => {
-    onDefault(input);
+  const setEnabled = async (input: AwsInput, isEnabled: boolean): Promise<AwsOutput> => {
+    requireDefaultBus(input);
     const rule = rules.get(String(input.Name));
-    const aside = whySetAside(rules, rule.name);
-    if (isEnabled && aside !== null) throw new AwsError('InvalidEventPatternException', aside);
+    const patternFault = patternFaultOf(rules, rule.name);
+    if (isEnabled && patternFault !== null) throw new AwsError('InvalidEventPatternException', patternFault);
     await rules.put({ ...rule, isEnabled });
     return {};
   };
   return {
     PutRule: async (input, call) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const name = String(input.Name);
-      if (input.ScheduleExpression !== undefined)
-        throw new AwsError(
-          'ValidationException',
-          'Rules on a schedule are not served here: give an EventPattern, or a scheduled action of Application Auto Scaling.',
-        );
-      if (typeof input.EventPattern !== 'string')
+      const { EventPattern: pattern, ScheduleExpression: expression } = input;
+      if (typeof pattern !== 'string' && typeof expression !== 'string')
         throw new AwsError('ValidationException', 'Parameter(s) EventPattern or ScheduleExpression must be specified.');
-      checkedPattern(input.EventPattern);
+      if (typeof pattern === 'string') checkedPattern(pattern);
       const known = rules.list().find((rule) => rule.name === name);
       const rule: Rule = {
         name,
         description: typeof input.Description === 'string' ? input.Description : '',
-        pattern: input.EventPattern,
+        pattern: typeof pattern === 'string' ? pattern : '',
+        schedule: typeof expression === 'string' ? scheduleOf(expression, known, clock.wallMs()) : undefined,
         isEnabled: input.State !== 'DISABLED',
         targets: known?.targets ?? [],
         createdBy: known?.createdBy ?? call.caller.keyId,
@@ -58,12 +64,12 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
       return { RuleArn: ruleArn(call, name) };
     },
     DescribeRule: (input, call) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const rule = rules.get(String(input.Name));
       return { ...summary(rule, call), CreatedBy: call.account };
     },
     ListRules: (input, call) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const prefix = typeof input.NamePrefix === 'string' ? input.NamePrefix : '';
       const { items, next } = page(
         rules.list().filter(({ name }) => name.startsWith(prefix)),
@@ -72,54 +78,61 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
       return { Rules: items.map((rule) => summary(rule, call)), ...next };
     },
     DeleteRule: async (input) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const rule = rules.list().find(({ name }) => name === input.Name);
       if (rule !== undefined && rule.targets.length > 0)
         throw new AwsError('ValidationException', "Rule can't be deleted since it has targets.");
       await rules.delete(String(input.Name));
       return {};
     },
-    EnableRule: async (input) => set(input, true),
-    DisableRule: async (input) => set(input, false),
+    EnableRule: async (input) => setEnabled(input, true),
+    DisableRule: async (input) => setEnabled(input, false),
   };
 }
 
-function targetOperations({ rules, canDeliver }: EventsServiceOptions): Record<string, AwsOperation> {
+/** The same expression again keeps its due times. */
+function scheduleOf(expression: string, known: Rule | undefined, nowMs: number): RuleSchedule {
+  checkExpression(expression, nowMs);
+  if (known?.isEnabled === true && known.schedule?.expression === expression) return known.schedule;
+  return { expression, sinceMs: nowMs, handledMs: nowMs };
+}
+
+function targetOperations({ rules, canDeliver, checkUrl }: EventsServiceOptions): Record<string, AwsOperation> {
   return {
     PutTargets: async (input) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const rule = rules.get(String(input.Rule));
       const failed: AwsOutput[] = [];
-      const aside = whySetAside(rules, rule.name);
+      const patternFault = patternFaultOf(rules, rule.name);
       const targets = new Map(rule.targets.map((target) => [target.id, target]));
       for (const each of input.Targets as readonly AwsInput[]) {
-        // What is told of one by one is what clients look at: an answer as if all were well would be a promise that nothing keeps.
-        if (aside !== null) {
-          failed.push({ TargetId: each.Id, ErrorCode: 'InvalidEventPatternException', ErrorMessage: aside });
+        // Report a failure per target, because clients check FailedEntries. A success would promise deliveries that never happen.
+        if (patternFault !== null) {
+          failed.push({ TargetId: each.Id, ErrorCode: 'InvalidEventPatternException', ErrorMessage: patternFault });
           continue;
         }
-        const given = withKnownValues(each, targets.get(String(each.Id)));
-        const target = targetOf(given);
-        const why = complaint(given, target, canDeliver);
-        if (why === null) targets.set(target.id, target);
-        else failed.push({ TargetId: target.id, ErrorCode: 'ValidationException', ErrorMessage: why });
+        const input = withStoredSecrets(each, targets.get(String(each.Id)));
+        const target = ruleTargetOf(input);
+        const problem = targetError(input, target, { canDeliver, checkUrl });
+        if (problem === null) targets.set(target.id, target);
+        else failed.push({ TargetId: target.id, ErrorCode: 'ValidationException', ErrorMessage: problem });
       }
       await rules.put({ ...rule, targets: [...targets.values()] });
       return { FailedEntryCount: failed.length, FailedEntries: failed };
     },
     RemoveTargets: async (input) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const rule = rules.get(String(input.Rule));
       const ids = new Set(input.Ids as readonly string[]);
       await rules.put({ ...rule, targets: rule.targets.filter(({ id }) => !ids.has(id)) });
       return { FailedEntryCount: 0, FailedEntries: [] };
     },
     ListTargetsByRule: (input, { caller }) => {
-      onDefault(input);
+      requireDefaultBus(input);
       const { items, next } = page(rules.get(String(input.Rule)).targets, input);
-      const isWhole = hasPermission(caller.role, 'deploy');
-      const targets = isWhole ? items : items.map((target) => ({ ...target, arn: addressShown(target.arn) }));
-      return { Targets: targets.map(targetShown), ...next };
+      const showsAddresses = hasPermission(caller.role, 'deploy');
+      const targets = showsAddresses ? items : items.map((target) => ({ ...target, arn: redactAddress(target.arn) }));
+      return { Targets: targets.map(redactedTarget), ...next };
     },
   };
 }
@@ -150,19 +163,20 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
   };
 
   async function putEvent(entry: AwsInput, { account, region }: AwsCall): Promise<AwsOutput> {
-    const refused = (code: string, message: string): AwsOutput => ({ ErrorCode: code, ErrorMessage: message });
+    const rejected = (code: string, message: string): AwsOutput => ({ ErrorCode: code, ErrorMessage: message });
     for (const member of ['Source', 'DetailType', 'Detail']) {
       if (typeof entry[member] !== 'string' || entry[member] === '')
-        return refused('InvalidArgument', `Parameter ${member} is not valid. Reason: ${member} is a required argument.`);
+        return rejected('InvalidArgument', `Parameter ${member} is not valid. Reason: ${member} is a required argument.`);
     }
-    if (String(entry.Source).startsWith('aws.')) return refused('NotAuthorizedForSourceException', 'Not authorized for the source.');
+    // AWS reserves these sources for its services; here they belong to platform events.
+    if (String(entry.Source).startsWith('aws.')) return rejected('NotAuthorizedForSourceException', 'Not authorized for the source.');
     if (entry.EventBusName !== undefined && !isDefault(entry.EventBusName))
-      return refused('InvalidArgument', `Event bus ${JSON.stringify(entry.EventBusName)} does not exist.`);
+      return rejected('InvalidArgument', `Event bus ${JSON.stringify(entry.EventBusName)} does not exist.`);
     let detail: unknown;
     try {
       detail = JSON.parse(String(entry.Detail));
     } catch {
-      return refused('MalformedDetail', 'Detail is malformed.');
+      return rejected('MalformedDetail', 'Detail is malformed.');
     }
     const atMs = typeof entry.Time === 'number' ? entry.Time : clock.wallMs();
     const envelope: Envelope = {
@@ -182,7 +196,10 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
 }
 
 function busOperations(): Record<string, AwsOperation> {
-  const shown = ({ region, account }: AwsPlace): AwsOutput => ({ Name: bus, Arn: `arn:aws:events:${region}:${account}:event-bus/${bus}` });
+  const shown = ({ region, account }: AwsLocation): AwsOutput => ({
+    Name: bus,
+    Arn: `arn:aws:events:${region}:${account}:event-bus/${bus}`,
+  });
   return {
     DescribeEventBus: (input, call) => {
       if (input.Name !== undefined && !isDefault(input.Name)) throw noBus(input.Name);
@@ -194,7 +211,7 @@ function busOperations(): Record<string, AwsOperation> {
   };
 }
 
-function onDefault({ EventBusName }: AwsInput): void {
+function requireDefaultBus({ EventBusName }: AwsInput): void {
   if (EventBusName !== undefined && !isDefault(EventBusName)) throw noBus(EventBusName);
 }
 
@@ -206,10 +223,11 @@ function noBus(name: unknown): AwsError {
   return new AwsError('ResourceNotFoundException', `Event bus ${String(name)} does not exist.`);
 }
 
-function whySetAside(rules: EventsServiceOptions['rules'], name: string): string | null {
+/** Patterns are validated again at each start, so one that an older version accepted may be invalid now. */
+function patternFaultOf(rules: EventsServiceOptions['rules'], name: string): string | null {
   const fault = rules.faultOf(name);
   if (fault === null) return null;
-  return `Rule ${name} is set aside and would match nothing, since its pattern is refused by now: ${fault}. Put it again with another.`;
+  return `Rule ${name} matches nothing, because its stored pattern is no longer valid: ${fault}. Put the rule again with a valid pattern.`;
 }
 
 function checkedPattern(text: string): ReturnType<typeof compilePattern> {
@@ -220,25 +238,27 @@ function checkedPattern(text: string): ReturnType<typeof compilePattern> {
   }
 }
 
-export function ruleArn({ region, account }: AwsPlace, name: string): string {
+export function ruleArn({ region, account }: AwsLocation, name: string): string {
   return `arn:aws:events:${region}:${account}:rule/${name}`;
 }
 
-function summary({ name, description, pattern, isEnabled }: Rule, place: AwsPlace): AwsOutput {
+function summary({ name, description, pattern, schedule, isEnabled }: Rule, awsLocation: AwsLocation): AwsOutput {
   return {
     Name: name,
-    Arn: ruleArn(place, name),
-    EventPattern: pattern,
+    Arn: ruleArn(awsLocation, name),
+    ...(pattern === '' ? {} : { EventPattern: pattern }),
+    ...(schedule === undefined ? {} : { ScheduleExpression: schedule.expression }),
     State: isEnabled ? 'ENABLED' : 'DISABLED',
     ...(description === '' ? {} : { Description: description }),
     EventBusName: bus,
   };
 }
 
+/** The token is an offset, so a list that changes between pages may repeat or skip items. */
 function page<Item>(all: readonly Item[], { NextToken, Limit }: AwsInput): { items: readonly Item[]; next: { NextToken?: string } } {
   const from = NextToken === undefined ? 0 : Number(NextToken);
   if (!Number.isInteger(from) || from < 0)
-    throw new AwsError('ValidationException', 'Parameter NextToken is not valid: pass on the one of the page before.');
+    throw new AwsError('ValidationException', 'Parameter NextToken is not valid: expected the token of the previous page.');
   const limit = Math.min(typeof Limit === 'number' ? Limit : limitMax, limitMax);
   const until = from + limit;
   return { items: all.slice(from, until), next: until < all.length ? { NextToken: String(until) } : {} };

@@ -1,32 +1,45 @@
-/** CloudWatch Logs, over the log groups there are. */
+/** The CloudWatch Logs service over the platform's log groups. */
 import type { Clock } from '../../clock.ts';
-import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../monitoring/index.ts';
-import { type Recording, recorded } from '../recorded.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace, type AwsService } from '../service.ts';
+import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../logs/index.ts';
+import { type AuditedOperationDeps, audited } from '../audited-operations.ts';
+import { ResourceTags } from '../resource-tags.ts';
+import { Documents } from '../sagemaker/documents.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput, type AwsService } from '../service.ts';
+import { checkTags, type TagMap } from '../tag-map.ts';
 import { logGroupArn, logGroupOfArn } from './log-arn.ts';
 
-export interface LogsServiceOptions extends Recording {
+export interface LogsServiceOptions extends AuditedOperationDeps {
   readonly groups: Pick<
     LogGroups,
     'groups' | 'streams' | 'read' | 'createGroup' | 'deleteGroup' | 'setRetention' | 'createStream' | 'deleteStream' | 'put'
   >;
-  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly clock: Clock;
 }
 
+const invalidCode = 'InvalidParameterException';
 const describedMax = 50;
 const eventsMax = 10_000;
+/** AWS's limits for PutLogEvents: events at most 14 days old and 2 hours ahead; each event counts 26 bytes more than its text. */
 const oldestMs = 14 * 86_400_000;
 const newestMs = 2 * 3_600_000;
 const eventOverheadBytes = 26;
+/** The last time that a `Date` can hold. */
 const latestMs = 8_640_000_000_000_000;
+/** The retention periods that AWS accepts, in days. */
 const retentions = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 export function logsService(options: LogsServiceOptions): AwsService {
-  const operations = { ...groupOperations(options), ...streamOperations(options), ...eventOperations(options) };
-  return { name: 'logs', operations: recorded(options, operations, changes) };
+  const tags = new ResourceTags(options.db, new Documents(options));
+  const operations = {
+    ...groupOperations(options, tags),
+    ...tagOperations(options, tags),
+    ...streamOperations(options),
+    ...eventOperations(options),
+  };
+  return { name: 'logs', operations: audited(options, operations, changes) };
 }
 
-/** Events are what is logged, and come with it. */
+/** Log events are data, not configuration, so the audit does not record them. */
 const changes = {
   CreateLogGroup: 'logGroupName',
   CreateLogStream: 'logGroupName',
@@ -34,16 +47,21 @@ const changes = {
   DeleteLogStream: 'logGroupName',
   PutRetentionPolicy: 'logGroupName',
   DeleteRetentionPolicy: 'logGroupName',
+  TagResource: 'resourceArn',
+  UntagResource: 'resourceArn',
 };
 
-function groupOperations({ groups }: LogsServiceOptions): Record<string, AwsOperation> {
+function groupOperations({ groups }: LogsServiceOptions, tags: ResourceTags): Record<string, AwsOperation> {
   return {
-    CreateLogGroup: async (input) => {
+    CreateLogGroup: async (input, call) => {
+      const requested = checkTags((input.tags ?? {}) as TagMap, invalidCode);
       await groups.createGroup(String(input.logGroupName));
+      await tags.begin(logGroupArn(call, String(input.logGroupName)), requested);
       return {};
     },
-    DeleteLogGroup: async (input) => {
+    DeleteLogGroup: async (input, call) => {
       await groups.deleteGroup(String(input.logGroupName));
+      await tags.discard(logGroupArn(call, String(input.logGroupName)));
       return {};
     },
     DescribeLogGroups: async (input, call) => {
@@ -61,6 +79,29 @@ function groupOperations({ groups }: LogsServiceOptions): Record<string, AwsOper
       await groups.setRetention(String(input.logGroupName), null);
       return {};
     },
+  };
+}
+
+function tagOperations({ groups }: LogsServiceOptions, tags: ResourceTags): Record<string, AwsOperation> {
+  /** Throws `ResourceNotFoundException`. AWS writes ARNs with and without a trailing `:*`. */
+  const existing = async ({ resourceArn }: AwsInput, call: AwsCall): Promise<string> => {
+    const name = logGroupOfArn(String(resourceArn), call);
+    if (name !== null && (await groups.groups()).some((group) => group.name === name)) return logGroupArn(call, name);
+    throw new AwsError('ResourceNotFoundException', 'The specified log group does not exist.');
+  };
+  return {
+    TagResource: async (input, call) => {
+      const added = input.tags as TagMap;
+      await tags.change(await existing(input, call), (before) => checkTags({ ...before, ...added }, invalidCode));
+      return {};
+    },
+    UntagResource: async (input, call) => {
+      const keys = new Set(input.tagKeys as readonly string[]);
+      const without = (before: TagMap) => Object.fromEntries(Object.entries(before).filter(([key]) => !keys.has(key)));
+      await tags.change(await existing(input, call), without);
+      return {};
+    },
+    ListTagsForResource: async (input, call) => ({ tags: await tags.of(await existing(input, call)) }),
   };
 }
 
@@ -91,9 +132,9 @@ function streamOperations({ groups }: LogsServiceOptions): Record<string, AwsOpe
 function eventOperations({ groups, clock }: LogsServiceOptions): Record<string, AwsOperation> {
   return {
     PutLogEvents: async (input) => {
-      const { events, rejected } = takenEvents(input.logEvents as readonly AwsInput[], clock.wallMs());
+      const { events, rejected } = acceptedEvents(input.logEvents as readonly AwsInput[], clock.wallMs());
       await groups.put(String(input.logGroupName), String(input.logStreamName), events);
-      // Nobody need send it any more; older clients want it to be there.
+      // Sequence tokens are obsolete, but older clients require one in the response.
       return { nextSequenceToken: String(clock.wallMs()), ...(rejected === null ? {} : { rejectedLogEventsInfo: rejected }) };
     },
     GetLogEvents: async (input, call) => {
@@ -153,7 +194,7 @@ async function streamsWanted(groups: Reader, group: string, input: AwsInput): Pr
     await checkStreams(groups, group, names.map(String));
     return new Set(names.map(String));
   }
-  const found = await groups.streams(group); // also where all are wanted: a group that is not there is refused
+  const found = await groups.streams(group); // Also for all streams: an unknown group must be rejected.
   return typeof prefix === 'string' ? new Set(found.map(({ name }) => name).filter((name) => name.startsWith(prefix))) : null;
 }
 
@@ -163,15 +204,15 @@ async function checkStreams(groups: Reader, group: string, names: readonly strin
   throw new AwsError('ResourceNotFoundException', 'The specified log stream does not exist.');
 }
 
-interface Taken {
+interface AcceptedEvents {
   readonly events: readonly { readonly atMs: number; readonly message: string }[];
-  /** Null where all were taken. */
+  /** Null if all events were accepted. */
   readonly rejected: AwsOutput | null;
 }
 
-/** Those within the times that are taken; in their order those too old come first, and those too new last. */
-function takenEvents(given: readonly AwsInput[], wallMs: number): Taken {
-  const events = given.map(({ timestamp, message }) => ({ atMs: Number(timestamp), message: String(message) }));
+/** Filters events by AWS's time limits. Input is in time order, so events that are too old come first and those too new last. */
+function acceptedEvents(input: readonly AwsInput[], wallMs: number): AcceptedEvents {
+  const events = input.map(({ timestamp, message }) => ({ atMs: Number(timestamp), message: String(message) }));
   const bytes = events.reduce((sum, { message }) => sum + Buffer.byteLength(message) + eventOverheadBytes, 0);
   if (bytes > logPageBytesMax) throw invalid(`Upload too large: ${bytes} bytes exceeds limit of ${logPageBytesMax}`);
   if (events.some(({ atMs }, i) => i > 0 && atMs < (events[i - 1]?.atMs ?? 0)))
@@ -185,12 +226,12 @@ function takenEvents(given: readonly AwsInput[], wallMs: number): Taken {
   return { events: events.slice(tooOld, events.length - tooNew), rejected: tooOld + tooNew === 0 ? null : rejected };
 }
 
-/** By name or, where it is given as an identifier, by ARN. */
+/** By name, or by ARN if it is an identifier. */
 function groupNamed({ logGroupName: name, logGroupIdentifier: identifier }: AwsInput, call: AwsCall): string {
   if ((name === undefined) === (identifier === undefined))
     throw invalid('Exactly one of logGroupName and logGroupIdentifier must be provided.');
-  const given = String(name ?? identifier);
-  return given.startsWith('arn:') ? (logGroupOfArn(given, call) ?? given) : given;
+  const input = String(name ?? identifier);
+  return input.startsWith('arn:') ? (logGroupOfArn(input, call) ?? input) : input;
 }
 
 function wantedGroups(input: AwsInput, call: AwsCall): (group: LogGroupView) => boolean {
@@ -206,8 +247,8 @@ function wantedGroups(input: AwsInput, call: AwsCall): (group: LogGroupView) => 
   return ({ name }) => name.startsWith(prefix ?? '') && name.toLowerCase().includes((pattern ?? '').toLowerCase());
 }
 
-function groupShown({ name, createdAtMs, retentionDays, bytes }: LogGroupView, place: AwsPlace): AwsOutput {
-  const arn = logGroupArn(place, name);
+function groupShown({ name, createdAtMs, retentionDays, bytes }: LogGroupView, awsLocation: AwsLocation): AwsOutput {
+  const arn = logGroupArn(awsLocation, name);
   return {
     logGroupName: name,
     creationTime: createdAtMs,
@@ -220,7 +261,11 @@ function groupShown({ name, createdAtMs, retentionDays, bytes }: LogGroupView, p
   };
 }
 
-function streamShown({ name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs }: LogStreamView, group: string, place: AwsPlace): AwsOutput {
+function streamShown(
+  { name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs }: LogStreamView,
+  group: string,
+  awsLocation: AwsLocation,
+): AwsOutput {
   return {
     logStreamName: name,
     creationTime: createdAtMs,
@@ -228,8 +273,8 @@ function streamShown({ name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs }: L
     ...(lastAtMs === null ? {} : { lastEventTimestamp: lastAtMs }),
     ...(ingestedAtMs === null ? {} : { lastIngestionTime: ingestedAtMs }),
     uploadSequenceToken: String(ingestedAtMs ?? createdAtMs),
-    arn: `${logGroupArn(place, group)}:log-stream:${name}`,
-    storedBytes: 0, // as with AWS, which does not tell it of streams
+    arn: `${logGroupArn(awsLocation, group)}:log-stream:${name}`,
+    storedBytes: 0, // Always 0, as in AWS, which does not report the size of streams.
   };
 }
 
@@ -245,5 +290,5 @@ function text(value: unknown): string | undefined {
 }
 
 function invalid(message: string): AwsError {
-  return new AwsError('InvalidParameterException', message);
+  return new AwsError(invalidCode, message);
 }

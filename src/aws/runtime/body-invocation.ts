@@ -1,140 +1,187 @@
 /**
- * An invocation without a client that waits: a body in, an answer out, by the forms of InvokeEndpoint. What asynchronous requests and
- * transform jobs run.
+ * Invocations without an HTTP client, for asynchronous requests and transform jobs. Bodies and responses have the formats
+ * of InvokeEndpoint.
  */
 
 import { PassThrough } from 'node:stream';
-import type { InferenceAnswer, InferenceOrder } from '../../async-inference/index.ts';
-import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { CallWatch, SeenCall } from '../../monitoring/index.ts';
-import type { Payload } from '../../runtime/index.ts';
+import type { InferenceInput, InferenceOutput } from '../../async-inference/index.ts';
+import type { WireBody } from '../../data-quality/index.ts';
+import { PlatformError } from '../../errors.ts';
+import type { Payload, ReplySink } from '../../runtime/index.ts';
 import {
+  asyncRows,
+  BytesExchange,
+  type ExchangeDeps,
+  type InferenceCall,
   type InferenceResult,
-  invokeParts,
   ModelPlans,
-  type Part,
-  partsOf,
-  type Route,
-  rawCall,
+  type ServedRoute,
   type Serving,
 } from '../../serving/index.ts';
-import { Answer } from './answer.ts';
-import { type DecodedBody, decodeBody } from './decode-body.ts';
+import type { Threads } from '../../threads/index.ts';
+import { DecodedExchange, type DecodedExchangeDeps } from './decoded-exchange.ts';
 
-export interface BodyInvocationsOptions {
+export interface BodyInvocationsOptions extends ExchangeDeps {
   readonly serving: Pick<Serving, 'route' | 'invoke' | 'reject' | 'endpoint'>;
-  readonly nowMs: () => number;
-  /** Is told of invocations whose route is watched. */
-  readonly calls: Pick<CallWatch, 'begin'>;
+  readonly threads: Threads;
 }
 
 const unnamedType = 'application/octet-stream';
 
 export class BodyInvocations {
-  readonly #options: BodyInvocationsOptions;
-  readonly #plans = new ModelPlans();
+  readonly #deps: DecodedExchangeDeps & BodyInvocationsOptions;
 
   constructor(options: BodyInvocationsOptions) {
-    this.#options = options;
+    this.#deps = { ...options, plans: new ModelPlans() };
   }
 
-  /** Rejects with a `PlatformError`. */
-  async run(order: InferenceOrder): Promise<InferenceAnswer> {
-    if (order.signal.aborted) throw gone();
-    const route = this.#options.serving.route(order.endpoint);
-    return route.runtime === 'process' ? this.#process(route, order) : this.#model(route, order);
+  /** Rejects with a `PlatformError`. A process's body may still be streaming when this resolves. */
+  async run(request: InferenceInput): Promise<InferenceOutput> {
+    if (request.signal.aborted) throw cancelledError();
+    return this.runOn(this.#deps.serving.route(request.endpoint), request);
   }
 
-  #model(route: Route, order: InferenceOrder): Promise<InferenceAnswer> {
-    const { serving, nowMs } = this.#options;
-    const { requestId, timeoutMs, contentType, accept, signal } = order;
-    if (order.files !== undefined) throw new PlatformError('unavailable', 'the model is no process any more: it takes no files');
-    const plan = this.#plans.of(route);
-    const arrivedAtMs = nowMs();
-    let decoded: DecodedBody;
-    let parts: readonly Part[];
-    try {
-      decoded = decodeBody(plan, contentType ?? undefined, accept ?? undefined, order.body);
-      parts = partsOf(
-        route,
-        decoded.documents.flatMap(({ invocations }) => invocations),
+  /** Like `run`, on a given variant. */
+  async runOn(route: ServedRoute, request: InferenceInput): Promise<InferenceOutput> {
+    // Files are passed by path, which only a process can read. The endpoint may have been updated to another runtime.
+    if (route.payload === 'tensors' && request.files !== undefined)
+      throw new PlatformError(
+        'unavailable',
+        'the model no longer runs as a process and cannot read files: expected a process model. Create the job again.',
       );
-    } catch (error) {
-      serving.reject(route, { requestId, rows: 0, arrivedAtMs }, asPlatformError(error));
-      throw error;
-    }
-    const answer = new Answer(plan, decoded, parts);
-    const seen = this.#seen(route, order);
-    return new Promise((resolve, reject) => {
-      let cancel = (): void => undefined;
-      const leave = (): void => {
-        cancel();
-        reject(gone());
-      };
-      signal.addEventListener('abort', leave, { once: true });
-      const call = { requestId, timeoutMs, arrivedAtMs };
-      cancel = invokeParts(serving, route, parts, call, {
-        take: (part, { outputs }, rows) => {
-          answer.take(part, outputs, rows);
-          seen?.part(part, parts[part]?.inputs ?? [], outputs, rows);
-        },
-        end: (error) => {
-          signal.removeEventListener('abort', leave);
-          try {
-            if (error !== null) throw error;
-            const { contentType: type, body } = answer.encode();
-            // Outputs may be overwritten once this moment has passed.
-            const whole = Buffer.from(body as string);
-            seen?.end({ contentType: contentType ?? unnamedType, body: order.body }, { contentType: type, body: whole });
-            resolve({ contentType: type, body: whole, variant: route.variant });
-          } catch (thrown) {
-            reject(asPlatformError(thrown));
-          }
-        },
-      });
-    });
+    const exchange = route.payload === 'tensors' ? new ModelBody(this.#deps, route, request) : new ProcessBody(this.#deps, route, request);
+    const leave = (): void => exchange.leave();
+    // Many requests of a job share one signal.
+    request.signal.addEventListener('abort', leave, { once: true });
+    void exchange.ended.then(() => request.signal.removeEventListener('abort', leave));
+    exchange.receive(request.body);
+    return exchange.answered;
+  }
+}
+
+class ModelBody extends DecodedExchange {
+  readonly #request: InferenceInput;
+  readonly #answered = Promise.withResolvers<InferenceOutput>();
+
+  constructor(deps: DecodedExchangeDeps, route: ServedRoute, request: InferenceInput) {
+    const { requestId, timeoutMs, contentType, accept } = request;
+    super(
+      deps,
+      { requestId, route, contentType: contentType ?? undefined, accept: accept ?? undefined, limits: asyncRows(route), timeoutMs },
+      null,
+    );
+    this.#request = request;
   }
 
-  #seen(route: Route, { requestId, inferenceId }: InferenceOrder): SeenCall | null {
-    return route.isWatched ? this.#options.calls.begin(route, requestId, inferenceId) : null;
+  get answered(): Promise<InferenceOutput> {
+    return this.#answered.promise;
   }
 
-  #process(route: Route, order: InferenceOrder): Promise<InferenceAnswer> {
-    const { serving, nowMs } = this.#options;
-    const { requestId, timeoutMs, signal } = order;
-    const call = { requestId, timeoutMs, arrivedAtMs: nowMs() };
-    const seen = this.#seen(route, order);
-    return new Promise((resolve, reject) => {
-      const pieces = new PassThrough({ highWaterMark: 2 ** 18 });
-      let hasBegun = false;
-      const sink = {
-        begin({ headers }: { readonly headers: Readonly<Record<string, string>> }) {
-          hasBegun = true;
-          resolve({ contentType: headers['content-type'] ?? unnamedType, body: pieces as AsyncIterable<Buffer>, variant: route.variant });
-        },
-        piece(bytes: Buffer): Promise<void> | void {
-          if (pieces.destroyed) throw gone();
-          if (!pieces.write(Buffer.from(bytes))) return drained(pieces);
-        },
-      };
-      let cancel = (): void => undefined;
-      const leave = (): void => {
-        cancel();
-        pieces.destroy(gone());
-        reject(gone());
-      };
-      signal.addEventListener('abort', leave, { once: true });
-      cancel = serving.invoke(route, rawCall(call, payloadOf(order), sink), (outcome) => {
-        signal.removeEventListener('abort', leave);
-        if (outcome.ok) {
-          const whole = hasBegun ? null : wholeOf(outcome.result);
-          seen?.end({ contentType: order.contentType ?? unnamedType, body: order.body }, whole);
-          if (whole === null) pieces.end();
-          else resolve({ ...whole, variant: route.variant });
-        } else if (hasBegun) pieces.destroy(outcome.error);
-        else reject(outcome.error);
-      });
-    });
+  get ended(): Promise<unknown> {
+    return this.#answered.promise.catch(() => undefined);
+  }
+
+  /** The caller may need it again. */
+  protected override get ownsBody(): boolean {
+    return false;
+  }
+
+  protected inferenceId(): string {
+    return this.#request.inferenceId;
+  }
+
+  protected answer(): void {
+    const { contentType, body: text } = this.encode();
+    // The memory of the outputs may be reused after this callback: copy now.
+    const body = Buffer.from(text as string);
+    this.#answered.resolve({ contentType, body, variant: this.route.variant });
+    this.capture?.end(this.capturedInput(), { contentType, body });
+  }
+
+  protected override capturedInput(): WireBody {
+    return { contentType: this.#request.contentType ?? unnamedType, body: this.body };
+  }
+
+  protected fail(error: PlatformError): void {
+    this.#answered.reject(error);
+  }
+
+  protected override left(): void {
+    this.#answered.reject(cancelledError());
+  }
+}
+
+class ProcessBody extends BytesExchange {
+  readonly #request: InferenceInput;
+  readonly #answered = Promise.withResolvers<InferenceOutput>();
+  /** A slow consumer fills the buffer, and `piece` then pauses the process. */
+  readonly #pieces = new PassThrough({ highWaterMark: 2 ** 18 });
+  #hasBegun = false;
+  readonly #ended = Promise.withResolvers<void>();
+  protected readonly sink: ReplySink;
+
+  constructor(deps: ExchangeDeps, route: ServedRoute, request: InferenceInput) {
+    super(deps, request.requestId, route, null);
+    this.#request = request;
+    const pieces = this.#pieces;
+    // Without a listener, an error before the consumer reads would end the server.
+    pieces.on('error', () => undefined);
+    this.sink = {
+      begin: ({ headers }) => {
+        this.#hasBegun = true;
+        const contentType = headers['content-type'] ?? unnamedType;
+        this.#answered.resolve({ contentType, body: pieces as AsyncIterable<Buffer>, variant: route.variant });
+      },
+      piece: (bytes) => {
+        if (pieces.destroyed) throw cancelledError();
+        if (!pieces.write(Buffer.from(bytes))) return drained(pieces);
+      },
+    };
+  }
+
+  /** Resolves with the whole reply, or when it begins to arrive. */
+  get answered(): Promise<InferenceOutput> {
+    return this.#answered.promise;
+  }
+
+  get ended(): Promise<unknown> {
+    return this.#ended.promise;
+  }
+
+  protected override callOf(): Pick<InferenceCall, 'timeoutMs'> {
+    return { timeoutMs: this.#request.timeoutMs };
+  }
+
+  protected payload(): Payload {
+    return payloadOf(this.#request);
+  }
+
+  protected inferenceId(): string {
+    return this.#request.inferenceId;
+  }
+
+  protected answer(result: InferenceResult): void {
+    this.#ended.resolve();
+    const whole = this.#hasBegun ? null : wholeOf(result);
+    if (whole === null) this.#pieces.end();
+    else this.#answered.resolve({ ...whole, variant: this.route.variant });
+    this.capture?.end(this.capturedInput(), whole);
+  }
+
+  protected capturedInput(): WireBody {
+    return { contentType: this.#request.contentType ?? unnamedType, body: this.body };
+  }
+
+  protected fail(error: PlatformError): void {
+    this.#ended.resolve();
+    if (this.#hasBegun) this.#pieces.destroy(error);
+    else this.#answered.reject(error);
+  }
+
+  protected override left(): void {
+    this.#ended.resolve();
+    this.#pieces.destroy(cancelledError());
+    this.#answered.reject(cancelledError());
   }
 }
 
@@ -149,16 +196,16 @@ function drained(pieces: PassThrough): Promise<void> {
 }
 
 function wholeOf({ reply }: InferenceResult): { readonly contentType: string; readonly body: Buffer } {
-  if (reply === undefined) throw new PlatformError('internal', 'a process was invoked, and nothing came back');
+  if (reply === undefined) throw new PlatformError('internal', 'the process returned no reply');
   return { contentType: reply.headers['content-type'] ?? unnamedType, body: Buffer.from(reply.body) };
 }
 
-function payloadOf(order: InferenceOrder): Payload {
-  const { body, files } = order;
-  return { headers: headersOf(order), body, ...(files === undefined ? {} : { files }) };
+function payloadOf(request: InferenceInput): Payload {
+  const { body, files } = request;
+  return { headers: headersOf(request), body, ...(files === undefined ? {} : { files }) };
 }
 
-function headersOf({ contentType, accept, customAttributes, inferenceId }: InferenceOrder): Record<string, string> {
+function headersOf({ contentType, accept, customAttributes, inferenceId }: InferenceInput): Record<string, string> {
   return {
     'content-type': contentType ?? unnamedType,
     ...(accept === null ? {} : { accept }),
@@ -167,6 +214,6 @@ function headersOf({ contentType, accept, customAttributes, inferenceId }: Infer
   };
 }
 
-function gone(): PlatformError {
-  return new PlatformError('unavailable', 'nobody waits for this answer any more');
+function cancelledError(): PlatformError {
+  return new PlatformError('unavailable', 'the caller cancelled the request');
 }

@@ -1,33 +1,49 @@
-/** The body of an invocation into what the model runs, by its content type: the request side of the built-in worker. */
+/** Decodes the body of an invocation into tensors by its content type: the request side of the built-in worker. */
 import {
   bareInstances,
-  decodeCsv,
+  bodyTask,
+  dataframeRows,
+  decodeCsvBody,
   decodeInstances,
+  decodeInThread,
+  decodeJsonRows,
   decodeNpy,
   decodeParsed,
   decodeRaw,
   type InferRequest,
-  type Invocation,
-  invalid,
+  invalidRequest,
+  isShortBinary,
+  isShortNpy,
+  isShortText,
+  type JsonLimits,
   type JsonObject,
   jsonLength,
-  type ModelPlan,
+  jsonRowTypes,
+  ModelPlan,
   parseBounded,
   parseObject,
-  shown,
+  type RowInvocation,
+  type RowLimits,
+  rowsMaxOf,
+  tensorBytes,
+  tensorLimits,
   textOf,
+  truncated,
 } from '../../codecs/index.ts';
-import { csv, json, jsonLines, jsonSize, type MediaType, npy, octets, parseMediaType, tritonBinary } from './media-type.ts';
+import { asPlatformError, PlatformError } from '../../errors.ts';
+import { takesJson } from '../../tensor.ts';
+import type { Threads } from '../../threads/index.ts';
+import { csv, json, jsonLines, jsonSize, type MediaType, npy, octetStream, parseMediaType, plainText, tritonBinary } from './media-type.ts';
+import { MediaTypeError } from './media-type-error.ts';
 import { type ReplyForm, replyForm } from './reply-form.ts';
 import { sniff } from './sniff.ts';
-import { TypeRefusal } from './type-refusal.ts';
 
-/** What is answered as one: the whole body, or a line of JSON lines. */
+/** The unit that is answered as one: the whole body, or one line of JSON lines. */
 export interface Document {
-  /** As the Open Inference Protocol has it; null where rows came. */
+  /** The request in terms of the Open Inference Protocol; null if the body contained rows. */
   readonly request: InferRequest | null;
-  /** One, or one for each row where the model takes a row at a time. */
-  readonly invocations: readonly Invocation[];
+  /** One, or one for each row if the model is not batchable. */
+  readonly invocations: readonly RowInvocation[];
 }
 
 export interface DecodedBody {
@@ -35,98 +51,175 @@ export interface DecodedBody {
   readonly reply: ReplyForm;
 }
 
-/** A body and its reply's form: `Accept` says what outputs are that the request leaves open. */
+export interface BodyToDecode {
+  readonly plan: ModelPlan;
+  readonly contentType: string | undefined;
+  /** Decides the format of outputs that the request leaves open. */
+  readonly accept: string | undefined;
+  readonly body: Buffer;
+  readonly limits: RowLimits;
+}
+
 interface Reading {
   readonly plan: ModelPlan;
   readonly accept: string | undefined;
+  readonly limits: RowLimits;
 }
 
-const readTypes = [json, csv, npy, octets, jsonLines, tritonBinary];
+const supportedTypes = [json, csv, npy, octetStream, jsonLines, tritonBinary];
 
-/** Throws `invalid_request` for bad data, `TypeRefusal` for a type that is not read or an answer that is not written. */
-export function decodeBody(plan: ModelPlan, contentType: string | undefined, accept: string | undefined, body: Buffer): DecodedBody {
-  const media = parseMediaType(contentType === undefined || contentType === '' ? octets : contentType);
+/** Throws `invalid_request` for bad data, `too_large`, and `MediaTypeError` for an unsupported content type or `Accept`. */
+export function decodeModelBody({ plan, contentType, accept, body, limits }: BodyToDecode): DecodedBody {
+  const media = mediaOf(contentType);
   checkCharset(media);
-  const reading = { plan, accept };
+  const reading = { plan, accept, limits };
+  if (takesJson(plan.signature) && media.parameters[jsonSize] === undefined) return ofJsonRows(reading, media.type, body);
   switch (media.type) {
     case csv:
-      return ofRows(reading, csv, decodeCsv(plan.signature, textOf(body)));
+      return ofRows(reading, csv, decodeCsvBody(plan.signature, body, { limits }));
     case npy:
-      return ofRows(reading, npy, decodeNpy(plan.signature, body));
+      return ofRows(reading, npy, decodeNpy(plan.signature, body, limits));
     case json:
-    case octets:
+    case octetStream:
     case tritonBinary: {
       const size = media.parameters[jsonSize];
-      if (size !== undefined) return ofSizedJson(reading, media.type === json ? octets : media.type, size, body);
+      if (size !== undefined) return ofSizedJson(reading, media.type === json ? octetStream : media.type, size, body);
       if (media.type !== json) return ofUnknown(reading, media.type, body);
       const text = textOf(body);
-      return ofDocument(reading, parseBounded(text), text);
+      return ofDocument(reading, parseBounded(text, limitsOf(reading, text)), text);
     }
     case jsonLines:
       return ofLines(reading, body);
     default:
-      throw new TypeRefusal(415, `the content type '${shown(media.type)}' is not read: send ${readTypes.join(', ')}`);
+      throw new MediaTypeError(415, `unsupported content type '${truncated(media.type)}': expected one of ${supportedTypes.join(', ')}`);
   }
+}
+
+/** Each JSON line is a separate document, which costs more than a row within one document. */
+const shortLinesBytes = 8 * 1024;
+
+/** Whether decoding is cheap enough for the event loop. */
+function isShort({ plan: { signature }, contentType, body }: BodyToDecode): boolean {
+  const { type, parameters } = mediaOf(contentType);
+  if (type === jsonLines) return body.length <= shortLinesBytes;
+  if (isShortText(signature, body.length)) return true;
+  const size = Number(parameters[jsonSize]);
+  if (Number.isFinite(size)) return isShortText(signature, size) && isShortBinary(signature, body.length);
+  return type === npy && isShortNpy(signature, body);
+}
+
+/** Errors lose their class between threads, so a `MediaTypeError` travels as data. */
+type TaskResult = { readonly decoded: DecodedBody } | { readonly rejected: Pick<MediaTypeError, 'status' | 'message'> };
+
+interface TaskInput extends Omit<BodyToDecode, 'plan'> {
+  readonly plan: Pick<ModelPlan, 'model' | 'version' | 'signature' | 'isBatched'>;
+}
+
+export const decodeBodyTask = bodyTask(
+  import.meta.url,
+  'decodeBodyTask',
+  ({ plan: { model, version, signature, isBatched }, ...input }: TaskInput): TaskResult => {
+    try {
+      return { decoded: decodeModelBody({ ...input, plan: new ModelPlan(model, version, signature, isBatched) }) };
+    } catch (error) {
+      if (error instanceof MediaTypeError) return { rejected: { status: error.status, message: error.message } };
+      throw error;
+    }
+  },
+  (result) => ('decoded' in result ? tensorBytes(result.decoded.documents.flatMap(({ invocations }) => invocations)) : []),
+);
+
+/** Like `decodeModelBody`, in a thread if the body is large. The input `body` is then transferred: use the result's `body` instead. */
+export async function decodeBodySomewhere(
+  threads: Threads,
+  input: BodyToDecode,
+  isWanted: () => boolean,
+): Promise<{ readonly decoded: DecodedBody; readonly body: Buffer }> {
+  if (isShort(input)) return { decoded: decodeModelBody(input), body: input.body };
+  const { model, version, signature, isBatched } = input.plan;
+  const plan = { model, version, signature, isBatched };
+  const { decoded: result, body } = await decodeInThread(threads, decodeBodyTask, { ...input, plan }, isWanted);
+  if ('rejected' in result) throw new MediaTypeError(result.rejected.status, result.rejected.message);
+  return { decoded: result.decoded, body };
+}
+
+function mediaOf(contentType: string | undefined): MediaType {
+  return parseMediaType(contentType === undefined || contentType === '' ? octetStream : contentType);
+}
+
+function limitsOf({ plan: { signature }, limits }: Reading, text: string): JsonLimits {
+  return tensorLimits(text, signature.inputs, rowsMaxOf(signature.inputs, limits));
 }
 
 function checkCharset({ type, parameters: { charset } }: MediaType): void {
   if (charset === undefined || /^(utf-?8|us-ascii|ascii)$/i.test(charset)) return;
-  throw new TypeRefusal(415, `${shown(type)} in the charset '${shown(charset)}' is not read: send UTF-8`);
+  throw new MediaTypeError(415, `unsupported charset '${truncated(charset)}' of ${truncated(type)}: expected UTF-8`);
 }
 
-function ofRows({ accept }: Reading, type: string, invocations: readonly Invocation[]): DecodedBody {
+function ofRows({ accept }: Reading, type: string, invocations: readonly RowInvocation[]): DecodedBody {
   return { documents: [{ request: null, invocations }], reply: replyForm(accept, type) };
 }
 
-function ofDocument({ plan, accept }: Reading, document: unknown, text: string): DecodedBody {
-  const reply = replyForm(accept, json);
-  return { documents: [documentOf(plan, document, text, reply)], reply };
+/** Rows of any JSON. SDKs send application/octet-stream by default. */
+function ofJsonRows({ plan, accept, limits }: Reading, type: string, body: Buffer): DecodedBody {
+  const known = type === octetStream ? json : type;
+  if (![json, jsonLines, plainText].includes(known)) {
+    throw new MediaTypeError(415, `unsupported content type '${truncated(type)}': expected one of ${jsonRowTypes.join(', ')}`);
+  }
+  const invocations = decodeJsonRows(plan.signature, known, body, limits);
+  return { documents: [{ request: null, invocations }], reply: replyForm(accept, known === jsonLines ? jsonLines : json, [json]) };
 }
 
-/** The Open Inference Protocol, or instances. */
-function documentOf(plan: ModelPlan, given: unknown, text: string, reply: ReplyForm): Document {
-  const bare = bareInstances(plan.signature, given);
-  if (bare !== null) return { request: null, invocations: decodeInstances(plan.signature, bare) };
-  const document = objectOf(given);
+function ofDocument(reading: Reading, document: unknown, text: string): DecodedBody {
+  const reply = replyForm(reading.accept, json);
+  return { documents: [documentOf(reading, document, text, reply)], reply };
+}
+
+/** Decodes a document of the Open Inference Protocol, or instances. */
+function documentOf(reading: Reading, input: unknown, text: string, reply: ReplyForm): Document {
+  const { plan, limits } = reading;
+  const bare = dataframeRows(plan.signature, input) ?? bareInstances(plan.signature, input);
+  if (bare !== null) return { request: null, invocations: decodeInstances(plan.signature, bare, limits) };
+  const document = objectOf(input);
   if (document['instances'] === undefined) {
     if (document['inputs'] === undefined) {
-      throw invalid('expected {"inputs": [tensor, …]} of the Open Inference Protocol, or {"instances": [row, …]}');
+      throw invalidRequest('expected {"inputs": [tensor, …]} of the Open Inference Protocol, or {"instances": [row, …]}');
     }
-    return protocolDocument(plan, document, text, null, reply);
+    return protocolDocument(reading, document, text, null, reply);
   }
-  const stranger = Object.keys(document).find((key) => key !== 'instances');
-  if (stranger !== undefined) throw invalid(`unknown field '${shown(stranger)}': beside 'instances' there is none`);
-  return { request: null, invocations: decodeInstances(plan.signature, document['instances']) };
+  const unknown = Object.keys(document).find((key) => key !== 'instances');
+  if (unknown !== undefined) throw invalidRequest(`unknown field '${truncated(unknown)}': expected 'instances' alone`);
+  return { request: null, invocations: decodeInstances(plan.signature, document['instances'], limits) };
 }
 
 function objectOf(value: unknown): JsonObject {
   if (typeof value === 'object' && value !== null) return value as JsonObject;
-  throw invalid('the body is valid JSON, but neither an object nor a list of rows');
+  throw invalidRequest('the body is valid JSON, but neither an object nor an array of rows');
 }
 
-function protocolDocument(plan: ModelPlan, document: JsonObject, text: string, rest: Buffer | null, reply: ReplyForm): Document {
-  // Any number of rows: they are cut into batches here.
-  const decoded = decodeParsed(plan, 0, document, text, rest, reply.type === octets);
+function protocolDocument({ plan, limits }: Reading, document: JsonObject, text: string, rest: Buffer | null, reply: ReplyForm): Document {
+  // May hold more rows than a batch: `partsOf` splits it.
+  const decoded = decodeParsed(plan, limits.rowsMax, document, text, rest, reply.type === octetStream);
   return { request: withOutputs(decoded, reply), invocations: [decoded] };
 }
 
-/** Whoever accepts JSON gets nothing else. */
-function withOutputs(request: InferRequest, { type, isAsked }: ReplyForm): InferRequest {
-  if (type !== json || !isAsked) return request;
+/** If `Accept` names JSON, the response has no binary tensors. */
+function withOutputs(request: InferRequest, { type, isRequested }: ReplyForm): InferRequest {
+  if (type !== json || !isRequested) return request;
   return { ...request, outputs: request.outputs.map((output) => ({ ...output, binary: false })) };
 }
 
-/** JSON of a length that the content type tells, and tensors after it; with 0 the body is the one input. */
+/** `size` bytes of JSON followed by binary tensors. 0 means that the body is the raw bytes of a single input. */
 function ofSizedJson(reading: Reading, type: string, size: string, body: Buffer): DecodedBody {
   const length = jsonLength(size, body.length, `${jsonSize} of the content type`);
   if (length === 0) return ofRaw(reading, type, body);
   const text = textOf(body.subarray(0, length));
-  return ofBinary(reading, type, parseObject(text), text, body.subarray(length));
+  return ofBinary(reading, type, parseObject(text, limitsOf(reading, text)), text, body.subarray(length));
 }
 
-function ofBinary({ plan, accept }: Reading, type: string, document: JsonObject, text: string, rest: Buffer): DecodedBody {
-  const reply = replyForm(accept, type);
-  return { documents: [protocolDocument(plan, document, text, rest, reply)], reply };
+function ofBinary(reading: Reading, type: string, document: JsonObject, text: string, rest: Buffer): DecodedBody {
+  const reply = replyForm(reading.accept, type);
+  return { documents: [protocolDocument(reading, document, text, rest, reply)], reply };
 }
 
 function ofRaw({ plan, accept }: Reading, type: string, body: Buffer): DecodedBody {
@@ -135,11 +228,12 @@ function ofRaw({ plan, accept }: Reading, type: string, body: Buffer): DecodedBo
   return { documents: [{ request, invocations: [request] }], reply };
 }
 
+/** Detects the format: SDKs send application/octet-stream by default. */
 function ofUnknown(reading: Reading, type: string, body: Buffer): DecodedBody {
   const sniffed = sniff(reading.plan.signature, body);
   switch (sniffed.kind) {
     case 'npy':
-      return ofRows(reading, npy, decodeNpy(reading.plan.signature, body));
+      return ofRows(reading, npy, decodeNpy(reading.plan.signature, body, reading.limits));
     case 'json':
       return ofDocument(reading, sniffed.document, sniffed.text);
     case 'binary':
@@ -149,21 +243,38 @@ function ofUnknown(reading: Reading, type: string, body: Buffer): DecodedBody {
   }
 }
 
-function ofLines({ plan, accept }: Reading, body: Buffer): DecodedBody {
-  const reply = replyForm(accept, jsonLines);
+function ofLines(reading: Reading, body: Buffer): DecodedBody {
+  const reply = replyForm(reading.accept, jsonLines);
   const documents: Document[] = [];
-  for (const [index, line] of textOf(body).split('\n').entries()) {
+  const { requestsMax } = reading.limits;
+  const text = textOf(body);
+  // Scans instead of splitting, so that too many lines are rejected early.
+  for (let [start, number] = [0, 1]; start < text.length; number++) {
+    const found = text.indexOf('\n', start);
+    const end = found === -1 ? text.length : found;
+    const line = text.slice(start, end);
+    start = end + 1;
     if (line.trim() === '') continue;
+    if (documents.length === requestsMax) throw tooManyLines(requestsMax);
     try {
-      documents.push(documentOf(plan, parseBounded(line), line, { type: json, isAsked: true }));
+      documents.push(documentOf(reading, parseBounded(line, limitsOf(reading, line)), line, { type: json, isRequested: true }));
     } catch (error) {
-      throw inLine(index + 1, error);
+      throw inLine(number, error);
     }
   }
-  if (documents.length === 0) throw invalid('the body has no line: send a JSON document a line');
+  if (documents.length === 0) throw invalidRequest('the body has no lines: expected one JSON document per line');
   return { documents, reply };
 }
 
+function tooManyLines(most: number): PlatformError {
+  return new PlatformError('too_large', `the body has too many lines: expected at most ${most}`, {
+    hint: 'send fewer lines per request, or use a transform job',
+  });
+}
+
+/** Adds the line number to the message. */
 function inLine(line: number, error: unknown): unknown {
-  return error instanceof Error ? invalid(`line ${line}: ${error.message}`) : error;
+  if (!(error instanceof Error)) return error;
+  const { code, message } = asPlatformError(error);
+  return code === 'too_large' ? new PlatformError(code, `line ${line}: ${message}`) : invalidRequest(`line ${line}: ${message}`);
 }

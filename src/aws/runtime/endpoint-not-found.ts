@@ -1,4 +1,4 @@
-/** An invocation of an endpoint that there is not: it never gets as far as a model. */
+/** The endpoint does not exist. A separate type, because such a request appears in no endpoint's log or metrics. */
 import { AwsError } from '../service.ts';
 
 export class EndpointNotFound extends AwsError {

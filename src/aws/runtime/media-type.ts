@@ -1,4 +1,4 @@
-/** `text/csv; charset=utf-8` taken apart, and the media types that the built-in worker reads and writes. */
+/** Parses media types such as `text/csv; charset=utf-8`, and names those that the built-in worker supports. */
 
 export interface MediaType {
   /** Lower case, without parameters. */
@@ -23,11 +23,12 @@ export function parseMediaType(header: string): MediaType {
 
 export const json = 'application/json';
 export const jsonLines = 'application/jsonlines';
+export const plainText = 'text/plain';
 export const csv = 'text/csv';
 export const npy = 'application/x-npy';
-export const octets = 'application/octet-stream';
-/** What Triton's clients send by way of SageMaker: the same as our octets. */
+export const octetStream = 'application/octet-stream';
+/** Sent by Triton's clients through SageMaker; same format as `octetStream`. */
 export const tritonBinary = 'application/vnd.sagemaker-triton.binary+json';
 
-/** AWS's clients cannot send the header Inference-Header-Content-Length; this parameter of the content type stands for it. */
+/** Length of the JSON in bytes. AWS's clients cannot send the header Inference-Header-Content-Length, so Triton reads this parameter. */
 export const jsonSize = 'json-header-size';

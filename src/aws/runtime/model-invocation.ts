@@ -1,79 +1,44 @@
-/**
- * An invocation of a model that the built-in worker runs. The body is decoded once, into tensors; the answer is encoded
- * in the moment it comes, as on the protocol's own route.
- */
-import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import type { Log } from '../../monitoring/index.ts';
-import { invokeParts, ModelPlans, type Part, partsOf } from '../../serving/index.ts';
-import { giveBackBody } from '../../spent-bytes.ts';
-import { Answer } from './answer.ts';
-import { type DecodedBody, decodeBody } from './decode-body.ts';
-import type { Exchange, InvocationTerms } from './exchange.ts';
-import { refusalOf } from './model-error.ts';
-import { sendAnswer } from './send.ts';
+/** Invokes a model of the built-in worker: decodes the body into tensors once, and encodes the response as soon as outputs arrive. */
+import type { PlatformError } from '../../errors.ts';
+import { realTimeRows } from '../../serving/index.ts';
+import { DecodedExchange, type DecodedExchangeDeps } from './decoded-exchange.ts';
+import type { RuntimeCall } from './exchange.ts';
+import { awsErrorOf } from './model-error.ts';
+import { sendResponse } from './send-response.ts';
 
-export class ModelInvocations {
-  readonly #log: Log;
-  readonly #plans = new ModelPlans();
+export class ModelInvocation extends DecodedExchange {
+  readonly #call: RuntimeCall;
+  readonly #answered = Promise.withResolvers<void>();
 
-  constructor(log: Log) {
-    this.#log = log;
+  constructor(deps: DecodedExchangeDeps, call: RuntimeCall, timeoutMs: number) {
+    const { request, members, route, response } = call;
+    const { ContentType: contentType, Accept: accept } = members;
+    super(deps, { requestId: request.requestId, route, contentType, accept, limits: realTimeRows(route), timeoutMs }, response);
+    this.#call = call;
   }
 
-  /** Resolves when the answer is sent, or the client has gone. Rejects where there is none. */
-  invoke(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, cameAtMs, seen }: InvocationTerms): Promise<void> {
-    const { request, response, members, route } = exchange;
-    const { requestId } = request;
-    const plan = this.#plans.of(route);
-    let decoded: DecodedBody;
-    let parts: readonly Part[];
-    try {
-      decoded = decodeBody(plan, members.ContentType, members.Accept, body);
-      parts = partsOf(
-        route,
-        decoded.documents.flatMap(({ invocations }) => invocations),
-      );
-    } catch (error) {
-      giveBackBody(body);
-      serving.reject(route, { requestId, rows: 0, arrivedAtMs, cameAtMs }, asPlatformError(error));
-      return Promise.reject(this.#refusal(exchange, error));
-    }
-    if (seen === null) giveBackBody(body, parts);
-    const { timeoutMs: asked = timeoutMs, priority } = decoded.documents[0]?.request?.parameters ?? {};
-    const call = { requestId, timeoutMs: Math.min(asked, timeoutMs), priority, arrivedAtMs };
-    const answer = new Answer(plan, decoded, parts);
-    const echoed = members.CustomAttributes === undefined ? [] : ['X-Amzn-SageMaker-Custom-Attributes', members.CustomAttributes];
-    return new Promise((resolve, reject) => {
-      let cancel = (): void => {};
-      const leave = (): void => {
-        cancel();
-        resolve();
-      };
-      response.once('close', leave);
-      cancel = invokeParts(serving, route, parts, call, {
-        take: (part, { outputs }, rows) => {
-          answer.take(part, outputs, rows);
-          seen?.part(part, parts[part]?.inputs ?? [], outputs, rows);
-        },
-        end: (error) => {
-          response.off('close', leave);
-          try {
-            if (error !== null) throw error;
-            const encoded = answer.encode();
-            sendAnswer(exchange, encoded, echoed);
-            seen?.end({ contentType: members.ContentType ?? '', body }, encoded);
-            resolve();
-          } catch (thrown) {
-            reject(this.#refusal(exchange, thrown));
-          }
-        },
-      });
-    });
+  /** Resolves when the response is sent or the client has disconnected. Rejects with the error to send. */
+  get answered(): Promise<void> {
+    return this.#answered.promise;
   }
 
-  #refusal({ request, route }: Exchange, thrown: unknown): Error {
-    if (thrown instanceof PlatformError) return refusalOf(request, route.endpoint, thrown);
-    this.#log.error({ requestId: request.requestId, endpoint: route.endpoint }, `an invocation failed: ${messageOf(thrown)}`);
-    return asPlatformError(thrown);
+  protected inferenceId(): string | null {
+    return this.#call.members.InferenceId ?? null;
+  }
+
+  protected answer(): void {
+    const { CustomAttributes: attributes } = this.#call.members;
+    const encoded = this.encode();
+    sendResponse(this.#call, encoded, attributes === undefined ? [] : ['X-Amzn-SageMaker-Custom-Attributes', attributes]);
+    this.#answered.resolve();
+    this.capture?.end(this.capturedInput(), encoded);
+  }
+
+  protected fail(error: PlatformError): void {
+    this.#answered.reject(awsErrorOf(this.#call.request, this.route.endpoint, error));
+  }
+
+  protected override left(): void {
+    this.#answered.resolve();
   }
 }

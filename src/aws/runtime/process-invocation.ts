@@ -1,13 +1,17 @@
-/** An invocation of a model that is a process: bytes and headers go to it as they came, and come back as it gave them. */
-import { PlatformError } from '../../errors.ts';
-import { passedTrace } from '../../monitoring/index.ts';
-import { type InferenceResult, type Outcome, rawCall } from '../../serving/index.ts';
-import { payloadPart, streamException } from '../wire/event-stream.ts';
-import type { Exchange, InvocationTerms } from './exchange.ts';
-import { refusalOf } from './model-error.ts';
-import { eventStreamType, isStreamed, sendAnswer } from './send.ts';
+/** Invokes a process model: passes bytes and headers through unchanged in both directions. */
 
-/** Handed to the process where the client sent them, as is the trace; all others are stripped. */
+import { streamForm } from '../../codecs/index.ts';
+import type { WireBody } from '../../data-quality/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { passedTrace } from '../../logs/index.ts';
+import type { Payload, ReplySink } from '../../runtime/index.ts';
+import { BytesExchange, type ExchangeDeps, FormattedSink, type InferenceCall, type InferenceResult } from '../../serving/index.ts';
+import { payloadPart, streamException } from '../wire/event-stream.ts';
+import type { RuntimeCall } from './exchange.ts';
+import { awsErrorOf } from './model-error.ts';
+import { eventStreamType, isStreamed, sendResponse } from './send-response.ts';
+
+/** Forwarded to the process, as are trace headers. All others are dropped, among them the signature. */
 const passedHeaders = [
   'content-type',
   'accept',
@@ -16,12 +20,11 @@ const passedHeaders = [
   'x-amzn-sagemaker-target-variant',
   'x-amzn-sagemaker-target-container-hostname',
   'x-amzn-sagemaker-inference-id',
-  'x-amzn-sagemaker-enable-explanations',
   'x-amzn-sagemaker-inference-component',
   'x-amzn-sagemaker-session-id',
 ];
 
-/** Handed to the client where the process gave them. */
+/** Returned to the client if the process sets them. */
 const returnedHeaders = [
   ['x-amzn-sagemaker-custom-attributes', 'X-Amzn-SageMaker-Custom-Attributes'],
   ['x-amzn-sagemaker-new-session-id', 'X-Amzn-SageMaker-New-Session-Id'],
@@ -30,78 +33,110 @@ const returnedHeaders = [
 
 const unnamedType = 'application/octet-stream';
 
-/** Resolves when the answer is sent, or the client has gone. Rejects where there is none. */
-export function invokeProcess(exchange: Exchange, body: Buffer, { serving, timeoutMs, arrivedAtMs, seen }: InvocationTerms): Promise<void> {
-  const { request, response, route } = exchange;
-  const call = { requestId: request.requestId, timeoutMs, arrivedAtMs };
-  return new Promise((resolve, reject) => {
-    const stream = isStreamed(exchange) ? new EventSink(exchange) : null;
-    let cancel = (): void => {};
-    const leave = (): void => {
-      stream?.close();
-      cancel();
-      resolve();
-    };
-    response.once('close', leave);
-    const settle = (outcome: Outcome): void => {
-      response.off('close', leave);
-      stream?.close();
-      if (outcome.ok) {
-        finish(exchange, outcome.result, stream);
-        seen?.end({ contentType: exchange.members.ContentType ?? '', body }, wholeReply(outcome.result));
-      } else if (stream?.hasBegun === true) response.end(brokenStream(outcome.error));
-      else return reject(refusalOf(request, route.endpoint, outcome.error));
-      resolve();
-    };
-    cancel = serving.invoke(route, rawCall(call, { headers: headersFor(exchange), body }, stream), settle);
-  });
+export class ProcessInvocation extends BytesExchange {
+  readonly #call: RuntimeCall;
+  readonly #timeoutMs: number;
+  readonly #answered = Promise.withResolvers<void>();
+  readonly #events: EventSink | null;
+  protected readonly sink: ReplySink | null;
+
+  constructor(deps: ExchangeDeps, call: RuntimeCall, timeoutMs: number) {
+    super(deps, call.request.requestId, call.route, call.response);
+    this.#call = call;
+    this.#timeoutMs = timeoutMs;
+    this.#events = isStreamed(call) ? new EventSink(call) : null;
+    const form = call.route.payload === 'stream' ? streamForm(call.members.Accept) : null;
+    this.sink = this.#events === null || form === null ? this.#events : new FormattedSink(this.#events, form);
+  }
+
+  /** Resolves when the response is sent or the client has disconnected. Rejects with the error to send. */
+  get answered(): Promise<void> {
+    return this.#answered.promise;
+  }
+
+  protected override callOf(): Pick<InferenceCall, 'timeoutMs'> {
+    return { timeoutMs: this.#timeoutMs };
+  }
+
+  protected payload(body: Buffer): Payload {
+    return { headers: headersFor(this.#call), body };
+  }
+
+  protected inferenceId(): string | null {
+    return this.#call.members.InferenceId ?? null;
+  }
+
+  protected answer(result: InferenceResult): void {
+    this.#events?.close();
+    finish(this.#call, result, this.#events);
+    this.#answered.resolve();
+    this.capture?.end(this.capturedInput(), wholeReply(result));
+  }
+
+  protected capturedInput(): WireBody {
+    return { contentType: this.#call.members.ContentType ?? '', body: this.body };
+  }
+
+  protected fail(error: PlatformError): void {
+    const { request, response, route } = this.#call;
+    this.#events?.close();
+    if (this.#events?.hasStarted !== true) return this.#answered.reject(awsErrorOf(request, route.endpoint, error));
+    response.end(brokenStream(error));
+    this.#answered.resolve();
+  }
+
+  protected override left(): void {
+    this.#events?.close();
+    this.#answered.resolve();
+  }
 }
 
-function headersFor({ request: { headers }, members, trace }: Exchange): Record<string, string> {
+function headersFor({ request: { headers }, members, trace }: RuntimeCall): Record<string, string> {
   const passed = passedTrace(headers, trace);
   for (const name of passedHeaders) {
     const value = headers[name];
     if (typeof value === 'string') passed[name] = value;
   }
-  // The stream's operation has a header of its own for it.
+  // InvokeEndpointWithResponseStream carries it in a separate header.
   if (members.Accept !== undefined) passed.accept = members.Accept;
   return passed;
 }
 
-function finish(exchange: Exchange, { reply }: InferenceResult, stream: EventSink | null): void {
-  if (reply === undefined) throw new PlatformError('internal', 'a process was invoked, and nothing came back');
-  if (stream?.hasBegun === true) exchange.response.end();
-  else sendAnswer(exchange, { contentType: reply.headers['content-type'] ?? unnamedType, body: reply.body }, returned(reply.headers));
+function finish(call: RuntimeCall, { reply }: InferenceResult, stream: EventSink | null): void {
+  if (reply === undefined) throw new PlatformError('internal', 'the process returned no reply');
+  if (stream?.hasStarted === true) call.response.end();
+  else sendResponse(call, { contentType: reply.headers['content-type'] ?? unnamedType, body: reply.body }, returned(reply.headers));
 }
 
-/** What is looked at of a reply: nothing where it went out in pieces. */
+/** The reply for capture; null if it was streamed and never held whole. */
 function wholeReply({ reply }: InferenceResult) {
   return reply === undefined || reply.isStreamed ? null : { contentType: reply.headers['content-type'] ?? unnamedType, body: reply.body };
 }
 
 function returned(headers: Readonly<Record<string, string>>): string[] {
-  return returnedHeaders.flatMap(([given, name]) => (headers[given] === undefined ? [] : [name, headers[given]]));
+  return returnedHeaders.flatMap(([input, name]) => (headers[input] === undefined ? [] : [name, headers[input]]));
 }
 
+/** The last event of a stream that has started: its status cannot change any more. */
 function brokenStream({ code, message }: PlatformError): Buffer {
   const ErrorCode = code === 'deadline_exceeded' ? 'ModelInvocationTimeExceeded' : 'StreamBroken';
   return streamException('ModelStreamError', { Message: message, ErrorCode });
 }
 
-/** Sends the pieces of a reply as events while they come. */
+/** Sends a reply as a stream of events while it arrives. */
 class EventSink {
-  readonly #exchange: Exchange;
+  readonly #call: RuntimeCall;
   #isClosed = false;
-  hasBegun = false;
+  hasStarted = false;
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
+  constructor(call: RuntimeCall) {
+    this.#call = call;
   }
 
   begin({ headers }: { readonly headers: Readonly<Record<string, string>> }): void {
     this.#assertOpen();
-    const { response, route } = this.#exchange;
-    this.hasBegun = true;
+    const { response, route } = this.#call;
+    this.hasStarted = true;
     response.writeHead(200, [
       'x-Amzn-Invoked-Production-Variant',
       route.variant,
@@ -114,10 +149,10 @@ class EventSink {
     response.flushHeaders();
   }
 
-  /** Resolves when the client has taken what was sent before. */
+  /** Resolves when the response's buffer has drained, so a slow client slows the process. */
   piece(bytes: Buffer): Promise<void> | void {
     this.#assertOpen();
-    const { response } = this.#exchange;
+    const { response } = this.#call;
     if (response.write(payloadPart(bytes))) return;
     return new Promise((resolve) => {
       const go = (): void => {
@@ -135,6 +170,6 @@ class EventSink {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new PlatformError('invalid_request', 'nobody waits for this reply any more');
+    if (this.#isClosed) throw new PlatformError('invalid_request', 'the client has disconnected');
   }
 }

@@ -1,29 +1,29 @@
-/** In which form an invocation is answered: the request's own, or another that `Accept` asks for. */
-import { csv, json, jsonLines, type MediaType, npy, octets, parseMediaType, tritonBinary } from './media-type.ts';
-import { TypeRefusal } from './type-refusal.ts';
+/** Chooses the format of a response: the request's own, or the one that `Accept` names. */
+import { csv, json, jsonLines, type MediaType, npy, octetStream, parseMediaType, tritonBinary } from './media-type.ts';
+import { MediaTypeError } from './media-type-error.ts';
 
 export interface ReplyForm {
   readonly type: string;
-  /** The client named it, or a part of it: then outputs follow it, whatever the request's body says of them. */
-  readonly isAsked: boolean;
+  /** `Accept` named it, at least partly. It then overrides the output formats in the request's body. */
+  readonly isRequested: boolean;
 }
 
-const written = [json, csv, npy, octets, tritonBinary];
+const supportedTypes = [json, csv, npy, octetStream, tritonBinary];
 
-/** `requestType` is the media type of the body as it was read. Throws `TypeRefusal` 406. */
-export function replyForm(accept: string | undefined, requestType: string): ReplyForm {
-  if (accept === undefined || accept === '' || accept === '*/*') return { type: requestType, isAsked: false };
-  const types = requestType === jsonLines ? [jsonLines] : [requestType, ...written.filter((type) => type !== requestType)];
+/** `requestType` is the detected media type of the body, `supported` the types of responses. Throws `MediaTypeError` 406. */
+export function replyForm(accept: string | undefined, requestType: string, supported: readonly string[] = supportedTypes): ReplyForm {
+  if (accept === undefined || accept === '' || accept === '*/*') return { type: requestType, isRequested: false };
+  const types = requestType === jsonLines ? [jsonLines] : [requestType, ...supported.filter((type) => type !== requestType)];
   for (const { type: range } of rangesOf(accept)) {
-    if (range === '*/*') return { type: requestType, isAsked: false };
+    if (range === '*/*') return { type: requestType, isRequested: false };
     const isWhole = !range.endsWith('/*');
     const type = types.find((each) => (isWhole ? each === range : each.startsWith(range.slice(0, -1))));
-    if (type !== undefined) return { type, isAsked: true };
+    if (type !== undefined) return { type, isRequested: true };
   }
-  throw new TypeRefusal(406, `the answer cannot be given as '${accept.slice(0, 200)}': accept one of ${types.join(', ')}`);
+  throw new MediaTypeError(406, `unsupported Accept '${accept.slice(0, 200)}': expected one of ${types.join(', ')}`);
 }
 
-/** What is accepted, the best liked first. */
+/** The accepted media ranges by quality, highest first. */
 function rangesOf(accept: string): MediaType[] {
   const ranges = accept.split(',').map(parseMediaType);
   if (ranges.length === 1) return ranges;

@@ -1,8 +1,8 @@
-/** The members of an invocation that travel as headers, checked as AWS checks them. All other headers mean nothing here. */
+/** The members of an invocation that travel as headers, validated by AWS's shapes. Other headers are ignored. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { checkInput } from '../shapes/check-input.ts';
 import { shapesOf } from '../shapes/shapes.ts';
-import type { RuntimePlace } from './place.ts';
+import type { RuntimePath } from './runtime-path.ts';
 
 export interface InvocationMembers {
   readonly EndpointName: string;
@@ -18,7 +18,7 @@ export interface InvocationMembers {
   readonly SessionId?: string;
 }
 
-/** Each header's member; the two that are not here differ by operation. */
+/** `ContentType` and `Accept` are missing: their headers differ by operation. */
 const headers = [
   ['x-amzn-sagemaker-custom-attributes', 'CustomAttributes'],
   ['x-amzn-sagemaker-target-model', 'TargetModel'],
@@ -30,15 +30,15 @@ const headers = [
   ['x-amzn-sagemaker-session-id', 'SessionId'],
 ] as const;
 
-/** Throws `invalid_request` in AWS's words. */
-export function membersOf(given: IncomingHttpHeaders, { operation, endpoint }: RuntimePlace): InvocationMembers {
-  // The body is checked by whoever reads it.
+/** Throws `invalid_request` with AWS's own message. */
+export function invocationMembersOf(input: IncomingHttpHeaders, { operation, endpoint }: RuntimePath): InvocationMembers {
+  // A placeholder: the body is validated when it is decoded.
   const members: Record<string, unknown> = { EndpointName: endpoint, Body: '' };
-  const accept = operation === 'InvokeEndpoint' ? given.accept : given['x-amzn-sagemaker-accept'];
-  if (given['content-type'] !== undefined) members.ContentType = given['content-type'];
+  const accept = operation === 'InvokeEndpoint' ? input.accept : input['x-amzn-sagemaker-accept'];
+  if (input['content-type'] !== undefined) members.ContentType = input['content-type'];
   if (accept !== undefined) members.Accept = accept;
   for (const [header, member] of headers) {
-    const value = given[header];
+    const value = input[header];
     if (value !== undefined) members[member] = value;
   }
   return checkInput(shapesOf('sagemaker-runtime').operation(operation)?.input ?? null, members) as unknown as InvocationMembers;

@@ -1,50 +1,59 @@
 /**
- * The runtime: InvokeEndpoint and its relatives. The door has verified the signature and that the caller may invoke.
- * `model-invocation.ts` serves models that the built-in worker runs, `process-invocation.ts` those that are a process.
+ * The SageMaker runtime: InvokeEndpoint and its siblings. The router has verified the signature and the permission to invoke.
+ * `model-invocation.ts` serves models of the built-in worker, `process-invocation.ts` those that run as a process.
  */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../clock.ts';
-import { asPlatformError, PlatformError } from '../../errors.ts';
-import type { CallWatch, Log, RequestTraces, TraceContext } from '../../monitoring/index.ts';
-import type { Route, Serving } from '../../serving/index.ts';
-import { AwsError, type AwsPlace, type AwsStreamService, type VerifiedRequest } from '../service.ts';
-import { type AsyncDoor, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncOrder } from './async-invocation.ts';
+import type { CallCapture } from '../../data-quality/index.ts';
+import { asPlatformError, type ErrorCode, messageOf, PlatformError } from '../../errors.ts';
+import type { Log, RequestTraces, TraceContext } from '../../logs/index.ts';
+import { multiModelUri } from '../../registry/index.ts';
+import { answeringVariants, ModelPlans, type MultiModelRoute, type ServedRoute, type Serving } from '../../serving/index.ts';
+import type { Threads } from '../../threads/index.ts';
+import type { TargetLease, TargetModels } from '../multi-model/target-models.ts';
+import { AwsError, type AwsLocation, type AwsStreamService, type VerifiedRequest } from '../service.ts';
+import { type AsyncHandler, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncSubmissionOf } from './async-invocation.ts';
 import { EndpointNotFound } from './endpoint-not-found.ts';
-import type { Exchange } from './exchange.ts';
-import { ModelInvocations } from './model-invocation.ts';
-import { placeOf } from './place.ts';
-import { invokeProcess } from './process-invocation.ts';
-import { type InvocationMembers, membersOf } from './request-members.ts';
+import type { RuntimeCall } from './exchange.ts';
+import { ModelInvocation } from './model-invocation.ts';
+import { ProcessInvocation } from './process-invocation.ts';
+import { type InvocationMembers, invocationMembersOf } from './request-members.ts';
+import { parseRuntimePath } from './runtime-path.ts';
+import { targetFailure, targetModelError } from './target-error.ts';
 
 type Traces = Pick<RequestTraces, 'begin' | 'refuse'>;
 
 export interface RuntimeOptions {
-  readonly serving: Pick<Serving, 'route' | 'routeToVariant' | 'invoke' | 'reject' | 'endpoint'>;
-  /** Is told of calls whose route is watched. */
-  readonly calls: Pick<CallWatch, 'begin'>;
-  /** Is told of each invocation; null where nothing is traced. */
+  readonly serving: Pick<Serving, 'anyRoute' | 'invoke' | 'reject' | 'endpoint'>;
+  /** The models of multi-model endpoints. */
+  readonly targets: Pick<TargetModels, 'acquire'>;
+  /** Captures sampled calls, for capture files, drift and labels. */
+  readonly calls: Pick<CallCapture, 'begin'>;
+  /** null if tracing is off. */
   readonly traces?: Traces | null;
   readonly clock: Clock;
   readonly log: Log;
+  readonly threads: Threads;
   readonly bodyBytesMax: number;
-  /** The longest an invocation may take; an endpoint's own timeout may be shorter. */
+  /** Upper bound for each invocation; an endpoint's own timeout can be shorter. */
   readonly timeoutMs: number;
-  readonly async: AsyncDoor;
-  /** Resolves once an endpoint is served that is being made or brought back; rejects where there is none, it failed or took too long. */
+  readonly async: AsyncHandler;
+  /** Resolves when an endpoint that is starting serves. Rejects if it does not exist, fails or exceeds the timeout. */
   readonly untilServed: (endpoint: string, timeoutMs: number) => Promise<unknown>;
 }
 
-/** Only an asynchronous endpoint is let have so much time; others may have it by another door. */
+type AnyRoute = ReturnType<Serving['anyRoute']>;
+
+/** The timeout of asynchronous endpoints. Only a hint: other endpoints can be given the same timeout through Penstock's own API. */
 const asyncTimeoutMs = 3_600_000;
 
 export class Runtime implements AwsStreamService {
   readonly name = 'sagemaker-runtime';
   readonly #options: RuntimeOptions;
-  readonly #models: ModelInvocations;
+  readonly #plans = new ModelPlans();
 
   constructor(options: RuntimeOptions) {
     this.#options = options;
-    this.#models = new ModelInvocations(options.log);
   }
 
   handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
@@ -57,31 +66,46 @@ export class Runtime implements AwsStreamService {
     try {
       await this.#handle(request, response, trace);
     } catch (error) {
-      traces.refuse(request.requestId, asPlatformError(error));
+      traces.refuse(request.requestId, { code: codeOf(error), message: messageOf(error) });
       throw error;
     }
   }
 
   async #handle(request: VerifiedRequest, response: ServerResponse, trace: TraceContext | null): Promise<void> {
-    const { serving, calls, clock, timeoutMs } = this.#options;
-    const place = placeOf(request.method, request.path);
-    if (place.operation === 'InvokeEndpointAsync') return this.#invokeAsync(request, response, place.endpoint);
-    const members = membersOf(request.headers, place);
-    const cameAtMs = clock.nowMs();
-    const route = await this.#heldRoute(request, members);
-    const heldMs = clock.nowMs() - cameAtMs;
-    checkTargets(route, members);
-    if (route.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(route);
-    const exchange: Exchange = { request, response, place, members, route, trace };
-    const body = await this.#readBody(exchange, cameAtMs);
-    const seen = route.isWatched ? calls.begin(route, request.requestId, members.InferenceId ?? null) : null;
-    // Its client waits while it is held, and its promise and its timeout count from when it came.
-    const terms = { serving, timeoutMs: Math.min(timeoutMs, route.timeoutMs), arrivedAtMs: clock.nowMs() - heldMs, cameAtMs, seen };
-    await (route.runtime === 'process' ? invokeProcess(exchange, body, terms) : this.#models.invoke(exchange, body, terms));
+    const { clock } = this.#options;
+    const runtimePath = parseRuntimePath(request.method, request.path);
+    if (runtimePath.operation === 'InvokeEndpointAsync') return this.#invokeAsync(request, response, runtimePath.endpoint);
+    const members = invocationMembersOf(request.headers, runtimePath);
+    const receivedAtMs = clock.nowMs();
+    const { route: base, multiModel } = await this.#heldRoute(request, members);
+    checkTargets(base, multiModel, members);
+    if (base.timeoutMs >= asyncTimeoutMs) await this.#checkRealTime(base);
+    const lease = multiModel === null ? null : await this.#leaseOf(request, multiModel, String(members.TargetModel), receivedAtMs);
+    try {
+      const heldMs = clock.nowMs() - receivedAtMs;
+      await this.#invoke({ request, response, runtimePath, members, route: lease?.route ?? base, trace }, { receivedAtMs, heldMs });
+    } finally {
+      lease?.release();
+    }
   }
 
-  /** Who asks while the endpoint is being made is held until it serves: at AWS it would not be found. */
-  async #heldRoute(request: VerifiedRequest, members: InvocationMembers): Promise<Route> {
+  async #invoke(call: RuntimeCall, { receivedAtMs, heldMs }: { readonly receivedAtMs: number; readonly heldMs: number }): Promise<void> {
+    const { clock } = this.#options;
+    const { route } = call;
+    const body = await this.#readBody(call, receivedAtMs);
+    const timeoutMs = Math.min(this.#options.timeoutMs, route.timeoutMs);
+    const exchange =
+      route.payload === 'tensors'
+        ? new ModelInvocation({ ...this.#options, plans: this.#plans }, call, timeoutMs)
+        : new ProcessInvocation(this.#options, call, timeoutMs);
+    exchange.receivedAtMs = receivedAtMs;
+    // Time spent waiting for the endpoint counts against objective and timeout.
+    exchange.receive(body, clock.nowMs() - heldMs);
+    await exchange.answered;
+  }
+
+  /** If the endpoint is starting, waits until it serves. AWS would answer that it does not exist. */
+  async #heldRoute(request: VerifiedRequest, members: InvocationMembers): Promise<AnyRoute> {
     const { serving, untilServed, timeoutMs } = this.#options;
     const { EndpointName: endpoint } = members;
     try {
@@ -93,16 +117,34 @@ export class Runtime implements AwsStreamService {
     }
   }
 
-  #route(place: AwsPlace, { EndpointName: endpoint, TargetVariant: variant }: InvocationMembers): Route {
+  #route(awsLocation: AwsLocation, { EndpointName: endpoint, TargetVariant: variant }: InvocationMembers): AnyRoute {
     const { serving } = this.#options;
     try {
-      return variant === undefined ? serving.route(endpoint) : serving.routeToVariant(endpoint, variant);
+      return serving.anyRoute(endpoint, variant);
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
       const served = serving.endpoint(endpoint);
-      if (served === undefined) throw endpointNotFound(place, endpoint);
-      const known = served.variants.map(({ name }) => name).join(', ');
-      throw validationError(`Variant ${variant} not found for endpoint ${served.name}: its variants are ${known}.`);
+      if (served === undefined) throw endpointNotFound(awsLocation, endpoint);
+      const known = answeringVariants(served)
+        .map(({ name }) => name)
+        .join(', ');
+      throw validationError(`Variant ${variant} not found for endpoint ${served.name}: expected one of ${known}.`);
+    }
+  }
+
+  /** Loads the requested model. A failure counts as a request of the variant. */
+  async #leaseOf(request: VerifiedRequest, base: MultiModelRoute, name: string, receivedAtMs: number): Promise<TargetLease> {
+    const { targets, serving, clock, timeoutMs } = this.#options;
+    const timeout = new AbortController();
+    const cancelTimeout = clock.after(Math.min(timeoutMs, base.route.timeoutMs), () => timeout.abort());
+    try {
+      return await targets.acquire(base, name, AbortSignal.any([request.signal, timeout.signal]));
+    } catch (thrown) {
+      const call = { requestId: request.requestId, rows: 0, arrivedAtMs: receivedAtMs };
+      if (!request.signal.aborted) serving.reject(base.route, call, targetFailure(thrown));
+      throw targetModelError(request, base.route.endpoint, thrown);
+    } finally {
+      cancelTimeout();
     }
   }
 
@@ -112,8 +154,8 @@ export class Runtime implements AwsStreamService {
     const config = await async.configOf(name);
     if (config === null) throw this.#notAsynchronous(request, name);
     const body = await this.#readAsyncBody(request);
-    const given = { endpoint: serving.endpoint(name)?.name ?? name, hasBody: body.length > 0, ownBucket: async.ownBucket };
-    const accepted = await async.submit(await asyncOrder(members, config, given), body.length > 0 ? body : null);
+    const input = { endpoint: serving.endpoint(name)?.name ?? name, hasBody: body.length > 0, ownBucket: async.ownBucket };
+    const accepted = await async.submit(await asyncSubmissionOf(members, config, input), body.length > 0 ? body : null);
     const answer = Buffer.from(JSON.stringify({ InferenceId: accepted.inferenceId }));
     const headers = [...asyncHeaders(accepted), 'Content-Type', 'application/json', 'Content-Length', String(answer.length)];
     response.writeHead(202, headers).end(answer);
@@ -124,47 +166,63 @@ export class Runtime implements AwsStreamService {
       return await request.readBody(asyncBodyBytesMax);
     } catch (thrown) {
       if (asPlatformError(thrown).code !== 'too_large') throw thrown;
-      const text = `Body must be at most ${asyncBodyBytesMax} bytes: put a larger one into a bucket, and give its InputLocation.`;
+      const text = `Body is too large: expected at most ${asyncBodyBytesMax} bytes. Upload it to a bucket and set InputLocation.`;
       throw validationError(text);
     }
   }
 
-  async #checkRealTime({ endpoint }: Route): Promise<void> {
+  async #checkRealTime({ endpoint }: ServedRoute): Promise<void> {
     if ((await this.#options.async.configOf(endpoint)) === null) return;
     throw validationError(`Endpoint ${endpoint} is an asynchronous endpoint: call InvokeEndpointAsync.`);
   }
 
-  #notAsynchronous(place: AwsPlace, endpoint: string): AwsError {
+  #notAsynchronous(awsLocation: AwsLocation, endpoint: string): AwsError {
     const served = this.#options.serving.endpoint(endpoint);
-    if (served === undefined) return endpointNotFound(place, endpoint);
+    if (served === undefined) return endpointNotFound(awsLocation, endpoint);
     return validationError(`Endpoint ${served.name} is not an asynchronous endpoint: call InvokeEndpoint.`);
   }
 
-  async #readBody({ request, route }: Exchange, cameAtMs: number): Promise<Buffer> {
+  async #readBody({ request, route }: RuntimeCall, receivedAtMs: number): Promise<Buffer> {
     const { bodyBytesMax, clock, serving } = this.#options;
     try {
       return await request.readBody(bodyBytesMax);
     } catch (thrown) {
       const error = asPlatformError(thrown);
-      serving.reject(route, { requestId: request.requestId, rows: 0, arrivedAtMs: clock.nowMs(), cameAtMs }, error);
+      // An aborted upload does not count as an error.
+      if (!request.signal.aborted)
+        serving.reject(route, { requestId: request.requestId, rows: 0, arrivedAtMs: clock.nowMs(), receivedAtMs }, error);
       if (error.code !== 'too_large') throw thrown;
       throw new AwsError('RequestEntityTooLargeException', `HTTP content length exceeded ${bodyBytesMax} bytes.`, { httpStatus: 413 });
     }
   }
 }
 
-/** What only endpoints of other kinds can be asked. A session and explanations are left to the model. */
-function checkTargets({ endpoint }: Route, members: InvocationMembers): void {
+/** Rejects targets that only other kinds of endpoints have. Sessions are up to the model. */
+function checkTargets({ endpoint }: ServedRoute, multiModel: MultiModelRoute | null, members: InvocationMembers): void {
   const { TargetModel: model, TargetContainerHostname: container, InferenceComponentName: component } = members;
-  if (model !== undefined) throw validationError(`Endpoint ${endpoint} serves one model: TargetModel is for multi-model endpoints.`);
+  if (members.EnableExplanations !== undefined) {
+    throw validationError(`Endpoint ${endpoint} has no explainer: expected a call without EnableExplanations.`);
+  }
+  if (model !== undefined && multiModel === null) {
+    throw validationError(`Endpoint ${endpoint} serves one model: TargetModel requires a multi-model endpoint.`);
+  }
+  if (model === undefined && multiModel !== null) {
+    throw validationError(`Endpoint ${endpoint} serves the models at ${multiModelUri(multiModel.folder)}: TargetModel is required.`);
+  }
   if (container !== undefined) {
-    const text = `Endpoint ${endpoint} has one container: TargetContainerHostname is for endpoints with several that are invoked directly.`;
+    const text = `Endpoint ${endpoint} has one container: TargetContainerHostname requires an endpoint with several containers.`;
     throw validationError(text);
   }
   if (component !== undefined) throw validationError(`Inference component ${component} not found: endpoint ${endpoint} has none.`);
 }
 
-function endpointNotFound({ account }: AwsPlace, endpoint: string): AwsError {
+/** The error's code in traces. An error that only AWS has is a mistake of the caller. */
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof EndpointNotFound) return 'not_found';
+  return error instanceof AwsError && error.httpStatus < 500 ? 'invalid_request' : asPlatformError(error).code;
+}
+
+function endpointNotFound({ account }: AwsLocation, endpoint: string): AwsError {
   return new EndpointNotFound(account, endpoint);
 }
 

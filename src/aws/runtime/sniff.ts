@@ -1,19 +1,19 @@
-/** What a body is that came without a content type, or with one that says nothing. */
+/** Detects the format of a body without a content type, or with a generic one. */
 import { isUtf8 } from 'node:buffer';
 import { type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
 import type { Signature } from '../../tensor.ts';
 
 export type Sniffed =
   | { readonly kind: 'npy' | 'raw' }
-  /** Parsed already, from `text`. */
+  /** `document` is parsed from `text`. */
   | { readonly kind: 'json'; readonly document: JsonObject; readonly text: string }
-  /** JSON and the tensors that follow it. */
+  /** JSON followed by binary tensors. */
   | { readonly kind: 'binary'; readonly document: JsonObject; readonly text: string; readonly rest: Buffer };
 
 const npyMagic = Buffer.from('\x93NUMPY', 'latin1');
 const raw = { kind: 'raw' } as const;
 
-/** Throws `invalid_request` where the body can only be meant as JSON, and is none. */
+/** Throws `invalid_request` if the body can only be JSON but does not parse. */
 export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
   if (body.subarray(0, npyMagic.length).equals(npyMagic)) return { kind: 'npy' };
   const start = firstByte(body);
@@ -24,7 +24,7 @@ export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
   const head = end === -1 ? null : parsed(body.subarray(0, end));
   const rest = body.subarray(end);
   if (head !== null && binaryBytes(head.document) === rest.length) return { kind: 'binary', ...head, rest };
-  // Text for a model that reads text may begin with a brace.
+  // Text for a text model may begin with a brace.
   const isMeantAsJson = inputs.length !== 1 || (inputs[0]?.datatype !== 'BYTES' && isUtf8(body));
   if (isMeantAsJson) parseObject(textOf(body));
   return raw;
@@ -49,7 +49,7 @@ function parsed(bytes: Buffer): { document: JsonObject; text: string } | null {
   }
 }
 
-/** Where the JSON object that begins at `start` ends; -1 where it does not. */
+/** The index after the JSON object that begins at `start`; -1 if it does not end. */
 function endOfObject(body: Buffer, start: number): number {
   let depth = 0;
   let inString = false;
@@ -69,7 +69,7 @@ function endOfObject(body: Buffer, start: number): number {
   return -1;
 }
 
-/** How many bytes the inputs of a request say that follow it. */
+/** The total of `binary_data_size`; -1 if there are no inputs. */
 function binaryBytes({ inputs }: JsonObject): number {
   if (!Array.isArray(inputs)) return -1;
   let bytes = 0;

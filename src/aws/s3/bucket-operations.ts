@@ -1,12 +1,12 @@
-/** What is asked of buckets, their listings apart. */
+/** Operations on buckets, except listings. */
 
 import { element } from '../wire/xml.ts';
 import { readDocument, type S3Call, sendEmpty, sendXml } from './call.ts';
-import { refusal } from './s3-errors.ts';
+import { s3Error } from './s3-errors.ts';
 import { childText, readXml } from './xml-document.ts';
 
 const deletedAtOnceMax = 1000;
-/** So that others who write come in between. */
+/** Keeps transactions short, so other writers can run in between. */
 const deletedInOneStep = 100;
 const locationBytesMax = 64 * 1024;
 
@@ -23,7 +23,7 @@ export async function listBuckets(call: S3Call): Promise<void> {
   ]);
 }
 
-/** The place that the body may ask for is read and passed over: there is one. */
+/** Parses and ignores a requested location: there is only one. */
 export async function createBucket(call: S3Call): Promise<void> {
   const body = await call.request.readBody(locationBytesMax);
   if (body.length > 0) readXml(body);
@@ -41,26 +41,20 @@ export async function deleteBucket(call: S3Call): Promise<void> {
   sendEmpty(call, 204);
 }
 
-/** `us-east-1` is told by saying nothing: so S3 began. */
+/** S3 represents `us-east-1` by an empty LocationConstraint, for historical reasons. */
 export async function getBucketLocation(call: S3Call): Promise<void> {
   await existing(call);
   const { region } = call.request;
   sendXml(call, 'LocationConstraint', region === 'us-east-1' ? null : region);
 }
 
-/** No version is kept but the last. */
-export async function getBucketVersioning(call: S3Call): Promise<void> {
-  await existing(call);
-  sendXml(call, 'VersioningConfiguration', null);
-}
-
-/** Where it fails some are deleted, and the client, which asks again, is told nothing of them: who deletes twice has deleted. */
+/** After a failure some objects are already deleted. A retry succeeds, because deleting an absent object is not an error. */
 export async function deleteObjects(call: S3Call): Promise<void> {
   const root = await readDocument(call, 'Delete');
   const isQuiet = childText(root, 'Quiet')?.trim() === 'true';
   const objects = root.children.filter(({ name }) => name === 'Object');
   if (objects.length === 0 || objects.length > deletedAtOnceMax)
-    throw refusal('MalformedXML', `Expected 1 to ${deletedAtOnceMax} objects.`);
+    throw s3Error('MalformedXML', `Expected 1 to ${deletedAtOnceMax} objects.`);
   const keys = objects.map((object) => childText(object, 'Key') ?? '');
   await existing(call);
   for (let i = 0; i < keys.length; i += deletedInOneStep) await call.store.deleteAll(call.bucket, keys.slice(i, i + deletedInOneStep));
@@ -69,5 +63,5 @@ export async function deleteObjects(call: S3Call): Promise<void> {
 
 /** Throws `NoSuchBucket`. */
 async function existing({ store, bucket }: S3Call): Promise<void> {
-  if ((await store.bucket(bucket)) === null) throw refusal('NoSuchBucket');
+  if ((await store.bucket(bucket)) === null) throw s3Error('NoSuchBucket');
 }

@@ -25,14 +25,14 @@ for (const { headers, expected } of [
   { headers: { 'if-modified-since': 'yesterday' }, expected: 'holds' },
   { headers: { 'if-match': '"x"', 'if-none-match': '"abc"' }, expected: 'fails' },
 ]) {
-  test(`reading with ${JSON.stringify(headers)}: ${expected}`, () => {
+  test(`a read with ${JSON.stringify(headers)}: ${expected}`, () => {
     assert.equal(judgeConditions(object, headers), expected);
     const ofSource = Object.fromEntries(Object.entries(headers).map(([name, value]) => [`x-amz-copy-source-${name}`, value]));
     assert.equal(judgeConditions(object, ofSource, 'x-amz-copy-source-'), expected);
   });
 }
 
-test('writing may ask for nothing, something or one thing to be there', () => {
+test('a write may require an absent key, any object, or a certain object', () => {
   assert.equal(writeCondition({}), undefined);
   assert.deepEqual(writeCondition({ 'if-none-match': '*' }), { absent: true });
   assert.deepEqual(writeCondition({ 'if-match': '*' }), { etags: '*' });

@@ -1,17 +1,17 @@
-/** Which conditions of a request hold, and which bytes it asks for: RFC 9110, sections 13 and 14, as S3 reads them. */
+/** Evaluates conditional and range requests: RFC 9110, sections 13 and 14, as S3 interprets them. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { AwsError } from '../service.ts';
 import type { ByteRange, S3Object, WriteCondition } from './object.ts';
-import { refusal } from './s3-errors.ts';
+import { s3Error } from './s3-errors.ts';
 
 type Judged = Pick<S3Object, 'etag' | 'modifiedAtMs'>;
 
-/** What a reader's conditions ask for: the object, the word that it has not changed, or a refusal. */
+/** Evaluates the conditions of a read. Throws `PreconditionFailed`. */
 export function judgeConditions(object: Judged, headers: IncomingHttpHeaders, prefix = ''): 'holds' | 'not-modified' | 'fails' {
   const [match, none] = [headers[`${prefix}if-match`], headers[`${prefix}if-none-match`]];
   const since = dateOf(headers[`${prefix}if-modified-since`]);
   const until = dateOf(headers[`${prefix}if-unmodified-since`]);
-  const modifiedAt = Math.floor(object.modifiedAtMs / 1000) * 1000; // the dates of HTTP know no milliseconds
+  const modifiedAt = Math.floor(object.modifiedAtMs / 1000) * 1000; // HTTP dates have a resolution of one second.
   if (typeof match === 'string') {
     if (!names(match, object.etag)) return 'fails';
   } else if (until !== null && modifiedAt > until) return 'fails';
@@ -21,20 +21,20 @@ export function judgeConditions(object: Judged, headers: IncomingHttpHeaders, pr
   return 'holds';
 }
 
-/** The condition of a write. Throws `NotImplemented` for what S3 itself does not offer. */
+/** The condition of a write. Throws `NotImplemented` for conditions that S3 does not support. */
 export function writeCondition(headers: IncomingHttpHeaders): WriteCondition | undefined {
   const [match, none] = [headers['if-match'], headers['if-none-match']];
   if (none !== undefined) {
     if (none.trim() !== '*' || match !== undefined)
-      throw refusal('NotImplemented', 'If-None-Match of a write must be *, without If-Match.');
+      throw s3Error('NotImplemented', 'If-None-Match of a write must be *, without If-Match.');
     return { absent: true };
   }
   return match === undefined ? undefined : { etags: match.trim() === '*' ? '*' : etagsOf(match) };
 }
 
 /**
- * The bytes that the header Range asks for; null for all of them: without the header, and where it asks for several
- * ranges or cannot be read. Throws `InvalidRange`.
+ * The requested byte range. Null stands for the whole object: no Range header, several ranges, or a malformed header. Throws
+ * `InvalidRange`.
  */
 export function rangeOf(header: string | undefined, bytes: number): ByteRange | null {
   const [, first, last] = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(header ?? '') ?? [];
@@ -50,21 +50,22 @@ export function rangeOf(header: string | undefined, bytes: number): ByteRange | 
 }
 
 function unsatisfiable(header: string | undefined, bytes: number): AwsError {
-  const { code, message, httpStatus } = refusal('InvalidRange');
+  const { code, message, httpStatus } = s3Error('InvalidRange');
   const members = { RangeRequested: header?.trim(), ActualObjectSize: bytes };
   return new AwsError(code, message, { httpStatus, members, headers: { 'content-range': `bytes */${bytes}` } });
 }
 
-/** Whether `*` or a list of ETags names this one. */
+/** Whether `*` or a list of ETags matches this one. */
 function names(header: string, etag: string): boolean {
   return header.trim() === '*' || etagsOf(header).includes(etag);
 }
 
-/** ETags without quotes; S3 takes them with and without. */
+/** ETags without quotes; S3 accepts them with and without. */
 function etagsOf(header: string): string[] {
   return header.split(',').map(bareEtag);
 }
 
+/** Removes quotes and the prefix `W/`. */
 export function bareEtag(etag: string): string {
   return etag
     .trim()

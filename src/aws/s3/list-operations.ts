@@ -1,8 +1,8 @@
-/** Both generations of listing a bucket. */
+/** ListObjects, versions 1 and 2. */
 import { element, exactElement, type XmlContent } from '../wire/xml.ts';
 import { countOf, keyWriter, quoted, type S3Call, sendXml } from './call.ts';
-import { behind, type Listing, type ListPosition } from './listing.ts';
-import { refusal } from './s3-errors.ts';
+import { afterPrefix, type Listing, type ListPosition } from './listing.ts';
+import { s3Error } from './s3-errors.ts';
 
 const keysMax = 1000;
 
@@ -35,7 +35,7 @@ export async function listObjectsV1(call: S3Call): Promise<void> {
 
 interface Listed {
   readonly listing: Listing;
-  /** What both generations tell alike. */
+  /** Elements that both versions share. */
   readonly common: readonly XmlContent[];
   readonly write: (key: string) => string;
 }
@@ -45,7 +45,7 @@ async function list(call: S3Call, from: ListPosition | null | undefined): Promis
   const { write, type } = keyWriter(call);
   const itemsMax = countOf(call, 'max-keys', keysMax);
   const [prefix, delimiter] = [query.get('prefix') ?? '', query.get('delimiter') ?? ''];
-  // `null`: behind all keys there can be.
+  // Null: the marker is beyond all possible keys.
   const listing = await call.store.list(call.bucket, {
     prefix,
     delimiter,
@@ -80,16 +80,13 @@ function contents({ request }: S3Call, { objects, prefixes }: Listing, write: (k
   ];
 }
 
-/**
- * A listing that begins behind a common prefix, as it was told with the page before, leaves out all that it stands
- * for. Null where no key can come behind.
- */
+/** A marker that is a common prefix, as the previous page returned it, skips all keys with this prefix. Null if no key can follow. */
 function positionBehind({ request: { query } }: S3Call, marker: string | null): ListPosition | null | undefined {
   if (marker === null || marker === '') return undefined;
   const [prefix, delimiter] = [query.get('prefix') ?? '', query.get('delimiter') ?? ''];
   const isCommonPrefix =
     delimiter !== '' && marker.startsWith(prefix) && marker.indexOf(delimiter, prefix.length) === marker.length - delimiter.length;
-  return isCommonPrefix && marker.length > prefix.length ? behind(marker) : { key: marker, inclusive: false };
+  return isCommonPrefix && marker.length > prefix.length ? afterPrefix(marker) : { key: marker, inclusive: false };
 }
 
 function tokenOf({ key, inclusive }: ListPosition): string {
@@ -103,7 +100,7 @@ function positionOf(token: string): ListPosition {
       return { key, inclusive };
     }
   } catch {
-    // as below
+    // Falls through to the error below.
   }
-  throw refusal('InvalidArgument', 'The continuation token provided is incorrect');
+  throw s3Error('InvalidArgument', 'The continuation token provided is incorrect');
 }

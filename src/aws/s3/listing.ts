@@ -1,20 +1,20 @@
-/** The keys of a bucket in the order of their UTF-8 bytes, those behind a delimiter rolled up into common prefixes. */
+/** Lists the keys of a bucket in the order of their UTF-8 bytes, rolling keys up into common prefixes at a delimiter. */
 import type { Database } from '../../storage/index.ts';
-import { endOfPrefix } from './names.ts';
+import { endOfPrefix } from './bucket-name.ts';
 
-/** Where a listing goes on. */
+/** Where a listing continues. */
 export interface ListPosition {
   readonly key: string;
-  /** Whether `key` itself is still to come. */
+  /** Whether `key` itself is part of the continuation. */
   readonly inclusive: boolean;
 }
 
 export interface ListOptions {
   readonly prefix?: string;
-  /** Keys that hold it behind the prefix are told by their beginning up to it, once. Empty: none are. */
+  /** Keys that contain it after the prefix are rolled up into one common prefix. Empty: no roll-up. */
   readonly delimiter?: string;
   readonly from?: ListPosition | undefined;
-  /** Of objects and common prefixes together. */
+  /** Limit for objects and common prefixes together. */
   readonly itemsMax: number;
 }
 
@@ -29,19 +29,20 @@ export interface ListedObject {
 export interface Listing {
   readonly objects: readonly ListedObject[];
   readonly prefixes: readonly string[];
-  /** Where the next listing begins; null where nothing is left. */
+  /** Where the next page starts; null at the end. */
   readonly next: ListPosition | null;
-  /** The last object or common prefix told. */
+  /** The last object or common prefix returned. */
   readonly last: string | null;
 }
 
 /**
- * How many rows are read at once with a delimiter: few behind a common prefix, since the rest of them stands for it and
- * is thrown away; the more, the longer all of them are told.
+ * Rows read per query with a delimiter. Starts small, because all further rows with the same common prefix would be discarded, and grows
+ * while every row is used.
  */
 const rowsMin = 4;
 const rowsGrowth = 4;
 
+/** One page of objects and common prefixes, in the order of their UTF-8 bytes. */
 export async function listObjects(db: Database, bucket: string, options: ListOptions): Promise<Listing> {
   const { prefix = '', delimiter = '', from, itemsMax } = options;
   const objects: ListedObject[] = [];
@@ -51,7 +52,7 @@ export async function listObjects(db: Database, bucket: string, options: ListOpt
   let position: ListPosition | null = from ?? { key: prefix, inclusive: true };
   if (itemsMax === 0) return { objects, prefixes, next: null, last };
   while (position !== null) {
-    const toldBefore = objects.length + prefixes.length;
+    const returnedBefore = objects.length + prefixes.length;
     const rows = await readRows(db, bucket, prefix, position, atOnce);
     for (const row of rows) {
       if (last !== null && last === prefixes.at(-1) && row.key.startsWith(last)) continue;
@@ -64,18 +65,18 @@ export async function listObjects(db: Database, bucket: string, options: ListOpt
       } else {
         prefixes.push(rolledUp);
         last = rolledUp;
-        position = behind(rolledUp);
+        position = afterPrefix(rolledUp);
       }
     }
     if (rows.length < atOnce) return { objects, prefixes, next: null, last };
-    const told = objects.length + prefixes.length - toldBefore;
-    atOnce = told === rows.length ? Math.min(atOnce * rowsGrowth, itemsMax + 1) : rowsMin;
+    const reported = objects.length + prefixes.length - returnedBefore;
+    atOnce = reported === rows.length ? Math.min(atOnce * rowsGrowth, itemsMax + 1) : rowsMin;
   }
   return { objects, prefixes, next: null, last };
 }
 
-/** The same of objects that are at hand, in any order. */
-export function listGiven(all: readonly ListedObject[], options: ListOptions): Listing {
+/** The same for objects in memory, in any order. */
+export function listInMemory(all: readonly ListedObject[], options: ListOptions): Listing {
   const { prefix = '', delimiter = '', from = { key: '', inclusive: true }, itemsMax } = options;
   const objects: ListedObject[] = [];
   const prefixes: string[] = [];
@@ -91,7 +92,7 @@ export function listGiven(all: readonly ListedObject[], options: ListOptions): L
     if (rolledUp === null) objects.push(object);
     else prefixes.push(rolledUp);
     last = rolledUp ?? object.key;
-    next = rolledUp === null ? { key: object.key, inclusive: false } : behind(rolledUp);
+    next = rolledUp === null ? { key: object.key, inclusive: false } : afterPrefix(rolledUp);
   }
   return { objects, prefixes, next: null, last };
 }
@@ -100,13 +101,13 @@ function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** Behind all keys that begin so; null where no key can be. */
-export function behind(prefix: string): ListPosition | null {
+/** The position after all keys with this prefix; null if no key can follow. */
+export function afterPrefix(prefix: string): ListPosition | null {
   const key = endOfPrefix(prefix);
   return key === null ? null : { key, inclusive: true };
 }
 
-/** `a/` for the key `a/b/c` without a prefix; null where the key is told itself. */
+/** `a/` for the key `a/b/c` without a prefix; null if the key is listed itself. */
 export function commonPrefix(key: string, prefix: string, delimiter: string): string | null {
   if (delimiter === '' || !key.startsWith(prefix)) return null;
   const at = key.indexOf(delimiter, prefix.length);

@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { SystemClock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import { openLogs } from '../../monitoring/index.ts';
+import { openLogs } from '../../logs/index.ts';
 import type { ModelGroup, ModelVersion, Registry } from '../../registry/index.ts';
 import { FileObjectStore, openDatabase } from '../../storage/index.ts';
 import { ModelBucket } from './model-bucket.ts';
@@ -21,7 +21,7 @@ let directory = '';
 let store: S3Store;
 let closeDatabase: () => Promise<void>;
 
-/** Two groups with three versions; what the bucket asks of a registry, and no more. */
+/** Two groups with three versions, with only the methods that the bucket calls. */
 function registry(path: string): ConstructorParameters<typeof ModelBucket>[0] {
   const version = (group: string, number: number, kind: 'onnx' | 'process' = 'onnx'): ModelVersion =>
     ({
@@ -32,15 +32,18 @@ function registry(path: string): ConstructorParameters<typeof ModelBucket>[0] {
       runtime: { kind },
       createdAtMs: 5000,
     }) as ModelVersion;
-  const all = [version('digits', 1), version('digits', 2), version('Served', 1, 'process')];
+  const files = ['model.onnx', 'weights/a.data'].map((name) => ({ path: name, sha256, bytes: bytes.length }));
+  const large = { ...version('large', 1), artifact: { sha256: 'of the manifest', bytes: 2 * bytes.length, files } };
+  const all = [version('digits', 1), version('digits', 2), version('Served', 1, 'process'), large];
   const page = <Item>(items: Item[], { limit = 100, offset = 0 } = {}): Item[] => items.slice(offset, offset + limit);
   return {
-    groups: async (asked) => page([{ name: 'digits' }, { name: 'Served' }, { name: 'deleted' }] as ModelGroup[], asked),
-    async versions(group, asked) {
+    groups: async (requested) =>
+      page([{ name: 'digits' }, { name: 'Served' }, { name: 'deleted' }, { name: 'large' }] as ModelGroup[], requested),
+    async versions(group, requested) {
       if (group === 'deleted') throw new PlatformError('not_found', 'there is no such group');
       return page(
         all.filter((each) => each.group === group),
-        asked,
+        requested,
       );
     },
     async version(group, number) {
@@ -48,8 +51,11 @@ function registry(path: string): ConstructorParameters<typeof ModelBucket>[0] {
       if (found === undefined) throw new PlatformError('not_found', 'there is no such version');
       return found;
     },
-    artifactPath: () => path,
-  } satisfies Pick<Registry, 'groups' | 'versions' | 'version' | 'artifactPath'>;
+    async verifiedArtifactPath({ artifact }, name) {
+      assert.equal(artifact.files === undefined, name === undefined);
+      return path;
+    },
+  } satisfies Pick<Registry, 'groups' | 'versions' | 'version' | 'verifiedArtifactPath'>;
 }
 
 before(async () => {
@@ -59,8 +65,8 @@ before(async () => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   closeDatabase = close;
   const files = new FileObjectStore(join(directory, 'buckets'));
-  const given = [new ModelBucket(registry(path), 1000)];
-  store = new S3Store({ db, files, clock: new SystemClock(), log: openLogs(null, 'silent').platform, given });
+  const readOnlyBuckets = [new ModelBucket(registry(path), 1000)];
+  store = new S3Store({ db, files, clock: new SystemClock(), log: openLogs(null, 'silent').platform, readOnlyBuckets });
   await store.createBucket('own');
 });
 after(async () => {
@@ -68,7 +74,7 @@ after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test('the files of registered models are objects of a bucket', async () => {
+test('lists and reads the files of registered models as objects', async () => {
   assert.deepEqual(
     (await store.buckets()).map(({ name }) => name),
     ['own', 'penstock-models'],
@@ -80,21 +86,27 @@ test('the files of registered models are objects of a bucket', async () => {
       ['Served/1/model.tar.gz', sha256],
       ['digits/1/model.onnx', sha256],
       ['digits/2/model.onnx', sha256],
+      ['large/1/model.onnx', sha256],
+      ['large/1/weights/a.data', sha256],
     ],
   );
   const { prefixes } = await store.list('penstock-models', { delimiter: '/', itemsMax: 10 });
-  assert.deepEqual(prefixes, ['Served/', 'digits/']);
+  assert.deepEqual(prefixes, ['Served/', 'digits/', 'large/']);
   const object = await store.open('penstock-models', 'digits/2/model.onnx');
   assert.deepEqual(await buffer(object?.stream() ?? assert.fail()), bytes);
   const again = await store.open('penstock-models', 'digits/2/model.onnx');
   assert.deepEqual(await buffer(again?.stream({ start: 4, end: 9 }) ?? assert.fail()), bytes.subarray(4, 9));
   assert.equal((await store.head('penstock-models', 'digits/1/model.onnx'))?.modifiedAtMs, 5000);
+  const data = await store.open('penstock-models', 'large/1/weights/a.data');
+  assert.deepEqual(await buffer(data?.stream() ?? assert.fail()), bytes);
 });
 
 for (const key of [
   'digits/3/model.onnx',
   'digits/01/model.onnx',
   'digits/1/other.onnx',
+  'large/1/weights',
+  'large/1/weights/../model.onnx',
   'served/1/model.tar.gz',
   'digits/1',
   'digits',
@@ -105,7 +117,7 @@ for (const key of [
   });
 }
 
-test('nobody writes there, and nobody takes its name', async () => {
+test('rejects writes, and the creation of a bucket with its name', async () => {
   const denied = { code: 'AccessDenied', httpStatus: 403 };
   const model = { ...models, key: 'digits/1/model.onnx' };
   await assert.rejects(store.createBucket('penstock-models'), { code: 'BucketAlreadyExists', httpStatus: 409 });
@@ -117,7 +129,7 @@ test('nobody writes there, and nobody takes its name', async () => {
   await assert.rejects(store.deleteBucket('penstock-models'), denied);
 });
 
-test('a model may be copied out of it', async () => {
+test('a model can be copied to another bucket', async () => {
   const copied = await store.copy({ ...models, key: 'digits/1/model.onnx' }, { bucket: 'own', key: 'copy' });
   assert.equal(copied.etag, createHash('md5').update(bytes).digest('hex'));
   assert.deepEqual(await buffer((await store.open('own', 'copy'))?.stream() ?? assert.fail()), bytes);

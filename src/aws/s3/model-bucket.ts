@@ -1,23 +1,23 @@
-/** `penstock-models`: the files of all registered models, as `GROUP/N/model.onnx`. */
+/** The bucket `penstock-models`: the files of all registered models, as `GROUP/N/model.onnx`, with their data files beside it. */
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { PlatformError } from '../../errors.ts';
 import type { ModelVersion, Registry } from '../../registry/index.ts';
-import type { GivenBucket } from './given-bucket.ts';
 import type { ListedObject } from './listing.ts';
 import type { ByteRange } from './object.ts';
 import type { OpenObject } from './open-object.ts';
+import type { ReadOnlyBucket } from './read-only-bucket.ts';
 
 const name = 'penstock-models';
 const pageSize = 100;
 
-export class ModelBucket implements GivenBucket {
+export class ModelBucket implements ReadOnlyBucket {
   readonly name = name;
   readonly createdAtMs: number;
-  readonly #registry: Pick<Registry, 'groups' | 'versions' | 'version' | 'artifactPath'>;
+  readonly #registry: Pick<Registry, 'groups' | 'versions' | 'version' | 'verifiedArtifactPath'>;
 
-  /** `createdAtMs` is what it is told to be as old as. */
-  constructor(registry: Pick<Registry, 'groups' | 'versions' | 'version' | 'artifactPath'>, createdAtMs: number) {
+  /** `createdAtMs` is the creation date that the bucket reports. */
+  constructor(registry: Pick<Registry, 'groups' | 'versions' | 'version' | 'verifiedArtifactPath'>, createdAtMs: number) {
     this.#registry = registry;
     this.createdAtMs = createdAtMs;
   }
@@ -27,36 +27,36 @@ export class ModelBucket implements GivenBucket {
     for await (const group of pages((offset) => this.#registry.groups({ limit: pageSize, offset }))) {
       const versions = pages((offset) => this.#registry.versions(group.name, { limit: pageSize, offset }));
       try {
-        for await (const version of versions) objects.push(listed(version));
+        for await (const version of versions) objects.push(...listed(version));
       } catch (error) {
-        if (!isNotFound(error)) throw error; // the group was deleted meanwhile
+        if (!isNotFound(error)) throw error; // The group was deleted in the meantime.
       }
     }
     return objects;
   }
 
   async open(key: string): Promise<OpenObject | null> {
-    const [, group = '', number = ''] = /^([^/]+)\/([1-9]\d{0,8})\/[^/]+$/.exec(key) ?? [];
+    const [, group = '', number = ''] = /^([^/]+)\/([1-9]\d{0,8})\/.+$/s.exec(key) ?? [];
     try {
       const version = await this.#registry.version(group, Number(number));
-      return keyOf(version) === key ? this.#opened(version) : null;
+      const object = listed(version).find((candidate) => candidate.key === key);
+      return object === undefined ? null : await this.#opened(version, object);
     } catch (error) {
       if (isNotFound(error)) return null;
       throw error;
     }
   }
 
-  #opened(version: ModelVersion): OpenObject {
-    const { key, bytes, etag, modifiedAtMs } = listed(version);
+  async #opened(version: ModelVersion, { key, bytes, etag: sha256, modifiedAtMs }: ListedObject): Promise<OpenObject> {
     const contentType = 'application/octet-stream';
-    const { sha256 } = version.artifact;
-    const path = this.#registry.artifactPath(version);
+    const file = version.artifact.files === undefined ? undefined : key.slice(folderOf(version).length);
+    const path = await this.#registry.verifiedArtifactPath(version, file);
     return {
       bucket: name,
       key,
       id: sha256,
       bytes,
-      etag,
+      etag: sha256,
       modifiedAtMs,
       contentType,
       parts: null,
@@ -70,14 +70,16 @@ export class ModelBucket implements GivenBucket {
   }
 }
 
-function listed(version: ModelVersion): ListedObject {
-  const { artifact, createdAtMs } = version;
-  // No md5 of the file is known. Clients compare an ETag with nothing but itself.
-  return { key: keyOf(version), bytes: artifact.bytes, etag: artifact.sha256, modifiedAtMs: createdAtMs };
+/** A model with data files has an object for each of its files. */
+function listed(version: ModelVersion): ListedObject[] {
+  const { artifact, runtime, createdAtMs } = version;
+  const files = artifact.files ?? [{ path: `model.${runtime.kind === 'onnx' ? 'onnx' : 'tar.gz'}`, ...artifact }];
+  // The file's MD5 is unknown. The SHA-256 serves as ETag, because clients only compare ETags for equality.
+  return files.map(({ path, sha256, bytes }) => ({ key: `${folderOf(version)}${path}`, bytes, etag: sha256, modifiedAtMs: createdAtMs }));
 }
 
-function keyOf({ group, version, runtime }: Pick<ModelVersion, 'group' | 'version' | 'runtime'>): string {
-  return `${group}/${version}/model.${runtime.kind === 'onnx' ? 'onnx' : 'tar.gz'}`;
+function folderOf({ group, version }: Pick<ModelVersion, 'group' | 'version'>): string {
+  return `${group}/${version}/`;
 }
 
 async function* pages<Item>(read: (offset: number) => Promise<readonly Item[]>): AsyncGenerator<Item> {

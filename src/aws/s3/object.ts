@@ -1,7 +1,10 @@
-/** What is known of an object besides its bytes. */
+/** An object's metadata. */
 import type { Transaction } from '../../storage/index.ts';
 
-/** Kept as they came and given back with the object. `metadata` is what `x-amz-meta-*` says, without that prefix. */
+/** Objects that the server itself writes: inference responses, and captured requests with or without their responses. */
+export type ObjectOrigin = 'output' | 'input';
+
+/** Stored as received and returned with the object. `metadata` holds the `x-amz-meta-*` headers without this prefix. */
 export interface ObjectHeaders {
   readonly contentType?: string | undefined;
   readonly contentEncoding?: string | undefined;
@@ -10,15 +13,22 @@ export interface ObjectHeaders {
   readonly cacheControl?: string | undefined;
   readonly expires?: string | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /**
+   * The key that wrote all of its bytes. Undefined for objects that the server wrote, and for uploads whose parts have several writers.
+   * Clients cannot set it.
+   */
+  readonly writer?: string | undefined;
+  /** Undefined for objects that clients wrote. Clients cannot set it. */
+  readonly origin?: ObjectOrigin | undefined;
 }
 
-/** By algorithm (`crc32`), in base64, as the client gave them. */
+/** Keyed by algorithm (`crc32`), in base64, as the client sent them. */
 export type Checksums = Readonly<Record<string, string>>;
 
 export interface S3Object {
   readonly bucket: string;
   readonly key: string;
-  /** Another with each write. */
+  /** Unique for each write. */
   readonly id: string;
   readonly bytes: number;
   /** Without quotes. */
@@ -27,17 +37,17 @@ export interface S3Object {
   readonly contentType: string;
   readonly headers: ObjectHeaders;
   readonly checksums: Checksums;
-  /** How many parts it was uploaded in; null where it came at once. */
+  /** The number of parts of a multipart upload; null for a single put. */
   readonly parts: number | null;
 }
 
-/** Bytes from `start` up to `end`, without it. */
+/** Bytes from `start` up to but excluding `end`. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
-/** Bytes that are, alone or with others in order, an object: a file or, where they are few, a part of their row. */
+/** A run of bytes that forms an object, alone or in order with others: a file, or inline in the database if small. */
 export interface Piece {
   readonly position: number;
   readonly sha256: string;
@@ -45,30 +55,32 @@ export interface Piece {
   /** Hexadecimal. */
   readonly md5: string;
   readonly checksums: Checksums;
-  /** Not given where they are in the file of that hash. */
+  /** Undefined if the bytes are in the file of that hash. */
   readonly content?: Buffer | undefined;
 }
 
-/** What must be under the key for a write to happen: nothing, anything, or an object of one of these ETags (without quotes). */
+/** The precondition of a write: the key must be absent, present, or hold an object with one of these ETags (without quotes). */
 export type WriteCondition = { readonly absent: true } | { readonly etags: readonly string[] | '*' };
 
-/** What matters when an object is written besides its bytes. */
+/** Options of a write. */
 export interface PutOptions {
-  /** Done in the transaction that publishes the object: both happen, or, where it throws, neither. It may be asked for again. */
-  readonly beside?: (tx: Transaction, object: { readonly bytes: number }) => Promise<void>;
+  /** Runs in the transaction that publishes the object, so both commit or neither. May run again if the transaction is retried. */
+  readonly transactionHook?: (tx: Transaction, object: { readonly bytes: number }) => Promise<void>;
   readonly headers?: ObjectHeaders;
-  /** Asked for once the bytes have come, since checksums may come behind them. */
+  /** Called after the body was read, because checksums may be sent as trailers. */
   readonly checksums?: () => Checksums;
   readonly condition?: WriteCondition | undefined;
 }
 
 export interface CopyOptions {
-  /** Throws where this is not what was to be copied. */
+  /** The key that copies. */
+  readonly writer?: string | undefined;
+  /** Throws if a condition of the copy does not hold. */
   readonly judge?: (source: S3Object) => void;
-  /** Instead of those of the source. */
+  /** Replace the headers of the source. */
   readonly headers?: ObjectHeaders | undefined;
   readonly condition?: WriteCondition | undefined;
 }
 
-/** What S3 says of an object that came without a content type. */
+/** S3's content type for objects put without one. */
 export const contentTypeDefault = 'binary/octet-stream';

@@ -1,14 +1,14 @@
-/** An object that is being read. */
+/** An object opened for reading. */
 import type { Readable } from 'node:stream';
 import type { ByteRange, Piece, S3Object } from './object.ts';
 
-/** Its bytes stay as they are while it is open, whatever is written under its key meanwhile. */
+/** Its bytes do not change while it is open, even if its key is overwritten. */
 export interface OpenObject extends S3Object {
   readonly pieces: readonly Piece[];
-  /** Files of this machine that are its bytes, in order; they stay while it is open. Not given where it is none. */
+  /** The local files that contain its bytes, in order. They exist while it is open. Undefined if the bytes are not in files. */
   readonly files?: readonly string[];
-  /** All bytes, or some. May be called once; when the stream is over the object is closed. */
+  /** Streams all bytes or a range. May be called once; the end of the stream closes the object. */
   stream(range?: ByteRange): Readable;
-  /** For who does not read. A second time does nothing. */
+  /** Closes an object that is not streamed. Idempotent. */
   close(): void;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { operationOf, targetOf } from './routing.ts';
+import { operationOf, s3TargetOf } from './routing.ts';
 
 for (const { path, hostBucket = null, expected } of [
   { path: '/', expected: ['', ''] },
@@ -22,8 +22,8 @@ for (const { path, hostBucket = null, expected } of [
   { path: `/models/${'%C3%BC'.repeat(513)}`, expected: 'KeyTooLongError' },
 ]) {
   test(`${path.slice(0, 40)}${hostBucket === null ? '' : ` on the host of ${hostBucket}`} names ${JSON.stringify(expected)}`, () => {
-    if (typeof expected === 'string') assert.throws(() => targetOf({ path, hostBucket }), { code: expected });
-    else assert.deepEqual(targetOf({ path, hostBucket }), { bucket: expected[0], key: expected[1] });
+    if (typeof expected === 'string') assert.throws(() => s3TargetOf({ path, hostBucket }), { code: expected });
+    else assert.deepEqual(s3TargetOf({ path, hostBucket }), { bucket: expected[0], key: expected[1] });
   });
 }
 
@@ -42,6 +42,10 @@ for (const [request, expected] of [
   ['GET /b?acl', 'NotImplemented'],
   ['PUT /b?policy', 'NotImplemented'],
   ['DELETE /b?policy', 'NotImplemented'],
+  ['GET /b?policy', 'GetBucketPolicy'],
+  ['PUT /b?publicAccessBlock', 'PutPublicAccessBlock'],
+  ['DELETE /b?tagging', 'DeleteBucketTagging'],
+  ['GET /b?encryption', 'GetBucketEncryption'],
   ['POST /b', 'NotImplemented'],
   ['PATCH /b', 'MethodNotAllowed'],
   ['PUT /b/k?x-id=PutObject', 'PutObject'],
@@ -65,8 +69,8 @@ for (const [request, expected] of [
     const [path = '', query = ''] = url.split('?');
     const [, bucket = '', key = ''] = path.split('/');
     const headers = from === undefined ? {} : { 'x-amz-copy-source': 'b/k' };
-    const ask = () => operationOf({ method, query: new URLSearchParams(query), headers }, bucket, key);
-    if (expected === 'NotImplemented' || expected === 'MethodNotAllowed') assert.throws(ask, { code: expected });
-    else assert.equal(ask(), expected);
+    const call = () => operationOf({ method, query: new URLSearchParams(query), headers }, bucket, key);
+    if (expected === 'NotImplemented' || expected === 'MethodNotAllowed') assert.throws(call, { code: expected });
+    else assert.equal(call(), expected);
   });
 }

@@ -1,7 +1,7 @@
-/** Which bucket, which key, which operation: S3 says it by host, path, method and single words of the query. */
+/** Resolves bucket, key and operation of a request from its host, path, method and query. */
 import type { VerifiedRequest } from '../service.ts';
-import { checkBucketName, checkKey } from './names.ts';
-import { refusal } from './s3-errors.ts';
+import { checkBucketName, checkKey } from './bucket-name.ts';
+import { s3Error } from './s3-errors.ts';
 
 export type OperationName =
   | 'ListBuckets'
@@ -10,6 +10,21 @@ export type OperationName =
   | 'DeleteBucket'
   | 'GetBucketLocation'
   | 'GetBucketVersioning'
+  | 'GetBucketEncryption'
+  | 'PutBucketEncryption'
+  | 'DeleteBucketEncryption'
+  | 'GetBucketOwnershipControls'
+  | 'PutBucketOwnershipControls'
+  | 'DeleteBucketOwnershipControls'
+  | 'GetPublicAccessBlock'
+  | 'PutPublicAccessBlock'
+  | 'DeletePublicAccessBlock'
+  | 'GetBucketTagging'
+  | 'PutBucketTagging'
+  | 'DeleteBucketTagging'
+  | 'PutBucketVersioning'
+  | 'GetBucketPolicy'
+  | 'GetBucketPolicyStatus'
   | 'ListObjects'
   | 'ListObjectsV2'
   | 'ListMultipartUploads'
@@ -27,7 +42,7 @@ export type OperationName =
   | 'AbortMultipartUpload'
   | 'ListParts';
 
-/** Words of the query that mean an operation of their own; of those that `served` does not name we have none. */
+/** Query parameters that select another operation. Those missing from `served` are not implemented. */
 const subresources = new Set(
   (
     'accelerate acl analytics attributes cors delete encryption intelligent-tiering inventory legal-hold lifecycle location logging ' +
@@ -36,7 +51,7 @@ const subresources = new Set(
   ).split(' '),
 );
 
-/** By method and subresource (`GET uploads`), `GET` alone without one. */
+/** Keyed by method and sub-resource (`GET uploads`), or by method alone. */
 const onBucket: Readonly<Record<string, OperationName>> = {
   PUT: 'CreateBucket',
   HEAD: 'HeadBucket',
@@ -44,6 +59,21 @@ const onBucket: Readonly<Record<string, OperationName>> = {
   GET: 'ListObjects',
   'GET location': 'GetBucketLocation',
   'GET versioning': 'GetBucketVersioning',
+  'GET encryption': 'GetBucketEncryption',
+  'PUT encryption': 'PutBucketEncryption',
+  'DELETE encryption': 'DeleteBucketEncryption',
+  'GET ownershipControls': 'GetBucketOwnershipControls',
+  'PUT ownershipControls': 'PutBucketOwnershipControls',
+  'DELETE ownershipControls': 'DeleteBucketOwnershipControls',
+  'GET publicAccessBlock': 'GetPublicAccessBlock',
+  'PUT publicAccessBlock': 'PutPublicAccessBlock',
+  'DELETE publicAccessBlock': 'DeletePublicAccessBlock',
+  'GET tagging': 'GetBucketTagging',
+  'PUT tagging': 'PutBucketTagging',
+  'DELETE tagging': 'DeleteBucketTagging',
+  'PUT versioning': 'PutBucketVersioning',
+  'GET policy': 'GetBucketPolicy',
+  'GET policyStatus': 'GetBucketPolicyStatus',
   'GET uploads': 'ListMultipartUploads',
   'POST delete': 'DeleteObjects',
 };
@@ -61,32 +91,37 @@ const onObject: Readonly<Record<string, OperationName>> = {
   'POST uploadId': 'CompleteMultipartUpload',
 };
 
-/** Both empty where none is named. Throws `InvalidURI`, and what the checks of the names throw. */
-export function targetOf({ path, hostBucket }: Pick<VerifiedRequest, 'path' | 'hostBucket'>): { bucket: string; key: string } {
+/** Whether the query selects a part of a bucket or object instead of the whole. */
+export function hasSubresource(query: URLSearchParams): boolean {
+  return [...query.keys()].some((name) => subresources.has(name));
+}
+
+/** Bucket and key are empty if the request names none. Throws `InvalidURI`, and the errors of the name checks. */
+export function s3TargetOf({ path, hostBucket }: Pick<VerifiedRequest, 'path' | 'hostBucket'>): { bucket: string; key: string } {
   const rest = path.replace(/^\//, '');
   const slash = rest.indexOf('/');
   const [first, behind] = slash < 0 ? [rest, ''] : [rest.slice(0, slash), rest.slice(slash + 1)];
   const [bucket, key] = hostBucket === null ? [decode(first), decode(behind)] : [hostBucket, decode(rest)];
-  if (bucket === '' && key !== '') throw refusal('InvalidBucketName');
+  if (bucket === '' && key !== '') throw s3Error('InvalidBucketName');
   if (bucket !== '') checkBucketName(bucket);
   if (key !== '') checkKey(key);
   return { bucket, key };
 }
 
-/** Throws `NotImplemented`, `MethodNotAllowed`. */
+/** Throws `NotImplemented` or `MethodNotAllowed`. */
 export function operationOf(request: Pick<VerifiedRequest, 'method' | 'query' | 'headers'>, bucket: string, key: string): OperationName {
   const { method, query, headers } = request;
   if (bucket === '') {
     if (method === 'GET') return 'ListBuckets';
-    throw refusal('MethodNotAllowed');
+    throw s3Error('MethodNotAllowed');
   }
   const subresource = [...query.keys()].find((name) => subresources.has(name));
-  const asked = subresource === undefined ? method : `${method} ${subresource}`;
+  const requested = subresource === undefined ? method : `${method} ${subresource}`;
   const table = key === '' ? onBucket : onObject;
-  const name = Object.hasOwn(table, asked) ? table[asked] : undefined;
+  const name = Object.hasOwn(table, requested) ? table[requested] : undefined;
   if (name === undefined) {
-    if (subresource === undefined && method !== 'POST') throw refusal('MethodNotAllowed');
-    throw refusal('NotImplemented', `${asked} of ${key === '' ? 'a bucket' : 'an object'} is not implemented.`);
+    if (subresource === undefined && method !== 'POST') throw s3Error('MethodNotAllowed');
+    throw s3Error('NotImplemented', `${requested} of ${key === '' ? 'a bucket' : 'an object'} is not implemented.`);
   }
   if (name === 'ListObjects' && query.get('list-type') === '2') return 'ListObjectsV2';
   if (headers['x-amz-copy-source'] === undefined) return name;
@@ -97,6 +132,6 @@ function decode(encoded: string): string {
   try {
     return decodeURIComponent(encoded);
   } catch {
-    throw refusal('InvalidURI');
+    throw s3Error('InvalidURI');
   }
 }

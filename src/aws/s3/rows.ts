@@ -1,9 +1,9 @@
-/** How objects and their pieces lie in the database, and how a key gets another object in one step. */
+/** Database rows of objects and their pieces, and the atomic replacement of the object under a key. */
 import type { S3ObjectsTable, S3PiecesTable, Transaction } from '../../storage/index.ts';
 import { type Checksums, contentTypeDefault, type ObjectHeaders, type Piece, type S3Object, type WriteCondition } from './object.ts';
-import { refusal } from './s3-errors.ts';
+import { s3Error } from './s3-errors.ts';
 
-/** What a key is to hold. */
+/** The object to store under a key. */
 export interface NewObject {
   readonly bucket: string;
   readonly key: string;
@@ -45,12 +45,12 @@ export async function piecesOf(db: Pick<Transaction, 'selectFrom'>, owner: strin
 }
 
 /**
- * The key holds this object from now on; its pieces have been or will be written in the same transaction. Answers the
- * files that what it held before needs no more. A unique violation means that another writer came first: begin anew.
- * Throws `PreconditionFailed`, `NoSuchKey` where a condition asks for an object and there is none.
+ * Replaces the object under a key. Its pieces must be written in the same transaction. Returns the files that the previous object no
+ * longer needs. A unique violation means that another writer won the race: retry the transaction. Throws `PreconditionFailed`, or
+ * `NoSuchKey` if a condition requires an object and there is none.
  */
 export async function replaceObject(tx: Transaction, object: NewObject, condition?: WriteCondition): Promise<string[]> {
-  const before = await takeObject(tx, object.bucket, object.key);
+  const before = await removeObject(tx, object.bucket, object.key);
   checkCondition(before?.etag, condition);
   await tx
     .insertInto('s3_objects')
@@ -69,8 +69,8 @@ export async function replaceObject(tx: Transaction, object: NewObject, conditio
   return before?.files ?? [];
 }
 
-/** Takes the object from its key, together with its pieces; answers undefined where there is none. */
-export async function takeObject(tx: Transaction, bucket: string, key: string): Promise<{ etag: string; files: string[] } | undefined> {
+/** Removes the object under a key with its pieces. Undefined if there is none. */
+export async function removeObject(tx: Transaction, bucket: string, key: string): Promise<{ etag: string; files: string[] } | undefined> {
   const row = await tx
     .deleteFrom('s3_objects')
     .where('bucket', '=', bucket)
@@ -78,11 +78,11 @@ export async function takeObject(tx: Transaction, bucket: string, key: string): 
     .returning(['id', 'etag'])
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  return { etag: row.etag, files: await takePieces(tx, row.id) };
+  return { etag: row.etag, files: await removePieces(tx, row.id) };
 }
 
-/** Takes the pieces of an object or upload away and answers their files. */
-export async function takePieces(tx: Transaction, owner: string): Promise<string[]> {
+/** Removes the pieces of an object or upload and returns their files. */
+export async function removePieces(tx: Transaction, owner: string): Promise<string[]> {
   const rows = await tx
     .deleteFrom('s3_pieces')
     .where('owner', '=', owner)
@@ -91,7 +91,7 @@ export async function takePieces(tx: Transaction, owner: string): Promise<string
   return rows.flatMap(({ sha256, is_file: isFile }) => (isFile ? [sha256] : []));
 }
 
-/** In portions: a statement takes only so many parameters. */
+/** Inserts in batches, because a statement has a limited number of parameters. */
 export async function insertPieces(tx: Transaction, owner: string, pieces: readonly Piece[], atMs: number): Promise<void> {
   const atOnce = 500;
   for (let i = 0; i < pieces.length; i += atOnce) {
@@ -112,9 +112,9 @@ export async function insertPieces(tx: Transaction, owner: string, pieces: reado
 function checkCondition(etag: string | undefined, condition: WriteCondition | undefined): void {
   if (condition === undefined) return;
   if ('absent' in condition) {
-    if (etag !== undefined) throw refusal('PreconditionFailed');
+    if (etag !== undefined) throw s3Error('PreconditionFailed');
     return;
   }
-  if (etag === undefined) throw refusal('NoSuchKey');
-  if (condition.etags !== '*' && !condition.etags.includes(etag)) throw refusal('PreconditionFailed');
+  if (etag === undefined) throw s3Error('NoSuchKey');
+  if (condition.etags !== '*' && !condition.etags.includes(etag)) throw s3Error('PreconditionFailed');
 }

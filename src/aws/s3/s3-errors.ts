@@ -1,7 +1,7 @@
-/** What S3 refuses, by the codes that its clients know, with AWS's sentences where it has them. */
+/** S3's error codes with AWS's texts. */
 import { AwsError } from '../service.ts';
 
-const refusals = {
+const s3Errors = {
   AccessDenied: [403, 'Access Denied'],
   BucketAlreadyExists: [409, 'The requested bucket name is not available. Select a different name and try again.'],
   BucketAlreadyOwnedByYou: [409, 'Your previous request to create the named bucket succeeded and you already own it.'],
@@ -23,20 +23,25 @@ const refusals = {
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
   NoSuchBucket: [404, 'The specified bucket does not exist'],
+  NoSuchBucketPolicy: [404, 'The bucket policy does not exist'],
   NoSuchKey: [404, 'The specified key does not exist.'],
+  NoSuchPublicAccessBlockConfiguration: [404, 'The public access block configuration was not found'],
+  NoSuchTagSet: [404, 'The TagSet does not exist'],
   NoSuchUpload: [
     404,
     'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
   ],
   NotImplemented: [501, 'A header you provided implies functionality that is not implemented'],
   OperationAborted: [409, 'A conflicting conditional operation is currently in progress against this resource. Try again.'],
+  OwnershipControlsNotFoundError: [404, 'The bucket ownership controls were not found'],
   PreconditionFailed: [412, 'At least one of the pre-conditions you specified did not hold'],
+  ServerSideEncryptionConfigurationNotFoundError: [404, 'The server side encryption configuration was not found'],
 } as const satisfies Record<string, readonly [httpStatus: number, message: string]>;
 
-export type S3Refusal = keyof typeof refusals;
+export type S3ErrorCode = keyof typeof s3Errors;
 
-/** The error to throw; `detail` takes the place of AWS's own sentence where that would not say what to do. */
-export function refusal(code: S3Refusal, detail?: string): AwsError {
-  const [httpStatus, message] = refusals[code];
+/** Creates the error. `detail` replaces AWS's text if that would not tell the user what to do. */
+export function s3Error(code: S3ErrorCode, detail?: string): AwsError {
+  const [httpStatus, message] = s3Errors[code];
   return new AwsError(code, detail ?? message, { httpStatus });
 }

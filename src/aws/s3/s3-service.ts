@@ -1,21 +1,14 @@
-/** S3 behind the door: which operation a verified request means, whether its caller may, and who does it. */
+/** The S3 service: resolves a verified request to an operation, checks the caller's permission and runs it. */
 import type { ServerResponse } from 'node:http';
-import { hasPermission, type Permission } from '../../access/index.ts';
-import { AwsError, type AwsStreamService, type VerifiedRequest } from '../service.ts';
-import {
-  createBucket,
-  deleteBucket,
-  deleteObjects,
-  getBucketLocation,
-  getBucketVersioning,
-  headBucket,
-  listBuckets,
-} from './bucket-operations.ts';
+import type { AwsStreamService, VerifiedRequest } from '../service.ts';
+import { createBucket, deleteBucket, deleteObjects, getBucketLocation, headBucket, listBuckets } from './bucket-operations.ts';
 import type { S3Call, S3Operation } from './call.ts';
 import { listObjectsV1, listObjectsV2 } from './list-operations.ts';
 import { copyObject, deleteObject, getObject, getObjectTagging, headObject, putObject } from './object-operations.ts';
-import { type OperationName, operationOf, targetOf } from './routing.ts';
-import { refusal } from './s3-errors.ts';
+import { type OperationName, operationOf, s3TargetOf } from './routing.ts';
+import { requireAction, s3Actions } from './s3-actions.ts';
+import { s3Error } from './s3-errors.ts';
+import { deleteSetting, getBucketPolicy, getSetting, putSetting } from './setting-operations.ts';
 import type { S3Store } from './store.ts';
 import {
   abortMultipartUpload,
@@ -27,30 +20,44 @@ import {
   uploadPartCopy,
 } from './upload-operations.ts';
 
-/** What buckets hold may be registered as a model: who writes there must be somebody who may register. */
-const operations: Readonly<Record<OperationName, readonly [Permission, S3Operation]>> = {
-  ListBuckets: ['read', listBuckets],
-  CreateBucket: ['register', createBucket],
-  HeadBucket: ['read', headBucket],
-  DeleteBucket: ['register', deleteBucket],
-  GetBucketLocation: ['read', getBucketLocation],
-  GetBucketVersioning: ['read', getBucketVersioning],
-  ListObjects: ['read', listObjectsV1],
-  ListObjectsV2: ['read', listObjectsV2],
-  ListMultipartUploads: ['read', listMultipartUploads],
-  DeleteObjects: ['register', deleteObjects],
-  PutObject: ['register', putObject],
-  GetObject: ['read', getObject],
-  HeadObject: ['read', headObject],
-  DeleteObject: ['register', deleteObject],
-  CopyObject: ['register', copyObject],
-  GetObjectTagging: ['read', getObjectTagging],
-  CreateMultipartUpload: ['register', createMultipartUpload],
-  UploadPart: ['register', uploadPart],
-  UploadPartCopy: ['register', uploadPartCopy],
-  CompleteMultipartUpload: ['register', completeMultipartUpload],
-  AbortMultipartUpload: ['register', abortMultipartUpload],
-  ListParts: ['read', listParts],
+const operations: Readonly<Record<OperationName, S3Operation>> = {
+  ListBuckets: listBuckets,
+  CreateBucket: createBucket,
+  HeadBucket: headBucket,
+  DeleteBucket: deleteBucket,
+  GetBucketLocation: getBucketLocation,
+  GetBucketVersioning: getSetting('versioning'),
+  GetBucketEncryption: getSetting('encryption'),
+  PutBucketEncryption: putSetting('encryption'),
+  DeleteBucketEncryption: deleteSetting('encryption'),
+  GetBucketOwnershipControls: getSetting('ownershipControls'),
+  PutBucketOwnershipControls: putSetting('ownershipControls'),
+  DeleteBucketOwnershipControls: deleteSetting('ownershipControls'),
+  GetPublicAccessBlock: getSetting('publicAccessBlock'),
+  PutPublicAccessBlock: putSetting('publicAccessBlock'),
+  DeletePublicAccessBlock: deleteSetting('publicAccessBlock'),
+  GetBucketTagging: getSetting('tagging'),
+  PutBucketTagging: putSetting('tagging'),
+  DeleteBucketTagging: deleteSetting('tagging'),
+  PutBucketVersioning: putSetting('versioning'),
+  GetBucketPolicy: getBucketPolicy,
+  GetBucketPolicyStatus: getBucketPolicy,
+  ListObjects: listObjectsV1,
+  ListObjectsV2: listObjectsV2,
+  ListMultipartUploads: listMultipartUploads,
+  DeleteObjects: deleteObjects,
+  PutObject: putObject,
+  GetObject: getObject,
+  HeadObject: headObject,
+  DeleteObject: deleteObject,
+  CopyObject: copyObject,
+  GetObjectTagging: getObjectTagging,
+  CreateMultipartUpload: createMultipartUpload,
+  UploadPart: uploadPart,
+  UploadPartCopy: uploadPartCopy,
+  CompleteMultipartUpload: completeMultipartUpload,
+  AbortMultipartUpload: abortMultipartUpload,
+  ListParts: listParts,
 };
 
 export class S3Service implements AwsStreamService {
@@ -62,18 +69,15 @@ export class S3Service implements AwsStreamService {
   }
 
   async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
-    const { bucket, key } = targetOf(request);
-    // No name has it, and not every database's text can hold it.
+    const { bucket, key } = s3TargetOf(request);
+    // No name contains NUL, and not every database can store it.
     if ([...request.query.values()].some((value) => value.includes('\0')))
-      throw refusal('InvalidArgument', 'The query holds the character NUL.');
+      throw s3Error('InvalidArgument', 'The query contains the character NUL.');
     const name = operationOf(request, bucket, key);
-    const [permission, run] = operations[name];
-    const { caller } = request;
-    if (!hasPermission(caller.role, permission)) {
-      throw new AwsError('AccessDenied', `${caller.keyId} (${caller.role}) is not authorized to perform: s3:${name}`, { httpStatus: 403 });
-    }
-    if ((request.query.get('versionId') ?? 'null') !== 'null') throw refusal('NotImplemented', 'Versions of objects are not kept.');
+    requireAction(request.caller, s3Actions[name], name);
+    // `null` is S3's version id of objects in an unversioned bucket.
+    if ((request.query.get('versionId') ?? 'null') !== 'null') throw s3Error('NotImplemented', 'Object versions are not supported.');
     const call: S3Call = { request, response, store: this.#store, bucket, key };
-    await run(call);
+    await operations[name](call);
   }
 }

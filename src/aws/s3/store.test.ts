@@ -11,8 +11,8 @@ import { until } from '../../../test/end-to-end/poll.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../../test/postgres-server.ts';
 import { VirtualClock } from '../../clock.ts';
-import { openLogs } from '../../monitoring/index.ts';
-import { FileObjectStore, type OpenDatabase, openDatabase } from '../../storage/index.ts';
+import { openLogs } from '../../logs/index.ts';
+import { ConnectionLost, FileObjectStore, type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { S3Store } from './store.ts';
 import { partBytesMin } from './uploads.ts';
 
@@ -58,7 +58,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
     });
     after(async () => opened?.close());
 
-    /** Each test has a bucket of its own and leaves no file behind. */
+    /** Each test has its own bucket and must leave no file behind. */
     const check = (title: string, run: () => Promise<void>): void => {
       test(title, async () => {
         bucket = await freshBucket();
@@ -68,11 +68,11 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
           for (const { key } of objects) await store.delete(each.name, key);
           await store.deleteBucket(each.name);
         }
-        await until('no file is left', async () => (await filesBelow(root)) === 0);
+        await until('no file remains', async () => (await filesBelow(root)) === 0);
       });
     };
 
-    check('gives back what was put, with its headers, and the whole of it or some', async () => {
+    check('returns an object with its headers, whole or a range', async () => {
       const bytes = randomBytes(700_000);
       const headers = { contentType: 'text/csv', cacheControl: 'no-store', metadata: { made: 'by hand' } };
       const put = await store.put(bucket, 'a/b.csv', Readable.from([bytes.subarray(0, 5), bytes.subarray(5)]), {
@@ -92,7 +92,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       assert.equal((await store.head(bucket, 'a/b.csv'))?.contentType, 'text/csv');
     });
 
-    check('knows no object that nobody put, and no bucket that nobody made', async () => {
+    check('returns null for unknown objects and buckets', async () => {
       assert.equal(await store.open(bucket, 'nothing'), null);
       assert.equal(await store.head('no-such-bucket', 'nothing'), null);
       await assert.rejects(store.put('no-such-bucket', 'k', Buffer.from('x')), { code: 'NoSuchBucket', httpStatus: 404 });
@@ -102,7 +102,17 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       assert.equal(await store.delete(bucket, 'nothing'), false);
     });
 
-    check('a key is no path, and may be anything in UTF-8', async () => {
+    check('retains the file after a commit of unknown outcome, because its row may still appear', async () => {
+      const bytes = Buffer.from('of unknown outcome');
+      const lost = new ConnectionLost(new Error('reset'), true);
+      await assert.rejects(store.put(bucket, 'k', bytes, { transactionHook: () => Promise.reject(lost) }), lost);
+      assert.equal(await filesBelow(root), 1);
+      const refused = new Error('refused');
+      await assert.rejects(store.put(bucket, 'k', bytes, { transactionHook: () => Promise.reject(refused) }), refused);
+      assert.equal(await filesBelow(root), 0);
+    });
+
+    check('a key is not a path and may be any UTF-8', async () => {
       const keys = ['../../etc/passwd', '/', '//', 'a\\b', "( ) ' ~ + ü 🌊", '\u0001\n', 'a/../b', ' ', '%2F', '.'];
       for (const key of keys) await store.put(bucket, key, Buffer.from(key));
       for (const key of keys) assert.equal(await textOf(key), key);
@@ -112,27 +122,27 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       for (const key of ['', '\0', '\ud800']) await assert.rejects(store.put(bucket, key, Buffer.from('')), { code: 'InvalidArgument' });
     });
 
-    check('the last writer wins, and what was overwritten goes', async () => {
+    check('the last writer wins, and the overwritten file is removed', async () => {
       await store.put(bucket, 'k', Buffer.from('first'));
       await store.put(bucket, 'k', Buffer.from('second'));
       assert.equal(await textOf('k'), 'second');
       assert.equal(await filesBelow(root), 1);
     });
 
-    check('of many writers of one key at once one is left, and one file', async () => {
+    check('concurrent writers of one key leave one object and one file', async () => {
       await Promise.all(Array.from({ length: 12 }, (_, i) => store.put(bucket, 'k', Buffer.from(`writer ${i}`))));
       assert.match((await textOf('k')) ?? '', /^writer \d+$/);
       assert.equal(await filesBelow(root), 1);
     });
 
-    check('keys of the same bytes share a file, which goes with the last of them', async () => {
+    check('keys with the same bytes share a file, which is removed with the last of them', async () => {
       await Promise.all(['a', 'b', 'c'].map((key) => store.put(bucket, key, Buffer.from('the same'))));
       assert.equal(await filesBelow(root), 1);
       await Promise.all([store.delete(bucket, 'a'), store.put(bucket, 'b', Buffer.from('another'))]);
       assert.equal(await textOf('c'), 'the same');
     });
 
-    check('the same bytes put and deleted at once, over and over, are never lost where they were put last', async () => {
+    check('concurrent puts and deletes of the same bytes never lose an object that was put last', async () => {
       for (let round = 0; round < 15; round++) {
         await store.put(bucket, 'other', Buffer.from('shared'));
         await Promise.all([store.delete(bucket, 'other'), store.put(bucket, 'kept', Buffer.from('shared'))]);
@@ -140,7 +150,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       }
     });
 
-    check('who reads an object reads it to its end, whatever is put or deleted meanwhile', async () => {
+    check('a reader reads its object to the end, whatever is put or deleted meanwhile', async () => {
       const bytes = randomBytes(900_000);
       await store.put(bucket, 'k', bytes);
       const reader = await store.open(bucket, 'k');
@@ -151,7 +161,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       assert.deepEqual(await buffer(reader.stream()), bytes);
     });
 
-    check('a reader that goes away lets the file go', async () => {
+    check('a reader that disconnects releases the file', async () => {
       await store.put(bucket, 'k', randomBytes(900_000));
       const [first, second] = [await store.open(bucket, 'k'), await store.open(bucket, 'k')];
       await store.delete(bucket, 'k');
@@ -160,7 +170,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       await new Promise((resolve) => stream?.once('close', resolve).once('readable', () => stream.destroy()));
     });
 
-    check('bytes that do not end well are never an object, and what was there stays', async () => {
+    check('a body that fails is never published and leaves the previous object unchanged', async () => {
       await store.put(bucket, 'k', Buffer.from('before'));
       async function* broken(): AsyncGenerator<Uint8Array> {
         yield Buffer.from('half');
@@ -172,7 +182,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       assert.equal(await filesBelow(root), 1);
     });
 
-    check('a condition is judged in the moment of writing', async () => {
+    check('a condition is evaluated atomically with the write', async () => {
       const both = await Promise.allSettled(
         ['one', 'two'].map((text) => store.put(bucket, 'k', Buffer.from(text), { condition: { absent: true } })),
       );
@@ -186,7 +196,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       assert.equal(await textOf('k'), '3');
     });
 
-    check('a copy shares the bytes and may have headers of its own', async () => {
+    check('a copy shares the bytes and may have its own headers', async () => {
       await store.put(bucket, 'a', Buffer.from('bytes'), { headers: { contentType: 'text/plain' } });
       const other = await freshBucket();
       await store.copy({ bucket, key: 'a' }, { bucket: other, key: 'b' });
@@ -199,7 +209,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       await assert.rejects(store.copy({ bucket: other, key: 'b' }, { bucket: 'no-such-bucket', key: 'b' }), { code: 'NoSuchBucket' });
     });
 
-    check('a bucket is made once, and goes only when it is empty', async () => {
+    check('a bucket is created once and deleted only when empty', async () => {
       await assert.rejects(store.createBucket(bucket), { code: 'BucketAlreadyOwnedByYou', httpStatus: 409 });
       await store.put(bucket, 'k', Buffer.from('x'));
       await store.uploads.create(bucket, 'begun', {});
@@ -211,7 +221,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       }
     });
 
-    check('an upload in parts is one object, parts in order of their numbers', async () => {
+    check('a multipart upload becomes one object, with parts ordered by number', async () => {
       const parts = [randomBytes(partBytesMin), randomBytes(partBytesMin), Buffer.from('the last')] as const;
       const upload = await store.uploads.create(bucket, 'big', { contentType: 'x/y' });
       await store.uploads.putPart(upload, 5, parts[2]);
@@ -229,7 +239,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       const digests = parts.map((part) => Buffer.from(md5(part), 'hex'));
       assert.equal(object.etag, `${md5(...digests)}-3`);
       assert.equal(object.contentType, 'x/y');
-      assert.deepEqual(await store.uploads.complete(upload, chosen), object); // its answer got lost
+      assert.deepEqual(await store.uploads.complete(upload, chosen), object); // A retry after a lost response.
       assert.equal(await filesBelow(root), 3);
       const whole = Buffer.concat(parts);
       const read = async (start: number, end: number) =>
@@ -242,7 +252,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       await assert.rejects(store.uploads.complete(upload, chosen), { code: 'NoSuchUpload' });
     });
 
-    check('an upload whose parts do not fit is refused and can still be completed', async () => {
+    check('an upload with invalid parts is rejected and can still be completed', async () => {
       const upload = await store.uploads.create(bucket, 'k', {});
       const small = Buffer.from('small');
       for (const number of [1, 2]) await store.uploads.putPart(upload, number, small);
@@ -259,7 +269,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       assert.equal(await textOf('k'), 'small');
     });
 
-    check('an upload that is aborted, or forgotten for a week, leaves nothing', async () => {
+    check('an aborted upload, or one abandoned for a week, leaves nothing behind', async () => {
       const upload = await store.uploads.create(bucket, 'k', {});
       await store.uploads.putPart(upload, 1, Buffer.from('part'));
       await store.uploads.abort(upload);
@@ -273,7 +283,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
       await assert.rejects(store.uploads.find(forgotten), { code: 'NoSuchUpload' });
     });
 
-    check('parts that come while the upload is completed or aborted leave no file behind', async () => {
+    check('parts that arrive during completion or abortion leave no file behind', async () => {
       for (let round = 0; round < 8; round++) {
         const upload = await store.uploads.create(bucket, 'k', {});
         const one = Buffer.from(`part ${round}`);
@@ -290,7 +300,7 @@ function storeContract(name: string, open: () => Promise<OpenDatabase>): void {
   });
 }
 
-test('few bytes lie with their row, and nobody sees a difference', async () => {
+test('small contents are stored inline without a visible difference', async () => {
   const root = join(directory, 'few');
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log, contentBytesMax: 10 });
@@ -317,7 +327,7 @@ test('few bytes lie with their row, and nobody sees a difference', async () => {
   await close();
 });
 
-test('where the database is full nothing is written by halves, and what is there stays', async () => {
+test('a full database rejects a write completely and retains existing objects', async () => {
   const root = join(directory, 'full');
   const { db, close } = await openDatabase({ file: join(directory, 'full.db'), synchronous: 'NORMAL' });
   const store = new S3Store({ db, files: new FileObjectStore(root), clock: new VirtualClock(), log, contentBytesMax: 0 });
@@ -329,7 +339,7 @@ test('where the database is full nothing is written by halves, and what is there
   await assert.rejects(store.put('bucket', 'kept', Buffer.from('after'), { headers }), { code: 'unavailable', message: /disk is full/ });
   await assert.rejects(store.uploads.create('bucket', 'kept', headers), { code: 'unavailable' });
   assert.equal(String(await buffer((await store.open('bucket', 'kept'))?.stream() ?? Readable.from([]))), 'before');
-  await until('no file is left over', async () => (await filesBelow(root)) === 1);
+  await until('no file is orphaned', async () => (await filesBelow(root)) === 1);
   await store.put('bucket', 'small', Buffer.from('fits'));
   await close();
 });

@@ -1,24 +1,27 @@
 /**
- * Buckets and their objects. The rows are in the database, and so are few bytes; more are in files by their content, which keys of the
- * same bytes share. What is acknowledged survives a kill; what is not was never there. The last writer of a key wins.
+ * Buckets and their objects. Metadata and small contents are rows in the database. Larger contents are content-addressed files, shared by
+ * keys with the same bytes. An acknowledged write survives a crash; an unacknowledged one leaves no trace. The last writer of a key wins.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import type { Audit, Log } from '../../monitoring/index.ts';
+import type { Log } from '../../logs/index.ts';
+import type { Audit } from '../../records/index.ts';
 import {
   type Database,
   type FileObjectStore,
   inTransaction,
   isForeignKeyViolation,
+  isOutcomeUnknown,
   isUniqueViolation,
-  KeptObjects,
+  ObjectStore,
+  type SweepOptions,
 } from '../../storage/index.ts';
-import type { GivenBucket } from './given-bucket.ts';
-import { type Listing, type ListOptions, listGiven, listObjects } from './listing.ts';
-import { checkBucketName, checkKey } from './names.ts';
+import { checkBucketName, checkKey } from './bucket-name.ts';
+import { BucketSettings } from './bucket-settings.ts';
+import { type Listing, type ListOptions, listInMemory, listObjects } from './listing.ts';
 import {
   type ByteRange,
   type CopyOptions,
@@ -30,8 +33,9 @@ import {
 } from './object.ts';
 import type { OpenObject } from './open-object.ts';
 import { contentBytesMax, storeContent, streamPieces } from './pieces.ts';
-import { insertPieces, type NewObject, objectOf, piecesOf, replaceObject, takeObject, takePieces } from './rows.ts';
-import { refusal } from './s3-errors.ts';
+import type { ReadOnlyBucket } from './read-only-bucket.ts';
+import { insertPieces, type NewObject, objectOf, piecesOf, removeObject, removePieces, replaceObject } from './rows.ts';
+import { s3Error } from './s3-errors.ts';
 import { S3Uploads } from './uploads.ts';
 import { write } from './writes.ts';
 
@@ -39,17 +43,17 @@ export type { OpenObject } from './open-object.ts';
 
 export interface S3StoreOptions {
   readonly db: Database;
-  /** Files that nobody but this store puts or removes. */
+  /** Must not be written by anything but this store. */
   readonly files: FileObjectStore;
   readonly clock: Clock;
   readonly log: Log;
-  /** Is told of buckets that are made and deleted. */
+  /** Records the creation and deletion of buckets. */
   readonly audit?: Pick<Audit, 'record'>;
-  /** Buckets beside those of the database. */
-  readonly given?: readonly GivenBucket[];
-  /** 5 GiB unless given. */
+  /** Buckets that are not stored in the database. */
+  readonly readOnlyBuckets?: readonly ReadOnlyBucket[];
+  /** Default: 5 GiB. */
   readonly objectBytesMax?: number;
-  /** No more lie in the database itself. */
+  /** Larger contents are stored as files. */
   readonly contentBytesMax?: number;
 }
 
@@ -67,24 +71,25 @@ const gibibyte = 2 ** 30;
 
 export class S3Store {
   readonly uploads: S3Uploads;
-  /** The largest object. */
+  readonly settings: BucketSettings;
+  /** Size limit for one object. */
   readonly objectBytesMax: number;
   readonly #db: Database;
   readonly #fewMax: number;
-  readonly #files: KeptObjects;
+  readonly #files: ObjectStore;
   readonly #clock: Clock;
   readonly #audit: Pick<Audit, 'record'> | undefined;
-  readonly #given: ReadonlyMap<string, GivenBucket>;
+  readonly #readOnlyBuckets: ReadonlyMap<string, ReadOnlyBucket>;
 
   constructor(options: S3StoreOptions) {
-    const { db, files, clock, log, audit, given = [], objectBytesMax = 5 * gibibyte } = options;
+    const { db, files, clock, log, audit, readOnlyBuckets = [], objectBytesMax = 5 * gibibyte } = options;
     this.#db = db;
     this.#fewMax = options.contentBytesMax ?? contentBytesMax;
     this.#clock = clock;
     this.#audit = audit;
-    this.#given = new Map(given.map((bucket) => [bucket.name, bucket]));
+    this.#readOnlyBuckets = new Map(readOnlyBuckets.map((bucket) => [bucket.name, bucket]));
     this.objectBytesMax = objectBytesMax;
-    this.#files = new KeptObjects({
+    this.#files = new ObjectStore({
       objects: files,
       neededOf: async (sha256s) => {
         const rows = await db
@@ -96,20 +101,21 @@ export class S3Store {
           .execute();
         return new Set(rows.map(({ sha256 }) => sha256));
       },
-      onFailure: (sha256, error) => log.warn({ sha256, error: messageOf(error) }, 'a file that no object needs could not be removed'),
+      onFailure: (sha256, error) => log.warn({ sha256, error: messageOf(error) }, 'failed to remove an unreferenced object file'),
     });
+    this.settings = new BucketSettings({ db, clock });
     this.uploads = new S3Uploads({ db, files: this.#files, clock, objectBytesMax });
   }
 
-  /** At start, before anything is written: removes what a killed process left half done. */
-  async sweep(): Promise<void> {
-    await this.#files.sweep();
+  /** Moves files that no object references to the trash. Call at startup, before the first write. */
+  async sweep(options: SweepOptions): Promise<void> {
+    await this.#files.sweep(options);
   }
 
   /** Throws `InvalidBucketName`, `BucketAlreadyOwnedByYou`, `BucketAlreadyExists`. */
   async createBucket(name: string, who = 'penstock'): Promise<Bucket> {
     checkBucketName(name);
-    if (this.#given.has(name)) throw refusal('BucketAlreadyExists');
+    if (this.#readOnlyBuckets.has(name)) throw s3Error('BucketAlreadyExists');
     const createdAtMs = this.#clock.wallMs();
     try {
       await inTransaction(this.#db, async (tx) => {
@@ -117,7 +123,7 @@ export class S3Store {
         await this.#audit?.record(tx, { who, action: 'CreateBucket', target: name, outcome: 'ok', detail: {} });
       });
     } catch (error) {
-      throw isUniqueViolation(error) ? refusal('BucketAlreadyOwnedByYou') : error;
+      throw isUniqueViolation(error) ? s3Error('BucketAlreadyOwnedByYou') : error;
     }
     return { name, createdAtMs };
   }
@@ -125,40 +131,41 @@ export class S3Store {
   async buckets(): Promise<Bucket[]> {
     const rows = await this.#db.selectFrom('s3_buckets').selectAll().orderBy('name').execute();
     const buckets: Bucket[] = rows.map(({ name, created_at }) => ({ name, createdAtMs: created_at }));
-    for (const { name, createdAtMs } of this.#given.values()) buckets.push({ name, createdAtMs });
+    for (const { name, createdAtMs } of this.#readOnlyBuckets.values()) buckets.push({ name, createdAtMs });
     return buckets.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Null where there is none. */
+  /** Null if there is no such bucket. */
   async bucket(name: string): Promise<Bucket | null> {
-    const given = this.#given.get(name);
-    if (given !== undefined) return { name, createdAtMs: given.createdAtMs };
+    const input = this.#readOnlyBuckets.get(name);
+    if (input !== undefined) return { name, createdAtMs: input.createdAtMs };
     const row = await this.#db.selectFrom('s3_buckets').selectAll().where('name', '=', name).executeTakeFirst();
     return row === undefined ? null : { name: row.name, createdAtMs: row.created_at };
   }
 
-  /** Uploads that were not completed go with it. Throws `NoSuchBucket`, `BucketNotEmpty`. */
+  /** Also deletes incomplete uploads. Throws `NoSuchBucket` or `BucketNotEmpty`. */
   async deleteBucket(name: string, who = 'penstock'): Promise<void> {
     this.checkWritable(name);
     const unneeded = await inTransaction(this.#db, async (tx) => {
       const uploads = await tx.deleteFrom('s3_uploads').where('bucket', '=', name).returning('id').execute();
       const files: string[] = [];
-      for (const { id } of uploads) files.push(...(await takePieces(tx, id)));
+      for (const { id } of uploads) files.push(...(await removePieces(tx, id)));
       const deleted = await tx.deleteFrom('s3_buckets').where('name', '=', name).returning('name').executeTakeFirst();
-      if (deleted === undefined) throw refusal('NoSuchBucket');
+      if (deleted === undefined) throw s3Error('NoSuchBucket');
+      await this.settings.remove(name, tx);
       await this.#audit?.record(tx, { who, action: 'DeleteBucket', target: name, outcome: 'ok', detail: {} });
       return files;
     }).catch((error: unknown) => {
-      throw isForeignKeyViolation(error) ? refusal('BucketNotEmpty') : error;
+      throw isForeignKeyViolation(error) ? s3Error('BucketNotEmpty') : error;
     });
     await this.#discard(unneeded);
   }
 
-  /** What is under the key; null where there is no such bucket or key. */
+  /** The object under the key; null if there is no such bucket or key. */
   async head(bucket: string, key: string): Promise<S3Object | null> {
-    const given = this.#given.get(bucket);
-    if (given !== undefined) {
-      const object = await given.open(key);
+    const input = this.#readOnlyBuckets.get(bucket);
+    if (input !== undefined) {
+      const object = await input.open(key);
       object?.close();
       return object;
     }
@@ -167,33 +174,34 @@ export class S3Store {
   }
 
   /**
-   * To read it; null where there is no such bucket or key. Read it or close it: until then its files take room, even
-   * when it was deleted.
+   * Opens an object for reading; null if there is no such bucket or key. The caller must stream or close it: its files remain on disk
+   * until then, even if it is deleted.
    */
   async open(bucket: string, key: string): Promise<OpenObject | null> {
-    const given = this.#given.get(bucket);
-    if (given !== undefined) return given.open(key);
+    const input = this.#readOnlyBuckets.get(bucket);
+    if (input !== undefined) return input.open(key);
     for (;;) {
       const object = await this.head(bucket, key);
       if (object === null) return null;
       const pieces = await piecesOf(this.#db, object.id);
       const files = await this.#hold(pieces);
-      // Held only now: what was replaced meanwhile may have lost its files.
+      // The files are held only from here on: an object replaced in between may have lost them.
       if ((await this.head(bucket, key))?.id === object.id) return this.#opened(object, pieces, files);
       await this.#release(files);
     }
   }
 
   /**
-   * Streams the bytes in and puts the object under its key once they have ended well; else nothing has
-   * happened. Throws `NoSuchBucket`, `EntityTooLarge`, `PreconditionFailed`, `KeyTooLongError`, and what the source throws.
+   * Streams the bytes in and publishes the object after a clean end of the source; on failure nothing changes. Throws `NoSuchBucket`,
+   * `EntityTooLarge`, `PreconditionFailed`, `KeyTooLongError`, and any error of the source.
    */
   async put(bucket: string, key: string, source: AsyncIterable<Uint8Array> | Uint8Array, options: PutOptions = {}): Promise<S3Object> {
     checkKey(key);
     this.checkWritable(bucket);
-    if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket'); // before bytes come for nothing
+    if ((await this.bucket(bucket)) === null) throw s3Error('NoSuchBucket'); // Fail before the body is transferred.
     const stored = await storeContent(this.#files, source, { bytesMax: this.objectBytesMax, fewMax: this.#fewMax });
     let unneeded: string[] = [];
+    let mayBeNeeded = false;
     try {
       const checksums = options.checksums?.() ?? {};
       const object = this.#newObject(bucket, key, {
@@ -203,28 +211,36 @@ export class S3Store {
         headers: options.headers ?? {},
         checksums,
       });
-      unneeded = await this.#publish(object, [{ position: 1, ...stored, checksums }], options.condition, options.beside);
+      unneeded = await this.#publish(object, [{ position: 1, ...stored, checksums }], options.condition, options.transactionHook);
       return { ...object, contentType: object.headers.contentType ?? contentTypeDefault };
+    } catch (error) {
+      mayBeNeeded = isOutcomeUnknown(error);
+      throw error;
     } finally {
-      if (stored.content === undefined) await this.#files.release(stored.sha256);
+      if (stored.content === undefined) await this.#files.release(stored.sha256, { mayBeNeeded });
       await this.#discard(unneeded);
     }
   }
 
-  /** No byte is copied where both are kept here: the keys share the files. Throws `NoSuchKey`, `NoSuchBucket`, `PreconditionFailed`. */
-  async copy(from: ObjectName, to: ObjectName, { headers, judge, condition }: CopyOptions = {}): Promise<S3Object> {
+  /** Copies within this store share files, so no bytes are copied. Throws `NoSuchKey`, `NoSuchBucket` or `PreconditionFailed`. */
+  async copy(from: ObjectName, to: ObjectName, { headers, judge, condition, writer }: CopyOptions = {}): Promise<S3Object> {
     checkKey(to.key);
     this.checkWritable(to.bucket);
     const source = await this.open(from.bucket, from.key);
-    if (source === null) throw refusal((await this.bucket(from.bucket)) === null ? 'NoSuchBucket' : 'NoSuchKey');
+    if (source === null) throw s3Error((await this.bucket(from.bucket)) === null ? 'NoSuchBucket' : 'NoSuchKey');
     let unneeded: string[] = [];
+    // A copy retains the origin, and with it the permissions for reading.
+    const { origin } = source.headers;
+    const { writer: _source, ...inherited } = source.headers;
+    const described = headers === undefined ? inherited : { ...headers, ...(origin === undefined ? {} : { origin }) };
+    const copied = writer === undefined ? described : { ...described, writer };
     try {
       judge?.(source);
-      if (this.#given.has(from.bucket)) {
-        return await this.put(to.bucket, to.key, source.stream(), { headers: headers ?? source.headers, condition });
+      if (this.#readOnlyBuckets.has(from.bucket)) {
+        return await this.put(to.bucket, to.key, source.stream(), { headers: copied, condition });
       }
       const { bytes, etag, parts, checksums, pieces } = source;
-      const object = this.#newObject(to.bucket, to.key, { bytes, etag, parts, checksums, headers: headers ?? source.headers });
+      const object = this.#newObject(to.bucket, to.key, { bytes, etag, parts, checksums, headers: copied });
       unneeded = await this.#publish(object, pieces, condition);
       return { ...object, contentType: object.headers.contentType ?? contentTypeDefault };
     } finally {
@@ -233,22 +249,22 @@ export class S3Store {
     }
   }
 
-  /** Answers whether there was anything. Throws `NoSuchBucket`. */
+  /** Returns whether the object existed. Throws `NoSuchBucket`. */
   async delete(bucket: string, key: string): Promise<boolean> {
     this.checkWritable(bucket);
-    const taken = await inTransaction(this.#db, (tx) => takeObject(tx, bucket, key));
-    if (taken === undefined && (await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
+    const taken = await inTransaction(this.#db, (tx) => removeObject(tx, bucket, key));
+    if (taken === undefined && (await this.bucket(bucket)) === null) throw s3Error('NoSuchBucket');
     await this.#discard(taken?.files ?? []);
     return taken !== undefined;
   }
 
-  /** All of them or, where it throws, none. What is not there is passed over. */
+  /** Deletes all keys or, if it throws, none. Absent keys are ignored. */
   async deleteAll(bucket: string, keys: readonly string[]): Promise<void> {
     this.checkWritable(bucket);
     const unneeded = await inTransaction(this.#db, async (tx) => {
       const files: string[] = [];
-      // In one order, so that two who delete the same keys do not wait for each other for ever.
-      for (const key of keys.toSorted()) files.push(...((await takeObject(tx, bucket, key))?.files ?? []));
+      // A fixed order prevents deadlocks between concurrent deletions of the same keys.
+      for (const key of keys.toSorted()) files.push(...((await removeObject(tx, bucket, key))?.files ?? []));
       return files;
     });
     await this.#discard(unneeded);
@@ -256,15 +272,15 @@ export class S3Store {
 
   /** Throws `NoSuchBucket`. */
   async list(bucket: string, options: ListOptions): Promise<Listing> {
-    const given = this.#given.get(bucket);
-    if (given !== undefined) return listGiven(await given.objects(), options);
-    if ((await this.bucket(bucket)) === null) throw refusal('NoSuchBucket');
+    const input = this.#readOnlyBuckets.get(bucket);
+    if (input !== undefined) return listInMemory(await input.objects(), options);
+    if ((await this.bucket(bucket)) === null) throw s3Error('NoSuchBucket');
     return listObjects(this.#db, bucket, options);
   }
 
-  /** Throws `AccessDenied` for a bucket that only shows what is kept elsewhere. */
+  /** Throws `AccessDenied` for a read-only bucket. */
   checkWritable(bucket: string): void {
-    if (this.#given.has(bucket)) throw refusal('AccessDenied', `The bucket ${bucket} can only be read: it shows what is kept elsewhere.`);
+    if (this.#readOnlyBuckets.has(bucket)) throw s3Error('AccessDenied', `The bucket ${bucket} is read-only.`);
   }
 
   #newObject(bucket: string, key: string, rest: Omit<NewObject, 'bucket' | 'key' | 'id' | 'modifiedAtMs'>): NewObject {
@@ -275,7 +291,7 @@ export class S3Store {
     object: NewObject,
     pieces: readonly Piece[],
     condition: WriteCondition | undefined,
-    beside: PutOptions['beside'] = async () => undefined,
+    beside: PutOptions['transactionHook'] = async () => undefined,
   ): Promise<string[]> {
     return write(this.#db, async (tx) => {
       const unneeded = await replaceObject(tx, object, condition);
@@ -290,10 +306,10 @@ export class S3Store {
     const close = (): void => {
       if (!isOpen) return;
       isOpen = false;
-      void this.#release(files); // never throws
+      void this.#release(files); // #release never throws.
     };
     const stream = (range: ByteRange = { start: 0, end: object.bytes }): Readable => {
-      assert(isOpen, 'an object is read while it is open, and once');
+      assert(isOpen, 'an object can be streamed only once, while it is open');
       return streamPieces(this.#files, pieces, range, close);
     };
     const isFiles = pieces.every(({ content }) => content === undefined);

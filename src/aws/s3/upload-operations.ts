@@ -1,4 +1,4 @@
-/** Uploads in parts, as clients ask for them. */
+/** Multipart upload operations. */
 import { element } from '../wire/xml.ts';
 import {
   bodyOf,
@@ -14,9 +14,10 @@ import {
 } from './call.ts';
 import { bareEtag, judgeConditions, rangeOf, writeCondition } from './conditions.ts';
 import { copySource } from './copy-source.ts';
-import { refuseTooLarge, sentChecksums } from './object-operations.ts';
+import { checkContentLength, sentChecksums } from './object-operations.ts';
 import { objectHeaders } from './request-headers.ts';
-import { refusal } from './s3-errors.ts';
+import { requireReadable } from './s3-actions.ts';
+import { s3Error } from './s3-errors.ts';
 import { type ChosenPart, partNumberMax, type UploadName } from './uploads.ts';
 import { childText, type XmlNode } from './xml-document.ts';
 
@@ -25,7 +26,8 @@ const listedMax = 1000;
 export async function createMultipartUpload(call: S3Call): Promise<void> {
   const { store, bucket, key, request } = call;
   store.checkWritable(bucket);
-  const { id } = await store.uploads.create(bucket, key, objectHeaders(request.headers));
+  const { id } = await store.uploads.create(bucket, key, { ...objectHeaders(request.headers), writer: request.caller.keyId });
+  // Clients expect the checksum settings back, but any checksum is accepted per part.
   const echoed = ['x-amz-checksum-algorithm', 'x-amz-checksum-type'].flatMap((name): [string, string][] => {
     const value = request.headers[name];
     return typeof value === 'string' ? [[name, value]] : [];
@@ -37,25 +39,32 @@ export async function createMultipartUpload(call: S3Call): Promise<void> {
 export async function uploadPart(call: S3Call): Promise<void> {
   const { store } = call;
   const number = partNumber(call);
-  refuseTooLarge(call);
-  const part = await store.uploads.putPart(uploadName(call), number, bodyOf(call), { checksums: () => sentChecksums(call) });
+  checkContentLength(call);
+  const part = await store.uploads.putPart(uploadName(call), number, bodyOf(call), {
+    checksums: () => sentChecksums(call),
+    writer: call.request.caller.keyId,
+  });
   sendEmpty(call, 200, { etag: quoted(part.md5), ...checksumHeaders(part.checksums) });
 }
 
-/** A part that is a copy of an object, or of some of its bytes. */
+/** UploadPartCopy: a part copied from an object or a range of it. */
 export async function uploadPartCopy(call: S3Call): Promise<void> {
   const { store, request } = call;
   const number = partNumber(call);
   const from = copySource(request.headers);
   const source = await store.open(from.bucket, from.key);
-  if (source === null) throw refusal((await store.bucket(from.bucket)) === null ? 'NoSuchBucket' : 'NoSuchKey');
+  if (source === null) throw s3Error((await store.bucket(from.bucket)) === null ? 'NoSuchBucket' : 'NoSuchKey');
   try {
-    if (judgeConditions(source, request.headers, 'x-amz-copy-source-') !== 'holds') throw refusal('PreconditionFailed');
-    const asked = request.headers['x-amz-copy-source-range'];
-    const range = asked === undefined ? null : rangeOf(String(asked), source.bytes);
-    if (asked !== undefined && range === null)
-      throw refusal('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last');
-    const part = await store.uploads.putPart(uploadName(call), number, source.stream(range ?? undefined));
+    requireReadable(request.caller, source, 'UploadPartCopy');
+    // A part has no origin, so the copy would lose the restriction on who may read it: see s3-actions.ts.
+    if (source.headers.origin !== undefined)
+      throw s3Error('InvalidRequest', 'The source was written by the server: copy it as a whole, with CopyObject.');
+    if (judgeConditions(source, request.headers, 'x-amz-copy-source-') !== 'holds') throw s3Error('PreconditionFailed');
+    const requested = request.headers['x-amz-copy-source-range'];
+    const range = requested === undefined ? null : rangeOf(String(requested), source.bytes);
+    if (requested !== undefined && range === null)
+      throw s3Error('InvalidArgument', 'The x-amz-copy-source-range value must be of the form bytes=first-last');
+    const part = await store.uploads.putPart(uploadName(call), number, source.stream(range ?? undefined), { writer: request.caller.keyId });
     sendXml(call, 'CopyPartResult', [element('LastModified', new Date(part.storedAtMs)), element('ETag', quoted(part.md5))]);
   } finally {
     source.close();
@@ -66,8 +75,11 @@ export async function completeMultipartUpload(call: S3Call): Promise<void> {
   const { store, bucket, key, request } = call;
   const root = await readDocument(call, 'CompleteMultipartUpload');
   const chosen = root.children.filter(({ name }) => name === 'Part').map(chosenPart);
-  if (chosen.length === 0 || chosen.length > partNumberMax) throw refusal('MalformedXML', `Expected 1 to ${partNumberMax} parts.`);
-  const object = await store.uploads.complete(uploadName(call), chosen, writeCondition(request.headers));
+  if (chosen.length === 0 || chosen.length > partNumberMax) throw s3Error('MalformedXML', `Expected 1 to ${partNumberMax} parts.`);
+  const object = await store.uploads.complete(uploadName(call), chosen, {
+    condition: writeCondition(request.headers),
+    writer: request.caller.keyId,
+  });
   const location = `http://${request.headers.host ?? 'localhost'}/${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
   sendXml(call, 'CompleteMultipartUploadResult', [
     element('Location', location),
@@ -114,8 +126,8 @@ export async function listParts(call: S3Call): Promise<void> {
 
 export async function listMultipartUploads(call: S3Call): Promise<void> {
   const { query } = call.request;
-  if ((query.get('delimiter') ?? '') !== '') throw refusal('NotImplemented', 'Uploads are listed without a delimiter.');
-  if ((await call.store.bucket(call.bucket)) === null) throw refusal('NoSuchBucket');
+  if ((query.get('delimiter') ?? '') !== '') throw s3Error('NotImplemented', 'Uploads are listed without a delimiter.');
+  if ((await call.store.bucket(call.bucket)) === null) throw s3Error('NoSuchBucket');
   const { write, type } = keyWriter(call);
   const uploadsMax = countOf(call, 'max-uploads', listedMax);
   const prefix = query.get('prefix') ?? '';
@@ -152,13 +164,13 @@ function partNumber({ request }: S3Call): number {
   const text = request.query.get('partNumber') ?? '';
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number >= 1 && number <= partNumberMax) return number;
-  throw refusal('InvalidArgument', `Part number must be an integer between 1 and ${partNumberMax}, inclusive`);
+  throw s3Error('InvalidArgument', `Part number must be an integer between 1 and ${partNumberMax}, inclusive`);
 }
 
 function chosenPart(part: XmlNode): ChosenPart {
   const number = Number(childText(part, 'PartNumber')?.trim());
   const etag = childText(part, 'ETag');
-  if (!Number.isInteger(number) || number < 1 || number > partNumberMax || etag === undefined) throw refusal('MalformedXML');
+  if (!Number.isInteger(number) || number < 1 || number > partNumberMax || etag === undefined) throw s3Error('MalformedXML');
   const checksums = part.children.flatMap(({ name, text }): [string, string][] => {
     return name.startsWith('Checksum') && name !== 'ChecksumType' ? [[name.slice('Checksum'.length).toLowerCase(), text.trim()]] : [];
   });

@@ -1,18 +1,18 @@
 /**
- * Uploads in parts. A part is a piece that belongs to its upload; on completion the upload becomes an object of the
- * same id, so no byte is moved.
+ * Multipart uploads. A part is a piece owned by its upload. On completion the upload becomes an object of the same id, so no bytes are
+ * moved.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import { type Database, inTransaction, type KeptObjects, type Transaction } from '../../storage/index.ts';
-import { checkKey, endOfPrefix } from './names.ts';
+import { type Database, inTransaction, isOutcomeUnknown, type ObjectStore, type Transaction } from '../../storage/index.ts';
+import { checkKey, endOfPrefix } from './bucket-name.ts';
 import type { Checksums, ObjectHeaders, Piece, PutOptions, S3Object, WriteCondition } from './object.ts';
 import { storeFile } from './pieces.ts';
-import { objectOf, piecesOf, replaceObject, takePieces } from './rows.ts';
-import { refusal } from './s3-errors.ts';
+import { objectOf, piecesOf, removePieces, replaceObject } from './rows.ts';
+import { s3Error } from './s3-errors.ts';
 import { write } from './writes.ts';
 
-export interface Upload {
+export interface MultipartUpload {
   readonly id: string;
   readonly bucket: string;
   readonly key: string;
@@ -24,7 +24,7 @@ export interface StoredPart extends Piece {
   readonly storedAtMs: number;
 }
 
-/** A part as its uploader names it on completion; what is not given is not compared. */
+/** A part as listed by CompleteMultipartUpload. Absent members are not compared. */
 export interface ChosenPart {
   readonly number: number;
   /** Without quotes. */
@@ -34,23 +34,29 @@ export interface ChosenPart {
 
 interface UploadsOptions {
   readonly db: Database;
-  readonly files: KeptObjects;
+  readonly files: ObjectStore;
   readonly clock: Clock;
   readonly objectBytesMax: number;
 }
 
-/** Of an upload: its id together with the key it is for, as every call names them. */
-export type UploadName = Pick<Upload, 'bucket' | 'key' | 'id'>;
+export interface CompleteOptions {
+  readonly condition?: WriteCondition | undefined;
+  /** The key that completes the upload. */
+  readonly writer?: string;
+}
+
+/** Every call identifies an upload by its id and its key. */
+export type UploadName = Pick<MultipartUpload, 'bucket' | 'key' | 'id'>;
 
 export const partNumberMax = 10_000;
-/** Of every part but the last. */
+/** Minimum size of every part except the last. */
 export const partBytesMin = 5 * 2 ** 20;
-/** Nobody completes an upload after so long: its parts only take room. */
+/** Uploads not completed within this time are removed to free their disk space. */
 const abandonedAfterMs = 7 * 24 * 3600 * 1000;
 
 export class S3Uploads {
   readonly #db: Database;
-  readonly #files: KeptObjects;
+  readonly #files: ObjectStore;
   readonly #clock: Clock;
   readonly #objectBytesMax: number;
 
@@ -62,44 +68,48 @@ export class S3Uploads {
   }
 
   /** Throws `NoSuchBucket`. */
-  async create(bucket: string, key: string, headers: ObjectHeaders): Promise<Upload> {
+  async create(bucket: string, key: string, headers: ObjectHeaders): Promise<MultipartUpload> {
     checkKey(key);
     await this.#abortAbandoned();
-    const upload: Upload = { id: randomUUID(), bucket, key, headers, createdAtMs: this.#clock.wallMs() };
+    const upload: MultipartUpload = { id: randomUUID(), bucket, key, headers, createdAtMs: this.#clock.wallMs() };
     const row = { id: upload.id, bucket, key, headers: JSON.stringify(headers), created_at: upload.createdAtMs };
     await write(this.#db, (tx) => tx.insertInto('s3_uploads').values(row).execute());
     return upload;
   }
 
-  /** The same number again replaces the part. Throws `NoSuchUpload`, `EntityTooLarge`, and what the source throws. */
+  /** Repeating a part number replaces the part. Throws `NoSuchUpload`, `EntityTooLarge`, and any error of the source. */
   async putPart(
     name: UploadName,
     number: number,
     source: AsyncIterable<Uint8Array> | Uint8Array,
-    { checksums }: Pick<PutOptions, 'checksums'> = {},
+    { checksums, writer }: Pick<PutOptions, 'checksums'> & { readonly writer?: string } = {},
   ): Promise<StoredPart> {
-    await this.find(name); // before bytes come for nothing
+    await this.find(name); // Fail before the body is transferred.
     const file = await storeFile(this.#files, source, this.#objectBytesMax);
     let unneeded: string[] = [];
+    let mayBeNeeded = false;
     try {
       const storedAtMs = this.#clock.wallMs();
       const part: StoredPart = { position: number, ...file, checksums: checksums?.() ?? {}, storedAtMs };
-      unneeded = await inTransaction(this.#db, (tx) => replacePart(tx, name, part));
+      unneeded = await inTransaction(this.#db, (tx) => replacePart(tx, name, part, writer));
       return part;
+    } catch (error) {
+      mayBeNeeded = isOutcomeUnknown(error);
+      throw error;
     } finally {
-      await this.#files.release(file.sha256);
+      await this.#files.release(file.sha256, { mayBeNeeded });
       for (const sha256 of unneeded) await this.#files.discard(sha256);
     }
   }
 
   /** Throws `NoSuchUpload`. */
-  async find({ bucket, key, id }: UploadName): Promise<Upload> {
+  async find({ bucket, key, id }: UploadName): Promise<MultipartUpload> {
     const row = await this.#db.selectFrom('s3_uploads').selectAll().where('id', '=', id).executeTakeFirst();
-    if (row?.bucket !== bucket || row.key !== key) throw refusal('NoSuchUpload');
+    if (row?.bucket !== bucket || row.key !== key) throw s3Error('NoSuchUpload');
     return { id, bucket, key, headers: JSON.parse(row.headers) as ObjectHeaders, createdAtMs: row.created_at };
   }
 
-  /** The parts behind this number, in order. Throws `NoSuchUpload`. */
+  /** The parts after this number, in order. Throws `NoSuchUpload`. */
   async parts(name: UploadName, after: number, partsMax: number): Promise<StoredPart[]> {
     await this.find(name);
     const rows = await this.#db
@@ -115,8 +125,13 @@ export class S3Uploads {
     });
   }
 
-  /** Uploads of a bucket by key and id, behind the given ones. */
-  async list(bucket: string, prefix: string, after: { readonly key: string; readonly id: string }, uploadsMax: number): Promise<Upload[]> {
+  /** The uploads of a bucket by key and id, after the given position. */
+  async list(
+    bucket: string,
+    prefix: string,
+    after: { readonly key: string; readonly id: string },
+    uploadsMax: number,
+  ): Promise<MultipartUpload[]> {
     const end = endOfPrefix(prefix);
     let query = this.#db
       .selectFrom('s3_uploads')
@@ -132,11 +147,11 @@ export class S3Uploads {
   }
 
   /**
-   * The chosen parts, in this order, are the object. The same again, by who did not hear the answer, answers the same.
-   * Throws `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`, `EntityTooLarge`, `PreconditionFailed`.
+   * Builds the object from the chosen parts in this order. A repeated call returns the same result, for clients that missed the response.
+   * Throws `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`, `EntityTooLarge` or `PreconditionFailed`.
    */
-  async complete(name: UploadName, chosen: readonly ChosenPart[], condition?: WriteCondition): Promise<S3Object> {
-    const { object, unneeded } = await write(this.#db, (tx) => this.#completeIn(tx, name, chosen, condition));
+  async complete(name: UploadName, chosen: readonly ChosenPart[], options: CompleteOptions = {}): Promise<S3Object> {
+    const { object, unneeded } = await write(this.#db, (tx) => this.#completeIn(tx, name, chosen, options));
     for (const sha256 of unneeded) await this.#files.discard(sha256);
     return object;
   }
@@ -145,13 +160,18 @@ export class S3Uploads {
   async abort({ bucket, key, id }: UploadName): Promise<void> {
     const unneeded = await inTransaction(this.#db, async (tx) => {
       const deleted = tx.deleteFrom('s3_uploads').where('id', '=', id).where('bucket', '=', bucket).where('key', '=', key);
-      if ((await deleted.returning('id').executeTakeFirst()) === undefined) throw refusal('NoSuchUpload');
-      return takePieces(tx, id);
+      if ((await deleted.returning('id').executeTakeFirst()) === undefined) throw s3Error('NoSuchUpload');
+      return removePieces(tx, id);
     });
     for (const sha256 of unneeded) await this.#files.discard(sha256);
   }
 
-  async #completeIn(tx: Transaction, { bucket, key, id }: UploadName, chosen: readonly ChosenPart[], condition?: WriteCondition) {
+  async #completeIn(
+    tx: Transaction,
+    { bucket, key, id }: UploadName,
+    chosen: readonly ChosenPart[],
+    { condition, writer }: CompleteOptions,
+  ) {
     const upload = await tx
       .deleteFrom('s3_uploads')
       .where('id', '=', id)
@@ -163,7 +183,7 @@ export class S3Uploads {
     const all = await piecesOf(tx, id);
     const pieces = choose(all, chosen);
     const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
-    if (bytes > this.#objectBytesMax) throw refusal('EntityTooLarge');
+    if (bytes > this.#objectBytesMax) throw s3Error('EntityTooLarge');
     const row = {
       bucket,
       key,
@@ -172,12 +192,12 @@ export class S3Uploads {
       etag: etagOfParts(pieces),
       modifiedAtMs: this.#clock.wallMs(),
       parts: pieces.length,
-      headers: JSON.parse(upload.headers) as ObjectHeaders,
+      headers: byOneWriter(JSON.parse(upload.headers) as ObjectHeaders, writer),
       checksums: {},
     };
     const unneeded = await replaceObject(tx, row, condition);
-    const kept = new Set(pieces.map(({ position }) => position));
-    for (const { position, sha256 } of all.filter((piece) => !kept.has(piece.position))) {
+    const retained = new Set(pieces.map(({ position }) => position));
+    for (const { position, sha256 } of all.filter((piece) => !retained.has(piece.position))) {
       await tx.deleteFrom('s3_pieces').where('owner', '=', id).where('position', '=', position).execute();
       unneeded.push(sha256);
     }
@@ -198,27 +218,34 @@ export class S3Uploads {
       .where('created_at', '<', before)
       .limit(100)
       .execute();
-    for (const upload of uploads) await this.abort(upload).catch(() => undefined); // somebody else was first
+    for (const upload of uploads) await this.abort(upload).catch(() => undefined); // Another caller aborted it first.
   }
 }
 
-/** Answers the file that the part had before. The update keeps completion and abortion waiting until this is over. */
-async function replacePart(tx: Transaction, { bucket, key, id }: UploadName, part: StoredPart): Promise<string[]> {
+/** Returns the file that the part replaces. The update locks the upload's row, so completion and abortion wait for this transaction. */
+async function replacePart(tx: Transaction, { bucket, key, id }: UploadName, part: StoredPart, writer?: string): Promise<string[]> {
   const upload = await tx
     .updateTable('s3_uploads')
     .set({ id })
     .where('id', '=', id)
     .where('bucket', '=', bucket)
     .where('key', '=', key)
-    .returning('id')
+    .returning('headers')
     .executeTakeFirst();
-  if (upload === undefined) throw refusal('NoSuchUpload');
+  if (upload === undefined) throw s3Error('NoSuchUpload');
+  const headers = JSON.stringify(byOneWriter(JSON.parse(upload.headers) as ObjectHeaders, writer));
+  if (headers !== upload.headers) await tx.updateTable('s3_uploads').set({ headers }).where('id', '=', id).execute();
   const before = tx.deleteFrom('s3_pieces').where('owner', '=', id).where('position', '=', part.position).returning('sha256');
   const files = (await before.execute()).map(({ sha256 }) => sha256);
   const { position, sha256, bytes, md5, checksums, storedAtMs } = part;
   const row = { owner: id, position, sha256, bytes, md5, checksums: JSON.stringify(checksums), stored_at: storedAtMs };
   await tx.insertInto('s3_pieces').values(row).execute();
   return files;
+}
+
+/** An upload to which several keys contributed has no writer: none of them chose all of its bytes. */
+function byOneWriter({ writer: first, ...headers }: ObjectHeaders, writer: string | undefined): ObjectHeaders {
+  return first === undefined || first !== writer ? headers : { ...headers, writer };
 }
 
 async function completedBefore(tx: Transaction, { bucket, key, id }: UploadName): Promise<S3Object> {
@@ -229,27 +256,27 @@ async function completedBefore(tx: Transaction, { bucket, key, id }: UploadName)
     .where('key', '=', key)
     .where('id', '=', id)
     .executeTakeFirst();
-  if (row === undefined) throw refusal('NoSuchUpload');
+  if (row === undefined) throw s3Error('NoSuchUpload');
   return objectOf(row);
 }
 
-/** The pieces that were chosen, checked against what was uploaded. */
+/** Validates the chosen parts against the uploaded ones. */
 function choose(all: readonly Piece[], chosen: readonly ChosenPart[]): Piece[] {
   const byNumber = new Map(all.map((piece) => [piece.position, piece]));
   const pieces = chosen.map(({ number, etag, checksums }, i) => {
-    if (i > 0 && number <= (chosen[i - 1] as ChosenPart).number) throw refusal('InvalidPartOrder');
+    if (i > 0 && number <= (chosen[i - 1] as ChosenPart).number) throw s3Error('InvalidPartOrder');
     const piece = byNumber.get(number);
-    if (piece?.md5 !== etag) throw refusal('InvalidPart');
+    if (piece?.md5 !== etag) throw s3Error('InvalidPart');
     for (const [algorithm, value] of Object.entries(checksums)) {
-      if (piece.checksums[algorithm] !== undefined && piece.checksums[algorithm] !== value) throw refusal('InvalidPart');
+      if (piece.checksums[algorithm] !== undefined && piece.checksums[algorithm] !== value) throw s3Error('InvalidPart');
     }
     return piece;
   });
-  if (pieces.slice(0, -1).some(({ bytes }) => bytes < partBytesMin)) throw refusal('EntityTooSmall');
+  if (pieces.slice(0, -1).some(({ bytes }) => bytes < partBytesMin)) throw s3Error('EntityTooSmall');
   return pieces;
 }
 
-/** md5 of the parts' md5s, and their number: so every S3 computes it, and some clients compare. */
+/** The MD5 of the parts' MD5s and their number, as S3 computes it, because some clients compare it. */
 function etagOfParts(pieces: readonly Piece[]): string {
   const hash = createHash('md5');
   for (const { md5 } of pieces) hash.update(md5, 'hex');

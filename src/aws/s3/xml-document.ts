@@ -1,22 +1,22 @@
 /**
- * Reads the small XML documents that S3's clients send. Elements and text, nothing more: attributes are passed over, a
- * document type is refused, so no entity but the five of XML itself exists, and what is read is bounded.
+ * Parses the small XML documents that S3 clients send. Only elements and text: attributes are ignored and a document type is rejected, so
+ * the five predefined entities are the only ones. Input size and depth are bounded.
  */
-import { refusal } from './s3-errors.ts';
+import { s3Error } from './s3-errors.ts';
 
 export interface XmlNode {
-  /** Without the prefix of a namespace. */
+  /** Without a namespace prefix. */
   readonly name: string;
   readonly children: readonly XmlNode[];
-  /** Its own text, entities replaced; white space between children included. */
+  /** Its own text with entities decoded, including white space between children. */
   readonly text: string;
 }
 
 const depthMax = 8;
-/** `#x10ffff;` and a few zeros. */
+/** `#x10ffff;` with some leading zeros. */
 const referenceLengthMax = 12;
-/** An upload of 10,000 parts is completed with some 40,000 elements. */
-const elementsMax = 100_000;
+/** Completing an upload of 10,000 parts takes about 40,000 elements. */
+const elementsMax = 50_000;
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
@@ -26,14 +26,14 @@ interface OpenElement {
   text: string;
 }
 
-/** The document's one element. Throws `MalformedXML`. */
+/** Returns the root element. Throws `MalformedXML`. */
 export function readXml(bytes: Uint8Array): XmlNode {
   return new XmlReader(textOf(bytes)).document();
 }
 
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // which drops a byte order mark
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // TextDecoder removes a byte order mark.
   } catch {
     throw malformed('it is not UTF-8');
   }
@@ -118,7 +118,7 @@ class XmlReader {
     else if (text.trim() !== '') throw malformed('it has text outside of its element');
   }
 
-  /** Where the tag that begins here ends: a `>` in the value of an attribute ends nothing. */
+  /** Finds the end of the tag, ignoring a `>` within an attribute value. */
   #endOfTag(): number {
     let quote = '';
     for (let at = this.#at + 1; at < this.#text.length; at++) {
@@ -152,13 +152,13 @@ function replaceEntities(text: string): string {
     if (begin < 0) return replaced + text.slice(at);
     const reference = text.slice(begin + 1, begin + 1 + referenceLengthMax);
     const length = reference.indexOf(';');
-    if (length < 0) throw malformed('it has a & that begins no entity');
+    if (length < 0) throw malformed('it has a & that starts no entity');
     replaced += text.slice(at, begin) + characterOf(reference.slice(0, length));
     at = begin + 1 + length + 1;
   }
 }
 
-/** What `amp`, `#10` or `#xA` stands for. */
+/** Decodes the reference `amp`, `#10` or `#xA`. */
 function characterOf(name: string): string {
   const known = Object.hasOwn(entities, name) ? entities[name] : undefined;
   if (known !== undefined) return known;
@@ -170,10 +170,10 @@ function characterOf(name: string): string {
 }
 
 function malformed(why: string) {
-  return refusal('MalformedXML', `The XML you provided was not well-formed or did not validate against our published schema: ${why}.`);
+  return s3Error('MalformedXML', `The XML you provided was not well-formed or did not validate against our published schema: ${why}.`);
 }
 
-/** The text of the first child of that name; undefined where there is none. */
+/** The text of the first child with this name; undefined if there is none. */
 export function childText(node: XmlNode, name: string): string | undefined {
   return node.children.find((child) => child.name === name)?.text;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { AwsError } from '../service.ts';
 import { arnOf, readReference, resourceOf } from './arn.ts';
 
-const place = { account: '000000000000', region: 'us-east-1' };
+const awsLocation = { account: '000000000000', region: 'us-east-1' };
 
 for (const { type, name, version, arn } of [
   { type: 'model', name: 'Iris', version: null, arn: 'arn:aws:sagemaker:us-east-1:000000000000:model/iris' },
@@ -11,16 +11,16 @@ for (const { type, name, version, arn } of [
   { type: 'model-package', name: 'Digits', version: 3, arn: 'arn:aws:sagemaker:us-east-1:000000000000:model-package/digits/3' },
   { type: 'endpoint-config', name: 'a-b', version: null, arn: 'arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/a-b' },
 ] as const) {
-  test(`${arn} is what it names, and is read back`, () => {
-    assert.equal(arnOf(place, type, name, version), arn);
-    assert.deepEqual(resourceOf(place, arn), { type, name: name.toLowerCase(), version });
-    assert.deepEqual(readReference(place, type, arn), { type, name: name.toLowerCase(), version });
+  test(`formats and parses ${arn}`, () => {
+    assert.equal(arnOf(awsLocation, type, name, version), arn);
+    assert.deepEqual(resourceOf(awsLocation, arn), { type, name: name.toLowerCase(), version });
+    assert.deepEqual(readReference(awsLocation, type, arn), { type, name: name.toLowerCase(), version });
   });
 }
 
-test('a name, a name with a version and an ARN are taken alike', () => {
-  assert.deepEqual(readReference(place, 'model-package', 'Digits/3'), { type: 'model-package', name: 'Digits', version: 3 });
-  assert.deepEqual(readReference(place, 'model-package', 'Digits'), { type: 'model-package', name: 'Digits', version: null });
+test('reads a name, a name with a version and an ARN', () => {
+  assert.deepEqual(readReference(awsLocation, 'model-package', 'Digits/3'), { type: 'model-package', name: 'Digits', version: 3 });
+  assert.deepEqual(readReference(awsLocation, 'model-package', 'Digits'), { type: 'model-package', name: 'Digits', version: null });
 });
 
 for (const text of [
@@ -32,9 +32,9 @@ for (const text of [
   'a b',
   '',
 ]) {
-  test(`'${text}' is no group here`, () => {
+  test(`rejects '${text}' as a model package group`, () => {
     assert.throws(
-      () => readReference(place, 'model-package-group', text),
+      () => readReference(awsLocation, 'model-package-group', text),
       (error) => error instanceof AwsError && error.code === 'ValidationException',
     );
   });

@@ -1,8 +1,8 @@
-/** How an endpoint works asynchronously, as its endpoint config says. */
+/** The `AsyncInferenceConfig` of endpoints, from their endpoint configs. */
 import type { Clock } from '../../clock.ts';
 import type { Deployments, EndpointView } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { keyOf } from '../../registry/index.ts';
+import { nameKey } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from './documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';
@@ -26,14 +26,14 @@ export interface AsyncConfigsOptions {
   readonly deployments: Pick<Deployments, 'get'>;
 }
 
-/** So long an answer is good while the endpoint stays of the same generation. */
-const goodForMs = 5000;
+/** Cache lifetime of a config while the endpoint stays at the same generation. */
+const cacheLifetimeMs = 5000;
 
 export class AsyncConfigs {
   readonly #documents: Documents;
   readonly #records: EndpointRecords;
   readonly #options: AsyncConfigsOptions;
-  readonly #known = new Map<
+  readonly #cached = new Map<
     string,
     { readonly generation: number; readonly untilMs: number; readonly config: AsyncInferenceConfig | null }
   >();
@@ -44,30 +44,32 @@ export class AsyncConfigs {
     this.#records = new EndpointRecords(this.#documents, options.clock);
   }
 
-  /** Whether scaling policies say how many instances the variant has. */
+  /** Whether AWS scaling policies control the variant's number of instances. */
   async hasPolicies(endpoint: string, variant: string): Promise<boolean> {
     const name = `${endpoint}/${variant}/sagemaker:variant:DesiredInstanceCount`;
     const target = await this.#documents.find<{ readonly policies: readonly unknown[] }>('scalable-target', name);
     return (target?.content.policies.length ?? 0) > 0;
   }
 
-  /** That of what the endpoint serves, or is to; null where it works in real time, or is not there. */
+  /** The config of the served generation, or of the desired one before the first is served. null if real-time or missing. */
   async of(endpoint: string): Promise<AsyncInferenceConfig | null> {
-    const key = keyOf(endpoint);
+    const key = nameKey(endpoint);
     const view = viewOf(this.#options.deployments, endpoint);
     if (view === null) return null;
+    // During an update the old config stays in force until the new version serves.
     const generation = view.servedGeneration ?? view.generation;
     const nowMs = this.#options.clock.nowMs();
-    const known = this.#known.get(key);
-    if (known !== undefined && known.generation === generation && nowMs < known.untilMs) return known.config;
-    const deployed = await this.#records.deployed(view, generation);
-    const config = (deployed?.document.AsyncInferenceConfig as AsyncInferenceConfig | undefined) ?? null;
-    this.#known.set(key, { generation, untilMs: nowMs + goodForMs, config });
+    const cached = this.#cached.get(key);
+    if (cached !== undefined && cached.generation === generation && nowMs < cached.untilMs) return cached.config;
+    // Another API may have changed the endpoint since: it cannot express this config, which therefore stays.
+    const document = (await this.#records.deployed(view, generation))?.document ?? (await this.#records.last(view));
+    const config = (document?.AsyncInferenceConfig as AsyncInferenceConfig | undefined) ?? null;
+    this.#cached.set(key, { generation, untilMs: nowMs + cacheLifetimeMs, config });
     return config;
   }
 }
 
-/** null where there is no such endpoint. */
+/** null if the endpoint does not exist. */
 function viewOf(deployments: AsyncConfigsOptions['deployments'], endpoint: string): EndpointView | null {
   try {
     return deployments.get(endpoint);

@@ -1,23 +1,23 @@
 /**
- * A call with the same ClientToken again is the same call, and makes nothing twice: clients repeat a call whose answer they
- * did not get. A token is remembered for a day, and as long as what was made by it is there.
+ * Idempotency by `ClientToken`: a client that repeats a call after a lost response gets the first call's response. Tokens are retained
+ * for a day, and deleted with the resource they created.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { Transaction } from '../../storage/index.ts';
 import { AwsError, type AwsInput, type AwsOutput } from '../service.ts';
-import type { Documents, GoesWith } from './documents.ts';
+import type { DocumentOwner, Documents } from './documents.ts';
 
-interface Made {
-  /** Of the members, to tell another call with the same token. */
+interface StoredCall {
+  /** Digest of the members, to detect another call with the same token. */
   readonly fingerprint: string;
   readonly answer: AwsOutput;
 }
 
-/** Somebody else has just used it. */
-class TokenTaken extends Error {}
+/** A concurrent call has just stored the same token. */
+class TokenConflict extends Error {}
 
-const keptMs = 24 * 3_600_000;
+const tokenLifetimeMs = 24 * 3_600_000;
 
 export class ClientTokens {
   readonly #documents: Documents;
@@ -29,38 +29,38 @@ export class ClientTokens {
   }
 
   /**
-   * What `make` answers, or what the first call with this token was answered. `make` has its answer kept in the transaction
-   * in which it makes the thing. Throws `ValidationException` where the first call had other members.
+   * Resolves to the answer of `create`, or of the first call with this token. `create` must call `store` in the transaction that
+   * creates the resource. Throws `ValidationException` if the first call had other members.
    */
   async once(
     operation: string,
     input: AwsInput,
-    make: (keep: (answer: AwsOutput, goesWith: GoesWith, tx: Transaction) => Promise<void>) => Promise<AwsOutput>,
+    create: (store: (answer: AwsOutput, owner: DocumentOwner, tx: Transaction) => Promise<void>) => Promise<AwsOutput>,
   ): Promise<AwsOutput> {
     const { ClientToken: token, ...members } = input;
-    if (typeof token !== 'string' || token === '') return make(async () => undefined);
-    await this.#documents.removeOlder('client-token', this.#clock.wallMs() - keptMs);
+    if (typeof token !== 'string' || token === '') return create(async () => undefined);
+    await this.#documents.removeOlder('client-token', this.#clock.wallMs() - tokenLifetimeMs);
     const name = digest(`${operation} ${token}`);
     const fingerprint = digest(JSON.stringify(sorted(members)));
     const before = await this.#answered(name, fingerprint);
     if (before !== null) return before;
     try {
-      return await make(async (answer, goesWith, tx) => {
-        const content: Made = { fingerprint, answer };
-        if (!(await this.#documents.add({ kind: 'client-token', name, content, goesWith }, tx))) throw new TokenTaken();
+      return await create(async (answer, owner, tx) => {
+        const content: StoredCall = { fingerprint, answer };
+        if (!(await this.#documents.add({ kind: 'client-token', name, content, owner }, tx))) throw new TokenConflict();
       });
     } catch (error) {
-      const meanwhile = error instanceof TokenTaken ? await this.#answered(name, fingerprint) : null;
-      if (meanwhile === null) throw error;
-      return meanwhile;
+      const concurrent = error instanceof TokenConflict ? await this.#answered(name, fingerprint) : null;
+      if (concurrent === null) throw error;
+      return concurrent;
     }
   }
 
   async #answered(name: string, fingerprint: string): Promise<AwsOutput | null> {
-    const stored = await this.#documents.find<Made>('client-token', name);
+    const stored = await this.#documents.find<StoredCall>('client-token', name);
     if (stored === null) return null;
     if (stored.content.fingerprint === fingerprint) return stored.content.answer;
-    throw new AwsError('ValidationException', 'ClientToken was used by a call with other members before: send a new one with each call.');
+    throw new AwsError('ValidationException', 'ClientToken was used before by a call with other members. Send a new token with each call.');
   }
 }
 
@@ -68,7 +68,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Members in the order of their names, at every depth: clients need not keep to one. */
+/** Sorts members by name at every depth: a repeated call may order them differently. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

@@ -1,44 +1,51 @@
-/** What is kept of an endpoint's calls: AWS's words for it, and ours. Pure. */
+/** Converts between AWS's `DataCaptureConfig` and Penstock's capture settings. Pure. */
+
+import { parseCaptureDestination } from '../../data-quality/index.ts';
+import { defined } from '../../defined.ts';
 import type { EndpointConfig } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { capturePlace } from '../../monitoring/index.ts';
 import { AwsError } from '../service.ts';
 import type { DataCaptureConfig } from './endpoint-documents.ts';
 
 type CaptureConfig = NonNullable<EndpointConfig['capture']>;
 
-/** null where nothing is to be kept. Throws `ValidationException` for a place that is no bucket of this server. */
-export function captureOf(config: DataCaptureConfig | undefined): CaptureConfig | null {
+/**
+ * null if capture is off. AWS has no member for redaction and none for fractions of a percent, so those of `before` stay. Throws
+ * `ValidationException` for a destination outside this server's S3.
+ */
+export function captureOf(config: DataCaptureConfig | undefined, before: CaptureConfig | null = null): CaptureConfig | null {
   if (config === undefined || config.EnableCapture === false) return null;
   const { InitialSamplingPercentage: percent, DestinationS3Uri: to, CaptureOptions = [], CaptureContentTypeHeader: types } = config;
-  checkPlace(to);
+  checkDestination(to);
   const modes = CaptureOptions.map(({ CaptureMode }) => CaptureMode);
-  const wants = (mode: string): boolean => modes.length === 0 || modes.some((each) => each === mode || each === 'InputAndOutput');
+  const captures = (mode: string): boolean => modes.length === 0 || modes.some((each) => each === mode || each === 'InputAndOutput');
   return {
-    percent,
-    inputs: wants('Input'),
-    outputs: wants('Output'),
+    percent: before !== null && Math.round(before.percent) === percent ? before.percent : percent,
+    inputs: captures('Input'),
+    outputs: captures('Output'),
     to,
-    redact: [],
+    redact: before?.redact ?? [],
     ...(types?.CsvContentTypes === undefined ? {} : { csvTypes: types.CsvContentTypes }),
     ...(types?.JsonContentTypes === undefined ? {} : { jsonTypes: types.JsonContentTypes }),
   };
 }
 
-/** Of an endpoint that another door made. */
+/** The AWS config of capture settings that were made through another API. */
 export function dataCaptureConfig({ percent, inputs, outputs, to, csvTypes, jsonTypes }: CaptureConfig): DataCaptureConfig {
   return {
     EnableCapture: true,
-    InitialSamplingPercentage: Math.round(percent), // AWS has whole ones only
+    InitialSamplingPercentage: Math.round(percent), // AWS allows integers only
     DestinationS3Uri: to,
     CaptureOptions: [...(inputs ? [{ CaptureMode: 'Input' as const }] : []), ...(outputs ? [{ CaptureMode: 'Output' as const }] : [])],
-    CaptureContentTypeHeader: { CsvContentTypes: csvTypes ?? ['text/csv'], JsonContentTypes: jsonTypes ?? ['application/json'] },
+    ...(csvTypes === undefined && jsonTypes === undefined
+      ? {}
+      : { CaptureContentTypeHeader: defined({ CsvContentTypes: csvTypes, JsonContentTypes: jsonTypes }) }),
   };
 }
 
-function checkPlace(to: string): void {
+function checkDestination(to: string): void {
   try {
-    capturePlace(to);
+    parseCaptureDestination(to);
   } catch (error) {
     throw error instanceof PlatformError ? new AwsError('ValidationException', `DestinationS3Uri: ${error.message}`) : error;
   }

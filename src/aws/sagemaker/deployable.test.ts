@@ -10,13 +10,13 @@ const instances = { VariantName: 'main', ModelName: 'digits', InstanceType: 'ml.
 function variantOf(variant: ProductionVariant) {
   const settings = { objective: null, late: 'serve', hasOverflow: false } as const;
   const document = { ProductionVariants: [variant] };
-  const [made] = deployable({ document, models: [model], settings, prices: defaultPrices, timeoutMs: 60_000 }).variants;
+  const [made] = deployable({ document, models: [model], settings, prices: defaultPrices, timeoutMs: 60_000, before: null }).variants;
   assert(made !== undefined);
   return made;
 }
 
-describe('what is deployed for a production variant', () => {
-  test('has as long to start and to unpack as that says, on instances and on functions', () => {
+describe('the deployed variant of a production variant', () => {
+  test('has its timeouts of start and unpacking, on instances and on functions', () => {
     const times = { ContainerStartupHealthCheckTimeoutInSeconds: 60, ModelDataDownloadTimeoutInSeconds: 900 };
     const serverless = { VariantName: 'main', ModelName: 'digits', ServerlessConfig: { MemorySizeInMB: 1024, MaxConcurrency: 1 } };
     for (const variant of [instances, serverless]) {
@@ -25,13 +25,13 @@ describe('what is deployed for a production variant', () => {
     }
   });
 
-  test('remembers the type that another stands for', () => {
+  test('stores the requested instance type if another replaces it', () => {
     const { instanceType, instanceTypeAsked } = variantOf({ ...instances, InstanceType: 'ml.g5.xlarge' });
     assert.deepEqual([instanceType, instanceTypeAsked], ['ml.g4dn.xlarge', 'ml.g5.xlarge']);
     assert(!('instanceTypeAsked' in variantOf(instances)));
   });
 
-  test('has the times of every door where that says none', () => {
+  test('has the default timeouts if it sets none', () => {
     const made = variantOf(instances);
     assert(!('startTimeoutMs' in made) && !('unpackTimeoutMs' in made));
   });

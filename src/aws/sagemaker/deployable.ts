@@ -1,13 +1,17 @@
-/** From an endpoint config of AWS to what is deployed for it. Pure. */
+/** Translates an AWS endpoint config into a deployment. Pure. */
 import type { PriceTable } from '../../costs/index.ts';
-import { type EndpointChange, functionsDefault, instanceTypeDefault, type VariantConfig } from '../../deployment/index.ts';
+import { defined } from '../../defined.ts';
+import { type EndpointConfig, functionsDefault, type VariantConfig } from '../../deployment/index.ts';
+import { instanceTypeDefault } from '../../fields/index.ts';
+import { nameKey } from '../../registry/index.ts';
 import { AwsError } from '../service.ts';
 import { captureOf } from './data-capture.ts';
+import { awsTimeoutSeconds, type FunctionMemory, serverlessConfig } from './derived-endpoint.ts';
 import type { DeployableModel, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
 import { nearestInstanceType } from './instance-sizes.ts';
 import type { PenstockSettings } from './penstock-tags.ts';
 
-/** The most that an invocation of an asynchronous endpoint may ask for. */
+/** AWS's upper bound of `InvocationTimeoutSeconds`. */
 const asyncTimeoutMs = 3_600_000;
 
 export interface Deployable {
@@ -15,30 +19,57 @@ export interface Deployable {
   readonly models: readonly DeployableModel[];
   readonly settings: PenstockSettings;
   readonly prices: PriceTable;
-  /** How long an invocation may take, where it is not asynchronous. */
+  /** Timeout of real-time invocations. */
   readonly timeoutMs: number;
+  /** The endpoint to update; null to create one. */
+  readonly before: Before | null;
 }
 
-/** The whole of what an endpoint is by its config; how it scales is nobody's word here. */
-export type WholeChange = Required<Pick<EndpointChange, 'variants' | 'objective' | 'late' | 'timeoutMs' | 'capture'>>;
+interface Before {
+  readonly config: EndpointConfig;
+  readonly isAsync: boolean;
+  readonly memoryOf: FunctionMemory;
+}
 
-/** Throws `ValidationException` for a variant that names no model, or none that is among `models`. */
-export function deployable({ document, models, settings, prices, timeoutMs }: Deployable): WholeChange {
-  const { ProductionVariants, AsyncInferenceConfig, DataCaptureConfig } = document;
+/** Everything that an endpoint config decides. Scaling is not part of it. */
+export type CompleteChange = Required<Pick<EndpointConfig, 'variants' | 'objective' | 'late' | 'timeoutMs' | 'capture'>>;
+
+/**
+ * The endpoint config as settings. What it cannot express, or has no tag for, stays as it is. Throws `ValidationException` for a variant
+ * without a model, or with one that is not in `models`.
+ */
+export function deployable({ document, models, settings, prices, timeoutMs, before }: Deployable): CompleteChange {
+  const { ProductionVariants, ShadowProductionVariants: shadows = [], AsyncInferenceConfig, DataCaptureConfig } = document;
+  const { objective = null, late = 'serve', capture, timeoutMs: timeoutMsBefore = timeoutMs } = before?.config ?? {};
+  const isAsync = AsyncInferenceConfig !== undefined;
+  const variantOf = (variant: ProductionVariant): VariantConfig =>
+    deployableVariant(variant, modelOf(variant, models), { settings, prices, old: variantBefore(variant, before) });
   return {
-    variants: ProductionVariants.map((variant) => deployableVariant(variant, modelOf(variant, models), settings, prices)),
-    objective: settings.objective,
-    late: settings.late,
-    timeoutMs: AsyncInferenceConfig === undefined ? timeoutMs : asyncTimeoutMs,
-    capture: captureOf(DataCaptureConfig),
+    variants: [...ProductionVariants.map(variantOf), ...shadows.map((shadow) => ({ ...variantOf(shadow), isShadow: true as const }))],
+    objective: settings.objective === undefined ? objective : settings.objective,
+    late: settings.late ?? late,
+    timeoutMs: isAsync === before?.isAsync ? timeoutMsBefore : isAsync ? asyncTimeoutMs : timeoutMs,
+    capture: captureOf(DataCaptureConfig, capture),
   };
+}
+
+interface VariantBefore {
+  readonly variant: VariantConfig | undefined;
+  /** Memory of its functions that the AWS API reports. */
+  readonly reportedMiB: number | undefined;
+}
+
+function variantBefore({ VariantName }: ProductionVariant, before: Before | null): VariantBefore {
+  const variant = before?.config.variants.find(({ name }) => nameKey(name) === nameKey(VariantName));
+  const memoryMiB = before?.memoryOf(before.config.name, VariantName) ?? null;
+  return { variant, reportedMiB: variant?.functions && serverlessConfig(variant.functions, memoryMiB).MemorySizeInMB };
 }
 
 function modelOf({ VariantName, ModelName }: ProductionVariant, models: readonly DeployableModel[]): DeployableModel {
   if (ModelName === undefined) {
     throw new AwsError(
       'ValidationException',
-      `Production variant ${VariantName} names no model: inference components are not served here yet.`,
+      `Production variant ${VariantName} has no ModelName. Inference components are not supported yet.`,
     );
   }
   const model = models.find(({ name }) => name.toLowerCase() === ModelName.toLowerCase());
@@ -49,35 +80,38 @@ function modelOf({ VariantName, ModelName }: ProductionVariant, models: readonly
 function deployableVariant(
   production: ProductionVariant,
   { group, version }: DeployableModel,
-  { hasOverflow }: PenstockSettings,
-  prices: PriceTable,
+  { settings, prices, old }: { readonly settings: PenstockSettings; readonly prices: PriceTable; readonly old: VariantBefore },
 ): VariantConfig {
   const { VariantName, InstanceType, InitialInstanceCount = 1, InitialVariantWeight = 1, ServerlessConfig } = production;
-  const variant = { name: VariantName, group, version, weight: InitialVariantWeight, ...workerTimeouts(production) };
+  const { instanceTypeAsked: _asked, functions: before, scaling: _scaling, isShadow: _shadow, ...others } = old.variant ?? {};
+  const decided = { name: VariantName, group, version, weight: InitialVariantWeight, ...workerTimeouts(production, others) };
+  const variant = { ...others, ...decided };
   if (ServerlessConfig !== undefined) {
-    const { MemorySizeInMB: memoryMiB, MaxConcurrency: maxConcurrency, ProvisionedConcurrency: provisioned = 0 } = ServerlessConfig;
-    const functions = { ...functionsDefault, memoryMiB, maxConcurrency, provisioned };
+    const { MemorySizeInMB, MaxConcurrency: maxConcurrency, ProvisionedConcurrency: provisioned = 0 } = ServerlessConfig;
+    const memoryMiB: number | 'auto' = before?.memoryMiB === 'auto' && MemorySizeInMB === old.reportedMiB ? 'auto' : MemorySizeInMB;
+    const { usdPerHourMax: _budget, ...functions } = { ...functionsDefault, ...before, memoryMiB, maxConcurrency, provisioned };
     return { ...variant, instanceCount: 0, instanceType: instanceTypeDefault, functions };
   }
-  const instances = {
-    ...variant,
-    instanceCount: InitialInstanceCount,
-    ...typeFor(InstanceType, prices),
-  };
-  return hasOverflow ? { ...instances, functions: functionsDefault } : instances;
+  const wasHybrid = before !== undefined && (old.variant?.instanceCount ?? 0) > 0;
+  const instances = { ...variant, instanceCount: InitialInstanceCount, ...typeFor(InstanceType, prices) };
+  return (settings.hasOverflow ?? wasHybrid) ? { ...instances, functions: before ?? functionsDefault } : instances;
 }
 
-function typeFor(asked: string | undefined, prices: PriceTable): Pick<VariantConfig, 'instanceType' | 'instanceTypeAsked'> {
-  if (asked === undefined) return { instanceType: instanceTypeDefault };
-  const instanceType = nearestInstanceType(asked, prices);
-  return instanceType === asked ? { instanceType } : { instanceType, instanceTypeAsked: asked };
+function typeFor(requested: string | undefined, prices: PriceTable): Pick<VariantConfig, 'instanceType' | 'instanceTypeAsked'> {
+  if (requested === undefined) return { instanceType: instanceTypeDefault };
+  const instanceType = nearestInstanceType(requested, prices);
+  return instanceType === requested ? { instanceType } : { instanceType, instanceTypeAsked: requested };
 }
 
-/** A container has nothing to download here: what may take as long is to unpack its archive. */
-function workerTimeouts(production: ProductionVariant): Pick<VariantConfig, 'startTimeoutMs' | 'unpackTimeoutMs'> {
+type Timeouts = Pick<VariantConfig, 'startTimeoutMs' | 'unpackTimeoutMs'>;
+
+/** Nothing is downloaded at start; unpacking the archive takes the time instead, so the download timeout bounds it. */
+function workerTimeouts(production: ProductionVariant, { startTimeoutMs, unpackTimeoutMs }: Timeouts): Timeouts {
   const { ContainerStartupHealthCheckTimeoutInSeconds: start, ModelDataDownloadTimeoutInSeconds: download } = production;
-  return {
-    ...(start === undefined ? {} : { startTimeoutMs: start * 1000 }),
-    ...(download === undefined ? {} : { unpackTimeoutMs: download * 1000 }),
-  };
+  return defined({ startTimeoutMs: timeoutMsOf(start, startTimeoutMs), unpackTimeoutMs: timeoutMsOf(download, unpackTimeoutMs) });
+}
+
+/** AWS counts in whole seconds, which must not round a timeout of another API. */
+function timeoutMsOf(seconds: number | undefined, beforeMs: number | undefined): number | undefined {
+  return seconds === undefined || seconds === awsTimeoutSeconds(beforeMs) ? beforeMs : seconds * 1000;
 }

@@ -1,38 +1,51 @@
-/** Of an endpoint that another door made or changed: the endpoint config and the models that it might have been made from. Pure. */
-import type { EndpointView, VariantConfig } from '../../deployment/index.ts';
+/** Derives an endpoint config and models for an endpoint that another API created or changed. Pure. */
+import { defined } from '../../defined.ts';
+import { type EndpointView, productionVariants, type VariantConfig } from '../../deployment/index.ts';
 import { dataCaptureConfig } from './data-capture.ts';
 import type { DeployableModel, DeployedConfig, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
 import type { PenstockSettings } from './penstock-tags.ts';
 
 const nameLengthMax = 63;
-/** What functions are shown with whose size is left to Penstock, until it has chosen. */
-const memoryMiBUnchosen = 2048;
+/** Reported for functions of automatic size until Penstock has chosen one. */
+const memoryMiBPlaceholder = 2048;
+/** AWS's lower bound of a variant's timeouts. */
+const timeoutMsMin = 60_000;
 
-/** `prod-g3`, of the third generation; long names are cut. */
+/** `prod-g3` for the third generation; long names are truncated. */
 export function derivedConfigName(endpoint: string, generation: number): string {
-  return named(endpoint, `-g${generation}`);
+  return suffixed(endpoint, `-g${generation}`);
 }
 
-/** `digits-3`, of version 3. */
+/** `digits-3` for version 3. */
 export function derivedModelName(group: string, version: number): string {
-  return named(group, `-${version}`);
+  return suffixed(group, `-${version}`);
 }
 
-function named(name: string, suffix: string): string {
+function suffixed(name: string, suffix: string): string {
   return `${name.slice(0, nameLengthMax - suffix.length).replace(/-+$/, '')}${suffix}`;
 }
 
-/** The memory that functions of a variant have now; null where nothing serves them. */
+/** The current memory of a variant's functions in MiB; null if they are not served. */
 export type FunctionMemory = (endpoint: string, variant: string) => number | null;
 
 export interface DerivedConfig extends DeployedConfig {
   readonly settings: PenstockSettings;
 }
 
-export function derivedConfig({ config, generation, updatedAtMs }: EndpointView, memoryOf: FunctionMemory): DerivedConfig {
+/** Derived from the current generation of the endpoint, and from its last AWS config for what only AWS can express. */
+export function derivedConfig(
+  { config, generation, updatedAtMs }: EndpointView,
+  memoryOf: FunctionMemory,
+  last: EndpointConfigDocument | undefined,
+): DerivedConfig {
   const { name, variants, objective, late, capture = null } = config;
+  const { DataCaptureConfig: _capture, ShadowProductionVariants: _shadows, ...others } = last ?? {};
+  const documentOf = (variant: VariantConfig) => productionVariant(variant, memoryOf(name, variant.name));
+  const shadows = variants.filter(({ isShadow }) => isShadow === true);
   const document: EndpointConfigDocument = {
-    ProductionVariants: variants.map((variant) => productionVariant(variant, memoryOf(name, variant.name))),
+    ...others,
+    ProductionVariants: productionVariants(variants).map(documentOf),
+    ...(shadows.length === 0 ? {} : { ShadowProductionVariants: shadows.map(documentOf) }),
     ...(capture === null ? {} : { DataCaptureConfig: dataCaptureConfig(capture) }),
   };
   return {
@@ -54,20 +67,36 @@ function derivedModel({ group, version }: VariantConfig): DeployableModel {
   return { name: derivedModelName(group, version), group, version, image: 'penstock/onnx', resolvedImage: 'penstock/onnx' };
 }
 
-function productionVariant(variant: VariantConfig, memoryNow: number | null): ProductionVariant {
-  const { name, group, version, weight, instanceCount, instanceType, functions } = variant;
-  const named = { VariantName: name, ModelName: derivedModelName(group, version), InitialVariantWeight: weight };
-  if (instanceCount > 0 || functions === undefined) return { ...named, InstanceType: instanceType, InitialInstanceCount: instanceCount };
-  return { ...named, ServerlessConfig: serverlessConfig(functions, memoryNow) };
+function productionVariant(variant: VariantConfig, currentMemoryMiB: number | null): ProductionVariant {
+  const { name, group, version, weight, instanceCount, instanceType, instanceTypeAsked, functions, startTimeoutMs, unpackTimeoutMs } =
+    variant;
+  const common = {
+    VariantName: name,
+    ModelName: derivedModelName(group, version),
+    InitialVariantWeight: weight,
+    ...defined({
+      ContainerStartupHealthCheckTimeoutInSeconds: awsTimeoutSeconds(startTimeoutMs),
+      ModelDataDownloadTimeoutInSeconds: awsTimeoutSeconds(unpackTimeoutMs),
+    }),
+  };
+  if (instanceCount > 0 || functions === undefined) {
+    return { ...common, InstanceType: instanceTypeAsked ?? instanceType, InitialInstanceCount: instanceCount };
+  }
+  return { ...common, ServerlessConfig: serverlessConfig(functions, currentMemoryMiB) };
 }
 
-/** Functions as AWS's clients know them. */
+/** A timeout in whole seconds; undefined if it is not set, or shorter than AWS can express. */
+export function awsTimeoutSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined || ms < timeoutMsMin ? undefined : Math.round(ms / 1000);
+}
+
+/** Functions as a `ServerlessConfig`. */
 export function serverlessConfig(
   { memoryMiB, maxConcurrency, provisioned }: NonNullable<VariantConfig['functions']>,
-  memoryNow: number | null,
+  currentMemoryMiB: number | null,
 ) {
   return {
-    MemorySizeInMB: memoryMiB === 'auto' ? (memoryNow ?? memoryMiBUnchosen) : memoryMiB,
+    MemorySizeInMB: memoryMiB === 'auto' ? (currentMemoryMiB ?? memoryMiBPlaceholder) : memoryMiB,
     MaxConcurrency: maxConcurrency,
     ...(provisioned === 0 ? {} : { ProvisionedConcurrency: provisioned }),
   };

@@ -1,9 +1,9 @@
 /**
- * What AWS's clients say of an object beyond what its room knows: one JSON document each. A document that tells about a
- * group, a version or an endpoint goes when that goes, by whatever door.
+ * JSON documents with the AWS members that Penstock's own tables do not store. A document with an owner (group, version or endpoint) is
+ * deleted together with it, no matter which API deletes the owner.
  */
 import type { Clock } from '../../clock.ts';
-import { keyOf } from '../../registry/index.ts';
+import { nameKey } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
 
@@ -18,23 +18,25 @@ export type DocumentKind =
   | 'endpoint'
   | 'scalable-target'
   | 'dashboard'
+  | 'bucket-settings'
+  | 'resource-tags'
   | 'tags';
 
 export interface StoredDocument<Content> {
-  /** As it was first written; found without case. */
+  /** As first written; lookups ignore case. */
   readonly name: string;
   readonly content: Content;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** What it goes with: the group's name in lower case, and the version. */
+  /** The owning group's name in lower case, and the version. */
   readonly groupKey: string | null;
   readonly version: number | null;
 }
 
-/** The document is deleted together with this. */
-export interface GoesWith {
+/** The document is deleted together with its owner. */
+export interface DocumentOwner {
   readonly group?: string;
-  /** Of that group. */
+  /** A version of `group`. */
   readonly version?: number;
   readonly endpoint?: string;
 }
@@ -42,10 +44,10 @@ export interface GoesWith {
 export interface NewDocument {
   readonly kind: DocumentKind;
   readonly name: string;
-  /** What JSON can hold. */
+  /** Must survive JSON. */
   readonly content: unknown;
-  readonly goesWith?: GoesWith;
-  /** Of a model package in a group: its version, also where the registry has none. */
+  readonly owner?: DocumentOwner;
+  /** The version of a model package in a group, even if the registry does not have it because it failed. */
   readonly number?: number;
 }
 
@@ -58,7 +60,7 @@ export class Documents {
     this.#clock = clock;
   }
 
-  /** Whether it was added: a document of that kind and name stays as it is. */
+  /** Resolves to false and changes nothing if a document of that kind and name exists. */
   async add(document: NewDocument, into: Database | Transaction = this.#db): Promise<boolean> {
     const result = await into
       .insertInto('aws_documents')
@@ -68,7 +70,7 @@ export class Documents {
     return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
   }
 
-  /** Adds it, or takes its place; the time of creation stays. */
+  /** Adds or replaces the document; its creation time stays. */
   async put(document: NewDocument, into: Database | Transaction = this.#db): Promise<void> {
     const { content, updated_at, group_key, version, number, endpoint_key, ...key } = this.#rowOf(document);
     const changes = { content, updated_at, group_key, version, number, endpoint_key };
@@ -84,46 +86,46 @@ export class Documents {
       .selectFrom('aws_documents')
       .selectAll()
       .where('kind', '=', kind)
-      .where('name_key', '=', keyOf(name))
+      .where('name_key', '=', nameKey(name))
       .executeTakeFirst();
     return row === undefined ? null : documentOf(row);
   }
 
-  /** Changes what it says, one after the other; false where there is none. What `change` throws leaves it as it was. */
+  /** Concurrent changes are serialized. Resolves to false if the document does not exist. An error of `change` rolls back. */
   async change<Content>(kind: DocumentKind, name: string, change: (content: Content) => Content, within?: Transaction): Promise<boolean> {
     if (within === undefined) return inTransaction(this.#db, (tx) => this.change(kind, name, change, tx));
-    // The first write locks the row: of two changes at once the second sees the first.
+    // This write locks the row, so a concurrent change reads the result of this one.
     const row = await within
       .updateTable('aws_documents')
       .set({ updated_at: this.#clock.wallMs() })
       .where('kind', '=', kind)
-      .where('name_key', '=', keyOf(name))
+      .where('name_key', '=', nameKey(name))
       .returning('content')
       .executeTakeFirst();
     if (row === undefined) return false;
     const content = JSON.stringify(change(JSON.parse(row.content) as Content));
-    await within.updateTable('aws_documents').set({ content }).where('kind', '=', kind).where('name_key', '=', keyOf(name)).execute();
+    await within.updateTable('aws_documents').set({ content }).where('kind', '=', kind).where('name_key', '=', nameKey(name)).execute();
     return true;
   }
 
-  /** Whether there was one. */
+  /** Resolves to false if the document did not exist. */
   async remove(kind: DocumentKind, name: string, from: Database | Transaction = this.#db): Promise<boolean> {
-    const result = await from.deleteFrom('aws_documents').where('kind', '=', kind).where('name_key', '=', keyOf(name)).executeTakeFirst();
+    const result = await from.deleteFrom('aws_documents').where('kind', '=', kind).where('name_key', '=', nameKey(name)).executeTakeFirst();
     return result.numDeletedRows > 0n;
   }
 
-  /** Those made before `atMs`. */
+  /** Removes documents created before `atMs`. */
   async removeOlder(kind: DocumentKind, atMs: number): Promise<void> {
     await this.#db.deleteFrom('aws_documents').where('kind', '=', kind).where('created_at', '<', atMs).execute();
   }
 
-  /** All of a kind that nobody has many of, by name. */
+  /** All documents of a kind by name, without a limit: for kinds with few documents. */
   async all<Content>(kind: DocumentKind): Promise<StoredDocument<Content>[]> {
     const rows = await this.#db.selectFrom('aws_documents').selectAll().where('kind', '=', kind).orderBy('name_key').execute();
     return rows.map(documentOf<Content>);
   }
 
-  /** A page of one kind, by `Name` or by the time of creation. */
+  /** A page of one kind, sorted by `Name` or by creation time. */
   async page<Content>(kind: DocumentKind, request: PageRequest): Promise<AwsPage<StoredDocument<Content>>> {
     const { sortBy, descending, after, createdAfterMs, createdBeforeMs, nameContains, limit } = request;
     const column = sortBy === 'Name' ? 'name_key' : 'created_at';
@@ -142,30 +144,30 @@ export class Documents {
       .limit(limit + 1)
       .execute();
     const keyOfDocument = ({ name, createdAtMs }: StoredDocument<Content>): SortKey => [
-      sortBy === 'Name' ? keyOf(name) : createdAtMs,
-      keyOf(name),
+      sortBy === 'Name' ? nameKey(name) : createdAtMs,
+      nameKey(name),
     ];
     return cutPage(rows.map(documentOf<Content>), request, keyOfDocument);
   }
 
-  #rowOf({ kind, name, content, goesWith = {}, number }: NewDocument) {
+  #rowOf({ kind, name, content, owner = {}, number }: NewDocument) {
     const now = this.#clock.wallMs();
     return {
       kind,
-      name_key: keyOf(name),
+      name_key: nameKey(name),
       name,
       content: JSON.stringify(content),
       created_at: now,
       updated_at: now,
-      group_key: goesWith.group === undefined ? null : keyOf(goesWith.group),
-      version: goesWith.version ?? null,
+      group_key: owner.group === undefined ? null : nameKey(owner.group),
+      version: owner.version ?? null,
       number: number ?? null,
-      endpoint_key: goesWith.endpoint === undefined ? null : keyOf(goesWith.endpoint),
+      endpoint_key: owner.endpoint === undefined ? null : nameKey(owner.endpoint),
     };
   }
 }
 
-/** A pattern of `like`. Names have letters, digits and hyphens: anything else is in none of them. */
+/** A `like` pattern. Names consist of letters, digits and hyphens, so other text matches nothing. */
 export function containing(part: string): string {
   return /^[a-z0-9-]*$/.test(part) ? `%${part}%` : '';
 }

@@ -1,41 +1,41 @@
-/** Waits for an endpoint, so that who asks again and again is told at once. */
+/** Holds calls until an endpoint leaves a transitional status, so that polling clients see the change at once. */
 import type { Clock } from '../../clock.ts';
 import type { Deployments, EndpointStatus, EndpointView } from '../../deployment/index.ts';
-import { keyOf } from '../../registry/index.ts';
+import { nameKey } from '../../registry/index.ts';
 
-/** Waiters of AWS's clients ask at once and then every 30 s: what takes less than this is told at the first asking. */
+/** Waiters of AWS's clients poll at once and then every 30 s. A change within this time is reported to the first poll. */
 export const holdMs = 2000;
 
-export interface ChangeSources {
+export interface EndpointChangeDeps {
   readonly clock: Clock;
-  readonly deployments: Pick<Deployments, 'onChange' | 'onGone'>;
+  readonly deployments: Pick<Deployments, 'onChange' | 'onDeleted'>;
 }
 
 /**
- * Resolves when the endpoint has another status than one of these, when it is gone, when `holdMs` are over, or when whoever asks
- * has gone. It is for the caller to look before.
+ * Resolves when the endpoint has none of `statuses`, is deleted, `holdMs` have passed, or the client has disconnected. Check the
+ * status before: only changes are observed.
  */
-export async function held(
-  { clock, deployments }: ChangeSources,
+export async function holdWhileUpdating(
+  { clock, deployments }: EndpointChangeDeps,
   { config }: EndpointView,
   statuses: readonly EndpointStatus[],
   signal: AbortSignal,
 ): Promise<void> {
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
-  const isIt = (name: string): boolean => keyOf(name) === keyOf(config.name);
+  const isSame = (name: string): boolean => nameKey(name) === nameKey(config.name);
   const stops = [
     deployments.onChange((view) => {
-      if (isIt(view.config.name) && !statuses.includes(view.status)) resolve();
+      if (isSame(view.config.name) && !statuses.includes(view.status)) resolve();
     }),
-    deployments.onGone((name) => {
-      if (isIt(name)) resolve();
+    deployments.onDeleted((name) => {
+      if (isSame(name)) resolve();
     }),
     clock.after(holdMs, resolve),
   ];
-  const leave = (): void => resolve();
-  signal.addEventListener('abort', leave, { once: true });
+  const abort = (): void => resolve();
+  signal.addEventListener('abort', abort, { once: true });
   await promise;
-  signal.removeEventListener('abort', leave);
+  signal.removeEventListener('abort', abort);
   for (const stop of stops) stop();
 }

@@ -1,11 +1,26 @@
-/** An endpoint as DescribeEndpoint tells it. Pure. */
-import { type EndpointStatus, type EndpointView, isUnderWay, stepOf, type VariantConfig } from '../../deployment/index.ts';
-import { keyOf } from '../../registry/index.ts';
-import type { AwsOutput, AwsPlace } from '../service.ts';
+/** An endpoint in the format of DescribeEndpoint. Pure. */
+import {
+  type EndpointStatus,
+  type EndpointView,
+  isUnderWay,
+  productionVariants,
+  rolloutStepOf,
+  type VariantConfig,
+} from '../../deployment/index.ts';
+import { nameKey } from '../../registry/index.ts';
+import type { AwsLocation, AwsOutput } from '../service.ts';
 import { arnOf } from './arn.ts';
 import { type FunctionMemory, serverlessConfig } from './derived-endpoint.ts';
-import type { DataCaptureConfig, DeployableModel, DeployedConfig, DeploymentConfig } from './endpoint-documents.ts';
+import {
+  allVariants,
+  type DataCaptureConfig,
+  type DeployableModel,
+  type DeployedConfig,
+  type DeploymentConfig,
+  type EndpointConfigDocument,
+} from './endpoint-documents.ts';
 
+/** AWS's `EndpointStatus`. */
 export const awsStatus: Readonly<Record<EndpointStatus, string>> = {
   Creating: 'Creating',
   Updating: 'Updating',
@@ -16,67 +31,84 @@ export const awsStatus: Readonly<Record<EndpointStatus, string>> = {
   RollingBack: 'RollingBack',
 };
 
+/** AWS's limit of `FailureReason`. */
 const reasonLengthMax = 1024;
 
-export interface Described {
+export interface EndpointDescription {
   readonly view: EndpointView;
-  /** What serves; where nothing does yet, what is to. */
+  /** The served config; before the first is served, the desired one. */
   readonly current: DeployedConfig;
-  /** What is to take its place; null where nothing is. */
+  /** The config of an update in progress; null if there is none. */
   readonly pending: DeployedConfig | null;
   readonly deploymentConfig: DeploymentConfig | null;
   readonly memoryOf: FunctionMemory;
 }
 
-export function describeEndpoint(place: AwsPlace, described: Described): AwsOutput {
+export function describeEndpoint(awsLocation: AwsLocation, described: EndpointDescription): AwsOutput {
   const { view, current, pending, deploymentConfig } = described;
   const { name } = view.config;
   const { AsyncInferenceConfig, DataCaptureConfig, ...others } = current.document;
   const reason = failureReason(view);
+  const notes = [...view.notes, ...notesOnMembers(others)];
   return {
     EndpointName: name,
-    EndpointArn: arnOf(place, 'endpoint', name),
+    EndpointArn: arnOf(awsLocation, 'endpoint', name),
     EndpointConfigName: current.endpointConfigName,
-    ProductionVariants: current.variants.map((variant) => variantSummary(variant, current, described)),
+    ...summaries(current, (variant) => variantSummary(variant, current, described)),
     EndpointStatus: awsStatus[view.status],
     CreationTime: new Date(view.createdAtMs),
-    LastModifiedTime: new Date(view.updatedAtMs),
+    LastModifiedTime: new Date(modifiedAtMs(view)),
     ...(reason === null ? {} : { FailureReason: reason }),
     ...(DataCaptureConfig === undefined ? {} : { DataCaptureConfig: captureSummary(DataCaptureConfig, view) }),
     ...(AsyncInferenceConfig === undefined ? {} : { AsyncInferenceConfig }),
     ...echoed(others),
     ...(deploymentConfig === null ? {} : { LastDeploymentConfig: deploymentConfig }),
-    // AWS has no member for it; clients that know none leave it away.
-    ...(view.notes.length === 0 ? {} : { Notes: view.notes }),
+    // A Penstock extension: AWS's clients ignore it.
+    ...(notes.length === 0 ? {} : { Notes: notes }),
     ...(pending === null ? {} : { PendingDeploymentSummary: pendingSummary(pending, described) }),
   };
 }
 
-/** Members of an endpoint config that DescribeEndpoint has too. */
-function echoed({ ExplainerConfig, MetricsConfig }: Readonly<Record<string, unknown>>) {
-  return { ...(ExplainerConfig === undefined ? {} : { ExplainerConfig }), ...(MetricsConfig === undefined ? {} : { MetricsConfig }) };
+/** As at AWS, a change of the status counts as well. */
+export function modifiedAtMs({ updatedAtMs, statusSinceMs }: Pick<EndpointView, 'updatedAtMs' | 'statusSinceMs'>): number {
+  return Math.max(updatedAtMs, statusSinceMs ?? 0);
 }
 
-function pendingSummary(pending: DeployedConfig, described: Described) {
+/** Members of an endpoint config that DescribeEndpoint returns unchanged. */
+function echoed({ MetricsConfig }: Pick<EndpointConfigDocument, 'MetricsConfig'>) {
+  return MetricsConfig === undefined ? {} : { MetricsConfig };
+}
+
+/** Accepted members that change nothing. */
+function notesOnMembers({ MetricsConfig }: Pick<EndpointConfigDocument, 'MetricsConfig'>): string[] {
+  return MetricsConfig === undefined ? [] : ['MetricsConfig has no effect: all metrics are always recorded'];
+}
+
+function pendingSummary(pending: DeployedConfig, described: EndpointDescription) {
   return {
     EndpointConfigName: pending.endpointConfigName,
-    ProductionVariants: pending.variants.map((variant) => ({
-      ...variantSummary(variant, pending, described),
-      ...instanceTypeOf(pending, variant),
-    })),
+    ...summaries(pending, (variant) => ({ ...variantSummary(variant, pending, described), ...instanceTypeOf(pending, variant) })),
     StartTime: new Date(pending.startedAtMs),
   };
 }
 
+function summaries({ variants }: DeployedConfig, of: (variant: VariantConfig) => AwsOutput): AwsOutput {
+  const shadows = variants.filter(({ isShadow }) => isShadow === true);
+  return {
+    ProductionVariants: productionVariants(variants).map(of),
+    ...(shadows.length === 0 ? {} : { ShadowProductionVariants: shadows.map(of) }),
+  };
+}
+
 function instanceTypeOf({ document }: DeployedConfig, variant: VariantConfig) {
-  const InstanceType = document.ProductionVariants.find(({ VariantName }) => keyOf(VariantName) === keyOf(variant.name))?.InstanceType;
+  const InstanceType = allVariants(document).find(({ VariantName }) => nameKey(VariantName) === nameKey(variant.name))?.InstanceType;
   return InstanceType === undefined ? {} : { InstanceType };
 }
 
-function variantSummary(variant: VariantConfig, deployed: DeployedConfig, { view, memoryOf }: Described) {
+function variantSummary(variant: VariantConfig, deployed: DeployedConfig, { view, memoryOf }: EndpointDescription) {
   const { name, weight } = variant;
   const isWanted = deployed.generation === view.generation;
-  const wanted = view.config.variants.find((each) => keyOf(each.name) === keyOf(name));
+  const wanted = view.config.variants.find((each) => nameKey(each.name) === nameKey(name));
   const isServed = deployed.generation === view.servedGeneration;
   const summary = {
     VariantName: name,
@@ -84,6 +116,7 @@ function variantSummary(variant: VariantConfig, deployed: DeployedConfig, { view
       .filter((model) => isModelOf(variant, model))
       .slice(0, 1)
       .map((model) => image(model, deployed)),
+    // A config that does not serve yet has no traffic.
     CurrentWeight: isServed ? weight : 0,
     DesiredWeight: isWanted ? (wanted?.weight ?? weight) : weight,
     ...variantStatus(variant, isWanted, view),
@@ -92,14 +125,14 @@ function variantSummary(variant: VariantConfig, deployed: DeployedConfig, { view
     const now = serverlessConfig(variant.functions, memoryOf(view.config.name, name));
     return { ...summary, CurrentServerlessConfig: now, DesiredServerlessConfig: now };
   }
-  const observed = view.variants.find((each) => keyOf(each.name) === keyOf(name));
+  const observed = view.variants.find((each) => nameKey(each.name) === nameKey(name));
   const ready = (observed?.workers ?? []).filter(({ spec, state }) => state === 'ready' && runs(spec, variant)).length;
   const desired = isWanted ? (observed?.wanted ?? variant.instanceCount) : variant.instanceCount;
   return { ...summary, CurrentInstanceCount: ready, DesiredInstanceCount: desired };
 }
 
 function isModelOf({ group, version }: VariantConfig, model: DeployableModel): boolean {
-  return keyOf(model.group) === keyOf(group) && model.version === version;
+  return nameKey(model.group) === nameKey(group) && model.version === version;
 }
 
 function image({ image: SpecifiedImage, resolvedImage: ResolvedImage }: DeployableModel, { startedAtMs }: DeployedConfig) {
@@ -112,16 +145,17 @@ interface RunningSpec {
   readonly instanceType: string;
 }
 
+/** Whether a worker runs the variant's version: during an update workers of both versions exist. */
 function runs({ kind, modelName, instanceType }: RunningSpec, variant: VariantConfig): boolean {
-  const isModel = keyOf(modelName) === `${keyOf(variant.group)}/${variant.version}`;
+  const isModel = nameKey(modelName) === `${nameKey(variant.group)}/${variant.version}`;
   return kind === 'instance' && isModel && instanceType === variant.instanceType;
 }
 
-/** What its instances are about, in AWS's words; none where they are as they are to be. */
+/** AWS's `VariantStatus` from the instances in transition; omitted if there are none. */
 function variantStatus({ name }: VariantConfig, isWanted: boolean, view: EndpointView) {
-  const instances = isWanted ? (view.variants.find((each) => keyOf(each.name) === keyOf(name))?.instances ?? []) : [];
+  const instances = isWanted ? (view.variants.find((each) => nameKey(each.name) === nameKey(name))?.instances ?? []) : [];
   const launching = instances.filter(({ state }) => state === 'launching');
-  const leaving = instances.filter(({ state }) => state === 'draining').length;
+  const draining = instances.filter(({ state }) => state === 'draining').length;
   const starting = view.status === 'Creating' ? 'Creating' : 'Updating';
   const statuses = [
     ...baking(isWanted, view),
@@ -134,15 +168,15 @@ function variantStatus({ name }: VariantConfig, isWanted: boolean, view: Endpoin
             StartTime: new Date(Math.min(...launching.map(({ startedAtMs }) => startedAtMs))),
           },
         ]),
-    ...(leaving === 0 ? [] : [{ Status: 'Deleting', StatusMessage: `Terminating ${leaving} instance(s).` }]),
+    ...(draining === 0 ? [] : [{ Status: 'Deleting', StatusMessage: `Terminating ${draining} instance(s).` }]),
   ];
   return statuses.length === 0 ? {} : { VariantStatus: statuses };
 }
 
-/** Of an update that is watched: what goes to its instances by now. */
+/** The step of a monitored update: the share of traffic on the new version. */
 function baking(isWanted: boolean, { rollout }: EndpointView) {
   if (!isWanted || !isUnderWay(rollout)) return [];
-  const { share, bakeMs } = stepOf(rollout);
+  const { share, bakeMs } = rolloutStepOf(rollout);
   const part = share === 1 ? 'full capacity' : `${Number((100 * share).toFixed(2))} percent of the requests`;
   if (rollout.stepSinceMs === null)
     return [{ Status: 'ActivatingTraffic', StatusMessage: `Activating traffic on ${part}.`, StartTime: new Date(rollout.startedAtMs) }];
@@ -164,7 +198,7 @@ function captureSummary(
   };
 }
 
-/** Why it failed, or why its last update did and what was before it still serves. */
+/** Why the endpoint failed, or why its last update did while the previous version still serves. */
 function failureReason({ status, reason, generation, servedGeneration, rollout }: EndpointView): string | null {
   const hasUpdateFailed = status === 'RollingBack' || (status === 'InService' && (servedGeneration !== generation || rollout !== null));
   if (reason === null || !(status === 'Failed' || hasUpdateFailed)) return null;

@@ -1,11 +1,8 @@
-/**
- * What AWS's clients say of endpoint configs and endpoints, as it is kept: the members that mean something here. Others are
- * kept and shown as they came.
- */
+/** Stored documents of endpoint configs and endpoints. Only members with an effect have types; others are stored and returned unchanged. */
 import type { VariantConfig } from '../../deployment/index.ts';
 
 export interface ServerlessConfig {
-  /** AWS says MB and means MiB. */
+  /** MiB, despite AWS's name. */
   readonly MemorySizeInMB: number;
   readonly MaxConcurrency: number;
   readonly ProvisionedConcurrency?: number;
@@ -24,7 +21,7 @@ export interface ProductionVariant {
 }
 
 export interface DataCaptureConfig {
-  /** Enabled unless it says otherwise. */
+  /** Default: true. */
   readonly EnableCapture?: boolean;
   readonly InitialSamplingPercentage: number;
   readonly DestinationS3Uri: string;
@@ -36,9 +33,19 @@ export interface DataCaptureConfig {
 /** An endpoint config without its name, ARN, times and tags. */
 export interface EndpointConfigDocument {
   readonly ProductionVariants: readonly ProductionVariant[];
+  /** At most one, beside one production variant. */
   readonly ShadowProductionVariants?: readonly ProductionVariant[];
   readonly DataCaptureConfig?: DataCaptureConfig;
   readonly AsyncInferenceConfig?: Readonly<Record<string, unknown>>;
+  /** Rejected at creation. */
+  readonly ExplainerConfig?: unknown;
+  /** Without an effect, which DescribeEndpoint says. */
+  readonly MetricsConfig?: unknown;
+}
+
+/** Production and shadow variants. */
+export function allVariants({ ProductionVariants, ShadowProductionVariants = [] }: EndpointConfigDocument): readonly ProductionVariant[] {
+  return [...ProductionVariants, ...ShadowProductionVariants];
 }
 
 export interface CapacitySize {
@@ -66,33 +73,35 @@ export interface DeploymentConfig {
   readonly AutoRollbackConfiguration?: { readonly Alarms?: readonly { readonly AlarmName?: string }[] };
 }
 
-/** A Model, as far as an endpoint needs to know it. */
+/** The part of a Model that an endpoint needs. */
 export interface DeployableModel {
   readonly name: string;
   readonly group: string;
   readonly version: number;
-  /** As its maker wrote it: `penstock/onnx`. */
+  /** Whether it serves the objects of a folder; absent: one model. */
+  readonly isMultiModel?: true;
+  /** The image as specified: `penstock/onnx`. */
   readonly image: string;
-  /** The same with the digest of what is served. */
+  /** `image` with the digest of the artifact. */
   readonly resolvedImage: string;
 }
 
-/** What one generation of an endpoint was made from. */
+/** The config that one generation of an endpoint was created from. */
 export interface DeployedConfig {
   readonly generation: number;
   readonly endpointConfigName: string;
-  /** A copy: the endpoint config itself may be deleted. */
+  /** A copy, because the endpoint config can be deleted while the endpoint uses it. */
   readonly document: EndpointConfigDocument;
-  /** By name, as they were then. */
+  /** Snapshots from the time of deployment. */
   readonly models: readonly DeployableModel[];
-  /** What was deployed for it. */
+  /** The deployed variants. */
   readonly variants: readonly VariantConfig[];
   readonly startedAtMs: number;
 }
 
-/** What is kept of an endpoint that AWS's clients made or changed. */
+/** The record of an endpoint that was created or changed through the AWS API. */
 export interface EndpointDocument {
-  /** The newest last, a few of them. */
+  /** The last few generations, newest last. */
   readonly deployed: readonly DeployedConfig[];
   readonly deploymentConfig: DeploymentConfig | null;
 }

@@ -1,14 +1,14 @@
-/** What is kept of endpoints that AWS's clients made or changed: what each of their last generations was made from. */
+/** Records of endpoints that were created or changed through the AWS API: the configs of their last generations. */
 import type { Clock } from '../../clock.ts';
-import type { EndpointView, KeptBeside, KeptOnRollback } from '../../deployment/index.ts';
+import type { EndpointView, RollbackHook, TransactionHook } from '../../deployment/index.ts';
 import type { Documents } from './documents.ts';
-import type { DeployedConfig, DeploymentConfig, EndpointDocument } from './endpoint-documents.ts';
+import type { DeployedConfig, DeploymentConfig, EndpointConfigDocument, EndpointDocument } from './endpoint-documents.ts';
 
-/** Generations that are remembered: what serves is among them unless so many updates have failed since. */
-const generationsKept = 8;
+/** Retained generations. The served one is among them unless this many updates have failed since. */
+const generationsMax = 8;
 
-/** What a generation is made from, before it is one. */
-export type NewDeployed = Pick<DeployedConfig, 'endpointConfigName' | 'document' | 'models'>;
+/** The config of a generation that is about to be written. */
+export type NewDeployedConfig = Pick<DeployedConfig, 'endpointConfigName' | 'document' | 'models'>;
 
 export class EndpointRecords {
   readonly #documents: Documents;
@@ -19,50 +19,55 @@ export class EndpointRecords {
     this.#clock = clock;
   }
 
-  /** What is known of the endpoint; nothing where another door made it. */
+  /** The endpoint's record; empty if another API created it. */
   async of(name: string): Promise<EndpointDocument> {
     return (await this.#documents.find<EndpointDocument>('endpoint', name))?.content ?? { deployed: [], deploymentConfig: null };
   }
 
-  /** What a generation was made from; null where that was no endpoint config. */
+  /** The config of a generation; null if it was not created from an endpoint config. */
   async deployed({ config }: EndpointView, generation: number): Promise<DeployedConfig | null> {
     const { deployed } = await this.of(config.name);
     return deployed.find((each) => each.generation === generation) ?? null;
   }
 
-  /** Keeps what the generation that is being written is made from. */
-  keep(deployed: NewDeployed, deploymentConfig: DeploymentConfig | null): KeptBeside {
+  /** The document that the AWS API deployed last; undefined if it deployed none. */
+  async last({ config }: EndpointView): Promise<EndpointConfigDocument | undefined> {
+    return (await this.of(config.name)).deployed.at(-1)?.document;
+  }
+
+  /** Stores the config of the generation that is being written. */
+  store(deployed: NewDeployedConfig, deploymentConfig: DeploymentConfig | null): TransactionHook {
     return async (tx, { config, generation }) => {
       const before = (await this.#documents.find<EndpointDocument>('endpoint', config.name, tx))?.content.deployed ?? [];
       const now = { ...deployed, generation, variants: config.variants, startedAtMs: this.#clock.wallMs() };
       const content: EndpointDocument = {
-        deployed: [...before.filter((each) => each.generation < generation), now].slice(-generationsKept),
+        deployed: [...before.filter((each) => each.generation < generation), now].slice(-generationsMax),
         deploymentConfig,
       };
-      await this.#documents.put({ kind: 'endpoint', name: config.name, content, goesWith: { endpoint: config.name } }, tx);
+      await this.#documents.put({ kind: 'endpoint', name: config.name, content, owner: { endpoint: config.name } }, tx);
     };
   }
 
-  /** The generation that is being written is made from the same as an earlier one. */
-  keepEarlier(): KeptOnRollback {
+  /** For rollbacks: copies the record of an earlier generation to the generation that is being written. */
+  storeEarlier(): RollbackHook {
     return async (tx, endpoint, earlier) => {
       const document = (await this.#documents.find<EndpointDocument>('endpoint', endpoint.config.name, tx))?.content;
       const deployed = document?.deployed.find(({ generation }) => generation === earlier);
-      if (document !== undefined && deployed !== undefined) await this.keep(deployed, document.deploymentConfig)(tx, endpoint);
+      if (document !== undefined && deployed !== undefined) await this.store(deployed, document.deploymentConfig)(tx, endpoint);
     };
   }
 
   /**
-   * The generation that is being written is made from the same as the one before: weights or capacities differ. Of one that
-   * another door made, nothing is kept.
+   * For changes of weights or capacities: copies the record of the previous generation to the next one. Does nothing if
+   * another API created that generation.
    */
-  keepAgain(): KeptBeside {
+  storeAgain(): TransactionHook {
     return async (tx, endpoint) => {
       const document = (await this.#documents.find<EndpointDocument>('endpoint', endpoint.config.name, tx))?.content;
       const from = (generation: number) => document?.deployed.find((each) => each.generation === generation);
       const deployed = from(endpoint.generation) ?? from(endpoint.generation - 1);
       if (document === undefined || deployed === undefined) return;
-      await this.keep(deployed, document.deploymentConfig)(tx, endpoint);
+      await this.store(deployed, document.deploymentConfig)(tx, endpoint);
     };
   }
 }

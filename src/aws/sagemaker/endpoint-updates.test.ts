@@ -1,37 +1,48 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Aws, arn, blueGreen, capture, deployed, instances, openAws, refusal, serverless } from '../../../test/aws-endpoint-house.ts';
-import { settle } from '../../../test/deployment-house.ts';
+import {
+  type Aws,
+  arn,
+  blueGreen,
+  capture,
+  deployed,
+  instances,
+  openAws,
+  refusal,
+  serverless,
+} from '../../../test/aws-endpoint-fixture.ts';
+import { settle } from '../../../test/deployment-fixture.ts';
 import { AwsError } from '../service.ts';
+import { checkQuota, instancesMaxOf } from './endpoint-capacities.ts';
 
 describe('waiters', () => {
-  test('are told of a new endpoint at the first asking', async () => {
-    const { ask, house } = await openAws();
-    house.provider.isPrompt = false;
-    await ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+  test('see a new endpoint at their first poll', async () => {
+    const { call, fixture } = await openAws();
+    fixture.provider.isPrompt = false;
+    await call('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
     let isCreated = false;
-    const creating = ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' }).then(() => (isCreated = true));
+    const creating = call('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' }).then(() => (isCreated = true));
     await settle();
-    assert.equal(house.deployments.get('prod').status, 'Creating');
+    assert.equal(fixture.deployments.get('prod').status, 'Creating');
     assert(!isCreated);
-    const describing = ask('DescribeEndpoint', { EndpointName: 'prod' });
-    house.provider.ready('prod.alltraffic.1.0');
+    const describing = call('DescribeEndpoint', { EndpointName: 'prod' });
+    fixture.provider.ready('prod.alltraffic.1.0');
     await creating;
     assert.equal((await describing).EndpointStatus, 'InService');
   });
 
-  test('are told what is after two seconds, and no sooner unless they leave', async () => {
-    const { ask, house } = await openAws();
-    house.provider.isPrompt = false;
-    await ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
-    const creating = ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
+  test('get the current status after two seconds, or when they disconnect', async () => {
+    const { call, fixture } = await openAws();
+    fixture.provider.isPrompt = false;
+    await call('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+    const creating = call('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
     await settle();
-    house.clock.advance(2000);
+    fixture.clock.advance(2000);
     assert.deepEqual(await creating, { EndpointArn: arn('endpoint/prod') });
-    const gone = new AbortController();
-    const describing = ask('DescribeEndpoint', { EndpointName: 'prod' }, gone.signal);
+    const client = new AbortController();
+    const describing = call('DescribeEndpoint', { EndpointName: 'prod' }, client.signal);
     await settle();
-    gone.abort();
+    client.abort();
     const { EndpointStatus, ProductionVariants } = await describing;
     assert.equal(EndpointStatus, 'Creating');
     const [{ CurrentInstanceCount, CurrentWeight, VariantStatus }] = ProductionVariants;
@@ -39,52 +50,71 @@ describe('waiters', () => {
     assert.deepEqual([VariantStatus[0].Status, VariantStatus[0].StatusMessage], ['Creating', 'Launching 1 instance(s).']);
   });
 
-  test('are told why an endpoint failed, which may then be updated or deleted', async () => {
-    const { ask, house } = await openAws();
-    house.provider.isPrompt = false;
-    await ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
-    const creating = ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
+  test('see a time of modification that moves with the status', async () => {
+    const { call, fixture } = await openAws();
+    fixture.provider.isPrompt = false;
+    await call('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+    const creating = call('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
     await settle();
-    house.provider.crash('prod.alltraffic.1.0', { state: 'failed', reason: `exit code 1: ${'no such file '.repeat(200)}` });
+    const createdMs = fixture.clock.wallMs();
+    fixture.clock.advance(1500);
+    fixture.provider.ready('prod.alltraffic.1.0');
     await creating;
-    const { EndpointStatus, FailureReason } = await ask('DescribeEndpoint', { EndpointName: 'prod' });
+    await settle();
+    const inService = fixture.clock.wallMs();
+    fixture.clock.advance(60_000);
+    const { CreationTime, LastModifiedTime } = await call('DescribeEndpoint', { EndpointName: 'prod' });
+    assert.deepEqual([CreationTime, LastModifiedTime], [new Date(createdMs), new Date(inService)]);
+    const { Endpoints } = await call('ListEndpoints', { LastModifiedTimeAfter: inService - 1 });
+    assert.equal(Endpoints.length, 1);
+  });
+
+  test('see why an endpoint failed, which can then be updated', async () => {
+    const { call, fixture } = await openAws();
+    fixture.provider.isPrompt = false;
+    await call('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+    const creating = call('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
+    await settle();
+    fixture.provider.crash('prod.alltraffic.1.0', { state: 'failed', reason: `exit code 1: ${'no such file '.repeat(200)}` });
+    await creating;
+    const { EndpointStatus, FailureReason } = await call('DescribeEndpoint', { EndpointName: 'prod' });
     assert.equal(EndpointStatus, 'Failed');
     assert.match(
       FailureReason,
       /^The primary container for production variant AllTraffic did not pass the ping health check\..*exit code 1/,
     );
     assert.equal(FailureReason.length, 1024);
-    house.provider.isPrompt = true;
-    await ask('CreateEndpointConfig', { EndpointConfigName: 'd', ProductionVariants: [{ ...instances, ModelName: 'digits-two' }] });
-    await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'd' });
+    fixture.provider.isPrompt = true;
+    await call('CreateEndpointConfig', { EndpointConfigName: 'd', ProductionVariants: [{ ...instances, ModelName: 'digits-two' }] });
+    await call('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'd' });
     await settle();
-    assert.equal((await ask('DescribeEndpoint', { EndpointName: 'prod' })).EndpointStatus, 'InService');
+    assert.equal((await call('DescribeEndpoint', { EndpointName: 'prod' })).EndpointStatus, 'InService');
   });
 
-  test('need not wait to delete an endpoint that is being made', async () => {
-    const { ask, house } = await openAws();
-    house.provider.isPrompt = false;
-    await ask('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
-    const creating = ask('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
+  test('can delete an endpoint while it is being created', async () => {
+    const { call, fixture } = await openAws();
+    fixture.provider.isPrompt = false;
+    await call('CreateEndpointConfig', { EndpointConfigName: 'c', ProductionVariants: [instances] });
+    const creating = call('CreateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'c' });
     await settle();
-    await ask('DeleteEndpoint', { EndpointName: 'prod' });
+    await call('DeleteEndpoint', { EndpointName: 'prod' });
     await creating;
-    await assert.rejects(ask('DescribeEndpoint', { EndpointName: 'prod' }), refusal(/Could not find endpoint/));
+    await assert.rejects(call('DescribeEndpoint', { EndpointName: 'prod' }), refusal(/Could not find endpoint/));
   });
 
-  test('are told of an endpoint that is gone', async () => {
-    const { ask, house } = await deployed(await openAws());
-    house.serving.holdsDrains = true;
-    assert.deepEqual(await ask('DeleteEndpoint', { EndpointName: 'prod' }), {});
+  test('see that an endpoint was deleted', async () => {
+    const { call, fixture } = await deployed(await openAws());
+    fixture.serving.holdsDrains = true;
+    assert.deepEqual(await call('DeleteEndpoint', { EndpointName: 'prod' }), {});
     await settle();
-    assert.deepEqual(await ask('DeleteEndpoint', { EndpointName: 'prod' }), {});
-    const describing = ask('DescribeEndpoint', { EndpointName: 'prod' });
+    assert.deepEqual(await call('DeleteEndpoint', { EndpointName: 'prod' }), {});
+    const describing = call('DescribeEndpoint', { EndpointName: 'prod' });
     const answer = assert.rejects(describing, refusal(`Could not find endpoint "${arn('endpoint/prod')}".`));
     await settle();
-    house.serving.holdsDrains = false;
-    for (const release of house.serving.held.values()) release();
+    fixture.serving.holdsDrains = false;
+    for (const release of fixture.serving.held.values()) release();
     await answer;
-    await assert.rejects(ask('DeleteEndpoint', { EndpointName: 'prod' }), refusal(`Could not find endpoint "${arn('endpoint/prod')}".`));
+    await assert.rejects(call('DeleteEndpoint', { EndpointName: 'prod' }), refusal(`Could not find endpoint "${arn('endpoint/prod')}".`));
   });
 });
 
@@ -92,17 +122,17 @@ describe('an update', () => {
   async function updating(): Promise<Aws> {
     const aws = await deployed(await openAws(), [{ ...instances, InitialInstanceCount: 1 }], { DataCaptureConfig: capture });
     const next = { ...instances, ModelName: 'digits-two', InitialVariantWeight: 2 };
-    await aws.ask('CreateEndpointConfig', { EndpointConfigName: 'prod-2', ProductionVariants: [next] });
+    await aws.call('CreateEndpointConfig', { EndpointConfigName: 'prod-2', ProductionVariants: [next] });
     return aws;
   }
 
-  test('shows what serves and what is to come, and no other update begins', async () => {
-    const { ask, house } = await updating();
-    house.provider.isPrompt = false;
-    await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-2' });
+  test('shows the served and the pending config, and blocks other updates', async () => {
+    const { call, fixture } = await updating();
+    fixture.provider.isPrompt = false;
+    await call('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-2' });
     await settle();
     const aborted = AbortSignal.abort();
-    const during = await ask('DescribeEndpoint', { EndpointName: 'prod' }, aborted);
+    const during = await call('DescribeEndpoint', { EndpointName: 'prod' }, aborted);
     assert.deepEqual([during.EndpointStatus, during.EndpointConfigName], ['Updating', 'prod-1']);
     assert.deepEqual([during.ProductionVariants[0].CurrentInstanceCount, during.ProductionVariants[0].CurrentWeight], [1, 1]);
     const { EndpointConfigName, ProductionVariants } = during.PendingDeploymentSummary;
@@ -115,43 +145,43 @@ describe('an update', () => {
       ['UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-1' }],
       ['UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities: [{ VariantName: 'AllTraffic' }] }],
     ] as const) {
-      await assert.rejects(ask(operation, input), refusal(`Cannot update in-progress endpoint "${arn('endpoint/prod')}".`));
+      await assert.rejects(call(operation, input), refusal(`Cannot update in-progress endpoint "${arn('endpoint/prod')}".`));
     }
-    house.provider.ready('prod.alltraffic.2.0');
+    fixture.provider.ready('prod.alltraffic.2.0');
     await settle();
-    const after = await ask('DescribeEndpoint', { EndpointName: 'prod' });
+    const after = await call('DescribeEndpoint', { EndpointName: 'prod' });
     assert.deepEqual([after.EndpointStatus, after.EndpointConfigName, after.PendingDeploymentSummary], ['InService', 'prod-2', undefined]);
     assert.equal(after.ProductionVariants[0].DeployedImages[0].ResolvedImage, 'penstock/onnx@sha256:2');
     assert.equal(after.DataCaptureConfig, undefined);
   });
 
-  test('that does not come about leaves what served, and says why', async () => {
-    const { ask, house } = await updating();
-    house.provider.isPrompt = false;
-    await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-2' });
+  test('that fails keeps the previous version in service and reports the reason', async () => {
+    const { call, fixture } = await updating();
+    fixture.provider.isPrompt = false;
+    await call('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-2' });
     await settle();
-    house.provider.crash('prod.alltraffic.2.0', { state: 'failed', reason: 'exit code 3: no such operator' });
+    fixture.provider.crash('prod.alltraffic.2.0', { state: 'failed', reason: 'exit code 3: no such operator' });
     await settle();
-    const after = await ask('DescribeEndpoint', { EndpointName: 'prod' });
+    const after = await call('DescribeEndpoint', { EndpointName: 'prod' });
     assert.deepEqual([after.EndpointStatus, after.EndpointConfigName], ['InService', 'prod-1']);
     assert.match(
       after.FailureReason,
       /^The primary container for production variant AllTraffic did not pass the ping health check\. Please check CloudWatch logs for this endpoint\. .*exit code 3: no such operator/,
     );
-    await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-1' });
+    await call('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'prod-1' });
     await settle();
-    assert.equal((await ask('DescribeEndpoint', { EndpointName: 'prod' })).FailureReason, undefined);
+    assert.equal((await call('DescribeEndpoint', { EndpointName: 'prod' })).FailureReason, undefined);
   });
 
-  test('keeps weight, count and capture where that is asked for, but for what is excluded', async () => {
-    const { ask, house } = await updating();
+  test('retains weight, count and capture if requested, except excluded properties', async () => {
+    const { call, fixture } = await updating();
     const capacities = [{ VariantName: 'AllTraffic', DesiredWeight: 7, DesiredInstanceCount: 3 }];
-    await ask('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities: capacities });
+    await call('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities: capacities });
     await settle();
     const update = async (EndpointConfigName: string, more: object) => {
-      await ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName, ...more });
+      await call('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName, ...more });
       await settle();
-      const { ProductionVariants, DataCaptureConfig, LastDeploymentConfig } = await ask('DescribeEndpoint', { EndpointName: 'prod' });
+      const { ProductionVariants, DataCaptureConfig, LastDeploymentConfig } = await call('DescribeEndpoint', { EndpointName: 'prod' });
       const [{ CurrentWeight, CurrentInstanceCount }] = ProductionVariants;
       return [
         CurrentWeight,
@@ -168,17 +198,17 @@ describe('an update', () => {
       [2, 3, undefined, DeploymentConfig],
     );
     assert.deepEqual(await update('prod-1', {}), [1, 1, 'Started', undefined]);
-    assert.equal(house.deployments.get('prod').config.variants[0]?.version, 1);
+    assert.equal(fixture.deployments.get('prod').config.variants[0]?.version, 1);
   });
 });
 
 describe('weights and capacities', () => {
-  test('change without another config, down to no instance', async () => {
-    const { ask, house } = await deployed(await openAws(), [instances, { ...serverless, VariantName: 'blue' }]);
+  test('change without a new config, down to zero instances', async () => {
+    const { call, fixture } = await deployed(await openAws(), [instances, { ...serverless, VariantName: 'blue' }]);
     const change = async (...DesiredWeightsAndCapacities: object[]) => {
-      await ask('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities });
+      await call('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities });
       await settle();
-      return ask('DescribeEndpoint', { EndpointName: 'prod' });
+      return call('DescribeEndpoint', { EndpointName: 'prod' });
     };
     const update = { MaxConcurrency: 9, ProvisionedConcurrency: 2 };
     const after = await change(
@@ -189,41 +219,63 @@ describe('weights and capacities', () => {
     const [first, second] = after.ProductionVariants;
     assert.deepEqual([first.CurrentInstanceCount, first.DesiredInstanceCount], [0, 0]);
     assert.deepEqual(second.CurrentServerlessConfig, { MemorySizeInMB: 2048, ...update });
-    assert.deepEqual(house.provider.ids(), []);
+    assert.deepEqual(fixture.provider.ids(), []);
     const again = await change({ VariantName: 'AllTraffic', DesiredInstanceCount: 2, DesiredWeight: 0 });
     assert.deepEqual([again.ProductionVariants[0].CurrentInstanceCount, again.ProductionVariants[0].CurrentWeight], [2, 0]);
-    assert.equal(house.deployments.get('prod').config.variants[0]?.scaling, undefined);
+    assert.equal(fixture.deployments.get('prod').config.variants[0]?.scaling, undefined);
   });
 
-  for (const [what, wish, message] of [
-    ['a variant that is not there', { VariantName: 'green' }, /Variant green not found: the endpoint has AllTraffic, blue/],
-    ['a count of functions', { VariantName: 'blue', DesiredInstanceCount: 1 }, /blue is serverless/],
+  for (const [what, change, message] of [
+    ['a missing variant', { VariantName: 'green' }, /Variant green not found: expected one of AllTraffic, blue/],
+    ['an instance count of a serverless variant', { VariantName: 'blue', DesiredInstanceCount: 1 }, /blue is serverless/],
     [
-      'functions of instances',
+      'a serverless update of instances',
       { VariantName: 'AllTraffic', ServerlessUpdateConfig: { MaxConcurrency: 1 } },
       /AllTraffic is not serverless/,
     ],
-    ['too many provisioned', { VariantName: 'blue', ServerlessUpdateConfig: { ProvisionedConcurrency: 6 } }, /which is 5, got 6/],
+    [
+      'ProvisionedConcurrency above MaxConcurrency',
+      { VariantName: 'blue', ServerlessUpdateConfig: { ProvisionedConcurrency: 6 } },
+      /\(5\), got 6/,
+    ],
   ] as const) {
-    test(`refuse ${what}`, async () => {
-      const { ask } = await deployed(await openAws(), [instances, { ...serverless, VariantName: 'blue' }]);
-      const input = { EndpointName: 'prod', DesiredWeightsAndCapacities: [wish] };
-      await assert.rejects(ask('UpdateEndpointWeightsAndCapacities', input), refusal(message));
+    test(`reject ${what}`, async () => {
+      const { call } = await deployed(await openAws(), [instances, { ...serverless, VariantName: 'blue' }]);
+      const input = { EndpointName: 'prod', DesiredWeightsAndCapacities: [change] };
+      await assert.rejects(call('UpdateEndpointWeightsAndCapacities', input), refusal(message));
     });
   }
 });
 
-test('more instances than a variant may have are over the quota', async () => {
-  const { ask } = await deployed(await openAws());
-  const over = (count: number, delta: number) => (error: unknown) => {
+test('rejects more instances than the quota of a variant', async () => {
+  const { call } = await deployed(await openAws());
+  const quotaError = (count: number, delta: number) => (error: unknown) => {
     const quota = `is 64 Instances, with current utilization of ${count} Instances and a request delta of ${delta} Instances.`;
     assert(error instanceof AwsError && error.code === 'ResourceLimitExceeded', String(error));
     assert.equal(error.message, `The account-level service limit 'ml.m5.large for endpoint usage' ${quota}`);
     return true;
   };
   const DesiredWeightsAndCapacities = [{ VariantName: 'AllTraffic', DesiredInstanceCount: 65 }];
-  await assert.rejects(ask('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities }), over(1, 64));
-  await ask('CreateEndpointConfig', { EndpointConfigName: 'big', ProductionVariants: [{ ...instances, InitialInstanceCount: 70 }] });
-  await assert.rejects(ask('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'big' }), over(1, 69));
-  await assert.rejects(ask('CreateEndpoint', { EndpointName: 'big', EndpointConfigName: 'big' }), over(0, 70));
+  await assert.rejects(
+    call('UpdateEndpointWeightsAndCapacities', { EndpointName: 'prod', DesiredWeightsAndCapacities }),
+    quotaError(1, 64),
+  );
+  await call('CreateEndpointConfig', { EndpointConfigName: 'big', ProductionVariants: [{ ...instances, InitialInstanceCount: 70 }] });
+  await assert.rejects(call('UpdateEndpoint', { EndpointName: 'prod', EndpointConfigName: 'big' }), quotaError(1, 69));
+  await assert.rejects(call('CreateEndpoint', { EndpointName: 'big', EndpointConfigName: 'big' }), quotaError(0, 70));
+});
+
+test('rejects more instances than fit into the memory of the machine, but keeps those that run', () => {
+  const gibibyte = 2 ** 30;
+  assert.equal(instancesMaxOf(64 * gibibyte, 1000), 64);
+  assert.equal(instancesMaxOf(2 * gibibyte, 0.9 * gibibyte), 2);
+  const variants = (instanceCount: number) => [
+    { name: 'main', group: 'g', version: 1, weight: 1, instanceType: 'ml.m5.large', instanceCount },
+  ];
+  checkQuota(variants(2), [], [2]);
+  checkQuota(variants(4), variants(4), [2]);
+  assert.throws(() => checkQuota(variants(5), variants(4), [2]), {
+    code: 'ResourceLimitExceeded',
+    message: /is 2 Instances, with current utilization of 4 Instances and a request delta of 1 Instances\. More do not fit into the memory/,
+  });
 });

@@ -1,14 +1,15 @@
-/** Model package groups: the groups of the registry, but for those made beside for Models. */
+/** Model package groups: the groups of the registry, except the internal ones of Models. */
 import { PlatformError } from '../../errors.ts';
-import { keyOf, type ModelGroup, type Registry } from '../../registry/index.ts';
+import { type ModelGroup, nameKey, type Registry } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
-import { AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace } from '../service.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../service.ts';
 import { arnOf, readReference } from './arn.ts';
 import { containing, type Documents } from './documents.ts';
-import { given, userContext } from './package-description.ts';
+import { definedMembers, userContext } from './package-description.ts';
 import type { PackageRecords } from './package-records.ts';
-import { type AwsPage, cutPage, type PageRequest, readPage, type SortKey } from './pages.ts';
-import { readTags } from './tags.ts';
+import { type AwsPage, cutPage, type PageRequest, readPage, readPages, type SortKey } from './pages.ts';
+import type { Searchable } from './search.ts';
+import { readTags, tagList } from './tags.ts';
 
 export interface ModelPackageGroupsOptions {
   readonly db: Database;
@@ -17,6 +18,7 @@ export interface ModelPackageGroupsOptions {
   readonly records: PackageRecords;
 }
 
+/** The part of a group that the registry does not store. */
 interface GroupDocument {
   readonly members: AwsInput;
   readonly createdBy: string;
@@ -29,12 +31,15 @@ export class ModelPackageGroups {
     this.#options = options;
   }
 
-  /** By its name or ARN. Throws `ValidationException` where there is none. */
-  async find(place: AwsPlace, reference: unknown): Promise<ModelGroup> {
-    const { name } = readReference(place, 'model-package-group', String(reference));
+  /** Finds a group by name or ARN. Throws `ValidationException` if it does not exist. */
+  async find(awsLocation: AwsLocation, reference: unknown): Promise<ModelGroup> {
+    const { name } = readReference(awsLocation, 'model-package-group', String(reference));
     const { registry, records } = this.#options;
-    const missing = new AwsError('ValidationException', `ModelPackageGroup ${arnOf(place, 'model-package-group', name)} does not exist.`);
-    if (await records.isAside(name)) throw missing;
+    const missing = new AwsError(
+      'ValidationException',
+      `ModelPackageGroup ${arnOf(awsLocation, 'model-package-group', name)} does not exist.`,
+    );
+    if (await records.isUngrouped(name)) throw missing;
     try {
       return await registry.describeGroup(name);
     } catch (error) {
@@ -50,14 +55,12 @@ export class ModelPackageGroups {
         const { ModelPackageGroupDescription: description = '' } = members;
         await this.#create({ name, description: String(description), tags: readTags(Tags), who: call.caller.keyId }, call);
         const content: GroupDocument = { members, createdBy: call.caller.keyId };
-        await this.#options.documents.put({ kind: 'model-package-group', name, content, goesWith: { group: name } });
+        await this.#options.documents.put({ kind: 'model-package-group', name, content, owner: { group: name } });
         return { ModelPackageGroupArn: arnOf(call, 'model-package-group', name) };
       },
       DescribeModelPackageGroup: async (input, call) => {
-        const group = await this.find(call, input['ModelPackageGroupName']);
-        const stored = await this.#options.documents.find<GroupDocument>('model-package-group', group.name);
-        const createdBy = stored === null ? {} : userContext(call, stored.content.createdBy);
-        return { ...stored?.content.members, ...summaryOf(group, call), CreatedBy: createdBy };
+        const { Tags: _tags, ...described } = await this.#described(await this.find(call, input['ModelPackageGroupName']), call);
+        return described;
       },
       ListModelPackageGroups: async (input, call) => {
         const { operation } = call;
@@ -68,8 +71,9 @@ export class ModelPackageGroups {
       DeleteModelPackageGroup: async (input, call) => {
         const { name, versions } = await this.find(call, input['ModelPackageGroupName']);
         const { registry, records } = this.#options;
-        const left = versions + (await records.failedIn(name));
-        if (left > 0) throw stillHolds(call, name);
+        // Failed packages have no version in the registry, but they block the deletion as well.
+        const packageCount = versions + (await records.failedIn(name));
+        if (packageCount > 0) throw stillHolds(call, name);
         try {
           await registry.deleteGroup(name, call.caller.keyId);
         } catch (error) {
@@ -80,9 +84,25 @@ export class ModelPackageGroups {
     };
   }
 
+  /** For Search. */
+  readonly searchable: Searchable = {
+    names: ['ModelPackageGroupName'],
+    all: async (call, { group, limit }) => {
+      const rows = await readPages(limit, (request) => this.#page(request));
+      const wanted = group === null ? rows : rows.filter(({ name }) => nameKey(name) === nameKey(group));
+      return Promise.all(wanted.map(async ({ name }) => this.#described(await this.find(call, name), call)));
+    },
+  };
+
+  async #described(group: ModelGroup, call: AwsLocation): Promise<AwsOutput> {
+    const stored = await this.#options.documents.find<GroupDocument>('model-package-group', group.name);
+    const createdBy = stored === null ? {} : userContext(call, stored.content.createdBy);
+    return { ...stored?.content.members, ...summaryOf(group, call), CreatedBy: createdBy, Tags: tagList(group.tags) };
+  }
+
   async #create(
     group: Parameters<Registry['createGroup']>[0] & { description: string; tags: Readonly<Record<string, string>> },
-    place: AwsPlace,
+    awsLocation: AwsLocation,
   ) {
     const { registry, records, documents } = this.#options;
     const { name, tags, who } = group;
@@ -90,15 +110,16 @@ export class ModelPackageGroups {
       await registry.createGroup(group);
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'already_exists') throw error;
-      if (!(await records.isAside(name))) {
-        throw new AwsError('ValidationException', `Model Package Group already exists: ${arnOf(place, 'model-package-group', name)}`);
+      if (!(await records.isUngrouped(name))) {
+        throw new AwsError('ValidationException', `Model Package Group already exists: ${arnOf(awsLocation, 'model-package-group', name)}`);
       }
-      // A Model had the name first: the group that was made for it is shown from now on, with the Model's version in it.
+      // The internal group of a Model has this name. It becomes a regular group that contains the Model's version.
       await registry.retag({ group: name, version: null }, () => tags, who);
       await documents.remove('imported-group', name);
     }
   }
 
+  /** Excludes internal groups within the query, so that pages are full. */
   async #page(request: PageRequest): Promise<AwsPage<GroupRow>> {
     const { sortBy, descending, after, createdAfterMs, createdBeforeMs, nameContains, limit } = request;
     let query = this.#options.db
@@ -130,25 +151,25 @@ export class ModelPackageGroups {
       .limit(limit + 1)
       .execute();
     const groups = rows.map(({ name, description, created_at }) => ({ name, description, createdAtMs: created_at }));
-    return cutPage(groups, request, ({ name, createdAtMs }): SortKey => [sortBy === 'Name' ? keyOf(name) : createdAtMs, keyOf(name)]);
+    return cutPage(groups, request, ({ name, createdAtMs }): SortKey => [sortBy === 'Name' ? nameKey(name) : createdAtMs, nameKey(name)]);
   }
 }
 
 type GroupRow = Pick<ModelGroup, 'name' | 'description' | 'createdAtMs'>;
 
-function summaryOf({ name, description, createdAtMs }: GroupRow, place: AwsPlace): AwsOutput {
+function summaryOf({ name, description, createdAtMs }: GroupRow, awsLocation: AwsLocation): AwsOutput {
   return {
     ModelPackageGroupName: name,
-    ModelPackageGroupArn: arnOf(place, 'model-package-group', name),
-    ...given({ ModelPackageGroupDescription: description === '' ? undefined : description }),
+    ModelPackageGroupArn: arnOf(awsLocation, 'model-package-group', name),
+    ...definedMembers({ ModelPackageGroupDescription: description === '' ? undefined : description }),
     CreationTime: new Date(createdAtMs),
     ModelPackageGroupStatus: 'Completed',
   };
 }
 
-function stillHolds(place: AwsPlace, name: string): AwsError {
+function stillHolds(awsLocation: AwsLocation, name: string): AwsError {
   return new AwsError(
     'ConflictException',
-    `ModelPackageGroup ${arnOf(place, 'model-package-group', name)} still holds model packages. Delete them first.`,
+    `ModelPackageGroup ${arnOf(awsLocation, 'model-package-group', name)} still holds model packages. Delete them first.`,
   );
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { openRegistryHouse, type RegistryHouse } from '../../../test/aws-registry-house.ts';
+import { openRegistryFixture, type RegistryFixture } from '../../../test/aws-registry-fixture.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import type { OpenDatabase } from '../../storage/index.ts';
 import { AwsError } from '../service.ts';
@@ -18,15 +18,15 @@ function refusal(message: RegExp | string, code = 'ValidationException') {
 }
 
 function packagesContract(name: string, open: () => Promise<OpenDatabase | undefined>): void {
-  let house: RegistryHouse;
+  let fixture: RegistryFixture;
   let count = 0;
   before(async () => {
     const database = await open();
-    house = await openRegistryHouse(database === undefined ? {} : { database });
-    await house.put('good.onnx', 'good');
-    await house.put('bad.onnx', 'bad');
+    fixture = await openRegistryFixture(database === undefined ? {} : { database });
+    await fixture.put('good.onnx', 'good');
+    await fixture.put('bad.onnx', 'bad');
   });
-  after(() => house.close());
+  after(() => fixture.close());
 
   const specification = (file = 'good.onnx') => ({
     Containers: [{ Image: 'penstock/onnx:1', ModelDataUrl: `s3://models/${file}`, Framework: 'SKLEARN', FutureMember: { a: [1] } }],
@@ -34,54 +34,54 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
   });
   const freshGroup = async (): Promise<string> => {
     const group = `Group-${count++}`;
-    await house.ask('CreateModelPackageGroup', { ModelPackageGroupName: group });
+    await fixture.call('CreateModelPackageGroup', { ModelPackageGroupName: group });
     return group;
   };
   const create = async (group: string, more: object = {}): Promise<string> => {
-    const given = { ModelPackageGroupName: group, InferenceSpecification: specification(), ...more };
-    return (await house.ask('CreateModelPackage', given)).ModelPackageArn;
+    const input = { ModelPackageGroupName: group, InferenceSpecification: specification(), ...more };
+    return (await fixture.call('CreateModelPackage', input)).ModelPackageArn;
   };
-  const describePackage = (ModelPackageName: string) => house.ask('DescribeModelPackage', { ModelPackageName });
+  const describePackage = (ModelPackageName: string) => fixture.call('DescribeModelPackage', { ModelPackageName });
 
   describe(`a model package group on ${name}`, () => {
-    test('is made, shown as it was given with what is not known here, listed, and deleted', async () => {
-      const { ask, clock } = house;
-      const given = { ModelPackageGroupName: 'Digits', ModelPackageGroupDescription: 'für alle 🌊', FutureMember: [1] };
-      const { ModelPackageGroupArn } = await ask('CreateModelPackageGroup', { ...given, Tags: [{ Key: 'a', Value: 'b' }] });
+    test('is created, described with unknown members, listed, and deleted', async () => {
+      const { call, clock } = fixture;
+      const input = { ModelPackageGroupName: 'Digits', ModelPackageGroupDescription: 'für alle 🌊', FutureMember: [1] };
+      const { ModelPackageGroupArn } = await call('CreateModelPackageGroup', { ...input, Tags: [{ Key: 'a', Value: 'b' }] });
       assert.equal(ModelPackageGroupArn, arn('model-package-group/digits'));
       for (const reference of ['Digits', 'DIGITS', ModelPackageGroupArn]) {
-        assert.deepEqual(await ask('DescribeModelPackageGroup', { ModelPackageGroupName: reference }), {
-          ...given,
+        assert.deepEqual(await call('DescribeModelPackageGroup', { ModelPackageGroupName: reference }), {
+          ...input,
           ModelPackageGroupArn,
           CreationTime: new Date(clock.wallMs()),
           CreatedBy: { IamIdentity: { Arn: 'arn:aws:iam::000000000000:user/AKME', PrincipalId: 'AKME' } },
           ModelPackageGroupStatus: 'Completed',
         });
       }
-      assert.deepEqual((await house.registry.describeGroup('digits')).tags, { a: 'b' });
-      const { ModelPackageGroupSummaryList } = await ask('ListModelPackageGroups', { NameContains: 'DIG' });
+      assert.deepEqual((await fixture.registry.describeGroup('digits')).tags, { a: 'b' });
+      const { ModelPackageGroupSummaryList } = await call('ListModelPackageGroups', { NameContains: 'DIG' });
       assert.deepEqual(
         ModelPackageGroupSummaryList.map((group) => group.ModelPackageGroupName),
         ['Digits'],
       );
-      const again = ask('CreateModelPackageGroup', { ModelPackageGroupName: 'digits' });
+      const again = call('CreateModelPackageGroup', { ModelPackageGroupName: 'digits' });
       await assert.rejects(again, refusal(`Model Package Group already exists: ${ModelPackageGroupArn}`));
-      assert.deepEqual(await ask('DeleteModelPackageGroup', { ModelPackageGroupName: 'digits' }), {});
-      const gone = refusal(`ModelPackageGroup ${ModelPackageGroupArn} does not exist.`);
-      await assert.rejects(ask('DescribeModelPackageGroup', { ModelPackageGroupName: 'digits' }), gone);
-      await assert.rejects(ask('DeleteModelPackageGroup', { ModelPackageGroupName: 'digits' }), gone);
-      await assert.rejects(create('digits'), gone);
+      assert.deepEqual(await call('DeleteModelPackageGroup', { ModelPackageGroupName: 'digits' }), {});
+      const missing = refusal(`ModelPackageGroup ${ModelPackageGroupArn} does not exist.`);
+      await assert.rejects(call('DescribeModelPackageGroup', { ModelPackageGroupName: 'digits' }), missing);
+      await assert.rejects(call('DeleteModelPackageGroup', { ModelPackageGroupName: 'digits' }), missing);
+      await assert.rejects(create('digits'), missing);
     });
 
-    test('that came by another door is shown, and its versions are described by what is known of them', async () => {
-      await house.registry.register({ group: 'Native', source: Buffer.from('n'), sourceName: 'm', who: 'me', metadata: { team: 'a' } });
-      const { CreatedBy, ...group } = await house.ask('DescribeModelPackageGroup', { ModelPackageGroupName: 'native' });
+    test('that another API created is listed, and its versions have derived descriptions', async () => {
+      await fixture.registry.register({ group: 'Native', source: Buffer.from('n'), sourceName: 'm', who: 'me', metadata: { team: 'a' } });
+      const { CreatedBy, ...group } = await fixture.call('DescribeModelPackageGroup', { ModelPackageGroupName: 'native' });
       assert.deepEqual([CreatedBy, group.ModelPackageGroupName], [{}, 'Native']);
-      const { CreationTime, ...shown } = await describePackage('native/1');
-      const sha256 = (await house.registry.version('native', 1)).artifact.sha256;
+      const { CreationTime, ...described } = await describePackage('native/1');
+      const sha256 = (await fixture.registry.version('native', 1)).artifact.sha256;
       assert(CreationTime instanceof Date);
       const types = ['application/json', 'text/csv', 'application/x-npy'];
-      assert.deepEqual(shown, {
+      assert.deepEqual(described, {
         ModelPackageName: 'Native',
         ModelPackageGroupName: 'Native',
         ModelPackageVersion: 1,
@@ -103,25 +103,25 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
   });
 
   describe(`a version of a group on ${name}`, () => {
-    test("gets the numbers from 1, never one twice, and is the registry's own", async () => {
+    test('gets ascending numbers that are never reused, and is a version of the registry', async () => {
       const group = await freshGroup();
       const key = group.toLowerCase();
       assert.equal(await create(group), arn(`model-package/${key}/1`));
       assert.equal(await create(arn(`model-package-group/${key}`)), arn(`model-package/${key}/2`));
-      await house.ask('DeleteModelPackage', { ModelPackageName: arn(`model-package/${key}/2`) });
+      await fixture.call('DeleteModelPackage', { ModelPackageName: arn(`model-package/${key}/2`) });
       assert.equal(await create(group), arn(`model-package/${key}/3`));
       await assert.rejects(describePackage(`${group}/2`), refusal(`ModelPackage ${arn(`model-package/${key}/2`)} does not exist.`));
       assert.deepEqual(
-        (await house.registry.versions(group)).map((version) => version.version),
+        (await fixture.registry.versions(group)).map((version) => version.version),
         [3, 1],
       );
-      const conflict = house.ask('DeleteModelPackageGroup', { ModelPackageGroupName: group });
+      const conflict = fixture.call('DeleteModelPackageGroup', { ModelPackageGroupName: group });
       await assert.rejects(conflict, refusal(/still holds model packages/, 'ConflictException'));
     });
 
-    test('is shown as it was given, with what is not known here', async () => {
+    test('is described as it was created, with unknown members', async () => {
       const group = await freshGroup();
-      const given = {
+      const input = {
         ModelPackageDescription: 'erste 版 🌊',
         ModelMetrics: { ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: 's3://b/k' } } },
         CustomerMetadataProperties: { team: 'a' },
@@ -129,11 +129,11 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
         Domain: 'MACHINE_LEARNING',
         FutureMember: { deep: [1, { b: null }] },
       };
-      const ModelPackageArn = await create(group, { ...given, Tags: [{ Key: 't', Value: 'v' }], ClientToken: 'x' });
-      const version = await house.registry.version(group, 1);
+      const ModelPackageArn = await create(group, { ...input, Tags: [{ Key: 't', Value: 'v' }], ClientToken: 'x' });
+      const version = await fixture.registry.version(group, 1);
       const [container] = specification().Containers;
       assert.deepEqual(await describePackage(`${group}/1`), {
-        ...given,
+        ...input,
         ModelPackageName: group,
         ModelPackageGroupName: group,
         ModelPackageVersion: 1,
@@ -145,120 +145,127 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
         ModelApprovalStatus: 'PendingManualApproval',
         CreatedBy: { IamIdentity: { Arn: 'arn:aws:iam::000000000000:user/AKME', PrincipalId: 'AKME' } },
       });
-      assert.deepEqual([version.description, version.metadata, version.tags], [given.ModelPackageDescription, { team: 'a' }, { t: 'v' }]);
-      await house.registry.update(group, 1, { description: '', metadata: {} }, 'me');
+      assert.deepEqual([version.description, version.metadata, version.tags], [input.ModelPackageDescription, { team: 'a' }, { t: 'v' }]);
+      await fixture.registry.update(group, 1, { description: '', metadata: {} }, 'me');
       const changed = await describePackage(`${group}/1`);
       assert.deepEqual([changed.ModelPackageDescription, changed.CustomerMetadataProperties], [undefined, undefined]);
     });
 
-    test('is Failed, says why and keeps its number where the file is no model; it is never approved', async () => {
+    test('is Failed with a reason if the file is not a model; it uses up its number and cannot be approved', async () => {
       const group = await freshGroup();
       const ModelPackageArn = await create(group, {
         InferenceSpecification: specification('bad.onnx'),
         ModelApprovalStatus: 'Approved',
         Tags: [{ Key: 'a', Value: 'b' }],
       });
-      const shown = await describePackage(ModelPackageArn);
+      const described = await describePackage(ModelPackageArn);
       assert.deepEqual(
         [
-          shown.ModelPackageVersion,
-          shown.ModelPackageStatus,
-          shown.ModelApprovalStatus,
-          shown.ModelPackageStatusDetails.ValidationStatuses,
+          described.ModelPackageVersion,
+          described.ModelPackageStatus,
+          described.ModelApprovalStatus,
+          described.ModelPackageStatusDetails.ValidationStatuses,
         ],
         [1, 'Failed', 'PendingManualApproval', [{ Name: 'ModelFile', Status: 'Failed', FailureReason: 'this is not an ONNX model' }]],
       );
       assert.equal(await create(group), arn(`model-package/${group.toLowerCase()}/2`));
-      const approve = house.ask('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'Approved' });
-      await assert.rejects(approve, refusal(/is Failed and can be neither approved nor rejected: this is not an ONNX model/));
-      await house.ask('UpdateModelPackage', { ModelPackageArn, CustomerMetadataProperties: { k: 'v' } });
+      const approve = fixture.call('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'Approved' });
+      await assert.rejects(approve, refusal(/is Failed \(this is not an ONNX model\) and cannot be approved or rejected/));
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, CustomerMetadataProperties: { k: 'v' } });
       assert.deepEqual((await describePackage(ModelPackageArn)).CustomerMetadataProperties, { k: 'v' });
-      assert.deepEqual((await house.ask('ListTags', { ResourceArn: ModelPackageArn })).Tags, [{ Key: 'a', Value: 'b' }]);
-      await house.ask('DeleteModelPackage', { ModelPackageName: `${group}/2` });
-      const conflict = house.ask('DeleteModelPackageGroup', { ModelPackageGroupName: group });
+      assert.deepEqual((await fixture.call('ListTags', { ResourceArn: ModelPackageArn })).Tags, [{ Key: 'a', Value: 'b' }]);
+      await fixture.call('DeleteModelPackage', { ModelPackageName: `${group}/2` });
+      const conflict = fixture.call('DeleteModelPackageGroup', { ModelPackageGroupName: group });
       await assert.rejects(conflict, refusal(/still holds/, 'ConflictException'));
-      await house.ask('DeleteModelPackage', { ModelPackageName: ModelPackageArn });
-      await house.ask('DeleteModelPackageGroup', { ModelPackageGroupName: group });
+      await fixture.call('DeleteModelPackage', { ModelPackageName: ModelPackageArn });
+      await fixture.call('DeleteModelPackageGroup', { ModelPackageGroupName: group });
       assert.equal(
-        (await house.db.selectFrom('aws_documents').selectAll().where('group_key', '=', group.toLowerCase()).execute()).length,
+        (await fixture.db.selectFrom('aws_documents').selectAll().where('group_key', '=', group.toLowerCase()).execute()).length,
         0,
       );
     });
 
-    test('is not made where its file is not there or cannot be used, and takes no number', async () => {
+    test('is rejected without using up a number if its file is missing or unusable', async () => {
       const group = await freshGroup();
       const missing = create(group, { InferenceSpecification: specification('none.onnx') });
       await assert.rejects(missing, refusal('Could not find model data at s3://models/none.onnx.'));
-      await assert.rejects(create(group, { InferenceSpecification: undefined }), refusal(/needs an InferenceSpecification/));
+      const alone = { ModelPackageGroupName: undefined, ModelPackageName: 'alone', InferenceSpecification: undefined };
+      await assert.rejects(create(group, alone), refusal(/requires an InferenceSpecification/));
       const two = [...specification().Containers, ...specification().Containers];
-      await assert.rejects(create(group, { InferenceSpecification: { Containers: two } }), refusal(/Pipelines of 2 containers/));
+      await assert.rejects(create(group, { InferenceSpecification: { Containers: two } }), refusal(/expected 1 container, got 2/));
       await assert.rejects(
         create(group, { ModelPackageName: 'x' }),
         refusal(/^Both ModelPackageName and ModelPackageGroupName are provided/),
       );
-      await assert.rejects(create('x', { ModelPackageGroupName: undefined }), refusal(/neither is in the input/));
+      await assert.rejects(
+        create('x', { ModelPackageGroupName: undefined }),
+        refusal(/^Neither ModelPackageName nor ModelPackageGroupName/),
+      );
       assert.equal(await create(group), arn(`model-package/${group.toLowerCase()}/1`));
     });
 
-    test('is made once by calls with the same token, also at the same time, and again once it is gone', async () => {
+    test('is created once by calls with the same token, even concurrent ones, and again after it was deleted', async () => {
       const group = await freshGroup();
       const ClientToken = `token-${group}`;
       const arns = await Promise.all(Array.from({ length: 8 }, () => create(group, { ClientToken })));
       assert.deepEqual([...new Set(arns)], [arn(`model-package/${group.toLowerCase()}/1`)]);
-      assert.equal((await house.registry.versions(group)).length, 1);
+      assert.equal((await fixture.registry.versions(group)).length, 1);
       const other = create(group, { ClientToken, ModelPackageDescription: 'another' });
-      await assert.rejects(other, refusal(/ClientToken was used by a call with other members/));
-      await house.ask('DeleteModelPackage', { ModelPackageName: `${group}/1` });
+      await assert.rejects(other, refusal(/ClientToken was used before by a call with other members/));
+      await fixture.call('DeleteModelPackage', { ModelPackageName: `${group}/1` });
       assert.equal(await create(group, { ClientToken }), arn(`model-package/${group.toLowerCase()}/2`));
-      house.clock.advance(25 * 3_600_000);
+      fixture.clock.advance(25 * 3_600_000);
       assert.equal(await create(group, { ClientToken, ModelPackageDescription: 'b' }), arn(`model-package/${group.toLowerCase()}/3`));
     });
 
-    test('that cannot be deleted because an endpoint serves it says so as a conflict', async () => {
-      const busy = await openRegistryHouse({ inUse: async () => ['endpoint prod'] });
+    test('cannot be deleted while an endpoint serves it', async () => {
+      const busy = await openRegistryFixture({ inUse: async () => ['endpoint prod'] });
       await busy.put('good.onnx', 'good');
-      await busy.ask('CreateModelPackageGroup', { ModelPackageGroupName: 'g' });
-      await busy.ask('CreateModelPackage', { ModelPackageGroupName: 'g', InferenceSpecification: specification() });
-      const deleting = busy.ask('DeleteModelPackage', { ModelPackageName: 'g/1' });
+      await busy.call('CreateModelPackageGroup', { ModelPackageGroupName: 'g' });
+      await busy.call('CreateModelPackage', { ModelPackageGroupName: 'g', InferenceSpecification: specification() });
+      const deleting = busy.call('DeleteModelPackage', { ModelPackageName: 'g/1' });
       await assert.rejects(deleting, refusal(/g\/1 is used by endpoint prod/, 'ConflictException'));
       await busy.close();
     });
   });
 
   describe(`the approval of a version on ${name}`, () => {
-    test('is given when it is made, or later, by whatever door, and shows in all', async () => {
+    test('can be set at creation or later, through any API', async () => {
       const group = await freshGroup();
       await create(group, { ModelApprovalStatus: 'Approved' });
-      assert.equal((await house.registry.version(group, 1)).approval, 'Approved');
+      assert.equal((await fixture.registry.version(group, 1)).approval, 'Approved');
       const ModelPackageArn = await create(group);
-      house.clock.advance(1000);
-      await house.registry.setApproval(group, 2, 'Approved', { who: 'boss', note: 'fine' });
+      fixture.clock.advance(1000);
+      await fixture.registry.setApproval(group, 2, 'Approved', { who: 'boss', note: 'fine' });
       const approved = await describePackage(ModelPackageArn);
       assert.deepEqual(
         [approved.ModelApprovalStatus, approved.ApprovalDescription, approved.LastModifiedBy.IamIdentity.PrincipalId],
         ['Approved', 'fine', 'boss'],
       );
-      assert.deepEqual(approved.LastModifiedTime, new Date(house.clock.wallMs()));
-      house.clock.advance(1000);
+      assert.deepEqual(approved.LastModifiedTime, new Date(fixture.clock.wallMs()));
+      fixture.clock.advance(1000);
       const update = { ModelPackageArn, ModelApprovalStatus: 'Rejected', ApprovalDescription: 'not 好 enough' };
-      assert.deepEqual(await house.ask('UpdateModelPackage', update), { ModelPackageArn });
-      const rejected = await house.registry.version(group, 2);
+      assert.deepEqual(await fixture.call('UpdateModelPackage', update), { ModelPackageArn });
+      const rejected = await fixture.registry.version(group, 2);
       assert.deepEqual([rejected.approval, rejected.approvalNote, rejected.approvalChangedBy], ['Rejected', 'not 好 enough', 'AKME']);
-      const shown = await describePackage(ModelPackageArn);
-      assert.deepEqual([shown.LastModifiedTime, shown.LastModifiedBy.IamIdentity.PrincipalId], [new Date(house.clock.wallMs()), 'AKME']);
-      await house.ask('UpdateModelPackage', { ModelPackageArn, ApprovalDescription: 'for another reason' });
+      const described = await describePackage(ModelPackageArn);
+      assert.deepEqual(
+        [described.LastModifiedTime, described.LastModifiedBy.IamIdentity.PrincipalId],
+        [new Date(fixture.clock.wallMs()), 'AKME'],
+      );
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, ApprovalDescription: 'for another reason' });
       assert.equal((await describePackage(ModelPackageArn)).ApprovalDescription, 'for another reason');
-      const back = house.ask('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'PendingManualApproval' });
-      await assert.rejects(back, refusal(/is Rejected and cannot go back to PendingManualApproval/));
-      const kinds = (await house.events.since(0, 1000)).map(({ kind, subject }) => `${kind} ${subject}`);
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'PendingManualApproval' });
+      assert.equal((await describePackage(ModelPackageArn)).ModelApprovalStatus, 'PendingManualApproval');
+      const kinds = (await fixture.events.since(0, 1000)).map(({ kind, subject }) => `${kind} ${subject}`);
       assert(kinds.includes(`version.rejected ${group}/2`));
     });
 
-    test('changes with all else that an update says, or nothing changes', async () => {
+    test('changes together with the other members of an update, or not at all', async () => {
       const group = await freshGroup();
       const ModelPackageArn = await create(group, { CustomerMetadataProperties: { a: '1', b: '2' } });
       const more = { Name: 'big', Containers: specification().Containers };
-      await house.ask('UpdateModelPackage', {
+      await fixture.call('UpdateModelPackage', {
         ModelPackageArn,
         CustomerMetadataProperties: { b: '3', c: '4' },
         CustomerMetadataPropertiesToRemove: ['a'],
@@ -266,83 +273,148 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
         AdditionalInferenceSpecificationsToAdd: [more],
         FutureMember: 1,
       });
-      const shown = await describePackage(ModelPackageArn);
-      assert.deepEqual(shown.CustomerMetadataProperties, { b: '3', c: '4' });
-      assert.deepEqual((await house.registry.version(group, 1)).metadata, { b: '3', c: '4' });
+      const described = await describePackage(ModelPackageArn);
+      assert.deepEqual(described.CustomerMetadataProperties, { b: '3', c: '4' });
+      assert.deepEqual((await fixture.registry.version(group, 1)).metadata, { b: '3', c: '4' });
       assert.deepEqual(
-        [shown.ModelLifeCycle, shown.AdditionalInferenceSpecifications, shown.FutureMember],
+        [described.ModelLifeCycle, described.AdditionalInferenceSpecifications, described.FutureMember],
         [{ Stage: 'prod', StageStatus: 'live' }, [more], 1],
       );
       const tooMany = Object.fromEntries(Array.from({ length: 49 }, (_, i) => [`k${i}`, 'v']));
       const update = { ModelPackageArn, ModelApprovalStatus: 'Approved', CustomerMetadataProperties: tooMany };
-      await assert.rejects(house.ask('UpdateModelPackage', update), refusal(/at most 50 CustomerMetadataProperties: these would be 51/));
+      await assert.rejects(fixture.call('UpdateModelPackage', update), refusal(/at most 50 CustomerMetadataProperties, got 51/));
       assert.equal((await describePackage(ModelPackageArn)).ModelApprovalStatus, 'PendingManualApproval');
-      const other = house.ask('UpdateModelPackage', { ModelPackageArn, InferenceSpecification: specification() });
-      await assert.rejects(other, refusal(/has its model already/));
+      const other = { ...specification('bad.onnx'), SupportedContentTypes: ['text/csv'] };
+      const replace = fixture.call('UpdateModelPackage', { ModelPackageArn, InferenceSpecification: other });
+      await assert.rejects(replace, refusal(/already has a model/));
+      const types = { ...specification(), SupportedContentTypes: ['application/json'] };
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, InferenceSpecification: types });
+      assert.deepEqual((await describePackage(ModelPackageArn)).InferenceSpecification.SupportedContentTypes, ['application/json']);
     });
 
-    test('is told of a version that came by another door, which gets a document then', async () => {
-      await house.registry.register({ group: `door-${name}`, source: Buffer.from('n'), sourceName: 'm', who: 'me' });
-      const ModelPackageArn = arn(`model-package/door-${name.toLowerCase()}/1`);
-      await house.ask('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'Approved', SourceUri: 'git://x' });
-      const shown = await describePackage(ModelPackageArn);
+    test('can be set for a version of another API, which then gets a document', async () => {
+      await fixture.registry.register({ group: `native-${name}`, source: Buffer.from('n'), sourceName: 'm', who: 'me' });
+      const ModelPackageArn = arn(`model-package/native-${name.toLowerCase()}/1`);
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'Approved', SourceUri: 'git://x' });
+      const described = await describePackage(ModelPackageArn);
       assert.deepEqual(
-        [shown.ModelApprovalStatus, shown.SourceUri, shown.CreatedBy.IamIdentity.PrincipalId],
+        [described.ModelApprovalStatus, described.SourceUri, described.CreatedBy.IamIdentity.PrincipalId],
         ['Approved', 'git://x', 'me'],
       );
-      assert.equal(shown.InferenceSpecification.Containers[0].Image, 'penstock/onnx');
-      await house.registry.deleteVersion(`door-${name}`, 1, 'me');
+      assert.equal(described.InferenceSpecification.Containers[0].Image, 'penstock/onnx');
+      await fixture.registry.deleteVersion(`native-${name}`, 1, 'me');
       await assert.rejects(describePackage(ModelPackageArn), refusal(/does not exist/));
     });
   });
 
+  describe(`a version without a model on ${name}`, () => {
+    const empty = async (group: string, more: object = {}): Promise<string> =>
+      (await fixture.call('CreateModelPackage', { ModelPackageGroupName: group, ...more })).ModelPackageArn;
+
+    test('gets its model, metadata and tags by an update, under its number', async () => {
+      const group = await freshGroup();
+      const tags = [{ Key: 'a', Value: 'b' }];
+      const ModelPackageArn = await empty(group, { CustomerMetadataProperties: { k: 'v' }, Tags: tags });
+      assert.equal(await create(group), arn(`model-package/${group.toLowerCase()}/2`));
+      const before = await describePackage(ModelPackageArn);
+      assert.deepEqual([before.ModelPackageVersion, before.ModelPackageStatus, before.InferenceSpecification], [1, 'Completed', undefined]);
+      fixture.clock.advance(1000);
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, InferenceSpecification: specification() });
+      const after = await describePackage(ModelPackageArn);
+      assert.deepEqual(after.CreationTime, before.CreationTime);
+      assert.deepEqual([after.ModelApprovalStatus, after.CustomerMetadataProperties], ['PendingManualApproval', { k: 'v' }]);
+      assert.equal(after.InferenceSpecification.Containers[0].ModelDataUrl, 's3://models/good.onnx');
+      assert.deepEqual((await fixture.call('ListTags', { ResourceArn: ModelPackageArn })).Tags, tags);
+      assert.deepEqual((await fixture.registry.version(group, 1)).tags, { a: 'b' });
+      const { ModelPackageSummaryList } = await fixture.call('ListModelPackages', { ModelPackageGroupName: group });
+      const numbers = ModelPackageSummaryList.map((each: { ModelPackageVersion: number }) => each.ModelPackageVersion);
+      assert.deepEqual(new Set(numbers), new Set([1, 2]));
+    });
+
+    test('cannot be approved or deployed before: an approval is a decision about a model', async () => {
+      const group = await freshGroup();
+      await assert.rejects(empty(group, { ModelApprovalStatus: 'Approved' }), refusal(/has no model and cannot be Approved/));
+      const ModelPackageArn = await empty(group);
+      const approve = { ModelPackageArn, ModelApprovalStatus: 'Approved' };
+      await assert.rejects(fixture.call('UpdateModelPackage', approve), refusal(/has no model.* and cannot be approved/));
+      const PrimaryContainer = { ModelPackageName: ModelPackageArn };
+      await assert.rejects(
+        fixture.call('CreateModel', { ModelName: 'early', PrimaryContainer }),
+        refusal(/has no model.* cannot be deployed/),
+      );
+      await fixture.call('UpdateModelPackage', { ...approve, InferenceSpecification: specification() });
+      assert.equal((await describePackage(ModelPackageArn)).ModelApprovalStatus, 'Approved');
+      const again = fixture.call('UpdateModelPackage', { ModelPackageArn, InferenceSpecification: specification('bad.onnx') });
+      await assert.rejects(again, refusal(/already has a model/));
+    });
+
+    test('stays without one if that cannot be served, and can be deleted', async () => {
+      const group = await freshGroup();
+      const ModelPackageArn = await empty(group);
+      const add = fixture.call('UpdateModelPackage', { ModelPackageArn, InferenceSpecification: specification('bad.onnx') });
+      await assert.rejects(add, refusal(/The model cannot be served: this is not an ONNX model/));
+      assert.equal((await describePackage(ModelPackageArn)).InferenceSpecification, undefined);
+      await fixture.call('DeleteModelPackage', { ModelPackageName: ModelPackageArn });
+      await fixture.call('DeleteModelPackageGroup', { ModelPackageGroupName: group });
+    });
+  });
+
   describe(`a package without a group on ${name}`, () => {
-    test('has a version beside, approved, that AWS lists do not show as one', async () => {
-      const { ask } = house;
-      const ModelPackageName = `Alone-${name}`;
-      const given = { ModelPackageName, InferenceSpecification: specification(), ModelPackageDescription: 'alone' };
-      const { ModelPackageArn } = await ask('CreateModelPackage', { ...given, Tags: [{ Key: 'a', Value: 'b' }] });
-      assert.equal(ModelPackageArn, arn(`model-package/alone-${name.toLowerCase()}`));
-      const shown = await describePackage(ModelPackageArn);
+    test('has an internal version that AWS lists do not show', async () => {
+      const { call } = fixture;
+      const ModelPackageName = `Ungrouped-${name}`;
+      const input = { ModelPackageName, InferenceSpecification: specification(), ModelPackageDescription: 'ungrouped' };
+      const { ModelPackageArn } = await call('CreateModelPackage', { ...input, Tags: [{ Key: 'a', Value: 'b' }] });
+      assert.equal(ModelPackageArn, arn(`model-package/ungrouped-${name.toLowerCase()}`));
+      const described = await describePackage(ModelPackageArn);
       assert.deepEqual(
         [
-          shown.ModelPackageName,
-          shown.ModelPackageGroupName,
-          shown.ModelPackageVersion,
-          shown.ModelApprovalStatus,
-          shown.ModelPackageDescription,
+          described.ModelPackageName,
+          described.ModelPackageGroupName,
+          described.ModelPackageVersion,
+          described.ModelApprovalStatus,
+          described.ModelPackageDescription,
         ],
-        [ModelPackageName, undefined, undefined, 'Approved', 'alone'],
+        [ModelPackageName, undefined, undefined, 'Approved', 'ungrouped'],
       );
-      assert.deepEqual((await ask('ListTags', { ResourceArn: ModelPackageArn })).Tags, [{ Key: 'a', Value: 'b' }]);
-      await assert.rejects(ask('CreateModelPackage', given), refusal(`Model Package already exists: ${ModelPackageArn}`));
-      assert.equal((await house.registry.version(ModelPackageName, 1)).approval, 'Approved');
-      await assert.rejects(ask('DescribeModelPackageGroup', { ModelPackageGroupName: ModelPackageName }), refusal(/does not exist/));
+      assert.deepEqual((await call('ListTags', { ResourceArn: ModelPackageArn })).Tags, [{ Key: 'a', Value: 'b' }]);
+      await assert.rejects(call('CreateModelPackage', input), refusal(`Model Package already exists: ${ModelPackageArn}`));
+      assert.equal((await fixture.registry.version(ModelPackageName, 1)).approval, 'Approved');
+      const waiting = `Waiting-${name}`;
+      await call('CreateModelPackage', { ...input, ModelPackageName: waiting }, 'deployer');
+      assert.equal((await fixture.registry.version(waiting, 1)).approval, 'PendingManualApproval');
+      assert.equal((await describePackage(waiting)).ModelApprovalStatus, 'PendingManualApproval');
+      const refer = { ModelName: 'waits', PrimaryContainer: { ModelPackageName: waiting } };
+      await assert.rejects(call('CreateModel', refer), refusal(/is PendingManualApproval: expected Approved/));
+      await call('UpdateModelPackage', { ModelPackageArn: arn(`model-package/${waiting.toLowerCase()}`), ModelApprovalStatus: 'Approved' });
+      await call('CreateModel', refer);
+      await call('DeleteModelPackage', { ModelPackageName: waiting });
+      await assert.rejects(call('DescribeModelPackageGroup', { ModelPackageGroupName: ModelPackageName }), refusal(/does not exist/));
       await assert.rejects(describePackage(`${ModelPackageName}/1`), refusal(/does not exist/));
-      const { ModelPackageSummaryList } = await ask('ListModelPackages', {});
+      const { ModelPackageSummaryList } = await call('ListModelPackages', {});
       assert.deepEqual(
         ModelPackageSummaryList.map((each) => each.ModelPackageName),
         [ModelPackageName],
       );
-      await ask('DeleteModelPackage', { ModelPackageName });
-      await assert.rejects(house.registry.describeGroup(ModelPackageName), /no model group/);
-      await assert.rejects(ask('ListTags', { ResourceArn: ModelPackageArn }), refusal(/Could not find resource/));
+      await call('DeleteModelPackage', { ModelPackageName });
+      await assert.rejects(fixture.registry.describeGroup(ModelPackageName), /no model group/);
+      await assert.rejects(call('ListTags', { ResourceArn: ModelPackageArn }), refusal(/Could not find resource/));
     });
   });
 
   describe(`lists of packages on ${name}`, () => {
-    test('show the versions of a group page by page, by approval and by type', async () => {
+    test('show the versions of a group page by page, filtered by approval and type', async () => {
       const group = await freshGroup();
       for (const status of ['Approved', 'PendingManualApproval', 'Rejected', 'Approved']) {
         await create(group, { ModelApprovalStatus: status });
-        house.clock.advance(1);
+        fixture.clock.advance(1);
       }
       await create(group, { InferenceSpecification: specification('bad.onnx') });
       const numbers = async (input: object): Promise<number[]> => {
         const found: number[] = [];
         for (let NextToken: string | undefined, first = true; first || NextToken !== undefined; first = false) {
           const more = NextToken === undefined ? {} : { NextToken };
-          const page = await house.ask('ListModelPackages', { ModelPackageGroupName: group, MaxResults: 2, ...input, ...more });
+          const page = await fixture.call('ListModelPackages', { ModelPackageGroupName: group, MaxResults: 2, ...input, ...more });
           found.push(...page.ModelPackageSummaryList.map((each) => each.ModelPackageVersion));
           NextToken = page.NextToken;
         }
@@ -355,7 +427,7 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
       assert.deepEqual(await numbers({ ModelApprovalStatus: 'PendingManualApproval' }), [2, 5]);
       assert.deepEqual(await numbers({ ModelPackageType: 'Unversioned' }), []);
       assert.deepEqual(await numbers({ ModelPackageType: 'Both' }), [1, 2, 3, 4, 5]);
-      const [summary = assert.fail()] = (await house.ask('ListModelPackages', { ModelPackageGroupName: group })).ModelPackageSummaryList;
+      const [summary = assert.fail()] = (await fixture.call('ListModelPackages', { ModelPackageGroupName: group })).ModelPackageSummaryList;
       assert.deepEqual(Object.keys(summary).sort(), [
         'CreationTime',
         'ModelApprovalStatus',
@@ -364,19 +436,19 @@ function packagesContract(name: string, open: () => Promise<OpenDatabase | undef
         'ModelPackageStatus',
         'ModelPackageVersion',
       ]);
-      const missing = house.ask('ListModelPackages', { ModelPackageGroupName: 'nobody' });
-      await assert.rejects(missing, refusal(`ModelPackageGroup ${arn('model-package-group/nobody')} does not exist.`));
-      const all = await house.ask('ListModelPackages', { ModelPackageType: 'Versioned', MaxResults: 100, NameContains: group });
+      const missing = fixture.call('ListModelPackages', { ModelPackageGroupName: 'none' });
+      await assert.rejects(missing, refusal(`ModelPackageGroup ${arn('model-package-group/none')} does not exist.`));
+      const all = await fixture.call('ListModelPackages', { ModelPackageType: 'Versioned', MaxResults: 100, NameContains: group });
       assert(all.ModelPackageSummaryList.length >= 5);
     });
 
-    test('describe many at once, and say of each that is missing why', async () => {
+    test('describe several packages at once, with an error for each missing one', async () => {
       const group = await freshGroup();
-      const there = await create(group);
-      const missing = arn('model-package/nobody/1');
-      const answer = await house.ask('BatchDescribeModelPackage', { ModelPackageArnList: [there, missing, there] });
-      assert.deepEqual(Object.keys(answer.ModelPackageSummaries), [there]);
-      assert.equal(answer.ModelPackageSummaries[there]?.InferenceSpecification.Containers[0].Image, 'penstock/onnx:1');
+      const existing = await create(group);
+      const missing = arn('model-package/none/1');
+      const answer = await fixture.call('BatchDescribeModelPackage', { ModelPackageArnList: [existing, missing, existing] });
+      assert.deepEqual(Object.keys(answer.ModelPackageSummaries), [existing]);
+      assert.equal(answer.ModelPackageSummaries[existing]?.InferenceSpecification.Containers[0].Image, 'penstock/onnx:1');
       assert.deepEqual(answer.BatchDescribeModelPackageErrorMap, {
         [missing]: { ErrorCode: 'ValidationException', ErrorResponse: `ModelPackage ${missing} does not exist.` },
       });

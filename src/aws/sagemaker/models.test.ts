@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { openRegistryHouse, type RegistryHouse } from '../../../test/aws-registry-house.ts';
+import { openRegistryFixture, type RegistryFixture } from '../../../test/aws-registry-fixture.ts';
 import { openPglite } from '../../../test/pglite.ts';
 import { PlatformError } from '../../errors.ts';
 import type { OpenDatabase } from '../../storage/index.ts';
@@ -20,173 +20,205 @@ function refusal(message: RegExp | string, code = 'ValidationException') {
 
 function modelsContract(name: string, open: () => Promise<OpenDatabase | undefined>): void {
   describe(`a Model on ${name}`, () => {
-    let house: RegistryHouse;
-    /** What endpoints are said to serve. */
+    let fixture: RegistryFixture;
+    /** Versions that count as served by an endpoint. */
     const inUse = new Set<string>();
     const primary = { Image: 'penstock/onnx:1', ModelDataUrl: 's3://models/good.onnx' };
-    const create = (ModelName: string, more: object = { PrimaryContainer: primary }) => house.ask('CreateModel', { ModelName, ...more });
-    const describeModel = (ModelName: string) => house.ask('DescribeModel', { ModelName });
-    const remove = (ModelName: string) => house.ask('DeleteModel', { ModelName });
+    const create = (ModelName: string, more: object = { PrimaryContainer: primary }) => fixture.call('CreateModel', { ModelName, ...more });
+    const describeModel = (ModelName: string) => fixture.call('DescribeModel', { ModelName });
+    const remove = (ModelName: string) => fixture.call('DeleteModel', { ModelName });
     const registerNatively = async (group: string, text = 'n') =>
-      (await house.registry.register({ group, source: Buffer.from(text), sourceName: 'm.onnx', who: 'me' })).version;
+      (await fixture.registry.register({ group, source: Buffer.from(text), sourceName: 'm.onnx', who: 'me' })).version;
     const isGroup = (group: string) =>
-      house.registry.describeGroup(group).then(
+      fixture.registry.describeGroup(group).then(
         () => true,
         (error) => !(error instanceof PlatformError && error.code === 'not_found'),
       );
 
     before(async () => {
       const database = await open();
-      house = await openRegistryHouse({
+      fixture = await openRegistryFixture({
         ...(database === undefined ? {} : { database }),
         inUse: async (group, version) => (inUse.has(`${group}/${version}`) ? ['endpoint prod'] : []),
       });
-      await house.put('good.onnx', 'good');
-      await house.put('bad.onnx', 'bad');
+      await fixture.put('good.onnx', 'good');
+      await fixture.put('bad.onnx', 'bad');
     });
-    after(() => house.close());
+    after(() => fixture.close());
 
-    test('is told of when it is made and when it is deleted', async () => {
-      const before = (await house.events.since(0, 100_000)).at(-1)?.seq ?? 0;
-      await create('told');
-      await remove('Told');
-      const since = await house.events.since(before, 1000);
+    test('emits an event when it is created and when it is deleted', async () => {
+      const before = (await fixture.events.since(0, 100_000)).at(-1)?.seq ?? 0;
+      await create('observed');
+      await remove('Observed');
+      const since = await fixture.events.since(before, 1000);
       assert.deepEqual(
         since.filter(({ kind }) => kind.startsWith('model.')).map(({ kind, subject }) => [kind, subject]),
         [
-          ['model.created', 'told'],
-          ['model.deleted', 'told'],
+          ['model.created', 'observed'],
+          ['model.deleted', 'observed'],
         ],
       );
     });
 
-    test('is made of a container, shown as it was given, and found without case', async () => {
-      const given = {
+    test('is created from a container, described as it was created, and found regardless of case', async () => {
+      const input = {
         ExecutionRoleArn: 'arn:aws:iam::000000000000:role/any',
         VpcConfig: { SecurityGroupIds: ['sg-1'], Subnets: ['subnet-1'] },
         PrimaryContainer: { ...primary, Environment: { A: 'b' }, ContainerHostname: 'one', FutureMember: { a: 1 } },
         FutureMember: [1],
       };
-      const { ModelArn } = await create('Iris', { ...given, Tags: [{ Key: 'a', Value: 'b' }] });
+      const { ModelArn } = await create('Iris', { ...input, Tags: [{ Key: 'a', Value: 'b' }] });
       assert.equal(ModelArn, arn('model/iris'));
       assert.deepEqual(await describeModel('IRIS'), {
-        ...given,
-        PrimaryContainer: { Mode: 'SingleModel', ...given.PrimaryContainer },
+        ...input,
+        PrimaryContainer: { Mode: 'SingleModel', ...input.PrimaryContainer },
         EnableNetworkIsolation: false,
         ModelName: 'Iris',
         ModelArn,
-        CreationTime: new Date(house.clock.wallMs()),
+        CreationTime: new Date(fixture.clock.wallMs()),
       });
       await assert.rejects(create('iris'), refusal(`Cannot create already existing model "${ModelArn}".`));
-      const { group, version, ...found } = (await house.side.models.findModel('iris')) ?? assert.fail();
-      const registered = await house.registry.version(group, version);
+      const { group, version, ...found } = (await fixture.services.models.findModel('iris')) ?? assert.fail();
+      const registered = await fixture.registry.version(group, version);
       assert.deepEqual([group, version, registered.approval], ['Iris', 1, 'Approved']);
       assert.deepEqual(found, {
         name: 'Iris',
         image: 'penstock/onnx:1',
         resolvedImage: `penstock/onnx:1@sha256:${registered.artifact.sha256}`,
       });
-      assert.deepEqual((await house.ask('ListTags', { ResourceArn: ModelArn })).Tags, [{ Key: 'a', Value: 'b' }]);
-      const groups = await house.ask('ListModelPackageGroups', {});
-      assert.deepEqual(groups.ModelPackageGroupSummaryList, [], 'its group is nobody else');
+      assert.deepEqual((await fixture.call('ListTags', { ResourceArn: ModelArn })).Tags, [{ Key: 'a', Value: 'b' }]);
+      const groups = await fixture.call('ListModelPackageGroups', {});
+      assert.deepEqual(groups.ModelPackageGroupSummaryList, [], 'its internal group is not listed');
     });
 
-    test('takes its version and its group along when it is deleted', async () => {
+    test('deletes its version and internal group with it', async () => {
       await create('passing');
       assert(await isGroup('passing'));
       assert.deepEqual(await remove('passing'), {});
       assert(!(await isGroup('passing')));
-      const gone = refusal(`Could not find model "${arn('model/passing')}".`);
-      await assert.rejects(describeModel('passing'), gone);
-      await assert.rejects(remove('passing'), gone);
-      assert.equal(await house.side.models.findModel('passing'), null);
+      const missing = refusal(`Could not find model "${arn('model/passing')}".`);
+      await assert.rejects(describeModel('passing'), missing);
+      await assert.rejects(remove('passing'), missing);
+      assert.equal(await fixture.services.models.findModel('passing'), null);
     });
 
-    test('leaves its version where an endpoint serves it, and a new one of its name goes on in that group', async () => {
+    test('keeps a version that an endpoint serves, and a new Model of its name continues in that group', async () => {
       await create('busy');
       inUse.add('busy/1');
       await remove('busy');
-      assert.equal((await house.registry.version('busy', 1)).approval, 'Approved');
+      assert.equal((await fixture.registry.version('busy', 1)).approval, 'Approved');
       await create('Busy');
-      assert.equal((await house.side.models.findModel('busy'))?.version, 2);
+      assert.equal((await fixture.services.models.findModel('busy'))?.version, 2);
       inUse.clear();
       await remove('busy');
     });
 
-    test('goes when its version is deleted by another door, and its tags with it', async () => {
+    test('is deleted with its tags when another API deletes its version', async () => {
       await create('undone', { PrimaryContainer: primary, Tags: [{ Key: 'a', Value: 'b' }] });
-      await house.registry.deleteVersion('undone', 1, 'me');
+      await fixture.registry.deleteVersion('undone', 1, 'me');
       await assert.rejects(describeModel('undone'), refusal(/Could not find model/));
-      const tags = await house.db.selectFrom('aws_documents').select('name').where('kind', '=', 'tags').execute();
+      const tags = await fixture.db.selectFrom('aws_documents').select('name').where('kind', '=', 'tags').execute();
       assert(!tags.some((each) => each.name === 'model/undone'));
     });
 
-    test('finds another group where its name is taken, and never two the same', async () => {
+    test('uses another group name if its own is taken', async () => {
       await registerNatively('Taken');
       const names = ['taken', 'taken-model'];
       await create('taken');
-      assert.equal((await house.side.models.findModel('taken'))?.group, 'taken-model');
+      assert.equal((await fixture.services.models.findModel('taken'))?.group, 'taken-model');
       await create('taken-model');
-      assert.equal((await house.side.models.findModel('taken-model'))?.group, 'taken-model-model');
+      assert.equal((await fixture.services.models.findModel('taken-model'))?.group, 'taken-model-model');
       for (const each of names) await remove(each);
       const long = 'l'.repeat(63);
       await registerNatively(long);
       await create(long);
-      assert.equal((await house.side.models.findModel(long))?.group, `${'l'.repeat(57)}-model`);
+      assert.equal((await fixture.services.models.findModel(long))?.group, `${'l'.repeat(57)}-model`);
     });
 
-    test('of one name is made once, however many ask at once', async () => {
+    test('is created once by concurrent calls', async () => {
       const all = await Promise.allSettled(Array.from({ length: 6 }, () => create('crowd')));
       assert.equal(all.filter(({ status }) => status === 'fulfilled').length, 1);
       for (const each of all) {
         if (each.status === 'rejected') assert(refusal(/^Cannot create already existing model/)(each.reason));
       }
-      const left = await house.registry.versions('crowd');
+      const versions = await fixture.registry.versions('crowd');
       assert.deepEqual(
-        left.map((version) => version.name.toLowerCase()),
+        versions.map((version) => version.name.toLowerCase()),
         ['crowd/1'],
       );
       assert(!(await isGroup('crowd-model')));
     });
 
-    test('may stand for a package that is Approved, and for no other', async () => {
-      await house.ask('CreateModelPackageGroup', { ModelPackageGroupName: 'packed' });
+    for (const [image, ModelDataUrl] of [
+      ['penstock/onnx:1', 's3://models/good.onnx'],
+      ['python-server:1', undefined],
+    ] as const) {
+      test(`created from the container ${image} is Approved if its caller may approve, and pending otherwise`, async () => {
+        const kind = image.split(/\W/)[0] ?? '';
+        const PrimaryContainer = { Image: image, ...(ModelDataUrl === undefined ? {} : { ModelDataUrl }) };
+        for (const [role, approval] of [
+          ['deployer', 'PendingManualApproval'],
+          ['approver', 'Approved'],
+          ['admin', 'Approved'],
+        ] as const) {
+          const ModelName = `${kind}-by-${role}`;
+          await fixture.call('CreateModel', { ModelName, PrimaryContainer }, role);
+          const version = await fixture.registry.version(ModelName, 1);
+          assert.equal(version.approval, approval, role);
+          assert.equal((await fixture.services.models.findModel(ModelName))?.version, 1);
+        }
+      });
+    }
+
+    test('can refer to a package only if that is Approved', async () => {
+      await fixture.call('CreateModelPackageGroup', { ModelPackageGroupName: 'packed' });
       const InferenceSpecification = { Containers: [{ ...primary, Image: 'mine/penstock/onnx' }] };
-      const { ModelPackageArn } = await house.ask('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification });
+      const { ModelPackageArn } = await fixture.call('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification });
       const container = { ModelPackageName: ModelPackageArn };
-      const pending = refusal(`ModelPackage ${ModelPackageArn} is PendingManualApproval: only an Approved one can be deployed.`);
+      const pending = refusal(`ModelPackage ${ModelPackageArn} is PendingManualApproval: expected Approved.`);
       await assert.rejects(create('early', { PrimaryContainer: container }), pending);
-      await house.ask('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'Approved' });
+      await fixture.call('UpdateModelPackage', { ModelPackageArn, ModelApprovalStatus: 'Approved' });
       await create('approved', { Containers: [container], Tags: [{ Key: 'a', Value: 'b' }] });
-      assert.deepEqual(await house.side.models.findModel('approved').then((found) => [found?.group, found?.version, found?.image]), [
+      assert.deepEqual(await fixture.services.models.findModel('approved').then((found) => [found?.group, found?.version, found?.image]), [
         'packed',
         1,
         'mine/penstock/onnx',
       ]);
-      await assert.rejects(create('both', { PrimaryContainer: { ...primary, ...container } }), refusal(/neither Image nor ModelDataUrl/));
-      const nobody = create('nobody', { PrimaryContainer: { ModelPackageName: arn('model-package/packed/9') } });
-      await assert.rejects(nobody, refusal(`ModelPackage ${arn('model-package/packed/9')} does not exist.`));
+      await assert.rejects(
+        create('both', { PrimaryContainer: { ...primary, ...container } }),
+        refusal(/must not have Image, ModelDataUrl/),
+      );
+      const missingPackage = create('missing', { PrimaryContainer: { ModelPackageName: arn('model-package/packed/9') } });
+      await assert.rejects(missingPackage, refusal(`ModelPackage ${arn('model-package/packed/9')} does not exist.`));
       const bad = { Containers: [{ ...primary, ModelDataUrl: 's3://models/bad.onnx' }] };
-      const failed = await house.ask('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification: bad });
+      const failed = await fixture.call('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification: bad });
       const ofFailed = create('failed', { PrimaryContainer: { ModelPackageName: failed.ModelPackageArn } });
-      await assert.rejects(ofFailed, refusal(/is Failed and cannot be deployed/));
-      await house.ask('CreateModelPackage', { ModelPackageGroupName: 'packed', InferenceSpecification, ModelApprovalStatus: 'Approved' });
+      await assert.rejects(ofFailed, refusal(/is Failed \(.*\) and cannot be deployed/));
+      await fixture.call('CreateModelPackage', {
+        ModelPackageGroupName: 'packed',
+        InferenceSpecification,
+        ModelApprovalStatus: 'Approved',
+      });
       await create('vanish', { PrimaryContainer: { ModelPackageName: arn('model-package/packed/3') } });
-      await house.ask('DeleteModelPackage', { ModelPackageName: arn('model-package/packed/3') });
-      const gone = 'Could not find model package "packed/3", of which model "vanish" was made: it was deleted. Delete the model,';
-      await assert.rejects(house.side.models.findModel('vanish'), refusal(new RegExp(`^${gone}`)));
+      await fixture.call('DeleteModelPackage', { ModelPackageName: arn('model-package/packed/3') });
+      const deletedPackage = 'Model package "packed/3" of model "vanish" was deleted. Delete the model,';
+      await assert.rejects(fixture.services.models.findModel('vanish'), refusal(new RegExp(`^${deletedPackage}`)));
       await remove('vanish');
       await remove('approved');
-      assert.equal((await house.registry.version('packed', 1)).approval, 'Approved', 'the package stays');
+      assert.equal((await fixture.registry.version('packed', 1)).approval, 'Approved', 'the package stays');
       await create('approved', { PrimaryContainer: container });
-      assert.deepEqual((await house.ask('ListTags', { ResourceArn: arn('model/approved') })).Tags, [], 'a new one has no old tags');
+      assert.deepEqual(
+        (await fixture.call('ListTags', { ResourceArn: arn('model/approved') })).Tags,
+        [],
+        'a new Model of that name has no tags',
+      );
     });
 
-    test('is shown for a version that was registered by another door, as GROUP-N', async () => {
+    test('GROUP-N is derived for a version that another API registered', async () => {
       const version = await registerNatively('native-one');
-      const { CreationTime, ...shown } = await describeModel('native-one-1');
+      const { CreationTime, ...described } = await describeModel('native-one-1');
       assert(CreationTime instanceof Date);
-      assert.deepEqual(shown, {
+      assert.deepEqual(described, {
         ModelName: 'native-one-1',
         ModelArn: arn('model/native-one-1'),
         PrimaryContainer: {
@@ -197,54 +229,54 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
         },
         EnableNetworkIsolation: false,
       });
-      assert.equal((await house.side.models.findModel('native-one-1'))?.group, 'native-one');
-      await create('beside');
-      assert.equal((await describeModel('beside-1')).PrimaryContainer.ModelPackageName, undefined, 'its version is no package');
-      await assert.rejects(remove('native-one-1'), refusal(/goes when that is deleted/));
+      assert.equal((await fixture.services.models.findModel('native-one-1'))?.group, 'native-one');
+      await create('internal');
+      assert.equal((await describeModel('internal-1')).PrimaryContainer.ModelPackageName, undefined, 'its version is not a package');
+      await assert.rejects(remove('native-one-1'), refusal(/is deleted with it/));
       await assert.rejects(describeModel('native-one-2'), refusal(/Could not find model/));
     });
 
-    test('is not made of what cannot be served, and leaves nothing of the attempt', async () => {
-      const refused: readonly (readonly [object, RegExp])[] = [
+    test('rejects an unusable container and leaves nothing behind', async () => {
+      const rejected: readonly (readonly [object, RegExp])[] = [
         [{}, /either PrimaryContainer or Containers/],
         [{ PrimaryContainer: primary, Containers: [primary] }, /either PrimaryContainer or Containers/],
-        [{ Containers: [primary, primary] }, /Pipelines of 2 containers/],
+        [{ Containers: [primary, primary] }, /expected 1 container, got 2/],
         [{ Containers: [] }, /Containers is empty/],
-        [{ PrimaryContainer: { ModelDataUrl: primary.ModelDataUrl } }, /needs an Image/],
-        [{ PrimaryContainer: { ...primary, Mode: 'MultiModel' } }, /Mode MultiModel is not served/],
+        [{ PrimaryContainer: { ModelDataUrl: primary.ModelDataUrl } }, /requires an Image/],
+        [{ PrimaryContainer: { ...primary, Mode: 'MultiModel' } }, /Mode MultiModel requires a ModelDataUrl of a folder/],
         [
           { PrimaryContainer: { ...primary, ModelDataUrl: 's3://models/bad.onnx' } },
           /^The model cannot be served: this is not an ONNX model$/,
         ],
-        [{ PrimaryContainer: { ...primary, Environment: { A: 'x'.repeat(33_000) } } }, /33001 bytes in all, at most 32768/],
+        [{ PrimaryContainer: { ...primary, Environment: { A: 'x'.repeat(33_000) } } }, /at most 32768 bytes in total, got 33001/],
         [{ PrimaryContainer: primary, Tags: [{ Key: 'penstock:objective', Value: 'fast' }] }, /penstock:objective/],
       ];
-      for (const [input, message] of refused) await assert.rejects(create('refused', input), refusal(message), message.source);
-      assert(!(await isGroup('refused')));
-      assert.equal(await house.side.models.findModel('refused'), null);
+      for (const [input, message] of rejected) await assert.rejects(create('rejected', input), refusal(message), message.source);
+      assert(!(await isGroup('rejected')));
+      assert.equal(await fixture.services.models.findModel('rejected'), null);
     });
 
-    test('has a group that a package group of that name takes over, with the Model in it', async () => {
+    test('keeps its version when a new package group takes over its internal group', async () => {
       await create('shared');
-      await house.ask('CreateModelPackageGroup', {
+      await fixture.call('CreateModelPackageGroup', {
         ModelPackageGroupName: 'shared',
         ModelPackageGroupDescription: 'ours',
         Tags: [{ Key: 'k', Value: 'v' }],
       });
-      const group = await house.ask('DescribeModelPackageGroup', { ModelPackageGroupName: 'shared' });
+      const group = await fixture.call('DescribeModelPackageGroup', { ModelPackageGroupName: 'shared' });
       assert.equal(group.ModelPackageGroupName, 'shared');
-      assert.deepEqual((await house.registry.describeGroup('shared')).tags, { k: 'v' });
+      assert.deepEqual((await fixture.registry.describeGroup('shared')).tags, { k: 'v' });
       await remove('shared');
-      assert(await isGroup('shared'), 'it is a group of its own now');
+      assert(await isGroup('shared'), 'the group is no longer internal');
     });
 
-    test('is listed the latest first, page by page', async () => {
+    test('is listed newest first, page by page', async () => {
       for (const each of ['list-a', 'list-c', 'list-b']) {
-        house.clock.advance(10);
+        fixture.clock.advance(10);
         await create(each);
       }
       const names = async (input: object) => {
-        const { Models, NextToken } = await house.ask('ListModels', { NameContains: 'LIST-', ...input });
+        const { Models, NextToken } = await fixture.call('ListModels', { NameContains: 'LIST-', ...input });
         return [Models.map(({ ModelName }) => ModelName), NextToken] as const;
       };
       const [first, NextToken] = await names({ MaxResults: 2 });

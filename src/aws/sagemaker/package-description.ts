@@ -1,102 +1,118 @@
-/** Groups and packages as AWS's answers show them. Pure. */
-import type { ModelVersion } from '../../registry/index.ts';
-import type { AwsInput, AwsOutput, AwsPlace } from '../service.ts';
+/** Model packages in the format of AWS's responses. Pure. */
+import { type ModelVersion, payloadKind } from '../../registry/index.ts';
+import type { AwsInput, AwsLocation, AwsOutput } from '../service.ts';
 import { arnOf } from './arn.ts';
 import { nativeUri } from './artifact.ts';
 import type { Container } from './model-data.ts';
 import type { PackageRecord } from './package-records.ts';
 
-/** Of a key by its id. */
-export function userContext({ account }: AwsPlace, keyId: string): AwsOutput {
+/** The user context of an access key. */
+export function userContext({ account }: AwsLocation, keyId: string): AwsOutput {
   return { IamIdentity: { Arn: `arn:aws:iam::${account}:user/${keyId}`, PrincipalId: keyId } };
 }
 
-export function packageArn(place: AwsPlace, { name, version }: Pick<PackageRecord, 'name' | 'version'>): string {
-  return arnOf(place, 'model-package', name, version);
+export function packageArn(awsLocation: AwsLocation, { name, version }: Pick<PackageRecord, 'name' | 'version'>): string {
+  return arnOf(awsLocation, 'model-package', name, version);
 }
 
-export function describePackage(record: PackageRecord, place: AwsPlace): AwsOutput {
+export function describePackage(record: PackageRecord, awsLocation: AwsLocation): AwsOutput {
   const { document, registered } = record;
-  const { members = {}, createdBy = registered?.createdBy, failure } = document ?? {};
-  // What the registry has may have been changed by another door since.
+  const { members = {}, createdBy = registered?.createdBy } = document ?? {};
+  // The current values of these two are in the registry.
   const { ModelPackageDescription: _description, CustomerMetadataProperties: _metadata, ...others } = members;
   return {
     ...others,
-    ...summarizePackage(record, place),
+    ...summarizePackage(record, awsLocation),
     ModelPackageName: record.name,
     InferenceSpecification: inferenceSpecification(record),
     ModelPackageStatusDetails: {
-      ValidationStatuses:
-        failure === undefined
-          ? registered === null
-            ? []
-            : [{ Name: 'ModelFile', Status: 'Completed' }]
-          : [{ Name: 'ModelFile', Status: 'Failed', FailureReason: failure }],
+      ValidationStatuses: validationStatuses(record),
       ImageScanStatuses: [],
     },
-    ...(createdBy === undefined ? {} : { CreatedBy: userContext(place, createdBy) }),
-    ...lastModified(record, place),
-    ...given({ ApprovalDescription: registered?.approvalNote, CustomerMetadataProperties: customerMetadata(record) }),
+    ...(createdBy === undefined ? {} : { CreatedBy: userContext(awsLocation, createdBy) }),
+    ...lastModified(record, awsLocation),
+    ...definedMembers({ ApprovalDescription: registered?.approvalNote, CustomerMetadataProperties: customerMetadata(record) }),
   };
 }
 
-/** Of a list: with its name where it has no group. */
-export function summarizePackage({ name, version, document, registered, createdAtMs }: PackageRecord, place: AwsPlace): AwsOutput {
-  const { members = {}, failure } = document ?? {};
+/** A Python model is opened at its approval, which takes seconds: meanwhile the package is `InProgress`. */
+function statusOf({ document, registered }: Pick<PackageRecord, 'document' | 'registered'>): {
+  readonly status: 'Completed' | 'InProgress' | 'Failed';
+  readonly reason: string | null;
+} {
+  if (document?.failure !== undefined) return { status: 'Failed', reason: document.failure };
+  const { state, reason = null } = registered?.python ?? {};
+  return { status: state === 'opening' ? 'InProgress' : state === 'failed' ? 'Failed' : 'Completed', reason };
+}
+
+function validationStatuses(record: PackageRecord): AwsOutput[] {
+  const { status, reason } = statusOf(record);
+  if (status === 'Failed') return [{ Name: 'ModelFile', Status: status, FailureReason: reason ?? '' }];
+  return record.registered === null ? [] : [{ Name: 'ModelFile', Status: status }];
+}
+
+/** For lists: a package in a group has group and version instead of a name. */
+export function summarizePackage({ name, version, document, registered, createdAtMs }: PackageRecord, awsLocation: AwsLocation): AwsOutput {
+  const { members = {} } = document ?? {};
   const { ModelLifeCycle, ModelPackageRegistrationType, ModelPackageDescription } = members;
   const description = registered?.description ?? ModelPackageDescription;
   return {
     ...(version === null ? { ModelPackageName: name } : { ModelPackageGroupName: name, ModelPackageVersion: version }),
-    ModelPackageArn: arnOf(place, 'model-package', name, version),
-    ...given({ ModelPackageDescription: description === '' ? undefined : description, ModelLifeCycle, ModelPackageRegistrationType }),
+    ModelPackageArn: arnOf(awsLocation, 'model-package', name, version),
+    ...definedMembers({
+      ModelPackageDescription: description === '' ? undefined : description,
+      ModelLifeCycle,
+      ModelPackageRegistrationType,
+    }),
     CreationTime: new Date(createdAtMs),
-    ModelPackageStatus: failure === undefined ? 'Completed' : 'Failed',
+    ModelPackageStatus: statusOf({ document, registered }).status,
     ModelApprovalStatus: registered?.approval ?? 'PendingManualApproval',
   };
 }
 
-/** The container that stands for a version, whoever registered it. */
+/** The container of a version, whichever API registered it. */
 export function derivedContainer(version: ModelVersion): Container & { readonly ImageDigest: string } {
   return { Image: imageOf(version), ImageDigest: digestOf(version), ModelDataUrl: nativeUri(version) };
 }
 
+/** The image of a version without its digest; `penstock/onnx` or `penstock/python` for the built-in workers. */
 export function imageOf({ runtime }: ModelVersion): string {
-  return runtime.kind === 'onnx' ? 'penstock/onnx' : runtime.image;
+  return runtime.kind === 'process' ? runtime.image : `penstock/${runtime.kind}`;
 }
 
-/** Of what is served. */
+/** The digest of the artifact, as the image digest. */
 export function digestOf({ artifact }: ModelVersion): string {
   return `sha256:${artifact.sha256}`;
 }
 
-/** As it was given, with the digest of what is served; derived where the package came by another door. */
+/** As specified, with the artifact's digest; derived if another API registered the version. */
 export function inferenceSpecification({ document, registered }: PackageRecord): AwsOutput | undefined {
-  const given = document?.members['InferenceSpecification'] as (AwsInput & { Containers: readonly Container[] }) | undefined;
-  if (registered === null) return given;
-  if (given === undefined) {
-    const types = registered.runtime.kind === 'onnx' ? ['application/json', 'text/csv', 'application/x-npy'] : [];
+  const input = document?.members['InferenceSpecification'] as (AwsInput & { Containers: readonly Container[] }) | undefined;
+  if (registered === null) return input;
+  if (input === undefined) {
+    const types = payloadKind(registered.runtime) === 'tensors' ? ['application/json', 'text/csv', 'application/x-npy'] : [];
     return { Containers: [derivedContainer(registered)], SupportedContentTypes: types, SupportedResponseMIMETypes: types };
   }
-  return { ...given, Containers: given.Containers.map((container) => ({ ImageDigest: digestOf(registered), ...container })) };
+  return { ...input, Containers: input.Containers.map((container) => ({ ImageDigest: digestOf(registered), ...container })) };
 }
 
-/** The registry's metadata; of a package that it does not have, what was given. */
+/** The registry's metadata; for a failed package, the members of the call. */
 export function customerMetadata({ document, registered }: PackageRecord): Readonly<Record<string, string>> | undefined {
-  const words = registered?.metadata ?? (document?.members['CustomerMetadataProperties'] as Record<string, string> | undefined) ?? {};
-  return Object.keys(words).length === 0 ? undefined : words;
+  const metadata = registered?.metadata ?? (document?.members['CustomerMetadataProperties'] as Record<string, string> | undefined) ?? {};
+  return Object.keys(metadata).length === 0 ? undefined : metadata;
 }
 
-/** The latest of what AWS's clients changed and of a change of the approval by any door. */
-function lastModified({ document, registered }: PackageRecord, place: AwsPlace): AwsOutput {
+/** The later of the last AWS update and the last change of approval through any API. */
+function lastModified({ document, registered }: PackageRecord, awsLocation: AwsLocation): AwsOutput {
   const { approvalChangedAtMs: atMs = null, approvalChangedBy: by = null } = registered ?? {};
   const modified = document?.modified;
   const approved = atMs === null || by === null ? undefined : { atMs, by };
   const latest =
     modified !== undefined && approved !== undefined ? (approved.atMs > modified.atMs ? approved : modified) : (modified ?? approved);
-  return latest === undefined ? {} : { LastModifiedTime: new Date(latest.atMs), LastModifiedBy: userContext(place, latest.by) };
+  return latest === undefined ? {} : { LastModifiedTime: new Date(latest.atMs), LastModifiedBy: userContext(awsLocation, latest.by) };
 }
 
-/** The members that came: an absent one and one that is undefined are not the same on the wire. */
-export function given(members: AwsOutput): AwsOutput {
+/** Drops null and undefined members, which the wire format must not contain. */
+export function definedMembers(members: AwsOutput): AwsOutput {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== null));
 }

@@ -1,41 +1,41 @@
 /**
- * Model packages as they are kept. One in a group is a version of the registry, by whatever door it came, with a document
- * where AWS's clients said more; one whose file could not be read is a document alone. One without a group is a document
- * that names the version made for it.
+ * Stored model packages. In a group, a package is a version of the registry, plus a document if AWS calls set more members. A failed
+ * package, and one without a model, is a document without a version. A package without a group is a document that refers to its version.
  */
 import { PlatformError } from '../../errors.ts';
-import { keyOf, type ModelVersion, type Registry } from '../../registry/index.ts';
+import { type ModelVersion, nameKey, type Registry } from '../../registry/index.ts';
 import type { Database, Transaction } from '../../storage/index.ts';
 import type { AwsInput } from '../service.ts';
-import type { Resource } from './arn.ts';
+import type { ArnResource } from './arn.ts';
 import { containing, type Documents } from './documents.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
 
 export interface PackageDocument {
-  /** As they came, those included that mean nothing here. */
+  /** The members of the call, including those without an effect. */
   readonly members: AwsInput;
-  /** A key's id. */
+  /** The id of an access key. */
   readonly createdBy?: string;
   readonly modified?: { readonly atMs: number; readonly by: string };
-  /** Of a package without a group: where its model is. */
+  /** Set for a package without a group: its version. */
   readonly model?: { readonly group: string; readonly version: number };
-  /** Why its file could not be read. */
+  /** Set if the model could not be read: why. */
   readonly failure?: string;
 }
 
+/** A model package, assembled from document and registry. At least one of the two exists. */
 export interface PackageRecord {
-  /** The group's name, or its own. */
+  /** The group's name, or the package's own if it has no group. */
   readonly name: string;
-  /** null without a group. */
+  /** null if it has no group. */
   readonly version: number | null;
   readonly document: PackageDocument | null;
-  /** null where its file could not be read. */
+  /** null if the model could not be read, or if there is none yet. */
   readonly registered: ModelVersion | null;
   readonly createdAtMs: number;
 }
 
 export interface PackageSelection {
-  /** Versions of this group only. */
+  /** Limits the selection to one group. */
   readonly group?: string;
   readonly types: readonly ('Versioned' | 'Unversioned')[];
   readonly approval?: ModelVersion['approval'];
@@ -47,7 +47,8 @@ export interface PackageRecordsOptions {
   readonly documents: Documents;
 }
 
-export function documentName({ name, version }: Pick<Resource, 'name' | 'version'>): string {
+/** `iris/3` for a package in a group, `iris` for one without a group. */
+export function documentName({ name, version }: Pick<ArnResource, 'name' | 'version'>): string {
   return version === null ? name : `${name}/${version}`;
 }
 
@@ -62,8 +63,8 @@ export class PackageRecords {
     this.#documents = documents;
   }
 
-  /** null where there is no such package. */
-  async find({ name, version }: Pick<Resource, 'name' | 'version'>): Promise<PackageRecord | null> {
+  /** null if the package does not exist. */
+  async find({ name, version }: Pick<ArnResource, 'name' | 'version'>): Promise<PackageRecord | null> {
     const stored = await this.#documents.find<PackageDocument>('model-package', documentName({ name, version }));
     if (version === null) {
       const model = stored?.content.model;
@@ -71,39 +72,43 @@ export class PackageRecords {
       const registered = await this.#versionOf(model.group, model.version);
       return { name: stored.name, version, document: stored.content, registered, createdAtMs: stored.createdAtMs };
     }
-    if (await this.isAside(name)) return null;
+    if (await this.isUngrouped(name)) return null;
     const document = stored?.content ?? null;
     const registered = await this.#versionOf(name, version);
-    if (registered !== null) return { name: registered.group, version, document, registered, createdAtMs: registered.createdAtMs };
+    if (registered !== null) {
+      // A package can exist before its model.
+      const createdAtMs = Math.min(registered.createdAtMs, stored?.createdAtMs ?? registered.createdAtMs);
+      return { name: registered.group, version, document, registered, createdAtMs };
+    }
     if (stored === null) return null;
     const [group = name] = stored.name.split('/');
     return { name: group, version, document, registered, createdAtMs: stored.createdAtMs };
   }
 
-  /** Whether a group was made for a Model or a package without a group: AWS's clients do not see it. */
-  async isAside(group: string): Promise<boolean> {
+  /** Whether a group is internal to a Model or an ungrouped package. AWS's lists do not show it. */
+  async isUngrouped(group: string): Promise<boolean> {
     return (await this.#documents.find('imported-group', group)) !== null;
   }
 
-  /** How many in the group have no version of the registry. */
+  /** The number of packages in a group that have no version: failed, or without a model. */
   async failedIn(group: string): Promise<number> {
     const rows = await this.#db
       .selectFrom('aws_documents')
       .select('number')
       .where('kind', '=', 'model-package')
-      .where('group_key', '=', keyOf(group))
+      .where('group_key', '=', nameKey(group))
       .where('version', 'is', null)
       .execute();
     return rows.length;
   }
 
-  /** Changes the document, which a package that came by another door gets now. */
+  /** Changes the document; creates it first if another API registered the package. */
   async changeDocument(record: PackageRecord, change: (document: PackageDocument) => PackageDocument, tx: Transaction): Promise<void> {
     const name = documentName(record);
     if (record.registered !== null && record.version !== null) {
-      const goesWith = { group: record.name, version: record.version };
+      const owner = { group: record.name, version: record.version };
       const content = { members: {} } satisfies PackageDocument;
-      await this.#documents.add({ kind: 'model-package', name, content, goesWith, number: record.version }, tx);
+      await this.#documents.add({ kind: 'model-package', name, content, owner, number: record.version }, tx);
     }
     await this.#documents.change('model-package', name, change, tx);
   }
@@ -117,14 +122,14 @@ export class PackageRecords {
     ];
     const { items, next } = cutPage(rows, request, keyOfRow);
     const records = await Promise.all(items.map((row) => this.find({ name: row.name_key, version: row.number === 0 ? null : row.number })));
-    return { items: records.filter((record) => record !== null), next }; // one may have been deleted since
+    return { items: records.filter((record) => record !== null), next }; // null if deleted since the query
   }
 
-  /** Which ones, in order, one more than wanted; number 0 is one without a group. */
+  /** Sorted keys, one more than the limit. `number` is 0 for packages without a group. */
   async #select({ group, types, approval }: PackageSelection, request: PageRequest) {
     const { sortBy, descending, after, createdAfterMs, createdBeforeMs, nameContains, limit } = request;
     let query = this.#db.selectFrom(this.#all().as('p')).selectAll('p');
-    if (group !== undefined) query = query.where('p.name_key', '=', keyOf(group));
+    if (group !== undefined) query = query.where('p.name_key', '=', nameKey(group));
     if (types.length === 1) query = query.where('p.number', types[0] === 'Versioned' ? '>' : '=', 0);
     if (approval !== undefined) query = query.where('p.approval', '=', approval);
     if (createdAfterMs !== null) query = query.where('p.created_at', '>', createdAfterMs);
@@ -146,12 +151,27 @@ export class PackageRecords {
       .execute();
   }
 
-  /** All packages: versions, those whose file could not be read, and those without a group. */
+  /** The union of registered versions, failed packages and ungrouped packages. */
   #all() {
     const db = this.#db;
     const registered = db
       .selectFrom('model_versions as v')
-      .select(['v.group_key as name_key', 'v.version as number', 'v.created_at as created_at', 'v.approval as approval'])
+      .leftJoin('aws_documents as e', (join) =>
+        join.on('e.kind', '=', 'model-package').onRef('e.group_key', '=', 'v.group_key').onRef('e.version', '=', 'v.version'),
+      )
+      .select((column) => [
+        'v.group_key as name_key',
+        'v.version as number',
+        // A package may be older than its model.
+        column
+          .case()
+          .when('e.created_at', '<', column.ref('v.created_at'))
+          .then(column.ref('e.created_at').$notNull())
+          .else(column.ref('v.created_at'))
+          .end()
+          .as('created_at'),
+        'v.approval as approval',
+      ])
       .where((where) =>
         where.not(
           where.exists(
@@ -174,13 +194,13 @@ export class PackageRecords {
         'f.created_at as created_at',
         column.cast(column.val('PendingManualApproval'), 'text').$castTo<ModelVersion['approval']>().as('approval'),
       ]);
-    const alone = db
+    const ungrouped = db
       .selectFrom('aws_documents as d')
       .innerJoin('model_versions as m', (join) => join.onRef('m.group_key', '=', 'd.group_key').onRef('m.version', '=', 'd.version'))
       .where('d.kind', '=', 'model-package')
       .where('d.number', 'is', null)
       .select((column) => ['d.name_key as name_key', column.lit(0).as('number'), 'd.created_at as created_at', 'm.approval as approval']);
-    return registered.unionAll(failed).unionAll(alone);
+    return registered.unionAll(failed).unionAll(ungrouped);
   }
 
   async #versionOf(group: string, version: number): Promise<ModelVersion | null> {

@@ -11,34 +11,34 @@ import { type AwsPage, type PageRequest, pageOfAll, readPage } from './pages.ts'
 
 const rules = { operation: 'ListThings', sorts: ['CreationTime', 'Name'], orderDefault: 'Descending' } as const;
 
-function isRefused(text: RegExp) {
+function isRejected(text: RegExp) {
   return (error: unknown) => error instanceof AwsError && error.code === 'ValidationException' && text.test(error.message);
 }
 
-interface Thing {
+interface Item {
   readonly name: string;
   readonly createdAtMs: number;
 }
 
-/** Something that is listed in pages, and may grow and shrink meanwhile. */
+/** A paginated list that can change between pages. */
 interface List {
-  add(thing: Thing): Promise<void>;
+  add(resource: Item): Promise<void>;
   remove(name: string): Promise<void>;
-  page(request: PageRequest): Promise<AwsPage<Thing>>;
+  page(request: PageRequest): Promise<AwsPage<Item>>;
 }
 
 function inMemory(): List {
-  const things: Thing[] = [];
+  const things: Item[] = [];
   return {
-    add: async (thing) => void things.push(thing),
+    add: async (resource) => void things.push(resource),
     remove: async (name) =>
       void things.splice(
-        things.findIndex((thing) => thing.name === name),
+        things.findIndex((resource) => resource.name === name),
         1,
       ),
     page: async (request) =>
       pageOfAll(things, request, {
-        listed: (thing) => thing,
+        entryOf: (resource) => resource,
         sortValue: ({ name, createdAtMs }, sortBy) => (sortBy === 'Name' ? name : createdAtMs),
       }),
   };
@@ -49,9 +49,9 @@ function inDatabase({ db }: OpenDatabase): List {
   const documents = new Documents({ db, clock: Object.assign(Object.create(clock), { wallMs: () => now }) });
   let now = 0;
   return {
-    add: async (thing) => {
-      now = thing.createdAtMs;
-      await documents.add({ kind: 'model', name: thing.name, content: {} });
+    add: async (resource) => {
+      now = resource.createdAtMs;
+      await documents.add({ kind: 'model', name: resource.name, content: {} });
     },
     remove: async (name) => void (await documents.remove('model', name)),
     page: (request) => documents.page('model', request),
@@ -64,8 +64,8 @@ const step = fc.record({
   which: fc.nat(),
 });
 
-/** Whatever happens between the pages: nothing comes twice, and what was there all the time comes, in order. */
-async function losesNothing(open: () => Promise<List>, runs: number): Promise<void> {
+/** Changes between pages repeat no item, and skip none that existed all the time. */
+async function checkPagination(open: () => Promise<List>, runs: number): Promise<void> {
   const scripts = fc.array(step, { maxLength: 25 });
   const starts = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 25 });
   const property = fc.asyncProperty(
@@ -76,38 +76,38 @@ async function losesNothing(open: () => Promise<List>, runs: number): Promise<vo
     fc.integer({ min: 1, max: 7 }),
     async (start, script, SortBy, SortOrder, MaxResults) => {
       const list = await open();
-      let made = 0;
-      const here = new Map<string, Thing>();
+      let created = 0;
+      const existing = new Map<string, Item>();
       const add = async (createdAtMs: number) => {
-        const thing = { name: `t${(made++ * 7919) % 997}-${made}`, createdAtMs };
-        here.set(thing.name, thing);
+        const thing = { name: `t${(created++ * 7919) % 997}-${created}`, createdAtMs };
+        existing.set(thing.name, thing);
         await list.add(thing);
       };
       for (const createdAtMs of start) await add(createdAtMs);
-      const throughout = new Set(here.keys());
-      const seen: Thing[] = [];
-      let next: AwsPage<Thing>['next'] | null = {};
+      const throughout = new Set(existing.keys());
+      const listed: Item[] = [];
+      let next: AwsPage<Item>['next'] | null = {};
       const read = async () => {
         if (next === null) return;
-        const page: AwsPage<Thing> = await list.page(readPage({ SortBy, SortOrder, MaxResults, ...next }, rules));
+        const page: AwsPage<Item> = await list.page(readPage({ SortBy, SortOrder, MaxResults, ...next }, rules));
         assert(page.items.length <= MaxResults);
-        seen.push(...page.items);
+        listed.push(...page.items);
         next = page.next.NextToken === undefined ? null : page.next;
       };
       for (const { does, createdAtMs, which } of script) {
-        const [victim] = [...here.keys()].slice(which % Math.max(1, here.size));
+        const [victim] = [...existing.keys()].slice(which % Math.max(1, existing.size));
         if (does === 'add') await add(createdAtMs);
         else if (does === 'remove' && victim !== undefined) {
-          here.delete(victim);
+          existing.delete(victim);
           throughout.delete(victim);
           await list.remove(victim);
         } else await read();
       }
       while (next !== null) await read();
-      const names = seen.map(({ name }) => name);
-      assert.equal(new Set(names).size, names.length, 'nothing comes twice');
-      for (const name of throughout) assert(names.includes(name), `${name} was there all the time`);
-      const keys = seen.map(({ name, createdAtMs }) => (SortBy === 'Name' ? name : `${createdAtMs} ${name}`));
+      const names = listed.map(({ name }) => name);
+      assert.equal(new Set(names).size, names.length, 'an item is repeated');
+      for (const name of throughout) assert(names.includes(name), `${name} was skipped`);
+      const keys = listed.map(({ name, createdAtMs }) => (SortBy === 'Name' ? name : `${createdAtMs} ${name}`));
       assert.deepEqual(
         keys,
         [...keys].sort((a, b) => (a < b ? -1 : 1) * (SortOrder === 'Ascending' ? 1 : -1)),
@@ -118,29 +118,29 @@ async function losesNothing(open: () => Promise<List>, runs: number): Promise<vo
 }
 
 describe('pages', () => {
-  test('of what is in memory: nothing comes twice, nothing that stays is missed', async () => {
-    await losesNothing(async () => inMemory(), 300);
+  test('in memory repeat and skip nothing', async () => {
+    await checkPagination(async () => inMemory(), 300);
   });
 
-  test('of SQLite: nothing comes twice, nothing that stays is missed', async () => {
+  test('of SQLite repeat and skip nothing', async () => {
     const plane = await openControlPlane();
-    await losesNothing(async () => {
+    await checkPagination(async () => {
       await plane.db.deleteFrom('aws_documents').execute();
       return inDatabase(plane.database);
     }, 40);
     await plane.close();
   });
 
-  test('of PostgreSQL: nothing comes twice, nothing that stays is missed', async () => {
+  test('of PostgreSQL repeat and skip nothing', async () => {
     const database = await openPglite();
-    await losesNothing(async () => {
+    await checkPagination(async () => {
       await database.db.deleteFrom('aws_documents').execute();
       return inDatabase(database);
     }, 15);
     await database.close();
   });
 
-  test('have 10 items unless asked for another number, the latest first where the list says so', async () => {
+  test('have 10 items by default, in the default order of the list', async () => {
     const list = inMemory();
     for (let i = 0; i < 12; i++) await list.add({ name: `n${i}`, createdAtMs: i });
     const { items, next } = await list.page(readPage({}, rules));
@@ -152,7 +152,7 @@ describe('pages', () => {
     assert.deepEqual([last.items.map(({ name }) => name), last.next], [['n1', 'n0'], {}]);
   });
 
-  test('show what was made later than the one time and earlier than the other, and has the part in its name, in any case', async () => {
+  test('filter by creation time, and by part of the name regardless of case', async () => {
     const list = inMemory();
     for (const [i, name] of ['Iris', 'digits', 'iris-b', 'IRIS-C'].entries()) await list.add({ name, createdAtMs: i });
     const names = async (input: AwsInput) => (await list.page(readPage(input, rules))).items.map(({ name }) => name);
@@ -162,7 +162,7 @@ describe('pages', () => {
 });
 
 describe('a token', () => {
-  test('is refused with other filters, by another list and when it was made up', async () => {
+  test('is rejected with other filters, by another operation, and if it is invented', async () => {
     const list = inMemory();
     for (let i = 0; i < 3; i++) await list.add({ name: `n${i}`, createdAtMs: i });
     const { next } = await list.page(readPage({ MaxResults: 1, NameContains: 'n' }, rules));
@@ -174,15 +174,15 @@ describe('a token', () => {
         { ...next, NameContains: 'n' },
         { ...rules, operation: 'ListOthers' },
       ],
-      [{ NextToken: 'made up' }, rules],
+      [{ NextToken: 'invented' }, rules],
       [{ NextToken: Buffer.from('["x",1,"n"]').toString('base64url') }, rules],
       [{ NextToken: 'e30' }, rules],
     ] as const) {
-      assert.throws(() => readPage(input, how), isRefused(/Invalid NextToken/), JSON.stringify(input));
+      assert.throws(() => readPage(input, how), isRejected(/Invalid NextToken/), JSON.stringify(input));
     }
   });
 
-  test('that was tampered with is refused or leads to another page, and is never an error of ours', async () => {
+  test('that was tampered with is rejected', async () => {
     const plane = await openControlPlane();
     const list = inDatabase(plane.database);
     for (let i = 0; i < 3; i++) await list.add({ name: `n${i}`, createdAtMs: i });
@@ -190,7 +190,7 @@ describe('a token', () => {
     const [filters] = JSON.parse(Buffer.from(next.NextToken as string, 'base64url').toString());
     for (const key of [['text', 'n'], [1.5, 'n'], [1, 2], [1], [1, 'n', 'x'], [1, 'n', 1, 1], [1e300, 'n'], [null, 'n'], [1, 'a\0']]) {
       const NextToken = Buffer.from(JSON.stringify([filters, ...key])).toString('base64url');
-      assert.throws(() => readPage({ NextToken }, rules), isRefused(/Invalid NextToken/), JSON.stringify(key));
+      assert.throws(() => readPage({ NextToken }, rules), isRejected(/Invalid NextToken/), JSON.stringify(key));
     }
     await plane.close();
   });

@@ -1,18 +1,17 @@
 /**
- * Lists come in pages. The token for the next one is the sort key of the last item shown: nothing comes twice and
- * nothing that stays is missed, whatever is made or deleted meanwhile. It is good only with the filters it was given
- * for. Pure.
+ * Pagination of lists. A token contains the sort key of the last item returned, so concurrent changes neither repeat nor skip other items.
+ * It is valid for the same operation and filters only. Pure.
  */
 import { createHash } from 'node:crypto';
 import { AwsError, type AwsInput } from '../service.ts';
 
-/** What an item is sorted by (a time or a text), its name, and its version where names have several. */
+/** The sort value (a time or a text), the name, and the version if names have several. */
 export type SortKey = readonly [value: string | number, name: string, version?: number];
 
 export interface PageRules<Sort extends string> {
-  /** `ListModels` */
+  /** Such as `ListModels`. */
   readonly operation: string;
-  /** The first is the default. */
+  /** Allowed values of `SortBy`; the first is the default. */
   readonly sorts: readonly [Sort, ...Sort[]];
   readonly orderDefault: 'Ascending' | 'Descending';
 }
@@ -21,20 +20,20 @@ export interface PageRequest<Sort extends string = string> {
   readonly limit: number;
   readonly sortBy: Sort;
   readonly descending: boolean;
-  /** The page begins behind this. */
+  /** The page begins after this key. */
   readonly after: SortKey | null;
   /** In lower case. */
   readonly nameContains: string;
-  /** Created later than the one, earlier than the other. */
+  /** Exclusive, as is `createdBeforeMs`. */
   readonly createdAfterMs: number | null;
   readonly createdBeforeMs: number | null;
-  /** Of the operation and its filters. */
+  /** Digest of the operation and its filters. */
   readonly filters: string;
 }
 
 export interface AwsPage<Item> {
   readonly items: readonly Item[];
-  /** Members of the answer: `NextToken` where there is more. */
+  /** Members of the response: `NextToken` if there are more items. */
   readonly next: { readonly NextToken?: string };
 }
 
@@ -42,7 +41,7 @@ const limitDefault = 10;
 const limitMax = 100;
 const tokenLengthMax = 8192;
 
-/** Throws `ValidationException` for a token that this list did not give for these filters. */
+/** Throws `ValidationException` for a token of another operation or other filters. */
 export function readPage<Sort extends string>(input: AwsInput, rules: PageRules<Sort>): PageRequest<Sort> {
   const { NextToken, MaxResults, SortBy, SortOrder, NameContains, CreationTimeAfter, CreationTimeBefore } = input;
   const filters = filtersOf(rules.operation, input);
@@ -60,7 +59,7 @@ export function readPage<Sort extends string>(input: AwsInput, rules: PageRules<
   };
 }
 
-/** `rows` are those behind `request.after`, in order, one more than the limit where there are so many. */
+/** `rows` are sorted and begin after `request.after`; one more than the limit means that there is another page. */
 export function cutPage<Item>(rows: readonly Item[], request: PageRequest, keyOf: (item: Item) => SortKey): AwsPage<Item> {
   const items = rows.slice(0, request.limit);
   const last = items.at(-1);
@@ -68,24 +67,37 @@ export function cutPage<Item>(rows: readonly Item[], request: PageRequest, keyOf
   return { items, next: { NextToken: writeToken(keyOf(last), request.filters) } };
 }
 
-interface Listed {
+/** Reads pages until their end, or until there are `limit` items. */
+export async function readPages<Item>(
+  limit: number,
+  read: (request: PageRequest<'CreationTime'>) => Promise<AwsPage<Item>>,
+): Promise<Item[]> {
+  const found: Item[] = [];
+  let token: string | undefined;
+  do {
+    const input = { MaxResults: limitMax, ...(token === undefined ? {} : { NextToken: token }) };
+    const page = await read(readPage(input, { operation: 'all', sorts: ['CreationTime'], orderDefault: 'Descending' }));
+    found.push(...page.items);
+    token = page.next.NextToken;
+  } while (token !== undefined && found.length < limit);
+  return found;
+}
+
+interface Entry {
   readonly name: string;
   readonly createdAtMs: number;
 }
 
-/**
- * A page of what is all in memory: filtered by name and time of creation, sorted, cut. `sortValue` is what an item is
- * sorted by; names decide between equals.
- */
+/** A page of items in memory: filters by name and creation time, and sorts by `sortValue`, then by name. */
 export function pageOfAll<Item, Sort extends string>(
   all: readonly Item[],
   request: PageRequest<Sort>,
-  { listed, sortValue }: { readonly listed: (item: Item) => Listed; readonly sortValue: (item: Item, sortBy: Sort) => string | number },
+  { entryOf, sortValue }: { readonly entryOf: (item: Item) => Entry; readonly sortValue: (item: Item, sortBy: Sort) => string | number },
 ): AwsPage<Item> {
-  const keyOf = (item: Item): SortKey => [sortValue(item, request.sortBy), listed(item).name.toLowerCase()];
+  const keyOf = (item: Item): SortKey => [sortValue(item, request.sortBy), entryOf(item).name.toLowerCase()];
   const direction = request.descending ? -1 : 1;
   const rows = all
-    .filter((item) => isWithin(listed(item), request))
+    .filter((item) => isWithin(entryOf(item), request))
     .map((item) => ({ item, key: keyOf(item) }))
     .filter(({ key }) => request.after === null || direction * compareKeys(key, request.after) > 0)
     .sort((a, b) => direction * compareKeys(a.key, b.key))
@@ -93,19 +105,19 @@ export function pageOfAll<Item, Sort extends string>(
   return cutPage(rows, request, keyOf);
 }
 
-function isWithin({ name, createdAtMs }: Listed, { nameContains, createdAfterMs, createdBeforeMs }: PageRequest): boolean {
+function isWithin({ name, createdAtMs }: Entry, { nameContains, createdAfterMs, createdBeforeMs }: PageRequest): boolean {
   if (createdAfterMs !== null && createdAtMs <= createdAfterMs) return false;
   if (createdBeforeMs !== null && createdAtMs >= createdBeforeMs) return false;
   return name.toLowerCase().includes(nameContains);
 }
 
-/** Negative where `a` comes first in ascending order. */
+/** Negative if `a` comes first in ascending order. */
 function compareKeys(a: SortKey, b: SortKey): number {
   for (const index of [0, 1] as const) if (a[index] !== b[index]) return a[index] < b[index] ? -1 : 1;
   return 0;
 }
 
-/** All members but those that a client may change from page to page. */
+/** Digest of all members except those that may differ between pages. */
 function filtersOf(operation: string, input: AwsInput): string {
   const { NextToken: _token, MaxResults: _limit, ...filters } = input;
   const sorted = Object.entries(filters)
@@ -121,17 +133,17 @@ function writeToken(key: SortKey, filters: string): string {
   return Buffer.from(JSON.stringify([filters, ...key])).toString('base64url');
 }
 
-function readToken(token: string, given: { filters: string; operation: string; isByTime: boolean }): SortKey {
-  const refused = new AwsError(
+function readToken(token: string, input: { filters: string; operation: string; isByTime: boolean }): SortKey {
+  const invalid = new AwsError(
     'ValidationException',
-    `Invalid NextToken: it is none that ${given.operation} gave for these filters. Send it with the same filters, or begin without it.`,
+    `Invalid NextToken: expected one from ${input.operation} with the same filters. Start again without NextToken.`,
   );
-  if (token.length > tokenLengthMax || !/^[\w-]+$/.test(token)) throw refused;
+  if (token.length > tokenLengthMax || !/^[\w-]+$/.test(token)) throw invalid;
   const content = parseJson(Buffer.from(token, 'base64url').toString('utf8'));
-  if (!Array.isArray(content)) throw refused;
+  if (!Array.isArray(content)) throw invalid;
   const [filters, value, name, version, ...rest] = content as unknown[];
-  const isKey = (given.isByTime ? isWhole(value) : isText(value)) && isText(name) && (version === undefined || isWhole(version));
-  if (filters !== given.filters || !isKey || rest.length > 0) throw refused;
+  const isKey = (input.isByTime ? isWhole(value) : isText(value)) && isText(name) && (version === undefined || isWhole(version));
+  if (filters !== input.filters || !isKey || rest.length > 0) throw invalid;
   return content.slice(1) as unknown as SortKey;
 }
 

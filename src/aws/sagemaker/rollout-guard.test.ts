@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { CapacitySize, DeploymentConfig } from './endpoint-documents.ts';
-import { guardOf } from './rollout-guard.ts';
+import { awsGuardOf } from './rollout-guard.ts';
 
 const percent = (Value: number): CapacitySize => ({ Type: 'CAPACITY_PERCENT', Value });
 const instances = (Value: number): CapacitySize => ({ Type: 'INSTANCE_COUNT', Value });
@@ -17,9 +17,9 @@ function blueGreen(
 
 describe('a DeploymentConfig', () => {
   for (const [what, config, steps] of [
-    ['all at once is watched for the termination wait', blueGreen({}, { TerminationWaitInSeconds: 30 }), [[1, 30]]],
+    ['an update all at once is watched for the termination wait', blueGreen({}, { TerminationWaitInSeconds: 30 }), [[1, 30]]],
     [
-      'a canary of a percentage takes the rest after its wait',
+      'a canary of a percentage shifts the rest after its wait',
       blueGreen({ Type: 'CANARY', CanarySize: percent(10) }, { TerminationWaitInSeconds: 5 }),
       [
         [0.1, 60],
@@ -27,7 +27,7 @@ describe('a DeploymentConfig', () => {
       ],
     ],
     [
-      'a canary of instances takes their share',
+      'a canary of instances shifts their share',
       blueGreen({ Type: 'CANARY', CanarySize: instances(1) }),
       [
         [0.25, 60],
@@ -35,7 +35,7 @@ describe('a DeploymentConfig', () => {
       ],
     ],
     [
-      'a linear one rises by its step, the last one takes all',
+      'a linear update shifts by equal steps, and the rest in the last one',
       blueGreen({ Type: 'LINEAR', LinearStepSize: percent(40) }, { TerminationWaitInSeconds: 5 }),
       [
         [0.4, 60],
@@ -44,7 +44,7 @@ describe('a DeploymentConfig', () => {
       ],
     ],
     [
-      'a rolling one takes its steps as a linear one does',
+      'a rolling update has the steps of a linear one',
       { RollingUpdatePolicy: { MaximumBatchSize: percent(50), WaitIntervalInSeconds: 20 } },
       [
         [0.5, 20],
@@ -53,7 +53,7 @@ describe('a DeploymentConfig', () => {
     ],
   ] as const satisfies readonly (readonly [string, DeploymentConfig, readonly (readonly [number, number])[]])[]) {
     test(what, () => {
-      const guard = guardOf(config, four);
+      const guard = awsGuardOf(config, four);
       assert.deepEqual(
         guard?.steps.map(({ share, bakeMs }) => [Number(share.toFixed(6)), bakeMs / 1000]),
         steps,
@@ -61,9 +61,9 @@ describe('a DeploymentConfig', () => {
     });
   }
 
-  test('without steps, waits, alarms and a timeout asks for nothing', () => {
-    assert.equal(guardOf(blueGreen({}), four), null);
-    assert.deepEqual(guardOf({ AutoRollbackConfiguration: { Alarms: [{ AlarmName: 'a' }] } }, four), {
+  test('without steps, waits, alarms and a timeout is not a monitored update', () => {
+    assert.equal(awsGuardOf(blueGreen({}), four), null);
+    assert.deepEqual(awsGuardOf({ AutoRollbackConfiguration: { Alarms: [{ AlarmName: 'a' }] } }, four), {
       steps: [{ share: 1, bakeMs: 0 }],
       alarms: ['a'],
       timeoutMs: null,

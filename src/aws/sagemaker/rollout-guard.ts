@@ -1,12 +1,12 @@
 /**
- * A DeploymentConfig as a watched update. Traffic is split by the share of the requests, not by whole instances, and both fleets are whole until the
- * end: so a rolling update takes its steps as a linear one does. Pure.
+ * Translates a DeploymentConfig into a monitored update. Traffic is split by share of requests and both fleets keep their size until the
+ * end, so a rolling update has the same steps as a linear one. Pure.
  */
-import type { Guard, RolloutStep, VariantConfig } from '../../deployment/index.ts';
+import type { RolloutGuard, RolloutStep, VariantConfig } from '../../deployment/index.ts';
 import type { CapacitySize, DeploymentConfig } from './endpoint-documents.ts';
 
-/** Null where nothing is to be watched: then all requests go over at once, as without a DeploymentConfig. */
-export function guardOf(config: DeploymentConfig, variants: readonly Pick<VariantConfig, 'instanceCount'>[]): Guard | null {
+/** null if there is nothing to monitor: all traffic then shifts at once, as without a DeploymentConfig. */
+export function awsGuardOf(config: DeploymentConfig, variants: readonly Pick<VariantConfig, 'instanceCount'>[]): RolloutGuard | null {
   const instances = variants.reduce((sum, { instanceCount }) => sum + instanceCount, 0);
   const alarms = (config.AutoRollbackConfiguration?.Alarms ?? []).flatMap(({ AlarmName }) => AlarmName ?? []);
   const timeoutS =
@@ -31,7 +31,7 @@ function shareOf({ Type, Value }: CapacitySize, instances: number): number {
   return Type === 'CAPACITY_PERCENT' ? Value / 100 : Math.min(1, Value / Math.max(1, instances));
 }
 
-/** Each step is watched; the last one longer, where the old fleet is to be there for a while. */
+/** Equal steps of `waitS` each; the last one also waits `lastS`, while the old fleet still runs. */
 function risingBy(share: number, waitS: number, lastS: number): RolloutStep[] {
   const count = Math.ceil(1 / share - 1e-9);
   return Array.from({ length: count }, (_, index) => {

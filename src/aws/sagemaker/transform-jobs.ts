@@ -1,27 +1,30 @@
-/** Operations on transform jobs. What was ordered is kept as it came; a job of another door is told as one of ours. */
-import { checkOrder, type TransformState, type Transforms, type TransformView } from '../../async-inference/index.ts';
+/** Operations on transform jobs. Members are stored as they were sent; those of jobs from other APIs are derived. */
+import { checkTransformSpec, type TransformState, type Transforms, type TransformView } from '../../async-inference/index.ts';
 import type { PriceTable } from '../../costs/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { keyOf } from '../../registry/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, type AwsPlace } from '../service.ts';
+import { nameKey, type Registry } from '../../registry/index.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../service.ts';
 import { arnOf } from './arn.ts';
 import type { Documents } from './documents.ts';
 import type { DeployableModel } from './endpoint-documents.ts';
+import { openedVersion } from './opened-version.ts';
 import { cutPage, readPage, type SortKey } from './pages.ts';
 import { readTags, type Tags } from './tags.ts';
-import { membersOf, transformOrderOf } from './transform-order.ts';
+import { transformMembersOf, transformSpecOf } from './transform-spec.ts';
 
 export interface TransformJobsOptions {
   readonly transforms: Pick<Transforms, 'create' | 'get' | 'list' | 'stop' | 'settled'>;
   readonly documents: Documents;
   readonly tags: Tags;
   readonly prices: PriceTable;
-  /** null where there is no Model of that name. */
+  readonly registry: Pick<Registry, 'version' | 'openings'>;
+  /** null if no Model has that name. */
   readonly findModel: (name: string) => Promise<DeployableModel | null>;
 }
 
-/** Waiters look at once and then every minute: the first look is answered when there is news. */
+/** Waiters poll at once and then every minute. The first poll is held this long for a short job to end. */
 const heldMs = 2000;
+/** Database columns of AWS's `SortBy`. */
 const sortColumns = { CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const;
 
 export class TransformJobs {
@@ -41,20 +44,21 @@ export class TransformJobs {
   }
 
   async #create(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
-    const { transforms, documents, tags, prices, findModel } = this.#options;
-    const { TransformJobName, Tags: given, ...members } = input;
+    const { transforms, documents, tags, prices, registry, findModel } = this.#options;
+    const { TransformJobName, Tags: tagList, ...members } = input;
     const name = String(TransformJobName);
-    const words = readTags(given);
+    const newTags = readTags(tagList);
     const model = await findModel(String(members['ModelName']));
     if (model === null)
       throw new AwsError('ValidationException', `Could not find model "${arnOf(call, 'model', String(members['ModelName']))}".`);
-    const order = transformOrderOf(input, { group: model.group, version: model.version }, prices);
-    checkOrder(order);
+    const spec = transformSpecOf(input, { group: model.group, version: model.version }, prices);
+    checkTransformSpec(spec);
     const arn = arnOf(call, 'transform-job', name);
+    await openedVersion(registry, spec);
     try {
-      await transforms.create(order, call.caller.keyId, async (tx) => {
+      await transforms.create(spec, call.caller.keyId, async (tx) => {
         await documents.put({ kind: 'transform-job', name, content: members }, tx);
-        await tags.begin({ type: 'transform-job', name, version: null }, words, {}, tx);
+        await tags.begin({ type: 'transform-job', name, version: null }, newTags, {}, tx);
       });
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'already_exists') throw error;
@@ -69,14 +73,15 @@ export class TransformJobs {
 
   async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
     await this.#options.transforms.settled(name, heldMs);
-    const view = await this.#find(name);
-    const { order, state, reason } = view;
-    const stored = await this.#options.documents.find<AwsInput>('transform-job', order.name);
-    const ModelName = stored === null ? `${order.group}-${order.version}` : undefined;
+    const view = await this.#find(name, 'ValidationException');
+    const { spec, state, reason } = view;
+    const stored = await this.#options.documents.find<AwsInput>('transform-job', spec.name);
+    // A job of another API has no Model: it is shown with the version's derived name.
+    const ModelName = stored === null ? `${spec.group}-${spec.version}` : undefined;
     return {
       ...heading(call, view),
       ...(ModelName === undefined ? {} : { ModelName }),
-      ...(stored === null ? membersOf(order) : stored.content),
+      ...(stored === null ? transformMembersOf(spec) : stored.content),
       TransformJobStatus: state,
       ...(reason === null ? {} : { FailureReason: reason }),
       CreationTime: new Date(view.createdAtMs),
@@ -86,11 +91,11 @@ export class TransformJobs {
   }
 
   async #stop(name: string, call: AwsCall): Promise<AwsOutput> {
-    const { order, state } = await this.#find(name);
+    const { spec, state } = await this.#find(name);
     if (state !== 'InProgress' && state !== 'Stopping') {
       throw new AwsError('ValidationException', `The request was rejected because the transform job is in status ${state}.`);
     }
-    await this.#options.transforms.stop(order.name, call.caller.keyId);
+    await this.#options.transforms.stop(spec.name, call.caller.keyId);
     return {};
   }
 
@@ -106,11 +111,12 @@ export class TransformJobs {
       sortBy: sortColumns[sortBy],
       descending,
       after: after === null ? null : [after[0], after[1]],
+      // One more than the limit shows whether there is another page.
       limit: limit + 1,
     });
-    const sortKeyOf = ({ order, createdAtMs, state }: TransformView): SortKey => {
-      const value = sortBy === 'CreationTime' ? createdAtMs : sortBy === 'Name' ? keyOf(order.name) : state;
-      return [value, keyOf(order.name)];
+    const sortKeyOf = ({ spec, createdAtMs, state }: TransformView): SortKey => {
+      const value = sortBy === 'CreationTime' ? createdAtMs : sortBy === 'Name' ? nameKey(spec.name) : state;
+      return [value, nameKey(spec.name)];
     };
     const { items, next } = cutPage(found, request, sortKeyOf);
     return {
@@ -126,16 +132,17 @@ export class TransformJobs {
     };
   }
 
-  async #find(name: string): Promise<TransformView> {
+  /** AWS documents `ResourceNotFound`, but DescribeTransformJob reports `ValidationException`. */
+  async #find(name: string, code: 'ResourceNotFound' | 'ValidationException' = 'ResourceNotFound'): Promise<TransformView> {
     try {
       return await this.#options.transforms.get(name);
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
-      throw new AwsError('ResourceNotFound', `Could not find requested job with name: ${name}`, { cause: error });
+      throw new AwsError(code, `Could not find requested job with name: ${name}`, { cause: error });
     }
   }
 }
 
-function heading(place: AwsPlace, { order }: TransformView): AwsOutput {
-  return { TransformJobName: order.name, TransformJobArn: arnOf(place, 'transform-job', order.name) };
+function heading(awsLocation: AwsLocation, { spec }: TransformView): AwsOutput {
+  return { TransformJobName: spec.name, TransformJobArn: arnOf(awsLocation, 'transform-job', spec.name) };
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { steppedCapacity } from './policy-rules.ts';
 
-test('a step never leaves the side it moves to, and moves by one at least', () => {
+test('a step moves in its own direction only, and by at least one', () => {
   const kinds = fc.constantFrom('ChangeInCapacity', 'PercentChangeInCapacity', 'ExactCapacity');
   fc.assert(
     fc.property(
@@ -24,7 +24,7 @@ test('a step never leaves the side it moves to, and moves by one at least', () =
   );
 });
 
-test('bounds of steps: above the threshold the lower is within, below it the upper', () => {
+test('includes the lower bound of a step above the threshold, and the upper bound below it', () => {
   const policy = (ScalingAdjustment: number, MetricIntervalLowerBound?: number, MetricIntervalUpperBound?: number) => ({
     ScalingAdjustment,
     ...(MetricIntervalLowerBound === undefined ? {} : { MetricIntervalLowerBound }),

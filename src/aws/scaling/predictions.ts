@@ -1,29 +1,27 @@
-/** What the forecaster of a predictive policy says of the time to come, as GetPredictiveScalingForecast tells it. Pure. */
+/** The forecast of a predictive policy in the format of GetPredictiveScalingForecast. Pure. */
 import type { ScalingInputs } from '../../autoscaling/index.ts';
-import type { Decision } from '../../monitoring/index.ts';
-import { refused, type TargetDocument } from './scaling-documents.ts';
+import type { Decision } from '../../records/index.ts';
+import { type TargetDocument, validationError } from './scaling-documents.ts';
 
-/** The utilisation that is planned for. */
+/** The share of an instance's throughput that a plan uses. */
 const utilisation = 0.85;
 
-export interface Within {
+export interface ForecastRange {
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
 /**
- * By the last decision: the requests of each slot that it looked at, and the instances that they need. Throws `ValidationException`
- * where there is no such policy, or nothing is foreseen yet.
+ * From the last decision: the requests forecast for each slot, and the instances they need. Throws `ValidationException` if there is
+ * no such policy or no forecast yet.
  */
-export function forecastOf(target: TargetDocument, policyName: string, decision: Decision | null, { fromMs, untilMs }: Within) {
+export function forecastOf(target: TargetDocument, policyName: string, decision: Decision | null, { fromMs, untilMs }: ForecastRange) {
   const policy = target.policies.find(({ name, type }) => name === policyName && type === 'PredictiveScaling');
-  if (policy === undefined) throw refused(`There is no PredictiveScaling policy ${policyName}.`);
-  if (!(untilMs > fromMs)) throw refused('EndTime must be later than StartTime.');
+  if (policy === undefined) throw validationError(`PredictiveScaling policy ${policyName} does not exist.`);
+  if (!(untilMs > fromMs)) throw validationError('EndTime must be later than StartTime.');
   const { forecast = null, slotMs = 0, types = {} } = (decision?.inputs ?? {}) as Partial<ScalingInputs>;
   if (decision === null || forecast === null) {
-    throw refused(
-      `Nothing is foreseen by policy ${policyName} yet: it is once requests have been counted, and the policy may act (ForecastAndScale).`,
-    );
+    throw validationError(`Policy ${policyName} has no forecast yet: it requires traffic and Mode ForecastAndScale.`);
   }
   const [type] = Object.values(types);
   const perSlot = (type?.ratePerSecond ?? 0) * (slotMs / 1000) * utilisation;

@@ -1,5 +1,5 @@
-/** What is kept of Application Auto Scaling: a document for each scalable target, with its policies and scheduled actions. */
-import { AwsError, type AwsPlace } from '../service.ts';
+/** The stored state of Application Auto Scaling: one document for each scalable target, with its policies and scheduled actions. */
+import { AwsError, type AwsLocation } from '../service.ts';
 
 export const countDimension = 'sagemaker:variant:DesiredInstanceCount';
 export const provisionedDimension = 'sagemaker:variant:DesiredProvisionedConcurrency';
@@ -20,7 +20,7 @@ export interface TargetTracking {
   readonly DisableScaleIn?: boolean;
 }
 
-/** A metric that a policy names by itself. */
+/** The metric of a `CustomizedMetricSpecification`. */
 export interface CustomMetric {
   readonly namespace: string;
   readonly name: string;
@@ -56,12 +56,13 @@ export interface PolicyDocument {
   readonly targetTracking?: TargetTracking;
   readonly stepScaling?: StepScaling;
   readonly predictiveScaling?: PredictiveScaling;
-  /** Ids of the alarms that stand for what a target is tracked by. */
+  /** Ids of the two alarms of a target tracking policy. */
   readonly alarms?: { readonly high: string; readonly low: string };
-  /** When a step of it was last taken. */
+  /** Wall time of its last step, for the cooldown. */
   readonly steppedAtMs?: number;
 }
 
+/** A scheduled action. Times are epoch milliseconds; omitted limits do not change. */
 export interface ActionDocument {
   readonly name: string;
   readonly id: string;
@@ -72,11 +73,11 @@ export interface ActionDocument {
   readonly endMs?: number;
   readonly min?: number;
   readonly max?: number;
-  /** Until then it was looked after. */
-  readonly seenMs: number;
+  /** Due times up to this wall time have been handled. */
+  readonly observedMs: number;
 }
 
-/** What was done other than by a policy that is asked all the time. */
+/** A change that was not a scaling decision: by a schedule, an alarm or an API call. */
 export interface ActivityDocument {
   readonly id: string;
   readonly atMs: number;
@@ -101,7 +102,7 @@ export interface TargetDocument {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** What a call names. */
+/** Identifies a scalable target in a call. */
 export interface TargetName {
   readonly endpoint: string;
   readonly variant: string;
@@ -111,46 +112,48 @@ export interface TargetName {
 const namePattern = '[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}';
 const resourcePattern = new RegExp(`^endpoint/(${namePattern})/variant/(${namePattern})$`);
 
+/** `endpoint/prod/variant/AllTraffic` */
 export function resourceIdOf({ endpoint, variant }: Pick<TargetName, 'endpoint' | 'variant'>): string {
   return `endpoint/${endpoint}/variant/${variant}`;
 }
 
-/** Throws `ValidationException` for what nothing here can be. */
+/** Throws `ValidationException` for an unsupported namespace, dimension or resource. */
 export function readTargetName(input: Readonly<Record<string, unknown>>): TargetName {
   const { ResourceId, ScalableDimension } = input;
   checkNamespace(input);
   if (ScalableDimension !== countDimension && ScalableDimension !== provisionedDimension) {
-    throw refused(
-      `ScalableDimension '${String(ScalableDimension)}' cannot be scaled here: expected ${countDimension} or ${provisionedDimension}.`,
+    throw validationError(
+      `ScalableDimension '${String(ScalableDimension)}' is not supported: expected ${countDimension} or ${provisionedDimension}.`,
     );
   }
   const resource = String(ResourceId);
   const [, endpoint, variant] = resource.length <= 200 ? (resourcePattern.exec(resource) ?? []) : [];
   if (endpoint === undefined || variant === undefined) {
-    throw refused(`ResourceId '${resource.slice(0, 200)}' names no variant: expected endpoint/NAME/variant/NAME.`);
+    throw validationError(`ResourceId '${resource.slice(0, 200)}' is not a variant: expected endpoint/NAME/variant/NAME.`);
   }
   return { endpoint, variant, dimension: ScalableDimension };
 }
 
 /** Throws `ValidationException`. */
 export function checkNamespace({ ServiceNamespace }: Readonly<Record<string, unknown>>): void {
-  if (ServiceNamespace !== 'sagemaker') throw refused(`ServiceNamespace '${String(ServiceNamespace)}' is not here: expected sagemaker.`);
+  if (ServiceNamespace !== 'sagemaker')
+    throw validationError(`ServiceNamespace '${String(ServiceNamespace)}' is not supported: expected sagemaker.`);
 }
 
-export function targetArn({ region, account }: AwsPlace, { id }: Pick<TargetDocument, 'id'>): string {
+export function targetArn({ region, account }: AwsLocation, { id }: Pick<TargetDocument, 'id'>): string {
   return `arn:aws:application-autoscaling:${region}:${account}:scalable-target/${id}`;
 }
 
-export function policyArn({ region, account }: AwsPlace, target: TargetName, { id, name }: PolicyDocument): string {
+export function policyArn({ region, account }: AwsLocation, target: TargetName, { id, name }: PolicyDocument): string {
   return `arn:aws:autoscaling:${region}:${account}:scalingPolicy:${id}:resource/sagemaker/${resourceIdOf(target)}:policyName/${name}`;
 }
 
-export function actionArn({ region, account }: AwsPlace, target: TargetName, { id, name }: ActionDocument): string {
+export function actionArn({ region, account }: AwsLocation, target: TargetName, { id, name }: ActionDocument): string {
   return `arn:aws:autoscaling:${region}:${account}:scheduledAction:${id}:resource/sagemaker/${resourceIdOf(target)}:scheduledActionName/${name}`;
 }
 
-/** Both alarms of a target that is tracked; none of other policies. */
-export function alarmsOf({ region, account }: AwsPlace, target: TargetName, { alarms }: PolicyDocument) {
+/** The two alarms of a target tracking policy; other policies have none. */
+export function alarmsOf({ region, account }: AwsLocation, target: TargetName, { alarms }: PolicyDocument) {
   if (alarms === undefined) return [];
   return (['High', 'Low'] as const).map((side) => {
     const AlarmName = `TargetTracking-${resourceIdOf(target)}-Alarm${side}-${side === 'High' ? alarms.high : alarms.low}`;
@@ -158,11 +161,11 @@ export function alarmsOf({ region, account }: AwsPlace, target: TargetName, { al
   });
 }
 
-export function refused(message: string): AwsError {
+export function validationError(message: string): AwsError {
   return new AwsError('ValidationException', message);
 }
 
-/** Of a target; with `what` of a policy or a scheduled action of it. */
+/** AWS's message for a missing target, policy or scheduled action. */
 export function notFound(target: TargetName, what = 'scalable target registered', more = ''): AwsError {
   const { dimension } = target;
   const text = `No ${what} for service namespace: sagemaker, resource ID: ${resourceIdOf(target)}, scalable dimension: ${dimension}${more}`;

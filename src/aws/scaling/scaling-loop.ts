@@ -1,13 +1,14 @@
 /**
- * What Application Auto Scaling does by itself beside the scaling controller: it takes scheduled actions when they are due, and
- * lets provisioned concurrency follow its use. An action that was missed while no server ran is taken once when one does.
+ * The background work of Application Auto Scaling that the scaling controller does not do: scheduled actions, and target tracking of
+ * provisioned concurrency and customized metrics. An action missed while the server was down runs once after the restart.
  */
-import type { Clock } from '../../clock.ts';
+import { type Clock, Loop } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import { type Log, withoutOrigin } from '../../monitoring/index.ts';
+import type { Log } from '../../logs/index.ts';
+import { withoutOrigin } from '../../records/index.ts';
 import { CustomMetrics, type MeasureMetric } from './custom-metrics.ts';
 import { ProvisionedUse } from './provisioned-use.ts';
-import { type ActionDocument, provisionedDimension, type TargetDocument } from './scaling-documents.ts';
+import { type ActionDocument, countDimension, provisionedDimension, type TargetDocument } from './scaling-documents.ts';
 import { nextDueMs, parseSchedule } from './schedule.ts';
 import type { ScalableTarget, ScalableTargets } from './targets.ts';
 
@@ -15,93 +16,92 @@ export interface ScalingLoopOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly targets: ScalableTargets;
-  /** Environments of a serverless variant that run something; null where nothing serves it. */
+  /** The number of busy environments of a serverless variant; null if it is not served. */
   readonly busyOf: (endpoint: string, variant: string) => number | null;
   readonly measure: MeasureMetric;
 }
 
-const lookEveryMs = 10_000;
-const who = 'application-autoscaling';
+const pollEveryMs = 10_000;
+const actor = 'application-autoscaling';
 
 export class ScalingLoop {
   readonly #options: ScalingLoopOptions;
   readonly #use: ProvisionedUse;
   readonly #metrics: CustomMetrics;
-  #cancel: () => void = () => undefined;
-  #looking: Promise<void> = Promise.resolve();
-  #isClosed = false;
+  readonly #loop: Loop;
 
   constructor(options: ScalingLoopOptions) {
     this.#options = options;
     this.#use = new ProvisionedUse(options.busyOf);
     this.#metrics = new CustomMetrics(options.measure);
+    this.#loop = new Loop({
+      clock: options.clock,
+      everyMs: pollEveryMs,
+      // Its changes are not attributed to the caller of `poll` in the audit log.
+      run: () => withoutOrigin(() => this.#pollAll()),
+      onFailure: (error) => options.log.warn({ error: messageOf(error) }, 'failed to process scheduled actions'),
+    });
   }
 
   open(): void {
-    this.look();
+    this.poll();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#cancel();
-    await this.#looking;
+  close(): Promise<void> {
+    return this.#loop.close();
   }
 
-  /** Looks now, and from now on when something is due. What it does is not the deed of whoever has changed a schedule. */
-  look(): void {
-    this.#cancel();
-    this.#looking = withoutOrigin(() => this.#looking.then(() => this.#look()));
+  /** Polls now, and again when the next action is due. */
+  poll(): void {
+    this.#loop.runNow();
   }
 
-  async #look(): Promise<void> {
-    if (this.#isClosed) return;
-    const { clock, targets, log } = this.#options;
-    let delayMs = lookEveryMs;
+  /** Resolves to the delay until the next run, in milliseconds. */
+  async #pollAll(): Promise<number> {
+    let delayMs = pollEveryMs;
+    for (const target of await this.#options.targets.all()) delayMs = Math.min(delayMs, await this.#pollSafely(target));
+    return delayMs;
+  }
+
+  /** Logs a failure: one target must not block the others. */
+  async #pollSafely(target: ScalableTarget): Promise<number> {
     try {
-      for (const target of await targets.all()) delayMs = Math.min(delayMs, await this.#lookSafely(target));
-    } catch (error) {
-      log.warn({ error: messageOf(error) }, 'scheduled actions could not be looked after');
-    }
-    this.#cancel();
-    if (!this.#isClosed) this.#cancel = clock.after(delayMs, () => this.look());
-  }
-
-  /** One that cannot be looked after holds up no other. */
-  async #lookSafely(target: ScalableTarget): Promise<number> {
-    try {
-      return await this.#lookAt(target);
+      return await this.#pollTarget(target);
     } catch (error) {
       const { endpoint, variant } = target.document;
-      this.#options.log.warn({ endpoint, variant, error: messageOf(error) }, 'a variant could not be scaled as scheduled');
-      return lookEveryMs;
+      this.#options.log.warn({ endpoint, variant, error: messageOf(error) }, 'failed to scale a variant');
+      return pollEveryMs;
     }
   }
 
-  /** For how long there is nothing more to do. */
-  async #lookAt(target: ScalableTarget): Promise<number> {
+  /** Resolves to the delay until the next poll, in milliseconds. */
+  async #pollTarget(target: ScalableTarget): Promise<number> {
     const { clock, targets } = this.#options;
     const { document } = target;
     const nowMs = clock.wallMs();
-    const dues = document.actions.map((action) => ({ action, dueMs: dueMsOf(action) }));
-    const due = dues.flatMap(({ action, dueMs }) => (dueMs !== null && dueMs <= nowMs ? [{ action, dueMs }] : []));
-    if (due.length > 0) await targets.change(document, (before) => taken(before, due, nowMs), who);
+    const scheduled = document.actions.map((action) => ({ action, dueMs: dueMsOf(action) }));
+    const due = scheduled.flatMap(({ action, dueMs }) => (dueMs !== null && dueMs <= nowMs ? [{ action, dueMs }] : []));
+    if (due.length > 0) {
+      const cause = { trigger: 'schedule', why: due.map(({ action }) => causeOf(action, document)).join('; ') } as const;
+      await targets.change(document, (before) => appliedSchedules(before, due, nowMs), actor, { cause });
+    }
     const follower = document.dimension === provisionedDimension ? this.#use : this.#metrics;
-    const wanted = await follower.wanted(target, nowMs);
-    if (wanted !== null) await targets.setCapacity(document, wanted, who);
-    const later = dues.flatMap(({ dueMs }) => (dueMs !== null && dueMs > nowMs ? [dueMs - nowMs] : []));
-    return due.length > 0 ? 0 : Math.min(lookEveryMs, ...later);
+    const wanted = await follower.desiredCapacity(target, nowMs);
+    if (wanted !== null) await targets.setCapacity(document, wanted.capacity, { trigger: 'metric', why: wanted.cause }, actor);
+    const later = scheduled.flatMap(({ dueMs }) => (dueMs !== null && dueMs > nowMs ? [dueMs - nowMs] : []));
+    return due.length > 0 ? 0 : Math.min(pollEveryMs, ...later);
   }
 }
 
-/** When it is due next after it was last looked after, within its time; null if never. */
-function dueMsOf({ schedule, zone, startMs, endMs, createdAtMs, seenMs }: ActionDocument): number | null {
-  const afterMs = Math.max(seenMs, (startMs ?? 0) - 1);
+/** The next unhandled due time between the action's start and end; null if there is none. */
+function dueMsOf({ schedule, zone, startMs, endMs, createdAtMs, observedMs }: ActionDocument): number | null {
+  const afterMs = Math.max(observedMs, (startMs ?? 0) - 1);
   const dueMs = nextDueMs(parseSchedule(schedule, zone), afterMs, startMs ?? createdAtMs);
   return dueMs === null || (endMs !== undefined && dueMs > endMs) ? null : dueMs;
 }
 
-/** In the order in which they were due; while schedules are suspended they pass without effect. */
-function taken(
+/** Applies actions in the order of their due times. While schedules are suspended, they are marked as handled without effect. */
+function appliedSchedules(
   before: TargetDocument,
   due: readonly { readonly action: ActionDocument; readonly dueMs: number }[],
   nowMs: number,
@@ -110,17 +110,29 @@ function taken(
   for (const { action } of due.toSorted((a, b) => a.dueMs - b.dueMs)) {
     const current = target.actions.find(({ id }) => id === action.id);
     if (current === undefined) continue;
-    const actions = target.actions.map((each) => (each === current ? { ...each, seenMs: nowMs } : each));
+    const actions = target.actions.map((each) => (each === current ? { ...each, observedMs: nowMs } : each));
     if (target.suspended.ScheduledScalingSuspended === true) {
       target = { ...target, actions };
       continue;
     }
-    // Where only one limit is given and the other is in its way, that gives way.
-    const min = action.min ?? Math.min(target.min, action.max ?? target.min);
-    const max = action.max ?? Math.max(target.max, min);
-    const cause = `scheduled action name ${action.name} was triggered: minimum capacity ${min}, maximum capacity ${max}`;
-    const activity = { id: `${action.id}-${nowMs}`, atMs: nowMs, cause, capacity: min };
-    target = { ...target, actions, min, max, activities: [...target.activities, activity] };
+    const limits = limitsOf(action, target);
+    // The activity of a change of instances is the decision on their number.
+    const activity = { id: `${action.id}-${nowMs}`, atMs: nowMs, cause: causeOf(action, target), capacity: limits.min };
+    const activities = target.dimension === countDimension ? target.activities : [...target.activities, activity];
+    target = { ...target, actions, ...limits, activities };
   }
   return target;
+}
+
+type Limits = Pick<TargetDocument, 'min' | 'max'>;
+
+/** If only one limit is set and it conflicts with the other, the other one moves. */
+function limitsOf(action: ActionDocument, target: Limits): Limits {
+  const min = action.min ?? Math.min(target.min, action.max ?? target.min);
+  return { min, max: action.max ?? Math.max(target.max, min) };
+}
+
+function causeOf(action: ActionDocument, target: Limits): string {
+  const { min, max } = limitsOf(action, target);
+  return `scheduled action name ${action.name} was triggered: minimum capacity ${min}, maximum capacity ${max}`;
 }

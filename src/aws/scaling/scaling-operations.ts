@@ -1,10 +1,11 @@
-/** Operations of Application Auto Scaling. */
+/** The operations of Application Auto Scaling, by AWS's names. */
 import { randomUUID } from 'node:crypto';
+import { policyInputsOf } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
-import type { Decisions } from '../../monitoring/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsPlace } from '../service.ts';
+import type { Decisions } from '../../records/index.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../service.ts';
 import { activitiesOf } from './activities.ts';
-import { checkPolicy, checkTogether } from './policy-rules.ts';
+import { checkCompatible, checkPolicy } from './policy-rules.ts';
 import { forecastOf } from './predictions.ts';
 import {
   type ActionDocument,
@@ -16,14 +17,14 @@ import {
   type PolicyDocument,
   policyArn,
   readTargetName,
-  refused,
   resourceIdOf,
   type SuspendedState,
   type TargetDocument,
   type TargetName,
   targetArn,
+  validationError,
 } from './scaling-documents.ts';
-import { pageOf } from './scaling-pages.ts';
+import { scalingPageOf } from './scaling-pages.ts';
 import { nextDueMs, parseSchedule } from './schedule.ts';
 import type { ScalableTarget, ScalableTargets } from './targets.ts';
 
@@ -31,20 +32,22 @@ export interface ScalingOperationsOptions {
   readonly clock: Clock;
   readonly targets: ScalableTargets;
   readonly decisions: Pick<Decisions, 'list' | 'latest'>;
-  /** Schedules are other ones from now on. */
+  /** Called after schedules have changed. */
   readonly onScheduled: () => void;
 }
 
+/** Per target, as is `actionsMax`. */
 const policiesMax = 10;
 const actionsMax = 200;
-const decisionsLooked = 500;
+/** Newest decisions per endpoint from which activities are derived. */
+const decisionsScanned = 500;
 
 export function scalingOperations(options: ScalingOperationsOptions): Record<string, AwsOperation> {
   const { targets } = options;
   return {
     RegisterScalableTarget: (input, call) => register(options, input, call),
     DescribeScalableTargets: async (input, call) => {
-      const { items, next } = pageOf(await selected(targets, input), input, keyOfTarget);
+      const { items, next } = scalingPageOf(await selected(targets, input), input, keyOfTarget);
       return { ScalableTargets: items.map(({ document }) => targetBody(call, document)), ...next };
     },
     DeregisterScalableTarget: async (input, call) => {
@@ -57,7 +60,7 @@ export function scalingOperations(options: ScalingOperationsOptions): Record<str
       const names = input['PolicyNames'] as readonly string[] | undefined;
       const all = (await selected(targets, input)).flatMap(({ document }) => document.policies.map((policy) => ({ document, policy })));
       const wanted = all.filter(({ policy }) => names === undefined || names.length === 0 || names.includes(policy.name));
-      const { items, next } = pageOf(wanted, input, ({ document, policy }) => `${resourceIdOf(document)} ${policy.name}`);
+      const { items, next } = scalingPageOf(wanted, input, ({ document, policy }) => `${resourceIdOf(document)} ${policy.name}`);
       return { ScalingPolicies: items.map(({ document, policy }) => policyBody(call, document, policy)), ...next };
     },
     DeleteScalingPolicy: (input, call) => deletePolicy(options, input, call),
@@ -66,7 +69,7 @@ export function scalingOperations(options: ScalingOperationsOptions): Record<str
       const names = input['ScheduledActionNames'] as readonly string[] | undefined;
       const all = (await selected(targets, input)).flatMap(({ document }) => document.actions.map((action) => ({ document, action })));
       const wanted = all.filter(({ action }) => names === undefined || names.length === 0 || names.includes(action.name));
-      const { items, next } = pageOf(wanted, input, ({ document, action }) => `${resourceIdOf(document)} ${action.name}`);
+      const { items, next } = scalingPageOf(wanted, input, ({ document, action }) => `${resourceIdOf(document)} ${action.name}`);
       return { ScheduledActions: items.map(({ document, action }) => actionBody(call, document, action)), ...next };
     },
     DeleteScheduledAction: (input, call) => deleteAction(options, input, call),
@@ -76,6 +79,7 @@ export function scalingOperations(options: ScalingOperationsOptions): Record<str
   };
 }
 
+/** Creates or updates a target; members that the call omits keep their values. */
 async function register({ targets, onScheduled }: ScalingOperationsOptions, input: AwsInput, call: AwsCall) {
   const { MinCapacity, MaxCapacity, RoleARN, SuspendedState: suspended, Tags } = input;
   const change = (before: TargetDocument): TargetDocument => ({
@@ -86,11 +90,12 @@ async function register({ targets, onScheduled }: ScalingOperationsOptions, inpu
     ...(suspended === undefined ? {} : { suspended: { ...before.suspended, ...(suspended as SuspendedState) } }),
     ...(Tags === undefined ? {} : { tags: { ...before.tags, ...(Tags as Record<string, string>) } }),
   });
-  const document = await targets.change(readTargetName(input), change, call.caller.keyId, false);
+  const document = await targets.change(readTargetName(input), change, call.caller.keyId, { mustExist: false });
   onScheduled();
   return { ScalableTargetARN: targetArn(call, document) };
 }
 
+/** Validates within the change, against the target's current policies. */
 async function putPolicy({ targets, clock }: ScalingOperationsOptions, input: AwsInput, call: AwsCall) {
   const name = readTargetName(input);
   let put: PolicyDocument | null = null;
@@ -99,12 +104,12 @@ async function putPolicy({ targets, clock }: ScalingOperationsOptions, input: Aw
     (before) => {
       const old = before.policies.find((policy) => policy.name === input['PolicyName']);
       if (old === undefined && before.policies.length >= policiesMax) {
-        throw new AwsError('LimitExceededException', `A scalable target has at most ${policiesMax} scaling policies: delete one first.`);
+        throw new AwsError('LimitExceededException', `A scalable target has at most ${policiesMax} scaling policies. Delete one first.`);
       }
       put = policyOf(input, old, clock.wallMs());
       checkPolicy(put, name.dimension);
       const policies = replaced(before.policies, put);
-      checkTogether(policies);
+      checkCompatible(policies);
       return { ...before, policies };
     },
     call.caller.keyId,
@@ -113,23 +118,23 @@ async function putPolicy({ targets, clock }: ScalingOperationsOptions, input: Aw
   return { PolicyARN: policyArn(call, document, policy), Alarms: alarmsOf(call, document, policy) };
 }
 
-/** What is not given of one that is there stays; of another type nothing does. */
+/** Members that the call omits keep their values, unless the policy's type changes. */
 function policyOf(input: AwsInput, old: PolicyDocument | undefined, nowMs: number): PolicyDocument {
   const type = (input['PolicyType'] ?? old?.type ?? 'StepScaling') as PolicyDocument['type'];
-  const kept = old?.type === type ? old : null;
-  const begun = { name: String(input['PolicyName']), id: old?.id ?? randomUUID(), createdAtMs: old?.createdAtMs ?? nowMs, type };
+  const retained = old?.type === type ? old : null;
+  const common = { name: String(input['PolicyName']), id: old?.id ?? randomUUID(), createdAtMs: old?.createdAtMs ?? nowMs, type };
   const {
-    TargetTrackingScalingPolicyConfiguration: targetTracking = kept?.targetTracking,
-    StepScalingPolicyConfiguration: stepScaling = kept?.stepScaling,
-    PredictiveScalingPolicyConfiguration: predictiveScaling = kept?.predictiveScaling,
+    TargetTrackingScalingPolicyConfiguration: targetTracking = retained?.targetTracking,
+    StepScalingPolicyConfiguration: stepScaling = retained?.stepScaling,
+    PredictiveScalingPolicyConfiguration: predictiveScaling = retained?.predictiveScaling,
   } = input;
   if (type === 'TargetTrackingScaling') {
-    const alarms = kept?.alarms ?? { high: randomUUID(), low: randomUUID() };
-    return { ...begun, targetTracking: targetTracking as NonNullable<PolicyDocument['targetTracking']>, alarms };
+    const alarms = retained?.alarms ?? { high: randomUUID(), low: randomUUID() };
+    return { ...common, targetTracking: targetTracking as NonNullable<PolicyDocument['targetTracking']>, alarms };
   }
   return type === 'StepScaling'
-    ? { ...begun, stepScaling: stepScaling as NonNullable<PolicyDocument['stepScaling']> }
-    : { ...begun, predictiveScaling: predictiveScaling as NonNullable<PolicyDocument['predictiveScaling']> };
+    ? { ...common, stepScaling: stepScaling as NonNullable<PolicyDocument['stepScaling']> }
+    : { ...common, predictiveScaling: predictiveScaling as NonNullable<PolicyDocument['predictiveScaling']> };
 }
 
 async function deletePolicy({ targets }: ScalingOperationsOptions, input: AwsInput, call: AwsCall) {
@@ -145,11 +150,12 @@ async function deletePolicy({ targets }: ScalingOperationsOptions, input: AwsInp
   return {};
 }
 
+/** Creates or updates an action; members that the call omits keep their values. */
 async function putAction({ targets, clock, onScheduled }: ScalingOperationsOptions, input: AwsInput, call: AwsCall) {
   const change = (before: TargetDocument): TargetDocument => {
     const old = before.actions.find((action) => action.name === input['ScheduledActionName']);
     if (old === undefined && before.actions.length >= actionsMax) {
-      throw new AwsError('LimitExceededException', `A scalable target has at most ${actionsMax} scheduled actions: delete one first.`);
+      throw new AwsError('LimitExceededException', `A scalable target has at most ${actionsMax} scheduled actions. Delete one first.`);
     }
     return { ...before, actions: replaced(before.actions, actionOf(input, old, clock.wallMs())) };
   };
@@ -158,26 +164,28 @@ async function putAction({ targets, clock, onScheduled }: ScalingOperationsOptio
   return {};
 }
 
+/** Throws `ValidationException` for an invalid schedule, capacity or range of time. */
 function actionOf(input: AwsInput, old: ActionDocument | undefined, nowMs: number): ActionDocument {
   const { Schedule: schedule = old?.schedule, Timezone: zone = old?.zone, StartTime = old?.startMs, EndTime = old?.endMs } = input;
   const { MinCapacity: min, MaxCapacity: max } = (input['ScalableTargetAction'] ?? { MinCapacity: old?.min, MaxCapacity: old?.max }) as {
     MinCapacity?: number;
     MaxCapacity?: number;
   };
-  if (typeof schedule !== 'string') throw refused('A new scheduled action needs a Schedule.');
-  if (min === undefined && max === undefined) throw refused('A ScalableTargetAction needs MinCapacity, MaxCapacity or both.');
-  if ((min ?? 0) < 0 || (max ?? 0) < 0) throw refused('MinCapacity and MaxCapacity must be 0 or more.');
-  if (min !== undefined && max !== undefined && max < min) throw refused(`MaxCapacity must be MinCapacity (${min}) or more, got ${max}.`);
+  if (typeof schedule !== 'string') throw validationError('A new scheduled action requires a Schedule.');
+  if (min === undefined && max === undefined) throw validationError('A ScalableTargetAction requires MinCapacity, MaxCapacity or both.');
+  if ((min ?? 0) < 0 || (max ?? 0) < 0) throw validationError('MinCapacity and MaxCapacity must be 0 or more.');
+  if (min !== undefined && max !== undefined && max < min)
+    throw validationError(`MaxCapacity must be MinCapacity (${min}) or more, got ${max}.`);
   const read = parseSchedule(schedule, typeof zone === 'string' ? zone : 'UTC');
-  if (read.kind === 'at' && nextDueMs(read, nowMs, nowMs) === null) throw refused(`Schedule ${schedule} lies in the past.`);
+  if (read.kind === 'at' && nextDueMs(read, nowMs, nowMs) === null) throw validationError(`Schedule ${schedule} is in the past.`);
   if (typeof StartTime === 'number' && typeof EndTime === 'number' && EndTime <= StartTime)
-    throw refused('EndTime must be later than StartTime.');
+    throw validationError('EndTime must be later than StartTime.');
   return {
     name: String(input['ScheduledActionName']),
     id: old?.id ?? randomUUID(),
     createdAtMs: old?.createdAtMs ?? nowMs,
     schedule,
-    seenMs: nowMs,
+    observedMs: nowMs,
     ...(typeof zone === 'string' ? { zone } : {}),
     ...(typeof StartTime === 'number' ? { startMs: StartTime } : {}),
     ...(typeof EndTime === 'number' ? { endMs: EndTime } : {}),
@@ -200,17 +208,19 @@ async function deleteAction({ targets, onScheduled }: ScalingOperationsOptions, 
   return {};
 }
 
+/** Provisioned concurrency has no scaling decisions, only recorded activities. */
 async function describeActivities({ targets, decisions }: ScalingOperationsOptions, input: AwsInput) {
   const all = await Promise.all(
     (await selected(targets, input)).map(async (target) => {
       const { endpoint, dimension } = target.document;
-      const made =
-        dimension === countDimension ? await decisions.list({ endpoint, kind: 'scaling', changes: true, limit: decisionsLooked }) : [];
-      return activitiesOf(target, made);
+      const changes =
+        dimension === countDimension ? await decisions.list({ endpoint, kind: 'scaling', changes: true, limit: decisionsScanned }) : [];
+      return activitiesOf(target, changes);
     }),
   );
+  // Padded, because keys sort as text.
   const key = ({ StartTime, ActivityId }: (typeof all)[number][number]) => `${String(StartTime.getTime()).padStart(15, '0')} ${ActivityId}`;
-  const { items, next } = pageOf(all.flat(), input, key, true);
+  const { items, next } = scalingPageOf(all.flat(), input, key, true);
   return { ScalingActivities: items, ...next };
 }
 
@@ -219,15 +229,17 @@ async function predict({ targets, decisions }: ScalingOperationsOptions, input: 
   const target = await targets.find(name);
   if (target === null) throw notFound(name);
   const { document, variant } = target;
-  const latest = await decisions.latest(document.endpoint, variant.name, 'scaling');
+  const made = await decisions.list({ endpoint: document.endpoint, kind: 'scaling', limit: decisionsScanned });
+  const latest = made.find((each) => each.variant === variant.name && policyInputsOf(each) !== null) ?? null;
   const within = { fromMs: Number(input['StartTime']), untilMs: Number(input['EndTime']) };
   return forecastOf(document, String(input['PolicyName']), latest, within);
 }
 
+/** Scalable targets are the only resources with tags; ARNs identify them. */
 function tagOperations(targets: ScalableTargets): Record<string, AwsOperation> {
-  const find = async (arn: unknown, call: AwsPlace): Promise<TargetDocument> => {
+  const find = async (arn: unknown, call: AwsLocation): Promise<TargetDocument> => {
     const found = (await targets.all()).find(({ document }) => targetArn(call, document) === arn);
-    if (found === undefined) throw new AwsError('ResourceNotFoundException', `There is no scalable target ${String(arn)}.`);
+    if (found === undefined) throw new AwsError('ResourceNotFoundException', `Scalable target ${String(arn)} does not exist.`);
     return found.document;
   };
   const change = async (input: AwsInput, call: AwsCall, tagged: (before: Readonly<Record<string, string>>) => Record<string, string>) => {
@@ -250,7 +262,7 @@ function tagOperations(targets: ScalableTargets): Record<string, AwsOperation> {
   };
 }
 
-/** Those that the filters of a call leave. */
+/** The targets that match the filters of a call. */
 async function selected(targets: ScalableTargets, input: AwsInput): Promise<ScalableTarget[]> {
   checkNamespace(input);
   const { ResourceId, ResourceIds = ResourceId === undefined ? [] : [ResourceId], ScalableDimension } = input;
@@ -265,6 +277,7 @@ function keyOfTarget({ document }: ScalableTarget): string {
   return `${resourceIdOf(document)} ${document.dimension}`.toLowerCase();
 }
 
+/** Replaces the item of the same name, or appends it. */
 function replaced<Item extends { readonly name: string }>(items: readonly Item[], item: Item): Item[] {
   return [...items.filter(({ name }) => name !== item.name), item];
 }
@@ -273,8 +286,9 @@ function heading(target: TargetName) {
   return { ServiceNamespace: 'sagemaker', ResourceId: resourceIdOf(target), ScalableDimension: target.dimension };
 }
 
-function targetBody(call: AwsPlace, document: TargetDocument) {
+function targetBody(call: AwsLocation, document: TargetDocument) {
   const { DynamicScalingInSuspended = false, DynamicScalingOutSuspended = false, ScheduledScalingSuspended = false } = document.suspended;
+  // AWS's service-linked role, which Describe returns if none was set.
   const role = 'aws-service-role/sagemaker.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint';
   return {
     ...heading(document),
@@ -287,7 +301,7 @@ function targetBody(call: AwsPlace, document: TargetDocument) {
   };
 }
 
-function policyBody(call: AwsPlace, target: TargetDocument, policy: PolicyDocument) {
+function policyBody(call: AwsLocation, target: TargetDocument, policy: PolicyDocument) {
   const { name, type, targetTracking, stepScaling, predictiveScaling, createdAtMs } = policy;
   return {
     PolicyARN: policyArn(call, target, policy),
@@ -302,7 +316,7 @@ function policyBody(call: AwsPlace, target: TargetDocument, policy: PolicyDocume
   };
 }
 
-function actionBody(call: AwsPlace, target: TargetDocument, action: ActionDocument) {
+function actionBody(call: AwsLocation, target: TargetDocument, action: ActionDocument) {
   const { name, schedule, zone, startMs, endMs, min, max, createdAtMs } = action;
   return {
     ScheduledActionName: name,

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { count, refusal, Scaled, tracking, warm } from '../../../test/aws-scaling-house.ts';
+import { count, refusal, Scaled, tracking, warm } from '../../../test/aws-scaling-fixture.ts';
 import { parsePolicy } from '../../autoscaling/index.ts';
 
 describe('a scaling policy', () => {
-  test('that tracks a target is followed, and answers with two alarms', async () => {
+  test('of target tracking takes effect and returns two alarms', async () => {
     const scaled = await Scaled.open();
     await scaled.register();
-    const { PolicyARN, Alarms } = await scaled.ask('PutScalingPolicy', { ...count, ...tracking({ ScaleInCooldown: 60 }) });
+    const { PolicyARN, Alarms } = await scaled.call('PutScalingPolicy', { ...count, ...tracking({ ScaleInCooldown: 60 }) });
     assert.match(
       PolicyARN,
       /^arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:[-0-9a-f]{36}:resource\/sagemaker\/endpoint\/prod\/variant\/AllTraffic:policyName\/p$/,
@@ -18,25 +18,25 @@ describe('a scaling policy', () => {
     );
     assert.equal(Alarms[0]?.AlarmARN, `arn:aws:cloudwatch:us-east-1:000000000000:alarm:${Alarms[0]?.AlarmName}`);
     assert.equal(scaled.now.scaling?.policy, 'track:700,metric=invocations,out=300s,in=60s');
-    const [shown] = (await scaled.ask('DescribeScalingPolicies', { ...count, PolicyNames: ['p'] })).ScalingPolicies;
+    const [shown] = (await scaled.call('DescribeScalingPolicies', { ...count, PolicyNames: ['p'] })).ScalingPolicies;
     const { CreationTime, ...rest } = shown ?? {};
     assert(CreationTime instanceof Date);
     assert.deepEqual(rest, { PolicyARN, ...count, ...tracking({ ScaleInCooldown: 60 }), Alarms });
-    const again = await scaled.ask('PutScalingPolicy', { ...count, ...tracking({ TargetValue: 0.5, DisableScaleIn: true }) });
+    const again = await scaled.call('PutScalingPolicy', { ...count, ...tracking({ TargetValue: 0.5, DisableScaleIn: true }) });
     assert.deepEqual([again.PolicyARN, again.Alarms], [PolicyARN, Alarms]);
     assert.equal(scaled.now.scaling?.policy, 'track:0.5,metric=invocations,out=300s,in=never');
   });
 
-  test('may stand beside others: the one that wants most is followed', async () => {
+  test('combines with others, and the largest capacity wins', async () => {
     const scaled = await Scaled.open();
     await scaled.register();
-    await scaled.ask('PutScalingPolicy', { ...count, ...tracking() });
+    await scaled.call('PutScalingPolicy', { ...count, ...tracking() });
     const concurrency = {
       PredefinedMetricSpecification: { PredefinedMetricType: 'SageMakerVariantConcurrentRequestsPerModelHighResolution' },
     };
-    await scaled.ask('PutScalingPolicy', { ...count, ...tracking({ TargetValue: 5, ...concurrency }), PolicyName: 'q' });
+    await scaled.call('PutScalingPolicy', { ...count, ...tracking({ TargetValue: 5, ...concurrency }), PolicyName: 'q' });
     const predictive = { MetricSpecifications: [{ TargetValue: 70 }], Mode: 'ForecastAndScale' };
-    await scaled.ask('PutScalingPolicy', {
+    await scaled.call('PutScalingPolicy', {
       ...count,
       PolicyName: 'r',
       PolicyType: 'PredictiveScaling',
@@ -44,15 +44,15 @@ describe('a scaling policy', () => {
     });
     const policy = parsePolicy(scaled.now.scaling?.policy ?? '');
     assert.deepEqual(policy.kind === 'largest' ? policy.policies.map(({ kind }) => kind) : policy, ['track', 'track', 'economic']);
-    for (const PolicyName of ['p', 'q', 'r']) await scaled.ask('DeleteScalingPolicy', { ...count, PolicyName });
+    for (const PolicyName of ['p', 'q', 'r']) await scaled.call('DeleteScalingPolicy', { ...count, PolicyName });
     assert.equal(scaled.now.scaling?.policy, 'hold');
     await assert.rejects(
-      scaled.ask('DeleteScalingPolicy', { ...count, PolicyName: 'p' }),
+      scaled.call('DeleteScalingPolicy', { ...count, PolicyName: 'p' }),
       refusal('ObjectNotFoundException', /^No scaling policy found.*policy name: p$/),
     );
   });
 
-  test('of steps waits for its alarm, then moves by what its step says, and cools down', async () => {
+  test('of steps scales when its alarm fires, then cools down', async () => {
     const scaled = await Scaled.open();
     await scaled.register({ MaxCapacity: 10 });
     const StepScalingPolicyConfiguration = {
@@ -63,28 +63,28 @@ describe('a scaling policy', () => {
         { MetricIntervalLowerBound: 100, ScalingAdjustment: 3 },
       ],
     };
-    const { PolicyARN, Alarms } = await scaled.ask('PutScalingPolicy', { ...count, PolicyName: 's', StepScalingPolicyConfiguration });
+    const { PolicyARN, Alarms } = await scaled.call('PutScalingPolicy', { ...count, PolicyName: 's', StepScalingPolicyConfiguration });
     assert.deepEqual([Alarms, scaled.now.scaling?.policy, scaled.now.wanted], [[], 'hold', 1]);
     assert.deepEqual([await scaled.scaling.hasStepPolicy(PolicyARN), await scaled.scaling.hasStepPolicy(`${PolicyARN}2`)], [true, false]);
     assert.equal(await scaled.scaling.alarmed(PolicyARN, 150), true);
     assert.equal(scaled.now.wanted, 4);
     await scaled.scaling.alarmed(PolicyARN, 150);
     assert.equal(scaled.now.wanted, 4, 'it cools down');
-    scaled.aws.house.clock.advance(120_000);
+    scaled.aws.fixture.clock.advance(120_000);
     await scaled.scaling.alarmed(PolicyARN, 50);
     assert.equal(scaled.now.wanted, 5);
     assert.equal(await scaled.scaling.alarmed('arn:aws:autoscaling:other', 1), false);
-    const [last] = (await scaled.ask('DescribeScalingActivities', { ServiceNamespace: 'sagemaker' })).ScalingActivities;
+    const [last] = (await scaled.call('DescribeScalingActivities', { ServiceNamespace: 'sagemaker' })).ScalingActivities;
     assert.equal(last?.['Cause'], 'policy s was triggered by an alarm: its metric is 50 above the threshold');
   });
 
   for (const [what, policy, message] of [
-    ['no configuration', { PolicyType: 'TargetTrackingScaling' }, /needs its TargetTrackingScalingPolicyConfiguration/],
-    ['a target of nothing', tracking({ TargetValue: 0 }), /TargetValue must be above 0/],
+    ['no configuration', { PolicyType: 'TargetTrackingScaling' }, /requires TargetTrackingScalingPolicyConfiguration/],
+    ['a target of 0', tracking({ TargetValue: 0 }), /TargetValue must be above 0/],
     [
       'another metric',
       tracking({ PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' } }),
-      /ECSServiceAverageCPUUtilization cannot be followed.*InvocationsPerInstance or /,
+      /ECSServiceAverageCPUUtilization is not supported.*InvocationsPerInstance or /,
     ],
     ['two metrics', tracking({ CustomizedMetricSpecification: {} }), /exactly one of/],
     ['no steps', { StepScalingPolicyConfiguration: { AdjustmentType: 'ExactCapacity' } }, /1 to 20 StepAdjustments, got 0/],
@@ -103,21 +103,21 @@ describe('a scaling policy', () => {
     ],
     ['a cooldown of weeks', tracking({ ScaleInCooldown: 1e6 }), /ScaleInCooldown must be 0 to 86400 seconds/],
   ] as const) {
-    test(`is refused with ${what}`, async () => {
+    test(`is rejected with ${what}`, async () => {
       const scaled = await Scaled.open();
       await scaled.register();
       await assert.rejects(
-        scaled.ask('PutScalingPolicy', { ...count, PolicyName: 'p', ...policy }),
+        scaled.call('PutScalingPolicy', { ...count, PolicyName: 'p', ...policy }),
         refusal('ValidationException', message),
       );
-      assert.deepEqual((await scaled.ask('DescribeScalingPolicies', { ServiceNamespace: 'sagemaker' })).ScalingPolicies, []);
+      assert.deepEqual((await scaled.call('DescribeScalingPolicies', { ServiceNamespace: 'sagemaker' })).ScalingPolicies, []);
     });
   }
 
-  test('needs its target', async () => {
+  test('requires its scalable target', async () => {
     const scaled = await Scaled.open();
     await assert.rejects(
-      scaled.ask('PutScalingPolicy', { ...count, ...tracking() }),
+      scaled.call('PutScalingPolicy', { ...count, ...tracking() }),
       refusal(
         'ObjectNotFoundException',
         /^No scalable target registered for service namespace: sagemaker, resource ID: endpoint\/prod\/variant\/AllTraffic, scalable dimension/,
@@ -126,7 +126,7 @@ describe('a scaling policy', () => {
   });
 });
 
-test('a policy may follow any metric that is measured, by itself', async () => {
+test('tracks any metric, as the only policy', async () => {
   const scaled = await Scaled.open();
   await scaled.register({ MaxCapacity: 5 });
   const Dimensions = [{ Name: 'EndpointName', Value: 'prod' }];
@@ -138,15 +138,15 @@ test('a policy may follow any metric that is measured, by itself', async () => {
     ScaleInCooldown: 60,
     ScaleOutCooldown: 30,
   };
-  await scaled.ask('PutScalingPolicy', { ...count, ...tracking(custom) });
+  await scaled.call('PutScalingPolicy', { ...count, ...tracking(custom) });
   assert.equal(scaled.now.scaling?.policy, 'hold');
   await assert.rejects(
-    scaled.ask('PutScalingPolicy', { ...count, ...tracking(), PolicyName: 'q' }),
-    refusal('ValidationException', /must be the only one/),
+    scaled.call('PutScalingPolicy', { ...count, ...tracking(), PolicyName: 'q' }),
+    refusal('ValidationException', /must be the only target tracking/),
   );
   scaled.scaling.open();
   await scaled.pass(20);
-  assert.equal(scaled.now.wanted, 1, 'nothing is measured yet');
+  assert.equal(scaled.now.wanted, 1, 'no data yet');
   scaled.metric = 140;
   await scaled.pass(10);
   assert.equal(scaled.now.wanted, 3);
@@ -164,7 +164,7 @@ test('a policy may follow any metric that is measured, by itself', async () => {
   scaled.metric = 20;
   await scaled.pass(30);
   assert.equal(scaled.now.wanted, 2);
-  const [last] = (await scaled.ask('DescribeScalingActivities', count)).ScalingActivities;
+  const [last] = (await scaled.call('DescribeScalingActivities', count)).ScalingActivities;
   assert.equal(last?.['Cause'], 'policy p was triggered: CPUUtilization is 20, target 50');
   await scaled.scaling.close();
 });
@@ -177,11 +177,11 @@ describe('provisioned concurrency', () => {
     PredefinedMetricSpecification: { PredefinedMetricType: 'SageMakerVariantProvisionedConcurrencyUtilization' },
   };
 
-  test('moves into its range at once, and follows its use', async () => {
+  test('moves into its range at once, then tracks its use', async () => {
     const scaled = await Scaled.open();
     await scaled.register({}, warm);
     assert.equal(scaled.provisioned, 1);
-    await scaled.ask('PutScalingPolicy', { ...warm, ...tracking(utilization) });
+    await scaled.call('PutScalingPolicy', { ...warm, ...tracking(utilization) });
     scaled.scaling.open();
     scaled.busy = 1.5;
     await scaled.pass(60);
@@ -193,7 +193,7 @@ describe('provisioned concurrency', () => {
     scaled.busy = 0;
     await scaled.pass(200);
     assert.equal(scaled.provisioned, 1);
-    const { ProductionVariants, EndpointConfigName } = await scaled.aws.ask('DescribeEndpoint', { EndpointName: 'prod' });
+    const { ProductionVariants, EndpointConfigName } = await scaled.aws.call('DescribeEndpoint', { EndpointName: 'prod' });
     assert.deepEqual(
       [EndpointConfigName, ProductionVariants[1].CurrentServerlessConfig],
       ['c', { MemorySizeInMB: 2048, MaxConcurrency: 5, ProvisionedConcurrency: 1 }],

@@ -1,12 +1,15 @@
-/** Application Auto Scaling: the service, and what it does by itself. */
+/** Application Auto Scaling: its operations, alarms and background loop. */
 
+import type { Alarm } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Deployments } from '../../deployment/index.ts';
-import type { Alarm, Decisions, Log, MetricStore } from '../../monitoring/index.ts';
+import type { Log } from '../../logs/index.ts';
+import type { MetricStore } from '../../metrics/index.ts';
+import type { Decisions } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import { EndpointRecords } from '../sagemaker/endpoint-records.ts';
-import type { AwsPlace, AwsService } from '../service.ts';
+import type { AwsLocation, AwsService } from '../service.ts';
 import { ScalingLoop, type ScalingLoopOptions } from './scaling-loop.ts';
 import { scalingOperations } from './scaling-operations.ts';
 import { StepScalingPolicies } from './step-scaling.ts';
@@ -32,34 +35,34 @@ export class ApplicationAutoScaling implements AwsService {
   constructor({ db, clock, log, deployments, decisions, busyOf, measure }: ApplicationAutoScalingOptions) {
     const documents = new Documents({ db, clock });
     const records = new EndpointRecords(documents, clock);
-    const targets = new ScalableTargets({ clock, documents, deployments, keepAgain: () => records.keepAgain() });
+    const targets = new ScalableTargets({ clock, documents, deployments, retainAgain: () => records.storeAgain() });
     this.#targets = targets;
     this.#clock = clock;
     this.#steps = new StepScalingPolicies({ clock, targets });
     this.#loop = new ScalingLoop({ clock, log, targets, busyOf, measure });
-    this.operations = scalingOperations({ clock, targets, decisions, onScheduled: () => this.#loop.look() });
+    this.operations = scalingOperations({ clock, targets, decisions, onScheduled: () => this.#loop.poll() });
   }
 
   /**
-   * What an alarm does that names a step scaling policy among its actions: `above` is by how much its metric is above the threshold,
-   * negative below it. False where there is no such policy; nothing is changed while it cools down.
+   * Handles an alarm whose action is a step scaling policy. `above` is the metric minus the threshold. Resolves to false if the policy
+   * does not exist. During its cooldown nothing changes.
    */
-  alarmed(policyArnGiven: string, above: number): Promise<boolean> {
-    return this.#steps.alarmed(policyArnGiven, above);
+  alarmed(arn: string, above: number): Promise<boolean> {
+    return this.#steps.alarmed(arn, above);
   }
 
-  /** Whether there is a step scaling policy of that ARN. */
-  hasStepPolicy(policyArnGiven: string): Promise<boolean> {
-    return this.#steps.has(policyArnGiven);
+  /** Whether a step scaling policy with this ARN exists. */
+  hasStepPolicy(arn: string): Promise<boolean> {
+    return this.#steps.has(arn);
   }
 
-  /** Those that stand for targets that are tracked, as they are now. */
-  async trackingAlarms(place: AwsPlace, store: Pick<MetricStore, 'series'>): Promise<Alarm[]> {
+  /** The current alarms of target tracking policies. */
+  async trackingAlarms(awsLocation: AwsLocation, store: Pick<MetricStore, 'series'>): Promise<Alarm[]> {
     const documents = (await this.#targets.all()).map(({ document }) => document);
-    return trackingAlarms(place, documents, { store, wallMs: this.#clock.wallMs() });
+    return trackingAlarms(awsLocation, documents, { store, wallMs: this.#clock.wallMs() });
   }
 
-  /** Takes scheduled actions from now on. */
+  /** Starts the background loop. */
   open(): void {
     this.#loop.open();
   }

@@ -1,6 +1,6 @@
 /** Schedules of scheduled actions: `at(2026-12-01T08:00:00)`, `rate(5 minutes)`, `cron(0 8 ? * MON-FRI *)`. Pure. */
 import { AwsError } from '../service.ts';
-import { type Cron, daysOf, parseCron } from './cron.ts';
+import { type Cron, daysInMonth, parseCron } from './cron.ts';
 import { isTimeZone, momentOf, wallClockMs } from './time-zones.ts';
 
 export type Schedule =
@@ -8,12 +8,13 @@ export type Schedule =
   | { readonly kind: 'rate'; readonly everyMs: number }
   | { readonly kind: 'cron'; readonly cron: Cron; readonly zone: string };
 
+/** AWS's limit. */
 const expressionLengthMax = 1600;
 const unitMs: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 
-/** Throws `ValidationException` for what is no schedule, and for a zone that nobody knows. */
+/** Throws `ValidationException` for an invalid expression or an unknown time zone. */
 export function parseSchedule(text: string, zone = 'UTC'): Schedule {
-  if (!isTimeZone(zone)) throw refused(`Timezone '${zone.slice(0, 80)}' is not known: expected a name such as UTC or Europe/Berlin.`);
+  if (!isTimeZone(zone)) throw validationError(`Timezone '${zone.slice(0, 80)}' is unknown: expected a name such as UTC or Europe/Berlin.`);
   const [, kind, inner = ''] = /^\s*(at|rate|cron)\((.*)\)\s*$/s.exec(text.slice(0, expressionLengthMax)) ?? [];
   switch (kind) {
     case 'at':
@@ -23,16 +24,13 @@ export function parseSchedule(text: string, zone = 'UTC'): Schedule {
     case 'cron':
       return { kind, cron: parseCron(inner), zone };
     default:
-      throw refused(
-        `Schedule '${text.slice(0, 80)}' is not understood: expected at(yyyy-mm-ddThh:mm:ss), rate(5 minutes) or cron(0 8 ? * MON-FRI *).`,
+      throw validationError(
+        `Schedule '${text.slice(0, 80)}' is invalid: expected at(yyyy-mm-ddThh:mm:ss), rate(5 minutes) or cron(0 8 ? * MON-FRI *).`,
       );
   }
 }
 
-/**
- * When it is due next after a moment; null if never again. A rate counts from `sinceMs`, and is due then too where that is still
- * to come.
- */
+/** The next due time after `afterMs`; null if there is none. A rate counts from `sinceMs`, which is itself a due time. */
 export function nextDueMs(schedule: Schedule, afterMs: number, sinceMs: number): number | null {
   switch (schedule.kind) {
     case 'at':
@@ -46,7 +44,7 @@ export function nextDueMs(schedule: Schedule, afterMs: number, sinceMs: number):
   }
 }
 
-/** Goes through the days from the one before on, as no zone's clock differs by more. */
+/** Starts one day early because a zone's wall clock differs from UTC by at most a day. */
 function nextOfCron(cron: Cron, zone: string, afterMs: number): number | null {
   const from = new Date(wallClockMs(afterMs, zone) - 86_400_000);
   const fromDay = from.getTime() - (from.getTime() % 86_400_000);
@@ -54,7 +52,7 @@ function nextOfCron(cron: Cron, zone: string, afterMs: number): number | null {
     if (year < from.getUTCFullYear()) continue;
     for (const month of cron.months) {
       if (Date.UTC(year, month, 0) < fromDay) continue;
-      for (let day = 1; day <= daysOf(year, month); day++) {
+      for (let day = 1; day <= daysInMonth(year, month); day++) {
         const dayMs = Date.UTC(year, month - 1, day);
         if (dayMs < fromDay || !cron.isDay(year, month, day)) continue;
         const dueMs = firstAfter(cron, dayMs, zone, afterMs);
@@ -65,10 +63,10 @@ function nextOfCron(cron: Cron, zone: string, afterMs: number): number | null {
   return null;
 }
 
-/** No clock is put on or back by more. */
+/** Upper bound of a change of clocks. */
 const clockChangeMs = 2 * 3_600_000;
 
-/** The earliest moment of a day; clocks may skip an hour or show it twice, so the day's last comes not always last. */
+/** The first due time of a day after `afterMs`. Clocks may skip or repeat an hour, so wall times need not be in order. */
 function firstAfter({ hours, minutes }: Cron, dayMs: number, zone: string, afterMs: number): number | null {
   const lastMs = momentOf(dayMs + 86_399_000, zone);
   if (lastMs + clockChangeMs <= afterMs) return null;
@@ -86,9 +84,9 @@ function firstAfter({ hours, minutes }: Cron, dayMs: number, zone: string, after
 function readMoment(text: string): number {
   const [, ...digits] = /^\s*(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2}))?\s*$/.exec(text) ?? [];
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = digits.map((each) => Number(each ?? 0));
-  const isDate = month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month);
+  const isDate = month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month);
   if (digits.length === 0 || !isDate || hour > 23 || minute > 59 || second > 59) {
-    throw refused(`Schedule at(${text.slice(0, 80)}) is no date and time: expected at(yyyy-mm-ddThh:mm:ss).`);
+    throw validationError(`Schedule at(${text.slice(0, 80)}) is not a valid date and time: expected at(yyyy-mm-ddThh:mm:ss).`);
   }
   return Date.UTC(year, month - 1, day, hour, minute, second);
 }
@@ -96,10 +94,10 @@ function readMoment(text: string): number {
 function readRate(text: string): number {
   const [, count = '', unit = ''] = /^\s*([1-9]\d{0,6})\s+(minute|hour|day)s?\s*$/.exec(text) ?? [];
   if (count === '')
-    throw refused(`Schedule rate(${text.slice(0, 80)}) is not understood: expected rate(5 minutes), rate(1 hour) or rate(7 days).`);
+    throw validationError(`Schedule rate(${text.slice(0, 80)}) is invalid: expected rate(5 minutes), rate(1 hour) or rate(7 days).`);
   return Number(count) * (unitMs[unit] as number);
 }
 
-function refused(message: string): AwsError {
+function validationError(message: string): AwsError {
   return new AwsError('ValidationException', message);
 }

@@ -1,12 +1,12 @@
-/** Step scaling: an alarm says by how much its metric is beyond the threshold, and a policy by how much to move for that. */
+/** Step scaling: maps the distance between an alarm's metric and its threshold to a change of capacity. */
 import type { Clock } from '../../clock.ts';
-import { keyOf } from '../../registry/index.ts';
+import { nameKey } from '../../registry/index.ts';
 import { steppedCapacity } from './policy-rules.ts';
 import { countDimension, type PolicyDocument, resourceIdOf, type TargetDocument } from './scaling-documents.ts';
 import type { ScalableTarget, ScalableTargets } from './targets.ts';
 
 const cooldownSecondsDefault = 300;
-const who = 'application-autoscaling';
+const actor = 'application-autoscaling';
 
 export class StepScalingPolicies {
   readonly #clock: Clock;
@@ -22,18 +22,19 @@ export class StepScalingPolicies {
   }
 
   /** See `ApplicationAutoScaling.alarmed`. */
-  async alarmed(arn: string, above: number): Promise<boolean> {
+  async alarmed(arn: string, delta: number): Promise<boolean> {
     const found = await this.#find(arn);
     if (found === null) return false;
     const { target, policy } = found;
     const nowMs = this.#clock.wallMs();
-    const capacity = steppedTo(target, policy, above, nowMs);
+    const capacity = steppedTo(target, policy, delta, nowMs);
     if (capacity === null) return true;
-    const cause = `policy ${policy.name} was triggered by an alarm: its metric is ${Math.abs(above)} ${above < 0 ? 'below' : 'above'} the threshold`;
+    const why = `policy ${policy.name} was triggered by an alarm: its metric is ${Math.abs(delta)} ${delta < 0 ? 'below' : 'above'} the threshold`;
     const stepped = (each: PolicyDocument): PolicyDocument => (each.name === policy.name ? { ...each, steppedAtMs: nowMs } : each);
-    const noted = (before: TargetDocument): TargetDocument => ({ ...before, policies: before.policies.map(stepped) });
-    await this.#targets.change(target.document, noted, who);
-    await this.#targets.setCapacity(target.document, { capacity, cause }, who);
+    const withStepTime = (before: TargetDocument): TargetDocument => ({ ...before, policies: before.policies.map(stepped) });
+    // Recorded first, so that a concurrent alarm finds the cooldown.
+    await this.#targets.change(target.document, withStepTime, actor);
+    await this.#targets.setCapacity(target.document, capacity, { trigger: 'alarm', why }, actor);
     return true;
   }
 
@@ -50,16 +51,16 @@ function isNamed(arn: string, target: TargetDocument, { id, name, type }: Policy
   return type === 'StepScaling' && arn.endsWith(`:scalingPolicy:${id}:resource/sagemaker/${resourceIdOf(target)}:policyName/${name}`);
 }
 
-/** null: it stays as it is. */
-function steppedTo({ document, view, variant }: ScalableTarget, policy: PolicyDocument, above: number, nowMs: number): number | null {
+/** null if the capacity does not change. */
+function steppedTo({ document, view, variant }: ScalableTarget, policy: PolicyDocument, delta: number, nowMs: number): number | null {
   const { stepScaling, steppedAtMs } = policy;
   if (stepScaling === undefined) return null;
   const { Cooldown = cooldownSecondsDefault } = stepScaling;
   if (steppedAtMs !== undefined && nowMs - steppedAtMs < 1000 * Cooldown) return null;
-  const observed = view.variants.find(({ name }) => keyOf(name) === keyOf(variant.name));
+  const observed = view.variants.find(({ name }) => nameKey(name) === nameKey(variant.name));
   const current =
     document.dimension === countDimension ? (observed?.wanted ?? variant.instanceCount) : (variant.functions?.provisioned ?? 0);
-  const stepped = steppedCapacity(stepScaling, current, above);
+  const stepped = steppedCapacity(stepScaling, current, delta);
   if (stepped === null) return null;
   const capacity = Math.max(document.min, Math.min(document.max, stepped));
   const { DynamicScalingInSuspended, DynamicScalingOutSuspended } = document.suspended;

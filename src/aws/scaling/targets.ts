@@ -1,38 +1,37 @@
 /**
- * Scalable targets: which variants scale, and between what. The deployment has the word: a target is there while its variant
- * scales, whichever door let it, and each change of a target is one of the deployment, in the same transaction.
+ * Scalable targets: the variants that scale, and their limits. The deployment is the source of truth: a target exists while its
+ * variant scales, whichever API enabled that. A change of a target updates the deployment in the same transaction.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import type { Deployments, EndpointView, KeptBeside, ScalingConfig, VariantConfig } from '../../deployment/index.ts';
-import { keyOf } from '../../registry/index.ts';
+import type { CountCause, Deployments, EndpointView, ScalingConfig, TransactionHook, VariantConfig } from '../../deployment/index.ts';
+import { nameKey } from '../../registry/index.ts';
 import type { Documents } from '../sagemaker/documents.ts';
 import { isAutoscaled } from '../sagemaker/endpoint-capacities.ts';
-import { directionsOf, policyText } from './policy-rules.ts';
+import { directionsOf, policyText, suspendedOf } from './policy-rules.ts';
 import {
-  type ActivityDocument,
   countDimension,
   type Dimension,
   notFound,
   provisionedDimension,
-  refused,
   resourceIdOf,
   type TargetDocument,
   type TargetName,
+  validationError,
 } from './scaling-documents.ts';
 
 export interface ScalableTargetsOptions {
   readonly clock: Clock;
   readonly documents: Documents;
-  readonly deployments: Pick<Deployments, 'list' | 'update' | 'setScaling' | 'scale'>;
-  /** Keeps what the endpoint was made from for its next generation. */
-  readonly keepAgain: () => KeptBeside;
+  readonly deployments: Pick<Deployments, 'list' | 'update' | 'setScaling' | 'counts'>;
+  /** Copies the record of the endpoint's config to its next generation. */
+  readonly retainAgain: () => TransactionHook;
 }
 
-/** Of what was done lately so much is remembered. */
-const activitiesKept = 50;
+/** Activities retained for each target with provisioned concurrency; those of instances are the decisions on their number. */
+const activitiesMax = 50;
 
-/** What a target is, and the variant that it scales. */
+/** A target with the variant that it scales. */
 export interface ScalableTarget {
   readonly document: TargetDocument;
   readonly view: EndpointView;
@@ -41,28 +40,28 @@ export interface ScalableTarget {
 
 export class ScalableTargets {
   readonly #options: ScalableTargetsOptions;
-  /** Changes, one after the other. */
+  /** Serializes changes. */
   #changing: Promise<unknown> = Promise.resolve();
 
   constructor(options: ScalableTargetsOptions) {
     this.#options = options;
   }
 
-  /** All there are, by resource and dimension. */
+  /** All targets, stored or derived from a variant that scales. */
   async all(): Promise<ScalableTarget[]> {
     const stored = new Map(
-      (await this.#options.documents.all<TargetDocument>('scalable-target')).map(({ name, content }) => [keyOf(name), content]),
+      (await this.#options.documents.all<TargetDocument>('scalable-target')).map(({ name, content }) => [nameKey(name), content]),
     );
     return this.#options.deployments.list().flatMap((view) =>
       view.config.variants.flatMap((variant) => {
         const name = { endpoint: view.config.name, variant: variant.name, dimension: dimensionOf(variant) };
-        const document = present(name, view, variant, stored.get(keyOf(documentName(name))));
+        const document = present(name, view, variant, stored.get(nameKey(documentName(name))));
         return document === null ? [] : [{ document, view, variant }];
       }),
     );
   }
 
-  /** null where there is none. */
+  /** null if it does not exist. */
   async find(name: TargetName): Promise<ScalableTarget | null> {
     const found = this.#variant(name);
     if (found === null || dimensionOf(found.variant) !== name.dimension) return null;
@@ -72,62 +71,66 @@ export class ScalableTargets {
   }
 
   /**
-   * Makes it what `change` makes of it, deployment and document together; what is not there yet is new. Throws `ValidationException`
-   * where there is no such variant, or it has no such capacity; `ObjectNotFoundException` with `mustExist` where it does not scale.
+   * Applies `change` to document and deployment; a missing target is created unless `mustExist`. `cause`: of an automatic change.
+   * Throws `ValidationException` if the variant does not exist or lacks the dimension, `ObjectNotFoundException` with `mustExist` if
+   * it does not scale.
    */
-  change(name: TargetName, change: (document: TargetDocument) => TargetDocument, who: string, mustExist = true): Promise<TargetDocument> {
+  change(
+    name: TargetName,
+    change: (document: TargetDocument) => TargetDocument,
+    who: string,
+    { mustExist = true, cause }: { readonly mustExist?: boolean; readonly cause?: CountCause } = {},
+  ): Promise<TargetDocument> {
     return this.#inTurn(async () => {
       const target = await this.find(name);
       if (target === null && mustExist) throw notFound(name);
       const { view, variant } = target ?? this.#scalable(name);
       const before = target?.document ?? this.#newDocument({ ...name, endpoint: view.config.name, variant: variant.name });
       const document = checked(change(before));
-      const put: KeptBeside = (tx) =>
+      const put: TransactionHook = (tx) =>
         this.#options.documents.put(
-          { kind: 'scalable-target', name: documentName(name), content: document, goesWith: { endpoint: view.config.name } },
+          { kind: 'scalable-target', name: documentName(name), content: document, owner: { endpoint: view.config.name } },
           tx,
         );
-      if (name.dimension === countDimension) await this.#setScaling(name, scalingOf(document, before, variant), who, put);
+      if (name.dimension === countDimension)
+        await this.#options.deployments.setScaling(name.endpoint, name.variant, scalingOf(document, before, variant), who, put, cause);
       else await this.#setProvisioned({ view, variant, document }, who, put);
       return document;
     });
   }
 
-  /** So many are wanted from now on, within the limits: instances, or environments of a serverless variant that are kept warm. */
-  async setCapacity(
-    name: TargetName,
-    { capacity: count, cause }: Pick<ActivityDocument, 'capacity' | 'cause'>,
-    who: string,
-  ): Promise<void> {
-    const activity = { id: randomUUID(), atMs: this.#options.clock.wallMs(), cause, capacity: count };
+  /** Sets the desired capacity within the limits: instances, or warm environments of a serverless variant. */
+  async setCapacity(name: TargetName, capacity: number, cause: CountCause, who: string): Promise<void> {
+    if (name.dimension === countDimension) {
+      await this.#options.deployments.counts.requested(name.endpoint, name.variant, capacity, cause);
+      return;
+    }
+    const activity = { id: randomUUID(), atMs: this.#options.clock.wallMs(), cause: cause.why, capacity };
     await this.change(name, (before) => ({ ...before, activities: [...before.activities, activity] }), who);
     await this.#inTurn(async () => {
       const target = await this.find(name);
-      if (target === null) return;
-      if (name.dimension === countDimension) await this.#options.deployments.scale(name.endpoint, name.variant, count);
-      else await this.#setProvisioned({ ...target, count }, who, async () => undefined);
+      if (target !== null) await this.#setProvisioned({ ...target, count: capacity }, who, async () => undefined);
     });
   }
 
-  /** It scales no more, and stays as large as it is. Throws `ObjectNotFoundException`. */
+  /** Stops scaling; the capacity stays as it is. Throws `ObjectNotFoundException`. */
   remove(name: TargetName, who: string): Promise<void> {
     return this.#inTurn(async () => {
       if ((await this.find(name)) === null) throw notFound(name);
       const { documents } = this.#options;
       if (name.dimension !== countDimension) await documents.remove('scalable-target', documentName(name));
-      else await this.#setScaling(name, null, who, async (tx) => void (await documents.remove('scalable-target', documentName(name), tx)));
+      else {
+        const removed: TransactionHook = async (tx) => void (await documents.remove('scalable-target', documentName(name), tx));
+        await this.#options.deployments.setScaling(name.endpoint, name.variant, null, who, removed);
+      }
     });
   }
 
-  async #setScaling({ endpoint, variant }: TargetName, scaling: ScalingConfig | null, who: string, keep: KeptBeside): Promise<void> {
-    await this.#options.deployments.setScaling(endpoint, variant, scaling, who, keep);
-  }
-
-  /** Environments that are kept warm, within the limits. */
+  /** Sets the number of warm environments within the limits. */
   async #setProvisioned(
     { view, variant, document, count }: ScalableTarget & { count?: number },
     who: string,
-    keep: KeptBeside,
+    alongside: TransactionHook,
   ): Promise<void> {
     const { config } = view;
     const { functions } = variant;
@@ -135,25 +138,25 @@ export class ScalableTargets {
     const { min, max } = document;
     const provisioned = Math.min(Math.max(count ?? functions.provisioned, min), Math.min(max, functions.maxConcurrency));
     const variants = config.variants.map((each) => (each === variant ? { ...variant, functions: { ...functions, provisioned } } : each));
-    const keepAgain = this.#options.keepAgain();
+    const retain = this.#options.retainAgain();
     await this.#options.deployments.update(config.name, { variants }, who, async (tx, endpoint) => {
-      await keepAgain(tx, endpoint);
-      await keep(tx, endpoint);
+      await retain(tx, endpoint);
+      await alongside(tx, endpoint);
     });
   }
 
   #variant({ endpoint, variant }: TargetName): { view: EndpointView; variant: VariantConfig } | null {
-    const view = this.#options.deployments.list().find(({ config }) => keyOf(config.name) === keyOf(endpoint));
-    const found = view?.config.variants.find(({ name }) => keyOf(name) === keyOf(variant));
+    const view = this.#options.deployments.list().find(({ config }) => nameKey(config.name) === nameKey(endpoint));
+    const found = view?.config.variants.find(({ name }) => nameKey(name) === nameKey(variant));
     return view === undefined || found === undefined ? null : { view, variant: found };
   }
 
   #scalable(name: TargetName): { view: EndpointView; variant: VariantConfig } {
     const found = this.#variant(name);
-    if (found === null) throw refused(`There is no variant ${resourceIdOf(name)}: nothing can scale it.`);
+    if (found === null) throw validationError(`Variant ${resourceIdOf(name)} does not exist.`);
     if (dimensionOf(found.variant) === name.dimension) return found;
     const has = name.dimension === countDimension ? 'is serverless and has no instances' : 'has instances and no provisioned concurrency';
-    throw refused(`The variant ${resourceIdOf(name)} ${has}: its dimension is ${dimensionOf(found.variant)}.`);
+    throw validationError(`The variant ${resourceIdOf(name)} ${has}: expected dimension ${dimensionOf(found.variant)}.`);
   }
 
   #newDocument(name: TargetName): TargetDocument {
@@ -169,7 +172,7 @@ export class ScalableTargets {
   }
 }
 
-/** What of a variant can be scaled. */
+/** A variant scales by exactly one dimension. */
 function dimensionOf({ instanceCount, functions }: VariantConfig): Dimension {
   return instanceCount === 0 && functions !== undefined ? provisionedDimension : countDimension;
 }
@@ -178,36 +181,38 @@ function documentName(name: TargetName): string {
   return `${name.endpoint}/${name.variant}/${name.dimension}`;
 }
 
-/** What is kept, with the limits that the deployment has; of a variant that another door lets scale, what that amounts to. */
+/** The stored document with the deployment's limits and directions. A variant that scales without one gets a derived document. */
 function present(name: TargetName, view: EndpointView, variant: VariantConfig, stored: TargetDocument | undefined): TargetDocument | null {
   const own = { endpoint: view.config.name, variant: variant.name };
   const { scaling } = variant;
   if (name.dimension !== countDimension) return stored === undefined ? null : { ...stored, ...own };
   if (scaling === undefined || !isAutoscaled(variant)) return null;
-  const limits = { min: scaling.instancesMin, max: scaling.instancesMax };
-  if (stored !== undefined) return { ...stored, ...own, ...limits };
-  const nothing = { role: null, suspended: {}, policies: [], actions: [], activities: [], tags: {} };
-  return { ...name, ...own, id: derivedId(name), createdAtMs: view.createdAtMs, ...limits, ...nothing };
+  // Another API may have changed the limits and directions since.
+  const suspended = { ...stored?.suspended, ...suspendedOf(scaling.directions) };
+  const now = { min: scaling.instancesMin, max: scaling.instancesMax, suspended };
+  if (stored !== undefined) return { ...stored, ...own, ...now };
+  const nothing = { role: null, policies: [], actions: [], activities: [], tags: {} };
+  return { ...name, ...own, id: derivedId(name), createdAtMs: view.createdAtMs, ...now, ...nothing };
 }
 
-/** The same at each look. */
+/** Stable, because derived documents are not stored. */
 function derivedId({ endpoint, variant }: TargetName): string {
-  return Buffer.from(keyOf(`${endpoint}/${variant}`)).toString('hex');
+  return Buffer.from(nameKey(`${endpoint}/${variant}`)).toString('hex');
 }
 
 function checked(document: TargetDocument): TargetDocument {
   const { min, max, activities } = document;
   if (!Number.isInteger(min) || !Number.isInteger(max))
-    throw refused('MinCapacity and MaxCapacity are both needed for a new scalable target.');
-  if (min < 0) throw refused(`MinCapacity must be 0 or more, got ${min}.`);
-  if (max < min) throw refused(`MaxCapacity must be MinCapacity (${min}) or more, got ${max}.`);
-  return { ...document, activities: activities.slice(-activitiesKept) };
+    throw validationError('A new scalable target requires both MinCapacity and MaxCapacity.');
+  if (min < 0) throw validationError(`MinCapacity must be 0 or more, got ${min}.`);
+  if (max < min) throw validationError(`MaxCapacity must be MinCapacity (${min}) or more, got ${max}.`);
+  return { ...document, activities: activities.slice(-activitiesMax) };
 }
 
-/** A variant that scaled by another door goes on by its policy until one is put in its place. */
+/** A policy that was set through another API stays in force until an AWS policy replaces it. */
 function scalingOf(document: TargetDocument, former: TargetDocument, variant: VariantConfig): ScalingConfig {
   const { scaling: before } = variant;
-  const directions = directionsOf(document.suspended);
+  const directions = directionsOf(document.suspended) ?? (before?.directions === 'both' ? before.directions : undefined);
   const { usdPerHourMax = null, floors } = before ?? {};
   const text = policyText(document);
   const isOurs = before === undefined || !isAutoscaled(variant) || text !== 'hold' || before.policy === policyText(former);

@@ -1,17 +1,17 @@
-/** Wall clocks of the world's time zones. Pure. */
+/** Wall clocks of time zones. Pure. */
 
-/** Epoch milliseconds as if the wall clock of the zone showed UTC: `getUTC…` reads what the clock on the wall says. */
+/** Epoch milliseconds of the zone's wall clock read as UTC, so `getUTC…` returns local fields. */
 export type WallClockMs = number;
 
 const formats = new Map<string, Intl.DateTimeFormat | null>();
-const zonesRemembered = 1000;
+const cachedZonesMax = 1000;
 
-/** Whether such a zone is known: `Europe/Berlin`. */
+/** Whether the zone is known, such as `Europe/Berlin`. */
 export function isTimeZone(zone: string): boolean {
   return formatOf(zone) !== null;
 }
 
-/** What the clocks of a zone show at a moment. */
+/** The wall clock of a zone at a moment. */
 export function wallClockMs(atMs: number, zone: string): WallClockMs {
   const format = zone === 'UTC' ? null : formatOf(zone);
   if (format === null) return atMs;
@@ -21,7 +21,7 @@ export function wallClockMs(atMs: number, zone: string): WallClockMs {
   return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
-/** When the clocks of a zone show that; where they skip it, so much later as they skip, and where twice, one of both. */
+/** The moment of a wall clock time. A skipped time moves by the length of the gap; a repeated one means either moment. */
 export function momentOf(wallMs: WallClockMs, zone: string): number {
   const guessMs = wallMs - (wallClockMs(wallMs, zone) - wallMs);
   return wallMs - (wallClockMs(guessMs, zone) - guessMs);
@@ -30,9 +30,9 @@ export function momentOf(wallMs: WallClockMs, zone: string): number {
 function formatOf(zone: string): Intl.DateTimeFormat | null {
   const known = formats.get(zone);
   if (known !== undefined) return known;
-  const made = newFormat(zone);
-  if (formats.size < zonesRemembered) formats.set(zone, made);
-  return made;
+  const created = newFormat(zone);
+  if (formats.size < cachedZonesMax) formats.set(zone, created);
+  return created;
 }
 
 function newFormat(timeZone: string): Intl.DateTimeFormat | null {
@@ -41,6 +41,6 @@ function newFormat(timeZone: string): Intl.DateTimeFormat | null {
   try {
     return /^[A-Za-z][\w/+-]{0,63}$/.test(timeZone) ? new Intl.DateTimeFormat('en-US', { timeZone, ...fields }) : null;
   } catch {
-    return null; // no such zone
+    return null; // unknown zone
   }
 }

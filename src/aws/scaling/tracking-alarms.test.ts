@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nowMs, openCloudWatch } from '../../../test/aws-cloudwatch-house.ts';
+import { nowMs, openCloudWatch } from '../../../test/aws-cloudwatch-fixture.ts';
 import { countDimension, type PolicyDocument, type TargetDocument } from './scaling-documents.ts';
 import { trackingAlarms } from './tracking-alarms.ts';
 
@@ -35,10 +35,10 @@ const target: TargetDocument = {
   tags: {},
 };
 
-test('a policy that tracks a target has two alarms, judged by what was measured', async (t) => {
+test('a target tracking policy has two alarms, evaluated from its metric', async (t) => {
   const { clock, store } = await openCloudWatch(t);
-  const place = { namespace: 'AWS/SageMaker', dimensions: { EndpointName: 'digits', VariantName: 'v' } };
-  const feed = store.feed(place, { name: 'InvocationsPerInstance', unit: 'None' });
+  const metricKey = { namespace: 'AWS/SageMaker', dimensions: { EndpointName: 'digits', VariantName: 'v' } };
+  const feed = store.feed(metricKey, { name: 'InvocationsPerInstance', unit: 'None' });
   const alarms = () => trackingAlarms({ account: '0', region: 'r' }, [target], { store, wallMs: clock.wallMs() });
   const states = async () => (await alarms()).map(({ state }) => state);
   assert.deepEqual(

@@ -1,6 +1,7 @@
-/** The two alarms that stand for a target that is tracked: seen where alarms are, judged by what was measured, and acted on by the loop. */
-import { type Alarm, type AlarmDefinition, judgeAlarm, type MetricStore, sagemakerNamespace } from '../../monitoring/index.ts';
-import type { AwsPlace } from '../service.ts';
+/** The two alarms of a target tracking policy: visible in CloudWatch and evaluated from metrics, but scaling does not depend on them. */
+import { type Alarm, type AlarmDefinition, judgeAlarm } from '../../alerts/index.ts';
+import { type MetricStore, sagemakerNamespace } from '../../metrics/index.ts';
+import type { AwsLocation } from '../service.ts';
 import { customMetricOf, metricOf } from './policy-rules.ts';
 import {
   alarmsOf,
@@ -11,24 +12,26 @@ import {
   type TargetTracking,
 } from './scaling-documents.ts';
 
-/** So many minutes one after the other until AWS moves; the loop here moves sooner. */
+/** Consecutive minutes until the alarm fires, as at AWS. The scaling loop reacts sooner. */
 const periods = { High: 3, Low: 15 } as const;
+/** AWS's AlarmLow fires below 90 % of the target. */
 const belowShare = 0.9;
 const periodS = 60;
 
+/** The CloudWatch metric of each predefined type. */
 const predefined: Readonly<Record<string, Pick<CustomMetric, 'name' | 'statistic'>>> = {
   SageMakerVariantInvocationsPerInstance: { name: 'InvocationsPerInstance', statistic: 'Sum' },
   SageMakerVariantProvisionedConcurrencyUtilization: { name: 'ServerlessProvisionedConcurrencyUtilization', statistic: 'Maximum' },
 };
 
-/** Of every policy that tracks a metric that is measured. */
+/** The alarms of all target tracking policies whose metric is known. */
 export async function trackingAlarms(
-  place: AwsPlace,
+  awsLocation: AwsLocation,
   targets: readonly TargetDocument[],
   { store, wallMs }: { readonly store: Pick<MetricStore, 'series'>; readonly wallMs: number },
 ): Promise<Alarm[]> {
   const definitions = targets.flatMap((target) =>
-    target.policies.flatMap((policy) => definitionsOf(place, target, policy).map((definition) => ({ definition, policy }))),
+    target.policies.flatMap((policy) => definitionsOf(awsLocation, target, policy).map((definition) => ({ definition, policy }))),
   );
   const alarms: Alarm[] = [];
   for (const { definition, policy } of definitions) {
@@ -38,16 +41,16 @@ export async function trackingAlarms(
   return alarms;
 }
 
-function definitionsOf(place: AwsPlace, target: TargetDocument, policy: PolicyDocument): AlarmDefinition[] {
+function definitionsOf(awsLocation: AwsLocation, target: TargetDocument, policy: PolicyDocument): AlarmDefinition[] {
   const metric = policy.targetTracking === undefined ? null : trackedMetric(target, policy.targetTracking);
   if (metric === null || policy.targetTracking === undefined) return [];
   const { TargetValue } = policy.targetTracking;
   const { namespace, name, dimensions, statistic } = metric;
-  return alarmsOf(place, target, policy).map(({ AlarmName }): AlarmDefinition => {
+  return alarmsOf(awsLocation, target, policy).map(({ AlarmName }): AlarmDefinition => {
     const side = AlarmName.includes('-AlarmHigh-') ? 'High' : 'Low';
     return {
       name: AlarmName,
-      description: `DO NOT EDIT OR DELETE. For TargetTrackingScaling policy ${policyArn(place, target, policy)}.`,
+      description: `DO NOT EDIT OR DELETE. For TargetTrackingScaling policy ${policyArn(awsLocation, target, policy)}.`,
       rule: {
         comparison: side === 'High' ? 'GreaterThanThreshold' : 'LessThanThreshold',
         threshold: side === 'High' ? TargetValue : belowShare * TargetValue,
@@ -56,13 +59,14 @@ function definitionsOf(place: AwsPlace, target: TargetDocument, policy: PolicyDo
         missingData: 'missing',
       },
       periodS,
-      queries: [{ id: 'm1', metric: { place: { namespace, dimensions }, name, statistic }, expression: null, isWatched: true }],
+      queries: [{ id: 'm1', metric: { metricKey: { namespace, dimensions }, name, statistic }, expression: null, isWatched: true }],
       actionsEnabled: true,
-      actions: { OK: [], ALARM: [policyArn(place, target, policy)], INSUFFICIENT_DATA: [] },
+      actions: { OK: [], ALARM: [policyArn(awsLocation, target, policy)], INSUFFICIENT_DATA: [] },
     };
   });
 }
 
+/** null for a predefined type without a metric, or an expression of several. */
 function trackedMetric({ endpoint, variant }: TargetDocument, tracking: TargetTracking): CustomMetric | null {
   const known = predefined[metricOf(tracking) ?? ''];
   if (known === undefined) return customMetricOf(tracking);

@@ -1,24 +1,24 @@
 /**
- * Checks a decoded input against its shape, in AWS's words: every violation at once, the length before the pattern.
- * Clients check none of this themselves. Members that the shape does not know are kept as they are.
+ * Validates a decoded input against its shape, with AWS's error texts. All violations are reported at once, length before pattern. AWS
+ * clients do not validate these rules. Members unknown to the shape are retained unchanged.
  */
 import { PlatformError } from '../../errors.ts';
 import { AwsError, type AwsInput } from '../service.ts';
 import type { Shape } from './shapes.ts';
 import { parseTimestamp } from './timestamps.ts';
 
-/** More violations than this are not told. */
+/** Violations beyond this number are not reported. */
 const violationsMax = 50;
-/** Of a value quoted in an error. */
+/** Length limit for a value quoted in an error. */
 const shownCharacters = 256;
-/** Of a `Date`. */
+/** The largest time that a `Date` can hold. */
 const epochMsMax = 8.64e15;
-/** Where a shape has a pattern and no length: patterns must not be given endless texts. */
+/** Limit for texts whose shape has a pattern but no length, which bounds the time spent on matching. */
 const patternedCharactersMax = 65_536;
 
 /**
- * The input with its times as epoch milliseconds. Takes the document over: it may be changed. Throws `invalid_request`
- * with AWS's text where it breaks the shape's rules, `AwsError` SerializationException where a type is wrong.
+ * Returns the input with times as epoch milliseconds. Takes ownership of `document` and may change it. Throws `invalid_request` with AWS's
+ * text if a rule is violated, or `AwsError` SerializationException if a type is wrong.
  */
 export function checkInput(shape: Shape | null, document: Record<string, unknown>): AwsInput {
   if (shape === null) return document;
@@ -36,12 +36,12 @@ function checkStructure(shape: Shape, document: Record<string, unknown>, path: s
   for (const name of Object.keys(document)) {
     const value = document[name];
     if (value === null || value === undefined) {
-      delete document[name]; // JSON's null means that nothing was given
+      delete document[name]; // A JSON null means that the member is absent.
       continue;
     }
     const member = shape.members.get(name);
     if (member === undefined) continue;
-    // Our own tags hold promises such as p95<=50ms, which AWS's pattern for values would refuse.
+    // Our own tags hold objectives such as p95<=50ms, which AWS's pattern for tag values would reject.
     if (isOurTag && name === 'Value' && typeof value === 'string' && value.length <= 256) continue;
     document[name] = checkValue(member, value, joined(path, lowerFirst(name)), violations);
   }
@@ -92,7 +92,7 @@ function checkList(shape: Shape, value: unknown, path: string, violations: strin
   return value;
 }
 
-/** Keys and texts in maps are told at the map, with all their rules, as AWS does. */
+/** Violations of keys and values are reported at the map, with all their rules, as AWS does. */
 function checkMap(shape: Shape, value: unknown, path: string, violations: string[]): unknown {
   const map = asObject(value, path);
   const names = Object.keys(map);
@@ -141,11 +141,11 @@ function timestampOf(value: unknown, path: string): number {
   return epochMs;
 }
 
-/** Length first: the pattern never sees a text that is too long. */
+/** Checks the length first, so the pattern never runs on an overlong text. */
 function textViolations(shape: Shape, text: string): string[] {
   const found: string[] = [];
   const { min = 0, max = Number.POSITIVE_INFINITY } = shape;
-  // Characters, not UTF-16 units; counted only where it matters.
+  // AWS counts characters, not UTF-16 units. Counting is slow, so it runs only near a limit.
   const length = text.length > max || text.length < 2 * min ? charactersOf(text, max) : text.length;
   if (length > max) return [`Member must have length less than or equal to ${max}`];
   if (length < min) found.push(`Member must have length greater than or equal to ${min}`);
@@ -205,7 +205,7 @@ function serialization(what: string, path: string): AwsError {
   return new AwsError('SerializationException', path === '' ? what : `${what} (at '${path}')`);
 }
 
-/** As the parser on the other side calls it. */
+/** The name that AWS's JSON parser uses for the value's type. */
 function tokenOf(value: unknown): string {
   if (Array.isArray(value)) return 'START_ARRAY';
   if (typeof value === 'object') return 'START_OBJECT';
@@ -213,7 +213,7 @@ function tokenOf(value: unknown): string {
   return typeof value === 'number' ? 'NUMBER_VALUE' : 'STRING_VALUE';
 }
 
-/** `EndpointName` as errors write it. */
+/** Errors write `EndpointName` as `endpointName`. */
 function lowerFirst(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1);
 }

@@ -1,6 +1,6 @@
 /**
- * What AWS's models say of each operation's input and output: members, types, limits. Read from the table in
- * `assets/aws-shapes.json` (made by toolchain/aws-shapes.ts) when somebody first asks.
+ * AWS's model of each operation's input and output: members, types, limits. Loaded on first use from `assets/aws-shapes.json`, which
+ * toolchain/aws-shapes.ts generates.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ export type ShapeType =
   | 'timestamp'
   | 'blob';
 
-/** As the table has it: shapes refer to each other by name. */
+/** A row of the table. Shapes refer to each other by name. */
 interface Row {
   readonly type: ShapeType;
   readonly members?: Readonly<Record<string, string>>;
@@ -58,10 +58,10 @@ interface ServiceRow {
 export class Shape {
   readonly name: string;
   readonly type: ShapeType;
-  /** Lengths of texts, lists and maps; values of numbers. */
+  /** Limits for the length of texts, lists and maps, or for the value of numbers. */
   readonly min: number | undefined;
   readonly max: number | undefined;
-  /** As errors show it. */
+  /** The pattern as errors show it. */
   readonly patternText: string | undefined;
   readonly enumeration: readonly string[] | undefined;
   readonly required: readonly string[];
@@ -84,23 +84,23 @@ export class Shape {
     this.#find = find;
   }
 
-  /** Of a structure. */
+  /** Only for structures. */
   get members(): ReadonlyMap<string, Shape> {
     this.#members ??= new Map(Object.entries(this.#row.members ?? {}).map(([name, shape]) => [name, this.#find(shape)]));
     return this.#members;
   }
 
-  /** Of a list or the values of a map. */
+  /** The element of a list, or the value of a map. */
   get element(): Shape {
     return this.#find(this.#row.member ?? this.#row.value ?? '');
   }
 
-  /** Of a map. */
+  /** Only for maps. */
   get key(): Shape {
     return this.#find(this.#row.key ?? '');
   }
 
-  /** Java's patterns mean the whole text. */
+  /** Anchored, because Java's patterns match the whole text. */
   get pattern(): RegExp | null {
     if (this.#row.pattern === undefined) return null;
     this.#pattern ??= new RegExp(`^(?:${this.#row.pattern})$`, 'u');
@@ -113,19 +113,19 @@ export class Shape {
 }
 
 export interface OperationShapes {
-  /** Null where the operation takes nothing. */
+  /** Null if the operation takes no input. */
   readonly input: Shape | null;
   readonly output: Shape | null;
   readonly errors: readonly Shape[];
-  /** The element around a query answer's members. */
+  /** The element that wraps the members of a query response. */
   readonly resultWrapper: string | undefined;
 }
 
-/** One service's model. */
+/** The model of one service. */
 export class ServiceShapes {
-  /** As in a signature's scope. */
+  /** The name used in a signature's scope. */
   readonly signingName: string;
-  /** Before the dot of `x-amz-target`. */
+  /** The part of `x-amz-target` before the dot. */
   readonly targetPrefix: string | undefined;
   readonly jsonVersion: '1.0' | '1.1';
   readonly xmlNamespace: string | undefined;
@@ -146,10 +146,10 @@ export class ServiceShapes {
     return Object.keys(this.#row.operations);
   }
 
-  /** Null for operations that the table does not have. */
+  /** Null for operations that are not in the table. */
   operation(name: string): OperationShapes | null {
-    const kept = this.#operations.get(name);
-    if (kept !== undefined) return kept;
+    const retained = this.#operations.get(name);
+    if (retained !== undefined) return retained;
     const row = Object.hasOwn(this.#row.operations, name) ? this.#row.operations[name] : undefined;
     if (row === undefined) return null;
     const shapeOf = (shape: string | undefined): Shape | null => (shape === undefined ? null : this.#shape(shape));
@@ -164,17 +164,17 @@ export class ServiceShapes {
     return found;
   }
 
-  /** The error that the query protocol knows by this code, whichever operation declares it. */
+  /** The error shape that has this code in the query protocol, whichever operation declares it. */
   errorOfCode(code: string): Shape | null {
     const found = Object.entries(this.#row.shapes).find(([, { error }]) => error?.code === code);
     return found === undefined ? null : this.#shape(found[0]);
   }
 
   readonly #shape = (name: string): Shape => {
-    const kept = this.#shapes.get(name);
-    if (kept !== undefined) return kept;
+    const retained = this.#shapes.get(name);
+    if (retained !== undefined) return retained;
     const row = this.#row.shapes[name];
-    assert(row !== undefined, `the table of AWS shapes has no ${name}`);
+    assert(row !== undefined, `missing AWS shape: ${name} is not in assets/aws-shapes.json`);
     const shape = new Shape(name, row, this.#shape);
     this.#shapes.set(name, shape);
     return shape;
@@ -184,15 +184,15 @@ export class ServiceShapes {
 let table: Readonly<Record<string, ServiceRow>> | null = null;
 const services = new Map<string, ServiceShapes>();
 
-/** The model of a service; there is none of S3, whose calls are no documents. */
+/** The model of a service. S3 has none, because its calls are not documents. */
 export function shapesOf(service: Exclude<AwsServiceName, 's3'>): ServiceShapes {
-  const kept = services.get(service);
-  if (kept !== undefined) return kept;
-  // The same number of steps from src/aws/shapes and dist/aws/shapes.
+  const retained = services.get(service);
+  if (retained !== undefined) return retained;
+  // This relative path holds for both src/aws/shapes and dist/aws/shapes.
   const file = join(import.meta.dirname, '..', '..', '..', 'assets', 'aws-shapes.json');
   table ??= (JSON.parse(readFileSync(file, 'utf8')) as { services: Record<string, ServiceRow> }).services;
   const row = table[service];
-  assert(row !== undefined, `the table of AWS shapes has no service ${service}`);
+  assert(row !== undefined, `missing AWS service: ${service} is not in assets/aws-shapes.json`);
   const shapes = new ServiceShapes(row);
   services.set(service, shapes);
   return shapes;

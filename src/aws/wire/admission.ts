@@ -1,27 +1,27 @@
 /**
- * Who is calling? In this order, so that nothing is told about a request whose signature is wrong: its form, the key, the
- * scope's date, what had to be signed, the signature, the clock or the expiry. The body comes after: its hash, its length,
- * its checksums (see body-check.ts); unless the signature can only be verified with it.
+ * Authenticates a request. The checks run in this order, so a response reveals nothing to a caller with a wrong signature: form, key, date
+ * of the scope, coverage, signature, clock skew or expiry. The body's hash, length and checksums are checked later (see body-check.ts),
+ * unless the signature covers the body itself.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Access, Caller } from '../../access/index.ts';
+import type { Access, Caller, Signer } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { BodyBudget } from '../../http/index.ts';
 import { AwsError } from '../service.ts';
-import { type BodyPromises, isHash, isStream, payloadMismatch, promisesOf, unsignedPayload } from './body-check.ts';
+import { type DeclaredBody, declaredBodyOf, isHash, isStream, payloadMismatch, unsignedPayload } from './body-check.ts';
 import type { Pair } from './percent.ts';
-import { readWhole } from './request-body.ts';
-import { readSignature, type SignedRequest, type V4Signature, withoutSignature } from './signature.ts';
-import { SignatureRefusal } from './signature-refusal.ts';
+import { readEntireBody } from './request-body.ts';
+import { type RequestSignature, readSignature, type SignedRequest, type V4Signature, withoutSignature } from './signature.ts';
+import { SignatureError } from './signature-error.ts';
 import { verifyV2 } from './signature-v2.ts';
 import { checkCoverage, checkTime, SigningKeys, scopeText, sha256Hex } from './signature-v4.ts';
 
 export interface Admission {
   readonly caller: Caller;
-  /** The query without what belongs to the signature. */
+  /** The query without the parameters of the signature. */
   readonly pairs: readonly Pair[];
-  readonly promises: BodyPromises;
-  /** Where the signature took it. */
+  readonly promises: DeclaredBody;
+  /** Set if verifying the signature required the body. */
   readonly wholeBody: Buffer | null;
 }
 
@@ -30,12 +30,12 @@ export interface AdmissionContext {
   readonly path: string;
   readonly hostBucket: string | null;
   readonly isS3: boolean;
-  /** Of a body that has to be read before anything is known of the caller. */
+  /** Limit for a body that must be read before the caller is authenticated. */
   readonly bytesMax: number;
 }
 
 export interface AdmissionOptions {
-  readonly access: Pick<Access, 'secretFor' | 'callerFor'>;
+  readonly access: Pick<Access, 'signerFor'>;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly budget: BodyBudget;
 }
@@ -52,32 +52,49 @@ export class Admissions {
     this.#budget = budget;
   }
 
-  /** Throws `SignatureRefusal`, `AwsError` for S3's own refusals, `PlatformError` for a body that is too large. */
+  /** Throws `SignatureError`, `AwsError` for S3's own errors, or `PlatformError` for a body that is too large. */
   async admit(request: IncomingMessage, response: ServerResponse, signed: SignedRequest, context: AdmissionContext): Promise<Admission> {
     const signature = readSignature(signed);
-    const secret = this.#access.secretFor(signature.keyId);
-    const caller = this.#access.callerFor(signature.keyId);
-    if (secret === undefined || caller === undefined) {
-      throw new SignatureRefusal('unknown-access-key', 'The AWS access key ID you provided does not exist in our records.');
-    }
+    const { secret, caller } = this.#signerOf(signed, signature);
     const pairs = withoutSignature(signature);
     if (signature.scheme === 'v2-query') {
       verifyV2(signed, signature, context, secret, this.#clock.wallMs());
-      return { caller, pairs, promises: promisesOf(signed.headers, unsignedPayload, { hasChecksums: true }), wholeBody: null };
+      return { caller, pairs, promises: declaredBodyOf(signed.headers, unsignedPayload, { hasChecksums: true }), wholeBody: null };
     }
     checkCoverage(signed, signature);
     const promised = promisedPayload(signed, signature, context.isS3);
     const limits = { limitBytes: context.bytesMax, budget: this.#budget };
-    const wholeBody = promised === null ? await readWhole(request, response, limits) : null;
+    const wholeBody = promised === null ? await readEntireBody(request, response, limits) : null;
     const payload = promised ?? sha256Hex(wholeBody as Buffer);
     const key = this.#keys.verify(signed, signature, payload, secret);
     checkTime(signature, this.#clock.wallMs());
     const seed = { key, date: signature.date, scope: scopeText(signature), signature: signature.signature };
-    return { caller, pairs, promises: promisesOf(signed.headers, payload, { hasChecksums: context.isS3, seed }), wholeBody };
+    return { caller, pairs, promises: declaredBodyOf(signed.headers, payload, { hasChecksums: context.isS3, seed }), wholeBody };
+  }
+
+  /** The signature covers the session token: `checkCoverage` for a header; a query is signed whole. */
+  #signerOf(signed: SignedRequest, signature: RequestSignature): Signer {
+    const token = sessionTokenOf(signed, signature);
+    const signer = this.#access.signerFor(signature.keyId, token);
+    if (signer === 'expired') {
+      throw new SignatureError('expired-token', 'The security token included in the request is expired: call AssumeRole again');
+    }
+    if (signer !== undefined) return signer;
+    if (token !== undefined && signature.keyId.startsWith('ASIA')) {
+      throw new SignatureError('invalid-token', 'The security token included in the request is invalid, or its key was revoked');
+    }
+    throw new SignatureError('unknown-access-key', 'The AWS access key ID you provided does not exist in our records.');
   }
 }
 
-/** The payload hash that the client sent; null where it is that of the body as it comes. */
+/** Undefined for Version 2, whose signature does not cover the token in every form. */
+function sessionTokenOf({ headers }: SignedRequest, { scheme, pairs }: RequestSignature): string | undefined {
+  if (scheme === 'v2-query') return undefined;
+  const token = scheme === 'v4-query' ? pairs.find(([name]) => name === 'X-Amz-Security-Token')?.[1] : headers['x-amz-security-token'];
+  return typeof token === 'string' ? token : undefined;
+}
+
+/** The payload hash that the client declared; null if it must be computed from the body. */
 function promisedPayload({ headers }: SignedRequest, { scheme, pairs }: V4Signature, isS3: boolean): string | null {
   const header = headers['x-amz-content-sha256'] ?? pairs.find(([name]) => name === 'X-Amz-Content-Sha256')?.[1];
   if (typeof header !== 'string') {

@@ -17,13 +17,13 @@ function framed(chunks: readonly Uint8Array[], trailers: Readonly<Record<string,
   return Buffer.concat([...parts, '0\r\n', ...lines, '\r\n'].map((part) => Buffer.from(part)));
 }
 
-/** The same bytes cut at these places. */
+/** Splits bytes at the given offsets. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   const at = [0, ...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
   return at.slice(1).map((end, i) => bytes.subarray(at[i], end));
 }
 
-test('chunks and trailers come out, wherever the bytes are cut', () => {
+test('decodes chunks and trailers however the bytes are split', () => {
   const places = fc.array(fc.nat(10_000), { maxLength: 12 });
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }), places, fc.boolean(), (chunks, cuts, hasTrailer) => {
@@ -34,7 +34,7 @@ test('chunks and trailers come out, wherever the bytes are cut', () => {
   );
 });
 
-test('garbage is refused as the client, and nothing else happens', () => {
+test('reports arbitrary bytes as a client error and throws nothing else', () => {
   const garbage = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
     fc
@@ -56,21 +56,21 @@ test('garbage is refused as the client, and nothing else happens', () => {
   );
 });
 
-describe('a broken body is refused:', () => {
+describe('rejects a malformed body:', () => {
   for (const [what, text, code] of [
-    ['cut off in a chunk', '5\r\nhel', 'IncompleteBody'],
-    ['cut off before its trailers end', '0\r\na:b\r\n', 'IncompleteBody'],
+    ['truncated within a chunk', '5\r\nhel', 'IncompleteBody'],
+    ['truncated before its trailers end', '0\r\na:b\r\n', 'IncompleteBody'],
     ['empty', '', 'IncompleteBody'],
-    ['a chunk longer than it says', '5\r\nhello!\r\n0\r\n\r\n', 'InvalidRequest'],
-    ['a length that is none', 'five\r\nhello\r\n0\r\n\r\n', 'InvalidRequest'],
+    ['a chunk longer than its length', '5\r\nhello!\r\n0\r\n\r\n', 'InvalidRequest'],
+    ['an invalid length', 'five\r\nhello\r\n0\r\n\r\n', 'InvalidRequest'],
     ['a negative length', '-5\r\n', 'InvalidRequest'],
-    ['a length beyond all bodies', 'fffffffffffff\r\n', 'InvalidRequest'],
+    ['an absurdly large length', 'fffffffffffff\r\n', 'InvalidRequest'],
     ['lines without carriage return', '5\nhello\n0\n\n', 'InvalidRequest'],
-    ['an endless line', '0'.repeat(1000), 'InvalidRequest'],
+    ['an unterminated line', '0'.repeat(1000), 'InvalidRequest'],
     ['bytes after the end', '0\r\n\r\nmore', 'InvalidRequest'],
     ['a trailer without a name', '0\r\n:b\r\n\r\n', 'MalformedTrailerError'],
-    ['a trailer twice', '0\r\na:b\r\nA:c\r\n\r\n', 'MalformedTrailerError'],
-    ['endless trailers', `0\r\n${Array.from({ length: 5000 }, (_, i) => `t${i}:b\r\n`).join('')}\r\n`, 'MalformedTrailerError'],
+    ['a duplicate trailer', '0\r\na:b\r\nA:c\r\n\r\n', 'MalformedTrailerError'],
+    ['too many trailers', `0\r\n${Array.from({ length: 5000 }, (_, i) => `t${i}:b\r\n`).join('')}\r\n`, 'MalformedTrailerError'],
   ] as const) {
     test(what, () => assert.throws(() => decode([Buffer.from(text)]), { name: 'AwsError', code }));
   }

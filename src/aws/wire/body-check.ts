@@ -1,38 +1,38 @@
-/** What a body was promised to be, in headers that were signed: its hash, its checksums, its length, its trailers. */
+/** Verifies a body against its signed headers: hash, checksums, length, trailers. */
 import { createHash, type Hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { AwsError } from '../service.ts';
 import { ChunkedDecoder } from './aws-chunked.ts';
 import { type Checksum, checksumOf } from './checksums.ts';
 import { type ChunkSeed, ChunkSignatures } from './chunk-signatures.ts';
-import { SignatureRefusal } from './signature-refusal.ts';
+import { SignatureError } from './signature-error.ts';
 
 export const unsignedPayload = 'UNSIGNED-PAYLOAD';
-/** Bodies in aws-chunked framing. */
+/** Payload types that use aws-chunked framing. */
 const streams = ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'];
 
 const trailersMax = 8;
 
-/** `payload` as in `x-amz-content-sha256`. */
-export interface BodyPromises {
+/** `payload` is the value of `x-amz-content-sha256`. */
+export interface DeclaredBody {
   readonly payload: string;
-  /** Of its chunks, where they are signed. */
+  /** Null if the chunks are unsigned. */
   readonly signatures: ChunkSignatures | null;
-  /** Null where the client did not say. */
+  /** Null if the client did not declare it. */
   readonly decodedLength: number | null;
   readonly trailers: readonly string[];
-  /** Values by header: those that came before the body. */
+  /** Checksum values by header, without those sent as trailers. */
   readonly checksums: ReadonlyArray<readonly [header: string, value: string]>;
 }
 
-const nothing: BodyPromises['checksums'] = [];
+const nothing: DeclaredBody['checksums'] = [];
 
-/** Throws `AwsError` where a promise makes no sense. */
-export function promisesOf(
+/** Throws `AwsError` if a declaration is invalid. */
+export function declaredBodyOf(
   headers: IncomingHttpHeaders,
   payload: string,
   { hasChecksums, seed }: { readonly hasChecksums: boolean; readonly seed?: ChunkSeed },
-): BodyPromises {
+): DeclaredBody {
   const isChunked = isStream(payload);
   const decoded = headers['x-amz-decoded-content-length'];
   if (decoded !== undefined && !(typeof decoded === 'string' && /^\d{1,15}$/.test(decoded))) {
@@ -53,7 +53,7 @@ function trailersOf(header: string | string[] | undefined): string[] {
     .split(',')
     .map((name) => name.trim().toLowerCase());
   if (names.length > trailersMax || new Set(names).size !== names.length || names.some((name) => !/^[a-z0-9-]+$/.test(name))) {
-    throw new AwsError('InvalidRequest', `x-amz-trailer must name up to ${trailersMax} trailers, each once`);
+    throw new AwsError('InvalidRequest', `x-amz-trailer must name at most ${trailersMax} trailers without duplicates`);
   }
   return names;
 }
@@ -68,16 +68,16 @@ function checksumsOf(headers: IncomingHttpHeaders): Array<readonly [string, stri
   return found;
 }
 
-/** Takes the bytes of a body as they come, gives those that it carries, and says in the end whether promises were kept. */
+/** Consumes a body piece by piece, yields its decoded content, and verifies all declarations at the end. */
 export class BodyCheck {
-  readonly #promises: BodyPromises;
+  readonly #promises: DeclaredBody;
   readonly #decoder: ChunkedDecoder | null;
   readonly #hash: Hash | null;
-  /** By the header or trailer that holds the value to come to. */
+  /** Keyed by the header or trailer that holds the expected value. */
   readonly #checksums = new Map<string, Checksum>();
   #decodedLength = 0;
 
-  constructor(promises: BodyPromises) {
+  constructor(promises: DeclaredBody) {
     this.#promises = promises;
     const { payload, trailers, checksums } = promises;
     this.#decoder = isStream(payload) ? new ChunkedDecoder(promises.signatures) : null;
@@ -102,13 +102,13 @@ export class BodyCheck {
     take(data);
   }
 
-  /** The trailers that hold checksums. Throws `SignatureRefusal` or `AwsError`. */
+  /** Returns the checksum trailers. Throws `SignatureError` or `AwsError`. */
   end(): Record<string, string> {
     const { payload, decodedLength, trailers: names, checksums } = this.#promises;
     const trailers = this.#decoder?.end() ?? new Map<string, string>();
     if (trailers.size !== names.length || !names.every((name) => trailers.has(name))) {
       const sent = [...trailers.keys()].join(', ') || 'none';
-      throw new AwsError('MalformedTrailerError', `x-amz-trailer announced ${names.join(', ') || 'none'}, the body brought ${sent}`);
+      throw new AwsError('MalformedTrailerError', `x-amz-trailer announced ${names.join(', ') || 'none'}, but the body contained ${sent}`);
     }
     if (this.#hash !== null && this.#hash.digest('hex') !== payload) throw payloadMismatch();
     if (decodedLength !== null && this.#decodedLength !== decodedLength) throw wrongLength(decodedLength, `only ${this.#decodedLength}`);
@@ -123,21 +123,23 @@ export class BodyCheck {
   }
 }
 
+/** Whether the value of `x-amz-content-sha256` names an aws-chunked body. */
 export function isStream(payload: string): boolean {
   return streams.includes(payload);
 }
 
+/** Whether the value of `x-amz-content-sha256` is the hash of the body. */
 export function isHash(payload: string): boolean {
   return /^[0-9a-f]{64}$/.test(payload);
 }
 
-export function payloadMismatch(): SignatureRefusal {
-  return new SignatureRefusal(
+export function payloadMismatch(): SignatureError {
+  return new SignatureError(
     'payload-hash-mismatch',
     "The provided 'x-amz-content-sha256' header does not match what was computed: the body is not the one that was signed.",
   );
 }
 
-function wrongLength(decodedLength: number, came: string): AwsError {
-  return new AwsError('IncompleteBody', `x-amz-decoded-content-length announced ${decodedLength} bytes, ${came} came`);
+function wrongLength(decodedLength: number, arrived: string): AwsError {
+  return new AwsError('IncompleteBody', `x-amz-decoded-content-length announced ${decodedLength} bytes, but ${arrived} arrived`);
 }

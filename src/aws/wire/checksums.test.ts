@@ -10,7 +10,7 @@ function digest(name: string, ...pieces: Uint8Array[]): Buffer {
   return checksum.digest();
 }
 
-/** Straight from the definition, a bit at a time. */
+/** A reference implementation from the definition, one bit at a time. */
 function bitwise(bytes: Uint8Array, width: 32n | 64n, polynomial: bigint): bigint {
   const ones = (1n << width) - 1n;
   let crc = ones;
@@ -21,7 +21,7 @@ function bitwise(bytes: Uint8Array, width: 32n | 64n, polynomial: bigint): bigin
   return crc ^ ones;
 }
 
-describe('a checksum is the known one', () => {
+describe('computes known checksums', () => {
   for (const [name, text, hex] of [
     ['crc32', '123456789', 'cbf43926'],
     ['crc32c', '123456789', 'e3069283'],
@@ -31,17 +31,17 @@ describe('a checksum is the known one', () => {
   ] as const) {
     test(`${name} of ${text}`, () => assert.equal(digest(`x-amz-checksum-${name}`, Buffer.from(text)).toString('hex'), hex));
   }
-  test('as clients write them', () => {
+  test('as clients encode them', () => {
     assert.equal(digest('x-amz-checksum-crc32', Buffer.from('hello')).toString('base64'), 'NhCmhg==');
     assert.equal(digest('x-amz-checksum-crc64nvme', Buffer.from('hello\n')).toString('base64'), 'akP7S61aVgc=');
     assert.equal(digest('content-md5', Buffer.from('hello')).toString('base64'), 'XUFAKrxLKna5cZ2REBfFkg==');
   });
-  test('algorithms that nobody knows here have none', () => {
+  test('returns null for unknown algorithms', () => {
     for (const name of ['x-amz-checksum-xxhash64', 'x-amz-checksum-constructor', 'x-amz-meta-a']) assert.equal(checksumOf(name), null);
   });
 });
 
-test('bytes may come in any pieces, and the fast way comes to what the definition says', () => {
+test('accepts bytes in any pieces and matches the reference implementation', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }), (pieces) => {
       const whole = Buffer.concat(pieces);

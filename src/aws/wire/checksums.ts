@@ -1,4 +1,4 @@
-/** The checksums that S3's clients send beside a body: each takes bytes as they come and answers big-endian. */
+/** The checksums that S3 clients send with a body. Each is computed incrementally and returned in big-endian order. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
@@ -18,7 +18,7 @@ const makers: Readonly<Record<ChecksumName, () => Checksum>> = {
   md5: () => hashing('md5'),
 };
 
-/** By the name of a header or trailer: `x-amz-checksum-crc32`, `content-md5`; null for algorithms not known here. */
+/** Takes the name of a header or trailer: `x-amz-checksum-crc32`, `content-md5`. Null for unknown algorithms. */
 export function checksumOf(header: string): Checksum | null {
   const name = header === 'content-md5' ? 'md5' : header.replace(/^x-amz-checksum-/, '');
   return Object.hasOwn(makers, name) ? makers[name as ChecksumName]() : null;
@@ -41,7 +41,7 @@ class Crc32 implements Checksum {
   }
 }
 
-/** Eight tables for eight bytes at once ("slicing-by-8", Kounavis and Berry 2005), with the reflected polynomial. */
+/** Eight tables process eight bytes at a time ("slicing-by-8", Kounavis and Berry 2005), with the reflected polynomial. */
 const crc32cTables = tables32(0x82f63b78);
 
 class Crc32C implements Checksum {
@@ -72,10 +72,10 @@ class Crc32C implements Checksum {
   }
 }
 
-/** Both halves of the eight tables of CRC-64/NVME, whose reflected polynomial is 9a6c9329ac4bc9b5. */
+/** High and low halves of the eight tables of CRC-64/NVME, whose reflected polynomial is 9a6c9329ac4bc9b5. */
 const crc64 = tables64(0x9a6c9329, 0xac4bc9b5);
 
-/** Numbers hold 32 bits at a time, so the value is kept in two halves. */
+/** The value is held in two halves, because bitwise operations on numbers are limited to 32 bits. */
 class Crc64Nvme implements Checksum {
   #high = 0xffffffff;
   #low = 0xffffffff;
@@ -88,7 +88,7 @@ class Crc64Nvme implements Checksum {
     for (; i + 8 <= bytes.length; i += 8) {
       const a = low ^ (at(bytes, i) | (at(bytes, i + 1) << 8) | (at(bytes, i + 2) << 16) | (at(bytes, i + 3) << 24));
       const b = high ^ (at(bytes, i + 4) | (at(bytes, i + 5) << 8) | (at(bytes, i + 6) << 16) | (at(bytes, i + 7) << 24));
-      // Index 256 * k + byte: k tables further, k bytes later.
+      // Index 256 * k + byte selects table k, for the byte that is k positions later.
       const [a0, a1, a2, a3] = [1792 + (a & 0xff), 1536 + ((a >>> 8) & 0xff), 1280 + ((a >>> 16) & 0xff), 1024 + (a >>> 24)];
       const [b0, b1, b2, b3] = [768 + (b & 0xff), 512 + ((b >>> 8) & 0xff), 256 + ((b >>> 16) & 0xff), b >>> 24];
       high = of(h, a0) ^ of(h, a1) ^ of(h, a2) ^ of(h, a3) ^ of(h, b0) ^ of(h, b1) ^ of(h, b2) ^ of(h, b3);
@@ -124,6 +124,7 @@ function of(table: Uint32Array, index: number): number {
 
 type Tables = readonly [Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array, Uint32Array];
 
+/** Table 0 is the usual byte-wise table. Table k is the effect of a byte followed by k zero bytes. */
 function tables32(polynomial: number): Tables {
   const first = new Uint32Array(256);
   for (let byte = 0; byte < 256; byte++) {
@@ -139,6 +140,7 @@ function tables32(polynomial: number): Tables {
   return tables as unknown as Tables;
 }
 
+/** As `tables32`, with the tables concatenated: table k starts at index 256 * k. */
 function tables64(polynomialHigh: number, polynomialLow: number): { readonly high: Uint32Array; readonly low: Uint32Array } {
   const high = new Uint32Array(8 * 256);
   const low = new Uint32Array(8 * 256);

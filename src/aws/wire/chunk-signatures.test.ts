@@ -1,4 +1,4 @@
-/** The examples of AWS's own description of signed chunks, with the key that it is made with. */
+/** The examples of AWS's documentation of signed chunks, with its example key. */
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -12,7 +12,7 @@ function decode(signature: string, text: string): { readonly bytes: number; read
   const seed = { key: createSecretKey(key), date: '20130524T000000Z', scope: '20130524/us-east-1/s3/aws4_request', signature };
   const decoder = new ChunkedDecoder(new ChunkSignatures(seed));
   let bytes = 0;
-  // In pieces that fit nowhere.
+  // Split into pieces that do not align with chunks.
   for (let at = 0; at < text.length; at += 1000) decoder.push(Buffer.from(text.slice(at, at + 1000)), (data) => (bytes += data.length));
   return { bytes, trailers: Object.fromEntries(decoder.end()) };
 }
@@ -46,32 +46,32 @@ const trailing = {
   ),
 };
 
-test('chunks that are signed one after the other are taken', () => {
+test('accepts chunks signed in sequence', () => {
   assert.deepEqual(decode(plain.seed, plain.text), { bytes: 66_560, trailers: {} });
 });
 
-test('so are their trailers', () => {
+test('accepts signed trailers', () => {
   assert.deepEqual(decode(trailing.seed, trailing.text), { bytes: 66_560, trailers: { 'x-amz-checksum-crc32c': 'sOO8/Q==' } });
 });
 
-describe('what was not signed so is refused:', () => {
+describe('rejects a chunk with a broken signature chain:', () => {
   const [first = '', second = ''] = plain.text.split(/(?=400;)/);
-  const refused = { name: 'SignatureRefusal', reason: 'signature-mismatch' };
+  const refused = { name: 'SignatureError', reason: 'signature-mismatch' };
   for (const [what, seed, text] of [
     ['another request', `5${plain.seed.slice(1)}`, plain.text],
     ['a changed byte', plain.seed, plain.text.replace('aaaa\r\n', 'aaab\r\n')],
-    ['a chunk left out', plain.seed, second],
-    ['a chunk twice', plain.seed, `${first}${first}${second}`],
-    ['another signature', plain.seed, plain.text.replace('=ad80', '=ad81')],
-    ['an earlier end', plain.seed, `0;chunk-signature=${'0'.repeat(64)}\r\n\r\n`],
+    ['a missing chunk', plain.seed, second],
+    ['a repeated chunk', plain.seed, `${first}${first}${second}`],
+    ['a wrong signature', plain.seed, plain.text.replace('=ad80', '=ad81')],
+    ['a premature end', plain.seed, `0;chunk-signature=${'0'.repeat(64)}\r\n\r\n`],
     ['a changed trailer', trailing.seed, trailing.text.replace('sOO8', 'sOO9')],
     ['a trailer without its signature', trailing.seed, trailing.text.replace(/x-amz-trailer-signature.*\r\n/, '')],
-    ['one more trailer', trailing.seed, trailing.text.replace('x-amz-checksum', 'x-more:1\r\nx-amz-checksum')],
+    ['an additional trailer', trailing.seed, trailing.text.replace('x-amz-checksum', 'x-more:1\r\nx-amz-checksum')],
   ] as const) {
     test(what, () => assert.throws(() => decode(seed, text), refused));
   }
 
-  test('a chunk without a signature, and one with a signature where none are wanted', () => {
+  test('rejects an unsigned chunk if signatures are required, and a signed one if they are not', () => {
     assert.throws(() => decode(plain.seed, '5\r\nhello\r\n0\r\n\r\n'), { code: 'InvalidRequest' });
     assert.throws(() => new ChunkedDecoder().push(Buffer.from(plain.text), () => undefined), { code: 'InvalidRequest' });
   });

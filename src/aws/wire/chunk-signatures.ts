@@ -1,18 +1,18 @@
 /**
- * The chain of signatures in an aws-chunked body whose chunks are signed: each covers its chunk and the one before, the
- * first that of the request, so no chunk can be changed, dropped or moved. SDKs in Java and Go send such bodies over http.
+ * The chain of signatures in an aws-chunked body with signed chunks. Each signature covers its chunk and the previous signature, starting
+ * with the request's, so no chunk can be changed, dropped or moved. The SDKs for Java and Go send such bodies over http.
  */
 import { createHash, createHmac, type Hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { mismatch, sha256Hex } from './signature-v4.ts';
 
 export interface ChunkSeed {
-  /** That of the request's scope. */
+  /** The signing key for the request's scope. */
   readonly key: KeyObject;
   /** `20130524T000000Z` */
   readonly date: string;
   /** `20130524/us-east-1/s3/aws4_request` */
   readonly scope: string;
-  /** Of the request. */
+  /** The signature of the request, which starts the chain. */
   readonly signature: string;
 }
 
@@ -21,7 +21,7 @@ const emptyHash = sha256Hex('');
 export class ChunkSignatures {
   readonly #seed: ChunkSeed;
   #last: string;
-  /** Of the chunk that is being read. */
+  /** Hash of the current chunk. */
   #hash: Hash = createHash('sha256');
   #claimed = '';
 
@@ -30,7 +30,7 @@ export class ChunkSignatures {
     this.#last = seed.signature;
   }
 
-  /** `signature`: what stands beside the length of the chunk that comes now. */
+  /** `signature` was sent with the length of the chunk that starts here. */
   begin(signature: string): void {
     this.#claimed = signature;
     this.#hash = createHash('sha256');
@@ -40,12 +40,12 @@ export class ChunkSignatures {
     this.#hash.update(data);
   }
 
-  /** Throws `SignatureRefusal` unless the chunk is the one that was signed. */
+  /** Throws `SignatureError` unless the chunk matches its signature. */
   end(): void {
     this.#check('AWS4-HMAC-SHA256-PAYLOAD', `${emptyHash}\n${this.#hash.digest('hex')}`, this.#claimed);
   }
 
-  /** `trailers` in the order they came. */
+  /** `trailers` must be in order of arrival. */
   endTrailers(trailers: ReadonlyMap<string, string>, signature: string): void {
     const lines = Array.from(trailers, ([name, value]) => `${name}:${value}\n`).join('');
     this.#check('AWS4-HMAC-SHA256-TRAILER', sha256Hex(lines), signature);
@@ -55,8 +55,8 @@ export class ChunkSignatures {
     const { key, date, scope } = this.#seed;
     const toSign = `${algorithm}\n${date}\n${scope}\n${this.#last}\n${rest}`;
     const expected = createHmac('sha256', key).update(toSign).digest();
-    const given = Buffer.from(claimed, 'hex');
-    if (given.length !== expected.length || !timingSafeEqual(expected, given)) throw mismatch();
+    const input = Buffer.from(claimed, 'hex');
+    if (input.length !== expected.length || !timingSafeEqual(expected, input)) throw mismatch();
     this.#last = claimed;
   }
 }

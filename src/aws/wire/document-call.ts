@@ -1,4 +1,4 @@
-/** One call of a service whose calls are documents: from verified bytes to the bytes of the answer. */
+/** Processes one document call, from verified bytes to the bytes of the response. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
@@ -8,43 +8,44 @@ import { checkInput } from '../shapes/check-input.ts';
 import { type OperationShapes, type ServiceShapes, shapesOf } from '../shapes/shapes.ts';
 import type { ErrorForm } from './error-codes.ts';
 import { encodeDocument, parseDocument } from './json-document.ts';
-import { encodeQueryAnswer, QueryForm } from './query-document.ts';
+import { encodeQueryResponse, QueryForm } from './query-document.ts';
 
 const unpack = promisify(gunzip);
 
-/** A service with its model. */
+/** A service with AWS's model of it. */
 export interface DocumentService {
   readonly service: AwsService;
   readonly shapes: ServiceShapes;
 }
 
-/** Throws where the service's model is not known. */
+/** Throws if the service's model is missing. */
 export function documentService(service: AwsService): DocumentService {
-  if (service.name === 's3') throw new PlatformError('internal', 'the calls of S3 are no documents');
+  if (service.name === 's3') throw new PlatformError('internal', 'S3 calls are not documents');
   return { service, shapes: shapesOf(service.name) };
 }
 
+/** A call of a known operation, before authorization. */
 export interface DecodedCall {
   readonly operation: string;
   readonly run: AwsOperation;
   readonly shapes: OperationShapes;
-  /** As it came; to be checked with `checkedInput` once the caller may ask at all. */
+  /** Not validated yet: call `checkedInput` once the caller is authorized. */
   readonly document: Record<string, unknown>;
 }
 
 const noShapes: OperationShapes = { input: null, output: null, errors: [], resultWrapper: undefined };
 
-/** Of a body that came packed; `bytesMax` holds for what it unpacks to. */
+/** Decompresses a body. `bytesMax` limits the decompressed size. */
 export async function unpacked(body: Buffer, headers: IncomingHttpHeaders, bytesMax: number): Promise<Buffer> {
   const encoding = headers['content-encoding']?.toLowerCase();
   if (encoding === undefined || encoding === 'identity') return body;
   if (encoding !== 'gzip')
-    throw new AwsError('SerializationException', `content-encoding ${encoding.slice(0, 40)} is not supported, gzip is`);
+    throw new AwsError('SerializationException', `content-encoding ${encoding.slice(0, 40)} is not supported: expected gzip`);
   try {
     return await unpack(body, { maxOutputLength: bytesMax });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new PlatformError('too_large', `the body has more than ${bytesMax} bytes once it is unpacked`, { cause });
+      throw new PlatformError('too_large', `the decompressed body is larger than ${bytesMax} bytes`, { cause });
     }
     throw new AwsError('SerializationException', 'the body is not valid gzip', { cause });
   }
@@ -65,7 +66,7 @@ export function decodeCall(
   return { operation, run, shapes: found, document: query === null ? parseDocument(bytes) : query.document(found.input) };
 }
 
-/** The name in `SageMaker.CreateEndpoint`, also behind longer prefixes; empty where the prefix is another service's. */
+/** The name in `SageMaker.CreateEndpoint`, also after a longer prefix. Empty if the prefix belongs to another service. */
 function operationOf(target: string | string[] | undefined, shapes: ServiceShapes): string {
   if (typeof target !== 'string') return '';
   const dot = target.lastIndexOf('.');
@@ -75,9 +76,18 @@ function operationOf(target: string | string[] | undefined, shapes: ServiceShape
 
 function unknownOperation({ name, operations }: AwsService, operation: string): PlatformError {
   const supported = Object.keys(operations).sort().join(', ');
-  return new PlatformError('unsupported', `${name} has no operation '${operation.slice(0, 100)}' here: supported are ${supported}`);
+  const message = `${name} has no operation '${operation.slice(0, 100)}': expected one of ${supported}`;
+  // Clients take this as "cannot tell" and go on; they give up at an unknown operation.
+  if (name === 'iam') {
+    return new PlatformError(
+      'forbidden',
+      `not authorized to perform iam:${operation.slice(0, 100)}: ${message}. Keys with roles replace IAM`,
+    );
+  }
+  return new PlatformError('unsupported', message);
 }
 
+/** Validates the input against its shape. Throws `invalid_request`, or `AwsError` SerializationException. */
 export function checkedInput({ shapes, document }: DecodedCall): AwsInput {
   return checkInput(shapes.input, document);
 }
@@ -87,12 +97,12 @@ export interface DocumentReply {
   readonly body: string;
 }
 
-export function encodeAnswer(
+export function encodeDocumentReply(
   { operation, shapes }: DecodedCall,
   output: AwsOutput,
   form: ErrorForm,
   context: { readonly xmlNamespace: string | undefined; readonly requestId: string },
 ): DocumentReply {
-  if (form === 'query') return { contentType: 'text/xml', body: encodeQueryAnswer(operation, shapes, output, context) };
+  if (form === 'query') return { contentType: 'text/xml', body: encodeQueryResponse(operation, shapes, output, context) };
   return { contentType: form === 'json-1.0' ? 'application/x-amz-json-1.0' : 'application/x-amz-json-1.1', body: encodeDocument(output) };
 }

@@ -1,14 +1,14 @@
-/** What each refusal is called by each service, and with which status: one table, of which the compiler names the gaps. */
+/** Maps each error to its code and status per service. One table, so the compiler reports a missing entry. */
 import type { ErrorCode } from '../../errors.ts';
 import type { AwsServiceName } from '../service.ts';
-import type { RefusalReason } from './signature-refusal.ts';
+import type { SignatureErrorReason } from './signature-error.ts';
 
 export interface CodeAndStatus {
   readonly code: string;
   readonly status: number;
 }
 
-/** JSON in its two versions, REST-JSON of the runtime, query/XML, REST-XML of S3. */
+/** JSON 1.1, JSON 1.0, REST-JSON of the runtime, query/XML, and REST-XML of S3. */
 export type ErrorForm = 'json-1.1' | 'json-1.0' | 'rest-json' | 'query' | 'rest-xml';
 
 type Codes = Readonly<Record<Exclude<ErrorCode, 'unauthenticated' | 'forbidden'>, CodeAndStatus>>;
@@ -20,7 +20,7 @@ const unknownOperation = at(400, 'UnknownOperationException');
 const internalFailure = at(500, 'InternalFailure');
 const throttling = at(400, 'ThrottlingException');
 
-/** What cannot occur in a service is told as `internal`. */
+/** Errors that cannot occur in a service map to `internal`. */
 function common(internal: CodeAndStatus) {
   return {
     too_large: tooLarge,
@@ -60,7 +60,7 @@ export const errorCodes = {
     wrong_state: at(400, 'ConcurrentUpdateException'),
     unavailable: at(400, 'FailedResourceAccessException'),
   },
-  // By the query protocol's names; JSON 1.0 has the names of shapes (see error-replies.ts).
+  // Codes of the query protocol. JSON 1.0 uses shape names instead (see error-replies.ts).
   cloudwatch: {
     ...common(at(500, 'InternalServiceError')),
     invalid_request: at(400, 'InvalidParameterValue'),
@@ -103,6 +103,15 @@ export const errorCodes = {
     overloaded: at(400, 'Throttling'),
     unavailable: at(503, 'ServiceUnavailable'),
   },
+  iam: {
+    ...common(at(500, 'ServiceFailure')),
+    invalid_request: at(400, 'ValidationError'),
+    not_found: at(404, 'NoSuchEntity'),
+    already_exists: at(500, 'ServiceFailure'),
+    wrong_state: at(500, 'ServiceFailure'),
+    overloaded: at(400, 'Throttling'),
+    unavailable: at(503, 'ServiceUnavailable'),
+  },
   s3: {
     ...common(at(500, 'InternalError')),
     invalid_request: at(400, 'InvalidArgument'),
@@ -116,12 +125,14 @@ export const errorCodes = {
   },
 } as const satisfies Record<AwsServiceName, Codes>;
 
-type Refusal = RefusalReason | 'forbidden';
+type Refusal = SignatureErrorReason | 'forbidden';
 
 const jsonRefusals = {
   missing: at(403, 'MissingAuthenticationTokenException'),
   malformed: at(400, 'IncompleteSignatureException'),
   'unknown-access-key': at(403, 'UnrecognizedClientException'),
+  'invalid-token': at(403, 'UnrecognizedClientException'),
+  'expired-token': at(403, 'ExpiredTokenException'),
   'unsigned-header': at(403, 'InvalidSignatureException'),
   'signature-mismatch': at(403, 'InvalidSignatureException'),
   'clock-skew': at(403, 'InvalidSignatureException'),
@@ -130,8 +141,8 @@ const jsonRefusals = {
   forbidden: at(403, 'AccessDeniedException'),
 } as const satisfies Record<Refusal, CodeAndStatus>;
 
-/** Who one is and what one may: named by protocol, not by service. */
-export const refusalCodes = {
+/** Authentication and authorization errors. Their codes depend on the protocol, not on the service. */
+export const rejectionCodes = {
   'json-1.1': jsonRefusals,
   'json-1.0': jsonRefusals,
   'rest-json': jsonRefusals,
@@ -139,6 +150,8 @@ export const refusalCodes = {
     missing: at(403, 'MissingAuthenticationToken'),
     malformed: at(400, 'IncompleteSignature'),
     'unknown-access-key': at(403, 'InvalidClientTokenId'),
+    'invalid-token': at(403, 'InvalidClientTokenId'),
+    'expired-token': at(403, 'ExpiredToken'),
     'unsigned-header': at(403, 'SignatureDoesNotMatch'),
     'signature-mismatch': at(403, 'SignatureDoesNotMatch'),
     'clock-skew': at(403, 'SignatureDoesNotMatch'),
@@ -150,6 +163,8 @@ export const refusalCodes = {
     missing: at(403, 'AccessDenied'),
     malformed: at(400, 'AuthorizationHeaderMalformed'),
     'unknown-access-key': at(403, 'InvalidAccessKeyId'),
+    'invalid-token': at(400, 'InvalidToken'),
+    'expired-token': at(400, 'ExpiredToken'),
     'unsigned-header': at(403, 'AccessDenied'),
     'signature-mismatch': at(403, 'SignatureDoesNotMatch'),
     'clock-skew': at(403, 'RequestTimeTooSkewed'),

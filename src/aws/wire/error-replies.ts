@@ -1,39 +1,39 @@
-/** A refusal as the caller's protocol wants it: never HTML, never plain text. */
+/** Encodes errors in the caller's protocol: never HTML, never plain text. */
 import { messageOf, PlatformError } from '../../errors.ts';
 import { AwsError, type AwsServiceName } from '../service.ts';
 import type { OperationShapes, ServiceShapes, Shape } from '../shapes/shapes.ts';
-import { type ErrorForm, errorCodes, refusalCodes } from './error-codes.ts';
+import { type ErrorForm, errorCodes, rejectionCodes } from './error-codes.ts';
 import { encodeDocument } from './json-document.ts';
-import { SignatureRefusal } from './signature-refusal.ts';
+import { SignatureError } from './signature-error.ts';
 import { element, writeXml, type XmlElement, xmlDeclaration } from './xml.ts';
 
-/** A refusal on its way to the wire. */
+/** An error ready to be encoded. */
 export interface WireError {
   readonly code: string;
   readonly status: number;
   readonly message: string;
   readonly members: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string>>;
-  /** Our own mistake: to be logged. */
+  /** True for a server fault, which must be logged. */
   readonly isOurs: boolean;
 }
 
-/** Anything that was thrown, as the service names it in this form. */
+/** Maps any thrown value to the error that the service reports in this form. */
 export function wireErrorOf(thrown: unknown, service: AwsServiceName, form: ErrorForm, requestId: string): WireError {
   const plain = { members: {}, headers: {}, isOurs: false };
-  if (thrown instanceof SignatureRefusal) {
-    return { ...plain, ...refusalCodes[form][thrown.reason], message: thrown.message };
+  if (thrown instanceof SignatureError) {
+    return { ...plain, ...rejectionCodes[form][thrown.reason], message: thrown.message };
   }
   if (thrown instanceof AwsError) {
     const { code, httpStatus: status, message, members, headers } = thrown;
     return { code, status, message, members, headers, isOurs: false };
   }
   const error = thrown instanceof PlatformError ? thrown : new PlatformError('internal', messageOf(thrown));
-  if (error.code === 'unauthenticated') return { ...plain, ...refusalCodes[form].missing, message: error.message };
-  if (error.code === 'forbidden') return { ...plain, ...refusalCodes[form].forbidden, message: error.message };
+  if (error.code === 'unauthenticated') return { ...plain, ...rejectionCodes[form].missing, message: error.message };
+  if (error.code === 'forbidden') return { ...plain, ...rejectionCodes[form].forbidden, message: error.message };
   const named = errorCodes[service][error.code];
   if (error.code === 'internal') {
-    return { ...plain, ...named, message: `something went wrong here; the log has more under ${requestId}`, isOurs: true };
+    return { ...plain, ...named, message: `internal server error: see the server log for request ${requestId}`, isOurs: true };
   }
   const message = error.hint === undefined ? error.message : `${error.message}; ${error.hint}`;
   const isModels = error.code === 'model_failed' || error.code === 'deadline_exceeded';
@@ -41,7 +41,7 @@ export function wireErrorOf(thrown: unknown, service: AwsServiceName, form: Erro
   return { ...plain, ...named, message, members, headers: retryAfter(error) };
 }
 
-/** ModelError's own members. */
+/** The additional members of a ModelError. */
 function originalOf(status: number, message: string): Record<string, unknown> {
   return { OriginalStatusCode: status, OriginalMessage: message };
 }
@@ -53,16 +53,16 @@ function retryAfter({ code, retryAfterMs }: PlatformError): Record<string, strin
 
 export interface ErrorReply {
   readonly status: number;
-  /** Name, value, name, value, ... */
+  /** Alternating names and values. */
   readonly headers: readonly string[];
   readonly body: string;
 }
 
 export interface ErrorContext {
   readonly requestId: string;
-  /** S3's answer names the path. */
+  /** The path, which S3 includes in its error responses. */
   readonly resource: string;
-  /** Of the service, and of the operation once it is known. */
+  /** The shapes of the service, and of the operation once it is known. */
   readonly shapes: ServiceShapes | null;
   readonly operation: OperationShapes | null;
 }
@@ -98,14 +98,14 @@ export function errorReply(error: WireError, form: ErrorForm, context: ErrorCont
   return { status, headers: ['content-type', type, 'x-amzn-errortype', error.code, ...id, ...more], body: jsonBody(error.code, error) };
 }
 
-/** JSON 1.0 calls errors by the names of their shapes; handlers may call them by those of the query protocol. */
+/** JSON 1.0 identifies errors by shape name, but handlers may throw codes of the query protocol. */
 function shapeOf(code: string, { shapes, operation }: ErrorContext): Shape | null {
   const declared = operation?.errors ?? [];
   const named = declared.find(({ name }) => name === code) ?? declared.find(({ error }) => error?.code === code);
   return named ?? shapes?.errorOfCode(code) ?? null;
 }
 
-/** Clients look for either spelling of the message. */
+/** Clients expect either spelling of the message member. */
 function jsonBody(type: string, { message, members }: WireError): string {
   return encodeDocument({ __type: type, Message: message, message, ...members });
 }

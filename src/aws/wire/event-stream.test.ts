@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { payloadPart, streamException } from './event-stream.ts';
 
-test('a part of a stream is framed as the clients read it', () => {
+test('frames a chunk of a stream as clients decode it', () => {
   assert.equal(
     payloadPart(Buffer.from('ok')).toString('hex'),
     '0000006b00000059997770650d3a6d6573736167652d747970650700056576656e740b3a6576656e742d7479706507000b5061796c6f6164506172740d3a' +
@@ -10,7 +10,7 @@ test('a part of a stream is framed as the clients read it', () => {
   );
 });
 
-test('a broken stream ends with an exception', () => {
+test('ends a failed stream with an exception', () => {
   assert.equal(
     streamException('ModelStreamError', { Message: 'm', ErrorCode: 'StreamBroken' }).toString('hex'),
     '000000980000005e0887cf4b0d3a6d6573736167652d74797065070009657863657074696f6e0f3a657863657074696f6e2d747970650700104d6f64656c' +

@@ -1,14 +1,14 @@
 /**
- * Frames of `application/vnd.amazon.eventstream`, big-endian: total length, length of the headers, CRC-32 of these eight
- * bytes; headers; payload; CRC-32 of all before. A header is its name's length and name, 7 for a text, the text's length
- * and text.
+ * Frames of `application/vnd.amazon.eventstream`, big-endian. Prelude: total length, headers length, and the CRC-32 of these eight bytes.
+ * Then headers, payload, and the CRC-32 of everything before it. A header is the length and text of its name, a 7 for a string value, and
+ * the length and text of the value.
  */
 import { crc32 } from 'node:zlib';
 
 const preludeBytes = 12;
 const text = 7;
 
-/** One frame. Names of at most 255 bytes, values of at most 65,535. */
+/** Encodes one frame. Names are limited to 255 bytes and values to 65,535. */
 export function eventFrame(headers: Readonly<Record<string, string>>, payload: Uint8Array): Buffer {
   const parts = Object.entries(headers).map(([name, value]) => {
     const [nameBytes, valueBytes] = [Buffer.from(name), Buffer.from(value)];
@@ -31,13 +31,13 @@ export function eventFrame(headers: Readonly<Record<string, string>>, payload: U
   return frame;
 }
 
-/** A piece of a streamed answer. */
+/** A chunk of a streamed response. */
 export function payloadPart(bytes: Uint8Array): Buffer {
   const headers = { ':message-type': 'event', ':event-type': 'PayloadPart', ':content-type': 'application/octet-stream' };
   return eventFrame(headers, bytes);
 }
 
-/** How a stream ends that has broken: `type` such as ModelStreamError, `members` those of its shape. */
+/** The final frame of a failed stream. `type` is an error such as ModelStreamError, `members` are those of its shape. */
 export function streamException(type: string, members: Readonly<Record<string, unknown>>): Buffer {
   const headers = { ':message-type': 'exception', ':exception-type': type, ':content-type': 'application/json' };
   return eventFrame(headers, Buffer.from(JSON.stringify(members)));

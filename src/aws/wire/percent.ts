@@ -1,6 +1,6 @@
 /**
- * Percent encoding as signatures want it. Texts are binary strings here, one character a byte, as node:http gives paths
- * and headers: so bytes that are no UTF-8 survive, and count.
+ * Percent-encoding as signatures require it. Texts are binary strings, one character per byte, as node:http provides paths and headers.
+ * Bytes that are not UTF-8 are therefore preserved.
  */
 
 const plain = /^[A-Za-z0-9\-_.~]*$/;
@@ -10,7 +10,7 @@ const encoded = Array.from({ length: 256 }, (_, byte) => {
   return plain.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 });
 
-/** Everything but `A-Z a-z 0-9 - _ . ~` as `%XX`. */
+/** Encodes all bytes except `A-Z a-z 0-9 - _ . ~` as `%XX`. */
 export function percentEncode(binary: string): string {
   if (plain.test(binary)) return binary;
   let text = '';
@@ -18,13 +18,13 @@ export function percentEncode(binary: string): string {
   return text;
 }
 
-/** What is not `%XX` stays as it is, `+` too. */
+/** Leaves everything except `%XX` unchanged, including `+`. */
 export function percentDecode(text: string): string {
   if (!text.includes('%')) return text;
   return text.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** The path of a canonical request: each segment encoded, as received, or for S3 decoded first. */
+/** The path of a canonical request, with each segment percent-encoded as received. S3 decodes segments first. */
 export function canonicalPath(path: string, isDecodedFirst: boolean): string {
   if (plainPath.test(path)) return path;
   return path
@@ -33,9 +33,10 @@ export function canonicalPath(path: string, isDecodedFirst: boolean): string {
     .join('/');
 }
 
+/** A query parameter. Texts are binary strings. */
 export type Pair = readonly [name: string, value: string];
 
-/** The decoded pairs of a query, in the order they came. */
+/** The decoded parameters of a query, in order of arrival. */
 export function queryPairs(query: string): Pair[] {
   if (query === '') return [];
   return query.split('&').flatMap((part): Pair[] => {
@@ -45,7 +46,7 @@ export function queryPairs(query: string): Pair[] {
   });
 }
 
-/** Encoded, sorted by name, then by value. */
+/** Encoded, sorted by name and then by value. */
 export function canonicalQuery(pairs: readonly Pair[]): string {
   if (pairs.length === 0) return '';
   const texts = pairs.map(([name, value]): Pair => [percentEncode(name), percentEncode(value)]);
@@ -53,7 +54,7 @@ export function canonicalQuery(pairs: readonly Pair[]): string {
   return texts.map(([name, value]) => `${name}=${value}`).join('&');
 }
 
-/** The text that the bytes of a binary string stand for, as UTF-8. */
+/** Decodes the bytes of a binary string as UTF-8. */
 export function utf8Of(binary: string): string {
   return plain.test(binary) ? binary : Buffer.from(binary, 'latin1').toString('utf8');
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { AwsError } from '../service.ts';
 import { checkInput } from '../shapes/check-input.ts';
 import { type Shape, shapesOf } from '../shapes/shapes.ts';
-import { encodeQueryAnswer, QueryForm } from './query-document.ts';
+import { encodeQueryResponse, QueryForm } from './query-document.ts';
 import { element, escapeXml, writeXml } from './xml.ts';
 
 const cloudwatch = shapesOf('cloudwatch');
@@ -21,8 +21,8 @@ function decode(operation: string, fields: Readonly<Record<string, string>>): un
   return checkInput(inputOf(operation), form.document(inputOf(operation)));
 }
 
-describe('a form is read as its shape says:', () => {
-  test('lists of structures, numbers, truths, times', () => {
+describe('decodes a form by its shape:', () => {
+  test('lists of structures, numbers, booleans, times', () => {
     const decoded = decode('GetMetricData', {
       'MetricDataQueries.member.1.Id': 'a',
       'MetricDataQueries.member.1.MetricStat.Metric.Namespace': 'AWS/SageMaker',
@@ -44,7 +44,7 @@ describe('a form is read as its shape says:', () => {
     });
   });
 
-  test('the order is that of the numbers, an empty list is one, unknown parameters are kept', () => {
+  test('sorts by number, decodes an empty list, retains unknown parameters', () => {
     const decoded = decode('DescribeAlarms', {
       'AlarmNames.member.10': 'c',
       'AlarmNames.member.2': 'b',
@@ -56,20 +56,20 @@ describe('a form is read as its shape says:', () => {
   });
 
   for (const [what, operation, fields, code] of [
-    ['a number that is none', 'DescribeAlarms', { MaxRecords: '5x' }, 'MalformedInput'],
-    ['a truth that is none', 'PutMetricAlarm', { ActionsEnabled: 'yes' }, 'MalformedInput'],
-    ['a time that is none', 'GetMetricData', { StartTime: 'now' }, 'SerializationException'],
+    ['an invalid number', 'DescribeAlarms', { MaxRecords: '5x' }, 'MalformedInput'],
+    ['an invalid boolean', 'PutMetricAlarm', { ActionsEnabled: 'yes' }, 'MalformedInput'],
+    ['an invalid time', 'GetMetricData', { StartTime: 'now' }, 'SerializationException'],
   ] as const) {
-    test(`${what} is refused`, () => assert.throws(() => decode(operation, fields), { name: 'AwsError', code }));
+    test(`rejects ${what}`, () => assert.throws(() => decode(operation, fields), { name: 'AwsError', code }));
   }
 
-  test('bad encoding and endless forms are refused', () => {
+  test('rejects invalid encoding and oversized forms', () => {
     for (const form of ['Action=%', 'a=%ff%fe', `${'a=1&'.repeat(20_001)}`, `${'a.'.repeat(100)}=1`]) {
       assert.throws(() => new QueryForm(form), { name: 'AwsError', code: 'MalformedQueryString' });
     }
   });
 
-  test('any form is read or refused', () => {
+  test('decodes or rejects any form without failing', () => {
     const name = fc.array(
       fc.constantFrom('AlarmNames', 'member', '1', '2', 'Metrics', 'key', 'entry', '__proto__', 'constructor', 'Id', ''),
       { maxLength: 6 },
@@ -93,10 +93,10 @@ describe('a form is read as its shape says:', () => {
   });
 });
 
-test('maps are written as entries, what the shape does not know is left out', () => {
+test('encodes maps as entries and omits members unknown to the shape', () => {
   const shapes = cloudwatch.operation('DescribeAlarms');
   assert(shapes);
-  const xml = encodeQueryAnswer(
+  const xml = encodeQueryResponse(
     'DescribeAlarms',
     shapes,
     { MetricAlarms: [], Unknown: 1, NextToken: undefined },
@@ -109,7 +109,7 @@ test('maps are written as entries, what the shape does not know is left out', ()
   );
 });
 
-test('a text in XML is nothing but a text', () => {
+test('escapes all markup in XML texts', () => {
   assert.equal(escapeXml('<a>&"\r\n\u0000\ud800'), '&lt;a&gt;&amp;&quot;&#13;&#10;\ufffd\ufffd');
   assert.equal(
     writeXml(element('A', [null, element('B', 1), element('C', []), new Date(0)], 'n"s')),

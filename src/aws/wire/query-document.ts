@@ -1,4 +1,4 @@
-/** Documents as the query protocol carries them: a form with dotted names in, XML out. Shapes tell what is a list. */
+/** The query protocol: input is a form with dotted names, output is XML. The shapes define which members are lists. */
 import { AwsError, type AwsOutput } from '../service.ts';
 import type { OperationShapes, Shape } from '../shapes/shapes.ts';
 import { element, writeXml, type XmlContent, xmlDeclaration } from './xml.ts';
@@ -6,7 +6,7 @@ import { element, writeXml, type XmlContent, xmlDeclaration } from './xml.ts';
 const parametersMax = 20_000;
 const depthMax = 20;
 
-/** What the dotted names of a form make up. */
+/** A tree of the form's dotted names. */
 interface Tree {
   value: string | null;
   readonly children: Map<string, Tree>;
@@ -16,13 +16,13 @@ export class QueryForm {
   readonly action: string;
   readonly #root: Tree;
 
-  /** Takes a form, as `application/x-www-form-urlencoded`. Throws `AwsError` MalformedQueryString. */
+  /** Parses `application/x-www-form-urlencoded`. Throws `AwsError` MalformedQueryString. */
   constructor(form: string) {
     this.#root = grow(form);
     this.action = this.#root.children.get('Action')?.value ?? '';
   }
 
-  /** The input as its shape says; parameters that it does not know are kept as texts. */
+  /** Builds the input from its shape. Unknown parameters are retained as texts. */
   document(shape: Shape | null): Record<string, unknown> {
     const document: Record<string, unknown> = {};
     for (const [name, tree] of this.#root.children) {
@@ -37,15 +37,15 @@ export class QueryForm {
 
 function grow(form: string): Tree {
   const root: Tree = { value: null, children: new Map() };
-  const parts = form === '' ? [] : form.split('&');
-  if (parts.length > parametersMax) throw new AwsError('MalformedQueryString', `at most ${parametersMax} parameters are accepted`);
+  const parts = form === '' ? [] : form.split('&', parametersMax + 1);
+  if (parts.length > parametersMax) throw new AwsError('MalformedQueryString', `too many parameters: expected at most ${parametersMax}`);
   for (const part of parts) {
     if (part === '') continue;
     const equals = part.indexOf('=');
     const name = formDecoded(equals === -1 ? part : part.slice(0, equals));
-    const steps = name.split('.');
+    const steps = name.split('.', depthMax + 1);
     if (steps.length > depthMax)
-      throw new AwsError('MalformedQueryString', `the name ${name.slice(0, 100)} has more than ${depthMax} parts`);
+      throw new AwsError('MalformedQueryString', `the name ${name.slice(0, 100)} is nested too deeply: expected at most ${depthMax} parts`);
     let tree = root;
     for (const step of steps) {
       let next = tree.children.get(step);
@@ -64,7 +64,7 @@ function formDecoded(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch (cause) {
-    throw new AwsError('MalformedQueryString', `'${text.slice(0, 100)}' is not well encoded`, { cause });
+    throw new AwsError('MalformedQueryString', `invalid percent-encoding in '${text.slice(0, 100)}'`, { cause });
   }
 }
 
@@ -93,7 +93,7 @@ function valueOf(shape: Shape, tree: Tree, path: string): unknown {
   }
 }
 
-/** The children of `tree.<word>` in the order of their numbers; they may have gaps. */
+/** The children of `tree.<word>`, ordered by their numbers, which may have gaps. */
 function numbered(tree: Tree, word: string): Tree[] {
   const children = tree.children.get(word)?.children ?? tree.children;
   return [...children]
@@ -116,7 +116,7 @@ function scalarOf(shape: Shape, text: string, path: string): unknown {
       if (!/^(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|NaN|-?Infinity)$/.test(text)) throw malformed(text, 'a number', path);
       return Number(text);
     default:
-      return text; // times are read with the check of the input
+      return text; // Times are parsed when the input is checked.
   }
 }
 
@@ -124,8 +124,8 @@ function malformed(text: string, what: string, path: string): AwsError {
   return new AwsError('MalformedInput', `'${text.slice(0, 100)}' at '${path}' is not ${what}`);
 }
 
-/** The answer to a call, with the members of its output that its shape knows. */
-export function encodeQueryAnswer(
+/** Encodes the output members that the shape knows. */
+export function encodeQueryResponse(
   operation: string,
   { output: shape, resultWrapper }: Pick<OperationShapes, 'output' | 'resultWrapper'>,
   output: AwsOutput,

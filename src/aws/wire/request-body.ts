@@ -1,28 +1,31 @@
-/** Reads bodies: whole ones up to a limit, and the rest of those that were refused. */
+/** Reads whole bodies up to a limit, and drains the rest of rejected ones. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../errors.ts';
-import { type BodyLimits, readRawBodyInto } from '../../http/index.ts';
+import { type BodyLimits, readRawBodyInto, sendContinue } from '../../http/index.ts';
 
-const toldToContinue = new WeakSet<ServerResponse>();
+const continued = new WeakSet<ServerResponse>();
 
-/** A client that asked first may send its body now; one that did not is sending already. */
-export function letComeBody(request: IncomingMessage, response: ServerResponse): void {
-  if (!isWaiting(request, response)) return;
-  toldToContinue.add(response);
-  response.writeContinue();
+/** Sends `100 Continue` if the client waits for it. */
+export function allowBody(request: IncomingMessage, response: ServerResponse): void {
+  if (!awaitsContinue(request, response)) return;
+  continued.add(response);
+  sendContinue(response);
 }
 
-/** Whether the client holds its body back until it is told to go on. */
-export function isWaiting(request: IncomingMessage, response: ServerResponse): boolean {
+/** Whether the client withholds its body until it receives `100 Continue`. */
+export function awaitsContinue(request: IncomingMessage, response: ServerResponse): boolean {
   const { expect } = request.headers;
-  return expect !== undefined && /^100-continue$/i.test(expect) && !toldToContinue.has(response);
+  return expect !== undefined && /^100-continue$/i.test(expect) && !continued.has(response);
 }
 
-/** The bytes as they came. Throws `too_large`; `unavailable` where bodies take too much together; `invalid_request` where the client goes away. */
-export function readWhole(request: IncomingMessage, response: ServerResponse, limits: BodyLimits): Promise<Buffer> {
-  letComeBody(request, response);
+/**
+ * Returns the bytes as received. Throws `too_large`, `unavailable` if the shared budget is used up, or `invalid_request` if the client
+ * disconnects.
+ */
+export function readEntireBody(request: IncomingMessage, response: ServerResponse, limits: BodyLimits): Promise<Buffer> {
+  allowBody(request, response);
   return new Promise((resolve, reject) => {
-    const onClose = (): void => reject(clientGone());
+    const onClose = (): void => reject(clientDisconnected());
     request.once('close', onClose);
     readRawBodyInto(request, response, limits, (error, body) => {
       request.off('close', onClose);
@@ -32,17 +35,17 @@ export function readWhole(request: IncomingMessage, response: ServerResponse, li
   });
 }
 
-/** In AWS's words. */
+/** Uses AWS's wording. */
 export function tooLarge(bytesMax: number, cause?: unknown): PlatformError {
   return new PlatformError('too_large', `HTTP content length exceeded ${bytesMax} bytes.`, { cause });
 }
 
-export function clientGone(): PlatformError {
-  return new PlatformError('invalid_request', 'the client went away before its request was complete');
+export function clientDisconnected(): PlatformError {
+  return new PlatformError('invalid_request', 'the client disconnected before its request was complete');
 }
 
-/** Reads and drops what is left of a body, up to so many bytes: then the connection can go on. */
-export function dropRest(request: IncomingMessage, bytesMax: number): Promise<void> {
+/** Discards up to `bytesMax` of the remaining body, so that the connection can be reused. */
+export function discardRest(request: IncomingMessage, bytesMax: number): Promise<void> {
   if (request.complete || request.destroyed || Number(request.headers['content-length'] ?? 0) > bytesMax) return Promise.resolve();
   return new Promise((resolve) => {
     let dropped = 0;

@@ -1,17 +1,17 @@
-/** Which service a request is for, in which protocol it is to be answered, and whether it is one of AWS's at all. */
+/** Decides whether a request belongs to an AWS API, which service serves it, and the protocol of the response. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { AwsServiceName } from '../service.ts';
 import type { ErrorForm } from './error-codes.ts';
 import type { SignedRequest } from './signature.ts';
 
-/** Below this path, too, everything is AWS's: for clients that are given `http://host/aws` as their endpoint. */
+/** All paths below this prefix belong to the AWS APIs, for clients configured with the endpoint `http://host/aws`. */
 const mount = '/aws';
 
 const signature = /[?&](?:X-Amz-(?:Signature|Credential)|AWSAccessKeyId)=/;
 const runtimePath = /^\/endpoints\/[^/]+\/(?:async-)?invocations(?:-response-stream)?$/;
 const form = 'application/x-www-form-urlencoded';
 
-/** Asked for every request that comes in: inference requests of other protocols must pass at once. */
+/** Runs for every incoming request, so it must be fast for inference requests of other protocols. */
 export function isAwsRequest(request: IncomingMessage): boolean {
   const { headers, url = '/' } = request;
   const { authorization } = headers;
@@ -35,7 +35,7 @@ export function withoutMount(path: string): string {
   return path.startsWith(`${mount}/`) ? path.slice(mount.length) : path;
 }
 
-/** By the name in a signature's scope. */
+/** Services by the name in a signature's scope. */
 const scopes: ReadonlyMap<string, AwsServiceName> = new Map([
   ['sagemaker', 'sagemaker'],
   ['application-autoscaling', 'application-autoscaling'],
@@ -45,25 +45,26 @@ const scopes: ReadonlyMap<string, AwsServiceName> = new Map([
   ['events', 'events'],
   ['s3', 's3'],
   ['sts', 'sts'],
+  ['iam', 'iam'],
 ]);
 
-export interface Route {
-  /** As the signature's scope names it, before anything was verified; null where there is none. */
+export interface AwsRoute {
+  /** As named by the signature's scope, unverified; null without a signature. */
   readonly scope: string | null;
-  /** Null for a service that this server does not have. */
+  /** Null for a service that this server does not implement. */
   readonly service: AwsServiceName | null;
   readonly form: ErrorForm;
 }
 
-/** Never throws: a refusal must know its form, too. `path` is that without the mount prefix. */
-export function routeOf({ method, headers, query }: SignedRequest, path: string): Route {
+/** Never throws: even a rejected request needs an error format. `path` excludes the mount prefix. */
+export function parseAwsRoute({ method, headers, query }: SignedRequest, path: string): AwsRoute {
   const scope = scopeOf(headers, query);
   const target = headers['x-amz-target'] !== undefined;
   if (scope === 'sagemaker' && path.startsWith('/endpoints/') && !target) return { scope, service: 'sagemaker-runtime', form: 'rest-json' };
   const service = scope === null ? null : (scopes.get(scope) ?? null);
   if (service === 's3') return { scope, service, form: 'rest-xml' };
   if (target) return { scope, service, form: jsonForm(headers) };
-  if (service === 'cloudwatch' || service === 'sts') return { scope, service, form: 'query' };
+  if (service === 'cloudwatch' || service === 'sts' || service === 'iam') return { scope, service, form: 'query' };
   if (service !== null) return { scope, service, form: jsonForm(headers) };
   if (scope === null && runtimePath.test(path)) return { scope, service: 'sagemaker-runtime', form: 'rest-json' };
   const isQuery = (headers['content-type'] ?? '').startsWith(form) || /(?:^|&)Action=/.test(query);
@@ -78,7 +79,7 @@ function jsonForm(headers: IncomingHttpHeaders): 'json-1.0' | 'json-1.1' {
 
 function scopeOf({ authorization }: IncomingHttpHeaders, query: string): string | null {
   if (authorization !== undefined) {
-    // Taken apart by hand: this is on the road of every call.
+    // Parsed without a regular expression: this runs for every call.
     const end = authorization.indexOf('/aws4_request');
     if (end !== -1) return authorization.slice(authorization.lastIndexOf('/', end - 1) + 1, end);
     return authorization.startsWith('AWS ') ? 's3' : null;
@@ -92,7 +93,7 @@ function scopeOf({ authorization }: IncomingHttpHeaders, query: string): string 
 const localhost = 'localhost';
 const address = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/;
 
-/** The bucket that `Host` names in virtual host style: what stands before one of the names this server goes by. */
+/** The bucket that `Host` names in virtual host style: the prefix before one of this server's host names. */
 export function hostBucketOf(host: string | undefined, names: readonly string[]): string | null {
   if (host === undefined) return null;
   const name = host.replace(/:\d+$/, '').toLowerCase();

@@ -1,10 +1,10 @@
-/** Signature Version 2 in a query, as presigned URLs of S3 still bear it. */
+/** Signature Version 2 in a query, which presigned S3 URLs still use. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SignedRequest, V2Signature } from './signature.ts';
-import { malformed, SignatureRefusal } from './signature-refusal.ts';
+import { malformedSignature, SignatureError } from './signature-error.ts';
 import { mismatch } from './signature-v4.ts';
 
-/** Parameters that say which part of a bucket or object is meant, or change the answer: those that are signed. */
+/** Signed query parameters: those that select a sub-resource or change the response. */
 const subResources = new Set(
   (
     'accelerate acl analytics cors delete encryption inventory legal-hold lifecycle location logging metrics notification ' +
@@ -14,11 +14,17 @@ const subResources = new Set(
   ).split(' '),
 );
 
-/** Where the request points to, as this signature sees it. */
+/**
+ * The limit that AWS sets for presigned URLs of Version 4: a URL that cannot be revoked must expire. The extra 15 minutes allow for clock
+ * skew.
+ */
+const lifeMsMax = 7 * 86_400_000 + 15 * 60_000;
+
+/** The resource as this signature scheme identifies it. */
 export interface V2Resource {
   /** As received, without the mount prefix. */
   readonly path: string;
-  /** Of a virtual host. */
+  /** From the virtual host; null in path style. */
   readonly hostBucket: string | null;
 }
 
@@ -37,11 +43,11 @@ export function stringToSignV2(request: SignedRequest, signature: V2Signature, r
   return `${method}\n${md5}\n${type}\n${signature.expires}\n${amzHeaders.join('')}${canonicalResource(signature, resource)}`;
 }
 
-/** A value that the client may have moved into the query; where both are there they must agree. */
+/** A value that the client may have moved into the query. If both exist, they must agree. */
 function headerOr(header: string | string[] | undefined, { pairs }: V2Signature, name: string): string {
   const query = pairs.find(([other]) => other.toLowerCase() === name)?.[1];
   if (query !== undefined && header !== undefined && query !== header) {
-    throw new SignatureRefusal('signature-mismatch', `The ${name} of the query and that of the header do not agree`);
+    throw new SignatureError('signature-mismatch', `The ${name} of the query and that of the header do not agree`);
   }
   return query ?? (typeof header === 'string' ? header : '');
 }
@@ -53,13 +59,16 @@ function canonicalResource({ pairs }: V2Signature, { path, hostBucket }: V2Resou
   return `${isBucketAlone ? `${whole}/` : whole}${parts.length === 0 ? '' : `?${parts.sort().join('&')}`}`;
 }
 
-/** Throws `SignatureRefusal`. The signature counts before the expiry, as everywhere. `nowMs` since the epoch. */
+/** Throws `SignatureError`. Checks the signature before the expiry, as everywhere. `nowMs` is epoch milliseconds. */
 export function verifyV2(request: SignedRequest, signature: V2Signature, resource: V2Resource, secret: string, nowMs: number): void {
   const toSign = Buffer.from(stringToSignV2(request, signature, resource), 'latin1');
   const expected = createHmac('sha1', secret).update(toSign).digest();
-  const given = Buffer.from(signature.signature, 'base64');
-  if (given.length !== expected.length) throw malformed('the Signature must be the base64 form of 20 bytes');
-  // The last base64 digit carries spare bits: only one spelling of a signature is right.
-  if (!timingSafeEqual(expected, given) || expected.toString('base64') !== signature.signature) throw mismatch();
-  if (nowMs > signature.expires * 1000) throw new SignatureRefusal('expired', 'Request has expired');
+  const input = Buffer.from(signature.signature, 'base64');
+  if (input.length !== expected.length) throw malformedSignature('the Signature must be the base64 form of 20 bytes');
+  // The last base64 digit has unused bits. Only the canonical spelling is accepted.
+  if (!timingSafeEqual(expected, input) || expected.toString('base64') !== signature.signature) throw mismatch();
+  if (nowMs > signature.expires * 1000) throw new SignatureError('expired', 'Request has expired');
+  if (signature.expires * 1000 > nowMs + lifeMsMax) {
+    throw malformedSignature('Expires must be less than a week in the future: presign the URL for a shorter time');
+  }
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { type Captured, captured } from '../../../test/aws/captured-requests.ts';
 import { canonicalPath, canonicalQuery, percentDecode, percentEncode, queryPairs } from './percent.ts';
 import { readSignature, type SignedRequest, type V2Signature, type V4Signature } from './signature.ts';
-import { SignatureRefusal } from './signature-refusal.ts';
+import { SignatureError } from './signature-error.ts';
 import { stringToSignV2 } from './signature-v2.ts';
 import { canonicalRequest, sha256Hex } from './signature-v4.ts';
 
@@ -14,8 +14,8 @@ function line(number: string): SignedRequest & { readonly captured: Captured } {
   return { method: found.method, path, query, headers: found.headers, captured: found };
 }
 
-describe('what is signed is known from the clients:', () => {
-  test('a path that is encoded is encoded again', () => {
+describe('parses the signatures that clients send:', () => {
+  test('encodes an encoded path twice', () => {
     const request = line('31');
     const canonical = canonicalRequest(request, readSignature(request) as V4Signature, sha256Hex(request.captured.body ?? ''));
     assert.equal(sha256Hex(canonical), '23cb8c51cb112faa082251a7e0d22004b9801b3bb834f844fca055c56a396dd4');
@@ -51,58 +51,58 @@ describe('what is signed is known from the clients:', () => {
   });
 });
 
-describe('a signature that is none is refused:', () => {
+describe('rejects a malformed signature:', () => {
   const good = line('31');
   const header = good.headers.authorization ?? '';
   for (const [what, authorization, reason] of [
-    ['none at all', undefined, 'missing'],
-    ['a key of our own', 'Bearer A:B', 'missing'],
+    ['no signature', undefined, 'missing'],
+    ['a native API key', 'Bearer A:B', 'missing'],
     ['another algorithm', header.replace('SHA256', 'SHA512'), 'malformed'],
     ['Version 2 in a header', 'AWS AKIDEXAMPLE0000000:frJIUN8DYpKDtOLCwo//yllqDzg=', 'malformed'],
     ['a part missing', header.replace(/, Signature=.*/, ''), 'malformed'],
-    ['a part twice', `${header}, Signature=${'0'.repeat(64)}`, 'malformed'],
+    ['a duplicate part', `${header}, Signature=${'0'.repeat(64)}`, 'malformed'],
     ['an unknown part', `${header}, Extra=1`, 'malformed'],
     ['a short credential', header.replace('/aws4_request', ''), 'malformed'],
-    ['a date that is none', header.replace('/20261124/', '/yesterday/'), 'malformed'],
-    ['a signature of capital letters', header.replace(/Signature=.*/, `Signature=${'A'.repeat(64)}`), 'malformed'],
-    ['headers not sorted', header.replace('accept;content-type', 'content-type;accept'), 'malformed'],
-    ['a header named twice', header.replace('accept;', 'accept;accept;'), 'malformed'],
-    ['no header named', header.replace(/SignedHeaders=[^,]+/, 'SignedHeaders='), 'malformed'],
+    ['an invalid date', header.replace('/20261124/', '/yesterday/'), 'malformed'],
+    ['a signature in capital letters', header.replace(/Signature=.*/, `Signature=${'A'.repeat(64)}`), 'malformed'],
+    ['unsorted headers', header.replace('accept;content-type', 'content-type;accept'), 'malformed'],
+    ['a duplicate header name', header.replace('accept;', 'accept;accept;'), 'malformed'],
+    ['no header names', header.replace(/SignedHeaders=[^,]+/, 'SignedHeaders='), 'malformed'],
   ] as const) {
     test(what, () => {
       const { authorization: _, ...rest } = good.headers;
       const headers = authorization === undefined ? rest : { ...rest, authorization };
-      assert.throws(() => readSignature({ ...good, headers }), { name: 'SignatureRefusal', reason });
+      assert.throws(() => readSignature({ ...good, headers }), { name: 'SignatureError', reason });
     });
   }
 
   const presigned = line('41');
   for (const [what, query] of [
-    ['an expiry of none', presigned.query.replace('Expires=900', 'Expires=0')],
-    ['an expiry beyond a week', presigned.query.replace('Expires=900', 'Expires=604801')],
-    ['an expiry that is no number', presigned.query.replace('Expires=900', 'Expires=9e2')],
-    ['a member twice', `${presigned.query}&X-Amz-Expires=900`],
-    ['a member missing', presigned.query.replace(/X-Amz-Date=[^&]*&/, '')],
+    ['an empty expiry', presigned.query.replace('Expires=900', 'Expires=0')],
+    ['an expiry of more than a week', presigned.query.replace('Expires=900', 'Expires=604801')],
+    ['an expiry that is not a number', presigned.query.replace('Expires=900', 'Expires=9e2')],
+    ['a duplicate parameter', `${presigned.query}&X-Amz-Expires=900`],
+    ['a missing parameter', presigned.query.replace(/X-Amz-Date=[^&]*&/, '')],
     ['an impossible date', presigned.query.replace('20261124T143150Z', '20261324T143150Z')],
     ['both versions at once', `${presigned.query}&AWSAccessKeyId=A&X-Amz-Expires=1`],
-    ['an expiry of Version 2 that is none', 'AWSAccessKeyId=A&Signature=AZPBkkBkrqC8pI%2FKCLSz2VkxjmU%3D&Expires=soon'],
-    ['a signature of Version 2 that is none', 'AWSAccessKeyId=A&Signature=x&Expires=1795534310'],
+    ['an invalid expiry of Version 2', 'AWSAccessKeyId=A&Signature=AZPBkkBkrqC8pI%2FKCLSz2VkxjmU%3D&Expires=soon'],
+    ['an invalid signature of Version 2', 'AWSAccessKeyId=A&Signature=x&Expires=1795534310'],
   ] as const) {
     test(`in a query: ${what}`, () => {
-      assert.throws(() => readSignature({ ...presigned, query }), { name: 'SignatureRefusal', reason: 'malformed' });
+      assert.throws(() => readSignature({ ...presigned, query }), { name: 'SignatureError', reason: 'malformed' });
     });
   }
 
-  test('two of them', () => {
+  test('two signatures', () => {
     assert.throws(() => readSignature({ ...presigned, headers: good.headers }), { reason: 'malformed' });
   });
 
-  test('whatever else comes', () => {
+  test('parses or rejects any other input without failing', () => {
     const garbage = fc.record({ authorization: fc.string({ unit: 'binary' }), query: fc.string() });
     fc.assert(
       fc.property(garbage, ({ authorization, query }) => {
         const refused = (headers: SignedRequest['headers'], text: string): void =>
-          assert.throws(() => readSignature({ method: 'GET', path: '/', query: text, headers }), SignatureRefusal);
+          assert.throws(() => readSignature({ method: 'GET', path: '/', query: text, headers }), SignatureError);
         refused({ authorization: `AWS4-HMAC-SHA256 ${authorization}`, 'x-amz-date': authorization }, query);
         refused({}, `X-Amz-Signature=${encodeURIComponent(authorization)}&${query}`);
       }),
@@ -110,7 +110,7 @@ describe('a signature that is none is refused:', () => {
   });
 });
 
-test('any bytes survive encoding and decoding', () => {
+test('preserves any bytes through encoding and decoding', () => {
   const binary = fc.uint8Array().map((bytes) => Buffer.from(bytes).toString('latin1'));
   fc.assert(
     fc.property(binary, binary, (a, b) => {

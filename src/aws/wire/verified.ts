@@ -1,27 +1,27 @@
-/** A request whose signature was verified, as services see it. Its body is verified while it is read. */
+/** A request with a verified signature, as services see it. Its body is verified while it is read. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type Readable, Transform } from 'node:stream';
 import type { Caller } from '../../access/index.ts';
 import { type BodyBudget, BodyHold } from '../../http/index.ts';
-import type { AwsPlace, VerifiedRequest } from '../service.ts';
-import { BodyCheck, type BodyPromises, isHash, isStream, payloadMismatch } from './body-check.ts';
+import type { AwsLocation, VerifiedRequest } from '../service.ts';
+import { BodyCheck, type DeclaredBody, isHash, isStream, payloadMismatch } from './body-check.ts';
 import { type Pair, utf8Of } from './percent.ts';
-import { clientGone, letComeBody, readWhole, tooLarge } from './request-body.ts';
+import { allowBody, clientDisconnected, readEntireBody, tooLarge } from './request-body.ts';
 import { sha256Hex } from './signature-v4.ts';
 
-export interface VerifiedParts extends AwsPlace {
+export interface VerifiedParts extends AwsLocation {
   readonly caller: Caller;
   readonly requestId: string;
   readonly path: string;
   readonly hostBucket: string | null;
   readonly pairs: readonly Pair[];
-  readonly promises: BodyPromises;
+  readonly promises: DeclaredBody;
   readonly budget: BodyBudget;
-  /** The body, where it had to be read to verify the signature. */
+  /** Set if the body had to be read to verify the signature. */
   readonly wholeBody: Buffer | null;
 }
 
-export class Verified implements VerifiedRequest {
+export class VerifiedCall implements VerifiedRequest {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #parts: VerifiedParts;
@@ -103,7 +103,7 @@ export class Verified implements VerifiedRequest {
       return wholeBody;
     }
     if (this.#isChunked) return this.#collect(bytesMax);
-    const body = await readWhole(this.#request, this.#response, { limitBytes: bytesMax, budget: this.#parts.budget });
+    const body = await readEntireBody(this.#request, this.#response, { limitBytes: bytesMax, budget: this.#parts.budget });
     if (promises.checksums.length > 0) {
       const check = new BodyCheck(promises);
       check.update(body, () => {});
@@ -133,9 +133,9 @@ export class Verified implements VerifiedRequest {
     return Buffer.concat(pieces, length);
   }
 
-  /** Not a pipeline: that would end the connection together with a body that is refused, before the refusal is told. */
+  /** Not a pipeline, which would destroy the connection with a rejected body before the error response is sent. */
   #stream(): Readable {
-    letComeBody(this.#request, this.#response);
+    allowBody(this.#request, this.#response);
     const check = new BodyCheck(this.#parts.promises);
     const checked = new Transform({
       transform(bytes: Buffer, _encoding, done) {
@@ -155,7 +155,8 @@ export class Verified implements VerifiedRequest {
         }
       },
     });
-    // Found wrong before anybody reads it, it keeps its error for who will; without a listener it would end the process.
+    // If the body is invalid before a service reads it, the stream keeps its error for the later reader. Without a listener the error
+    // would end the process.
     checked.on('error', () => undefined);
     if (this.#parts.wholeBody !== null) {
       checked.end(this.#parts.wholeBody);
@@ -163,7 +164,7 @@ export class Verified implements VerifiedRequest {
     }
     const request = this.#request;
     const onClose = (): void => {
-      if (!request.complete) checked.destroy(clientGone());
+      if (!request.complete) checked.destroy(clientDisconnected());
     };
     request.once('close', onClose);
     request.once('error', onClose);
@@ -172,7 +173,7 @@ export class Verified implements VerifiedRequest {
   }
 }
 
-/** aws-chunked is how the body travelled, not what it is. */
+/** aws-chunked is a transfer encoding, not a property of the content. */
 function withoutChunking(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const { 'content-encoding': encoding, ...rest } = headers;
   const left = (encoding ?? '')
@@ -182,6 +183,7 @@ function withoutChunking(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return left.length === 0 ? rest : { ...rest, 'content-encoding': left.join(',') };
 }
 
+/** Aborts if the connection closes before the response was sent. */
 export function signalOf(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
   if (response.destroyed) controller.abort();

@@ -1,4 +1,4 @@
-/** Writes XML: elements and texts, which is all that AWS's answers have. */
+/** Writes XML. Elements and texts suffice for AWS's responses. */
 
 export type XmlContent = string | number | boolean | Date | null | undefined | XmlElement | readonly XmlContent[];
 
@@ -6,20 +6,20 @@ export interface XmlElement {
   readonly name: string;
   readonly attributes: string;
   readonly content: XmlContent;
-  /** Whether control characters are kept. */
+  /** Whether control characters are retained. */
   readonly isExact?: boolean;
 }
 
 export const xmlDeclaration = '<?xml version="1.0" encoding="UTF-8"?>\n';
 
-/** An element; `null` and `undefined` inside write nothing. Names are ours and not checked. */
+/** An element; `null` and `undefined` content is omitted. Names are trusted and not validated. */
 export function element(name: string, content: XmlContent, xmlns?: string): XmlElement {
   return { name, attributes: xmlns === undefined ? '' : ` xmlns="${escapeXml(xmlns)}"`, content };
 }
 
 /**
- * An element of text that keeps control characters, as references. XML 1.0 does not allow that and strict parsers refuse
- * it; S3 does it in listings nevertheless, where clients of strict parsers ask for percent encoding.
+ * A text element that retains control characters as character references. XML 1.0 forbids these and strict parsers reject them. S3 sends
+ * them in listings nevertheless; clients with strict parsers request percent-encoding.
  */
 export function exactElement(name: string, text: string): XmlElement {
   return { name, attributes: '', content: text, isExact: true };
@@ -47,7 +47,7 @@ function isList(content: object): content is readonly XmlContent[] {
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#13;', '\n': '&#10;' };
 
-/** What XML 1.0 cannot say at all (most control characters, halves of pairs) becomes U+FFFD. */
+/** Characters that XML 1.0 cannot represent (most control characters, unpaired surrogates) become U+FFFD. */
 export function escapeXml(text: string): string {
   if (!/[&<>"\r\n\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/.test(text)) return text;
   return text

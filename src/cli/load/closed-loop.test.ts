@@ -7,7 +7,7 @@ import { SystemClock } from '../../clock.ts';
 import { runClosedLoop } from './closed-loop.ts';
 import { postRequest } from './http-connection.ts';
 
-test('clients who wait for their answers end once they have sent as many as can be held, however much time is left', async () => {
+test('ends at the maximum number of requests, even if time remains', async () => {
   const server = createServer((request, response) => {
     request.resume();
     response.end('{}');

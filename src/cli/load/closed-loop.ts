@@ -1,21 +1,21 @@
 /**
- * A closed-loop load: so many clients, each of whom asks again once it was answered. It finds how much a server takes, and
- * not how long anybody waits: whoever is answered slowly asks less (coordinated omission), so latencies count from the sending.
+ * A closed-loop load: each of N clients sends its next request after its previous response. It measures throughput. It
+ * understates latency, because slow responses reduce the request rate (coordinated omission). Latencies count from the sending.
  */
-import { againMs, HttpConnection } from './http-connection.ts';
+import { HttpConnection, reconnectMs } from './http-connection.ts';
 import { type LoadResult, type LoadTarget, Slowest } from './open-loop.ts';
 
 export interface ClosedLoopOptions extends LoadTarget {
   readonly concurrency: number;
   readonly forMs: number;
-  /** It ends before its time once it has sent so many. */
+  /** The load ends early after this many requests. */
   readonly requestsMax: number;
   readonly requestOf: (i: number) => Buffer;
-  /** Told of each answer that tells of success, in the order of `latenciesMs`; it came at `answeredMs`, in `clock.nowMs()`. */
+  /** Called for each successful response, in the order of `latenciesMs`. `answeredMs` is its arrival on `clock`. */
   readonly onAnswer?: (i: number, body: Buffer, answeredMs: number) => void;
 }
 
-/** Runs until the time has passed, or so many were sent, and everybody is answered. */
+/** Runs until the time is over or the maximum was sent, and all requests are answered. */
 export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadResult> {
   const { clock, concurrency, forMs, requestsMax, host, port, isTls, requestOf, onAnswer, onFailure, bounds, interrupted } = options;
   const latenciesMs: number[] = [];
@@ -42,7 +42,7 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
           end();
         });
   interrupted?.addEventListener('abort', end, { once: true });
-  const ask = async (first: HttpConnection, client: number): Promise<void> => {
+  const call = async (first: HttpConnection, client: number): Promise<void> => {
     let connection = first;
     for (let sentMs = startMs; !isOver() && sentMs - startMs < forMs && sent < requestsMax; sentMs = clock.nowMs()) {
       const i = sent++;
@@ -59,16 +59,16 @@ export async function runClosedLoop(options: ClosedLoopOptions): Promise<LoadRes
       } catch {
         if (interrupted?.aborted === true) break;
         failed(isLate ? 'unanswered' : 'broken', Buffer.alloc(0));
-        await new Promise<void>((resolve) => void clock.after(againMs, resolve));
+        await new Promise<void>((resolve) => void clock.after(reconnectMs, resolve));
       }
     }
     connection.close();
   };
-  await Promise.all(connections.map(ask));
+  await Promise.all(connections.map(call));
   cancel();
   interrupted?.removeEventListener('abort', end);
   const elapsedMs = clock.nowMs() - startMs;
-  const sending = { waitsMs: [], lateMs: 0, lastSentMs: elapsedMs }; // nothing is due before it is sent
+  const sending = { waitsMs: [], lateMs: 0, lastSentMs: elapsedMs }; // in a closed loop, requests are due when they are sent
   return {
     latenciesMs,
     serviceMs: latenciesMs,

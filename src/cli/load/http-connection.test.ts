@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { HttpConnection, postRequest } from './http-connection.ts';
 
-test('an answer that is streamed is whole once its last chunk has come, and the next one begins after it', async () => {
+test('reads a chunked response to its last chunk, and the next response after it', async () => {
   const server = createServer((request, response) => {
     request.resume();
     response.write('{"label":');

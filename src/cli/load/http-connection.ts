@@ -1,35 +1,35 @@
 /**
- * One keep-alive connection of a load generator: bytes out, status and length in. A generator that costs as much as
- * the server it loads measures itself, so this reads just what it needs of an answer.
+ * One keep-alive connection of a load generator. It parses only what it needs of a response: a generator as expensive as the
+ * server under test would measure itself.
  */
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
   /** Status line and headers. */
   readonly head: string;
   readonly body: Buffer;
 }
 
-/** What its `x-request-id` says; null where it has none. */
+/** The header `x-request-id`; null if it is missing. */
 export function requestIdIn(head: string): string | null {
   return /\r\nx-request-id: *([^\r\n]+)/i.exec(head)?.[1] ?? null;
 }
 
-/** So long one waits before a connection is tried again that broke or was not to be had, so that a server that is gone is not hammered. */
-export const againMs = 100;
+/** Delay before reconnecting, to avoid flooding a server that is down. */
+export const reconnectMs = 100;
 
 export class HttpConnection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
-  #waiting: { resolve: (answer: HttpAnswer) => void; reject: (error: Error) => void } | null = null;
+  #waiting: { resolve: (answer: HttpResponse) => void; reject: (error: Error) => void } | null = null;
   #closed: Error | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#end(error));
     socket.on('close', () => this.#end(new Error('the server closed the connection')));
   }
@@ -45,13 +45,13 @@ export class HttpConnection {
     });
   }
 
-  /** False once the server has closed it: after a while without a request, say. */
+  /** False once the server has closed the connection, for example when it was idle. */
   get isOpen(): boolean {
     return this.#closed === null;
   }
 
-  /** Sends a whole request, head and body, and reads the answer. One at a time. */
-  send(request: Buffer): Promise<HttpAnswer> {
+  /** Sends a complete request, head and body, and reads the response. Calls must be sequential. */
+  send(request: Buffer): Promise<HttpResponse> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== null) return reject(this.#closed);
       this.#waiting = { resolve, reject };
@@ -63,17 +63,17 @@ export class HttpConnection {
     this.#socket.destroy();
   }
 
-  #take(chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
     const headEnd = this.#received.indexOf('\r\n\r\n');
     if (headEnd === -1) return;
     const head = this.#received.toString('latin1', 0, headEnd);
-    const whole = bodyIn(this.#received, headEnd + 4, head);
-    if (whole === null) return;
-    this.#received = this.#received.subarray(whole.end);
+    const parsed = bodyIn(this.#received, headEnd + 4, head);
+    if (parsed === null) return;
+    this.#received = this.#received.subarray(parsed.end);
     const waiting = this.#waiting;
     this.#waiting = null;
-    waiting?.resolve({ status: Number(head.slice(9, 12)), head, body: whole.body });
+    waiting?.resolve({ status: Number(head.slice(9, 12)), head, body: parsed.body });
   }
 
   #end(error: Error): void {
@@ -85,11 +85,11 @@ export class HttpConnection {
 
 interface Body {
   readonly body: Buffer;
-  /** Where the next answer begins. */
+  /** The offset of the next response. */
   readonly end: number;
 }
 
-/** Null where it has not come whole. */
+/** Null if the body is incomplete. */
 function bodyIn(received: Buffer, from: number, head: string): Body | null {
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   if (length === undefined && /\r\ntransfer-encoding: *chunked/i.test(head)) return chunksIn(received, from);
@@ -97,7 +97,7 @@ function bodyIn(received: Buffer, from: number, head: string): Body | null {
   return received.length < end ? null : { body: received.subarray(from, end), end };
 }
 
-/** What a model that is a process streams comes in chunks: its size in hexadecimal before each, and an empty one at the end. */
+/** Decodes a chunked body: process models stream their responses. Null if the body is incomplete. */
 function chunksIn(received: Buffer, from: number): Body | null {
   const chunks: Buffer[] = [];
   for (let at = from; ; ) {
@@ -113,7 +113,7 @@ function chunksIn(received: Buffer, from: number): Body | null {
   }
 }
 
-/** A POST as bytes, ready to be sent again and again. */
+/** Serializes a POST request, to be sent repeatedly. */
 export function postRequest(url: URL, body: string | Buffer, headers: Readonly<Record<string, string>> = {}): Buffer {
   const content = Buffer.from(body);
   const lines = Object.entries({ Host: url.host, 'Content-Length': String(content.length), ...headers }).map(

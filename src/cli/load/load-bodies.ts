@@ -1,21 +1,21 @@
-/** The requests of a load out of rows: one row a request, as somebody's program would send them. */
+/** Splits rows into the requests of a load, one row per request, as a client would send them. */
 import { parseCsv } from '../../codecs/index.ts';
-import { Failure } from '../failure.ts';
+import { CliError } from '../cli-error.ts';
 
 export interface LoadBodies {
   readonly contentType: string;
-  /** At most 10,000, however many rows there are. */
+  /** At most the first 10,000 rows. */
   readonly bodies: readonly string[];
   readonly rowsCount: number;
 }
 
 const bodiesMax = 10_000;
 
-/** A CSV gives a request for each line, under its header where it has one; JSON one for each instance, or the one that it is. */
+/** CSV becomes a request for each line, each with the header if there is one. JSON becomes a request for each instance, or one request. */
 export function bodiesOf(text: string, contentType: string): LoadBodies {
   const bodies = contentType === 'text/csv' ? csvBodies(text) : contentType === 'application/json' ? jsonBodies(text) : null;
-  if (bodies === null) throw new Failure(`rows for a load are CSV or JSON, not ${contentType}`, 2);
-  if (bodies.length === 0) throw new Failure('there are no rows to send: expected at least one line of CSV, or one instance', 2);
+  if (bodies === null) throw new CliError(`unsupported format of the rows: expected CSV or JSON, got ${contentType}`, 2);
+  if (bodies.length === 0) throw new CliError('there are no rows to send: expected at least one CSV line or one instance', 2);
   return { contentType, bodies: bodies.slice(0, bodiesMax), rowsCount: bodies.length };
 }
 
@@ -35,7 +35,7 @@ function jsonBodies(text: string): string[] {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new Failure('the file is no JSON', 2, { cause });
+    throw new CliError('the file is not valid JSON: expected instances or tensors', 2, { cause });
   }
   const instances = Array.isArray(value) ? value : (value as { instances?: unknown } | null)?.instances;
   return Array.isArray(instances) ? instances.map((instance: unknown) => JSON.stringify({ instances: [instance] })) : [text];

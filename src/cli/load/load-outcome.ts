@@ -1,7 +1,8 @@
-/** What a load has shown, in numbers and in words. Pure. */
-import { formatObjective, type Objective, promisedShare } from '../../objective.ts';
+/** The outcome of a load, as numbers and as text. Pure. */
+import type { StatusBody } from '../../api/index.ts';
+import { formatObjective, type Objective, objectiveShare } from '../../objective.ts';
+import { formatMsText, shareText, shellQuoted, shortened } from '../format.ts';
 import { fields, table } from '../table.ts';
-import { msText, shareText, shellQuoted, shortened } from '../words.ts';
 import type { LoadReport } from './run-load.ts';
 
 export interface LoadOutcome {
@@ -14,45 +15,68 @@ export interface LoadOutcome {
   readonly failed: number;
   readonly elapsed_ms: number;
   readonly answered_per_second: number;
-  /** What that is over: the duration that was asked for, or longer where the last answer came later. */
+  /** The denominator of the rate: the requested duration, or longer if the last response arrived later. */
   readonly answered_over_ms: number;
-  /** What the arrivals asked for; null in a closed loop, where the answers decide. */
+  /** The rate of the arrivals; null in a closed loop, whose rate depends on the responses. */
   readonly offered_per_second: number | null;
   readonly sent_per_second: number;
-  /** What that is over. */
+  /** The denominator of the rate. */
   readonly sent_over_ms: number;
   readonly connections: number;
-  /** In the generator, of those that were sent; null in a closed loop, and where nothing was sent. */
+  /** Waiting in the generator, of sent requests; null in a closed loop, or if nothing was sent. */
   readonly send_wait_ms: Readonly<Record<'p50' | 'p95', number>> | null;
-  /** From the sending to the answer. */
+  /** From sending to the response. */
   readonly service_ms: Readonly<Record<'p50' | 'p95', number>> | null;
-  /** The slowest answer from its sending, for `penstock why`; null where none has an id. */
+  /** The slowest response, measured from sending, for `penstock why`; null if no response has an id. */
   readonly slowest: { readonly request: string; readonly service_ms: number } | null;
-  /** What kept the load from being as it was meant; null where nothing did. */
+  /** Why the generator could not produce the requested load; null if it did. */
   readonly limited_by: 'connections' | 'generator' | null;
   readonly interrupted: boolean;
-  /** Null where nobody was answered. */
+  /** Null without successful responses. */
   readonly latency_ms: Readonly<Record<'p50' | 'p90' | 'p95' | 'p99' | 'p999' | 'max', number>> | null;
   readonly objective: string | null;
-  /** Of all requests, those that failed included; null without an objective, or without requests. */
+  /** Share of all requests, including failed ones; null without an objective or without requests. */
   readonly in_time: number | null;
   readonly kept: boolean | null;
   readonly failures: readonly { readonly kind: string; readonly count: number; readonly first: string }[];
+  /** Shares of the server's processors that were used during the load: in all, and by others than the server. Null if unknown. */
+  readonly processors: ProcessorShares | null;
 }
 
-export interface LoadAbout extends Pick<LoadOutcome, 'endpoint' | 'loop' | 'load'> {
+export interface ProcessorShares {
+  readonly used: number;
+  readonly others: number;
+}
+
+type ProcessorTimes = StatusBody['processor_ms'];
+
+/** The use between two readings. */
+export function processorShares(before: ProcessorTimes, after: ProcessorTimes): ProcessorShares | null {
+  if (before === null || after === null || after.available <= before.available) return null;
+  const share = (ms: number): number => Math.min(1, Math.max(0, ms / (after.available - before.available)));
+  const [used, own] = [after.used - before.used, after.own - before.own];
+  return { used: share(used), others: share(used - own) };
+}
+
+export interface LoadDescription extends Pick<LoadOutcome, 'endpoint' | 'loop' | 'load'> {
   readonly connections: number;
   /** `--duration`. */
   readonly forMs: number;
+  readonly processors: ProcessorShares | null;
 }
 
-export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about }: LoadAbout, objective: Objective | null): LoadOutcome {
+/** Computes rates, percentiles and the share within the objective. Failed requests count as late. */
+export function outcomeOf(
+  report: Omit<LoadReport, 'answers'>,
+  { forMs, ...about }: LoadDescription,
+  objective: Objective | null,
+): LoadOutcome {
   const { failures, excuses, elapsedMs, slowest } = report;
   const overMs = about.loop === 'closed' ? elapsedMs : Math.max(elapsedMs, periodOf(report, forMs));
   const sorted = report.latenciesMs.toSorted((a, b) => a - b);
   const failed = failures.reduce((sum, [, count]) => sum + count, 0);
   const requests = sorted.length + failed;
-  // What failed kept no promise.
+  // A failed request counts as late.
   const inTime =
     objective === null || requests === 0 ? null : sorted.filter((latencyMs) => latencyMs <= objective.latencyMs).length / requests;
   const first = new Map(excuses);
@@ -71,16 +95,16 @@ export function outcomeOf(report: Omit<LoadReport, 'answers'>, { forMs, ...about
     latency_ms: sorted.length === 0 ? null : latenciesIn(sorted),
     objective: objective === null ? null : formatObjective(objective),
     in_time: inTime,
-    kept: inTime === null || objective === null ? null : inTime >= promisedShare(objective),
+    kept: inTime === null || objective === null ? null : inTime >= objectiveShare(objective),
     failures: failures
       .toSorted(([, a], [, b]) => b - a)
-      .map(([kind, count]) => ({ kind, count, first: reasonIn(first.get(kind) ?? '', kind) })),
+      .map(([kind, count]) => ({ kind, count, first: failureReasonIn(first.get(kind) ?? '', kind) })),
   };
 }
 
 type SendingOutcome = Pick<LoadOutcome, 'sent_over_ms' | 'offered_per_second' | 'sent_per_second' | 'send_wait_ms' | 'limited_by'>;
 
-/** What was asked of the generator, what it did, and what it waited for where that was less. */
+/** The requested rate, the achieved rate, and the limit if the achieved rate is lower. */
 function sendingIn(report: Omit<LoadReport, 'answers'>, loop: LoadOutcome['loop'], requests: number, forMs: number): SendingOutcome {
   const { sending, serviceMs, elapsedMs, failures } = report;
   const perSecond = (count: number, ms: number): number => (ms === 0 ? 0 : (count * 1000) / ms);
@@ -108,15 +132,15 @@ function sendingIn(report: Omit<LoadReport, 'answers'>, loop: LoadOutcome['loop'
   };
 }
 
-/** For how long the load was to run: what rates are over, so that one whose last arrival came early has no higher one. */
+/** The intended duration. Rates use it as the denominator, so an early last arrival does not inflate them. */
 function periodOf({ interrupted, elapsedMs }: Pick<LoadReport, 'interrupted' | 'elapsedMs'>, forMs: number): number {
   return interrupted ? Math.min(forMs, elapsedMs) : forMs;
 }
 
-/** Waits before sending that are a third of those for answers, and 5 ms in the mean, are worth a word. */
+/** Waits before sending are reported above a third of the service time and a mean of 5 ms. */
 const waitsPerServiceMax = 1 / 3;
 const waitMsMax = 5;
-/** A load of so large a share of its rate has reached it: random arrivals vary by more. */
+/** Above this share of the requested rate, the rate counts as reached: random arrivals alone cause such differences. */
 const reachedShare = 0.98;
 
 function sum(values: readonly number[]): number {
@@ -128,87 +152,105 @@ function waitsIn(ms: readonly number[]): { readonly p50: number; readonly p95: n
   return { p50, p95 };
 }
 
-/** Nearest rank. */
+/** Nearest-rank percentiles. */
 function latenciesIn(sorted: readonly number[]): NonNullable<LoadOutcome['latency_ms']> {
   const at = (quantile: number): number => sorted[Math.max(0, Math.ceil(quantile * sorted.length) - 1)] as number;
   return { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: at(1) };
 }
 
-export function reasonIn(body: string, kind: string): string {
-  if (kind === 'broken') return 'the connection ended, or none could be had';
+/** The message for users of a failed request: the server's error and hint, or why there is no response. */
+export function failureReasonIn(body: string, kind: string): string {
+  if (kind === 'broken') return 'the connection failed';
   if (kind === 'not_sent') return 'not sent in time: no connection was free, or the generator was late';
-  if (kind === 'unanswered') return 'sent, and not answered when the load ended';
+  if (kind === 'unanswered') return 'sent, but not answered before the load ended';
   const [error, hint] = ['error', 'hint'].map((member) => textIn(body, member));
   if (error === undefined) return body.trim();
   return hint === undefined ? error : `${error}; ${hint}`;
 }
 
-/** Of a body that may be cut. */
+/** Reads a string member of a JSON body that may be truncated. */
 function textIn(body: string, member: string): string | undefined {
   return new RegExp(`"${member}": ?"((?:[^"\\\\]|\\\\.)*)`).exec(body)?.[1]?.replaceAll('\\"', '"');
 }
 
-export function outcomeText(outcome: LoadOutcome): string {
+export function formatLoadOutcome(outcome: LoadOutcome): string {
   const { endpoint, loop, load, latency_ms: latency, objective, in_time: inTime, kept, failures, slowest } = outcome;
-  const promise =
-    objective === null || inTime === null ? null : `${objective}: ${kept ? 'kept' : 'not kept'}, ${shareText(inTime)} in time`;
+  const attainment =
+    objective === null || inTime === null ? null : `${objective}: ${kept ? 'met' : 'missed'}, ${shareText(inTime)} in time`;
   const text = fields([
     ['endpoint', endpoint],
     ['load', `${load} (${loop} loop)`],
     [
       'answered',
-      `${outcome.answered} of ${outcome.requests}, ${rateText(outcome.answered_per_second)} over ${msText(outcome.answered_over_ms)}`,
+      `${outcome.answered} of ${outcome.requests}, ${rateText(outcome.answered_per_second)} over ${formatMsText(outcome.answered_over_ms)}`,
     ],
     ['sent', sentText(outcome)],
     ['failed', outcome.failed],
     ['latency', latency === null ? null : latencyText(latency)],
     ['of which', partsText(outcome)],
-    ['slowest', slowest === null ? null : `${msText(slowest.service_ms)} from sending: penstock why ${shellQuoted(slowest.request)}`],
-    ['promise', promise],
+    [
+      'slowest',
+      slowest === null ? null : `${formatMsText(slowest.service_ms)} after sending; see penstock why ${shellQuoted(slowest.request)}`,
+    ],
+    ['objective', attainment],
   ]);
-  const told = table(failures, [
+  const failureTable = table(failures, [
     { title: 'FAILED', cell: ({ kind }) => kind },
     { title: 'COUNT', cell: ({ count }) => count, align: 'right' },
-    { title: 'THE FIRST SAYS', cell: ({ first }) => shortened(first, 300) },
+    { title: 'FIRST MESSAGE', cell: ({ first }) => shortened(first, 300) },
   ]);
   const since =
     loop === 'open'
-      ? 'latency counts from when a request was to be sent, so what waits behind slow answers is in it'
-      : 'latency counts from the sending: who is answered slowly asks less, so waits are understated; --rate counts them';
+      ? 'latency is measured from the scheduled send time, so it includes waiting behind slow responses'
+      : 'latency is measured from the actual send time and understates waiting, because slow responses slow the clients down; use --rate to include it';
   const limit = limitText(outcome);
   const remarks = [
-    ...(outcome.interrupted ? ['interrupted: this is what there was until then'] : []),
+    ...(outcome.interrupted ? ['interrupted: these are the results until then'] : []),
     ...(limit === null ? [] : [limit]),
+    ...busyRemark(outcome),
     since,
   ];
-  return `${text}${failures.length === 0 ? '' : `\n${told}`}${remarks.join('\n')}\n`;
+  return `${text}${failures.length === 0 ? '' : `\n${failureTable}`}${remarks.join('\n')}\n`;
+}
+
+/** From this share on, processes wait for processors. */
+const busyFromShare = 0.9;
+
+/** A missed objective on a busy machine says little about the model. */
+function busyRemark({ kept, processors }: LoadOutcome): string[] {
+  if (kept !== false || processors === null || processors.used < busyFromShare) return [];
+  const [used, others] = [processors.used, processors.others].map((share) => Math.round(100 * share));
+  return [
+    `the server's machine was busy: ${used} % of its processors were used, ${others} % by others than the server, such as this load generator; ` +
+      'responses waited for a processor. Send the load from another machine, or end other programs',
+  ];
 }
 
 const rateText = (perSecond: number): string => `${Math.round(10 * perSecond) / 10}/s`;
 
 function sentText({ offered_per_second: offered, sent_per_second: sent, sent_over_ms: overMs }: LoadOutcome): string | null {
-  return offered === null ? null : `${rateText(sent)} over ${msText(overMs)}, of ${rateText(offered)} offered`;
+  return offered === null ? null : `${rateText(sent)} over ${formatMsText(overMs)}, of ${rateText(offered)} offered`;
 }
 
 function partsText({ send_wait_ms: wait, service_ms: service }: LoadOutcome): string | null {
   if (wait === null || service === null) return null;
-  return `before sending p50 ${msText(wait.p50)}, p95 ${msText(wait.p95)}; from sending p50 ${msText(service.p50)}, p95 ${msText(service.p95)}`;
+  return `before sending p50 ${formatMsText(wait.p50)}, p95 ${formatMsText(wait.p95)}; after sending p50 ${formatMsText(service.p50)}, p95 ${formatMsText(service.p95)}`;
 }
 
-/** The promise is not to be blamed for what the generator could not do. */
+/** Explains a limit of the generator, so that it is not mistaken for one of the server. */
 function limitText({ limited_by: limit, connections, offered_per_second: offered, sent_per_second: sent }: LoadOutcome): string | null {
   if (limit === null || offered === null) return null;
   const isReached = sent >= offered * reachedShare;
-  const what = isReached
-    ? 'much of the latency is the wait before sending'
-    : `the rate was not reached, ${rateText(sent)} of ${rateText(offered)}`;
+  const symptom = isReached
+    ? 'much of the latency is waiting before sending'
+    : `the rate was not reached (${rateText(sent)} of ${rateText(offered)})`;
   return limit === 'connections'
-    ? `${what}: all ${connections} connections were busy, as the answers are slower than the rate asks; give more --connections, lower --rate, or send from another machine`
-    : `${what}: the load generator itself was late; lower --rate, or send from another machine`;
+    ? `${symptom}: all ${connections} connections were busy because responses are too slow for this rate. Use more --connections, lower --rate, or run the load on another machine`
+    : `${symptom}: the load generator itself was late. Lower --rate, or run the load on another machine`;
 }
 
 function latencyText(latency: NonNullable<LoadOutcome['latency_ms']>): string {
   const { p999, max, ...others } = latency;
-  const parts = Object.entries(others).map(([name, ms]) => `${name} ${msText(ms)}`);
-  return [...parts, `p99.9 ${msText(p999)}`, `max ${msText(max)}`].join(', ');
+  const parts = Object.entries(others).map(([name, ms]) => `${name} ${formatMsText(ms)}`);
+  return [...parts, `p99.9 ${formatMsText(p999)}`, `max ${formatMsText(max)}`].join(', ');
 }

@@ -1,4 +1,4 @@
-/** When the requests of a load are to be sent. Pure. */
+/** The send times of a load's requests. Pure. */
 import type { Random } from '../../random.ts';
 import { type Phase, poissonArrivals } from './open-loop.ts';
 
@@ -7,8 +7,8 @@ export type LoadShape = (typeof loadShapes)[number];
 
 const rampSteps = 20;
 
-/** Milliseconds from the start, ascending: at random as independent clients come, at equal distances, or at random and ever more. */
-export function arrivalsOf(shape: LoadShape, { ratePerSecond, forMs }: Phase, random: Random): number[] {
+/** Milliseconds from the start, ascending. `poisson`: independent clients; `even`: constant intervals; `ramp`: Poisson at a rising rate. */
+export function shapedArrivals(shape: LoadShape, { ratePerSecond, forMs }: Phase, random: Random): number[] {
   if (shape === 'even') {
     return Array.from({ length: Math.round((ratePerSecond * forMs) / 1000) }, (_, i) => (i * 1000) / ratePerSecond);
   }

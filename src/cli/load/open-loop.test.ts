@@ -7,7 +7,7 @@ import { SystemClock } from '../../clock.ts';
 import { postRequest } from './http-connection.ts';
 import { runOpenLoop } from './open-loop.ts';
 
-test('connections that the server closed while nobody used them are replaced, and nothing counts as failed', async () => {
+test('replaces idle connections that the server closed, without counting a failure', async () => {
   const idle = new Set<Socket>();
   let isFirst = true;
   const server = createServer((request, response) => {
@@ -33,7 +33,7 @@ test('connections that the server closed while nobody used them are replaced, an
   }
 });
 
-test('while a server is gone what is due has failed, and is sent to it again once it is back', async () => {
+test('fails due requests while the server is down, and resumes when it is back', async () => {
   const server = createServer((request, response) => {
     request.resume();
     response.end('{}', () => isFirst && stop());
@@ -59,8 +59,8 @@ test('while a server is gone what is due has failed, and is sent to it again onc
   }
 });
 
-test('a load ends within its bounds however slow the server is: each that was due is counted, by what befell it', async () => {
-  const server = createServer((request) => void request.resume()); // and never answers
+test('ends within its bounds even if the server never answers, and counts each due request by its outcome', async () => {
+  const server = createServer((request) => void request.resume()); // never answers
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -73,14 +73,16 @@ test('a load ends within its bounds however slow the server is: each that was du
     };
     const bounds = { sendUntilMs: 40, answerUntilMs: 80 };
     const { failures, sending, interrupted } = await runOpenLoop({ ...load, arrivalsMs: [0, 1, 2, 3, 4], connections: 2, bounds });
-    assert.deepEqual([Object.fromEntries(failures), sending.waitsMs.length, interrupted], [{ not_sent: 3, unanswered: 2 }, 2, false]);
+    const sent = failures.get('unanswered') ?? 0; // on a busy machine, the first may also be too late to be sent
+    assert(sent <= 2);
+    assert.deepEqual([failures.get('not_sent'), sending.waitsMs.length, interrupted], [5 - sent, sent, false]);
   } finally {
     server.closeAllConnections();
     server.close();
   }
 });
 
-test('the wait for a free connection is told apart from the wait for the answer', async () => {
+test('separates waiting for a free connection from waiting for the response', async () => {
   const held: (() => void)[] = [];
   const server = createServer((request, response) => {
     request.resume();
@@ -99,7 +101,7 @@ test('the wait for a free connection is told apart from the wait for the answer'
       requestOf: () => postRequest(new URL(`http://127.0.0.1:${port}/`), '{}'),
     };
     const { latenciesMs, serviceMs, sending } = await runOpenLoop({ ...load, arrivalsMs: [0, 0], connections: 1 });
-    assert((sending.waitsMs[1] as number) >= 45 && (serviceMs[1] as number) < (sending.waitsMs[1] as number));
+    assert((sending.waitsMs[1] as number) >= 45 && (serviceMs[0] as number) >= 45);
     for (const i of [0, 1])
       assert(Math.abs((sending.waitsMs[i] as number) + (serviceMs[i] as number) - (latenciesMs[i] as number)) < 0.001);
   } finally {

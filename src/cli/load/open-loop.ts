@@ -1,13 +1,12 @@
 /**
- * An open-loop load: requests are sent when their time has come, however slow the answers are, and each latency counts
- * from the time at which its request was *to be* sent. A closed loop would wait for the slow ones and so leave out the
- * very requests that suffer (coordinated omission).
+ * An open-loop load: requests are sent on schedule, however slow the responses are, and latency is measured from the scheduled
+ * send time. A closed loop would wait for slow responses and so omit the very requests that suffer (coordinated omission).
  */
 import type { Clock } from '../../clock.ts';
 import { exponentialMs, type Random } from '../../random.ts';
-import { againMs, HttpConnection, requestIdIn } from './http-connection.ts';
+import { HttpConnection, reconnectMs, requestIdIn } from './http-connection.ts';
 
-/** A rate that holds for a while. */
+/** A constant rate for a duration. */
 export interface Phase {
   readonly ratePerSecond: number;
   readonly forMs: number;
@@ -31,27 +30,27 @@ export function poissonArrivals(phases: readonly Phase[], random: Random): numbe
 }
 
 export interface LoadResult {
-  /** From the intended time of sending to the answer, in milliseconds; only of answers that tell of success (2xx). */
+  /** From the scheduled send time to the response, in milliseconds; successful responses (2xx) only. */
   readonly latenciesMs: readonly number[];
-  /** The same answers, from their sending. */
+  /** The same responses, from their actual sending. */
   readonly serviceMs: readonly number[];
-  /** The slowest of them; null where there are none, or it bears no id. */
-  readonly slowest: SlowestAnswer | null;
+  /** The slowest response; null if there are none or it has no id. */
+  readonly slowest: SlowestResponse | null;
   readonly sending: Sending;
-  /** By status, `broken` where the connection ended, `not_sent` and `unanswered` where the time to wait was over. */
+  /** Counts by status, `broken` (the connection failed), or `not_sent` and `unanswered` (a bound of the load was reached). */
   readonly failures: ReadonlyMap<string, number>;
   readonly elapsedMs: number;
   readonly interrupted: boolean;
 }
 
-export interface SlowestAnswer {
-  /** Its `x-request-id`. */
+export interface SlowestResponse {
+  /** The header `x-request-id`. */
   readonly request: string;
-  /** From its sending. */
+  /** From sending. */
   readonly serviceMs: number;
 }
 
-/** Keeps the head of one answer alone, and reads it at the end: a load does this for each. */
+/** Retains only the slowest response's head and parses it at the end, because `add` runs for each response. */
 export class Slowest {
   #serviceMs = -1;
   #head = '';
@@ -62,43 +61,43 @@ export class Slowest {
     this.#head = head;
   }
 
-  get answer(): SlowestAnswer | null {
+  get answer(): SlowestResponse | null {
     const request = requestIdIn(this.#head);
     return request === null ? null : { request, serviceMs: this.#serviceMs };
   }
 }
 
-/** What the generator itself took: its limits are not to be blamed on the server. */
+/** Delays in the generator, reported so that its limits are not blamed on the server. */
 export interface Sending {
-  /** From the intended time until the sending, of each request that was sent. */
+  /** From the scheduled to the actual send time, for each sent request. */
   readonly waitsMs: readonly number[];
-  /** How much of all waits was the generator's own lateness; the rest was for a free connection. */
+  /** The part of all waits that was the generator's own lateness. The rest was waiting for a free connection. */
   readonly lateMs: number;
   /** From the start. */
   readonly lastSentMs: number;
 }
 
-/** How long a load waits after its duration, so that it ends however slow the server is. */
-export interface Bounds {
-  /** What was not sent by then has failed as `not_sent`. */
+/** Bounds that end a load even if the server does not answer. Milliseconds from the start. */
+export interface SendLimits {
+  /** Requests not sent by then fail as `not_sent`. */
   readonly sendUntilMs: number;
-  /** And what was not answered by then, as `unanswered`. */
+  /** Requests not answered by then fail as `unanswered`. */
   readonly answerUntilMs: number;
 }
 
-/** A few seconds to catch up, then as long as a slow model may take for one answer. */
-export const boundsOf = (forMs: number): Bounds => ({ sendUntilMs: forMs + 5_000, answerUntilMs: forMs + 35_000 });
+/** 5 s to catch up, then 30 s for a slow model to answer. */
+export const sendLimitsOf = (forMs: number): SendLimits => ({ sendUntilMs: forMs + 5_000, answerUntilMs: forMs + 35_000 });
 
 export interface LoadTarget {
   readonly clock: Clock;
   readonly host: string;
   readonly port: number;
   readonly isTls?: boolean;
-  /** Told of each answer that tells of something else than success; of a connection that broke, nothing is told but that. */
+  /** Called for each unsuccessful response, and with an empty body for each failed connection. */
   readonly onFailure?: (why: string, body: Buffer) => void;
-  /** None: it waits for all. */
-  readonly bounds?: Bounds;
-  /** Ends the load at once: what is under way is left out, what waits to be sent has failed as `not_sent`. */
+  /** Without bounds, the load waits for all responses. */
+  readonly bounds?: SendLimits;
+  /** Ends the load at once. Requests in flight are not counted; due but unsent requests fail as `not_sent`. */
   readonly interrupted?: AbortSignal;
 }
 
@@ -107,9 +106,9 @@ export interface OpenLoopOptions extends LoadTarget {
   readonly arrivalsMs: readonly number[];
   /** The request of the i-th arrival. */
   readonly requestOf: (i: number) => Buffer;
-  /** Told of each answer that tells of success. */
+  /** Called for each successful response. */
   readonly onAnswer?: (i: number, body: Buffer) => void;
-  /** Opened before the load starts; when all are busy, who is due waits, and the wait counts. */
+  /** Opened before the load starts. If all are busy, due requests wait, and the wait counts as latency. */
   readonly connections: number;
 }
 
@@ -121,7 +120,7 @@ export function runOpenLoop(options: OpenLoopOptions): Promise<LoadResult> {
 class OpenLoop {
   readonly #options: OpenLoopOptions;
   readonly #idle: HttpConnection[] = [];
-  /** Those that wait for an answer: closed when the load ends without it. */
+  /** Connections that wait for a response. They are closed if the load ends first. */
   readonly #busy = new Set<HttpConnection>();
   readonly #latenciesMs: number[] = [];
   readonly #serviceMs: number[] = [];
@@ -133,9 +132,9 @@ class OpenLoop {
   readonly #failures = new Map<string, number>();
   /** Connections that could not be replaced yet. */
   #lost = 0;
-  /** Those before it are due, */
+  /** The index of the first arrival that is not due yet. */
   #next = 0;
-  /** and those from here on have not been sent. */
+  /** The index of the first arrival that has not been sent. */
   #unsent = 0;
   #open: number;
   #startMs = 0;
@@ -174,13 +173,13 @@ class OpenLoop {
     };
   }
 
-  /** Ends the load at its bounds, or when it is interrupted; the answer takes that back. */
+  /** Ends the load at its bounds or on interruption. Returns a function that cancels both. */
   #bind(): () => void {
     const { bounds, clock, interrupted } = this.#options;
     const stop = (): void => {
       if (this.#isOver) return;
-      this.#noticeDue();
-      this.#giveUpSending();
+      this.#markDue();
+      this.#abandonSending();
       this.#finish();
     };
     interrupted?.addEventListener('abort', stop, { once: true });
@@ -188,24 +187,24 @@ class OpenLoop {
     const cancels =
       bounds === undefined
         ? []
-        : [clock.after(bounds.sendUntilMs, () => this.#giveUpSending()), clock.after(bounds.answerUntilMs, () => this.#giveUpWaiting())];
+        : [clock.after(bounds.sendUntilMs, () => this.#abandonSending()), clock.after(bounds.answerUntilMs, () => this.#abandonWaiting())];
     return () => {
       interrupted?.removeEventListener('abort', stop);
       for (const cancel of cancels) cancel();
     };
   }
 
-  #giveUpSending(): void {
+  #abandonSending(): void {
     const count = this.#next - this.#unsent;
     this.#unsent = this.#next;
     for (let i = 0; i < count; i++) this.#failed('not_sent');
   }
 
-  #giveUpWaiting(): void {
-    for (let left = this.#open; left > 0; left--) this.#failed('unanswered');
+  #abandonWaiting(): void {
+    for (let open = this.#open; open > 0; open--) this.#failed('unanswered');
   }
 
-  #noticeDue(): void {
+  #markDue(): void {
     const { arrivalsMs, clock } = this.#options;
     const elapsedMs = clock.nowMs() - this.#startMs;
     for (; this.#next < arrivalsMs.length && (arrivalsMs[this.#next] as number) <= elapsedMs; this.#next++) {
@@ -216,11 +215,11 @@ class OpenLoop {
   #sendDue(): void {
     if (this.#isOver) return;
     const { arrivalsMs, clock } = this.#options;
-    this.#noticeDue();
+    this.#markDue();
     this.#serveDue();
     this.#failDue();
     const nextMs = arrivalsMs[this.#next];
-    // Timers fire up to a millisecond late; that counts as latency, so it is set one early and the rest is spun by setImmediate.
+    // Timers fire up to a millisecond late, which would count as latency. So the timer is set 1 ms early and setImmediate spins.
     if (nextMs === undefined) return;
     const leftMs = nextMs - (clock.nowMs() - this.#startMs);
     if (leftMs > 1.5) clock.after(leftMs - 1, () => this.#sendDue());
@@ -232,7 +231,7 @@ class OpenLoop {
       const connection = this.#idle.pop();
       if (connection === undefined) return;
       if (!connection.isOpen) {
-        // Closed by the server while nobody used it, which is no failure: clients open another.
+        // The server closed it while idle, which is not a failure: clients open another.
         void this.#replace();
         continue;
       }
@@ -266,7 +265,7 @@ class OpenLoop {
     }
   }
 
-  /** A connection broke: the load goes on with another, as clients do; where none is to be had, it is tried again in a while. */
+  /** Replaces a failed connection, as clients do. If that fails, retries after a delay. */
   async #replace(): Promise<void> {
     try {
       const connection = await this.#connect();
@@ -276,7 +275,7 @@ class OpenLoop {
     } catch {
       this.#lost++;
       this.#failDue();
-      if (!this.#isOver) this.#options.clock.after(againMs, () => this.#tryAgain());
+      if (!this.#isOver) this.#options.clock.after(reconnectMs, () => this.#tryAgain());
     }
   }
 
@@ -286,7 +285,7 @@ class OpenLoop {
     void this.#replace();
   }
 
-  /** Where no connection is left, nobody is to be waited for. */
+  /** Fails due requests if all connections are lost. */
   #failDue(): void {
     if (this.#lost < this.#options.connections) return;
     for (; this.#unsent < this.#next; this.#unsent++) this.#failed('broken');

@@ -1,43 +1,74 @@
 /** `penstock approve` and `penstock reject`: only approved versions deploy. */
 import type { Command } from 'commander';
-import type { EndpointBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, StatusBody, VersionBody } from '../../api/index.ts';
+import { defined } from '../../defined.ts';
+import type { CliContext } from '../cli-context.ts';
 import type { Client } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { versionPath } from '../model-source.ts';
+import { versionUrlPath } from '../model-source.ts';
+import { Progress } from '../progress.ts';
+import { acceptImports, opened, type PythonOptions } from '../python-options.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 
-interface DecisionOptions extends CommonOptions {
+interface DecisionOptions extends CommonOptions, Pick<PythonOptions, 'acceptImports'> {
   readonly note?: string;
 }
 
-export function addApprove(program: Command, doors: Doors): void {
-  addDecision(program, doors, 'approve', 'Approved', 'approve a model version for deployment');
+export function addApprove(program: Command, context: CliContext): void {
+  addDecision(program, context, 'approve', 'Approved', 'approve a model version for deployment');
 }
 
-export function addReject(program: Command, doors: Doors): void {
-  addDecision(program, doors, 'reject', 'Rejected', 'reject a model version');
+export function addReject(program: Command, context: CliContext): void {
+  addDecision(program, context, 'reject', 'Rejected', 'reject a model version');
 }
 
-function addDecision(program: Command, doors: Doors, name: string, approval: 'Approved' | 'Rejected', summary: string): void {
-  verb(program, doors, `${name} <group/version>`, summary)
-    .with((command) => command.option('--note <text>', 'why'))
+function addDecision(program: Command, context: CliContext, name: string, approval: 'Approved' | 'Rejected', summary: string): void {
+  verb(program, context, `${name} <group/version>`, summary)
+    .with((command) => {
+      command.option('--note <text>', 'reason, stored with the decision');
+      if (approval === 'Approved') command.addOption(acceptImports());
+    })
     .runs(async (session, options: DecisionOptions, reference: string) => {
       const client = await session.client();
-      const version = await decide(client, reference, approval, options.note);
-      const next = approval === 'Approved' ? `: deploy it with \`penstock deploy ${version.name}\`` : await stillServed(client, version);
+      const { note, acceptImports: accepts } = options;
+      const progress = new Progress(session.context);
+      const decided = await decideApproval(client, reference, approval, { note, accepts });
+      const version = await opened(client, progress, session.context.clock, decided);
+      if (approval === 'Approved') await warnOfOpenCode(client, version, (text) => session.remark(text));
+      const next =
+        approval === 'Approved'
+          ? `: deploy it with \`penstock deploy ${version.name} ${version.group}\``
+          : await stillServed(client, version);
       session.print(version, `${version.name} is ${session.style.state(version.approval)}${next}\n`);
       return 0;
     });
 }
 
-/** A rejection keeps a version from being deployed; it takes it from nobody. */
-async function stillServed(client: Client, { name }: VersionBody): Promise<string> {
-  const endpoints = await client.all<EndpointBody>('/endpoints').catch(() => []); // who may reject need not see them
-  const serving = endpoints.filter(({ variants }) => variants.some(({ model }) => model === name)).map((endpoint) => endpoint.name);
-  if (serving.length === 0) return '';
-  return `; ${serving.join(' and ')} serve${serving.length === 1 ? 's' : ''} it, and will go on: deploy another version there to end that`;
+/** Warns the approver if the model's code would run without isolation. */
+async function warnOfOpenCode(client: Client, { name, runtime }: VersionBody, remark: (text: string) => void): Promise<void> {
+  if (runtime.kind === 'onnx') return;
+  if (runtime.kind === 'process' && runtime.isolation === 'none')
+    remark(`warning: ${name} runs with the server's rights: its image has "isolation": "none"`);
+  const status = await client.get<StatusBody>('/status').catch(() => null); // the caller's role may not permit reading it
+  if (status?.isolation?.mode === 'none')
+    remark(`warning: ${name} will run with the server's rights, because this server does not isolate workers`);
 }
 
-export function decide(client: Client, reference: string, approval: 'Approved' | 'Rejected', note?: string): Promise<VersionBody> {
-  return client.post<VersionBody>(`${versionPath(reference)}/approval`, { json: note === undefined ? { approval } : { approval, note } });
+/** Names the endpoints that still serve a rejected version: a rejection prevents new deployments only. */
+async function stillServed(client: Client, { name }: VersionBody): Promise<string> {
+  const endpoints = await client.all<EndpointBody>('/endpoints').catch(() => []); // the caller's role may not permit listing them
+  const serving = endpoints.filter(({ variants }) => variants.some(({ model }) => model === name)).map((endpoint) => endpoint.name);
+  if (serving.length === 0) return '';
+  return `; ${serving.join(' and ')} still serve${serving.length === 1 ? 's' : ''} it: deploy another version there to stop that`;
+}
+
+/** A Python model is only opened by then: see `opened`. */
+export function decideApproval(
+  client: Client,
+  reference: string,
+  approval: 'Approved' | 'Rejected',
+  { note, accepts = false }: { readonly note?: string | undefined; readonly accepts?: boolean | undefined } = {},
+): Promise<VersionBody> {
+  return client.post<VersionBody>(`${versionUrlPath(reference)}/approval`, {
+    json: { approval, ...defined({ note, accept_imports: accepts ? true : undefined }) },
+  });
 }

@@ -1,17 +1,17 @@
-/** `penstock conformance`: how well a server, whosever it is, keeps to the Open Inference Protocol. */
+/** `penstock conformance`: tests any server against the Open Inference Protocol. */
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CaseResult, Counts, Report } from '../../conformance/index.ts';
+import type { CaseResult, OutcomeCounts, SuiteReport } from '../../conformance/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import { bearerToken } from '../bearer-token.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError } from '../cli-error.ts';
 import { Client } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
+import { shellQuoted } from '../format.ts';
 import { Progress } from '../progress.ts';
 import type { Style } from '../style.ts';
 import { fields, table } from '../table.ts';
 import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
-import { shellQuoted } from '../words.ts';
 
 interface ConformanceOptions extends CommonOptions {
   readonly grpc?: string;
@@ -23,25 +23,25 @@ interface ConformanceOptions extends CommonOptions {
   readonly reload: boolean;
   readonly deploy: boolean;
   readonly bodyLimit?: number;
-  /** Milliseconds, as `limit`. */
+  /** Milliseconds, like `limit`. */
   readonly timeout: number;
   readonly limit: number;
 }
 
 const mebibyte = 1024 * 1024;
 
-export function addConformance(program: Command, doors: Doors): void {
-  verb(program, doors, 'conformance', 'tell how a server keeps to the Open Inference Protocol, case by case')
+export function addConformance(program: Command, context: CliContext): void {
+  verb(program, context, 'conformance', 'test a server against the Open Inference Protocol, case by case')
     .with(addOptions)
     .runs(async (session, options: ConformanceOptions, url: string) => {
-      const token = bearerToken(doors.env, url, options.tokenEnv);
+      const token = bearerToken(context.env, url, options.tokenEnv);
       const { cases, fixtures, readInputs, runSuite } = await import('../../conformance/index.ts');
       const inputs = options.input === undefined ? undefined : readInputs(await read(options.input));
-      const progress = new Progress(doors);
+      const progress = new Progress(context);
       if (options.deploy)
-        await (await import('../deploy-fixtures.ts')).deployFixtures(session, new Client(url, token, doors.interrupted), progress);
-      progress.stage('ask', url);
-      let asked = 0;
+        await (await import('../deploy-fixtures.ts')).deployFixtures(session, new Client(url, token, context.interrupted), progress);
+      progress.stage('test', url);
+      let finished = 0;
       const report = await runSuite({
         url,
         grpc: options.grpc,
@@ -54,43 +54,50 @@ export function addConformance(program: Command, doors: Doors): void {
         bodyLimitBytes: options.bodyLimit,
         replyTimeoutMs: options.timeout,
         limitMs: options.limit,
-        clock: doors.clock,
-        interrupted: doors.interrupted,
+        clock: context.clock,
+        interrupted: context.interrupted,
         onResult: ({ id, outcome }) => {
-          asked++;
+          finished++;
           if (outcome === 'failed')
-            progress.say(`${id} failed (${asked} of ${options.only.length === 0 ? cases.length : 'those asked for'})`);
+            progress.write(`${id} failed (${options.only.length === 0 ? `${finished} of ${cases.length}` : `${finished} done`})`);
         },
       }).catch((error: unknown) => {
         progress.fail();
         throw error;
       });
-      progress.done(`${report.cases.length} cases to ${url}`);
+      progress.done(`${report.cases.length} cases against ${url}`);
       session.print(report, reportText(report, session.style));
-      if (options.deploy) session.remark(leftText(url, Object.values(fixtures)));
+      if (options.deploy) session.remark(leftoverModelsText(url, Object.values(fixtures)));
       return report.total.failed > 0 ? 1 : 0;
     });
 }
 
 function addOptions(command: Command): void {
   command
-    .argument('<url>', 'of the server, such as http://127.0.0.1:8000', addressOf)
-    .option('--grpc <address>', 'HOST:PORT of its gRPC side, https:// in front for TLS (default: the cases G are skipped)', grpcOf)
-    .option('--model <name>', 'the model that is asked (default: test-affine, else the first that the server lists)')
-    .option('--input <file>', 'a request in JSON that the model takes, where one of zeros and ones will not do')
-    .option('--only <cases>', 'cases and groups, comma-separated, such as C7,B,X3', words, [])
-    .option('--assume <extensions>', 'extensions, comma-separated, that are asked for though the server does not announce them', words, [])
-    .option('--token-env <name>', 'the environment variable with the bearer token (default: PENSTOCK_KEY, for the server of PENSTOCK_URL)')
-    .option('--reload', 'models may be loaded and unloaded: C2 and C3 load one, X3 unloads one', false)
-    .option('--deploy', 'first put the models that the cases want on the server, which is a Penstock; implies --reload', false)
-    .option('--body-limit <bytes>', 'the largest body that the server takes', wholeNumber(1024, 1024 * mebibyte))
-    .addOption(new Option('--timeout <duration>', 'for each answer').argParser(parsedBy(parseDurationMs)).default(10_000, '10s'))
-    .addOption(new Option('--limit <duration>', 'for all of it').argParser(parsedBy(parseDurationMs)).default(600_000, '600s'));
+    .argument('<url>', 'address of the server, such as http://127.0.0.1:8000', addressOf)
+    .option('--grpc <address>', 'HOST:PORT of its gRPC server, with https:// in front for TLS (default: skip the G cases)', grpcOf)
+    .option('--model <name>', 'model to test with (default: test-affine, else the first model that the server lists)')
+    .option('--input <file>', 'a JSON request that the model accepts, if generated values (zeros and ones) are unsuitable')
+    .option('--only <cases>', 'cases and groups to run, comma-separated, such as C7,B,X3', words, [])
+    .option('--assume <extensions>', 'extensions to test although the server does not advertise them, comma-separated', words, [])
+    .option(
+      '--token-env <name>',
+      'environment variable that holds the bearer token (default: PENSTOCK_KEY, if the server is that of PENSTOCK_URL)',
+    )
+    .option('--reload', 'allow loading and unloading models: C2 and C3 load one, X3 unloads one', false)
+    .option('--deploy', 'first deploy the models that the cases need (Penstock servers only); implies --reload', false)
+    .option('--body-limit <bytes>', 'the largest body that the server accepts', wholeNumber(1024, 1024 * mebibyte))
+    .addOption(
+      new Option('--timeout <duration>', 'time limit for each response').argParser(parsedBy(parseDurationMs)).default(10_000, '10s'),
+    )
+    .addOption(
+      new Option('--limit <duration>', 'time limit for the whole run').argParser(parsedBy(parseDurationMs)).default(600_000, '600s'),
+    );
 }
 
-function leftText(url: string, names: readonly string[]): string {
+function leftoverModelsText(url: string, names: readonly string[]): string {
   const remove = `for name in ${names.join(' ')}; do PENSTOCK_URL=${shellQuoted(url)} penstock delete $name; done`;
-  return `the endpoints that the cases want are still there: ask again without --deploy, or remove them with\n${remove}`;
+  return `the deployed endpoints were not removed: run again without --deploy, or remove them with\n${remove}`;
 }
 
 function words(text: string): string[] {
@@ -111,27 +118,27 @@ function grpcOf(text: string): string {
 
 function read(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: Error) => {
-    throw new Failure(`${file} cannot be read: ${cause.message}`, 1, { cause });
+    throw new CliError(`cannot read ${file}: ${cause.message}`, 1, { cause });
   });
 }
 
 const outcomeWords = { passed: 'ok', failed: 'failed', skipped: 'skipped' } as const;
 const outcomeColours = { passed: 'green', failed: 'red', skipped: 'yellow' } as const;
 
-function reportText({ url, grpc, server, model, cases, groups, levels, total }: Report, style: Style): string {
+function reportText({ url, grpc, server, model, cases, groups, levels, total }: SuiteReport, style: Style): string {
   const word = ({ outcome }: CaseResult): string => style.paint(outcomeColours[outcome], outcomeWords[outcome]);
   const list = table(cases, [
     { title: 'CASE', cell: ({ id }) => id },
     { title: 'RESULT', cell: word },
     { title: 'LEVEL', cell: ({ level }) => level },
-    { title: 'PROMISE', cell: ({ promise }) => promise },
+    { title: 'REQUIREMENT', cell: ({ promise }) => promise },
   ]);
   const rows = [
     ...Object.entries(groups).map(([group, counts]) => ({ name: group, ...counts })),
     ...Object.entries(levels).map(([level, counts]) => ({ name: level, ...counts })),
     { name: 'all', ...total },
   ].filter(({ passed, failed, skipped }) => passed + failed + skipped > 0);
-  const counts = table<Counts & { readonly name: string }>(rows, [
+  const counts = table<OutcomeCounts & { readonly name: string }>(rows, [
     { title: 'CASES', cell: ({ name }) => name },
     { title: 'PASSED', cell: ({ passed }) => passed, align: 'right' },
     { title: 'FAILED', cell: ({ failed }) => failed, align: 'right' },
@@ -141,17 +148,17 @@ function reportText({ url, grpc, server, model, cases, groups, levels, total }: 
   const head = fields([
     ['server', `${server.name} ${server.version} at ${url}${grpc === null ? '' : `, gRPC at ${grpc}`}`],
     ['extensions', extensions],
-    ['model asked', model],
+    ['model', model],
   ]);
   return `${head}\n${list}${reasonsText(cases, 'failed')}${reasonsText(cases, 'skipped')}\n${counts}`;
 }
 
-/** Cases that share their reason are told together. */
+/** Groups cases by their reason. */
 function reasonsText(cases: readonly CaseResult[], outcome: CaseResult['outcome']): string {
   const some = Map.groupBy(
     cases.filter((each) => each.outcome === outcome),
     ({ reason }) => reason,
   );
   const lines = Array.from(some, ([reason, those]) => [those.map(({ id }) => id).join(' '), reason] as const);
-  return lines.length === 0 ? '' : `\n${outcomeWords[outcome]}, and why\n${lines.map(([ids, reason]) => `${ids}: ${reason}\n`).join('')}`;
+  return lines.length === 0 ? '' : `\n${outcomeWords[outcome]} because\n${lines.map(([ids, reason]) => `${ids}: ${reason}\n`).join('')}`;
 }

@@ -1,40 +1,50 @@
-/** `penstock deploy`: from a file to an endpoint in service, stage by stage. */
+/** `penstock deploy`: registers, approves and deploys a model, and waits until its endpoint is in service. */
 import { type Command, Option } from 'commander';
-import type { EndpointBody, VariantBody, VersionBody } from '../../api/index.ts';
+import type { EndpointBody, VersionBody } from '../../api/index.ts';
+import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
+import { captureFields, endpointFields, instanceFields, modelFields, type OptionValues, scalingFields } from '../../fields/index.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
-import { addCaptureOptions, type CaptureOptions, captureSettings } from '../capture-options.ts';
-import { type Client, part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { Failure, Refusal } from '../failure.ts';
-import { inFlags } from '../flag-words.ts';
+import { type CaptureOptions, captureSettings } from '../capture-options.ts';
+import { checkSameSignature } from '../check-signature.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError, ServerError } from '../cli-error.ts';
+import { type Client, pathSegment } from '../client.ts';
+import { addFieldOptions, requestedFields } from '../field-options.ts';
+import { inFlags } from '../format-flags.ts';
 import { inService } from '../in-service.ts';
-import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
+import { type ModelSource, nameFor, readSource, registerSource, versionUrlPath } from '../model-source.ts';
 import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../process-options.ts';
 import { Progress } from '../progress.ts';
+import { addPythonOptions, checkPythonOptions, opened, type PythonOptions, requestOption, sendSample } from '../python-options.ts';
 import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../rollout-options.ts';
-import { checkSignature } from '../same-signature.ts';
-import { addScalingOptions, checkScalingOptions, type ScalingOptions, scalingOf } from '../scaling-options.ts';
+import { checkScalingOptions, minimumText, type ScalingOptions, scalingBodyFrom } from '../scaling-options.ts';
 import {
   addServerlessOptions,
-  capacityOf,
-  checkFunctionsWanted,
+  capacityBodyFrom,
+  checkFunctionOptions,
   checkServerlessOptions,
-  lostWithFunctions,
+  removedSettingsText,
   type ServerlessOptions,
 } from '../serverless-options.ts';
-import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
-import { verdictOn } from '../verdict.ts';
-import { decide } from './approve.ts';
+import { takesBytes } from '../takes-bytes.ts';
+import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
+import { awaitVerdict } from '../verdict.ts';
+import { decideApproval } from './approve.ts';
 
-export interface DeployOptions extends CommonOptions, ServerlessOptions, ScalingOptions, ProcessOptions, CaptureOptions, RolloutOptions {
-  readonly name?: string;
+export interface DeployOptions
+  extends CommonOptions,
+    ServerlessOptions,
+    ScalingOptions,
+    ProcessOptions,
+    PythonOptions,
+    CaptureOptions,
+    RolloutOptions,
+    OptionValues<typeof modelFields>,
+    OptionValues<typeof endpointFields> {
   readonly group?: string;
-  /** null takes it away. */
+  /** null removes it. */
   readonly objective?: string | null;
-  readonly late?: 'serve' | 'shed';
-  readonly requestTimeout?: number;
-  readonly startTimeout?: number;
   readonly approve: boolean;
   /** Milliseconds. */
   readonly timeout: number;
@@ -42,95 +52,117 @@ export interface DeployOptions extends CommonOptions, ServerlessOptions, Scaling
   readonly allowSignatureChange?: boolean;
 }
 
-export function addDeploy(program: Command, doors: Doors): void {
-  const name = (what: string) => parsedBy((text) => checkName(what, text));
-  verb(program, doors, 'deploy <model> [endpoint]', 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint')
-    .with((command) => {
-      command
-        .option('--name <endpoint>', 'the endpoint, if not given above (default: the file name with - for _)', name('endpoint'))
-        .option('--group <group>', 'the model group to register in (default: the name)', name('group'))
-        .option(
-          '--objective <promise>',
-          "such as 'p95<=50ms', or none (a new endpoint has none unless given)",
-          parsedBy((text) => (text === 'none' ? null : formatObjective(parseObjective(text)))),
-        )
-        .option('--instances <number>', 'how many workers (default: 1)', wholeNumber(1, 64))
-        .option('--instance-type <type>', 'their type (default: local.1)')
-        .addOption(
-          new Option('--late <what>', 'a request that cannot keep the objective: serve it late, or shed it').choices(['serve', 'shed']),
-        )
-        .option('--request-timeout <duration>', 'the longest a request may take, such as 2s', parsedBy(parseDurationMs))
-        .option('--allow-signature-change', 'update also where the new version takes or gives other tensors', false)
-        .option('--approve', 'approve the version, if it waits for that', false)
-        .addOption(
-          new Option('--timeout <duration>', 'how long to wait until it is in service')
-            .argParser(parsedBy(parseDurationMs))
-            .default(60_000, '60s'),
-        )
-        .option('--no-wait', 'do not wait');
-      addScalingOptions(command);
-      addServerlessOptions(command);
-      addProcessOptions(command);
-      addCaptureOptions(command);
-      addRolloutOptions(command);
-      command.option('--start-timeout <duration>', 'what its process has to start (default: 4m)', parsedBy(parseDurationMs));
-      command.addHelpText('after', '\nDefaults are those of a new endpoint: one that is there keeps what is not given.');
-    })
-    .runs(async (session, options: DeployOptions, model: string, given: string | undefined) => {
+export function addDeploy(program: Command, context: CliContext): void {
+  verb(program, context, 'deploy <model> [endpoint]', 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint')
+    .with(addOptions)
+    .runs(async (session, options: DeployOptions, model: string, named: string | undefined) => {
       checkServerlessOptions(options);
-      const named = endpointNamed(given, options.name);
+      checkEndpointName(named);
       const source = await readSource(model, { registersOnly: false, image: options.image });
       checkProcessOptions(options, source);
+      await checkPythonOptions(options, source);
       if (source.kind === 'version' && options.group !== undefined) {
-        throw new Failure(`${model} is registered already: leave out --group, or name a file`, 2);
+        throw new CliError(`${model} is already registered: remove --group, or name a file`, 2);
       }
       const endpoint = named ?? nameFor(source);
       const view = await deploy(session, source, endpoint, options);
-      session.print(view, `${summary(session, view)}\n`);
+      const served = view.variants[0]?.model;
+      const version = served === undefined ? null : await (await session.client()).get<VersionBody>(versionUrlPath(served));
+      session.print(view, `${summary(session, view, version)}\n`);
       return 0;
     });
 }
 
-function endpointNamed(given: string | undefined, option: string | undefined): string | undefined {
-  if (given === undefined) return option;
-  if (option !== undefined && option !== given) throw new Failure(`the endpoint is called ${given} and ${option}: leave out --name`, 2);
+function addOptions(command: Command): void {
+  command
+    .optionsGroup('Model:')
+    .option(
+      '--group <group>',
+      'the model group to register a file in (default: the endpoint name)',
+      parsedBy((text) => checkName('group', text)),
+    )
+    .option('--approve', 'approve the version if it is pending approval', false)
+    .option('--allow-signature-change', 'update even if the new version has other inputs or outputs', false);
+  addProcessOptions(command);
+  addPythonOptions(command);
+  addFieldOptions(command, modelFields);
+  command.optionsGroup('Requests:').option(
+    '--objective <objective>',
+    "latency objective such as 'p95<=50ms', or none (default: none)",
+    parsedBy((text) => (text === 'none' ? null : formatObjective(parseObjective(text)))),
+  );
+  addFieldOptions(command, endpointFields);
+  addFieldOptions(command.optionsGroup('Instances:'), instanceFields);
+  addFieldOptions(command, scalingFields);
+  addServerlessOptions(command.optionsGroup('Functions:'));
+  addRolloutOptions(command.optionsGroup('Watched updates:'));
+  addFieldOptions(command.optionsGroup('Capture of inputs and outputs:'), captureFields);
+  command
+    .optionsGroup('Waiting:')
+    .addOption(
+      new Option('--timeout <duration>', 'how long to wait until the endpoint is in service')
+        .argParser(parsedBy(parseDurationMs))
+        .default(60_000, '60s'),
+    )
+    .option('--no-wait', 'return without waiting')
+    .addHelpText('after', helpText);
+}
+
+const helpText = `
+The endpoint is named after the file unless a name is given, with _ replaced by -. Defaults apply to new endpoints: an existing one
+keeps the settings that are not given.
+
+Examples:
+  Register, approve and serve a file
+    penstock deploy model.onnx digits --approve --objective 'p95<=50ms'
+  Scale the instances with the load, and let functions take what they cannot finish in time
+    penstock deploy digits/1 digits --scaling economic --max-instances 3 --overflow functions
+  Give a new version 10 % of the traffic for five minutes first, and roll back if it does worse
+    penstock deploy digits/2 digits --canary 10% --watch 5m`;
+
+function checkEndpointName(name: string | undefined): void {
   try {
-    return checkName('endpoint', given);
+    if (name !== undefined) checkName('endpoint', name);
   } catch (error) {
-    throw new Failure(messageOf(error), 2);
+    throw new CliError(messageOf(error), 2);
   }
 }
 
-export async function deploy(session: Session, source: ModelSource, endpoint: string, options: DeployOptions): Promise<EndpointBody> {
+export async function deploy(session: VerbSession, source: ModelSource, endpoint: string, options: DeployOptions): Promise<EndpointBody> {
   const client = await session.client();
-  const progress = new Progress(session.doors);
+  const progress = new Progress(session.context);
   try {
     const before = await existing(client, endpoint);
     const rollout = rolloutOf(options, before);
-    checkFunctionsWanted(options, before?.variants[0]);
+    checkFunctionOptions(options, before?.variants[0]);
     checkScalingOptions(options, before?.variants[0]);
     checkOneVariant(before);
     const { version: found } = await registerSource(client, progress, source, options.group ?? endpoint, {
       image: options.image,
       env: options.env,
+      environment: options.environment,
+      inputs: options.input,
       reuse: true,
     });
-    const version = await approved(client, progress, found, before, options);
+    if (options.sample !== undefined && found.python?.state === 'registered') await sendSample(client, found, options.sample);
+    const version = await approved(client, progress, found, before, { ...options, clock: session.context.clock });
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const view =
       before === null ? await create(client, endpoint, version, options) : await update(client, before, version, { options, rollout });
-    progress.done(`${endpoint}: ${becameText(before, view, version, rollout)}`);
-    const lost = lostWithFunctions(options, before?.variants[0]);
+    progress.done(`${endpoint}: ${resultText(before, view, version, rollout)}`);
+    const lost = removedSettingsText(options, before?.variants[0]);
     if (lost !== null) session.remark(lost);
+    const minimum = minimumText(options, before?.variants[0], view.variants[0]);
+    if (minimum !== null) session.remark(minimum);
     if (!options.wait) return view;
     const served = await inService(session, client, progress, view, options.timeout + watchedMs(view));
-    if (version.runtime.kind === 'process') return served; // nobody can measure it beforehand
-    const { view: judged, isOpen } = await verdictOn(session, client, progress, served);
-    if (isOpen !== null) session.remark(isOpen);
-    return judged;
+    if (takesBytes(version)) return served; // not measured in advance: only its users know valid requests
+    const { view: decided, pending } = await awaitVerdict(session, client, progress, served);
+    if (pending !== null) session.remark(pending);
+    return decided;
   } catch (error) {
     progress.fail();
-    throw error instanceof Refusal ? new Refusal(error.status, error.code, inFlags(error.message)) : error;
+    throw error instanceof ServerError ? new ServerError(error.status, error.code, inFlags(error.message)) : error;
   }
 }
 
@@ -139,48 +171,50 @@ async function approved(
   progress: Progress,
   version: VersionBody,
   before: EndpointBody | null,
-  options: DeployOptions,
+  { clock, ...options }: DeployOptions & { readonly clock: Clock },
 ): Promise<VersionBody> {
   if (version.approval === 'Approved') return version;
   if (version.approval === 'Rejected') {
     const why = version.approval_note === null ? '' : ` (${version.approval_note})`;
-    throw new Failure(
-      `${version.name} was rejected by ${version.approval_changed_by ?? 'somebody'}${why}: deploy another version, or run \`penstock approve ${version.name}\` first`,
+    throw new CliError(
+      `${version.name} was rejected by ${version.approval_changed_by ?? 'an unknown user'}${why}: deploy another version, or run \`penstock approve ${version.name}\` first`,
     );
   }
-  if (before !== null && options.allowSignatureChange !== true) await checkSignature(client, before, version);
+  if (before !== null && options.allowSignatureChange !== true) await checkSameSignature(client, before, version);
   if (!options.approve) {
-    throw new Failure(
-      `${version.name} is ${version.approval}, and only approved versions deploy: run \`penstock approve ${version.name}\`, ` +
-        'then this again; or add --approve if you may',
+    throw new CliError(
+      `${version.name} is ${version.approval}: only approved versions can be deployed. Run \`penstock approve ${version.name}\` ` +
+        'and try again, or add --approve',
     );
   }
   progress.stage('approve', version.name);
-  return decide(client, version.name, 'Approved');
+  const decided = await decideApproval(client, version.name, 'Approved', { accepts: options.acceptImports });
+  const open = await opened(client, progress, clock, decided);
+  if (before !== null && options.allowSignatureChange !== true) await checkSameSignature(client, before, open);
+  return open;
 }
 
 function checkOneVariant(before: EndpointBody | null): void {
   if (before === null || before.variants.length <= 1) return;
-  throw new Failure(
-    `endpoint ${before.name} has ${before.variants.length} variants: change it with PATCH /api/v1/endpoints/${before.name}, or deploy under another --name`,
+  throw new CliError(
+    `endpoint ${before.name} has ${before.variants.length} variants: change it with PATCH /api/v1/endpoints/${before.name}, or deploy to another endpoint`,
   );
 }
 
 async function existing(client: Client, endpoint: string): Promise<EndpointBody | null> {
   try {
-    return await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);
+    return await client.get<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`);
   } catch (error) {
-    if (error instanceof Refusal && error.code === 'not_found') return null;
+    if (error instanceof ServerError && error.code === 'not_found') return null;
     throw error;
   }
 }
 
-/** What the user said about the endpoint, and nothing else: the rest is the server's to decide or to keep. */
+/** Only the settings that the user gave. The server chooses or keeps the rest. */
 function settings(options: DeployOptions): Record<string, unknown> {
   return {
+    ...requestedFields(endpointFields, options),
     ...(options.objective === undefined ? {} : { objective: options.objective }),
-    ...(options.late === undefined ? {} : { late: options.late }),
-    ...(options.requestTimeout === undefined ? {} : { timeout_ms: options.requestTimeout }),
   };
 }
 
@@ -191,7 +225,12 @@ function create(client: Client, name: string, version: VersionBody, options: Dep
       ...settings(options),
       ...captureSettings(options, null),
       variants: [
-        { model: version.name, ...startOf(options, undefined), ...capacityOf(options, undefined), ...scalingOf(options, undefined) },
+        {
+          model: version.name,
+          ...requestedFields(modelFields, options),
+          ...capacityBodyFrom(options, undefined),
+          ...scalingBodyFrom(options, undefined),
+        },
       ],
     },
   });
@@ -204,54 +243,55 @@ function update(
   { options, rollout }: { readonly options: DeployOptions; readonly rollout: Record<string, unknown> },
 ): Promise<EndpointBody> {
   const [variant] = before.variants;
-  const kept = variant === undefined ? {} : { name: variant.name };
-  return client.patch<EndpointBody>(`/endpoints/${part(before.name)}`, {
+  const named = variant === undefined ? {} : { name: variant.name };
+  return client.patch<EndpointBody>(`/endpoints/${pathSegment(before.name)}`, {
     json: {
       ...settings(options),
       ...captureSettings(options, before.capture),
       ...rollout,
       ...(options.allowSignatureChange === true ? { allow_signature_change: true } : {}),
       variants: [
-        { ...kept, model: version.name, ...startOf(options, variant), ...capacityOf(options, variant), ...scalingOf(options, variant) },
+        {
+          ...named,
+          model: version.name,
+          ...requestedFields(modelFields, options),
+          ...capacityBodyFrom(options, variant),
+          ...scalingBodyFrom(options, variant),
+        },
       ],
     },
   });
 }
 
-function startOf({ startTimeout }: DeployOptions, before: VariantBody | undefined): Record<string, unknown> {
-  const timeoutMs = startTimeout ?? before?.start_timeout_ms ?? null;
-  return timeoutMs === null ? {} : { start_timeout_ms: timeoutMs };
-}
-
-/** What came of it; a generation is a change of what is wanted. */
-function becameText(before: EndpointBody | null, view: EndpointBody, { name }: VersionBody, rollout: Record<string, unknown>): string {
+/** The result. A new generation means that the desired state changed. */
+function resultText(before: EndpointBody | null, view: EndpointBody, { name }: VersionBody, rollout: Record<string, unknown>): string {
   if (before === null) return `created for ${name}`;
   if (view.generation !== before.generation) return `updated for ${name}`;
-  if (view.status !== 'InService') return `is to serve ${name} already: nothing was changed`;
-  return `serves ${name} already: nothing was changed${'rollout' in rollout ? ', so there is nothing to watch' : ''}`;
+  if (view.status !== 'InService') return `is already being updated to ${name}: nothing was changed`;
+  return `already serves ${name}: nothing was changed${'rollout' in rollout ? ', so there is nothing to watch' : ''}`;
 }
 
-/** Without why an earlier update was taken back: where this one is, `inService` has said so. */
+/** The endpoint's reason without that of an earlier rollback. For a rollback of this update, `inService` throws. */
 function reasonNow({ reason, rollout }: EndpointBody): string | null {
-  if (reason === null || rollout?.state !== 'taken-back') return reason;
-  const told = `the update was taken back: ${rollout.reason}`;
-  if (reason === told) return null;
-  return reason.endsWith(`; ${told}`) ? reason.slice(0, -`; ${told}`.length) : reason;
+  if (reason === null || rollout?.state !== 'rolled-back') return reason;
+  const rolledBack = `the update was rolled back: ${rollout.reason}`;
+  if (reason === rolledBack) return null;
+  return reason.endsWith(`; ${rolledBack}`) ? reason.slice(0, -`; ${rolledBack}`.length) : reason;
 }
 
-function summary(session: Session, view: EndpointBody): string {
+function summary(session: VerbSession, view: EndpointBody, version: VersionBody | null): string {
   const models = view.variants
     .map(
       ({ model, functions, instance_count: count }) =>
         `${model}${functions === null ? '' : count > 0 ? ', with overflow to functions' : ', serverless'}`,
     )
     .join(', ');
-  const promise = view.objective === null ? '' : `, ${view.objective}`;
+  const objective = view.objective === null ? '' : `, ${view.objective}`;
   const call =
     view.status === 'InService'
-      ? `: call it with \`penstock invoke ${view.name} --file ROWS.csv\``
-      : `: look with \`penstock describe ${view.name}\``;
+      ? `: call it with \`penstock invoke ${view.name} ${requestOption(version)}\``
+      : `: see \`penstock describe ${view.name}\``;
   const reason = reasonNow(view);
   const remarks = reason === null ? view.notes : [reason, ...view.notes];
-  return [`${view.name} is ${session.style.state(view.status)} (${models}${promise})${call}`, ...remarks].join('\n');
+  return [`${view.name} is ${session.style.state(view.status)} (${models}${objective})${call}`, ...remarks].join('\n');
 }

@@ -1,25 +1,26 @@
-/** `penstock describe`: everything about an endpoint, a model version or a model group. */
+/** `penstock describe`: the details of an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
 import type { EndpointBody, EndpointUsageBody, GroupBody, ProfileBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
-import { type Client, part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { Failure, Refusal } from '../failure.ts';
-import { versionPath } from '../model-source.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError, ServerError } from '../cli-error.ts';
+import { type Client, pathSegment } from '../client.ts';
+import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../format.ts';
+import { formatAttainment, formatStatus } from '../format-objective.ts';
+import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../format-variant.ts';
+import { versionUrlPath } from '../model-source.ts';
 import { runtimeFields } from '../process-options.ts';
-import { keptText } from '../promise-words.ts';
+import { batchableText, pythonFields } from '../python-options.ts';
 import { rolloutText } from '../rollout-options.ts';
 import { fields, table } from '../table.ts';
-import { batchingText, rangeText, readyText, scalingText, settingText, typeText } from '../variant-words.ts';
-import { type CommonOptions, type Session, verb } from '../verb.ts';
-import { bytesText, countText, msText, pairsText, shareText, tensorsText, timeText, usdText, utcText } from '../words.ts';
+import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 interface DescribeOptions extends CommonOptions {
   readonly group: boolean;
 }
 
-export function addDescribe(program: Command, doors: Doors): void {
-  verb(program, doors, 'describe <endpoint|group/version|group>', 'tell everything about an endpoint, a version or a group')
-    .with((command) => command.option('--group', 'the group, where an endpoint has the same name', false))
+export function addDescribe(program: Command, context: CliContext): void {
+  verb(program, context, 'describe <endpoint|group/version|group>', 'show the details of an endpoint, a version or a group')
+    .with((command) => command.option('--group', 'describe the group, even if an endpoint has the same name', false))
     .runs(async (session, { group }: DescribeOptions, name: string) => {
       const client = await session.client();
       if (group) {
@@ -27,14 +28,14 @@ export function addDescribe(program: Command, doors: Doors): void {
         return 0;
       }
       if (name.includes('/')) {
-        const version = await client.get<VersionBody>(versionPath(name));
-        const known = session.wantsJson ? null : await client.get<{ items: ProfileBody[] }>(`${versionPath(name)}/profile`);
+        const version = await client.get<VersionBody>(versionUrlPath(name));
+        const known = session.wantsJson ? null : await client.get<{ items: ProfileBody[] }>(`${versionUrlPath(name)}/profile`);
         session.print(version, versionText(session, version, known?.items ?? []));
         return 0;
       }
-      const endpoint = await ifFound(client.get<EndpointBody>(`/endpoints/${part(name)}`));
+      const endpoint = await ifFound(client.get<EndpointBody>(`/endpoints/${pathSegment(name)}`));
       if (endpoint !== null) {
-        const usage = session.wantsJson ? null : await ifFound(client.get<EndpointUsageBody>(`/endpoints/${part(name)}/usage`));
+        const usage = session.wantsJson ? null : await ifFound(client.get<EndpointUsageBody>(`/endpoints/${pathSegment(name)}/usage`));
         session.print(endpoint, endpointText(session, endpoint, usage));
         return 0;
       }
@@ -43,12 +44,12 @@ export function addDescribe(program: Command, doors: Doors): void {
     });
 }
 
-/** `isGuess`: it might have been an endpoint as well. */
-async function describeGroup(session: Session, client: Client, name: string, isGuess = false): Promise<void> {
-  const group = await ifFound(client.get<GroupBody>(`/groups/${part(name)}`));
+/** `isGuess`: the name could also have meant an endpoint. */
+async function describeGroup(session: VerbSession, client: Client, name: string, isGuess = false): Promise<void> {
+  const group = await ifFound(client.get<GroupBody>(`/groups/${pathSegment(name)}`));
   if (group === null && isGuess)
-    throw new Failure(`there is no endpoint and no model group '${name}': see \`penstock endpoints\` and \`penstock groups\``);
-  if (group === null) throw new Failure(`there is no model group '${name}': see \`penstock groups\``);
+    throw new CliError(`there is no endpoint and no model group '${name}': see \`penstock endpoints\` and \`penstock groups\``);
+  if (group === null) throw new CliError(`there is no model group '${name}': see \`penstock groups\``);
   session.print(
     group,
     fields([
@@ -67,12 +68,12 @@ async function ifFound<T>(answer: Promise<T>): Promise<T | null> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof Refusal && error.code === 'not_found') return null;
+    if (error instanceof ServerError && error.code === 'not_found') return null;
     throw error;
   }
 }
 
-function versionText(session: Session, version: VersionBody, profiles: readonly ProfileBody[]): string {
+function versionText(session: VerbSession, version: VersionBody, profiles: readonly ProfileBody[]): string {
   const decided = version.approval_changed_by === null ? '' : ` by ${version.approval_changed_by}, ${utcText(version.approval_changed_at)}`;
   const note = version.approval_note === null ? '' : `: ${version.approval_note}`;
   return fields([
@@ -80,10 +81,11 @@ function versionText(session: Session, version: VersionBody, profiles: readonly 
     ['approval', `${session.style.state(version.approval)}${decided}${note}`],
     ['description', version.description],
     ...runtimeFields(version),
+    ...pythonFields(version),
     ['inputs', tensorsText(version.signature.inputs)],
     ['outputs', tensorsText(version.signature.outputs)],
-    ['batchable', `${version.batchable ? 'yes' : 'no'}: ${version.batchable_reason}`],
-    ['measured', profiles.map(profileText).join('\n')],
+    ['batchable', batchableText(version)],
+    ['measured', measuredText(version, profiles)],
     ['metrics', pairsText(version.metrics)],
     ['metadata', pairsText(version.metadata)],
     ['tags', pairsText(version.tags)],
@@ -100,29 +102,40 @@ function versionText(session: Session, version: VersionBody, profiles: readonly 
   ]);
 }
 
-/** In a line: `penstock profile --cached` tells all of it. */
-function profileText({ executor, service: [first], batch_max: most, notes }: ProfileBody): string {
-  const row = first === undefined ? '' : `${msText(first.p50_ms)} for a row, up to ${most} at once`;
-  return [`${executor}: ${row}`, ...notes].join('; ');
+/** A line for each executor, and once that the machine was busy. */
+function measuredText({ name }: VersionBody, profiles: readonly ProfileBody[]): string {
+  const busy = profiles.flatMap(({ notes }) => notes).find(isAboutBusyMachine);
+  const cure = busy === undefined ? [] : [`${busy}. \`penstock profile ${name}\` measures again`];
+  return [...profiles.map(profileText), ...cure].join('\n');
 }
 
-function endpointText(session: Session, view: EndpointBody, usage: EndpointUsageBody | null): string {
+function isAboutBusyMachine(note: string): boolean {
+  return note.startsWith('measured on a busy machine');
+}
+
+/** A one-line summary; `penstock profile --cached` shows the whole profile. */
+function profileText({ executor, service: [first], batch_max: most, notes }: ProfileBody): string {
+  const row = first === undefined ? '' : `${formatMsText(first.p50_ms)} per row, up to ${most} rows per batch`;
+  return [`${executor}: ${row}`, ...notes.filter((note) => !isAboutBusyMachine(note))].join('; ');
+}
+
+function endpointText(session: VerbSession, view: EndpointBody, usage: EndpointUsageBody | null): string {
   const head = fields([
     ['endpoint', view.name],
-    ['status', `${session.style.state(view.status)}${view.reason === null ? '' : `: ${view.reason}`}`],
+    ['status', `${formatStatus(view, session.style)}${view.reason === null ? '' : `: ${view.reason}`}`],
     ['description', view.description],
     ['objective', view.objective ?? 'none'],
-    ['in time', keptText(view, session.style)],
+    ['in time', formatAttainment(view, session.style)],
     [
       'late',
       view.late === 'serve'
         ? 'serve: requests that miss the objective are answered late'
-        : 'shed: requests that would miss the objective are refused',
+        : 'shed: requests that would miss the objective are rejected',
     ],
-    ['timeout', msText(view.timeout_ms)],
+    ['timeout', formatMsText(view.timeout_ms)],
     ['capture', captureText(view)],
     ['rollout', rolloutText(view)],
-    ['taken back', view.taken_back.map(({ model, reason, at }) => `${model}, ${utcText(at)}: ${reason}`).join('\n')],
+    ['rolled back', view.rolled_back.map(({ model, reason, at }) => `${model}, ${utcText(at)}: ${reason}`).join('\n')],
     ['notes', view.notes.join('\n')],
     ['created', utcText(view.created_at)],
     ['updated', utcText(view.updated_at)],
@@ -133,17 +146,17 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
     { title: 'ANSWERED', cell: ({ requests }) => requests, align: 'right' },
     { title: 'FUNCTION RUNS', cell: ({ invocations }) => (invocations === 0 ? null : invocations), align: 'right' },
     { title: 'COLD STARTS', cell: ({ invocations, cold_starts: starts }) => (invocations === 0 ? null : starts), align: 'right' },
-    { title: 'COST', cell: ({ total_usd: usd }) => usdText(usd), align: 'right' },
+    { title: 'TOTAL', cell: ({ total_usd: usd }) => formatUsd(usd), align: 'right' },
   ]);
   const functions = table(
-    view.variants.flatMap(({ name, functions: asked, setting, environments, overflow }) =>
-      asked === null ? [] : [{ name, asked, setting, environments, overflow }],
+    view.variants.flatMap(({ name, functions: requested, setting, environments, overflow }) =>
+      requested === null ? [] : [{ name, requested, setting, environments, overflow }],
     ),
     [
       { title: 'FUNCTIONS OF', cell: ({ name }) => name },
-      { title: 'HOW MANY', cell: ({ asked }) => rangeText(asked) },
-      { title: 'BATCHING', cell: ({ asked }) => batchingText(asked) },
-      { title: 'NOW', cell: ({ setting }) => (setting === null ? null : settingText(setting)) },
+      { title: 'BOUNDS', cell: ({ requested }) => rangeText(requested) },
+      { title: 'BATCHING', cell: ({ requested }) => batchingText(requested) },
+      { title: 'NOW', cell: ({ setting }) => (setting === null ? null : functionSettingText(setting)) },
       { title: 'OVERFLOW', cell: ({ overflow }) => (overflow === null ? null : percentText(overflow.share)), align: 'right' },
       { title: 'COLD START', cell: ({ environments }) => coldStartText(environments), align: 'right' },
     ],
@@ -157,7 +170,7 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
       { title: 'PID', cell: (worker) => worker.pid, align: 'right' },
       { title: 'MEMORY', cell: (worker) => (worker.rss_bytes === null ? null : bytesText(worker.rss_bytes)), align: 'right' },
       { title: 'RESTARTS', cell: (worker) => worker.restarts, align: 'right' },
-      { title: 'LAST TROUBLE', cell: (worker) => worker.reason },
+      { title: 'LAST PROBLEM', cell: (worker) => worker.reason },
     ],
   );
   return [
@@ -167,6 +180,7 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
     used,
     scaledText(view),
     functions,
+    foldersText(view),
     decidedText(view),
     workers,
   ]
@@ -174,69 +188,91 @@ function endpointText(session: Session, view: EndpointBody, usage: EndpointUsage
     .join('\n');
 }
 
-/** What each variant serves, and what became of its requests. */
+/** Each variant with its model, capacity and request counts. */
 export function variantsText(variants: readonly VariantBody[]): string {
   return table(variants, [
     { title: 'VARIANT', cell: (variant) => variant.name },
     { title: 'MODEL', cell: (variant) => variant.model },
-    { title: 'WEIGHT', cell: (variant) => variant.weight, align: 'right' },
+    {
+      title: 'WEIGHT',
+      cell: ({ weight, shadow }) => (shadow === null ? weight : `shadow of ${percentText(shadow.share)}`),
+      align: 'right',
+    },
     { title: 'READY', cell: readyText, align: 'right' },
     { title: 'TYPE', cell: typeText },
-    { title: 'BATCH MAX', cell: (variant) => variant.batch_size, align: 'right' },
+    { title: 'BATCH MAX', cell: batchMaxText, align: 'right' },
     { title: 'REQUESTS', cell: (variant) => variant.statistics?.requests ?? null, align: 'right' },
     { title: 'FAILED', cell: ({ statistics: own }) => (own === null ? null : own.failures - own.refused), align: 'right' },
-    { title: 'REFUSED', cell: (variant) => variant.statistics?.refused ?? null, align: 'right' },
+    { title: 'REJECTED', cell: (variant) => variant.statistics?.refused ?? null, align: 'right' },
     { title: 'BATCH MEAN', cell: (variant) => batchText(variant.statistics), align: 'right' },
     { title: 'TIME MEAN', cell: (variant) => meanText(variant.statistics), align: 'right' },
   ]);
 }
 
-/** Since when requests are counted: since the version was loaded, which a start of the server does too. */
+/** Batches are larger than the objective allows while the queue is so long that its last request misses the objective anyway. */
+function batchMaxText({ batch_size: size, batch_size_late: late }: VariantBody): string | number | null {
+  return size === null || late === null || late <= size ? size : `${size}, late ${late}`;
+}
+
+/** Since when requests are counted: since the version was loaded, which includes server restarts. */
 export function countedText(variants: readonly Pick<VariantBody, 'name' | 'statistics'>[]): string {
   const since = variants.flatMap(({ name, statistics }) => (statistics === null ? [] : [{ name, text: utcText(statistics.since) }]));
   const [first] = since;
   if (first === undefined) return '';
   const isOne = since.every(({ text }) => text === first.text);
-  const told = isOne ? first.text : since.map(({ name, text }) => `${text} (${name})`).join(', ');
-  return `Requests, failed ones and times: of this version, since ${told}\n`;
+  const times = isOne ? first.text : since.map(({ name, text }) => `${text} (${name})`).join(', ');
+  return `Requests, failures and times of the current version, since ${times}\n`;
 }
 
-/** What lets the number of instances follow the load. */
-function scaledText(view: EndpointBody): string {
+/** The loaded models of each variant that serves the objects of a folder. */
+function foldersText(view: EndpointBody): string {
   return table(
-    view.variants.flatMap(({ name, wanted, scaling: asked }) => (asked === null ? [] : [{ name, wanted, asked }])),
+    view.variants.flatMap(({ name, multi_model: folder }) => (folder === null ? [] : [{ name, folder }])),
     [
-      { title: 'SCALING OF', cell: ({ name }) => name },
-      { title: 'WANTED', cell: ({ wanted }) => wanted, align: 'right' },
-      { title: 'BY', cell: ({ asked }) => scalingText(asked) },
+      { title: 'MODELS OF', cell: ({ name }) => name },
+      { title: 'FOLDER', cell: ({ folder }) => folder.url },
+      { title: 'LOADED', cell: ({ folder }) => folder.models_loaded, align: 'right' },
+      { title: 'MEMORY', cell: ({ folder }) => `${folder.memory_mib} of ${folder.memory_mib_max} MiB`, align: 'right' },
     ],
   );
 }
 
-/** What was chosen for functions, and how that goes. */
+/** The scaling policy of each variant that has one. */
+function scaledText(view: EndpointBody): string {
+  return table(
+    view.variants.flatMap(({ name, wanted, scaling }) => (scaling === null ? [] : [{ name, wanted, scaling }])),
+    [
+      { title: 'SCALING OF', cell: ({ name }) => name },
+      { title: 'WANTED', cell: ({ wanted }) => wanted, align: 'right' },
+      { title: 'BY', cell: ({ scaling }) => scalingText(scaling) },
+    ],
+  );
+}
+
+/** The chosen function setting of each variant, with its predicted and measured performance. */
 function decidedText(view: EndpointBody): string {
   return table(
     view.variants.flatMap(({ name, decision }) => (decision === null ? [] : decisionRows(name, decision))),
     [
       { title: 'SETTING OF', cell: ({ name }) => name },
       { title: '', cell: ({ what }) => what },
-      { title: 'P50', cell: ({ p50_ms: ms }) => msText(ms), align: 'right' },
-      { title: 'P95', cell: ({ p95_ms: ms }) => msText(ms), align: 'right' },
-      { title: 'P99', cell: ({ p99_ms: ms }) => msText(ms), align: 'right' },
+      { title: 'P50', cell: ({ p50_ms: ms }) => formatMsText(ms), align: 'right' },
+      { title: 'P95', cell: ({ p95_ms: ms }) => formatMsText(ms), align: 'right' },
+      { title: 'P99', cell: ({ p99_ms: ms }) => formatMsText(ms), align: 'right' },
       { title: 'IN TIME', cell: ({ within_slo: share }) => shareText(share), align: 'right' },
       { title: 'MEAN BATCH', cell: ({ mean_batch: rows }) => Math.round(100 * rows) / 100, align: 'right' },
-      { title: 'COST/M ROWS', cell: ({ cost_usd_per_million: usd }) => usdText(usd), align: 'right' },
+      { title: 'COST/M ROWS', cell: ({ cost_usd_per_million: usd }) => formatUsd(usd), align: 'right' },
       { title: 'WHY', cell: ({ reason }) => reason },
     ],
   );
 }
 
-/** Of the requests answered since the server started. */
+/** `12.5 %`. */
 function percentText(share: number): string {
   return `${Math.round(1000 * share) / 10} %`;
 }
 
-/** The versions of an update under way, beside each other. */
+/** Compares the versions of an update in progress. */
 function updateText({ rollout }: EndpointBody): string {
   return table(rollout?.versions ?? [], [
     { title: 'UPDATE', cell: ({ is_new: isNew }) => (isNew ? 'new' : 'before') },
@@ -246,7 +282,7 @@ function updateText({ rollout }: EndpointBody): string {
     { title: 'REQUESTS', cell: ({ requests }) => requests, align: 'right' },
     { title: 'LATE', cell: ({ late, requests }) => partText(late, requests), align: 'right' },
     { title: 'FAILED', cell: ({ failed, requests }) => partText(failed, requests), align: 'right' },
-    { title: 'REFUSED', cell: ({ refused, requests }) => partText(refused, requests), align: 'right' },
+    { title: 'REJECTED', cell: ({ refused, requests }) => partText(refused, requests), align: 'right' },
   ]);
 }
 
@@ -256,13 +292,17 @@ function partText(some: number, all: number): string | null {
 
 function coldStartText(environments: VariantBody['environments']): string | null {
   const { cold_start_ms: ms = null } = environments ?? {};
-  return ms === null ? null : msText(ms);
+  return ms === null ? null : formatMsText(ms);
 }
 
-/** What was predicted of the setting in force, and below it what was measured. */
-function decisionRows(name: string, { predicted, measured, reason }: NonNullable<EndpointBody['variants'][number]['decision']>) {
+/** The prediction of the current setting, followed by its measurement. */
+function decisionRows(
+  name: string,
+  { predicted, correction, measured, reason }: NonNullable<EndpointBody['variants'][number]['decision']>,
+) {
+  const why = correction === null ? reason : `${reason}; ${correction}`;
   return [
-    ...(predicted === null ? [] : [{ ...predicted, name, what: 'predicted', reason }]),
+    ...(predicted === null ? [] : [{ ...predicted, name, what: correction === null ? 'predicted' : 'predicted, corrected', reason: why }]),
     ...(measured === null ? [] : [{ ...measured, name: '', what: `measured, ${countText(measured.requests, 'request')}`, reason: '' }]),
   ];
 }
@@ -272,12 +312,12 @@ function batchText(statistics: StatisticsBody | null): number | null {
 }
 
 function meanText(statistics: StatisticsBody | null): string | null {
-  return statistics === null || statistics.requests === 0 ? null : msText(statistics.total_ms / statistics.requests);
+  return statistics === null || statistics.requests === 0 ? null : formatMsText(statistics.total_ms / statistics.requests);
 }
 
 function captureText({ capture }: EndpointBody): string | null {
   if (capture === null) return null;
   const what = capture.inputs && capture.outputs ? 'inputs and outputs' : capture.inputs ? 'inputs' : 'outputs';
   const without = capture.redact.length === 0 ? '' : `, without ${capture.redact.join(', ')}`;
-  return `${what} of ${capture.percent} % of the calls, to ${capture.to}${without}`;
+  return `${what} of ${capture.percent} % of calls, to ${capture.to}${without}`;
 }

@@ -1,34 +1,36 @@
 /** `penstock endpoints` and `penstock delete`. */
 import type { Command } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
-import { part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { versionPath } from '../model-source.ts';
-import { inTimeText } from '../promise-words.ts';
+import type { CliContext } from '../cli-context.ts';
+import { pathSegment } from '../client.ts';
+import { confirmed, isInteractive } from '../confirm.ts';
+import { countText, shortened, timeText, utcText } from '../format.ts';
+import { formatInTime, formatStatus } from '../format-objective.ts';
+import { readyText, typeText } from '../format-variant.ts';
+import { versionUrlPath } from '../model-source.ts';
 import { table } from '../table.ts';
-import { readyText, typeText } from '../variant-words.ts';
 import { type CommonOptions, verb } from '../verb.ts';
-import { shortened, timeText } from '../words.ts';
 
 interface DeleteOptions extends CommonOptions {
   readonly group: boolean;
+  readonly yes: boolean;
 }
 
-export function addEndpoints(program: Command, doors: Doors): void {
-  verb(program, doors, 'endpoints', 'list the endpoints').runs(async (session) => {
+export function addEndpoints(program: Command, context: CliContext): void {
+  verb(program, context, 'endpoints', 'list the endpoints').runs(async (session) => {
     const endpoints = await (await session.client()).all<EndpointBody>('/endpoints');
-    if (endpoints.length === 0) session.remark('there are no endpoints: try `penstock deploy catalogue:digits-mlp --approve`');
+    if (endpoints.length === 0) session.remark('there are no endpoints: try `penstock deploy catalogue:digits-mlp digits --approve`');
     const ofAll = (view: EndpointBody, read: (variant: EndpointBody['variants'][number]) => string) => view.variants.map(read).join(', ');
     session.print(
       endpoints,
       table(endpoints, [
         { title: 'ENDPOINT', cell: (view) => view.name },
-        { title: 'STATUS', cell: (view) => session.style.state(view.status) },
+        { title: 'STATUS', cell: (view) => formatStatus(view, session.style) },
         { title: 'MODEL', cell: (view) => ofAll(view, (variant) => variant.model) },
         { title: 'READY', cell: (view) => ofAll(view, readyText), align: 'right' },
         { title: 'TYPE', cell: (view) => ofAll(view, typeText) },
         { title: 'OBJECTIVE', cell: (view) => view.objective },
-        { title: 'IN TIME', cell: (view) => inTimeText(view, session.style), align: 'right' },
+        { title: 'IN TIME', cell: (view) => formatInTime(view, session.style), align: 'right' },
         { title: 'UPDATED (UTC)', cell: (view) => timeText(view.updated_at) },
         { title: 'REASON', cell: (view) => shortened(view.reason ?? '', 60) },
       ]),
@@ -37,14 +39,37 @@ export function addEndpoints(program: Command, doors: Doors): void {
   });
 }
 
-export function addDelete(program: Command, doors: Doors): void {
-  verb(program, doors, 'delete <endpoint|group/version>', 'delete an endpoint, a model version that none uses, or an empty group')
-    .with((command) => command.option('--group', 'the name is that of a model group, which has no versions', false))
+export function addDelete(program: Command, context: CliContext): void {
+  verb(program, context, 'delete <endpoint|group/version>', 'delete an endpoint, an unused model version, or an empty group')
+    .with((command) =>
+      command
+        .option('--group', 'delete the empty model group of this name', false)
+        .option('-y, --yes', 'do not ask before deleting a serving endpoint; only a terminal is asked', false),
+    )
     .runs(async (session, options: DeleteOptions, name: string) => {
       const isEndpoint = !options.group && !name.includes('/');
-      const path = options.group ? `/groups/${part(name)}` : isEndpoint ? `/endpoints/${part(name)}` : versionPath(name);
-      await (await session.client()).delete(path);
-      session.print({ deleted: name }, `${name} is ${isEndpoint ? 'being deleted' : 'deleted'}\n`);
+      const path = options.group ? `/groups/${pathSegment(name)}` : isEndpoint ? `/endpoints/${pathSegment(name)}` : versionUrlPath(name);
+      const client = await session.client();
+      if (isEndpoint && !options.yes && isInteractive(session.context)) {
+        const question = questionAbout(await client.get<EndpointBody>(path));
+        if (question !== null && !(await confirmed(session.context, question))) {
+          session.remark(`${name} was not deleted`);
+          return 1;
+        }
+      }
+      await client.delete(path);
+      session.print({ deleted: name }, `${name} ${isEndpoint ? 'is being' : 'was'} deleted\n`);
       return 0;
     });
+}
+
+const servingStatuses: readonly EndpointBody['status'][] = ['InService', 'Updating', 'RollingBack'];
+
+/** Null if the endpoint serves nothing. */
+function questionAbout({ name, status, variants }: EndpointBody): string | null {
+  if (!servingStatuses.includes(status)) return null;
+  const served = variants.map(({ model, statistics }) =>
+    statistics === null ? model : `${model}, ${countText(statistics.requests, 'request')} answered since ${utcText(statistics.since)}`,
+  );
+  return `${name} is ${status} (${served.join('; ')}). Its clients will get errors. Delete it?`;
 }

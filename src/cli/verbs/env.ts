@@ -1,31 +1,26 @@
-/** `penstock env`: what a shell needs to talk to this server, also with the AWS tools. `eval "$(penstock env)"` */
+/** `penstock env`: the environment variables that a shell needs to use this server, also with AWS tools: `eval "$(penstock env)"`. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadSetting } from '../../config.ts';
 import { defaultUrl, urlOfLock } from '../address.ts';
-import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError } from '../cli-error.ts';
+import { shellQuoted } from '../format.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
-import { shellQuoted } from '../words.ts';
 
 interface EnvOptions extends CommonOptions {
   readonly port?: number;
 }
 
-export function addEnv(program: Command, doors: Doors): void {
-  verb(
-    program,
-    doors,
-    'env',
-    'print the exports a shell needs, for the server of --data-dir whatever PENSTOCK_URL is: eval "$(penstock env)"',
-  )
-    .with((command) => command.option('--port <port>', 'the port, where no server runs yet', wholeNumber(1, 65_535)))
+export function addEnv(program: Command, context: CliContext): void {
+  verb(program, context, 'env', 'print shell exports for the server of --data-dir (ignores PENSTOCK_URL): eval "$(penstock env)"')
+    .with((command) => command.option('--port <port>', 'the port of a server that is not running yet', wholeNumber(1, 65_535)))
     .runs(async (session, options: EnvOptions) => {
       const { id, secret } = await adminKey(options.dataDir);
       const url = options.port === undefined ? ((await urlOfLock(options.dataDir)) ?? defaultUrl) : `http://127.0.0.1:${options.port}`;
-      const region = loadSetting('awsRegion', { flags: { dataDir: options.dataDir }, env: doors.env });
+      const region = loadSetting('awsRegion', { flags: { dataDir: options.dataDir }, env: context.env });
       const variables = {
         AWS_ENDPOINT_URL: url,
         AWS_ACCESS_KEY_ID: id,
@@ -36,23 +31,23 @@ export function addEnv(program: Command, doors: Doors): void {
         PENSTOCK_KEY: `${id}:${secret}`,
         ...authorities(url, options.dataDir),
       };
-      if (isOther(doors.env.PENSTOCK_URL, url)) session.remark(otherText(doors.env.PENSTOCK_URL, options.dataDir, url));
+      if (isOther(context.env.PENSTOCK_URL, url)) session.remark(otherText(context.env.PENSTOCK_URL, options.dataDir, url));
       const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuoted(value)}\n`);
       session.print(variables, lines.join(''));
       return 0;
     });
 }
 
-function isOther(given = '', url: string): boolean {
-  return given !== '' && given.replace(/\/+$/, '') !== url;
+function isOther(provided = '', url: string): boolean {
+  return provided !== '' && provided.replace(/\/+$/, '') !== url;
 }
 
-/** The key would be told to a server that does not know it. */
-function otherText(given = '', dataDirectory: string, url: string): string {
-  return `PENSTOCK_URL is ${given}, which this does not look at: the key is that of the server on ${dataDirectory}, at ${url}`;
+/** Warns, because the key is not valid on the server of PENSTOCK_URL. */
+function otherText(provided = '', dataDirectory: string, url: string): string {
+  return `ignoring PENSTOCK_URL (${provided}): the key belongs to the server on ${dataDirectory}, at ${url}`;
 }
 
-/** Where a server signs its own certificate, clients must be told to trust it: Node and the AWS tools each in their way. */
+/** The variables that make Node and the AWS tools trust a self-signed certificate. */
 function authorities(url: string, dataDirectory: string): Record<string, string> {
   const certificate = resolve(dataDirectory, 'tls-cert.pem');
   if (!url.startsWith('https:') || !existsSync(certificate)) return {};
@@ -65,11 +60,11 @@ async function adminKey(dataDirectory: string): Promise<{ id: string; secret: st
   const path = join(dataDirectory, 'keys.json');
   const keys = readKeysFile(path);
   if (keys === null) {
-    throw new Failure(
-      `there is no ${path}: start a server there with \`penstock up --data-dir ${shellQuoted(dataDirectory)}\`, or name its --data-dir`,
+    throw new CliError(
+      `there is no ${path}: start a server there with \`penstock up --data-dir ${shellQuoted(dataDirectory)}\`, or pass its --data-dir`,
     );
   }
   const key = keys.find(({ role }) => role === 'admin');
-  assert(key !== undefined, 'a keys file without an admin key is refused');
+  assert(key !== undefined, 'a keys file without an admin key is rejected');
   return key;
 }

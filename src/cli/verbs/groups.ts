@@ -1,17 +1,18 @@
-/** `penstock groups` and `penstock versions`: what is registered. */
+/** `penstock groups` and `penstock versions`: the registered models. */
 import type { Command } from 'commander';
 import type { EndpointBody, GroupBody, VersionBody } from '../../api/index.ts';
-import { part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { isOf, takenBackBy } from '../find-version.ts';
+import type { CliContext } from '../cli-context.ts';
+import { pathSegment } from '../client.ts';
+import { isVersionOf, rolledBackVersionsOf } from '../find-version.ts';
+import { bytesText, pairsText, timeText } from '../format.ts';
+import { batchableText } from '../python-options.ts';
 import { table } from '../table.ts';
 import { verb } from '../verb.ts';
-import { bytesText, pairsText, timeText } from '../words.ts';
 
-export function addGroups(program: Command, doors: Doors): void {
-  verb(program, doors, 'groups', 'list the model groups').runs(async (session) => {
+export function addGroups(program: Command, context: CliContext): void {
+  verb(program, context, 'groups', 'list the model groups').runs(async (session) => {
     const groups = await (await session.client()).all<GroupBody>('/groups');
-    if (groups.length === 0) session.remark('no model is registered: try `penstock catalogue`, or `penstock register FILE`');
+    if (groups.length === 0) session.remark('no models are registered: try `penstock catalogue` or `penstock register FILE`');
     session.print(
       groups,
       table(groups, [
@@ -27,14 +28,14 @@ export function addGroups(program: Command, doors: Doors): void {
   });
 }
 
-export function addVersions(program: Command, doors: Doors): void {
-  verb(program, doors, 'versions <group>', 'list the versions of a model group').runs(async (session, _options, group: string) => {
+export function addVersions(program: Command, context: CliContext): void {
+  verb(program, context, 'versions <group>', 'list the versions of a model group').runs(async (session, _options, group: string) => {
     const client = await session.client();
-    const known = await client.all<VersionBody>(`/groups/${part(group)}/versions`);
-    const back = takenBackBy(await client.all<EndpointBody>('/endpoints'));
+    const known = await client.all<VersionBody>(`/groups/${pathSegment(group)}/versions`);
+    const back = rolledBackVersionsOf(await client.all<EndpointBody>('/endpoints'));
     const versions = known.map((version) => ({
       ...version,
-      taken_back: back.filter((each) => isOf(each, version)).map(({ endpoint, reason, at }) => ({ endpoint, reason, at })),
+      rolled_back: back.filter((each) => isVersionOf(each, version)).map(({ endpoint, reason, at }) => ({ endpoint, reason, at })),
     }));
     session.print(
       versions,
@@ -43,11 +44,11 @@ export function addVersions(program: Command, doors: Doors): void {
         { title: 'APPROVAL', cell: (version) => session.style.state(version.approval) },
         { title: 'BY', cell: (version) => version.approval_changed_by },
         { title: 'SIZE', cell: (version) => bytesText(version.artifact.bytes), align: 'right' },
-        { title: 'BATCHABLE', cell: (version) => (version.batchable ? 'yes' : 'no') },
+        { title: 'BATCHABLE', cell: (version) => batchableText(version).split(':')[0] ?? '' },
         { title: 'METRICS', cell: (version) => pairsText(version.metrics) },
         { title: 'CREATED (UTC)', cell: (version) => timeText(version.created_at) },
         { title: 'SOURCE', cell: (version) => version.source_name },
-        { title: 'NOTE', cell: (version) => backText(version.taken_back.map(({ endpoint }) => endpoint)) },
+        { title: 'NOTE', cell: (version) => backText(version.rolled_back.map(({ endpoint }) => endpoint)) },
       ]),
     );
     return 0;
@@ -55,5 +56,5 @@ export function addVersions(program: Command, doors: Doors): void {
 }
 
 function backText(endpoints: readonly string[]): string | null {
-  return endpoints.length === 0 ? null : `taken back by ${endpoints.join(' and ')}`;
+  return endpoints.length === 0 ? null : `rolled back by ${endpoints.join(' and ')}`;
 }

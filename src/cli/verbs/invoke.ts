@@ -1,13 +1,15 @@
-/** `penstock invoke`: rows in, predictions out. */
+/** `penstock invoke`: sends rows and prints predictions. */
 import type { Command } from 'commander';
-import { part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { parseExact } from '../exact-json.ts';
-import { Failure } from '../failure.ts';
+import { messageOf } from '../../errors.ts';
+import { formatScore, labelsIn, type PredictionScore, predictionScore } from '../accuracy.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError } from '../cli-error.ts';
+import { pathSegment } from '../client.ts';
+import { parseExactJson } from '../exact-json.ts';
+import { formatMsText } from '../format.ts';
 import { readRows } from '../rows-file.ts';
 import { fields } from '../table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
-import { msText } from '../words.ts';
 
 interface InvokeOptions extends CommonOptions {
   readonly data?: string;
@@ -17,7 +19,7 @@ interface InvokeOptions extends CommonOptions {
   readonly timings: boolean;
 }
 
-interface Answer {
+interface Predictions {
   readonly predictions: readonly unknown[];
   readonly model_version: string;
   readonly timings?: {
@@ -30,49 +32,76 @@ interface Answer {
   };
 }
 
-export function addInvoke(program: Command, doors: Doors): void {
-  verb(program, doors, 'invoke <endpoint>', 'send rows to an endpoint and print its predictions, one a line')
+export function addInvoke(program: Command, context: CliContext): void {
+  verb(program, context, 'invoke <endpoint>', 'send rows to an endpoint and print its predictions, one per line')
     .with((command) =>
       command
-        .option('--data <json>', `'[[5.1, 3.5, 1.4, 0.2]]', or a whole body with "instances" or "inputs"`)
-        .option('--file <file>', 'JSON, CSV or npy, by its extension; - reads from stdin')
-        .option('--type <content-type>', 'what the file is, where its extension does not say')
-        .option('--label <column>', 'a column of the CSV that is the answer, not an input')
-        .option('--timings', 'also say how long each stage took', false),
+        .option('-d, --data <json>', `'[[5.1, 3.5, 1.4, 0.2]]', or a whole body with "instances" or "inputs"`)
+        .option('-f, --file <file>', 'JSON, JSON lines, text, CSV or npy, by its extension; - reads from stdin')
+        .option('--type <content-type>', 'content type of the data or the file (default: JSON, or by extension)')
+        .option('--label <column>', 'a CSV column that holds the label, not an input; prints the accuracy')
+        .option('--timings', 'also print how long each stage took', false),
     )
     .runs(async (session, options: InvokeOptions, endpoint: string) => {
-      const { body, contentType } = await bodyOf(options, session.doors.stdin);
-      const text = await (await session.client()).text('POST', `/endpoints/${part(endpoint)}/invoke`, {
+      const { body, contentType } = await bodyOf(options, session.context.stdin);
+      const text = await (await session.client()).text('POST', `/endpoints/${pathSegment(endpoint)}/invoke`, {
         query: { label: options.label, timings: options.timings || undefined },
         body,
         contentType,
       });
-      if (session.wantsJson) session.doors.stdout.write(`${text}\n`);
-      else session.doors.stdout.write(answerText(text));
+      const score = options.label === undefined ? null : scoreIn(text, Buffer.from(body).toString(), options.label);
+      const { stdout } = session.context;
+      if (session.wantsJson) stdout.write(`${score === null ? text : withScore(text, score)}\n`);
+      else stdout.write(answerText(text));
+      if (score !== null && options.label !== undefined) session.remark(formatScore(score, options.label));
       return 0;
     });
 }
 
-function predictionsIn(text: string): Answer | null {
+function predictionsIn(text: string): Predictions | null {
   try {
-    const answer = parseExact(text) as Partial<Answer> | null;
-    return Array.isArray(answer?.predictions) ? (answer as Answer) : null;
+    const answer = parseExactJson(text) as Partial<Predictions> | null;
+    return Array.isArray(answer?.predictions) ? (answer as Predictions) : null;
   } catch {
     return null;
   }
 }
 
-async function bodyOf(options: InvokeOptions, stdin: Doors['stdin']): Promise<{ body: Uint8Array; contentType: string }> {
+async function bodyOf(options: InvokeOptions, stdin: CliContext['stdin']): Promise<{ body: Uint8Array; contentType: string }> {
   const { data, file } = options;
-  if ((data === undefined) === (file === undefined)) throw new Failure('give the rows with either --data JSON or --file FILE', 2);
+  if ((data === undefined) === (file === undefined))
+    throw new CliError('invalid rows: expected --data JSON or --file FILE, and not both', 2);
   if (data !== undefined) {
+    if (options.type === undefined) checkJson(data);
     const text = data.trimStart().startsWith('[') ? `{"instances": ${data}}` : data;
     return { body: Buffer.from(text), contentType: options.type ?? 'application/json' };
   }
   return readRows(file as string, options.type, stdin);
 }
 
-/** A model that is a process may answer anything: that is printed as it is. */
+/** A function that takes texts is called with text. */
+function checkJson(data: string): void {
+  try {
+    JSON.parse(data.replaceAll(/-?\b(?:NaN|Infinity)\b/g, '0')); // the server decides on these
+  } catch (error) {
+    const advice = 'Quote it for the shell, or send a text as it is with --type text/plain';
+    throw new CliError(`invalid --data: expected JSON, got '${data.slice(0, 60)}' (${messageOf(error)}). ${advice}`, 2);
+  }
+}
+
+/** Null if the response or the rows are not what a score needs. */
+function scoreIn(text: string, csv: string, column: string): PredictionScore | null {
+  const answer = predictionsIn(text);
+  const labels = labelsIn(csv, column);
+  return answer === null || labels === null ? null : predictionScore(answer.predictions, labels);
+}
+
+/** Added to the text: parsing the response would round its numbers. */
+function withScore(text: string, { kind, ...score }: PredictionScore): string {
+  return `${text.trimEnd().slice(0, -1)},${JSON.stringify({ [kind]: score }).slice(1)}`;
+}
+
+/** Formats predictions. A process model may answer in any format, which is printed unchanged. */
 function answerText(text: string): string {
   const answer = predictionsIn(text);
   if (answer === null) return text.endsWith('\n') ? text : `${text}\n`;
@@ -82,10 +111,10 @@ function answerText(text: string): string {
   const { queue_ms: queue, compute_ms: compute, total_ms: total, batch_rows: rows, close_reason: reason, parts } = timings;
   return `${lines}\n${fields([
     ['model version', version],
-    ['total', msText(total)],
-    ['parts', parts > 1 ? `${parts}, since the rows fill more than one batch; the slowest took:` : null],
-    ['queue', msText(queue)],
-    ['compute', msText(compute)],
-    ['batch', `${rows} ${rows === 1 ? 'row' : 'rows'}, left because: ${reason}`],
+    ['total', formatMsText(total)],
+    ['parts', parts > 1 ? `${parts}, because the rows fill more than one batch; times of the slowest:` : null],
+    ['queue', formatMsText(queue)],
+    ['compute', formatMsText(compute)],
+    ['batch', `${rows} ${rows === 1 ? 'row' : 'rows'}, dispatched because: ${reason}`],
   ])}`;
 }

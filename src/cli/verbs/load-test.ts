@@ -1,19 +1,21 @@
-/** `penstock load-test`: real requests at an endpoint, and whether its promise holds under them. */
+/** `penstock load-test`: puts an endpoint under load and checks its objective. */
 import { type Command, Option } from 'commander';
-import type { CatalogueEntryBody, EndpointBody, VersionBody } from '../../api/index.ts';
+import type { CatalogueEntryBody, EndpointBody, StatusBody, VersionBody } from '../../api/index.ts';
 import { formatMs, parseDurationMs, parseObjective } from '../../objective.ts';
 import { SeededRandom } from '../../random.ts';
-import { keyOf } from '../address.ts';
-import { type Client, part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
+import type { Signature } from '../../tensor.ts';
+import { apiKeyFrom } from '../address.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError } from '../cli-error.ts';
+import { type Client, pathSegment } from '../client.ts';
 import { bodiesOf, type LoadBodies } from '../load/load-bodies.ts';
-import { outcomeOf, outcomeText, reasonIn } from '../load/load-outcome.ts';
-import { arrivalsOf, type LoadShape, loadShapes } from '../load/load-shapes.ts';
+import { failureReasonIn, formatLoadOutcome, outcomeOf, processorShares } from '../load/load-outcome.ts';
+import { type LoadShape, loadShapes, shapedArrivals } from '../load/load-shapes.ts';
 import { runLoad } from '../load/run-load.ts';
 import { Progress } from '../progress.ts';
 import { readRows } from '../rows-file.ts';
-import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
+import { takesBytes } from '../takes-bytes.ts';
+import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';
 
 interface LoadTestOptions extends CommonOptions {
   readonly rate?: number;
@@ -27,28 +29,28 @@ interface LoadTestOptions extends CommonOptions {
   readonly seed: number;
 }
 
-/** All of them are held in memory, with their latencies. */
+/** All latencies are held in memory. */
 const requestsMax = 2_000_000;
 
-/** As shells have it for Ctrl-C: not the 1 of a promise that was not kept. */
+/** The shell convention for Ctrl-C, distinct from 1 for a missed objective. */
 const interruptedCode = 130;
 
 const exitCodesText = `
-Exit codes: 0 the promise was kept (without one: nothing failed), 1 it was not, or the endpoint is not to be had, 2 the command line
-is wrong, or the model takes no such rows, ${interruptedCode} interrupted (what there is so far is printed).`;
+Exit codes: 0 the objective was met (without one: no request failed), 1 it was missed or the endpoint is unavailable,
+2 invalid command line or rows that the model rejects, ${interruptedCode} interrupted (the results so far are printed).`;
 
-export function addLoadTest(program: Command, doors: Doors): void {
-  const summary = 'send an endpoint requests for a while, and tell whether it keeps its promise under them';
-  const builder = verb(program, doors, 'load-test <endpoint>', summary);
+export function addLoadTest(program: Command, context: CliContext): void {
+  const summary = 'put an endpoint under load and check whether it meets its objective';
+  const builder = verb(program, context, 'load-test <endpoint>', summary);
   builder.with(addOptions).runs(async (session, options: LoadTestOptions, endpoint: string) => {
     checkLoad(builder.command, options);
     const { rate, concurrency, duration: forMs } = options;
     const client = await session.client();
-    const view = await client.get<EndpointBody>(`/endpoints/${part(endpoint)}`);
-    const { rows, label } = await rowsFor(session, client, options, view);
-    const order = {
-      url: `${client.url}/api/v1/endpoints/${part(view.name)}/invoke${label === undefined ? '' : `?label=${part(label)}`}`,
-      headers: headersOf(session.doors, rows),
+    const view = await client.get<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`);
+    const { rows, label, isMadeUp } = await rowsFor(session, client, options, view);
+    const target = {
+      url: `${client.url}/api/v1/endpoints/${pathSegment(view.name)}/invoke${label === undefined ? '' : `?label=${pathSegment(label)}`}`,
+      headers: headersOf(session.context, rows),
       bodies: rows.bodies,
       wantsAnswers: false,
       forMs,
@@ -59,114 +61,154 @@ export function addLoadTest(program: Command, doors: Doors): void {
       rate === undefined
         ? { arrivalsMs: [], connections: 0, closed: { concurrency: concurrency as number, forMs, requestsMax } }
         : {
-            arrivalsMs: arrivalsOf(options.shape, { ratePerSecond: rate, forMs }, new SeededRandom(options.seed)),
+            arrivalsMs: shapedArrivals(options.shape, { ratePerSecond: rate, forMs }, new SeededRandom(options.seed)),
             connections: options.connections,
           };
-    const what = rate === undefined ? `${concurrency} clients` : `${shapeWords[options.shape]}, ${rate}/s`;
-    const words = `${what} for ${formatMs(forMs)}`;
-    const progress = new Progress(session.doors);
-    if (rows.rowsCount > rows.bodies.length) progress.remark('rows', leftOutText(options.input, rows));
-    progress.stage('load', `${view.name}: ${words}`);
-    const report = await runLoad({ ...order, ...load }, session.doors.interrupted, (answered, failed) => {
-      if (session.doors.stderr.isTTY === true) progress.say(`${view.name}: ${words}; ${answered} answered, ${failed} failed`);
+    const arrivals = rate === undefined ? `${concurrency} clients` : `${shapeTexts[options.shape]}, ${rate}/s`;
+    const loadText = `${arrivals} for ${formatMs(forMs)}`;
+    const progress = new Progress(session.context);
+    if (rows.rowsCount > rows.bodies.length) progress.remark('rows', skippedRowsText(options.input, rows));
+    if (isMadeUp === true) progress.remark('rows', "random values that fit the model's signature; send real ones with --input FILE.csv");
+    progress.stage('load', `${view.name}: ${loadText}`);
+    const before = await processorTimes(client);
+    const report = await runLoad({ ...target, ...load }, session.context.interrupted, (answered, failed) => {
+      if (session.context.stderr.isTTY === true) progress.write(`${view.name}: ${loadText}; ${answered} answered, ${failed} failed`);
     }).catch((error: unknown) => {
       progress.fail();
       throw error;
     });
     if (report.refusal !== null) {
       progress.fail();
-      throw new Failure(`the first rows were all refused, so no more are sent: ${reasonIn(report.refusal, '400')}`, 2);
+      throw new CliError(`stopped because the endpoint rejected all of the first rows: ${failureReasonIn(report.refusal, '400')}`, 2);
     }
-    progress.done(`${view.name}: ${words}`);
+    progress.done(`${view.name}: ${loadText}`);
     const objective = view.objective === null ? null : parseObjective(view.objective);
     const outcome = outcomeOf(
       report,
       {
         endpoint: view.name,
         loop: rate === undefined ? 'closed' : 'open',
-        load: words,
+        load: loadText,
         forMs,
         connections: concurrency ?? options.connections,
+        processors: processorShares(before, await processorTimes(client)),
       },
       objective,
     );
-    session.print(outcome, outcomeText(outcome));
+    session.print(outcome, formatLoadOutcome(outcome));
     if (outcome.interrupted) return interruptedCode;
     return (outcome.kept ?? outcome.failed === 0) ? 0 : 1;
   });
 }
 
-/** What is said of a rate would change nothing of clients who wait for their answers. */
-const ofRateAlone = ['shape', 'connections', 'seed'];
+/** Null if the caller may not read the status, or the server was interrupted: the outcome is shown without it. */
+async function processorTimes(client: Client): Promise<StatusBody['processor_ms']> {
+  try {
+    return (await client.get<StatusBody>('/status')).processor_ms ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Options that have no effect in a closed loop. */
+const openLoopOptions = ['shape', 'connections', 'seed'];
 
 function checkLoad(command: Command, { rate, concurrency, duration: forMs }: LoadTestOptions): void {
   if ((rate === undefined) === (concurrency === undefined)) {
-    throw new Failure('give either --rate N (requests a second) or --concurrency N (clients who wait for their answers)', 2);
+    throw new CliError(
+      'invalid load: expected either --rate N (requests per second) or --concurrency N (clients that wait for responses)',
+      2,
+    );
   }
   if (rate !== undefined && (rate * forMs) / 1000 > requestsMax) {
-    throw new Failure(`${rate}/s for ${formatMs(forMs)} are more than ${requestsMax} requests: lower --rate or --duration`, 2);
+    throw new CliError(
+      `${rate}/s for ${formatMs(forMs)} is more than the maximum of ${requestsMax} requests: lower --rate or --duration`,
+      2,
+    );
   }
-  const given = ofRateAlone.filter((key) => command.getOptionValueSource(key) === 'cli');
-  if (rate !== undefined || given.length === 0) return;
-  throw new Failure(
-    `${given.map((key) => `--${key}`).join(', ')} beside --concurrency: clients who wait for their answers ask whenever they were answered; ` +
-      `leave ${given.length === 1 ? 'it' : 'them'} out, or give --rate N instead of --concurrency`,
+  const provided = openLoopOptions.filter((key) => command.getOptionValueSource(key) === 'cli');
+  if (rate !== undefined || provided.length === 0) return;
+  throw new CliError(
+    `${provided.map((key) => `--${key}`).join(', ')} cannot be combined with --concurrency, because its clients send after each response: ` +
+      `remove ${provided.length === 1 ? 'it' : 'them'}, or use --rate N instead of --concurrency`,
     2,
   );
 }
 
-function leftOutText(input: string | undefined, { bodies, rowsCount }: LoadBodies): string {
+function skippedRowsText(input: string | undefined, { bodies, rowsCount }: LoadBodies): string {
   const most = bodies.length.toLocaleString('en-US');
-  return `${input ?? 'the sample'} has ${rowsCount.toLocaleString('en-US')} rows: only the first ${most} are sent, over and over`;
+  return `${input ?? 'the sample'} has ${rowsCount.toLocaleString('en-US')} rows: only the first ${most} are sent, repeatedly`;
 }
 
 function addOptions(command: Command): void {
   command
-    .addOption(new Option('--rate <number>', 'requests a second, however slow the answers are').argParser(wholeNumber(1, 100_000)))
+    .addOption(new Option('--rate <number>', 'requests per second, independent of response times').argParser(wholeNumber(1, 100_000)))
     .addOption(
-      new Option('--concurrency <number>', 'instead: so many clients, each of whom asks again once it was answered').argParser(
+      new Option('--concurrency <number>', 'instead of --rate: number of clients, each of which sends again after its response').argParser(
         wholeNumber(1, 4096),
       ),
     )
-    .addOption(new Option('--duration <duration>', 'for how long').argParser(parsedBy(parseDurationMs)).default(30_000, '30s'))
+    .addOption(new Option('--duration <duration>', 'duration of the load').argParser(parsedBy(parseDurationMs)).default(30_000, '30s'))
     .addOption(
-      new Option('--shape <shape>', 'of --rate: at random as clients come, at equal distances, or rising up to it')
+      new Option('--shape <shape>', 'with --rate: random (Poisson) arrivals, even intervals, or a rate that rises up to it')
         .choices(loadShapes)
         .default('poisson'),
     )
-    .addOption(new Option('--connections <number>', 'of --rate: at most so many at once').argParser(wholeNumber(1, 4096)).default(64))
-    .option('--input <file>', 'rows to send, one a request: CSV or JSON; the sample rows of a catalogue model unless given')
-    .option('--label <column>', 'a column of the CSV that is the answer, not an input')
-    .addOption(new Option('--seed <number>', 'of random arrivals').argParser(wholeNumber(0, 2 ** 31)).default(1))
+    .addOption(
+      new Option('--connections <number>', 'with --rate: maximum number of connections').argParser(wholeNumber(1, 4096)).default(64),
+    )
+    .option(
+      '--input <file>',
+      'rows to send, one per request: CSV or JSON (default: the sample rows of a catalogue model, else random values)',
+    )
+    .option('--label <column>', 'a CSV column that holds the label, not an input')
+    .addOption(new Option('--seed <number>', 'seed of random arrivals').argParser(wholeNumber(0, 2 ** 31)).default(1))
     .addHelpText('after', exitCodesText);
 }
 
-const shapeWords: Readonly<Record<LoadShape, string>> = {
+const shapeTexts: Readonly<Record<LoadShape, string>> = {
   poisson: 'poisson arrivals',
   even: 'even arrivals',
-  ramp: 'poisson arrivals that rise',
+  ramp: 'poisson arrivals at a rising rate',
 };
 
-function headersOf({ env }: Doors, { contentType }: LoadBodies): Record<string, string> {
-  const key = keyOf(env);
+function headersOf({ env }: CliContext, { contentType }: LoadBodies): Record<string, string> {
+  const key = apiKeyFrom(env);
   return { 'Content-Type': contentType, ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }) };
 }
 
-/** What the user gave, or what the catalogue has for the model that serves. */
+interface Rows {
+  readonly rows: LoadBodies;
+  readonly label?: string | undefined;
+  readonly isMadeUp?: boolean;
+}
+
+/** The user's rows, the sample rows of the served catalogue model, or random values that fit the signature. */
 async function rowsFor(
-  session: Session,
+  session: VerbSession,
   client: Client,
-  { input, label }: LoadTestOptions,
+  { input, label, seed }: LoadTestOptions,
   { name, variants }: EndpointBody,
-): Promise<{ readonly rows: LoadBodies; readonly label: string | undefined }> {
+): Promise<Rows> {
   if (input !== undefined) {
-    const { body, contentType } = await readRows(input, undefined, session.doors.stdin);
+    const { body, contentType } = await readRows(input, undefined, session.context.stdin);
     return { rows: bodiesOf(Buffer.from(body).toString(), contentType), label };
   }
   const [group = '', version = ''] = (variants[0]?.model ?? '').split('/');
-  const { metadata } = await client.get<VersionBody>(`/groups/${part(group)}/versions/${part(version)}`);
+  const { metadata, signature, runtime } = await client.get<VersionBody>(`/groups/${pathSegment(group)}/versions/${pathSegment(version)}`);
   const known = metadata['catalogue'];
-  if (known === undefined) throw new Failure(`nobody knows what ${name} takes: give rows with --input FILE.csv or FILE.json`, 2);
-  const entry = await client.get<CatalogueEntryBody>(`/catalogue/${part(known)}`);
+  if (known === undefined && takesBytes({ runtime })) {
+    throw new CliError(`${name} takes bytes, and has no signature: pass rows with --input FILE.csv or FILE.json`, 2);
+  }
+  if (known === undefined) {
+    // Imported lazily: most loads are of given rows.
+    const { sampleBodies } = await import('../load/sample-bodies.ts');
+    try {
+      return { rows: sampleBodies(signature as Signature, new SeededRandom(seed)), isMadeUp: true };
+    } catch (cause) {
+      throw new CliError(`no rows can be made up for ${name}: pass some with --input FILE.csv or FILE.json`, 2, { cause });
+    }
+  }
+  const entry = await client.get<CatalogueEntryBody>(`/catalogue/${pathSegment(known)}`);
   return { rows: bodiesOf(entry.sample_rows, 'text/csv'), label: label ?? entry.label_column };
 }

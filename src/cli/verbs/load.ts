@@ -1,9 +1,9 @@
-/** `penstock load` and `penstock unload`: an endpoint stopped with its settings kept, and served again. */
+/** `penstock unload` stops an endpoint's workers and keeps its settings; `penstock load` serves it again. */
 import { type Command, Option } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
-import { part } from '../client.ts';
-import type { Doors } from '../doors.ts';
+import type { CliContext } from '../cli-context.ts';
+import { pathSegment } from '../client.ts';
 import { inService, unloaded } from '../in-service.ts';
 import { Progress } from '../progress.ts';
 import { type CommonOptions, parsedBy, verb } from '../verb.ts';
@@ -14,29 +14,29 @@ interface LoadOptions extends CommonOptions {
   readonly wait: boolean;
 }
 
-export function addLoad(program: Command, doors: Doors): void {
-  add(program, doors, 'load', 'serve an endpoint that was unloaded; replace the workers of one that was not');
+export function addLoad(program: Command, context: CliContext): void {
+  add(program, context, 'load', 'serve an unloaded endpoint again, or replace the workers of a loaded one');
 }
 
-export function addUnload(program: Command, doors: Doors): void {
-  add(program, doors, 'unload', 'stop the workers of an endpoint and keep its settings');
+export function addUnload(program: Command, context: CliContext): void {
+  add(program, context, 'unload', 'stop the workers of an endpoint and keep its settings');
 }
 
-function add(program: Command, doors: Doors, name: 'load' | 'unload', summary: string): void {
-  verb(program, doors, `${name} <endpoint>`, summary)
+function add(program: Command, context: CliContext, name: 'load' | 'unload', summary: string): void {
+  verb(program, context, `${name} <endpoint>`, summary)
     .with((command) =>
       command
         .addOption(
-          new Option('--timeout <duration>', 'how long to wait until it is done')
+          new Option('--timeout <duration>', 'how long to wait until this is complete')
             .argParser(parsedBy(parseDurationMs))
             .default(60_000, '60s'),
         )
-        .option('--no-wait', 'do not wait'),
+        .option('--no-wait', 'return without waiting'),
     )
     .runs(async (session, { timeout, wait }: LoadOptions, endpoint: string) => {
       const client = await session.client();
-      const progress = new Progress(session.doors);
-      const first = await client.post<EndpointBody>(`/endpoints/${part(endpoint)}/${name}`);
+      const progress = new Progress(session.context);
+      const first = await client.post<EndpointBody>(`/endpoints/${pathSegment(endpoint)}/${name}`);
       const waitFor = name === 'load' ? inService : unloaded;
       let view = first;
       try {

@@ -1,47 +1,49 @@
-/** `penstock logs`: the lines of the server, of its requests and workers, as JSON lines for programs and in short for people. */
+/** `penstock logs`: logs of the server, of requests and of workers, as short lines or as JSON. */
 import type { Command } from 'commander';
-import { type Client, part } from '../client.ts';
-import type { Doors } from '../doors.ts';
-import { Failure, Refusal } from '../failure.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError, ServerError } from '../cli-error.ts';
+import { type Client, pathSegment } from '../client.ts';
+import { shellQuoted } from '../format.ts';
+import { addHistoryOptions, type HistoryOptions } from '../history-options.ts';
 import { logText } from '../log-text.ts';
-import { addPastOptions, type PastOptions } from '../past-options.ts';
 import { verb } from '../verb.ts';
-import { shellQuoted } from '../words.ts';
 
-interface LogsOptions extends PastOptions {
+interface LogsOptions extends HistoryOptions {
   readonly log?: string;
   readonly filter?: string;
+  readonly request?: string;
 }
 
-export function addLogs(program: Command, doors: Doors): void {
-  verb(program, doors, 'logs [endpoint]', 'show the log of the server, of the requests to an endpoint, or of its workers')
+export function addLogs(program: Command, context: CliContext): void {
+  verb(program, context, 'logs [endpoint]', 'show the log of the server, of the requests to an endpoint, or of its workers')
     .with((command) =>
-      addPastOptions(command, 'lines')
+      addHistoryOptions(command, 'lines')
         .option(
           '--log <log>',
-          'platform, requests, access (control calls), workers (of an endpoint), or the name of a log group: requests with an endpoint, else platform',
+          'platform, requests, access (control-plane calls), workers (of an endpoint), or the name of a log group (default: requests with an endpoint, else platform)',
         )
+        .option('--request <id>', 'only stored lines that name this request, with `--log workers` also what a Python model printed for it')
         .option(
           '--filter <pattern>',
-          "only lines that have these words as stored, or such as '{ $.level >= 40 }', '{ $.status != \"ok\" }'",
+          "only stored lines that contain these words or match a pattern such as '{ $.level >= 40 }' or '{ $.status != \"ok\" }'",
         ),
     )
     .runs(async (session, options: LogsOptions, endpoint: string | undefined) => {
       const client = await session.client();
       const log = options.log ?? (endpoint === undefined ? 'platform' : 'requests');
       if (endpoint === undefined && log === 'workers')
-        throw new Failure('the log workers is that of an endpoint: penstock logs ENDPOINT --log workers', 2);
-      const query = { log, endpoint, filter: options.filter, limit: options.lines };
+        throw new CliError('--log workers needs an endpoint: penstock logs ENDPOINT --log workers', 2);
+      const query = { log, endpoint, filter: options.filter, request: options.request, limit: options.tail };
       const write = (line: string): void => {
-        session.doors.stdout.write(`${session.wantsJson ? line : logText(line, session.style)}\n`);
+        session.context.stdout.write(`${session.wantsJson ? line : logText(line, session.style)}\n`);
       };
-      if (options.follow && endpoint !== undefined) await known(client, endpoint);
+      if (options.follow && endpoint !== undefined) await checkExists(client, endpoint);
       if (!options.follow) {
         const { items } = await client.get<{ items: readonly { line: string }[] }>('/logs', { query });
-        // One that is gone has left its lines; one that never was has none.
-        if (items.length === 0 && options.lines > 0) {
-          if (endpoint !== undefined) await known(client, endpoint);
-          session.remark(remarkOf(endpoint, log, options.filter));
+        // A deleted endpoint still has lines. For an endpoint that never existed, `checkExists` throws.
+        if (items.length === 0 && options.tail > 0) {
+          if (endpoint !== undefined) await checkExists(client, endpoint);
+          session.remark(remarkOf(endpoint, log, options));
         }
         for (const { line } of items) write(line);
         return 0;
@@ -51,24 +53,26 @@ export function addLogs(program: Command, doors: Doors): void {
     });
 }
 
-function remarkOf(endpoint: string | undefined, log: string, filter: string | undefined): string {
+function remarkOf(endpoint: string | undefined, log: string, { filter, request }: LogsOptions): string {
+  if (filter === undefined && request !== undefined)
+    return `no line${endpoint === undefined ? '' : ` of ${endpoint}`} names the request ${request}`;
   if (filter !== undefined) {
-    const what = endpoint === undefined ? 'no line matches' : `no line of ${endpoint} matches`;
-    return `${what}: filters look at lines as they are stored, which --output json shows`;
+    const result = endpoint === undefined ? 'no line matches' : `no line of ${endpoint} matches`;
+    return `${result}: filters are applied to stored lines, which --output json shows`;
   }
   if (endpoint === undefined) return 'this log has no lines yet';
-  return log === 'requests' ? `${endpoint} has had no requests yet` : `nothing was said of ${endpoint} yet`;
+  return log === 'requests' ? `${endpoint} has received no requests yet` : `this log has no lines of ${endpoint} yet`;
 }
 
-/** Throws as the server refuses an endpoint that it does not know, and tells where the workers' lines of one that was deleted are. */
-async function known(client: Client, endpoint: string): Promise<void> {
+/** Throws the server's error if the endpoint does not exist, with a hint if logs of its deleted workers remain. */
+async function checkExists(client: Client, endpoint: string): Promise<void> {
   try {
-    await client.get(`/endpoints/${part(endpoint)}`);
+    await client.get(`/endpoints/${pathSegment(endpoint)}`);
   } catch (error) {
-    if (!(error instanceof Refusal && error.code === 'not_found')) throw error;
+    if (!(error instanceof ServerError && error.code === 'not_found')) throw error;
     const group = `/aws/sagemaker/Endpoints/${endpoint}`;
     if (!(await hasLines(client, group))) throw error;
-    throw new Failure(`${error.message}; what is left of it: penstock logs --log ${shellQuoted(group)}`, 1, { cause: error });
+    throw new CliError(`${error.message}; its remaining logs: penstock logs --log ${shellQuoted(group)}`, 1, { cause: error });
   }
 }
 
@@ -76,7 +80,7 @@ async function hasLines(client: Client, log: string): Promise<boolean> {
   try {
     return (await client.get<{ items: readonly unknown[] }>('/logs', { query: { log, limit: 1 } })).items.length > 0;
   } catch (error) {
-    if (error instanceof Refusal && error.code === 'not_found') return false;
+    if (error instanceof ServerError && error.code === 'not_found') return false;
     throw error;
   }
 }

@@ -1,12 +1,13 @@
-/** `penstock metrics`: what was measured of an endpoint, by periods; `penstock alarms`: what rings. */
+/** `penstock metrics`: an endpoint's metrics by period. */
 import { type Command, Option } from 'commander';
-import type { AlarmBody, Page, SeriesBody } from '../../api/index.ts';
+import type { SeriesBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
-import type { Doors } from '../doors.ts';
-import { measuredNames, variantMeant } from '../measured-names.ts';
+import type { CliContext } from '../cli-context.ts';
+import { timeText } from '../format.ts';
+import { measuredNames, resolveVariant } from '../measured-names.ts';
+import { parsedSince } from '../parsed-since.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
-import { timeText } from '../words.ts';
+import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
 
 const minuteMs = 60_000;
 const linesMost = 500;
@@ -22,22 +23,18 @@ interface MetricsOptions extends CommonOptions {
   readonly period?: number;
 }
 
-interface AlarmsOptions extends CommonOptions {
-  readonly ringing: boolean;
-}
-
-export function addMetrics(program: Command, doors: Doors): void {
-  verb(program, doors, 'metrics <endpoint>', 'show what was measured of an endpoint, by periods')
+export function addMetrics(program: Command, context: CliContext): void {
+  verb(program, context, 'metrics <endpoint>', 'show the metrics of an endpoint, by period')
     .with((command) =>
       command
-        .option('--variant <name>', 'of which variant, where there are several')
-        .option('--worker <number>', 'of which worker, from 0: for WorkerMemory and WorkerProcessor', wholeNumber(0, 9999))
-        .option('--metric <name>', 'such as Latency, QueueTime, BatchRows, ObjectiveMissed, Cost', 'Latency')
-        .option('--namespace <name>', "Penstock, or AWS/SageMaker for SageMaker's names")
-        .option('--statistics <list>', 'SampleCount, Sum, Average, Minimum, Maximum, percentiles', 'SampleCount,p50,p95,p99')
-        .addOption(new Option('--since <duration>', 'how far back').argParser(parsedBy(parseDurationMs)).default(600_000, '10m'))
+        .option('--variant <name>', 'the variant, if the endpoint has several')
+        .option('--worker <number>', 'the worker, counted from 0, for WorkerMemory and WorkerProcessor', wholeNumber(0, 9999))
+        .option('--metric <name>', 'a metric such as Latency, QueueTime, BatchRows, ObjectiveMissed or Cost', 'Latency')
+        .option('--namespace <name>', 'Penstock, or AWS/SageMaker for SageMaker metrics (default: Penstock)')
+        .option('--statistics <list>', 'SampleCount, Sum, Average, Minimum, Maximum or percentiles', 'SampleCount,p50,p95,p99')
+        .addOption(new Option('--since <duration>', 'how far back').argParser(parsedSince).default(600_000, '10m'))
         .addOption(
-          new Option('--period <duration>', 'of one line (default: a minute, or longer where that would be many lines)').argParser(
+          new Option('--period <duration>', 'period of one line (default: 1m, or longer to limit the number of lines)').argParser(
             parsedBy(parseDurationMs),
           ),
         ),
@@ -45,21 +42,21 @@ export function addMetrics(program: Command, doors: Doors): void {
     .runs(async (session, options: MetricsOptions, endpoint: string) => {
       const { metric: name, namespace, statistics, since, period } = options;
       const client = await session.client();
-      const variant = await variantMeant(client, endpoint, options.variant);
-      const from = new Date(doors.clock.wallMs() - since).toISOString();
-      const asked = {
+      const variant = await resolveVariant(client, endpoint, options.variant);
+      const from = new Date(context.clock.wallMs() - since).toISOString();
+      const requested = {
         name,
         namespace,
         statistics: statistics.replaceAll(' ', ''),
         from,
         period_s: Math.round((period ?? periodFor(since)) / 1000),
       };
-      const seriesOf = (place: Readonly<Record<string, string>>) =>
-        client.get<SeriesBody>('/metrics/series', { query: { ...place, ...asked } });
+      const seriesOf = (key: Readonly<Record<string, string>>) =>
+        client.get<SeriesBody>('/metrics/series', { query: { ...key, ...requested } });
       const worker = options.worker === undefined ? undefined : String(options.worker);
       const ofWorker = JSON.stringify({ EndpointName: endpoint, VariantName: variant, Worker: worker });
       let series = await seriesOf(worker === undefined ? { endpoint, variant } : { dimensions: ofWorker });
-      // A backlog, say, is the endpoint's and no variant's.
+      // Some metrics, such as Backlog, belong to the endpoint and not to a variant.
       if (series.unit === null && options.variant === undefined && worker === undefined) {
         const whole = await seriesOf({ dimensions: JSON.stringify({ EndpointName: endpoint }) });
         if (whole.unit !== null) series = whole;
@@ -70,23 +67,12 @@ export function addMetrics(program: Command, doors: Doors): void {
     });
 }
 
-/** Whole minutes, so many that there are no more lines than anybody looks at. */
+/** The shortest period in whole minutes that needs at most `linesMost` lines. */
 function periodFor(sinceMs: number): number {
   return Math.max(1, Math.ceil(sinceMs / linesMost / minuteMs)) * minuteMs;
 }
 
-export function addAlarms(program: Command, doors: Doors): void {
-  verb(program, doors, 'alarms [endpoint]', 'show the alarms, of an endpoint or all, those that ring first')
-    .with((command) => command.option('--ringing', 'only those that ring', false))
-    .runs(async (session, { ringing }: AlarmsOptions, endpoint: string | undefined) => {
-      const query = { endpoint, state: ringing ? 'ALARM' : undefined };
-      const { items } = await (await session.client()).get<Page<AlarmBody>>('/alarms', { query });
-      session.print(items, alarmsText(session, items, endpoint, ringing));
-      return 0;
-    });
-}
-
-/** As they stand behind a number. */
+/** Symbols of CloudWatch units. */
 const units: Readonly<Record<string, string>> = {
   Milliseconds: 'ms',
   Microseconds: 'µs',
@@ -96,10 +82,10 @@ const units: Readonly<Record<string, string>> = {
   Count: '',
   None: '',
 };
-/** What counts dollars has no unit in CloudWatch's words. */
+/** Metrics in US dollars: CloudWatch has no unit for money. */
 const inDollars: readonly string[] = ['Cost', 'Spent'];
 
-/** `P95 (ms)`; how many values there are has no unit. */
+/** `P95 (ms)`; counts have no unit. */
 function titleOf(statistic: string, { name, unit }: SeriesBody): string {
   const short = inDollars.includes(name) ? '$' : (units[unit ?? 'None'] ?? unit);
   return statistic === 'SampleCount' || short === '' ? statistic.toUpperCase() : `${statistic.toUpperCase()} (${short})`;
@@ -107,7 +93,7 @@ function titleOf(statistic: string, { name, unit }: SeriesBody): string {
 
 function seriesText(series: SeriesBody, endpoint: string): string {
   const { points, statistics, name } = series;
-  if (points.length === 0) return `nothing was measured of ${name} at ${endpoint} in that time\n`;
+  if (points.length === 0) return `${name} of ${endpoint} has no data in this period\n`;
   return table(points, [
     { title: 'AT (UTC)', cell: ({ at }) => timeText(at) },
     ...statistics.map((title, i) => ({
@@ -121,16 +107,4 @@ function seriesText(series: SeriesBody, endpoint: string): string {
 function numberText(value: number | null): string {
   if (value === null) return '';
   return Number.isInteger(value) ? String(value) : value.toPrecision(4);
-}
-
-function alarmsText({ style }: Session, items: readonly AlarmBody[], endpoint: string | undefined, isRinging: boolean): string {
-  const whose = endpoint === undefined ? '' : ` of ${endpoint}`;
-  if (items.length === 0) return isRinging ? `no alarm${whose} rings\n` : `there are no alarms${whose} yet: every endpoint gets some\n`;
-  return table(items, [
-    { title: 'ALARM', cell: ({ name }) => name },
-    { title: 'STATE', cell: ({ state }) => style.state(state) },
-    { title: 'SINCE (UTC)', cell: ({ since }) => timeText(since) },
-    { title: 'RINGS AT', cell: ({ rule }) => rule },
-    { title: 'REASON', cell: ({ reason }) => reason },
-  ]);
 }

@@ -1,15 +1,17 @@
-/** `penstock profile`: how long batches of each size take. With `--output json` it writes a profile file. */
+/** `penstock profile`: measures service times by batch size. `--output json` writes a profile file. */
+
 import type { Command } from 'commander';
 import type { FunctionProfileBody, ProfileBody, ServedBody } from '../../api/index.ts';
-import type { Doors } from '../doors.ts';
+import { instanceTypeDefault } from '../../fields/index.ts';
+import type { CliContext } from '../cli-context.ts';
+import { formatMsText } from '../format.ts';
 import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
 import { Progress } from '../progress.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, type Session, verb } from '../verb.ts';
-import { msText } from '../words.ts';
+import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
-/** What the server answers. */
-interface Known {
+/** The response body. */
+interface ProfilesBody {
   readonly items: readonly ProfileBody[];
   readonly functions: readonly FunctionProfileBody[];
   readonly served: readonly ServedBody[];
@@ -22,14 +24,14 @@ interface ProfileOptions extends CommonOptions {
   readonly served: boolean;
 }
 
-export function addProfile(program: Command, doors: Doors): void {
-  verb(program, doors, 'profile <model>', 'measure how long batches of each size take, and tell what they cost in functions')
+export function addProfile(program: Command, context: CliContext): void {
+  verb(program, context, 'profile <model>', 'measure service times by batch size, and show the cost on functions')
     .with((command) =>
       command
-        .option('--instance-type <type>', 'where to measure', 'local.1')
-        .option('--functions', 'measure in functions of each memory size, too, where it is not known yet', false)
-        .option('--cached', 'show what was measured before, measure nothing', false)
-        .option('--served', 'show how it was while serving, measure nothing', false),
+        .option('--instance-type <type>', 'instance type to measure on', instanceTypeDefault)
+        .option('--functions', 'also measure on functions of each memory size that was not measured yet', false)
+        .option('--cached', 'show earlier measurements without measuring', false)
+        .option('--served', 'show service times observed while serving, without measuring', false),
     )
     .runs(async (session, options: ProfileOptions, model: string) => {
       const source = await readSource(model, { registersOnly: false });
@@ -44,32 +46,32 @@ export function addProfile(program: Command, doors: Doors): void {
     });
 }
 
-async function profile(session: Session, source: ModelSource, options: ProfileOptions): Promise<Known & { name: string }> {
+async function profile(session: VerbSession, source: ModelSource, options: ProfileOptions): Promise<ProfilesBody & { name: string }> {
   const client = await session.client();
-  const progress = new Progress(session.doors);
+  const progress = new Progress(session.context);
   const { version } = await registerSource(client, progress, source, nameFor(source), { reuse: true });
   const { name } = version;
   const path = `/groups/${encodeURIComponent(version.group)}/versions/${version.version}/profile`;
   if (options.served) {
-    const known = await client.get<Known>(path);
+    const known = await client.get<ProfilesBody>(path);
     if (known.served.length === 0)
-      session.remark(`${name} has not served fifty batches since the server started: --cached shows it as measured`);
+      session.remark(`${name} has served fewer than 50 batches since the server started: use --cached to see its measured profile`);
     return { name, ...known };
   }
   if (options.cached) {
-    const known = await client.get<Known>(path);
-    if (known.items.length === 0) session.remark(`${name} is not measured yet: run it without --cached`);
+    const known = await client.get<ProfilesBody>(path);
+    if (known.items.length === 0) session.remark(`${name} has not been measured yet: run this without --cached`);
     return { name, ...known };
   }
   try {
     progress.stage('measure', `${name} on ${options.instanceType}`);
     const measured = await client.post<ProfileBody>(path, { json: { instance_type: options.instanceType } });
     if (options.functions) {
-      progress.stage('measure', `${name} in functions of each memory size`);
+      progress.stage('measure', `${name} on functions of each memory size`);
       await client.post(`${path}/functions`, { json: {} });
     }
     progress.done();
-    return { name, items: [measured], functions: (await client.get<Known>(path)).functions, served: [] };
+    return { name, items: [measured], functions: (await client.get<ProfilesBody>(path)).functions, served: [] };
   } catch (error) {
     progress.fail();
     throw error;
@@ -79,38 +81,38 @@ async function profile(session: Session, source: ModelSource, options: ProfileOp
 function profileText(name: string, profile: ProfileBody): string {
   const rows = table(profile.service, [
     { title: 'ROWS', cell: (point) => point.b, align: 'right' },
-    { title: 'P50', cell: (point) => msText(point.p50_ms), align: 'right' },
-    { title: 'P95', cell: (point) => msText(point.p95_ms), align: 'right' },
-    { title: 'P99', cell: (point) => msText(point.p99_ms), align: 'right' },
+    { title: 'P50', cell: (point) => formatMsText(point.p50_ms), align: 'right' },
+    { title: 'P95', cell: (point) => formatMsText(point.p95_ms), align: 'right' },
+    { title: 'P99', cell: (point) => formatMsText(point.p99_ms), align: 'right' },
     { title: 'ROWS/S', cell: (point) => Math.round((point.b / point.p50_ms) * 1000), align: 'right' },
     { title: 'MEMORY', cell: (point) => `${Math.round(point.rss_mib)} MiB`, align: 'right' },
   ]);
   const notes = profile.notes.map((note) => `${note}\n`).join('');
-  return `${name} on ${profile.executor}, loaded in ${msText(profile.load_ms)}\n${rows}${notes}`;
+  return `${name} on ${profile.executor}, loaded in ${formatMsText(profile.load_ms)}\n${rows}${notes}`;
 }
 
 export function servedText(name: string, { executor, batches, service }: ServedBody): string {
   const rows = table(service, [
     { title: 'ROWS', cell: ({ b }) => b, align: 'right' },
-    { title: 'P50', cell: (point) => msText(point.p50_ms), align: 'right' },
-    { title: 'P95', cell: (point) => msText(point.p95_ms), align: 'right' },
-    { title: 'P99', cell: (point) => msText(point.p99_ms), align: 'right' },
-    { title: 'OF', cell: ({ samples }) => samples, align: 'right' },
+    { title: 'P50', cell: (point) => formatMsText(point.p50_ms), align: 'right' },
+    { title: 'P95', cell: (point) => formatMsText(point.p95_ms), align: 'right' },
+    { title: 'P99', cell: (point) => formatMsText(point.p99_ms), align: 'right' },
+    { title: 'SAMPLES', cell: ({ samples }) => samples, align: 'right' },
     { title: 'BASIS', cell: ({ basis }) => basis },
   ]);
   const isMixed = service.some(({ basis }) => basis === 'measured');
-  const note = isMixed ? 'measured: before it served, with a processor to itself; it served fewer than fifty batches of that size\n' : '';
-  return `${name} on ${executor}, as it served ${batches} batches\n${rows}${note}`;
+  const note = isMixed ? 'measured: profiled on an idle processor, because fewer than 50 batches of that size were served\n' : '';
+  return `${name} on ${executor}, observed over ${batches} served batches\n${rows}${note}`;
 }
 
 const basisTexts: Readonly<Record<FunctionProfileBody['basis'], string>> = {
   measured: '',
-  derived: 'derived: from instance:local.1, by what a size lacks of a processor; --functions measures',
-  unlimited: 'unlimited: this server cannot hold workers to their share of the processors, so every size runs as instance:local.1 does',
+  derived: 'derived: computed from instance:local.1 and the CPU share of the size; use --functions to measure',
+  unlimited: 'unlimited: this server cannot limit the CPU share of workers, so every size runs like instance:local.1',
 };
 
 function functionsText(name: string, sizes: readonly FunctionProfileBody[]): string {
-  const pointText = (point: FunctionProfileBody['service'][number] | undefined) => (point === undefined ? '' : msText(point.p50_ms));
+  const pointText = (point: FunctionProfileBody['service'][number] | undefined) => (point === undefined ? '' : formatMsText(point.p50_ms));
   const rows = table(sizes, [
     { title: 'MEMORY', cell: ({ memory_mib }) => `${memory_mib} MiB`, align: 'right' },
     { title: 'P50(1)', cell: ({ service }) => pointText(service[0]), align: 'right' },
@@ -122,8 +124,8 @@ function functionsText(name: string, sizes: readonly FunctionProfileBody[]): str
     { title: 'BEST', cell: ({ best_batch }) => best_batch, align: 'right' },
     { title: 'BASIS', cell: ({ basis, fits }) => (fits ? basis : 'does not fit') },
   ]);
-  const told = [...new Set(sizes.map(({ basis }) => basisTexts[basis]))].filter((text) => text !== '').map((text) => `${text}\n`);
-  return `${name} in functions, cold start ${msText(sizes[0]?.cold_ms ?? 0)}\n${rows}${told.join('')}`;
+  const notes = [...new Set(sizes.map(({ basis }) => basisTexts[basis]))].filter((text) => text !== '').map((text) => `${text}\n`);
+  return `${name} on functions, cold start ${formatMsText(sizes[0]?.cold_ms ?? 0)}\n${rows}${notes.join('')}`;
 }
 
 function costText(usd: number | null): string {

@@ -1,19 +1,20 @@
 /**
- * `penstock simulate`: what scaling policies would cost and keep under a load, request by request, without a server; or under what came
- * to an endpoint of a server.
+ * `penstock simulate`: simulates scaling policies request by request, under a synthetic or recorded load without a server, or under the
+ * recorded arrivals of a server's endpoint.
  */
 import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatObjective, type Objective, parseDurationMs, parseObjective } from '../../objective.ts';
-import type { Load, SimulatedProfile, SimulationOrder, SimulationResult } from '../../simulation/index.ts';
-import type { Doors } from '../doors.ts';
-import { Failure } from '../failure.ts';
+import type { Load, SimulatedProfile, SimulationResult, SimulationSpec } from '../../simulation/index.ts';
+import type { CliContext } from '../cli-context.ts';
+import { CliError } from '../cli-error.ts';
+import { formatMsText, formatUsd } from '../format.ts';
+import { parsedSince } from '../parsed-since.ts';
 import { Progress } from '../progress.ts';
 import { table } from '../table.ts';
-import { type CommonOptions, parsedBy, type Session, verb, wholeNumber } from '../verb.ts';
-import { msText, usdText } from '../words.ts';
+import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';
 
 interface SimulateOptions extends CommonOptions {
   readonly trace?: string;
@@ -22,7 +23,7 @@ interface SimulateOptions extends CommonOptions {
   /** Milliseconds. */
   readonly since: number;
   readonly variant?: string;
-  /** Milliseconds, as `lead`. */
+  /** Milliseconds, like `lead`. */
   readonly slot: number;
   readonly scale: number;
   readonly from: number;
@@ -49,42 +50,37 @@ interface SimulateOptions extends CommonOptions {
 const policiesDefault = ['target-tracking', 'hpa:70', 'economic'];
 const objectiveDefault = 'p99.8<=500ms';
 
-/** What is simulated, and what a person has to know of it. */
+/** The simulations to run, with remarks to print. */
 interface Task {
   readonly load: Load;
   readonly profile: SimulatedProfile;
   readonly objective: Objective;
-  readonly orders: readonly SimulationOrder[];
+  readonly specs: readonly SimulationSpec[];
   readonly remarks: readonly string[];
-  /** What was replayed, for programs. */
+  /** A description of the replay for JSON output; null without one. */
   readonly replay: unknown;
 }
 
-export function addSimulate(program: Command, doors: Doors): void {
-  verb(
-    program,
-    doors,
-    'simulate',
-    'tell what scaling policies would cost and keep under a load, made up, recorded or replayed from a server',
-  )
-    .with((command) => addPolicies(addWorkload(command)))
+export function addSimulate(program: Command, context: CliContext): void {
+  verb(program, context, 'simulate', 'simulate the cost and latency of scaling policies under a synthetic, recorded or replayed load')
+    .with((command) => addSeeds(addPolicies(addWorkload(command))))
     .runs(async (session, options: SimulateOptions) => {
       if (options.html !== undefined) await checkWritable(options.html);
       const { infeasibleTypes, reportHtml, simulateAll } = await import('../../simulation/index.ts');
-      const { load, profile, objective, orders, remarks, replay } = await (options.replay === undefined
+      const { load, profile, objective, specs, remarks, replay } = await (options.replay === undefined
         ? taskOf(session, options)
         : replayTask(session, options, options.replay));
-      const leftOut = infeasibleTypes(profile, orders[0]?.types, objective);
-      for (const text of [...remarks, ...leftOut]) session.remark(text);
-      const progress = new Progress(session.doors);
+      const infeasible = infeasibleTypes(profile, specs[0]?.types, objective);
+      for (const text of [...remarks, ...infeasible]) session.remark(text);
+      const progress = new Progress(session.context);
       progress.stage(
         'simulate',
-        `${orders.length === 1 ? '1 policy' : `${orders.length} policies`} over ${lengthText(load)} of ${load.name}`,
+        `${specs.length === 1 ? '1 policy' : `${specs.length} policies`} over ${lengthText(load)} of ${load.name}`,
       );
-      const results = await simulateAll(orders, {
+      const results = await simulateAll(specs, {
         threads: availableParallelism(),
-        interrupted: doors.interrupted,
-        onDone: ({ policy }) => progress.say(`${policy} is done`),
+        interrupted: context.interrupted,
+        onDone: ({ policy }) => progress.write(`${policy}: done`),
       }).catch((error: unknown) => {
         progress.fail();
         throw error;
@@ -95,56 +91,57 @@ export function addSimulate(program: Command, doors: Doors): void {
         const { name, durationMs } = load;
         const { latencyMs } = objective;
         const facts = { load: name, profile: profile.name, objective: formatObjective(objective), latencyMs, durationMs };
-        await written(options.html, reportHtml(facts, results));
+        await writeReport(options.html, reportHtml(facts, results));
       }
       return 0;
     });
 }
 
-async function taskOf(session: Session, options: SimulateOptions): Promise<Task> {
-  if (options.variant !== undefined) throw new Failure('--variant is for --replay', 2);
+async function taskOf(session: VerbSession, options: SimulateOptions): Promise<Task> {
+  if (options.variant !== undefined) throw new CliError('--variant is only valid with --replay: remove it', 2);
   const { overflowMemoryMiB, referenceSimulated } = await import('../../simulation/index.ts');
   const load = await loadOf(options);
   const profile = (await profileOf(session, options.profile)) ?? referenceSimulated();
   const objective = options.objective ?? parseObjective(objectiveDefault);
-  const common = orderOf(options, { load, profile, objective, memoryMiB: options.memory ?? overflowMemoryMiB(profile, objective) });
-  const orders = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
-  return { load, profile, objective, orders, remarks: remarksOn(load), replay: null };
+  const common = specOf(options, { load, profile, objective, memoryMiB: options.memory ?? overflowMemoryMiB(profile, objective) });
+  const specs = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
+  return { load, profile, objective, specs, remarks: remarksOn(load), replay: null };
 }
 
 function remarksOn({ name, source }: Load): string[] {
   if (source.kind !== 'counts' || source.counts.some((count) => count > 0)) return [];
-  return [`nobody comes in ${name}: all its ${source.counts.length} slots are 0, so this is what those cost who wait for somebody`];
+  return [`${name} has no requests: all its ${source.counts.length} slots are 0, so the results show the cost of idle capacity`];
 }
 
-/** What came to an endpoint, with how it is served today first. */
-async function replayTask(session: Session, options: SimulateOptions, endpoint: string): Promise<Task> {
+/** Replays an endpoint's recorded load. Its current deployment is the first policy. */
+async function replayTask(session: VerbSession, options: SimulateOptions, endpoint: string): Promise<Task> {
   const { from, slots, scale, since, variant, lead } = options;
-  if (options.trace !== undefined || options.load !== undefined) throw new Failure('give --replay, --trace or --load, one of them', 2);
-  if (from !== 0 || slots !== undefined) throw new Failure('--from and --slots are for --trace and --load: say --since', 2);
+  if (options.trace !== undefined || options.load !== undefined)
+    throw new CliError('conflicting loads: expected one of --replay, --trace and --load', 2);
+  if (from !== 0 || slots !== undefined) throw new CliError('--from and --slots are only valid with --trace and --load: use --since', 2);
   const [{ overflowMemoryMiB }, { readReplay }] = await Promise.all([import('../../simulation/index.ts'), import('../replay.ts')]);
   const profile = await profileOf(session, options.profile);
   const client = await session.client();
-  const sinceMs = session.doors.clock.wallMs() - since;
+  const sinceMs = session.context.clock.wallMs() - since;
   const replay = await readReplay(client, { endpoint, sinceMs, variant, scale, leadMs: lead ?? null, profile });
   const { load, span, gaps, requests, rows } = replay.recording;
   const objective = options.objective ?? replay.objective;
-  if (objective === null) throw new Failure(`endpoint ${replay.endpoint} has no objective: give one, --objective 'p95<=100ms'`, 2);
+  if (objective === null) throw new CliError(`endpoint ${replay.endpoint} has no objective: set one with --objective 'p95<=100ms'`, 2);
   const memoryMiB = options.memory ?? replay.memoryMiB ?? overflowMemoryMiB(replay.profile, objective);
   const functions = options.functions ?? 'chosen';
-  const common = orderOf(
+  const common = specOf(
     { ...options, functions, types: options.types ?? replay.types },
     { load, profile: replay.profile, objective, memoryMiB },
     span.fromMs,
   );
-  const isOwnChoice = options.policy !== policiesDefault;
+  const isExplicit = options.policy !== policiesDefault;
   const others = (await policyTexts(options.policy)).map((policy) => ({ ...common, policy }));
   const at = (ms: number): string => new Date(ms).toISOString();
   return {
     load,
     profile: replay.profile,
     objective,
-    orders: isOwnChoice ? others : [{ ...common, ...replay.current }, ...others],
+    specs: isExplicit ? others : [{ ...common, ...replay.current }, ...others],
     remarks: replay.remarks,
     replay: {
       endpoint: replay.endpoint,
@@ -164,37 +161,37 @@ function lengthText({ durationMs }: Load): string {
 
 function addWorkload(command: Command): Command {
   return command
+    .optionsGroup('Load:')
     .option(
       '--trace <file>',
-      'a recorded load: a header, then requests of a slot a line (of several columns, the one called requests or count), or one request a line under t_s or t_ms',
+      'a recorded load as CSV with a header: the requests of one slot per line (column requests or count), or the time of one request per line (column t_s or t_ms)',
     )
-    .option('--load <load>', 'or a made-up one: poisson:RATE, steps:RATE@S,... (from second S on), mmpp:RATE1,RATE2,MEAN1_S,MEAN2_S')
+    .option('--load <load>', 'a synthetic load: poisson:RATE, steps:RATE@S,... (from second S on) or mmpp:RATE1,RATE2,MEAN1_S,MEAN2_S')
     .option(
       '--replay <endpoint>',
-      'or what came to an endpoint of the server, with its own objective and profile, and as it is deployed first',
+      "the recorded load of the server's endpoint, with its objective and profile; its current deployment is simulated first",
     )
     .addOption(
-      new Option('--since <duration>', 'how far back it is replayed, such as 24h or 7d')
-        .argParser(parsedBy(parseDurationMs))
-        .default(86_400_000, '24h'),
+      new Option('--since <duration>', 'how far back to replay, such as 24h or 7d').argParser(parsedSince).default(86_400_000, '24h'),
     )
-    .option('--variant <name>', 'of the endpoint, where it has several')
+    .option('--variant <name>', 'the variant to replay, if the endpoint has several')
     .addOption(new Option('--slot <duration>', 'length of a slot').argParser(parsedBy(slotOf)).default(60_000, '60s'))
-    .option('--scale <factor>', 'so many times the requests of the trace', positive, 1)
-    .option('--from <slot>', 'the first slot; those before are history, for the forecaster alone', wholeNumber(0, 10_000_000), 0)
-    .option('--slots <count>', 'how many slots (default: the rest of a trace, an hour of what is made up)', wholeNumber(1, 10_000_000))
-    .option('--seed <number>', 'draws the requests', wholeNumber(0, 4_294_967_295), 6)
-    .option('--load-seed <number>', 'draws a made-up load', wholeNumber(0, 4_294_967_295), 7)
-    .option('--service-seed <number>', 'draws service times', wholeNumber(0, 4_294_967_295), 11)
-    .option('--html <file>', 'write a report with charts, one page that needs nothing else');
+    .option('--scale <factor>', 'multiplies the requests of the trace', positive, 1)
+    .option('--from <slot>', 'the first simulated slot; earlier ones are history for the forecaster', wholeNumber(0, 10_000_000), 0)
+    .option(
+      '--slots <count>',
+      'number of slots (default: the rest of a trace, or one hour of a synthetic load)',
+      wholeNumber(1, 10_000_000),
+    );
 }
 
 function addPolicies(command: Command): Command {
   return command
+    .optionsGroup('Policies and model:')
     .addOption(
       new Option(
         '--policy <policies>',
-        'separated by ; or by a comma where no option=value follows, such as hpa:70,window=300s+overflow;economic; may be repeated',
+        'policies separated by ; (or by a comma that no option=value follows), such as hpa:70,window=300s+overflow;economic; may be repeated',
       )
         .argParser((text: string, before: readonly string[]) => (before === policiesDefault ? [text] : [...before, text]))
         .default(policiesDefault, policiesDefault.join(';')),
@@ -202,69 +199,80 @@ function addPolicies(command: Command): Command {
     .addOption(
       new Option(
         '--profile <profile>',
-        "service times: 'reference', what penstock profile MODEL --output json writes, or GROUP/VERSION",
+        "service times: 'reference', a file written by penstock profile MODEL --output json, or GROUP/VERSION",
       ).default(undefined, 'reference'),
     )
     .option(
       '--types <types>',
-      'instance types, comma-separated, the preferred one first, c5.large:spot=USD_PER_HOUR among them (default: the first of the profile)',
+      'instance types, comma-separated, preferred first; a spot type is c5.large:spot=USD_PER_HOUR (default: the first type of the profile)',
       (text) => text.split(','),
     )
-    .addOption(new Option('--objective <promise>', 'the promise').argParser(parsedBy(parseObjective)).default(undefined, objectiveDefault))
     .addOption(
-      new Option(
-        '--lead <duration>',
-        'how long an instance takes to start (default: as the policy or the profile says, else 120s)',
-      ).argParser(parsedBy(parseDurationMs)),
+      new Option('--objective <objective>', 'latency objective').argParser(parsedBy(parseObjective)).default(undefined, objectiveDefault),
     )
-    .option('--memory <MiB>', 'of the functions that take what instances cannot', wholeNumber(1, 1_000_000))
+    .optionsGroup('Instances and functions:')
+    .addOption(
+      new Option('--lead <duration>', 'how long an instance takes to start (default: from the policy or the profile, else 120s)').argParser(
+        parsedBy(parseDurationMs),
+      ),
+    )
+    .option('--memory <MiB>', 'memory size of overflow functions', wholeNumber(1, 1_000_000))
     .addOption(
       new Option(
-        '--functions <how>',
-        'how they take requests: each its own, or in batches whose size and memory are chosen as a server does (default: single; chosen with --replay)',
+        '--functions <mode>',
+        'one request per call (single), or batches with the size and memory that a server would choose (chosen) (default: single; chosen with --replay)',
       ).choices(['single', 'chosen']),
     )
-    .option('--overflow-batch <rows>', 'at most so many rows in a call of a function', wholeNumber(1, 4096))
-    .option('--no-rescue', 'who waits for an instance waits for it, whatever becomes of its objective')
-    .option('--no-slo-correction', 'do not keep more when the objective is missed')
-    .option('--max-instances <count>', 'at most so many', wholeNumber(0, 1000), 1000)
-    .option('--launch-failures <share>', 'of all launches, 0 to 1, fail when they should be ready', share, 0)
+    .option('--overflow-batch <rows>', 'maximum number of rows per function call', wholeNumber(1, 4096))
+    .option('--no-rescue', 'do not send requests that are already waiting for an instance to functions')
+    .option('--no-slo-correction', 'do not add capacity when the objective is missed')
+    .option('--max-instances <count>', 'maximum number of instances', wholeNumber(0, 1000), 1000)
+    .option('--launch-failures <share>', 'share of launches that fail, from 0 to 1', share, 0)
     .option(
       '--interruptions <rate>',
-      'so often an hour each spot instance is taken away; each instance where none is spot',
+      'interruptions per hour of each spot instance, or of each instance if there are no spot types',
       notNegative,
       0,
     );
 }
 
-function orderOf(
+function addSeeds(command: Command): Command {
+  return command
+    .optionsGroup('Seeds and report:')
+    .option('--seed <number>', 'seed of the requests', wholeNumber(0, 4_294_967_295), 6)
+    .option('--load-seed <number>', 'seed of a synthetic load', wholeNumber(0, 4_294_967_295), 7)
+    .option('--service-seed <number>', 'seed of service times', wholeNumber(0, 4_294_967_295), 11)
+    .option('--html <file>', 'write a report with charts as one self-contained page');
+}
+
+function specOf(
   options: SimulateOptions,
-  given: Pick<SimulationOrder, 'load' | 'profile' | 'objective' | 'memoryMiB'>,
+  provided: Pick<SimulationSpec, 'load' | 'profile' | 'objective' | 'memoryMiB'>,
   beginsAtMs?: number,
-): Omit<SimulationOrder, 'policy'> {
-  const [first] = given.profile.types;
+): Omit<SimulationSpec, 'policy'> {
+  const [first] = provided.profile.types;
   return {
-    ...given,
+    ...provided,
     ...(beginsAtMs === undefined ? {} : { beginsAtMs }),
     types: options.types ?? (first === undefined ? [] : [first.name]),
     leadMs: options.lead ?? null,
     instancesMax: options.maxInstances,
     seed: options.seed,
     serviceSeed: options.serviceSeed,
-    misfortune: { launchFailureShare: options.launchFailures, interruptionsPerHour: options.interruptions },
+    faults: { launchFailureShare: options.launchFailures, interruptionsPerHour: options.interruptions },
     isCorrecting: options.sloCorrection,
     choosesFunctions: options.functions === 'chosen',
     overflow: { rescue: options.rescue, ...(options.overflowBatch === undefined ? {} : { overflowBatch: options.overflowBatch }) },
   };
 }
 
-async function policyTexts(given: readonly string[]): Promise<string[]> {
+async function policyTexts(provided: readonly string[]): Promise<string[]> {
   const { formatPolicy, parsePolicies } = await import('../../autoscaling/index.ts');
-  return parsePolicies(given).map(formatPolicy);
+  return parsePolicies(provided).map(formatPolicy);
 }
 
-/** The one that was asked for; null where none was. */
-async function profileOf(session: Session, name: string | undefined): Promise<SimulatedProfile | null> {
+/** The requested profile; null if none was requested. */
+async function profileOf(session: VerbSession, name: string | undefined): Promise<SimulatedProfile | null> {
   if (name === undefined) return null;
   const { parseProfile, referenceSimulated } = await import('../../simulation/index.ts');
   if (name === 'reference') return referenceSimulated();
@@ -277,59 +285,59 @@ async function profileOf(session: Session, name: string | undefined): Promise<Si
 async function loadOf({ trace, load, slot: slotMs, scale, from, loadSeed, ...options }: SimulateOptions): Promise<Load> {
   const slots = options.slots ?? null;
   const { loadOfTrace, parseLoad, parseTrace } = await import('../../simulation/index.ts');
-  if (trace !== undefined && load !== undefined) throw new Failure('give --trace or --load, not both', 2);
+  if (trace !== undefined && load !== undefined) throw new CliError('--trace and --load cannot be combined: remove one', 2);
   if (trace !== undefined) return loadOfTrace(basename(trace), parseTrace(await read(trace), trace), { slotMs, from, slots }, scale);
-  if (load === undefined) throw new Failure('say what comes: --trace FILE, --load poisson:20, or --replay ENDPOINT', 2);
-  if (scale !== 1) throw new Failure('--scale is for --trace: give --load another rate', 2);
+  if (load === undefined) throw new CliError('missing load: expected --trace FILE, --load poisson:20 or --replay ENDPOINT', 2);
+  if (scale !== 1) throw new CliError('--scale is only valid with --trace: change the rate of --load instead', 2);
   return parseLoad(load, { slotMs, from, slots, loadSeed });
 }
 
 function resultsText(results: readonly SimulationResult[]): string {
   const percent = (value: number, digits: number): string => `${(value * 100).toFixed(digits)} %`;
-  const ms = (value: number | null): string => (value === null ? '' : msText(value));
+  const ms = (value: number | null): string => (value === null ? '' : formatMsText(value));
   return table(results, [
     { title: 'POLICY', cell: ({ policy }) => policy },
-    { title: 'COST/M', cell: ({ costUsdPerMillion }) => (costUsdPerMillion === null ? '' : usdText(costUsdPerMillion)), align: 'right' },
+    { title: 'COST/M', cell: ({ costUsdPerMillion }) => (costUsdPerMillion === null ? '' : formatUsd(costUsdPerMillion)), align: 'right' },
     { title: 'WITHIN', cell: ({ attainment }) => percent(attainment, 3), align: 'right' },
     { title: 'OVERFLOW', cell: ({ overflowShare }) => percent(overflowShare, 1), align: 'right' },
     { title: 'P50', cell: ({ p50Ms }) => ms(p50Ms), align: 'right' },
     { title: 'P95', cell: ({ p95Ms }) => ms(p95Ms), align: 'right' },
     { title: 'P99', cell: ({ p99Ms }) => ms(p99Ms), align: 'right' },
-    { title: 'INSTANCES', cell: ({ instanceUsd }) => usdText(instanceUsd), align: 'right' },
-    { title: 'FUNCTIONS', cell: ({ overflowUsd }) => usdText(overflowUsd), align: 'right' },
+    { title: 'INSTANCES', cell: ({ instanceUsd }) => formatUsd(instanceUsd), align: 'right' },
+    { title: 'FUNCTIONS', cell: ({ overflowUsd }) => formatUsd(overflowUsd), align: 'right' },
     { title: 'COLD', cell: ({ coldStarts }) => coldStarts, align: 'right' },
-    { title: 'DROPPED', cell: ({ dropped }) => dropped, align: 'right' },
+    { title: 'DROPPED', cell: ({ dropped, rejected }) => dropped + rejected, align: 'right' },
     { title: 'REQUESTS', cell: ({ requests }) => requests, align: 'right' },
   ]);
 }
 
 function read(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: Error) => {
-    throw new Failure(`${file} cannot be read: ${cause.message}`, 1, { cause });
+    throw new CliError(`cannot read ${file}: ${cause.message}`, 1, { cause });
   });
 }
 
-/** Before minutes of computing: a file that can be written, or a folder in which one can be made. */
+/** Fails at once if the report cannot be written, rather than after minutes of computation. */
 async function checkWritable(file: string): Promise<void> {
-  const isThere = await access(file).then(
+  const exists = await access(file).then(
     () => true,
     () => false,
   );
-  await access(isThere ? file : dirname(resolve(file)), constants.W_OK).catch((cause: Error) => {
-    throw new Failure(`${file} cannot be written: ${cause.message}`, 1, { cause });
+  await access(exists ? file : dirname(resolve(file)), constants.W_OK).catch((cause: Error) => {
+    throw new CliError(`cannot write ${file}: ${cause.message}`, 1, { cause });
   });
 }
 
-function written(file: string, text: string): Promise<void> {
+function writeReport(file: string, text: string): Promise<void> {
   return writeFile(file, text).catch((cause: Error) => {
-    throw new Failure(`${file} cannot be written: ${cause.message}`, 1, { cause });
+    throw new CliError(`cannot write ${file}: ${cause.message}`, 1, { cause });
   });
 }
 
 function slotOf(text: string): number {
   const ms = parseDurationMs(text);
   if (ms >= 1000 && ms <= 86_400_000) return ms;
-  throw new InvalidArgumentError('a slot lasts from a second to a day');
+  throw new InvalidArgumentError('expected a slot from 1s to 24h');
 }
 
 function positive(text: string): number {

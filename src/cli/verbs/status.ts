@@ -1,13 +1,14 @@
-/** `penstock status`: does a server run, and how is it? */
+/** `penstock status`: the state of the server. */
 import type { Command } from 'commander';
 import type { StatusBody } from '../../api/index.ts';
-import type { Doors } from '../doors.ts';
+import type { CliContext } from '../cli-context.ts';
+import { bytesText, durationText } from '../format.ts';
+import { isolationText } from '../isolation-text.ts';
 import { fields } from '../table.ts';
 import { verb } from '../verb.ts';
-import { bytesText, durationText } from '../words.ts';
 
-export function addStatus(program: Command, doors: Doors): void {
-  verb(program, doors, 'status', 'tell how the server is').runs(async (session) => {
+export function addStatus(program: Command, context: CliContext): void {
+  verb(program, context, 'status', 'show the state of the server').runs(async (session) => {
     const client = await session.client();
     const status = await client.get<StatusBody>('/status');
     const { ready, starting, failed } = status.executors;
@@ -17,17 +18,26 @@ export function addStatus(program: Command, doors: Doors): void {
         ['server', client.url],
         ['version', `${status.version}, Node ${status.node}`],
         ['ready', status.ready ? 'yes' : 'no: not every endpoint is in service yet'],
-        ['up for', durationText(status.uptime_s)],
+        ['uptime', durationText(status.uptime_s)],
         ['endpoints', countsText(status.endpoints)],
         ['workers', `${ready} ready, ${starting} starting, ${failed} failed`],
         ['memory', `${bytesText(status.rss_bytes)} server, ${bytesText(status.workers_rss_bytes)} workers`],
         ['cores', status.cores],
+        ['data', status.data_directory],
+        ['isolation', status.isolation === null ? '' : isolationText(status.isolation)],
+        ['fork servers', status.fork_servers.map(forkServerText).join('\n')],
         ['gRPC', status.grpc ?? 'off'],
         ['notes', status.notes.join('\n')],
       ]),
     );
     return 0;
   });
+}
+
+/** `/opt/sk/bin/python, 1 thread: 128 MiB, 3 workers` */
+function forkServerText({ interpreter, threads, state, rss_bytes: rssBytes, workers, note }: StatusBody['fork_servers'][number]): string {
+  const held = rssBytes === null ? state : `${bytesText(rssBytes)}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+  return `${interpreter}, ${threads} ${threads === 1 ? 'thread' : 'threads'}: ${held}${note === null ? '' : ` (${note})`}`;
 }
 
 export function countsText(counts: Readonly<Record<string, number>>): string {

@@ -1,11 +1,11 @@
-/** `penstock top`: what each endpoint does right now, drawn again and again; once where nobody watches. */
+/** `penstock top`: the current activity of each endpoint, refreshed on a terminal, else printed once. */
 import { type Command, Option } from 'commander';
 import type { EndpointBody, StatusBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
-import type { Doors } from '../doors.ts';
+import type { CliContext } from '../cli-context.ts';
 import { pause } from '../pause.ts';
-import { type Sample, topRows, topText } from '../top-table.ts';
-import { type CommonOptions, parsedBy, type Session, verb } from '../verb.ts';
+import { type TopSample, topRows, topText } from '../top-table.ts';
+import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
 
 interface TopOptions extends CommonOptions {
   readonly once: boolean;
@@ -13,27 +13,27 @@ interface TopOptions extends CommonOptions {
   readonly interval: number;
 }
 
-/** Home, and each line cleared behind its text, flickers less than clearing the screen first. */
+/** Moving home and clearing each line after its text flickers less than clearing the screen first. */
 const home = '\u001b[H';
 const clearBelow = '\u001b[J';
 const enter = '\u001b[?1049h\u001b[?25l';
 const leave = '\u001b[?25h\u001b[?1049l';
 
-export function addTop(program: Command, doors: Doors): void {
-  verb(program, doors, 'top', 'show what each endpoint does, live')
+export function addTop(program: Command, context: CliContext): void {
+  verb(program, context, 'top', 'show the activity of each endpoint, live')
     .with((command) =>
       command
-        .option('--once', 'print once and end', false)
-        .addOption(new Option('--interval <duration>', 'how often').argParser(parsedBy(parseDurationMs)).default(1000, '1s')),
+        .option('--once', 'print once and exit', false)
+        .addOption(new Option('--interval <duration>', 'refresh interval').argParser(parsedBy(parseDurationMs)).default(1000, '1s')),
     )
     .runs(async (session, options: TopOptions) => {
-      const { stdout } = session.doors;
+      const { stdout } = session.context;
       const live = !options.once && !session.wantsJson && stdout.isTTY === true;
       let before = await sample(session);
       if (live) stdout.write(enter);
       try {
-        while (!session.doors.interrupted.aborted) {
-          await pause(session.doors.clock, live ? options.interval : Math.min(options.interval, 1000), session.doors.interrupted);
+        while (!session.context.interrupted.aborted) {
+          await pause(session.context.clock, live ? options.interval : Math.min(options.interval, 1000), session.context.interrupted);
           const now = await sample(session);
           const text = topText(before, now, session.style);
           if (!live) {
@@ -44,7 +44,7 @@ export function addTop(program: Command, doors: Doors): void {
           before = now;
         }
       } catch (error) {
-        if (!session.doors.interrupted.aborted) throw error;
+        if (!session.context.interrupted.aborted) throw error;
       } finally {
         if (live) stdout.write(leave);
       }
@@ -52,8 +52,8 @@ export function addTop(program: Command, doors: Doors): void {
     });
 }
 
-async function sample(session: Session): Promise<Sample> {
+async function sample(session: VerbSession): Promise<TopSample> {
   const client = await session.client();
   const [status, endpoints] = await Promise.all([client.get<StatusBody>('/status'), client.all<EndpointBody>('/endpoints')]);
-  return { atMs: session.doors.clock.nowMs(), status, endpoints };
+  return { atMs: session.context.clock.nowMs(), status, endpoints };
 }

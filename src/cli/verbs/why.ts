@@ -1,15 +1,15 @@
-/** `penstock why`: where the time of a request went, and why. */
+/** `penstock why`: explains the latency of a request. */
 import type { Command } from 'commander';
 import type { RequestBody } from '../../api/index.ts';
-import { part } from '../client.ts';
-import type { Doors } from '../doors.ts';
+import type { CliContext } from '../cli-context.ts';
+import { pathSegment } from '../client.ts';
 import { verb } from '../verb.ts';
 
-export function addWhy(program: Command, doors: Doors): void {
-  verb(program, doors, 'why <request>', 'tell where the time of a request went, by the x-request-id of its answer').runs(
+export function addWhy(program: Command, context: CliContext): void {
+  verb(program, context, 'why <request>', 'explain the latency of a request, by the x-request-id of its response').runs(
     async (session, _options, request: string) => {
-      const told = await (await session.client()).get<RequestBody>(`/requests/${part(request)}`);
-      session.print(told, `${told.explanation.join('\n')}\n`);
+      const explained = await (await session.client()).get<RequestBody>(`/requests/${pathSegment(request)}`);
+      session.print(explained, `${explained.explanation.join('\n')}\n`);
       return 0;
     },
   );

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { auditParameters } from './call-parameters.ts';
+import { shapesOf } from './shapes/shapes.ts';
+
+const inputOf = (operation: string) => shapesOf('sagemaker').operation(operation)?.input ?? null;
+const sizeOf = (requested: object): number => Buffer.byteLength(JSON.stringify(requested));
+
+test('writes members in lowerCamel, leaves map keys unchanged and removes secrets', () => {
+  const requested = auditParameters(
+    {
+      ModelName: 'digits',
+      PrimaryContainer: { Image: 'penstock/onnx:1', Environment: { API_KEY: 'hush' } },
+      Tags: [{ Key: 'Team', Value: 'vision' }],
+      SomePassword: 'hush',
+    },
+    inputOf('CreateModel'),
+  );
+  assert.deepEqual(requested, {
+    modelName: 'digits',
+    primaryContainer: { image: 'penstock/onnx:1', environment: { API_KEY: '***' } },
+    tags: [{ key: 'Team', value: 'vision' }],
+    somePassword: '***',
+  });
+  const words = { CustomerMetadataProperties: { Owner: 'me' } };
+  assert.deepEqual(auditParameters(words, inputOf('UpdateModelPackage')), { customerMetadataProperties: { Owner: 'me' } });
+});
+
+test('truncates long texts and omits the largest members if the total is too large', () => {
+  const cut = auditParameters({ ModelName: 'digits', ModelPackageDescription: 'x'.repeat(2000) }, inputOf('CreateModelPackage'));
+  assert.deepEqual(cut, { modelName: 'digits', modelPackageDescription: `${'x'.repeat(512)}…` });
+  const Tags = Array.from({ length: 50 }, (_, i) => ({ Key: `k${i}`, Value: 'v'.repeat(200) }));
+  assert.deepEqual(auditParameters({ EndpointName: 'digits', Tags }, inputOf('CreateEndpoint')), { endpointName: 'digits', tags: '…' });
+});
+
+test('bounds input without a shape, however deep and wide it is', () => {
+  let deep: object = {};
+  for (let i = 0; i < 100_000; i++) deep = { deep };
+  const wide = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`${i}${'n'.repeat(500)}`, 'x'.repeat(500)]));
+  assert(sizeOf(auditParameters({ EndpointName: 'digits', deep }, null)) < 4096);
+  assert(sizeOf(auditParameters(wide, null)) < 16_384);
+});

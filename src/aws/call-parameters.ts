@@ -1,0 +1,64 @@
+/**
+ * The parameters of a call, as the audit stores them and CloudTrail returns them: lowerCamel members, secrets removed, size bounded. Pure.
+ */
+import { secretMembers } from './audited-operations.ts';
+import type { AwsInput } from './service.ts';
+import type { Shape } from './shapes/shapes.ts';
+
+const textMax = 512;
+const itemsMax = 50;
+const depthMax = 10;
+const bytesMax = 4096;
+const omitted = '…';
+const hidden = '***';
+
+/** Redacts process environments and members whose name suggests a secret, in addition to those the shapes mark sensitive. */
+const secret = new RegExp(`^(?:Environment|${secretMembers.join('|')})$|secret|password`, 'i');
+
+/** `input` may be unchecked. Omitted values are replaced by `…`. The result is at most about 4 KiB as JSON. */
+export function auditParameters(input: AwsInput, shape: Shape | null): Readonly<Record<string, unknown>> {
+  const requested = membersOf(input, shape, 1);
+  const sizes = Object.entries(requested).map(([name, value]) => ({ name, bytes: Buffer.byteLength(JSON.stringify(value) ?? '') }));
+  let bytes = sizes.reduce((sum, each) => sum + each.bytes + Buffer.byteLength(each.name), 0);
+  // Omit the largest members first: names and other small values are the most informative.
+  for (const largest of sizes.sort((one, other) => other.bytes - one.bytes)) {
+    if (bytes <= bytesMax) break;
+    requested[largest.name] = omitted;
+    bytes -= largest.bytes;
+  }
+  return requested;
+}
+
+/** Keys of maps are user data and stay unchanged. */
+function membersOf(value: object, shape: Shape | null | undefined, depth: number): Record<string, unknown> {
+  const isMap = shape?.type === 'map';
+  const members = Object.entries(value).slice(0, itemsMax);
+  return Object.fromEntries(
+    members.map(([name, inner]: [string, unknown]) => {
+      const own = isMap ? shape.element : shape?.type === 'structure' ? shape.members.get(name) : null;
+      const shown = (isMap ? name : name.charAt(0).toLowerCase() + name.slice(1)).slice(0, 128);
+      return [shown, secret.test(name) || own?.isSensitive === true ? withheld(inner) : retainedValue(inner, own, depth)];
+    }),
+  );
+}
+
+function retainedValue(value: unknown, shape: Shape | null | undefined, depth: number): unknown {
+  if (value instanceof Uint8Array || shape?.type === 'blob') return omitted;
+  if (typeof value === 'string') return value.length > textMax ? value.slice(0, textMax) + omitted : value;
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  if (depth > depthMax) return omitted;
+  if (!Array.isArray(value)) return membersOf(value, shape, depth + 1);
+  const element = shape?.type === 'list' ? shape.element : null;
+  const isSecret = element?.isSensitive === true;
+  return value.slice(0, itemsMax).map((each: unknown) => (isSecret ? withheld(each) : retainedValue(each, element, depth + 1)));
+}
+
+/** Map keys are retained, so the audit shows which variables were set. */
+function withheld(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return hidden;
+  return Object.fromEntries(
+    Object.keys(value)
+      .slice(0, itemsMax)
+      .map((key) => [key.slice(0, 128), hidden]),
+  );
+}

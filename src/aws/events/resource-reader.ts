@@ -1,0 +1,32 @@
+/** Reads descriptions and tags for events through the same operations that clients call. */
+import type { AwsCall, AwsLocation, AwsOutput, AwsService } from '../service.ts';
+import type { ResourceReader } from './envelope.ts';
+
+const nameMembers = { DescribeEndpoint: 'EndpointName', DescribeModel: 'ModelName', DescribeTransformJob: 'TransformJobName' } as const;
+
+/** Reads with the permissions of a viewer. */
+export function resourceReader({ operations }: AwsService, awsLocation: AwsLocation): ResourceReader {
+  const ask = async (operation: string, input: Readonly<Record<string, string>>): Promise<AwsOutput | null> => {
+    const call: AwsCall = {
+      ...awsLocation,
+      operation,
+      caller: { keyId: 'penstock', role: 'viewer' },
+      requestId: '',
+      remoteAddress: undefined,
+      userAgent: undefined,
+      signal: AbortSignal.abort(), // Return the current state without waiting.
+    };
+    try {
+      return (await operations[operation]?.(input, call)) ?? null;
+    } catch {
+      return null; // Deleted in the meantime: the event is published without a description.
+    }
+  };
+  return {
+    describe: (operation, name) => ask(operation, { [nameMembers[operation]]: name }),
+    tagsOf: async (arn) => {
+      const { Tags = [] } = ((await ask('ListTags', { ResourceArn: arn })) ?? {}) as { Tags?: readonly { Key: string; Value: string }[] };
+      return Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value] as const));
+    },
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * Every verb, grouped by purpose: what `penstock --help` shows of it, and where its implementation is. Implementations are imported
+ * only for the verbs that a command line names, so that no verb waits for the others.
+ */
+import type { Command } from 'commander';
+import type { CliContext } from './cli-context.ts';
+
+export interface VerbRow {
+  /** Name and arguments, as in the verb's own file: `deploy <model> [endpoint]`. */
+  readonly usage: string;
+  /** As in the verb's own file. */
+  readonly summary: string;
+  /** Imports the verb. The function adds it, with its subverbs, to the program. */
+  readonly load: () => Promise<(program: Command, context: CliContext) => void>;
+}
+
+/** By heading, as `penstock --help` lists them. */
+export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
+  'Server:': [
+    { usage: 'up', summary: 'start the server', load: async () => (await import('./verbs/up.ts')).addUp },
+    {
+      usage: 'quickstart',
+      summary: 'start a server, deploy a model, run a load test',
+      load: async () => (await import('./verbs/up.ts')).addQuickstart,
+    },
+    {
+      usage: 'env',
+      summary: 'print shell exports for the server of --data-dir (ignores PENSTOCK_URL): eval "$(penstock env)"',
+      load: async () => (await import('./verbs/env.ts')).addEnv,
+    },
+    {
+      usage: 'doctor',
+      summary: 'check that this machine can run a server',
+      load: async () => (await import('./verbs/doctor.ts')).addDoctor,
+    },
+    { usage: 'status', summary: 'show the state of the server', load: async () => (await import('./verbs/status.ts')).addStatus },
+    {
+      usage: 'conformance <url>',
+      summary: 'test a server against the Open Inference Protocol, case by case',
+      load: async () => (await import('./verbs/conformance.ts')).addConformance,
+    },
+    { usage: 'keys', summary: 'create, list and revoke API keys', load: async () => (await import('./verbs/keys.ts')).addKeys },
+    {
+      usage: 'completion <shell>',
+      summary: 'print a script that completes verbs, options and endpoints in a shell',
+      load: async () => (await import('./verbs/completion.ts')).addCompletion,
+    },
+  ],
+  'Server state:': [
+    {
+      usage: 'backup <file>',
+      summary: 'write all state to a file; the server may be running',
+      load: async () => (await import('./verbs/backup.ts')).addBackup,
+    },
+    {
+      usage: 'restore <file>',
+      summary: 'restore a backup into a new data directory',
+      load: async () => (await import('./verbs/backup.ts')).addRestore,
+    },
+    {
+      usage: 'verify',
+      summary: 'check every stored object against its sha256, and check the database',
+      load: async () => (await import('./verbs/backup.ts')).addVerify,
+    },
+    {
+      usage: 'trash',
+      summary: 'list and restore unreferenced objects, which are deleted after 7 days',
+      load: async () => (await import('./verbs/backup.ts')).addTrash,
+    },
+  ],
+  'Models:': [
+    {
+      usage: 'catalogue [name]',
+      summary: 'list the bundled models, or show the model card of one',
+      load: async () => (await import('./verbs/catalogue.ts')).addCatalogue,
+    },
+    {
+      usage: 'register <model> [group]',
+      summary: 'register a model: FILE.onnx, a Python model, a folder or archive with one, or catalogue:NAME',
+      load: async () => (await import('./verbs/register.ts')).addRegister,
+    },
+    { usage: 'groups', summary: 'list the model groups', load: async () => (await import('./verbs/groups.ts')).addGroups },
+    {
+      usage: 'versions <group>',
+      summary: 'list the versions of a model group',
+      load: async () => (await import('./verbs/groups.ts')).addVersions,
+    },
+    {
+      usage: 'approve <group/version>',
+      summary: 'approve a model version for deployment',
+      load: async () => (await import('./verbs/approve.ts')).addApprove,
+    },
+    {
+      usage: 'reject <group/version>',
+      summary: 'reject a model version',
+      load: async () => (await import('./verbs/approve.ts')).addReject,
+    },
+    {
+      usage: 'profile <model>',
+      summary: 'measure service times by batch size, and show the cost on functions',
+      load: async () => (await import('./verbs/profile.ts')).addProfile,
+    },
+    {
+      usage: 'card <model>',
+      summary: 'show the card of a model version: provenance, evaluations, service times, endpoints',
+      load: async () => (await import('./verbs/card.ts')).addCard,
+    },
+    {
+      usage: 'evaluate [models...]',
+      summary: 'measure what models are worth on a labelled set, with confidence intervals',
+      load: async () => (await import('./verbs/evaluate.ts')).addEvaluate,
+    },
+    {
+      usage: 'environments',
+      summary: 'create, list, show and delete Python environments for models',
+      load: async () => (await import('./verbs/environments.ts')).addEnvironments,
+    },
+  ],
+  'Planning:': [
+    {
+      usage: 'plan <model>',
+      summary: 'predict the cost of a model on functions and the best setting, without deploying it',
+      load: async () => (await import('./verbs/plan.ts')).addPlan,
+    },
+    {
+      usage: 'select <models...>',
+      summary: 'choose the model, or the cascade of two, for an accuracy or a budget; deploys nothing',
+      load: async () => (await import('./verbs/select.ts')).addSelect,
+    },
+    {
+      usage: 'simulate',
+      summary: 'simulate the cost and latency of scaling policies under a synthetic, recorded or replayed load',
+      load: async () => (await import('./verbs/simulate.ts')).addSimulate,
+    },
+  ],
+  'Endpoints:': [
+    {
+      usage: 'deploy <model> [endpoint]',
+      summary: 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint',
+      load: async () => (await import('./verbs/deploy.ts')).addDeploy,
+    },
+    { usage: 'endpoints', summary: 'list the endpoints', load: async () => (await import('./verbs/endpoints.ts')).addEndpoints },
+    {
+      usage: 'describe <endpoint|group/version|group>',
+      summary: 'show the details of an endpoint, a version or a group',
+      load: async () => (await import('./verbs/describe.ts')).addDescribe,
+    },
+    {
+      usage: 'invoke <endpoint>',
+      summary: 'send rows to an endpoint and print its predictions, one per line',
+      load: async () => (await import('./verbs/invoke.ts')).addInvoke,
+    },
+    {
+      usage: 'load-test <endpoint>',
+      summary: 'put an endpoint under load and check whether it meets its objective',
+      load: async () => (await import('./verbs/load-test.ts')).addLoadTest,
+    },
+    {
+      usage: 'continue <endpoint>',
+      summary: 'continue a paused update without the answers that it waits for',
+      load: async () => (await import('./verbs/continue.ts')).addContinue,
+    },
+    {
+      usage: 'rollback <endpoint>',
+      summary: 'revert the update in progress, or return to the previous version; repeat to go further back',
+      load: async () => (await import('./verbs/rollback.ts')).addRollback,
+    },
+    {
+      usage: 'unload <endpoint>',
+      summary: 'stop the workers of an endpoint and keep its settings',
+      load: async () => (await import('./verbs/load.ts')).addUnload,
+    },
+    {
+      usage: 'load <endpoint>',
+      summary: 'serve an unloaded endpoint again, or replace the workers of a loaded one',
+      load: async () => (await import('./verbs/load.ts')).addLoad,
+    },
+    {
+      usage: 'delete <endpoint|group/version>',
+      summary: 'delete an endpoint, an unused model version, or an empty group',
+      load: async () => (await import('./verbs/endpoints.ts')).addDelete,
+    },
+  ],
+  'Asynchronous and batch:': [
+    { usage: 'async', summary: 'submit and manage asynchronous requests', load: async () => (await import('./verbs/async.ts')).addAsync },
+    {
+      usage: 'transform [model]',
+      summary: 'run a whole data set through a model, on dedicated workers',
+      load: async () => (await import('./verbs/transform.ts')).addTransform,
+    },
+  ],
+  'Observability:': [
+    { usage: 'top', summary: 'show the activity of each endpoint, live', load: async () => (await import('./verbs/top.ts')).addTop },
+    {
+      usage: 'metrics <endpoint>',
+      summary: 'show the metrics of an endpoint, by period',
+      load: async () => (await import('./verbs/metrics.ts')).addMetrics,
+    },
+    {
+      usage: 'costs [endpoint]',
+      summary: 'show the cost of endpoints, computed from their usage',
+      load: async () => (await import('./verbs/costs.ts')).addCosts,
+    },
+    {
+      usage: 'decisions [endpoint]',
+      summary: 'show the decisions and updates of an endpoint or all, with reasons and effects',
+      load: async () => (await import('./verbs/decisions.ts')).addDecisions,
+    },
+    {
+      usage: 'why <request>',
+      summary: 'explain the latency of a request, by the x-request-id of its response',
+      load: async () => (await import('./verbs/why.ts')).addWhy,
+    },
+    {
+      usage: 'logs [endpoint]',
+      summary: 'show the log of the server, of the requests to an endpoint, or of its workers',
+      load: async () => (await import('./verbs/logs.ts')).addLogs,
+    },
+    {
+      usage: 'events [name]',
+      summary: 'show the events of an endpoint and its alarms, a version, a transform, or all; the latest last',
+      load: async () => (await import('./verbs/events.ts')).addEvents,
+    },
+    {
+      usage: 'alarms',
+      summary: 'show alarms, and create, change and delete your own',
+      load: async () => (await import('./verbs/alarms.ts')).addAlarms,
+    },
+    {
+      usage: 'rules',
+      summary: 'show, create, change and delete event rules, show undelivered events, test patterns',
+      load: async () => (await import('./verbs/rules.ts')).addRules,
+    },
+    { usage: 'audit', summary: 'show and verify the audit log', load: async () => (await import('./verbs/audit.ts')).addAudit },
+  ],
+  'Data quality:': [
+    {
+      usage: 'drift <endpoint>',
+      summary: "compare an endpoint's inputs with its baseline, and show the accuracy of its predictions",
+      load: async () => (await import('./verbs/drift.ts')).addDrift,
+    },
+    {
+      usage: 'baseline <endpoint>',
+      summary: "set an endpoint's baseline (default: the rows of the last hour)",
+      load: async () => (await import('./verbs/drift.ts')).addBaseline,
+    },
+    {
+      usage: 'labels <endpoint>',
+      summary: 'upload ground-truth labels, by inference id',
+      load: async () => (await import('./verbs/drift.ts')).addLabels,
+    },
+  ],
+};
