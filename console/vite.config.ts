@@ -1,4 +1,4 @@
-/** Builds the console into `dist/`, which the server serves at `/`; `npm run dev` serves it from source, on a platform that runs already. */
+/** Builds the console into `dist/`, which the server serves at `/`. `npm run dev` serves it from source and proxies to a running platform. */
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
@@ -9,11 +9,11 @@ export default defineConfig({
   plugins: [react()],
   build: {
     target: 'es2022',
-    // No file is put into another as data: the policy of what a page may load says 'self'.
+    // Assets are never inlined as data URLs: the CSP allows only 'self'.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    // What matters is what goes over the wire: test/console/size.test.ts.
+    // The compressed size is limited by test/console/size.test.ts.
     chunkSizeWarningLimit: 800,
     license: { fileName: 'licences/libraries.md' },
   },

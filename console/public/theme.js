@@ -1,10 +1,10 @@
-// Before the first paint, so that nobody in the dark is flashed at. A file of its own: the policy of the page allows no inline script.
+// Sets the colour scheme before the first paint, which avoids a white flash. It is a separate file because the CSP forbids inline scripts.
 (() => {
   let wanted = null;
   try {
     wanted = localStorage.getItem('mantine-color-scheme-value');
   } catch {
-    // A browser that keeps nothing: as the system has it.
+    // Without storage, follow the system.
   }
   const system = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
   document.documentElement.setAttribute('data-mantine-color-scheme', wanted === 'light' || wanted === 'dark' ? wanted : system);

@@ -1,4 +1,4 @@
-/** Where the console begins: the theme, the cache of what the platform told, the pages. */
+/** Entry point of the console: theme, query cache, routes. */
 import '@mantine/core/styles.layer.css';
 import 'uplot/dist/uPlot.min.css';
 import './theme/base.css';
@@ -16,14 +16,16 @@ import { LiveProvider } from './api/live.tsx';
 import { makeRouter } from './routes.tsx';
 import { cssVariables, styleNonce, theme } from './theme/theme.ts';
 
-// The part that keeps the page still under a dialog makes a style by itself, and asks here for what it must bear.
+// The scroll lock of dialogs (react-remove-scroll) inserts a style element and reads its CSP nonce from here.
 Object.assign(globalThis, { __webpack_nonce__: styleNonce() });
 
 const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2000,
-      // What was refused is refused again; what did not answer may.
+      // A server on this machine responds without a network; and a query that waits for one would not notice that the server is away.
+      networkMode: 'always',
+      // Retry only if the server did not respond or is unavailable; other errors would repeat.
       retry: (failures, error) => failures < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
       retryDelay: 500,
     },
@@ -31,7 +33,7 @@ const client = new QueryClient({
 });
 const router = makeRouter();
 const root = document.getElementById('root');
-if (root === null) throw new Error('the page has no place for the console');
+if (root === null) throw new Error('the page has no element with the id root');
 
 createRoot(root).render(
   <StrictMode>

@@ -1,18 +1,18 @@
 /**
- * The one table of addresses. Each page is a file of its own that is loaded when it is first opened; addresses are made of the names of
- * what a page shows, and what it shows of that stands in the query.
+ * The route table. Each page is a chunk that is loaded when it is first opened. Paths contain the names of resources; the state of a page is
+ * in the query.
  */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { Broken, Missing } from './shell/missing.tsx';
 import { Shell } from './shell/shell.tsx';
-import { SignedIn } from './shell/signed-out.tsx';
+import { SignedInUser } from './shell/signed-out.tsx';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: Missing });
 const under = { getParentRoute: () => root } as const;
 
 const routeTree = root.addChildren([
   createRoute({ ...under, path: '/', component: lazyRouteComponent(() => import('./deployment/overview-page.tsx'), 'OverviewPage') }),
-  createRoute({ ...under, path: '/sign-in', component: SignedIn }),
+  createRoute({ ...under, path: '/sign-in', component: SignedInUser }),
   createRoute({
     ...under,
     path: '/endpoints',
@@ -31,8 +31,14 @@ const routeTree = root.addChildren([
   createRoute({ ...under, path: '/deploy', component: lazyRouteComponent(() => import('./deployment/deploy-page.tsx'), 'DeployPage') }),
   createRoute({ ...under, path: '/models', component: lazyRouteComponent(() => import('./registry/models-page.tsx'), 'ModelsPage') }),
   createRoute({ ...under, path: '/models/$group', component: lazyRouteComponent(() => import('./registry/group-page.tsx'), 'GroupPage') }),
+  createRoute({
+    ...under,
+    path: '/environments',
+    component: lazyRouteComponent(() => import('./environments/environments-page.tsx'), 'EnvironmentsPage'),
+  }),
   createRoute({ ...under, path: '/jobs', component: lazyRouteComponent(() => import('./async-inference/jobs-page.tsx'), 'JobsPage') }),
   createRoute({ ...under, path: '/what-if', component: lazyRouteComponent(() => import('./simulation/what-if-page.tsx'), 'WhatIfPage') }),
+  createRoute({ ...under, path: '/costs', component: lazyRouteComponent(() => import('./costs/costs-page.tsx'), 'CostsPage') }),
   createRoute({
     ...under,
     path: '/monitoring',
@@ -48,7 +54,7 @@ export function makeRouter() {
     defaultNotFoundComponent: Missing,
     defaultPreload: 'intent',
     scrollRestoration: false,
-    // Texts, as they stand: no quotes around numbers, nothing taken for JSON.
+    // Plain strings: the router's default would parse values as JSON and quote numbers.
     parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
     stringifySearch: (search) => {
       const text = new URLSearchParams(search as Record<string, string>).toString();

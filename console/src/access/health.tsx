@@ -1,27 +1,27 @@
-/** How the server is: what runs, what it takes, what one should know. */
+/** The health of the server: workers, memory, uptime and warnings. */
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { StatusBody } from '../../../src/api/index.ts';
 import { statusQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
 import { bytes, count, duration, plural } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { LiveStateMark } from '../kit/live-state-mark.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
 import { Pairs } from '../kit/pairs.tsx';
-import { StateMark } from '../kit/state-mark.tsx';
 import { shortTime, useUtc } from '../kit/time.ts';
 
 export function Health(): ReactElement {
   const query = useQuery(statusQuery());
   return (
-    <Loaded query={query} what="The status could not be loaded.">
-      {(status) => <Told status={status} />}
-    </Loaded>
+    <LoadedContent query={query} what="The status could not be loaded.">
+      {(status) => <HealthSummary status={status} />}
+    </LoadedContent>
   );
 }
 
-function Told({ status }: { readonly status: StatusBody }): ReactElement {
+function HealthSummary({ status }: { readonly status: StatusBody }): ReactElement {
   useUtc();
   const { executors, endpoints, notes } = status;
   const all = Object.values(endpoints).reduce((sum, each) => sum + each, 0);
@@ -30,7 +30,7 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
     <>
       {notes.map((note) => (
         <div className="section" key={note}>
-          <Note tone="warn" title="To know:">
+          <Note tone="warn" title="Note:">
             {note}
           </Note>
         </div>
@@ -44,7 +44,7 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
             ...(failed === 0 ? {} : { tone: 'bad' as const }),
           },
           {
-            label: 'Workers that are ready',
+            label: 'Ready workers',
             value: count(executors.ready),
             note:
               executors.failed > 0
@@ -54,9 +54,9 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
                   : 'none starting',
             ...(executors.failed > 0 ? { tone: 'bad' as const } : {}),
           },
-          { label: 'Memory of the server', value: bytes(status.rss_bytes), note: `${bytes(status.workers_rss_bytes)} of its workers` },
+          { label: 'Server memory', value: bytes(status.rss_bytes), note: `workers: ${bytes(status.workers_rss_bytes)}` },
           {
-            label: 'Runs for',
+            label: 'Uptime',
             value: duration(status.uptime_s * 1000),
             note: `since ${shortTime(Date.parse(status.started_at), Date.now())}`,
           },
@@ -65,24 +65,19 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
       <Card title="Server" padded className="above">
         <Pairs
           pairs={[
-            [
-              'State',
-              <StateMark key="state" kind={status.ready ? 'ok' : 'changing'}>
-                {status.ready ? 'Ready' : 'Coming back into service'}
-              </StateMark>,
-            ],
+            ['State', <LiveStateMark key="state" kind={status.ready ? 'ok' : 'changing'} word={status.ready ? 'Ready' : 'Recovering'} />],
             ['Version', `penstock ${status.version}, Node ${status.node}`],
-            ['Processors', count(status.cores)],
+            ['CPU cores', count(status.cores)],
             [
               'Endpoints',
               Object.entries(endpoints)
-                .map(([state, number]) => `${number} ${stateWords(state)}`)
+                .map(([state, number]) => `${number} ${formatState(state)}`)
                 .join(', ') || 'none',
             ],
             [
-              'For programs',
+              'APIs',
               <span key="docs">
-                <a href="/api/docs">the native API</a>, <a href="/metrics">metrics for Prometheus</a>
+                <a href="/api/docs">native API</a>, <a href="/metrics">Prometheus metrics</a>
               </span>,
             ],
           ]}
@@ -92,7 +87,7 @@ function Told({ status }: { readonly status: StatusBody }): ReactElement {
   );
 }
 
-/** `InService` as people write it. */
-function stateWords(state: string): string {
+/** `InService` as `in service`. */
+function formatState(state: string): string {
   return state.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).toLowerCase();
 }

@@ -1,4 +1,4 @@
-/** Keys: who there is and what they may; a new one, whose secret is shown this once; one that opens nothing any more. */
+/** Lists, creates and revokes access keys. The secret of a key is shown only once, when it is created. */
 import { Button, Modal, Select, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactElement, useState } from 'react';
@@ -10,11 +10,11 @@ import { CodeBlock } from '../kit/code.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { Failure, Loaded } from '../kit/loaded.tsx';
+import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { rights } from './roles.ts';
 
-export function Keys(): ReactElement {
+export function KeysCard(): ReactElement {
   const client = useQueryClient();
   const query = useQuery({ queryKey: ['keys'], queryFn: ({ signal }) => getAll<KeyBody>('/keys', {}, signal) });
   const [isAdding, setIsAdding] = useState(false);
@@ -38,11 +38,11 @@ export function Keys(): ReactElement {
         <Confirm
           title={`Revoke key ${revoking.id}?`}
           consequences={[
-            'From now on it opens nothing, for good.',
-            'Browsers that have signed in with it are signed out.',
-            'What it made stays.',
+            'The key stops working at once and cannot be restored.',
+            'Browsers signed in with it are signed out.',
+            'Resources created with it remain.',
           ]}
-          typed={{ label: 'Type the id of the key', name: revoking.id }}
+          typed={{ label: 'Type the key ID', name: revoking.id }}
           action="Revoke key"
           onConfirm={async () => {
             await remove(path('/keys/:id', { id: revoking.id }));
@@ -58,11 +58,11 @@ export function Keys(): ReactElement {
             Create a key
           </Button>
         }
-        footer="A key is ID:SECRET: PENSTOCK_KEY for programs, the AWS key id and secret for AWS's clients, and what one signs in with here."
+        footer="A key has the form ID:SECRET. Use it as PENSTOCK_KEY, as the access key ID and secret of AWS clients, or to sign in here."
       >
-        <Loaded query={query} what="The keys could not be loaded.">
+        <LoadedContent query={query} what="The keys could not be loaded.">
           {({ items }) => <KeyTable keys={items} onRevoke={setRevoking} />}
-        </Loaded>
+        </LoadedContent>
       </Card>
     </>
   );
@@ -85,7 +85,7 @@ function KeyTable({ keys, onRevoke }: { readonly keys: readonly KeyBody[]; reado
           ),
         },
         { title: 'Role', sort: ({ role }) => role, cell: ({ role }) => role },
-        { title: 'May', isWide: true, cell: ({ role }) => <span className="mut">{rights[role] ?? ''}</span> },
+        { title: 'Permissions', isWide: true, cell: ({ role }) => <span className="mut">{rights[role] ?? ''}</span> },
         { title: 'Created', sort: ({ created_at: at }) => at, cell: ({ created_at: at }) => <Ago at={at} /> },
         {
           title: 'Actions',
@@ -112,14 +112,14 @@ function Created({
       <Note
         tone="accent"
         icon="check"
-        title={`Key ${id} is made, of role ${role}.`}
+        title={`Key ${id} was created with role ${role}.`}
         end={
           <Button size="sm" onClick={onClose}>
-            I have it
+            Done
           </Button>
         }
       >
-        Its secret is shown this once.
+        Copy the secret now: it is shown only once.
         <CodeBlock label="The key" text={`export PENSTOCK_KEY=${id}:${secret}`} />
       </Note>
     </div>
@@ -156,24 +156,24 @@ function NewKey({ onClose, onCreated }: NewKeyProps): ReactElement {
       >
         <TextInput
           data-autofocus
-          label="For whom, for what"
-          placeholder="the wall display"
+          label="Description"
+          placeholder="Wall display"
           value={description}
           onChange={(event) => setDescription(event.currentTarget.value)}
           maxLength={1024}
         />
         <Select
           label="Role"
-          description={`May ${rights[role] ?? ''}.`}
+          description={`Allows to ${rights[role] ?? ''}.`}
           value={role}
           onChange={(value) => setRole(value ?? 'viewer')}
           allowDeselect={false}
           data={Object.keys(rights)}
         />
-        {error === null ? null : <Failure error={error} what="The key was not made." />}
+        {error === null ? null : <LoadFailure error={error} what="The key could not be created." />}
         <div className="row">
           <Button type="submit" variant="filled" loading={isBusy}>
-            Create key of role {role}
+            Create {role} key
           </Button>
           <Button onClick={onClose}>Cancel</Button>
         </div>

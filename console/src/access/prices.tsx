@@ -1,11 +1,11 @@
-/** The price table: what plans, receipts and bills are reckoned with. */
+/** The price table that plans, receipts and bills use. */
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import { get } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { fixed, mib, usd, usdSmall } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 
 interface PriceTable {
@@ -24,20 +24,20 @@ interface PriceTable {
 
 const hoursPerMonth = 730;
 
-export function Prices(): ReactElement {
+export function PricesCard(): ReactElement {
   const query = useQuery({ queryKey: ['prices'], queryFn: ({ signal }) => get<PriceTable>('/prices', {}, signal) });
   return (
-    <Loaded query={query} what="The prices could not be loaded.">
+    <LoadedContent query={query} what="The prices could not be loaded.">
       {({ asOf, instances, functions }) => (
         <div className="grid">
           <Card
             title="Instances"
             span={8}
-            beside={<span className="sm dim">as of {asOf}</span>}
-            footer="Others, and other prices, stand under prices in config.json; they count from the next start on."
+            aside={<span className="sm dim">as of {asOf}</span>}
+            footer="To add types or change prices, edit prices in config.json and restart the server."
           >
             <DataTable
-              caption="What instances cost"
+              caption="Instance prices"
               rows={Object.entries(instances).map(([name, price]) => ({ name, ...price }))}
               keyOf={({ name }) => name}
               isDense
@@ -57,7 +57,7 @@ export function Prices(): ReactElement {
                   cell: ({ usdPerHour }) => usdSmall4(usdPerHour),
                 },
                 {
-                  title: 'Spot, per hour',
+                  title: 'Spot per hour',
                   isNumber: true,
                   isWide: true,
                   cell: ({ usdPerHourSpot: spot }) => (spot === undefined ? '–' : usdSmall4(spot)),
@@ -71,19 +71,19 @@ export function Prices(): ReactElement {
               pairs={[
                 ['Per GB-second', usdSmall(functions.usdPerGbSecond)],
                 ['Per invocation', usdSmall(functions.usdPerInvocation)],
-                ['Billed in steps of', `${functions.billingGranularityMs} ms`],
-                ['Kept warm, per GB-second', usdSmall(functions.usdPerProvisionedGbSecond)],
+                ['Billing increment', `${functions.billingGranularityMs} ms`],
+                ['Provisioned, per GB-second', usdSmall(functions.usdPerProvisionedGbSecond)],
                 ['Memory sizes', functions.memoryMiB.map((size) => fixed(size)).join(', ') + ' MB'],
               ]}
             />
           </Card>
         </div>
       )}
-    </Loaded>
+    </LoadedContent>
   );
 }
 
-/** Prices per hour have four decimals at those who name them. */
+/** Cloud providers list hourly prices with four decimals. */
 function usdSmall4(value: number): string {
   return `$${fixed(value, 4)}`;
 }

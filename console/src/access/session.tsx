@@ -1,22 +1,22 @@
-/** Who looks, what they may do, and the way out. */
+/** The current session: key, role, permissions, and signing out. */
 import { Button } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { SessionBody } from '../../../src/api/index.ts';
 import { sessionQuery, signOut } from '../api/session.ts';
-import { Ago } from '../kit/ago.tsx';
+import { Until } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { rights } from './roles.ts';
 
-const ways: Readonly<Record<SessionBody['kind'], string>> = {
-  loopback: 'on this machine, which needs no key',
-  key: 'with a key',
-  session: 'signed in',
+const accessTexts: Readonly<Record<SessionBody['kind'], string>> = {
+  loopback: 'local access, no key required',
+  key: 'API key',
+  session: 'browser session',
 };
 
-export function Session(): ReactElement {
+export function SessionCard(): ReactElement {
   const client = useQueryClient();
   const query = useQuery(sessionQuery());
   const leave = async (): Promise<void> => {
@@ -25,7 +25,7 @@ export function Session(): ReactElement {
   };
   return (
     <Card title="You" padded>
-      <Loaded query={query} what="Who you are could not be loaded.">
+      <LoadedContent query={query} what="The session could not be loaded.">
         {({ key_id: id, role, kind, expires_at: expires }) => (
           <>
             <Pairs
@@ -37,9 +37,9 @@ export function Session(): ReactElement {
                   </span>,
                 ],
                 ['Role', role],
-                ['May', rights[role] ?? ''],
-                ['Here', ways[kind]],
-                ...(expires === null ? [] : [['Until', <Ago key="until" at={expires} />] as const]),
+                ['Permissions', rights[role] ?? ''],
+                ['Access', accessTexts[kind]],
+                ...(expires === null ? [] : [['Expires', <Until key="until" at={expires} />] as const]),
               ]}
             />
             {kind === 'session' ? (
@@ -49,7 +49,7 @@ export function Session(): ReactElement {
             ) : null}
           </>
         )}
-      </Loaded>
+      </LoadedContent>
     </Card>
   );
 }

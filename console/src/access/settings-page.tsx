@@ -1,19 +1,19 @@
-/** Settings: who may what, what things cost, how the server is. */
+/** Settings: server health, prices, keys and the session. */
 import { Tabs } from '@mantine/core';
 import type { ReactElement } from 'react';
-import { useMay } from '../api/session.ts';
-import { Page } from '../kit/page.tsx';
+import { useHasPermission } from '../api/session.ts';
+import { PageLayout } from '../kit/page.tsx';
 import { useTab } from '../kit/search-state.ts';
 import { Health } from './health.tsx';
-import { Keys } from './keys.tsx';
-import { Prices } from './prices.tsx';
-import { Session } from './session.tsx';
+import { KeysCard } from './keys.tsx';
+import { PricesCard } from './prices.tsx';
+import { SessionCard } from './session.tsx';
 
 export function SettingsPage(): ReactElement {
-  const mayAdminister = useMay('administer');
+  const mayAdminister = useHasPermission('administer');
   const [tab, setTab] = useTab(['server', 'prices', ...(mayAdminister ? ['keys'] : []), 'session']);
   return (
-    <Page title="Settings">
+    <PageLayout title="Settings">
       <Tabs value={tab} onChange={(value) => setTab(value ?? 'server')} keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="server">Server</Tabs.Tab>
@@ -25,17 +25,17 @@ export function SettingsPage(): ReactElement {
           <Health />
         </Tabs.Panel>
         <Tabs.Panel value="prices">
-          <Prices />
+          <PricesCard />
         </Tabs.Panel>
         {mayAdminister ? (
           <Tabs.Panel value="keys">
-            <Keys />
+            <KeysCard />
           </Tabs.Panel>
         ) : null}
         <Tabs.Panel value="session">
-          <Session />
+          <SessionCard />
         </Tabs.Panel>
       </Tabs>
-    </Page>
+    </PageLayout>
   );
 }

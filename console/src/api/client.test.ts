@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { path, urlOf } from './client.ts';
 
-test('a name cannot leave its place in a path', () => {
+test('escapes names in a path', () => {
   assert.equal(path('/endpoints/:endpoint/invoke', { endpoint: 'a/../b?c' }), '/endpoints/a%2F..%2Fb%3Fc/invoke');
 });
 
-test('only what was given is asked for', () => {
+test('leaves out undefined and null query parameters', () => {
   assert.equal(urlOf('/async', { state: undefined, limit: 20, cursor: null }), '/api/v1/async?limit=20');
 });

@@ -1,12 +1,11 @@
 /**
- * What is charted, in columns: joined with what comes later, and cut to the range that is shown, so that an hour of live data takes no more
- * memory than a minute of it.
+ * Appends live data to the columns of a chart and drops what lies before the visible range, so memory does not grow while a page is open.
  */
 import type { HistoryBody } from '../../../src/api/index.ts';
 
 type Columns = HistoryBody['columns'];
 
-/** The later one wins where both know a time: its last period has seen more. */
+/** If both contain the same time, `more` wins: the last period of `before` was incomplete. */
 export function joinHistory(before: HistoryBody, more: HistoryBody, fromS: number): HistoryBody {
   const [firstNew = Number.POSITIVE_INFINITY] = more.at;
   const start = firstAt(before.at, fromS);
@@ -22,7 +21,7 @@ export function joinHistory(before: HistoryBody, more: HistoryBody, fromS: numbe
   return { ...more, at, columns };
 }
 
-/** The index of the first time that is not before `second`. */
+/** Binary search for the first index with `at[index] >= second`. */
 function firstAt(at: readonly number[], second: number): number {
   let [low, high] = [0, at.length];
   while (low < high) {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { LiveConnection, type LiveState, type Source } from './live-connection.ts';
+import { LiveConnection, type LiveSource, type LiveState } from './live-connection.ts';
 
-/** What was promised is kept. */
+/** Lets pending promises resolve. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-class FakeSource implements Source {
+class FakeSource implements LiveSource {
   readonly #listeners = new Map<string, (event: { data?: unknown; lastEventId?: string }) => void>();
   isClosed = false;
 
@@ -22,7 +22,7 @@ class FakeSource implements Source {
   }
 }
 
-describe('the live connection of a page', () => {
+describe('LiveConnection', () => {
   let nowMs: number;
   let timers: { atMs: number; run: () => void }[];
   let sources: { source: FakeSource; since: number | null }[];
@@ -72,7 +72,7 @@ describe('the live connection of a page', () => {
     connection.open();
   });
 
-  test('comes back after a loss, from the last event that it saw', async () => {
+  test('reconnects after a loss and resumes from the last event', async () => {
     last().say('event', '{}', '41');
     last().say('error');
     assert.equal(states.at(-1)?.kind, 'lost');
@@ -83,7 +83,7 @@ describe('the live connection of a page', () => {
     assert.deepEqual([states.at(-1)?.kind, numbers], ['live', ['a']]);
   });
 
-  test('polls after three failures, tells since when it is not live, and stops polling once it is again', async () => {
+  test('polls after three failures, reports the start of the outage, and stops polling when live again', async () => {
     await wait(500);
     for (const waitMs of [1000, 2000, 0]) {
       last().say('error');
@@ -101,14 +101,14 @@ describe('the live connection of a page', () => {
     assert.equal(polls, before);
   });
 
-  test('takes a connection that says nothing for a dead one', async () => {
+  test('treats a silent connection as dead', async () => {
     last().say('numbers', 'a');
     await wait(15_000);
     assert.equal(states.at(-1)?.kind, 'lost');
     assert(sources[0]?.source.isClosed);
   });
 
-  test('what a closed connection still brings is not looked at', () => {
+  test('ignores messages of a closed connection', () => {
     const { source } = sources[0] ?? assert.fail();
     connection.close();
     source.say('numbers', 'late');
@@ -117,7 +117,7 @@ describe('the live connection of a page', () => {
     assert.equal(timers.length, 0);
   });
 
-  test('a pause is no loss', () => {
+  test('does not report a pause as a loss', () => {
     connection.pause();
     assert.equal(states.at(-1)?.kind, 'paused');
     assert.equal(timers.length, 0);

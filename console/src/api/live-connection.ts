@@ -1,41 +1,42 @@
 /**
- * The one connection of a page to what happens: Server-Sent Events, taken up again with the number of the last event, and polling where
- * three tries in a row failed. Says how it stands, so that numbers which are old are never taken for new ones.
+ * The live connection of a page: Server-Sent Events, resumed from the last event, with polling as a fallback after three failed attempts in
+ * a row. It reports its state, so that the page can mark stale numbers.
  */
 export type LiveState =
   | { readonly kind: 'connecting' | 'live' }
-  /** Not live since then; tried again at `nextTryMs`. Polls meanwhile where that works. */
+  /** Disconnected since `sinceMs`; the next attempt is at `nextTryMs`. May poll in the meantime. */
   | { readonly kind: 'lost'; readonly sinceMs: number; readonly nextTryMs: number; readonly isPolling: boolean }
   | { readonly kind: 'paused'; readonly sinceMs: number };
 
-/** What EventSource has and this needs. */
-export interface Source {
+/** The part of EventSource that is used here. */
+export interface LiveSource {
   addEventListener(kind: string, run: (event: { readonly data?: unknown; readonly lastEventId?: string }) => void): void;
   close(): void;
 }
 
 export interface LiveOptions {
-  /** `since`: the last event that was seen; null for none. */
-  readonly open: (since: number | null) => Source;
+  /** `since`: the ID of the last event received; null if there was none. */
+  readonly open: (since: number | null) => LiveSource;
   readonly onNumbers: (data: string) => void;
   readonly onEvent: (data: string) => void;
   readonly onState: (state: LiveState) => void;
-  /** Fetches what a message would have brought; throws where that does not work either. */
+  /** Fetches the data of a message. Rejects if the server cannot be reached. */
   readonly poll: () => Promise<void>;
   readonly nowMs: () => number;
-  /** The answer cancels. */
+  /** Runs `run` after `ms`. Returns a function that cancels it. */
   readonly after: (ms: number, run: () => void) => () => void;
 }
 
 const failuresMax = 3;
 const pollEveryMs = 5000;
 const retryEveryMs = 30_000;
-/** Numbers come every two seconds. A connection that says nothing for so long is dead, whatever it claims. */
+/** The server sends numbers every two seconds, so a connection that is silent for 15 s is dead even without an error. */
 const silenceMs = 15_000;
 
+/** Retries after 1 s and 2 s, then every 30 s while polling every 5 s. */
 export class LiveConnection {
   readonly #options: LiveOptions;
-  #source: Source | null = null;
+  #source: LiveSource | null = null;
   #since: number | null = null;
   #failures = 0;
   #lostMs = 0;
@@ -50,11 +51,11 @@ export class LiveConnection {
 
   open(): void {
     this.#isClosed = false;
-    this.#quiet();
+    this.#disconnect();
     if (this.#failures === 0) this.#options.onState({ kind: 'connecting' });
     const source = this.#options.open(this.#since);
     this.#source = source;
-    const heard = (): void => {
+    const onMessage = (): void => {
       if (this.#source !== source) return;
       if (this.#failures > 0) this.#cancelPoll();
       this.#failures = 0;
@@ -64,11 +65,11 @@ export class LiveConnection {
     };
     this.#watch(silenceMs, () => this.#lost());
     source.addEventListener('numbers', ({ data }) => {
-      heard();
+      onMessage();
       if (this.#source === source) this.#options.onNumbers(String(data));
     });
     source.addEventListener('event', ({ data, lastEventId }) => {
-      heard();
+      onMessage();
       if (this.#source !== source) return;
       if (lastEventId !== undefined && lastEventId !== '') this.#since = Number(lastEventId);
       this.#options.onEvent(String(data));
@@ -78,27 +79,29 @@ export class LiveConnection {
     });
   }
 
-  /** At once, whatever the countdown says. */
+  /** Reconnects at once, without waiting for the countdown. */
   retry(): void {
     this.open();
   }
 
+  /** Disconnects without counting as a failure; `open` resumes from the last event. */
   pause(): void {
-    this.#quiet();
+    this.#disconnect();
     this.#cancelPoll();
     this.#failures = 0;
     this.#options.onState({ kind: 'paused', sinceMs: this.#options.nowMs() });
   }
 
+  /** Ends the connection. Late messages and errors are ignored. */
   close(): void {
     this.#isClosed = true;
-    this.#quiet();
+    this.#disconnect();
     this.#cancelPoll();
     this.#failures = 0;
     this.#isPolling = false;
   }
 
-  #quiet(): void {
+  #disconnect(): void {
     this.#cancelTimer();
     this.#source?.close();
     this.#source = null;
@@ -110,7 +113,7 @@ export class LiveConnection {
   }
 
   #lost(): void {
-    this.#quiet();
+    this.#disconnect();
     if (this.#isClosed) return;
     this.#failures++;
     if (this.#failures === 1) this.#lostMs = this.#options.nowMs();
@@ -127,7 +130,7 @@ export class LiveConnection {
   #poll(): void {
     void this.#options
       .poll()
-      .catch(() => undefined) // what does not answer now may answer the next time; the bar says how old the numbers are
+      .catch(() => undefined) // the next poll may succeed, and the page shows the age of its numbers
       .finally(() => {
         if (this.#isPolling && !this.#isClosed) this.#cancelPoll = this.#options.after(pollEveryMs, () => this.#poll());
       });

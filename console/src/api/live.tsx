@@ -1,6 +1,6 @@
 /**
- * Live numbers for a page: each message is written into the cache that its queries read, so that a page shows one thing, however it came.
- * A hidden tab listens to nothing, and catches up when it is looked at again.
+ * Live numbers for a page. Messages are written into the query cache, so live and fetched data never disagree. A hidden tab disconnects and
+ * refreshes when it becomes visible again.
  */
 import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import {
@@ -14,14 +14,15 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
-import type { EventBody, HistoryBody, LiveBody, Page } from '../../../src/api/index.ts';
+import type { EventBody, HistoryBody, LiveBody, PageBody } from '../../../src/api/index.ts';
+import { reachability } from './away.ts';
 import { urlOf } from './client.ts';
 import { joinHistory } from './history.ts';
 import { LiveConnection, type LiveState } from './live-connection.ts';
-import { endpointQuery, historyQuery, overviewQuery } from './queries.ts';
+import { endpointQuery, historyQuery, overviewQuery, statusQuery } from './queries.ts';
 
-export interface LiveWish {
-  /** Its numbers and charts; without one those of the overview. */
+export interface LiveQuery {
+  /** The endpoint to watch. Without it, the overview. */
   readonly endpoint?: string;
   readonly periodS?: number;
   readonly spanS?: number;
@@ -56,21 +57,21 @@ function makeStore(): LiveStore {
 
 const LiveContext = createContext<LiveStore>(makeStore());
 
-/** Around everything: the shell shows how the page's connection stands. */
+/** Wraps the application: the shell shows the state of the page's connection. */
 export function LiveProvider({ children }: { readonly children: ReactNode }): ReactElement {
   const store = useMemo(makeStore, []);
   return <LiveContext.Provider value={store}>{children}</LiveContext.Provider>;
 }
 
-/** How the connection stands, null where the page has none; and what can be done with it. */
+/** The state of the connection (null if the page has none) and its controls. */
 export function useLiveState(): { readonly state: LiveState | null } & LiveStore['controls'] {
   const store = useContext(LiveContext);
   const state = useSyncExternalStore(store.subscribe, store.state);
   return { state, ...store.controls };
 }
 
-/** For a page, once: opens its connection, and closes it when the page is left. */
-export function useLive({ endpoint, periodS = 10, spanS = 3600 }: LiveWish): void {
+/** Opens a live connection for as long as the page is mounted. Call it once per page. */
+export function useLive({ endpoint, periodS = 10, spanS = 3600 }: LiveQuery): void {
   const store = useContext(LiveContext);
   const client = useQueryClient();
   const [isPaused, setIsPaused] = useState(false);
@@ -78,9 +79,14 @@ export function useLive({ endpoint, periodS = 10, spanS = 3600 }: LiveWish): voi
   useEffect(() => {
     const made = new LiveConnection({
       open: (since) => new EventSource(urlOf('/live', { endpoint, period_s: periodS, span_s: spanS, since })),
-      onNumbers: (data) => take(client, JSON.parse(data) as LiveBody, { endpoint, periodS, spanS }),
-      onEvent: (data) => takeEvent(client, JSON.parse(data) as EventBody),
-      onState: store.set,
+      onNumbers: (data) => applyLive(client, JSON.parse(data) as LiveBody, { endpoint, periodS, spanS }),
+      onEvent: (data) => applyEvent(client, JSON.parse(data) as EventBody),
+      onState: (state) => {
+        store.set(state);
+        if (state.kind === 'live') reachability.responded();
+        // The connection may have failed alone, such as by a proxy: a call tells whether the server responds.
+        if (state.kind === 'lost') void client.fetchQuery({ ...statusQuery(), staleTime: 0, retry: false }).catch(() => undefined);
+      },
       poll: () => refresh(client, { endpoint, periodS, spanS }),
       nowMs: Date.now,
       after: (ms, run) => {
@@ -89,17 +95,17 @@ export function useLive({ endpoint, periodS = 10, spanS = 3600 }: LiveWish): voi
       },
     });
     connection.current = made;
-    const look = (): void => {
+    const onVisibility = (): void => {
       if (document.hidden) made.close();
       else if (isPaused) made.pause();
       else {
-        void refresh(client, { endpoint, periodS, spanS }).catch(() => undefined); // the connection itself tells of what is wrong
+        void refresh(client, { endpoint, periodS, spanS }).catch(() => undefined); // the connection reports failures itself
         made.open();
       }
     };
     if (isPaused) made.pause();
     else if (!document.hidden) made.open();
-    document.addEventListener('visibilitychange', look);
+    document.addEventListener('visibilitychange', onVisibility);
     Object.assign(store.controls, {
       pause: () => setIsPaused(true),
       resume: () => {
@@ -109,7 +115,7 @@ export function useLive({ endpoint, periodS = 10, spanS = 3600 }: LiveWish): voi
       retry: () => made.retry(),
     });
     return () => {
-      document.removeEventListener('visibilitychange', look);
+      document.removeEventListener('visibilitychange', onVisibility);
       made.close();
       Object.assign(store.controls, none);
       store.set(null);
@@ -123,7 +129,8 @@ function liveHistoryKey({ endpoint = '', periodS, spanS }: Watched) {
   return historyQuery(endpoint, { periodS, spanS, fromMs: null, toMs: null }).queryKey;
 }
 
-function take(client: QueryClient, body: LiveBody, watched: Watched): void {
+/** Writes a live message into the cache. A history that has not been fetched yet is left alone, because a message covers only a part. */
+function applyLive(client: QueryClient, body: LiveBody, watched: Watched): void {
   if (body.overview !== null) client.setQueryData(overviewQuery(watched.spanS).queryKey, body.overview);
   if (body.endpoint !== null) client.setQueryData(endpointQuery(body.endpoint.name).queryKey, body.endpoint);
   const { history } = body;
@@ -136,8 +143,9 @@ function take(client: QueryClient, body: LiveBody, watched: Watched): void {
 
 const eventsMax = 200;
 
-function takeEvent(client: QueryClient, event: EventBody): void {
-  client.setQueriesData<Page<EventBody>>({ queryKey: ['events'] }, (before) =>
+/** Adds an event to all cached event lists and refetches what it may have changed. */
+function applyEvent(client: QueryClient, event: EventBody): void {
+  client.setQueriesData<PageBody<EventBody>>({ queryKey: ['events'] }, (before) =>
     before === undefined
       ? undefined
       : { ...before, items: [event, ...before.items.filter(({ seq }) => seq !== event.seq)].slice(0, eventsMax) },
@@ -148,7 +156,7 @@ function takeEvent(client: QueryClient, event: EventBody): void {
   if (event.kind.startsWith('endpoint')) void client.invalidateQueries({ queryKey: ['endpoints'] });
 }
 
-/** What a message would bring, asked for. */
+/** Fetches the data that a live message would contain. */
 async function refresh(client: QueryClient, watched: Watched): Promise<void> {
   const { endpoint } = watched;
   if (endpoint === undefined) {

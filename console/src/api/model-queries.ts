@@ -1,6 +1,6 @@
-/** What the pages of models and of deploying ask for, beside what all pages share (queries.ts). */
+/** Queries of the model and deploy pages. Those that all pages share are in queries.ts. */
 import { queryOptions } from '@tanstack/react-query';
-import type { DeploymentPlanBody, FunctionProfileBody, GroupBody, PreviewBody, ProfileBody } from '../../../src/api/index.ts';
+import type { CardBody, DeploymentPlanBody, FunctionProfileBody, GroupBody, PreviewBody, ProfileBody } from '../../../src/api/index.ts';
 import { get, path, post } from './client.ts';
 
 export const groupQuery = (group: string) =>
@@ -14,7 +14,7 @@ export interface ProfilesBody {
   readonly functions: readonly FunctionProfileBody[];
 }
 
-/** By its name, `digits/3`. While nothing is measured yet it is asked again. */
+/** The profile of a version such as `digits/3`. Polls up to 20 times until the first measurement exists. */
 export const profileQuery = (name: string) =>
   queryOptions({
     queryKey: ['profile', name],
@@ -26,7 +26,18 @@ export const profileQuery = (name: string) =>
     refetchInterval: ({ state }) => (state.data?.items.length === 0 && state.dataUpdateCount < 20 ? 1000 : false),
   });
 
-/** The price table as it stands in the configuration. */
+/** The model card of a version such as `digits/3`. */
+export const cardQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['card', name],
+    queryFn: ({ signal }) => {
+      const [group = '', version = ''] = name.split('/');
+      return get<CardBody>(path('/groups/:group/versions/:version/card', { group, version }), {}, signal);
+    },
+    staleTime: 10_000,
+  });
+
+/** The price table of the configuration. */
 export interface PricesBody {
   readonly asOf: string;
   readonly instances: Readonly<Record<string, { readonly vcpu: number; readonly memoryMiB: number; readonly usdPerHour: number }>>;
@@ -39,16 +50,16 @@ export const pricesQuery = () =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-/** The plan for a wish, as `POST /plan/deployment` takes it. */
-export const deploymentPlanQuery = (wish: object) =>
+/** The plan for a deployment request, as `POST /plan/deployment` expects it. */
+export const deploymentPlanQuery = (request: object) =>
   queryOptions({
-    queryKey: ['deployment-plan', wish],
-    queryFn: ({ signal }) => post<DeploymentPlanBody>('/plan/deployment', wish, { signal }),
+    queryKey: ['deployment-plan', request],
+    queryFn: ({ signal }) => post<DeploymentPlanBody>('/plan/deployment', request, { signal }),
     staleTime: 60_000,
     retry: false,
   });
 
-/** What a file is that may become a version; nothing of it stays. */
-export function previewModel(file: Blob): Promise<PreviewBody> {
-  return post<PreviewBody>('/models/preview', file, { contentType: 'application/octet-stream' });
+/** Inspects a model file without storing it. */
+export function previewModel(name: string, file: Blob): Promise<PreviewBody> {
+  return post<PreviewBody>('/models/preview', file, { contentType: 'application/octet-stream', query: { name } });
 }

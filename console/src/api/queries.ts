@@ -1,4 +1,4 @@
-/** What pages ask the platform for: one function a thing, with its key in the cache. Live numbers are written into the same cache (live.ts). */
+/** The queries that pages share, with their cache keys. Live numbers are written into the same cache (live.tsx). */
 import { queryOptions } from '@tanstack/react-query';
 import type {
   AlarmBody,
@@ -11,15 +11,21 @@ import type {
   GroupBody,
   HistoryBody,
   OverviewBody,
-  Page,
+  PageBody,
   RequestBody,
   StatusBody,
   VersionBody,
 } from '../../../src/api/index.ts';
-import { get, getAll, path, type Query } from './client.ts';
+import { reachability } from './away.ts';
+import { get, getAll, path, type QueryParameters } from './client.ts';
 
 export const statusQuery = () =>
-  queryOptions({ queryKey: ['status'], queryFn: ({ signal }) => get<StatusBody>('/status', {}, signal), refetchInterval: 15_000 });
+  queryOptions({
+    queryKey: ['status'],
+    queryFn: ({ signal }) => get<StatusBody>('/status', {}, signal),
+    // Every page has this query: it notices when the server is back.
+    refetchInterval: () => (reachability.awaySinceMs() === null ? 15_000 : 2000),
+  });
 
 export const overviewQuery = (spanS: number) =>
   queryOptions({ queryKey: ['overview', spanS], queryFn: ({ signal }) => get<OverviewBody>('/overview', { span_s: spanS }, signal) });
@@ -36,15 +42,15 @@ export const endpointQuery = (endpoint: string) =>
     queryFn: ({ signal }) => get<EndpointBody>(path('/endpoints/:endpoint', { endpoint }), {}, signal),
   });
 
-export interface HistoryWish {
+export interface HistoryQuery {
   readonly periodS: number;
   readonly spanS: number;
-  /** Epoch milliseconds; null for what is live, up to now. */
+  /** Epoch milliseconds; null for a live range that ends now. */
   readonly fromMs: number | null;
   readonly toMs: number | null;
 }
 
-export const historyQuery = (endpoint: string, { periodS, spanS, fromMs, toMs }: HistoryWish) =>
+export const historyQuery = (endpoint: string, { periodS, spanS, fromMs, toMs }: HistoryQuery) =>
   queryOptions({
     queryKey: ['history', endpoint, periodS, spanS, fromMs, toMs],
     queryFn: ({ signal }) => {
@@ -54,30 +60,30 @@ export const historyQuery = (endpoint: string, { periodS, spanS, fromMs, toMs }:
     },
   });
 
-export const decisionsQuery = (endpoint: string, query: Query = {}) =>
+export const decisionsQuery = (endpoint: string, query: QueryParameters = {}) =>
   queryOptions({
     queryKey: ['decisions', endpoint, query],
-    queryFn: ({ signal }) => get<Page<AnyDecisionBody>>(path('/endpoints/:endpoint/decisions', { endpoint }), query, signal),
+    queryFn: ({ signal }) => get<PageBody<AnyDecisionBody>>(path('/endpoints/:endpoint/decisions', { endpoint }), query, signal),
   });
 
-export const recentEventsQuery = (query: Query = {}) =>
+export const recentEventsQuery = (query: QueryParameters = {}) =>
   queryOptions({
     queryKey: ['events', query],
-    queryFn: ({ signal }) => get<Page<EventBody>>('/events/recent', query, signal),
+    queryFn: ({ signal }) => get<PageBody<EventBody>>('/events/recent', query, signal),
   });
 
 export const alarmsQuery = () =>
   queryOptions({
     queryKey: ['alarms'],
-    queryFn: ({ signal }) => get<Page<AlarmBody>>('/alarms', {}, signal),
+    queryFn: ({ signal }) => get<PageBody<AlarmBody>>('/alarms', {}, signal),
     refetchInterval: 15_000,
   });
 
-/** Its own, and those on what is measured of it; those that ring first. */
+/** The endpoint's own alarms and alarms on its metrics. Firing alarms come first. */
 export const alarmsOfQuery = (endpoint: string) =>
   queryOptions({
     queryKey: ['alarms', 'of', endpoint],
-    queryFn: ({ signal }) => get<Page<AlarmBody>>('/alarms', { endpoint }, signal),
+    queryFn: ({ signal }) => get<PageBody<AlarmBody>>('/alarms', { endpoint }, signal),
     refetchInterval: 15_000,
   });
 
@@ -86,10 +92,10 @@ export const groupsQuery = () => queryOptions({ queryKey: ['groups'], queryFn: (
 export const versionsQuery = (group: string, limit = 100) =>
   queryOptions({
     queryKey: ['versions', group, limit],
-    queryFn: ({ signal }) => get<Page<VersionBody>>(path('/groups/:group/versions', { group }), { limit }, signal),
+    queryFn: ({ signal }) => get<PageBody<VersionBody>>(path('/groups/:group/versions', { group }), { limit }, signal),
   });
 
-/** By its name, `digits/3`. */
+/** `name` is that of a version, such as `digits/3`. */
 export const versionQuery = (name: string) =>
   queryOptions({
     queryKey: ['version', name],
@@ -123,7 +129,7 @@ export const requestQuery = (request: string) =>
   queryOptions({
     queryKey: ['request', request],
     queryFn: ({ signal }) => get<RequestBody>(path('/requests/:request', { request }), {}, signal),
-    // Its line is written a moment after its answer.
+    // The request log is written shortly after the response, so the first attempts may return 404.
     retry: 3,
     retryDelay: 300,
   });

@@ -1,30 +1,30 @@
-/** Asynchronous requests: which wait, which have an answer, which failed and why; tried again, or given up. */
+/** Asynchronous requests with their state, result, retry and cancel. */
 import { Button, SegmentedControl } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { AsyncBody } from '../../../src/api/index.ts';
 import { path, post, urlOf } from '../api/client.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { DataTable } from '../kit/data-table.tsx';
+import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { duration } from '../kit/format.ts';
-import { Failure, Loaded } from '../kit/loaded.tsx';
+import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
 import { asyncQuery } from './job-queries.ts';
 
 const states: Readonly<Record<AsyncBody['state'], readonly [StateKind, string]>> = {
-  queued: ['changing', 'Waits'],
-  succeeded: ['ok', 'Answered'],
+  queued: ['changing', 'Queued'],
+  succeeded: ['ok', 'Done'],
   failed: ['bad', 'Failed'],
-  expired: ['bad', 'Too late'],
+  expired: ['bad', 'Expired'],
   cancelled: ['zero', 'Cancelled'],
 };
 
-export function AsyncRequests(): ReactElement {
+export function AsyncRequestsTab(): ReactElement {
   const [state, setState] = useSearchValue('state', 'all');
   const query = useQuery(asyncQuery({ limit: 200, state: state === 'all' ? undefined : state }));
   return (
@@ -32,35 +32,80 @@ export function AsyncRequests(): ReactElement {
       title="Asynchronous requests"
       end={
         <SegmentedControl
-          aria-label="Only those that"
+          aria-label="Filter by state"
           value={state}
           onChange={setState}
           data={[{ value: 'all', label: 'All' }, ...Object.entries(states).map(([value, [, label]]) => ({ value, label }))]}
         />
       }
-      footer={query.data?.next === null ? undefined : 'The latest 200.'}
+      footer={query.data?.next === null ? undefined : 'Shows the latest 200.'}
     >
-      <Loaded query={query} what="The requests could not be loaded.">
+      <LoadedContent query={query} what="The requests could not be loaded.">
         {({ items }) =>
           items.length === 0 && state === 'all' ? (
             <div className="body">
-              <Empty title="No request waits" command="penstock async submit ENDPOINT --file input.json">
-                An asynchronous request is accepted at once and worked on when there is room: for large bodies, slow models and endpoints at
-                zero.
+              <Empty title="No asynchronous requests yet" command="penstock async submit ENDPOINT --file input.json">
+                An asynchronous request is accepted at once and processed when there is capacity. Use it for large bodies, slow models and
+                endpoints that scale to zero.
               </Empty>
             </div>
           ) : (
             <Requests items={items} />
           )
         }
-      </Loaded>
+      </LoadedContent>
     </Card>
   );
 }
 
+const columns: readonly TableColumn<AsyncBody>[] = [
+  {
+    title: 'Request',
+    className: 'said',
+    cell: ({ id, inference_id: inference, state }) => (
+      <>
+        <span className="mono job-id">{inference}</span>
+        {inference === id ? null : <span className="two mono wide">{id}</span>}
+        <span className="two m-only">
+          <StateMark kind={states[state][0]}>{states[state][1]}</StateMark>
+        </span>
+      </>
+    ),
+  },
+  {
+    title: 'Endpoint',
+    sort: ({ endpoint }) => endpoint,
+    cell: ({ endpoint }) => (
+      <Link to="/endpoints/$endpoint" params={{ endpoint }}>
+        {endpoint}
+      </Link>
+    ),
+  },
+  {
+    title: 'State',
+    isWide: true,
+    sort: ({ state }) => state,
+    cell: ({ state }) => <StateMark kind={states[state][0]}>{states[state][1]}</StateMark>,
+  },
+  { title: 'Reason', isWide: true, cell: ({ reason }) => <span className="said">{reason ?? ''}</span> },
+  {
+    title: 'Duration',
+    isNumber: true,
+    isWide: true,
+    cell: ({ created_at: from, finished_at: to }) => (to === null ? '' : duration(Date.parse(to) - Date.parse(from))),
+  },
+  {
+    title: 'Submitted',
+    className: 'nw',
+    isWide: true,
+    sort: ({ created_at: at }) => at,
+    cell: ({ created_at: at }) => <Ago at={at} />,
+  },
+];
+
 function Requests({ items }: { readonly items: readonly AsyncBody[] }): ReactElement {
   const client = useQueryClient();
-  const mayInvoke = useMay('invoke');
+  const mayInvoke = useHasPermission('invoke');
   const [error, setError] = useState<Error | null>(null);
   const change = (id: string, verb: 'retry' | 'cancel'): void => {
     setError(null);
@@ -72,46 +117,16 @@ function Requests({ items }: { readonly items: readonly AsyncBody[] }): ReactEle
     <>
       {error === null ? null : (
         <div className="body">
-          <Failure error={error} what="It was refused." />
+          <LoadFailure error={error} what="The request failed." />
         </div>
       )}
       <DataTable
-        caption="Asynchronous requests, the latest first"
+        caption="Asynchronous requests, latest first"
         rows={items}
         keyOf={({ id }) => id}
-        whenEmpty="None of that kind."
+        whenEmpty="No requests in this state."
         columns={[
-          {
-            title: 'Request',
-            cell: ({ id, inference_id: inference }) => (
-              <>
-                <span className="mono">{inference}</span>
-                {inference === id ? null : <span className="two mono">{id}</span>}
-              </>
-            ),
-          },
-          {
-            title: 'Endpoint',
-            sort: ({ endpoint }) => endpoint,
-            cell: ({ endpoint }) => (
-              <Link to="/endpoints/$endpoint" params={{ endpoint }}>
-                {endpoint}
-              </Link>
-            ),
-          },
-          {
-            title: 'State',
-            sort: ({ state }) => state,
-            cell: ({ state }) => <StateMark kind={states[state][0]}>{states[state][1]}</StateMark>,
-          },
-          { title: 'Why', isWide: true, cell: ({ reason }) => <span className="said">{reason ?? ''}</span> },
-          {
-            title: 'Took',
-            isNumber: true,
-            isWide: true,
-            cell: ({ created_at: from, finished_at: to }) => (to === null ? '' : duration(Date.parse(to) - Date.parse(from))),
-          },
-          { title: 'Asked for', className: 'nw', sort: ({ created_at: at }) => at, cell: ({ created_at: at }) => <Ago at={at} /> },
+          ...columns,
           ...(mayInvoke ? [{ title: 'Actions', cell: (each: AsyncBody) => <Actions request={each} onChange={change} /> }] : []),
         ]}
       />
@@ -127,8 +142,8 @@ interface ActionsProps {
 function Actions({ request: { id, state }, onChange }: ActionsProps): ReactElement | null {
   if (state === 'succeeded') {
     return (
-      <Button size="sm" component="a" href={urlOf(path('/async/:id/output', { id }))} download={`${id}.out`} aria-label={`Answer of ${id}`}>
-        Answer
+      <Button size="sm" component="a" href={urlOf(path('/async/:id/output', { id }))} download={`${id}.out`} aria-label={`Result of ${id}`}>
+        Result
       </Button>
     );
   }
@@ -141,8 +156,8 @@ function Actions({ request: { id, state }, onChange }: ActionsProps): ReactEleme
   }
   if (state === 'cancelled') return null;
   return (
-    <Button size="sm" onClick={() => onChange(id, 'retry')} aria-label={`Try again: ${id}`}>
-      Try again
+    <Button size="sm" onClick={() => onChange(id, 'retry')} aria-label={`Retry ${id}`}>
+      Retry
     </Button>
   );
 }

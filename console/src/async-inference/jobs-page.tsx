@@ -1,20 +1,20 @@
-/** Jobs: what is worked on later. Asynchronous requests, one by one, and transforms of whole data sets. */
+/** The jobs page: asynchronous requests and batch transforms. */
 import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import { count, duration, percent } from '../kit/format.ts';
 import { NumberStrip } from '../kit/number-strip.tsx';
-import { Page } from '../kit/page.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useTab } from '../kit/search-state.ts';
-import { AsyncRequests } from './async-requests.tsx';
+import { AsyncRequestsTab } from './async-requests.tsx';
 import { asyncQuery, transformsQuery } from './job-queries.ts';
-import { Transforms } from './transforms.tsx';
+import { TransformsTab } from './transforms.tsx';
 import './jobs-page.css';
 
 export function JobsPage(): ReactElement {
   const [tab, setTab] = useTab(['requests', 'transforms']);
   return (
-    <Page title="Jobs" facts={<span>What is accepted now and worked on later: single requests, and whole data sets.</span>}>
+    <PageLayout title="Jobs" facts={<span>Work that is accepted now and processed later: single requests and whole data sets.</span>}>
       <Numbers />
       <Tabs value={tab} onChange={(value) => setTab(value ?? 'requests')} keepMounted={false}>
         <Tabs.List>
@@ -22,13 +22,13 @@ export function JobsPage(): ReactElement {
           <Tabs.Tab value="transforms">Transforms</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="requests">
-          <AsyncRequests />
+          <AsyncRequestsTab />
         </Tabs.Panel>
         <Tabs.Panel value="transforms">
-          <Transforms />
+          <TransformsTab />
         </Tabs.Panel>
       </Tabs>
-    </Page>
+    </PageLayout>
   );
 }
 
@@ -46,25 +46,25 @@ function Numbers(): ReactElement | null {
       <NumberStrip
         numbers={[
           {
-            label: 'Requests that wait',
+            label: 'Queued requests',
             value: `${count(queued.items.length)}${more(queued)}`,
-            note: oldest === undefined ? 'nobody waits' : `the oldest for ${duration(Date.now() - Date.parse(oldest.created_at))}`,
+            note: oldest === undefined ? 'none' : `the oldest waits for ${duration(Date.now() - Date.parse(oldest.created_at))}`,
           },
           {
-            label: 'Requests that failed',
+            label: 'Failed requests',
             value: `${count(failed.items.length)}${more(failed)}`,
-            note: failed.items.length === 0 ? 'none' : 'they may be tried again',
+            note: failed.items.length === 0 ? 'none' : 'they can be retried',
           },
           {
-            label: 'Transforms that run',
+            label: 'Running transforms',
             value: count(running.length),
-            note: running.length === 0 ? 'none' : `${percent(all === 0 ? 0 : done / all)} % of the bytes are done`,
+            note: running.length === 0 ? 'none' : `${percent(all === 0 ? 0 : done / all)} % of bytes processed`,
             bar: all === 0 ? null : done / all,
           },
           {
             label: 'Records per second',
             value: running.length === 0 ? '–' : count(sum(running.map(({ records_per_second: each }) => each ?? 0))),
-            note: 'of all transforms',
+            note: 'all transforms',
           },
         ]}
       />

@@ -1,52 +1,52 @@
-/** Transforms: how far each is, what it left out, and the objects of one. */
+/** Batch transforms with their progress, skipped records and objects. */
 import { Button, Progress } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactElement, useState } from 'react';
 import type { TransformBody, TransformObjectBody } from '../../../src/api/index.ts';
 import { path, post } from '../api/client.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { bytes, count, duration, percent } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
 import { transformObjectsQuery, transformsQuery } from './job-queries.ts';
 
 const states: Readonly<Record<TransformBody['state'], readonly [StateKind, string]>> = {
-  InProgress: ['changing', 'Runs'],
+  InProgress: ['changing', 'Running'],
   Completed: ['ok', 'Done'],
   Failed: ['bad', 'Failed'],
   Stopping: ['changing', 'Stopping'],
   Stopped: ['zero', 'Stopped'],
 };
 
-export function Transforms(): ReactElement {
+export function TransformsTab(): ReactElement {
   const query = useQuery(transformsQuery());
   const [chosen] = useSearchValue('transform', '');
   return (
     <>
-      <Card
-        title="Transforms"
-        footer="A transform goes on by itself after a restart of the server; one that was stopped goes on where it was."
-      >
-        <Loaded query={query} what="The transforms could not be loaded.">
+      <Card title="Transforms" footer="Transforms continue after a restart of the server. A stopped transform resumes where it left off.">
+        <LoadedContent query={query} what="The transforms could not be loaded.">
           {({ items }) =>
             items.length === 0 ? (
               <div className="body">
-                <Empty title="No data set yet" command="penstock transform digits/3 --input s3://bucket/in --output s3://bucket/out --wait">
-                  A transform takes all objects under a prefix, or all files of a folder, through a model version, and writes their results
-                  beside each other.
+                <Empty
+                  title="No transforms yet"
+                  command="penstock transform digits/3 --input s3://bucket/in --output s3://bucket/out --wait"
+                >
+                  A transform runs a model version over all objects under a prefix, or all files in a folder, and writes one result per
+                  object.
                 </Empty>
               </div>
             ) : (
               <TransformTable items={items} chosen={chosen} />
             )
           }
-        </Loaded>
+        </LoadedContent>
       </Card>
       {chosen === '' ? null : <Objects transform={chosen} />}
     </>
@@ -55,7 +55,7 @@ export function Transforms(): ReactElement {
 
 function TransformTable({ items, chosen }: { readonly items: readonly TransformBody[]; readonly chosen: string }): ReactElement {
   const client = useQueryClient();
-  const mayDeploy = useMay('deploy');
+  const mayDeploy = useHasPermission('deploy');
   const [, choose] = useSearchValue('transform', '');
   const [stopping, setStopping] = useState<TransformBody | null>(null);
   const change = async (name: string, verb: 'stop' | 'resume'): Promise<void> => {
@@ -72,8 +72,8 @@ function TransformTable({ items, chosen }: { readonly items: readonly TransformB
         <Confirm
           title={`Stop transform ${stopping.name}?`}
           consequences={[
-            `${count(stopping.objects_done)} of ${count(stopping.objects)} objects have their results, and keep them.`,
-            'What is under way is finished. It can be gone on with later.',
+            `${count(stopping.objects_done)} of ${count(stopping.objects)} objects are done; their results are retained.`,
+            'Objects in progress are completed. You can resume the transform later.',
           ]}
           action="Stop transform"
           onConfirm={() => change(stopping.name, 'stop')}
@@ -81,7 +81,7 @@ function TransformTable({ items, chosen }: { readonly items: readonly TransformB
         />
       )}
       <DataTable
-        caption="Transforms, the latest first"
+        caption="Transforms, latest first"
         rows={items}
         keyOf={({ name }) => name}
         isSelected={({ name }) => name === chosen}
@@ -95,17 +95,20 @@ function columnsFor(chosen: string, choose: (name: string) => void): TableColumn
   return [
     {
       title: 'Transform',
-      cell: ({ name, model }) => (
+      cell: ({ name, model, state }) => (
         <>
           <button type="button" className="name link" aria-expanded={name === chosen} onClick={() => choose(name === chosen ? '' : name)}>
             {name}
           </button>
           <span className="two mono">{model}</span>
+          <span className="two m-only">
+            <StateMark kind={states[state][0]}>{states[state][1]}</StateMark>
+          </span>
         </>
       ),
     },
-    { title: 'State', cell: ({ state }) => <StateMark kind={states[state][0]}>{states[state][1]}</StateMark> },
-    { title: 'Progress', cell: (each) => <Far transform={each} /> },
+    { title: 'State', isWide: true, cell: ({ state }) => <StateMark kind={states[state][0]}>{states[state][1]}</StateMark> },
+    { title: 'Progress', cell: (each) => <ProgressCell transform={each} /> },
     {
       title: 'Records',
       isNumber: true,
@@ -113,7 +116,7 @@ function columnsFor(chosen: string, choose: (name: string) => void): TableColumn
       cell: ({ records, records_skipped: skipped }) => (
         <>
           {count(records)}
-          {skipped === 0 ? null : <span className="two warn">{count(skipped)} left out</span>}
+          {skipped === 0 ? null : <span className="two warn">{count(skipped)} skipped</span>}
         </>
       ),
     },
@@ -123,13 +126,13 @@ function columnsFor(chosen: string, choose: (name: string) => void): TableColumn
       isWide: true,
       cell: ({ records_per_second: rate }) => count(rate === null ? null : Math.round(rate)),
     },
-    { title: 'Left', isNumber: true, isWide: true, cell: ({ remaining_ms: left }) => (left === null ? '' : duration(left)) },
-    { title: 'From, to', isWide: true, cell: ({ input, output }) => <Places input={input} output={output} /> },
-    { title: 'Begun', className: 'nw', cell: ({ created_at: at }) => <Ago at={at} /> },
+    { title: 'Remaining', isNumber: true, isWide: true, cell: ({ remaining_ms: left }) => (left === null ? '' : duration(left)) },
+    { title: 'Input and output', isWide: true, cell: ({ input, output }) => <Locations input={input} output={output} /> },
+    { title: 'Started', className: 'nw', isWide: true, cell: ({ created_at: at }) => <Ago at={at} /> },
   ];
 }
 
-function Far({
+function ProgressCell({
   transform: { name, bytes: all, bytes_done: done, objects, objects_done: written, objects_failed: failed, reason },
 }: {
   readonly transform: TransformBody;
@@ -147,7 +150,7 @@ function Far({
   );
 }
 
-function Places({ input, output }: { readonly input: string; readonly output: string }): ReactElement {
+function Locations({ input, output }: { readonly input: string; readonly output: string }): ReactElement {
   return (
     <>
       <span className="mono said">{input}</span>
@@ -172,14 +175,14 @@ function Actions({ transform: { name, state }, onStop, onResume }: ActionsProps)
   }
   if (state !== 'Stopped' && state !== 'Failed') return null;
   return (
-    <Button size="sm" onClick={onResume} aria-label={`Go on with ${name}`}>
-      Go on
+    <Button size="sm" onClick={onResume} aria-label={`Resume ${name}`}>
+      Resume
     </Button>
   );
 }
 
 const objectStates: Readonly<Record<TransformObjectBody['state'], readonly [StateKind, string]>> = {
-  waiting: ['changing', 'Waits'],
+  waiting: ['changing', 'Waiting'],
   done: ['ok', 'Done'],
   failed: ['bad', 'Failed'],
 };
@@ -187,8 +190,8 @@ const objectStates: Readonly<Record<TransformObjectBody['state'], readonly [Stat
 function Objects({ transform }: { readonly transform: string }): ReactElement {
   const query = useQuery(transformObjectsQuery(transform));
   return (
-    <Card title={`Objects of ${transform}`} footer={query.data?.next === null ? undefined : 'The first hundred.'}>
-      <Loaded query={query} what="The objects could not be loaded." heights={[120]}>
+    <Card title={`Objects of ${transform}`} footer={query.data?.next === null ? undefined : 'Shows the first 100.'}>
+      <LoadedContent query={query} what="The objects could not be loaded." heights={[120]}>
         {({ items }) => (
           <DataTable
             caption={`Objects of ${transform}`}
@@ -204,12 +207,12 @@ function Objects({ transform }: { readonly transform: string }): ReactElement {
               },
               { title: 'Size', isNumber: true, sort: ({ bytes: size }) => size, cell: ({ bytes: size }) => bytes(size) },
               { title: 'Records', isNumber: true, cell: ({ records }) => count(records) },
-              { title: 'Left out', isNumber: true, cell: ({ records_skipped: skipped }) => count(skipped) },
+              { title: 'Skipped', isNumber: true, cell: ({ records_skipped: skipped }) => count(skipped) },
               { title: 'Note', isWide: true, cell: ({ note }) => <span className="said">{note ?? ''}</span> },
             ]}
           />
         )}
-      </Loaded>
+      </LoadedContent>
     </Card>
   );
 }

@@ -1,4 +1,4 @@
-/** Batches of the last minutes by how many rows they had, each bar by why they left. */
+/** Batches of the last ten minutes by size. Each bar is split by the reason for dispatch. */
 import type { ReactElement } from 'react';
 import type { HistoryBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
@@ -17,10 +17,12 @@ interface Reason {
   readonly outline?: TokenName;
 }
 
-/** From the axis up: instances, then functions. */
+/** Stacking order, from the axis up: instances, then functions. */
 const reasons: readonly Reason[] = [
   { name: 'idle', color: 'inst', label: 'instance idle' },
   { name: 'ahead', color: 'inst', label: 'sent ahead' },
+  { name: 'company', color: 'inst', label: 'waited for company' },
+  { name: 'late', color: 'flush', label: 'late, at the back' },
   { name: 'rescue', color: 'rescue', label: 'rescue' },
   { name: 'full', color: 'func', label: 'full' },
   { name: 'slack', color: 'func-2', label: 'slack', outline: 'func' },
@@ -35,13 +37,13 @@ const foot = 19;
 
 export function BatchChart({ batches }: { readonly batches: Batches | null }): ReactElement {
   const [box, width] = useWidth<HTMLDivElement>();
-  const seen = reasons.filter(({ name }) => batches?.sizes.some((size) => (size.reasons[name] ?? 0) > 0) ?? false);
+  const present = reasons.filter(({ name }) => batches?.sizes.some((size) => (size.reasons[name] ?? 0) > 0) ?? false);
   return (
-    <Card title="Batch sizes, by why the batch left" span={4}>
+    <Card title="Batch sizes by dispatch reason" span={4}>
       <div className="body batch-chart">
-        <Legend items={seen.map(({ label, color }) => ({ label, color }))} />
-        <div ref={box} role="img" aria-label={sentenceOf(batches)}>
-          {batches === null ? <p className="mut">No batch left in the last ten minutes.</p> : <Bars batches={batches} width={width} />}
+        <Legend items={present.map(({ label, color }) => ({ label, color }))} />
+        <div ref={box} role="img" aria-label={describeBatches(batches)}>
+          {batches === null ? <p className="mut">No batches in the last ten minutes.</p> : <Bars batches={batches} width={width} />}
         </div>
         {batches === null ? null : (
           <p className="batch-caption">
@@ -53,19 +55,20 @@ export function BatchChart({ batches }: { readonly batches: Batches | null }): R
   );
 }
 
-function sentenceOf(batches: Batches | null): string {
-  if (batches === null) return 'No batch left in the last ten minutes.';
+function describeBatches(batches: Batches | null): string {
+  if (batches === null) return 'No batches in the last ten minutes.';
   const sizes = batches.sizes.map(
     ({ from, to, reasons: by }) =>
-      `${sizeWords(from, to)} rows: ${Object.entries(by)
+      `${formatSize(from, to)} rows: ${Object.entries(by)
         .map(([name, number]) => `${number} ${name}`)
         .join(', ')}`,
   );
   return `${count(batches.dispatched)} batches in ten minutes, ${fixed(batches.mean_rows, 1)} rows on average. ${sizes.join('; ')}`;
 }
 
-const sizeWords = (from: number, to: number): string => (from === to ? String(from) : `${from}–${to}`);
+const formatSize = (from: number, to: number): string => (from === to ? String(from) : `${from}–${to}`);
 
+/** One bar per group of batch sizes, as the server groups them. */
 function Bars({ batches, width }: { readonly batches: Batches; readonly width: number }): ReactElement | null {
   if (width === 0) return null;
   const { sizes } = batches;
@@ -80,7 +83,7 @@ function Bars({ batches, width }: { readonly batches: Batches; readonly width: n
         <g key={value}>
           <line className="gl" x1={left} x2={width} y1={y(value)} y2={y(value)} />
           <text x={left - 6} y={y(value) + 4} textAnchor="end">
-            {axisWords(value)}
+            {formatAxis(value)}
           </text>
         </g>
       ))}
@@ -91,7 +94,7 @@ function Bars({ batches, width }: { readonly batches: Batches; readonly width: n
   );
 }
 
-function axisWords(value: number): string {
+function formatAxis(value: number): string {
   if (value >= 1e6) return `${fixed(value / 1e6, 1)} M`;
   if (value >= 1e4) return `${fixed(value / 1e3)} k`;
   return fixed(value);
@@ -124,13 +127,13 @@ function Bar({ size, x, step, y }: BarProps): ReactElement {
             fill={`var(--${color})`}
             stroke={outline === undefined ? undefined : `var(--${outline})`}
           >
-            <title>{`${sizeWords(size.from, size.to)} rows: ${fixed(number)} ${label}`}</title>
+            <title>{`${formatSize(size.from, size.to)} rows: ${fixed(number)} ${label}`}</title>
           </rect>
         );
       })}
       {step > 22 ? (
         <text x={x + step / 2} y={height - 4} textAnchor="middle">
-          {sizeWords(size.from, size.to)}
+          {formatSize(size.from, size.to)}
         </text>
       ) : null}
     </g>

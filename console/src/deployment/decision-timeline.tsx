@@ -1,32 +1,40 @@
-/** Decisions, the latest first: what changed, why in a sentence or two, what else there was, what it brought. */
+/** A timeline of decisions, latest first: the change, the reason, the alternatives and the result. */
 
 import { type ReactElement, useEffect, useRef } from 'react';
 import { Ago } from '../kit/ago.tsx';
 import { sentence } from '../kit/format.ts';
 import { StateShape } from '../kit/state-mark.tsx';
 import { clockTime, dayOf, exactTime, useUtc } from '../kit/time.ts';
-import { type AlternativeRow, type DecisionWords, decisionWords, type TimelineEntry } from './decision-words.ts';
+import { type AlternativeRow, type DecisionText, formatDecision, type TimelineEntry } from './format-decision.ts';
 
 export interface DecisionTimelineProps {
   readonly entries: readonly TimelineEntry[];
-  /** The one that a link led to. */
-  readonly asked: string | undefined;
-  readonly onAsk: (id: string) => void;
-  /** All alternatives at once, or only those of the one that was asked for and the latest. */
+  /** The decision that the URL selects. */
+  readonly requestedId: string | undefined;
+  readonly onRequest: (id: string) => void;
+  /** Shows the alternatives of all decisions. Default: only those of the latest and of the selected decision. */
   readonly isFull?: boolean;
 }
 
-export function DecisionTimeline({ entries, asked, onAsk, isFull = false }: DecisionTimelineProps): ReactElement {
+export function DecisionTimeline({ entries, requestedId, onRequest, isFull = false }: DecisionTimelineProps): ReactElement {
   useUtc();
   const latest = entries.find((entry) => entry.kind === 'decision');
   return (
     <ol className="tl">
       {entries.map((entry) => {
         if (entry.kind === 'person') return <Person key={entry.id} entry={entry} />;
-        if (entry.kind === 'kept') return <Kept key={entry.latest.id} entry={entry} onAsk={onAsk} />;
+        if (entry.kind === 'unchanged') return <UnchangedEntry key={`${entry.latest.id}/reviews`} entry={entry} onRequest={onRequest} />;
         const { decision } = entry;
-        const isAsked = decision.id === asked;
-        return <Decided key={decision.id} entry={entry} isAsked={isAsked} isOpen={isFull || isAsked || entry === latest} onAsk={onAsk} />;
+        const isSelected = decision.id === requestedId;
+        return (
+          <Decided
+            key={decision.id}
+            entry={entry}
+            isRequested={isSelected}
+            isOpen={isFull || isSelected || entry === latest}
+            onRequest={onRequest}
+          />
+        );
       })}
     </ol>
   );
@@ -54,19 +62,19 @@ function Person({ entry }: { readonly entry: Extract<TimelineEntry, { kind: 'per
       </span>
       <h3>{entry.title}</h3>
       <p className="why">
-        By {entry.who === 'penstock' ? 'Penstock itself' : entry.who}
+        By {entry.who === 'penstock' ? 'Penstock' : entry.who}
         {entry.why === null ? '' : `: ${entry.why}`}.
       </p>
     </li>
   );
 }
 
-function Kept({
+function UnchangedEntry({
   entry,
-  onAsk,
+  onRequest,
 }: {
-  readonly entry: Extract<TimelineEntry, { kind: 'kept' }>;
-  readonly onAsk: (id: string) => void;
+  readonly entry: Extract<TimelineEntry, { kind: 'unchanged' }>;
+  readonly onRequest: (id: string) => void;
 }): ReactElement {
   const { latest, reviews, sinceMs } = entry;
   return (
@@ -76,8 +84,8 @@ function Kept({
         <StateShape kind="zero" />
       </span>
       <h3 className="mut">
-        <button type="button" onClick={() => onAsk(latest.id)}>
-          Kept everything, {reviews === 1 ? 'one review' : `${reviews} reviews since ${clockTime(sinceMs)}`}
+        <button type="button" onClick={() => onRequest(latest.id)}>
+          No change in {reviews === 1 ? 'one review' : `${reviews} reviews since ${clockTime(sinceMs)}`}
         </button>
       </h3>
       <p className="why">{sentence(latest.explanation)}</p>
@@ -87,34 +95,34 @@ function Kept({
 
 interface DecidedProps {
   readonly entry: Extract<TimelineEntry, { kind: 'decision' }>;
-  readonly isAsked: boolean;
+  readonly isRequested: boolean;
   readonly isOpen: boolean;
-  readonly onAsk: (id: string) => void;
+  readonly onRequest: (id: string) => void;
 }
 
-function Decided({ entry: { decision }, isAsked, isOpen, onAsk }: DecidedProps): ReactElement {
-  const words = decisionWords(decision);
+function Decided({ entry: { decision }, isRequested, isOpen, onRequest }: DecidedProps): ReactElement {
+  const text = formatDecision(decision);
   const item = useRef<HTMLLIElement>(null);
   useEffect(() => {
-    if (isAsked) item.current?.scrollIntoView({ block: 'nearest' });
-  }, [isAsked]);
+    if (isRequested) item.current?.scrollIntoView({ block: 'nearest' });
+  }, [isRequested]);
   return (
-    <li ref={item} className={isAsked ? 'sel' : undefined}>
+    <li ref={item} className={isRequested ? 'sel' : undefined}>
       <When at={decision.at} />
       <span className="pin">
         <StateShape kind={decision.changes ? 'decision' : 'zero'} />
       </span>
       <h3>
-        <button type="button" aria-expanded={isOpen} onClick={() => onAsk(decision.id)}>
-          {words.title}
+        <button type="button" aria-expanded={isOpen} onClick={() => onRequest(decision.id)}>
+          {text.title}
         </button>
       </h3>
-      <p className="why">{sentence(words.why)}</p>
-      {isOpen && words.alternatives.length > 0 ? <Alternatives words={words} /> : null}
-      {words.brought.length === 0 ? null : (
+      <p className="why">{sentence(text.why)}</p>
+      {isOpen && text.alternatives.length > 0 ? <Alternatives text={text} /> : null}
+      {text.effect.length === 0 ? null : (
         <div className="brought">
-          <span>Brought:</span>
-          {words.brought.map(([name, value]) => (
+          <span>Result:</span>
+          {text.effect.map(([name, value]) => (
             <span key={name}>
               {name} <b>{value}</b>
             </span>
@@ -125,7 +133,7 @@ function Decided({ entry: { decision }, isAsked, isOpen, onAsk }: DecidedProps):
   );
 }
 
-function Alternatives({ words: { heads, alternatives } }: { readonly words: DecisionWords }): ReactElement {
+function Alternatives({ text: { heads, alternatives } }: { readonly text: DecisionText }): ReactElement {
   return (
     <div className="alts tw">
       <table>
@@ -157,7 +165,7 @@ function Alternative({ row: { name, isChosen, cells, note } }: { readonly row: A
     <tr className={isChosen ? 'sel' : undefined}>
       <th scope="row">{isChosen ? <b>{name}</b> : name}</th>
       {cells.map((cell, index) => (
-        // Columns keep their places.
+        // The order of columns never changes, so the index is a stable key.
         <td className="n" key={index}>
           {cell}
         </td>

@@ -1,4 +1,4 @@
-/** Deploy: a model and a promise on the left; what Penstock would choose for them, and what that would cost, on the right. */
+/** The deploy page: model and objective on the left, Penstock's plan and its price on the right. */
 import { usdFine } from '../kit/money.ts';
 import './deploy-page.css';
 import { Button } from '@mantine/core';
@@ -9,69 +9,69 @@ import type { DeploymentPlanBody, EndpointBody } from '../../../src/api/index.ts
 import { post } from '../api/client.ts';
 import { deploymentPlanQuery } from '../api/model-queries.ts';
 import { endpointsQuery, overviewQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Copy } from '../kit/code.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { Failure, Skeletons } from '../kit/loaded.tsx';
-import { Page } from '../kit/page.tsx';
+import { LoadFailure, Skeletons } from '../kit/loaded.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
 import { nearestPossible } from './deploy/cost-curve.ts';
+import { type DeployDraft, deployCommand, endpointOf, nameProblem, planBodyOf, proposedName } from './deploy/draft.ts';
+import { LimitsCard, ModelCard, ObjectiveCard, TrafficCard } from './deploy/draft-cards.tsx';
+import { afterClick, formatPayment } from './deploy/format-plan.ts';
 import { FromCatalogue } from './deploy/from-catalogue.tsx';
 import { type ModelsToDeploy, useModelsToDeploy } from './deploy/models-to-deploy.ts';
 import { Alternatives, PlanCard } from './deploy/plan-card.tsx';
-import { afterClick, payWords } from './deploy/plan-words.ts';
-import { type Deployed, StagesCard } from './deploy/stages-card.tsx';
-import { useSettled, useWish } from './deploy/use-wish.ts';
-import { commandOf, endpointOf, nameTrouble, planBodyOf, proposedName, type Wish } from './deploy/wish.ts';
-import { LimitsCard, ModelCard, PromiseCard, TrafficCard } from './deploy/wish-cards.tsx';
+import { type DeployedEndpointCard, StagesCard } from './deploy/stages-card.tsx';
+import { useDraft, useSettled } from './deploy/use-draft.ts';
 
 export function DeployPage(): ReactElement {
-  const mayDeploy = useMay('deploy');
+  const mayDeploy = useHasPermission('deploy');
   return (
-    <Page
+    <PageLayout
       title="Deploy a model"
-      facts={<span>Say what you promise. Penstock picks the cheapest setting that keeps it, and keeps picking while traffic changes.</span>}
+      facts={<span>Set a latency objective. Penstock picks the cheapest setting that meets it and adapts as traffic changes.</span>}
     >
       {mayDeploy ? (
         <Planned />
       ) : (
         <Empty
-          title="Your role does not deploy"
+          title="Your role cannot deploy"
           actions={
             <Button variant="filled" renderRoot={(props: object) => <Link to="/endpoints" {...props} />}>
-              See the endpoints
+              View endpoints
             </Button>
           }
         >
-          Deployers, approvers and administrators do. What is deployed can be looked at.
+          Deploying requires the role deployer, approver or admin. You can view existing endpoints.
         </Empty>
       )}
-    </Page>
+    </PageLayout>
   );
 }
 
 function Planned(): ReactElement {
-  const [wish, change] = useWish();
+  const [draft, change] = useDraft();
   const [{ catalogue }, write] = useSearchValues();
-  const models = useModelsToDeploy(wish.model);
+  const models = useModelsToDeploy(draft.model);
   const { isLoaded, error, names, proposed } = models;
-  const isMissing = isLoaded && catalogue === undefined && !names.includes(wish.model);
-  // A version that is not there, or not approved, cannot be planned for.
+  const isMissing = isLoaded && catalogue === undefined && !names.includes(draft.model);
+  // There is no plan for a version that does not exist or is not approved, so the proposed one replaces it.
   useEffect(() => {
     if (isMissing && proposed !== null) change({ model: proposed });
   }, [isMissing, proposed, change]);
-  if (error !== null) return <Failure error={error} what="The models could not be loaded." />;
+  if (error !== null) return <LoadFailure error={error} what="The models could not be loaded." />;
   if (!isLoaded) return <Skeletons heights={[110, 260, 150]} />;
   if (catalogue !== undefined) {
     const take = (model: string): void => {
       write({ catalogue: undefined, model }, { replace: true });
       change({ model });
     };
-    return <FromCatalogue name={catalogue} onTaken={take} />;
+    return <FromCatalogue name={catalogue} onRegistered={take} />;
   }
   if (proposed === null) return <NothingApproved />;
-  return <Planning wish={wish} change={change} models={models} />;
+  return <Planning draft={draft} change={change} models={models} />;
 }
 
 function NothingApproved(): ReactElement {
@@ -81,82 +81,87 @@ function NothingApproved(): ReactElement {
       actions={
         <>
           <Button variant="filled" renderRoot={(props: object) => <Link to="/models" {...props} />}>
-            Open the models
+            Open models
           </Button>
           <Button renderRoot={(props: object) => <Link to="/deploy" search={{ catalogue: 'digits-mlp' }} {...props} />}>
             Start with digits
           </Button>
         </>
       }
-      command="penstock deploy model.onnx --objective 'p95<=50ms' --approve"
+      command="penstock deploy model.onnx digits --approve --objective 'p95<=50ms'"
     >
-      Only approved versions are deployed. Upload a model and approve it, or start from one that comes with Penstock.
+      Only approved versions can be deployed. Upload and approve a model, or start with one from the catalogue.
     </Empty>
   );
 }
 
 interface PlanningProps {
-  readonly wish: Wish;
-  readonly change: (change: Partial<Wish>) => void;
+  readonly draft: DeployDraft;
+  readonly change: (change: Partial<DeployDraft>) => void;
   readonly models: ModelsToDeploy;
 }
 
-/** So long after the last move the plan is asked for. */
-const quietMs = 80;
+/** Debounce of the plan request, so that moving a slider does not send one per step. */
+const debounceMs = 80;
 
-function usePlan(wish: Wish) {
-  const body = useSettled(JSON.stringify(planBodyOf(wish)), quietMs);
-  const order = JSON.parse(body) as Record<string, unknown> & { objective: string };
-  const isReady = order['model'] !== '';
-  const plan = useQuery({ ...deploymentPlanQuery(order), enabled: isReady, placeholderData: keepPreviousData });
-  // The curve is the same wherever the slider stands.
-  const anyLatency = order.objective.replace(/<=.*/, '<=50ms');
+function usePlan(draft: DeployDraft) {
+  const body = useSettled(JSON.stringify(planBodyOf(draft)), debounceMs);
+  const request = JSON.parse(body) as Record<string, unknown> & { objective: string };
+  const isReady = request['model'] !== '';
+  const plan = useQuery({ ...deploymentPlanQuery(request), enabled: isReady, placeholderData: keepPreviousData });
+  // The curve does not depend on the slider, so a fixed latency in the request lets it be cached.
+  const anyLatency = request.objective.replace(/<=.*/, '<=50ms');
   const curve = useQuery({
-    ...deploymentPlanQuery({ ...order, objective: anyLatency, curve: true }),
+    ...deploymentPlanQuery({ ...request, objective: anyLatency, curve: true }),
     enabled: isReady,
     placeholderData: keepPreviousData,
   });
-  const isOld = plan.isPlaceholderData || body !== JSON.stringify(planBodyOf(wish));
+  const isOld = plan.isPlaceholderData || body !== JSON.stringify(planBodyOf(draft));
   return { plan, curve: curve.data?.curve ?? null, isOld };
 }
 
-function Planning({ wish, change, models }: PlanningProps): ReactElement {
-  const [deployed, setDeployed] = useState<Deployed | null>(null);
+function Planning({ draft, change, models }: PlanningProps): ReactElement {
+  const [deployed, setDeployed] = useState<DeployedEndpointCard | null>(null);
   const { data: endpoints } = useQuery(endpointsQuery());
   const { data: overview } = useQuery(overviewQuery(86_400));
   const taken = (endpoints?.items ?? []).map((endpoint) => endpoint.name);
-  const name = wish.name ?? proposedName(wish.model, taken);
-  const trouble = deployed === null && endpoints !== undefined ? nameTrouble(name, taken) : null;
-  const group = wish.model.split('/')[0] ?? '';
+  const name = draft.name ?? proposedName(draft.model, taken);
+  const nameError = deployed === null && endpoints !== undefined ? nameProblem(name, taken) : null;
+  const group = draft.model.split('/')[0] ?? '';
   const recorded = overview?.endpoints.find(
     ({ models, requests }) => requests > 0 && models.some((model) => model.startsWith(`${group}/`)),
   );
-  const { plan, curve, isOld } = usePlan(wish);
+  const { plan, curve, isOld } = usePlan(draft);
   return (
     <div className="grid deploy">
       <div className="c5 stack">
-        <ModelCard wish={wish} change={change} name={deployed?.name ?? name} nameTrouble={trouble} models={models} />
-        <PromiseCard wish={wish} change={change} curve={curve} plan={isOld ? undefined : plan.data} />
-        <TrafficCard wish={wish} change={change} recorded={recorded} />
-        <LimitsCard wish={wish} change={change} />
+        <ModelCard draft={draft} change={change} name={deployed?.name ?? name} nameProblem={nameError} models={models} />
+        <ObjectiveCard draft={draft} change={change} curve={curve} plan={isOld ? undefined : plan.data} />
+        <TrafficCard draft={draft} change={change} recorded={recorded} />
+        <LimitsCard draft={draft} change={change} />
       </div>
       <div className="c7 stack">
         {plan.data === undefined && plan.error === null ? <Skeletons heights={[360, 220]} /> : null}
         {plan.error === null || plan.isPlaceholderData ? null : (
-          <Failure error={plan.error} what="There is no plan." onRetry={() => void plan.refetch()} isBusy={plan.isFetching} />
+          <LoadFailure
+            error={plan.error}
+            what="The plan could not be computed."
+            onRetry={() => void plan.refetch()}
+            isBusy={plan.isFetching}
+          />
         )}
         {plan.data === undefined ? null : (
           <>
             <PlanCard
               plan={plan.data}
               isOld={isOld}
-              keepOne={wish.keepOne}
+              keepOne={draft.keepOne}
               nearestMs={curve === null ? null : nearestPossible(curve)}
               onNearest={(latencyMs) => change({ latencyMs })}
             />
             <Alternatives plan={plan.data} isOld={isOld} />
             {deployed === null ? (
-              <Go wish={wish} name={name} plan={plan.data} isReady={!isOld && trouble === null} onDeployed={setDeployed} />
+              <Go draft={draft} name={name} plan={plan.data} isReady={!isOld && nameError === null} onDeployed={setDeployed} />
             ) : (
               <StagesCard
                 deployed={deployed}
@@ -174,21 +179,21 @@ function Planning({ wish, change, models }: PlanningProps): ReactElement {
 }
 
 interface GoProps {
-  readonly wish: Wish;
+  readonly draft: DeployDraft;
   readonly name: string;
   readonly plan: DeploymentPlanBody;
   readonly isReady: boolean;
-  readonly onDeployed: (deployed: Deployed) => void;
+  readonly onDeployed: (deployed: DeployedEndpointCard) => void;
 }
 
-/** The button with the price. */
-function Go({ wish, name, plan, isReady, onDeployed }: GoProps): ReactElement {
+/** The deploy button, labelled with the price. */
+function Go({ draft, name, plan, isReady, onDeployed }: GoProps): ReactElement {
   const client = useQueryClient();
   const { chosen } = plan;
   const deploy = useMutation({
     mutationFn: async (mixture: NonNullable<typeof chosen>) => {
       const sinceMs = performance.now();
-      const made = await post<EndpointBody>('/endpoints', endpointOf(wish, name, plan, mixture));
+      const made = await post<EndpointBody>('/endpoints', endpointOf(draft, name, plan, mixture));
       return { name: made.name, instances: mixture.instances, sinceMs };
     },
     onSuccess: async (deployed) => {
@@ -200,9 +205,11 @@ function Go({ wish, name, plan, isReady, onDeployed }: GoProps): ReactElement {
     <section className="card bar-go" aria-label="Deploy">
       <div className="body row wrap">
         <p className="mut">
-          {chosen === null ? 'What cannot be kept is not deployed from here.' : `${afterClick(chosen)} ${payWords(chosen, wish.keepOne)}`}
+          {chosen === null
+            ? 'An objective that cannot be met cannot be deployed from here.'
+            : `${afterClick(chosen)} ${formatPayment(chosen, draft.keepOne)}`}
         </p>
-        {chosen === null ? null : <Copy text={commandOf(wish, name, plan, chosen)} label="Copy as CLI" />}
+        {chosen === null ? null : <Copy text={deployCommand(draft, name, plan, chosen)} label="Copy as CLI" />}
         <Button
           variant="filled"
           leftSection={<Icon name="play" />}
@@ -215,7 +222,7 @@ function Go({ wish, name, plan, isReady, onDeployed }: GoProps): ReactElement {
       </div>
       {deploy.error === null ? null : (
         <div className="body">
-          <Failure error={deploy.error} what={`${name} was not deployed.`} />
+          <LoadFailure error={deploy.error} what={`${name} was not deployed.`} />
         </div>
       )}
     </section>

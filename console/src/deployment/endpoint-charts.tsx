@@ -1,8 +1,8 @@
-/** The charts of an endpoint: load and what is expected of it, latency and its promise, who served, in which batches, for how much. */
+/** The charts of an endpoint: load and forecast, latency and objective, requests by executor, batch sizes, cost. */
 import { type ReactElement, useMemo } from 'react';
 import type { HistoryBody } from '../../../src/api/index.ts';
 import type { PlotMark } from '../kit/chart-plot.ts';
-import { fixed, ms, objective as objectiveWords, parseObjective, rate, usd } from '../kit/format.ts';
+import { fixed, objective as formatObjective, ms, parseObjectiveText, rate, usd } from '../kit/format.ts';
 import { TimeChart } from '../kit/time-chart.tsx';
 import type { ChosenRange } from '../kit/time-range.tsx';
 import { BatchChart } from './batch-chart.tsx';
@@ -22,7 +22,7 @@ const millis = (value: number, isAxis: boolean): string => (isAxis ? fixed(value
 const money = (value: number, isAxis: boolean): string =>
   isAxis && value > 0 && value < 0.01 ? `$${value.toFixed(4)}` : isAxis ? `$${fixed(value, value < 1 ? 3 : 1)}` : usd(value);
 
-/** What all of them share. */
+/** Props that all charts share. */
 function useShared({ history, range, marks, onMark }: EndpointChartsProps) {
   const { at } = history;
   const to = Math.floor(Date.parse(history.to) / 1000);
@@ -38,8 +38,8 @@ export function EndpointCharts(props: EndpointChartsProps): ReactElement {
   const { history, objective } = props;
   const shared = useShared(props);
   const { columns } = history;
-  const promise = parseObjective(objective);
-  const latency = useMemo(() => latencyLines(columns, promise?.percentile ?? null), [columns, promise?.percentile]);
+  const parsed = parseObjectiveText(objective);
+  const latency = useMemo(() => latencyLines(columns, parsed?.percentile ?? null), [columns, parsed?.percentile]);
   const served = useMemo(
     () => [
       { label: 'instances', color: 'inst' as const, values: columns.instance_rate },
@@ -47,7 +47,7 @@ export function EndpointCharts(props: EndpointChartsProps): ReactElement {
     ],
     [columns],
   );
-  const spent = useMemo(
+  const costs = useMemo(
     () => [
       { label: 'instances', color: 'inst' as const, values: columns.instance_usd_per_hour },
       { label: 'functions', color: 'func' as const, values: columns.function_usd_per_hour },
@@ -63,19 +63,19 @@ export function EndpointCharts(props: EndpointChartsProps): ReactElement {
         span={6}
         height={204}
         lines={latency}
-        objective={promise === null ? null : { value: promise.latencyMs, label: `objective ${objectiveWords(objective)}` }}
-        topMax={promise === null ? undefined : promise.latencyMs * 4}
+        objective={parsed === null ? null : { value: parsed.latencyMs, label: `objective ${formatObjective(objective)}` }}
+        topMax={parsed === null ? undefined : parsed.latencyMs * 4}
         unit="ms"
         format={millis}
       />
-      <TimeChart {...shared} title="Who served" span={4} isStacked lines={served} unit="/s" format={perSecond} />
+      <TimeChart {...shared} title="Requests by executor" span={4} isStacked lines={served} unit="/s" format={perSecond} />
       <BatchChart batches={history.batches} />
-      <TimeChart {...shared} title="Money" span={4} isStacked lines={spent} unit="$/h" format={money} />
+      <TimeChart {...shared} title="Cost" span={4} isStacked lines={costs} unit="$/h" format={money} />
     </div>
   );
 }
 
-/** The promised one is the thickest; one that is none of the three takes the place of p95. */
+/** The percentile of the objective has the thickest line. If it is not p50, p95 or p99, it replaces p95. */
 function latencyLines({ p50_ms: p50, p95_ms: p95, p99_ms: p99, promised_ms: promised }: HistoryBody['columns'], percentile: number | null) {
   const isOther = percentile !== null && ![50, 95, 99].includes(percentile);
   const width = (of: number): number => (percentile === of || (percentile === null && of === 95) ? 2.25 : of === 50 ? 1.5 : 1.25);
@@ -90,7 +90,7 @@ function latencyLines({ p50_ms: p50, p95_ms: p95, p99_ms: p99, promised_ms: prom
 
 type RateProps = EndpointChartsProps & { readonly shared: ReturnType<typeof useShared> };
 
-/** Right of now what is expected, where the range ends now. */
+/** Shows the forecast to the right of now if the range is live and at most six hours long. */
 function RateChart({ history, range, shared }: RateProps): ReactElement {
   const { at, columns, forecast, period_s: periodS } = history;
   const isShown = forecast !== null && forecast.at.length > 0 && !range.isZoomed && range.spanS <= 21_600;

@@ -1,17 +1,17 @@
-/** Whether what comes still looks like what used to come, how good the answers were, and what is kept of calls. */
+/** Data quality of an endpoint: drift against the baseline, accuracy from labels, and captured calls. */
 import { Button } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactElement, useState } from 'react';
 import type { DriftBody, EndpointBody } from '../../../src/api/index.ts';
 import { path, post, remove } from '../api/client.ts';
 import { driftQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { count, fixed, percent, plural, sentence } from '../kit/format.ts';
-import { Failure, Loaded } from '../kit/loaded.tsx';
+import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
 import { Pairs } from '../kit/pairs.tsx';
@@ -20,7 +20,7 @@ import { StateMark } from '../kit/state-mark.tsx';
 export function EndpointData({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
   const drift = useQuery({ ...driftQuery(endpoint.name), refetchInterval: 30_000 });
   return (
-    <Loaded query={drift} what="Drift could not be looked at." heights={[92, 300]}>
+    <LoadedContent query={drift} what="Drift could not be loaded." heights={[92, 300]}>
       {(data) => (
         <>
           <NumberStrip numbers={numbersOf(data)} />
@@ -28,29 +28,30 @@ export function EndpointData({ endpoint }: { readonly endpoint: EndpointBody }):
           <Captured endpoint={endpoint} />
         </>
       )}
-    </Loaded>
+    </LoadedContent>
   );
 }
 
-function numbersOf({ rows_seen: seen, rows_sampled: sampled, features, drifted, window_minutes: minutes, quality }: DriftBody) {
+/** Regression models report a mean error instead of an accuracy. */
+function numbersOf({ rows_seen: rows, rows_sampled: sampled, features, drifted, window_minutes: minutes, quality }: DriftBody) {
   const { accuracy, mean_absolute_error: error, labelled_rows: labelled, labelled_calls: calls } = quality;
   return [
-    { label: `Rows seen, last ${minutes} min`, value: count(seen), note: `${count(sampled)} looked at` },
+    { label: `Rows, last ${minutes} min`, value: count(rows), note: `${count(sampled)} sampled` },
     {
-      label: 'Features that drifted',
+      label: 'Drifted features',
       value: features.length === 0 ? '–' : String(drifted),
       ...(features.length === 0 ? {} : { unit: `of ${features.length}` }),
-      note: features.length === 0 ? 'nothing to compare' : drifted === 0 ? 'all as they used to be' : 'see below',
+      note: features.length === 0 ? 'nothing to compare' : drifted === 0 ? 'all match the baseline' : 'see below',
       ...(drifted > 0 ? { tone: 'bad' as const } : {}),
     },
     error === null
       ? {
-          label: 'Accuracy, by labels',
+          label: 'Accuracy from labels',
           value: accuracy === null ? '–' : fixed(accuracy, 3),
           note: `${plural(labelled, 'row')} of ${plural(calls, 'call')}, last 7 days`,
         }
       : {
-          label: 'Mean error, by labels',
+          label: 'Mean error from labels',
           value: fixed(error, 3),
           note: `${plural(labelled, 'row')} of ${plural(calls, 'call')}, last 7 days`,
         },
@@ -66,9 +67,9 @@ function Features({ endpoint, drift }: { readonly endpoint: string; readonly dri
       footer={
         baseline === null ? undefined : (
           <>
-            Against {baseline.source}, {plural(baseline.rows, 'row')}, set <Ago at={baseline.made_at} />. Drifted: the stability index is
-            0.25 or more, and the KS distance is no chance, all features taken together (Benjamini-Hochberg, 5 %). Few rows alone can give a
-            large index.
+            Baseline: {baseline.source}, {plural(baseline.rows, 'row')}, set <Ago at={baseline.made_at} />. A feature has drifted if its
+            stability index is at least 0.25 and its KS distance is significant (Benjamini-Hochberg over all features, 5 %). With few rows,
+            the index can be large by chance.
           </>
         )
       }
@@ -76,17 +77,15 @@ function Features({ endpoint, drift }: { readonly endpoint: string; readonly dri
       {reason === null ? null : (
         <div className="body">
           {baseline === null ? (
-            <Note title="Nothing to compare with yet.">
-              Take the rows of the last hour as what usually comes: from then on each feature is held against it.
-            </Note>
+            <Note title="No baseline yet.">Set the rows of the last hour as the baseline. Each feature is then compared with it.</Note>
           ) : (
-            <Note title="No verdict yet.">{sentence(reason)}</Note>
+            <Note title="No result yet.">{sentence(reason)}</Note>
           )}
         </div>
       )}
       {unknown.length === 0 ? null : (
         <div className="body">
-          <Note tone="warn" title="Features that the baseline does not know:">
+          <Note tone="warn" title="Features missing from the baseline:">
             {unknown.join(', ')}.
           </Note>
         </div>
@@ -100,10 +99,10 @@ type Feature = DriftBody['features'][number];
 
 const spreadOf = (values: Feature['now']): string => values?.map((value) => fixed(value, 2)).join(' … ') ?? '–';
 
-/** How likely the KS distance is by chance, as the shell tells it. */
-const chanceWords = (chance: number): string => (chance < 1e-4 ? '< 0.0001' : fixed(chance, 4));
+/** The p-value of the KS distance, formatted as in the command line. */
+const formatChance = (chance: number): string => (chance < 1e-4 ? '< 0.0001' : fixed(chance, 4));
 
-/** What the model calls it, and the file that the baseline was made of. */
+/** The feature's name in the model, and its column in the file of the baseline if that differs. */
 function Name({ feature: { name, column } }: { readonly feature: Feature }): ReactElement {
   return (
     <span className="mono nw">
@@ -116,7 +115,7 @@ function Name({ feature: { name, column } }: { readonly feature: Feature }): Rea
 function FeatureTable({ features }: { readonly features: readonly Feature[] }): ReactElement {
   return (
     <DataTable
-      caption="Features, those that drifted first"
+      caption="Features, drifted ones first"
       isDense
       rows={features}
       keyOf={({ name }) => name}
@@ -124,16 +123,16 @@ function FeatureTable({ features }: { readonly features: readonly Feature[] }): 
         { title: 'Feature', cell: (feature) => <Name feature={feature} />, sort: ({ name }) => name },
         {
           title: 'State',
-          cell: ({ drifted }) => <StateMark kind={drifted ? 'warn' : 'ok'}>{drifted ? 'Drifted' : 'As it was'}</StateMark>,
+          cell: ({ drifted }) => <StateMark kind={drifted ? 'warn' : 'ok'}>{drifted ? 'Drifted' : 'Unchanged'}</StateMark>,
           sort: ({ drifted }) => Number(drifted),
         },
         { title: 'Stability index', isNumber: true, cell: ({ psi }) => fixed(psi, 3), sort: ({ psi }) => psi },
         { title: 'KS distance', isNumber: true, isWide: true, cell: ({ ks }) => fixed(ks, 3), sort: ({ ks }) => ks },
         {
-          title: 'By chance',
+          title: 'p-value',
           isNumber: true,
           isWide: true,
-          cell: ({ p_value: chance }) => chanceWords(chance),
+          cell: ({ p_value: chance }) => formatChance(chance),
           sort: (row) => row.p_value,
         },
         { title: 'Baseline, 5 … 50 … 95 %', isNumber: true, isWide: true, cell: ({ baseline }) => spreadOf(baseline) },
@@ -146,7 +145,7 @@ function FeatureTable({ features }: { readonly features: readonly Feature[] }): 
 
 function BaselineButtons({ endpoint, hasBaseline }: { readonly endpoint: string; readonly hasBaseline: boolean }): ReactElement | null {
   const client = useQueryClient();
-  const mayDeploy = useMay('deploy');
+  const mayDeploy = useHasPermission('deploy');
   const [error, setError] = useState<Error | null>(null);
   const [isRemoving, setIsRemoving] = useState(false);
   if (!mayDeploy) return null;
@@ -158,9 +157,9 @@ function BaselineButtons({ endpoint, hasBaseline }: { readonly endpoint: string;
   };
   return (
     <span className="row wrap">
-      {error === null ? null : <Failure error={error} what="No baseline was set." />}
+      {error === null ? null : <LoadFailure error={error} what="The baseline could not be set." />}
       <Button size="sm" onClick={set}>
-        {hasBaseline ? 'Set to the last hour' : 'Take the last hour as the baseline'}
+        {hasBaseline ? 'Reset to the last hour' : 'Use the last hour as the baseline'}
       </Button>
       {hasBaseline ? (
         <Button size="sm" onClick={() => setIsRemoving(true)}>
@@ -170,7 +169,7 @@ function BaselineButtons({ endpoint, hasBaseline }: { readonly endpoint: string;
       {isRemoving ? (
         <Confirm
           title={`Remove the baseline of ${endpoint}?`}
-          consequences={['Drift is looked for no more, until there is another one.', 'Nothing that was captured is deleted.']}
+          consequences={['Drift detection stops until a new baseline is set.', 'Captured calls are not deleted.']}
           action="Remove baseline"
           onConfirm={() => remove(place).then(refresh)}
           onClose={() => setIsRemoving(false)}
@@ -185,16 +184,16 @@ function Captured({ endpoint }: { readonly endpoint: EndpointBody }): ReactEleme
   return (
     <Card title="Captured calls" padded>
       {capture === null ? (
-        <p className="mut">Nothing is kept of its calls. Capture can be switched on in the settings.</p>
+        <p className="mut">Calls are not captured. You can turn on capture in the settings.</p>
       ) : (
         <Pairs
           pairs={[
             [
-              'Kept',
+              'Captured',
               `${percent(capture.percent / 100)} % of the calls: ${[capture.inputs ? 'inputs' : '', capture.outputs ? 'outputs' : ''].filter(Boolean).join(' and ')}`,
             ],
-            ['Where', <code key="to">{capture.to}</code>],
-            ['Never kept', capture.redact.length === 0 ? 'everything is' : capture.redact.join(', ')],
+            ['Destination', <code key="to">{capture.to}</code>],
+            ['Redacted', capture.redact.length === 0 ? 'nothing' : capture.redact.join(', ')],
           ]}
         />
       )}

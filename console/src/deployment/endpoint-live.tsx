@@ -1,4 +1,4 @@
-/** An endpoint as it is: its numbers, its charts, its setting, its variants, what was decided. */
+/** The live tab of an endpoint: numbers, charts, current setting, variants and decisions. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useCallback, useMemo } from 'react';
@@ -6,18 +6,18 @@ import type { EndpointBody, HistoryBody } from '../../../src/api/index.ts';
 import { historyQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
 import type { PlotMark } from '../kit/chart-plot.ts';
-import { count, duration, fixed, ms, parseObjective, percent, percentInTime, rate, usd } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { count, duration, fixed, ms, parseObjectiveText, percent, percentInTime, rate, usd } from '../kit/format.ts';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip, type StripNumber } from '../kit/number-strip.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
 import { clockTime } from '../kit/time.ts';
 import type { ChosenRange } from '../kit/time-range.tsx';
 import { DecisionTimeline } from './decision-timeline.tsx';
-import { decisionWords, type TimelineEntry } from './decision-words.ts';
 import { EndpointCharts } from './endpoint-charts.tsx';
-import { isBelowPromise } from './endpoint-state.ts';
+import { isBelowObjective } from './endpoint-state.ts';
 import { VariantTable } from './endpoint-variants.tsx';
+import { formatDecision, type TimelineEntry } from './format-decision.ts';
 import { type HistorySums, shownInTime, sumsOf } from './history-sums.ts';
 import { SettingNow } from './setting-now.tsx';
 import { useTimeline } from './use-timeline.ts';
@@ -30,9 +30,9 @@ interface EndpointLiveProps {
 export function EndpointLive({ endpoint, range }: EndpointLiveProps): ReactElement {
   const history = useQuery(historyQuery(endpoint.name, range));
   return (
-    <Loaded query={history} what="What was measured could not be loaded." heights={[92, 240, 220]}>
+    <LoadedContent query={history} what="The measurements could not be loaded." heights={[92, 240, 220]}>
       {(data) => <Live endpoint={endpoint} range={range} history={data} />}
-    </Loaded>
+    </LoadedContent>
   );
 }
 
@@ -48,7 +48,7 @@ function Live({ endpoint, range, history }: EndpointLiveProps & { readonly histo
   return (
     <>
       <NumberStrip numbers={numbersOf(endpoint, history, sums, range)} />
-      <Quiet endpoint={endpoint} sums={sums} range={range} />
+      <NoTrafficNote endpoint={endpoint} sums={sums} range={range} />
       <EndpointCharts history={history} objective={endpoint.objective} range={range} marks={marks} onMark={open} />
       <div className="grid">
         <div className="c5 stack">
@@ -59,9 +59,9 @@ function Live({ endpoint, range, history }: EndpointLiveProps & { readonly histo
         </div>
         <Card title="Decisions" span={7} end={<TabLink tab="decisions">All decisions</TabLink>}>
           {entries.length === 0 ? (
-            <p className="body mut">Nothing was decided yet: that begins with functions, or with scaling.</p>
+            <p className="body mut">No decisions yet. Penstock decides only for functions and autoscaling.</p>
           ) : (
-            <DecisionTimeline entries={entries.slice(0, shownDecisions)} asked={undefined} onAsk={open} />
+            <DecisionTimeline entries={entries.slice(0, shownDecisions)} requestedId={undefined} onRequest={open} />
           )}
         </Card>
       </div>
@@ -77,17 +77,18 @@ function TabLink({ tab, children }: { readonly tab: string; readonly children: s
   );
 }
 
+/** Marks on the time axis: decisions open on click, changes by users only have a tooltip. */
 function marksOf(entries: readonly TimelineEntry[]): PlotMark[] {
   return entries.flatMap((entry): PlotMark[] => {
     if (entry.kind === 'person') return [{ atMs: entry.atMs, kind: 'person', title: entry.title, id: '' }];
-    if (entry.kind === 'kept') return [];
+    if (entry.kind === 'unchanged') return [];
     const { decision } = entry;
-    return [{ atMs: Date.parse(decision.at), kind: 'decision', title: decisionWords(decision).title, id: decision.id }];
+    return [{ atMs: Date.parse(decision.at), kind: 'decision', title: formatDecision(decision).title, id: decision.id }];
   });
 }
 
-/** Where nobody came, what that means for the rest of the page. */
-function Quiet({
+/** A note that explains the empty page if there was no traffic. */
+function NoTrafficNote({
   endpoint,
   sums,
   range,
@@ -102,10 +103,10 @@ function Quiet({
     .toSorted()
     .at(-1);
   return (
-    <Note title={range.isZoomed ? 'No traffic in this time.' : `No traffic in the last ${range.title}.`}>
-      {last === undefined || last === '' ? 'Nobody has called it yet.' : `Last request ${clockTime(Date.parse(last))}.`}{' '}
+    <Note title={range.isZoomed ? 'No traffic in this range.' : `No traffic in the last ${range.title}.`}>
+      {last === undefined || last === '' ? 'No requests yet.' : `Last request ${clockTime(Date.parse(last))}.`}{' '}
       <Link to="/endpoints/$endpoint/try" params={{ endpoint: endpoint.name }}>
-        Send one
+        Send a request
       </Link>
     </Note>
   );
@@ -114,8 +115,8 @@ function Quiet({
 function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySums, range: ChosenRange): StripNumber[] {
   const { isZoomed, title } = range;
   const inTime = shownInTime(endpoint, sums, range);
-  const promise = parseObjective(endpoint.objective);
-  const share = promise === null || sums.promisedMs === null ? null : sums.promisedMs / promise.latencyMs;
+  const objective = parseObjectiveText(endpoint.objective);
+  const share = objective === null || sums.promisedMs === null ? null : sums.promisedMs / objective.latencyMs;
   const hasFunctions = endpoint.variants.some(({ functions }) => functions !== null);
   const alwaysOn = history.always_on_usd_per_hour;
   const numbers: StripNumber[] = [
@@ -125,28 +126,28 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       unit: '/s',
       note:
         sums.peakRate === null || sums.peakAt === null
-          ? 'nobody came'
-          : `busiest ${duration(history.period_s * 1000)} ${rate(sums.peakRate)} /s, at ${clockTime(sums.peakAt * 1000)}`,
+          ? 'no traffic'
+          : `peak ${rate(sums.peakRate)} /s at ${clockTime(sums.peakAt * 1000)} (${duration(history.period_s * 1000)})`,
     },
     {
-      label: `p${promise?.percentile ?? 95} ${isZoomed ? 'at its end' : 'now'}`,
+      label: `p${objective?.percentile ?? 95} ${isZoomed ? 'at the end' : 'now'}`,
       value: ms(sums.promisedMs),
       unit: 'ms',
       bar: share,
       note:
-        promise === null
+        objective === null
           ? 'no objective'
           : share === null
-            ? `promised ${ms(promise.latencyMs)} ms`
+            ? `objective ${ms(objective.latencyMs)} ms`
             : `${fixed(share * 100)} % of objective`,
-      ...(share !== null && share > 1 && isBelowPromise(inTime, endpoint.objective) ? { tone: 'bad' as const } : {}),
+      ...(share !== null && share > 1 && isBelowObjective(inTime, endpoint.objective) ? { tone: 'bad' as const } : {}),
     },
     {
       label: isZoomed ? 'In time' : `In time, ${title}`,
       value: percentInTime(inTime),
       ...(inTime === null ? {} : { unit: '%' }),
-      note: promise === null ? 'nothing is promised' : `promise ${promise.percentile} %`,
-      ...(isBelowPromise(inTime, endpoint.objective) ? { tone: 'warn' as const } : {}),
+      note: objective === null ? 'no objective' : `objective ${objective.percentile} %`,
+      ...(isBelowObjective(inTime, endpoint.objective) ? { tone: 'warn' as const } : {}),
     },
   ];
   if (hasFunctions) {
@@ -156,19 +157,22 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       ...(sums.functionShare === null ? {} : { unit: '%' }),
       note: `${rate(sums.functionRate)} /s, mean batch ${fixed(sums.meanBatch, 1)}`,
     });
-  } else numbers.push({ label: 'Mean batch', value: fixed(sums.meanBatch, 1), unit: 'rows', note: 'instances alone' });
+  } else numbers.push({ label: 'Mean batch', value: fixed(sums.meanBatch, 1), unit: 'rows', note: 'instances only' });
   return [
     ...numbers,
     {
       label: 'Cost now',
       value: usd(sums.usdPerHour),
       unit: '/h',
-      note: alwaysOn === null ? 'instances and functions' : `always-on for peak ${usd(alwaysOn)}`,
+      note: alwaysOn === null ? 'instances and functions' : `always-on at peak ${usd(alwaysOn)}`,
     },
     {
       label: 'Per million',
       value: usd(sums.usdPerMillion),
-      note: sums.requestsPerHour === null ? 'no requests' : `${count(sums.requestsPerHour)} requests per hour`,
+      note:
+        sums.requestsPerHour === null
+          ? 'no requests'
+          : `${sums.usdPerMillion === null ? 'too few: ' : ''}${count(sums.requestsPerHour)} requests per hour`,
     },
   ];
 }

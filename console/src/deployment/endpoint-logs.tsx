@@ -1,30 +1,44 @@
-/** What an endpoint's requests and workers wrote, live. */
-import { Checkbox, SegmentedControl, TextInput } from '@mantine/core';
+/** Live logs of an endpoint: its requests as a table, and the lines of its workers. */
+import { Button, Checkbox, SegmentedControl, TextInput } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type ReactElement, useDeferredValue } from 'react';
+import type { EndpointBody } from '../../../src/api/index.ts';
 import { get, path } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
-import { Loaded } from '../kit/loaded.tsx';
+import { Copy } from '../kit/code.tsx';
+import { parseObjectiveText } from '../kit/format.ts';
+import { LoadedContent } from '../kit/loaded.tsx';
+import { loggedRequest } from '../kit/logged-request.ts';
+import { RequestDetail, RequestTable } from '../kit/request-table.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
 import { exactTime, fullTime, useUtc } from '../kit/time.ts';
+import { groupTracebacks, type LogEntry, lineParts, type WorkerLine } from '../kit/tracebacks.ts';
 
 interface Lines {
   readonly items: readonly { readonly line: string }[];
 }
 
 const linesShown = 200;
+/** The log of the workers has the requests as well, which the other table shows. */
+const withoutRequests = '-"costUsd"';
 
-export function EndpointLogs({ endpoint }: { readonly endpoint: string }): ReactElement {
-  const [{ log = 'requests', filter = '', tail = 'on' }, change] = useSearchValues();
+interface EndpointLogsProps {
+  readonly endpoint: Pick<EndpointBody, 'name' | 'objective'>;
+}
+
+export function EndpointLogs({ endpoint: { name, objective } }: EndpointLogsProps): ReactElement {
+  const [{ log = 'requests', filter = '', tail = 'on', request = '' }, change] = useSearchValues();
   const wanted = useDeferredValue(filter);
   const isLive = tail === 'on';
+  const open = (id: string): void => change({ request: id });
   const lines = useQuery({
-    queryKey: ['logs', endpoint, log, wanted],
+    queryKey: ['logs', name, log, wanted],
     queryFn: ({ signal }) =>
       log === 'workers'
-        ? get<Lines>('/logs', { log, endpoint, filter: wanted, limit: linesShown }, signal)
-        : get<Lines>(path('/endpoints/:endpoint/logs', { endpoint }), { filter: wanted, limit: linesShown }, signal),
-    refetchInterval: isLive ? 2000 : false,
+        ? get<Lines>('/logs', { log, endpoint: name, filter: wanted === '' ? withoutRequests : wanted, limit: linesShown }, signal)
+        : get<Lines>(path('/endpoints/:endpoint/logs', { endpoint: name }), { filter: wanted, limit: linesShown }, signal),
+    // New rows would move the open one away.
+    refetchInterval: isLive && request === '' ? 2000 : false,
     placeholderData: keepPreviousData,
   });
   return (
@@ -35,7 +49,7 @@ export function EndpointLogs({ endpoint }: { readonly endpoint: string }): React
           <SegmentedControl
             aria-label="Log"
             value={log}
-            onChange={(value) => change({ log: value === 'requests' ? undefined : value })}
+            onChange={(value) => change({ log: value === 'requests' ? undefined : value, request: undefined })}
             data={[
               { value: 'requests', label: 'Requests' },
               { value: 'workers', label: 'Workers' },
@@ -52,25 +66,65 @@ export function EndpointLogs({ endpoint }: { readonly endpoint: string }): React
           <Checkbox label="Live" checked={isLive} onChange={(event) => change({ tail: event.currentTarget.checked ? undefined : 'off' })} />
         </span>
       }
+      footer={isLive && request !== '' ? 'Paused while a request is open.' : undefined}
     >
-      <Loaded query={lines} what="The log could not be read." heights={[300]}>
-        {({ items }) => <LogLines lines={items.map(({ line }) => line)} />}
-      </Loaded>
+      <LoadedContent query={lines} what="The log could not be read." heights={[300]}>
+        {({ items }) =>
+          log === 'workers' ? (
+            <LogLines lines={items.map(({ line }) => line)} />
+          ) : (
+            <Requests lines={items} objective={objective} open={request} onOpen={open} />
+          )
+        }
+      </LoadedContent>
     </Card>
   );
 }
 
-/** The latest first: what just came is where one looks. */
+interface RequestsProps {
+  readonly lines: Lines['items'];
+  readonly objective: string | null;
+  readonly open: string;
+  readonly onOpen: (id: string) => void;
+}
+
+/** An open request that is no longer among the lines, such as that of a shared link, is explained above them. */
+function Requests({ lines, objective, open, onOpen }: RequestsProps): ReactElement {
+  const requests = lines.flatMap(({ line }) => loggedRequest(line) ?? []).toReversed();
+  const objectiveMs = parseObjectiveText(objective)?.latencyMs ?? null;
+  const isElsewhere = open !== '' && !requests.some(({ id }) => id === open);
+  return (
+    <>
+      {isElsewhere ? (
+        <div className="body">
+          <RequestDetail id={open} rest={[]} />
+          <Button size="sm" onClick={() => onOpen('')}>
+            Close
+          </Button>
+        </div>
+      ) : null}
+      {requests.length === 0 ? (
+        <p className="body mut">No requests yet, or none that match the filter.</p>
+      ) : (
+        <RequestTable requests={requests} objectiveOf={() => objectiveMs} open={open} onOpen={onOpen} />
+      )}
+    </>
+  );
+}
+
+/** Latest line first, so new lines appear at the top. A traceback is one line that can be opened. */
 function LogLines({ lines }: { readonly lines: readonly string[] }): ReactElement {
   useUtc();
-  if (lines.length === 0) return <p className="body mut">Nothing was written yet, or nothing that the filter lets through.</p>;
+  if (lines.length === 0) return <p className="body mut">No log lines yet, or none that match the filter.</p>;
+  const entries = groupTracebacks(lines.map(workerLine));
   return (
-    // What scrolls must be reachable by keyboard.
-    <div className="log-table tw" tabIndex={0} role="region" aria-label="Log lines, the latest first">
+    // Scrollable regions must be reachable by keyboard.
+    <div className="log-table tw" tabIndex={0} role="region" aria-label="Log lines, latest first">
       <table className="dense">
         <tbody>
-          {lines.toReversed().map((line, index) => (
-            <LogLine key={`${index} ${line.slice(0, 80)}`} line={line} />
+          {entries.toReversed().map((entry, index) => (
+            // Counted from the first line, so that an open traceback stays open when lines are added.
+            <LogLine key={`${entries.length - index} ${entry.atMs} ${entry.text.slice(0, 80)}`} entry={entry} />
           ))}
         </tbody>
       </table>
@@ -78,17 +132,39 @@ function LogLines({ lines }: { readonly lines: readonly string[] }): ReactElemen
   );
 }
 
-function LogLine({ line }: { readonly line: string }): ReactElement {
-  const { at, ...fields } = parsed(line);
-  const isBad = 'status' in fields && fields['status'] !== 'ok' && fields['status'] !== 200;
+function LogLine({ entry: { atMs, text, requests, traceback } }: { readonly entry: LogEntry }): ReactElement {
   return (
     <tr>
-      <th scope="row" className="nw dim" title={at === null ? undefined : fullTime(at)}>
-        {at === null ? '' : exactTime(at)}
+      <th scope="row" className="nw dim" title={atMs === null ? undefined : fullTime(atMs)}>
+        {atMs === null ? '' : exactTime(atMs)}
       </th>
-      <td className={isBad ? 'bad' : undefined}>{textOf(fields)}</td>
+      <td>
+        {traceback === null ? text : <Traceback text={text} lines={traceback} />}
+        {requests === '' ? null : <span className="dim"> {requests}</span>}
+      </td>
     </tr>
   );
+}
+
+function Traceback({ text, lines }: { readonly text: string; readonly lines: readonly string[] }): ReactElement {
+  return (
+    <details className="traceback">
+      <summary>
+        <span className="bad">{text}</span> <span className="dim">traceback, {lines.length} lines</span>
+      </summary>
+      {/* Scrollable regions must be reachable by keyboard. */}
+      <pre tabIndex={0} role="region" aria-label={`Traceback of ${text}`}>
+        {lines.join('\n')}
+      </pre>
+      <Copy text={lines.join('\n')} label="Copy the traceback" />
+    </details>
+  );
+}
+
+function workerLine(line: string): WorkerLine {
+  const { at, ...fields } = parsed(line);
+  const { stream } = fields;
+  return { atMs: at, stream: typeof stream === 'string' ? stream : '', ...lineParts(textOf(fields)) };
 }
 
 function parsed(line: string): { at: number | null; [name: string]: unknown } {
@@ -102,7 +178,7 @@ function parsed(line: string): { at: number | null; [name: string]: unknown } {
   }
 }
 
-/** A message by itself, else names and values. */
+/** The message, followed by the other fields as `name=value`. */
 function textOf(fields: Readonly<Record<string, unknown>>): string {
   const { message, msg, stream: _stream, ...rest } = fields;
   const text = typeof message === 'string' ? message : typeof msg === 'string' ? msg : '';

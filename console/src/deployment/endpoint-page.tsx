@@ -1,4 +1,4 @@
-/** One endpoint: its promise, its price, the reason; and everything that can be done with it. */
+/** The page of one endpoint: state, tabs and actions. */
 import { ActionIcon, Button, Menu, Tabs } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
@@ -7,26 +7,29 @@ import type { AlarmBody, EndpointBody } from '../../../src/api/index.ts';
 import { ApiError, path, post, remove } from '../api/client.ts';
 import { useLive } from '../api/live.tsx';
 import { alarmsOfQuery, endpointQuery, historyQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
-import { said } from '../kit/code.tsx';
+import { renderCode } from '../kit/code.tsx';
 import { Confirm } from '../kit/confirm.tsx';
-import { objective as objectiveWords, parseObjective, percent, percentInTime, plural, rate, sentence, usd } from '../kit/format.ts';
+import { objective as formatObjective, parseObjectiveText, percent, percentInTime, plural, rate, sentence, usd } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
+import { LiveStateMark } from '../kit/live-state-mark.tsx';
 import { LiveSwitch } from '../kit/live-switch.tsx';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
-import { Page } from '../kit/page.tsx';
-import { useParameter, useSearchValue, useTab } from '../kit/search-state.ts';
-import { StateMark } from '../kit/state-mark.tsx';
+import { PageLayout } from '../kit/page.tsx';
+import { type RangeName, rangeForAge } from '../kit/ranges.ts';
+import { useParameter, useSearchValue, useSearchValues, useTab } from '../kit/search-state.ts';
 import { dayOf } from '../kit/time.ts';
 import { type ChosenRange, TimeRange, useTimeRange } from '../kit/time-range.tsx';
+import { ChangeObjective } from './change-objective.tsx';
 import { EndpointData } from './endpoint-data.tsx';
 import { EndpointDecisions } from './endpoint-decisions.tsx';
 import { EndpointLive } from './endpoint-live.tsx';
 import { EndpointLogs } from './endpoint-logs.tsx';
+import { EndpointNotes } from './endpoint-notes.tsx';
 import { EndpointSettings } from './endpoint-settings.tsx';
-import { endpointState, isBelowPromise } from './endpoint-state.ts';
+import { endpointState, isBelowObjective } from './endpoint-state.ts';
 import { EndpointVariants, shareOf } from './endpoint-variants.tsx';
 import { now, shownInTime, sumsOf } from './history-sums.ts';
 import { RollBack, rollBackVerb } from './roll-back.tsx';
@@ -34,27 +37,32 @@ import './deployment.css';
 
 export function EndpointPage(): ReactElement {
   const name = useParameter('endpoint');
-  const range = useTimeRange('1h');
-  useLive({ endpoint: name, ...range.live });
   const endpoint = useQuery(endpointQuery(name));
-  if (endpoint.error instanceof ApiError && endpoint.error.status === 404) return <Gone name={name} />;
+  const range = useTimeRange(useRangeOfAge(endpoint.data?.created_at));
+  useLive({ endpoint: name, ...range.live });
+  if (endpoint.error instanceof ApiError && endpoint.error.status === 404) return <EndpointMissing name={name} />;
   return (
-    <Page
+    <PageLayout
       title={name}
-      beside={endpoint.data === undefined ? undefined : <Beside endpoint={endpoint.data} range={range} />}
+      aside={endpoint.data === undefined ? undefined : <PageFacts endpoint={endpoint.data} range={range} />}
       facts={endpoint.data === undefined ? undefined : <Facts endpoint={endpoint.data} />}
       actions={endpoint.data === undefined ? undefined : <Actions endpoint={endpoint.data} />}
     >
-      <Loaded query={endpoint} what={`${name} could not be loaded.`} heights={[40, 92, 300]}>
+      <LoadedContent query={endpoint} what={`${name} could not be loaded.`} heights={[40, 92, 300]}>
         {(data) => <Content endpoint={data} range={range} />}
-      </Loaded>
-    </Page>
+      </LoadedContent>
+    </PageLayout>
   );
 }
 
-function Gone({ name }: { readonly name: string }): ReactElement {
+/** Chosen when the endpoint is loaded, so that the range does not change under the eyes of the user. */
+function useRangeOfAge(createdAt: string | undefined): RangeName {
+  return useMemo(() => rangeForAge(createdAt === undefined ? Number.POSITIVE_INFINITY : Date.now() - Date.parse(createdAt)), [createdAt]);
+}
+
+function EndpointMissing({ name }: { readonly name: string }): ReactElement {
   return (
-    <Page title={name}>
+    <PageLayout title={name}>
       <Note
         title={`There is no endpoint ${name}.`}
         end={
@@ -63,9 +71,9 @@ function Gone({ name }: { readonly name: string }): ReactElement {
           </Button>
         }
       >
-        It was deleted, or its name is another.
+        It may have been deleted, or the name is misspelled.
       </Note>
-    </Page>
+    </PageLayout>
   );
 }
 
@@ -74,40 +82,41 @@ interface WithRange {
   readonly range: ChosenRange;
 }
 
-function Beside({ endpoint, range }: WithRange): ReactElement {
+/** State, objective and late policy next to the title. Reads the history from the cache only; the live tab fetches it. */
+function PageFacts({ endpoint, range }: WithRange): ReactElement {
   const { data: history } = useQuery({ ...historyQuery(endpoint.name, range), enabled: false });
   const total = (pick: (variant: EndpointBody['variants'][number]) => number): number =>
     endpoint.variants.reduce((sum, variant) => sum + pick(variant), 0);
   const sums = useMemo(() => (history === undefined ? null : sumsOf(history)), [history]);
   const inTime = sums === null ? null : shownInTime(endpoint, sums, range);
-  const promise = parseObjective(endpoint.objective);
-  const ringing = useRinging(endpoint.name);
+  const objective = parseObjectiveText(endpoint.objective);
+  const firing = useFiringAlarms(endpoint.name);
   const { kind, word } = endpointState({
     status: endpoint.status,
     objective: endpoint.objective,
     in_time_last_hour: endpoint.in_time,
     rate: history === undefined ? 0 : (now(history.columns.rate) ?? 0),
     instances_ready: total(({ ready }) => ready),
-    instances_wanted: total(({ wanted }) => wanted),
+    instances_desired: total(({ wanted }) => wanted),
     has_functions: endpoint.variants.some(({ functions }) => functions !== null),
-    alarms: ringing.length,
+    alarms: firing.length,
   });
   return (
     <>
-      <StateMark kind={kind}>{word}</StateMark>
-      {promise !== null && isBelowPromise(inTime, endpoint.objective) ? (
+      <LiveStateMark kind={kind} word={word} />
+      {objective !== null && isBelowObjective(inTime, endpoint.objective) ? (
         <Chip tone="warn">
-          in time {percentInTime(inTime)} %, promise {promise.percentile} %
+          in time {percentInTime(inTime)} %, objective {objective.percentile} %
         </Chip>
       ) : null}
-      <Chip tone={endpoint.objective === null ? 'plain' : 'accent'}>{objectiveWords(endpoint.objective)}</Chip>
-      <Chip>late: {endpoint.late === 'serve' ? 'serve' : 'refuse'}</Chip>
+      <Chip tone={endpoint.objective === null ? 'plain' : 'accent'}>{formatObjective(endpoint.objective)}</Chip>
+      <Chip>late: {endpoint.late === 'serve' ? 'serve' : 'reject'}</Chip>
     </>
   );
 }
 
-/** Its alarms that ring. */
-function useRinging(endpoint: string): readonly AlarmBody[] {
+/** The firing alarms of an endpoint. */
+function useFiringAlarms(endpoint: string): readonly AlarmBody[] {
   const { data } = useQuery(alarmsOfQuery(endpoint));
   return (data?.items ?? []).filter(({ state }) => state === 'ALARM');
 }
@@ -141,7 +150,8 @@ function Content({ endpoint, range }: WithRange): ReactElement {
   const [tab, setTab] = useTab(tabs.map(([value]) => value));
   return (
     <>
-      <Troubles endpoint={endpoint} />
+      <Problems endpoint={endpoint} />
+      <ObjectiveDialog endpoint={endpoint} />
       <Tabs value={tab} onChange={(value) => setTab(value ?? 'live')} keepMounted={false}>
         <div className="tabs-row">
           <Tabs.List aria-label={`Parts of ${endpoint.name}`}>
@@ -162,6 +172,7 @@ function Content({ endpoint, range }: WithRange): ReactElement {
           ) : null}
         </div>
         <Tabs.Panel value="live">
+          <EndpointNotes endpoint={endpoint} />
           <EndpointLive endpoint={endpoint} range={range} />
         </Tabs.Panel>
         <Tabs.Panel value="variants">
@@ -171,12 +182,13 @@ function Content({ endpoint, range }: WithRange): ReactElement {
           <EndpointDecisions endpoint={endpoint} />
         </Tabs.Panel>
         <Tabs.Panel value="logs">
-          <EndpointLogs endpoint={endpoint.name} />
+          <EndpointLogs endpoint={endpoint} />
         </Tabs.Panel>
         <Tabs.Panel value="data">
           <EndpointData endpoint={endpoint} />
         </Tabs.Panel>
         <Tabs.Panel value="settings">
+          <EndpointNotes endpoint={endpoint} />
           <EndpointSettings endpoint={endpoint} />
         </Tabs.Panel>
       </Tabs>
@@ -184,45 +196,55 @@ function Content({ endpoint, range }: WithRange): ReactElement {
   );
 }
 
-/** What is wrong, before anything else. */
-function Troubles({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement | null {
-  const { status, reason, notes, name } = endpoint;
+/** Open while the URL says so: the header and the settings link to it. */
+function ObjectiveDialog({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement | null {
+  const [{ change: dialog }, change] = useSearchValues();
+  const mayDeploy = useHasPermission('deploy');
+  if (dialog !== 'objective' || !mayDeploy) return null;
+  return <ChangeObjective endpoint={endpoint} onClose={() => change({ change: undefined })} />;
+}
+
+function problemTitle({ name, status, rollout }: EndpointBody): string {
+  if (status === 'Failed') return `${name} failed.`;
+  if (status === 'Updating' && rollout?.state === 'shifting') return `${name} is being updated.`;
+  if (status === 'Updating' && rollout?.state === 'paused') return `The update of ${name} is paused.`;
+  return `${name} needs attention.`;
+}
+
+/** Problems, above the tabs. */
+function Problems({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement | null {
+  const { status, reason, name } = endpoint;
   const isWatched = status === 'Updating' && endpoint.rollout?.state === 'shifting';
   const [, setTab] = useSearchValue('tab', 'live');
-  const ringing = useRinging(name);
-  if (reason === null && notes.length === 0 && ringing.length === 0) return null;
+  const firing = useFiringAlarms(name);
+  if (reason === null && firing.length === 0) return null;
   return (
     <div className="section stack">
       {reason === null ? null : (
         <Note
           tone={status === 'Failed' ? 'bad' : isWatched ? 'accent' : 'warn'}
-          title={status === 'Failed' ? `${name} failed.` : isWatched ? `${name} is being updated.` : `${name} needs a look.`}
+          title={problemTitle(endpoint)}
           end={
             <Button size="sm" onClick={() => setTab('logs')}>
               Last log lines
             </Button>
           }
         >
-          {said(sentence(reason))}
+          {renderCode(sentence(reason))}
         </Note>
       )}
-      {ringing.map((alarm) => (
+      {firing.map((alarm) => (
         <Note
           key={alarm.name}
           tone="warn"
-          title={`${alarm.name} rings.`}
+          title={`${alarm.name} is firing.`}
           end={
             <Button size="sm" renderRoot={(props: object) => <Link to="/monitoring" {...props} />}>
               All alarms
             </Button>
           }
         >
-          {said(sentence(alarm.reason))}
-        </Note>
-      ))}
-      {notes.map((note) => (
-        <Note key={note} title="To know:">
-          {said(note)}
+          {renderCode(sentence(alarm.reason))}
         </Note>
       ))}
     </div>
@@ -230,8 +252,8 @@ function Troubles({ endpoint }: { readonly endpoint: EndpointBody }): ReactEleme
 }
 
 function Actions({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
-  const mayDeploy = useMay('deploy');
-  const mayInvoke = useMay('invoke');
+  const mayDeploy = useHasPermission('deploy');
+  const mayInvoke = useHasPermission('invoke');
   return (
     <>
       {mayInvoke ? (
@@ -246,7 +268,7 @@ function Actions({ endpoint }: { readonly endpoint: EndpointBody }): ReactElemen
         <>
           <Button
             leftSection={<Icon name="edit" />}
-            renderRoot={(props: object) => <Link to="." search={{ tab: 'settings' }} {...props} />}
+            renderRoot={(props: object) => <Link to="." search={(before: object) => ({ ...before, change: 'objective' })} {...props} />}
           >
             Change objective
           </Button>
@@ -261,7 +283,7 @@ function More({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
   const client = useQueryClient();
   const [isDeleting, setIsDeleting] = useState(false);
   const [isStopping, setIsStopping] = useState(false);
-  const [isGoingBack, setIsGoingBack] = useState(false);
+  const [isRollingBack, setIsRollingBack] = useState(false);
   const verb = rollBackVerb(endpoint);
   const isStopped = endpoint.status === 'Unloaded';
   const send = async (verb: 'load' | 'unload'): Promise<void> => {
@@ -277,25 +299,25 @@ function More({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          {verb === null ? null : <Menu.Item onClick={() => setIsGoingBack(true)}>{verb}</Menu.Item>}
+          {verb === null ? null : <Menu.Item onClick={() => setIsRollingBack(true)}>{verb}</Menu.Item>}
           {isStopped ? (
-            <Menu.Item onClick={() => void send('load')}>Serve again</Menu.Item>
+            <Menu.Item onClick={() => void send('load')}>Start</Menu.Item>
           ) : (
-            <Menu.Item onClick={() => setIsStopping(true)}>Stop, keep settings</Menu.Item>
+            <Menu.Item onClick={() => setIsStopping(true)}>Stop and retain settings</Menu.Item>
           )}
           <Menu.Item color="var(--bad)" onClick={() => setIsDeleting(true)}>
             Delete endpoint
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      {isGoingBack ? <RollBack endpoint={endpoint} onClose={() => setIsGoingBack(false)} /> : null}
+      {isRollingBack ? <RollBack endpoint={endpoint} onClose={() => setIsRollingBack(false)} /> : null}
       {isStopping ? (
         <Confirm
           title={`Stop ${endpoint.name}?`}
           consequences={[
-            'Requests are refused from now on; those under way are answered.',
-            'Its workers stop, and cost nothing any more.',
-            'Its settings stay: it can be served again at any time.',
+            'New requests are rejected; requests in progress are completed.',
+            'Its workers stop and cost nothing.',
+            'Its settings are retained: you can start it again at any time.',
           ]}
           action="Stop endpoint"
           onConfirm={() => send('unload')}
@@ -307,6 +329,7 @@ function More({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
   );
 }
 
+/** The consequences use the latest cached history, if there is one, to name the current rate and cost. */
 function Delete({ endpoint, onClose }: { readonly endpoint: EndpointBody; readonly onClose: () => void }): ReactElement {
   const client = useQueryClient();
   const navigate = useNavigate();
@@ -314,9 +337,9 @@ function Delete({ endpoint, onClose }: { readonly endpoint: EndpointBody; readon
   const sums = found === undefined ? null : sumsOf(found);
   const workers = endpoint.variants.reduce((sum, variant) => sum + variant.workers.length, 0);
   const consequences = [
-    sums?.rate ? `${rate(sums.rate)} requests per second will be refused from now on.` : 'Requests to it will be refused from now on.',
+    sums?.rate ? `${rate(sums.rate)} requests per second will be rejected from now on.` : 'Requests to it will be rejected from now on.',
     `${plural(workers, 'worker')} ${workers === 1 ? 'stops' : 'stop'}${sums?.usdPerHour ? `; saves ${usd(sums.usdPerHour)} per hour` : ''}.`,
-    'Its decisions go with it. What it measured stays for 90 days, its costs for 400; the model stays.',
+    'Its decisions are deleted. Measurements are retained for 90 days, costs for 400. The model is not deleted.',
   ];
   return (
     <Confirm

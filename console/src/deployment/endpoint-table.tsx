@@ -1,12 +1,12 @@
-/** Endpoints in rows: how they are, what they promised, who serves, what that costs. */
+/** The table of endpoints: state, objective, capacity and cost. */
 import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import type { OverviewEndpointBody } from '../../../src/api/index.ts';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
-import { ms, parseObjective, percentInTime, rate, usd } from '../kit/format.ts';
+import { ms, parseObjectiveText, percentInTime, rate, usd } from '../kit/format.ts';
+import { LiveStateMark } from '../kit/live-state-mark.tsx';
 import { Spark } from '../kit/spark.tsx';
-import { StateMark } from '../kit/state-mark.tsx';
-import { capacityWords, endpointState, isOverObjective } from './endpoint-state.ts';
+import { endpointState, formatCapacity, isMissingObjective } from './endpoint-state.ts';
 
 type Row = OverviewEndpointBody;
 
@@ -19,7 +19,7 @@ const unitOf = (text: string, unit: string): ReactNode => (
 
 function State({ row }: { readonly row: Row }): ReactElement {
   const { kind, word } = endpointState(row);
-  return <StateMark kind={kind}>{word}</StateMark>;
+  return <LiveStateMark kind={kind} word={word} />;
 }
 
 function Name({ row }: { readonly row: Row }): ReactElement {
@@ -39,17 +39,32 @@ function Name({ row }: { readonly row: Row }): ReactElement {
 function Latency({ row }: { readonly row: Row }): ReactElement {
   if (row.spark.every((value) => value === null)) return <span className="dim sm">no traffic</span>;
   return (
-    <Spark values={row.spark} objective={parseObjective(row.objective)?.latencyMs ?? null} color={isOverObjective(row) ? 'bad' : 'p95'} />
+    <Spark
+      values={row.spark}
+      objective={parseObjectiveText(row.objective)?.latencyMs ?? null}
+      color={isMissingObjective(row) ? 'bad' : 'p95'}
+    />
   );
 }
 
 function NowAndObjective({ row }: { readonly row: Row }): ReactElement {
-  const promise = parseObjective(row.objective);
+  const objective = parseObjectiveText(row.objective);
   return (
     <>
-      <b className={isOverObjective(row) ? 'bad' : undefined}>{ms(row.latency_ms)}</b>{' '}
-      <span className="dim">{promise === null ? 'ms' : `/ ${ms(promise.latencyMs).replace(/\.0$/, '')} ms`}</span>
-      <span className="two">p{promise?.percentile ?? 95}</span>
+      <b className={isMissingObjective(row) ? 'bad' : undefined}>{ms(row.latency_ms)}</b>{' '}
+      <span className="dim">{objective === null ? 'ms' : `/ ${ms(objective.latencyMs).replace(/\.0$/, '')} ms`}</span>
+      <span className="two">p{objective?.percentile ?? 95}</span>
+    </>
+  );
+}
+
+/** On narrow screens, the rate is below. */
+function InTime({ row }: { readonly row: Row }): ReactElement {
+  const { in_time: share } = row;
+  return (
+    <>
+      {share === null ? '–' : <span className={isMissingObjective(row) ? 'bad' : undefined}>{percentInTime(share)} %</span>}
+      <span className="two m-only">{rate(row.rate)} /s</span>
     </>
   );
 }
@@ -57,19 +72,18 @@ function NowAndObjective({ row }: { readonly row: Row }): ReactElement {
 const columns: readonly TableColumn<Row>[] = [
   { title: 'Endpoint', cell: (row) => <Name row={row} />, sort: ({ name }) => name },
   { title: 'State', isWide: true, cell: (row) => <State row={row} />, sort: (row) => endpointState(row).rank },
-  { title: 'Rate', isNumber: true, cell: (row) => unitOf(rate(row.rate), '/s'), sort: (row) => row.rate },
+  { title: 'Rate', isNumber: true, isWide: true, cell: (row) => unitOf(rate(row.rate), '/s'), sort: (row) => row.rate },
   { title: 'Latency', isWide: true, cell: (row) => <Latency row={row} /> },
   {
     title: 'Now / objective',
     isNumber: true,
     cell: (row) => <NowAndObjective row={row} />,
-    sort: ({ latency_ms: latency, objective }) => (latency === null ? null : latency / (parseObjective(objective)?.latencyMs ?? 1e9)),
+    sort: ({ latency_ms: latency, objective }) => (latency === null ? null : latency / (parseObjectiveText(objective)?.latencyMs ?? 1e9)),
   },
   {
     title: 'In time',
     isNumber: true,
-    isWide: true,
-    cell: ({ in_time: share }) => (share === null ? '–' : `${percentInTime(share)} %`),
+    cell: (row) => <InTime row={row} />,
     sort: (row) => row.in_time,
   },
   { title: 'Capacity', isWide: true, cell: (row) => <Capacity row={row} /> },
@@ -77,10 +91,10 @@ const columns: readonly TableColumn<Row>[] = [
   { title: 'Per million', isNumber: true, isWide: true, cell: (row) => usd(row.usd_per_million), sort: (row) => row.usd_per_million },
 ];
 
-/** Why it failed, where it did; else who serves. */
+/** The reason if the endpoint has a problem, otherwise its capacity. */
 function Capacity({ row }: { readonly row: Row }): ReactElement {
   const { kind } = endpointState(row);
-  if (row.reason === null || (kind !== 'bad' && kind !== 'warn')) return <span className="mut">{capacityWords(row)}</span>;
+  if (row.reason === null || (kind !== 'bad' && kind !== 'warn')) return <span className="mut">{formatCapacity(row)}</span>;
   return (
     <span className="mut reason" title={row.reason}>
       {row.reason}

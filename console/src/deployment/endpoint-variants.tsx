@@ -1,4 +1,4 @@
-/** Who serves an endpoint, and who gets how much of its traffic. */
+/** The variants of an endpoint, their share of traffic and their workers. */
 import { Button, NumberInput } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -6,41 +6,49 @@ import { type ReactElement, type ReactNode, useState } from 'react';
 import type { EndpointBody, VariantBody } from '../../../src/api/index.ts';
 import { patch, path } from '../api/client.ts';
 import { endpointQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { bytes, count, duration, ms, percent, usd } from '../kit/format.ts';
-import { Failure } from '../kit/loaded.tsx';
-import { type StateKind, StateMark } from '../kit/state-mark.tsx';
+import { LiveStateMark } from '../kit/live-state-mark.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
+import { pricePerMillion } from '../kit/money.ts';
+import type { StateKind } from '../kit/state-mark.tsx';
+import { weightChangesOf } from './endpoint-changes.ts';
 import { RolloutCard } from './rollout-card.tsx';
-import { variantInputOf } from './variant-input.ts';
+import { isUpdateInProgress } from './rollout-state.ts';
 
+/** The current share of traffic of a variant, from 0 to 1; for a shadow, the share that it receives copies of. */
 export function shareOf(variant: VariantBody, endpoint: EndpointBody): number {
-  const total = endpoint.variants.reduce((sum, { weight }) => sum + weight, 0);
+  if (variant.shadow !== null) return variant.shadow.share;
+  const total = answering(endpoint).reduce((sum, { weight }) => sum + weight, 0);
   const { rollout } = endpoint;
-  // While an update takes over in steps, its variants share what the step gives them.
-  const part = rollout?.state === 'shifting' ? (rollout.watched_since === null ? 0 : rollout.share_percent / 100) : 1;
+  // During a canary update, the new variants share the traffic of the current step.
+  const part = isUpdateInProgress(rollout) ? (rollout.watched_since === null ? 0 : rollout.share_percent / 100) : 1;
   return total === 0 ? 0 : (part * variant.weight) / total;
 }
 
+/** The variants that answer requests: all but shadows. */
+const answering = ({ variants }: EndpointBody): readonly VariantBody[] => variants.filter(({ shadow }) => shadow === null);
+
 const requestsOf = ({ statistics }: VariantBody): number => statistics?.requests ?? 0;
 
-/** How fast, how often wrong: of the version that serves, since it was loaded. What it costs: since the server started, over all versions. */
+/** Latency and errors count since the serving version was loaded. Cost counts all versions since the server started. */
 export function VariantTable({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
   const columns: readonly TableColumn<VariantBody>[] = [
     { title: 'Variant', cell: (variant) => <Name variant={variant} /> },
-    { title: 'Traffic', isNumber: true, cell: (variant) => `${percent(shareOf(variant, endpoint))} %` },
+    { title: 'Traffic', isNumber: true, cell: (variant) => <TrafficShare variant={variant} endpoint={endpoint} /> },
     { title: 'Mean', isNumber: true, cell: (variant) => <Mean variant={variant} /> },
     { title: 'Errors', isNumber: true, cell: errorsOf },
     {
       title: 'Per million',
       isNumber: true,
-      cell: ({ usage }) => (usage.requests === 0 ? '–' : usd((usage.total_usd / usage.requests) * 1e6)),
+      cell: ({ usage }) => usd(pricePerMillion(usage.total_usd, usage.requests)),
     },
   ];
   return (
     <DataTable
-      caption={`Variants of ${endpoint.name}: of the version that serves, and per million of all since the server started`}
+      caption={`Variants of ${endpoint.name}: numbers of the serving version, and cost per million requests since the server started`}
       isDense
       columns={columns}
       rows={endpoint.variants}
@@ -54,8 +62,24 @@ function Name({ variant }: { readonly variant: VariantBody }): ReactElement {
     <>
       <b>{variant.name}</b>
       <span className="two">
-        <ModelLink model={variant.model} />
+        {variant.multi_model === null ? (
+          <ModelLink model={variant.model} />
+        ) : (
+          `${count(variant.multi_model.models_loaded)} of the models at ${variant.multi_model.url} loaded`
+        )}
       </span>
+    </>
+  );
+}
+
+function TrafficShare({ variant, endpoint }: { readonly variant: VariantBody; readonly endpoint: EndpointBody }): ReactElement {
+  const share = `${percent(shareOf(variant, endpoint))} %`;
+  if (variant.shadow === null) return <>{share}</>;
+  const { copies_dropped: dropped } = variant.shadow;
+  return (
+    <>
+      shadow of {share}
+      {dropped === 0 ? null : <span className="two">{count(dropped)} copies dropped</span>}
     </>
   );
 }
@@ -87,14 +111,14 @@ function ModelLink({ model }: { readonly model: string }): ReactElement {
 }
 
 export function EndpointVariants({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
-  const mayDeploy = useMay('deploy');
+  const mayDeploy = useHasPermission('deploy');
   return (
     <>
       <RolloutCard endpoint={endpoint} />
       <Card title="Variants">
         <VariantTable endpoint={endpoint} />
       </Card>
-      {mayDeploy && endpoint.variants.length > 1 ? <Traffic key={endpoint.generation} endpoint={endpoint} /> : null}
+      {mayDeploy && answering(endpoint).length > 1 ? <Traffic key={endpoint.generation} endpoint={endpoint} /> : null}
       {endpoint.variants.map((variant) => (
         <Workers key={variant.name} variant={variant} />
       ))}
@@ -115,11 +139,8 @@ function Traffic({ endpoint }: { readonly endpoint: EndpointBody }): ReactElemen
     setIsBusy(true);
     setError(null);
     try {
-      const variants = endpoint.variants.map((variant) => ({
-        ...variantInputOf(variant),
-        weight: weights[variant.name] ?? variant.weight,
-      }));
-      const changed = await patch<EndpointBody>(path('/endpoints/:endpoint', { endpoint: endpoint.name }), { variants });
+      const changes = weightChangesOf(endpoint, weights);
+      const changed = await patch<EndpointBody>(path('/endpoints/:endpoint', { endpoint: endpoint.name }), changes);
       client.setQueryData(endpointQuery(endpoint.name).queryKey, changed);
     } catch (thrown) {
       setError(thrown as Error);
@@ -139,13 +160,13 @@ function Traffic({ endpoint }: { readonly endpoint: EndpointBody }): ReactElemen
           <NumberInput
             key={name}
             label={`${name}, ${model}`}
-            description={total === 0 ? 'no traffic at all' : `${percent((weights[name] ?? 0) / total)} % of the requests`}
+            description={total === 0 ? 'no traffic' : `${percent((weights[name] ?? 0) / total)} % of the requests`}
             value={weights[name] ?? 0}
             min={0}
             onChange={(value) => setWeights({ ...weights, [name]: Number(value) })}
           />
         ))}
-        {error === null ? null : <Failure error={error} what="Traffic stays as it was." />}
+        {error === null ? null : <LoadFailure error={error} what="The traffic split was not changed." />}
         <div className="row">
           <Button type="submit" disabled={!isChanged || total === 0} loading={isBusy}>
             Change traffic
@@ -172,7 +193,7 @@ const workerColumns: readonly TableColumn<Worker>[] = [
   { title: 'Version', cell: ({ model }) => model, sort: ({ model }) => model },
   {
     title: 'State',
-    cell: ({ state }) => <StateMark kind={workerStates[state] ?? 'zero'}>{state}</StateMark>,
+    cell: ({ state }) => <LiveStateMark kind={workerStates[state] ?? 'zero'} word={state} />,
     sort: ({ state }) => state,
   },
   { title: 'Memory', isNumber: true, cell: ({ rss_bytes: memory }) => bytes(memory), sort: ({ rss_bytes: memory }) => memory },
@@ -183,21 +204,21 @@ const workerColumns: readonly TableColumn<Worker>[] = [
 
 function Workers({ variant }: { readonly variant: VariantBody }): ReactElement {
   return (
-    <Card title={`Workers of ${variant.name}`} end={environmentWords(variant.environments)}>
+    <Card title={`Workers of ${variant.name}`} end={formatEnvironments(variant.environments)}>
       <DataTable
         caption={`Workers of ${variant.name}`}
         isDense
         columns={workerColumns}
         rows={variant.workers}
         keyOf={({ id }) => id}
-        whenEmpty="None runs now."
+        whenEmpty="No workers are running."
       />
     </Card>
   );
 }
 
-function environmentWords(environments: VariantBody['environments']): string | undefined {
+function formatEnvironments(environments: VariantBody['environments']): string | undefined {
   if (environments === null) return undefined;
   const { busy, idle, starting, cold_start_ms: coldMs } = environments;
-  return `functions: ${busy} run, ${idle} warm, ${starting} starting${coldMs === null ? '' : `; a cold start takes ${duration(coldMs)}`}`;
+  return `functions: ${busy} busy, ${idle} warm, ${starting} starting${coldMs === null ? '' : `; a cold start takes ${duration(coldMs)}`}`;
 }

@@ -1,19 +1,19 @@
-/** All endpoints, with a filter: what one comes for who knows which one. */
+/** The list of endpoints, with a filter. */
 import { Button, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useDeferredValue } from 'react';
 import { useLive } from '../api/live.tsx';
 import { overviewQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
 import { LiveFact } from '../kit/live-switch.tsx';
-import { Loaded } from '../kit/loaded.tsx';
-import { Page } from '../kit/page.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
-import { byTrouble } from './endpoint-state.ts';
+import { bySeverity } from './endpoint-state.ts';
 import { EndpointTable } from './endpoint-table.tsx';
 import { NoEndpoints } from './no-endpoints.tsx';
 import './deployment.css';
@@ -23,16 +23,16 @@ const spanS = 3600;
 export function EndpointsPage(): ReactElement {
   useLive({ spanS });
   const overview = useQuery(overviewQuery(spanS));
-  const mayDeploy = useMay('deploy');
+  const mayDeploy = useHasPermission('deploy');
   const [{ find = '' }, change] = useSearchValues();
   const wanted = useDeferredValue(find.trim().toLowerCase());
   const total = overview.data?.endpoints.length ?? 0;
   return (
-    <Page
+    <PageLayout
       title="Endpoints"
       facts={
         <>
-          {overview.data === undefined ? null : <span>{plural(total, 'endpoint')}, latency and money of the last hour</span>}
+          {overview.data === undefined ? null : <span>{plural(total, 'endpoint')}, latency and cost of the last hour</span>}
           <LiveFact />
         </>
       }
@@ -44,13 +44,13 @@ export function EndpointsPage(): ReactElement {
         ) : undefined
       }
     >
-      <Loaded query={overview} what="Endpoints could not be loaded." heights={[400]}>
+      <LoadedContent query={overview} what="Endpoints could not be loaded." heights={[400]}>
         {({ endpoints }) =>
           endpoints.length === 0 ? (
             <NoEndpoints />
           ) : (
             <Card
-              title={wanted === '' ? 'All' : `Named like “${wanted}”`}
+              title={wanted === '' ? 'All' : `Matching “${wanted}”`}
               end={
                 <TextInput
                   data-filter
@@ -64,13 +64,13 @@ export function EndpointsPage(): ReactElement {
               <EndpointTable
                 endpoints={endpoints
                   .filter(({ name, models }) => [name, ...models].some((text) => text.toLowerCase().includes(wanted)))
-                  .toSorted(byTrouble)}
-                whenEmpty="No endpoint is called that."
+                  .toSorted(bySeverity)}
+                whenEmpty="No matching endpoints."
               />
             </Card>
           )
         }
-      </Loaded>
-    </Page>
+      </LoadedContent>
+    </PageLayout>
   );
 }

@@ -22,13 +22,13 @@ const names = [
   'functions',
 ] as const;
 
-function history(at: readonly number[], given: Partial<Record<(typeof names)[number], (number | null)[]>>): HistoryBody {
-  const columns = Object.fromEntries(names.map((name) => [name, given[name] ?? at.map(() => null)])) as HistoryBody['columns'];
+function history(at: readonly number[], values: Partial<Record<(typeof names)[number], (number | null)[]>>): HistoryBody {
+  const columns = Object.fromEntries(names.map((name) => [name, values[name] ?? at.map(() => null)])) as HistoryBody['columns'];
   const [from, to] = [new Date((at[0] ?? 0) * 1000).toISOString(), new Date((at.at(-1) ?? 0) * 1000).toISOString()];
   return { endpoint: 'digits', from, to, period_s: 10, at: [...at], columns, forecast: null, batches: null, always_on_usd_per_hour: null };
 }
 
-test('adds up what is shown: shares by requests, money by the million', () => {
+test('weights shares by requests and computes the cost per million', () => {
   const sums = sumsOf(
     history([0, 10, 20], {
       rate: [100, 300, null],
@@ -43,16 +43,16 @@ test('adds up what is shown: shares by requests, money by the million', () => {
   assert.equal(sums.rate, 300);
   assert.equal(sums.inTime, (100 + 270) / 400);
   assert.equal(sums.functionShare, 0.1);
-  // $1.80 per hour for each of the periods' 10 s, over 4,000 requests.
+  // Three periods of 10 s cost $1.80 per hour in total, for 4,000 requests.
   assert.equal(sums.usdPerMillion, ((1.8 / 3600) * 10 * 1e6) / 4000);
 });
 
-test('knows nothing of what was not measured', () => {
+test('returns null for anything that was not measured', () => {
   const sums = sumsOf(history([0, 10], {}));
   assert.deepEqual([sums.rate, sums.inTime, sums.usdPerMillion, sums.usdPerHour], [null, null, null, null]);
 });
 
-test('an hour of live periods stays an hour, and the last period is told anew', () => {
+test('limits live data to one hour and replaces the last period', () => {
   let all = history([0, 10], { rate: [1, 2] });
   for (let at = 20; at < 10_000; at += 10) all = joinHistory(all, history([at - 10, at], { rate: [at - 10, at] }), at - 3600);
   assert.equal(all.at.length, 361);
@@ -61,10 +61,10 @@ test('an hour of live periods stays an hour, and the last period is told anew', 
   assert(all.at.every((value, index) => index === 0 || value > (all.at[index - 1] ?? 0)));
 });
 
-test('of the last hour the share in time is the one that the server tells everybody, of other times that of the periods', () => {
-  const [told, summed] = [{ in_time: 0.98 }, { inTime: 0.9 }];
-  assert.equal(shownInTime(told, summed, { isZoomed: false, spanS: 3600 }), 0.98);
-  assert.equal(shownInTime(told, summed, { isZoomed: true, spanS: 3600 }), 0.9);
-  assert.equal(shownInTime(told, summed, { isZoomed: false, spanS: 900 }), 0.9);
+test('takes the in-time share of the last hour from the server and computes that of other ranges', () => {
+  const [fromServer, summed] = [{ in_time: 0.98 }, { inTime: 0.9 }];
+  assert.equal(shownInTime(fromServer, summed, { isZoomed: false, spanS: 3600 }), 0.98);
+  assert.equal(shownInTime(fromServer, summed, { isZoomed: true, spanS: 3600 }), 0.9);
+  assert.equal(shownInTime(fromServer, summed, { isZoomed: false, spanS: 900 }), 0.9);
   assert.equal(shownInTime({ in_time: null }, summed, { isZoomed: false, spanS: 3600 }), null);
 });

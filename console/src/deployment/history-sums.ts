@@ -1,27 +1,32 @@
-/** What the columns of a history say together: sums over the time that is shown, and what is now. */
+/** Summarises a history: sums over the visible range and current values. */
 import type { EndpointBody, HistoryBody } from '../../../src/api/index.ts';
+import { pricePerMillion } from '../kit/money.ts';
 import type { ChosenRange } from '../kit/time-range.tsx';
 
 type Columns = HistoryBody['columns'];
 
 export interface HistorySums {
+  /** Requests per second, now. */
   readonly rate: number | null;
+  /** The highest rate of a single period, in requests per second. */
   readonly peakRate: number | null;
   /** Epoch seconds. */
   readonly peakAt: number | null;
+  /** Current latency at the objective's percentile, or p95 without an objective. */
   readonly promisedMs: number | null;
   /** Share of the requests with an objective. */
   readonly inTime: number | null;
-  /** What functions answered of all. */
+  /** Share of all requests that functions served. */
   readonly functionShare: number | null;
   readonly functionRate: number | null;
   readonly meanBatch: number | null;
+  /** Current cost of instances and functions together. */
   readonly usdPerHour: number | null;
   readonly usdPerMillion: number | null;
   readonly requestsPerHour: number | null;
 }
 
-/** The share in time of what is shown: of the last hour as the server tells it, to the shell too; of other times what the periods say. */
+/** The in-time share of the visible range. For the last hour it is the server's value, as in the command line; otherwise it is computed. */
 export function shownInTime(
   endpoint: Pick<EndpointBody, 'in_time'>,
   sums: Pick<HistorySums, 'inTime'>,
@@ -32,7 +37,7 @@ export function shownInTime(
 
 const freshPeriods = 6;
 
-/** The last that is known, if it is not old: who measured nothing for a while is not told as if. */
+/** The latest value of the last six periods; null if all are gaps, so a stale value is never shown as current. */
 export function now(column: Columns[keyof Columns]): number | null {
   for (let index = column.length - 1; index >= Math.max(0, column.length - freshPeriods); index--) {
     const value = column[index];
@@ -41,6 +46,7 @@ export function now(column: Columns[keyof Columns]): number | null {
   return null;
 }
 
+/** Null for everything without data. Periods without a rate count as zero requests in sums. */
 export function sumsOf({ at, columns, period_s: periodS }: HistoryBody): HistorySums {
   const total = (name: keyof Columns, weight?: keyof Columns): number =>
     columns[name].reduce<number>((sum, value, index) => sum + (value ?? 0) * (weight === undefined ? 1 : (columns[weight][index] ?? 0)), 0);
@@ -62,7 +68,7 @@ export function sumsOf({ at, columns, period_s: periodS }: HistoryBody): History
     functionRate: now(columns.function_rate),
     meanBatch: now(columns.mean_batch),
     usdPerHour: instanceUsd === null && functionUsd === null ? null : (instanceUsd ?? 0) + (functionUsd ?? 0),
-    usdPerMillion: requests === 0 ? null : ((usd / 3600) * periodS * 1e6) / (requests * periodS),
+    usdPerMillion: pricePerMillion((usd / 3600) * periodS, requests * periodS),
     requestsPerHour: known === 0 ? null : (requests / known) * 3600,
   };
 }

@@ -1,14 +1,14 @@
-/** An empty platform: the two ways to begin. */
+/** Shown on an empty platform: the two ways to start. */
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Empty } from '../kit/empty.tsx';
 import { Icon } from '../kit/icon.tsx';
 
 export function NoEndpoints(): ReactElement {
-  const mayRegister = useMay('register');
-  const mayDeploy = useMay('deploy');
+  const mayRegister = useHasPermission('register');
+  const mayDeploy = useHasPermission('deploy');
   const actions = (
     <>
       {mayRegister ? (
@@ -24,8 +24,8 @@ export function NoEndpoints(): ReactElement {
     </>
   );
   return (
-    <Empty title="Deploy your first model" actions={actions} command="penstock deploy model.onnx --objective 'p95<=50ms' --approve">
-      Bring an ONNX file, or start from one that is ready. You see the plan and its price before anything runs.
+    <Empty title="Deploy your first model" actions={actions} command="penstock deploy model.onnx digits --approve --objective 'p95<=50ms'">
+      Upload an ONNX file, or start with a model from the catalogue. You see the plan and its price before anything runs.
     </Empty>
   );
 }

@@ -29,40 +29,53 @@ for (const { when, change, value, note } of [
   {
     when: 'always-on would have been cheaper',
     change: { always_on_usd: 0.1, spent_usd: 0.2 },
-    value: 'nothing',
-    note: 'it cost $0.100 more in 1 h',
+    value: 'none',
+    note: '$0.100 more in 1 h',
   },
-  { when: 'both cost the same', change: { always_on_usd: 0.1, spent_usd: 0.1001 }, value: 'nothing', note: 'it cost as much' },
-  { when: 'nobody came', change: { always_on_usd: null }, value: '–', note: 'not known yet' },
+  { when: 'both cost the same', change: { always_on_usd: 0.1, spent_usd: 0.1001 }, value: 'none', note: 'same cost' },
+  { when: 'there was no traffic', change: { always_on_usd: null }, value: '–', note: 'unknown yet' },
 ]) {
   test(`savings: ${value} when ${when}`, () => assert.deepEqual(noteOf(/^Saved/, change), [value, note]));
 }
 
-test('more than the peak of whole minutes is said to be more than that', () => {
-  assert.match(String(noteOf(/^Requests/, {})[1]), /^busiest minute 40\.0 \/s, at/);
-  assert.equal(noteOf(/^Requests/, { rate: 41 })[1], 'more than any minute before');
+test('says if the current rate exceeds the peak of whole minutes', () => {
+  assert.match(String(noteOf(/^Requests/, {})[1]), /^peak 40\.0 \/s, at/);
+  assert.equal(noteOf(/^Requests/, { rate: 41 })[1], 'highest so far');
 });
 
-for (const { when, inTimes, value, note } of [
-  { when: 'one percentile of a short while is over, and the share in time is not', inTimes: [0.998], value: '1', note: 'all of them' },
+for (const { when, inTimes, rate = 7, value, note } of [
   {
-    when: 'less is in time than is promised',
+    when: 'a percentile of a short period is above the objective, but the in-time share is not below it',
+    inTimes: [0.998],
+    value: '1',
+    note: 'all met',
+  },
+  {
+    when: 'the in-time share is below the objective',
     inTimes: [0.998, 0.94, 0.9],
     value: '1',
-    note: 'c: 90.0 % in time in the last hour, promise 95 %',
+    note: 'c: 90.0 % in time, objective 95 %',
   },
-  { when: 'nothing was answered', inTimes: [null], value: '–', note: 'none with traffic' },
+  {
+    when: 'the endpoints that miss their objective are idle this second',
+    inTimes: [0.998, 0.749, 0],
+    rate: 0,
+    value: '1',
+    note: 'c: 0 % in time, objective 95 %',
+  },
+  { when: 'there was no traffic', inTimes: [null], value: '–', note: 'no requests with an objective' },
 ] as const) {
-  test(`objectives kept: ${value} when ${when}`, () => {
+  test(`objectives met: ${value} when ${when}`, () => {
     const endpoints = inTimes.map((inTime, i) => ({
       name: 'abc'[i],
       objective: 'p95<=50ms',
-      rate: 7,
+      status: 'InService',
+      rate,
       latency_ms: 113,
       in_time_last_hour: inTime,
     }));
     const numbers = overviewNumbers({ totals, endpoints } as unknown as OverviewBody, '1 h');
-    const kept = numbers.find(({ label }) => label === 'Objectives kept');
-    assert.deepEqual([kept?.value, kept?.note], [value, note]);
+    const met = numbers.find(({ label }) => label === 'Objectives met, 1 h');
+    assert.deepEqual([met?.value, met?.note], [value, note]);
   });
 }

@@ -1,10 +1,10 @@
-/** The strip of the overview. */
+/** The key figures of the overview. */
 import type { OverviewBody } from '../../../src/api/index.ts';
-import { count, fixed, parseObjective, percentInTime, rate, usd } from '../kit/format.ts';
+import { count, fixed, parseObjectiveText, percentInTime, rate, usd } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
 import type { StripNumber } from '../kit/number-strip.tsx';
 import { clockTime } from '../kit/time.ts';
-import { isOverObjective } from './endpoint-state.ts';
+import { hasRecentShare, isMissingObjective } from './endpoint-state.ts';
 
 export function overviewNumbers({ totals, endpoints }: OverviewBody, span: string): StripNumber[] {
   const { promised_requests: promised, in_time_requests: inTime } = totals;
@@ -13,69 +13,70 @@ export function overviewNumbers({ totals, endpoints }: OverviewBody, span: strin
       label: 'Requests',
       value: rate(totals.rate),
       unit: '/s',
-      note: peakWords(totals),
+      note: formatPeak(totals),
     },
-    objectivesKept(endpoints),
+    objectivesMet(endpoints),
     {
       label: `In time, ${span}`,
       value: promised === 0 ? '–' : percentInTime(inTime / promised),
       ...(promised === 0 ? {} : { unit: '%' }),
-      note: promised === 0 ? 'no request with an objective' : `${count(inTime)} of ${count(promised)} requests`,
+      note: promised === 0 ? 'no requests with an objective' : `${count(inTime)} of ${count(promised)} requests`,
     },
     {
       label: 'Cost now',
       value: usd(totals.usd_per_hour),
       unit: '/h',
-      note: totals.usd_per_million === null ? 'no requests to share it' : `${usd(totals.usd_per_million)} per million requests`,
+      note:
+        totals.usd_per_million === null
+          ? 'too few requests for a price per million'
+          : `${usd(totals.usd_per_million)} per million requests`,
     },
     saved(totals, span),
   ];
 }
 
-/** Of whole minutes, as Deploy has it: what comes now may be more. */
-function peakWords({ rate: now, peak_rate: peak, peak_at: at }: OverviewBody['totals']): string {
+/** The peak of whole minutes, as on the deploy page. The current rate may exceed it. */
+function formatPeak({ rate: now, peak_rate: peak, peak_at: at }: OverviewBody['totals']): string {
   if (peak === null || at === null) return now > 0 ? 'the first minute' : 'none yet';
-  return now > peak ? 'more than any minute before' : `busiest minute ${rate(peak)} /s, at ${clockTime(Date.parse(at))}`;
+  return now > peak ? 'highest so far' : `peak ${rate(peak)} /s, at ${clockTime(Date.parse(at))}`;
 }
 
-/** By the share in time: see `isOverObjective`. */
-function objectivesKept(endpoints: OverviewBody['endpoints']): StripNumber {
-  const promising = endpoints.filter(
-    ({ objective, rate: now, in_time_last_hour: inTime }) => objective !== null && now > 0 && inTime !== null,
-  );
-  if (promising.length === 0) return { label: 'Objectives kept', value: '–', note: 'none with traffic' };
-  const missed = promising
-    .filter(isOverObjective)
+/** Judged by the in-time share of the last hour, see `isMissingObjective`: an endpoint that is idle this second counts as well. */
+function objectivesMet(endpoints: OverviewBody['endpoints']): StripNumber {
+  const judged = endpoints.filter(hasRecentShare);
+  if (judged.length === 0) return { label: 'Objectives met, 1 h', value: '–', note: 'no requests with an objective' };
+  const missed = judged
+    .filter(isMissingObjective)
     .map(({ name, in_time_last_hour: inTime, objective }) => ({
       name,
       inTime: inTime ?? 0,
-      percentile: parseObjective(objective)?.percentile ?? 0,
+      percentile: parseObjectiveText(objective)?.percentile ?? 0,
     }))
     .toSorted((a, b) => b.percentile - 100 * b.inTime - (a.percentile - 100 * a.inTime));
   const [worst] = missed;
   return {
-    label: 'Objectives kept',
-    value: String(promising.length - missed.length),
-    unit: `of ${promising.length} with traffic`,
+    label: 'Objectives met, 1 h',
+    value: String(judged.length - missed.length),
+    unit: `of ${judged.length} with requests`,
     ...(worst === undefined
-      ? { note: 'all of them' }
+      ? { note: 'all met' }
       : {
-          note: `${worst.name}: ${percentInTime(worst.inTime)} % in time in the last hour, promise ${worst.percentile} %`,
+          note: `${worst.name}: ${percentInTime(worst.inTime)} % in time, objective ${worst.percentile} %`,
           tone: 'bad' as const,
         }),
   };
 }
 
-/** Against instances for the peak that run all the time. Where that would have been cheaper, it says so. */
+/** Savings against running instances for the peak all the time. */
 function saved({ always_on_usd: alwaysOn, spent_usd: spent }: OverviewBody['totals'], span: string): StripNumber {
-  const label = 'Saved against always-on';
-  if (alwaysOn === null || alwaysOn <= 0) return { label, value: '–', note: 'not known yet' };
-  // While the first minute lasts, or with nearly no traffic, always-on would have been cheaper: nothing is saved then, and a share would mislead.
+  const label = 'Saved vs. always-on';
+  if (alwaysOn === null || alwaysOn <= 0) return { label, value: '–', note: 'unknown yet' };
+  // In the first minute, or with almost no traffic, always-on may be cheaper. A percentage would mislead.
   if (spent > alwaysOn * 0.99)
     return {
       label,
-      value: 'nothing',
-      note: spent < alwaysOn * 1.01 ? 'it cost as much' : `it cost ${usdFine(spent - alwaysOn)} more in ${span}`,
+      value: 'none',
+      note: spent < alwaysOn * 1.01 ? 'same cost' : `${usdFine(spent - alwaysOn)} more in ${span}`,
     };
   return { label, value: fixed((1 - spent / alwaysOn) * 100), unit: '%', note: `${usdFine(alwaysOn - spent)} in ${span}` };
 }

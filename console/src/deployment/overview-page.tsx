@@ -1,4 +1,4 @@
-/** All of the platform at a glance: promises and whether they are kept, what it costs, what happened. */
+/** The overview: objectives, cost and recent events of all endpoints. */
 import { Button, SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -6,21 +6,21 @@ import type { ReactElement } from 'react';
 import type { OverviewBody } from '../../../src/api/index.ts';
 import { useLive } from '../api/live.tsx';
 import { overviewQuery, recentEventsQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { EventList } from '../kit/event-list.tsx';
-import { isNews } from '../kit/event-words.ts';
 import { plural, usd } from '../kit/format.ts';
+import { isNews } from '../kit/format-event.ts';
 import { Icon } from '../kit/icon.tsx';
 import { Legend } from '../kit/legend.tsx';
 import { LiveFact } from '../kit/live-switch.tsx';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
-import { Page } from '../kit/page.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { TimeChart } from '../kit/time-chart.tsx';
 import { TimeRange, useTimeRange } from '../kit/time-range.tsx';
-import { byTrouble, endpointState } from './endpoint-state.ts';
+import { bySeverity, requiresAttention } from './endpoint-state.ts';
 import { EndpointTable } from './endpoint-table.tsx';
 import { NoEndpoints } from './no-endpoints.tsx';
 import { overviewNumbers } from './overview-numbers.ts';
@@ -30,10 +30,10 @@ export function OverviewPage(): ReactElement {
   const range = useTimeRange('1h');
   useLive({ spanS: range.live.spanS });
   const overview = useQuery(overviewQuery(range.live.spanS));
-  const mayDeploy = useMay('deploy');
+  const mayDeploy = useHasPermission('deploy');
   const total = overview.data?.endpoints.length ?? 0;
   return (
-    <Page
+    <PageLayout
       title="Overview"
       facts={
         <>
@@ -52,12 +52,12 @@ export function OverviewPage(): ReactElement {
         </>
       }
     >
-      <Loaded query={overview} what="The overview could not be loaded." heights={[92, 320, 300]}>
+      <LoadedContent query={overview} what="The overview could not be loaded." heights={[92, 320, 300]}>
         {(data) =>
           data.endpoints.length === 0 ? <NoEndpoints /> : <Numbers overview={data} title={range.title} spanS={range.live.spanS} />
         }
-      </Loaded>
-    </Page>
+      </LoadedContent>
+    </PageLayout>
   );
 }
 
@@ -69,17 +69,17 @@ interface NumbersProps {
 
 function Numbers({ overview, title, spanS }: NumbersProps): ReactElement {
   const [filter, setFilter] = useSearchValue('show', 'all');
-  const needy = overview.endpoints.filter((endpoint) => endpointState(endpoint).rank < 2);
-  const shown = (filter === 'attention' ? needy : overview.endpoints).toSorted(byTrouble);
+  const problems = overview.endpoints.filter(requiresAttention);
+  const shown = (filter === 'attention' ? problems : overview.endpoints).toSorted(bySeverity);
   return (
     <>
       <NumberStrip numbers={overviewNumbers(overview, title)} />
       <Card
         title="Endpoints"
-        beside={
+        aside={
           <Legend
             items={[
-              { label: 'the promised percentile', color: 'p95', mark: 'line' },
+              { label: "the objective's percentile", color: 'p95', mark: 'line' },
               { label: 'objective', color: 'bad', mark: 'dash' },
             ]}
           />
@@ -91,7 +91,7 @@ function Numbers({ overview, title, spanS }: NumbersProps): ReactElement {
             onChange={setFilter}
             data={[
               { value: 'all', label: `All ${overview.endpoints.length}` },
-              { value: 'attention', label: `Attention ${needy.length}` },
+              { value: 'attention', label: `Attention ${problems.length}` },
             ]}
           />
         }
@@ -142,12 +142,12 @@ function Events(): ReactElement {
         </Link>
       }
     >
-      <Loaded query={events} what="Events could not be loaded." heights={[240]}>
+      <LoadedContent query={events} what="Events could not be loaded." heights={[240]}>
         {({ items }) => {
           const news = items.filter(isNews).slice(0, 8);
-          return news.length === 0 ? <p className="body mut">Nothing happened yet.</p> : <EventList events={news} />;
+          return news.length === 0 ? <p className="body mut">No events yet.</p> : <EventList events={news} />;
         }}
-      </Loaded>
+      </LoadedContent>
     </Card>
   );
 }

@@ -1,4 +1,4 @@
-/** What is in force, in words; and what was predicted of it beside what is measured. */
+/** The current setting, and its predictions next to the measurements. */
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement, ReactNode } from 'react';
 import type { DecisionBody, EndpointBody, ScalingDecisionBody, VariantBody } from '../../../src/api/index.ts';
@@ -7,8 +7,8 @@ import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { difference, fixed, ms, percent, plural, rate, usd } from '../kit/format.ts';
 import { Pairs } from '../kit/pairs.tsx';
+import { formatPolicyText } from './format-policy.ts';
 import type { HistorySums } from './history-sums.ts';
-import { policyWords } from './policy-words.ts';
 
 interface SettingNowProps {
   readonly endpoint: EndpointBody;
@@ -27,11 +27,11 @@ export function SettingNow({ endpoint, variant, sums, span }: SettingNowProps): 
   const rows = comparison(variant, sums, scaling);
   return (
     <Card
-      title={endpoint.variants.length > 1 ? `Setting of ${variant.name} now` : 'Setting now'}
+      title={endpoint.variants.length > 1 ? `Current setting of ${variant.name}` : 'Current setting'}
       end={
         latest === undefined ? undefined : (
           <>
-            last look <Ago at={latest} />
+            reviewed <Ago at={latest} />
           </>
         )
       }
@@ -49,9 +49,14 @@ export function SettingNow({ endpoint, variant, sums, span }: SettingNowProps): 
   );
 }
 
-function useLatest<T extends { readonly variant: string }>(endpoint: string, kind: 'batching' | 'scaling', variant: string): T | undefined {
+/** The latest decision of the batching or of the scaling policy. */
+function useLatest<T extends { readonly variant: string; readonly inputs: unknown }>(
+  endpoint: string,
+  kind: 'batching' | 'scaling',
+  variant: string,
+): T | undefined {
   const { data } = useQuery({ ...decisionsQuery(endpoint, { kind, limit: 10 }), staleTime: 5000 });
-  return data?.items.find((decision) => decision.variant === variant) as T | undefined;
+  return data?.items.find((decision) => decision.variant === variant && decision.inputs !== null) as T | undefined;
 }
 
 function pairsOf(
@@ -60,15 +65,15 @@ function pairsOf(
   scaling: ScalingDecisionBody | undefined,
 ): (readonly [string, ReactNode])[] {
   const pairs: (readonly [string, ReactNode])[] = [];
-  if (variant.wanted > 0 || variant.scaling !== null || variant.functions === null) pairs.push(['Instances', instanceWords(variant)]);
+  if (variant.wanted > 0 || variant.scaling !== null || variant.functions === null) pairs.push(['Instances', formatInstances(variant)]);
   const { scaling: policy } = variant;
-  if (policy !== null) pairs.push(['Their number', `${policy.instances_min} to ${policy.instances_max}: ${policyWords(policy.policy)}`]);
-  if (variant.functions !== null) pairs.push(['Functions', functionWords(variant)]);
+  if (policy !== null) pairs.push(['Scaling', `${policy.instances_min} to ${policy.instances_max}: ${formatPolicyText(policy.policy)}`]);
+  if (variant.functions !== null) pairs.push(['Functions', formatFunctions(variant)]);
   const arrivals = batching?.inputs.arrivals;
-  // Beside instances, functions see only what these leave over.
-  if (arrivals !== undefined) pairs.push([variant.wanted > 0 ? 'Overflow' : 'Arrivals', arrivalWords(arrivals)]);
-  else if (scaling?.inputs.rate_per_second !== undefined && scaling.inputs.rate_per_second !== null) {
-    pairs.push(['Arrivals', `${rate(scaling.inputs.rate_per_second)} /s at the last look`]);
+  // With instances, functions receive only the overflow.
+  if (arrivals !== undefined) pairs.push([variant.wanted > 0 ? 'Overflow' : 'Arrivals', formatArrivals(arrivals)]);
+  else if (scaling?.inputs?.rate_per_second !== undefined && scaling.inputs.rate_per_second !== null) {
+    pairs.push(['Arrivals', `${rate(scaling.inputs.rate_per_second)} /s at the last review`]);
   }
   if (variant.decision?.feasible === false)
     pairs.push([
@@ -80,7 +85,7 @@ function pairsOf(
   return pairs;
 }
 
-function instanceWords({ ready, wanted, instance_type: type, batch_size: batch }: VariantBody): ReactNode {
+function formatInstances({ ready, wanted, instance_type: type, batch_size: batch }: VariantBody): ReactNode {
   if (wanted === 0) return <>none now</>;
   const missing = ready < wanted ? `, ${wanted - ready} not ready` : '';
   return (
@@ -89,20 +94,20 @@ function instanceWords({ ready, wanted, instance_type: type, batch_size: batch }
         {wanted} × {type}
       </b>
       {missing}
-      {batch === null ? '' : `, batch up to ${batch}`}, leave when one is idle
+      {batch === null ? '' : `, batch up to ${batch}`}, dispatched when one is idle
     </>
   );
 }
 
-function functionWords({ setting, functions, environments }: VariantBody): ReactNode {
+function formatFunctions({ setting, functions, environments }: VariantBody): ReactNode {
   const memory = setting?.memory_mib ?? functions?.memory_mib;
-  const size = memory === 'auto' || memory === undefined ? 'size not chosen yet' : `${fixed(memory)} MB`;
+  const size = memory === 'auto' || memory === undefined ? 'memory not chosen yet' : `${fixed(memory)} MB`;
   const how =
     setting === null
       ? ''
       : setting.batch_size_max === 1
-        ? ', each request alone'
-        : `, batch up to ${setting.batch_size_max}, leave when full or ${waitWords(setting.wait_ms_max)}`;
+        ? ', no batching'
+        : `, batch up to ${setting.batch_size_max}, dispatched when full or ${formatWait(setting.wait_ms_max)}`;
   const now = environments === null ? '' : `; ${environments.busy} busy, ${environments.idle} warm`;
   return (
     <>
@@ -113,12 +118,12 @@ function functionWords({ setting, functions, environments }: VariantBody): React
   );
 }
 
-const waitWords = (waitMs: number | null): string => (waitMs === null ? 'out of slack' : `after ${ms(waitMs)} ms`);
+const formatWait = (waitMs: number | null): string => (waitMs === null ? 'when slack runs out' : `after ${ms(waitMs)} ms`);
 
-function arrivalWords({ rate_per_second: perSecond, index_of_dispersion: dispersion, scv }: DecisionBody['inputs']['arrivals']): string {
+function formatArrivals({ rate_per_second: perSecond, index_of_dispersion: dispersion, scv }: DecisionBody['inputs']['arrivals']): string {
   const spread = dispersion ?? scv;
   if (spread === null) return `${rate(perSecond)} /s`;
-  const word = spread > 1.5 ? 'bursty' : spread < 0.7 ? 'even' : 'at random';
+  const word = spread > 1.5 ? 'bursty' : spread < 0.7 ? 'even' : 'random';
   return `${word}, ${rate(perSecond)} /s, ${fixed(spread, 1)} × the variance of a Poisson stream`;
 }
 
@@ -130,14 +135,14 @@ interface Compared {
   readonly unit?: string;
 }
 
-/** A percentile of a handful of requests says nothing about a prediction. */
+/** A percentile of fewer requests says nothing about a prediction. */
 const requestsEnough = 20;
 
 function hasEnough(decision: VariantBody['decision']): decision is NonNullable<VariantBody['decision']> {
   return (decision?.measured?.requests ?? 0) >= requestsEnough;
 }
 
-/** Only what was both predicted and measured, in the same unit. */
+/** Only values that were both predicted and measured, in the same unit. */
 function comparison({ decision }: VariantBody, sums: HistorySums, scaling: ScalingDecisionBody | undefined): Compared[] {
   const rows: Compared[] = [];
   const add = (
@@ -157,7 +162,7 @@ function comparison({ decision }: VariantBody, sums: HistorySums, scaling: Scali
   add('In time', predicted?.within_slo, measured?.within_slo, percent, '%');
   add('Mean batch', predicted?.mean_batch, measured?.mean_batch, (value) => fixed(value, 1));
   add('Per million', predicted?.cost_usd_per_million, measured?.cost_usd_per_million, usd);
-  if (scaling === undefined) return rows;
+  if (scaling === undefined || scaling.inputs === null) return rows;
   const { inputs, chosen, alternatives } = scaling;
   const mean = inputs.forecast?.mean[Math.max(0, (inputs.forecast.horizons ?? []).indexOf(inputs.horizon))];
   add('Rate', mean === undefined ? null : mean / inputs.slot_s, sums.rate, rate, '/s');
@@ -183,16 +188,17 @@ function footerOf(rows: readonly Compared[], { decision }: VariantBody): string 
   const missing = requestsEnough - (decision?.measured?.requests ?? 0);
   const waits = decision !== null && missing > 0 ? `Functions are compared after ${plural(missing, 'more request')} on them.` : null;
   if (waits !== null) return waits;
-  if (rows.length === 0) return 'Nothing is predicted here: the setting was given, not chosen.';
+  if (rows.length === 0) return 'No prediction: the setting was configured, not chosen by Penstock.';
   const [worst] = rows
     .flatMap((row) => {
       const off = relative(row);
       return off === null ? [] : [{ name: row.name, off }];
     })
     .toSorted((a, b) => Math.abs(b.off) - Math.abs(a.off));
+  if (decision !== null && decision.correction !== null) return `Predictions are ${decision.correction}.`;
   if (worst === undefined || Math.abs(worst.off) <= 0.15)
-    return `Within ${fixed(Math.ceil(Math.abs(worst?.off ?? 0) * 100))} % on every line.`;
-  return `Farthest off: ${worst.name}, ${difference(worst.off * 100, 0)} %.`;
+    return `All predictions are within ${fixed(Math.ceil(Math.abs(worst?.off ?? 0) * 100))} %.`;
+  return `Largest deviation: ${worst.name}, ${difference(worst.off * 100, 0)} %.`;
 }
 
 const barFull = 0.08;
@@ -200,10 +206,10 @@ const barFull = 0.08;
 function Comparison({ rows, span }: { readonly rows: readonly Compared[]; readonly span: string }): ReactElement {
   return (
     <table className="dense">
-      <caption className="unseen">What was predicted and what was measured, {span}</caption>
+      <caption className="unseen">Predicted and measured values, {span}</caption>
       <thead>
         <tr>
-          <th scope="col">Under it</th>
+          <th scope="col">Metric</th>
           <th scope="col" className="n">
             Predicted
           </th>

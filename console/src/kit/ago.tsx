@@ -1,4 +1,4 @@
-/** A time as people say it, with the exact one beside it; it keeps up by itself. */
+/** A relative time (`4 min ago`) that updates itself, with the exact time as its tooltip. */
 import { type ReactElement, useSyncExternalStore } from 'react';
 import { fullTime, relative, useUtc } from './time.ts';
 
@@ -22,11 +22,12 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** Now, to five seconds. One timer serves the page. */
+/** The current time, up to five seconds old. One timer serves all components; it pauses in a hidden tab. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => nowMs);
 }
 
+/** A time in the past: `at` is ISO 8601 or epoch milliseconds. If the server's clock is ahead, it shows `now`, never a future time. */
 export function Ago({ at }: { readonly at: string | number }): ReactElement {
   useUtc();
   const now = useNow();
@@ -34,6 +35,18 @@ export function Ago({ at }: { readonly at: string | number }): ReactElement {
   return (
     <time dateTime={new Date(epochMs).toISOString()} title={fullTime(epochMs)}>
       {relative(epochMs, Math.max(now, epochMs))}
+    </time>
+  );
+}
+
+/** A time in the future, such as `in 12 h`. */
+export function Until({ at }: { readonly at: string }): ReactElement {
+  useUtc();
+  const now = useNow();
+  const epochMs = Date.parse(at);
+  return (
+    <time dateTime={at} title={fullTime(epochMs)}>
+      {relative(epochMs, now)}
     </time>
   );
 }

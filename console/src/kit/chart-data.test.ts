@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { dots, lastOf, stacked, steadyTop, tableRows, topFor } from './chart-data.ts';
 
-test('puts each column on top of those before it, and leaves gaps as gaps', () => {
+test('stacks each column on those before it and preserves gaps', () => {
   const [instances, functions] = stacked([
     [1, 2, null, null],
     [1, null, 3, null],
@@ -12,7 +12,7 @@ test('puts each column on top of those before it, and leaves gaps as gaps', () =
   assert.deepEqual(functions, [2, 2, 3, null]);
 });
 
-test('a value between two gaps is a dot, but not where nothing of it was added to a stack', () => {
+test('draws a value between two gaps as a dot, unless it adds nothing to its stack', () => {
   const alone = [null, 0, null, 4, 4, null, 5];
   assert.deepEqual(dots(alone, null), [1, 6]);
   const [instances = [], functions = []] = stacked([
@@ -23,7 +23,7 @@ test('a value between two gaps is a dot, but not where nothing of it was added t
   assert.deepEqual(dots(functions, instances), [2, 4]);
 });
 
-test('the top of an axis is above all values and not far above', () => {
+test('places the top of an axis above all values, but not far above', () => {
   fc.assert(
     fc.property(fc.double({ min: 1e-6, max: 1e9, noNaN: true }), (max) => {
       const top = topFor(max);
@@ -31,16 +31,16 @@ test('the top of an axis is above all values and not far above', () => {
     }),
   );
   assert.equal(topFor(0), 1);
-  assert(topFor(10, 50) > 60, 'what is promised is seen');
+  assert(topFor(10, 50) > 60, 'the objective line is visible');
 });
 
-test('live data does not make an axis jump', () => {
+test('keeps the axis steady while live data arrives', () => {
   assert.equal(steadyTop(100, 80), 100);
   assert.equal(steadyTop(100, 150), 150);
   assert.equal(steadyTop(1000, 10), 10);
 });
 
-test('knows the last value, and says the table in few rows', () => {
+test('finds the last value and limits the table to 60 rows', () => {
   assert.equal(lastOf([1, 2, null]), 2);
   assert.equal(lastOf([null]), null);
   assert.equal(tableRows(new Array(720).fill(0)).length, 60);

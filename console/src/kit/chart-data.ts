@@ -1,8 +1,9 @@
-/** What a time chart is drawn from, as pure functions: stacks, the top of its axis, the rows of its table, its sentence. */
-export type Column = readonly (number | null)[];
+/** Data of a time chart, as pure functions: stacks, the top of its axis and the rows of its table. */
+/** Values of a line by time; null is a gap. */
+export type ChartColumn = readonly (number | null)[];
 
-/** Each column on top of those before it. Where nothing is known of any, there is a gap. */
-export function stacked(columns: readonly Column[]): (number | null)[][] {
+/** Stacks each column on those before it. A point is a gap only if all columns have one there. */
+export function stacked(columns: readonly ChartColumn[]): (number | null)[][] {
   const length = Math.max(0, ...columns.map((column) => column.length));
   const sums = new Array<number>(length).fill(0);
   return columns.map((column) =>
@@ -16,7 +17,10 @@ export function stacked(columns: readonly Column[]): (number | null)[][] {
 
 type Points = ArrayLike<number | null | undefined>;
 
-/** Where a value between two gaps makes no line, so that it is a dot: not where it adds nothing to what it is stacked on; null where to nothing. */
+/**
+ * Indexes of values between two gaps, which no line would show and which are drawn as dots. In a stack, values that add nothing to
+ * `below` are left out; `below` is null for lines that are not stacked.
+ */
 export function dots(column: Points, below: Points | null): number[] {
   const isGap = (index: number): boolean => (column[index] ?? null) === null;
   return Array.from(column, (_, index) => index).filter((index) => {
@@ -25,7 +29,8 @@ export function dots(column: Points, below: Points | null): number[] {
   });
 }
 
-export function maxOf(columns: readonly Column[]): number {
+/** The largest value of all columns; 0 if there is none. */
+export function maxOf(columns: readonly ChartColumn[]): number {
   let max = 0;
   for (const column of columns) for (const value of column) if (value !== null && value > max) max = value;
   return max;
@@ -33,7 +38,7 @@ export function maxOf(columns: readonly Column[]): number {
 
 const steps = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
 
-/** A round number above the values, with room for the line that is promised. */
+/** A round number above all values, with room for the line of the objective. */
 export function topFor(max: number, objective = 0): number {
   const wanted = Math.max(max * 1.08, objective * 1.35);
   if (wanted <= 0) return 1;
@@ -41,13 +46,14 @@ export function topFor(max: number, objective = 0): number {
   return (steps.find((step) => step * power >= wanted) ?? 10) * power;
 }
 
-/** Live data must not jump: the top rises with the values, and comes down only where it is more than twice too high. */
+/** Keeps the axis from jumping: the top rises with the values and falls only if it is more than 2.5 times too high. */
 export function steadyTop(before: number | null, wanted: number): number {
   if (before === null || wanted > before || before > wanted * 2.5) return wanted;
   return before;
 }
 
-export function lastOf(column: Column): number | null {
+/** The latest value; null if there is none. */
+export function lastOf(column: ChartColumn): number | null {
   for (let index = column.length - 1; index >= 0; index--) {
     const value = column[index];
     if (value !== null && value !== undefined) return value;
@@ -55,7 +61,7 @@ export function lastOf(column: Column): number | null {
   return null;
 }
 
-/** At most so many rows, evenly taken, the latest first. */
+/** At most `rowsMax` indexes, evenly spaced, latest first. */
 export function tableRows(at: readonly number[], rowsMax = 60): number[] {
   const step = Math.max(1, Math.ceil(at.length / rowsMax));
   const rows: number[] = [];

@@ -1,4 +1,4 @@
-/** uPlot as the design wants it: hairlines, the objective, decisions on the axis, the forecast on sunken ground. Colours are read from the tokens. */
+/** Configures uPlot: grid lines, the objective, decision marks on the axis, and a shaded forecast. Colours come from the design tokens. */
 import type uPlot from 'uplot';
 import type { TokenName } from '../theme/tokens.ts';
 import { dots } from './chart-data.ts';
@@ -19,28 +19,31 @@ export interface PlotMark {
   readonly id: string;
 }
 
-/** What may change without a new plot; the hooks read it whenever they draw. */
+/** State that changes without creating a new plot. The hooks read it on each draw. */
 export interface PlotState {
   top: number;
-  /** Seconds that are shown: with another range the top begins anew. */
+  /** Minutes shown. If it changes, the top of the axis is computed from scratch. */
   span: number;
   objective: number | null;
   marks: readonly PlotMark[];
-  /** Epoch seconds: what is right of it is foreseen. */
+  /** Epoch seconds. Everything to the right of it is a forecast. */
   now: number | null;
 }
 
-export interface PlotWish {
+export interface PlotSpec {
   readonly lines: readonly PlotLine[];
   readonly isStacked: boolean;
+  /** Adds two invisible series at the end, the upper and lower edge of the forecast. */
   readonly hasBand: boolean;
   readonly isWhole: boolean;
   readonly height: number;
   readonly width: number;
+  /** Charts with the same key share their cursor. */
   readonly syncKey: string;
   readonly state: PlotState;
-  /** `true` for the axis, where there is little room. */
+  /** `isAxis`: use a short form, since labels of the axis have little room. */
   readonly format: (value: number, isAxis: boolean) => string;
+  /** `index` is null if the cursor leaves the chart; `left` is in pixels. */
   readonly onCursor: (index: number | null, left: number) => void;
   readonly onZoom: (fromMs: number, toMs: number) => void;
   readonly onDraw: (plot: uPlot) => void;
@@ -49,31 +52,32 @@ export interface PlotWish {
 const axisWidth = 44;
 const fontOf = (weight: number, pixels: number): string => `${weight} ${11 * pixels}px Inter, sans-serif`;
 
+/** The current value of a token. A canvas cannot use CSS variables. */
 export function colorOf(name: TokenName): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** The first series stands on the ground, after the column of times. */
+/** Series 0 is the column of times, so a stack starts at series 1. */
 function dotsOf({ data }: uPlot, series: number, isStacked: boolean): number[] | null {
   const below = series > 1 ? (data[series - 1] ?? []) : [];
   const found = dots(data[series] ?? [], isStacked ? below : null);
   return found.length === 0 ? null : found;
 }
 
-export function plotOptions(wish: PlotWish): uPlot.Options {
-  const { height, width, syncKey, state, format, isWhole } = wish;
-  const { series, bands } = seriesOf(wish);
+export function plotOptions(spec: PlotSpec): uPlot.Options {
+  const { height, width, syncKey, state, format, isWhole } = spec;
+  const { series, bands } = seriesOf(spec);
   return {
     width,
     height,
-    // At the right half a label, which is centred on its tick.
+    // 20 px on the right fit half a label, which is centred on its tick.
     padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false },
       points: { size: 7, width: 1.5, fill: () => colorOf('surface') },
-      // The cursor is in all charts at once; a zoom is asked for by the one that is dragged in.
+      // All charts share the cursor. Only the chart that is dragged requests a zoom.
       sync: { key: syncKey, setSeries: false, filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' } },
     },
     scales: { x: { time: false }, y: { range: () => [0, state.top] } },
@@ -90,16 +94,16 @@ export function plotOptions(wish: PlotWish): uPlot.Options {
         values: (_, ticks) => ticks.map((tick) => (isNear(tick, state) ? '' : format(tick, true))),
       },
     ],
-    plugins: [{ hooks: hooksOf(wish) }],
+    plugins: [{ hooks: hooksOf(spec) }],
   };
 }
 
-/** The objective has its own words on the axis; a tick beside it would be written over. */
+/** Hides ticks that the label of the objective would overlap. */
 function isNear(tick: number, { objective, top }: PlotState): boolean {
   return objective !== null && Math.abs(tick - objective) < top * 0.07;
 }
 
-/** Of the values' axis. No 2.5, as uPlot has it: an axis that rounds would say 3, 5, 8. */
+/** Steps of the value axis. uPlot's 2.5 is left out: after rounding, its ticks would read 3, 5, 8. */
 const valueSteps = Array.from({ length: 19 }, (_, power) => [1, 2, 5].map((step) => Number(`${step}e${power - 6}`))).flat();
 
 const minute = 60;
@@ -124,19 +128,19 @@ function axis(): Pick<uPlot.Axis, 'stroke' | 'font' | 'gap' | 'ticks'> {
   return { stroke: colorOf('ink-3'), font: fontOf(400, 1), gap: 6, ticks: { show: false } };
 }
 
-/** Hours and minutes; days where they are a day apart. */
+/** Formats ticks as hours and minutes, or as days if they are at least 12 hours apart. */
 function timeLabel(ticks: readonly number[]): (tick: number) => string {
   const [first = 0, second = 0] = ticks;
   return second - first >= 12 * hour ? (tick) => dayOf(tick * 1000) : (tick) => clockTime(tick * 1000);
 }
 
-function seriesOf({ lines, isStacked, hasBand }: PlotWish): { series: uPlot.Series[]; bands: uPlot.Band[] } {
+function seriesOf({ lines, isStacked, hasBand }: PlotSpec): { series: uPlot.Series[]; bands: uPlot.Band[] } {
   const bands: uPlot.Band[] = [];
   const series: uPlot.Series[] = lines.map(({ label, color, width = 1.75, isDashed = false }, index) => ({
     label,
     stroke: colorOf(color),
     width: isStacked ? 0 : width,
-    // A value between two gaps makes no line: it is a dot.
+    // A value between two gaps would be invisible without a dot.
     points: { show: false, size: 4, filter: (plot, at) => dotsOf(plot, at, isStacked) },
     spanGaps: false,
     ...(isDashed ? { dash: [5, 4] } : {}),
@@ -153,7 +157,7 @@ function seriesOf({ lines, isStacked, hasBand }: PlotWish): { series: uPlot.Seri
   return { series: [{}, ...series], bands };
 }
 
-function hooksOf({ state, format, onCursor, onZoom, onDraw }: PlotWish): uPlot.Hooks.Arrays {
+function hooksOf({ state, format, onCursor, onZoom, onDraw }: PlotSpec): uPlot.Hooks.Arrays {
   return {
     drawClear: [(plot) => drawGround(plot, state)],
     draw: [
@@ -181,7 +185,7 @@ function hooksOf({ state, format, onCursor, onZoom, onDraw }: PlotWish): uPlot.H
   };
 }
 
-/** Tinted above the objective, sunken right of now. */
+/** Tints the area above the objective and shades the forecast. */
 function drawGround(plot: uPlot, { objective, now }: PlotState): void {
   const { ctx, bbox } = plot;
   ctx.save();
@@ -198,7 +202,7 @@ function drawGround(plot: uPlot, { objective, now }: PlotState): void {
   ctx.restore();
 }
 
-function drawObjective(plot: uPlot, { objective }: PlotState, format: PlotWish['format']): void {
+function drawObjective(plot: uPlot, { objective }: PlotState, format: PlotSpec['format']): void {
   const { ctx, bbox } = plot;
   if (objective === null) return;
   const pixels = devicePixelRatio;
@@ -271,7 +275,7 @@ function drawNow(plot: uPlot, { now }: PlotState): void {
   ctx.moveTo(x, bbox.top);
   ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
-  // Where there is no room for the word, the dashes and the legend say it.
+  // If the word does not fit, the dashed line and the legend still show the forecast.
   if (bbox.left + bbox.width - x > 56 * pixels) {
     ctx.fillStyle = colorOf('ink-3');
     ctx.font = fontOf(500, pixels);
@@ -281,7 +285,7 @@ function drawNow(plot: uPlot, { now }: PlotState): void {
   ctx.restore();
 }
 
-/** The flag under the cursor. */
+/** Text of the flag under the cursor. */
 export function flagText(at: readonly number[], index: number): string {
   const step = (at[1] ?? 0) - (at[0] ?? 0);
   const atMs = (at[index] ?? 0) * 1000;

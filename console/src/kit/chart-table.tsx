@@ -1,8 +1,8 @@
-/** What a chart shows, as rows: for those who do not see it, and for those who want the number. */
+/** A chart as a table, for screen readers and for exact numbers. */
 import type { ReactElement } from 'react';
 import { tableRows } from './chart-data.ts';
+import type { ChartLine } from './chart-props.ts';
 import { fullTime } from './time.ts';
-import type { ChartLine } from './time-chart.tsx';
 
 interface ChartTableProps {
   readonly at: readonly number[];
@@ -13,7 +13,7 @@ interface ChartTableProps {
 
 export function ChartTable({ at, lines, unit, format }: ChartTableProps): ReactElement {
   return (
-    // What scrolls must be reachable by keyboard.
+    // Scrollable regions must be reachable by keyboard.
     <div className="chart-table" tabIndex={0} role="region" aria-label="The chart as a table">
       <table className="dense">
         <thead>

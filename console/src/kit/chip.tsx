@@ -1,4 +1,4 @@
-/** A short fact in a frame: a promise, a version, a mapping. */
+/** A short fact in a frame: an objective, a version, a mapping. */
 import type { ReactElement, ReactNode } from 'react';
 
 export type ChipTone = 'plain' | 'good' | 'warn' | 'bad' | 'accent';

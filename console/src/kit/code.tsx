@@ -1,4 +1,4 @@
-/** Text to be copied: a command, a snippet, log lines. */
+/** Text to copy: a command, a snippet, log lines. */
 import { Button, CopyButton } from '@mantine/core';
 import type { ReactElement, ReactNode } from 'react';
 import { Icon } from './icon.tsx';
@@ -15,14 +15,14 @@ export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly
   );
 }
 
-/** Of a text of the server's: what stands between backticks, a command say, as code. */
-export function said(text: string): ReactNode {
+/** Renders the parts between backticks of a server message as code. */
+export function renderCode(text: string): ReactNode {
   return text.split('`').map((piece, index) => (index % 2 === 0 ? piece : <code key={index}>{piece}</code>));
 }
 
 const pattern = /("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(#.*$|\/\/ .*$)|\b(import|from|print|const|await|as|for|in|return)\b/gm;
 
-/** With strings, comments and a few words told apart: enough for snippets of ten lines. */
+/** Highlights strings, comments and a few keywords, which is enough for snippets of ten lines. */
 export function CodeBlock({ text, label }: { readonly text: string; readonly label: string }): ReactElement {
   const pieces: (string | ReactElement)[] = [];
   let last = 0;
@@ -37,7 +37,7 @@ export function CodeBlock({ text, label }: { readonly text: string; readonly lab
     last = match.index + match[0].length;
   }
   return (
-    // What scrolls must be reachable by keyboard.
+    // Scrollable regions must be reachable by keyboard.
     <pre tabIndex={0} aria-label={label} role="region">
       {pieces}
       {text.slice(last)}

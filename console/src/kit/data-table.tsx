@@ -1,6 +1,6 @@
 /**
- * A table: as it was given until a column is clicked, then by that column. Rows keep their places while live numbers come, so that nothing
- * moves under the pointer. The first cell of a row holds its link, `<Link className="name">`; a click anywhere in the row is one on that.
+ * A sortable table. Rows start in the order of `rows`; a click on a column title sorts by it. Live updates do not reorder rows, so nothing
+ * moves under the pointer. The first cell holds the row's link, `<Link className="name">`; a click anywhere in the row follows it.
  */
 import { type MouseEvent, type ReactElement, type ReactNode, useRef, useState } from 'react';
 import { compare } from './compare.ts';
@@ -9,23 +9,23 @@ export interface TableColumn<Row> {
   readonly title: string;
   readonly cell: (row: Row) => ReactNode;
   readonly isNumber?: boolean;
-  /** Not on narrow screens. */
+  /** Hidden on narrow screens. */
   readonly isWide?: boolean;
-  /** What it is sorted by; it is not unless given. Nulls come last. */
+  /** Sort key; nulls come last. Without it the column cannot be sorted. */
   readonly sort?: (row: Row) => number | string | null;
-  /** Narrower than its text, say. */
+  /** Extra class, for example to make the column narrower than its text. */
   readonly className?: string;
 }
 
 export interface DataTableProps<Row> {
-  /** For readers: what the table tells. */
+  /** For screen readers. */
   readonly caption: string;
   readonly columns: readonly TableColumn<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf: (row: Row) => string;
   readonly isSelected?: (row: Row) => boolean;
   readonly isDense?: boolean;
-  /** Below the rows, where there are none. */
+  /** Shown if there are no rows. */
   readonly whenEmpty?: ReactNode;
 }
 
@@ -70,7 +70,7 @@ export function DataTable<Row>(props: DataTableProps<Row>): ReactElement {
           ))}
         </tbody>
       </table>
-      {rows.length === 0 ? <div className="body mut">{whenEmpty ?? 'Nothing is here.'}</div> : null}
+      {rows.length === 0 ? <div className="body mut">{whenEmpty ?? 'No entries.'}</div> : null}
     </div>
   );
 }
@@ -103,23 +103,24 @@ function Head<Row>({ column, order, onOrder }: HeadProps<Row>): ReactElement {
   );
 }
 
-/** Once sorted, rows stay where they are, with what they say now, until a column is clicked again or others come. */
+/** Sorts only if the order or the set of rows changes, so live values do not move rows. */
 function useOrdered<Row>({ columns, rows, keyOf }: DataTableProps<Row>, order: Order | null): readonly Row[] {
-  const kept = useRef<{ order: Order | null; keys: readonly string[] }>({ order: null, keys: [] });
+  const rendered = useRef<{ order: Order | null; keys: readonly string[] }>({ order: null, keys: [] });
   const byKey = new Map(rows.map((row) => [keyOf(row), row]));
-  const { current } = kept;
+  const { current } = rendered;
   const isSame = current.order === order && current.keys.length === rows.length && current.keys.every((key) => byKey.has(key));
   if (!isSame) {
     const by = columns.find(({ title }) => title === order?.title)?.sort;
     const sorted = by === undefined || order === null ? rows : rows.toSorted((a, b) => compare(by(a), by(b), order.isDown));
-    kept.current = { order, keys: sorted.map(keyOf) };
+    rendered.current = { order, keys: sorted.map(keyOf) };
   }
-  return kept.current.keys.flatMap((key) => byKey.get(key) ?? []);
+  return rendered.current.keys.flatMap((key) => byKey.get(key) ?? []);
 }
 
-function openRow(event: MouseEvent<HTMLTableRowElement>): void {
+/** For `onClick` of a row: a click anywhere in it follows its `.name`, unless it hit a control or selects text. */
+export function openRow(event: MouseEvent<HTMLTableRowElement>): void {
   const { target, currentTarget } = event;
   if (target instanceof Element && target.closest('a, button, input, label') !== null) return;
-  if (getSelection()?.toString() !== '') return; // somebody marks text
+  if (getSelection()?.toString() !== '') return; // text is being selected
   currentTarget.querySelector<HTMLElement>('.name')?.click();
 }

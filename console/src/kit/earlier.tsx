@@ -1,4 +1,4 @@
-/** Below a list that is read page by page, the latest first. */
+/** Loads the next page of a list that shows the latest entries first. */
 import { Button } from '@mantine/core';
 import type { ReactElement } from 'react';
 
@@ -10,7 +10,7 @@ export interface EarlierProps {
 export function Earlier({ isBusy, onMore }: EarlierProps): ReactElement {
   return (
     <Button size="sm" loading={isBusy} onClick={onMore}>
-      Show earlier ones
+      Show earlier entries
     </Button>
   );
 }

@@ -1,4 +1,4 @@
-/** Where nothing is yet: what it is for, one button, and the line that does the same from a terminal. */
+/** An empty state: what belongs here, a button to create it, and the equivalent command. */
 import { EmptyState } from '@mantine/core';
 import type { ReactElement, ReactNode } from 'react';
 
@@ -6,13 +6,13 @@ export interface EmptyProps {
   readonly title: string;
   readonly children: ReactNode;
   readonly actions?: ReactNode;
-  /** `penstock deploy model.onnx --p95 50ms` */
+  /** The equivalent command: `penstock deploy model.onnx digits --approve`. */
   readonly command?: string;
 }
 
 export function Empty({ title, children, actions, command }: EmptyProps): ReactElement {
   return (
-    <EmptyState className="empty" title={<h3>{title}</h3>} description={children}>
+    <EmptyState className="empty" title={<h2>{title}</h2>} description={children}>
       {actions === undefined ? null : <EmptyState.Actions>{actions}</EmptyState.Actions>}
       {command === undefined ? null : (
         <p className="sm dim">

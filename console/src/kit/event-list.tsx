@@ -1,9 +1,9 @@
-/** What happened, the latest first, each with the way to it. */
+/** Events, latest first, each with a link to its subject. */
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { EventBody } from '../../../src/api/index.ts';
 import { useNow } from './ago.tsx';
-import { eventWords } from './event-words.ts';
+import { formatEvent } from './format-event.ts';
 import { StateShape } from './state-mark.tsx';
 import { fullTime, shortTime, useUtc } from './time.ts';
 
@@ -13,7 +13,7 @@ export function EventList({ events }: { readonly events: readonly EventBody[] })
   return (
     <ul className="ev">
       {events.map((event) => {
-        const { kind, text, to } = eventWords(event);
+        const { kind, text, to } = formatEvent(event);
         const atMs = Date.parse(event.at);
         return (
           <li key={event.seq}>

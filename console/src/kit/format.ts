@@ -1,18 +1,18 @@
 /**
- * Numbers and times as the console writes them. Unknown is `–`; 0 is only said of zero. All take null for unknown, so that no
- * page has to ask first.
+ * Formats numbers and durations for the console. All functions accept null and undefined for an unknown value and return `–`; `0` always
+ * means zero.
  */
 const unknown = '–';
 type Maybe = number | null | undefined;
 const isUnknown = (value: Maybe): value is null | undefined => value === null || value === undefined || !Number.isFinite(value);
 
-/** The real minus: as wide as a plus. */
+/** Uses the minus sign U+2212, which is as wide as a plus. */
 function signed(text: string): string {
   return text.replace('-', '−');
 }
 
 const counts = new Map<number, Intl.NumberFormat>();
-/** `1,236`: with so many decimals. */
+/** `1,236`, with the given number of decimals. */
 export function fixed(value: Maybe, decimals = 0): string {
   if (isUnknown(value)) return unknown;
   let format = counts.get(decimals);
@@ -58,21 +58,21 @@ export function duration(valueMs: Maybe): string {
   return `${fixed(seconds / 86_400)} d`;
 }
 
-/** A share of 0 to 1 in percent, without the sign: `98.9`; two decimals close to all and close to none. */
+/** A share of 0 to 1 in percent, without the sign: `98.9`. Two decimals near 0 % and 100 %. */
 export function percent(share: Maybe): string {
   if (isUnknown(share)) return unknown;
   const value = share * 100;
   const isExact = value === 0 || value === 100;
   if (isExact) return fixed(value);
-  // What is not all must not be told as all.
+  // Nearly all must not read as all.
   if (value > 99.9 && value < 100) return fixed(Math.min(value, 99.99), 2);
   if (value > 0 && value < 0.1) return fixed(Math.max(value, 0.01), 2);
   return fixed(value, 1);
 }
 
 /**
- * A share in time as `percent`, rounded down, as the shell's: what misses a promise by little must not read as if it did not. A mean that is just
- * as promised is off by rounding.
+ * An in-time share, rounded down as in the command line: a share just below the objective must not read as if it met it. The small constant
+ * absorbs floating-point error of means that equal the objective.
  */
 export function percentInTime(share: Maybe): string {
   if (isUnknown(share)) return unknown;
@@ -80,7 +80,7 @@ export function percentInTime(share: Maybe): string {
   return percent(Math.floor(parts * share + 1e-6) / parts);
 }
 
-/** Money for an hour or a million: three decimals, two from a dollar on. */
+/** US dollars per hour or per million requests: three decimals, two from one dollar on. */
 export function usd(value: Maybe): string {
   if (isUnknown(value)) return unknown;
   const sign = value < 0 ? '−' : '';
@@ -88,7 +88,7 @@ export function usd(value: Maybe): string {
   return `${sign}$${fixed(size, size >= 1 ? 2 : 3)}`;
 }
 
-/** Money of a single request or a few: two digits that count, `$0.000 000 07`. */
+/** US dollars of a few requests, with two significant digits: `$0.000 000 070`. */
 export function usdSmall(value: Maybe): string {
   if (isUnknown(value)) return unknown;
   if (value === 0) return '$0';
@@ -120,7 +120,7 @@ export function mib(value: Maybe): string {
   return isUnknown(value) ? unknown : `${fixed(value)} MB`;
 }
 
-/** `p95<=50ms` of the API as people write it: `p95 ≤ 50 ms`. */
+/** Formats the API's `p95<=50ms` as `p95 ≤ 50 ms`. */
 export function objective(text: string | null): string {
   if (text === null) return 'no objective';
   return text
@@ -128,13 +128,13 @@ export function objective(text: string | null): string {
     .replace(/(\d)\s*(us|ms|s)$/, (_, digit: string, unit: string) => `${digit} ${unit === 'us' ? 'µs' : unit}`);
 }
 
-export interface Promise95 {
+export interface ParsedObjective {
   readonly percentile: number;
   readonly latencyMs: number;
 }
 
-/** What an objective promises; null for none. */
-export function parseObjective(text: string | null): Promise95 | null {
+/** Parses `p95<=50ms`; null if there is no objective or it is malformed. */
+export function parseObjectiveText(text: string | null): ParsedObjective | null {
   const [, percentile, value, unit] = /^p(\d+(?:\.\d+)?)\s*<?=\s*(\d+(?:\.\d+)?)\s*(us|ms|s|m)$/.exec(text ?? '') ?? [];
   if (percentile === undefined || value === undefined) return null;
   const factor = { us: 0.001, ms: 1, s: 1000, m: 60_000 }[unit as 'us' | 'ms' | 's' | 'm'];
@@ -146,14 +146,14 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** A shape as it is written: `f32[N,64]`. */
+/** A tensor's type and shape: `f32[N,64]`. */
 export function shape({ datatype, shape: dimensions }: { readonly datatype: string; readonly shape: readonly number[] }): string {
   const names: Readonly<Record<string, string>> = { FP16: 'f16', FP32: 'f32', FP64: 'f64', BOOL: 'bool', BYTES: 'text' };
   const type = names[datatype] ?? datatype.toLowerCase().replace('uint', 'u').replace('int', 'i');
   return `${type}[${dimensions.map((size, index) => (size < 0 ? (index === 0 ? 'N' : '?') : size)).join(',')}]`;
 }
 
-/** With a capital, unless it begins with a name such as `digits/2`, and a full stop. */
+/** Adds a capital, unless the text starts with a name such as `digits/2`, and a full stop. */
 export function sentence(text: string): string {
   const begun = /^[a-z]+(?=[\s,;:]|$)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?:]$/.test(begun) ? begun : `${begun}.`;

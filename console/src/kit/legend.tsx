@@ -1,4 +1,4 @@
-/** What the colours of a chart mean, and what they stand at: it is the readout of the chart. */
+/** The legend of a chart, which also shows the current value of each line. */
 import type { ReactElement } from 'react';
 import type { TokenName } from '../theme/tokens.ts';
 
@@ -12,7 +12,7 @@ export interface LegendItem {
 }
 
 export function Legend({ items, unit }: { readonly items: readonly LegendItem[]; readonly unit?: string | undefined }): ReactElement {
-  // Beside the last value: on a line of its own it would belong to nothing.
+  // The unit follows the last value: on a line of its own it would relate to nothing.
   const lastValued = items.findLastIndex(({ value }) => value !== undefined);
   return (
     <span className="leg">

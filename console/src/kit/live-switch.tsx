@@ -1,4 +1,4 @@
-/** Live, or paused: a button, and Space. */
+/** Pauses and resumes live updates, by a button or the space bar. */
 import { Button } from '@mantine/core';
 import { type ReactElement, useMemo } from 'react';
 import { useLiveState } from '../api/live.tsx';
@@ -19,14 +19,14 @@ export function LiveSwitch(): ReactElement {
   );
 }
 
-/** In words, for the facts of a page. */
+/** The state of the live connection as text, for the facts of a page. */
 export function LiveFact(): ReactElement {
   const { state } = useLiveState();
   const isLive = state?.kind === 'live';
   return (
     <span className={`live-dot ${isLive ? '' : 'off'}`}>
       <i />
-      {isLive ? 'Live' : state?.kind === 'paused' ? 'Paused' : 'Connecting'}
+      {isLive ? 'Live' : state?.kind === 'paused' ? 'Paused' : state?.kind === 'lost' ? 'Not live' : 'Connecting'}
     </span>
   );
 }

@@ -1,37 +1,41 @@
 /**
- * What a query has brought, once it has: nothing for 300 ms, then the shape of what comes; an error with what happened and a
- * button that tries again. Data that is older than the error stays, with a note above it.
+ * Renders the data of a query: nothing for 300 ms, then skeletons; after an error, a message and a retry button. Data from before the
+ * error stays visible below the message.
  */
 import { Button, Skeleton } from '@mantine/core';
 import { type ReactElement, type ReactNode, useEffect, useState } from 'react';
+import { useAwaySinceMs } from '../api/away.ts';
 import { ApiError } from '../api/client.ts';
-import { said } from './code.tsx';
+import { renderCode } from './code.tsx';
 import { sentence } from './format.ts';
 import { Note } from './note.tsx';
 
 export interface LoadedProps<T> {
-  /** A query of TanStack's, of one answer or of pages. */
+  /** A TanStack query, single or infinite. */
   readonly query: {
     readonly data: T | undefined;
     readonly error: Error | null;
     readonly isFetching: boolean;
     readonly refetch: () => Promise<unknown>;
   };
-  /** What is loaded, as in `The endpoints could not be loaded.` */
+  /** The title of the error: `The endpoints could not be loaded.` */
   readonly what: string;
-  /** The heights of what comes, in pixels. */
+  /** Heights of the skeletons, in pixels. */
   readonly heights?: readonly number[];
   readonly children: (data: T) => ReactNode;
 }
 
-export function Loaded<T>({ query, what, heights = [76, 280], children }: LoadedProps<T>): ReactElement {
+export function LoadedContent<T>({ query, what, heights = [76, 280], children }: LoadedProps<T>): ReactElement {
   const { data, error, refetch, isFetching } = query;
-  if (data === undefined && error === null) return <Skeletons heights={heights} />;
+  const isAway = useAwaySinceMs() !== null;
+  // The bar of the shell already says that the server does not respond.
+  const isSaid = isAway && error instanceof ApiError && error.status === 0;
+  if (data === undefined && (error === null || isSaid)) return <Skeletons heights={heights} />;
   return (
     <>
-      {error === null ? null : (
+      {error === null || isSaid ? null : (
         <div className="section">
-          <Failure error={error} what={what} onRetry={() => void refetch()} isBusy={isFetching} />
+          <LoadFailure error={error} what={what} onRetry={() => void refetch()} isBusy={isFetching} />
         </div>
       )}
       {data === undefined ? null : children(data)}
@@ -39,7 +43,8 @@ export function Loaded<T>({ query, what, heights = [76, 280], children }: Loaded
   );
 }
 
-export function Failure({
+/** An error with the server's message, hint and request ID. Without `onRetry` it has no button. */
+export function LoadFailure({
   error,
   what,
   onRetry,
@@ -63,25 +68,26 @@ export function Failure({
         )
       }
     >
-      {said(sentence(error.message))} {hint === undefined ? null : said(sentence(hint))}
+      {renderCode(sentence(error.message))} {hint === undefined ? null : renderCode(sentence(hint))}
       {requestId === undefined ? null : <span className="dim mono"> {requestId}</span>}
     </Note>
   );
 }
 
-const patienceMs = 300;
+const skeletonDelayMs = 300;
 
+/** Placeholders, shown only if loading takes longer than 300 ms, so that fast pages do not flicker. */
 export function Skeletons({ heights }: { readonly heights: readonly number[] }): ReactElement | null {
   const [isLate, setIsLate] = useState(false);
   useEffect(() => {
-    const timer = setTimeout(() => setIsLate(true), patienceMs);
+    const timer = setTimeout(() => setIsLate(true), skeletonDelayMs);
     return () => clearTimeout(timer);
   }, []);
   if (!isLate) return null;
   return (
     <div className="skeletons" role="status" aria-label="Loading">
       {heights.map((height, index) => (
-        // They never change places.
+        // The order never changes, so the index is a stable key.
         <Skeleton key={index} height={height} radius="md" />
       ))}
     </div>

@@ -1,4 +1,4 @@
-/** A note: what is so, and the next step. `bad` for what failed, `warn` for what needs a look, `accent` for what Penstock chose. */
+/** A note: a fact and the next step. `bad`: a failure; `warn`: needs attention; `accent`: chosen by Penstock. */
 import type { ReactElement, ReactNode } from 'react';
 import { Icon, type IconName } from './icon.tsx';
 
@@ -10,11 +10,12 @@ export interface NoteProps {
   readonly title: string;
   readonly tone?: NoteTone;
   readonly icon?: IconName;
-  /** A button or link at its end. */
+  /** A button or link at the end. */
   readonly end?: ReactNode;
   readonly children?: ReactNode;
 }
 
+/** `bad` notes are announced by screen readers at once (role `alert`). */
 export function Note({ title, tone = 'plain', icon = icons[tone], end, children }: NoteProps): ReactElement {
   return (
     <div className={`note note-${tone}`} role={tone === 'bad' ? 'alert' : 'note'}>

@@ -1,4 +1,4 @@
-/** The numbers of a page, in a row: what, how much, and one line of what that means. */
+/** The key figures of a page in a row: label, value, and one line of context. */
 import type { ReactElement, ReactNode } from 'react';
 
 export interface StripNumber {
@@ -6,9 +6,9 @@ export interface StripNumber {
   readonly value: string;
   readonly unit?: string;
   readonly note?: ReactNode;
-  /** Of the note: `bad` only where something is to be done about it. `warn` is of the number too. */
+  /** Colour of the note. Use `bad` only if action is needed. `warn` colours the value, too. */
   readonly tone?: 'bad' | 'warn';
-  /** 0 to 1: a bar before the note, in the colour of latency. */
+  /** 0 to 1. Draws a bar before the note, in the colour of latency. */
   readonly bar?: number | null;
 }
 

@@ -1,20 +1,21 @@
-/** What keys do on the page that is shown. The shell listens to them (shell/keys.tsx). */
+/** Keyboard shortcuts of the current page. The shell listens for the keys (shell/keys.tsx). */
 import { useEffect } from 'react';
 
+/** Actions by `KeyboardEvent.key`. */
 export type KeyActions = Readonly<Record<string, () => void>>;
 
-const ofPages = new Set<KeyActions>();
+const registered = new Set<KeyActions>();
 
-/** `{ '[': shorter, ']': longer, ' ': pause }`; memoise it. */
+/** Registers shortcuts while the page is shown: `{ '[': shorter, ']': longer, ' ': pause }`. Memoise `actions`. */
 export function usePageKeys(actions: KeyActions): void {
   useEffect(() => {
-    ofPages.add(actions);
-    return () => void ofPages.delete(actions);
+    registered.add(actions);
+    return () => void registered.delete(actions);
   }, [actions]);
 }
 
-/** What the key does now; undefined where it does nothing. */
+/** The current action of a key; undefined if it has none. */
 export function actionOf(key: string): (() => void) | undefined {
-  for (const actions of ofPages) if (actions[key] !== undefined) return actions[key];
+  for (const actions of registered) if (actions[key] !== undefined) return actions[key];
   return undefined;
 }

@@ -1,18 +1,18 @@
-/** A page: its title, what is true of it now, what can be done; the rest is its children. Sets the title of the tab. */
+/** The layout of a page: title, current facts, actions, content. Also sets the title of the browser tab. */
 import { type ReactElement, type ReactNode, useEffect } from 'react';
 
 export interface PageProps {
   readonly title: string;
-  /** Marks and chips in the row of the title. */
-  readonly beside?: ReactNode;
-  /** Facts under the title; each a `<span>`. */
+  /** Marks and chips next to the title. */
+  readonly aside?: ReactNode;
+  /** Facts below the title, each in a `<span>`. */
   readonly facts?: ReactNode;
-  /** Buttons; at most one of them is solid. */
+  /** Buttons, at most one of them solid. */
   readonly actions?: ReactNode;
   readonly children: ReactNode;
 }
 
-export function Page({ title, beside, facts, actions, children }: PageProps): ReactElement {
+export function PageLayout({ title, aside, facts, actions, children }: PageProps): ReactElement {
   useEffect(() => {
     document.title = `${title} · Penstock`;
   }, [title]);
@@ -22,7 +22,7 @@ export function Page({ title, beside, facts, actions, children }: PageProps): Re
         <div>
           <div className="row wrap">
             <h1>{title}</h1>
-            {beside}
+            {aside}
           </div>
           {facts === undefined ? null : <p className="sub">{facts}</p>}
         </div>

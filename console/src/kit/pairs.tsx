@@ -1,4 +1,4 @@
-/** Names and what they are, one pair a line. */
+/** Names and values, one pair per line. */
 import { Fragment, type ReactElement, type ReactNode } from 'react';
 
 export function Pairs({ pairs }: { readonly pairs: readonly (readonly [name: string, value: ReactNode])[] }): ReactElement {

@@ -1,6 +1,6 @@
-/** What a page shows stands in its address: a link leads to the same view, and Back works. */
+/** The state of a page lives in its URL, so that links open the same view and Back works. */
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useCallback } from 'react';
+import { useCallback, useEffect } from 'react';
 
 type Search = Readonly<Record<string, string | undefined>>;
 
@@ -18,22 +18,36 @@ export function useSearchValues(): [Search, (changes: Search, options?: { readon
   return [values, change];
 }
 
-/** A name in the path of the page, such as that of an endpoint. */
+/** A path parameter of the page, such as the name of an endpoint. */
 export function useParameter(name: string): string {
   const parameters = useParams({ strict: false }) as unknown as Readonly<Record<string, string | undefined>>;
   return parameters[name] ?? '';
 }
 
-/** One of them; the one that is meant unless something is said stays out of the address. */
-export function useSearchValue(name: string, usual: string): [string, (value: string) => void] {
+/** One search parameter. Its default value stays out of the URL. */
+export function useSearchValue(name: string, defaultValue: string): [string, (value: string) => void] {
   const [values, change] = useSearchValues();
-  const set = useCallback((value: string) => change({ [name]: value === usual ? undefined : value }), [change, name, usual]);
-  return [values[name] ?? usual, set];
+  const set = useCallback((value: string) => change({ [name]: value === defaultValue ? undefined : value }), [change, name, defaultValue]);
+  return [values[name] ?? defaultValue, set];
 }
 
-/** The tab that the address names; the first one where there is no such tab, or none for whoever looks. */
+/** The tab in the URL, or the first one if that tab does not exist or the user may not see it. */
 export function useTab(tabs: readonly string[]): [string, (tab: string) => void] {
   const [first = ''] = tabs;
-  const [tab, set] = useSearchValue('tab', first);
-  return [tabs.includes(tab) ? tab : first, set];
+  const [requested, set] = useSearchValue('tab', first);
+  const tab = tabs.includes(requested) ? requested : first;
+  useEffect(() => showTab(), [tab]);
+  return [tab, set];
+}
+
+const tabMarginPx = 24;
+
+/** On a narrow screen, tabs scroll in one row: scrolls the chosen one into view, without moving the page. */
+function showTab(): void {
+  const chosen = document.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]');
+  const list = chosen?.closest<HTMLElement>('[role="tablist"]');
+  if (chosen === null || list === null || list === undefined) return;
+  const from = chosen.offsetLeft - list.offsetLeft;
+  const isHidden = from < list.scrollLeft || from + chosen.offsetWidth > list.scrollLeft + list.clientWidth;
+  if (isHidden) list.scrollTo({ left: from - tabMarginPx });
 }

@@ -1,6 +1,6 @@
 /**
- * A line of the last values, small enough for a row of a table. It is scaled to its own objective, so that the dashed lines of all rows lie at
- * one height and the rows compare at a glance.
+ * A sparkline of the last values for a table row. It is scaled to its own objective: the dashed lines of all rows have the same height, so
+ * rows can be compared at a glance.
  */
 import type { ReactElement } from 'react';
 import type { TokenName } from '../theme/tokens.ts';
@@ -17,7 +17,7 @@ const height = 32;
 export function Spark({ values, objective, color = 'p95' }: SparkProps): ReactElement {
   const known = values.filter((value) => value !== null);
   const max = Math.max(...known, 0);
-  // With an objective its line lies at two thirds; what is far above it is cut off at the edge.
+  // The objective lies at two thirds of the height; values far above it are cut off at the edge.
   const top = objective === null ? max * 1.15 || 1 : objective * 1.5;
   const y = (value: number): number => height - 2 - (Math.min(value, top) / top) * (height - 4);
   const x = (index: number): number => 1 + (index * (width - 6)) / Math.max(1, values.length - 1);
@@ -34,7 +34,7 @@ export function Spark({ values, objective, color = 'p95' }: SparkProps): ReactEl
   );
 }
 
-/** Gaps stay gaps; a value alone between two is a dot. */
+/** An SVG path. Gaps stay gaps; a value between two gaps becomes a dot. */
 export function pathOf(values: readonly (number | null)[], x: (index: number) => number, y: (value: number) => number): string {
   let path = '';
   let isDrawing = false;

@@ -1,9 +1,9 @@
-/** A state: its shape, its colour and its word together, the same on every page. */
+/** A state with its shape, colour and text, the same on every page. */
 import type { ReactElement, ReactNode } from 'react';
 
 /**
- * `ok` in service, `changing`, `warn` over the objective or pending, `bad` failed or rejected, `zero` nothing runs, `decision` by Penstock,
- * `person` by somebody.
+ * `ok`: in service; `changing`: in transition; `warn`: above the objective, or pending; `bad`: failed or rejected; `zero`: nothing is running;
+ * `decision`: made by Penstock; `person`: made by a user.
  */
 export type StateKind = 'ok' | 'changing' | 'warn' | 'bad' | 'zero' | 'decision' | 'person';
 

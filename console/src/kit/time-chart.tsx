@@ -1,50 +1,23 @@
 /**
- * A chart over time in its card. The legend is the readout: what is now, or what was under the cursor, in all charts of the page at once.
- * Dragging asks for a closer look; marks on the axis open what was decided there. The same can be shown as a table.
+ * A time chart in a card. The legend shows the latest values, or those under the cursor, which all charts of a page share. Dragging zooms
+ * in; marks on the axis open decisions. The data can also be shown as a table.
  */
-import { type ReactElement, type ReactNode, useRef, useState } from 'react';
-import { Card, type CardProps } from './card.tsx';
-import { type Column, lastOf, maxOf } from './chart-data.ts';
-import type { PlotLine, PlotMark } from './chart-plot.ts';
+import { type ReactElement, useRef, useState } from 'react';
+import { useAwaySinceMs } from '../api/away.ts';
+import { useNow } from './ago.tsx';
+import { Card } from './card.tsx';
+import { lastOf, maxOf } from './chart-data.ts';
+import type { PlotMark } from './chart-plot.ts';
+import type { ChartLine, PlotProps, TimeChartProps } from './chart-props.ts';
 import { ChartTable } from './chart-table.tsx';
+import { duration } from './format.ts';
 import { Legend, type LegendItem } from './legend.tsx';
-import { type Placed, usePlot } from './use-plot.ts';
+import { type PositionedMark, usePlot } from './use-plot.ts';
 import { useWidth } from './use-width.ts';
 
-export interface ChartLine extends PlotLine {
-  readonly values: Column;
-}
+const noMarks: readonly PlotMark[] = [];
 
-export interface TimeChartProps {
-  readonly title: string;
-  readonly span?: CardProps['span'];
-  /** Epoch seconds, ascending; all columns are as long. */
-  readonly at: readonly number[];
-  readonly lines: readonly ChartLine[];
-  readonly isStacked?: boolean;
-  /** What is counted comes in whole pieces, and so do the ticks. */
-  readonly isWhole?: boolean;
-  /** What lies between is likely; null where nothing is said. */
-  readonly band?: { readonly high: Column; readonly low: Column } | undefined;
-  readonly objective?: { readonly value: number; readonly label: string } | null;
-  readonly marks?: readonly PlotMark[];
-  /** Epoch seconds of the edges; those of the data unless given. */
-  readonly range?: readonly [number, number];
-  /** Epoch seconds, where there is a forecast. */
-  readonly now?: number | null;
-  readonly unit?: string;
-  readonly height?: number;
-  readonly syncKey?: string;
-  readonly format: (value: number, isAxis: boolean) => string;
-  readonly onZoom?: (fromMs: number, toMs: number) => void;
-  readonly onMark?: (id: string) => void;
-  /** No higher than this: a few outliers must not press all else to the ground. The readout still tells them. */
-  readonly topMax?: number | undefined;
-  readonly footer?: ReactNode;
-}
-
-export const noMarks: readonly PlotMark[] = [];
-
+/** Without a cursor, the legend shows the latest values, which may be older than the right edge. */
 export function TimeChart(props: TimeChartProps): ReactElement {
   const { title, span, at, lines, isStacked = false, objective = null, unit, format, marks = noMarks, onMark } = props;
   const [isTable, setIsTable] = useState(false);
@@ -64,7 +37,7 @@ export function TimeChart(props: TimeChartProps): ReactElement {
     <Card
       title={title}
       {...(span === undefined ? {} : { span })}
-      beside={<Legend items={legend} unit={unit} />}
+      aside={<Legend items={legend} unit={unit} />}
       end={
         <button type="button" className="quiet as-table" onClick={() => setIsTable(!isTable)}>
           {isTable ? 'Show as chart' : 'Show as table'}
@@ -81,21 +54,17 @@ export function TimeChart(props: TimeChartProps): ReactElement {
   );
 }
 
-export type PlotProps = Omit<TimeChartProps, 'onMark'> & {
-  readonly onMark: TimeChartProps['onMark'];
-  readonly onCursor: (index: number | null) => void;
-};
-
 function Plot(props: PlotProps): ReactElement {
   const { lines, height = 180, onMark } = props;
   const [box, width] = useWidth<HTMLDivElement>();
   const flag = useRef<HTMLDivElement>(null);
-  const [placed, setPlaced] = useState<readonly Placed[]>([]);
-  usePlot(props, { box, width, flag, onPlaced: setPlaced });
+  const [placed, setPlaced] = useState<readonly PositionedMark[]>([]);
+  usePlot(props, { box, width, flag, onPositioned: setPlaced });
   return (
     <div className="chart">
-      <div ref={box} role="img" aria-label={sentenceOf(props)} style={{ height }} data-lines={lines.length} />
+      <div ref={box} role="img" aria-label={describeChart(props)} style={{ height }} data-lines={lines.length} />
       <div ref={flag} className="flag" hidden />
+      <Age />
       {onMark === undefined
         ? null
         : placed.map(({ mark, left }) => (
@@ -114,12 +83,19 @@ function Plot(props: PlotProps): ReactElement {
   );
 }
 
-/** The latest, the most, and what was promised. */
-function sentenceOf({ title, lines, objective, format, unit = '' }: PlotProps): string {
+/** The age of the chart while the server does not respond. */
+function Age(): ReactElement | null {
+  const awaySinceMs = useAwaySinceMs();
+  const nowMs = useNow();
+  return awaySinceMs === null ? null : <span className="chart-age">{duration(Math.max(1000, nowMs - awaySinceMs))} old</span>;
+}
+
+/** For screen readers: the latest and the highest value of each line, and the objective. */
+function describeChart({ title, lines, objective, format, unit = '' }: PlotProps): string {
   const parts = lines.map(({ label, values }) => {
     const last = lastOf(values);
-    return last === null ? `${label}: nothing measured` : `${label} ${format(last, false)}, at most ${format(maxOf([values]), false)}`;
+    return last === null ? `${label}: no data` : `${label} ${format(last, false)}, at most ${format(maxOf([values]), false)}`;
   });
-  const promise = objective === undefined || objective === null ? '' : `; ${objective.label}`;
-  return `${title}: ${parts.join('; ')}${promise}${unit === '' ? '' : ` (${unit})`}`;
+  const objectiveText = objective === undefined || objective === null ? '' : `; ${objective.label}`;
+  return `${title}: ${parts.join('; ')}${objectiveText}${unit === '' ? '' : ` (${unit})`}`;
 }

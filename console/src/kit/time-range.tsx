@@ -1,33 +1,34 @@
-/** Which time is looked at: the last minutes to days, live; or what a chart was dragged to. It stands in the address. */
+/** The time range of a page, stored in its URL: the last minutes to days, live, or a range selected by dragging in a chart. */
 import { Button, SegmentedControl } from '@mantine/core';
 import { type ReactElement, useMemo } from 'react';
-import type { HistoryWish } from '../api/queries.ts';
+import type { HistoryQuery } from '../api/queries.ts';
 import { usePageKeys } from './page-keys.ts';
 import { periodFor, type RangeName, ranges } from './ranges.ts';
 import { useSearchValues } from './search-state.ts';
 import { clockTime, useUtc } from './time.ts';
 
-export interface ChosenRange extends HistoryWish {
+export interface ChosenRange extends HistoryQuery {
   readonly name: RangeName;
   readonly title: string;
   readonly isZoomed: boolean;
-  /** What goes on being listened to, also while a closer look is taken at what was. */
+  /** The live range, which stays subscribed while a chart is zoomed in. */
   readonly live: { readonly periodS: number; readonly spanS: number };
   readonly set: (name: string) => void;
   readonly zoom: (fromMs: number, toMs: number) => void;
   readonly reset: () => void;
 }
 
-export function useTimeRange(usual: RangeName = '1h'): ChosenRange {
+/** A zoomed range has fixed ends (`fromMs`, `toMs`) and a period that fits its length and age. */
+export function useTimeRange(defaultName: RangeName = '1h'): ChosenRange {
   const [values, change] = useSearchValues();
-  const { range: asked, from, to } = values;
+  const { range: requested, from, to } = values;
   return useMemo(() => {
-    const chosen = ranges.find(({ name }) => name === asked) ?? ranges.find(({ name }) => name === usual) ?? ranges[1];
+    const chosen = ranges.find(({ name }) => name === requested) ?? ranges.find(({ name }) => name === defaultName) ?? ranges[1];
     const [fromMs, toMs] = [Number(from), Number(to)];
     const isZoomed = Number.isFinite(fromMs) && Number.isFinite(toMs) && fromMs > 0 && toMs > fromMs;
     const controls = {
       live: { periodS: chosen.periodS, spanS: chosen.spanS },
-      set: (name: string) => change({ range: name === usual ? undefined : name, from: undefined, to: undefined }),
+      set: (name: string) => change({ range: name === defaultName ? undefined : name, from: undefined, to: undefined }),
       zoom: (start: number, end: number) => change({ from: String(Math.round(start)), to: String(Math.round(end)) }),
       reset: () => change({ from: undefined, to: undefined }),
     };
@@ -41,12 +42,12 @@ export function useTimeRange(usual: RangeName = '1h'): ChosenRange {
       isZoomed,
       ...controls,
     };
-  }, [asked, from, to, usual, change]);
+  }, [requested, from, to, defaultName, change]);
 }
 
 export interface TimeRangeProps {
   readonly range: ChosenRange;
-  /** All unless given. */
+  /** Default: all ranges. */
   readonly names?: readonly RangeName[];
 }
 

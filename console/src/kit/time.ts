@@ -1,4 +1,4 @@
-/** Points in time as the console writes them: in UTC or in local time, by one switch that is named beside the range. */
+/** Formats points in time, in UTC or local time. One switch next to the time range applies to the whole console. */
 import { useSyncExternalStore } from 'react';
 
 const key = 'penstock-time-zone';
@@ -13,7 +13,7 @@ function read(): string | null {
   }
 }
 
-/** Whether times are shown in UTC, and the switch. */
+/** Whether times are shown in UTC, and a setter. */
 export function useUtc(): [boolean, (utc: boolean) => void] {
   const utc = useSyncExternalStore(
     (listener) => {
@@ -30,7 +30,7 @@ function setUtc(utc: boolean): void {
   try {
     localStorage.setItem(key, utc ? 'utc' : 'local');
   } catch {
-    // It holds for this page, then.
+    // Without storage the choice lasts until the page is reloaded.
   }
   for (const listener of listeners) listener();
 }
@@ -66,12 +66,12 @@ export function dayOf(epochMs: number): string {
   return `${day} ${month}`;
 }
 
-/** `2026-11-24 14:52:07 UTC`: for titles and copies. */
+/** `2026-11-24 14:52:07 UTC`, for tooltips and copied text. */
 export function fullTime(epochMs: number): string {
   return `${parts(epochMs).date} ${exactTime(epochMs)}${isUtc ? ' UTC' : ''}`;
 }
 
-/** The clock time of today, the day before that. */
+/** The time of day for today, else the date. */
 export function shortTime(epochMs: number, nowMs: number): string {
   return parts(epochMs).date === parts(nowMs).date ? clockTime(epochMs) : dayOf(epochMs);
 }

@@ -1,46 +1,47 @@
-/** The plot beside React: made anew for other lines or colours, and else only given data. */
+/** Manages the uPlot instance outside React: recreates it if lines or colours change, and otherwise only updates its data. */
 import { useComputedColorScheme } from '@mantine/core';
 import { type RefObject, useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import { maxOf, stacked, steadyTop, topFor } from './chart-data.ts';
 import { flagText, type PlotMark, type PlotState, plotOptions } from './chart-plot.ts';
+import type { PlotProps } from './chart-props.ts';
 import { useUtc } from './time.ts';
-import type { PlotProps } from './time-chart.tsx';
 
-/** A mark, and how far from the left edge it stands. */
-export interface Placed {
+/** A mark with its distance from the left edge, in pixels. */
+export interface PositionedMark {
   readonly mark: PlotMark;
   readonly left: number;
 }
 
-interface PlotPlace {
+interface PlotTarget {
   readonly box: RefObject<HTMLDivElement | null>;
-  /** 0 until it is known. */
+  /** Pixels; 0 until the box is measured. */
   readonly width: number;
   readonly flag: RefObject<HTMLDivElement | null>;
-  readonly onPlaced: (placed: readonly Placed[]) => void;
+  readonly onPositioned: (placed: readonly PositionedMark[]) => void;
 }
 
-export function usePlot(props: PlotProps, place: PlotPlace): void {
+/** Values that change often, such as callbacks, are read through refs, so that they do not recreate the plot. */
+export function usePlot(props: PlotProps, target: PlotTarget): void {
   const { lines, isStacked = false, band, height = 180, syncKey = 'page', at, objective, marks, now = null, range, topMax } = props;
   const scheme = useComputedColorScheme('light');
   const [utc] = useUtc();
   const plot = useRef<uPlot | null>(null);
   const state = useRef<PlotState>({ top: 0, span: 0, objective: null, marks: [], now: null });
-  const latest = useRef({ props, place });
-  latest.current = { props, place };
+  const latest = useRef({ props, target });
+  latest.current = { props, target };
   const kind = lines.map(({ label, color, width = '', isDashed = '' }) => [label, color, width, isDashed].join()).join(';');
   const hasBand = band !== undefined;
-  const isSized = place.width > 0;
+  const isSized = target.width > 0;
   const data = useMemo((): (number | null)[][] => {
     const columns = isStacked ? stacked(lines.map(({ values }) => values)) : lines.map(({ values }) => [...values]);
     return [...columns, ...(band === undefined ? [] : [[...band.high], [...band.low]])];
   }, [lines, isStacked, band]);
 
-  // What it is filled with has the effect below.
+  // Creates the plot without data; the next effect sets the data.
   useEffect(() => {
     if (!isSized) return undefined;
-    plot.current = makePlot(latest, state.current, (placed) => latest.current.place.onPlaced(placed));
+    plot.current = makePlot(latest, state.current, (placed) => latest.current.target.onPositioned(placed));
     return () => {
       plot.current?.destroy();
       plot.current = null;
@@ -48,35 +49,35 @@ export function usePlot(props: PlotProps, place: PlotPlace): void {
   }, [kind, isStacked, hasBand, height, syncKey, scheme, utc, isSized]);
 
   const [from, to] = [range?.[0] ?? at[0] ?? 0, range?.[1] ?? at.at(-1) ?? 1];
-  const promised = objective?.value ?? null;
-  // A plot that was made anew is to be filled again.
+  const objectiveValue = objective?.value ?? null;
+  // The dependencies of the effect above are repeated here: a new plot needs its data.
   useEffect(() => {
-    const { current: made } = plot;
-    if (made === null) return;
-    const top = Math.min(topFor(maxOf(data), promised ?? 0), topMax ?? Number.POSITIVE_INFINITY);
+    const { current: plotInstance } = plot;
+    if (plotInstance === null) return;
+    const top = Math.min(topFor(maxOf(data), objectiveValue ?? 0), topMax ?? Number.POSITIVE_INFINITY);
     const span = Math.round((to - from) / 60);
     const before = span === state.current.span ? state.current.top : null;
-    Object.assign(state.current, { top: steadyTop(before, top), span, objective: promised, marks: marks ?? [], now });
-    made.batch(() => {
-      made.setData([[...at], ...data] as uPlot.AlignedData, false);
-      made.setScale('x', { min: from, max: to });
+    Object.assign(state.current, { top: steadyTop(before, top), span, objective: objectiveValue, marks: marks ?? [], now });
+    plotInstance.batch(() => {
+      plotInstance.setData([[...at], ...data] as uPlot.AlignedData, false);
+      plotInstance.setScale('x', { min: from, max: to });
     });
-  }, [data, at, from, to, promised, marks, now, topMax, kind, isStacked, hasBand, height, syncKey, scheme, utc, isSized]);
+  }, [data, at, from, to, objectiveValue, marks, now, topMax, kind, isStacked, hasBand, height, syncKey, scheme, utc, isSized]);
 
   useEffect(() => {
-    if (place.width > 0) plot.current?.setSize({ width: place.width, height });
-  }, [place.width, height]);
+    if (target.width > 0) plot.current?.setSize({ width: target.width, height });
+  }, [target.width, height]);
 }
 
-type Latest = RefObject<{ props: PlotProps; place: PlotPlace }>;
+type Latest = RefObject<{ props: PlotProps; target: PlotTarget }>;
 
-function makePlot(latest: Latest, state: PlotState, onPlaced: PlotPlace['onPlaced']): uPlot | null {
-  const { props, place } = latest.current;
+function makePlot(latest: Latest, state: PlotState, onPlaced: PlotTarget['onPositioned']): uPlot | null {
+  const { props, target } = latest.current;
   const { lines, isStacked = false, isWhole = false, band, height = 180, syncKey = 'page' } = props;
-  const { current: box } = place.box;
+  const { current: box } = target.box;
   if (box === null) return null;
   let placed = '';
-  const made: uPlot = new uPlot(
+  const plotInstance: uPlot = new uPlot(
     plotOptions({
       lines,
       isStacked,
@@ -89,11 +90,11 @@ function makePlot(latest: Latest, state: PlotState, onPlaced: PlotPlace['onPlace
       format: (value, isAxis) => latest.current.props.format(value, isAxis),
       onCursor: (index, left) => {
         latest.current.props.onCursor(index);
-        showFlag(latest.current.place.flag.current, latest.current.props.at, index, left);
+        showFlag(latest.current.target.flag.current, latest.current.props.at, index, left);
       },
       onZoom: (fromMs, toMs) => latest.current.props.onZoom?.(fromMs, toMs),
       onDraw: (plot) => {
-        const places = placesOf(plot, state.marks);
+        const places = markPositions(plot, state.marks);
         const key = places.map(({ mark, left }) => `${mark.id} ${left}`).join();
         if (key === placed) return;
         placed = key;
@@ -103,7 +104,7 @@ function makePlot(latest: Latest, state: PlotState, onPlaced: PlotPlace['onPlace
     [[], ...lines.map(() => []), ...(band === undefined ? [] : [[], []])] as unknown as uPlot.AlignedData,
     box,
   );
-  return made;
+  return plotInstance;
 }
 
 function showFlag(flag: HTMLDivElement | null, at: readonly number[], index: number | null, left: number): void {
@@ -115,7 +116,7 @@ function showFlag(flag: HTMLDivElement | null, at: readonly number[], index: num
   flag.style.top = 'calc(100% - 28px)';
 }
 
-function placesOf(plot: uPlot, marks: readonly PlotMark[]): readonly Placed[] {
+function markPositions(plot: uPlot, marks: readonly PlotMark[]): readonly PositionedMark[] {
   const { min = 0, max = 0 } = plot.scales['x'] ?? {};
   return marks
     .filter(({ atMs }) => atMs / 1000 >= min && atMs / 1000 <= max)

@@ -1,4 +1,4 @@
-/** How wide an element is, now and whenever that changes. */
+/** The width of an element in pixels, kept current by a ResizeObserver. 0 until it is mounted. */
 import { type RefObject, useLayoutEffect, useRef, useState } from 'react';
 
 export function useWidth<T extends HTMLElement>(): [RefObject<T | null>, number] {

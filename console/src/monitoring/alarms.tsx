@@ -1,106 +1,105 @@
-/** What rings, what would, and what became of alarms before. */
-import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import type { ReactElement } from 'react';
-import type { AlarmBody, AlarmNoteBody, Page } from '../../../src/api/index.ts';
-import { get } from '../api/client.ts';
+/** Alarms with their state, and their history. */
+import { Button } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { type ReactElement, useState } from 'react';
+import type { AlarmBody, AlarmNoteBody, PageBody } from '../../../src/api/index.ts';
+import { get, path, remove } from '../api/client.ts';
 import { alarmsQuery } from '../api/queries.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
+import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { Loaded } from '../kit/loaded.tsx';
-import { StateMark } from '../kit/state-mark.tsx';
+import { Icon } from '../kit/icon.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
+import { useSearchValues } from '../kit/search-state.ts';
+import { AlarmForm } from './alarm-form.tsx';
+import { alarmEndpoint } from './alarm-groups.ts';
+import { AlarmList } from './alarm-list.tsx';
 
 type Note = AlarmNoteBody & { readonly alarm: string };
 
-const words: Readonly<Record<AlarmBody['state'], readonly ['ok' | 'warn' | 'zero', string]>> = {
-  ALARM: ['warn', 'Rings'],
-  OK: ['ok', 'Quiet'],
-  INSUFFICIENT_DATA: ['zero', 'No data yet'],
-};
-
-/** That an alarm was made and is quiet from its first look on is what one expects. */
+/** Hides entries about the creation of an alarm and its first evaluation as OK. */
 function isNews({ summary }: Note): boolean {
   return !/ created$|from INSUFFICIENT_DATA to OK$/.test(summary);
 }
 
-/** Those that every endpoint has are called penstock/ENDPOINT/KIND. */
-function endpointOf(name: string): string | null {
-  return /^penstock\/([^/]+)\/[^/]+$/.exec(name)?.[1] ?? null;
-}
+type Dialog = { readonly kind: 'create' } | { readonly kind: 'change' | 'delete'; readonly alarm: AlarmBody };
 
-export function Alarms(): ReactElement {
+export function AlarmsTab(): ReactElement {
+  const mayDeploy = useHasPermission('deploy');
+  const [dialog, setDialog] = useState<Dialog | null>(null);
   const alarms = useQuery(alarmsQuery());
   const history = useQuery({
     queryKey: ['alarms', 'history'],
-    queryFn: ({ signal }) => get<Page<Note>>('/alarms/history', { limit: 50 }, signal),
+    queryFn: ({ signal }) => get<PageBody<Note>>('/alarms/history', { limit: 50 }, signal),
     refetchInterval: 15_000,
   });
   return (
     <>
-      <Card title="Alarms" footer="Every endpoint has some by itself; others come from CloudWatch's API (PutMetricAlarm).">
-        <Loaded query={alarms} what="The alarms could not be loaded.">
-          {({ items }) => <AlarmTable items={items} />}
-        </Loaded>
+      {dialog === null ? null : <AlarmDialog dialog={dialog} onClose={() => setDialog(null)} />}
+      <Card
+        title="Alarms"
+        end={
+          mayDeploy ? (
+            <Button variant="filled" leftSection={<Icon name="plus" />} onClick={() => setDialog({ kind: 'create' })}>
+              Create an alarm
+            </Button>
+          ) : undefined
+        }
+        footer="Every endpoint has default alarms, which cannot be changed. CloudWatch clients also create alarms on expressions over several metrics."
+      >
+        <LoadedContent query={alarms} what="The alarms could not be loaded.">
+          {({ items }) => <AlarmList items={items} onAction={mayDeploy ? (kind, alarm) => setDialog({ kind, alarm }) : null} />}
+        </LoadedContent>
       </Card>
-      <Card title="What became of them">
-        <Loaded query={history} what="The history of alarms could not be loaded." heights={[120]}>
+      <Card title="History">
+        <LoadedContent query={history} what="The history of alarms could not be loaded." heights={[120]}>
           {({ items }) => (
             <DataTable
-              caption="What became of alarms, the latest first"
+              caption="Alarm history, latest first"
               rows={items.filter(isNews)}
               keyOf={({ alarm, at, summary }) => `${alarm} ${at} ${summary}`}
               isDense
-              whenEmpty="None has rung yet."
+              whenEmpty="No alarm has fired yet."
               columns={[
                 { title: 'Alarm', className: 'said', cell: ({ alarm }) => <span className="mono">{breakable(alarm)}</span> },
-                { title: 'What', cell: ({ summary }) => summary },
+                { title: 'Change', cell: ({ summary }) => summary },
                 { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
               ]}
             />
           )}
-        </Loaded>
+        </LoadedContent>
       </Card>
     </>
   );
 }
 
-function AlarmTable({ items }: { readonly items: readonly AlarmBody[] }): ReactElement {
+function AlarmDialog({ dialog, onClose }: { readonly dialog: Dialog; readonly onClose: () => void }): ReactElement {
+  const client = useQueryClient();
+  const [{ open = '' }, change] = useSearchValues();
+  const reload = (): Promise<void> => client.invalidateQueries({ queryKey: ['alarms'] });
+  /** Unfolds the group of a new alarm, which does not fire yet. */
+  const show = (alarm: AlarmBody): Promise<void> => {
+    const group = alarmEndpoint(alarm) ?? '/Other';
+    if (!open.split(',').includes(group)) change({ open: [open, group].filter((id) => id !== '').join(',') });
+    return reload();
+  };
+  if (dialog.kind !== 'delete') {
+    return <AlarmForm alarm={dialog.kind === 'change' ? dialog.alarm : null} onClose={onClose} onSaved={show} />;
+  }
+  const { name } = dialog.alarm;
   return (
-    <DataTable
-      caption="Alarms, those that ring first"
-      rows={items}
-      keyOf={({ name }) => name}
-      whenEmpty="None yet: deploy a model, and its endpoint has alarms for its objective, errors and restarts."
-      columns={[
-        {
-          title: 'Alarm',
-          sort: ({ name }) => name,
-          cell: ({ name, description }) => {
-            const endpoint = endpointOf(name);
-            return (
-              <>
-                {endpoint === null ? (
-                  <b>{name}</b>
-                ) : (
-                  <Link className="name" to="/endpoints/$endpoint" params={{ endpoint }}>
-                    {name.slice('penstock/'.length)}
-                  </Link>
-                )}
-                <span className="two said alarm-words">{description}</span>
-              </>
-            );
-          },
-        },
-        {
-          title: 'State',
-          sort: ({ state }) => state,
-          cell: ({ state }) => <StateMark kind={words[state][0]}>{words[state][1]}</StateMark>,
-        },
-        { title: 'What the last look found', isWide: true, cell: ({ reason }) => <span className="said">{reason}</span> },
-        { title: 'Since', className: 'nw', sort: ({ since }) => since, cell: ({ since }) => <Ago at={since} /> },
-      ]}
+    <Confirm
+      title={`Delete alarm ${name}?`}
+      consequences={['It no longer watches its metric and calls nothing.', 'Its history remains.']}
+      action="Delete alarm"
+      onConfirm={async () => {
+        await remove(path('/alarms/:alarm', { alarm: name }));
+        await reload();
+      }}
+      onClose={onClose}
     />
   );
 }

@@ -1,8 +1,8 @@
-/** Who did what, from where, and how it ended; and whether the record of it is whole. */
+/** The audit log: actions, callers and outcomes, and the verification of its hash chain. */
 import { Button, TextInput } from '@mantine/core';
 import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
-import type { AuditBody, AuditVerdictBody, Page } from '../../../src/api/index.ts';
+import type { AuditBody, AuditVerdictBody, PageBody } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { Ago } from '../kit/ago.tsx';
 import { betweenWords, breakable } from '../kit/breakable.tsx';
@@ -10,21 +10,21 @@ import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { Earlier } from '../kit/earlier.tsx';
 import { plural } from '../kit/format.ts';
-import { Failure, Skeletons } from '../kit/loaded.tsx';
+import { LoadFailure, Skeletons } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { detailWords } from './detail-words.ts';
+import { formatDetail } from './format-detail.ts';
 
 const pageSize = 50;
 
-export function Audit(): ReactElement {
+export function AuditTab(): ReactElement {
   const [target, setTarget] = useSearchValue('target', '');
   const [who, setWho] = useSearchValue('who', '');
-  const wish = { limit: pageSize, target: target === '' ? undefined : target, who: who === '' ? undefined : who };
+  const query = { limit: pageSize, target: target === '' ? undefined : target, who: who === '' ? undefined : who };
   const { data, error, fetchNextPage, hasNextPage, isFetchingNextPage, refetch } = useInfiniteQuery({
     queryKey: ['audit', target, who],
-    queryFn: ({ pageParam, signal }) => get<Page<AuditBody>>('/audit', { ...wish, cursor: pageParam }, signal),
+    queryFn: ({ pageParam, signal }) => get<PageBody<AuditBody>>('/audit', { ...query, cursor: pageParam }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next }) => next ?? undefined,
   });
@@ -32,20 +32,20 @@ export function Audit(): ReactElement {
     <>
       <Verification />
       <Card
-        title="Audit trail"
+        title="Audit log"
         end={
           <span className="row wrap">
             <TextInput
               size="xs"
-              aria-label="Only by"
-              placeholder="by: AKIA…"
+              aria-label="Filter by caller"
+              placeholder="caller: AKIA…"
               value={who}
               onChange={(event) => setWho(event.currentTarget.value)}
             />
             <TextInput
               size="xs"
-              aria-label="Only done to"
-              placeholder="to: digits"
+              aria-label="Filter by resource"
+              placeholder="resource: digits"
               value={target}
               onChange={(event) => setTarget(event.currentTarget.value)}
             />
@@ -53,7 +53,7 @@ export function Audit(): ReactElement {
         }
         footer={hasNextPage ? <Earlier isBusy={isFetchingNextPage} onMore={() => void fetchNextPage()} /> : undefined}
       >
-        {error === null ? null : <Failure error={error} what="The audit could not be loaded." onRetry={() => void refetch()} />}
+        {error === null ? null : <LoadFailure error={error} what="The audit log could not be loaded." onRetry={() => void refetch()} />}
         {data === undefined ? <Skeletons heights={[280]} /> : <AuditTable items={data.pages.flatMap(({ items }) => items)} />}
       </Card>
     </>
@@ -63,17 +63,17 @@ export function Audit(): ReactElement {
 function AuditTable({ items }: { readonly items: readonly AuditBody[] }): ReactElement {
   return (
     <DataTable
-      caption="Who did what, the latest first"
+      caption="Audit records, latest first"
       rows={items}
       keyOf={({ id }) => id}
       isDense
-      whenEmpty="Nothing was done of that kind."
+      whenEmpty="No matching records."
       columns={[
-        { title: 'Deed', className: 'said kind', cell: (record) => <Deed record={record} /> },
-        { title: 'By', isWide: true, cell: (record) => <By record={record} /> },
+        { title: 'Action', className: 'said kind', cell: (record) => <ActionCell record={record} /> },
+        { title: 'Caller', isWide: true, cell: (record) => <By record={record} /> },
         {
           title: 'Outcome',
-          cell: ({ outcome }) => <StateMark kind={outcome === 'ok' ? 'ok' : 'bad'}>{outcome === 'ok' ? 'done' : outcome}</StateMark>,
+          cell: ({ outcome }) => <StateMark kind={outcome === 'ok' ? 'ok' : 'bad'}>{outcome === 'ok' ? 'ok' : outcome}</StateMark>,
         },
         { title: 'Detail', isWide: true, cell: ({ detail }) => <Detail detail={detail} /> },
         { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
@@ -82,7 +82,7 @@ function AuditTable({ items }: { readonly items: readonly AuditBody[] }): ReactE
   );
 }
 
-function Deed({ record: { action, target, who } }: { readonly record: AuditBody }): ReactElement {
+function ActionCell({ record: { action, target, who } }: { readonly record: AuditBody }): ReactElement {
   return (
     <>
       <b>{breakable(action, betweenWords)}</b>
@@ -96,20 +96,20 @@ function By({ record: { who, origin } }: { readonly record: AuditBody }): ReactE
   return (
     <>
       <span className="mono">{who}</span>
-      <span className="two">{origin === null ? 'by itself' : `from ${origin.remote_address}, ${origin.door}`}</span>
+      <span className="two">{origin === null ? 'internal' : `from ${origin.remote_address}, ${origin.protocol}`}</span>
     </>
   );
 }
 
-/** In a few lines; what is more opens under it. */
+/** A short form; the full detail opens below it. */
 function Detail({ detail }: { readonly detail: unknown }): ReactElement {
-  const words = detailWords(detail);
-  if (words === null) return <span className="dim">–</span>;
-  if (words.whole === null) return <span className="audit-detail">{breakable(words.text)}</span>;
+  const text = formatDetail(detail);
+  if (text === null) return <span className="dim">–</span>;
+  if (text.whole === null) return <span className="audit-detail">{breakable(text.text)}</span>;
   return (
     <details className="audit-detail">
-      <summary>{breakable(words.text)}</summary>
-      <pre>{words.whole}</pre>
+      <summary>{breakable(text.text)}</summary>
+      <pre>{text.whole}</pre>
     </details>
   );
 }
@@ -118,22 +118,22 @@ function Verification(): ReactElement {
   const { mutate, data, error, isPending } = useMutation({ mutationFn: () => get<AuditVerdictBody>('/audit/verification') });
   const button = (
     <Button size="sm" onClick={() => mutate()} loading={isPending}>
-      Check the chain
+      Verify the chain
     </Button>
   );
   return (
     <div className="section">
-      {error === null ? null : <Failure error={error} what="The chain could not be checked." />}
+      {error === null ? null : <LoadFailure error={error} what="The chain could not be verified." />}
       {data === undefined ? (
-        <Note title="Each record is sealed by the next." end={button}>
-          One that was changed, taken out or slipped in is found.
+        <Note title="Records form a hash chain." end={button}>
+          Verification detects changed, removed and inserted records.
         </Note>
       ) : data.broken === null ? (
-        <Note tone="accent" icon="check" title={`${plural(data.records, 'record')}, all as they were written.`} end={button}>
-          The hash of the last one: <code className="said">{data.head}</code>
+        <Note tone="accent" icon="check" title={`${plural(data.records, 'record')}, all unmodified.`} end={button}>
+          Hash of the last record: <code className="said">{data.head}</code>
         </Note>
       ) : (
-        <Note tone="bad" title={`Record ${data.broken.number} is not as it was written.`} end={button}>
+        <Note tone="bad" title={`Record ${data.broken.number} was modified.`} end={button}>
           {data.broken.why}
         </Note>
       )}

@@ -1,10 +1,10 @@
-/** Lines of a log as people read them: when, how bad, what; all else that a line says stays with it. */
+/** Parses log lines for display: time, level, message and the other fields. */
 export interface LogLine {
   readonly key: number;
   readonly atMs: number | null;
   readonly level: 'debug' | 'info' | 'warn' | 'error' | null;
   readonly text: string;
-  /** The rest, `name=value`. */
+  /** The other fields as `name=value`. */
   readonly rest: string;
   readonly raw: string;
 }
@@ -23,24 +23,25 @@ const levels: Readonly<Record<string, LogLine['level']>> = {
 };
 const lengthMax = 400;
 
+/** `key` must be unique in the list. Lines that are not JSON objects are shown as plain text. */
 export function logLine(raw: string, key: number): LogLine {
   const fields = fieldsIn(raw);
   if (fields === null) return { key, atMs: null, level: null, text: shorten(raw), rest: '', raw };
   const { at, time, level, msg, message, ...others } = fields;
-  const told = msg ?? message;
+  const logged = msg ?? message;
   const stamp = typeof at === 'number' ? at : typeof time === 'number' ? time : Date.parse(String(at ?? time));
   const status = typeof others['status'] === 'string' || typeof others['status'] === 'number' ? String(others['status']) : null;
   return {
     key,
     atMs: Number.isFinite(stamp) ? stamp : null,
     level: levels[String(level)] ?? (status === null || status === 'ok' ? 'info' : 'warn'),
-    text: shorten(typeof told === 'string' ? told : requestText(others)),
+    text: shorten(typeof logged === 'string' ? logged : requestText(others)),
     rest: shorten(restOf(others)),
     raw,
   };
 }
 
-/** Of a request: how it ended, where, and how long it took. */
+/** The endpoint, status and duration of a request. */
 function requestText({ status, endpoint, totalMs }: Readonly<Record<string, unknown>>): string {
   if (typeof endpoint !== 'string') return '';
   const ended = typeof status === 'string' || typeof status === 'number' ? status : 'ended';

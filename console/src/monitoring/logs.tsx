@@ -1,27 +1,29 @@
-/** Logs: searched, or followed as they come. */
+/** Log search and live tail. */
 import { Button, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 import { ApiError, get, urlOf } from '../api/client.ts';
 import { endpointsQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
-import { plural } from '../kit/format.ts';
-import { Failure } from '../kit/loaded.tsx';
+import { parseObjectiveText, plural } from '../kit/format.ts';
+import { LoadFailure } from '../kit/loaded.tsx';
+import { loggedRequest } from '../kit/logged-request.ts';
+import { RequestTable } from '../kit/request-table.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
 import { exactTime, fullTime, useUtc } from '../kit/time.ts';
 import { type LogLine, logLine } from './log-lines.ts';
 
-interface Wish {
+interface LogFilter {
   readonly log: string;
   readonly endpoint: string | undefined;
   readonly filter: string;
 }
 
-/** A ring: what is older is let go. */
+/** Older lines are dropped. */
 const linesMax = 1000;
 const pastLines = 200;
 
-export function Logs(): ReactElement {
+export function LogsTab(): ReactElement {
   const [log, setLog] = useSearchValue('log', 'platform');
   const [endpoint, setEndpoint] = useSearchValue('endpoint', '');
   const [filter, setFilter] = useSearchValue('filter', '');
@@ -31,7 +33,7 @@ export function Logs(): ReactElement {
   return (
     <Card
       title="Logs"
-      beside={<span className="sm dim">{plural(lines.length, 'line')}</span>}
+      aside={<span className="sm dim">{plural(lines.length, 'line')}</span>}
       end={
         <Button size="sm" aria-pressed={isLive} onClick={() => setIsLive(!isLive)}>
           <span className={`live-dot ${isLive ? '' : 'off'}`}>
@@ -40,15 +42,21 @@ export function Logs(): ReactElement {
           </span>
         </Button>
       }
-      footer="A filter is words that stand in the line, or a pattern of CloudWatch Logs, such as { $.status = &quot;overloaded&quot; }."
+      footer="Filter by words, or by a CloudWatch Logs pattern such as { $.status = &quot;overloaded&quot; }."
     >
       <Fields log={log} endpoint={endpoint} filter={filter} setLog={setLog} setEndpoint={setEndpoint} setFilter={setFilter} />
       {error === null ? null : (
         <div className="body">
-          <Failure error={error} what="The log could not be read." />
+          <LoadFailure error={error} what="The log could not be read." />
         </div>
       )}
-      {isReady ? <Lines lines={lines} /> : <p className="body mut">Choose an endpoint: each has a log of what its workers say.</p>}
+      {isReady && log === 'requests' ? (
+        <Requests lines={lines} onOpen={() => setIsLive(false)} />
+      ) : isReady ? (
+        <Lines lines={lines} />
+      ) : (
+        <p className="body mut">Choose an endpoint to see the log of its workers.</p>
+      )}
     </Card>
   );
 }
@@ -87,10 +95,10 @@ function Fields({ log, endpoint, filter, setLog, setEndpoint, setFilter }: Field
         onChange={(value) => setLog(value ?? 'platform')}
         allowDeselect={false}
         data={[
-          { value: 'platform', label: 'the server' },
+          { value: 'platform', label: 'server' },
           { value: 'requests', label: 'requests' },
-          { value: 'access', label: 'control calls' },
-          { value: 'workers', label: 'workers of an endpoint' },
+          { value: 'access', label: 'API access' },
+          { value: 'workers', label: 'endpoint workers' },
           ...others.map((name) => ({ value: name, label: name })),
         ]}
       />
@@ -115,8 +123,12 @@ function Fields({ log, endpoint, filter, setLog, setEndpoint, setFilter }: Field
   );
 }
 
-/** The last lines, then those that come; read again where something else is asked for. */
-function useLines({ log, endpoint, filter }: Wish, isLive: boolean, isReady: boolean): { lines: readonly LogLine[]; error: Error | null } {
+/** The last lines, followed by new ones. Starts again if the filter changes. */
+function useLines(
+  { log, endpoint, filter }: LogFilter,
+  isLive: boolean,
+  isReady: boolean,
+): { lines: readonly LogLine[]; error: Error | null } {
   const [lines, setLines] = useState<readonly LogLine[]>([]);
   const [error, setError] = useState<Error | null>(null);
   const number = useRef(0);
@@ -134,7 +146,7 @@ function useLines({ log, endpoint, filter }: Wish, isLive: boolean, isReady: boo
       });
     if (!isLive) return () => ended.abort();
     const source = new EventSource(urlOf('/logs', { ...query, limit: 0, follow: true }));
-    // Many lines come at once: the page is told of them together.
+    // New lines are collected and rendered twice a second.
     let fresh: LogLine[] = [];
     source.addEventListener('message', ({ data }: MessageEvent<string>) => fresh.push(lineOf(data)));
     const timer = setInterval(() => {
@@ -152,7 +164,28 @@ function useLines({ log, endpoint, filter }: Wish, isLive: boolean, isReady: boo
   return { lines, error };
 }
 
-/** At its end unless somebody scrolls back. */
+/** Opening a request pauses the log: new rows would move it away. */
+function Requests({ lines, onOpen }: { readonly lines: readonly LogLine[]; readonly onOpen: () => void }): ReactElement {
+  const [request, setRequest] = useSearchValue('request', '');
+  const { data } = useQuery(endpointsQuery());
+  const objectives = new Map(data?.items.map(({ name, objective }) => [name, parseObjectiveText(objective)?.latencyMs ?? null]));
+  const requests = lines.flatMap(({ raw }) => loggedRequest(raw) ?? []).toReversed();
+  if (requests.length === 0) return <p className="body mut">No matching requests. New ones appear here.</p>;
+  return (
+    <RequestTable
+      requests={requests}
+      hasEndpoints
+      objectiveOf={(endpoint) => objectives.get(endpoint) ?? null}
+      open={request}
+      onOpen={(id) => {
+        if (id !== '') onOpen();
+        setRequest(id);
+      }}
+    />
+  );
+}
+
+/** Stays scrolled to the end unless the user scrolls back. */
 function Lines({ lines }: { readonly lines: readonly LogLine[] }): ReactElement {
   useUtc();
   const box = useRef<HTMLDivElement>(null);
@@ -166,15 +199,15 @@ function Lines({ lines }: { readonly lines: readonly LogLine[] }): ReactElement 
       ref={box}
       className="log"
       role="log"
-      aria-label="Lines of the log"
+      aria-label="Log lines"
       aria-live="off"
-      // Keys scroll it.
+      // Scrollable regions must be reachable by keyboard.
       tabIndex={0}
       onScroll={({ currentTarget }) => {
         isAtEnd.current = currentTarget.scrollHeight - currentTarget.scrollTop - currentTarget.clientHeight < 40;
       }}
     >
-      {lines.length === 0 ? <p className="mut">No line matches; those that come are shown as they do.</p> : null}
+      {lines.length === 0 ? <p className="mut">No matching lines. New ones appear here.</p> : null}
       {lines.map(({ key, atMs, level, text, rest, raw }) => (
         <p key={key} className={`log-line ${level ?? ''}`} title={raw.slice(0, 2000)}>
           <time title={atMs === null ? undefined : fullTime(atMs)}>{atMs === null ? '' : exactTime(atMs)}</time>

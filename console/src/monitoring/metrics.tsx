@@ -1,16 +1,17 @@
-/** The explorer: any metric of anybody, in any statistic, over time. */
+/** The metrics explorer: any metric of any source, in any statistic, over time. */
 import { SegmentedControl, Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactElement, useMemo } from 'react';
-import type { MetricBody, Page, SeriesBody } from '../../../src/api/index.ts';
+import type { MetricBody, PageBody, SeriesBody } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
+import type { ChartLine } from '../kit/chart-props.ts';
 import { count, fixed, ms, percent, usdSmall } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
-import { type ChartLine, TimeChart } from '../kit/time-chart.tsx';
+import { TimeChart } from '../kit/time-chart.tsx';
 import { type ChosenRange, TimeRange, useTimeRange } from '../kit/time-range.tsx';
-import { columnsOf, type Place, placesOf } from './metric-places.ts';
+import { columnsOf, type MetricSource, metricSourcesOf } from './metric-sources.ts';
 
 const statistics = [
   { value: 'p50,p95,p99', label: 'Percentiles' },
@@ -21,47 +22,48 @@ const statistics = [
 ];
 const colors = ['p50', 'p95', 'p99'] as const;
 
-export function Metrics(): ReactElement {
+export function MetricsTab(): ReactElement {
   const known = useQuery({
     queryKey: ['metrics'],
-    queryFn: ({ signal }) => get<Page<MetricBody>>('/metrics', {}, signal),
+    queryFn: ({ signal }) => get<PageBody<MetricBody>>('/metrics', {}, signal),
     refetchInterval: 30_000,
   });
   return (
-    <Loaded query={known} what="The metrics could not be loaded.">
+    <LoadedContent query={known} what="The metrics could not be loaded.">
       {({ items }) =>
         items.length === 0 ? (
           <Card title="Metrics" padded>
-            <p className="mut">Nothing was measured yet: metrics begin with the first requests to an endpoint.</p>
+            <p className="mut">No metrics yet. They appear with the first requests to an endpoint.</p>
           </Card>
         ) : (
           <Explorer items={items} />
         )
       }
-    </Loaded>
+    </LoadedContent>
   );
 }
 
 function Explorer({ items }: { readonly items: readonly MetricBody[] }): ReactElement {
   const [values, change] = useSearchValues();
-  const places = useMemo(() => placesOf(items), [items]);
-  const place = places.find(({ key }) => key === values['place']) ?? places.find(({ namespace }) => namespace === 'Penstock') ?? places[0];
+  const sources = useMemo(() => metricSourcesOf(items), [items]);
+  const source =
+    sources.find(({ key }) => key === values['place']) ?? sources.find(({ namespace }) => namespace === 'Penstock') ?? sources[0];
   const metric =
-    place?.metrics.find(({ name }) => name === values['metric']) ??
-    place?.metrics.find(({ name }) => name === 'Latency') ??
-    place?.metrics[0];
-  const statistic = statistics.find(({ value }) => value === values['statistic'])?.value ?? usualFor(metric);
+    source?.metrics.find(({ name }) => name === values['metric']) ??
+    source?.metrics.find(({ name }) => name === 'Latency') ??
+    source?.metrics[0];
+  const statistic = statistics.find(({ value }) => value === values['statistic'])?.value ?? defaultStatistic(metric);
   const range = useTimeRange();
   return (
     <>
       <div className="row wrap log-fields section">
         <Select
-          label="Of whom"
+          label="Source"
           searchable
           allowDeselect={false}
-          value={place?.key ?? null}
+          value={source?.key ?? null}
           onChange={(key) => change({ place: key ?? undefined, metric: undefined })}
-          data={groupsOf(places)}
+          data={groupsOf(sources)}
           className="grow"
         />
         <Select
@@ -70,7 +72,7 @@ function Explorer({ items }: { readonly items: readonly MetricBody[] }): ReactEl
           allowDeselect={false}
           value={metric?.name ?? null}
           onChange={(name) => change({ metric: name ?? undefined, statistic: undefined })}
-          data={[...new Set((place?.metrics ?? []).map(({ name }) => name))]}
+          data={[...new Set((source?.metrics ?? []).map(({ name }) => name))]}
           className="grow"
         />
         <SegmentedControl aria-label="Statistic" value={statistic} onChange={(value) => change({ statistic: value })} data={statistics} />
@@ -78,60 +80,66 @@ function Explorer({ items }: { readonly items: readonly MetricBody[] }): ReactEl
       <div className="row wrap section">
         <TimeRange range={range} />
       </div>
-      {place === undefined || metric === undefined ? null : <Series place={place} metric={metric} statistic={statistic} range={range} />}
+      {source === undefined || metric === undefined ? null : <Series source={source} metric={metric} statistic={statistic} range={range} />}
     </>
   );
 }
 
-function usualFor(metric: MetricBody | undefined): string {
+/** Percentiles for durations, sums for counters, averages for gauges. */
+function defaultStatistic(metric: MetricBody | undefined): string {
   if (metric?.unit === 'Milliseconds' || metric?.unit === 'Microseconds') return 'p50,p95,p99';
   return metric?.unit === 'Count' && !/^(Instances|Functions|QueueRows|BatchRows)/.test(metric.name) ? 'Sum' : 'Average';
 }
 
-function groupsOf(places: readonly Place[]) {
-  const namespaces = [...new Set(places.map(({ namespace }) => namespace))];
+function groupsOf(sources: readonly MetricSource[]) {
+  const namespaces = [...new Set(sources.map(({ namespace }) => namespace))];
   return namespaces.map((group) => ({
     group,
-    items: places.filter(({ namespace }) => namespace === group).map(({ key, label }) => ({ value: key, label })),
+    items: sources.filter(({ namespace }) => namespace === group).map(({ key, label }) => ({ value: key, label })),
   }));
 }
 
 interface SeriesProps {
-  readonly place: Place;
+  readonly source: MetricSource;
   readonly metric: MetricBody;
   readonly statistic: string;
   readonly range: ChosenRange;
 }
 
-function Series({ place, metric, statistic, range }: SeriesProps): ReactElement {
+function Series({ source, metric, statistic, range }: SeriesProps): ReactElement {
   const { fromMs, toMs, spanS, periodS, zoom } = range;
   const query = useQuery({
-    queryKey: ['series', place.key, metric.name, statistic, fromMs, toMs, spanS, periodS],
+    queryKey: ['series', source.key, metric.name, statistic, fromMs, toMs, spanS, periodS],
     queryFn: ({ signal }) => {
       const until = toMs ?? Date.now();
       const span = { from: new Date(fromMs ?? until - spanS * 1000).toISOString(), to: new Date(until).toISOString() };
-      const wish = { namespace: place.namespace, dimensions: JSON.stringify(place.dimensions), name: metric.name, statistics: statistic };
-      return get<SeriesBody>('/metrics/series', { ...wish, ...span, period_s: periodS }, signal);
+      const parameters = {
+        namespace: source.namespace,
+        dimensions: JSON.stringify(source.dimensions),
+        name: metric.name,
+        statistics: statistic,
+      };
+      return get<SeriesBody>('/metrics/series', { ...parameters, ...span, period_s: periodS }, signal);
     },
     refetchInterval: fromMs === null ? 10_000 : false,
     placeholderData: (before) => before,
   });
   return (
-    <Loaded query={query} what="The series could not be loaded." heights={[280]}>
-      {(series) => <Chart series={series} metric={metric} place={place} onZoom={zoom} />}
-    </Loaded>
+    <LoadedContent query={query} what="The series could not be loaded." heights={[280]}>
+      {(series) => <Chart series={series} metric={metric} source={source} onZoom={zoom} />}
+    </LoadedContent>
   );
 }
 
 function Chart({
   series,
   metric,
-  place,
+  source,
   onZoom,
 }: {
   readonly series: SeriesBody;
   readonly metric: MetricBody;
-  readonly place: Place;
+  readonly source: MetricSource;
   readonly onZoom: (fromMs: number, toMs: number) => void;
 }): ReactElement {
   const { at, columns } = useMemo(() => columnsOf(series), [series]);
@@ -146,20 +154,20 @@ function Chart({
   const isCounted = series.statistics[0] === 'SampleCount';
   return (
     <TimeChart
-      title={`${metric.name} of ${place.label}`}
+      title={`${metric.name} of ${source.label}`}
       unit={isCounted ? 'values' : unitWord(metric)}
       at={at}
       lines={lines}
       height={280}
       format={(value) => (isCounted ? count(value) : format(value, metric))}
       onZoom={onZoom}
-      footer={`Periods of ${series.period_s} s; those in which nothing was measured are gaps.`}
+      footer={`Period: ${series.period_s} s. Gaps mean no data.`}
     />
   );
 }
 
 function isMoney({ name }: MetricBody): boolean {
-  return /^(Cost|Spent|InstancesSpent|FunctionsSpent)$/.test(name);
+  return /^(Cost|Spent|InstancesCost|FunctionsCost)$/.test(name);
 }
 
 function unitWord(metric: MetricBody): string {

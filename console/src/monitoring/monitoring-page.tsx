@@ -1,33 +1,33 @@
-/** Monitoring: what rings, what was measured, what was said, what happened, who is told of it, who did what. */
+/** The monitoring page: alarms, metrics, logs, events, notification rules, audit log. */
 import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import { alarmsQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { plural } from '../kit/format.ts';
-import { Page } from '../kit/page.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useTab } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { Alarms } from './alarms.tsx';
-import { Audit } from './audit.tsx';
-import { Events } from './events.tsx';
-import { Logs } from './logs.tsx';
-import { Metrics } from './metrics.tsx';
-import { Rules } from './rules.tsx';
+import { AlarmsTab } from './alarms.tsx';
+import { AuditTab } from './audit.tsx';
+import { EventsTab } from './events.tsx';
+import { LogsTab } from './logs.tsx';
+import { MetricsTab } from './metrics.tsx';
+import { RulesTab } from './rules.tsx';
 import './monitoring-page.css';
 
 export function MonitoringPage(): ReactElement {
-  const mayAdminister = useMay('administer');
+  const mayAdminister = useHasPermission('administer');
   const [tab, setTab] = useTab(['alarms', 'metrics', 'logs', 'events', 'rules', ...(mayAdminister ? ['audit'] : [])]);
   const { data } = useQuery(alarmsQuery());
-  const ringing = data?.items.filter(({ state }) => state === 'ALARM').length;
+  const firing = data?.items.filter(({ state }) => state === 'ALARM').length;
   return (
-    <Page
+    <PageLayout
       title="Monitoring"
       facts={
-        ringing === undefined ? undefined : (
-          <StateMark kind={ringing === 0 ? 'ok' : 'warn'}>
-            {ringing === 0 ? 'No alarm rings' : `${plural(ringing, 'alarm')} ring${ringing === 1 ? 's' : ''}`}
+        firing === undefined ? undefined : (
+          <StateMark kind={firing === 0 ? 'ok' : 'warn'}>
+            {firing === 0 ? 'No alarms firing' : `${plural(firing, 'alarm')} firing`}
           </StateMark>
         )
       }
@@ -42,26 +42,26 @@ export function MonitoringPage(): ReactElement {
           {mayAdminister ? <Tabs.Tab value="audit">Audit</Tabs.Tab> : null}
         </Tabs.List>
         <Tabs.Panel value="alarms">
-          <Alarms />
+          <AlarmsTab />
         </Tabs.Panel>
         <Tabs.Panel value="metrics">
-          <Metrics />
+          <MetricsTab />
         </Tabs.Panel>
         <Tabs.Panel value="logs">
-          <Logs />
+          <LogsTab />
         </Tabs.Panel>
         <Tabs.Panel value="events">
-          <Events />
+          <EventsTab />
         </Tabs.Panel>
         <Tabs.Panel value="rules">
-          <Rules />
+          <RulesTab />
         </Tabs.Panel>
         {mayAdminister ? (
           <Tabs.Panel value="audit">
-            <Audit />
+            <AuditTab />
           </Tabs.Panel>
         ) : null}
       </Tabs>
-    </Page>
+    </PageLayout>
   );
 }

@@ -1,19 +1,28 @@
-/** Who is told of events, and what of it has not arrived, with why. */
-import { useQuery } from '@tanstack/react-query';
-import type { ReactElement } from 'react';
-import type { DeliveryBody, Page, RuleBody } from '../../../src/api/index.ts';
-import { get, getAll } from '../api/client.ts';
+/** Event rules and their targets, and deliveries that have not succeeded. */
+import { Button } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { type ReactElement, useState } from 'react';
+import type { DeliveryBody, PageBody, RuleBody } from '../../../src/api/index.ts';
+import { get, getAll, path, remove } from '../api/client.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
+import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { count, sentence } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { Icon } from '../kit/icon.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
+import { RuleForm } from './rule-form.tsx';
 
 const shownDeliveries = 100;
 
-export function Rules(): ReactElement {
+type Dialog = { readonly kind: 'create' } | { readonly kind: 'change' | 'delete'; readonly rule: RuleBody };
+
+export function RulesTab(): ReactElement {
+  const mayDeploy = useHasPermission('deploy');
+  const [dialog, setDialog] = useState<Dialog | null>(null);
   const rules = useQuery({
     queryKey: ['rules'],
     queryFn: ({ signal }) => getAll<RuleBody>('/rules', {}, signal),
@@ -21,41 +30,79 @@ export function Rules(): ReactElement {
   });
   const deliveries = useQuery({
     queryKey: ['rules', 'deliveries'],
-    queryFn: ({ signal }) => get<Page<DeliveryBody>>('/rules/deliveries', { limit: shownDeliveries }, signal),
+    queryFn: ({ signal }) => get<PageBody<DeliveryBody>>('/rules/deliveries', { limit: shownDeliveries }, signal),
     refetchInterval: 15_000,
   });
   return (
     <>
-      <Card title="Rules" footer="They come from EventBridge's API (PutRule, PutTargets).">
-        <Loaded query={rules} what="The rules could not be loaded.">
-          {({ items }) => <RuleTable items={items} />}
-        </Loaded>
+      {dialog === null ? null : <RuleDialog dialog={dialog} onClose={() => setDialog(null)} />}
+      <Card
+        title="Rules"
+        end={
+          mayDeploy ? (
+            <Button variant="filled" leftSection={<Icon name="plus" />} onClick={() => setDialog({ kind: 'create' })}>
+              Create a rule
+            </Button>
+          ) : undefined
+        }
+        footer="A rule sends matching events to URLs and log groups. EventBridge clients also transform what a target receives."
+      >
+        <LoadedContent query={rules} what="The rules could not be loaded.">
+          {({ items }) => <RuleTable items={items} onAction={mayDeploy ? setDialog : null} />}
+        </LoadedContent>
       </Card>
       <Card
-        title="What has not arrived"
-        footer="Of rules, of the actions of alarms and of the topics of asynchronous endpoints. What was given up is kept for 14 days."
+        title="Pending and failed deliveries"
+        footer="Deliveries of rules, alarm actions and topics of asynchronous endpoints. Abandoned deliveries are retained for 14 days."
       >
-        <Loaded query={deliveries} what="The deliveries could not be loaded." heights={[120]}>
+        <LoadedContent query={deliveries} what="The deliveries could not be loaded." heights={[120]}>
           {({ items }) => <DeliveryTable items={items} />}
-        </Loaded>
+        </LoadedContent>
       </Card>
     </>
+  );
+}
+
+function RuleDialog({ dialog, onClose }: { readonly dialog: Dialog; readonly onClose: () => void }): ReactElement {
+  const client = useQueryClient();
+  const reload = (): Promise<void> => client.invalidateQueries({ queryKey: ['rules'] });
+  if (dialog.kind !== 'delete') {
+    return <RuleForm rule={dialog.kind === 'change' ? dialog.rule : null} onClose={onClose} onSaved={reload} />;
+  }
+  const { name } = dialog.rule;
+  return (
+    <Confirm
+      title={`Delete rule ${name}?`}
+      consequences={['Its targets receive no more events.', 'Deliveries that wait for a retry are still attempted.']}
+      action="Delete rule"
+      onConfirm={async () => {
+        await remove(path('/rules/:rule', { rule: name }));
+        await reload();
+      }}
+      onClose={onClose}
+    />
   );
 }
 
 const ruleStates: Readonly<Record<RuleBody['state'], readonly [StateKind, string]>> = {
   enabled: ['ok', 'Enabled'],
   disabled: ['zero', 'Disabled'],
-  'set-aside': ['warn', 'Set aside'],
+  'set-aside': ['warn', 'Faulty'],
 };
 
-function RuleTable({ items }: { readonly items: readonly RuleBody[] }): ReactElement {
+interface RuleTableProps {
+  readonly items: readonly RuleBody[];
+  /** Null if the caller may not change rules. */
+  readonly onAction: ((dialog: Dialog) => void) | null;
+}
+
+function RuleTable({ items, onAction }: RuleTableProps): ReactElement {
   return (
     <DataTable
       caption="Rules, by name"
       rows={items}
       keyOf={({ name }) => name}
-      whenEmpty="None yet: nobody is told of events."
+      whenEmpty="No rules yet: events are not delivered anywhere."
       columns={[
         { title: 'Rule', className: 'said', sort: ({ name }) => name, cell: (rule) => <Name rule={rule} /> },
         {
@@ -63,12 +110,26 @@ function RuleTable({ items }: { readonly items: readonly RuleBody[] }): ReactEle
           sort: ({ state }) => state,
           cell: ({ state }) => <StateMark kind={ruleStates[state][0]}>{ruleStates[state][1]}</StateMark>,
         },
-        { title: 'Who is told', isWide: true, className: 'said', cell: ({ targets }) => <Targets targets={targets} /> },
+        { title: 'Targets', isWide: true, className: 'said', cell: ({ targets }) => <Targets targets={targets} /> },
         { title: 'Waiting', isNumber: true, isWide: true, cell: ({ deliveries }) => count(deliveries.waiting) },
         { title: 'Failing', isNumber: true, cell: ({ deliveries }) => count(deliveries.failing) },
-        { title: 'Given up', isNumber: true, cell: ({ deliveries }) => count(deliveries.given_up) },
+        { title: 'Abandoned', isNumber: true, isWide: true, cell: ({ deliveries }) => count(deliveries.given_up) },
+        ...(onAction === null ? [] : [{ title: 'Actions', cell: (rule: RuleBody) => <RuleActions rule={rule} onAction={onAction} /> }]),
       ]}
     />
+  );
+}
+
+function RuleActions({ rule, onAction }: { readonly rule: RuleBody; readonly onAction: (dialog: Dialog) => void }): ReactElement {
+  return (
+    <span className="row wrap">
+      <Button size="sm" onClick={() => onAction({ kind: 'change', rule })} aria-label={`Change ${rule.name}`}>
+        Change
+      </Button>
+      <Button size="sm" onClick={() => onAction({ kind: 'delete', rule })} aria-label={`Delete ${rule.name}`}>
+        Delete
+      </Button>
+    </span>
   );
 }
 
@@ -83,7 +144,7 @@ function Name({ rule: { name, description, fault } }: { readonly rule: RuleBody 
 }
 
 function Targets({ targets }: Pick<RuleBody, 'targets'>): ReactElement {
-  if (targets.length === 0) return <span className="dim">nobody</span>;
+  if (targets.length === 0) return <span className="dim">none</span>;
   return (
     <>
       {targets.map(({ id, arn }) => (
@@ -96,22 +157,22 @@ function Targets({ targets }: Pick<RuleBody, 'targets'>): ReactElement {
 }
 
 const deliveryStates: Readonly<Record<DeliveryBody['state'], readonly [StateKind, string]>> = {
-  waiting: ['changing', 'Waits'],
-  failing: ['warn', 'Fails'],
-  given_up: ['bad', 'Given up'],
+  waiting: ['changing', 'Waiting'],
+  failing: ['warn', 'Failing'],
+  given_up: ['bad', 'Abandoned'],
 };
 
 function DeliveryTable({ items }: { readonly items: readonly DeliveryBody[] }): ReactElement {
   return (
     <DataTable
-      caption="What has not arrived, the latest first"
+      caption="Pending and failed deliveries, latest first"
       rows={items}
       keyOf={({ id }) => id}
       isDense
-      whenEmpty="Everything has arrived."
+      whenEmpty="No pending or failed deliveries."
       columns={[
-        { title: 'Of', className: 'said kind', cell: ({ rule }) => <b>{breakable(rule)}</b> },
-        { title: 'To', isWide: true, className: 'said', cell: ({ target }) => <span className="mono">{breakable(target.arn)}</span> },
+        { title: 'Rule', className: 'said kind', cell: ({ rule }) => <b>{breakable(rule)}</b> },
+        { title: 'Target', isWide: true, className: 'said', cell: ({ target }) => <span className="mono">{breakable(target.arn)}</span> },
         {
           title: 'State',
           cell: ({ state, attempts }) => (
@@ -121,7 +182,7 @@ function DeliveryTable({ items }: { readonly items: readonly DeliveryBody[] }): 
             </>
           ),
         },
-        { title: 'Why', isWide: true, className: 'said', cell: ({ reason }) => reason ?? <span className="dim">–</span> },
+        { title: 'Reason', isWide: true, className: 'said', cell: ({ reason }) => reason ?? <span className="dim">–</span> },
         { title: 'Since', className: 'nw', cell: ({ created_at: at }) => <Ago at={at} /> },
       ]}
     />

@@ -1,99 +1,190 @@
-/** A version that waits: what was checked, what it would break, and the two answers, with the reason for the audit trail. */
-import { Button, Modal, Textarea } from '@mantine/core';
+/** A version pending approval: checks, breaking changes, and approve or reject with a comment for the audit log. */
+import { Button, Loader, Modal, Textarea } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, useEffect, useState } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
-import { type Decision, decide } from '../api/models.ts';
+import { type ApprovalDecision, cancelOpening, setApproval } from '../api/models.ts';
 import { sessionQuery } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { bytes, sentence } from '../kit/format.ts';
+import { bytes } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { Failure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
 import { StateShape } from '../kit/state-mark.tsx';
 import { breakingSentences } from './compare-signatures.ts';
-import { endpointsOf } from './serving-where.ts';
+import { NoteItems } from './note-items.tsx';
+import { isUnopened, PythonChecks, ReviewCheckbox, requiresReview } from './python-checks.tsx';
+import { endpointsOf } from './serving-endpoints.ts';
 
 interface ApprovalProps {
   readonly version: VersionBody;
-  /** The latest approved one, which it would follow. */
-  readonly former: VersionBody | undefined;
+  /** The latest approved version before this one. */
+  readonly previous: VersionBody | undefined;
   readonly endpoints: readonly EndpointBody[];
 }
 
-export function ApprovalCard({ version, former, endpoints }: ApprovalProps): ReactElement {
+export function ApprovalCard({ version, previous, endpoints }: ApprovalProps): ReactElement {
   const client = useQueryClient();
-  const { data: session } = useQuery(sessionQuery());
   const [note, setNote] = useState('');
   const [isRejecting, setIsRejecting] = useState(false);
+  const [isAccepted, setIsAccepted] = useState(false);
+  const isOpening = version.python?.state === 'opening';
+  useOpening(version.name, isOpening);
   const decision = useMutation({
-    mutationFn: (approval: Decision) => decide(version.name, approval, note),
+    mutationFn: (approval: ApprovalDecision) => setApproval(version.name, approval, note, approval === 'Approved' && isAccepted),
     onSuccess: () => client.invalidateQueries(),
   });
   return (
-    <Card title={`${version.name} waits for you`} span={4} padded end={<Ago at={version.created_at} />}>
-      <Checks version={version} former={former} endpoints={endpoints} />
-      <Textarea
-        mt="md"
-        label="Comment"
-        placeholder="Why, for the audit trail"
-        maxLength={1024}
-        rows={2}
-        value={note}
-        onChange={(event) => setNote(event.currentTarget.value)}
-      />
-      {decision.error === null || isRejecting ? null : <Failure error={decision.error} what="Nothing was decided." />}
-      <div className="row wrap approval-answers">
-        <Button
-          variant="filled"
-          leftSection={<Icon name="check" />}
-          loading={decision.isPending && !isRejecting}
-          onClick={() => decision.mutate('Approved')}
-        >
-          Approve
-        </Button>
-        <Button variant="danger" onClick={() => setIsRejecting(true)}>
-          Reject…
-        </Button>
-        <span className="end sm dim">
-          {session === undefined ? '' : `as ${session.key_id === 'anonymous' ? 'this machine' : session.key_id}, ${session.role}`}
-        </span>
-      </div>
+    <Card
+      title={`${version.name} is ${isOpening ? 'being opened' : 'pending approval'}`}
+      span={4}
+      padded
+      end={<Ago at={version.created_at} />}
+    >
+      {version.python !== null && isUnopened(version) ? (
+        <PythonChecks version={version} python={version.python} />
+      ) : (
+        <Checks version={version} previous={previous} endpoints={endpoints} />
+      )}
+      {requiresReview(version) && !isOpening ? <ReviewCheckbox isAccepted={isAccepted} onChange={setIsAccepted} /> : null}
+      {isOpening ? (
+        <Opening version={version} />
+      ) : (
+        <>
+          <Textarea
+            mt="md"
+            label="Comment"
+            placeholder="Reason, for the audit log"
+            maxLength={1024}
+            rows={2}
+            value={note}
+            onChange={(event) => setNote(event.currentTarget.value)}
+          />
+          {decision.error === null || isRejecting ? null : <LoadFailure error={decision.error} what="The decision was not recorded." />}
+          <div className="row wrap approval-answers">
+            <Button
+              variant="filled"
+              leftSection={<Icon name="check" />}
+              loading={decision.isPending && !isRejecting}
+              disabled={requiresReview(version) && !isAccepted}
+              onClick={() => decision.mutate('Approved')}
+            >
+              {version.python?.state === 'failed' ? 'Try again' : 'Approve'}
+            </Button>
+            <Button variant="danger" onClick={() => setIsRejecting(true)}>
+              Reject…
+            </Button>
+            <Caller />
+          </div>
+        </>
+      )}
       {isRejecting ? (
-        <Modal opened onClose={() => setIsRejecting(false)} title={`Reject ${version.name}?`}>
-          <form
-            className="confirm"
-            onSubmit={(event) => {
-              event.preventDefault();
-              if (note.trim() !== '') decision.mutate('Rejected');
-            }}
-          >
-            <p className="mut">It cannot be deployed then. It stays in the list, and may be approved later.</p>
-            <Textarea
-              data-autofocus
-              label="Why it is rejected"
-              placeholder="Whoever made it reads this"
-              maxLength={1024}
-              rows={3}
-              value={note}
-              onChange={(event) => setNote(event.currentTarget.value)}
-            />
-            {decision.error === null ? null : <Failure error={decision.error} what="It was not rejected." />}
-            <div className="row">
-              <Button type="submit" variant="danger" disabled={note.trim() === ''} loading={decision.isPending}>
-                Reject {version.name}
-              </Button>
-              <Button onClick={() => setIsRejecting(false)}>Cancel</Button>
-            </div>
-          </form>
-        </Modal>
+        <RejectDialog
+          name={version.name}
+          note={note}
+          onNote={setNote}
+          error={decision.error}
+          isPending={decision.isPending}
+          onReject={() => decision.mutate('Rejected')}
+          onClose={() => setIsRejecting(false)}
+        />
       ) : null}
     </Card>
   );
 }
 
-function Checks({ version, former, endpoints }: ApprovalProps): ReactElement {
-  const breaks = former === undefined ? [] : breakingSentences(former, version);
+interface RejectDialogProps {
+  readonly name: string;
+  readonly note: string;
+  readonly onNote: (note: string) => void;
+  readonly error: Error | null;
+  readonly isPending: boolean;
+  readonly onReject: () => void;
+  readonly onClose: () => void;
+}
+
+function RejectDialog({ name, note, onNote, error, isPending, onReject, onClose }: RejectDialogProps): ReactElement {
+  return (
+    <Modal opened onClose={onClose} title={`Reject ${name}?`}>
+      <form
+        className="confirm"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (note.trim() !== '') onReject();
+        }}
+      >
+        <p className="mut">A rejected version cannot be deployed. It stays in the list and can be approved later.</p>
+        <Textarea
+          data-autofocus
+          label="Reason for rejection"
+          placeholder="Shown to the author of the version"
+          maxLength={1024}
+          rows={3}
+          value={note}
+          onChange={(event) => onNote(event.currentTarget.value)}
+        />
+        {error === null ? null : <LoadFailure error={error} what="The version was not rejected." />}
+        <div className="row">
+          <Button type="submit" variant="danger" disabled={note.trim() === ''} loading={isPending}>
+            Reject {name}
+          </Button>
+          <Button onClick={onClose}>Cancel</Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+/** Whose name the decision bears. */
+function Caller(): ReactElement {
+  const { data: session } = useQuery(sessionQuery());
+  return <span className="end sm dim">{session === undefined ? '' : `as ${userText(session.key_id)}, ${session.role}`}</span>;
+}
+
+function userText(keyId: string): string {
+  return keyId === 'anonymous' ? 'local user' : keyId;
+}
+
+const pollMs = 1000;
+
+/** Reads the version again until it is open. */
+function useOpening(name: string, isOpening: boolean): void {
+  const client = useQueryClient();
+  useEffect(() => {
+    if (!isOpening) return undefined;
+    const timer = setInterval(() => void client.invalidateQueries(), pollMs);
+    return () => clearInterval(timer);
+  }, [client, name, isOpening]);
+}
+
+function Opening({ version: { name, python, runtime } }: Pick<ApprovalProps, 'version'>): ReactElement {
+  const client = useQueryClient();
+  const cancel = useMutation({ mutationFn: () => cancelOpening(name), onSuccess: () => client.invalidateQueries() });
+  const isBuilt = runtime.kind === 'python' && runtime.environment.name === null && (python?.requirements ?? null) !== null;
+  return (
+    <div className="opening">
+      <div className="row" role="status">
+        <Loader size={16} />
+        <span>
+          {isBuilt ? 'Its environment is built if it is new. Then a' : 'A'} worker opens it, reads its signature and tries batches…
+        </span>
+      </div>
+      <div className="row wrap">
+        <Button size="sm" loading={cancel.isPending} onClick={() => cancel.mutate()}>
+          Cancel
+        </Button>
+        <span className="end sm dim">
+          {python?.requested_at === null || python?.requested_at === undefined ? null : <Ago at={python.requested_at} />}, by{' '}
+          {userText(python?.requested_by ?? '')}
+        </span>
+      </div>
+      {cancel.error === null ? null : <LoadFailure error={cancel.error} what="The opening was not cancelled." />}
+    </div>
+  );
+}
+
+function Checks({ version, previous, endpoints }: ApprovalProps): ReactElement {
+  const breaks = previous === undefined ? [] : breakingSentences(previous, version);
   const serving = endpointsOf(endpoints, version.group);
   const opset = Object.values(version.opsets).join(', ');
   return (
@@ -101,26 +192,21 @@ function Checks({ version, former, endpoints }: ApprovalProps): ReactElement {
       <li>
         <StateShape kind="ok" />
         <span>
-          Opens in a worker, {bytes(version.artifact.bytes)}
+          Loads in a worker, {bytes(version.artifact.bytes)}
           {opset === '' ? '' : `, opset ${opset}`}
         </span>
       </li>
       <li>
         <StateShape kind={version.batchable ? 'ok' : 'zero'} />
         <span>
-          {version.batchable ? 'May be batched' : 'May not be batched'}: {version.batchable_reason}
+          {version.batchable ? 'Can be batched' : 'Cannot be batched'}: {version.batchable_reason}
         </span>
       </li>
-      {version.notes.map((note) => (
-        <li key={note}>
-          <StateShape kind="zero" />
-          <span>{sentence(note)}</span>
-        </li>
-      ))}
-      {former !== undefined && breaks.length === 0 ? (
+      <NoteItems notes={version.notes} />
+      {previous !== undefined && breaks.length === 0 ? (
         <li>
           <StateShape kind="ok" />
-          <span>Clients of {former.name} need no change</span>
+          <span>Compatible with clients of {previous.name}</span>
         </li>
       ) : null}
       {breaks.map((text) => (
@@ -129,8 +215,8 @@ function Checks({ version, former, endpoints }: ApprovalProps): ReactElement {
           <span>
             {text}
             {serving.length === 0
-              ? ` Clients of ${former?.name ?? ''} have to follow.`
-              : ` Clients of ${serving.map(({ name }) => name).join(', ')} have to follow.`}
+              ? ` Clients of ${previous?.name ?? ''} must be updated.`
+              : ` Clients of ${serving.map(({ name }) => name).join(', ')} must be updated.`}
           </span>
         </li>
       ))}

@@ -1,4 +1,4 @@
-/** Models that come with Penstock: one click and they serve, or a look at the plan first. */
+/** The built-in models: deploy with one click, or review the plan first. */
 import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
@@ -6,18 +6,18 @@ import type { ReactElement } from 'react';
 import type { CatalogueBody, EndpointBody } from '../../../src/api/index.ts';
 import { post } from '../api/client.ts';
 import { pricesQuery } from '../api/model-queries.ts';
-import { takeFromCatalogue } from '../api/models.ts';
+import { registerFromCatalogue } from '../api/models.ts';
 import { catalogueQuery, endpointsQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { fixed, objective as objectiveText, shape, usd } from '../kit/format.ts';
-import { Failure, Loaded } from '../kit/loaded.tsx';
+import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
 
-export function Catalogue(): ReactElement {
+export function CatalogueCard(): ReactElement {
   const catalogue = useQuery(catalogueQuery());
   return (
-    <Card title="Ready models" end="they come with Penstock, nothing is downloaded">
-      <Loaded query={catalogue} what="The catalogue could not be loaded." heights={[200]}>
+    <Card title="Ready models" end="included with Penstock, no download">
+      <LoadedContent query={catalogue} what="The catalogue could not be loaded." heights={[200]}>
         {({ items }) => (
           <ul className="catalogue">
             {items.map((entry) => (
@@ -25,7 +25,7 @@ export function Catalogue(): ReactElement {
             ))}
           </ul>
         )}
-      </Loaded>
+      </LoadedContent>
     </Card>
   );
 }
@@ -41,7 +41,7 @@ function Entry({ entry }: { readonly entry: CatalogueBody }): ReactElement {
         {input.name} {shape(input)}
       </p>
       <p className="sm dim">
-        Accuracy {fixed(accuracy.value, 3)} on {accuracy.rows} held-out rows. Keeps {objectiveText(objective)} easily.
+        Accuracy {fixed(accuracy.value, 3)} on {accuracy.rows} held-out rows. Easily meets {objectiveText(objective)}.
       </p>
       <Actions entry={entry} />
     </li>
@@ -54,10 +54,10 @@ function Actions({ entry }: { readonly entry: CatalogueBody }): ReactElement | n
   const navigate = useNavigate();
   const { data: endpoints } = useQuery(endpointsQuery());
   const { data: prices } = useQuery(pricesQuery());
-  const [mayRegister, mayApprove, mayDeploy] = [useMay('register'), useMay('approve'), useMay('deploy')];
+  const [mayRegister, mayApprove, mayDeploy] = [useHasPermission('register'), useHasPermission('approve'), useHasPermission('deploy')];
   const deploy = useMutation({
     mutationFn: async () => {
-      const { name: model } = await takeFromCatalogue(name, { approve: true });
+      const { name: model } = await registerFromCatalogue(name, { approve: true });
       return post<EndpointBody>('/endpoints', { name, objective, variants: [{ model }] });
     },
     onSuccess: async (endpoint) => {
@@ -79,14 +79,14 @@ function Actions({ entry }: { readonly entry: CatalogueBody }): ReactElement | n
   const usdPerHour = prices?.instances['local.1']?.usdPerHour;
   return (
     <>
-      {deploy.error === null ? null : <Failure error={deploy.error} what={`${name} was not deployed.`} />}
+      {deploy.error === null ? null : <LoadFailure error={deploy.error} what={`${name} was not deployed.`} />}
       <div className="row wrap">
         <Button size="sm" loading={deploy.isPending} onClick={() => deploy.mutate()}>
           Deploy{usdPerHour === undefined ? '' : ` for ${usd(usdPerHour)} per hour`}
           <span className="unseen">, {name}</span>
         </Button>
         <Link to="/deploy" search={{ catalogue: name }} className="sm">
-          Plan it first
+          Review the plan
           <span className="unseen">, {name}</span>
         </Link>
       </div>

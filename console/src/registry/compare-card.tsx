@@ -1,4 +1,4 @@
-/** Two versions side by side: changes of the signature first, on ground that warns. */
+/** Two versions side by side. Signature changes come first and are highlighted. */
 import { Checkbox, Select } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import { Card } from '../kit/card.tsx';
@@ -20,7 +20,7 @@ export function CompareCard({ before, after, objective, objectives, onObjective,
   const [isShort, setIsShort] = useState(false);
   const rows = compareVersions(before, after).filter(({ isSame }) => !isShort || !isSame);
   const [old, next] = [before.version.name, after.version.name];
-  const beside = (
+  const chips = (
     <span className="row wrap">
       <Chip>
         <i className="sw" style={{ background: 'var(--rate)' }} />
@@ -36,7 +36,7 @@ export function CompareCard({ before, after, objective, objectives, onObjective,
     <Card
       title="Compare"
       span={7}
-      beside={beside}
+      aside={chips}
       end={<Checkbox size="xs" label="Differences only" checked={isShort} onChange={(event) => setIsShort(event.currentTarget.checked)} />}
       footer={hasCosts ? <AtObjective objective={objective} objectives={objectives} onObjective={onObjective} /> : undefined}
     >
@@ -62,7 +62,7 @@ export function CompareCard({ before, after, objective, objectives, onObjective,
             {rows.length === 0 ? (
               <tr>
                 <td colSpan={4} className="mut">
-                  They do not differ in anything that is known.
+                  No known differences.
                 </td>
               </tr>
             ) : null}
@@ -77,7 +77,7 @@ type AtObjectiveProps = Pick<CompareCardProps, 'objective' | 'objectives' | 'onO
 
 function AtObjective({ objective, objectives, onObjective }: AtObjectiveProps): ReactElement {
   return (
-    <span className="row wrap at-promise">
+    <span className="row wrap at-objective">
       <label htmlFor="compare-objective">Cost and latency predicted at</label>
       <Select
         id="compare-objective"

@@ -1,4 +1,4 @@
-/** Two versions side by side: signature first, then quality, service times, cost, and what the file is. Pure. */
+/** Compares two versions: signature, quality, service times, cost, file. Pure functions. */
 import type { DeploymentPlanBody, ProfileBody, VersionBody } from '../../../src/api/index.ts';
 import { bytes, count, difference, fixed, ms } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
@@ -14,12 +14,12 @@ export interface ComparedRow {
   readonly label: string;
   readonly before: readonly string[];
   readonly after: readonly string[];
-  /** Empty where there is nothing to say. */
+  /** Empty if there is no change, or none that can be computed. */
   readonly change: string;
   readonly tone: 'good' | 'bad' | 'warn' | 'dim' | '';
-  /** A change that others must follow. */
+  /** A change that requires clients to be updated. */
   readonly isBreaking: boolean;
-  /** As it stands in files: in the type of code. */
+  /** Rendered as code. */
   readonly isCode: boolean;
   readonly isSame: boolean;
 }
@@ -46,7 +46,7 @@ function signatureRows({ version: before }: Compared, { version: after }: Compar
   }));
 }
 
-/** Of these less is better; of all others more. */
+/** Metrics for which lower is better. For all others, higher is better. */
 const lessIsBetter = /loss|error|rmse|mse|mae|perplexity|wer|latency|wrong/i;
 
 function metricRows({ version: before }: Compared, { version: after }: Compared): ComparedRow[] {
@@ -57,20 +57,20 @@ function metricRows({ version: before }: Compared, { version: after }: Compared)
   });
 }
 
-interface NumberWish {
+interface NumberFormat {
   readonly format: (value: number) => string;
   readonly decimals: number;
-  /** Of the difference. */
+  /** Unit of the difference. */
   readonly unit?: string;
   readonly isLessBetter: boolean;
-  /** As a share of the old one rather than as a difference. */
+  /** Shows the change in percent of the old value instead of the difference. */
   readonly asShare?: boolean;
-  /** A difference that says nothing about better or worse. */
+  /** The difference is neither good nor bad. */
   readonly isNeutral?: boolean;
 }
 
-export function numberRow(label: string, old: number | undefined, next: number | undefined, wish: NumberWish): ComparedRow {
-  const { format, decimals, unit = '', isLessBetter, asShare = false, isNeutral = false } = wish;
+export function numberRow(label: string, old: number | undefined, next: number | undefined, options: NumberFormat): ComparedRow {
+  const { format, decimals, unit = '', isLessBetter, asShare = false, isNeutral = false } = options;
   const text = (value: number | undefined): string => (value === undefined ? '–' : format(value));
   const row = { label, before: [text(old)], after: [text(next)], isBreaking: false, isCode: false };
   if (old === undefined || next === undefined) return { ...row, change: '', tone: '', isSame: old === next };
@@ -81,13 +81,13 @@ export function numberRow(label: string, old: number | undefined, next: number |
   return { ...row, change: isNone ? '' : change, tone, isSame: text(old) === text(next) };
 }
 
-/** What company brings: how much longer a batch of many takes than one row. */
-export function batchWords(version: VersionBody, profile: ProfileBody | undefined): string {
+/** How effective batching is, by the time per row in the largest batch compared with a single row. */
+export function formatBatching(version: VersionBody, profile: ProfileBody | undefined): string {
   if (!version.batchable) return 'not possible';
   const [one, many] = [pointAt(profile, 1), largestPoint(profile)];
   if (one === undefined || many === undefined || many.b === 1) return 'possible';
   const perRow = many.p50_ms / many.b / one.p50_ms;
-  return perRow < 0.4 ? 'pays' : perRow < 0.85 ? 'pays little' : 'does not pay';
+  return perRow < 0.4 ? 'effective' : perRow < 0.85 ? 'slightly effective' : 'not effective';
 }
 
 export function largestPoint(profile: ProfileBody | undefined): ProfileBody['service'][number] | undefined {
@@ -103,8 +103,9 @@ export function serviceTime(valueMs: number): string {
   return valueMs < 0.1 ? `${fixed(valueMs * 1000, 1)} µs` : valueMs < 1 ? `${fixed(valueMs * 1000)} µs` : `${ms(valueMs)} ms`;
 }
 
+/** From the profiles on `local.1`. Values that are not measured yet are shown as `–`. */
 function profileRows(before: Compared, after: Compared): ComparedRow[] {
-  const words = [batchWords(before.version, before.profile), batchWords(after.version, after.profile)] as const;
+  const batching = [formatBatching(before.version, before.profile), formatBatching(after.version, after.profile)] as const;
   const timeAt = (b: number): ComparedRow =>
     numberRow(`Service time, ${b === 1 ? '1 row' : `${b} rows`}`, pointAt(before.profile, b)?.p50_ms, pointAt(after.profile, b)?.p50_ms, {
       format: serviceTime,
@@ -118,10 +119,10 @@ function profileRows(before: Compared, after: Compared): ComparedRow[] {
   };
   const memory = ({ profile }: Compared): number | undefined => profile?.service[0]?.rss_mib;
   return [
-    plainRow('Batching', ...words),
+    plainRow('Batching', ...batching),
     timeAt(1),
     timeAt(16),
-    numberRow('Model alone, batch 16', rateOf(before), rateOf(after), {
+    numberRow('Throughput, batch 16', rateOf(before), rateOf(after), {
       format: (value) => `${count(Math.round(value))} /s`,
       decimals: 0,
       isLessBetter: false,
@@ -139,7 +140,7 @@ function profileRows(before: Compared, after: Compared): ComparedRow[] {
 
 function costRows(before: Compared, after: Compared): ComparedRow[] {
   const of = (key: 'p95_ms' | 'usd_per_million' | 'usd_per_hour') => [before.plan?.chosen?.[key], after.plan?.chosen?.[key]] as const;
-  const wish = { format: usdFine, decimals: 3, isLessBetter: true, asShare: true };
+  const costFormat = { format: usdFine, decimals: 3, isLessBetter: true, asShare: true };
   return [
     numberRow('Predicted p95', ...of('p95_ms'), {
       format: (value) => `${ms(value)} ms`,
@@ -148,8 +149,8 @@ function costRows(before: Compared, after: Compared): ComparedRow[] {
       isLessBetter: true,
       isNeutral: true,
     }),
-    numberRow('Per million requests', ...of('usd_per_million'), wish),
-    numberRow('Per hour', ...of('usd_per_hour'), wish),
+    numberRow('Per million requests', ...of('usd_per_million'), costFormat),
+    numberRow('Per hour', ...of('usd_per_hour'), costFormat),
   ];
 }
 

@@ -1,23 +1,23 @@
-/** Which two versions are side by side. Pure. */
+/** Which two versions are compared. Pure functions. */
 import type { VersionBody } from '../../../src/api/index.ts';
 
-/** What the address says, `3,4`; without a word the latest beside the one that it follows. Older first. */
+/** The versions in the URL, such as `3,4`. Default: the latest and the approved one before it. Older first. */
 export function tickedOf(text: string | undefined, versions: readonly VersionBody[]): number[] {
-  const there = new Set(versions.map(({ version }) => version));
+  const existing = new Set(versions.map(({ version }) => version));
   if (text !== undefined) {
-    const said = text.split(',').map(Number);
-    return [...new Set(said)]
-      .filter((version) => there.has(version))
+    const requested = text.split(',').map(Number);
+    return [...new Set(requested)]
+      .filter((version) => existing.has(version))
       .slice(0, 2)
       .toSorted((a, b) => a - b);
   }
   const [latest] = versions;
   if (latest === undefined) return [];
-  const former = formerOf(versions, latest) ?? versions[1];
+  const former = previousApproved(versions, latest) ?? versions[1];
   return former === undefined ? [latest.version] : [former.version, latest.version];
 }
 
-/** A third takes the place of the older one. */
+/** The URL value after a tick. A third version replaces the older of the two. */
 export function tickText(ticked: readonly number[], version: number, isTicked: boolean): string {
   if (!isTicked) {
     const left = ticked.filter((other) => other !== version);
@@ -26,7 +26,7 @@ export function tickText(ticked: readonly number[], version: number, isTicked: b
   return [...ticked.slice(-1), version].toSorted((a, b) => a - b).join(',');
 }
 
-/** The latest approved version before one: what clients know. */
-export function formerOf(versions: readonly VersionBody[], version: VersionBody): VersionBody | undefined {
+/** The latest approved version before `version`, which clients use today. */
+export function previousApproved(versions: readonly VersionBody[], version: VersionBody): VersionBody | undefined {
   return versions.find((other) => other.approval === 'Approved' && other.version < version.version);
 }

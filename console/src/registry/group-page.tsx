@@ -1,4 +1,4 @@
-/** A model group: its versions, the one that waits for a decision, two of them side by side. */
+/** The page of a model group: versions, pending approval, comparison and history. */
 import './registry.css';
 import { Button, Tabs } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -8,45 +8,47 @@ import type { EndpointBody, GroupBody, VersionBody } from '../../../src/api/inde
 import { path, remove } from '../api/client.ts';
 import { groupQuery, profileQuery } from '../api/model-queries.ts';
 import { endpointsQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
-import { versionToDeploy } from '../api/taken-back.ts';
+import { versionToDeploy } from '../api/rolled-back-versions.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { Earlier } from '../kit/earlier.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { Loaded } from '../kit/loaded.tsx';
-import { Page } from '../kit/page.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useParameter, useSearchValue, useSearchValues, useTab } from '../kit/search-state.ts';
 import { ApprovalCard } from './approval-card.tsx';
 import { CompareCard } from './compare-card.tsx';
 import type { Compared } from './compare-versions.ts';
-import { formerOf, tickedOf, tickText } from './compared-pair.ts';
+import { previousApproved, tickedOf, tickText } from './compared-pair.ts';
 import { HistoryTab } from './history-tab.tsx';
+import { ModelCardTab } from './model-card-tab.tsx';
 import { ProfileChart } from './profile-chart.tsx';
+import { isPlannable } from './python-checks.tsx';
 import { QualityCostChart } from './quality-cost-chart.tsx';
-import { endpointsOf } from './serving-where.ts';
-import { Upload } from './upload.tsx';
+import { endpointsOf } from './serving-endpoints.ts';
+import { UploadCard } from './upload.tsx';
 import { usePlans } from './use-costs.ts';
 import { useKnownVersions, useVersions } from './use-versions.ts';
 import { VersionCard } from './version-card.tsx';
 import { VersionsTable } from './versions-table.tsx';
 
-/** So many are planned for: each plan takes the server some milliseconds. */
-const plannedMost = 8;
+/** Limits the plans per page: each takes the server a few milliseconds. */
+const plannedMax = 8;
 
 export function GroupPage(): ReactElement {
   const group = useParameter('group');
   const described = useQuery(groupQuery(group));
   const versions = useVersions(group);
   const endpoints = useQuery(endpointsQuery());
-  const [tab, setTab] = useTab(['versions', 'history']);
+  const [tab, setTab] = useTab(['versions', 'card', 'history']);
   const [{ upload }, change] = useSearchValues();
-  const mayRegister = useMay('register');
+  const mayRegister = useHasPermission('register');
   const isUploading = mayRegister && upload !== undefined;
   const serving = endpointsOf(endpoints.data?.items ?? [], group);
-  // The latest approved may lie further down than what was read.
+  // The latest approved version may not be among the loaded ones.
   const latest = described.data?.latest_approved ?? null;
   const candidates = [
     ...(versions.data ?? []),
@@ -58,9 +60,9 @@ export function GroupPage(): ReactElement {
     <Earlier isBusy={versions.isFetchingNextPage} onMore={() => void versions.fetchNextPage()} />
   ) : undefined;
   return (
-    <Page
+    <PageLayout
       title={group}
-      beside={
+      aside={
         described.data === undefined ? null : (
           <>
             <Chip>{plural(described.data.versions, 'version')}</Chip>
@@ -72,13 +74,13 @@ export function GroupPage(): ReactElement {
       actions={described.data === undefined ? undefined : <Actions group={described.data} model={model} isUploading={isUploading} />}
     >
       {isUploading ? (
-        <Upload group={group} onRegistered={() => change({ upload: undefined })} onCancel={() => change({ upload: undefined })} />
+        <UploadCard group={group} onRegistered={() => change({ upload: undefined })} onCancel={() => change({ upload: undefined })} />
       ) : null}
-      <Loaded query={versions} what={`The versions of ${group} could not be loaded.`} heights={[40, 280, 320]}>
+      <LoadedContent query={versions} what={`The versions of ${group} could not be loaded.`} heights={[40, 280, 320]}>
         {(items) =>
           items.length === 0 ? (
-            <Empty title={`${group} has no version`} command={`penstock register model.onnx --group ${group}`}>
-              Upload one, or delete the group.
+            <Empty title={`${group} has no versions`} command={`penstock register model.onnx --group ${group}`}>
+              Upload a version, or delete the group.
             </Empty>
           ) : (
             <Tabs value={tab} onChange={(value) => setTab(value ?? 'versions')} keepMounted={false}>
@@ -86,10 +88,14 @@ export function GroupPage(): ReactElement {
                 <Tabs.Tab value="versions">
                   Versions <span className="dim">{described.data?.versions ?? items.length}</span>
                 </Tabs.Tab>
+                <Tabs.Tab value="card">Model card</Tabs.Tab>
                 <Tabs.Tab value="history">History</Tabs.Tab>
               </Tabs.List>
               <Tabs.Panel value="versions">
                 <Versions versions={items} latestApproved={latest} endpoints={endpoints.data?.items ?? []} earlier={earlier} />
+              </Tabs.Panel>
+              <Tabs.Panel value="card">
+                <ModelCardTab versions={items} />
               </Tabs.Panel>
               <Tabs.Panel value="history">
                 <HistoryTab versions={items} earlier={earlier} />
@@ -97,14 +103,14 @@ export function GroupPage(): ReactElement {
             </Tabs>
           )
         }
-      </Loaded>
-    </Page>
+      </LoadedContent>
+    </PageLayout>
   );
 }
 
 interface ActionsProps {
   readonly group: GroupBody;
-  /** The version that is proposed; null where there is none. */
+  /** The version to deploy; null if there is none. */
   readonly model: string | null;
   readonly isUploading: boolean;
 }
@@ -114,7 +120,7 @@ function Actions({ group, model, isUploading }: ActionsProps): ReactElement {
   const [isDeleting, setIsDeleting] = useState(false);
   const navigate = useNavigate();
   const client = useQueryClient();
-  const [mayRegister, mayDeploy] = [useMay('register'), useMay('deploy')];
+  const [mayRegister, mayDeploy] = [useHasPermission('register'), useHasPermission('deploy')];
   const removed = async (): Promise<void> => {
     await remove(path('/groups/:group', { group: group.name }));
     await client.invalidateQueries({ queryKey: ['groups'] });
@@ -144,7 +150,7 @@ function Actions({ group, model, isUploading }: ActionsProps): ReactElement {
       {isDeleting ? (
         <Confirm
           title={`Delete group ${group.name}?`}
-          consequences={['It has no version. Its name is free afterwards.']}
+          consequences={['The group has no versions. Its name becomes available.']}
           action="Delete group"
           onConfirm={removed}
           onClose={() => setIsDeleting(false)}
@@ -154,13 +160,13 @@ function Actions({ group, model, isUploading }: ActionsProps): ReactElement {
   );
 }
 
-const usualObjectives = ['p95<=10ms', 'p95<=25ms', 'p95<=50ms', 'p95<=100ms', 'p95<=250ms', 'p95<=1s'];
+const commonObjectives = ['p95<=10ms', 'p95<=25ms', 'p95<=50ms', 'p95<=100ms', 'p95<=250ms', 'p95<=1s'];
 
-/** At what is promised where the group is served, unless somebody asks for something else. */
+/** The objective for plans: that in the URL, or else that of an endpoint that serves the group. */
 function useObjective(endpoints: readonly EndpointBody[], group: string) {
   const promised = endpointsOf(endpoints, group).flatMap(({ objective }) => objective ?? []);
   const [objective, setObjective] = useSearchValue('at', promised[0] ?? 'p95<=50ms');
-  return { objective, setObjective, objectives: [...new Set([...usualObjectives, ...promised, objective])] };
+  return { objective, setObjective, objectives: [...new Set([...commonObjectives, ...promised, objective])] };
 }
 
 interface VersionsProps {
@@ -181,9 +187,9 @@ function Versions({ versions, latestApproved, endpoints, earlier }: VersionsProp
   ]);
   const ticked = tickedOf(compare, known);
   const pair = ticked.flatMap((number) => known.find(({ version }) => version === number) ?? []);
-  const planned = [...new Set([...pair, ...versions.slice(0, plannedMost)])].map(({ name }) => name);
+  const planned = [...new Set([...pair, ...versions.slice(0, plannedMax)])].filter(isPlannable).map(({ name }) => name);
   const plans = usePlans(planned, objective);
-  const mayApprove = useMay('approve');
+  const mayApprove = useHasPermission('approve');
   const pending = known.find(
     ({ approval, version }) => approval === 'PendingManualApproval' && (shownText === undefined || version === Number(shownText)),
   );
@@ -204,7 +210,7 @@ function Versions({ versions, latestApproved, endpoints, earlier }: VersionsProp
           onTick={(version, isTicked) => change({ compare: tickText(ticked, version, isTicked) }, { replace: true })}
         />
         {shown === undefined ? null : mayApprove && shown === pending ? (
-          <ApprovalCard key={shown.name} version={shown} former={formerOf(known, shown)} endpoints={endpoints} />
+          <ApprovalCard key={shown.name} version={shown} previous={previousApproved(known, shown)} endpoints={endpoints} />
         ) : (
           <VersionCard version={shown} endpoints={endpoints} />
         )}
@@ -233,7 +239,7 @@ function Versions({ versions, latestApproved, endpoints, earlier }: VersionsProp
   );
 }
 
-/** The ticked versions with what was measured and planned of them, the older one first. */
+/** The ticked versions with their profiles and plans, older first. */
 function useCompared(pair: readonly VersionBody[], plans: ReturnType<typeof usePlans>): readonly Compared[] {
   const [old, next] = pair.toSorted((a, b) => a.version - b.version);
   const first = useQuery({ ...profileQuery(old?.name ?? ''), enabled: old !== undefined });

@@ -1,11 +1,11 @@
-/** What happened to the versions of a group, the latest first: who brought them, who decided, and why. */
+/** The history of a group, latest first: registrations, approvals and rejections. */
 import type { ReactElement, ReactNode } from 'react';
 import type { VersionBody } from '../../../src/api/index.ts';
 import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { StateShape } from '../kit/state-mark.tsx';
 import { fullTime, relative, shortTime, useUtc } from '../kit/time.ts';
-import { happened } from './version-history.ts';
+import { historyEntries } from './version-history.ts';
 
 interface HistoryProps {
   readonly versions: readonly VersionBody[];
@@ -18,7 +18,7 @@ export function HistoryTab({ versions, earlier }: HistoryProps): ReactElement {
   return (
     <Card title="History" footer={earlier}>
       <ol className="tl">
-        {happened(versions).map(({ key, atMs, title, why, kind }) => (
+        {historyEntries(versions).map(({ key, atMs, title, why, kind }) => (
           <li key={key}>
             <time className="when" dateTime={new Date(atMs).toISOString()} title={fullTime(atMs)}>
               {shortTime(atMs, now)}

@@ -1,12 +1,12 @@
-/** Axes of small charts: logarithmic and linear, with ticks one would say. Pure. */
+/** Logarithmic and linear axes of small charts, with round ticks. Pure functions. */
 
 export interface Axis {
-  /** From the place of the least to that of the most. */
+  /** Maps a value to a position in pixels. */
   readonly at: (value: number) => number;
   readonly ticks: readonly number[];
 }
 
-/** From a place to a place; 1 and 3 of each decade are its ticks, or 1, 2 and 5 where these are too few. */
+/** `from` and `to` are pixels. Ticks are 1 and 3 of each decade, or 1, 2 and 5 if there are fewer than three. */
 export function logAxis(values: readonly number[], from: number, to: number): Axis {
   const known = values.filter((value) => value > 0);
   const least = Math.min(...known, Number.POSITIVE_INFINITY);
@@ -19,7 +19,7 @@ export function logAxis(values: readonly number[], from: number, to: number): Ax
   return { at: (value) => from + (Math.log(value / low) / span) * (to - from), ticks };
 }
 
-/** So many of each decade as there are digits. */
+/** The given digits of each decade between `low` and `high`. */
 function ticksBetween(low: number, high: number, digits: readonly number[]): number[] {
   const ticks: number[] = [];
   for (let decade = 10 ** Math.floor(Math.log10(low)); decade <= high; decade *= 10) {
@@ -31,7 +31,7 @@ function ticksBetween(low: number, high: number, digits: readonly number[]): num
   return ticks;
 }
 
-/** With room at both ends, and about three ticks. */
+/** Adds 25 % of the spread at both ends; about three ticks. */
 export function linearAxis(values: readonly number[], from: number, to: number): Axis {
   const least = Math.min(...values);
   const most = Math.max(...values);

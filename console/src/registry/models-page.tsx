@@ -1,4 +1,4 @@
-/** Models: the groups there are, a place to bring another, and those that are ready. */
+/** The models page: groups, upload, and the catalogue. */
 import './registry.css';
 import { Button, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
@@ -6,36 +6,36 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { EndpointBody, GroupBody } from '../../../src/api/index.ts';
 import { endpointsQuery, groupsQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { Loaded } from '../kit/loaded.tsx';
-import { Page } from '../kit/page.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { Catalogue } from './catalogue.tsx';
-import { endpointsOf } from './serving-where.ts';
-import { Upload } from './upload.tsx';
+import { CatalogueCard } from './catalogue.tsx';
+import { endpointsOf } from './serving-endpoints.ts';
+import { UploadCard } from './upload.tsx';
 
 export function ModelsPage(): ReactElement {
   const groups = useQuery(groupsQuery());
   const [{ upload }, change] = useSearchValues();
-  const mayRegister = useMay('register');
+  const mayRegister = useHasPermission('register');
   const navigate = useNavigate();
   const items = groups.data?.items ?? [];
   const versions = items.reduce((sum, { versions: count }) => sum + count, 0);
   const isUploading = mayRegister && (upload !== undefined || (groups.data !== undefined && items.length === 0));
   const open = (version: string): void => void navigate({ to: '/models/$group', params: { group: version.split('/')[0] ?? '' } });
   return (
-    <Page
+    <PageLayout
       title="Models"
       facts={
         groups.data === undefined || items.length === 0 ? (
-          <span>Families of versions. Only approved versions are deployed.</span>
+          <span>Groups of model versions. Only approved versions can be deployed.</span>
         ) : (
           <span>
             {plural(items.length, 'group')}, {plural(versions, 'version')}
@@ -51,21 +51,21 @@ export function ModelsPage(): ReactElement {
       }
     >
       {isUploading ? (
-        <Upload onRegistered={open} {...(items.length === 0 ? {} : { onCancel: () => change({ upload: undefined }) })} />
+        <UploadCard onRegistered={open} {...(items.length === 0 ? {} : { onCancel: () => change({ upload: undefined }) })} />
       ) : null}
-      <Loaded query={groups} what="The models could not be loaded.">
+      <LoadedContent query={groups} what="The models could not be loaded.">
         {({ items: all }) => (all.length === 0 ? <None mayRegister={mayRegister} /> : <Groups groups={all} />)}
-      </Loaded>
-      <Catalogue />
-    </Page>
+      </LoadedContent>
+      <CatalogueCard />
+    </PageLayout>
   );
 }
 
 function None({ mayRegister }: { readonly mayRegister: boolean }): ReactElement | null {
-  if (mayRegister) return null; // the place to drop a file says it all
+  if (mayRegister) return null; // the upload card is shown instead
   return (
     <div className="section">
-      <Empty title="No model is registered yet">Whoever may register brings one here, or takes one of those that are ready.</Empty>
+      <Empty title="No models yet">A user with permission to register can upload a model or use one from the catalogue.</Empty>
     </div>
   );
 }
@@ -96,7 +96,7 @@ function Groups({ groups }: { readonly groups: readonly GroupBody[] }): ReactEle
         columns={columnsWith(endpoints?.items ?? [])}
         rows={shown}
         keyOf={({ name }) => name}
-        whenEmpty="No group is called that."
+        whenEmpty="No matching groups."
       />
     </Card>
   );

@@ -1,10 +1,11 @@
-/** How long batches take by their size, on two logarithmic axes: where a line stays flat, company is free. */
+/** Service time by batch size on two logarithmic axes. Where a line is flat, larger batches are free. */
 import type { ReactElement } from 'react';
 import { Card } from '../kit/card.tsx';
 import { fixed } from '../kit/format.ts';
 import { useWidth } from '../kit/use-width.ts';
 import { type Compared, largestPoint, pointAt, serviceTime } from './compare-versions.ts';
 import { logAxis } from './log-scale.ts';
+import { isPlannable, isUnopened } from './python-checks.tsx';
 
 interface Line {
   readonly name: string;
@@ -12,7 +13,7 @@ interface Line {
   readonly points: readonly { readonly b: number; readonly ms: number }[];
 }
 
-const height = 186;
+const height = 220;
 
 export function ProfileChart({ compared }: { readonly compared: readonly Compared[] }): ReactElement {
   const [box, width] = useWidth<HTMLDivElement>();
@@ -31,41 +32,50 @@ export function ProfileChart({ compared }: { readonly compared: readonly Compare
     <Card title="Service time by batch size" padded end="median, local.1">
       <div ref={box} className="small-chart">
         {width > 0 && lines.length > 0 ? <Drawing lines={lines} width={width} /> : null}
-        {lines.length === 0 ? <p className="mut">Not measured yet: that takes a few seconds after a version is registered.</p> : null}
+        {lines.length === 0 ? <p className="mut">{unmeasuredText(compared)}</p> : null}
       </div>
       <p className="sm dim gain">{compared.map(gainSentence).join(' ')}</p>
     </Card>
   );
 }
 
-/** `digits/3 gains from company: 64 rows cost 1.9 × one.` */
+/** Why there is no profile. */
+function unmeasuredText(compared: readonly Compared[]): string {
+  const versions = compared.map(({ version }) => version);
+  if (versions.some(isUnopened)) return 'Not profiled yet. A Python model is opened at its approval, and profiled after that.';
+  if (!versions.every(isPlannable))
+    return 'Not profiled: Penstock cannot make up what the model takes. Register it with sample rows, and it is profiled with them.';
+  return 'Not profiled yet. Profiling takes a few seconds after registration.';
+}
+
+/** `digits/3 benefits from batching: 64 rows take 1.9 × one row.` */
 export function gainSentence({ version, profile }: Compared): string {
   const [one, most] = [pointAt(profile, 1), largestPoint(profile)];
   if (one === undefined || most === undefined) return '';
-  if (most.b === 1) return `${version.name} runs every request alone.`;
+  if (most.b === 1) return `${version.name} does not support batching.`;
   const times = most.p50_ms / one.p50_ms;
   const perRow = (most.p50_ms - one.p50_ms) / (most.b - 1);
-  if (times < most.b * 0.4) return `${version.name} gains from company: ${most.b} rows cost ${fixed(times, 1)} × one.`;
-  return `${version.name} hardly gains: each row adds ${serviceTime(perRow)}.`;
+  if (times < most.b * 0.4) return `${version.name} benefits from batching: ${most.b} rows take ${fixed(times, 1)} × one row.`;
+  return `${version.name} hardly benefits from batching: each row adds ${serviceTime(perRow)}.`;
 }
 
 function Drawing({ lines, width }: { readonly lines: readonly Line[]; readonly width: number }): ReactElement {
   const left = 48;
   const right = 64;
-  const base = height - 22;
+  const base = height - 40;
   const sizes = [...new Set(lines.flatMap(({ points }) => points.map(({ b }) => b)))].toSorted((a, b) => a - b);
   const most = Math.max(2, ...sizes);
   const x = (b: number): number => left + (Math.log2(b) / Math.log2(most)) * (width - left - right);
   const y = logAxis(
     lines.flatMap(({ points }) => points.map(({ ms }) => ms)),
     base,
-    10,
+    28,
   );
   const ends = lines.map(({ points }) => y.at(points.at(-1)?.ms ?? 1));
-  // Two names at one height would cover each other.
+  // Names at the same height would overlap, so they are moved apart.
   const isClose = ends.length === 2 && Math.abs((ends[0] as number) - (ends[1] as number)) < 14;
   return (
-    <svg width={width} height={height} role="img" aria-label={spoken(lines)}>
+    <svg width={width} height={height} role="img" aria-label={describeProfiles(lines)}>
       {y.ticks.map((ms) => (
         <g key={ms}>
           <line className="gl" x1={left} x2={width - right + 8} y1={y.at(ms)} y2={y.at(ms)} />
@@ -75,10 +85,11 @@ function Drawing({ lines, width }: { readonly lines: readonly Line[]; readonly w
         </g>
       ))}
       {sizes.map((b) => (
-        <text key={b} x={x(b)} y={height - 5} textAnchor="middle">
+        <text key={b} x={x(b)} y={height - 22} textAnchor="middle">
           {b}
         </text>
       ))}
+      <AxisTitles end={width - right + 8} />
       {lines.map(({ name, color, points }, index) => (
         <g key={name}>
           <path
@@ -116,7 +127,20 @@ function Drawing({ lines, width }: { readonly lines: readonly Line[]; readonly w
   );
 }
 
-/** Long groups are cut: the number is what tells them apart. */
+function AxisTitles({ end }: { readonly end: number }): ReactElement {
+  return (
+    <>
+      <text x={0} y={11}>
+        time of a batch
+      </text>
+      <text x={end} y={height - 4} textAnchor="end">
+        rows in the batch
+      </text>
+    </>
+  );
+}
+
+/** Shortens long names to the version number, which distinguishes them. */
 function shortName(name: string): string {
   return name.length <= 9 ? name : `…/${name.split('/')[1] ?? ''}`;
 }
@@ -125,7 +149,7 @@ function tickText(ms: number): string {
   return ms >= 1 ? `${ms} ms` : `${Number((ms * 1000).toPrecision(2))} µs`;
 }
 
-function spoken(lines: readonly Line[]): string {
+function describeProfiles(lines: readonly Line[]): string {
   const each = lines.map(({ name, points }) => {
     const [first, last] = [points[0], points.at(-1)];
     return first === undefined || last === undefined

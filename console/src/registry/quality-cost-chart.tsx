@@ -1,12 +1,12 @@
-/** How good each version is against what it costs: up and to the left is better. */
+/** Quality against cost of each version. Up and left is better. */
 import type { ReactElement } from 'react';
 import type { DeploymentPlanBody, VersionBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { fixed, objective as objectiveText } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
 import { useWidth } from '../kit/use-width.ts';
+import { qualityName, qualityOf } from './format-version.tsx';
 import { linearAxis } from './log-scale.ts';
-import { qualityName, qualityOf } from './version-words.tsx';
 
 interface Point {
   readonly version: VersionBody;
@@ -19,36 +19,43 @@ interface QualityCostProps {
   readonly versions: readonly VersionBody[];
   readonly plans: ReadonlyMap<string, DeploymentPlanBody>;
   readonly objective: string;
-  /** Names of the two that are compared, the old one first. */
+  /** Names of the compared versions, older first. */
   readonly compared: readonly string[];
 }
 
-const height = 148;
+const height = 184;
 
 export function QualityCostChart({ versions, plans, objective, compared }: QualityCostProps): ReactElement | null {
   const [box, width] = useWidth<HTMLDivElement>();
   const points = versions.flatMap((version): Point[] => {
     const [quality, usdPerMillion] = [qualityOf(version), plans.get(version.name)?.chosen?.usd_per_million];
     if (quality === undefined || usdPerMillion === undefined) return [];
-    const place = compared.indexOf(version.name);
-    return [{ version, quality, usdPerMillion, color: place < 0 ? 'flush' : place === compared.length - 1 ? 'accent' : 'rate' }];
+    const index = compared.indexOf(version.name);
+    return [{ version, quality, usdPerMillion, color: index < 0 ? 'flush' : index === compared.length - 1 ? 'accent' : 'rate' }];
   });
   return (
     <Card title={`${qualityName(versions)} and cost`} padded end={`at ${objectiveText(objective)}`}>
       <div ref={box} className="small-chart">
         {points.length > 0 && width > 0 ? (
-          <Drawing points={points} width={width} />
+          <Drawing points={points} width={width} name={qualityName(versions)} />
         ) : (
-          <p className="mut">Versions appear here once their quality was given at registration and a plan keeps the promise.</p>
+          <p className="mut">Shows versions that were registered with a quality metric and have a plan that meets the objective.</p>
         )}
       </div>
     </Card>
   );
 }
 
-function Drawing({ points, width }: { readonly points: readonly Point[]; readonly width: number }): ReactElement {
+interface DrawingProps {
+  readonly points: readonly Point[];
+  readonly width: number;
+  /** Of the vertical axis: the quality metric. */
+  readonly name: string;
+}
+
+function Drawing({ points, width, name }: DrawingProps): ReactElement {
   const left = 44;
-  const base = height - 24;
+  const base = height - 40;
   const x = linearAxis(
     points.map(({ usdPerMillion }) => usdPerMillion),
     left + 12,
@@ -57,11 +64,11 @@ function Drawing({ points, width }: { readonly points: readonly Point[]; readonl
   const y = linearAxis(
     points.map(({ quality }) => quality),
     base - 4,
-    8,
+    28,
   );
   const sorted = points.toSorted((a, b) => Number(a.color !== 'flush') - Number(b.color !== 'flush'));
   return (
-    <svg width={width} height={height} role="img" aria-label={spoken(points)}>
+    <svg width={width} height={height} role="img" aria-label={describePoints(points)}>
       {y.ticks.map((tick) => (
         <g key={tick}>
           <line className="gl" x1={left} x2={width} y1={y.at(tick)} y2={y.at(tick)} />
@@ -71,12 +78,15 @@ function Drawing({ points, width }: { readonly points: readonly Point[]; readonl
         </g>
       ))}
       {x.ticks.map((tick) => (
-        <text key={tick} x={x.at(tick)} y={height - 6} textAnchor="middle">
+        <text key={tick} x={x.at(tick)} y={height - 22} textAnchor="middle">
           {usdFine(tick)}
         </text>
       ))}
-      <text x={width - 2} y={height - 6} textAnchor="end">
-        per million
+      <text x={0} y={11}>
+        {name}
+      </text>
+      <text x={width - 2} y={height - 4} textAnchor="end">
+        cost per million requests
       </text>
       {sorted.map(({ version, quality, usdPerMillion, color }) => (
         <g key={version.name}>
@@ -93,7 +103,7 @@ function Drawing({ points, width }: { readonly points: readonly Point[]; readonl
   );
 }
 
-function spoken(points: readonly Point[]): string {
+function describePoints(points: readonly Point[]): string {
   return `Quality against cost per million requests. ${points
     .map(({ version, quality, usdPerMillion }) => `${version.name}: ${fixed(quality, 3)}, ${usdFine(usdPerMillion)}`)
     .join('; ')}.`;

@@ -1,4 +1,4 @@
-/** What a model takes and gives. */
+/** The inputs and outputs of a model. */
 import type { ReactElement } from 'react';
 import type { VersionBody } from '../../../src/api/index.ts';
 import { shape } from '../kit/format.ts';
@@ -14,7 +14,7 @@ export function SignatureTable({ signature }: { readonly signature: VersionBody[
         <caption className="unseen">Signature</caption>
         <thead>
           <tr>
-            <th scope="col">Side</th>
+            <th scope="col">Direction</th>
             <th scope="col">Name</th>
             <th scope="col">Type and shape</th>
           </tr>

@@ -1,17 +1,30 @@
-/** A version by itself: what it is, where it came from, who decided about it and why. */
+/** The details of a version: signature, origin, approval and rollbacks. */
 import type { ReactElement } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
-import { takenBackBy } from '../api/taken-back.ts';
+import { rolledBackBy } from '../api/rolled-back-versions.ts';
 import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { bytes, sentence } from '../kit/format.ts';
 import { Pairs } from '../kit/pairs.tsx';
 import { tensorText } from './compare-signatures.ts';
-import { approvalMark, batchText } from './version-words.tsx';
+import { approvalMark, batchText } from './format-version.tsx';
 
 interface VersionCardProps {
   readonly version: VersionBody;
   readonly endpoints: readonly EndpointBody[];
+}
+
+function pythonPairs({ runtime, python }: VersionBody): (readonly [string, string])[] {
+  if (runtime.kind !== 'python' || python === null) return [];
+  const libraries = python.needs.map((name) => [name, python.libraries?.[name]].join(' ').trim());
+  return [
+    [
+      'Runtime',
+      `Python${python.python === null ? '' : ` ${python.python}`}, ${runtime.flavour}, environment ${runtime.environment.name ?? 'default'}`,
+    ],
+    ...(libraries.length === 0 ? [] : [['Libraries', libraries.join(', ')] as const]),
+    ...(python.columns === null ? [] : [['Columns', python.columns.join(', ')] as const]),
+  ];
 }
 
 export function VersionCard({ version, endpoints }: VersionCardProps): ReactElement {
@@ -31,7 +44,8 @@ export function VersionCard({ version, endpoints }: VersionCardProps): ReactElem
         pairs={[
           ['Input', tensors(signature.inputs)],
           ['Output', tensors(signature.outputs)],
-          ['Batches', batchText(version)],
+          ['Batching', batchText(version)],
+          ...pythonPairs(version),
           ['File', `${version.source_name}, ${bytes(version.artifact.bytes)}`],
           ['Producer', version.producer === '' ? '–' : version.producer],
           [
@@ -51,10 +65,10 @@ export function VersionCard({ version, endpoints }: VersionCardProps): ReactElem
                 ],
               ] as const)),
           ...(note === null ? [] : ([['Comment', note]] as const)),
-          ...takenBackBy(endpoints, name).map(
+          ...rolledBackBy(endpoints, name).map(
             ({ endpoint, reason, at: backAt }) =>
               [
-                'Taken back',
+                'Rolled back',
                 <span key={endpoint}>
                   <Ago at={backAt} />, by {endpoint}. {sentence(reason)}
                 </span>,

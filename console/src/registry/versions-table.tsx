@@ -1,9 +1,9 @@
-/** The versions of a group: tick two, and they are compared below. */
+/** The versions of a group. Two ticked versions are compared below the table. */
 import { Checkbox } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import type { DeploymentPlanBody, EndpointBody, VersionBody } from '../../../src/api/index.ts';
-import { takenBackBy } from '../api/taken-back.ts';
+import { rolledBackBy } from '../api/rolled-back-versions.ts';
 import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { Chip } from '../kit/chip.tsx';
@@ -11,31 +11,31 @@ import { fixed, objective as objectiveText } from '../kit/format.ts';
 import { usdFine } from '../kit/money.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { fullTime, shortTime, useUtc } from '../kit/time.ts';
-import { servedBy } from './serving-where.ts';
+import { approvalMark, qualityName, qualityOf } from './format-version.tsx';
+import { servedBy } from './serving-endpoints.ts';
 import { VersionMenu } from './version-menu.tsx';
-import { approvalMark, qualityName, qualityOf } from './version-words.tsx';
 
 interface VersionsTableProps {
   readonly versions: readonly VersionBody[];
   readonly endpoints: readonly EndpointBody[];
   readonly plans: ReadonlyMap<string, DeploymentPlanBody>;
   readonly objective: string;
-  /** Numbers of those that are compared, at most two. */
+  /** Numbers of the compared versions, at most two. */
   readonly ticked: readonly number[];
   readonly shown: number | null;
   readonly onTick: (version: number, isTicked: boolean) => void;
-  /** The way to those that were not read yet. */
+  /** The button that loads earlier versions. */
   readonly earlier: ReactNode;
 }
 
 export function VersionsTable({ versions, endpoints, plans, objective, ticked, shown, onTick, earlier }: VersionsTableProps): ReactElement {
   const hasCosts = plans.size > 0;
-  const end = versions.length < 2 ? undefined : ticked.length === 2 ? '2 ticked, compared below' : 'tick two to compare them';
+  const end = versions.length < 2 ? undefined : ticked.length === 2 ? '2 selected, compared below' : 'select two to compare';
   return (
     <Card title="Versions" span={8} end={end} footer={earlier}>
       <div className="tw">
         <table className="versions">
-          <caption className="unseen">Versions, the latest first</caption>
+          <caption className="unseen">Versions, latest first</caption>
           <thead>
             <tr>
               <td />
@@ -118,7 +118,7 @@ function Row({ version, endpoints, plan, hasCosts, isTicked, isShown, onTick }: 
         </Link>
         <span className="two">{version.description === '' ? version.source_name : version.description}</span>
         <span className="m-only">{approvalMark(version)}</span>
-        <TakenBackBy endpoints={endpoints} version={version.name} />
+        <RolledBackByList endpoints={endpoints} version={version.name} />
       </th>
       <td className="wide">{approvalMark(version)}</td>
       <td className="n">{quality === undefined ? <span className="dim">–</span> : <b>{fixed(quality, 3)}</b>}</td>
@@ -130,7 +130,7 @@ function Row({ version, endpoints, plan, hasCosts, isTicked, isShown, onTick }: 
         <time dateTime={version.created_at} title={fullTime(at)}>
           {shortTime(at, now)}
         </time>
-        <span className="two">by {version.created_by === 'anonymous' ? 'this machine' : version.created_by}</span>
+        <span className="two">by {version.created_by === 'anonymous' ? 'a local user' : version.created_by}</span>
       </td>
       <td className="more">
         <VersionMenu version={version} />
@@ -139,19 +139,19 @@ function Row({ version, endpoints, plan, hasCosts, isTicked, isShown, onTick }: 
   );
 }
 
-/** The reason is under the pointer, and on the card of the version. */
-function TakenBackBy({
+/** The tooltip and the version card show the reason. */
+function RolledBackByList({
   endpoints,
   version,
 }: {
   readonly endpoints: readonly EndpointBody[];
   readonly version: string;
 }): ReactElement | null {
-  const back = takenBackBy(endpoints, version);
+  const back = rolledBackBy(endpoints, version);
   if (back.length === 0) return null;
   return (
     <span className="two" title={back.map(({ reason }) => reason).join('; ')}>
-      <StateMark kind="warn">taken back by {back.map(({ endpoint }) => endpoint).join(' and ')}</StateMark>
+      <StateMark kind="warn">rolled back by {back.map(({ endpoint }) => endpoint).join(' and ')}</StateMark>
     </span>
   );
 }
@@ -173,7 +173,7 @@ function Serving({ endpoints, version }: { readonly endpoints: readonly Endpoint
   );
 }
 
-/** Money for a million; small sums with the digits that count. */
+/** Cost per million requests, with significant digits for small amounts. */
 export function costText(plan: DeploymentPlanBody | undefined): string {
   const value = plan?.chosen?.usd_per_million;
   if (value === undefined) return '–';

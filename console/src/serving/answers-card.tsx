@@ -1,9 +1,9 @@
-/** The answers in rows: all, those that are wrong, those that the model was not sure of. */
+/** The table of predictions, filtered by all, wrong or unsure. */
 import { SegmentedControl } from '@mantine/core';
 import { type ReactElement, type ReactNode, useState } from 'react';
 import { Card } from '../kit/card.tsx';
 import { percent } from '../kit/format.ts';
-import type { Answer, Judged } from './answers.ts';
+import type { JudgedAnswer, RowAnswer } from './answers.ts';
 import type { Cell } from './confusion-matrix.tsx';
 import { ProbabilityBars } from './probability-bars.tsx';
 
@@ -11,23 +11,23 @@ export const filters = ['all', 'wrong', 'unsure'] as const;
 export type Filter = (typeof filters)[number];
 
 interface AnswersProps {
-  readonly judged: Judged;
+  readonly judged: JudgedAnswer;
   readonly filter: Filter;
   readonly onFilter: (filter: Filter) => void;
   readonly cell: Cell | null;
   readonly chosen: number;
   readonly onChoose: (row: number) => void;
-  /** A picture of a row, or the beginning of its values. */
+  /** Renders a row as a picture or by its first values. */
   readonly show: (row: number) => ReactNode;
   readonly shown: string;
-  /** A button that saves them all. */
+  /** A button that downloads all predictions. */
   readonly save: ReactNode;
 }
 
 const unsureBelow = 0.8;
 const rowsAtOnce = 25;
 
-function matches(answer: Answer, filter: Filter, cell: Cell | null): boolean {
+function matches(answer: RowAnswer, filter: Filter, cell: Cell | null): boolean {
   if (cell !== null) return answer.truth === cell.truth && answer.answer === cell.answer;
   if (filter === 'wrong') return answer.isRight === false;
   if (filter === 'unsure') return answer.sure !== null && answer.sure < unsureBelow;
@@ -51,7 +51,7 @@ export function AnswersCard(props: AnswersProps): ReactElement {
   const offered = filters.filter((each) => each === 'all' || (each === 'wrong' ? isJudged : hasBars));
   return (
     <Card
-      title={cell === null ? 'Answers' : `${cell.truth} taken for ${cell.answer}`}
+      title={cell === null ? 'Predictions' : `${cell.truth} predicted as ${cell.answer}`}
       end={
         <SegmentedControl
           aria-label="Filter"
@@ -73,7 +73,7 @@ export function AnswersCard(props: AnswersProps): ReactElement {
     >
       <div className="tw">
         <table className="dense answers">
-          <caption className="unseen">Answers of the model, {filter}</caption>
+          <caption className="unseen">Predictions, {filter}</caption>
           <Head shown={shown} hasTruth={hasTruth} hasBars={hasBars} isMany={classes.length > 12} isValues={judged.kind === 'values'} />
           <tbody>
             {rows.slice(0, limit).map(({ answer, row }) => (
@@ -82,7 +82,7 @@ export function AnswersCard(props: AnswersProps): ReactElement {
           </tbody>
         </table>
       </div>
-      {rows.length === 0 ? <p className="body mut">{filter === 'wrong' ? 'None is wrong.' : 'There are none.'}</p> : null}
+      {rows.length === 0 ? <p className="body mut">{filter === 'wrong' ? 'No wrong predictions.' : 'No predictions.'}</p> : null}
     </Card>
   );
 }
@@ -107,16 +107,16 @@ function Head({ shown, hasTruth, hasBars, isMany, isValues }: HeadProps): ReactE
         </th>
         {hasTruth ? (
           <th scope="col" className="n">
-            Truth
+            Label
           </th>
         ) : null}
         <th scope="col" className={isValues ? undefined : 'n'}>
-          Answer
+          Prediction
         </th>
-        {hasBars ? <th scope="col">{isMany ? 'Likeliest classes' : 'Probability by class'}</th> : null}
+        {hasBars ? <th scope="col">{isMany ? 'Most likely classes' : 'Probability by class'}</th> : null}
         {hasBars ? (
           <th scope="col" className="n wide">
-            Sure
+            Confidence
           </th>
         ) : null}
       </tr>
@@ -125,7 +125,7 @@ function Head({ shown, hasTruth, hasBars, isMany, isValues }: HeadProps): ReactE
 }
 
 interface RowProps extends AnswersProps {
-  readonly answer: Answer;
+  readonly answer: RowAnswer;
   readonly row: number;
   readonly hasTruth: boolean;
   readonly hasBars: boolean;
@@ -167,13 +167,13 @@ function AnswerRow({ answer, row, judged, chosen, onChoose, hasTruth, hasBars, p
   );
 }
 
-const lettersShown = 120;
+const charactersShown = 120;
 
-/** The beginning of an answer that is long; more of it is under the pointer. */
+/** Cuts a long prediction; the tooltip shows more of it. */
 function Values({ text }: { readonly text: string }): ReactElement {
   return (
     <span className="values said" title={text.slice(0, 2000)}>
-      {text.length > lettersShown ? `${text.slice(0, lettersShown)}…` : text}
+      {text.length > charactersShown ? `${text.slice(0, charactersShown)}…` : text}
     </span>
   );
 }

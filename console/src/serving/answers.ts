@@ -1,9 +1,9 @@
-/** What a model answered, and how good that is: values, or classes, probabilities, accuracy with its interval, the confusion matrix. */
+/** Interprets predictions as classes, numbers or other values, and evaluates them: accuracy, confusion matrix, mean error. */
 import type { AnswerShape } from './signature.ts';
 
-export interface Answer {
+export interface RowAnswer {
   readonly answer: string;
-  /** By class, in the order of the classes; null where the model gives none, or gives scores that are no probabilities. */
+  /** By class, in the order of `classes`. Null if the model returns none, or scores that are not probabilities. */
   readonly probabilities: readonly number[] | null;
   /** The probability of the answer. */
   readonly sure: number | null;
@@ -11,29 +11,30 @@ export interface Answer {
   readonly isRight: boolean | null;
 }
 
-/** Classes only where they are told: by a label that is called so, or by probabilities. A number is one for each row, values are all else. */
+/** `classes`: there is an output named like a label, or probabilities. `number`: one number per row. `values`: everything else. */
 export type AnswerKind = 'classes' | 'number' | 'values';
 
-export interface Judged {
+export interface JudgedAnswer {
   readonly kind: AnswerKind;
-  readonly answers: readonly Answer[];
-  /** Of the probabilities, and of the matrix. */
+  readonly answers: readonly RowAnswer[];
+  /** Class names of the probabilities and of the confusion matrix. */
   readonly classes: readonly string[];
 }
 
-/** As the API gives it: the value itself for a model of one output, by name for several. */
-export type Prediction = unknown;
+/** A prediction as the API returns it: the value itself for one output, an object by name for several. */
+export type RawPrediction = unknown;
 
+/** `truths` are the labels by row, null if unknown. `labels` are the class names of the catalogue, if the model comes from it. */
 export function judge(
-  predictions: readonly Prediction[],
+  predictions: readonly RawPrediction[],
   truths: readonly (string | null)[],
   shape: AnswerShape,
   labels: readonly string[] | null,
-): Judged {
+): JudgedAnswer {
   const read = predictions.map((prediction) => readPrediction(prediction, shape));
   const kind = kindOf(read, shape);
   if (kind !== 'classes') {
-    const answers = predictions.map((prediction, index): Answer => {
+    const answers = predictions.map((prediction, index): RowAnswer => {
       const truth = truths[index] ?? null;
       const answer = kind === 'number' ? (read[index]?.answer ?? '–') : valuesText(prediction);
       return { answer, probabilities: null, sure: null, truth: truth === null ? null : plain(truth), isRight: null };
@@ -41,7 +42,7 @@ export function judge(
     return { kind, answers, classes: [] };
   }
   const width = Math.max(0, ...read.map(({ scores }) => scores?.length ?? 0));
-  const seen = [
+  const occurring = [
     ...new Set([
       ...read.flatMap(({ answer }) => (answer === null ? [] : [answer])),
       ...truths.flatMap((truth) => (truth === null ? [] : [plain(truth)])),
@@ -49,22 +50,22 @@ export function judge(
   ];
   const classes = classNames(
     width,
-    seen,
+    occurring,
     read.flatMap(({ names }) => names),
     labels,
   );
-  const answers = read.map(({ answer, scores }, index): Answer => {
+  const answers = read.map(({ answer, scores }, index): RowAnswer => {
     const best = scores === null ? -1 : scores.indexOf(Math.max(...scores));
-    const said = answer ?? classes[best] ?? '–';
+    const name = answer ?? classes[best] ?? '–';
     const probabilities = scores !== null && areProbabilities(scores) ? scores : null;
-    const place = classes.indexOf(said);
+    const position = classes.indexOf(name);
     const truth = truths[index] ?? null;
     return {
-      answer: said,
+      answer: name,
       probabilities,
-      sure: probabilities === null ? null : (probabilities[place >= 0 ? place : best] ?? null),
+      sure: probabilities === null ? null : (probabilities[position >= 0 ? position : best] ?? null),
       truth: truth === null ? null : plain(truth),
-      isRight: truth === null ? null : plain(truth) === said,
+      isRight: truth === null ? null : plain(truth) === name,
     };
   });
   return { kind, answers, classes };
@@ -72,14 +73,14 @@ export function judge(
 
 interface Read {
   readonly answer: string | null;
-  /** Whether the answer is one value, and not a list of several. */
+  /** Whether the answer is a single value. */
   readonly isOne: boolean;
   readonly scores: readonly number[] | null;
-  /** Of the classes, where the scores came with them. */
+  /** Class names, if the scores are a map by class. */
   readonly names: readonly string[];
 }
 
-function readPrediction(prediction: Prediction, { answer, scores }: AnswerShape): Read {
+function readPrediction(prediction: RawPrediction, { answer, scores }: AnswerShape): Read {
   const byName = isRecord(prediction) && ((answer !== null && answer in prediction) || (scores !== null && scores in prediction));
   const answered = byName ? (answer === null ? undefined : prediction[answer]) : answer === null ? undefined : prediction;
   const scored = byName ? (scores === null ? undefined : prediction[scores]) : answer === null ? prediction : undefined;
@@ -100,7 +101,7 @@ function kindOf(read: readonly Read[], { answer, isLabel, isNumber }: AnswerShap
   return isNumber ? 'number' : 'values';
 }
 
-/** `[6, 7, 9]`, or `y: [6, 7, 9]; z: 4` of several outputs. */
+/** `[6, 7, 9]`, or `y: [6, 7, 9]; z: 4` for several outputs. */
 export function valuesText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(valuesText).join(', ')}]`;
   if (!isRecord(value)) return String(value);
@@ -115,23 +116,31 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 const one = (value: unknown): unknown => (Array.isArray(value) ? one(value[0]) : value);
 
-/** `2`, `2.0` and 2 are one class. */
+/** Normalizes class names: `2`, `2.0` and 2 are the same class. */
 export function plain(value: unknown): string {
   const text = String(value).trim();
   return text !== '' && Number.isFinite(Number(text)) ? String(Number(text)) : text;
 }
 
-function classNames(width: number, seen: readonly string[], named: readonly string[], labels: readonly string[] | null): readonly string[] {
+/** Class names in order: from the scores, from the catalogue, by index, or the sorted names that occur. */
+function classNames(
+  width: number,
+  occurring: readonly string[],
+  named: readonly string[],
+  labels: readonly string[] | null,
+): readonly string[] {
   if (named.length > 0) return [...new Set(named)].slice(0, width);
-  const isLabelled = width > 0 && labels !== null && labels.length === width && seen.every((name) => labels.includes(name));
+  const isLabelled = width > 0 && labels !== null && labels.length === width && occurring.every((name) => labels.includes(name));
   if (isLabelled) return labels;
-  const numbers = seen.every((name) => /^\d+$/.test(name));
-  if (width > 0 && numbers && seen.every((name) => Number(name) < width)) return Array.from({ length: width }, (_, index) => String(index));
-  const sorted = seen.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  const numbers = occurring.every((name) => /^\d+$/.test(name));
+  if (width > 0 && numbers && occurring.every((name) => Number(name) < width))
+    return Array.from({ length: width }, (_, index) => String(index));
+  const sorted = occurring.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   if (width === 0 || sorted.length === width) return sorted;
   return Array.from({ length: width }, (_, index) => labels?.[index] ?? String(index));
 }
 
+/** Non-negative values that sum to 1, within rounding. Other scores, such as logits, are not shown as percentages. */
 function areProbabilities(scores: readonly number[]): boolean {
   const sum = scores.reduce((total, value) => total + value, 0);
   return scores.every((value) => value >= -1e-6 && value <= 1 + 1e-6) && Math.abs(sum - 1) < 0.01;
@@ -141,12 +150,12 @@ export interface Accuracy {
   readonly right: number;
   readonly judged: number;
   readonly share: number;
-  /** At 95 %, after Wilson: also where all are right it is no point. */
+  /** Wilson interval at 95 %. It has a width even if all predictions are right. */
   readonly low: number;
   readonly high: number;
 }
 
-export function accuracyOf(answers: readonly Answer[]): Accuracy | null {
+export function accuracyOf(answers: readonly RowAnswer[]): Accuracy | null {
   const judged = answers.filter(({ isRight }) => isRight !== null);
   const n = judged.length;
   if (n === 0) return null;
@@ -160,14 +169,14 @@ export function accuracyOf(answers: readonly Answer[]): Accuracy | null {
 
 export interface Confusion {
   readonly classes: readonly string[];
-  /** Rows are what is true, columns what was answered. */
+  /** Rows are labels, columns are predictions. */
   readonly counts: readonly (readonly number[])[];
 }
 
 const classesShown = 24;
 
-/** null without truth, and for more classes than one can look at. */
-export function confusionOf({ answers, classes }: Judged): Confusion | null {
+/** Null without labels, or with more than 24 classes. */
+export function confusionOf({ answers, classes }: JudgedAnswer): Confusion | null {
   const judged = answers.filter(({ truth }) => truth !== null);
   const names = [...new Set([...classes, ...judged.flatMap(({ truth, answer }) => [truth ?? '', answer])])];
   if (judged.length === 0 || names.length > classesShown || names.length < 2) return null;
@@ -181,24 +190,24 @@ export function confusionOf({ answers, classes }: Judged): Confusion | null {
   return { classes: names, counts };
 }
 
-/** `8, taken for 1 twice and for 5 once`: the class with the most errors. */
+/** The class with the most errors: `8, predicted as 1 twice and as 5 once`. */
 export function hardest({ classes, counts }: Confusion): string | null {
   const errors = counts.map((row, index) => row.reduce((sum, value, column) => sum + (column === index ? 0 : value), 0));
   const most = Math.max(...errors);
   if (most === 0) return null;
   const index = errors.indexOf(most);
   const times = (value: number): string => (value === 1 ? 'once' : value === 2 ? 'twice' : `${value} times`);
-  const taken = (counts[index] ?? [])
+  const mistakes = (counts[index] ?? [])
     .map((value, column) => ({ value, name: classes[column] ?? '', isRight: column === index }))
     .filter(({ value, isRight }) => value > 0 && !isRight)
     .toSorted((a, b) => b.value - a.value)
     .slice(0, 3)
-    .map(({ value, name }) => `for ${name} ${times(value)}`);
-  return `${classes[index]}, taken ${taken.join(' and ')}`;
+    .map(({ value, name }) => `as ${name} ${times(value)}`);
+  return `${classes[index]}, predicted ${mistakes.join(' and ')}`;
 }
 
-/** Of numbers that are meant as numbers. */
-export function meanError(answers: readonly Answer[]): number | null {
+/** The mean absolute error of numeric predictions; null without labels. */
+export function meanError(answers: readonly RowAnswer[]): number | null {
   const errors = answers
     .flatMap(({ truth, answer }) => (truth === null ? [] : [Math.abs(Number(truth) - Number(answer))]))
     .filter(Number.isFinite);

@@ -1,4 +1,4 @@
-/** Truth by answer: the diagonal in accent, errors in red, nothing as a dot. A cell filters the answers. */
+/** Labels by predictions: the diagonal in accent, errors in red, zeros as dots. A cell filters the predictions. */
 import type { ReactElement } from 'react';
 import { Card } from '../kit/card.tsx';
 import { fixed } from '../kit/format.ts';
@@ -20,10 +20,10 @@ export function ConfusionMatrix({ confusion, chosen, onChoose }: MatrixProps): R
   const most = Math.max(...counts.flat());
   const worst = hardest(confusion);
   return (
-    <Card title="Confusion matrix" end="rows truth, columns answer" padded>
+    <Card title="Confusion matrix" end="rows: label, columns: prediction" padded>
       <div className="tw">
         <table className="cm">
-          <caption className="unseen">How often each class was taken for which; a cell filters the answers</caption>
+          <caption className="unseen">Predictions by label; a cell filters the predictions</caption>
           <thead>
             <tr>
               <td />
@@ -44,7 +44,7 @@ export function ConfusionMatrix({ confusion, chosen, onChoose }: MatrixProps): R
           </tbody>
         </table>
       </div>
-      <p className="sm dim hint">{worst === null ? 'Nothing was mistaken.' : `Hardest: ${worst}.`} Select a cell to filter the answers.</p>
+      <p className="sm dim hint">{worst === null ? 'No errors.' : `Most errors: ${worst}.`} Select a cell to filter the predictions.</p>
     </Card>
   );
 }
@@ -82,7 +82,7 @@ function Row({ row, index, classes, most, chosen, onChoose }: RowProps): ReactEl
             <button
               type="button"
               aria-pressed={isChosen}
-              aria-label={`${value} of ${truth} taken for ${answer}`}
+              aria-label={`${value} of ${truth} predicted as ${answer}`}
               onClick={() => onChoose(isChosen ? null : { truth, answer })}
             >
               {value}

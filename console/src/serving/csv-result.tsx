@@ -1,30 +1,33 @@
-/** What came back for a file. */
+/** The results of a file: key figures, predictions, confusion matrix, receipt, code. */
 import { Button } from '@mantine/core';
 import { type ReactElement, useMemo, useState } from 'react';
 import type { EndpointBody } from '../../../src/api/index.ts';
-import { duration, fixed, plural, usd, usdSmall } from '../kit/format.ts';
+import { download } from '../kit/download.ts';
+import { duration, fixed, plural } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
+import { usdOfRequests } from '../kit/money.ts';
 import { NumberStrip, type StripNumber } from '../kit/number-strip.tsx';
 import { useSearchValue } from '../kit/search-state.ts';
-import { accuracyOf, confusionOf, type Judged, judge, meanError } from './answers.ts';
+import { writeCsv } from '../kit/write-csv.ts';
+import { accuracyOf, confusionOf, type JudgedAnswer, judge, meanError } from './answers.ts';
 import { AnswersCard, type Filter, filters } from './answers-card.tsx';
 import { type Cell, ConfusionMatrix } from './confusion-matrix.tsx';
-import { type Csv, writeCsv } from './csv.ts';
+import type { Csv } from './csv.ts';
 import { type Mapping, rowValues } from './mapping.ts';
 import { Pixels } from './pixels.tsx';
 import { ReceiptCard } from './receipt-card.tsx';
-import { answerShape, pictureShape, type Signature } from './signature.ts';
+import { answerShape, type InputSignature, pictureShape } from './signature.ts';
 import { SnippetsCard } from './snippets-card.tsx';
-import type { Invoked } from './use-invoke.ts';
+import type { InvokedRows } from './use-invoke.ts';
 import type { Samples } from './use-samples.ts';
 
 interface ResultProps {
   readonly endpoint: EndpointBody;
-  readonly signature: Signature;
+  readonly signature: InputSignature;
   readonly samples: Samples | null;
   readonly csv: Csv;
   readonly mapping: Mapping;
-  readonly invoked: Invoked;
+  readonly invoked: InvokedRows;
   readonly tookMs: number;
   readonly name: string;
 }
@@ -39,8 +42,8 @@ export function CsvResult(props: ResultProps): ReactElement {
     return judge(invoked.predictions, truths, shape, samples?.labels ?? null);
   }, [csv, invoked, mapping, shape, samples]);
   const hasWrong = judged.answers.some(({ isRight }) => isRight === false);
-  const [asked, setFilter] = useSearchValue('show', hasWrong ? 'wrong' : 'all');
-  const filter = filters.find((each) => each === asked) ?? 'all';
+  const [requestedFilter, setFilter] = useSearchValue('show', hasWrong ? 'wrong' : 'all');
+  const filter = filters.find((each) => each === requestedFilter) ?? 'all';
   const [cell, setCell] = useState<Cell | null>(null);
   const first = judged.answers.findIndex(({ isRight }) => isRight === false);
   const [chosen, choose] = useState(hasWrong && first >= 0 ? first : 0);
@@ -79,7 +82,7 @@ export function CsvResult(props: ResultProps): ReactElement {
   );
 }
 
-function pictureOf({ inputs }: Signature) {
+function pictureOf({ inputs }: InputSignature) {
   const [input] = inputs;
   return inputs.length === 1 && input !== undefined ? pictureShape(input) : null;
 }
@@ -90,7 +93,7 @@ function RowShown({
   mapping,
 }: {
   readonly row: readonly string[];
-  readonly signature: Signature;
+  readonly signature: InputSignature;
   readonly mapping: Mapping;
 }): ReactElement {
   const picture = pictureOf(signature);
@@ -107,57 +110,61 @@ function RowShown({
 function timeAndCost({ invoked, tookMs }: ResultProps, rows: number): StripNumber[] {
   return [
     {
-      label: 'Took',
+      label: 'Duration',
       value: duration(tookMs).split(' ')[0] ?? '',
       unit: duration(tookMs).split(' ')[1] ?? '',
       note: `${plural(invoked.parts, 'part')} in batches of up to ${invoked.batchRowsMax}`,
     },
     {
-      label: `Cost, from ${plural(rows, 'receipt')}`,
-      value: usdSmall(invoked.costUsd),
-      note: rows === 0 ? '' : `${usd((invoked.costUsd / rows) * 1e6)} per million`,
+      label: 'Cost of these rows',
+      value: usdOfRequests(invoked.costUsd),
+      note: `${plural(rows, 'receipt')}: run time only, without idle instances`,
     },
   ];
 }
 
-function classNumbers(judged: Judged, props: ResultProps): StripNumber[] {
+function classNumbers(judged: JudgedAnswer, props: ResultProps): StripNumber[] {
   const { answers } = judged;
   const accuracy = accuracyOf(answers);
   const rest = timeAndCost(props, answers.length);
   if (accuracy === null)
     return [
       {
-        label: 'Answers',
+        label: 'Predictions',
         value: String(answers.length),
-        note: `${plural(judged.classes.length, 'class', 'classes')}; no truth to judge by`,
+        note: `${plural(judged.classes.length, 'class', 'classes')}; no labels to compare with`,
       },
       ...rest,
     ];
   const wrong = answers.filter(({ isRight }) => isRight === false);
-  const taken = wrong.reduce((counts, { answer }) => counts.set(answer, (counts.get(answer) ?? 0) + 1), new Map<string, number>());
-  const [worst] = [...taken].toSorted(([, a], [, b]) => b - a);
+  const mistakes = wrong.reduce((counts, { answer }) => counts.set(answer, (counts.get(answer) ?? 0) + 1), new Map<string, number>());
+  const [worst] = [...mistakes].toSorted(([, a], [, b]) => b - a);
   return [
     {
       label: 'Accuracy',
       value: accuracy.share.toFixed(3),
       note: `${accuracy.right} of ${accuracy.judged} right, ${accuracy.low.toFixed(3)}–${accuracy.high.toFixed(3)} at 95 %`,
     },
-    { label: 'Wrong', value: String(wrong.length), note: worst === undefined ? 'none' : `${worst[1]} of them taken for ${worst[0]}` },
+    { label: 'Wrong', value: String(wrong.length), note: worst === undefined ? 'none' : `${worst[1]} predicted as ${worst[0]}` },
     ...rest,
   ];
 }
 
-function valueNumbers({ kind, answers }: Judged, props: ResultProps): StripNumber[] {
+function valueNumbers({ kind, answers }: JudgedAnswer, props: ResultProps): StripNumber[] {
   const error = kind === 'number' ? meanError(answers) : null;
   return [
     error === null
-      ? { label: 'Answers', value: String(answers.length), note: kind === 'number' ? 'no truth to judge by' : 'values, and no classes' }
+      ? {
+          label: 'Predictions',
+          value: String(answers.length),
+          note: kind === 'number' ? 'no labels to compare with' : 'values, not classes',
+        }
       : { label: 'Mean absolute error', value: fixed(error, 3), note: `over ${plural(answers.length, 'row')}` },
     ...timeAndCost(props, answers.length),
   ];
 }
 
-function Download({ judged, csv, name, endpoint, invoked }: ResultProps & { readonly judged: Judged }): ReactElement {
+function Download({ judged, csv, name, endpoint, invoked }: ResultProps & { readonly judged: JudgedAnswer }): ReactElement {
   const save = (): void => {
     const { answers, classes } = judged;
     const withScores = answers.some(({ probabilities }) => probabilities !== null);
@@ -171,16 +178,11 @@ function Download({ judged, csv, name, endpoint, invoked }: ResultProps & { read
         receipt === null || receipt === undefined ? '' : receipt.cost_usd / receipt.rows,
       ];
     });
-    const url = URL.createObjectURL(new Blob([writeCsv(header, rows)], { type: 'text/csv' }));
-    const link = document.createElement('a');
-    link.href = url;
-    link.download = `${endpoint.name}-${name.replace(/\.\w+$/, '')}-answers.csv`;
-    link.click();
-    URL.revokeObjectURL(url);
+    download(`${endpoint.name}-${name.replace(/\.\w+$/, '')}-answers.csv`, writeCsv(header, rows), 'text/csv');
   };
   return (
     <Button size="sm" leftSection={<Icon name="download" />} onClick={save}>
-      Download answers
+      Download predictions
     </Button>
   );
 }

@@ -1,34 +1,32 @@
-/** CSV as people have it: quotes, commas or semicolons, with or without a header; and back. */
+/** Reads CSV: quotes, commas, semicolons or tabs, with or without a header. */
+import { isNumber } from '../kit/write-csv.ts';
+
 export interface Csv {
-  /** The names of the columns; made up where the file has none. */
+  /** Column names, generated if the file has none. */
   readonly header: readonly string[];
   readonly hasHeader: boolean;
   readonly rows: readonly (readonly string[])[];
-  /** Lines that have another number of columns than the first. */
+  /** Number of lines whose column count differs from the first line's. They are skipped. */
   readonly ragged: number;
 }
 
-export function parseCsv(text: string): Csv {
+export function parseCsvText(text: string): Csv {
   const clean = text.replace(/^\uFEFF/, '');
   const separator = separatorOf(clean);
   const lines = linesOf(clean, separator).filter((line) => line.length > 1 || (line[0] ?? '') !== '');
   const [first = []] = lines;
   const hasHeader =
-    lines.length > 1 && first.some((cell) => cell.trim() !== '' && !isNumber(cell)) && looksLikeNames(first, lines[1] ?? []);
+    lines.length > 1 && first.some((cell) => cell.trim() !== '' && !isNumber(cell)) && hasHeaderNames(first, lines[1] ?? []);
   const all = hasHeader ? lines.slice(1) : lines;
   const rows = all.filter((line) => line.length === first.length);
   const header = hasHeader ? first.map((name) => name.trim()) : first.map((_, index) => `column ${index + 1}`);
   return { header, hasHeader, rows, ragged: all.length - rows.length };
 }
 
-/** Names above numbers; above texts only where none is as long as the texts are. */
-function looksLikeNames(first: readonly string[], second: readonly string[]): boolean {
+/** Guesses whether the first line is a header: no numbers above numbers, or short names above texts. */
+function hasHeaderNames(first: readonly string[], second: readonly string[]): boolean {
   if (first.some(isNumber)) return false;
   return second.some(isNumber) || first.every((cell) => cell.length <= 40 && !/[.!?]\s|\s\S+\s\S+\s/.test(cell));
-}
-
-export function isNumber(cell: string): boolean {
-  return cell.trim() !== '' && Number.isFinite(Number(cell));
 }
 
 function separatorOf(text: string): string {
@@ -68,15 +66,4 @@ function linesOf(text: string, separator: string): string[][] {
     lines.push(line);
   }
   return lines;
-}
-
-/** A cell that a spreadsheet would take for a formula is written so that it does not. */
-export function csvCell(value: string | number): string {
-  if (typeof value === 'number') return String(value);
-  const safe = /^[=+\-@\t\r]/.test(value) && !isNumber(value) ? `'${value}` : value;
-  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-export function writeCsv(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  return [header, ...rows].map((row) => `${row.map(csvCell).join(',')}\n`).join('');
 }

@@ -1,20 +1,21 @@
-/** A form made from the signature: a field for each value where one can fill them in, one field for all of them else. */
-import { Button, NumberInput, Textarea } from '@mantine/core';
+/** A form generated from the signature: a field per value, or one text field for inputs with many values. */
+import { Button, FileButton, NumberInput, Textarea } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import { Card } from '../kit/card.tsx';
-import { shape as shapeWords } from '../kit/format.ts';
-import { Failure } from '../kit/loaded.tsx';
-import type { TrialProps } from './csv-trial.tsx';
-import { mappingFor, type RowValues, rowValues } from './mapping.ts';
-import { isText, type Signature, type TensorSpec, valuesPerRow } from './signature.ts';
+import { count, shape as formatShape } from '../kit/format.ts';
+import { Icon } from '../kit/icon.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
+import { Note } from '../kit/note.tsx';
+import type { Csv } from './csv.ts';
+import { FileProblem, type TrialProps } from './csv-trial.tsx';
+import { type Mapping, mappingFault, mappingFor, type RowValues, rowValues } from './mapping.ts';
+import { formValuesMax, type InputSignature, isText, type SignatureTensor, valuesPerRow } from './signature.ts';
 import { SingleResult } from './single-result.tsx';
+import type { TrialFile } from './use-file.ts';
 import type { Samples } from './use-samples.ts';
 import { useSingle } from './use-single.ts';
 
-/** More fields than these nobody fills in one by one. */
-const fieldsMax = 40;
-
-function emptyRow({ inputs }: Signature): RowValues {
+function emptyRow({ inputs }: InputSignature): RowValues {
   return Object.fromEntries(
     inputs.map((input) => {
       const size = valuesPerRow(input) ?? 1;
@@ -23,74 +24,131 @@ function emptyRow({ inputs }: Signature): RowValues {
   );
 }
 
-function sampleRow(samples: Samples, { inputs }: Signature, row: number): RowValues {
-  const { csv } = samples;
-  return rowValues(csv.rows[row % csv.rows.length] ?? [], inputs, mappingFor(csv, inputs));
+/** Rows to fill the form with: those of the chosen file, or else the samples of the catalogue. */
+interface RowSource {
+  readonly name: string;
+  readonly csv: Csv;
+  readonly mapping: Mapping;
 }
 
-export function FormTrial({ endpoint, signature, samples }: TrialProps): ReactElement {
+function sourceOf({ file, mapping }: TrialFile, samples: Samples | null, { inputs }: InputSignature): RowSource | null {
+  if (file !== null && mapping !== null) return { name: file.name, csv: file.csv, mapping };
+  return samples === null ? null : { name: samples.name, csv: samples.csv, mapping: mappingFor(samples.csv, inputs) };
+}
+
+export function FormTrial({ endpoint, signature, samples, trialFile }: TrialProps): ReactElement {
   const [values, setValues] = useState<RowValues>(() => emptyRow(signature));
-  const [sample, setSample] = useState(0);
   const { invoked, error, isBusy, send } = useSingle(endpoint.name, signature);
+  const source = sourceOf(trialFile, samples, signature);
   return (
-    <div className="grid top">
-      <Card title="One row" span={5} padded>
-        <form
-          className="confirm"
-          onSubmit={(event) => {
-            event.preventDefault();
-            send(values);
-          }}
-        >
-          {signature.inputs.map((input) => (
-            <Field
-              key={input.name}
-              input={input}
-              values={values[input.name] ?? []}
-              names={namesOf(samples, signature, input)}
-              onChange={(changed) => setValues({ ...values, [input.name]: changed })}
-            />
-          ))}
-          {error === null ? null : <Failure error={error} what="The row was refused." />}
-          <div className="row wrap">
-            <Button type="submit" variant="filled" loading={isBusy}>
-              Send row
-            </Button>
-            {samples === null ? null : (
-              <Button
-                onClick={() => {
-                  setValues(sampleRow(samples, signature, sample));
-                  setSample(sample + 1);
-                }}
-              >
-                Fill in sample {(sample % samples.csv.rows.length) + 1}
+    <>
+      <FileProblem problem={trialFile.problem} />
+      <div className="grid top">
+        <Card title="One row" span={5} padded>
+          <form
+            className="confirm"
+            onSubmit={(event) => {
+              event.preventDefault();
+              send(values);
+            }}
+          >
+            {signature.inputs.map((input) => (
+              <Field
+                key={input.name}
+                input={input}
+                values={values[input.name] ?? []}
+                names={source === null ? [] : namesOf(source, input)}
+                onChange={(changed) => setValues({ ...values, [input.name]: changed })}
+              />
+            ))}
+            {error === null ? null : <LoadFailure error={error} what="The request failed." />}
+            <div>
+              <Button type="submit" variant="filled" loading={isBusy}>
+                Send row
               </Button>
-            )}
-          </div>
-        </form>
-      </Card>
-      <div className="c7">
-        <SingleResult endpoint={endpoint} signature={signature} values={values} labels={samples?.labels ?? null} invoked={invoked} />
+            </div>
+            <TakeRow key={source?.name} source={source} trialFile={trialFile} signature={signature} onTake={setValues} />
+          </form>
+        </Card>
+        <div className="c7">
+          <SingleResult endpoint={endpoint} signature={signature} values={values} labels={samples?.labels ?? null} invoked={invoked} />
+        </div>
       </div>
+    </>
+  );
+}
+
+interface TakeRowProps extends Pick<TrialProps, 'trialFile' | 'signature'> {
+  readonly source: RowSource | null;
+  readonly onTake: (values: RowValues) => void;
+}
+
+/** Fills the form with a row of a file. Each click takes the next row. */
+function TakeRow({ source, trialFile, signature, onTake }: TakeRowProps): ReactElement {
+  const [row, setRow] = useState(0);
+  const [taken, setTaken] = useState<number | null>(null);
+  const size = source?.csv.rows.length ?? 0;
+  const fault = source === null ? null : mappingFault(source.csv, signature.inputs, source.mapping);
+  const truth = source === null || source.mapping.truth === null || taken === null ? null : source.csv.rows[taken]?.[source.mapping.truth];
+  return (
+    <div className="take-row">
+      {source === null || fault !== null ? null : (
+        <span className="row wrap">
+          <NumberInput
+            aria-label={`Row of ${source.name}`}
+            className="row-number"
+            min={1}
+            max={size}
+            value={row + 1}
+            onChange={(value) => setRow(Math.max(0, Math.min(size - 1, Math.floor(Number(value)) - 1 || 0)))}
+          />
+          <Button
+            onClick={() => {
+              onTake(rowValues(source.csv.rows[row] ?? [], signature.inputs, source.mapping));
+              setTaken(row);
+              setRow((row + 1) % size);
+            }}
+          >
+            Take row {row + 1} of {source.name}
+          </Button>
+        </span>
+      )}
+      <FileButton accept=".csv,.tsv,.txt,text/csv" onChange={(chosen) => void trialFile.read(chosen)}>
+        {(props) => (
+          <Button leftSection={<Icon name="upload" />} {...props}>
+            {source === null ? 'Take a row of a file' : 'Choose another file'}
+          </Button>
+        )}
+      </FileButton>
+      {fault === null ? null : (
+        <Note tone="warn" title="The columns do not match the inputs.">
+          {fault}
+        </Note>
+      )}
+      {taken === null || fault !== null ? null : (
+        <p className="sm dim">
+          Row {taken + 1} of {count(size)}
+          {truth === null || truth === undefined ? '' : `; its label is ${truth}`}.
+        </p>
+      )}
     </div>
   );
 }
 
-/** What the sample rows call the columns of an input. */
-function namesOf(samples: Samples | null, { inputs }: Signature, input: TensorSpec): readonly string[] {
-  if (samples === null || !samples.csv.hasHeader) return [];
-  return (mappingFor(samples.csv, inputs).inputs[input.name] ?? []).map((column) => samples.csv.header[column] ?? '');
+/** The column names of an input, if the file has a header. */
+function namesOf({ csv, mapping }: RowSource, { name }: SignatureTensor): readonly string[] {
+  return csv.hasHeader ? (mapping.inputs[name] ?? []).map((column) => csv.header[column] ?? '') : [];
 }
 
 interface FieldProps {
-  readonly input: TensorSpec;
+  readonly input: SignatureTensor;
   readonly values: readonly (number | string)[];
   readonly names: readonly string[];
   readonly onChange: (values: readonly (number | string)[]) => void;
 }
 
 function Field({ input, values, names, onChange }: FieldProps): ReactElement {
-  const label = `${input.name} ${shapeWords(input)}`;
+  const label = `${input.name} ${formatShape(input)}`;
   if (isText(input)) {
     return (
       <Textarea
@@ -102,7 +160,7 @@ function Field({ input, values, names, onChange }: FieldProps): ReactElement {
       />
     );
   }
-  if (values.length <= fieldsMax && valuesPerRow(input) !== null) {
+  if (values.length <= formValuesMax && valuesPerRow(input) !== null) {
     return (
       <fieldset className="numbers">
         <legend>{label}</legend>
@@ -136,14 +194,14 @@ function Many({
   const wrong = parts.find((part) => !Number.isFinite(Number(part)));
   const fault =
     wrong !== undefined
-      ? `“${wrong}” is no number`
+      ? `“${wrong}” is not a number`
       : size !== null && parts.length !== size
-        ? `${parts.length} numbers, it takes ${size}`
+        ? `Expected ${size} numbers, got ${parts.length}`
         : null;
   return (
     <Textarea
       label={label}
-      description={`${size ?? 'Any number of'} numbers, with commas or blanks between`}
+      description={`${size ?? 'Any number of'} numbers, separated by commas or spaces`}
       autosize
       minRows={4}
       maxRows={12}

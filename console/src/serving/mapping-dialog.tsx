@@ -1,13 +1,13 @@
-/** Which columns go where, and which one holds the truth. */
+/** Maps CSV columns to inputs, and selects the label column. */
 import { Button, Modal, MultiSelect, Select } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { Csv } from './csv.ts';
 import { type Mapping, mappingFault } from './mapping.ts';
-import { type TensorSpec, valuesPerRow } from './signature.ts';
+import { type SignatureTensor, valuesPerRow } from './signature.ts';
 
 interface MappingProps {
   readonly csv: Csv;
-  readonly inputs: readonly TensorSpec[];
+  readonly inputs: readonly SignatureTensor[];
   readonly mapping: Mapping;
   readonly onChange: (mapping: Mapping) => void;
   readonly onClose: () => void;
@@ -21,11 +21,11 @@ export function MappingDialog({ csv, inputs, mapping, onChange, onClose }: Mappi
   const fault = mappingFault(csv, inputs, draft);
   const setInput = (name: string, chosen: readonly number[]): void => setDraft({ ...draft, inputs: { ...draft.inputs, [name]: chosen } });
   return (
-    <Modal opened onClose={onClose} title="Columns to inputs" size="lg">
+    <Modal opened onClose={onClose} title="Map columns to inputs" size="lg">
       <div className="confirm">
         <Select
-          label="The truth is in"
-          data={[{ value: '', label: 'no column' }, ...columns]}
+          label="Label column"
+          data={[{ value: '', label: 'none' }, ...columns]}
           value={draft.truth === null ? '' : String(draft.truth)}
           onChange={(value) => setDraft({ ...draft, truth: value === null || value === '' ? null : Number(value) })}
           allowDeselect={false}
@@ -58,8 +58,8 @@ export function MappingDialog({ csv, inputs, mapping, onChange, onClose }: Mappi
           return (
             <Select
               key={input.name}
-              label={`${input.name} begins at`}
-              description={`and takes ${size ?? 'all'} columns from there, the truth left out`}
+              label={`First column of ${input.name}`}
+              description={`Uses ${size ?? 'all'} columns from there, except the label`}
               data={columns}
               value={String(chosen[0] ?? 0)}
               onChange={(value) => setInput(input.name, from(csv, Number(value ?? 0), size, draft.truth))}

@@ -1,17 +1,24 @@
-/** Columns of a file into inputs of a model: found by name and number, changed by whoever knows better. */
-import { type Csv, isNumber } from './csv.ts';
-import { isText, type TensorSpec, valuesPerRow } from './signature.ts';
+/**
+ * Maps CSV columns to model inputs. The initial mapping follows names, and positions only if the file has exactly the columns that the
+ * model takes: the first columns of another model's file would give predictions that mean nothing.
+ */
+import { plural } from '../kit/format.ts';
+import { isNumber } from '../kit/write-csv.ts';
+import type { Csv } from './csv.ts';
+import { isText, type SignatureTensor, valuesPerRow } from './signature.ts';
 
 export interface Mapping {
   /** Columns by input, in the order of its values. */
   readonly inputs: Readonly<Record<string, readonly number[]>>;
-  /** The column that holds what is true; null where none does. */
+  /** The label column; null if there is none. */
   readonly truth: number | null;
 }
 
+/** Usual names of label columns. */
 const truthName = /^(label|labels|target|truth|class|y|species|outcome|quality|diagnosis|digit|category)$/i;
 
-export function mappingFor(csv: Csv, inputs: readonly TensorSpec[]): Mapping {
+/** The label column is found by its name; a single surplus column at the end counts as the label, too. */
+export function mappingFor(csv: Csv, inputs: readonly SignatureTensor[]): Mapping {
   const { header } = csv;
   const wanted = inputs.reduce((sum, input) => sum + (valuesPerRow(input) ?? 1), 0);
   const named = csv.hasHeader ? header.findIndex((name) => truthName.test(name)) : -1;
@@ -26,13 +33,14 @@ export function mappingFor(csv: Csv, inputs: readonly TensorSpec[]): Mapping {
   const free = header.map((_, index) => index).filter((index) => index !== truth);
   const [only] = inputs;
   if (inputs.length === 1 && only !== undefined) {
-    const size = valuesPerRow(only) ?? free.length;
-    return { inputs: { [only.name]: free.slice(0, size) }, truth };
+    return { inputs: { [only.name]: free }, truth };
   }
+  const isWhole = free.length === wanted;
   const taken = new Set<number>();
   const found = inputs.map((input, place): readonly [string, readonly number[]] => {
     const size = valuesPerRow(input) ?? 1;
     const byName = header.findIndex((name) => name.toLowerCase() === input.name.toLowerCase());
+    if (byName < 0 && !isWhole) return [input.name, []];
     const start = byName >= 0 ? byName : (free.filter((index) => !taken.has(index))[0] ?? free[place] ?? 0);
     const columns = Array.from({ length: size }, (_, offset) => start + offset).filter((index) => index < header.length);
     for (const column of columns) taken.add(column);
@@ -41,19 +49,20 @@ export function mappingFor(csv: Csv, inputs: readonly TensorSpec[]): Mapping {
   return { inputs: Object.fromEntries(found), truth };
 }
 
-/** What is wrong with the mapping, in a sentence; null where the file can be sent. */
-export function mappingFault(csv: Csv, inputs: readonly TensorSpec[], mapping: Mapping): string | null {
+/** The problem of a mapping; null if the rows can be sent. */
+export function mappingFault(csv: Csv, inputs: readonly SignatureTensor[], mapping: Mapping): string | null {
   if (csv.rows.length === 0) return 'The file has no rows.';
   for (const input of inputs) {
     const columns = mapping.inputs[input.name] ?? [];
     const size = valuesPerRow(input);
-    if (size !== null && columns.length !== size) return `${input.name} takes ${size} columns, and ${columns.length} are mapped to it.`;
     if (columns.length === 0) return `No column is mapped to ${input.name}.`;
+    if (size !== null && columns.length !== size)
+      return `${input.name} takes ${plural(size, 'column')} a row, but ${columns.length} of the file are mapped to it. Choose a file that fits, or map its columns.`;
     if (isText(input)) continue;
     for (const [number, row] of csv.rows.entries()) {
       const wrong = columns.find((column) => !isNumber(row[column] ?? ''));
       if (wrong !== undefined)
-        return `Row ${number + 1} has “${(row[wrong] ?? '').slice(0, 40)}” under ${csv.header[wrong]}, where ${input.name} takes a number.`;
+        return `Row ${number + 1} has “${(row[wrong] ?? '').slice(0, 40)}” in column ${csv.header[wrong]}, but ${input.name} requires numbers.`;
     }
   }
   return null;
@@ -62,7 +71,7 @@ export function mappingFault(csv: Csv, inputs: readonly TensorSpec[], mapping: M
 export type RowValues = Readonly<Record<string, readonly (number | string)[]>>;
 
 /** The values of a row, by input. */
-export function rowValues(row: readonly string[], inputs: readonly TensorSpec[], mapping: Mapping): RowValues {
+export function rowValues(row: readonly string[], inputs: readonly SignatureTensor[], mapping: Mapping): RowValues {
   return Object.fromEntries(
     inputs.map((input) => {
       const cells = (mapping.inputs[input.name] ?? []).map((column) => row[column] ?? '');
@@ -71,8 +80,8 @@ export function rowValues(row: readonly string[], inputs: readonly TensorSpec[],
   );
 }
 
-/** A row as the API takes it: nested as the shape says; the value itself for a single input, by name for several. */
-export function instanceOf(values: RowValues, inputs: readonly TensorSpec[]): unknown {
+/** An instance for the API, nested by shape: the value itself for one input, an object by name for several. */
+export function instanceOf(values: RowValues, inputs: readonly SignatureTensor[]): unknown {
   const shaped = inputs.map((input): [string, unknown] => [input.name, nested(values[input.name] ?? [], input.shape.slice(1))]);
   return shaped.length === 1 ? shaped[0]?.[1] : Object.fromEntries(shaped);
 }

@@ -1,9 +1,9 @@
-/** A picture as rows of pixels: drawn, taken from a file, or one of the samples. */
+/** Sends a picture to the model: drawn, loaded from a file, or a sample. */
 import { Button, FileButton, SegmentedControl } from '@mantine/core';
 import { type PointerEvent, type ReactElement, useEffect, useRef, useState } from 'react';
 import { Card } from '../kit/card.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { Failure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
 import type { TrialProps } from './csv-trial.tsx';
 import { mappingFor, rowValues } from './mapping.ts';
 import { pictureValues, stroke } from './picture-values.ts';
@@ -40,8 +40,8 @@ export function PictureTrial({ endpoint, signature, samples, picture }: TrialPro
               setWhite(next);
             }}
           />
-          {problem === null ? null : <Failure error={problem} what="The picture was not read." />}
-          {error === null ? null : <Failure error={error} what="The picture was refused." />}
+          {problem === null ? null : <LoadFailure error={problem} what="The picture could not be read." />}
+          {error === null ? null : <LoadFailure error={error} what="The request failed." />}
           <div className="row wrap">
             <Button variant="filled" loading={isBusy} onClick={() => send(values)}>
               Send picture
@@ -49,7 +49,7 @@ export function PictureTrial({ endpoint, signature, samples, picture }: TrialPro
             <FileButton accept="image/*" onChange={take}>
               {(props) => (
                 <Button leftSection={<Icon name="upload" />} {...props}>
-                  From a file
+                  Choose file
                 </Button>
               )}
             </FileButton>
@@ -82,7 +82,7 @@ function White({ white, onChange }: { readonly white: number; readonly onChange:
   return (
     <div className="row">
       <span className="sm mut" id="white-label">
-        A white pixel is
+        White value
       </span>
       <SegmentedControl
         aria-labelledby="white-label"
@@ -94,7 +94,7 @@ function White({ white, onChange }: { readonly white: number; readonly onChange:
   );
 }
 
-/** By the samples: pixels of up to 1, 16 or 255. */
+/** The value of a white pixel, guessed from the samples: 1, 16 or 255. */
 function whiteOf(rows: readonly (readonly string[])[]): number {
   const max = Math.max(0, ...rows.slice(0, 20).flatMap((row) => row.map(Number).filter(Number.isFinite)));
   return max > 16 ? 255 : max > 1 ? 16 : 1;
@@ -140,7 +140,7 @@ function DrawBoard({ pixels, picture, white, onChange }: BoardProps): ReactEleme
       height={height}
       style={{ width: boardSize, height: (boardSize * height) / width }}
       role="img"
-      aria-label="The picture. Draw on it; without a pointer take a file or a sample."
+      aria-label="The picture. Draw on it, or use a file or a sample."
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
         draw(event);

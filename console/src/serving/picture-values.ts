@@ -1,13 +1,13 @@
-/** Pictures into the numbers that a model takes. */
+/** Converts pictures to model inputs. */
 import type { PictureShape } from './signature.ts';
 
-/** The place of a pixel's channel in the row. */
-function placeOf({ width, height, channels, isInterleaved }: PictureShape, pixel: number, channel: number): number {
+/** The index of a pixel's channel in the flat row. */
+function channelIndex({ width, height, channels, isInterleaved }: PictureShape, pixel: number, channel: number): number {
   if (channels === 1) return pixel;
   return isInterleaved ? pixel * channels + channel : channel * width * height + pixel;
 }
 
-/** A soft brush, as thick as a pen is in a small picture. */
+/** Draws one dab of a soft brush, about as thick as a pen stroke in a small picture. */
 export function stroke(
   pixels: readonly number[],
   picture: PictureShape,
@@ -22,24 +22,24 @@ export function stroke(
       const ink = Math.max(0, Math.min(1, 1.35 - distance / radius)) * white;
       if (ink === 0) continue;
       for (let channel = 0; channel < channels; channel++) {
-        const place = placeOf(picture, row * width + column, channel);
-        drawn[place] = Math.max(drawn[place] ?? 0, Math.round(ink * 100) / 100);
+        const index = channelIndex(picture, row * width + column, channel);
+        drawn[index] = Math.max(drawn[index] ?? 0, Math.round(ink * 100) / 100);
       }
     }
   }
   return drawn;
 }
 
-/** Scaled to fit whole; grey where the model has one channel. Throws where the file is no picture. */
+/** Scales a picture to fit, in grey if the model has one channel. Throws if the browser cannot decode the file. */
 export async function pictureValues(file: File, picture: PictureShape, white: number): Promise<number[]> {
   const { width, height, channels } = picture;
   const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error(`${file.name} is no picture that this browser can read: take a PNG or JPEG`);
+    throw new Error(`this browser cannot read ${file.name} as a picture: use a PNG or JPEG file`);
   });
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext('2d');
-  if (context === null) throw new Error('this browser gives no canvas to draw on');
+  if (context === null) throw new Error('this browser does not support the 2D canvas');
   const scale = Math.min(width / bitmap.width, height / bitmap.height);
   const [w, h] = [bitmap.width * scale, bitmap.height * scale];
   context.imageSmoothingQuality = 'high';
@@ -50,7 +50,7 @@ export async function pictureValues(file: File, picture: PictureShape, white: nu
     const [red = 0, green = 0, blue = 0] = data.subarray(pixel * 4, pixel * 4 + 3);
     const colours = channels === 1 ? [0.299 * red + 0.587 * green + 0.114 * blue] : [red, green, blue];
     for (const [channel, value] of colours.entries())
-      values[placeOf(picture, pixel, channel)] = Math.round((value / 255) * white * 100) / 100;
+      values[channelIndex(picture, pixel, channel)] = Math.round((value / 255) * white * 100) / 100;
   }
   return values;
 }

@@ -1,11 +1,11 @@
-/** A row of numbers as the picture that it is. */
+/** Renders a row of numbers as a picture. */
 import { type ReactElement, useEffect, useRef } from 'react';
 import type { PictureShape } from './signature.ts';
 
 export interface PixelsProps {
   readonly values: readonly (number | string)[];
   readonly picture: PictureShape;
-  /** What is white; the largest value unless given. */
+  /** The value of a white pixel. Default: the largest value. */
   readonly white?: number | undefined;
   readonly size?: number;
 }

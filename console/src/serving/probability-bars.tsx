@@ -1,7 +1,7 @@
-/** The probability of each class as a small bar: red where it was chosen wrongly, ink where the truth lies. */
+/** The probability of each class as a small bar. A wrong prediction is red; the label's bar is dark. */
 import type { ReactElement } from 'react';
 import { percent } from '../kit/format.ts';
-import type { Answer } from './answers.ts';
+import type { RowAnswer } from './answers.ts';
 
 const classesShown = 12;
 
@@ -9,26 +9,26 @@ export function ProbabilityBars({
   answer,
   classes,
 }: {
-  readonly answer: Answer;
+  readonly answer: RowAnswer;
   readonly classes: readonly string[];
 }): ReactElement | null {
   const { probabilities } = answer;
   if (probabilities === null) return null;
-  // With many classes those that matter: the likeliest.
+  // With many classes, show only the five most likely.
   const order = probabilities.map((value, index) => ({ value, name: classes[index] ?? String(index) }));
   const shown = order.length <= classesShown ? order : order.toSorted((a, b) => b.value - a.value).slice(0, 5);
   const isLong = shown.some(({ name }) => name.length > 3);
-  return isLong ? <Words answer={answer} shown={shown} /> : <Bars answer={answer} shown={shown} />;
+  return isLong ? <NamedBars answer={answer} shown={shown} /> : <Bars answer={answer} shown={shown} />;
 }
 
 interface ShownProps {
-  readonly answer: Answer;
+  readonly answer: RowAnswer;
   readonly shown: readonly { readonly value: number; readonly name: string }[];
 }
 
 const labelOf = (shown: ShownProps['shown']): string => shown.map(({ name, value }) => `${name}: ${percent(value)} %`).join(', ');
 
-function colorOf(name: string, { answer, truth, isRight }: Answer): string {
+function colorOf(name: string, { answer, truth, isRight }: RowAnswer): string {
   if (name === answer) return isRight === false ? 'bad' : 'accent';
   return name === truth ? 'ink-2' : 'line-2';
 }
@@ -39,7 +39,7 @@ function Bars({ answer, shown }: ShownProps): ReactElement {
   return (
     <svg width={step * shown.length} height="34" role="img" aria-label={labelOf(shown)}>
       {shown.map(({ name, value }, index) => {
-        const isTold = name === answer.answer || name === answer.truth;
+        const isNamed = name === answer.answer || name === answer.truth;
         return (
           <g key={name}>
             <rect
@@ -50,7 +50,7 @@ function Bars({ answer, shown }: ShownProps): ReactElement {
               rx="1"
               fill={`var(--${colorOf(name, answer)})`}
             />
-            <text x={index * step + step / 2} y="33" textAnchor="middle" className={isTold ? 'told' : 'untold'}>
+            <text x={index * step + step / 2} y="33" textAnchor="middle" className={isNamed ? 'named' : 'unnamed'}>
               {name}
             </text>
           </g>
@@ -60,7 +60,7 @@ function Bars({ answer, shown }: ShownProps): ReactElement {
   );
 }
 
-function Words({ answer, shown }: ShownProps): ReactElement {
+function NamedBars({ answer, shown }: ShownProps): ReactElement {
   return (
     <span className="words-bars" role="img" aria-label={labelOf(shown)}>
       {shown.map(({ name, value }) => (

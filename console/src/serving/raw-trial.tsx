@@ -1,11 +1,11 @@
-/** A model that is a process takes any bytes of any type: what it gets, and what it answers, as they are. */
+/** Sends a raw body to a model that runs as a process, and shows the raw response. */
 import { Button, Select, Textarea } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { EndpointBody } from '../../../src/api/index.ts';
 import { callForText, path } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
 import { CodeBlock } from '../kit/code.tsx';
-import { Failure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
 
 const types = ['application/json', 'text/csv', 'text/plain', 'application/jsonlines'];
 
@@ -24,7 +24,7 @@ export function RawTrial({ endpoint }: { readonly endpoint: EndpointBody }): Rea
   };
   return (
     <div className="grid">
-      <Card title="What it gets" span={6} padded>
+      <Card title="Request" span={6} padded>
         <form
           className="confirm"
           onSubmit={(event) => {
@@ -47,7 +47,7 @@ export function RawTrial({ endpoint }: { readonly endpoint: EndpointBody }): Rea
             value={body}
             onChange={(event) => setBody(event.currentTarget.value)}
           />
-          {error === null ? null : <Failure error={error} what="It was refused." />}
+          {error === null ? null : <LoadFailure error={error} what="The request failed." />}
           <div>
             <Button type="submit" variant="filled" loading={isBusy}>
               Send request
@@ -55,8 +55,8 @@ export function RawTrial({ endpoint }: { readonly endpoint: EndpointBody }): Rea
           </div>
         </form>
       </Card>
-      <Card title="What it answers" span={6} padded>
-        {answer === null ? <p className="mut">Nothing was sent yet.</p> : <CodeBlock text={answer.slice(0, 100_000)} label="Answer" />}
+      <Card title="Response" span={6} padded>
+        {answer === null ? <p className="mut">No request sent yet.</p> : <CodeBlock text={answer.slice(0, 100_000)} label="Response" />}
       </Card>
     </div>
   );

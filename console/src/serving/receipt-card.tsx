@@ -1,9 +1,10 @@
-/** What one row cost, and where its time went. */
+/** The receipt of one row: time by stage, batch and cost. */
 import type { ReactElement } from 'react';
 import type { ReceiptBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
-import { ms, parseObjective, usdSmall } from '../kit/format.ts';
+import { ms, parseObjectiveText } from '../kit/format.ts';
 import { Legend } from '../kit/legend.tsx';
+import { usdOfRequests } from '../kit/money.ts';
 import { Pairs } from '../kit/pairs.tsx';
 import { useWidth } from '../kit/use-width.ts';
 import type { TokenName } from '../theme/tokens.ts';
@@ -12,19 +13,21 @@ interface ReceiptProps {
   readonly title: string;
   readonly receipt: ReceiptBody;
   readonly objective: string | null;
-  /** From the whole request to its last prediction; unknown of one row of many. */
+  /** From the complete request to its last prediction. Unknown for a single row of many. */
   readonly totalMs?: number;
 }
 
-const reasonWords: Readonly<Record<string, string>> = {
-  idle: 'left at once, one was idle',
-  full: 'left when full',
-  ahead: 'left to be at hand when one was idle',
-  slack: 'left when its time was up',
-  'next-would-miss': 'left before it would be late',
-  timeout: 'left after its wait',
-  rescue: 'left in place of an instance that was busy',
-  flush: 'left, nobody else came',
+const reasonTexts: Readonly<Record<string, string>> = {
+  idle: 'dispatched at once: an instance was idle',
+  full: 'dispatched when full',
+  ahead: 'dispatched ahead of the next idle instance',
+  company: 'dispatched after a short wait for more requests',
+  slack: 'dispatched when its slack ran out',
+  'next-would-miss': 'dispatched before it would be late',
+  timeout: 'dispatched after the maximum wait',
+  late: 'dispatched after requests that could still be in time',
+  rescue: 'sent to a function: instances were busy',
+  flush: 'dispatched: workers were shutting down',
 };
 
 interface Stage {
@@ -34,15 +37,15 @@ interface Stage {
 }
 
 export function ReceiptCard({ title, receipt, objective, ...props }: ReceiptProps): ReactElement {
-  const promise = parseObjective(objective);
+  const parsed = parseObjectiveText(objective);
   const isFunction = receipt.executor.startsWith('function');
   const knownMs = receipt.queue_ms + receipt.compute_ms;
   const totalMs = Math.max(knownMs, props.totalMs ?? 0);
   const stages: Stage[] = [
     { name: 'wait', valueMs: receipt.queue_ms, color: isFunction ? 'func-2' : 'flush' },
     { name: 'run', valueMs: receipt.compute_ms, color: isFunction ? 'func' : 'inst' },
-    // To the worker and back, and what the machine did meanwhile: without it the receipt would say less than the request took.
-    ...(props.totalMs === undefined ? [] : [{ name: 'hand over', valueMs: totalMs - knownMs, color: 'rate' as const }]),
+    // Transfer to and from the worker, and scheduling delays. Without it, the stages would not add up to the total.
+    ...(props.totalMs === undefined ? [] : [{ name: 'transfer', valueMs: totalMs - knownMs, color: 'rate' as const }]),
   ];
   return (
     <Card title={title} padded>
@@ -50,14 +53,14 @@ export function ReceiptCard({ title, receipt, objective, ...props }: ReceiptProp
       <Times stages={stages} totalMs={totalMs} />
       <Pairs
         pairs={[
-          ['Served by', `${executorWords(receipt.executor)}${receipt.cold_start ? ', which was started for it' : ''}`],
-          ['Batch', `${receipt.batch_rows}, ${reasonWords[receipt.close_reason] ?? receipt.close_reason}`],
-          ['Against objective', promise === null ? 'nothing is promised' : `${ms(totalMs)} of ${ms(promise.latencyMs)} ms`],
+          ['Served by', `${formatExecutor(receipt.executor)}${receipt.cold_start ? ', cold start' : ''}`],
+          ['Batch', `${receipt.batch_rows}; ${reasonTexts[receipt.close_reason] ?? receipt.close_reason}`],
+          ['Objective', parsed === null ? 'none' : `${ms(totalMs)} of ${ms(parsed.latencyMs)} ms`],
           [
             'Cost',
             receipt.rows > 1
-              ? `${usdSmall(receipt.cost_usd / receipt.rows)}, its share of ${receipt.rows} rows`
-              : usdSmall(receipt.cost_usd),
+              ? `${usdOfRequests(receipt.cost_usd / receipt.rows)}, its share of ${receipt.rows} rows`
+              : usdOfRequests(receipt.cost_usd),
           ],
         ]}
       />
@@ -66,11 +69,12 @@ export function ReceiptCard({ title, receipt, objective, ...props }: ReceiptProp
 }
 
 /** `function:2048` as `function, 2048 MB`. */
-export function executorWords(executor: string): string {
+export function formatExecutor(executor: string): string {
   const [kind = '', size = ''] = executor.split(':');
   return kind === 'function' ? `function, ${size} MB` : `${kind}, ${size}`;
 }
 
+/** Stages as a bar on a linear time scale. Very short stages are at least 2 px wide. */
 function Times({ stages, totalMs }: { readonly stages: readonly Stage[]; readonly totalMs: number }): ReactElement {
   const [box, width] = useWidth<HTMLDivElement>();
   const scale = (width - 2) / Math.max(1e-6, totalMs);

@@ -1,30 +1,30 @@
-/** What a model takes and gives, as the page sees it: which input is a picture, which output is the answer. */
+/** Interprets a signature for the page: which input is a picture, which output is the answer. */
 import type { VersionBody } from '../../../src/api/index.ts';
 
-export type Signature = VersionBody['signature'];
-export type TensorSpec = Signature['inputs'][number];
+export type InputSignature = VersionBody['signature'];
+export type SignatureTensor = InputSignature['inputs'][number];
 
-/** How many values a row has; null where the file does not say. */
-export function valuesPerRow({ shape }: TensorSpec): number | null {
+/** The number of values per row; null if a size is variable. */
+export function valuesPerRow({ shape }: SignatureTensor): number | null {
   const rest = shape.slice(1);
   return rest.some((size) => size < 0) ? null : rest.reduce((product, size) => product * size, 1);
 }
 
-export const isText = ({ datatype }: TensorSpec): boolean => datatype === 'BYTES';
+export const isText = ({ datatype }: SignatureTensor): boolean => datatype === 'BYTES';
 
 export interface PictureShape {
   readonly width: number;
   readonly height: number;
-  /** Values of a pixel; the picture is grey with one. */
+  /** Values per pixel; 1 means grey. */
   readonly channels: number;
-  /** Whether the values of a pixel lie together (NHWC), or each channel by itself (NCHW). */
+  /** True for NHWC (values of a pixel are adjacent), false for NCHW. */
   readonly isInterleaved: boolean;
 }
 
 const pictureSideMax = 512;
 
-/** [N,H,W], [N,1 or 3,H,W], [N,H,W,1 or 3], or as many values as a square has under a name that says picture. */
-export function pictureShape(input: TensorSpec): PictureShape | null {
+/** [N,H,W], [N,1 or 3,H,W], [N,H,W,1 or 3], or a square number of values under a name such as `pixels`. */
+export function pictureShape(input: SignatureTensor): PictureShape | null {
   if (isText(input)) return null;
   const [, a = 0, b = 0, c = 0] = input.shape;
   const fits = (width: number, height: number): boolean => width >= 4 && height >= 4 && width <= pictureSideMax && height <= pictureSideMax;
@@ -41,23 +41,36 @@ export function pictureShape(input: TensorSpec): PictureShape | null {
     : null;
 }
 
+export type InputMode = 'form' | 'csv' | 'picture';
+
+/** A form with a field per value stays readable up to this many values. */
+export const formValuesMax = 30;
+
+/** The ways to give input, the one that fits the model best first. */
+export function inputModes({ inputs }: InputSignature): readonly InputMode[] {
+  const [only] = inputs;
+  if (inputs.length === 1 && only !== undefined && pictureShape(only) !== null) return ['picture', 'csv', 'form'];
+  const values = inputs.reduce((sum, input) => sum + (valuesPerRow(input) ?? Number.POSITIVE_INFINITY), 0);
+  return values <= formValuesMax ? ['form', 'csv'] : ['csv', 'form'];
+}
+
 export interface AnswerShape {
-  /** The output that is the class, or the value; null where only scores are given, or several values. */
+  /** The output with the class or value; null if there are only scores, or several outputs. */
   readonly answer: string | null;
-  /** It is called a label: a class even where no probabilities stand beside it. */
+  /** The output is named like a label, so it is a class even without probabilities. */
   readonly isLabel: boolean;
-  /** The output with a value for each class; null where there is none. */
+  /** The output with a value per class; null if there is none. */
   readonly scores: string | null;
-  /** The only output is a number, and nothing says that it names a class. */
+  /** The only output is a number that is not named like a class. */
   readonly isNumber: boolean;
 }
 
-const isFloat = ({ datatype }: TensorSpec): boolean => /^(FP|BF)/.test(datatype);
+const isFloat = ({ datatype }: SignatureTensor): boolean => /^(FP|BF)/.test(datatype);
 
-/** As skl2onnx, Core ML and TensorFlow call it: `output_label`, `classLabel`, `class_ids`. A whole number by another name may be a count. */
-const isNamedLabel = ({ name }: TensorSpec): boolean => /label|class|categor/i.test(name);
+/** Names used by skl2onnx, Core ML and TensorFlow: `output_label`, `classLabel`, `class_ids`. Other integers may be counts. */
+const isNamedLabel = ({ name }: SignatureTensor): boolean => /label|class|categor/i.test(name);
 
-export function answerShape({ outputs }: Signature): AnswerShape {
+export function answerShape({ outputs }: InputSignature): AnswerShape {
   const singles = outputs.filter((output) => !isFloat(output) && (valuesPerRow(output) ?? 1) === 1);
   const label = singles.find(isNamedLabel);
   const scores = outputs.find((output) => isFloat(output) && (valuesPerRow(output) ?? 2) > 1)?.name ?? null;

@@ -1,4 +1,4 @@
-/** The answer to one row: what, how sure, what it cost, why it took as long, and the same as code. */
+/** The result of one row: prediction, receipt, explanation of its latency, and code. */
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { EndpointBody } from '../../../src/api/index.ts';
@@ -9,49 +9,49 @@ import { judge, valuesText } from './answers.ts';
 import type { RowValues } from './mapping.ts';
 import { ProbabilityBars } from './probability-bars.tsx';
 import { ReceiptCard } from './receipt-card.tsx';
-import { answerShape, type Signature } from './signature.ts';
+import { answerShape, type InputSignature } from './signature.ts';
 import { SnippetsCard } from './snippets-card.tsx';
-import type { Invoked } from './use-invoke.ts';
+import type { InvokedRows } from './use-invoke.ts';
 
 interface SingleProps {
   readonly endpoint: EndpointBody;
-  readonly signature: Signature;
+  readonly signature: InputSignature;
   readonly values: RowValues;
   readonly labels: readonly string[] | null;
-  readonly invoked: Invoked | null;
+  readonly invoked: InvokedRows | null;
 }
 
 export function SingleResult({ endpoint, signature, values, labels, invoked }: SingleProps): ReactElement {
   const receipt = invoked?.receipts[0] ?? null;
   return (
     <div className="stack" aria-live="polite">
-      {invoked === null ? null : <Said signature={signature} labels={labels} invoked={invoked} />}
+      {invoked === null ? null : <Prediction signature={signature} labels={labels} invoked={invoked} />}
       {receipt === null ? null : (
         <ReceiptCard title="Receipt" receipt={receipt} objective={endpoint.objective} totalMs={invoked?.totalMs ?? 0} />
       )}
-      {invoked?.requestId === null || invoked === null ? null : <Story request={invoked.requestId} />}
+      {invoked?.requestId === null || invoked === null ? null : <RequestExplanation request={invoked.requestId} />}
       <SnippetsCard endpoint={endpoint.name} signature={signature} values={values} of="this row" />
     </div>
   );
 }
 
-const lettersShown = 80;
+const charactersShown = 80;
 
-function Said({
+function Prediction({
   signature,
   labels,
   invoked,
-}: Pick<SingleProps, 'signature' | 'labels'> & { readonly invoked: Invoked }): ReactElement | null {
+}: Pick<SingleProps, 'signature' | 'labels'> & { readonly invoked: InvokedRows }): ReactElement | null {
   const judged = judge(invoked.predictions.slice(0, 1), [null], answerShape(signature), labels);
   const [answer] = judged.answers;
   if (answer === undefined) return null;
   const [prediction] = invoked.predictions;
-  const shown = answer.answer.length > lettersShown ? `${answer.answer.slice(0, lettersShown)}…` : answer.answer;
+  const shown = answer.answer.length > charactersShown ? `${answer.answer.slice(0, charactersShown)}…` : answer.answer;
   return (
-    <Card title="Answer" end={<span className="mono">version {invoked.modelVersion}</span>} padded>
+    <Card title="Prediction" end={<span className="mono">version {invoked.modelVersion}</span>} padded>
       <p className="answered said">
         {shown}
-        {answer.sure === null ? null : <span className="u">{percent(answer.sure)} % sure</span>}
+        {answer.sure === null ? null : <span className="u">{percent(answer.sure)} % confidence</span>}
       </p>
       <ProbabilityBars answer={answer} classes={judged.classes} />
       {answer.probabilities === null && valuesText(prediction) !== shown ? (
@@ -61,11 +61,11 @@ function Said({
   );
 }
 
-function Story({ request }: { readonly request: string }): ReactElement | null {
+function RequestExplanation({ request }: { readonly request: string }): ReactElement | null {
   const { data } = useQuery(requestQuery(request));
   if (data === undefined) return null;
   return (
-    <Card title="Where its time went" end={<span className="mono">{request}</span>} padded>
+    <Card title="Latency explained" end={<span className="mono">{request}</span>} padded>
       <ul className="story">
         {data.explanation.map((line) => (
           <li key={line}>{sentence(line)}</li>

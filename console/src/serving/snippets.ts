@@ -1,23 +1,23 @@
-/** A call as code, in five tongues, with the values of a row: each runs as it stands. */
+/** Complete code snippets for a call, in five languages. */
 import type { RowValues } from './mapping.ts';
 import { instanceOf } from './mapping.ts';
-import { isText, type Signature } from './signature.ts';
+import { type InputSignature, isText } from './signature.ts';
 
 export const languages = ['curl', 'Python', 'boto3', 'tritonclient', 'JavaScript'] as const;
 export type Language = (typeof languages)[number];
 
-export interface SnippetWish {
+export interface SnippetSpec {
   readonly origin: string;
   readonly endpoint: string;
-  readonly signature: Signature;
+  readonly signature: InputSignature;
   readonly values: RowValues;
-  /** Where a call needs a key, it comes from PENSTOCK_KEY. */
-  readonly needsKey: boolean;
+  /** The call requires a key, which the snippet reads from PENSTOCK_KEY. */
+  readonly requiresKey: boolean;
 }
 
 const lineMax = 58;
 
-/** A list over as many lines as it needs. */
+/** A list, wrapped over several lines. */
 function wrapped(values: readonly (number | string)[], indent: string): string {
   const cells = values.map((value) => JSON.stringify(value));
   const lines: string[] = [];
@@ -34,14 +34,15 @@ function wrapped(values: readonly (number | string)[], indent: string): string {
   return lines.length === 1 ? `[${lines[0]}]` : `[\n${lines.map((each) => `${indent}${each}`).join('\n')}\n${indent.slice(2)}]`;
 }
 
+/** The shape of a single row. A variable size is derived from the number of values. */
 function shapeOf(shape: readonly number[], count: number): number[] {
   const rest = shape.slice(1);
   const known = rest.filter((size) => size >= 0).reduce((product, size) => product * size, 1);
   return [1, ...rest.map((size) => (size < 0 ? Math.max(1, Math.round(count / known)) : size))];
 }
 
-/** The body of the Open Inference Protocol. */
-function inputsJson({ signature, values }: SnippetWish, indent: string): string {
+/** The `inputs` of an Open Inference Protocol request. */
+function inputsJson({ signature, values }: SnippetSpec, indent: string): string {
   const inputs = signature.inputs.map((input) => {
     const row = values[input.name] ?? [];
     const shape = JSON.stringify(shapeOf(input.shape, row.length)).replaceAll(',', ', ');
@@ -50,59 +51,60 @@ function inputsJson({ signature, values }: SnippetWish, indent: string): string 
   return `[${inputs.join(`,\n${indent} `)}]`;
 }
 
-const firstOutput = ({ signature }: SnippetWish): string => signature.outputs[0]?.name ?? 'output';
+const firstOutput = ({ signature }: SnippetSpec): string => signature.outputs[0]?.name ?? 'output';
 
-const makers: Readonly<Record<Language, (wish: SnippetWish) => string>> = {
-  curl: (wish) => {
-    const key = wish.needsKey ? ' \\\n  -H "Authorization: Bearer $PENSTOCK_KEY"' : '';
-    const body = `{\n  "inputs": ${inputsJson(wish, '  ')}}`;
-    return `curl ${wish.origin}/v2/models/${wish.endpoint}/infer${key} -d '${body.replaceAll("'", `'"'"'`)}'`;
+/** Each snippet must run without changes: requests are complete, and keys come from the environment. */
+const makers: Readonly<Record<Language, (spec: SnippetSpec) => string>> = {
+  curl: (spec) => {
+    const key = spec.requiresKey ? ' \\\n  -H "Authorization: Bearer $PENSTOCK_KEY"' : '';
+    const body = `{\n  "inputs": ${inputsJson(spec, '  ')}}`;
+    return `curl ${spec.origin}/v2/models/${spec.endpoint}/infer${key} -d '${body.replaceAll("'", `'"'"'`)}'`;
   },
-  Python: (wish) => {
-    const key = wish.needsKey ? '\n    headers={"Authorization": "Bearer " + os.environ["PENSTOCK_KEY"]},' : '';
-    return `${wish.needsKey ? 'import os\n' : ''}import requests
+  Python: (spec) => {
+    const key = spec.requiresKey ? '\n    headers={"Authorization": "Bearer " + os.environ["PENSTOCK_KEY"]},' : '';
+    return `${spec.requiresKey ? 'import os\n' : ''}import requests
 
 r = requests.post(
-    "${wish.origin}/v2/models/${wish.endpoint}/infer",${key}
-    json={"inputs": ${inputsJson(wish, '    ')}})
+    "${spec.origin}/v2/models/${spec.endpoint}/infer",${key}
+    json={"inputs": ${inputsJson(spec, '    ')}})
 r.raise_for_status()
 print(r.json()["outputs"][0]["data"])`;
   },
-  boto3: (wish) => {
-    const instance = JSON.stringify({ instances: [instanceOf(wish.values, wish.signature.inputs)] });
+  boto3: (spec) => {
+    const instance = JSON.stringify({ instances: [instanceOf(spec.values, spec.signature.inputs)] });
     return `import boto3  # AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: the parts of a key
 
 rt = boto3.client("sagemaker-runtime", region_name="us-east-1",
-                  endpoint_url="${wish.origin}")
+                  endpoint_url="${spec.origin}")
 r = rt.invoke_endpoint(
-    EndpointName="${wish.endpoint}",
+    EndpointName="${spec.endpoint}",
     ContentType="application/json",
     Body=${pythonText(instance)})
 print(r["Body"].read().decode())`;
   },
-  tritonclient: (wish) => {
-    const host = wish.origin.replace(/^https?:\/\//, '');
-    const options = `${wish.origin.startsWith('https') ? ', ssl=True' : ''}`;
-    const headers = wish.needsKey ? ', headers={"Authorization": "Bearer " + os.environ["PENSTOCK_KEY"]}' : '';
-    const inputs = wish.signature.inputs.map((input, index) => {
-      const row = wish.values[input.name] ?? [];
+  tritonclient: (spec) => {
+    const host = spec.origin.replace(/^https?:\/\//, '');
+    const options = `${spec.origin.startsWith('https') ? ', ssl=True' : ''}`;
+    const headers = spec.requiresKey ? ', headers={"Authorization": "Bearer " + os.environ["PENSTOCK_KEY"]}' : '';
+    const inputs = spec.signature.inputs.map((input, index) => {
+      const row = spec.values[input.name] ?? [];
       const shape = JSON.stringify(shapeOf(input.shape, row.length)).replaceAll(',', ', ');
       const type = isText(input) ? 'object' : `np.${numpyTypes[input.datatype] ?? 'float32'}`;
       return `x${index} = tc.InferInput("${input.name}", ${shape}, "${input.datatype}")
 x${index}.set_data_from_numpy(np.array(${wrapped(row, '    ')}, ${type}).reshape(${shape}))`;
     });
-    return `${wish.needsKey ? 'import os\n' : ''}import numpy as np, tritonclient.http as tc
+    return `${spec.requiresKey ? 'import os\n' : ''}import numpy as np, tritonclient.http as tc
 
 c = tc.InferenceServerClient("${host}"${options})
 ${inputs.join('\n')}
-r = c.infer("${wish.endpoint}", [${inputs.map((_, index) => `x${index}`).join(', ')}]${headers})
-print(r.as_numpy("${firstOutput(wish)}"))`;
+r = c.infer("${spec.endpoint}", [${inputs.map((_, index) => `x${index}`).join(', ')}]${headers})
+print(r.as_numpy("${firstOutput(spec)}"))`;
   },
-  JavaScript: (wish) => {
-    const key = wish.needsKey ? '\n  headers: { authorization: `Bearer ${process.env.PENSTOCK_KEY}` },' : '';
-    return `const r = await fetch("${wish.origin}/v2/models/${wish.endpoint}/infer", {
+  JavaScript: (spec) => {
+    const key = spec.requiresKey ? '\n  headers: { authorization: `Bearer ${process.env.PENSTOCK_KEY}` },' : '';
+    return `const r = await fetch("${spec.origin}/v2/models/${spec.endpoint}/infer", {
   method: "POST",${key}
-  body: JSON.stringify({ inputs: ${inputsJson(wish, '  ')} }),
+  body: JSON.stringify({ inputs: ${inputsJson(spec, '  ')} }),
 });
 console.log((await r.json()).outputs[0].data);`;
   },
@@ -123,13 +125,13 @@ const numpyTypes: Readonly<Record<string, string>> = {
   FP64: 'float64',
 };
 
-/** In pieces that fit a line; Python joins them. */
+/** A Python string in pieces of one line each, which Python concatenates. */
 function pythonText(text: string): string {
   const pieces = text.match(/.{1,60}/gs) ?? [''];
   const quoted = pieces.map((piece) => `'${piece.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`);
   return quoted.length === 1 ? (quoted[0] ?? "''") : `(\n        ${quoted.join('\n        ')})`;
 }
 
-export function snippet(language: Language, wish: SnippetWish): string {
-  return makers[language](wish);
+export function snippet(language: Language, spec: SnippetSpec): string {
+  return makers[language](spec);
 }

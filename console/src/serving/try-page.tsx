@@ -1,4 +1,4 @@
-/** Try a model: rows from a file, a form made from its signature, or a picture; with the receipt, and the same call as code. */
+/** The Try it page: rows from a CSV file, a form or a picture, with receipt and code snippets. */
 import { Button, SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -6,19 +6,21 @@ import type { ReactElement } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
 import { useLive } from '../api/live.tsx';
 import { endpointQuery, versionQuery } from '../api/queries.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Chip } from '../kit/chip.tsx';
-import { shape as shapeWords } from '../kit/format.ts';
-import { Loaded } from '../kit/loaded.tsx';
+import { shape as formatShape } from '../kit/format.ts';
+import { LiveStateMark } from '../kit/live-state-mark.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
-import { Page } from '../kit/page.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { useParameter, useSearchValue } from '../kit/search-state.ts';
-import { type StateKind, StateMark } from '../kit/state-mark.tsx';
+import type { StateKind } from '../kit/state-mark.tsx';
 import { CsvTrial } from './csv-trial.tsx';
 import { FormTrial } from './form-trial.tsx';
 import { PictureTrial } from './picture-trial.tsx';
 import { RawTrial } from './raw-trial.tsx';
-import { pictureShape } from './signature.ts';
+import { type InputMode, inputModes, pictureShape } from './signature.ts';
+import { useFile } from './use-file.ts';
 import { useSamples } from './use-samples.ts';
 import './try.css';
 
@@ -40,66 +42,71 @@ export function TryPage(): ReactElement {
   const version = useQuery({ ...versionQuery(model), enabled: model !== '' });
   const [kind, word] = marks[endpoint.data?.status ?? 'Creating'];
   return (
-    <Page
+    <PageLayout
       title={`Try ${name}`}
-      beside={
+      aside={
         endpoint.data === undefined ? undefined : (
           <>
-            <StateMark kind={kind}>{word}</StateMark>
+            <LiveStateMark kind={kind} word={word} />
             <Chip>{model}</Chip>
           </>
         )
       }
-      facts={version.data === undefined ? undefined : <SignatureWords version={version.data} />}
+      facts={version.data === undefined ? undefined : <SignatureText version={version.data} />}
       actions={version.data?.runtime.kind === 'onnx' ? <Modes version={version.data} /> : undefined}
     >
-      <Loaded query={endpoint} what={`${name} could not be loaded.`} heights={[60, 400]}>
+      <LoadedContent query={endpoint} what={`${name} could not be loaded.`} heights={[60, 400]}>
         {(data) => (
-          <Loaded query={version} what={`${model} could not be loaded.`} heights={[60, 400]}>
+          <LoadedContent query={version} what={`${model} could not be loaded.`} heights={[60, 400]}>
             {(found) => <Trial endpoint={data} version={found} />}
-          </Loaded>
+          </LoadedContent>
         )}
-      </Loaded>
-    </Page>
+      </LoadedContent>
+    </PageLayout>
   );
 }
 
-function SignatureWords({ version }: { readonly version: VersionBody }): ReactElement | null {
+function SignatureText({ version }: { readonly version: VersionBody }): ReactElement | null {
   const { inputs, outputs } = version.signature;
-  if (version.runtime.kind === 'process') return <span>a process, which takes what it takes: {version.runtime.image}</span>;
-  const words = (tensors: VersionBody['signature']['inputs']): string =>
-    tensors.map((tensor) => `${tensor.name} ${shapeWords(tensor)}`).join(', ');
+  if (version.runtime.kind === 'process') return <span>a process with its own format: {version.runtime.image}</span>;
+  const format = (tensors: VersionBody['signature']['inputs']): string =>
+    tensors.map((tensor) => `${tensor.name} ${formatShape(tensor)}`).join(', ');
   return (
     <span>
-      <code>{words(inputs)}</code> → <code>{words(outputs)}</code>
+      <code>{format(inputs)}</code> → <code>{format(outputs)}</code>
     </span>
   );
 }
 
+const modeTitles: Readonly<Record<InputMode, string>> = { form: 'Form', csv: 'CSV', picture: 'Picture' };
+
+function useMode({ signature }: VersionBody): [InputMode, (mode: string) => void, readonly InputMode[]] {
+  const modes = inputModes(signature);
+  const [first = 'csv'] = modes;
+  const [requested, setMode] = useSearchValue('by', first);
+  return [modes.find((mode) => mode === requested) ?? first, setMode, modes];
+}
+
 function Modes({ version }: { readonly version: VersionBody }): ReactElement {
-  const [mode, setMode] = useSearchValue('by', 'csv');
-  const hasPicture = version.signature.inputs.length === 1 && version.signature.inputs.some((input) => pictureShape(input) !== null);
-  const modes = [
-    { value: 'form', label: 'Form' },
-    { value: 'csv', label: 'CSV' },
-    ...(hasPicture ? [{ value: 'picture', label: 'Picture' }] : []),
-  ];
-  return <SegmentedControl aria-label="How to give rows" value={mode} onChange={setMode} data={modes} />;
+  const [mode, setMode, modes] = useMode(version);
+  const data = modes.map((value) => ({ value, label: modeTitles[value] }));
+  return <SegmentedControl aria-label="Input method" value={mode} onChange={setMode} data={data} />;
 }
 
 function Trial({ endpoint, version }: { readonly endpoint: EndpointBody; readonly version: VersionBody }): ReactElement {
-  const [mode] = useSearchValue('by', 'csv');
-  const mayInvoke = useMay('invoke');
+  const [mode] = useMode(version);
+  const mayInvoke = useHasPermission('invoke');
   const samples = useSamples(version);
-  if (!mayInvoke) return <Note title="You may look, not call.">To send requests takes a key of the role invoker or above.</Note>;
+  const trialFile = useFile(version.signature);
+  if (!mayInvoke) return <Note title="You cannot send requests.">Sending requests requires the role invoker or higher.</Note>;
   if (endpoint.status === 'Failed' || endpoint.status === 'Unloaded') return <NotServed endpoint={endpoint} />;
   if (version.runtime.kind === 'process') return <RawTrial endpoint={endpoint} />;
-  const given = { endpoint, signature: version.signature, samples };
-  if (mode === 'form') return <FormTrial {...given} />;
+  const common = { endpoint, signature: version.signature, samples, trialFile };
+  if (mode === 'form') return <FormTrial {...common} />;
   const [input] = version.signature.inputs;
   const picture = input === undefined || version.signature.inputs.length > 1 ? null : pictureShape(input);
-  if (mode === 'picture' && picture !== null) return <PictureTrial {...given} picture={picture} />;
-  return <CsvTrial {...given} />;
+  if (mode === 'picture' && picture !== null) return <PictureTrial {...common} picture={picture} />;
+  return <CsvTrial {...common} />;
 }
 
 function NotServed({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
@@ -112,11 +119,11 @@ function NotServed({ endpoint }: { readonly endpoint: EndpointBody }): ReactElem
           size="sm"
           renderRoot={(props: object) => <Link to="/endpoints/$endpoint" params={{ endpoint: endpoint.name }} {...props} />}
         >
-          Open the endpoint
+          Open endpoint
         </Button>
       }
     >
-      {endpoint.reason ?? 'It answers again once it is served.'}
+      {endpoint.reason ?? 'Start the endpoint to send requests.'}
     </Note>
   );
 }

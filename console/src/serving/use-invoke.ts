@@ -1,28 +1,32 @@
-/** Rows to an endpoint and their answers, with the receipt of each: in pieces, so that many rows are no single huge request. */
+/** Invokes an endpoint in requests of up to 500 rows, and returns predictions with a receipt per row. */
 import type { PredictionsBody, ReceiptBody } from '../../../src/api/index.ts';
 import { callForText, path } from '../api/client.ts';
-import type { Prediction } from './answers.ts';
+import type { RawPrediction } from './answers.ts';
 
-export interface Invoked {
-  readonly predictions: readonly Prediction[];
-  /** One a row: that of the part it rode in. */
+export interface InvokedRows {
+  readonly predictions: readonly RawPrediction[];
+  /** One per row: the receipt of the part that contained it. */
   readonly receipts: readonly (ReceiptBody | null)[];
   readonly modelVersion: string;
-  /** Of the platform, all pieces together. */
+  /** Server-side duration, summed over all requests. */
   readonly totalMs: number;
   readonly costUsd: number;
-  /** Requests to the model: many rows are several. */
+  /** Number of model requests: the server splits large requests. */
   readonly parts: number;
-  /** The largest batch that one of them rode in. */
+  /** Rows of the largest batch that contained one of the parts. */
   readonly batchRowsMax: number;
-  /** Of the last piece; its story is told under it. */
+  /** ID of the last request, for its explanation. */
   readonly requestId: string | null;
 }
 
 const rowsAtOnce = 500;
 
-export async function invokeRows(endpoint: string, instances: readonly unknown[], onProgress?: (done: number) => void): Promise<Invoked> {
-  const pieces: Invoked[] = [];
+export async function invokeRows(
+  endpoint: string,
+  instances: readonly unknown[],
+  onProgress?: (done: number) => void,
+): Promise<InvokedRows> {
+  const pieces: InvokedRows[] = [];
   for (let start = 0; start < instances.length; start += rowsAtOnce) {
     pieces.push(await invokePiece(endpoint, instances.slice(start, start + rowsAtOnce)));
     onProgress?.(Math.min(instances.length, start + rowsAtOnce));
@@ -40,7 +44,7 @@ export async function invokeRows(endpoint: string, instances: readonly unknown[]
   };
 }
 
-async function invokePiece(endpoint: string, instances: readonly unknown[]): Promise<Invoked> {
+async function invokePiece(endpoint: string, instances: readonly unknown[]): Promise<InvokedRows> {
   const { text, headers } = await callForText('POST', path('/endpoints/:endpoint/invoke', { endpoint }), {
     query: { timings: true },
     body: { instances },

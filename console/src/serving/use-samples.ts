@@ -1,8 +1,8 @@
-/** Rows to try a model with, where it came from the catalogue: found by the file that it was registered from. */
+/** Sample rows of catalogue models. A version is recognized by its group, tags, metadata or file name. */
 import { useQuery } from '@tanstack/react-query';
 import type { VersionBody } from '../../../src/api/index.ts';
 import { catalogueEntryQuery, catalogueQuery } from '../api/queries.ts';
-import { type Csv, parseCsv } from './csv.ts';
+import { type Csv, parseCsvText } from './csv.ts';
 
 export interface Samples {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Samples {
   readonly labels: readonly string[] | null;
 }
 
-/** null while there are none. */
+/** Null while loading, or if there are none. */
 export function useSamples({ group, signature, tags, metadata, source_name: source }: VersionBody): Samples | null {
   const catalogue = useQuery(catalogueQuery());
   const [input] = signature.inputs;
@@ -25,5 +25,5 @@ export function useSamples({ group, signature, tags, metadata, source_name: sour
   );
   const { data } = useQuery({ ...catalogueEntryQuery(entry?.name ?? ''), enabled: entry !== undefined });
   if (data === undefined || entry === undefined) return null;
-  return { name: `${entry.name} samples`, text: data.sample_rows, csv: parseCsv(data.sample_rows), labels: data.labels };
+  return { name: `${entry.name} samples`, text: data.sample_rows, csv: parseCsvText(data.sample_rows), labels: data.labels };
 }

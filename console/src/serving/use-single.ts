@@ -1,11 +1,11 @@
-/** One row at a time: the last answer, or why there is none. */
+/** Sends one row at a time; holds the last result or error. */
 import { useState } from 'react';
 import { instanceOf, type RowValues } from './mapping.ts';
-import type { Signature } from './signature.ts';
-import { type Invoked, invokeRows } from './use-invoke.ts';
+import type { InputSignature } from './signature.ts';
+import { type InvokedRows, invokeRows } from './use-invoke.ts';
 
-export function useSingle(endpoint: string, { inputs }: Signature) {
-  const [invoked, setInvoked] = useState<Invoked | null>(null);
+export function useSingle(endpoint: string, { inputs }: InputSignature) {
+  const [invoked, setInvoked] = useState<InvokedRows | null>(null);
   const [error, setError] = useState<Error | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const send = (values: RowValues): void => {

@@ -1,4 +1,4 @@
-/** Where the page lies: made from its address, since the addresses are made of what the pages show. */
+/** The breadcrumb, derived from the path. */
 import { Link, useLocation } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { pages } from './pages.ts';
@@ -8,7 +8,7 @@ interface Crumb {
   readonly to: string;
 }
 
-const words: Readonly<Record<string, string>> = { try: 'Try it' };
+const titles: Readonly<Record<string, string>> = { try: 'Try it' };
 
 export function crumbsOf(pathname: string): Crumb[] {
   if (pathname === '/') return [{ title: 'Overview', to: '/' }];
@@ -16,7 +16,7 @@ export function crumbsOf(pathname: string): Crumb[] {
   return parts.map((part, index) => {
     const to = `/${parts.slice(0, index + 1).join('/')}`;
     const page = index === 0 ? pages.find((each) => each.to === to) : undefined;
-    return { title: page?.title ?? (index > 1 ? words[part] : undefined) ?? decodeURIComponent(part), to };
+    return { title: page?.title ?? (index > 1 ? titles[part] : undefined) ?? decodeURIComponent(part), to };
   });
 }
 

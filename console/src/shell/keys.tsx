@@ -1,4 +1,4 @@
-/** The keys of the console. Single keys do nothing inside fields, and can be switched off; `?` shows them. */
+/** Keyboard shortcuts. Single keys do nothing in input fields and can be turned off; `?` lists all shortcuts. */
 import { Kbd, Modal, Switch } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
@@ -21,7 +21,7 @@ function isTyping(target: EventTarget | null): boolean {
   return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName) || target.closest('[role="dialog"]') !== null;
 }
 
-/** Rows of the table that is nearest to the top: `j` and `k` go through them, Enter opens the one that has the focus. */
+/** Moves the focus to the next or previous table row (`j`, `k`); Enter opens the row. */
 function goRow(step: 1 | -1): void {
   const links = [...document.querySelectorAll<HTMLElement>('main tr.go a.name, main tr.go button.name')].filter(
     (link) => link.offsetParent !== null,
@@ -34,7 +34,7 @@ interface KeysProps {
   readonly onSearch: () => void;
 }
 
-export function Keys({ onSearch }: KeysProps): ReactElement {
+export function KeyboardHelp({ onSearch }: KeysProps): ReactElement {
   const [isOpen, setIsOpen] = useState(false);
   const navigate = useNavigate();
   const chordAt = useRef(Number.NEGATIVE_INFINITY);
@@ -54,7 +54,7 @@ export function Keys({ onSearch }: KeysProps): ReactElement {
         if (page !== undefined) void navigate({ to: page.to });
         return;
       }
-      if (pressed(event)) event.preventDefault();
+      if (runKey(event)) event.preventDefault();
       else if (event.key === 'g') chordAt.current = event.timeStamp;
     };
     document.addEventListener('keydown', press);
@@ -63,8 +63,8 @@ export function Keys({ onSearch }: KeysProps): ReactElement {
   return <KeysModal isOpen={isOpen} onClose={() => setIsOpen(false)} />;
 }
 
-/** Whether the key does something here. */
-function pressed({ key, target }: KeyboardEvent): boolean {
+/** Runs the action of a key. Returns whether there was one. */
+function runKey({ key, target }: KeyboardEvent): boolean {
   if (key === 'j' || key === 'k') {
     goRow(key === 'j' ? 1 : -1);
     return true;
@@ -73,7 +73,7 @@ function pressed({ key, target }: KeyboardEvent): boolean {
     document.querySelector<HTMLElement>('[data-filter]')?.focus();
     return true;
   }
-  // A blank on a button presses that.
+  // On a button, the space bar must press the button.
   if (key === ' ' && target instanceof HTMLElement && target !== document.body && target.tagName !== 'MAIN') return false;
   const action = actionOf(key);
   action?.();
@@ -87,20 +87,20 @@ function KeysModal({ isOpen, onClose }: { readonly isOpen: boolean; readonly onC
     try {
       localStorage.setItem(stored, on ? 'on' : 'off');
     } catch {
-      // A browser that keeps nothing: they stay on.
+      // Without storage, single keys are on again after a reload.
     }
   };
   const lines: readonly (readonly [keys: readonly string[], does: string])[] = [
-    [['Ctrl', 'K'], 'Search, or jump to a page, an endpoint, a model'],
+    [['Ctrl', 'K'], 'Search, or jump to a page, endpoint or model'],
     ...pages.map(({ key, title }) => [['g', key], title] as const),
     [['/'], 'Filter'],
-    [['j', 'k'], 'Next row, row before; Enter opens it'],
-    [['Space'], 'Pause, go live'],
-    [['[', ']'], 'Shorter, longer range'],
-    [['?'], 'These keys'],
+    [['j', 'k'], 'Next or previous row; Enter opens it'],
+    [['Space'], 'Pause or resume live updates'],
+    [['[', ']'], 'Shorter or longer time range'],
+    [['?'], 'Show this list'],
   ];
   return (
-    <Modal opened={isOpen} onClose={onClose} title="Keys">
+    <Modal opened={isOpen} onClose={onClose} title="Keyboard shortcuts">
       <dl className="keys">
         {lines.map(([keys, does]) => (
           <div key={does} style={{ display: 'contents' }}>
@@ -113,7 +113,7 @@ function KeysModal({ isOpen, onClose }: { readonly isOpen: boolean; readonly onC
           </div>
         ))}
       </dl>
-      <Switch mt="lg" label="Single keys" checked={isOn} onChange={(event) => change(event.currentTarget.checked)} />
+      <Switch mt="lg" label="Single-key shortcuts" checked={isOn} onChange={(event) => change(event.currentTarget.checked)} />
     </Modal>
   );
 }

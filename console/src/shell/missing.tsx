@@ -1,32 +1,32 @@
-/** An address that leads nowhere, and a page that failed by our own mistake. */
+/** The pages for an unknown path and for an error while rendering. */
 import { Button } from '@mantine/core';
 import { type ErrorComponentProps, Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { Empty } from '../kit/empty.tsx';
-import { Failure } from '../kit/loaded.tsx';
-import { Page } from '../kit/page.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
+import { PageLayout } from '../kit/page.tsx';
 
 export function Missing(): ReactElement {
   return (
-    <Page title="Nothing is here">
+    <PageLayout title="Page not found">
       <Empty
-        title="This address leads nowhere"
+        title="There is no page at this address"
         actions={
           <Button variant="filled" renderRoot={(props: object) => <Link to="/" {...props} />}>
             Open the overview
           </Button>
         }
       >
-        What it was about may have been deleted, or the address was cut off.
+        The resource may have been deleted, or the address is incomplete.
       </Empty>
-    </Page>
+    </PageLayout>
   );
 }
 
 export function Broken({ error, reset }: ErrorComponentProps): ReactElement {
   return (
-    <Page title="This page failed">
-      <Failure error={error instanceof Error ? error : new Error(String(error))} what="The page could not be shown." onRetry={reset} />
-    </Page>
+    <PageLayout title="This page failed">
+      <LoadFailure error={error instanceof Error ? error : new Error(String(error))} what="The page could not be shown." onRetry={reset} />
+    </PageLayout>
   );
 }

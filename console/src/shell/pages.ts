@@ -1,13 +1,13 @@
-/** The pages in the sidebar, in the search and behind the keys `g` and a letter. */
+/** The pages in the sidebar, in the search, and behind the shortcuts `g` and a letter. */
 import type { IconName } from '../kit/icon.tsx';
 
 export interface NavigationPage {
-  readonly to: '/' | '/endpoints' | '/models' | '/jobs' | '/what-if' | '/monitoring' | '/settings' | '/deploy';
+  readonly to: '/' | '/endpoints' | '/models' | '/environments' | '/jobs' | '/what-if' | '/costs' | '/monitoring' | '/settings' | '/deploy';
   readonly title: string;
   readonly icon: IconName;
-  /** After `g`. */
+  /** The shortcut: `g`, then this key. */
   readonly key: string;
-  /** Where it stands; the search shows all of them. */
+  /** The section of the sidebar. The search lists all pages. */
   readonly place: 'main' | 'system' | 'search';
 }
 
@@ -17,7 +17,9 @@ export const pages: readonly NavigationPage[] = [
   { to: '/models', title: 'Models', icon: 'model', key: 'm', place: 'main' },
   { to: '/jobs', title: 'Jobs', icon: 'jobs', key: 'j', place: 'main' },
   { to: '/what-if', title: 'What-if', icon: 'whatIf', key: 'w', place: 'main' },
+  { to: '/costs', title: 'Costs', icon: 'costs', key: 'c', place: 'main' },
   { to: '/monitoring', title: 'Monitoring', icon: 'monitoring', key: 'a', place: 'main' },
+  { to: '/environments', title: 'Environments', icon: 'file', key: 'n', place: 'system' },
   { to: '/settings', title: 'Settings', icon: 'settings', key: 's', place: 'system' },
   { to: '/deploy', title: 'Deploy a model', icon: 'plus', key: 'd', place: 'search' },
 ];

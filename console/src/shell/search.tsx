@@ -1,4 +1,4 @@
-/** Ctrl K: any page, endpoint or model by a part of its name. */
+/** Ctrl K: finds pages, endpoints and models by part of their name. */
 import { Combobox, Modal, TextInput, useCombobox } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
@@ -7,7 +7,7 @@ import { endpointsQuery, groupsQuery } from '../api/queries.ts';
 import { Icon, type IconName } from '../kit/icon.tsx';
 import { pages } from './pages.ts';
 
-interface Place {
+interface SearchTarget {
   readonly to: string;
   readonly title: string;
   readonly kind: string;
@@ -36,9 +36,9 @@ function SearchBox({ onClose }: { readonly onClose: () => void }): ReactElement 
   const [text, setText] = useState('');
   const navigate = useNavigate();
   const combobox = useCombobox({ opened: true });
-  const places = usePlaces(text);
-  // The first one is chosen whenever others are found.
-  useEffect(() => void combobox.selectFirstOption(), [places.map(({ to }) => to).join()]);
+  const targets = useSearchTargets(text);
+  // Select the first result whenever the results change.
+  useEffect(() => void combobox.selectFirstOption(), [targets.map(({ to }) => to).join()]);
   const go = (to: string): void => {
     onClose();
     void navigate({ to });
@@ -53,10 +53,14 @@ function SearchBox({ onClose }: { readonly onClose: () => void }): ReactElement 
           leftSection={<Icon name="find" />}
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
+          // The list of results is always open, so the combobox would take Escape for itself and never pass it to the dialog.
+          onKeyDown={({ key, nativeEvent }) => {
+            if (key === 'Escape' && !nativeEvent.isComposing) onClose();
+          }}
         />
       </Combobox.EventsTarget>
-      <Combobox.Options className="search-list" mt="sm" aria-label="Places">
-        {places.map(({ to, title, kind, icon }) => (
+      <Combobox.Options className="search-list" mt="sm" aria-label="Results">
+        {targets.map(({ to, title, kind, icon }) => (
           <Combobox.Option value={to} key={to}>
             <span className="row">
               <Icon name={icon} />
@@ -65,26 +69,26 @@ function SearchBox({ onClose }: { readonly onClose: () => void }): ReactElement 
             </span>
           </Combobox.Option>
         ))}
-        {places.length === 0 ? <Combobox.Empty>Nothing is called that.</Combobox.Empty> : null}
+        {targets.length === 0 ? <Combobox.Empty>No results.</Combobox.Empty> : null}
       </Combobox.Options>
     </Combobox>
   );
 }
 
-/** Those whose name begins with it first. */
-function usePlaces(text: string): readonly Place[] {
+/** Results that start with the text come first. */
+function useSearchTargets(text: string): readonly SearchTarget[] {
   const { data: endpoints } = useQuery(endpointsQuery());
   const { data: groups } = useQuery(groupsQuery());
-  const all: Place[] = [
+  const all: SearchTarget[] = [
     ...pages.map(({ to, title, icon }) => ({ to, title, icon, kind: 'page' })),
-    ...(endpoints?.items ?? []).flatMap(({ name }): Place[] => [
+    ...(endpoints?.items ?? []).flatMap(({ name }): SearchTarget[] => [
       { to: `/endpoints/${name}`, title: name, kind: 'endpoint', icon: 'endpoint' },
       { to: `/endpoints/${name}/try`, title: `Try ${name}`, kind: 'endpoint', icon: 'play' },
     ]),
-    ...(groups?.items ?? []).map(({ name }): Place => ({ to: `/models/${name}`, title: name, kind: 'model', icon: 'model' })),
+    ...(groups?.items ?? []).map(({ name }): SearchTarget => ({ to: `/models/${name}`, title: name, kind: 'model', icon: 'model' })),
   ];
   const wanted = text.trim().toLowerCase();
   const found = all.filter(({ title }) => title.toLowerCase().includes(wanted));
-  const rank = ({ title }: Place): number => (title.toLowerCase().startsWith(wanted) ? 0 : 1);
+  const rank = ({ title }: SearchTarget): number => (title.toLowerCase().startsWith(wanted) ? 0 : 1);
   return found.toSorted((a, b) => rank(a) - rank(b)).slice(0, shownMax);
 }

@@ -1,13 +1,14 @@
-/** The frame of every page. */
+/** The frame of every page: sidebar, top bar, live bar, search. */
 import { ActionIcon, Drawer, Kbd } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Outlet, useLocation } from '@tanstack/react-router';
 import { type ReactElement, useCallback, useEffect, useRef, useState } from 'react';
+import { useAwaySinceMs } from '../api/away.ts';
 import { ApiError } from '../api/client.ts';
 import { sessionQuery } from '../api/session.ts';
 import { Icon } from '../kit/icon.tsx';
 import { Breadcrumb } from './breadcrumb.tsx';
-import { Keys } from './keys.tsx';
+import { KeyboardHelp } from './keys.tsx';
 import { LiveBar } from './live-bar.tsx';
 import { Search } from './search.tsx';
 import { Sidebar } from './sidebar.tsx';
@@ -18,16 +19,17 @@ export function Shell(): ReactElement {
   const [isSearching, setIsSearching] = useState(false);
   const search = useCallback(() => setIsSearching(true), []);
   const { error } = useQuery(sessionQuery());
-  const main = useFocusOnArrival();
+  const main = useFocusAfterNavigation();
+  const isAway = useAwaySinceMs() !== null;
   if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return <SignedOut />;
   return (
     <div className="app">
       <a className="skip" href="#main">
         Skip to content
       </a>
-      <div className="side">
+      <aside className="side" aria-label="Sidebar">
         <Sidebar />
-      </div>
+      </aside>
       <Drawer
         opened={isMenuOpen}
         onClose={() => setIsMenuOpen(false)}
@@ -36,7 +38,7 @@ export function Shell(): ReactElement {
         withCloseButton={false}
         attributes={{ content: { 'aria-label': 'Menu' } }}
       >
-        <Sidebar onGo={() => setIsMenuOpen(false)} />
+        <Sidebar onNavigate={() => setIsMenuOpen(false)} />
       </Drawer>
       <div>
         <header className="top-bar">
@@ -51,18 +53,18 @@ export function Shell(): ReactElement {
           </button>
         </header>
         <LiveBar />
-        <main id="main" tabIndex={-1} ref={main}>
+        <main id="main" tabIndex={-1} ref={main} className={isAway ? 'stale' : undefined}>
           <Outlet />
         </main>
       </div>
       <Search isOpen={isSearching} onClose={() => setIsSearching(false)} />
-      <Keys onSearch={search} />
+      <KeyboardHelp onSearch={search} />
     </div>
   );
 }
 
-/** Whoever reads by ear or keyboard begins at the new page, not at the link that led there. */
-function useFocusOnArrival() {
+/** Moves the focus to the new page after navigation, for screen readers and keyboard users. */
+function useFocusAfterNavigation() {
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
   const before = useRef(pathname);

@@ -1,9 +1,10 @@
-/** Where one can go, how the platform is, and who looks. */
+/** Navigation, server health and the current user. */
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { StatusBody } from '../../../src/api/index.ts';
+import { useAwaySinceMs } from '../api/away.ts';
 import { groupsQuery, statusQuery } from '../api/queries.ts';
 import { sessionQuery } from '../api/session.ts';
 import { count, plural } from '../kit/format.ts';
@@ -11,23 +12,25 @@ import { Icon, Logo } from '../kit/icon.tsx';
 import { StateMark } from '../kit/state-mark.tsx';
 import { type NavigationPage, pages } from './pages.ts';
 
-export function Sidebar({ onGo }: { readonly onGo?: () => void }): ReactElement {
+export function Sidebar({ onNavigate }: { readonly onNavigate?: () => void }): ReactElement {
   const { data: status } = useQuery(statusQuery());
   const { data: groups } = useQuery(groupsQuery());
   const counts: Partial<Record<NavigationPage['to'], number>> = {};
   if (status !== undefined) counts['/endpoints'] = Object.values(status.endpoints).reduce((sum, value) => sum + value, 0);
   if (groups !== undefined) counts['/models'] = groups.items.length;
   const linksAt = (place: NavigationPage['place']): ReactElement[] =>
-    pages.filter((page) => page.place === place).map((page) => <PageLink key={page.to} page={page} count={counts[page.to]} onGo={onGo} />);
+    pages
+      .filter((page) => page.place === place)
+      .map((page) => <PageLink key={page.to} page={page} count={counts[page.to]} onNavigate={onNavigate} />);
   return (
     <div className="side-body">
-      <Link to="/" className="brand" {...(onGo === undefined ? {} : { onClick: onGo })}>
+      <Link to="/" className="brand" {...(onNavigate === undefined ? {} : { onClick: onNavigate })}>
         <Logo />
         Penstock
       </Link>
       <nav aria-label="Main" className="nav">
         {linksAt('main')}
-        <h3>System</h3>
+        <p className="nav-title">System</p>
         {linksAt('system')}
       </nav>
       <Foot status={status} />
@@ -38,18 +41,18 @@ export function Sidebar({ onGo }: { readonly onGo?: () => void }): ReactElement 
 function PageLink({
   page,
   count: items,
-  onGo,
+  onNavigate,
 }: {
   page: NavigationPage;
   count: number | undefined;
-  onGo: (() => void) | undefined;
+  onNavigate: (() => void) | undefined;
 }): ReactElement {
   return (
     <Link
       to={page.to}
       activeOptions={{ exact: page.to === '/', includeSearch: false }}
       activeProps={{ 'aria-current': 'page' }}
-      {...(onGo === undefined ? {} : { onClick: onGo })}
+      {...(onNavigate === undefined ? {} : { onClick: onNavigate })}
     >
       <Icon name={page.icon} />
       {page.title}
@@ -84,7 +87,7 @@ function Foot({ status }: { readonly status: StatusBody | undefined }): ReactEle
       )}
       {session === undefined ? null : (
         <div>
-          {session.key_id === 'anonymous' ? 'this machine' : session.key_id}, {session.role}
+          {session.key_id === 'anonymous' ? 'local user' : session.key_id}, {session.role}
         </div>
       )}
     </div>
@@ -92,7 +95,9 @@ function Foot({ status }: { readonly status: StatusBody | undefined }): ReactEle
 }
 
 function Health({ status }: { readonly status: StatusBody | undefined }): ReactElement {
-  if (status === undefined) return <StateMark kind="zero">Asking</StateMark>;
+  const isAway = useAwaySinceMs() !== null;
+  if (isAway) return <StateMark kind="bad">Not responding</StateMark>;
+  if (status === undefined) return <StateMark kind="zero">Loading</StateMark>;
   const failed = status.endpoints['Failed'] ?? 0;
   if (failed > 0) return <StateMark kind="bad">{plural(failed, 'endpoint')} failed</StateMark>;
   if (!status.ready) return <StateMark kind="changing">Starting</StateMark>;

@@ -1,11 +1,11 @@
-/** Where the server does not know who looks: the link that it printed, which works by itself, or a key. */
+/** The sign-in page: by the one-time link that the server printed, or by a key. */
 import { Button, PasswordInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Navigate, useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 import { sessionQuery, signIn } from '../api/session.ts';
 import { Logo } from '../kit/icon.tsx';
-import { Failure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
 
 export function SignedOut(): ReactElement {
   const { error, isBusy, enter } = useSignIn();
@@ -17,8 +17,8 @@ export function SignedOut(): ReactElement {
         <h1>Sign in to Penstock</h1>
       </div>
       <p>
-        Open the link that <code>penstock up</code> printed when it started: it works once, within 15 minutes. Or enter a key, as it stands
-        in <code>PENSTOCK_KEY</code>.
+        Open the link that <code>penstock up</code> printed when it started. It works once, within 15 minutes. Or enter a key, in the format
+        of <code>PENSTOCK_KEY</code>.
       </p>
       <form
         className="confirm"
@@ -34,7 +34,7 @@ export function SignedOut(): ReactElement {
           onChange={(event) => setKey(event.currentTarget.value)}
           autoComplete="current-password"
         />
-        {error === null ? null : <Failure error={error} what="You were not let in." />}
+        {error === null ? null : <LoadFailure error={error} what="Signing in failed." />}
         <div>
           <Button type="submit" variant="filled" loading={isBusy} disabled={key.trim() === ''}>
             Sign in
@@ -45,13 +45,13 @@ export function SignedOut(): ReactElement {
   );
 }
 
-/** At the address of a link: whoever is signed in already only passes through; of others the frame shows the way in instead. */
-export function SignedIn(): ReactElement | null {
+/** The target of a sign-in link. Redirects signed-in users to the overview; for others, the shell renders the sign-in page instead. */
+export function SignedInUser(): ReactElement | null {
   const { data } = useQuery(sessionQuery());
   return data === undefined ? null : <Navigate to="/" replace />;
 }
 
-/** A link is used as soon as it is opened; what it holds does not stay in the address. */
+/** A sign-in link is used as soon as it is opened. Its secret is removed from the URL first. */
 function useSignIn() {
   const client = useQueryClient();
   const navigate = useNavigate();
@@ -70,7 +70,7 @@ function useSignIn() {
         setIsBusy(false);
       });
   };
-  // Once, when the page is opened.
+  // The ref makes sure that the link is used only once.
   useEffect(() => {
     const link = location.hash.slice(1);
     if (isTried.current || location.pathname !== '/sign-in' || link === '') return;

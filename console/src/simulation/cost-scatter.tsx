@@ -1,29 +1,29 @@
-/** Money against promise: left and up is better; what lies on tinted ground breaks the promise. */
+/** On-time share against cost. Up and left is better; policies in the tinted area miss the objective. */
 import type { ReactElement } from 'react';
 import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { fixed, percent, usd } from '../kit/format.ts';
-import { policyName, promisedShare } from './simulations.ts';
+import { policyName, promisedShareOf } from './simulations.ts';
 
 const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
-const [width, height, left, bottom, top] = [360, 250, 44, 34, 14];
+const [width, height, left, bottom, top] = [360, 262, 44, 38, 24];
 
 export function CostScatter({ run, best }: { readonly run: SimulationResultBody; readonly best: PolicyResultBody | null }): ReactElement {
   const { results } = run;
-  const promised = promisedShare(run);
+  const promised = promisedShareOf(run);
   const least = Math.min(promised, ...results.map(({ in_time: share }) => share));
   const step = steps.find((each) => (1 - least) * 1.1 <= 5 * each) ?? 0.25;
   const floor = Math.max(0, 1 - step * Math.max(2, Math.ceil(((1 - least) * 1.1) / step)));
-  const dearest = Math.max(...results.map(({ cost_usd: cost }) => cost)) * 1.15 || 1;
-  const x = (cost: number): number => left + (cost / dearest) * (width - left - 10);
+  const costMax = Math.max(...results.map(({ cost_usd: cost }) => cost)) * 1.15 || 1;
+  const x = (cost: number): number => left + (cost / costMax) * (width - left - 10);
   const y = (share: number): number => top + ((1 - share) / (1 - floor)) * (height - top - bottom);
   const ticks = Array.from({ length: Math.round((1 - floor) / step) + 1 }, (_, i) => 1 - step * i);
-  const places = labelPlaces(
+  const positions = labelPositions(
     results.map((result) => ({ x: x(result.cost_usd), y: y(result.in_time), length: policyName(result.policy).length })),
   );
   return (
-    <Card title="Cost against promise" end="left and up is better" padded>
-      <svg viewBox={`0 0 ${width} ${height}`} width="100%" role="img" aria-label={sentenceOf(results)}>
+    <Card title="Cost and in-time share" end="left and up is better" padded>
+      <svg viewBox={`0 0 ${width} ${height}`} width="100%" role="img" aria-label={describeResults(results)}>
         <rect x={left} y={y(promised)} width={width - left - 10} height={Math.max(0, height - bottom - y(promised))} fill="var(--over)" />
         {ticks.map((share) => (
           <g key={share}>
@@ -34,17 +34,20 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
           </g>
         ))}
         <line x1={left} x2={width - 10} y1={y(promised)} y2={y(promised)} stroke="var(--bad)" strokeDasharray="4 3" />
-        {costTicks(dearest).map((cost) => (
+        {costTicks(costMax).map((cost) => (
           <text key={cost} x={x(cost)} y={height - bottom + 18} textAnchor="middle">
             {usd(cost)}
           </text>
         ))}
+        <text x={0} y={11}>
+          requests in time
+        </text>
         <text x={width - 10} y={height - 4} textAnchor="end">
-          cost
+          cost of the whole load
         </text>
         {results.map((result, i) => {
           const [cx, cy, isBest] = [x(result.cost_usd), y(result.in_time), result === best];
-          const place = places[i] ?? { x: cx, y: cy, isLeft: false };
+          const place = positions[i] ?? { x: cx, y: cy, isLeft: false };
           return (
             <g key={result.policy}>
               <title>{`${policyName(result.policy)}: ${usd(result.cost_usd)}, ${percent(result.in_time)} % in time`}</title>
@@ -64,30 +67,30 @@ export function CostScatter({ run, best }: { readonly run: SimulationResultBody;
   );
 }
 
-/** Round amounts, three to six of them. */
-function costTicks(dearest: number): number[] {
-  const power = 10 ** Math.floor(Math.log10(dearest / 3));
-  const tick = ([5, 2, 1].find((each) => each * power * 3 <= dearest) ?? 1) * power;
-  return Array.from({ length: Math.floor((dearest * 0.95) / tick) }, (_, i) => tick * (i + 1));
+/** Three to six round amounts. */
+function costTicks(costMax: number): number[] {
+  const power = 10 ** Math.floor(Math.log10(costMax / 3));
+  const tick = ([5, 2, 1].find((each) => each * power * 3 <= costMax) ?? 1) * power;
+  return Array.from({ length: Math.floor((costMax * 0.95) / tick) }, (_, i) => tick * (i + 1));
 }
 
 interface Point {
   readonly x: number;
   readonly y: number;
-  /** Letters of its name. */
+  /** Characters of the label. */
   readonly length: number;
 }
 
-const letterWidth = 6.2;
+const characterWidth = 6.2;
 const lineHeight = 13;
 
-/** Beside the point, towards the middle, and up or down until no other name is in the way. */
-function labelPlaces(points: readonly Point[]): { x: number; y: number; isLeft: boolean }[] {
+/** Places labels next to their points, towards the middle, moved up or down until none overlaps. */
+function labelPositions(points: readonly Point[]): { x: number; y: number; isLeft: boolean }[] {
   const taken: { from: number; to: number; y: number }[] = [];
   return points.map(({ x, y, length }) => {
     const isLeft = x > width * 0.55;
     const start = isLeft ? x - 9 : x + 9;
-    const [from, to] = isLeft ? [start - length * letterWidth, start] : [start, start + length * letterWidth];
+    const [from, to] = isLeft ? [start - length * characterWidth, start] : [start, start + length * characterWidth];
     const isFree = (at: number): boolean =>
       taken.every((other) => other.to < from || other.from > to || Math.abs(other.y - at) >= lineHeight);
     const tries = [4, 17, -9, 30, -22, 43, 56].map((offset) => y + offset).filter((at) => at >= 10);
@@ -97,6 +100,6 @@ function labelPlaces(points: readonly Point[]): { x: number; y: number; isLeft: 
   });
 }
 
-function sentenceOf(results: readonly PolicyResultBody[]): string {
+function describeResults(results: readonly PolicyResultBody[]): string {
   return results.map((result) => `${policyName(result.policy)}: ${usd(result.cost_usd)}, ${percent(result.in_time)} % in time`).join('; ');
 }

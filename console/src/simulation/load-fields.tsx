@@ -1,4 +1,4 @@
-/** What comes: recorded of an endpoint, a file of one's own, or made up. */
+/** The load of a simulation: recorded from an endpoint, uploaded, or synthetic. */
 import { Button, FileButton, NumberInput, SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { type DragEvent, type ReactElement, useEffect, useState } from 'react';
@@ -9,12 +9,13 @@ import { Icon } from '../kit/icon.tsx';
 
 export interface ChosenLoad {
   readonly load: SimulationInput['load'] | null;
-  /** What is missing; null where nothing is. */
-  readonly needs: string | null;
+  /** What is missing, as an instruction; null if the load is complete. */
+  readonly missing: string | null;
 }
 
 type Kind = SimulationInput['load']['kind'];
-const traceBytesMax = 16 * 2 ** 20;
+/** The server's limit for the text of a trace (src/api/simulation-bodies.ts). */
+const traceBytesMax = 3 * 2 ** 20;
 const spans = [
   { value: '3600', label: 'the last hour' },
   { value: '21600', label: 'the last 6 hours' },
@@ -33,7 +34,7 @@ export function LoadFields({ onChange }: { readonly onChange: (load: ChosenLoad)
         data={[
           { value: 'recorded', label: 'Recorded' },
           { value: 'trace', label: 'Upload' },
-          { value: 'made', label: 'Made up' },
+          { value: 'made', label: 'Synthetic' },
         ]}
       />
       {kind === 'recorded' ? (
@@ -51,8 +52,8 @@ interface FieldsProps {
   readonly onChange: (load: ChosenLoad) => void;
 }
 
-/** Tells of each change, and of what stood there from the beginning. */
-function useTold(chosen: ChosenLoad, onChange: FieldsProps['onChange']): void {
+/** Reports the initial value and each change. */
+function useReportChange(chosen: ChosenLoad, onChange: FieldsProps['onChange']): void {
   const text = JSON.stringify(chosen);
   useEffect(() => onChange(JSON.parse(text) as ChosenLoad), [text, onChange]);
 }
@@ -63,11 +64,11 @@ function Recorded({ onChange }: FieldsProps): ReactElement {
   const [endpoint, setEndpoint] = useState<string | null>(null);
   const [since, setSince] = useState<string | null>('86400');
   const [scale, setScale] = useState<number | string>(1);
-  const asked = endpoint ?? names[0] ?? null;
-  useTold(
-    asked === null
-      ? { load: null, needs: 'There is no endpoint yet: upload a load, or make one up.' }
-      : { load: { kind: 'recorded', endpoint: asked, since_s: Number(since ?? 86_400), scale: Number(scale) || 1 }, needs: null },
+  const selected = endpoint ?? names[0] ?? null;
+  useReportChange(
+    selected === null
+      ? { load: null, missing: 'No endpoint yet. Upload a load or use a synthetic one.' }
+      : { load: { kind: 'recorded', endpoint: selected, since_s: Number(since ?? 86_400), scale: Number(scale) || 1 }, missing: null },
     onChange,
   );
   return (
@@ -75,13 +76,13 @@ function Recorded({ onChange }: FieldsProps): ReactElement {
       <Select
         label="Endpoint"
         data={names}
-        value={asked}
+        value={selected}
         onChange={setEndpoint}
         searchable
         placeholder="no endpoint yet"
         disabled={names.length === 0}
       />
-      <Select label="What came in" data={spans} value={since} onChange={setSince} allowDeselect={false} />
+      <Select label="Period" data={spans} value={since} onChange={setSince} allowDeselect={false} />
       <Scale value={scale} onChange={setScale} />
     </>
   );
@@ -96,8 +97,8 @@ function Scale({
 }): ReactElement {
   return (
     <NumberInput
-      label="Times as busy"
-      description="2 for twice the requests, at the same times of the day."
+      label="Scale factor"
+      description="2 doubles the number of requests."
       min={0.001}
       max={1000}
       step={0.5}
@@ -112,31 +113,33 @@ function Trace({ onChange }: FieldsProps): ReactElement {
   const [problem, setProblem] = useState<string | null>(null);
   const [slotS, setSlotS] = useState<number | string>(60);
   const [scale, setScale] = useState<number | string>(1);
-  const take = async (given: File | null | undefined): Promise<void> => {
-    if (given === null || given === undefined) return;
-    if (given.size > traceBytesMax) {
-      setProblem(`${given.name} has ${bytes(given.size)}, at most ${bytes(traceBytesMax)}: take longer slots, or use penstock simulate.`);
+  const take = async (chosen: File | null | undefined): Promise<void> => {
+    if (chosen === null || chosen === undefined) return;
+    if (chosen.size > traceBytesMax) {
+      setProblem(
+        `${chosen.name} is too large: expected at most ${bytes(traceBytesMax)}, got ${bytes(chosen.size)}. Use longer slots, or penstock simulate.`,
+      );
       return;
     }
     setProblem(null);
-    setFile({ name: given.name, text: await given.text() });
+    setFile({ name: chosen.name, text: await chosen.text() });
   };
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     void take(event.dataTransfer.files[0]);
   };
-  useTold(
+  useReportChange(
     file === null
-      ? { load: null, needs: problem ?? 'Choose a file.' }
-      : { load: { kind: 'trace', ...file, slot_s: Number(slotS) || 60, scale: Number(scale) || 1 }, needs: null },
+      ? { load: null, missing: problem ?? 'Choose a file.' }
+      : { load: { kind: 'trace', ...file, slot_s: Number(slotS) || 60, scale: Number(scale) || 1 }, missing: null },
     onChange,
   );
   return (
     <>
       <div className="trace-drop" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
         <Icon name="upload" />
-        <span>{file === null ? 'Drop a CSV here, or' : file.name}</span>
-        <FileButton accept=".csv,text/csv,text/plain" onChange={(given) => void take(given)} inputProps={{ 'aria-label': 'Trace' }}>
+        <span>{file === null ? 'Drop a CSV file here, or' : file.name}</span>
+        <FileButton accept=".csv,text/csv,text/plain" onChange={(chosen) => void take(chosen)} inputProps={{ 'aria-label': 'Trace' }}>
           {(props) => (
             <Button size="sm" {...props}>
               {file === null ? 'choose a file' : 'Choose another'}
@@ -146,9 +149,9 @@ function Trace({ onChange }: FieldsProps): ReactElement {
       </div>
       {problem === null ? null : <p className="sm bad">{problem}</p>}
       <p className="sm dim">
-        A header, then requests of a slot a line (<code>requests</code>), or one request a line (<code>t_s</code> or <code>t_ms</code>).
+        A header, then the requests per slot (<code>requests</code>), or one request per line (<code>t_s</code> or <code>t_ms</code>).
       </p>
-      <NumberInput label="A slot lasts, in seconds" min={1} max={86_400} value={slotS} onChange={setSlotS} />
+      <NumberInput label="Slot length in seconds" min={1} max={86_400} value={slotS} onChange={setSlotS} />
       <Scale value={scale} onChange={setScale} />
     </>
   );
@@ -157,10 +160,10 @@ function Trace({ onChange }: FieldsProps): ReactElement {
 function Made({ onChange }: FieldsProps): ReactElement {
   const [text, setText] = useState('mmpp:10,80,600,180');
   const [minutes, setMinutes] = useState<number | string>(60);
-  useTold(
+  useReportChange(
     text.trim() === ''
-      ? { load: null, needs: 'Say what comes.' }
-      : { load: { kind: 'made', text: text.trim(), slots: Number(minutes) || 60 }, needs: null },
+      ? { load: null, missing: 'Describe the load.' }
+      : { load: { kind: 'made', text: text.trim(), slots: Number(minutes) || 60 }, missing: null },
     onChange,
   );
   return (

@@ -1,17 +1,17 @@
-/** The policies beside each other: money by kind, what was in time, how slow the slow minutes were. */
+/** Compares policies: cost by executor, in-time share, p95 of typical and of slow minutes. */
 import type { ReactElement } from 'react';
 import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { count, fixed, ms, parseObjective, percent, usd } from '../kit/format.ts';
+import { count, fixed, ms, parseObjectiveText, percent, usd } from '../kit/format.ts';
 import { Legend } from '../kit/legend.tsx';
 import { StateShape } from '../kit/state-mark.tsx';
-import { bestOf, keepsPromise, policyName, promisedShare } from './simulations.ts';
+import { bestOf, meetsObjective, policyName, promisedShareOf } from './simulations.ts';
 
 export function PolicyTable({ run }: { readonly run: SimulationResultBody }): ReactElement {
   const best = bestOf(run, run.results);
-  const dearest = Math.max(...run.results.map(({ cost_usd: cost }) => cost), Number.MIN_VALUE);
-  const limitMs = parseObjective(run.objective)?.latencyMs ?? Number.POSITIVE_INFINITY;
+  const costMax = Math.max(...run.results.map(({ cost_usd: cost }) => cost), Number.MIN_VALUE);
+  const limitMs = parseObjectiveText(run.objective)?.latencyMs ?? Number.POSITIVE_INFINITY;
   const slow = (value: number | null) => (
     <span className={value !== null && value > limitMs ? 'bad' : ''}>
       {ms(value)}
@@ -21,7 +21,7 @@ export function PolicyTable({ run }: { readonly run: SimulationResultBody }): Re
   return (
     <Card
       title="Policies"
-      beside={
+      aside={
         <Legend
           items={[
             { label: 'instances', color: 'inst' },
@@ -29,13 +29,13 @@ export function PolicyTable({ run }: { readonly run: SimulationResultBody }): Re
           ]}
         />
       }
-      footer={`Of all requests. A policy keeps the promise when at least ${fixed(promisedShare(run) * 100, 1)} % of them are in time.`}
+      footer={`A policy meets the objective if at least ${fixed(promisedShareOf(run) * 100, 1)} % of all requests are in time.`}
     >
       <DataTable
-        caption="What each policy costs, and what it keeps"
+        caption="Cost and in-time share by policy"
         rows={run.results}
         keyOf={({ policy }) => policy}
-        isSelected={(result) => result === best && keepsPromise(run, result)}
+        isSelected={(result) => result === best && meetsObjective(run, result)}
         isDense
         columns={[
           {
@@ -48,7 +48,7 @@ export function PolicyTable({ run }: { readonly run: SimulationResultBody }): Re
               </>
             ),
           },
-          { title: 'Money', isWide: true, cell: (result) => <Money result={result} dearest={dearest} /> },
+          { title: 'Cost by executor', isWide: true, cell: (result) => <CostBar result={result} costMax={costMax} /> },
           { title: 'Cost', isNumber: true, sort: ({ cost_usd: cost }) => cost, cell: ({ cost_usd: cost }) => <b>{usd(cost)}</b> },
           { title: 'Per million', isNumber: true, isWide: true, cell: ({ cost_usd_per_million: cost }) => usd(cost) },
           {
@@ -56,7 +56,7 @@ export function PolicyTable({ run }: { readonly run: SimulationResultBody }): Re
             isNumber: true,
             sort: ({ in_time: share }) => share,
             cell: (result) =>
-              keepsPromise(run, result) ? (
+              meetsObjective(run, result) ? (
                 `${percent(result.in_time)} %`
               ) : (
                 <span className="bad nw">
@@ -75,19 +75,27 @@ export function PolicyTable({ run }: { readonly run: SimulationResultBody }): Re
   );
 }
 
-function Money({ result, dearest }: { readonly result: PolicyResultBody; readonly dearest: number }): ReactElement {
-  const width = (usdOf: number): number => (160 * usdOf) / dearest;
+function CostBar({ result, costMax }: { readonly result: PolicyResultBody; readonly costMax: number }): ReactElement {
+  const width = (usdOf: number): number => (160 * usdOf) / costMax;
   const [instances, functions] = [width(result.instance_usd), width(result.function_usd)];
   return (
-    <svg
-      className="policy-money"
-      viewBox="0 0 164 12"
-      preserveAspectRatio="none"
-      role="img"
-      aria-label={`instances ${usd(result.instance_usd)}, functions ${usd(result.function_usd)}`}
-    >
-      <rect x="0" y="1" width={instances} height="10" rx="2" fill="var(--inst)" />
-      <rect x={instances + (instances > 0 ? 2 : 0)} y="1" width={functions} height="10" rx="2" fill="var(--func)" />
-    </svg>
+    <>
+      <svg
+        className="policy-money"
+        viewBox="0 0 164 12"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`instances ${usd(result.instance_usd)}, functions ${usd(result.function_usd)}`}
+      >
+        <rect x="0" y="1" width={instances} height="10" rx="2" fill="var(--inst)" />
+        <rect x={instances + (instances > 0 ? 2 : 0)} y="1" width={functions} height="10" rx="2" fill="var(--func)" />
+      </svg>
+      <span className="two nw" aria-hidden="true">
+        {[
+          ...(result.instance_usd > 0 ? [`instances ${usd(result.instance_usd)}`] : []),
+          ...(result.function_usd > 0 ? [`functions ${usd(result.function_usd)}`] : []),
+        ].join(', ')}
+      </span>
+    </>
   );
 }

@@ -1,23 +1,25 @@
-/** One simulation: the result in a sentence, policies beside each other, load, instances and p95 on one axis, money against promise. */
+/** The results of a simulation: summary, policy table, charts of load, instances and p95, cost against in-time share. */
 import { Button, Progress } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { path, remove } from '../api/client.ts';
-import { useMay } from '../api/session.ts';
+import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
-import { count, duration, fixed, mib, objective, parseObjective, rate, usd, usdSmall } from '../kit/format.ts';
+import type { ChartLine } from '../kit/chart-props.ts';
+import { download } from '../kit/download.ts';
+import { count, duration, fixed, mib, objective, parseObjectiveText, rate, usd, usdSmall } from '../kit/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { Loaded } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
-import { Page } from '../kit/page.tsx';
+import { PageLayout } from '../kit/page.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { StateMark } from '../kit/state-mark.tsx';
-import { type ChartLine, TimeChart } from '../kit/time-chart.tsx';
+import { TimeChart } from '../kit/time-chart.tsx';
 import { CostScatter } from './cost-scatter.tsx';
 import { PolicyTable } from './policy-table.tsx';
-import { bestOf, policyName, promisedShare, simulationQuery, stateWords, verdictOf } from './simulations.ts';
+import { bestOf, policyName, promisedShareOf, simulationQuery, stateLabels, summarizeResults } from './simulations.ts';
 
 export function Results({ run: id }: { readonly run: string }): ReactElement {
   const query = useQuery(simulationQuery(id));
@@ -27,7 +29,7 @@ export function Results({ run: id }: { readonly run: string }): ReactElement {
       <>
         <span>
           {count(run.load.requests)} requests in {duration(run.load.duration_s * 1000)}
-          {run.load.requests === null ? '' : `, mean ${rate(run.load.requests / run.load.duration_s)} /s, busiest ${rate(busiest(run))} /s`}
+          {run.load.requests === null ? '' : `, mean ${rate(run.load.requests / run.load.duration_s)} /s, peak ${rate(peakOf(run))} /s`}
         </span>
         <span>{objective(run.objective)}</span>
         <span>prices of {run.assumed.prices_as_of}</span>
@@ -38,27 +40,27 @@ export function Results({ run: id }: { readonly run: string }): ReactElement {
       </>
     );
   return (
-    <Page
+    <PageLayout
       title={run === undefined ? 'Simulation' : `${run.load.name}, ${run.of} ${run.of === 1 ? 'policy' : 'policies'}`}
-      beside={run === undefined ? null : <StateMark kind={stateWords[run.state][0]}>{stateWords[run.state][1]}</StateMark>}
+      aside={run === undefined ? null : <StateMark kind={stateLabels[run.state][0]}>{stateLabels[run.state][1]}</StateMark>}
       facts={facts}
       actions={run === undefined ? undefined : <Actions run={run} />}
     >
-      <Loaded query={query} what="The simulation could not be loaded.">
-        {(data) => <Brought run={data} />}
-      </Loaded>
-    </Page>
+      <LoadedContent query={query} what="The simulation could not be loaded.">
+        {(data) => <Outcome run={data} />}
+      </LoadedContent>
+    </PageLayout>
   );
 }
 
-function busiest({ requests }: SimulationResultBody): number {
+function peakOf({ requests }: SimulationResultBody): number {
   return Math.max(0, ...requests.flatMap((each) => each ?? []));
 }
 
 function Actions({ run }: { readonly run: SimulationResultBody }): ReactElement {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const mayStart = useMay('deploy');
+  const mayStart = useHasPermission('deploy');
   const cancel = async (): Promise<void> => {
     await remove(path('/simulations/:id', { id: run.id }));
     await client.invalidateQueries({ queryKey: ['simulation', run.id] });
@@ -70,7 +72,10 @@ function Actions({ run }: { readonly run: SimulationResultBody }): ReactElement 
         {mayStart ? 'Simulate another' : 'All simulations'}
       </Button>
       {run.results.length === 0 ? null : (
-        <Button leftSection={<Icon name="download" />} onClick={() => download(run)}>
+        <Button
+          leftSection={<Icon name="download" />}
+          onClick={() => download(`simulation-${run.id}.json`, JSON.stringify(run, null, 2), 'application/json')}
+        >
           Report
         </Button>
       )}
@@ -78,26 +83,16 @@ function Actions({ run }: { readonly run: SimulationResultBody }): ReactElement 
   );
 }
 
-/** All that is shown, for programs. */
-function download(run: SimulationResultBody): void {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(run, null, 2)], { type: 'application/json' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `simulation-${run.id}.json`;
-  link.click();
-  URL.revokeObjectURL(url);
-}
-
-function Brought({ run }: { readonly run: SimulationResultBody }): ReactElement {
+function Outcome({ run }: { readonly run: SimulationResultBody }): ReactElement {
   const { results } = run;
-  const verdict = run.state === 'done' ? verdictOf(run, results) : null;
+  const verdict = run.state === 'done' ? summarizeResults(run, results) : null;
   return (
     <>
       {run.ended_at === null ? (
         <div className="section">
-          <Progress value={(100 * (run.done + 0.3)) / run.of} aria-label="Policies that are done" />
+          <Progress value={(100 * (run.done + 0.3)) / run.of} aria-label="Progress of the simulation" />
           <p className="sm dim" role="status">
-            {run.state === 'waiting' ? 'Waits for the simulation before it.' : `${run.done} of ${run.of} policies are done.`}
+            {run.state === 'waiting' ? 'Waiting for another simulation to finish.' : `${run.done} of ${run.of} policies done.`}
           </p>
         </div>
       ) : null}
@@ -127,7 +122,7 @@ function Brought({ run }: { readonly run: SimulationResultBody }): ReactElement 
             </div>
             <div className="c4 stack">
               <CostScatter run={run} best={bestOf(run, results)} />
-              <Assumed run={run} />
+              <Assumptions run={run} />
             </div>
           </div>
         </>
@@ -138,7 +133,7 @@ function Brought({ run }: { readonly run: SimulationResultBody }): ReactElement 
 
 const othersColors = ['ink-3', 'line-2', 'flush', 'ink-2'] as const;
 
-/** The best in colour, the rest grey. */
+/** The best policy in colour, up to three others in grey. */
 function linesOf(run: SimulationResultBody, values: (result: PolicyResultBody) => readonly (number | null)[]): ChartLine[] {
   const best = bestOf(run, run.results);
   const others = run.results.filter((result) => result !== best).slice(0, 3);
@@ -154,10 +149,11 @@ function linesOf(run: SimulationResultBody, values: (result: PolicyResultBody) =
   return best === null ? grey : [...grey, { label: policyName(best.policy), color: 'accent', width: 2, values: values(best) }];
 }
 
+/** The charts share a time axis: recorded loads use real time, others start at 0. */
 function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
   const from = run.load.from === null ? 0 : Date.parse(run.load.from) / 1000;
   const at = run.at_s.map((second) => from + second);
-  const promise = parseObjective(run.objective);
+  const parsed = parseObjectiveText(run.objective);
   const common = { at, syncKey: 'what-if' };
   return (
     <>
@@ -180,32 +176,32 @@ function Charts({ run }: { readonly run: SimulationResultBody }): ReactElement {
         title="p95"
         unit="ms, worst minute"
         lines={linesOf(run, ({ series }) => series.p95_ms)}
-        objective={promise === null ? null : { value: promise.latencyMs, label: objective(run.objective) }}
-        {...(promise === null ? {} : { topMax: 3 * promise.latencyMs })}
+        objective={parsed === null ? null : { value: parsed.latencyMs, label: objective(run.objective) }}
+        {...(parsed === null ? {} : { topMax: 3 * parsed.latencyMs })}
         format={(value, isAxis) => fixed(value, value < 100 && !(isAxis && Number.isInteger(value)) ? 1 : 0)}
       />
     </>
   );
 }
 
-function Assumed({ run }: { readonly run: SimulationResultBody }): ReactElement {
+function Assumptions({ run }: { readonly run: SimulationResultBody }): ReactElement {
   const { load, assumed, profile, notes } = run;
   const types = assumed.types.map(
     ({ name, usd_per_hour: price, lead_s: lead }) =>
       `${name}, ${usd(price)} per hour${lead === null ? '' : `, ready in ${duration(lead * 1000)}`}`,
   );
-  const kinds = { recorded: 'recorded', trace: 'uploaded', made: 'made up' } as const;
+  const kinds = { recorded: 'recorded', trace: 'uploaded', made: 'synthetic' } as const;
   return (
-    <Card title="Assumed" padded>
+    <Card title="Assumptions" padded>
       <Pairs
         pairs={[
           ['Load', `${kinds[load.kind]}, ${load.name}`],
-          ['Service time', profile === 'reference' ? 'the made-up profile reference' : `profile of ${profile}`],
+          ['Service time', profile === 'reference' ? 'the synthetic profile “reference”' : `profile of ${profile}`],
           ['Instance', types.length === 0 ? '–' : types.join('; ')],
           ['Function', `${mib(assumed.memory_mib)}, ${usdSmall(assumed.usd_per_gb_second)} per GB-s`],
-          ['Code', 'the same scheduler that serves, on a virtual clock'],
-          ...notes.map((note, i) => [i === 0 ? 'Mind' : ' ', note] as const),
-          ['Promise', `${objective(run.objective)}: at least ${fixed(promisedShare(run) * 100, 1)} % in time`],
+          ['Code', 'the production scheduler on a virtual clock'],
+          ...notes.map((note, i) => [i === 0 ? 'Notes' : ' ', note] as const),
+          ['Objective', `${objective(run.objective)}: at least ${fixed(promisedShareOf(run) * 100, 1)} % in time`],
         ]}
       />
     </Card>

@@ -1,4 +1,4 @@
-/** What to simulate: what comes, who scales, what is promised, on what it runs. */
+/** The simulation form: load, policies, objective and service times. */
 import { Button, Checkbox, NumberInput, SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
@@ -8,7 +8,7 @@ import { post } from '../api/client.ts';
 import { groupsQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
 import { plural } from '../kit/format.ts';
-import { Failure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/loaded.tsx';
 import { type ChosenLoad, LoadFields } from './load-fields.tsx';
 
 interface Preset {
@@ -18,16 +18,16 @@ interface Preset {
 }
 
 const presets: readonly Preset[] = [
-  { policy: 'economic', name: 'Penstock', what: 'forecast; instances and functions, whatever costs least' },
-  { policy: 'mark-greedy', name: 'MArk', what: 'forecast; instances for the base, functions for what comes on top' },
+  { policy: 'economic', name: 'Penstock', what: 'forecast; the cheapest mix of instances and functions' },
+  { policy: 'mark-greedy', name: 'MArk', what: 'forecast; instances for the base load, functions for the rest' },
   { policy: 'batch', name: 'BATCH', what: 'functions only, requests buffered' },
-  { policy: 'target-tracking', name: 'Target tracking', what: 'as Application Auto Scaling' },
-  { policy: 'hpa:70', name: 'Kubernetes HPA', what: '70 % utilisation' },
-  { policy: 'static', name: 'Always-on', what: 'instances enough for the busiest minute' },
+  { policy: 'target-tracking', name: 'Target tracking', what: 'like Application Auto Scaling' },
+  { policy: 'hpa:70', name: 'Kubernetes HPA', what: '70 % utilization' },
+  { policy: 'static', name: 'Always-on', what: 'enough instances for the peak minute' },
 ];
 
 export function SimulationForm(): ReactElement {
-  const [load, setLoad] = useState<ChosenLoad>({ load: null, needs: 'Choose what comes.' });
+  const [load, setLoad] = useState<ChosenLoad>({ load: null, missing: 'Choose a load.' });
   const [policies, setPolicies] = useState<readonly string[]>(['economic', 'target-tracking', 'static']);
   const [own, setOwn] = useState('');
   const [percentile, setPercentile] = useState('p95');
@@ -35,14 +35,15 @@ export function SimulationForm(): ReactElement {
   const [profile, setProfile] = useState<string | null>(null);
   const models = useModels();
   const isRecorded = load.load?.kind === 'recorded';
-  const wished = [...policies, ...own.split(';').flatMap((text) => (text.trim() === '' ? [] : [text.trim()]))];
+  const selected = [...policies, ...own.split(';').flatMap((text) => (text.trim() === '' ? [] : [text.trim()]))];
   const { start, error, isBusy } = useStart();
-  const needs = load.needs ?? (wished.length === 0 ? 'Choose a policy.' : wished.length > 8 ? 'At most eight policies.' : null);
+  const missing =
+    load.missing ?? (selected.length === 0 ? 'Choose a policy.' : selected.length > 8 ? 'Choose at most eight policies.' : null);
   const submit = (): void => {
     if (load.load === null) return;
     start({
       load: load.load,
-      policies: wished,
+      policies: selected,
       ...(latencyMs === '' ? {} : { objective: `${percentile}<=${latencyMs}ms` }),
       ...(profile === null ? {} : { profile }),
     });
@@ -55,16 +56,16 @@ export function SimulationForm(): ReactElement {
         submit();
       }}
     >
-      <Card title="What comes" span={4} padded className="what-if-form">
+      <Card title="Load" span={4} padded className="what-if-form">
         <LoadFields onChange={setLoad} />
       </Card>
       <PolicyFields policies={policies} setPolicies={setPolicies} own={own} setOwn={setOwn} />
-      <Card title="What is promised, and on what it runs" span={4} padded className="what-if-form">
+      <Card title="Objective and service times" span={4} padded className="what-if-form">
         <div className="row wrap end-aligned">
           <SegmentedControl aria-label="Percentile" value={percentile} onChange={setPercentile} data={['p50', 'p95', 'p99']} />
           <NumberInput
-            label="At most, in ms"
-            placeholder={isRecorded ? 'as promised' : '500'}
+            label="Latency in ms"
+            placeholder={isRecorded ? 'as deployed' : '500'}
             min={0.1}
             max={3_600_000}
             value={latencyMs}
@@ -73,24 +74,22 @@ export function SimulationForm(): ReactElement {
         </div>
         <Select
           label="Service times"
-          description={
-            isRecorded ? 'Those of what it serves, unless another is chosen.' : 'A made-up model of 140 ms, unless another is chosen.'
-          }
-          placeholder={isRecorded ? 'as it serves' : 'reference'}
+          description={isRecorded ? 'Default: those of the deployed model.' : 'Default: a synthetic model with 140 ms.'}
+          placeholder={isRecorded ? 'as deployed' : 'reference'}
           clearable
           searchable
           data={['reference', ...models]}
           value={profile}
           onChange={setProfile}
         />
-        {error === null ? null : <Failure error={error} what="It was not begun." />}
+        {error === null ? null : <LoadFailure error={error} what="The simulation was not started." />}
         <div className="row">
-          <Button type="submit" variant="filled" disabled={needs !== null} loading={isBusy}>
-            Simulate {plural(wished.length + (isRecorded ? 1 : 0), 'policy', 'policies')}
+          <Button type="submit" variant="filled" disabled={missing !== null} loading={isBusy}>
+            Simulate {plural(selected.length + (isRecorded ? 1 : 0), 'policy', 'policies')}
           </Button>
         </div>
         <p className="sm dim" role="status">
-          {needs ?? `${isRecorded ? 'What is deployed is one of them. ' : ''}Takes about a second for 100,000 requests and a policy.`}
+          {missing ?? `${isRecorded ? 'Includes the deployed policy. ' : ''}Takes about one second per policy and 100,000 requests.`}
         </p>
       </Card>
     </form>
@@ -106,7 +105,7 @@ interface PolicyFieldsProps {
 
 function PolicyFields({ policies, setPolicies, own, setOwn }: PolicyFieldsProps): ReactElement {
   return (
-    <Card title="Who scales" span={4} padded className="what-if-form">
+    <Card title="Policies" span={4} padded className="what-if-form">
       {presets.map(({ policy, name, what }) => (
         <Checkbox
           key={policy}
@@ -120,8 +119,8 @@ function PolicyFields({ policies, setPolicies, own, setOwn }: PolicyFieldsProps)
         />
       ))}
       <TextInput
-        label="Others"
-        description="As penstock simulate --policy takes them, separated by ;"
+        label="Other policies"
+        description="Syntax of penstock simulate --policy, separated by ;"
         placeholder="hpa:50,window=300s+overflow; kpa"
         value={own}
         onChange={(event) => setOwn(event.currentTarget.value)}

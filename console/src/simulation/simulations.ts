@@ -1,11 +1,11 @@
-/** What this page asks for: simulations that were run, and one with what it brought. */
+/** Queries of the What-if page, and the evaluation of results. */
 import { queryOptions } from '@tanstack/react-query';
-import type { Page, PolicyResultBody, SimulationBody, SimulationResultBody } from '../../../src/api/index.ts';
+import type { PageBody, PolicyResultBody, SimulationBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { get, path } from '../api/client.ts';
-import { parseObjective, percent, usd } from '../kit/format.ts';
+import { parseObjectiveText, percent, usd } from '../kit/format.ts';
 
 export const simulationsQuery = () =>
-  queryOptions({ queryKey: ['simulations'], queryFn: ({ signal }) => get<Page<SimulationBody>>('/simulations', {}, signal) });
+  queryOptions({ queryKey: ['simulations'], queryFn: ({ signal }) => get<PageBody<SimulationBody>>('/simulations', {}, signal) });
 
 const isOver = (state: SimulationBody['state'] | undefined): boolean => state !== undefined && state !== 'waiting' && state !== 'running';
 
@@ -16,7 +16,7 @@ export const simulationQuery = (simulation: string) =>
     refetchInterval: ({ state: { data } }) => (isOver(data?.state) ? false : 1000),
   });
 
-export const stateWords: Readonly<Record<SimulationBody['state'], readonly ['ok' | 'changing' | 'zero' | 'bad', string]>> = {
+export const stateLabels: Readonly<Record<SimulationBody['state'], readonly ['ok' | 'changing' | 'zero' | 'bad', string]>> = {
   waiting: ['changing', 'Waiting'],
   running: ['changing', 'Running'],
   done: ['ok', 'Done'],
@@ -24,20 +24,20 @@ export const stateWords: Readonly<Record<SimulationBody['state'], readonly ['ok'
   cancelled: ['zero', 'Cancelled'],
 };
 
-/** The share that is promised. */
-export function promisedShare({ objective }: Pick<SimulationBody, 'objective'>): number {
-  return (parseObjective(objective)?.percentile ?? 95) / 100;
+/** The in-time share that the objective requires: 0.95 for p95. */
+export function promisedShareOf({ objective }: Pick<SimulationBody, 'objective'>): number {
+  return (parseObjectiveText(objective)?.percentile ?? 95) / 100;
 }
 
-export function keepsPromise(run: SimulationBody, result: PolicyResultBody): boolean {
-  return result.in_time >= promisedShare(run);
+export function meetsObjective(run: SimulationBody, result: PolicyResultBody): boolean {
+  return result.in_time >= promisedShareOf(run);
 }
 
-/** The cheapest that keeps the promise; where none does, who comes closest. */
+/** The cheapest policy that meets the objective; if none does, the one with the highest in-time share. */
 export function bestOf(run: SimulationBody, results: readonly PolicyResultBody[]): PolicyResultBody | null {
-  const kept = results.filter((result) => keepsPromise(run, result));
-  if (kept.length === 0) return results.toSorted((a, b) => b.in_time - a.in_time)[0] ?? null;
-  return kept.toSorted((a, b) => a.cost_usd - b.cost_usd)[0] ?? null;
+  const meeting = results.filter((result) => meetsObjective(run, result));
+  if (meeting.length === 0) return results.toSorted((a, b) => b.in_time - a.in_time)[0] ?? null;
+  return meeting.toSorted((a, b) => a.cost_usd - b.cost_usd)[0] ?? null;
 }
 
 const names: Readonly<Record<string, string>> = {
@@ -51,25 +51,25 @@ const names: Readonly<Record<string, string>> = {
   static: 'Always-on',
 };
 
-/** `economic` as people call it; what it was written as stands below. */
+/** The common name of a policy: `economic` is Penstock's own. */
 export function policyName(policy: string): string {
   if (policy.startsWith('deployed: ')) return 'As deployed';
   const [kind = ''] = policy.split(/[:,+|]/, 1);
   return names[kind] ?? policy;
 }
 
-/** The result in a sentence: who wins, and what the others would cost or miss. */
-export function verdictOf(
+/** A summary: the best policy, and the others compared with it. */
+export function summarizeResults(
   run: SimulationBody,
   results: readonly PolicyResultBody[],
 ): { readonly title: string; readonly more: string } | null {
   const best = bestOf(run, results);
   if (best === null) return null;
-  const isKept = keepsPromise(run, best);
-  const share = `${percent(best.in_time)} % in time, ${percent(promisedShare(run))} % promised`;
-  const title = isKept
-    ? `${policyName(best.policy)} costs ${usd(best.cost_usd)} and keeps the promise (${share}).`
-    : `No policy keeps the promise: ${policyName(best.policy)} comes closest (${share}) for ${usd(best.cost_usd)}.`;
+  const isMet = meetsObjective(run, best);
+  const share = `${percent(best.in_time)} % in time, objective ${percent(promisedShareOf(run))} %`;
+  const title = isMet
+    ? `${policyName(best.policy)} costs ${usd(best.cost_usd)} and meets the objective (${share}).`
+    : `No policy meets the objective: ${policyName(best.policy)} comes closest (${share}) for ${usd(best.cost_usd)}.`;
   const others = results.filter((result) => result !== best).slice(0, 3);
   return { title, more: others.map((other) => against(run, other, best)).join('; ') + (others.length === 0 ? '' : '.') };
 }
@@ -82,6 +82,6 @@ function against(run: SimulationBody, other: PolicyResultBody, best: PolicyResul
       : factor >= 2
         ? `costs ${factor.toFixed(1)} times as much`
         : `costs ${percent(Math.abs(factor - 1))} % ${factor >= 1 ? 'more' : 'less'}`;
-  const missed = keepsPromise(run, other) ? '' : ` and answers ${percent(1 - other.in_time)} % late`;
+  const missed = meetsObjective(run, other) ? '' : `, but ${percent(1 - other.in_time)} % of its responses are late`;
   return `${policyName(other.policy)} ${money}${missed}`;
 }

@@ -1,4 +1,4 @@
-/** Mantine in our colours and sizes: one theme, and our tokens beside Mantine's own variables. */
+/** The Mantine theme, and the design tokens as CSS variables. */
 import { type CSSVariablesResolver, createTheme } from '@mantine/core';
 import { tokenVariables } from './tokens.ts';
 
@@ -20,14 +20,21 @@ export const theme = createTheme({
     Button: { defaultProps: { variant: 'default' } },
     ActionIcon: { defaultProps: { variant: 'default', size: 32 } },
     Modal: {
-      defaultProps: { centered: true, transitionProps: { duration: 0 }, radius: 'md', closeButtonProps: { 'aria-label': 'Close' } },
+      defaultProps: {
+        centered: true,
+        transitionProps: { duration: 0 },
+        radius: 'md',
+        closeButtonProps: { 'aria-label': 'Close' },
+        // Its header element would be a second banner of the page.
+        attributes: { header: { role: 'presentation' } },
+      },
     },
     Drawer: { defaultProps: { transitionProps: { duration: 0 } } },
     Menu: { defaultProps: { transitionProps: { duration: 0 }, position: 'bottom-end', shadow: 'none' } },
     Tooltip: { defaultProps: { transitionProps: { duration: 0 }, withArrow: false } },
     Select: { defaultProps: { size: 'md', comboboxProps: { transitionProps: { duration: 0 } } } },
     TextInput: { defaultProps: { size: 'md' } },
-    // Arrow keys step; steppers as high as a field of 32 px would be too small to hit.
+    // Arrow keys change the value; the stepper buttons of a 32 px field are too small to hit.
     NumberInput: { defaultProps: { size: 'md', hideControls: true } },
     Textarea: { defaultProps: { size: 'md' } },
     PasswordInput: { defaultProps: { size: 'md' } },
@@ -36,7 +43,7 @@ export const theme = createTheme({
   },
 });
 
-/** Mantine's own variables, told in ours, so that a part of Mantine and one of the kit look alike. */
+/** Maps Mantine's variables to the design tokens, so that components of Mantine and of the kit look alike. */
 const shared = {
   '--mantine-color-body': 'var(--surface)',
   '--mantine-color-text': 'var(--ink)',
@@ -58,7 +65,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
   dark: { ...tokenVariables('dark'), ...shared },
 });
 
-/** What the server let styles bear that are made in the browser; it writes it into the page. */
+/** The CSP nonce for styles that are created in the browser. The server writes it into the page. */
 export function styleNonce(): string {
   return document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
 }

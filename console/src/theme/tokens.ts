@@ -1,6 +1,5 @@
 /**
- * The colours of the console, by what they mean. Everything else takes its colours from these, as CSS variables; a colour
- * has one meaning on every page.
+ * Design tokens, named by meaning and used as CSS variables. A colour has the same meaning on every page.
  */
 interface Token {
   readonly light: string;
@@ -20,7 +19,7 @@ export const tokens = {
   ink: token('#13202b', '#e7eef2'),
   'ink-2': token('#475460', '#b0bdc6'),
   'ink-3': token('#5e6a75', '#8b99a4'),
-  // Links, focus, selection, and what Penstock chose.
+  // Links, focus, selection, and choices made by Penstock.
   accent: token('#0b6b77', '#56c4ce'),
   'accent-2': token('#095660', '#83d8df'),
   'accent-soft': token('#e2f1f2', '#11323a'),
@@ -34,7 +33,7 @@ export const tokens = {
   'warn-soft': token('#fff1d6', '#352508'),
   bad: token('#b92a2a', '#f4827b'),
   'bad-soft': token('#fdeaea', '#3a1718'),
-  // Instances: paid already. Functions: paid per use.
+  // Instances are billed by the hour, functions per use.
   inst: token('#2563c9', '#6ba1f7'),
   func: token('#c95d06', '#f3964a'),
   'func-2': token('#f0b079', '#93592a'),
@@ -44,7 +43,7 @@ export const tokens = {
   p50: token('#9a7fd3', '#7a66ad'),
   p95: token('#6536b8', '#b294f6'),
   p99: token('#321763', '#d8cafb'),
-  // Load, and what is expected of it.
+  // Load and its forecast.
   rate: token('#3b4a57', '#b9c6cf'),
   fore: token('#0b7f8c', '#4fc3cf'),
   'fore-soft': token('rgba(11,127,140,.14)', 'rgba(79,195,207,.14)'),
@@ -61,7 +60,7 @@ export const tokens = {
 
 export type TokenName = keyof typeof tokens;
 
-/** As CSS variables, `--canvas` and so on. */
+/** The tokens as CSS variables: `--canvas` and so on. */
 export function tokenVariables(scheme: 'light' | 'dark'): Record<string, string> {
   return Object.fromEntries(Object.entries(tokens).map(([name, value]) => [`--${name}`, value[scheme]]));
 }

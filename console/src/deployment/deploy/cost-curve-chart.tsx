@@ -1,19 +1,20 @@
-/** What each promise would cost, above the slider that chooses it: where a looser one stops saving, and what is not possible. */
+/** The cost of each latency objective, above its slider. Shows where a looser objective stops saving, and what is not possible. */
 
 import type { ReactElement } from 'react';
 import { usdFine } from '../../kit/money.ts';
 import { useWidth } from '../../kit/use-width.ts';
-import { type CurvePoints, drawCurve } from './cost-curve.ts';
+import { type CurveDrawing, type CurvePoints, drawCurve } from './cost-curve.ts';
 
 export interface CostCurveProps {
   readonly points: CurvePoints;
   readonly percentile: number;
   readonly latencyMs: number;
-  /** Of the promise that is chosen; null where it cannot be kept. */
+  /** Cost of the chosen objective; null if it cannot be met. */
   readonly usdPerHour: number | null;
 }
 
 const height = 96;
+const labelWidth = 128;
 
 export function CostCurve({ points, percentile, latencyMs, usdPerHour }: CostCurveProps): ReactElement {
   const [box, width] = useWidth<HTMLDivElement>();
@@ -27,11 +28,10 @@ export function CostCurve({ points, percentile, latencyMs, usdPerHour }: CostCur
 function Drawing({ points, percentile, latencyMs, usdPerHour, width }: CostCurveProps & { readonly width: number }): ReactElement {
   const { x, y, line, area, possibleFrom, baseline, ticks } = drawCurve(points, { width, height });
   const here = x(latencyMs);
-  const isLate = here > width - 120;
-  // A looser promise costs no more, so that the curve lies above to the left: words to the right stand above it, words to the left below.
-  const labelY = usdPerHour === null ? 0 : isLate ? Math.min(baseline - 4, y(usdPerHour) + 18) : Math.max(11, y(usdPerHour) - 8);
+  const isLate = here > width - labelWidth;
+  const labelY = usdPerHour === null ? 0 : labelPlace(points, { here, isLate, pointY: y(usdPerHour), baseline, x, y });
   return (
-    <svg width={width} height={height} role="img" aria-label={spokenCurve(points, percentile)}>
+    <svg width={width} height={height} role="img" aria-label={describeCurve(points, percentile)}>
       <rect x="8" y="8" width={Math.max(0, possibleFrom - 8)} height={baseline - 8} fill="var(--over)" />
       {possibleFrom > 94 ? (
         <text x="12" y="20">
@@ -61,14 +61,33 @@ function Drawing({ points, percentile, latencyMs, usdPerHour, width }: CostCurve
   );
 }
 
+interface LabelSpace extends Pick<CurveDrawing, 'x' | 'y' | 'baseline'> {
+  readonly here: number;
+  readonly isLate: boolean;
+  readonly pointY: number;
+}
+
+/**
+ * The baseline of the price's label. The curve falls to the right, so a label to the right of the point fits above it, and one to the left
+ * below it; without room below, it goes above the curve to its left.
+ */
+function labelPlace(points: CurvePoints, { here, isLate, pointY, baseline, x, y }: LabelSpace): number {
+  if (!isLate) return Math.max(11, pointY - 8);
+  if (pointY + 18 <= baseline - 4) return pointY + 18;
+  const behind = points.flatMap(({ latency_ms: latency, usd_per_hour: usd }) =>
+    usd !== null && x(latency) <= here && x(latency) >= here - labelWidth ? [y(usd)] : [],
+  );
+  return Math.max(11, Math.min(pointY, ...behind) - 8);
+}
+
 function tickText(ms: number): string {
   return ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
 }
 
-function spokenCurve(points: CurvePoints, percentile: number): string {
+function describeCurve(points: CurvePoints, percentile: number): string {
   const possible = points.filter(({ usd_per_hour: usd }) => usd !== null);
   const [first, last] = [possible[0], possible.at(-1)];
-  if (first === undefined || last === undefined) return `No p${percentile} can be kept at this traffic.`;
+  if (first === undefined || last === undefined) return `No p${percentile} objective can be met at this traffic.`;
   const price = (point: typeof first): string => `${usdFine(point.usd_per_hour ?? 0)} per hour`;
-  return `Cost of a promise: from ${price(first)} for p${percentile} at most ${Math.round(first.latency_ms)} ms, the tightest that is possible, to ${price(last)} for ${Math.round(last.latency_ms)} ms.`;
+  return `Cost by objective: from ${price(first)} for p${percentile} at most ${Math.round(first.latency_ms)} ms, the tightest possible, to ${price(last)} for ${Math.round(last.latency_ms)} ms.`;
 }

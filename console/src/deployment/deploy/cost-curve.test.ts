@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type CurvePoints, drawCurve, looserPromise, nearestPossible, priceAt, ticksBetween } from './cost-curve.ts';
+import { type CurvePoints, drawCurve, looserObjective, nearestPossible, priceAt, ticksBetween } from './cost-curve.ts';
 
 const points: CurvePoints = [
   { latency_ms: 5, usd_per_hour: null },
@@ -11,7 +11,7 @@ const points: CurvePoints = [
 ];
 const box = { width: 400, height: 96 };
 
-test('what cannot be kept is tinted up to the tightest promise that can', () => {
+test('tints objectives that cannot be met, up to the tightest that can', () => {
   const { possibleFrom, x, line } = drawCurve(points, box);
   assert.equal(possibleFrom, x(10));
   assert.equal(nearestPossible(points), 10);
@@ -20,13 +20,13 @@ test('what cannot be kept is tinted up to the tightest promise that can', () => 
   assert.deepEqual([none.line, none.area, none.possibleFrom], ['', '', 392]);
 });
 
-test('the axis is logarithmic, and what is beyond it stays at its edge', () => {
+test('has a logarithmic axis and clamps values outside of it', () => {
   const { x } = drawCurve(points, box);
   assert.deepEqual([x(5), x(500), x(1), x(9999)], [8, 392, 8, 392]);
   assert(Math.abs(x(50) - (8 + 384 / 2)) < 1e-9);
 });
 
-test('a price holds until the promise that makes it cheaper', () => {
+test('keeps a price until the next cheaper objective', () => {
   for (const [ms, usd] of [
     [4, null],
     [10, 0.4],
@@ -38,13 +38,13 @@ test('a price holds until the promise that makes it cheaper', () => {
   }
 });
 
-test('a looser promise is offered only where it saves something worth a word', () => {
-  assert.deepEqual(looserPromise(points, 40, 0.4), { ms: 60, usd: 0.2 });
-  assert.equal(looserPromise(points, 60, 0.2), null);
-  assert.equal(looserPromise(points, 340, 0.102), null);
+test('offers a looser objective only if it saves at least 3 %', () => {
+  assert.deepEqual(looserObjective(points, 40, 0.4), { ms: 60, usd: 0.2 });
+  assert.equal(looserObjective(points, 60, 0.2), null);
+  assert.equal(looserObjective(points, 340, 0.102), null);
 });
 
-test('ticks lie within, rise, and never cover each other', () => {
+test('places ticks inside the axis, ascending and without overlap', () => {
   fc.assert(
     fc.property(fc.double({ min: 0.01, max: 100, noNaN: true }), fc.double({ min: 2, max: 1e5, noNaN: true }), (from, ratio) => {
       const ticks = ticksBetween(from, from * ratio);

@@ -1,8 +1,9 @@
-/** The geometry of the cost curve: what each promise costs, on a logarithmic axis of latencies. Pure. */
+/** Geometry of the cost curve: cost by latency objective, on a logarithmic axis. Pure functions. */
 import type { DeploymentPlanBody } from '../../../../src/api/index.ts';
 
 export type CurvePoints = NonNullable<DeploymentPlanBody['curve']>;
 
+/** Pixels. */
 export interface CurveBox {
   readonly width: number;
   readonly height: number;
@@ -11,10 +12,10 @@ export interface CurveBox {
 export interface CurveDrawing {
   readonly x: (latencyMs: number) => number;
   readonly y: (usdPerHour: number) => number;
-  /** Of the line. */
+  /** SVG path of the line. */
   readonly line: string;
   readonly area: string;
-  /** Where what is possible begins; the right edge where nothing is. */
+  /** Left edge of the possible objectives, in pixels; the right edge of the chart if there are none. */
   readonly possibleFrom: number;
   readonly baseline: number;
   readonly ticks: readonly { readonly ms: number; readonly x: number }[];
@@ -25,6 +26,7 @@ const below = 20;
 const above = 14;
 const tickApart = 52;
 
+/** Points must be sorted by latency. Latencies outside of the points are clamped to the edges. */
 export function drawCurve(points: CurvePoints, { width, height }: CurveBox): CurveDrawing {
   const first = points[0]?.latency_ms ?? 1;
   const last = points.at(-1)?.latency_ms ?? 1000;
@@ -36,7 +38,7 @@ export function drawCurve(points: CurvePoints, { width, height }: CurveBox): Cur
   const y = (usd: number): number => baseline - (Math.min(usd, top) / top) * (baseline - above);
   const corners = possible.map(({ ms, usd }, i) => {
     const before = possible[i - 1];
-    // Prices change in steps: they hold until the promise that makes them cheaper.
+    // The price is a step function: it holds until the next cheaper objective.
     return `${i === 0 ? 'M' : `H${round(x(ms))} V`}${i === 0 ? `${round(x(ms))} ${round(y(usd))}` : round(y(before === undefined ? usd : usd))}`;
   });
   const line = corners.join(' ');
@@ -49,17 +51,17 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-/** Their texts are about 40 px wide. */
+/** Drops ticks whose labels, about 40 px wide, would overlap. */
 function apart(ticks: readonly { readonly ms: number; readonly x: number }[]): { readonly ms: number; readonly x: number }[] {
-  const kept: { readonly ms: number; readonly x: number }[] = [];
+  const spaced: { readonly ms: number; readonly x: number }[] = [];
   for (const tick of ticks) {
-    const last = kept.at(-1);
-    if (last === undefined || tick.x - last.x >= tickApart) kept.push(tick);
+    const last = spaced.at(-1);
+    if (last === undefined || tick.x - last.x >= tickApart) spaced.push(tick);
   }
-  return kept;
+  return spaced;
 }
 
-/** 1, 2 and 5 of each decade that lie well inside. */
+/** Multiples by 1, 2 and 5 of each decade, except near the ends. */
 export function ticksBetween(fromMs: number, toMs: number): number[] {
   const ticks: number[] = [];
   for (let decade = 10 ** Math.floor(Math.log10(fromMs)); decade <= toMs; decade *= 10) {
@@ -71,7 +73,7 @@ export function ticksBetween(fromMs: number, toMs: number): number[] {
   return ticks;
 }
 
-/** What a promise costs by the curve: the price of the tightest point that is not looser; null where it cannot be kept. */
+/** The price of an objective: that of the loosest point that is not looser. Null if the objective cannot be met. */
 export function priceAt(points: CurvePoints, latencyMs: number): number | null {
   let price: number | null = null;
   for (const { latency_ms: ms, usd_per_hour: usd } of points) {
@@ -81,13 +83,13 @@ export function priceAt(points: CurvePoints, latencyMs: number): number | null {
   return price;
 }
 
-/** The tightest promise that can be kept. */
+/** The tightest objective that can be met, in milliseconds. */
 export function nearestPossible(points: CurvePoints): number | null {
   return points.find(({ usd_per_hour: usd }) => usd !== null)?.latency_ms ?? null;
 }
 
-/** A promise half as loose again, where that saves something worth a word. */
-export function looserPromise(
+/** An objective that is looser by half, if it saves at least 3 %. */
+export function looserObjective(
   points: CurvePoints,
   latencyMs: number,
   usdPerHour: number,

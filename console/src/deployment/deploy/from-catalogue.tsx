@@ -1,26 +1,26 @@
-/** A model that comes with Penstock, on its way to be deployed: registered and approved with one button. */
+/** Registers and approves a catalogue model with one button, so that it can be deployed. */
 import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
-import { takeFromCatalogue } from '../../api/models.ts';
+import { registerFromCatalogue } from '../../api/models.ts';
 import { catalogueQuery } from '../../api/queries.ts';
-import { useMay } from '../../api/session.ts';
+import { useHasPermission } from '../../api/session.ts';
 import { Card } from '../../kit/card.tsx';
 import { fixed, shape } from '../../kit/format.ts';
-import { Failure } from '../../kit/loaded.tsx';
+import { LoadFailure } from '../../kit/loaded.tsx';
 
 interface FromCatalogueProps {
   readonly name: string;
-  readonly onTaken: (model: string) => void;
+  readonly onRegistered: (model: string) => void;
 }
 
-export function FromCatalogue({ name, onTaken }: FromCatalogueProps): ReactElement | null {
+export function FromCatalogue({ name, onRegistered }: FromCatalogueProps): ReactElement | null {
   const client = useQueryClient();
   const { data } = useQuery(catalogueQuery());
-  const [mayRegister, mayApprove] = [useMay('register'), useMay('approve')];
+  const [mayRegister, mayApprove] = [useHasPermission('register'), useHasPermission('approve')];
   const take = useMutation({
-    mutationFn: () => takeFromCatalogue(name, { approve: true }),
-    onSuccess: ({ name: model }) => onTaken(model),
+    mutationFn: () => registerFromCatalogue(name, { approve: true }),
+    onSuccess: ({ name: model }) => onRegistered(model),
     onSettled: () => client.invalidateQueries(),
   });
   const entry = data?.items.find((each) => each.name === name);
@@ -29,10 +29,10 @@ export function FromCatalogue({ name, onTaken }: FromCatalogueProps): ReactEleme
   return (
     <Card title={title} padded className="section">
       <p className="mut">
-        {input.name} {shape(input)}. Accuracy {fixed(accuracy.value, 3)} on {accuracy.rows} held-out rows. It comes with Penstock; nothing
-        is downloaded.
+        {input.name} {shape(input)}. Accuracy {fixed(accuracy.value, 3)} on {accuracy.rows} held-out rows. Included with Penstock, no
+        download.
       </p>
-      {take.error === null ? null : <Failure error={take.error} what={`${name} was not registered.`} />}
+      {take.error === null ? null : <LoadFailure error={take.error} what={`${name} was not registered.`} />}
       {mayRegister && mayApprove ? (
         <div className="row stage-actions">
           <Button variant="filled" loading={take.isPending} onClick={() => take.mutate()}>
@@ -40,7 +40,7 @@ export function FromCatalogue({ name, onTaken }: FromCatalogueProps): ReactEleme
           </Button>
         </div>
       ) : (
-        <p className="mut">Somebody who may register and approve has to do that first.</p>
+        <p className="mut">A user with permission to register and approve models has to do this first.</p>
       )}
     </Card>
   );

@@ -1,7 +1,7 @@
-/** How long requests would take: the hill of the predicted latencies, its percentiles, and the objective with what misses it. */
+/** The distribution of predicted latencies, with percentiles, the objective, and the share that misses it. */
 import type { ReactElement } from 'react';
 import type { DeploymentPlanBody } from '../../../../src/api/index.ts';
-import { ms, objective as objectiveText, parseObjective, percent } from '../../kit/format.ts';
+import { ms, objective as objectiveText, parseObjectiveText, percent } from '../../kit/format.ts';
 import { useWidth } from '../../kit/use-width.ts';
 import { axisSteps, heightAt, latencyShape } from './latency-shape.ts';
 
@@ -20,7 +20,7 @@ export function LatencyChart({ chosen, objective }: { readonly chosen: Chosen; r
 }
 
 function Hill({ chosen, objective, width }: { readonly chosen: Chosen; readonly objective: string; readonly width: number }): ReactElement {
-  const promise = parseObjective(objective);
+  const parsed = parseObjectiveText(objective);
   const points = latencyShape(chosen.distribution);
   const toMs = chosen.distribution.step_ms * (chosen.distribution.shares.length - 1);
   const base = height - 22;
@@ -28,11 +28,11 @@ function Hill({ chosen, objective, width }: { readonly chosen: Chosen; readonly 
   const y = (share: number): number => base - share * (base - 16);
   const corner = (point: { ms: number; height: number }): string => `${x(point.ms).toFixed(1)} ${y(point.height).toFixed(1)}`;
   const line = `M${[{ ms: 0, height: 0 }, ...points].map(corner).join(' L')}`;
-  const limit = promise === null ? null : x(promise.latencyMs);
-  const beyond = promise === null ? [] : points.filter((point) => point.ms >= promise.latencyMs);
+  const limit = parsed === null ? null : x(parsed.latencyMs);
+  const beyond = parsed === null ? [] : points.filter((point) => point.ms >= parsed.latencyMs);
   const [isNarrow, isShort] = [width < 420, width < 300];
   return (
-    <svg width={width} height={height} role="img" aria-label={spoken(chosen, objective)}>
+    <svg width={width} height={height} role="img" aria-label={describeLatency(chosen, objective)}>
       {limit === null ? null : <rect x={limit} y="4" width={Math.max(0, width - 8 - limit)} height={base - 4} fill="var(--over)" />}
       <path d={`${line} L${width - 8} ${base} L${left} ${base} Z`} fill="var(--p95)" opacity="0.13" />
       <path d={line} fill="none" stroke="var(--p95)" strokeWidth="1.5" />
@@ -42,7 +42,7 @@ function Hill({ chosen, objective, width }: { readonly chosen: Chosen; readonly 
       <line className="gl" x1={left} x2={width - 8} y1={base} y2={base} />
       {(['p50', 'p95', 'p99'] as const).map((name) => {
         const value = chosen[`${name}_ms`];
-        const isPromised = `p${promise?.percentile}` === name;
+        const isObjective = `p${parsed?.percentile}` === name;
         return value > toMs ? null : (
           <line
             key={name}
@@ -51,7 +51,7 @@ function Hill({ chosen, objective, width }: { readonly chosen: Chosen; readonly 
             y1={base}
             y2={y(heightAt(points, value)) - 4}
             stroke={`var(--${name})`}
-            strokeWidth={isPromised ? 2.25 : 1.5}
+            strokeWidth={isObjective ? 2.25 : 1.5}
           />
         );
       })}
@@ -76,6 +76,6 @@ function Hill({ chosen, objective, width }: { readonly chosen: Chosen; readonly 
   );
 }
 
-function spoken({ p50_ms: p50, p95_ms: p95, p99_ms: p99, in_time: inTime }: Chosen, objective: string): string {
+function describeLatency({ p50_ms: p50, p95_ms: p95, p99_ms: p99, in_time: inTime }: Chosen, objective: string): string {
   return `Predicted latency: p50 ${ms(p50)} ms, p95 ${ms(p95)} ms, p99 ${ms(p99)} ms; ${percent(inTime)} % within ${objectiveText(objective)}.`;
 }

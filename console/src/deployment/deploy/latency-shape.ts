@@ -1,15 +1,15 @@
-/** The geometry of the predicted latencies: a smooth hill over the shares that the plan tells, without changing what they add up to. Pure. */
+/** Smooths the plan's latency histogram into a curve. Pure functions. */
 import type { DeploymentPlanBody } from '../../../../src/api/index.ts';
 
 export type LatencyShares = NonNullable<DeploymentPlanBody['chosen']>['distribution'];
 
 export interface ShapePoint {
   readonly ms: number;
-  /** 0 to 1, 1 at the top of the hill. */
+  /** 0 to 1, with 1 at the peak. */
   readonly height: number;
 }
 
-/** Each share is spread over its neighbours; the last step, which holds all that take longer, is no place of its own. */
+/** Gaussian smoothing. The last bucket holds everything above the range and is left out. */
 export function latencyShape({ step_ms: stepMs, shares }: LatencyShares, width = 1.6): ShapePoint[] {
   const within = shares.slice(0, -1);
   const smooth = within.map((_, i) => {
@@ -25,7 +25,7 @@ export function latencyShape({ step_ms: stepMs, shares }: LatencyShares, width =
   return smooth.map((value, i) => ({ ms: (i + 0.5) * stepMs, height: value / top }));
 }
 
-/** The height at a latency, between its neighbours. */
+/** The height at a latency, interpolated linearly. */
 export function heightAt(points: readonly ShapePoint[], ms: number): number {
   const next = points.findIndex((point) => point.ms >= ms);
   const right = points[next];
@@ -35,7 +35,7 @@ export function heightAt(points: readonly ShapePoint[], ms: number): number {
   return left.height + ((right.height - left.height) * (ms - left.ms)) / (right.ms - left.ms);
 }
 
-/** Steps of an axis from 0 that are easy to say: about six of them. */
+/** About six round steps for an axis that starts at 0. */
 export function axisSteps(toMs: number): number[] {
   const rough = toMs / 6;
   const decade = 10 ** Math.floor(Math.log10(rough));

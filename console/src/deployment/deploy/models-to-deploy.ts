@@ -1,18 +1,18 @@
-/** Which versions may be deployed, and which one is meant where none was said. */
+/** The versions that can be deployed, and the one to propose. */
 import { useQuery } from '@tanstack/react-query';
 import type { EndpointBody, VersionBody } from '../../../../src/api/index.ts';
 import { endpointsQuery, groupsQuery, versionQuery, versionsQuery } from '../../api/queries.ts';
-import { takenBackBy, versionToDeploy } from '../../api/taken-back.ts';
+import { rolledBackBy, versionToDeploy } from '../../api/rolled-back-versions.ts';
 
 export interface ModelsToDeploy {
   readonly isLoaded: boolean;
   readonly error: Error | null;
-  /** Names of approved versions: the latest of each group, and all of the group that is chosen. */
+  /** Approved versions: the latest of each group, and all of the chosen group. */
   readonly names: readonly string[];
-  /** The one that is meant where none is named; null where none is approved. */
+  /** The default version; null if none is approved. */
   readonly proposed: string | null;
   readonly version: VersionBody | undefined;
-  /** They tell which versions they took back. */
+  /** Needed for the versions that endpoints rolled back. */
   readonly endpoints: readonly EndpointBody[];
 }
 
@@ -20,22 +20,22 @@ const nothing: readonly never[] = [];
 
 export function useModelsToDeploy(model: string): ModelsToDeploy {
   const groups = useQuery(groupsQuery());
-  const asked = useQuery(endpointsQuery());
-  const endpoints = asked.data?.items ?? nothing;
+  const endpointList = useQuery(endpointsQuery());
+  const endpoints = endpointList.data?.items ?? nothing;
   const latest = (groups.data?.items ?? []).flatMap(({ name, latest_approved: number }) => (number === null ? [] : [`${name}/${number}`]));
   const [group = ''] = (model === '' ? (inOrder(latest)[0] ?? '') : model).split('/');
   const versions = useQuery({ ...versionsQuery(group), enabled: group !== '' });
   const listed = versions.data?.items.find(({ name }) => name === model);
-  // One before the latest hundred is asked for by its name.
+  // A version that is not among the latest hundred is fetched by name.
   const isEarlier = model !== '' && listed === undefined && (versions.data?.next ?? null) !== null;
   const earlier = useQuery({ ...versionQuery(model), enabled: isEarlier });
   const own = [...(versions.data?.items ?? []), ...(earlier.data === undefined ? [] : [earlier.data])];
   const approved = own.filter(({ approval }) => approval === 'Approved').map(({ name }) => name);
   const names = inOrder([...new Set([...approved, ...latest])]);
-  // Where all of the group were taken back, another group's; at last one of those, which says so.
-  const proposed = versionToDeploy(own, endpoints) ?? names.find((name) => takenBackBy(endpoints, name).length === 0) ?? names[0] ?? null;
+  // If all versions of the group were rolled back, propose another group's; as a last resort, one with a warning.
+  const proposed = versionToDeploy(own, endpoints) ?? names.find((name) => rolledBackBy(endpoints, name).length === 0) ?? names[0] ?? null;
   return {
-    isLoaded: groups.data !== undefined && !asked.isPending && (group === '' || !(versions.isPending || earlier.isLoading)),
+    isLoaded: groups.data !== undefined && !endpointList.isPending && (group === '' || !(versions.isPending || earlier.isLoading)),
     error: groups.error,
     names,
     proposed,

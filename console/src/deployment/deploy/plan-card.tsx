@@ -1,4 +1,4 @@
-/** The right half of Deploy: what one would get. The plan in a sentence, four numbers, the predicted latencies, what else there was. */
+/** The plan on the deploy page: a sentence, four numbers, predicted latencies, and alternatives. */
 
 import type { ReactElement } from 'react';
 import type { DeploymentPlanBody, MixtureBody } from '../../../../src/api/index.ts';
@@ -8,13 +8,13 @@ import { Legend } from '../../kit/legend.tsx';
 import { usdFine } from '../../kit/money.ts';
 import { Note } from '../../kit/note.tsx';
 import { NumberStrip } from '../../kit/number-strip.tsx';
+import { againstAlwaysOn, capital, mixtureTitle, planSentence, usdMonth } from './format-plan.ts';
 import { LatencyChart } from './latency-chart.tsx';
-import { againstAlwaysOn, capital, mixtureTitle, planSentence, usdMonth } from './plan-words.ts';
-import { niceUpMs } from './promise-scale.ts';
+import { niceUpMs } from './slider-scale.ts';
 
 interface PlanCardProps {
   readonly plan: DeploymentPlanBody;
-  /** What is shown is of the wish before; the next is being asked for. */
+  /** The plan belongs to the previous draft; the next one is loading. */
   readonly isOld: boolean;
   readonly keepOne: boolean;
   readonly nearestMs: number | null;
@@ -50,17 +50,17 @@ export function PlanCard({ plan, isOld, keepOne, nearestMs, onNearest }: PlanCar
 }
 
 function Infeasible({ plan, nearestMs, onNearest }: Pick<PlanCardProps, 'plan' | 'nearestMs' | 'onNearest'>): ReactElement {
-  // Rounded up, so that what is offered can be kept.
+  // Rounded up, so that the proposed objective can be met.
   const nearest = nearestMs === null ? null : niceUpMs(nearestMs);
   return (
-    <Note tone="bad" icon="alert" title={`No setting keeps ${objectiveText(plan.objective)}.`}>
+    <Note tone="bad" icon="alert" title={`No setting meets ${objectiveText(plan.objective)}.`}>
       {sentence(plan.reason ?? '')}{' '}
       {nearest === null || nearestMs === null ? (
-        'Allow instances or functions, raise the limit, or choose a faster version.'
+        'Allow instances or functions, raise the cost limit, or choose a faster version.'
       ) : (
         <>
           <button type="button" className="link" onClick={() => onNearest(nearest)}>
-            Move the promise to {nearest} ms
+            Change the objective to {nearest} ms
           </button>{' '}
           or more, or choose a faster version.
         </>
@@ -84,8 +84,8 @@ function Predicted({
         numbers={[
           { label: 'Per hour', value: usdFine(chosen.usd_per_hour), note: `${usdMonth(chosen.usd_per_hour)} per month` },
           { label: 'Per million', value: usdFine(chosen.usd_per_million), note: 'requests' },
-          { label: 'In time', value: percent(chosen.in_time), unit: '%', note: `promised ${percentile} %` },
-          { label: 'Against always-on', ...against },
+          { label: 'In time', value: percent(chosen.in_time), unit: '%', note: `objective ${percentile} %` },
+          { label: 'Vs. always-on', ...against },
         ]}
       />
       <div className="body">
@@ -114,10 +114,10 @@ export function Alternatives({ plan, isOld }: { readonly plan: DeploymentPlanBod
     />
   );
   return (
-    <Card title="Alternatives" beside={legend} className={isOld ? 'old' : ''}>
+    <Card title="Alternatives" aside={legend} className={isOld ? 'old' : ''}>
       <div className="tw">
         <table className="dense alternatives">
-          <caption className="unseen">What the plan was chosen from</caption>
+          <caption className="unseen">Alternatives to the plan</caption>
           <thead>
             <tr>
               <th scope="col">Setting</th>
@@ -149,7 +149,7 @@ export function Alternatives({ plan, isOld }: { readonly plan: DeploymentPlanBod
             {mixtures.length === 0 ? (
               <tr>
                 <td colSpan={8} className="dim">
-                  Nothing comes into question: {plan.reason}.
+                  No alternatives: {plan.reason}.
                 </td>
               </tr>
             ) : null}
@@ -166,7 +166,7 @@ function isSame(mixture: MixtureBody, chosen: MixtureBody | null): boolean {
 
 interface AlternativeProps {
   readonly mixture: MixtureBody;
-  /** The dearest of all. */
+  /** The highest cost of all alternatives, in US dollars per hour. */
   readonly most: number;
   readonly isChosen: boolean;
 }

@@ -1,11 +1,12 @@
-/** What came to an endpoint, as a plan takes it: the average of the minutes that had requests, and the busiest of them. Pure. */
+/** Derives the input of a plan from recorded traffic: the average rate and the peak minute. Pure. */
 
+/** `peakFactor`: peak minute divided by the average, 1 to 100. */
 export interface Traffic {
   readonly ratePerSecond: number;
   readonly peakFactor: number;
 }
 
-/** null where nobody came. Before the first request and after the last nothing is known, so that is not counted. */
+/** Null without traffic. Time before the first and after the last request is left out, because the endpoint may not have existed. */
 export function recordedTraffic(ratesPerSecond: readonly (number | null)[]): Traffic | null {
   const first = ratesPerSecond.findIndex((rate) => (rate ?? 0) > 0);
   const last = ratesPerSecond.findLastIndex((rate) => (rate ?? 0) > 0);

@@ -1,22 +1,22 @@
-/** A slider over steps that one would say: arrows go one step, PageUp and PageDown ten, Home and End to the ends. */
+/** A slider over the steps of a scale. Arrow keys move one step, PageUp and PageDown ten, Home and End to the ends. */
 import type { KeyboardEvent, ReactElement } from 'react';
-import { type PromiseScale, stepOf } from './promise-scale.ts';
+import { type SliderScale, scaleStepOf } from './slider-scale.ts';
 
 export interface SlideProps {
-  readonly scale: PromiseScale;
+  readonly scale: SliderScale;
   readonly value: number;
   readonly onChange: (value: number) => void;
   readonly label: string;
-  /** What the value means, for whoever hears it. */
-  readonly spoken: string;
+  /** The value in words, for screen readers. */
+  readonly valueLabel: string;
   readonly id?: string;
 }
 
 const pageSteps = 10;
 
-export function Slide({ scale, value, onChange, label, spoken, id }: SlideProps): ReactElement {
+export function Slide({ scale, value, onChange, label, valueLabel, id }: SlideProps): ReactElement {
   const { steps } = scale;
-  const step = stepOf(scale, value);
+  const step = scaleStepOf(scale, value);
   const go = (to: number): void => {
     const next = steps[Math.max(0, Math.min(steps.length - 1, to))];
     if (next !== undefined) onChange(next);
@@ -33,7 +33,7 @@ export function Slide({ scale, value, onChange, label, spoken, id }: SlideProps)
       className="slide"
       id={id}
       aria-label={label}
-      aria-valuetext={spoken}
+      aria-valuetext={valueLabel}
       min={0}
       max={steps.length - 1}
       step={1}

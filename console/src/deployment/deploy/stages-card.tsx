@@ -1,4 +1,4 @@
-/** After the click: the way into service, stage by stage, as the platform tells it. */
+/** The progress of a deployment, stage by stage. */
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -11,25 +11,25 @@ import { Icon } from '../../kit/icon.tsx';
 import { Note } from '../../kit/note.tsx';
 import { type Stage, stagesOf } from './stages.ts';
 
-export interface Deployed {
+export interface DeployedEndpointCard {
   readonly name: string;
   readonly instances: number;
-  /** Of this page's own clock. */
+  /** `performance.now()` at the click. */
   readonly sinceMs: number;
 }
 
-/** Often, for a small model is there within a second; seldom once it is. */
+/** Polls fast while the endpoint starts, since small models load within a second, and slowly afterwards. */
 const pollMs = (endpoint: EndpointBody | undefined): number =>
   endpoint?.status === 'InService' ? 2000 : endpoint?.status === 'Failed' ? 5000 : 200;
 
-export function StagesCard({ deployed, onAgain }: { readonly deployed: Deployed; readonly onAgain: () => void }): ReactElement {
+export function StagesCard({ deployed, onAgain }: { readonly deployed: DeployedEndpointCard; readonly onAgain: () => void }): ReactElement {
   const { name, instances, sinceMs } = deployed;
   const { data } = useQuery({ ...endpointQuery(name), refetchInterval: ({ state }) => pollMs(state.data), staleTime: 0 });
   const stages = stagesOf(data, instances);
   const tookMs = useTimes(stages, sinceMs);
   const isServed = data?.status === 'InService';
   const heading = useRef<HTMLDivElement>(null);
-  // What was pressed is gone: whoever uses keys goes on here.
+  // The deploy button has disappeared, so keyboard focus moves here.
   useEffect(() => heading.current?.focus(), []);
   const total = isServed ? tookMs.at(-2) : undefined;
   return (
@@ -80,7 +80,7 @@ function StageLine({
   );
 }
 
-/** When each stage was first seen done, in milliseconds after the click. */
+/** When each stage was first observed as done, in milliseconds after the click. */
 function useTimes(stages: readonly Stage[], sinceMs: number): readonly number[] {
   const [times, setTimes] = useState<readonly number[]>([]);
   const done = stages.filter(({ state }) => state === 'done').length;
@@ -93,7 +93,7 @@ function useTimes(stages: readonly Stage[], sinceMs: number): readonly number[] 
 }
 
 function Failed({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement {
-  const [head = '', ...lines] = (endpoint.reason ?? 'No reason is known').split('\n');
+  const [head = '', ...lines] = (endpoint.reason ?? 'Unknown reason').split('\n');
   return (
     <>
       <Note tone="bad" title={`${endpoint.name} failed to start.`}>

@@ -1,4 +1,4 @@
-/** How far an endpoint has come on its way into service. Pure. */
+/** The stages of a deployment and their progress. Pure. */
 import type { EndpointBody } from '../../../../src/api/index.ts';
 
 export interface Stage {
@@ -6,7 +6,7 @@ export interface Stage {
   readonly state: 'done' | 'now' | 'failed' | 'ahead';
 }
 
-/** Told by what the platform says: its workers, and whether requests are routed. */
+/** Derived from the endpoint's status, its workers and its request count. */
 export function stagesOf(endpoint: EndpointBody | undefined, instances: number): Stage[] {
   const workers = endpoint?.variants.flatMap((variant) => variant.workers) ?? [];
   const ready = endpoint?.variants.reduce((sum, variant) => sum + variant.ready, 0) ?? 0;
@@ -14,19 +14,19 @@ export function stagesOf(endpoint: EndpointBody | undefined, instances: number):
   const isServed = endpoint?.status === 'InService';
   const requests = endpoint?.variants.reduce((sum, { statistics }) => sum + (statistics?.requests ?? 0), 0) ?? 0;
   const steps: { readonly title: string; readonly isDone: boolean }[] = [
-    { title: 'Write down what is wanted', isDone: endpoint !== undefined },
+    { title: 'Store the desired state', isDone: endpoint !== undefined },
     ...(instances === 0
       ? []
       : [
           { title: instances === 1 ? 'Start 1 worker' : `Start ${instances} workers`, isDone: isServed || started >= instances },
           {
-            title: `Load the model, answer a probe: ${Math.min(ready, instances)} of ${instances} ready`,
+            title: `Load the model, pass a probe: ${Math.min(ready, instances)} of ${instances} ready`,
             isDone: isServed || ready >= instances,
           },
         ]),
     { title: 'Open for traffic', isDone: isServed },
     {
-      title: requests === 0 ? 'Compare measurement with plan: waits for the first request' : 'Compare measurement with plan',
+      title: requests === 0 ? 'Compare measurements with the plan: waiting for the first request' : 'Compare measurements with the plan',
       isDone: requests > 0,
     },
   ];
