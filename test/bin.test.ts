@@ -1,7 +1,7 @@
-/** bin/penstock in made-up installations, where `node` is a script that tells how it was called. */
+/** bin/penstock in simulated installations, where `node` is a script that reports how it was called. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
@@ -12,7 +12,7 @@ after(() => rmSync(root, { recursive: true }));
 const pinnedNode = `node_modules/node-linux-${process.arch}/bin/node`;
 const skip = process.platform === 'linux' ? false : 'npm pins a Node on Linux only';
 
-/** A `node` that answers --version and else prints its name, its process id and its arguments. */
+/** A `node` that answers --version, and otherwise prints its name, its process id and its arguments. */
 function fakeNode(file: string, version: string): void {
   mkdirSync(dirname(file), { recursive: true });
   const script = `#!/bin/sh\nif [ "$*" = --version ]; then echo ${version}; else echo "${version} $$ $*"; fi\n`;
@@ -28,8 +28,8 @@ function installation(name: string, main: 'src/main.ts' | 'dist/main.js'): strin
   return home;
 }
 
-function run(file: string, path = '/usr/bin:/bin') {
-  return spawnSync(file, ['up', '--name', 'two words'], { cwd: '/', env: { PATH: path }, encoding: 'utf8' });
+function run(file: string, path = '/usr/bin:/bin', env: Readonly<Record<string, string>> = {}) {
+  return spawnSync(file, ['up', '--name', 'two words'], { cwd: '/', env: { PATH: path, ...env }, encoding: 'utf8' });
 }
 
 test('becomes the pinned Node, from any directory and through symlinks', { skip }, () => {
@@ -45,14 +45,22 @@ test('becomes the pinned Node, from any directory and through symlinks', { skip 
   }
 });
 
-test('runs the built JavaScript of a package, on a Node hoisted beside it', { skip }, () => {
+test('runs the built JavaScript of a package, on a Node hoisted next to it', { skip }, () => {
   const home = installation('user/node_modules/penstock', 'dist/main.js');
   fakeNode(join(root, 'user', pinnedNode), 'hoisted');
   const { stdout, pid } = run(join(home, 'bin/penstock'));
   assert.equal(stdout, `hoisted ${pid} ${home}/dist/main.js up --name two words\n`);
 });
 
-test('without a pinned Node takes the one of the system, from 24 on', () => {
+test("runs on the runtime package's Node, rather than on that of another project", { skip }, () => {
+  const home = installation('app/node_modules/penstock', 'dist/main.js');
+  fakeNode(join(root, 'app/node_modules', `@penstock/runtime-linux-${process.arch}`, 'bin/node'), 'runtime');
+  fakeNode(join(root, 'app', pinnedNode), 'hoisted');
+  const { stdout, pid } = run(join(home, 'bin/penstock'));
+  assert.equal(stdout, `runtime ${pid} ${home}/dist/main.js up --name two words\n`);
+});
+
+test('without a pinned Node uses that of the system, from 24 on', () => {
   const home = installation('system', 'dist/main.js');
   fakeNode(join(root, 'path-24/node'), 'v24.0.0');
   const { stdout, pid } = run(join(home, 'bin/penstock'), `${root}/path-24:/usr/bin:/bin`);
@@ -68,3 +76,24 @@ for (const version of ['v20.20.2', 'v9.0.0', 'unreadable']) {
     assert.deepEqual({ stdout, status }, { stdout: '', status: 1 });
   });
 }
+
+test('Node keeps compiled code in the cache of the user, but never in a folder of another one', () => {
+  const home = installation('cached', 'dist/main.js');
+  const node = join(root, 'path-cache/node');
+  mkdirSync(dirname(node), { recursive: true });
+  writeFileSync(node, `#!/bin/sh\nif [ "$*" = --version ]; then echo v24.0.0; else echo "$NODE_COMPILE_CACHE"; fi\n`, { mode: 0o755 });
+  const cacheFor = (env: Readonly<Record<string, string>>): string =>
+    run(join(home, 'bin/penstock'), `${root}/path-cache:/usr/bin:/bin`, env).stdout.trim();
+  const others = process.getuid?.() === 0 ? join(root, 'of-another') : '/proc/1';
+  if (process.getuid?.() === 0) {
+    mkdirSync(others);
+    chownSync(others, 65_534, 65_534);
+  }
+  assert.equal(cacheFor({ HOME: root }), `${root}/.cache/penstock`);
+  mkdirSync(join(root, 'caches'));
+  assert.equal(cacheFor({ HOME: root, XDG_CACHE_HOME: join(root, 'caches') }), `${root}/caches/penstock`);
+  assert.equal(cacheFor({ HOME: root, XDG_CACHE_HOME: others }), '');
+  assert.equal(cacheFor({ HOME: root, NODE_COMPILE_CACHE: '/mine' }), '/mine');
+  assert.equal(cacheFor({ HOME: others }), '');
+  assert.equal(cacheFor({}), '');
+});

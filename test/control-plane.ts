@@ -1,32 +1,56 @@
-/** The rooms under the control plane, real ones, in a directory of their own: for tests of what stands on them. */
+/** The real modules below the control plane, in a separate directory: for tests of the modules above. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clock, VirtualClock } from '../src/clock.ts';
-import { Audit, Events, openLogs } from '../src/monitoring/index.ts';
+import { openLogs } from '../src/logs/index.ts';
+import { Audit, Decisions, Events } from '../src/records/index.ts';
 import { Registry, type RegistryOptions } from '../src/registry/index.ts';
 import type { Inspection } from '../src/runtime/index.ts';
 import { FileObjectStore, type OpenDatabase, openDatabase } from '../src/storage/index.ts';
 
 export const catalogueDirectory = fileURLToPath(new URL('../assets/catalogue/', import.meta.url));
 
-/** What a worker would say of a small model: one input of four numbers, one output of as many. */
+/** A worker's inspection of a small model: one input of four numbers, one output of four. */
 export function plainInspection(more: Partial<Inspection> = {}): Inspection {
   const signature = {
     inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1, 4] }],
     outputs: [{ name: 'y', datatype: 'FP32' as const, shape: [-1, 4] }],
   };
-  const file = { opsets: { 'ai.onnx': 17 }, producer: 'test', irVersion: 9, properties: {}, notes: [], rewritten: false, loadMs: 20 };
+  const file = {
+    opsets: { 'ai.onnx': 17 },
+    producer: 'test',
+    irVersion: 9,
+    properties: {},
+    notes: [],
+    rewritten: false,
+    loadMs: 20,
+    dataFiles: [],
+  };
   return { signature, ...file, batchable: true, batchableReason: 'rows do not depend on each other', ...more };
 }
 
 export interface ControlPlaneOptions
-  extends Partial<Pick<RegistryOptions, 'inspect' | 'inspectBundle' | 'images' | 'inUse' | 'forgetGroup' | 'modelBytesMax'>> {
+  extends Partial<
+    Pick<
+      RegistryOptions,
+      | 'inspect'
+      | 'inspectBundle'
+      | 'checkArtifact'
+      | 'images'
+      | 'inUse'
+      | 'removeGroup'
+      | 'modelBytesMax'
+      | 'recognise'
+      | 'expectEnvironment'
+      | 'openPython'
+    >
+  > {
   readonly clock?: Clock;
-  /** An earlier one's, to go on with its state. */
+  /** That of an earlier one, to continue with its state. */
   readonly directory?: string;
-  /** SQLite in a file unless given. */
+  /** Default: SQLite in a file. */
   readonly database?: OpenDatabase;
 }
 
@@ -38,6 +62,7 @@ export async function openControlPlane(options: ControlPlaneOptions = {}) {
   const objects = new FileObjectStore(join(directory, 'objects'));
   const events = new Events(db, clock);
   const audit = new Audit(db, clock);
+  const decisions = new Decisions(db, clock, events);
   const log = openLogs(null, 'silent').platform;
   const { inspect = async () => plainInspection(), inUse = async () => [], ...rest } = options;
   const inspectBundle = async () => ({ files: 1, bytes: 10 });
@@ -46,7 +71,7 @@ export async function openControlPlane(options: ControlPlaneOptions = {}) {
     await database.close();
     await rm(directory, { recursive: true, force: true });
   };
-  return { directory, clock, database, db, objects, events, audit, log, registry, close };
+  return { directory, clock, database, db, objects, events, audit, decisions, log, registry, close };
 }
 
 export type ControlPlane = Awaited<ReturnType<typeof openControlPlane>>;

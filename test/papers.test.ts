@@ -1,4 +1,4 @@
-/** docs/papers.md tells where each symbol of the papers is in the code: it must be there. */
+/** docs/papers.md states where each symbol of the papers is in the code: it must exist there. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,13 +23,13 @@ function rowsOf(text: string): Row[] {
   return cells.map(([, symbol = '', , identifiers, files]) => ({ symbol, identifiers: names(identifiers), files: names(files) }));
 }
 
-/** The identifiers of a row that none of its files has as a word of its own. */
+/** Identifiers of a row that no file contains as a whole word. */
 function missing({ identifiers, files }: Row): string[] {
   const texts = files.map((file) => (existsSync(join(room, file)) ? readFileSync(join(room, file), 'utf8') : ''));
   return identifiers.filter((identifier) => !texts.some((text) => new RegExp(`\\b${identifier}\\b`).test(text)));
 }
 
-test('every symbol of the papers is in the code where docs/papers.md says', () => {
+test('every symbol of the papers exists in the code as stated in docs/papers.md', () => {
   const rows = rowsOf(page);
   assert(rows.length > 40, `${rows.length} rows`);
   for (const row of rows) {
@@ -38,7 +38,7 @@ test('every symbol of the papers is in the code where docs/papers.md says', () =
   }
 });
 
-test('self-check: a name that is gone is found, also where it is part of another', () => {
+test('self-check: a missing name is found, even if it is part of another', () => {
   const [row] = rowsOf('| λ | a rate | `arrivalRatePerSecon` | `arrival-process.ts` |');
   assert(row !== undefined);
   assert.deepEqual(missing(row), ['arrivalRatePerSecon']);

@@ -1,40 +1,55 @@
-/** A private PostgreSQL for the tests, from Debian's binaries, in a directory of its own. */
+/** A private PostgreSQL for the tests, from Debian's binaries, in a separate directory. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, chown, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
 const root = '/usr/lib/postgresql';
 
 export interface PostgresServer {
   readonly url: string;
-  /** Makes an empty database and tells its URL. */
+  readonly port: number;
+  /** Creates an empty database and returns its URL. */
   createDatabase(name: string): Promise<string>;
+  /** Runs SQL in a database and returns what psql prints, without headers. */
+  psql(text: string, database?: string): Promise<string>;
+  /** Ends the server: `fast` closes open sessions, `immediate` simulates a crash. */
+  shutDown(how: 'fast' | 'immediate'): Promise<void>;
+  /** After `shutDown`: on the same port, with the same data. */
+  start(): Promise<void>;
+  /** Ends every session of all databases but the caller's. */
+  terminateSessions(): Promise<void>;
+  /** SIGSTOP for all processes: connections stay open, but nothing answers. */
+  freeze(): Promise<void>;
+  thaw(): void;
   stop(): Promise<void>;
 }
 
-/** False where the tests can run; else why not, for node:test to print. */
+/** False if the tests can run; else the reason, for node:test to print. */
 export function whyNoPostgres(): string | false {
   if (binaries() === undefined) return `no PostgreSQL under ${root} (apt-get install postgresql)`;
   if (isRoot() && !existsSync('/usr/bin/setpriv'))
-    return 'PostgreSQL does not run as root, and there is no setpriv to become somebody else';
+    return 'PostgreSQL does not run as root, and setpriv is not available to change the user';
   return false;
 }
 
-/** Takes the directory over, and removes it in the end. */
+/** Takes over the directory, and removes it at the end. */
 export async function startPostgres(directory: string): Promise<PostgresServer> {
   const bin = binaries() ?? root;
-  // The name of nobody is as good as postgres, and there on every machine.
-  const nobody = 65_534;
-  if (isRoot()) await chown(directory, nobody, nobody);
+  // User id 65534 exists on every machine, unlike the user postgres.
+  const unprivilegedUid = 65_534;
+  if (isRoot()) await chown(directory, unprivilegedUid, unprivilegedUid);
   await chmod(directory, 0o700);
   const data = join(directory, 'data');
   const asUser = (command: string, args: readonly string[]): [string, string[]] =>
     isRoot()
-      ? ['/usr/bin/setpriv', [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--pdeathsig', 'KILL', command, ...args]]
+      ? [
+          '/usr/bin/setpriv',
+          [`--reuid=${unprivilegedUid}`, `--regid=${unprivilegedUid}`, '--clear-groups', '--pdeathsig', 'KILL', command, ...args],
+        ]
       : [command, [...args]];
   const options = { cwd: directory, env: { PATH: process.env.PATH, LC_ALL: 'C' } };
   await run(...asUser(join(bin, 'initdb'), ['-D', data, '-U', 'penstock', '-A', 'trust', '-E', 'UTF8', '--no-sync']), options);
@@ -43,33 +58,94 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
     '-c',
     setting,
   ]);
-  const server = spawn(...asUser(join(bin, 'postgres'), ['-D', data, '-p', `${port}`, ...settings]), {
-    ...options,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const end = (): void => void server.kill('SIGKILL');
-  process.once('exit', end);
-  await ready(server);
   const urlOf = (name: string): string => `postgres://penstock@127.0.0.1:${port}/${name}`;
-  const psql = (text: string) =>
-    run(join(bin, 'psql'), ['-h', '127.0.0.1', '-p', `${port}`, '-U', 'penstock', '-d', 'postgres', '-c', text], options);
-  return {
+  let server: ChildProcess | null = null;
+  let frozen: number[] = [];
+  const thaw = (): void => {
+    for (const pid of frozen.splice(0)) signal(pid, 'SIGCONT');
+  };
+  const end = (): void => {
+    thaw();
+    server?.kill('SIGKILL');
+  };
+  process.once('exit', end);
+  const psql = async (text: string, database = 'postgres'): Promise<string> => {
+    const { stdout } = await run(
+      join(bin, 'psql'),
+      ['-h', '127.0.0.1', '-p', `${port}`, '-U', 'penstock', '-d', database, '-At', '-c', text],
+      options,
+    );
+    return stdout.trim();
+  };
+  const started: PostgresServer = {
     url: urlOf('postgres'),
+    port,
+    psql,
     async createDatabase(name) {
       await psql(`create database ${name}`);
       return urlOf(name);
     },
+    async start() {
+      server = spawn(...asUser(join(bin, 'postgres'), ['-D', data, '-p', `${port}`, ...settings]), {
+        ...options,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      await ready(server);
+    },
+    async shutDown(how) {
+      const ending = server;
+      if (ending === null) return;
+      server = null;
+      const ended = new Promise((resolve) => ending.once('exit', resolve));
+      ending.removeAllListeners('error');
+      ending.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
+      await ended;
+    },
+    async terminateSessions() {
+      await psql('select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname is not null');
+    },
+    async freeze() {
+      const postmaster = server?.pid;
+      if (postmaster === undefined) return;
+      frozen = [postmaster, ...childrenOf(postmaster)];
+      for (const pid of frozen) signal(pid, 'SIGSTOP');
+    },
+    thaw,
     async stop() {
       process.off('exit', end);
-      const ended = new Promise((resolve) => server.once('exit', resolve));
-      server.kill('SIGINT'); // a fast shutdown: open sessions are ended
-      await ended;
+      thaw();
+      await this.shutDown('fast');
       await rm(directory, { recursive: true, force: true });
     },
   };
+  await started.start();
+  return started;
 }
 
-/** Resolves when it says that it takes connections. */
+/** A session may end by itself meanwhile. */
+function signal(pid: number, name: 'SIGSTOP' | 'SIGCONT'): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    return;
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        // After the name in parentheses: state, parent.
+        return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]) === parent;
+      } catch {
+        return false; // ended meanwhile
+      }
+    });
+}
+
+/** Resolves when it accepts connections. */
 function ready(server: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     let log = '';
@@ -91,12 +167,4 @@ function binaries(): string | undefined {
 
 function isRoot(): boolean {
   return process.getuid?.() === 0;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,17 +1,17 @@
-/** A variant that scales in a world that obeys, on a clock that stands still: what its controller decides and says is written down. */
+/** A scaling variant in a simulated environment, on a manual clock: records the decisions and messages of its controller. */
 import type { ScalingEffect } from '../src/autoscaling/decide-effect.ts';
-import type { ScaledVariant, SeenInstance } from '../src/autoscaling/scaled-variant.ts';
+import type { ObservedInstance, ScaledVariant } from '../src/autoscaling/scaled-variant.ts';
 import { ScalingController } from '../src/autoscaling/scaling-controller.ts';
 import { VirtualClock } from '../src/clock.ts';
-import type { Decision, NewDecision, NewEvent } from '../src/monitoring/index.ts';
+import type { Decision, NewDecision, NewEvent } from '../src/records/index.ts';
 import { noTraffic, type OverflowPlan, type TrafficCounts } from '../src/serving/index.ts';
 
 export const config = { policy: 'economic,hold=1', instancesMin: 1, instancesMax: 5, usdPerHourMax: null };
-/** 10 rows/s, and a cent an hour: functions are dearer by far. */
+/** 10 rows/s at a cent per hour: functions are far more expensive. */
 export const type = { name: 'local.1', usdPerHour: 0.01, batchSize: 1, ratePerSecond: 10, usdPerRequest: 1e-6, isFeasible: true };
 export const overflow = { usdPerRequest: 1e-3 };
 
-/** A clock whose hands can be set back. */
+/** A clock that can be set back. */
 class SetClock extends VirtualClock {
   #backMs = 0;
 
@@ -24,25 +24,25 @@ class SetClock extends VirtualClock {
   }
 }
 
-/** A world that obeys at once: instances come three seconds after they were wished for, and rows at a rate. */
+/** A world that follows decisions: instances start three seconds after the request, and rows arrive at a rate. */
 export class World {
   readonly clock: SetClock;
   readonly made: NewDecision[] = [];
   readonly effects = new Map<string, ScalingEffect>();
-  readonly kept = new Map<string, string>();
+  readonly stored = new Map<string, string>();
   readonly warnings: string[] = [];
-  readonly givenUp: string[] = [];
+  readonly abandoned: string[] = [];
   readonly events: NewEvent[] = [];
-  /** What functions keep to, as they were told last. */
+  /** The last plan for functions. */
   readonly plans = new Map<string, OverflowPlan>();
   ratePerSecond = 0;
-  /** What the config says. */
-  given: Partial<ScaledVariant> = {};
+  /** Overrides of the observed variant. */
+  provided: Partial<ScaledVariant> = {};
   wanted = 1;
   isServed = true;
   startTrouble: string | null = null;
   leaving: readonly string[] = [];
-  instances: SeenInstance[] = [];
+  instances: ObservedInstance[] = [];
   controller: ScalingController;
   #arrived = 0;
   #started = 0;
@@ -59,7 +59,7 @@ export class World {
     return { ...noTraffic, requestsArrived: requests, rowsArrived: requests, requests };
   }
 
-  get told(): string[] {
+  get reported(): string[] {
     return this.made.map(({ explanation }) => explanation);
   }
 
@@ -70,12 +70,9 @@ export class World {
       log: { warn: noted, info: () => undefined } as never,
       leadMinMs: 0,
       decisions: {
-        record: async (decision) => {
-          this.made.push(decision);
-          return { ...decision, id: `d${this.made.length}`, atMs: 0, effect: null } satisfies Decision;
-        },
+        record: (decision) => this.#record(decision),
         fillEffect: async ({ id, effect }) => void this.effects.set(id, effect as ScalingEffect),
-        giveUpEffects: async (kind, why) => void this.givenUp.push(`${kind}: ${why}`),
+        abandonEffects: async (kind, why) => void this.abandoned.push(`${kind}: ${why}`),
       },
       events: {
         recordAndPublish: async (event) => {
@@ -85,20 +82,21 @@ export class World {
       },
       follow: (endpoint, variant, plan) => void this.plans.set(`${endpoint}/${variant}`, plan),
       states: {
-        read: async (...names) => JSON.parse(this.kept.get(names.join('/')) ?? 'null') as unknown,
-        write: async (endpoint, variant, state) => void this.kept.set(`${endpoint}/${variant}`, JSON.stringify(state)),
+        read: async (...names) => JSON.parse(this.stored.get(names.join('/')) ?? 'null') as unknown,
+        write: async (endpoint, variant, state) => void this.stored.set(`${endpoint}/${variant}`, JSON.stringify(state)),
       },
       variants: () => (this.isServed ? [this.variant()] : []),
-      scale: async (_endpoint, _variant, count, leaving) => {
+      carryOut: async ({ before, count, leaving, record }) => {
+        if (before !== this.wanted) return null;
         this.wanted = count;
         this.leaving = leaving;
         this.#obey();
-        return count;
+        return this.#record(record);
       },
     });
   }
 
-  /** Another server on the same state, after this one was killed. */
+  /** Another server with the same state, after this one was killed. */
   kill(): void {
     this.clock.advance(0);
     this.controller = this.newController();
@@ -116,9 +114,9 @@ export class World {
       type,
       overflow: null,
       shutReason: null,
-      hasFunctions: (this.given.overflow ?? null) !== null,
+      hasFunctions: (this.provided.overflow ?? null) !== null,
     };
-    return { ...named, wanted, startTrouble, instances, traffic, queue: 0, spentUsd: 0, ...this.given };
+    return { ...named, wanted, startTrouble, instances, traffic, queue: 0, backlog: null, spentUsd: 0, ...this.provided };
   }
 
   async pass(seconds: number): Promise<void> {
@@ -132,6 +130,11 @@ export class World {
           : instance,
       );
     }
+  }
+
+  async #record(decision: NewDecision): Promise<Decision> {
+    this.made.push(decision);
+    return { ...decision, id: `d${this.made.length}`, atMs: 0, effect: null };
   }
 
   #obey(): void {

@@ -1,4 +1,4 @@
-/** What autoscaling sees, for its tests: a c5.large with an affine profile under so many requests. */
+/** Observations for tests of autoscaling: a c5.large with an affine profile under a given demand. */
 import type { ForecastView } from '../src/autoscaling/strategies/forecast-view.ts';
 import type { Observation, ScalingLimits, TypeObservation } from '../src/autoscaling/strategies/observation.ts';
 
@@ -24,7 +24,7 @@ export const overflow = { usdPerRequest: 5.007_184_7e-6 } as const;
 
 export const noLimits: ScalingLimits = { min: 0, max: 1000 };
 
-/** The same demand at each horizon, unless those of the next slot are others. */
+/** The same demand at each horizon, except for a different next slot. */
 export function forecast(quantiles: readonly number[], near = quantiles): ForecastView {
   const at = (h: number, values: readonly number[]) => ({ h, mean: values[5] ?? 0, quantiles: values });
   return { model: 'rls-ar', horizons: [at(1, near), at(3, quantiles), at(10, quantiles)], residualsSeen: 1000 };
@@ -52,7 +52,7 @@ export function observed(changes: Partial<Observation> = {}): Observation {
   };
 }
 
-/** So many running. */
+/** An observation of running instances. */
 export function running(count: number, type = large): TypeObservation {
   return { ...type, active: count };
 }

@@ -1,21 +1,21 @@
-/** Orders for the simulator, as its tests need them. */
+/** Loads and specifications of simulations, for tests and benchmarks. */
 import { parseObjective } from '../src/objective.ts';
 import { type Load, loadOfTrace, parseLoad } from '../src/simulation/load.ts';
 import { referenceSimulated } from '../src/simulation/profile.ts';
-import type { SimulationOrder } from '../src/simulation/simulation-order.ts';
+import type { SimulationSpec } from '../src/simulation/simulation-spec.ts';
 
-/** A made-up load of so many minutes. */
+/** A generated load of some minutes. */
 export function loadOf(text: string, minutes: number): Load {
   return parseLoad(text, { slotMs: 60_000, from: 0, slots: minutes, loadSeed: 7 });
 }
 
-/** Counts of minutes, the last `slots` of which are replayed. */
+/** Counts per minute, the last `slots` of which are replayed. */
 export function loadFrom(counts: readonly number[], slots: number, scale = 1): Load {
   return loadOfTrace('counts', { kind: 'counts', counts }, { slotMs: 60_000, from: counts.length - slots, slots }, scale);
 }
 
-/** The reference on c5.large within half a second. */
-export function orderOf(load: Load, policy: string, other: Partial<SimulationOrder> = {}): SimulationOrder {
+/** The reference profile on c5.large within half a second. */
+export function specOf(load: Load, policy: string, other: Partial<SimulationSpec> = {}): SimulationSpec {
   return {
     load,
     policy,
@@ -27,7 +27,7 @@ export function orderOf(load: Load, policy: string, other: Partial<SimulationOrd
     instancesMax: 1000,
     seed: 6,
     serviceSeed: 11,
-    misfortune: { launchFailureShare: 0, interruptionsPerHour: 0 },
+    faults: { launchFailureShare: 0, interruptionsPerHour: 0 },
     isCorrecting: false,
     ...other,
   };

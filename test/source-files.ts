@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface SourceFile {
-  /** Relative to src/, or to the folder that was asked for, with `/`. */
+  /** Relative to src/, or to the requested folder, with `/`. */
   readonly path: string;
   readonly text: string;
 }
 
 const src = new URL('../src/', import.meta.url);
-/** What runs in the browser. */
+/** Code that runs in the browser. */
 export const consoleSource: URL = new URL('../console/src/', import.meta.url);
 
 /** Every TypeScript file under src/ or another folder, tests included. */

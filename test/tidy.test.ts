@@ -1,4 +1,7 @@
-/** What src/ and console/src/ (without their tests) must look like. Reads text, and trusts biome's indentation to find a function's end. */
+/**
+ * Rules for the code in src/ and console/src/, without tests. Reads text, and relies on biome's indentation to find the end of a
+ * function.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { consoleSource, isTest, type SourceFile, sourceFiles } from './source-files.ts';
@@ -8,7 +11,7 @@ const functionLinesMax = 70;
 const bannedWords = /utils|helpers|manager/i;
 const bannedMarks = /\bTODO\b/;
 
-/** The only files that may read a clock, wait or roll dice. */
+/** The only files that may read a clock, wait or use randomness. */
 const entryPoints = ['clock.ts', 'random.ts', 'platform.ts', 'main.ts', 'runtime/worker-main.ts'];
 const timeOrChance = /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|(?<![.\w])set(?:Timeout|Interval)\b|node:timers/;
 
@@ -21,7 +24,7 @@ interface LongFunction {
   readonly lines: number;
 }
 
-/** Functions of more than `linesMax` lines: from the line that opens the body to the brace on the same indentation. */
+/** Functions of more than `linesMax` lines: from the line that opens the body to the brace at the same indentation. */
 function longFunctions(text: string, linesMax: number): LongFunction[] {
   const lines = text.split('\n');
   const found: LongFunction[] = [];
@@ -46,12 +49,12 @@ function complaints({ path, text }: SourceFile, isInBrowser = false): string[] {
     const word = bannedWords.exec(line) ?? bannedMarks.exec(line);
     if (word !== null) found.push(`${path}:${i + 1}: the banned word ${word[0]}`);
     const reading = isInBrowser || entryPoints.includes(path) ? null : timeOrChance.exec(line);
-    if (reading !== null) found.push(`${path}:${i + 1}: ${reading[0]}: time and chance are handed in (Clock, Random)`);
+    if (reading !== null) found.push(`${path}:${i + 1}: ${reading[0]}: pass in time and randomness (Clock, Random)`);
   }
   return found;
 }
 
-test('files are short, functions fit a screen, names say something, time and chance are handed in', () => {
+test('files are short, functions fit a screen, names are specific, time and randomness are passed in', () => {
   const files = sourceFiles().filter(({ path }) => !isTest(path));
   assert.deepEqual(
     files.flatMap((file) => complaints(file)),
@@ -59,7 +62,7 @@ test('files are short, functions fit a screen, names say something, time and cha
   );
 });
 
-test('so it is in the console, which may look at the clock of the one who looks at it', () => {
+test("the same holds for the console, which may read the browser's clock", () => {
   const files = sourceFiles(consoleSource).filter(({ path }) => !isTest(path));
   assert.deepEqual(
     files.flatMap((file) => complaints(file, true)),
@@ -82,15 +85,15 @@ for (const { when, text, path = 'serving/buffer.ts', wrong } of [
   { when: 'a long signature', text: `function f(\n  a: number,\n): void {\n${body(69)}}\n`, wrong: ['a function of 71 lines'] },
   { when: 'a long class of short methods', text: `class A {\n${'  f(): void {\n    g();\n  }\n'.repeat(30)}}\n`, wrong: [] },
   { when: 'a long literal', text: `const table = {\n${'  a: 1,\n'.repeat(90)}};\n`, wrong: [] },
-  { when: 'a drawer', text: '', path: 'serving/utils.ts', wrong: ['banned word in the name'] },
+  { when: 'a vague file name', text: '', path: 'serving/utils.ts', wrong: ['banned word in the name'] },
   { when: 'a manager', text: 'class QueueManager {}\n', wrong: ['the banned word Manager'] },
-  { when: 'a promise to do it later', text: '// TODO: later\n', wrong: ['the banned word TODO'] },
-  { when: 'a look at the clock', text: 'const at = Date.now();\n', wrong: ['Date.now'] },
+  { when: 'a TODO', text: '// TODO: later\n', wrong: ['the banned word TODO'] },
+  { when: 'a read of the clock', text: 'const at = Date.now();\n', wrong: ['Date.now'] },
   { when: 'an empty Date', text: 'const at = new Date();\n', wrong: ['new Date()'] },
   { when: 'a Date from a number', text: 'const at = new Date(wallMs);\n', wrong: [] },
-  { when: 'a roll of dice', text: 'const id = Math.random();\n', wrong: ['Math.random'] },
-  { when: 'an own timer', text: 'setTimeout(run, 5);\n', wrong: ['setTimeout'] },
-  { when: "a socket's own limit", text: 'socket.setTimeout(5);\n', wrong: [] },
+  { when: 'a random number', text: 'const id = Math.random();\n', wrong: ['Math.random'] },
+  { when: 'a direct timer', text: 'setTimeout(run, 5);\n', wrong: ['setTimeout'] },
+  { when: "a socket's timeout", text: 'socket.setTimeout(5);\n', wrong: [] },
   { when: 'a timer in the clock', text: 'setTimeout(run, 5);\n', path: 'clock.ts', wrong: [] },
 ]) {
   test(`self-check: ${when} ${wrong.length === 0 ? 'is fine' : 'is found'}`, () => {

@@ -1,6 +1,6 @@
 /**
- * Requests as AWS's own clients sent and signed them, one a line in captured-requests.jsonl; then some that were tampered
- * with (`T1`...). The key was made up for them. Below: the same requests again, over a socket or without one.
+ * Requests that AWS's own clients sent and signed with a made-up key, one per line in captured-requests.jsonl, followed by
+ * tampered ones (`T1`...). The functions replay them with or without a socket.
  */
 import { readFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Access } from '../../src/access/index.ts';
 import { Admissions } from '../../src/aws/wire/admission.ts';
-import { hostBucketOf, routeOf, withoutMount } from '../../src/aws/wire/route.ts';
-import { Verified } from '../../src/aws/wire/verified.ts';
+import { hostBucketOf, parseAwsRoute, withoutMount } from '../../src/aws/wire/route.ts';
+import { VerifiedCall } from '../../src/aws/wire/verified.ts';
 import { BodyBudget } from '../../src/http/index.ts';
 
 export interface Captured {
@@ -28,7 +28,7 @@ export interface Captured {
 export interface Expected {
   readonly ok: boolean;
   readonly scheme: 'v4-header' | 'v4-query' | 'v2-query';
-  /** In the signature's scope. */
+  /** Service of the credential scope. */
   readonly service: string;
   readonly protocol: string;
   readonly operation: string;
@@ -38,7 +38,7 @@ export interface Expected {
   readonly decodedLength?: number;
   readonly trailers?: Readonly<Record<string, string>>;
   readonly input?: Readonly<Record<string, unknown>>;
-  /** Of refused ones. */
+  /** Reason of a rejection. */
   readonly reason?: string;
   readonly httpStatus?: number;
   readonly code?: string;
@@ -61,7 +61,7 @@ export interface RawReply {
   readonly body: string;
 }
 
-/** Sends it as it was, over a socket. */
+/** Sends a captured request unchanged over a socket. */
 export function replay(url: string, line: Captured): Promise<RawReply> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -79,36 +79,35 @@ export function replay(url: string, line: Captured): Promise<RawReply> {
   });
 }
 
-/** The parts of a request that node:http would give, without a socket. */
+/** A request with the fields of node:http, without a socket. */
 function incoming({ method, path, headers }: Captured, body: Buffer): IncomingMessage {
   const request = Object.assign(new PassThrough(), { method, url: path, headers: { ...headers }, complete: true });
   request.end(body);
   return request as unknown as IncomingMessage;
 }
 
-/** Whether such a request would be let in, and its body taken. Throws what refuses it. */
+/** Verifies a request and its body. Throws the error that rejects it. */
 export async function verify(line: Captured, { access = accessWith(capturedKey), nowMs = Date.parse(line.now), body = bodyOf(line) } = {}) {
   const [path, query] = splitOnce(line.path);
   const request = incoming(line, body);
   const response = { writeContinue: () => {} } as unknown as ServerResponse;
   const signed = { method: line.method, path, query, headers: request.headers };
   const inner = withoutMount(path);
-  const { service } = routeOf(signed, inner);
+  const { service } = parseAwsRoute(signed, inner);
   const hostBucket = service === 's3' ? hostBucketOf(line.headers.host, []) : null;
   const budget = new BodyBudget(2 ** 24);
   const admissions = new Admissions({ access, clock: { wallMs: () => nowMs }, budget });
   const context = { path: inner, hostBucket, isS3: service === 's3', bytesMax: 2 ** 20 };
   const admission = await admissions.admit(request, response, signed, context);
   const place = { account: '000000000000', region: 'us-east-1' };
-  const verified = new Verified(request, response, { ...admission, ...place, budget, requestId: 'r', path: inner, hostBucket });
+  const verified = new VerifiedCall(request, response, { ...admission, ...place, budget, requestId: 'r', path: inner, hostBucket });
   return { verified, body: await verified.readBody(2 ** 20) };
 }
 
-/** Knows this key and no other. */
-export function accessWith({ id, secret }: { readonly id: string; readonly secret: string }): Pick<Access, 'secretFor' | 'callerFor'> {
+/** Access with this key only. */
+export function accessWith({ id, secret }: { readonly id: string; readonly secret: string }): Pick<Access, 'signerFor'> {
   return {
-    secretFor: (asked) => (asked === id ? secret : undefined),
-    callerFor: (asked) => (asked === id ? { keyId: id, role: 'admin' } : undefined),
+    signerFor: (requested) => (requested === id ? { secret, caller: { keyId: id, role: 'admin' } } : undefined),
   };
 }
 
@@ -117,7 +116,7 @@ function splitOnce(path: string): [string, string] {
   return question === -1 ? [path, ''] : [path.slice(0, question), path.slice(question + 1)];
 }
 
-/** Every request that differs from this one in one character of what its signature covers. */
+/** All requests that differ from this one in one signed character. */
 export function* mutations(line: Captured): Generator<{ readonly what: string; readonly line: Captured; readonly body: Buffer }> {
   const body = bodyOf(line);
   const signedHeaders = /SignedHeaders=([^,&]+)/.exec(line.headers.authorization ?? decodeURIComponent(line.path))?.[1]?.split(';') ?? [];

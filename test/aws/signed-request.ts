@@ -1,4 +1,4 @@
-/** Requests signed as a client signs them, for what no captured client sends. */
+/** Signed requests for cases that no captured client sends. */
 import { createHmac } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { readSignature, type V4Signature } from '../../src/aws/wire/signature.ts';
@@ -6,14 +6,14 @@ import { canonicalRequest, sha256Hex } from '../../src/aws/wire/signature-v4.ts'
 
 export interface SignOptions {
   readonly key: { readonly id: string; readonly secret: string };
-  /** As in a scope: `sagemaker`, `monitoring`. */
+  /** Service of the credential scope: `sagemaker`, `monitoring`. */
   readonly service: string;
   readonly method?: string;
-  /** With its query. */
+  /** Including the query. */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Unless it does, as boto3 outside S3, the body is hashed by whoever verifies. */
+  /** False, as for boto3 outside of S3: the verifier hashes the body. */
   readonly sendsHash?: boolean;
   /** Epoch milliseconds. */
   readonly nowMs?: number;
@@ -26,7 +26,7 @@ export interface Prepared {
   readonly body: Uint8Array;
 }
 
-/** All its headers are signed. */
+/** Signs a request with all its headers. */
 export function sign(url: string, options: SignOptions): Prepared {
   const { key, service, method = 'POST', path = '/', headers: more = {} } = options;
   const body = typeof options.body === 'string' ? Buffer.from(options.body) : (options.body ?? Buffer.alloc(0));
@@ -68,13 +68,13 @@ export function signedChunks({ headers }: Prepared, secret: string, chunks: read
     .join('');
 }
 
-/** A call of an operation in JSON, by its target. */
+/** Headers and body of a call in the JSON protocol. */
 export function json(target: string, document: unknown, version = '1.1'): Pick<Prepared, 'headers'> & { readonly body: string } {
   const headers = { 'x-amz-target': target, 'content-type': `application/x-amz-json-${version}` };
   return { headers, body: JSON.stringify(document) };
 }
 
-/** One in the query protocol. */
+/** Headers and body of a call in the query protocol. */
 export function form(fields: Readonly<Record<string, string>>): Pick<Prepared, 'headers'> & { readonly body: string } {
   return { headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }, body: new URLSearchParams(fields).toString() };
 }
@@ -106,12 +106,12 @@ export function sendSigned(url: string, options: SignOptions): Promise<Reply> {
   return send(url, sign(url, options));
 }
 
-/** Of a refusal in JSON. */
+/** The error type of a JSON error response. */
 export function typeOf(body: string): string {
   return (JSON.parse(body) as { __type: string }).__type;
 }
 
-/** Of a refusal in JSON. */
+/** The message of a JSON error response. */
 export function messageOf(body: string): string {
   return (JSON.parse(body) as { message: string }).message;
 }

@@ -1,7 +1,7 @@
-/** What a file of Python checks prints: a line a check. */
+/** The output of a file of Python checks: one line per check. */
 export interface CheckResult {
   readonly promise: string;
-  /** What went wrong; null where it is well. */
+  /** The failure; null if the check passed. */
   readonly trouble: string | null;
 }
 

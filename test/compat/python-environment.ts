@@ -1,39 +1,39 @@
 /**
- * Python environments of other people's clients. Each is made once, from pinned requirements, in a folder that no commit
- * sees; a machine without Python or a package registry skips what needs it, and says why.
+ * Python environments of third-party clients. Each is created once from pinned requirements, in a folder ignored by git.
+ * Without Python or a package registry, tests that need it are skipped with the reason.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
+import { createPythonEnvironment, type EnvironmentOptions } from '../python-packages.ts';
 
-const run = promisify(execFile);
 const cache = join(import.meta.dirname, '../../node_modules/.cache');
-const installMsMax = 300_000;
 
 export interface PythonEnvironment {
-  /** Its folder of programs. */
+  /** Folder of the environment's programs. */
   readonly bin: string;
 }
 
 const made = new Map<string, Promise<PythonEnvironment | string>>();
 
-/** The environment of `requirements-NAME.txt`, below the cache of that name, or why there is none. */
-export function pythonEnvironment(cacheName: string, requirements: string): Promise<PythonEnvironment | string> {
+/** The environment of `requirements-NAME.txt` in the cache `cacheName`, or the reason for skipping. */
+export function pythonEnvironment(
+  cacheName: string,
+  requirements: string,
+  options: EnvironmentOptions = {},
+): Promise<PythonEnvironment | string> {
   let environment = made.get(requirements);
   if (environment === undefined) {
-    environment = make(join(cache, cacheName), requirements);
+    environment = make(join(cache, cacheName), requirements, options);
     made.set(requirements, environment);
   }
   return environment;
 }
 
 /**
- * Files of tests run at the same time and may both find nothing. Each makes an environment of its own, and one of them
- * becomes that of all by a link, which is made at a stroke.
+ * Parallel test files may each find no environment and create one. An atomically created link selects the one that all use.
  */
-async function make(folder: string, requirements: string): Promise<PythonEnvironment | string> {
+async function make(folder: string, requirements: string, options: EnvironmentOptions): Promise<PythonEnvironment | string> {
   const name = basename(requirements, '.txt').replace(/^requirements-/, '');
   const digest = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
   const link = join(folder, `${name}-${digest}`);
@@ -41,9 +41,7 @@ async function make(folder: string, requirements: string): Promise<PythonEnviron
   mkdirSync(folder, { recursive: true });
   const own = mkdtempSync(`${link}-`);
   try {
-    await run('python3', ['-m', 'venv', own]);
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements];
-    await run(join(own, 'bin/python'), pip, { timeout: installMsMax });
+    await createPythonEnvironment(own, requirements, options);
     symlinkSync(own, link);
     return { bin: join(link, 'bin') };
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Who may look at the console of a server that listens for others, and what they are shown. */
+/** Sign-in and permissions in the console of a server that listens beyond loopback. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../end-to-end/poll.ts';
@@ -9,7 +9,7 @@ describe('the console of a server beyond loopback', { skip: noBrowser }, () => {
   let authorization: { authorization: string };
 
   before(async () => {
-    // The certificate is one that the server has made for itself; this process trusts it, as the browser is told to.
+    // The server's certificate is self-signed. This process accepts it, and so does the browser.
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
     made = await Console.start({ flags: ['--host', '0.0.0.0', '--tls', 'self-signed'] });
     made.server.url = `https://127.0.0.1:${new URL(made.server.url).port}`;
@@ -26,34 +26,34 @@ describe('the console of a server beyond loopback', { skip: noBrowser }, () => {
     return reply.body;
   };
 
-  test('shows nothing to strangers but the way in, and lets in whoever has the link', async () => {
-    const look = await made.open('/models');
-    const { page } = look;
+  test('shows only the sign-in page without a session, and signs in by the link', async () => {
+    const result = await made.open('/models');
+    const { page } = result;
     await page.getByRole('heading', { name: 'Sign in to Penstock' }).waitFor();
-    await look.assertAccessible();
-    await look.screenshot('sign-in-light');
-    look.assertQuiet(/status of 401/);
+    await result.assertAccessible();
+    await result.screenshot('sign-in-light');
+    result.assertQuiet(/status of 401/);
     const link = /within 15 minutes: https:\/\/[^/\s]+(\/sign-in#\S+)/.exec(made.server.stderr)?.[1];
     assert(link !== undefined, made.server.stderr);
     await page.goto(link);
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
     assert.doesNotMatch(page.url(), /#/);
     await page.getByText(/, admin$/).waitFor();
-    look.assertQuiet(/status of 401/);
+    result.assertQuiet(/status of 401/);
   });
 
-  test('a link that was used says so, and a key opens as well', async () => {
+  test('rejects a used link and accepts a key', async () => {
     const link = /within 15 minutes: https:\/\/[^/\s]+(\/sign-in#\S+)/.exec(made.server.stderr)?.[1] ?? '';
-    const look = await made.open(link);
-    const { page } = look;
-    await page.getByText('You were not let in.').waitFor();
+    const result = await made.open(link);
+    const { page } = result;
+    await page.getByText('Signing in failed.').waitFor();
     await page.getByLabel('Key', { exact: true }).fill(made.server.adminKey);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
-    look.assertQuiet(/status of 40\d/);
+    result.assertQuiet(/status of 40\d/);
   });
 
-  test('whoever signed in changes things, and a viewer is shown no way to', async () => {
+  test('an administrator can change an endpoint, and a viewer sees no actions', async () => {
     await call('POST', '/catalogue/digits-mlp/register', {});
     await call('POST', '/groups/digits-mlp/versions/1/approval', { approval: 'Approved' });
     await call('POST', '/endpoints', { name: 'digits', variants: [{ model: 'digits-mlp/1', functions: {} }] });
@@ -77,17 +77,17 @@ describe('the console of a server beyond loopback', { skip: noBrowser }, () => {
     await page.getByRole('tab', { name: 'Settings' }).click();
     await page.getByText('changed in a browser').first().waitFor();
     assert.equal(await page.getByRole('textbox').count(), 0);
-    await viewer.go('/');
+    await viewer.goTo('/');
     await page.getByRole('link', { name: 'digits', exact: true }).first().waitFor();
     assert.equal(await page.getByRole('link', { name: 'Deploy a model' }).count(), 0);
     viewer.assertQuiet(/status of 401/);
   });
 
   async function signedIn(key: string, path: string) {
-    const look = await made.open(path);
-    await look.page.getByLabel('Key', { exact: true }).fill(key);
-    await look.page.getByRole('button', { name: 'Sign in' }).click();
-    await look.page.getByRole('button', { name: 'Search or jump to' }).waitFor();
-    return look;
+    const result = await made.open(path);
+    await result.page.getByLabel('Key', { exact: true }).fill(key);
+    await result.page.getByRole('button', { name: 'Sign in' }).click();
+    await result.page.getByRole('button', { name: 'Search or jump to' }).waitFor();
+    return result;
   }
 });

@@ -1,6 +1,5 @@
 /**
- * The console as people have it: a platform that runs, and Chromium that looks at it. Everything a page writes into the browser's console as
- * an error fails its test. One browser and one server serve a file.
+ * A running server with Chromium. An error in the browser's console fails the test. Each test file uses one browser and one server.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -12,18 +11,18 @@ import { until } from '../end-to-end/poll.ts';
 import { Server, type ServerOptions } from '../end-to-end/server.ts';
 
 const checkout = join(import.meta.dirname, '../..');
-/** For eyes: one picture of each page, in both themes and narrow. Kept by continuous integration, not by git. */
+/** Screenshots for review: each page in both themes and on a narrow screen. CI stores them; git ignores them. */
 export const screenshots: string = join(import.meta.dirname, 'screenshots');
 
 export const chromiumPath: string | undefined = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
   existsSync(path),
 );
 
-/** `test('…', { skip: noBrowser }, …)`: false where there is one, else why not. */
+/** For `test('…', { skip: noBrowser }, …)`: false if Chromium is installed, otherwise the reason to skip. */
 export const noBrowser: string | false =
-  chromiumPath === undefined ? 'no Chromium here: apt-get install chromium, and the console is tested too' : false;
+  chromiumPath === undefined ? 'Chromium is not installed: run apt-get install chromium to test the console' : false;
 
-/** Nothing but the page itself goes anywhere: no updates, no safe browsing, no guesses at what could be opened next. */
+/** Disables all network traffic of the browser except that of the page. */
 const flags = [
   '--no-sandbox',
   '--disable-background-networking',
@@ -40,7 +39,7 @@ const flags = [
 
 export type Scheme = 'light' | 'dark';
 
-export interface LookOptions {
+export interface BrowserViewOptions {
   readonly scheme?: Scheme;
   readonly width?: number;
   readonly height?: number;
@@ -49,7 +48,7 @@ export interface LookOptions {
 export class Console {
   readonly server: Server;
   readonly #browser: Browser;
-  readonly #looks: Look[] = [];
+  readonly #views: BrowserView[] = [];
 
   private constructor(server: Server, browser: Browser) {
     this.server = server;
@@ -63,8 +62,8 @@ export class Console {
     return new Console(server, browser);
   }
 
-  /** A window of its own, at a path of the console. */
-  async open(path: string, { scheme = 'light', width = 1440, height = 1000 }: LookOptions = {}): Promise<Look> {
+  /** Opens a path of the console in a new window with its own context. */
+  async open(path: string, { scheme = 'light', width = 1440, height = 1000 }: BrowserViewOptions = {}): Promise<BrowserView> {
     const context = await this.#browser.newContext({
       baseURL: this.server.url,
       viewport: { width, height },
@@ -74,21 +73,21 @@ export class Console {
       permissions: ['clipboard-read', 'clipboard-write'],
     });
     context.setDefaultTimeout(60_000);
-    const look = new Look(context, await context.newPage());
-    this.#looks.push(look);
-    await look.go(path);
-    return look;
+    const result = new BrowserView(context, await context.newPage());
+    this.#views.push(result);
+    await result.goTo(path);
+    return result;
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#looks.map((look) => look.close()));
+    await Promise.all(this.#views.map((result) => result.close()));
     await this.#browser.close();
     await this.server.end();
   }
 }
 
-/** A window that is looked into. */
-export class Look {
+/** A browser window with assertions. */
+export class BrowserView {
   readonly page: Page;
   readonly #context: BrowserContext;
   readonly #errors: string[] = [];
@@ -102,24 +101,24 @@ export class Look {
     page.on('pageerror', (error) => this.#errors.push(error.stack ?? error.message));
   }
 
-  /** The page is there when its title is. */
-  async go(path: string): Promise<void> {
+  /** Resolves once the heading of the page is visible. */
+  async goTo(path: string): Promise<void> {
     await this.page.goto(path, { waitUntil: 'load' });
     await this.page.locator('h1').first().waitFor();
   }
 
-  /** What the page complained of since the last look; `allowed` is what the test itself brought about. */
+  /** Fails if the browser's console has errors since the last call, except for those that match `allowed`. */
   assertQuiet(allowed = /^$/): void {
     const errors = this.#errors.splice(0).filter((error) => !allowed.test(error));
     assert.deepEqual(errors, [], `the browser's console at ${this.page.url()}`);
   }
 
-  /** No finding of axe that is serious or worse. */
+  /** Fails on axe findings of any impact but minor: contrast, names, landmarks, the order of headings. */
   async assertAccessible(): Promise<void> {
     await this.page.evaluate(axe.source);
     const findings = await this.page.evaluate<Finding[]>(
       `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .filter(({ impact }) => impact !== 'minor')
         .map(({ id, help, nodes }) => ({ id, help, where: nodes.slice(0, 4).map(({ html, failureSummary }) => html.slice(0, 160) + ' ' + failureSummary) })))`,
     );
     assert.deepEqual(findings, [], `axe at ${this.page.url()}`);
@@ -130,16 +129,12 @@ export class Look {
     await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
   }
 
-  /** Nothing but tabs and tables within their cards scrolls sideways. */
+  /** The page itself must not scroll sideways; tabs and tables inside cards may. */
   async assertNoSidewaysScroll(): Promise<void> {
     const widths = () =>
       this.page.evaluate<[number, number]>('[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
-    // A chart takes its new width a moment after the window has.
-    await until(
-      `${this.page.url()} fits its window`,
-      async () => (await widths()).every((width, _, [, window]) => width <= (window ?? 0)),
-      5000,
-    );
+    // Charts adapt to a new window width with a short delay.
+    await until(`${this.page.url()} fits its window`, async () => (await widths()).every((width, _, [, window]) => width <= (window ?? 0)));
   }
 
   async close(): Promise<void> {
@@ -153,12 +148,12 @@ interface Finding {
   readonly where: readonly string[];
 }
 
-/** A model file dropped onto the page, as a person drops it. */
-export async function drop({ page }: Look, file: string): Promise<void> {
-  const bytes = readFileSync(file).toString('base64');
+/** Drops the files of a model onto the page. */
+export async function drop({ page }: BrowserView, ...files: readonly string[]): Promise<void> {
+  const contents = files.map((file) => ({ name: basename(file), base64: readFileSync(file).toString('base64') }));
   const data = await page.evaluateHandle(
-    `(() => { const data = new DataTransfer(); const bytes = Uint8Array.from(atob('${bytes}'), (c) => c.charCodeAt(0));
-      data.items.add(new File([bytes], '${basename(file)}')); return data; })()`,
+    `(() => { const data = new DataTransfer(); for (const { name, base64 } of ${JSON.stringify(contents)}) {
+      data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name)); } return data; })()`,
   );
   const zone = page.getByTestId('drop');
   await zone.dispatchEvent('dragover', { dataTransfer: data });
@@ -166,8 +161,8 @@ export async function drop({ page }: Look, file: string): Promise<void> {
 }
 
 /**
- * What is looked at is what stands in the checkout, also where somebody has just changed it. Where nobody has since the last build there is none:
- * it would take the files away under a page that another test, at the same time, is about to load.
+ * Builds the console if its sources changed since the last build. An unnecessary build would remove files that a parallel test is about to
+ * load.
  */
 function build(): void {
   const root = join(checkout, 'console');

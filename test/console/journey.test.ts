@@ -1,13 +1,13 @@
 /**
- * The console as somebody meets it who has a model file and nothing else, in one go and in one window: upload, approve, deploy, try a CSV, watch
- * load, ask what if, look after it, delete. What each page can do besides stands in the other files here.
+ * The journey of a new user with a model file, in one window: upload, approve, deploy, try a CSV file, watch load, simulate, delete. The
+ * other files here test each page in detail.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../end-to-end/poll.ts';
-import { Console, drop, type Look, noBrowser } from './browser.ts';
+import { type BrowserView, Console, drop, noBrowser } from './browser.ts';
 
 const catalogue = join(import.meta.dirname, '../../assets/catalogue');
 const rowsFile = join(catalogue, 'digits_test.csv');
@@ -16,54 +16,56 @@ const [pixels = []] = readFileSync(rowsFile, 'utf8')
   .slice(1)
   .map((line) => line.split(',').slice(0, 64).map(Number));
 
-describe('a newcomer in the console', { skip: noBrowser }, () => {
+describe('a new user in the console', { skip: noBrowser }, () => {
   let made: Console;
-  let look: Look;
+  let result: BrowserView;
   before(async () => {
     made = await Console.start();
-    look = await made.open('/');
+    result = await made.open('/');
   });
   after(() => made?.end());
 
-  test('uploads a model by dropping it, sees its signature, and approves it with a comment', async () => {
-    const { page } = look;
+  test('drops a model, reviews its signature, and approves it with a comment', async () => {
+    const { page } = result;
     await page.getByRole('link', { name: 'Upload a model' }).click();
-    await drop(look, join(catalogue, 'digits_mlp.onnx'));
+    await drop(result, join(catalogue, 'digits_mlp.onnx'));
     await page.getByRole('cell', { name: 'f32[N,64]' }).waitFor();
     await page.getByLabel('Group', { exact: true }).first().fill('digits');
     await page.getByRole('button', { name: 'Register in digits' }).click();
-    await page.getByRole('heading', { name: 'digits/1 waits for you' }).waitFor();
-    await page.getByRole('textbox', { name: 'Comment' }).fill('0.978 on rows that it never saw');
+    await page.getByRole('heading', { name: 'digits/1 is pending approval' }).waitFor();
+    await page.getByRole('textbox', { name: 'Comment' }).fill('0.978 on held-out rows');
     await page.getByRole('button', { name: 'Approve' }).click();
     await page.getByRole('link', { name: 'Deploy digits/1' }).click();
-    look.assertQuiet();
+    result.assertQuiet();
   });
 
-  test('moves the promise, sees the plan follow, and deploys for the price on the button', async () => {
-    const { page } = look;
+  test('changes the objective, sees the plan update, and deploys for the price on the button', async () => {
+    const { page } = result;
     const promise = page.getByRole('slider', { name: 'Latency objective' });
     await page.getByRole('region', { name: 'Deploy', exact: true }).waitFor();
-    await promise.press('End'); // the loosest there is: where this machine is busy, the plan says that what is proposed is not possible
+    await promise.press('End'); // the loosest objective: on a busy machine the default may be impossible
     await page.waitForURL(/ms=/);
     await page.getByLabel('Endpoint name').fill('digits');
     await page.getByRole('button', { name: /^Deploy for \$/, disabled: false }).click();
     await page.getByRole('heading', { name: 'digits is in service' }).waitFor();
     await page.getByRole('link', { name: 'Open digits' }).click();
     await page.waitForURL('**/endpoints/digits');
-    look.assertQuiet();
+    result.assertQuiet();
   });
 
   test('tries a CSV: accuracy 0.978', async () => {
-    const { page } = look;
+    const { page } = result;
     await page.getByRole('link', { name: 'Try it' }).click();
+    await page.getByText('CSV', { exact: true }).click();
     await page.locator('input[type=file]').setInputFiles(rowsFile);
+    await page.getByRole('button', { name: 'Send 450 rows' }).click();
     await page.getByText('0.978', { exact: true }).waitFor();
-    look.assertQuiet();
+    result.assertQuiet();
   });
 
-  test('watches the charts move, and finds decisions with their reason', async () => {
-    const { page } = look;
-    await look.go('/endpoints/digits?range=15m');
+  test('watches the charts and finds decisions with their reason', async () => {
+    const { page } = result;
+    await result.goTo('/endpoints/digits?range=15m');
     await until(
       'the rate is charted',
       async () => {
@@ -78,21 +80,21 @@ describe('a newcomer in the console', { skip: noBrowser }, () => {
     const why = page.locator('.tl .why').first();
     await why.waitFor();
     assert(((await why.textContent()) ?? '').length > 10);
-    look.assertQuiet();
+    result.assertQuiet();
   });
 
-  test('asks what would be if that load came again', async () => {
-    const { page } = look;
+  test('simulates the recorded load', async () => {
+    const { page } = result;
     await page.getByRole('link', { name: 'What-if' }).click();
     await page.getByRole('button', { name: 'Simulate 4 policies' }).click();
     await page.waitForURL(/run=/);
     await page.getByText('Done', { exact: true }).waitFor({ timeout: 60_000 });
-    await page.getByRole('table', { name: 'What each policy costs, and what it keeps' }).waitFor();
-    look.assertQuiet();
+    await page.getByRole('table', { name: 'Cost and in-time share by policy' }).waitFor();
+    result.assertQuiet();
   });
 
-  test('meets jobs, monitoring and settings on the way, by their own links', async () => {
-    const { page } = look;
+  test('navigates to jobs, monitoring and settings', async () => {
+    const { page } = result;
     for (const [link, sign] of [
       ['Jobs', 'Transforms'],
       ['Monitoring', 'Alarms'],
@@ -102,18 +104,18 @@ describe('a newcomer in the console', { skip: noBrowser }, () => {
       await page.getByRole('heading', { level: 1, name: link }).waitFor();
       await page.getByRole('tab', { name: sign }).waitFor();
     }
-    look.assertQuiet();
+    result.assertQuiet();
   });
 
-  test('deletes the endpoint, and is back where the next one begins', async () => {
-    const { page } = look;
-    await look.go('/endpoints/digits');
+  test('deletes the endpoint and returns to the empty state', async () => {
+    const { page } = result;
+    await result.goTo('/endpoints/digits');
     await page.getByRole('button', { name: 'More actions' }).click();
     await page.getByRole('menuitem', { name: 'Delete endpoint' }).click();
     const dialog = page.getByRole('dialog', { name: 'Delete endpoint digits?' });
     await dialog.getByRole('textbox').fill('digits');
     await dialog.getByRole('button', { name: 'Delete endpoint' }).click();
     await page.getByText('Deploy your first model').waitFor();
-    look.assertQuiet(/status of 404/);
+    result.assertQuiet(/status of 404/);
   });
 });

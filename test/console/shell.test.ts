@@ -1,9 +1,9 @@
-/** The frame of the console: every page opens, in both themes and narrow, without a complaint of the browser or of axe. */
+/** The shell of the console: every page opens in both themes and on a narrow screen without browser errors or axe findings. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Console, noBrowser } from './browser.ts';
 
-const pages = ['/', '/endpoints', '/deploy', '/models', '/jobs', '/what-if', '/monitoring', '/settings'];
+const pages = ['/', '/endpoints', '/deploy', '/models', '/environments', '/jobs', '/what-if', '/costs', '/monitoring', '/settings'];
 
 describe('the console', { skip: noBrowser }, () => {
   let made: Console;
@@ -14,58 +14,71 @@ describe('the console', { skip: noBrowser }, () => {
 
   for (const scheme of ['light', 'dark'] as const) {
     test(`opens every page of an empty platform, ${scheme}`, async () => {
-      const look = await made.open('/', { scheme });
+      const result = await made.open('/', { scheme });
       for (const path of pages) {
-        await look.go(path);
-        await look.page.waitForLoadState('networkidle').catch(() => undefined); // a page that listens is never idle
-        look.assertQuiet();
-        await look.assertAccessible();
+        await result.goTo(path);
+        await result.page.waitForLoadState('networkidle').catch(() => undefined); // pages with a live connection are never idle
+        result.assertQuiet();
+        await result.assertAccessible();
+        const levels = await result.page.evaluate<number[]>(
+          `[...document.querySelectorAll('h1, h2, h3, h4')].filter((heading) => heading.offsetParent !== null).map(({ tagName }) => Number(tagName[1]))`,
+        );
+        assert(
+          levels[0] === 1 && levels.every((level, i) => level - (levels[i - 1] ?? level) <= 1),
+          `headings of ${path}: ${levels.join()}`,
+        );
+        await result.page.getByRole('complementary', { name: 'Sidebar' }).getByRole('navigation', { name: 'Main' }).waitFor();
       }
     });
   }
 
   test('fits a screen of 390 px, with its menu in a drawer', async () => {
-    const look = await made.open('/', { width: 390, height: 844 });
+    const result = await made.open('/', { width: 390, height: 844 });
     for (const path of pages) {
-      await look.go(path);
-      await look.assertNoSidewaysScroll();
+      await result.goTo(path);
+      await result.assertNoSidewaysScroll();
     }
-    await look.page.getByRole('button', { name: 'Open menu' }).click();
-    await look.page.getByRole('dialog').getByRole('link', { name: 'Models' }).click();
-    await look.page.getByRole('heading', { level: 1, name: 'Models' }).waitFor();
-    look.assertQuiet();
+    await result.page.getByRole('button', { name: 'Open menu' }).click();
+    await result.page.getByRole('dialog').getByRole('link', { name: 'Models' }).click();
+    await result.page.getByRole('heading', { level: 1, name: 'Models' }).waitFor();
+    result.assertQuiet();
   });
 
-  test('is walked by keys: skip link, search, pages', async () => {
-    const look = await made.open('/');
-    const { page } = look;
+  test('works by keyboard: skip link, search, navigation', async () => {
+    const result = await made.open('/');
+    const { page } = result;
     await page.keyboard.press('Tab');
     assert.equal(await page.locator(':focus').textContent(), 'Skip to content');
+    const palette = page.getByRole('textbox', { name: 'Search or jump to' });
     await page.keyboard.press('Control+k');
-    await page.getByRole('textbox', { name: 'Search or jump to' }).fill('model');
+    await palette.fill('mod');
+    await page.keyboard.press('Escape');
+    await palette.waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+k');
+    await palette.fill('model');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/models');
     await page.keyboard.press('g');
     await page.keyboard.press('e');
     await page.waitForURL('**/endpoints');
     await page.keyboard.press('?');
-    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
     await page.keyboard.press('Escape');
-    look.assertQuiet();
+    result.assertQuiet();
   });
 
-  test('remembers light and dark, and has them before the first paint', async () => {
-    const look = await made.open('/', { scheme: 'light' });
-    await look.page.getByRole('button', { name: 'Switch to dark' }).click();
-    await look.go('/models');
-    assert.equal(await look.page.locator('html').getAttribute('data-mantine-color-scheme'), 'dark');
-    look.assertQuiet();
+  test('remembers the colour scheme and applies it before the first paint', async () => {
+    const result = await made.open('/', { scheme: 'light' });
+    await result.page.getByRole('button', { name: 'Switch to dark' }).click();
+    await result.goTo('/models');
+    assert.equal(await result.page.locator('html').getAttribute('data-mantine-color-scheme'), 'dark');
+    result.assertQuiet();
   });
 
-  test('an address that leads nowhere says so, and where to go', async () => {
-    const look = await made.open('/nowhere/at/all');
-    await look.page.getByRole('link', { name: 'Open the overview' }).click();
-    await look.page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
-    look.assertQuiet();
+  test('shows a page for unknown addresses, with a link to the overview', async () => {
+    const result = await made.open('/nowhere/at/all');
+    await result.page.getByRole('link', { name: 'Open the overview' }).click();
+    await result.page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    result.assertQuiet();
   });
 });

@@ -1,4 +1,4 @@
-/** The first view of the console: what a browser must load before it shows anything. */
+/** The size of the scripts that a browser loads before the overview is shown. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -13,13 +13,13 @@ const dist = mkdtempSync(join(tmpdir(), 'penstock-console-'));
 
 after(() => rmSync(dist, { recursive: true }));
 
-function staticImports(file: string, seen = new Set<string>()): Set<string> {
-  if (seen.has(file)) return seen;
-  seen.add(file);
+function staticImports(file: string, visited = new Set<string>()): Set<string> {
+  if (visited.has(file)) return visited;
+  visited.add(file);
   for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/(?:\bfrom|\bimport)\s*["'](\.\/[^"']+\.js)["']/g)) {
-    staticImports(join(dirname(file), path), seen);
+    staticImports(join(dirname(file), path), visited);
   }
-  return seen;
+  return visited;
 }
 
 const gzipped = (file: string): number => gzipSync(readFileSync(file)).length;
@@ -28,13 +28,13 @@ test('the first view takes less than 250 KB of scripts over the wire', () => {
   const vite = join(checkout, 'node_modules/vite/bin/vite.js');
   execFileSync(process.execPath, [vite, 'build', join(checkout, 'console'), '--logLevel', 'error', '--outDir', dist, '--emptyOutDir']);
   const page = readFileSync(join(dist, 'index.html'), 'utf8');
-  assert.doesNotMatch(page, /<script(?![^>]*\bsrc=)|\son\w+=|style=/, 'nothing inline: the policy of the page forbids it');
+  assert.doesNotMatch(page, /<script(?![^>]*\bsrc=)|\son\w+=|style=/, 'no inline scripts or styles: the CSP forbids them');
   const entries = [...page.matchAll(/(?:src|href)="\/([^"]+\.js)"/g)].map(([, path = '']) => join(dist, path));
   const overview = readFileSync(entries.find((path) => path.includes('index-')) ?? assert.fail(page), 'utf8').match(
     /overview-page-[\w-]+\.js/,
   )?.[0];
-  assert(overview !== undefined, 'the overview is a file of its own');
-  const files = [...entries, join(dist, 'assets', overview)].reduce((seen, file) => staticImports(file, seen), new Set<string>());
+  assert(overview !== undefined, 'the overview is a separate chunk');
+  const files = [...entries, join(dist, 'assets', overview)].reduce((visited, file) => staticImports(file, visited), new Set<string>());
   const bytes = [...files].reduce((sum, file) => sum + gzipped(file), 0);
   assert(bytes < budgetBytes, `${bytes} bytes in ${files.size} files`);
 });

@@ -1,8 +1,8 @@
-/** Many versions at once: each that is there becomes so many, in the database, where registering them one by one would take a quarter of an hour. */
+/** Creates many versions directly in the database. Registering them one by one would take a quarter of an hour. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** While no server runs on the directory. */
+/** Copies version 1 of each group until it has `perGroup` versions. No server may be running on the directory. */
 export function multiplyVersions(dataDir: string, perGroup: number): void {
   const state = new DatabaseSync(join(dataDir, 'state.db'));
   state.exec('begin');

@@ -1,4 +1,4 @@
-/** Who may do what, at the real door: pages that borrow this machine's trust, keys of each kind, keys revoked. */
+/** Access control of a running server: DNS rebinding by web pages, keys of each role, revoked keys. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -21,10 +21,10 @@ async function createKey(role: string): Promise<string> {
   return `${id}:${secret}`;
 }
 
-describe('a page that resolves its own name to this machine', () => {
+describe('a web page that resolves its own name to this machine', () => {
   const body = '{"inputs":[]}';
   for (const call of ['GET /api/v1/status', 'GET /api/v1/keys', 'GET /metrics', 'POST /v2/models/digits/infer', 'POST /api/v1/keys']) {
-    test(`is refused by ${call}, whatever its Host looks like`, async () => {
+    test(`is rejected by ${call} for any Host`, async () => {
       for (const host of [
         'evil.example',
         'localhost.evil.example',
@@ -42,14 +42,14 @@ describe('a page that resolves its own name to this machine', () => {
     });
   }
 
-  test('is refused by its Origin too, and through a proxy', async () => {
+  test('is rejected for its Origin too, and through a proxy', async () => {
     for (const headers of [{ origin: 'https://evil.example' }, { origin: 'null' }, { 'x-forwarded-for': '127.0.0.1' }]) {
       assert.equal((await server.call('GET', '/status', undefined, headers)).status, 403);
       assert.equal((await infer(server.url, 'digits', sample('digits_mlp').inputs, { headers })).status, 403);
     }
   });
 
-  test('is let in with a key, which no page has', async () => {
+  test('is accepted with a key, which a web page does not have', async () => {
     const socket = await dial(server.url);
     socket.write(
       `GET /api/v1/status HTTP/1.1\r\nHost: ml.example\r\nAuthorization: Bearer ${server.adminKey}\r\nConnection: close\r\n\r\n`,
@@ -61,7 +61,7 @@ describe('a page that resolves its own name to this machine', () => {
 describe('a key', () => {
   const { inputs } = sample('digits_mlp');
 
-  test('of a viewer reads, and neither deploys, approves, calls models nor makes keys', async () => {
+  test('of a viewer can read, but not deploy, approve, call models or create keys', async () => {
     const headers = bearer(await createKey('viewer'));
     assert.equal((await server.call('GET', '/endpoints', undefined, headers)).status, 200);
     const attempts: readonly (readonly [string, string, unknown?])[] = [
@@ -78,19 +78,19 @@ describe('a key', () => {
     for (const [method, path, body] of attempts) {
       const { status, body: refusal } = await server.call<Refusal>(method, path, body, headers);
       assert.equal(status, 403, `${method} ${path}: ${JSON.stringify(refusal)}`);
-      assert.match(refusal.error, /is viewer and may not/);
+      assert.match(refusal.error, /has the role viewer and lacks the permission/);
     }
     assert.equal((await infer(server.url, 'digits', inputs, { headers })).status, 403);
     assert.equal((await server.endpoint('digits')).status, 'InService');
   });
 
-  test('of an invoker calls models and changes nothing', async () => {
+  test('of an invoker can call models, but not change anything', async () => {
     const headers = bearer(await createKey('invoker'));
     assert.equal((await infer(server.url, 'digits', inputs, { headers })).status, 200);
     assert.equal((await server.call('DELETE', '/endpoints/digits', undefined, headers)).status, 403);
   });
 
-  test('that is revoked is refused at once, on connections that it opened too', async () => {
+  test('that was revoked is rejected immediately, also on its open connections', async () => {
     const key = await createKey('invoker');
     const headers = bearer(key);
     assert.equal((await infer(server.url, 'digits', inputs, { headers })).status, 200);
@@ -100,13 +100,13 @@ describe('a key', () => {
     assert.equal((await server.call('GET', '/status', undefined, headers)).status, 401);
   });
 
-  test('that is wrong is refused, even here where none is needed', async () => {
+  test('that is wrong is rejected, even from loopback, where no key is required', async () => {
     for (const key of ['', 'x', 'AKIAAAAAAAAAAAAAAAAA:nonsense', `${server.adminKey}x`, server.adminKey.slice(0, -1)]) {
       assert.equal((await server.call('GET', '/status', undefined, bearer(key))).status, 401, key);
     }
   });
 
-  test('never shows its secret in a list, the logs or the audit', async () => {
+  test('never exposes its secret in lists, logs or the audit log', async () => {
     const key = await createKey('viewer');
     const [id = '', secret = ''] = key.split(':');
     const list = JSON.stringify((await server.call('GET', '/keys')).body);
@@ -118,6 +118,6 @@ describe('a key', () => {
   });
 });
 
-test('a server beyond loopback needs TLS, and keys from everybody', async () => {
-  await assert.rejects(Server.start({ flags: ['--host', '0.0.0.0'] }), /needs TLS/);
+test('a server that listens beyond loopback requires TLS', async () => {
+  await assert.rejects(Server.start({ flags: ['--host', '0.0.0.0'] }), /requires TLS/);
 });

@@ -1,4 +1,4 @@
-/** What bodies may take together: one number for all doors, beside which small requests and S3's objects pass. */
+/** The memory budget of request bodies: one limit for all APIs, which does not affect small requests and S3 objects. */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ import { assertSameTensors, sample } from '../models/index.ts';
 import { GrpcClient, grpcAddress } from './grpc-client.ts';
 import { infer } from './oip-client.ts';
 import { until } from './poll.ts';
-import { dial, heard, statusesOf } from './raw-client.ts';
+import { dial, readUntil, statusesOf } from './raw-client.ts';
 import { type Refusal, Server } from './server.ts';
 
 const bodyLimitBytes = 256 * 1024;
@@ -31,15 +31,15 @@ async function metric(name: string): Promise<number> {
   return Number(line?.slice(name.length));
 }
 
-/** So many bodies are refused by what is done, and so many of them count as requests of the endpoint. */
-async function refuses(wanted: { readonly bodies: number; readonly requests: number }, work: () => Promise<void>): Promise<void> {
+/** Asserts how many bodies `work` gets rejected, and how many of those count as requests of the endpoint. */
+async function assertRejects(expected: { readonly bodies: number; readonly requests: number }, work: () => Promise<void>): Promise<void> {
   const outcome = 'penstock_requests_total{endpoint="digits",variant="AllTraffic",outcome="unavailable"}';
-  // Its line is there from the first one on.
-  const counted = async () => ({ bodies: await metric('penstock_bodies_refused_total'), requests: (await metric(outcome)) || 0 });
+  // The metric has no line before the first rejection.
+  const counted = async () => ({ bodies: await metric('penstock_bodies_rejected_total'), requests: (await metric(outcome)) || 0 });
   const earlier = await counted();
   await work();
   const { bodies, requests } = await counted();
-  assert.deepEqual({ bodies: bodies - earlier.bodies, requests: requests - earlier.requests }, wanted);
+  assert.deepEqual({ bodies: bodies - earlier.bodies, requests: requests - earlier.requests }, expected);
 }
 
 const heldBytes = (): Promise<number> => metric('penstock_bodies_bytes{state="used"}');
@@ -53,7 +53,7 @@ function signed(service: string, path: string, body: Uint8Array, options: object
   return sendSigned(server.url, { key: { id, secret }, service, path, body, ...options });
 }
 
-/** All but the last byte of a body of the largest size. It has a minute until it is cut off. */
+/** Sends all but the last byte of a body of the maximum size. The server disconnects it after a minute. */
 async function slowClient(): Promise<Socket> {
   const socket = await dial(server.url);
   socket.write(`POST /v2/models/digits/infer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${bodyLimitBytes}\r\n\r\n`);
@@ -61,47 +61,47 @@ async function slowClient(): Promise<Socket> {
   return socket;
 }
 
-for (const { path, sentBytes, status: wanted } of [
+for (const { path, sentBytes, status: expected } of [
   { path: '/v2/models/digits/infer', sentBytes: 200_000, status: 413 },
   { path: '/v2/models/digits/infer', sentBytes: 10, status: 400 },
   { path: '/v1/models/digits:predict', sentBytes: 200_000, status: 413 },
   { path: '/api/v1/endpoints/digits/invoke', sentBytes: 200_000, status: 413 },
 ]) {
-  test(`who is refused with ${wanted} at ${path} after half of its body is told how long it had been sending`, async () => {
+  test(`a request that ${path} rejects with ${expected} in the middle of its body is explained with the time it had been sending`, async () => {
     const socket = await dial(server.url);
     const chunk = (bytes: number): void => void socket.write(`${bytes.toString(16)}\r\n${' '.repeat(bytes)}\r\n`);
     socket.write(`POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`);
     chunk(100_000);
-    await until('the first half is there', async () => (await heldBytes()) > 0);
-    const seenAtMs = performance.now();
-    await until('some time has passed', () => performance.now() - seenAtMs > 2);
-    const sentMs = performance.now() - seenAtMs;
+    await until('the first half has arrived', async () => (await heldBytes()) > 0);
+    const arrivedAtMs = performance.now();
+    await until('some time has passed', () => performance.now() - arrivedAtMs > 2);
+    const sentMs = performance.now() - arrivedAtMs;
     chunk(sentBytes);
     socket.write('0\r\n\r\n');
-    const head = await heard(socket, /x-request-id: \S+\r/i);
+    const head = await readUntil(socket, /x-request-id: \S+\r/i);
     socket.destroy();
-    assert.equal(statusesOf(head)[0], wanted);
+    assert.equal(statusesOf(head)[0], expected);
     const id = /x-request-id: (\S+)/i.exec(head)?.[1] ?? '';
-    const { timings, explanation } = await until('it is in the log', async () => {
+    const { timings, explanation } = await until('the request is in the log', async () => {
       const reply = await server.call<RequestBody>('GET', `/requests/${id}`);
       return reply.status === 200 ? reply.body : undefined;
     });
     assert(timings.body_ms >= sentMs && timings.total_ms >= timings.body_ms, JSON.stringify(timings));
-    assert.match(explanation.join(' '), /never waited for anybody: it was refused when its body had been coming for \d/);
-    await until('all is free', async () => (await heldBytes()) === 0);
+    assert.match(explanation.join(' '), /It was rejected \d+(\.\d+)? ms after its body began to arrive, and never queued/);
+    await until('the budget is free', async () => (await heldBytes()) === 0);
   });
 }
 
-describe('where slow clients hold what all bodies may take', () => {
+describe('while slow clients hold the whole budget', () => {
   const bytes = 15 * (bodyLimitBytes - 1);
   let sockets: Socket[] = [];
   beforeEach(async () => {
     sockets = await Promise.all(Array.from({ length: 15 }, slowClient));
-    await until('all is held', async () => (await heldBytes()) === bytes);
+    await until('the budget is used up', async () => (await heldBytes()) === bytes);
   });
   afterEach(async () => {
     for (const socket of sockets) socket.destroy();
-    await until('all is free', async () => (await heldBytes()) === 0);
+    await until('the budget is free', async () => (await heldBytes()) === 0);
   });
 
   test('small requests are served', async () => {
@@ -117,27 +117,27 @@ describe('where slow clients hold what all bodies may take', () => {
     { path: '/v2/repository/index', type: 'application/json', packings: anyPacking },
     { path: '/api/v1/endpoints/digits/invoke', type: 'application/json', packings: anyPacking },
     { path: '/api/v1/endpoints/digits/invoke', type: 'text/csv', packings: anyPacking },
-    // The control plane takes nothing that is packed.
+    // The control plane accepts no compressed bodies.
     { path: '/api/v1/endpoints', type: 'application/json', packings: ['identity'] },
   ]) {
-    test(`a large one to ${path}, ${type}, is refused, to come again`, async () => {
+    test(`a large request to ${path}, ${type}, is rejected with Retry-After`, async () => {
       for (const packing of packings) {
-        await refuses({ bodies: 1, requests: path.includes('digits') ? 1 : 0 }, async () => {
+        await assertRejects({ bodies: 1, requests: path.includes('digits') ? 1 : 0 }, async () => {
           const sent = packing === 'gzip' ? gzipSync(large) : large;
           const reply = await post(path, sent, { 'content-type': type, 'content-encoding': packing });
           const { code, error } = (await reply.json()) as Refusal;
           assert.deepEqual([reply.status, code, reply.headers.get('retry-after')], [503, 'unavailable', '1'], error);
-          assert.match(error, /bodies of 39321\d\d bytes are held here, all together at most 3932160 may be/);
+          assert.match(error, /memory for request bodies is exhausted: 39321\d\d bytes are in use, the limit is 3932160/);
         });
       }
-      assert.equal(await heldBytes(), bytes, 'what is held is what was');
+      assert.equal(await heldBytes(), bytes, 'the rejected body used no budget');
     });
   }
 
-  test("one of AWS's is refused in AWS's words, whether its hash came before it or not", async () => {
+  test('an AWS request is rejected with an AWS error, whether its hash precedes its body or not', async () => {
     for (const sendsHash of [true, false]) {
-      // Who calls, and for what, is believed when the hash of the body is known.
-      await refuses({ bodies: 1, requests: sendsHash ? 1 : 0 }, async () => {
+      // The caller and the endpoint are known only after the hash of the body was verified.
+      await assertRejects({ bodies: 1, requests: sendsHash ? 1 : 0 }, async () => {
         const invoked = await signed('sagemaker', '/endpoints/digits/invocations', large, { sendsHash });
         assert.deepEqual([invoked.status, typeOf(invoked.body), invoked.headers['retry-after']], [503, 'ServiceUnavailable', '1']);
       });
@@ -147,37 +147,37 @@ describe('where slow clients hold what all bodies may take', () => {
     }
   });
 
-  test('objects of S3, which go to the disk, are taken and given', async () => {
+  test('S3 objects, which are streamed to disk, can be stored and read', async () => {
     assert.equal((await signed('s3', '/held', Buffer.alloc(0), { method: 'PUT' })).status, 200);
     const object = Buffer.alloc(2 ** 20, 'o');
     assert.equal((await signed('s3', '/held/object', object, { method: 'PUT' })).status, 200);
     assert.equal((await signed('s3', '/held/object', Buffer.alloc(0), { method: 'GET' })).body, object.toString());
   });
 
-  test('a large message of gRPC is refused, a small one is not: there is one number for all', async () => {
+  test('a large gRPC message is rejected, a small one is not: the budget is shared', async () => {
     const client = new GrpcClient(await grpcAddress(server));
     const pixels = (rows: number): object => {
       const input = { name: 'pixels', datatype: 'FP32', shape: [rows, 64] };
       return { model_name: 'digits', inputs: [input], raw_input_contents: [Buffer.alloc(4 * 64 * rows)] };
     };
-    assert.equal((await client.ask('ModelInfer', pixels(1))).refused, null);
-    await refuses({ bodies: 1, requests: 0 }, async () => {
-      const { refused } = await client.ask('ModelInfer', pixels(400));
+    assert.equal((await client.call('ModelInfer', pixels(1))).refused, null);
+    await assertRejects({ bodies: 1, requests: 0 }, async () => {
+      const { refused } = await client.call('ModelInfer', pixels(400));
       assert.deepEqual([refused?.code, refused?.metadata['grpc-retry-pushback-ms']], [status.RESOURCE_EXHAUSTED, '1000']);
     });
     client.close();
   });
 });
 
-test('nothing is held once they are gone', async () => {
-  await until('all is free', async () => (await heldBytes()) === 0);
+test('the budget is free once the clients have disconnected', async () => {
+  await until('the budget is free', async () => (await heldBytes()) === 0);
   const wide = { name: 'pixels', shape: [1, 64], datatype: 'FP32', data: Array.from({ length: 64 }, () => 0) };
   const body = Buffer.from(`${JSON.stringify({ inputs: [wide] })}${' '.repeat(100_000)}`);
   assert.equal((await post('/v2/models/digits/infer', body)).status, 200);
-  await until('it is free again', async () => (await heldBytes()) === 0);
+  await until('the budget is free again', async () => (await heldBytes()) === 0);
 });
 
-test('a large body is answered alike whatever its form, though text is given back as soon as it is read', async () => {
+test('large bodies of every content type give the same predictions, although text is released once it is parsed', async () => {
   const rows = Array.from({ length: 800 }, (_, row) => Array.from({ length: 64 }, (_, pixel) => (row * pixel) % 17));
   const data = Buffer.from(Float32Array.from(rows.flat()).buffer);
   const bodies = {
@@ -213,7 +213,7 @@ test('a large body is answered alike whatever its form, though text is given bac
   }
 });
 
-test('a packed body of any size is unpacked by every door', async () => {
+test('compressed bodies of any size are accepted by every API', async () => {
   const instances = [Array.from({ length: 64 }, () => 0)];
   const body = gzipSync(JSON.stringify({ instances }));
   for (const path of ['/v1/models/digits:predict', '/api/v1/endpoints/digits/invoke']) {

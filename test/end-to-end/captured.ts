@@ -1,4 +1,4 @@
-/** What a server has kept of calls, read by S3's own client. */
+/** Reads captured calls with an S3 client. */
 import { GetObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import type { Server } from './server.ts';
 
@@ -15,7 +15,7 @@ export interface CapturedLine {
   readonly eventVersion: string;
 }
 
-/** Every line of every file in the bucket; none where there is no bucket yet. */
+/** All lines of all files in the bucket. Empty if the bucket does not exist yet. */
 export async function captured(server: Server, bucket: string): Promise<{ readonly key: string; readonly line: CapturedLine }[]> {
   const [accessKeyId = '', secretAccessKey = ''] = server.adminKey.split(':');
   const client = new S3Client({ endpoint: server.url, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey }, maxAttempts: 1 });

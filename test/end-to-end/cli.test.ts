@@ -1,4 +1,4 @@
-/** The command line as users have it: `bin/penstock`, one process a verb, against a server that `up` started. */
+/** The command line as installed: `bin/penstock`, one process per verb, against a server started with `up`. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +17,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** As a shell without any setting of ours would start it. */
+/** Starts the command without PENSTOCK_ variables. */
 function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   const plain = Object.entries(process.env).filter(([name]) => !name.startsWith('PENSTOCK_') && name !== 'NODE_TEST_CONTEXT');
   return spawn(penstock, argv, { cwd: tmpdir(), env: { ...Object.fromEntries(plain), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -68,11 +68,11 @@ describe('the command line', () => {
     return stdout;
   };
 
-  test('up says in one line that it serves, and where', () => {
+  test('up prints one line with its URL when it is ready', () => {
     assert.match(readyLine, /^penstock ready http:\/\/127\.0\.0\.1:\d+\n$/);
   });
 
-  test('a second server on the same data directory is refused in one line', async () => {
+  test('rejects a second server on the same data directory in one line', async () => {
     const { code, stdout, stderr } = await run('up', '--port', '0');
     assert.deepEqual([code, stdout], [1, '']);
     assert.match(
@@ -81,13 +81,13 @@ describe('the command line', () => {
     );
   });
 
-  test('a version that is not approved is not deployed, and the answer says what to run', async () => {
+  test('does not deploy an unapproved version, and says what to run', async () => {
     const { code, stderr } = await run('deploy', model, '--objective', 'p95<=50ms');
     assert.equal(code, 1);
-    assert.match(stderr, /run `penstock approve digits-mlp\/1`, then this again; or add --approve if you may/);
+    assert.match(stderr, /Run `penstock approve digits-mlp\/1` and try again, or add --approve/);
   });
 
-  test('deploy takes a file into service, stage by stage', async () => {
+  test('deploys a file and reports each stage', async () => {
     const { code, stdout, stderr } = await run('deploy', model, '--objective', 'p95<=50ms', '--approve');
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^digits-mlp is InService \(digits-mlp\/1, p95<=50ms\)/);
@@ -107,8 +107,8 @@ describe('the command line', () => {
     assert(!places.includes(-1), stderr);
   });
 
-  test('the same file under another name is the same version of its group', async () => {
-    const view = JSON.parse(await runWell('deploy', model, '--name', 'numbers', '--group', 'digits-mlp', '--output', 'json')) as {
+  test('reuses the version of a group with the same file', async () => {
+    const view = JSON.parse(await runWell('deploy', model, 'numbers', '--group', 'digits-mlp', '--output', 'json')) as {
       variants: { model: string }[];
     };
     assert.equal(view.variants[0]?.model, 'digits-mlp/1');
@@ -150,11 +150,11 @@ describe('the command line', () => {
     assert.deepEqual([predictions.length, model_version], [450, '1']);
   });
 
-  test('what is wrong is told in one line', async () => {
+  test('prints errors in one line', async () => {
     for (const [argv, code, says] of [
       [['invoke', 'digits-mlp', '--data', '[[1, 2]]'], 1, /a row of input 'pixels' has 2 values/],
-      [['invoke', 'nobody', '--data', '[[1]]'], 1, /endpoint 'nobody' is not known/],
-      [['describe', 'nobody'], 1, /there is no endpoint and no model group 'nobody'/],
+      [['invoke', 'missing', '--data', '[[1]]'], 1, /endpoint 'missing' is not known/],
+      [['describe', 'missing'], 1, /there is no endpoint and no model group 'missing'/],
       [['deploy', 'missing.onnx'], 1, /there is no file missing\.onnx/],
       [['delete', 'digits-mlp/1'], 1, /used by/],
       [['approve', 'digits-mlp/9'], 1, /there is no model version digits-mlp\/9/],
@@ -167,7 +167,17 @@ describe('the command line', () => {
     }
   });
 
-  test('env prints what a shell needs, and the key works', async () => {
+  test('uses the admin key of its data directory, unless PENSTOCK_URL names another server', async () => {
+    const { keys } = JSON.parse(readFileSync(join(dataDir, 'keys.json'), 'utf8')) as { keys: { id: string }[] };
+    const registered = await run('register', model, '--group', 'by-key');
+    assert.equal(registered.code, 0, registered.stderr);
+    const listed = await run('audit', 'list', '--output', 'json');
+    const entries = JSON.parse(listed.stdout) as { items?: { who: string; target: string }[] } | { who: string; target: string }[];
+    const items = Array.isArray(entries) ? entries : (entries.items ?? []);
+    assert.equal(items.find(({ target }) => target === 'by-key/1')?.who, keys[0]?.id);
+  });
+
+  test('env prints the variables that a shell needs, and the key works', async () => {
     const exports = await runWell('env');
     const names = [...exports.matchAll(/^export (\w+)=/gm)].map(([, name]) => name);
     const wanted = [
@@ -189,7 +199,7 @@ describe('the command line', () => {
     assert.equal((JSON.parse(stdout) as { role: string }[])[0]?.role, 'admin');
   });
 
-  test('a key of a role may do what is its own, until it is revoked', async () => {
+  test('a key has the permissions of its role until it is revoked', async () => {
     const { id, secret } = JSON.parse(await runWell('keys', 'create', '--role', 'viewer', '--output', 'json')) as {
       id: string;
       secret: string;
@@ -198,12 +208,12 @@ describe('the command line', () => {
     assert.equal((await ended(start(['endpoints'], env))).code, 0);
     const refused = await ended(start(['delete', 'digits-mlp'], env));
     assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /may not deploy: it takes a key of role deployer or above/);
+    assert.match(refused.stderr, /lacks the permission deploy: use a key of role deployer or above/);
     await runWell('keys', 'revoke', id);
-    assert.match((await ended(start(['endpoints'], env))).stderr, /unknown, revoked/);
+    assert.match((await ended(start(['endpoints'], env))).stderr, /unknown or revoked/);
   });
 
-  test('the others print tables for people and JSON for programs', async () => {
+  test('other verbs print tables, or JSON with --output json', async () => {
     for (const argv of [
       ['status'],
       ['groups'],
@@ -222,22 +232,22 @@ describe('the command line', () => {
     }
   });
 
-  test('logs follow what happens', async () => {
+  test('logs -f prints new lines', async () => {
     const follower = start(['logs', '-f', '-n', '0', 'numbers', '--output', 'json', '--data-dir', dataDir]);
     follower.stderr?.resume();
     const line = firstLine(follower);
     try {
-      // The follower may only come later than the first requests.
-      let isSeen = false;
-      void line.then(() => (isSeen = true));
-      for (let tries = 0; tries < 40 && !isSeen; tries++) await runWell('invoke', 'numbers', '--data', `[[${'0,'.repeat(63)}0]]`);
+      // The follower may connect after the first requests.
+      let hasLine = false;
+      void line.then(() => (hasLine = true));
+      for (let tries = 0; tries < 40 && !hasLine; tries++) await runWell('invoke', 'numbers', '--data', `[[${'0,'.repeat(63)}0]]`);
       assert.equal((JSON.parse(await line) as { endpoint: string }).endpoint, 'numbers');
     } finally {
       follower.kill('SIGKILL');
     }
   });
 
-  test('delete ends an endpoint', async () => {
+  test('delete removes an endpoint', async () => {
     await runWell('delete', 'numbers');
     assert.equal((await run('invoke', 'numbers', '--data', '[[1]]')).code, 1);
   });

@@ -1,11 +1,11 @@
-/** What chooses the setting of a serverless endpoint, from outside: decisions come, meet their truth, and outlast the server. */
+/** Decisions on the settings of a serverless endpoint: they are made, measured, and survive the server. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import type { DecisionBody, Page } from '../../src/api/index.ts';
+import type { DecisionBody, PageBody } from '../../src/api/index.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
 
@@ -17,7 +17,7 @@ const rows = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digi
   .map((line) => line.split(',').slice(0, 64).map(Number));
 
 const decisionsOf = async (server: Server, endpoint: string): Promise<readonly DecisionBody[]> =>
-  (await server.callWell<Page<DecisionBody>>('GET', `/endpoints/${endpoint}/decisions`)).items;
+  (await server.callWell<PageBody<DecisionBody>>('GET', `/endpoints/${endpoint}/decisions`)).items;
 
 const settingOf = async (server: Server, endpoint: string) => (await server.endpoint(endpoint)).variants[0]?.setting;
 
@@ -30,25 +30,25 @@ async function infer(server: Server, endpoint: string, count: number): Promise<v
   );
 }
 
-test('a serverless endpoint: decided, applied, measured, kept over a restart, gone with the endpoint', async () => {
+test('a decision is made, applied and measured, survives a restart, and is deleted with its endpoint', async () => {
   const dataDir = temporaryDirectory();
   let server = await Server.start({ dataDir, flags: ['--batch-period', '10s'] });
   try {
     const env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
     await run(penstock, ['deploy', 'catalogue:digits-mlp', 'digits', '--serverless', '--approve', '--objective', 'p95<=500ms'], { env });
-    const first = await until('the first decision', async () => (await decisionsOf(server, 'digits'))[0], 30_000);
+    const first = await until('the first decision', async () => (await decisionsOf(server, 'digits'))[0]);
     assert.deepEqual([first.trigger, first.effect, first.chosen.batch_size_max], ['deploy', null, 1]);
     assert(first.alternatives.some(({ label }) => label === 'no-batching'));
-    await until('it is in force', async () => (await settingOf(server, 'digits'))?.decision_id === first.id);
+    await until('the setting is applied', async () => (await settingOf(server, 'digits'))?.decision_id === first.id);
 
     for (let burst = 0; burst < 8; burst++) await infer(server, 'digits', 50);
-    const second = await until('a decision that knows who came', async () => {
+    const second = await until('a decision based on observed arrivals', async () => {
       const [latest] = await decisionsOf(server, 'digits');
       return latest !== undefined && latest.inputs.arrivals.rate_per_second > 0 && latest;
     });
     assert(second.inputs.arrivals.sample_count > 0);
     await infer(server, 'digits', 20);
-    const effect = await until('something was measured', async () => {
+    const effect = await until('an effect was measured', async () => {
       const effects = (await decisionsOf(server, 'digits')).flatMap((decision) => (decision.effect === null ? [] : [decision.effect]));
       return effects[0];
     });
@@ -72,23 +72,23 @@ test('a serverless endpoint: decided, applied, measured, kept over a restart, go
     assert.deepEqual({ ...again, decision_id: null }, { ...inForce, decision_id: null });
 
     await server.callWell('DELETE', '/endpoints/digits');
-    await until('it is gone', async () => (await server.call('GET', '/endpoints/digits/decisions')).status === 404);
+    await until('the endpoint is deleted', async () => (await server.call('GET', '/endpoints/digits/decisions')).status === 404);
   } finally {
     await server.end();
     rmSync(dataDir, { recursive: true, force: true });
   }
 });
 
-test('an objective that no setting keeps is the reason of the endpoint, and no failure', async () => {
+test('an objective that no setting meets is reported as the reason of the endpoint, without a failure', async () => {
   const server = await Server.start();
   try {
     const env = { ...plainEnvironment(), PENSTOCK_URL: server.url };
     await run(penstock, ['deploy', 'catalogue:digits-mlp', 'digits', '--serverless', '--approve', '--objective', 'p99<=5us'], { env });
     const view = await until(
-      'it says so',
+      'the reason is reported',
       async () => {
-        const seen = await server.endpoint('digits');
-        return seen.reason !== null && seen;
+        const current = await server.endpoint('digits');
+        return current.reason !== null && current;
       },
       30_000,
     );

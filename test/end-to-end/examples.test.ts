@@ -1,4 +1,4 @@
-/** The examples, run as a user runs them against a server as users have it, print what they say they print. */
+/** The examples print their documented output against a server. */
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { penstock, plainEnvironment, Server } from './server.ts';
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
 
-/** Node is the one that runs this test: an example must not need one on the path. */
+/** Uses the Node of this test, so Node need not be on the path. */
 const examples = [
   { file: 'curl/first-model.sh', command: 'sh', needs: ['curl', 'sed'] },
   { file: 'python-urllib/predict.py', command: 'python3', needs: ['python3'] },
@@ -22,14 +22,14 @@ const examples = [
   { file: 'what-if/nasa-morning.sh', command: 'sh', needs: [] },
 ] as const;
 
-/** Three decimals: what lies behind them may differ with the processor. */
+/** Rounds to three decimals, because further digits depend on the processor. */
 function rounded(text: string): string {
   return text.replaceAll(/-?\d+\.\d+(?:e[+-]?\d+)?/gi, (number) => Number(number).toFixed(3));
 }
 
 function missing(needs: readonly string[]): string | false {
   const absent = needs.filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
-  return absent.length === 0 ? false : `${absent.join(' and ')} cannot be run here`;
+  return absent.length === 0 ? false : `${absent.join(' and ')} cannot be run on this machine`;
 }
 
 describe('the examples', () => {
@@ -44,7 +44,7 @@ describe('the examples', () => {
       ['catalogue:digits-mlp', 'digits'],
       ['catalogue:spam-text', 'spam'],
     ] as const) {
-      await run(penstock, ['deploy', model, '--name', name, '--approve', '--objective', 'p95<=50ms'], { env });
+      await run(penstock, ['deploy', model, name, '--approve', '--objective', 'p95<=50ms'], { env });
     }
   });
 
@@ -52,14 +52,14 @@ describe('the examples', () => {
 
   for (const { file, command, needs } of examples) {
     const directory = join(root, 'examples', file, '..');
-    test(`${file} prints what stands beside it`, { skip: missing(needs) }, async () => {
+    test(`${file} prints its expected output`, { skip: missing(needs) }, async () => {
       const { stdout, stderr } = await run(command, [join(root, 'examples', file)], { env, timeout: 120_000 });
       assert.equal(rounded(stdout), rounded(readFileSync(join(directory, 'expected-output.txt'), 'utf8')));
       assert.equal(stderr, '');
     });
   }
 
-  test('the one with curl can be run again, and comes with its key where one is set', { skip: missing(['curl', 'sed']) }, async () => {
+  test('the curl example can be repeated, and sends a key if one is set', { skip: missing(['curl', 'sed']) }, async () => {
     const { stdout } = await run('sh', [join(root, 'examples/curl/first-model.sh')], { env: { ...env, PENSTOCK_KEY: server.adminKey } });
     assert.match(stdout, /"label","shape":\[2\],"datatype":"BYTES","data":\["setosa","virginica"\]/);
   });

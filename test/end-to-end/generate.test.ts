@@ -1,4 +1,4 @@
-/** The generate extension on a model that takes a text: plain JSON, and the same as a stream of events. */
+/** The generate extension with a text model: as JSON and as a stream of events. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Server } from './server.ts';
@@ -16,14 +16,14 @@ function post(path: string, body: object): Promise<Response> {
   return fetch(`${server.url}/v2/models/spam${path}`, { method: 'POST', body: JSON.stringify(body) });
 }
 
-/** What `infer` says of the same text. */
+/** The response of `infer` to the same text. */
 async function inferred(): Promise<Map<string, readonly unknown[]>> {
   const response = await post('/infer', { inputs: [{ name: 'text', datatype: 'BYTES', shape: [1], data: [spam] }] });
   const { outputs } = (await response.json()) as { outputs: { name: string; data: unknown[] }[] };
   return new Map(outputs.map(({ name, data }) => [name, data]));
 }
 
-test('a text is answered with a value for each output, the same as infer gives', async () => {
+test('answers a text with a value for each output, the same as infer', async () => {
   const expected = await inferred();
   for (const [path, type, read] of [
     ['/generate', 'application/json', (text: string) => text],
@@ -35,15 +35,15 @@ test('a text is answered with a value for each output, the same as infer gives',
       const answer = JSON.parse(read(await response.text())) as Record<string, unknown>;
       assert.deepEqual([answer['model_name'], answer['id']], ['spam', '7']);
       for (const [name, data] of expected) {
-        // The one output that is a text.
-        const said = key === 'text_input' && name === 'label' ? 'text_output' : name;
-        assert.deepEqual(answer[said], data.length === 1 ? data[0] : data, said);
+        // The only text output.
+        const outputName = key === 'text_input' && name === 'label' ? 'text_output' : name;
+        assert.deepEqual(answer[outputName], data.length === 1 ? data[0] : data, outputName);
       }
     }
   }
 });
 
-test('what is wrong is refused before the stream begins', async () => {
+test('rejects invalid requests before the stream begins', async () => {
   for (const path of ['/generate', '/generate_stream']) {
     const response = await post(path, { texts: spam });
     assert.equal(response.status, 400);

@@ -1,4 +1,4 @@
-/** gRPC as a client speaks it: by our own `.proto` files with grpc-js, and frame by frame for what no library does. */
+/** gRPC clients: grpc-js with our `.proto` files, and raw HTTP/2 frames for what libraries do not send. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import { type ChannelCredentials, type ChannelOptions, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
@@ -14,19 +14,19 @@ export interface Refused {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-export interface AskOptions {
+export interface GrpcCallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** What a call came to: its reply, or why there is none. */
+/** The outcome of a call: a reply or an error. */
 export type Reply<Form = Message> = { readonly reply: Form; readonly refused: null } | { readonly reply: null; readonly refused: Refused };
 
-/** As proto-loader reads it. */
+/** A message as decoded by proto-loader. */
 export type Message = object;
 
-/** What stands there in a message: `model_stats.0.inference_count`. */
+/** The value at a path of a message, such as `model_stats.0.inference_count`. */
 export function at(message: Message | undefined | null, path: string): unknown {
   let here: unknown = message;
   for (const name of path.split('.')) here = (here as Record<string, unknown> | null | undefined)?.[name];
@@ -40,26 +40,26 @@ export class GrpcClient {
     this.channel = new Client(address, channel, { 'grpc.max_receive_message_length': -1, ...options });
   }
 
-  ask(
+  call(
     method: string,
     request: object,
-    options: AskOptions = {},
+    options: GrpcCallOptions = {},
     service: keyof Omit<Protocol, 'descriptors'> = 'inference',
   ): Promise<Reply> {
     const definition = definitionOf(method, service);
-    return this.askBytes(definition.path, definition.requestSerialize(request), options).then(({ reply, refused }) =>
+    return this.callBytes(definition.path, definition.requestSerialize(request), options).then(({ reply, refused }) =>
       refused === null ? { reply: definition.responseDeserialize(reply), refused } : { reply: null, refused },
     );
   }
 
-  askBytes(path: string, bytes: Buffer, { metadata, deadlineMs, signal }: AskOptions = {}): Promise<Reply<Buffer>> {
+  callBytes(path: string, bytes: Buffer, { metadata, deadlineMs, signal }: GrpcCallOptions = {}): Promise<Reply<Buffer>> {
     return new Promise((resolve) => {
       const settle = (error: ServiceError | null, reply?: Buffer): void => {
         if (error === null) resolve({ reply: reply as Buffer, refused: null });
         else resolve({ reply: null, refused: { code: error.code, details: error.details, metadata: error.metadata.getMap() } });
       };
       const deadline = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
-      const call = this.channel.makeUnaryRequest(path, asItIs, asItIs, bytes, metadataOf(metadata), deadline, settle);
+      const call = this.channel.makeUnaryRequest(path, identity, identity, bytes, metadataOf(metadata), deadline, settle);
       signal?.addEventListener('abort', () => call.cancel());
     });
   }
@@ -91,7 +91,7 @@ export function definitionOf(method: string, service: keyof Omit<Protocol, 'desc
   return definition;
 }
 
-function asItIs(bytes: Buffer): Buffer {
+function identity(bytes: Buffer): Buffer {
   return bytes;
 }
 
@@ -101,7 +101,7 @@ function metadataOf(fields: Readonly<Record<string, string>> = {}): Metadata {
   return metadata;
 }
 
-/** A connection whose streams may carry `windowBytes` of answers until somebody reads them. */
+/** A connection whose streams accept `windowBytes` of unread response data. */
 export function rawConnection(address: string, windowBytes = 65_535): ClientHttp2Session {
   return connect(`http://${address}`, { settings: { initialWindowSize: windowBytes }, maxSessionMemory: 1000 });
 }
@@ -111,7 +111,7 @@ export function rawCall(session: ClientHttp2Session, method: string, headers: Re
   return session.request({ ...fixed, ...headers });
 }
 
-/** A message with the five bytes that go before it. */
+/** A message with its five-byte gRPC prefix. */
 export function framed(message: Buffer): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);

@@ -1,4 +1,4 @@
-/** The port of gRPC: who is let in beyond this machine, how much it holds, what is told to whom when the server goes, and whose it is. */
+/** The gRPC port: access beyond loopback, message limits, shutdown, and the choice of the port. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -24,35 +24,35 @@ function affine(rows: number): object {
   return { model_name: 'affine', inputs: [x], outputs: [{ name: 'y' }], raw_input_contents: [Buffer.alloc(12 * rows)] };
 }
 
-test('beyond this machine gRPC speaks TLS, with the certificate of HTTP, and takes a key', async () => {
+test('beyond loopback, gRPC uses TLS with the HTTP certificate and requires a key', async () => {
   await withServer({ flags: ['--host', '0.0.0.0', '--tls', 'self-signed', '--log-level', 'info'] }, async (server) => {
-    const port = await until('the server says where', () => /grpc=0\.0\.0\.0:(\d+)/.exec(server.stderr)?.[1]);
+    const port = await until('the server logs its gRPC port', () => /grpc=0\.0\.0\.0:(\d+)/.exec(server.stderr)?.[1]);
     const certificate = readFileSync(join(server.dataDir, 'tls-cert.pem'));
     const names = { 'grpc.ssl_target_name_override': 'localhost' };
     const client = new GrpcClient(`127.0.0.1:${port}`, names, credentials.createSsl(certificate));
     const key = { metadata: { authorization: `Bearer ${server.adminKey}` } };
-    assert.deepEqual((await client.ask('ServerReady', {})).reply, { ready: true });
-    assert.equal((await client.ask('RepositoryIndex', {})).refused?.code, status.UNAUTHENTICATED);
-    assert.equal((await client.ask('ModelInfer', affine(1))).refused?.code, status.UNAUTHENTICATED);
-    assert.deepEqual((await client.ask('RepositoryIndex', {}, key)).reply, { models: [] });
-    assert.equal((await client.ask('ModelInfer', affine(1), key)).refused?.code, status.NOT_FOUND);
+    assert.deepEqual((await client.call('ServerReady', {})).reply, { ready: true });
+    assert.equal((await client.call('RepositoryIndex', {})).refused?.code, status.UNAUTHENTICATED);
+    assert.equal((await client.call('ModelInfer', affine(1))).refused?.code, status.UNAUTHENTICATED);
+    assert.deepEqual((await client.call('RepositoryIndex', {}, key)).reply, { models: [] });
+    assert.equal((await client.call('ModelInfer', affine(1), key)).refused?.code, status.NOT_FOUND);
     client.close();
     const plain = new GrpcClient(`127.0.0.1:${port}`);
-    assert.equal((await plain.ask('ServerLive', {})).refused?.code, status.UNAVAILABLE);
+    assert.equal((await plain.call('ServerLive', {})).refused?.code, status.UNAVAILABLE);
     plain.close();
   });
 });
 
-describe('a server of small limits', () => {
+describe('a server with small limits', () => {
   const limitBytes = 64 * 1024;
 
-  test('refuses a message beyond them, and messages of those who read no answers, and serves all others', async () => {
+  test('rejects messages above them, and messages of clients that read no responses, and serves others', async () => {
     await withServer({ flags: ['--body-limit', String(limitBytes), '--invocation-limit', String(limitBytes)] }, async (server) => {
       await server.deploy('affine', 'test_affine');
       const address = await grpcAddress(server);
       const client = new GrpcClient(address);
-      const works = async (): Promise<void> => assert.equal((await client.ask('ModelInfer', affine(1))).refused, null);
-      assert.equal((await client.ask('ModelInfer', affine(limitBytes / 12 + 1))).refused?.code, status.RESOURCE_EXHAUSTED);
+      const works = async (): Promise<void> => assert.equal((await client.call('ModelInfer', affine(1))).refused, null);
+      assert.equal((await client.call('ModelInfer', affine(limitBytes / 12 + 1))).refused?.code, status.RESOURCE_EXHAUSTED);
       await works();
 
       const session = rawConnection(address, 0);
@@ -70,38 +70,38 @@ describe('a server of small limits', () => {
         call.end(message);
       }
       // 16 messages of the largest size: 1 MiB, in answers of 60 kB.
-      await until('most are refused', () => codes.length >= 40);
+      await until('most messages are rejected', () => codes.length >= 40);
       assert.deepEqual(new Set(codes), new Set([status.RESOURCE_EXHAUSTED]));
-      assert(open >= 16, `${open} calls wait for their client`);
-      const { refused } = await client.ask('ModelInfer', affine(5000));
-      assert.match(refused?.details ?? '', /read answers, then send more/);
+      assert(open >= 16, `${open} calls wait for their client to read`);
+      const { refused } = await client.call('ModelInfer', affine(5000));
+      assert.match(refused?.details ?? '', /read responses before sending more/);
       assert.equal(refused?.metadata['grpc-retry-pushback-ms'], '1000');
       session.destroy();
-      await until('what they held is free again', async () => (await client.ask('ModelInfer', affine(5000))).refused === null);
+      await until('their budget is free again', async () => (await client.call('ModelInfer', affine(5000))).refused === null);
       client.close();
     });
   });
 });
 
-test('a server that goes tells those who watch, lets streams finish, and does not wait for ever for those who read nothing', async () => {
+test('on shutdown, the server notifies watchers, ends streams, and does not wait forever for clients that read nothing', async () => {
   const server = await Server.start();
   try {
     await server.deploy('affine', 'test_affine');
     const client = new GrpcClient(await grpcAddress(server));
-    assert.deepEqual((await client.ask('Check', { service: '' }, {}, 'health')).reply, { status: 'SERVING' });
-    assert.equal((await client.ask('Check', { service: 'nobody' }, {}, 'health')).refused?.code, status.NOT_FOUND);
-    const [watched, unknown] = ['inference.GRPCInferenceService', 'nobody'].map((service) => {
-      const told: string[] = [];
+    assert.deepEqual((await client.call('Check', { service: '' }, {}, 'health')).reply, { status: 'SERVING' });
+    assert.equal((await client.call('Check', { service: 'missing' }, {}, 'health')).refused?.code, status.NOT_FOUND);
+    const [watched, unknown] = ['inference.GRPCInferenceService', 'missing'].map((service) => {
+      const statuses: string[] = [];
       const watch = client.watch(service);
-      watch.on('data', (message: Message) => told.push(String(at(message, 'status'))));
+      watch.on('data', (message: Message) => statuses.push(String(at(message, 'status'))));
       watch.on('error', () => {});
-      return { told, ended: once(watch, 'end') };
+      return { statuses, ended: once(watch, 'end') };
     });
     const stream = client.stream('ModelStreamInfer');
     const failed = once(stream, 'error');
     stream.write(affine(1));
     await once(stream, 'data');
-    await until('both are told', () => watched?.told.length === 1 && unknown?.told.length === 1);
+    await until('both have a status', () => watched?.statuses.length === 1 && unknown?.statuses.length === 1);
     const session = rawConnection(await grpcAddress(server), 0);
     const unread = session.request({
       ':method': 'POST',
@@ -114,9 +114,9 @@ test('a server that goes tells those who watch, lets streams finish, and does no
     server.signal('SIGTERM');
     const [error] = await failed;
     assert.equal(error.code, status.UNAVAILABLE);
-    assert.match(error.details, /the server is closing/);
+    assert.match(error.details, /the server is shutting down/);
     await Promise.all([watched?.ended, unknown?.ended]);
-    assert.deepEqual([watched?.told, unknown?.told], [['SERVING', 'NOT_SERVING'], ['SERVICE_UNKNOWN']]);
+    assert.deepEqual([watched?.statuses, unknown?.statuses], [['SERVING', 'NOT_SERVING'], ['SERVICE_UNKNOWN']]);
     assert.deepEqual(await server.ended, { code: 0, signal: null });
     client.close();
   } finally {
@@ -125,14 +125,14 @@ test('a server that goes tells those who watch, lets streams finish, and does no
 });
 
 describe('the port', () => {
-  test('is any free one beside any free one of HTTP, or none', async () => {
+  test('can be turned off', async () => {
     await withServer({ flags: ['--grpc-port', 'off'] }, async (server) => {
       assert.equal((await server.callWell<{ grpc: unknown }>('GET', '/status')).grpc, null);
     });
   });
 
-  // Addresses of this machine that nobody else's server has.
-  test('is 8001 by default; taken by another program, it is done without and said, unless somebody asked for it', async () => {
+  // Loopback addresses that no other server uses.
+  test('is 8001 by default; if that is in use, gRPC is off with a warning, unless the port was requested', async () => {
     const home = ['--host', '127.80.0.1', '--port', '8080'];
     await withServer({ flags: home }, async (server) => {
       assert.equal(await grpcAddress(server), '127.80.0.1:8001');
@@ -144,7 +144,7 @@ describe('the port', () => {
         assert.equal((await server.callWell<{ grpc: unknown }>('GET', '/status')).grpc, null);
         assert.match(
           server.stderr,
-          /gRPC is not served: cannot listen for gRPC on 127\.80\.0\.1:8001: another program is using it, choose another --grpc-port/,
+          /gRPC is not served: cannot listen for gRPC on 127\.80\.0\.1:8001: another program is using it; choose another --grpc-port/,
         );
       });
       await assert.rejects(Server.start({ flags: [...home, '--grpc-port', '8001'] }), /cannot listen for gRPC on 127\.80\.0\.1:8001/);

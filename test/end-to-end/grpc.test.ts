@@ -1,4 +1,4 @@
-/** The gRPC side of a server as users have it: calls, streams, health, and what hostile or careless clients do to it. */
+/** The gRPC API of a running server: calls, streams, and hostile or careless clients. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -29,7 +29,7 @@ function bytesOf(values: readonly number[] | Float32Array): Buffer {
   return Buffer.from(floats.buffer);
 }
 
-/** To the affine model: `y = 2x + 1`, and the sum of all y. */
+/** A request to the affine model: `y = 2x + 1`, and the sum of all y. */
 function affine(values: readonly number[] | Float32Array, more: object = {}): object {
   return {
     model_name: 'affine',
@@ -39,7 +39,7 @@ function affine(values: readonly number[] | Float32Array, more: object = {}): ob
   };
 }
 
-/** About 4 µs an iteration. */
+/** A request that takes about 4 µs per iteration. */
 function slow(iterations: number): object {
   const count = Buffer.alloc(8);
   count.writeBigInt64LE(BigInt(iterations));
@@ -54,27 +54,27 @@ function slow(iterations: number): object {
 }
 
 async function works(): Promise<void> {
-  const { reply, refused } = await client.ask('ModelInfer', affine([1, 2, 3]));
+  const { reply, refused } = await client.call('ModelInfer', affine([1, 2, 3]));
   assert.equal(refused, null);
   assert.deepEqual(at(reply, 'raw_output_contents.0'), bytesOf([3, 5, 7]));
 }
 
 async function inferences(model: string): Promise<number> {
-  const { reply } = await client.ask('ModelStatistics', { name: model });
+  const { reply } = await client.call('ModelStatistics', { name: model });
   return Number(at(reply, 'model_stats.0.inference_count'));
 }
 
 describe('a call', () => {
-  test('may bring 16 MiB and is answered with as many', async () => {
+  test('can carry 16 MiB in each direction', async () => {
     const values = new Float32Array(3 * 1_400_000).map((_, index) => index % 1000);
-    const { reply, refused } = await client.ask('ModelInfer', affine(values, { outputs: [{ name: 'y' }] }));
+    const { reply, refused } = await client.call('ModelInfer', affine(values, { outputs: [{ name: 'y' }] }));
     assert.equal(refused, null);
     assert.deepEqual(at(reply, 'raw_output_contents.0'), bytesOf(values.map((value) => 2 * value + 1)));
   });
 
-  test('may be one of a thousand at the same time, on one connection', async () => {
+  test('can be one of a thousand concurrent calls on one connection', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 1000 }, (_, index) => client.ask('ModelInfer', affine([index, 0, 0], { id: `${index}` }))),
+      Array.from({ length: 1000 }, (_, index) => client.call('ModelInfer', affine([index, 0, 0], { id: `${index}` }))),
     );
     for (const [index, { reply, refused }] of answers.entries()) {
       assert.equal(refused, null);
@@ -83,30 +83,30 @@ describe('a call', () => {
     }
   });
 
-  test('may be compressed', async () => {
+  test('can be compressed', async () => {
     for (const algorithm of [compressionAlgorithms.gzip, compressionAlgorithms.deflate]) {
       const compressing = new GrpcClient(address, { 'grpc.default_compression_algorithm': algorithm });
-      const { reply } = await compressing.ask('ModelInfer', affine([1, 2, 3]));
+      const { reply } = await compressing.call('ModelInfer', affine([1, 2, 3]));
       assert.deepEqual(at(reply, 'raw_output_contents.0'), bytesOf([3, 5, 7]));
       compressing.close();
     }
   });
 
-  test('carries the id it came with, also when it is refused', async () => {
-    const { refused } = await client.ask('ModelInfer', { model_name: 'nobody' }, { metadata: { 'x-request-id': 'mine-1' } });
+  test('returns its request id, also with an error', async () => {
+    const { refused } = await client.call('ModelInfer', { model_name: 'missing' }, { metadata: { 'x-request-id': 'mine-1' } });
     assert.equal(refused?.code, status.NOT_FOUND);
-    assert.match(refused?.details ?? '', /model 'nobody' is not known/);
+    assert.match(refused?.details ?? '', /model 'missing' does not exist/);
     assert.equal(refused?.metadata['x-request-id'], 'mine-1');
   });
 
-  test('says in its parameters how long each stage took, where that is asked', async () => {
-    const { reply } = await client.ask('ModelInfer', affine([1, 2, 3], { parameters: { timings: { bool_param: true } } }));
+  test('returns the time of each stage on request', async () => {
+    const { reply } = await client.call('ModelInfer', affine([1, 2, 3], { parameters: { timings: { bool_param: true } } }));
     assert.equal(at(reply, 'parameters.queue_ms.parameter_choice'), 'double_param');
     assert.equal(at(reply, 'parameters.close_reason.string_param'), 'idle');
   });
 });
 
-describe('what is wrong is refused with the reason, and the next request is served', () => {
+describe('an invalid call is rejected with the reason, and the next request is served', () => {
   const typed = { name: 'x', datatype: 'FP32', shape: [1, 3], contents: { fp32_contents: [1, 2, 3] } };
   for (const { what, request, code = status.INVALID_ARGUMENT, details } of [
     { what: 'raw and typed inputs together', request: affine([1, 2, 3], { inputs: [typed] }), details: /all raw or all typed/ },
@@ -121,39 +121,57 @@ describe('what is wrong is refused with the reason, and the next request is serv
       code: status.NOT_FOUND,
       details: /no version '9'; versions: 1/,
     },
-    { what: 'no model', request: {}, code: status.NOT_FOUND, details: /model '' is not known/ },
+    { what: 'no model', request: {}, code: status.NOT_FOUND, details: /model '' does not exist/ },
     {
-      what: 'a text with half a character',
+      what: 'a name with half a surrogate pair',
       request: affine([1, 2, 3], { model_name: `${'a'.repeat(79)}😀` }),
       code: status.NOT_FOUND,
       details: /aaa/,
     },
   ]) {
     test(what, async () => {
-      const { refused } = await client.ask('ModelInfer', request);
+      const { refused } = await client.call('ModelInfer', request);
       assert.equal(refused?.code, code);
       assert.match(refused?.details ?? '', details);
       await works();
     });
   }
 
-  test('bytes that are no message', async () => {
+  test('bytes that are not a message', async () => {
     for (const method of ['ModelInfer', 'ModelReady', 'RepositoryIndex']) {
-      const { refused } = await client.askBytes(definitionOf(method).path, Buffer.from('ffffffff', 'hex'));
+      const { refused } = await client.callBytes(definitionOf(method).path, Buffer.from('ffffffff', 'hex'));
       assert.equal(refused?.code, status.INVALID_ARGUMENT, method);
-      assert.match(refused?.details ?? '', /no valid protobuf/);
+      assert.match(refused?.details ?? '', /not valid protobuf/);
     }
     await works();
   });
 
-  test('calls that are not served', async () => {
-    for (const path of ['/inference.GRPCInferenceService/SystemSharedMemoryStatus', '/nobody.Service/Call', '/%00']) {
-      assert.equal((await client.askBytes(path, Buffer.alloc(0))).refused?.code, status.UNIMPLEMENTED, path);
+  test('unknown methods', async () => {
+    for (const path of ['/inference.GRPCInferenceService/SystemSharedMemoryStatus', '/missing.Service/Call', '/%00']) {
+      assert.equal((await client.callBytes(path, Buffer.alloc(0))).refused?.code, status.UNIMPLEMENTED, path);
     }
     await works();
   });
 
-  test('bytes that are not even HTTP/2', async () => {
+  test('a large message to a method that takes names only, with or without compression', async () => {
+    const session = rawConnection(address);
+    const message = Buffer.from('0a00'.repeat(40_000), 'hex');
+    for (const method of ['ModelReady', 'ModelMetadata', 'ServerLive', 'RepositoryIndex']) {
+      const plain = rawCall(session, method);
+      plain.end(framed(message));
+      assert.equal(await statusOf(plain), status.RESOURCE_EXHAUSTED, method);
+      const packed = rawCall(session, method, { 'grpc-encoding': 'gzip' });
+      const body = framed(gzipSync(message));
+      body[0] = 1;
+      packed.end(body);
+      assert.equal(await statusOf(packed), status.RESOURCE_EXHAUSTED, method);
+    }
+    session.destroy();
+    assert.equal((await client.callBytes('/grpc.health.v1.Health/Check', message)).refused?.code, status.RESOURCE_EXHAUSTED);
+    await works();
+  });
+
+  test('bytes that are not HTTP/2', async () => {
     const { hostname, port } = new URL(`http://${address}`);
     for (const bytes of ['GET / HTTP/1.1\r\n\r\n', Buffer.alloc(5000, 7), `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${'x'.repeat(3000)}`]) {
       const socket = connect(Number(port), hostname, () => socket.write(bytes));
@@ -164,7 +182,7 @@ describe('what is wrong is refused with the reason, and the next request is serv
     await works();
   });
 
-  test('frames that are no call, a second message, and a content type of something else', async () => {
+  test('a second message, no message, another content type, and a decompression bomb', async () => {
     const session = rawConnection(address);
     const message = framed(definitionOf('ModelReady').requestSerialize({ name: 'affine' }));
     const twice = rawCall(session, 'ModelReady');
@@ -197,54 +215,54 @@ async function statusOf(call: ReturnType<typeof rawCall>): Promise<number> {
   return Number(headers['grpc-status']);
 }
 
-describe('a call that nobody waits for any more', () => {
-  test('is never run: not after its deadline, nor once it was cancelled, however many there are', async () => {
-    await client.ask('ModelInfer', slow(1));
+describe('a call whose client has given up', () => {
+  test('is never run, neither after its deadline nor after its cancellation', async () => {
+    await client.call('ModelInfer', slow(1));
     const before = await inferences('slow');
-    const long = client.ask('ModelInfer', slow(800_000));
+    const long = client.call('ModelInfer', slow(800_000));
     await server.busy('slow');
-    const late = client.ask('ModelInfer', slow(1), { deadlineMs: 100 });
-    const timed = client.ask('ModelInfer', { ...slow(1), parameters: { timeout: { int64_param: 100_000 } } });
+    const late = client.call('ModelInfer', slow(1), { deadlineMs: 100 });
+    const timed = client.call('ModelInfer', { ...slow(1), parameters: { timeout: { int64_param: 100_000 } } });
     const storm = Array.from({ length: 300 }, () => {
-      const leaving = new AbortController();
-      return { leaving, answer: client.ask('ModelInfer', slow(1), { signal: leaving.signal }) };
+      const cancellation = new AbortController();
+      return { cancellation, answer: client.call('ModelInfer', slow(1), { signal: cancellation.signal }) };
     });
-    await until('the storm is in the queue', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) >= 300);
-    for (const { leaving } of storm) leaving.abort();
+    await until('all calls are queued', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) >= 300);
+    for (const { cancellation } of storm) cancellation.abort();
     for (const { answer } of storm) assert.equal((await answer).refused?.code, status.CANCELLED);
     for (const answer of [late, timed]) assert.equal((await answer).refused?.code, status.DEADLINE_EXCEEDED);
-    assert.equal((await client.ask('ModelInfer', slow(1), { deadlineMs: 1 })).refused?.code, status.DEADLINE_EXCEEDED);
+    assert.equal((await client.call('ModelInfer', slow(1), { deadlineMs: 1 })).refused?.code, status.DEADLINE_EXCEEDED);
     assert.equal((await long).refused, null);
-    await client.ask('ModelInfer', slow(1));
+    await client.call('ModelInfer', slow(1));
     assert.equal(await inferences('slow'), before + 2);
     const line = 'penstock_requests_total{endpoint="slow",variant="AllTraffic",outcome="cancelled"}';
-    // A client may give up at its deadline just before the server does: there were three with one.
+    // A client may give up at its deadline just before the server does. Three calls had a deadline.
     const cancelled = await server.metric(line);
-    assert(cancelled >= 300 && cancelled <= 303, `${cancelled} of 300 were counted as cancelled`);
+    assert(cancelled >= 300 && cancelled <= 303, `expected 300 to 303 cancelled requests, got ${cancelled}`);
   });
 });
 
 describe('a stream', () => {
-  const isFinalAsked = { triton_enable_empty_final_response: { bool_param: true } };
+  const wantsFinal = { triton_enable_empty_final_response: { bool_param: true } };
 
-  test('is answered in the order of its requests; a request that fails is told so in place, and ends nothing', async () => {
+  test('is answered in request order; a failed request gets an error in its place, and the stream continues', async () => {
     const stream = client.stream('ModelStreamInfer');
     const answers = collect(stream);
     stream.write(affine([1, 2, 3], { id: 'a' }));
     stream.write(affine([1, 2], { id: 'b' }));
-    stream.write({ model_name: 'nobody', id: 'c' });
-    stream.write(affine([4, 5, 6], { id: 'd', parameters: isFinalAsked }));
+    stream.write({ model_name: 'missing', id: 'c' });
+    stream.write(affine([4, 5, 6], { id: 'd', parameters: wantsFinal }));
     stream.end();
     const [a, b, c, d] = await answers;
     assert.deepEqual([at(a, 'error_message'), at(a, 'infer_response.id'), at(a, 'infer_response.parameters')], ['', 'a', {}]);
     assert.deepEqual([at(b, 'infer_response.id'), at(c, 'infer_response.id')], ['b', 'c']);
     assert.match(String(at(b, 'error_message')), /'shape' must be an array of integers|input 'x'/);
-    assert.match(String(at(c, 'error_message')), /model 'nobody' is not known/);
+    assert.match(String(at(c, 'error_message')), /model 'missing' does not exist/);
     assert.equal(at(d, 'infer_response.parameters.triton_final_response.bool_param'), true);
     assert.deepEqual(at(d, 'infer_response.raw_output_contents.0'), bytesOf([9, 11, 13]));
   });
 
-  test('may be one of a thousand', async () => {
+  test('can be one of a thousand', async () => {
     const streams = Array.from({ length: 1000 }, (_, index) => {
       const stream = client.stream('ModelStreamInfer');
       const answers = collect(stream);
@@ -259,21 +277,21 @@ describe('a stream', () => {
     }
   });
 
-  test('whose client stops reading is not read from either, and holds up nobody else', async () => {
+  test('whose client stops reading is no longer read, and does not delay others', async () => {
     const before = await inferences('affine');
     const session = rawConnection(address, 0);
     const call = rawCall(session, 'ModelStreamInfer');
     const message = framed(definitionOf('ModelStreamInfer').requestSerialize(affine(new Float32Array(3 * 20_000))));
     const sent = 400;
     for (let count = 0; count < sent; count++) call.write(message);
-    let seen = -1;
-    await until('nothing more is taken', async () => {
+    let accepted = -1;
+    await until('no more requests are accepted', async () => {
       const now = (await inferences('affine')) - before;
       await new Promise((resolve) => setTimeout(resolve, 300));
-      return now === (await inferences('affine')) - before && (seen = now) > 0;
+      return now === (await inferences('affine')) - before && (accepted = now) > 0;
     });
-    // Those under way, those that were read ahead, those that were written and not taken: a fixed number.
-    assert(seen < 150, `${seen} of ${sent} requests were taken though nobody read an answer`);
+    // A fixed number: requests in flight, read ahead, and in buffers.
+    assert(accepted < 150, `${accepted} of ${sent} requests were accepted although the client read no response`);
     await works();
     session.destroy();
     await works();
@@ -290,26 +308,29 @@ function collect(stream: ReturnType<GrpcClient['stream']>): Promise<Message[]> {
 }
 
 describe('dialects', () => {
-  test("KServe's clients name the model in the first field and read what became of it", async () => {
-    const { reply } = await client.ask('RepositoryModelLoad', { repository_name: 'affine' });
+  test('KServe clients name the model in the first field and read the result', async () => {
+    const { reply } = await client.call('RepositoryModelLoad', { repository_name: 'affine' });
     assert.deepEqual(reply, { model_name: 'affine', isLoaded: true });
     await works();
   });
 
-  test("MLServer's clients find the repository at its own service", async () => {
-    const { reply, refused } = await client.askBytes('/inference.model_repository.ModelRepositoryService/RepositoryIndex', Buffer.alloc(0));
+  test('MLServer clients use the repository service', async () => {
+    const { reply, refused } = await client.callBytes(
+      '/inference.model_repository.ModelRepositoryService/RepositoryIndex',
+      Buffer.alloc(0),
+    );
     assert(refused === null);
     const index = definitionOf('RepositoryIndex').responseDeserialize(reply);
     assert.deepEqual(new Set((at(index, 'models') as Message[]).map((model) => at(model, 'name'))), new Set(['affine', 'slow']));
   });
 
-  test('a file cannot be loaded in place of a model', async () => {
-    const { refused } = await client.ask('RepositoryModelLoad', { model_name: 'affine', parameters: { config: { string_param: '{}' } } });
+  test('loading a model with a config is rejected', async () => {
+    const { refused } = await client.call('RepositoryModelLoad', { model_name: 'affine', parameters: { config: { string_param: '{}' } } });
     assert.equal(refused?.code, status.INVALID_ARGUMENT);
     assert.match(refused?.details ?? '', /register a new model version/);
   });
 
-  test('a client without .proto files makes them from what the server tells', async () => {
+  test('a client without .proto files can use server reflection', async () => {
     const stream = client.stream('ServerReflectionInfo', 'reflection');
     const answers = collect(stream);
     stream.write({ list_services: '' });
@@ -324,11 +345,11 @@ describe('dialects', () => {
       Buffer.concat([Buffer.of(0x0a), varint(file.length), file]),
     );
     const loaded = loadFileDescriptorSetFromBuffer(Buffer.concat(set), { keepCase: true });
-    const told = (loaded['inference.GRPCInferenceService'] as ServiceDefinition)['ModelInfer'];
-    assert(told !== undefined);
-    const { reply } = await client.askBytes(told.path, told.requestSerialize(affine([1, 2, 3])));
+    const reported = (loaded['inference.GRPCInferenceService'] as ServiceDefinition)['ModelInfer'];
+    assert(reported !== undefined);
+    const { reply } = await client.callBytes(reported.path, reported.requestSerialize(affine([1, 2, 3])));
     assert(reply !== null);
-    assert.deepEqual(at(told.responseDeserialize(reply), 'raw_output_contents.0'), bytesOf([3, 5, 7]));
+    assert.deepEqual(at(reported.responseDeserialize(reply), 'raw_output_contents.0'), bytesOf([3, 5, 7]));
   });
 });
 
@@ -339,27 +360,27 @@ function varint(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-describe('whoever shows no key', () => {
+describe('a caller without a key', () => {
   for (const [what, options, metadata] of [
-    ['but a name that is not this machine', { 'grpc.default_authority': 'evil.example' }, {}],
-    ['but comes through a proxy', {}, { 'x-forwarded-for': '127.0.0.1' }],
-    ['but comes from a page', {}, { origin: 'https://evil.example' }],
+    ['with another host name', { 'grpc.default_authority': 'evil.example' }, {}],
+    ['through a proxy', {}, { 'x-forwarded-for': '127.0.0.1' }],
+    ['from a web page', {}, { origin: 'https://evil.example' }],
   ] as const) {
-    test(`${what} is turned away`, async () => {
+    test(`${what} is rejected`, async () => {
       const other = new GrpcClient(address, options);
       for (const [method, request] of [
         ['ModelInfer', affine([1, 2, 3])],
         ['ServerMetadata', {}],
       ] as const) {
-        assert.equal((await other.ask(method, request, { metadata })).refused?.code, status.PERMISSION_DENIED, method);
+        assert.equal((await other.call(method, request, { metadata })).refused?.code, status.PERMISSION_DENIED, method);
       }
-      assert.deepEqual((await other.ask('ServerLive', {}, { metadata })).reply, { live: true });
+      assert.deepEqual((await other.call('ServerLive', {}, { metadata })).reply, { live: true });
       other.close();
     });
   }
 
-  test('and with a wrong one, though from this machine, is turned away too', async () => {
-    const { refused } = await client.ask('ModelInfer', affine([1, 2, 3]), { metadata: { authorization: 'Bearer AKIAX:wrong' } });
+  test('with a wrong key is rejected, even from loopback', async () => {
+    const { refused } = await client.call('ModelInfer', affine([1, 2, 3]), { metadata: { authorization: 'Bearer AKIAX:wrong' } });
     assert.equal(refused?.code, status.UNAUTHENTICATED);
   });
 });

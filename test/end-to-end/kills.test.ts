@@ -1,11 +1,11 @@
-/** What is killed comes back: workers and the server itself, under load, with nothing lost and nothing left behind. */
+/** Killed workers and servers recover under load, without lost requests, processes or files. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { EventBody, Page, VersionBody } from '../../src/api/index.ts';
+import type { EventBody, PageBody, VersionBody } from '../../src/api/index.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
 import { Load } from './load.ts';
 import { infer, slowRun } from './oip-client.ts';
@@ -14,7 +14,7 @@ import { isRunning, Server, temporaryDirectory } from './server.ts';
 
 const digits = sample('digits_mlp');
 
-/** One request whose answer must be the right one. */
+/** Sends one request and checks the response. */
 async function callDigits(server: Server, endpoint = 'digits'): Promise<void> {
   const { status, error, outputs } = await infer(server.url, endpoint, digits.inputs);
   assert.equal(status, 200, error?.error);
@@ -29,7 +29,7 @@ describe('a worker that is killed under load', () => {
   after(() => server?.end());
 
   for (const instances of [1, 2]) {
-    test(`fails no request where ${instances === 1 ? 'it is the only one' : 'all of them are killed at once'}`, async () => {
+    test(`fails no request ${instances === 1 ? 'as the only worker' : 'even if all workers are killed at once'}`, async () => {
       const endpoint = `digits-${instances}`;
       await server.deploy(endpoint, 'digits_mlp', { instances });
       await server.batches(endpoint);
@@ -39,7 +39,7 @@ describe('a worker that is killed under load', () => {
       await load.more(100);
       for (const pid of pids) process.kill(pid, 'SIGKILL');
       await load.more(100);
-      await until('the workers are back', async () => {
+      await until('the workers have restarted', async () => {
         const workers = (await server.endpoint(endpoint)).variants.flatMap(({ workers: all }) => all);
         return workers.every(({ pid, state, restarts }) => state === 'ready' && restarts === 1 && !pids.includes(pid ?? 0));
       });
@@ -49,7 +49,7 @@ describe('a worker that is killed under load', () => {
     });
   }
 
-  test('under a long run has the run done again by the next one', async () => {
+  test('during a long run has its run repeated by the next worker', async () => {
     await server.deploy('slow', 'test_slow_loop');
     const running = infer(server.url, 'slow', slowRun(100_000));
     await server.busy('slow');
@@ -57,15 +57,15 @@ describe('a worker that is killed under load', () => {
     assert(typeof pid === 'number');
     process.kill(pid, 'SIGKILL');
     assert.equal((await running).status, 200);
-    const told = await until('the end of the worker is told', async () => {
-      const { body } = await server.call<Page<EventBody>>('GET', '/events/recent?kind=worker&endpoint=slow&limit=10');
+    const reported = await until('the end of the worker is an event', async () => {
+      const { body } = await server.call<PageBody<EventBody>>('GET', '/events/recent?kind=worker&endpoint=slow&limit=10');
       return body.items.length > 0 && body.items;
     });
-    const asTold = told.map(({ detail }) => {
+    const ends = reported.map(({ detail }) => {
       const { reason, requests, requestsRunAgain, requestsFailed, restartMs } = detail as Record<string, unknown>;
       return [reason, requests, requestsRunAgain, requestsFailed, restartMs];
     });
-    assert.deepEqual(asTold, [['killed by SIGKILL', 1, 1, 0, 0]]);
+    assert.deepEqual(ends, [['killed by SIGKILL', 1, 1, 0, 0]]);
   });
 });
 
@@ -79,7 +79,7 @@ describe('a server that is killed under load', () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  test('comes back whole: registry, approvals, endpoints; no process and no half file is left', async () => {
+  test('recovers the registry, approvals and endpoints, and leaves no processes and partial files', async () => {
     first = await Server.start({ dataDir });
     await first.deploy('digits', 'digits_mlp', { objective: 'p95<=50ms' });
     await first.deploy('slow', 'test_slow_loop');
@@ -87,9 +87,9 @@ describe('a server that is killed under load', () => {
     const rejected = await first.register('digits', 'digits_rf');
     await first.callWell('POST', '/groups/digits/versions/3/approval', { approval: 'Rejected', note: 'too large' });
     assert.equal(rejected.version, 3);
-    await first.callWell('POST', '/endpoints', { name: 'gone', variants: [{ model: 'digits/1' }] });
-    await first.inService('gone');
-    await first.callWell('DELETE', '/endpoints/gone');
+    await first.callWell('POST', '/endpoints', { name: 'deleted', variants: [{ model: 'digits/1' }] });
+    await first.inService('deleted');
+    await first.callWell('DELETE', '/endpoints/deleted');
     const versions = await versionsOf(first, 'digits');
     const key = first.adminKey;
 
@@ -97,7 +97,7 @@ describe('a server that is killed under load', () => {
     const hanging = infer(first.url, 'slow', slowRun(2 ** 40)).catch(() => 'cut off');
     const upload = halfUpload(first);
     await first.busy('slow');
-    await until('half a file lies there', () => readdirSync(join(dataDir, 'objects/temporary')).length > 0);
+    await until('a partial file exists', () => readdirSync(join(dataDir, 'objects/temporary')).length > 0);
     await load.more(50);
     const registering = first.register('late', 'loadtest_wide_mlp').catch(() => 'cut off');
     const workers = first.workers();
@@ -114,15 +114,15 @@ describe('a server that is killed under load', () => {
     await callDigits(second);
     await second.inService('slow');
     assert.equal((await infer(second.url, 'slow', slowRun(1))).status, 200);
-    assert.equal((await second.call('GET', '/endpoints/gone')).status, 404);
-    await until('the old workers are gone', () => !workers.some(isRunning));
+    assert.equal((await second.call('GET', '/endpoints/deleted')).status, 404);
+    await until('the old workers have ended', () => !workers.some(isRunning));
     assert.deepEqual(readdirSync(join(dataDir, 'objects/temporary')), []);
-    await assertObjectsAreWhole(second);
-    // The number of a registration that was cut off may be taken or not, never given twice.
+    await assertObjectsAreIntact(second);
+    // The number of an interrupted registration may be used or skipped, but is never assigned twice.
     assert.equal((await second.register('digits', 'digits_cnn')).version, 4);
   });
 
-  test('is as whole after two more kills, the second while its endpoints come back', async () => {
+  test('recovers from two more kills, the second while its endpoints are starting', async () => {
     assert(second !== undefined);
     second.signal('SIGKILL');
     await second.ended;
@@ -134,7 +134,7 @@ describe('a server that is killed under load', () => {
       await fourth.inService('digits');
       await callDigits(fourth);
       assert.equal((await versionsOf(fourth, 'digits')).length, 4);
-      await assertObjectsAreWhole(fourth);
+      await assertObjectsAreIntact(fourth);
     } finally {
       await fourth.end();
     }
@@ -142,14 +142,14 @@ describe('a server that is killed under load', () => {
   });
 });
 
-describe('a server that is asked to end', () => {
-  test('answers what is in flight, those who wait too, ends its workers, and exits with 0', async () => {
-    const server = await Server.start();
+describe('a server that gets SIGTERM', () => {
+  test('answers requests in flight and in the queue, ends its workers, and exits with 0', async () => {
+    const server = await Server.start({ flags: ['--drain', '60s'] }); // the runs take long on a busy machine
     try {
       await server.deploy('slow', 'test_slow_loop');
       const calls = Array.from({ length: 4 }, () => infer(server.url, 'slow', slowRun(60_000)));
       await server.busy('slow');
-      await until('the others wait', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) === 3);
+      await until('the other requests are queued', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) === 3);
       const workers = server.workers();
       server.signal('SIGTERM');
       assert.deepEqual(
@@ -164,7 +164,7 @@ describe('a server that is asked to end', () => {
     }
   });
 
-  test('does so under load, where every request is answered or was never taken', async () => {
+  test('answers every accepted request under load', async () => {
     const server = await Server.start();
     try {
       await server.deploy('digits', 'digits_mlp');
@@ -190,8 +190,8 @@ async function versionsOf(server: Server, group: string): Promise<VersionBody[]>
   return (await server.callWell<{ items: VersionBody[] }>('GET', `/groups/${group}/versions`)).items;
 }
 
-/** Every object has the content its name says and belongs to a version; none is missing. */
-async function assertObjectsAreWhole(server: Server): Promise<void> {
+/** Asserts that every object matches its sha256 and belongs to a version, and that none is missing. */
+async function assertObjectsAreIntact(server: Server): Promise<void> {
   const { items: groups } = await server.callWell<{ items: { name: string }[] }>('GET', '/groups');
   const versions = (await Promise.all(groups.map(({ name }) => versionsOf(server, name)))).flat();
   const folder = join(server.dataDir, 'objects/sha256');
@@ -204,7 +204,7 @@ async function assertObjectsAreWhole(server: Server): Promise<void> {
   assert.deepEqual(files.map(({ name }) => name).sort(), expected.sort());
 }
 
-/** Sends the beginning of a model file and waits, until the connection is cut. */
+/** Sends the beginning of a model file and waits until the connection is closed. */
 function halfUpload(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const upload = request(`${server.url}/api/v1/groups/half/versions`, {

@@ -1,4 +1,4 @@
-/** Clients that call without a pause, for tests of what may happen under them. */
+/** Clients that call without pause, for tests under load. */
 import { messageOf } from '../../src/errors.ts';
 import { until } from './poll.ts';
 
@@ -8,20 +8,20 @@ export class Load {
   #isOver = false;
   #clients: Promise<unknown> = Promise.resolve();
 
-  /** `call` makes one request and throws where it fails; from the first failure on a client rests. */
+  /** `call` sends one request and throws if it fails. A client stops at its first failure. */
   static start(clients: number, call: (count: number) => Promise<void>): Load {
     const load = new Load();
     load.#clients = Promise.all(Array.from({ length: clients }, () => load.#client(call)));
     return load;
   }
 
-  /** Resolves when so many more have been answered since now, or somebody has failed. */
+  /** Resolves when `count` more requests were answered, or a client has failed. */
   async more(count: number): Promise<void> {
     const enough = this.answered + count;
     await until(`${count} more requests are answered`, () => this.answered >= enough || this.failures.length > 0);
   }
 
-  /** Resolves when the last answer has come. */
+  /** Resolves when the last response has arrived. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#clients;

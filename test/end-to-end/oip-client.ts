@@ -1,12 +1,12 @@
-/** Inference requests of the Open Inference Protocol, as JSON or binary, from tensors to tensors. */
+/** A client of the Open Inference Protocol that sends and returns tensors, as JSON or binary. */
 import assert from 'node:assert/strict';
 import { bytesOf, type Datatype, elementCount, elementsOf, encodeStrings, newArray, type Tensor, walkStrings } from '../../src/tensor.ts';
 
 export interface InferOptions {
-  /** Binary is exact for every datatype; JSON is what most people send. */
+  /** Binary is exact for every datatype; JSON is the most common. */
   readonly form?: 'binary' | 'json';
   readonly version?: number;
-  /** From this side: the longest the server may take, in milliseconds. */
+  /** The timeout parameter of the request, in milliseconds. */
   readonly timeoutMs?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -14,11 +14,11 @@ export interface InferOptions {
 
 export interface Inferred {
   readonly status: number;
-  /** Null where it went well. */
+  /** Null on success. */
   readonly error: { readonly error: string; readonly code: string } | null;
   readonly outputs: readonly Tensor[];
   readonly version: string;
-  /** The rows of the batch that the request rode in. */
+  /** The rows of the batch that the request was part of. */
   readonly batchRows: number;
 }
 
@@ -38,9 +38,9 @@ interface AnswerText {
 
 export async function infer(url: string, endpoint: string, inputs: readonly Tensor[], options: InferOptions = {}): Promise<Inferred> {
   const { form = 'binary', version, headers = {}, signal } = options;
-  const place = version === undefined ? endpoint : `${endpoint}/versions/${version}`;
+  const path = version === undefined ? endpoint : `${endpoint}/versions/${version}`;
   const { body, headerLength } = form === 'json' ? jsonBody(inputs, options) : binaryBody(inputs, options);
-  const response = await fetch(`${url}/v2/models/${place}/infer`, {
+  const response = await fetch(`${url}/v2/models/${path}/infer`, {
     method: 'POST',
     headers: { ...headers, ...(headerLength === null ? {} : { 'inference-header-content-length': String(headerLength) }) },
     body,
@@ -60,7 +60,7 @@ export async function infer(url: string, endpoint: string, inputs: readonly Tens
     const data = size === undefined ? bytesOfJson(output) : bytes.subarray(from, (from += size));
     return { name: output.name, datatype: output.datatype, shape: output.shape, data };
   });
-  assert.equal(from, form === 'json' ? jsonBytes : bytes.length, 'nothing is left over');
+  assert.equal(from, form === 'json' ? jsonBytes : bytes.length, 'no bytes follow the outputs');
   return { status, error: null, outputs, version: answer.model_version, batchRows: answer.parameters.batch_size };
 }
 
@@ -117,7 +117,7 @@ export function integers(name: string, shape: readonly number[], values: readonl
   return { name, datatype: 'INT64', shape, data: bytesOf(new BigInt64Array(values.map(BigInt))) };
 }
 
-/** A run of test_slow_loop: some 4 us for each turn. */
+/** Inputs of test_slow_loop, which takes about 4 µs per turn. */
 export function slowRun(turns: number | bigint): Tensor[] {
   return [floats('x', [1, 256], new Array<number>(256).fill(0)), integers('iters', [], [turns])];
 }

@@ -1,4 +1,4 @@
-/** What a page that shows the platform reads: all endpoints at once, one endpoint over time, both as they come. */
+/** The APIs behind the console's pages: the overview of all endpoints, the history of one, and live updates of both. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { EndpointBody, EventBody, HistoryBody, LiveBody, OverviewBody } from '../../src/api/index.ts';
@@ -14,7 +14,10 @@ before(async () => {
   await server.callWell('POST', '/groups/digits/versions/1/approval', { approval: 'Approved' });
   const variants = [{ model: 'digits/1' }];
   await server.callWell('POST', '/endpoints', { name: 'digits', objective: 'p95<=1s', variants });
-  await until('it serves', async () => (await server.callWell<{ status: string }>('GET', '/endpoints/digits')).status === 'InService');
+  await until(
+    'the endpoint serves',
+    async () => (await server.callWell<{ status: string }>('GET', '/endpoints/digits')).status === 'InService',
+  );
   const body = { inputs: [{ name: 'pixels', shape: [1, 64], datatype: 'FP32', data: Array(64).fill(8) }] };
   for (let i = 0; i < requests; i += 20) {
     await Promise.all(
@@ -28,9 +31,9 @@ before(async () => {
 });
 after(() => server.end());
 
-test('the overview holds a row for each endpoint with what was asked of it, kept and paid', async () => {
+test('the overview has a row for each endpoint with its requests, attainment and cost', async () => {
   const overview = await until(
-    'it is counted',
+    'all requests are counted',
     async () => {
       const read = await server.callWell<OverviewBody>('GET', '/overview?span_s=3600');
       return read.totals.requests === requests && read.totals.spent_usd > 0 ? read : undefined;
@@ -40,18 +43,18 @@ test('the overview holds a row for each endpoint with what was asked of it, kept
   const [row] = overview.endpoints;
   assert.equal(overview.endpoints.length, 1);
   assert.deepEqual(
-    [row?.name, row?.status, row?.objective, row?.models, row?.requests, row?.instances_wanted, row?.instance_type, row?.has_functions],
+    [row?.name, row?.status, row?.objective, row?.models, row?.requests, row?.instances_desired, row?.instance_type, row?.has_functions],
     ['digits', 'InService', 'p95<=1s', ['digits/1'], requests, 1, 'local.1', false],
   );
   assert.equal(row?.in_time, 1);
-  // The list, the endpoint itself and the overview tell the same.
+  // The list, the endpoint and the overview report the same share.
   const { items } = await server.callWell<{ items: EndpointBody[] }>('GET', '/endpoints');
   const own = await server.callWell<EndpointBody>('GET', '/endpoints/digits');
   assert.deepEqual([items[0]?.in_time, own.in_time], [1, 1]);
   assert.equal(row?.overflow_share, 0);
   assert.equal(row?.spark.length, 40);
-  const seen = row?.spark.filter((ms) => ms !== null) ?? [];
-  assert(seen.length >= 1 && seen.length <= 2 && seen.every((ms) => ms > 0 && ms < 1000), seen.join());
+  const latencies = row?.spark.filter((ms) => ms !== null) ?? [];
+  assert(latencies.length >= 1 && latencies.length <= 2 && latencies.every((ms) => ms > 0 && ms < 1000), latencies.join());
   const { instances } = await server.callWell<{ instances: Record<string, { usdPerHour: number }> }>('GET', '/prices');
   assert.equal(row?.usd_per_hour, instances['local.1']?.usdPerHour);
   assert.deepEqual([overview.totals.promised_requests, overview.totals.in_time_requests], [requests, requests]);
@@ -60,9 +63,9 @@ test('the overview holds a row for each endpoint with what was asked of it, kept
   for (const span of ['0', '1e9', 'x']) assert.equal((await server.call('GET', `/overview?span_s=${span}`)).status, 400);
 });
 
-test('the history of an endpoint has every period of the span, and nothing in those in which nothing was', async () => {
+test('the history of an endpoint has every period of the span, with null for periods without data', async () => {
   const history = await until(
-    'its instances were looked at, as they are every ten seconds',
+    'its instances were sampled, which happens every ten seconds',
     async () => {
       const read = await server.callWell<HistoryBody>('GET', '/endpoints/digits/history?period_s=10');
       return read.columns.instances.includes(1) ? read : undefined;
@@ -100,7 +103,7 @@ interface Message {
   readonly data: unknown;
 }
 
-/** The first messages of a stream, until these are enough. */
+/** The first messages of a stream, until `areEnough`. */
 async function messages(path: string, areEnough: (found: readonly Message[]) => boolean): Promise<Message[]> {
   const ended = new AbortController();
   const response = await fetch(`${server.url}/api/v1${path}`, { signal: ended.signal });
@@ -122,12 +125,15 @@ async function messages(path: string, areEnough: (found: readonly Message[]) => 
   return found;
 }
 
-test('one connection brings the numbers at once and then what is new, and the events that were missed', async () => {
+test('the live stream sends current numbers, then changes, and missed events', async () => {
   const numbersOf = (found: readonly Message[]) => found.filter(({ event }) => event === 'numbers').map(({ data }) => data as LiveBody);
   const [first, second] = numbersOf(await messages('/live?endpoint=digits&period_s=2', (found) => numbersOf(found).length >= 2));
   assert.equal(first?.endpoint?.name, 'digits');
   assert((first?.history?.at.length ?? 0) > (second?.history?.at.length ?? 0));
-  assert((first?.history?.at.at(-1) ?? 0) >= (second?.history?.at[0] ?? Number.POSITIVE_INFINITY), 'no period is left out');
+  assert(
+    (first?.history?.at.at(-1) ?? 0) >= (second?.history?.at[0] ?? Number.POSITIVE_INFINITY),
+    'no period is missing between the messages',
+  );
   const isGroup = ({ event, data }: Message) => event === 'event' && (data as EventBody).kind === 'group.created';
   const all = await messages('/live?since=0', (found) => numbersOf(found).length > 0 && found.some(isGroup));
   assert.deepEqual(
@@ -137,7 +143,7 @@ test('one connection brings the numbers at once and then what is new, and the ev
   assert.equal((await server.call('GET', '/live?endpoint=none')).status, 404);
 });
 
-test('what happened last, what people changed, and a decision that is not there', async () => {
+test('lists recent events and changes, and reports a missing decision as not found', async () => {
   const recent = await server.callWell<{ items: EventBody[]; next: string | null }>('GET', '/events/recent?limit=2&subject=digits');
   const [last = Number.NaN, before = Number.NaN] = recent.items.map(({ seq }) => seq);
   assert(recent.items.length === 2 && last > before);

@@ -1,13 +1,13 @@
-/** What a real Prometheus makes of /metrics, of `docs/operate/alerts.yml`, and of native histograms. Skips where there is none. */
+/** /metrics, native histograms and `docs/operate/alerts.yml` with a real Prometheus. Skipped if it is not installed. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SeriesBody } from '../../src/api/index.ts';
+import { freePort } from '../free-port.ts';
 import { until } from './poll.ts';
 import { Server } from './server.ts';
 
@@ -25,7 +25,7 @@ function missing(program = 'prometheus'): string | false {
     execFileSync(program, ['--version'], { stdio: 'ignore' });
     return false;
   } catch {
-    return `there is no ${program} here (Debian: apt-get install prometheus)`;
+    return `${program} is not installed (Debian: apt-get install prometheus)`;
   }
 }
 
@@ -71,8 +71,8 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
 
   const scrape = async (): Promise<string> => (await fetch(new URL('/metrics', server.url))).text();
 
-  /** The one value that an expression has, or null. */
-  const ask = async (query: string): Promise<number | null> => {
+  /** The first value of an expression, or null. */
+  const call = async (query: string): Promise<number | null> => {
     const reply = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`).catch(() => null);
     if (reply?.ok !== true) return null;
     const { data } = (await reply.json()) as { data: { result: { value?: [number, string] }[] } };
@@ -80,35 +80,35 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
     return value === undefined ? null : Number(value);
   };
 
-  test('counts the calls exactly, by a counter, by native and by classic buckets', async () => {
+  test('counts the calls exactly, with counters and with native and classic buckets', async () => {
     const expressions = [
       'penstock_requests_total{endpoint="digits",outcome="ok"}',
       `histogram_count(penstock_request_seconds${labels})`,
       'penstock_request_seconds_bucket{endpoint="digits",le="+Inf"}',
       `histogram_count(penstock_stage_seconds{endpoint="digits",stage="compute"})`,
     ];
-    for (const expression of expressions) await until(`${expression} is ${calls}`, async () => (await ask(expression)) === calls, 60_000);
+    for (const expression of expressions) await until(`${expression} is ${calls}`, async () => (await call(expression)) === calls, 60_000);
   });
 
-  test('has the percentiles that Penstock has, within the errors of both', async () => {
+  test('computes the same percentiles as Penstock, within the errors of both', async () => {
     const from = encodeURIComponent(new Date(Date.now() - 3_600_000).toISOString());
     const own = async (percentile: number): Promise<number | null> => {
-      const asked = `/metrics/series?name=Latency&endpoint=digits&period_s=3600&statistics=p${percentile}&from=${from}`;
-      const { points } = await server.callWell<SeriesBody>('GET', asked);
-      return points.length === 1 ? (points[0]?.values[0] ?? 0) : null; // two, where the hour changed in between
+      const requested = `/metrics/series?name=Latency&endpoint=digits&period_s=3600&statistics=p${percentile}&from=${from}`;
+      const { points } = await server.callWell<SeriesBody>('GET', requested);
+      return points.length === 1 ? (points[0]?.values[0] ?? 0) : null; // two points if the hour changed in between
     };
     for (const percentile of [50, 95]) {
-      // Of so few calls the neighbours lie some percent apart, and which of them a percentile is, the two count differently.
+      // With few calls, neighbouring values differ by several percent, and the two choose different ones for a percentile.
       const [low, high] = [await own(percentile - 1), await own(percentile + 1)];
       if (low === null || high === null) continue;
-      const theirs = 1000 * ((await ask(`histogram_quantile(0.${percentile}, penstock_request_seconds${labels})`)) ?? 0);
+      const theirs = 1000 * ((await call(`histogram_quantile(0.${percentile}, penstock_request_seconds${labels})`)) ?? 0);
       assert(theirs > low * 0.98 && theirs < high * 1.02, `p${percentile}: ${theirs} ms, by Penstock between ${low} and ${high} ms`);
     }
   });
 
-  test('understands every query of the dashboard that ships, and each asks for a metric that there is', async () => {
+  test('accepts every query of the shipped dashboard, and each uses an existing metric', async () => {
     const body = await scrape();
-    // A histogram is asked for by the names of its parts.
+    // Queries of a histogram use the names of its parts.
     const named = new Set([...body.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name, type]) => partsOf(String(name), String(type))));
     const queries = queriesOf(JSON.parse(readFileSync(dashboard, 'utf8')) as Dashboard);
     assert(queries.length >= 13);
@@ -116,17 +116,17 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
       const reply = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`);
       assert.equal(reply.status, 200, `${title}: ${query}: ${await reply.text()}`);
       const names = metricsOf(query);
-      assert(names.length > 0, `${title} asks for nothing of ours: ${query}`);
-      for (const name of names) assert(named.has(name), `${title} asks for ${name}, which /metrics does not have`);
+      assert(names.length > 0, `${title} uses no Penstock metric: ${query}`);
+      for (const name of names) assert(named.has(name), `${title} uses ${name}, which /metrics does not have`);
     }
   });
 
-  test('finds nothing to object to in the names and words of /metrics', { skip: missing('promtool') }, async () => {
+  test('finds no problems in the names and help texts of /metrics', { skip: missing('promtool') }, async () => {
     const body = await scrape();
     execFileSync('promtool', ['check', 'metrics'], { input: body });
   });
 
-  test('evaluates every alert rule that ships, without an error', async () => {
+  test('evaluates every shipped alert rule without an error', async () => {
     const rules = await until('all rules have been evaluated', async () => {
       const reply = await fetch(`${url}/api/v1/rules`);
       const { data } = (await reply.json()) as { data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] } };
@@ -137,12 +137,12 @@ describe('a real Prometheus', { skip: missing(), timeout: 120_000 }, () => {
       rules.filter(({ health }) => health !== 'ok'),
       [],
     );
-    assert.equal(await ask('up{job="penstock"}'), 1);
+    assert.equal(await call('up{job="penstock"}'), 1);
   });
 });
 
-describe('the rules for Prometheus that ship', { skip: missing('promtool') }, () => {
-  test('ring when their own test says so, and not else', () => {
+describe('the shipped Prometheus rules', { skip: missing('promtool') }, () => {
+  test('fire exactly when their own tests expect it', () => {
     execFileSync('promtool', ['test', 'rules', 'alerts-test.yml'], { cwd: dirname(alerts), encoding: 'utf8', stdio: 'pipe' });
   });
 });
@@ -151,25 +151,14 @@ interface Dashboard {
   readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[];
 }
 
-/** Each query of a panel, with what stands for Grafana's variables. */
+/** The queries of all panels, with Grafana's variables replaced. */
 function queriesOf({ panels }: Dashboard): { title: string; query: string }[] {
   return panels.flatMap(({ title, targets }) =>
     targets.map(({ expr }) => ({ title, query: expr.replaceAll(/\$__(?:rate_)?interval|\$__range/g, '5m').replaceAll(/\$\w+/g, '.*') })),
   );
 }
 
-/** The names that a query asks for. */
+/** The metric names in a query. */
 function metricsOf(query: string): string[] {
   return [...new Set(query.match(/\b(?:penstock|nodejs|process)_\w+/g) ?? [])];
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  assert(address !== null && typeof address === 'object');
-  return address.port;
 }

@@ -1,16 +1,16 @@
-/** A client on the bare socket, for what no HTTP library would send. */
+/** A raw socket client, for requests that no HTTP library sends. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
 export async function dial(url: string): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
-  socket.on('error', () => undefined); // A server that hangs up is what these tests are about.
+  socket.on('error', () => undefined); // these tests expect the server to close connections
   await once(socket, 'connect');
   return socket;
 }
 
-/** Resolves when the connection is gone, in whatever way. */
+/** Resolves when the connection is closed, with or without an error. */
 export function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     if (socket.closed) resolve();
@@ -18,7 +18,7 @@ export function closed(socket: Socket): Promise<void> {
   });
 }
 
-/** Everything that comes until the connection ends. */
+/** All data received until the connection ends. */
 export async function restOf(socket: Socket): Promise<string> {
   let text = '';
   socket.setEncoding('utf8');
@@ -27,8 +27,8 @@ export async function restOf(socket: Socket): Promise<string> {
   return text;
 }
 
-/** What comes until it matches. */
-export function heard(socket: Socket, pattern: RegExp): Promise<string> {
+/** Reads until the received data match. */
+export function readUntil(socket: Socket, pattern: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const onData = (chunk: Buffer): void => {
@@ -43,7 +43,7 @@ export function heard(socket: Socket, pattern: RegExp): Promise<string> {
   });
 }
 
-/** The statuses of the answers in a text, in order. */
+/** The statuses of the responses in a text, in order. */
 export function statusesOf(text: string): number[] {
   return [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status));
 }

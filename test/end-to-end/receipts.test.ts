@@ -1,4 +1,4 @@
-/** What requests are told that they cost, and what the bill says: the same money, added up from both ends. */
+/** The sum of all requests' receipts equals the endpoint's bill. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
@@ -18,7 +18,7 @@ describe('the receipts of all requests', () => {
   });
   after(() => server?.end());
 
-  /** Of so many clients at once, who ask for one to three rows each. */
+  /** The receipts of at least `requests` requests of one to three rows, from concurrent clients. */
   async function receiptsOf(endpoint: string, clients: number, requests: number): Promise<ReceiptBody[]> {
     const receipts: ReceiptBody[] = [];
     const load = Load.start(clients, async (count) => {
@@ -34,8 +34,8 @@ describe('the receipts of all requests', () => {
   }
 
   async function billOf(endpoint: string): Promise<CostsBody['total']> {
-    const asked = ['costs', endpoint, '--output', 'json', '--data-dir', server.dataDir];
-    const { stdout } = await run(penstock, asked, { env: plainEnvironment() });
+    const requested = ['costs', endpoint, '--output', 'json', '--data-dir', server.dataDir];
+    const { stdout } = await run(penstock, requested, { env: plainEnvironment() });
     const { items, total } = JSON.parse(stdout) as CostsBody;
     assert.deepEqual(
       items.map((item) => item.endpoint),
@@ -54,38 +54,43 @@ describe('the receipts of all requests', () => {
   const sum = (receipts: readonly ReceiptBody[]): number => receipts.reduce((total, { cost_usd: usd }) => total + usd, 0);
 
   /** Within 1 %. */
-  function assertSame(told: number, billed: number, what: string): void {
-    assert(told > 0 && Math.abs(told / billed - 1) <= 0.01, `${what}: requests were told of $${told}, the bill says $${billed}`);
+  function assertSame(reported: number, billed: number, what: string): void {
+    assert(reported > 0 && Math.abs(reported / billed - 1) <= 0.01, `${what}: the receipts sum to $${reported}, the bill is $${billed}`);
   }
 
-  test('of functions, which are paid for by the call, are the whole bill, cold starts and shared batches included', async () => {
-    const company = { batching: 'fixed', batch_size_max: 8, wait_ms_max: 30 };
-    await deploy('alone', { functions: { memory_mib: 1769, max_concurrency: 2, keep_alive_ms: 500, ...company } });
+  test('of functions, which are billed per call, are the whole bill, including cold starts and shared batches', async () => {
+    const batching = { batching: 'fixed', batch_size_max: 8, wait_ms_max: 250 };
+    await deploy('alone', { functions: { memory_mib: 1769, max_concurrency: 2, keep_alive_ms: 500, ...batching } });
+    // Batches form once their service times are known.
+    await until('the model is measured', async () => {
+      const { items } = await server.callWell<{ items: { executor: string }[] }>('GET', '/groups/alone/versions/1/profile');
+      return items.some(({ executor }) => executor === 'instance:local.1');
+    });
     const receipts = await receiptsOf('alone', 12, 300);
-    await until('its functions are gone', async () => (await server.endpoint('alone')).variants[0]?.workers.length === 0);
+    await until('its functions have ended', async () => (await server.endpoint('alone')).variants[0]?.workers.length === 0);
     receipts.push(...(await receiptsOf('alone', 2, 20)));
     assert(
       receipts.some(({ cold_start: isCold }) => isCold),
-      'one waited for a cold start',
+      'at least one request had a cold start',
     );
     assert(
       receipts.some(({ rows, batch_rows: all }) => all > rows),
-      'some shared a batch',
+      'some requests shared a batch',
     );
     const bill = await billOf('alone');
     assert.equal(bill.requests, receipts.length);
     assert(bill.cold_starts >= 2, `${bill.cold_starts} cold starts`);
-    assertSame(sum(receipts), bill.total_usd, 'in all');
+    assertSame(sum(receipts), bill.total_usd, 'total');
   });
 
-  test('of instances with functions beside them are what those were paid for while they worked', async () => {
+  test('of instances with overflow functions are the cost of both while they were busy', async () => {
     const functions = { memory_mib: 1769, max_concurrency: 2, provisioned: 1 };
     await deploy('both', { instance_count: 1, functions });
     const receipts = await receiptsOf('both', 12, 600);
     const bill = await billOf('both');
     assert.equal(bill.requests, receipts.length);
-    assertSame(sum(receipts), bill.receipts_usd, 'in all');
-    assert(bill.receipts_usd <= bill.total_usd, 'who is idle is paid for, too, and that is nobody’s request');
+    assertSame(sum(receipts), bill.receipts_usd, 'total');
+    assert(bill.receipts_usd <= bill.total_usd, 'idle time is billed but is not part of a receipt');
     const byFunctions = receipts.filter(({ executor }) => executor.startsWith('function:'));
     if (bill.invocations > 0) assertSame(sum(byFunctions), bill.function_usd, 'by functions');
     assert.equal(byFunctions.length > 0, bill.invocations > 0);

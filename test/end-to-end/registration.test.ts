@@ -1,4 +1,4 @@
-/** Registration of real files by real workers: what users upload, whole and broken. */
+/** Registration of model files, valid and broken, with real workers. */
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { LocalProvider } from '../../src/providers/index.ts';
 import { type ControlPlane, openControlPlane } from '../control-plane.ts';
 import { modelPath } from '../models/index.ts';
 
-describe('a worker that opens what is registered', () => {
+describe('a worker that inspects a registered file', () => {
   const clock = new SystemClock();
   let plane: ControlPlane;
   let provider: LocalProvider;
@@ -34,7 +34,7 @@ describe('a worker that opens what is registered', () => {
     return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
   }
 
-  test('reads names, datatypes and shapes, opsets and whether rows may share a batch', async () => {
+  test('reads the signature, opsets and batchability', async () => {
     const version = await register('digits-mlp', await readFile(modelPath('digits_mlp')));
     assert.deepEqual(version.signature, {
       inputs: [{ name: 'pixels', datatype: 'FP32', shape: [-1, 64] }],
@@ -50,16 +50,16 @@ describe('a worker that opens what is registered', () => {
     assert.ok(coupled.batchableReason.length > 0);
   });
 
-  test('rewrites a ZipMap to a tensor, says so, and serves the rewritten file', async () => {
+  test('rewrites a ZipMap to a tensor with a note, and serves the rewritten file', async () => {
     const version = await register('iris-zipmap', await readFile(modelPath('iris_rf_zipmap')));
     assert.match(version.notes.join(), /ZipMap|probabilities/);
     assert.ok(version.signature.outputs.some(({ datatype, shape }) => datatype === 'FP32' && shape[1] === 3));
     assert.notEqual(version.artifact.sha256, version.sourceSha256);
-    const again = await provider.borrow((link) => link.inspect(plane.registry.artifactPath(version), join(plane.directory, 'unused')));
+    const again = await provider.borrow((link) => link.inspect(plane.registry.modelFiles(version), join(plane.directory, 'unused')));
     assert.equal(again.rewritten, false);
   });
 
-  test('says what is wrong with a broken file, of which nothing is left', async () => {
+  test('rejects a broken file with the reason, and leaves nothing behind', async () => {
     const whole = await readFile(modelPath('digits_rf'));
     const files: Record<string, Uint8Array> = {
       empty: new Uint8Array(),
@@ -76,7 +76,7 @@ describe('a worker that opens what is registered', () => {
     assert.deepEqual(await objects(), before);
   });
 
-  test('registers every model of the catalogue with the signature that its card says', async () => {
+  test('registers every catalogue model with the signature on its card', async () => {
     for (const entry of plane.registry.catalogue.entries) {
       const { version } = await plane.registry.registerFromCatalogue(entry.name, { who: 'me', group: `shop-${entry.name}` });
       assert.deepEqual(version.signature.inputs, [entry.input], entry.name);

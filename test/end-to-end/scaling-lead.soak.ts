@@ -1,23 +1,22 @@
 /**
- * A load that steps up threefold while instances take 20 seconds to start: functions take what the one that is there cannot finish
- * in time, instances follow, and go again after it.
+ * A load that triples while instances take 20 seconds to start: functions absorb what the existing instance cannot finish in time,
+ * more instances start, and stop again after the load.
  *
- * The model is a process that sleeps for a fifth of a second, so that five requests a second are all that an instance can do, on a
- * busy machine as on a quiet one, and a second's delay of the machine hardly matters. Whether a request was in time is told by the
- * server's own clock.
+ * The model is a process that sleeps for 0.2 s. An instance therefore serves five requests per second on a busy machine as on a
+ * quiet one. Latencies are taken from the server's own clock.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { CostsBody, EndpointBody, Page, RegisteredBody, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
+import type { CostsBody, EndpointBody, PageBody, RegisteredBody, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
 import { SystemClock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
-import { scorerBundle, scorerCommand, skip } from '../processes/index.ts';
+import { scorerBundle, scorerCommand, scorerPaths, skip } from '../processes/index.ts';
 import { until } from './poll.ts';
 import { Server, temporaryDirectory } from './server.ts';
 
-const asked = 'sleep:0.2';
+const requested = 'sleep:0.2';
 const perInstance = 5;
 const objectiveMs = 2000;
 const leadMs = 20_000;
@@ -32,7 +31,7 @@ interface LogLine {
   readonly totalMs: number;
 }
 
-/** So many a second, whether those before are answered or not, until it is told to end. */
+/** An open-loop load that runs until `end`. */
 class OpenLoad {
   perSecond: number;
   readonly failures: string[] = [];
@@ -62,7 +61,7 @@ class OpenLoad {
   async #send(): Promise<void> {
     this.sent++;
     try {
-      const answer = await fetch(`${this.#server.url}/api/v1/endpoints/pictures/invoke`, { method: 'POST', body: asked });
+      const answer = await fetch(`${this.#server.url}/api/v1/endpoints/pictures/invoke`, { method: 'POST', body: requested });
       const text = await answer.text();
       if (answer.status !== 200) this.failures.push(text);
     } catch (error) {
@@ -75,7 +74,7 @@ describe('when the load steps up threefold and instances take 20 s to start', { 
   const dataDir = temporaryDirectory();
   let server: Server;
   before(async () => {
-    const images = [{ match: 'scorer', runtime: 'process', command: scorerCommand }];
+    const images = [{ match: 'scorer', runtime: 'process', command: scorerCommand, paths: scorerPaths }];
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ images }));
     server = await Server.start({ dataDir, flags: ['--start-delay', `${leadMs}ms`] });
   });
@@ -93,7 +92,7 @@ describe('when the load steps up threefold and instances take 20 s to start', { 
     const registered = await fetch(url, { method: 'POST', body: new Uint8Array(await scorerBundle()) });
     const { version } = (await registered.json()) as RegisteredBody;
     await server.approve(version);
-    // By the rate alone, so that it does not depend on prices when instances come and go.
+    // A policy by rate alone, so scaling does not depend on prices.
     const functions = { memory_mib: 1024, max_concurrency: 4 };
     const scaling = { policy: 'hpa:100,window=15+overflow', instances_min: 1, instances_max: 3 };
     const variants = [{ model: version.name, instance_count: 1, functions, scaling }];
@@ -103,7 +102,7 @@ describe('when the load steps up threefold and instances take 20 s to start', { 
   }
 
   const decisions = async (): Promise<readonly ScalingDecisionBody[]> =>
-    (await server.callWell<Page<ScalingDecisionBody>>('GET', '/endpoints/pictures/decisions?kind=scaling&limit=100')).items;
+    (await server.callWell<PageBody<ScalingDecisionBody>>('GET', '/endpoints/pictures/decisions?kind=scaling&limit=100')).items;
 
   /** The request log, as the server wrote it. */
   async function linesSince(wallMs: number, least: number): Promise<LogLine[]> {
@@ -116,17 +115,13 @@ describe('when the load steps up threefold and instances take 20 s to start', { 
     return until('all requests are in the log', () => read().length >= least && read(), 5000);
   }
 
-  test('nobody fails, 99 % are in time by functions, instances follow and go again, and the bill shows it', {
+  test('fails no request, is 99 % in time, scales out and in, and bills all of it', {
     timeout: 300_000,
   }, async () => {
     await deployed();
     const beganMs = clock.wallMs();
     load = new OpenLoad(server, 0.5 * perInstance);
-    await until(
-      'a function is kept warm, which nobody has needed yet',
-      async () => ((await variant()).environments?.idle ?? 0) > 0,
-      40_000,
-    );
+    await until('a function is kept warm before it is needed', async () => ((await variant()).environments?.idle ?? 0) > 0, 40_000);
     await until('one instance is enough', async () => (await variant()).wanted === 1 && (await variant()).ready === 1, 60_000);
     await pause(slotMs - (clock.wallMs() % slotMs));
     load.perSecond *= 3;
@@ -136,7 +131,7 @@ describe('when the load steps up threefold and instances take 20 s to start', { 
     assert(followedMs >= leadMs, `${followedMs} ms after the load had risen`);
     await pause(3000);
     load.perSecond /= 9;
-    await until('there is one again', async () => (await variant()).wanted === 1 && (await variant()).ready === 1, 120_000);
+    await until('one instance is left', async () => (await variant()).wanted === 1 && (await variant()).ready === 1, 120_000);
     await load.end();
 
     assert.deepEqual(load.failures, []);
@@ -148,15 +143,15 @@ describe('when the load steps up threefold and instances take 20 s to start', { 
 
     const all = await decisions();
     const [grown, shrunk] = ['grew to', 'shrank to'].map((word) => all.find(({ explanation }) => explanation.startsWith(word)));
-    assert(grown !== undefined && shrunk !== undefined && grown.inputs.types['local.1'] !== undefined);
-    assert(grown.inputs.types['local.1'].lead_s >= leadMs / 1000, 'it knows how long they take');
-    assert(all.some(({ chosen }) => chosen.warm_functions > 0));
+    assert(grown !== undefined && shrunk !== undefined && grown.inputs?.types['local.1'] !== undefined);
+    assert(grown.inputs.types['local.1'].lead_s >= leadMs / 1000, 'the decision uses the measured start time');
+    assert(all.some(({ chosen }) => (chosen.warm_functions ?? 0) > 0));
 
     const { items } = await server.callWell<CostsBody>('GET', '/costs?endpoint=pictures');
     const [bill] = items;
     assert(bill !== undefined && bill.invocations > 0 && bill.function_usd > 0 && bill.provisioned_seconds > 0);
     assert(bill.total_usd >= bill.instance_usd + bill.function_usd - 1e-12);
     const oneAlone = (clock.wallMs() - beganMs) / 1000;
-    assert(bill.instance_seconds - bill.provisioned_seconds > oneAlone + 3, 'more than one instance was paid for, for a while');
+    assert(bill.instance_seconds - bill.provisioned_seconds > oneAlone + 3, 'more than one instance was billed for a while');
   });
 });

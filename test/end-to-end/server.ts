@@ -1,6 +1,6 @@
 /**
- * A server as users have it, `bin/penstock up`, in a directory of its own, and the calls of the native API that the
- * tests here make. Whatever happens to a test, the server and its workers are ended.
+ * Runs `bin/penstock up` in its own data directory, with helpers for the native API. The server and its workers are ended even if
+ * a test fails.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -16,11 +16,11 @@ import { until } from './poll.ts';
 export const penstock: string = join(import.meta.dirname, '../../bin/penstock');
 
 export interface ServerOptions {
-  /** An earlier one's, to go on with its state; else a new one, which goes with the server. */
+  /** The directory of an earlier server, to resume its state. By default a new one, which is deleted with the server. */
   readonly dataDir?: string;
-  /** More arguments for `up`. */
+  /** Additional arguments of `up`. */
   readonly flags?: readonly string[];
-  /** What becomes of the command line: to start it in a namespace of its own, say. The process must stay the same. */
+  /** Transforms the command line, for example to run it in a namespace. The command must replace its own process (`exec`). */
   readonly wrap?: (command: readonly string[]) => readonly string[];
 }
 
@@ -47,7 +47,7 @@ export interface DeployOptions {
   readonly instances?: number;
 }
 
-/** A process that may have ended since, told from a stranger who got its pid. */
+/** Identifies a process by pid and start time, because pids are reused. */
 export interface ProcessName {
   readonly pid: number;
   readonly ticks: string;
@@ -57,7 +57,7 @@ export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'penstock-e2e-'));
 }
 
-/** Without settings of ours, and without what tells a process that it is a test. */
+/** The environment without PENSTOCK_ and NODE_ variables. */
 export function plainEnvironment(): Record<string, string> {
   const plain = Object.entries(process.env).filter(([name]) => !name.startsWith('PENSTOCK_') && !name.startsWith('NODE_'));
   return Object.fromEntries(plain) as Record<string, string>;
@@ -71,26 +71,29 @@ export class Server {
   url = '';
   stderr = '';
   #stdout = '';
-  /** Every worker that was seen, so that none is forgotten when the server dies. */
-  readonly #seen = new Map<string, ProcessName>();
+  /** Every worker observed so far, so that `end` can end them if the server dies. */
+  readonly #workers = new Map<string, ProcessName>();
 
   private constructor({ dataDir, flags = [], wrap = (command) => command }: ServerOptions) {
     this.#ownsDirectory = dataDir === undefined;
     this.dataDir = dataDir ?? temporaryDirectory();
-    const up = [penstock, 'up', '--port', '0', '--data-dir', this.dataDir, '--log-level', 'warn', '--warm-workers', '1', ...flags];
+    const up = [penstock, 'up', '--port', '0', '--data-dir', this.dataDir, '--log-level', 'warn', '--warm-workers', '1'];
+    // A short drain, because fetch's keep-alive connections delay each shutdown.
+    if (!flags.includes('--drain')) up.push('--drain', '2500ms');
+    up.push(...flags);
     const [file, ...argv] = wrap(up);
     assert(file !== undefined);
     this.#child = spawn(file, argv, { cwd: tmpdir(), env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout?.on('data', (chunk) => (this.#stdout += String(chunk)));
     this.#child.stderr?.on('data', (chunk) => (this.stderr += String(chunk)));
     this.ended = once(this.#child, 'close').then(([code, signal]) => ({ code, signal }));
-    // node:test ends a file that takes too long without running its `after`.
-    const endWithUs = (): void => void this.#child.kill('SIGKILL');
-    process.once('exit', endWithUs);
-    void this.ended.then(() => process.off('exit', endWithUs));
+    // node:test ends a file that times out without running its `after` hooks.
+    const killChild = (): void => void this.#child.kill('SIGKILL');
+    process.once('exit', killChild);
+    void this.ended.then(() => process.off('exit', killChild));
   }
 
-  /** Resolves when it says that it serves. */
+  /** Resolves when the server reports that it is ready. */
   static async start(options: ServerOptions = {}): Promise<Server> {
     const server = new Server(options);
     try {
@@ -118,7 +121,7 @@ export class Server {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** `ID:SECRET` of the key that was made at the first start. */
+  /** `ID:SECRET` of the key created at the first start. */
   get adminKey(): string {
     const { keys } = JSON.parse(readFileSync(join(this.dataDir, 'keys.json'), 'utf8')) as { keys: { id: string; secret: string }[] };
     const [key] = keys;
@@ -126,26 +129,26 @@ export class Server {
     return `${key.id}:${key.secret}`;
   }
 
-  /** The worker processes that this server, or an earlier one on its directory, has noted and that still run. */
+  /** The running worker processes that this server, or an earlier one on its directory, has recorded. */
   workers(): ProcessName[] {
     let notes: string[] = [];
     try {
       notes = readdirSync(join(this.dataDir, 'workers'));
     } catch {
-      // Not made yet, or gone with the directory.
+      // The directory does not exist yet, or was deleted.
     }
     for (const note of notes) {
       const [, pid, ticks] = /^(\d+)-(\d+)$/.exec(note) ?? [];
-      if (pid !== undefined && ticks !== undefined) this.#seen.set(note, { pid: Number(pid), ticks });
+      if (pid !== undefined && ticks !== undefined) this.#workers.set(note, { pid: Number(pid), ticks });
     }
-    return [...this.#seen.values()].filter(isRunning);
+    return [...this.#workers.values()].filter(isRunning);
   }
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
-  /** Ends everything: asks the server, then does not ask; takes care of its workers and its own directory. */
+  /** Ends the server with SIGTERM, then SIGKILL; ends its workers and deletes its own directory. */
   async end(): Promise<void> {
     this.workers();
     if (!this.hasEnded) {
@@ -157,7 +160,7 @@ export class Server {
     if (this.#ownsDirectory) rmSync(this.dataDir, { recursive: true, force: true });
   }
 
-  /** Calls the native API; `path` stands below /api/v1. */
+  /** Calls the native API. `path` is relative to /api/v1. */
   async call<Body>(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Reply<Body>> {
     const isFile = body instanceof Uint8Array;
     const type = body === undefined ? {} : { 'content-type': isFile ? 'application/octet-stream' : 'application/json' };
@@ -170,16 +173,17 @@ export class Server {
     return { status: response.status, headers: response.headers, body: (text === '' ? null : JSON.parse(text)) as Body };
   }
 
-  /** The same where nothing but success will do. */
+  /** Like `call`, but asserts success and returns the body. */
   async callWell<Body>(method: string, path: string, body?: unknown): Promise<Body> {
     const reply = await this.call<Body>(method, path, body);
     assert(reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
     return reply.body;
   }
 
-  async register(group: string, model: string): Promise<VersionBody> {
-    const file = readFileSync(modelPath(model));
-    const { version } = await this.callWell<{ version: VersionBody }>('POST', `/groups/${group}/versions?name=${model}.onnx`, file);
+  /** `model`: the name of a model of `test/models`, or the bytes of a file. */
+  async register(group: string, model: string | Uint8Array): Promise<VersionBody> {
+    const [name, file] = typeof model === 'string' ? [model, readFileSync(modelPath(model))] : [group, model];
+    const { version } = await this.callWell<{ version: VersionBody }>('POST', `/groups/${group}/versions?name=${name}.onnx`, file);
     return version;
   }
 
@@ -187,8 +191,8 @@ export class Server {
     await this.callWell('POST', `/groups/${version.group}/versions/${version.version}/approval`, { approval: 'Approved' });
   }
 
-  /** Registers a model of `test/models`, approves it, deploys it and waits until it serves. */
-  async deploy(name: string, model: string, options: DeployOptions = {}): Promise<VersionBody> {
+  /** Registers a model, approves it, deploys it and waits until it serves. */
+  async deploy(name: string, model: string | Uint8Array, options: DeployOptions = {}): Promise<VersionBody> {
     const version = await this.register(options.group ?? name, model);
     await this.approve(version);
     await this.callWell('POST', '/endpoints', {
@@ -205,7 +209,7 @@ export class Server {
     return this.callWell('GET', `/endpoints/${name}`);
   }
 
-  /** Waits until what was asked for last is what serves, by as many workers as were asked for. */
+  /** Waits until the latest generation is served by the configured number of workers. */
   async inService(name: string): Promise<EndpointBody> {
     return until(`${name} is in service`, async () => {
       const view = await this.endpoint(name);
@@ -215,7 +219,7 @@ export class Server {
     });
   }
 
-  /** Waits until batches of several rows leave: until the model's service times are known. */
+  /** Waits until requests are batched, which requires known service times of the model. */
   async batches(name: string): Promise<void> {
     await until(`${name} batches`, async () => {
       const { variants } = await this.endpoint(name);
@@ -223,14 +227,14 @@ export class Server {
     });
   }
 
-  /** A value of the metrics page, by the beginning of its line. */
+  /** The value of a line of /metrics, by the beginning of the line; 0 if it is missing. */
   async metric(start: string): Promise<number> {
     const page = await (await fetch(`${this.url}/metrics`)).text();
     const line = page.split('\n').find((text) => text.startsWith(start));
     return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ')));
   }
 
-  /** Waits until a worker of the endpoint runs something. */
+  /** Waits until a worker of the endpoint is busy. */
   async busy(endpoint: string): Promise<void> {
     const line = `penstock_executors{endpoint="${endpoint}",variant="AllTraffic",state="busy"}`;
     await until(`${endpoint} is busy`, async () => (await this.metric(line)) > 0);

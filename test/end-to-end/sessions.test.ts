@@ -1,4 +1,4 @@
-/** A browser and a server that listens for others: the link on stderr, cookies, and what they open. */
+/** Browser sessions on a server that listens beyond loopback: the sign-in link, cookies and their permissions. */
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
@@ -20,14 +20,14 @@ before(async () => {
 });
 after(() => server.end());
 
-interface Answer {
+interface BrowserResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
 }
 
-/** As a page of our own sends it, unless the headers say otherwise. */
-function call(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Answer> {
+/** Calls with the Origin of the server's own pages, unless `headers` override it. */
+function call(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<BrowserResponse> {
   const text = body === undefined ? '' : JSON.stringify(body);
   const type = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) };
   return new Promise((resolve, reject) => {
@@ -35,9 +35,9 @@ function call(method: string, path: string, body?: object, headers: Record<strin
       `${origin}${path}`,
       { method, rejectUnauthorized: false, headers: { origin, ...type, ...headers } },
       (response) => {
-        let got = '';
-        response.on('data', (chunk) => (got += String(chunk)));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text: got }));
+        let received = '';
+        response.on('data', (chunk) => (received += String(chunk)));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text: received }));
       },
     );
     sent.on('error', reject);
@@ -52,7 +52,7 @@ async function signIn(body: object): Promise<{ cookie: string; 'x-penstock-csrf'
   return { cookie: headers['set-cookie']?.[0]?.split(';', 1)[0] ?? '', 'x-penstock-csrf': session.csrf ?? '', session };
 }
 
-test('the link that the start printed opens one session, once, and its secret is in no log', async () => {
+test('the link printed at startup opens one session, once, and its secret is in no log', async () => {
   assert.equal((await call('GET', '/', undefined, { accept: 'text/html' })).status, 200);
   assert.equal((await call('GET', '/api/v1/session')).status, 401);
   assert.equal((await call('POST', '/api/v1/session', { link }, { origin: 'https://evil.example' })).status, 403);
@@ -62,14 +62,14 @@ test('the link that the start printed opens one session, once, and its secret is
   assert.deepEqual(JSON.parse((await call('GET', '/api/v1/session', undefined, headers)).text), session);
   const again = await call('POST', '/api/v1/session', { link });
   assert.equal(again.status, 401);
-  assert.match(again.text, /used already/);
+  assert.match(again.text, /already used/);
   const logs = (await call('GET', '/api/v1/logs?limit=500', undefined, headers)).text;
   assert.match(logs, /penstock serves/);
   for (const secret of [link, headers['x-penstock-csrf'], headers.cookie.split('=')[1] ?? 'none']) assert(!logs.includes(secret));
   assert.equal((await call('GET', '/api/v1/session', undefined, { cookie: headers.cookie, 'sec-fetch-site': 'cross-site' })).status, 403);
 });
 
-test('a cookie reads, and changes something with its token only; who signs out is out', async () => {
+test('a cookie alone can read, changes need its CSRF token, and signing out ends the session', async () => {
   const { session: _, ...headers } = await signIn({ key: server.adminKey });
   const { cookie } = headers;
   const group = { name: 'cookies' };
@@ -87,10 +87,10 @@ test('a cookie reads, and changes something with its token only; who signs out i
   assert.equal((await call('GET', '/api/v1/groups', undefined, { cookie })).status, 401);
 });
 
-test('a viewer who signs in by key may look and nothing else, and is signed out when the key is revoked', async () => {
+test("a viewer's session can only read, and ends when the key is revoked", async () => {
   const admin = { authorization: `Bearer ${server.adminKey}` };
-  const made = await call('POST', '/api/v1/keys', { role: 'viewer' }, admin);
-  const { id, secret } = JSON.parse(made.text) as CreatedKeyBody;
+  const created = await call('POST', '/api/v1/keys', { role: 'viewer' }, admin);
+  const { id, secret } = JSON.parse(created.text) as CreatedKeyBody;
   const { session, ...headers } = await signIn({ key: `${id}:${secret}` });
   assert.deepEqual(session.permissions, ['read']);
   assert.equal((await call('GET', '/api/v1/endpoints', undefined, headers)).status, 200);

@@ -1,4 +1,4 @@
-/** Where a server cannot start or cannot write, it says so in one line, and loses nothing. */
+/** A server that cannot start or write reports this in one line and loses nothing. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,19 +8,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { AsyncBody, VersionBody } from '../../src/api/index.ts';
-import { whyNoMount } from '../../src/storage/mounting.test.ts';
 import { assertSameTensors, sample } from '../models/index.ts';
+import { whyNoMount } from '../mounting.ts';
 import { infer } from './oip-client.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, type Refusal, type Reply, Server, temporaryDirectory } from './server.ts';
 
 const noMount = whyNoMount();
-const noLimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not installed here';
+const noLimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not installed';
 const directory = temporaryDirectory();
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Runs `penstock up` where it must not come up, and answers how it ended. */
-async function refused(flags: readonly string[], wrap: (command: readonly string[]) => readonly string[] = (command) => command) {
+/** Runs `penstock up`, which must fail, and returns how it ended. */
+async function failedStart(flags: readonly string[], wrap: (command: readonly string[]) => readonly string[] = (command) => command) {
   const [file, ...argv] = wrap([penstock, 'up', '--port', '0', ...flags]);
   assert(file !== undefined);
   const child = spawn(file, argv, { cwd: tmpdir(), env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
@@ -32,16 +32,16 @@ async function refused(flags: readonly string[], wrap: (command: readonly string
   return { code, stdout, stderr };
 }
 
-/** In a mount namespace of its own, after these commands; the process becomes the command itself. */
+/** Wraps a command to run in a new mount namespace after a script. The process becomes the command itself (`exec`). */
 function mounted(script: string): (command: readonly string[]) => readonly string[] {
   return (command) => ['unshare', '-m', 'sh', '-ec', `${script}; exec "$@"`, 'sh', ...command];
 }
 
 describe('a server that cannot start', () => {
-  test('because another one has its data directory says who, in one line, and leaves that one alone', async () => {
+  test('because another server has its data directory names that server, in one line, and does not affect it', async () => {
     const server = await Server.start();
     try {
-      const answer = await refused(['--data-dir', server.dataDir]);
+      const answer = await failedStart(['--data-dir', server.dataDir]);
       assert.deepEqual([answer.code, answer.stdout], [1, '']);
       const line = `^penstock: \\S+ is in use by process ${server.pid} \\(${server.url}\\): stop it first, or choose another --data-dir\\n$`;
       assert.match(answer.stderr, new RegExp(line));
@@ -51,7 +51,7 @@ describe('a server that cannot start', () => {
     }
   });
 
-  test('of two that start at the same moment on one directory exactly one serves', async () => {
+  test('exactly one of two servers that start on the same directory at the same time serves', async () => {
     const dataDir = join(directory, 'raced');
     const starts = await Promise.allSettled([Server.start({ dataDir }), Server.start({ dataDir })]);
     const served = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
@@ -61,14 +61,14 @@ describe('a server that cannot start', () => {
     assert.match(failed.join(), /raced is in use by /);
   });
 
-  test('because its port is taken says so in one line, and leaves nothing running', async () => {
+  test('because its port is in use says so in one line, and leaves nothing running', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const address = taken.address();
     assert(typeof address === 'object' && address !== null);
     try {
       const dataDir = join(directory, 'no-port');
-      const answer = await refused(['--port', String(address.port), '--data-dir', dataDir]);
+      const answer = await failedStart(['--port', String(address.port), '--data-dir', dataDir]);
       assert.deepEqual([answer.code, answer.stdout], [1, '']);
       assert.match(answer.stderr, new RegExp(`^penstock: cannot listen on 127.0.0.1:${address.port}: .*another --port.*\\n$`));
       assert.deepEqual(readdirSync(join(dataDir, 'workers')), []);
@@ -78,10 +78,10 @@ describe('a server that cannot start', () => {
     }
   });
 
-  test('because its data directory is a file, or lies below one, says so in one line', async () => {
+  test('because its data directory is a file, or is below one, says so in one line', async () => {
     writeFileSync(join(directory, 'file'), '');
     for (const dataDir of [join(directory, 'file'), join(directory, 'file', 'below')]) {
-      const answer = await refused(['--data-dir', dataDir]);
+      const answer = await failedStart(['--data-dir', dataDir]);
       assert.deepEqual([answer.code, answer.stdout], [2, '']);
       assert.match(answer.stderr, /^penstock: \S+ is not a directory: choose another --data-dir\n$/);
     }
@@ -90,7 +90,7 @@ describe('a server that cannot start', () => {
   test('because its data directory is read-only says so in one line', { skip: noMount }, async () => {
     const dataDir = join(directory, 'read-only');
     mkdirSync(dataDir);
-    const answer = await refused(['--data-dir', dataDir], mounted(`mount -t tmpfs -o ro tmpfs ${dataDir}`));
+    const answer = await failedStart(['--data-dir', dataDir], mounted(`mount -t tmpfs -o ro tmpfs ${dataDir}`));
     assert.deepEqual([answer.code, answer.stdout], [1, '']);
     assert.match(answer.stderr, /^penstock: cannot lock the data directory \S+: .*(not writable|cannot be opened).*\n$/);
   });
@@ -99,7 +99,7 @@ describe('a server that cannot start', () => {
     const dataDir = join(directory, 'full');
     mkdirSync(dataDir);
     const fill = `mount -t tmpfs -o size=64k tmpfs ${dataDir}; head -c 65536 /dev/zero > ${dataDir}/filler`;
-    const answer = await refused(['--data-dir', dataDir], mounted(fill));
+    const answer = await failedStart(['--data-dir', dataDir], mounted(fill));
     assert.deepEqual([answer.code, answer.stdout], [1, '']);
     assert.match(answer.stderr, /^penstock: [^\n]*(disk is full|free space)[^\n]*\n$/);
   });
@@ -108,7 +108,7 @@ describe('a server that cannot start', () => {
 describe('a server whose disk', () => {
   const digits = sample('digits_mlp');
 
-  /** While nothing can be written: refusals are clear, what was there stays, predictions go on. */
+  /** While nothing can be written: errors are clear, existing data stay, and predictions continue. */
   async function assertNothingIsLost(server: Server, versions: readonly VersionBody[]): Promise<void> {
     const upload = await server.call<Refusal>('POST', '/groups/large/versions', new Uint8Array(6 * 2 ** 20));
     assert.deepEqual([upload.status, upload.body.code], [503, 'unavailable'], upload.body.error);
@@ -125,12 +125,12 @@ describe('a server whose disk', () => {
     return (await server.callWell<{ items: VersionBody[] }>('GET', '/groups/digits/versions')).items;
   }
 
-  /** As the server sees it, whatever is mounted there for it alone. */
+  /** The data directory as the server sees it, including its private mounts. */
   function dataOf(server: Server): string {
     return join(`/proc/${server.pid}/root`, server.dataDir);
   }
 
-  test('refuses large files (a file-size limit) refuses the upload, loses nothing, and takes it when it can', {
+  test('has a file-size limit rejects a larger upload, loses nothing, and accepts it without the limit', {
     skip: noLimit,
   }, async () => {
     const server = await Server.start();
@@ -147,7 +147,7 @@ describe('a server whose disk', () => {
     }
   });
 
-  test('is full refuses the upload and other changes, loses nothing, and goes on when there is space', { skip: noMount }, async () => {
+  test('is full rejects uploads and other changes, loses nothing, and continues when there is space', { skip: noMount }, async () => {
     const dataDir = join(directory, 'fills-up');
     mkdirSync(dataDir);
     const server = await Server.start({ dataDir, wrap: mounted(`mount -t tmpfs -o size=24m tmpfs ${dataDir}`) });
@@ -171,7 +171,7 @@ describe('a server whose disk', () => {
     }
   });
 
-  test('is full while a crowd of asynchronous requests shares its commits refuses some, keeps what it accepted, and goes on', {
+  test('is full while many asynchronous requests share commits rejects some, loses no accepted ones, and continues', {
     skip: noMount,
   }, async () => {
     const dataDir = join(directory, 'crowded');

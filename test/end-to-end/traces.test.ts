@@ -1,4 +1,4 @@
-/** A request whose caller is in a trace is seen there, with its stages, by a collector that speaks OTLP. */
+/** Requests within a caller's trace are exported with their stages to an OTLP collector. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ import { infer } from './oip-client.ts';
 import { until } from './poll.ts';
 import { Server } from './server.ts';
 
-interface Told {
+interface ExportedSpan {
   readonly name: string;
   readonly traceId: string;
   readonly spanId: string;
@@ -23,14 +23,14 @@ interface Told {
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 
-test('a request is seen in the trace of its caller, by the doors of the Open Inference Protocol, also over gRPC, and the native API', async () => {
-  const spans: Told[] = [];
+test("requests over the Open Inference Protocol, gRPC and the native API are part of their caller's trace", async () => {
+  const spans: ExportedSpan[] = [];
   const collector = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
-      const told = JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Told[] }[] }[] };
-      spans.push(...told.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)));
+      const reported = JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: ExportedSpan[] }[] }[] };
+      spans.push(...reported.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)));
       response.end('{}');
     });
   });
@@ -50,13 +50,13 @@ test('a request is seen in the trace of its caller, by the doors of the Open Inf
     assert.equal(answer.status, 200, await answer.text());
     const grpc = new GrpcClient(await grpcAddress(server));
     const tensors = inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: [...shape] }));
-    const asked = { model_name: 'digits', inputs: tensors, raw_input_contents: inputs.map(({ data }) => data) };
-    const { refused } = await grpc.ask('ModelInfer', asked, { metadata: headers });
+    const requested = { model_name: 'digits', inputs: tensors, raw_input_contents: inputs.map(({ data }) => data) };
+    const { refused } = await grpc.call('ModelInfer', requested, { metadata: headers });
     assert.equal(refused, null);
-    await grpc.ask('ModelInfer', { model_name: 'nobody' }, { metadata: headers });
+    await grpc.call('ModelInfer', { model_name: 'missing' }, { metadata: headers });
     grpc.close();
-    assert.equal((await infer(server.url, 'nobody', inputs, { headers })).status, 404);
-    await until('all were told of', () => spans.filter(({ name }) => name.startsWith('infer')).length === 5);
+    assert.equal((await infer(server.url, 'missing', inputs, { headers })).status, 404);
+    await until('all spans were exported', () => spans.filter(({ name }) => name.startsWith('infer')).length === 5);
     const refusals = spans.filter(({ name }) => name === 'infer');
     assert.deepEqual(
       refusals.map(({ traceId: trace, parentSpanId, status }) => [trace, parentSpanId, status.code]),

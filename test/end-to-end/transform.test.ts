@@ -1,4 +1,4 @@
-/** Whole data sets through a model: what comes out, what a kill leaves, and what becomes of lines that are none. */
+/** Batch transforms: results, recovery from kills, and invalid records. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
 
 const linesOf = (path: string): string[] => readFileSync(path, 'utf8').trimEnd().split('\n');
-/** 64 pixels, another line each. */
+/** A line of 64 pixels, different for each seed. */
 const rowOf = (seed: number): string => Array.from({ length: 64 }, (_, at) => (seed * 7 + at * 3) % 17).join(',');
 const rows = (count: number, from = 0): string => Array.from({ length: count }, (_, at) => `${rowOf(from + at)}\n`).join('');
 
@@ -40,7 +40,7 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('leaves columns that are no features out of the model by their names, and writes ids before the results', async () => {
+  test('ignores columns by name, and writes kept columns before the results', async () => {
     const header = `id,${Array.from({ length: 64 }, (_, at) => `p${at}`).join(',')},label`;
     mkdirSync(join(folder, 'named'));
     writeFileSync(join(folder, 'named', 'a.csv'), `${header}\nx1,${rowOf(1)},cat\nx2,${rowOf(2)},dog\n`);
@@ -57,28 +57,28 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     assert.match(reason ?? '', /b\.csv.*there is no column 'id' in the header/);
   });
 
-  const place = (name: string): string => join(folder, name);
+  const pathOf = (name: string): string => join(folder, name);
   const put = (name: string, content: string | Buffer): void => {
-    mkdirSync(join(place(name), '..'), { recursive: true });
-    writeFileSync(place(name), content);
+    mkdirSync(join(pathOf(name), '..'), { recursive: true });
+    writeFileSync(pathOf(name), content);
   };
   const transform = async (name: string, more: Record<string, unknown> = {}): Promise<TransformBody> => {
-    const body = { name, model: 'digits', input: place(name), output: place(`${name}-out`), ...more };
+    const body = { name, model: 'digits', input: pathOf(name), output: pathOf(`${name}-out`), ...more };
     await server.callWell('POST', '/transforms', body);
     return over(server, name);
   };
 
-  test('the command line says why a transform failed as a whole', async () => {
+  test('the command line prints why a whole transform failed', async () => {
     put('nowhere/rows.csv', rows(2));
-    const verb = ['transform', 'digits', '--input', place('nowhere'), '--to', '/proc/nowhere', '--name', 'nowhere'];
+    const verb = ['transform', 'digits', '--input', pathOf('nowhere'), '--to', '/proc/nowhere', '--name', 'nowhere'];
     const [code, stdout] = await new Promise<[unknown, string]>((resolve) => {
       execFile(penstock, verb, { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } }, (error, out) => resolve([error?.code, out]));
     });
     assert.equal(code, 1, stdout);
-    assert.match(stdout, /^state +Failed\nreason +results cannot be written to \/proc\/nowhere: /m);
+    assert.match(stdout, /^state +Failed\nreason +cannot write results to \/proc\/nowhere: /m);
   });
 
-  test('every form of a row gives the same predictions', async () => {
+  test('every input format gives the same predictions', async () => {
     const values = Array.from({ length: 500 }, (_, row) => rowOf(row).split(',').map(Number));
     const header = Array.from({ length: 64 }, (_, at) => `p${at}`).join(',');
     put('forms/rows.csv', `${header}\r\n${rows(500).replaceAll('\n', '\r\n')}`);
@@ -93,55 +93,55 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     const done = await transform('forms', { accept: 'application/jsonlines' });
     assert.equal(done.state, 'Completed', done.reason ?? '');
     assert.equal(done.objects_done, 8);
-    const expected = linesOf(place('forms-out/rows.csv.out'));
+    const expected = linesOf(pathOf('forms-out/rows.csv.out'));
     assert.equal(expected.length, 500);
     assert.equal((JSON.parse(expected[0] as string) as { probabilities: number[] }).probabilities.length, 10);
     for (const name of ['quoted.csv', 'deep/rows.csv.gz', 'rows.jsonl', 'named.jsonl', 'rows.npy']) {
-      assert.deepEqual(linesOf(place(`forms-out/${name}.out`)), expected, name);
+      assert.deepEqual(linesOf(pathOf(`forms-out/${name}.out`)), expected, name);
     }
-    const [document, third] = linesOf(place('forms-out/documents.jsonl.out'));
+    const [document, third] = linesOf(pathOf('forms-out/documents.jsonl.out'));
     assert.equal(document, `{"predictions":[${expected.slice(0, 2).join(',')}]}`);
     assert.equal(third, expected[2]);
     assert.deepEqual(
-      readdirSync(place('forms-out')).filter((name) => name.startsWith('.')),
+      readdirSync(pathOf('forms-out')).filter((name) => name.startsWith('.')),
       [],
     );
   });
 
-  test('a malformed line in the middle of a file spoils it and no other, by its number', async () => {
+  test('a malformed line fails its file, with the line number, and no other file', async () => {
     put('spoilt/good.csv', rows(100));
     put('spoilt/bad.csv', `${rows(5000)}\n1,2,x\n${rows(5000)}`);
     const done = await transform('spoilt');
     assert.equal(done.state, 'Failed');
     assert.match(done.reason ?? '', /^1 of 2 objects failed: bad\.csv: line 5002: /);
-    assert.deepEqual(readdirSync(place('spoilt-out')), ['good.csv.out']);
+    assert.deepEqual(readdirSync(pathOf('spoilt-out')), ['good.csv.out']);
     put('spoilt/bad.csv', rows(10_000));
     await server.callWell('POST', '/transforms/spoilt/resume', {});
     assert.equal((await over(server, 'spoilt')).state, 'Completed');
-    assert.equal(linesOf(place('spoilt-out/bad.csv.out')).length, 10_000);
+    assert.equal(linesOf(pathOf('spoilt-out/bad.csv.out')).length, 10_000);
   });
 
-  test('bad lines are left out where that is asked for, and told by their numbers', async () => {
+  test('skips bad lines on request, and reports their numbers', async () => {
     put('skipping/a.csv', `${rows(3000)}1,2,3\n${rows(2000, 3000)}nothing\n${rows(10, 5000)}`);
     put('skipping/b.jsonl', `${JSON.stringify(rowOf(1).split(',').map(Number))}\n{"broken\n[1]\n`);
     const done = await transform('skipping', { bad_records: 'skip' });
     assert.equal(done.state, 'Completed', done.reason ?? '');
     assert.equal(done.records_skipped, 4);
     const { items } = await server.callWell<{ items: TransformObjectBody[] }>('GET', '/transforms/skipping/objects');
-    assert.match(items[0]?.note ?? '', /^left out lines 3001, 5002 \(line 3001: /);
-    assert.match(items[1]?.note ?? '', /^left out lines 2, 3 /);
+    assert.match(items[0]?.note ?? '', /^skipped lines 3001, 5002 \(line 3001: /);
+    assert.match(items[1]?.note ?? '', /^skipped lines 2, 3 /);
     put('clean/a.csv', rows(5010));
     await transform('clean');
-    assert.deepEqual(linesOf(place('skipping-out/a.csv.out')), linesOf(place('clean-out/a.csv.out')));
+    assert.deepEqual(linesOf(pathOf('skipping-out/a.csv.out')), linesOf(pathOf('clean-out/a.csv.out')));
   });
 
-  test('npy becomes npy where the model has one output, else it says what to accept', async () => {
+  test('npy input of a model with several outputs fails, and says what to accept', async () => {
     put('arrays/rows.npy', npyFile({ datatype: 'FP64', shape: [3, 64], data: bytesOf(new Float64Array(192)) }));
     const refused = await transform('arrays');
-    assert.match(refused.reason ?? '', /2 outputs, an npy file holds one: accept text\/csv or application\/jsonlines/);
+    assert.match(refused.reason ?? '', /2 outputs, but an npy file has only one: accept text\/csv or application\/jsonlines/);
   });
 
-  test('an npy file of many runs is one npy file of results, the same as in CSV', async () => {
+  test('an npy file of many batches becomes one npy file with the same results as CSV', async () => {
     await server.approve(await server.register('diabetes', 'diabetes_rf'));
     const values = Float32Array.from({ length: 50_000 }, (_, at) => ((at % 97) - 48) / 500);
     put('whole/rows.npy', npyFile({ datatype: 'FP32', shape: [5000, 10], data: bytesOf(values) }));
@@ -149,28 +149,28 @@ describe('batch transforms', { timeout: 160_000 }, () => {
       ['whole-npy', 'application/x-npy'],
       ['whole-csv', 'text/csv'],
     ] as const) {
-      const body = { name: output, model: 'diabetes', input: place('whole'), output: place(output), accept };
+      const body = { name: output, model: 'diabetes', input: pathOf('whole'), output: pathOf(output), accept };
       await server.callWell('POST', '/transforms', body);
       const done = await over(server, output);
       assert.equal(done.state, 'Completed', done.reason ?? '');
     }
-    const lines = linesOf(place('whole-csv/rows.npy.out'));
+    const lines = linesOf(pathOf('whole-csv/rows.npy.out'));
     assert.equal(lines.length, 5000);
     const data = bytesOf(Float32Array.from(lines.map(Number)));
-    assert.deepEqual(readFileSync(place('whole-npy/rows.npy.out')), npyFile({ datatype: 'FP32', shape: [5000, 1], data }));
+    assert.deepEqual(readFileSync(pathOf('whole-npy/rows.npy.out')), npyFile({ datatype: 'FP32', shape: [5000, 1], data }));
   });
 
-  test('an object that is deleted before its turn fails with that reason', async () => {
+  test('an object that was deleted before it was read fails with that reason', async () => {
     put('deleted/a.csv', '1,2,x\n');
     put('deleted/b.csv', rows(1));
     await transform('deleted');
-    rmSync(place('deleted/a.csv'));
+    rmSync(pathOf('deleted/a.csv'));
     await server.callWell('POST', '/transforms/deleted/resume', {});
     const done = await over(server, 'deleted');
-    assert.deepEqual([done.state, done.reason], ['Failed', '1 of 2 objects failed: a.csv: it is not there any more']);
+    assert.deepEqual([done.state, done.reason], ['Failed', '1 of 2 objects failed: a.csv: the object no longer exists']);
   });
 
-  test('one is not gone on with by another model that has the name by now', async () => {
+  test('a transform is not resumed with another model of the same name', async () => {
     await server.approve(await server.register('renewed', 'digits_logreg'));
     put('renewed/a.csv', rows(1));
     put('renewed/b.csv', '1,2,x\n');
@@ -182,26 +182,35 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     await server.callWell('POST', '/transforms/renewed/resume', {});
     const done = await over(server, 'renewed');
     assert.equal(done.state, 'Failed');
-    assert.match(done.reason ?? '', /^renewed\/1 is another model than the one this transform began with/);
+    assert.match(done.reason ?? '', /^renewed\/1 is not the model this transform started with/);
+  });
+
+  test('a transform whose version was rejected is not resumed', async () => {
+    await server.approve(await server.register('rejected', 'digits_logreg'));
+    put('rejected/a.csv', '1,2,x\n');
+    assert.equal((await transform('rejected', { model: 'rejected/1' })).state, 'Failed');
+    await server.callWell('POST', '/groups/rejected/versions/1/approval', { approval: 'Rejected' });
+    await server.callWell('POST', '/transforms/rejected/resume', {});
+    assert.equal((await over(server, 'rejected')).reason, 'rejected/1 is Rejected: only an Approved version can run a transform');
   });
 
   for (const { what, name, content, says } of [
-    { what: 'an unknown kind of file', name: 'a.parquet', content: 'PAR1', says: /the end of its name does not say what it is/ },
-    { what: 'what is no gzip', name: 'a.csv.gz', content: 'no gzip', says: /no whole gzip file/ },
-    { what: 'a gzip file that is cut', name: 'a.csv.gz', content: gzipSync(rows(5000)).subarray(0, -20), says: /no whole gzip file/ },
+    { what: 'an unknown kind of file', name: 'a.parquet', content: 'PAR1', says: /unknown file extension/ },
+    { what: 'invalid gzip', name: 'a.csv.gz', content: 'no gzip', says: /not a complete gzip file/ },
+    { what: 'a truncated gzip file', name: 'a.csv.gz', content: gzipSync(rows(5000)).subarray(0, -20), says: /not a complete gzip file/ },
     {
-      what: 'an array that is cut',
+      what: 'a truncated array',
       name: 'a.npy',
       content: npyFile({ datatype: 'FP32', shape: [9, 64], data: new Uint8Array(64 * 4) }),
       says: /ends before its last row/,
     },
     {
-      what: 'a quote that is never closed',
+      what: 'an unclosed quote',
       name: 'a.csv',
       content: `${rows(3)}"${rows(60_000)}`,
-      says: /line 4 has more than .* a quote is opened/,
+      says: /line 4 is too long.* a quote in it is never closed/,
     },
-    { what: 'a line that is no text', name: 'a.csv', content: Buffer.from([0x31, 0x2c, 0xff, 0xfe, 0x0a]), says: /line 1: .*UTF-8/ },
+    { what: 'invalid UTF-8 in a line', name: 'a.csv', content: Buffer.from([0x31, 0x2c, 0xff, 0xfe, 0x0a]), says: /line 1: .*UTF-8/ },
     { what: 'an empty file', name: 'a.csv', content: '', says: null },
   ]) {
     test(`${what} ${says === null ? 'has an empty result' : 'fails with the reason'}`, async () => {
@@ -213,7 +222,7 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     });
   }
 
-  test('paths are for who administers the server, and transforms for who may deploy', async () => {
+  test('only admins can use paths of the server', async () => {
     for (const [role, status] of [
       ['invoker', 403],
       ['deployer', 403],
@@ -221,22 +230,22 @@ describe('batch transforms', { timeout: 160_000 }, () => {
     ] as const) {
       const { id, secret } = await server.callWell<{ id: string; secret: string }>('POST', '/keys', { role });
       put(`keys-${role}/a.csv`, rows(1));
-      const body = { name: `keys-${role}`, model: 'digits', input: place(`keys-${role}`), output: place(`keys-${role}-out`) };
+      const body = { name: `keys-${role}`, model: 'digits', input: pathOf(`keys-${role}`), output: pathOf(`keys-${role}-out`) };
       const reply = await server.call<{ error: string }>('POST', '/transforms', body, { authorization: `Bearer ${id}:${secret}` });
       assert.equal(reply.status, status, JSON.stringify(reply.body));
     }
     await over(server, 'keys-admin');
   });
 
-  test('what cannot be is refused at once', async () => {
+  test('rejects invalid transforms immediately', async () => {
     for (const [more, status, says] of [
-      [{ model: 'nobody' }, 404, /nobody/],
+      [{ model: 'unknown' }, 404, /unknown/],
       [{ input: 'relative' }, 400, /expected s3:/],
-      [{ input_filter: '$..a' }, 400, /no filter/],
-      [{ name: '-' }, 400, /no name/],
-      [{ output: place('refused') }, 400, /cannot go where/],
+      [{ input_filter: '$..a' }, 400, /invalid filter/],
+      [{ name: '-' }, 400, /invalid transform name/],
+      [{ output: pathOf('refused') }, 400, /must differ from the input/],
     ] as const) {
-      const body = { name: 'refused', model: 'digits', input: place('refused'), output: place('x'), ...more };
+      const body = { name: 'refused', model: 'digits', input: pathOf('refused'), output: pathOf('x'), ...more };
       const reply = await server.call<{ error: string }>('POST', '/transforms', body);
       assert.equal(reply.status, status, JSON.stringify(reply.body));
       assert.match(reply.body.error, says);
@@ -246,14 +255,14 @@ describe('batch transforms', { timeout: 160_000 }, () => {
   });
 });
 
-test('a server that is killed in the middle goes on in the middle, and nothing is there twice', { timeout: 160_000 }, async () => {
+test('a transform continues after the server was killed, without duplicate results', { timeout: 160_000 }, async () => {
   const folder = temporaryDirectory();
   const dataDir = temporaryDirectory();
   let server = await Server.start({ dataDir });
   try {
     await server.approve(await server.register('digits', 'digits_cnn'));
     mkdirSync(join(folder, 'in'));
-    // Of a model that is slow enough to be met under way.
+    // The model is slow enough that the kills happen during the transform.
     const count = 300_000;
     writeFileSync(join(folder, 'in/a.csv'), rows(1000));
     writeFileSync(join(folder, 'in/big.csv'), rows(1000).repeat(count / 1000));
@@ -265,7 +274,7 @@ test('a server that is killed in the middle goes on in the middle, and nothing i
     });
     for (const share of [0.2, 0.5]) {
       await until(
-        'a part of it is done',
+        'a part of the transform is done',
         async () => {
           const now = await server.callWell<TransformBody>('GET', '/transforms/killed');
           return now.records > share * count;
@@ -276,11 +285,11 @@ test('a server that is killed in the middle goes on in the middle, and nothing i
       await server.ended;
       server = await Server.start({ dataDir });
     }
-    const begun = await server.callWell<TransformBody>('GET', '/transforms/killed');
+    const resumed = await server.callWell<TransformBody>('GET', '/transforms/killed');
     const done = await over(server, 'killed', 90_000);
     assert.equal(done.state, 'Completed', done.reason ?? '');
     assert.equal(done.records, count + 1000);
-    assert(begun.state === 'InProgress', 'it was under way when the server came back');
+    assert(resumed.state === 'InProgress', 'the transform was in progress when the server restarted');
     const expected = linesOf(join(folder, 'out/a.csv.out'));
     const all = linesOf(join(folder, 'out/big.csv.out'));
     assert.equal(all.length, count);
@@ -309,7 +318,7 @@ describe('penstock transform', { timeout: 160_000 }, () => {
     for (const path of [folder, dataDir]) rmSync(path, { recursive: true, force: true });
   });
 
-  /** The verb as a process of its own, and what it has said when it is over. */
+  /** Runs the verb as a process. `ended` resolves to its exit code and output. */
   const verb = (...args: string[]) => {
     const child = spawn(penstock, ['transform', ...args], { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } });
     let text = '';
@@ -317,7 +326,7 @@ describe('penstock transform', { timeout: 160_000 }, () => {
     const ended = new Promise<readonly [number | null, string]>((resolve) => child.on('close', (code) => resolve([code, text])));
     return { child, ended };
   };
-  const begin = (name: string) => verb('digits/1', '--input', join(folder, 'rows.csv'), '--to', join(folder, name), '--name', name);
+  const start = (name: string) => verb('digits/1', '--input', join(folder, 'rows.csv'), '--to', join(folder, name), '--name', name);
   const isPartDone = (name: string): Promise<TransformBody> =>
     until(`a part of ${name} is done`, async () => {
       const { status, body } = await server.call<TransformBody>('GET', `/transforms/${name}`);
@@ -330,13 +339,13 @@ describe('penstock transform', { timeout: 160_000 }, () => {
     assert.deepEqual(readdirSync(join(folder, name)), ['rows.csv.out']);
   };
 
-  test('Ctrl-C stops it, the list tells how far it came, and --resume does the rest', async () => {
-    const { child, ended } = begin('interrupted');
+  test('Ctrl-C stops a transform, the list shows its progress, and --resume completes it', async () => {
+    const { child, ended } = start('interrupted');
     await isPartDone('interrupted');
     child.kill('SIGINT');
-    const [code, said] = await ended;
-    assert.equal(code, 1, said);
-    assert.match(said, /stopped; what is done is kept: penstock transform --resume interrupted goes on/);
+    const [code, output] = await ended;
+    assert.equal(code, 1, output);
+    assert.match(output, /stopped; completed results are kept\. Resume with penstock transform --resume interrupted/);
     await over(server, 'interrupted');
     const [, list] = await verb('--list').ended;
     const [, records] = /^interrupted +digits\/1 +Stopped +0\/1 +(\d+)/m.exec(list) ?? [];
@@ -347,13 +356,13 @@ describe('penstock transform', { timeout: 160_000 }, () => {
     isWhole('interrupted');
   });
 
-  test('after a kill of the server --resume follows it to its end', async () => {
-    const { ended } = begin('killed');
+  test('--resume follows a transform to its end after the server was killed', async () => {
+    const { ended } = start('killed');
     await isPartDone('killed');
     server.signal('SIGKILL');
     await server.ended;
-    const [code, said] = await ended;
-    assert.equal(code, 1, said);
+    const [code, output] = await ended;
+    assert.equal(code, 1, output);
     server = await Server.start({ dataDir });
     const [resumed, text] = await verb('--resume', 'killed').ended;
     assert.equal(resumed, 0, text);

@@ -1,4 +1,4 @@
-/** An update that a kill interrupts goes on with the next server, and those who call meanwhile are answered as ever, by every door. */
+/** An update interrupted by a kill continues with the next server, and requests are answered meanwhile, over each API. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
@@ -22,7 +22,9 @@ async function start(flags: readonly string[] = []): Promise<Server> {
 
 const body = JSON.stringify({ instances: [new Array(64).fill(0)] });
 
-test('who calls as a server comes back in an update waits for workers, not for the end of the update', { timeout: 170_000 }, async () => {
+test('requests to a server that restarts during an update wait for workers, not for the end of the update', {
+  timeout: 170_000,
+}, async () => {
   const first = await start();
   await first.deploy('digits', 'digits_mlp');
   await first.approve(await first.register('digits', 'digits_logreg'));
@@ -46,11 +48,11 @@ test('who calls as a server comes back in an update waits for workers, not for t
     credentials: { accessKeyId, secretAccessKey },
     maxAttempts: 1,
   });
-  const sent = seenSending(client);
+  const sent = nextSend(client);
   const held = client.send(new InvokeEndpointCommand({ EndpointName: 'digits', ContentType: 'application/json', Body: body }));
   await sent;
   const unreadyAtMs: number[] = [];
-  await until('the native door answers', async () => {
+  await until('the native API answers', async () => {
     const native = await fetch(`${second.url}/api/v1/endpoints/digits/invoke`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -67,21 +69,21 @@ test('who calls as a server comes back in an update waits for workers, not for t
   const { $metadata } = await held;
   client.destroy();
   const { rollout } = await second.callWell<EndpointBody>('GET', '/endpoints/digits');
-  assert.equal(rollout?.share_percent, 50, 'the update goes on');
-  // How long it was held is told of it too.
-  const requestId = $metadata.requestId ?? assert.fail('an answer has a request id');
-  const { at, timings } = await until('its line is there', async () => {
-    const { status, body: story } = await second.call<RequestBody>('GET', `/requests/${requestId}`);
-    return status === 200 && story;
+  assert.equal(rollout?.share_percent, 50, 'the update continues');
+  // The time for which the request was held is part of its timings.
+  const requestId = $metadata.requestId ?? assert.fail('the response has a request id');
+  const { at, timings } = await until('the request is in the log', async () => {
+    const { status, body: record } = await second.call<RequestBody>('GET', `/requests/${requestId}`);
+    return status === 200 && record;
   });
-  const cameAtMs = Date.parse(at) - (timings?.total_ms ?? 0);
-  // It was sent before all of them but the first.
-  const unreadyAt = unreadyAtMs.slice(1).at(-1) ?? assert.fail('a start is held back for long enough to be refused twice');
-  assert(cameAtMs <= unreadyAt, `it came at ${cameAtMs}, and nobody was ready at ${unreadyAt}`);
+  const arrivedAtMs = Date.parse(at) - (timings?.total_ms ?? 0);
+  // The held request was sent before all native requests but the first.
+  const unreadyAt = unreadyAtMs.slice(1).at(-1) ?? assert.fail('the start was delayed long enough for two rejected requests');
+  assert(arrivedAtMs <= unreadyAt, `it arrived at ${arrivedAtMs}, and no worker was ready at ${unreadyAt}`);
 });
 
 /** Resolves once the client's next request is on its way. */
-function seenSending({ config: { requestHandler } }: SageMakerRuntimeClient): Promise<void> {
+function nextSend({ config: { requestHandler } }: SageMakerRuntimeClient): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const handle = requestHandler.handle.bind(requestHandler);
   requestHandler.handle = (...call) => {

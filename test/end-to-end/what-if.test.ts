@@ -1,4 +1,4 @@
-/** Simulations that a server is asked for: of an uploaded trace, of a made-up load, and of what came to an endpoint. */
+/** Simulations on a server: of an uploaded trace, a synthetic load, and recorded arrivals of an endpoint. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ScalingDecisionBody, SimulationBody, SimulationInput, SimulationResultBody } from '../../src/api/index.ts';
@@ -15,7 +15,7 @@ async function finished(input: SimulationInput): Promise<SimulationResultBody> {
   const { id, state } = await server.callWell<SimulationBody>('POST', '/simulations', input);
   assert(['running', 'waiting', 'done'].includes(state));
   return until(
-    'it is done',
+    'the simulation is done',
     async () => {
       const run = await server.callWell<SimulationResultBody>('GET', `/simulations/${id}`);
       assert.notEqual(run.state, 'failed', run.reason ?? '');
@@ -25,7 +25,7 @@ async function finished(input: SimulationInput): Promise<SimulationResultBody> {
   );
 }
 
-test('an uploaded trace is simulated under each policy, with money and series for charts', async () => {
+test('simulates an uploaded trace under each policy, with cost and series for charts', async () => {
   const text = `requests\n${Array.from({ length: 90 }, (_, i) => (i % 30 < 10 ? 600 : 120)).join('\n')}\n`;
   const policies = ['static:2', 'target-tracking', 'economic'];
   const run = await finished({ load: { kind: 'trace', name: 'waves.csv', text }, policies, objective: 'p95<=500ms' });
@@ -37,7 +37,7 @@ test('an uploaded trace is simulated under each policy, with money and series fo
   );
   assert.equal(run.at_s.length, 90);
   assert.equal(run.requests.length, 90);
-  assert(Math.abs((run.requests[0] ?? 0) - 10) < 0.01, '600 a minute');
+  assert(Math.abs((run.requests[0] ?? 0) - 10) < 0.01, '600 requests per minute');
   for (const result of run.results) {
     for (const [name, column] of Object.entries(result.series)) assert.equal(column.length, 90, `${result.policy} ${name}`);
     assert(Math.abs(result.instance_usd + result.function_usd - result.cost_usd) < 1e-9);
@@ -56,26 +56,29 @@ test('an uploaded trace is simulated under each policy, with money and series fo
   assert.equal((await server.call('GET', `/simulations/${run.id}`)).status, 404);
 });
 
-test('what came to an endpoint is simulated with its own profile and objective, as it is deployed first', async () => {
+test("simulates an endpoint's recorded arrivals with its profile and objective, its deployment first", async () => {
   await server.callWell('POST', '/catalogue/digits-mlp/register', { group: 'digits' });
   await server.callWell('POST', '/groups/digits/versions/1/approval', { approval: 'Approved' });
   await server.callWell('POST', '/endpoints', { name: 'digits', objective: 'p95<=1s', variants: [{ model: 'digits/1' }] });
-  await until('it serves', async () => (await server.callWell<{ status: string }>('GET', '/endpoints/digits')).status === 'InService');
+  await until(
+    'the endpoint serves',
+    async () => (await server.callWell<{ status: string }>('GET', '/endpoints/digits')).status === 'InService',
+  );
   const input = { load: { kind: 'recorded' as const, endpoint: 'digits', since_s: 600 }, policies: ['static:1'] };
   const nothing = await server.call<Refusal>('POST', '/simulations', input);
   assert.deepEqual([nothing.status, nothing.body.code], [409, 'wrong_state']);
   const body = JSON.stringify({ inputs: [{ name: 'pixels', shape: [1, 64], datatype: 'FP32', data: Array(64).fill(8) }] });
   for (let i = 0; i < 40; i++) await (await fetch(`${server.url}/v2/models/digits/infer`, { method: 'POST', body })).text();
   await until(
-    'it is measured',
+    'the model is measured',
     async () => (await server.callWell<{ items: unknown[] }>('GET', '/groups/digits/versions/1/profile')).items.length > 0,
     30_000,
   );
-  const run = await until('what came is recorded', async () => {
-    const asked = await server.call<SimulationBody>('POST', '/simulations', input);
-    return asked.status === 202 ? asked.body : undefined;
+  const run = await until('the arrivals are recorded', async () => {
+    const requested = await server.call<SimulationBody>('POST', '/simulations', input);
+    return requested.status === 202 ? requested.body : undefined;
   });
-  const done = await until('it is done', async () => {
+  const done = await until('the simulation is done', async () => {
     const now = await server.callWell<SimulationResultBody>('GET', `/simulations/${run.id}`);
     return now.state === 'done' ? now : undefined;
   });
@@ -90,23 +93,23 @@ test('what came to an endpoint is simulated with its own profile and objective, 
   assert.equal(done.results[0]?.in_time, 1);
 });
 
-test('instances of a recorded load start as fast as those of the endpoint were seen to', async () => {
+test('uses the observed start times of the endpoint for a recorded load', async () => {
   const scaling = { policy: 'economic', instances_min: 1, instances_max: 2 };
   await server.callWell('PATCH', '/endpoints/digits', { objective: 'p95<=1s', variants: [{ model: 'digits/1', scaling }] });
   const decided = await until(
-    'something was decided',
+    'a decision was made',
     async () => (await server.callWell<{ items: ScalingDecisionBody[] }>('GET', '/endpoints/digits/decisions?kind=scaling')).items[0],
     40_000,
   );
-  const seen = decided.inputs.types['local.1']?.lead_s;
-  assert(seen !== undefined && seen > 0);
+  const leadS = decided.inputs?.types['local.1']?.lead_s;
+  assert(leadS !== undefined && leadS > 0);
   const done = await finished({ load: { kind: 'recorded', endpoint: 'digits', since_s: 600 }, policies: ['static:1'] });
   const later = (await server.callWell<{ items: ScalingDecisionBody[] }>('GET', '/endpoints/digits/decisions?kind=scaling')).items;
-  const known = later.map(({ inputs }) => inputs.types['local.1']?.lead_s);
+  const known = later.map(({ inputs }) => inputs?.types['local.1']?.lead_s);
   assert(known.includes(done.assumed.types[0]?.lead_s ?? Number.NaN), `${done.assumed.types[0]?.lead_s} of ${known.join()}`);
 });
 
-test('one that runs is cancelled, and what makes no sense is refused before anything runs', async () => {
+test('cancels a running simulation, and rejects invalid ones before they run', async () => {
   const long = await server.callWell<SimulationBody>('POST', '/simulations', {
     load: { kind: 'made', text: 'poisson:200', slots: 720 },
     policies: ['target-tracking'],

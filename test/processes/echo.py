@@ -1,4 +1,4 @@
-"""A model that is a process and answers what it was sent, in pieces, or whole where its URL of the request says so by CustomAttributes."""
+"""A process model that returns the request body, chunked."""
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import os
 

@@ -1,11 +1,25 @@
-"""A model that is a process: it speaks SageMaker's container contract with nothing but Python's own library.
+"""A process model that implements SageMaker's container contract with Python's standard library.
 
-MODE says how it misbehaves; the body of a request may ask for more of that."""
+MODE and the body of a request select misbehaviour."""
 import json, os, signal, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 mode = os.environ.get("MODE", "")
+lock, inside, most = threading.Lock(), 0, 0
+meeting = threading.Barrier(4, timeout=60)
 factor = float(open(os.path.join(os.environ["SM_MODEL_DIR"], "factor.txt")).read())
+
+
+def meet():
+    """Waits until four requests are here at the same time. Returns the most that ever were."""
+    global inside, most
+    with lock:
+        inside += 1
+        most = max(most, inside)
+    meeting.wait()
+    with lock:
+        inside -= 1
+        return most
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,6 +37,8 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         if word == "sleep":
             time.sleep(float(rest))
+        if word == "meet":
+            return self.answer(200, str(meet()).encode())
         if word == "flood":
             for line in range(int(rest)):
                 print("line", line, "x" * 100)
@@ -38,16 +54,16 @@ class Handler(BaseHTTPRequestHandler):
         if word == "stall":
             return self.stream(int(rest), lambda: time.sleep(3600))
         if word == "refuse":
-            return self.answer(int(rest), b"this is not what I take")
+            return self.answer(int(rest), b"unexpected input")
         if word == "rows":
             return self.answer(200, json.dumps([float(x) * factor for x in rest.split(",")]).encode())
-        seen = {"headers": {k.lower(): v for k, v in self.headers.items()}, "body": body, "pid": os.getpid(), "cwd": os.getcwd()}
-        self.answer(200, json.dumps({**seen, "env": dict(os.environ), "argv": sys.argv}).encode())
+        received = {"headers": {k.lower(): v for k, v in self.headers.items()}, "body": body, "pid": os.getpid(), "cwd": os.getcwd()}
+        self.answer(200, json.dumps({**received, "env": dict(os.environ), "argv": sys.argv}).encode())
 
     def answer(self, status, body):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "received")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -78,7 +94,7 @@ if mode == "exit":
     sys.exit(3)
 if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if mode in ("family", "stubborn"):  # one child in another session, which no signal to the group reaches
+if mode in ("family", "stubborn"):  # a child in another session, which signals to the process group do not reach
     subprocess.Popen(["sleep", "3600"], start_new_session=True)
 Server = ThreadingHTTPServer if mode == "threads" else HTTPServer
 Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

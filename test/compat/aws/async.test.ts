@@ -1,4 +1,4 @@
-/** Asynchronous inference, called by AWS's own clients. */
+/** Asynchronous inference called by AWS's own clients. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,15 +18,15 @@ import { InvokeEndpointAsyncCommand, type InvokeEndpointAsyncCommandInput } from
 import { until } from '../../end-to-end/poll.ts';
 import { temporaryDirectory } from '../../end-to-end/server.ts';
 import { modelPath } from '../../models/index.ts';
+import { AwsFixture } from './aws-fixture.ts';
 import { generations } from './environments.ts';
-import { AwsHouse } from './house.ts';
 
 const topic = 'arn:aws:sns:us-east-1:000000000000:done';
 
 describe('asynchronous inference', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`boto3: ${generation}`, async (t) => {
-      const aws = await AwsHouse.open();
+      const aws = await AwsFixture.open();
       try {
         await aws.python(t, generation, 'async_checks.py', { model: modelPath('digits_mlp') });
       } finally {
@@ -36,12 +36,12 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
   }
 
   describe('the SDK for JavaScript', () => {
-    let aws: AwsHouse;
+    let aws: AwsFixture;
     const dataDir = temporaryDirectory();
-    const told: { readonly signature: string; readonly body: Readonly<Record<string, unknown>> }[] = [];
+    const reported: { readonly signature: string; readonly body: Readonly<Record<string, unknown>> }[] = [];
     const receiver = createServer((request, response) => {
       void text(request).then((body) => {
-        told.push({ signature: String(request.headers['penstock-signature']), body: JSON.parse(body) as Record<string, unknown> });
+        reported.push({ signature: String(request.headers['penstock-signature']), body: JSON.parse(body) as Record<string, unknown> });
         response.end();
       });
     });
@@ -51,7 +51,7 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
       await once(receiver, 'listening');
       const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
       writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ asyncTopics: { [topic]: url }, webhookSecret: 'secret' }));
-      aws = await AwsHouse.open({ dataDir });
+      aws = await AwsFixture.open({ dataDir });
       for (const Bucket of ['models', 'outs']) await aws.s3.send(new CreateBucketCommand({ Bucket }));
       await aws.s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'digits.onnx', Body: readFileSync(modelPath('digits_mlp')) }));
       const PrimaryContainer = { Image: 'penstock/onnx:1', ModelDataUrl: 's3://models/digits.onnx' };
@@ -91,15 +91,15 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
       });
     };
 
-    test('sends the body with the request, and says where the answer is to be called what', async () => {
+    test('sends a body inline and names the output object', async () => {
       const Body = JSON.stringify({ instances: [row, row] });
       const { OutputLocation, FailureLocation, $metadata } = await submit({ Body, S3OutputPathExtension: 'mine', Filename: 'two.json' });
       assert.deepEqual([$metadata.httpStatusCode, OutputLocation, FailureLocation], [202, 's3://outs/mine/two.json', undefined]);
       const { predictions } = (await answerAt(OutputLocation)) as { predictions: unknown[] };
       assert.equal(predictions.length, 2);
-      await until('both are told', () => told.length === 2);
-      // Each is delivered on its own, so that one which a receiver refuses holds nothing else up: any may come first.
-      const [test, done] = ['TestNotification', 'InferenceResult'].map((name) => told.find(({ body }) => body['eventName'] === name));
+      await until('both notifications have arrived', () => reported.length === 2);
+      // Notifications are delivered independently, so the order is not defined.
+      const [test, done] = ['TestNotification', 'InferenceResult'].map((name) => reported.find(({ body }) => body['eventName'] === name));
       assert.deepEqual(test?.body, { eventVersion: '1.0', eventSource: 'aws:sagemaker', eventName: 'TestNotification' });
       assert.match(done?.signature ?? '', /^t=\d+,v1=[0-9a-f]{64}$/);
       assert.deepEqual(
@@ -108,13 +108,13 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
       );
     });
 
-    test('is told that a body is too large, is given twice, or not at all', async () => {
+    test('is rejected with a body that is too large, provided twice or missing', async () => {
       await assert.rejects(submit({ Body: Buffer.alloc(128_001) }), { name: 'ValidationError', message: /at most 128000 bytes/ });
       await assert.rejects(submit({ Body: '[]', InputLocation: 's3://models/x' }), {
         name: 'ValidationError',
-        message: /not be given together/,
+        message: /^Both Body and InputLocation/,
       });
-      await assert.rejects(submit({}), { name: 'ValidationError', message: /Either Body or InputLocation/ });
+      await assert.rejects(submit({}), { name: 'ValidationError', message: /^Neither Body nor InputLocation/ });
     });
   });
 });

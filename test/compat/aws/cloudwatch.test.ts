@@ -1,16 +1,16 @@
-/** CloudWatch, asked by AWS's own clients: boto3 by JSON and by forms, awscli. What it counts is what all other doors count. */
+/** CloudWatch called by AWS's own clients: boto3 over JSON and forms, and awscli. Its counts must equal those of all other APIs. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { AwsFixture } from './aws-fixture.ts';
 import { generations } from './environments.ts';
-import { AwsHouse } from './house.ts';
 
-/** As many as `cloudwatch_checks.py` makes. */
+/** The number of calls that `cloudwatch_checks.py` makes. */
 const calls = 37;
 
-describe('CloudWatch', { timeout: 280_000, concurrency: true }, () => {
+describe('CloudWatch', { timeout: 500_000, concurrency: true }, () => {
   for (const generation of generations) {
     test(generation, async (t) => {
-      const aws = await AwsHouse.open();
+      const aws = await AwsFixture.open();
       try {
         const { server } = aws;
         await server.deploy('digits', 'digits_mlp', { instances: 2 });
@@ -26,9 +26,9 @@ describe('CloudWatch', { timeout: 280_000, concurrency: true }, () => {
   }
 
   describe('awscli', () => {
-    let aws: AwsHouse;
+    let aws: AwsFixture;
     before(async () => {
-      aws = await AwsHouse.open();
+      aws = await AwsFixture.open();
     });
     after(() => aws.close());
 
@@ -54,8 +54,8 @@ describe('CloudWatch', { timeout: 280_000, concurrency: true }, () => {
         assert.deepEqual(Metrics, [{ Namespace: `Cli${major}`, MetricName: 'Orders', Dimensions: [] }]);
         const [from, to] = [-3_600_000, 3_600_000].map((ms) => new Date(Date.now() + ms).toISOString()) as [string, string];
         const about = ['--namespace', `Cli${major}`, '--metric-name', 'Orders', '--start-time', from, '--end-time', to];
-        const asked = ['cloudwatch', 'get-metric-statistics', ...about, '--period', '7200', '--statistics', 'Sum', '--output', 'json'];
-        const read = await aws.cli(t, major, asked);
+        const requested = ['cloudwatch', 'get-metric-statistics', ...about, '--period', '7200', '--statistics', 'Sum', '--output', 'json'];
+        const read = await aws.cli(t, major, requested);
         const { Datapoints } = JSON.parse(read?.stdout ?? '{}') as { Datapoints: { Sum: number; Unit: string }[] };
         assert.deepEqual(
           Datapoints.map(({ Sum, Unit }) => [Sum, Unit]),

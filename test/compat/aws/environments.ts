@@ -6,22 +6,32 @@ import { pythonEnvironment as environmentOf, type PythonEnvironment } from '../p
 
 const run = promisify(execFile);
 
-/** The generations of AWS's Python clients that are tested. */
-export const generations = ['boto3-1.43', 'boto3-1.37'] as const;
-export type Generation = (typeof generations)[number];
+export type Generation = 'boto3-1.43' | 'boto3-1.37';
 
-/** The environment, or why there is none. */
-export function pythonEnvironment(generation: Generation): Promise<PythonEnvironment | string> {
-  return environmentOf('penstock-aws', join(import.meta.dirname, 'python', `requirements-${generation}.txt`));
+/** The tested generations of AWS's Python clients: the newest one with every change, the older one too with `npm run test:long`. */
+export const generations: readonly Generation[] = process.env.PENSTOCK_CLIENTS === 'all' ? ['boto3-1.43', 'boto3-1.37'] : ['boto3-1.43'];
+
+/** The tested generations of the SageMaker Python SDK, which bring their own boto3. */
+export const sdkGenerations = ['sagemaker-3.27', 'sagemaker-2.257'] as const;
+export type SdkGeneration = (typeof sdkGenerations)[number];
+
+/** A configuration of the SDK: its telemetry would call AWS. */
+export const withoutTelemetry = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n';
+
+/** The environment, or the reason for skipping. */
+export function pythonEnvironment(generation: Generation | SdkGeneration): Promise<PythonEnvironment | string> {
+  const requirements = join(import.meta.dirname, 'python', `requirements-${generation}.txt`);
+  // All that the SDK depends on takes a gigabyte, most of it for training.
+  return environmentOf('penstock-aws', requirements, { isComplete: generation.startsWith('sagemaker-') });
 }
 
-/** The command of an awscli, or why there is none: 1 from the environment of boto3 1.43, 2 as the machine has it. */
+/** The command of an awscli, or the reason for skipping. Version 1 is in the environment of boto3 1.43, version 2 must be installed. */
 export async function awscli(major: 1 | 2): Promise<readonly string[] | string> {
   if (major === 1) {
     const environment = await pythonEnvironment('boto3-1.43');
     return typeof environment === 'string' ? environment : [join(environment.bin, 'python'), join(environment.bin, 'aws')];
   }
-  // An awscli 1 may stand before it on the path.
+  // An awscli 1 may come first on the path.
   for (const command of ['aws', '/usr/bin/aws', '/usr/local/bin/aws']) {
     const version = await run(command, ['--version']).then(
       ({ stdout }) => stdout,
@@ -29,5 +39,5 @@ export async function awscli(major: 1 | 2): Promise<readonly string[] | string> 
     );
     if (version.startsWith('aws-cli/2.')) return [command];
   }
-  return 'there is no awscli 2 here';
+  return 'awscli 2 is not installed';
 }

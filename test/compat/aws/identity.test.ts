@@ -1,6 +1,6 @@
 /**
- * What a user of AWS's tools does first: `eval "$(penstock env)"`, then asks who it is. Here over https, with an account
- * and a region of the server's own.
+ * The first steps of a user of AWS's tools: `eval "$(penstock env)"`, then GetCallerIdentity. Here over https, with a configured account
+ * and region.
  */
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { penstock, temporaryDirectory } from '../../end-to-end/server.ts';
 import { checkResults } from '../check-results.ts';
+import { AwsFixture, type Ran } from './aws-fixture.ts';
 import { awscli, generations, pythonEnvironment } from './environments.ts';
-import { AwsHouse, type Ran } from './house.ts';
 
 const account = '123456789012';
 const region = 'eu-west-3';
@@ -21,22 +21,22 @@ const whoAmI = `
 
 describe('after eval "$(penstock env)"', () => {
   const dataDir = temporaryDirectory();
-  let aws: AwsHouse;
+  let aws: AwsFixture;
   before(async () => {
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ awsAccount: account, awsRegion: region, tls: 'self-signed' }));
-    aws = await AwsHouse.open({ dataDir });
+    aws = await AwsFixture.open({ dataDir });
   });
   after(async () => {
     await aws.close();
     rmSync(dataDir, { recursive: true });
   });
 
-  /** Runs a program in a shell that got its settings so. */
+  /** Runs a program in a shell with these settings. */
   const run = (...command: readonly string[]): Promise<Ran> =>
     aws.run(['sh', '-c', 'eval "$("$1" env --data-dir "$2")" && shift 2 && exec "$@"', 'sh', penstock, dataDir, ...command]);
   const arn = (): string => `arn:aws:iam::${account}:user/${aws.credentials.accessKeyId}`;
 
-  test('JavaScript knows who it is', async () => {
+  test('JavaScript gets its identity', async () => {
     const { stdout, stderr } = await run(process.execPath, '--input-type=module', '--eval', whoAmI);
     assert.equal(stdout.trim(), arn(), stderr);
   });
@@ -45,8 +45,8 @@ describe('after eval "$(penstock env)"', () => {
     test(generation, async (t: TestContext) => {
       const environment = await pythonEnvironment(generation);
       if (typeof environment === 'string') return t.skip(environment);
-      const given = [`arn=${arn()}`, `region=${region}`];
-      const ran = await run(join(environment.bin, 'python'), join(python, 'checks.py'), join(python, 'identity_checks.py'), ...given);
+      const provided = [`arn=${arn()}`, `region=${region}`];
+      const ran = await run(join(environment.bin, 'python'), join(python, 'checks.py'), join(python, 'identity_checks.py'), ...provided);
       const results = checkResults(ran.stdout);
       for (const { promise, trouble } of results) await t.test(promise, () => assert.equal(trouble, null));
       assert(ran.code === 0 && results.length > 0, ran.stderr);
@@ -54,13 +54,13 @@ describe('after eval "$(penstock env)"', () => {
   }
 
   for (const major of [1, 2] as const) {
-    test(`awscli ${major} knows who it is, and what is not served`, async (t: TestContext) => {
+    test(`awscli ${major} gets its identity, and an error for an unsupported operation`, async (t: TestContext) => {
       const command = await awscli(major);
       if (typeof command === 'string') return t.skip(command);
-      const asked = await run(...command, 'sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text');
-      assert.equal(asked.stdout.trim(), arn(), asked.stderr);
-      const refused = await run(...command, 'sagemaker', 'list-training-jobs');
-      assert.match(refused.stderr, /\(UnknownOperationException\).*sagemaker has no operation 'ListTrainingJobs' here: supported are/);
+      const requested = await run(...command, 'sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text');
+      assert.equal(requested.stdout.trim(), arn(), requested.stderr);
+      const rejected = await run(...command, 'sagemaker', 'list-training-jobs');
+      assert.match(rejected.stderr, /\(UnknownOperationException\).*sagemaker has no operation 'ListTrainingJobs': expected one of/);
     });
   }
 });

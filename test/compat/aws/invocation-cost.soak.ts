@@ -1,4 +1,4 @@
-/** What AWS's protocol costs the server beside the Open Inference Protocol: its signature, most of all. */
+/** The server's extra CPU time of AWS's protocol over the Open Inference Protocol, most of it for the signature. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
@@ -10,9 +10,9 @@ const addedUsMax = 150;
 const callsOfRun = 2000;
 const rounds = 3;
 
-const skip = !existsSync('/proc/self/stat') && 'processor times are read from /proc';
+const skip = !existsSync('/proc/self/stat') && 'CPU times require /proc';
 
-test(`InvokeEndpoint costs the server at most ${addedUsMax} us of processor time more`, { skip, timeout: 120_000 }, async (t) => {
+test(`InvokeEndpoint adds at most ${addedUsMax} us of CPU time`, { skip, timeout: 120_000 }, async (t) => {
   const server = await Server.start();
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   t.after(async () => {
@@ -28,18 +28,18 @@ test(`InvokeEndpoint costs the server at most ${addedUsMax} us of processor time
   const path = '/endpoints/digits/invocations';
   const aws = sign(server.url, { key: { id, secret }, service: 'sagemaker', path, headers: json, body });
 
-  /** Microseconds a call, of all threads of the server but none of its workers. */
+  /** CPU microseconds per call of the server's threads, without its workers. */
   const cost = async (call: Pick<typeof aws, 'path' | 'headers'>): Promise<number> => {
-    let left = callsOfRun;
+    let remaining = callsOfRun;
     const before = processorMsOf(server.pid);
     const caller = async (): Promise<void> => {
-      while (left-- > 0) assert.equal(await statusOf(server.url, agent, call, body), 200);
+      while (remaining-- > 0) assert.equal(await statusOf(server.url, agent, call, body), 200);
     };
     await Promise.all(Array.from({ length: 8 }, caller));
     return ((processorMsOf(server.pid) - before) * 1000) / callsOfRun;
   };
 
-  // The first run warms both up. What else the machine does makes a run dearer, never cheaper.
+  // The first round is a warm-up. Other load on the machine only adds time, so the minimum counts.
   const added: number[] = [];
   for (let round = 0; round <= rounds; round++) {
     const plain = await cost(oip);
@@ -47,10 +47,10 @@ test(`InvokeEndpoint costs the server at most ${addedUsMax} us of processor time
     t.diagnostic(`Open Inference Protocol ${plain.toFixed(0)} us, InvokeEndpoint ${signed.toFixed(0)} us`);
     if (round > 0) added.push(signed - plain);
   }
-  assert(Math.min(...added) <= addedUsMax, `it costs ${added.map((us) => us.toFixed(0)).join(', ')} us more`);
+  assert(Math.min(...added) <= addedUsMax, `it adds ${added.map((us) => us.toFixed(0)).join(', ')} us`);
 });
 
-/** Of the process's own threads. Ticks are a hundredth of a second on every Linux that Node runs on. */
+/** CPU time of the process's own threads. A tick is 10 ms on every Linux that Node supports. */
 function processorMsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

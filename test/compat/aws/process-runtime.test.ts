@@ -1,4 +1,4 @@
-/** A model that is a process, made and invoked by AWS's own clients: bytes and headers go through it as they are. */
+/** A process model created and invoked by AWS's own clients: bytes and headers pass through unchanged. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,20 +16,20 @@ import {
   ModelStreamError,
 } from '@aws-sdk/client-sagemaker-runtime';
 import { until } from '../../end-to-end/poll.ts';
-import { scorerBundle, scorerCommand } from '../../processes/index.ts';
-import { AwsHouse } from './house.ts';
+import { scorerBundle, scorerCommand, scorerPaths } from '../../processes/index.ts';
+import { AwsFixture } from './aws-fixture.ts';
 
-describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
+describe('sagemaker-runtime and a process', { timeout: 500_000 }, () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'penstock-process-runtime-'));
-  let house: AwsHouse;
+  let fixture: AwsFixture;
 
   before(async () => {
     writeFileSync(
       join(dataDir, 'config.json'),
-      JSON.stringify({ images: [{ match: 'team/*', runtime: 'process', command: scorerCommand }] }),
+      JSON.stringify({ images: [{ match: 'team/*', runtime: 'process', command: scorerCommand, paths: scorerPaths }] }),
     );
-    house = await AwsHouse.open({ dataDir, flags: ['--invocation-timeout', '10s'] });
-    const { s3, sagemaker } = house;
+    fixture = await AwsFixture.open({ dataDir, flags: ['--invocation-timeout', '10s'] });
+    const { s3, sagemaker } = fixture;
     await s3.send(new CreateBucketCommand({ Bucket: 'models' }));
     await s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'model.tar.gz', Body: gzipSync(await scorerBundle(3)) }));
     const PrimaryContainer = { Image: 'team/scorer:1', ModelDataUrl: 's3://models/model.tar.gz', Environment: { COLOUR: 'blue' } };
@@ -37,11 +37,11 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     const variant = { VariantName: 'main', ModelName: 'scorer', InitialInstanceCount: 1, InstanceType: 'ml.m5.large' } as const;
     await sagemaker.send(new CreateEndpointConfigCommand({ EndpointConfigName: 'scorer', ProductionVariants: [variant] }));
     await sagemaker.send(new CreateEndpointCommand({ EndpointName: 'scorer', EndpointConfigName: 'scorer' }));
-    await house.server.inService('scorer');
+    await fixture.server.inService('scorer');
   });
 
   after(async () => {
-    await house?.close();
+    await fixture?.close();
     rmSync(dataDir, { recursive: true, force: true });
   });
 
@@ -49,12 +49,12 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     Body: string,
     more: Partial<InvokeEndpointCommandInput> = {},
   ): Promise<InvokeEndpointCommandOutput & { text: string }> => {
-    const answer = await house.runtime.send(new InvokeEndpointCommand({ EndpointName: 'scorer', Body, ...more }));
+    const answer = await fixture.runtime.send(new InvokeEndpointCommand({ EndpointName: 'scorer', Body, ...more }));
     return { ...answer, text: Buffer.from(answer.Body ?? []).toString() };
   };
 
-  test('is waited for by who asks while its endpoint is being made', async () => {
-    const { sagemaker, runtime, server } = house;
+  test('serves a request that arrives while its endpoint is being created', async () => {
+    const { sagemaker, runtime, server } = fixture;
     const creating = sagemaker.send(new CreateEndpointCommand({ EndpointName: 'soon', EndpointConfigName: 'scorer' }));
     const isListed = async () => (await sagemaker.send(new ListEndpointsCommand({ NameContains: 'soon' }))).Endpoints?.length === 1;
     await until('the endpoint is listed', isListed);
@@ -66,7 +66,7 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     await assert.rejects(none, /Endpoint never of account 000000000000 not found/);
   });
 
-  test('gets the body and the headers that the contract names, and no others', async () => {
+  test('receives the body and the headers of the contract, and no others', async () => {
     const more = {
       ContentType: 'text/plain; a=b',
       Accept: 'application/json',
@@ -87,31 +87,31 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     });
     assert.equal(length, '5');
     assert.equal(env['COLOUR'], 'blue');
-    // What the process says of the attributes counts.
-    assert.deepEqual([ContentType, CustomAttributes, InvokedProductionVariant], ['application/json', 'seen', 'main']);
+    // The process's own attributes replace the request's.
+    assert.deepEqual([ContentType, CustomAttributes, InvokedProductionVariant], ['application/json', 'received', 'main']);
     assert.equal((await invoke('rows:1,2')).text, '[3.0, 6.0]');
   });
 
-  test('refuses with its own status and words', async () => {
+  test('rejects with its own status and message', async () => {
     for (const [status, side] of [
       [422, 'client'],
       [503, 'server'],
     ] as const) {
       await assert.rejects(invoke(`refuse:${status}`), (error) => {
         assert(error instanceof ModelError);
-        assert.deepEqual([error.OriginalStatusCode, error.OriginalMessage], [status, 'this is not what I take']);
+        assert.deepEqual([error.OriginalStatusCode, error.OriginalMessage], [status, 'unexpected input']);
         assert.match(
           error.message,
-          new RegExp(`^Received ${side} error \\(${status}\\) from primary with message "this is not what I take"\\. See`),
+          new RegExp(`^Received ${side} error \\(${status}\\) from primary with message "unexpected input"\\. See`),
         );
         return true;
       });
     }
   });
 
-  test('streams its answer, piece by piece', async () => {
+  test('streams its response piece by piece', async () => {
     const stream = async (Body: string): Promise<{ parts: number; text: string; type: string | undefined }> => {
-      const answer = await house.runtime.send(new InvokeEndpointWithResponseStreamCommand({ EndpointName: 'scorer', Body }));
+      const answer = await fixture.runtime.send(new InvokeEndpointWithResponseStreamCommand({ EndpointName: 'scorer', Body }));
       const parts: Uint8Array[] = [];
       for await (const { PayloadPart } of answer.Body ?? []) if (PayloadPart?.Bytes !== undefined) parts.push(PayloadPart.Bytes);
       return { parts: parts.length, text: Buffer.concat(parts).toString(), type: answer.ContentType };
@@ -122,22 +122,22 @@ describe('sagemaker-runtime and a process', { timeout: 120_000 }, () => {
     assert.equal(text, Array.from({ length: 200 }, (_, piece) => `piece ${piece} ${'x'.repeat(1000)}`).join(''));
     assert.deepEqual(await stream('rows:1'), { parts: 1, text: '[3.0]', type: 'application/json' });
     await assert.rejects(stream('refuse:400'), { name: 'ModelError', OriginalStatusCode: 400 });
-    // The same answer, for those who did not ask for a stream.
+    // The same response without a stream.
     assert.equal((await invoke('stream:200')).text, text);
   });
 
-  test('a process that dies is a ModelError, and the next call is served', async () => {
+  test('a crashed process is a ModelError, and the next call is served', async () => {
     await assert.rejects(invoke('die:'), { name: 'ModelError', OriginalStatusCode: 500 });
-    await house.server.inService('scorer');
+    await fixture.server.inService('scorer');
     assert.equal((await invoke('rows:5')).text, '[15.0]');
   });
 
-  test('a stream that breaks off, or takes too long, ends with what happened', async () => {
+  test('a stream that breaks or times out ends with an error event', async () => {
     for (const [body, code] of [
       ['break:3', 'StreamBroken'],
       ['stall:3', 'ModelInvocationTimeExceeded'],
     ] as const) {
-      const answer = await house.runtime.send(new InvokeEndpointWithResponseStreamCommand({ EndpointName: 'scorer', Body: body }));
+      const answer = await fixture.runtime.send(new InvokeEndpointWithResponseStreamCommand({ EndpointName: 'scorer', Body: body }));
       let bytes = 0;
       const read = async (): Promise<void> => {
         for await (const { PayloadPart } of answer.Body ?? []) bytes += PayloadPart?.Bytes?.length ?? 0;

@@ -1,4 +1,4 @@
-/** Groups, packages, Models and tags, called by AWS's own clients, and seen by the native API as well. */
+/** Groups, packages, Models and tags called by AWS's own clients, with results checked through the native API. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -17,13 +17,13 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import type { VersionBody } from '../../../src/api/index.ts';
 import { modelPath } from '../../models/index.ts';
+import { AwsFixture } from './aws-fixture.ts';
 import { generations } from './environments.ts';
-import { AwsHouse } from './house.ts';
 
 describe('the registry by sagemaker', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
-      const aws = await AwsHouse.open();
+      const aws = await AwsFixture.open();
       try {
         await aws.python(t, generation, 'registry_checks.py', { model: modelPath('diabetes_rf') });
       } finally {
@@ -33,11 +33,11 @@ describe('the registry by sagemaker', { timeout: 500_000 }, () => {
   }
 
   describe('the SDK for JavaScript', () => {
-    let aws: AwsHouse;
+    let aws: AwsFixture;
     const group = 'digits';
     const container = { Image: 'penstock/onnx', ModelDataUrl: 's3://models/model.onnx' };
     before(async () => {
-      aws = await AwsHouse.open();
+      aws = await AwsFixture.open();
       await aws.s3.send(new CreateBucketCommand({ Bucket: 'models' }));
       await aws.s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'model.onnx', Body: readFileSync(modelPath('diabetes_rf')) }));
       await aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName: group }));
@@ -51,14 +51,14 @@ describe('the registry by sagemaker', { timeout: 500_000 }, () => {
     const describePackage = (ModelPackageName: string) => aws.sagemaker.send(new DescribeModelPackageCommand({ ModelPackageName }));
     const native = (version: number) => aws.server.callWell<VersionBody>('GET', `/groups/${group}/versions/${version}`);
 
-    test('one version is the same object by both doors, whichever made or approved it', async () => {
+    test('a version is the same in both APIs, whichever created or approved it', async () => {
       const { ModelPackageArn = '' } = await register({ ModelPackageDescription: 'by AWS', CustomerMetadataProperties: { team: 'a' } });
-      const seen = await native(1);
-      assert.deepEqual([seen.description, seen.metadata, seen.approval], ['by AWS', { team: 'a' }, 'PendingManualApproval']);
+      const created = await native(1);
+      assert.deepEqual([created.description, created.metadata, created.approval], ['by AWS', { team: 'a' }, 'PendingManualApproval']);
       await aws.server.callWell('POST', `/groups/${group}/versions/1/approval`, { approval: 'Approved', note: 'natively' });
-      const shown = await describePackage(ModelPackageArn);
-      assert.deepEqual([shown.ModelApprovalStatus, shown.ApprovalDescription], ['Approved', 'natively']);
-      assert(shown.LastModifiedTime instanceof Date);
+      const approved = await describePackage(ModelPackageArn);
+      assert.deepEqual([approved.ModelApprovalStatus, approved.ApprovalDescription], ['Approved', 'natively']);
+      assert(approved.LastModifiedTime instanceof Date);
       await aws.sagemaker.send(new UpdateModelPackageCommand({ ModelPackageArn, ModelApprovalStatus: 'Rejected' }));
       assert.equal((await native(1)).approval, 'Rejected');
 
@@ -68,12 +68,12 @@ describe('the registry by sagemaker', { timeout: 500_000 }, () => {
       assert.equal(derived.InferenceSpecification?.Containers?.[0]?.ImageDigest, `sha256:${version.artifact.sha256}`);
     });
 
-    test('what is registered natively is a Model for AWS', async () => {
+    test('a version registered through the native API is a Model in AWS', async () => {
       const { PrimaryContainer } = await aws.sagemaker.send(new DescribeModelCommand({ ModelName: `${group}-2` }));
       assert.equal(PrimaryContainer?.ModelDataUrl, `s3://penstock-models/${group}/2/model.onnx`);
     });
 
-    test('pages are walked through by the paginators, each item once', async () => {
+    test('paginators return each item once', async () => {
       for (let i = 0; i < 3; i++) await register();
       const versions: (number | undefined)[] = [];
       const pages = paginateListModelPackages({ client: aws.sagemaker, pageSize: 2 }, { ModelPackageGroupName: group });
@@ -93,10 +93,10 @@ describe('the registry by sagemaker', { timeout: 500_000 }, () => {
       assert.deepEqual(names, ['c', 'b', 'a']);
     });
 
-    test('more than 250 groups come in pages, each once, also while others are made', async () => {
+    test('more than 250 groups are listed once each, even while others are created', async () => {
       const names = Array.from({ length: 260 }, (_, i) => `page-${String(i).padStart(3, '0')}`);
-      const make = (ModelPackageGroupName: string) => aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName }));
-      await Promise.all(names.map(make));
+      const create = (ModelPackageGroupName: string) => aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName }));
+      await Promise.all(names.map(create));
       const found: (string | undefined)[] = [];
       const only = { NameContains: 'PAGE-', SortBy: 'Name', SortOrder: 'Ascending' } as const;
       for await (const { ModelPackageGroupSummaryList = [] } of paginateListModelPackageGroups(
@@ -104,20 +104,20 @@ describe('the registry by sagemaker', { timeout: 500_000 }, () => {
         only,
       )) {
         found.push(...ModelPackageGroupSummaryList.map(({ ModelPackageGroupName }) => ModelPackageGroupName));
-        await make(`page-000-${found.length}`);
+        await create(`page-000-${found.length}`);
       }
       assert.deepEqual(found, names);
     });
 
     for (const major of [1, 2] as const) {
-      test(`awscli ${major} walks through the pages too, and says what was refused`, async (t) => {
+      test(`awscli ${major} paginates and prints errors`, async (t) => {
         const listed = await aws.cli(t, major, ['sagemaker', 'list-models', '--page-size', '1', '--query', 'Models[].ModelName']);
         if (listed === null) return;
         assert.deepEqual([listed.code, JSON.parse(listed.stdout)], [0, ['c', 'b', 'a']], listed.stderr);
-        const refused = await aws.cli(t, major, ['sagemaker', 'describe-model', '--model-name', 'nobody']);
+        const rejected = await aws.cli(t, major, ['sagemaker', 'describe-model', '--model-name', 'missing']);
         assert.match(
-          refused?.stderr ?? '',
-          /\(ValidationException\).*Could not find model "arn:aws:sagemaker:us-east-1:000000000000:model\/nobody"/,
+          rejected?.stderr ?? '',
+          /\(ValidationException\).*Could not find model "arn:aws:sagemaker:us-east-1:000000000000:model\/missing"/,
         );
       });
     }

@@ -1,4 +1,4 @@
-/** The endpoints that the checks of the runtime invoke, made by the native API. */
+/** The endpoints that the runtime checks invoke, created through the native API. */
 import type { Server } from '../../end-to-end/server.ts';
 
 export async function deployRuntimeEndpoints(server: Server): Promise<void> {

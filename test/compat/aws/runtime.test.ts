@@ -1,4 +1,4 @@
-/** The runtime, called by AWS's own clients: every content type, streams, errors, many at once. */
+/** The runtime called by AWS's own clients: every content type, streams, errors, concurrency. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,8 +13,8 @@ import {
   SageMakerRuntimeClient,
 } from '@aws-sdk/client-sagemaker-runtime';
 import { sample } from '../../models/index.ts';
+import { AwsFixture, region } from './aws-fixture.ts';
 import { generations } from './environments.ts';
-import { AwsHouse, region } from './house.ts';
 import { deployRuntimeEndpoints } from './runtime-endpoints.ts';
 
 const samplePath = join(import.meta.dirname, '../../models/samples/digits_mlp.json');
@@ -26,28 +26,28 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
     Array.from(new Float32Array(new Uint8Array(pixels).buffer).subarray(row * 64, row * 64 + 64)),
   );
   const instances = JSON.stringify({ instances: rows });
-  let house: AwsHouse;
+  let fixture: AwsFixture;
 
   before(async () => {
-    house = await AwsHouse.open({ flags: ['--queue-rows-max', '400'] });
-    await deployRuntimeEndpoints(house.server);
+    fixture = await AwsFixture.open({ flags: ['--queue-rows-max', '400'] });
+    await deployRuntimeEndpoints(fixture.server);
   });
 
-  after(() => house?.close());
+  after(() => fixture?.close());
 
   const invoke = async (input: Partial<InvokeEndpointCommandInput>): Promise<InvokeEndpointCommandOutput & { text: string }> => {
-    const answer = await house.runtime.send(new InvokeEndpointCommand({ EndpointName: 'digits', Body: instances, ...input }));
+    const answer = await fixture.runtime.send(new InvokeEndpointCommand({ EndpointName: 'digits', Body: instances, ...input }));
     return { ...answer, text: Buffer.from(answer.Body ?? []).toString() };
   };
   const labelsOf = (text: string): unknown =>
     (JSON.parse(text) as { predictions: { label: number }[] }).predictions.map(({ label }) => label);
 
   for (const generation of generations) {
-    test(`boto3: ${generation}`, (t) => house.python(t, generation, 'runtime_checks.py', { sample: samplePath }));
+    test(`boto3: ${generation}`, (t) => fixture.python(t, generation, 'runtime_checks.py', { sample: samplePath }));
   }
 
   describe('the SDK for JavaScript', () => {
-    test('gets predictions for instances, whatever it calls them', async () => {
+    test('gets predictions for instances with and without a content type', async () => {
       const named = await invoke({ ContentType: 'application/json', CustomAttributes: 'trace=1' });
       assert.deepEqual(labelsOf(named.text), labels);
       assert.deepEqual(
@@ -55,11 +55,11 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
         ['application/json', 'AllTraffic', 'trace=1', 200],
       );
       assert.match(named.$metadata.requestId ?? '', /^[0-9a-f-]{36}$/);
-      // Without one the SDK says application/octet-stream.
+      // Without one the SDK sends application/octet-stream.
       assert.deepEqual(labelsOf((await invoke({})).text), labels);
     });
 
-    test('gets CSV for CSV, and what it accepts for anything', async () => {
+    test('gets CSV for CSV, and the format of Accept for anything', async () => {
       const csv = rows.map((row) => row.join()).join('\n');
       const lines = (text: string): number[] =>
         text
@@ -85,14 +85,14 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
         Body: instances,
         ContentType: 'application/json',
       });
-      const { Body, ContentType, InvokedProductionVariant } = await house.runtime.send(command);
+      const { Body, ContentType, InvokedProductionVariant } = await fixture.runtime.send(command);
       const parts: Uint8Array[] = [];
       for await (const { PayloadPart } of Body ?? []) parts.push(PayloadPart?.Bytes ?? new Uint8Array());
       assert.deepEqual(labelsOf(Buffer.concat(parts).toString()), labels);
       assert.deepEqual([ContentType, InvokedProductionVariant], ['application/json', 'AllTraffic']);
     });
 
-    test('knows what the model refused', async () => {
+    test('gets typed errors', async () => {
       await assert.rejects(invoke({ Body: '{"instances":[[1]]}', ContentType: 'application/json' }), (error) => {
         assert(error instanceof ModelError);
         const { OriginalStatusCode, OriginalMessage, LogStreamArn, $metadata } = error;
@@ -101,9 +101,9 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
         assert.equal(LogStreamArn, 'arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker/Endpoints/digits');
         return true;
       });
-      await assert.rejects(invoke({ EndpointName: 'nobody' }), {
+      await assert.rejects(invoke({ EndpointName: 'missing' }), {
         name: 'ValidationError',
-        message: 'Endpoint nobody of account 000000000000 not found.',
+        message: 'Endpoint missing of account 000000000000 not found.',
       });
       await assert.rejects(invoke({ EndpointName: 'ab', TargetVariant: 'third' }), {
         name: 'ValidationError',
@@ -115,9 +115,9 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
       });
     });
 
-    test('is let in by its key alone', async () => {
+    test('is rejected with an unknown key', async () => {
       const stranger = new SageMakerRuntimeClient({
-        endpoint: house.server.url,
+        endpoint: fixture.server.url,
         region,
         credentials: { accessKeyId: 'AKIANOBODY', secretAccessKey: 'x' },
         maxAttempts: 1,
@@ -127,7 +127,7 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
       stranger.destroy();
     });
 
-    test('is answered 500 times at once', async () => {
+    test('gets a response to each of 500 concurrent calls', async () => {
       const all = await Promise.all(
         Array.from({ length: 500 }, (_, index) =>
           invoke({ Body: JSON.stringify({ instances: [rows[index % 8]] }), ContentType: 'application/json' }),
@@ -141,26 +141,26 @@ describe('sagemaker-runtime', { timeout: 500_000 }, () => {
   });
 
   for (const major of [1, 2] as const) {
-    test(`awscli ${major} writes the answer to a file, and says who gave it`, async (t) => {
+    test(`awscli ${major} writes the response to a file and prints the variant`, async (t) => {
       const directory = mkdtempSync(join(tmpdir(), 'penstock-awscli-'));
       t.after(() => rmSync(directory, { recursive: true }));
       const [body, out] = [join(directory, 'rows.csv'), join(directory, 'out.json')];
       writeFileSync(body, rows.map((row) => row.join()).join('\n'));
       const invocation = ['sagemaker-runtime', 'invoke-endpoint', '--endpoint-name', 'ab', '--target-variant', 'challenger'];
       const argv = [...invocation, '--body', `fileb://${body}`, '--content-type', 'text/csv', '--accept', 'application/json', out];
-      const ran = await house.cli(t, major, argv);
+      const ran = await fixture.cli(t, major, argv);
       if (ran === null) return;
       assert.deepEqual([ran.code, ran.stderr], [0, '']);
       assert.deepEqual(JSON.parse(ran.stdout), { ContentType: 'application/json', InvokedProductionVariant: 'challenger' });
       assert.deepEqual(labelsOf(readFileSync(out, 'utf8')), labels);
-      const refused = await house.cli(t, major, [
-        ...invocation.map((each) => (each === 'ab' ? 'nobody' : each)),
+      const rejected = await fixture.cli(t, major, [
+        ...invocation.map((each) => (each === 'ab' ? 'missing' : each)),
         '--body',
         `fileb://${body}`,
         out,
       ]);
-      assert.notEqual(refused?.code, 0);
-      assert.match(refused?.stderr ?? '', /\(ValidationError\).*Endpoint nobody of account 000000000000 not found\./);
+      assert.notEqual(rejected?.code, 0);
+      assert.match(rejected?.stderr ?? '', /\(ValidationError\).*Endpoint missing of account 000000000000 not found\./);
     });
   }
 });

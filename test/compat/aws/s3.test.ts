@@ -1,4 +1,4 @@
-/** S3, called by AWS's own clients: objects large and odd, listings, signed URLs, what is refused. */
+/** S3 called by AWS's own clients: large objects, unusual keys, listings, presigned URLs, errors. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,8 +23,8 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { modelPath } from '../../models/index.ts';
+import { AwsFixture, region } from './aws-fixture.ts';
 import { generations } from './environments.ts';
-import { AwsHouse, region } from './house.ts';
 
 const megabyte = 2 ** 20;
 const oddKeys = [
@@ -41,33 +41,33 @@ const oddKeys = [
 ];
 
 describe('s3', { timeout: 500_000 }, () => {
-  let house: AwsHouse;
+  let fixture: AwsFixture;
   let directory = '';
   let big = '';
   const bucket = 'javascript';
 
   before(async () => {
-    house = await AwsHouse.open();
+    fixture = await AwsFixture.open();
     directory = mkdtempSync(join(tmpdir(), 'penstock-compat-s3-'));
     big = join(directory, 'big.bin');
     writeFileSync(big, randomBytes(20 * megabyte + 12_345));
-    await house.s3.send(new CreateBucketCommand({ Bucket: bucket }));
+    await fixture.s3.send(new CreateBucketCommand({ Bucket: bucket }));
   });
   after(async () => {
-    await house?.close();
+    await fixture?.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
   async function read(key: string, more: object = {}): Promise<Buffer> {
-    const { Body } = await house.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...more }));
+    const { Body } = await fixture.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...more }));
     return Buffer.from((await Body?.transformToByteArray()) ?? []);
   }
 
-  test('JavaScript: 20 MB go up in parts, as a stream, and come back', async () => {
+  test('JavaScript: uploads 20 MB in parts from a stream and downloads them', async () => {
     const bytes = readFileSync(big);
     const Body = Readable.from(Array.from({ length: 21 }, (_, i) => bytes.subarray(i * megabyte, (i + 1) * megabyte)));
     const upload = new Upload({
-      client: house.s3,
+      client: fixture.s3,
       params: { Bucket: bucket, Key: 'big', Body, Metadata: { a: 'b' } },
       partSize: 6 * megabyte,
     });
@@ -81,12 +81,12 @@ describe('s3', { timeout: 500_000 }, () => {
     assert.equal(Key, 'big');
     assert.deepEqual(await read('big'), bytes);
     assert.deepEqual(await read('big', { Range: 'bytes=6291450-6291470' }), bytes.subarray(6291450, 6291471));
-    const head = await house.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: 'big' }));
+    const head = await fixture.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: 'big' }));
     assert.deepEqual([head.ContentLength, head.Metadata], [bytes.length, { a: 'b' }]);
   });
 
-  test('JavaScript: a stream with its checksum behind it is kept with it, and not as aws-chunked', async () => {
-    const put = await house.s3.send(
+  test('JavaScript: stores a stream with its trailing checksum, without the aws-chunked encoding', async () => {
+    const put = await fixture.s3.send(
       new PutObjectCommand({
         Bucket: bucket,
         Key: 'stream',
@@ -95,67 +95,71 @@ describe('s3', { timeout: 500_000 }, () => {
       }),
     );
     assert.equal(put.ChecksumCRC32, 'NhCmhg==');
-    const got = await house.s3.send(new GetObjectCommand({ Bucket: bucket, Key: 'stream', ChecksumMode: 'ENABLED' }));
+    const got = await fixture.s3.send(new GetObjectCommand({ Bucket: bucket, Key: 'stream', ChecksumMode: 'ENABLED' }));
     assert.equal(await got.Body?.transformToString(), 'hello');
     assert.deepEqual([got.ChecksumCRC32, got.ContentEncoding], ['NhCmhg==', undefined]);
   });
 
-  test('JavaScript: keys may be anything, and are listed in the order of their bytes', async () => {
-    for (const key of oddKeys) await house.s3.send(new PutObjectCommand({ Bucket: bucket, Key: `odd/${key}`, Body: key }));
+  test('JavaScript: accepts any keys and lists them in the order of their bytes', async () => {
+    for (const key of oddKeys) await fixture.s3.send(new PutObjectCommand({ Bucket: bucket, Key: `odd/${key}`, Body: key }));
     for (const key of oddKeys) assert.equal(String(await read(`odd/${key}`)), key);
     const expected = oddKeys.map((key) => `odd/${key}`).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    const listed = await house.s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'odd/' }));
+    const listed = await fixture.s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'odd/' }));
     assert.deepEqual(
       listed.Contents?.map(({ Key }) => Key),
       expected,
     );
     const source = encodeURIComponent(`${bucket}/odd/${oddKeys[0]}`);
-    const copied = await house.s3.send(new CopyObjectCommand({ Bucket: bucket, Key: 'copy', CopySource: source }));
+    const copied = await fixture.s3.send(new CopyObjectCommand({ Bucket: bucket, Key: 'copy', CopySource: source }));
     assert.match(copied.CopyObjectResult?.ETag ?? '', /^"[0-9a-f]{32}"$/);
     const objects = oddKeys.map((key) => ({ Key: `odd/${key}` }));
-    const deleted = await house.s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: objects } }));
+    const deleted = await fixture.s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: objects } }));
     assert.deepEqual([deleted.Deleted?.length, deleted.Errors], [oddKeys.length, undefined]);
   });
 
-  test('JavaScript: more than 250 objects come in pages', async () => {
+  test('JavaScript: lists more than 250 objects in pages', async () => {
     const keys = Array.from({ length: 260 }, (_, i) => `pages/${String(i).padStart(4, '0')}`);
-    await Promise.all(keys.map((Key) => house.s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'x' }))));
+    await Promise.all(keys.map((Key) => fixture.s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'x' }))));
     const found: (string | undefined)[] = [];
-    const pages = paginateListObjectsV2({ client: house.s3, pageSize: 100 }, { Bucket: bucket, Prefix: 'pages/' });
+    const pages = paginateListObjectsV2({ client: fixture.s3, pageSize: 100 }, { Bucket: bucket, Prefix: 'pages/' });
     for await (const { Contents = [] } of pages) found.push(...Contents.map(({ Key }) => Key));
     assert.deepEqual(found, keys);
   });
 
-  test('JavaScript: signed URLs put and get', async () => {
-    const put = await getSignedUrl(house.s3, new PutObjectCommand({ Bucket: bucket, Key: 'signed ü' }), { expiresIn: 60 });
+  test('JavaScript: presigned URLs put and get objects', async () => {
+    const put = await getSignedUrl(fixture.s3, new PutObjectCommand({ Bucket: bucket, Key: 'signed ü' }), { expiresIn: 60 });
     assert.equal((await fetch(put, { method: 'PUT', body: 'by URL' })).status, 200);
-    const url = await getSignedUrl(house.s3, new GetObjectCommand({ Bucket: bucket, Key: 'signed ü', ResponseContentType: 'text/html' }));
+    const url = await getSignedUrl(fixture.s3, new GetObjectCommand({ Bucket: bucket, Key: 'signed ü', ResponseContentType: 'text/html' }));
     const answer = await fetch(url);
     assert.deepEqual([await answer.text(), answer.headers.get('content-type')], ['by URL', 'text/html']);
-    // A page from a bucket must not act for whoever opens it: the console has the same origin.
+    // The console has the same origin, so a page from a bucket must not run scripts.
     assert.equal(answer.headers.get('content-security-policy'), 'sandbox');
     assert.equal((await fetch(url.replace('signed', 'stream'))).status, 403);
   });
 
   test('JavaScript: errors have their names', async () => {
-    const get = (key: string, more: object = {}) => house.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...more }));
-    await assert.rejects(get('nobody'), { name: 'NoSuchKey' });
+    const get = (key: string, more: object = {}) => fixture.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...more }));
+    await assert.rejects(get('absent'), { name: 'NoSuchKey' });
     await assert.rejects(get('stream', { Range: 'bytes=5-' }), { name: 'InvalidRange' });
-    await assert.rejects(house.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: 'nobody' })), { name: 'NotFound' });
-    await assert.rejects(house.s3.send(new ListObjectsV2Command({ Bucket: 'nobody-has-made-it' })), { name: 'NoSuchBucket' });
-    await assert.rejects(house.s3.send(new CreateBucketCommand({ Bucket: bucket })), { name: 'BucketAlreadyOwnedByYou' });
-    await assert.rejects(house.s3.send(new DeleteBucketCommand({ Bucket: bucket })), { name: 'BucketNotEmpty' });
-    const stranger = new S3Client({ endpoint: house.server.url, region, credentials: { accessKeyId: 'AKIANOBODY', secretAccessKey: 'x' } });
+    await assert.rejects(fixture.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: 'absent' })), { name: 'NotFound' });
+    await assert.rejects(fixture.s3.send(new ListObjectsV2Command({ Bucket: 'no-such-bucket' })), { name: 'NoSuchBucket' });
+    await assert.rejects(fixture.s3.send(new CreateBucketCommand({ Bucket: bucket })), { name: 'BucketAlreadyOwnedByYou' });
+    await assert.rejects(fixture.s3.send(new DeleteBucketCommand({ Bucket: bucket })), { name: 'BucketNotEmpty' });
+    const stranger = new S3Client({
+      endpoint: fixture.server.url,
+      region,
+      credentials: { accessKeyId: 'AKIANOBODY', secretAccessKey: 'x' },
+    });
     await assert.rejects(stranger.send(new ListObjectsV2Command({ Bucket: bucket })), { name: 'InvalidAccessKeyId' });
     stranger.destroy();
   });
 
   test('JavaScript: the host may name the bucket', async () => {
-    const { port } = new URL(house.server.url);
-    // BUCKET.localhost resolves in browsers, not in Node.
+    const { port } = new URL(fixture.server.url);
+    // BUCKET.localhost resolves in browsers, but not in Node.js.
     const lookup: LookupFunction = (_name, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]);
     const requestHandler = { httpAgent: new Agent({ lookup }) };
-    const byHost = new S3Client({ endpoint: `http://localhost:${port}`, region, credentials: house.credentials, requestHandler });
+    const byHost = new S3Client({ endpoint: `http://localhost:${port}`, region, credentials: fixture.credentials, requestHandler });
     await byHost.send(new PutObjectCommand({ Bucket: bucket, Key: 'by host ü', Body: 'x' }));
     assert.equal(String(await read('by host ü')), 'x');
     const listed = await byHost.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'by host' }));
@@ -164,27 +168,27 @@ describe('s3', { timeout: 500_000 }, () => {
   });
 
   test('JavaScript: registered models are objects', async () => {
-    const { group, version } = await house.server.register('shown', 'test_affine');
+    const { group, version } = await fixture.server.register('shown', 'test_affine');
     const Key = `${group}/${version}/model.onnx`;
-    const { Body } = await house.s3.send(new GetObjectCommand({ Bucket: 'penstock-models', Key }));
+    const { Body } = await fixture.s3.send(new GetObjectCommand({ Bucket: 'penstock-models', Key }));
     const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
     assert.deepEqual(bytes, readFileSync(modelPath('test_affine')));
-    const listed = await house.s3.send(new ListObjectsV2Command({ Bucket: 'penstock-models', Delimiter: '/' }));
+    const listed = await fixture.s3.send(new ListObjectsV2Command({ Bucket: 'penstock-models', Delimiter: '/' }));
     assert.deepEqual(listed.CommonPrefixes, [{ Prefix: 'shown/' }]);
-    await assert.rejects(house.s3.send(new PutObjectCommand({ Bucket: 'penstock-models', Key, Body: 'x' })), { name: 'AccessDenied' });
+    await assert.rejects(fixture.s3.send(new PutObjectCommand({ Bucket: 'penstock-models', Key, Body: 'x' })), { name: 'AccessDenied' });
   });
 
   for (const generation of generations) {
-    test(`${generation}`, (t) => house.python(t, generation, 's3_checks.py', { big, suffix: generation.replaceAll('.', '-') }));
+    test(`${generation}`, (t) => fixture.python(t, generation, 's3_checks.py', { big, suffix: generation.replaceAll('.', '-') }));
   }
 
   for (const major of [1, 2] as const) {
-    test(`awscli ${major}: copies, lists, moves, signs and removes`, async (t) => {
+    test(`awscli ${major}: copies, lists, moves, presigns and deletes objects`, async (t) => {
       const on = `cli-${major}`;
-      const made = await house.cli(t, major, ['s3', 'mb', `s3://${on}`]);
+      const made = await fixture.cli(t, major, ['s3', 'mb', `s3://${on}`]);
       if (made === null) return;
       const cli = async (...argv: string[]): Promise<string> => {
-        const ran = await house.cli(t, major, argv);
+        const ran = await fixture.cli(t, major, argv);
         assert.equal(ran?.code, 0, `aws ${argv.join(' ')}: ${ran?.stderr}`);
         return ran?.stdout ?? '';
       };

@@ -1,4 +1,4 @@
-/** Application Auto Scaling, called by AWS's own clients, and seen by the native API as well. */
+/** Application Auto Scaling called by AWS's own clients, with results checked through the native API. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
@@ -9,8 +9,8 @@ import {
 } from '@aws-sdk/client-application-auto-scaling';
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import type { EndpointBody } from '../../../src/api/index.ts';
+import { AwsFixture } from './aws-fixture.ts';
 import { generations } from './environments.ts';
-import { AwsHouse } from './house.ts';
 
 const name = {
   ServiceNamespace: 'sagemaker',
@@ -18,15 +18,15 @@ const name = {
   ScalableDimension: 'sagemaker:variant:DesiredInstanceCount',
 } as const;
 
-async function variantOf({ server }: AwsHouse) {
+async function variantOf({ server }: AwsFixture) {
   return (await server.callWell<EndpointBody>('GET', '/endpoints/digits')).variants[0];
 }
 
-/** Asks again and again until so many instances are there for it. */
-async function loaded(aws: AwsHouse, instances: number): Promise<void> {
+/** Sends load until that many instances are ready. */
+async function loaded(aws: AwsFixture, instances: number): Promise<void> {
   const row = { ContentType: 'text/csv', Body: Array.from({ length: 64 }, () => 0).join(',') };
   for (let waitedMs = 0; (await variantOf(aws))?.ready !== instances; waitedMs += 200) {
-    assert(waitedMs < 40_000, JSON.stringify(await variantOf(aws)));
+    assert(waitedMs < 120_000, JSON.stringify(await variantOf(aws)));
     for (let i = 0; i < 10; i++) await aws.runtime.send(new InvokeEndpointCommand({ EndpointName: 'digits', ...row }));
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -35,7 +35,7 @@ async function loaded(aws: AwsHouse, instances: number): Promise<void> {
 describe('application-autoscaling', { timeout: 500_000 }, () => {
   for (const generation of generations) {
     test(`${generation}`, async (t) => {
-      const aws = await AwsHouse.open();
+      const aws = await AwsFixture.open();
       try {
         await aws.server.deploy('digits', 'digits_mlp');
         await aws.python(t, generation, 'scaling_checks.py');
@@ -45,8 +45,8 @@ describe('application-autoscaling', { timeout: 500_000 }, () => {
     });
   }
 
-  test('the SDK for JavaScript: a metric of its own is followed too', async () => {
-    const aws = await AwsHouse.open();
+  test('the SDK for JavaScript: tracks a customized metric', async () => {
+    const aws = await AwsFixture.open();
     try {
       await aws.server.deploy('digits', 'digits_mlp');
       await aws.scaling.send(new RegisterScalableTargetCommand({ ...name, MinCapacity: 1, MaxCapacity: 2 }));
@@ -76,8 +76,8 @@ describe('application-autoscaling', { timeout: 500_000 }, () => {
     }
   });
 
-  test('the SDK for JavaScript: what is registered is the deployment, and instances come with the load', async () => {
-    const aws = await AwsHouse.open();
+  test('the SDK for JavaScript: a registered target scales the deployment with the load', async () => {
+    const aws = await AwsFixture.open();
     try {
       await aws.server.deploy('digits', 'digits_mlp');
       await aws.scaling.send(new RegisterScalableTargetCommand({ ...name, MinCapacity: 1, MaxCapacity: 2 }));

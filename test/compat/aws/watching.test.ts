@@ -1,6 +1,6 @@
 /**
- * What is measured, logged, told and recorded, asked for by the SDK for JavaScript; the numbers are those of every other door. And an update that
- * an alarm takes back.
+ * Metrics, logs, events and audit through the SDK for JavaScript, with the same numbers as in all other APIs. Also an update that an alarm
+ * rolls back.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import type { EndpointBody, SeriesBody } from '../../../src/api/index.ts';
 import { until } from '../../end-to-end/poll.ts';
 import { modelPath } from '../../models/index.ts';
-import { AwsHouse } from './house.ts';
+import { AwsFixture } from './aws-fixture.ts';
 
 const calls = 41;
 const wrongCalls = 3;
@@ -59,10 +59,10 @@ const dimensions = [
 ];
 const span = { StartTime: new Date(Date.now() - 3_600_000), EndTime: new Date(Date.now() + 3_600_000) };
 
-describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
-  let aws: AwsHouse;
+describe('monitoring through the SDK for JavaScript', { timeout: 500_000 }, () => {
+  let aws: AwsFixture;
   before(async () => {
-    aws = await AwsHouse.open();
+    aws = await AwsFixture.open();
     await aws.s3.send(new CreateBucketCommand({ Bucket: 'models' }));
     for (const name of ['digits_mlp', 'digits_logreg'] as const) {
       const ModelName = name.replace('_', '-');
@@ -79,7 +79,7 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
 
   const invoke = (Body: string) => aws.runtime.send(new InvokeEndpointCommand({ EndpointName: 'digits', ContentType: 'text/csv', Body }));
 
-  test('as many calls as were sent are counted by CloudWatch, /metrics, the native series, the statistics and the ledger', async () => {
+  test('CloudWatch, /metrics, the native series, the statistics and the cost ledger count every call', async () => {
     for (let i = 0; i < calls; i++) await invoke(row);
     for (let i = 0; i < wrongCalls; i++) await assert.rejects(invoke('no numbers'));
     const about = { Namespace: 'AWS/SageMaker', Dimensions: dimensions, Period: 7200, ...span };
@@ -102,7 +102,7 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
     assert.equal(total.requests, calls);
   });
 
-  test('metrics are put, listed, and reckoned with', async () => {
+  test('puts and lists metrics and evaluates expressions over them', async () => {
     const values = [1, 2, 3, 4];
     const MetricData = values.map((Value) => ({ MetricName: 'Orders', Unit: 'Count' as const, Value }));
     await aws.cloudwatch.send(new PutMetricDataCommand({ Namespace: 'Shop', MetricData }));
@@ -122,7 +122,7 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
     );
   });
 
-  test('logs are written, found, and kept as long as is said; those of a worker are there', async () => {
+  test('writes and finds logs, sets their retention, and reads those of a worker', async () => {
     const logGroupName = '/shop';
     await aws.logs.send(new CreateLogGroupCommand({ logGroupName }));
     await aws.logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName: 'till' }));
@@ -142,7 +142,7 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
     assert(logGroups.some((group) => group.logGroupName === '/aws/sagemaker/Endpoints/digits'));
   });
 
-  test('a rule and its target are put, a pattern is tried, an event reaches a log group', async () => {
+  test('puts a rule with a target and tests a pattern, and an event reaches a log group', async () => {
     const EventPattern = JSON.stringify({ source: ['shop'], detail: { total: [{ numeric: ['>', 100] }] } });
     await aws.events.send(new PutRuleCommand({ Name: 'large', EventPattern }));
     const Arn = 'arn:aws:logs:us-east-1:000000000000:log-group:/large';
@@ -163,13 +163,13 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
     assert.equal((await aws.events.send(new TestEventPatternCommand({ EventPattern, Event }))).Result, false);
     const Entries = [700, 7].map((total) => ({ Source: 'shop', DetailType: 'Order', Detail: JSON.stringify({ total }) }));
     assert.equal((await aws.events.send(new PutEventsCommand({ Entries }))).FailedEntryCount, 0);
-    await until('the log group has the large one', async () => {
+    await until('the log group has the large event', async () => {
       const { events = [] } = await aws.logs.send(new FilterLogEventsCommand({ logGroupName: '/large' })).catch(() => ({ events: [] }));
       return events.length === 1 && (JSON.parse(events[0]?.message ?? '{}') as { detail: { total: number } }).detail.total === 700;
     });
   });
 
-  test('the sample payload of a package is a baseline for what comes', async () => {
+  test('the sample payload of a package becomes the baseline for drift', async () => {
     const rows = Array.from({ length: 40 }, (_, i) => Array.from({ length: 64 }, (__, pixel) => (i * pixel) % 17).join(','));
     await aws.s3.send(new PutObjectCommand({ Bucket: 'models', Key: 'sample.csv', Body: rows.join('\n') }));
     await aws.sagemaker.send(new CreateModelPackageGroupCommand({ ModelPackageGroupName: 'sampled' }));
@@ -193,7 +193,7 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
     assert.equal(baseline.rows, 40);
   });
 
-  test('an update is taken back when its alarm rings, and who looks is told why', async () => {
+  test('rolls an update back when its alarm fires, with a reason', async () => {
     const alarm = {
       AlarmName: 'too-slow',
       Namespace: 'Shop',
@@ -223,10 +223,10 @@ describe('watching by the SDK for JavaScript', { timeout: 240_000 }, () => {
     assert.deepEqual([native.rollout?.share_percent, native.rollout?.alarms], [30, ['too-slow']]);
     for (let i = 0; i < 10; i++) await invoke(row);
     await aws.cloudwatch.send(new SetAlarmStateCommand({ AlarmName: 'too-slow', StateValue: 'ALARM', StateReason: 'by hand' }));
-    await until('it serves what it served', async () => (await describeEndpoint()).EndpointStatus === 'InService');
+    await until('the endpoint serves its previous version', async () => (await describeEndpoint()).EndpointStatus === 'InService');
     const after = await describeEndpoint();
     assert.equal(after.EndpointConfigName, 'digits-mlp');
-    assert.match(after.FailureReason ?? '', /taken back: alarm too-slow is in ALARM/);
+    assert.match(after.FailureReason ?? '', /rolled back: alarm too-slow is in ALARM/);
     await invoke(row);
     const { MetricAlarms = [] } = await aws.cloudwatch.send(new DescribeAlarmsCommand({ AlarmNames: ['too-slow'] }));
     assert.equal(MetricAlarms[0]?.StateValue, 'ALARM');

@@ -1,35 +1,35 @@
-/** The suite against a Penstock as users have it, and what only such a server can be asked: nonsense, and clients that leave. */
+/** The conformance suite against a real Penstock server, plus random bytes and cancelled requests. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { SystemClock } from '../../../src/clock.ts';
-import { outputOf } from '../../../src/conformance/answers.ts';
-import { loop } from '../../../src/conformance/cases/slow-loop.ts';
+import { outputOf } from '../../../src/conformance/assertions.ts';
+import { slowLoop } from '../../../src/conformance/cases/slow-loop.ts';
 import { affine, fixtures } from '../../../src/conformance/fixtures.ts';
-import { cases, type Report, runSuite } from '../../../src/conformance/index.ts';
-import { type Reply, Wire } from '../../../src/conformance/wire.ts';
+import { cases, runSuite, type SuiteReport } from '../../../src/conformance/index.ts';
+import { Wire, type WireReply } from '../../../src/conformance/wire.ts';
 import { SeededRandom } from '../../../src/random.ts';
 import { until } from '../../end-to-end/poll.ts';
 import type { Server } from '../../end-to-end/server.ts';
-import { OipHouse } from './house.ts';
+import { OipFixture } from './oip-fixture.ts';
 
 const bodyLimitBytes = 20 * 1024 * 1024;
 const clock = new SystemClock();
 const input = { name: 'x', datatype: 'FP32', shape: [2, 3] };
 const plain = { inputs: [{ ...input, data: affine.elements }] };
 
-describe('Open Inference Protocol', { timeout: 180_000 }, () => {
-  let house: OipHouse;
+describe('Open Inference Protocol', { timeout: 500_000 }, () => {
+  let fixture: OipFixture;
   let server: Server;
   let wire: Wire;
-  let report: Report;
+  let report: SuiteReport;
 
   before(async () => {
-    house = await OipHouse.open(['--body-limit', String(bodyLimitBytes)]);
-    ({ server } = house);
+    fixture = await OipFixture.open(['--body-limit', String(bodyLimitBytes)]);
+    ({ server } = fixture);
     wire = new Wire({ url: server.url, token: undefined, clock, replyTimeoutMs: 30_000 });
     report = await runSuite({
       url: server.url,
-      grpc: house.grpc,
+      grpc: fixture.grpc,
       only: [],
       bodyLimitBytes,
       mayReload: true,
@@ -42,7 +42,7 @@ describe('Open Inference Protocol', { timeout: 180_000 }, () => {
 
   after(async () => {
     wire?.close();
-    await house?.close();
+    await fixture?.close();
   });
 
   for (const { id, promise } of cases) {
@@ -52,10 +52,10 @@ describe('Open Inference Protocol', { timeout: 180_000 }, () => {
     });
   }
 
-  const infer = (model: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Reply> =>
+  const infer = (model: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<WireReply> =>
     wire.send(`/v2/models/${model}/infer`, { body: Buffer.isBuffer(body) ? body : JSON.stringify(body), headers });
 
-  test('whatever bytes come, the answer is an inference or a well-formed error', async () => {
+  test('any bytes get an inference or a well-formed error', async () => {
     const random = new SeededRandom(20_260_101);
     const whole = Buffer.concat([
       Buffer.from(JSON.stringify({ inputs: [{ ...input, parameters: { binary_data_size: 24 } }] })),
@@ -76,7 +76,7 @@ describe('Open Inference Protocol', { timeout: 180_000 }, () => {
     assert.deepEqual(outputOf(json ?? {}, 'y')['data'], affine.answer);
   });
 
-  test('whoever leaves while waiting is not run', async () => {
+  test('a request cancelled while it waits is not run', async () => {
     const { slow } = fixtures;
     const cancelled = `penstock_requests_total{endpoint="${slow}",variant="AllTraffic",outcome="cancelled"}`;
     const executions = async (): Promise<number> => {
@@ -84,16 +84,16 @@ describe('Open Inference Protocol', { timeout: 180_000 }, () => {
       return (json as { model_stats: { execution_count: number }[] }).model_stats[0]?.execution_count ?? Number.NaN;
     };
     const [runsBefore, cancelledBefore] = [await executions(), await server.metric(cancelled)];
-    const running = infer(slow, loop(100_000));
+    const running = infer(slow, slowLoop(100_000));
     await server.busy(slow);
-    for (const iterations of [1, 2, 3]) await wire.leave(`/v2/models/${slow}/infer`, JSON.stringify(loop(iterations)));
+    for (const iterations of [1, 2, 3]) await wire.leave(`/v2/models/${slow}/infer`, JSON.stringify(slowLoop(iterations)));
     await until('three requests are cancelled', async () => (await server.metric(cancelled)) === cancelledBefore + 3);
     assert.equal((await running).status, 200);
-    assert.equal((await infer(slow, loop(4))).status, 200);
+    assert.equal((await infer(slow, slowLoop(4))).status, 200);
     assert.equal(await executions(), runsBefore + 2);
   });
 
-  test('a request that asks for its timings gets them, in headers or in the answer', async () => {
+  test('a request for timings returns them in headers or in the body', async () => {
     const { headers } = await infer(fixtures.affine, plain, { 'x-penstock-timings': 'true' });
     assert.match(
       String(headers['server-timing']),
@@ -107,9 +107,9 @@ describe('Open Inference Protocol', { timeout: 180_000 }, () => {
     assert.deepEqual([usual.status, usual.json?.['parameters']], [200, undefined]);
   });
 
-  test('a wrong key is refused everywhere but at health', async () => {
+  test('a wrong key is rejected everywhere except on health probes', async () => {
     const call = { headers: { authorization: 'Bearer AKIAWRONG:secret' } };
-    for (const path of ['/v2', `/v2/models/${fixtures.affine}`, '/v2/models/nobody']) {
+    for (const path of ['/v2', `/v2/models/${fixtures.affine}`, '/v2/models/unknown']) {
       const reply = await wire.send(path, call);
       assert.equal(reply.status, 401);
       assert.match(String(reply.headers['www-authenticate']), /^Bearer/);
@@ -122,11 +122,11 @@ describe('Open Inference Protocol', { timeout: 180_000 }, () => {
     assert.equal((await wire.send(`/v2/models/${fixtures.affine}`, asViewer)).status, 200);
     const forbidden = await infer(fixtures.affine, plain, asViewer.headers);
     assert.equal(forbidden.status, 403);
-    assert.match(String(forbidden.json?.['error']), /is viewer and may not invoke/);
+    assert.match(String(forbidden.json?.['error']), /has the role viewer and lacks the permission invoke/);
   });
 });
 
-function assertWellFormed({ status, headers, json }: Reply): void {
+function assertWellFormed({ status, headers, json }: WireReply): void {
   if (status === 200) return;
   assert([400, 401, 413, 415].includes(status), `status ${status}: ${JSON.stringify(json)}`);
   assert.equal(headers['content-type'], 'application/json');

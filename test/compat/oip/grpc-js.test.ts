@@ -1,4 +1,4 @@
-/** A client as one makes it in Node: grpc-js, and the definitions that are shipped. */
+/** A Node client made from grpc-js and the shipped .proto files. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -11,26 +11,26 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { OipHouse } from './house.ts';
+import { OipFixture } from './oip-fixture.ts';
 
 const protos = fileURLToPath(new URL('../../../src/oip/grpc/', import.meta.url));
 
 type Call = (request: object, done: (error: ServiceError | null, answer: Record<string, unknown>) => void) => void;
 
-describe('grpc-js', { timeout: 120_000 }, () => {
-  let house: OipHouse;
+describe('grpc-js', { timeout: 500_000 }, () => {
+  let fixture: OipFixture;
   let client: InstanceType<ServiceClientConstructor>;
 
   before(async () => {
-    house = await OipHouse.open();
+    fixture = await OipFixture.open();
     const loaded = loadPackageDefinition(loadSync('grpc_service.proto', { keepCase: true, longs: String, includeDirs: [protos] }));
     const Service = (loaded['inference'] as GrpcObject)['GRPCInferenceService'] as ServiceClientConstructor;
-    client = new Service(house.grpc, credentials.createInsecure());
+    client = new Service(fixture.grpc, credentials.createInsecure());
   });
 
   after(async () => {
     client?.close();
-    await house?.close();
+    await fixture?.close();
   });
 
   const call = (method: string, request: object): Promise<Record<string, unknown>> =>
@@ -38,7 +38,7 @@ describe('grpc-js', { timeout: 120_000 }, () => {
       (client[method] as Call).call(client, request, (error, answer) => (error === null ? resolve(answer) : reject(error)));
     });
 
-  test('asks for metadata and infers, typed and raw', async () => {
+  test('reads metadata and infers with typed and raw contents', async () => {
     assert.deepEqual((await call('ServerReady', {}))['ready'], true);
     const { inputs } = await call('ModelMetadata', { name: 'test-affine' });
     assert.deepEqual(inputs, [{ name: 'x', datatype: 'FP32', shape: ['-1', '3'] }]);
@@ -51,7 +51,10 @@ describe('grpc-js', { timeout: 120_000 }, () => {
     assert.deepEqual((answer['raw_output_contents'] as Buffer[])[0], Buffer.from(new Float32Array([3, 5, 7]).buffer));
   });
 
-  test('is told what was wrong', async () => {
-    await assert.rejects(call('ModelInfer', { model_name: 'nobody' }), { code: status.NOT_FOUND, details: /^model 'nobody' is not known/ });
+  test('gets an error that names the unknown model', async () => {
+    await assert.rejects(call('ModelInfer', { model_name: 'unknown' }), {
+      code: status.NOT_FOUND,
+      details: /^model 'unknown' does not exist/,
+    });
   });
 });

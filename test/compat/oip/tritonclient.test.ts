@@ -1,16 +1,16 @@
-/** NVIDIA's own client, which knows nothing of Penstock: tritonclient over HTTP and over gRPC. */
+/** NVIDIA's unmodified tritonclient over HTTP and gRPC. */
 import { after, before, describe, test } from 'node:test';
-import { OipHouse } from './house.ts';
+import { OipFixture } from './oip-fixture.ts';
 
 describe('tritonclient', { timeout: 500_000 }, () => {
-  let house: OipHouse;
+  let fixture: OipFixture;
 
   before(async () => {
-    house = await OipHouse.open();
+    fixture = await OipFixture.open();
   });
 
-  after(() => house?.close());
+  after(() => fixture?.close());
 
-  test('over HTTP', (t) => house.python(t, 'tritonclient', 'triton_checks.py', { http: house.address }));
-  test('over gRPC', (t) => house.python(t, 'tritonclient', 'triton_checks.py', { grpc: house.grpc }));
+  test('over HTTP', (t) => fixture.python(t, 'tritonclient', 'triton_checks.py', { http: fixture.address }));
+  test('over gRPC', (t) => fixture.python(t, 'tritonclient', 'triton_checks.py', { grpc: fixture.grpc }));
 });

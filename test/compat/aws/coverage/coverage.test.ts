@@ -1,4 +1,4 @@
-/** The page of docs/api that says which operations there are says it rightly. */
+/** docs/api/sagemaker.md lists exactly the supported operations. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { memberPaths, type RecordedCall } from './recording.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../../../docs/api/sagemaker.md'), 'utf8');
 
-test('docs/api/sagemaker.md names the operations that are served, and no others: `npm run aws-coverage` writes it', async () => {
+test('docs/api/sagemaker.md lists exactly the supported operations; `npm run aws-coverage` updates it', async () => {
   const server = await Server.start();
   try {
     const named = [...namedOperations(page)].map(([service, operations]) => [service, [...operations].sort()]);
@@ -40,14 +40,14 @@ const structure = (members: Record<string, Members>): Members => ({
 const list = (element: Members): Members => ({ ...leaf, type: 'list', element });
 const map: Members = { ...leaf, type: 'map' };
 
-test('a table tells which members were tested, by whom, and what was refused', () => {
+test('a table lists the tested members, clients and errors', () => {
   const model = {
     input: structure({ Name: leaf, Variants: list(structure({ Model: leaf, Environment: map })), Role: leaf }),
     output: structure({ Arn: leaf }),
   };
-  const call = { client: 'JavaScript', service: 's', operation: 'CreateThing', output: ['Arn', 'Unheard'], refusal: null };
+  const call = { client: 'JavaScript', service: 's', operation: 'CreateThing', output: ['Arn', 'Unknown'], refusal: null };
   const calls: RecordedCall[] = [
-    { ...call, input: memberPaths({ Name: 'n', Variants: [{ Model: 'm' }, { Environment: { KEY: 'v' } }], Unheard: undefined }) },
+    { ...call, input: memberPaths({ Name: 'n', Variants: [{ Model: 'm' }, { Environment: { KEY: 'v' } }], Unknown: undefined }) },
     { ...call, client: 'awscli 2', operation: 'create-thing', input: ['name', 'output'], output: [] },
     { ...call, client: 'boto3 1', input: ['Role'], output: [], refusal: 'ValidationException' },
   ];

@@ -1,10 +1,10 @@
-/** From recorded calls to tables: which operations were asked, with which members, by whom, and what they were refused with. Pure. */
+/** Builds tables from recorded calls: operations with the tested members, clients and errors. Pure. */
 import type { RecordedCall } from './recording.ts';
 
-/** A structure's members, as far as a path may go. */
+/** The part of a shape that member paths need. */
 export interface Members {
   readonly members: ReadonlyMap<string, Members>;
-  /** Of a list, or the values of a map. */
+  /** The shape's type, such as `list` or `map`. */
   readonly type: string;
   readonly element: Members;
 }
@@ -16,9 +16,9 @@ export interface OperationModel {
 
 export interface Coverage {
   readonly operation: string;
-  /** Members that were sent in a call that was answered. */
+  /** Members that were sent in a successful call. */
   readonly input: readonly string[];
-  /** Top members of AWS's shape that no answered call sent. */
+  /** Top-level members of AWS's shape that no successful call sent. */
   readonly notSent: readonly string[];
   readonly output: readonly string[];
   readonly refusals: readonly string[];
@@ -28,13 +28,13 @@ export interface Coverage {
 const plain = (name: string): string => name.replaceAll('-', '').toLowerCase();
 
 /**
- * One row an operation. Without a model, as for S3, only the top members are shown: where a map begins nobody can tell.
- * What a client sends that AWS's model of our day does not have stays out.
+ * One row per operation. Without a model, as for S3, only top-level members are listed, because maps cannot be detected. Members that are
+ * not in the model are dropped.
  */
 export function coverageOf(operation: string, calls: readonly RecordedCall[], model: OperationModel | null): Coverage {
   const own = calls.filter((call) => plain(call.operation) === plain(operation));
-  const answered = own.filter(({ refusal }) => refusal === null);
-  const [inputs, outputs] = [answered.flatMap((call) => call.input), answered.flatMap((call) => call.output)];
+  const successful = own.filter(({ refusal }) => refusal === null);
+  const [inputs, outputs] = [successful.flatMap((call) => call.input), successful.flatMap((call) => call.output)];
   const input = known(inputs, model === null ? undefined : model.input);
   const output = known(outputs, model === null ? undefined : model.output);
   return {
@@ -43,18 +43,18 @@ export function coverageOf(operation: string, calls: readonly RecordedCall[], mo
     notSent: [...(model?.input?.members.keys() ?? [])].filter((name) => !input.includes(name)),
     output,
     refusals: sorted(own.flatMap(({ refusal }) => refusal ?? [])),
-    clients: sorted(answered.map(({ client }) => client)),
+    clients: sorted(successful.map(({ client }) => client)),
   };
 }
 
-/** `undefined`: no model is known; `null`: the operation takes, or gives, nothing. */
+/** `root` is undefined without a model, and null if the operation has no input or output. */
 function known(all: readonly string[], root: Members | null | undefined): string[] {
   if (root === null) return [];
   if (root === undefined) return sorted(all.filter((path) => /^[A-Z]\w*$/.test(path)));
   return sorted(all.flatMap((path) => knownPath(path, root) ?? []));
 }
 
-/** As the model spells it (awscli's flags have no case) and cut where a map begins; null where the model has no such member. */
+/** The path as the model spells it (awscli options ignore case), cut at the first map; null if it is not in the model. */
 function knownPath(path: string, root: Members): string | null {
   const spelled: string[] = [];
   let at = root;
@@ -86,15 +86,15 @@ export function nested(all: readonly string[]): string {
 }
 
 export function markdownTable(rows: readonly Coverage[]): string {
-  if (rows.length === 0) return 'Not served yet.';
-  const head = ['operation', 'request members tested', 'not sent by any test', 'reply members seen', 'refusals seen', 'by'];
+  if (rows.length === 0) return 'Not supported yet.';
+  const head = ['operation', 'request members tested', 'not sent by any test', 'response members tested', 'errors tested', 'clients'];
   const body = rows.map(({ operation, input, notSent, output, refusals, clients }) => [
     `**${operation}**`,
     nested(input),
     notSent.join(', '),
     nested(output),
     refusals.join(', '),
-    clients.length > 0 ? clients.join(', ') : refusals.length > 0 ? 'refused only' : 'no test',
+    clients.length > 0 ? clients.join(', ') : refusals.length > 0 ? 'errors only' : 'no test',
   ]);
   return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

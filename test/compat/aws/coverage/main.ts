@@ -1,8 +1,8 @@
 /**
- * Writes the tables of docs/api/sagemaker.md from what the tests of AWS's clients asked and were answered.
+ * Writes the tables of docs/api/sagemaker.md from the calls that the tests with AWS's clients made.
  *
- *     npm run aws-coverage            runs all of them first
- *     npm run aws-coverage -- FILES   runs these only; what the others recorded the last time still counts
+ *     npm run aws-coverage            runs all tests first
+ *     npm run aws-coverage -- FILES   runs these only; earlier recordings of the others still count
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import type { RecordedCall } from './recording.ts';
 const cache = join(import.meta.dirname, '../../../../node_modules/.cache/penstock-aws-calls');
 const page = join(import.meta.dirname, '../../../../docs/api/sagemaker.md');
 
-/** One file after the other, so that each has its own folder of records. */
+/** Runs the files one by one, because each has its own folder of recordings. */
 function runTests(files: readonly string[]): void {
   for (const file of files) {
     const folder = join(cache, basename(file, '.test.ts'));
@@ -25,9 +25,9 @@ function runTests(files: readonly string[]): void {
     mkdirSync(folder, { recursive: true });
     const { status } = spawnSync(process.execPath, ['--test', file], {
       stdio: 'inherit',
-      env: { ...process.env, RECORD_AWS_CALLS: folder },
+      env: { ...process.env, RECORD_AWS_CALLS: folder, PENSTOCK_CLIENTS: 'all' },
     });
-    if (status !== 0) throw new Error(`${file} fails: nothing was written`);
+    if (status !== 0) throw new Error(`${file} failed: the page was not changed. Fix the test and run again.`);
   }
 }
 
@@ -37,10 +37,10 @@ function recordedCalls(): RecordedCall[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as RecordedCall);
 }
 
-const asked = process.argv.slice(2);
-// Programs of examples/ know nothing of records.
+const requested = process.argv.slice(2);
+// Programs of examples/ record nothing.
 const all = globSync(join(import.meta.dirname, '../*.test.ts')).filter((file) => !basename(file).startsWith('example-'));
-runTests(asked.length > 0 ? asked : all.sort());
+runTests(requested.length > 0 ? requested : all.sort());
 const calls = recordedCalls();
 const server = await Server.start();
 try {

@@ -1,21 +1,21 @@
 /**
- * What AWS's clients asked and were answered while the tests ran, where somebody wants to know: with RECORD_AWS_CALLS
- * set to a folder, each call becomes a line of a file there. `main.ts` makes the tables of docs/api/sagemaker.md of them.
+ * Records the calls of AWS's clients during tests: if RECORD_AWS_CALLS names a folder, each call becomes a line of a file there.
+ * `main.ts` builds the tables of docs/api/sagemaker.md from them.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One call. Members by their paths, `ProductionVariants.VariantName`; lists add nothing to a path. */
+/** One call with the paths of its members, such as `ProductionVariants.VariantName`; lists add nothing to a path. */
 export interface RecordedCall {
-  /** `JavaScript`, `boto3 1.43`, `awscli 2` */
+  /** Such as `JavaScript`, `boto3 1.43` or `awscli 2`. */
   readonly client: string;
-  /** As the client names it: `sagemaker-runtime`, `s3`. */
+  /** The client's name of the service: `sagemaker-runtime`, `s3`. */
   readonly service: string;
-  /** `CreateEndpoint`; awscli says `create-endpoint`. */
+  /** `CreateEndpoint`, or `create-endpoint` for awscli. */
   readonly operation: string;
   readonly input: readonly string[];
   readonly output: readonly string[];
-  /** What it was refused with; null where it was answered. */
+  /** The error code; null if the call succeeded. */
   readonly refusal: string | null;
 }
 
@@ -27,7 +27,7 @@ function record(call: RecordedCall): void {
   appendFileSync(join(folder, `${process.pid}.jsonl`), `${JSON.stringify(call)}\n`);
 }
 
-/** Paths of the members that have a value. What a client made of bytes and streams is no structure. */
+/** Paths of the members that have a value. Bytes, streams and other class instances are not descended into. */
 export function memberPaths(value: unknown, path = ''): string[] {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value)) {
@@ -40,7 +40,7 @@ export function memberPaths(value: unknown, path = ''): string[] {
   return [...own, ...members.flatMap(([name, each]) => memberPaths(each, path === '' ? name : `${path}.${name}`))];
 }
 
-/** The part of a client of the SDK that is used: what its commands pass through first and last. */
+/** The part of an SDK client that recording needs: its middleware. */
 interface Recordable {
   readonly middlewareStack: {
     add(
@@ -66,7 +66,7 @@ export function recordClient(service: string, client: unknown): void {
           record({ ...call, output: memberPaths(answer.output), refusal: null });
           return answer;
         } catch (error) {
-          // A connection that broke refused nothing.
+          // A broken connection is not an error response.
           const { name, $metadata } = error as Error & { $metadata?: { readonly httpStatusCode?: number } };
           if ($metadata?.httpStatusCode !== undefined) record({ ...call, output: [], refusal: name });
           throw error;
@@ -76,7 +76,7 @@ export function recordClient(service: string, client: unknown): void {
   );
 }
 
-/** Records `aws SERVICE OPERATION --member …`; what it printed is looked at unless it was cut by `--query`. */
+/** Records `aws SERVICE OPERATION --member …`, with the output unless `--query` reduced it. */
 export function recordAwscli(
   major: 1 | 2,
   argv: readonly string[],
@@ -89,7 +89,7 @@ export function recordAwscli(
   try {
     if (!input.includes('query')) output = memberPaths(JSON.parse(stdout));
   } catch {
-    // It printed a table, a text, or nothing.
+    // The output is a table, a text or empty.
   }
   record({
     client: `awscli ${major}`,

@@ -1,9 +1,9 @@
-"""Asynchronous inference as boto3 calls it; `given["model"]` is an ONNX file of digits."""
+"""Asynchronous inference called by boto3. `given["model"]` is an ONNX file of digits."""
 
 import json
 import time
 
-from checks import check, client, given, refused, same
+from checks import check, client, given, rejected, same
 from botocore.exceptions import ClientError
 
 sagemaker = client("sagemaker")
@@ -30,7 +30,7 @@ def fetched(location, within=30):
             return got["Body"].read(), got["ContentType"]
         except ClientError as error:
             same(error.response["Error"]["Code"], "NoSuchKey")
-            assert time.monotonic() < until, f"{location} did not come"
+            assert time.monotonic() < until, f"{location} did not appear"
             time.sleep(0.05)
 
 
@@ -38,7 +38,7 @@ def submit(**more):
     return runtime.invoke_endpoint_async(**{"EndpointName": "later", "ContentType": "text/csv", "InputLocation": "s3://ins/row.csv", **more})
 
 
-@check("an endpoint is made for it, and says so")
+@check("an asynchronous endpoint is created, and its config is described")
 def _():
     for bucket in ("ins", "outs", "fails"):
         s3.create_bucket(Bucket=bucket)
@@ -59,7 +59,7 @@ def _():
     same(sagemaker.describe_endpoint(EndpointName="later")["AsyncInferenceConfig"], config)
 
 
-@check("an object is worked on, and its answer comes where it was said")
+@check("an object is processed, and the response appears at its OutputLocation")
 def _():
     answer = submit(Accept="application/json", InferenceId="mine", CustomAttributes="a=b")
     same(answer["ResponseMetadata"]["HTTPStatusCode"], 202)
@@ -71,7 +71,7 @@ def _():
     same(len(json.loads(body)["predictions"]), 1)
 
 
-@check("many are worked on, each once")
+@check("40 requests are each processed once")
 def _():
     answers = [submit() for _ in range(40)]
     same(len({answer["OutputLocation"] for answer in answers}), 40)
@@ -79,32 +79,32 @@ def _():
     same(len(bodies), 1)
 
 
-@check("what goes wrong is told where failures go")
+@check("failures are reported at FailureLocation")
 def _():
     body, content_type = fetched(submit(InputLocation="s3://ins/nothing")["FailureLocation"])
     same(content_type, "application/json")
-    matches(json.loads(body)["failureReason"], "s3://ins/nothing is not there")
+    matches(json.loads(body)["failureReason"], "s3://ins/nothing does not exist")
     s3.put_object(Bucket="ins", Key="bad.csv", Body="1,2,3", ContentType="text/csv")
     body, _ = fetched(submit(InputLocation="s3://ins/bad.csv")["FailureLocation"])
     same(json.loads(body)["code"], "invalid_request")
 
 
-@check("endpoints work later, or now, and not both")
+@check("an endpoint is either asynchronous or real-time")
 def _():
-    refusal = refused(submit, EndpointName="now")
-    same((refusal.status, refusal.code), (400, "ValidationError"))
-    matches(refusal.message, "Endpoint now is not an asynchronous endpoint")
-    refusal = refused(runtime.invoke_endpoint, EndpointName="later", Body=ROW)
-    same((refusal.status, refusal.code), (400, "ValidationError"))
-    matches(refusal.message, "Endpoint later is an asynchronous endpoint")
-    same(refused(submit, EndpointName="nobody").message, "Endpoint nobody of account 000000000000 not found.")
-    refusal = refused(submit, InvocationTimeoutSeconds=4000)
-    matches(refusal.message, "Member must have value less than or equal to 3600")
-    refusal = refused(submit, InputLocation="https://example.org/x")
-    matches(refusal.message, "expected s3://BUCKET/KEY")
+    rejection = rejected(submit, EndpointName="now")
+    same((rejection.status, rejection.code), (400, "ValidationError"))
+    matches(rejection.message, "Endpoint now is not an asynchronous endpoint")
+    rejection = rejected(runtime.invoke_endpoint, EndpointName="later", Body=ROW)
+    same((rejection.status, rejection.code), (400, "ValidationError"))
+    matches(rejection.message, "Endpoint later is an asynchronous endpoint")
+    same(rejected(submit, EndpointName="missing").message, "Endpoint missing of account 000000000000 not found.")
+    rejection = rejected(submit, InvocationTimeoutSeconds=4000)
+    matches(rejection.message, "Member must have value less than or equal to 3600")
+    rejection = rejected(submit, InputLocation="https://example.org/x")
+    matches(rejection.message, "expected s3://BUCKET/KEY")
 
 
-@check("what waits and what was done is measured")
+@check("backlog and processed requests have metrics")
 def _():
     wanted = {"ApproximateBacklogSize", "HasBacklogWithoutCapacity", "TimeInBacklog", "TotalProcessingTime", "InvocationsProcessed", "RequestDownloadFailures"}
     until = time.monotonic() + 30
@@ -113,11 +113,11 @@ def _():
         missing = wanted - {metric["MetricName"] for page in pages for metric in page["Metrics"]}
         if not missing:
             return
-        assert time.monotonic() < until, f"nobody measured {missing}"
+        assert time.monotonic() < until, f"no data of {missing}"
         time.sleep(0.5)
 
 
-@check("without requests there are no instances, and the first request wakes one")
+@check("without requests there are no instances, and the first request starts one")
 def _():
     scaling.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=2)
     scaling.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=2)
@@ -126,7 +126,7 @@ def _():
     )
     until = time.monotonic() + 100
     while sagemaker.describe_endpoint(EndpointName="later")["ProductionVariants"][0]["CurrentInstanceCount"] > 0:
-        assert time.monotonic() < until, "the instances stay"
+        assert time.monotonic() < until, "the instances did not stop"
         time.sleep(0.2)
     fetched(submit()["OutputLocation"])
     same(sagemaker.describe_endpoint(EndpointName="later")["ProductionVariants"][0]["CurrentInstanceCount"], 1)

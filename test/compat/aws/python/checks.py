@@ -1,10 +1,10 @@
-"""Runs a file of checks against a Penstock and says what became of each, a line a check.
+"""Runs a file of checks against a Penstock server and prints one line for each check.
 
     python checks.py FILE [NAME=VALUE ...]
 
-FILE is a module whose checks bear the decorator `@check("what is promised")`. They run in the order in which they
-stand. Each prints `ok NAME`, or `not ok NAME` and a JSON text of what went wrong after a tab. `given` holds the
-NAME=VALUE pairs. Clients find the server and their key where AWS's tools look for them: in the environment.
+FILE is a module whose checks have the decorator `@check("promise")`. They run in the order of the file. Each prints
+`ok NAME`, or `not ok NAME`, a tab, and the error as a JSON text. `given` holds the NAME=VALUE pairs. Clients read the
+server's URL and their key from the environment, as AWS's tools do.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ if "RECORD_AWS_CALLS" in os.environ:
 
 
 def check(promise):
-    """Registers a check under the sentence it promises."""
+    """Registers a check under the sentence that it promises."""
 
     def register(function):
         _checks.append((promise, function))
@@ -37,12 +37,12 @@ def check(promise):
 
 
 def client(service, **config):
-    """A client that asks once: what would be tried again is seen the first time. `retries` and others override."""
+    """A client without retries, so checks see the first response. `config` overrides this."""
     return boto3.client(service, config=Config(**{"retries": {"total_max_attempts": 1}, **config}))
 
 
-class Refusal:
-    """What a call was refused with."""
+class Rejection:
+    """The error that a call was rejected with."""
 
     def __init__(self, response):
         self.code = response["Error"]["Code"]
@@ -55,21 +55,21 @@ class Refusal:
         return f"{self.status} {self.code}: {self.message}"
 
 
-def refused(call, **arguments):
-    """Makes a call that must be refused, and answers with what."""
+def rejected(call, **arguments):
+    """Makes a call that must be rejected, and returns the error."""
     try:
         answer = call(**arguments)
     except ClientError as error:
-        return Refusal(error.response)
-    raise AssertionError(f"the call was not refused: {answer}")
+        return Rejection(error.response)
+    raise AssertionError(f"the call was not rejected: {answer}")
 
 
-def told(name):
-    """What CloudTrail has under an event's name, the oldest first: the resource and the service."""
-    wish = [{"AttributeKey": "EventName", "AttributeValue": name}]
-    events = client("cloudtrail").lookup_events(LookupAttributes=wish)["Events"]
-    done = [event for event in events if "errorCode" not in json.loads(event["CloudTrailEvent"])]
-    return [(event["Resources"][0]["ResourceName"], event["EventSource"].split(".")[0]) for event in reversed(done)]
+def trail_events(name):
+    """The successful events of a name in CloudTrail, oldest first, as pairs of resource and service."""
+    by_name = [{"AttributeKey": "EventName", "AttributeValue": name}]
+    events = client("cloudtrail").lookup_events(LookupAttributes=by_name)["Events"]
+    successful = [event for event in events if "errorCode" not in json.loads(event["CloudTrailEvent"])]
+    return [(event["Resources"][0]["ResourceName"], event["EventSource"].split(".")[0]) for event in reversed(successful)]
 
 
 def same(actual, expected):
@@ -81,14 +81,14 @@ def holds(part, whole):
 
 
 def _run(path):
-    # The file says `from checks import check`: that must be this module, not a second one.
+    # The file imports `checks`, which must be this module and not a second instance.
     sys.modules["checks"] = sys.modules["__main__"]
     spec = importlib.util.spec_from_file_location("subject", path)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     for promise, function in _checks:
         try:
             function()
-        except Exception as error:  # whatever it is, the next check is run
+        except Exception as error:  # any error: the next check still runs
             where = traceback.extract_tb(error.__traceback__)[-1]
             print(f"not ok {promise}\t{json.dumps(f'{type(error).__name__}: {error} ({where.filename}:{where.lineno})')}", flush=True)
         else:

@@ -1,4 +1,4 @@
-"""CloudWatch as boto3 calls it, in whichever protocol its generation speaks. The endpoint `digits` has two instances."""
+"""CloudWatch as boto3 calls it, in the protocol of its version. The endpoint `digits` has two instances."""
 
 import http.server
 import json
@@ -6,7 +6,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 
-from checks import check, client, given, holds, refused, same
+from checks import check, client, given, holds, rejected, same
 
 cloudwatch = client("cloudwatch")
 runtime = client("sagemaker-runtime")
@@ -32,13 +32,13 @@ def until(question, wanted, within):
         time.sleep(0.5)
 
 
-@check("calls by boto3 are counted exactly, with their units, and shared out among instances")
+@check("calls by boto3 are counted exactly, with units, and per instance")
 def _():
     row = ",".join("0" for _ in range(64))
     for _ in range(CALLS):
         runtime.invoke_endpoint(EndpointName="digits", Body=row, ContentType="text/csv")
     for _ in range(REFUSED):
-        refused(runtime.invoke_endpoint, EndpointName="digits", Body="no numbers", ContentType="text/csv")
+        rejected(runtime.invoke_endpoint, EndpointName="digits", Body="no numbers", ContentType="text/csv")
     same(of_digits("Invocations", "Sum"), CALLS + REFUSED)
     same(of_digits("Invocations", "SampleCount"), CALLS + REFUSED)
     same(of_digits("InvocationsPerInstance", "Sum"), (CALLS + REFUSED) / 2)
@@ -48,7 +48,7 @@ def _():
     same(sum(errors), REFUSED)
 
 
-@check("metrics are listed by dimension, and processors and memory of instances are among them")
+@check("metrics are listed by dimension, including CPU and memory of instances")
 def _():
     pages = cloudwatch.get_paginator("list_metrics").paginate(Dimensions=[{"Name": "EndpointName", "Value": "digits"}], RecentlyActive="PT3H")
     metrics = [metric for page in pages for metric in page["Metrics"]]
@@ -63,7 +63,7 @@ def _():
     same(points[0]["Unit"], "Percent")
 
 
-@check("own metrics go in, packed too, and come out as statistics, percentiles and reckoned")
+@check("custom metrics are put, also compressed, and read as statistics, percentiles and expressions")
 def _():
     now = datetime.now(timezone.utc).replace(microsecond=0)
     at = now - timedelta(minutes=5)
@@ -99,33 +99,33 @@ def _():
     same([result["Timestamps"] for result in answer["MetricDataResults"]], [[minute]] * 3)
 
 
-@check("what is wrong is refused by the names that CloudWatch has for it")
+@check("invalid calls are rejected with CloudWatch's error codes")
 def _():
-    nan = refused(cloudwatch.put_metric_data, Namespace="Shop", MetricData=[{"MetricName": "A", "Value": float("nan")}])
+    nan = rejected(cloudwatch.put_metric_data, Namespace="Shop", MetricData=[{"MetricName": "A", "Value": float("nan")}])
     same((nan.status, nan.code), (400, "InvalidParameterValue"))
-    ours = refused(cloudwatch.put_metric_data, Namespace="AWS/SageMaker", MetricData=[{"MetricName": "A", "Value": 1}])
+    ours = rejected(cloudwatch.put_metric_data, Namespace="AWS/SageMaker", MetricData=[{"MetricName": "A", "Value": 1}])
     same(ours.code, "InvalidParameterValue")
     asked = {"Namespace": "Shop", "MetricName": "Orders", "Period": 60, **LAST_HOUR}
-    same(refused(cloudwatch.get_metric_statistics, **asked).code, "InvalidParameterCombination")
+    same(rejected(cloudwatch.get_metric_statistics, **asked).code, "InvalidParameterCombination")
     long = {**asked, "StartTime": LAST_HOUR["StartTime"] - timedelta(days=2), "Statistics": ["Sum"]}
-    holds("exceeds the limit of 1440", refused(cloudwatch.get_metric_statistics, **long).message)
-    same(refused(cloudwatch.set_alarm_state, AlarmName="gone", StateValue="OK", StateReason="x").code, "ResourceNotFound")
-    same(refused(cloudwatch.get_dashboard, DashboardName="gone").code, "ResourceNotFound")
-    same(refused(cloudwatch.put_dashboard, DashboardName="bad", DashboardBody="{}").code, "InvalidParameterInput")
+    holds("exceeds the limit of 1440", rejected(cloudwatch.get_metric_statistics, **long).message)
+    same(rejected(cloudwatch.set_alarm_state, AlarmName="gone", StateValue="OK", StateReason="x").code, "ResourceNotFound")
+    same(rejected(cloudwatch.get_dashboard, DashboardName="gone").code, "ResourceNotFound")
+    same(rejected(cloudwatch.put_dashboard, DashboardName="bad", DashboardBody="{}").code, "InvalidParameterInput")
     try:
         cloudwatch.set_alarm_state(AlarmName="gone", StateValue="OK", StateReason="x")
     except cloudwatch.exceptions.ResourceNotFound:
         pass
-    same(refused(cloudwatch.describe_alarms, NextToken="x").code, "InvalidNextToken")
+    same(rejected(cloudwatch.describe_alarms, NextToken="x").code, "InvalidNextToken")
 
 
-@check("an alarm rings and is calm again, a URL is told of both, and a scaling policy takes its step")
+@check("an alarm fires and recovers, notifies a URL of both, and runs a scaling policy")
 def _():
-    told = []
+    received = []
 
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(204)
             self.end_headers()
 
@@ -143,7 +143,7 @@ def _():
     steps = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]}
     policy = scaling.put_scaling_policy(**variant, PolicyName="step", StepScalingPolicyConfiguration=steps)["PolicyARN"]
     url = f"http://127.0.0.1:{receiver.server_port}/"
-    dead = "http://127.0.0.1:9/nobody-listens"
+    dead = "http://127.0.0.1:9/unreachable"
     cloudwatch.put_metric_alarm(
         AlarmName="orders",
         Namespace="Shop",
@@ -173,25 +173,52 @@ def _():
     sagemaker = client("sagemaker")
     until(lambda: sagemaker.describe_endpoint(EndpointName="digits")["ProductionVariants"][0]["DesiredInstanceCount"], 3, 10)
     put_until(1, "OK")
-    until(lambda: [(each["alarm"], each["state"]) for each in told], [("orders", "OK"), ("orders", "ALARM"), ("orders", "OK")], 20)
+    until(lambda: [(each["alarm"], each["state"]) for each in received], [("orders", "OK"), ("orders", "ALARM"), ("orders", "OK")], 20)
 
     def summaries():
         items = cloudwatch.describe_alarm_history(AlarmName="orders", HistoryItemType="Action")["AlarmHistoryItems"]
         return sorted(item["HistorySummary"] for item in items)
 
-    # A delivery is told of once it has arrived; the one to whom nobody listens goes on to be tried.
+    # A delivery is recorded once it has arrived; the one without a receiver is still being retried.
     wanted = [f"Successfully executed action {url}"] * 3 + [f"Successfully executed action {policy}"]
     until(summaries, sorted(summary[:255] for summary in wanted), 20)
 
 
-@check("every endpoint has its alarms, which are seen and not overwritten")
+@check("an alarm has tags, and loses them when it is deleted")
+def _():
+    alarm = {
+        "AlarmName": "tagged",
+        "Namespace": "Shop",
+        "MetricName": "Orders",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    cloudwatch.put_metric_alarm(**alarm, Tags=[{"Key": "team", "Value": "größer"}])
+    arn = cloudwatch.describe_alarms(AlarmNames=["tagged"])["MetricAlarms"][0]["AlarmArn"]
+    cloudwatch.tag_resource(ResourceARN=arn, Tags=[{"Key": "owner", "Value": "me"}])
+    cloudwatch.put_metric_alarm(**alarm)
+    same(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"], [{"Key": "team", "Value": "größer"}, {"Key": "owner", "Value": "me"}])
+    cloudwatch.untag_resource(ResourceARN=arn, TagKeys=["team"])
+    same(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"], [{"Key": "owner", "Value": "me"}])
+    cloudwatch.delete_alarms(AlarmNames=["tagged"])
+    rejection = rejected(cloudwatch.list_tags_for_resource, ResourceARN=arn)
+    same((rejection.status, rejection.code), (404, "ResourceNotFoundException"))
+    cloudwatch.put_metric_alarm(**alarm)
+    same(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"], [])
+    cloudwatch.delete_alarms(AlarmNames=["tagged"])
+
+
+@check("every endpoint has default alarms, which can be read but not overwritten")
 def _():
     alarms = cloudwatch.describe_alarms(AlarmNamePrefix="penstock/digits/")["MetricAlarms"]
     holds("penstock/digits/errors", [alarm["AlarmName"] for alarm in alarms])
-    same(refused(cloudwatch.delete_alarms, AlarmNames=["penstock/digits/errors"]).code, "InvalidParameterValue")
+    same(rejected(cloudwatch.delete_alarms, AlarmNames=["penstock/digits/errors"]).code, "InvalidParameterValue")
 
 
-@check("dashboards are kept, listed and deleted")
+@check("dashboards are stored, listed and deleted")
 def _():
     body = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "# <hello> & \u00fc"}}]})
     same(cloudwatch.put_dashboard(DashboardName="mine", DashboardBody=body).get("DashboardValidationMessages", []), [])

@@ -1,9 +1,9 @@
-"""Endpoint configs and endpoints as boto3 calls them, from a model's file to its answers; `given["model"]` is an ONNX file of digits."""
+"""Endpoint configs and endpoints called by boto3, from a model file to predictions. `given["model"]` is an ONNX file of digits."""
 
 import json
 import time
 
-from checks import check, client, given, refused, same
+from checks import check, client, given, rejected, same
 
 sagemaker = client("sagemaker")
 runtime = client("sagemaker-runtime")
@@ -32,7 +32,7 @@ def seconds(run):
 
 
 def wait(waiter, endpoint, within=5):
-    """Waiters look at once, and then every 30 s: one that is told at the first look takes no time."""
+    """Waiters poll at once and then every 30 s, so a short wait means that the first poll succeeded."""
     took = seconds(lambda: sagemaker.get_waiter(waiter).wait(EndpointName=endpoint))
     sure(took < within, f"{waiter} took {took:.1f} s")
 
@@ -42,7 +42,7 @@ def config(name, *variants, **more):
 
 
 def second_after(moment):
-    """Waits for the second after a moment's: boto3 sends times in whole seconds, so only then is what comes next later to it as well."""
+    """Waits for the next whole second: boto3 sends times in seconds, so filters cannot distinguish earlier events."""
     while int(time.time()) <= int(moment.timestamp()):
         time.sleep(0.05)
 
@@ -52,7 +52,7 @@ def invoke(endpoint):
     return json.loads(answer["Body"].read())
 
 
-@check("a config is made with its tags, shown as it was given, and listed")
+@check("a config is created with tags, described as it was sent, and listed")
 def _():
     s3.create_bucket(Bucket="models")
     with open(given["model"], "rb") as file:
@@ -75,7 +75,7 @@ def _():
     same([each["EndpointConfigName"] for each in listed], ["shop-1"])
 
 
-@check("an endpoint is in service in less than two seconds, and the waiter sees it at its first look")
+@check("an endpoint is in service in less than two seconds, at the waiter's first poll")
 def _():
     made = []
     took = seconds(lambda: made.append(sagemaker.create_endpoint(EndpointName="shop", EndpointConfigName="shop-1")))
@@ -85,7 +85,7 @@ def _():
     sure(len(invoke("shop")["predictions"]) == 1, "one row is answered by one")
 
 
-@check("an endpoint is described with what runs")
+@check("an endpoint is described with its running variants")
 def _():
     shown = sagemaker.describe_endpoint(EndpointName="shop")
     same((shown["EndpointStatus"], shown["EndpointConfigName"]), ("InService", "shop-1"))
@@ -98,14 +98,14 @@ def _():
     sure(shown["CreationTime"].tzinfo is not None, "times are times")
 
 
-@check("an update replaces what serves, and the waiter sees it at its first look")
+@check("an update replaces the served config, at the waiter's first poll")
 def _():
     config("shop-2", {**INSTANCES, "InitialInstanceCount": 2, "InitialVariantWeight": 3})
     sagemaker.update_endpoint(EndpointName="shop", EndpointConfigName="shop-2")
     wait("endpoint_in_service", "shop")
     shown = sagemaker.describe_endpoint(EndpointName="shop")
     same((shown["EndpointConfigName"], shown["ProductionVariants"][0]["CurrentInstanceCount"]), ("shop-2", 2))
-    sure("DataCaptureConfig" not in shown and "PendingDeploymentSummary" not in shown, "what the new config has not is gone")
+    sure("DataCaptureConfig" not in shown and "PendingDeploymentSummary" not in shown, "members of the old config remain")
 
 
 @check("weights and capacities change")
@@ -115,10 +115,10 @@ def _():
     wait("endpoint_in_service", "shop")
     variant = sagemaker.describe_endpoint(EndpointName="shop")["ProductionVariants"][0]
     same((variant["CurrentWeight"], variant["DesiredInstanceCount"]), (0.5, 1))
-    sure(len(invoke("shop")["predictions"]) == 1, "it still answers")
+    sure(len(invoke("shop")["predictions"]) == 1, "it does not answer")
 
 
-@check("with no instance an endpoint holds who asks until one has been started")
+@check("with zero instances a request waits for a cold start")
 def _():
     change = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
     sagemaker.update_endpoint_weights_and_capacities(EndpointName="shop", DesiredWeightsAndCapacities=change)
@@ -133,13 +133,13 @@ def _():
     sure(len(answers[0]["predictions"]) == 1 and took < 5, f"it took {took:.1f} s")
 
 
-@check("a serverless endpoint is made, described by its memory, and answers")
+@check("a serverless endpoint is created, described by its memory, and answers")
 def _():
     second_after(sagemaker.describe_endpoint(EndpointName="shop")["CreationTime"])
     config("less", SERVERLESS)
     sagemaker.create_endpoint(EndpointName="less", EndpointConfigName="less")
     wait("endpoint_in_service", "less")
-    sure(len(invoke("less")["predictions"]) == 1, "it answers")
+    sure(len(invoke("less")["predictions"]) == 1, "it does not answer")
     change = [{"VariantName": "AllTraffic", "ServerlessUpdateConfig": {"MaxConcurrency": 7, "ProvisionedConcurrency": 1}}]
     sagemaker.update_endpoint_weights_and_capacities(EndpointName="less", DesiredWeightsAndCapacities=change)
     wait("endpoint_in_service", "less")
@@ -159,43 +159,43 @@ def _():
     same([each["EndpointName"] for each in later], ["shop"])
 
 
-@check("what is wrong is refused in AWS's words")
+@check("invalid calls are rejected with AWS's own messages")
 def _():
     for name, call, message in [
-        ("missing", lambda: refused(sagemaker.describe_endpoint, EndpointName="none"), f'Could not find endpoint "{PREFIX}endpoint/none".'),
+        ("missing", lambda: rejected(sagemaker.describe_endpoint, EndpointName="none"), f'Could not find endpoint "{PREFIX}endpoint/none".'),
         (
             "taken",
-            lambda: refused(sagemaker.create_endpoint, EndpointName="Shop", EndpointConfigName="shop-1"),
+            lambda: rejected(sagemaker.create_endpoint, EndpointName="Shop", EndpointConfigName="shop-1"),
             f'Cannot create already existing endpoint "{PREFIX}endpoint/shop".',
         ),
         (
             "no config",
-            lambda: refused(sagemaker.create_endpoint, EndpointName="new", EndpointConfigName="none"),
+            lambda: rejected(sagemaker.create_endpoint, EndpointName="new", EndpointConfigName="none"),
             f'Could not find endpoint configuration "{PREFIX}endpoint-config/none".',
         ),
         (
             "config taken",
-            lambda: refused(sagemaker.create_endpoint_config, EndpointConfigName="shop-1", ProductionVariants=[INSTANCES]),
+            lambda: rejected(sagemaker.create_endpoint_config, EndpointConfigName="shop-1", ProductionVariants=[INSTANCES]),
             f'Cannot create already existing endpoint configuration "{PREFIX}endpoint-config/shop-1".',
         ),
         (
             "no model",
-            lambda: refused(
+            lambda: rejected(
                 sagemaker.create_endpoint_config, EndpointConfigName="new", ProductionVariants=[{**INSTANCES, "ModelName": "none"}]
             ),
             f'Could not find model "{PREFIX}model/none".',
         ),
     ]:
-        refusal = call()
-        same((name, refusal.status, refusal.code, refusal.message), (name, 400, "ValidationException", message))
+        rejection = call()
+        same((name, rejection.status, rejection.code, rejection.message), (name, 400, "ValidationException", message))
 
 
-@check("an endpoint that is deleted is gone, and the waiter sees it at its first look")
+@check("a deleted endpoint disappears, at the waiter's first poll")
 def _():
     sagemaker.delete_endpoint_config(EndpointConfigName="shop-2")
     for endpoint in ["shop", "less"]:
         sagemaker.delete_endpoint(EndpointName=endpoint)
         wait("endpoint_deleted", endpoint)
     same(sagemaker.list_endpoints()["Endpoints"], [])
-    gone = refused(runtime.invoke_endpoint, EndpointName="shop", ContentType="text/csv", Body=ROW)
-    same((gone.code, gone.message), ("ValidationError", "Endpoint shop of account 000000000000 not found."))
+    missing = rejected(runtime.invoke_endpoint, EndpointName="shop", ContentType="text/csv", Body=ROW)
+    same((missing.code, missing.message), ("ValidationError", "Endpoint shop of account 000000000000 not found."))

@@ -1,9 +1,9 @@
-"""CloudWatch Logs as boto3 calls it; the endpoint `given["endpoint"]` has had a request that failed."""
+"""CloudWatch Logs as boto3 calls it; the endpoint `given["endpoint"]` has a failed request."""
 
 import json
 import time
 
-from checks import check, client, given, holds, refused, same, told
+from checks import check, client, given, holds, rejected, same, trail_events
 
 logs = client("logs")
 events = client("events")
@@ -16,13 +16,13 @@ def all_filtered(**wish):
     return [event["message"] for page in pages for event in page["events"]]
 
 
-@check("groups and streams are made, described, and refused where they are there already")
+@check("groups and streams are created and described, and duplicates are rejected")
 def _():
     logs.create_log_group(logGroupName="/my/app")
-    same(refused(logs.create_log_group, logGroupName="/my/app").code, "ResourceAlreadyExistsException")
+    same(rejected(logs.create_log_group, logGroupName="/my/app").code, "ResourceAlreadyExistsException")
     logs.create_log_stream(logGroupName="/my/app", logStreamName="one")
     logs.create_log_stream(logGroupName="/my/app", logStreamName="two")
-    same(refused(logs.create_log_stream, logGroupName="/my/app", logStreamName="one").code, "ResourceAlreadyExistsException")
+    same(rejected(logs.create_log_stream, logGroupName="/my/app", logStreamName="one").code, "ResourceAlreadyExistsException")
     (group,) = logs.describe_log_groups(logGroupNamePrefix="/my/")["logGroups"]
     same((group["logGroupName"], group["arn"]), ("/my/app", "arn:aws:logs:us-east-1:000000000000:log-group:/my/app:*"))
     same("retentionInDays" in group, False)
@@ -30,18 +30,33 @@ def _():
     same([group["logGroupName"] for group in logs.describe_log_groups(logGroupNamePattern="MY")["logGroups"]], ["/my/app"])
 
 
-@check("what is not there is refused in AWS's words")
+@check("absent resources are rejected with AWS's texts")
 def _():
-    refusal = refused(logs.describe_log_streams, logGroupName="/nobody")
-    same((refusal.code, refusal.message), ("ResourceNotFoundException", "The specified log group does not exist."))
-    refusal = refused(logs.get_log_events, logGroupName="/my/app", logStreamName="nobody")
-    same((refusal.code, refusal.message), ("ResourceNotFoundException", "The specified log stream does not exist."))
-    same(refused(logs.filter_log_events, logGroupName="/my/app", logStreamNames=["nobody"]).code, "ResourceNotFoundException")
-    same(refused(logs.filter_log_events, logGroupName="/my/app", nextToken="!").code, "InvalidParameterException")
-    same(refused(logs.filter_log_events, logGroupName="/my/app", filterPattern='{ $.a = }').code, "InvalidParameterException")
+    rejection = rejected(logs.describe_log_streams, logGroupName="/absent")
+    same((rejection.code, rejection.message), ("ResourceNotFoundException", "The specified log group does not exist."))
+    rejection = rejected(logs.get_log_events, logGroupName="/my/app", logStreamName="absent")
+    same((rejection.code, rejection.message), ("ResourceNotFoundException", "The specified log stream does not exist."))
+    same(rejected(logs.filter_log_events, logGroupName="/my/app", logStreamNames=["absent"]).code, "ResourceNotFoundException")
+    same(rejected(logs.filter_log_events, logGroupName="/my/app", nextToken="!").code, "InvalidParameterException")
+    same(rejected(logs.filter_log_events, logGroupName="/my/app", filterPattern='{ $.a = }').code, "InvalidParameterException")
 
 
-@check("events are put in order of their time; those too old or too new are told of")
+@check("a log group has tags")
+def _():
+    logs.create_log_group(logGroupName="/my/tagged", tags={"team": "größer"})
+    arn = logs.describe_log_groups(logGroupNamePrefix="/my/tagged")["logGroups"][0]["logGroupArn"]
+    logs.tag_resource(resourceArn=arn, tags={"owner": "me"})
+    same(logs.list_tags_for_resource(resourceArn=arn)["tags"], {"team": "größer", "owner": "me"})
+    logs.untag_resource(resourceArn=arn, tagKeys=["team"])
+    same(logs.list_tags_for_resource(resourceArn=arn)["tags"], {"owner": "me"})
+    logs.delete_log_group(logGroupName="/my/tagged")
+    same(rejected(logs.list_tags_for_resource, resourceArn=arn).code, "ResourceNotFoundException")
+    logs.create_log_group(logGroupName="/my/tagged")
+    same(logs.list_tags_for_resource(resourceArn=arn)["tags"], {})
+    logs.delete_log_group(logGroupName="/my/tagged")
+
+
+@check("events are put in order of their time, and those too old or too new are reported")
 def _():
     put = [{"timestamp": NOW - 20 * DAY, "message": "too old"}]
     put += [{"timestamp": NOW + i, "message": json.dumps({"i": i, "text": "grüezi"})} for i in range(5)]
@@ -50,13 +65,13 @@ def _():
     same(answer["rejectedLogEventsInfo"], {"tooOldLogEventEndIndex": 1, "tooNewLogEventStartIndex": 6})
     same("nextSequenceToken" in answer, True)
     backwards = [{"timestamp": NOW + 1, "message": "b"}, {"timestamp": NOW, "message": "a"}]
-    same(refused(logs.put_log_events, logGroupName="/my/app", logStreamName="one", logEvents=backwards).code, "InvalidParameterException")
+    same(rejected(logs.put_log_events, logGroupName="/my/app", logStreamName="one", logEvents=backwards).code, "InvalidParameterException")
     large = [{"timestamp": NOW, "message": "x" * 600_000}] * 2
-    holds("Upload too large", refused(logs.put_log_events, logGroupName="/my/app", logStreamName="one", logEvents=large).message)
+    holds("Upload too large", rejected(logs.put_log_events, logGroupName="/my/app", logStreamName="one", logEvents=large).message)
     logs.put_log_events(logGroupName="/my/app", logStreamName="two", logEvents=[{"timestamp": NOW + 2, "message": "ERROR in two"}])
 
 
-@check("events are got page by page, and at the end the same token comes back")
+@check("events are read page by page, and the last page repeats its token")
 def _():
     wish = {"logGroupName": "/my/app", "logStreamName": "one", "limit": 2}
     first = logs.get_log_events(startFromHead=True, **wish)
@@ -72,7 +87,7 @@ def _():
     same(len(logs.get_log_events(startTime=NOW + 1, endTime=NOW + 3, startFromHead=True, logGroupName="/my/app", logStreamName="one")["events"]), 2)
 
 
-@check("events of all streams are filtered, by words and by members")
+@check("events of all streams are filtered by terms and by JSON members")
 def _():
     wish = {"logGroupName": "/my/app"}
     same(all_filtered(filterPattern="ERROR", **wish), ["ERROR in two"])
@@ -84,16 +99,16 @@ def _():
     same((found["logStreamName"], found["timestamp"], len(found["eventId"]) > 0), ("two", NOW + 2, True))
 
 
-@check("how long events are kept is set and unset")
+@check("the retention of events is set and removed")
 def _():
     logs.put_retention_policy(logGroupName="/my/app", retentionInDays=7)
     same(logs.describe_log_groups(logGroupNamePrefix="/my/")["logGroups"][0]["retentionInDays"], 7)
-    same(refused(logs.put_retention_policy, logGroupName="/my/app", retentionInDays=8).code, "InvalidParameterException")
+    same(rejected(logs.put_retention_policy, logGroupName="/my/app", retentionInDays=8).code, "InvalidParameterException")
     logs.delete_retention_policy(logGroupName="/my/app")
     same("retentionInDays" in logs.describe_log_groups(logGroupNamePrefix="/my/")["logGroups"][0], False)
 
 
-@check("a request that failed has left a line in its endpoint's group, with its id")
+@check("a failed request is logged in its endpoint's group with its id")
 def _():
     group = f"/aws/sagemaker/Endpoints/{given['endpoint']}"
     (message,) = all_filtered(logGroupName=group, filterPattern=f'{{ $.request = "{given["request"]}" }}')
@@ -101,15 +116,15 @@ def _():
     same((line["endpoint"], line["status"]), (given["endpoint"], "invalid_request"))
 
 
-@check("the server's own logs are groups, too, which nobody else writes")
+@check("the server's own logs are read-only groups")
 def _():
     names = [group["logGroupName"] for group in logs.describe_log_groups(logGroupNamePrefix="/penstock/")["logGroups"]]
     same(names, ["/penstock/access", "/penstock/platform", "/penstock/requests"])
     same(len(all_filtered(logGroupName="/penstock/requests", filterPattern='{ $.status = "ok" }')) > 0, True)
-    same(refused(logs.delete_log_group, logGroupName="/penstock/requests").code, "OperationAbortedException")
+    same(rejected(logs.delete_log_group, logGroupName="/penstock/requests").code, "OperationAbortedException")
 
 
-@check("an event of a rule is kept in the log group that is its target")
+@check("an event of a rule is stored in the log group that is its target")
 def _():
     events.put_rule(Name="to-logs", EventPattern=json.dumps({"source": ["my.app"]}))
     arn = "arn:aws:logs:us-east-1:000000000000:log-group:/my/events"
@@ -131,8 +146,8 @@ def _():
     logs.delete_log_stream(logGroupName="/my/app", logStreamName="one")
     same(all_filtered(logGroupName="/my/app"), ["ERROR in two"])
     logs.delete_log_group(logGroupName="/my/app")
-    same(refused(logs.delete_log_group, logGroupName="/my/app").code, "ResourceNotFoundException")
+    same(rejected(logs.delete_log_group, logGroupName="/my/app").code, "ResourceNotFoundException")
     wish = [{"AttributeKey": "EventName", "AttributeValue": "DeleteLogGroup"}]
     found = [json.loads(event["CloudTrailEvent"]).get("errorCode") for event in client("cloudtrail").lookup_events(LookupAttributes=wish)["Events"]]
     same([code is None for code in found[:2]], [False, True])
-    same(told("CreateLogStream"), [("/my/app", "logs"), ("/my/app", "logs")])
+    same(trail_events("CreateLogStream"), [("/my/app", "logs"), ("/my/app", "logs")])

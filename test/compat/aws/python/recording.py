@@ -1,4 +1,4 @@
-"""What boto3 asked and was answered, a line of JSON a call: the members of `RecordedCall` in coverage/recording.ts."""
+"""Records the calls of boto3 as JSON lines with the members of `RecordedCall` in coverage/recording.ts."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import boto3
 
 
 def _paths(shape, value, path=""):
-    """Paths of the members that have a value; the keys of a map are no members."""
+    """Paths of the members that have a value; the keys of a map are not members."""
     if shape is None or value is None:
         return []
     own = [path] if path else []
@@ -20,15 +20,15 @@ def _paths(shape, value, path=""):
 
 
 def record(events, folder):
-    """Writes down each call of the clients that `events` belongs to."""
+    """Records each call of the clients that `events` belongs to."""
     client = f"boto3 {'.'.join(boto3.__version__.split('.')[:2])}"
     os.makedirs(folder, exist_ok=True)
     file = open(os.path.join(folder, f"{os.getpid()}.jsonl"), "a", buffering=1)
 
-    def asked(params, model, context, **_):
+    def on_request(params, model, context, **_):
         context["recorded"] = _paths(model.input_shape, params)
 
-    def answered(http_response, parsed, model, context, **_):
+    def on_response(http_response, parsed, model, context, **_):
         refusal = parsed["Error"]["Code"] if http_response.status_code >= 300 else None
         call = {
             "client": client,
@@ -40,5 +40,5 @@ def record(events, folder):
         }
         file.write(json.dumps(call) + "\n")
 
-    events.register("provide-client-params", asked)
-    events.register("after-call", answered)
+    events.register("provide-client-params", on_request)
+    events.register("after-call", on_response)

@@ -1,10 +1,10 @@
-"""Groups, packages, Models and tags as boto3 calls them; `given["model"]` is an ONNX file of ten features."""
+"""Groups, packages, Models and tags called by boto3. `given["model"]` is an ONNX file of ten features."""
 
 import datetime
 import io
 import tarfile
 
-from checks import check, client, given, holds, refused, same, told
+from checks import check, client, given, holds, rejected, same, trail_events
 
 sagemaker = client("sagemaker")
 s3 = client("s3")
@@ -39,35 +39,35 @@ def specification(url):
 
 
 def register(url=None, group="digits", **more):
-    given_url = url or put("model.tar.gz", archive({"m/model.onnx": onnx, "code/inference.py": b"pass"}))
-    answer = sagemaker.create_model_package(ModelPackageGroupName=group, InferenceSpecification=specification(given_url), **more)
+    model_url = url or put("model.tar.gz", archive({"m/model.onnx": onnx, "code/inference.py": b"pass"}))
+    answer = sagemaker.create_model_package(ModelPackageGroupName=group, InferenceSpecification=specification(model_url), **more)
     return answer["ModelPackageArn"]
 
 
-@check("a group is made, described with its unicode, and made only once")
+@check("a group is created once, and described with its Unicode text")
 def _():
     s3.create_bucket(Bucket="models")
-    made = sagemaker.create_model_package_group(
+    created = sagemaker.create_model_package_group(
         ModelPackageGroupName="Digits", ModelPackageGroupDescription="Ziffern 数字 🌊", Tags=[{"Key": "team", "Value": "a b"}]
     )
-    same(made["ModelPackageGroupArn"], PREFIX + "model-package-group/digits")
-    shown = sagemaker.describe_model_package_group(ModelPackageGroupName=made["ModelPackageGroupArn"])
+    same(created["ModelPackageGroupArn"], PREFIX + "model-package-group/digits")
+    shown = sagemaker.describe_model_package_group(ModelPackageGroupName=created["ModelPackageGroupArn"])
     same(shown["ModelPackageGroupDescription"], "Ziffern 数字 🌊")
     same((shown["ModelPackageGroupName"], shown["ModelPackageGroupStatus"]), ("Digits", "Completed"))
     same(shown["CreationTime"].tzinfo is not None, True)
-    again = refused(sagemaker.create_model_package_group, ModelPackageGroupName="digits")
-    same((again.status, again.code), (400, "ValidationException"))
-    same(again.message, f"Model Package Group already exists: {PREFIX}model-package-group/digits")
+    duplicate = rejected(sagemaker.create_model_package_group, ModelPackageGroupName="digits")
+    same((duplicate.status, duplicate.code), (400, "ValidationException"))
+    same(duplicate.message, f"Model Package Group already exists: {PREFIX}model-package-group/digits")
 
 
-@check("a group that is not there is refused in the words that clients look for")
+@check("a missing group is rejected with the message that clients search for")
 def _():
-    refusal = refused(sagemaker.describe_model_package_group, ModelPackageGroupName="nobody")
-    same(refusal.code, "ValidationException")
-    holds("does not exist", refusal.message)
+    rejection = rejected(sagemaker.describe_model_package_group, ModelPackageGroupName="missing")
+    same(rejection.code, "ValidationException")
+    holds("does not exist", rejection.message)
 
 
-@check("a package is registered from a .tar.gz in S3 and shows what was given and what was found")
+@check("a package is registered from a .tar.gz in S3 and described with its digest")
 def _():
     arn = register(ModelPackageDescription="erste", CustomerMetadataProperties={"team": "a"})
     same(arn, PACKAGE + "1")
@@ -81,9 +81,9 @@ def _():
     same(sagemaker.describe_model_package(ModelPackageName="digits/1")["ModelPackageArn"], arn)
 
 
-@check("a file that is no model makes a package that is Failed and says why")
+@check("a file that is not a model creates a Failed package with a reason")
 def _():
-    arn = register(put("bad.onnx", b"this is not a model, whatever its name says"))
+    arn = register(put("bad.onnx", b"this is not a model despite its name"))
     same(arn, PACKAGE + "2")
     shown = sagemaker.describe_model_package(ModelPackageName=arn)
     same(shown["ModelPackageStatus"], "Failed")
@@ -92,35 +92,35 @@ def _():
     holds("not a model", status["FailureReason"])
 
 
-@check("what cannot be used is refused, each with its reason, and takes no number")
+@check("unusable model data is rejected with a reason and uses up no number")
 def _():
     for url, reason in [
         ("s3://models/none.onnx", "Could not find model data at s3://models/none.onnx."),
-        (put("two.tar.gz", archive({"a.onnx": onnx, "b.onnx": onnx})), "2 .onnx files, exactly one is expected: a.onnx, b.onnx"),
-        (put("none.tar.gz", archive({"a.pkl": b"x"})), "no .onnx file"),
-        (put("evil.tar.gz", archive({"../m.onnx": onnx})), "leads out of its folder"),
-        (put("cut.tar.gz", archive({"m.onnx": onnx})[:-20]), "cut off"),
+        (put("two.tar.gz", archive({"a.onnx": onnx, "b.onnx": onnx})), "exactly one .onnx file, got 2: a.onnx, b.onnx"),
+        (put("none.tar.gz", archive({"a.txt": b"x"})), "exactly one .onnx file at any depth, or a Python model, got neither"),
+        (put("evil.tar.gz", archive({"../m.onnx": onnx})), "points outside of the archive"),
+        (put("cut.tar.gz", archive({"m.onnx": onnx})[:-20]), "truncated"),
     ]:
-        refusal = refused(
+        rejection = rejected(
             sagemaker.create_model_package, ModelPackageGroupName="digits", InferenceSpecification=specification(url)
         )
-        same(refusal.code, "ValidationException")
-        holds(reason, refusal.message)
-    unknown = {"Containers": [{"Image": "nobody/knows:1", "ModelDataUrl": "s3://models/model.tar.gz"}]}
-    refusal = refused(sagemaker.create_model_package, ModelPackageGroupName="digits", InferenceSpecification=unknown)
-    holds("images table", refusal.message)
-    both = refused(sagemaker.create_model_package, ModelPackageGroupName="digits", ModelPackageName="x")
+        same(rejection.code, "ValidationException")
+        holds(reason, rejection.message)
+    unknown = {"Containers": [{"Image": "unknown/image:1", "ModelDataUrl": "s3://models/model.tar.gz"}]}
+    rejection = rejected(sagemaker.create_model_package, ModelPackageGroupName="digits", InferenceSpecification=unknown)
+    holds("images table", rejection.message)
+    both = rejected(sagemaker.create_model_package, ModelPackageGroupName="digits", ModelPackageName="x")
     same(both.message.startswith("Both ModelPackageName and ModelPackageGroupName are provided in the input."), True)
     same(register(), PACKAGE + "3")
 
 
-@check("a call that is sent twice with one token makes one package")
+@check("a call repeated with the same token creates one package")
 def _():
     first = register(ClientToken="once")
     same(register(ClientToken="once"), first)
 
 
-@check("approval, its words, metadata and who changed it come back")
+@check("approval, its description, metadata and its author are returned")
 def _():
     arn = PACKAGE + "1"
     before = datetime.datetime.now(datetime.timezone.utc)
@@ -136,11 +136,12 @@ def _():
     same(shown["CustomerMetadataProperties"], {"stage": "prod"})
     same(shown["LastModifiedTime"] >= before - datetime.timedelta(seconds=1), True)
     holds("arn:aws:iam::000000000000:user/", shown["LastModifiedBy"]["IamIdentity"]["Arn"])
-    refusal = refused(sagemaker.update_model_package, ModelPackageArn=arn, ModelApprovalStatus="PendingManualApproval")
-    same(refusal.code, "ValidationException")
+    for status in ["PendingManualApproval", "Approved"]:
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus=status)
+        same(sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"], status)
 
 
-@check("many packages come in pages, each once, by approval and by group")
+@check("packages are listed page by page, filtered by approval and group")
 def _():
     pages = sagemaker.get_paginator("list_model_packages")
     listed = [
@@ -151,28 +152,28 @@ def _():
     same(listed, [1, 2, 3, 4])
     approved = sagemaker.list_model_packages(ModelPackageGroupName="digits", ModelApprovalStatus="Approved")
     same([package["ModelPackageArn"] for package in approved["ModelPackageSummaryList"]], [PACKAGE + "1"])
-    refusal = refused(sagemaker.list_model_packages, ModelPackageGroupName="digits", NextToken="made up")
-    same(refusal.code, "ValidationException")
-    holds("NextToken", refusal.message)
+    rejection = rejected(sagemaker.list_model_packages, ModelPackageGroupName="digits", NextToken="created up")
+    same(rejection.code, "ValidationException")
+    holds("NextToken", rejection.message)
 
 
-@check("several are described at once, and a missing one says so")
+@check("several packages are described at once, with an error for a missing one")
 def _():
     answer = sagemaker.batch_describe_model_package(ModelPackageArnList=[PACKAGE + "1", PACKAGE + "9"])
     same(list(answer["ModelPackageSummaries"]), [PACKAGE + "1"])
     same(answer["BatchDescribeModelPackageErrorMap"][PACKAGE + "9"]["ErrorCode"], "ValidationException")
 
 
-@check("a Model is made of an Approved package only")
+@check("a Model can refer to an Approved package only")
 def _():
-    pending = refused(sagemaker.create_model, ModelName="early", PrimaryContainer={"ModelPackageName": PACKAGE + "3"})
-    holds("only an Approved one can be deployed", pending.message)
-    made = sagemaker.create_model(ModelName="Packed", PrimaryContainer={"ModelPackageName": PACKAGE + "1"})
-    same(made["ModelArn"], PREFIX + "model/packed")
+    pending = rejected(sagemaker.create_model, ModelName="early", PrimaryContainer={"ModelPackageName": PACKAGE + "3"})
+    holds("is PendingManualApproval: expected Approved", pending.message)
+    created = sagemaker.create_model(ModelName="Packed", PrimaryContainer={"ModelPackageName": PACKAGE + "1"})
+    same(created["ModelArn"], PREFIX + "model/packed")
     same(sagemaker.describe_model(ModelName="packed")["PrimaryContainer"]["ModelPackageName"], PACKAGE + "1")
 
 
-@check("a Model is made of a container, shown as it was given, and refused a second time")
+@check("a Model is created once from a container, and described as it was sent")
 def _():
     container = {"Image": "penstock/onnx", "ModelDataUrl": put("bare.onnx", onnx), "Environment": {"A": "b"}}
     role = "arn:aws:iam::000000000000:role/any"
@@ -180,8 +181,8 @@ def _():
     shown = sagemaker.describe_model(ModelName="bare")
     same({key: shown["PrimaryContainer"][key] for key in container}, container)
     same(shown["ExecutionRoleArn"], role)
-    again = refused(sagemaker.create_model, ModelName="bare", PrimaryContainer=container)
-    same(again.message, f'Cannot create already existing model "{PREFIX}model/bare".')
+    duplicate = rejected(sagemaker.create_model, ModelName="bare", PrimaryContainer=container)
+    same(duplicate.message, f'Cannot create already existing model "{PREFIX}model/bare".')
     groups = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
     same([group["ModelPackageGroupName"] for group in groups], ["Digits"])
     names = [model["ModelName"] for model in sagemaker.list_models(SortBy="Name", SortOrder="Ascending")["Models"]]
@@ -195,35 +196,35 @@ def _():
         sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
         tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
         same((tags.get("a"), tags["c"]), (None, "ü"))
-    for deed in ["AddTags", "DeleteTags"]:
-        same(told(deed), [("digits/1", "sagemaker"), ("bare", "sagemaker"), ("digits", "sagemaker")])
-    refusal = refused(sagemaker.add_tags, ResourceArn=PREFIX + "model/bare", Tags=[{"Key": "penstock:late", "Value": "no"}])
-    same(refusal.code, "ValidationException")
+    for event in ["AddTags", "DeleteTags"]:
+        same(trail_events(event), [("digits/1", "sagemaker"), ("bare", "sagemaker"), ("digits", "sagemaker")])
+    rejection = rejected(sagemaker.add_tags, ResourceArn=PREFIX + "model/bare", Tags=[{"Key": "penstock:late", "Value": "no"}])
+    same(rejection.code, "ValidationException")
 
 
-@check("a group with packages is kept, an empty one goes, and numbers are never given twice")
+@check("only an empty group can be deleted, and version numbers are never reused")
 def _():
-    full = refused(sagemaker.delete_model_package_group, ModelPackageGroupName="digits")
+    full = rejected(sagemaker.delete_model_package_group, ModelPackageGroupName="digits")
     same(full.code, "ConflictException")
     for number in [4, 3]:
         sagemaker.delete_model_package(ModelPackageName=f"{PACKAGE}{number}")
     same(register(), PACKAGE + "5")
     for model in ["packed", "bare"]:
         sagemaker.delete_model(ModelName=model)
-    gone = refused(sagemaker.describe_model, ModelName="bare")
-    same(gone.message, f'Could not find model "{PREFIX}model/bare".')
+    missing = rejected(sagemaker.describe_model, ModelName="bare")
+    same(missing.message, f'Could not find model "{PREFIX}model/bare".')
     for number in [1, 2, 5]:
         sagemaker.delete_model_package(ModelPackageName=f"{PACKAGE}{number}")
     sagemaker.delete_model_package_group(ModelPackageGroupName="digits")
-    holds("does not exist", refused(sagemaker.describe_model_package_group, ModelPackageGroupName="digits").message)
-    holds(("Digits", "sagemaker"), told("DeleteModelPackageGroup"))
-    for deed in ["CreateModelPackage", "UpdateModelPackage", "DeleteModelPackage"]:
-        holds(("Digits/1", "sagemaker"), told(deed))
+    holds("does not exist", rejected(sagemaker.describe_model_package_group, ModelPackageGroupName="digits").message)
+    holds(("Digits", "sagemaker"), trail_events("DeleteModelPackageGroup"))
+    for event in ["CreateModelPackage", "UpdateModelPackage", "DeleteModelPackage"]:
+        holds(("Digits/1", "sagemaker"), trail_events(event))
 
 
-@check("names and numbers out of bounds are refused as AWS words it")
+@check("invalid names and numbers are rejected with AWS's own messages")
 def _():
-    name = refused(sagemaker.create_model_package_group, ModelPackageGroupName="a b!")
+    name = rejected(sagemaker.create_model_package_group, ModelPackageGroupName="a b!")
     holds("1 validation error detected: Value 'a b!' at 'modelPackageGroupName' failed to satisfy constraint", name.message)
-    most = refused(sagemaker.list_models, MaxResults=101)
+    most = rejected(sagemaker.list_models, MaxResults=101)
     holds("Member must have value less than or equal to 100", most.message)

@@ -1,10 +1,10 @@
-"""sagemaker-runtime as boto3 calls it. The endpoints are those of `runtime-endpoints.ts`."""
+"""sagemaker-runtime called by boto3. `runtime-endpoints.ts` creates the endpoints."""
 
 import json
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
-from checks import check, client, given, holds, refused, same
+from checks import check, client, given, holds, rejected, same
 
 runtime = client("sagemaker-runtime", max_pool_connections=50)
 account = "000000000000"
@@ -19,8 +19,8 @@ def invoke(endpoint, body, **more):
     return answer["Body"].read(), answer
 
 
-def refusal(endpoint, body, **more):
-    return refused(runtime.invoke_endpoint, EndpointName=endpoint, Body=body, **more)
+def rejection(endpoint, body, **more):
+    return rejected(runtime.invoke_endpoint, EndpointName=endpoint, Body=body, **more)
 
 
 def outputs(body):
@@ -33,7 +33,7 @@ def npy(descr, shape, data):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
 
 
-@check("instances give predictions, a row each, and say which variant answered")
+@check("instances return one prediction per row and the invoked variant")
 def _():
     body, answer = invoke("digits", json.dumps({"instances": pixels}), ContentType="application/json")
     same(answer["ContentType"], "application/json")
@@ -44,7 +44,7 @@ def _():
     same(len(predictions[0]["probabilities"]), 10)
 
 
-@check("the Open Inference Protocol is spoken, with the name of the endpoint as the model's")
+@check("the Open Inference Protocol is served, with the endpoint's name as the model's name")
 def _():
     tensor = {**affine, "data": [1, 2, 3, -1, 0, 0.5]}
     body, answer = invoke("affine", json.dumps({"id": "é", "inputs": [tensor]}), ContentType="application/json")
@@ -54,7 +54,7 @@ def _():
     same(outputs(body)["sum"]["data"], [17])
 
 
-@check("CSV gives CSV, or JSON where that is accepted")
+@check("CSV returns CSV, or JSON if Accept names it")
 def _():
     csv = "\n".join(",".join(map(str, row)) for row in pixels)
     body, answer = invoke("digits", csv, ContentType="text/csv")
@@ -67,7 +67,7 @@ def _():
     same([row["label"] for row in json.loads(body)["predictions"]], labels)
 
 
-@check("npy gives npy of the first output")
+@check("npy returns the first output as npy")
 def _():
     data = struct.pack("<512f", *sample["data"])
     body, answer = invoke("digits", npy("<f4", "(8, 64)", data), ContentType="application/x-npy")
@@ -77,7 +77,7 @@ def _():
     same(list(struct.unpack("<8q", body[-64:])), labels)
 
 
-@check("binary tensors travel with the length of their JSON in the content type, both ways")
+@check("binary tensors have the length of their JSON in the content type, in both directions")
 def _():
     data = struct.pack("<6f", 1, 2, 3, -1, 0, 0.5)
     head = json.dumps({"inputs": [{**affine, "parameters": {"binary_data_size": 24}}]}).encode()
@@ -91,19 +91,19 @@ def _():
         same(struct.unpack("<7f", body[int(size) :]), (3, 5, 7, -1, 1, 2, 17))
 
 
-@check("raw bytes are the one input of a model, as many rows as they are")
+@check("raw bytes are the only input of a model, with the rows derived from their length")
 def _():
     body, answer = invoke("digits", struct.pack("<512f", *sample["data"]), Accept="application/json")
     same(outputs(body)["label"]["data"], labels)
 
 
-@check("a body without a content type is looked at")
+@check("the format of a body without a content type is detected")
 def _():
     body, answer = invoke("digits", json.dumps({"instances": pixels}))
     same([row["label"] for row in json.loads(body)["predictions"]], labels)
 
 
-@check("several inputs are given by name")
+@check("several inputs are passed by name")
 def _():
     instance = {"input_ids": [5] * 16, "attention_mask": [1] * 16}
     body, _ = invoke("tokens", json.dumps({"instances": [instance, instance]}), ContentType="application/json")
@@ -112,7 +112,7 @@ def _():
     same(predictions[0], predictions[1])
 
 
-@check("text is text, in any script")
+@check("text in any script is preserved")
 def _():
     texts = ["free prize 🎁 无料", "Hi Tom the meeting about the kernel patch moves to Thursday see the list archive"]
     body, _ = invoke("spam", json.dumps({"instances": texts}, ensure_ascii=False).encode(), ContentType="application/json")
@@ -123,14 +123,14 @@ def _():
     holds(b"'descr': '<U4'", body)
 
 
-@check("a file of many rows is served as one")
+@check("a file with more rows than a batch gets one response")
 def _():
     csv = "\n".join(",".join(map(str, row)) for row in pixels * 100)
     body, _ = invoke("digits", csv, ContentType="text/csv")
     same([int(line.split(",")[0]) for line in body.decode().splitlines()], labels * 100)
 
 
-@check("rows without a name, and by SageMaker's own: a list of rows, a line of features each")
+@check("a bare list of rows and SageMaker's lines of features are served")
 def _():
     body, _ = invoke("digits", json.dumps(pixels), ContentType="application/json")
     same([row["label"] for row in json.loads(body)["predictions"]], labels)
@@ -140,7 +140,7 @@ def _():
     same([json.loads(line)["predictions"][0]["label"] for line in body.decode().splitlines()], labels)
 
 
-@check("a line of JSON gives a line of JSON")
+@check("each line of JSON returns a line of JSON")
 def _():
     lines = "\n".join(json.dumps({"instances": [row]}) for row in pixels)
     body, answer = invoke("digits", lines, ContentType="application/jsonlines")
@@ -148,7 +148,7 @@ def _():
     same([json.loads(line)["predictions"][0]["label"] for line in body.decode().splitlines()], labels)
 
 
-@check("custom attributes travel both ways, the wanted variant answers")
+@check("custom attributes are echoed, and the target variant answers")
 def _():
     for variant in ("champion", "challenger"):
         body, answer = invoke(
@@ -158,13 +158,13 @@ def _():
         same(answer["CustomAttributes"].split(), ["k=v", "two;", "x"])
 
 
-@check("the weights decide where nobody asks for a variant")
+@check("weights decide if there is no target variant")
 def _():
     found = {invoke("ab", json.dumps({"instances": pixels[:1]}))[1]["InvokedProductionVariant"] for _ in range(20)}
     same(found, {"champion"})
 
 
-@check("an answer comes as a stream of events")
+@check("a response is streamed as events")
 def _():
     answer = runtime.invoke_endpoint_with_response_stream(
         EndpointName="digits", Body=json.dumps({"instances": pixels}), ContentType="application/json", Accept="text/csv", CustomAttributes="a"
@@ -174,42 +174,42 @@ def _():
     same([int(line.split(",")[0]) for line in body.decode().splitlines()], labels)
 
 
-@check("what the model refuses is a ModelError with the status that its container would give")
+@check("input that the model rejects is a ModelError with the status that a container would return")
 def _():
-    for status, body, more, says in [
+    for status, body, more, message in [
         (400, json.dumps({"instances": [[1, 2, 3]]}), {"ContentType": "application/json"}, "has 3 values, the model takes FP32 [-1,64]"),
         (400, "1,2,x", {"ContentType": "text/csv"}, "the CSV has 3 columns and no header, the model takes 64"),
         (400, "1," * 63 + "x", {"ContentType": "text/csv"}, "'x' is not a number"),
         (400, "{", {"ContentType": "application/json"}, "not valid JSON"),
-        (415, "x", {"ContentType": "application/xml"}, "send application/json, text/csv"),
-        (406, json.dumps({"instances": pixels}), {"ContentType": "application/json", "Accept": "image/png"}, "accept one of application/json"),
+        (415, "x", {"ContentType": "application/xml"}, "expected one of application/json, text/csv"),
+        (406, json.dumps({"instances": pixels}), {"ContentType": "application/json", "Accept": "image/png"}, "expected one of application/json"),
     ]:
-        error = refusal("digits", body, **more)
+        error = rejection("digits", body, **more)
         same((error.status, error.code), (424, "ModelError"))
         same(error.response["OriginalStatusCode"], status)
-        holds(says, error.response["OriginalMessage"])
+        holds(message, error.response["OriginalMessage"])
         holds(f'Received client error ({status}) from primary with message "', error.message)
         holds(f"See /aws/sagemaker/Endpoints/digits in account {account} for more information.", error.message)
         same(error.response["LogStreamArn"], f"arn:aws:logs:us-east-1:{account}:log-group:/aws/sagemaker/Endpoints/digits")
         assert "RequestId" in error.response["ResponseMetadata"]
 
 
-@check("what a model cannot compute is a ModelError, and nobody else's trouble")
+@check("a failed computation is a ModelError and does not affect later calls")
 def _():
-    error = refusal("gather", json.dumps({"instances": [9]}), ContentType="application/json")
+    error = rejection("gather", json.dumps({"instances": [9]}), ContentType="application/json")
     same((error.status, error.code, error.response["OriginalStatusCode"]), (424, "ModelError", 400))
     body, _ = invoke("gather", json.dumps({"instances": [1]}), ContentType="application/json")
     same(len(json.loads(body)["predictions"]), 1)
 
 
-@check("who is not answered in time is told so in AWS's words")
+@check("a timeout has AWS's own message")
 def _():
-    error = refusal("hurried", json.dumps({"instances": [{"x": [0.5] * 256, "iters": 250_000}]}), ContentType="application/json")
+    error = rejection("hurried", json.dumps({"instances": [{"x": [0.5] * 256, "iters": 250_000}]}), ContentType="application/json")
     same((error.status, error.code, error.response["OriginalStatusCode"]), (424, "ModelError", 0))
     holds("Your invocation timed out while waiting for a response from container primary.", error.message)
 
 
-@check("an endpoint whose queue is full throttles, and says when to come back")
+@check("an endpoint with a full queue throttles, with Retry-After")
 def _():
     body = json.dumps({"instances": [{"x": [0.5] * 256, "iters": 300}] * 100})
 
@@ -219,59 +219,64 @@ def _():
         except Exception as error:
             return error.response
 
-    with ThreadPoolExecutor(16) as pool:
-        refusals = [found for found in pool.map(one, range(16)) if found is not None]
-    assert refusals, "nobody was refused"
-    for response in refusals:
+    rejections = []
+    # On a busy machine the calls may arrive one after another.
+    for _round in range(10):
+        with ThreadPoolExecutor(16) as pool:
+            rejections += [found for found in pool.map(one, range(16)) if found is not None]
+        if rejections:
+            break
+    assert rejections, "no call was rejected"
+    for response in rejections:
         same((response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]), (429, "ThrottlingException"))
         assert int(response["ResponseMetadata"]["HTTPHeaders"]["retry-after"]) >= 1
         holds("endpoint crowded is overloaded", response["Error"]["Message"])
 
 
-@check("endpoints and variants that are not there are refused as AWS words it")
+@check("missing endpoints and variants are rejected with AWS's own messages")
 def _():
-    error = refusal("nobody", b"1")
-    same((error.status, error.code, error.message), (400, "ValidationError", f"Endpoint nobody of account {account} not found."))
-    error = refusal("ab", b"1", TargetVariant="third")
+    error = rejection("missing", b"1")
+    same((error.status, error.code, error.message), (400, "ValidationError", f"Endpoint missing of account {account} not found."))
+    error = rejection("ab", b"1", TargetVariant="third")
     same((error.status, error.code), (400, "ValidationError"))
     holds("Variant third not found", error.message)
-    error = refused(runtime.invoke_endpoint_with_response_stream, EndpointName="nobody", Body=b"1")
+    error = rejected(runtime.invoke_endpoint_with_response_stream, EndpointName="missing", Body=b"1")
     same((error.status, error.code), (400, "ValidationError"))
 
 
-@check("members are held to AWS's rules")
+@check("members are validated by AWS's shapes")
 def _():
-    error = refusal("digits", b"1", CustomAttributes="a" * 1025)
+    error = rejection("digits", b"1", CustomAttributes="a" * 1025)
     same((error.status, error.code), (400, "ValidationError"))
     holds("at 'customAttributes' failed to satisfy constraint: Member must have length less than or equal to 1024", error.message)
-    error = refusal("a b!", b"1")
+    error = rejection("a b!", b"1")
     holds("1 validation error detected: Value 'a b!' at 'endpointName' failed to satisfy constraint", error.message)
-    for more in ({"TargetModel": "a.tar.gz"}, {"TargetContainerHostname": "c1"}, {"InferenceComponentName": "ic"}):
-        same(refusal("digits", b"1", **more).code, "ValidationError")
+    for more in ({"TargetModel": "a.tar.gz"}, {"TargetContainerHostname": "c1"}, {"InferenceComponentName": "ic"}, {"EnableExplanations": "`true`"}):
+        same(rejection("digits", b"1", **more).code, "ValidationError")
 
 
-@check("a session and an inference id do no harm to a model that has none")
+@check("a session and an inference id are ignored by a model without sessions")
 def _():
-    body, answer = invoke("digits", json.dumps({"instances": pixels}), SessionId="NEW_SESSION", InferenceId="abc-1", EnableExplanations="`true`")
+    body, answer = invoke("digits", json.dumps({"instances": pixels}), SessionId="NEW_SESSION", InferenceId="abc-1")
     assert "NewSessionId" not in answer
 
 
-@check("an endpoint that answers at once takes no asynchronous call")
+@check("a real-time endpoint rejects asynchronous calls")
 def _():
-    error = refused(runtime.invoke_endpoint_async, EndpointName="digits", InputLocation="s3://bucket/key")
+    error = rejected(runtime.invoke_endpoint_async, EndpointName="digits", InputLocation="s3://bucket/key")
     same((error.status, error.code), (400, "ValidationError"))
     holds("not an asynchronous endpoint", error.message)
 
 
-@check("a body above 6 MiB is refused, and the connection lives on")
+@check("a body above 6 MiB is rejected, and the connection stays usable")
 def _():
-    error = refusal("digits", b" " * (6_291_456 + 1))
+    error = rejection("digits", b" " * (6_291_456 + 1))
     same((error.status, error.code, error.message), (413, "RequestEntityTooLargeException", "HTTP content length exceeded 6291456 bytes."))
     body, _ = invoke("digits", json.dumps({"instances": pixels}).ljust(6_291_456))
     same(len(json.loads(body)["predictions"]), 8)
 
 
-@check("500 calls at once are all answered, each with its own")
+@check("500 concurrent calls each get their own response")
 def _():
     def one(index):
         body, _ = invoke("digits", json.dumps({"instances": [pixels[index % 8]]}), ContentType="application/json")

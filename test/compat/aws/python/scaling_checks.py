@@ -1,8 +1,8 @@
-"""Application Auto Scaling as boto3 calls it, on the endpoint `digits` that another door made."""
+"""Application Auto Scaling called by boto3, on the endpoint `digits` that Penstock's own API created."""
 
 import time
 
-from checks import check, client, refused, same, told
+from checks import check, client, rejected, same, trail_events
 
 scaling = client("application-autoscaling")
 sagemaker = client("sagemaker")
@@ -46,7 +46,7 @@ def _():
     same(scaling.list_tags_for_resource(ResourceARN=answer["ScalableTargetARN"])["Tags"], {})
 
 
-@check("a target tracking policy answers with its ARN and two alarms")
+@check("creating a target tracking policy returns its ARN and two alarms")
 def _():
     answer = scaling.put_scaling_policy(
         **NAME, PolicyName="track", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=TRACKING
@@ -59,7 +59,7 @@ def _():
     same(policy["Alarms"], answer["Alarms"])
 
 
-@check("a step scaling policy and a predictive one stand beside it")
+@check("a step scaling policy and a predictive one can be added")
 def _():
     steps = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]}
     scaling.put_scaling_policy(**NAME, PolicyName="step", StepScalingPolicyConfiguration=steps)
@@ -70,13 +70,13 @@ def _():
     )
     same(len(scaling.describe_scaling_policies(**NAME)["ScalingPolicies"]), 3)
     now = time.time()
-    early = refused(scaling.get_predictive_scaling_forecast, **NAME, PolicyName="track", StartTime=now, EndTime=now + 3600)
-    same((early.code, early.message), ("ValidationException", "There is no PredictiveScaling policy track."))
+    early = rejected(scaling.get_predictive_scaling_forecast, **NAME, PolicyName="track", StartTime=now, EndTime=now + 3600)
+    same((early.code, early.message), ("ValidationException", "PredictiveScaling policy track does not exist."))
     scaling.delete_scaling_policy(**NAME, PolicyName="ahead")
     same((step["PolicyType"], step["StepScalingPolicyConfiguration"]), ("StepScaling", steps))
 
 
-@check("a scheduled action that is due sets the limits, and is seen as an activity")
+@check("a scheduled action that is due sets the limits and appears as an activity")
 def _():
     at = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(time.time() + 2))
     scaling.put_scheduled_action(
@@ -97,20 +97,20 @@ def _():
     same(sorted(names), ["mornings", "soon"])
 
 
-@check("what is wrong is refused with the service's own errors")
+@check("invalid calls are rejected with the service's own errors")
 def _():
     other = {**NAME, "ResourceId": "endpoint/other/variant/AllTraffic"}
-    missing = refused(scaling.register_scalable_target, **other, MinCapacity=1, MaxCapacity=2)
+    missing = rejected(scaling.register_scalable_target, **other, MinCapacity=1, MaxCapacity=2)
     same((missing.status, missing.code), (400, "ValidationException"))
-    unregistered = refused(scaling.deregister_scalable_target, **other)
+    unregistered = rejected(scaling.deregister_scalable_target, **other)
     same((unregistered.status, unregistered.code), (400, "ObjectNotFoundException"))
-    token = refused(scaling.describe_scalable_targets, ServiceNamespace="sagemaker", NextToken="soon")
+    token = rejected(scaling.describe_scalable_targets, ServiceNamespace="sagemaker", NextToken="soon")
     same(token.code, "InvalidNextTokenException")
-    schedule = refused(scaling.put_scheduled_action, **NAME, ScheduledActionName="x", Schedule="daily", ScalableTargetAction={"MinCapacity": 1})
+    schedule = rejected(scaling.put_scheduled_action, **NAME, ScheduledActionName="x", Schedule="daily", ScalableTargetAction={"MinCapacity": 1})
     same(schedule.code, "ValidationException")
 
 
-@check("who is deregistered stays as large as it is, and has no policies and no actions")
+@check("a deregistered target keeps its capacity and loses its policies and actions")
 def _():
     scaling.delete_scheduled_action(**NAME, ScheduledActionName="soon")
     scaling.delete_scaling_policy(**NAME, PolicyName="step")
@@ -118,11 +118,11 @@ def _():
     same(scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"], [])
     same(scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"], [])
     same(scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"], [])
-    same(told("CreateModelPackage"), [("digits/1", "sagemaker")])  # another door registered it
-    same(told("PutScalingPolicy"), [("digits", "autoscaling")] * 3)
-    same(told("DeleteScalingPolicy"), [("digits", "autoscaling")] * 2)
-    same(told("RegisterScalableTarget"), [("digits", "autoscaling")] * 2)  # once by the scheduled action, which nobody called
-    same(told("DeregisterScalableTarget"), [("digits", "autoscaling")])
-    same(told("PutScheduledAction"), [("digits", "autoscaling")] * 2)
-    same(told("DeleteScheduledAction"), [("digits", "autoscaling")])
+    same(trail_events("CreateModelPackage"), [("digits/1", "sagemaker")])  # registered through Penstock's own API
+    same(trail_events("PutScalingPolicy"), [("digits", "autoscaling")] * 3)
+    same(trail_events("DeleteScalingPolicy"), [("digits", "autoscaling")] * 2)
+    same(trail_events("RegisterScalableTarget"), [("digits", "autoscaling")] * 2)  # one of them by the scheduled action
+    same(trail_events("DeregisterScalableTarget"), [("digits", "autoscaling")])
+    same(trail_events("PutScheduledAction"), [("digits", "autoscaling")] * 2)
+    same(trail_events("DeleteScheduledAction"), [("digits", "autoscaling")])
     until(3)

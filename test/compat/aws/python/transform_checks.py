@@ -1,18 +1,18 @@
-"""Batch transform: jobs as boto3 orders, waits for and reads them."""
+"""Batch transform jobs created, awaited and read by boto3."""
 
 import gzip
 import json
 import time
 
-from checks import check, client, refused
+from checks import check, client, rejected, same
 
 sagemaker = client("sagemaker")
 s3 = client("s3")
 row = ",".join(["0"] * 64)
 
 
-def order(name, **more):
-    """A job over in/ that puts its results under NAME/."""
+def job_members(name, **more):
+    """The members of a job that reads in/ and writes to NAME/."""
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://batch/in/"}
     return {
         "TransformJobName": name,
@@ -25,8 +25,8 @@ def order(name, **more):
 
 
 def run(name, **more):
-    """The job, once it is over."""
-    arn = sagemaker.create_transform_job(**order(name, **more))["TransformJobArn"]
+    """Runs a job to its end and describes it."""
+    arn = sagemaker.create_transform_job(**job_members(name, **more))["TransformJobArn"]
     assert arn == f"arn:aws:sagemaker:us-east-1:000000000000:transform-job/{name.lower()}", arn
     waiter = sagemaker.get_waiter("transform_job_completed_or_stopped")
     try:
@@ -45,7 +45,7 @@ def keys(prefix):
     return [item["Key"] for item in s3.list_objects_v2(Bucket="batch", Prefix=prefix).get("Contents", [])]
 
 
-@check("every object becomes one of its own, a line for each line")
+@check("each input object becomes an output object with a line for each line")
 def _():
     s3.create_bucket(Bucket="batch")
     s3.put_object(Bucket="batch", Key="in/a.csv", Body=f"{row}\n" * 3000)
@@ -61,7 +61,7 @@ def _():
     assert tags == [{"Key": "team", "Value": "vision"}], tags
 
 
-@check("filters choose columns, and results stand beside their records")
+@check("filters select columns, and results are joined to their records")
 def _():
     s3.put_object(Bucket="batch", Key="named/a.csv", Body=f"first,{row}\nsecond,{row}\n")
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://batch/named/"}
@@ -75,7 +75,7 @@ def _():
     assert [line[0] for line in lines] == ["first", "second"] and all(len(line) == 2 and int(line[1]) < 10 for line in lines), lines
 
 
-@check("JSON lines get SageMakerOutput, from gzip too")
+@check("JSON lines get SageMakerOutput, even from gzip")
 def _():
     records = [{"id": number, "pixels": [0] * 64} for number in range(5)]
     body = gzip.compress("".join(json.dumps(record) + "\n" for record in records).encode())
@@ -98,7 +98,7 @@ def _():
     assert all(len(result["SageMakerOutput"]["probabilities"]) == 10 for result in results), results[0]
 
 
-@check("a bad record spoils its object and no other, and the job says which line it is")
+@check("a bad record fails its object only, and the job reports its line")
 def _():
     s3.put_object(Bucket="batch", Key="spoilt/good.csv", Body=f"{row}\n" * 3)
     s3.put_object(Bucket="batch", Key="spoilt/bad.csv", Body=f"{row}\n" * 6 + "1,2,x\n" + f"{row}\n")
@@ -111,7 +111,7 @@ def _():
     assert keys("Spoilt/") == ["Spoilt/good.csv.out"], keys("Spoilt/")
 
 
-@check("a manifest names its objects, and a whole object may be one payload")
+@check("a manifest selects objects, and a whole object can be one payload")
 def _():
     s3.put_object(Bucket="batch", Key="lists/all", Body=json.dumps([{"prefix": "s3://batch/in/"}, "sub/b.csv"]))
     source = {"S3DataType": "ManifestFile", "S3Uri": "s3://batch/lists/all"}
@@ -120,7 +120,7 @@ def _():
     assert len(text("Manifest/sub/b.csv.out").splitlines()) == 2
 
 
-@check("jobs are listed by their state, in pages")
+@check("jobs are listed by state, page by page")
 def _():
     page = sagemaker.list_transform_jobs(MaxResults=2, SortBy="Name", SortOrder="Ascending")
     assert [job["TransformJobName"] for job in page["TransformJobSummaries"]] == ["Joined", "JsonLines"], page
@@ -130,13 +130,13 @@ def _():
     assert [job["TransformJobName"] for job in failed] == ["Spoilt"] and "FailureReason" in failed[0], failed
 
 
-@check("a job that runs can be stopped, one that is over cannot")
+@check("a running job can be stopped, a finished one cannot")
 def _():
     for number in range(60):
         s3.put_object(Bucket="batch", Key=f"many/{number}.csv", Body=f"{row}\n" * 2000)
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://batch/many/"}
     sagemaker.create_transform_job(
-        **order(
+        **job_members(
             "Long",
             BatchStrategy="SingleRecord",
             TransformInput={"DataSource": {"S3DataSource": source}, "ContentType": "text/csv", "SplitType": "Line"},
@@ -149,33 +149,33 @@ def _():
             break
         time.sleep(0.5)
     assert state == "Stopped", state
-    refusal = refused(sagemaker.stop_transform_job, TransformJobName="Long")
-    assert refusal.code == "ValidationException" and "status Stopped" in refusal.message, refusal
+    rejection = rejected(sagemaker.stop_transform_job, TransformJobName="Long")
+    assert rejection.code == "ValidationException" and "status Stopped" in rejection.message, rejection
 
 
-@check("what cannot be is refused in AWS's words")
+@check("invalid calls are rejected with AWS's own messages")
 def _():
-    refusal = refused(sagemaker.create_transform_job, **order("Plain"))
-    assert refusal.code == "ResourceInUse" and "already exists" in refusal.message, refusal
-    refusal = refused(sagemaker.describe_transform_job, TransformJobName="Nobody")
-    assert refusal.code == "ResourceNotFound" and "Nobody" in refusal.message, refusal
-    refusal = refused(sagemaker.stop_transform_job, TransformJobName="Nobody")
-    assert refusal.code == "ResourceNotFound", refusal
-    refusal = refused(sagemaker.create_transform_job, **order("NoModel", ModelName="nobody"))
-    assert refusal.code == "ValidationException" and "Could not find model" in refusal.message, refusal
+    rejection = rejected(sagemaker.create_transform_job, **job_members("Plain"))
+    assert rejection.code == "ResourceInUse" and "already exists" in rejection.message, rejection
+    rejection = rejected(sagemaker.describe_transform_job, TransformJobName="Missing")
+    same((rejection.code, rejection.message), ("ValidationException", "Could not find requested job with name: Missing"))
+    rejection = rejected(sagemaker.stop_transform_job, TransformJobName="Missing")
+    assert rejection.code == "ResourceNotFound", rejection
+    rejection = rejected(sagemaker.create_transform_job, **job_members("NoModel", ModelName="missing"))
+    assert rejection.code == "ValidationException" and "Could not find model" in rejection.message, rejection
     for split in ("RecordIO", "TFRecord"):
-        given = order("NoSplit")
-        given["TransformInput"]["SplitType"] = split
-        refusal = refused(sagemaker.create_transform_job, **given)
-        assert refusal.code == "ValidationException" and split in refusal.message, refusal
-    refusal = refused(sagemaker.create_transform_job, **order("NoFilter", DataProcessing={"InputFilter": "$..x"}))
-    assert refusal.code == "ValidationException" and "no filter" in refusal.message, refusal
-    refusal = refused(sagemaker.create_transform_job, **order("TooMuch", MaxConcurrentTransforms=20))
-    assert refusal.code == "ValidationException" and "100 MB" in refusal.message, refusal
+        members = job_members("NoSplit")
+        members["TransformInput"]["SplitType"] = split
+        rejection = rejected(sagemaker.create_transform_job, **members)
+        assert rejection.code == "ValidationException" and split in rejection.message, rejection
+    rejection = rejected(sagemaker.create_transform_job, **job_members("NoFilter", DataProcessing={"InputFilter": "$..x"}))
+    assert rejection.code == "ValidationException" and "invalid filter" in rejection.message, rejection
+    rejection = rejected(sagemaker.create_transform_job, **job_members("TooMuch", MaxConcurrentTransforms=20))
+    assert rejection.code == "ValidationException" and "100 MB" in rejection.message, rejection
 
 
-@check("an input that is not there fails the job with its reason")
+@check("a missing input fails the job with a reason")
 def _():
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://batch/nothing/"}
     job = run("Nothing", TransformInput={"DataSource": {"S3DataSource": source}, "ContentType": "text/csv"})
-    assert job["TransformJobStatus"] == "Failed" and "no object under" in job["FailureReason"], job
+    assert job["TransformJobStatus"] == "Failed" and "no objects under" in job["FailureReason"], job

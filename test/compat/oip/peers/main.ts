@@ -1,6 +1,6 @@
 /**
- * The conformance suite against other people's servers, and a Penstock beside them: `npm run conformance-peers`. Each serves the same
- * files by the same onnxruntime. Prints the table of `docs/conformance.md` and the reason of each failure; no part of `npm test`.
+ * `npm run conformance-peers`: runs the conformance suite against other servers and Penstock. All serve the same files with the
+ * same onnxruntime. Prints the table of `docs/conformance.md` and the reason of each failure. Not part of `npm test`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,15 +9,15 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../../../../src/clock.ts';
-import { type Counts, groups, type Report, runSuite } from '../../../../src/conformance/index.ts';
+import { groups, type OutcomeCounts, runSuite, type SuiteReport } from '../../../../src/conformance/index.ts';
 import { until } from '../../../end-to-end/poll.ts';
 import { pythonEnvironment } from '../../python-environment.ts';
-import { OipHouse } from '../house.ts';
+import { OipFixture } from '../oip-fixture.ts';
 
 interface Peer {
   readonly name: string;
   readonly requirements: string;
-  /** Of a Python script: what it is told, with its ports. */
+  /** Arguments of the Python script that starts the server, including its ports. */
   readonly argv: (directory: string, ports: readonly number[]) => readonly string[];
   readonly assumed: readonly string[];
 }
@@ -36,24 +36,24 @@ const kserve: Peer = {
   argv: (_, [http, grpc]) => [here('kserve/serve.py'), assets, String(http), String(grpc)],
   assumed: [],
 };
-/** It serves binary data, and does not say so. */
+/** KServe serves binary data without announcing the extension, so one run assumes it. */
 const peers: readonly Peer[] = [mlserver, kserve, { ...kserve, name: 'KServe, binary data asked for', assumed: ['binary_tensor_data'] }];
 
 const startMsMax = 60_000;
 const stopMsMax = 10_000;
 
 async function main(): Promise<number> {
-  const reports = new Map<string, Report>();
-  const house = await OipHouse.open();
+  const reports = new Map<string, SuiteReport>();
+  const fixture = await OipFixture.open();
   try {
-    reports.set('Penstock', await report(house.server.url, house.grpc));
+    reports.set('Penstock', await report(fixture.server.url, fixture.grpc));
   } finally {
-    await house.close();
+    await fixture.close();
   }
   for (const peer of peers) {
     const environment = await pythonEnvironment('penstock-oip', here(`../python/${peer.requirements}`));
     if (typeof environment === 'string') process.stderr.write(`${peer.name} is left out: ${environment}\n`);
-    else reports.set(peer.name, await ask(peer, join(environment.bin, 'python')));
+    else reports.set(peer.name, await call(peer, join(environment.bin, 'python')));
   }
   process.stdout.write(`${tableOf(reports)}\n`);
   for (const [name, { cases }] of reports) {
@@ -63,7 +63,7 @@ async function main(): Promise<number> {
   return 0;
 }
 
-async function ask(peer: Peer, python: string): Promise<Report> {
+async function call(peer: Peer, python: string): Promise<SuiteReport> {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-peer-'));
   const ports = await freePorts(3);
   const server = spawn(python, peer.argv(directory, ports), { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
@@ -84,13 +84,13 @@ function isReady(url: string): Promise<boolean> {
   );
 }
 
-function report(url: string, grpc: string, assumed: readonly string[] = []): Promise<Report> {
+function report(url: string, grpc: string, assumed: readonly string[] = []): Promise<SuiteReport> {
   const limits = { replyTimeoutMs: 10_000, limitMs: 300_000 };
   const interrupted = new AbortController().signal;
   return runSuite({ url, grpc, assumed, only: [], mayReload: true, ...limits, clock: new SystemClock(), interrupted });
 }
 
-/** The whole group: KServe's server has children. */
+/** Ends the whole process group, because KServe's server has children. */
 async function stop(server: ChildProcess): Promise<void> {
   if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const ended = once(server, 'exit');
@@ -112,10 +112,10 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-function tableOf(reports: ReadonlyMap<string, Report>): string {
-  const cell = ({ passed, failed, skipped }: Counts): string => `${passed} / ${failed} / ${skipped}`;
+function tableOf(reports: ReadonlyMap<string, SuiteReport>): string {
+  const cell = ({ passed, failed, skipped }: OutcomeCounts): string => `${passed} / ${failed} / ${skipped}`;
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  const row = (title: string, of: (report: Report) => Counts): string =>
+  const row = (title: string, of: (report: SuiteReport) => OutcomeCounts): string =>
     line([title, ...Array.from(reports.values(), (each) => cell(of(each)))]);
   return [
     line(['passed / failed / skipped', ...Array.from(reports, ([name, { server }]) => `${name} ${server.version}`)]),

@@ -1,8 +1,8 @@
-"""Runs a file of checks, each a function `check_…` whose first line of documentation is its promise.
+"""Runs a file of checks: functions `check_…`, with the promise in the first line of their docstring.
 
     python checks.py FILE NAME=VALUE ...
 
-Each prints `ok PROMISE`, or `not ok PROMISE` and after a tab a JSON text of what went wrong. `given` holds the pairs.
+Each prints `ok PROMISE`, or `not ok PROMISE`, a tab, and the failure as a JSON string. `given` holds the pairs.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ import traceback
 given = dict(pair.split("=", 1) for pair in sys.argv[2:])
 
 
-def refused(call, *arguments, **named):
-    """Makes a call that must be refused, and answers with its error."""
+def rejected(call, *arguments, **named):
+    """Makes a call that must be rejected, and returns the error."""
     try:
         answer = call(*arguments, **named)
     except Exception as error:
         return error
-    raise AssertionError(f"the call was not refused: {answer}")
+    raise AssertionError(f"the call was not rejected: {answer}")
 
 
 def same(actual, expected):
@@ -29,7 +29,7 @@ def same(actual, expected):
 
 
 def _run(path):
-    # The file says `from checks import given`: that must be this module, not a second one.
+    # The file imports `checks`, which must be this module and not a second instance.
     sys.modules["checks"] = sys.modules["__main__"]
     spec = importlib.util.spec_from_file_location("subject", path)
     subject = importlib.util.module_from_spec(spec)
@@ -42,7 +42,7 @@ def _run(path):
             outcome = function()
             if inspect.iscoroutine(outcome):
                 asyncio.run(outcome)
-        except Exception as error:  # whatever it is, the next check is run
+        except Exception as error:  # any error: the next check still runs
             where = traceback.extract_tb(error.__traceback__)[-1]
             trouble = json.dumps(f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})")
             print(f"not ok {promise}\t{trouble}", flush=True)

@@ -1,4 +1,4 @@
-"""What KServe's users write: its inference clients, REST (given["url"]) and gRPC (given["grpc"])."""
+"""KServe's inference clients as users call them: REST (given["url"]) and gRPC (given["grpc"])."""
 
 import httpx
 import numpy as np
@@ -33,7 +33,7 @@ async def check_rest_health():
 
 
 async def check_rest_infer():
-    """REST: binary and JSON inputs are answered alike"""
+    """REST: binary and JSON inputs have equal results"""
     client = rest()
     labels = [label(await client.infer(given["url"], request(binary=binary), model_name="digits-mlp")) for binary in (True, False)]
     same([each.shape for each in labels], [(2,), (2,)])
@@ -44,7 +44,7 @@ async def check_rest_infer():
 
 
 async def check_rest_binary_outputs():
-    """REST: binary outputs, too"""
+    """REST: binary outputs"""
     client = rest()
     answer = await client.infer(given["url"], request(parameters={"binary_data_output": True}), model_name="digits-mlp")
     same(label(answer).shape, (2,))
@@ -52,7 +52,7 @@ async def check_rest_binary_outputs():
 
 
 async def check_rest_errors():
-    """REST: the reason of a refusal is shown"""
+    """REST: errors show the reason"""
     client = rest()
     try:
         await client.infer(given["url"], request(array=PIXELS.astype(np.float64), datatype="FP64"), model_name="digits-mlp")
@@ -71,7 +71,7 @@ async def check_grpc_health():
 
 
 async def check_grpc_infer():
-    """gRPC: raw and typed contents are answered alike"""
+    """gRPC: raw and typed contents have equal results"""
     async with InferenceGRPCClient(given["grpc"]) as client:
         raw = label(await client.infer(request()))
         typed = InferInput(name="pixels", shape=[2, 64], datatype="FP32", data=PIXELS.flatten().tolist())
@@ -81,7 +81,7 @@ async def check_grpc_infer():
 
 
 async def check_grpc_load():
-    """gRPC: load, whose request has the model's name where others have the repository's"""
+    """gRPC: load, with the model name in the field that other clients use for the repository"""
     import grpc
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
     from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub

@@ -1,7 +1,7 @@
-"""What Triton's users write: tritonclient over HTTP (given["http"]) or over gRPC (given["grpc"]), the same calls."""
+"""tritonclient as users call it: the same calls over HTTP (given["http"]) or gRPC (given["grpc"])."""
 
 import numpy as np
-from checks import given, refused, same
+from checks import given, rejected, same
 
 if "http" in given:
     import tritonclient.http as triton
@@ -62,7 +62,7 @@ def check_health():
 
 
 def check_metadata():
-    """metadata and configuration are read as Triton's are"""
+    """metadata and configuration have Triton's format"""
     server = client.get_server_metadata(**as_dict)
     same(server["name"], "penstock")
     assert "binary_tensor_data" in server["extensions"], server
@@ -76,7 +76,7 @@ def check_metadata():
 
 
 def check_infer():
-    """an inference, all outputs and one of them, with its id"""
+    """inference returns all or selected outputs, and the request id"""
     answer = client.infer("digits-mlp", [tensor("pixels", "FP32", PIXELS)], request_id="42")
     labels, probabilities = answer.as_numpy("label"), answer.as_numpy("probabilities")
     same([labels.shape, labels.dtype, probabilities.shape], [(2,), np.dtype(np.int64), (2, 10)])
@@ -89,7 +89,7 @@ def check_infer():
 
 
 def check_datatypes():
-    """each of the 13 datatypes comes back as it was sent"""
+    """all 13 datatypes are returned unchanged"""
     inputs = [tensor(name, datatype, array_of(datatype, values)) for name, (datatype, values) in DATATYPES.items()]
     answer = client.infer("test-dtypes", inputs)
     for name, (datatype, values) in DATATYPES.items():
@@ -100,7 +100,7 @@ def check_datatypes():
 
 
 def check_strings():
-    """strings, without a prefix of ours anywhere"""
+    """strings are sent and returned in the standard encoding"""
     lines = [
         b"UNSUBSCRIBE now guaranteed income work from home 100% free",
         b"Hi Tom the meeting about the kernel patch moves to Thursday see the list archive",
@@ -111,7 +111,7 @@ def check_strings():
 
 
 def check_classification():
-    """class_count gives the best classes"""
+    """class_count returns the best classes"""
     output = triton.InferRequestedOutput("probabilities", class_count=3)
     best = client.infer("digits-mlp", [tensor("pixels", "FP32", PIXELS)], outputs=[output]).as_numpy("probabilities")
     same(best.shape, (2, 3))
@@ -120,31 +120,33 @@ def check_classification():
 
 
 def check_parameters():
-    """priority, timeout and parameters of one's own are taken"""
+    """priority, timeout and custom parameters are accepted"""
     more = {"priority": 1, "timeout": 20_000_000, "parameters": {"note": "hello", "flag": True, "count": 7}}
     client.infer("digits-mlp", [tensor("pixels", "FP32", PIXELS)], **more)
 
 
 def check_version():
-    """a version that is named, and one that is not there"""
+    """requests for an existing and a missing version"""
     client.infer("digits-mlp", [tensor("pixels", "FP32", PIXELS)], model_version="1")
-    error = refused(client.infer, "digits-mlp", [tensor("pixels", "FP32", PIXELS)], model_version="99")
+    error = rejected(client.infer, "digits-mlp", [tensor("pixels", "FP32", PIXELS)], model_version="99")
     same(status(error), "404" if OVER_HTTP else "NOT_FOUND")
     assert "has no version '99'; versions: 1" in error.message(), error
 
 
 def check_errors():
-    """an error is shown with what was expected and what came"""
-    error = refused(client.infer, "digits-mlp", [tensor("pixels", "INT32", np.zeros((1, 64), np.int32))])
+    """errors show the expected and the actual input"""
+    error = rejected(client.infer, "digits-mlp", [tensor("pixels", "INT32", np.zeros((1, 64), np.int32))])
     same(status(error), "400" if OVER_HTTP else "INVALID_ARGUMENT")
-    same(error.message(), "input 'pixels': datatype is INT32, expected FP32")
-    error = refused(client.infer, "nobody", [tensor("pixels", "FP32", PIXELS)])
-    assert "model 'nobody' is not known" in error.message(), error
+    same(error.message(), "input 'pixels': datatype is INT32, expected FP32. Convert the array with .astype('float32')")
+    error = rejected(client.infer, "digits-mlp", [tensor("pixels", "FP64", np.zeros((1, 64)))])
+    same(error.message(), "input 'pixels': datatype is FP64, expected FP32. Convert the array with .astype('float32')")
+    error = rejected(client.infer, "nobody", [tensor("pixels", "FP32", PIXELS)])
+    assert "model 'nobody' does not exist" in error.message(), error
 
 
 def check_sequences():
-    """a sequence is refused in plain words"""
-    error = refused(client.infer, "digits-mlp", [tensor("pixels", "FP32", PIXELS)], sequence_id=7, sequence_start=True)
+    """sequences are rejected with a reason"""
+    error = rejected(client.infer, "digits-mlp", [tensor("pixels", "FP32", PIXELS)], sequence_id=7, sequence_start=True)
     assert "sequences (parameter sequence_id) are not supported" in error.message(), error
 
 
@@ -156,7 +158,7 @@ def check_compression():
 
 
 def check_statistics():
-    """statistics count what was asked"""
+    """statistics count the requests"""
     count = lambda: int(client.get_inference_statistics("digits-mlp", **as_dict)["model_stats"][0]["inference_count"])
     before = count()
     client.infer("digits-mlp", [tensor("pixels", "FP32", PIXELS)])
@@ -164,7 +166,7 @@ def check_statistics():
 
 
 def check_repository():
-    """the index; unload and load"""
+    """repository index, unload and load"""
     index = client.get_model_repository_index(**as_dict)
     rows = index if isinstance(index, list) else index["models"]
     same([row["state"] for row in rows if row["name"] == "test-typed"], ["READY"])
@@ -172,7 +174,7 @@ def check_repository():
     assert not client.is_model_ready("test-typed")
     client.load_model("test-typed")
     assert client.is_model_ready("test-typed")
-    assert "is not known" in refused(client.load_model, "nobody").message()
+    assert "does not exist" in rejected(client.load_model, "missing").message()
 
 
 if OVER_HTTP:
@@ -184,14 +186,14 @@ if OVER_HTTP:
         same(answer.as_numpy("label").shape, (2,))
 
     def check_async():
-        """many at once, from the client's own pool"""
+        """concurrent requests from the client's pool"""
         waiting = [client.async_infer("digits-mlp", [tensor("pixels", "FP32", PIXELS)]) for _ in range(20)]
         same({each.get_result().as_numpy("label").shape for each in waiting}, {(2,)})
 
 else:
 
     def check_stream():
-        """a stream: answers in order, an error in between does not end it"""
+        """a stream returns responses in order and continues after an error"""
         import queue
 
         answers = queue.Queue()
@@ -205,8 +207,8 @@ else:
         same(came[2][0].as_numpy("label").shape, (2,))
 
     def check_deadline():
-        """a deadline that passes is DEADLINE_EXCEEDED"""
+        """a missed deadline is DEADLINE_EXCEEDED"""
         iterations = tensor("iters", "INT64", np.array(60_000, np.int64))
         slow = [tensor("x", "FP32", np.zeros((1, 256), np.float32)), iterations]
-        error = refused(client.infer, "test-slow-loop", slow, client_timeout=0.02)
+        error = rejected(client.infer, "test-slow-loop", slow, client_timeout=0.02)
         assert "DEADLINE_EXCEEDED" in str(error) or "Deadline Exceeded" in str(error), error

@@ -1,0 +1,231 @@
+/**
+ * Bodies for every decoder at 1, 10 and 100 times the limit, plain and compressed. Four clients send them while a probe checks the
+ * server's health. Oversized bodies must be rejected quickly, allowed ones answered, and other requests not delayed.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { deflateSync, gzipSync } from 'node:zlib';
+import { npyFile } from '../../src/codecs/index.ts';
+import { type TarFile, tarOf } from '../../src/tar/index.ts';
+import { sendSigned } from '../aws/signed-request.ts';
+import { GrpcClient, grpcAddress } from './grpc-client.ts';
+import { Server } from './server.ts';
+
+/** A server with the endpoint and the group that the bodies go to. */
+export async function startTarget(): Promise<Server> {
+  const server = await Server.start();
+  await server.deploy('digits', 'digits_mlp');
+  await server.callWell('POST', '/groups', { name: 'hostile' });
+  return server;
+}
+
+export interface HostileBody {
+  readonly what: string;
+  /** The acceptable HTTP statuses. */
+  readonly statuses: readonly number[];
+  readonly send: (server: Server) => Promise<number>;
+}
+
+/** 424: AWS's runtime reports a body that the model's container rejects. */
+const rejections = [400, 413, 415, 424];
+const mebibyte = 2 ** 20;
+const pixels = Array.from({ length: 64 }, (_, i) => i % 10);
+const line = `${pixels.join(',')}\n`;
+const row = `[${pixels.join(',')}]`;
+
+/** `{"instances":[…]}` */
+const instances = (rows: number): Buffer => Buffer.from(`{"instances":[${Array.from({ length: rows }, () => row).join(',')}]}`);
+const tensor = (rows: number): Buffer =>
+  Buffer.from(
+    `{"inputs":[{"name":"pixels","datatype":"FP32","shape":[${rows},64],"data":[${Array.from({ length: rows }, () => pixels.join(',')).join(',')}]}]}`,
+  );
+const filled = (bytes: number, text: string, head = ''): Buffer => Buffer.concat([Buffer.from(head), Buffer.alloc(bytes, text)]);
+const npy = (rows: number): Buffer => npyFile({ datatype: 'FP32', shape: [rows, 64], data: Buffer.alloc(rows * 256) });
+
+async function post(server: Server, path: string, type: string, body: Buffer, encoding?: string): Promise<number> {
+  const headers = { 'content-type': type, ...(encoding === undefined ? {} : { 'content-encoding': encoding }) };
+  const response = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: new Uint8Array(body) });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+const packings = { gzip: gzipSync, deflate: deflateSync } as const;
+
+/** A body, plain and compressed. */
+function posted(what: string, path: string, type: string, statuses: readonly number[], make: () => Buffer): HostileBody[] {
+  const body = lazy(make);
+  return [
+    { what, statuses, send: (server) => post(server, path, type, body()) },
+    ...Object.entries(packings).map(([encoding, pack]): HostileBody => {
+      const packed = lazy(() => pack(body()));
+      return { what: `${what}, ${encoding}`, statuses: [...statuses, 413], send: (server) => post(server, path, type, packed(), encoding) };
+    }),
+  ];
+}
+
+/** Creates a value once. `makeBodies` creates all before anything is measured. */
+function lazy<T>(make: () => T): () => T {
+  let made: T | undefined;
+  makers.push(() => void (made ??= make()));
+  return () => (made ??= make());
+}
+const makers: (() => void)[] = [];
+
+const invoke = '/api/v1/endpoints/digits/invoke';
+const infer = '/v2/models/digits/infer';
+const predict = '/v1/models/digits:predict';
+const baseline = '/api/v1/endpoints/digits/baseline';
+const labels = '/api/v1/endpoints/digits/labels';
+const groups = '/api/v1/groups';
+
+/** `rows`: the allowed number of rows of calls that are split into batches. */
+export function hostileBodies(rows: number): readonly HostileBody[] {
+  const json = 'application/json';
+  const label = (count: number): Buffer =>
+    Buffer.from(Array.from({ length: count }, (_, i) => `{"inference_id":"x${i}","label":1}\n`).join(''));
+  return [
+    ...[1, 10, 100].flatMap((times) =>
+      posted(`OIP JSON ${times}x`, infer, json, times === 1 ? [200] : rejections, () => tensor(32 * times)),
+    ),
+    ...posted('OIP JSON of brackets', infer, json, rejections, () => filled(60 * mebibyte, '[],', '{"inputs":[')),
+    ...posted('OIP JSON that is deep', infer, json, rejections, () => filled(mebibyte, '[')),
+    ...posted('native JSON 1x', invoke, json, [200], () => instances(rows)),
+    ...posted('native JSON of too many rows', invoke, json, rejections, () => filled(60 * mebibyte, '[1],', '{"instances":[')),
+    ...posted('native JSON of numbers', invoke, json, rejections, () => filled(60 * mebibyte, '1,', '{"instances":[[')),
+    ...posted('native CSV 1x', invoke, 'text/csv', [200], () => Buffer.from(line.repeat(rows))),
+    ...posted('native CSV of too many rows', invoke, 'text/csv', rejections, () => filled(60 * mebibyte, line)),
+    ...posted('native CSV of millions of narrow lines', invoke, 'text/csv', rejections, () => filled(64_000_000, '1\n')),
+    ...posted('native CSV of one line', invoke, 'text/csv', rejections, () => filled(60 * mebibyte, '1,')),
+    ...posted('native CSV of empty lines', invoke, 'text/csv', rejections, () => filled(60 * mebibyte, '\n')),
+    ...posted('native CSV of quotes', invoke, 'text/csv', rejections, () => filled(60 * mebibyte, '"')),
+    ...posted('npy 1x', invoke, 'application/x-npy', [200], () => npy(rows)),
+    ...posted('npy of too many rows', invoke, 'application/x-npy', rejections, () => npy(200_000)),
+    ...posted('KServe v1 JSON 1x', predict, json, [200], () => instances(1000)),
+    ...posted('KServe v1 JSON of brackets', predict, json, rejections, () => filled(60 * mebibyte, '{},', '{"instances":[')),
+    ...posted('a baseline', baseline, 'text/csv', [200], () => Buffer.from(line.repeat(10_000))),
+    ...posted('a baseline of brackets', baseline, json, rejections, () => filled(60 * mebibyte, '[],', '{"instances":[')),
+    ...posted('labels 1x', labels, 'application/jsonlines', [200], () => label(10_000)),
+    ...posted('labels 10x', labels, 'application/jsonlines', rejections, () => label(100_000)),
+    ...posted('labels of empty lines', labels, 'application/jsonlines', rejections, () => filled(15 * mebibyte, '\n')),
+    {
+      what: 'a control document of brackets',
+      statuses: rejections,
+      send: (server) => post(server, groups, json, filled(3 * mebibyte, '[],', '[')),
+    },
+    {
+      what: 'a control document of 60 MiB',
+      statuses: rejections,
+      send: (server) => post(server, groups, json, filled(60 * mebibyte, '[],', '[')),
+    },
+    ...signedBodies(),
+    ...messages(),
+    { what: 'a tar with too many entries', statuses: rejections, send: sendTar },
+  ];
+}
+
+/** Creates all bodies in advance, so that creating them does not affect measurements. */
+export function makeBodies(): void {
+  for (const make of makers) make();
+}
+
+function signedBodies(): HostileBody[] {
+  const send =
+    (service: string, path: string, body: () => Buffer, headers: Readonly<Record<string, string>>) =>
+    async (server: Server): Promise<number> => {
+      const [id = '', secret = ''] = server.adminKey.split(':');
+      return (await sendSigned(server.url, { key: { id, secret }, service, path, body: body(), headers })).status;
+    };
+  const lines = (count: number): Buffer => Buffer.from(`{"instances":[${row}]}\n`.repeat(count));
+  const invocation = (what: string, type: string, statuses: readonly number[], make: () => Buffer): HostileBody => {
+    const body = lazy(make);
+    return { what, statuses, send: send('sagemaker', '/endpoints/digits/invocations', body, { 'content-type': type }) };
+  };
+  const call = (what: string, service: string, headers: Readonly<Record<string, string>>, make: () => Buffer, path = '/'): HostileBody => {
+    const body = lazy(make);
+    return { what, statuses: rejections, send: send(service, path, body, headers) };
+  };
+  const models = { 'x-amz-target': 'SageMaker.ListModels', 'content-type': 'application/x-amz-json-1.1' };
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  return [
+    invocation('JSON lines 1x', 'application/jsonlines', [200], () => lines(4096)),
+    invocation('JSON lines 10x', 'application/jsonlines', rejections, () => lines(30_000)),
+    invocation('AWS JSON of brackets', 'application/json', rejections, () => filled(6_000_000, '[],', '[')),
+    invocation('AWS CSV of narrow lines', 'text/csv', rejections, () => filled(6_000_000, '1\n')),
+    invocation('AWS bytes that may be JSON', 'application/octet-stream', rejections, () => filled(6_000_000, '[],', '{"inputs":[')),
+    call('an AWS document of brackets', 'sagemaker', models, () => filled(3 * mebibyte, '[],', '{"x":[')),
+    call('an AWS document that is deep', 'sagemaker', models, () => filled(3 * mebibyte, '[')),
+    call('a form of ampersands', 'monitoring', form, () => filled(3 * mebibyte, '&')),
+    call('a form of dots', 'monitoring', form, () => filled(3 * mebibyte, '.')),
+    call('XML of elements', 's3', {}, () => filled(3 * mebibyte, '<a/>', '<Delete>'), '/hostile?delete'),
+    call('XML that is deep', 's3', {}, () => filled(3 * mebibyte, '<a>'), '/hostile?delete'),
+  ];
+}
+
+/** gRPC messages. Codes: 0 is OK, 3 INVALID_ARGUMENT, 8 RESOURCE_EXHAUSTED. */
+function messages(): HostileBody[] {
+  const asStatus = (code: number): number => (code === 3 || code === 8 ? 400 : code === 0 ? 200 : 500);
+  const call = (what: string, statuses: readonly number[], make: () => object): HostileBody => {
+    const message = lazy(make);
+    const send = async (server: Server): Promise<number> => {
+      const client = new GrpcClient(await grpcAddress(server));
+      try {
+        return asStatus((await client.call('ModelInfer', message())).refused?.code ?? 0);
+      } finally {
+        client.close();
+      }
+    };
+    return { what, statuses, send };
+  };
+  const typed = (rows: number): object => {
+    const contents = { fp32_contents: Array.from({ length: 64 * rows }, () => 1) };
+    return { model_name: 'digits', inputs: [{ name: 'pixels', datatype: 'FP32', shape: [rows, 64], contents }] };
+  };
+  return [
+    call('a typed message 1x', [200], () => typed(32)),
+    call('a typed message 10x', [400], () => typed(320)),
+    call('a typed message 100x', [400], () => typed(3200)),
+    call('a message of empty tensors', [400], () => ({
+      model_name: 'digits',
+      raw_input_contents: Array.from({ length: 100_000 }, () => ''),
+    })),
+    call('a message of empty inputs', [400], () => ({ model_name: 'digits', inputs: Array.from({ length: 100_000 }, () => ({})) })),
+  ];
+}
+
+async function sendTar(server: Server): Promise<number> {
+  const files = async function* (): AsyncGenerator<TarFile> {
+    for (let i = 0; i < 20_000; i++) yield { path: `f${i}`, bytes: 0, isExecutable: false, content: nothing() };
+  };
+  const pieces: Uint8Array[] = [];
+  for await (const piece of tarOf(files())) pieces.push(piece);
+  return post(server, '/api/v1/groups/hostile/versions?name=model.tar.gz', 'application/octet-stream', gzipSync(Buffer.concat(pieces)));
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+export interface Outcome {
+  readonly what: string;
+  readonly status: number;
+  readonly ms: number;
+}
+
+/** Sends all bodies from `clients` concurrent clients. Throws for an unexpected status. */
+export async function sendAll(server: Server, bodies: readonly HostileBody[], clients: number): Promise<readonly Outcome[]> {
+  const left = [...bodies];
+  const outcomes: Outcome[] = [];
+  const client = async (): Promise<void> => {
+    for (let body = left.shift(); body !== undefined; body = left.shift()) {
+      const { what, statuses } = body;
+      const startMs = performance.now();
+      const status = await body.send(server);
+      outcomes.push({ what, status, ms: performance.now() - startMs });
+      assert(statuses.includes(status), `${what}: expected ${statuses.join(' or ')}, got ${status}`);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return outcomes;
+}
+
+export function rssMiB(server: Server): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
+}

@@ -1,0 +1,93 @@
+/**
+ * Runs the tests: `node test/run.ts [quick | long] [slow]`.
+ *
+ * Most tests of the sources share one process, because a process of its own costs a file more than its tests do. What starts servers,
+ * measures time or memory, or has hooks for a whole file gets a process per file, two at a time. Both go on side by side.
+ *
+ * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `long` runs those that take too long
+ * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest instead
+ * of every test. With FAST_CHECK_SEED=NUMBER in the environment, random cases are the same each time.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const root = join(import.meta.dirname, '..');
+const [isQuick, isLong, isSlow] = ['quick', 'long', 'slow'].map((word) => process.argv.includes(word));
+/** With three of them beside the others, two processors are so busy that tests with real clients miss their times. */
+const sideBySide = '--test-concurrency=2';
+
+/** Hooks outside of `describe` would run for the tests of all files that share the process. */
+const hooksOfFile = /^(?:before|after)(?:Each)?\(/m;
+const measurements = /\bmemoryUsage\b|\bcpuUsage\b|--expose-gc/;
+const takesLong =
+  /\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/;
+
+interface TestFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+interface Counts {
+  readonly code: number;
+  /** `tests`, `pass`, `fail`, `cancelled`, `skipped`, `todo`. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+const files = globSync(['src/**/*.test.ts', 'console/src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'], { cwd: root })
+  .filter((path) => !path.includes('node_modules'))
+  .toSorted()
+  .map((path): TestFile => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+
+function canShare({ path, text }: TestFile): boolean {
+  return /^(?:console\/)?src\//.test(path) && !path.endsWith('speed.test.ts') && !hooksOfFile.test(text) && !measurements.test(text);
+}
+
+/** Runs files and forwards what they print: at once, or when they end, so that the lines of two runs do not mix. */
+async function run(those: readonly TestFile[], option: string, isForwardedAtEnd: boolean): Promise<Counts> {
+  const reporter = isSlow ? ['--test-reporter=./test/slowest-reporter.ts'] : [];
+  const seeded = process.env['FAST_CHECK_SEED'] === undefined ? [] : [`--import=${pathToFileURL(join(root, 'test/seed.ts')).href}`];
+  const args = [...seeded, '--test', option, `--test-timeout=${isLong ? 900_000 : 600_000}`, ...reporter, ...those.map(({ path }) => path)];
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'), ...(isLong && { PENSTOCK_CLIENTS: 'all' }) };
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const output: Buffer[] = [];
+  child.stdout.on('data', (piece: Buffer) => {
+    output.push(piece);
+    if (!isForwardedAtEnd) process.stdout.write(piece);
+  });
+  const code = await exitOf(child);
+  const whole = Buffer.concat(output);
+  if (isForwardedAtEnd) process.stdout.write(whole);
+  const lines = whole.toString().matchAll(/^ℹ (tests|pass|fail|cancelled|skipped|todo) (\d+)$/gm);
+  return { code, counts: new Map([...lines].map(([, name = '', count]) => [name, Number(count)])) };
+}
+
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+const isForLong = ({ path }: TestFile): boolean => path.endsWith('.long.test.ts');
+const usual = files.filter((file) => !isForLong(file));
+const sharing = usual.filter(canShare);
+const quick = sharing.filter(({ text }) => !takesLong.test(text));
+const chosen: readonly (readonly [readonly TestFile[], string])[] = isQuick
+  ? [0, 1].map((half) => [quick.filter((_, i) => i % 2 === half), '--test-isolation=none'] as const)
+  : isLong
+    ? [[files.filter((file) => isForLong(file) || file.path.startsWith('test/compat/')), sideBySide]]
+    : [
+        [usual.filter((file) => !canShare(file)), sideBySide],
+        [sharing, '--test-isolation=none'],
+      ];
+// The first one is seen at work, the other one when it has ended.
+const runs = await Promise.all(chosen.map(([those, option], i) => run(those, option, i > 0)));
+const total = (name: string): number => runs.reduce((sum, { counts }) => sum + (counts.get(name) ?? 0), 0);
+if (!isSlow) {
+  const names = ['tests', 'pass', 'fail', 'cancelled', 'skipped'];
+  process.stdout.write(
+    `\nin all: ${names.map((name) => `${name} ${total(name)}`).join(', ')}; ${chosen.reduce((sum, [those]) => sum + those.length, 0)} files\n`,
+  );
+}
+process.exitCode = Math.max(...runs.map(({ code }) => code));
