@@ -19,7 +19,7 @@ export function machine(): Machine {
   };
 }
 
-/** The commit measured; `+` where the checkout had changes on top. */
+/** The measured commit, with `+` if the checkout had uncommitted changes. */
 export function commit(): string {
   const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim();
   try {

@@ -3,13 +3,16 @@ import { parseArgs } from 'node:util';
 import { agreement } from './agreement/agreement.ts';
 import { asyncInference } from './async/async.ts';
 import { batching } from './batching/batching.ts';
+import { companyStudy } from './company/company.ts';
 import { consoleCalls } from './console/calls.ts';
 import { consoleBench } from './console/console.ts';
 import { grpc } from './grpc/grpc.ts';
 import { commit, machine } from './machine.ts';
 import { metrics } from './metrics/metrics.ts';
+import { onnxBackend } from './onnx-backend/onnx-backend.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
+import { python } from './python/python.ts';
 import { scaling } from './scaling/scaling.ts';
 import { scalingSpeed } from './scaling/speed.ts';
 import { fromZero } from './serverless/from-zero.ts';
@@ -23,11 +26,14 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- from-zero [--dry]
-       npm run bench -- scaling [--only NASA (the rest as before)] [--dry]
+       npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
-       npm run bench -- agreement [--runs 3] [--only process] [--add (to the runs before)] [--dry]
+       npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
+       npm run bench -- onnx-backend [--only test_cast (cases that begin so)] [--dry]
+       npm run bench -- python [--rounds 3] [--seconds 3] [--only forest,logistic,cold,promise] [--add] [--dry]
+       npm run bench -- company [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
        npm run bench -- console-calls [--dry]
@@ -49,6 +55,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '3' },
     seconds: { type: 'string' },
     requests: { type: 'string', default: '4000000' },
     hours: { type: 'string', default: '24' },
@@ -73,6 +80,13 @@ if (positionals.join() === 'overhead') {
   await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
+} else if (positionals.join() === 'onnx-backend') {
+  await onnxBackend({ only: values.only, isDry: values.dry });
+} else if (positionals.join() === 'python') {
+  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds ?? 3)];
+  await python({ rounds, seconds, only: values.only, isAdded: values.add, isDry: values.dry });
+} else if (positionals.join() === 'company') {
+  companyStudy({ isDry: values.dry });
 } else if (positionals.join() === 'metrics') {
   await metrics({ hours: Number(values.hours), isDry: values.dry });
 } else if (positionals.join() === 'watching') {

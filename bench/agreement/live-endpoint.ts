@@ -1,6 +1,6 @@
-/** What a live endpoint tells of itself. */
+/** Reads counters, logs and decisions of a live endpoint. */
 
-import type { ArrivalsBody, EndpointBody, Page, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
+import type { ArrivalsBody, EndpointBody, PageBody, ScalingDecisionBody, VariantBody } from '../../src/api/index.ts';
 import { percentileOf } from '../load/latencies.ts';
 
 interface LiveCounts {
@@ -20,14 +20,15 @@ export class LiveEndpoint {
     this.#name = name;
   }
 
-  /** One instance is there and wanted, functions that nobody needs are gone, and nobody has come for two slots. */
+  /** Waits until the endpoint is idle: no traffic for two slots, one instance wanted and ready, at most one idle function. */
   async calm(): Promise<void> {
     await pause(20_000);
     for (const untilMs = Date.now() + calmMs; ; await pause(500)) {
       const { wanted, ready, environments, workers } = await this.#variant();
       const { starting = 0, idle = 0, busy = 0 } = environments ?? {};
       if (wanted === 1 && ready === 1 && starting + busy === 0 && idle <= 1 && workers.length <= 2) return;
-      if (Date.now() > untilMs) throw new Error(`${this.#name} does not come to rest: ${JSON.stringify({ wanted, ready, environments })}`);
+      if (Date.now() > untilMs)
+        throw new Error(`${this.#name} did not become idle within ${calmMs / 1000} s: ${JSON.stringify({ wanted, ready, environments })}`);
     }
   }
 
@@ -40,26 +41,26 @@ export class LiveEndpoint {
     return { overflowed: statistics?.overflowed ?? 0, totalUsd: usage.total_usd };
   }
 
-  /** How long half of the requests since ran at most, without waiting and what is around it. */
+  /** The median compute time of requests since `sinceMs`, without queueing and gateway overhead. */
   async runP50Ms(sinceMs: number): Promise<number> {
-    const { items } = await this.#get<Page<{ readonly line: string }>>('/logs?limit=1000');
+    const { items } = await this.#get<PageBody<{ readonly line: string }>>('/logs?limit=1000');
     const lines = items.map(({ line }) => JSON.parse(line) as { readonly at: number; readonly computeMs: number });
     const runs = lines.filter(({ at }) => at >= sinceMs).map(({ computeMs }) => computeMs);
-    if (runs.length === 0) throw new Error(`${this.#name} has served nobody since ${new Date(sinceMs).toISOString()}`);
+    if (runs.length === 0) throw new Error(`${this.#name} served no requests since ${new Date(sinceMs).toISOString()}`);
     return percentileOf(
       runs.sort((a, b) => a - b),
       50,
     );
   }
 
-  /** How long instances and functions took to start. */
+  /** Measured start times of instances and functions. */
   async starts(type: string): Promise<{ readonly leadMs: number; readonly coldMs: number | null }> {
     const [latest] = await this.#decisions(1);
     const { environments } = await this.#variant();
-    return { leadMs: (latest?.inputs.types[type]?.lead_s ?? 0) * 1000, coldMs: environments?.cold_start_ms ?? null };
+    return { leadMs: (latest?.inputs?.types[type]?.lead_s ?? 0) * 1000, coldMs: environments?.cold_start_ms ?? null };
   }
 
-  /** Rows by slots, until then. */
+  /** Rows per slot before `untilMs`; null for slots without data. */
   async countsBefore(untilMs: number, slotMs: number): Promise<(number | null)[]> {
     const {
       from,
@@ -76,7 +77,7 @@ export class LiveEndpoint {
     return slots;
   }
 
-  /** What was decided since, in the order of time; also that nothing is to change, for why not is what one asks where the two differ. */
+  /** Decisions since `sinceMs` in chronological order, including those without a change, to explain differences. */
   async decisions(sinceMs: number): Promise<string[]> {
     const all = await this.#decisions(50);
     return all
@@ -86,7 +87,7 @@ export class LiveEndpoint {
   }
 
   async #decisions(limit: number): Promise<readonly ScalingDecisionBody[]> {
-    return (await this.#get<Page<ScalingDecisionBody>>(`/decisions?kind=scaling&limit=${limit}`)).items;
+    return (await this.#get<PageBody<ScalingDecisionBody>>(`/decisions?kind=scaling&limit=${limit}`)).items;
   }
 
   async #variant(): Promise<VariantBody> {
@@ -94,8 +95,8 @@ export class LiveEndpoint {
   }
 
   async #get<Body>(path: string): Promise<Body> {
-    const answer = await fetch(new URL(`/api/v1/endpoints/${this.#name}${path}`, this.#url));
-    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as Body;
+    const response = await fetch(new URL(`/api/v1/endpoints/${this.#name}${path}`, this.#url));
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Body;
   }
 }

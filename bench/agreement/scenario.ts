@@ -1,6 +1,6 @@
 /**
- * One load, twice: on a live platform that scales its instances and has functions beside them, and in the simulator, which gets the
- * same requests at the same times, service times as this very platform has seen them, and what had come before.
+ * Runs one load twice: on a live platform with autoscaling and overflow functions, and in the simulator. The simulator gets the same
+ * requests at the same times, service times measured on this platform, and the preceding history.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { Platform } from '../servers/platform.ts';
 import { LiveEndpoint } from './live-endpoint.ts';
 import type { Subject } from './subjects.ts';
 
-/** What either of the two says. */
+/** Results of the live run or of the simulation. */
 export interface Measured {
   readonly requests: number;
   readonly failures: number;
@@ -31,9 +31,9 @@ export interface Agreement {
   readonly scenario: string;
   readonly live: Measured;
   readonly simulated: Measured;
-  /** For how long at most this process, which had next to nothing to do meanwhile, did not come to run. */
+  /** The longest time this nearly idle process was not scheduled. Shows whether the machine stalled. */
   readonly stalledMs?: number;
-  /** What the live platform decided meanwhile, and why. */
+  /** Decisions of the live platform during the run, with reasons. */
   readonly decided?: readonly string[];
 }
 
@@ -48,7 +48,7 @@ const slotMs = 10_000;
 const lengthMs = 60_000;
 const light: readonly Phase[] = [{ ratePerSecond: 5, forMs: 10_000 }];
 
-/** In parts of what one instance does: from little to more than two do, and back; and now and then. */
+/** Loads relative to the capacity of one instance: steps up to more than two instances and back, and random bursts. */
 function loadsOf({ perInstance }: Subject): readonly { readonly name: string; readonly phases: readonly Phase[] }[] {
   const rate = (share: number): number => Math.round(share * perInstance);
   const steps = [0.6, 1.5, 2.2, 0.8].map((share) => ({ ratePerSecond: rate(share), forMs: lengthMs / 4 }));
@@ -62,7 +62,7 @@ function loadsOf({ perInstance }: Subject): readonly { readonly name: string; re
   ];
 }
 
-/** Both loads on one platform, one after the other, and both simulated. */
+/** Runs both loads on one platform, one after the other, and simulates both. */
 export async function compare(subject: Subject, say: (text: string) => void): Promise<Agreement[]> {
   const platform = new Platform({ PENSTOCK_START_DELAY: '5s' }, subject.config);
   try {
@@ -71,8 +71,7 @@ export async function compare(subject: Subject, say: (text: string) => void): Pr
     await deploy(platform, subject);
     const live = new LiveEndpoint(url, endpoint);
     const load = (phases: readonly Phase[], beginAtMs?: number): Promise<LoadReport> => send(url, subject, phases, beginAtMs);
-    // How it serves is learnt under a load like the one to come, which is another one all the same: as much at most, so that the
-    // processors are as full.
+    // Service times are learned under a different load with the same peak, so that CPU contention is the same.
     await load([1.4, 2.2].map((share) => ({ ratePerSecond: Math.round(share * subject.perInstance), forMs: 15_000 })));
     await live.calm();
     const lightAtMs = Date.now();
@@ -104,18 +103,18 @@ export async function compare(subject: Subject, say: (text: string) => void): Pr
   }
 }
 
-async function deploy(platform: Platform, { make, policy, objective, flags, isMeasurable }: Subject): Promise<void> {
+async function deploy(platform: Platform, { make, policy, objective, flags, isProfilable }: Subject): Promise<void> {
   const scaling = ['--scaling', policy, '--min-instances', '1', '--max-instances', String(instancesMax), '--instance-type', instanceType];
   const functions = ['--overflow', 'functions', '--memory', String(memoryMiB), '--batching', 'none'];
   const limits = ['--max-concurrency', String(maxConcurrency), '--keep-alive', `${keepAliveMs}ms`];
   const folder = mkdtempSync(join(tmpdir(), 'penstock-agreement-'));
   try {
-    const asked = ['--approve', '--objective', objective, ...flags, ...scaling, ...functions, ...limits];
-    await platform.run('deploy', make(folder), endpoint, ...asked);
+    const requested = ['--approve', '--objective', objective, ...flags, ...scaling, ...functions, ...limits];
+    await platform.run('deploy', make(folder), endpoint, ...requested);
   } finally {
     rmSync(folder, { recursive: true });
   }
-  if (isMeasurable) await platform.run('profile', `${endpoint}/1`, '--functions');
+  if (isProfilable) await platform.run('profile', `${endpoint}/1`, '--functions');
 }
 
 function send(url: URL, subject: Subject, phases: readonly Phase[], beginAtMs?: number): Promise<LoadReport> {
@@ -129,14 +128,14 @@ function send(url: URL, subject: Subject, phases: readonly Phase[], beginAtMs?: 
 }
 
 /**
- * Service times as they were while serving; with what a request takes beside its run (the gateway, the link, and the client, under a
- * load that makes nobody wait), and with starts as long as they were seen to be.
+ * Service times measured while serving, the overhead per request (gateway, link and client, measured under a light load), and measured
+ * start times.
  */
 async function profileNow(platform: Platform, live: LiveEndpoint, overheadMs: number): Promise<SimulatedProfile> {
   const profile = parseProfile(await platform.run('profile', `${endpoint}/1`, '--served', '--output', 'json'), 'served');
   const { leadMs, coldMs } = await live.starts(instanceType);
   const [type] = profile.types.filter(({ name }) => name === instanceType);
-  if (type === undefined) throw new Error(`nothing was served by ${instanceType}`);
+  if (type === undefined) throw new Error(`${instanceType} served no requests`);
   const size = functionOf(profile, memoryMiB);
   return {
     ...profile,
@@ -167,7 +166,7 @@ interface Task {
   readonly phases: readonly Phase[];
   readonly subject: Subject;
   readonly profile: SimulatedProfile;
-  /** Requests in the slots before. */
+  /** Requests per slot before the run. */
   readonly history: readonly (number | null)[];
   readonly beginsAtMs: number;
 }
@@ -187,7 +186,7 @@ async function simulate({ name, phases, subject, profile, history, beginsAtMs }:
     beginsAtMs,
     seed,
     serviceSeed: seed,
-    misfortune: { launchFailureShare: 0, interruptionsPerHour: 0 },
+    faults: { launchFailureShare: 0, interruptionsPerHour: 0 },
     isCorrecting: true,
   }).run();
   return {

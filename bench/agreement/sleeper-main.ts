@@ -1,4 +1,4 @@
-/** A model that is a process and costs no computing: it answers after a time that it sleeps. */
+/** A process model that uses no CPU: it responds after SLEEP_MS. */
 import { createServer } from 'node:http';
 
 const sleepMs = Number(process.env.SLEEP_MS);

@@ -1,4 +1,4 @@
-/** A model for onnxruntime that takes some 30 ms of one thread for a small body: test_slow_loop with its number of rounds fixed. */
+/** An ONNX model that takes about 30 ms of one thread for a small body: test_slow_loop with a fixed number of rounds. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataType, TensorProtoSchema, type TypeProto } from 'onnx-buf';
@@ -8,7 +8,7 @@ const source = new URL('../../assets/conformance/test_slow_loop.onnx', import.me
 
 export const slowLoopInput = { name: 'x', shape: [1, 256] } as const;
 
-/** Writes the model file. It takes one row at a time: of several it would run as many in the time of one. */
+/** Writes the model file. Its batch size is fixed to 1, because a batch would take as long as a single row. */
 export function writeSlowLoop(path: string): void {
   const model = fromBinary(ModelProtoSchema, readFileSync(source));
   const { graph } = model;

@@ -1,4 +1,4 @@
-/** The exact model against the rule that serves, simulated: latency and cost of some settings of B and T. */
+/** Compares the exact model with a simulation of the serving rule: latency and cost of several settings of B and T. */
 import {
   type ArrivalProcess,
   arrivalTimesMs,
@@ -118,7 +118,7 @@ function accuracyOf(arrivals: string, batchSizeMax: number, waitMsMax: number, c
   };
 }
 
-/** Random times are drawn from the very samples that the model is given: its own error is wanted, not that of a sample. */
+/** Draws service times from the samples that the model gets, so that the result shows the model's error and not sampling error. */
 function lawOf(batchSizeMax: number, cv: number) {
   if (cv === 0) return { service: fixedService(meanMs), draw: meanMs };
   const random = new SeededRandom(23);

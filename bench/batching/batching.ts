@@ -1,4 +1,4 @@
-/** `npm run bench -- batching`: choices, the model behind them, and what they are worth. Nothing is served: all of it is computed. */
+/** `npm run bench -- batching`: time per decision, accuracy of the model, and cost of each policy. Computed, without a server. */
 import { commit, machine } from '../machine.ts';
 import { accuracies } from './accuracy.ts';
 import { timeGrids } from './grid.ts';
@@ -7,7 +7,7 @@ import { tables, write } from './report.ts';
 import { workloads } from './workloads.ts';
 
 export interface BatchingOptions {
-  /** Requests that each setting is simulated for. */
+  /** Simulated requests per setting. */
   readonly requests: number;
   readonly isDry: boolean;
 }

@@ -1,4 +1,4 @@
-/** The main of the thread that is timed: a choice among 9,600 settings of fixed waits, or 320 under the slack rule. */
+/** Entry point of the timed thread: a choice among 9,600 settings with fixed waits, or 320 under the slack rule. */
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { arrivalTimesMs, type ChoiceInput, choose, mmpp2, poisson } from '../../src/queueing/index.ts';
@@ -35,7 +35,7 @@ function time(name: string, input: ChoiceInput): GridTiming {
   return { name, medianMs: times[Math.floor(timed / 2)] as number, worstMs: times.at(-1) as number, considered, evaluated };
 }
 
-assert(parentPort !== null, 'this file is the main of a thread');
+assert(parentPort !== null, 'this file is the entry point of a worker thread');
 const timings: GridTiming[] = [];
 for (const cv of [0, 0.2]) {
   for (const [arrivals, process] of Object.entries(processes)) {

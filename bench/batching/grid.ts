@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { GridTiming } from './grid-thread.ts';
 
-/** How long choices take in a thread of their own, as the controller makes them. */
+/** Times decisions in a separate thread, as the controller runs them. */
 export async function timeGrids(): Promise<readonly GridTiming[]> {
   const thread = new Worker(new URL('./grid-thread.ts', import.meta.url));
   const [timings] = (await once(thread, 'message')) as [readonly GridTiming[]];

@@ -5,7 +5,7 @@ import { SeededRandom } from '../../src/random.ts';
 import { compare, policyNames } from './policies.ts';
 import { workloads } from './workloads.ts';
 
-test('every policy is judged on the same unseen arrivals; with fixed service times the slack rule is never late', () => {
+test('judges all policies on the same unseen arrivals; with fixed service times the slack rule is never late', () => {
   const arrivalsMs = arrivalTimesMs(poisson(100), new SeededRandom(1), 6500);
   const { requests, policies } = compare({ name: 'short', arrivalsMs }, 100, 0);
   assert.equal(requests, 1500);
@@ -18,7 +18,7 @@ test('every policy is judged on the same unseen arrivals; with fixed service tim
   assert(none !== undefined && slack !== undefined && none.meanBatch === 1 && slack.costUsdPerMillion < none.costUsdPerMillion);
 });
 
-test('the workloads rise in time and are longer than the history that is planned from', () => {
+test('workloads are sorted by time and longer than the planning history', () => {
   for (const { name, arrivalsMs } of workloads()) {
     assert(arrivalsMs.length > 5000 + 2000, name);
     assert(

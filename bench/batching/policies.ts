@@ -1,9 +1,10 @@
 /**
- * What each policy costs and how often it is late, judged on arrivals that it has not seen: planned anew every 2,000
- * requests from the latest 5,000, as the controller does, and only changed where that is worth it. The first 5,000 are not judged.
+ * Cost and lateness of each policy on arrivals that it has not seen. Like the controller, it replans every 2,000 requests from the latest
+ * 5,000 and changes the setting only if that is worth it. The first 5,000 requests are not judged.
  */
 import {
-  type Choice,
+  type BatchChoiceResult,
+  type BatchSettings,
   type ChoiceInput,
   callUsd,
   choose,
@@ -12,7 +13,6 @@ import {
   type HoldPolicy,
   keepOrChange,
   type MemoryProfile,
-  type Setting,
   simulateBatching,
 } from '../../src/queueing/index.ts';
 import { SeededRandom } from '../../src/random.ts';
@@ -56,14 +56,14 @@ function judge(policy: PolicyName, arrivalsMs: Float64Array, sloMs: number, cv: 
   let usd = 0;
   let batches = 0;
   let changes = 0;
-  let current: Setting | null = null;
+  let current: BatchSettings | null = null;
   for (const { history, judged } of periods(arrivalsMs, policy)) {
     const input = inputFor(policy, history, sloMs, measured, current);
     const choice = choose(input);
     const setting = resolved(choice, current);
     if (current !== null && setting !== current) changes++;
     current = setting;
-    const held = { policy: holdPolicy(setting, measured, sloMs), latencyMs: sloMs };
+    const plan = { policy: holdPolicy(setting, measured, sloMs), latencyMs: sloMs };
     const { memoryMiB } = setting;
     const executors = {
       concurrencyMax: Number.POSITIVE_INFINITY,
@@ -71,7 +71,7 @@ function judge(policy: PolicyName, arrivalsMs: Float64Array, sloMs: number, cv: 
       keepAliveMs: 0,
       drawServiceMs: (rows: number) => meanServiceMs(memoryMiB, rows) * spread(cv, random),
     };
-    const run = simulateBatching(judged, held, executors, random);
+    const run = simulateBatching(judged, plan, executors, random);
     latencies.push(run.latenciesMs);
     batches += run.batches.length;
     for (const { rows, serviceMs } of run.batches)
@@ -85,7 +85,7 @@ function judge(policy: PolicyName, arrivalsMs: Float64Array, sloMs: number, cv: 
   return summary(policy, latencies, { usd, batches, changes }, sloMs);
 }
 
-/** In hindsight a single setting is chosen for all that is judged, by looking at it. */
+/** Splits arrivals into planning history and judged requests. In hindsight, one setting is chosen from the judged requests themselves. */
 function* periods(arrivalsMs: Float64Array, policy: PolicyName): Generator<{ history: Float64Array; judged: Float64Array }> {
   if (policy === 'best fixed in hindsight') {
     yield { history: arrivalsMs.slice(historyMax), judged: arrivalsMs.slice(historyMax) };
@@ -101,7 +101,7 @@ function inputFor(
   history: Float64Array,
   latencyMs: number,
   measured: readonly MemoryProfile[],
-  current: Setting | null,
+  current: BatchSettings | null,
 ): ChoiceInput {
   const isHindsight = policy === 'best fixed in hindsight';
   const gaps = Float64Array.from({ length: history.length - 1 }, (_, i) => (history[i + 1] as number) - (history[i] as number));
@@ -112,21 +112,21 @@ function inputFor(
     objective: { percentile: 100 * quantile, latencyMs },
     marginMs: 0,
     coldStart: { probability: 0, ms: 0 },
-    // Without a process, fixed waits are replayed: exactly what would have been.
+    // Without a fitted process, fixed waits are replayed on the recorded arrivals, which is exact.
     arrivals: { recordedMs: history, process: isHindsight ? null : fitMoments(gaps).process },
     current,
   };
 }
 
-function resolved(choice: Choice, current: Setting | null): Setting {
-  if (choice.kind === 'nothing-fits') throw new Error('every size of the benchmark holds the model');
+function resolved(choice: BatchChoiceResult, current: BatchSettings | null): BatchSettings {
+  if (choice.kind === 'nothing-fits') throw new Error('expected the model to fit into every memory size of the benchmark');
   if (current !== null && !keepOrChange(choice).changes) return current;
   const { memoryMiB, batchSizeMax, waitMsMax } = choice.chosen;
   return { memoryMiB, batchSizeMax, waitMsMax };
 }
 
-/** The rule as serving makes it of a setting: S is the quantile of the promise, linear between measured sizes, never falling. */
-function holdPolicy({ memoryMiB, batchSizeMax, waitMsMax }: Setting, measured: readonly MemoryProfile[], sloMs: number): HoldPolicy {
+/** The serving rule for a setting. S is the objective's quantile of the service time, interpolated between measured sizes, monotonic. */
+function holdPolicy({ memoryMiB, batchSizeMax, waitMsMax }: BatchSettings, measured: readonly MemoryProfile[], sloMs: number): HoldPolicy {
   if (sloMs <= 0 || (batchSizeMax === 1 && waitMsMax !== null)) return { kind: 'none' };
   if (waitMsMax !== null) return { kind: 'timeout', batchSizeMax, waitMsMax };
   const points = measured.find((size) => size.memoryMiB === memoryMiB)?.points ?? [];

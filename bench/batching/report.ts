@@ -1,6 +1,6 @@
 /** The results as JSON and as the tables in bench/README.md. */
 import type { Machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import type { Accuracy } from './accuracy.ts';
 import type { GridTiming } from './grid-thread.ts';
 import { type Comparison, type Judged, policyNames } from './policies.ts';
@@ -27,9 +27,9 @@ export function tables({ at, commit, machine, grids, accuracies, comparisons }: 
   ];
   return [
     `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}, Node ${machine.node}).`,
-    'How long a choice takes in its thread, of 15:',
+    'Time per decision in its own thread, 15 runs:',
     table(
-      ['policy, arrivals, service times', 'median', 'worst', 'settings', 'of which latency was looked at'],
+      ['policy, arrivals, service times', 'median', 'worst', 'settings', 'of which evaluated'],
       grids.map(({ name, medianMs, worstMs, considered, evaluated }) => [
         name,
         `${medianMs.toFixed(0)} ms`,
@@ -38,7 +38,7 @@ export function tables({ at, commit, machine, grids, accuracies, comparisons }: 
         String(evaluated),
       ]),
     ),
-    `The exact model against the simulated rule, ${((accuracies[0]?.requests ?? 0) / 1e6).toFixed(1)} million requests each, the largest errors:`,
+    `Largest errors of the exact model against the simulated rule, ${((accuracies[0]?.requests ?? 0) / 1e6).toFixed(1)} million requests each:`,
     table(
       ['service times', 'settings', 'p95', 'cost'],
       [
@@ -46,7 +46,7 @@ export function tables({ at, commit, machine, grids, accuracies, comparisons }: 
         ['random, cv 0.3', ...errorsOf(accuracies.filter(({ cv }) => cv > 0))],
       ],
     ),
-    'USD per million requests, and the share that was late, under p95 <= SLO (so 5 % may be):',
+    'USD per million requests, and the share of late responses, under p95 <= SLO (which allows 5 %):',
     table(
       ['arrivals', 'SLO', 'service cv', ...policyNames],
       comparisons.map(({ workload, sloMs, cv, policies }) => [workload, `${sloMs} ms`, String(cv), ...policies.map(cost)]),
@@ -55,5 +55,5 @@ export function tables({ at, commit, machine, grids, accuracies, comparisons }: 
 }
 
 export function write(results: BatchingResults): void {
-  keep('batching', results, tables(results));
+  writeResults('batching', results, tables(results));
 }

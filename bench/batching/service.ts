@@ -1,4 +1,4 @@
-/** Service times as they are in the batching benchmarks: S = 8 + 6·b/min(vCPU, 4) ms, one vCPU for each 1.769 GB, ten memory sizes. */
+/** Service times of the batching benchmarks: S = 8 + 6·b/min(vCPU, 4) ms, one vCPU per 1.769 GB, ten memory sizes. */
 import type { MemoryProfile } from '../../src/queueing/index.ts';
 import type { Random } from '../../src/random.ts';
 
@@ -19,7 +19,7 @@ export function spread(cv: number, random: Random): number {
   return Math.exp(Math.sqrt(variance) * normal - variance / 2);
 }
 
-/** What a profiler would have measured: every size exactly without spread, else 200 runs of six sizes. */
+/** The profile a profiler would measure: exact for every size if cv is 0, otherwise 200 runs of six sizes. */
 export function profiles(cv: number, random: Random): MemoryProfile[] {
   const batchSizes = cv === 0 ? Array.from({ length: 32 }, (_, i) => i + 1) : [1, 2, 4, 8, 16, 32];
   return memorySizesMiB.map((memoryMiB) => ({

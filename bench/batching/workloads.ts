@@ -1,4 +1,4 @@
-/** Arrivals to plan for: from formulas with a seed, and recorded ones. */
+/** Arrivals of the batching benchmarks: synthetic with a seed, and recorded. */
 import { readFileSync } from 'node:fs';
 import { arrivalTimesMs, mmpp2, poisson } from '../../src/queueing/index.ts';
 import { exponentialMs, type Random, SeededRandom } from '../../src/random.ts';
@@ -8,9 +8,9 @@ export interface Workload {
   readonly arrivalsMs: Float64Array;
 }
 
-/** Recorded hours hold a few requests a second; they are played so much faster, gaps in proportion. */
+/** Speed-up of recorded arrivals, which have only a few requests per second. */
 const timesFaster = 20;
-/** Slots of the function's trace are played as ten seconds, at fifty requests a second in the mean. */
+/** Each slot of the function trace is played in ten seconds, at 50 requests per second on average. */
 const slotMs = 10_000;
 const slotsPlayed = 70;
 const meanPerSecond = 50;
@@ -43,7 +43,7 @@ function recorded(file: string): Float64Array {
   return Float64Array.from(lines(file), (ms) => ms / timesFaster);
 }
 
-/** Poisson within each slot. */
+/** Poisson arrivals within each slot. */
 function slots(file: string, random: Random): Float64Array {
   const rates = lines(file).slice(0, slotsPlayed);
   const perSecond = meanPerSecond / (rates.reduce((sum, rate) => sum + rate, 0) / rates.length);

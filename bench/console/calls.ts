@@ -1,15 +1,15 @@
-/** `npm run bench -- console-calls`: what the console's lists take of the server with 200 endpoints, an hour of their numbers, and 1,000 versions. */
+/** `npm run bench -- console-calls`: server latency of the console's lists with 200 endpoints, one hour of metrics, and 1,000 versions. */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SystemClock } from '../../src/clock.ts';
-import { Measure, MetricStore, placeOfVariant } from '../../src/monitoring/index.ts';
+import { Measure, MetricStore, variantMetricKey } from '../../src/metrics/index.ts';
 import { openDatabase } from '../../src/storage/index.ts';
 import { multiplyVersions } from '../../test/console/versions.ts';
 import { Server, temporaryDirectory } from '../../test/end-to-end/server.ts';
 import { summarize } from '../load/latencies.ts';
 import { commit, machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 
 const [endpointCount, versionCount, minutes, times] = [200, 1000, 60, 20];
 
@@ -20,11 +20,11 @@ export async function consoleCalls({ isDry }: { isDry: boolean }): Promise<void>
     const rows = await callsOf(dataDir);
     const { cores, cpu, node } = machine();
     const at = new Date().toISOString();
-    const head = `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): ${endpointCount} endpoints, each with ${minutes} minutes of numbers; ${versionCount} versions in a group.`;
-    const lines = rows.map(({ what, wanted, p50, max }) => `| ${what} | ${p50.toFixed(0)} ms | ${max.toFixed(0)} ms | ${wanted} |`);
-    const text = [head, '', `| | p50 of ${times} | at most | wanted |`, '|---|---|---|---|', ...lines].join('\n');
+    const head = `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): ${endpointCount} endpoints, each with ${minutes} minutes of metrics; ${versionCount} versions in a group.`;
+    const lines = rows.map(({ what, target, p50, max }) => `| ${what} | ${p50.toFixed(0)} ms | ${max.toFixed(0)} ms | ${target} |`);
+    const text = [head, '', `| | p50 of ${times} | at most | target |`, '|---|---|---|---|', ...lines].join('\n');
     console.log(text);
-    if (!isDry) keep('console-calls', { at, commit: commit(), machine: machine(), rows }, text);
+    if (!isDry) writeResults('console-calls', { at, commit: commit(), machine: machine(), rows }, text);
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
@@ -32,12 +32,12 @@ export async function consoleCalls({ isDry }: { isDry: boolean }): Promise<void>
 
 interface Measured {
   readonly what: string;
-  readonly wanted: string;
+  readonly target: string;
   readonly p50: number;
   readonly max: number;
 }
 
-/** One version and its endpoints by the API, the other versions and the numbers where they would lie. */
+/** Creates one version and the endpoints by the API; other versions and metrics are written directly to the databases. */
 async function fill(dataDir: string): Promise<void> {
   const server = await Server.start({ dataDir });
   try {
@@ -45,7 +45,7 @@ async function fill(dataDir: string): Promise<void> {
     await server.callWell('POST', '/groups/digits/versions/1/approval', { approval: 'Approved' });
     for (let i = 0; i < endpointCount; i++) {
       const name = nameOf(i);
-      // Functions only: nothing runs until somebody comes.
+      // Functions only, so no worker runs without traffic.
       await server.callWell('POST', '/endpoints', { name, objective: 'p95<=50ms', variants: [{ model: 'digits/1', functions: {} }] });
     }
   } finally {
@@ -66,19 +66,19 @@ async function fillMetrics(dataDir: string): Promise<void> {
   await store.open();
   const nowMs = clock.wallMs();
   for (let i = 0; i < endpointCount; i++) {
-    const place = placeOfVariant('Penstock', nameOf(i), 'AllTraffic');
+    const metricKey = variantMetricKey('Penstock', nameOf(i), 'AllTraffic');
     for (let minute = minutes; minute >= 1; minute--) {
       const latency = new Measure();
       for (let k = 0; k < 200; k++) latency.add(5 + ((k * 37 + minute * 11 + i) % 200) / 5);
       const missed = new Measure();
       missed.add(0, 197);
       missed.add(1, 3);
-      const spent = new Measure();
-      spent.add(0.0001);
+      const cost = new Measure();
+      cost.add(0.0001);
       const atMs = nowMs - minute * 60_000;
-      store.put(place, { name: 'Latency', unit: 'Milliseconds' }, atMs, latency);
-      store.put(place, { name: 'ObjectiveMissed', unit: 'None' }, atMs, missed);
-      store.put(place, { name: 'FunctionsSpent', unit: 'None' }, atMs, spent);
+      store.put(metricKey, { name: 'Latency', unit: 'Milliseconds' }, atMs, latency);
+      store.put(metricKey, { name: 'ObjectiveMissed', unit: 'None' }, atMs, missed);
+      store.put(metricKey, { name: 'FunctionsCost', unit: 'None' }, atMs, cost);
     }
     if (i % 20 === 19) await store.flush();
   }
@@ -86,7 +86,7 @@ async function fillMetrics(dataDir: string): Promise<void> {
   await close();
 }
 
-async function timed(what: string, wanted: string, run: () => Promise<unknown>): Promise<Measured> {
+async function timed(what: string, target: string, run: () => Promise<unknown>): Promise<Measured> {
   const took: number[] = [];
   for (let i = 0; i < times; i++) {
     const beganMs = performance.now();
@@ -95,7 +95,7 @@ async function timed(what: string, wanted: string, run: () => Promise<unknown>):
   }
   const { p50, max } = summarize(took);
   console.error(`${what}: p50 ${p50.toFixed(1)} ms, at most ${max.toFixed(1)} ms`);
-  return { what, wanted, p50, max };
+  return { what, target, p50, max };
 }
 
 async function callsOf(dataDir: string): Promise<Measured[]> {
@@ -105,8 +105,8 @@ async function callsOf(dataDir: string): Promise<Measured[]> {
     const beganMs = performance.now();
     await server.callWell('GET', '/overview');
     const firstMs = performance.now() - beganMs;
-    const first = { what: '`GET /overview`, the first after a start', wanted: '', p50: firstMs, max: firstMs };
-    // It is read anew once a second.
+    const first = { what: '`GET /overview`, the first after a start', target: '', p50: firstMs, max: firstMs };
+    // The server caches the overview for a second, so each call uses a different span.
     const overview = await timed('`GET /overview`, later ones', '< 300 ms', async () =>
       server.callWell('GET', `/overview?span_s=${3600 - Math.floor(Math.random() * 60)}`),
     );

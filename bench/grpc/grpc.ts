@@ -1,19 +1,19 @@
-/** `npm run bench -- grpc`: what gRPC costs beside REST, small tensors and large, by one and the same generator. */
+/** `npm run bench -- grpc`: gRPC compared with REST for small and large tensors, with the same load generator. */
 import type { StatusBody } from '../../src/api/index.ts';
 import { loadProtocol } from '../../src/oip/index.ts';
 import { modelPath } from '../../test/models/index.ts';
-import { type H2loadOrder, hasH2load, runH2load } from '../load/h2load.ts';
+import { type H2loadOptions, hasH2load, runH2load } from '../load/h2load.ts';
 import { commit, machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
 import { cpuMsOf } from '../servers/process-tree.ts';
 import { type GrpcFigures, grpcTable } from './report.ts';
 
 const digits = { model: 'digits', input: 'pixels', shape: [1, 64] };
-/** 600 kB there and as much back; it is multiplied by two and summed up. */
+/** 600 kB in each direction; the model multiplies by two and sums up. */
 const large = { model: 'affine', input: 'x', shape: [50_000, 3] };
 
-type Ask = typeof digits;
+type Target = typeof digits;
 
 export async function grpc({ seconds, isDry }: { seconds: number; isDry: boolean }): Promise<void> {
   if (!hasH2load()) throw new Error('h2load is not installed: it comes with nghttp2 (Debian: nghttp2-client)');
@@ -24,7 +24,7 @@ export async function grpc({ seconds, isDry }: { seconds: number; isDry: boolean
     await platform.deploy({ modelPath: modelPath('test_affine'), name: large.model, objective: 'p95<=500ms' });
     const { grpc: address } = (await (await fetch(new URL('/api/v1/status', platform.server.url))).json()) as StatusBody;
     const measured: GrpcFigures[] = [];
-    for (const [what, ask, form, connections, streams] of [
+    for (const [what, call, form, connections, streams] of [
       ['gRPC, raw, 64 streams on one connection', digits, rawCall, 1, 64],
       ['gRPC, raw, 64 streams on four connections', digits, rawCall, 4, 16],
       ['gRPC, typed, 64 streams on one connection', digits, typedCall, 1, 64],
@@ -34,42 +34,42 @@ export async function grpc({ seconds, isDry }: { seconds: number; isDry: boolean
       ['REST, binary, 600 kB, 4 connections', large, binaryPost, 4, 1],
     ] as const) {
       console.error(what);
-      const post = form(ask, form === rawCall || form === typedCall ? `http://${address}` : platform.server.url.origin);
-      measured.push({ what, ...(await measure(platform, ask.model, { ...post, connections, streams, measureMs: seconds * 1000 })) });
+      const post = form(call, form === rawCall || form === typedCall ? `http://${address}` : platform.server.url.origin);
+      measured.push({ what, ...(await measure(platform, call.model, { ...post, connections, streams, measureMs: seconds * 1000 })) });
     }
     const results = { at: new Date().toISOString(), commit: commit(), machine: machine(), measured };
     console.log(grpcTable(results));
-    if (!isDry) keep('grpc', results, grpcTable(results));
+    if (!isDry) writeResults('grpc', results, grpcTable(results));
   } finally {
     await platform.close();
   }
 }
 
-/** Also counts at the server: an answer over gRPC may be a refusal that a generator of HTTP does not see. */
-async function measure(platform: Platform, model: string, order: H2loadOrder): Promise<Omit<GrpcFigures, 'what'>> {
+/** Also counts at the server: an HTTP load generator counts a gRPC error as a response. */
+async function measure(platform: Platform, model: string, options: H2loadOptions): Promise<Omit<GrpcFigures, 'what'>> {
   const counts = async (): Promise<{ success: { count: number }; fail: { count: number } }> => {
     const response = await fetch(new URL(`/v2/models/${model}/stats`, platform.server.url));
     const { model_stats: stats } = (await response.json()) as { model_stats: { inference_stats: Awaited<ReturnType<typeof counts>> }[] };
     return stats[0]?.inference_stats ?? { success: { count: 0 }, fail: { count: 0 } };
   };
   const before = { ...(await counts()), cpuMs: cpuMsOf(platform.server.pid) };
-  const { ratePerSecond, latencyMs } = await runH2load(order);
+  const { ratePerSecond, latencyMs } = await runH2load(options);
   const after = { ...(await counts()), cpuMs: cpuMsOf(platform.server.pid) };
   const answered = after.success.count - before.success.count;
   if (after.fail.count > before.fail.count) throw new Error(`${after.fail.count - before.fail.count} requests failed at the server`);
-  if (answered < ratePerSecond) throw new Error(`the server answered ${answered} requests, the generator counts more`);
+  if (answered < ratePerSecond) throw new Error(`the server answered ${answered} requests, fewer than the generator counted`);
   return { ratePerSecond, p50Ms: latencyMs.p50, p99Ms: latencyMs.p99, cpuUsPerRequest: ((after.cpuMs - before.cpuMs) * 1000) / answered };
 }
 
-type Post = Pick<H2loadOrder, 'url' | 'body' | 'headers'>;
+type Post = Pick<H2loadOptions, 'url' | 'body' | 'headers'>;
 
-function values({ shape }: Ask): Float32Array {
+function values({ shape }: Target): Float32Array {
   return new Float32Array(shape.reduce((product, size) => product * size, 1)).map((_, index) => (index % 17) / 16);
 }
 
-function call({ model, input, shape }: Ask, address: string, contents: object, raw: readonly Uint8Array[]): Post {
+function call({ model, input, shape }: Target, address: string, contents: object, raw: readonly Uint8Array[]): Post {
   const method = loadProtocol().inference['ModelInfer'];
-  if (method === undefined) throw new Error('there is no ModelInfer');
+  if (method === undefined) throw new Error('the protocol has no method ModelInfer');
   const inputs = [{ name: input, datatype: 'FP32', shape, ...contents }];
   const message = method.requestSerialize({ model_name: model, inputs, raw_input_contents: raw });
   const head = Buffer.alloc(5);
@@ -78,24 +78,24 @@ function call({ model, input, shape }: Ask, address: string, contents: object, r
   return { url: `${address}${method.path}`, body: Buffer.concat([head, message]), headers };
 }
 
-function rawCall(ask: Ask, address: string): Post {
-  return call(ask, address, {}, [new Uint8Array(values(ask).buffer)]);
+function rawCall(input: Target, address: string): Post {
+  return call(input, address, {}, [new Uint8Array(values(input).buffer)]);
 }
 
-function typedCall(ask: Ask, address: string): Post {
-  return call(ask, address, { contents: { fp32_contents: [...values(ask)] } }, []);
+function typedCall(input: Target, address: string): Post {
+  return call(input, address, { contents: { fp32_contents: [...values(input)] } }, []);
 }
 
-function binaryPost(ask: Ask, origin: string): Post {
-  const bytes = new Uint8Array(values(ask).buffer);
-  const input = { name: ask.input, datatype: 'FP32', shape: ask.shape, parameters: { binary_data_size: bytes.length } };
+function binaryPost(target: Target, origin: string): Post {
+  const bytes = new Uint8Array(values(target).buffer);
+  const input = { name: target.input, datatype: 'FP32', shape: target.shape, parameters: { binary_data_size: bytes.length } };
   const head = Buffer.from(JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } }));
   const headers = { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(head.length) };
-  return { url: `${origin}/v2/models/${ask.model}/infer`, body: Buffer.concat([head, bytes]), headers };
+  return { url: `${origin}/v2/models/${target.model}/infer`, body: Buffer.concat([head, bytes]), headers };
 }
 
-function jsonPost(ask: Ask, origin: string): Post {
-  const input = { name: ask.input, datatype: 'FP32', shape: ask.shape, data: [...values(ask)] };
+function jsonPost(target: Target, origin: string): Post {
+  const input = { name: target.input, datatype: 'FP32', shape: target.shape, data: [...values(target)] };
   const body = Buffer.from(JSON.stringify({ inputs: [input] }));
-  return { url: `${origin}/v2/models/${ask.model}/infer`, body, headers: { 'content-type': 'application/json' } };
+  return { url: `${origin}/v2/models/${target.model}/infer`, body, headers: { 'content-type': 'application/json' } };
 }

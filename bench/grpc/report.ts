@@ -1,4 +1,4 @@
-/** The table of bench/grpc in bench/README.md. */
+/** The gRPC table in bench/README.md. */
 import type { Machine } from '../machine.ts';
 
 export interface GrpcFigures {
@@ -6,7 +6,7 @@ export interface GrpcFigures {
   readonly ratePerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Of the gateway and its workers. */
+  /** Gateway and workers together. */
   readonly cpuUsPerRequest: number;
 }
 
@@ -29,7 +29,7 @@ export function grpcTable({ at, commit, machine, measured }: GrpcResults): strin
     `${figures.p99Ms.toFixed(1)} ms`,
     `${whole(figures.cpuUsPerRequest)} us`,
   ]);
-  const titles = ['digits-mlp, 64 floats, unless said otherwise', 'answers', 'p50', 'p99', 'server CPU per request'];
+  const titles = ['digits-mlp, 64 floats, unless noted', 'responses', 'p50', 'p99', 'server CPU per request'];
   const table = [titles, titles.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `${head}\n\n${table}`;
 }

@@ -1,12 +1,12 @@
-/** The load generator's process: takes one order, sends one report. */
+/** The load generator's process: receives one set of options, sends one report. */
 import { runClosedLoop } from '../../src/cli/load/closed-loop.ts';
 import { type LoadResult, type LoadTarget, poissonArrivals, runOpenLoop } from '../../src/cli/load/open-loop.ts';
 import { SystemClock } from '../../src/clock.ts';
 import { SeededRandom } from '../../src/random.ts';
 import { summarize } from './latencies.ts';
-import type { LoadOrder, LoadReport, LoadShape, LoadWindow } from './load.ts';
+import type { LoadOptions, LoadReport, LoadShape, LoadWindow } from './load.ts';
 
-async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFINITY, windowMs }: LoadOrder): Promise<LoadReport> {
+async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFINITY, windowMs }: LoadOptions): Promise<LoadReport> {
   const buffers = requests.map((request) => Buffer.from(request));
   const requestOf = (i: number): Buffer => buffers[i % buffers.length] as Buffer;
   const clock = new SystemClock();
@@ -14,7 +14,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
   const startMs = performance.now();
   const cpuBefore = process.cpuUsage();
   const arrivalsMs = shape.kind === 'open' ? poissonArrivals(shape.phases, new SeededRandom(shape.seed)) : [];
-  const answered: number[] = []; // the arrivals, in the order of their answers, as `latenciesMs` is
+  const answered: number[] = []; // arrival times in the options of responses, like `latenciesMs`
   const { latenciesMs, failures, elapsedMs } =
     shape.kind === 'closed'
       ? await runClosedWindow({ clock, host, port, requestOf }, shape)
@@ -40,7 +40,7 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
   };
 }
 
-/** A closed loop, of which only the answers count that come in the window after the warm-up. */
+/** A closed loop that counts only responses in the window after the warm-up. */
 async function runClosedWindow(
   target: LoadTarget & { readonly requestOf: (i: number) => Buffer },
   { concurrency, warmUpMs, measureMs }: LoadShape & { readonly kind: 'closed' },
@@ -51,8 +51,8 @@ async function runClosedWindow(
     if (answeredMs < fromMs) before++;
     else if (answeredMs < fromMs + measureMs) within++;
   };
-  const order = { ...target, onAnswer, concurrency, forMs: warmUpMs + measureMs, requestsMax: Number.POSITIVE_INFINITY };
-  const { latenciesMs, failures } = await runClosedLoop(order);
+  const options = { ...target, onAnswer, concurrency, forMs: warmUpMs + measureMs, requestsMax: Number.POSITIVE_INFINITY };
+  const { latenciesMs, failures } = await runClosedLoop(options);
   return { latenciesMs: latenciesMs.slice(before, before + within), failures, elapsedMs: measureMs };
 }
 
@@ -61,12 +61,12 @@ function until(clock: SystemClock, wallMs: number): Promise<void> {
 }
 
 function windowsOf(sentMs: readonly number[], latenciesMs: readonly number[], windowMs: number): LoadWindow[] {
-  const windows: (number[] | undefined)[] = []; // sparse: nothing may be sent for so long
+  const windows: (number[] | undefined)[] = []; // sparse: a window may have no requests
   for (const [k, atMs] of sentMs.entries()) (windows[Math.floor(atMs / windowMs)] ??= []).push(latenciesMs[k] as number);
   return Array.from(windows, (window = []) => ({ answers: window.length, p95Ms: summarize(window).p95 }));
 }
 
-// Listening on, it stays alive until the report has been read: the other side ends it.
-process.on('message', (order: LoadOrder) => {
-  void run(order).then((report) => process.send?.(report));
+// The message listener keeps the process alive until the parent has read the report and ends it.
+process.on('message', (options: LoadOptions) => {
+  void run(options).then((report) => process.send?.(report));
 });

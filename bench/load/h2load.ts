@@ -1,4 +1,4 @@
-/** h2load as a closed loop over HTTP/2 and HTTP/1.1: one generator for gRPC and REST, so that they can be compared. */
+/** h2load as a closed loop over HTTP/2 and HTTP/1.1, so that gRPC and REST are compared with the same generator. */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,18 +8,18 @@ import { type LatencySummary, summarize } from './latencies.ts';
 
 const run = promisify(execFile);
 
-export interface H2loadOrder {
+export interface H2loadOptions {
   readonly url: string;
   readonly body: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
   readonly connections: number;
-  /** Requests under way on each connection; 1 speaks HTTP/1.1. */
+  /** Concurrent requests per connection; 1 uses HTTP/1.1. */
   readonly streams: number;
   readonly measureMs: number;
 }
 
 export interface H2loadReport {
-  /** Answers with status 200. Whether gRPC's own status was OK does not show here: ask the server. */
+  /** Responses with HTTP status 200. gRPC's own status is not visible here: use the server's counters. */
   readonly ratePerSecond: number;
   readonly latencyMs: LatencySummary;
 }
@@ -28,8 +28,8 @@ export function hasH2load(): boolean {
   return spawnSync('h2load', ['--version']).error === undefined;
 }
 
-/** Throws where any request fails. */
-export async function runH2load({ url, body, headers, connections, streams, measureMs }: H2loadOrder): Promise<H2loadReport> {
+/** Throws if any request fails. */
+export async function runH2load({ url, body, headers, connections, streams, measureMs }: H2loadOptions): Promise<H2loadReport> {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-bench-'));
   try {
     const [bodyFile, logFile] = [join(directory, 'body'), join(directory, 'log')];
@@ -44,8 +44,8 @@ export async function runH2load({ url, body, headers, connections, streams, meas
   }
 }
 
-/** Lines of: when it was sent, status, how long it took, in microseconds. Those that were under way at the end have no status. */
-function reportOf(log: string, seconds: number, underWay: number): H2loadReport {
+/** Log lines: send time, status, duration in microseconds. Requests in flight at the end have status 0 or below. */
+function reportOf(log: string, seconds: number, inFlightMax: number): H2loadReport {
   const requests = log
     .trim()
     .split('\n')
@@ -53,7 +53,7 @@ function reportOf(log: string, seconds: number, underWay: number): H2loadReport 
   const answered = requests.filter(([, status]) => status === 200);
   const others = requests.filter(([, status]) => status !== 200);
   const failed = others.find(([, status]) => status !== 0);
-  if (failed !== undefined || others.length > underWay) {
+  if (failed !== undefined || others.length > inFlightMax) {
     throw new Error(`${others.length} requests failed, one with status ${failed?.[1] ?? 'none'}`);
   }
   return { ratePerSecond: answered.length / seconds, latencyMs: summarize(answered.map(([, , us]) => us / 1000)) };

@@ -6,13 +6,13 @@ export interface LatencySummary {
   readonly max: number;
 }
 
-/** The value that `percentile` percent of the values do not exceed (nearest rank); NaN of nothing. */
+/** The value that `percentile` percent of the values do not exceed (nearest rank); NaN if there are none. */
 export function percentileOf(sorted: ArrayLike<number>, percentile: number): number {
   const rank = Math.max(1, Math.ceil((percentile / 100) * sorted.length));
   return sorted[rank - 1] ?? Number.NaN;
 }
 
-/** Exact: of every value, not of a sketch. */
+/** Exact, from all values rather than a sketch. */
 export function summarize(valuesMs: readonly number[]): LatencySummary {
   const sorted = Float64Array.from(valuesMs).sort();
   const sum = sorted.reduce((total, value) => total + value, 0);

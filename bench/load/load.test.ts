@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { postRequest } from '../../src/cli/load/http-connection.ts';
 import { runLoad } from './load.ts';
 
-test('a closed loop counts the answers of its window: none of the warm-up, and over no more time', async () => {
+test('a closed loop counts only responses within its window, not those of the warm-up', async () => {
   let served = 0;
   const server = createServer((request, response) => {
     request.resume();

@@ -1,4 +1,4 @@
-/** A load on a server, run in a process of its own, so that what it costs is known and is nobody else's. */
+/** Runs a load in a separate process, so that the generator's CPU time is known and does not affect the caller. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -13,51 +13,51 @@ export type LoadShape =
       readonly phases: readonly Phase[];
       readonly seed: number;
       readonly connections: number;
-      /** Epoch milliseconds; at once unless given. */
+      /** Epoch milliseconds. Default: at once. */
       readonly beginAtMs?: number;
     };
 
-export interface LoadOrder {
+export interface LoadOptions {
   readonly host: string;
   readonly port: number;
   /** Whole requests, sent in turn. */
   readonly requests: readonly Uint8Array[];
   readonly shape: LoadShape;
-  /** The latency promised, if any: the report says how many kept it. */
+  /** The latency objective, if any, for `inTime` of the report. */
   readonly limitMs?: number;
-  /** An open loop's answers are also summed up by windows of so long. */
+  /** Length of the windows by which responses of an open loop are also summarized. */
   readonly windowMs?: number;
 }
 
-/** Of the requests that were to be sent within one window. */
+/** Summary of the requests whose send time lies in one window. */
 export interface LoadWindow {
   readonly answers: number;
   readonly p95Ms: number;
 }
 
 export interface LoadReport {
-  /** Answers that tell of success (2xx), and their rate. */
+  /** Successful responses (2xx) and their rate. */
   readonly answers: number;
   readonly ratePerSecond: number;
   readonly latencyMs: LatencySummary;
-  /** The share of all requests, failed ones included, answered within `limitMs`; 1 without one. */
+  /** The share of all requests, including failed ones, that were answered within `limitMs`; 1 without a limit. */
   readonly inTime: number;
-  /** By status, or `broken` where the connection ended. */
+  /** By status, or `broken` if the connection ended. */
   readonly failures: Readonly<Record<string, number>>;
-  /** The generator's own CPU time, as a share of one core; null where it does not tell (wrk). */
+  /** The generator's own CPU time, as a share of one core; null if unknown (wrk). */
   readonly generatorCpu: number | null;
-  /** In order; none unless asked for. */
+  /** In order. Only with `windowMs`. */
   readonly windows?: readonly LoadWindow[];
 }
 
-/** Runs the load to its end. Throws where the generator itself breaks. */
-export async function runLoad(order: LoadOrder): Promise<LoadReport> {
+/** Runs the load to its end. Throws if the generator itself fails. */
+export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   const generator = fork(fileURLToPath(new URL('./generator-main.ts', import.meta.url)), { serialization: 'advanced' });
   try {
     const ended = once(generator, 'exit').then(([code, signal]) => {
-      throw new Error(`the load generator ended with ${String(code ?? signal)} and no report`);
+      throw new Error(`the load generator ended with ${String(code ?? signal)} without a report`);
     });
-    generator.send(order);
+    generator.send(options);
     const [report] = (await Promise.race([once(generator, 'message'), ended])) as [LoadReport];
     ended.catch(() => {});
     return report;

@@ -1,4 +1,4 @@
--- Sends the whole requests found in the files named by its arguments, in turn, and prints the result as JSON.
+-- Sends the complete requests in the files named by its arguments in turn, and prints the result as JSON.
 local requests = {}
 local next_request = 0
 

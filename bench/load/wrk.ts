@@ -1,4 +1,4 @@
-/** wrk as a closed loop: it costs a fraction of our own generator, so more of a small machine is left for the server. */
+/** wrk as a closed loop. It uses a fraction of the CPU of our own generator, which leaves more of a small machine for the server. */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import type { LoadReport } from './load.ts';
 
 const run = promisify(execFile);
 
-export interface WrkOrder {
+export interface WrkOptions {
   readonly host: string;
   readonly port: number;
   /** Whole requests, sent in turn. */
@@ -34,7 +34,7 @@ export function hasWrk(): boolean {
   return spawnSync('wrk', ['--version']).error === undefined;
 }
 
-export async function runWrk({ host, port, requests, concurrency, measureMs }: WrkOrder): Promise<LoadReport> {
+export async function runWrk({ host, port, requests, concurrency, measureMs }: WrkOptions): Promise<LoadReport> {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-wrk-'));
   try {
     const files = requests.map((request, i) => {

@@ -1,27 +1,27 @@
 /**
- * A day of metrics, lived through on a virtual clock by the store that a server has: endpoints of which a few have traffic. What comes in ten
- * seconds is given at once, but for the last hour, which is kept by the second; a row of ten seconds or a minute is the same either way.
+ * Fills the server's metric store with a day of data on a virtual clock; only a few endpoints have traffic. Values are added in steps of ten
+ * seconds, except for the last hour, which is stored by the second. Rows of ten seconds or a minute are the same either way.
  */
 import { VirtualClock } from '../../src/clock.ts';
-import { type Looked, MetricStore, penstockNamespace, placeOfVariant } from '../../src/monitoring/index.ts';
-import { AnswerColumns } from '../../src/monitoring/series/answer-columns.ts';
-import { VariantSeries } from '../../src/monitoring/series/variant-series.ts';
+import { MetricStore, penstockNamespace, type SampledValue, variantMetricKey } from '../../src/metrics/index.ts';
+import { AnswerColumns } from '../../src/metrics/series/answer-columns.ts';
+import { VariantSeries } from '../../src/metrics/series/variant-series.ts';
 import { type Random, SeededRandom } from '../../src/random.ts';
 import type { Database } from '../../src/storage/index.ts';
 
 export interface Day {
   readonly store: MetricStore;
-  /** Epoch milliseconds of its end. */
+  /** End of the day in epoch milliseconds. */
   readonly endMs: number;
   readonly requests: number;
-  /** What one endpoint's requests took, by the beginning of their ten seconds: the exact values to hold the kept ones against. */
+  /** Exact latencies of one endpoint by the start of their ten seconds, for comparison with the stored values. */
   readonly watched: ReadonlyMap<number, readonly number[]>;
 }
 
 export interface DayOptions {
   readonly endpoints: number;
   readonly busy: number;
-  /** Of each busy endpoint, over the day. */
+  /** Average rate of each busy endpoint. */
   readonly meanRatePerSecond: number;
   readonly hours: number;
 }
@@ -30,7 +30,7 @@ export const watchedEndpoint = 'endpoint-0';
 const hourS = 3600;
 const variant = 'AllTraffic';
 
-export async function liveThroughADay(db: Database, { endpoints, busy, meanRatePerSecond, hours }: DayOptions): Promise<Day> {
+export async function simulateDay(db: Database, { endpoints, busy, meanRatePerSecond, hours }: DayOptions): Promise<Day> {
   const clock = new VirtualClock(Date.UTC(2026, 0, 1));
   const store = new MetricStore({
     db,
@@ -56,17 +56,18 @@ export async function liveThroughADay(db: Database, { endpoints, busy, meanRateP
       const arrived = poisson(random, meanRatePerSecond * share * step);
       requests += arrived;
       for (let i = 0; i < arrived; i++) {
-        // How slow it is follows the hour too.
+        // Latency varies with the time of day, too.
         const computeMs = (latencies[next++ & 4095] as number) * (0.7 + share / 2);
         const queueMs = (latencies[(next * 7) & 4095] as number) * share;
         const totalMs = computeMs + queueMs + 0.2;
         const answer = { totalMs, queueMs, computeMs, encodeMs: 0.05 + 0.01 * queueMs, rows: 1, costUsd: computeMs * 1e-8 };
         if (answers.add(answer, totalMs > 10)) count(answers, series);
         if (i % 4 === 0) series.dispatched(i % 16 === 0 ? 'full' : 'idle', 1 + (i % 8));
-        if (index === 0) listed(watched, tenMs).push(totalMs);
+        if (index === 0) listAt(watched, tenMs).push(totalMs);
       }
       count(answers, series);
-      if ((second + step) % 10 === 0) for (const { place, metric, value } of looked(index, arrived)) store.feed(place, metric).add(value);
+      if ((second + step) % 10 === 0)
+        for (const { metricKey, metric, value } of sampledValues(index, arrived)) store.feed(metricKey, metric).add(value);
     }
     second += step;
     clock.advance(step * 1000);
@@ -80,20 +81,20 @@ function count(answers: AnswerColumns, series: VariantSeries): void {
   answers.clear();
 }
 
-/** What is looked at every ten seconds of who has instances. */
-function looked(index: number, count: number): Looked[] {
-  const place = placeOfVariant(penstockNamespace, `endpoint-${index}`, variant);
-  const worker = { namespace: penstockNamespace, dimensions: { ...place.dimensions, Worker: '0' } };
+/** Metrics sampled every ten seconds for endpoints with instances. */
+function sampledValues(index: number, count: number): SampledValue[] {
+  const metricKey = variantMetricKey(penstockNamespace, `endpoint-${index}`, variant);
+  const worker = { namespace: penstockNamespace, dimensions: { ...metricKey.dimensions, Worker: '0' } };
   return [
-    { place, metric: { name: 'Instances', unit: 'Count' }, value: 1 },
-    { place, metric: { name: 'QueueRows', unit: 'Count' }, value: count % 5 },
-    { place, metric: { name: 'Spent', unit: 'None' }, value: 0.000_12 },
-    { place: worker, metric: { name: 'WorkerMemory', unit: 'Bytes' }, value: 1e8 + 4096 * (count % 100) },
-    { place: worker, metric: { name: 'WorkerProcessor', unit: 'Percent' }, value: 1 + (count % 60) },
+    { metricKey, metric: { name: 'Instances', unit: 'Count' }, value: 1 },
+    { metricKey, metric: { name: 'QueueRows', unit: 'Count' }, value: count % 5 },
+    { metricKey, metric: { name: 'Spent', unit: 'None' }, value: 0.000_12 },
+    { metricKey: worker, metric: { name: 'WorkerMemory', unit: 'Bytes' }, value: 1e8 + 4096 * (count % 100) },
+    { metricKey: worker, metric: { name: 'WorkerProcessor', unit: 'Percent' }, value: 1 + (count % 60) },
   ];
 }
 
-function listed(map: Map<number, number[]>, key: number): number[] {
+function listAt(map: Map<number, number[]>, key: number): number[] {
   let list = map.get(key);
   if (list === undefined) map.set(key, (list = []));
   return list;
@@ -103,7 +104,7 @@ function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
 }
 
-/** By its normal approximation where it is large. */
+/** Uses the normal approximation, which is good enough for large means. */
 function poisson(random: Random, mean: number): number {
   return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal(random)));
 }

@@ -1,12 +1,12 @@
-/** How long from the fork of a worker to its first answer: the local provider's own road, without warm workers. */
+/** Time from forking a worker to its first response, measured with the local provider. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../../src/clock.ts';
-import { openLogs } from '../../src/monitoring/index.ts';
+import { openLogs } from '../../src/logs/index.ts';
 import { LocalProvider, type WorkerSpec } from '../../src/providers/index.ts';
 
-/** Milliseconds until the worker is ready, which takes a real inference. */
+/** Milliseconds until the worker is ready, which includes a real inference. */
 export async function coldStartMs(modelPath: string, warmWorkers: 0 | 1): Promise<number> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'penstock-cold-'));
   const clock = new SystemClock();
@@ -14,7 +14,7 @@ export async function coldStartMs(modelPath: string, warmWorkers: 0 | 1): Promis
   const provider = new LocalProvider({ clock, log: logs.platform, stateDirectory, warmWorkers });
   try {
     await provider.open();
-    // A warm worker is worth something once its runtime is loaded.
+    // A warm worker helps only once its runtime is loaded.
     if (warmWorkers > 0) await new Promise((resolve) => setTimeout(resolve, 1000));
     const ready = new Promise<number>((resolve) => {
       provider.onChange((view) => {

@@ -1,4 +1,4 @@
-/** One run of everything that bench/overhead measures. Each figure is a number with its unit in its name. */
+/** One run of all overhead measurements. The name of each figure contains its unit. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Phase } from '../../src/cli/load/open-loop.ts';
@@ -13,7 +13,7 @@ import { ServerProcess } from '../servers/server-process.ts';
 import { coldStartMs } from './cold-start.ts';
 import { binaryRequest, binaryRequests, fastapiRequests, jsonRequests } from './requests.ts';
 
-/** Absent where it could not be measured: the reason has been printed. */
+/** Figures that could not be measured are absent; the reason has been printed. */
 export type Figures = Record<string, number>;
 
 const mlpPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx', import.meta.url));
@@ -25,7 +25,7 @@ const cnnShape = [3, 224, 224];
 const objectiveMs = 50;
 const seed = 20_260_101;
 
-/** Open-loop loads: name and phases. The steps are a quiet minute with two bursts, squeezed. */
+/** Open-loop loads. The steps are a compressed quiet minute with two bursts. */
 const openLoads: Readonly<Record<string, readonly Phase[]>> = {
   open1000: [{ ratePerSecond: 1000, forMs: 5000 }],
   open4000: [{ ratePerSecond: 4000, forMs: 5000 }],
@@ -69,7 +69,7 @@ async function measureBare({ measureMs, say }: RunOptions): Promise<Figures> {
   return { bareMlpP50Us: one.runMs.p50 * 1000, bareMlpB1PerSecond: one.rowsPerSecond, bareMlpB32PerSecond: many.rowsPerSecond };
 }
 
-/** What the same two hops cost with nothing in them: no target below this can be met on the machine. */
+/** Cost of the same two hops without any processing. No target below it can be met on this machine. */
 async function measureFloor({ measureMs, say }: RunOptions): Promise<Figures> {
   say('the floor: an empty gateway and an empty worker');
   const server = await ServerProcess.start({
@@ -93,7 +93,7 @@ async function measurePlatform(platform: Platform, options: RunOptions): Promise
   const { server } = platform;
   const json = jsonRequests(server.url, 'digits-mlp');
   const binary = binaryRequests(server.url, 'digits-mlp');
-  await closed(server, json, 64, measureMs); // warm: what is measured is a server that has been up for a while
+  await closed(server, json, 64, measureMs); // warm-up: a server that has been running for a while is measured
   const rssBeforeMiB = rssMiBOf(server.pid);
 
   const figures: Figures = { readyFreshMs, ...named('jsonC1', await closed(server, json, 1, measureMs)) };
@@ -108,7 +108,7 @@ async function measurePlatform(platform: Platform, options: RunOptions): Promise
   return { ...figures, gatewayRssBeforeMiB: rssBeforeMiB, gatewayRssAfterMiB: rssMiBOf(server.pid) };
 }
 
-/** Concurrency 64, by our own generator and, where it is installed, by wrk, which leaves more of the machine. */
+/** Concurrency 64, with our own generator and, if installed, with wrk, which uses less CPU. */
 async function saturated(name: string, server: ServerProcess, requests: Buffer[], { measureMs, say }: RunOptions): Promise<Figures> {
   const cpuBeforeMs = cpuMsOf(server.pid);
   const report = await closed(server, requests, 64, measureMs);
@@ -121,7 +121,7 @@ async function saturated(name: string, server: ServerProcess, requests: Buffer[]
   return { ...figures, ...named(`${name}Wrk`, await runWrk({ ...addressOf(server), requests, concurrency: 64, measureMs })) };
 }
 
-/** A compute-bound model: what one worker of one thread loses to one bare process of one thread. */
+/** A compute-bound model: one worker with one thread compared with a bare process with one thread. */
 async function measureCompute(platform: Platform, { say, measureMs }: RunOptions): Promise<Figures> {
   say('loadtest_cnn_224: Penstock between two bare runs');
   await platform.deploy({ modelPath: cnnPath, name: 'cnn-224', objective: 'p95<=500ms' });
@@ -183,9 +183,9 @@ function addressOf({ url }: ServerProcess): { host: string; port: number } {
   return { host: url.hostname, port: Number(url.port) };
 }
 
-/** A report as figures; anything but 200 makes the whole run invalid. */
+/** Converts a report to figures. Throws if any response was not 200. */
 function named(name: string, { ratePerSecond, latencyMs, failures, generatorCpu }: LoadReport): Figures {
-  if (Object.keys(failures).length > 0) throw new Error(`${name}: some requests failed: ${JSON.stringify(failures)}`);
+  if (Object.keys(failures).length > 0) throw new Error(`${name}: requests failed: ${JSON.stringify(failures)}`);
   return {
     [`${name}PerSecond`]: ratePerSecond,
     [`${name}P50Us`]: latencyMs.p50 * 1000,

@@ -1,7 +1,7 @@
-/** The results as JSON and as the table in bench/README.md. */
+/** The overhead results as JSON and as the table in bench/README.md. */
 import { median } from '../load/latencies.ts';
 import type { Machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import type { Figures } from './measures.ts';
 
 export interface Results {
@@ -27,7 +27,7 @@ const percent = (value: number): string => `${value.toFixed(1)} %`;
 interface Row {
   readonly what: string;
   readonly target: string;
-  /** Figures and how each is written, joined by commas. */
+  /** Figures with their format and an optional label, joined by commas. */
   readonly of: readonly (readonly [string, (value: number) => string, string?])[];
 }
 
@@ -56,7 +56,7 @@ const rows: readonly Row[] = [
     ],
   },
   {
-    what: '... of which the gateway, link and client add',
+    what: '... of which gateway, link and client',
     target: '<= 200 us',
     of: [
       ['gatewayAddsUs', us, 'p50'],
@@ -117,11 +117,11 @@ const rows: readonly Row[] = [
     ],
   },
   { what: 'start to ready, empty data directory', target: '<= 1.5 s', of: [['readyFreshMs', ms]] },
-  { what: 'start to ready, two endpoints to bring back', target: '<= 1.5 s', of: [['readyAgainMs', ms]] },
-  { what: 'fork of a worker to its first answer', target: '<= 150 ms', of: [['forkToAnswerMs', ms]] },
+  { what: 'start to ready, two endpoints to restore', target: '<= 1.5 s', of: [['readyAgainMs', ms]] },
+  { what: 'fork of a worker to its first response', target: '<= 150 ms', of: [['forkToAnswerMs', ms]] },
   { what: '... with a warm worker', target: '', of: [['warmToAnswerMs', ms]] },
   {
-    what: "the gateway's memory, before and after all this",
+    what: "the gateway's memory, before and after the loads",
     target: 'flat',
     of: [
       ['gatewayRssBeforeMiB', whole],
@@ -159,9 +159,9 @@ export function table({ at, commit, machine, runs }: Results): string {
     return values.length === 0 ? [] : [`| ${what} | ${values.join(', ')} | ${target} |`];
   });
   const caption = `${at.slice(0, 10)}, commit ${commit}: medians of ${runs.length} runs on ${machine.cores} cores (${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}), load generator on the same machine.`;
-  return `${caption}\n\n| digits-mlp unless said otherwise | measured | wanted |\n|---|---|---|\n${lines.join('\n')}`;
+  return `${caption}\n\n| digits-mlp unless noted | measured | target |\n|---|---|---|\n${lines.join('\n')}`;
 }
 
 export function write(results: Results): void {
-  keep('overhead', { ...results, medians: medians(results.runs) }, table(results));
+  writeResults('overhead', { ...results, medians: medians(results.runs) }, table(results));
 }

@@ -1,4 +1,4 @@
-/** The same rows in the forms that the servers under test want them. */
+/** The same rows as requests for each server under test. */
 import { readFileSync } from 'node:fs';
 import { postRequest } from '../../src/cli/load/http-connection.ts';
 
@@ -14,7 +14,7 @@ function digitRows(): number[][] {
   return lines.map((line) => line.split(',').slice(0, -1).map(Number));
 }
 
-/** As bodies of instances, a row each. */
+/** `instances` bodies with one row each. */
 export function digitBodies(): string[] {
   return digitRows().map((row) => JSON.stringify({ instances: [row] }));
 }
@@ -30,7 +30,7 @@ export function binaryRequests(url: URL, endpoint: string): Buffer[] {
   return digitRows().map((data) => binaryRequest(url, endpoint, 'pixels', [1, data.length], Float32Array.from(data)));
 }
 
-/** A request with one FP32 tensor in the protocol's binary form, answered in binary. */
+/** A request with one FP32 tensor in the protocol's binary format, with a binary response. */
 export function binaryRequest(url: URL, endpoint: string, name: string, shape: readonly number[], data: Float32Array): Buffer {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const input = { name, datatype: 'FP32', shape, parameters: { binary_data_size: bytes.length } };

@@ -1,4 +1,4 @@
-/** The table of bench/scaling in bench/README.md. */
+/** The scaling table in bench/README.md. */
 import type { Machine } from '../machine.ts';
 import { differences, isCostAlike, type LoadName, type Reproduced, rows } from './rows.ts';
 
@@ -17,18 +17,18 @@ export interface ScalingResults {
   readonly commit: string;
   readonly machine: Machine;
   readonly requestsPerMinuteAndCore: number;
-  /** Loads that could not be had, and why. */
+  /** Loads that were not available, with the reason. */
   readonly missing: readonly string[];
   readonly rows: readonly ScalingRow[];
 }
 
-export function scalingTable({ at, commit, machine, requestsPerMinuteAndCore, missing, rows: seen }: ScalingResults): string {
-  const loads = [...new Set(seen.map(({ load }) => load))];
-  const header = ['policy', ...loads.flatMap((load) => [`${load}: $ per million, in time`, 'published', 'differs by'])];
+export function scalingTable({ at, commit, machine, requestsPerMinuteAndCore, missing, rows: results }: ScalingResults): string {
+  const loads = [...new Set(results.map(({ load }) => load))];
+  const header = ['policy', ...loads.flatMap((load) => [`${load}: $ per million, in time`, 'published', 'difference'])];
   let [agreeing, costingAlike] = [0, 0];
   const lines = rows.map(({ policy, published }) => {
     const cells = loads.flatMap((load) => {
-      const found = seen.find((other) => other.load === load && other.policy === policy);
+      const found = results.find((other) => other.load === load && other.policy === policy);
       if (found === undefined) return ['–', '–', ''];
       const wanted = published[load];
       const differing = differences(load, wanted, found);
@@ -40,9 +40,9 @@ export function scalingTable({ at, commit, machine, requestsPerMinuteAndCore, mi
     return [policy, ...cells];
   });
   return [
-    `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}, Node ${machine.node}): ${(requestsPerMinuteAndCore / 1e6).toFixed(0)} million requests a minute and core.`,
-    ...missing.map((why) => `Left out: ${why}.`),
-    `Of ${seen.length} results ${costingAlike} cost what was published, within 5 %, and ${agreeing} agree in everything.`,
+    `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}, Node ${machine.node}): ${(requestsPerMinuteAndCore / 1e6).toFixed(0)} million requests per minute and core.`,
+    ...missing.map((why) => `Skipped: ${why}.`),
+    `Of ${results.length} results, ${costingAlike} match the published cost within 5 %, and ${agreeing} match in all figures.`,
     [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n'),
   ].join('\n\n');
 }

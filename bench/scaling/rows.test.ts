@@ -5,18 +5,18 @@ import { differences, rows } from './rows.ts';
 
 const published = { costUsdPerMillion: 2, attainmentPercent: 99.9, overflowPercent: 10 };
 
-for (const { seen, wanted } of [
-  { seen: { costUsdPerMillion: 2.09, attainmentPercent: 99.882, overflowPercent: 10.9 }, wanted: [] },
+for (const { reproduced, expected } of [
+  { reproduced: { costUsdPerMillion: 2.09, attainmentPercent: 99.882, overflowPercent: 10.9 }, expected: [] },
   {
-    seen: { costUsdPerMillion: 1.88, attainmentPercent: 99.95, overflowPercent: 8 },
-    wanted: ['cost -6.0 %', 'in time +0.050 points', 'overflow -2.0 points'],
+    reproduced: { costUsdPerMillion: 1.88, attainmentPercent: 99.95, overflowPercent: 8 },
+    expected: ['cost -6.0 %', 'in time +0.050 points', 'overflow -2.0 points'],
   },
 ]) {
-  test(`a reproduction of ${seen.costUsdPerMillion} differs by: ${wanted.join(', ') || 'nothing'}`, () => {
-    assert.deepEqual(differences('NASA', published, seen), wanted);
+  test(`a reproduction of ${reproduced.costUsdPerMillion} differs by: ${expected.join(', ') || 'nothing'}`, () => {
+    assert.deepEqual(differences('NASA', published, reproduced), expected);
   });
 }
 
-test('every row is a policy', () => {
+test('every row is a valid policy', () => {
   for (const { policy } of rows) assert.equal(parsePolicy(policy).text, policy);
 });

@@ -1,6 +1,6 @@
 /**
- * What an independent implementation found, rows of policies by loads: c5.large of the reference profile, within 500 ms, instances in
- * two minutes (target tracking: four), functions of 3538 MiB that take one request a call, without rescue, twelve of them kept warm.
+ * Published results of an independent implementation, policies by loads: c5.large with the reference profile, objective 500 ms, instances
+ * ready in two minutes (target tracking: four), functions with 3538 MiB and one request per call, no rescue, twelve kept warm.
  */
 
 export const loadNames = ['Twitter', 'NASA', 'MMPP'] as const;
@@ -57,23 +57,23 @@ export interface Reproduced {
   readonly overflowPercent: number;
 }
 
-/** Whether the cost is the published one, within 5 %. */
+/** Whether the cost matches the published one within 5 %. */
 export function isCostAlike(published: Published, { costUsdPerMillion }: Reproduced): boolean {
   return Math.abs(costUsdPerMillion / published.costUsdPerMillion - 1) <= 0.05;
 }
 
 /**
- * What differs, in words; empty where nothing does. Of the requests that were to be in time 0.02 points may differ where hardly any
- * was not, else one point; of the overflow one point, four on MMPP.
+ * The differences from the published result; empty if it is reproduced. Tolerances: in-time share 0.02 points if almost all requests were
+ * in time, otherwise one point; overflow one point, four for MMPP.
  */
-export function differences(load: LoadName, published: Published, seen: Reproduced): string[] {
+export function differences(load: LoadName, published: Published, reproduced: Reproduced): string[] {
   const found: string[] = [];
-  const more = seen.costUsdPerMillion / published.costUsdPerMillion - 1;
-  if (!isCostAlike(published, seen)) found.push(`cost ${signed(more * 100, 1)} %`);
-  const points = seen.attainmentPercent - published.attainmentPercent;
+  const more = reproduced.costUsdPerMillion / published.costUsdPerMillion - 1;
+  if (!isCostAlike(published, reproduced)) found.push(`cost ${signed(more * 100, 1)} %`);
+  const points = reproduced.attainmentPercent - published.attainmentPercent;
   if (Math.abs(points) > (published.attainmentPercent >= 99.8 ? 0.02 : 1) + 1e-9) found.push(`in time ${signed(points, 3)} points`);
   if (published.overflowPercent !== undefined) {
-    const share = seen.overflowPercent - published.overflowPercent;
+    const share = reproduced.overflowPercent - published.overflowPercent;
     if (Math.abs(share) > (load === 'MMPP' ? 4 : 1)) found.push(`overflow ${signed(share, 1)} points`);
   }
   return found;

@@ -1,17 +1,17 @@
-/** `npm run bench -- scaling`: the published comparison of scaling policies, reproduced with the platform's own code. */
+/** `npm run bench -- scaling`: reproduces a published comparison of scaling policies with the platform's own code. */
 import { availableParallelism } from 'node:os';
 import { cpuUsage } from 'node:process';
 import { simulateAll } from '../../src/simulation/index.ts';
 import { commit, machine } from '../machine.ts';
-import { keep, keptOf } from '../results.ts';
-import { loadOf, orderOf } from './orders.ts';
+import { readResults, writeResults } from '../results.ts';
 import { type ScalingResults, type ScalingRow, scalingTable } from './report.ts';
 import { loadNames, rows } from './rows.ts';
+import { loadOf, publishedSpecOf } from './specs.ts';
 
-/** `only` names one load; those of the others stay as they were found before. */
+/** `only` selects one load; stored results of the others are retained. */
 export async function scaling({ only, isDry }: { readonly only: string; readonly isDry: boolean }): Promise<void> {
   const missing: string[] = [];
-  const seen: ScalingRow[] = [];
+  const measured: ScalingRow[] = [];
   const before = cpuUsage();
   for (const name of loadNames.filter((load) => load.includes(only))) {
     const load = loadOf(name);
@@ -20,7 +20,7 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
       continue;
     }
     const results = await simulateAll(
-      rows.map(({ policy }) => orderOf(policy, load)),
+      rows.map(({ policy }) => publishedSpecOf(policy, load)),
       {
         threads: availableParallelism(),
         interrupted: new AbortController().signal,
@@ -29,7 +29,7 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     );
     for (const [i, result] of results.entries()) {
       const { requests, coldStarts, dropped, p50Ms, p99Ms } = result;
-      seen.push({
+      measured.push({
         load: name,
         policy: rows[i]?.policy ?? result.policy,
         costUsdPerMillion: result.costUsdPerMillion ?? 0,
@@ -44,8 +44,8 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     }
   }
   const { user, system } = cpuUsage(before);
-  const kept = only === '' ? [] : (keptOf<ScalingResults>('scaling')?.rows ?? []).filter(({ load }) => !load.includes(only));
-  const requests = seen.reduce((sum, row) => sum + row.requests, 0);
+  const retained = only === '' ? [] : (readResults<ScalingResults>('scaling')?.rows ?? []).filter(({ load }) => !load.includes(only));
+  const requests = measured.reduce((sum, row) => sum + row.requests, 0);
   const requestsPerMinuteAndCore = Math.round((requests * 60e6) / (user + system));
   const at = new Date().toISOString();
   const results: ScalingResults = {
@@ -54,8 +54,8 @@ export async function scaling({ only, isDry }: { readonly only: string; readonly
     machine: machine(),
     requestsPerMinuteAndCore,
     missing,
-    rows: [...kept, ...seen].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
+    rows: [...retained, ...measured].sort((a, b) => loadNames.indexOf(a.load) - loadNames.indexOf(b.load)),
   };
   console.log(scalingTable(results));
-  if (!isDry) keep('scaling', results, scalingTable(results));
+  if (!isDry) writeResults('scaling', results, scalingTable(results));
 }

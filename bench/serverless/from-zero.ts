@@ -1,13 +1,13 @@
-/** `npm run bench -- from-zero`: how long the first request waits where no function runs, again and again. */
+/** `npm run bench -- from-zero`: latency of the first request to an endpoint without running functions, repeated. */
 import { fileURLToPath } from 'node:url';
 import { summarize } from '../load/latencies.ts';
 import { commit, machine } from '../machine.ts';
 import { jsonRequests } from '../overhead/requests.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
 
 const starts = 60;
-/** Between two starts: the warm workers are to be complete again. */
+/** Between two starts, so that the pool of warm workers is full again. */
 const pauseMs = 1200;
 
 export async function fromZero({ isDry }: { isDry: boolean }): Promise<void> {
@@ -23,17 +23,17 @@ export async function fromZero({ isDry }: { isDry: boolean }): Promise<void> {
     for (let i = 0; i < starts; i++) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       const sentMs = performance.now();
-      const answer = await fetch(new URL('/v2/models/digits/infer', url), { method: 'POST', body });
-      await answer.arrayBuffer();
+      const response = await fetch(new URL('/v2/models/digits/infer', url), { method: 'POST', body });
+      await response.arrayBuffer();
       answeredMs.push(performance.now() - sentMs);
-      if (answer.status !== 200) failures++;
+      if (response.status !== 200) failures++;
     }
     const { p50, p95, max } = summarize(answeredMs);
     const { cores, cpu, node } = machine();
     const at = new Date().toISOString();
     const text = `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): ${starts} starts of \`digits-mlp\`, a warm worker each time, keep-alive 0 s: p50 ${p50.toFixed(0)} ms, p95 ${p95.toFixed(0)} ms, at most ${max.toFixed(0)} ms, ${failures} errors.`;
     console.log(text);
-    if (!isDry) keep('from-zero', { at, commit: commit(), machine: machine(), answeredMs, failures }, text);
+    if (!isDry) writeResults('from-zero', { at, commit: commit(), machine: machine(), answeredMs, failures }, text);
   } finally {
     await platform.close();
   }

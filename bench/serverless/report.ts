@@ -1,4 +1,4 @@
-/** The table of bench/serverless in bench/README.md. */
+/** The serverless table in bench/README.md. */
 import type { PolicyResult } from './scenario.ts';
 
 const ms = (value: number | null): string => (value === null ? '–' : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`);
@@ -7,11 +7,11 @@ const header = [
   'model',
   'policy',
   'B, mean b',
-  'windows kept',
+  'windows on target',
   'in time',
   'p95 at the client',
-  'p95 foretold / measured',
-  '$ per million foretold / measured',
+  'p95 predicted / measured',
+  '$ per million predicted / measured',
 ];
 
 export function serverlessTable(results: readonly PolicyResult[]): string {

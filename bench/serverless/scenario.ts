@@ -1,6 +1,6 @@
 /**
- * Serverless endpoints on a live platform: bursts of requests, one policy after the other, and what it cost. Each policy
- * gets the same arrivals on an endpoint of its own; the first part of the load is for getting to know them.
+ * Serverless endpoints on a live platform under bursts. Each policy gets the same arrivals on a new server; the first minute of the load
+ * is for learning and is not measured.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -39,16 +39,16 @@ export interface PolicyResult {
   readonly model: string;
   readonly policy: string;
   readonly requests: number;
-  /** Answers other than 200, by status. */
+  /** Responses other than 200, by status. */
   readonly failures: Readonly<Record<string, number>>;
   readonly objectiveMs: number;
-  /** As the client saw them. */
+  /** Measured at the client. */
   readonly clientP95Ms: number;
   readonly inTime: number;
-  /** Of 10 s with at least 300 requests: how many there were, and in how many p95 kept the objective. */
+  /** Windows of 10 s with at least 300 requests, and how many of them met the objective at p95. */
   readonly windows: number;
   readonly windowsKept: number;
-  /** As the decision in force foretold, and as the platform measured under it. */
+  /** Predicted by the decision in force, and measured by the platform. */
   readonly predictedP95Ms: number | null;
   readonly measuredP95Ms: number | null;
   readonly batchSizeMax: number;
@@ -103,8 +103,8 @@ export async function runPolicy(model: ServerlessModel, policy: string, measureM
     await load(warmUpMs, seed);
     const fromMs = Date.now();
     const report = await load(measureMs, seed + 1);
-    await new Promise((resolve) => setTimeout(resolve, 12_000)); // the period of the last decision ends
-    return { ...summary(model, policy, report), ...(await told(server.url, fromMs)) };
+    await new Promise((resolve) => setTimeout(resolve, 12_000)); // wait for the end of the last decision's period
+    return { ...summary(model, policy, report), ...(await reported(server.url, fromMs)) };
   } finally {
     await platform.close();
   }
@@ -127,10 +127,10 @@ function summary({ name, objectiveMs }: ServerlessModel, policy: string, report:
   };
 }
 
-/** What the decisions of the measured time foretold and what came of them, weighted by the requests served under each. */
-async function told(url: URL, fromMs: number) {
-  const answer = await fetch(new URL('/api/v1/endpoints/bursts/decisions?limit=100', url));
-  const { items: decisions } = (await answer.json()) as { items: readonly (Decision & { readonly at: string })[] };
+/** Predictions and results of the decisions during the measurement, weighted by requests. */
+async function reported(url: URL, fromMs: number) {
+  const response = await fetch(new URL('/api/v1/endpoints/bursts/decisions?limit=100', url));
+  const { items: decisions } = (await response.json()) as { items: readonly (Decision & { readonly at: string })[] };
   const known = decisions.filter(({ at, effect }) => effect !== null && effect.requests > 0 && Date.parse(at) >= fromMs - windowMs);
   const chosenOf = (decision: Decision) => decision.alternatives.find(({ label }) => label === 'chosen');
   const weighted = (value: (decision: Decision) => number | undefined): number | null => {

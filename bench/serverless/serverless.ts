@@ -1,10 +1,10 @@
 /** `npm run bench -- serverless`: see README.md. */
 import { commit, machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import { serverlessTable } from './report.ts';
 import { models, type PolicyResult, runPolicy } from './scenario.ts';
 
-/** Ours, and nobody waits: what batching saves on this machine is the difference. */
+/** Our policy and no batching: the difference is what batching saves on this machine. */
 const policies = ['slack', 'none'];
 
 export async function serverless({ seconds, isDry }: { seconds: number; isDry: boolean }): Promise<void> {
@@ -22,5 +22,5 @@ export async function serverless({ seconds, isDry }: { seconds: number; isDry: b
   const caption = `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}), load generator on the same machine, ${seconds} s each.`;
   const table = `${caption}\n\n${serverlessTable(results)}`;
   console.log(table);
-  if (!isDry) keep('serverless', { at, commit: commit(), machine: machine(), results }, table);
+  if (!isDry) writeResults('serverless', { at, commit: commit(), machine: machine(), results }, table);
 }

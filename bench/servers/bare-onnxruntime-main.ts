@@ -1,13 +1,13 @@
 /**
- * The most a model can give: onnxruntime alone in a process with one thread, no server around it.
- * Arguments: JSON of BareOrder. Prints JSON of BareReport.
+ * The upper bound for a model: onnxruntime alone in a process with one thread, without a server.
+ * Arguments: JSON of BareOptions. Prints JSON of BareReport.
  */
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { summarize } from '../load/latencies.ts';
-import type { BareOrder, BareReport } from './bare-onnxruntime.ts';
+import type { BareOptions, BareReport } from './bare-onnxruntime.ts';
 
 interface Onnx {
   readonly InferenceSession: { create(path: string, options: InferenceSession.SessionOptions): Promise<InferenceSession> };
@@ -16,7 +16,7 @@ interface Onnx {
 
 const onnx = createRequire(import.meta.url)('onnxruntime-node') as Onnx;
 
-async function measure({ modelPath, input, rowShape, rowsFile, b, measureMs }: BareOrder): Promise<BareReport> {
+async function measure({ modelPath, input, rowShape, rowsFile, b, measureMs }: BareOptions): Promise<BareReport> {
   const session = await onnx.InferenceSession.create(modelPath, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 });
   const row = new Float32Array(new Uint8Array(readFileSync(rowsFile)).buffer).subarray(
     0,
@@ -29,7 +29,7 @@ async function measure({ modelPath, input, rowShape, rowsFile, b, measureMs }: B
   const warmUntilMs = performance.now() + measureMs / 5;
   const endMs = warmUntilMs + measureMs;
   for (let nowMs = performance.now(); nowMs < endMs; ) {
-    // A new tensor each time: a server cannot reuse the last request's either.
+    // A new tensor each time, because a server cannot reuse that of the last request.
     await session.run({ [input]: new onnx.Tensor('float32', data, [b, ...rowShape]) });
     const afterMs = performance.now();
     if (afterMs >= warmUntilMs) runsMs.push(afterMs - nowMs);
@@ -38,5 +38,5 @@ async function measure({ modelPath, input, rowShape, rowsFile, b, measureMs }: B
   return { rowsPerSecond: (runsMs.length * b) / (measureMs / 1000), runMs: summarize(runsMs) };
 }
 
-const order = JSON.parse(process.argv[2] ?? '{}') as BareOrder;
-console.log(JSON.stringify(await measure(order)));
+const options = JSON.parse(process.argv[2] ?? '{}') as BareOptions;
+console.log(JSON.stringify(await measure(options)));

@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { LatencySummary } from '../load/latencies.ts';
 
-export interface BareOrder {
+export interface BareOptions {
   readonly modelPath: string;
-  /** A FP32 input whose first dimension is the batch; the rest is `rowShape`. */
+  /** Name of an FP32 input whose first dimension is the batch; the rest is `rowShape`. */
   readonly input: string;
   readonly rowShape: readonly number[];
-  /** Raw little-endian floats; the first row is used. */
+  /** File of raw little-endian floats; only the first row is used. */
   readonly rowsFile: string;
   readonly b: number;
   readonly measureMs: number;
@@ -19,9 +19,9 @@ export interface BareReport {
   readonly runMs: LatencySummary;
 }
 
-/** Runs onnxruntime alone, in a process of its own with one thread. */
-export async function runBare(order: BareOrder): Promise<BareReport> {
+/** Runs onnxruntime alone in a separate process with one thread. */
+export async function runBare(options: BareOptions): Promise<BareReport> {
   const main = fileURLToPath(new URL('./bare-onnxruntime-main.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [main, JSON.stringify(order)]);
+  const { stdout } = await promisify(execFile)(process.execPath, [main, JSON.stringify(options)]);
   return JSON.parse(stdout) as BareReport;
 }

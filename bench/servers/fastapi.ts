@@ -1,4 +1,4 @@
-/** FastAPI + onnxruntime, the server most people would write instead. Its packages live in a virtual environment here. */
+/** FastAPI + onnxruntime, the server most teams would write themselves. Its packages are in a virtual environment. */
 import { fileURLToPath } from 'node:url';
 import { pythonEnvironment } from './python-environment.ts';
 import { ServerProcess } from './server-process.ts';
@@ -6,7 +6,7 @@ import { ServerProcess } from './server-process.ts';
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const environment = () => pythonEnvironment('fastapi', new URL('./fastapi/requirements.txt', import.meta.url));
 
-/** Null once it can run, else why it cannot. */
+/** Null once it can run, otherwise the reason why it cannot. */
 export async function prepareFastapi(): Promise<string | null> {
   return (await environment()).missing;
 }
@@ -19,16 +19,16 @@ export async function startFastapi(modelPath: string, workers: number): Promise<
     readyOn: 'stderr',
     ready: /Uvicorn running on (http:\S+)/,
   });
-  await answers(new URL('/openapi.json', server.url));
+  await untilResponding(new URL('/openapi.json', server.url));
   return server;
 }
 
-/** With several workers uvicorn says that it runs before they do. */
-async function answers(url: URL): Promise<void> {
+/** Waits for a response: with several workers, uvicorn reports that it is running before they are. */
+async function untilResponding(url: URL): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     const response = await fetch(url).catch(() => null);
     if (response?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`no answer from ${url.href}`);
+  throw new Error(`no response from ${url.href}`);
 }

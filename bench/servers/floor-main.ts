@@ -1,7 +1,7 @@
 /**
- * The least that the shape of a gateway costs on this machine: node:http in front, one process behind a unix socket
- * that runs the model, and nothing between: no checks, no JSON, no queue, no metrics. What Penstock takes beyond this
- * is ours; what this takes is the machine's. Arguments: path of the model. Prints `floor ready URL`.
+ * The lower bound for a gateway on this machine: node:http in front of one process that runs the model behind a unix socket. It has no
+ * validation, JSON, queue or metrics. Penstock's own overhead is what it takes beyond this. Arguments: path of the model. Prints
+ * `floor ready URL`.
  */
 import { fork } from 'node:child_process';
 import { unlinkSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Penstock as a user runs it, in a temporary data directory, everything switched on. */
+/** Penstock with default settings in a temporary data directory. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ export interface Deployment {
   readonly modelPath: string;
   readonly name: string;
   readonly objective: string;
-  /** Of `penstock deploy`, besides. */
+  /** Additional options of `penstock deploy`. */
   readonly flags?: readonly string[];
 }
 
@@ -22,7 +22,7 @@ export class Platform {
   readonly #env: Readonly<Record<string, string>>;
   #server: ServerProcess | null = null;
 
-  /** `env`: settings of the server, as PENSTOCK_* variables; `config`: its config.json. */
+  /** `env`: settings of the server as PENSTOCK_* variables; `config`: the content of config.json. */
   constructor(env: Readonly<Record<string, string>> = {}, config: unknown = {}) {
     this.#env = env;
     writeFileSync(join(this.#directory, 'config.json'), JSON.stringify(config));
@@ -37,7 +37,7 @@ export class Platform {
     return join(this.#directory, 'logs');
   }
 
-  /** Milliseconds from the start to the ready line. */
+  /** Starts the server. Returns the milliseconds until its ready line. */
   async start(): Promise<number> {
     this.#server = await ServerProcess.start({
       command: penstock,
@@ -51,7 +51,7 @@ export class Platform {
 
   /** Registers, approves and deploys; resolves once it is in service and its profile is measured. */
   async deploy({ modelPath, name, objective, flags = [] }: Deployment): Promise<void> {
-    await this.run('deploy', modelPath, '--name', name, '--objective', objective, '--approve', ...flags);
+    await this.run('deploy', modelPath, name, '--objective', objective, '--approve', ...flags);
     await this.run('profile', `${name}/1`);
   }
 
@@ -65,7 +65,7 @@ export class Platform {
     rmSync(this.#directory, { recursive: true });
   }
 
-  /** A verb of `penstock`, and what it prints. */
+  /** Runs a `penstock` command and returns its output. */
   async run(...args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(penstock, [...args, '--data-dir', this.#directory]);
     return stdout;

@@ -1,4 +1,4 @@
-/** Linux: what a process and its children use, from /proc. */
+/** CPU time and memory of a process and its children, from /proc (Linux only). */
 import { readdirSync, readFileSync } from 'node:fs';
 
 interface ProcessFacts {
@@ -16,7 +16,7 @@ function factsOf(pid: number): ProcessFacts | null {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return { pid, parent: Number(fields[1]), cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond };
   } catch {
-    return null; // ended meanwhile
+    return null; // the process has ended
   }
 }
 

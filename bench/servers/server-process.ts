@@ -6,15 +6,15 @@ export interface ServerCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Which line tells that it serves, and on which stream. */
+  /** The stream and pattern of the line that reports readiness. */
   readonly readyOn: 'stdout' | 'stderr';
   readonly ready: RegExp;
 }
 
-/** A server under test: started, waited for, and ended whatever happens. */
+/** A server under test. `start` resolves once it is ready. */
 export class ServerProcess {
   readonly url: URL;
-  /** From the start of the process to the line that says it serves. */
+  /** Milliseconds from the start of the process to the ready line. */
   readonly readyMs: number;
   readonly #child: ChildProcess;
 
@@ -28,7 +28,7 @@ export class ServerProcess {
     const startMs = performance.now();
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const lines: string[] = [];
-    // Both streams are read to their end: a full pipe would stop the server.
+    // Both streams must be read: a full pipe would block the server.
     child[readyOn === 'stdout' ? 'stderr' : 'stdout'].on('data', (chunk: Buffer) => lines.push(chunk.toString()));
     const url = await new Promise<URL>((resolve, reject) => {
       child.once('error', reject);

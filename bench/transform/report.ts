@@ -1,14 +1,14 @@
 import type { Machine } from '../machine.ts';
 
-/** Seconds of each run. */
+/** Figures of one model; each list has the seconds of each run. */
 export interface TransformFigures {
   readonly model: string;
   readonly megabytes: number;
   readonly rows: number;
   readonly batchRows: number;
-  /** From the start of the transform to its end, the start of its worker included; on an instance of as many threads as there are cores. */
+  /** From start to end of the transform, including the start of its worker, on an instance with one thread per core. */
   readonly seconds: readonly number[];
-  /** Null where its packages cannot be had. */
+  /** Null if its packages are not available. */
   readonly arrowSeconds: readonly number[] | null;
   readonly nodeSeconds: readonly number[];
   readonly aloneSeconds: readonly number[];
@@ -21,8 +21,8 @@ export interface TransformResults {
   readonly figures: readonly TransformFigures[];
 }
 
-/** Of the better script's rate. */
-export const wantedShare = 0.8;
+/** The target as a share of the better script's rate. */
+export const targetShare = 0.8;
 
 export function shareOfScript({ seconds, arrowSeconds, nodeSeconds }: TransformFigures): number {
   return Math.min(median(nodeSeconds), median(arrowSeconds ?? [Number.POSITIVE_INFINITY])) / median(seconds);
@@ -43,17 +43,17 @@ export function transformTable({ at, commit, machine, figures }: TransformResult
     const share = shareOfScript(each);
     const cells = [
       `\`${model}\`, ${megabytes} MB, ${rows.toLocaleString('en-US')} rows`,
-      `${rate(seconds)}, ${median(seconds).toFixed(1)} s, ${batchRows} rows a run`,
-      arrowSeconds === null ? 'left out' : `${rate(arrowSeconds)}, ${median(arrowSeconds).toFixed(1)} s`,
+      `${rate(seconds)}, ${median(seconds).toFixed(1)} s, ${batchRows} rows per run`,
+      arrowSeconds === null ? 'skipped' : `${rate(arrowSeconds)}, ${median(arrowSeconds).toFixed(1)} s`,
       `${rate(nodeSeconds)}, ${median(nodeSeconds).toFixed(1)} s`,
-      `${percent(share)}${share < wantedShare ? ', **too little**' : ''}`,
+      `${percent(share)}${share < targetShare ? ', **below target**' : ''}`,
       `${rate(aloneSeconds)}, ${percent(median(aloneSeconds) / median(seconds))} of it`,
     ];
     return `| ${cells.join(' | ')} |`;
   });
   return [
     `${at.slice(0, 10)}, commit ${commit}, ${cores} cores (${cpu}, ${memoryGiB} GiB, Node ${node}), ${runs === 1 ? 'one run' : `medians of ${runs} runs`}. ` +
-      `Wanted: at least ${percent(wantedShare)} of the better script.`,
+      `Target: at least ${percent(targetShare)} of the better script.`,
     '',
     '| model, CSV | `penstock transform` | script: Arrow, onnxruntime | script: Node, onnxruntime | of the better script | onnxruntime alone, from memory |',
     '|---|---|---|---|---|---|',

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- transform`: a large CSV through `penstock transform`, and the same file through two scripts that do the whole
- * job with onnxruntime and all cores, and the same rows through onnxruntime alone. One after the other, on one machine.
+ * `npm run bench -- transform`: runs a large CSV file through `penstock transform`, through two scripts that use onnxruntime and all cores,
+ * and through onnxruntime alone. All run one after the other on one machine.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { commit, machine } from '../machine.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
 import { type PythonEnvironment, pythonEnvironment } from '../servers/python-environment.ts';
 import { median, shareOfScript, type TransformFigures, transformTable } from './report.ts';
@@ -38,13 +38,13 @@ interface TransformAnswer {
 export interface TransformBenchOptions {
   readonly runs: number;
   readonly isDry: boolean;
-  /** A model; empty for all. */
+  /** The name of a model; empty for all. */
   readonly only: string;
 }
 
 export async function transform({ runs, isDry, only }: TransformBenchOptions): Promise<void> {
   const python = await pythonEnvironment('transform', new URL('./scripts/requirements.txt', import.meta.url));
-  if (python.missing !== null) console.error(`the script with Arrow is left out: ${python.missing}`);
+  if (python.missing !== null) console.error(`skipping the Arrow script: ${python.missing}`);
   const platform = new Platform();
   const directory = mkdtempSync(join(tmpdir(), 'penstock-bench-transform-'));
   try {
@@ -63,7 +63,7 @@ export async function transform({ runs, isDry, only }: TransformBenchOptions): P
     const results = { at: new Date().toISOString(), commit: commit(), machine: machine(), figures };
     const text = transformTable(results);
     console.log(text);
-    if (!isDry) keep('transform', results, text);
+    if (!isDry) writeResults('transform', results, text);
   } finally {
     await platform.close();
     rmSync(directory, { recursive: true });
@@ -88,30 +88,30 @@ async function measured(
   const out = join(directory, 'out');
   let rows = 0;
   let batchRows = 0;
-  const told = async <Report extends ScriptReport | AloneReport>(command: string, ...args: string[]): Promise<number> => {
+  const reported = async <Report extends ScriptReport | AloneReport>(command: string, ...args: string[]): Promise<number> => {
     const report = JSON.parse((await promisify(execFile)(command, args)).stdout) as Report;
-    if (report.rows !== rows) throw new Error(`${rows} records, ${args[0]} has ${report.rows}`);
+    if (report.rows !== rows) throw new Error(`${args[0]}: expected ${rows} records, got ${report.rows}`);
     return report.seconds;
   };
   for (let run = 1; run <= runs; run++) {
     const name = `${model}-${run}`;
-    const order = ['transform', `${model}/1`, '--input', input, '--to', out, '--name', name, '--instance-type', `local.${cores}`];
-    const answer = JSON.parse(await platform.run(...order, '--output', 'json')) as TransformAnswer;
+    const options = ['transform', `${model}/1`, '--input', input, '--to', out, '--name', name, '--instance-type', `local.${cores}`];
+    const answer = JSON.parse(await platform.run(...options, '--output', 'json')) as TransformAnswer;
     rows = answer.records;
     batchRows = answer.batch_rows;
     figures.seconds.push((Date.parse(answer.ended_at) - Date.parse(answer.started_at)) / 1000);
     rmSync(out, { recursive: true });
     const files = [asset(file), input, join(directory, 'script.csv')];
-    if (python.missing === null) figures.arrow.push(await told(`${python.directory}/bin/python`, script('arrow_script.py'), ...files));
-    figures.node.push(await told(process.execPath, script('node-script.ts'), ...files));
-    figures.alone.push(await told(process.execPath, script('alone-main.ts'), asset(file), input, String(rows), cores));
+    if (python.missing === null) figures.arrow.push(await reported(`${python.directory}/bin/python`, script('arrow_script.py'), ...files));
+    figures.node.push(await reported(process.execPath, script('node-script.ts'), ...files));
+    figures.alone.push(await reported(process.execPath, script('alone-main.ts'), asset(file), input, String(rows), cores));
   }
   const { seconds, arrow, node, alone } = figures;
   const arrowSeconds = arrow.length === 0 ? null : arrow;
   return { model, megabytes, rows, batchRows, seconds, arrowSeconds, nodeSeconds: node, aloneSeconds: alone };
 }
 
-/** Held-out digits again and again, without their labels and header. */
+/** Writes held-out digits repeatedly, without header and labels. */
 async function writeRows(path: string, bytes: number): Promise<void> {
   const lines = readFileSync(asset('digits_test.csv'), 'utf8').trim().split('\n').slice(1);
   const text = lines.map((line) => `${line.slice(0, line.lastIndexOf(','))}\n`).join('');

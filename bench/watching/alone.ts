@@ -1,18 +1,19 @@
 /**
- * `npm run bench -- watching-alone`: what metrics and the request log take of a request by themselves, in a loop without a server around them: the
- * processor time of all threads, so that it can be told on a machine that others use.
+ * `npm run bench -- watching-alone`: cost of metrics and the request log per request, in a loop without a server. Measured as CPU time of
+ * all threads, which is meaningful on a shared machine, too.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../../src/clock.ts';
-import { MetricStore, Metrics, openLogs, type RequestLine } from '../../src/monitoring/index.ts';
+import { openLogs, type RequestLine } from '../../src/logs/index.ts';
+import { MetricStore, Metrics } from '../../src/metrics/index.ts';
 import { openDatabase } from '../../src/storage/index.ts';
 import { median } from '../load/latencies.ts';
 
 const requests = 200_000;
 const batch = 16;
-/** After so many the server would see to its sockets. */
+/** Yields to the event loop after this many requests, as a server does. */
 const turn = 500;
 const rounds = 7;
 
@@ -36,13 +37,13 @@ export async function watchingAlone(): Promise<void> {
         variant.answered(line, 'instance', false);
         if (i % batch === 0) variant.dispatch('idle', batch);
       },
-      'the line, written': (line: RequestLine) => logs.requests.add(line, 1),
+      'request log line': (line: RequestLine) => logs.requests.add(line, 1),
     };
     for (const [name, work] of Object.entries(works)) {
       const us: number[] = [];
       for (let round = 0; round < rounds; round++) us.push((await cpuMsOf(work, () => logs.flush())) * (1000 / requests));
       console.log(
-        `${name.padEnd(18)} ${median(us).toFixed(2)} us a request, ${Math.min(...us).toFixed(2)} to ${Math.max(...us).toFixed(2)}`,
+        `${name.padEnd(18)} ${median(us).toFixed(2)} us per request, ${Math.min(...us).toFixed(2)} to ${Math.max(...us).toFixed(2)}`,
       );
     }
   } finally {
@@ -63,7 +64,7 @@ async function cpuMsOf(work: (line: RequestLine, i: number) => void, last: () =>
   return (user + system) / 1000;
 }
 
-/** Those of one batch cost the same and took the same to run. */
+/** Lines of the same batch have the same cost and compute time. */
 function lineOf(i: number): RequestLine {
   const [own, shared] = [1 + ((i * 7919) % 3001) / 1000, 1 + ((Math.floor(i / batch) * 7919) % 997) / 1000];
   return {

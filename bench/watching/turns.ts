@@ -1,6 +1,6 @@
 /**
- * Servers that are loaded in turns of a fraction of a second: a machine that others use too changes its speed by a third from second to second, and in
- * turns so short all of them see the same one.
+ * Loads servers in turns of a fraction of a second. The speed of a shared machine varies by a third from second to second; with short turns,
+ * all servers see the same speed.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,37 +16,37 @@ export interface LoadedServer {
 /** One turn of one server. */
 export interface Turn {
   readonly ratePerSecond: number;
-  /** Processor time of all its threads, in microseconds a request. */
+  /** CPU time of all threads, in microseconds per request. */
   readonly cpuUs: number;
 }
 
 export interface TurnsOptions {
-  /** Clients of each server, each of whom asks again once it was answered. */
+  /** Closed-loop clients per server. */
   readonly concurrency: number;
   readonly turnMs: number;
-  /** How often each has its turn. */
+  /** Number of turns per server. */
   readonly rounds: number;
 }
 
-/** Until all clients of a turn are at work. */
+/** Time until all clients of a turn are active. */
 const settleMs = 10;
 
-/** By server, its turns. Throws where a request is not answered with 200. */
+/** Returns the turns of each server. Throws if a response is not 200. */
 export async function loadInTurns(servers: readonly LoadedServer[], { concurrency, turnMs, rounds }: TurnsOptions): Promise<Turn[][]> {
-  const crowds = await Promise.all(servers.map((server) => Crowd.open(server, concurrency)));
+  const pools = await Promise.all(servers.map((server) => ClientPool.open(server, concurrency)));
   const turns: Turn[][] = servers.map(() => []);
   try {
     for (let round = 0; round < rounds; round++) {
-      const order = crowds.map((_, place) => (round % 2 === 0 ? place : crowds.length - 1 - place));
-      for (const place of order) turns[place]?.push(await (crowds[place] as Crowd).turn(turnMs));
+      const order = pools.map((_, index) => (round % 2 === 0 ? index : pools.length - 1 - index));
+      for (const index of order) turns[index]?.push(await (pools[index] as ClientPool).turn(turnMs));
     }
   } finally {
-    for (const crowd of crowds) crowd.close();
+    for (const pool of pools) pool.close();
   }
   return turns;
 }
 
-class Crowd {
+class ClientPool {
   readonly #server: LoadedServer;
   readonly #connections: readonly HttpConnection[];
   #answers = 0;
@@ -56,9 +56,12 @@ class Crowd {
     this.#connections = connections;
   }
 
-  static async open(server: LoadedServer, concurrency: number): Promise<Crowd> {
+  static async open(server: LoadedServer, concurrency: number): Promise<ClientPool> {
     const { hostname, port } = server.url;
-    return new Crowd(server, await Promise.all(Array.from({ length: concurrency }, () => HttpConnection.open(hostname, Number(port)))));
+    return new ClientPool(
+      server,
+      await Promise.all(Array.from({ length: concurrency }, () => HttpConnection.open(hostname, Number(port)))),
+    );
   }
 
   async turn(ms: number): Promise<Turn> {
@@ -67,7 +70,7 @@ class Crowd {
     const clients = this.#connections.map(async (connection, client) => {
       for (let sent = client; !isOver; sent++) {
         const { status } = await connection.send(requests[sent % requests.length] as Buffer);
-        if (status !== 200) throw new Error(`a request was answered with ${status}`);
+        if (status !== 200) throw new Error(`expected status 200, got ${status}`);
         this.#answers++;
       }
     });
@@ -85,7 +88,7 @@ class Crowd {
   }
 }
 
-/** Of all threads of a process, so far, exactly: /proc/PID/stat counts in hundredths of a second. */
+/** Total CPU time of all threads, from schedstat: /proc/PID/stat has a resolution of only 10 ms. */
 function cpuUsOf(pid: number): number {
   let us = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`))

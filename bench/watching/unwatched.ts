@@ -1,11 +1,11 @@
 /**
- * Loaded before a server (`node --import`), this makes it blind: no metric is counted, no line of a request is made or written. So what watching costs
- * can be measured, though no user can switch it off.
+ * Preloaded into a server (`node --import`), this disables metrics and the request log, which no setting can do, so that their cost can be
+ * measured.
  */
 const [{ Metrics }, { LineFile }, { RequestLog }] = await Promise.all([
-  import('../../src/monitoring/metrics.ts'),
-  import('../../src/monitoring/line-file.ts'),
-  import('../../src/monitoring/request-log/request-log.ts'),
+  import('../../src/metrics/metrics.ts'),
+  import('../../src/logs/line-file.ts'),
+  import('../../src/logs/request-log/request-log.ts'),
 ]);
 const nothing = (): void => {};
 Metrics.prototype.variant = () => ({

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- watching`: what it costs to measure and log everything, against a server that does neither: in throughput, and in processor time of the
- * server, which is what throughput is made of and is the same while others use the machine.
+ * `npm run bench -- watching`: cost of metrics and logs compared with a server without them, in throughput and in CPU time. CPU time is less
+ * affected by other work on the machine.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { median } from '../load/latencies.ts';
 import { commit, machine } from '../machine.ts';
 import { jsonRequests } from '../overhead/requests.ts';
-import { keep } from '../results.ts';
+import { writeResults } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
 import { loadInTurns, type Turn } from './turns.ts';
 
@@ -16,15 +16,15 @@ const modelPath = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx'
 const unwatched = new URL('./unwatched.ts', import.meta.url).href;
 const concurrency = 64;
 const turnMs = 100;
-/** Plain lines a second, of 1,000 by default: a server that is loaded half of the time would have twice as many of a second's requests in its log. */
+/** Log lines per second, half of the default of 1,000, because each server is loaded only half of the time. */
 const requestLines = 1000 / 2;
-/** In its first ten seconds under load a server is still being compiled, and of one that does more there is more to compile. */
+/** In the first ten seconds under load, V8 still compiles the server's code. */
 const warmUpSeconds = 12;
 
 export interface WatchingOptions {
-  /** How often both servers are started anew: how fast one is, differs from start to start by some percent. */
+  /** Number of restarts of both servers: their speed varies by a few percent from start to start. */
   readonly starts: number;
-  /** Of load on each server between two starts. */
+  /** Seconds of load on each server per start. */
   readonly seconds: number;
   readonly isDry: boolean;
 }
@@ -41,7 +41,7 @@ export async function watching({ starts, seconds, isDry }: WatchingOptions): Pro
     all.push(both);
     const [ratio, cpuRatio] = [median(ratiosOf(both, 'ratePerSecond')), median(ratiosOf(both, 'cpuUs'))];
     console.log(
-      `start ${start + 1} of ${starts}: ${(100 * (1 - ratio)).toFixed(1)} % less, ${(100 * (cpuRatio - 1)).toFixed(1)} % more processor time`,
+      `start ${start + 1} of ${starts}: ${(100 * (1 - ratio)).toFixed(1)} % less, ${(100 * (cpuRatio - 1)).toFixed(1)} % more CPU time`,
     );
   }
   const of = (name: keyof Start, what: keyof Turn): number => median(all.flatMap((each) => each[name].map((turn) => turn[what])));
@@ -53,15 +53,16 @@ export async function watching({ starts, seconds, isDry }: WatchingOptions): Pro
   const text =
     `${at.slice(0, 10)}, commit ${commit()}, ${cores} cores (${cpu}, Node ${node}): \`digits-mlp\`, JSON, ${concurrency} clients; both servers started ` +
     `${starts} times, warmed up for ${warmUpSeconds} s, and then loaded for ${seconds} s each in turns of ${turnMs} ms: ` +
-    `${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with nothing, ` +
-    `**${less(ratio)} less** (wanted: at most 5 %), ${less(Math.max(...ratios))} to ${less(Math.min(...ratios))} from start to start. Processor time of the ` +
-    `server: ${of('watched', 'cpuUs').toFixed(1)} and ${of('unwatched', 'cpuUs').toFixed(1)} us a request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. ` +
+    `${of('watched', 'ratePerSecond').toFixed(0)} requests/s with everything measured and logged, ${of('unwatched', 'ratePerSecond').toFixed(0)} with neither, ` +
+    `**${less(ratio)} less** (target: at most 5 %), ${less(Math.max(...ratios))} to ${less(Math.min(...ratios))} from start to start. CPU time of the ` +
+    `server: ${of('watched', 'cpuUs').toFixed(1)} and ${of('unwatched', 'cpuUs').toFixed(1)} us per request, ${(100 * (cpuRatio - 1)).toFixed(1)} % more. ` +
     `Medians of the starts, of the medians of pairs of turns.`;
   console.log(text);
-  if (!isDry) keep('watching', { at, commit: commit(), machine: machine(), concurrency, turnMs, seconds, ratios, ratio, cpuRatio }, text);
+  if (!isDry)
+    writeResults('watching', { at, commit: commit(), machine: machine(), concurrency, turnMs, seconds, ratios, ratio, cpuRatio }, text);
 }
 
-/** Which of them starts first, is told: it makes no difference that should be one. */
+/** The starting order alternates between starts, so that it does not bias the result. */
 async function bothLoaded(seconds: number, isBlindFirst: boolean): Promise<Start> {
   const env = { PENSTOCK_REQUEST_LINES: String(requestLines) };
   const servers = { watched: new Platform(env), unwatched: new Platform({ ...env, NODE_OPTIONS: `--import ${unwatched}` }) };
@@ -84,15 +85,16 @@ async function bothLoaded(seconds: number, isBlindFirst: boolean): Promise<Start
   }
 }
 
-/** Of each turn of the one to that of the other beside it. */
+/** Ratios of adjacent turns of the two servers. */
 function ratiosOf({ watched, unwatched: blind }: Start, what: keyof Turn): number[] {
   return watched.map((turn, round) => turn[what] / (blind[round]?.[what] ?? Number.NaN));
 }
 
-/** Else the comparison would be one of a server with itself. */
+/** Makes sure that the second server really records nothing. */
 async function checkBlind({ server, logsDirectory }: Platform): Promise<void> {
   await fetch(new URL('/v2/models/digits/infer', server.url), { method: 'POST', body: '{}' });
   const text = await (await fetch(new URL('/metrics', server.url))).text();
   const isLogged = existsSync(join(logsDirectory, 'platform.log')) || existsSync(join(logsDirectory, 'requests.log'));
-  if (/^penstock_requests_total\{/m.test(text) || isLogged) throw new Error('the server that is to measure and log nothing does');
+  if (/^penstock_requests_total\{/m.test(text) || isLogged)
+    throw new Error('expected the second server to record neither metrics nor logs');
 }

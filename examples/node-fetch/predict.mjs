@@ -2,7 +2,7 @@
  * Calls an endpoint with `fetch` alone (Node 18 or later): one request with its timings, sixteen at once, and
  * one that is refused.
  *
- * Needs an endpoint `digits`: penstock deploy catalogue:digits-mlp --name digits --approve --objective 'p95<=50ms'
+ * Needs an endpoint `digits`: penstock deploy catalogue:digits-mlp digits --approve --objective 'p95<=50ms'
  * PENSTOCK_URL and PENSTOCK_KEY say which server; without them it is the one on this machine, which needs no key.
  */
 import { readFileSync } from 'node:fs';

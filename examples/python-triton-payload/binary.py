@@ -3,8 +3,8 @@
 The body is JSON, then the raw bytes of each tensor; Inference-Header-Content-Length says where the JSON ends.
 Binary costs the server less than JSON, and no digit of a number is lost on the way.
 
-Needs two endpoints: penstock deploy catalogue:digits-mlp --name digits --approve --objective 'p95<=50ms'
-                     penstock deploy catalogue:spam-text --name spam --approve
+Needs two endpoints: penstock deploy catalogue:digits-mlp digits --approve --objective 'p95<=50ms'
+                     penstock deploy catalogue:spam-text spam --approve
 PENSTOCK_URL and PENSTOCK_KEY say which server; without them it is the one on this machine, which needs no key.
 """
 

@@ -1,6 +1,6 @@
 """Sends the held-out digits to an endpoint with nothing but Python's standard library, and counts what is right.
 
-Needs an endpoint `digits`: penstock deploy catalogue:digits-mlp --name digits --approve --objective 'p95<=50ms'
+Needs an endpoint `digits`: penstock deploy catalogue:digits-mlp digits --approve --objective 'p95<=50ms'
 PENSTOCK_URL and PENSTOCK_KEY say which server; without them it is the one on this machine, which needs no key.
 """
 

@@ -1,4 +1,4 @@
-"""The server people write first: FastAPI around onnxruntime. One thread per session, the fast JSON library, uvloop."""
+"""A typical self-written server: FastAPI with onnxruntime, one thread per session, orjson, uvloop."""
 import os
 
 import numpy
@@ -19,7 +19,7 @@ class Request(BaseModel):
     pixels: list[list[float]]
 
 
-# async and inline, not in the thread pool: for a model of 13 us the pool costs more than the run.
+# Runs inline, not in the thread pool: for a model that takes 13 us, the pool costs more than the run.
 @app.post("/predict")
 async def predict(request: Request):
     outputs = session.run(names, {"pixels": numpy.asarray(request.pixels, dtype=numpy.float32)})

@@ -1,6 +1,6 @@
 /**
- * The most that the model can give: onnxruntime runs the rows of a CSV that was read into memory before, as often as it takes to come to
- * all of them; nothing is read or written meanwhile. Arguments: model, input, rows, threads. Prints JSON of AloneReport.
+ * The upper bound for a model: onnxruntime runs rows of a CSV file that are already in memory, repeated up to the requested number; nothing
+ * is read or written during the measurement. Arguments: model, input, rows, threads. Prints JSON of AloneReport.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ interface Onnx {
 export interface AloneReport {
   readonly rows: number;
   readonly seconds: number;
-  /** Rows of a run, the quickest of some. */
+  /** Rows per run, the fastest of several sizes. */
   readonly rowsAtOnce: number;
 }
 
@@ -39,7 +39,7 @@ async function alone(modelPath: string, from: string, rows: number, threads: num
     logSeverityLevel: 4,
   });
   const [input] = session.inputMetadata;
-  if (input?.isTensor !== true) throw new Error('expected a model of one tensor');
+  if (input?.isTensor !== true) throw new Error('expected a model with one tensor input');
   const rowShape = input.shape.slice(1).map(Number);
   const width = rowShape.reduce((size, dimension) => size * dimension, 1);
   const values = firstRows(from);

@@ -1,5 +1,6 @@
-"""What somebody writes who has one job to do and wants it fast: Arrow reads and writes the CSV with all cores, onnxruntime
-runs the rows between. Arguments: model, input, output. Prints JSON of ScriptReport."""
+"""A fast script for the same job: Arrow reads and writes the CSV with all cores, onnxruntime runs the rows.
+
+Arguments: model, input, output. Prints JSON of ScriptReport."""
 
 import json
 import sys
@@ -14,8 +15,8 @@ from pyarrow import csv
 def transform(model: str, source: str, target: str) -> dict:
     started = time.perf_counter()
     session = onnxruntime.InferenceSession(model)
-    taken = session.get_inputs()[0]
-    row_shape = [int(size) for size in taken.shape[1:]]
+    model_input = session.get_inputs()[0]
+    row_shape = [int(size) for size in model_input.shape[1:]]
     names = [str(column) for column in range(int(np.prod(row_shape)))]
     read = csv.ReadOptions(column_names=names, block_size=4 << 20)
     convert = csv.ConvertOptions(column_types={name: pa.float32() for name in names})
@@ -24,7 +25,7 @@ def transform(model: str, source: str, target: str) -> dict:
     with csv.open_csv(source, read_options=read, convert_options=convert) as batches:
         for batch in batches:
             values = np.stack([column.to_numpy() for column in batch.columns], axis=1).reshape([-1, *row_shape])
-            outputs = session.run(None, {taken.name: values})
+            outputs = session.run(None, {model_input.name: values})
             columns = [column for output in outputs for column in output.reshape(len(values), -1).T]
             table = pa.table([pa.array(np.ascontiguousarray(column)) for column in columns], names=[str(at) for at in range(len(columns))])
             if writer is None:

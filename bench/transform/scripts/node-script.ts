@@ -1,6 +1,6 @@
 /**
- * What one writes in Node without a platform: reads a CSV in pieces of 4 MiB, cuts it into lines and numbers, runs onnxruntime on
- * 4,096 rows at a time with all cores, and writes a line for each. Arguments: model, input, output. Prints JSON of ScriptReport.
+ * A Node script for the same job without a platform: reads a CSV in chunks of 4 MiB, parses it, runs onnxruntime on 4,096 rows at a time
+ * with all cores, and writes a line per row. Arguments: model, input, output. Prints JSON of ScriptReport.
  */
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -13,7 +13,7 @@ interface Onnx {
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => Tensor;
 }
 
-/** Of a script in whatever language. */
+/** The output of a script in any language. */
 export interface ScriptReport {
   readonly rows: number;
   readonly seconds: number;
@@ -26,7 +26,7 @@ async function transform(modelPath: string, from: string, to: string): Promise<S
   const startedMs = performance.now();
   const session = await onnx.InferenceSession.create(modelPath, { logSeverityLevel: 4 });
   const [input] = session.inputMetadata;
-  if (input?.isTensor !== true) throw new Error('expected a model of one tensor');
+  if (input?.isTensor !== true) throw new Error('expected a model with one tensor input');
   const rowShape = input.shape.slice(1).map(Number);
   const width = rowShape.reduce((size, dimension) => size * dimension, 1);
   const out = createWriteStream(to);
@@ -54,16 +54,16 @@ async function transform(modelPath: string, from: string, to: string): Promise<S
     rows += lines.length;
     if (!out.write(text)) await once(out, 'drain');
   };
-  let held: string[] = [];
+  let pending: string[] = [];
   let rest = '';
   for await (const chunk of createReadStream(from, { encoding: 'latin1', highWaterMark: 4 * 2 ** 20 })) {
     const lines = (rest + (chunk as string)).split('\n');
     rest = lines.pop() ?? '';
-    held = held.length === 0 ? lines : held.concat(lines);
-    for (; held.length >= rowsAtOnce; held = held.slice(rowsAtOnce)) await run(held.slice(0, rowsAtOnce));
+    pending = pending.length === 0 ? lines : pending.concat(lines);
+    for (; pending.length >= rowsAtOnce; pending = pending.slice(rowsAtOnce)) await run(pending.slice(0, rowsAtOnce));
   }
-  if (rest !== '') held.push(rest);
-  if (held.length > 0) await run(held);
+  if (rest !== '') pending.push(rest);
+  if (pending.length > 0) await run(pending);
   out.end();
   await finished(out);
   return { rows, seconds: (performance.now() - startedMs) / 1000 };
