@@ -56,6 +56,7 @@ export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from '.
 export { OctaveGrid } from './octave-grid.ts';
 export { paperCostUsdPerMillion, paperQuantileMs } from './paper-solver.ts';
 export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
+export { AccuracyCredit, chooseRung, type HeldBack, type Rung, type RungChoice, type RungMoment } from './rung-rule.ts';
 export { predictAtServers, type ServerGroup, type ServerPrediction } from './servers.ts';
 export {
   empiricalService,

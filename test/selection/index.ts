@@ -141,6 +141,11 @@ export interface Vectors {
       readonly rung: number;
     }[];
   };
+  readonly credit: {
+    readonly floor: number;
+    readonly most: number;
+    readonly steps: readonly { readonly accuracy: number; readonly rows: number; readonly allowed: boolean; readonly after: number }[];
+  };
   readonly certifyDigits: ChoiceVector;
   readonly certifyDigits95: ChoiceVector;
   readonly certifyFashion: CertifyVector;

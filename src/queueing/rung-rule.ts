@@ -1,0 +1,110 @@
+/**
+ * Which rung of a ladder answers a batch. A ladder holds plans from the cheapest, rung 0, to the most accurate. Capacity that would
+ * be idle becomes accuracy; a burst gets cheaper batches instead of late answers. Pure, shared by serving and the simulator.
+ *
+ * Switching costs nothing, because a worker has loaded the models of all rungs. So the rule has no state and no hysteresis: it looks
+ * at the queue.
+ */
+import assert from 'node:assert/strict';
+import { predictCompletionMs, type Server } from './dispatch-rule.ts';
+
+export interface Rung {
+  /** B_k: rows of a full batch. */
+  readonly batchSizeMax: number;
+  /** S_k: the service quantile of a full batch. */
+  readonly fullBatchMs: number;
+}
+
+/** The moment at which an executor takes a batch. */
+export interface RungMoment {
+  /** Of each executor: time until it is free; 0 for the one that takes the batch. */
+  readonly residualMs: readonly number[];
+  /** Waiting rows that can be in time, those of the batch included; at least 1. Late rows do not count (ADR 30). */
+  readonly rowsWaiting: number;
+  /** Time until the first and the last of them are due. */
+  readonly headLeftMs: number;
+  readonly lastLeftMs: number;
+  /** Kept free before the last deadline: by default a tenth of the promised latency, or the admission margin if that is more. */
+  readonly marginMs: number;
+  /** d: time in addition to the service. */
+  readonly overheadMs: number;
+}
+
+/** Why a more accurate rung was not taken: which request would have been answered how late. */
+export interface HeldBack {
+  readonly rung: number;
+  readonly request: 'first' | 'last';
+  readonly lateMs: number;
+}
+
+export interface RungChoice {
+  readonly rung: number;
+  /** The next more accurate rung that was possible; null on the highest one. */
+  readonly heldBack: HeldBack | null;
+}
+
+const everyRung = (): boolean => true;
+
+/**
+ * The most accurate rung under which every waiting request is in time; the lowest if there is none. A rung that is too slow for the
+ * first request is skipped only if the lowest rung would still save it. `isAllowed`: whether a rung may be taken at all; if none may,
+ * the lowest of all is taken.
+ */
+export function chooseRung(rungs: readonly Rung[], moment: RungMoment, isAllowed: (rung: number) => boolean = everyRung): RungChoice {
+  const { residualMs, rowsWaiting, headLeftMs, lastLeftMs, marginMs, overheadMs } = moment;
+  assert(rungs.length >= 1 && rowsWaiting >= 1, 'a batch is chosen from at least one rung and one row');
+  const lowest = Math.max(
+    rungs.findIndex((_, rung) => isAllowed(rung)),
+    0,
+  );
+  const canSaveHead = (rungs[lowest] as Rung).fullBatchMs + overheadMs <= headLeftMs;
+  let heldBack: HeldBack | null = null;
+  for (let rung = rungs.length - 1; rung > lowest; rung--) {
+    if (!isAllowed(rung)) continue;
+    const { batchSizeMax, fullBatchMs } = rungs[rung] as Rung;
+    const headLateMs = fullBatchMs + overheadMs - headLeftMs;
+    if (canSaveHead && headLateMs > 0) {
+      heldBack = { rung, request: 'first', lateMs: headLateMs };
+      continue;
+    }
+    const servers = residualMs.map((residual): Server => ({ residualMs: residual, batchSizeMax, fullBatchMs }));
+    const lastLateMs = predictCompletionMs(servers, rowsWaiting - 1) + overheadMs - (lastLeftMs - marginMs);
+    if (lastLateMs <= 0) return { rung, heldBack };
+    heldBack = { rung, request: 'last', lateMs: lastLateMs };
+  }
+  return { rung: lowest, heldBack };
+}
+
+/** A rounding error must not reject a rung that the credit just suffices for. */
+const roundingError = 1e-9;
+
+/**
+ * The credit by which rungs below the floor may be taken: what rows of more accurate rungs were above the floor, in rows. The mean of
+ * the measured accuracies of all answers so never falls below the floor. A restart begins at 0.
+ */
+export class AccuracyCredit {
+  readonly floor: number;
+  /** The most that is saved up. Infinite: no bound. */
+  readonly max: number;
+  #rows = 0;
+
+  constructor(floor: number, max: number) {
+    this.floor = floor;
+    this.max = max;
+  }
+
+  /** Expected right answers beyond those that the floor asks for. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Whether a batch of that many rows may be answered with this accuracy. */
+  allows(accuracy: number, rows: number): boolean {
+    return accuracy >= this.floor || this.#rows + roundingError >= (this.floor - accuracy) * rows;
+  }
+
+  /** A batch was answered with this accuracy. It must have been allowed. */
+  count(accuracy: number, rows: number): void {
+    this.#rows = Math.min(this.max, Math.max(0, this.#rows + (accuracy - this.floor) * rows));
+  }
+}
