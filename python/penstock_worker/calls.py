@@ -64,6 +64,8 @@ class Calls:
 
     def _run(self, frame):
         started = time.perf_counter()
+        if frame.plan != 0:
+            raise PlatformError("wrong_state", "this worker has loaded no plans: expected plan 0, got %d" % frame.plan)
         model = self._model
         if model is None or model.run is None:
             raise PlatformError("internal", "a run must follow the load of a model that takes tensors")

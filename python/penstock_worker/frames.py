@@ -1,6 +1,6 @@
 """Frames between the server and the worker, as `src/runtime/frames.ts` defines them. All numbers are little-endian:
 
-    u32 bytes of the whole frame | u32 call | u16 kind | u16 tensors | u32 bytes of text | text, padded to 8 | body
+    u32 bytes of the whole frame | u32 call | u8 kind | u8 plan | u16 tensors | u32 bytes of text | text, padded to 8 | body
 
 The text is JSON. Tensors are described in `tensors.py`.
 """
@@ -14,7 +14,7 @@ from .errors import LinkClosed, MalformedFrame
 
 HELLO, CALL, ANSWER, RUN, RAN, FAILED, SHARED, INVOKE, PIECE, TAKEN, REPLIED = range(1, 12)
 
-HEAD = struct.Struct("<IIHHI")
+HEAD = struct.Struct("<IIBBHI")
 HEAD_BYTES = 16
 FRAME_BYTES_MAX = 1024**3
 # Up to this size a frame is joined; beyond it, copying costs more than writing its parts.
@@ -32,10 +32,10 @@ def padded(count):
 class Frame:
     """A received frame. `data` is a writable memoryview of the whole frame, aligned to 8 bytes."""
 
-    __slots__ = ("call", "kind", "tensors", "text_bytes", "data", "body")
+    __slots__ = ("call", "kind", "plan", "tensors", "text_bytes", "data", "body")
 
     def __init__(self, data):
-        size, self.call, self.kind, self.tensors, self.text_bytes = HEAD.unpack_from(data, 0)
+        size, self.call, self.kind, self.plan, self.tensors, self.text_bytes = HEAD.unpack_from(data, 0)
         self.data = data
         self.body = HEAD_BYTES + padded(self.text_bytes)
         if size != len(data):
@@ -152,14 +152,14 @@ def message_frame(call, kind, message):
     """A frame with a message only."""
     text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     size = HEAD_BYTES + padded(len(text))
-    return HEAD.pack(size, call, kind, 0, len(text)) + text + PADDING[-len(text) % 8]
+    return HEAD.pack(size, call, kind, 0, 0, len(text)) + text + PADDING[-len(text) % 8]
 
 
 def payload_frame(call, kind, message, body):
     """The parts of a frame with a message, to which the number of bytes is added, and the bytes after it."""
     text = json.dumps({**message, "bytes": len(body)}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     size = HEAD_BYTES + padded(len(text)) + padded(len(body))
-    start = HEAD.pack(size, call, kind, 0, len(text)) + text + PADDING[-len(text) % 8]
+    start = HEAD.pack(size, call, kind, 0, 0, len(text)) + text + PADDING[-len(text) % 8]
     if size <= ONE_WRITE_BYTES_MAX:
         return [b"".join((start, body, PADDING[-len(body) % 8]))]
     return [start, body, PADDING[-len(body) % 8]]

@@ -182,7 +182,7 @@ def array_bytes(array):
     return array.reshape(-1).view("u1").data
 
 
-def tensor_frame(call, kind, tensors, reserved=b""):
+def tensor_frame(call, kind, tensors, reserved=b"", plan=0):
     """The parts of a frame of tensors, each (index, datatype, shape, bytes). Raises `too_large`."""
     parts = [b""]
     size = HEAD_BYTES + len(reserved)
@@ -197,7 +197,7 @@ def tensor_frame(call, kind, tensors, reserved=b""):
         size += padded(len(descriptor)) + padded(len(data))
     if size > FRAME_BYTES_MAX:
         raise too_large(size)
-    parts[0] = HEAD.pack(size, call, kind, len(tensors), 0) + reserved
+    parts[0] = HEAD.pack(size, call, kind, plan, len(tensors), 0) + reserved
     return [b"".join(parts)] if size <= ONE_WRITE_BYTES_MAX else parts
 
 
@@ -207,9 +207,9 @@ def too_large(size):
     )
 
 
-def run_frame(call, tensors):
+def run_frame(call, tensors, plan=0):
     """The frame that the server sends for a run; used by tests."""
-    return tensor_frame(call, RUN, tensors)
+    return tensor_frame(call, RUN, tensors, plan=plan)
 
 
 def ran_frame(call, tensors, timings):

@@ -105,10 +105,10 @@ class Worker:
     def _expect(self, inputs, outputs):
         self.inputs, self.outputs = [Spec.of(spec) for spec in inputs], [Spec.of(spec) for spec in outputs]
 
-    def run(self, *values):
+    def run(self, *values, plan=0):
         """Runs the model; returns the outputs by name."""
         tensors = [(i, spec.datatype, *encoded(spec, value)) for i, (spec, value) in enumerate(zip(self.inputs, values))]
-        self.send(run_frame(self.new_call(), tensors))
+        self.send(run_frame(self.new_call(), tensors, plan))
         return self.outputs_of(self._answer())
 
     def outputs_of(self, frame):

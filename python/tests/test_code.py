@@ -257,6 +257,12 @@ class Json(Code):
         self.fails("model_failed: predict\\(\\) returned a list of 1 for 2 rows", ["1", "2"])
         self.fails("model_failed: predict\\(\\) returned what is not JSON", ["0"])
 
+    def test_without_plans_a_run_under_a_plan_is_refused_and_the_next_run_is_served(self):
+        self.served("def predict(item: dict):\n    return item")
+        with self.assertRaisesRegex(CallFailed, "this worker has loaded no plans: expected plan 0, got 3"):
+            self.worker.run(["{}"], plan=3)
+        self.assertEqual(self.json({"a": 1}), [{"a": 1}])
+
 
 class BytesAndStreams(Code):
     def test_bytes(self):

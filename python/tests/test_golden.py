@@ -40,9 +40,9 @@ class Golden(unittest.TestCase):
         for golden in self.golden["runs"]:
             with self.subTest(golden["what"]):
                 frame = frame_of(golden)
-                self.assertEqual((frame.kind, frame.call), (frames.RUN, golden["call"]))
+                self.assertEqual((frame.kind, frame.call, frame.plan), (frames.RUN, golden["call"], golden["plan"]))
                 due = self.expect_tensors(golden, frame)
-                self.assertEqual(written(run_frame(frame.call, due)), bytes(frame.data))
+                self.assertEqual(written(run_frame(frame.call, due, frame.plan)), bytes(frame.data))
 
     def test_values_survive_as_writable_aligned_arrays(self):
         for golden in self.golden["runs"]:
@@ -60,7 +60,7 @@ class Golden(unittest.TestCase):
                     self.assertEqual(list(value.shape), shape)
                     self.assertTrue(value.flags.writeable and value.flags.aligned)
                     again.append((index, datatype, shape, array_bytes(value)))
-                self.assertEqual(written(run_frame(frame.call, again)), bytes(frame.data))
+                self.assertEqual(written(run_frame(frame.call, again, frame.plan)), bytes(frame.data))
 
     def test_the_result_of_a_run_is_written_as_the_server_reads_it(self):
         golden = self.golden["ran"]

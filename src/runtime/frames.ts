@@ -1,8 +1,9 @@
 /**
  * Frames between the server and a worker, over a unix socket. All numbers are little-endian:
  *
- *   u32 bytes of the whole frame | u32 call | u8 kind | u8 0 | u16 tensors | u32 bytes of text | text, padded to 8 | body
+ *   u32 bytes of the whole frame | u32 call | u8 kind | u8 plan | u16 tensors | u32 bytes of text | text, padded to 8 | body
  *
+ * `plan` is that of a run (worker-plans.ts), otherwise 0.
  * Every part is padded to 8 bytes, so a tensor in a received frame is aligned for every datatype and passed to the model without
  * a copy. The text is JSON and only used for control; frequent calls are binary (tensor-frames.ts).
  */
@@ -38,6 +39,8 @@ export const frameBytesMax = 1024 ** 3;
 export interface Frame {
   readonly call: number;
   readonly kind: number;
+  /** By which plan the worker runs it; 0: the first, or the model alone. */
+  readonly plan: number;
   readonly tensors: number;
   /** Parsed JSON; undefined if the frame has no text. */
   readonly message: unknown;
@@ -52,11 +55,21 @@ export function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
+export interface FrameHead {
+  readonly bytes: number;
+  readonly call: number;
+  readonly kind: number;
+  readonly plan?: number;
+  readonly tensors: number;
+  readonly textBytes: number;
+}
+
 /** Writes the fixed part of a frame; `bytes` is the size of the whole frame. */
-export function writeHead(into: Buffer, head: { bytes: number; call: number; kind: number; tensors: number; textBytes: number }): void {
+export function writeHead(into: Buffer, head: FrameHead): void {
   into.writeUInt32LE(head.bytes, 0);
   into.writeUInt32LE(head.call, 4);
-  into.writeUInt16LE(head.kind, 8);
+  into[8] = head.kind;
+  into[9] = head.plan ?? 0;
   into.writeUInt16LE(head.tensors, 10);
   into.writeUInt32LE(head.textBytes, 12);
 }
@@ -94,7 +107,8 @@ export function parseFrame(bytes: Buffer): Frame {
   if (bodyOffset > bytes.length) throw malformedFrame(`its text of ${textBytes} bytes does not fit into ${bytes.length}`);
   return {
     call: bytes.readUInt32LE(4),
-    kind: bytes.readUInt16LE(8),
+    kind: bytes[8] as number,
+    plan: bytes[9] as number,
     tensors: bytes.readUInt16LE(10),
     message: textBytes === 0 ? undefined : JSON.parse(bytes.toString('utf8', headBytes, headBytes + textBytes)),
     bytes,

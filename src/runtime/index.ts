@@ -33,3 +33,4 @@ export {
   type WorkerFiles,
 } from './worker-files.ts';
 export { workerMainPath } from './worker-main-path.ts';
+export { type LoadPlans, type ModelMap, type RowStages, stages, type WorkerPlan } from './worker-plans.ts';

@@ -35,6 +35,7 @@ import {
   type TensorParts,
 } from './tensor-frames.ts';
 import { type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from './worker-files.ts';
+import { type LoadPlans, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from './worker-plans.ts';
 
 /**
  * The process of the worker ended, or its socket broke, while this call was open. Inference has no side effects, so the call can be retried
@@ -51,6 +52,8 @@ export interface RunResult {
   /** In the order of the signature. Their data are views that remain valid. */
   readonly outputs: readonly Tensor[];
   readonly timings: RunTimings;
+  /** How each row was answered; absent if the worker has loaded one model. */
+  readonly rows?: RowStages;
 }
 
 export interface LoadRequest extends ModelFiles {
@@ -62,6 +65,8 @@ export interface LoadRequest extends ModelFiles {
   readonly process?: ProcessSpec;
   /** If set, the data files are a folder with a Python model. */
   readonly python?: PythonLoad;
+  /** If set, the worker loads other models too, and answers by plans. The signature is their contract. */
+  readonly plans?: LoadPlans;
 }
 
 export interface LoadedModel {
@@ -76,10 +81,15 @@ export interface WorkerStatus {
 
 /** Messages of control calls; `worker-calls.ts` answers them. */
 export type CallMessage =
-  | ({ readonly method: 'load' } & Omit<LoadRequest, 'data' | 'python'>)
+  | ({ readonly method: 'load' } & Omit<LoadRequest, 'data' | 'python' | 'plans'> & { readonly plans?: LoadedPlans })
   | { readonly method: 'inspect-bundle'; readonly path: string; readonly bytesMax: number }
   | ({ readonly method: 'inspect'; readonly rewriteTo: string } & InspectedFiles)
   | { readonly method: 'status' };
+
+/** Plans as they are sent: the files of the other models are paths. */
+export interface LoadedPlans extends WorkerPlans {
+  readonly paths: readonly string[];
+}
 
 /** Calls that a Python worker answers. */
 type PythonCall = { readonly method: 'load' | 'open'; readonly path: string; readonly [member: string]: unknown };
@@ -121,6 +131,7 @@ export class WorkerLink {
   #closedBecause: string | null = null;
   #signature: Signature | null = null;
   #inputIndex = new Map<string, number>();
+  #hasPlans = false;
 
   /**
    * Takes over a connected socket whose hello has been read, the shared memory of the worker, and its file access. `pid` is the pid of the
@@ -166,12 +177,18 @@ export class WorkerLink {
     return this.#signature;
   }
 
-  async load({ path, data = [], python, ...model }: LoadRequest): Promise<LoadedModel> {
+  async load({ path, data = [], python, plans, ...model }: LoadRequest): Promise<LoadedModel> {
+    if (python !== undefined && plans !== undefined) throw new PlatformError('unsupported', 'Python models cannot share a worker');
     if (python !== undefined) return this.#loadPython(data, python, model);
-    const load = async (lent: string) => (await this.#call({ method: 'load', ...model, path: lent })) as LoadedModel;
-    const loaded = await this.#lending({ path, data }, load);
-    this.#expect(loaded.signature);
-    return loaded;
+    const { others = [], ...sent } = plans ?? {};
+    const load = async ([lent = '', ...paths]: readonly string[]) => {
+      const withPlans = plans === undefined ? {} : { plans: { ...(sent as WorkerPlans), paths } };
+      return (await this.#call({ method: 'load', ...model, path: lent, ...withPlans })) as LoadedModel;
+    };
+    const { signature, loadMs } = await this.#lending([{ path, data }, ...others], load);
+    this.#hasPlans = plans !== undefined;
+    this.#expect(plans?.contract ?? signature);
+    return { signature: plans?.contract ?? signature, loadMs };
   }
 
   /**
@@ -209,16 +226,16 @@ export class WorkerLink {
   }
 
   /**
-   * Runs the loaded model once. The parts must not change until it settles. `requestIds` name what it prints. Rejects with `invalid_request` if the inputs are the cause,
-   * `model_failed` if the model is, and `WorkerLost`.
+   * Runs the loaded model once, or a plan. The parts must not change until it settles. `requestIds` name what it prints. Rejects with
+   * `invalid_request` if the inputs are the cause, `model_failed` if the model is, `wrong_state` for an unknown plan, and `WorkerLost`.
    */
-  run(inputs: readonly TensorParts[], requestIds: readonly string[] = []): Promise<RunResult> {
+  run(inputs: readonly TensorParts[], requestIds: readonly string[] = [], plan = 0): Promise<RunResult> {
     return new Promise((resolve, reject) => {
       const signature = this.#signature;
       if (signature === null) throw new PlatformError('wrong_state', 'no model is loaded in this worker');
       const call = this.#nextCall();
       this.#requests.add(call, requestIds);
-      const frame = this.#shared(call, runFrame(call, this.#indexed(inputs)));
+      const frame = this.#shared(call, runFrame(call, this.#indexed(inputs), plan));
       const settle = (done: () => void) => {
         this.#runsOpen--;
         this.#freeSlot(call);
@@ -228,7 +245,10 @@ export class WorkerLink {
       this.#send(call, frame, {
         answered: (answer) => {
           if (answer.kind !== kinds.ran) throw malformedFrame('the answer to a run has another kind');
-          const result = { outputs: readTensors(answer, signature.outputs), timings: readTimings(answer) };
+          const timings = readTimings(answer);
+          const result = this.#hasPlans
+            ? { ...stagesIn(readTensors(answer, signature.outputs, stageSpecs), signature.outputs.length), timings }
+            : { outputs: readTensors(answer, signature.outputs), timings };
           settle(() => resolve(result));
         },
         failed: (error) => settle(() => reject(error)),
@@ -293,7 +313,7 @@ export class WorkerLink {
     const sizes = data.map(({ name, bytes }) => ({ name, bytes }));
     const message = { method: 'inspect', rewriteTo: rewritten.path, data: sizes } as const;
     const describe = async (lent: string) => (await this.#call({ ...message, path: lent })) as ModelDescription;
-    const described = await this.#lending({ path, data }, describe);
+    const described = await this.#lending([{ path, data }], ([lent = '']) => describe(lent));
     if (described.rewritten) rewritten.take();
     this.#expect(described.signature);
     const { batchable, reason, note } = await probeModel(this, described.signature, sample);
@@ -303,7 +323,9 @@ export class WorkerLink {
 
   /** Validates the archive of a process in the worker. Rejects with `invalid_request`, `unsupported`, `too_large`. */
   async inspectBundle(path: string, bytesMax: number): Promise<Bundle> {
-    return await this.#lending({ path }, async (lent) => (await this.#call({ method: 'inspect-bundle', path: lent, bytesMax })) as Bundle);
+    const inspect = async ([lent = '']: readonly string[]) =>
+      (await this.#call({ method: 'inspect-bundle', path: lent, bytesMax })) as Bundle;
+    return await this.#lending([{ path }], inspect);
   }
 
   /** The worker answers between two runs: a missing answer during a run means nothing. */
@@ -324,12 +346,12 @@ export class WorkerLink {
   }
 
   /** Gives the worker read access to the files while `use` runs. */
-  async #lending<T>({ path, data }: ModelFiles, use: (path: string) => Promise<T>): Promise<T> {
-    const lent = this.#files.lend(path, data);
+  async #lending<T>(models: readonly ModelFiles[], use: (paths: readonly string[]) => Promise<T>): Promise<T> {
+    const lent = models.map(({ path, data }) => this.#files.lend(path, data));
     try {
-      return await use(lent.path);
+      return await use(lent.map(({ path }) => path));
     } finally {
-      lent.release();
+      for (const file of lent) file.release();
     }
   }
 

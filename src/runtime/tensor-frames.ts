@@ -7,7 +7,7 @@
  */
 import { PlatformError } from '../errors.ts';
 import { type Datatype, datatypes, type Tensor, type TensorSpec } from '../tensor.ts';
-import { type Frame, frameBytesMax, headBytes, kinds, malformedFrame, padded, writeHead } from './frames.ts';
+import { type Frame, type FrameHead, frameBytesMax, headBytes, kinds, malformedFrame, padded, writeHead } from './frames.ts';
 
 /** A tensor whose data is the concatenation of its parts, so merging requests into a batch needs no extra copy. */
 export interface TensorParts {
@@ -52,13 +52,13 @@ function descriptorBytes(tensor: IndexedTensor): number {
 }
 
 /** The bytes of a run's frame, to be written in this order. Throws `too_large`. */
-export function runFrame(call: number, tensors: readonly IndexedTensor[]): Buffer[] {
-  return tensorFrame(call, kinds.run, 0, tensors);
+export function runFrame(call: number, tensors: readonly IndexedTensor[], plan = 0): Buffer[] {
+  return tensorFrame({ call, kind: kinds.run, plan }, 0, tensors);
 }
 
 /** The bytes of the result of a run; `timings` reserves space that `setTimings` fills after encoding. */
 export function ranFrame(call: number, tensors: readonly IndexedTensor[]): Buffer[] {
-  return tensorFrame(call, kinds.ran, timingsBytes, tensors);
+  return tensorFrame({ call, kind: kinds.ran, plan: 0 }, timingsBytes, tensors);
 }
 
 /** Fills the space that `ranFrame` reserved. */
@@ -69,7 +69,7 @@ export function setTimings(ran: readonly Buffer[], timings: RunTimings): void {
   first.writeDoubleLE(timings.outMs, headBytes + 16);
 }
 
-function tensorFrame(call: number, kind: number, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
+function tensorFrame(of: Pick<FrameHead, 'call' | 'kind' | 'plan'>, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
   let bytes = headBytes + reservedBytes;
   for (const tensor of tensors) bytes += descriptorBytes(tensor) + Math.ceil(partsBytes(tensor.parts) / 8) * 8;
   if (bytes > frameBytesMax) {
@@ -78,13 +78,11 @@ function tensorFrame(call: number, kind: number, reservedBytes: number, tensors:
       `the batch is too large for a worker: expected at most ${frameBytesMax} bytes, got ${bytes}. Send fewer rows`,
     );
   }
-  const head = { bytes, call, kind, tensors: tensors.length, textBytes: 0 };
+  const head = { ...of, bytes, tensors: tensors.length, textBytes: 0 };
   return bytes <= oneWriteBytesMax ? [joined(head, reservedBytes, tensors)] : scattered(head, reservedBytes, tensors);
 }
 
-type Head = Parameters<typeof writeHead>[1];
-
-function joined(head: Head, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer {
+function joined(head: FrameHead, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer {
   const frame = Buffer.allocUnsafe(head.bytes);
   writeHead(frame, head);
   let offset = headBytes + reservedBytes;
@@ -103,7 +101,7 @@ function joined(head: Head, reservedBytes: number, tensors: readonly IndexedTens
   return frame;
 }
 
-function scattered(head: Head, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
+function scattered(head: FrameHead, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
   const start = Buffer.alloc(headBytes + reservedBytes);
   writeHead(start, head);
   const chunks: Buffer[] = [start];
@@ -139,14 +137,19 @@ function writeDescriptor(into: Buffer, offset: number, tensor: IndexedTensor, da
   if (rank % 2 === 1) into.writeUInt32LE(0, offset + 8 + 4 * rank);
 }
 
-/** The tensors of a frame as views of it, named by the signature. Throws if the frame is malformed. */
-export function readTensors(frame: Frame, specs: readonly TensorSpec[]): Tensor[] {
+const noOthers: Readonly<Record<number, TensorSpec>> = {};
+
+/**
+ * The tensors of a frame as views of it, named by the signature. `others`: tensors beside it, by index. Throws if the frame is malformed.
+ */
+export function readTensors(frame: Frame, specs: readonly TensorSpec[], others = noOthers): Tensor[] {
   const { bytes } = frame;
   const tensors = new Array<Tensor>(frame.tensors);
   let offset = frame.bodyOffset + (frame.kind === kinds.ran ? timingsBytes : 0);
   for (let count = 0; count < frame.tensors; count++) {
     if (offset + 8 > bytes.length) throw malformedFrame('a tensor is truncated');
-    const spec = specs[bytes.readUInt16LE(offset)];
+    const index = bytes.readUInt16LE(offset);
+    const spec = specs[index] ?? others[index];
     const datatype = datatypeNames[bytes[offset + 2] as number];
     const rank = bytes[offset + 3] as number;
     const dataBytes = bytes.readUInt32LE(offset + 4);

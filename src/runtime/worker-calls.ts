@@ -15,9 +15,11 @@ import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './frames
 import type { CallMessage, LoadedModel, WorkerStatus } from './link.ts';
 import { OnnxModel } from './onnx-model.ts';
 import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './payload.ts';
+import type { PlanModel } from './plan-model.ts';
 import type { ProcessModel } from './process-model.ts';
-import { ranFrame, readTensors, setTimings } from './tensor-frames.ts';
+import { type IndexedTensor, ranFrame, readTensors, setTimings } from './tensor-frames.ts';
 import { Window } from './window.ts';
+import { noPlans, type RowStages, stageSpecs, type WorkerPlans } from './worker-plans.ts';
 
 export class WorkerCalls {
   readonly #socket: Socket;
@@ -25,6 +27,7 @@ export class WorkerCalls {
   readonly #nowMs: () => number;
   readonly #onLost: (why: string) => void;
   #model: OnnxModel | null = null;
+  #plans: { readonly model: PlanModel; readonly contract: WorkerPlans['contract'] } | null = null;
   #process: ProcessModel | null = null;
   /** The window of each streamed reply, by call. */
   readonly #windows = new Map<number, Window>();
@@ -53,6 +56,8 @@ export class WorkerCalls {
   }
 
   async #run(frame: Frame): Promise<void> {
+    if (this.#plans !== null) return this.#runPlan(frame, this.#plans.model, this.#plans.contract);
+    if (frame.plan !== 0) throw noPlans(frame.plan);
     const model = this.#model;
     assert(model !== null, 'a run must follow the load');
     const arrivedMs = this.#nowMs();
@@ -67,6 +72,22 @@ export class WorkerCalls {
       frame.call,
       outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] })),
     );
+    this.#freeAtMs = this.#nowMs();
+    setTimings(answer, { inMs: decodedMs - arrivedMs, runMs, outMs: this.#freeAtMs - ranMs });
+    writeFrame(this.#socket, answer);
+  }
+
+  async #runPlan(frame: Frame, model: PlanModel, contract: WorkerPlans['contract']): Promise<void> {
+    const arrivedMs = this.#nowMs();
+    const inputs = readTensors(frame, contract.inputs);
+    const decodedMs = this.#nowMs();
+    const { outputs, rows } = await model.run(inputs, frame.plan);
+    const ranMs = this.#nowMs();
+    const runMs = ranMs - Math.max(decodedMs, this.#freeAtMs);
+    const answer = ranFrame(frame.call, [
+      ...outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] })),
+      ...stageTensors(rows),
+    ]);
     this.#freeAtMs = this.#nowMs();
     setTimings(answer, { inMs: decodedMs - arrivedMs, runMs, outMs: this.#freeAtMs - ranMs });
     writeFrame(this.#socket, answer);
@@ -117,6 +138,13 @@ export class WorkerCalls {
         }
         await this.#model?.release();
         this.#model = null;
+        if (message.plans !== undefined) {
+          const { contract, paths } = message.plans;
+          const { PlanModel: Plans } = await import('./plan-model.ts');
+          this.#plans = { contract, model: await Plans.load([message.path, ...paths], message.threads, message.plans, this.#nowMs) };
+          if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
+          return { signature: contract, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
+        }
         this.#model = await OnnxModel.load(message.path, message.threads);
         if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
         return { signature: this.#model.signature, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
@@ -137,4 +165,12 @@ export class WorkerCalls {
         return { rssBytes: process.memoryUsage.rss(), pid: process.pid } satisfies WorkerStatus;
     }
   }
+}
+
+function stageTensors({ firstMs, secondMs, confidence, stage }: RowStages): IndexedTensor[] {
+  const data = [Float64Array.of(firstMs, secondMs), confidence, stage];
+  return Object.entries(stageSpecs).map(([index, { datatype }], i) => {
+    const { buffer, byteOffset, byteLength, length } = data[i] as Float64Array;
+    return { index: Number(index), datatype, shape: [length], parts: [new Uint8Array(buffer, byteOffset, byteLength)] };
+  });
 }

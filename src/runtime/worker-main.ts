@@ -81,7 +81,7 @@ async function fillCompileCache(): Promise<never> {
   } catch {
     // onnxruntime is not installed: process models are served without it.
   }
-  await Promise.all([import('./inspect.ts'), import('./process-model.ts'), import('./process-bundle.ts')]);
+  await Promise.all([import('./inspect.ts'), import('./process-model.ts'), import('./process-bundle.ts'), import('./plan-model.ts')]);
   flushCompileCache();
   return end('', 0);
 }

@@ -26,11 +26,12 @@ function texts(shape: readonly number[], elements: readonly string[], index = 0)
   return { index, datatype: 'BYTES', shape, parts: [encodeStrings(elements)] };
 }
 
-function runOf(what: string, tensors: readonly IndexedTensor[], call = 7): GoldenFrame {
+function runOf(what: string, tensors: readonly IndexedTensor[], call = 7, plan = 0): GoldenFrame {
   return {
     what,
-    frame: base64(runFrame(call, tensors)),
+    frame: base64(runFrame(call, tensors, plan)),
     call,
+    plan,
     tensors: tensors.map(({ index, datatype, shape, parts }) => ({ index, datatype, shape, data: base64(parts) })),
   };
 }
@@ -53,6 +54,7 @@ function runs(): GoldenFrame[] {
     runOf('a string of 1 MiB', [texts([2], ['x'.repeat(2 ** 20), ''])]),
     runOf('no tensors', []),
     runOf('the last call number', [numbers('FP32', [1])], 2 ** 32 - 1),
+    ...[1, 255].map((plan) => runOf(`plan ${plan}`, [numbers('FP32', [1])], 7, plan)),
   ];
 }
 

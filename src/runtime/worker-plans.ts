@@ -1,0 +1,83 @@
+/**
+ * Several models in one worker, and the plans by which they answer: one model alone, or a cascade, in which rows that the first model is
+ * unsure of go on to the second one. The byte after the kind of a `run` frame names the plan (frames.ts). Shared by server and worker.
+ */
+import { PlatformError } from '../errors.ts';
+import type { Signature, Tensor, TensorSpec } from '../tensor.ts';
+import { malformedFrame } from './frames.ts';
+import type { ModelFiles } from './worker-files.ts';
+
+/** Where a model finds the inputs of the contract, and its answers. Rows are reshaped, never converted. */
+export interface ModelMap {
+  /** In the order of the contract's inputs. `row`: the shape of a row without the batch dimension; null: as sent. */
+  readonly inputs: readonly { readonly name: string; readonly row: readonly number[] | null }[];
+  /**
+   * In the order of the contract's outputs: the output of the model; null: the place of the largest score, from 0. `row` is the
+   * contract's shape of a row; null: as the model answers.
+   */
+  readonly outputs: readonly { readonly name: string | null; readonly row: readonly number[] | null }[];
+  /** The output with one score per class; null if there is none: then the model starts no cascade. */
+  readonly scores: string | null;
+}
+
+/** By positions in `models`. */
+export interface WorkerPlan {
+  readonly first: number;
+  /** Null for a model alone. */
+  readonly second: number | null;
+  /** Rows of which 1 minus the largest score is above it go on. */
+  readonly threshold: number;
+}
+
+export interface WorkerPlans {
+  /** The signature that clients see. */
+  readonly contract: Signature;
+  /** The first map is that of the model which the load names. */
+  readonly maps: readonly ModelMap[];
+  /** At most 255. */
+  readonly plans: readonly WorkerPlan[];
+}
+
+/** What a server asks a worker to load: the files of the other models are in the order of the maps. */
+export interface LoadPlans extends WorkerPlans {
+  readonly others: readonly ModelFiles[];
+}
+
+/** How a row was answered. `failed`: it went on, and the second model failed on it, so the first one answered. */
+export const stages = { first: 0, second: 1, failed: 2 } as const;
+
+/** How each row of a batch was answered. */
+export interface RowStages {
+  /** The largest score of the first model by row; NaN if that model has no scores. */
+  readonly confidence: Float32Array;
+  /** One of `stages` by row. */
+  readonly stage: Uint8Array;
+  /** Run times of the two models. */
+  readonly firstMs: number;
+  readonly secondMs: number;
+}
+
+/** Tensors of a result in addition to the outputs, at positions that no output has. */
+export const stageSpecs: Readonly<Record<number, TensorSpec>> = {
+  65_533: { name: 'milliseconds', datatype: 'FP64', shape: [2] },
+  65_534: { name: 'confidence', datatype: 'FP32', shape: [-1] },
+  65_535: { name: 'stage', datatype: 'UINT8', shape: [-1] },
+};
+
+export function noPlans(plan: number): PlatformError {
+  return new PlatformError('wrong_state', `this worker has loaded no plans: expected plan 0, got ${plan}`);
+}
+
+/** Splits a result into the outputs and the stages of its rows. Throws if it is malformed: the worker may run foreign code. */
+export function stagesIn(tensors: readonly Tensor[], outputs: number): { readonly outputs: Tensor[]; readonly rows: RowStages } {
+  const found = Object.values(stageSpecs).map((spec, i) => {
+    const tensor = tensors[outputs + i];
+    if (tensor?.name !== spec.name || tensor.datatype !== spec.datatype) throw malformedFrame('a result under a plan has no stages');
+    return new Uint8Array(tensor.data); // a copy, aligned
+  });
+  const [times, confidence, stage] = found as [Uint8Array, Uint8Array, Uint8Array];
+  if (times.length !== 16 || confidence.length !== 4 * stage.length) throw malformedFrame('the stages of a result have other sizes');
+  const [firstMs, secondMs] = new Float64Array(times.buffer) as unknown as [number, number];
+  if (!(firstMs >= 0 && secondMs >= 0)) throw malformedFrame('the times of its stages are no milliseconds');
+  return { outputs: tensors.slice(0, outputs), rows: { confidence: new Float32Array(confidence.buffer), stage, firstMs, secondMs } };
+}

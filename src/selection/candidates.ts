@@ -1,0 +1,100 @@
+/**
+ * How a model stands in for another one whose signature clients see, the contract. Inputs are matched by datatype and elements per row, so
+ * a row may be reshaped; nothing is ever cast or scaled, which would be wrong silently. Pure.
+ */
+import type { ModelMap } from '../runtime/index.ts';
+import { describeTensor, elementCount, type Signature, type TensorSpec } from '../tensor.ts';
+
+export interface NamedSignature {
+  /** `digits/3` */
+  readonly name: string;
+  readonly signature: Signature;
+}
+
+type InputMap = ModelMap['inputs'][number];
+type OutputMap = ModelMap['outputs'][number];
+
+const scoreNames = ['probabilities', 'scores'];
+
+/** The map from the contract, or, as a sentence, why the candidate cannot answer in its place. */
+export function mapToContract(contract: NamedSignature, candidate: NamedSignature): ModelMap | string {
+  const unbatched = [contract, candidate].find(({ signature }) =>
+    [...signature.inputs, ...signature.outputs].some(({ shape }) => shape[0] !== -1),
+  );
+  if (unbatched !== undefined && contract.name !== candidate.name)
+    return `${unbatched.name} takes one request at a time: its rows cannot be shared`;
+  const inputs = mapInputs(contract, candidate);
+  if (typeof inputs === 'string') return inputs;
+  const own = scoresOf(candidate.signature);
+  const known = scoresOf(contract.signature);
+  if (own !== null && known !== null && classesOf(own) !== classesOf(known)) {
+    return `${candidate.name} knows ${classesOf(own)} classes, expected the ${classesOf(known)} of ${contract.name}`;
+  }
+  const outputs: OutputMap[] = [];
+  for (const spec of contract.signature.outputs) {
+    const output = mapOutput(spec, spec === known, candidate.signature, own);
+    if (output === null) return `${candidate.name} has no output for '${spec.name}' of ${contract.name}, ${describeTensor(spec)}`;
+    outputs.push(output);
+  }
+  return { inputs, outputs, scores: own?.name ?? null };
+}
+
+/** The output with one score per class. Null if there is none, or several. */
+function scoresOf({ outputs }: Signature): TensorSpec | null {
+  const floats = outputs.filter(
+    ({ datatype, shape }) => ['FP32', 'FP64'].includes(datatype) && shape.length === 2 && (shape[1] as number) >= 2,
+  );
+  const named = scoreNames.map((name) => floats.find((output) => output.name === name)).find((output) => output !== undefined);
+  return named ?? (floats.length === 1 ? (floats[0] as TensorSpec) : null);
+}
+
+function classesOf({ shape }: TensorSpec): number {
+  return shape[1] as number;
+}
+
+function mapInputs(contract: NamedSignature, candidate: NamedSignature): InputMap[] | string {
+  const free = new Set(candidate.signature.inputs);
+  const found: InputMap[] = [];
+  for (const spec of contract.signature.inputs) {
+    const fitting = [...free].filter((input) => rowAs(spec, input) !== undefined);
+    const chosen = fitting.find(({ name }) => name === spec.name) ?? (fitting.length === 1 ? fitting[0] : undefined);
+    if (chosen === undefined) {
+      const why =
+        fitting.length === 0 ? 'no input takes it' : `several inputs could take it: ${fitting.map(({ name }) => name).join(', ')}`;
+      return `${candidate.name} does not take what ${contract.name} does: for '${spec.name}', ${describeTensor(spec)}, ${why}`;
+    }
+    free.delete(chosen);
+    found.push({ name: chosen.name, row: rowAs(spec, chosen) ?? null });
+  }
+  const [left] = free;
+  if (left === undefined) return found;
+  return `${candidate.name} needs the input '${left.name}', which ${contract.name} does not have`;
+}
+
+function mapOutput(spec: TensorSpec, isScores: boolean, { outputs }: Signature, scores: TensorSpec | null): OutputMap | null {
+  if (isScores) return scores === null ? null : outputOf(scores, spec);
+  const fitting = outputs.filter((output) => output !== scores && rowAs(output, spec) !== undefined);
+  const chosen = fitting.find(({ name }) => name === spec.name) ?? (fitting.length === 1 ? fitting[0] : undefined);
+  if (chosen !== undefined) return outputOf(chosen, spec);
+  // A missing label is the place of the largest score, as in an evaluation.
+  return isLabel(spec) && scores !== null ? { name: null, row: spec.shape.slice(1) } : null;
+}
+
+function outputOf(output: TensorSpec, spec: TensorSpec): OutputMap | null {
+  const row = rowAs(output, spec);
+  return row === undefined ? null : { name: output.name, row };
+}
+
+/** Whether an output holds one class per row: a whole number, or a text. */
+function isLabel({ datatype, shape }: TensorSpec): boolean {
+  return (datatype.includes('INT') || datatype === 'BYTES') && elementCount(shape.slice(1)) === 1;
+}
+
+/** The shape of a row of `from` as `to` has it; null: it stays as it is; undefined: it does not fit. */
+function rowAs(from: TensorSpec, to: TensorSpec): readonly number[] | null | undefined {
+  if (from.datatype !== to.datatype || from.content !== to.content) return undefined;
+  const [own, wanted] = [from.shape.slice(1), to.shape.slice(1)];
+  if (own.join() === wanted.join()) return null;
+  const isOpen = [...own, ...wanted].includes(-1);
+  return !isOpen && elementCount(own) === elementCount(wanted) ? wanted : undefined;
+}
