@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Access } from '../src/access/index.ts';
 import { Alarms, webhookUrl } from '../src/alerts/index.ts';
 import { NativeApi, registerMetrics } from '../src/api/native-api.ts';
-import type { ApiServices } from '../src/api/services.ts';
+import type { ApiServices } from '../src/api/routing/services.ts';
 import type { Transforms } from '../src/async-inference/index.ts';
 import { Chooser, DeploymentPlanner, deploymentChooser, Planner } from '../src/autoscaling/index.ts';
 import { SystemClock } from '../src/clock.ts';

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Action, actions, hasPermission, type Permission, type Role, roles } from '../../src/access/index.ts';
-import { routeActions } from '../../src/api/route-actions.ts';
+import { routeActions } from '../../src/api/routing/route-actions.ts';
 import { originActions, s3Actions } from '../../src/aws/s3/s3-actions.ts';
 import { operationActions, permissionOf } from '../../src/aws/wire/operation-actions.ts';
 import { grpcActions, restActions } from '../../src/oip/oip-actions.ts';

@@ -14,7 +14,7 @@ export interface ChosenLoad {
 }
 
 type Kind = SimulationInput['load']['kind'];
-/** The server's limit for the text of a trace (src/api/simulation-bodies.ts). */
+/** The server's limit for the text of a trace (src/api/simulations/simulation-bodies.ts). */
 const traceBytesMax = 3 * 2 ** 20;
 const spans = [
   { value: '3600', label: 'the last hour' },

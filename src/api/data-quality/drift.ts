@@ -1,0 +1,221 @@
+/** Routes of drift: baselines, reports, and labels that measure the quality of predictions. */
+import { z } from 'zod';
+import { bodyTypes, decodeInThread, inPlaceBytesMax, invalidRequest } from '../../codecs/index.ts';
+import {
+  type Baseline,
+  baselinesOf,
+  driftWindowMs,
+  type LabelInput,
+  postedBaseline,
+  type RowsBaseline,
+  readLabels,
+  readLabelsTask,
+  someOf,
+} from '../../data-quality/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { readRequestBody } from '../../http/index.ts';
+import type { ServedRoute as ServingRoute } from '../../serving/index.ts';
+import { columnTitles } from './column-titles.ts';
+import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
+import { endpointPath, isoTime } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
+
+const time = z.iso.datetime();
+const labelBytesMax = 16 * 2 ** 20;
+const labelLinesMax = 10_000;
+const captured = z.strictObject({ from: time.optional(), to: time.optional(), sample: z.literal('registration').optional() });
+
+export function driftRoutes(services: ApiServices): ApiRoute[] {
+  const { deployments, drift, truth, audit, db } = services;
+  const nameOf = (endpoint: string): string => deployments.get(endpoint).config.name;
+  return [
+    apiRoute('GET /endpoints/:endpoint/drift', {
+      summary: 'Get the drift report of an endpoint: inputs compared with the baseline, and quality by labels',
+      description: 'Computed from a sample of the rows of the last hour, on each call and every five minutes.',
+      params: endpointPath,
+      answer: driftBody,
+      handle: async ({ params }) => driftBodyOf(nameOf(params.endpoint), services),
+    }),
+    apiRoute('POST /endpoints/:endpoint/baseline', {
+      summary: 'Set the baseline of an endpoint',
+      description:
+        'The body has rows in any form that `invoke` accepts, or JSON: {"from", "to"} for the calls captured between two times; {} for the rows of the last hour; {"sample": "registration"} for the sample the model was registered with (rows of the catalogue, or the `SamplePayloadUrl` of its package).',
+      params: endpointPath,
+      query: z.strictObject({ label: z.string().optional().describe('A CSV column that is the label, not an input.') }),
+      raw: bodyTypes,
+      answer: baselineBody,
+      handle: async ({ params, query, request, response, caller }) => {
+        const name = nameOf(params.endpoint);
+        const body = await readRequestBody(request, response, services.bodies);
+        const posted = { contentType: request.headers['content-type'], body, label: query.label, isWanted: () => !response.destroyed };
+        const { rows, source, titles } = await baselineRows(services, name, posted);
+        const baseline = await drift.setBaseline(name, rows, source, titles);
+        const detail = { source, rows: baseline.rows, features: baseline.features.length };
+        await audit.record(db, { who: caller.keyId, action: 'SetBaseline', target: name, outcome: 'ok', detail });
+        return baselineBodyOf(baseline);
+      },
+    }),
+    apiRoute('DELETE /endpoints/:endpoint/baseline', {
+      summary: 'Delete the baseline of an endpoint',
+      params: endpointPath,
+      handle: async ({ params, caller }) => {
+        const name = nameOf(params.endpoint);
+        await drift.removeBaseline(name);
+        await audit.record(db, { who: caller.keyId, action: 'DeleteBaseline', target: name, outcome: 'ok', detail: {} });
+      },
+    }),
+    apiRoute('POST /endpoints/:endpoint/labels', {
+      summary: 'Post true labels by inference id',
+      description:
+        'One JSON object per line: {"inference_id": "...", "label": 7}, with a list of labels for a call of several rows. The id is the one chosen by the client ' +
+        '(the `id` of an Open Inference Protocol request, `X-Amzn-SageMaker-Inference-Id`, `X-Penstock-Inference-Id`), otherwise the `x-request-id` of the response.',
+      params: endpointPath,
+      raw: ['application/jsonlines', 'application/x-ndjson', 'application/json'],
+      answer: labelsBody,
+      handle: async ({ params, request, response }) => {
+        const name = nameOf(params.endpoint);
+        const body = await readRequestBody(request, response, { ...services.bodies, limitBytes: labelBytesMax });
+        const { matched, unknown, mismatched } = await truth.label(name, await labelsOf(services, body, () => !response.destroyed));
+        return {
+          matched,
+          unknown: unknown.length,
+          mismatched: mismatched.length,
+          unknown_ids: [...someOf(unknown)],
+          mismatched_ids: [...someOf(mismatched)],
+        };
+      },
+    }),
+  ];
+}
+
+async function labelsOf({ threads }: ApiServices, body: Buffer, isWanted: () => boolean): Promise<readonly LabelInput[]> {
+  if (body.length <= inPlaceBytesMax) return readLabels(body.toString('utf8'), labelLinesMax);
+  return (await decodeInThread(threads, readLabelsTask, { body, linesMax: labelLinesMax }, isWanted)).decoded;
+}
+
+interface PostedBody {
+  readonly contentType: string | undefined;
+  readonly body: Buffer;
+  readonly label: string | undefined;
+  readonly isWanted: () => boolean;
+}
+
+interface BaselineRows {
+  readonly rows: RowsBaseline;
+  readonly source: string;
+  readonly titles?: Readonly<Record<string, string>>;
+}
+
+async function baselineRows(services: ApiServices, endpoint: string, posted: PostedBody): Promise<BaselineRows> {
+  const { drift, clock, capturedValues } = services;
+  const { contentType, body, label } = posted;
+  const span = spanOf(contentType, body);
+  if (span?.sample !== undefined) return sampledRows(services, endpoint, span);
+  if (span !== null) {
+    if (span.from === undefined && span.to === undefined) {
+      return { rows: await baselinesOf(drift.values(endpoint)), source: 'rows of the last hour' };
+    }
+    const toMs = span.to === undefined ? clock.wallMs() : Date.parse(span.to);
+    const fromMs = span.from === undefined ? 0 : Date.parse(span.from);
+    if (fromMs >= toMs) throw invalidRequest(`expected from before to, got ${isoTime(fromMs)} and ${isoTime(toMs)}`);
+    const rows = await baselinesOf(await capturedValues(endpoint, fromMs, toMs));
+    return { rows, source: `captured calls from ${isoTime(fromMs)} to ${isoTime(toMs)}` };
+  }
+  const { signature } = routeOf(services, endpoint);
+  // Read first: decoding transfers the body to a thread.
+  const titles = columnTitles(signature, contentType, body, label);
+  const rows = await rowsOf(services, endpoint, posted);
+  return { rows, source: 'rows that were posted', titles };
+}
+
+async function sampledRows(services: ApiServices, endpoint: string, { from, to }: z.output<typeof captured>): Promise<BaselineRows> {
+  if (from !== undefined || to !== undefined) throw invalidRequest('expected sample, or from and to, not both');
+  const [variant] = services.deployments.get(endpoint).config.variants;
+  if (variant === undefined) throw invalidRequest(`endpoint ${endpoint} has no variant`);
+  const version = await services.registry.version(variant.group, variant.version);
+  const sample = await services.registrationSample(version);
+  if (sample === null) {
+    throw new PlatformError(
+      'not_found',
+      `${version.name} was registered without a sample: post rows, or set SamplePayloadUrl of its package to an object of this server`,
+    );
+  }
+  const { contentType, body, label } = sample;
+  const rows = await rowsOf(services, endpoint, { contentType, body, label, isWanted: () => true });
+  return { rows, source: `the sample that ${version.name} was registered with` };
+}
+
+/** An empty body equals `{}`. Null if the body has rows. */
+function spanOf(contentType: string | undefined, body: Buffer): z.output<typeof captured> | null {
+  if (body.length === 0) return {};
+  if (contentType !== undefined && !contentType.startsWith('application/json')) return null;
+  if (body.length > 1000) return null;
+  try {
+    const parsed = captured.safeParse(JSON.parse(body.toString('utf8')));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+function routeOf({ serving }: ApiServices, endpoint: string): ServingRoute {
+  const target = serving.route(endpoint);
+  if (target.payload === 'tensors') return target;
+  throw new PlatformError(
+    'unsupported',
+    `endpoint ${endpoint} has a process model, whose input features are unknown: drift needs an ONNX model`,
+  );
+}
+
+function redactedOf({ deployments }: ApiServices, endpoint: string): readonly string[] {
+  return deployments.get(endpoint).config.capture?.redact ?? [];
+}
+
+function rowsOf(services: ApiServices, endpoint: string, { isWanted, ...posted }: PostedBody): Promise<RowsBaseline> {
+  const { signature } = routeOf(services, endpoint);
+  return postedBaseline(services.threads, { ...posted, signature, redact: redactedOf(services, endpoint) }, isWanted);
+}
+
+async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Promise<DriftBody> {
+  await drift.poll(endpoint);
+  const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
+  const quality = await truth.quality(endpoint);
+  const features = (report?.features ?? []).toSorted((a, b) => Number(b.hasDrifted) - Number(a.hasDrifted) || b.stability - a.stability);
+  const reason =
+    baseline === null
+      ? `there is no baseline: post one, or run \`penstock baseline ${endpoint}\``
+      : `too few rows in the last hour: expected at least 50, got ${rowsSeen}`;
+  return {
+    endpoint,
+    baseline: baseline === null ? null : baselineBodyOf(baseline),
+    window_minutes: driftWindowMs / 60_000,
+    rows_seen: rowsSeen,
+    rows_sampled: report?.rows ?? 0,
+    reason: report === null ? reason : null,
+    drifted: report?.drifted ?? 0,
+    features: features.map(({ name, stability, distance, chance, hasDrifted, baseline: before, now, missing }) => ({
+      name,
+      column: baseline?.titles?.[name] ?? null,
+      psi: stability,
+      ks: distance,
+      p_value: chance,
+      drifted: hasDrifted,
+      baseline: before === null ? null : [...before],
+      now: now === null ? null : [...now],
+      missing,
+    })),
+    unknown_features: [...unknown],
+    quality: {
+      calls: quality.calls,
+      labelled_calls: quality.labelledCalls,
+      labelled_rows: quality.labelledRows,
+      accuracy: quality.accuracy,
+      mean_absolute_error: quality.meanAbsoluteError,
+    },
+  };
+}
+
+function baselineBodyOf({ features, source, rows, madeAtMs }: Baseline): BaselineBody {
+  return { source, rows, features: features.map(({ name }) => name), made_at: isoTime(madeAtMs) };
+}

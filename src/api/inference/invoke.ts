@@ -1,0 +1,226 @@
+/** The invoke route: rows in any format of `codecs/rows/decode-body.ts` in, predictions out. */
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import {
+  bodyTypes,
+  decodeInThread,
+  decodeRows,
+  decodeRowsTask,
+  isShortRows,
+  predictionTexts,
+  type RowInvocation,
+} from '../../codecs/index.ts';
+import type { WireBody } from '../../data-quality/index.ts';
+import { asPlatformError, PlatformError } from '../../errors.ts';
+import { markRejectedOnEntry } from '../../http/index.ts';
+import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute as ServingRoute } from '../../serving/index.ts';
+import { predictionsBody, type ReceiptBody } from '../bodies.ts';
+import { inferenceIdOf } from './inference-id.ts';
+import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
+import { invokeProcessModel } from './invoke-process.ts';
+import { endpointPath, switchParameter } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
+
+const query = z.strictObject({
+  version: z.string().optional().describe('Model version. Default: chosen by the weights of the variants.'),
+  label: z.string().optional().describe('A CSV column that is the label, not an input.'),
+  timings: switchParameter.describe('Include the timings of each stage in the response.'),
+});
+
+/** One request to serving and its result. `text` holds the predictions without brackets, encoded as soon as the result arrives. */
+interface Part {
+  readonly rows: number;
+  readonly text: string;
+  readonly result: InferenceResult;
+}
+
+export function invokeRoutes(services: ApiServices): ApiRoute[] {
+  return [
+    apiRoute('POST /endpoints/:endpoint/invoke', {
+      summary: 'Invoke an endpoint',
+      description:
+        'JSON bodies are {"instances": [row, …]} or the bare list, with rows {"input name": value, …} for a model with several inputs, or ' +
+        '{"inputs": [{"name", "shape", "datatype", "data"}, …]}. CSV has one row per line, with or without a header. In npy, the first dimension is the rows. ' +
+        'A model that takes rows of JSON accepts any JSON as one row, and responds with its result alone; several rows are {"instances": [row, …]} or JSON lines. ' +
+        'A process model accepts any content type, and its response is returned unchanged, status included.',
+      params: endpointPath,
+      query,
+      raw: bodyTypes,
+      answer: predictionsBody,
+      streams: ['application/json', '*/*'],
+      handle: async ({ params, query: requested, request, requestId, response }) => {
+        const trace = services.traces?.begin(requestId, request.headers) ?? null;
+        try {
+          const target = targetOf(services, request, params.endpoint, requested.version);
+          if (target.payload === 'tensors') return await invoke(services, target, { ...requested, request, requestId, response });
+          await invokeProcessModel(services, target, { request, requestId, response, trace, timings: requested.timings });
+          return undefined;
+        } catch (error) {
+          services.traces?.refuse(requestId, asPlatformError(error));
+          throw error;
+        }
+      },
+    }),
+  ];
+}
+
+/** For an endpoint that is deployed but not served yet, such as just after a start, the error is retryable (503) instead of 404. */
+function targetOf(
+  { serving, deployments }: ApiServices,
+  request: IncomingMessage,
+  endpoint: string,
+  version: string | undefined,
+): ServingRoute {
+  try {
+    return serving.route(endpoint, version);
+  } catch (error) {
+    markRejectedOnEntry(request);
+    const deployed = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
+    if (deployed === undefined || serving.endpoint(endpoint) !== undefined) throw error;
+    const why = deployed.reason ?? `it is ${deployed.status}`;
+    throw new PlatformError('unavailable', `endpoint '${deployed.config.name}' is not ready: ${why}`, { retryAfterMs: 1000 });
+  }
+}
+
+interface InvokeCall extends InvocationCall {
+  readonly label?: string | undefined;
+  readonly timings: boolean;
+}
+
+async function invoke(services: ApiServices, target: ServingRoute, call: InvokeCall): Promise<Buffer | undefined> {
+  const exchange = new InvokeExchange(services, target, call);
+  await readInvocation(services, call, exchange);
+  return exchange.answered;
+}
+
+class InvokeExchange extends RowsExchange {
+  readonly #services: ApiServices;
+  readonly #call: InvokeCall;
+  readonly #results: Part[] = [];
+  readonly #answered = Promise.withResolvers<Buffer | undefined>();
+  /** For rows of JSON: the results alone are the response. */
+  #reply: RowInvocation['reply'];
+
+  constructor(services: ApiServices, target: ServingRoute, call: InvokeCall) {
+    super(services, call.requestId, target, call.response);
+    this.#services = services;
+    this.#call = call;
+  }
+
+  /** The response body; undefined if it was sent. Rejects with the error to send. */
+  get answered(): Promise<Buffer | undefined> {
+    return this.#answered.promise;
+  }
+
+  protected isShort(body: Buffer): boolean {
+    return isShortRows(this.#input(body));
+  }
+
+  protected decode(body: Buffer): readonly RowInvocation[] {
+    return decodeRows(this.#input(body));
+  }
+
+  protected decodeLong(body: Buffer, isWanted: () => boolean) {
+    return decodeInThread(this.#services.threads, decodeRowsTask, this.#input(body), isWanted);
+  }
+
+  protected inferenceId(): string | null {
+    return inferenceIdOf(this.#call.request);
+  }
+
+  protected rowsOf(decoded: readonly RowInvocation[]): readonly RowInvocation[] {
+    this.#reply = decoded[0]?.reply;
+    return decoded;
+  }
+
+  protected addPart(part: number, result: InferenceResult, rows: number): void {
+    const { outputs } = this.route.signature;
+    const isLines = this.#reply === 'lines';
+    const text = predictionTexts(result.outputs, rows, outputs).join(isLines ? '\n' : ',');
+    this.#results[part] = { rows, text, result };
+  }
+
+  protected answer(): void {
+    const parts = this.#results;
+    if (this.#reply !== undefined) return this.#answerAlone(this.#reply);
+    const predictions = parts.map(({ text }) => text).join(',');
+    const totalMs = this.deps.clock.nowMs() - this.arrivedAtMs;
+    const timings = this.#call.timings ? `,"timings":${JSON.stringify(timingsOf(parts, totalMs))}` : '';
+    const body = Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(this.route.version)}${timings}}`);
+    this.#answered.resolve(body);
+    this.capture?.end(this.capturedInput(), { contentType: 'application/json', body });
+  }
+
+  /** Sends the results of JSON rows, without anything around them. */
+  #answerAlone(reply: 'value' | 'lines'): void {
+    const { response, requestId } = this.#call;
+    const isLines = reply === 'lines';
+    const texts = this.#results.map(({ text }) => text);
+    const body = Buffer.from(isLines ? `${texts.join('\n')}\n` : texts.join(''));
+    const contentType = isLines ? 'application/jsonlines' : 'application/json';
+    response.writeHead(200, {
+      'content-type': contentType,
+      'content-length': body.length,
+      'x-penstock-model-version': this.route.version,
+      'x-content-type-options': 'nosniff',
+      'x-request-id': requestId,
+    });
+    response.end(body);
+    this.#answered.resolve(undefined);
+    this.capture?.end(this.capturedInput(), { contentType, body });
+  }
+
+  protected capturedInput(): WireBody {
+    const { label, request } = this.#call;
+    const type = request.headers['content-type'] ?? 'application/json';
+    // Captured calls must record which column is not an input.
+    return { contentType: label === undefined ? type : `text/csv; label="${encodeURIComponent(label)}"`, body: this.body };
+  }
+
+  protected fail(error: PlatformError): void {
+    this.#answered.reject(error);
+  }
+
+  protected override left(): void {
+    this.#answered.reject(clientLeftError());
+  }
+
+  #input(body: Buffer) {
+    const { label, request } = this.#call;
+    const { signature } = this.route;
+    return { signature, contentType: request.headers['content-type'], body, label, limits: realTimeRows(this.route) };
+  }
+}
+
+function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof predictionsBody>['timings'] {
+  const results = parts.map(({ result }) => result);
+  const timeOf = ({ timings: { queueMs, serviceMs } }: InferenceResult): number => queueMs + serviceMs;
+  const slowest = results.reduce((slower, result) => (timeOf(result) > timeOf(slower) ? result : slower));
+  return {
+    total_ms: totalMs,
+    queue_ms: slowest.timings.queueMs,
+    compute_ms: slowest.timings.computeMs,
+    batch_rows: slowest.batchRows,
+    close_reason: slowest.closeReason,
+    parts: parts.length,
+    cost_usd: results.reduce((sum, { costUsd }) => sum + costUsd, 0),
+    executors: [...new Set(results.map(({ executor }) => executor))],
+    ...(results.some(({ coldStart }) => coldStart) ? { cold_start: true } : {}),
+    receipts: parts.map(receiptOf),
+  };
+}
+
+function receiptOf({ rows, result }: Part): ReceiptBody {
+  const { timings, batchRows, closeReason, executor, coldStart, costUsd } = result;
+  return {
+    rows,
+    queue_ms: timings.queueMs,
+    compute_ms: timings.computeMs,
+    batch_rows: batchRows,
+    close_reason: closeReason,
+    executor,
+    cold_start: coldStart === true,
+    cost_usd: costUsd,
+  };
+}

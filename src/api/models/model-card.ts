@@ -1,0 +1,93 @@
+/** The card of a model version: where it comes from, what was measured of it, and where it serves. */
+import { z } from 'zod';
+import { nameKey } from '../../registry/index.ts';
+import { profileBody, versionBody } from '../bodies.ts';
+import { evaluationSetBody, evaluationSetBodyOf, qualityBody, qualityBodyOf } from './evaluation-bodies.ts';
+import { versionBodyOf } from './groups.ts';
+import { isoTime, versionPath } from '../routing/parameters.ts';
+import { versionProfileOf } from './profiles.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
+
+export const cardBody = z.strictObject({
+  version: versionBody,
+  claimed: z
+    .record(z.string(), z.number())
+    .describe('Metrics that were typed in, not measured by this server. Nothing is decided by them.'),
+  evaluations: z
+    .array(
+      z.strictObject({
+        set: evaluationSetBody,
+        evaluation: z.string().describe('The evaluation that measured it.'),
+        quality: qualityBody,
+        notes: z.array(z.string()),
+        evaluated_by: z.string(),
+        evaluated_at: z.iso.datetime(),
+      }),
+    )
+    .describe('What the same artifact answered to labelled sets, newest first.'),
+  profiles: z.array(profileBody).describe('Service times on instance types.'),
+  endpoints: z.array(
+    z.strictObject({
+      endpoint: z.string(),
+      variant: z.string(),
+      weight: z.number(),
+      labelled_rows: z.number().describe('Rows of the endpoint with posted labels, of the last 7 days.'),
+      accuracy: z.number().nullable().describe('Of these rows, over all variants of the endpoint; null without labels or for values.'),
+      mean_absolute_error: z.number().nullable(),
+    }),
+  ),
+});
+
+export type CardBody = z.infer<typeof cardBody>;
+
+export function cardRoutes(services: ApiServices): ApiRoute[] {
+  const { registry, evaluations } = services;
+  return [
+    apiRoute('GET /groups/:group/versions/:version/card', {
+      summary: 'Get the model card of a version: provenance, evaluations, service times, and where it serves',
+      params: versionPath,
+      answer: cardBody,
+      handle: async ({ params }) => {
+        const version = await registry.version(params.group, params.version);
+        const outcomes = await evaluations.outcomesOf(version);
+        return {
+          version: versionBodyOf(version),
+          claimed: { ...version.metrics },
+          evaluations: outcomes.map(({ set, evaluation, quality, notes, evaluatedBy, evaluatedAtMs }) => ({
+            set: evaluationSetBodyOf(set),
+            evaluation,
+            quality: qualityBodyOf(quality),
+            notes: [...notes],
+            evaluated_by: evaluatedBy,
+            evaluated_at: isoTime(evaluatedAtMs),
+          })),
+          profiles: (await versionProfileOf(services, version)).items,
+          endpoints: await endpointsOf(services, version),
+        };
+      },
+    }),
+  ];
+}
+
+async function endpointsOf(
+  { deployments, truth }: Pick<ApiServices, 'deployments' | 'truth'>,
+  { group, version }: { readonly group: string; readonly version: number },
+): Promise<CardBody['endpoints']> {
+  const found: CardBody['endpoints'] = [];
+  for (const { config } of deployments.list()) {
+    for (const variant of config.variants) {
+      if (nameKey(variant.group) !== nameKey(group) || variant.version !== version) continue;
+      const { labelledRows, accuracy, meanAbsoluteError } = await truth.quality(config.name);
+      found.push({
+        endpoint: config.name,
+        variant: variant.name,
+        weight: variant.weight,
+        labelled_rows: labelledRows,
+        accuracy,
+        mean_absolute_error: meanAbsoluteError,
+      });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,107 @@
+/** Dependencies of the native API: lower modules, and a few functions provided by the platform. */
+import type { IncomingMessage } from 'node:http';
+import type { Access, AccessConnection, Caller } from '../../access/index.ts';
+import type { Alarms, Deliveries, Rules, WebhookPolicy } from '../../alerts/index.ts';
+import type { Transforms } from '../../async-inference/index.ts';
+import type { BatchController, DeploymentPlanner, Planner, ScalingController } from '../../autoscaling/index.ts';
+import type { Clock } from '../../clock.ts';
+import type { CostHistory, Ledger, PriceTable } from '../../costs/index.ts';
+import type { CallCapture, DriftMonitor, FeatureValues, GroundTruth } from '../../data-quality/index.ts';
+import type { Deployments } from '../../deployment/index.ts';
+import type { PythonEnvironments } from '../../environments/index.ts';
+import type { Evaluations, SelectionPlanner } from '../../evaluation/index.ts';
+import type { BodyLimits } from '../../http/index.ts';
+import type { Log, LogGroups, RequestTraces } from '../../logs/index.ts';
+import type { ArrivalHistory, MachineLoad, MetricStore } from '../../metrics/index.ts';
+import type { FunctionProfiles, Profiles, ServiceTables } from '../../profiling/index.ts';
+import type { ForkServerView, IsolationStatus, WorkerView } from '../../providers/index.ts';
+import type { Audit, Decisions, Events, RejectionAudit } from '../../records/index.ts';
+import type { ModelVersion, Registry } from '../../registry/index.ts';
+import type { Serving } from '../../serving/index.ts';
+import type { Availability, Database } from '../../storage/index.ts';
+import type { Threads } from '../../threads/index.ts';
+import type { AsyncApi } from './async-services.ts';
+
+export interface ApiServices {
+  /** For audit records outside of a transaction. */
+  readonly db: Database;
+  readonly availability: Pick<Availability, 'problem' | 'takenOver'>;
+  readonly log: Pick<Log, 'warn' | 'error'>;
+  readonly registry: Registry;
+  readonly environments: Pick<PythonEnvironments, 'create' | 'delete' | 'describe' | 'list' | 'operators' | 'allowsSdist'>;
+  readonly deployments: Deployments;
+  readonly serving: Serving;
+  readonly access: Access;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly refusals: Pick<RejectionAudit, 'record'>;
+  readonly decisions: Pick<Decisions, 'list' | 'listFolded' | 'count' | 'get'>;
+  readonly batching: Pick<BatchController, 'requestDecision' | 'reasonOf' | 'decisionStatus'>;
+  readonly scaling: Pick<ScalingController, 'requestDecision'>;
+  readonly planner: Pick<Planner, 'plan'>;
+  readonly deploymentPlanner: Pick<DeploymentPlanner, 'plan'>;
+  readonly ledger: Pick<Ledger, 'usage' | 'variantsOf'>;
+  readonly costs: Pick<CostHistory, 'list'>;
+  readonly arrivals: Pick<ArrivalHistory, 'list' | 'firstMs'>;
+  readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf' | 'columns' | 'namesOf'>;
+  readonly alarms: Pick<Alarms, 'list' | 'get' | 'lastReason' | 'history' | 'put' | 'delete'>;
+  readonly rules: Pick<Rules, 'list' | 'faultOf' | 'put' | 'delete'>;
+  /** Whether events can be delivered to this ARN: that of a log group. */
+  readonly canDeliver: (arn: string) => boolean;
+  readonly deliveries: Pick<Deliveries, 'byRule' | 'list'>;
+  readonly machine: Pick<MachineLoad, 'times' | 'lastHour'>;
+  readonly async: AsyncApi;
+  readonly webhooks: Pick<WebhookPolicy, 'checkUrl'>;
+  /** Captures sampled calls of endpoints, for capture files, drift and labels. */
+  readonly calls: Pick<CallCapture, 'begin'>;
+  /** The loaded models of multi-model variants. */
+  readonly targets: { view(endpoint: string, variant: string): { models: number; memoryMiB: number; memoryMiBMax: number } };
+  readonly drift: Pick<DriftMonitor, 'setBaseline' | 'removeBaseline' | 'values' | 'view' | 'poll'>;
+  readonly truth: Pick<GroundTruth, 'label' | 'quality'>;
+  /** Rows of an endpoint's captured calls between two times, by feature. */
+  readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
+  /** The sample payload a version was registered with; null if there was none. */
+  readonly registrationSample: (
+    version: ModelVersion,
+  ) => Promise<{ readonly contentType: string; readonly body: Buffer; readonly label?: string } | null>;
+  readonly transforms: Transforms;
+  readonly selection: Pick<SelectionPlanner, 'plan'>;
+  readonly evaluations: Pick<Evaluations, 'sets' | 'answers' | 'create' | 'get' | 'list' | 'stop' | 'answersOf' | 'outcomesOf'>;
+  /** Traces inference requests; null if tracing is off. */
+  readonly traces?: Pick<RequestTraces, 'begin' | 'refuse'> | null;
+  readonly clock: Clock;
+  /** Decodes large bodies. */
+  readonly threads: Threads;
+  readonly prices: PriceTable;
+  /** All workers of the server. */
+  readonly workers: () => readonly WorkerView[];
+  /** Service times, available synchronously. */
+  readonly tables: Pick<ServiceTables, 'tableOf' | 'served'>;
+  readonly profiles: Pick<Profiles, 'list' | 'measure'>;
+  readonly functionProfiles: Pick<FunctionProfiles, 'of' | 'measure'>;
+  /** The caller of a request. Throws `unauthenticated` or `forbidden`. */
+  readonly authenticate: (request: IncomingMessage) => Caller;
+  /** Turns the time limit of a request into one for pauses. */
+  readonly extendTimeout: (request: IncomingMessage) => void;
+  /** Address and encryption of a request's connection. */
+  readonly connectionOf: (request: IncomingMessage) => AccessConnection;
+  readonly logGroups: Pick<LogGroups, 'groups' | 'has' | 'read' | 'streams'>;
+  readonly bodies: BodyLimits;
+  readonly server: {
+    readonly version: string;
+    readonly startedAtMs: number;
+    readonly cores: number;
+    /** Absolute. */
+    readonly dataDirectory: string;
+    /** `host:port`; null if gRPC is off. */
+    readonly grpc: () => string | null;
+    /** The server is shutting down and no longer ready. */
+    readonly isDraining: () => boolean;
+    /** How code that comes with models is isolated; null while the server starts. */
+    readonly isolation: () => IsolationStatus | null;
+    /** The processes that fork Python workers. */
+    readonly forkServers: () => readonly ForkServerView[];
+    /** Notes for the operator about the server itself. */
+    readonly notes: () => readonly string[];
+  };
+}
