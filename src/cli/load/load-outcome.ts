@@ -1,8 +1,8 @@
 /** The outcome of a load, as numbers and as text. Pure. */
 import type { StatusBody } from '../../api/index.ts';
 import { formatObjective, type Objective, objectiveShare } from '../../objective.ts';
-import { formatMsText, shareText, shellQuoted, shortened } from '../format.ts';
-import { fields, table } from '../table.ts';
+import { formatMsText, shareText, shellQuoted, shortened } from '../output/format.ts';
+import { fields, table } from '../output/table.ts';
 import type { LoadReport } from './run-load.ts';
 
 export interface LoadOutcome {

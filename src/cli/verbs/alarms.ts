@@ -1,13 +1,13 @@
 /** `penstock alarms list | set | delete`: alarms and their states, and alarms of your own. */
 import { type Command, Option } from 'commander';
 import type { AlarmBody, PageBody } from '../../api/index.ts';
-import { addressList } from '../address-list.ts';
+import { addressList } from '../options/address-list.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from '../client.ts';
-import { timeText } from '../format.ts';
-import { dimensionsOfMetric } from '../measured-names.ts';
-import { table } from '../table.ts';
+import { type Client, pathSegment } from '../client/client.ts';
+import { timeText } from '../output/format.ts';
+import { dimensionsOfMetric } from '../client/measured-names.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../verb.ts';
 
 interface ListOptions extends CommonOptions {

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import type { EndpointBody, StatusBody, VersionBody } from '../../api/index.ts';
 import { defined } from '../../defined.ts';
 import type { CliContext } from '../cli-context.ts';
-import type { Client } from '../client.ts';
-import { versionUrlPath } from '../model-source.ts';
-import { Progress } from '../progress.ts';
-import { acceptImports, opened, type PythonOptions } from '../python-options.ts';
+import type { Client } from '../client/client.ts';
+import { versionUrlPath } from '../models/model-source.ts';
+import { Progress } from '../output/progress.ts';
+import { acceptImports, opened, type PythonOptions } from '../options/python-options.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 
 interface DecisionOptions extends CommonOptions, Pick<PythonOptions, 'acceptImports'> {

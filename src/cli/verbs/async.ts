@@ -6,9 +6,9 @@ import type { AsyncBody, PageBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { type ClientQuery, pathSegment } from '../client.ts';
-import { timeText, utcText } from '../format.ts';
-import { fields, table } from '../table.ts';
+import { type ClientQuery, pathSegment } from '../client/client.ts';
+import { timeText, utcText } from '../output/format.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb, verbGroup, wholeNumber } from '../verb.ts';
 
 interface SubmitOptions extends CommonOptions {

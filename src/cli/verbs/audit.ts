@@ -2,8 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditBody, AuditVerdictBody, PageBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { timeText } from '../format.ts';
-import { table } from '../table.ts';
+import { timeText } from '../output/format.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, verb, verbGroup, wholeNumber } from '../verb.ts';
 
 interface ListOptions extends CommonOptions {

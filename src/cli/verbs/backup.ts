@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { loadSetting } from '../../config.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { bytesText } from '../format.ts';
-import { table } from '../table.ts';
+import { bytesText } from '../output/format.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../verb.ts';
 
 interface DatabaseOptions extends CommonOptions {

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { CardBody, QualityBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { countText, formatMsText, pairsText, timeText } from '../format.ts';
-import { nameFor, readSource, registerSource, versionUrlPath } from '../model-source.ts';
-import { Progress } from '../progress.ts';
-import { fields, table } from '../table.ts';
+import { countText, formatMsText, pairsText, timeText } from '../output/format.ts';
+import { nameFor, readSource, registerSource, versionUrlPath } from '../models/model-source.ts';
+import { Progress } from '../output/progress.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 
 interface CardOptions extends CommonOptions {

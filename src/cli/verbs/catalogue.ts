@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { CatalogueBody, CatalogueEntryBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { table } from '../table.ts';
+import { pathSegment } from '../client/client.ts';
+import { table } from '../output/table.ts';
 import { verb } from '../verb.ts';
 
 export function addCatalogue(program: Command, context: CliContext): void {

@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CaseResult, OutcomeCounts, SuiteReport } from '../../conformance/index.ts';
 import { parseDurationMs } from '../../objective.ts';
-import { bearerToken } from '../bearer-token.ts';
+import { bearerToken } from '../client/bearer-token.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { Client } from '../client.ts';
-import { shellQuoted } from '../format.ts';
-import { Progress } from '../progress.ts';
-import type { Style } from '../style.ts';
-import { fields, table } from '../table.ts';
+import { Client } from '../client/client.ts';
+import { shellQuoted } from '../output/format.ts';
+import { Progress } from '../output/progress.ts';
+import type { Style } from '../output/style.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
 
 interface ConformanceOptions extends CommonOptions {
@@ -39,7 +39,7 @@ export function addConformance(program: Command, context: CliContext): void {
       const inputs = options.input === undefined ? undefined : readInputs(await read(options.input));
       const progress = new Progress(context);
       if (options.deploy)
-        await (await import('../deploy-fixtures.ts')).deployFixtures(session, new Client(url, token, context.interrupted), progress);
+        await (await import('../models/deploy-fixtures.ts')).deployFixtures(session, new Client(url, token, context.interrupted), progress);
       progress.stage('test', url);
       let finished = 0;
       const report = await runSuite({

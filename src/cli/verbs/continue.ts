@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { isInProgress } from '../rollout-options.ts';
+import { pathSegment } from '../client/client.ts';
+import { isInProgress } from '../options/rollout-options.ts';
 import { verb } from '../verb.ts';
 
 export function addContinue(program: Command, context: CliContext): void {

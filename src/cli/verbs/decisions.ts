@@ -3,13 +3,13 @@ import type { Command } from 'commander';
 import type { AnyDecisionBody, EndpointBody, PageBody, UpdateBody } from '../../api/index.ts';
 import { PlatformError } from '../../errors.ts';
 import type { CliContext } from '../cli-context.ts';
-import { type Client, type ClientQuery, pathSegment } from '../client.ts';
-import { allDecisionsText } from '../decisions-table.ts';
-import { timeText } from '../format.ts';
-import { addHistoryOptions, type HistoryOptions } from '../history-options.ts';
-import { pause } from '../pause.ts';
-import { type SteadyColumn, SteadyTable } from '../table.ts';
-import { formatUpdate, updatesText } from '../updates-table.ts';
+import { type Client, type ClientQuery, pathSegment } from '../client/client.ts';
+import { allDecisionsText } from '../output/decisions-table.ts';
+import { timeText } from '../output/format.ts';
+import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
+import { pause } from '../client/pause.ts';
+import { type SteadyColumn, SteadyTable } from '../output/table.ts';
+import { formatUpdate, updatesText } from '../output/updates-table.ts';
 import { type VerbSession, verb } from '../verb.ts';
 
 interface DecisionsOptions extends HistoryOptions {

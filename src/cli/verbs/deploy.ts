@@ -5,20 +5,20 @@ import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import { captureFields, endpointFields, instanceFields, modelFields, type OptionValues, scalingFields } from '../../fields/index.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
-import { type CaptureOptions, captureSettings } from '../capture-options.ts';
-import { checkSameSignature } from '../check-signature.ts';
+import { type CaptureOptions, captureSettings } from '../options/capture-options.ts';
+import { checkSameSignature } from '../models/check-signature.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
-import { type Client, pathSegment } from '../client.ts';
-import { addFieldOptions, requestedFields } from '../field-options.ts';
-import { inFlags } from '../format-flags.ts';
-import { inService } from '../in-service.ts';
-import { type ModelSource, nameFor, readSource, registerSource, versionUrlPath } from '../model-source.ts';
-import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../process-options.ts';
-import { Progress } from '../progress.ts';
-import { addPythonOptions, checkPythonOptions, opened, type PythonOptions, requestOption, sendSample } from '../python-options.ts';
-import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../rollout-options.ts';
-import { checkScalingOptions, minimumText, type ScalingOptions, scalingBodyFrom } from '../scaling-options.ts';
+import { type Client, pathSegment } from '../client/client.ts';
+import { addFieldOptions, requestedFields } from '../options/field-options.ts';
+import { inFlags } from '../options/format-flags.ts';
+import { inService } from '../client/in-service.ts';
+import { type ModelSource, nameFor, readSource, registerSource, versionUrlPath } from '../models/model-source.ts';
+import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../options/process-options.ts';
+import { Progress } from '../output/progress.ts';
+import { addPythonOptions, checkPythonOptions, opened, type PythonOptions, requestOption, sendSample } from '../options/python-options.ts';
+import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../options/rollout-options.ts';
+import { checkScalingOptions, minimumText, type ScalingOptions, scalingBodyFrom } from '../options/scaling-options.ts';
 import {
   addServerlessOptions,
   capacityBodyFrom,
@@ -26,10 +26,10 @@ import {
   checkServerlessOptions,
   removedSettingsText,
   type ServerlessOptions,
-} from '../serverless-options.ts';
-import { takesBytes } from '../takes-bytes.ts';
+} from '../options/serverless-options.ts';
+import { takesBytes } from '../models/takes-bytes.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
-import { awaitVerdict } from '../verdict.ts';
+import { awaitVerdict } from '../client/verdict.ts';
 import { decideApproval } from './approve.ts';
 
 export interface DeployOptions

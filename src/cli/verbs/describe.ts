@@ -3,15 +3,15 @@ import type { Command } from 'commander';
 import type { EndpointBody, EndpointUsageBody, GroupBody, ProfileBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
-import { type Client, pathSegment } from '../client.ts';
-import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../format.ts';
-import { formatAttainment, formatStatus } from '../format-objective.ts';
-import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../format-variant.ts';
-import { versionUrlPath } from '../model-source.ts';
-import { runtimeFields } from '../process-options.ts';
-import { batchableText, pythonFields } from '../python-options.ts';
-import { rolloutText } from '../rollout-options.ts';
-import { fields, table } from '../table.ts';
+import { type Client, pathSegment } from '../client/client.ts';
+import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../output/format.ts';
+import { formatAttainment, formatStatus } from '../output/format-objective.ts';
+import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../output/format-variant.ts';
+import { versionUrlPath } from '../models/model-source.ts';
+import { runtimeFields } from '../options/process-options.ts';
+import { batchableText, pythonFields } from '../options/python-options.ts';
+import { rolloutText } from '../options/rollout-options.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 interface DescribeOptions extends CommonOptions {

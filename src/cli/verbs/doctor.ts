@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { type Check, checkMachine } from '../machine-checks.ts';
-import { table } from '../table.ts';
+import { type Check, checkMachine } from '../doctor/machine-checks.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
 
 interface DoctorOptions extends CommonOptions {

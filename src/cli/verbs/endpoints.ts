@@ -2,13 +2,13 @@
 import type { Command } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { confirmed, isInteractive } from '../confirm.ts';
-import { countText, shortened, timeText, utcText } from '../format.ts';
-import { formatInTime, formatStatus } from '../format-objective.ts';
-import { readyText, typeText } from '../format-variant.ts';
-import { versionUrlPath } from '../model-source.ts';
-import { table } from '../table.ts';
+import { pathSegment } from '../client/client.ts';
+import { confirmed, isInteractive } from '../client/confirm.ts';
+import { countText, shortened, timeText, utcText } from '../output/format.ts';
+import { formatInTime, formatStatus } from '../output/format-objective.ts';
+import { readyText, typeText } from '../output/format-variant.ts';
+import { versionUrlPath } from '../models/model-source.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 
 interface DeleteOptions extends CommonOptions {

@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadSetting } from '../../config.ts';
-import { defaultUrl, urlOfLock } from '../address.ts';
+import { defaultUrl, urlOfLock } from '../client/address.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { shellQuoted } from '../format.ts';
+import { shellQuoted } from '../output/format.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
 
 interface EnvOptions extends CommonOptions {

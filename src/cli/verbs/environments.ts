@@ -6,11 +6,11 @@ import type { EnvironmentBody, EnvironmentDetailBody } from '../../api/index.ts'
 import { messageOf } from '../../errors.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from '../client.ts';
-import { bytesText, countText, timeText } from '../format.ts';
-import { pause } from '../pause.ts';
-import { Progress } from '../progress.ts';
-import { fields, table } from '../table.ts';
+import { type Client, pathSegment } from '../client/client.ts';
+import { bytesText, countText, timeText } from '../output/format.ts';
+import { pause } from '../client/pause.ts';
+import { Progress } from '../output/progress.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../verb.ts';
 
 interface CreateOptions extends CommonOptions {

@@ -6,12 +6,12 @@ import { type Command, Option } from 'commander';
 import type { EvaluationBody, EvaluationSetBody, QualityBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
-import { Client, pathSegment } from '../client.ts';
-import { countText, timeText } from '../format.ts';
-import { nameFor, readSource, registerSource } from '../model-source.ts';
-import { pause } from '../pause.ts';
-import { Progress } from '../progress.ts';
-import { table } from '../table.ts';
+import { Client, pathSegment } from '../client/client.ts';
+import { countText, timeText } from '../output/format.ts';
+import { nameFor, readSource, registerSource } from '../models/model-source.ts';
+import { pause } from '../client/pause.ts';
+import { Progress } from '../output/progress.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 interface EvaluateOptions extends CommonOptions {

@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import type { EndpointBody, GroupBody, VersionBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { isVersionOf, rolledBackVersionsOf } from '../find-version.ts';
-import { bytesText, pairsText, timeText } from '../format.ts';
-import { batchableText } from '../python-options.ts';
-import { table } from '../table.ts';
+import { pathSegment } from '../client/client.ts';
+import { isVersionOf, rolledBackVersionsOf } from '../client/find-version.ts';
+import { bytesText, pairsText, timeText } from '../output/format.ts';
+import { batchableText } from '../options/python-options.ts';
+import { table } from '../output/table.ts';
 import { verb } from '../verb.ts';
 
 export function addGroups(program: Command, context: CliContext): void {

@@ -1,14 +1,14 @@
 /** `penstock invoke`: sends rows and prints predictions. */
 import type { Command } from 'commander';
 import { messageOf } from '../../errors.ts';
-import { formatScore, labelsIn, type PredictionScore, predictionScore } from '../accuracy.ts';
+import { formatScore, labelsIn, type PredictionScore, predictionScore } from '../output/accuracy.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { pathSegment } from '../client.ts';
-import { parseExactJson } from '../exact-json.ts';
-import { formatMsText } from '../format.ts';
-import { readRows } from '../rows-file.ts';
-import { fields } from '../table.ts';
+import { pathSegment } from '../client/client.ts';
+import { parseExactJson } from '../client/exact-json.ts';
+import { formatMsText } from '../output/format.ts';
+import { readRows } from '../models/rows-file.ts';
+import { fields } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 
 interface InvokeOptions extends CommonOptions {

@@ -2,10 +2,10 @@
 import { type Command, Option } from 'commander';
 import type { CreatedKeyBody, KeyBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { shellQuoted, timeText } from '../format.ts';
-import { positiveInteger, positiveNumber } from '../parsed-number.ts';
-import { table } from '../table.ts';
+import { pathSegment } from '../client/client.ts';
+import { shellQuoted, timeText } from '../output/format.ts';
+import { positiveInteger, positiveNumber } from '../options/parsed-number.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, verb, verbGroup } from '../verb.ts';
 
 interface CreateOptions extends CommonOptions {

@@ -3,9 +3,9 @@ import { type Command, Option } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { inService, unloaded } from '../in-service.ts';
-import { Progress } from '../progress.ts';
+import { pathSegment } from '../client/client.ts';
+import { inService, unloaded } from '../client/in-service.ts';
+import { Progress } from '../output/progress.ts';
 import { type CommonOptions, parsedBy, verb } from '../verb.ts';
 
 interface LoadOptions extends CommonOptions {

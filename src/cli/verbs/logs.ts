@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
-import { type Client, pathSegment } from '../client.ts';
-import { shellQuoted } from '../format.ts';
-import { addHistoryOptions, type HistoryOptions } from '../history-options.ts';
-import { logText } from '../log-text.ts';
+import { type Client, pathSegment } from '../client/client.ts';
+import { shellQuoted } from '../output/format.ts';
+import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
+import { logText } from '../output/log-text.ts';
 import { verb } from '../verb.ts';
 
 interface LogsOptions extends HistoryOptions {

@@ -3,10 +3,10 @@ import { type Command, Option } from 'commander';
 import type { SeriesBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
-import { timeText } from '../format.ts';
-import { measuredNames, resolveVariant } from '../measured-names.ts';
-import { parsedSince } from '../parsed-since.ts';
-import { table } from '../table.ts';
+import { timeText } from '../output/format.ts';
+import { measuredNames, resolveVariant } from '../client/measured-names.ts';
+import { parsedSince } from '../options/parsed-since.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
 
 const minuteMs = 60_000;

@@ -4,10 +4,10 @@ import type { Command } from 'commander';
 import type { FunctionProfileBody, ProfileBody, ServedBody } from '../../api/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { formatMsText } from '../format.ts';
-import { type ModelSource, nameFor, readSource, registerSource } from '../model-source.ts';
-import { Progress } from '../progress.ts';
-import { table } from '../table.ts';
+import { formatMsText } from '../output/format.ts';
+import { type ModelSource, nameFor, readSource, registerSource } from '../models/model-source.ts';
+import { Progress } from '../output/progress.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 /** The response body. */

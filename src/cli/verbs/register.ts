@@ -5,11 +5,11 @@ import { messageOf } from '../../errors.ts';
 import { checkName } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import type { Client } from '../client.ts';
-import { bytesText, tensorsText } from '../format.ts';
-import { nameFor, readSource, registerSource } from '../model-source.ts';
-import { addProcessOptions, checkProcessOptions, type ProcessOptions, runtimeFields } from '../process-options.ts';
-import { Progress } from '../progress.ts';
+import type { Client } from '../client/client.ts';
+import { bytesText, tensorsText } from '../output/format.ts';
+import { nameFor, readSource, registerSource } from '../models/model-source.ts';
+import { addProcessOptions, checkProcessOptions, type ProcessOptions, runtimeFields } from '../options/process-options.ts';
+import { Progress } from '../output/progress.ts';
 import {
   addPythonOptions,
   batchableText,
@@ -18,8 +18,8 @@ import {
   type PythonOptions,
   pythonFields,
   sendSample,
-} from '../python-options.ts';
-import { fields } from '../table.ts';
+} from '../options/python-options.ts';
+import { fields } from '../output/table.ts';
 import { type CommonOptions, numbers, pairs, parsedBy, type VerbSession, verb } from '../verb.ts';
 import { decideApproval } from './approve.ts';
 

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { EndpointBody, UpdateBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
-import { inService } from '../in-service.ts';
-import { Progress } from '../progress.ts';
-import { unchangedText } from '../settings-text.ts';
+import { pathSegment } from '../client/client.ts';
+import { inService } from '../client/in-service.ts';
+import { Progress } from '../output/progress.ts';
+import { unchangedText } from '../output/settings-text.ts';
 import { verb } from '../verb.ts';
 
 /** The previous version may have to start first, and a process may take four minutes. */

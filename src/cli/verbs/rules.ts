@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import type { DeliveryBody, PageBody, RuleBody } from '../../api/index.ts';
 import { messageOf } from '../../errors.ts';
-import { addressList } from '../address-list.ts';
+import { addressList } from '../options/address-list.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from '../client.ts';
-import { timeText } from '../format.ts';
-import { table } from '../table.ts';
+import { type Client, pathSegment } from '../client/client.ts';
+import { timeText } from '../output/format.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup, wholeNumber } from '../verb.ts';
 
 interface DeliveriesOptions extends CommonOptions {

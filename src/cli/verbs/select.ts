@@ -5,9 +5,9 @@ import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { formatMsText, formatUsd } from '../format.ts';
-import { positiveNumber } from '../parsed-number.ts';
-import { fields, table } from '../table.ts';
+import { formatMsText, formatUsd } from '../output/format.ts';
+import { positiveNumber } from '../options/parsed-number.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, verb } from '../verb.ts';
 
 interface SelectOptions extends CommonOptions {

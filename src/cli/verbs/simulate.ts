@@ -10,10 +10,10 @@ import { formatObjective, type Objective, parseDurationMs, parseObjective } from
 import type { Load, SimulatedProfile, SimulationResult, SimulationSpec } from '../../simulation/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { formatMsText, formatUsd } from '../format.ts';
-import { parsedSince } from '../parsed-since.ts';
-import { Progress } from '../progress.ts';
-import { table } from '../table.ts';
+import { formatMsText, formatUsd } from '../output/format.ts';
+import { parsedSince } from '../options/parsed-since.ts';
+import { Progress } from '../output/progress.ts';
+import { table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';
 
 interface SimulateOptions extends CommonOptions {
@@ -119,7 +119,7 @@ async function replayTask(session: VerbSession, options: SimulateOptions, endpoi
   if (options.trace !== undefined || options.load !== undefined)
     throw new CliError('conflicting loads: expected one of --replay, --trace and --load', 2);
   if (from !== 0 || slots !== undefined) throw new CliError('--from and --slots are only valid with --trace and --load: use --since', 2);
-  const [{ overflowMemoryMiB }, { readReplay }] = await Promise.all([import('../../simulation/index.ts'), import('../replay.ts')]);
+  const [{ overflowMemoryMiB }, { readReplay }] = await Promise.all([import('../../simulation/index.ts'), import('../client/replay.ts')]);
   const profile = await profileOf(session, options.profile);
   const client = await session.client();
   const sinceMs = session.context.clock.wallMs() - since;
@@ -278,7 +278,7 @@ async function profileOf(session: VerbSession, name: string | undefined): Promis
   if (name === 'reference') return referenceSimulated();
   const [, group, version] = /^([a-zA-Z0-9][a-zA-Z0-9-]*)\/([1-9]\d*)$/.exec(name) ?? [];
   if (group === undefined) return parseProfile(await read(name), name);
-  const { measuredProfile } = await import('../measured-profile.ts');
+  const { measuredProfile } = await import('../client/measured-profile.ts');
   return measuredProfile(await session.client(), group, Number(version));
 }
 

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import type { StatusBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { bytesText, durationText } from '../format.ts';
-import { isolationText } from '../isolation-text.ts';
-import { fields } from '../table.ts';
+import { bytesText, durationText } from '../output/format.ts';
+import { isolationText } from '../output/isolation-text.ts';
+import { fields } from '../output/table.ts';
 import { verb } from '../verb.ts';
 
 export function addStatus(program: Command, context: CliContext): void {

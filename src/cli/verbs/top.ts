@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander';
 import type { EndpointBody, StatusBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pause } from '../pause.ts';
-import { type TopSample, topRows, topText } from '../top-table.ts';
+import { pause } from '../client/pause.ts';
+import { type TopSample, topRows, topText } from '../output/top-table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
 
 interface TopOptions extends CommonOptions {

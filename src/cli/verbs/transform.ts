@@ -7,12 +7,12 @@ import type { TransformBody, TransformObjectBody } from '../../api/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
-import { Client, pathSegment } from '../client.ts';
-import { countText, durationText, formatMsText, shellQuoted, timeText } from '../format.ts';
-import { nameFor, readSource, registerSource } from '../model-source.ts';
-import { pause } from '../pause.ts';
-import { Progress } from '../progress.ts';
-import { fields, table } from '../table.ts';
+import { Client, pathSegment } from '../client/client.ts';
+import { countText, durationText, formatMsText, shellQuoted, timeText } from '../output/format.ts';
+import { nameFor, readSource, registerSource } from '../models/model-source.ts';
+import { pause } from '../client/pause.ts';
+import { Progress } from '../output/progress.ts';
+import { fields, table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, wholeNumber } from '../verb.ts';
 
 interface TransformOptions extends CommonOptions {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { RequestBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client.ts';
+import { pathSegment } from '../client/client.ts';
 import { verb } from '../verb.ts';
 
 export function addWhy(program: Command, context: CliContext): void {

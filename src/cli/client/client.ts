@@ -1,0 +1,184 @@
+/** HTTP client of the native API: JSON in and out, streamed files, error responses thrown as errors that say what to do. */
+import type { ErrorResponseBody, PageBody } from '../../api/index.ts';
+import { CliError, ServerError } from '../cli-error.ts';
+
+export type ClientQuery = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface ClientCall {
+  readonly query?: ClientQuery;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent unchanged. */
+  readonly body?: Uint8Array | ReadableStream<Uint8Array>;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Encodes one path segment, so a name cannot change the path. */
+export function pathSegment(name: string): string {
+  return encodeURIComponent(name);
+}
+
+export class Client {
+  readonly url: string;
+  readonly #key: string | undefined;
+  readonly #signal: AbortSignal;
+
+  /** `url` as `http://127.0.0.1:8080`, `key` as `ID:SECRET`. The signal aborts all calls in flight. */
+  constructor(url: string, key: string | undefined, signal: AbortSignal) {
+    this.url = url.replace(/\/+$/, '');
+    this.#key = key;
+    this.#signal = signal;
+  }
+
+  get<T>(path: string, call: ClientCall = {}): Promise<T> {
+    return this.#json<T>('GET', path, call);
+  }
+
+  post<T>(path: string, call: ClientCall = {}): Promise<T> {
+    return this.#json<T>('POST', path, call);
+  }
+
+  put<T>(path: string, call: ClientCall = {}): Promise<T> {
+    return this.#json<T>('PUT', path, call);
+  }
+
+  patch<T>(path: string, call: ClientCall = {}): Promise<T> {
+    return this.#json<T>('PATCH', path, call);
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#send('DELETE', path, {});
+  }
+
+  /** The unparsed response body. */
+  async text(method: string, path: string, call: ClientCall): Promise<string> {
+    return (await this.#send(method, path, call)).text();
+  }
+
+  /** All items of a paginated list. */
+  async all<T>(path: string, query: ClientQuery = {}): Promise<T[]> {
+    const items: T[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page: PageBody<T> = await this.get(path, { query: { ...query, limit: 500, cursor } });
+      items.push(...page.items);
+      if (page.next === null) return items;
+      cursor = page.next;
+    }
+  }
+
+  /** The data of each server-sent event, until the server ends the stream or the verb is interrupted. */
+  async *events(path: string, call: ClientCall = {}): AsyncGenerator<string> {
+    const response = await this.#send('GET', path, { ...call, headers: { accept: 'text/event-stream' } });
+    if (response.body === null) return;
+    let text = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+        text += decoder.decode(chunk, { stream: true });
+        const events = text.split('\n\n');
+        text = events.pop() ?? '';
+        for (const event of events) {
+          const data = event.split('\n').filter((line) => line.startsWith('data:'));
+          if (data.length > 0) yield data.map((line) => line.slice(5).replace(/^ /, '')).join('\n');
+        }
+      }
+    } catch (cause) {
+      if (this.#signal.aborted) return;
+      throw new CliError(`lost the connection to ${this.url}: check that the server is still running with \`penstock status\``, 1, {
+        cause,
+      });
+    }
+  }
+
+  async #json<T>(method: string, path: string, call: ClientCall): Promise<T> {
+    const response = await this.#send(method, path, call);
+    const text = await response.text();
+    try {
+      return (text === '' ? null : JSON.parse(text)) as T;
+    } catch (cause) {
+      throw new CliError(`${this.url} is not a Penstock server: expected a JSON response. Check PENSTOCK_URL`, 1, { cause });
+    }
+  }
+
+  async #send(method: string, path: string, call: ClientCall): Promise<Response> {
+    const headers: Record<string, string> = { ...call.headers };
+    if (this.#key !== undefined) headers.authorization = `Bearer ${this.#key}`;
+    const body = call.json === undefined ? call.body : JSON.stringify(call.json);
+    if (body !== undefined)
+      headers['content-type'] = call.json === undefined ? (call.contentType ?? 'application/octet-stream') : 'application/json';
+    let response: Response;
+    try {
+      const init: RequestInit = { method, headers, body: body ?? null, duplex: 'half', signal: this.#signal };
+      // Otherwise fetch keeps a second copy of the stream for redirects, and a model of gigabytes would be in memory.
+      if (body instanceof ReadableStream) Object.assign(init, { redirect: 'error', window: null });
+      response = await fetch(`${this.url}/api/v1${path}${queryText(call.query)}`, init);
+    } catch (cause) {
+      throw this.#unreachable(cause);
+    }
+    if (!response.ok) throw await this.#errorOf(response);
+    return response;
+  }
+
+  #unreachable(cause: unknown): CliError {
+    if (this.#signal.aborted) return new CliError('interrupted', 1, { cause });
+    const reason = (cause as { cause?: { code?: string; message?: string } }).cause;
+    const code = reason?.code ?? '';
+    if (code === 'ECONNREFUSED' || code === 'ENOENT') {
+      return new CliError(`no Penstock server is running at ${this.url}: start one with \`penstock up\`, or set PENSTOCK_URL`, 1, {
+        cause,
+      });
+    }
+    if (/CERT|SIGNED|ALTNAME|VERIFY/.test(code)) {
+      return new CliError(
+        `the certificate of ${this.url} is not trusted (${code}): set NODE_EXTRA_CA_CERTS to the certificate file of its CA (with --tls self-signed: tls-cert.pem in the data directory)`,
+        1,
+        { cause },
+      );
+    }
+    if (reason?.message === 'bad port') {
+      return new CliError(`HTTP clients block the port of ${this.url}: start the server on another --port, such as 8080`, 1, {
+        cause,
+      });
+    }
+    const detail = reason?.message ?? (cause instanceof Error ? cause.message : String(cause));
+    return new CliError(
+      `cannot reach a Penstock server at ${this.url} (${detail || code}): check PENSTOCK_URL, or start one with \`penstock up\``,
+      1,
+      {
+        cause,
+      },
+    );
+  }
+
+  async #errorOf(response: Response): Promise<CliError> {
+    const text = await response.text().catch(() => '');
+    if (response.headers.get('x-penstock-error') === 'model_failed') {
+      return new ServerError(
+        response.status,
+        'model_failed',
+        `the model returned status ${response.status}: ${text.trim().slice(0, 2000)}`,
+      );
+    }
+    let body: Partial<ErrorResponseBody>;
+    try {
+      body = JSON.parse(text) as Partial<ErrorResponseBody>;
+    } catch {
+      body = {};
+    }
+    if (typeof body?.error !== 'string') {
+      return new CliError(
+        `${this.url} is not a Penstock server: it answered ${response.status} without a Penstock error body. Check PENSTOCK_URL`,
+      );
+    }
+    const hint = body.hint ?? (response.status === 401 ? 'set PENSTOCK_KEY, for example with eval "$(penstock env)"' : undefined);
+    return new ServerError(response.status, body.code ?? '', hint === undefined ? body.error : `${body.error}; ${hint}`);
+  }
+}
+
+function queryText(query: ClientQuery | undefined): string {
+  const provided = Object.entries(query ?? {}).filter((pair): pair is [string, string | number | boolean] => pair[1] !== undefined);
+  return provided.length === 0
+    ? ''
+    : `?${new URLSearchParams(provided.map(([key, value]): [string, string] => [key, String(value)])).toString()}`;
+}
