@@ -9,10 +9,10 @@ import { type FunctionsConfig, functionsDefault } from '../src/deployment/index.
 import { type Profile, ServiceTable } from '../src/profiling/index.ts';
 import type { ModelVersion } from '../src/registry/index.ts';
 import type { PoolSettings } from '../src/serving/executor-pool.ts';
-import type { FunctionPool } from '../src/serving/function-pool.ts';
-import type { HybridPoolOptions } from '../src/serving/hybrid-pool.ts';
+import type { FunctionPool } from '../src/serving/functions/function-pool.ts';
+import type { HybridPoolOptions } from '../src/serving/overflow/hybrid-pool.ts';
 import type { InferenceCall, InferenceOutcome, PendingRequest } from '../src/serving/request.ts';
-import type { BatchRunResult } from '../src/serving/run-requests.ts';
+import type { BatchRunResult } from '../src/serving/runners/run-requests.ts';
 import { VariantPool } from '../src/serving/variant-pool.ts';
 
 export interface FunctionPoolFixtureOptions {

@@ -5,7 +5,7 @@ import { type Profile, ServiceTable } from '../src/profiling/index.ts';
 import type { ModelVersion } from '../src/registry/index.ts';
 import type { PoolSettings } from '../src/serving/executor-pool.ts';
 import type { InferenceOutcome, PendingRequest } from '../src/serving/request.ts';
-import type { BatchRunResult, RunRequests } from '../src/serving/run-requests.ts';
+import type { BatchRunResult, RunRequests } from '../src/serving/runners/run-requests.ts';
 import { VariantPool } from '../src/serving/variant-pool.ts';
 
 export const settings: PoolSettings = { objective: null, late: 'serve', timeoutMs: 60_000, queueRowsMax: 1000, functions: null };

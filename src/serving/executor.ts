@@ -2,7 +2,7 @@
 import { type Objective, objectiveShare } from '../objective.ts';
 import { batchSizeFor, platformOverheadMs, type ServiceTable } from '../profiling/index.ts';
 import { isOverdue, residualMs, type Server } from '../queueing/index.ts';
-import type { RunRequests } from './run-requests.ts';
+import type { RunRequests } from './runners/run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
 
 export interface AttachedWorker {

@@ -6,7 +6,7 @@ import type { Log, RequestEnd, RequestLine } from '../logs/index.ts';
 import type { Metrics, VariantMetrics } from '../metrics/index.ts';
 import { isFunctionType } from './executor.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, PendingRequest, RejectedCall, RequestPath, SplitCall } from './request.ts';
-import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic-meter.ts';
+import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
 export interface Accounting {

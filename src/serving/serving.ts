@@ -5,11 +5,11 @@ import { type CountedVersion, type ServedEndpoint, type ServedWorker, type Servi
 import { PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { baseNameOf, type ModelVersion } from '../registry/index.ts';
-import type { FunctionVariant } from './function-variant.ts';
-import type { OverflowPlan } from './hybrid-pool.ts';
+import type { FunctionVariant } from './functions/function-variant.ts';
+import type { OverflowPlan } from './overflow/hybrid-pool.ts';
 import { type Accounting, Invocations } from './invocations.ts';
 import type { InferenceCall, InferenceOutcome, MultiModelRoute, RejectedCall, ServedRoute, Shadow } from './request.ts';
-import { type ServedView, servedViewOf } from './served-view.ts';
+import { type ServedView, servedViewOf } from './traffic/served-view.ts';
 import { targetSettings } from './target-settings.ts';
 import {
   type Routing,
@@ -19,8 +19,8 @@ import {
   variantByName,
   variantByVersion,
   variantByWeight,
-} from './traffic.ts';
-import type { ArrivedCounts, TrafficCounts } from './traffic-meter.ts';
+} from './traffic/traffic.ts';
+import type { ArrivedCounts, TrafficCounts } from './traffic/traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { poolOf, timings } from '../../test/variant-pool-fixture.ts';
 import { PlatformError } from '../errors.ts';
 import type { PendingRequest } from './request.ts';
-import type { BatchRunResult } from './run-requests.ts';
+import type { BatchRunResult } from './runners/run-requests.ts';
 
 describe('overload', () => {
   test('requests beyond the queue limit are rejected at once, with the time until the queue is served', () => {

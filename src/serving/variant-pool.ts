@@ -11,16 +11,16 @@ import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
 import type { LostRequests } from '../records/index.ts';
 import { type ModelVersion, type MultiModel, multiModelOf, payloadKind } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
-import { shapeBucketOf } from './batch-tensors.ts';
+import { shapeBucketOf } from './runners/batch-tensors.ts';
 import type { Executor } from './executor.ts';
 import type { Dispatch, ExecutorPool, PoolContext, PoolSettings, PoolWorker } from './executor-pool.ts';
-import { FunctionPool } from './function-pool.ts';
-import type { FunctionPoolDeps } from './function-pool-deps.ts';
-import { HybridPool, type HybridPoolOptions } from './hybrid-pool.ts';
-import { InstancePool, type InstancePoolDeps } from './instance-pool.ts';
+import { FunctionPool } from './functions/function-pool.ts';
+import type { FunctionPoolDeps } from './functions/function-pool-deps.ts';
+import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
+import { InstancePool, type InstancePoolDeps } from './instances/instance-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
-import { type BatchEnd, runBatch } from './run-batch.ts';
-import { VariantStatistics } from './statistics.ts';
+import { type BatchEnd, runBatch } from './runners/run-batch.ts';
+import { VariantStatistics } from './traffic/statistics.ts';
 
 export interface VariantPoolDeps extends InstancePoolDeps {
   readonly clock: Clock;

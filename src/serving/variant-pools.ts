@@ -9,12 +9,12 @@ import { ServiceTable } from '../profiling/index.ts';
 import type { LostRequests } from '../records/index.ts';
 import { baseNameOf, type ModelVersion, payloadKind } from '../registry/index.ts';
 import type { PoolSettings } from './executor-pool.ts';
-import { slotIdsOf, workerOf } from './executor-slots.ts';
+import { slotIdsOf, workerOf } from './instances/executor-slots.ts';
 import type { Accounting, Invocations } from './invocations.ts';
-import { linkRunner } from './link-runner.ts';
-import { processRunner } from './process-runner.ts';
-import type { RunRequests } from './run-requests.ts';
-import type { VariantStatistics } from './statistics.ts';
+import { linkRunner } from './runners/link-runner.ts';
+import { processRunner } from './runners/process-runner.ts';
+import type { RunRequests } from './runners/run-requests.ts';
+import type { VariantStatistics } from './traffic/statistics.ts';
 import { VariantPool } from './variant-pool.ts';
 
 const replyBytesMaxDefault = 64 * 1024 ** 2;

@@ -1,0 +1,16 @@
+/** Caches the `ModelPlan` of each route, created at its first request. */
+import { ModelPlan } from '../../codecs/index.ts';
+import type { ServedRoute } from '../request.ts';
+
+export class ModelPlans {
+  readonly #plans = new WeakMap<ServedRoute, ModelPlan>();
+
+  of(route: ServedRoute): ModelPlan {
+    let plan = this.#plans.get(route);
+    if (plan === undefined || plan.signature !== route.signature) {
+      plan = new ModelPlan(route.endpoint, route.version, route.signature, route.batchable);
+      this.#plans.set(route, plan);
+    }
+    return plan;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Chooses the batches of instances under an objective: requests that can be in time first, late ones when no other waits or when their
+ * share of the time is due (ADR 30). Decides too which late requests are given up.
+ */
+import { lateRowsPerMs } from '../../queueing/index.ts';
+import { minimumMarginMs } from './admission-margin.ts';
+import type { Executor } from '../executor.ts';
+import type { PoolContext } from '../executor-pool.ts';
+import { batchRows } from './instance-choice.ts';
+import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
+import { noPlaceError } from '../rejections.ts';
+import type { PendingRequest } from '../request.ts';
+import { RowRate } from './row-rate.ts';
+
+export interface InTimeBatchesDeps {
+  readonly context: PoolContext;
+  readonly queue: InstanceQueue;
+  /** Time for transfer to the worker and back, and for encoding. */
+  readonly overheadMs: number;
+  /** Of all instances, with full batches. */
+  readonly rowsPerMs: () => number;
+  /** Time until the waiting rows are served, for Retry-After. */
+  readonly drainMs: () => number;
+  /** Called when a request turned out to be late. */
+  readonly onLate: (nowMs: number) => void;
+}
+
+export class InTimeBatches {
+  readonly #deps: InTimeBatchesDeps;
+  readonly #arrivals = new RowRate();
+  /** Rows dispatched in time: late ones get the capacity that these leave. */
+  readonly #timely = new RowRate();
+
+  constructor(deps: InTimeBatchesDeps) {
+    this.#deps = deps;
+  }
+
+  arrived(rows: number, nowMs: number): void {
+    this.#arrivals.add(nowMs, rows);
+  }
+
+  /** Records a batch that is dispatched now, and removes it from the queue. */
+  dispatched(batch: readonly PendingRequest[], executor: Executor, nowMs: number): void {
+    const rows = batchRows(batch);
+    if (batch[0]?.isLate === false) this.#timely.add(nowMs, rows);
+    this.#deps.queue.dispatched(batch, executor.typicalMs(rows));
+  }
+
+  /** The next batch; empty if none may be dispatched to this executor now. Requests that cannot be in time any more go to the back. */
+  take(executor: Executor, nowMs: number): PendingRequest[] {
+    const { queue, rowsPerMs } = this.#deps;
+    const taker = this.#taker(executor, nowMs);
+    const timely = queue.takeTimely(taker, (request) => this.#postpone(request, nowMs));
+    const late = queue.takeLate(executor.batchSizeBehind);
+    if (late.length === 0) return timely;
+    if (timely.length === 0) return executor.isBusy ? timely : late;
+    const lastDoneMs = (rows: number): number => taker.doneAtMs(Math.min(rows, executor.batchSize)) + rows / rowsPerMs();
+    return queue.isLateDue(executor.typicalMs(batchRows(late)), timely, lastDoneMs) ? late : timely;
+  }
+
+  /** Late requests for the free places of a batch in time; none for a batch of late requests. */
+  fill(batch: readonly PendingRequest[], executor: Executor, nowMs: number): readonly PendingRequest[] {
+    const { queue } = this.#deps;
+    return batch[0]?.isLate === false && queue.lateRows > 0 ? queue.fill(batch, this.#taker(executor, nowMs)) : [];
+  }
+
+  /** Whether not all requests can be in time, and a larger batch than usual could answer more of them. */
+  isOverloaded({ batchSize, sizesBeyond }: Executor): boolean {
+    const { queue } = this.#deps;
+    return sizesBeyond.length > 0 && queue.lateRows > 0 && queue.timelyRows > batchSize;
+  }
+
+  /**
+   * Whether the queue has room for that many rows beside `rowsWaiting`. Late requests are given up for them, the oldest first: it is
+   * the least likely to be still wanted.
+   */
+  makeRoom(rows: number, rowsWaiting: number): boolean {
+    const { context, queue } = this.#deps;
+    let excess = rowsWaiting + rows - context.settings.queueRowsMax;
+    while (excess > 0) {
+      const { oldestLate } = queue;
+      if (oldestLate === undefined) return false;
+      excess -= oldestLate.rows;
+      this.#giveUp(oldestLate);
+    }
+    return true;
+  }
+
+  #taker(executor: Executor, nowMs: number): BatchTaker {
+    const { context, queue, overheadMs, rowsPerMs } = this.#deps;
+    const { objective, isHybrid } = context.settings;
+    const startMs = nowMs + executor.typicalResidualMs(nowMs) + overheadMs;
+    const doneAtMs = (rows: number): number => startMs + executor.typicalMs(rows);
+    const beyond = this.isOverloaded(executor) ? queue.sizeInTime(executor.sizesBeyond, doneAtMs) : null;
+    return {
+      batchSizeMax: beyond ?? executor.batchSize,
+      doneAtMs,
+      marginMs: minimumMarginMs(objective?.latencyMs ?? 0),
+      isOverloaded: queue.lateRows > 0 && this.#arrivals.perMs(nowMs) > rowsPerMs(),
+      // Functions leave the instances just as much as these can do, so beside them only what functions cannot answer either is postponed.
+      mayPostpone: ({ cannotMeetDeadline }) => isHybrid !== true || cannotMeetDeadline,
+    };
+  }
+
+  /** Moves a request to the back, or gives it up if its timeout would pass there. */
+  #postpone(request: PendingRequest, nowMs: number): void {
+    const { queue, rowsPerMs, onLate } = this.#deps;
+    onLate(nowMs);
+    const answeredInMs = (queue.lateRows + request.rows) / lateRowsPerMs(rowsPerMs(), this.#timely.perMs(nowMs));
+    if (nowMs + answeredInMs > request.timeoutAtMs) this.#giveUp(request);
+    else queue.postpone(request);
+  }
+
+  /** Rejects a waiting request that would be answered too late to be of use. */
+  #giveUp(request: PendingRequest): void {
+    const { context, queue, drainMs } = this.#deps;
+    queue.extract(request);
+    request.fail(noPlaceError(context, request, drainMs()));
+  }
+}

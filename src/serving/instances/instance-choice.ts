@@ -1,0 +1,33 @@
+/** Which instance runs a batch, and whether a batch may be sent behind a running one. */
+import type { Executor } from '../executor.ts';
+import type { PendingRequest } from '../request.ts';
+
+/**
+ * Requests closer to their timeout are not sent ahead. A batch sent ahead runs even if its timeout passes, and the run before it
+ * may take unexpectedly long.
+ */
+const aheadTimeoutMsMin = 10_000;
+
+export function batchRows(batch: readonly PendingRequest[]): number {
+  return batch.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** Whether a batch may be sent ahead: it would gain little from more rows, and no request in it is close to its timeout. */
+export function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number): boolean {
+  return !executor.benefitsFromBatching(batchRows(batch)) && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
+}
+
+/** The idle executor that is fastest for one row. Among equals, the most recently used one, because its caches are warm. */
+export function bestIdle(executors: Iterable<Executor>): Executor | undefined {
+  let best: Executor | undefined;
+  for (const executor of executors) {
+    if (executor.isBusy) continue;
+    if (best === undefined || isBetter(executor, best)) best = executor;
+  }
+  return best;
+}
+
+function isBetter(left: Executor, right: Executor): boolean {
+  const difference = left.table.medianMs(1) - right.table.medianMs(1);
+  return difference < 0 || (difference === 0 && left.sinceMs > right.sinceMs);
+}
