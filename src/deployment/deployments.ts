@@ -14,14 +14,14 @@ import type { Provider } from '../providers/index.ts';
 import type { Audit, Decisions, Events } from '../records/index.ts';
 import { type ForeignCodeCheck, type ModelVersion, nameKey, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
-import { settled } from './await-settled.ts';
-import { withModels } from './config-versions.ts';
-import type { CountCause } from './count-decision.ts';
+import { settled } from './reconcile/await-settled.ts';
+import { withModels } from './config/config-versions.ts';
+import type { CountCause } from './counts/count-decision.ts';
 import { alreadyExists, endpointNotFound, requireEndpoint } from './deployment-errors.ts';
-import type { DesiredEndpoint } from './desired.ts';
-import { changedBy, type EndpointChange } from './endpoint-change.ts';
+import type { DesiredEndpoint } from './reconcile/desired.ts';
+import { changedBy, type EndpointChange } from './config/endpoint-change.ts';
 import { EndpointChanges } from './endpoint-changes.ts';
-import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import type { EndpointConfig, VariantConfig } from './config/endpoint-config.ts';
 import {
   deleteEndpointRow,
   lockEndpointRow,
@@ -31,21 +31,21 @@ import {
   type StoredEndpoint,
 } from './endpoint-rows.ts';
 import { type EndpointView, endpointViewOf } from './endpoint-view.ts';
-import type { FunctionRequest } from './function-workers.ts';
-import { InstanceCounts, withCurrentCounts } from './instance-counts.ts';
-import type { DesiredState } from './plan.ts';
-import { EndpointReconciler } from './reconcile.ts';
-import { isUnderWay, type RolloutGuard } from './rollout.ts';
-import { Rollouts } from './rollouts.ts';
-import { readCounts, type ScaledCounts } from './scaled-rows.ts';
-import type { ScalingConfig } from './scaling-config.ts';
-import { ServedObjectives } from './served-objectives.ts';
-import { ServedVersions } from './served-versions.ts';
+import type { FunctionRequest } from './reconcile/function-workers.ts';
+import { InstanceCounts, withCurrentCounts } from './counts/instance-counts.ts';
+import type { DesiredState } from './reconcile/plan.ts';
+import { EndpointReconciler } from './reconcile/reconcile.ts';
+import { isUnderWay, type RolloutGuard } from './rollouts/rollout.ts';
+import { Rollouts } from './rollouts/rollouts.ts';
+import { readCounts, type ScaledCounts } from './counts/scaled-rows.ts';
+import type { ScalingConfig } from './config/scaling-config.ts';
+import { ServedObjectives } from './config/served-objectives.ts';
+import { ServedVersions } from './rollouts/served-versions.ts';
 import type { ServingPort } from './serving-port.ts';
-import type { StatusAndReason } from './status.ts';
-import { StatusEvents } from './status-events.ts';
+import type { StatusAndReason } from './reconcile/status.ts';
+import { StatusEvents } from './reconcile/status-events.ts';
 import type { TransactionHook } from './transaction-hook.ts';
-import { type ActionKind, causeOf, changeDetail, changeEvents, requestedManually } from './update-events.ts';
+import { type ActionKind, causeOf, changeDetail, changeEvents, requestedManually } from './rollouts/update-events.ts';
 
 export interface DeploymentsOptions {
   readonly db: Database;

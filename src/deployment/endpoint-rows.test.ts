@@ -7,7 +7,7 @@ import { prod } from '../../test/deployment-fixture.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { inTransaction, openDatabase } from '../storage/index.ts';
 import { insertEndpointRow, lockEndpointRow, readEndpointRows, updateEndpointRow } from './endpoint-rows.ts';
-import { emptyHistory } from './version-history.ts';
+import { emptyHistory } from './rollouts/version-history.ts';
 
 function rowsContract(name: string, open: () => ReturnType<typeof openDatabase>): void {
   test(`${name}: concurrent changes are serialized, and none is lost`, async () => {

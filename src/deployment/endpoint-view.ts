@@ -3,14 +3,14 @@ import { instanceType, isAccelerated, type PriceTable, remainingCores, threadsOf
 import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { type ModelVersion, nameKey } from '../registry/index.ts';
-import type { EndpointConfig } from './endpoint-config.ts';
-import type { InstanceView } from './instance-view.ts';
-import type { EndpointReconciler } from './reconcile.ts';
-import { isUnderWay, type Rollout } from './rollout.ts';
-import type { StepEvidence } from './rollout-evidence.ts';
-import type { EndpointStatus } from './status.ts';
-import type { CountedVersion } from './version-counts.ts';
-import type { VersionHistory } from './version-history.ts';
+import type { EndpointConfig } from './config/endpoint-config.ts';
+import type { InstanceView } from './reconcile/instance-view.ts';
+import type { EndpointReconciler } from './reconcile/reconcile.ts';
+import { isUnderWay, type Rollout } from './rollouts/rollout.ts';
+import type { StepEvidence } from './rollouts/rollout-evidence.ts';
+import type { EndpointStatus } from './reconcile/status.ts';
+import type { CountedVersion } from './rollouts/version-counts.ts';
+import type { VersionHistory } from './rollouts/version-history.ts';
 
 export interface VariantView {
   readonly name: string;

@@ -1,7 +1,7 @@
-export type { CountCause, CountInputs } from './count-decision.ts';
+export type { CountCause, CountInputs } from './counts/count-decision.ts';
 export { Deployments, type DeploymentsOptions } from './deployments.ts';
-export type { CountedBefore } from './earlier-counts.ts';
-export { changedBy, type EndpointChange } from './endpoint-change.ts';
+export type { CountedBefore } from './rollouts/earlier-counts.ts';
+export { changedBy, type EndpointChange } from './config/endpoint-change.ts';
 export {
   type EndpointConfig,
   endpointTimeoutMsDefault,
@@ -9,22 +9,22 @@ export {
   shadowShare,
   type VariantConfig,
   variantNameDefault,
-} from './endpoint-config.ts';
+} from './config/endpoint-config.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
-export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './functions-config.ts';
-export type { InstanceCounts, PolicyDecision } from './instance-counts.ts';
-export type { InstanceView } from './instance-view.ts';
-export { isUnderWay, type Rollout, type RolloutGuard, type RolloutStep, rolloutStepOf, trafficShares, watchedUntilMs } from './rollout.ts';
-export { answersMinDefault, type EvidenceRule, watchMaxMsOf } from './rollout-evidence.ts';
-export type { RollbackHook } from './rollouts.ts';
-export type { ScalingConfig } from './scaling-config.ts';
-export { formatFloor, parseFloor, type ScheduledFloor } from './scheduled-floor.ts';
+export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './config/functions-config.ts';
+export type { InstanceCounts, PolicyDecision } from './counts/instance-counts.ts';
+export type { InstanceView } from './reconcile/instance-view.ts';
+export { isUnderWay, type Rollout, type RolloutGuard, type RolloutStep, rolloutStepOf, trafficShares, watchedUntilMs } from './rollouts/rollout.ts';
+export { answersMinDefault, type EvidenceRule, watchMaxMsOf } from './rollouts/rollout-evidence.ts';
+export type { RollbackHook } from './rollouts/rollouts.ts';
+export type { ScalingConfig } from './config/scaling-config.ts';
+export { formatFloor, parseFloor, type ScheduledFloor } from './config/scheduled-floor.ts';
 export type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
-export { signatureChange } from './signature-change.ts';
-export { requireCompatibleSignature } from './signature-compatibility.ts';
-export type { EndpointStatus } from './status.ts';
+export { signatureChange } from './config/signature-change.ts';
+export { requireCompatibleSignature } from './config/signature-compatibility.ts';
+export type { EndpointStatus } from './reconcile/status.ts';
 export type { TransactionHook } from './transaction-hook.ts';
-export { type UpdateDetail, type UpdateKind, updateKinds } from './update-events.ts';
-export { type FunctionsChange, newVariant, type ScalingChange, type VariantChange } from './variant-change.ts';
-export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './version-counts.ts';
-export { commandOf } from './worker-command.ts';
+export { type UpdateDetail, type UpdateKind, updateKinds } from './rollouts/update-events.ts';
+export { type FunctionsChange, newVariant, type ScalingChange, type VariantChange } from './config/variant-change.ts';
+export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './rollouts/version-counts.ts';
+export { commandOf } from './reconcile/worker-command.ts';

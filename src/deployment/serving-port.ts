@@ -2,8 +2,8 @@
 
 import type { ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
-import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import type { CountedVersion } from './version-counts.ts';
+import type { EndpointConfig, VariantConfig } from './config/endpoint-config.ts';
+import type { CountedVersion } from './rollouts/version-counts.ts';
 
 /** The routing of an endpoint. */
 export interface ServedEndpoint {

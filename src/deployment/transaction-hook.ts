@@ -1,6 +1,6 @@
 /** A hook into the transaction that changes an endpoint. */
 import type { Transaction } from '../storage/index.ts';
-import type { EndpointConfig } from './endpoint-config.ts';
+import type { EndpointConfig } from './config/endpoint-config.ts';
 import type { StoredEndpoint } from './endpoint-rows.ts';
 
 /** Lets other modules store data with an endpoint, or reject the change by throwing. `before`: the config that an update replaces. */

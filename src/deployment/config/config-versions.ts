@@ -1,0 +1,36 @@
+/** Resolves the model versions of a config. */
+import { type ModelVersion, multiModelOf, nameKey, type Registry } from '../../registry/index.ts';
+import type { Transaction } from '../../storage/index.ts';
+import { modelNotBatchable, multiModelWithFunctions, versionNotApproved } from '../deployment-errors.ts';
+import type { DesiredEndpoint } from '../reconcile/desired.ts';
+import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import type { StoredEndpoint } from '../endpoint-rows.ts';
+
+type Versions = Pick<Registry, 'version'>;
+
+/** The config with group names in their registered spelling, and its versions. Versions new to the endpoint must be Approved. */
+export async function withVersions(registry: Versions, tx: Transaction, config: EndpointConfig, before: readonly VariantConfig[]) {
+  const versions: ModelVersion[] = [];
+  for (const { group, version, functions } of config.variants) {
+    const model = await registry.version(group, version, tx);
+    const isNew = !before.some((old) => nameKey(old.group) === nameKey(group) && old.version === version);
+    if (isNew && model.approval !== 'Approved') throw versionNotApproved(model);
+    if (!model.batchable && functions?.batching.kind === 'fixed' && functions.batching.batchSizeMax > 1) throw modelNotBatchable(model);
+    if (functions !== undefined && multiModelOf(model) !== null) throw multiModelWithFunctions(model);
+    versions.push(model);
+  }
+  const variants = config.variants.map((variant, index) => ({ ...variant, group: (versions[index] as ModelVersion).group }));
+  return { config: { ...config, variants }, versions };
+}
+
+/** Adds the versions that the endpoint names. */
+export async function withModels(
+  registry: Versions,
+  stored: StoredEndpoint,
+  tx?: Transaction,
+  known?: readonly ModelVersion[],
+): Promise<DesiredEndpoint> {
+  const versionsOf = (config: EndpointConfig | undefined) =>
+    Promise.all((config?.variants ?? []).map(({ group, version }) => registry.version(group, version, tx)));
+  return { ...stored, versions: known ?? (await versionsOf(stored.config)), versionsBefore: await versionsOf(stored.rollout?.before) };
+}
