@@ -1,9 +1,9 @@
-export { dataFileName, modelFileName } from './data-file-name.ts';
-export { dataFileNames } from './data-file-names.ts';
-export { type Frame, FrameReader, kinds, messageFrame } from './frames.ts';
-export { type Hello, isSameToken, receiveHello } from './hello.ts';
-export type { Inspection } from './inspect.ts';
-export { LastLines } from './last-lines.ts';
+export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
+export { dataFileNames } from './onnx/data-file-names.ts';
+export { type Frame, FrameReader, kinds, messageFrame } from './link/frames.ts';
+export { type Hello, isSameToken, receiveHello } from './link/hello.ts';
+export type { Inspection } from './probe/inspect.ts';
+export { LastLines } from './process/last-lines.ts';
 export {
   type InvokeResult,
   type LoadedModel,
@@ -12,18 +12,18 @@ export {
   WorkerLink,
   WorkerLost,
   type WorkerStatus,
-} from './link.ts';
-export { missingOnnxruntime, onnxruntimePath } from './onnxruntime-path.ts';
-export type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from './payload.ts';
-export type { Bundle } from './process-bundle.ts';
-export type { ProcessSpec } from './process-model.ts';
+} from './link/link.ts';
+export { missingOnnxruntime, onnxruntimePath } from './onnx/onnxruntime-path.ts';
+export type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from './link/payload.ts';
+export type { Bundle } from './process/process-bundle.ts';
+export type { ProcessSpec } from './process/process-model.ts';
 export type { OpenedPython, PythonFacts, PythonLoad, PythonOpen } from './python-calls.ts';
 export { pythonWorkerPath } from './python-worker-path.ts';
-export { sampleBatches } from './sample-batches.ts';
-export { sampleInputs } from './sample-inputs.ts';
-export type { SampleBody } from './sample-rows.ts';
-export { SharedMemory } from './shared-memory.ts';
-export type { RunTimings, TensorParts } from './tensor-frames.ts';
+export { sampleBatches } from './probe/sample-batches.ts';
+export { sampleInputs } from './probe/sample-inputs.ts';
+export type { SampleBody } from './probe/sample-rows.ts';
+export { SharedMemory } from './link/shared-memory.ts';
+export type { RunTimings, TensorParts } from './link/tensor-frames.ts';
 export {
   type CollectedFile,
   type DataFile,

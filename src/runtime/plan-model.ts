@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { PlatformError } from '../errors.ts';
 import { bytesOf, datatypes, elementCount, elementsOf, encodeStrings, newArray, type Tensor, type TensorSpec } from '../tensor.ts';
-import { OnnxModel } from './onnx-model.ts';
+import { OnnxModel } from './onnx/onnx-model.ts';
 import { gatherRows, scatterRows } from './row-tensors.ts';
 import { type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
 

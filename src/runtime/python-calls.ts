@@ -2,7 +2,7 @@
 import { PlatformError } from '../errors.ts';
 import { type PythonFlavour, type PythonForm, type PythonRuntime, pythonForms } from '../python-model.ts';
 import { datatypes, jsonSignature, type Signature, type TensorSpec } from '../tensor.ts';
-import type { SampleBody } from './sample-rows.ts';
+import type { SampleBody } from './probe/sample-rows.ts';
 
 /** What a worker must know of a model that was opened before. */
 export interface PythonLoad {

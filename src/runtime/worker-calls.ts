@@ -11,14 +11,14 @@ import { flushCompileCache } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
-import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './frames.ts';
-import type { CallMessage, LoadedModel, WorkerStatus } from './link.ts';
-import { OnnxModel } from './onnx-model.ts';
-import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './payload.ts';
+import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './link/frames.ts';
+import type { CallMessage, LoadedModel, WorkerStatus } from './link/link.ts';
+import { OnnxModel } from './onnx/onnx-model.ts';
+import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './link/payload.ts';
 import type { PlanModel } from './plan-model.ts';
-import type { ProcessModel } from './process-model.ts';
-import { type IndexedTensor, ranFrame, readTensors, setTimings } from './tensor-frames.ts';
-import { Window } from './window.ts';
+import type { ProcessModel } from './process/process-model.ts';
+import { type IndexedTensor, ranFrame, readTensors, setTimings } from './link/tensor-frames.ts';
+import { Window } from './link/window.ts';
 import { noPlans, type RowStages, stageSpecs, type WorkerPlans } from './worker-plans.ts';
 
 export class WorkerCalls {
@@ -129,7 +129,7 @@ export class WorkerCalls {
       case 'load': {
         const startMs = this.#nowMs();
         if (message.process !== undefined) {
-          const { ProcessModel: Process } = await import('./process-model.ts');
+          const { ProcessModel: Process } = await import('./process/process-model.ts');
           const print = (line: string) => void process.stdout.write(`${line}\n`);
           const around = { clock: this.#clock, threads: message.threads, print, onWorkerLost: this.#onLost };
           this.#process = await Process.start(message.path, message.process, around);
@@ -151,14 +151,14 @@ export class WorkerCalls {
       }
       case 'inspect': {
         // Imported only here: the ONNX parser would cost every serving worker time and memory.
-        const { describeModel } = await import('./inspect.ts');
+        const { describeModel } = await import('./probe/inspect.ts');
         flushCompileCache();
         const { model, description } = await describeModel(message, message.rewriteTo, this.#nowMs);
         this.#model = model;
         return description;
       }
       case 'inspect-bundle': {
-        const { inspectBundle } = await import('./process-bundle.ts');
+        const { inspectBundle } = await import('./process/process-bundle.ts');
         return inspectBundle(message.path, message.bytesMax);
       }
       case 'status':

@@ -4,7 +4,7 @@
  */
 import { PlatformError } from '../errors.ts';
 import type { Signature, Tensor, TensorSpec } from '../tensor.ts';
-import { malformedFrame } from './frames.ts';
+import { malformedFrame } from './link/frames.ts';
 import type { ModelFiles } from './worker-files.ts';
 
 /** Where a model finds the inputs of the contract, and its answers. Rows are reshaped, never converted. */

@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { assertSameTensors, modelPath, rowsOf, sample } from '../../test/models/index.ts';
 import { bytesOf, decodeStrings, encodeStrings, type Tensor } from '../tensor.ts';
-import { kinds, messageFrame } from './frames.ts';
+import { kinds, messageFrame } from './link/frames.ts';
 import { type RunResult, receiveHello, type TensorParts, WorkerLink, WorkerLost, workerMainPath } from './index.ts';
-import { payloadFrame } from './payload.ts';
-import { ranFrame, setTimings } from './tensor-frames.ts';
+import { payloadFrame } from './link/payload.ts';
+import { ranFrame, setTimings } from './link/tensor-frames.ts';
 
 let folder: string;
 let server: Server;

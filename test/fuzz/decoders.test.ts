@@ -26,7 +26,7 @@ import {
 } from '../../src/codecs/index.ts';
 import { PlatformError } from '../../src/errors.ts';
 import { loadProtocol } from '../../src/oip/index.ts';
-import { inspectBundle } from '../../src/runtime/process-bundle.ts';
+import { inspectBundle } from '../../src/runtime/process/process-bundle.ts';
 import { readTar, tarOf } from '../../src/tar/index.ts';
 import { jsonSignature, type Signature } from '../../src/tensor.ts';
 import { fuzzScale, fuzzSeed } from './campaign.ts';

@@ -1,10 +1,10 @@
 /** Frames as the server sends them, with what they contain: the Python worker must read them, and write the same bytes. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { kinds, messageFrame, sharedFrame } from '../../src/runtime/frames.ts';
-import { payloadFrame } from '../../src/runtime/payload.ts';
-import { sharedBytesMax } from '../../src/runtime/shared-memory.ts';
-import { type IndexedTensor, ranFrame, runFrame, setTimings } from '../../src/runtime/tensor-frames.ts';
+import { kinds, messageFrame, sharedFrame } from '../../src/runtime/link/frames.ts';
+import { payloadFrame } from '../../src/runtime/link/payload.ts';
+import { sharedBytesMax } from '../../src/runtime/link/shared-memory.ts';
+import { type IndexedTensor, ranFrame, runFrame, setTimings } from '../../src/runtime/link/tensor-frames.ts';
 import { type Datatype, datatypes, elementCount, encodeStrings } from '../../src/tensor.ts';
 
 interface GoldenFrame {

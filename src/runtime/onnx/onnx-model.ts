@@ -1,0 +1,156 @@
+/**
+ * A model in onnxruntime. Used only in a worker process: `run` and `create` block their thread although they look asynchronous, and native
+ * code can crash the process.
+ */
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-common';
+import { messageOf, PlatformError } from '../../errors.ts';
+import {
+  bytesOf,
+  type Datatype,
+  datatypes,
+  decodeStrings,
+  elementCount,
+  elementsOf,
+  encodeStrings,
+  type NumericArray,
+  type Signature,
+  type Tensor,
+  type TensorSpec,
+} from '../../tensor.ts';
+import { loadError, runError } from './onnx-errors.ts';
+import { missingOnnxruntime, onnxruntimePath } from './onnxruntime-path.ts';
+
+type Onnx = typeof import('onnxruntime-common');
+
+const datatypeOf = Object.fromEntries(
+  (Object.keys(datatypes) as Datatype[]).flatMap((name) => (datatypes[name].onnx === null ? [] : [[datatypes[name].onnx, name]])),
+) as Record<string, Datatype>;
+
+let loadedOnnx: Onnx | null = null;
+
+/** onnxruntime itself, loaded on first use (15 ms warm, up to 0.5 s from a cold disk). */
+export function onnxruntime(): Onnx {
+  if (loadedOnnx === null) {
+    // onnxruntime-node 1.30 cannot read tensors of Node 24's Float16Array. Without that class it represents FP16 by the bits in a
+    // Uint16Array.
+    Reflect.deleteProperty(globalThis, 'Float16Array');
+    // From 1.30 on, onnxruntime has telemetry on Linux, enabled by default: a thread, files in TMPDIR, reports to Microsoft. A
+    // self-hosted server must not report anywhere.
+    process.env['ORT_DISABLE_TELEMETRY'] = '1';
+    const path = onnxruntimePath();
+    if (path === null) throw new PlatformError('unavailable', `${missingOnnxruntime.found}. To mend this, ${missingOnnxruntime.advice}`);
+    try {
+      loadedOnnx = createRequire(import.meta.url)(path) as Onnx;
+    } catch (cause) {
+      throw new PlatformError('unavailable', `onnxruntime does not load: ${messageOf(cause).split('\n')[0]}. Run penstock doctor`, {
+        cause,
+      });
+    }
+  }
+  return loadedOnnx;
+}
+
+export class OnnxModel {
+  readonly signature: Signature;
+  readonly #session: InferenceSession;
+  readonly #fetches: readonly string[];
+
+  constructor(session: InferenceSession) {
+    this.#session = session;
+    this.signature = { inputs: specsOf(session.inputMetadata), outputs: specsOf(session.outputMetadata) };
+    this.#fetches = this.signature.outputs.map((spec) => spec.name);
+    if (this.#fetches.length === 0) throw new PlatformError('unsupported', 'no output is a tensor. Export the model with tensor outputs');
+  }
+
+  /**
+   * Data files are read from the folder of the model, or from `dataFolder` if the model was written elsewhere. Throws `invalid_request`,
+   * `unsupported` or `model_failed`.
+   */
+  static async load(path: string, threads: number, dataFolder: string | null = null): Promise<OnnxModel> {
+    const onnx = onnxruntime();
+    const options: InferenceSession.SessionOptions = {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 4,
+      extra: {
+        session: {
+          // Threads that spin while waiting take CPU from others (measured: up to 1.8 times the CPU, no faster).
+          ...(threads > 1 ? { intra_op: { allow_spinning: '0' } } : {}),
+          ...(dataFolder === null ? {} : { model_external_initializers_file_folder_path: dataFolder }),
+        },
+      },
+    };
+    try {
+      const { InferenceSession: Session } = onnx;
+      // onnxruntime takes another folder only for a model in memory.
+      return new OnnxModel(await (dataFolder === null ? Session.create(path, options) : Session.create(await readFile(path), options)));
+    } catch (error) {
+      throw error instanceof PlatformError ? error : loadError(error);
+    }
+  }
+
+  /** The inputs for onnxruntime; views of their data if aligned. Throws `invalid_request`. */
+  feeds(inputs: readonly Tensor[]): Record<string, OnnxTensor> {
+    const { Tensor: Make } = onnxruntime();
+    const feeds: Record<string, OnnxTensor> = {};
+    for (const { name, datatype, shape, data } of inputs) {
+      const type = datatypes[datatype].onnx;
+      if (type === null) throw new PlatformError('unsupported', `input '${name}': onnxruntime does not support ${datatype} in Node`);
+      const values = datatype === 'BYTES' ? stringsOf(name, data) : elementsOf(datatype, data);
+      if (values.length !== elementCount(shape)) {
+        throw new PlatformError(
+          'invalid_request',
+          `input '${name}': shape [${shape.join(',')}] does not match the ${values.length} elements sent`,
+        );
+      }
+      feeds[name] = new Make(type as 'float32', values as Float32Array, shape);
+    }
+    return feeds;
+  }
+
+  /** Blocks until the model has run. Throws `invalid_request` or `model_failed`. */
+  async run(feeds: Record<string, OnnxTensor>): Promise<InferenceSession.OnnxValueMapType> {
+    try {
+      return await this.#session.run(feeds, this.#fetches);
+    } catch (error) {
+      throw runError(error);
+    }
+  }
+
+  /** The returned values as tensors in the order of the signature; numeric data is not copied. */
+  outputs(values: InferenceSession.OnnxValueMapType): Tensor[] {
+    return this.signature.outputs.map(({ name }) => {
+      const value = values[name] as OnnxTensor;
+      const datatype = datatypeOf[value.type];
+      if (datatype === undefined) throw new PlatformError('unsupported', `output '${name}' has the datatype ${value.type}`);
+      const data = datatype === 'BYTES' ? encodeStrings(value.data as string[]) : bytesOf(value.data as NumericArray);
+      return { name, datatype, shape: value.dims, data };
+    });
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function specsOf(metadata: InferenceSession['inputMetadata']): TensorSpec[] {
+  return metadata.flatMap((value) => {
+    if (!value.isTensor) return [];
+    const datatype = datatypeOf[value.type];
+    if (datatype === undefined)
+      throw new PlatformError('unsupported', `tensor '${value.name}' has the datatype ${value.type}, which cannot be served`);
+    return [{ name: value.name, datatype, shape: value.shape.map((size) => (typeof size === 'number' ? size : -1)) }];
+  });
+}
+
+function stringsOf(name: string, data: Uint8Array): string[] {
+  const strings = decodeStrings(data);
+  const cut = strings.findIndex((text) => text.includes('\0'));
+  if (cut >= 0) {
+    // onnxruntime silently truncates a string at its first NUL, and the result would be wrong.
+    throw new PlatformError('invalid_request', `input '${name}': string ${cut} contains a NUL character, at which the model would cut it`);
+  }
+  return strings;
+}
