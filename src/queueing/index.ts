@@ -1,4 +1,4 @@
-export { AnalyticTables, type TablesOfOneWait } from './analytic-table.ts';
+export { AnalyticTables, type TablesOfOneWait } from './waits/analytic-table.ts';
 export {
   type ArrivalProcess,
   type ArrivalStatistics,
@@ -10,8 +10,8 @@ export {
   mmpp2,
   poisson,
   type SwitchingRates,
-} from './arrival-process.ts';
-export { ChangePoint, calibratedThreshold, type DetectedChange } from './change-point.ts';
+} from './arrivals/arrival-process.ts';
+export { ChangePoint, calibratedThreshold, type DetectedChange } from './arrivals/change-point.ts';
 export {
   type Alternative,
   type AlternativeLabel,
@@ -24,12 +24,12 @@ export {
   type NothingFits,
   type ProfilePoint,
   type SettingPrediction,
-} from './choice.ts';
-export { choose } from './choose.ts';
-export { type Company, companyWaitMs } from './company-rule.ts';
+} from './search/choice.ts';
+export { choose } from './search/choose.ts';
+export { type Company, companyWaitMs } from './rules/company-rule.ts';
 export { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from './composite-service.ts';
-export { type MarginTarget, nextMarginMs } from './conformal-margin.ts';
-export { type CallPrice, callUsd, costUsdPerMillion } from './cost.ts';
+export { type MarginTarget, nextMarginMs } from './rules/conformal-margin.ts';
+export { type CallPrice, callUsd, costUsdPerMillion } from './search/cost.ts';
 export {
   type ArrivalEffect,
   type CloseReason,
@@ -44,20 +44,20 @@ export {
   type Server,
   takeBatch,
   type Waiting,
-} from './dispatch-rule.ts';
-export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
-export { type ChoiceResolution, explain, keepOrChange } from './explain.ts';
-export { fitByLikelihood } from './fit-em.ts';
-export { type FitTarget, fitMoments, processFromMoments } from './fit-moments.ts';
-export { type ArrivalFit, type GapMoments, gapsForShape } from './gaps.ts';
-export { arrivalTimesMs, type UniformSource } from './generate-arrivals.ts';
-export { type ExpectedEnd, fillWithLate, LateShare, lateIn, lateRowsPerMs, type Promised, sizeInTime } from './late-rule.ts';
+} from './rules/dispatch-rule.ts';
+export { type BatchSetting, exactBatchSizes, exactMeanWaitMs, exactTable } from './waits/exact-model.ts';
+export { type ChoiceResolution, explain, keepOrChange } from './search/explain.ts';
+export { fitByLikelihood } from './arrivals/fit-em.ts';
+export { type FitTarget, fitMoments, processFromMoments } from './arrivals/fit-moments.ts';
+export { type ArrivalFit, type GapMoments, gapsForShape } from './arrivals/gaps.ts';
+export { arrivalTimesMs, type UniformSource } from './arrivals/generate-arrivals.ts';
+export { type ExpectedEnd, fillWithLate, LateShare, lateIn, lateRowsPerMs, type Promised, sizeInTime } from './rules/late-rule.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
-export { OctaveGrid } from './octave-grid.ts';
-export { paperCostUsdPerMillion, paperQuantileMs } from './paper-solver.ts';
+export { OctaveGrid } from './waits/octave-grid.ts';
+export { paperCostUsdPerMillion, paperQuantileMs } from './search/paper-solver.ts';
 export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
-export { AccuracyCredit, chooseRung, type HeldBack, type Rung, type RungChoice, type RungMoment } from './rung-rule.ts';
-export { predictAtServers, type ServerGroup, type ServerPrediction } from './servers.ts';
+export { AccuracyCredit, chooseRung, type HeldBack, type Rung, type RungChoice, type RungMoment } from './rules/rung-rule.ts';
+export { predictAtServers, type ServerGroup, type ServerPrediction } from './waits/servers.ts';
 export {
   empiricalService,
   type FixedService,
@@ -69,5 +69,5 @@ export {
   type ServiceSamples,
 } from './service-law.ts';
 export { type Simulated, type SimulatedBatch, type SimulatedExecutors, simulateBatching } from './simulate-batching.ts';
-export type { WaitPolicy, WaitTable } from './wait-table.ts';
-export { type SingleServer, type WorkConservingWaits, workConservingWaits } from './work-conserving.ts';
+export type { WaitPolicy, WaitTable } from './waits/wait-table.ts';
+export { type SingleServer, type WorkConservingWaits, workConservingWaits } from './waits/work-conserving.ts';

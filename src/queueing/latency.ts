@@ -1,7 +1,7 @@
 /** Latency of requests from waits and service times: distribution and quantiles. */
 import assert from 'node:assert/strict';
 import { longestServiceMs, type ServiceDistribution } from './service-law.ts';
-import type { WaitTable } from './wait-table.ts';
+import type { WaitTable } from './waits/wait-table.ts';
 
 /** Additions to wait and service. */
 export interface LatencyExtras {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { HoldPolicy } from './dispatch-rule.ts';
+import type { HoldPolicy } from './rules/dispatch-rule.ts';
 import { neverFalling, type ReplayedBatch, replayBatches, replayTable } from './replay.ts';
 
 interface Batch {

@@ -3,8 +3,8 @@
  * the arrivals, so it is correct for any correlation. It cannot predict other rates.
  */
 import assert from 'node:assert/strict';
-import { type HoldPolicy, leavesAtMs, onArrival } from './dispatch-rule.ts';
-import type { WaitPolicy, WaitTable } from './wait-table.ts';
+import { type HoldPolicy, leavesAtMs, onArrival } from './rules/dispatch-rule.ts';
+import type { WaitPolicy, WaitTable } from './waits/wait-table.ts';
 
 /**
  * Times that differ by less than this are equal: deadlines are rounded sums, and batches are often dispatched exactly at their

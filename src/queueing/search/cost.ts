@@ -1,6 +1,6 @@
 /** Cost of requests if each batch is one billed call. */
-import { meanBilledMs, type ServiceDistribution } from './service-law.ts';
-import type { WaitTable } from './wait-table.ts';
+import { meanBilledMs, type ServiceDistribution } from '../service-law.ts';
+import type { WaitTable } from '../waits/wait-table.ts';
 
 /** Price of a call and of the memory used while it runs, in US dollars. */
 export interface CallPrice {

@@ -3,7 +3,7 @@
  * candidates that cannot win.
  */
 import type { MemoryOption } from './memory-option.ts';
-import type { WaitTable } from './wait-table.ts';
+import type { WaitTable } from '../waits/wait-table.ts';
 
 export interface Candidate {
   readonly option: MemoryOption;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { MemoryProfile, ProfilePoint } from './choice.ts';
 import { type CallPrice, callUsd } from './cost.ts';
-import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceDistribution } from './service-law.ts';
+import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceDistribution } from '../service-law.ts';
 
 export interface MemoryOption {
   readonly memoryMiB: number;

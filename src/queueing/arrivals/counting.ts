@@ -3,7 +3,7 @@
  * flat in one Float64Array: entry (k, i, j) at k·m² + i·m + j.
  */
 import { type ArrivalProcess, embedded } from './arrival-process.ts';
-import { total } from './matrix.ts';
+import { total } from '../waits/matrix.ts';
 
 /**
  * N_k(t)[i,j] = P(k arrivals in (0,t], phase j at t | phase i at 0), k = 0 … count−1.

@@ -1,5 +1,5 @@
 /** Formats shares, money, times and settings for explanations. */
-import { formatMs } from '../objective.ts';
+import { formatMs } from '../../objective.ts';
 import type { BatchSettings, ChoiceInput, SettingPrediction } from './choice.ts';
 
 /** `1.2 %` for 0.0123; `under 0.1 %` for positive shares that would round to zero. */

@@ -4,8 +4,8 @@
  * superposition, bursts or a daily pattern need two or three. Rates are per second.
  */
 import assert from 'node:assert/strict';
-import { PlatformError } from '../errors.ts';
-import { identity, inverse, multiply, normaliseRows, scale, stationary, total } from './matrix.ts';
+import { PlatformError } from '../../errors.ts';
+import { identity, inverse, multiply, normaliseRows, scale, stationary, total } from '../waits/matrix.ts';
 
 export interface ArrivalProcess {
   /** m. */

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { type CallPrice, callUsd } from './cost.ts';
-import type { FixedService } from './service-law.ts';
-import type { WaitTable } from './wait-table.ts';
+import type { FixedService } from '../service-law.ts';
+import type { WaitTable } from '../waits/wait-table.ts';
 
 /** b*: the first size with Σ_{i≤b} q_i ≥ q, where q_b = b·p_b/E[b] is the share of requests in batches of b. */
 function decisiveBatchSize({ batchSizePmf, meanBatch, batchSizeMax }: WaitTable, quantile: number): { batchSize: number; before: number } {

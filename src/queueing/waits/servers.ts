@@ -5,13 +5,13 @@
  * simulation then.
  */
 import assert from 'node:assert/strict';
-import { type ArrivalProcess, arrivalRatePerSecond, arrivalStatistics, embedded, poisson } from './arrival-process.ts';
-import { arrivalMatrices, columnSums, countingIntegrals, countingMatrices } from './counting.ts';
+import { type ArrivalProcess, arrivalRatePerSecond, arrivalStatistics, embedded, poisson } from '../arrivals/arrival-process.ts';
+import { arrivalMatrices, columnSums, countingIntegrals, countingMatrices } from '../arrivals/counting.ts';
 import { type BatchSetting, exactBatchSizes, exactTable } from './exact-model.ts';
-import { latencyCdf, smallestReaching } from './latency.ts';
+import { latencyCdf, smallestReaching } from '../latency.ts';
 import { multiply, total } from './matrix.ts';
-import { type FixedService, longestServiceMs } from './service-law.ts';
-import type { BatchSizes } from './start-phase.ts';
+import { type FixedService, longestServiceMs } from '../service-law.ts';
+import type { BatchSizes } from '../arrivals/start-phase.ts';
 
 export interface ServerGroup {
   /** c: each runs one batch at a time. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { SeededRandom } from '../random.ts';
+import { SeededRandom } from '../../random.ts';
 import { type ArrivalProcess, mmpp2, poisson } from './arrival-process.ts';
 import { ChangePoint, calibratedThreshold, type DetectedChange } from './change-point.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { vectors } from '../../test/selection/index.ts';
+import { vectors } from '../../../test/selection/index.ts';
 import { predictCompletionMs } from './dispatch-rule.ts';
 import { AccuracyCredit, chooseRung, type Rung, type RungMoment } from './rung-rule.ts';
 

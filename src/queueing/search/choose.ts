@@ -14,7 +14,7 @@ import {
   runnerUpOf,
 } from './alternatives.ts';
 import type { Alternative, BatchChoiceResult, BatchSettings, ChoiceInput, Chosen, NothingFits } from './choice.ts';
-import { exactTable } from './exact-model.ts';
+import { exactTable } from '../waits/exact-model.ts';
 import { formatExtraCost, sharePromisedText } from './format.ts';
 import { fittingPoints, type MemoryOption, memoryOptions } from './memory-option.ts';
 import { paperSearchSpace } from './paper-search-space.ts';

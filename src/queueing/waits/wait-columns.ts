@@ -2,9 +2,9 @@
  * H_b(w) for all b and all start phases at once, at the points of an octave grid. Only the smallest step needs a uniformisation.
  * All others follow by convolution: N_k(s+t) = Σ_i N_i(s)·N_{k−i}(t).
  */
-import { type ArrivalProcess, embedded } from './arrival-process.ts';
+import { type ArrivalProcess, embedded } from '../arrivals/arrival-process.ts';
 import { convolve, convolveColumns, type MatrixSequence, newSequence, trim } from './convolve.ts';
-import { countingMatrices, fillArrivalMatrices } from './counting.ts';
+import { countingMatrices, fillArrivalMatrices } from '../arrivals/counting.ts';
 import type { OctaveGrid } from './octave-grid.ts';
 
 /** Everything that depends on T but not on B. */
