@@ -6,11 +6,11 @@ import { Migrator } from 'kysely/migration';
 import { type Clock, SystemClock } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { migrationsFor, type Purpose } from './migrations.ts';
-import { defaultPostgresLimits, Postgres, type PostgresLimits } from './postgres.ts';
-import { type ServerIdentity, ServerLock } from './server-lock.ts';
-import { openSqlite, type Synchronous } from './sqlite.ts';
-import type { CheckpointOptions } from './sqlite-checkpoints.ts';
-import type { SqliteLog } from './sqlite-log.ts';
+import { defaultPostgresLimits, Postgres, type PostgresLimits } from './postgres/postgres.ts';
+import { type ServerIdentity, ServerLock } from './postgres/server-lock.ts';
+import { openSqlite, type Synchronous } from './sqlite/sqlite.ts';
+import type { CheckpointOptions } from './sqlite/sqlite-checkpoints.ts';
+import type { SqliteLog } from './sqlite/sqlite-log.ts';
 import type { Database, Dialect, Tables, Transaction } from './tables.ts';
 
 /** A SQLite file or a PostgreSQL server. */

@@ -13,8 +13,8 @@ import type { DataDirectory } from '../data-directory/index.ts';
 import { systemCode, writeFileAtomically } from '../data-directory/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import { inTransaction } from './database.ts';
-import { FileObjectStore } from './file-object-store.ts';
-import { referencedObjects } from './referenced-objects.ts';
+import { FileObjectStore } from './objects/file-object-store.ts';
+import { referencedObjects } from './objects/referenced-objects.ts';
 import type { Database } from './tables.ts';
 
 export interface InstallationDeps {

@@ -1,6 +1,6 @@
 /** Group commit: runs many small concurrent transactions as one, so that they share a single sync of the log, off the serving thread. */
 import { inDeferredTransaction, inTransaction, requireNoTransaction } from './database.ts';
-import { isOutcomeUnknown } from './postgres-errors.ts';
+import { isOutcomeUnknown } from './postgres/postgres-errors.ts';
 import type { Database, Transaction } from './tables.ts';
 
 interface Sharer {

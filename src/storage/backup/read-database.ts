@@ -5,7 +5,7 @@ import { Kysely, SqliteDialect } from 'kysely';
 import type { Clock } from '../../clock.ts';
 import { asDiskError } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { Postgres } from '../postgres.ts';
+import { Postgres } from '../postgres/postgres.ts';
 import type { Database, Tables } from '../tables.ts';
 
 export interface ReadDatabase {

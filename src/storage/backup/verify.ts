@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
-import { FileHasher } from '../file-hasher.ts';
-import { FileObjectStore } from '../file-object-store.ts';
+import { FileHasher } from '../objects/file-hasher.ts';
+import { FileObjectStore } from '../objects/file-object-store.ts';
 import { checkInstallation } from '../installation.ts';
-import { type ReferencedObject, referencedObjects, type StoreName } from '../referenced-objects.ts';
+import { type ReferencedObject, referencedObjects, type StoreName } from '../objects/referenced-objects.ts';
 import type { Database } from '../tables.ts';
 import { quickCheck, readDatabase } from './read-database.ts';
 

@@ -4,8 +4,8 @@
  */
 import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, repeat } from '../clock.ts';
-import { asDiskError, systemCode } from '../data-directory/index.ts';
+import { type Clock, repeat } from '../../clock.ts';
+import { asDiskError, systemCode } from '../../data-directory/index.ts';
 
 export interface TrashedObject {
   readonly sha256: string;

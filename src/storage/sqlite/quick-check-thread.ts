@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { CheckedFile } from './quick-check.ts';
 
 assert(parentPort !== null, 'this file must run as a worker thread');

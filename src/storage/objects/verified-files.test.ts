@@ -5,7 +5,7 @@ import { chmod, mkdtemp, open, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { PlatformError } from '../errors.ts';
+import { PlatformError } from '../../errors.ts';
 import { FileHasher } from './file-hasher.ts';
 import { FileObjectStore } from './file-object-store.ts';
 import { VerifiedFiles } from './verified-files.ts';

@@ -1,5 +1,5 @@
 /** Lists the objects that database rows reference: files and manifests of model versions, files of evaluations, and pieces of S3 objects. */
-import type { Database, Transaction } from './tables.ts';
+import type { Database, Transaction } from '../tables.ts';
 
 /** The two object stores of a data directory, by folder name. */
 export type StoreName = 'objects' | 'buckets';

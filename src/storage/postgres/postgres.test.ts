@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { type PostgresServer, startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
-import { TcpProxy } from '../../test/tcp-proxy.ts';
-import { messageOf, PlatformError } from '../errors.ts';
-import { inTransaction, type OpenDatabase, openDatabase, type PostgresLocation } from './database.ts';
+import { type PostgresServer, startPostgres, whyNoPostgres } from '../../../test/postgres-server.ts';
+import { TcpProxy } from '../../../test/tcp-proxy.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import { inTransaction, type OpenDatabase, openDatabase, type PostgresLocation } from '../database.ts';
 import { isOutcomeUnknown } from './postgres-errors.ts';
-import { inSharedTransaction } from './shared-transactions.ts';
-import type { Database } from './tables.ts';
+import { inSharedTransaction } from '../shared-transactions.ts';
+import type { Database } from '../tables.ts';
 
 /** Shorter than in production, to keep tests fast. */
 const limits = { connectMs: 500, statementMs: 400 };

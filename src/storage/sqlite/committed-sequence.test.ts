@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { VirtualClock } from '../clock.ts';
+import { VirtualClock } from '../../clock.ts';
 import { CommittedSequence } from './committed-sequence.ts';
-import { type OpenDatabase, openDatabase } from './database.ts';
+import { type OpenDatabase, openDatabase } from '../database.ts';
 
 let path = '';
 let opened: OpenDatabase;

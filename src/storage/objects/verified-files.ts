@@ -5,8 +5,8 @@
 import { type BigIntStats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { asDiskError, systemCode } from '../data-directory/index.ts';
-import { PlatformError } from '../errors.ts';
+import { asDiskError, systemCode } from '../../data-directory/index.ts';
+import { PlatformError } from '../../errors.ts';
 import type { FileHasher } from './file-hasher.ts';
 
 interface Verified {

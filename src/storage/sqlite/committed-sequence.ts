@@ -5,8 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import { type Clock, repeat } from '../clock.ts';
-import type { Database } from './tables.ts';
+import { type Clock, repeat } from '../../clock.ts';
+import type { Database } from '../tables.ts';
 
 export interface CommittedSequenceOptions {
   readonly db: Database;

@@ -1,7 +1,7 @@
 /** SQLite through Node's driver: one file, one connection, every acknowledged write durable. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { SqliteDialect } from 'kysely';
-import { asDiskError } from '../data-directory/index.ts';
+import { asDiskError } from '../../data-directory/index.ts';
 import { type CheckpointOptions, knowsLogLength, SqliteCheckpoints } from './sqlite-checkpoints.ts';
 import { SqliteLog } from './sqlite-log.ts';
 

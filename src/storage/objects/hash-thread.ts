@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
-import { SystemClock } from '../clock.ts';
-import { messageOf } from '../errors.ts';
+import { SystemClock } from '../../clock.ts';
+import { messageOf } from '../../errors.ts';
 import type { HashAnswer, HashOrder } from './file-hasher.ts';
 
 assert(parentPort !== null, 'this file must run as a worker thread');

@@ -8,7 +8,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
-import { asDiskError } from '../data-directory/index.ts';
+import { asDiskError } from '../../data-directory/index.ts';
 
 export class SqliteLog {
   readonly #sqlite: DatabaseSync;

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { VirtualClock } from '../clock.ts';
+import { VirtualClock } from '../../clock.ts';
 import { FileObjectStore } from './file-object-store.ts';
 import { type DamagedObject, Scrub } from './scrub.ts';
 import type { VerifiedFiles } from './verified-files.ts';

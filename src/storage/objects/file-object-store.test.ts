@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { whyNoMount } from '../../test/mounting.ts';
+import { whyNoMount } from '../../../test/mounting.ts';
 import { FileObjectStore } from './file-object-store.ts';
 
 const modulePath = join(import.meta.dirname, 'file-object-store.ts');

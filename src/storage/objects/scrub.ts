@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type Clock, repeat } from '../clock.ts';
-import { systemCode, writeFileAtomically } from '../data-directory/index.ts';
+import { type Clock, repeat } from '../../clock.ts';
+import { systemCode, writeFileAtomically } from '../../data-directory/index.ts';
 import type { FileObjectStore } from './file-object-store.ts';
 import type { StoreName } from './referenced-objects.ts';
 import type { VerifiedFiles } from './verified-files.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDatabase } from './database.ts';
+import { openDatabase } from '../database.ts';
 import { type CheckedFile, checkDatabaseFiles } from './quick-check.ts';
 
 async function check(file: string): Promise<CheckedFile> {

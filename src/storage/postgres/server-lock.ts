@@ -10,8 +10,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import type { Clock } from '../clock.ts';
-import { messageOf, PlatformError } from '../errors.ts';
+import type { Clock } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 import { clientConfig, lockApplicationName, serverApplicationName, serverPrefix, withoutPassword } from './postgres-client.ts';
 import { cannotConnect } from './postgres-errors.ts';
 

@@ -7,9 +7,9 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { Clock } from '../clock.ts';
-import { asDiskError } from '../data-directory/index.ts';
-import { PlatformError } from '../errors.ts';
+import type { Clock } from '../../clock.ts';
+import { asDiskError } from '../../data-directory/index.ts';
+import { PlatformError } from '../../errors.ts';
 import type { Checkpointer } from './checkpointer.ts';
 
 export interface CheckpointOptions {

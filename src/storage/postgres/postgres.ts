@@ -4,8 +4,8 @@
  */
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely';
 import pg from 'pg';
-import type { Clock } from '../clock.ts';
-import { messageOf, PlatformError } from '../errors.ts';
+import type { Clock } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 import { clientConfig, serverApplicationName } from './postgres-client.ts';
 import { ConnectionLost, cannotConnect, isConnectionFailure, postgresFailureOf } from './postgres-errors.ts';
 import type { ServerLock } from './server-lock.ts';

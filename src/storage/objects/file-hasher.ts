@@ -1,7 +1,7 @@
 /** Computes the SHA-256 of files on a separate thread, which starts with the first file. */
 import { Worker } from 'node:worker_threads';
-import { asDiskError } from '../data-directory/index.ts';
-import { messageOf, PlatformError } from '../errors.ts';
+import { asDiskError } from '../../data-directory/index.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 
 export interface HashOrder {
   readonly id: number;

@@ -4,7 +4,7 @@
  * starts on first use and serves all files.
  */
 import { Worker } from 'node:worker_threads';
-import { messageOf, PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 
 /**
  * PASSIVE copies as much as it can while writers continue. RESTART also waits for readers, so that the log can restart from its beginning.

@@ -1,6 +1,6 @@
 /** Maps errors of PostgreSQL and its connections to platform errors. */
 import pg from 'pg';
-import { messageOf, PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 import { withoutPassword } from './postgres-client.ts';
 
 const retryAfterMs = 2000;

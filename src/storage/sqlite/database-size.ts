@@ -1,6 +1,6 @@
 /** The size of a SQLite file. */
 import { sql } from 'kysely';
-import type { Database } from './tables.ts';
+import type { Database } from '../tables.ts';
 
 export interface FileSize {
   readonly usedBytes: number;

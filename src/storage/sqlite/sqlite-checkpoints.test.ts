@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { SystemClock, VirtualClock } from '../clock.ts';
+import { SystemClock, VirtualClock } from '../../clock.ts';
 import { Checkpointer } from './checkpointer.ts';
-import { type OpenDatabase, openDatabase } from './database.ts';
-import { inSharedTransaction } from './shared-transactions.ts';
+import { type OpenDatabase, openDatabase } from '../database.ts';
+import { inSharedTransaction } from '../shared-transactions.ts';
 import { type CheckpointOptions, isCheckpointDue, knowsLogLength } from './sqlite-checkpoints.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'penstock-checkpoints-'));
@@ -256,10 +256,10 @@ test('kill -9 during a checkpoint loses no acknowledged write', async () => {
 function opening(file: string): string {
   const from = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href);
   return `
-    import { SystemClock } from ${from('../clock.ts')};
+    import { SystemClock } from ${from('../../clock.ts')};
     import { Checkpointer } from ${from('./checkpointer.ts')};
-    import { openDatabase } from ${from('./database.ts')};
-    import { inSharedTransaction } from ${from('./shared-transactions.ts')};
+    import { openDatabase } from ${from('../database.ts')};
+    import { inSharedTransaction } from ${from('../shared-transactions.ts')};
     const file = ${JSON.stringify(file)};
     const checkpointer = new Checkpointer();
     const checkpoints = { checkpointer, clock: new SystemClock(), onFailure: (error) => console.error(error), framesMax: 5 };

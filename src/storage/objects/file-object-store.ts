@@ -7,10 +7,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { SystemClock } from '../clock.ts';
-import { asDiskError, systemCode } from '../data-directory/index.ts';
-import { PlatformError } from '../errors.ts';
-import { isRetained } from './backup/retain.ts';
+import { SystemClock } from '../../clock.ts';
+import { asDiskError, systemCode } from '../../data-directory/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { isRetained } from '../backup/retain.ts';
 import { Trash } from './trash.ts';
 
 export interface StoredObject {

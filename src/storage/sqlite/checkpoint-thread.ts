@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { parentPort } from 'node:worker_threads';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { CheckpointRequest, CheckpointResult } from './checkpointer.ts';
 
 assert(parentPort !== null, 'this file must run as a worker thread');
