@@ -1,7 +1,7 @@
 /** Loads and specifications of simulations, for tests and benchmarks. */
 import { parseObjective } from '../src/objective.ts';
-import { type Load, loadOfTrace, parseLoad } from '../src/simulation/load.ts';
-import { referenceSimulated } from '../src/simulation/profile.ts';
+import { type Load, loadOfTrace, parseLoad } from '../src/simulation/load/load.ts';
+import { referenceSimulated } from '../src/simulation/simulated/profile.ts';
 import type { SimulationSpec } from '../src/simulation/simulation-spec.ts';
 
 /** A generated load of some minutes. */

@@ -3,10 +3,10 @@ import { parseObjective } from '../../src/objective.ts';
 import type { Company } from '../../src/queueing/index.ts';
 import { exponentialMs, SeededRandom } from '../../src/random.ts';
 import { VariantPool } from '../../src/serving/index.ts';
-import { EventLoop } from '../../src/simulation/event-loop.ts';
-import { SimulatedExecutor } from '../../src/simulation/executors.ts';
-import { simulatedModel } from '../../src/simulation/model.ts';
-import { SimulatedServiceLaw } from '../../src/simulation/service-law.ts';
+import { EventLoop } from '../../src/simulation/simulated/event-loop.ts';
+import { SimulatedExecutor } from '../../src/simulation/simulated/executors.ts';
+import { simulatedModel } from '../../src/simulation/simulated/model.ts';
+import { SimulatedServiceLaw } from '../../src/simulation/simulated/service-law.ts';
 import { percentileOf } from '../load/latencies.ts';
 
 export type Rule = (company: Company) => number;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { loadOf, specOf } from '../../test/simulations.ts';
 import { type FunctionsConfig, parseFloor } from '../deployment/index.ts';
 import { deployedPolicy, withObservedStarts } from './deployed-policy.ts';
-import { referenceSimulated } from './profile.ts';
+import { referenceSimulated } from './simulated/profile.ts';
 import { Simulation } from './simulation.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 

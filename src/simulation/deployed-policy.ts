@@ -1,7 +1,7 @@
 /** Converts the current configuration of a variant to a simulation spec. */
 import { formatPolicy, parsePolicy } from '../autoscaling/index.ts';
 import type { FunctionsConfig, ScalingConfig } from '../deployment/index.ts';
-import type { SimulatedProfile } from './profile.ts';
+import type { SimulatedProfile } from './simulated/profile.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 
 /** The deployed configuration of a variant. */

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { specOf } from '../../test/simulations.ts';
-import { parseLoad } from './load.ts';
+import { parseLoad } from './load/load.ts';
 import { Simulation } from './simulation.ts';
 
 const load = parseLoad('mmpp:10,80,600,180', { slotMs: 60_000, from: 5760, slots: 1440, loadSeed: 7 });

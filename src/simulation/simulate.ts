@@ -1,7 +1,7 @@
 /** Runs simulations in parallel: one thread each, as many at once as there are CPUs. */
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PlatformError } from '../errors.ts';
-import type { SimulationResult } from './result.ts';
+import type { SimulationResult } from './report/result.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 
 /** Message from a simulation thread. */

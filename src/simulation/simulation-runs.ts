@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
-import type { SimulationResult } from './result.ts';
+import type { SimulationResult } from './report/result.ts';
 import { type SimulationBatchOptions, simulateAll } from './simulate.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 

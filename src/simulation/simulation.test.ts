@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadFrom, loadOf, specOf } from '../../test/simulations.ts';
 import { affineService } from '../profiling/index.ts';
-import type { SimulatedProfile } from './profile.ts';
-import type { SimulationResult } from './result.ts';
-import { pointsOf } from './service-law.ts';
+import type { SimulatedProfile } from './simulated/profile.ts';
+import type { SimulationResult } from './report/result.ts';
+import { pointsOf } from './simulated/service-law.ts';
 import { Simulation } from './simulation.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadFrom, loadOf, specOf } from '../../test/simulations.ts';
-import type { SimulationResult } from './result.ts';
+import type { SimulationResult } from './report/result.ts';
 import { Simulation } from './simulation.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 

@@ -1,5 +1,5 @@
 /** Counts the results of a simulation as they occur, in constant memory. */
-import type { SloWindows } from '../autoscaling/index.ts';
+import type { SloWindows } from '../../autoscaling/index.ts';
 import { Latencies } from './latencies.ts';
 
 /** One minute of the simulation. */

@@ -2,12 +2,12 @@
  * The platform's batch controller for simulated functions. It polls each second, chooses memory and batch size from recent
  * arrivals, and stores its decisions in memory. A decision takes no simulated time.
  */
-import { BatchController, chooseBatching } from '../autoscaling/index.ts';
-import type { Clock } from '../clock.ts';
-import type { FunctionPrices } from '../costs/index.ts';
-import type { FunctionProfile, ServiceTable } from '../profiling/index.ts';
-import type { Decision, NewDecision } from '../records/index.ts';
-import type { FunctionVariant } from '../serving/index.ts';
+import { BatchController, chooseBatching } from '../../autoscaling/index.ts';
+import type { Clock } from '../../clock.ts';
+import type { FunctionPrices } from '../../costs/index.ts';
+import type { FunctionProfile, ServiceTable } from '../../profiling/index.ts';
+import type { Decision, NewDecision } from '../../records/index.ts';
+import type { FunctionVariant } from '../../serving/index.ts';
 
 export interface SimulatedBatchingDeps {
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { traceCounts } from '../../test/traces.ts';
-import { SeededRandom } from '../random.ts';
+import { traceCounts } from '../../../test/traces.ts';
+import { SeededRandom } from '../../random.ts';
 import { arrivalChunksMs, gauss, joinSlots, mmppCounts, poissonCount } from './load-generators.ts';
 
 const draw = <Value>(count: number, one: () => Value): Value[] => Array.from({ length: count }, one);

@@ -1,5 +1,5 @@
 /** Measured or observed service times of a model, in the format of profile files for simulations. */
-import { type PriceTable, priceTable } from '../costs/index.ts';
+import { type PriceTable, priceTable } from '../../costs/index.ts';
 import { parseProfile, type SimulatedProfile } from './profile.ts';
 
 interface KnownPoint {

@@ -1,5 +1,5 @@
 /** Executors that run a batch in virtual time: a batch takes the time of the profile and computes nothing. */
-import type { BatchRunResult, PendingRequest, RunRequests } from '../serving/index.ts';
+import type { BatchRunResult, PendingRequest, RunRequests } from '../../serving/index.ts';
 import { type EventLoop, eventKind } from './event-loop.ts';
 
 const timings = { inMs: 0, runMs: 0, outMs: 0 };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadOf, specOf } from '../../test/simulations.ts';
-import type { SimulationResult } from './result.ts';
-import { Simulation } from './simulation.ts';
+import { loadOf, specOf } from '../../../test/simulations.ts';
+import type { SimulationResult } from '../report/result.ts';
+import { Simulation } from '../simulation.ts';
 
 const load = loadOf('poisson:30', 10);
 const simulate = (policy: string, choosesFunctions: boolean): Promise<SimulationResult> =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { defaultPrices } from '../costs/index.ts';
+import { defaultPrices } from '../../costs/index.ts';
 import { infeasibleTypes, parseProfile, referenceSimulated, typeOf } from './profile.ts';
 
 const parse = (value: unknown): unknown => parseProfile(JSON.stringify(value), 'p.json');

@@ -2,8 +2,8 @@
  * Recorded loads as CSV: one count per slot and line, or one request per line if a column is named `t_s` or `t_ms`. With several
  * columns the name decides: in `minute,requests` the first column would be read as counts.
  */
-import { PlatformError } from '../errors.ts';
-import { threadTask } from '../threads/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { threadTask } from '../../threads/index.ts';
 
 export type Trace =
   /** Requests of each slot. Fractions are rates in another unit and need a scale other than 1. */

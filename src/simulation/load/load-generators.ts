@@ -1,5 +1,5 @@
 /** Generated loads, deterministic by seed: counts per slot, and arrival times within slots. */
-import type { Random } from '../random.ts';
+import type { Random } from '../../random.ts';
 
 /** A standard normal number by the Box-Muller transform; uses one of the two numbers it yields. */
 export function gauss(random: Random): number {

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadOf, specOf } from '../../test/simulations.ts';
+import { loadOf, specOf } from '../../../test/simulations.ts';
 import { type Load, loadOfTrace } from './load.ts';
-import type { SimulationResult } from './result.ts';
-import { Simulation } from './simulation.ts';
-import type { SimulationSpec } from './simulation-spec.ts';
+import type { SimulationResult } from '../report/result.ts';
+import { Simulation } from '../simulation.ts';
+import type { SimulationSpec } from '../simulation-spec.ts';
 import { parseTrace } from './trace.ts';
 
 function traceLoad(file: string, slotMs: number, scale = 1): Load {
-  const path = fileURLToPath(new URL(`../../test/traces/${file}`, import.meta.url));
+  const path = fileURLToPath(new URL(`../../../test/traces/${file}`, import.meta.url));
   return loadOfTrace(file, parseTrace(readFileSync(path, 'utf8'), file), { slotMs, from: 0, slots: null }, scale);
 }
 

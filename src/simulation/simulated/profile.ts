@@ -1,8 +1,8 @@
 /** The simulated model on instance types and functions, from a profile file or the built-in profile `reference`. */
-import { defaultPrices, type FunctionPrices, functionUsd, type PriceTable } from '../costs/index.ts';
-import { PlatformError } from '../errors.ts';
-import type { Objective } from '../objective.ts';
-import { affineService, referenceProfile, typeCapacityOf } from '../profiling/index.ts';
+import { defaultPrices, type FunctionPrices, functionUsd, type PriceTable } from '../../costs/index.ts';
+import { PlatformError } from '../../errors.ts';
+import type { Objective } from '../../objective.ts';
+import { affineService, referenceProfile, typeCapacityOf } from '../../profiling/index.ts';
 import { pointsOf, quantileCount, type ServiceQuantiles, SimulatedServiceLaw } from './service-law.ts';
 
 /** Service times, start times and prices. Plain data, so it can be sent to a thread. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededRandom } from '../random.ts';
+import { SeededRandom } from '../../random.ts';
 import { Latencies } from './latencies.ts';
 
 test('the histogram has quantiles accurate to half a percent in constant memory', () => {

@@ -2,15 +2,15 @@
  * Functions alongside simulated instances: what the planner observes, its limits, and the cost of warm functions. The pool
  * decides which requests functions serve; the function provider bills their runs.
  */
-import { type Budget, type OverflowObservation, type Policy, remainingForFunctionsUsd } from '../autoscaling/index.ts';
-import type { Clock } from '../clock.ts';
-import { pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
-import { type FunctionCapacity, functionCapacityOf } from '../profiling/index.ts';
-import type { VariantPool } from '../serving/index.ts';
-import type { Measures } from './measures.ts';
+import { type Budget, type OverflowObservation, type Policy, remainingForFunctionsUsd } from '../../autoscaling/index.ts';
+import type { Clock } from '../../clock.ts';
+import { pingUsdPerHour, provisionedUsdPerHour } from '../../costs/index.ts';
+import { type FunctionCapacity, functionCapacityOf } from '../../profiling/index.ts';
+import type { VariantPool } from '../../serving/index.ts';
+import type { Measures } from '../report/measures.ts';
 import { functionOf } from './profile.ts';
 import { SimulatedServiceLaw } from './service-law.ts';
-import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationSpec } from './simulation-spec.ts';
+import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationSpec } from '../simulation-spec.ts';
 
 export interface SimulatedOverflowDeps {
   readonly clock: Clock;

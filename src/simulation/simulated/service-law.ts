@@ -1,6 +1,6 @@
 /** Service times of simulated batches. Runs are drawn from a profile; dispatch and planners use the same profile. */
-import { type Profile, type ServiceCurve, ServiceTable } from '../profiling/index.ts';
-import type { Random } from '../random.ts';
+import { type Profile, type ServiceCurve, ServiceTable } from '../../profiling/index.ts';
+import type { Random } from '../../random.ts';
 
 /** Quantiles of the service time of batches of b rows. */
 export interface ServiceQuantiles {

@@ -20,10 +20,10 @@ import {
   type ScalingTrigger,
   type SimulatedFacts,
   type TypeObservation,
-} from '../autoscaling/index.ts';
-import { createForecaster, type Forecaster } from '../forecasting/index.ts';
-import type { Objective } from '../objective.ts';
-import type { TypeCapacity } from '../profiling/index.ts';
+} from '../../autoscaling/index.ts';
+import { createForecaster, type Forecaster } from '../../forecasting/index.ts';
+import type { Objective } from '../../objective.ts';
+import type { TypeCapacity } from '../../profiling/index.ts';
 
 export interface PlanningDeps {
   readonly policy: Policy;

@@ -1,5 +1,5 @@
 /** The result of a simulation. Equal specs give byte-identical results. */
-import type { Plan } from '../autoscaling/index.ts';
+import type { Plan } from '../../autoscaling/index.ts';
 import type { Measures, SimulatedMinute } from './measures.ts';
 
 /** A decision that changed something, or followed an interruption notice. */

@@ -2,9 +2,9 @@
  * A recorded or generated load, as plain data that can be sent to a thread. Slots before its beginning are history: the
  * forecaster learns from them, but they are not replayed.
  */
-import { PlatformError } from '../errors.ts';
-import { exponentialMs, type Random, SeededRandom } from '../random.ts';
-import { threadTask } from '../threads/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { exponentialMs, type Random, SeededRandom } from '../../random.ts';
+import { threadTask } from '../../threads/index.ts';
 import { arrivalChunksMs, joinSlots, mmppCounts, type SwitchingLoad } from './load-generators.ts';
 import type { Trace } from './trace.ts';
 

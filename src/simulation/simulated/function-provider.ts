@@ -1,13 +1,13 @@
 /**
  * A simulated provider of functions. An environment has a cold start, runs one batch at a time and is billed by the millisecond.
  */
-import { functionUsd } from '../costs/index.ts';
-import type { ServiceTable } from '../profiling/index.ts';
-import type { Random } from '../random.ts';
-import type { VariantPool, VariantPoolDeps } from '../serving/index.ts';
+import { functionUsd } from '../../costs/index.ts';
+import type { ServiceTable } from '../../profiling/index.ts';
+import type { Random } from '../../random.ts';
+import type { VariantPool, VariantPoolDeps } from '../../serving/index.ts';
 import type { EventLoop } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
-import type { Measures } from './measures.ts';
+import type { Measures } from '../report/measures.ts';
 import { functionOf, type SimulatedProfile } from './profile.ts';
 import { SimulatedServiceLaw } from './service-law.ts';
 

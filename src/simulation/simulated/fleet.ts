@@ -1,12 +1,12 @@
 /** A simulated provider of instances, with start times, failed launches, spot interruptions and billing. */
 import assert from 'node:assert/strict';
-import { actionsFor, type Plan, type ScalingInstance } from '../autoscaling/index.ts';
-import { billedAtLeastMs, executorUsd } from '../costs/index.ts';
-import { exponentialMs, type Random } from '../random.ts';
-import type { VariantPool } from '../serving/index.ts';
+import { actionsFor, type Plan, type ScalingInstance } from '../../autoscaling/index.ts';
+import { billedAtLeastMs, executorUsd } from '../../costs/index.ts';
+import { exponentialMs, type Random } from '../../random.ts';
+import type { VariantPool } from '../../serving/index.ts';
 import { type EventLoop, eventKind } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
-import type { Measures } from './measures.ts';
+import type { Measures } from '../report/measures.ts';
 import type { SimulatedServiceLaw } from './service-law.ts';
 
 export interface FleetType {

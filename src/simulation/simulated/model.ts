@@ -1,5 +1,5 @@
 /** The model of simulated requests. It has a name and accepts rows, but is never run. */
-import type { ModelVersion } from '../registry/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
 
 const signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],

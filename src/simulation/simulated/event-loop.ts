@@ -1,5 +1,5 @@
 /** Virtual clock of the simulator. Runs events in order of time, then kind, then creation. */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../clock.ts';
 
 /** At equal times, timers run first, then planner ticks, then completions. Arrivals come before all three. */
 export const eventKind = { timer: 1, tick: 2, completion: 3 } as const;

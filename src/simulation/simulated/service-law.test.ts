@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { affineService } from '../profiling/index.ts';
-import { SeededRandom } from '../random.ts';
+import { affineService } from '../../profiling/index.ts';
+import { SeededRandom } from '../../random.ts';
 import { pointsOf, SimulatedServiceLaw } from './service-law.ts';
 
 const near = (value: number, wanted: number, share: number): void =>
