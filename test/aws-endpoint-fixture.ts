@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Role } from '../src/access/index.ts';
 import { Documents } from '../src/aws/sagemaker/documents.ts';
-import { endpointOperations } from '../src/aws/sagemaker/endpoints.ts';
+import { endpointOperations } from '../src/aws/sagemaker/endpoints/endpoints.ts';
 import { Tags } from '../src/aws/sagemaker/tags.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation } from '../src/aws/service.ts';
 import { defaultPrices } from '../src/costs/index.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Role } from '../src/access/index.ts';
 import { S3Store } from '../src/aws/index.ts';
-import { openRegistryServices, type RegistryServices } from '../src/aws/sagemaker/registry-services.ts';
+import { openRegistryServices, type RegistryServices } from '../src/aws/sagemaker/models/registry-services.ts';
 import type { AwsInput, AwsOperation } from '../src/aws/service.ts';
 import { VirtualClock } from '../src/clock.ts';
 import { PlatformError } from '../src/errors.ts';

@@ -20,8 +20,8 @@ export { EvaluationBucket, evaluationBucketName } from './s3/evaluation-bucket.t
 export { ModelBucket } from './s3/model-bucket.ts';
 export { S3Service } from './s3/s3-service.ts';
 export { S3Store } from './s3/store.ts';
-export { AsyncConfigs } from './sagemaker/async-config.ts';
-export { readSamplePayload, samplePayloadUrl } from './sagemaker/sample-payload.ts';
+export { AsyncConfigs } from './sagemaker/endpoints/async-config.ts';
+export { readSamplePayload, samplePayloadUrl } from './sagemaker/models/sample-payload.ts';
 export { sagemakerService } from './sagemaker/service.ts';
 export { ApplicationAutoScaling, type ApplicationAutoScalingOptions } from './scaling/scaling-service.ts';
 export {

@@ -11,7 +11,7 @@ import {
   type ObjectUri,
   ttlMsDefault,
 } from '../../async-inference/index.ts';
-import type { AsyncInferenceConfig } from '../sagemaker/async-config.ts';
+import type { AsyncInferenceConfig } from '../sagemaker/endpoints/async-config.ts';
 import { AwsError } from '../service.ts';
 import { checkInput } from '../shapes/check-input.ts';
 import { shapesOf } from '../shapes/shapes.ts';

@@ -1,7 +1,7 @@
 /** SageMaker's control plane: registry, endpoints and transform jobs. */
 import type { AwsService } from '../service.ts';
-import { type EndpointsOptions, endpointOperations } from './endpoints.ts';
-import { openRegistryServices, type RegistryServicesOptions } from './registry-services.ts';
+import { type EndpointsOptions, endpointOperations } from './endpoints/endpoints.ts';
+import { openRegistryServices, type RegistryServicesOptions } from './models/registry-services.ts';
 import { searchOperation } from './search.ts';
 import { TransformJobs, type TransformJobsOptions } from './transform-jobs.ts';
 

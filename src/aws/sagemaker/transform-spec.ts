@@ -2,7 +2,7 @@
 import { payloadMiBLimit, type TransformLocation, type TransformSpec, transformDefaults } from '../../async-inference/index.ts';
 import type { PriceTable } from '../../costs/index.ts';
 import { AwsError, type AwsInput } from '../service.ts';
-import { nearestInstanceType } from './instance-sizes.ts';
+import { nearestInstanceType } from './endpoints/instance-sizes.ts';
 
 /** The members of CreateTransformJob that have an effect. */
 export interface TransformJobMembers {

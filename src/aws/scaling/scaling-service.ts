@@ -8,7 +8,7 @@ import type { MetricStore } from '../../metrics/index.ts';
 import type { Decisions } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
-import { EndpointRecords } from '../sagemaker/endpoint-records.ts';
+import { EndpointRecords } from '../sagemaker/endpoints/endpoint-records.ts';
 import type { AwsLocation, AwsService } from '../service.ts';
 import { ScalingLoop, type ScalingLoopOptions } from './scaling-loop.ts';
 import { scalingOperations } from './scaling-operations.ts';

@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts';
 import type { CountCause, Deployments, EndpointView, ScalingConfig, TransactionHook, VariantConfig } from '../../deployment/index.ts';
 import { nameKey } from '../../registry/index.ts';
 import type { Documents } from '../sagemaker/documents.ts';
-import { isAutoscaled } from '../sagemaker/endpoint-capacities.ts';
+import { isAutoscaled } from '../sagemaker/endpoints/endpoint-capacities.ts';
 import { directionsOf, policyText, suspendedOf } from './policy-rules.ts';
 import {
   countDimension,
