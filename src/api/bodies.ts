@@ -5,11 +5,11 @@
 import { z } from 'zod';
 import { endpointFields, variantFields } from '../fields/index.ts';
 import { pythonFlavours, pythonForms } from '../python-model.ts';
-import { decisionStatusBody } from './records/decision-bodies.ts';
 import { captureBody } from './data-quality/drift-bodies.ts';
-import { bodyShape } from './routing/field-schemas.ts';
 import { scalingBody } from './endpoints/scaling.ts';
 import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './endpoints/serverless.ts';
+import { decisionStatusBody } from './records/decision-bodies.ts';
+import { bodyShape } from './routing/field-schemas.ts';
 
 const time = z.iso.datetime();
 const stringMap = z.record(z.string(), z.string());

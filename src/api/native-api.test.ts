@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Answer, clientOf, digitRows, digits, openNativeApi } from '../../test/native-api-fixture.ts';
 import type { VariantBody } from './bodies.ts';
+import type { DeploymentPlanBody } from './endpoints/deployment-plan-bodies.ts';
 import type { CostsBody } from './metrics/costs.ts';
 import type { PlanBody } from './records/decision-bodies.ts';
-import type { DeploymentPlanBody } from './endpoints/deployment-plan-bodies.ts';
 
 describe('the native API', () => {
   let server: Awaited<ReturnType<typeof openNativeApi>>;

@@ -1,9 +1,9 @@
 /** Shared by all verbs: the options `--data-dir` and `--output`, the client, and printing. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../errors.ts';
-import { apiKeyFrom, type DirectorySource, defaultDataDirectory, serverUrl, storedKey } from './client/address.ts';
 import type { CliContext, OutputForm } from './cli-context.ts';
 import { CliError } from './cli-error.ts';
+import { apiKeyFrom, type DirectorySource, defaultDataDirectory, serverUrl, storedKey } from './client/address.ts';
 import { Client } from './client/client.ts';
 import { Style } from './output/style.ts';
 import { suggestedVerb } from './suggest.ts';

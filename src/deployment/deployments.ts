@@ -14,14 +14,16 @@ import type { Provider } from '../providers/index.ts';
 import type { Audit, Decisions, Events } from '../records/index.ts';
 import { type ForeignCodeCheck, type ModelVersion, nameKey, type Registry } from '../registry/index.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
-import { settled } from './reconcile/await-settled.ts';
 import { withModels } from './config/config-versions.ts';
-import type { CountCause } from './counts/count-decision.ts';
-import { alreadyExists, endpointNotFound, requireEndpoint } from './deployment-errors.ts';
-import type { DesiredEndpoint } from './reconcile/desired.ts';
 import { changedBy, type EndpointChange } from './config/endpoint-change.ts';
-import { EndpointChanges } from './endpoint-changes.ts';
 import type { EndpointConfig, VariantConfig } from './config/endpoint-config.ts';
+import type { ScalingConfig } from './config/scaling-config.ts';
+import { ServedObjectives } from './config/served-objectives.ts';
+import type { CountCause } from './counts/count-decision.ts';
+import { InstanceCounts, withCurrentCounts } from './counts/instance-counts.ts';
+import { readCounts, type ScaledCounts } from './counts/scaled-rows.ts';
+import { alreadyExists, endpointNotFound, requireEndpoint } from './deployment-errors.ts';
+import { EndpointChanges } from './endpoint-changes.ts';
 import {
   deleteEndpointRow,
   lockEndpointRow,
@@ -31,21 +33,19 @@ import {
   type StoredEndpoint,
 } from './endpoint-rows.ts';
 import { type EndpointView, endpointViewOf } from './endpoint-view.ts';
+import { settled } from './reconcile/await-settled.ts';
+import type { DesiredEndpoint } from './reconcile/desired.ts';
 import type { FunctionRequest } from './reconcile/function-workers.ts';
-import { InstanceCounts, withCurrentCounts } from './counts/instance-counts.ts';
 import type { DesiredState } from './reconcile/plan.ts';
 import { EndpointReconciler } from './reconcile/reconcile.ts';
-import { isUnderWay, type RolloutGuard } from './rollouts/rollout.ts';
-import { Rollouts } from './rollouts/rollouts.ts';
-import { readCounts, type ScaledCounts } from './counts/scaled-rows.ts';
-import type { ScalingConfig } from './config/scaling-config.ts';
-import { ServedObjectives } from './config/served-objectives.ts';
-import { ServedVersions } from './rollouts/served-versions.ts';
-import type { ServingPort } from './serving-port.ts';
 import type { StatusAndReason } from './reconcile/status.ts';
 import { StatusEvents } from './reconcile/status-events.ts';
-import type { TransactionHook } from './transaction-hook.ts';
+import { isUnderWay, type RolloutGuard } from './rollouts/rollout.ts';
+import { Rollouts } from './rollouts/rollouts.ts';
+import { ServedVersions } from './rollouts/served-versions.ts';
 import { type ActionKind, causeOf, changeDetail, changeEvents, requestedManually } from './rollouts/update-events.ts';
+import type { ServingPort } from './serving-port.ts';
+import type { TransactionHook } from './transaction-hook.ts';
 
 export interface DeploymentsOptions {
   readonly db: Database;

@@ -9,18 +9,18 @@ import { PlatformError } from '../errors.ts';
 import { nameKey, type Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import { withModels, withVersions } from './config/config-versions.ts';
-import type { DesiredEndpoint } from './reconcile/desired.ts';
 import { changedBy, type EndpointChange } from './config/endpoint-change.ts';
 import { checkConfig, type EndpointConfig, type VariantConfig, withCounts } from './config/endpoint-config.ts';
+import { desiredInstances, type ScalingConfig } from './config/scaling-config.ts';
+import { deleteOtherCounts, readCounts, writeCount } from './counts/scaled-rows.ts';
 import { insertEndpointRow, type StoredEndpoint, updateEndpointRow } from './endpoint-rows.ts';
+import type { DesiredEndpoint } from './reconcile/desired.ts';
 import type { DesiredState } from './reconcile/plan.ts';
 import { versionsBefore } from './rollouts/roll-back.ts';
 import { checkGuard, type RolloutGuard } from './rollouts/rollout.ts';
 import { newRollout, type Rollouts } from './rollouts/rollouts.ts';
-import { deleteOtherCounts, readCounts, writeCount } from './counts/scaled-rows.ts';
-import { desiredInstances, type ScalingConfig } from './config/scaling-config.ts';
-import type { TransactionHook } from './transaction-hook.ts';
 import { emptyHistory } from './rollouts/version-history.ts';
+import type { TransactionHook } from './transaction-hook.ts';
 
 export interface EndpointChangesDeps {
   readonly clock: Clock;

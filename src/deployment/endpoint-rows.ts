@@ -3,10 +3,10 @@
 import type { Objective } from '../objective.ts';
 import { nameKey } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
-import type { DesiredEndpoint } from './reconcile/desired.ts';
 import type { EndpointConfig } from './config/endpoint-config.ts';
-import type { Rollout } from './rollouts/rollout.ts';
+import type { DesiredEndpoint } from './reconcile/desired.ts';
 import type { EndpointStatus } from './reconcile/status.ts';
+import type { Rollout } from './rollouts/rollout.ts';
 import { emptyHistory, type RetainedConfig, type VersionHistory, withRolledBack } from './rollouts/version-history.ts';
 
 /** A row of the table. Versions are stored by name only. */

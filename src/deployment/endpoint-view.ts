@@ -6,9 +6,9 @@ import { type ModelVersion, nameKey } from '../registry/index.ts';
 import type { EndpointConfig } from './config/endpoint-config.ts';
 import type { InstanceView } from './reconcile/instance-view.ts';
 import type { EndpointReconciler } from './reconcile/reconcile.ts';
+import type { EndpointStatus } from './reconcile/status.ts';
 import { isUnderWay, type Rollout } from './rollouts/rollout.ts';
 import type { StepEvidence } from './rollouts/rollout-evidence.ts';
-import type { EndpointStatus } from './reconcile/status.ts';
 import type { CountedVersion } from './rollouts/version-counts.ts';
 import type { VersionHistory } from './rollouts/version-history.ts';
 

@@ -1,6 +1,3 @@
-export type { CountCause, CountInputs } from './counts/count-decision.ts';
-export { Deployments, type DeploymentsOptions } from './deployments.ts';
-export type { CountedBefore } from './rollouts/earlier-counts.ts';
 export { changedBy, type EndpointChange } from './config/endpoint-change.ts';
 export {
   type EndpointConfig,
@@ -10,21 +7,32 @@ export {
   type VariantConfig,
   variantNameDefault,
 } from './config/endpoint-config.ts';
-export type { EndpointView, VariantView } from './endpoint-view.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './config/functions-config.ts';
-export type { InstanceCounts, PolicyDecision } from './counts/instance-counts.ts';
-export type { InstanceView } from './reconcile/instance-view.ts';
-export { isUnderWay, type Rollout, type RolloutGuard, type RolloutStep, rolloutStepOf, trafficShares, watchedUntilMs } from './rollouts/rollout.ts';
-export { answersMinDefault, type EvidenceRule, watchMaxMsOf } from './rollouts/rollout-evidence.ts';
-export type { RollbackHook } from './rollouts/rollouts.ts';
 export type { ScalingConfig } from './config/scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './config/scheduled-floor.ts';
-export type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
 export { signatureChange } from './config/signature-change.ts';
 export { requireCompatibleSignature } from './config/signature-compatibility.ts';
-export type { EndpointStatus } from './reconcile/status.ts';
-export type { TransactionHook } from './transaction-hook.ts';
-export { type UpdateDetail, type UpdateKind, updateKinds } from './rollouts/update-events.ts';
 export { type FunctionsChange, newVariant, type ScalingChange, type VariantChange } from './config/variant-change.ts';
-export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './rollouts/version-counts.ts';
+export type { CountCause, CountInputs } from './counts/count-decision.ts';
+export type { InstanceCounts, PolicyDecision } from './counts/instance-counts.ts';
+export { Deployments, type DeploymentsOptions } from './deployments.ts';
+export type { EndpointView, VariantView } from './endpoint-view.ts';
+export type { InstanceView } from './reconcile/instance-view.ts';
+export type { EndpointStatus } from './reconcile/status.ts';
 export { commandOf } from './reconcile/worker-command.ts';
+export type { CountedBefore } from './rollouts/earlier-counts.ts';
+export {
+  isUnderWay,
+  type Rollout,
+  type RolloutGuard,
+  type RolloutStep,
+  rolloutStepOf,
+  trafficShares,
+  watchedUntilMs,
+} from './rollouts/rollout.ts';
+export { answersMinDefault, type EvidenceRule, watchMaxMsOf } from './rollouts/rollout-evidence.ts';
+export type { RollbackHook } from './rollouts/rollouts.ts';
+export { type UpdateDetail, type UpdateKind, updateKinds } from './rollouts/update-events.ts';
+export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './rollouts/version-counts.ts';
+export type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
+export type { TransactionHook } from './transaction-hook.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AnalyticTables } from './waits/analytic-table.ts';
 import { mmpp2, poisson } from './arrivals/arrival-process.ts';
-import { callUsd, costUsdPerMillion } from './search/cost.ts';
-import { exactTable } from './waits/exact-model.ts';
 import { latencyCdf, latencyQuantileMs, longestWaitMs } from './latency.ts';
+import { callUsd, costUsdPerMillion } from './search/cost.ts';
 import { paperCostUsdPerMillion, paperQuantileMs } from './search/paper-solver.ts';
 import { empiricalService, fixedService, longestServiceMs, meanBilledMs } from './service-law.ts';
+import { AnalyticTables } from './waits/analytic-table.ts';
+import { exactTable } from './waits/exact-model.ts';
 
 const close = (actual: number, expected: number, tolerance: number, what: string): void => {
   assert(Math.abs(actual - expected) <= tolerance, `${what}: expected ${expected}, got ${actual}`);

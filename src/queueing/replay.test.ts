@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { HoldPolicy } from './rules/dispatch-rule.ts';
 import { neverFalling, type ReplayedBatch, replayBatches, replayTable } from './replay.ts';
+import type { HoldPolicy } from './rules/dispatch-rule.ts';
 
 interface Batch {
   readonly first: number;

@@ -3,12 +3,12 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { SeededRandom } from '../random.ts';
 import { mmpp2, poisson } from './arrivals/arrival-process.ts';
-import { costUsdPerMillion } from './search/cost.ts';
-import { exactTable } from './waits/exact-model.ts';
 import { arrivalTimesMs } from './arrivals/generate-arrivals.ts';
 import { latencyCdf } from './latency.ts';
+import { costUsdPerMillion } from './search/cost.ts';
 import { fixedService } from './service-law.ts';
 import { simulateBatching } from './simulate-batching.ts';
+import { exactTable } from './waits/exact-model.ts';
 
 const unlimited = { concurrencyMax: Number.POSITIVE_INFINITY, coldStartMs: 0, keepAliveMs: 0 };
 const price = { usdPerInvocation: 2e-7, usdPerGbSecond: 1.66667e-5, billingGranularityMs: 0 };

@@ -3,9 +3,9 @@
  * the formulas do not. Batches are formed by the dispatch rule; service times are drawn at random.
  */
 import assert from 'node:assert/strict';
-import type { HoldPolicy } from './rules/dispatch-rule.ts';
 import type { UniformSource } from './arrivals/generate-arrivals.ts';
 import { replayBatches, tableOfBatches } from './replay.ts';
+import type { HoldPolicy } from './rules/dispatch-rule.ts';
 import type { WaitTable } from './waits/wait-table.ts';
 
 export interface SimulatedExecutors {

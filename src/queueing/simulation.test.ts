@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SeededRandom } from '../random.ts';
-import { AnalyticTables } from './waits/analytic-table.ts';
 import { type ArrivalProcess, markovian, mmpp2, poisson } from './arrivals/arrival-process.ts';
-import { costUsdPerMillion } from './search/cost.ts';
-import { type BatchSetting, exactTable } from './waits/exact-model.ts';
 import { arrivalTimesMs } from './arrivals/generate-arrivals.ts';
 import { latencyCdf, latencyQuantileMs } from './latency.ts';
-import { predictAtServers } from './waits/servers.ts';
+import { costUsdPerMillion } from './search/cost.ts';
 import { empiricalService, type FixedService, fixedService } from './service-law.ts';
+import { AnalyticTables } from './waits/analytic-table.ts';
+import { type BatchSetting, exactTable } from './waits/exact-model.ts';
+import { predictAtServers } from './waits/servers.ts';
 import { workConservingWaits } from './waits/work-conserving.ts';
 
 interface Batch {

@@ -1,9 +1,5 @@
-export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
-export { dataFileNames } from './onnx/data-file-names.ts';
 export { type Frame, FrameReader, kinds, messageFrame } from './link/frames.ts';
 export { type Hello, isSameToken, receiveHello } from './link/hello.ts';
-export type { Inspection } from './probe/inspect.ts';
-export { LastLines } from './process/last-lines.ts';
 export {
   type InvokeResult,
   type LoadedModel,
@@ -13,17 +9,21 @@ export {
   WorkerLost,
   type WorkerStatus,
 } from './link/link.ts';
-export { missingOnnxruntime, onnxruntimePath } from './onnx/onnxruntime-path.ts';
 export type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from './link/payload.ts';
+export { SharedMemory } from './link/shared-memory.ts';
+export type { RunTimings, TensorParts } from './link/tensor-frames.ts';
+export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
+export { dataFileNames } from './onnx/data-file-names.ts';
+export { missingOnnxruntime, onnxruntimePath } from './onnx/onnxruntime-path.ts';
+export type { Inspection } from './probe/inspect.ts';
+export { sampleBatches } from './probe/sample-batches.ts';
+export { sampleInputs } from './probe/sample-inputs.ts';
+export type { SampleBody } from './probe/sample-rows.ts';
+export { LastLines } from './process/last-lines.ts';
 export type { Bundle } from './process/process-bundle.ts';
 export type { ProcessSpec } from './process/process-model.ts';
 export type { OpenedPython, PythonFacts, PythonLoad, PythonOpen } from './python-calls.ts';
 export { pythonWorkerPath } from './python-worker-path.ts';
-export { sampleBatches } from './probe/sample-batches.ts';
-export { sampleInputs } from './probe/sample-inputs.ts';
-export type { SampleBody } from './probe/sample-rows.ts';
-export { SharedMemory } from './link/shared-memory.ts';
-export type { RunTimings, TensorParts } from './link/tensor-frames.ts';
 export {
   type CollectedFile,
   type DataFile,

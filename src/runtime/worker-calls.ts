@@ -13,12 +13,12 @@ import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './link/frames.ts';
 import type { CallMessage, LoadedModel, WorkerStatus } from './link/link.ts';
-import { OnnxModel } from './onnx/onnx-model.ts';
 import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './link/payload.ts';
-import type { PlanModel } from './plan-model.ts';
-import type { ProcessModel } from './process/process-model.ts';
 import { type IndexedTensor, ranFrame, readTensors, setTimings } from './link/tensor-frames.ts';
 import { Window } from './link/window.ts';
+import { OnnxModel } from './onnx/onnx-model.ts';
+import type { PlanModel } from './plan-model.ts';
+import type { ProcessModel } from './process/process-model.ts';
 import { noPlans, type RowStages, stageSpecs, type WorkerPlans } from './worker-plans.ts';
 
 export class WorkerCalls {

@@ -11,9 +11,9 @@ import { SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { v8Flags } from '../v8-flags.ts';
 import { FrameReader, kinds, messageFrame, resolveShared } from './link/frames.ts';
+import { SharedMemory, sharedMemoryFd } from './link/shared-memory.ts';
 import { onnxruntime } from './onnx/onnx-model.ts';
 import { signalGroup } from './process/process-group.ts';
-import { SharedMemory, sharedMemoryFd } from './link/shared-memory.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
 // Must be the first statement: see onnxruntime().
@@ -81,7 +81,12 @@ async function fillCompileCache(): Promise<never> {
   } catch {
     // onnxruntime is not installed: process models are served without it.
   }
-  await Promise.all([import('./probe/inspect.ts'), import('./process/process-model.ts'), import('./process/process-bundle.ts'), import('./plan-model.ts')]);
+  await Promise.all([
+    import('./probe/inspect.ts'),
+    import('./process/process-model.ts'),
+    import('./process/process-bundle.ts'),
+    import('./plan-model.ts'),
+  ]);
   flushCompileCache();
   return end('', 0);
 }

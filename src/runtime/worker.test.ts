@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { assertSameTensors, modelPath, rowsOf, sample } from '../../test/models/index.ts';
 import { bytesOf, decodeStrings, encodeStrings, type Tensor } from '../tensor.ts';
-import { kinds, messageFrame } from './link/frames.ts';
 import { type RunResult, receiveHello, type TensorParts, WorkerLink, WorkerLost, workerMainPath } from './index.ts';
+import { kinds, messageFrame } from './link/frames.ts';
 import { payloadFrame } from './link/payload.ts';
 import { ranFrame, setTimings } from './link/tensor-frames.ts';
 

@@ -1,15 +1,15 @@
 export { BytesExchange } from './exchange/bytes-exchange.ts';
-export type { PoolSettings, PoolWorker } from './executor-pool.ts';
 export { FormattedSink } from './exchange/formatted-sink.ts';
-export type { FunctionSetting } from './functions/function-setting.ts';
-export type { FunctionsView, FunctionVariant } from './functions/function-variant.ts';
-export type { OverflowPlan } from './overflow/hybrid-pool.ts';
 export { type ClosingResponse, type ExchangeDeps, InferenceExchange } from './exchange/inference-exchange.ts';
 export { asyncRows, type InvocationPart, invokeParts, type PartReceiver, partsOf, realTimeRows } from './exchange/invoke-parts.ts';
 export { invokeWhole, requestRowsMax } from './exchange/invoke-whole.ts';
-export { ModelError } from './runners/model-error.ts';
 export { ModelPlans } from './exchange/model-plans.ts';
+export { RowsExchange } from './exchange/rows-exchange.ts';
+export type { PoolSettings, PoolWorker } from './executor-pool.ts';
+export type { FunctionSetting } from './functions/function-setting.ts';
+export type { FunctionsView, FunctionVariant } from './functions/function-variant.ts';
 export type { PeriodMeasure } from './functions/period.ts';
+export type { OverflowPlan } from './overflow/hybrid-pool.ts';
 export {
   type InferenceCall,
   type InferenceOutcome,
@@ -23,10 +23,10 @@ export {
   type Shadow,
   type Timings,
 } from './request.ts';
-export { RowsExchange } from './exchange/rows-exchange.ts';
+export { ModelError } from './runners/model-error.ts';
 export type { BatchRunResult, RunRequests } from './runners/run-requests.ts';
-export { answeringVariants, type OverflowView, type ServedVariant, type ServedView } from './traffic/served-view.ts';
 export { Serving, type ServingOptions } from './serving.ts';
+export { answeringVariants, type OverflowView, type ServedVariant, type ServedView } from './traffic/served-view.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './traffic/statistics.ts';
 export { isRejection, noTraffic, type TrafficCounts } from './traffic/traffic-meter.ts';
 export { VariantPool, type VariantPoolDeps } from './variant-pool.ts';

@@ -6,11 +6,11 @@ import { PlatformError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import { baseNameOf, type ModelVersion } from '../registry/index.ts';
 import type { FunctionVariant } from './functions/function-variant.ts';
-import type { OverflowPlan } from './overflow/hybrid-pool.ts';
 import { type Accounting, Invocations } from './invocations.ts';
+import type { OverflowPlan } from './overflow/hybrid-pool.ts';
 import type { InferenceCall, InferenceOutcome, MultiModelRoute, RejectedCall, ServedRoute, Shadow } from './request.ts';
-import { type ServedView, servedViewOf } from './traffic/served-view.ts';
 import { targetSettings } from './target-settings.ts';
+import { type ServedView, servedViewOf } from './traffic/served-view.ts';
 import {
   type Routing,
   requireAcceptingPool,

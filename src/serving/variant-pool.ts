@@ -11,14 +11,14 @@ import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
 import type { LostRequests } from '../records/index.ts';
 import { type ModelVersion, type MultiModel, multiModelOf, payloadKind } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
-import { shapeBucketOf } from './runners/batch-tensors.ts';
 import type { Executor } from './executor.ts';
 import type { Dispatch, ExecutorPool, PoolContext, PoolSettings, PoolWorker } from './executor-pool.ts';
 import { FunctionPool } from './functions/function-pool.ts';
 import type { FunctionPoolDeps } from './functions/function-pool-deps.ts';
-import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
 import { InstancePool, type InstancePoolDeps } from './instances/instance-pool.ts';
+import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
+import { shapeBucketOf } from './runners/batch-tensors.ts';
 import { type BatchEnd, runBatch } from './runners/run-batch.ts';
 import { VariantStatistics } from './traffic/statistics.ts';
 

@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { parseObjective } from '../objective.ts';
 import { parseLoad } from './load/load.ts';
-import { overflowMemoryMiB, referenceSimulated } from './simulated/profile.ts';
 import type { SimulationResult } from './report/result.ts';
 import type { SimulationBatchOptions } from './simulate.ts';
+import { overflowMemoryMiB, referenceSimulated } from './simulated/profile.ts';
 import { runLimits, SimulationRuns } from './simulation-runs.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 

@@ -5,8 +5,8 @@ import type { FunctionsConfig, ScheduledFloor } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import { typeCapacityOf } from '../profiling/index.ts';
 import type { FunctionSetting } from '../serving/index.ts';
-import type { FaultInjection, FleetType } from './simulated/fleet.ts';
 import type { Load } from './load/load.ts';
+import type { FaultInjection, FleetType } from './simulated/fleet.ts';
 import { functionOf, type SimulatedProfile, typeOf } from './simulated/profile.ts';
 import { type ServiceQuantiles, SimulatedServiceLaw } from './simulated/service-law.ts';
 

@@ -1,8 +1,6 @@
 export { restoreBackup } from './backup/restore-backup.ts';
 export { verifyDataDirectory } from './backup/verify.ts';
 export { writeBackup } from './backup/write-backup.ts';
-export { Checkpointer } from './sqlite/checkpointer.ts';
-export { CommittedSequence } from './sqlite/committed-sequence.ts';
 export {
   type Availability,
   type DatabaseLocation,
@@ -12,19 +10,23 @@ export {
   type OpenDatabase,
   openDatabase,
 } from './database.ts';
-export { type FileSize, sizeOfFile } from './sqlite/database-size.ts';
-export { FileHasher } from './objects/file-hasher.ts';
-export { FileObjectStore, type StagedObject, type StoredObject } from './objects/file-object-store.ts';
 export { bindInstallation, rejectMissingDatabase } from './installation.ts';
 export { type DeadJob, type Job, Jobs, type LeasedJob, type NewJob, type PendingJob, type QueueState } from './jobs.ts';
+export { FileHasher } from './objects/file-hasher.ts';
+export { FileObjectStore, type StagedObject, type StoredObject } from './objects/file-object-store.ts';
 export { ObjectStore } from './objects/object-store.ts';
+export { type DamagedObject, Scrub } from './objects/scrub.ts';
+export { type SweepOptions, sweepObjects } from './objects/sweep.ts';
+export { type Trash, TrashEmptier, type TrashSize } from './objects/trash.ts';
+export { VerifiedFiles } from './objects/verified-files.ts';
 export { firstIdAt, OrderedIds, timeOfId } from './ordered-ids.ts';
 export { ConnectionLost, isOutcomeUnknown } from './postgres/postgres-errors.ts';
-export { checkDatabaseFiles } from './sqlite/quick-check.ts';
-export { type DamagedObject, Scrub } from './objects/scrub.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
+export { Checkpointer } from './sqlite/checkpointer.ts';
+export { CommittedSequence } from './sqlite/committed-sequence.ts';
+export { type FileSize, sizeOfFile } from './sqlite/database-size.ts';
+export { checkDatabaseFiles } from './sqlite/quick-check.ts';
 export type { CheckpointOptions } from './sqlite/sqlite-checkpoints.ts';
-export { type SweepOptions, sweepObjects } from './objects/sweep.ts';
 export type { S3ObjectsTable, S3PiecesTable } from './tables/aws.ts';
 export type { HourlyCostsTable } from './tables/costs.ts';
 export type { EndpointsTable } from './tables/deployment.ts';
@@ -33,6 +35,4 @@ export type { Flag } from './tables/flag.ts';
 export type { AuditTable, DecisionsTable, EventsTable } from './tables/monitoring.ts';
 export type { ModelGroupsTable, ModelVersionsTable, ProfilesTable } from './tables/registry.ts';
 export type { Database, Dialect, Tables, Transaction } from './tables.ts';
-export { type Trash, TrashEmptier, type TrashSize } from './objects/trash.ts';
-export { VerifiedFiles } from './objects/verified-files.ts';
 export { WritePace } from './write-pace.ts';

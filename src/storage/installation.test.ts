@@ -7,8 +7,8 @@ import { openPglite } from '../../test/pglite.ts';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';
-import { FileObjectStore } from './objects/file-object-store.ts';
 import { bindInstallation } from './installation.ts';
+import { FileObjectStore } from './objects/file-object-store.ts';
 
 const url = 'postgres://penstock:secret@db.example/penstock';
 

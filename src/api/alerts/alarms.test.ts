@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Alarm } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { type AlarmBody, alarmRoutes, changedAlarm } from './alarms.ts';
 import type { PageBody } from '../bodies.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { type AlarmBody, alarmRoutes, changedAlarm } from './alarms.ts';
 
 const alarm = (name: string, state: Alarm['state'], measuredOf?: string): Alarm => {
   const metricKey = { namespace: 'Penstock', dimensions: { EndpointName: measuredOf ?? '' } };

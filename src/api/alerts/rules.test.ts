@@ -6,8 +6,8 @@ import { VirtualClock } from '../../clock.ts';
 import { Jobs, type LeasedJob, openDatabase } from '../../storage/index.ts';
 import type { PageBody } from '../bodies.ts';
 import type { RouteCall } from '../routing/route.ts';
-import { type DeliveryBody, type RuleBody, ruleRoutes } from './rules.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { type DeliveryBody, type RuleBody, ruleRoutes } from './rules.ts';
 
 const hook = 'https://hooks.example/services/T1/s3cret?token=s3cret';
 const rule = (name: string, isEnabled = true): Rule => {

@@ -15,11 +15,11 @@ import {
 import { PlatformError } from '../../errors.ts';
 import { readRequestBody } from '../../http/index.ts';
 import type { ServedRoute as ServingRoute } from '../../serving/index.ts';
-import { columnTitles } from './column-titles.ts';
-import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
 import { endpointPath, isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { columnTitles } from './column-titles.ts';
+import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
 
 const time = z.iso.datetime();
 const labelBytesMax = 16 * 2 ** 20;

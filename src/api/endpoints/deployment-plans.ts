@@ -1,9 +1,9 @@
 /** Route that plans the deployment for an objective and its cost. */
 import type { PlannedDeployment, PlannedMixture } from '../../autoscaling/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
-import { type DeploymentPlanBody, deploymentPlanBody, deploymentPlanInput, type MixtureBody } from './deployment-plan-bodies.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { type DeploymentPlanBody, deploymentPlanBody, deploymentPlanInput, type MixtureBody } from './deployment-plan-bodies.ts';
 
 export function deploymentPlanRoutes({ registry, deploymentPlanner }: ApiServices): ApiRoute[] {
   return [

@@ -27,18 +27,18 @@ import {
   type VariantBody,
   type WorkerBody,
 } from '../bodies.ts';
-import { decisionStatusBodyOf } from '../records/decisions.ts';
 import { captureBodyOf, captureInput } from '../data-quality/drift-bodies.ts';
-import { inputShape } from '../routing/field-schemas.ts';
-import { busyMachineNote } from './machine-notes.ts';
 import type { OverviewReader } from '../metrics/overview-reader.ts';
+import { decisionStatusBodyOf } from '../records/decisions.ts';
+import { inputShape } from '../routing/field-schemas.ts';
 import { endpointPath, isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
+import { busyMachineNote } from './machine-notes.ts';
 import { profileWarnings } from './profile-warnings.ts';
 import { apiGuardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
-import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
-import type { ApiServices } from '../routing/services.ts';
 
 const variantInput = z.strictObject({
   name: z.string().default(variantNameDefault),

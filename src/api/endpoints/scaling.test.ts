@@ -6,8 +6,8 @@ import type { Decision } from '../../records/index.ts';
 import { anyDecisionBody } from '../records/decision-bodies.ts';
 import { decisionRoutes } from '../records/decisions.ts';
 import type { RouteCall } from '../routing/route.ts';
-import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 
 const alternative = { instanceUsd: 1e-4, launchUsd: 0, expectedOverflow: 0, overflowUsd: 0, totalUsd: 1e-4, excludedBy: null };
 const decided: ScalingDecision = {

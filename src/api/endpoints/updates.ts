@@ -4,9 +4,9 @@ import { type CountedVersion, requestsOf, type UpdateDetail, type UpdateKind, up
 import type { Events, PlatformEvent } from '../../records/index.ts';
 import { pageBody } from '../bodies.ts';
 import { endpointPath, isoTime, limitDefault, limitParameter } from '../routing/parameters.ts';
-import { percentOf } from './rollout.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { percentOf } from './rollout.ts';
 
 const kinds = Object.keys(updateKinds);
 /** Changes of settings neither begin nor end an update. */

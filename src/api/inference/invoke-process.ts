@@ -7,9 +7,9 @@ import { PlatformError } from '../../errors.ts';
 import { passedTrace, type TraceContext } from '../../logs/index.ts';
 import type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from '../../runtime/index.ts';
 import { BytesExchange, FormattedSink, type InferenceResult, ModelError, type ServedRoute as ServingRoute } from '../../serving/index.ts';
+import type { ApiServices } from '../routing/services.ts';
 import { inferenceIdOf } from './inference-id.ts';
 import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
-import type { ApiServices } from '../routing/services.ts';
 
 interface ProcessCall extends InvocationCall {
   /** Null if the request is not traced. */

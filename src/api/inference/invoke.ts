@@ -15,12 +15,12 @@ import { asPlatformError, PlatformError } from '../../errors.ts';
 import { markRejectedOnEntry } from '../../http/index.ts';
 import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute as ServingRoute } from '../../serving/index.ts';
 import { predictionsBody, type ReceiptBody } from '../bodies.ts';
-import { inferenceIdOf } from './inference-id.ts';
-import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
-import { invokeProcessModel } from './invoke-process.ts';
 import { endpointPath, switchParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { inferenceIdOf } from './inference-id.ts';
+import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
+import { invokeProcessModel } from './invoke-process.ts';
 
 const query = z.strictObject({
   version: z.string().optional().describe('Model version. Default: chosen by the weights of the variants.'),

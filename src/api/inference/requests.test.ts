@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import { Events } from '../../records/index.ts';
 import { openDatabase } from '../../storage/index.ts';
-import { requestRoutes } from './requests.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { requestRoutes } from './requests.ts';
 
 test('names only the latest of several abrupt ends that may have lost the log line', async (t) => {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import { abruptEnds, accessLogGroup, type LogPage, lostLinesText, requestsLogGroup } from '../../logs/index.ts';
 import type { Decision } from '../../records/index.ts';
+import { type UpdateBody, updateAt } from '../endpoints/updates.ts';
 import { isoTime } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
 import { type LoggedRun, type PrecedingBatch, precedingBatch, waitWindow } from './preceding-batch.ts';
 import { type RequestBody, requestBody } from './request-bodies.ts';
 import { explainRequest } from './request-explanation.ts';
-import { type ApiRoute, apiRoute } from '../routing/route.ts';
-import type { ApiServices } from '../routing/services.ts';
-import { type UpdateBody, updateAt } from '../endpoints/updates.ts';
 
 const requestPath = z.strictObject({ request: z.string().min(1).max(512) });
 

@@ -1,8 +1,8 @@
 /** The batches of the last ten minutes by number of rows and close reason. */
 import { CombinedMeasure, type Measured } from '../../metrics/index.ts';
+import { isoTime } from '../routing/parameters.ts';
 import { type MetricReader, readCombined } from './combined-metrics.ts';
 import type { HistoryBody } from './overview-bodies.ts';
-import { isoTime } from '../routing/parameters.ts';
 
 const minuteMs = 60_000;
 const backMs = 10 * minuteMs;

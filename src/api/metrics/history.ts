@@ -6,14 +6,14 @@ import { PlatformError } from '../../errors.ts';
 import { type Measured, penstockNamespace, percentileOf, sagemakerNamespace } from '../../metrics/index.ts';
 import type { Objective } from '../../objective.ts';
 import type { Decisions } from '../../records/index.ts';
+import { endpointPath, isoTime } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { batchesOf } from './batch-sizes.ts';
 import { type MeasuredByPeriod, type PeriodRange, readCombined } from './combined-metrics.ts';
 import { isJudged } from './minutes.ts';
 import { type HistoryBody, historyBody } from './overview-bodies.ts';
-import { endpointPath, isoTime } from '../routing/parameters.ts';
-import { type ApiRoute, apiRoute } from '../routing/route.ts';
-import type { ApiServices } from '../routing/services.ts';
 
 const time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const periodsMax = 5000;

@@ -1,15 +1,15 @@
 /** Live stream for dashboards: metrics every two seconds and events as they happen, over one connection. */
 import { z } from 'zod';
 import { endpointBodyOf } from '../endpoints/endpoints.ts';
-import type { EventStream } from '../routing/event-stream.ts';
 import { followEvents, lastEventId } from '../records/events.ts';
+import type { EventStream } from '../routing/event-stream.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
+import type { Streams } from '../routing/streams.ts';
 import { alignedRange, readHistory } from './history.ts';
 import { spanParameter } from './overview.ts';
 import { type HistoryBody, type LiveBody, liveBody } from './overview-bodies.ts';
 import type { OverviewReader } from './overview-reader.ts';
-import { type ApiRoute, apiRoute } from '../routing/route.ts';
-import type { ApiServices } from '../routing/services.ts';
-import type { Streams } from '../routing/streams.ts';
 
 const everyMs = 2000;
 /** A client that reconnects within this time misses no period. */

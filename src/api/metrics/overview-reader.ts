@@ -6,12 +6,12 @@ import { type EndpointConfig, type EndpointView, productionVariants } from '../.
 import { messageOf } from '../../errors.ts';
 import { CombinedMeasure, penstockNamespace, percentileOf } from '../../metrics/index.ts';
 import { formatObjective } from '../../objective.ts';
+import { isoTime } from '../routing/parameters.ts';
+import type { ApiServices } from '../routing/services.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { readCombined } from './combined-metrics.ts';
 import { countPromised, type EndpointMinute, lastMinutes, type MinuteSpan, Minutes, shareWithinObjective } from './minutes.ts';
 import type { OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
-import { isoTime } from '../routing/parameters.ts';
-import type { ApiServices } from '../routing/services.ts';
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;

@@ -1,8 +1,8 @@
 /** Route of the overview: one row per endpoint and the totals. */
 import { z } from 'zod';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import { overviewBody } from './overview-bodies.ts';
 import { OverviewReader } from './overview-reader.ts';
-import { type ApiRoute, apiRoute } from '../routing/route.ts';
 
 export const spanParameter = z.coerce
   .number()

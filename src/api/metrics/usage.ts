@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { costRetentionDays } from '../../costs/index.ts';
 import { Predecessors } from '../../records/index.ts';
-import { usedBody, usedBodyOf } from './costs.ts';
 import { endpointPath, isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { usedBody, usedBodyOf } from './costs.ts';
 
 const usageBody = z.strictObject({
   since: z.iso

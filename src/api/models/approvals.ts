@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
 import { approvalValues, versionBody } from '../bodies.ts';
-import { uploadOf, versionBodyOf } from './groups.ts';
 import { versionPath } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { uploadOf, versionBodyOf } from './groups.ts';
 
 const sampleBytesMax = 2 ** 20;
 

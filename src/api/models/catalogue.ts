@@ -4,10 +4,9 @@ import { z } from 'zod';
 import { defined } from '../../defined.ts';
 import type { CatalogueEntry } from '../../registry/index.ts';
 import { type CatalogueBody, catalogueBody, catalogueEntryBody, registeredBody } from '../bodies.ts';
-import { versionBodyOf } from './groups.ts';
-
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { versionBodyOf } from './groups.ts';
 import { tensorBodyOf } from './signature-body.ts';
 
 const path = z.strictObject({ name: z.string() });

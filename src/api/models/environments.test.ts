@@ -6,9 +6,9 @@ import { environmentSettings, PythonEnvironments } from '../../environments/inde
 import { openLogs } from '../../logs/index.ts';
 import { Audit, Events } from '../../records/index.ts';
 import { openDatabase } from '../../storage/index.ts';
-import { type EnvironmentBody, type EnvironmentDetailBody, environmentRoutes } from './environments.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { type EnvironmentBody, type EnvironmentDetailBody, environmentRoutes } from './environments.ts';
 
 const admin: Caller = { keyId: 'AKIA1', role: 'admin' };
 const deployer: Caller = { keyId: 'AKIA2', role: 'deployer' };

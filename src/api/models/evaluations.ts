@@ -13,11 +13,11 @@ import {
   setRowsMin,
 } from '../../evaluation/index.ts';
 import { pageBody } from '../bodies.ts';
-import { evaluationBody, evaluationBodyOf, evaluationSetBody, evaluationSetBodyOf } from './evaluation-bodies.ts';
-import { uploadOf } from './groups.ts';
 import { pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { evaluationBody, evaluationBodyOf, evaluationSetBody, evaluationSetBodyOf } from './evaluation-bodies.ts';
+import { uploadOf } from './groups.ts';
 
 const setPath = z.strictObject({ set: z.string().max(200) });
 const evaluationPath = z.strictObject({ evaluation: z.string().max(200) });

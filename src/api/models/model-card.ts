@@ -2,12 +2,12 @@
 import { z } from 'zod';
 import { nameKey } from '../../registry/index.ts';
 import { profileBody, versionBody } from '../bodies.ts';
-import { evaluationSetBody, evaluationSetBodyOf, qualityBody, qualityBodyOf } from './evaluation-bodies.ts';
-import { versionBodyOf } from './groups.ts';
 import { isoTime, versionPath } from '../routing/parameters.ts';
-import { versionProfileOf } from './profiles.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { evaluationSetBody, evaluationSetBodyOf, qualityBody, qualityBodyOf } from './evaluation-bodies.ts';
+import { versionBodyOf } from './groups.ts';
+import { versionProfileOf } from './profiles.ts';
 
 export const cardBody = z.strictObject({
   version: versionBody,

@@ -5,9 +5,9 @@ import type { RecognisedModel } from '../../python-files/index.ts';
 import { pythonFlavours, pythonForms } from '../../python-model.ts';
 import type { Signature } from '../../tensor.ts';
 import { importsBody, signatureBody } from '../bodies.ts';
-import { importsBodyOf, uploadOf } from './groups.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { importsBodyOf, uploadOf } from './groups.ts';
 import { signatureBodyOf } from './signature-body.ts';
 
 const recognisedBody = z.strictObject({

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlannedArrivals, PlanRequest } from '../../autoscaling/index.ts';
 import type { Decision } from '../../records/index.ts';
-import { decisionBody } from './decision-bodies.ts';
-import { decisionRoutes } from './decisions.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import { decisionBody } from './decision-bodies.ts';
+import { decisionRoutes } from './decisions.ts';
 
 const setting = { memoryMiB: 1024, batchSizeMax: 8, waitMsMax: null };
 const predicted = { p50Ms: 50, p95Ms: 96, p99Ms: 99, withinSlo: 0.97, meanBatch: 3, costUsdPerMillion: 0.5 };

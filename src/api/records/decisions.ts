@@ -20,6 +20,9 @@ import { PlatformError } from '../../errors.ts';
 import { formatObjective, type Objective, parseObjective } from '../../objective.ts';
 import type { Decision, FoldedDecision, UnknownEffect } from '../../records/index.ts';
 import { pageBody } from '../bodies.ts';
+import { endpointPath, isoTime, limitParameter, switchParameter } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
 import {
   type AlternativeBody,
   type AnyDecisionBody,
@@ -34,8 +37,6 @@ import {
   type ScalingDecisionBody,
   type SettingBody,
 } from './decision-bodies.ts';
-import { endpointPath, isoTime, limitParameter, switchParameter } from '../routing/parameters.ts';
-import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import {
   chosenScalingBodyOf,
   countBefore,
@@ -43,7 +44,6 @@ import {
   scalingEffectBodyOf,
   scalingInputsBodyOf,
 } from './scaling-decision-bodies.ts';
-import type { ApiServices } from '../routing/services.ts';
 
 const decisionsQuery = z.strictObject({
   kind: z.enum(['batching', 'scaling']).optional().describe('Default: both.'),

@@ -6,10 +6,10 @@ import { VirtualClock } from '../../clock.ts';
 import { type EventKind, Events } from '../../records/index.ts';
 import { openDatabase } from '../../storage/index.ts';
 import type { EventBody, PageBody } from '../bodies.ts';
-import { eventRoutes } from './events.ts';
 import type { RouteCall } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { Streams } from '../routing/streams.ts';
+import { eventRoutes } from './events.ts';
 
 async function fixture(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });

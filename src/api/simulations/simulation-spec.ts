@@ -25,8 +25,8 @@ import {
   type Trace,
   withObservedStarts,
 } from '../../simulation/index.ts';
-import { isoTime } from '../routing/parameters.ts';
 import { versionProfileOf } from '../models/profiles.ts';
+import { isoTime } from '../routing/parameters.ts';
 import type { ApiServices } from '../routing/services.ts';
 import type { SimulationBody, simulationInput } from './simulation-bodies.ts';
 

@@ -1,6 +1,7 @@
 /** Chooses the token for a server that is not necessarily the user's own. */
-import { apiKeyFrom } from './address.ts';
+
 import { CliError } from '../cli-error.ts';
+import { apiKeyFrom } from './address.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,10 +1,10 @@
 /** Resolves a version reference, or a group name, to a version. */
 import type { EndpointBody, GroupBody, VersionBody } from '../../api/index.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from './client.ts';
+import { isInProgress } from '../options/rollout-options.ts';
 import { countText } from '../output/format.ts';
 import type { Progress } from '../output/progress.ts';
-import { isInProgress } from '../options/rollout-options.ts';
+import { type Client, pathSegment } from './client.ts';
 
 /** A version that an endpoint rolled back. */
 export interface RolledBackVersion {

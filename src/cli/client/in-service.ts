@@ -1,12 +1,12 @@
 /** Waits until an endpoint is in service, or has failed to get there. */
 import type { EndpointBody, UpdateBody } from '../../api/index.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from './client.ts';
-import { readyText, typeText } from '../output/format-variant.ts';
-import { pause } from './pause.ts';
-import type { Progress } from '../output/progress.ts';
 import { isInProgress } from '../options/rollout-options.ts';
+import { readyText, typeText } from '../output/format-variant.ts';
+import type { Progress } from '../output/progress.ts';
 import type { VerbSession } from '../verb.ts';
+import { type Client, pathSegment } from './client.ts';
+import { pause } from './pause.ts';
 
 /** Polls often at first: a small model is in service within a fraction of a second. */
 const pollMs = (waitedMs: number): number => (waitedMs < 2000 ? 40 : 250);

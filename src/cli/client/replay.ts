@@ -16,8 +16,8 @@ import {
   withObservedStarts,
 } from '../../simulation/index.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from './client.ts';
 import { countText, durationText, shellQuoted, timeText, utcText } from '../output/format.ts';
+import { type Client, pathSegment } from './client.ts';
 import { measuredProfile } from './measured-profile.ts';
 
 export interface ReplayQuery {

@@ -1,10 +1,10 @@
 /** Waits for the first decision about functions, so that `deploy` reports problems before late or failed requests do. */
 import type { DecisionBody, EndpointBody, PageBody, VariantBody } from '../../api/index.ts';
 import { CliError } from '../cli-error.ts';
-import { type Client, pathSegment } from './client.ts';
-import { pause } from './pause.ts';
 import type { Progress } from '../output/progress.ts';
 import type { VerbSession } from '../verb.ts';
+import { type Client, pathSegment } from './client.ts';
+import { pause } from './pause.ts';
 
 /** A model without a profile is measured first, which takes several seconds. */
 const verdictTimeoutMs = 20_000;

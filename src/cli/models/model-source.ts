@@ -9,9 +9,9 @@ import { CliError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { findVersion } from '../client/find-version.ts';
 import { bytesText, tensorsText } from '../output/format.ts';
+import type { Progress } from '../output/progress.ts';
 import { type ModelDirectory, packDirectory, readDirectory } from './model-directory.ts';
 import { dataFilesOf, hasOnnxFile, type LocalFile, onnxFileIn, packFiles } from './model-files.ts';
-import type { Progress } from '../output/progress.ts';
 import { takesBytes } from './takes-bytes.ts';
 
 export type ModelSource =

@@ -2,8 +2,8 @@
 import { type Command, Option } from 'commander';
 import type { VersionBody } from '../../api/index.ts';
 import { CliError } from '../cli-error.ts';
-import { pairsText } from '../output/format.ts';
 import type { ModelSource } from '../models/model-source.ts';
+import { pairsText } from '../output/format.ts';
 import { pairs } from '../verb.ts';
 
 export interface ProcessOptions {

@@ -5,8 +5,8 @@ import { defined } from '../../defined.ts';
 import { parseDurationMs } from '../../objective.ts';
 import { CliError } from '../cli-error.ts';
 import { utcText } from '../output/format.ts';
-import { parsedShare } from './parsed-share.ts';
 import { parsedBy, wholeNumber } from '../verb.ts';
+import { parsedShare } from './parsed-share.ts';
 
 export interface RolloutOptions {
   /** The steps; the last one, 100 %, may be omitted. */

@@ -1,8 +1,8 @@
 /** Formats settings that an update changed, and settings that a rollback did not revert with the command that does. */
 import type { UpdateBody } from '../../api/index.ts';
 import { formatMs } from '../../objective.ts';
-import { shellQuoted } from './format.ts';
 import { flagOf } from '../options/format-flags.ts';
+import { shellQuoted } from './format.ts';
 
 type Staying = Pick<UpdateBody, 'endpoint' | 'to' | 'staying' | 'more_staying'>;
 type Change = UpdateBody['staying'][number];

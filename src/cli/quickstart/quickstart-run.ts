@@ -11,13 +11,13 @@ import { SeededRandom } from '../../random.ts';
 import type { CliContext, QuickstartContext, QuickstartOptions, QuickstartPlatform } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import type { Client } from '../client/client.ts';
+import { pause } from '../client/pause.ts';
 import { type Phase, poissonArrivals } from '../load/open-loop.ts';
 import { runLoad } from '../load/run-load.ts';
-import { pause } from '../client/pause.ts';
 import { Progress } from '../output/progress.ts';
-import { callText, figuresOf, type LoadFigures, type QuickstartReport, reportText } from './quickstart-report.ts';
 import { VerbSession } from '../verb.ts';
 import { deploy } from '../verbs/deploy.ts';
+import { callText, figuresOf, type LoadFigures, type QuickstartReport, reportText } from './quickstart-report.ts';
 
 const endpoint = 'digits';
 const objective = parseObjective('p95<=50ms');

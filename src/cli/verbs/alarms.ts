@@ -1,12 +1,12 @@
 /** `penstock alarms list | set | delete`: alarms and their states, and alarms of your own. */
 import { type Command, Option } from 'commander';
 import type { AlarmBody, PageBody } from '../../api/index.ts';
-import { addressList } from '../options/address-list.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
-import { timeText } from '../output/format.ts';
 import { dimensionsOfMetric } from '../client/measured-names.ts';
+import { addressList } from '../options/address-list.ts';
+import { timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../verb.ts';
 

@@ -5,8 +5,8 @@ import { defined } from '../../defined.ts';
 import type { CliContext } from '../cli-context.ts';
 import type { Client } from '../client/client.ts';
 import { versionUrlPath } from '../models/model-source.ts';
-import { Progress } from '../output/progress.ts';
 import { acceptImports, opened, type PythonOptions } from '../options/python-options.ts';
+import { Progress } from '../output/progress.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 
 interface DecisionOptions extends CommonOptions, Pick<PythonOptions, 'acceptImports'> {

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { CardBody, QualityBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { countText, formatMsText, pairsText, timeText } from '../output/format.ts';
 import { nameFor, readSource, registerSource, versionUrlPath } from '../models/model-source.ts';
+import { countText, formatMsText, pairsText, timeText } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';

@@ -4,10 +4,10 @@ import type { AnyDecisionBody, EndpointBody, PageBody, UpdateBody } from '../../
 import { PlatformError } from '../../errors.ts';
 import type { CliContext } from '../cli-context.ts';
 import { type Client, type ClientQuery, pathSegment } from '../client/client.ts';
+import { pause } from '../client/pause.ts';
+import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
 import { allDecisionsText } from '../output/decisions-table.ts';
 import { timeText } from '../output/format.ts';
-import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
-import { pause } from '../client/pause.ts';
 import { type SteadyColumn, SteadyTable } from '../output/table.ts';
 import { formatUpdate, updatesText } from '../output/updates-table.ts';
 import { type VerbSession, verb } from '../verb.ts';

@@ -5,17 +5,18 @@ import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import { captureFields, endpointFields, instanceFields, modelFields, type OptionValues, scalingFields } from '../../fields/index.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
-import { type CaptureOptions, captureSettings } from '../options/capture-options.ts';
-import { checkSameSignature } from '../models/check-signature.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
+import { inService } from '../client/in-service.ts';
+import { awaitVerdict } from '../client/verdict.ts';
+import { checkSameSignature } from '../models/check-signature.ts';
+import { type ModelSource, nameFor, readSource, registerSource, versionUrlPath } from '../models/model-source.ts';
+import { takesBytes } from '../models/takes-bytes.ts';
+import { type CaptureOptions, captureSettings } from '../options/capture-options.ts';
 import { addFieldOptions, requestedFields } from '../options/field-options.ts';
 import { inFlags } from '../options/format-flags.ts';
-import { inService } from '../client/in-service.ts';
-import { type ModelSource, nameFor, readSource, registerSource, versionUrlPath } from '../models/model-source.ts';
 import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../options/process-options.ts';
-import { Progress } from '../output/progress.ts';
 import { addPythonOptions, checkPythonOptions, opened, type PythonOptions, requestOption, sendSample } from '../options/python-options.ts';
 import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../options/rollout-options.ts';
 import { checkScalingOptions, minimumText, type ScalingOptions, scalingBodyFrom } from '../options/scaling-options.ts';
@@ -27,9 +28,8 @@ import {
   removedSettingsText,
   type ServerlessOptions,
 } from '../options/serverless-options.ts';
-import { takesBytes } from '../models/takes-bytes.ts';
+import { Progress } from '../output/progress.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
-import { awaitVerdict } from '../client/verdict.ts';
 import { decideApproval } from './approve.ts';
 
 export interface DeployOptions

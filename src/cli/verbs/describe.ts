@@ -4,13 +4,13 @@ import type { EndpointBody, EndpointUsageBody, GroupBody, ProfileBody, Statistic
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
-import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../output/format.ts';
-import { formatAttainment, formatStatus } from '../output/format-objective.ts';
-import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../output/format-variant.ts';
 import { versionUrlPath } from '../models/model-source.ts';
 import { runtimeFields } from '../options/process-options.ts';
 import { batchableText, pythonFields } from '../options/python-options.ts';
 import { rolloutText } from '../options/rollout-options.ts';
+import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../output/format.ts';
+import { formatAttainment, formatStatus } from '../output/format-objective.ts';
+import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../output/format-variant.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 

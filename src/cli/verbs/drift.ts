@@ -4,8 +4,8 @@ import type { BaselineBody, DriftBody, LabelsBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { pathSegment } from '../client/client.ts';
-import { countText, utcText } from '../output/format.ts';
 import { readRows } from '../models/rows-file.ts';
+import { countText, utcText } from '../output/format.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
 

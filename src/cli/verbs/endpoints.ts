@@ -4,10 +4,10 @@ import type { EndpointBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { pathSegment } from '../client/client.ts';
 import { confirmed, isInteractive } from '../client/confirm.ts';
+import { versionUrlPath } from '../models/model-source.ts';
 import { countText, shortened, timeText, utcText } from '../output/format.ts';
 import { formatInTime, formatStatus } from '../output/format-objective.ts';
 import { readyText, typeText } from '../output/format-variant.ts';
-import { versionUrlPath } from '../models/model-source.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 

@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadSetting } from '../../config.ts';
-import { defaultUrl, urlOfLock } from '../client/address.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
+import { defaultUrl, urlOfLock } from '../client/address.ts';
 import { shellQuoted } from '../output/format.ts';
 import { type CommonOptions, verb, wholeNumber } from '../verb.ts';
 

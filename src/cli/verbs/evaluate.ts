@@ -7,9 +7,9 @@ import type { EvaluationBody, EvaluationSetBody, QualityBody } from '../../api/i
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { Client, pathSegment } from '../client/client.ts';
-import { countText, timeText } from '../output/format.ts';
-import { nameFor, readSource, registerSource } from '../models/model-source.ts';
 import { pause } from '../client/pause.ts';
+import { nameFor, readSource, registerSource } from '../models/model-source.ts';
+import { countText, timeText } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';

@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import type { EventBody, PageBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import type { ClientQuery } from '../client/client.ts';
+import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
 import { eventText } from '../output/event-text.ts';
 import { timeText } from '../output/format.ts';
-import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
 import { type SteadyColumn, SteadyTable, table } from '../output/table.ts';
 import { verb } from '../verb.ts';
 

@@ -4,8 +4,8 @@ import type { EndpointBody, GroupBody, VersionBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { pathSegment } from '../client/client.ts';
 import { isVersionOf, rolledBackVersionsOf } from '../client/find-version.ts';
-import { bytesText, pairsText, timeText } from '../output/format.ts';
 import { batchableText } from '../options/python-options.ts';
+import { bytesText, pairsText, timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { verb } from '../verb.ts';
 

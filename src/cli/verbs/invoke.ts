@@ -1,13 +1,13 @@
 /** `penstock invoke`: sends rows and prints predictions. */
 import type { Command } from 'commander';
 import { messageOf } from '../../errors.ts';
-import { formatScore, labelsIn, type PredictionScore, predictionScore } from '../output/accuracy.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { pathSegment } from '../client/client.ts';
 import { parseExactJson } from '../client/exact-json.ts';
-import { formatMsText } from '../output/format.ts';
 import { readRows } from '../models/rows-file.ts';
+import { formatScore, labelsIn, type PredictionScore, predictionScore } from '../output/accuracy.ts';
+import { formatMsText } from '../output/format.ts';
 import { fields } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';
 

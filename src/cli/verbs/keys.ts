@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander';
 import type { CreatedKeyBody, KeyBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { pathSegment } from '../client/client.ts';
-import { shellQuoted, timeText } from '../output/format.ts';
 import { positiveInteger, positiveNumber } from '../options/parsed-number.ts';
+import { shellQuoted, timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, verb, verbGroup } from '../verb.ts';
 

@@ -4,17 +4,17 @@ import type { CatalogueEntryBody, EndpointBody, StatusBody, VersionBody } from '
 import { formatMs, parseDurationMs, parseObjective } from '../../objective.ts';
 import { SeededRandom } from '../../random.ts';
 import type { Signature } from '../../tensor.ts';
-import { apiKeyFrom } from '../client/address.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
+import { apiKeyFrom } from '../client/address.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { bodiesOf, type LoadBodies } from '../load/load-bodies.ts';
 import { failureReasonIn, formatLoadOutcome, outcomeOf, processorShares } from '../load/load-outcome.ts';
 import { type LoadShape, loadShapes, shapedArrivals } from '../load/load-shapes.ts';
 import { runLoad } from '../load/run-load.ts';
-import { Progress } from '../output/progress.ts';
 import { readRows } from '../models/rows-file.ts';
 import { takesBytes } from '../models/takes-bytes.ts';
+import { Progress } from '../output/progress.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';
 
 interface LoadTestOptions extends CommonOptions {

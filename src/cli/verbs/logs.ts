@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
-import { shellQuoted } from '../output/format.ts';
 import { addHistoryOptions, type HistoryOptions } from '../options/history-options.ts';
+import { shellQuoted } from '../output/format.ts';
 import { logText } from '../output/log-text.ts';
 import { verb } from '../verb.ts';
 

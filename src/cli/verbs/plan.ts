@@ -5,13 +5,13 @@ import type { AlternativeBody, PlanBody } from '../../api/index.ts';
 import { formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { waitText } from '../output/decisions-table.ts';
-import { parseMemory } from '../options/field-options.ts';
-import { formatMsText, formatUsd, shareText } from '../output/format.ts';
 import { nameFor, readSource, registerSource } from '../models/model-source.ts';
+import { parseMemory } from '../options/field-options.ts';
 import { positiveNumber } from '../options/parsed-number.ts';
-import { Progress } from '../output/progress.ts';
 import { checkFixed } from '../options/serverless-options.ts';
+import { waitText } from '../output/decisions-table.ts';
+import { formatMsText, formatUsd, shareText } from '../output/format.ts';
+import { Progress } from '../output/progress.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';
 

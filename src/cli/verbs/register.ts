@@ -6,10 +6,8 @@ import { checkName } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import type { Client } from '../client/client.ts';
-import { bytesText, tensorsText } from '../output/format.ts';
 import { nameFor, readSource, registerSource } from '../models/model-source.ts';
 import { addProcessOptions, checkProcessOptions, type ProcessOptions, runtimeFields } from '../options/process-options.ts';
-import { Progress } from '../output/progress.ts';
 import {
   addPythonOptions,
   batchableText,
@@ -19,6 +17,8 @@ import {
   pythonFields,
   sendSample,
 } from '../options/python-options.ts';
+import { bytesText, tensorsText } from '../output/format.ts';
+import { Progress } from '../output/progress.ts';
 import { fields } from '../output/table.ts';
 import { type CommonOptions, numbers, pairs, parsedBy, type VerbSession, verb } from '../verb.ts';
 import { decideApproval } from './approve.ts';

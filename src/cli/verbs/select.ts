@@ -5,8 +5,8 @@ import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { formatMsText, formatUsd } from '../output/format.ts';
 import { positiveNumber } from '../options/parsed-number.ts';
+import { formatMsText, formatUsd } from '../output/format.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, verb } from '../verb.ts';
 

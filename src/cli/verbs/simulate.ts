@@ -10,8 +10,8 @@ import { formatObjective, type Objective, parseDurationMs, parseObjective } from
 import type { Load, SimulatedProfile, SimulationResult, SimulationSpec } from '../../simulation/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { formatMsText, formatUsd } from '../output/format.ts';
 import { parsedSince } from '../options/parsed-since.ts';
+import { formatMsText, formatUsd } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';

@@ -1,8 +1,8 @@
 /** `penstock up` and `penstock quickstart`: the flags of a server. The context supplies their implementation. */
 import { type Command, Option } from 'commander';
 import { flagName, type Setting, settings } from '../../config.ts';
-import { defaultDataDirectory } from '../client/address.ts';
 import type { CliContext, Flags, OutputForm } from '../cli-context.ts';
+import { defaultDataDirectory } from '../client/address.ts';
 import { bytesText, formatMsText } from '../output/format.ts';
 import { quickstartDirectory } from '../quickstart/quickstart-directory.ts';
 import { exitCodes, root } from '../verb.ts';

@@ -2,9 +2,9 @@
 import { type ModelVersion, multiModelOf, nameKey, type Registry } from '../../registry/index.ts';
 import type { Transaction } from '../../storage/index.ts';
 import { modelNotBatchable, multiModelWithFunctions, versionNotApproved } from '../deployment-errors.ts';
+import type { StoredEndpoint } from '../endpoint-rows.ts';
 import type { DesiredEndpoint } from '../reconcile/desired.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
-import type { StoredEndpoint } from '../endpoint-rows.ts';
 
 type Versions = Pick<Registry, 'version'>;
 

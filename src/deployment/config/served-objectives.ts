@@ -5,8 +5,8 @@ import type { Log } from '../../logs/index.ts';
 import type { Objective } from '../../objective.ts';
 import { nameKey } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
-import type { DesiredEndpoint } from '../reconcile/desired.ts';
 import { type ServedObjective, updateServedObjective } from '../endpoint-rows.ts';
+import type { DesiredEndpoint } from '../reconcile/desired.ts';
 
 type Endpoint = Pick<DesiredEndpoint, 'config' | 'createdAtMs'>;
 

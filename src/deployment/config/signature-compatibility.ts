@@ -1,8 +1,8 @@
 /** Rejects an update that would break callers, unless the user allows it. */
 import { PlatformError } from '../../errors.ts';
 import { nameKey, type Registry } from '../../registry/index.ts';
-import { signatureChange } from './signature-change.ts';
 import type { TransactionHook } from '../transaction-hook.ts';
+import { signatureChange } from './signature-change.ts';
 
 /**
  * For `update`: a variant must be compatible with the current one of its name,

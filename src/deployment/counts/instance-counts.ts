@@ -6,11 +6,11 @@ import type { Clock } from '../../clock.ts';
 import type { Decision, Decisions, Events, NewDecision, PlatformEvent } from '../../records/index.ts';
 import { nameKey } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
-import { type CountCause, countDecision, countDecisions } from './count-decision.ts';
 import { type EndpointConfig, type VariantConfig, withDesiredCounts } from '../config/endpoint-config.ts';
-import { lockEndpointRow } from '../endpoint-rows.ts';
-import { readCounts, writeCount } from './scaled-rows.ts';
 import { desiredInstances } from '../config/scaling-config.ts';
+import { lockEndpointRow } from '../endpoint-rows.ts';
+import { type CountCause, countDecision, countDecisions } from './count-decision.ts';
+import { readCounts, writeCount } from './scaled-rows.ts';
 
 /** A decision of the scaling policy about a variant as it was observed. */
 export interface PolicyDecision {

@@ -9,10 +9,10 @@ import {
   settle,
   variant,
 } from '../../../test/deployment-fixture.ts';
-import type { CountCause } from './count-decision.ts';
 import type { EndpointConfig, VariantConfig } from '../config/endpoint-config.ts';
-import type { PolicyDecision } from './instance-counts.ts';
 import { parseFloor } from '../config/scheduled-floor.ts';
+import type { CountCause } from './count-decision.ts';
+import type { PolicyDecision } from './instance-counts.ts';
 
 const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
 const scaled: VariantConfig = { ...variant, scaling };

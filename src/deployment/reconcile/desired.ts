@@ -1,11 +1,11 @@
 /** The desired state of an endpoint in three forms: as stored, as input of the plan, and as routing for serving. Pure. */
 import { type ModelVersion, multiModelOf, nameKey } from '../../registry/index.ts';
 import type { EndpointConfig, VariantConfig } from '../config/endpoint-config.ts';
-import { type DesiredState, type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
-import { isUnderWay, type Rollout, rolloutStepOf, sharedVariants } from '../rollouts/rollout.ts';
 import { desiredInstances } from '../config/scaling-config.ts';
-import type { ServedEndpoint } from '../serving-port.ts';
+import { isUnderWay, type Rollout, rolloutStepOf, sharedVariants } from '../rollouts/rollout.ts';
 import type { VersionHistory } from '../rollouts/version-history.ts';
+import type { ServedEndpoint } from '../serving-port.ts';
+import { type DesiredState, type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
 
 /** A stored endpoint with the versions that its config names. */
 export interface DesiredEndpoint {

@@ -10,12 +10,12 @@ import type { Log } from '../../logs/index.ts';
 import { type Provider, type WorkerView, workerFiles } from '../../providers/index.ts';
 import { baseNameOf, type ModelVersion, nameKey } from '../../registry/index.ts';
 import type { ModelFiles, WorkerLink } from '../../runtime/index.ts';
-import { configOf, type DesiredEndpoint } from './desired.ts';
 import type { VariantConfig } from '../config/endpoint-config.ts';
+import type { ServedWorker, ServingPort } from '../serving-port.ts';
+import { configOf, type DesiredEndpoint } from './desired.ts';
 import { type FunctionRequest, FunctionWorkers } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
 import { type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
-import type { ServedWorker, ServingPort } from '../serving-port.ts';
 import type { WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
 

@@ -8,8 +8,8 @@ import { SystemClock } from '../../clock.ts';
 import { defaultPrices } from '../../costs/index.ts';
 import { LocalProvider } from '../../providers/index.ts';
 import { WorkerLost } from '../../runtime/index.ts';
-import { Deployments } from '../deployments.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
+import { Deployments } from '../deployments.ts';
 import type { ServedEndpoint, ServedWorker, ServingPort } from '../serving-port.ts';
 
 /** Sends each request to a routed worker; a request whose worker crashes is retried once. */

@@ -5,17 +5,17 @@
 import { messageOf } from '../../errors.ts';
 import type { WorkerView } from '../../providers/index.ts';
 import { nameKey } from '../../registry/index.ts';
-import { type DesiredEndpoint, desiredOf, type Scaled, servedOf } from './desired.ts';
 import { productionVariants, type VariantConfig } from '../config/endpoint-config.ts';
+import { desiredInstances } from '../config/scaling-config.ts';
+import type { ScaledCounts } from '../counts/scaled-rows.ts';
+import { type RolloutObservation, statusDuring } from '../rollouts/rollout.ts';
+import type { VersionHistory } from '../rollouts/version-history.ts';
+import { type DesiredEndpoint, desiredOf, type Scaled, servedOf } from './desired.ts';
 import { EndpointWorkers, type EndpointWorkersDeps } from './endpoint-workers.ts';
 import type { FunctionRequest } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
 import { type DesiredState, isSameKind, type PlannedWorkerKind, type PlanStep, plan, readyOf, type ServedState } from './plan.ts';
-import { type RolloutObservation, statusDuring } from '../rollouts/rollout.ts';
-import type { ScaledCounts } from '../counts/scaled-rows.ts';
-import { desiredInstances } from '../config/scaling-config.ts';
 import { endpointStatusOf, type StatusAndReason } from './status.ts';
-import type { VersionHistory } from '../rollouts/version-history.ts';
 
 export interface ReconcilerDeps extends EndpointWorkersDeps {
   /** Removes the endpoint from the database; called when none of its workers run. */

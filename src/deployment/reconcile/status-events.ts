@@ -5,8 +5,8 @@ import type { Log } from '../../logs/index.ts';
 import type { Events } from '../../records/index.ts';
 import { nameKey } from '../../registry/index.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
-import type { DesiredEndpoint } from './desired.ts';
 import { type AnnouncedStatus, storeAnnouncedStatus } from '../endpoint-rows.ts';
+import type { DesiredEndpoint } from './desired.ts';
 import { isTransitional, type StatusAndReason, statusEventKinds } from './status.ts';
 
 interface Known {

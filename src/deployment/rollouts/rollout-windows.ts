@@ -3,11 +3,11 @@
  * the start of the update and of the step are stored in memory only, so a restart begins both windows again.
  */
 import { formatObjective } from '../../objective.ts';
-import { Bursts } from './bursts.ts';
 import { type EndpointConfig, modelsOf } from '../config/endpoint-config.ts';
+import { settingChanges } from '../config/setting-changes.ts';
+import { Bursts } from './bursts.ts';
 import { isUnderWay, type Rollout } from './rollout.ts';
 import type { StepEvidence } from './rollout-evidence.ts';
-import { settingChanges } from '../config/setting-changes.ts';
 import { type CountedVersion, countsDifference, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './version-counts.ts';
 import { newModels } from './version-history.ts';
 import { type EvaluatedVersion, type VersionComparison, versionFault } from './version-verdict.ts';

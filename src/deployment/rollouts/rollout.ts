@@ -7,6 +7,7 @@
 import type { AlarmState } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { type EndpointConfig, productionVariants, shadowShare, type VariantConfig } from '../config/endpoint-config.ts';
+import type { StatusAndReason } from '../reconcile/status.ts';
 import {
   checkEvidence,
   type EvidenceRule,
@@ -15,7 +16,6 @@ import {
   type StepEvidence,
   watchMaxMsOf,
 } from './rollout-evidence.ts';
-import type { StatusAndReason } from '../reconcile/status.ts';
 
 export interface RolloutStep {
   /** The new version's share of the requests: above 0, and 1 in the last step. */

@@ -11,8 +11,8 @@ import {
   variant,
 } from '../../../test/deployment-fixture.ts';
 import type { AlarmState } from '../../alerts/index.ts';
-import type { CountedBefore } from './earlier-counts.ts';
 import type { EndpointChange } from '../config/endpoint-change.ts';
+import type { CountedBefore } from './earlier-counts.ts';
 import type { RolloutGuard } from './rollout.ts';
 import type { UpdateDetail } from './update-events.ts';
 import type { VersionCounts } from './version-counts.ts';

@@ -1,10 +1,10 @@
 /** The events of updates: the steps of a monitored one with their counts, unmonitored deploys, settings changes, rollbacks. Pure. */
 import type { AuditAction, EventKind, NewEvent } from '../../records/index.ts';
-import type { CountCause } from '../counts/count-decision.ts';
 import { type EndpointConfig, modelsOf } from '../config/endpoint-config.ts';
+import { type SettingChange, settingChanges } from '../config/setting-changes.ts';
+import type { CountCause } from '../counts/count-decision.ts';
 import type { StoredEndpoint } from '../endpoint-rows.ts';
 import { isUnderWay, type Rollout, type RolloutVerdict, rolloutStepOf } from './rollout.ts';
-import { type SettingChange, settingChanges } from '../config/setting-changes.ts';
 import { type CountedVersion, requestsOf } from './version-counts.ts';
 import { servedLast } from './version-history.ts';
 

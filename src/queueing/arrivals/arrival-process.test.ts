@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PlatformError } from '../../errors.ts';
 import { SeededRandom } from '../../random.ts';
+import { multiply, stationary, total } from '../waits/matrix.ts';
 import {
   arrivalRatePerSecond,
   arrivalStatistics,
@@ -16,7 +17,6 @@ import {
 } from './arrival-process.ts';
 import { arrivalMatrices, columnSums, countingIntegrals, countingMatrices } from './counting.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
-import { multiply, stationary, total } from '../waits/matrix.ts';
 
 const close = (actual: number, expected: number, tolerance: number, what: string): void => {
   assert(Math.abs(actual - expected) <= tolerance, `${what}: expected ${expected}, got ${actual}`);

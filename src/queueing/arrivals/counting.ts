@@ -2,8 +2,9 @@
  * The number of arrivals within a time, jointly with the phase of the process. A sequence of m×m matrices, k = 0, 1, …, is stored
  * flat in one Float64Array: entry (k, i, j) at k·m² + i·m + j.
  */
-import { type ArrivalProcess, embedded } from './arrival-process.ts';
+
 import { total } from '../waits/matrix.ts';
+import { type ArrivalProcess, embedded } from './arrival-process.ts';
 
 /**
  * N_k(t)[i,j] = P(k arrivals in (0,t], phase j at t | phase i at 0), k = 0 … count−1.

@@ -3,17 +3,17 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { batchingVectors } from '../../../test/batching/vectors.ts';
 import { SeededRandom } from '../../random.ts';
-import { AnalyticTables } from '../waits/analytic-table.ts';
-import { type ArrivalProcess, arrivalStatistics, embedded, lagCorrelation, markovian, mmpp2, poisson } from './arrival-process.ts';
+import { latencyQuantileMs } from '../latency.ts';
 import { costUsdPerMillion } from '../search/cost.ts';
+import { fixedService } from '../service-law.ts';
+import { AnalyticTables } from '../waits/analytic-table.ts';
 import type { BatchSetting } from '../waits/exact-model.ts';
+import type { WaitTable } from '../waits/wait-table.ts';
+import { type ArrivalProcess, arrivalStatistics, embedded, lagCorrelation, markovian, mmpp2, poisson } from './arrival-process.ts';
 import { fitByLikelihood } from './fit-em.ts';
 import { fitMoments, processFromMoments } from './fit-moments.ts';
 import type { ArrivalFit } from './gaps.ts';
 import { arrivalTimesMs } from './generate-arrivals.ts';
-import { latencyQuantileMs } from '../latency.ts';
-import { fixedService } from '../service-law.ts';
-import type { WaitTable } from '../waits/wait-table.ts';
 
 const close = (actual: number, expected: number, tolerance: number, what: string): void => {
   assert(Math.abs(actual - expected) <= tolerance, `${what}: expected ${expected}, got ${actual}`);

@@ -1,6 +1,7 @@
 /** The start phase and the size of batches that are dispatched at the B-th request or T after the first request. */
-import { type ArrivalProcess, embedded, embeddedPhase } from './arrival-process.ts';
+
 import { multiply, normaliseRows, stationary } from '../waits/matrix.ts';
+import { type ArrivalProcess, embedded, embeddedPhase } from './arrival-process.ts';
 
 /** α and p_b for one B. */
 export interface BatchSizes {

@@ -1,9 +1,10 @@
 /** The alternatives to a choice, their predictions, and why each was rejected. */
-import type { Alternative, AlternativeLabel, SettingPrediction } from './choice.ts';
+
 import { latencyCdf, latencyQuantileMs, longestWaitMs } from '../latency.ts';
+import type { WaitTable } from '../waits/wait-table.ts';
+import type { Alternative, AlternativeLabel, SettingPrediction } from './choice.ts';
 import { type Candidate, meetsTarget, type Priced, type SearchResult, type SearchSpace } from './search.ts';
 import type { PromisedLatency } from './search-space.ts';
-import type { WaitTable } from '../waits/wait-table.ts';
 
 /** Maximum number of more expensive candidates examined for a runner-up. */
 const runnerUpTries = 40;

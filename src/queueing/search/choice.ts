@@ -1,7 +1,7 @@
 /** Input and output of `choose`: plain data, so it can run in another thread. */
 import type { ArrivalProcess } from '../arrivals/arrival-process.ts';
-import type { CallPrice } from './cost.ts';
 import type { WaitPolicy, WaitTable } from '../waits/wait-table.ts';
+import type { CallPrice } from './cost.ts';
 
 /**
  * How batches for functions are formed. `slack`: by the slack rule. `batch`, `batch-paper`: with a fixed B and T, chosen by the

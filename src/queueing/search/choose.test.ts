@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SeededRandom } from '../../random.ts';
 import { type ArrivalProcess, mmpp2, poisson } from '../arrivals/arrival-process.ts';
+import { arrivalTimesMs } from '../arrivals/generate-arrivals.ts';
 import type { BatchChoiceResult, ChoiceInput, Chosen, MemoryProfile } from './choice.ts';
 import { choose } from './choose.ts';
 import { explain, keepOrChange } from './explain.ts';
 import { formatExtraCost, formatMsShort } from './format.ts';
-import { arrivalTimesMs } from '../arrivals/generate-arrivals.ts';
 
 /** S = 8 + 6b/min(vCPU, 4) ms with one vCPU per 1.769 GB, in steps of half a gigabyte. */
 const profiles: readonly MemoryProfile[] = Array.from({ length: 10 }, (_, i) => {

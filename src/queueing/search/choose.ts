@@ -3,6 +3,8 @@
  * q. Evaluating the latency distribution once decides whether a setting meets the objective. Quantiles need a search, so they are
  * computed only for reported settings.
  */
+
+import { exactTable } from '../waits/exact-model.ts';
 import {
   alternativeOf,
   cheaperOf,
@@ -14,7 +16,6 @@ import {
   runnerUpOf,
 } from './alternatives.ts';
 import type { Alternative, BatchChoiceResult, BatchSettings, ChoiceInput, Chosen, NothingFits } from './choice.ts';
-import { exactTable } from '../waits/exact-model.ts';
 import { formatExtraCost, sharePromisedText } from './format.ts';
 import { fittingPoints, type MemoryOption, memoryOptions } from './memory-option.ts';
 import { paperSearchSpace } from './paper-search-space.ts';

@@ -1,8 +1,8 @@
 /** A memory size as used by the search: service times and costs by batch size. */
 import assert from 'node:assert/strict';
+import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceDistribution } from '../service-law.ts';
 import type { MemoryProfile, ProfilePoint } from './choice.ts';
 import { type CallPrice, callUsd } from './cost.ts';
-import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceDistribution } from '../service-law.ts';
 
 export interface MemoryOption {
   readonly memoryMiB: number;

@@ -1,11 +1,11 @@
 /** The search as published with BATCH: B = 20; memory and T are chosen by its approximation of latency and cost. */
 import { arrivalRatePerSecond } from '../arrivals/arrival-process.ts';
+import { type FixedService, fixedService } from '../service-law.ts';
 import type { ChoiceInput } from './choice.ts';
 import type { MemoryOption } from './memory-option.ts';
 import { paperCostUsdPerMillion, paperQuantileMs } from './paper-solver.ts';
 import type { SearchSpace } from './search.ts';
 import type { PromisedLatency } from './search-space.ts';
-import { type FixedService, fixedService } from '../service-law.ts';
 
 const paperBatchSizeMax = 20;
 

@@ -4,9 +4,9 @@
  * only if S(b+1) − S(b) is much longer than T. It prices the batch size at the p95, not the mean.
  */
 import assert from 'node:assert/strict';
-import { type CallPrice, callUsd } from './cost.ts';
 import type { FixedService } from '../service-law.ts';
 import type { WaitTable } from '../waits/wait-table.ts';
+import { type CallPrice, callUsd } from './cost.ts';
 
 /** b*: the first size with Σ_{i≤b} q_i ≥ q, where q_b = b·p_b/E[b] is the share of requests in batches of b. */
 function decisiveBatchSize({ batchSizePmf, meanBatch, batchSizeMax }: WaitTable, quantile: number): { batchSize: number; before: number } {

@@ -1,14 +1,14 @@
 /** Builds the search space of a policy: candidates, their wait tables, and the required share of requests in time. */
 import { objectiveShare } from '../../objective.ts';
 import { SeededRandom } from '../../random.ts';
-import { AnalyticTables, type TablesOfOneWait } from '../waits/analytic-table.ts';
-import type { ChoiceInput, ChoicePolicy } from './choice.ts';
 import { arrivalTimesMs } from '../arrivals/generate-arrivals.ts';
 import { isNegligible, type LatencyExtras, latencyCdf } from '../latency.ts';
-import type { MemoryOption, ServicePieces } from './memory-option.ts';
 import { neverFalling, replayTable } from '../replay.ts';
-import { type Candidate, meetsTarget, type SearchSpace } from './search.ts';
+import { AnalyticTables, type TablesOfOneWait } from '../waits/analytic-table.ts';
 import type { WaitTable } from '../waits/wait-table.ts';
+import type { ChoiceInput, ChoicePolicy } from './choice.ts';
+import type { MemoryOption, ServicePieces } from './memory-option.ts';
+import { type Candidate, meetsTarget, type SearchSpace } from './search.ts';
 
 /** Default of the largest B; also limited by measured batch sizes. */
 const batchSizeMaxDefault = 32;

@@ -2,8 +2,9 @@
  * Finds the cheapest setting that meets an objective, among all memory sizes, batch sizes and waits. A full search that skips
  * candidates that cannot win.
  */
-import type { MemoryOption } from './memory-option.ts';
+
 import type { WaitTable } from '../waits/wait-table.ts';
+import type { MemoryOption } from './memory-option.ts';
 
 export interface Candidate {
   readonly option: MemoryOption;

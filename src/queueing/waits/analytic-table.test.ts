@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { batchingVectors } from '../../../test/batching/vectors.ts';
-import { AnalyticTables } from './analytic-table.ts';
 import { markovian, mmpp2, poisson } from '../arrivals/arrival-process.ts';
-import { costUsdPerMillion } from '../search/cost.ts';
-import { exactMeanWaitMs, exactTable } from './exact-model.ts';
 import { latencyCdf, latencyQuantileMs, meanWaitMs } from '../latency.ts';
-import { OctaveGrid } from './octave-grid.ts';
+import { costUsdPerMillion } from '../search/cost.ts';
 import { fixedService } from '../service-law.ts';
+import { AnalyticTables } from './analytic-table.ts';
+import { exactMeanWaitMs, exactTable } from './exact-model.ts';
+import { OctaveGrid } from './octave-grid.ts';
 import type { WaitTable } from './wait-table.ts';
 
 const { settings, tolerances, price } = batchingVectors;

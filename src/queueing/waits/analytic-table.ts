@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import type { ArrivalProcess } from '../arrivals/arrival-process.ts';
+import { type BatchSizes, batchSizes } from '../arrivals/start-phase.ts';
 import { checkSetting, immediateTable } from './exact-model.ts';
 import { OctaveGrid } from './octave-grid.ts';
-import { type BatchSizes, batchSizes } from '../arrivals/start-phase.ts';
 import { type WaitColumns, WaitColumnsMaker } from './wait-columns.ts';
 import type { WaitTable } from './wait-table.ts';
 

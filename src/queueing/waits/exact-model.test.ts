@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { batchingVectors, type ModelVector } from '../../../test/batching/vectors.ts';
 import { type ArrivalProcess, arrivalRatePerSecond, markovian, mmpp2, poisson } from '../arrivals/arrival-process.ts';
-import { costUsdPerMillion } from '../search/cost.ts';
-import { exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
 import { latencyCdf, latencyQuantileMs, meanWaitMs } from '../latency.ts';
+import { costUsdPerMillion } from '../search/cost.ts';
 import { fixedService } from '../service-law.ts';
+import { exactBatchSizes, exactMeanWaitMs, exactTable } from './exact-model.ts';
 
 const { settings, price, tolerances } = batchingVectors;
 

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import type { ArrivalProcess } from '../arrivals/arrival-process.ts';
 import { arrivalMatrices, columnSums, countingIntegrals, countingMatrices } from '../arrivals/counting.ts';
+import { type BatchSizes, batchSizes } from '../arrivals/start-phase.ts';
 import { multiply, total } from './matrix.ts';
 import { OctaveGrid } from './octave-grid.ts';
-import { type BatchSizes, batchSizes } from '../arrivals/start-phase.ts';
 import type { WaitTable } from './wait-table.ts';
 
 /** The setting: a batch is dispatched with its B-th request, or T after its first. An arrival at exactly T still joins. */

@@ -7,11 +7,11 @@
 import assert from 'node:assert/strict';
 import { type ArrivalProcess, arrivalRatePerSecond, arrivalStatistics, embedded, poisson } from '../arrivals/arrival-process.ts';
 import { arrivalMatrices, columnSums, countingIntegrals, countingMatrices } from '../arrivals/counting.ts';
-import { type BatchSetting, exactBatchSizes, exactTable } from './exact-model.ts';
-import { latencyCdf, smallestReaching } from '../latency.ts';
-import { multiply, total } from './matrix.ts';
-import { type FixedService, longestServiceMs } from '../service-law.ts';
 import type { BatchSizes } from '../arrivals/start-phase.ts';
+import { latencyCdf, smallestReaching } from '../latency.ts';
+import { type FixedService, longestServiceMs } from '../service-law.ts';
+import { type BatchSetting, exactBatchSizes, exactTable } from './exact-model.ts';
+import { multiply, total } from './matrix.ts';
 
 export interface ServerGroup {
   /** c: each runs one batch at a time. */

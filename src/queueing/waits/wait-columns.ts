@@ -3,8 +3,8 @@
  * All others follow by convolution: N_k(s+t) = Σ_i N_i(s)·N_{k−i}(t).
  */
 import { type ArrivalProcess, embedded } from '../arrivals/arrival-process.ts';
-import { convolve, convolveColumns, type MatrixSequence, newSequence, trim } from './convolve.ts';
 import { countingMatrices, fillArrivalMatrices } from '../arrivals/counting.ts';
+import { convolve, convolveColumns, type MatrixSequence, newSequence, trim } from './convolve.ts';
 import type { OctaveGrid } from './octave-grid.ts';
 
 /** Everything that depends on T but not on B. */

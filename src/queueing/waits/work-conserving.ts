@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../../errors.ts';
-import { stationary } from './matrix.ts';
 import type { FixedService } from '../service-law.ts';
+import { stationary } from './matrix.ts';
 import type { WaitTable } from './wait-table.ts';
 
 /** Longer queues count as this long. If that happens often, the result is not valid. */

@@ -4,6 +4,14 @@ import { defined } from '../../defined.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Signature, Tensor } from '../../tensor.ts';
 import type { Batchability } from '../probe/batch-probe.ts';
+import type { InspectedFiles, Inspection, ModelDescription } from '../probe/inspect.ts';
+import { probeModel } from '../probe/probe-model.ts';
+import type { SampleBody } from '../probe/sample-rows.ts';
+import type { Bundle } from '../process/process-bundle.ts';
+import type { ProcessSpec } from '../process/process-model.ts';
+import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '../python-calls.ts';
+import { type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
+import { type LoadPlans, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from '../worker-plans.ts';
 import { CallRequests } from './call-requests.ts';
 import {
   errorOf,
@@ -17,13 +25,7 @@ import {
   type WireFailure,
   writeFrame,
 } from './frames.ts';
-import type { InspectedFiles, Inspection, ModelDescription } from '../probe/inspect.ts';
 import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
-import { probeModel } from '../probe/probe-model.ts';
-import type { Bundle } from '../process/process-bundle.ts';
-import type { ProcessSpec } from '../process/process-model.ts';
-import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '../python-calls.ts';
-import type { SampleBody } from '../probe/sample-rows.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
 import {
   checkedTimings,
@@ -34,8 +36,6 @@ import {
   runFrame,
   type TensorParts,
 } from './tensor-frames.ts';
-import { type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
-import { type LoadPlans, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from '../worker-plans.ts';
 
 /**
  * The process of the worker ended, or its socket broke, while this call was open. Inference has no side effects, so the call can be retried

@@ -12,8 +12,8 @@ import {
   TensorProto_DataType as Type,
 } from 'onnx-buf';
 import { PlatformError } from '../../errors.ts';
-import { dataFileName } from './data-file-name.ts';
 import type { DataFile } from '../worker-files.ts';
+import { dataFileName } from './data-file-name.ts';
 
 /** What the tensors need of one file. */
 interface Needed {

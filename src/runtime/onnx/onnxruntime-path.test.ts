@@ -39,7 +39,9 @@ test('takes onnxruntime-node where no runtime package is installed', () => {
 });
 
 test('names the version that Penstock is made for', () => {
-  const { optionalDependencies } = createRequire(import.meta.url)('../../../package.json') as { optionalDependencies: Record<string, string> };
+  const { optionalDependencies } = createRequire(import.meta.url)('../../../package.json') as {
+    optionalDependencies: Record<string, string>;
+  };
   assert(missingOnnxruntime.advice.includes(`onnxruntime-node@${optionalDependencies['onnxruntime-node']} `));
 });
 

@@ -8,10 +8,10 @@ import { checkExternalData } from '../onnx/external-data.ts';
 import { opsetsOf, parseModel, producerOf, propertiesOf } from '../onnx/onnx-file.ts';
 import { OnnxModel } from '../onnx/onnx-model.ts';
 import { checkTypes, withTypeCure } from '../onnx/onnx-types.ts';
-import { checkInputSizes } from './sample-inputs.ts';
 import { splitSequences } from '../onnx/sequence-outputs.ts';
-import type { DataFile } from '../worker-files.ts';
 import { stripZipMaps } from '../onnx/zip-map.ts';
+import type { DataFile } from '../worker-files.ts';
+import { checkInputSizes } from './sample-inputs.ts';
 
 /** What a file says about its model. */
 export interface ModelDescription {

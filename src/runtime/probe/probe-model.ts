@@ -1,9 +1,9 @@
 /** Tests whether the model that a worker has loaded can be batched: the same test for each runtime, on the server's side of the link. */
 import { SeededRandom } from '../../random.ts';
 import type { Signature, Tensor } from '../../tensor.ts';
+import type { TensorParts } from '../link/tensor-frames.ts';
 import { type Batchability, probeBatchability } from './batch-probe.ts';
 import { firstRows, type SampleBody } from './sample-rows.ts';
-import type { TensorParts } from '../link/tensor-frames.ts';
 
 interface LoadedLink {
   run(inputs: readonly TensorParts[]): Promise<{ readonly outputs: readonly Tensor[] }>;

@@ -1,7 +1,7 @@
 /** An exchange with a process model: bytes pass through unchanged in both directions, whole or piece by piece. */
 import type { Payload, ReplySink } from '../../runtime/index.ts';
-import { InferenceExchange } from './inference-exchange.ts';
 import { type InferenceCall, rawCall } from '../request.ts';
+import { InferenceExchange } from './inference-exchange.ts';
 
 export abstract class BytesExchange extends InferenceExchange<Buffer> {
   protected abstract payload(body: Buffer): Payload;

@@ -7,10 +7,10 @@ import type { Clock } from '../../clock.ts';
 import type { CallCapture, CapturedExchange, WireBody } from '../../data-quality/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
-import type { PartInvoker } from './invoke-parts.ts';
-import { invokeWhole } from './invoke-whole.ts';
 import type { InferenceCall, InferenceResult, ServedRoute } from '../request.ts';
 import type { Serving } from '../serving.ts';
+import type { PartInvoker } from './invoke-parts.ts';
+import { invokeWhole } from './invoke-whole.ts';
 
 export interface ExchangeDeps {
   readonly serving: PartInvoker & Pick<Serving, 'reject'>;

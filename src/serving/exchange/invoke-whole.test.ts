@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openServingFixture, type ServingFixture } from '../../../test/serving-fixture.ts';
 import type { Profile } from '../../profiling/index.ts';
-import { invokeWhole, requestRowsMax } from './invoke-whole.ts';
 import type { InferenceOutcome } from '../request.ts';
+import { invokeWhole, requestRowsMax } from './invoke-whole.ts';
 
 describe('a request with more rows than a measured batch', () => {
   const served = (service: Profile['service']): ServingFixture => {

@@ -1,8 +1,8 @@
 /** Serves a call with more rows than a batch as several requests, and answers it as one. */
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { Tensor } from '../../tensor.ts';
-import { invokeParts, type PartInvoker, partsOf } from './invoke-parts.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, ServedRoute } from '../request.ts';
+import { invokeParts, type PartInvoker, partsOf } from './invoke-parts.ts';
 
 /** Requests with this many rows are accepted for every batched model, regardless of measurements. */
 const rowsAlwaysAccepted = 32;

@@ -2,9 +2,9 @@
 import { releaseBodyMemory } from '../../buffer-release.ts';
 import type { RowInvocation } from '../../codecs/index.ts';
 import type { PlatformError } from '../../errors.ts';
+import type { InferenceCall, InferenceResult } from '../request.ts';
 import { InferenceExchange } from './inference-exchange.ts';
 import { type InvocationPart, invokeParts, type PartReceiver, partsOf } from './invoke-parts.ts';
-import type { InferenceCall, InferenceResult } from '../request.ts';
 
 export abstract class RowsExchange<Decoded = readonly RowInvocation[]> extends InferenceExchange<Decoded, null> implements PartReceiver {
   protected parts: readonly InvocationPart[] = [];

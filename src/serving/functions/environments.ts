@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import { Environment } from './environment.ts';
 import type { Executor } from '../executor.ts';
+import { Environment } from './environment.ts';
 import { StartBackOff } from './start-back-off.ts';
 
 export interface EnvironmentsDeps {

@@ -6,11 +6,11 @@ import type { PlatformError } from '../../errors.ts';
 import { formatMs } from '../../objective.ts';
 import { platformOverheadMs } from '../../profiling/index.ts';
 import { predictCompletionMs } from '../../queueing/index.ts';
-import type { Environments } from './environments.ts';
 import type { PoolContext } from '../executor-pool.ts';
-import type { FunctionBuffer } from './function-buffer.ts';
 import { cannotStartError, deadlinePassedError, functionsBusyError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
+import type { Environments } from './environments.ts';
+import type { FunctionBuffer } from './function-buffer.ts';
 
 /** Retry-After if no executor is ready, so the time to drain the queue is unknown. */
 const drainMsUnknown = 1000;

@@ -5,11 +5,11 @@
  */
 import type { Clock } from '../../clock.ts';
 import { type CloseReason, onArrival } from '../../queueing/index.ts';
+import type { PendingRequest } from '../request.ts';
 import type { FunctionRule } from './function-rule.ts';
 import { HeldBatch } from './held-batch.ts';
 import { OverdueQueue } from './overdue-queue.ts';
 import type { Period } from './period.ts';
-import type { PendingRequest } from '../request.ts';
 
 /** Requests to dispatch now. */
 export interface ClosedBatch {

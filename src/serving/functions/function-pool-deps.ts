@@ -1,8 +1,8 @@
 /** Dependencies of `FunctionPool`: starts and stops environments, has their prices, and receives notifications. */
 import type { BilledInvocation, FunctionPrices } from '../../costs/index.ts';
 import type { ServiceTable } from '../../profiling/index.ts';
-import type { Environment } from './environment.ts';
 import type { PendingRequest } from '../request.ts';
+import type { Environment } from './environment.ts';
 
 export interface FunctionPoolDeps {
   /** Returns the known service times of an executor by name, for example `function:2048`. */

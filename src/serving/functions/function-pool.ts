@@ -5,12 +5,13 @@ import { PlatformError } from '../../errors.ts';
 import type { Objective } from '../../objective.ts';
 import { platformOverheadMs, type ServiceTable } from '../../profiling/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
+import { Executor } from '../executor.ts';
+import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts';
+import type { PendingRequest } from '../request.ts';
 import { ArrivalWindow } from '../traffic/arrival-window.ts';
 import { ColdStarts } from './cold-starts.ts';
 import type { Environment } from './environment.ts';
 import { type EnvironmentLimits, Environments } from './environments.ts';
-import { Executor } from '../executor.ts';
-import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts';
 import { FunctionAdmission } from './function-admission.ts';
 import { type ClosedBatch, FunctionBuffer } from './function-buffer.ts';
 import { runCharge, startCharge } from './function-charges.ts';
@@ -25,7 +26,6 @@ import {
 } from './function-setting.ts';
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import type { PeriodMeasure } from './period.ts';
-import type { PendingRequest } from '../request.ts';
 
 export class FunctionPool implements ExecutorPool, FunctionVariant {
   readonly #context: PoolContext;

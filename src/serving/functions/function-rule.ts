@@ -5,10 +5,10 @@
 import { type Objective, objectiveShare } from '../../objective.ts';
 import { batchSizeFor, type ServiceTable } from '../../profiling/index.ts';
 import type { HoldPolicy } from '../../queueing/index.ts';
+import { ServiceDrift } from '../service-drift.ts';
 import { type FunctionSetting, holdPolicy } from './function-setting.ts';
 import { Margins } from './margins.ts';
 import { Period } from './period.ts';
-import { ServiceDrift } from '../service-drift.ts';
 
 /** Minimum interval between two searches for outdated measurements. */
 const forgetEveryMs = 1000;

@@ -139,7 +139,9 @@ interface SlackVector {
   };
 }
 
-const vectors = JSON.parse(readFileSync(new URL('../../../test/batching/vectors.json', import.meta.url), 'utf8')) as { slack: SlackVector[] };
+const vectors = JSON.parse(readFileSync(new URL('../../../test/batching/vectors.json', import.meta.url), 'utf8')) as {
+  slack: SlackVector[];
+};
 const reasonOf: Readonly<Record<string, string>> = { due: 'slack', 'closed-by-arrival': 'next-would-miss', full: 'full' };
 
 describe('the slack rule in serving', () => {

@@ -1,9 +1,9 @@
 /** A batch held open for more requests. It keeps the hold rule with which it was opened; a new rule applies to later batches. */
 import type { Clock } from '../../clock.ts';
 import { type HoldPolicy, leavesAtMs, type OpenBatch } from '../../queueing/index.ts';
+import type { PendingRequest } from '../request.ts';
 import type { FunctionRule } from './function-rule.ts';
 import type { Period } from './period.ts';
-import type { PendingRequest } from '../request.ts';
 
 /** Timers tend to fire late, so they are set this much early; the remaining time is then waited with a second timer. */
 const earlyMs = 1;

@@ -3,13 +3,13 @@
  * share of the time is due (ADR 30). Decides too which late requests are given up.
  */
 import { lateRowsPerMs } from '../../queueing/index.ts';
-import { minimumMarginMs } from './admission-margin.ts';
 import type { Executor } from '../executor.ts';
 import type { PoolContext } from '../executor-pool.ts';
-import { batchRows } from './instance-choice.ts';
-import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
 import { noPlaceError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
+import { minimumMarginMs } from './admission-margin.ts';
+import { batchRows } from './instance-choice.ts';
+import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
 import { RowRate } from './row-rate.ts';
 
 export interface InTimeBatchesDeps {

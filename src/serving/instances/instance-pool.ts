@@ -2,16 +2,16 @@
 import { PlatformError } from '../../errors.ts';
 import { platformOverheadMs, type ServiceTable } from '../../profiling/index.ts';
 import { type CloseReason, type Company, companyWaitMs, predictCompletionMs, type Server } from '../../queueing/index.ts';
-import { AdmissionMargin, minimumMarginMs } from './admission-margin.ts';
 import { Executor } from '../executor.ts';
 import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts';
+import { deadlinePassedError, queueFullError } from '../rejections.ts';
+import type { PendingRequest } from '../request.ts';
+import { ServiceDrift } from '../service-drift.ts';
+import { AdmissionMargin, minimumMarginMs } from './admission-margin.ts';
 import { HeldForCompany } from './held-for-company.ts';
 import { InTimeBatches } from './in-time-batches.ts';
 import { batchRows, bestIdle, mayGoAhead } from './instance-choice.ts';
 import { InstanceQueue } from './instance-queue.ts';
-import { deadlinePassedError, queueFullError } from '../rejections.ts';
-import type { PendingRequest } from '../request.ts';
-import { ServiceDrift } from '../service-drift.ts';
 
 export interface InstancePoolDeps {
   /** Returns the known service times of an executor by name, for example `instance:local.1`. */

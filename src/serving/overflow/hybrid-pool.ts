@@ -12,9 +12,9 @@ import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts'
 import { FunctionPool } from '../functions/function-pool.ts';
 import type { FunctionPoolDeps } from '../functions/function-pool-deps.ts';
 import type { InstancePool } from '../instances/instance-pool.ts';
-import { OverflowGate, type SharedBudget } from './overflow-gate.ts';
 import { queueFullError, unavailableError } from '../rejections.ts';
 import type { OverflowReason, PendingRequest } from '../request.ts';
+import { OverflowGate, type SharedBudget } from './overflow-gate.ts';
 
 /** Set only to reproduce published results. */
 export interface HybridPoolOptions {

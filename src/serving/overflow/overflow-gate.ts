@@ -2,8 +2,9 @@
  * Decides whether functions may take requests that overflow from instances. Shut if a budget is exhausted, or while too many of
  * their calls fail.
  */
-import { CircuitBreaker, openMs } from './circuit-breaker.ts';
+
 import type { PoolContext } from '../executor-pool.ts';
+import { CircuitBreaker, openMs } from './circuit-breaker.ts';
 import { HourlySpending } from './hourly-spending.ts';
 
 /** The part of a budget shared with instances that functions may still spend. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type RunResult, WorkerLost, type WorkerStatus } from '../../runtime/index.ts';
-import { linkRunner } from './link-runner.ts';
 import { PendingRequest } from '../request.ts';
+import { linkRunner } from './link-runner.ts';
 import type { BatchRunResult } from './run-requests.ts';
 
 const signature = { inputs: [], outputs: [], batchable: false } as never;

@@ -2,8 +2,8 @@
 import { asPlatformError } from '../../errors.ts';
 import { type RunResult, type WorkerLink, WorkerLost } from '../../runtime/index.ts';
 import type { Signature } from '../../tensor.ts';
-import { merge, split } from './batch-tensors.ts';
 import type { PendingRequest } from '../request.ts';
+import { merge, split } from './batch-tensors.ts';
 import type { BatchRunResult, RunRequests } from './run-requests.ts';
 
 /**

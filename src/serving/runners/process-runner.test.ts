@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type InvokeResult, type ProcessReply, type ReplySink, WorkerLost } from '../../runtime/index.ts';
+import { PendingRequest, rawCall } from '../request.ts';
 import { ModelError } from './model-error.ts';
 import { processRunner } from './process-runner.ts';
-import { PendingRequest, rawCall } from '../request.ts';
 import type { BatchRunResult } from './run-requests.ts';
 
 const timings = { inMs: 0, runMs: 1, outMs: 0 };

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { InvokeResult, ReplySink, WorkerLink } from '../../runtime/index.ts';
+import type { PendingRequest } from '../request.ts';
 import { runWhenAlive } from './link-runner.ts';
 import { ModelError } from './model-error.ts';
-import type { PendingRequest } from '../request.ts';
 import type { BatchRunResult, RunRequests } from './run-requests.ts';
 
 /**

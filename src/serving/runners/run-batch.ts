@@ -4,8 +4,8 @@ import type { CloseReason } from '../../queueing/index.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { Executor } from '../executor.ts';
 import type { InferenceOutcome, InferenceResult, PendingRequest } from '../request.ts';
-import type { BatchRunResult } from './run-requests.ts';
 import type { VariantStatistics } from '../traffic/statistics.ts';
+import type { BatchRunResult } from './run-requests.ts';
 
 export interface BatchContext {
   readonly clock: Clock;

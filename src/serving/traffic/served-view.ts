@@ -1,11 +1,11 @@
 /** The current state of an endpoint for views: its variants, their executors, and request statistics. */
 import type { Objective } from '../../objective.ts';
 import type { ModelVersion } from '../../registry/index.ts';
-import { byWorker, type ServedExecutor } from '../instances/executor-slots.ts';
 import type { FunctionsView } from '../functions/function-variant.ts';
+import { byWorker, type ServedExecutor } from '../instances/executor-slots.ts';
+import type { VariantPool } from '../variant-pool.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { type RoutedVariant, type Routing, routedVariants } from './traffic.ts';
-import type { VariantPool } from '../variant-pool.ts';
 
 export interface ServedVariant {
   readonly name: string;

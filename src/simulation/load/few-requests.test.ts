@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadOf, specOf } from '../../../test/simulations.ts';
-import { type Load, loadOfTrace } from './load.ts';
 import type { SimulationResult } from '../report/result.ts';
 import { Simulation } from '../simulation.ts';
 import type { SimulationSpec } from '../simulation-spec.ts';
+import { type Load, loadOfTrace } from './load.ts';
 import { parseTrace } from './trace.ts';
 
 function traceLoad(file: string, slotMs: number, scale = 1): Load {

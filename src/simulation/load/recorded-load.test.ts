@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { specOf } from '../../../test/simulations.ts';
+import { Simulation } from '../simulation.ts';
 import { type Load, loadArrivals } from './load.ts';
 import { type LoadRecording, loadOfRecording, type RecordedCounts } from './recorded-load.ts';
 import { RowsOfLoad } from './rows-of-load.ts';
-import { Simulation } from '../simulation.ts';
 
 const recorded = (requests: readonly (number | null)[], rows = requests): RecordedCounts => ({
   fromMs: 10_000,

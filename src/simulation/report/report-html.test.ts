@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadOf, specOf } from '../../../test/simulations.ts';
+import { Simulation } from '../simulation.ts';
 import { chartSvg } from './chart.ts';
 import { reportHtml } from './report-html.ts';
-import { Simulation } from '../simulation.ts';
 
 describe('the report', () => {
   test('is one self-contained, deterministic page that shows each policy', async () => {

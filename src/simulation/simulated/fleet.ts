@@ -4,9 +4,9 @@ import { actionsFor, type Plan, type ScalingInstance } from '../../autoscaling/i
 import { billedAtLeastMs, executorUsd } from '../../costs/index.ts';
 import { exponentialMs, type Random } from '../../random.ts';
 import type { VariantPool } from '../../serving/index.ts';
+import type { Measures } from '../report/measures.ts';
 import { type EventLoop, eventKind } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
-import type { Measures } from '../report/measures.ts';
 import type { SimulatedServiceLaw } from './service-law.ts';
 
 export interface FleetType {

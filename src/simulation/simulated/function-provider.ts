@@ -5,9 +5,9 @@ import { functionUsd } from '../../costs/index.ts';
 import type { ServiceTable } from '../../profiling/index.ts';
 import type { Random } from '../../random.ts';
 import type { VariantPool, VariantPoolDeps } from '../../serving/index.ts';
+import type { Measures } from '../report/measures.ts';
 import type { EventLoop } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
-import type { Measures } from '../report/measures.ts';
 import { functionOf, type SimulatedProfile } from './profile.ts';
 import { SimulatedServiceLaw } from './service-law.ts';
 

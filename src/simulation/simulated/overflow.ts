@@ -8,9 +8,9 @@ import { pingUsdPerHour, provisionedUsdPerHour } from '../../costs/index.ts';
 import { type FunctionCapacity, functionCapacityOf } from '../../profiling/index.ts';
 import type { VariantPool } from '../../serving/index.ts';
 import type { Measures } from '../report/measures.ts';
+import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationSpec } from '../simulation-spec.ts';
 import { functionOf } from './profile.ts';
 import { SimulatedServiceLaw } from './service-law.ts';
-import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationSpec } from '../simulation-spec.ts';
 
 export interface SimulatedOverflowDeps {
   readonly clock: Clock;

@@ -2,10 +2,10 @@
 import type { Policy } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
 import { VariantPool } from '../../serving/index.ts';
+import { choosesFunctions, functionsUnlimited, type SimulatedFunctions, type SimulationSpec } from '../simulation-spec.ts';
 import type { FleetType } from './fleet.ts';
 import type { FunctionProvider } from './function-provider.ts';
 import { simulatedModel } from './model.ts';
-import { choosesFunctions, functionsUnlimited, type SimulatedFunctions, type SimulationSpec } from '../simulation-spec.ts';
 
 export interface SimulatedPoolDeps {
   readonly clock: Clock;

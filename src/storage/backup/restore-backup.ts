@@ -11,8 +11,8 @@ import { asDiskError, makeDirectory, systemCode, writeFileAtomically } from '../
 import { messageOf, PlatformError } from '../../errors.ts';
 import { readTar, type TarEntry } from '../../tar/index.ts';
 import { type OpenDatabase, openDatabase } from '../database.ts';
-import { FileObjectStore } from '../objects/file-object-store.ts';
 import { databaseName, writeInstallationFile } from '../installation.ts';
+import { FileObjectStore } from '../objects/file-object-store.ts';
 import type { StoreName } from '../objects/referenced-objects.ts';
 import { type BackupHeader, type BackupManifest, plainFileBytesMax, plainFiles, tableNames } from './format.ts';
 import { quickCheck } from './read-database.ts';

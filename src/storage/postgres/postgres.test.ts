@@ -8,9 +8,9 @@ import { type PostgresServer, startPostgres, whyNoPostgres } from '../../../test
 import { TcpProxy } from '../../../test/tcp-proxy.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { inTransaction, type OpenDatabase, openDatabase, type PostgresLocation } from '../database.ts';
-import { isOutcomeUnknown } from './postgres-errors.ts';
 import { inSharedTransaction } from '../shared-transactions.ts';
 import type { Database } from '../tables.ts';
+import { isOutcomeUnknown } from './postgres-errors.ts';
 
 /** Shorter than in production, to keep tests fast. */
 const limits = { connectMs: 500, statementMs: 400 };

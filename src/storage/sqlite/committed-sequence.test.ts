@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
-import { CommittedSequence } from './committed-sequence.ts';
 import { type OpenDatabase, openDatabase } from '../database.ts';
+import { CommittedSequence } from './committed-sequence.ts';
 
 let path = '';
 let opened: OpenDatabase;

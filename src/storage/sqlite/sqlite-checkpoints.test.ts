@@ -8,9 +8,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { SystemClock, VirtualClock } from '../../clock.ts';
-import { Checkpointer } from './checkpointer.ts';
 import { type OpenDatabase, openDatabase } from '../database.ts';
 import { inSharedTransaction } from '../shared-transactions.ts';
+import { Checkpointer } from './checkpointer.ts';
 import { type CheckpointOptions, isCheckpointDue, knowsLogLength } from './sqlite-checkpoints.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'penstock-checkpoints-'));

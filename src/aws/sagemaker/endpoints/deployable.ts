@@ -5,11 +5,11 @@ import { type EndpointConfig, functionsDefault, type VariantConfig } from '../..
 import { instanceTypeDefault } from '../../../fields/index.ts';
 import { nameKey } from '../../../registry/index.ts';
 import { AwsError } from '../../service.ts';
+import type { PenstockSettings } from '../penstock-tags.ts';
 import { captureOf } from './data-capture.ts';
 import { awsTimeoutSeconds, type FunctionMemory, serverlessConfig } from './derived-endpoint.ts';
 import type { DeployableModel, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
 import { nearestInstanceType } from './instance-sizes.ts';
-import type { PenstockSettings } from '../penstock-tags.ts';
 
 /** AWS's upper bound of `InvocationTimeoutSeconds`. */
 const asyncTimeoutMs = 3_600_000;

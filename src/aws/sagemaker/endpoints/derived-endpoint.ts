@@ -1,9 +1,9 @@
 /** Derives an endpoint config and models for an endpoint that another API created or changed. Pure. */
 import { defined } from '../../../defined.ts';
 import { type EndpointView, productionVariants, type VariantConfig } from '../../../deployment/index.ts';
+import type { PenstockSettings } from '../penstock-tags.ts';
 import { dataCaptureConfig } from './data-capture.ts';
 import type { DeployableModel, DeployedConfig, EndpointConfigDocument, ProductionVariant } from './endpoint-documents.ts';
-import type { PenstockSettings } from '../penstock-tags.ts';
 
 const nameLengthMax = 63;
 /** Reported for functions of automatic size until Penstock has chosen one. */

@@ -6,15 +6,15 @@ import { nameKey, type Registry } from '../../../registry/index.ts';
 import { type Database, inTransaction } from '../../../storage/index.ts';
 import { AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../../service.ts';
 import { arnOf } from '../arn.ts';
-import { derivedConfig, derivedConfigName, type FunctionMemory } from './derived-endpoint.ts';
 import type { Documents } from '../documents.ts';
-import { checkEndpointConfig, checkMultiModel } from './endpoint-config-rules.ts';
-import { allVariants, type DeployableModel, type EndpointConfigDocument, type ProductionVariant } from './endpoint-documents.ts';
-import type { EndpointRecords } from './endpoint-records.ts';
 import { openedVersion, whyNotApproved } from '../models/opened-version.ts';
 import { readPage } from '../pages.ts';
 import { type PenstockSettings, readSettings } from '../penstock-tags.ts';
 import { readTags, type Tags } from '../tags.ts';
+import { derivedConfig, derivedConfigName, type FunctionMemory } from './derived-endpoint.ts';
+import { checkEndpointConfig, checkMultiModel } from './endpoint-config-rules.ts';
+import { allVariants, type DeployableModel, type EndpointConfigDocument, type ProductionVariant } from './endpoint-documents.ts';
+import type { EndpointRecords } from './endpoint-records.ts';
 
 export interface EndpointConfigsOptions {
   readonly db: Database;

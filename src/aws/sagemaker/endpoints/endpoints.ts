@@ -7,6 +7,10 @@ import type { Deployments, EndpointStatus, EndpointView, VariantConfig } from '.
 import { PlatformError } from '../../../errors.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../../service.ts';
 import { arnOf } from '../arn.ts';
+import { pageOfAll, readPage } from '../pages.ts';
+import { checkOnEndpoint } from '../penstock-tags.ts';
+import type { Searchable } from '../search.ts';
+import { readTags, tagList } from '../tags.ts';
 import { deployable } from './deployable.ts';
 import { derivedConfig } from './derived-endpoint.ts';
 import {
@@ -23,11 +27,7 @@ import { checkApproved, EndpointConfigs, type EndpointConfigsOptions, type Resol
 import { awsStatus, describeEndpoint, modifiedAtMs } from './endpoint-description.ts';
 import type { DeployedConfig, DeploymentConfig, EndpointConfigDocument } from './endpoint-documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';
-import { pageOfAll, readPage } from '../pages.ts';
-import { checkOnEndpoint } from '../penstock-tags.ts';
 import { awsGuardOf } from './rollout-guard.ts';
-import type { Searchable } from '../search.ts';
-import { readTags, tagList } from '../tags.ts';
 
 export interface EndpointsOptions extends Omit<EndpointConfigsOptions, 'records' | 'deployments'> {
   readonly clock: Clock;

@@ -8,9 +8,9 @@ import { type Approval, type ModelVersion, multiModelFile, nameKey, type Registr
 import type { SampleBody } from '../../../runtime/index.ts';
 import type { Transaction } from '../../../storage/index.ts';
 import { AwsError } from '../../service.ts';
+import type { Documents } from '../documents.ts';
 import { type Artifact, type ArtifactOptions, openBundle, openModel, unusableModelData } from './artifact.ts';
 import { openModelWithCode } from './artifact-with-code.ts';
-import type { Documents } from '../documents.ts';
 import { type Container, codeLocationOf, locationOf, type ModelLocation } from './model-data.ts';
 import { readSamplePayload } from './sample-payload.ts';
 

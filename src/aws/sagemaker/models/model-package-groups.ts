@@ -5,11 +5,11 @@ import type { Database } from '../../../storage/index.ts';
 import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../../service.ts';
 import { arnOf, readReference } from '../arn.ts';
 import { containing, type Documents } from '../documents.ts';
-import { definedMembers, userContext } from './package-description.ts';
-import type { PackageRecords } from './package-records.ts';
 import { type AwsPage, cutPage, type PageRequest, readPage, readPages, type SortKey } from '../pages.ts';
 import type { Searchable } from '../search.ts';
 import { readTags, tagList } from '../tags.ts';
+import { definedMembers, userContext } from './package-description.ts';
+import type { PackageRecords } from './package-records.ts';
 
 export interface ModelPackageGroupsOptions {
   readonly db: Database;

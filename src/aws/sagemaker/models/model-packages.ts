@@ -9,15 +9,15 @@ import type { TagMap } from '../../tag-map.ts';
 import { readReference } from '../arn.ts';
 import { ClientTokens } from '../client-tokens.ts';
 import type { DocumentOwner, Documents } from '../documents.ts';
+import { readPage, readPages } from '../pages.ts';
+import type { Searchable } from '../search.ts';
+import { readTags, type Tags, tagList } from '../tags.ts';
 import type { Container } from './model-data.ts';
 import { approvalBy, type ModelImport, type ModelImports, UnreadableModel } from './model-imports.ts';
 import type { ModelPackageGroups } from './model-package-groups.ts';
 import { customerMetadata, describePackage, inferenceSpecification, packageArn, summarizePackage } from './package-description.ts';
 import { documentName, type PackageDocument, type PackageRecord, type PackageRecords } from './package-records.ts';
 import { checkUpdate, updatedMembers } from './package-update.ts';
-import { readPage, readPages } from '../pages.ts';
-import type { Searchable } from '../search.ts';
-import { readTags, type Tags, tagList } from '../tags.ts';
 
 export interface ModelPackagesOptions {
   readonly db: Database;

@@ -12,6 +12,8 @@ import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperat
 import { arnOf } from '../arn.ts';
 import type { DocumentOwner, Documents, StoredDocument } from '../documents.ts';
 import type { DeployableModel } from '../endpoints/endpoint-documents.ts';
+import { readPage } from '../pages.ts';
+import { readTags, type Tags } from '../tags.ts';
 import type { Container } from './model-data.ts';
 import { approvalBy, type ModelImports, UnreadableModel } from './model-imports.ts';
 import type { ModelPackages } from './model-packages.ts';
@@ -19,8 +21,6 @@ import { openedVersion, whyNotApproved } from './opened-version.ts';
 import { derivedContainer, digestOf, imageOf, packageArn } from './package-description.ts';
 import type { PackageRecords } from './package-records.ts';
 import { whyNoModel } from './package-update.ts';
-import { readPage } from '../pages.ts';
-import { readTags, type Tags } from '../tags.ts';
 
 export interface ModelsOptions {
   readonly db: Database;

@@ -6,13 +6,13 @@ import type { Database } from '../../../storage/index.ts';
 import type { S3Store } from '../../s3/store.ts';
 import type { AwsOperation } from '../../service.ts';
 import { Documents } from '../documents.ts';
+import type { Searchable } from '../search.ts';
+import { Tags, tagOperations } from '../tags.ts';
 import { ModelImports } from './model-imports.ts';
 import { ModelPackageGroups } from './model-package-groups.ts';
 import { ModelPackages } from './model-packages.ts';
 import { Models } from './models.ts';
 import { PackageRecords } from './package-records.ts';
-import type { Searchable } from '../search.ts';
-import { Tags, tagOperations } from '../tags.ts';
 
 export interface RegistryServicesOptions {
   readonly db: Database;
