@@ -44,7 +44,8 @@ export function onnxTypeText(type: TypeProto | undefined): string {
   }
 }
 
-function elementText(type: number): string {
+/** An element type in ONNX's notation: `float`, `float8e4m3fn`. */
+export function elementText(type: number): string {
   return elementNames[type] ?? TensorProto_DataType[type]?.toLowerCase() ?? `element type ${type}`;
 }
 
@@ -98,8 +99,15 @@ function checkElements(kind: 'input' | 'output', { name, type }: ValueInfoProto)
 
 const floatExport = 'export the model in float32 or float16 (in PyTorch `model.float()` before the export)';
 
+/** bfloat16 and the 8-bit floats with a sign have been widened before; of the rest of the narrow floats onnxruntime has no kernels on CPUs. */
+const withoutKernels = new Set<number>([TensorProto_DataType.FLOAT4E2M1, TensorProto_DataType.FLOAT8E8M0]);
+
 function cureFor(elementType: number): string {
-  return elementType === TensorProto_DataType.BFLOAT16 ? floatExport : 'convert it by a Cast node in the model, for example to float';
+  if (withoutKernels.has(elementType)) return floatExport;
+  const isComplex = elementType === TensorProto_DataType.COMPLEX64 || elementType === TensorProto_DataType.COMPLEX128;
+  return isComplex
+    ? 'export the real and the imaginary parts as tensors of floats'
+    : 'convert it by a Cast node in the model, for example to float';
 }
 
 /** The error of a load, with the cure if it is due to bfloat16: onnxruntime lacks most operators for it on CPUs, but does not say so. */

@@ -4,7 +4,6 @@
  */
 import { create } from '@bufbuild/protobuf';
 import {
-  type GraphProto,
   type ModelProto,
   NodeProtoSchema,
   TensorProto_DataType,
@@ -13,6 +12,7 @@ import {
   ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { SequenceLengths } from './sequence-lengths.ts';
+import { namesIn, unusedName } from './unused-name.ts';
 
 /** Maximum tensors of a sequence. */
 const lengthMax = 256;
@@ -52,16 +52,4 @@ export function splitSequences({ graph }: ModelProto): string[] {
   }
   graph.output = outputs;
   return notes;
-}
-
-function namesIn(graph: GraphProto): Set<string> {
-  const nodes = graph.node.flatMap(({ name, input, output }) => [name, ...input, ...output]);
-  return new Set([...nodes, ...[...graph.input, ...graph.output, ...graph.initializer].map(({ name }) => name)]);
-}
-
-function unusedName(wanted: string, taken: Set<string>): string {
-  let name = wanted;
-  for (let number = 1; taken.has(name); number++) name = `${wanted}_${number}`;
-  taken.add(name);
-  return name;
 }

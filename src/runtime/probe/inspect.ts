@@ -5,6 +5,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import type { Signature } from '../../tensor.ts';
 import { checkExternalData } from '../onnx/external-data.ts';
+import { widenNarrowTypes } from '../onnx/narrow-types.ts';
 import { opsetsOf, parseModel, producerOf, propertiesOf } from '../onnx/onnx-file.ts';
 import { OnnxModel } from '../onnx/onnx-model.ts';
 import { checkTypes, withTypeCure } from '../onnx/onnx-types.ts';
@@ -44,7 +45,7 @@ export interface Inspection extends ModelDescription {
 }
 
 /**
- * Opens and describes a file, and returns its model loaded. A file that needs rewriting (ZipMap, sequences) is written to `rewriteTo`. Throws `invalid_request` or
+ * Opens and describes a file, and returns its model loaded. A file that needs rewriting (ZipMap, sequences, narrow types) is written to `rewriteTo`. Throws `invalid_request` or
  * `unsupported` if the file is at fault, `model_failed` if it needs too much memory.
  */
 export async function describeModel(
@@ -54,7 +55,7 @@ export async function describeModel(
 ): Promise<{ readonly model: OnnxModel; readonly description: ModelDescription }> {
   const file = parseModel(await readFile(path));
   const dataFiles = checkExternalData(file, data);
-  const notes = [...stripZipMaps(file), ...splitSequences(file)];
+  const notes = [...stripZipMaps(file), ...splitSequences(file), ...widenNarrowTypes(file)];
   const rewritten = notes.length > 0;
   notes.push(...checkTypes(file));
   if (rewritten) await writeFile(rewriteTo, toBinary(ModelProtoSchema, file), { mode: 0o600 });
