@@ -1,6 +1,6 @@
 /**
  * Installations in a Debian of their own: the steps of Containerfile, run without a container engine (debootstrap makes its base image, chroot
- * runs the rest), and the systemd unit. Needs root, debootstrap and the package archives; skipped without them. Run by
+ * runs the rest), and the systemd unit. Needs root, debootstrap and the package archive; skipped, with the reason, without them. Run by
  * `npm run test:install`.
  */
 import assert from 'node:assert/strict';
@@ -27,25 +27,36 @@ function reasonToSkip(): string | false {
 }
 
 const skip = reasonToSkip();
+/** Why there is no image although it was tried: the package archive does not answer. */
+let unavailable: string | null = null;
 const root = mkdtempSync(join(tmpdir(), 'penstock-image-'));
 let image: Image;
 const processes: ChildProcess[] = [];
 
-/** The archive that this machine's apt uses. */
-function debianArchive(): string {
+/** The archive that this machine's apt uses; null if it uses none of Debian. */
+function debianArchive(): string | null {
   const lines = execFileSync('apt-get', ['indextargets', '--format', '$(SITE)'], { encoding: 'utf8' }).split('\n');
-  const site = lines.find((line) => /^https?:.*\/debian\/?$/.test(line));
-  assert(site !== undefined, `apt has no archive of Debian: ${lines.join(' ')}`);
-  return site;
+  return lines.find((line) => /^https?:.*\/debian\/?$/.test(line)) ?? null;
 }
 
-/** Base images are made once and copied. Files that make apt and npm work in this network come from this machine. */
+class ArchiveAway extends Error {}
+
+/**
+ * Base images are made once and copied. Files that make apt and npm work in this network come from this machine. Throws `ArchiveAway` if the
+ * packages cannot be downloaded.
+ */
 function debootstrap(name: string, folder: string): void {
   const suite = suites[name];
   assert(suite !== undefined, `no suite is known for ${name}`);
   const base = join(root, suite);
   if (!existsSync(base)) {
-    execFileSync('debootstrap', ['--variant=minbase', suite, base, debianArchive()], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const archive = debianArchive();
+    if (archive === null) throw new ArchiveAway('apt of this machine has no archive of Debian');
+    const made = spawnSync('debootstrap', ['--variant=minbase', suite, base, archive], { encoding: 'utf8' });
+    const output = `${made.stdout}${made.stderr}`;
+    const failure = /^E: (Failed getting release file|Couldn't download|Invalid Release file).*/m.exec(output)?.[0];
+    if (failure !== undefined) throw new ArchiveAway(failure);
+    assert.equal(made.status, 0, output);
     cpSync('/etc/resolv.conf', join(base, 'etc/resolv.conf'), { dereference: true });
     cpSync('/etc/apt/apt.conf.d', join(base, 'etc/apt/apt.conf.d'), { recursive: true });
     if (certificates !== undefined) cpSync(certificates, join(base, certificatesInside), { dereference: true });
@@ -59,7 +70,12 @@ before(() => {
     npm_config_registry: configuredRegistry(),
     ...(certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificatesInside }),
   };
-  image = buildImage(join(checkout, 'Containerfile'), { context: checkout, folder: join(root, 'stages'), base: debootstrap, env });
+  try {
+    image = buildImage(join(checkout, 'Containerfile'), { context: checkout, folder: join(root, 'stages'), base: debootstrap, env });
+  } catch (error) {
+    if (!(error instanceof ArchiveAway)) throw error;
+    unavailable = error.message;
+  }
 });
 
 after(async () => {
@@ -97,7 +113,8 @@ async function startContainer(): Promise<{ server: ChildProcess; url: string }> 
   throw new Error('the server ended before it was ready');
 }
 
-test('the image serves as an unprivileged user, is healthy only while it serves, and keeps its volume', { skip }, async () => {
+test('the image serves as an unprivileged user, is healthy only while it serves, and keeps its volume', { skip }, async (t) => {
+  if (unavailable !== null) return t.skip(unavailable);
   assert.notEqual(image.user, 'root');
   assert(!existsSync(join(image.root, 'usr/bin/npm')), 'npm stays in the first stage');
   assert.deepEqual(image.volumes, [image.env['PENSTOCK_DATA_DIR']]);
@@ -118,6 +135,7 @@ test('the image serves as an unprivileged user, is healthy only while it serves,
 });
 
 test('the systemd unit serves in the strongest isolation of an ordinary user, restarts after a crash, and drains', { skip }, async (t) => {
+  if (unavailable !== null) return t.skip(unavailable);
   const machine = join(root, 'machine');
   mkdirSync(machine);
   debootstrap('debian:13-slim', machine);
