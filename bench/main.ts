@@ -16,6 +16,7 @@ import { python } from './python/python.ts';
 import { scaling } from './scaling/scaling.ts';
 import { scalingSpeed } from './scaling/speed.ts';
 import { fromZero } from './serverless/from-zero.ts';
+import { serverlessLoads } from './serverless/loads.ts';
 import { serverless } from './serverless/serverless.ts';
 import { transform } from './transform/transform.ts';
 import { watchingAlone } from './watching/alone.ts';
@@ -25,6 +26,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- grpc [--seconds 5] [--dry]
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
+       npm run bench -- serverless-loads [--seconds 60] [--dry]
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
@@ -74,6 +76,8 @@ if (positionals.join() === 'overhead') {
   await fromZero({ isDry: values.dry });
 } else if (positionals.join() === 'serverless') {
   await serverless({ seconds: Number(values.seconds ?? 120), isDry: values.dry });
+} else if (positionals.join() === 'serverless-loads') {
+  await serverlessLoads({ seconds: Number(values.seconds ?? 60), isDry: values.dry });
 } else if (positionals.join() === 'async') {
   await asyncInference({ isDry: values.dry });
 } else if (positionals.join() === 'transform') {

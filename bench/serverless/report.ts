@@ -1,8 +1,10 @@
-/** The serverless table in bench/README.md. */
+/** The tables of serverless endpoints in bench/README.md. */
+import type { AccuracyResult } from './loads.ts';
 import type { PolicyResult } from './scenario.ts';
 
 const ms = (value: number | null): string => (value === null ? '–' : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`);
 const usd = (value: number | null): string => (value === null ? '–' : `$${value.toFixed(2)}`);
+const usdExact = (value: number | null): string => (value === null ? '–' : `$${value.toFixed(4)}`);
 const header = [
   'model',
   'policy',
@@ -26,4 +28,25 @@ export function serverlessTable(results: readonly PolicyResult[]): string {
     `${usd(result.predictedUsdPerMillion)} / ${usd(result.costUsdPerMillion)}`,
   ]);
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+const difference = (predicted: number | null, measured: number | null): string => {
+  if (predicted === null || measured === null) return '–';
+  const percent = (predicted / measured - 1) * 100;
+  return `${percent >= 0 ? '+' : ''}${percent.toFixed(0)} %`;
+};
+
+/** Predictions against measurements, with the difference of each. */
+export function accuracyTable(results: readonly AccuracyResult[]): string {
+  const columns = ['model', 'load', 'mean b', 'p95 predicted / measured', 'difference', '$ per million predicted / measured', 'difference'];
+  const rows = results.map((result) => [
+    result.model,
+    `${result.ratePerSecond}/s${result.isAfterBusySpell ? ', after a busy spell' : ''}`,
+    result.meanBatch?.toFixed(2) ?? '–',
+    `${ms(result.predictedP95Ms)} / ${ms(result.measuredP95Ms)}`,
+    difference(result.predictedP95Ms, result.measuredP95Ms),
+    `${usdExact(result.predictedUsdPerMillion)} / ${usdExact(result.costUsdPerMillion)}`,
+    difference(result.predictedUsdPerMillion, result.costUsdPerMillion),
+  ]);
+  return [columns, columns.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Phase } from '../../src/cli/load/open-loop.ts';
 import { percentileOf } from '../load/latencies.ts';
 import { type LoadReport, type LoadWindow, runLoad } from '../load/load.ts';
 import { binaryRequest } from '../overhead/requests.ts';
@@ -73,40 +74,73 @@ interface Decision {
 }
 
 const warmUpMs = 60_000;
+/** Length of a period of decisions, and of a window of the report. */
 const windowMs = 10_000;
+/** Until the effect of the last decision is known. */
+const effectMs = 12_000;
 const windowRequestsMin = 300;
 const seed = 20_261_124;
 
+/** A live serverless endpoint of one model. */
+export class LiveFunctions {
+  readonly #platform: Platform;
+  readonly #model: ServerlessModel;
+
+  private constructor(platform: Platform, model: ServerlessModel) {
+    this.#platform = platform;
+    this.#model = model;
+  }
+
+  static async start(model: ServerlessModel, policy: string): Promise<LiveFunctions> {
+    const platform = new Platform({ PENSTOCK_BATCH_PERIOD: `${windowMs / 1000}s` });
+    try {
+      await platform.start();
+      const modelPath = fileURLToPath(new URL(`../../test/models/${model.name}.onnx`, import.meta.url));
+      const flags = ['--serverless', '--batching', policy];
+      await platform.deploy({ modelPath, name: 'bursts', objective: `p95<=${model.objectiveMs}ms`, flags });
+      return new LiveFunctions(platform, model);
+    } catch (error) {
+      await platform.close();
+      throw error;
+    }
+  }
+
+  load(phases: readonly Phase[], loadSeed: number): Promise<LoadReport> {
+    const { url } = this.#platform.server;
+    const { name, input, rowShape, objectiveMs } = this.#model;
+    const row = readFileSync(new URL(`../../test/models/samples/${name}.${input}.bin`, import.meta.url));
+    const size = rowShape.reduce((product, each) => product * each, 1);
+    const values = new Float32Array(new Uint8Array(row).buffer).subarray(0, size);
+    return runLoad({
+      host: url.hostname,
+      port: Number(url.port),
+      requests: [binaryRequest(url, 'bursts', input, [1, ...rowShape], values)],
+      shape: { kind: 'open', phases, seed: loadSeed, connections: 128 },
+      limitMs: objectiveMs,
+      windowMs,
+    });
+  }
+
+  /** What was predicted and measured from `fromMs` until now, once the last effect is known. */
+  async reported(fromMs: number) {
+    await new Promise((resolve) => setTimeout(resolve, effectMs));
+    return reported(this.#platform.server.url, fromMs);
+  }
+
+  end(): Promise<void> {
+    return this.#platform.close();
+  }
+}
+
 export async function runPolicy(model: ServerlessModel, policy: string, measureMs: number): Promise<PolicyResult> {
-  const platform = new Platform({ PENSTOCK_BATCH_PERIOD: '10s' });
+  const functions = await LiveFunctions.start(model, policy);
   try {
-    await platform.start();
-    const { server } = platform;
-    const modelPath = fileURLToPath(new URL(`../../test/models/${model.name}.onnx`, import.meta.url));
-    const flags = ['--serverless', '--batching', policy];
-    await platform.deploy({ modelPath, name: 'bursts', objective: `p95<=${model.objectiveMs}ms`, flags });
-    const row = readFileSync(new URL(`../../test/models/samples/${model.name}.${model.input}.bin`, import.meta.url));
-    const values = new Float32Array(new Uint8Array(row).buffer).subarray(
-      0,
-      model.rowShape.reduce((size, each) => size * each, 1),
-    );
-    const requests = [binaryRequest(server.url, 'bursts', model.input, [1, ...model.rowShape], values)];
-    const load = (forMs: number, loadSeed: number): Promise<LoadReport> =>
-      runLoad({
-        host: server.url.hostname,
-        port: Number(server.url.port),
-        requests,
-        shape: { kind: 'open', phases: mmppPhases(model.load, forMs, loadSeed), seed: loadSeed, connections: 128 },
-        limitMs: model.objectiveMs,
-        windowMs,
-      });
-    await load(warmUpMs, seed);
+    await functions.load(mmppPhases(model.load, warmUpMs, seed), seed);
     const fromMs = Date.now();
-    const report = await load(measureMs, seed + 1);
-    await new Promise((resolve) => setTimeout(resolve, 12_000)); // wait for the end of the last decision's period
-    return { ...summary(model, policy, report), ...(await reported(server.url, fromMs)) };
+    const report = await functions.load(mmppPhases(model.load, measureMs, seed + 1), seed + 1);
+    return { ...summary(model, policy, report), ...(await functions.reported(fromMs)) };
   } finally {
-    await platform.close();
+    await functions.end();
   }
 }
 
