@@ -44,7 +44,7 @@ export async function openCloudWatch(t: TestContext) {
   await alarms.open();
   const logs = openLogs(temporaryDirectory(), 'error', { clock });
   const actionTargets = { isTopic: () => false, isStepPolicy: async (arn: string) => arn === stepPolicy, checkUrl: webhookUrl };
-  const service = cloudWatchService({ db, clock, audit, store, alarms, actionTargets, log: logs.platform });
+  const service = cloudWatchService({ db, clock, store, alarms, actionTargets, log: logs.platform });
   t.after(async () => {
     await alarms.close();
     await store.close();
@@ -54,8 +54,8 @@ export async function openCloudWatch(t: TestContext) {
   const shapes = shapesOf('cloudwatch');
   /** Times in the input are epoch seconds, as on the wire. */
   const ask = async (operation: string, input: Record<string, unknown>, role: Role = 'admin'): Promise<AwsOutput> => {
-    const run = service.operations[operation];
-    assert(run !== undefined, operation);
+    const row = service.operations[operation];
+    assert(row !== undefined, operation);
     const call = {
       account: '000000000000',
       region: 'us-east-1',
@@ -66,7 +66,7 @@ export async function openCloudWatch(t: TestContext) {
       userAgent: undefined,
       signal: new AbortController().signal,
     };
-    return run(checkInput(shapes.operation(operation)?.input ?? null, structuredClone(input)), call);
+    return row.run(checkInput(shapes.operation(operation)?.input ?? null, structuredClone(input)), call);
   };
   /** `Code: message` of the error of a call. */
   const refusal = async (operation: string, input: Record<string, unknown>): Promise<string> => {
@@ -77,5 +77,5 @@ export async function openCloudWatch(t: TestContext) {
     assert(error instanceof AwsError || error instanceof PlatformError, String(error));
     return `${error.code}: ${error.message}`;
   };
-  return { db, clock, store, alarms, audit, acted, ask, refusal };
+  return { db, clock, store, alarms, acted, ask, refusal };
 }

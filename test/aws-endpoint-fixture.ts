@@ -85,7 +85,7 @@ export async function openAws(database?: OpenDatabase): Promise<Aws> {
   };
   const { operations } = endpointOperations(modules);
   const call: Aws['call'] = async (operation, input, signal) => {
-    const answer = await (operations[operation] as AwsOperation)(input, callOf(operation, signal));
+    const answer = await (operations[operation] as AwsOperation).run(input, callOf(operation, signal));
     return answer as unknown as Answer;
   };
   return { fixture, call };

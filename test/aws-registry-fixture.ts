@@ -95,7 +95,7 @@ export async function openRegistryFixture(options: ControlPlaneOptions = {}): Pr
   const hasEndpoint = (name: string) => endpoints.has(name);
   const services = openRegistryServices({ db, clock, audit, events, registry, objects: store, hasEndpoint });
   const call: RegistryFixture['call'] = async (operation, input = {}, role) => {
-    const answer = await (services.operations[operation] as AwsOperation)(input, callOf(operation, undefined, role));
+    const answer = await (services.operations[operation] as AwsOperation).run(input, callOf(operation, undefined, role));
     return answer as unknown as Answer;
   };
   const put = async (key: string, bytes: Uint8Array | string): Promise<string> => {

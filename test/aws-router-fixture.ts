@@ -7,6 +7,7 @@ import { AwsRouter, type AwsRouterOptions, type AwsService, type AwsStreamServic
 import { type Clock, SystemClock } from '../src/clock.ts';
 import { Listener, type ListenerLimits } from '../src/http/index.ts';
 import { openLogs } from '../src/logs/index.ts';
+import { awsOperations } from './aws-operations.ts';
 
 export interface AwsRouterFixtureOptions {
   readonly services?: readonly AwsService[];
@@ -38,7 +39,11 @@ export async function openAwsRouter(options: AwsRouterFixtureOptions = {}) {
   const { listenerLimits: limits = {} } = options;
   const listener = new Listener({ host: '127.0.0.1', port: 0, tls: null, access, log, clock: new SystemClock(), limits });
   const router = new AwsRouter({
-    services: [stsService({ access, clock }), iamService(), ...(options.services ?? [])],
+    services: [
+      stsService({ access, clock }),
+      iamService(Object.entries(awsOperations).map(([name, operations]) => ({ name: name as AwsService['name'], operations }))),
+      ...(options.services ?? []),
+    ],
     streams: options.streams ?? [],
     access,
     clock,

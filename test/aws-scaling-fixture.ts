@@ -64,7 +64,7 @@ export class Scaled {
   }
 
   async call(operation: string, input: AwsInput): Promise<Answer> {
-    const answer = await (this.scaling.operations[operation] as AwsOperation)(input, callOf(operation));
+    const answer = await (this.scaling.operations[operation] as AwsOperation).run(input, callOf(operation));
     await settle();
     return answer as unknown as Answer;
   }

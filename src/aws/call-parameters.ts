@@ -1,8 +1,7 @@
 /**
  * The parameters of a call, as the audit stores them and CloudTrail returns them: lowerCamel members, secrets removed, size bounded. Pure.
  */
-import { secretMembers } from './audited-operations.ts';
-import type { AwsInput } from './service.ts';
+import type { AuditRule, AwsInput, AwsOutput } from './service.ts';
 import type { Shape } from './shapes/shapes.ts';
 
 const textMax = 512;
@@ -11,6 +10,9 @@ const depthMax = 10;
 const bytesMax = 4096;
 const omitted = '…';
 const hidden = '***';
+
+/** Members whose values are credentials for a target. The audit chain is append-only, so a secret written to it could never be removed. */
+const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
 
 /** Redacts process environments and members whose name suggests a secret, in addition to those the shapes mark sensitive. */
 const secret = new RegExp(`^(?:Environment|${secretMembers.join('|')})$|secret|password`, 'i');
@@ -61,4 +63,30 @@ function withheld(value: unknown): unknown {
       .slice(0, itemsMax)
       .map((key) => [key.slice(0, 128), hidden]),
   );
+}
+
+/** Masks the values of secret members at any depth and keeps their keys. */
+function maskSecretMembers(input: object): object {
+  return JSON.parse(
+    JSON.stringify(input, (name, value: unknown) =>
+      secretMembers.includes(name) && typeof value === 'object' && value !== null
+        ? Object.fromEntries(Object.keys(value).map((key) => [key, hidden]))
+        : value,
+    ),
+  ) as object;
+}
+
+/** A batch call answers 200 even if every entry failed, so the audit records which entries failed and why. */
+export function auditOutcome(
+  input: AwsInput,
+  { FailedEntries }: AwsOutput,
+  { omit = '' }: AuditRule,
+): { readonly outcome: 'ok' | 'invalid_request'; readonly detail: object } {
+  const { [omit]: _omitted, ...recorded } = input;
+  const detail = maskSecretMembers(recorded);
+  const failed = (FailedEntries ?? []) as readonly AwsInput[];
+  if (failed.length === 0) return { outcome: 'ok', detail };
+  const entries = (input.Targets ?? input.Ids ?? []) as readonly unknown[];
+  if (failed.length < entries.length) return { outcome: 'ok', detail: { ...detail, FailedEntries: failed } };
+  return { outcome: 'invalid_request', detail: { message: failed[0]?.ErrorMessage, ...detail, FailedEntries: failed } };
 }

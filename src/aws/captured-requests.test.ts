@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { accessWith, type Captured, captured, capturedKey, mutations, replay, verify } from '../../test/aws/captured-requests.ts';
+import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
-import { AwsError, type AwsInput, type AwsService, type AwsStreamService, type VerifiedRequest } from './index.ts';
+import { AwsError, type AwsInput, type AwsService, type AwsStreamService, type OperationRun, type VerifiedRequest } from './index.ts';
 import { SignatureError } from './wire/signature-error.ts';
 
 const names: Readonly<Record<string, AwsService['name']>> = { monitoring: 'cloudwatch' };
@@ -20,14 +21,14 @@ function recorders(): AwsService[] {
   );
   return [...byService].map(([scope, lines]) => {
     const name = names[scope] ?? (scope as AwsService['name']);
-    const operations = lines.map(({ expect: { operation } }) => [
+    const runs = lines.map(({ expect: { operation } }): [string, OperationRun] => [
       operation,
-      (input: AwsInput) => {
+      (input) => {
         received = { service: name, operation, input };
         return {};
       },
     ]);
-    return { name, operations: Object.fromEntries(operations) as AwsService['operations'] };
+    return awsServiceRunning(name, Object.fromEntries(runs));
   });
 }
 

@@ -32,5 +32,6 @@ export {
   type AwsOperation,
   type AwsService,
   type AwsStreamService,
+  type OperationRun,
   type VerifiedRequest,
 } from './service.ts';

@@ -2,19 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { form, json, messageOf, type SignOptions, send, sendSigned, typeOf } from '../../test/aws/signed-request.ts';
+import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, awsLocation, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import type { AccessLine } from '../logs/index.ts';
 import { currentOrigin, type Origin } from '../records/index.ts';
 import type { AwsService, AwsStreamService } from './index.ts';
 
-const sagemaker: AwsService = {
-  name: 'sagemaker',
-  operations: {
-    DescribeEndpoint: ({ EndpointName }) => ({ EndpointName }),
-    CreateEndpoint: () => ({ EndpointArn: 'arn' }),
-    UpdateModelPackage: () => ({ ModelPackageArn: 'arn' }),
-  },
-};
+const sagemaker = awsServiceRunning('sagemaker', {
+  DescribeEndpoint: ({ EndpointName }) => ({ EndpointName }),
+  CreateEndpoint: () => ({ EndpointArn: 'arn' }),
+  UpdateModelPackage: () => ({ ModelPackageArn: 'arn' }),
+});
 
 let origin: Origin | null = null;
 const s3: AwsStreamService = {

@@ -9,30 +9,28 @@ import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-s
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import fc from 'fast-check';
+import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, awsLocation, openAwsRouter } from '../../test/aws-router-fixture.ts';
-import { AwsError, type AwsInput, type AwsService, type AwsStreamService } from './index.ts';
+import { AwsError, type AwsInput, type AwsStreamService } from './index.ts';
 
 const createdAt = new Date(1_767_323_045_678);
 
 /** The input of the last call. */
 let requested: AwsInput = {};
-const sagemaker: AwsService = {
-  name: 'sagemaker',
-  operations: {
-    DescribeEndpoint({ EndpointName: name }, { account, region }) {
-      if (name === 'gone') throw new AwsError('ValidationException', 'Could not find endpoint "arn:…".');
-      return {
-        EndpointName: name,
-        EndpointArn: `arn:aws:sagemaker:${region}:${account}:endpoint/${String(name)}`,
-        CreationTime: createdAt,
-      };
-    },
-    ListModels(input) {
-      requested = input;
-      return { Models: [] };
-    },
+const sagemaker = awsServiceRunning('sagemaker', {
+  DescribeEndpoint({ EndpointName: name }, { account, region }) {
+    if (name === 'gone') throw new AwsError('ValidationException', 'Could not find endpoint "arn:…".');
+    return {
+      EndpointName: name,
+      EndpointArn: `arn:aws:sagemaker:${region}:${account}:endpoint/${String(name)}`,
+      CreationTime: createdAt,
+    };
   },
-};
+  ListModels(input) {
+    requested = input;
+    return { Models: [] };
+  },
+});
 
 /** A store for one object that reports the parameters it received. */
 let stored: { body: string; path: string; headers: Record<string, unknown>; query: string; trailers: unknown } | null = null;

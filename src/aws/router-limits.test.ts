@@ -6,20 +6,18 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { type Prepared, type SignOptions, send, sendSigned, sign, signedChunks } from '../../test/aws/signed-request.ts';
+import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import { until } from '../../test/end-to-end/poll.ts';
 import type { AwsInput, AwsService, AwsStreamService } from './index.ts';
 
 let requested: AwsInput | null = null;
-const cloudwatch: AwsService = {
-  name: 'cloudwatch',
-  operations: {
-    PutMetricData(input) {
-      requested = input;
-      return {};
-    },
+const cloudwatch = awsServiceRunning('cloudwatch', {
+  PutMetricData(input) {
+    requested = input;
+    return {};
   },
-};
+});
 
 let stored: string | null = null;
 const s3: AwsStreamService = {

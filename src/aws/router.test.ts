@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { form, json, messageOf, type SignOptions, sendSigned, typeOf } from '../../test/aws/signed-request.ts';
+import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import { PlatformError } from '../errors.ts';
-import { AwsError, type AwsInput, type AwsService, type AwsStreamService } from './index.ts';
+import { AwsError, type AwsInput, type AwsStreamService } from './index.ts';
 
 const createdAt = new Date(1_767_323_045_678);
 
@@ -17,34 +18,28 @@ const refusals: Readonly<Record<string, () => Error>> = {
   unwritable: () => new AwsError('ValidationException', 'x', { members: { Count: 1n } }),
 };
 
-const sagemaker: AwsService = {
-  name: 'sagemaker',
-  operations: {
-    DescribeEndpoint({ EndpointName: name }) {
-      const refusal = refusals[String(name)];
-      if (refusal !== undefined) throw refusal();
-      return { EndpointName: name, EndpointArn: 'arn', CreationTime: createdAt };
-    },
-    ListModels: () => ({ Models: [] }),
+const sagemaker = awsServiceRunning('sagemaker', {
+  DescribeEndpoint({ EndpointName: name }) {
+    const refusal = refusals[String(name)];
+    if (refusal !== undefined) throw refusal();
+    return { EndpointName: name, EndpointArn: 'arn', CreationTime: createdAt };
   },
-};
+  ListModels: () => ({ Models: [] }),
+});
 
 /** The input of the last call. */
 let requested: AwsInput = {};
-const cloudwatch: AwsService = {
-  name: 'cloudwatch',
-  operations: {
-    DescribeAlarms(input) {
-      requested = input;
-      if (input.AlarmNamePrefix === 'bad') throw new AwsError('InvalidNextToken', 'no such page');
-      if (input.AlarmNamePrefix === 'odd') throw new PlatformError('invalid_request', 'that <odd> prefix');
-      return {
-        MetricAlarms: [{ AlarmName: 'a<b>&"c"', Threshold: 0.5, ActionsEnabled: true, StateUpdatedTimestamp: createdAt, Dimensions: [] }],
-      };
-    },
-    DeleteAlarms: () => ({}),
+const cloudwatch = awsServiceRunning('cloudwatch', {
+  DescribeAlarms(input) {
+    requested = input;
+    if (input.AlarmNamePrefix === 'bad') throw new AwsError('InvalidNextToken', 'no such page');
+    if (input.AlarmNamePrefix === 'odd') throw new PlatformError('invalid_request', 'that <odd> prefix');
+    return {
+      MetricAlarms: [{ AlarmName: 'a<b>&"c"', Threshold: 0.5, ActionsEnabled: true, StateUpdatedTimestamp: createdAt, Dimensions: [] }],
+    };
   },
-};
+  DeleteAlarms: () => ({}),
+});
 
 const s3: AwsStreamService = { name: 's3', handle: async (_request, response) => void response.end() };
 

@@ -27,17 +27,27 @@ import {
 } from '../http/index.ts';
 import type { Log } from '../logs/index.ts';
 import { type ActionEntry, isAuditAction, isRecorded, type Origin, unknownCaller, withOrigin } from '../records/index.ts';
-import { maskSecretMembers } from './audited-operations.ts';
-import { auditParameters } from './call-parameters.ts';
+import { auditOutcome, auditParameters } from './call-parameters.ts';
 import { callerArn } from './identity/role-arn.ts';
 import { EndpointNotFound } from './runtime/endpoint-not-found.ts';
-import type { AwsCall, AwsInput, AwsLocation, AwsService, AwsServiceName, AwsStreamService } from './service.ts';
+import {
+  type AwsCall,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  type AwsService,
+  type AwsServiceName,
+  type AwsStreamService,
+  actionPrefixes,
+  permissionOf,
+  runtimeAction,
+} from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
 import { isHash, payloadMismatch } from './wire/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeDocumentReply, unpacked } from './wire/document-call.ts';
 import { errorReply, wireErrorOf } from './wire/error-replies.ts';
-import { actionPrefixes, assertListed, isChange, permissionOf, runtimeAction } from './wire/operation-actions.ts';
 import { auditTargetOf, bucketOperation, type RejectedAwsCall, rejectedCallOf, unsignedCallOf } from './wire/rejected-call.ts';
 import { awaitsContinue, discardRest, readEntireBody } from './wire/request-body.ts';
 import { type AwsRoute, hostBucketOf, isAwsRequest, parseAwsRoute, withoutMount } from './wire/route.ts';
@@ -96,6 +106,13 @@ const wrongKey: readonly SignatureErrorReason[] = ['unknown-access-key', 'invali
 /** Null means that any valid key may call the operation. */
 const unaudited: readonly (Permission | null)[] = ['read', 'invoke', null];
 
+/** A change that succeeded. */
+interface Change {
+  readonly input: AwsInput;
+  readonly output: AwsOutput;
+  readonly rule: NonNullable<AwsOperation['audit']>;
+}
+
 /** State of a request while it is handled. */
 interface RequestState {
   readonly request: IncomingMessage;
@@ -130,7 +147,6 @@ export class AwsRouter {
     this.#limits = { ...defaultLimits, ...options.limits };
     const names = [...options.services, ...options.streams].map(({ name }) => name);
     assert(new Set(names).size === names.length, `duplicate AWS service: expected unique names, got ${names.join(', ')}`);
-    for (const service of options.services) assertListed(service);
     this.#documents = new Map(options.services.map((service) => [service.name, documentService(service)]));
     this.#streams = new Map(options.streams.map((service) => [service.name, service]));
     this.#admissions = new Admissions(options);
@@ -238,16 +254,16 @@ export class AwsRouter {
     state.operation = call.shapes;
     state.operationName = call.operation;
     const { name } = service.service;
-    assert(name !== 's3', 'S3 operations are not documents');
-    const permission = permissionOf(name, call.operation, call.document);
+    const { audit, run } = call.row;
+    const permission = permissionOf(call.row, call.document);
     const { caller } = admission;
-    if (isChange(call.operation) || !unaudited.includes(permission)) state.parameters = auditParameters(call.document, call.shapes.input);
+    if (audit !== null || !unaudited.includes(permission)) state.parameters = auditParameters(call.document, call.shapes.input);
     const output = await withOrigin(this.#originOf(state), async () => {
       try {
         if (permission !== null) this.#require(caller, permission, name, call.operation);
         const input = checkedInput(call);
-        const done = await call.run(input, this.#awsCall(state, caller, call.operation));
-        await this.#auditAction(caller.keyId, call.operation, input);
+        const done = await run(input, this.#awsCall(state, caller, call.operation));
+        if (audit !== null) await this.#auditAction(caller.keyId, call.operation, { input, output: done, rule: audit });
         return done;
       } catch (error) {
         // Reads, invocations and operations open to any key are not audited.
@@ -262,9 +278,10 @@ export class AwsRouter {
     respond(request, response, 200, ['content-type', reply.contentType, 'x-amzn-requestid', requestId], reply.body);
   }
 
-  async #auditAction(who: string, operation: string, input: AwsInput): Promise<void> {
-    if (!isChange(operation) || !isAuditAction(operation) || isRecorded()) return;
-    await this.#options.onDone?.({ who, action: operation, target: auditTargetOf(input), outcome: 'ok', detail: maskSecretMembers(input) });
+  async #auditAction(who: string, operation: string, { input, output, rule }: Change): Promise<void> {
+    if (!isAuditAction(operation) || isRecorded()) return;
+    const target = auditTargetOf(input, rule.target);
+    await this.#options.onDone?.({ who, action: operation, target, ...auditOutcome(input, output, rule) });
   }
 
   async #readDocument(request: IncomingMessage, response: ServerResponse, { promises }: Admission): Promise<Buffer> {

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { Caller } from '../access/index.ts';
+import { type Action, type Caller, type Permission, permissionFor } from '../access/index.ts';
 
 /** The account and region that this installation reports and uses in its ARNs. */
 export interface AwsLocation {
@@ -33,7 +33,45 @@ export type AwsInput = Readonly<Record<string, unknown>>;
 export type AwsOutput = Readonly<Record<string, unknown>>;
 
 /** Throws `AwsError`, or `PlatformError`, which each protocol maps to one of its own codes. */
-export type AwsOperation = (input: AwsInput, call: AwsCall) => Promise<AwsOutput> | AwsOutput;
+export type OperationRun = (input: AwsInput, call: AwsCall) => Promise<AwsOutput> | AwsOutput;
+
+/** What the audit records of a change. The caller, the input without secrets, and the outcome are always recorded. */
+export interface AuditRule {
+  /** The member that names the target. By default the most specific one that names a resource. */
+  readonly target?: string;
+  /** A member that is too large to record. */
+  readonly omit?: string;
+}
+
+/** One operation: who may call it, what the audit records of it, and what it does. AWS's model has its shapes, under the same name. */
+export interface AwsOperation {
+  /** The action that it performs, which decides the permission; it may depend on the input. Null if any valid key may call the operation. */
+  readonly action: Action | ((input: AwsInput) => Action) | null;
+  /** Null if a success is not audited, as those of reads and of data. */
+  readonly audit: AuditRule | null;
+  readonly run: OperationRun;
+}
+
+/** An operation that only reads. */
+export function readOperation(action: AwsOperation['action'], run: OperationRun): AwsOperation {
+  return { action, audit: null, run };
+}
+
+/** An operation that sends data rather than change the configuration. Like CloudTrail, the audit does not record it. */
+export function dataOperation(action: AwsOperation['action'], run: OperationRun): AwsOperation {
+  return { action, audit: null, run };
+}
+
+/** An operation that changes something. The audit records each success, unless the changed module has recorded it already. */
+export function changeOperation(action: AwsOperation['action'], run: OperationRun, audit: AuditRule = {}): AwsOperation {
+  return { action, audit, run };
+}
+
+/** Null if any valid key may call the operation with this input. */
+export function permissionOf({ action }: Pick<AwsOperation, 'action'>, input: AwsInput): Permission | null {
+  const performed = typeof action === 'function' ? action(input) : action;
+  return performed === null ? null : permissionFor(performed);
+}
 
 /** A service whose calls are documents: JSON 1.1, JSON 1.0, query. */
 export interface AwsService {
@@ -52,6 +90,25 @@ export type AwsServiceName =
   | 's3'
   | 'sts'
   | 'iam';
+
+/** The service prefix in the actions of AWS policies. */
+export const actionPrefixes = {
+  sagemaker: 'sagemaker',
+  'sagemaker-runtime': 'sagemaker',
+  'application-autoscaling': 'application-autoscaling',
+  cloudwatch: 'cloudwatch',
+  logs: 'logs',
+  cloudtrail: 'cloudtrail',
+  events: 'events',
+  s3: 's3',
+  sts: 'sts',
+  iam: 'iam',
+} as const satisfies Record<AwsServiceName, string>;
+
+/** Covers all operations of the runtime, because it is checked before the path is parsed. */
+export const runtimeAction = 'invoke endpoint' satisfies Action;
+
+export const runtimeOperations: readonly string[] = ['InvokeEndpoint', 'InvokeEndpointAsync', 'InvokeEndpointWithResponseStream'];
 
 /** A request with a verified signature, for services that read their own bodies: the runtime and S3. */
 export interface VerifiedRequest extends AwsLocation {

@@ -290,7 +290,10 @@ function awsRouter(
   const log = logs.platform;
   const awsLocation = { account: config.awsAccount, region: config.awsRegion };
   const checkUrl = webhooks.checkUrl.bind(webhooks);
-  const watchers = [
+  const services: readonly AwsService[] = [
+    stsService({ access, clock }),
+    sagemaker,
+    autoScaling,
     cloudWatchService({
       actionTargets: {
         isTopic: (topic) => addressOf(config.asyncTopics, topic) !== null,
@@ -300,18 +303,17 @@ function awsRouter(
       db,
       clock,
       log,
-      audit,
       store: series,
       alarms,
       otherAlarms: (location) => autoScaling.trackingAlarms(location, series),
     }),
-    eventsService({ rules, clock, audit, db, canDeliver: deliversTo(config), checkUrl }),
-    logsService({ groups: logGroups, clock, audit, db }),
+    eventsService({ rules, clock, canDeliver: deliversTo(config), checkUrl }),
+    logsService({ groups: logGroups, clock, db }),
     cloudtrailService({ audit }),
   ];
   const { invocationLimitBytes: bodyBytesMax, invocationTimeoutMs: timeoutMs } = config;
   return new AwsRouter({
-    services: [stsService({ access, clock }), iamService(), sagemaker, autoScaling, ...watchers],
+    services: [...services, iamService(services)],
     streams: [
       new S3Service(s3),
       new Runtime({ serving, targets, traces, calls, clock, log, threads, bodyBytesMax, timeoutMs, async: asyncHandler, untilServed }),

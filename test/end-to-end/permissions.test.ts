@@ -9,9 +9,10 @@ import { after, before, describe, test } from 'node:test';
 import { type Action, actions, hasPermission, type Permission, type Role, roles } from '../../src/access/index.ts';
 import { routeActions } from '../../src/api/routing/route-actions.ts';
 import { originActions, s3Actions } from '../../src/aws/s3/s3-actions.ts';
-import { operationActions, permissionOf } from '../../src/aws/wire/operation-actions.ts';
+import { permissionOf, runtimeAction } from '../../src/aws/service.ts';
 import { grpcActions, restActions } from '../../src/oip/oip-actions.ts';
 import { json, sendSigned } from '../aws/signed-request.ts';
+import { awsOperation, awsOperations } from '../aws-operations.ts';
 import { GrpcClient, grpcAddress, rawCall, rawConnection } from './grpc-client.ts';
 import { Server, temporaryDirectory } from './server.ts';
 
@@ -221,11 +222,10 @@ describe('AWS services', () => {
   };
 
   for (const [name, { scope, target, version }] of Object.entries(scopes)) {
-    const service = name as keyof typeof operationActions;
     test(`${name}: each operation requires the permission of its action for any input`, async () => {
-      for (const operation of Object.keys(operationActions[service])) {
+      for (const [operation, row] of Object.entries(awsOperations[name] ?? {})) {
         for (const input of inputsOf(operation)) {
-          await assertRights(`${operation} ${JSON.stringify(input)}`, permissionOf(service, operation, input), async (role) =>
+          await assertRights(`${operation} ${JSON.stringify(input)}`, permissionOf(row, input), async (role) =>
             outcomeOf(
               await sendSigned(server.url, { key: keyOf(role), service: scope, ...json(`${target}.${operation}`, input, version) }),
             ),
@@ -237,7 +237,7 @@ describe('AWS services', () => {
     test(`${name}: serves exactly the operations in the table`, async () => {
       const { body } = await sendSigned(server.url, { key: keyOf('admin'), service: scope, ...json(`${target}.Nothing`, {}, version) });
       const [, supported = ''] = /expected one of ([\w, ]+)/.exec(body) ?? [];
-      assert.deepEqual(supported.split(', ').sort(), Object.keys(operationActions[service]).sort());
+      assert.deepEqual(supported.split(', ').sort(), Object.keys(awsOperations[name] ?? {}).sort());
     });
   }
 
@@ -248,7 +248,7 @@ describe('AWS services', () => {
     ['iam', 'SimulatePrincipalPolicy', '&PolicySourceArn=arn:aws:iam::000000000000:role/any&ActionNames.member.1=s3:GetObject'],
   ] as const) {
     test(`${service}: any key may call ${operation}`, async () => {
-      assert.equal(operationActions[service][operation], null);
+      assert.equal(awsOperation(service, operation).action, null);
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
       const body = `Action=${operation}&Version=2011-06-15${fields}`;
       await assertRights(operation, null, async (role) =>
@@ -340,12 +340,12 @@ test('each action is performed by an operation: none is unused', () => {
     ...Object.values(grpcActions),
     ...Object.values(s3Actions),
     ...Object.values(originActions),
+    runtimeAction,
     'use files of the server',
   ]);
-  for (const [name, operations] of Object.entries(operationActions)) {
-    for (const [operation, listed] of Object.entries(operations)) {
-      for (const input of inputsOf(operation)) performed.add(typeof listed === 'function' ? listed(input) : listed);
-      assert(listed !== undefined, name);
+  for (const operations of Object.values(awsOperations)) {
+    for (const [operation, { action }] of Object.entries(operations)) {
+      for (const input of inputsOf(operation)) performed.add(typeof action === 'function' ? action(input) : action);
     }
   }
   assert.deepEqual(

@@ -17,7 +17,10 @@ test('changes and rejections can be looked up by service, resource type and read
   const detail = { service: 'cloudwatch', message: 'no', claimed: 'AKIB' };
   await audit.recordRefused({ who: 'unknown', action: 'DescribeAlarms', target: '', outcome: 'unauthenticated', detail });
 
-  const lookUp = cloudtrailService({ audit }).operations.LookupEvents as (input: object, call: object) => Promise<{ Events: Looked[] }>;
+  const lookUp = cloudtrailService({ audit }).operations.LookupEvents?.run as unknown as (
+    input: object,
+    call: object,
+  ) => Promise<{ Events: Looked[] }>;
   const found = async (AttributeKey: string, AttributeValue: string): Promise<Looked[]> =>
     (await lookUp({ LookupAttributes: [{ AttributeKey, AttributeValue }] }, { account: '000000000000', region: 'us-east-1' })).Events;
   const names = async (key: string, value: string) => (await found(key, value)).map(({ EventName }) => EventName);
@@ -55,7 +58,7 @@ test('a call with several actions is one event with its own name and all details
   await audit.record(db, { who: 'AKIA', outcome: 'ok', ...registered, target: 'native/1' });
   await audit.record(db, { who: 'AKIA', outcome: 'ok', ...approved, target: 'native/1' });
 
-  const lookUp = cloudtrailService({ audit }).operations.LookupEvents as unknown as (input: object, call: object) => Promise<Answer>;
+  const lookUp = cloudtrailService({ audit }).operations.LookupEvents?.run as unknown as (input: object, call: object) => Promise<Answer>;
   const place = { account: '000000000000', region: 'us-east-1' };
   const reported = ({ EventName, Resources: [resource] }: Looked): string =>
     `${EventName} ${(resource as { ResourceName: string }).ResourceName}`;
@@ -109,7 +112,7 @@ test('an event shows the parameters of a call, successful or rejected, and the r
   await withOrigin(from('AddTags', { resourceArn, tags: [{ key: 'Team', value: 'a' }] }), () =>
     audit.record(db, { who: 'AKIA', action: 'AddTags', target: 'digits', outcome: 'ok', detail: {} }),
   );
-  const lookUp = cloudtrailService({ audit }).operations.LookupEvents as unknown as (input: object, call: object) => Promise<Answer>;
+  const lookUp = cloudtrailService({ audit }).operations.LookupEvents?.run as unknown as (input: object, call: object) => Promise<Answer>;
   const { Events } = await lookUp({}, { account: '000000000000', region: 'us-east-1' });
   const [tagged, refused] = Events.map(({ CloudTrailEvent }) => JSON.parse(CloudTrailEvent) as Record<string, unknown>);
   assert.deepEqual(tagged?.requestParameters, { resourceArn, tags: [{ key: 'Team', value: 'a' }] });

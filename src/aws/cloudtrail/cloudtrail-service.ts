@@ -3,7 +3,7 @@
  * because consoles and pollers read every few seconds.
  */
 import type { Audit, AuditQuery } from '../../records/index.ts';
-import { AwsError, type AwsInput, type AwsLocation, type AwsOutput, type AwsService } from '../service.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOutput, type AwsService, readOperation } from '../service.ts';
 import { type CallRecord, mergedCall } from './calls.ts';
 import { actionsByEventName, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly } from './event-names.ts';
 import { trailOperations } from './trails.ts';
@@ -16,7 +16,10 @@ const attributes = ['EventId', 'EventName', 'ReadOnly', 'Username', 'ResourceTyp
 type Attribute = (typeof attributes)[number];
 
 export function cloudtrailService({ audit }: { readonly audit: Pick<Audit, 'calls'> }): AwsService {
-  return { name: 'cloudtrail', operations: { LookupEvents: (input, call) => lookupEvents(audit, input, call), ...trailOperations } };
+  return {
+    name: 'cloudtrail',
+    operations: { LookupEvents: readOperation('read audit', (input, call) => lookupEvents(audit, input, call)), ...trailOperations },
+  };
 }
 
 async function lookupEvents(audit: Pick<Audit, 'calls'>, input: AwsInput, awsLocation: AwsLocation): Promise<AwsOutput> {

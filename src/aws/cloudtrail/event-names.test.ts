@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { awsOperation, awsOperations } from '../../../test/aws-operations.ts';
 import { resourceKindOf } from '../../records/index.ts';
+import { permissionOf } from '../service.ts';
 import { shapesOf } from '../shapes/shapes.ts';
-import { operationActions, permissionOf } from '../wire/operation-actions.ts';
 import { actionsByEventName, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly, resourceTypeOf } from './event-names.ts';
 
 describe('an action and its AWS name', () => {
@@ -34,8 +35,10 @@ describe('an action and its AWS name', () => {
     const unknown = services.flatMap((service) =>
       shapesOf(service)
         .operationNames()
-        .filter((name) => Object.hasOwn(operationActions[service], name))
-        .filter((name) => !['read', 'invoke', null].includes(permissionOf(service, name, {})) && resourceKindOf(name) === null),
+        .filter((name) => Object.hasOwn(awsOperations[service] ?? {}, name))
+        .filter(
+          (name) => !['read', 'invoke', null].includes(permissionOf(awsOperation(service, name), {})) && resourceKindOf(name) === null,
+        ),
     );
     assert.deepEqual(unknown, []);
   });

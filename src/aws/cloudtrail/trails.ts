@@ -1,5 +1,5 @@
 /** The audit as a trail: the only one, always on, which no call creates or stops. */
-import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../service.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput, readOperation } from '../service.ts';
 
 const name = 'penstock-audit';
 
@@ -9,20 +9,20 @@ function trailArn({ region, account }: AwsLocation): string {
 
 export const trailOperations: Readonly<Record<'DescribeTrails' | 'GetTrailStatus' | 'GetEventSelectors', AwsOperation>> = {
   /** As at AWS, unknown names are left out. */
-  DescribeTrails: (input, call) => {
+  DescribeTrails: readOperation('read server status', (input, call) => {
     const wanted = (input.trailNameList ?? []) as readonly string[];
     return { trailList: wanted.length === 0 || wanted.some((each) => isTrail(each, call)) ? [trail(call)] : [] };
-  },
-  GetTrailStatus: (input, call) => {
+  }),
+  GetTrailStatus: readOperation('read server status', (input, call) => {
     requireTrail(input.Name, call);
     return { IsLogging: true };
-  },
-  GetEventSelectors: (input, call) => {
+  }),
+  GetEventSelectors: readOperation('read server status', (input, call) => {
     requireTrail(input.TrailName, call);
     // Successful reads are not in the audit: see docs/reference/audit.md.
     const selector = { ReadWriteType: 'WriteOnly', IncludeManagementEvents: true, DataResources: [], ExcludeManagementEventSources: [] };
     return { TrailARN: trailArn(call), EventSelectors: [selector] };
-  },
+  }),
 };
 
 function trail(location: AwsLocation): AwsOutput {

@@ -10,7 +10,7 @@ import {
   redactAddresses,
 } from '../../alerts/index.ts';
 import { formatMetricKey } from '../../metrics/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../service.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { alarmDocument, historyDocument } from './alarm-documents.ts';
 import { readAlarm } from './alarm-input.ts';
 import { invalidCombination, invalidValue, missingParameter } from './cloudwatch-errors.ts';
@@ -35,33 +35,33 @@ const historyDefault = 100;
 /** Operations that change alarms. Each change is recorded in the audit. */
 export function alarmWrites(alarms: AlarmStore, received: ActionTargets): Record<string, AwsOperation> {
   return {
-    PutMetricAlarm: async (input) => {
+    PutMetricAlarm: changeOperation('change alarm', async (input) => {
       const definition = readAlarm(input, (action) => checkAction(action, received));
       for (const action of Object.values(definition.actions).flat()) await checkPolicy(action, received);
       refuseDefault(definition.name);
       await alarms.put(definition);
       return {};
-    },
-    DeleteAlarms: async (input) => {
+    }),
+    DeleteAlarms: changeOperation('change alarm', async (input) => {
       const names = namesOf(input);
       for (const name of names) refuseDefault(name);
       await alarms.delete(names);
       return {};
-    },
-    SetAlarmState: async ({ AlarmName, StateValue, StateReason }) => {
+    }),
+    SetAlarmState: changeOperation('change alarm', async ({ AlarmName, StateValue, StateReason }) => {
       const name = String(AlarmName);
       if (alarms.get(name) === null) throw new AwsError('ResourceNotFound', `There is no alarm ${name}.`, { httpStatus: 404 });
       await alarms.setState(name, StateValue as Alarm['state'], String(StateReason));
       return {};
-    },
-    EnableAlarmActions: async (input) => {
+    }),
+    EnableAlarmActions: changeOperation('change alarm', async (input) => {
       await alarms.enableActions(namesOf(input), true);
       return {};
-    },
-    DisableAlarmActions: async (input) => {
+    }),
+    DisableAlarmActions: changeOperation('change alarm', async (input) => {
       await alarms.enableActions(namesOf(input), false);
       return {};
-    },
+    }),
   };
 }
 
@@ -75,19 +75,19 @@ export function alarmReads(
     return mayChange(call) ? found : found.map(redactedAlarm);
   };
   return {
-    DescribeAlarms: async (input, call) => {
+    DescribeAlarms: readOperation('read alarms', async (input, call) => {
       const limit = Number(input.MaxRecords ?? describedDefault);
       const { items, next } = cloudWatchPageOf(selected(await all(call), input), input, ({ name }) => name, {
         limit,
         errorCode: 'InvalidNextToken',
       });
       return { CompositeAlarms: [], MetricAlarms: items.map((alarm) => alarmDocument(call, alarm)), ...next };
-    },
-    DescribeAlarmsForMetric: async (input, call) => {
+    }),
+    DescribeAlarmsForMetric: readOperation('read alarms', async (input, call) => {
       const found = (await all(call)).filter((alarm) => watches(alarm, input));
       return { MetricAlarms: found.map((alarm) => alarmDocument(call, alarm)) };
-    },
-    DescribeAlarmHistory: (input, call) => history(alarms, input, call),
+    }),
+    DescribeAlarmHistory: readOperation('read alarms', (input, call) => history(alarms, input, call)),
   };
 }
 

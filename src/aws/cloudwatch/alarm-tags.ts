@@ -1,6 +1,6 @@
 /** Tags of alarms. An alarm that is put again keeps its tags; a deleted one loses them. */
 import type { ResourceTags } from '../resource-tags.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation } from '../service.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { checkTags, type TagMap } from '../tag-map.ts';
 import { alarmArn } from './alarm-documents.ts';
 import type { AlarmStore } from './alarm-operations.ts';
@@ -16,38 +16,38 @@ export function alarmTagWrites(
 ): Record<string, AwsOperation> {
   const { PutMetricAlarm: put, DeleteAlarms: remove } = writes;
   return {
-    PutMetricAlarm: async (input, call) => {
+    PutMetricAlarm: changeOperation('change alarm', async (input, call) => {
       const isNew = alarms.get(String(input.AlarmName)) === null;
       const requested = checkTags(tagsIn(input.Tags), code);
-      const done = (await put?.(input, call)) ?? {};
+      const done = (await put?.run(input, call)) ?? {};
       if (isNew) await tags.begin(alarmArn(call, String(input.AlarmName)), requested);
       return done;
-    },
-    DeleteAlarms: async (input, call) => {
-      const done = (await remove?.(input, call)) ?? {};
+    }),
+    DeleteAlarms: changeOperation('change alarm', async (input, call) => {
+      const done = (await remove?.run(input, call)) ?? {};
       for (const name of input.AlarmNames as readonly string[]) await tags.discard(alarmArn(call, name));
       return done;
-    },
-    TagResource: async (input, call) => {
+    }),
+    TagResource: changeOperation('change alarm', async (input, call) => {
       const added = tagsIn(input.Tags);
       await tags.change(existing(input, call, alarms), (before) => checkTags({ ...before, ...added }, code));
       return {};
-    },
-    UntagResource: async (input, call) => {
+    }),
+    UntagResource: changeOperation('change alarm', async (input, call) => {
       const keys = new Set(input.TagKeys as readonly string[]);
       const without = (before: TagMap) => Object.fromEntries(Object.entries(before).filter(([key]) => !keys.has(key)));
       await tags.change(existing(input, call, alarms), without);
       return {};
-    },
+    }),
   };
 }
 
 export function alarmTagReads(alarms: Pick<AlarmStore, 'get'>, tags: ResourceTags): Record<string, AwsOperation> {
   return {
-    ListTagsForResource: async (input, call) => {
+    ListTagsForResource: readOperation('read tags', async (input, call) => {
       const found = await tags.of(existing(input, call, alarms));
       return { Tags: Object.entries(found).map(([Key, Value]) => ({ Key, Value })) };
-    },
+    }),
   };
 }
 

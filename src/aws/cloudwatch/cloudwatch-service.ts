@@ -4,11 +4,10 @@ import type { Alarm } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import type { MetricStore } from '../../metrics/index.ts';
-import type { Audit, AuditAction } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { ResourceTags } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
-import type { AwsInput, AwsLocation, AwsOperation, AwsService } from '../service.ts';
+import { type AwsLocation, type AwsService, dataOperation, readOperation } from '../service.ts';
 import { type ActionTargets, type AlarmStore, alarmReads, alarmWrites } from './alarm-operations.ts';
 import { alarmTagReads, alarmTagWrites } from './alarm-tags.ts';
 import { dashboardReads, dashboardWrites } from './dashboards.ts';
@@ -21,7 +20,6 @@ export interface CloudWatchOptions {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
-  readonly audit: Pick<Audit, 'record'>;
   readonly store: Pick<MetricStore, 'put' | 'written' | 'list' | 'series' | 'unitsOf' | 'isFullFor' | 'drop'>;
   readonly alarms: AlarmStore;
   readonly actionTargets: ActionTargets;
@@ -34,35 +32,19 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
   const documents = new Documents({ db, clock });
   const tags = new ResourceTags(db, documents);
   const writes = alarmWrites(alarms, options.actionTargets);
-  const changes = { ...writes, ...alarmTagWrites(writes, alarms, tags), ...dashboardWrites(documents) };
   return {
     name: 'cloudwatch',
     operations: {
-      PutMetricData: (input) => putMetricData(options, input),
-      ListMetrics: (input) => listMetrics(store, input),
-      GetMetricStatistics: (input) => getMetricStatistics(store, input),
-      GetMetricData: (input) => getMetricData(store, input),
+      PutMetricData: dataOperation('report metric', (input) => putMetricData(options, input)),
+      ListMetrics: readOperation('read metrics', (input) => listMetrics(store, input)),
+      GetMetricStatistics: readOperation('read metrics', (input) => getMetricStatistics(store, input)),
+      GetMetricData: readOperation('read metrics', (input) => getMetricData(store, input)),
       ...alarmReads(alarms, options.otherAlarms),
       ...alarmTagReads(alarms, tags),
       ...dashboardReads(documents),
-      ...Object.fromEntries(
-        (Object.entries(changes) as [AuditAction, AwsOperation][]).map(([name, operation]) => [name, recorded(options, name, operation)]),
-      ),
+      ...writes,
+      ...alarmTagWrites(writes, alarms, tags),
+      ...dashboardWrites(documents),
     },
   };
-}
-
-/** Records a successful change in the audit. */
-function recorded({ audit, db }: CloudWatchOptions, action: AuditAction, operation: AwsOperation): AwsOperation {
-  return async (input, call) => {
-    const output = await operation(input, call);
-    const { DashboardBody: _body, ...detail } = input;
-    await audit.record(db, { who: call.caller.keyId, action, target: targetOf(input), outcome: 'ok', detail });
-    return output;
-  };
-}
-
-function targetOf({ AlarmName, AlarmNames, DashboardName, DashboardNames, ResourceARN }: AwsInput): string {
-  const one = AlarmName ?? DashboardName ?? ResourceARN;
-  return one === undefined ? ((AlarmNames ?? DashboardNames ?? []) as readonly string[]).join(' ') : (one as string);
 }

@@ -1,6 +1,6 @@
 /** Dashboards, stored as opaque documents for the clients that draw them. */
 import { Documents } from '../sagemaker/documents.ts';
-import { AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../service.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { invalidValue, missingParameter } from './cloudwatch-errors.ts';
 import { cloudWatchPageOf } from './cloudwatch-pages.ts';
 
@@ -17,13 +17,13 @@ const kind = 'dashboard';
 
 export function dashboardReads(documents: DashboardStore): Record<string, AwsOperation> {
   return {
-    GetDashboard: async ({ DashboardName }, call) => {
+    GetDashboard: readOperation('read dashboards', async ({ DashboardName }, call) => {
       const name = nameOf(DashboardName);
       const found = await documents.find<Dashboard>(kind, name);
       if (found === null) throw notFound(name);
       return { DashboardArn: dashboardArn(call, found.name), DashboardBody: found.content.body, DashboardName: found.name };
-    },
-    ListDashboards: async (input, call) => {
+    }),
+    ListDashboards: readOperation('read dashboards', async (input, call) => {
       const { DashboardNamePrefix: prefix = '' } = input;
       const all = (await documents.all<Dashboard>(kind)).filter(({ name }) => name.startsWith(String(prefix)));
       const { items, next } = cloudWatchPageOf(all, input, ({ name }) => name, { limit: pageSize, errorCode: 'InvalidParameterValue' });
@@ -34,30 +34,34 @@ export function dashboardReads(documents: DashboardStore): Record<string, AwsOpe
         Size: Buffer.byteLength(content.body),
       }));
       return { DashboardEntries, ...next };
-    },
+    }),
   };
 }
 
 export function dashboardWrites(documents: DashboardStore): Record<string, AwsOperation> {
   return {
-    PutDashboard: async ({ DashboardName, DashboardBody }) => {
-      const name = nameOf(DashboardName);
-      const body = String(DashboardBody);
-      checkBody(body);
-      const all = await documents.all(kind);
-      if (all.length >= dashboardsMax && !all.some((each) => each.name === name))
-        throw invalidValue(`There are ${dashboardsMax} dashboards already: delete some first.`);
-      await documents.put({ kind, name, content: { body } satisfies Dashboard });
-      return { DashboardValidationMessages: [] };
-    },
-    DeleteDashboards: async ({ DashboardNames }: AwsInput) => {
+    PutDashboard: changeOperation(
+      'change dashboard',
+      async ({ DashboardName, DashboardBody }) => {
+        const name = nameOf(DashboardName);
+        const body = String(DashboardBody);
+        checkBody(body);
+        const all = await documents.all(kind);
+        if (all.length >= dashboardsMax && !all.some((each) => each.name === name))
+          throw invalidValue(`There are ${dashboardsMax} dashboards already: delete some first.`);
+        await documents.put({ kind, name, content: { body } satisfies Dashboard });
+        return { DashboardValidationMessages: [] };
+      },
+      { omit: 'DashboardBody' },
+    ),
+    DeleteDashboards: changeOperation('change dashboard', async ({ DashboardNames }: AwsInput) => {
       const names = (DashboardNames as readonly unknown[]).map(nameOf);
       if (names.length === 0) throw missingParameter('The parameter DashboardNames is required.');
       // Deletes all of the dashboards or none.
       for (const name of names) if ((await documents.find(kind, name)) === null) throw notFound(name);
       for (const name of names) await documents.remove(kind, name);
       return {};
-    },
+    }),
   };
 }
 

@@ -40,10 +40,13 @@ async function fixture(t: TestContext, stored: readonly object[] = []) {
     await rules.close();
     await close();
   });
-  const { operations } = eventsService({ rules, clock, audit: new Audit(db, clock), db, canDeliver, checkUrl: webhookUrl });
+  const { operations } = eventsService({ rules, clock, canDeliver, checkUrl: webhookUrl });
   const call = { account: '000000000000', region: 'us-east-1', caller: { keyId: 'AKIA', role: 'admin' as const } };
   const ask = async (operation: string, input: object, role: Role = 'admin'): Promise<AwsOutput> =>
-    (operations[operation] as (input: object, call: object) => Promise<AwsOutput>)(input, { ...call, caller: { ...call.caller, role } });
+    (operations[operation]?.run as (input: object, call: object) => Promise<AwsOutput>)(input, {
+      ...call,
+      caller: { ...call.caller, role },
+    });
   const put = async (...Targets: object[]): Promise<string[]> => {
     const { FailedEntries } = await ask('PutTargets', { Rule: 'mine', Targets });
     return (FailedEntries as { ErrorMessage: string }[]).map(({ ErrorMessage }) => ErrorMessage);

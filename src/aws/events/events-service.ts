@@ -11,12 +11,22 @@ import {
   redactAddress,
 } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
-import { type AuditedOperationDeps, audited } from '../audited-operations.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput, type AwsService } from '../service.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  type AwsService,
+  changeOperation,
+  dataOperation,
+  readOperation,
+} from '../service.ts';
 import { checkExpression } from './rule-schedules.ts';
 import { redactedTarget, ruleTargetOf, type TargetRules, targetError, withStoredSecrets } from './targets.ts';
 
-export interface EventsServiceOptions extends AuditedOperationDeps, TargetRules {
+export interface EventsServiceOptions extends TargetRules {
   readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer' | 'faultOf'>;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
@@ -24,12 +34,10 @@ export interface EventsServiceOptions extends AuditedOperationDeps, TargetRules 
 /** The only event bus. */
 const bus = 'default';
 const limitMax = 100;
-/** Audited operations with the member that names their target. */
-const changes = { PutRule: 'Name', DeleteRule: 'Name', EnableRule: 'Name', DisableRule: 'Name', PutTargets: 'Rule', RemoveTargets: 'Rule' };
 
 export function eventsService(options: EventsServiceOptions): AwsService {
   const operations = { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() };
-  return { name: 'events', operations: audited(options, operations, changes) };
+  return { name: 'events', operations };
 }
 
 function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, AwsOperation> {
@@ -42,7 +50,7 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
     return {};
   };
   return {
-    PutRule: async (input, call) => {
+    PutRule: changeOperation('change rule', async (input, call) => {
       requireDefaultBus(input);
       const name = String(input.Name);
       const { EventPattern: pattern, ScheduleExpression: expression } = input;
@@ -62,13 +70,13 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
       };
       await rules.put(rule);
       return { RuleArn: ruleArn(call, name) };
-    },
-    DescribeRule: (input, call) => {
+    }),
+    DescribeRule: readOperation('read rules', (input, call) => {
       requireDefaultBus(input);
       const rule = rules.get(String(input.Name));
       return { ...summary(rule, call), CreatedBy: call.account };
-    },
-    ListRules: (input, call) => {
+    }),
+    ListRules: readOperation('read rules', (input, call) => {
       requireDefaultBus(input);
       const prefix = typeof input.NamePrefix === 'string' ? input.NamePrefix : '';
       const { items, next } = page(
@@ -76,17 +84,17 @@ function ruleOperations({ rules, clock }: EventsServiceOptions): Record<string, 
         input,
       );
       return { Rules: items.map((rule) => summary(rule, call)), ...next };
-    },
-    DeleteRule: async (input) => {
+    }),
+    DeleteRule: changeOperation('change rule', async (input) => {
       requireDefaultBus(input);
       const rule = rules.list().find(({ name }) => name === input.Name);
       if (rule !== undefined && rule.targets.length > 0)
         throw new AwsError('ValidationException', "Rule can't be deleted since it has targets.");
       await rules.delete(String(input.Name));
       return {};
-    },
-    EnableRule: async (input) => setEnabled(input, true),
-    DisableRule: async (input) => setEnabled(input, false),
+    }),
+    EnableRule: changeOperation('change rule', async (input) => setEnabled(input, true)),
+    DisableRule: changeOperation('change rule', async (input) => setEnabled(input, false)),
   };
 }
 
@@ -99,7 +107,7 @@ function scheduleOf(expression: string, known: Rule | undefined, nowMs: number):
 
 function targetOperations({ rules, canDeliver, checkUrl }: EventsServiceOptions): Record<string, AwsOperation> {
   return {
-    PutTargets: async (input) => {
+    PutTargets: changeOperation('change rule', async (input) => {
       requireDefaultBus(input);
       const rule = rules.get(String(input.Rule));
       const failed: AwsOutput[] = [];
@@ -119,32 +127,32 @@ function targetOperations({ rules, canDeliver, checkUrl }: EventsServiceOptions)
       }
       await rules.put({ ...rule, targets: [...targets.values()] });
       return { FailedEntryCount: failed.length, FailedEntries: failed };
-    },
-    RemoveTargets: async (input) => {
+    }),
+    RemoveTargets: changeOperation('change rule', async (input) => {
       requireDefaultBus(input);
       const rule = rules.get(String(input.Rule));
       const ids = new Set(input.Ids as readonly string[]);
       await rules.put({ ...rule, targets: rule.targets.filter(({ id }) => !ids.has(id)) });
       return { FailedEntryCount: 0, FailedEntries: [] };
-    },
-    ListTargetsByRule: (input, { caller }) => {
+    }),
+    ListTargetsByRule: readOperation('read rules', (input, { caller }) => {
       requireDefaultBus(input);
       const { items, next } = page(rules.get(String(input.Rule)).targets, input);
       const showsAddresses = hasPermission(caller.role, 'deploy');
       const targets = showsAddresses ? items : items.map((target) => ({ ...target, arn: redactAddress(target.arn) }));
       return { Targets: targets.map(redactedTarget), ...next };
-    },
+    }),
   };
 }
 
 function eventOperations({ rules, clock }: EventsServiceOptions): Record<string, AwsOperation> {
   return {
-    PutEvents: async (input, call) => {
+    PutEvents: dataOperation('report event', async (input, call) => {
       const entries: AwsOutput[] = [];
       for (const entry of input.Entries as readonly AwsInput[]) entries.push(await putEvent(entry, call));
       return { FailedEntryCount: entries.filter(({ ErrorCode }) => ErrorCode !== undefined).length, Entries: entries };
-    },
-    TestEventPattern: (input) => {
+    }),
+    TestEventPattern: readOperation('read rules', (input) => {
       const matches = checkedPattern(String(input.EventPattern));
       let event: unknown;
       try {
@@ -159,7 +167,7 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
           `Parameter Event is not valid. Reason: it must have id, account, source, time, region, resources and detail-type; ${missing} is missing.`,
         );
       return { Result: matches(event) };
-    },
+    }),
   };
 
   async function putEvent(entry: AwsInput, { account, region }: AwsCall): Promise<AwsOutput> {
@@ -201,13 +209,13 @@ function busOperations(): Record<string, AwsOperation> {
     Arn: `arn:aws:events:${region}:${account}:event-bus/${bus}`,
   });
   return {
-    DescribeEventBus: (input, call) => {
+    DescribeEventBus: readOperation('read rules', (input, call) => {
       if (input.Name !== undefined && !isDefault(input.Name)) throw noBus(input.Name);
       return shown(call);
-    },
-    ListEventBuses: (input, call) => ({
-      EventBuses: bus.startsWith(typeof input.NamePrefix === 'string' ? input.NamePrefix : '') ? [shown(call)] : [],
     }),
+    ListEventBuses: readOperation('read rules', (input, call) => ({
+      EventBuses: bus.startsWith(typeof input.NamePrefix === 'string' ? input.NamePrefix : '') ? [shown(call)] : [],
+    })),
   };
 }
 

@@ -17,7 +17,7 @@ export function resourceReader({ operations }: AwsService, awsLocation: AwsLocat
       signal: AbortSignal.abort(), // Return the current state without waiting.
     };
     try {
-      return (await operations[operation]?.(input, call)) ?? null;
+      return (await operations[operation]?.run(input, call)) ?? null;
     } catch {
       return null; // Deleted in the meantime: the event is published without a description.
     }

@@ -33,10 +33,10 @@ async function serverOn({ db, dialect }: Pick<OpenDatabase, 'db' | 'dialect'>, c
   await rules.open();
   const schedules = new RuleSchedules({ rules, clock, log, awsLocation, ruleArn: (name) => `arn:rule/${name}` });
   schedules.open();
-  const { operations } = eventsService({ rules, clock, audit: new Audit(db, clock), db, canDeliver, checkUrl: webhookUrl });
+  const { operations } = eventsService({ rules, clock, canDeliver, checkUrl: webhookUrl });
   const caller = { keyId: 'AKIA', role: 'admin' as const };
   const call = (operation: string, input: object) =>
-    (operations[operation] as (input: object, call: object) => Promise<Record<string, unknown>>)(input, { ...awsLocation, caller });
+    (operations[operation]?.run as (input: object, call: object) => Promise<Record<string, unknown>>)(input, { ...awsLocation, caller });
   /** Advances in small steps, so that each poll ends before the next one. */
   const advance = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 10_000) {

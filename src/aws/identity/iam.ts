@@ -4,16 +4,28 @@
  */
 import { type Caller, hasPermission, permissionFor } from '../../access/index.ts';
 import { s3Actions } from '../s3/s3-actions.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOutput, type AwsService } from '../service.ts';
-import { operationActions, permissionOf } from '../wire/operation-actions.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOutput,
+  type AwsService,
+  actionPrefixes,
+  permissionOf,
+  readOperation,
+  runtimeAction,
+  runtimeOperations,
+} from '../service.ts';
 import { notAuthorized, roleIdOf, roleOf } from './role-arn.ts';
 
-export function iamService(): AwsService {
+/** `services`: the other services, whose permissions SimulatePrincipalPolicy reports. */
+export function iamService(services: readonly AwsService[]): AwsService {
   return {
     name: 'iam',
     operations: {
-      GetRole: ({ RoleName }, call) => ({ Role: describeRole(String(RoleName), call) }),
-      SimulatePrincipalPolicy: simulate,
+      GetRole: readOperation(null, ({ RoleName }, call) => ({ Role: describeRole(String(RoleName), call) })),
+      SimulatePrincipalPolicy: readOperation(null, (input, call) => simulate(services, input, call)),
     },
   };
 }
@@ -43,7 +55,7 @@ const actionsMax = 1000;
 /** Members that describe other policies than the stored ones: there are none to combine them with. */
 const unsupported = ['PolicyInputList', 'PermissionsBoundaryPolicyInputList', 'ResourcePolicy'] as const;
 
-function simulate(input: AwsInput, call: AwsCall): AwsOutput {
+function simulate(services: readonly AwsService[], input: AwsInput, call: AwsCall): AwsOutput {
   const source = String(input['PolicySourceArn']);
   const isSelf = source === `arn:aws:iam::${call.account}:user/${call.caller.keyId}`;
   if (!isSelf && roleOf(source, call) === null) {
@@ -64,7 +76,7 @@ function simulate(input: AwsInput, call: AwsCall): AwsOutput {
   const results = names.map((name) => ({
     EvalActionName: name,
     EvalResourceName: '*',
-    EvalDecision: isAllowed(name, call.caller) ? 'allowed' : 'implicitDeny',
+    EvalDecision: isAllowed(services, name, call.caller) ? 'allowed' : 'implicitDeny',
     MatchedStatements: [],
     MissingContextValues: [],
   }));
@@ -84,17 +96,18 @@ const iamNames: Readonly<Record<string, string>> = {
 };
 
 /** Whether the key may call the operation. An operation that this server does not serve is not allowed. */
-function isAllowed(name: string, { role }: Caller): boolean {
+function isAllowed(services: readonly AwsService[], name: string, { role }: Caller): boolean {
   if (needless.test(name)) return true;
   const [prefix = '', operation = ''] = (iamNames[name] ?? name).split(':');
   if (prefix === 's3') {
     const action = Object.entries(s3Actions).find(([served]) => served === operation)?.[1];
     return action !== undefined && hasPermission(role, permissionFor(action));
   }
-  const services = prefix === 'sagemaker' ? (['sagemaker', 'sagemaker-runtime'] as const) : ([prefix] as (keyof typeof operationActions)[]);
-  const service = services.find((each) => Object.hasOwn(operationActions, each) && Object.hasOwn(operationActions[each], operation));
-  if (service === undefined) return false;
-  const permission = permissionOf(service, operation, {});
+  if (prefix === 'sagemaker' && runtimeOperations.includes(operation)) return hasPermission(role, permissionFor(runtimeAction));
+  const service = services.find((each) => actionPrefixes[each.name] === prefix && Object.hasOwn(each.operations, operation));
+  const row = service?.operations[operation];
+  if (row === undefined) return false;
+  const permission = permissionOf(row, {});
   return permission === null || hasPermission(role, permission);
 }
 

@@ -2,18 +2,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { form, json, type SignOptions, sendSigned } from '../../../test/aws/signed-request.ts';
+import { awsServiceRunning } from '../../../test/aws-operations.ts';
 import { type AwsRouterFixture, awsLocation, openAwsRouter } from '../../../test/aws-router-fixture.ts';
 import type { ActionEntry } from '../../records/index.ts';
-import type { AwsService, AwsStreamService } from '../index.ts';
+import type { AwsStreamService } from '../index.ts';
 
 const { account } = awsLocation;
 const role = `arn:aws:iam::${account}:role/service-role/trainer`;
 type Key = NonNullable<SignOptions['key']>;
 
-const sagemaker: AwsService = {
-  name: 'sagemaker',
-  operations: { ListModels: () => ({ Models: [] }), CreateEndpoint: () => ({ EndpointArn: 'arn' }) },
-};
+const sagemaker = awsServiceRunning('sagemaker', { ListModels: () => ({ Models: [] }), CreateEndpoint: () => ({ EndpointArn: 'arn' }) });
 const s3: AwsStreamService = { name: 's3', handle: async (_request, response) => void response.writeHead(200).end() };
 
 let router: AwsRouterFixture;

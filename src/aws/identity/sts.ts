@@ -5,7 +5,7 @@
 import type { Access } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
 import { type TokenBucket, takeToken } from '../../records/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsOutput, type AwsService } from '../service.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOutput, type AwsService, changeOperation, readOperation } from '../service.ts';
 import { callerArn, notAuthorized, roleIdOf, roleOf } from './role-arn.ts';
 
 const secondsDefault = 3600;
@@ -33,15 +33,15 @@ export function stsService({ access, clock }: StsOptions): AwsService {
   return {
     name: 'sts',
     operations: {
-      GetCallerIdentity: (_input, { caller, ...location }) => {
+      GetCallerIdentity: readOperation(null, (_input, { caller, ...location }) => {
         const { assumed, keyId } = caller;
         const UserId = assumed === undefined ? keyId : `${roleIdOf(assumed.role)}:${assumed.session}`;
         return { UserId, Account: location.account, Arn: callerArn(caller, location) };
-      },
-      AssumeRole: (input, call) => {
+      }),
+      AssumeRole: changeOperation(null, (input, call) => {
         limited(call.caller.keyId);
         return assumeRole(access, input, call);
-      },
+      }),
     },
   };
 }

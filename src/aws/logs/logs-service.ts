@@ -1,14 +1,26 @@
 /** The CloudWatch Logs service over the platform's log groups. */
 import type { Clock } from '../../clock.ts';
 import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../logs/index.ts';
-import { type AuditedOperationDeps, audited } from '../audited-operations.ts';
+import type { Database } from '../../storage/index.ts';
 import { ResourceTags } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput, type AwsService } from '../service.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  type AwsService,
+  changeOperation,
+  dataOperation,
+  readOperation,
+} from '../service.ts';
 import { checkTags, type TagMap } from '../tag-map.ts';
 import { logGroupArn, logGroupOfArn } from './log-arn.ts';
 
-export interface LogsServiceOptions extends AuditedOperationDeps {
+export interface LogsServiceOptions {
+  readonly db: Database;
   readonly groups: Pick<
     LogGroups,
     'groups' | 'streams' | 'read' | 'createGroup' | 'deleteGroup' | 'setRetention' | 'createStream' | 'deleteStream' | 'put'
@@ -36,49 +48,37 @@ export function logsService(options: LogsServiceOptions): AwsService {
     ...streamOperations(options),
     ...eventOperations(options),
   };
-  return { name: 'logs', operations: audited(options, operations, changes) };
+  return { name: 'logs', operations };
 }
-
-/** Log events are data, not configuration, so the audit does not record them. */
-const changes = {
-  CreateLogGroup: 'logGroupName',
-  CreateLogStream: 'logGroupName',
-  DeleteLogGroup: 'logGroupName',
-  DeleteLogStream: 'logGroupName',
-  PutRetentionPolicy: 'logGroupName',
-  DeleteRetentionPolicy: 'logGroupName',
-  TagResource: 'resourceArn',
-  UntagResource: 'resourceArn',
-};
 
 function groupOperations({ groups }: LogsServiceOptions, tags: ResourceTags): Record<string, AwsOperation> {
   return {
-    CreateLogGroup: async (input, call) => {
+    CreateLogGroup: changeOperation('change log group', async (input, call) => {
       const requested = checkTags((input.tags ?? {}) as TagMap, invalidCode);
       await groups.createGroup(String(input.logGroupName));
       await tags.begin(logGroupArn(call, String(input.logGroupName)), requested);
       return {};
-    },
-    DeleteLogGroup: async (input, call) => {
+    }),
+    DeleteLogGroup: changeOperation('change log group', async (input, call) => {
       await groups.deleteGroup(String(input.logGroupName));
       await tags.discard(logGroupArn(call, String(input.logGroupName)));
       return {};
-    },
-    DescribeLogGroups: async (input, call) => {
+    }),
+    DescribeLogGroups: readOperation('read logs', async (input, call) => {
       const wanted = wantedGroups(input, call);
       const { items, next } = page((await groups.groups()).filter(wanted), input);
       return { logGroups: items.map((group) => groupShown(group, call)), ...next };
-    },
-    PutRetentionPolicy: async (input) => {
+    }),
+    PutRetentionPolicy: changeOperation('change log group', async (input) => {
       const days = Number(input.retentionInDays);
       if (!retentions.includes(days)) throw invalid(`Invalid retentionInDays value: ${days}; expected one of ${retentions.join(', ')}`);
       await groups.setRetention(String(input.logGroupName), days);
       return {};
-    },
-    DeleteRetentionPolicy: async (input) => {
+    }),
+    DeleteRetentionPolicy: changeOperation('change log group', async (input) => {
       await groups.setRetention(String(input.logGroupName), null);
       return {};
-    },
+    }),
   };
 }
 
@@ -90,32 +90,40 @@ function tagOperations({ groups }: LogsServiceOptions, tags: ResourceTags): Reco
     throw new AwsError('ResourceNotFoundException', 'The specified log group does not exist.');
   };
   return {
-    TagResource: async (input, call) => {
+    TagResource: changeOperation('change log group', async (input, call) => {
       const added = input.tags as TagMap;
       await tags.change(await existing(input, call), (before) => checkTags({ ...before, ...added }, invalidCode));
       return {};
-    },
-    UntagResource: async (input, call) => {
+    }),
+    UntagResource: changeOperation('change log group', async (input, call) => {
       const keys = new Set(input.tagKeys as readonly string[]);
       const without = (before: TagMap) => Object.fromEntries(Object.entries(before).filter(([key]) => !keys.has(key)));
       await tags.change(await existing(input, call), without);
       return {};
-    },
-    ListTagsForResource: async (input, call) => ({ tags: await tags.of(await existing(input, call)) }),
+    }),
+    ListTagsForResource: readOperation('read tags', async (input, call) => ({ tags: await tags.of(await existing(input, call)) })),
   };
 }
 
 function streamOperations({ groups }: LogsServiceOptions): Record<string, AwsOperation> {
   return {
-    CreateLogStream: async (input) => {
-      await groups.createStream(String(input.logGroupName), String(input.logStreamName));
-      return {};
-    },
-    DeleteLogStream: async (input) => {
-      await groups.deleteStream(String(input.logGroupName), String(input.logStreamName));
-      return {};
-    },
-    DescribeLogStreams: async (input, call) => {
+    CreateLogStream: changeOperation(
+      'report log event',
+      async (input) => {
+        await groups.createStream(String(input.logGroupName), String(input.logStreamName));
+        return {};
+      },
+      { target: 'logGroupName' },
+    ),
+    DeleteLogStream: changeOperation(
+      'change log group',
+      async (input) => {
+        await groups.deleteStream(String(input.logGroupName), String(input.logStreamName));
+        return {};
+      },
+      { target: 'logGroupName' },
+    ),
+    DescribeLogStreams: readOperation('read logs', async (input, call) => {
       const group = groupNamed(input, call);
       const byTime = input.orderBy === 'LastEventTime';
       if (byTime && input.logStreamNamePrefix !== undefined) throw invalid('Cannot order by LastEventTime with a logStreamNamePrefix.');
@@ -125,19 +133,19 @@ function streamOperations({ groups }: LogsServiceOptions): Record<string, AwsOpe
       if (input.descending === true) found.reverse();
       const { items, next } = page(found, input);
       return { logStreams: items.map((stream) => streamShown(stream, group, call)), ...next };
-    },
+    }),
   };
 }
 
 function eventOperations({ groups, clock }: LogsServiceOptions): Record<string, AwsOperation> {
   return {
-    PutLogEvents: async (input) => {
+    PutLogEvents: dataOperation('report log event', async (input) => {
       const { events, rejected } = acceptedEvents(input.logEvents as readonly AwsInput[], clock.wallMs());
       await groups.put(String(input.logGroupName), String(input.logStreamName), events);
       // Sequence tokens are obsolete, but older clients require one in the response.
       return { nextSequenceToken: String(clock.wallMs()), ...(rejected === null ? {} : { rejectedLogEventsInfo: rejected }) };
-    },
-    GetLogEvents: async (input, call) => {
+    }),
+    GetLogEvents: readOperation('read logs', async (input, call) => {
       const group = groupNamed(input, call);
       const stream = String(input.logStreamName);
       await checkStreams(groups, group, [stream]);
@@ -158,8 +166,8 @@ function eventOperations({ groups, clock }: LogsServiceOptions): Record<string, 
         nextForwardToken: `f/${after}`,
         nextBackwardToken: `b/${before}`,
       };
-    },
-    FilterLogEvents: async (input, call) => {
+    }),
+    FilterLogEvents: readOperation('read logs', async (input, call) => {
       const group = groupNamed(input, call);
       const { events, after, isEnd } = await groups.read(group, {
         streams: await streamsWanted(groups, group, input),
@@ -181,7 +189,7 @@ function eventOperations({ groups, clock }: LogsServiceOptions): Record<string, 
         searchedLogStreams: [],
         ...(isEnd ? {} : { nextToken: after }),
       };
-    },
+    }),
   };
 }
 

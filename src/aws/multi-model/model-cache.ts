@@ -1,6 +1,6 @@
 /**
  * Which models of a multi-model variant are loaded, within its memory. The least recently used idle model is evicted first; a model in use
- * never is. Requests for more memory than idle models free wait in order. Pure bookkeeping: the caller loads and unloads.
+ * never is. Requests for more memory than idle models free wait in order. Bookkeeping only: the caller loads and unloads.
  */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../../errors.ts';

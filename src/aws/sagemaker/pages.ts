@@ -1,6 +1,6 @@
 /**
  * Pagination of lists. A token contains the sort key of the last item returned, so concurrent changes neither repeat nor skip other items.
- * It is valid for the same operation and filters only. Pure.
+ * It is valid for the same operation and filters only.
  */
 import { createHash } from 'node:crypto';
 import { AwsError, type AwsInput } from '../service.ts';

@@ -93,7 +93,7 @@ describe('Search', () => {
   ): Promise<{ Results: readonly Record<string, AwsOutput>[]; NextToken?: string; TotalHits: AwsOutput }> => {
     const { ModelPackage, ModelPackageGroup } = fixture.services.searchable;
     const operation = searchOperation({ ModelPackage, ModelPackageGroup, Endpoint: empty });
-    return (await operation(input as never, callOf('Search'))) as never;
+    return (await operation.run(input as never, callOf('Search'))) as never;
   };
   const found = ({ Results }: Awaited<ReturnType<typeof search>>) =>
     Results.map(({ ModelPackage }) => `${String(ModelPackage?.ModelPackageGroupName)}/${String(ModelPackage?.ModelPackageVersion)}`);
@@ -129,6 +129,6 @@ describe('Search', () => {
     }
     const many: Searchable = { names: ['EndpointName'], all: async (_call, { limit }) => Array.from({ length: limit }, () => ({})) };
     const operation = searchOperation({ ModelPackage: many, ModelPackageGroup: many, Endpoint: many });
-    await assert.rejects(async () => operation({ Resource: 'ModelPackage' }, callOf('Search')), /More than 2000 resources/);
+    await assert.rejects(async () => operation.run({ Resource: 'ModelPackage' }, callOf('Search')), /More than 2000 resources/);
   });
 });

@@ -1,5 +1,5 @@
 /** Search over model packages, their groups and endpoints. It evaluates conditions on everything that might match, within a limit. */
-import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput } from '../service.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, readOperation } from '../service.ts';
 import { pageOfAll, readPage } from './pages.ts';
 import { compileExpression, requiredValues, type SearchExpression } from './search-expression.ts';
 
@@ -18,7 +18,8 @@ const searchedMax = 2000;
 const sorts = ['LastModifiedTime', 'CreationTime', 'Name'] as const;
 
 export function searchOperation(kinds: Readonly<Record<SearchableKind, Searchable>>): AwsOperation {
-  return async (input, call) => {
+  // Packages need the permission read as well.
+  return readOperation('read endpoints', async (input, call) => {
     const { Resource: kind, SearchExpression: expression } = input as { Resource: string; SearchExpression?: SearchExpression };
     if (!Object.hasOwn(kinds, kind)) {
       throw invalid(`Search over ${kind} is not supported: expected one of ${Object.keys(kinds).join(', ')}.`);
@@ -39,7 +40,7 @@ export function searchOperation(kinds: Readonly<Record<SearchableKind, Searchabl
       sortValue: (resource, sortBy) => (sortBy === 'Name' ? nameOf(resource).toLowerCase() : timeOf(resource, sortBy)),
     });
     return { Results: items.map((resource) => ({ [kind]: resource })), TotalHits: { Value: found.length, Relation: 'EqualTo' }, ...next };
-  };
+  });
 }
 
 /** Sorting by a member that names the resource is sorting by name. Throws `ValidationException` for any other member. */

@@ -4,7 +4,7 @@
  */
 import { nameKey, type Registry } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
-import { AwsError, type AwsOperation } from '../service.ts';
+import { type AwsCall, AwsError, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { checkTagCount, checkTags, type TagMap } from '../tag-map.ts';
 import { type ArnResource, resourceOf } from './arn.ts';
 import type { DocumentKind, DocumentOwner, Documents } from './documents.ts';
@@ -118,7 +118,7 @@ export class Tags {
 }
 
 export function tagOperations(tags: Tags): Record<'AddTags' | 'ListTags' | 'DeleteTags', AwsOperation> {
-  const find = async (arn: unknown, call: Parameters<AwsOperation>[1]): Promise<ArnResource> => {
+  const find = async (arn: unknown, call: AwsCall): Promise<ArnResource> => {
     const resource = resourceOf(call, String(arn));
     if (resource === null || !(await tags.has(resource))) {
       throw new AwsError('ValidationException', `Could not find resource "${String(arn)}".`);
@@ -126,23 +126,23 @@ export function tagOperations(tags: Tags): Record<'AddTags' | 'ListTags' | 'Dele
     return resource;
   };
   return {
-    AddTags: async (input, call) => {
+    AddTags: changeOperation('tag registry or endpoint', async (input, call) => {
       const resource = await find(input['ResourceArn'], call);
       const added = readTags(input['Tags']);
       if (resource.type === 'endpoint') checkOnEndpoint(added, await tags.of(resource));
       return { Tags: tagList(await tags.change(resource, (before) => ({ ...before, ...added }), call.caller.keyId)) };
-    },
-    ListTags: async (input, call) => {
+    }),
+    ListTags: readOperation('read tags', async (input, call) => {
       readPage(input, { operation: call.operation, sorts: ['Name'], orderDefault: 'Ascending' }); // rejects any NextToken: there is only one page
       return { Tags: tagList(await tags.of(await find(input['ResourceArn'], call))) };
-    },
-    DeleteTags: async (input, call) => {
+    }),
+    DeleteTags: changeOperation('tag registry or endpoint', async (input, call) => {
       const resource = await find(input['ResourceArn'], call);
       const keys = new Set(input['TagKeys'] as string[]);
       const without = (before: TagMap) => Object.fromEntries(Object.entries(before).filter(([key]) => !keys.has(key)));
       await tags.change(resource, without, call.caller.keyId);
       return {};
-    },
+    }),
   };
 }
 

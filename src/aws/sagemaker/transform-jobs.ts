@@ -3,7 +3,16 @@ import { checkTransformSpec, type TransformState, type Transforms, type Transfor
 import type { PriceTable } from '../../costs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { nameKey, type Registry } from '../../registry/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../service.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  changeOperation,
+  readOperation,
+} from '../service.ts';
 import { arnOf } from './arn.ts';
 import type { Documents } from './documents.ts';
 import type { DeployableModel } from './endpoints/endpoint-documents.ts';
@@ -36,10 +45,12 @@ export class TransformJobs {
 
   operations(): Record<`${'Create' | 'Describe' | 'Stop'}TransformJob` | 'ListTransformJobs', AwsOperation> {
     return {
-      CreateTransformJob: (input, call) => this.#create(input, call),
-      DescribeTransformJob: ({ TransformJobName }, call) => this.#describe(String(TransformJobName), call),
-      StopTransformJob: ({ TransformJobName }, call) => this.#stop(String(TransformJobName), call),
-      ListTransformJobs: (input, call) => this.#list(input, call),
+      CreateTransformJob: changeOperation('transform', (input, call) => this.#create(input, call)),
+      DescribeTransformJob: readOperation('read transforms', ({ TransformJobName }, call) =>
+        this.#describe(String(TransformJobName), call),
+      ),
+      StopTransformJob: changeOperation('transform', ({ TransformJobName }, call) => this.#stop(String(TransformJobName), call)),
+      ListTransformJobs: readOperation('read transforms', (input, call) => this.#list(input, call)),
     };
   }
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { policyInputsOf } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Decisions } from '../../records/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../service.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { activitiesOf } from './activities.ts';
 import { checkCompatible, checkPolicy } from './policy-rules.ts';
 import { forecastOf } from './predictions.ts';
@@ -45,36 +45,36 @@ const decisionsScanned = 500;
 export function scalingOperations(options: ScalingOperationsOptions): Record<string, AwsOperation> {
   const { targets } = options;
   return {
-    RegisterScalableTarget: (input, call) => register(options, input, call),
-    DescribeScalableTargets: async (input, call) => {
+    RegisterScalableTarget: changeOperation('scale endpoint', (input, call) => register(options, input, call)),
+    DescribeScalableTargets: readOperation('read scaling', async (input, call) => {
       const { items, next } = scalingPageOf(await selected(targets, input), input, keyOfTarget);
       return { ScalableTargets: items.map(({ document }) => targetBody(call, document)), ...next };
-    },
-    DeregisterScalableTarget: async (input, call) => {
+    }),
+    DeregisterScalableTarget: changeOperation('scale endpoint', async (input, call) => {
       await targets.remove(readTargetName(input), call.caller.keyId);
       options.onScheduled();
       return {};
-    },
-    PutScalingPolicy: (input, call) => putPolicy(options, input, call),
-    DescribeScalingPolicies: async (input, call) => {
+    }),
+    PutScalingPolicy: changeOperation('scale endpoint', (input, call) => putPolicy(options, input, call)),
+    DescribeScalingPolicies: readOperation('read scaling', async (input, call) => {
       const names = input['PolicyNames'] as readonly string[] | undefined;
       const all = (await selected(targets, input)).flatMap(({ document }) => document.policies.map((policy) => ({ document, policy })));
       const wanted = all.filter(({ policy }) => names === undefined || names.length === 0 || names.includes(policy.name));
       const { items, next } = scalingPageOf(wanted, input, ({ document, policy }) => `${resourceIdOf(document)} ${policy.name}`);
       return { ScalingPolicies: items.map(({ document, policy }) => policyBody(call, document, policy)), ...next };
-    },
-    DeleteScalingPolicy: (input, call) => deletePolicy(options, input, call),
-    PutScheduledAction: (input, call) => putAction(options, input, call),
-    DescribeScheduledActions: async (input, call) => {
+    }),
+    DeleteScalingPolicy: changeOperation('scale endpoint', (input, call) => deletePolicy(options, input, call)),
+    PutScheduledAction: changeOperation('scale endpoint', (input, call) => putAction(options, input, call)),
+    DescribeScheduledActions: readOperation('read scaling', async (input, call) => {
       const names = input['ScheduledActionNames'] as readonly string[] | undefined;
       const all = (await selected(targets, input)).flatMap(({ document }) => document.actions.map((action) => ({ document, action })));
       const wanted = all.filter(({ action }) => names === undefined || names.length === 0 || names.includes(action.name));
       const { items, next } = scalingPageOf(wanted, input, ({ document, action }) => `${resourceIdOf(document)} ${action.name}`);
       return { ScheduledActions: items.map(({ document, action }) => actionBody(call, document, action)), ...next };
-    },
-    DeleteScheduledAction: (input, call) => deleteAction(options, input, call),
-    GetPredictiveScalingForecast: (input) => predict(options, input),
-    DescribeScalingActivities: (input) => describeActivities(options, input),
+    }),
+    DeleteScheduledAction: changeOperation('scale endpoint', (input, call) => deleteAction(options, input, call)),
+    GetPredictiveScalingForecast: readOperation('read scaling', (input) => predict(options, input)),
+    DescribeScalingActivities: readOperation('read scaling', (input) => describeActivities(options, input)),
     ...tagOperations(targets),
   };
 }
@@ -253,12 +253,14 @@ function tagOperations(targets: ScalableTargets): Record<string, AwsOperation> {
     return {};
   };
   return {
-    TagResource: (input, call) => change(input, call, (before) => ({ ...before, ...(input['Tags'] as Record<string, string>) })),
-    UntagResource: (input, call) => {
+    TagResource: changeOperation('tag scalable target', (input, call) =>
+      change(input, call, (before) => ({ ...before, ...(input['Tags'] as Record<string, string>) })),
+    ),
+    UntagResource: changeOperation('tag scalable target', (input, call) => {
       const keys = input['TagKeys'] as readonly string[];
       return change(input, call, (before) => Object.fromEntries(Object.entries(before).filter(([key]) => !keys.includes(key))));
-    },
-    ListTagsForResource: async (input, call) => ({ Tags: (await find(input['ResourceARN'], call)).tags }),
+    }),
+    ListTagsForResource: readOperation('read tags', async (input, call) => ({ Tags: (await find(input['ResourceARN'], call)).tags })),
   };
 }
 

@@ -27,7 +27,7 @@ export function documentService(service: AwsService): DocumentService {
 /** A call of a known operation, before authorization. */
 export interface DecodedCall {
   readonly operation: string;
-  readonly run: AwsOperation;
+  readonly row: AwsOperation;
   readonly shapes: OperationShapes;
   /** Not validated yet: call `checkedInput` once the caller is authorized. */
   readonly document: Record<string, unknown>;
@@ -60,10 +60,10 @@ export function decodeCall(
 ): DecodedCall {
   const query = form === 'query' ? new QueryForm(bytes.toString('latin1')) : null;
   const operation = query === null ? operationOf(headers['x-amz-target'], shapes) : query.action;
-  const run = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
-  if (run === undefined) throw unknownOperation(service, operation || String(headers['x-amz-target'] ?? ''));
+  const row = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
+  if (row === undefined) throw unknownOperation(service, operation || String(headers['x-amz-target'] ?? ''));
   const found = shapes.operation(operation) ?? noShapes;
-  return { operation, run, shapes: found, document: query === null ? parseDocument(bytes) : query.document(found.input) };
+  return { operation, row, shapes: found, document: query === null ? parseDocument(bytes) : query.document(found.input) };
 }
 
 /** The name in `SageMaker.CreateEndpoint`, also after a longer prefix. Empty if the prefix belongs to another service. */

@@ -103,10 +103,10 @@ function nameIn(text: string): string {
   return /^[A-Za-z]{1,64}$/.test(text) ? text : 'UnknownOperation';
 }
 
-/** The target of a call as the caller named it; empty if the call names none. */
-export function auditTargetOf(input: AwsInput): string {
-  for (const member of targetMembers) {
-    const text = nameOf(input[member]);
+/** The target of a call as the caller named it, by `member` or the most specific one; empty if the call names none. */
+export function auditTargetOf(input: AwsInput, member?: string): string {
+  for (const each of member === undefined ? targetMembers : [member]) {
+    const text = nameOf(input[each]);
     if (text !== '') return text.slice(0, targetLengthMax);
   }
   return '';

@@ -4,7 +4,7 @@ import type { Deployments, EndpointView } from '../../../deployment/index.ts';
 import type { Audit } from '../../../records/index.ts';
 import { nameKey, type Registry } from '../../../registry/index.ts';
 import { type Database, inTransaction } from '../../../storage/index.ts';
-import { AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../../service.ts';
+import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../../service.ts';
 import { arnOf } from '../arn.ts';
 import type { Documents } from '../documents.ts';
 import { openedVersion, whyNotApproved } from '../models/opened-version.ts';
@@ -47,10 +47,14 @@ export class EndpointConfigs {
 
   operations(): Record<string, AwsOperation> {
     return {
-      CreateEndpointConfig: (input, call) => this.#create(input, call, call.caller.keyId),
-      DescribeEndpointConfig: async ({ EndpointConfigName }, call) => this.#describe(String(EndpointConfigName), call),
-      ListEndpointConfigs: (input, call) => this.#list(input, call),
-      DeleteEndpointConfig: ({ EndpointConfigName }, call) => this.#delete(String(EndpointConfigName), call, call.caller.keyId),
+      CreateEndpointConfig: changeOperation('create endpoint', (input, call) => this.#create(input, call, call.caller.keyId)),
+      DescribeEndpointConfig: readOperation('read endpoints', async ({ EndpointConfigName }, call) =>
+        this.#describe(String(EndpointConfigName), call),
+      ),
+      ListEndpointConfigs: readOperation('read endpoints', (input, call) => this.#list(input, call)),
+      DeleteEndpointConfig: changeOperation('delete endpoint', ({ EndpointConfigName }, call) =>
+        this.#delete(String(EndpointConfigName), call, call.caller.keyId),
+      ),
     };
   }
 

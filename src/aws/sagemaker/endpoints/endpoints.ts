@@ -5,7 +5,15 @@
 import type { Clock } from '../../../clock.ts';
 import type { Deployments, EndpointStatus, EndpointView, VariantConfig } from '../../../deployment/index.ts';
 import { PlatformError } from '../../../errors.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation } from '../../service.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  changeOperation,
+  readOperation,
+} from '../../service.ts';
 import { arnOf } from '../arn.ts';
 import { pageOfAll, readPage } from '../pages.ts';
 import { checkOnEndpoint } from '../penstock-tags.ts';
@@ -64,12 +72,14 @@ class Endpoints {
 
   operations(): Record<string, AwsOperation> {
     return {
-      CreateEndpoint: (input, call) => this.#create(input, call),
-      DescribeEndpoint: (input, call) => this.#describe(String(input['EndpointName']), call),
-      ListEndpoints: (input, call) => this.#list(input, call),
-      UpdateEndpoint: (input, call) => this.#update(input, call),
-      UpdateEndpointWeightsAndCapacities: (input, call) => this.#updateWeightsAndCapacities(input, call),
-      DeleteEndpoint: (input, call) => this.#delete(String(input['EndpointName']), call),
+      CreateEndpoint: changeOperation('create endpoint', (input, call) => this.#create(input, call)),
+      DescribeEndpoint: readOperation('read endpoints', (input, call) => this.#describe(String(input['EndpointName']), call)),
+      ListEndpoints: readOperation('read endpoints', (input, call) => this.#list(input, call)),
+      UpdateEndpoint: changeOperation('update endpoint', (input, call) => this.#update(input, call)),
+      UpdateEndpointWeightsAndCapacities: changeOperation('update endpoint', (input, call) =>
+        this.#updateWeightsAndCapacities(input, call),
+      ),
+      DeleteEndpoint: changeOperation('delete endpoint', (input, call) => this.#delete(String(input['EndpointName']), call)),
     };
   }
 

@@ -2,7 +2,15 @@
 import { PlatformError } from '../../../errors.ts';
 import { type ModelGroup, nameKey, type Registry } from '../../../registry/index.ts';
 import type { Database } from '../../../storage/index.ts';
-import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../../service.ts';
+import {
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  changeOperation,
+  readOperation,
+} from '../../service.ts';
 import { arnOf, readReference } from '../arn.ts';
 import { containing, type Documents } from '../documents.ts';
 import { type AwsPage, cutPage, type PageRequest, readPage, readPages, type SortKey } from '../pages.ts';
@@ -49,7 +57,7 @@ export class ModelPackageGroups {
 
   operations(): Record<`${'Create' | 'Describe' | 'Delete'}ModelPackageGroup` | 'ListModelPackageGroups', AwsOperation> {
     return {
-      CreateModelPackageGroup: async (input, call) => {
+      CreateModelPackageGroup: changeOperation('create model group', async (input, call) => {
         const { ModelPackageGroupName, Tags, ...members } = input;
         const name = String(ModelPackageGroupName);
         const { ModelPackageGroupDescription: description = '' } = members;
@@ -57,18 +65,18 @@ export class ModelPackageGroups {
         const content: GroupDocument = { members, createdBy: call.caller.keyId };
         await this.#options.documents.put({ kind: 'model-package-group', name, content, owner: { group: name } });
         return { ModelPackageGroupArn: arnOf(call, 'model-package-group', name) };
-      },
-      DescribeModelPackageGroup: async (input, call) => {
+      }),
+      DescribeModelPackageGroup: readOperation('read model groups', async (input, call) => {
         const { Tags: _tags, ...described } = await this.#described(await this.find(call, input['ModelPackageGroupName']), call);
         return described;
-      },
-      ListModelPackageGroups: async (input, call) => {
+      }),
+      ListModelPackageGroups: readOperation('read model groups', async (input, call) => {
         const { operation } = call;
         const request = readPage(input, { operation, sorts: ['CreationTime', 'Name'], orderDefault: 'Ascending' });
         const { items, next } = await this.#page(request);
         return { ModelPackageGroupSummaryList: items.map((group) => summaryOf(group, call)), ...next };
-      },
-      DeleteModelPackageGroup: async (input, call) => {
+      }),
+      DeleteModelPackageGroup: changeOperation('delete model group', async (input, call) => {
         const { name, versions } = await this.find(call, input['ModelPackageGroupName']);
         const { registry, records } = this.#options;
         // Failed packages have no version in the registry, but they block the deletion as well.
@@ -80,7 +88,7 @@ export class ModelPackageGroups {
           throw error instanceof PlatformError && error.code === 'wrong_state' ? stillHolds(call, name) : error;
         }
         return {};
-      },
+      }),
     };
   }
 

@@ -4,7 +4,16 @@ import type { Clock } from '../../../clock.ts';
 import { PlatformError } from '../../../errors.ts';
 import type { Approval, ModelVersion, Registry } from '../../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../../storage/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../../service.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  changeOperation,
+  readOperation,
+} from '../../service.ts';
 import type { TagMap } from '../../tag-map.ts';
 import { readReference } from '../arn.ts';
 import { ClientTokens } from '../client-tokens.ts';
@@ -46,6 +55,15 @@ interface EmptyPackage {
 
 type PackageOperation = `${'Create' | 'Describe' | 'Update' | 'Delete' | 'BatchDescribe'}ModelPackage` | 'ListModelPackages';
 
+/** A package registered with a status other than PendingManualApproval is approved or rejected by the same call. */
+function registering({ ModelApprovalStatus: status }: AwsInput): 'register version' | 'approve version' {
+  return status === undefined || status === 'PendingManualApproval' ? 'register version' : 'approve version';
+}
+
+function updating({ ModelApprovalStatus: status, ApprovalDescription: note }: AwsInput): 'update version' | 'approve version' {
+  return status === undefined && note === undefined ? 'update version' : 'approve version';
+}
+
 export class ModelPackages {
   readonly #options: ModelPackagesOptions;
   readonly #tokens: ClientTokens;
@@ -80,12 +98,20 @@ export class ModelPackages {
 
   operations(): Record<PackageOperation, AwsOperation> {
     return {
-      CreateModelPackage: (input, call) => this.#create(input, call),
-      DescribeModelPackage: async (input, call) => this.#describe(await this.find(call, input['ModelPackageName']), call),
-      UpdateModelPackage: async (input, call) => this.#update(await this.find(call, input['ModelPackageArn']), input, call),
-      DeleteModelPackage: async (input, call) => this.#delete(await this.find(call, input['ModelPackageName']), call),
-      BatchDescribeModelPackage: async (input, call) => this.#describeAll(input['ModelPackageArnList'] as readonly string[], call),
-      ListModelPackages: async (input, call) => {
+      CreateModelPackage: changeOperation(registering, (input, call) => this.#create(input, call)),
+      DescribeModelPackage: readOperation('read model versions', async (input, call) =>
+        this.#describe(await this.find(call, input['ModelPackageName']), call),
+      ),
+      UpdateModelPackage: changeOperation(updating, async (input, call) =>
+        this.#update(await this.find(call, input['ModelPackageArn']), input, call),
+      ),
+      DeleteModelPackage: changeOperation('delete version', async (input, call) =>
+        this.#delete(await this.find(call, input['ModelPackageName']), call),
+      ),
+      BatchDescribeModelPackage: readOperation('read model versions', async (input, call) =>
+        this.#describeAll(input['ModelPackageArnList'] as readonly string[], call),
+      ),
+      ListModelPackages: readOperation('read model versions', async (input, call) => {
         const { ModelPackageGroupName: group, ModelPackageType: type, ModelApprovalStatus: approval } = input;
         const request = readPage(input, { operation: call.operation, sorts: ['CreationTime', 'Name'], orderDefault: 'Ascending' });
         const wanted = type ?? (group === undefined ? 'Unversioned' : 'Versioned');
@@ -96,7 +122,7 @@ export class ModelPackages {
         };
         const { items, next } = await this.#options.records.page(selection, request);
         return { ModelPackageSummaryList: items.map((record) => summarizePackage(record, call)), ...next };
-      },
+      }),
     };
   }
 

@@ -8,7 +8,16 @@ import { PlatformError } from '../../../errors.ts';
 import type { Audit, Events, PlatformEvent } from '../../../records/index.ts';
 import { type ModelVersion, multiModelOf, parseReference, type Registry } from '../../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../../storage/index.ts';
-import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, type AwsOutput } from '../../service.ts';
+import {
+  type AwsCall,
+  AwsError,
+  type AwsInput,
+  type AwsLocation,
+  type AwsOperation,
+  type AwsOutput,
+  changeOperation,
+  readOperation,
+} from '../../service.ts';
 import { arnOf } from '../arn.ts';
 import type { DocumentOwner, Documents, StoredDocument } from '../documents.ts';
 import type { DeployableModel } from '../endpoints/endpoint-documents.ts';
@@ -73,10 +82,11 @@ export class Models {
 
   operations(): Record<`${'Create' | 'Describe' | 'Delete'}Model` | 'ListModels', AwsOperation> {
     return {
-      CreateModel: (input, call) => this.#create(input, call),
-      DescribeModel: async (input, call) => this.#describe(String(input['ModelName']), call),
-      DeleteModel: async (input, call) => this.#delete(String(input['ModelName']), call),
-      ListModels: async (input, call) => {
+      // Approving needs a second permission, checked in model-imports.ts.
+      CreateModel: changeOperation('register version', (input, call) => this.#create(input, call)),
+      DescribeModel: readOperation('read model versions', async (input, call) => this.#describe(String(input['ModelName']), call)),
+      DeleteModel: changeOperation('delete version', async (input, call) => this.#delete(String(input['ModelName']), call)),
+      ListModels: readOperation('read model versions', async (input, call) => {
         const request = readPage(input, { operation: call.operation, sorts: ['CreationTime', 'Name'], orderDefault: 'Descending' });
         const { items, next } = await this.#options.documents.page<ModelDocument>('model', request);
         const Models = items.map(({ name, createdAtMs }) => ({
@@ -85,7 +95,7 @@ export class Models {
           CreationTime: new Date(createdAtMs),
         }));
         return { Models, ...next };
-      },
+      }),
     };
   }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { shapesOf } from '../shapes/shapes.ts';
-import { assertListed, operationActions, permissionOf } from './operation-actions.ts';
+import { awsOperation, awsOperations } from '../../test/aws-operations.ts';
+import { permissionOf } from './service.ts';
+import { shapesOf } from './shapes/shapes.ts';
 
 /** The operations of each service that need more than the `read` permission. */
 const acting = {
@@ -13,7 +14,6 @@ const acting = {
       'CreateEndpointConfig DeleteEndpointConfig CreateEndpoint UpdateEndpoint UpdateEndpointWeightsAndCapacities DeleteEndpoint ' +
       'CreateTransformJob StopTransformJob',
   },
-  'sagemaker-runtime': { invoke: 'InvokeEndpoint InvokeEndpointAsync InvokeEndpointWithResponseStream' },
   'application-autoscaling': {
     deploy:
       'RegisterScalableTarget DeregisterScalableTarget PutScalingPolicy DeleteScalingPolicy PutScheduledAction DeleteScheduledAction ' +
@@ -37,9 +37,9 @@ describe('each operation needs its permission, and only reads need the weakest:'
     test(name, () => {
       const service = name as keyof typeof acting;
       const expected = Object.entries(byPermission).flatMap(([permission, names]) => names.split(' ').map((each) => [each, permission]));
-      const listed = Object.keys(operationActions[service]);
+      const listed = Object.keys(awsOperations[service] ?? {});
       const found = listed
-        .map((operation) => [operation, permissionOf(service, operation, {})])
+        .map((operation) => [operation, permissionOf(awsOperation(service, operation), {})])
         .filter(([, permission]) => permission !== 'read');
       assert.deepEqual(Object.fromEntries(found), Object.fromEntries(expected));
       const known = shapesOf(service).operationNames();
@@ -62,13 +62,6 @@ test('approving, rejecting or explaining an approval needs the permission, which
     ['UpdateModelPackage', { ModelApprovalStatus: 'Rejected' }, 'approve'],
     ['UpdateModelPackage', { ModelApprovalStatus: null }, 'approve'],
   ] as const) {
-    assert.equal(permissionOf('sagemaker', operation, input), permission, `${operation} ${JSON.stringify(input)}`);
+    assert.equal(permissionOf(awsOperation('sagemaker', operation), input), permission, `${operation} ${JSON.stringify(input)}`);
   }
-});
-
-test('rejects an operation without an action', () => {
-  const operations = { RenameEverything: () => ({}) };
-  assert.throws(() => assertListed({ name: 'sagemaker', operations }), /operations of sagemaker without an action: RenameEverything/);
-  assert.throws(() => permissionOf('sagemaker', 'RenameEverything', {}), /no action for RenameEverything/);
-  assert.throws(() => permissionOf('sagemaker', 'toString', {}), /no action for toString/);
 });
