@@ -1,25 +1,51 @@
 /** Creates all modules in dependency order, starts them and stops them. */
-import { uptime } from 'node:os';
+import { availableParallelism, uptime } from 'node:os';
+import { resolve } from 'node:path';
 import { Access } from './access/index.ts';
+import { topicUrl, webhookPolicy } from './alerts/index.ts';
+import { NativeApi, registerMetrics } from './api/index.ts';
+import { openTransforms } from './async-inference/index.ts';
+import { openControllers, type ScaledVariantDeps, scalingPolicy } from './autoscaling/index.ts';
+import {
+  deliversTo,
+  openAlerts,
+  openAsync,
+  openAutoScaling,
+  openAws,
+  openBuckets,
+  openCapture,
+  openMultiModels,
+  openSageMaker,
+  registrationSample,
+} from './aws/index.ts';
+import { Closers } from './closers.ts';
 import { type Config, isLoopback } from './config.ts';
-import type { Ledger } from './costs/index.ts';
-import { type Listener, loadCertificate } from './http/index.ts';
+import { CostHistory, Ledger, priceTable } from './costs/index.ts';
+import { checkDestination } from './data-quality/index.ts';
+import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts';
+import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
+import { messageOf } from './errors.ts';
+import { openEvaluations, SelectionPlanner } from './evaluation/index.ts';
+import { type Foundation, openFoundation, openStorageHealth, type Product } from './foundation/index.ts';
+import {
+  type Certificate,
+  drainServers,
+  type Listener,
+  loadCertificate,
+  meterBodies,
+  openGuards,
+  openListener,
+  serveConsole,
+} from './http/index.ts';
 import { recordAbruptEnd } from './logs/index.ts';
-import { type AsyncServices, addressOf, openAsync } from './platform/async.ts';
-import { openBatch } from './platform/batch.ts';
-import { openCapture } from './platform/capture.ts';
-import { openControllers } from './platform/controllers.ts';
-import { drainServers } from './platform/drain.ts';
-import { openEnvironments } from './platform/environments.ts';
-import { type Closer, openFoundation, type Product } from './platform/foundation.ts';
-import { openGuards } from './platform/guards.ts';
-import { buildListener } from './platform/listener.ts';
-import { buildModules } from './platform/modules.ts';
-import { openMonitoring, webhookPolicy } from './platform/monitoring.ts';
-import { buildSageMaker } from './platform/sagemaker.ts';
-import { mountServers } from './platform/servers.ts';
-import { openArrivals, openBuckets, openCosts } from './platform/storage.ts';
-import { openStorageHealth } from './platform/storage-health.ts';
+import { ArrivalHistory, Metrics } from './metrics/index.ts';
+import { type GrpcPort, OipRouter, oipServices, openGrpc } from './oip/index.ts';
+import { FunctionProfiles, Profiles, ServiceTables } from './profiling/index.ts';
+import { inspectionBy, type LocalProvider, openProvider, workerExitsTo } from './providers/index.ts';
+import { SystemRandom } from './random.ts';
+import { Audit, Decisions, Events, RejectionAudit } from './records/index.ts';
+import { imageEntries, Registry } from './registry/index.ts';
+import { meterServing, openServing } from './serving/index.ts';
 
 export interface Platform {
   /** `http://127.0.0.1:8080` */
@@ -40,87 +66,216 @@ export interface Platform {
 
 /** Starts a server and resolves when it serves. On failure it stops everything and throws `PlatformError`. */
 export async function startPlatform(config: Config, product: Product): Promise<Platform> {
-  const closers: Closer[] = [];
-  const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const closers = new Closers();
   try {
-    return await build(config, product, closers, close);
+    return await build(config, product, closers);
   } catch (error) {
-    await close();
+    await closers.close();
     throw error;
   }
 }
 
-async function build(config: Config, product: Product, closers: Closer[], close: () => Promise<void>): Promise<Platform> {
+async function build(config: Config, product: Product, closers: Closers): Promise<Platform> {
   const foundation = await openFoundation(config, closers);
-  const { clock, directory, logs, provider, startedAtMs } = foundation;
+  const { clock, directory, logs, startedAtMs } = foundation;
+  const interpreters = new LateInterpreters();
+  const interpreterOf: LateInterpreters['find'] = (environment) => interpreters.find(environment);
+  const forWorkers = { ...foundation, log: logs.platform, stateDirectory: directory.path, interpreterOf };
+  const provider = await openProvider(config, forWorkers, closers);
   const access = Access.open(directory.keysFile, clock, provider);
   const tls = loadCertificate(config, directory.path, startedAtMs);
-  const listener = buildListener(config, { tls, access, logs, clock });
-  const modules = buildModules(config, product, foundation, { access, hasBucket: async (bucket) => (await s3.bucket(bucket)) !== null });
-  const { overload, start: startGuards } = openGuards(config, listener, modules.metrics, foundation, closers);
-  const health = await openStorageHealth(config, { ...foundation, ...modules }, closers);
-  const machineStartedAtMs = startedAtMs - 1000 * uptime();
-  await recordAbruptEnd({ events: modules.events, log: logs.platform, lastSignMs: directory.abandonedAtMs, machineStartedAtMs });
-  directory.markReported();
-  await openEnvironments(modules.environments, modules.metrics, closers);
-  await modules.registry.open(foundation.trash.sweepOptions('objects'));
-  const s3 = await openBuckets(modules, startedAtMs, foundation);
-  const costs = openCosts(modules.ledger, foundation);
-  const arrivals = openArrivals(modules.serving, foundation);
-  closers.push(...[costs, arrivals].map((each) => () => each.close()));
-  closers.push(...[modules.refusals, modules.registry, modules.profiles].map((each) => () => each.close()));
-  await modules.deployments.open();
-  closers.push(() => modules.deployments.close());
-  let backlogOf: AsyncServices['backlogOf'] = () => null; // until asynchronous inference is open
-  const controllers = openControllers(config, modules, { ...foundation, backlogOf: (endpoint) => backlogOf(endpoint) }, closers);
-  closers.push(() => modules.serving.close());
-  const capture = await openCapture({ ...foundation, ...modules, s3, overload, listener }, closers);
-  const async = await openAsync(config, modules, { ...foundation, ...capture, s3 }, closers);
-  backlogOf = async.backlogOf;
-  const { transforms, evaluations } = await openBatch(config, modules, { ...foundation, s3 }, closers);
-  const sagemaker = buildSageMaker(config, { ...modules, transforms }, { ...foundation, s3 });
-  const workers = () => provider.list();
-  const awsLocation = { account: config.awsAccount, region: config.awsRegion };
-  const webhooks = webhookPolicy(config);
-  const topicUrl = (topic: string) => addressOf(config.asyncTopics, topic);
-  const shortOfMemory = () => (overload.pressure === 'normal' ? null : overload.reason);
-  const shared = { log: logs.platform, workers, webhookSecret: config.webhookSecret, awsLocation, addressOf: topicUrl, sagemaker };
-  const monitoring = await openMonitoring(
-    { ...foundation, ...modules, ...controllers, ...async, ...capture, ...shared, webhooks, shortOfMemory },
-    closers,
-  );
-
-  foundation.availability.onUncertain(async () => {
-    await modules.deployments.refresh();
-    await monitoring.alarms.refresh();
-    await monitoring.rules.refresh();
-  });
-
-  const { api, openGrpc, readiness } = mountServers(
-    config,
-    product,
-    { ...modules, ...controllers, transforms, evaluations },
-    { ...foundation, ...monitoring, ...async, ...capture, costs, arrivals, s3, listener, access, sagemaker, webhooks, health },
-  );
+  const listener = openListener(config, { tls, access, logs, clock });
+  const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, listener }, closers);
+  const { webhooks, ledger } = modules;
+  const { api, readiness, openGrpcPort } = mountServers(config, product, modules);
   const url = await listener.listen();
-  startGuards();
+  modules.startGuards();
   webhooks.addOwnAddress(url);
-  closers.push(...[listener, api].map((server) => () => server.close()));
-  const grpc = await openGrpc(tls);
+  for (const server of [listener, api]) closers.add(server);
+  const grpc = await openGrpcPort(tls);
   if (grpc !== null) {
     webhooks.addOwnAddress(grpc.address);
-    closers.push(() => grpc.close());
+    closers.add(grpc);
   }
   // Closed first, because worker exits from here on are caused by the shutdown and must not be recorded.
-  closers.push(() => modules.workerEnds.close());
+  closers.add(modules.workerEnds);
   directory.announce(url);
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   const signInLink = (): string | null => (isLoopback(config.host) ? null : `${reachable(url, listener)}/sign-in#${access.signInLink()}`);
   const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc });
-  return { ...addresses, ledger: modules.ledger, signInLink, drain, close };
+  return { ...addresses, ledger, signInLink, drain, close: () => closers.close() };
+}
+
+interface Base extends Foundation {
+  readonly interpreters: LateInterpreters;
+  readonly provider: LocalProvider;
+  readonly access: Access;
+  readonly listener: Listener;
+}
+
+/** All modules below the servers, started in this order. */
+async function openModules(config: Config, product: Product, base: Base, closers: Closers) {
+  const { clock, directory, logs, startedAtMs, provider, listener } = base;
+  const log = logs.platform;
+  const hasBucket = async (bucket: string) => (await s3.bucket(bucket)) !== null;
+  const core = { ...base, ...buildCore(config, product, { ...base, hasBucket }) };
+  const { registry, deployments, metrics } = core;
+  const { overload, start: startGuards } = openGuards(config, listener, metrics, base, closers);
+  const health = await openStorageHealth(config, core, closers);
+  const machineStartedAtMs = startedAtMs - 1000 * uptime();
+  await recordAbruptEnd({ events: core.events, log, lastSignMs: directory.abandonedAtMs, machineStartedAtMs });
+  directory.markReported();
+  await startEnvironments(core.environments, metrics, closers);
+  await registry.open(base.trash.sweepOptions('objects'));
+  const s3 = await openBuckets(core);
+  const histories = openHistories(core, closers);
+  for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
+  await deployments.open();
+  closers.add(deployments);
+  let backlogOf: ScaledVariantDeps['backlogOf'] = () => null; // until asynchronous inference is open
+  const controllers = openControllers(config, { ...core, backlogOf: (endpoint) => backlogOf(endpoint) }, closers);
+  const autoScaling = openAutoScaling({ ...core, log }, closers);
+  closers.add(core.serving);
+  const capture = await openCapture({ ...core, s3, overload }, closers);
+  const async = await openAsync(config, { ...core, ...capture, s3 }, closers);
+  backlogOf = async.backlogOf;
+  const transforms = await openTransforms(config, { ...core, s3 }, closers);
+  const evaluations = await openEvaluations({ ...core, transforms }, closers);
+  const sagemaker = openSageMaker(config, { ...core, transforms, s3 });
+  const webhooks = webhookPolicy(config);
+  const surroundings = {
+    log,
+    webhookSecret: config.webhookSecret,
+    awsLocation: { account: config.awsAccount, region: config.awsRegion },
+    addressOf: (topic: string) => topicUrl(config.asyncTopics, topic),
+    workers: () => provider.list(),
+    shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
+  };
+  const alerts = await openAlerts({ ...core, ...async, ...capture, ...surroundings, autoScaling, sagemaker, webhooks }, closers);
+  base.availability.onUncertain(async () => {
+    await deployments.refresh();
+    await alerts.alarms.refresh();
+    await alerts.rules.refresh();
+  });
+  const batch = { transforms, evaluations };
+  const aws = { s3, autoScaling, sagemaker, webhooks };
+  return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
+}
+
+/** Starts recording costs and arrivals. */
+function openHistories({ db, metricsDb, clock, ledger, serving, logs }: Foundation & ReturnType<typeof buildCore>, closers: Closers) {
+  const failed = (what: string) => (error: unknown) =>
+    logs.platform.error({ error: messageOf(error) }, `failed to write ${what}, will retry`);
+  const costs = new CostHistory({ db, clock, ledger, onFailure: failed('costs') });
+  const arrived = () => serving.arrived();
+  const arrivals = new ArrivalHistory({ db: metricsDb, clock, arrived, onFailure: failed('arrivals') });
+  for (const history of [costs, arrivals]) closers.add(history).open();
+  return { costs, arrivals };
+}
+
+/** Mounts all protocols at their paths. gRPC has its own port, opened later. */
+function mountServers(config: Config, product: Product, modules: Awaited<ReturnType<typeof openModules>>) {
+  const { deployments, metrics, logs, provider, listener, access, evaluations, startedAtMs, cores, health } = modules;
+  const readiness = new Readiness(deployments, modules.availability);
+  const targets = openMultiModels(modules);
+  meterBodies(metrics, listener.bodies.budget);
+  const oip = oipServices(config, { ...modules, readiness, version: product.version });
+  const oipRouter = new OipRouter(oip);
+  const authenticate = listener.authenticate.bind(listener);
+  let grpc: GrpcPort | null = null;
+  const api = new NativeApi({
+    ...modules,
+    targets,
+    log: logs.platform,
+    selection: new SelectionPlanner({ ...modules, answers: evaluations.answers }),
+    canDeliver: deliversTo(config),
+    async: modules.asyncApi,
+    registrationSample: (version) => registrationSample(modules, version),
+    workers: () => provider.list(),
+    authenticate,
+    extendTimeout: listener.extendTimeout.bind(listener),
+    connectionOf: listener.connectionOf.bind(listener),
+    bodies: listener.bodies,
+    server: {
+      version: product.version,
+      startedAtMs,
+      cores,
+      dataDirectory: resolve(config.dataDir),
+      grpc: () => grpc?.address ?? null,
+      isDraining: () => readiness.isEnding,
+      isolation: () => provider.isolation,
+      forkServers: () => provider.forkServers(),
+      notes: health.notes,
+    },
+  });
+  openAws(config, { ...modules, targets }).mount(listener);
+  listener.direct('/v2', oipRouter.handle);
+  listener.direct('/v1', oipRouter.handle);
+  listener.scope('/api', (scope) => api.register(scope));
+  listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
+  listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));
+  const openGrpcPort = async (tls: Certificate | null): Promise<GrpcPort | null> => (grpc = await openGrpc(config, oip, tls));
+  return { api, readiness, openGrpcPort };
+}
+
+interface CoreDeps extends Omit<Base, 'listener'> {
+  readonly hasBucket: (bucket: string) => Promise<boolean>;
+}
+
+/** The modules that know each other: records, registry, environments, profiles, serving and deployments. They start later. */
+function buildCore(config: Config, product: Product, deps: CoreDeps) {
+  const { clock, db, objects, files, series, provider, access, interpreters, threads } = deps;
+  const log = deps.logs.platform;
+  const cores = config.cores ?? availableParallelism();
+  const prices = priceTable(config.prices);
+  const random = new SystemRandom();
+  const checkForeignCode = foreignCodeCheck(() => provider.isolation, access);
+  const metrics = new Metrics({ store: series });
+  const events = new Events(db, clock);
+  const audit = new Audit(db, clock);
+  const decisions = new Decisions(db, clock, events);
+  const recording = { db, clock, log, events, audit, decisions };
+  const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'failed to record a rejected call in the audit');
+  const refusals = new RejectionAudit({ audit, clock, onFailure });
+  const workerEnds = workerExitsTo(events, { clock, log, provider });
+  const ledger = new Ledger(clock);
+  const registry: Registry = new Registry({
+    ...recording,
+    objects,
+    checkArtifact: (path) => files.check(path),
+    ...inspectionBy(provider, config.artifactLimitBytes),
+    ...pythonModels(config, { provider, threads, interpreters, filesOf: (version) => registry.modelFiles(version) }),
+    images: imageEntries(config.images),
+    checkForeignCode,
+    catalogueDirectory: product.catalogueDirectory,
+    inUse: (group, number, tx) => deployments.usersOf(group, number, tx),
+    removeGroup: (group, tx) => deployments.removeGroup(group, tx),
+  });
+  const environments = buildEnvironments(config, { ...deps, ...recording, registry });
+  const isCpuHeld = () => provider.limits.cpu;
+  const profiles = new Profiles({ ...recording, random, registry, prices, cores, borrow: provider.borrow.bind(provider), isCpuHeld });
+  const functionProfiles = new FunctionProfiles({ profiles, prices, cores, isCpuHeld, log });
+  registry.onRegistered((registered) => profiles.measureOpened(registered));
+  const tables = new ServiceTables({ profiles, functions: functionProfiles, log });
+  const measured = { profiles, functionProfiles, tables, prices, cores };
+  const serving = openServing(config, {
+    ...deps,
+    ...measured,
+    random,
+    metrics,
+    ledger,
+    workerEnds,
+    events,
+    deployments: () => deployments,
+  });
+  const checkCaptureDestination = (to: string) => checkDestination(to, deps.hasBucket);
+  const foreign = { checkForeignCode, checkPolicy: scalingPolicy, checkCaptureDestination };
+  const deployments: Deployments = new Deployments({ ...recording, ...measured, ...foreign, registry, provider, serving });
+  deployments.onDeleted((name) => ledger.stopped(name));
+  meterServing(metrics, serving, provider, deps);
+  const records = { events, audit, decisions, refusals, workerEnds };
+  return { registry, environments, ...measured, serving, deployments, ...records, metrics, ledger, checkForeignCode };
 }
 
 /** Replaces a wildcard address (0.0.0.0, ::) by a name from the certificate, which a browser can open. */

@@ -9,13 +9,13 @@ import { isTest, type SourceFile, sourceFiles } from './source-files.ts';
 
 /** From the bottom up. Files directly in src/ (common types, entry points) are modules of one file. */
 const layers = [
-  ['errors', 'clock', 'random', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
+  ['errors', 'clock', 'closers', 'random', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
   ['tensor', 'python-model', 'objective', 'tar', 'zip', 'threads'],
   ['config', 'codecs', 'fields', 'python-files', 'data-directory'],
   ['queueing', 'forecasting', 'statistics', 'storage', 'runtime'],
   ['metrics', 'records', 'access', 'costs', 'selection'],
   ['logs', 'alerts', 'data-quality'],
-  ['registry', 'providers'],
+  ['registry', 'providers', 'foundation'],
   ['profiling', 'environments'],
   ['deployment'],
   ['serving'],
@@ -49,6 +49,12 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules without I/O, clock and randomness. */
 const pureModules = ['queueing', 'forecasting', 'statistics'];
+
+/** What a file whose first comment says "Pure" may import of Node. */
+const pureOfNode = ['assert/strict', 'buffer', 'crypto', 'net', 'path/posix', 'util'].map((name) => `node:${name}`);
+/** Waiting, clocks, processes, randomness that no seed decides, and connections. */
+const impure =
+  /\basync (?:function|\(|#?\w+[(<])|\bawait |\bprocess\.|\b(?:nowMs|wallMs|randomUUID|randomBytes|randomInt|createServer|connect)\(|\bSystemRandom\b/;
 
 const layerOf = (importer: string): number => layers.findIndex((modules) => modules.includes(importer));
 const moduleOf = (path: string): string => path.replace(/(\.test)?\.ts$|\/.*/, '');
@@ -102,6 +108,15 @@ function findCycle(files: readonly SourceFile[]): string[] | null {
   return files.map(({ path }) => walk(path, [])).find((found) => found !== null) ?? null;
 }
 
+/** What contradicts the first comment of a file that says "Pure". */
+function impurities({ path, text }: SourceFile): string[] {
+  const [comment = ''] = /^\/\*\*[\s\S]*?\*\//.exec(text) ?? [];
+  if (isTest(path) || !/\bPure\b/.test(comment)) return [];
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+  const found = importsOf(code).filter((name) => (name.startsWith('node:') ? !pureOfNode.includes(name) : name.endsWith('/clock.ts')));
+  return [...found, ...(impure.exec(code) ?? [])].map((what) => `${path} says that it is pure, but uses ${what}`);
+}
+
 function complaints(files: readonly SourceFile[]): string[] {
   const unknown = files.filter(({ path }) => layerOf(moduleOf(path)) < 0).map(({ path }) => `${path}: unknown module`);
   const wrong = files.flatMap(({ path, text }) =>
@@ -114,7 +129,13 @@ function complaints(files: readonly SourceFile[]): string[] {
     .filter(({ path, text }) => pureModules.includes(moduleOf(path)) && !isTest(path) && text.includes('SystemRandom'))
     .map(({ path }) => `${path}: ${moduleOf(path)} is pure: random numbers must come from a seed`);
   const cycle = findCycle(files);
-  return [...unknown, ...wrong, ...random, ...(cycle === null ? [] : [`circular imports: ${cycle.join(' -> ')}`])];
+  return [
+    ...unknown,
+    ...wrong,
+    ...random,
+    ...files.flatMap(impurities),
+    ...(cycle === null ? [] : [`circular imports: ${cycle.join(' -> ')}`]),
+  ];
 }
 
 test('every module imports only from lower layers, through index.ts, without circles', () => {
@@ -138,6 +159,10 @@ for (const { text, path = 'serving/buffer.ts', wrong } of [
   { text: `import { SystemRandom } from '../random.ts';`, path: 'queueing/a.ts', wrong: /queueing is pure/ },
   { text: `import { SeededRandom } from '../random.ts';`, path: 'queueing/a.ts', wrong: null },
   { text: `import { test } from 'node:test';\nimport fc from 'fast-check';`, path: 'queueing/a.test.ts', wrong: null },
+  { text: `/** Formats ages. Pure. */\nconst at = clock.wallMs();`, path: 'api/a.ts', wrong: /says that it is pure, but uses wallMs\(/ },
+  { text: `/** Formats ages. Pure. */\nimport { readFileSync } from 'node:fs';`, path: 'api/a.ts', wrong: /is pure, but uses node:fs/ },
+  { text: `/** Formats ages. Pure. */\nimport { isDeepStrictEqual } from 'node:util';`, path: 'api/a.ts', wrong: null },
+  { text: `/** Reads a file. */\nimport { readFileSync } from 'node:fs';`, path: 'api/a.ts', wrong: null },
 ]) {
   test(`self-check: ${text.replaceAll('\n', ' ')} in ${path}: ${wrong?.source ?? 'is fine'}`, () => {
     const found = complaints([{ path, text }]);

@@ -12,6 +12,7 @@ export {
 export { alarmRuleText, isAlarmOf } from './alarms/format-alarm.ts';
 export { parseAlarmRule } from './alarms/parse-rule.ts';
 export { evaluateServerAlarms, loopBlocked } from './alarms/server-alarms.ts';
+export { topicUrl, webhookPolicy } from './rules/configured-webhooks.ts';
 export { addDelivery, announceDeliveries, Deliveries, type Delivery, deliveriesQueue, type PendingDelivery } from './rules/deliveries.ts';
 export { type Envelope, missingMember } from './rules/envelope.ts';
 export { compilePath } from './rules/event-path.ts';

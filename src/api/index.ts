@@ -48,7 +48,6 @@ export type {
   ScalingDecisionBody,
   SettingBody,
 } from './records/decision-bodies.ts';
-export type { AsyncApi } from './routing/async-services.ts';
 export type { ApiServices } from './routing/services.ts';
 export type { SessionBody } from './server/session.ts';
 export type { StatusBody } from './server/status-body.ts';

@@ -1,3 +1,4 @@
+export type { AsyncApi } from './async-api.ts';
 export { AsyncInference, type AsyncInferenceOptions } from './async-inference.ts';
 export {
   type AsyncRequest,
@@ -16,6 +17,7 @@ export { BacklogMonitor, type WatchedBacklog, type WatchedQueue } from './backlo
 export type { Capacity, InferenceInput, InferenceOutput } from './inference.ts';
 export type { Objects } from './objects.ts';
 export type { TransformBuckets } from './transform/bucket-io.ts';
+export { openTransforms } from './transform/open-transforms.ts';
 export {
   checkTransformSpec,
   payloadMiBLimit,

@@ -13,6 +13,7 @@ export {
 } from './deployment-plan/deployment-planner.ts';
 export type { PlannedMixture } from './deployment-plan/plan-types.ts';
 export { HourlyBudget } from './hourly-budget.ts';
+export { type Controllers, openControllers } from './open-controllers.ts';
 export { type BatchingPlan, type PlannedArrivals, type PlannedFunctions, Planner, type PlanRequest } from './planner.ts';
 export { rayOngoingMax } from './rivals/ray.ts';
 export type { SimulatedFacts } from './rivals/simulated-facts.ts';

@@ -8,6 +8,7 @@ export {
 } from './capture/capture-config.ts';
 export { CaptureFiles } from './capture/capture-files.ts';
 export type { WireBody } from './capture/capture-line.ts';
+export { checkDestination } from './capture/check-destination.ts';
 export { type CaptureReader, readCaptured } from './capture/read-captured.ts';
 export type { FeatureBaseline } from './drift/baseline.ts';
 export { type Baseline } from './drift/baseline-rows.ts';

@@ -7,6 +7,7 @@ export {
   type VariantConfig,
   variantNameDefault,
 } from './config/endpoint-config.ts';
+export { foreignCodeCheck } from './config/foreign-code.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './config/functions-config.ts';
 export type { ScalingConfig } from './config/scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './config/scheduled-floor.ts';
@@ -17,6 +18,7 @@ export type { CountCause, CountInputs } from './counts/count-decision.ts';
 export type { InstanceCounts, PolicyDecision } from './counts/instance-counts.ts';
 export { Deployments, type DeploymentsOptions } from './deployments.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
+export { Readiness } from './readiness.ts';
 export type { InstanceView } from './reconcile/instance-view.ts';
 export type { EndpointStatus } from './reconcile/status.ts';
 export { commandOf } from './reconcile/worker-command.ts';

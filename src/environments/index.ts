@@ -14,5 +14,7 @@ export {
 } from './environments.ts';
 export { findInterpreter, type Interpreter, inspectInterpreter } from './interpreter.ts';
 export { packagesOf } from './lock.ts';
+export { buildEnvironments, startEnvironments } from './open-environments.ts';
+export { LateInterpreters, pythonModels } from './python-models.ts';
 export { recipes } from './recipes.ts';
 export { type EnvironmentSettings, environmentSettings } from './settings.ts';

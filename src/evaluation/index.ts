@@ -13,6 +13,7 @@ export {
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
 export { alternativesOf, type ExplainedPlan, explanationOf } from './explain-selection.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
+export { openEvaluations } from './open-evaluations.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';
 export { SelectionPlanner } from './selection-planner.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

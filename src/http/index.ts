@@ -5,6 +5,7 @@ export { closePort } from './close-port.ts';
 export { serveConsole } from './console.ts';
 export { sendContinue } from './continue.ts';
 export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
+export { drainServers } from './drain-servers.ts';
 export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './errors.ts';
 export {
   type CallingRequest,
@@ -17,6 +18,8 @@ export {
 } from './listener.ts';
 export { blockedFromMs, LoopWatchdog } from './loop-watchdog.ts';
 export { describeApi, type OpenApiOptions } from './open-api.ts';
+export { openGuards } from './open-guards.ts';
+export { meterBodies, openListener } from './open-listener.ts';
 export { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
 export { type BodyRead, isStreamedBody, readRawBodyInto, readRequestBody, readRequestBodyInto } from './read-body.ts';
 export { requestIdOf } from './request-id.ts';

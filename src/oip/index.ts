@@ -1,4 +1,5 @@
 export type { DeployedEndpoint, OipDeps } from './deps.ts';
-export { loadGrpcServer } from './grpc/load.ts';
+export { type GrpcPort, openGrpc } from './grpc/open-grpc.ts';
 export { loadProtocol, type Protocol } from './grpc/protocol.ts';
+export { oipServices } from './open-oip.ts';
 export { OipRouter } from './router.ts';

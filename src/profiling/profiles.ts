@@ -106,6 +106,11 @@ export class Profiles {
     for (const listener of this.#listeners) listener({ group: version.group, version: version.version, profile });
   }
 
+  /** A Python model is measured once it was opened, because that is the first run of its code. */
+  measureOpened(version: ModelVersion): void {
+    if (version.python === undefined || version.python.state === 'opened') this.measureInBackground(version, 'instance:local.1');
+  }
+
   /** Measures the profile in the background if it does not exist; failures are logged. */
   measureInBackground(version: ModelVersion, executor: string): void {
     const isUnknown = payloadKind(version.runtime) !== 'tensors' && version.python?.hasSample !== true;

@@ -6,6 +6,8 @@ export { type IsolationSettings, isolationSettings } from './isolation/settings.
 export { findIsolation } from './isolation/standalone.ts';
 export { loadLimits } from './load-limits.ts';
 export { LocalProvider, type LocalProviderOptions, type PythonHost } from './local-provider.ts';
+export { machineTimes } from './machine-times.ts';
+export { inspectionBy, openProvider, workerExitsTo } from './open-provider.ts';
 export { type ProcessorTime, processorTime } from './process-facts.ts';
 export {
   type BorrowOptions,
@@ -18,3 +20,4 @@ export {
   type WorkerView,
   workerFiles,
 } from './provider.ts';
+export { type PythonSettings, pythonSettings } from './python-settings.ts';

@@ -9,6 +9,7 @@ export type { PoolSettings, PoolWorker } from './executor-pool.ts';
 export type { FunctionSetting } from './functions/function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './functions/function-variant.ts';
 export type { PeriodMeasure } from './functions/period.ts';
+export { openServing } from './open-serving.ts';
 export type { OverflowPlan } from './overflow/hybrid-pool.ts';
 export {
   type InferenceCall,
@@ -26,6 +27,9 @@ export {
 export { ModelError } from './runners/model-error.ts';
 export type { BatchRunResult, RunRequests } from './runners/run-requests.ts';
 export { Serving, type ServingOptions } from './serving.ts';
+export { readEarlierCounts } from './traffic/earlier-counts.ts';
+export { meterServing } from './traffic/meter-serving.ts';
+export { type SamplingDeps, sampling } from './traffic/sampling.ts';
 export { answeringVariants, type OverflowView, type ServedVariant, type ServedView } from './traffic/served-view.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './traffic/statistics.ts';
 export { isRejection, noTraffic, type TrafficCounts } from './traffic/traffic-meter.ts';

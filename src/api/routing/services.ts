@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Access, AccessConnection, Caller } from '../../access/index.ts';
 import type { Alarms, Deliveries, Rules, WebhookPolicy } from '../../alerts/index.ts';
-import type { Transforms } from '../../async-inference/index.ts';
+import type { AsyncApi, Transforms } from '../../async-inference/index.ts';
 import type { BatchController, DeploymentPlanner, Planner, ScalingController } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { CostHistory, Ledger, PriceTable } from '../../costs/index.ts';
@@ -20,7 +20,6 @@ import type { ModelVersion, Registry } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
 import type { Availability, Database } from '../../storage/index.ts';
 import type { Threads } from '../../threads/index.ts';
-import type { AsyncApi } from './async-services.ts';
 
 export interface ApiServices {
   /** For audit records outside of a transaction. */

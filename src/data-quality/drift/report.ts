@@ -1,4 +1,4 @@
-/** Compares each feature with its baseline. Pure. */
+/** Compares each feature with its baseline. */
 import { Slices } from '../../threads/index.ts';
 import { baselineOf, bucketShares, type FeatureBaseline, finiteRising, quantile, sampleMax } from './baseline.ts';
 import type { RowsBaseline } from './posted-baseline.ts';

@@ -1,0 +1,43 @@
+/** SageMaker's control plane on top of the modules: operations for its clients, and events. */
+import { totalmem } from 'node:os';
+import type { Config } from '../../config.ts';
+import { QualityReports } from '../../evaluation/index.ts';
+import type { Registry } from '../../registry/index.ts';
+import type { Serving } from '../../serving/index.ts';
+import { evaluationBucketName } from '../s3/evaluation-bucket.ts';
+import { type S3Store } from '../s3/store.ts';
+import { type AwsService } from '../service.ts';
+import { type SageMakerOptions, sagemakerService } from './service.ts';
+
+type Handed = 'registry' | 'deployments' | 'audit' | 'events' | 'prices' | 'transforms' | 'db' | 'clock';
+
+export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
+  readonly registry: Registry;
+  readonly serving: Serving;
+  readonly s3: S3Store;
+}
+
+export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsService {
+  const { registry, deployments, serving, audit, events, prices, transforms, db, clock, s3 } = deps;
+  const reports = new QualityReports({ db, files: registry.files });
+  const constrained = process.constrainedMemory();
+  return sagemakerService({
+    db,
+    clock,
+    audit,
+    events,
+    registry,
+    deployments,
+    prices,
+    transforms,
+    qualityUriOf: async (version) => {
+      const key = await reports.latestKey(version);
+      return key === null ? null : `s3://${evaluationBucketName}/${key}`;
+    },
+    timeoutMs: config.invocationTimeoutMs,
+    memoryBytes: constrained > 0 ? Math.min(constrained, totalmem()) : totalmem(),
+    objects: s3,
+    memoryOf: (endpoint, variant) =>
+      serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.setting.memoryMiB ?? null,
+  });
+}

@@ -1,0 +1,2 @@
+export { type Foundation, openFoundation, type Product } from './open-foundation.ts';
+export { openStorageHealth, type StorageHealth } from './storage-health.ts';

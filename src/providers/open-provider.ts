@@ -1,0 +1,71 @@
+/** Opens the provider that runs workers on this machine. */
+import type { Clock } from '../clock.ts';
+import type { Closers } from '../closers.ts';
+import type { Config } from '../config.ts';
+import { defined } from '../defined.ts';
+import { messageOf } from '../errors.ts';
+import { type Log, type LogGroups, logWorkerLine } from '../logs/index.ts';
+import { type Events, WorkerExits } from '../records/index.ts';
+import type { WorkerLink } from '../runtime/index.ts';
+import { isolationSettings } from './isolation/settings.ts';
+import { loadLimits } from './load-limits.ts';
+import { LocalProvider, type LocalProviderOptions, type PythonHost } from './local-provider.ts';
+import type { Provider } from './provider.ts';
+import { pythonSettings } from './python-settings.ts';
+
+/** Timeout that suffices to inspect an archive of the maximum size on a slow disk. */
+const bundleTimeoutMs = 600_000;
+
+export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | 'log' | 'stateDirectory'> {
+  readonly logGroups: LogGroups;
+  /** Verifies model files before a worker opens them. */
+  readonly files: {
+    check(path: string): Promise<void>;
+    readonly change: NonNullable<LocalProviderOptions['changeModel']>;
+  };
+  /** Finds the Python of an environment. */
+  readonly interpreterOf: PythonHost['interpreterOf'];
+}
+
+export async function openProvider(config: Config, deps: OpenProviderDeps, closers: Closers): Promise<LocalProvider> {
+  const { clock, log, stateDirectory, logGroups, files, interpreterOf } = deps;
+  const { warmWorkers, startDelayMs, isolation } = config;
+  const { run, network, forkServer: forks } = pythonSettings(config.python, config);
+  const python = run === 'off' ? undefined : { interpreterOf, hasNetwork: network === 'host', forks };
+  const provider = new LocalProvider({
+    clock,
+    log,
+    stateDirectory,
+    onLine: (spec, line, requestIds) => logWorkerLine(logGroups, spec, line, requestIds),
+    checkModel: (path) => files.check(path),
+    changeModel: (path, change) => files.change(path, change),
+    warmWorkers,
+    startDelayMs: startDelayMs ?? 0,
+    isolation: isolationSettings(isolation),
+    ...defined({ python }),
+  });
+  await provider.open();
+  return closers.add(provider);
+}
+
+/** Inspects model files in borrowed workers. */
+export function inspectionBy(provider: Pick<Provider, 'borrow'>, modelBytesMax: number) {
+  const inspect = (...[model, rewriteTo, sample]: Parameters<WorkerLink['inspect']>) => {
+    const dataBytes = (model.data ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
+    return provider.borrow((link) => link.inspect(model, rewriteTo, sample), loadLimits(dataBytes));
+  };
+  const inspectBundle = (path: string) =>
+    provider.borrow((link) => link.inspectBundle(path, modelBytesMax), { timeoutMs: bundleTimeoutMs });
+  return { inspect, inspectBundle, modelBytesMax };
+}
+
+/** Publishes unexpected worker exits as events, rate-limited. */
+export function workerExitsTo(
+  events: Events,
+  { clock, log, provider }: { readonly clock: Clock; readonly log: Log; readonly provider: LocalProvider },
+): WorkerExits {
+  const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'failed to record a worker exit');
+  const ends = new WorkerExits({ events, clock, onFailure });
+  provider.onEnded((worker, end) => ends.ended(worker, end));
+  return ends;
+}
