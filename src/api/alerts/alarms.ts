@@ -18,6 +18,9 @@ import { isoTime, limitParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'alarms' | 'audit' | 'db' | 'deployments' | 'webhooks'>;
+
 const time = z.iso.datetime();
 const missingData = z.enum(['missing', 'ignore', 'breaching', 'notBreaching']);
 const address = z.string().min(1).max(1024);
@@ -69,7 +72,7 @@ const alarmPath = z.strictObject({
   alarm: z.string().regex(/^[ -~]{1,255}$/, 'expected a name of 1 to 255 printable ASCII characters'),
 });
 
-export function alarmRoutes(services: ApiServices): ApiRoute[] {
+export function alarmRoutes(services: Services): ApiRoute[] {
   const { alarms, deployments } = services;
   return [
     apiRoute('GET /alarms', {
@@ -107,7 +110,7 @@ export function alarmRoutes(services: ApiServices): ApiRoute[] {
   ];
 }
 
-function alarmChanges({ alarms, deployments, webhooks, audit, db }: ApiServices): ApiRoute[] {
+function alarmChanges({ alarms, deployments, webhooks, audit, db }: Pick<ApiServices, 'alarms' | 'deployments' | 'webhooks' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('PUT /alarms/:alarm', {
       summary: 'Create or change an alarm on one metric',

@@ -8,6 +8,9 @@ import { isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'audit' | 'canDeliver' | 'clock' | 'db' | 'deliveries' | 'rules' | 'webhooks'>;
+
 const time = z.iso.datetime();
 const targetBody = z.strictObject({
   id: z.string(),
@@ -57,7 +60,7 @@ const rulePath = z.strictObject({
   rule: z.string().regex(/^[.\-_A-Za-z0-9]{1,64}$/, 'expected a name of 1 to 64 letters, digits, dots, hyphens and underscores'),
 });
 
-export function ruleRoutes(services: ApiServices): ApiRoute[] {
+export function ruleRoutes(services: Services): ApiRoute[] {
   const { rules, deliveries } = services;
   return [
     apiRoute('GET /rules', {
@@ -91,7 +94,7 @@ export function ruleRoutes(services: ApiServices): ApiRoute[] {
   ];
 }
 
-function ruleChanges({ rules, deliveries, webhooks, canDeliver, clock, audit, db }: ApiServices): ApiRoute[] {
+function ruleChanges({ rules, deliveries, webhooks, canDeliver, clock, audit, db }: Pick<ApiServices, 'rules' | 'deliveries' | 'webhooks' | 'canDeliver' | 'clock' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('PUT /rules/:rule', {
       summary: 'Create or change a rule',

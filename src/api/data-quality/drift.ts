@@ -21,12 +21,15 @@ import type { ApiServices } from '../routing/services.ts';
 import { columnTitles } from './column-titles.ts';
 import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'audit' | 'bodies' | 'capturedValues' | 'clock' | 'db' | 'deployments' | 'drift' | 'registrationSample' | 'registry' | 'serving' | 'threads' | 'truth'>;
+
 const time = z.iso.datetime();
 const labelBytesMax = 16 * 2 ** 20;
 const labelLinesMax = 10_000;
 const captured = z.strictObject({ from: time.optional(), to: time.optional(), sample: z.literal('registration').optional() });
 
-export function driftRoutes(services: ApiServices): ApiRoute[] {
+export function driftRoutes(services: Services): ApiRoute[] {
   const { deployments, drift, truth, audit, db } = services;
   const nameOf = (endpoint: string): string => deployments.get(endpoint).config.name;
   return [
@@ -89,7 +92,7 @@ export function driftRoutes(services: ApiServices): ApiRoute[] {
   ];
 }
 
-async function labelsOf({ threads }: ApiServices, body: Buffer, isWanted: () => boolean): Promise<readonly LabelInput[]> {
+async function labelsOf({ threads }: Pick<ApiServices, 'threads'>, body: Buffer, isWanted: () => boolean): Promise<readonly LabelInput[]> {
   if (body.length <= inPlaceBytesMax) return readLabels(body.toString('utf8'), labelLinesMax);
   return (await decodeInThread(threads, readLabelsTask, { body, linesMax: labelLinesMax }, isWanted)).decoded;
 }
@@ -107,7 +110,7 @@ interface BaselineRows {
   readonly titles?: Readonly<Record<string, string>>;
 }
 
-async function baselineRows(services: ApiServices, endpoint: string, posted: PostedBody): Promise<BaselineRows> {
+async function baselineRows(services: Services, endpoint: string, posted: PostedBody): Promise<BaselineRows> {
   const { drift, clock, capturedValues } = services;
   const { contentType, body, label } = posted;
   const span = spanOf(contentType, body);
@@ -129,7 +132,7 @@ async function baselineRows(services: ApiServices, endpoint: string, posted: Pos
   return { rows, source: 'rows that were posted', titles };
 }
 
-async function sampledRows(services: ApiServices, endpoint: string, { from, to }: z.output<typeof captured>): Promise<BaselineRows> {
+async function sampledRows(services: Services, endpoint: string, { from, to }: z.output<typeof captured>): Promise<BaselineRows> {
   if (from !== undefined || to !== undefined) throw invalidRequest('expected sample, or from and to, not both');
   const [variant] = services.deployments.get(endpoint).config.variants;
   if (variant === undefined) throw invalidRequest(`endpoint ${endpoint} has no variant`);
@@ -159,7 +162,7 @@ function spanOf(contentType: string | undefined, body: Buffer): z.output<typeof 
   }
 }
 
-function routeOf({ serving }: ApiServices, endpoint: string): ServingRoute {
+function routeOf({ serving }: Pick<ApiServices, 'serving'>, endpoint: string): ServingRoute {
   const target = serving.route(endpoint);
   if (target.payload === 'tensors') return target;
   throw new PlatformError(
@@ -168,16 +171,16 @@ function routeOf({ serving }: ApiServices, endpoint: string): ServingRoute {
   );
 }
 
-function redactedOf({ deployments }: ApiServices, endpoint: string): readonly string[] {
+function redactedOf({ deployments }: Pick<ApiServices, 'deployments'>, endpoint: string): readonly string[] {
   return deployments.get(endpoint).config.capture?.redact ?? [];
 }
 
-function rowsOf(services: ApiServices, endpoint: string, { isWanted, ...posted }: PostedBody): Promise<RowsBaseline> {
+function rowsOf(services: Services, endpoint: string, { isWanted, ...posted }: PostedBody): Promise<RowsBaseline> {
   const { signature } = routeOf(services, endpoint);
   return postedBaseline(services.threads, { ...posted, signature, redact: redactedOf(services, endpoint) }, isWanted);
 }
 
-async function driftBodyOf(endpoint: string, { drift, truth }: ApiServices): Promise<DriftBody> {
+async function driftBodyOf(endpoint: string, { drift, truth }: Pick<ApiServices, 'drift' | 'truth'>): Promise<DriftBody> {
   await drift.poll(endpoint);
   const { baseline, rowsSeen, report, unknown } = drift.view(endpoint);
   const quality = await truth.quality(endpoint);

@@ -5,7 +5,7 @@ import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { type DeploymentPlanBody, deploymentPlanBody, deploymentPlanInput, type MixtureBody } from './deployment-plan-bodies.ts';
 
-export function deploymentPlanRoutes({ registry, deploymentPlanner }: ApiServices): ApiRoute[] {
+export function deploymentPlanRoutes({ registry, deploymentPlanner }: Pick<ApiServices, 'registry' | 'deploymentPlanner'>): ApiRoute[] {
   return [
     apiRoute('POST /plan/deployment', {
       summary: 'Plan instances and functions for an objective, with their cost',

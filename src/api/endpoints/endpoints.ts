@@ -40,6 +40,9 @@ import { apiGuardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
 import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'alarms' | 'batching' | 'deployments' | 'functionProfiles' | 'ledger' | 'machine' | 'registry' | 'serving' | 'tables' | 'targets'>;
+
 const variantInput = z.strictObject({
   name: z.string().default(variantNameDefault),
   model: z.string().describe('GROUP/VERSION, or GROUP for the latest approved version.'),
@@ -89,7 +92,7 @@ const endpointChange = z.strictObject({
 
 type Shares = Pick<OverviewReader, 'inTime'>;
 
-export function endpointRoutes(services: ApiServices, overview: Shares): ApiRoute[] {
+export function endpointRoutes(services: Services, overview: Shares): ApiRoute[] {
   const { registry, deployments, functionProfiles } = services;
   const bodyOf = (view: EndpointView): Promise<EndpointBody> => endpointBodyOf(view, services, overview);
   return [
@@ -158,7 +161,7 @@ export function endpointRoutes(services: ApiServices, overview: Shares): ApiRout
   ];
 }
 
-function rollbackRoute(services: ApiServices, overview: Shares): ApiRoute {
+function rollbackRoute(services: Services, overview: Shares): ApiRoute {
   return apiRoute('POST /endpoints/:endpoint/rollback', {
     summary: 'Roll back the update in progress, or return to the previous version',
     description:
@@ -171,7 +174,7 @@ function rollbackRoute(services: ApiServices, overview: Shares): ApiRoute {
   });
 }
 
-function continueRoute(services: ApiServices, overview: Shares): ApiRoute {
+function continueRoute(services: Services, overview: Shares): ApiRoute {
   return apiRoute('POST /endpoints/:endpoint/continue', {
     summary: 'Continue a paused update',
     description: 'The step counts as completed, although it has too few answers to be judged by. Rejected if no update is paused.',

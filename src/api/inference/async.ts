@@ -20,6 +20,9 @@ import { endpointPath, isoTime, pageByOffset, pageQuery } from '../routing/param
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'access' | 'async' | 'deployments' | 'webhooks'>;
+
 const time = z.iso.datetime();
 
 export const asyncBody = z.strictObject({
@@ -64,7 +67,7 @@ const submission = z.strictObject({
   notify: z.string().max(2048).optional().describe('A URL that receives a signed notification of the outcome.'),
 });
 
-export function asyncRoutes(services: ApiServices): ApiRoute[] {
+export function asyncRoutes(services: Services): ApiRoute[] {
   const { requests } = services.async;
   return [
     apiRoute('POST /endpoints/:endpoint/async', {
@@ -128,7 +131,7 @@ export function asyncRoutes(services: ApiServices): ApiRoute[] {
 }
 
 async function submit(
-  { access, async, deployments, webhooks }: ApiServices,
+  { access, async, deployments, webhooks }: Pick<ApiServices, 'access' | 'async' | 'deployments' | 'webhooks'>,
   name: string,
   requested: z.output<typeof submission>,
   { caller, request }: { readonly caller: Caller; readonly request: IncomingMessage },
@@ -198,7 +201,7 @@ function parseObjectUri(uri: string): ObjectUri {
   return { bucket, key };
 }
 
-async function existing({ async }: ApiServices, id: string): Promise<AsyncRequest> {
+async function existing({ async }: Pick<ApiServices, 'async'>, id: string): Promise<AsyncRequest> {
   const found = await async.requests.find(id);
   if (found === null) throw new PlatformError('not_found', `there is no asynchronous request '${id}'`);
   return found;

@@ -15,7 +15,7 @@ type Receiver = Pick<InferenceExchange<unknown, unknown>, 'receive' | 'rejectUnr
 
 /** Throws if the client disconnects before its request is complete: this does not count as a failure of the endpoint. */
 export async function readInvocation(
-  { clock, bodies }: ApiServices,
+  { clock, bodies }: Pick<ApiServices, 'clock' | 'bodies'>,
   { request, response }: InvocationCall,
   exchange: Receiver,
 ): Promise<void> {

@@ -11,6 +11,9 @@ import type { ApiServices } from '../routing/services.ts';
 import { inferenceIdOf } from './inference-id.ts';
 import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'bodies' | 'calls' | 'clock' | 'log' | 'serving'>;
+
 interface ProcessCall extends InvocationCall {
   /** Null if the request is not traced. */
   readonly trace: TraceContext | null;
@@ -18,7 +21,7 @@ interface ProcessCall extends InvocationCall {
 }
 
 /** Writes the response. Throws errors that are not responses of the process, unless the response headers were already sent. */
-export async function invokeProcessModel(services: ApiServices, target: ServingRoute, call: ProcessCall): Promise<void> {
+export async function invokeProcessModel(services: Services, target: ServingRoute, call: ProcessCall): Promise<void> {
   const exchange = new ProcessExchange(services, target, call);
   await readInvocation(services, call, exchange);
   await exchange.answered;
@@ -31,7 +34,7 @@ class ProcessExchange extends BytesExchange {
   readonly #formatted: FormattedSink | null;
   protected readonly sink: ReplySink;
 
-  constructor(services: ApiServices, target: ServingRoute, call: ProcessCall) {
+  constructor(services: Services, target: ServingRoute, call: ProcessCall) {
     super(services, call.requestId, target, call.response);
     this.#call = call;
     const form = target.payload === 'stream' ? streamForm(call.request.headers.accept) : null;

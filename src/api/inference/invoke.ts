@@ -22,6 +22,9 @@ import { inferenceIdOf } from './inference-id.ts';
 import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
 import { invokeProcessModel } from './invoke-process.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'bodies' | 'calls' | 'clock' | 'deployments' | 'log' | 'serving' | 'threads' | 'traces'>;
+
 const query = z.strictObject({
   version: z.string().optional().describe('Model version. Default: chosen by the weights of the variants.'),
   label: z.string().optional().describe('A CSV column that is the label, not an input.'),
@@ -35,7 +38,7 @@ interface Part {
   readonly result: InferenceResult;
 }
 
-export function invokeRoutes(services: ApiServices): ApiRoute[] {
+export function invokeRoutes(services: Services): ApiRoute[] {
   return [
     apiRoute('POST /endpoints/:endpoint/invoke', {
       summary: 'Invoke an endpoint',
@@ -67,7 +70,7 @@ export function invokeRoutes(services: ApiServices): ApiRoute[] {
 
 /** For an endpoint that is deployed but not served yet, such as just after a start, the error is retryable (503) instead of 404. */
 function targetOf(
-  { serving, deployments }: ApiServices,
+  { serving, deployments }: Pick<ApiServices, 'serving' | 'deployments'>,
   request: IncomingMessage,
   endpoint: string,
   version: string | undefined,
@@ -88,21 +91,21 @@ interface InvokeCall extends InvocationCall {
   readonly timings: boolean;
 }
 
-async function invoke(services: ApiServices, target: ServingRoute, call: InvokeCall): Promise<Buffer | undefined> {
+async function invoke(services: Services, target: ServingRoute, call: InvokeCall): Promise<Buffer | undefined> {
   const exchange = new InvokeExchange(services, target, call);
   await readInvocation(services, call, exchange);
   return exchange.answered;
 }
 
 class InvokeExchange extends RowsExchange {
-  readonly #services: ApiServices;
+  readonly #services: Services;
   readonly #call: InvokeCall;
   readonly #results: Part[] = [];
   readonly #answered = Promise.withResolvers<Buffer | undefined>();
   /** For rows of JSON: the results alone are the response. */
   #reply: RowInvocation['reply'];
 
-  constructor(services: ApiServices, target: ServingRoute, call: InvokeCall) {
+  constructor(services: Services, target: ServingRoute, call: InvokeCall) {
     super(services, call.requestId, target, call.response);
     this.#services = services;
     this.#call = call;

@@ -22,6 +22,9 @@ import { isoTime, limitParameter, pageByOffset, pageQuery } from '../routing/par
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'access' | 'registry' | 'transforms'>;
+
 const states = ['InProgress', 'Completed', 'Failed', 'Stopping', 'Stopped'] as const;
 const locationText = z.string().min(1).max(4096).describe('`s3://bucket/prefix`, or an absolute path on the server.');
 const time = z.iso.datetime();
@@ -100,7 +103,7 @@ export type TransformObjectBody = z.infer<typeof objectBody>;
 
 const transformPath = z.strictObject({ transform: z.string() });
 
-export function transformRoutes(services: ApiServices): ApiRoute[] {
+export function transformRoutes(services: Services): ApiRoute[] {
   const { transforms } = services;
   return [
     apiRoute('GET /transforms', {
@@ -148,7 +151,7 @@ export function transformRoutes(services: ApiServices): ApiRoute[] {
   ];
 }
 
-async function specOf({ registry }: ApiServices, body: z.output<typeof newTransform>): Promise<TransformSpec> {
+async function specOf({ registry }: Pick<ApiServices, 'registry'>, body: z.output<typeof newTransform>): Promise<TransformSpec> {
   const version = await registry.resolve(body.model);
   return {
     ...transformDefaults,
@@ -191,7 +194,7 @@ function parseLocation(text: string): TransformLocation {
 interface PathContext {
   readonly caller: Caller;
   readonly request: IncomingMessage;
-  readonly services: ApiServices;
+  readonly services: Services;
 }
 
 /** File paths are accessed with the rights of the server, so they require its permission and a call from the same machine. */

@@ -22,7 +22,7 @@ export type ArrivalsBody = z.infer<typeof arrivalsBody>;
 
 const slotOf = { second: 1000, minute: 60_000 } as const;
 
-export function arrivalRoutes({ arrivals, deployments, clock }: ApiServices): ApiRoute[] {
+export function arrivalRoutes({ arrivals, deployments, clock }: Pick<ApiServices, 'arrivals' | 'deployments' | 'clock'>): ApiRoute[] {
   return [
     apiRoute('GET /endpoints/:endpoint/arrivals', {
       summary: 'List the number of requests to an endpoint per slot',

@@ -47,7 +47,7 @@ export type CostsBody = z.infer<typeof costsBody>;
 const time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const sinceMs = 24 * 3_600_000;
 
-export function costRoutes({ costs, clock, prices }: ApiServices): ApiRoute[] {
+export function costRoutes({ costs, clock, prices }: Pick<ApiServices, 'costs' | 'clock' | 'prices'>): ApiRoute[] {
   return [
     apiRoute('GET /costs', {
       summary: 'Get usage and cost',

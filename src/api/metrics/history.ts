@@ -15,6 +15,9 @@ import { type MeasuredByPeriod, type PeriodRange, readCombined } from './combine
 import { isJudged } from './minutes.ts';
 import { type HistoryBody, historyBody } from './overview-bodies.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'clock' | 'decisions' | 'deployments' | 'prices' | 'series' | 'tables'>;
+
 const time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const periodsMax = 5000;
 /** Interval at which gauges are sampled. */
@@ -26,7 +29,7 @@ const sampledNames = ['InstancesCost', 'FunctionsCost', 'QueueRows', 'Instances'
 
 type HistoryDeps = Pick<ApiServices, 'series' | 'clock' | 'decisions' | 'tables' | 'prices'>;
 
-export function historyRoutes(services: ApiServices): ApiRoute[] {
+export function historyRoutes(services: Services): ApiRoute[] {
   const { deployments, clock } = services;
   return [
     apiRoute('GET /endpoints/:endpoint/history', {

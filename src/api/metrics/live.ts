@@ -11,11 +11,14 @@ import { spanParameter } from './overview.ts';
 import { type HistoryBody, type LiveBody, liveBody } from './overview-bodies.ts';
 import type { OverviewReader } from './overview-reader.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'alarms' | 'batching' | 'clock' | 'decisions' | 'deployments' | 'events' | 'functionProfiles' | 'ledger' | 'machine' | 'prices' | 'registry' | 'series' | 'serving' | 'tables' | 'targets'>;
+
 const everyMs = 2000;
 /** A client that reconnects within this time misses no period. */
 const backMs = 60_000;
 
-export function liveRoutes(services: ApiServices, streams: Streams, reader: OverviewReader): ApiRoute[] {
+export function liveRoutes(services: Services, streams: Streams, reader: OverviewReader): ApiRoute[] {
   const { deployments, events } = services;
   return [
     apiRoute('GET /live', {
@@ -45,7 +48,7 @@ export function liveRoutes(services: ApiServices, streams: Streams, reader: Over
 }
 
 /** A slow client gets fewer messages: the next one is read only after the last one was flushed, and covers everything since. */
-async function send({ clock }: ApiServices, stream: EventStream, next: () => Promise<LiveBody | null>): Promise<void> {
+async function send({ clock }: Pick<ApiServices, 'clock'>, stream: EventStream, next: () => Promise<LiveBody | null>): Promise<void> {
   let wake = (): void => {};
   stream.onEnd(() => wake());
   while (stream.isOpen) {
@@ -72,7 +75,7 @@ interface LiveQuery {
 
 /** Returns the next message, or null after the endpoint was deleted. */
 function numbersOf(
-  services: ApiServices,
+  services: Services,
   reader: OverviewReader,
   { endpoint, periodMs, spanMs }: LiveQuery,
 ): () => Promise<LiveBody | null> {

@@ -10,7 +10,7 @@ import { uploadOf, versionBodyOf } from './groups.ts';
 
 const sampleBytesMax = 2 ** 20;
 
-export function approvalRoutes({ registry }: ApiServices): ApiRoute[] {
+export function approvalRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRoute[] {
   return [
     apiRoute('POST /groups/:group/versions/:version/approval', {
       summary: 'Approve or reject a model version',

@@ -11,7 +11,7 @@ import { tensorBodyOf } from './signature-body.ts';
 
 const path = z.strictObject({ name: z.string() });
 
-export function catalogueRoutes({ registry }: ApiServices): ApiRoute[] {
+export function catalogueRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRoute[] {
   const { catalogue } = registry;
   return [
     apiRoute('GET /catalogue', {

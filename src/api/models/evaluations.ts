@@ -23,7 +23,7 @@ const setPath = z.strictObject({ set: z.string().max(200) });
 const evaluationPath = z.strictObject({ evaluation: z.string().max(200) });
 const formats: Readonly<Record<string, SetFormat>> = { 'text/csv': 'csv', 'application/jsonlines': 'jsonl' };
 
-export function evaluationRoutes({ evaluations }: ApiServices): ApiRoute[] {
+export function evaluationRoutes({ evaluations }: Pick<ApiServices, 'evaluations'>): ApiRoute[] {
   return [
     apiRoute('GET /evaluations', {
       summary: 'List the evaluations, newest first',
@@ -77,7 +77,7 @@ export function evaluationRoutes({ evaluations }: ApiServices): ApiRoute[] {
   ];
 }
 
-export function evaluationSetRoutes({ evaluations }: ApiServices): ApiRoute[] {
+export function evaluationSetRoutes({ evaluations }: Pick<ApiServices, 'evaluations'>): ApiRoute[] {
   const { sets } = evaluations;
   return [
     apiRoute('GET /evaluation-sets', {

@@ -41,7 +41,7 @@ const registrationQuery = z.strictObject({
   reuse: switchParameter.describe('Return an existing version with the same bytes instead of creating a new one.'),
 });
 
-export function groupRoutes({ registry }: ApiServices): ApiRoute[] {
+export function groupRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRoute[] {
   return [
     apiRoute('GET /groups', {
       summary: 'List the model groups',
@@ -71,7 +71,7 @@ export function groupRoutes({ registry }: ApiServices): ApiRoute[] {
   ];
 }
 
-export function versionRoutes({ registry }: ApiServices): ApiRoute[] {
+export function versionRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRoute[] {
   return [
     apiRoute('GET /groups/:group/versions', {
       summary: 'List the versions of a model group, newest first',

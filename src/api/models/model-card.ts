@@ -9,6 +9,9 @@ import { evaluationSetBody, evaluationSetBodyOf, qualityBody, qualityBodyOf } fr
 import { versionBodyOf } from './groups.ts';
 import { versionProfileOf } from './profiles.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'deployments' | 'evaluations' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'tables' | 'truth'>;
+
 export const cardBody = z.strictObject({
   version: versionBody,
   claimed: z
@@ -41,7 +44,7 @@ export const cardBody = z.strictObject({
 
 export type CardBody = z.infer<typeof cardBody>;
 
-export function cardRoutes(services: ApiServices): ApiRoute[] {
+export function cardRoutes(services: Services): ApiRoute[] {
   const { registry, evaluations } = services;
   return [
     apiRoute('GET /groups/:group/versions/:version/card', {

@@ -40,7 +40,7 @@ export const previewBody = z.strictObject({
 
 export type PreviewBody = z.infer<typeof previewBody>;
 
-export function modelPreviewRoutes({ registry }: ApiServices): ApiRoute[] {
+export function modelPreviewRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRoute[] {
   return [
     apiRoute('POST /models/preview', {
       summary: 'Inspect a model file without registering it',

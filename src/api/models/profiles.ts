@@ -10,6 +10,9 @@ import { isoTime, versionPath } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'tables'>;
+
 const functionProfileBody = z.strictObject({
   memory_mib: z.number(),
   basis: z
@@ -51,7 +54,7 @@ const servedBody = z.strictObject({
 export type ServedBody = z.infer<typeof servedBody>;
 export type FunctionProfileBody = z.infer<typeof functionProfileBody>;
 
-export function profileRoutes(services: ApiServices): ApiRoute[] {
+export function profileRoutes(services: Services): ApiRoute[] {
   const { registry, profiles, functionProfiles, prices } = services;
   return [
     apiRoute('GET /groups/:group/versions/:version/profile', {

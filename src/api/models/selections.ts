@@ -66,7 +66,7 @@ export const selectionPlanBody = z.strictObject({
 
 export type SelectionPlanBody = z.infer<typeof selectionPlanBody>;
 
-export function selectionRoutes({ selection }: ApiServices): ApiRoute[] {
+export function selectionRoutes({ selection }: Pick<ApiServices, 'selection'>): ApiRoute[] {
   return [
     apiRoute('POST /plan/selection', {
       summary: 'Choose a model, or a cascade of two, for an accuracy or a budget, with the proof',

@@ -12,7 +12,7 @@ const auditQuery = pageQuery.extend({
   target: z.string().max(256).optional().describe('The resource that was changed.'),
 });
 
-export function auditRoutes({ audit, deployments }: ApiServices): ApiRoute[] {
+export function auditRoutes({ audit, deployments }: Pick<ApiServices, 'audit' | 'deployments'>): ApiRoute[] {
   return [
     apiRoute('GET /audit', {
       summary: 'List audit records, newest first',

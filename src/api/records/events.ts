@@ -26,7 +26,7 @@ const eventQuery = z.strictObject({
     .describe('Event kinds separated by commas, for example `endpoint.failed`; `alarm` matches every kind of alarm event.'),
 });
 
-export function eventRoutes({ events, deployments }: ApiServices, streams: Streams): ApiRoute[] {
+export function eventRoutes({ events, deployments }: Pick<ApiServices, 'events' | 'deployments'>, streams: Streams): ApiRoute[] {
   const nameOf = (endpoint: string): string =>
     deployments.list().find(({ config }) => nameKey(config.name) === nameKey(endpoint))?.config.name ?? endpoint;
   return [

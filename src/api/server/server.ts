@@ -9,7 +9,10 @@ import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { type StatusBody, statusBody } from './status-body.ts';
 
-export function serverRoutes(services: ApiServices): ApiRoute[] {
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'access' | 'audit' | 'availability' | 'clock' | 'db' | 'deployments' | 'machine' | 'prices' | 'server' | 'workers'>;
+
+export function serverRoutes(services: Services): ApiRoute[] {
   const { access, prices } = services;
   return [
     apiRoute('GET /status', {
@@ -33,7 +36,7 @@ export function serverRoutes(services: ApiServices): ApiRoute[] {
   ];
 }
 
-function keyChanges({ access, audit, db }: ApiServices): ApiRoute[] {
+function keyChanges({ access, audit, db }: Pick<ApiServices, 'access' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('POST /keys', {
       summary: 'Create a key',
@@ -85,7 +88,7 @@ function keyBodyOf({ id, role, description, createdAtMs, limits = {} }: KeySumma
   return { id, role, description, created_at: isoTime(createdAtMs), rate_per_second: ratePerSecond, concurrency };
 }
 
-function status({ deployments, availability, workers, clock, server, machine }: ApiServices, { role }: Caller): StatusBody {
+function status({ deployments, availability, workers, clock, server, machine }: Pick<ApiServices, 'deployments' | 'availability' | 'workers' | 'clock' | 'server' | 'machine'>, { role }: Caller): StatusBody {
   const views = deployments.list();
   const endpoints: Record<string, number> = {};
   for (const { status: word } of views) endpoints[word] = (endpoints[word] ?? 0) + 1;

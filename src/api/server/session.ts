@@ -26,7 +26,7 @@ const signInInput = z.union([
   z.strictObject({ link: z.string().max(400).describe('The part after the # of the sign-in link that the server prints at start.') }),
 ]);
 
-export function sessionRoutes({ access, connectionOf, audit, db }: ApiServices): ApiRoute[] {
+export function sessionRoutes({ access, connectionOf, audit, db }: Pick<ApiServices, 'access' | 'connectionOf' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('GET /session', {
       summary: 'Get the identity and permissions of the caller',

@@ -30,6 +30,9 @@ import { isoTime } from '../routing/parameters.ts';
 import type { ApiServices } from '../routing/services.ts';
 import type { SimulationBody, simulationInput } from './simulation-bodies.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'arrivals' | 'clock' | 'decisions' | 'deployments' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'server' | 'serving' | 'tables' | 'threads'>;
+
 /** The parts of the response that are known before the simulation runs. */
 export interface SimulationFacts extends Pick<SimulationBody, 'objective' | 'profile' | 'assumed' | 'notes'> {
   readonly load: Omit<SimulationBody['load'], 'requests'>;
@@ -48,7 +51,7 @@ const objectiveDefault = 'p99.8<=500ms';
 const [loadSeed, serviceSeed] = [7, 11];
 
 /** Throws `invalid_request`, `not_found`, and `wrong_state` if nothing was recorded or measured. */
-export async function simulationSpecOf(input: Input, services: ApiServices): Promise<{ orders: SimulationSpec[]; facts: SimulationFacts }> {
+export async function simulationSpecOf(input: Input, services: Services): Promise<{ orders: SimulationSpec[]; facts: SimulationFacts }> {
   const played =
     input.load.kind === 'recorded' ? await playRecorded(input.load, input, services) : await playSynthetic(input.load, input, services);
   const { load, profile, deployed } = played;
@@ -117,7 +120,7 @@ interface SimulatedLoad {
   readonly notes: readonly string[];
 }
 
-async function playSynthetic(load: Exclude<Input['load'], Recorded>, input: Input, services: ApiServices): Promise<SimulatedLoad> {
+async function playSynthetic(load: Exclude<Input['load'], Recorded>, input: Input, services: Services): Promise<SimulatedLoad> {
   const part = { slotMs: load.slot_s * 1000, slots: load.slots ?? null };
   const made =
     load.kind === 'trace'
@@ -128,13 +131,13 @@ async function playSynthetic(load: Exclude<Input['load'], Recorded>, input: Inpu
 }
 
 /** A long trace is parsed in a thread. */
-async function traceOf({ text, name }: { readonly text: string; readonly name: string }, { threads }: ApiServices): Promise<Trace> {
+async function traceOf({ text, name }: { readonly text: string; readonly name: string }, { threads }: Pick<ApiServices, 'threads'>): Promise<Trace> {
   if (text.length <= inPlaceBytesMax) return parseTrace(text, name);
   return threads.run(parseTraceTask, { text, file: name }, { bytes: text.length });
 }
 
 /** The recorded load of an endpoint and its current configuration. */
-async function playRecorded(recordedInput: Recorded, input: Input, services: ApiServices): Promise<SimulatedLoad> {
+async function playRecorded(recordedInput: Recorded, input: Input, services: Services): Promise<SimulatedLoad> {
   const { deployments, clock } = services;
   const view = deployments.get(recordedInput.endpoint);
   const { name: endpoint, objective } = view.config;
@@ -173,7 +176,7 @@ function variantOf(endpoint: string, variants: readonly VariantConfig[], request
 async function loadRecorded(
   { endpoint, variant, fromMs, toMs }: { endpoint: string; variant: string; fromMs: number; toMs: number },
   { input, recordedInput, profile }: { input: Input; recordedInput: Recorded; profile: SimulatedProfile },
-  { arrivals }: ApiServices,
+  { arrivals }: Pick<ApiServices, 'arrivals'>,
 ): Promise<Pick<SimulatedLoad, 'load' | 'from' | 'notes'>> {
   const leadMs = input.lead_s === undefined ? (profile.types[0]?.leadMs ?? 0) : input.lead_s * 1000;
   // Short recordings are replayed by the second, as in `penstock simulate --replay`; long ones by the minute.
@@ -208,7 +211,7 @@ async function loadRecorded(
 async function profileFor(
   requested: string | undefined,
   { endpoint, variant, coldMs }: { readonly endpoint: string; readonly variant: VariantConfig; readonly coldMs: number | null },
-  services: ApiServices,
+  services: Services,
 ): Promise<SimulatedProfile> {
   if (requested !== undefined) return profileNamed(requested, services);
   const leadMs = await observedLeadMs(services, endpoint, variant);
@@ -216,14 +219,14 @@ async function profileFor(
 }
 
 /** Start time of its instances in the last scaling decision; null without scaling decisions. */
-async function observedLeadMs({ decisions }: ApiServices, endpoint: string, { name, instanceType }: VariantConfig): Promise<number | null> {
+async function observedLeadMs({ decisions }: Pick<ApiServices, 'decisions'>, endpoint: string, { name, instanceType }: VariantConfig): Promise<number | null> {
   const decided = await decisions.list({ endpoint, kind: 'scaling', limit: 100 });
   const last = decided.find((each) => each.variant === name && policyInputsOf(each) !== null);
   return last === undefined ? null : (policyInputsOf(last)?.types[instanceType]?.leadMs ?? null);
 }
 
 /** `isServed`: prefer service times observed in production. Throws `wrong_state` if nothing is measured. */
-async function profileNamed(name: string, services: ApiServices, isServed = false): Promise<SimulatedProfile> {
+async function profileNamed(name: string, services: Services, isServed = false): Promise<SimulatedProfile> {
   if (name === 'reference') return referenceSimulated();
   const version = await services.registry.resolve(name);
   const known = await versionProfileOf(services, version);

@@ -9,10 +9,13 @@ import { type SimulationBody, simulationBody, simulationInput, simulationResultB
 import { policyResultsOf } from './simulation-results.ts';
 import { type SimulationFacts, simulationSpecOf } from './simulation-spec.ts';
 
+/** What these routes need of the server. */
+type Services = Pick<ApiServices, 'arrivals' | 'clock' | 'decisions' | 'deployments' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'server' | 'serving' | 'tables' | 'threads'>;
+
 type Run = ReturnType<SimulationRuns<SimulationFacts>['get']>;
 const runPath = z.strictObject({ simulation: z.string().max(64) });
 
-export function simulationRoutes(services: ApiServices, simulations: SimulationRuns<SimulationFacts>): ApiRoute[] {
+export function simulationRoutes(services: Services, simulations: SimulationRuns<SimulationFacts>): ApiRoute[] {
   return [
     apiRoute('POST /simulations', {
       summary: 'Simulate policies under a recorded, uploaded or generated load',
