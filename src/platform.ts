@@ -116,7 +116,7 @@ interface Base extends Foundation {
 
 /** All modules below the servers, started in this order. */
 async function openModules(config: Config, product: Product, base: Base, closers: Closers) {
-  const { clock, directory, logs, startedAtMs, provider, listener } = base;
+  const { directory, logs, startedAtMs, provider, listener } = base;
   const log = logs.platform;
   const hasBucket = async (bucket: string) => (await s3.bucket(bucket)) !== null;
   const core = { ...base, ...buildCore(config, product, { ...base, hasBucket }) };
@@ -144,7 +144,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
   const sagemaker = openSageMaker(config, { ...core, transforms, s3 });
   const webhooks = webhookPolicy(config);
-  const surroundings = {
+  const alertSettings = {
     log,
     webhookSecret: config.webhookSecret,
     awsLocation: { account: config.awsAccount, region: config.awsRegion },
@@ -152,7 +152,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
     workers: () => provider.list(),
     shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
   };
-  const alerts = await openAlerts({ ...core, ...async, ...capture, ...surroundings, autoScaling, sagemaker, webhooks }, closers);
+  const alerts = await openAlerts({ ...core, ...async, ...capture, ...alertSettings, autoScaling, sagemaker, webhooks }, closers);
   base.availability.onUncertain(async () => {
     await deployments.refresh();
     await alerts.alarms.refresh();

@@ -11,7 +11,7 @@ import { VirtualClock } from '../src/clock.ts';
 import { PlatformError } from '../src/errors.ts';
 import { openLogs } from '../src/logs/index.ts';
 import { MetricStore } from '../src/metrics/index.ts';
-import { Audit, Events } from '../src/records/index.ts';
+import { Events } from '../src/records/index.ts';
 import { openDatabase } from '../src/storage/index.ts';
 import { temporaryDirectory } from './end-to-end/server.ts';
 
@@ -25,7 +25,6 @@ export async function openCloudWatch(t: TestContext) {
   const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
   const clock = new VirtualClock(nowMs);
   const events = new Events(db, clock);
-  const audit = new Audit(db, clock);
   const store = new MetricStore({ db, clock, onFailure: (error) => assert.fail(String(error)) });
   await store.open();
   const acted: (Pick<AlarmChange, 'datapoint'> & { readonly action: string; readonly state: string })[] = [];

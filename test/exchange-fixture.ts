@@ -19,7 +19,7 @@ import { asPlatformError, PlatformError } from '../src/errors.ts';
 import { Listener } from '../src/http/index.ts';
 import { openLogs, type RequestLine, RequestTraces } from '../src/logs/index.ts';
 import { Metrics } from '../src/metrics/index.ts';
-import { loadGrpcServer } from '../src/oip/grpc/load.ts';
+import { loadGrpcServer } from '../src/oip/grpc/open-grpc.ts';
 import { type OipDeps, OipRouter } from '../src/oip/index.ts';
 import { type Profile, ServiceTable } from '../src/profiling/index.ts';
 import { SeededRandom } from '../src/random.ts';

@@ -5,8 +5,8 @@ import { exponentialMs, SeededRandom } from '../../src/random.ts';
 import { VariantPool } from '../../src/serving/index.ts';
 import { EventLoop } from '../../src/simulation/simulated/event-loop.ts';
 import { SimulatedExecutor } from '../../src/simulation/simulated/executors.ts';
-import { simulatedModel } from '../../src/simulation/simulated/model.ts';
 import { SimulatedServiceLaw } from '../../src/simulation/simulated/service-law.ts';
+import { simulatedModel } from '../../src/simulation/simulated/simulated-pool.ts';
 import { percentileOf } from '../load/latencies.ts';
 
 export type Rule = (company: Company) => number;

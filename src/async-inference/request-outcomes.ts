@@ -25,7 +25,6 @@ import type { Events, PlatformEvent } from '../records/index.ts';
 import { type Database, inTransaction, type Jobs, type LeasedJob, type Transaction } from '../storage/index.ts';
 import { type AsyncRequest, formatObjectUri } from './async-request.ts';
 import type { InferenceOutput } from './inference.ts';
-import { inlineResponseBytesMax, type NotificationContext, notificationOf } from './notification.ts';
 import type { Objects } from './objects.ts';
 import type { AsyncRequests } from './requests.ts';
 
@@ -163,4 +162,53 @@ export class Outcomes {
     if (changes.hasDelivery) announceDeliveries(this.#options.jobs);
     this.#options.events.publish(changes.event);
   }
+}
+
+/** Builds the notification of an outcome in SageMaker's format. Pure. */
+interface NotificationContext {
+  readonly request: AsyncRequest;
+  readonly awsRegion: string;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+  /** Reason of a failure; null after success. */
+  readonly reason: string | null;
+  readonly answer: {
+    readonly contentType: string /** Null if too large or not requested. */;
+    readonly body: Uint8Array | null;
+  } | null;
+}
+
+/** Larger responses are not included in notifications. */
+const inlineResponseBytesMax = 131_072;
+
+/** The body of the notification, in the format that SageMaker publishes to SNS. */
+function notificationOf({ request, awsRegion, atMs, reason, answer }: NotificationContext): Record<string, unknown> {
+  const reported = answer?.body ?? null;
+  const { endpoint, contentType, input, inferenceId, output, failure, createdAtMs } = request;
+  return {
+    awsRegion,
+    eventTime: new Date(atMs).toISOString(),
+    receivedTime: new Date(createdAtMs).toISOString(),
+    invocationStatus: reason === null ? 'Completed' : 'Failed',
+    ...(reason === null ? {} : { failureReason: reason }),
+    requestParameters: {
+      ...(contentType === null ? {} : { contentType }),
+      endpointName: endpoint,
+      ...(input === null ? {} : { inputLocation: formatObjectUri(input) }),
+    },
+    ...(reason === null ? { responseParameters: { contentType: answer?.contentType, outputLocation: formatObjectUri(output) } } : {}),
+    ...(reason !== null && failure !== null ? { responseParameters: { outputLocation: formatObjectUri(failure) } } : {}),
+    ...(reported === null
+      ? {}
+      : {
+          responseBody: {
+            content: Buffer.from(reported).toString('base64'),
+            encoding: 'BASE64',
+          },
+        }),
+    inferenceId,
+    eventVersion: '1.0',
+    eventSource: 'aws:sagemaker',
+    eventName: 'InferenceResult',
+  };
 }

@@ -6,7 +6,7 @@ import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, awsLocation, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import type { AccessLine } from '../logs/index.ts';
 import { currentOrigin, type Origin } from '../records/index.ts';
-import type { AwsService, AwsStreamService } from './index.ts';
+import type { AwsStreamService } from './index.ts';
 
 const sagemaker = awsServiceRunning('sagemaker', {
   DescribeEndpoint: ({ EndpointName }) => ({ EndpointName }),

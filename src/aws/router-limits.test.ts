@@ -9,7 +9,7 @@ import { type Prepared, type SignOptions, send, sendSigned, sign, signedChunks }
 import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import { until } from '../../test/end-to-end/poll.ts';
-import type { AwsInput, AwsService, AwsStreamService } from './index.ts';
+import type { AwsInput, AwsStreamService } from './index.ts';
 
 let requested: AwsInput | null = null;
 const cloudwatch = awsServiceRunning('cloudwatch', {

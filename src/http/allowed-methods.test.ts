@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AllowedMethods } from './allowed-methods.ts';
+import { AllowedMethods } from './control-plane.ts';
 
 test('a path allows the methods of every matching route', () => {
   const verbs = new AllowedMethods();

@@ -1,4 +1,5 @@
 /** Fastify setup of the control plane: zod validation and types, error bodies, and common response headers. */
+
 import type { Server, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import fastify, {
@@ -24,7 +25,6 @@ import { isLoopback } from '../config.ts';
 import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
 import type { AccessLine, Log } from '../logs/index.ts';
 import { accessFields, callerOf, isRejectedOnEntry } from './access-log.ts';
-import { AllowedMethods } from './allowed-methods.ts';
 import type { BodyLimits } from './body-budget.ts';
 import { clientClosedRequest, isBrokenOff } from './client-gone.ts';
 import { errorBody, errorHeaders, httpStatusOf } from './errors.ts';
@@ -224,4 +224,39 @@ function namesOf(schema: unknown): readonly string[] | null {
 function logFailure(thrown: unknown, request: FastifyRequest, log: Log): void {
   const stack = thrown instanceof Error ? thrown.stack : undefined;
   log.error({ requestId: request.id, method: request.method, url: request.url, stack }, `a request failed: ${messageOf(thrown)}`);
+}
+
+/** The methods allowed for each path, to distinguish a wrong method (405) from an unknown path (404). */
+
+interface RoutePattern {
+  /** `['groups', ':group']`; `*` matches the rest of the path. */
+  readonly parts: readonly string[];
+  readonly methods: Set<string>;
+}
+
+export class AllowedMethods {
+  readonly #patterns = new Map<string, RoutePattern>();
+
+  /** `url` in route syntax: `/groups/:group`, `/docs/*`. */
+  add(url: string, methods: string | readonly string[]): void {
+    const pattern = this.#patterns.get(url) ?? { parts: url.split('/'), methods: new Set() };
+    this.#patterns.set(url, pattern);
+    for (const method of [methods].flat()) pattern.methods.add(method);
+  }
+
+  /** Sorted; empty for an unknown path. */
+  at(url: string): readonly string[] {
+    const [path = ''] = url.split('?', 1);
+    const segments = path.split('/');
+    const methods = [...this.#patterns.values()].filter(({ parts }) => matches(parts, segments)).flatMap((pattern) => [...pattern.methods]);
+    return [...new Set(methods)].sort();
+  }
+}
+
+function matches(parts: readonly string[], segments: readonly string[]): boolean {
+  const rest = parts.indexOf('*');
+  if (rest === -1 ? segments.length !== parts.length : segments.length <= rest) return false;
+  return parts
+    .slice(0, rest === -1 ? parts.length : rest)
+    .every((part, at) => (part.startsWith(':') ? segments[at] !== '' : part === segments[at]));
 }

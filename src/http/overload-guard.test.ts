@@ -7,8 +7,7 @@ import { until } from '../../test/end-to-end/poll.ts';
 import { VirtualClock } from '../clock.ts';
 import { BodyBudget } from './body-budget.ts';
 import { errorBody, errorHeaders, httpStatus } from './errors.ts';
-import { type Pressure, pressureOf, type ServerMemory } from './memory-pressure.ts';
-import { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
+import { garbageCollector, memoryMeter, OverloadGuard, type Pressure, pressureOf, type ServerMemory } from './overload-guard.ts';
 import { readRequestBodyInto } from './read-body.ts';
 import { respond } from './respond.ts';
 

@@ -4,19 +4,6 @@
  */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
-import {
-  derBits,
-  derBoolean,
-  derImplicit,
-  derInteger,
-  derObjectId,
-  derOctets,
-  derSequence,
-  derSet,
-  derTagged,
-  derText,
-  derTime,
-} from './der.ts';
 
 export interface Certificate {
   /** PEM. */
@@ -90,4 +77,58 @@ function addressBytes(address: string): Buffer {
 function pem(label: string, bytes: Buffer): string {
   const lines = bytes.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+}
+
+/** The subset of ASN.1 DER needed for a certificate. Each function returns one encoded value. */
+
+/** A value with its tag and length. Several contents are concatenated. */
+function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(contents);
+  return Buffer.concat([Buffer.from([tag]), lengthOf(content.length), content]);
+}
+
+function lengthOf(length: number): Buffer {
+  if (length < 0x80) return Buffer.from([length]);
+  const hex = length.toString(16);
+  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
+  return Buffer.concat([Buffer.from([0x80 | bytes.length]), bytes]);
+}
+
+const derSequence = (...items: readonly Uint8Array[]): Buffer => der(0x30, ...items);
+const derSet = (...items: readonly Uint8Array[]): Buffer => der(0x31, ...items);
+const derOctets = (bytes: Uint8Array): Buffer => der(0x04, bytes);
+const derBits = (bytes: Uint8Array, unused = 0): Buffer => der(0x03, Buffer.from([unused]), bytes);
+const derBoolean = (value: boolean): Buffer => der(0x01, Buffer.from([value ? 0xff : 0]));
+const derText = (value: string): Buffer => der(0x0c, Buffer.from(value, 'utf8'));
+/** Explicit context tag, used for optional fields. */
+const derTagged = (number: number, ...items: readonly Uint8Array[]): Buffer => der(0xa0 | number, ...items);
+/** Implicit context tag, for primitive values. */
+const derImplicit = (number: number, bytes: Uint8Array): Buffer => der(0x80 | number, bytes);
+
+/** A non-negative integer from big-endian bytes. */
+function derInteger(bytes: Uint8Array): Buffer {
+  let start = 0;
+  while (start < bytes.length - 1 && bytes[start] === 0) start++;
+  const digits = bytes.subarray(start);
+  // A leading 1 bit would make it negative.
+  return ((digits[0] ?? 0) & 0x80) === 0 ? der(0x02, digits) : der(0x02, Buffer.from([0]), digits);
+}
+
+/** `2.5.29.17` */
+function derObjectId(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  const bytes: number[] = [first * 40 + second];
+  for (const part of rest) {
+    const groups = [part & 0x7f];
+    for (let remaining = part >>> 7; remaining > 0; remaining >>>= 7) groups.unshift((remaining & 0x7f) | 0x80);
+    bytes.push(...groups);
+  }
+  return der(0x06, Buffer.from(bytes));
+}
+
+/** UTCTime, or GeneralizedTime from 2050 on, as required by RFC 5280. */
+function derTime(epochMs: number): Buffer {
+  const digits = new Date(epochMs).toISOString().replace(/\.\d+|[-:T]/g, '');
+  const isShort = Number(digits.slice(0, 4)) < 2050;
+  return isShort ? der(0x17, Buffer.from(digits.slice(2))) : der(0x18, Buffer.from(digits));
 }

@@ -3,13 +3,20 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../logs/index.ts';
-import { SharedMemory, type WorkerFiles, workerMainPath } from '../runtime/index.ts';
+import {
+  type CollectedFile,
+  type DataFile,
+  type LentFile,
+  SharedMemory,
+  sharedFiles,
+  type WorkerFiles,
+  workerMainPath,
+} from '../runtime/index.ts';
 import type { Cgroups } from './cgroups.ts';
 import { type Isolation, inheritedNames } from './isolation/isolation.ts';
-import type { FileChange } from './isolation/worker-folder.ts';
+import { type FileChange, WorkerFolder } from './isolation/worker-folder.ts';
 import type { WorkerPlace } from './isolation/worker-place.ts';
 import type { Leftovers } from './leftovers.ts';
-import { OpenFiles } from './open-files.ts';
 import type { ProcessTree } from './process-tree.ts';
 import { type PythonProgram, pythonCommand, pythonPaths, pythonVariables } from './python-program.ts';
 import { type Spawned, SpawnedProcess } from './spawned.ts';
@@ -149,4 +156,36 @@ function openEnvironment({ isolation }: WorkerProcessDeps): Record<string, strin
     return value === undefined ? [] : [[name, value] as const];
   });
   return { ...Object.fromEntries(retained), NODE_COMPILE_CACHE: isolation.compileCache.path };
+}
+
+/** File access of a worker without isolation: it sees the files of the server. Only a model in several files is linked into a folder. */
+class OpenFiles implements WorkerFiles {
+  readonly #path: string;
+  readonly #change: FileChange | undefined;
+  #folder: WorkerFolder | null = null;
+
+  /** `path` is created if it is needed. */
+  constructor(path: string, change: FileChange | undefined) {
+    this.#path = path;
+    this.#change = change;
+  }
+
+  lend(path: string, data: readonly DataFile[] = []): LentFile {
+    if (data.length === 0) return sharedFiles.lend(path);
+    this.#folder ??= new WorkerFolder(this.#path, null, null, this.#change);
+    return this.#folder.lend(path, data);
+  }
+
+  lendFolder(files: readonly DataFile[]): LentFile {
+    this.#folder ??= new WorkerFolder(this.#path, null, null, this.#change);
+    return this.#folder.lendFolder(files);
+  }
+
+  collect(target: string): CollectedFile {
+    return sharedFiles.collect(target);
+  }
+
+  remove(): void {
+    this.#folder?.remove();
+  }
 }

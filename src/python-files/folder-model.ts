@@ -1,14 +1,15 @@
 /** A folder, such as an unpacked archive: known layouts first, then the one file in it that is a model. */
 import { PlatformError } from '../errors.ts';
+import type { PythonFlavour } from '../python-model.ts';
 import { readSourceFile, recogniseCode } from './code-model.ts';
 import { recogniseFile } from './file-model.ts';
 import { mlflowModel } from './mlflow-model.ts';
-import { mlserverSettings } from './mlserver-settings.ts';
 import { ModelFolder } from './model-folder.ts';
 import type { PickleContents } from './pickle/read-pickle.ts';
 import { importsOf, librariesOf, readPickleFile } from './pickle-model.ts';
+import { printable } from './printable.ts';
+import type { PythonSource } from './python-source.ts';
 import type { RecognisedModel, RecognitionLimits } from './recognised-model.ts';
-import { recogniseScript } from './script-model.ts';
 
 const textBytesMax = 4 * 2 ** 20;
 const picklesMax = 100;
@@ -125,4 +126,76 @@ async function onlyModel(folder: ModelFolder, limits: RecognitionLimits): Promis
     'invalid_request',
     `the folder holds ${models.length} models (${listed.join(', ')}): expected one. Register each alone, or add a model.py that loads them`,
   );
+}
+
+/** SageMaker's script mode: a Python file, by default `inference.py`, with functions of fixed names. */
+const names = ['model_fn', 'input_fn', 'predict_fn', 'output_fn', 'transform_fn'];
+
+/** Null if the file has none of the functions. Throws `invalid_request` for combinations that SageMaker's toolkit rejects. */
+function recogniseScript(source: PythonSource, entry: string): RecognisedModel | null {
+  const written = names.filter((name) => source.functions.has(name) || source.others.has(name));
+  if (written.length === 0) return null;
+  const parts = written.filter((name) => name !== 'model_fn' && name !== 'transform_fn');
+  if (written.includes('transform_fn') && parts.length > 0) {
+    throw new PlatformError(
+      'invalid_request',
+      `${entry} has transform_fn and ${parts.join(', ')}: expected transform_fn alone, or input_fn, predict_fn and output_fn`,
+    );
+  }
+  const takesBodies = written.some((name) => name === 'transform_fn' || name === 'input_fn' || name === 'output_fn');
+  return {
+    flavour: 'script-mode',
+    entry,
+    form: takesBodies ? 'bytes' : null,
+    imports: null,
+    libraries: librariesOf([...source.modules]),
+    madeWith: {},
+    notes: [`has ${written.join(', ')}`],
+  };
+}
+
+/** `model-settings.json` of MLServer, which KServe uses as well: names the library, and where the model file is. */
+interface MlserverSettings {
+  readonly flavour: PythonFlavour;
+  /** Path inside of the folder; null for the usual name of the library. */
+  readonly path: string | null;
+}
+
+const implementations: Readonly<Record<string, PythonFlavour>> = {
+  'mlserver_sklearn.SKLearnModel': 'sklearn',
+  'mlserver_xgboost.XGBoostModel': 'xgboost',
+  'mlserver_lightgbm.LightGBMModel': 'lightgbm',
+  'mlserver_mlflow.MLflowRuntime': 'mlflow',
+};
+
+/** Throws `invalid_request` if the text is malformed, `unsupported` for other implementations. */
+function mlserverSettings(text: string): MlserverSettings {
+  const settings = parsed(text);
+  const implementation = settings['implementation'];
+  if (typeof implementation !== 'string' || !Object.hasOwn(implementations, implementation)) {
+    throw new PlatformError(
+      'unsupported',
+      `model-settings.json has the implementation '${printable(String(implementation))}', which is not supported: expected one of ${Object.keys(implementations).join(', ')}. For own code, write a model.py with load() and predict()`,
+    );
+  }
+  const { uri } = (settings['parameters'] ?? {}) as { readonly uri?: unknown };
+  return { flavour: implementations[implementation] as PythonFlavour, path: typeof uri === 'string' ? inside(uri) : null };
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const settings = JSON.parse(text) as unknown;
+    if (typeof settings === 'object' && settings !== null) return settings as Readonly<Record<string, unknown>>;
+  } catch {
+    // Reported below.
+  }
+  throw new PlatformError('invalid_request', 'model-settings.json is malformed: expected a JSON object');
+}
+
+function inside(uri: string): string {
+  const parts = uri.split('/').filter((part) => part !== '' && part !== '.');
+  if (uri.startsWith('/') || parts.includes('..') || uri.includes(':')) {
+    throw new PlatformError('invalid_request', `model-settings.json has the uri '${printable(uri)}': expected a path inside of its folder`);
+  }
+  return parts.join('/');
 }

@@ -4,7 +4,6 @@
  */
 import { BlockList, isIP } from 'node:net';
 import { PlatformError } from '../../errors.ts';
-import { compileWildcard } from './wildcard.ts';
 
 export type ValueTest = (value: unknown) => boolean;
 type TextTest = (text: string) => boolean;
@@ -167,4 +166,35 @@ export function isPatternObject(value: unknown): value is Readonly<Record<string
 
 export function patternError(place: string, what: string): PlatformError {
   return new PlatformError('invalid_request', `Event pattern is not valid. Reason: ${place === '' ? '' : `${place}: `}${what}`);
+}
+
+/** Wildcards of event patterns: `*` matches any text, `\*` an asterisk, `\\` a backslash. */
+
+/** Null for consecutive asterisks, or a backslash before any other character. */
+function compileWildcard(pattern: string): ((text: string) => boolean) | null {
+  if (!/^(?:\\[*\\]|\*(?!\*)|[^*\\])*$/s.test(pattern)) return null;
+  // A wildcard asterisk is null, to distinguish it from an escaped one.
+  const parts = Array.from(pattern.matchAll(/\\([*\\])|(\*)|[\s\S]/g), ([all, escaped, any]) =>
+    any === undefined ? (escaped ?? all) : null,
+  );
+  return (text) => matches(text, parts);
+}
+
+/** Greedy with a single backtracking point: linear in practice, at worst the product of the lengths. */
+function matches(text: string, parts: readonly (string | null)[]): boolean {
+  let [at, next, star, from] = [0, 0, -1, 0];
+  while (at < text.length) {
+    if (parts[next] === null) {
+      star = next++;
+      from = at;
+    } else if (parts[next] === text[at]) {
+      next++;
+      at++;
+    } else if (star >= 0) {
+      next = star + 1;
+      at = ++from;
+    } else return false;
+  }
+  while (parts[next] === null) next++;
+  return next === parts.length;
 }

@@ -110,7 +110,13 @@ export function alarmRoutes(services: Services): ApiRoute[] {
   ];
 }
 
-function alarmChanges({ alarms, deployments, webhooks, audit, db }: Pick<ApiServices, 'alarms' | 'deployments' | 'webhooks' | 'audit' | 'db'>): ApiRoute[] {
+function alarmChanges({
+  alarms,
+  deployments,
+  webhooks,
+  audit,
+  db,
+}: Pick<ApiServices, 'alarms' | 'deployments' | 'webhooks' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('PUT /alarms/:alarm', {
       summary: 'Create or change an alarm on one metric',

@@ -94,7 +94,15 @@ export function ruleRoutes(services: Services): ApiRoute[] {
   ];
 }
 
-function ruleChanges({ rules, deliveries, webhooks, canDeliver, clock, audit, db }: Pick<ApiServices, 'rules' | 'deliveries' | 'webhooks' | 'canDeliver' | 'clock' | 'audit' | 'db'>): ApiRoute[] {
+function ruleChanges({
+  rules,
+  deliveries,
+  webhooks,
+  canDeliver,
+  clock,
+  audit,
+  db,
+}: Pick<ApiServices, 'rules' | 'deliveries' | 'webhooks' | 'canDeliver' | 'clock' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('PUT /rules/:rule', {
       summary: 'Create or change a rule',

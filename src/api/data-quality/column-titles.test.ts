@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { columnTitles } from './column-titles.ts';
+import { columnTitles } from './drift.ts';
 
 const tensor = (name: string, width: number) => ({ name, datatype: 'FP32', shape: [-1, width] }) as const;
 const one = { inputs: [tensor('X', 2)], outputs: [] };

@@ -1,6 +1,6 @@
 /** Routes of drift: baselines, reports, and labels that measure the quality of predictions. */
 import { z } from 'zod';
-import { bodyTypes, decodeInThread, inPlaceBytesMax, invalidRequest } from '../../codecs/index.ts';
+import { bodyTypes, csvHeader, decodeInThread, indexOfName, inPlaceBytesMax, invalidRequest } from '../../codecs/index.ts';
 import {
   type Baseline,
   baselinesOf,
@@ -15,14 +15,28 @@ import {
 import { PlatformError } from '../../errors.ts';
 import { readRequestBody } from '../../http/index.ts';
 import type { ServedRoute as ServingRoute } from '../../serving/index.ts';
+import type { Signature } from '../../tensor.ts';
 import { endpointPath, isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { columnTitles } from './column-titles.ts';
 import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'audit' | 'bodies' | 'capturedValues' | 'clock' | 'db' | 'deployments' | 'drift' | 'registrationSample' | 'registry' | 'serving' | 'threads' | 'truth'>;
+type Services = Pick<
+  ApiServices,
+  | 'audit'
+  | 'bodies'
+  | 'capturedValues'
+  | 'clock'
+  | 'db'
+  | 'deployments'
+  | 'drift'
+  | 'registrationSample'
+  | 'registry'
+  | 'serving'
+  | 'threads'
+  | 'truth'
+>;
 
 const time = z.iso.datetime();
 const labelBytesMax = 16 * 2 ** 20;
@@ -221,4 +235,26 @@ async function driftBodyOf(endpoint: string, { drift, truth }: Pick<ApiServices,
 
 function baselineBodyOf({ features, source, rows, madeAtMs }: Baseline): BaselineBody {
   return { source, rows, features: features.map(({ name }) => name), made_at: isoTime(madeAtMs) };
+}
+
+/** A longer first line is not taken as a header. */
+const headerBytesMax = 256 * 1024;
+
+/** Title by feature, for example `x[0]` to `mean radius`. Empty without a header, or if the model has several inputs (the header then names those). */
+export function columnTitles(
+  signature: Signature,
+  contentType: string | undefined,
+  body: Buffer,
+  label: string | undefined,
+): Readonly<Record<string, string>> {
+  const [input, ...others] = signature.inputs;
+  if (input === undefined || others.length > 0 || contentType?.split(';', 1)[0]?.trim().toLowerCase() !== 'text/csv') return {};
+  const head = body.subarray(0, headerBytesMax);
+  const end = head.indexOf('\n');
+  if (end === -1 && head.length < body.length) return {};
+  const header = csvHeader(signature, head.toString('utf8', 0, end === -1 ? head.length : end), label);
+  if (header === null) return {};
+  const labelIndex = label === undefined ? -1 : indexOfName(label, header);
+  const columns = header.filter((_, index) => index !== labelIndex);
+  return Object.fromEntries(columns.map((title, index) => [`${input.name}[${index}]`, title]));
 }

@@ -41,7 +41,10 @@ import { scalingBodyOf, scalingConfigOf, scalingInput } from './scaling.ts';
 import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf } from './serverless.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'alarms' | 'batching' | 'deployments' | 'functionProfiles' | 'ledger' | 'machine' | 'registry' | 'serving' | 'tables' | 'targets'>;
+type Services = Pick<
+  ApiServices,
+  'alarms' | 'batching' | 'deployments' | 'functionProfiles' | 'ledger' | 'machine' | 'registry' | 'serving' | 'tables' | 'targets'
+>;
 
 const variantInput = z.strictObject({
   name: z.string().default(variantNameDefault),

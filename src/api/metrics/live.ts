@@ -12,7 +12,24 @@ import { type HistoryBody, type LiveBody, liveBody } from './overview-bodies.ts'
 import type { OverviewReader } from './overview-reader.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'alarms' | 'batching' | 'clock' | 'decisions' | 'deployments' | 'events' | 'functionProfiles' | 'ledger' | 'machine' | 'prices' | 'registry' | 'series' | 'serving' | 'tables' | 'targets'>;
+type Services = Pick<
+  ApiServices,
+  | 'alarms'
+  | 'batching'
+  | 'clock'
+  | 'decisions'
+  | 'deployments'
+  | 'events'
+  | 'functionProfiles'
+  | 'ledger'
+  | 'machine'
+  | 'prices'
+  | 'registry'
+  | 'series'
+  | 'serving'
+  | 'tables'
+  | 'targets'
+>;
 
 const everyMs = 2000;
 /** A client that reconnects within this time misses no period. */
@@ -74,11 +91,7 @@ interface LiveQuery {
 }
 
 /** Returns the next message, or null after the endpoint was deleted. */
-function numbersOf(
-  services: Services,
-  reader: OverviewReader,
-  { endpoint, periodMs, spanMs }: LiveQuery,
-): () => Promise<LiveBody | null> {
+function numbersOf(services: Services, reader: OverviewReader, { endpoint, periodMs, spanMs }: LiveQuery): () => Promise<LiveBody | null> {
   const { deployments, clock } = services;
   if (endpoint === undefined) return async () => ({ endpoint: null, history: null, overview: await reader.read(spanMs) });
   let fromMs = clock.wallMs() - Math.max(backMs, 2 * periodMs);

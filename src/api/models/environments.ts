@@ -49,7 +49,11 @@ const environmentInput = z.strictObject({
 });
 const environmentPath = z.strictObject({ environment: z.string().max(200) });
 
-export function environmentRoutes({ environments, access, connectionOf }: Pick<ApiServices, 'environments' | 'access' | 'connectionOf'>): ApiRoute[] {
+export function environmentRoutes({
+  environments,
+  access,
+  connectionOf,
+}: Pick<ApiServices, 'environments' | 'access' | 'connectionOf'>): ApiRoute[] {
   return [
     apiRoute('GET /environments', {
       summary: 'List the environments',

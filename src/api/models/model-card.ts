@@ -10,7 +10,10 @@ import { versionBodyOf } from './groups.ts';
 import { versionProfileOf } from './profiles.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'deployments' | 'evaluations' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'tables' | 'truth'>;
+type Services = Pick<
+  ApiServices,
+  'deployments' | 'evaluations' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'tables' | 'truth'
+>;
 
 export const cardBody = z.strictObject({
   version: versionBody,

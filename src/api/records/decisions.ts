@@ -86,7 +86,14 @@ const planInput = z.strictObject({
   max_concurrency: z.number().optional().describe('Maximum number of functions. Default: that of endpoints.'),
 });
 
-export function decisionRoutes({ deployments, decisions, batching, scaling, registry, planner }: Pick<ApiServices, 'deployments' | 'decisions' | 'batching' | 'scaling' | 'registry' | 'planner'>): ApiRoute[] {
+export function decisionRoutes({
+  deployments,
+  decisions,
+  batching,
+  scaling,
+  registry,
+  planner,
+}: Pick<ApiServices, 'deployments' | 'decisions' | 'batching' | 'scaling' | 'registry' | 'planner'>): ApiRoute[] {
   return [
     apiRoute('GET /endpoints/:endpoint/decisions', {
       summary: 'List the decisions for an endpoint, newest first',

@@ -45,7 +45,10 @@ const pollMs = 250;
 const pagesMax = 30;
 const everything = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY } as const;
 
-export function logRoutes({ deployments, logGroups, clock }: Pick<ApiServices, 'deployments' | 'logGroups' | 'clock'>, streams: Streams): ApiRoute[] {
+export function logRoutes(
+  { deployments, logGroups, clock }: Pick<ApiServices, 'deployments' | 'logGroups' | 'clock'>,
+  streams: Streams,
+): ApiRoute[] {
   const read = async (reference: LogQueryParameters, call: StreamCall): Promise<Answer> => {
     const group = groupOf(reference);
     const matches = lineMatcher(reference, group);

@@ -10,7 +10,10 @@ import type { ApiServices } from '../routing/services.ts';
 import { type StatusBody, statusBody } from './status-body.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'access' | 'audit' | 'availability' | 'clock' | 'db' | 'deployments' | 'machine' | 'prices' | 'server' | 'workers'>;
+type Services = Pick<
+  ApiServices,
+  'access' | 'audit' | 'availability' | 'clock' | 'db' | 'deployments' | 'machine' | 'prices' | 'server' | 'workers'
+>;
 
 export function serverRoutes(services: Services): ApiRoute[] {
   const { access, prices } = services;
@@ -88,7 +91,17 @@ function keyBodyOf({ id, role, description, createdAtMs, limits = {} }: KeySumma
   return { id, role, description, created_at: isoTime(createdAtMs), rate_per_second: ratePerSecond, concurrency };
 }
 
-function status({ deployments, availability, workers, clock, server, machine }: Pick<ApiServices, 'deployments' | 'availability' | 'workers' | 'clock' | 'server' | 'machine'>, { role }: Caller): StatusBody {
+function status(
+  {
+    deployments,
+    availability,
+    workers,
+    clock,
+    server,
+    machine,
+  }: Pick<ApiServices, 'deployments' | 'availability' | 'workers' | 'clock' | 'server' | 'machine'>,
+  { role }: Caller,
+): StatusBody {
   const views = deployments.list();
   const endpoints: Record<string, number> = {};
   for (const { status: word } of views) endpoints[word] = (endpoints[word] ?? 0) + 1;

@@ -26,7 +26,12 @@ const signInInput = z.union([
   z.strictObject({ link: z.string().max(400).describe('The part after the # of the sign-in link that the server prints at start.') }),
 ]);
 
-export function sessionRoutes({ access, connectionOf, audit, db }: Pick<ApiServices, 'access' | 'connectionOf' | 'audit' | 'db'>): ApiRoute[] {
+export function sessionRoutes({
+  access,
+  connectionOf,
+  audit,
+  db,
+}: Pick<ApiServices, 'access' | 'connectionOf' | 'audit' | 'db'>): ApiRoute[] {
   return [
     apiRoute('GET /session', {
       summary: 'Get the identity and permissions of the caller',

@@ -31,7 +31,21 @@ import type { ApiServices } from '../routing/services.ts';
 import type { SimulationBody, simulationInput } from './simulation-bodies.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'arrivals' | 'clock' | 'decisions' | 'deployments' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'server' | 'serving' | 'tables' | 'threads'>;
+type Services = Pick<
+  ApiServices,
+  | 'arrivals'
+  | 'clock'
+  | 'decisions'
+  | 'deployments'
+  | 'functionProfiles'
+  | 'prices'
+  | 'profiles'
+  | 'registry'
+  | 'server'
+  | 'serving'
+  | 'tables'
+  | 'threads'
+>;
 
 /** The parts of the response that are known before the simulation runs. */
 export interface SimulationFacts extends Pick<SimulationBody, 'objective' | 'profile' | 'assumed' | 'notes'> {
@@ -131,7 +145,10 @@ async function playSynthetic(load: Exclude<Input['load'], Recorded>, input: Inpu
 }
 
 /** A long trace is parsed in a thread. */
-async function traceOf({ text, name }: { readonly text: string; readonly name: string }, { threads }: Pick<ApiServices, 'threads'>): Promise<Trace> {
+async function traceOf(
+  { text, name }: { readonly text: string; readonly name: string },
+  { threads }: Pick<ApiServices, 'threads'>,
+): Promise<Trace> {
   if (text.length <= inPlaceBytesMax) return parseTrace(text, name);
   return threads.run(parseTraceTask, { text, file: name }, { bytes: text.length });
 }
@@ -219,7 +236,11 @@ async function profileFor(
 }
 
 /** Start time of its instances in the last scaling decision; null without scaling decisions. */
-async function observedLeadMs({ decisions }: Pick<ApiServices, 'decisions'>, endpoint: string, { name, instanceType }: VariantConfig): Promise<number | null> {
+async function observedLeadMs(
+  { decisions }: Pick<ApiServices, 'decisions'>,
+  endpoint: string,
+  { name, instanceType }: VariantConfig,
+): Promise<number | null> {
   const decided = await decisions.list({ endpoint, kind: 'scaling', limit: 100 });
   const last = decided.find((each) => each.variant === name && policyInputsOf(each) !== null);
   return last === undefined ? null : (policyInputsOf(last)?.types[instanceType]?.leadMs ?? null);

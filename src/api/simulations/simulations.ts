@@ -10,7 +10,21 @@ import { policyResultsOf } from './simulation-results.ts';
 import { type SimulationFacts, simulationSpecOf } from './simulation-spec.ts';
 
 /** What these routes need of the server. */
-type Services = Pick<ApiServices, 'arrivals' | 'clock' | 'decisions' | 'deployments' | 'functionProfiles' | 'prices' | 'profiles' | 'registry' | 'server' | 'serving' | 'tables' | 'threads'>;
+type Services = Pick<
+  ApiServices,
+  | 'arrivals'
+  | 'clock'
+  | 'decisions'
+  | 'deployments'
+  | 'functionProfiles'
+  | 'prices'
+  | 'profiles'
+  | 'registry'
+  | 'server'
+  | 'serving'
+  | 'tables'
+  | 'threads'
+>;
 
 type Run = ReturnType<SimulationRuns<SimulationFacts>['get']>;
 const runPath = z.strictObject({ simulation: z.string().max(64) });

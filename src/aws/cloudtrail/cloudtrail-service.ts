@@ -2,10 +2,9 @@
  * CloudTrail's LookupEvents over the audit. It contains changes and rejections only. Successful reads appear only in the access log,
  * because consoles and pollers read every few seconds.
  */
-import type { Audit, AuditQuery } from '../../records/index.ts';
+import type { Audit, AuditCall, AuditQuery, AuditRecord } from '../../records/index.ts';
 import { AwsError, type AwsInput, type AwsLocation, type AwsOutput, type AwsService, readOperation } from '../service.ts';
-import { type CallRecord, mergedCall } from './calls.ts';
-import { actionsByEventName, errorCodeOf, eventNameOf, eventSourceOf, isReadOnly } from './event-names.ts';
+import { actionsByEventName, errorCodeOf, eventNameOf, eventSourceOf, isPrimaryAction, isReadOnly, resourceTypeOf } from './event-names.ts';
 import { trailOperations } from './trails.ts';
 
 const limitMax = 50;
@@ -163,4 +162,36 @@ function lowerCamel(value: unknown): unknown {
 function messageIn(detail: unknown): string {
   const message = typeof detail === 'object' && detail !== null && 'message' in detail ? detail.message : undefined;
   return typeof message === 'string' ? message : '';
+}
+
+/**
+ * Merges audit records into CloudTrail events. A call may perform several actions, each with an audit record, but CloudTrail has one event
+ * per call. Pure.
+ */
+interface CloudTrailResource {
+  /** `AWS::SageMaker::Model`; null for resources without an AWS type. */
+  readonly type: string | null;
+  readonly name: string;
+}
+
+/** A call as one record. Every lookup returns the same complete record. */
+interface CallRecord extends AuditRecord {
+  /** The primary resource first, followed by resources that the call also changed. */
+  readonly resources: readonly CloudTrailResource[];
+}
+
+/**
+ * Returns the record of the primary action, with the id and time of the call. Details and resources of the other records are merged into
+ * it.
+ */
+function mergedCall({ id, atMs, records }: AuditCall): CallRecord {
+  const own = (records.findLast(isPrimaryAction) ?? records.at(-1)) as AuditRecord;
+  const resources: CloudTrailResource[] = own.target === '' ? [] : [{ type: resourceTypeOf(own), name: own.target }];
+  for (const { action, target } of records.toReversed()) {
+    if (target === '' || resources.some(({ name }) => name === target)) continue;
+    resources.push({ type: resourceTypeOf({ action, origin: null }), name: target });
+  }
+  const details = [...records, own].map(({ detail }) => (typeof detail === 'object' && detail !== null ? detail : {}));
+  const detail = records.length === 1 ? own.detail : (Object.assign({}, ...details) as object);
+  return { ...own, id, atMs, detail, resources };
 }

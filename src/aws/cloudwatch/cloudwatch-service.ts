@@ -7,12 +7,13 @@ import type { MetricStore } from '../../metrics/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { ResourceTags } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
-import { type AwsLocation, type AwsService, dataOperation, readOperation } from '../service.ts';
+import { type AwsInput, type AwsLocation, type AwsOutput, type AwsService, dataOperation, readOperation } from '../service.ts';
 import { type ActionTargets, type AlarmStore, alarmReads, alarmWrites } from './alarm-operations.ts';
 import { alarmTagReads, alarmTagWrites } from './alarm-tags.ts';
+import { cloudWatchPageOf } from './cloudwatch-pages.ts';
 import { dashboardReads, dashboardWrites } from './dashboards.ts';
 import { getMetricData } from './metric-data.ts';
-import { listMetrics } from './metric-lists.ts';
+import { dimensionBodies } from './metric-key.ts';
 import { getMetricStatistics } from './metric-statistics.ts';
 import { putMetricData } from './put-metric-data.ts';
 
@@ -47,4 +48,28 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
       ...dashboardWrites(documents),
     },
   };
+}
+
+/** ListMetrics. */
+const pageSize = 500;
+const recentlyMs = 3 * 3_600_000;
+
+function listMetrics(store: Pick<MetricStore, 'list'>, input: AwsInput): AwsOutput {
+  const { Namespace, MetricName, Dimensions = [], RecentlyActive } = input;
+  const requested = (Dimensions as { Name: string; Value?: string }[]).map(({ Name, Value = null }) => [Name, Value] as const);
+  const found = store.list({
+    ...(Namespace === undefined ? {} : { namespace: Namespace as string }),
+    ...(MetricName === undefined ? {} : { name: MetricName as string }),
+    ...(RecentlyActive === undefined ? {} : { withinMs: recentlyMs }),
+    dimensions: Object.fromEntries(requested),
+  });
+  // A metric reported in several units is listed once.
+  const byKey = new Map(
+    found.map(({ metricKey, metric }) => {
+      const body = { Namespace: metricKey.namespace, MetricName: metric.name, Dimensions: dimensionBodies(metricKey.dimensions) };
+      return [JSON.stringify([metricKey.namespace, metric.name, body.Dimensions]), body];
+    }),
+  );
+  const { items, next } = cloudWatchPageOf([...byKey], input, ([key]) => key, { limit: pageSize, errorCode: 'InvalidParameterValue' });
+  return { Metrics: items.map(([, body]) => body), ...next };
 }

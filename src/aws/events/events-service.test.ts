@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { Role } from '../../access/index.ts';
 import { Rules, webhookUrl } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
-import { Audit, Events } from '../../records/index.ts';
+import { Events } from '../../records/index.ts';
 import { Jobs, openDatabase } from '../../storage/index.ts';
 import type { AwsOutput } from '../service.ts';
 import { eventsService } from './events-service.ts';
@@ -43,7 +43,7 @@ async function fixture(t: TestContext, stored: readonly object[] = []) {
   const { operations } = eventsService({ rules, clock, canDeliver, checkUrl: webhookUrl });
   const call = { account: '000000000000', region: 'us-east-1', caller: { keyId: 'AKIA', role: 'admin' as const } };
   const ask = async (operation: string, input: object, role: Role = 'admin'): Promise<AwsOutput> =>
-    (operations[operation]?.run as (input: object, call: object) => Promise<AwsOutput>)(input, {
+    (operations[operation] as unknown as { run(input: object, call: object): Promise<AwsOutput> }).run(input, {
       ...call,
       caller: { ...call.caller, role },
     });

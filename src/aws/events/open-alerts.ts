@@ -2,6 +2,7 @@
 
 import {
   type AlarmChange,
+  type AlarmState,
   Alarms,
   addDelivery,
   announceDeliveries,
@@ -15,6 +16,7 @@ import {
   type WatchedEndpoint,
   type WebhookPolicy,
 } from '../../alerts/index.ts';
+import type { WatchedBacklog } from '../../async-inference/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Closers } from '../../closers.ts';
 import type { DriftMonitor } from '../../data-quality/index.ts';
@@ -27,11 +29,10 @@ import { type Events, Predecessors } from '../../records/index.ts';
 import { readEarlierCounts, type SamplingDeps, sampling } from '../../serving/index.ts';
 import type { Database, Jobs } from '../../storage/index.ts';
 import { logGroupOfArn } from '../logs/log-arn.ts';
-import { type ApplicationAutoScaling } from '../scaling/scaling-service.ts';
-import { type AwsLocation, type AwsService } from '../service.ts';
+import type { ApplicationAutoScaling } from '../scaling/scaling-service.ts';
+import type { AwsLocation, AwsService } from '../service.ts';
 import { envelopesOf } from './envelope.ts';
 import { ruleArn } from './events-service.ts';
-import { type AlertMeterDeps, meterAlerts } from './meter-alerts.ts';
 import { resourceReader } from './resource-reader.ts';
 import { RuleSchedules } from './rule-schedules.ts';
 import { deliverableTarget } from './targets.ts';
@@ -218,4 +219,46 @@ function watched(
     backlog: backlogOf(config.name),
     drift: drift.lastPoll(config.name),
   };
+}
+
+/** Metrics of alarms, deliveries, drift and backlogs, computed when Prometheus scrapes them. */
+interface AlertMeterDeps {
+  readonly metrics: Metrics;
+  readonly alarms: Pick<Alarms, 'list'>;
+  readonly deliveries: Pick<Deliveries, 'counts'>;
+  /** Names of all endpoints. */
+  readonly endpoints: () => readonly string[];
+  readonly drift: Pick<DriftMonitor, 'lastPoll'>;
+  readonly backlogOf: (endpoint: string) => WatchedBacklog | null;
+}
+
+const alarmStates: readonly AlarmState[] = ['OK', 'ALARM', 'INSUFFICIENT_DATA'];
+
+/** Metrics of alarms, drift and deliveries. */
+function meterAlerts({ metrics, alarms, deliveries, endpoints, drift, backlogOf }: AlertMeterDeps): void {
+  const backlogs = (valueOf: (backlog: WatchedBacklog) => number) =>
+    endpoints().flatMap((endpoint) => {
+      const backlog = backlogOf(endpoint);
+      return backlog === null ? [] : [{ labels: { endpoint }, value: valueOf(backlog) }];
+    });
+  metrics.gauge('penstock_async_backlog_requests', 'Asynchronous requests, queued or running.', ['endpoint'], () =>
+    backlogs(({ requests }) => requests),
+  );
+  metrics.gauge('penstock_async_oldest_seconds', 'Age of the oldest queued asynchronous request.', ['endpoint'], () =>
+    backlogs(({ oldestMs }) => oldestMs / 1000),
+  );
+  metrics.gauge('penstock_drifted_features', 'Drifted features, with enough traffic to tell.', ['endpoint'], () =>
+    endpoints().flatMap((endpoint) => {
+      const drifted = drift.lastPoll(endpoint)?.drifted ?? null;
+      return drifted === null ? [] : [{ labels: { endpoint }, value: drifted }];
+    }),
+  );
+  metrics.gauge('penstock_alarm_state', '1 for the current state of an alarm, 0 for others.', ['alarm', 'state'], () =>
+    alarms
+      .list()
+      .flatMap(({ name, state }) => alarmStates.map((each) => ({ labels: { alarm: name, state: each }, value: each === state ? 1 : 0 }))),
+  );
+  metrics.counter('penstock_deliveries_total', 'Deliveries to webhooks and log groups by outcome.', ['outcome'], () =>
+    Object.entries<number>({ ...deliveries.counts }).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  );
 }

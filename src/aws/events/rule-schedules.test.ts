@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { Rules, webhookUrl } from '../../alerts/index.ts';
 import { VirtualClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
-import { Audit, Events } from '../../records/index.ts';
+import { Events } from '../../records/index.ts';
 import { Jobs, type OpenDatabase, openDatabase } from '../../storage/index.ts';
 import { eventsService } from './events-service.ts';
 import { RuleSchedules } from './rule-schedules.ts';
@@ -36,7 +36,10 @@ async function serverOn({ db, dialect }: Pick<OpenDatabase, 'db' | 'dialect'>, c
   const { operations } = eventsService({ rules, clock, canDeliver, checkUrl: webhookUrl });
   const caller = { keyId: 'AKIA', role: 'admin' as const };
   const call = (operation: string, input: object) =>
-    (operations[operation]?.run as (input: object, call: object) => Promise<Record<string, unknown>>)(input, { ...awsLocation, caller });
+    (operations[operation] as unknown as { run(input: object, call: object): Promise<Record<string, unknown>> }).run(input, {
+      ...awsLocation,
+      caller,
+    });
   /** Advances in small steps, so that each poll ends before the next one. */
   const advance = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 10_000) {

@@ -10,16 +10,16 @@ import type { Log, RequestTraces, TraceContext } from '../../logs/index.ts';
 import { multiModelUri } from '../../registry/index.ts';
 import { answeringVariants, ModelPlans, type MultiModelRoute, type ServedRoute, type Serving } from '../../serving/index.ts';
 import type { Threads } from '../../threads/index.ts';
-import type { TargetLease, TargetModels } from '../multi-model/target-models.ts';
+import { NoTargetModel, type TargetLease, TargetModelRejected, type TargetModels } from '../multi-model/target-models.ts';
 import { AwsError, type AwsLocation, type AwsStreamService, type VerifiedRequest } from '../service.ts';
 import { type AsyncHandler, asyncBodyBytesMax, asyncHeaders, asyncMembersOf, asyncSubmissionOf } from './async-invocation.ts';
 import { EndpointNotFound } from './endpoint-not-found.ts';
 import type { RuntimeCall } from './exchange.ts';
+import { modelError } from './model-error.ts';
 import { ModelInvocation } from './model-invocation.ts';
 import { ProcessInvocation } from './process-invocation.ts';
 import { type InvocationMembers, invocationMembersOf } from './request-members.ts';
 import { parseRuntimePath } from './runtime-path.ts';
-import { targetFailure, targetModelError } from './target-error.ts';
 
 type Traces = Pick<RequestTraces, 'begin' | 'refuse'>;
 
@@ -228,4 +228,21 @@ function endpointNotFound({ account }: AwsLocation, endpoint: string): AwsError 
 
 function validationError(message: string): AwsError {
   return new AwsError('ValidationError', message);
+}
+
+/** A missing object is a `ValidationError`, an object that is not served a `ModelError`, a load that takes too long `ModelNotReadyException`. */
+function targetModelError(awsLocation: AwsLocation, endpoint: string, thrown: unknown): Error {
+  if (thrown instanceof NoTargetModel) return new AwsError('ValidationError', thrown.message);
+  if (thrown instanceof TargetModelRejected) return modelError(awsLocation, endpoint, thrown.status, thrown.message);
+  const error = asPlatformError(thrown);
+  if (error.code !== 'unavailable') return error;
+  return new AwsError('ModelNotReadyException', `The model is not ready: ${error.message}. Try again.`, { httpStatus: 429 });
+}
+
+/** The failure as it is counted and logged. */
+function targetFailure(thrown: unknown): PlatformError {
+  if (thrown instanceof NoTargetModel) return new PlatformError('not_found', thrown.message);
+  if (thrown instanceof TargetModelRejected)
+    return new PlatformError(thrown.status === 403 ? 'forbidden' : 'invalid_request', thrown.message);
+  return asPlatformError(thrown);
 }

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { AwsError } from '../service.ts';
-import { nextDueMs, parseSchedule } from './schedule.ts';
-import { momentOf, wallClockMs } from './time-zones.ts';
+import { momentOf, nextDueMs, parseSchedule, wallClockMs } from './schedule.ts';
 
 const at = (text: string): number => Date.parse(`${text}Z`);
 const text = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString().replace(/:00\.000Z$/, ''));

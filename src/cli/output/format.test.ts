@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseExactJson } from '../client/exact-json.ts';
+import { parseExactJson } from '../verbs/invoke.ts';
+import { logText } from '../verbs/logs.ts';
 import {
   bytesText,
   countText,
@@ -15,7 +16,6 @@ import {
   timeText,
   utcText,
 } from './format.ts';
-import { logText } from './log-text.ts';
 import { Style } from './style.ts';
 
 test('formats numbers and times briefly', () => {

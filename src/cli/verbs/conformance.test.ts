@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Ran, runVerb } from '../../../test/cli-fixture.ts';
-import { bearerToken } from '../client/bearer-token.ts';
+import { bearerToken } from './conformance.ts';
 
 const run = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> => runVerb(['conformance', ...argv], env);
 

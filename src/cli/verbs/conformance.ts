@@ -5,7 +5,7 @@ import type { CaseResult, OutcomeCounts, SuiteReport } from '../../conformance/i
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { bearerToken } from '../client/bearer-token.ts';
+import { apiKeyFrom } from '../client/address.ts';
 import { Client } from '../client/client.ts';
 import { shellQuoted } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
@@ -161,4 +161,22 @@ function reasonsText(cases: readonly CaseResult[], outcome: CaseResult['outcome'
   );
   const lines = Array.from(some, ([reason, those]) => [those.map(({ id }) => id).join(' '), reason] as const);
   return lines.length === 0 ? '' : `\n${outcomeWords[outcome]} because\n${lines.map(([ids, reason]) => `${ids}: ${reason}\n`).join('')}`;
+}
+
+/** Chooses the token for a server that is not necessarily the user's own. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The token in the named variable. Without a name, PENSTOCK_KEY, but only for the server that PENSTOCK_URL names: a key must not
+ * leak to other servers.
+ */
+export function bearerToken(env: Environment, url: string, variable: string | undefined): string | undefined {
+  if (variable === undefined) return isOwn(env.PENSTOCK_URL, url) ? apiKeyFrom(env) : undefined;
+  const token = env[variable];
+  if (token !== undefined && /^[!-~]+$/.test(token)) return token;
+  throw new CliError(`the environment variable ${variable} holds no token: expected a single word of printable ASCII characters`, 2);
+}
+
+function isOwn(own: string | undefined, url: string): boolean {
+  return own !== undefined && URL.canParse(own) && new URL(own).origin === new URL(url).origin;
 }

@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { pathSegment } from '../client/client.ts';
-import { confirmed, isInteractive } from '../client/confirm.ts';
 import { versionUrlPath } from '../models/model-source.ts';
 import { countText, shortened, timeText, utcText } from '../output/format.ts';
 import { formatInTime, formatStatus } from '../output/format-objective.ts';
@@ -72,4 +71,33 @@ function questionAbout({ name, status, variants }: EndpointBody): string | null 
     statistics === null ? model : `${model}, ${countText(statistics.requests, 'request')} answered since ${utcText(statistics.since)}`,
   );
   return `${name} is ${status} (${served.join('; ')}). Its clients will get errors. Delete it?`;
+}
+
+/** Whether a person can be asked: input and messages are a terminal. */
+function isInteractive({ stdin, stderr }: Pick<CliContext, 'stdin' | 'stderr'>): boolean {
+  return stdin.isTTY === true && stderr.isTTY === true;
+}
+
+/** Asks on stderr. Only `y` or `yes` is a yes; Ctrl-C and the end of the input are a no. */
+async function confirmed({ stdin, stderr, interrupted }: CliContext, question: string): Promise<boolean> {
+  stderr.write(`${question} [y/N] `);
+  const answer = await Promise.race([firstLine(stdin), aborted(interrupted)]);
+  if (answer === null) stderr.write('\n');
+  return /^y(es)?$/i.test((answer ?? '').trim());
+}
+
+async function firstLine(stdin: CliContext['stdin']): Promise<string | null> {
+  let text = '';
+  for await (const chunk of stdin) {
+    text += String(chunk);
+    if (text.includes('\n')) return text.slice(0, text.indexOf('\n'));
+  }
+  return text === '' ? null : text;
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
 }

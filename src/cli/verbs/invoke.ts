@@ -4,7 +4,6 @@ import { messageOf } from '../../errors.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { pathSegment } from '../client/client.ts';
-import { parseExactJson } from '../client/exact-json.ts';
 import { readRows } from '../models/rows-file.ts';
 import { formatScore, labelsIn, type PredictionScore, predictionScore } from '../output/accuracy.ts';
 import { formatMsText } from '../output/format.ts';
@@ -117,4 +116,19 @@ function answerText(text: string): string {
     ['compute', formatMsText(compute)],
     ['batch', `${rows} ${rows === 1 ? 'row' : 'rows'}, dispatched because: ${reason}`],
   ])}`;
+}
+
+/** JSON that preserves integers beyond 2^53 when it is parsed and serialized again. */
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+
+// Node 24 has both, but TypeScript's library declares neither yet (https://github.com/tc39/proposal-json-parse-with-source).
+const parse = JSON.parse as (text: string, reviver: Reviver) => unknown;
+const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+
+/** Integers beyond 2^53 become raw JSON, which `JSON.stringify` writes unchanged. */
+export function parseExactJson(text: string): unknown {
+  return parse(text, (_key, value, { source }) =>
+    typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source) ? rawJSON(source) : value,
+  );
 }

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { CatalogueEntryBody, EndpointBody, StatusBody, VersionBody } from '../../api/index.ts';
 import { formatMs, parseDurationMs, parseObjective } from '../../objective.ts';
-import { SeededRandom } from '../../random.ts';
+import { type Random, SeededRandom } from '../../random.ts';
 import type { Signature } from '../../tensor.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
@@ -10,7 +10,7 @@ import { apiKeyFrom } from '../client/address.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { bodiesOf, type LoadBodies } from '../load/load-bodies.ts';
 import { failureReasonIn, formatLoadOutcome, outcomeOf, processorShares } from '../load/load-outcome.ts';
-import { type LoadShape, loadShapes, shapedArrivals } from '../load/load-shapes.ts';
+import { type Phase, poissonArrivals } from '../load/open-loop.ts';
 import { runLoad } from '../load/run-load.ts';
 import { readRows } from '../models/rows-file.ts';
 import { takesBytes } from '../models/takes-bytes.ts';
@@ -211,4 +211,23 @@ async function rowsFor(
   }
   const entry = await client.get<CatalogueEntryBody>(`/catalogue/${pathSegment(known)}`);
   return { rows: bodiesOf(entry.sample_rows, 'text/csv'), label: label ?? entry.label_column };
+}
+
+/** The send times of a load's requests. Pure. */
+export const loadShapes = ['poisson', 'even', 'ramp'] as const;
+type LoadShape = (typeof loadShapes)[number];
+
+const rampSteps = 20;
+
+/** Milliseconds from the start, ascending. `poisson`: independent clients; `even`: constant intervals; `ramp`: Poisson at a rising rate. */
+export function shapedArrivals(shape: LoadShape, { ratePerSecond, forMs }: Phase, random: Random): number[] {
+  if (shape === 'even') {
+    return Array.from({ length: Math.round((ratePerSecond * forMs) / 1000) }, (_, i) => (i * 1000) / ratePerSecond);
+  }
+  if (shape === 'poisson') return poissonArrivals([{ ratePerSecond, forMs }], random);
+  const steps = Array.from({ length: rampSteps }, (_, i) => ({
+    ratePerSecond: (ratePerSecond * (i + 1)) / rampSteps,
+    forMs: forMs / rampSteps,
+  }));
+  return poissonArrivals(steps, random);
 }

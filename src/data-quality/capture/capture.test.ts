@@ -4,9 +4,8 @@ import fc from 'fast-check';
 import { VirtualClock } from '../../clock.ts';
 import { type CaptureConfig, captureDefault, checkCapture } from './capture-config.ts';
 import { CaptureFiles } from './capture-files.ts';
-import { type CapturedCall, captureFileName, captureFolder, captureLine } from './capture-line.ts';
+import { type CapturedCall, captureFileName, captureFolder, captureLine, redactCsv, redacted, redactJson } from './capture-line.ts';
 import { readCaptured } from './read-captured.ts';
-import { redactCsv, redacted, redactJson } from './redact.ts';
 
 const atMs = Date.UTC(2026, 10, 24, 7, 5, 9, 42);
 const csv = { contentType: 'text/csv', body: '1,2\n' };

@@ -2,7 +2,6 @@
 
 import type { LogGroupView, LogStreamView } from './log-event.ts';
 import type { GroupRow, StreamRow } from './log-rows.ts';
-import { RateLimiter } from './rate-limiter.ts';
 
 export class LogGroup {
   readonly id: number;
@@ -86,5 +85,32 @@ export class LogStream {
 
   row(): StreamRow {
     return { id: this.id, groupId: this.group.id, ...this.view() };
+  }
+}
+
+/** Limits printed lines of a group: a burst, then a rate per second, in lines and bytes. */
+
+const lineRate = { perSecond: 500, burst: 5000 };
+const byteRate = { perSecond: 512 * 1024, burst: 4 * 1024 * 1024 };
+
+class RateLimiter {
+  #lines = lineRate.burst;
+  #bytes = byteRate.burst;
+  #atMs: number;
+
+  constructor(nowMs: number) {
+    this.#atMs = nowMs;
+  }
+
+  /** Admits a line of `bytes` if both limits allow it. */
+  admits(bytes: number, nowMs: number): boolean {
+    const seconds = (nowMs - this.#atMs) / 1000;
+    this.#atMs = nowMs;
+    this.#lines = Math.min(lineRate.burst, this.#lines + seconds * lineRate.perSecond);
+    this.#bytes = Math.min(byteRate.burst, this.#bytes + seconds * byteRate.perSecond);
+    if (this.#lines < 1 || this.#bytes < bytes) return false;
+    this.#lines--;
+    this.#bytes -= bytes;
+    return true;
   }
 }

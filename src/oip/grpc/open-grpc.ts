@@ -3,7 +3,7 @@ import type { Config } from '../../config.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Certificate } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
-import { loadGrpcServer } from './load.ts';
+import type { GrpcOptions, GrpcServer } from './grpc-server.ts';
 
 export interface GrpcPort {
   /** `127.0.0.1:8001` */
@@ -29,4 +29,10 @@ export async function openGrpc({ host, port, grpcPort }: Config, services: OipDe
     services.log.warn({}, `gRPC is not served: ${error.message}`);
     return null;
   }
+}
+
+/** Loads grpc-js only if gRPC is enabled, for a faster start without it. */
+export async function loadGrpcServer(services: OipDeps, options: GrpcOptions): Promise<GrpcServer> {
+  const { GrpcServer: Loaded } = await import('./grpc-server.ts');
+  return new Loaded(services, options);
 }

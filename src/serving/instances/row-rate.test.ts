@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RowRate } from './row-rate.ts';
+import { RowRate } from './in-time-batches.ts';
 
 test('counts the rows of the last ten seconds, and forgets older ones', () => {
   const rate = new RowRate();

@@ -4,8 +4,6 @@
  */
 
 import type { PoolContext } from '../executor-pool.ts';
-import { CircuitBreaker, openMs } from './circuit-breaker.ts';
-import { HourlySpending } from './hourly-spending.ts';
 
 /** The part of a budget shared with instances that functions may still spend. */
 export interface SharedBudget {
@@ -94,5 +92,61 @@ export class OverflowGate {
 
   #isOverSharedBudget(nowMs: number): boolean {
     return this.#sharedBudget !== null && this.#isUsedUp && nowMs < this.#sharedBudget.untilMs;
+  }
+}
+
+/** Stops calls to failing functions for 10 s after more than half of the last 20 calls failed. */
+const calls = 20;
+const failuresMax = 10;
+const openMs = 10_000;
+
+class CircuitBreaker {
+  readonly #failed: boolean[] = [];
+  #failures = 0;
+  #closesAtMs = Number.NEGATIVE_INFINITY;
+
+  isOpen(nowMs: number): boolean {
+    return nowMs < this.#closesAtMs;
+  }
+
+  /** Records the result of a call; may open the breaker. */
+  called(isOk: boolean, nowMs: number): void {
+    this.#failed.push(!isOk);
+    if (!isOk) this.#failures++;
+    if (this.#failed.length > calls && this.#failed.shift() === true) this.#failures--;
+    if (this.#failed.length < calls || this.#failures <= failuresMax) return;
+    this.#closesAtMs = nowMs + openMs;
+    // Results before the pause do not count towards the next one.
+    this.#failed.length = 0;
+    this.#failures = 0;
+  }
+}
+
+/** Spending of the last 60 minutes, by minute. A sliding window, so an hourly budget cannot be spent twice around a full hour. */
+const minutes = 60;
+const minuteMs = 60_000;
+
+class HourlySpending {
+  readonly #usd = new Float64Array(minutes);
+  #minute = 0;
+
+  spend(usd: number, nowMs: number): void {
+    this.#turnTo(nowMs);
+    this.#usd[this.#minute % minutes] = (this.#usd[this.#minute % minutes] as number) + usd;
+  }
+
+  usd(nowMs: number): number {
+    this.#turnTo(nowMs);
+    let sum = 0;
+    for (const usd of this.#usd) sum += usd;
+    return sum;
+  }
+
+  /** Moves to the current minute and clears the minutes since the last call. */
+  #turnTo(nowMs: number): void {
+    const minute = Math.floor(nowMs / minuteMs);
+    if (minute - this.#minute >= minutes) this.#usd.fill(0);
+    else while (this.#minute < minute) this.#usd[++this.#minute % minutes] = 0;
+    this.#minute = minute;
   }
 }

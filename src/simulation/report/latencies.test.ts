@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../../random.ts';
-import { Latencies } from './latencies.ts';
+import { Latencies } from './measures.ts';
 
 test('the histogram has quantiles accurate to half a percent in constant memory', () => {
   const random = new SeededRandom(3);

@@ -1,11 +1,11 @@
 /** Builds the simulated variant: the platform's pool, with the settings of the spec and simulated executors. */
 import type { Policy } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
+import type { ModelVersion } from '../../registry/index.ts';
 import { VariantPool } from '../../serving/index.ts';
 import { choosesFunctions, functionsUnlimited, type SimulatedFunctions, type SimulationSpec } from '../simulation-spec.ts';
 import type { FleetType } from './fleet.ts';
 import type { FunctionProvider } from './function-provider.ts';
-import { simulatedModel } from './model.ts';
 
 export interface SimulatedPoolDeps {
   readonly clock: Clock;
@@ -63,4 +63,39 @@ export function simulatedPool(spec: SimulationSpec, { clock, policy, types, func
     ...(overflow === undefined ? {} : { overflow }),
     ...(functions === null ? {} : { functions: functions.poolDeps }),
   });
+}
+
+/** The model of simulated requests. It has a name and accepts rows, but is never run. */
+const signature = {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+} as const;
+
+export function simulatedModel(group: string): ModelVersion {
+  return {
+    group,
+    version: 1,
+    name: `${group}/1`,
+    approval: 'Approved',
+    approvalChangedBy: null,
+    approvalChangedAtMs: null,
+    approvalNote: null,
+    description: '',
+    metadata: {},
+    metrics: {},
+    tags: {},
+    artifact: { sha256: '', bytes: 0 },
+    sourceSha256: '',
+    sourceName: '',
+    signature,
+    opsets: {},
+    producer: '',
+    properties: {},
+    notes: [],
+    batchable: true,
+    batchableReason: '',
+    runtime: { kind: 'onnx' },
+    createdBy: '',
+    createdAtMs: 0,
+  };
 }

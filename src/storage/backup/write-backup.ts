@@ -4,11 +4,11 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql } from 'kysely';
 import type { Clock } from '../../clock.ts';
-import { systemCode } from '../../data-directory/index.ts';
+import { asDiskError, systemCode } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { type TarFile, tarOf } from '../../tar/index.ts';
 import { checkInstallation } from '../installation.ts';
@@ -19,7 +19,6 @@ import type { Database, Transaction } from '../tables.ts';
 import { type BackupHeader, type BackupManifest, plainFiles, tableNames } from './format.ts';
 import { readDatabase, snapshotFile } from './read-database.ts';
 import { type Retention, retainObjects } from './retain.ts';
-import { writeWholeFile } from './whole-file.ts';
 
 export interface BackupOptions {
   readonly dataDir: string;
@@ -231,4 +230,33 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Writes a large file atomically, readable by its owner only. Returns its size. Throws `already_exists` or `unavailable`. */
+async function writeWholeFile(path: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+  const temporary = `${path}.${randomUUID()}.partial`;
+  try {
+    const file = await open(temporary, 'wx', 0o600);
+    let bytes = 0;
+    try {
+      for await (const chunk of source) {
+        await writeAll(file, chunk);
+        bytes += chunk.byteLength;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(temporary, path); // Unlike a rename, a link never replaces an existing file.
+    return bytes;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw new PlatformError('already_exists', `${path} exists: choose another file`, { cause: error });
+    throw asDiskError(error, `write ${path}`);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.byteLength; ) offset += (await file.write(chunk, offset)).bytesWritten;
 }
