@@ -2,10 +2,12 @@
  * Asynchronous inference: requests are accepted at once, wait in the queue of their endpoint, and are processed when there
  * is capacity. `request-outcomes.ts` explains why each has exactly one outcome, even after a crash.
  */
+
 import { type Clock, Loop } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { MetricStore } from '../metrics/index.ts';
+import { nameKey } from '../names.ts';
 import type { Events } from '../records/index.ts';
 import type { Database, Jobs, QueueState } from '../storage/index.ts';
 import { type AsyncRequest, type AsyncSubmission, inlineBytesMax, queueOf } from './async-request.ts';
@@ -66,12 +68,12 @@ export class AsyncInference {
     const variants = new Map<string, string>();
     this.measures = new AsyncMeasures({
       series: options.series,
-      variantOf: (endpoint) => variants.get(endpoint.toLowerCase()) ?? 'AllTraffic',
+      variantOf: (endpoint) => variants.get(nameKey(endpoint)) ?? 'AllTraffic',
     });
     const capacityOf = async (endpoint: string): Promise<Capacity | null> => {
       const capacity = await options.capacityOf(endpoint);
       const [first] = capacity?.variants ?? [];
-      if (first !== undefined) variants.set(endpoint.toLowerCase(), first);
+      if (first !== undefined) variants.set(nameKey(endpoint), first);
       return capacity;
     };
     const onNotificationFailure = (request: AsyncRequest, topic: string): void => {
@@ -150,7 +152,7 @@ export class AsyncInference {
   }
 
   #consumerOf(endpoint: string): void {
-    const key = endpoint.toLowerCase();
+    const key = nameKey(endpoint);
     if (!this.#isOpen || this.#consumers.has(key)) return;
     const consumer = new QueueConsumer(endpoint, this.#consumerOptions);
     this.#consumers.set(key, consumer);

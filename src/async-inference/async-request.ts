@@ -1,5 +1,6 @@
 /** An asynchronous request: what was submitted, and its state. */
 
+import { nameKey } from '../names.ts';
 export interface ObjectUri {
   readonly bucket: string;
   readonly key: string;
@@ -66,5 +67,5 @@ export function formatObjectUri({ bucket, key }: ObjectUri): string {
 
 /** Name of an endpoint's job queue. */
 export function queueOf(endpoint: string): string {
-  return `async/${endpoint.toLowerCase()}`;
+  return `async/${nameKey(endpoint)}`;
 }

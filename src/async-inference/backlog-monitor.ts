@@ -1,8 +1,10 @@
 /** Observes the backlog of each asynchronous endpoint: reported as metrics, and an input of scaling. */
+
 import { type Clock, Loop } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { Measure, type MetricStore, sagemakerNamespace } from '../metrics/index.ts';
+import { nameKey } from '../names.ts';
 import type { QueueState } from '../storage/index.ts';
 import type { Capacity } from './inference.ts';
 import { concurrencyLimit } from './queue-consumer.ts';
@@ -68,7 +70,7 @@ export class BacklogMonitor {
 
   /** The last observed backlog of an endpoint; null if it never had one. */
   backlogOf(endpoint: string): WatchedBacklog | null {
-    return this.#backlogs.get(endpoint.toLowerCase()) ?? null;
+    return this.#backlogs.get(nameKey(endpoint)) ?? null;
   }
 
   /** Polls all endpoints once; runs every second. */
@@ -89,10 +91,10 @@ export class BacklogMonitor {
     const { clock, backlog, capacityOf, watched, workMs } = this.#options;
     const queue = await watched(endpoint);
     const capacity = await capacityOf(endpoint);
-    if (queue === null || capacity === null) return void this.#backlogs.delete(endpoint.toLowerCase());
+    if (queue === null || capacity === null) return void this.#backlogs.delete(nameKey(endpoint));
     const state = await backlog(endpoint);
     const oldestMs = state.oldestAtMs === null ? 0 : Math.max(clock.wallMs() - state.oldestAtMs, 0);
-    this.#backlogs.set(endpoint.toLowerCase(), {
+    this.#backlogs.set(nameKey(endpoint), {
       requests: state.backlog,
       oldestMs,
       maxMs: ageMsMax(queue.objectiveMs),

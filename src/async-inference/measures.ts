@@ -1,5 +1,7 @@
 /** Metrics of asynchronous requests, with SageMaker's names and units. */
+
 import { type MetricStore, sagemakerNamespace, variantMetricKey } from '../metrics/index.ts';
+import { nameKey } from '../names.ts';
 import type { AsyncRequest } from './async-request.ts';
 
 export interface AsyncMeasuresOptions {
@@ -22,7 +24,7 @@ export class AsyncMeasures {
 
   /** Recent processing time of a request in ms; null if no request was processed yet. */
   workMs(endpoint: string): number | null {
-    return this.#workMs.get(endpoint.toLowerCase()) ?? null;
+    return this.#workMs.get(nameKey(endpoint)) ?? null;
   }
 
   succeeded(request: AsyncRequest, variant: string, writeMs: number): void {
@@ -62,7 +64,7 @@ export class AsyncMeasures {
     const ms = Math.max(endedAtMs - startedAtMs, 0);
     this.#add(request, 'TimeInBacklog', 'Milliseconds', Math.max(startedAtMs - request.createdAtMs, 0));
     this.#add(request, 'TotalProcessingTime', 'Milliseconds', Math.max(endedAtMs - request.createdAtMs, 0));
-    const key = request.endpoint.toLowerCase();
+    const key = nameKey(request.endpoint);
     const before = this.#workMs.get(key) ?? ms;
     this.#workMs.set(key, before + recentWeight * (ms - before));
   }

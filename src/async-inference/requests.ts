@@ -1,6 +1,8 @@
 /** Database rows of accepted requests. */
+
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
+import { nameKey } from '../names.ts';
 import { type Database, inSharedTransaction, inTransaction, type Jobs, type Transaction } from '../storage/index.ts';
 import { type AsyncRequest, type AsyncState, type AsyncSubmission, queueOf } from './async-request.ts';
 
@@ -60,7 +62,7 @@ export class AsyncRequests {
         .insertInto('async_requests')
         .values({
           id: order.id,
-          endpoint_key: order.endpoint.toLowerCase(),
+          endpoint_key: nameKey(order.endpoint),
           inference_id: order.inferenceId,
           state: 'queued',
           document: JSON.stringify(order),
@@ -98,7 +100,7 @@ export class AsyncRequests {
   /** Newest first. */
   async list({ endpoint, state, limit, offset }: AsyncPage): Promise<AsyncRequest[]> {
     let query = this.#db.selectFrom('async_requests').select(columns);
-    if (endpoint !== undefined) query = query.where('endpoint_key', '=', endpoint.toLowerCase());
+    if (endpoint !== undefined) query = query.where('endpoint_key', '=', nameKey(endpoint));
     if (state !== undefined) query = query.where('state', '=', state);
     const rows = await query.orderBy('created_at', 'desc').orderBy('id').limit(limit).offset(offset).execute();
     return rows.map(requestOf);

@@ -3,11 +3,13 @@
  * stores the decision with its reason and passes the setting to serving. At the end of a period the controller adds measurements
  * to the decision, so predictions can be compared with outcomes.
  */
+
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import type { FunctionPrices } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import { sameName } from '../names.ts';
 import type { FunctionProfile } from '../profiling/index.ts';
 import type { SettingPrediction } from '../queueing/index.ts';
 import type { Decision, Decisions, Effect, Events } from '../records/index.ts';
@@ -89,8 +91,7 @@ export class BatchController {
   profileMeasured(group: string, version: number): void {
     for (const watched of this.#watched.values()) {
       const { model } = watched.variant;
-      if (model.version === version && model.group.toLowerCase() === group.toLowerCase())
-        watched.profiledAtMs = this.#options.clock.nowMs();
+      if (model.version === version && sameName(model.group, group)) watched.profiledAtMs = this.#options.clock.nowMs();
     }
   }
 
@@ -103,14 +104,14 @@ export class BatchController {
 
   /** The current decision of a variant; null before the first one. */
   decisionStatus(endpoint: string, variant: string): DecisionStatus | null {
-    const watched = this.#of(endpoint).find((other) => other.variant.variant.toLowerCase() === variant.toLowerCase());
+    const watched = this.#of(endpoint).find((other) => sameName(other.variant.variant, variant));
     if (watched === undefined || watched.previous === null) return null;
     const { id, predicted, feasible, reason, correction } = watched.previous;
     return { decisionId: id, predicted, feasible, reason, correction, measured: effectNow(watched)?.effect ?? watched.lastEffect };
   }
 
   #of(endpoint: string): Watched[] {
-    return [...this.#watched.values()].filter(({ variant }) => variant.endpoint.toLowerCase() === endpoint.toLowerCase());
+    return [...this.#watched.values()].filter(({ variant }) => sameName(variant.endpoint, endpoint));
   }
 
   #schedulePoll(): void {

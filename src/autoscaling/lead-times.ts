@@ -1,4 +1,5 @@
 /** Start times of instances, from launch request to first batch. The estimate is the median of recent starts. */
+import { upperMedian } from '../quantiles.ts';
 import type { ObservedInstance } from './scaled-variant.ts';
 
 const samplesMax = 20;
@@ -18,8 +19,7 @@ export class LeadTimes {
   }
 
   get medianMs(): number {
-    const sorted = this.#leadsMs.toSorted((a, b) => a - b);
-    return Math.max(this.#leastMs, sorted[Math.floor(sorted.length / 2)] ?? unseenMs);
+    return Math.max(this.#leastMs, upperMedian(this.#leadsMs) ?? unseenMs);
   }
 
   /** Records the start time of each new instance. Ignores instances whose process was restarted. */

@@ -3,10 +3,12 @@
  * decision is due, the policy decides; the controller records the desired number with its reason, and later the effect. The
  * learned state is stored each slot, so the server resumes from it after a restart, even if it was killed.
  */
+
 import type { Clock } from '../clock.ts';
 import type { InstanceCounts } from '../deployment/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import { nameKey, sameName } from '../names.ts';
 import type { Decisions, Events, UnknownEffect } from '../records/index.ts';
 import type { OverflowPlan } from '../serving/index.ts';
 import { scalingRecord } from './decide-record.ts';
@@ -110,7 +112,7 @@ export class ScalingController {
     if (this.#isClosed) return;
     const seen = new Set<string>();
     for (const variant of this.#options.variants()) {
-      const key = `${variant.endpoint}/${variant.variant}`.toLowerCase();
+      const key = nameKey(`${variant.endpoint}/${variant.variant}`);
       seen.add(key);
       const watched = this.#watched.get(key);
       if (watched === undefined) void this.#begin(key, variant);
@@ -266,7 +268,7 @@ export class ScalingController {
 }
 
 function isOf(watched: Watched | null, endpoint: string): boolean {
-  return watched?.watch.variant.endpoint.toLowerCase() === endpoint.toLowerCase();
+  return watched !== null && sameName(watched.watch.variant.endpoint, endpoint);
 }
 
 function scalingInstance(type: string, { id, state, startedAtMs, idleSinceMs }: ObservedInstance): ScalingInstance {

@@ -1,5 +1,7 @@
 /** Stores the state of scaling decisions across restarts. The state of a variant is deleted with its endpoint. */
+
 import type { Clock } from '../clock.ts';
+import { nameKey } from '../names.ts';
 import { type Database, isForeignKeyViolation } from '../storage/index.ts';
 
 export class ScalingStates {
@@ -16,8 +18,8 @@ export class ScalingStates {
     const row = await this.#db
       .selectFrom('scaling_states')
       .select('state')
-      .where('endpoint_key', '=', endpoint.toLowerCase())
-      .where('variant_key', '=', variant.toLowerCase())
+      .where('endpoint_key', '=', nameKey(endpoint))
+      .where('variant_key', '=', nameKey(variant))
       .executeTakeFirst();
     if (row === undefined) return null;
     try {
@@ -30,7 +32,7 @@ export class ScalingStates {
   /** Stores the state. Does nothing if the endpoint has been deleted. */
   async write(endpoint: string, variant: string, state: unknown): Promise<void> {
     const value = { state: JSON.stringify(state), updated_at: this.#clock.wallMs() };
-    const names = { endpoint_key: endpoint.toLowerCase(), variant_key: variant.toLowerCase() };
+    const names = { endpoint_key: nameKey(endpoint), variant_key: nameKey(variant) };
     await this.#db
       .insertInto('scaling_states')
       .values({ ...names, ...value })

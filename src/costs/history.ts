@@ -3,8 +3,10 @@
  * previous poll. The ledger is polled when an hour ends and before each write. So hours are exact up to timer delay, and nothing is
  * lost or counted twice if the clock is set.
  */
+
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
+import { nameKey, sameName } from '../names.ts';
 import { type Database, type HourlyCostsTable, inSharedTransaction, type Transaction, WritePace } from '../storage/index.ts';
 import { type Account, accountFields, addAccount, isSameAccount, newAccount, subtractAccount } from './account.ts';
 import { type Ledger, type Usage, usageOf } from './ledger.ts';
@@ -154,7 +156,7 @@ export class CostHistory {
   }
 
   #row(endpoint: string, variant: string): HourRow {
-    const key = `${this.#hourMs}/${endpoint.toLowerCase()}/${variant}`;
+    const key = `${this.#hourMs}/${nameKey(endpoint)}/${variant}`;
     let row = this.#rows.get(key);
     if (row === undefined) {
       row = { hourMs: this.#hourMs, endpoint, variant, used: newAccount(), written: newAccount(), before: null };
@@ -229,7 +231,7 @@ async function before(tx: Transaction, { hourMs: hour, endpoint, variant }: Hour
     .selectFrom('hourly_costs')
     .select(sumColumns)
     .where('hour', '=', hour)
-    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('endpoint_key', '=', nameKey(endpoint))
     .where('variant', '=', variant)
     .executeTakeFirst();
   return row === undefined ? newAccount() : accountOf(row);
@@ -240,7 +242,7 @@ async function put(tx: Transaction, written: readonly { readonly row: HourRow; r
   const rows = written.map(({ row: { hourMs: hour, endpoint, variant, before: earlier }, used }) => {
     const sum = { ...used };
     addAccount(sum, earlier ?? newAccount());
-    return { hour, day: startOf(hour, dayMs), endpoint_key: endpoint.toLowerCase(), endpoint, variant, ...sumsOf(sum) };
+    return { hour, day: startOf(hour, dayMs), endpoint_key: nameKey(endpoint), endpoint, variant, ...sumsOf(sum) };
   });
   for (let at = 0; at < rows.length; at += rowsPerInsert) {
     await tx
@@ -274,7 +276,7 @@ async function stored(db: Database, request: CostsQuery): Promise<StoredLine[]> 
     .where('hour', '<', request.toMs)
     .groupBy(['endpoint_key', 'variant'])
     .limit(linesMax + 1);
-  if (request.endpoint !== undefined) query = query.where('endpoint_key', '=', request.endpoint.toLowerCase());
+  if (request.endpoint !== undefined) query = query.where('endpoint_key', '=', nameKey(request.endpoint));
   if (request.by !== 'total') query = query.groupBy(request.by);
   return (await query.execute()).map(({ hour, endpoint, variant, ...sums }) => ({
     hourMs: hour,
@@ -285,7 +287,7 @@ async function stored(db: Database, request: CostsQuery): Promise<StoredLine[]> 
 }
 
 function matchesCostsQuery({ endpoint, fromMs, toMs }: CostsQuery, row: HourRow): boolean {
-  if (endpoint !== undefined && endpoint.toLowerCase() !== row.endpoint.toLowerCase()) return false;
+  if (endpoint !== undefined && !sameName(endpoint, row.endpoint)) return false;
   return row.hourMs >= startOf(fromMs, hourMs) && row.hourMs < toMs;
 }
 
@@ -296,7 +298,7 @@ function addLine(
   account: Readonly<Account>,
 ): void {
   const atMs = by === 'total' ? startOf(fromMs, hourMs) : by === 'day' ? startOf(hour, dayMs) : hour;
-  const key = `${atMs}/${endpoint.toLowerCase()}/${variant}`;
+  const key = `${atMs}/${nameKey(endpoint)}/${variant}`;
   const line = lines.get(key);
   if (line !== undefined) addAccount(line.account, account);
   else lines.set(key, { atMs, endpoint, variant, ...usageOf(account), account: { ...account } });
@@ -304,7 +306,7 @@ function addLine(
 
 function byTimeAndName(a: CostLine, b: CostLine): number {
   if (a.atMs !== b.atMs) return a.atMs - b.atMs;
-  const [nameA, nameB] = [`${a.endpoint.toLowerCase()}/${a.variant}`, `${b.endpoint.toLowerCase()}/${b.variant}`];
+  const [nameA, nameB] = [`${nameKey(a.endpoint)}/${a.variant}`, `${nameKey(b.endpoint)}/${b.variant}`];
   return nameA < nameB ? -1 : 1;
 }
 

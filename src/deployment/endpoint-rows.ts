@@ -1,7 +1,7 @@
 /** The endpoints table: desired states, last announced statuses and served objectives. */
 
+import { nameKey } from '../names.ts';
 import type { Objective } from '../objective.ts';
-import { nameKey } from '../registry/index.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 import type { EndpointConfig } from './config/endpoint-config.ts';
 import type { DesiredEndpoint } from './reconcile/desired.ts';

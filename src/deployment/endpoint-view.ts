@@ -1,8 +1,9 @@
 /** The view of an endpoint: desired and actual state. */
 import { instanceType, isAccelerated, type PriceTable, remainingCores, threadsOf } from '../costs/index.ts';
+import { nameKey } from '../names.ts';
 import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
-import { type ModelVersion, nameKey } from '../registry/index.ts';
+import { type ModelVersion } from '../registry/index.ts';
 import type { EndpointConfig } from './config/endpoint-config.ts';
 import type { InstanceView } from './reconcile/instance-view.ts';
 import type { EndpointReconciler } from './reconcile/reconcile.ts';

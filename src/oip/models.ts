@@ -3,6 +3,7 @@
 import { truncated } from '../codecs/index.ts';
 import { productionVariants } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
+import { sameName } from '../names.ts';
 import { answeringVariants, type ServedRoute, type ServedVariant, type ServedView } from '../serving/index.ts';
 import type { DeployedEndpoint, OipDeps } from './deps.ts';
 
@@ -48,7 +49,7 @@ export function notServed(error: unknown, known: ModelLookup, reference: ModelRe
 
 /** The endpoint of that name, in any state. Names are case-insensitive. */
 export function deployedAs(known: Pick<ModelLookup, 'deployed'>, model: string): DeployedEndpoint | undefined {
-  return known.deployed().find(({ config }) => config.name.toLowerCase() === model.toLowerCase());
+  return known.deployed().find(({ config }) => sameName(config.name, model));
 }
 
 /** Whether a model accepts requests; `refusal` is the reason if not. Throws `not_found`. */

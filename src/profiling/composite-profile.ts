@@ -1,6 +1,8 @@
 /** The profile of a cascade, from the profiles of its two models: what an instance would measure that runs both in one worker. Pure. */
+
+import { nearestRank } from '../quantiles.ts';
 import type { Profile } from './profile.ts';
-import { nearestRank, samplesMax, servicePoint } from './profile.ts';
+import { samplesMax, servicePoint } from './profile.ts';
 
 /** What a change of model within a batch costs in addition, until the cascade itself was measured. */
 const changeMs = 0.03;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { nearestRank } from './profile.ts';
+import { nearestRank } from '../quantiles.ts';
 
 test('the nearest rank equals the one computed with integer arithmetic', () => {
   const ascending = Array.from({ length: 4000 }, (_, i) => i + 1);

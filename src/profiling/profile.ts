@@ -1,4 +1,5 @@
 /** Measurements of a model version on one kind of executor. */
+import { nearestRank } from '../quantiles.ts';
 
 /** Service time of batches of b rows: from dispatch to answer, including transfer to and from the worker. */
 export interface ServicePoint {
@@ -48,13 +49,6 @@ export function busyText({ slowdown = 1 }: Pick<Profile, 'slowdown'>): string | 
   if (slowdown < slowdownBusy) return null;
   const times = slowdown < 10 ? slowdown.toFixed(1) : slowdown.toFixed(0);
   return `measured on a busy machine: runs took ${times} times as long; the waiting is subtracted`;
-}
-
-/** The value that the share q (0..1) of the ascending values does not exceed: nearest rank, without interpolation. */
-export function nearestRank(ascending: ArrayLike<number>, q: number): number {
-  // The margin absorbs rounding: 0.55 * 100 is 55.00000000000001.
-  const index = Math.ceil(q * ascending.length - 1e-9) - 1;
-  return ascending[Math.min(Math.max(index, 0), ascending.length - 1)] as number;
 }
 
 /** Summarizes the timed runs of one batch size; times in milliseconds, in any order. */

@@ -7,10 +7,11 @@ import { functionShape, heldVcpu, instanceType, type PriceTable, threadsOf } fro
 import { defined } from '../defined.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import { nameKey } from '../names.ts';
 import { loadLimits, type Provider } from '../providers/index.ts';
 import type { Random } from '../random.ts';
 import type { Events } from '../records/index.ts';
-import { type ModelVersion, nameKey, payloadKind, pythonOf, type Registry, storedSample } from '../registry/index.ts';
+import { type ModelVersion, payloadKind, pythonOf, type Registry, storedSample } from '../registry/index.ts';
 import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../runtime/index.ts';
 import { type Database, isForeignKeyViolation } from '../storage/index.ts';
 import { functionExecutor, functionSizes, measureMemoryMiB } from './function-sizes.ts';

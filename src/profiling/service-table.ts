@@ -4,7 +4,8 @@
  * its samples are new: a ring of 500 is sorted at most once in 62 batches.
  */
 import assert from 'node:assert/strict';
-import { busyText, nearestRank, type Profile, type ServicePoint, servicePoint } from './profile.ts';
+import { nearestRank } from '../quantiles.ts';
+import { busyText, type Profile, type ServicePoint, servicePoint } from './profile.ts';
 
 /** From this number of samples on, the empirical quantile is used; with fewer, the tail is estimated. */
 const samplesForQuantile = 200;

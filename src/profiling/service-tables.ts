@@ -1,7 +1,8 @@
 /** Service-time tables for dispatch, by model version and executor. Reads are synchronous. */
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import { type ModelVersion, nameKey } from '../registry/index.ts';
+import { nameKey } from '../names.ts';
+import { type ModelVersion } from '../registry/index.ts';
 import type { FunctionProfiles } from './function-profiles.ts';
 import type { Profile } from './profile.ts';
 import type { MeasuredProfile, Profiles } from './profiles.ts';

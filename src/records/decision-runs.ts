@@ -2,6 +2,7 @@
  * Lists decisions with consecutive ones of a variant without a change as one run: a control loop that has nothing to change
  * decides the same every few seconds.
  */
+import { nameKey } from '../names.ts';
 import type { Database, DecisionsTable } from '../storage/index.ts';
 
 /** A decision that changed something, or consecutive decisions without a change. */
@@ -92,7 +93,7 @@ function rowsBefore(db: Database, { endpoint, kind }: Pick<RunsPage, 'endpoint' 
     .select(['seq', 'id', 'at', 'endpoint_key', 'variant', 'kind', 'changes'])
     .orderBy('seq', 'desc')
     .limit(rowsAtOnce);
-  if (endpoint !== undefined) query = query.where('endpoint_key', '=', endpoint.toLowerCase());
+  if (endpoint !== undefined) query = query.where('endpoint_key', '=', nameKey(endpoint));
   if (kind !== undefined) query = query.where('kind', '=', kind);
   if (before !== undefined) query = query.where('seq', '<', before);
   return query.execute();

@@ -2,8 +2,10 @@
  * Decisions of the control loops: inputs, alternatives, reason, expected and actual effect. Decisions are deleted with their endpoint; the
  * events of its changes remain.
  */
+
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { nameKey } from '../names.ts';
 import { type Database, type DecisionsTable, inTransaction, isForeignKeyViolation, type Transaction } from '../storage/index.ts';
 import { type DecisionRun, listRuns } from './decision-runs.ts';
 import type { Events, NewEvent, PlatformEvent } from './events.ts';
@@ -214,7 +216,7 @@ export class Decisions {
 }
 
 function keyOf(endpoint: string): string {
-  return endpoint.toLowerCase();
+  return nameKey(endpoint);
 }
 
 async function fill(db: Database | Transaction, { id, effect }: Effect): Promise<void> {

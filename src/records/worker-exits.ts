@@ -1,5 +1,7 @@
 /** Records unexpected exits of ready workers: killed, crashed, or ended because they hung or used too much memory. */
+
 import type { Clock } from '../clock.ts';
+import { nameKey } from '../names.ts';
 import type { Events } from './events.ts';
 import { isFull, type TokenBucket, takeToken } from './token-bucket.ts';
 
@@ -131,7 +133,7 @@ export class WorkerExits {
   }
 
   #variantOf({ endpoint, variant }: WorkerExit): Variant {
-    const key = `${endpoint}/${variant}`.toLowerCase();
+    const key = nameKey(`${endpoint}/${variant}`);
     const known = this.#variants.get(key);
     if (known !== undefined) return known;
     if (this.#variants.size >= variantsMax) {

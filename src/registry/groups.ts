@@ -1,7 +1,8 @@
 /** Database queries for model groups. */
 import { PlatformError } from '../errors.ts';
+import { nameKey } from '../names.ts';
 import type { Database, Transaction } from '../storage/index.ts';
-import { type ModelGroup, nameKey } from './model-version.ts';
+import { type ModelGroup } from './model-version.ts';
 
 interface NewGroup {
   readonly name: string;

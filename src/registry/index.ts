@@ -7,7 +7,6 @@ export {
   type ModelGroup,
   type ModelRuntime,
   type ModelVersion,
-  nameKey,
   type PayloadKind,
   parseReference,
   payloadKind,

@@ -107,11 +107,6 @@ export function pythonOf({ name, runtime, signature }: Pick<ModelVersion, 'name'
   return { environment, flavour, form, entry, modules, signature, ...defined({ variables }) };
 }
 
-/** Key of a name in the database: names are case-insensitive. */
-export function nameKey(name: string): string {
-  return name.toLowerCase();
-}
-
 export interface Reference {
   readonly group: string;
   /** null: the latest Approved one. */

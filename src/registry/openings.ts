@@ -6,11 +6,12 @@
 import type { Clock } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import { nameKey } from '../names.ts';
 import type { EnvironmentRef } from '../python-model.ts';
 import type { Audit, Events } from '../records/index.ts';
 import type { OpenedPython, SampleBody } from '../runtime/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
-import { type ModelVersion, nameKey } from './model-version.ts';
+import { type ModelVersion } from './model-version.ts';
 import { storedSample } from './stored-sample.ts';
 
 /** What a worker found out. */

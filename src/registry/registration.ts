@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
+import { nameKey } from '../names.ts';
 import { checkName } from '../objective.ts';
 import type { Audit, Events, PlatformEvent } from '../records/index.ts';
 import type { Bundle, Inspection, SampleBody } from '../runtime/index.ts';
@@ -17,7 +18,7 @@ import { insertGroup } from './groups.ts';
 import { checkEnvironment, type ImageRuntime } from './images.ts';
 import { type Inspect, type InspectedUpload, inspectUpload } from './inspected-upload.ts';
 import { checkDescription, checkMetrics, checkSourceName, checkStringMap } from './limits.ts';
-import { type ModelRuntime, nameKey } from './model-version.ts';
+import { type ModelRuntime } from './model-version.ts';
 import type { Openings } from './openings.ts';
 import { insertPythonModel } from './python-model.ts';
 import { type PythonUpload, type Recognise, saysItsInputs } from './python-upload.ts';

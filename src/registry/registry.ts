@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
+import { nameKey } from '../names.ts';
 import { checkName } from '../objective.ts';
 import type { Audit, AuditAction, EventKind, Events } from '../records/index.ts';
 import { type Bundle, type DataFile, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
@@ -16,7 +17,7 @@ import { type ImageEntry, type ImageRuntime, resolveImage } from './images.ts';
 import type { Inspect } from './inspected-upload.ts';
 import { checkDescription, checkMetrics, checkStringMap } from './limits.ts';
 import type { ArtifactFile } from './manifest.ts';
-import { type ModelGroup, type ModelVersion, nameKey, parseReference, versionOf } from './model-version.ts';
+import { type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
 import { type OpeningRequest, Openings, type OpenModel } from './openings.ts';
 import { type Preview, previewUpload } from './preview.ts';
 import { sampleText } from './python-model.ts';
@@ -154,8 +155,7 @@ export class Registry {
   /** Inspects a model file without storing it; runs no code of a Python model. Throws like `register`. */
   async preview(source: AsyncIterable<Uint8Array> | Uint8Array, sourceName: string): Promise<Preview> {
     const { inspect, recognise, modelBytesMax = modelBytesMaxDefault } = this.#options;
-    const deps = { artifacts: this.#artifacts, inspect, recognise, openings: this.openings, modelBytesMax };
-    return previewUpload(deps, source, sourceName);
+    return previewUpload({ artifacts: this.#artifacts, inspect, recognise, openings: this.openings, modelBytesMax }, source, sourceName);
   }
 
   /** Stores and inspects a model without registering it. Throws like `register`. */

@@ -1,6 +1,6 @@
+import { nameKey } from '../names.ts';
 import type { SampleBody } from '../runtime/index.ts';
 import type { Database } from '../storage/index.ts';
-import { nameKey } from './model-version.ts';
 import { sampleOf } from './python-model.ts';
 
 /** The sample that was registered with a version; null if there is none. */

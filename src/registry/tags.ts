@@ -1,7 +1,7 @@
 /** Queries for tags of groups and versions, and metadata of versions. */
 import { PlatformError } from '../errors.ts';
+import { nameKey } from '../names.ts';
 import type { Transaction } from '../storage/index.ts';
-import { nameKey } from './model-version.ts';
 
 type StringMap = Readonly<Record<string, string>>;
 

@@ -1,9 +1,10 @@
 /** Database queries for model versions and their files. */
 import { PlatformError } from '../errors.ts';
+import { nameKey } from '../names.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 import type { ImageEntry } from './images.ts';
 import { type ArtifactFile, byManifest } from './manifest.ts';
-import { type ModelVersion, nameKey, type VersionRow, versionOf } from './model-version.ts';
+import { type ModelVersion, type VersionRow, versionOf } from './model-version.ts';
 import { pythonModelsOf } from './python-model.ts';
 
 type From = Database | Transaction;

@@ -1,9 +1,11 @@
 /** Tracks each inference request through serving. The only place where requests are counted, priced and logged. */
+
 import type { Clock } from '../clock.ts';
 import type { BilledInvocation, Ledger, RequestAccount } from '../costs/index.ts';
 import { type ErrorCode, messageOf, type PlatformError } from '../errors.ts';
 import type { Log, RequestEnd, RequestLine } from '../logs/index.ts';
 import type { Metrics, VariantMetrics } from '../metrics/index.ts';
+import { nameKey } from '../names.ts';
 import { isFunctionType } from './executor.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, PendingRequest, RejectedCall, RequestPath, SplitCall } from './request.ts';
 import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';
@@ -368,5 +370,5 @@ function requestPathOf({ rowsAhead, request }: TrackedArrival): RequestPath {
 }
 
 function meterKey(endpoint: string, variant: string): string {
-  return `${endpoint}/${variant}`.toLowerCase();
+  return nameKey(`${endpoint}/${variant}`);
 }

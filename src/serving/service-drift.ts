@@ -2,6 +2,8 @@
  * The current ratio of actual to tabulated service times. The table averages over thousands of batches, so it follows a change
  * slowly. This factor corrects predictions until the table has caught up.
  */
+import { nearestRank } from '../quantiles.ts';
+
 const window = 8;
 const batchesMin = 4;
 
@@ -27,8 +29,7 @@ export class ServiceDrift {
     this.#next = (this.#next + 1) % window;
     if (this.#count < window) this.#count++;
     if (this.#count < batchesMin) return;
-    const sorted = this.#ratios.slice(0, this.#count).sort();
-    const median = sorted[(this.#count - 1) >> 1] as number;
+    const median = nearestRank(this.#ratios.slice(0, this.#count).sort(), 0.5);
     this.#factor = median >= factorMin ? median : 1;
   }
 }

@@ -1,8 +1,10 @@
 /** The endpoints as seen by clients: routing, and the entry point of every protocol. */
+
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { type CountedVersion, type ServedEndpoint, type ServedWorker, type ServingPort, shadowShare } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
+import { nameKey, sameName } from '../names.ts';
 import type { Random } from '../random.ts';
 import { baseNameOf, type ModelVersion } from '../registry/index.ts';
 import type { FunctionVariant } from './functions/function-variant.ts';
@@ -128,11 +130,11 @@ export class Serving implements ServingPort {
       const pool = this.#pools.poolFor(config.name, variant.name, version, own);
       return { pool, weight: isShadow ? shadowShare(variant, configs) : variant.weight, settings: own };
     });
-    const before = this.#routings.get(config.name.toLowerCase());
+    const before = this.#routings.get(nameKey(config.name));
     const variants = all.filter((each) => !each.settings.isShadow);
     const shadow = all.find((each) => each.settings.isShadow) ?? null;
     const routing = { name: config.name, objective: config.objective, settings, variants, shadow, isSuspended: false };
-    this.#routings.set(config.name.toLowerCase(), routing);
+    this.#routings.set(nameKey(config.name), routing);
     this.#byRequestedName.set(config.name, routing);
     for (const { pool, settings: own } of all) pool.configure(own);
     this.#describeCalls(routing);
@@ -149,7 +151,7 @@ export class Serving implements ServingPort {
   }
 
   attach(worker: ServedWorker): void {
-    this.#pools.attach(worker, this.#routings.get(worker.endpoint.toLowerCase())?.settings ?? null);
+    this.#pools.attach(worker, this.#routings.get(nameKey(worker.endpoint))?.settings ?? null);
   }
 
   detach(workerId: string): void {
@@ -165,16 +167,16 @@ export class Serving implements ServingPort {
   }
 
   async suspend(endpoint: string): Promise<void> {
-    const routing = this.#routings.get(endpoint.toLowerCase());
+    const routing = this.#routings.get(nameKey(endpoint));
     if (routing === undefined) return;
     routing.isSuspended = true;
     await this.#finish(routing);
   }
 
   async discard(endpoint: string): Promise<void> {
-    const routing = this.#routings.get(endpoint.toLowerCase());
+    const routing = this.#routings.get(nameKey(endpoint));
     if (routing === undefined) return;
-    this.#routings.delete(endpoint.toLowerCase());
+    this.#routings.delete(nameKey(endpoint));
     this.#byRequestedName.delete(routing.name);
     await this.#finish(routing);
     for (const { pool } of routedVariants(routing)) this.#pools.retire(pool);
@@ -183,8 +185,7 @@ export class Serving implements ServingPort {
   }
 
   counted(endpoint: string): readonly CountedVersion[] {
-    const isOwn = ({ endpoint: name, settings }: VariantPool): boolean =>
-      name.toLowerCase() === endpoint.toLowerCase() && settings.isShadow !== true;
+    const isOwn = ({ endpoint: name, settings }: VariantPool): boolean => sameName(name, endpoint) && settings.isShadow !== true;
     const own = [...this.#pools].filter(isOwn).filter(({ model }) => baseNameOf(model.name) === null);
     return own.map(({ model, statistics: { success, fail, late, refused, overloaded } }) => ({
       model: model.name,
@@ -195,7 +196,7 @@ export class Serving implements ServingPort {
   /** Called when service times of a version were measured: its executors can run larger batches from now on. */
   profileMeasured(group: string, version: number): void {
     for (const pool of this.#pools) {
-      if (pool.model.version === version && pool.model.group.toLowerCase() === group.toLowerCase()) pool.profileMeasured();
+      if (pool.model.version === version && sameName(pool.model.group, group)) pool.profileMeasured();
     }
   }
 
@@ -208,14 +209,14 @@ export class Serving implements ServingPort {
 
   /** Sets the plan for functions alongside a variant's instances. Ignored for variants without such functions. */
   followPlan(endpoint: string, variant: string, plan: OverflowPlan): void {
-    const routing = this.#routings.get(endpoint.toLowerCase());
+    const routing = this.#routings.get(nameKey(endpoint));
     const routed = routing === undefined ? undefined : routedVariants(routing).find(({ pool }) => pool.variant === variant);
     routed?.pool.overflow?.follow(plan);
   }
 
   /** Sets whether a live view of the endpoint's calls is open. */
   watchCalls(endpoint: string, isWatched: boolean): void {
-    const key = endpoint.toLowerCase();
+    const key = nameKey(endpoint);
     if (isWatched) this.#watched.add(key);
     else this.#watched.delete(key);
     const routing = this.#routings.get(key);
@@ -265,7 +266,7 @@ export class Serving implements ServingPort {
   }
 
   #routingOf(endpoint: string): Routing {
-    const routing = this.#byRequestedName.get(endpoint) ?? this.#routings.get(endpoint.toLowerCase());
+    const routing = this.#byRequestedName.get(endpoint) ?? this.#routings.get(nameKey(endpoint));
     if (routing !== undefined) return routing;
     throw new PlatformError('not_found', `endpoint '${endpoint}' is not known. List endpoints with \`penstock endpoints\``);
   }

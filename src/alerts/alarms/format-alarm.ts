@@ -1,4 +1,5 @@
 /** Short texts about alarms. Pure. */
+import { nameKey, sameName } from '../../names.ts';
 import type { AlarmDefinition } from './alarm.ts';
 import { defaultAlarmNames } from './default-alarms.ts';
 
@@ -20,6 +21,6 @@ export function alarmRuleText({ queries, rule, periodS }: Pick<AlarmDefinition, 
 
 /** Whether this is a default alarm of the endpoint or measures the endpoint. */
 export function isAlarmOf({ name, queries }: Pick<AlarmDefinition, 'name' | 'queries'>, endpoint: string): boolean {
-  const isMeasured = queries.some(({ metric }) => metric?.metricKey.dimensions.EndpointName?.toLowerCase() === endpoint.toLowerCase());
-  return isMeasured || defaultAlarmNames(endpoint).some((own) => own.toLowerCase() === name.toLowerCase());
+  const isMeasured = queries.some(({ metric }) => metric?.metricKey.dimensions.EndpointName?.toLowerCase() === nameKey(endpoint));
+  return isMeasured || defaultAlarmNames(endpoint).some((own) => sameName(own, name));
 }

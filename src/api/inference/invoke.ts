@@ -1,4 +1,5 @@
 /** The invoke route: rows in any format of `codecs/rows/decode-body.ts` in, predictions out. */
+
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import {
@@ -13,6 +14,7 @@ import {
 import type { WireBody } from '../../data-quality/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import { markRejectedOnEntry } from '../../http/index.ts';
+import { sameName } from '../../names.ts';
 import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute as ServingRoute } from '../../serving/index.ts';
 import { predictionsBody, type ReceiptBody } from '../bodies.ts';
 import { endpointPath, switchParameter } from '../routing/parameters.ts';
@@ -79,7 +81,7 @@ function targetOf(
     return serving.route(endpoint, version);
   } catch (error) {
     markRejectedOnEntry(request);
-    const deployed = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
+    const deployed = deployments.list().find(({ config }) => sameName(config.name, endpoint));
     if (deployed === undefined || serving.endpoint(endpoint) !== undefined) throw error;
     const why = deployed.reason ?? `it is ${deployed.status}`;
     throw new PlatformError('unavailable', `endpoint '${deployed.config.name}' is not ready: ${why}`, { retryAfterMs: 1000 });

@@ -1,7 +1,9 @@
 /** Route that explains where the time of a single request went. */
+
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import { abruptEnds, accessLogGroup, type LogPage, lostLinesText, requestsLogGroup } from '../../logs/index.ts';
+import { sameName } from '../../names.ts';
 import type { Decision } from '../../records/index.ts';
 import { type UpdateBody, updateAt } from '../endpoints/updates.ts';
 import { isoTime } from '../routing/parameters.ts';
@@ -153,7 +155,7 @@ async function decidedBefore({ decisions }: RequestRouteDeps, { endpoint, varian
   const found = await Promise.all(
     kinds.map(async (kind) => {
       const made = await decisions.list({ endpoint, kind, untilMs, limit: 50 });
-      return made.find((decision) => decision.variant.toLowerCase() === variant.toLowerCase());
+      return made.find((decision) => sameName(decision.variant, variant));
     }),
   );
   return found.flatMap((decision) => decision ?? []);

@@ -1,5 +1,7 @@
 /** Live stream for dashboards: metrics every two seconds and events as they happen, over one connection. */
+
 import { z } from 'zod';
+import { sameName } from '../../names.ts';
 import { endpointBodyOf } from '../endpoints/endpoints.ts';
 import { followEvents, lastEventId } from '../records/events.ts';
 import type { EventStream } from '../routing/event-stream.ts';
@@ -96,7 +98,7 @@ function numbersOf(services: Services, reader: OverviewReader, { endpoint, perio
   if (endpoint === undefined) return async () => ({ endpoint: null, history: null, overview: await reader.read(spanMs) });
   let fromMs = clock.wallMs() - Math.max(backMs, 2 * periodMs);
   return async () => {
-    const view = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
+    const view = deployments.list().find(({ config }) => sameName(config.name, endpoint));
     if (view === undefined) return null;
     const nowMs = clock.wallMs();
     const history: HistoryBody = await readHistory(services, view, alignedRange(Math.min(fromMs, nowMs - 1), nowMs, periodMs));

@@ -1,6 +1,6 @@
 /** The card of a model version: where it comes from, what was measured of it, and where it serves. */
 import { z } from 'zod';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import { profileBody, versionBody } from '../bodies.ts';
 import { isoTime, versionPath } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';

@@ -1,8 +1,10 @@
 /** Routes of logs, past and live: of the server, of requests, of workers, of any log group. */
+
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import { accessLogGroup, compileFilter, endpointLogGroup, type LogEvent, platformLogGroup, requestsLogGroup } from '../../logs/index.ts';
+import { nameKey } from '../../names.ts';
 import { logBody, logGroupsBody } from '../bodies.ts';
 import { endpointPath, isoTime, switchParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
@@ -187,12 +189,12 @@ function lineMatcher({ endpoint, filter, request }: LogQueryParameters, group: s
   const filtered = compileFilter(filter);
   const matches = request === undefined ? filtered : (line: string) => names(line, request) && filtered(line);
   if (endpoint === undefined || !isJsonLines(group)) return matches;
-  const name = endpoint.toLowerCase();
+  const name = nameKey(endpoint);
   return (line) => {
     if (!line.toLowerCase().includes(name) || !matches(line)) return false;
     try {
       const fields = JSON.parse(line) as { readonly endpoint?: unknown };
-      return typeof fields.endpoint === 'string' && fields.endpoint.toLowerCase() === name;
+      return typeof fields.endpoint === 'string' && nameKey(fields.endpoint) === name;
     } catch {
       return false;
     }

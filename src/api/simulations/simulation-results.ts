@@ -1,4 +1,5 @@
 /** Results of a simulation, downsampled for charts. */
+import { nearestRank } from '../../quantiles.ts';
 import type { SimulationResult, SimulationRuns } from '../../simulation/index.ts';
 import type { PolicyResultBody, SimulationResultBody } from './simulation-bodies.ts';
 import type { SimulationFacts } from './simulation-spec.ts';
@@ -80,5 +81,5 @@ function maxOf(values: readonly number[]): number | null {
 }
 
 function rankOf(ascending: readonly number[], share: number): number | null {
-  return ascending[Math.min(ascending.length - 1, Math.ceil(share * ascending.length) - 1)] ?? null;
+  return ascending.length === 0 ? null : nearestRank(ascending, share);
 }

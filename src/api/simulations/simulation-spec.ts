@@ -1,9 +1,11 @@
 /** Builds the spec of a simulation from the request and the server's loads, profiles, prices and deployments. */
+
 import type { z } from 'zod';
 import { formatPolicy, parsePolicies, policyInputsOf, slotMsFor } from '../../autoscaling/index.ts';
 import { inPlaceBytesMax } from '../../codecs/index.ts';
 import type { VariantConfig } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { sameName } from '../../names.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
 import {
   type DeployedPolicy,
@@ -185,7 +187,7 @@ function variantOf(endpoint: string, variants: readonly VariantConfig[], request
   if (requested === undefined && variants.length > 1) {
     throw new PlatformError('invalid_request', `endpoint ${endpoint} has several variants: set variant to one of ${names}`);
   }
-  const found = requested === undefined ? variants[0] : variants.find(({ name }) => name.toLowerCase() === requested.toLowerCase());
+  const found = requested === undefined ? variants[0] : variants.find(({ name }) => sameName(name, requested));
   if (found !== undefined) return found;
   throw new PlatformError('not_found', `endpoint ${endpoint} has no variant ${requested}: it has ${names}`);
 }

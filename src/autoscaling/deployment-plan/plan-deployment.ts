@@ -3,7 +3,8 @@
  * mixture with the same requests, and chooses the cheapest within the limits. Pure.
  */
 import { formatMs, formatObjective, type Objective, objectiveShare } from '../../objective.ts';
-import { batchSizeFor, nearestRank, ServiceTable } from '../../profiling/index.ts';
+import { batchSizeFor, ServiceTable } from '../../profiling/index.ts';
+import { nearestRank } from '../../quantiles.ts';
 import { functionChoices, idleUsdPerHour, type UsableSize, usableSizes } from './function-choices.ts';
 import { type GeneratedLoad, generateLoad } from './generated-load.ts';
 import type { CurvePoint, DeploymentPlan, DeploymentPlanRequest, Distribution, PlannedMixture } from './plan-types.ts';

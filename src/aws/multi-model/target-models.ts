@@ -3,12 +3,14 @@
  * when others need the memory. An object is untrusted: it is served only if its writer may approve models, or if an Approved version has the
  * same bytes. Both are decided about the bytes that were read, and again while the model is loaded.
  */
+
 import { createHash } from 'node:crypto';
 import { hasPermission, type Role } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { endpointsNamespace, type MetricStore, sagemakerNamespace, variantMetricKey } from '../../metrics/index.ts';
+import { nameKey } from '../../names.ts';
 import { type HeldModel, multiModelUri, type Registry } from '../../registry/index.ts';
 import type { MultiModelRoute, ServedRoute, Serving } from '../../serving/index.ts';
 import type { S3Object } from '../s3/object.ts';
@@ -127,7 +129,7 @@ export class TargetModels {
   }
 
   view(endpoint: string, variant: string): TargetModelsView {
-    const cache = this.#caches.get(`${endpoint}/${variant}`.toLowerCase());
+    const cache = this.#caches.get(nameKey(`${endpoint}/${variant}`));
     const memoryMiBMax = this.#deps.memoryMiBOf(endpoint, variant);
     return { models: cache?.loaded.length ?? 0, memoryMiB: cache?.memoryMiB ?? 0, memoryMiBMax };
   }
@@ -350,7 +352,7 @@ function keyOf({ base, key }: Target): string {
 }
 
 function cacheKeyOf({ route: { endpoint, variant } }: MultiModelRoute): string {
-  return `${endpoint}/${variant}`.toLowerCase();
+  return nameKey(`${endpoint}/${variant}`);
 }
 
 function memoryFor(bytes: number): number {

@@ -1,4 +1,5 @@
 /** Captures calls: writes files, detects drift, and measures quality once labels arrive. */
+
 import type { Closers } from '../../closers.ts';
 import { decodeInThread, decodeRows, decodeRowsTask, isShortRows, ModelPlan, type RowInvocation } from '../../codecs/index.ts';
 import {
@@ -21,6 +22,7 @@ import { messageOf, PlatformError } from '../../errors.ts';
 import type { Foundation } from '../../foundation/index.ts';
 import type { Listener } from '../../http/index.ts';
 import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
+import { sameName } from '../../names.ts';
 import { SystemRandom } from '../../random.ts';
 import type { Events } from '../../records/index.ts';
 import { asyncRows, type Serving } from '../../serving/index.ts';
@@ -145,7 +147,7 @@ async function capturedValues(
   fromMs: number,
   toMs: number,
 ): Promise<FeatureValues> {
-  const found = deployments.list().find(({ config }) => config.name.toLowerCase() === endpoint.toLowerCase());
+  const found = deployments.list().find(({ config }) => sameName(config.name, endpoint));
   if (found === undefined) throw new PlatformError('not_found', `endpoint '${endpoint}' is not known`);
   const { name, capture } = found.config;
   const config: CaptureConfig = capture ?? captureDefault;

@@ -3,7 +3,7 @@
  * deleted together with it, no matter which API deletes the owner.
  */
 import type { Clock } from '../../clock.ts';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
 

@@ -1,4 +1,5 @@
 /** SageMaker's control plane: registry, endpoints and transform jobs. */
+import { sameName } from '../../names.ts';
 import type { AwsService } from '../service.ts';
 import { type EndpointsOptions, endpointOperations } from './endpoints/endpoints.ts';
 import { openRegistryServices, type RegistryServicesOptions } from './models/registry-services.ts';
@@ -11,7 +12,7 @@ export type SageMakerOptions = Omit<RegistryServicesOptions, 'hasEndpoint'> &
 
 export function sagemakerService(options: SageMakerOptions): AwsService {
   const { deployments } = options;
-  const hasEndpoint = (name: string) => deployments.list().some(({ config }) => config.name.toLowerCase() === name.toLowerCase());
+  const hasEndpoint = (name: string) => deployments.list().some(({ config }) => sameName(config.name, name));
   const { documents, tags, models, operations, searchable } = openRegistryServices({ ...options, hasEndpoint });
   const findModel = models.findModel.bind(models);
   const endpoints = endpointOperations({ ...options, documents, tags, findModel });

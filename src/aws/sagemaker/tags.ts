@@ -2,7 +2,8 @@
  * Tags. The registry stores those of groups and versions, whichever API set them. Tags of all other resources are documents, which are
  * deleted with the resource.
  */
-import { nameKey, type Registry } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
+import { type Registry } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { type AwsCall, AwsError, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { checkTagCount, checkTags, type TagMap } from '../tag-map.ts';

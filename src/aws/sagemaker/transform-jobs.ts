@@ -2,7 +2,8 @@
 import { checkTransformSpec, type TransformState, type Transforms, type TransformView } from '../../async-inference/index.ts';
 import type { PriceTable } from '../../costs/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { nameKey, type Registry } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
+import { type Registry } from '../../registry/index.ts';
 import {
   type AwsCall,
   AwsError,

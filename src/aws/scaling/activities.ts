@@ -1,7 +1,7 @@
 /** Scaling activities as AWS's clients see them, from scaling decisions and recorded changes. Pure. */
 import type { CountInputs } from '../../deployment/index.ts';
+import { nameKey } from '../../names.ts';
 import type { Decision } from '../../records/index.ts';
-import { nameKey } from '../../registry/index.ts';
 import { type ActivityDocument, countDimension, resourceIdOf, type TargetName } from './scaling-documents.ts';
 import type { ScalableTarget } from './targets.ts';
 

@@ -1,5 +1,5 @@
 /** Target tracking on a customized metric: capacity times metric divided by target, from the last full minute. */
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import { customMetricOf } from './policy-rules.ts';
 import { type CustomMetric, resourceIdOf } from './scaling-documents.ts';
 import type { ScalableTarget } from './targets.ts';

@@ -1,6 +1,6 @@
 /** Step scaling: maps the distance between an alarm's metric and its threshold to a change of capacity. */
 import type { Clock } from '../../clock.ts';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import { steppedCapacity } from './policy-rules.ts';
 import { countDimension, type PolicyDocument, resourceIdOf, type TargetDocument } from './scaling-documents.ts';
 import type { ScalableTarget, ScalableTargets } from './targets.ts';

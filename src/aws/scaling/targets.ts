@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { CountCause, Deployments, EndpointView, ScalingConfig, TransactionHook, VariantConfig } from '../../deployment/index.ts';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import type { Documents } from '../sagemaker/documents.ts';
 import { isAutoscaled } from '../sagemaker/endpoints/endpoint-capacities.ts';
 import { directionsOf, policyText, suspendedOf } from './policy-rules.ts';

@@ -1,5 +1,7 @@
 /** Resolves a version reference, or a group name, to a version. */
+
 import type { EndpointBody, GroupBody, VersionBody } from '../../api/index.ts';
+import { sameName } from '../../names.ts';
 import { CliError } from '../cli-error.ts';
 import { isInProgress } from '../options/rollout-options.ts';
 import { countText } from '../output/format.ts';
@@ -58,7 +60,7 @@ export function rolledBackVersionsOf(endpoints: readonly Pick<EndpointBody, 'nam
 
 /** Whether the entry is about this version. Names are case-insensitive. */
 export function isVersionOf({ model }: Pick<RolledBackVersion, 'model'>, { name }: Pick<VersionBody, 'name'>): boolean {
-  return model.toLowerCase() === name.toLowerCase();
+  return sameName(model, name);
 }
 
 function watchedText({ name }: VersionBody, watched: readonly WatchedEndpointBody[]): string {

@@ -1,7 +1,9 @@
 /** `penstock simulate --replay`: an endpoint's recorded arrivals and its current deployment, as the input of a simulation. */
+
 import type { ArrivalsBody, EndpointBody, PageBody, ScalingDecisionBody, StatusBody, VariantBody } from '../../api/index.ts';
 import { slotMsFor } from '../../autoscaling/index.ts';
 import { parseFloor } from '../../deployment/index.ts';
+import { sameName } from '../../names.ts';
 import { type Objective, parseObjective } from '../../objective.ts';
 import {
   type DeployedPolicy,
@@ -98,7 +100,7 @@ export async function readReplay(client: Client, query: ReplayQuery): Promise<Re
 }
 
 function variantOf({ name, variants }: EndpointBody, requested: string | undefined): VariantBody {
-  const found = requested === undefined ? undefined : variants.find((other) => other.name.toLowerCase() === requested.toLowerCase());
+  const found = requested === undefined ? undefined : variants.find((other) => sameName(other.name, requested));
   const [only, ...others] = variants;
   if (found !== undefined) return found;
   const names = variants.map((variant) => variant.name).join(', ');

@@ -1,6 +1,8 @@
 /** The outcome of a load, as numbers and as text. Pure. */
+
 import type { StatusBody } from '../../api/index.ts';
 import { formatObjective, type Objective, objectiveShare } from '../../objective.ts';
+import { nearestRank } from '../../quantiles.ts';
 import { formatMsText, shareText, shellQuoted, shortened } from '../output/format.ts';
 import { fields, table } from '../output/table.ts';
 import type { LoadReport } from './run-load.ts';
@@ -154,7 +156,7 @@ function waitsIn(ms: readonly number[]): { readonly p50: number; readonly p95: n
 
 /** Nearest-rank percentiles. */
 function latenciesIn(sorted: readonly number[]): NonNullable<LoadOutcome['latency_ms']> {
-  const at = (quantile: number): number => sorted[Math.max(0, Math.ceil(quantile * sorted.length) - 1)] as number;
+  const at = (quantile: number): number => nearestRank(sorted, quantile);
   return { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: at(1) };
 }
 

@@ -1,5 +1,7 @@
 /** The report of a quickstart and its text. Pure. */
+
 import { formatObjective, type Objective } from '../../objective.ts';
+import { nearestRank } from '../../quantiles.ts';
 import { formatMsText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 
@@ -41,7 +43,7 @@ export function figuresOf(load: {
   readonly usd: number;
 }): LoadFigures {
   const sorted = load.latenciesMs.toSorted((a, b) => a - b);
-  const at = (quantile: number): number => sorted[Math.max(0, Math.ceil(quantile * sorted.length) - 1)] ?? 0;
+  const at = (quantile: number): number => (sorted.length === 0 ? 0 : nearestRank(sorted, quantile));
   const requests = sorted.length + load.failed;
   const within = sorted.filter((ms) => ms <= load.objective.latencyMs).length;
   return {

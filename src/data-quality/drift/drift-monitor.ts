@@ -2,10 +2,12 @@
  * Compares requests with the baselines of their endpoints every five minutes. Reports drift as metrics, as an event when it starts and
  * ends, and in views. Rows are sampled in memory, so the window refills after a restart.
  */
+
 import { type Clock, Loop } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
 import type { MetricKey, MetricStore } from '../../metrics/index.ts';
 import { penstockNamespace } from '../../metrics/index.ts';
+import { nameKey, sameName } from '../../names.ts';
 import type { Random } from '../../random.ts';
 import type { Events } from '../../records/index.ts';
 import type { Database } from '../../storage/index.ts';
@@ -104,17 +106,17 @@ export class DriftMonitor {
       throw new PlatformError('invalid_request', `expected at least 20 rows with numeric features, got ${rows} rows`);
     }
     const baseline: Baseline = { features, source, rows, madeAtMs: this.#options.clock.wallMs(), titles };
-    if (!this.#options.endpoints().some((name) => name.toLowerCase() === endpoint.toLowerCase())) {
+    if (!this.#options.endpoints().some((name) => sameName(name, endpoint))) {
       throw new PlatformError('not_found', `endpoint '${endpoint}' does not exist`);
     }
-    await writeBaseline(this.#options.db, endpoint.toLowerCase(), baseline);
-    this.#baselines.set(endpoint.toLowerCase(), baseline);
+    await writeBaseline(this.#options.db, nameKey(endpoint), baseline);
+    this.#baselines.set(nameKey(endpoint), baseline);
     this.#options.onWatched(endpoint, true);
     return baseline;
   }
 
   async removeBaseline(endpoint: string): Promise<void> {
-    await deleteBaseline(this.#options.db, endpoint.toLowerCase());
+    await deleteBaseline(this.#options.db, nameKey(endpoint));
     this.discard(endpoint);
   }
 
@@ -122,7 +124,7 @@ export class DriftMonitor {
   values(endpoint: string): FeatureValues {
     const nowMs = this.#options.clock.wallMs();
     const values = new Map<string, number[]>();
-    for (const window of this.#windows.get(endpoint.toLowerCase())?.values() ?? []) {
+    for (const window of this.#windows.get(nameKey(endpoint))?.values() ?? []) {
       const columns = window.names.map((name) => {
         const column = values.get(name) ?? [];
         values.set(name, column);
@@ -134,10 +136,10 @@ export class DriftMonitor {
   }
 
   view(endpoint: string): DriftView {
-    const baseline = this.#baselines.get(endpoint.toLowerCase()) ?? null;
+    const baseline = this.#baselines.get(nameKey(endpoint)) ?? null;
     const nowMs = this.#options.clock.wallMs();
     let rowsSeen = 0;
-    for (const window of this.#windows.get(endpoint.toLowerCase())?.values() ?? []) rowsSeen += window.rowCount(nowMs);
+    for (const window of this.#windows.get(nameKey(endpoint))?.values() ?? []) rowsSeen += window.rowCount(nowMs);
     const values = this.values(endpoint);
     const known = new Set(baseline?.features.map(({ name }) => name));
     const report = baseline === null ? null : driftReport(baseline.features, values);
@@ -153,8 +155,8 @@ export class DriftMonitor {
 
   /** Result of the last poll, for the alarm; null without a baseline. `drifted` is null with too few rows. */
   lastPoll(endpoint: string): { readonly drifted: number | null; readonly reason: string } | null {
-    if (!this.#baselines.has(endpoint.toLowerCase())) return null;
-    const report = this.#drifted.get(endpoint.toLowerCase());
+    if (!this.#baselines.has(nameKey(endpoint))) return null;
+    const report = this.#drifted.get(nameKey(endpoint));
     return { drifted: report?.drifted ?? null, reason: report === undefined ? 'too few rows to detect drift' : reasonOf(report) };
   }
 
@@ -162,8 +164,7 @@ export class DriftMonitor {
   async poll(endpoint?: string): Promise<void> {
     const names = new Map(this.#options.endpoints().map((name) => [name.toLowerCase(), name]));
     for (const key of [...this.#windows.keys(), ...this.#baselines.keys()]) if (!names.has(key)) this.discard(key);
-    const evaluated =
-      endpoint === undefined ? [...this.#baselines.keys()] : [endpoint.toLowerCase()].filter((key) => this.#baselines.has(key));
+    const evaluated = endpoint === undefined ? [...this.#baselines.keys()] : [nameKey(endpoint)].filter((key) => this.#baselines.has(key));
     for (const key of evaluated) {
       const name = names.get(key) as string;
       const { report } = this.view(key);
@@ -185,7 +186,7 @@ export class DriftMonitor {
 
   /** Discards all data of a deleted endpoint. A new endpoint of that name starts empty. */
   discard(endpoint: string): void {
-    const key = endpoint.toLowerCase();
+    const key = nameKey(endpoint);
     this.#windows.delete(key);
     this.#drifted.delete(key);
     if (this.#baselines.delete(key)) this.#options.onWatched(key, false);
@@ -193,7 +194,7 @@ export class DriftMonitor {
 
   /** Returns the window of a variant. A new model can have other features: then the window restarts. */
   #windowOf(endpoint: string, variant: string, key: string, names: () => readonly string[]): DriftWindow | null {
-    const of = endpoint.toLowerCase();
+    const of = nameKey(endpoint);
     let windows = this.#windows.get(of);
     if (windows === undefined) {
       if (this.#windows.size >= endpointsMax) return null;

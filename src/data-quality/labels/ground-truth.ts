@@ -2,9 +2,11 @@
  * Stores predictions by inference id for a week, at most 100,000 calls per endpoint. Labels that arrive later are joined to them and give
  * live accuracy or error. Predictions are written every ten seconds, off the request path: a kill loses no more.
  */
+
 import type { Clock } from '../../clock.ts';
 import type { MetricStore } from '../../metrics/index.ts';
 import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
+import { nameKey } from '../../names.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
 import { clearPredicted, insertPredicted, type LiveQuality, readPredicted, readQuality, type StoredPrediction } from './prediction-rows.ts';
 import type { LabelInput } from './read-labels.ts';
@@ -67,11 +69,11 @@ export class GroundTruth {
     if (predicted.values.length === 0) return; // nothing to label
     if (predicted.values.length > rowsMax) return this.#drop(predicted, `${rowsMax} rows per call`);
     if (this.#waiting.size >= waitingMax) return this.#drop(predicted, `${waitingMax} calls of all endpoints per ${everyMs / 1000} s`);
-    this.#waiting.set(`${predicted.endpoint.toLowerCase()}/${predicted.inferenceId}`, predicted);
+    this.#waiting.set(`${nameKey(predicted.endpoint)}/${predicted.inferenceId}`, predicted);
   }
 
   #drop({ endpoint }: StoredPrediction, limit: string): void {
-    const key = `${endpoint.toLowerCase()}/${limit}`;
+    const key = `${nameKey(endpoint)}/${limit}`;
     this.#dropped.set(key, { endpoint, limit, calls: (this.#dropped.get(key)?.calls ?? 0) + 1 });
   }
 
@@ -89,7 +91,7 @@ export class GroundTruth {
   /** Joins labels to predictions. A repeated label replaces the first and is not measured again. */
   async label(endpoint: string, provided: readonly LabelInput[]): Promise<AcceptedLabels> {
     await this.flush();
-    const key = endpoint.toLowerCase();
+    const key = nameKey(endpoint);
     let matched = 0;
     const unknown: string[] = [];
     const mismatched: string[] = [];
@@ -162,7 +164,7 @@ export class GroundTruth {
     for (const dropped of this.#dropped.values()) this.#options.onDropped(dropped);
     this.#dropped.clear();
     const existing = new Set(this.#options.endpoints().map((name) => name.toLowerCase()));
-    const retained = all.filter(({ endpoint }) => existing.has(endpoint.toLowerCase()));
+    const retained = all.filter(({ endpoint }) => existing.has(nameKey(endpoint)));
     for (let from = 0; from < retained.length; from += insertedAtOnce) {
       try {
         await insertPredicted(this.#options.db, retained.slice(from, from + insertedAtOnce));

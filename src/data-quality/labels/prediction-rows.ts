@@ -1,4 +1,5 @@
 /** Stores predictions until labels arrive: for a week, at most 100,000 calls per endpoint. */
+import { nameKey } from '../../names.ts';
 import type { Database } from '../../storage/index.ts';
 import type { Predictions } from '../drift/features.ts';
 
@@ -30,7 +31,7 @@ const callsMax = 100_000;
 /** Replaces predictions of the same id, including their labels. */
 export async function insertPredicted(db: Database, predicted: readonly StoredPrediction[]): Promise<void> {
   const values = predicted.map(({ endpoint, variant, inferenceId, atMs, kind, values: all }) => ({
-    endpoint_key: endpoint.toLowerCase(),
+    endpoint_key: nameKey(endpoint),
     inference_id: inferenceId,
     variant,
     at: atMs,
@@ -66,7 +67,7 @@ export async function clearPredicted(db: Database, endpoints: readonly string[],
     .where('at', '<', nowMs - retentionMs)
     .execute();
   for (const endpoint of endpoints) {
-    const key = endpoint.toLowerCase();
+    const key = nameKey(endpoint);
     const last = await db
       .selectFrom('observed_predictions')
       .select('at')
@@ -90,12 +91,12 @@ export async function readQuality(db: Database, endpoint: string): Promise<LiveQ
       fn.sum('hits').as('hits'),
       fn.sum('error_sum').as('errors'),
     ])
-    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('endpoint_key', '=', nameKey(endpoint))
     .executeTakeFirst();
   const judged = await db
     .selectFrom('observed_predictions')
     .select(({ fn }) => [fn.sum('rows').as('rows'), fn.count('hits').as('classes')])
-    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('endpoint_key', '=', nameKey(endpoint))
     .where('labelled_at', 'is not', null)
     .groupBy('is_class')
     .select('is_class')
@@ -120,7 +121,7 @@ export async function readPredicted(
   const rows = await db
     .selectFrom('observed_predictions')
     .select('predictions')
-    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('endpoint_key', '=', nameKey(endpoint))
     .where('at', '>=', fromMs)
     .where('at', '<', toMs)
     .limit(10_000)

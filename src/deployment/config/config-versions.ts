@@ -1,5 +1,6 @@
 /** Resolves the model versions of a config. */
-import { type ModelVersion, multiModelOf, nameKey, type Registry } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
+import { type ModelVersion, multiModelOf, type Registry } from '../../registry/index.ts';
 import type { Transaction } from '../../storage/index.ts';
 import { modelNotBatchable, multiModelWithFunctions, versionNotApproved } from '../deployment-errors.ts';
 import type { StoredEndpoint } from '../endpoint-rows.ts';

@@ -3,8 +3,8 @@
 import { type CaptureConfig, checkCapture } from '../../data-quality/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { checkFields, endpointFields, type FieldValues, instanceTypeDefault, variantFields } from '../../fields/index.ts';
+import { nameKey } from '../../names.ts';
 import { checkName, checkObjective, type Objective } from '../../objective.ts';
-import { nameKey } from '../../registry/index.ts';
 import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
 import { checkScaling, desiredInstances, type ScalingConfig } from './scaling-config.ts';
 

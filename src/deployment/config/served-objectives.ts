@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
+import { nameKey } from '../../names.ts';
 import type { Objective } from '../../objective.ts';
-import { nameKey } from '../../registry/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { type ServedObjective, updateServedObjective } from '../endpoint-rows.ts';
 import type { DesiredEndpoint } from '../reconcile/desired.ts';

@@ -1,7 +1,7 @@
 /** The settings that a change of an endpoint changed, with old and new values, under their native API names. Pure. */
 import { snakeCase } from '../../fields/index.ts';
+import { nameKey } from '../../names.ts';
 import { formatObjective } from '../../objective.ts';
-import { nameKey } from '../../registry/index.ts';
 import { type EndpointConfig, modelsOf, type VariantConfig } from './endpoint-config.ts';
 import type { FunctionsConfig } from './functions-config.ts';
 import type { ScalingConfig } from './scaling-config.ts';

@@ -1,6 +1,7 @@
 /** Rejects an update that would break callers, unless the user allows it. */
 import { PlatformError } from '../../errors.ts';
-import { nameKey, type Registry } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
+import { type Registry } from '../../registry/index.ts';
 import type { TransactionHook } from '../transaction-hook.ts';
 import { signatureChange } from './signature-change.ts';
 

@@ -10,7 +10,7 @@ import {
   type VariantSettingChanges,
   variantFields,
 } from '../../fields/index.ts';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import type { VariantConfig } from './endpoint-config.ts';
 import { type BatchPolicy, type FunctionsConfig, functionsDefault } from './functions-config.ts';
 import type { ScalingConfig } from './scaling-config.ts';

@@ -1,8 +1,8 @@
 /** The decision of a change of an instance count that the scaling policy did not make. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { instanceCountMax } from '../../fields/index.ts';
+import { nameKey } from '../../names.ts';
 import type { NewDecision } from '../../records/index.ts';
-import { nameKey } from '../../registry/index.ts';
 import type { EndpointConfig, VariantConfig } from '../config/endpoint-config.ts';
 
 /** What changes a count, apart from the scaling policy: a user, a rollback, a scheduled action, an alarm, a tracked metric. */

@@ -3,8 +3,8 @@
  * schedule, a user, a rollback), the decision that names it is stored in the transaction that changes the count.
  */
 import type { Clock } from '../../clock.ts';
+import { nameKey } from '../../names.ts';
 import type { Decision, Decisions, Events, NewDecision, PlatformEvent } from '../../records/index.ts';
-import { nameKey } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { type EndpointConfig, type VariantConfig, withDesiredCounts } from '../config/endpoint-config.ts';
 import { desiredInstances } from '../config/scaling-config.ts';

@@ -1,5 +1,5 @@
 /** The decided instance count of each scaled variant. Stored apart from the config: a new count does not change the config. */
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import type { Database, Transaction } from '../../storage/index.ts';
 
 /** By variant, in lower case. */

@@ -1,7 +1,7 @@
 /** Waits until an endpoint has reached a stable status. */
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import { endpointNotFound } from '../deployment-errors.ts';
 import type { EndpointView } from '../endpoint-view.ts';
 

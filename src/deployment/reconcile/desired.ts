@@ -1,5 +1,6 @@
 /** The desired state of an endpoint in three forms: as stored, as input of the plan, and as routing for serving. Pure. */
-import { type ModelVersion, multiModelOf, nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
+import { type ModelVersion, multiModelOf } from '../../registry/index.ts';
 import type { EndpointConfig, VariantConfig } from '../config/endpoint-config.ts';
 import { desiredInstances } from '../config/scaling-config.ts';
 import { isUnderWay, type Rollout, rolloutStepOf, sharedVariants } from '../rollouts/rollout.ts';

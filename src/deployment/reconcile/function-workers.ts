@@ -6,9 +6,10 @@ import type { Clock } from '../../clock.ts';
 import { functionShape } from '../../costs/index.ts';
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
+import { nameKey } from '../../names.ts';
 import { functionExecutor } from '../../profiling/index.ts';
 import { type Provider, type WorkerCommand, type WorkerPython, type WorkerSpec, workerFiles } from '../../providers/index.ts';
-import { type ModelVersion, nameKey } from '../../registry/index.ts';
+import { type ModelVersion } from '../../registry/index.ts';
 
 /** A request of serving for one more execution environment. */
 export interface FunctionRequest {

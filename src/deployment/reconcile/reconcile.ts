@@ -3,8 +3,8 @@
  * at every change and once a second, so a missed change is corrected within a second.
  */
 import { messageOf } from '../../errors.ts';
+import { nameKey } from '../../names.ts';
 import type { WorkerView } from '../../providers/index.ts';
-import { nameKey } from '../../registry/index.ts';
 import { productionVariants, type VariantConfig } from '../config/endpoint-config.ts';
 import { desiredInstances } from '../config/scaling-config.ts';
 import type { ScaledCounts } from '../counts/scaled-rows.ts';

@@ -2,8 +2,8 @@
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
+import { nameKey } from '../../names.ts';
 import type { Events } from '../../records/index.ts';
-import { nameKey } from '../../registry/index.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
 import { type AnnouncedStatus, storeAnnouncedStatus } from '../endpoint-rows.ts';
 import type { DesiredEndpoint } from './desired.ts';

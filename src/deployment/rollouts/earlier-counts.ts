@@ -1,5 +1,5 @@
 /** Request counts of an endpoint before an update, read once per update instead of every second. */
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import type { EndpointConfig } from '../config/endpoint-config.ts';
 import type { StoredEndpoint } from '../endpoint-rows.ts';
 import type { Rollout } from './rollout.ts';

@@ -2,7 +2,8 @@
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
 import { modelFields } from '../../fields/index.ts';
-import { nameKey, type Registry } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
+import { type Registry } from '../../registry/index.ts';
 import type { Transaction } from '../../storage/index.ts';
 import { modelsOf, type VariantConfig } from '../config/endpoint-config.ts';
 import type { StoredEndpoint } from '../endpoint-rows.ts';

@@ -2,6 +2,7 @@
  * Selects the requests that an update is judged by: those of the new and of the old version in the current step. The counts at
  * the start of the update and of the step are stored in memory only, so a restart begins both windows again.
  */
+import { nameKey } from '../../names.ts';
 import { formatObjective } from '../../objective.ts';
 import { type EndpointConfig, modelsOf } from '../config/endpoint-config.ts';
 import { settingChanges } from '../config/setting-changes.ts';
@@ -87,7 +88,7 @@ export class RolloutWindows {
 
   /** What the new versions have received in the current step; nothing until `faultOf` has begun its window. */
   evidenceOf({ config, generation, rollout }: Judged, counted: readonly CountedVersion[]): StepEvidence {
-    const marks = this.#marks.get(config.name.toLowerCase());
+    const marks = this.#marks.get(nameKey(config.name));
     if (!isUnderWay(rollout) || marks?.generation !== generation || marks.step !== rollout.step) return { requests: 0, answers: 0 };
     const now = byModel(counted);
     const counts = sumOfCounts(versionsIn(config, rollout).fresh.map((model) => delta(model, now, marks.atStep)));
@@ -98,7 +99,7 @@ export class RolloutWindows {
   during({ config, generation, rollout }: Judged, counted: readonly CountedVersion[]): readonly CountedVersion[] {
     if (!isUnderWay(rollout)) return [];
     const now = byModel(counted);
-    const marks = this.#marks.get(config.name.toLowerCase());
+    const marks = this.#marks.get(nameKey(config.name));
     const then = marks?.generation === generation ? marks.atUpdate : now;
     const { fresh, old } = versionsIn(config, rollout);
     return [...fresh, ...old].map((model) => ({ model, counts: delta(model, now, then) }));
@@ -106,11 +107,11 @@ export class RolloutWindows {
 
   /** Stops monitoring the endpoint. */
   discard(endpoint: string): void {
-    this.#marks.delete(endpoint.toLowerCase());
+    this.#marks.delete(nameKey(endpoint));
   }
 
   #marksOf(endpoint: string, generation: number, step: number, now: Counted): Marks {
-    const key = endpoint.toLowerCase();
+    const key = nameKey(endpoint);
     const known = this.#marks.get(key);
     if (known?.generation === generation && known.step === step) return known;
     const { atUpdate, oldBursts } = known?.generation === generation ? known : { atUpdate: now, oldBursts: new Bursts() };

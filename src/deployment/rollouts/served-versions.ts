@@ -1,8 +1,8 @@
 /** Stores the versions that receive all requests, for later rollbacks. After an unmonitored update, also records an event. */
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
+import { nameKey } from '../../names.ts';
 import type { Events } from '../../records/index.ts';
-import { nameKey } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
 import { lockEndpointRow, readEndpointRows, type StoredEndpoint, updateHistory } from '../endpoint-rows.ts';
 import type { DesiredEndpoint } from '../reconcile/desired.ts';

@@ -3,7 +3,7 @@
  * and deleted with the endpoint. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { nameKey } from '../../registry/index.ts';
+import { nameKey } from '../../names.ts';
 import { type EndpointConfig, modelsOf, productionVariants, type VariantConfig } from '../config/endpoint-config.ts';
 
 export interface RolledBackRecord {

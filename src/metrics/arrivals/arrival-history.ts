@@ -3,8 +3,10 @@
  * counters once a second, off the request path, and writes every second while requests arrive, otherwise every ten. A kill loses at
  * most that much. Seconds that were not counted are gaps, not zeros.
  */
+
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
+import { nameKey } from '../../names.ts';
 import { type Database, inTransaction, WritePace } from '../../storage/index.ts';
 import { MinuteRecord, secondsPerMinute } from './minute-record.ts';
 import { deleteOldMinutes, minutesCounted, minutesOf, readPrevious, secondsOf, writeMinute } from './minute-rows.ts';
@@ -126,7 +128,7 @@ export class ArrivalHistory {
     const row = await this.#options.db
       .selectFrom('minute_arrivals')
       .select(({ fn }) => fn.min('minute').as('minute'))
-      .where('endpoint_key', '=', endpoint.toLowerCase())
+      .where('endpoint_key', '=', nameKey(endpoint))
       .executeTakeFirst();
     return row?.minute ?? null;
   }

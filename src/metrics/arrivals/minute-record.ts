@@ -1,5 +1,6 @@
 /** Arrivals of one minute by variant and second, and which of its seconds were counted. */
 
+import { nameKey } from '../../names.ts';
 export const secondsPerMinute = 60;
 
 /** `[second, requests, rows]` of a second with arrivals. */
@@ -65,7 +66,7 @@ export class MinuteRecord {
     requests: number,
     rows: number,
   ): void {
-    const endpointKey = endpoint.toLowerCase();
+    const endpointKey = nameKey(endpoint);
     const key = minuteKey(endpointKey, variant);
     let counts = this.#variants.get(key);
     if (counts === undefined) {

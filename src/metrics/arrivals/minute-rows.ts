@@ -1,4 +1,5 @@
 /** Reads and writes minutes of arrivals in the database. */
+import { nameKey } from '../../names.ts';
 import type { Database, Transaction } from '../../storage/index.ts';
 import {
   type MinuteBefore,
@@ -94,7 +95,7 @@ export async function minutesOf(
   let query = db
     .selectFrom('minute_arrivals')
     .select(['minute', 'requests', 'rows'])
-    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('endpoint_key', '=', nameKey(endpoint))
     .where('minute', '>=', fromMs)
     .where('minute', '<', toMs);
   if (variant !== undefined) query = query.where('variant', '=', variant);
@@ -110,7 +111,7 @@ export async function secondsOf(
   let query = db
     .selectFrom('second_arrivals')
     .select(['minute', 'seconds'])
-    .where('endpoint_key', '=', endpoint.toLowerCase())
+    .where('endpoint_key', '=', nameKey(endpoint))
     .where('minute', '>=', fromMs)
     .where('minute', '<', toMs);
   if (variant !== undefined) query = query.where('variant', '=', variant);

@@ -1,5 +1,7 @@
 /** A memory size as used by the search: service times and costs by batch size. */
+
 import assert from 'node:assert/strict';
+import { nearestRank } from '../../quantiles.ts';
 import { empiricalSamples, empiricalService, fixedService, type RandomService, type ServiceDistribution } from '../service-law.ts';
 import type { MemoryProfile, ProfilePoint } from './choice.ts';
 import { type CallPrice, callUsd } from './cost.ts';
@@ -76,7 +78,7 @@ function optionOf(
   quantile: number,
 ): Omit<MemoryOption, 'isDominated'> {
   const service = serviceOf(points);
-  const dispatchMs = interpolated(points, (point) => point.dispatchMs ?? nearestRank(point.serviceMs, quantile));
+  const dispatchMs = interpolated(points, (point) => point.dispatchMs ?? nearestRank(Float64Array.from(point.serviceMs).sort(), quantile));
   const batchSizeMax = dispatchMs.length - 1;
   const meanMs = interpolated(points, ({ serviceMs }) => serviceMs.reduce((sum, ms) => sum + ms, 0) / serviceMs.length);
   const longest = interpolated(points, ({ serviceMs }) => Math.max(...serviceMs));
@@ -122,12 +124,6 @@ function interpolated(points: readonly ProfilePoint[], valueOf: (point: ProfileP
     before = point;
   }
   return curve;
-}
-
-/** The nearest-rank quantile of unordered times. */
-function nearestRank(times: readonly number[], quantile: number): number {
-  const ascending = Float64Array.from(times).sort();
-  return ascending[Math.min(Math.max(Math.ceil(quantile * ascending.length - 1e-9) - 1, 0), ascending.length - 1)] as number;
 }
 
 function isSameService(left: readonly ProfilePoint[], right: readonly ProfilePoint[]): boolean {

@@ -1,4 +1,5 @@
 /** Start times of a variant's functions, and predicted completion times of requests that may have to wait for a start. */
+import { upperMedian } from '../../quantiles.ts';
 import { predictCompletionMs, residualMs, type Server } from '../../queueing/index.ts';
 import type { Environments } from './environments.ts';
 
@@ -38,7 +39,7 @@ export class ColdStarts {
 
   add(ms: number): void {
     if (this.#observedMs.push(ms) > startsMax) this.#observedMs.shift();
-    this.#medianMs = this.#observedMs.toSorted((a, b) => a - b)[this.#observedMs.length >> 1] as number;
+    this.#medianMs = upperMedian(this.#observedMs);
   }
 
   /**

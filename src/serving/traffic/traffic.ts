@@ -1,5 +1,7 @@
 /** Chooses the variant of a request: by weight, by requested version, or by variant name. */
+
 import { PlatformError } from '../../errors.ts';
+import { sameName } from '../../names.ts';
 import type { Objective } from '../../objective.ts';
 import type { Random } from '../../random.ts';
 import { multiModelUri } from '../../registry/index.ts';
@@ -51,7 +53,7 @@ export function variantByVersion({ name, variants }: Routing, version: string): 
 
 /** Selects the variant of that name, regardless of its weight. Throws `not_found` if it does not exist. */
 export function variantByName({ name, variants }: Routing, variant: string, random: Random): VariantPool {
-  const ofName = variants.filter(({ pool }) => pool.variant.toLowerCase() === variant.toLowerCase());
+  const ofName = variants.filter(({ pool }) => sameName(pool.variant, variant));
   // During a gradual update, two variants have the same name.
   const chosen = pickByWeight(ofName, random) ?? ofName[0];
   if (chosen !== undefined) return chosen.pool;

@@ -1,5 +1,7 @@
 /** Counts the results of a simulation as they occur, in constant memory. */
+
 import type { SloWindows } from '../../autoscaling/index.ts';
+import { nearestRank } from '../../quantiles.ts';
 
 /** One minute of the simulation. */
 export interface SimulatedMinute {
@@ -178,8 +180,7 @@ function newMinute(minute: number): SimulatedMinute {
 
 function percentile95(sample: readonly number[]): number | null {
   if (sample.length === 0) return null;
-  const sorted = Float64Array.from(sample).sort();
-  return Number((sorted[Math.ceil(0.95 * sorted.length) - 1] as number).toPrecision(4));
+  return Number(nearestRank(Float64Array.from(sample).sort(), 0.95).toPrecision(4));
 }
 
 /** Latency quantiles in constant memory: a histogram whose buckets are half a percent wide. */

@@ -2,7 +2,7 @@
 import type { Clock } from '../../../clock.ts';
 import type { Deployments, EndpointView } from '../../../deployment/index.ts';
 import { PlatformError } from '../../../errors.ts';
-import { nameKey } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
 import type { Database } from '../../../storage/index.ts';
 import { Documents } from '../documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';

@@ -1,9 +1,10 @@
 /** Translates an AWS endpoint config into a deployment. Pure. */
+
 import type { PriceTable } from '../../../costs/index.ts';
 import { defined } from '../../../defined.ts';
 import { type EndpointConfig, functionsDefault, type VariantConfig } from '../../../deployment/index.ts';
 import { instanceTypeDefault } from '../../../fields/index.ts';
-import { nameKey } from '../../../registry/index.ts';
+import { nameKey, sameName } from '../../../names.ts';
 import { AwsError } from '../../service.ts';
 import type { PenstockSettings } from '../penstock-tags.ts';
 import { captureOf } from './data-capture.ts';
@@ -72,7 +73,7 @@ function modelOf({ VariantName, ModelName }: ProductionVariant, models: readonly
       `Production variant ${VariantName} has no ModelName. Inference components are not supported yet.`,
     );
   }
-  const model = models.find(({ name }) => name.toLowerCase() === ModelName.toLowerCase());
+  const model = models.find(({ name }) => sameName(name, ModelName));
   if (model === undefined) throw new AwsError('ValidationException', `Could not find model "${ModelName}".`);
   return model;
 }

@@ -1,7 +1,7 @@
 /** Applies changes of weights and capacities, and retains them across updates. Pure. */
 import { productionVariants, type ScalingConfig, type VariantConfig } from '../../../deployment/index.ts';
 import { instanceCountMax } from '../../../fields/index.ts';
-import { nameKey } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
 import { AwsError } from '../../service.ts';
 
 /** A desired count of 0: a request waits for a cold start, and the instance stops again when idle. */

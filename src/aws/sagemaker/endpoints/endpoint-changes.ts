@@ -1,7 +1,7 @@
 /** Holds calls until an endpoint leaves a transitional status, so that polling clients see the change at once. */
 import type { Clock } from '../../../clock.ts';
 import type { Deployments, EndpointStatus, EndpointView } from '../../../deployment/index.ts';
-import { nameKey } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
 
 /** Waiters of AWS's clients poll at once and then every 30 s. A change within this time is reported to the first poll. */
 export const holdMs = 2000;

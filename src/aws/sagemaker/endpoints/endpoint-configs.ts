@@ -1,8 +1,9 @@
 /** Operations on endpoint configs: immutable documents that endpoints are created from. */
 import type { PriceTable } from '../../../costs/index.ts';
 import type { Deployments, EndpointView } from '../../../deployment/index.ts';
+import { nameKey } from '../../../names.ts';
 import type { Audit } from '../../../records/index.ts';
-import { nameKey, type Registry } from '../../../registry/index.ts';
+import { type Registry } from '../../../registry/index.ts';
 import { type Database, inTransaction } from '../../../storage/index.ts';
 import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../../service.ts';
 import { arnOf } from '../arn.ts';

@@ -7,7 +7,7 @@ import {
   rolloutStepOf,
   type VariantConfig,
 } from '../../../deployment/index.ts';
-import { nameKey } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
 import type { AwsLocation, AwsOutput } from '../../service.ts';
 import { arnOf } from '../arn.ts';
 import { type FunctionMemory, serverlessConfig } from './derived-endpoint.ts';

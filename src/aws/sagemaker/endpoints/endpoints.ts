@@ -2,9 +2,11 @@
  * Operations on endpoints. All APIs share the same deployments: an endpoint that another API created is shown with a derived endpoint
  * config.
  */
+
 import type { Clock } from '../../../clock.ts';
 import type { Deployments, EndpointStatus, EndpointView, VariantConfig } from '../../../deployment/index.ts';
 import { PlatformError } from '../../../errors.ts';
+import { nameKey } from '../../../names.ts';
 import {
   type AwsCall,
   AwsError,
@@ -156,7 +158,7 @@ class Endpoints {
     const { items, next } = pageOfAll(views, request, {
       entryOf: ({ config, createdAtMs }) => ({ name: config.name, createdAtMs }),
       sortValue: ({ config, createdAtMs, status }, sortBy) =>
-        sortBy === 'CreationTime' ? createdAtMs : sortBy === 'Name' ? config.name.toLowerCase() : awsStatus[status],
+        sortBy === 'CreationTime' ? createdAtMs : sortBy === 'Name' ? nameKey(config.name) : awsStatus[status],
     });
     return { Endpoints: items.map((view) => summary(awsLocation, view)), ...next };
   }

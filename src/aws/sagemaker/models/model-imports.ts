@@ -4,7 +4,8 @@
  */
 import { type Caller, hasPermission } from '../../../access/index.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
-import { type Approval, type ModelVersion, multiModelFile, nameKey, type Registry, UnusableArchive } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
+import { type Approval, type ModelVersion, multiModelFile, type Registry, UnusableArchive } from '../../../registry/index.ts';
 import type { SampleBody } from '../../../runtime/index.ts';
 import type { Transaction } from '../../../storage/index.ts';
 import { AwsError } from '../../service.ts';

@@ -1,6 +1,7 @@
 /** Model package groups: the groups of the registry, except the internal ones of Models. */
 import { PlatformError } from '../../../errors.ts';
-import { type ModelGroup, nameKey, type Registry } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
+import { type ModelGroup, type Registry } from '../../../registry/index.ts';
 import type { Database } from '../../../storage/index.ts';
 import {
   AwsError,

@@ -3,7 +3,8 @@
  * package, and one without a model, is a document without a version. A package without a group is a document that refers to its version.
  */
 import { PlatformError } from '../../../errors.ts';
-import { type ModelVersion, nameKey, type Registry } from '../../../registry/index.ts';
+import { nameKey } from '../../../names.ts';
+import { type ModelVersion, type Registry } from '../../../registry/index.ts';
 import type { Database, Transaction } from '../../../storage/index.ts';
 import type { AwsInput } from '../../service.ts';
 import type { ArnResource } from '../arn.ts';
