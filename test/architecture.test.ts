@@ -35,7 +35,7 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['storage', 'data-directory'],
   'onnxruntime-': ['runtime'],
   'onnx-buf': ['runtime'],
-  '@bufbuild/': ['runtime'],
+  '@bufbuild/': ['metrics', 'runtime'],
   pino: ['logs'],
   'prom-client': ['metrics'],
   fastify: ['http'],

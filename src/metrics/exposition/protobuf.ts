@@ -2,6 +2,7 @@
  * Encodes metrics for Prometheus with native histograms: length-delimited `io.prometheus.client.MetricFamily` messages. Field numbers are
  * those of metrics.proto in prometheus/client_model.
  */
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { HistogramFamily, Labels } from './histogram-family.ts';
 import { nativeSchema, zeroThreshold } from './native-buckets.ts';
 
@@ -26,28 +27,46 @@ export interface PlainFamily {
   }[];
 }
 
-const types: Readonly<Record<string, number>> = { counter: 0, gauge: 1, histogram: 4 };
+const histogram = 4;
+const types: Readonly<Record<string, number>> = { counter: 0, gauge: 1, histogram };
 const untyped = 3;
 /** The field of `Metric` with the value, by type. */
 const valueFields: Readonly<Record<number, number>> = { 0: 3, 1: 2, [untyped]: 5 };
+const histogramField = 7;
 
 export function encodeFamilies(plain: readonly PlainFamily[], histograms: readonly HistogramFamily[]): Buffer {
-  return Buffer.concat([...plain.map(plainFamily), ...histograms.map(nativeFamily)].flatMap((family) => [varint(family.length), family]));
+  const writer = new BinaryWriter();
+  for (const family of plain) delimited(writer, () => plainFamily(writer, family));
+  for (const family of histograms) delimited(writer, () => nativeFamily(writer, family));
+  return Buffer.from(writer.finish());
 }
 
 /** prom-client exports a histogram as separate series, as in the text format. They are joined into one message per label set. */
-function plainFamily({ name, help, type, values }: PlainFamily): Buffer {
+function plainFamily(writer: BinaryWriter, family: PlainFamily): void {
+  const { name, help, type, values } = family;
   const isSingleSeries = values.every(({ metricName }) => metricName === undefined || metricName === name);
-  if (!isSingleSeries) return Buffer.concat(histogramParts({ name, help, type, values }));
+  if (!isSingleSeries) return histogramSeries(writer, family);
   const number = types[type] ?? untyped;
-  const metrics = values.map(({ labels, value }) =>
-    message(4, [...labelPairs(labels), message(valueFields[number] ?? 5, [double(1, value)])]),
-  );
-  return Buffer.concat([text(1, name), text(2, help), unsigned(3, number), ...metrics]);
+  describe(writer, name, help, number);
+  for (const { labels, value } of values) {
+    metric(writer, labels, () => message(writer, valueFields[number] ?? 5, () => writer.tag(1, WireType.Bit64).double(value)));
+  }
 }
 
-function histogramParts({ name, help, values }: PlainFamily): Buffer[] {
-  const children = new Map<string, { labels: Labels; sum: number; count: number; buckets: Buffer[] }>();
+interface Child {
+  readonly labels: Labels;
+  sum: number;
+  count: number;
+  readonly buckets: ClassicBucket[];
+}
+
+interface ClassicBucket {
+  readonly count: number;
+  readonly bound: number;
+}
+
+function histogramSeries(writer: BinaryWriter, { name, help, values }: PlainFamily): void {
+  const children = new Map<string, Child>();
   for (const { labels: provided, value, metricName } of values) {
     const { le, ...rest } = provided;
     const labels = Object.fromEntries(Object.entries(rest).map(([key, each]) => [key, String(each)]));
@@ -56,85 +75,96 @@ function histogramParts({ name, help, values }: PlainFamily): Buffer[] {
     if (child === undefined) children.set(key, (child = { labels, sum: 0, count: 0, buckets: [] }));
     if (metricName === `${name}_sum`) child.sum = value;
     else if (metricName === `${name}_count`) child.count = value;
-    else child.buckets.push(message(3, [unsigned(1, value), double(2, le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le))]));
+    else child.buckets.push({ count: value, bound: le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le) });
   }
-  const metrics = [...children.values()].map(({ labels, sum, count, buckets }) =>
-    message(4, [...labelPairs(labels), message(7, [unsigned(1, count), double(2, sum), ...buckets])]),
-  );
-  return [text(1, name), text(2, help), unsigned(3, 4), ...metrics];
+  describe(writer, name, help, histogram);
+  for (const { labels, sum, count, buckets } of children.values()) {
+    metric(writer, labels, () => message(writer, histogramField, () => classicHistogram(writer, { sum, count }, buckets)));
+  }
 }
 
-function nativeFamily(family: HistogramFamily): Buffer {
-  const { name, help } = family.names;
-  const metrics = family.children.map((child) => {
-    const classic = child.cumulative().map(({ bound, count }) => message(3, [unsigned(1, count), double(2, bound)]));
-    const { spans, deltas } = spansOf(child.native.filled());
-    const native = [
-      unsigned(1, child.count),
-      double(2, child.sum),
-      ...classic,
-      signed(5, nativeSchema),
-      double(6, zeroThreshold),
-      unsigned(7, child.native.zeros),
-    ];
-    return message(4, [...labelPairs(child.labels), message(7, [...native, ...spans, ...deltas])]);
-  });
-  return Buffer.concat([text(1, name), text(2, help), unsigned(3, 4), ...metrics]);
+function nativeFamily(writer: BinaryWriter, { names: { name, help }, children }: HistogramFamily): void {
+  describe(writer, name, help, histogram);
+  for (const child of children) {
+    metric(writer, child.labels, () =>
+      message(writer, histogramField, () => {
+        classicHistogram(writer, child, child.cumulative());
+        writer.tag(5, WireType.Varint).sint32(nativeSchema);
+        writer.tag(6, WireType.Bit64).double(zeroThreshold);
+        writer.tag(7, WireType.Varint).uint64(child.native.zeros);
+        nativeBuckets(writer, child.native.filled());
+      }),
+    );
+  }
+}
+
+function classicHistogram(
+  writer: BinaryWriter,
+  { sum, count }: { readonly sum: number; readonly count: number },
+  buckets: readonly ClassicBucket[],
+): void {
+  writer.tag(1, WireType.Varint).uint64(count);
+  writer.tag(2, WireType.Bit64).double(sum);
+  for (const bucket of buckets) {
+    message(writer, 3, () => {
+      writer.tag(1, WireType.Varint).uint64(bucket.count);
+      writer.tag(2, WireType.Bit64).double(bucket.bound);
+    });
+  }
 }
 
 /** Encodes runs of buckets as offsets from the previous run, and counts as differences from the previous count. */
-function spansOf(filled: readonly { readonly bucket: number; readonly count: number }[]): { spans: Buffer[]; deltas: Buffer[] } {
+function nativeBuckets(writer: BinaryWriter, filled: readonly { readonly bucket: number; readonly count: number }[]): void {
   const runs: { offset: number; length: number }[] = [];
-  const deltas: Buffer[] = [];
-  let [next, last] = [0, 0];
-  for (const { bucket, count } of filled) {
+  let next = 0;
+  for (const { bucket } of filled) {
     const run = runs.at(-1);
     if (run === undefined || bucket !== next) runs.push({ offset: bucket - next, length: 1 });
     else run.length++;
     next = bucket + 1;
-    deltas.push(signed(13, count - last));
-    last = count;
   }
   // Readers treat a histogram without spans as classic. An empty span marks it as native.
   if (runs.length === 0) runs.push({ offset: 0, length: 0 });
-  return { spans: runs.map(({ offset, length }) => message(12, [signed(1, offset), unsigned(2, length)])), deltas };
-}
-
-function labelPairs(labels: Readonly<Record<string, string | number | undefined>>): Buffer[] {
-  return Object.entries(labels).map(([name, value]) => message(1, [text(1, name), text(2, String(value))]));
-}
-
-function message(field: number, parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
-  return Buffer.concat([varint(field * 8 + 2), varint(body.length), body]);
-}
-
-function text(field: number, value: string): Buffer {
-  return message(field, [Buffer.from(value)]);
-}
-
-function unsigned(field: number, value: number): Buffer {
-  return Buffer.concat([varint(field * 8), varint(value)]);
-}
-
-/** Zigzag encoding: small numbers of either sign are short. */
-function signed(field: number, value: number): Buffer {
-  return unsigned(field, value >= 0 ? value * 2 : -value * 2 - 1);
-}
-
-function double(field: number, value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return Buffer.concat([varint(field * 8 + 1), bytes]);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
+  for (const { offset, length } of runs) {
+    message(writer, 12, () => {
+      writer.tag(1, WireType.Varint).sint32(offset);
+      writer.tag(2, WireType.Varint).uint32(length);
+    });
   }
-  bytes.push(rest);
-  return Buffer.from(bytes);
+  let last = 0;
+  for (const { count } of filled) {
+    writer.tag(13, WireType.Varint).sint64(count - last);
+    last = count;
+  }
+}
+
+/** The members of a family before its metrics. */
+function describe(writer: BinaryWriter, name: string, help: string, type: number): void {
+  writer.tag(1, WireType.LengthDelimited).string(name);
+  writer.tag(2, WireType.LengthDelimited).string(help);
+  writer.tag(3, WireType.Varint).uint32(type);
+}
+
+function metric(writer: BinaryWriter, labels: Readonly<Record<string, string | number | undefined>>, value: () => void): void {
+  message(writer, 4, () => {
+    for (const [name, text] of Object.entries(labels)) {
+      message(writer, 1, () => {
+        writer.tag(1, WireType.LengthDelimited).string(name);
+        writer.tag(2, WireType.LengthDelimited).string(String(text));
+      });
+    }
+    value();
+  });
+}
+
+function message(writer: BinaryWriter, field: number, members: () => void): void {
+  writer.tag(field, WireType.LengthDelimited);
+  delimited(writer, members);
+}
+
+/** A message with its length before it. */
+function delimited(writer: BinaryWriter, members: () => void): void {
+  writer.fork();
+  members();
+  writer.join();
 }
