@@ -96,12 +96,16 @@ test('the tarballs hold what is run and the licences of all of it, and nothing e
     'dist/main.js',
     'console/dist/index.html',
     'console/dist/licences/libraries.md',
+    'python/penstock_worker/worker.py',
+    'python/penstock_fork_server/forker.py',
+    'python/penstock_mlflow/pyproject.toml',
     'LICENSE',
     'NOTICE',
   ]) {
     assert(names.includes(`package/${name}`), name);
   }
-  const unexpected = /\.ts$|\.test\.|^package\/(?!bin|dist|console\/dist|assets|package\.json|LICENSE|NOTICE|README\.md)/;
+  const unexpected =
+    /\.ts$|\.test\.|\.pyc$|^package\/(?!bin|dist|console\/dist|assets|python\/penstock_\w+\/|package\.json|LICENSE|NOTICE|README\.md)/;
   assert.deepEqual(
     names.filter((name) => unexpected.test(name)),
     [],
