@@ -9,7 +9,7 @@ import { isTest, type SourceFile, sourceFiles } from './source-files.ts';
 
 /** From the bottom up. Files directly in src/ (common types, entry points) are modules of one file. */
 const layers = [
-  ['errors', 'clock', 'closers', 'random', 'quantiles', 'names', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
+  ['errors', 'clock', 'closers', 'random', 'quantiles', 'names', 'pages', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
   ['tensor', 'python-model', 'objective', 'tar', 'zip', 'threads'],
   ['config', 'codecs', 'fields', 'python-files', 'data-directory'],
   ['queueing', 'forecasting', 'statistics', 'storage', 'runtime'],

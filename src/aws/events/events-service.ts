@@ -1,4 +1,5 @@
 /** The EventBridge service: rules over platform events and events from clients, on a single bus. */
+
 import { randomUUID } from 'node:crypto';
 import { hasPermission } from '../../access/index.ts';
 import {
@@ -11,6 +12,7 @@ import {
   redactAddress,
 } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
+import { pageAtOffset } from '../../pages.ts';
 import {
   type AwsCall,
   AwsError,
@@ -268,6 +270,6 @@ function page<Item>(all: readonly Item[], { NextToken, Limit }: AwsInput): { ite
   if (!Number.isInteger(from) || from < 0)
     throw new AwsError('ValidationException', 'Parameter NextToken is not valid: expected the token of the previous page.');
   const limit = Math.min(typeof Limit === 'number' ? Limit : limitMax, limitMax);
-  const until = from + limit;
-  return { items: all.slice(from, until), next: until < all.length ? { NextToken: String(until) } : {} };
+  const { items, next } = pageAtOffset(all, { offset: from, limit });
+  return { items, next: next === null ? {} : { NextToken: next } };
 }

@@ -1,6 +1,7 @@
 /** The CloudWatch Logs service over the platform's log groups. */
 import type { Clock } from '../../clock.ts';
 import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../logs/index.ts';
+import { pageAtOffset } from '../../pages.ts';
 import type { Database } from '../../storage/index.ts';
 import { ResourceTags } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
@@ -289,8 +290,8 @@ function streamShown(
 function page<Item>(all: readonly Item[], { nextToken, limit }: AwsInput): { items: readonly Item[]; next: { nextToken?: string } } {
   const from = nextToken === undefined ? 0 : /^\d{1,9}$/.test(text(nextToken) ?? '') ? Number(nextToken) : Number.NaN;
   if (Number.isNaN(from)) throw invalid('The specified nextToken is invalid.');
-  const until = from + Math.min(Number(limit ?? describedMax), describedMax);
-  return { items: all.slice(from, until), next: until < all.length ? { nextToken: String(until) } : {} };
+  const { items, next } = pageAtOffset(all, { offset: from, limit: Math.min(Number(limit ?? describedMax), describedMax) });
+  return { items, next: next === null ? {} : { nextToken: next } };
 }
 
 function text(value: unknown): string | undefined {

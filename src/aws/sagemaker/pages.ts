@@ -2,7 +2,7 @@
  * Pagination of lists. A token contains the sort key of the last item returned, so concurrent changes neither repeat nor skip other items.
  * It is valid for the same operation and filters only.
  */
-import { createHash } from 'node:crypto';
+import { questionDigest, readPageToken, writePageToken } from '../../pages.ts';
 import { AwsError, type AwsInput } from '../service.ts';
 
 /** The sort value (a time or a text), the name, and the version if names have several. */
@@ -39,7 +39,6 @@ export interface AwsPage<Item> {
 
 const limitDefault = 10;
 const limitMax = 100;
-const tokenLengthMax = 8192;
 
 /** Throws `ValidationException` for a token of another operation or other filters. */
 export function readPage<Sort extends string>(input: AwsInput, rules: PageRules<Sort>): PageRequest<Sort> {
@@ -64,7 +63,7 @@ export function cutPage<Item>(rows: readonly Item[], request: PageRequest, keyOf
   const items = rows.slice(0, request.limit);
   const last = items.at(-1);
   if (rows.length <= request.limit || last === undefined) return { items, next: {} };
-  return { items, next: { NextToken: writeToken(keyOf(last), request.filters) } };
+  return { items, next: { NextToken: writePageToken(request.filters, keyOf(last)) } };
 }
 
 /** Reads pages until their end, or until there are `limit` items. */
@@ -120,39 +119,19 @@ function compareKeys(a: SortKey, b: SortKey): number {
 /** Digest of all members except those that may differ between pages. */
 function filtersOf(operation: string, input: AwsInput): string {
   const { NextToken: _token, MaxResults: _limit, ...filters } = input;
-  const sorted = Object.entries(filters)
-    .filter(([, value]) => value !== undefined && value !== null)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256')
-    .update(JSON.stringify([operation, sorted]))
-    .digest('base64url')
-    .slice(0, 16);
-}
-
-function writeToken(key: SortKey, filters: string): string {
-  return Buffer.from(JSON.stringify([filters, ...key])).toString('base64url');
+  const provided = Object.entries(filters).filter(([, value]) => value !== undefined && value !== null);
+  return questionDigest(Object.fromEntries(provided), operation);
 }
 
 function readToken(token: string, input: { filters: string; operation: string; isByTime: boolean }): SortKey {
-  const invalid = new AwsError(
+  const key = readPageToken(token, input.filters) ?? [];
+  const [value, name, version, ...rest] = key;
+  const isKey = (input.isByTime ? isWhole(value) : isText(value)) && isText(name) && (version === undefined || isWhole(version));
+  if (isKey && rest.length === 0) return key as unknown as SortKey;
+  throw new AwsError(
     'ValidationException',
     `Invalid NextToken: expected one from ${input.operation} with the same filters. Start again without NextToken.`,
   );
-  if (token.length > tokenLengthMax || !/^[\w-]+$/.test(token)) throw invalid;
-  const content = parseJson(Buffer.from(token, 'base64url').toString('utf8'));
-  if (!Array.isArray(content)) throw invalid;
-  const [filters, value, name, version, ...rest] = content as unknown[];
-  const isKey = (input.isByTime ? isWhole(value) : isText(value)) && isText(name) && (version === undefined || isWhole(version));
-  if (filters !== input.filters || !isKey || rest.length > 0) throw invalid;
-  return content.slice(1) as unknown as SortKey;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function isWhole(part: unknown): boolean {
