@@ -118,7 +118,15 @@ def _see_own_files_only(worker):
 def remove_own_files(worker):
     """In the keeper, once all processes of the worker have ended. The server itself does not touch these files while packages run that
     can replace a folder by a link."""
-    shutil.rmtree(os.path.join(_OWN, os.path.basename(worker)), ignore_errors=True)
+    own = os.path.join(_OWN, os.path.basename(worker))
+    shutil.rmtree(own, ignore_errors=True)
+    # What is left is in folders from which the model took its permissions.
+    for base, folders, _ in os.walk(own):
+        for name in folders:
+            path = os.path.join(base, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def _mounts_below(folder):

@@ -235,7 +235,7 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
   isolation: {
     name: 'isolation',
     default: null,
-    help: 'isolation of workers: mode and uids',
+    help: 'isolation of workers: mode, uids and diskMiB',
     only: ['file'],
     ...objectKind(),
   },

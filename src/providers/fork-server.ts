@@ -2,19 +2,23 @@
  * A fork server: a Python process that has the libraries of an environment imported and forks workers, so a cold start takes milliseconds
  * instead of seconds. The Python side is `python/penstock_fork_server`; `fork-servers.ts` decides when one runs.
  */
-import { chmodSync, chownSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import { type Frame, FrameReader, kinds, messageFrame, pythonWorkerPath, SharedMemory } from '../runtime/index.ts';
+import type { WatchedWorker } from './disk-watch.ts';
+import type { FileUse } from './file-use.ts';
 import { ForkedProcess } from './forked.ts';
 import type { ForkFolders } from './isolation/isolation.ts';
 import { namespaceNames } from './isolation/root-folder.ts';
+import type { WorkerFolder } from './isolation/worker-folder.ts';
 import type { WorkerPlace } from './isolation/worker-place.ts';
 import type { LaunchedWorker, WorkerProcessDeps } from './launched-worker.ts';
 import { childWithInnerPid, descendantOf, memoryUse } from './process-facts.ts';
 import { ProcessTree } from './process-tree.ts';
 import { type PythonProgram, pythonPaths, pythonVariables } from './python-program.ts';
+import { removeTree } from './remove-tree.ts';
 import { SpawnedProcess } from './spawned.ts';
 
 const forkServerPath = join(dirname(pythonWorkerPath), 'penstock_fork_server');
@@ -116,9 +120,9 @@ export class ForkServer {
     const folder = join(leftovers.workersDirectory, `${workerId}-forks`);
     const memory = leftovers.forkMemory(workerId);
     const folders = { inputs: join(folder, 'in'), own: join(folder, 'own'), memory: memory.path };
-    const remove = (): void => {
+    const remove = async (): Promise<void> => {
       try {
-        for (const path of [folder, memory.path]) rmSync(path, { recursive: true, force: true });
+        for (const path of [folder, memory.path]) await removeTree(path);
         memory.discard();
       } catch (error) {
         log.warn({ folder, error: String(error) }, 'failed to remove the folders of a fork server');
@@ -149,14 +153,14 @@ export class ForkServer {
     } catch (error) {
       expected.cancel();
       await place?.end(clock, log);
-      remove();
+      await remove();
       throw error;
     }
     spawned.onLine((line, isError) => log[isError ? 'warn' : 'info']({ forkServer: program.interpreter }, line));
     const usedPlace = place;
     const ended = spawned.ended.then(async (how) => {
       await usedPlace.end(clock, log);
-      remove();
+      await remove();
       return how;
     });
     if (spawned.outerPid !== null) void ended.then(leftovers.remember(spawned.outerPid));
@@ -177,6 +181,21 @@ export class ForkServer {
   /** Resident memory in bytes; null while no process has the libraries. */
   get rssBytes(): number | null {
     return this.#forkerPid === null ? null : (memoryUse(this.#forkerPid)?.rssBytes ?? null);
+  }
+
+  /** For the disk watch. Its folder contains those of its workers, which may have `worker` each. */
+  watched(worker: FileUse): WatchedWorker {
+    const { own, memory } = this.#folders;
+    const count = this.#workers.size;
+    return {
+      id: `fork-server-${this.#program.interpreter}`,
+      written: { folders: [...this.#place.writes.folders, own, memory], sharedMemoryOf: null, processes: () => this.#process.processes },
+      archive: { bytes: count * worker.bytes, files: count * worker.files },
+      end: (reason) => {
+        this.#deps.log.warn({ reason }, 'ending a fork server');
+        this.kill();
+      },
+    };
   }
 
   /**
@@ -246,11 +265,11 @@ export class ForkServer {
       this.#endedEarly.delete(workerId);
       const forget = (): void => [memoryPath, notePath].forEach(removeFile); // the worker has read them
       void expected.arrival.then(forget);
-      const ended = spawned.ended.then((how) => {
+      const ended = spawned.ended.then(async (how) => {
         this.#workers.delete(workerId);
         cancel();
         forget();
-        files.remove();
+        await this.#remove(files);
         return how;
       });
       const tree = new ProcessTree(leftovers.workersDirectory, workerId);
@@ -262,6 +281,7 @@ export class ForkServer {
         owner,
         memory,
         files,
+        written: { folders: [join(own, workerId)], sharedMemoryOf: null, processes: () => spawned.processes },
         tree,
         directory: namespaceNames.work,
         cancel,
@@ -270,8 +290,17 @@ export class ForkServer {
       cancel();
       memory?.close();
       removeFile(memoryPath);
-      files.remove();
+      await this.#remove(files);
       throw error;
+    }
+  }
+
+  /** Removes the folder of the files that the worker was lent. The keeper removes the others. */
+  async #remove(files: WorkerFolder): Promise<void> {
+    try {
+      await files.remove();
+    } catch (error) {
+      this.#deps.log.warn({ error: messageOf(error) }, 'failed to remove the folder of a forked worker');
     }
   }
 

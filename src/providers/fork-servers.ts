@@ -3,6 +3,8 @@
  * needs it and ends some minutes after its last one. If one cannot be used, workers are spawned instead.
  */
 import { messageOf } from '../errors.ts';
+import type { WatchedWorker } from './disk-watch.ts';
+import type { FileUse } from './file-use.ts';
 import { ForkServer, ForkServerUnusable, type ForkStart, pythonWorker } from './fork-server.ts';
 import type { LaunchedWorker, WorkerProcessDeps } from './launched-worker.ts';
 import type { PythonProgram } from './python-program.ts';
@@ -100,6 +102,11 @@ export class ForkServers {
       if (entry.isReady && entry.server?.pid === null) this.#failed(entry, messageOf(error), false);
       return null;
     }
+  }
+
+  /** For the disk watch: `worker` is what each of their workers may write. */
+  watched(worker: FileUse): readonly WatchedWorker[] {
+    return [...this.#running].map((server) => server.watched(worker));
   }
 
   list(): readonly ForkServerView[] {

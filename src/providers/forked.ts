@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { LastLines } from '../runtime/index.ts';
-import { descendantOf, startTicks } from './process-facts.ts';
+import { descendantOf, startTicks, treeOf } from './process-facts.ts';
 import { type LineListener, type ProcessExit, type Spawned, shellExit, signal } from './spawned.ts';
 
 export interface ForkedOptions {
@@ -51,6 +51,10 @@ export class ForkedProcess implements Spawned {
 
   get pid(): number | null {
     return this.#isRunning() ? descendantOf((this.#first as { pid: number }).pid, 1) : null;
+  }
+
+  get processes(): readonly number[] {
+    return this.#isRunning() ? treeOf((this.#first as { pid: number }).pid) : [];
   }
 
   get exit(): ProcessExit {

@@ -13,10 +13,12 @@ import {
   workerMainPath,
 } from '../runtime/index.ts';
 import type { Cgroups } from './cgroups.ts';
+import type { WrittenFiles } from './file-use.ts';
 import { type Isolation, inheritedNames } from './isolation/isolation.ts';
 import { type FileChange, WorkerFolder } from './isolation/worker-folder.ts';
 import type { WorkerPlace } from './isolation/worker-place.ts';
 import type { Leftovers } from './leftovers.ts';
+import { markedProcesses, processesOf } from './process-facts.ts';
 import type { ProcessTree } from './process-tree.ts';
 import { type PythonProgram, pythonCommand, pythonPaths, pythonVariables } from './python-program.ts';
 import { type Spawned, SpawnedProcess } from './spawned.ts';
@@ -58,6 +60,7 @@ export interface LaunchedWorker {
   readonly owner: WorkerPlace['owner'];
   readonly memory: SharedMemory | null;
   readonly files: WorkerFiles;
+  readonly written: WrittenFiles;
   /** The processes of a worker that starts any; otherwise null. */
   readonly tree: ProcessTree | null;
   /** The model's path for a command, as seen by the worker; null for a worker of ONNX models. */
@@ -103,7 +106,7 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
   const ended = spawned.ended.then(async (how) => {
     await grown?.tree.end(clock, log);
     await place?.end(clock, log);
-    if (files instanceof OpenFiles) files.remove();
+    if (files instanceof OpenFiles) await files.remove();
     uncount?.();
     grown?.discard();
     return how;
@@ -117,10 +120,23 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
     owner: place?.owner ?? null,
     memory,
     files,
+    written: {
+      ...(place?.writes ?? { folders: grown === null ? [] : [grown.tree.directory], sharedMemoryOf: null }),
+      processes: () => allProcesses(spawned, place, grown?.tree ?? null),
+    },
     tree: grown?.tree ?? null,
     directory: grown === null ? null : (place?.directory ?? grown.tree.directory),
     cancel: () => expected.cancel(),
   };
+}
+
+/** Without a namespace, processes can leave the worker's tree. */
+function allProcesses(spawned: Spawned, place: WorkerPlace | null, tree: ProcessTree | null): readonly number[] {
+  if (place?.isNamespaced === true) return spawned.processes;
+  const owner = place?.owner ?? null;
+  const marked = tree === null ? [] : markedProcesses(tree.mark.name, tree.mark.value);
+  const escaped = owner === null ? marked : processesOf(owner.uid);
+  return [...new Set([...spawned.processes, ...escaped])];
 }
 
 /** Null if the worker runs without isolation, like the server. */
@@ -185,7 +201,7 @@ class OpenFiles implements WorkerFiles {
     return sharedFiles.collect(target);
   }
 
-  remove(): void {
-    this.#folder?.remove();
+  async remove(): Promise<void> {
+    await this.#folder?.remove();
   }
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../logs/index.ts';
 import { commandLine, startTicks } from './process-facts.ts';
 import { ProcessTree } from './process-tree.ts';
+import { removeTree } from './remove-tree.ts';
 import { folderPrefix } from './worker-listener.ts';
 
 /** The kernel needs a moment to end a killed process, more if it holds much memory. */
@@ -69,7 +70,7 @@ export class Leftovers {
       if (name.startsWith(treePrefix)) await new ProcessTree(this.workersDirectory, name.slice(treePrefix.length)).end(clock, log);
       rmSync(join(this.#folder, name), { force: true });
     }
-    rmSync(this.workersDirectory, { recursive: true, force: true });
+    await removeTree(this.workersDirectory);
   }
 
   #note(name: string): () => void {

@@ -1,6 +1,6 @@
 /** Workers as local processes. */
 import type { Clock } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { EnvironmentRef } from '../python-model.ts';
 import { type Random, SystemRandom } from '../random.ts';
@@ -9,6 +9,7 @@ import { type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { CgroupRecord } from './cgroup-record.ts';
 import { Cgroups } from './cgroups.ts';
 import { ConcurrencyLimiter } from './concurrency-limiter.ts';
+import { DiskWatch, filesMax, freeBytesMin, freeSpaceOf, noArchive, type WatchedWorker } from './disk-watch.ts';
 import { ForkServers, type ForkServerView } from './fork-servers.ts';
 import { Isolation, type IsolationStatus } from './isolation/isolation.ts';
 import { type IsolationSettings, isolationDefaults } from './isolation/settings.ts';
@@ -100,6 +101,8 @@ export class LocalProvider implements Provider {
   readonly #checkModel: LocalProviderOptions['checkModel'];
   readonly #changeModel: LocalProviderOptions['changeModel'];
   #opened: Opened | null = null;
+  readonly #disk: DiskWatch;
+  readonly #borrowed = new Set<WatchedWorker>();
   #cancelCheck: () => void = () => undefined;
 
   constructor(options: LocalProviderOptions) {
@@ -112,6 +115,9 @@ export class LocalProvider implements Provider {
     this.#warmWorkers = options.warmWorkers;
     this.#startDelayMs = options.startDelayMs ?? 0;
     this.#isolation = options.isolation ?? isolationDefaults;
+    const worker = { bytes: this.#isolation.diskMiB * 1024 ** 2, files: filesMax };
+    const free = () => freeSpaceOf(this.#stateDirectory);
+    this.#disk = new DiskWatch({ clock: this.#clock, limits: { worker, freeBytesMin }, free });
     this.#onLine = options.onLine;
     this.#checkModel = options.checkModel;
     this.#changeModel = options.changeModel;
@@ -277,7 +283,11 @@ export class LocalProvider implements Provider {
     const leave = await this.#borrowers.enter();
     try {
       const process = await this.#lendable(python);
-      const late: { end: ReturnType<WorkerProcess['killHanging']> | null } = { end: null };
+      const late: { end: ReturnType<WorkerProcess['killHanging']> | null; reason: string | null } = { end: null, reason: null };
+      const watched = watchedBorrower(process, (reason) => {
+        late.reason = reason;
+      });
+      this.#borrowed.add(watched);
       const cancel = this.#clock.after(timeoutMs, () => {
         late.end = process.killHanging();
       });
@@ -290,11 +300,12 @@ export class LocalProvider implements Provider {
         if (!(error instanceof WorkerLost)) throw error;
         const stack = await late.end;
         const where = stack === null || stack.place === null ? '' : `: it was in ${stack.place}`;
-        const how = late.end === null ? await process.ended : `it exceeded ${timeoutMs / 1000} s${where}`;
+        const how = late.end === null ? (late.reason ?? (await process.ended)) : `it exceeded ${timeoutMs / 1000} s${where}`;
         const details = { cause: error, ...(stack === null ? {} : { lines: stack.lines }) };
         throw new PlatformError('model_failed', `the worker that inspected the model was lost: ${how}`, details);
       } finally {
         cancel();
+        this.#borrowed.delete(watched);
         await process.stop();
       }
     } finally {
@@ -343,13 +354,30 @@ export class LocalProvider implements Provider {
   #checkLater(): void {
     this.#cancelCheck = this.#clock.after(checkEveryMs, () => {
       for (const worker of this.#workers.values()) worker.check();
+      this.#watchDisk();
       this.#checkLater();
+    });
+  }
+
+  #watchDisk(): void {
+    const workers = [...this.#workers.values()].flatMap((worker) => worker.watched ?? []);
+    const forkServers = this.#opened?.forkServers.watched(this.#disk.limits.worker) ?? [];
+    this.#disk.check([...workers, ...this.#borrowed, ...forkServers]).catch((error: unknown) => {
+      this.#log.warn({ error: messageOf(error) }, 'failed to read how much workers write');
     });
   }
 
   #notify(view: WorkerView): void {
     for (const listener of this.#listeners) listener(view);
   }
+}
+
+function watchedBorrower(process: WorkerProcess, onEnd: (reason: string) => void): WatchedWorker {
+  const end = (reason: string): void => {
+    onEnd(reason);
+    process.kill();
+  };
+  return { id: `borrowed-${process.pid}`, written: process.written, archive: noArchive, end };
 }
 
 function accessOf({ paths = [], isIsolated = true }: WorkerCommand): WorkerProgram {

@@ -108,6 +108,11 @@ export function treeRssBytes(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + treeRssBytes(child), memoryUse(pid)?.rssBytes ?? 0);
 }
 
+/** The process and all its descendants. */
+export function treeOf(pid: number): readonly number[] {
+  return [pid, ...childrenOf(pid).flatMap(treeOf)];
+}
+
 /** The processes of a user. */
 export function processesOf(uid: number): readonly number[] {
   return namesIn('/proc').flatMap((pid) =>

@@ -2,12 +2,12 @@
  * Cleans up after a worker that starts processes: ends the processes that outlive it, even if they left its group, and removes its folder.
  * Each process has a mark in its environment that is never reused, by which the next server can also find it.
  */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { markedProcesses, startTicks } from './process-facts.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** The environment variable that marks a process and its descendants. */
 export const markName = 'PENSTOCK_PROCESS';
@@ -36,7 +36,7 @@ export class ProcessTree {
       await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
     }
     try {
-      rmSync(this.directory, { recursive: true, force: true });
+      await removeTree(this.directory);
     } catch (error) {
       log.warn({ folder: this.directory, error: messageOf(error) }, 'failed to remove the folder of a worker');
     }

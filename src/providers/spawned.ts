@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { LastLines } from '../runtime/index.ts';
-import { descendantOf } from './process-facts.ts';
+import { descendantOf, treeOf } from './process-facts.ts';
 import { killGroup } from './process-tree.ts';
 
 /** The code is null after a signal; both are null while the process runs. */
@@ -21,6 +21,8 @@ export interface Spawned {
   /** The pid of the worker itself, on the host. Reliable once the worker has said hello; null if no process was started. */
   readonly pid: number | null;
   readonly exit: ProcessExit;
+  /** The worker and all its processes, on the host; empty if it has ended. */
+  readonly processes: readonly number[];
   /** Its last output. */
   readonly lines: LastLines;
   /** Resolves once it has ended and all its output was read: `exit code 1: last lines` or `killed by SIGKILL`. */
@@ -86,6 +88,11 @@ export class SpawnedProcess implements Spawned {
   get pid(): number | null {
     const outer = this.outerPid;
     return outer !== null && this.#isNamespaced ? (descendantOf(outer, 2) ?? outer) : outer; // unshare, the shell, the worker
+  }
+
+  get processes(): readonly number[] {
+    const outer = this.outerPid;
+    return outer === null || this.#child.exitCode !== null ? [] : treeOf(outer);
   }
 
   get exit(): ProcessExit {

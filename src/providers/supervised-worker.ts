@@ -11,6 +11,8 @@ import type { Random } from '../random.ts';
 import type { WorkerExit } from '../records/index.ts';
 import { sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import type { HangingStack } from './hanging-stack.ts';
+import { noArchive, type WatchedWorker } from './disk-watch.ts';
+import type { FileUse } from './file-use.ts';
 import { loadLimits } from './load-limits.ts';
 import type { ProcessTree } from './process-tree.ts';
 import type { WorkerSpec, WorkerState, WorkerView } from './provider.ts';
@@ -78,6 +80,8 @@ export class SupervisedWorker {
   #readyAtMs: number | null = null;
   #readySinceMs: number | null = null;
   #requestedAtMs: number | null = null;
+  /** Null while it is unpacked. */
+  #archive: FileUse | null = null;
   #isStopping = false;
   /** Whether it ended before it was stopped. */
   #isLost = false;
@@ -134,6 +138,19 @@ export class SupervisedWorker {
     if (this.#hanging !== null) await this.#hanging;
     await this.#process?.stop();
     await this.#attempt;
+  }
+
+  /** For the disk watch; null while none of the model's code runs. */
+  get watched(): WatchedWorker | null {
+    const process = this.#process;
+    const archive = this.spec.process === undefined ? noArchive : this.#archive;
+    if (process === null || archive === null || this.#isStopping) return null;
+    const end = (reason: string): void => {
+      if (process !== this.#process) return;
+      this.#killReason ??= reason;
+      process.kill();
+    };
+    return { id: this.spec.id, written: process.written, archive, end };
   }
 
   /** Called periodically: checks whether it still answers and whether it has grown too large. */
@@ -225,7 +242,8 @@ export class SupervisedWorker {
   async #startCommand({ link, directory }: WorkerProcess, { mark }: ProcessTree): Promise<void> {
     const { modelPath, modelName, threads, process: command } = this.spec;
     assert(command !== undefined && directory !== null, 'a worker for a command needs a command and a directory');
-    await link.load({ path: modelPath, threads, name: modelName, process: { ...command, directory, mark, unpackedBytesMax } });
+    this.#archive = await link.unpack(modelPath, directory, unpackedBytesMax);
+    await link.load({ path: modelPath, threads, name: modelName, process: { ...command, directory, mark } });
   }
 
   #couldNotStart(error: unknown): void {
@@ -254,6 +272,7 @@ export class SupervisedWorker {
     this.#hanging = null;
     this.#stack = null;
     this.#process = null;
+    this.#archive = null;
     this.#readyAtMs = null;
     this.#readySinceMs = null;
     if (this.#isStopping) return;

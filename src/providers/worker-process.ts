@@ -6,6 +6,7 @@ import { PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { WorkerLink } from '../runtime/index.ts';
 import type { Cgroups, WorkerGroup } from './cgroups.ts';
+import type { WrittenFiles } from './file-use.ts';
 import { ForkedProcess } from './forked.ts';
 import { type HangingStack, hangingStack, stackLinesRead } from './hanging-stack.ts';
 import { processesMax } from './isolation/launch.ts';
@@ -45,6 +46,8 @@ export class WorkerProcess {
   #listener: (line: string, requestIds: readonly string[]) => void = () => undefined;
   /** What it prints while its stack is read; otherwise null. */
   #stackLines: string[] | null = null;
+  /** Where it writes. */
+  readonly written: WrittenFiles;
   /** Whether a fork server started it. */
   readonly isForked: boolean;
   #hasEnded = false;
@@ -63,6 +66,7 @@ export class WorkerProcess {
     this.#owner = launched.owner;
     this.tree = launched.tree;
     this.directory = launched.directory;
+    this.written = launched.written;
     this.isForked = spawned instanceof ForkedProcess;
     this.#isPython = launched.kind === 'python';
     spawned.onLine((line, isError, call) => {

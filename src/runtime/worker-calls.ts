@@ -132,7 +132,7 @@ export class WorkerCalls {
           const { ProcessModel: Process } = await import('./process/process-model.ts');
           const print = (line: string) => void process.stdout.write(`${line}\n`);
           const around = { clock: this.#clock, threads: message.threads, print, onWorkerLost: this.#onLost };
-          this.#process = await Process.start(message.path, message.process, around);
+          this.#process = await Process.start(message.process, around);
           if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
           return { signature: { inputs: [], outputs: [] }, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
         }
@@ -160,6 +160,10 @@ export class WorkerCalls {
       case 'inspect-bundle': {
         const { inspectBundle } = await import('./process/process-bundle.ts');
         return inspectBundle(message.path, message.bytesMax);
+      }
+      case 'unpack': {
+        const { unpackBundle } = await import('./process/process-bundle.ts');
+        return unpackBundle(message.path, message.folder, message.bytesMax);
       }
       case 'status':
         return { rssBytes: process.memoryUsage.rss(), pid: process.pid } satisfies WorkerStatus;

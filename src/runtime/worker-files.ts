@@ -1,5 +1,6 @@
 /** A worker's access to files of the server. An isolated worker only sees its own folders. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 
 /** The files of a stored model: the one to load, and those with its external data. */
 export interface ModelFiles {
@@ -23,6 +24,11 @@ export interface WorkerFiles {
   lendFolder(files: readonly DataFile[]): LentFile;
   /** Lets the worker write a file. `take` moves it to `target`, and throws if it is not a regular file. */
   collect(target: string): CollectedFile;
+}
+
+/** Where the archive of a process is unpacked in the folder of its worker. */
+export function bundleFolder(directory: string): string {
+  return join(directory, 'model');
 }
 
 export interface LentFile {

@@ -30,6 +30,9 @@ chmodSync(root, 0o755);
 after(() => rmSync(root, { recursive: true, maxRetries: 5 }));
 const isRoot = process.getuid?.() === 0;
 
+/** What each worker may write. */
+const diskMiB = 64;
+
 interface Answer {
   readonly result?: unknown;
   readonly error?: string;
@@ -46,7 +49,7 @@ class Attack {
   link: WorkerLink | null = null;
 
   constructor(mode: string) {
-    const isolation = isolationSettings({ mode });
+    const isolation = isolationSettings({ mode, diskMiB });
     this.provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: this.state, warmWorkers: 0, isolation });
   }
 
@@ -257,6 +260,48 @@ except OSError as error:
     result = [limit >= 2 ** 30, error.errno == errno.EFBIG]
 `;
       assert.deepEqual((await attack.run(grow)).result, [true, true]);
+    });
+
+    for (const { how, name, code } of [
+      { how: 'with many files', name: 'many', code: `open(os.path.join(folder, str(i)), 'wb').write(b'x' * 2 ** 20)` },
+      { how: 'with deleted files', name: 'deleted', code: `f = open(os.path.join(folder, 'x'), 'wb'); f.write(b'x' * 2 ** 20); f.flush(); os.remove(f.name); __main__.kept = getattr(__main__, 'kept', []) + [f]` },
+    ]) {
+      promises(`cannot fill the disk ${how}: it is ended with the reason, its files are removed, and other workers serve`, async () => {
+        const ended = new Promise<WorkerView>((resolve) => {
+          attack.provider.onChange((view) => view.spec.id === name && view.reason !== null && resolve(view));
+        });
+        await attack.start(name);
+        const fill = `
+import __main__, os, time
+for folder in (os.getcwd(), os.environ['TMPDIR']):
+    for i in range(70): ${code}
+`;
+        const answer = attack.run(fill).catch(() => undefined);
+        const { reason } = await ended;
+        await answer;
+        assert.match(reason ?? '', /its files took more than 64 MiB of the disk: isolation.diskMiB/);
+        await attack.provider.stop(name);
+        assert.equal(readdirSync(join(attack.state, 'processes')).length, 1, 'the folder of the other worker');
+        attack.link = attack.provider.link('w1');
+        assert.equal((await attack.run('result = 1')).result, 1);
+      });
+    }
+
+    promises('leaves no files behind, whatever permissions they have', async () => {
+      const memory = `penstock-left-${process.pid}-${mode}`;
+      await attack.start('left');
+      const leave = `
+import os
+os.makedirs('locked/inner')
+os.chmod('locked/inner', 0)
+os.chmod('locked', 0)
+open('/dev/shm/${memory}', 'w').write('x')
+`;
+      await attack.run(leave);
+      await attack.provider.stop('left');
+      assert.equal(readdirSync(join(attack.state, 'processes')).length, 1, 'the folder of the other worker');
+      assert.equal(existsSync(join('/dev/shm', memory)), false);
+      attack.link = attack.provider.link('w1');
     });
 
     promises('can fork up to its limit only, and the server still starts workers', async () => {

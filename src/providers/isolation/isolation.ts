@@ -2,12 +2,13 @@
  * Isolates workers from the server: its files, its keys, other models, other processes. On start it finds a working mode by
  * trying each with a real process, and starts workers in it.
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import type { Random } from '../../random.ts';
+import { freeBytesMin, freeSpaceOf } from '../disk-watch.ts';
 import { userThreadCount } from '../process-facts.ts';
 import { CompileCache } from './compile-cache.ts';
 import { type HostFile, type HostFiles, hostFile, hostFiles, isWithin } from './host-files.ts';
@@ -314,15 +315,12 @@ export class Isolation {
   }
 }
 
-/** A file of a worker, such as a log that grows without end, leaves this much of the disk to the server. */
-const freeBytesMin = 1024 ** 3;
 /** Also limits shared memory. */
 const fileBytesMin = 1024 ** 3;
 
 /** The largest file that a worker can write: what is free on the disk of its folder now, less what the server needs. */
 function largestFile(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
-  return Math.max(fileBytesMin, bavail * bsize - freeBytesMin);
+  return Math.max(fileBytesMin, freeSpaceOf(folder).bytes - freeBytesMin);
 }
 
 function forkMounts(forks: ForkFolders): readonly MountedFolder[] {

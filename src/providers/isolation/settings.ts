@@ -1,4 +1,4 @@
-/** The isolation settings of config.json: the mode, and the user ids of workers. */
+/** The isolation settings of config.json: the mode, the user ids of workers, and what they may write. */
 import { PlatformError } from '../../errors.ts';
 
 /**
@@ -21,7 +21,14 @@ export interface IsolationSettings {
   /** `auto` uses the first of root, user and landlock that works here. */
   readonly mode: IsolationMode | 'auto';
   readonly uids: UidRange;
+  /** What the files of one worker may take on the disk beyond its archive; in MiB. */
+  readonly diskMiB: number;
 }
+
+const diskMiBDefault = 10_240;
+/** Libraries write caches of this size. */
+const diskMiBMin = 64;
+const diskMiBMax = 2 ** 30;
 
 /** Unused according to systemd's table of user ids: above containers and subordinate ids, below 2^31. */
 const uidsDefault: UidRange = { first: 1_900_000_000, last: 1_900_065_535 };
@@ -31,19 +38,22 @@ const uidMax = 4_294_967_293;
 /** The first id is the common group of all workers; each worker uses another one. */
 const uidsMin = 16;
 
-export const isolationDefaults: IsolationSettings = { mode: 'auto', uids: uidsDefault };
+export const isolationDefaults: IsolationSettings = { mode: 'auto', uids: uidsDefault, diskMiB: diskMiBDefault };
 
 /** Parses `isolation` of config.json. Throws `invalid_request`. */
 export function isolationSettings(config: Readonly<Record<string, unknown>> | null): IsolationSettings {
-  const { mode = 'auto', uids, ...rest } = config ?? {};
+  const { mode = 'auto', uids, diskMiB = diskMiBDefault, ...rest } = config ?? {};
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) {
-    throw new PlatformError('invalid_request', `unknown setting isolation.${unknown} in config.json: expected mode or uids`);
+    throw new PlatformError('invalid_request', `unknown setting isolation.${unknown} in config.json: expected mode, uids or diskMiB`);
   }
   if (mode !== 'auto' && !isolationModes.some((known) => known === mode)) {
     throw invalid('mode', `one of auto, ${isolationModes.join(', ')}`, mode);
   }
-  return { mode: mode as IsolationSettings['mode'], uids: uids === undefined ? uidsDefault : readRange(uids) };
+  if (typeof diskMiB !== 'number' || !Number.isInteger(diskMiB) || diskMiB < diskMiBMin || diskMiB > diskMiBMax) {
+    throw invalid('diskMiB', `a whole number from ${diskMiBMin} to ${diskMiBMax}`, diskMiB);
+  }
+  return { mode: mode as IsolationSettings['mode'], uids: uids === undefined ? uidsDefault : readRange(uids), diskMiB };
 }
 
 function readRange(uids: unknown): UidRange {

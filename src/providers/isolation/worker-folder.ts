@@ -19,6 +19,7 @@ import {
 import { dirname, join } from 'node:path';
 import { PlatformError } from '../../errors.ts';
 import { type CollectedFile, type DataFile, type LentFile, modelFileName, type WorkerFiles } from '../../runtime/index.ts';
+import { removeTree } from '../remove-tree.ts';
 
 /** Paths of the three folders as seen by the worker. */
 export interface FolderNames {
@@ -148,9 +149,10 @@ export class WorkerFolder implements WorkerFiles {
     };
   }
 
-  remove(): void {
+  /** Call it once no process of the worker runs any more. */
+  async remove(): Promise<void> {
     for (const lent of this.#lent.values()) lent.release();
-    rmSync(this.#isForked ? this.host.input : this.path, { recursive: true, force: true });
+    await removeTree(this.#isForked ? this.host.input : this.path);
   }
 
   #openTo(path: string, mode: number): void {

@@ -2,7 +2,9 @@
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import type { WorkerFiles } from '../../runtime/index.ts';
+import type { WrittenFiles } from '../file-use.ts';
 import { processesOf } from '../process-facts.ts';
+import { removeSystemV, removeTree, sharedMemoryOf } from '../remove-tree.ts';
 import type { Launch } from './launch.ts';
 import type { UidPool } from './uid-pool.ts';
 import type { WorkerFolder, WorkerOwner } from './worker-folder.ts';
@@ -18,6 +20,8 @@ export interface WorkerPlace {
   readonly owner: WorkerOwner | null;
   /** The spawned process is `unshare`, the worker its grandchild. */
   readonly isNamespaced: boolean;
+  /** Where it writes, on the host. */
+  readonly writes: Pick<WrittenFiles, 'folders' | 'sharedMemoryOf'>;
   launch(command: readonly string[]): Launch;
   /** Called after its process has ended: ends remaining processes and removes its folder. Does not throw. */
   end(clock: Clock, log: Log): Promise<void>;
@@ -45,6 +49,7 @@ export class IsolatedWorker implements WorkerPlace {
   readonly socketPath: string;
   readonly owner: WorkerOwner | null;
   readonly isNamespaced: boolean;
+  readonly writes: WorkerPlace['writes'];
   readonly #options: IsolatedWorkerOptions;
   #hasEnded = false;
 
@@ -56,6 +61,10 @@ export class IsolatedWorker implements WorkerPlace {
     this.socketPath = options.socketPath;
     this.owner = options.owner;
     this.isNamespaced = options.isNamespaced;
+    const { work, temporary } = options.folder.host;
+    // Namespaces have shared memory of their own, and without an own user a worker cannot write to that of the machine.
+    const sharedMemoryOf = options.isNamespaced ? null : (options.owner?.uid ?? null);
+    this.writes = { folders: [work, temporary], sharedMemoryOf };
   }
 
   launch(command: readonly string[]): Launch {
@@ -69,13 +78,20 @@ export class IsolatedWorker implements WorkerPlace {
     try {
       const hasEnded = owner === null || (await endProcessesOf(owner.uid, clock));
       if (hasEnded) ended();
-      if (hasEnded && owner !== null) uids.release(owner.uid);
       if (!hasEnded) log.error({ uid: owner?.uid }, 'failed to end processes of a worker: their user id will not be reused');
-      folder.remove();
+      if (hasEnded && this.writes.sharedMemoryOf !== null) await removeShared(this.writes.sharedMemoryOf);
+      if (hasEnded && owner !== null) uids.release(owner.uid);
+      await folder.remove();
     } catch (error) {
       log.warn({ folder: folder.path, error: String(error) }, 'failed to remove the folder of a worker');
     }
   }
+}
+
+/** The next worker of this user would read it. */
+async function removeShared(uid: number): Promise<void> {
+  for (const path of await sharedMemoryOf(uid)) await removeTree(path);
+  await removeSystemV(uid);
 }
 
 /** A user id belongs to one worker: every process under it was started by that worker. */

@@ -10,7 +10,7 @@ import type { SampleBody } from '../probe/sample-rows.ts';
 import type { Bundle } from '../process/process-bundle.ts';
 import type { ProcessSpec } from '../process/process-model.ts';
 import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '../python-calls.ts';
-import { type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
+import { bundleFolder, type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
 import { type LoadPlans, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from '../worker-plans.ts';
 import { CallRequests } from './call-requests.ts';
 import {
@@ -83,6 +83,7 @@ export interface WorkerStatus {
 export type CallMessage =
   | ({ readonly method: 'load' } & Omit<LoadRequest, 'data' | 'python' | 'plans'> & { readonly plans?: LoadedPlans })
   | { readonly method: 'inspect-bundle'; readonly path: string; readonly bytesMax: number }
+  | { readonly method: 'unpack'; readonly path: string; readonly folder: string; readonly bytesMax: number }
   | ({ readonly method: 'inspect'; readonly rewriteTo: string } & InspectedFiles)
   | { readonly method: 'status' };
 
@@ -326,6 +327,14 @@ export class WorkerLink {
     const inspect = async ([lent = '']: readonly string[]) =>
       (await this.#call({ method: 'inspect-bundle', path: lent, bytesMax })) as Bundle;
     return await this.#lending([{ path }], inspect);
+  }
+
+  /** Unpacks the archive of a process into the folder of the worker, before any of its code runs. Rejects like `inspectBundle`. */
+  async unpack(path: string, directory: string, bytesMax: number): Promise<Bundle> {
+    const folder = bundleFolder(directory);
+    const unpack = async ([lent = '']: readonly string[]) =>
+      (await this.#call({ method: 'unpack', path: lent, folder, bytesMax })) as Bundle;
+    return await this.#lending([{ path }], unpack);
   }
 
   /** The worker answers between two runs: a missing answer during a run means nothing. */

@@ -5,11 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Payload, ProcessReply } from '../link/payload.ts';
-import { unpackBundle } from './process-bundle.ts';
+import { bundleFolder } from '../worker-files.ts';
 import { signalGroup } from './process-group.ts';
 import { type InvokeOptions, ProcessHttp } from './process-http.ts';
 import { ProcessLog } from './process-log.ts';
@@ -19,7 +18,7 @@ export interface ProcessSpec {
   /** The program and its first arguments, followed by `serve`. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Created by the worker, removed by the provider. The model is in `model`. */
+  /** Created by the worker, removed by the provider. The archive is unpacked in `bundleFolder`. */
   readonly directory: string;
   /** An environment variable that identifies the process and its descendants. */
   readonly mark: { readonly name: string; readonly value: string };
@@ -27,7 +26,6 @@ export interface ProcessSpec {
   readonly concurrency: number;
   /** Time from its start within which GET /ping must have answered 200. */
   readonly startTimeoutMs: number;
-  readonly unpackedBytesMax: number;
 }
 
 const pingTimeoutMs = 2_000;
@@ -85,12 +83,11 @@ export class ProcessModel {
   }
 
   /**
-   * Resolves once it answers. Throws `model_failed`, or `invalid_request` because of its archive. After an error the process may still run
-   * until the group of its worker is ended.
+   * Resolves once it answers. Its archive must have been unpacked. Throws `model_failed`. After an error the process may still run until
+   * the group of its worker is ended.
    */
-  static async start(path: string, spec: ProcessSpec, around: ProcessModelDeps): Promise<ProcessModel> {
-    const folder = join(spec.directory, 'model');
-    await unpackBundle(path, folder, spec.unpackedBytesMax);
+  static async start(spec: ProcessSpec, around: ProcessModelDeps): Promise<ProcessModel> {
+    const folder = bundleFolder(spec.directory);
     const port = await freePort();
     const [program = '', ...words] = spec.command;
     const child = spawn(program, [...words, 'serve'], {
