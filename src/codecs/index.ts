@@ -30,7 +30,15 @@ export { bodyTypes, decodeRows, decodeRowsTask, isShortNpy, isShortRows, tensorB
 export { anyRows, type RowInvocation, type RowLimits, rowsMaxOf } from './rows/invocation.ts';
 export { bareInstances, decodeInstances, decodeJson } from './rows/json-body.ts';
 export { checkedJson, decodeJsonRows, jsonInvocation, jsonRowTypes } from './rows/json-rows.ts';
-export { type Block, type BlockPosition, blocksOf, type LineRecord, recordsOf, startOfObject } from './rows/line-blocks.ts';
+export {
+  type Block,
+  type BlockPosition,
+  blocksOf,
+  type LineRecord,
+  recordsInSlices,
+  recordsOf,
+  startOfObject,
+} from './rows/line-blocks.ts';
 export { decodeNpy, npyFile, npyHead } from './rows/npy.ts';
 export {
   predictionsCsv,

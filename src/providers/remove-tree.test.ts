@@ -42,7 +42,8 @@ describe('what a model wrote', () => {
 
   test('counts as too much and is removed if it is nested deeper than a path can name', async () => {
     const folder = folderOf('deep');
-    const nest = 'import os, sys\nos.chdir(sys.argv[1])\nfor _ in range(60):\n    os.mkdir("x" * 200)\n    os.chdir("x" * 200)\nopen("hidden", "w").write("x" * 100000)';
+    const nest =
+      'import os, sys\nos.chdir(sys.argv[1])\nfor _ in range(60):\n    os.mkdir("x" * 200)\n    os.chdir("x" * 200)\nopen("hidden", "w").write("x" * 100000)';
     const { status, error } = spawnSync('python3', ['-c', nest, folder]);
     if (error !== undefined) return;
     assert.equal(status, 0);

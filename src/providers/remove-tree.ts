@@ -37,7 +37,11 @@ export async function removeSystemV(uid: number): Promise<void> {
   ] as const) {
     const lines = (await readFile(`/proc/sysvipc/${kind}`, 'utf8').catch(() => '')).split('\n').slice(1);
     const ids = lines.map((line) => line.trim().split(/\s+/)).filter((fields) => Number(fields[column]) === uid);
-    if (ids.length > 0) await run('ipcrm', ids.flatMap((fields) => [option, fields[1] ?? '']));
+    if (ids.length > 0)
+      await run(
+        'ipcrm',
+        ids.flatMap((fields) => [option, fields[1] ?? '']),
+      );
   }
 }
 

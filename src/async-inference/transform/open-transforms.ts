@@ -9,14 +9,14 @@ import { Transforms, type TransformsOptions } from './transforms.ts';
 
 type Handed = 'profiles' | 'events' | 'audit' | 'prices' | 'cores' | 'checkForeignCode' | 'provider';
 
-export interface OpenTransformsDeps extends Pick<Foundation, 'db' | 'clock' | 'logs'>, Pick<TransformsOptions, Handed> {
+export interface OpenTransformsDeps extends Pick<Foundation, 'db' | 'clock' | 'logs' | 'threads'>, Pick<TransformsOptions, Handed> {
   readonly registry: Registry;
   readonly s3: TransformsOptions['buckets'];
 }
 
 /** Resumes transforms that a previous server left running. */
 export async function openTransforms(config: Config, deps: OpenTransformsDeps, closers: Closers): Promise<Transforms> {
-  const { registry, profiles, events, audit, prices, cores, checkForeignCode, db, clock, logs, provider, s3 } = deps;
+  const { registry, profiles, events, audit, prices, cores, checkForeignCode, db, clock, logs, threads, provider, s3 } = deps;
   const transforms = new Transforms({
     db,
     clock,
@@ -25,6 +25,7 @@ export async function openTransforms(config: Config, deps: OpenTransformsDeps, c
     events,
     audit,
     provider,
+    threads,
     profiles,
     prices,
     cores,

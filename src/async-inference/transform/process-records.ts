@@ -1,7 +1,8 @@
 /** Runs records through a model that takes bytes (a process, or a Python function): payloads and responses follow the container contract. */
 
-import { type Block, type LineRecord, recordsOf } from '../../codecs/index.ts';
-import { PlatformError } from '../../errors.ts';
+import { type Block, inPlaceBytesMax, type LineRecord, recordsInSlices } from '../../codecs/index.ts';
+import { copyInSlices, type Threads, type ThreadTask } from '../../threads/index.ts';
+import { type FilteredRecords, filterInputsTask, filterOutputsTask } from './filter-tasks.ts';
 import type { RecordFilters } from './record-filters.ts';
 import { type BlockResult, isRecordError, oneByOne } from './run-records.ts';
 import type { BadRecords, ObjectForm } from './transform-job.ts';
@@ -15,6 +16,8 @@ export interface ProcessRecordsOptions {
   readonly policy: BadRecords;
   readonly assemble: 'none' | 'line';
   readonly run: RunPayload;
+  /** For records that take too long to filter on the event loop. */
+  readonly threads: Threads;
 }
 
 export class ProcessRecords {
@@ -33,14 +36,14 @@ export class ProcessRecords {
     const isCsv = form.format === 'csv';
     try {
       if (filters.areIdle) return { output: this.#assembled(await this.#run(block.bytes)), records: block.records, bad: [] };
-      return { output: await this.#filtered(recordsOf(block, isCsv)), records: block.records, bad: [] };
+      return { output: await this.#filtered(block.bytes, isCsv ? 'csv' : 'lines'), records: block.records, bad: [] };
     } catch (error) {
       if (!isRecordError(error)) throw error;
       const each = async (record: LineRecord): Promise<string> => {
-        if (!filters.areIdle) return this.#filtered([record]);
+        if (!filters.areIdle) return (await this.#filtered(record.text, isCsv ? 'csv-line' : 'line')).toString();
         return this.#assembled(await this.#run(Buffer.concat([record.text, Buffer.from('\n')]))).toString();
       };
-      const { results, bad } = await oneByOne(recordsOf(block, isCsv), each, policy);
+      const { results, bad } = await oneByOne(await recordsInSlices(block, isCsv), each, policy);
       return { output: results.join(''), records: results.length, bad };
     }
   }
@@ -49,7 +52,7 @@ export class ProcessRecords {
     const { filters, form } = this.#options;
     const isText = form.format === 'json' || form.format === 'jsonl';
     if (filters.areIdle || !isText) return { output: this.#assembled(await this.#run(bytes)), records: 1, bad: [] };
-    return { output: await this.#filtered([{ text: bytes, line: 1 }]), records: 1, bad: [] };
+    return { output: await this.#filtered(bytes, form.format === 'json' ? 'document' : 'line'), records: 1, bad: [] };
   }
 
   #run(body: Buffer): Promise<Buffer> {
@@ -63,25 +66,35 @@ export class ProcessRecords {
     return Buffer.concat([output, Buffer.from('\n')]);
   }
 
-  async #filtered(records: readonly LineRecord[]): Promise<string> {
-    const { filters, form } = this.#options;
-    const texts = records.map(({ text }) => text.toString());
-    const filteredInput = (text: string): string =>
-      form.format === 'json' ? filters.inputOfBody(text) : filters.inputOf(text, form.format === 'csv');
-    const body = texts.map((text) => `${filteredInput(text)}\n`).join('');
-    const answer = await this.#run(Buffer.from(body));
-    const isCsv = form.result === 'csv';
-    if (!filters.changesOutput) return this.#assembled(answer).toString();
-    const results =
-      records.length === 1
-        ? [answer.toString().trim()]
-        : recordsOf({ bytes: answer, firstLine: 1 }, isCsv).map(({ text }) => text.toString());
-    if (results.length !== records.length) {
-      throw new PlatformError(
-        'model_failed',
-        `the model returned ${results.length} lines for ${records.length} records: send single records instead`,
-      );
-    }
-    return results.map((result, index) => `${filters.outputOf(texts[index] as string, result, isCsv)}\n`).join('');
+  /** Filters small records in place, others in a thread. */
+  async #filtered(bytes: Buffer, form: FilteredRecords['form']): Promise<Buffer> {
+    const { filters, form: object } = this.#options;
+    const input = { filters: filters.spec, form };
+    const body = await this.#somewhere(filterInputsTask, { ...input, bytes }, bytes.length);
+    const answer = await this.#run(body);
+    if (!filters.changesOutput) return this.#assembled(answer);
+    return this.#somewhere(
+      filterOutputsTask,
+      { ...input, bytes, answer, isCsvAnswer: object.result === 'csv' },
+      bytes.length + answer.length,
+    );
   }
+
+  async #somewhere<Input extends { readonly bytes: Uint8Array; readonly answer?: Uint8Array }>(
+    task: ThreadTask<Input, Uint8Array>,
+    input: Input,
+    size: number,
+  ): Promise<Buffer> {
+    if (size <= inPlaceBytesMax) return asBuffer(task.run(input));
+    const bytes = await copyInSlices(input.bytes);
+    const answer = input.answer === undefined ? {} : { answer: await copyInSlices(input.answer) };
+    const moved = [bytes, ...Object.values(answer)];
+    return asBuffer(await this.#options.threads.run(task, { ...input, bytes, ...answer }, { bytes: size, moved, work: filterWork }));
+  }
+}
+
+const filterWork = { name: 'filtering the records', hint: 'Split large records, or lower the largest payload of the transform' };
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }

@@ -35,6 +35,16 @@ export class RecordFilters {
     this.#header = header;
   }
 
+  /** What another thread needs to apply the same filters. */
+  get spec(): FilterSpec {
+    return this.#order;
+  }
+
+  /** The column names, if known. */
+  get columns(): readonly string[] | null {
+    return this.#header;
+  }
+
   /** Whether hidden columns are given by name, so that a CSV needs a header. */
   get namesColumns(): boolean {
     return this.#hidden.some((column) => !isColumnIndex(column));

@@ -44,7 +44,7 @@ export async function oneByOne(
   records: readonly LineRecord[],
   runOne: (record: LineRecord) => Promise<string>,
   policy: BadRecords,
-  parse: ((record: LineRecord) => void) | null = null,
+  parse: ((record: LineRecord) => void | Promise<void>) | null = null,
 ): Promise<{ readonly results: readonly string[]; readonly bad: readonly BadRecord[] }> {
   // Report several bad lines at once, found by parsing the block in memory, without running the model.
   if (policy === 'fail' && parse !== null) await rejectMalformed(records, parse);
@@ -63,13 +63,13 @@ export async function oneByOne(
   return { results, bad };
 }
 
-async function rejectMalformed(records: readonly LineRecord[], parse: (record: LineRecord) => void): Promise<void> {
+async function rejectMalformed(records: readonly LineRecord[], parse: (record: LineRecord) => void | Promise<void>): Promise<void> {
   const bad: BadRecord[] = [];
   const slices = new Slices(bytesPerSlice);
   for (const record of records) {
     await slices.done(record.text.length);
     try {
-      parse(record);
+      await parse(record);
     } catch (error) {
       bad.push(badRecord(record, error));
     }

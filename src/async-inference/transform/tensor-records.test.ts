@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import { SystemClock } from '../../clock.ts';
 import { bytesOf, type Signature, type TensorSpec } from '../../tensor.ts';
+import { ThreadPool, type Threads } from '../../threads/index.ts';
 import { CsvThreads } from './csv-threads.ts';
 import { RecordFilters } from './record-filters.ts';
 import { TensorRecords } from './tensor-records.ts';
@@ -9,6 +11,15 @@ import type { ObjectForm } from './transform-job.ts';
 const signature: Signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+};
+const pool = new ThreadPool({ clock: new SystemClock(), threadsMax: 1 });
+after(() => pool.close());
+const tasks: string[] = [];
+const threads: Threads = {
+  run: (task, input, options) => {
+    tasks.push(task.name);
+    return pool.run(task, input, options);
+  },
 };
 const csv: ObjectForm = { format: 'csv', contentType: 'text/csv', isGzip: false, isSplit: true, result: 'csv', resultType: 'text/csv' };
 
@@ -26,6 +37,7 @@ async function transformed(
     filters,
     policy: 'skip',
     csv: new CsvThreads({ threadsMax: 1 }),
+    threads,
     rowsMax: 100,
     run: async ({ inputs: [input], rows }) => {
       const { data } = input as typeof input & object;
@@ -99,6 +111,7 @@ test('a header that does not match the inputs fails the object, even if bad reco
       filters: new RecordFilters({ inputFilter: '$', outputFilter: '$', joins: false, ...order }),
       policy: 'skip',
       csv: new CsvThreads({ threadsMax: 1 }),
+      threads,
       rowsMax: 100,
       run: async () => [],
     });
@@ -115,3 +128,30 @@ test('finds the columns of a single input by their names', async () => {
   assert.deepEqual(await transformed('30,7,1\n40,9,0\n', {}, csv, columns), { output: '30\n40\n', reported: [] });
   await assert.rejects(transformed('sex,age\n1,30\n', {}, csv, columns), /missing: fare/);
 });
+
+for (const { what, form, text, order, output } of [
+  {
+    what: 'a record of JSON',
+    form: 'jsonl',
+    text: (id: string) => `{"id":"${id}","x":[1,2,3]}\n`,
+    order: { inputFilter: '$.x' },
+    output: '[1]\n',
+  },
+  {
+    what: 'a body of JSON',
+    form: 'json',
+    text: (id: string) => `{"id":"${id}","x":{"instances":[[1,2,3]]}}`,
+    order: { inputFilter: '$.x' },
+    output: '{"predictions":[[1]]}',
+  },
+  { what: 'a record of CSV', form: 'csv', text: (id: string) => `${id},1,2,3\n`, order: { inputFilter: '$[1:]' }, output: '1\n' },
+] as const) {
+  test(`converts ${what} off the event loop if it is large, with the same result`, async () => {
+    const shape = { ...csv, format: form, result: form === 'csv' ? 'csv' : form } as ObjectForm;
+    tasks.length = 0;
+    assert.equal((await transformed(text('a'), order, shape)).output, output);
+    assert.deepEqual(tasks, []);
+    assert.equal((await transformed(text('a'.repeat(100_000)), order, shape)).output, output);
+    assert.equal(tasks[0], 'decodeRecordsTask');
+  });
+}

@@ -5,34 +5,35 @@
 import {
   type Block,
   blocksOf,
-  type CsvSource,
   checkCsvHeader,
-  checkedJson,
   csvHeader,
   cutRows,
-  decodeCsv,
-  decodeInstances,
-  decodeJson,
-  decodeJsonRows,
   decodeNpy,
   headerNames,
   isInOrder,
-  jsonInvocation,
   type LineRecord,
   npyFile,
   parseCsv,
-  parseObject,
   predictionsCsvBytes,
   predictionTexts,
   type RowInvocation,
+  recordsInSlices,
   recordsOf,
   textOf,
 } from '../../codecs/index.ts';
-import { messageOf, PlatformError } from '../../errors.ts';
-import { bytesOf, elementCount, rowCount, type Signature, type Tensor, takesJson } from '../../tensor.ts';
-import { nextTurn } from '../../threads/index.ts';
+import { messageOf } from '../../errors.ts';
+import { bytesOf, elementCount, rowCount, type Signature, type Tensor } from '../../tensor.ts';
+import { copyInSlices, nextTurn, type Threads } from '../../threads/index.ts';
 import type { CsvThreads } from './csv-threads.ts';
-import { cellsOf, type RecordFilters } from './record-filters.ts';
+import {
+  decodeRecordsTask,
+  encodeRecordsTask,
+  type RecordCodecSpec,
+  type RecordGroup,
+  type RecordResults,
+  type RunOutputs,
+} from './record-codec.ts';
+import type { RecordFilters } from './record-filters.ts';
 import { type BadRecord, type BlockResult, isRecordError, oneByOne, UnreadableObject } from './run-records.ts';
 import type { BadRecords, ObjectForm } from './transform-job.ts';
 
@@ -45,6 +46,8 @@ export interface TensorRecordsOptions {
   readonly policy: BadRecords;
   readonly run: RunTensors;
   readonly csv: CsvThreads;
+  /** For records that take too long to convert on the event loop. */
+  readonly threads: Threads;
   /** Rows per run. */
   readonly rowsMax: number;
 }
@@ -93,7 +96,7 @@ export class TensorRecords {
       const result = await this.#fastPath(block);
       if (result !== null) return result;
     }
-    const records = recordsOf(block, this.#isCsv);
+    const records = await recordsInSlices(block, this.#isCsv);
     const results: string[] = [];
     let bad: BlockResult['bad'] = [];
     try {
@@ -104,7 +107,12 @@ export class TensorRecords {
     } catch (error) {
       if (!isRecordError(error)) throw error;
       const runOne = async (record: LineRecord): Promise<string> => (await this.#runAll([record]))[0] as string;
-      const rest = await oneByOne(records.slice(results.length), runOne, policy, (record) => this.#parse(record));
+      const rest = await oneByOne(
+        records.slice(results.length),
+        runOne,
+        policy,
+        async (record) => void (await this.#decoded([record.text], false)),
+      );
       results.push(...rest.results);
       bad = rest.bad;
     }
@@ -113,7 +121,7 @@ export class TensorRecords {
 
   /** Processes a whole object as one payload. */
   async whole(bytes: Buffer): Promise<BlockResult> {
-    const { signature, form, filters } = this.#options;
+    const { form } = this.#options;
     if (form.format === 'npy') return this.rows(bytes);
     if (form.format !== 'json') {
       // The object is one payload, but still consists of lines.
@@ -129,20 +137,8 @@ export class TensorRecords {
       }
       return { output: pieces.join(''), records: count, bad };
     }
-    const text = textOf(bytes);
-    const input = filters.inputOfBody(text);
-    const isJson = takesJson(signature);
-    const invocations = isJson ? decodeJsonRows(signature, 'application/json', Buffer.from(input)) : decodeJson(signature, input);
-    const texts: string[] = [];
-    for (const each of invocations.flatMap((all) => this.#cut(all))) {
-      const outputs = await this.#options.run(each);
-      if (form.result === 'csv') texts.push(predictionsCsvBytes(outputs, each.rows).toString());
-      else texts.push(...predictionTexts(outputs, each.rows, signature.outputs));
-    }
-    const rows = invocations.reduce((sum, each) => sum + each.rows, 0);
-    if (form.result === 'csv') return { output: texts.join(''), records: rows, bad: [] };
-    const result = invocations[0]?.reply === 'value' ? texts.join('') : `{"predictions":[${texts.join(',')}]}`;
-    return { output: filters.outputOf(text, result, false), records: rows, bad: [] };
+    const { results, rows } = await this.#convert([bytes], true);
+    return { output: results[0] ?? '', records: rows, bad: [] };
   }
 
   /** Processes a part of an npy file, passed as a complete npy file. */
@@ -206,87 +202,76 @@ export class TensorRecords {
 
   /** Results of the records, in order. Throws if any record is bad, without identifying it. */
   async #runAll(records: readonly LineRecord[]): Promise<readonly string[]> {
-    const { form } = this.#options;
-    const filters = this.#filters;
-    const texts = records.map(({ text }) => textOf(text));
-    const inputs = texts.map((text) => filters.inputOf(text, this.#isCsv));
-    const results = this.#isCsv
-      ? await this.#results(this.#csvInvocations(inputs, this.#sourceOf(texts)))
-      : await this.#jsonResults(inputs);
-    if (results.length !== records.length) {
-      throw new PlatformError('model_failed', `the model returned ${results.length} results for ${records.length} records`);
+    const texts = records.map(({ text }) => text);
+    return (await this.#convert(texts, false)).results;
+  }
+
+  /** Converts small texts and outputs in place, others in a thread. */
+  async #convert(texts: readonly Buffer[], isBody: boolean): Promise<{ readonly results: readonly string[]; readonly rows: number }> {
+    const { run } = this.#options;
+    const { changesOutput } = this.#filters;
+    const codec = this.#codecSpec();
+    const bytes = sizeOf(texts);
+    const decoded = await this.#decoded(texts, isBody);
+    const groups: RecordGroup<RunOutputs>[] = [];
+    let [outputBytes, rows] = [0, 0];
+    for (const { runs, isDocument } of decoded) {
+      const results: RunOutputs[] = [];
+      for (const each of runs) {
+        const outputs = await run(each);
+        outputBytes += sizeOf(outputs.map(({ data }) => data));
+        rows += each.rows;
+        results.push({ outputs, rows: each.rows });
+      }
+      groups.push({ runs: results, isDocument });
     }
-    const isCsv = form.result === 'csv';
-    return results.map((result, index) => filters.outputOf(texts[index] as string, result, isCsv));
+    const reply = decoded[0]?.runs[0]?.reply;
+    const encodedBytes = outputBytes + (changesOutput ? bytes : 0);
+    const input = { codec, texts: changesOutput ? texts : [], count: texts.length, isBody, reply };
+    return { results: await this.#encoded({ ...input, groups }, encodedBytes), rows };
   }
 
-  /** Throws if a record cannot be parsed. */
-  #parse({ text: bytes }: LineRecord): void {
-    const text = textOf(bytes);
-    const input = this.#filters.inputOf(text, this.#isCsv);
-    if (this.#isCsv) this.#csvInvocations([input], this.#sourceOf([text]));
-    else this.#jsonInvocations([input]);
+  async #decoded(texts: readonly Buffer[], isBody: boolean): Promise<readonly RecordGroup<RowInvocation>[]> {
+    const input = { codec: this.#codecSpec(), isBody };
+    const bytes = sizeOf(texts);
+    if (bytes <= partBytes) return decodeRecordsTask.run({ ...input, texts });
+    const moved = await Promise.all(texts.map(copyInSlices));
+    return this.#options.threads.run(decodeRecordsTask, { ...input, texts: moved }, { bytes, moved, work: recordWork });
   }
 
-  #csvInvocations(lines: readonly string[], source: CsvSource): readonly RowInvocation[] {
-    const { signature } = this.#options;
+  async #encoded(input: RecordResults, bytes: number): Promise<readonly string[]> {
+    if (bytes <= partBytes) return encodeRecordsTask.run(input);
+    const texts = await Promise.all(input.texts.map(copyInSlices));
+    const moved: Uint8Array[] = [...texts];
+    const groups = await Promise.all(
+      input.groups.map(async ({ runs, isDocument }) => ({ isDocument, runs: await Promise.all(runs.map((each) => movable(each, moved))) })),
+    );
+    return this.#options.threads.run(encodeRecordsTask, { ...input, texts, groups }, { bytes, moved, work: recordWork });
+  }
+
+  #codecSpec(): RecordCodecSpec {
+    const { signature, form, rowsMax } = this.#options;
+    const { spec, columns } = this.#filters;
     const header = this.#header ?? null;
-    return decodeCsv(signature, `${lines.join('\n')}\n`, this.#filters.filtersInput ? { header, source } : { header });
-  }
-
-  #sourceOf(records: readonly string[]): CsvSource {
-    const recordAt = (row: number | 'header'): string => (row === 'header' ? this.#firstLine : (records[row] ?? ''));
-    return {
-      widthOf: (row) => cellsOf(recordAt(row)).length,
-      placeOf: (row, column) => this.#filters.indexesUsed(recordAt(row))[column] ?? column,
-    };
-  }
-
-  async #jsonResults(lines: readonly string[]): Promise<readonly string[]> {
-    const results: string[] = [];
-    for (const { invocations, isDocument } of this.#jsonInvocations(lines)) {
-      const found = await this.#results(invocations);
-      results.push(...(isDocument ? [`{"predictions":[${found.join(',')}]}`] : found));
-    }
-    return results;
-  }
-
-  /** Lines with rows are decoded together, documents separately. */
-  #jsonInvocations(lines: readonly string[]): readonly { readonly invocations: readonly RowInvocation[]; readonly isDocument: boolean }[] {
-    const { signature } = this.#options;
-    if (takesJson(signature)) {
-      for (const line of lines) checkedJson(line, 'it');
-      return [{ invocations: [jsonInvocation(signature, lines)], isDocument: false }];
-    }
-    const values = lines.map(parseLine);
-    if (!values.some(isDocument)) return [{ invocations: decodeInstances(signature, values), isDocument: false }];
-    return values.map((value, index) => {
-      if (!isDocument(value)) return { invocations: decodeInstances(signature, [value]), isDocument: false };
-      return { invocations: this.#document(lines[index] as string), isDocument: true };
-    });
-  }
-
-  #document(line: string): readonly RowInvocation[] {
-    const { signature, form } = this.#options;
-    if (form.result === 'csv')
-      throw new PlatformError('unsupported', 'a document with instances does not fit into one CSV line: accept application/jsonlines');
-    parseObject(line); // checks the nesting depth
-    return decodeJson(signature, line);
-  }
-
-  async #results(invocations: readonly RowInvocation[]): Promise<string[]> {
-    const results: string[] = [];
-    for (const each of invocations.flatMap((all) => this.#cut(all))) {
-      const outputs = await this.#options.run(each);
-      if (this.#options.form.result !== 'csv') results.push(...predictionTexts(outputs, each.rows, this.#options.signature.outputs));
-      else results.push(...csvLines(predictionsCsvBytes(outputs, each.rows).toString()));
-    }
-    return results;
+    return { signature, filters: spec, columns, header, firstLine: this.#firstLine, isCsv: this.#isCsv, result: form.result, rowsMax };
   }
 
   #cut(invocation: RowInvocation): RowInvocation[] {
     return cutRows(invocation, this.#options.signature.inputs, this.#options.rowsMax);
   }
+}
+
+const recordWork = { name: 'converting the records', hint: 'Split large records, or lower the largest payload of the transform' };
+
+/** The same outputs in memory that can move. */
+async function movable({ outputs, rows }: RunOutputs, moved: Uint8Array[]): Promise<RunOutputs> {
+  const copies = await Promise.all(outputs.map(async (tensor) => ({ ...tensor, data: await copyInSlices(tensor.data) })));
+  moved.push(...copies.map(({ data }) => data));
+  return { outputs: copies, rows };
+}
+
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Text of the records that are decoded without a pause: a few milliseconds. */
@@ -348,30 +333,6 @@ function plainWidth({ inputs }: Signature): number {
   if (spec === undefined || others.length > 0 || spec.datatype !== 'FP32') return 0;
   if (spec.shape[0] !== -1 || spec.shape.includes(-1, 1)) return 0;
   return elementCount(spec.shape.slice(1));
-}
-
-function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (cause) {
-    throw new PlatformError('invalid_request', `it is not JSON: ${messageOf(cause).slice(0, 200)}`, { cause });
-  }
-}
-
-/** Whether the line is a complete body: `{"instances": [row, …]}`, or tensors. */
-function isDocument(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Array.isArray((value as { instances?: unknown }).instances) || isTensors((value as { inputs?: unknown }).inputs);
-}
-
-function isTensors(inputs: unknown): boolean {
-  return Array.isArray(inputs) && inputs.every((each) => typeof each === 'object' && each !== null && 'name' in each && 'data' in each);
-}
-
-/** Splits CSV written by this module; quoted text may contain line breaks. */
-function csvLines(text: string): string[] {
-  if (!text.includes('"')) return text.slice(0, -1).split('\n');
-  return recordsOf({ bytes: Buffer.from(text), firstLine: 1 }, true).map((record) => record.text.toString());
 }
 
 /** The single output, if its first dimension is the rows. */

@@ -6,6 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { type Block, blocksOf, npyFile, npyHead, startOfObject } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { datatypes, elementCount } from '../../tensor.ts';
+import { joinInSlices } from '../../threads/index.ts';
 import { ProcessRecords } from './process-records.ts';
 import { type BadRecord, type BlockResult, UnreadableObject } from './run-records.ts';
 import { TensorRecords, withoutHeader } from './tensor-records.ts';
@@ -90,7 +91,7 @@ async function* wholeResults(plan: ObjectPlan, bytes: AsyncIterable<Buffer>): As
     }
     pieces.push(piece);
   }
-  yield pieceOf(plan, await plan.records.whole(Buffer.concat(pieces)), null);
+  yield pieceOf(plan, await plan.records.whole(await joinInSlices(pieces)), null);
 }
 
 /** Processes an npy file in blocks of rows. */

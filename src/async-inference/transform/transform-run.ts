@@ -12,6 +12,7 @@ import type { Random } from '../../random.ts';
 import { type ModelVersion, payloadKind } from '../../registry/index.ts';
 import { type ModelFiles, type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../../runtime/index.ts';
 import { type Tensor, takesJson } from '../../tensor.ts';
+import type { Threads } from '../../threads/index.ts';
 import { chooseRows } from './choose-rows.ts';
 import { CsvThreads } from './csv-threads.ts';
 import { ProcessRecords } from './process-records.ts';
@@ -38,6 +39,7 @@ export interface TransformRunDeps {
   readonly log: Log;
   readonly rows: TransformRows;
   readonly provider: Provider;
+  readonly threads: Threads;
   readonly profiles: Pick<Profiles, 'get'>;
   readonly modelFiles: (version: ModelVersion) => ModelFiles;
   readonly sampleOf: (version: ModelVersion) => Promise<SampleBody | null>;
@@ -286,10 +288,13 @@ export class TransformRun {
         policy: spec.badRecords,
         assemble: spec.assemble,
         run: (...call) => this.#invoke(workers, ...call),
+        threads: this.#deps.threads,
       });
     }
     const run = async ({ inputs }: { readonly inputs: readonly Tensor[] }) => (await workers.use((link) => runOn(link, inputs))).outputs;
-    return new TensorRecords({ signature: version.signature, form, filters, policy: spec.badRecords, run, csv: this.#csv, rowsMax });
+    const { threads } = this.#deps;
+    const options = { signature: version.signature, form, filters, policy: spec.badRecords, run, csv: this.#csv, threads, rowsMax };
+    return new TensorRecords(options);
   }
 
   #invoke(workers: TransformWorkers, body: Buffer, headers: Readonly<Record<string, string>>): Promise<Buffer> {

@@ -264,7 +264,11 @@ except OSError as error:
 
     for (const { how, name, code } of [
       { how: 'with many files', name: 'many', code: `open(os.path.join(folder, str(i)), 'wb').write(b'x' * 2 ** 20)` },
-      { how: 'with deleted files', name: 'deleted', code: `f = open(os.path.join(folder, 'x'), 'wb'); f.write(b'x' * 2 ** 20); f.flush(); os.remove(f.name); __main__.kept = getattr(__main__, 'kept', []) + [f]` },
+      {
+        how: 'with deleted files',
+        name: 'deleted',
+        code: `f = open(os.path.join(folder, 'x'), 'wb'); f.write(b'x' * 2 ** 20); f.flush(); os.remove(f.name); __main__.kept = getattr(__main__, 'kept', []) + [f]`,
+      },
     ]) {
       promises(`cannot fill the disk ${how}: it is ended with the reason, its files are removed, and other workers serve`, async () => {
         const ended = new Promise<WorkerView>((resolve) => {
