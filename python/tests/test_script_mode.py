@@ -67,6 +67,14 @@ class ScriptMode(unittest.TestCase):
         content_type, reply = self.invoked(npy.getvalue(), NPY, NPY)
         self.assertEqual((content_type, np.load(io.BytesIO(reply)).tolist()), (NPY, self.labels))
 
+    def test_csv_keeps_its_rows_and_columns_when_it_has_one_of_them(self):
+        self.served(LOAD)
+        one_row = ",".join(map(str, self.rows[1])).encode()
+        self.assertEqual(self.invoked(one_row, CSV, JSON), (JSON, json.dumps(self.labels[1:]).encode()))
+        self.served("def model_fn(d):\n    return None\ndef predict_fn(data, model):\n    return list(data.shape)\n")
+        for body, shape in ((b"1", [1, 1]), (b"\n1,2\n", [1, 2]), (b"1\n2\n3\n", [3, 1]), (b"1,2\n3,4", [2, 2])):
+            self.assertEqual(self.invoked(body, CSV, JSON), (JSON, json.dumps(shape).encode()), body)
+
     def test_bodies_that_cannot_be_decoded_are_the_callers_fault(self):
         self.served(LOAD)
         npy = io.BytesIO()

@@ -14,7 +14,7 @@ from ..tensors import np
 from .code import import_file
 
 _PARTS = ("input_fn", "predict_fn", "output_fn")
-_JSON = "application/json"
+_JSON, _CSV = "application/json", "text/csv"
 _STAND_INS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "stand_ins")
 
 
@@ -137,6 +137,8 @@ def _default_input(body, content_type, model):
 
     try:
         array = decoder.decode(body, content_type)
+        if content_type == _CSV:
+            array = _table(array, body)
         if _is_text(content_type):
             array = array.astype(np.float32)
     except errors.UnsupportedFormatError as error:
@@ -144,6 +146,14 @@ def _default_input(body, content_type, model):
     except (ValueError, TypeError) as error:
         raise invalid("the body is not %s: %s" % (content_type, error)) from None
     return _for_model(array, model)
+
+
+def _table(array, text):
+    """Rows and columns of CSV: the toolkit's decoder drops the dimension of a single row, and of a single column."""
+    if array.ndim > 1:
+        return array
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return array.reshape(-1, first.count(",") + 1)
 
 
 def _for_model(array, model):
