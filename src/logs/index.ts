@@ -13,6 +13,7 @@ export { type LogEventInput, LogGroups } from './log-groups/log-groups.ts';
 export {
   accessLogGroup,
   endpointLogGroup,
+  isWorkerStream,
   logEvent,
   logFailure,
   logWorkerLine,

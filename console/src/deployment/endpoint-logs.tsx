@@ -19,8 +19,6 @@ interface Lines {
 }
 
 const linesShown = 200;
-/** The log of the workers has the requests as well, which the other table shows. */
-const withoutRequests = '-"costUsd"';
 
 interface EndpointLogsProps {
   readonly endpoint: Pick<EndpointBody, 'name' | 'objective'>;
@@ -35,7 +33,7 @@ export function EndpointLogs({ endpoint: { name, objective } }: EndpointLogsProp
     queryKey: ['logs', name, log, wanted],
     queryFn: ({ signal }) =>
       log === 'workers'
-        ? get<Lines>('/logs', { log, endpoint: name, filter: wanted === '' ? withoutRequests : wanted, limit: linesShown }, signal)
+        ? get<Lines>('/logs', { log, endpoint: name, filter: wanted, limit: linesShown }, signal)
         : get<Lines>(path('/endpoints/:endpoint/logs', { endpoint: name }), { filter: wanted, limit: linesShown }, signal),
     // New rows would move the open one away.
     refetchInterval: isLive && request === '' ? 2000 : false,

@@ -3,7 +3,15 @@
 import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import { accessLogGroup, compileFilter, endpointLogGroup, type LogEvent, platformLogGroup, requestsLogGroup } from '../../logs/index.ts';
+import {
+  accessLogGroup,
+  compileFilter,
+  endpointLogGroup,
+  isWorkerStream,
+  type LogEvent,
+  platformLogGroup,
+  requestsLogGroup,
+} from '../../logs/index.ts';
 import { nameKey } from '../../names.ts';
 import { logBody, logGroupsBody } from '../bodies.ts';
 import { endpointPath, isoTime, switchParameter } from '../routing/parameters.ts';
@@ -45,7 +53,7 @@ type Matches = (line: string) => boolean;
 const pollMs = 250;
 /** A page scans at most 8 MiB or 10,000 rows. */
 const pagesMax = 30;
-const everything = { streams: null, fromMs: 0, toMs: Number.POSITIVE_INFINITY } as const;
+const allTimes = { fromMs: 0, toMs: Number.POSITIVE_INFINITY } as const;
 
 export function logRoutes(
   { deployments, logGroups, clock }: Pick<ApiServices, 'deployments' | 'logGroups' | 'clock'>,
@@ -53,20 +61,20 @@ export function logRoutes(
 ): ApiRoute[] {
   const read = async (reference: LogQueryParameters, call: StreamCall): Promise<Answer> => {
     const group = groupOf(reference);
-    const matches = lineMatcher(reference, group);
+    const source: Source = { group, matches: lineMatcher(reference, group), isStream: reference.log === 'workers' ? isWorkerStream : null };
     if (!logGroups.has(group)) {
       // The endpoint may exist without having logged anything yet.
       if (reference.log !== 'workers') throw new PlatformError('not_found', `there is no log group ${group}: see GET /api/v1/logs/groups`);
       deployments.get(reference.endpoint ?? '');
       if (!reference.follow) return { items: [] };
     }
-    const past = logGroups.has(group) ? await lastEvents(logGroups, group, reference.limit, matches) : { events: [], after: null };
+    const past = logGroups.has(group) ? await lastEvents(logGroups, source, reference.limit) : { events: [], after: null };
     const lineOf = isJsonLines(group) ? ({ message }: LogEvent) => message : lineOfEvent;
     if (!reference.follow) return { items: past.events.map((event) => ({ line: lineOf(event) })) };
     const stream = streams.open(call);
     const send = (event: LogEvent): void => stream.send({ data: lineOf(event) });
     for (const event of past.events) send(event);
-    stream.onEnd(follow({ logGroups, clock }, group, past.after, matches, send));
+    stream.onEnd(follow({ logGroups, clock }, source, past.after, send));
     return undefined;
   };
   return [
@@ -130,9 +138,25 @@ function lineOfEvent({ atMs, stream, message }: LogEvent): string {
 
 type Reader = Pick<ApiServices, 'logGroups'>['logGroups'];
 
+/** Where lines are read from. */
+interface Source {
+  readonly group: string;
+  readonly matches: Matches;
+  /** Which streams of the group; null for all. */
+  readonly isStream: ((name: string) => boolean) | null;
+}
+
+/** The streams of the group that are read, which can be created meanwhile; null for all. */
+async function streamsOf(groups: Reader, { group, isStream }: Source): Promise<ReadonlySet<string> | null> {
+  if (isStream === null) return null;
+  return new Set((await groups.streams(group)).map(({ name }) => name).filter(isStream));
+}
+
 /** The last events, and the cursor after them. */
-async function lastEvents(groups: Reader, group: string, limit: number, matches: Matches): Promise<{ events: LogEvent[]; after: string }> {
-  const query = { ...everything, from: 'tail', limit: Math.max(limit, 1), matches } as const;
+async function lastEvents(groups: Reader, source: Source, limit: number): Promise<{ events: LogEvent[]; after: string }> {
+  const { group, matches } = source;
+  const streams = await streamsOf(groups, source);
+  const query = { ...allTimes, streams, from: 'tail', limit: Math.max(limit, 1), matches } as const;
   let page = await groups.read(group, { ...query, cursor: null });
   const { after } = page;
   const events = [...page.events];
@@ -146,17 +170,18 @@ async function lastEvents(groups: Reader, group: string, limit: number, matches:
 /** Polls for new events until the returned function is called. */
 function follow(
   { logGroups, clock }: { readonly logGroups: Reader; readonly clock: Clock },
-  group: string,
+  source: Source,
   from: string | null,
-  matches: Matches,
   onEvent: (event: LogEvent) => void,
 ): () => void {
+  const { group, matches } = source;
   let cursor = from;
   let isStopped = false;
   let cancel: () => void = () => {};
   const poll = async (): Promise<void> => {
     for (let isEnd = !logGroups.has(group); !isEnd && !isStopped; ) {
-      const page = await logGroups.read(group, { ...everything, from: 'head', cursor, limit: 1000, matches });
+      const streams = await streamsOf(logGroups, source);
+      const page = await logGroups.read(group, { ...allTimes, streams, from: 'head', cursor, limit: 1000, matches });
       if (!isStopped) for (const event of page.events) onEvent(event);
       cursor = page.after;
       isEnd = page.isEnd;

@@ -3,7 +3,7 @@ import type { PlatformEvent } from '../../records/index.ts';
 import { formatRequestLine, type RequestLine } from '../request-log/request-line.ts';
 import type { LogGroups } from './log-groups.ts';
 
-/** Group for the output of an endpoint's workers and containers, and its failed requests. */
+/** Group for the output of an endpoint's workers and containers, and for records of its failed and asynchronous requests. */
 export function endpointLogGroup(endpoint: string): string {
   return `/aws/sagemaker/Endpoints/${endpoint}`;
 }
@@ -19,6 +19,14 @@ interface Worker {
   readonly endpoint: string;
   readonly variant: string;
   readonly id: string;
+}
+
+/** Last parts of the names of the streams in the group of an endpoint that hold records of requests, as AWS has them. */
+const recordStreams = { failures: '/requests', asyncResults: '/async/data-log' } as const;
+
+/** Whether a stream in the group of an endpoint holds what its workers printed, and not records of requests. */
+export function isWorkerStream(name: string): boolean {
+  return !Object.values(recordStreams).some((end) => name.endsWith(end));
 }
 
 /** Requests that a line names. A larger batch prints lines that belong to too many requests to help any. */
@@ -68,7 +76,7 @@ export function logEvent(
     groups.write(transformsLogGroup, resultsStream, line, atMs);
   } else if (kind.startsWith('async.')) {
     const line = JSON.stringify({ event: kind, endpoint: subject, ...(detail as object) });
-    groups.write(endpointLogGroup(subject), streamName(`${variantOf(subject)}/async/data-log`), line, atMs);
+    groups.write(endpointLogGroup(subject), streamName(`${variantOf(subject)}${recordStreams.asyncResults}`), line, atMs);
   }
 }
 
@@ -85,5 +93,5 @@ export const platformLogGroup = '/penstock/platform';
 /** Logs a failed request, with its id, to the group of its endpoint. */
 export function logFailure(groups: Pick<LogGroups, 'write'>, line: RequestLine): void {
   if (line.status === 'ok' || line.status === 'cancelled') return;
-  groups.write(endpointLogGroup(line.endpoint), `${line.variant}/requests`, formatRequestLine(line).trimEnd(), line.atMs);
+  groups.write(endpointLogGroup(line.endpoint), `${line.variant}${recordStreams.failures}`, formatRequestLine(line).trimEnd(), line.atMs);
 }
