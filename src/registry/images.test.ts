@@ -9,6 +9,8 @@ const table = imageEntries([
   { match: 'penstock/onnx', runtime: 'process', command },
   { match: '*.example.com:5000/*/ort*', runtime: 'onnx' },
   { match: '763104351884.dkr.ecr.*.amazonaws.com/triton-custom', runtime: 'process', command },
+  { match: '*/pytorch-inference', runtime: 'python', environment: 'torch' },
+  { match: 'acme/forest', runtime: 'python' },
 ]);
 
 describe('an image', () => {
@@ -24,6 +26,8 @@ describe('an image', () => {
     ['763104351884.dkr.ecr.eu-west-1.amazonaws.com/triton-custom:1', 'process'],
     ['763104351884.dkr.ecr.us-east-1.amazonaws.com/sagemaker-tritonserver:23.08-py3', 'onnx'],
     ['public.ecr.aws/team/onnxruntime:1', 'onnx'],
+    ['763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-inference:2.6-cpu', 'python'],
+    ['acme/forest:3', 'python'],
   ] as const) {
     test(`${image} is served by ${kind}`, () => assert.equal(resolveImage(table, image).kind, kind));
   }
@@ -54,6 +58,11 @@ describe('an image', () => {
     assert.deepEqual(resolveImage(table, 'acme/pinned:1.2'), { kind: 'process', command, env: {}, concurrency: 1, access });
   });
 
+  test('of Python models may name their environment', () => {
+    assert.deepEqual(resolveImage(table, 'a/pytorch-inference:2'), { kind: 'python', environment: 'torch' });
+    assert.deepEqual(resolveImage(table, 'acme/forest'), { kind: 'python', environment: null });
+  });
+
   test('with many stars is matched quickly', () => {
     const entries = imageEntries([{ match: `${'*a'.repeat(100)}b`, runtime: 'onnx' }]);
     assert.throws(() => resolveImage(entries, 'a'.repeat(255)), { code: 'invalid_request' });
@@ -64,7 +73,7 @@ describe('the images table', () => {
   for (const [entry, message] of [
     [7, /^images\[0\] in config.json: expected an object/],
     [{ match: '', runtime: 'onnx' }, /images\[0\]\.match/],
-    [{ match: 'a', runtime: 'docker' }, /images\[0\]\.runtime in config.json: expected "onnx" or "process", got "docker"/],
+    [{ match: 'a', runtime: 'docker' }, /images\[0\]\.runtime in config.json: expected "onnx", "python" or "process", got "docker"/],
     [{ match: 'a', runtime: 'process' }, /images\[0\]\.command in config.json: expected a list .*, got nothing/],
     [{ match: 'a', runtime: 'process', command: [] }, /command/],
     [{ match: 'a', runtime: 'process', command: 'python3' }, /command/],

@@ -1,10 +1,11 @@
 /**
- * Maps container images to runtimes. No containers are run: an image name selects the built-in ONNX worker, or a command to start that
- * speaks SageMaker's container contract. Pure.
+ * Maps container images to runtimes. No containers are run: an image name selects the built-in ONNX worker, a Python environment, or a
+ * command to start that speaks SageMaker's container contract. Pure.
  */
 import { normalize } from 'node:path/posix';
 import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../errors.ts';
+import { checkName } from '../objective.ts';
 
 /** One entry of `images` in config.json. */
 export interface ImageEntry {
@@ -16,6 +17,11 @@ export interface ImageEntry {
 /** The runtime that an image name selects. */
 export type ImageRuntime =
   | { readonly kind: 'onnx' }
+  | {
+      readonly kind: 'python';
+      /** The environment of its models; null: the default, or that of a model's own requirements. */
+      readonly environment: string | null;
+    }
   | {
       readonly kind: 'process';
       /** The program and its first arguments; `serve` is appended. */
@@ -137,12 +143,14 @@ function isLike(pattern: string, text: string): boolean {
 
 function readEntry(where: string, provided: unknown): ImageEntry {
   if (!isObject(provided)) throw wrong(where, 'an object with match and runtime', provided);
-  const { match, runtime, command, env, concurrency, paths, isolation, ...rest } = provided;
+  const { match, runtime, command, env, concurrency, paths, isolation, environment, ...rest } = provided;
   const [extra] = Object.keys(rest);
   if (extra !== undefined) throw new PlatformError('invalid_request', `unknown setting ${where}.${extra} in config.json. Remove it`);
   if (typeof match !== 'string' || match === '' || match.length > nameLengthMax) {
     throw wrong(`${where}.match`, `the name of an image, in which * stands for anything, of at most ${nameLengthMax} characters`, match);
   }
+  if (environment !== undefined && runtime !== 'python')
+    throw wrong(`${where}.environment`, `no environment beside "runtime": ${JSON.stringify(runtime)}`, environment);
   if (runtime === 'process') {
     const access = { paths: readPaths(where, paths), isIsolated: readIsolation(where, isolation) };
     const process = {
@@ -153,13 +161,16 @@ function readEntry(where: string, provided: unknown): ImageEntry {
     };
     return { match, runtime: { kind: 'process', ...process } };
   }
-  if (runtime !== 'onnx') throw wrong(`${where}.runtime`, '"onnx" or "process"', runtime);
-  if (command !== undefined) throw wrong(`${where}.command`, 'no command beside "runtime": "onnx"', command);
-  if (concurrency !== undefined) throw wrong(`${where}.concurrency`, 'no concurrency beside "runtime": "onnx"', concurrency);
-  if (paths !== undefined) throw wrong(`${where}.paths`, 'no paths beside "runtime": "onnx"', paths);
-  if (isolation !== undefined) throw wrong(`${where}.isolation`, 'no isolation beside "runtime": "onnx"', isolation);
-  if (env !== undefined) throw wrong(`${where}.env`, 'no env beside "runtime": "onnx"', env);
-  return { match, runtime: onnx };
+  if (runtime !== 'onnx' && runtime !== 'python') throw wrong(`${where}.runtime`, '"onnx", "python" or "process"', runtime);
+  for (const [name, value] of Object.entries({ command, concurrency, paths, isolation, env }))
+    if (value !== undefined) throw wrong(`${where}.${name}`, `no ${name} beside "runtime": "${runtime}"`, value);
+  return { match, runtime: runtime === 'onnx' ? onnx : { kind: 'python', environment: readEnvironmentName(where, environment) } };
+}
+
+function readEnvironmentName(where: string, provided: unknown): string | null {
+  if (provided === undefined) return null;
+  if (typeof provided !== 'string') throw wrong(`${where}.environment`, 'the name of an environment, such as "torch"', provided);
+  return checkName('environment', provided);
 }
 
 function readCommand(where: string, provided: unknown): readonly string[] {

@@ -9,6 +9,7 @@ import { SystemClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { recogniseModel } from '../python-files/index.ts';
 import { ThreadPool } from '../threads/index.ts';
+import { imageEntries } from './images.ts';
 import type { RegistrationRequest } from './registration.ts';
 
 const forest = readFileSync(join(import.meta.dirname, '../../test/models/python/files/forest-5.joblib'));
@@ -27,6 +28,10 @@ describe('the registration of a Python model', () => {
     plane = await openControlPlane({
       openPython: () => Promise.reject(new Error('not approved')),
       recognise: (path, name) => recogniseModel(path, { limits, threads, name }),
+      images: imageEntries([
+        { match: '*/pytorch-inference', runtime: 'python', environment: 'sk' },
+        { match: 'lost', runtime: 'python', environment: 'lost' },
+      ]),
       expectEnvironment: async (name) => {
         if (name !== 'sk') throw new PlatformError('invalid_request', `there is no environment '${name}': expected one of sk`);
       },
@@ -101,5 +106,13 @@ describe('the registration of a Python model', () => {
     const { version } = await register('forest', forest, 'forest.joblib', { pythonEnvironment: 'sk' });
     assert(version.runtime.kind === 'python');
     assert.equal(version.runtime.environment.name, 'sk');
+  });
+
+  test('runs in the environment that the images table gives its image, unless it names another', async () => {
+    const { version } = await register('image', net, 'net.pt', { inputs, image: '7.dkr.ecr.eu-west-1.amazonaws.com/pytorch-inference:2' });
+    assert(version.runtime.kind === 'python');
+    assert.equal(version.runtime.environment.name, 'sk');
+    await register('image', net, 'net.pt', { inputs, image: 'lost', pythonEnvironment: 'sk' });
+    await assert.rejects(register('image', net, 'net.pt', { inputs, image: 'lost' }), /there is no environment 'lost'/);
   });
 });

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
+import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import { checkName } from '../objective.ts';
@@ -104,9 +105,10 @@ export interface Registered {
 }
 
 /** Throws `invalid_request` (names, limits, not a model), `too_large`, `unsupported`, `unavailable` (disk, no runtime). */
-export async function registerModel(deps: RegistrationDeps, request: RegistrationRequest): Promise<Registered> {
-  const details = checkRequest(request);
-  const { pythonEnvironment } = request;
+export async function registerModel(deps: RegistrationDeps, provided: RegistrationRequest): Promise<Registered> {
+  const details = checkRequest(provided);
+  const pythonEnvironment = environmentFor(deps, provided);
+  const request = { ...provided, ...defined({ pythonEnvironment }) };
   if (pythonEnvironment !== undefined) await deps.expectEnvironment?.(checkName('environment', pythonEnvironment));
   const runtime = runtimeFor(deps, request);
   if (request.approval === 'Approved') deps.checkForeignCode?.({ name: request.group, runtime }, request.who);
@@ -187,10 +189,17 @@ async function inspectArchive(
   return { source, artifact: source, inspection: processInspection(await deps.inspectBundle(held.localPath(source.sha256))) };
 }
 
+/** The environment that the request names, else the one of its image in the images table. */
+function environmentFor({ runtimeOf }: RegistrationDeps, { image, pythonEnvironment }: RegistrationRequest): string | undefined {
+  if (pythonEnvironment !== undefined || image === undefined) return pythonEnvironment;
+  const runtime = runtimeOf(image);
+  return runtime.kind === 'python' ? (runtime.environment ?? undefined) : undefined;
+}
+
 function runtimeFor({ runtimeOf }: RegistrationDeps, { image, environment = {} }: RegistrationRequest): ModelRuntime {
   const runtime: ImageRuntime = image === undefined ? { kind: 'onnx' } : runtimeOf(image);
   checkEnvironment('environment', environment);
-  if (runtime.kind === 'onnx') return runtime;
+  if (runtime.kind !== 'process') return { kind: 'onnx' }; // what the model holds decides
   const { command, env, concurrency } = runtime;
   return { kind: 'process', image: image as string, command, environment: { ...env, ...environment }, concurrency };
 }

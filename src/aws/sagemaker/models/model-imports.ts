@@ -103,7 +103,7 @@ export class ModelImports {
     const { Image: image, Environment: environment = {} } = container;
     const sample = await this.#sample(request);
     const artifact = await this.#open(container);
-    const isProcess = image !== undefined && this.#registry.imageRuntime(image).kind === 'process';
+    const isBuiltIn = image === undefined || this.#registry.imageRuntime(image).kind === 'onnx';
     const isFolder = container.Mode === 'MultiModel';
     try {
       const { version } = await this.#registry.register({
@@ -116,7 +116,7 @@ export class ModelImports {
         ...(tags === undefined ? {} : { tags }),
         ...(approval === undefined ? {} : { approval }),
         ...(reserved === undefined ? {} : { number: reserved }),
-        ...(isProcess ? { image } : {}),
+        ...(isBuiltIn ? {} : { image }),
         ...(isFolder ? {} : { environment }),
         ...(sample === null ? {} : { sample }),
         who,
@@ -165,7 +165,7 @@ export class ModelImports {
     if (kind !== 'onnx') {
       throw new AwsError(
         'ValidationException',
-        `Mode MultiModel requires an image of the built-in worker, such as penstock/onnx: image ${image} runs as a process.`,
+        `Mode MultiModel requires an image of the built-in worker, such as penstock/onnx: image ${image} is of the runtime ${kind}.`,
       );
     }
     if (location === null || location.key.endsWith('.onnx') || location.key.endsWith('.gz')) {
