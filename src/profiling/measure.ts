@@ -140,8 +140,8 @@ function obstacleTo(b: number, before: ServicePoint | undefined, rssAtStartMiB: 
 
 function unmeasurable(cause: unknown, signature: Signature): PlatformError {
   if (takesJson(signature)) {
-    const how = 'a function of JSON is measured with the rows of its sample. Register it with --sample FILE';
-    return new PlatformError('model_failed', `the model failed on sample inputs: ${messageOf(cause)}: ${how}`, { cause });
+    const how = 'Register it again with --sample ROWS.jsonl, whose rows it accepts, one a line';
+    return new PlatformError('model_failed', `the model failed on the rows of its sample: ${messageOf(cause)}. ${how}`, { cause });
   }
   return new PlatformError('model_failed', `the model failed on sample inputs: ${messageOf(cause)}`, { cause });
 }

@@ -9,6 +9,7 @@ import { LocalProvider, type Provider } from '../providers/index.ts';
 import { SeededRandom } from '../random.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
+import { jsonSignature } from '../tensor.ts';
 import { type MeasuredProfile, Profiles } from './profiles.ts';
 
 const closing: (() => Promise<void>)[] = [];
@@ -79,6 +80,23 @@ describe('profiles', () => {
     const again = profilesOn(plane, (use) => use(instantWorker(loads)));
     await again.measure({ ...registered, approval: 'Approved' }, 'instance:local.1');
     assert.equal(loads.length, 1);
+  });
+
+  test('of a function of JSON need a sample, and say how to give it', async () => {
+    const plane = await openPlane();
+    const loads: unknown[] = [];
+    const profiles = profilesOn(plane, (use) => use(instantWorker(loads)));
+    const environment = { name: null, lock: null };
+    const runtime = { kind: 'python', environment, flavour: 'code', form: 'json', entry: 'model.py', modules: [] } as const;
+    const version: ModelVersion = { ...(await register(plane, 'one')), runtime, approval: 'Approved', signature: jsonSignature };
+    profiles.measureInBackground(version, 'instance:local.1');
+    await assert.rejects(profiles.measure(version, 'instance:local.1'), {
+      code: 'unsupported',
+      message:
+        'digits/1 takes rows of JSON and has no sample, so it cannot be measured in advance. ' +
+        'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one a line',
+    });
+    assert.deepEqual(loads, []);
   });
 
   test('are measured in the background, stored by version and executor, and announced', async () => {

@@ -14,6 +14,7 @@ import type { Events } from '../records/index.ts';
 import { type ModelVersion, payloadKind, pythonOf, type Registry, storedSample } from '../registry/index.ts';
 import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../runtime/index.ts';
 import { type Database, isForeignKeyViolation } from '../storage/index.ts';
+import { takesJson } from '../tensor.ts';
 import { functionExecutor, functionSizes, measureMemoryMiB } from './function-sizes.ts';
 import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
 import { busyText, type Profile } from './profile.ts';
@@ -114,7 +115,7 @@ export class Profiles {
 
   /** Measures the profile in the background if it does not exist; failures are logged. */
   measureInBackground(version: ModelVersion, executor: string): void {
-    const isUnknown = payloadKind(version.runtime) !== 'tensors' && version.python?.hasSample !== true;
+    const isUnknown = (payloadKind(version.runtime) !== 'tensors' || takesJson(version.signature)) && version.python?.hasSample !== true;
     if (isUnknown || isUnapprovedCode(version)) return;
     void this.get(version.group, version.version, executor)
       .then((known) => known ?? this.measure(version, executor))
@@ -163,7 +164,7 @@ export class Profiles {
     const python = pythonOf(version);
     const sample = await storedSample(db, version);
     const takesBytes = payloadKind(version.runtime) !== 'tensors';
-    if (takesBytes && sample === null) throw notMeasurable(version);
+    if (sample === null && (takesBytes || takesJson(version.signature))) throw notMeasurable(version);
     const measureWith = async (link: WorkerLink): Promise<Profile> => {
       // An executor limited to a fraction of a processor waits by design, so its waiting is not subtracted.
       const timing = vcpuMax === null || vcpuMax >= threads ? await timerOf(link, clock) : { clock };
@@ -238,7 +239,11 @@ async function invoked(link: WorkerLink, { contentType, body }: SampleBody): Pro
   return { outputs: [], timings };
 }
 
-function notMeasurable({ name, runtime }: ModelVersion): PlatformError {
+function notMeasurable({ name, runtime, signature }: ModelVersion): PlatformError {
+  if (takesJson(signature)) {
+    const todo = 'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one a line';
+    return new PlatformError('unsupported', `${name} takes rows of JSON and has no sample, so it cannot be measured in advance. ${todo}`);
+  }
   if (runtime.kind === 'python') {
     const why = 'which requests it accepts is not known. Register it with --sample FILE: the file is sent as one request';
     return new PlatformError('unsupported', `${name} takes bytes and has no sample, so it cannot be measured in advance: ${why}`);

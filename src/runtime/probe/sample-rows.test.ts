@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withinCpuMs } from '../../../test/cpu-time.ts';
-import { elementsOf, type Signature, type Tensor } from '../../tensor.ts';
+import { decodeStrings, elementsOf, jsonSignature, type Signature, type Tensor } from '../../tensor.ts';
 import { firstRows } from './sample-rows.ts';
 
 const signature: Signature = {
@@ -34,6 +34,16 @@ test('a scalar is the same in each row', () => {
       [[1, 2], []],
     ],
   );
+});
+
+test('a list of JSON has a row in each element', () => {
+  const texts = (text: string, contentType = 'application/json'): string[] =>
+    firstRows(jsonSignature, { contentType, body: Buffer.from(text) }).flatMap((row) => decodeStrings((row[0] as Tensor).data));
+  assert.deepEqual(texts('\n[{"a": 1}, [2], "3"]'), ['{"a": 1}', '[2]', '"3"']);
+  assert.deepEqual(texts('{"instances": [1, 2]}'), ['1', '2']);
+  assert.deepEqual(texts('{"a": 1}'), ['{"a": 1}']);
+  assert.deepEqual(texts('{"a": 1}\n{"a": 2}\n', 'application/jsonlines'), ['{"a": 1}', '{"a": 2}']);
+  assert.deepEqual(texts('[{"a": 1}'), []);
 });
 
 test('a large sample costs no more than its first rows', () => {

@@ -1,7 +1,7 @@
 /** The first rows of a sample that comes with a model: a body as clients send it. */
 import { decodeRows } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
-import type { Signature, Tensor } from '../../tensor.ts';
+import { type Signature, type Tensor, takesJson } from '../../tensor.ts';
 import { type Row, rowOf } from './probe-rows.ts';
 
 export interface SampleBody {
@@ -20,7 +20,9 @@ const limits = { rowsMax: bytesMax, requestsMax: bytesMax };
 /** At most sixteen rows. None if the sample does not fit the model: it can be registered all the same. */
 export function firstRows(signature: Signature, { contentType, body, label }: SampleBody): Row[] {
   try {
-    const invocations = decodeRows({ signature, contentType, body: beginningOf(contentType, body), label, limits });
+    const beginning = beginningOf(contentType, body);
+    const rowsOfJson = takesJson(signature) && contentType === 'application/json' ? listedRows(beginning) : beginning;
+    const invocations = decodeRows({ signature, contentType, body: rowsOfJson, label, limits });
     return invocations
       .slice(0, rowsMax)
       .flatMap(({ inputs, rows }) => rowsIn(signature, inputs, rows))
@@ -35,6 +37,11 @@ function beginningOf(contentType: string, body: Buffer): Buffer {
   if (body.length <= bytesMax) return body;
   if (contentType !== 'text/csv') return Buffer.alloc(0);
   return body.subarray(0, body.lastIndexOf('\n', bytesMax) + 1);
+}
+
+/** A sample that is a list has a row in each element, although such a request would be one row. */
+function listedRows(body: Buffer): Buffer {
+  return body.toString('latin1').trimStart().startsWith('[') ? Buffer.concat([Buffer.from('{"instances":'), body, Buffer.from('}')]) : body;
 }
 
 function rowsIn({ inputs: specs }: Signature, inputs: readonly Tensor[], rows: number): Row[] {
