@@ -264,7 +264,10 @@ export class SupervisedWorker {
     if (didNotFit) this.#crashes = Math.max(this.#crashes, crashesMax - 1); // the next attempt would fail too
     this.#crashes = wasSteady ? 1 : this.#crashes + 1;
     const delayMs = restartDelayMs(this.#crashes);
-    this.#around.ended?.(this.#abruptEnd(delayMs));
+    const end = this.#abruptEnd(delayMs);
+    this.#around.ended?.(end);
+    // A pool gives up the environment of a function as soon as its link is lost.
+    if (end !== null && this.#isStopping) this.#around.onLine?.(`(the worker ended: ${end.reason})`);
     this.#reason = this.#killReason ?? why;
     if (didNotFit) this.#reason = `the model did not fit into ${this.spec.memoryMiB} MiB: ${this.#reason}`;
     this.#killReason = null;
