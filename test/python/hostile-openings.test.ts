@@ -48,6 +48,11 @@ describe('an import that', { skip: python === null && 'no python3 of 3.9 or newe
     await assert.rejects(opened('import time\ntime.sleep(1000)', 1000), { code: 'model_failed', message: /was lost: it exceeded 1 s/ });
   });
 
+  test('prints a gigabyte is slowed down, and ended with the time that it had', async () => {
+    const prints = 'import os\nfor _ in range(1000):\n    os.write(1, b"x" * 1_000_000)';
+    await assert.rejects(opened(prints, 2000), { code: 'model_failed', message: /was lost: it exceeded 2 s/ });
+  });
+
   test('prints without end of line, and many lines, is opened', async () => {
     const prints = 'import sys\nsys.stdout.write("x" * 1_000_000)\nfor i in range(20_000):\n    print("line", i)';
     assert.equal((await opened(prints, 60_000)).form, 'json');
