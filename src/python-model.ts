@@ -24,6 +24,10 @@ export type PythonFlavour = (typeof pythonFlavours)[number];
 export const pythonForms = ['tensors', 'json', 'bytes', 'stream'] as const;
 export type PythonForm = (typeof pythonForms)[number];
 
+/** Of an opening: its environment is found or built, a worker starts and opens the model, batches of its rows are tried. */
+export const openingStages = ['environment', 'loading', 'probe'] as const;
+export type OpeningStage = (typeof openingStages)[number];
+
 /** Where a Python model runs. */
 export interface EnvironmentRef {
   /** The requested environment of config.json or `penstock environments`; null: the default, or that of the model's own requirements. */

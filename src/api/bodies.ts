@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { endpointFields, variantFields } from '../fields/index.ts';
-import { pythonFlavours, pythonForms } from '../python-model.ts';
+import { openingStages, pythonFlavours, pythonForms } from '../python-model.ts';
 import { captureBody } from './data-quality/drift-bodies.ts';
 import { scalingBody } from './endpoints/scaling.ts';
 import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './endpoints/serverless.ts';
@@ -32,6 +32,10 @@ export const pythonBody = z.strictObject({
   state: z
     .enum(['registered', 'opening', 'opened', 'failed'])
     .describe('Registered: none of its code has run. Opening: an approver asked for it. Failed: the last attempt failed.'),
+  stage: z
+    .enum(openingStages)
+    .nullable()
+    .describe('What a running opening does: its environment is found or built, a worker opens it, batches of its rows are tried.'),
   requested_by: z.string().nullable().describe('The approver of the last opening.'),
   requested_at: time.nullable(),
   reason: z.string().nullable().describe('Why the last opening failed.'),

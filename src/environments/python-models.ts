@@ -39,7 +39,8 @@ function openingBy(
   { openMemoryMiB: memoryMiB, openTimeoutMs: timeoutMs }: PythonSettings,
   { filesOf, environments }: { readonly filesOf: Registry['modelFiles']; readonly environments: Pick<PythonEnvironments, 'resolve'> },
 ): OpenModel {
-  return async (version, sample, signal) => {
+  return async (version, sample, signal, onStage) => {
+    onStage('environment');
     const { runtime } = version;
     if (runtime.kind !== 'python') throw new PlatformError('internal', `${version.name} is no Python model`);
     const { flavour, entry, variables, inputs } = runtime;
@@ -49,18 +50,15 @@ function openingBy(
     const wanted = own === undefined ? { name, lock: null } : { requirements: await requirementsIn(own) };
     const { key: lock } = await environments.resolve(wanted, signal);
     const environment: EnvironmentRef = { name, lock };
+    onStage('loading');
     return provider.borrow(
       async (link) => {
         signal.throwIfAborted();
         const stop = (): void => link.close();
         signal.addEventListener('abort', stop, { once: true });
         try {
-          const { note, notes, reason, ...opened } = await link.openPython(data, {
-            flavour,
-            entry,
-            sample,
-            ...defined({ variables, inputs }),
-          });
+          const request = { flavour, entry, sample, ...defined({ variables, inputs }) };
+          const { note, notes, reason, ...opened } = await link.openPython(data, request, () => onStage('probe'));
           return { ...opened, notes: note === null ? notes : [...notes, note], batchableReason: reason, environment };
         } finally {
           signal.removeEventListener('abort', stop);

@@ -116,6 +116,47 @@ test('a cancelled opening leaves the version as it was', async () => {
   });
 });
 
+test('what a running opening does is shown while it runs', async () => {
+  const gate = Promise.withResolvers<OpenedModel>();
+  let report: Parameters<OpenModel>[3] | null = null;
+  const open: OpenModel = (_version, _sample, _signal, onStage) => {
+    report = onStage;
+    return gate.promise;
+  };
+  await inPlane(open, async (plane) => {
+    const stage = (): unknown => plane.registry.openings?.stageOf({ group: 'forest', version: 1 });
+    assert.equal(stage(), null);
+    await approve(plane);
+    while (report === null) await new Promise((resolve) => setImmediate(resolve));
+    for (const each of ['environment', 'loading', 'probe'] as const) {
+      report(each);
+      assert.equal(stage(), each);
+    }
+    gate.resolve(opened);
+    await settled(plane);
+    await plane.registry.openings?.settled({ group: 'forest', version: 1 }, 1000);
+    assert.equal(stage(), null);
+  });
+});
+
+test('an opening that is requested again while the cancelled one ends is done', async () => {
+  const ends = Promise.withResolvers<void>();
+  let calls = 0;
+  const open: OpenModel = async (_version, _sample, signal) => {
+    if (++calls > 1) return opened;
+    await ends.promise;
+    throw signal.reason;
+  };
+  await inPlane(open, async (plane) => {
+    await approve(plane);
+    while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+    await plane.registry.cancelOpening('forest', 1, 'approver');
+    await approve(plane);
+    ends.resolve();
+    assert.deepEqual([(await settled(plane)).approval, calls], ['Approved', 2]);
+  });
+});
+
 test('a requested opening is continued by the next server, under the name of its approver', async () => {
   await inPlane(waiting, async (plane) => {
     await approve(plane);

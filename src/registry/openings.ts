@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { nameKey } from '../names.ts';
-import type { EnvironmentRef } from '../python-model.ts';
+import type { EnvironmentRef, OpeningStage } from '../python-model.ts';
 import type { Audit, Events } from '../records/index.ts';
 import type { OpenedPython, SampleBody } from '../runtime/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
@@ -22,7 +22,12 @@ export interface OpenedModel extends OpenedPython {
 }
 
 /** Prepares the environment and opens the model in a worker. Rejects with `model_failed` or `unavailable`, with the last lines. */
-export type OpenModel = (version: ModelVersion, sample: SampleBody | null, signal: AbortSignal) => Promise<OpenedModel>;
+export type OpenModel = (
+  version: ModelVersion,
+  sample: SampleBody | null,
+  signal: AbortSignal,
+  onStage: (stage: OpeningStage) => void,
+) => Promise<OpenedModel>;
 
 export interface OpeningsDeps {
   readonly db: Database;
@@ -50,6 +55,7 @@ const reasonMax = 4000;
 export class Openings {
   readonly #deps: OpeningsDeps;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
+  readonly #stages = new Map<string, OpeningStage>();
   #isClosed = false;
 
   constructor(deps: OpeningsDeps) {
@@ -100,6 +106,11 @@ export class Openings {
     this.#running.get(idOf(key))?.stop.abort();
   }
 
+  /** What a running opening does now; null if none runs in this server. */
+  stageOf(key: Key): OpeningStage | null {
+    return this.#stages.get(idOf(key)) ?? null;
+  }
+
   /** Resolves when no opening of the version runs in this server, or after this time. */
   async settled(key: Key, heldMs: number): Promise<void> {
     const running = this.#running.get(idOf(key));
@@ -114,9 +125,18 @@ export class Openings {
 
   #start(key: Key): void {
     const id = idOf(key);
-    if (this.#isClosed || this.#running.has(id)) return;
+    if (this.#isClosed) return;
+    const running = this.#running.get(id);
+    if (running !== undefined) {
+      // A cancelled one has not ended yet.
+      if (running.stop.signal.aborted) void running.done.then(() => this.#start(key));
+      return;
+    }
     const stop = new AbortController();
-    const done = this.#run(key, stop.signal).finally(() => this.#running.delete(id));
+    const done = this.#run(key, stop.signal).finally(() => {
+      this.#running.delete(id);
+      this.#stages.delete(id);
+    });
     this.#running.set(id, { stop, done });
   }
 
@@ -126,8 +146,9 @@ export class Openings {
     try {
       const version = await find(key.group, key.version);
       const sample = await storedSample(this.#deps.db, key);
+      if (version.python?.state !== 'opening') return; // cancelled meanwhile
       signal.throwIfAborted(); // a listener that is added now would not be called
-      const opened = await open(version, sample, signal);
+      const opened = await open(version, sample, signal, (stage) => this.#stages.set(idOf(key), stage));
       await this.#approve(version, opened);
     } catch (error) {
       if (signal.aborted) return; // cancelled, or the server stops

@@ -86,7 +86,7 @@ describe('Python models in the console', { skip }, () => {
     await page.getByRole('combobox', { name: 'Environment' }).waitFor();
     const rows = page.locator('input[type=file]');
     await rows.setInputFiles({ name: 'rows.xlsx', mimeType: 'application/octet-stream', buffer: Buffer.from('x') });
-    await page.getByText('Expected a .csv file with a header, a .npy or a .json file, got rows.xlsx.').waitFor();
+    await page.getByText('Expected a .csv file with a header, or a .npy, .json, .jsonl or .txt file, got rows.xlsx.').waitFor();
     assert(await page.getByRole('button', { name: 'Register in columns' }).isDisabled());
     await rows.setInputFiles({ name: 'rows.json', mimeType: 'application/json', buffer: Buffer.from('{"instances": [[1, 2, 3, 4]]}') });
     await page.getByText('rows.json, 29 B').waitFor();

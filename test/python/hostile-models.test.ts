@@ -108,7 +108,7 @@ const slow: ReadonlySet<string> = new Set(['takes_memory', 'prints']);
 describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer', timeout: 300_000 }, () => {
   const server = new TestServer([], { environments: { default: { python: python?.path ?? '' } } });
   const json = { 'content-type': 'application/json' };
-  const neighbours: number[] = [];
+  const otherStatuses: number[] = [];
   let isOver = false;
   let load: Promise<void> = Promise.resolve();
 
@@ -120,7 +120,7 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
     await deployed({ name: 'patient', variants, timeout_ms: 120_000 });
     await deployed({ name: 'neighbour', variants: [{ model: 'neighbour/1' }] });
     load = (async () => {
-      while (!isOver) neighbours.push((await server.invoke('neighbour', '{"a":1}', json)).status);
+      while (!isOver) otherStatuses.push((await server.invoke('neighbour', '{"a":1}', json)).status);
     })();
   });
   after(async () => {
@@ -166,8 +166,8 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
     await until('the processes have ended', () => !commands().includes(marker));
     await server.call('DELETE', '/endpoints/hostile');
     await server.until('hostile', 'deleted');
-    assert(neighbours.length > 0);
-    assert.deepEqual([...new Set(neighbours)], [200]);
+    assert(otherStatuses.length > 0);
+    assert.deepEqual([...new Set(otherStatuses)], [200]);
   });
 });
 

@@ -14,6 +14,7 @@ import { StateShape } from '../kit/state-mark.tsx';
 import { breakingSentences } from './compare-signatures.ts';
 import { NoteItems } from './note-items.tsx';
 import { isUnopened, PythonChecks, ReviewCheckbox, requiresReview } from './python-checks.tsx';
+import { environmentText, stageSentence } from './python-text.ts';
 import { endpointsOf } from './serving-endpoints.ts';
 
 interface ApprovalProps {
@@ -157,17 +158,15 @@ function useOpening(name: string, isOpening: boolean): void {
   }, [client, name, isOpening]);
 }
 
-function Opening({ version: { name, python, runtime } }: Pick<ApprovalProps, 'version'>): ReactElement {
+function Opening({ version }: Pick<ApprovalProps, 'version'>): ReactElement {
+  const { name, python } = version;
   const client = useQueryClient();
   const cancel = useMutation({ mutationFn: () => cancelOpening(name), onSuccess: () => client.invalidateQueries() });
-  const isBuilt = runtime.kind === 'python' && runtime.environment.name === null && (python?.requirements ?? null) !== null;
   return (
     <div className="opening">
       <div className="row" role="status">
         <Loader size={16} />
-        <span>
-          {isBuilt ? 'Its environment is built if it is new. Then a' : 'A'} worker opens it, reads its signature and tries batches…
-        </span>
+        <span>{stageSentence(python?.stage ?? null, environmentText(version))}</span>
       </div>
       <div className="row wrap">
         <Button size="sm" loading={cancel.isPending} onClick={() => cancel.mutate()}>

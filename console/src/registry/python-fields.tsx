@@ -65,10 +65,10 @@ function SampleField({ python, sample, onSample }: Pick<PythonFieldsProps, 'pyth
   return (
     <Input.Wrapper label="Sample rows" labelElement="div" description={sampleAdvice(python)} error={problem}>
       <div className="row wrap sample-file">
-        <FileButton accept=".csv,.npy,.json" onChange={onSample}>
+        <FileButton accept=".csv,.npy,.json,.jsonl,.txt" onChange={onSample}>
           {(props) => (
             <Button size="sm" leftSection={<Icon name="file" />} {...props}>
-              {sample === null ? 'Choose a .csv, .npy or .json file' : 'Choose another file'}
+              {sample === null ? 'Choose a .csv, .npy, .json, .jsonl or .txt file' : 'Choose another file'}
             </Button>
           )}
         </FileButton>
@@ -89,6 +89,6 @@ function SampleField({ python, sample, onSample }: Pick<PythonFieldsProps, 'pyth
 
 /** Null if the file can be sent. */
 export function problemOf({ name, size }: Pick<File, 'name' | 'size'>): string | null {
-  if (sampleTypeOf(name) === null) return `Expected a .csv file with a header, a .npy or a .json file, got ${name}.`;
+  if (sampleTypeOf(name) === null) return `Expected a .csv file with a header, or a .npy, .json, .jsonl or .txt file, got ${name}.`;
   return size > sampleFileBytesMax ? `Expected at most 1 MB, got ${bytes(size)}: a few rows are enough.` : null;
 }

@@ -61,7 +61,31 @@ export function sampleAdvice({ flavour, form }: Pick<Recognised, 'flavour' | 'fo
   return 'If given, it is opened and tested with real rows.';
 }
 
-const sampleTypes: Readonly<Record<string, string>> = { csv: 'text/csv', npy: 'application/x-npy', json: 'application/json' };
+/** `the environment sklearn`, or that of its own requirements, which may have to be built. */
+export function environmentText({ runtime, python }: Pick<VersionBody, 'runtime' | 'python'>): string {
+  const name = runtime.kind === 'python' ? runtime.environment.name : null;
+  const requirements = python?.requirements ?? null;
+  if (name === null && requirements !== null) return `an environment of its own, from ${requirements}`;
+  return `the environment ${name ?? 'default'}`;
+}
+
+type Stage = NonNullable<VersionBody['python']>['stage'];
+
+/** What a running opening does now, the number of its step first. */
+export function stageSentence(stage: Stage, environment: string): string {
+  if (stage === 'environment') return `Step 1 of 3: preparing ${environment}…`;
+  if (stage === 'loading') return `Step 2 of 3: a worker runs its code in ${environment}, and reads its signature…`;
+  if (stage === 'probe') return 'Step 3 of 3: testing whether rows can share a batch…';
+  return 'Waiting for the server to open it…';
+}
+
+const sampleTypes: Readonly<Record<string, string>> = {
+  csv: 'text/csv',
+  npy: 'application/x-npy',
+  json: 'application/json',
+  jsonl: 'application/jsonlines',
+  txt: 'text/plain',
+};
 export const sampleFileBytesMax: number = 2 ** 20;
 
 /** The content type of a file with rows; null if its name has none of the known endings. */

@@ -40,9 +40,10 @@ export function approvalRoutes({ registry }: Pick<ApiServices, 'registry'>): Api
     }),
     apiRoute('PUT /groups/:group/versions/:version/sample', {
       summary: 'Store real rows with which a Python model is opened',
-      description: 'The body has the form of a request to the model: CSV with a header, JSON, or an .npy file. At most 1 MiB.',
+      description:
+        'The body has the form of a request to the model: CSV with a header, JSON (a list has a row in each element), lines of JSON, text, or an .npy file. At most 1 MiB.',
       params: versionPath,
-      raw: ['application/octet-stream', 'application/json', 'text/csv', 'application/x-npy'],
+      raw: ['application/octet-stream', 'application/json', 'application/jsonlines', 'text/csv', 'text/plain', 'application/x-npy'],
       answer: versionBody,
       handle: async ({ params, caller, request }) => {
         const contentType = request.headers['content-type'] ?? 'application/octet-stream';

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
+import type { OpeningStage } from '../../python-model.ts';
 import type { ModelGroup, ModelRuntime, ModelVersion, PythonModel } from '../../registry/index.ts';
 import { isDatatype } from '../../tensor.ts';
 import { type GroupBody, groupBody, type importsBody, pageBody, registeredBody, type VersionBody, versionBody } from '../bodies.ts';
@@ -72,13 +73,14 @@ export function groupRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRou
 }
 
 export function versionRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiRoute[] {
+  const bodyOf = (version: ModelVersion): VersionBody => versionBodyOf(version, registry.openings?.stageOf(version));
   return [
     apiRoute('GET /groups/:group/versions', {
       summary: 'List the versions of a model group, newest first',
       params: groupPath,
       query: pageQuery,
       answer: pageBody(versionBody),
-      handle: ({ params, query }) => pageByOffset(query, (page) => registry.versions(params.group, page), versionBodyOf),
+      handle: ({ params, query }) => pageByOffset(query, (page) => registry.versions(params.group, page), bodyOf),
     }),
     apiRoute('POST /groups/:group/versions', {
       summary: 'Register a model version',
@@ -110,7 +112,7 @@ export function versionRoutes({ registry }: Pick<ApiServices, 'registry'>): ApiR
       summary: 'Describe a model version',
       params: versionPath,
       answer: versionBody,
-      handle: async ({ params }) => versionBodyOf(await registry.version(params.group, params.version)),
+      handle: async ({ params }) => bodyOf(await registry.version(params.group, params.version)),
     }),
     apiRoute('PATCH /groups/:group/versions/:version', {
       summary: 'Update the description, metadata, metrics or tags of a model version',
@@ -167,10 +169,11 @@ export function importsBodyOf(imports: PythonModel['recognised']['imports']): z.
   return imports === null ? null : { all: [...imports.all], outside: [...imports.outside] };
 }
 
-function pythonBodyOf({ recognised, facts, ...model }: PythonModel): VersionBody['python'] {
+function pythonBodyOf({ recognised, facts, ...model }: PythonModel, stage: OpeningStage | null): VersionBody['python'] {
   const { imports, libraries, requirements = null, columns } = recognised;
   return {
     state: model.state,
+    stage: model.state === 'opening' ? stage : null,
     requested_by: model.requestedBy,
     requested_at: model.requestedAtMs === null ? null : isoTime(model.requestedAtMs),
     reason: model.reason,
@@ -199,7 +202,8 @@ function runtimeBodyOf(runtime: ModelRuntime): VersionBody['runtime'] {
   return { kind: 'process', image, command: [...command], environment, concurrency, ...paths, ...isolation };
 }
 
-export function versionBodyOf(version: ModelVersion): VersionBody {
+/** `stage`: what the running opening of a Python model does now. */
+export function versionBodyOf(version: ModelVersion, stage: OpeningStage | null = null): VersionBody {
   const { group, name, approval, description, metadata, tags, opsets, producer, properties, batchable } = version;
   return {
     name,
@@ -224,7 +228,7 @@ export function versionBodyOf(version: ModelVersion): VersionBody {
     batchable,
     batchable_reason: version.batchableReason,
     runtime: runtimeBodyOf(version.runtime),
-    python: version.python === undefined ? null : pythonBodyOf(version.python),
+    python: version.python === undefined ? null : pythonBodyOf(version.python, stage),
     created_by: version.createdBy,
     created_at: isoTime(version.createdAtMs),
   };

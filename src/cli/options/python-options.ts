@@ -2,11 +2,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VersionBody } from '../../api/index.ts';
-import type { Clock } from '../../clock.ts';
 import { checkName } from '../../objective.ts';
 import { isDatatype, type TensorSpec } from '../../tensor.ts';
+import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import type { Client } from '../client/client.ts';
+import { pause } from '../client/pause.ts';
 import { type ModelSource, versionUrlPath } from '../models/model-source.ts';
 import type { Progress } from '../output/progress.ts';
 import { parsedBy } from '../verb.ts';
@@ -22,11 +23,17 @@ const sampleBytesMax = 2 ** 20;
 const pollMs = 200;
 const listedMax = 8;
 
-const contentTypes: Readonly<Record<string, string>> = { csv: 'text/csv', npy: 'application/x-npy', json: 'application/json' };
+const contentTypes: Readonly<Record<string, string>> = {
+  csv: 'text/csv',
+  npy: 'application/x-npy',
+  json: 'application/json',
+  jsonl: 'application/jsonlines',
+  txt: 'text/plain',
+};
 
 export function addPythonOptions(command: Command): void {
   command
-    .addOption(new Option('--sample <file>', 'real rows for opening a Python model: .csv with a header, .npy or .json'))
+    .addOption(new Option('--sample <file>', 'real rows for opening a Python model: .csv with a header, .npy, .json, .jsonl or .txt'))
     .addOption(
       new Option('--environment <name>', 'the environment in which a Python model runs').argParser(
         parsedBy((name) => checkName('environment', name)),
@@ -76,7 +83,7 @@ export async function sendSample(client: Client, { name }: VersionBody, path: st
 /** The content type of a sample. Throws `CliError` if it cannot be sent. */
 async function sampleTypeOf(path: string): Promise<string> {
   const contentType = contentTypes[path.slice(path.lastIndexOf('.') + 1).toLowerCase()];
-  if (contentType === undefined) throw new CliError(`cannot use ${path} as a sample: expected a .csv, .npy or .json file`, 2);
+  if (contentType === undefined) throw new CliError(`cannot use ${path} as a sample: expected a .csv, .npy, .json, .jsonl or .txt file`, 2);
   const { size } = await stat(path).catch((cause: Error) => {
     throw new CliError(`cannot read the sample ${path}: ${cause.message}`, 1, { cause });
   });
@@ -84,13 +91,26 @@ async function sampleTypeOf(path: string): Promise<string> {
   return contentType;
 }
 
-/** Waits until a Python model is open. Prints the last lines and throws `CliError` with the reason if it cannot be opened. */
-export async function opened(client: Client, progress: Progress, clock: Clock, version: VersionBody): Promise<VersionBody> {
+/**
+ * Waits until a Python model is open. Prints the last lines and throws `CliError` with the reason if it cannot be opened. Ctrl-C ends the
+ * waiting, not the opening.
+ */
+export async function opened(
+  client: Client,
+  progress: Progress,
+  { clock, interrupted }: Pick<CliContext, 'clock' | 'interrupted'>,
+  version: VersionBody,
+): Promise<VersionBody> {
   if (version.python?.state !== 'opening') return version;
-  progress.stage('open', `${version.name}: a worker runs its code, reads its signature and tries batches`);
+  progress.stage('open', `${version.name}: ${stageText(version)}`);
   let current = version;
   while (current.python?.state === 'opening') {
-    await new Promise<void>((resolve) => clock.after(pollMs, resolve));
+    progress.write(`${version.name}: ${stageText(current)}`);
+    await pause(clock, pollMs, interrupted);
+    if (interrupted.aborted) {
+      const todo = `check with \`penstock describe ${version.name}\`, or end it with \`penstock reject ${version.name}\``;
+      throw new CliError(`interrupted: the server goes on opening ${version.name}; ${todo}`);
+    }
     current = await client.get<VersionBody>(versionUrlPath(version.name));
   }
   if (current.approval === 'Approved') {
@@ -101,6 +121,17 @@ export async function opened(client: Client, progress: Progress, clock: Clock, v
   const { reason, last_lines: lines = [] } = current.python ?? {};
   for (const line of lines) progress.remark('log', line);
   throw new CliError(`${version.name} is not approved: ${reason ?? 'its opening was cancelled'}`);
+}
+
+/** What a running opening does now. */
+function stageText({ runtime, python }: VersionBody): string {
+  const stage = python?.stage ?? 'loading';
+  if (stage === 'probe') return 'tests whether rows can share a batch';
+  if (stage === 'loading' || runtime.kind !== 'python') return 'runs its code in a worker, and reads its signature';
+  const { name } = runtime.environment;
+  const requirements = python?.requirements ?? null;
+  if (name === null && requirements !== null) return `builds the environment of its ${requirements}, unless it exists`;
+  return `prepares the environment ${name ?? 'default'}`;
 }
 
 /** The fields that describe a Python model; none for others. */

@@ -32,7 +32,7 @@ function addDecision(program: Command, context: CliContext, name: string, approv
       const { note, acceptImports: accepts } = options;
       const progress = new Progress(session.context);
       const decided = await decideApproval(client, reference, approval, { note, accepts });
-      const version = await opened(client, progress, session.context.clock, decided);
+      const version = await opened(client, progress, session.context, decided);
       if (approval === 'Approved') await warnOfOpenCode(client, version, (text) => session.remark(text));
       const next =
         approval === 'Approved'

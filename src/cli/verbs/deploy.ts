@@ -1,7 +1,6 @@
 /** `penstock deploy`: registers, approves and deploys a model, and waits until its endpoint is in service. */
 import { type Command, Option } from 'commander';
 import type { EndpointBody, VersionBody } from '../../api/index.ts';
-import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import { captureFields, endpointFields, instanceFields, modelFields, type OptionValues, scalingFields } from '../../fields/index.ts';
 import { checkName, formatObjective, parseDurationMs, parseObjective } from '../../objective.ts';
@@ -145,7 +144,7 @@ export async function deploy(session: VerbSession, source: ModelSource, endpoint
       reuse: true,
     });
     if (options.sample !== undefined && found.python?.state === 'registered') await sendSample(client, found, options.sample);
-    const version = await approved(client, progress, found, before, { ...options, clock: session.context.clock });
+    const version = await approved(client, progress, found, before, { ...options, context: session.context });
     progress.stage('endpoint', `${endpoint}: ${version.name}`);
     const view =
       before === null ? await create(client, endpoint, version, options) : await update(client, before, version, { options, rollout });
@@ -171,7 +170,7 @@ async function approved(
   progress: Progress,
   version: VersionBody,
   before: EndpointBody | null,
-  { clock, ...options }: DeployOptions & { readonly clock: Clock },
+  { context, ...options }: DeployOptions & { readonly context: CliContext },
 ): Promise<VersionBody> {
   if (version.approval === 'Approved') return version;
   if (version.approval === 'Rejected') {
@@ -189,7 +188,7 @@ async function approved(
   }
   progress.stage('approve', version.name);
   const decided = await decideApproval(client, version.name, 'Approved', { accepts: options.acceptImports });
-  const open = await opened(client, progress, clock, decided);
+  const open = await opened(client, progress, context, decided);
   if (before !== null && options.allowSignatureChange !== true) await checkSameSignature(client, before, open);
   return open;
 }

@@ -110,9 +110,11 @@ async function completed(
 ): Promise<VersionBody> {
   const isOpen = found.python === null || found.python.state === 'opened';
   if (sample !== undefined && found.python === null) throw new CliError(`--sample is only valid for a Python model: ${found.name} is none`);
-  const sent = sample === undefined || isOpen ? found : await sendSample(client, found, sample);
+  if (sample !== undefined && isOpen)
+    throw new CliError(`${found.name} has these bytes and is open already, so --sample would change nothing: leave out --reuse`);
+  const sent = sample === undefined ? found : await sendSample(client, found, sample);
   if (!approve) return sent;
-  return opened(client, progress, session.context.clock, await decideApproval(client, sent.name, 'Approved', { accepts: acceptImports }));
+  return opened(client, progress, session.context, await decideApproval(client, sent.name, 'Approved', { accepts: acceptImports }));
 }
 
 /** The files of a model with external data; empty for a model in one file. */

@@ -207,9 +207,13 @@ export class WorkerLink {
   }
 
   /**
-   * Opens a Python model, which runs its code, and tests whether it can be batched. Rejects with `model_failed` if it cannot be opened.
+   * Opens a Python model, which runs its code, and tests whether it can be batched, which begins with `onProbe`. Rejects with `model_failed` if it cannot be opened.
    */
-  async openPython(files: readonly DataFile[], { sample, ...model }: PythonOpen): Promise<OpenedPython & Batchability> {
+  async openPython(
+    files: readonly DataFile[],
+    { sample, ...model }: PythonOpen,
+    onProbe: () => void = () => {},
+  ): Promise<OpenedPython & Batchability> {
     const lent = this.#files.lendFolder(files);
     const body = sample === null ? {} : { sample: { contentType: sample.contentType, body: sample.body.toString('base64') } };
     const opened = openedOf(await this.#call({ method: 'open', path: lent.path, ...model, ...body }));
@@ -218,6 +222,7 @@ export class WorkerLink {
       const reason = `its function takes one request at a time (${opened.form})`;
       return { ...opened, batchable: false, reason, note: null };
     }
+    onProbe();
     return { ...opened, ...(await probeModel(this, opened.signature, sample)) };
   }
 
