@@ -136,7 +136,7 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
   'Endpoints:': [
     {
       usage: 'deploy <model> [endpoint]',
-      summary: 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint',
+      summary: 'deploy a file, a folder, GROUP/VERSION or catalogue:NAME to an endpoint',
       load: async () => (await import('./verbs/deploy.ts')).addDeploy,
     },
     { usage: 'endpoints', summary: 'list the endpoints', load: async () => (await import('./verbs/endpoints.ts')).addEndpoints },

@@ -5,7 +5,7 @@ import { basename, resolve } from 'node:path';
 import type { CatalogueBody, RegisteredBody, VersionBody } from '../../api/index.ts';
 import { checkName } from '../../objective.ts';
 import type { TensorSpec } from '../../tensor.ts';
-import { CliError } from '../cli-error.ts';
+import { CliError, ServerError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { findVersion } from '../client/find-version.ts';
 import { bytesText, tensorsText } from '../output/format.ts';
@@ -20,7 +20,14 @@ export type ModelSource =
   /** The files of a model that runs as the process of an image, or in Python. */
   | { readonly kind: 'directory'; readonly path: string }
   | { readonly kind: 'catalogue'; readonly name: string }
-  | { readonly kind: 'version'; readonly group: string; readonly version: number | null };
+  | {
+      readonly kind: 'version';
+      readonly group: string;
+      /** null for the name of a group alone. */
+      readonly version: number | null;
+      /** There is a folder of this name, too. */
+      readonly isFolder?: boolean;
+    };
 
 const versionPattern = /^([a-zA-Z0-9][a-zA-Z0-9-]*)\/([1-9]\d*)$/;
 
@@ -42,7 +49,9 @@ export async function readSource(
   if (found?.isFile() === true)
     return { kind: 'file', path: text, bytes: found.size, data: image === undefined ? await dataFilesOf(text) : [] };
   if (found?.isDirectory() === true && image !== undefined) return { kind: 'directory', path: text };
-  if (!registersOnly && !/[./\\]/.test(text)) return { kind: 'version', group: checkName('group', text), version: null };
+  if (!registersOnly && !/[./\\]/.test(text)) {
+    return { kind: 'version', group: checkName('group', text), version: null, isFolder: found?.isDirectory() === true };
+  }
   if (found?.isDirectory() === true) {
     if (!(await hasOnnxFile(text))) return { kind: 'directory', path: text };
     const path = await onnxFileIn(text);
@@ -51,7 +60,7 @@ export async function readSource(
   const problem = found === null ? `there is no file ${text}` : `${text} is not a file`;
   const forms = registersOnly
     ? 'FILE.onnx, a Python model, a folder, an archive or catalogue:NAME'
-    : 'FILE.onnx, a Python model, GROUP/VERSION or catalogue:NAME';
+    : 'FILE.onnx, a Python model, a folder, an archive, GROUP/VERSION or catalogue:NAME';
   throw new CliError(`${problem}: expected ${forms} (see \`penstock catalogue\`)`);
 }
 
@@ -116,7 +125,8 @@ export async function registerSource(
     return registered;
   } catch (error) {
     progress.fail();
-    throw error;
+    const isNoGroup = source.kind === 'version' && source.isFolder === true && error instanceof ServerError && error.code === 'not_found';
+    throw isNoGroup ? new CliError(`${error.message}. For the folder of this name, write ./${source.group}`) : error;
   }
 }
 

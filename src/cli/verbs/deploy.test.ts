@@ -64,6 +64,15 @@ async function deployed(
   return { ...ran, requested: requested === '' ? null : (JSON.parse(requested) as DeployedBody) };
 }
 
+test('a name that is both a folder and no group gets the form for the folder', async () => {
+  const answer: RequestListener = (_request, response) => {
+    response.writeHead(404).end(JSON.stringify({ code: 'not_found', error: "there is no model group 'docs'" }));
+  };
+  const { code, stderr } = await runAgainst(answer, ['deploy', 'docs', 'digits']);
+  assert.equal(code, 1);
+  assert.match(stderr, /there is no model group 'docs'\. For the folder of this name, write \.\/docs\n/);
+});
+
 test('waits for a decision on the requested settings, and says that none meets the objective', async () => {
   const reason = 'no setting keeps p95<=100ms: the best reaches p95 120ms, 20ms too much';
   const before = { ...served, variants: [{ ...variant, decision: { ...current, id: 'd1' } }] };

@@ -52,7 +52,7 @@ export interface DeployOptions
 }
 
 export function addDeploy(program: Command, context: CliContext): void {
-  verb(program, context, 'deploy <model> [endpoint]', 'deploy FILE.onnx, GROUP/VERSION or catalogue:NAME to an endpoint')
+  verb(program, context, 'deploy <model> [endpoint]', 'deploy a file, a folder, GROUP/VERSION or catalogue:NAME to an endpoint')
     .with(addOptions)
     .runs(async (session, options: DeployOptions, model: string, named: string | undefined) => {
       checkServerlessOptions(options);
