@@ -1,38 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { outcomesOf, vectors } from '../../test/selection/index.ts';
-import type { ModelOutcomes } from '../statistics/index.ts';
+import { selectableModels } from '../../test/selection/selectable.ts';
 import { type ChosenPlans, choosePlans } from './choose-plans.ts';
 import { type JudgedPlan, judgePlans, type PlanConditions, type SelectableModel } from './plans.ts';
 
-/** Milliseconds of digits models by 1, 2, 4, 8, 16, 32 rows, as profiled. */
-const digitsMs = {
-  digits_logreg: [0.012, 0.011, 0.011, 0.011, 0.012, 0.013],
-  digits_mlp: [0.013, 0.012, 0.013, 0.013, 0.015, 0.018],
-  digits_rf: [0.011, 0.013, 0.014, 0.018, 0.025, 0.04],
-  digits_cnn: [0.02, 0.028, 0.043, 0.075, 0.136, 0.261],
-} as const;
-
-/** By rows from 0 to 32: linear between the sizes, never falling. */
-function timesOf(measured: readonly number[], scale: number): Float64Array {
-  const sizes = [0, 1, 2, 4, 8, 16, 32];
-  let most = 0;
-  const ms = [0, ...measured.map((each) => (most = Math.max(most, each * scale)))];
-  return Float64Array.from({ length: 33 }, (_, rows) => {
-    const above = sizes.findIndex((size) => size >= rows);
-    const [low, high] = [sizes[above - 1] ?? 0, sizes[above] as number];
-    const [lowMs, highMs] = [ms[above - 1] ?? 0, ms[above] as number];
-    return high === low || rows === high ? highMs : lowMs + ((highMs - lowMs) * (rows - low)) / (high - low);
-  });
-}
-
-function digitsModels(scale: number): SelectableModel[] {
-  const { models } = outcomesOf('digits');
-  return Object.entries(digitsMs).map(([name, measured]) => {
-    const times = timesOf(measured, scale);
-    return { name, ...(models.get(name) as ModelOutcomes), medianMs: times, quantileMs: times, workerKey: 'onnx' };
-  });
-}
+const digitsModels = (scale: number): SelectableModel[] => selectableModels('digits', scale);
 
 const conditions = (floor: number, more: Partial<PlanConditions> = {}): PlanConditions => ({
   floor,
