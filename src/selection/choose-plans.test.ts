@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { outcomesOf, vectors } from '../../test/selection/index.ts';
 import { selectableModels } from '../../test/selection/selectable.ts';
-import { type ChosenPlans, choosePlans } from './choose-plans.ts';
+import { type ChosenPlans, choosePlans, degradingLadder } from './choose-plans.ts';
 import { type JudgedPlan, judgePlans, type PlanConditions, type SelectableModel } from './plans.ts';
 
 const digitsModels = (scale: number): SelectableModel[] => selectableModels('digits', scale);
@@ -58,11 +58,15 @@ for (const [key, floor] of [
 
     test('the cheapest, the most accurate in a budget, and the ladder agree with the vectors', () => {
       const { choice, certifiedLadder } = expected;
-      const { floorPlan, ladder } = choosePlans(plans, { kind: 'cheapest' }, isCertified) as ChosenPlans;
+      const { floorPlan, topPlan, ladder } = choosePlans(plans, { kind: 'cheapest' }, isCertified) as ChosenPlans;
       assert.equal(vectorName(floorPlan.name), choice.minimizeCost.name);
       assert.deepEqual(
         ladder.map(({ name }) => vectorName(name)),
         certifiedLadder,
+      );
+      assert.deepEqual(
+        degradingLadder(plans, topPlan, 0.94).map(({ name }) => vectorName(name)),
+        expected.ladder,
       );
       for (const { budget, chosen } of choice.maximizeAccuracy) {
         const found = choosePlans(plans, { kind: 'most-accurate', usdPerHourMax: budget }, isCertified);

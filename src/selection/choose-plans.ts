@@ -30,9 +30,22 @@ export function choosePlans(
   const [floorPlan] = possible.toSorted(byCost);
   if (floorPlan === undefined) return null;
   // All rungs are loaded in one worker.
-  const loadable = possible.filter(({ workerKey }) => workerKey === floorPlan.workerKey);
-  const topPlan = mostAccurate(loadable) ?? floorPlan;
-  return { floorPlan, topPlan, ladder: ladderOf(loadable, floorPlan, topPlan) };
+  const together = possible.filter(({ workerKey }) => workerKey === floorPlan.workerKey);
+  const topPlan = mostAccurate(together) ?? floorPlan;
+  return { floorPlan, topPlan, ladder: ladderOf(together, floorPlan, topPlan) };
+}
+
+/**
+ * The rungs from the top plan down to an accuracy that is below the floor, cheapest first: for an endpoint that may degrade. Of what the
+ * worker of the top plan can load, certified or not: the credit keeps the mean at the floor.
+ */
+export function degradingLadder(plans: readonly JudgedPlan[], topPlan: JudgedPlan, accuracyMin: number): readonly JudgedPlan[] {
+  const possible = plans.filter(
+    ({ isFeasible, accuracy, workerKey, rowsPerSecond }) =>
+      isFeasible && accuracy >= accuracyMin && workerKey === topPlan.workerKey && rowsPerSecond >= topPlan.rowsPerSecond,
+  );
+  const front = paretoFront(possible).filter(({ rank }) => rank <= topPlan.rank);
+  return withoutNearest(loadable(front, [front[0] ?? topPlan, topPlan]));
 }
 
 /** The most accurate model alone that keeps the promised latency, or keeps it best; for the case that nothing is certified. */
@@ -69,10 +82,18 @@ function cascadeLast(a: JudgedPlan, b: JudgedPlan): number {
 function ladderOf(plans: readonly JudgedPlan[], floorPlan: JudgedPlan, topPlan: JudgedPlan): readonly JudgedPlan[] {
   const between = plans.filter(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond && rowsPerSecond >= topPlan.rowsPerSecond);
   const front = paretoFront(between).filter(({ rank }) => rank >= floorPlan.rank);
-  const models = modelsIn([floorPlan, topPlan]);
-  const all = modelsIn(front);
-  const fitting = all.size <= modelsLoadedMax ? front : front.filter((plan) => [...modelsIn([plan])].every((name) => models.has(name)));
-  const rungs = [...fitting];
+  return withoutNearest(loadable(front, [floorPlan, topPlan]));
+}
+
+/** The rungs that need no more models than one worker loads; if all together need more, those of the models of the `ends`. */
+function loadable(front: readonly JudgedPlan[], ends: readonly JudgedPlan[]): readonly JudgedPlan[] {
+  if (modelsIn(front).size <= modelsLoadedMax) return front;
+  const models = modelsIn(ends);
+  return front.filter((plan) => [...modelsIn([plan])].every((name) => models.has(name)));
+}
+
+function withoutNearest(front: readonly JudgedPlan[]): readonly JudgedPlan[] {
+  const rungs = [...front];
   while (rungs.length > rungsMax) rungs.splice(nearestRung(rungs), 1);
   return rungs;
 }

@@ -61,6 +61,8 @@ interface ChoiceVector extends CertifyVector {
     readonly maximizeAccuracy: readonly { readonly budget: number; readonly chosen: JudgedPlanVector | null }[];
   };
   readonly certifiedLadder: readonly string[];
+  /** With degrade rungs down to an accuracy of 0.94. */
+  readonly ladder: readonly string[];
 }
 
 interface PlanVector {
