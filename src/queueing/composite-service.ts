@@ -20,6 +20,9 @@ export interface PlanService {
   readonly escalated: number;
 }
 
+/** Below this, P(K = 0) would underflow, and the shares are computed by their logarithms. */
+const smallestLog = -700;
+
 /** P(Bin(trials, share) = k) for k = 0 .. trials. */
 export function binomialShares(trials: number, share: number): Float64Array {
   assert(share >= 0 && share <= 1, `expected a share from 0 to 1, got ${share}`);
@@ -30,6 +33,14 @@ export function binomialShares(trials: number, share: number): Float64Array {
   }
   const odds = share / (1 - share);
   let log = trials * Math.log1p(-share); // P(K = 0)
+  if (log > smallestLog) {
+    let each = Math.exp(log);
+    for (let k = 0; k <= trials; k++) {
+      shares[k] = each;
+      each *= ((trials - k) / (k + 1)) * odds;
+    }
+    return shares;
+  }
   for (let k = 0; k <= trials; k++) {
     shares[k] = Math.exp(log);
     log += Math.log(((trials - k) / (k + 1)) * odds);
@@ -38,28 +49,43 @@ export function binomialShares(trials: number, share: number): Float64Array {
 }
 
 /** E[S(b)] from times that are means or medians. */
-export function compositeMeanMs({ first, second, escalated }: PlanService, rows: number): number {
-  if (second === null || escalated === 0) return first(rows);
-  return binomialShares(rows, escalated).reduce((sum, share, k) => sum + (k === 0 ? 0 : share * second(k)), first(rows));
+export function compositeMeanMs(service: PlanService, rows: number): number {
+  return meanMs(service, rows, sharesOf(service, rows));
 }
 
 /** S_q(b) from times that are quantiles for the same share q. */
-export function compositeQuantileMs({ first, second, escalated }: PlanService, rows: number, share: number): number {
-  if (second === null) return first(rows);
-  const goOn = quantileRows(rows, escalated, share);
+export function compositeQuantileMs(service: PlanService, rows: number, share: number): number {
+  return quantileMs(service, rows, sharesOf(service, rows), share);
+}
+
+/** How many of `rows` rows go on; null if the plan has no second model. */
+function sharesOf({ second, escalated }: PlanService, rows: number): Float64Array | null {
+  return second === null ? null : binomialShares(rows, escalated);
+}
+
+function meanMs({ first, second }: PlanService, rows: number, shares: Float64Array | null): number {
+  let ms = first(rows);
+  if (second === null || shares === null) return ms;
+  for (let k = 1; k <= rows; k++) ms += (shares[k] as number) * second(k);
+  return ms;
+}
+
+function quantileMs({ first, second }: PlanService, rows: number, shares: Float64Array | null, share: number): number {
+  if (second === null || shares === null) return first(rows);
+  const goOn = quantileRows(shares, share);
   return first(rows) + (goOn === 0 ? 0 : second(goOn));
 }
 
 /** A rounding error must not count as another row. */
 const roundingError = 1e-12;
 
-function quantileRows(rows: number, escalated: number, share: number): number {
+function quantileRows(shares: Float64Array, share: number): number {
   let sum = 0;
-  for (const [k, each] of binomialShares(rows, escalated).entries()) {
-    sum += each;
+  for (let k = 0; k < shares.length; k++) {
+    sum += shares[k] as number;
     if (sum >= share - roundingError) return k;
   }
-  return rows;
+  return shares.length - 1;
 }
 
 export interface PlanBatchLimits {
@@ -88,12 +114,17 @@ export interface PlanBatch {
  * of both kinds.
  */
 export function planBatch(mean: PlanService, quantile: PlanService, { batchMax, limitMs, share, overheadMs }: PlanBatchLimits): PlanBatch {
-  const fullMs = (rows: number): number => compositeQuantileMs(quantile, rows, share);
-  let best = { batch: 1, perMs: 1 / compositeMeanMs(mean, 1) };
-  const isFeasible = 2 * fullMs(1) + overheadMs <= limitMs;
-  for (let rows = 2; isFeasible && rows <= batchMax && 2 * fullMs(rows) + overheadMs <= limitMs; rows++) {
-    const perMs = rows / compositeMeanMs(mean, rows);
-    if (perMs > best.perMs) best = { batch: rows, perMs };
+  const timesOf = (rows: number): { readonly perMs: number; readonly fullMs: number } => {
+    const shares = sharesOf(mean, rows);
+    return { perMs: rows / meanMs(mean, rows, shares), fullMs: quantileMs(quantile, rows, shares, share) };
+  };
+  const isInTime = (fullMs: number): boolean => 2 * fullMs + overheadMs <= limitMs;
+  let best = { batch: 1, ...timesOf(1) };
+  const isFeasible = isInTime(best.fullMs);
+  for (let rows = 2; isFeasible && rows <= batchMax; rows++) {
+    const times = timesOf(rows);
+    if (!isInTime(times.fullMs)) break;
+    if (times.perMs > best.perMs) best = { batch: rows, ...times };
   }
-  return { batch: best.batch, rowsPerSecond: 1000 * best.perMs, fullMs: fullMs(best.batch), isFeasible };
+  return { batch: best.batch, rowsPerSecond: 1000 * best.perMs, fullMs: best.fullMs, isFeasible };
 }

@@ -1,6 +1,6 @@
 /** Plans: one model, or a cascade of two, with what an evaluation says of each. Pure. */
 import { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from '../queueing/index.ts';
-import { accuracyLowerBound, certify, countOutcomes, type ModelOutcomes, mcnemar, thresholds } from '../statistics/index.ts';
+import { accuracyLowerBound, type CascadeCounts, certify, countCascades, countOutcomes, type ModelOutcomes, mcnemar, thresholds } from '../statistics/index.ts';
 
 /** A model that may be chosen. */
 export interface SelectableModel {
@@ -94,39 +94,51 @@ export function judgePlans(labels: Int32Array, models: readonly SelectableModel[
       .find((chain) => chain.first === first && chain.second === second)
       ?.tests.find((test) => test.threshold === threshold);
   const plans: JudgedPlan[] = [];
-  const add = (first: number, second: number | null, threshold: number): void => {
+  const alone = outcomes.map((each): CascadeCounts => {
+    return { ...countOutcomes(labels, each, null, 1), onlyCascadeRight: 0, onlySecondRight: 0 };
+  });
+  const add = (first: number, second: number | null, threshold: number, counts: CascadeCounts): void => {
     const pair = { first: ordered[first] as SelectableModel, second: second === null ? null : (ordered[second] as SelectableModel) };
-    const rowsOf = { first: outcomes[first] as ModelOutcomes, second: second === null ? null : (outcomes[second] as ModelOutcomes) };
-    plans.push(judgedPlan(labels, pair, rowsOf, threshold, testOf(first, second, threshold), conditions));
+    const secondErrors = second === null ? null : (alone[second] as CascadeCounts).errors;
+    const judged = { rows: labels.length, counts, secondErrors };
+    plans.push(judgedPlan(pair, threshold, judged, testOf(first, second, threshold), conditions));
   };
-  for (const first of ordered.keys()) add(first, null, 1);
-  const inner = thresholds.filter((threshold) => threshold > 0 && threshold < 1);
+  for (const first of ordered.keys()) add(first, null, 1, alone[first] as CascadeCounts);
   for (const first of ordered.keys()) {
     if (ordered[first]?.unsureness === null) continue;
     for (let second = first + 1; second < ordered.length; second++) {
       if (ordered[first]?.workerKey !== ordered[second]?.workerKey) continue;
-      for (const threshold of inner) add(first, second, threshold);
+      const counts = countCascades(labels, outcomes[first] as ModelOutcomes, outcomes[second] as ModelOutcomes);
+      for (const [i, threshold] of thresholds.entries()) {
+        if (threshold > 0 && threshold < 1) add(first, second, threshold, counts[i] as CascadeCounts);
+      }
     }
   }
   return { plans, level: certification?.level ?? null, chains: certification?.chains.length ?? 0 };
 }
 
-interface Pair<Model> {
-  readonly first: Model;
-  readonly second: Model | null;
+interface Pair {
+  readonly first: SelectableModel;
+  readonly second: SelectableModel | null;
+}
+
+interface JudgedRows {
+  readonly rows: number;
+  readonly counts: CascadeCounts;
+  /** Of the second model alone; null without one. */
+  readonly secondErrors: number | null;
 }
 
 function judgedPlan(
-  labels: Int32Array,
-  { first, second }: Pair<SelectableModel>,
-  rowsOf: Pair<ModelOutcomes>,
+  { first, second }: Pair,
   threshold: number,
+  judged: JudgedRows,
   test: { readonly pValue: number; readonly isCertified: boolean } | undefined,
   conditions: PlanConditions,
 ): JudgedPlan {
-  const rows = labels.length;
-  const { errors, escalated: goOn } = countOutcomes(labels, rowsOf.first, rowsOf.second, threshold);
-  const escalated = goOn / rows;
+  const { rows, counts } = judged;
+  const { errors } = counts;
+  const escalated = counts.escalated / rows;
   const accuracy = 1 - errors / rows;
   const { limitMs, share, overheadMs, ratePerSecond, usdPerInstanceHour } = conditions;
   const batchMax = Math.min(first.medianMs.length, second?.medianMs.length ?? Number.POSITIVE_INFINITY) - 1;
@@ -145,7 +157,7 @@ function judgedPlan(
     name: second === null ? first.name : `${first.name}>${second.name}@${threshold}`,
     errors,
     accuracy,
-    rank: second === null ? accuracy : rankOf(labels, rowsOf, threshold, accuracy),
+    rank: rankOf(judged, accuracy),
     lower: accuracyLowerBound(errors, rows, lowerDelta),
     escalated,
     pValue: test?.pValue ?? null,
@@ -159,19 +171,11 @@ function judgedPlan(
 }
 
 /** The best of a hundred plans is flattered by its rows: a cascade that is not proven better stands in for its second model. */
-function rankOf(labels: Int32Array, rowsOf: Pair<ModelOutcomes>, threshold: number, accuracy: number): number {
-  const second = rowsOf.second as ModelOutcomes;
-  let [onlyCascade, onlySecond, secondErrors] = [0, 0, 0];
-  for (let row = 0; row < labels.length; row++) {
-    const isSecondRight = second.predictions[row] === labels[row];
-    if (!isSecondRight) secondErrors++;
-    if ((rowsOf.first.unsureness[row] as number) > threshold) continue; // both answer the same
-    const isCascadeRight = rowsOf.first.predictions[row] === labels[row];
-    if (isCascadeRight && !isSecondRight) onlyCascade++;
-    if (!isCascadeRight && isSecondRight) onlySecond++;
-  }
-  if (onlyCascade > onlySecond && mcnemar(onlyCascade, onlySecond) < significance) return accuracy;
-  return Math.min(accuracy, 1 - secondErrors / labels.length - 1 / (2 * labels.length));
+function rankOf({ rows, counts, secondErrors }: JudgedRows, accuracy: number): number {
+  if (secondErrors === null) return accuracy;
+  const { onlyCascadeRight, onlySecondRight } = counts;
+  if (onlyCascadeRight > onlySecondRight && mcnemar(onlyCascadeRight, onlySecondRight) < significance) return accuracy;
+  return Math.min(accuracy, 1 - secondErrors / rows - 1 / (2 * rows));
 }
 
 function serviceOf(

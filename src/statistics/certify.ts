@@ -59,13 +59,11 @@ export function certify(labels: Int32Array, models: readonly ModelOutcomes[], { 
   const level = (1 - confidence) / (singles.length + pairs.length);
   const chains = [...singles, ...pairs].map(({ first, second }): Chain => {
     const tests: PlanTest[] = [];
-    for (const threshold of second === null ? [1] : thresholds) {
-      const counts = countOutcomes(
-        labels,
-        models[first] as ModelOutcomes,
-        second === null ? null : (models[second] as ModelOutcomes),
-        threshold,
-      );
+    const outcomes = models[first] as ModelOutcomes;
+    const cascades = second === null ? null : countCascades(labels, outcomes, models[second] as ModelOutcomes);
+    for (const [i, threshold] of (cascades === null ? [1] : thresholds).entries()) {
+      const { errors, escalated } = cascades?.[i] ?? countOutcomes(labels, outcomes, null, threshold);
+      const counts = { errors, escalated };
       const pValue = binomialCdf(counts.errors, labels.length, 1 - floor);
       tests.push({ threshold, ...counts, pValue, isCertified: pValue <= level });
       if (pValue > level) break;
@@ -89,4 +87,57 @@ export function countOutcomes(
     if ((goesOn ? second : first).predictions[row] !== labels[row]) errors++;
   }
   return { errors, escalated };
+}
+
+/** What a cascade would have answered, and how it differs from its second model alone. */
+export interface CascadeCounts {
+  readonly errors: number;
+  readonly escalated: number;
+  /** Rows that only the cascade, and only the second model, answers rightly. */
+  readonly onlyCascadeRight: number;
+  readonly onlySecondRight: number;
+}
+
+/** The counts of `countOutcomes` for all thresholds, in their order, in one pass over the rows. */
+export function countCascades(labels: Int32Array, first: ModelOutcomes, second: ModelOutcomes): readonly CascadeCounts[] {
+  // By the number of thresholds at which the row goes on, which are the first ones: errors of both models, and where they differ.
+  const width = 5;
+  const counts = new Int32Array(width * (thresholds.length + 1));
+  for (let row = 0; row < labels.length; row++) {
+    const label = labels[row] as number;
+    const isFirstRight = first.predictions[row] === label ? 1 : 0;
+    const isSecondRight = second.predictions[row] === label ? 1 : 0;
+    const at = width * thresholdsBelow(first.unsureness[row] as number);
+    counts[at] = (counts[at] as number) + 1;
+    counts[at + 1] = (counts[at + 1] as number) + 1 - isFirstRight;
+    counts[at + 2] = (counts[at + 2] as number) + 1 - isSecondRight;
+    counts[at + 3] = (counts[at + 3] as number) + (isFirstRight & (1 - isSecondRight));
+    counts[at + 4] = (counts[at + 4] as number) + (isSecondRight & (1 - isFirstRight));
+  }
+  return thresholds.map((_, threshold) => {
+    let [errors, escalated, onlyCascadeRight, onlySecondRight] = [0, 0, 0, 0];
+    for (let passed = 0; passed <= thresholds.length; passed++) {
+      const count = (place: number): number => counts[width * passed + place] as number;
+      if (passed > threshold) {
+        escalated += count(0);
+        errors += count(2);
+      } else {
+        errors += count(1);
+        onlyCascadeRight += count(3);
+        onlySecondRight += count(4);
+      }
+    }
+    return { errors, escalated, onlyCascadeRight, onlySecondRight };
+  });
+}
+
+/** How many thresholds are below the value: they ascend. */
+function thresholdsBelow(value: number): number {
+  let [low, high] = [0, thresholds.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (value > (thresholds[middle] as number)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { outcomesOf, vectors } from '../../test/selection/index.ts';
 import { type Random, SeededRandom } from '../random.ts';
 import { binomialCdf, binomialPmf } from './binomial.ts';
-import { certify, countOutcomes, type ModelOutcomes, thresholds } from './certify.ts';
+import { certify, countCascades, countOutcomes, type ModelOutcomes, thresholds } from './certify.ts';
 import { mcnemar, pairedBootstrap } from './compare.ts';
 import { confidenceSequence, logEvidence } from './evidence.ts';
 import { accuracyLowerBound, clopperPearson, rowsNeeded } from './intervals.ts';
@@ -88,6 +88,31 @@ describe('agrees with the vectors on', () => {
       const counts = countOutcomes(labels, models.get(first) as ModelOutcomes, models.get(second) as ModelOutcomes, t);
       assert.deepEqual(counts, { errors, escalated }, `${first} -> ${second} @ ${t}`);
     }
+  });
+
+  test('counting all thresholds at once gives the counts of each, also for values at a threshold', () => {
+    const unsureness = fc.oneof(fc.constantFrom(...thresholds, 0, 2), fc.double({ min: 0, max: 1, noNaN: true }));
+    const row = fc.record({ label: fc.nat(2), first: fc.nat(2), second: fc.nat(2), unsureness });
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 60 }), (rows) => {
+        const labels = Int32Array.from(rows, ({ label }) => label);
+        const first = { predictions: Int32Array.from(rows, (each) => each.first), unsureness: Float64Array.from(rows, (each) => each.unsureness) };
+        const second = { ...first, predictions: Int32Array.from(rows, (each) => each.second) };
+        for (const [i, counts] of countCascades(labels, first, second).entries()) {
+          const threshold = thresholds[i] as number;
+          const answers = rows.map((each) => (each.unsureness > threshold ? each.second : each.first));
+          const only = (isOne: (row: number) => boolean, isOther: (row: number) => boolean): number =>
+            rows.filter((_, each) => isOne(each) && !isOther(each)).length;
+          const isCascadeRight = (each: number): boolean => answers[each] === labels[each];
+          const isSecondRight = (each: number): boolean => rows[each]?.second === labels[each];
+          assert.deepEqual(counts, {
+            ...countOutcomes(labels, first, second, threshold),
+            onlyCascadeRight: only(isCascadeRight, isSecondRight),
+            onlySecondRight: only(isSecondRight, isCascadeRight),
+          });
+        }
+      }),
+    );
   });
 
   for (const [name, family, rows] of [
