@@ -15,6 +15,7 @@ import { table, write } from './overhead/report.ts';
 import { python } from './python/python.ts';
 import { scaling } from './scaling/scaling.ts';
 import { scalingSpeed } from './scaling/speed.ts';
+import { selection } from './selection/selection.ts';
 import { fromZero } from './serverless/from-zero.ts';
 import { serverlessLoads } from './serverless/loads.ts';
 import { serverless } from './serverless/serverless.ts';
@@ -30,6 +31,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
+       npm run bench -- selection [--only floors,choosing,fleets] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
@@ -82,6 +84,8 @@ if (positionals.join() === 'overhead') {
   await asyncInference({ isDry: values.dry });
 } else if (positionals.join() === 'transform') {
   await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
+} else if (positionals.join() === 'selection') {
+  await selection({ only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
 } else if (positionals.join() === 'onnx-backend') {

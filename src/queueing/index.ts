@@ -15,7 +15,7 @@ export { fitByLikelihood } from './arrivals/fit-em.ts';
 export { type FitTarget, fitMoments, processFromMoments } from './arrivals/fit-moments.ts';
 export { type ArrivalFit, type GapMoments, gapsForShape } from './arrivals/gaps.ts';
 export { arrivalTimesMs, type UniformSource } from './arrivals/generate-arrivals.ts';
-export { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from './composite-service.ts';
+export { compositeMeanMs, compositeQuantileMs, type PlanService, planBatch, type ServiceTime } from './composite-service.ts';
 export { type LatencyExtras, latencyCdf, latencyQuantileMs, meanWaitMs } from './latency.ts';
 export { neverFalling, type ReplayedBatch, type ReplayReason, replayBatches, replayTable } from './replay.ts';
 export { type Company, companyWaitMs } from './rules/company-rule.ts';

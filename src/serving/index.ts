@@ -9,6 +9,7 @@ export type { PoolSettings, PoolWorker } from './executor-pool.ts';
 export type { FunctionSetting } from './functions/function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './functions/function-variant.ts';
 export type { PeriodMeasure } from './functions/period.ts';
+export { minimumMarginMs } from './instances/admission-margin.ts';
 export { openServing } from './open-serving.ts';
 export type { OverflowPlan } from './overflow/hybrid-pool.ts';
 export {

@@ -5,6 +5,9 @@ export { parseTrace, parseTraceTask, type Trace } from './load/trace.ts';
 export type { SimulatedMinute } from './report/measures.ts';
 export { type ReportFacts, reportHtml } from './report/report-html.ts';
 export type { DecisionNote, SimulationResult } from './report/result.ts';
+export { type FleetRequest, parseSelectionPolicy, policyOf, selectionPolicies } from './selection/selection-policies.ts';
+export { SelectionSimulation } from './selection/selection-simulation.ts';
+export type { SelectionSimulationResult, SelectionSimulationSpec } from './selection/selection-spec.ts';
 export { type SimulationBatchOptions, simulateAll } from './simulate.ts';
 export {
   functionOf,

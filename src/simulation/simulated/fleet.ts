@@ -21,6 +21,11 @@ export interface FleetType {
   readonly onDemand: string | null;
 }
 
+/** A type as the fleet itself needs it. */
+export interface RunnableType extends Omit<FleetType, 'law'> {
+  readonly law: Pick<SimulatedServiceLaw, 'drawMs'>;
+}
+
 /** Faults of the simulated provider. */
 export interface FaultInjection {
   /** Share of launches (0..1) that fail at the time they should become ready. */
@@ -31,9 +36,9 @@ export interface FaultInjection {
 
 export interface FleetDeps {
   readonly loop: EventLoop;
-  readonly pool: VariantPool;
-  readonly measures: Measures;
-  readonly types: readonly FleetType[];
+  readonly pool: Pick<VariantPool, 'attach' | 'detach' | 'drain'>;
+  readonly measures: Pick<Measures, 'instanceCost'>;
+  readonly types: readonly RunnableType[];
   /** Random source of service times. */
   readonly random: Random;
   /** Separate random source of faults, so faults do not change service times. */
@@ -45,7 +50,7 @@ export interface FleetDeps {
 
 interface Instance {
   readonly id: string;
-  readonly type: FleetType;
+  readonly type: RunnableType;
   state: ScalingInstance['state'];
   readonly launchedAtMs: number;
   readonly executor: SimulatedExecutor;

@@ -1,0 +1,112 @@
+/** The tables of `npm run bench -- selection` in README.md. */
+import type { SplitResult } from '../../test/selection/splits.ts';
+import type { Machine } from '../machine.ts';
+import type { ChoosingTime } from './choosing.ts';
+import type { FleetKind, SelectionRow } from './fleets.ts';
+import { type PublishedCell, type PublishedTable, publishedElastic, publishedFixed } from './published.ts';
+
+export interface SelectionResults {
+  readonly at: string;
+  readonly commit: string;
+  readonly machine: Machine;
+  readonly splits: readonly SplitResult[];
+  readonly choosing: readonly ChoosingTime[];
+  readonly fleets: readonly SelectionRow[];
+  /** Loads that were not available, with the reason. */
+  readonly missing: readonly string[];
+}
+
+export function selectionTable({ at, commit, machine, splits, choosing, fleets, missing }: SelectionResults): string {
+  const { cores, cpu, node } = machine;
+  const of = (kind: FleetKind): SelectionRow[] => fleets.filter(({ fleet }) => fleet === kind);
+  return [
+    `${at.slice(0, 10)}, commit ${commit}, ${cores} cores (${cpu}, Node ${node}).`,
+    ...missing.map((why) => `Skipped: ${why}.`),
+    'A floor of accuracy on rows that the plan was not chosen by: random splits of 10,000 Fashion-MNIST images, the cheapest plan that is certified, or that measures above the floor. "Broken": below the floor on the other rows.',
+    splitsTable(splits),
+    'Time of a choice, median; certificate, batch sizes, prices and ladder, in one thread.',
+    table(
+      ['', 'measured', 'target'],
+      choosing.map(({ what, medianMs, targetMs }) => [what, time(medianMs), `<= ${time(targetMs)}`]),
+    ),
+    'A fixed fleet. Cells: in time, accuracy → right in time; in brackets the independent implementation.',
+    fleetTable(of('fixed'), publishedFixed, ({ rightInTime }) => ` → ${percent(rightInTime, 1)}`),
+    'An elastic fleet, `hpa:70`, instances ready in two minutes, at least one, functions with one request per call. Cells: in time, accuracy, $ per million; in brackets the independent implementation. Last: cost of `select+functions` by that of `always-best+functions`.',
+    fleetTable(of('elastic'), publishedElastic, usd, ratio),
+    'The same with full batches in calls of functions, as the server forms them; without a counterpart.',
+    fleetTable(of('elastic, batched calls'), {}, usd, ratio),
+  ].join('\n\n');
+}
+
+function splitsTable(splits: readonly SplitResult[]): string {
+  const share = (value: number): string => percent(value, 1);
+  return table(
+    [
+      'floor',
+      'rows',
+      'splits',
+      'certified: broken',
+      'any certified plan: broken',
+      'nothing certified',
+      'measured only: broken',
+      'work, certified',
+      'work, measured only',
+    ],
+    splits.map((each) => [
+      each.floor.toFixed(2),
+      each.rows.toLocaleString('en-US'),
+      String(each.splits),
+      share(each.certifiedBroken),
+      share(each.anyCertifiedBroken),
+      share(each.nothingCertified),
+      share(each.measuredBroken),
+      each.certifiedCost.toFixed(3),
+      each.measuredCost.toFixed(3),
+    ]),
+  );
+}
+
+function usd({ costUsdPerMillion }: SelectionRow): string {
+  return `, $${costUsdPerMillion.toFixed(4)}`;
+}
+
+function ratio(rows: readonly SelectionRow[]): string {
+  const cost = (policy: string): number => rows.find((row) => row.policy === policy)?.costUsdPerMillion ?? Number.NaN;
+  return (cost('select+functions') / cost('always-best+functions')).toFixed(2);
+}
+
+function fleetTable(
+  rows: readonly SelectionRow[],
+  published: PublishedTable,
+  more: (row: SelectionRow) => string,
+  last?: (rows: readonly SelectionRow[]) => string,
+): string {
+  const policies = [...new Set(rows.map(({ policy }) => policy))];
+  const loads = Map.groupBy(rows, ({ family, load }) => `${family}, ${load}`);
+  const lines = [...loads].map(([load, found]) => [
+    load,
+    ...found.map((row) => {
+      const here = `${percent(row.attainment, 2)}, ${row.accuracy.toFixed(4)}${more(row)}`;
+      const there = published[load]?.[row.policy];
+      return there === undefined ? here : `${here} (${publishedText(there)})`;
+    }),
+    ...(last === undefined ? [] : [last(found)]),
+  ]);
+  return table(['load', ...policies, ...(last === undefined ? [] : ['cost'])], lines);
+}
+
+function publishedText([inTime, accuracy, cost]: PublishedCell): string {
+  return `${inTime} %, ${accuracy}${cost === undefined ? '' : `, $${cost}`}`;
+}
+
+function percent(share: number, digits: number): string {
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+function time(ms: number): string {
+  return ms < 0.1 ? `${(1000 * ms).toFixed(1)} us` : `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}

@@ -1,0 +1,34 @@
+/** `npm run bench -- selection`: certified floors, the time of a choice, and policies on recorded loads. Computed, without a server. */
+import { type SplitResult, trySplits } from '../../test/selection/splits.ts';
+import { commit, machine } from '../machine.ts';
+import { readResults, writeResults } from '../results.ts';
+import { choosingTimes } from './choosing.ts';
+import { simulateFleets } from './fleets.ts';
+import { type SelectionResults, selectionTable } from './report.ts';
+
+const splitsEach = 300;
+const floors = [0.85, 0.88, 0.9];
+const sizes = [500, 2000];
+const parts = ['floors', 'choosing', 'fleets'];
+
+/** `only` selects parts, comma-separated; stored results of the others are retained. */
+export async function selection({ only, isDry }: { readonly only: string; readonly isDry: boolean }): Promise<void> {
+  const isPart = (part: string): boolean => only === '' || only.split(',').includes(part);
+  const stored = readResults<SelectionResults>('selection');
+  if (!parts.some(isPart)) throw new Error(`--only ${only}: expected some of ${parts.join(', ')}`);
+  const splits = isPart('floors') ? floors.flatMap((floor) => sizes.map((rows) => splitsOf(floor, rows))) : (stored?.splits ?? []);
+  const choosing = isPart('choosing') ? choosingTimes() : (stored?.choosing ?? []);
+  const { rows: fleets, missing } = isPart('fleets')
+    ? await simulateFleets(['fixed', 'elastic', 'elastic, batched calls'])
+    : { rows: stored?.fleets ?? [], missing: stored?.missing ?? [] };
+  const results: SelectionResults = { at: new Date().toISOString(), commit: commit(), machine: machine(), splits, choosing, fleets, missing };
+  const text = selectionTable(results);
+  console.log(text);
+  if (!isDry) writeResults('selection', results, text);
+}
+
+function splitsOf(floor: number, rows: number): SplitResult {
+  const result = trySplits({ floor, rows, splits: splitsEach, seed: 1 });
+  console.error(`floor ${floor}, ${rows} rows: certified broken in ${result.certifiedBroken}, measured in ${result.measuredBroken}`);
+  return result;
+}
