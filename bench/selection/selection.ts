@@ -21,7 +21,15 @@ export async function selection({ only, isDry }: { readonly only: string; readon
   const { rows: fleets, missing } = isPart('fleets')
     ? await simulateFleets(['fixed', 'elastic', 'elastic, batched calls'])
     : { rows: stored?.fleets ?? [], missing: stored?.missing ?? [] };
-  const results: SelectionResults = { at: new Date().toISOString(), commit: commit(), machine: machine(), splits, choosing, fleets, missing };
+  const results: SelectionResults = {
+    at: new Date().toISOString(),
+    commit: commit(),
+    machine: machine(),
+    splits,
+    choosing,
+    fleets,
+    missing,
+  };
   const text = selectionTable(results);
   console.log(text);
   if (!isDry) writeResults('selection', results, text);

@@ -15,5 +15,5 @@ export { alternativesOf, type ExplainedPlan, explanationOf } from './explain-sel
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';
-export { SelectionPlanner } from './selection-planner.ts';
+export { SelectionPlanner, workerKeyOf } from './selection-planner.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

@@ -174,13 +174,19 @@ function selectableOf({ version, profile }: CandidateVersion, answers: ModelAnsw
   };
 }
 
+/** What decides which models share a worker. */
+export interface WorkerModel extends Pick<ModelVersion, 'name' | 'batchable'> {
+  readonly runtime: { readonly kind: ModelVersion['runtime']['kind']; readonly environment?: unknown };
+  readonly signature: { readonly inputs: readonly { readonly datatype: string; readonly shape: readonly number[] }[] };
+}
+
 /** Models with equal keys can be loaded in one worker and take the same rows. */
-function workerKeyOf({ runtime, signature, batchable, name }: ModelVersion): string {
+export function workerKeyOf({ runtime, signature, batchable, name }: WorkerModel): string {
   if (!batchable) return name;
   const sizes = signature.inputs.map(({ datatype, shape: [, ...row] }) =>
     row.includes(-1) ? `${datatype} ${row.join('x')}` : `${datatype} ${row.reduce((product, size) => product * size, 1)}`,
   );
-  const environment = runtime.kind === 'python' ? JSON.stringify(runtime.environment) : '';
+  const environment = runtime.environment === undefined ? '' : JSON.stringify(runtime.environment);
   return [runtime.kind, environment, ...sizes.sort()].join('|');
 }
 

@@ -7,8 +7,8 @@ import type { TransformView } from '../async-inference/index.ts';
 import { VirtualClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Threads, ThreadTask } from '../threads/index.ts';
-import { compareTask } from './compare-models.ts';
 import type { CandidateTransforms } from './candidate-runs.ts';
+import { compareTask } from './compare-models.ts';
 import { Evaluations } from './evaluations.ts';
 import { judgeTask } from './judge.ts';
 
@@ -70,10 +70,7 @@ async function evaluating(t: TestContext, step: 'transform' | 'judging' | 'compa
       views.set(name, { ...(views.get(name) as TransformView), state: 'Stopped' });
       return views.get(name) as TransformView;
     },
-    settled: async () => {
-      await held.pass();
-      return true;
-    },
+    settled: () => held.pass(),
   };
   const heldTask = { transform: null, judging: judgeTask, comparing: compareTask }[step] as ThreadTask<unknown, unknown> | null;
   const threads: Threads = {

@@ -1,6 +1,15 @@
 /** Plans: one model, or a cascade of two, with what an evaluation says of each. Pure. */
 import { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from '../queueing/index.ts';
-import { accuracyLowerBound, type CascadeCounts, certify, countCascades, countOutcomes, type ModelOutcomes, mcnemar, thresholds } from '../statistics/index.ts';
+import {
+  accuracyLowerBound,
+  type CascadeCounts,
+  certify,
+  countCascades,
+  countOutcomes,
+  type ModelOutcomes,
+  mcnemar,
+  thresholds,
+} from '../statistics/index.ts';
 
 /** A model that may be chosen. */
 export interface SelectableModel {

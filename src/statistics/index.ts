@@ -1,5 +1,15 @@
 export { binomialCdf, binomialPmf } from './binomial.ts';
-export { type CascadeCounts, type Certification, type Chain, certify, countCascades, countOutcomes, type ModelOutcomes, type PlanTest, thresholds } from './certify.ts';
+export {
+  type CascadeCounts,
+  type Certification,
+  type Chain,
+  certify,
+  countCascades,
+  countOutcomes,
+  type ModelOutcomes,
+  type PlanTest,
+  thresholds,
+} from './certify.ts';
 export { mcnemar, pairedBootstrap } from './compare.ts';
 export { confidenceSequence, logEvidence } from './evidence.ts';
 export { accuracyLowerBound, clopperPearson, type Interval, rowsNeeded } from './intervals.ts';

@@ -96,7 +96,10 @@ describe('agrees with the vectors on', () => {
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 60 }), (rows) => {
         const labels = Int32Array.from(rows, ({ label }) => label);
-        const first = { predictions: Int32Array.from(rows, (each) => each.first), unsureness: Float64Array.from(rows, (each) => each.unsureness) };
+        const first = {
+          predictions: Int32Array.from(rows, (each) => each.first),
+          unsureness: Float64Array.from(rows, (each) => each.unsureness),
+        };
         const second = { ...first, predictions: Int32Array.from(rows, (each) => each.second) };
         for (const [i, counts] of countCascades(labels, first, second).entries()) {
           const threshold = thresholds[i] as number;

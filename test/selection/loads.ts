@@ -1,6 +1,7 @@
 /** The four loads of the comparison. Azure, NASA: in this repository; Twitter: from the directory in PENSTOCK_TRACES. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { type Load, loadOfTrace, parseTrace } from '../../src/simulation/index.ts';
+import { countsPerSecond, type Load, loadOfTrace, parseTrace } from '../../src/simulation/index.ts';
 import { traceCounts } from '../traces.ts';
 
 export const loadNames = ['Azure code', 'Azure chat', 'Twitter', 'NASA'] as const;
@@ -28,8 +29,7 @@ export function loadOf(name: LoadName): SelectionLoad | string {
 /** The recorded requests of each second, a hundred times as many, at random times within the second. */
 function perSecond(file: string): Load {
   const trace = parseTrace(readFileSync(new URL(`../../bench/traces/${file}`, import.meta.url), 'utf8'), file);
-  if (trace.kind !== 'times') throw new Error(`${file}: expected times`);
-  const counts = new Array<number>(Math.floor((trace.timesMs.at(-1) ?? 0) / 1000) + 1).fill(0);
-  for (const ms of trace.timesMs) counts[Math.floor(ms / 1000)] = (counts[Math.floor(ms / 1000)] as number) + 1;
+  const counts = countsPerSecond(trace);
+  assert(counts !== null, `${file}: expected times`);
   return { ...loadOfTrace(file, { kind: 'counts', counts }, { slotMs: 1000, from: 0, slots: null }, 100), isSeasonal: false };
 }

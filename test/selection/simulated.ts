@@ -21,7 +21,11 @@ function splitOf(family: Family) {
   const all = outcomesOf(family);
   if (family === 'digits') return { evaluated: all, live: all };
   const half = all.labels.length / 2;
-  const from = (first: number) => rowsOf(all, Int32Array.from({ length: half }, (_, i) => first + i));
+  const from = (first: number) =>
+    rowsOf(
+      all,
+      Int32Array.from({ length: half }, (_, i) => first + i),
+    );
   return { evaluated: from(0), live: from(half) };
 }
 

@@ -5,6 +5,7 @@ import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
+import { parsedAccuracy } from '../options/parsed-accuracy.ts';
 import { positiveNumber } from '../options/parsed-number.ts';
 import { formatMsText, formatUsd } from '../output/format.ts';
 import { fields, table } from '../output/table.ts';
@@ -26,11 +27,7 @@ export function addSelect(program: Command, context: CliContext): void {
     .with((command) =>
       command
         .option('--set <name>', 'evaluation set that the models have answered (see `penstock evaluate`)')
-        .option(
-          '--accuracy <floor>',
-          "the accuracy to keep, such as '>=0.97' or '>=97%': chooses the cheapest plan",
-          parsedBy(parseAccuracy),
-        )
+        .option('--accuracy <floor>', "the accuracy to keep, such as '>=0.97' or '>=97%': chooses the cheapest plan", parsedAccuracy)
         .addOption(new Option('--maximize <what>', 'choose the most accurate plan within --budget').choices(['accuracy']))
         .option('--budget <cost>', "cost limit, such as '$0.20/h'", parsedBy(parseBudget))
         .option(
@@ -72,14 +69,6 @@ export function addSelect(program: Command, context: CliContext): void {
       session.print(plan, selectionText(plan));
       return plan.floor_plan === null ? 1 : 0;
     });
-}
-
-/** `>=0.97`, `0.97` or `97%`. */
-function parseAccuracy(text: string): number {
-  const [, digits = '', percent] = /^(?:>=)?\s*(\d+(?:\.\d+)?)\s*(%)?$/.exec(text.trim()) ?? [];
-  const value = percent === undefined ? Number(digits) : Number(digits) / 100;
-  if (digits !== '' && value > 0 && value < 1) return value;
-  throw new InvalidArgumentError(`expected an accuracy above 0 and below 1, such as '>=0.97' or '>=97%', got '${text}'`);
 }
 
 /** `$0.20/h` or `0.20`. */

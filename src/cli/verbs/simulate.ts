@@ -11,12 +11,13 @@ import type { Load, SimulatedProfile, SimulationResult, SimulationSpec } from '.
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { parsedSince } from '../options/parsed-since.ts';
+import { addSelectionOptions, type SimulatedSelectionOptions } from '../options/simulated-selection-options.ts';
 import { formatMsText, formatUsd } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb, wholeNumber } from '../verb.ts';
 
-interface SimulateOptions extends CommonOptions {
+interface SimulateOptions extends CommonOptions, SimulatedSelectionOptions {
   readonly trace?: string;
   readonly load?: string;
   readonly replay?: string;
@@ -63,8 +64,9 @@ interface Task {
 
 export function addSimulate(program: Command, context: CliContext): void {
   verb(program, context, 'simulate', 'simulate the cost and latency of scaling policies under a synthetic, recorded or replayed load')
-    .with((command) => addSeeds(addPolicies(addWorkload(command))))
+    .with((command) => addSeeds(addSelectionOptions(addPolicies(addWorkload(command)))))
     .runs(async (session, options: SimulateOptions) => {
+      if (options.select !== undefined) return selectionRun(session, options);
       if (options.html !== undefined) await checkWritable(options.html);
       const { infeasibleTypes, reportHtml, simulateAll } = await import('../../simulation/index.ts');
       const { load, profile, objective, specs, remarks, replay } = await (options.replay === undefined
@@ -95,6 +97,24 @@ export function addSimulate(program: Command, context: CliContext): void {
       }
       return 0;
     });
+}
+
+/** `--select`: another simulator, whose executors change the model from batch to batch. */
+async function selectionRun(session: VerbSession, options: SimulateOptions): Promise<number> {
+  if (options.replay !== undefined || options.html !== undefined || options.profile !== undefined)
+    throw new CliError('--select takes --trace or --load, and the profiles of the server: leave out --replay, --html and --profile', 2);
+  const { simulateSelection } = await import('../simulate-selection.ts');
+  await simulateSelection(session, {
+    ...options,
+    load: await loadOf(options, true),
+    objective: options.objective ?? parseObjective('p95<=50ms'),
+    policies: options.policy === policiesDefault ? [] : options.policy.flatMap((text) => text.split(/[;,]/)),
+    instanceType: options.types?.[0],
+    leadMs: options.lead ?? null,
+    instancesMax: options.maxInstances,
+    functionBatchMax: options.functions === 'chosen' ? null : (options.overflowBatch ?? 1),
+  });
+  return 0;
 }
 
 async function taskOf(session: VerbSession, options: SimulateOptions): Promise<Task> {
@@ -282,11 +302,21 @@ async function profileOf(session: VerbSession, name: string | undefined): Promis
   return measuredProfile(await session.client(), group, Number(version));
 }
 
-async function loadOf({ trace, load, slot: slotMs, scale, from, loadSeed, ...options }: SimulateOptions): Promise<Load> {
+/** `scalesTimes`: whether single requests may be multiplied, by their counts per second. */
+async function loadOf(
+  { trace, load, slot: slotMs, scale, from, loadSeed, ...options }: SimulateOptions,
+  scalesTimes = false,
+): Promise<Load> {
   const slots = options.slots ?? null;
-  const { loadOfTrace, parseLoad, parseTrace } = await import('../../simulation/index.ts');
+  const { countsPerSecond, loadOfTrace, parseLoad, parseTrace } = await import('../../simulation/index.ts');
   if (trace !== undefined && load !== undefined) throw new CliError('--trace and --load cannot be combined: remove one', 2);
-  if (trace !== undefined) return loadOfTrace(basename(trace), parseTrace(await read(trace), trace), { slotMs, from, slots }, scale);
+  if (trace !== undefined) {
+    const recorded = parseTrace(await read(trace), trace);
+    const counts = scalesTimes && scale !== 1 ? countsPerSecond(recorded) : null;
+    return counts === null
+      ? loadOfTrace(basename(trace), recorded, { slotMs, from, slots }, scale)
+      : loadOfTrace(basename(trace), { kind: 'counts', counts }, { slotMs: 1000, from, slots }, scale);
+  }
   if (load === undefined) throw new CliError('missing load: expected --trace FILE, --load poisson:20 or --replay ENDPOINT', 2);
   if (scale !== 1) throw new CliError('--scale is only valid with --trace: change the rate of --load instead', 2);
   return parseLoad(load, { slotMs, from, slots, loadSeed });

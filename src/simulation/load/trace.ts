@@ -53,6 +53,14 @@ export const parseTraceTask = threadTask(
   ({ text, file }: { readonly text: string; readonly file: string }): Trace => parseTrace(text, file),
 );
 
+/** The requests of each second, for traces that are scaled. Within a second their times are lost. */
+export function countsPerSecond(trace: Trace): readonly number[] | null {
+  if (trace.kind !== 'times') return null;
+  const counts = new Array<number>(Math.floor((trace.timesMs.at(-1) ?? 0) / 1000) + 1).fill(0);
+  for (const ms of trace.timesMs) counts[Math.floor(ms / 1000)] = (counts[Math.floor(ms / 1000)] as number) + 1;
+  return counts;
+}
+
 /** Index of the data column: the only column, or the only one with a known name. */
 function columnIn(names: readonly string[], file: string): number {
   if (names.length === 1) return 0;

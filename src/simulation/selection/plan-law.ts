@@ -4,6 +4,7 @@ import { compositeQuantileMs, type PlanService } from '../../queueing/index.ts';
 import type { Random } from '../../random.ts';
 import { gauss } from '../load/load-generators.ts';
 import type { SimulatedCandidate, SimulatedPlan } from './selection-spec.ts';
+import { type ServiceQuantiles, SimulatedServiceLaw } from '../simulated/service-law.ts';
 
 /** Time that a change of model within a batch costs, until the cascade itself was measured. */
 const changeMs = 0.03;
@@ -31,7 +32,7 @@ export class PlanLaw {
     const first = named(plan.first);
     const second = plan.second === null ? null : named(plan.second);
     this.plan = plan;
-    this.goesOn = Uint8Array.from(labels, (_, row) => Number(second !== null && (first.unsureness[row] as number) > plan.threshold));
+    this.goesOn = Uint8Array.from(labels, (_, row) => Number(second !== null && (first.unsureness?.[row] ?? 0) > plan.threshold));
     this.isRight = Uint8Array.from(labels, (label, row) => {
       const by = second !== null && this.goesOn[row] === 1 ? second : first;
       return Number(by.predictions[row] === label);
@@ -58,4 +59,16 @@ export class PlanLaw {
     const ms = (this.#first[rows] as number) + (goOn === 0 ? 0 : ((this.#second as Float64Array)[goOn] as number) + changeMs);
     return ms * Math.max(shortestShare, 1 + variation * gauss(random));
   }
+}
+
+/** Times by rows, from 0, of a model with this profile: medians, and quantiles for the promised share. */
+export function serviceTimes(
+  service: readonly ServiceQuantiles[],
+  isBatchable: boolean,
+  share: number,
+): { readonly medianMs: Float64Array; readonly quantileMs: Float64Array } {
+  const { table, batchMax } = new SimulatedServiceLaw(service);
+  const times = (timeOf: (rows: number) => number): Float64Array =>
+    Float64Array.from({ length: (isBatchable ? batchMax : 1) + 1 }, (_, rows) => (rows === 0 ? 0 : timeOf(rows)));
+  return { medianMs: times((rows) => table.medianMs(rows)), quantileMs: times((rows) => table.quantileMs(share, rows)) };
 }

@@ -85,9 +85,7 @@ export class SelectionFunctions {
     const nowMs = loop.nowMs();
     // The last used of the idle ones, so that the others can end; else the one that is free first.
     const idle = this.#environments.filter(({ freeAtMs }) => freeAtMs <= nowMs);
-    const best = (idle.length > 0 ? idle : this.#environments).reduce((a, b) =>
-      idle.length > 0 === b.freeAtMs > a.freeAtMs ? b : a,
-    );
+    const best = (idle.length > 0 ? idle : this.#environments).reduce((a, b) => (idle.length > 0 === b.freeAtMs > a.freeAtMs ? b : a));
     const goOn = rows.reduce((sum, row) => sum + (law.goesOn[row] as number), 0);
     const ms = law.drawMs(random, rows.length, goOn);
     measures.functionsUsd += functionUsd(prices, memoryMiB, ms + (best.isCold ? coldMs : 0));

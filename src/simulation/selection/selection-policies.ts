@@ -44,7 +44,10 @@ export function parseSelectionPolicy(text: string): { readonly name: SelectionPo
   const name = hasFunctions ? text.slice(0, -withFunctions.length) : text;
   if (Object.hasOwn(selectionPolicies, name)) return { name: name as SelectionPolicyName, hasFunctions };
   const known = Object.keys(selectionPolicies).join(', ');
-  throw new PlatformError('invalid_request', `unknown policy '${text.slice(0, 80)}': expected one of ${known}, and +functions beside a fleet that scales`);
+  throw new PlatformError(
+    'invalid_request',
+    `unknown policy '${text.slice(0, 80)}': expected one of ${known}, and +functions beside a fleet that scales`,
+  );
 }
 
 /** What a policy serves with, on which fleet. Throws `invalid_request`, and `wrong_state` if nothing is certified. */
@@ -73,7 +76,10 @@ function servingOf(
   if (name === 'proteus') return { serving: { kind: 'periodic', plans: alone }, sizedFor: best };
   const chosen = choosePlans(plans, { kind: 'cheapest' }, ({ isCertified }) => isCertified);
   if (chosen === null)
-    throw new PlatformError('wrong_state', `${name}: no plan is certified for accuracy >= ${floor}. Lower --accuracy, or evaluate more rows`);
+    throw new PlatformError(
+      'wrong_state',
+      `${name}: no plan is certified for accuracy >= ${floor}. Lower --accuracy, or evaluate more rows`,
+    );
   const { floorPlan, topPlan, ladder } = chosen;
   if (name === 'floor') return { serving: { kind: 'plan', plan: floorPlan }, sizedFor: floorPlan };
   if (name === 'select') return { serving: { kind: 'ladder', rungs: ladder, floor: null }, sizedFor: floorPlan };

@@ -9,18 +9,25 @@ import { SelectionSimulation } from './selection-simulation.ts';
 import type { SelectionSimulationResult } from './selection-spec.ts';
 
 const one = { kind: 'fixed', instances: 1 } as const;
-const run = async (load: Load, policies: readonly string[], fleet: Parameters<typeof selectionSpecs>[3] = one, family = 'digits' as const) =>
+const run = async (
+  load: Load,
+  policies: readonly string[],
+  fleet: Parameters<typeof selectionSpecs>[3] = one,
+  family = 'digits' as const,
+) =>
   (await Promise.all(selectionSpecs(family, load, policies, fleet).map((spec) => new SelectionSimulation(spec).run()))) as [
     SelectionSimulationResult,
     ...SelectionSimulationResult[],
   ];
+
+const pair = async (...input: Parameters<typeof run>) => (await run(...input)) as [SelectionSimulationResult, SelectionSimulationResult];
 
 describe('a simulated selection', () => {
   test('answers with the best model while there is time, and with cheaper rungs in a burst, all in time', async () => {
     const [calm] = await run(loadOf('poisson:50', 2), ['select']);
     assert.deepEqual(calm.shares, [{ plan: 'digits_cnn', share: 1 }]);
     assert(calm.attainment > 0.999);
-    const [burst, best] = await run(loadOf('poisson:1500', 1), ['select', 'always-best']);
+    const [burst, best] = await pair(loadOf('poisson:1500', 1), ['select', 'always-best']);
     assert(burst.attainment > 0.999 && best.attainment < 0.05);
     assert(burst.shares.length > 1);
   });
@@ -39,7 +46,7 @@ describe('a simulated selection', () => {
 
   test('sends to functions what instances sized for the floor plan could not answer in time', async () => {
     const load = loadOf('steps:100@0,6000@30,100@40', 1);
-    const [alone, beside] = await run(load, ['select', 'select+functions'], elasticFleet('hpa:70', null));
+    const [alone, beside] = await pair(load, ['select', 'select+functions'], elasticFleet('hpa:70', null));
     assert.equal(alone.overflowShare, 0);
     assert(beside.overflowShare > 0.1 && beside.attainment > 0.99 && alone.attainment < 0.7);
     assert(beside.functionsUsd > 0);

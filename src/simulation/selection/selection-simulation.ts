@@ -52,7 +52,9 @@ export class SelectionSimulation {
     const random = new SeededRandom(spec.serviceSeed);
     const shared = { loop: this.#loop, random, measures: this.#measures, overheadMs };
     const functions =
-      fleet.kind === 'elastic' && fleet.functions !== null ? new SelectionFunctions({ ...shared, ...fleet.functions, law: admission }) : null;
+      fleet.kind === 'elastic' && fleet.functions !== null
+        ? new SelectionFunctions({ ...shared, ...fleet.functions, law: admission })
+        : null;
     const most = Math.max(...plans.map(({ accuracy }) => accuracy));
     const floor = serving.kind === 'ladder' ? (serving.floor ?? most) : most;
     this.#pool = new SelectionPool({

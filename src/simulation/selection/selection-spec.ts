@@ -1,8 +1,7 @@
 /** A simulated selection: which plans may answer a batch, what they would answer, and on which fleet. Plain data. */
 import type { FunctionPrices } from '../../costs/index.ts';
 import type { Objective } from '../../objective.ts';
-import type { JudgedPlan } from '../../selection/index.ts';
-import type { ModelOutcomes } from '../../statistics/index.ts';
+import type { JudgedPlan, SelectableModel } from '../../selection/index.ts';
 import type { Load } from '../load/load.ts';
 
 /** A plan as the simulator needs it. */
@@ -12,11 +11,7 @@ export type SimulatedPlan = Pick<
 >;
 
 /** A model, with its answers to the rows that arrive. */
-export interface SimulatedCandidate extends ModelOutcomes {
-  readonly name: string;
-  /** Median time of a batch by its rows, from 0. */
-  readonly medianMs: Float64Array;
-}
+export type SimulatedCandidate = Pick<SelectableModel, 'name' | 'predictions' | 'unsureness' | 'medianMs'>;
 
 /** How a plan is chosen for each batch. */
 export type ServingRule =
