@@ -20,10 +20,10 @@ import {
 } from '../simulation/index.ts';
 import { CliError } from './cli-error.ts';
 import { type Client, pathSegment } from './client/client.ts';
-import { formatMsText, formatUsd } from './output/format.ts';
 import { measuredProfile } from './client/measured-profile.ts';
-import { Progress } from './output/progress.ts';
 import type { SimulatedSelectionOptions } from './options/simulated-selection-options.ts';
+import { formatMsText, formatUsd } from './output/format.ts';
+import { Progress } from './output/progress.ts';
 import { table } from './output/table.ts';
 import type { VerbSession } from './verb.ts';
 

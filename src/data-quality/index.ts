@@ -14,6 +14,7 @@ export type { FeatureBaseline } from './drift/baseline.ts';
 export { type Baseline } from './drift/baseline-rows.ts';
 export { DriftMonitor, type DriftView, type FeatureValues, outputFeatures } from './drift/drift-monitor.ts';
 export { windowMs as driftWindowMs } from './drift/drift-window.ts';
+export { type EscalationBaseline, EscalationWatch, escalationRuling, type PlanEscalation } from './drift/escalation-watch.ts';
 export { featureRows } from './drift/features.ts';
 export { postedBaseline, type RowsBaseline } from './drift/posted-baseline.ts';
 export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from './drift/report.ts';

@@ -11,6 +11,7 @@ import type { CardBody, EvaluationBody, EvaluationSetBody, QualityBody, Selectio
 import { cardText } from '../../src/cli/verbs/card.ts';
 import { formatEvaluation } from '../../src/cli/verbs/evaluate.ts';
 import { selectionText } from '../../src/cli/verbs/select.ts';
+import type { SelectionSimulationResult } from '../../src/simulation/index.ts';
 import { vectors } from '../selection/index.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server } from './server.ts';
@@ -152,6 +153,33 @@ describe('evaluations', { timeout: 160_000 }, () => {
       floor: 0.9,
     });
     assert.equal(both.status, 404);
+  });
+
+  test('and their stored answers, with profiles, let policies of a selection be simulated', async () => {
+    const options = { env: { ...plainEnvironment(), PENSTOCK_URL: server.url } };
+    const simulate = (...argv: string[]) => promisify(execFile)(penstock, ['simulate', '--select', groups.join(), ...argv], options);
+    const ask = ['--set', 'holdout', '--accuracy', '>=0.97', '--objective', 'p95<=60s', '--load', 'poisson:200', '--slots', '1'];
+    const { stdout } = await simulate(...ask, '--instances', '1', '--policy', 'always-cheapest;select', '--output', 'json');
+    const { results } = JSON.parse(stdout) as { readonly results: readonly SelectionSimulationResult[] };
+    assert.deepEqual(
+      results.map(({ policy, attainment }) => [policy, attainment]),
+      [
+        ['always-cheapest', 1],
+        ['select', 1],
+      ],
+    );
+    // Of one set of rows, 449 of 450 are right.
+    assert(Math.abs((results[1]?.accuracy ?? 0) - 449 / 450) < 0.005);
+    const elastic = await simulate(...ask);
+    assert.match(
+      elastic.stdout,
+      /^POLICY +COST\/M +WITHIN +ACCURACY +RIGHT IN TIME[\s\S]+\nselect\+functions .* digits-cnn\/1 100\.0 %\n$/,
+    );
+    await assert.rejects(
+      simulate('--set', 'other', ...ask.slice(2)),
+      /no evaluation of all of digits-logreg\/1, .* on the set other: run `penstock evaluate/,
+    );
+    await assert.rejects(simulate('--load', 'poisson:1'), /--select needs --set NAME and --accuracy/);
   });
 
   test('of JSON lines give the same answers; rows can be read, and known outcomes are not measured again', async () => {

@@ -30,7 +30,7 @@ export interface SplitResult extends Omit<SplitTrials, 'seed'> {
   readonly measuredCost: number;
 }
 
-/** So many rows that costs follow the work: no plan fits on one instance. */
+/** Costs follow the work: no plan carries this rate on one instance. */
 const ratePerSecond = 1_000_000;
 const best = 'fashion_cnn';
 

@@ -223,6 +223,20 @@ describe('every endpoint', () => {
     assert.deepEqual(await states(), ['backlog-age ALARM', 'crash-loop ALARM', 'errors OK', 'objective OK']);
   });
 
+  test('escalation, once more rows went on to the second model of a cascade than its evaluation allows', async (t) => {
+    const { scene, minute, states } = await fixture(t);
+    const among = async (isDrifted: boolean | null): Promise<string | undefined> => {
+      scene.endpoints = [{ ...digits, escalation: { isDrifted, reason: '21.7 % of the rows went on' } }];
+      minute(0, 0);
+      return (await states()).find((state) => state.startsWith('escalation'));
+    };
+    assert.equal(await among(null), 'escalation INSUFFICIENT_DATA');
+    assert.equal(await among(false), 'escalation OK');
+    assert.equal(await among(true), 'escalation ALARM');
+    scene.endpoints = [digits];
+    assert(!(await states()).some((state) => state.startsWith('escalation')));
+  });
+
   test('reports insufficient data if its metrics exceed the limit', async (t) => {
     const { scene, alarms, store, states } = await fixture(t);
     for (let i = 0; i < 20_000; i++)

@@ -25,6 +25,8 @@ export interface WatchedEndpoint {
   readonly backlog: { readonly oldestMs: number; readonly maxMs: number } | null;
   /** Number of features that drifted from the baseline; null with too little traffic. Null or absent without a baseline. */
   readonly drift?: { readonly drifted: number | null; readonly reason: string } | null;
+  /** Whether more rows went on to the second model of a cascade than its evaluation allows; null before any row. Null or absent without one. */
+  readonly escalation?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
 }
 
 /** Number of responses or calls, and how many of them were bad. */
@@ -39,7 +41,7 @@ export interface Ruling {
   readonly reason: string;
 }
 
-export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift'] as const;
+export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift', 'escalation'] as const;
 export type DefaultKind = (typeof defaultKinds)[number];
 
 const minuteMs = 60_000;
@@ -124,6 +126,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     'crash-loop': 'the endpoint does not come into service, or its workers keep crashing',
     'backlog-age': 'queued asynchronous requests are too old',
     drift: 'requests have drifted from the baseline',
+    escalation: 'a cascade is unsure of more rows than its evaluation allows, so the rows have drifted',
   } as const;
   const holders = {
     objective: 'Every endpoint with an objective',
@@ -131,6 +134,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     'crash-loop': 'Every endpoint',
     'backlog-age': 'Every endpoint that accepts asynchronous requests',
     drift: 'Every endpoint with a baseline',
+    escalation: 'Every endpoint that serves a cascade',
   } as const;
   const description = `Endpoint ${endpoint}: ${watched[kind]}. ${holders[kind]} has this alarm.`;
   return builtInAlarm(defaultAlarmName(endpoint, kind), description);
@@ -176,7 +180,8 @@ export function isDefault(name: string): boolean {
   return isServerAlarm(name) || (name.startsWith('penstock/') && defaultKinds.some((kind) => name.endsWith(`/${kind}`)));
 }
 
-function applies({ objective, backlog, drift = null }: WatchedEndpoint, kind: DefaultKind): boolean {
+function applies({ objective, backlog, drift = null, escalation = null }: WatchedEndpoint, kind: DefaultKind): boolean {
+  if (kind === 'escalation') return escalation !== null;
   if (kind === 'drift') return drift !== null;
   if (kind === 'objective') return objective !== null;
   return kind !== 'backlog-age' || backlog !== null;
@@ -198,6 +203,10 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
     const { drifted, reason } = endpoint.drift ?? { drifted: null, reason: 'no baseline' };
     if (drifted === null) return { state: 'INSUFFICIENT_DATA', reason };
     return { state: drifted > 0 ? 'ALARM' : 'OK', reason };
+  }
+  if (kind === 'escalation') {
+    const { isDrifted, reason } = endpoint.escalation ?? { isDrifted: null, reason: 'no cascade' };
+    return { state: isDrifted === null ? 'INSUFFICIENT_DATA' : isDrifted ? 'ALARM' : 'OK', reason };
   }
   const unstored =
     kind === 'objective'

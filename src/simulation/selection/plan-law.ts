@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { compositeQuantileMs, type PlanService } from '../../queueing/index.ts';
 import type { Random } from '../../random.ts';
 import { gauss } from '../load/load-generators.ts';
-import type { SimulatedCandidate, SimulatedPlan } from './selection-spec.ts';
 import { type ServiceQuantiles, SimulatedServiceLaw } from '../simulated/service-law.ts';
+import type { SimulatedCandidate, SimulatedPlan } from './selection-spec.ts';
 
 /** Time that a change of model within a batch costs, until the cascade itself was measured. */
 const changeMs = 0.03;

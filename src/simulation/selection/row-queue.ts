@@ -20,7 +20,7 @@ export class RowQueue {
     return this.#rows[(this.#head + index) & (this.#rows.length - 1)] as number;
   }
 
-  /** Removes so many rows from the head. */
+  /** Removes rows from the head. */
   remove(count: number): void {
     this.#head = (this.#head + count) & (this.#rows.length - 1);
     this.length -= count;

@@ -3,17 +3,17 @@
  * credit, the rule that holds the batches of functions, and the scaling policies are the code that serves; queue and executors are
  * modelled.
  */
-import { periodsOf, type Policy, parsePolicy, priceFactorOf, slotMsFor } from '../../autoscaling/index.ts';
+import { type Policy, parsePolicy, periodsOf, priceFactorOf, slotMsFor } from '../../autoscaling/index.ts';
 import { functionUsd } from '../../costs/index.ts';
 import { objectiveShare } from '../../objective.ts';
 import { SeededRandom } from '../../random.ts';
 import { ArrivalStream } from '../load/arrival-stream.ts';
+import { expectedRequests, loadArrivals, loadHistory } from '../load/load.ts';
 import { EventLoop, eventKind } from '../simulated/event-loop.ts';
 import { Fleet, type RunnableType } from '../simulated/fleet.ts';
-import { expectedRequests, loadArrivals, loadHistory } from '../load/load.ts';
+import { Planning, type PlanningInput } from '../simulated/planning.ts';
 import { assignModels, periodMs } from './periodic-selection.ts';
 import { PlanLaw } from './plan-law.ts';
-import { Planning, type PlanningInput } from '../simulated/planning.ts';
 import { SelectionFunctions } from './selection-functions.ts';
 import { SelectionMeasures } from './selection-measures.ts';
 import { SelectionPool } from './selection-pool.ts';
