@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Loop, VirtualClock } from './clock.ts';
+import { every, Loop, VirtualClock } from './clock.ts';
 
 const settle = () => new Promise(setImmediate);
 
@@ -76,4 +76,21 @@ describe('a loop', () => {
     loop.runNow();
     assert.equal(await pass(5000), 1);
   });
+});
+
+test('a period runs until it is cancelled, also by its own run', () => {
+  const clock = new VirtualClock();
+  const runs: number[] = [];
+  const cancel = every(clock, 100, () => {
+    runs.push(clock.nowMs());
+    if (runs.length === 3) cancel();
+  });
+  clock.advance(99);
+  assert.equal(runs.length, 0);
+  clock.advance(1000);
+  assert.deepEqual([...runs], [100, 200, 300]);
+  const other = every(clock, 100, () => runs.push(0));
+  other();
+  clock.advance(1000);
+  assert.equal(runs.length, 3);
 });

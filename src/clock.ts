@@ -35,6 +35,26 @@ export class SystemClock implements Clock {
   }
 }
 
+/**
+ * Runs at every period, until the returned function is called. For work that ends at once; `Loop` is for work that waits. The next period
+ * begins after the run.
+ */
+export function every(clock: Pick<Clock, 'after'>, periodMs: number, run: () => void): () => void {
+  let isOver = false;
+  let cancel = (): void => {};
+  const wait = (): void => {
+    cancel = clock.after(periodMs, () => {
+      run();
+      if (!isOver) wait();
+    });
+  };
+  wait();
+  return () => {
+    isOver = true;
+    cancel();
+  };
+}
+
 export interface LoopOptions {
   readonly clock: Clock;
   readonly everyMs: number;

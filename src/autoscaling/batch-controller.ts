@@ -5,7 +5,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import type { FunctionPrices } from '../costs/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
@@ -67,7 +67,7 @@ export class BatchController {
   }
 
   open(): void {
-    this.#schedulePoll();
+    this.#cancelPoll = every(this.#options.clock, pollEveryMs, () => this.#poll());
   }
 
   /** Stops polling. Settings stay in force; the effects measured so far are stored. */
@@ -112,13 +112,6 @@ export class BatchController {
 
   #of(endpoint: string): Watched[] {
     return [...this.#watched.values()].filter(({ variant }) => sameName(variant.endpoint, endpoint));
-  }
-
-  #schedulePoll(): void {
-    this.#cancelPoll = this.#options.clock.after(pollEveryMs, () => {
-      this.#poll();
-      if (!this.#isClosed) this.#schedulePoll();
-    });
   }
 
   #poll(): void {

@@ -4,7 +4,7 @@
  * reconciled again.
  */
 import assert from 'node:assert/strict';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import type { PriceTable } from '../costs/index.ts';
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
@@ -126,7 +126,7 @@ export class Deployments {
     }
     this.#stopListening = provider.onChange(({ spec }) => this.#reconcilers.get(nameKey(spec.endpoint))?.trigger());
     for (const reconciler of this.#reconcilers.values()) reconciler.trigger();
-    this.#schedulePoll();
+    this.#cancelPoll = every(this.#options.clock, pollEveryMs, () => this.#poll());
   }
 
   /** Reads the desired state again: a change may have been stored although the connection failed before the response. */
@@ -476,14 +476,11 @@ export class Deployments {
     for (const listener of this.#listeners) listener(view);
   }
 
-  #schedulePoll(): void {
-    this.#cancelPoll = this.#options.clock.after(pollEveryMs, () => {
-      for (const reconciler of this.#reconcilers.values()) {
-        reconciler.trigger();
-        this.rollouts.judge(reconciler);
-      }
-      if (this.#statusEvents.hasUnrecorded) this.#recording = this.#recording.then(() => this.#statusEvents.recordAgain());
-      this.#schedulePoll();
-    });
+  #poll(): void {
+    for (const reconciler of this.#reconcilers.values()) {
+      reconciler.trigger();
+      this.rollouts.judge(reconciler);
+    }
+    if (this.#statusEvents.hasUnrecorded) this.#recording = this.#recording.then(() => this.#statusEvents.recordAgain());
   }
 }

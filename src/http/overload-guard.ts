@@ -5,7 +5,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { BodyBudget, BodyHold } from './body-budget.ts';
@@ -41,10 +41,7 @@ export class OverloadGuard {
   }
 
   start(): void {
-    this.#cancel = this.#options.clock.after(checkEveryMs, () => {
-      this.check();
-      this.start();
-    });
+    this.#cancel = every(this.#options.clock, checkEveryMs, () => this.check());
   }
 
   stop(): void {

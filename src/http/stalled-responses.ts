@@ -3,7 +3,7 @@
  * forever.
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 
 /** Internal handle of a socket: the only place where Node exposes the number of written bytes. Node's own timeouts use it, too. */
 interface Writing {
@@ -60,10 +60,7 @@ export class StalledResponses {
   }
 
   start(): void {
-    this.#cancel = this.#clock.after(this.#timeoutMs, () => {
-      this.#poll();
-      this.start();
-    });
+    this.#cancel = every(this.#clock, this.#timeoutMs, () => this.#poll());
   }
 
   stop(): void {

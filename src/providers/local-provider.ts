@@ -1,5 +1,5 @@
 /** Workers as local processes. */
-import type { Clock } from '../clock.ts';
+import { type Clock, every } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { EnvironmentRef } from '../python-model.ts';
@@ -145,7 +145,10 @@ export class LocalProvider implements Provider {
     const pool = new WarmPool(deps, this.#warmWorkers);
     const forkServers = new ForkServers(deps);
     this.#opened = { listener, cgroups, isolation, pool, deps, forkServers, removeFolder };
-    this.#checkLater();
+    this.#cancelCheck = every(this.#clock, checkEveryMs, () => {
+      for (const worker of this.#workers.values()) worker.check();
+      this.#watchDisk();
+    });
   }
 
   async #openIsolation({ folder, path }: WorkerListener): Promise<Isolation> {
@@ -349,14 +352,6 @@ export class LocalProvider implements Provider {
   #openedOrThrow(): Opened {
     if (this.#opened === null) throw new PlatformError('unavailable', 'the server is starting or stopping: no worker can be started now');
     return this.#opened;
-  }
-
-  #checkLater(): void {
-    this.#cancelCheck = this.#clock.after(checkEveryMs, () => {
-      for (const worker of this.#workers.values()) worker.check();
-      this.#watchDisk();
-      this.#checkLater();
-    });
   }
 
   #watchDisk(): void {

@@ -4,7 +4,7 @@
  * or was given up. Delivery is at least once, even if the server is killed.
  */
 import { hash } from 'node:crypto';
-import { type Clock, repeat } from '../../clock.ts';
+import { type Clock, every, repeat } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, type Jobs, type LeasedJob, type Transaction } from '../../storage/index.ts';
 import type { HttpParameters } from './http-parameters.ts';
@@ -119,7 +119,7 @@ export class Deliveries {
 
   open(): void {
     this.#end = this.#options.jobs.onAnnounced(deliveriesQueue, () => this.#fill());
-    this.#later();
+    this.#cancelTimer = every(this.#options.clock, pollEveryMs, () => this.#fill());
     this.#fill();
     const { clock, onFailure } = this.#options;
     this.#endForgetting = repeat(
@@ -186,13 +186,6 @@ export class Deliveries {
     const count = await this.#options.jobs.deleteDead(deliveriesQueue, abandoned);
     this.#counts.forgotten += count;
     if (count > 0) this.#options.onDropped(count);
-  }
-
-  #later(): void {
-    this.#cancelTimer = this.#options.clock.after(pollEveryMs, () => {
-      this.#fill();
-      this.#later();
-    });
   }
 
   #fill(): void {

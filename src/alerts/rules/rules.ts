@@ -2,7 +2,7 @@
  * Rules with EventBridge's patterns and their targets. Each event is matched once, in order. Its deliveries are added in the
  * transaction that advances the cursor: a kill loses no event, but a target can receive an event twice.
  */
-import type { Clock } from '../../clock.ts';
+import { type Clock, every } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Events, PlatformEvent } from '../../records/index.ts';
 import { type Database, inTransaction, type Jobs, type Transaction } from '../../storage/index.ts';
@@ -82,7 +82,10 @@ export class Rules {
     const { seq: retained } = await db.selectFrom('cursors').select('seq').where('name', '=', cursor).executeTakeFirstOrThrow();
     this.#matchedSeq = this.#storedSeq = Number(retained);
     this.#endListening = events.subscribe(() => this.#wake());
-    this.#later();
+    this.#cancelTimer = every(this.#options.clock, pollEveryMs, () => {
+      this.#isStoringDue = true;
+      this.#wake();
+    });
     this.#wake();
   }
 
@@ -224,14 +227,6 @@ export class Rules {
       const http = target.http === undefined ? undefined : resolveParameters(target.http, envelope);
       await addDelivery(jobs, tx, { rule: name, target: { id, arn, retry }, body, http, eventId: envelope.id, about });
     }
-  }
-
-  #later(): void {
-    this.#cancelTimer = this.#options.clock.after(pollEveryMs, () => {
-      this.#isStoringDue = true;
-      this.#wake();
-      this.#later();
-    });
   }
 
   #wake(): void {
