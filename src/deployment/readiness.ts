@@ -8,12 +8,12 @@ import type { EndpointView } from './endpoint-view.ts';
  * not change that; only draining does.
  */
 export class Readiness {
-  readonly #availability: Availability;
+  readonly #availability: Pick<Availability, 'takenOver'>;
   readonly #awaited: Set<string>;
   #isEnding = false;
   readonly #listeners: (() => void)[] = [];
 
-  constructor(deployments: Deployments, availability: Availability) {
+  constructor(deployments: Pick<Deployments, 'list' | 'onChange' | 'onDeleted'>, availability: Pick<Availability, 'takenOver'>) {
     this.#availability = availability;
     this.#awaited = new Set(deployments.list().map(({ config }) => config.name));
     deployments.onChange((view) => this.#settle(view));

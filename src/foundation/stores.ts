@@ -27,7 +27,6 @@ export function openStores(directory: DataDirectory, clock: Clock, log: Log, clo
   return { objects, buckets, files: new VerifiedFiles(hasher), trash };
 }
 
-/** Manages the trash of unreferenced objects that a sweep found: they are logged, counted, and deleted after a week. */
 type StoreName = 'objects' | 'buckets';
 
 interface ServerTrashDeps {
@@ -36,6 +35,7 @@ interface ServerTrashDeps {
   readonly stores: Readonly<Record<StoreName, FileObjectStore>>;
 }
 
+/** Manages the trash of unreferenced objects that a sweep found: they are logged, counted, and deleted after a week. */
 class ServerTrash {
   readonly #deps: ServerTrashDeps;
   readonly #emptier: TrashEmptier;
