@@ -1,11 +1,17 @@
 /** docs/papers.md states where each symbol of the papers is in the code: it must exist there. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 
 const root = join(import.meta.dirname, '..');
-const room = join(root, 'src/queueing');
+/** Files of the modules that compute them, by name. */
+const sources = new Map(
+  ['queueing', 'statistics', 'selection'].flatMap((module) => {
+    const directory = join(root, 'src', module);
+    return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((file) => [basename(file), join(directory, file)] as const);
+  }),
+);
 const page = readFileSync(join(root, 'docs/papers.md'), 'utf8');
 
 interface Row {
@@ -25,7 +31,10 @@ function rowsOf(text: string): Row[] {
 
 /** Identifiers of a row that no file contains as a whole word. */
 function missing({ identifiers, files }: Row): string[] {
-  const texts = files.map((file) => (existsSync(join(room, file)) ? readFileSync(join(room, file), 'utf8') : ''));
+  const texts = files.map((file) => {
+    const path = sources.get(file);
+    return path === undefined ? '' : readFileSync(path, 'utf8');
+  });
   return identifiers.filter((identifier) => !texts.some((text) => new RegExp(`\\b${identifier}\\b`).test(text)));
 }
 

@@ -12,9 +12,9 @@ export interface SelectionRow extends Omit<SelectionSimulationResult, 'shares'> 
   readonly load: string;
 }
 
-export const fixedPolicies = ['always-best', 'always-cheapest', 'proteus', 'singles', 'degrade'];
-export const elasticPolicies = ['always-best', 'always-best+functions', 'floor+functions', 'select+functions', 'degrade'];
-const families2 = Object.keys(families) as Family[];
+const fixedPolicies = ['always-best', 'always-cheapest', 'proteus', 'singles', 'degrade'];
+const elasticPolicies = ['always-best', 'always-best+functions', 'floor+functions', 'select+functions', 'degrade'];
+const familyNames = Object.keys(families) as Family[];
 
 export async function simulateFleets(kinds: readonly FleetKind[]): Promise<{ rows: SelectionRow[]; missing: string[] }> {
   const rows: SelectionRow[] = [];
@@ -22,15 +22,20 @@ export async function simulateFleets(kinds: readonly FleetKind[]): Promise<{ row
   for (const name of loadNames) {
     const load = loadOf(name);
     if (typeof load === 'string') missing.push(load);
-    else for (const kind of kinds) for (const family of families2) rows.push(...(await rowsOf(load, kind, family)));
+    else for (const kind of kinds) for (const family of familyNames) rows.push(...(await rowsOf(load, kind, family)));
   }
   return { rows, missing };
 }
 
 async function rowsOf({ name, load, instances }: SelectionLoad, kind: FleetKind, family: Family): Promise<SelectionRow[]> {
   const fleet = kind === 'fixed' ? ({ kind: 'fixed', instances } as const) : elasticFleet('hpa:70', kind === 'elastic' ? 1 : null);
+  const policies = {
+    fixed: fixedPolicies,
+    elastic: elasticPolicies,
+    'elastic, batched calls': elasticPolicies.filter((policy) => policy.endsWith('+functions')),
+  }[kind];
   const rows: SelectionRow[] = [];
-  for (const spec of selectionSpecs(family, load, kind === 'fixed' ? fixedPolicies : elasticPolicies, fleet)) {
+  for (const spec of selectionSpecs(family, load, policies, fleet)) {
     const { shares: _, ...result } = await new SelectionSimulation(spec).run();
     console.error(`${name}, ${family}, ${kind}, ${result.policy}: ${(100 * result.attainment).toFixed(1)} % in time`);
     rows.push({ fleet: kind, family, load: name, ...result });
