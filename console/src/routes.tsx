@@ -38,6 +38,11 @@ const routeTree = root.addChildren([
   }),
   createRoute({ ...under, path: '/jobs', component: lazyRouteComponent(() => import('./async-inference/jobs-page.tsx'), 'JobsPage') }),
   createRoute({ ...under, path: '/what-if', component: lazyRouteComponent(() => import('./simulation/what-if-page.tsx'), 'WhatIfPage') }),
+  createRoute({
+    ...under,
+    path: '/selection',
+    component: lazyRouteComponent(() => import('./selection/selection-page.tsx'), 'SelectionPage'),
+  }),
   createRoute({ ...under, path: '/costs', component: lazyRouteComponent(() => import('./costs/costs-page.tsx'), 'CostsPage') }),
   createRoute({
     ...under,

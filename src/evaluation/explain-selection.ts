@@ -17,9 +17,17 @@ export function alternativesOf(selection: PlannedSelection, request: SelectionRe
       alike.toSorted((a, b) => Number(b.isCertified) - Number(a.isCertified) || b.rowsPerSecond - a.rowsPerSecond)[0] as JudgedPlan,
   );
   const all = new Map([...(chosen?.ladder ?? []), ...best, ...paretoFront(plans)].map((plan) => [plan.name, plan]));
-  return [...all.values()]
-    .slice(0, alternativesMax)
-    .sort((a, b) => b.rowsPerSecond - a.rowsPerSecond)
+  return explainedPlans([...all.values()].slice(0, alternativesMax), selection, request);
+}
+
+/** Fastest first. */
+export function explainedPlans(
+  plans: readonly JudgedPlan[],
+  selection: PlannedSelection,
+  request: SelectionRequest,
+): readonly ExplainedPlan[] {
+  return plans
+    .toSorted((a, b) => b.rowsPerSecond - a.rowsPerSecond)
     .map((plan) => ({ ...plan, rejected: rejectionOf(plan, selection, request) }));
 }
 

@@ -11,7 +11,7 @@ export {
   setRowsMin,
 } from './evaluation-set.ts';
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
-export { alternativesOf, type ExplainedPlan, explanationOf } from './explain-selection.ts';
+export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './explain-selection.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';

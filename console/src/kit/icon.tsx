@@ -7,6 +7,7 @@ const paths = {
   model: 'M8 2.5 13 5v6l-5 2.5L3 11V5z M3 5l5 2.5L13 5 M8 7.5v6',
   jobs: 'M3 4h10 M3 8h10 M3 12h6',
   whatIf: 'M3 13V3 M3 13h10 M5.5 10.5 8 7l2 2 3-4.5',
+  selection: 'M3 13V3 M3 13h10 M5 10.5h.01 M7.5 8h.01 M10 6h.01 M12.5 4.5h.01 M5 10.5 7.5 8 10 6l2.5-1.5',
   costs: 'M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12z M10 6H7.3a1.1 1.1 0 0 0 0 2.2h1.4a1.1 1.1 0 0 1 0 2.2H6 M8 4.6V6 M8 10.4v1.2',
   monitoring: 'M2 8.5h3l1.5-4 3 8 1.5-4h3',
   settings: 'M3 5h6 M12 5h1 M3 11h1 M7 11h6 M10.5 3.5v3 M5.5 9.5v3',

@@ -2,7 +2,18 @@
 import type { IconName } from '../kit/icon.tsx';
 
 export interface NavigationPage {
-  readonly to: '/' | '/endpoints' | '/models' | '/environments' | '/jobs' | '/what-if' | '/costs' | '/monitoring' | '/settings' | '/deploy';
+  readonly to:
+    | '/'
+    | '/endpoints'
+    | '/models'
+    | '/environments'
+    | '/jobs'
+    | '/what-if'
+    | '/selection'
+    | '/costs'
+    | '/monitoring'
+    | '/settings'
+    | '/deploy';
   readonly title: string;
   readonly icon: IconName;
   /** The shortcut: `g`, then this key. */
@@ -17,6 +28,7 @@ export const pages: readonly NavigationPage[] = [
   { to: '/models', title: 'Models', icon: 'model', key: 'm', place: 'main' },
   { to: '/jobs', title: 'Jobs', icon: 'jobs', key: 'j', place: 'main' },
   { to: '/what-if', title: 'What-if', icon: 'whatIf', key: 'w', place: 'main' },
+  { to: '/selection', title: 'Selection', icon: 'selection', key: 'l', place: 'main' },
   { to: '/costs', title: 'Costs', icon: 'costs', key: 'c', place: 'main' },
   { to: '/monitoring', title: 'Monitoring', icon: 'monitoring', key: 'a', place: 'main' },
   { to: '/environments', title: 'Environments', icon: 'file', key: 'n', place: 'system' },

@@ -1,9 +1,10 @@
 /** Route that says which model, or cascade of two, should serve, without deploying anything. */
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
-import { alternativesOf, candidatesMax, type ExplainedPlan, explanationOf } from '../../evaluation/index.ts';
+import { alternativesOf, candidatesMax, type ExplainedPlan, explainedPlans, explanationOf } from '../../evaluation/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
+import { clopperPearson } from '../../statistics/index.ts';
 import { mixtureBody } from '../endpoints/deployment-plan-bodies.ts';
 import { mixtureBodyOf } from '../endpoints/deployment-plans.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
@@ -26,12 +27,15 @@ const selectionPlanInput = z.strictObject({
   objective: z.string().describe('For example p95<=50ms.'),
   rate_per_second: z.number().default(100).describe('Expected rows per second, in requests of one row.'),
   instance_type: z.string().default(instanceTypeDefault),
+  every_plan: z.boolean().default(false).describe('Return all plans, up to 246, rather than the ladder and its alternatives.'),
 });
 
 const planBody = z.strictObject({
   plan: z.string().describe('A model, or `first>second@threshold`: rows with 1 minus the largest score above the threshold go on.'),
   accuracy: share,
   lower: share.describe('Exceeded with probability 95 %, for this plan alone.'),
+  low: share.describe('Exact 95 % interval of the accuracy (Clopper-Pearson).'),
+  high: share,
   errors: z.number(),
   escalated: share.describe('Share of rows that go on to the second model.'),
   p_value: z.number().nullable().describe('Of "the accuracy is below the floor"; null if not tested.'),
@@ -95,7 +99,9 @@ export function selectionRoutes({ selection }: Pick<ApiServices, 'selection'>): 
           ladder: (chosen?.ladder ?? []).map(({ name }) => name),
           fallback: found.fallback.name,
           predicted: predicted === null ? null : mixtureBodyOf(predicted, ratePerSecond),
-          plans: alternativesOf(found, request).map(planBodyOf),
+          plans: (body.every_plan ? explainedPlans(found.plans, found, request) : alternativesOf(found, request)).map((plan) =>
+            planBodyOf(plan, found.set.rows),
+          ),
         };
       },
     }),
@@ -112,8 +118,11 @@ function goalOf({ minimize, maximize, budget_usd_per_hour: budget }: z.output<ty
   return { kind: 'most-accurate', usdPerHourMax: budget } as const;
 }
 
-function planBodyOf(plan: ExplainedPlan): SelectionPlanBody['plans'][number] {
+function planBodyOf(plan: ExplainedPlan, rows: number): SelectionPlanBody['plans'][number] {
+  const errors = clopperPearson(plan.errors, rows, 0.05);
   return {
+    low: 1 - errors.high,
+    high: 1 - errors.low,
     plan: plan.name,
     accuracy: plan.accuracy,
     lower: plan.lower,

@@ -1,0 +1,103 @@
+/** Queries of the Selection page, and what its charts show. Pure functions, but for the queries. */
+import { queryOptions } from '@tanstack/react-query';
+import type { EvaluationBody, EvaluationSetBody, SelectionPlanBody } from '../../../src/api/index.ts';
+import { getAll, post } from '../api/client.ts';
+
+export type SelectionPlan = SelectionPlanBody['plans'][number];
+
+/** What the page asks for. It is in the URL, so that a link opens the same answer. */
+export interface SelectionAsk {
+  readonly set: string;
+  readonly models: readonly string[];
+  readonly floor: number;
+  /** `p95<=50ms` */
+  readonly objective: string;
+  readonly rate: number;
+}
+
+export const setsQuery = () =>
+  queryOptions({
+    queryKey: ['evaluation-sets'],
+    queryFn: ({ signal }) => getAll<EvaluationSetBody>('/evaluation-sets', {}, signal),
+  });
+
+export const evaluationsQuery = () =>
+  queryOptions({ queryKey: ['evaluations'], queryFn: ({ signal }) => getAll<EvaluationBody>('/evaluations', {}, signal) });
+
+export const selectionQuery = ({ set, models, floor, objective, rate }: SelectionAsk) =>
+  queryOptions({
+    queryKey: ['selection-plan', set, models, floor, objective, rate],
+    queryFn: ({ signal }) =>
+      post<SelectionPlanBody>('/plan/selection', { set, models, floor, objective, rate_per_second: rate, every_plan: true }, { signal }),
+    staleTime: 60_000,
+    retry: false,
+  });
+
+/** As the server allows. */
+export const candidatesLimit = 6;
+
+/** Models that have answered the set, newest evaluation first. */
+export function answeredBy(set: string, evaluations: readonly EvaluationBody[]): string[] {
+  const found = evaluations
+    .filter((each) => each.set.name === set)
+    .flatMap(({ models }) => models.filter(({ state, quality }) => state === 'Completed' && quality?.kind === 'classes'));
+  return [...new Set(found.map(({ model }) => model))];
+}
+
+/** The request in the URL; null if it is incomplete. */
+export function askOf(values: Readonly<Record<string, string | undefined>>): SelectionAsk | null {
+  const { set = '', models = '', floor = '', objective = '', rate = '' } = values;
+  const ask = { set, models: models.split(',').filter((name) => name !== ''), floor: Number(floor), objective, rate: Number(rate) };
+  return set !== '' && ask.models.length > 0 && ask.floor > 0 && ask.floor < 1 && objective !== '' && ask.rate > 0 ? ask : null;
+}
+
+/** Cost of a million rows on instances that are always busy: what a plan is worth, whatever the load. US dollars. */
+export function usdPerMillionOf({ usd_per_hour: usd, instances, rows_per_second: rate }: SelectionPlan): number {
+  return (usd / instances / 3600 / rate) * 1e6;
+}
+
+/** Plans that no other one exceeds in both accuracy and speed. */
+export function isDominated(plan: SelectionPlan, plans: readonly SelectionPlan[]): boolean {
+  return plans.some(
+    (other) =>
+      other.rows_per_second >= plan.rows_per_second &&
+      other.accuracy >= plan.accuracy &&
+      (other.rows_per_second > plan.rows_per_second || other.accuracy > plan.accuracy),
+  );
+}
+
+export interface Cascade {
+  /** `digits-mlp/1>digits-cnn/1` */
+  readonly pair: string;
+  readonly threshold: number;
+}
+
+/** Null for a model alone. */
+export function cascadeOf(name: string): Cascade | null {
+  const [, pair, threshold] = /^(.+>.+)@([^@]+)$/.exec(name) ?? [];
+  return pair === undefined ? null : { pair, threshold: Number(threshold) };
+}
+
+export interface ThresholdPoint {
+  readonly threshold: number;
+  readonly plan: SelectionPlan;
+}
+
+/** The cascades of each pair, by threshold from small (most rows go on) to large. */
+export function thresholdsByPair(plans: readonly SelectionPlan[]): ReadonlyMap<string, readonly ThresholdPoint[]> {
+  const pairs = new Map<string, ThresholdPoint[]>();
+  for (const plan of plans) {
+    const cascade = cascadeOf(plan.plan);
+    if (cascade === null) continue;
+    pairs.set(cascade.pair, [...(pairs.get(cascade.pair) ?? []), { threshold: cascade.threshold, plan }]);
+  }
+  return new Map([...pairs].map(([pair, points]) => [pair, points.toSorted((a, b) => a.threshold - b.threshold)]));
+}
+
+/** The pair that the answer is about: that of the floor plan, else the one with the most certified thresholds. */
+export function firstPair(body: SelectionPlanBody, pairs: ReadonlyMap<string, readonly ThresholdPoint[]>): string | null {
+  const chosen = cascadeOf(body.floor_plan ?? '')?.pair;
+  if (chosen !== undefined && pairs.has(chosen)) return chosen;
+  const certified = (points: readonly ThresholdPoint[]): number => points.filter(({ plan }) => plan.certified).length;
+  return [...pairs].toSorted(([, a], [, b]) => certified(b) - certified(a))[0]?.[0] ?? null;
+}

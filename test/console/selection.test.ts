@@ -1,0 +1,79 @@
+/** The Selection page in a browser: which of four evaluated models should serve, the proof, and what a threshold does. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { EvaluationBody } from '../../src/api/index.ts';
+import { until } from '../end-to-end/poll.ts';
+import { Console, noBrowser } from './browser.ts';
+
+const names = ['digits_logreg', 'digits_mlp', 'digits_rf', 'digits_cnn'];
+const groups = names.map((name) => name.replace('_', '-'));
+
+describe('a selection in the console', { skip: noBrowser }, () => {
+  let made: Console;
+  before(async () => {
+    made = await Console.start();
+  });
+  after(() => made?.end());
+
+  test('says how to evaluate while no model was evaluated', async () => {
+    const result = await made.open('/selection');
+    await result.page.getByRole('heading', { name: 'No model was evaluated yet' }).waitFor();
+    await result.page.getByText(/penstock evaluate MODEL MODEL/).waitFor();
+    result.assertQuiet();
+  });
+
+  test('chooses the cheapest plan that is proven, shows all plans with intervals, and moves a threshold', async () => {
+    const { server } = made;
+    for (const [i, group] of groups.entries()) await server.approve(await server.register(group, names[i] as string));
+    const digits = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8');
+    const url = `${server.url}/api/v1/evaluation-sets/holdout?label=label`;
+    await fetch(url, { method: 'PUT', headers: { 'content-type': 'text/csv' }, body: digits });
+    const { id } = await server.callWell<EvaluationBody>('POST', '/evaluations', { set: 'holdout', models: groups });
+    await until('the evaluation is over', async () => {
+      return (await server.callWell<EvaluationBody>('GET', `/evaluations/${id}`)).state === 'Completed';
+    });
+    const result = await made.open('/selection');
+    const { page } = result;
+    await page.getByRole('textbox', { name: 'Accuracy of at least, %' }).fill('97');
+    await page.getByRole('textbox', { name: 'Latency in ms' }).fill('1000');
+    await page.getByRole('button', { name: 'Choose' }).click();
+    await page.getByRole('heading', { name: 'Certified', exact: true }).waitFor();
+    await page.getByText(/Certified for accuracy >= 0\.97 at 95 % \(1 error in 450 rows\)/).waitFor();
+    await page.getByRole('img', { name: /^Accuracy against cost of \d+ plans\./ }).waitFor();
+    assert(new URL(page.url()).searchParams.get('floor') === '0.97');
+    await page
+      .getByRole('cell', { name: /not certified: 10 errors in 450 rows/ })
+      .first()
+      .waitFor();
+    await page.getByRole('slider', { name: 'Threshold' }).press('Home');
+    await page.getByText('0.00001', { exact: true }).first().waitFor();
+    await result.screenshot('selection');
+    await result.assertAccessible();
+    // The URL holds the request.
+    await page.reload();
+    await page.getByRole('heading', { name: 'Certified', exact: true }).waitFor();
+    result.assertQuiet();
+    const { pathname, search } = new URL(page.url());
+    for (const view of [
+      { scheme: 'dark', width: 1400 },
+      { scheme: 'light', width: 390 },
+      { scheme: 'dark', width: 390 },
+    ] as const) {
+      const other = await made.open(pathname + search, view);
+      await other.page.getByRole('img', { name: /^Accuracy against cost/ }).waitFor();
+      await other.assertNoSidewaysScroll();
+      await other.screenshot(`selection-${view.scheme}-${view.width}`);
+      other.assertQuiet();
+    }
+  });
+
+  test('says how many rows a proof would need', async () => {
+    const models = groups.map((group) => `${group}/1`).join();
+    const result = await made.open(`/selection?set=holdout&models=${models}&floor=0.99&objective=p95<=1000ms&rate=100`);
+    await result.page.getByRole('heading', { name: 'Not certified', exact: true }).waitFor();
+    await result.page.getByText(/about [\d,]+ rows would do/).waitFor();
+    result.assertQuiet();
+  });
+});
