@@ -12,8 +12,14 @@ function restarted(statuses: Readonly<Record<string, EndpointStatus>>, takenOver
   const readiness = new Readiness(
     {
       list: () => Object.entries(statuses).map(([name, status]) => viewOf(name, status)),
-      onChange: (listener) => void (changed = listener),
-      onDeleted: (listener) => void (deleted = listener),
+      onChange: (listener) => {
+        changed = listener;
+        return () => {};
+      },
+      onDeleted: (listener) => {
+        deleted = listener;
+        return () => {};
+      },
     },
     availability,
   );
