@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Database, inTransaction } from '../storage/index.ts';
 import type { Documents } from './sagemaker/documents.ts';
-import type { TagMap } from './tag-map.ts';
+import { AwsError } from './service.ts';
 
 const kind = 'resource-tags';
 
@@ -41,4 +41,23 @@ export class ResourceTags {
 /** Names of documents ignore case, those of alarms and log groups do not. */
 function nameOf(arn: string): string {
   return createHash('sha256').update(arn).digest('hex');
+}
+
+/** By key; keys are case-sensitive. */
+export type TagMap = Readonly<Record<string, string>>;
+
+const tagsMax = 50;
+
+/** Throws `code` for `aws:` keys and too many tags. */
+export function checkTags(tags: TagMap, code: string): TagMap {
+  const reserved = Object.keys(tags).find((key) => /^aws:/i.test(key));
+  if (reserved !== undefined) throw new AwsError(code, `Tag key '${reserved}' is reserved: expected a key without the prefix aws:`);
+  return checkTagCount(tags, code);
+}
+
+/** Throws `code` for too many tags. Those of other APIs may have any key. */
+export function checkTagCount(tags: TagMap, code: string): TagMap {
+  const count = Object.keys(tags).length;
+  if (count > tagsMax) throw new AwsError(code, `A resource has at most ${tagsMax} tags, got ${count}`);
+  return tags;
 }

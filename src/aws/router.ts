@@ -29,7 +29,7 @@ import type { Log } from '../logs/index.ts';
 import { type ActionEntry, isAuditAction, isRecorded, type Origin, unknownCaller, withOrigin } from '../records/index.ts';
 import { auditOutcome, auditParameters } from './call-parameters.ts';
 import { callerArn } from './identity/role-arn.ts';
-import { EndpointNotFound } from './runtime/endpoint-not-found.ts';
+import { EndpointNotFound } from './runtime/model-error.ts';
 import {
   type AwsCall,
   type AwsInput,

@@ -1,6 +1,5 @@
 export type { CliContext, Output, OutputForm, QuickstartContext, QuickstartOptions, UpOptions } from './cli-context.ts';
 export { Progress } from './output/progress.ts';
 export { fields, table } from './output/table.ts';
-export { quickstart } from './quickstart/quickstart.ts';
-export { quickstartDirectory } from './quickstart/quickstart-directory.ts';
+export { quickstart, quickstartDirectory } from './quickstart/quickstart.ts';
 export { runCli } from './run-cli.ts';

@@ -1,4 +1,3 @@
-export { isAccelerated } from './accelerators.ts';
 export {
   billedMs,
   type FunctionShape,
@@ -21,6 +20,7 @@ export {
   type InstancePrice,
   type InstanceType,
   instanceType,
+  isAccelerated,
   type PriceTable,
   priceTable,
   remainingCores,

@@ -170,3 +170,12 @@ function rejectUnknown(where: string, rest: Readonly<Record<string, unknown>>): 
   const [name] = Object.keys(rest);
   if (name !== undefined) throw new PlatformError('invalid_request', `unknown setting ${where}.${name} in config.json. Remove it`);
 }
+
+/** Recognises AWS instance types with an accelerator. */
+
+const accelerated = /^(?:ml\.)?(?:g\d|p\d|dl\d|inf\d|trn\d)/;
+
+/** Whether an AWS instance type (with or without `ml.`) has a GPU or another accelerator. */
+export function isAccelerated(type: string): boolean {
+  return accelerated.test(type);
+}

@@ -1,4 +1,3 @@
-export { changedBy, type EndpointChange } from './config/endpoint-change.ts';
 export {
   type EndpointConfig,
   endpointTimeoutMsDefault,
@@ -11,9 +10,15 @@ export { foreignCodeCheck } from './config/foreign-code.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './config/functions-config.ts';
 export type { ScalingConfig } from './config/scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './config/scheduled-floor.ts';
-export { signatureChange } from './config/signature-change.ts';
-export { requireCompatibleSignature } from './config/signature-compatibility.ts';
-export { type FunctionsChange, newVariant, type ScalingChange, type VariantChange } from './config/variant-change.ts';
+export { requireCompatibleSignature, signatureChange } from './config/signature-change.ts';
+export {
+  changedBy,
+  type EndpointChange,
+  type FunctionsChange,
+  newVariant,
+  type ScalingChange,
+  type VariantChange,
+} from './config/variant-change.ts';
 export type { CountCause, CountInputs } from './counts/count-decision.ts';
 export type { InstanceCounts, PolicyDecision } from './counts/instance-counts.ts';
 export { Deployments, type DeploymentsOptions } from './deployments.ts';

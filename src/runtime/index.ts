@@ -23,7 +23,6 @@ export { LastLines } from './process/last-lines.ts';
 export type { Bundle } from './process/process-bundle.ts';
 export type { ProcessSpec } from './process/process-model.ts';
 export type { OpenedPython, PythonFacts, PythonLoad, PythonOpen } from './python-calls.ts';
-export { pythonWorkerPath } from './python-worker-path.ts';
 export {
   type CollectedFile,
   type DataFile,
@@ -32,5 +31,5 @@ export {
   sharedFiles,
   type WorkerFiles,
 } from './worker-files.ts';
-export { workerMainPath } from './worker-main-path.ts';
+export { pythonWorkerPath, workerMainPath } from './worker-paths.ts';
 export { type LoadPlans, type ModelMap, type RowStages, stages, type WorkerPlan } from './worker-plans.ts';

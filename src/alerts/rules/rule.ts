@@ -2,7 +2,6 @@
 import type { HttpParameters } from './http-parameters.ts';
 import type { InputTransformer } from './input-transformer.ts';
 import type { RetryPolicy } from './retries.ts';
-import type { RuleSchedule } from './rule-schedule.ts';
 
 export interface RuleTarget {
   readonly id: string;
@@ -32,4 +31,14 @@ export interface Rule {
   readonly createdBy: string;
   /** Epoch milliseconds. */
   readonly createdAtMs: number;
+}
+
+/** The schedule of a rule. Its due times are computed elsewhere; only what survives a restart is stored. */
+export interface RuleSchedule {
+  /** `rate(5 minutes)`, `cron(0 8 ? * MON-FRI *)`, in UTC. */
+  readonly expression: string;
+  /** Epoch milliseconds: rates count from here. */
+  readonly sinceMs: number;
+  /** Epoch milliseconds: all due times up to here are handled. */
+  readonly handledMs: number;
 }

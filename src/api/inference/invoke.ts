@@ -20,8 +20,7 @@ import { predictionsBody, type ReceiptBody } from '../bodies.ts';
 import { endpointPath, switchParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { inferenceIdOf } from './inference-id.ts';
-import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
+import { clientLeftError, type InvocationCall, inferenceIdOf, readInvocation } from './invocation-body.ts';
 import { invokeProcessModel } from './invoke-process.ts';
 
 /** What these routes need of the server. */

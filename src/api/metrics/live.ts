@@ -9,9 +9,9 @@ import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import type { Streams } from '../routing/streams.ts';
 import { alignedRange, readHistory } from './history.ts';
-import { spanParameter } from './overview.ts';
 import { type HistoryBody, type LiveBody, liveBody } from './overview-bodies.ts';
 import type { OverviewReader } from './overview-reader.ts';
+import { spanParameter } from './overview-reader.ts';
 
 /** What these routes need of the server. */
 type Services = Pick<

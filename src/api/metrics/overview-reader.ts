@@ -1,5 +1,6 @@
 /** Assembles the overview from desired state, running workers, metrics and alarms. */
 
+import { z } from 'zod';
 import { type Alarm, isAlarmOf } from '../../alerts/index.ts';
 import { usdPerMillion } from '../../costs/index.ts';
 import { type EndpointConfig, type EndpointView, productionVariants } from '../../deployment/index.ts';
@@ -7,11 +8,12 @@ import { messageOf } from '../../errors.ts';
 import { CombinedMeasure, penstockNamespace, percentileOf } from '../../metrics/index.ts';
 import { formatObjective } from '../../objective.ts';
 import { isoTime } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 import { alwaysOnUsdPerHour } from './always-on.ts';
 import { readCombined } from './combined-metrics.ts';
 import { countPromised, type EndpointMinute, lastMinutes, type MinuteSpan, Minutes, shareWithinObjective } from './minutes.ts';
-import type { OverviewBody, OverviewEndpointBody } from './overview-bodies.ts';
+import { type OverviewBody, type OverviewEndpointBody, overviewBody } from './overview-bodies.ts';
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
@@ -236,4 +238,25 @@ function moneyOf(snapshots: readonly EndpointSnapshot[], fromMs: number, toMs: n
     }
   }
   return { at: starts.map((ms) => ms / 1000), instance_usd_per_hour: instances, function_usd_per_hour: functions };
+}
+
+/** Route of the overview: one row per endpoint and the totals. */
+export const spanParameter = z.coerce
+  .number()
+  .int()
+  .min(300)
+  .max(7 * 86_400)
+  .default(3600)
+  .describe('Length of the span before now, in seconds.');
+
+export function overviewRoutes(reader: OverviewReader): ApiRoute[] {
+  return [
+    apiRoute('GET /overview', {
+      summary: 'Get an overview of all endpoints',
+      description: 'State and metrics of all endpoints in one call, refreshed once a second.',
+      query: z.strictObject({ span_s: spanParameter }),
+      answer: overviewBody,
+      handle: async ({ query }) => Buffer.from(JSON.stringify(await reader.read(query.span_s * 1000))),
+    }),
+  ];
 }

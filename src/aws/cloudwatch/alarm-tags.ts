@@ -1,7 +1,7 @@
 /** Tags of alarms. An alarm that is put again keeps its tags; a deleted one loses them. */
 import type { ResourceTags } from '../resource-tags.ts';
+import { checkTags, type TagMap } from '../resource-tags.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, changeOperation, readOperation } from '../service.ts';
-import { checkTags, type TagMap } from '../tag-map.ts';
 import { alarmArn } from './alarm-documents.ts';
 import type { AlarmStore } from './alarm-operations.ts';
 import { invalidValue } from './cloudwatch-errors.ts';

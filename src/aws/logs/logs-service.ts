@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { compileFilter, type LogGroups, type LogGroupView, type LogStreamView, logPageBytesMax } from '../../logs/index.ts';
 import { pageAtOffset } from '../../pages.ts';
 import type { Database } from '../../storage/index.ts';
-import { ResourceTags } from '../resource-tags.ts';
+import { checkTags, ResourceTags, type TagMap } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import {
   type AwsCall,
@@ -17,7 +17,6 @@ import {
   dataOperation,
   readOperation,
 } from '../service.ts';
-import { checkTags, type TagMap } from '../tag-map.ts';
 import { logGroupArn, logGroupOfArn } from './log-arn.ts';
 
 export interface LogsServiceOptions {

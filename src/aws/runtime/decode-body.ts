@@ -34,7 +34,7 @@ import { asPlatformError, PlatformError } from '../../errors.ts';
 import { takesJson } from '../../tensor.ts';
 import type { Threads } from '../../threads/index.ts';
 import { csv, json, jsonLines, jsonSize, type MediaType, npy, octetStream, parseMediaType, plainText, tritonBinary } from './media-type.ts';
-import { MediaTypeError } from './media-type-error.ts';
+import { MediaTypeError } from './model-error.ts';
 import { type ReplyForm, replyForm } from './reply-form.ts';
 import { sniff } from './sniff.ts';
 

@@ -1,8 +1,7 @@
 /** Maps failures of a model or its worker to AWS's `ModelError`. */
-import type { PlatformError } from '../../errors.ts';
+import { PlatformError } from '../../errors.ts';
 import { ModelError } from '../../serving/index.ts';
 import { AwsError, type AwsLocation } from '../service.ts';
-import { MediaTypeError } from './media-type-error.ts';
 
 /** Limit of `Message` and `OriginalMessage` in AWS's shape. */
 const messageCharactersMax = 2048;
@@ -44,4 +43,21 @@ export function modelError(awsLocation: AwsLocation, endpoint: string, status: n
       LogStreamArn: `arn:aws:logs:${awsLocation.region}:${awsLocation.account}:log-group:${group}`,
     },
   });
+}
+
+/** Unsupported `Content-Type` (415) or `Accept` (406): containers answer with these statuses, and clients read them. */
+export class MediaTypeError extends PlatformError {
+  readonly status: 406 | 415;
+
+  constructor(status: 406 | 415, message: string) {
+    super('invalid_request', message);
+    this.status = status;
+  }
+}
+
+/** The endpoint does not exist. A separate type, because such a request appears in no endpoint's log or metrics. */
+export class EndpointNotFound extends AwsError {
+  constructor(account: string, endpoint: string) {
+    super('ValidationError', `Endpoint ${endpoint} of account ${account} not found.`);
+  }
 }

@@ -1,6 +1,6 @@
 /** Chooses the format of a response: the request's own, or the one that `Accept` names. */
 import { csv, json, jsonLines, type MediaType, npy, octetStream, parseMediaType, tritonBinary } from './media-type.ts';
-import { MediaTypeError } from './media-type-error.ts';
+import { MediaTypeError } from './model-error.ts';
 
 export interface ReplyForm {
   readonly type: string;

@@ -5,8 +5,8 @@
 import { nameKey } from '../../names.ts';
 import { type Registry } from '../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
+import { checkTagCount, checkTags, type TagMap } from '../resource-tags.ts';
 import { type AwsCall, AwsError, type AwsOperation, changeOperation, readOperation } from '../service.ts';
-import { checkTagCount, checkTags, type TagMap } from '../tag-map.ts';
 import { type ArnResource, resourceOf } from './arn.ts';
 import type { DocumentKind, DocumentOwner, Documents } from './documents.ts';
 import { readPage } from './pages.ts';

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Field, type Fields, optionText, snakeCase } from '../../fields/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import { parsedBy, wholeNumber } from '../verb.ts';
-import { parsedShare } from './parsed-share.ts';
+import { parsedShare } from './parsed-values.ts';
 
 const placeholders: Partial<Record<Extract<Field['kind'], string>, string>> = {
   number: '<number>',

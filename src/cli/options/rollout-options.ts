@@ -6,7 +6,7 @@ import { parseDurationMs } from '../../objective.ts';
 import { CliError } from '../cli-error.ts';
 import { utcText } from '../output/format.ts';
 import { parsedBy, wholeNumber } from '../verb.ts';
-import { parsedShare } from './parsed-share.ts';
+import { parsedShare } from './parsed-values.ts';
 
 export interface RolloutOptions {
   /** The steps; the last one, 100 %, may be omitted. */

@@ -1,7 +1,6 @@
 /** Options of `penstock simulate --select`. */
 import { type Command, Option } from 'commander';
-import { parsedAccuracy } from './parsed-accuracy.ts';
-import { positiveInteger } from './parsed-number.ts';
+import { parsedAccuracy, positiveInteger } from './parsed-values.ts';
 
 export interface SimulatedSelectionOptions {
   readonly select?: readonly string[];

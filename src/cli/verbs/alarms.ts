@@ -5,7 +5,7 @@ import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { dimensionsOfMetric } from '../client/measured-names.ts';
-import { addressList } from '../options/address-list.ts';
+import { addressList } from '../options/parsed-values.ts';
 import { timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup } from '../verb.ts';

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { CostsBody, UsedBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { pathSegment } from '../client/client.ts';
-import { parsedSince } from '../options/parsed-since.ts';
+import { parsedSince } from '../options/parsed-values.ts';
 import { formatUsd, timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, verb } from '../verb.ts';

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { CreatedKeyBody, KeyBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { pathSegment } from '../client/client.ts';
-import { positiveInteger, positiveNumber } from '../options/parsed-number.ts';
+import { positiveInteger, positiveNumber } from '../options/parsed-values.ts';
 import { shellQuoted, timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, verb, verbGroup } from '../verb.ts';

@@ -4,7 +4,7 @@ import type { SeriesBody } from '../../api/index.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { measuredNames, resolveVariant } from '../client/measured-names.ts';
-import { parsedSince } from '../options/parsed-since.ts';
+import { parsedSince } from '../options/parsed-values.ts';
 import { timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';

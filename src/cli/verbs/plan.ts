@@ -7,7 +7,7 @@ import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { nameFor, readSource, registerSource } from '../models/model-source.ts';
 import { parseMemory } from '../options/field-options.ts';
-import { positiveNumber } from '../options/parsed-number.ts';
+import { positiveNumber } from '../options/parsed-values.ts';
 import { checkFixed } from '../options/serverless-options.ts';
 import { waitText } from '../output/decisions-table.ts';
 import { formatMsText, formatUsd, shareText } from '../output/format.ts';

@@ -6,7 +6,7 @@ import { messageOf } from '../../errors.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
-import { addressList } from '../options/address-list.ts';
+import { addressList } from '../options/parsed-values.ts';
 import { timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb, verbGroup, wholeNumber } from '../verb.ts';

@@ -10,7 +10,7 @@ import { formatObjective, type Objective, parseDurationMs, parseObjective } from
 import type { Load, SimulatedProfile, SimulationResult, SimulationSpec } from '../../simulation/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
-import { parsedSince } from '../options/parsed-since.ts';
+import { parsedSince } from '../options/parsed-values.ts';
 import { addSelectionOptions, type SimulatedSelectionOptions } from '../options/simulated-selection-options.ts';
 import { formatMsText, formatUsd } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';

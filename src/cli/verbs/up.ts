@@ -4,7 +4,7 @@ import { flagName, type Setting, settings } from '../../config.ts';
 import type { CliContext, Flags, OutputForm } from '../cli-context.ts';
 import { defaultDataDirectory } from '../client/address.ts';
 import { bytesText, formatMsText } from '../output/format.ts';
-import { quickstartDirectory } from '../quickstart/quickstart-directory.ts';
+import { quickstartDirectory } from '../quickstart/quickstart.ts';
 import { exitCodes, root } from '../verb.ts';
 
 export function addUp(program: Command, context: CliContext): void {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { prod, variant } from '../../../test/deployment-fixture.ts';
 import { captureDefault } from '../../data-quality/index.ts';
-import type { EndpointChange } from './endpoint-change.ts';
 import { functionsDefault } from './functions-config.ts';
 import { parseFloor } from './scheduled-floor.ts';
 import { settingChanges } from './setting-changes.ts';
+import type { EndpointChange } from './variant-change.ts';
 
 const scaling = { policy: 'economic', instancesMin: 1, instancesMax: 4, usdPerHourMax: null };
 const functions = { ...functionsDefault, batching: { kind: 'fixed', batchSizeMax: 4, waitMsMax: 20 } } as const;

@@ -2,6 +2,8 @@
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
 import {
+  captureFields,
+  endpointFields,
   type FieldChanges,
   functionsFields,
   instanceTypeDefault,
@@ -11,7 +13,7 @@ import {
   variantFields,
 } from '../../fields/index.ts';
 import { nameKey } from '../../names.ts';
-import type { VariantConfig } from './endpoint-config.ts';
+import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
 import { type BatchPolicy, type FunctionsConfig, functionsDefault } from './functions-config.ts';
 import type { ScalingConfig } from './scaling-config.ts';
 import type { ScheduledFloor } from './scheduled-floor.ts';
@@ -145,4 +147,28 @@ function scalingOf(
 
 function invalid(message: string): PlatformError {
   return new PlatformError('invalid_request', message);
+}
+
+/**
+ * Omitted or undefined fields stay. `variants` and `capture` replace the current ones; `variantChanges` and `captureChange` merge into
+ * them.
+ */
+export interface EndpointChange
+  extends FieldChanges<typeof endpointFields>,
+    Partial<Pick<EndpointConfig, 'variants' | 'objective' | 'capture'>> {
+  readonly variantChanges?: readonly VariantChange[];
+  readonly captureChange?: FieldChanges<typeof captureFields>;
+}
+
+/** Throws `invalid_request` for a variant that cannot be merged. */
+export function changedBy(change: EndpointChange, config: EndpointConfig): EndpointConfig {
+  const { variantChanges, captureChange, variants, objective, capture } = change;
+  return {
+    ...merged(endpointFields, config, change),
+    ...defined({
+      objective,
+      variants: variantChanges === undefined ? variants : mergeVariants(config.variants, variantChanges),
+      capture: captureChange === undefined ? capture : merged(captureFields, config.capture ?? undefined, captureChange),
+    }),
+  };
 }

@@ -11,7 +11,7 @@ import {
   variant,
 } from '../../../test/deployment-fixture.ts';
 import type { AlarmState } from '../../alerts/index.ts';
-import type { EndpointChange } from '../config/endpoint-change.ts';
+import type { EndpointChange } from '../config/variant-change.ts';
 import type { CountedBefore } from './earlier-counts.ts';
 import type { RolloutGuard } from './rollout.ts';
 import type { UpdateDetail } from './update-events.ts';

@@ -6,10 +6,12 @@
  * row alone may run different kernels, which round differently: such differences are only noted, unless they are too large.
  */
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { Random } from '../../random.ts';
+import { type Random, SeededRandom } from '../../random.ts';
 import { datatypes, elementCount, type Signature, type Tensor, type TensorSpec, takesJson } from '../../tensor.ts';
+import type { TensorParts } from '../link/tensor-frames.ts';
 import { type Difference, isComplete, larger, rowDifference } from './output-differences.ts';
 import { distinctRows, joined, type Row, type RowSource, rowOf } from './probe-rows.ts';
+import { firstRows, type SampleBody } from './sample-rows.ts';
 
 export interface Batchability {
   readonly batchable: boolean;
@@ -208,4 +210,19 @@ function outputObstacle(outputs: readonly Tensor[], rows: number): string | null
     if (!isComplete(output)) return `${batch} gave output '${name}' with data that does not fit its shape`;
   }
   return null;
+}
+
+/** Tests whether the model that a worker has loaded can be batched: the same test for each runtime, on the server's side of the link. */
+interface LoadedLink {
+  run(inputs: readonly TensorParts[]): Promise<{ readonly outputs: readonly Tensor[] }>;
+}
+
+/** Rows of `sample` are tested before generated ones; null: there are none. Rejects with `WorkerLost`. */
+export function probeModel(link: LoadedLink, signature: Signature, sample: SampleBody | null): Promise<Batchability> {
+  const run = async (inputs: readonly Tensor[]): Promise<readonly Tensor[]> => {
+    const parts = inputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
+    return (await link.run(parts)).outputs;
+  };
+  // A fixed seed, so that the result does not depend on the time of registration.
+  return probeBatchability(signature, run, { random: new SeededRandom(1), realRows: sample === null ? [] : firstRows(signature, sample) });
 }

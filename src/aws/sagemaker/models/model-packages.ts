@@ -4,6 +4,7 @@ import type { Clock } from '../../../clock.ts';
 import { PlatformError } from '../../../errors.ts';
 import type { Approval, ModelVersion, Registry } from '../../../registry/index.ts';
 import { type Database, inTransaction, type Transaction } from '../../../storage/index.ts';
+import type { TagMap } from '../../resource-tags.ts';
 import {
   type AwsCall,
   AwsError,
@@ -14,7 +15,6 @@ import {
   changeOperation,
   readOperation,
 } from '../../service.ts';
-import type { TagMap } from '../../tag-map.ts';
 import { readReference } from '../arn.ts';
 import { ClientTokens } from '../client-tokens.ts';
 import type { DocumentOwner, Documents } from '../documents.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { quickstartDirectory } from './quickstart-directory.ts';
+import { quickstartDirectory } from './quickstart.ts';
 
 for (const { when, uid, directory } of [
   { when: 'root has it outside of the checkout', uid: 0, directory: '/var/lib/penstock-quickstart' },
