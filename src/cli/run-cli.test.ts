@@ -174,7 +174,7 @@ test('--version and --help exit with 0', async () => {
   assert.deepEqual(await run(['--version']), { code: 0, stdout: '1.2.3\n', stderr: '' });
   const help = await run(['deploy', '--help']);
   assert.equal(help.code, 0);
-  assert.match(help.stdout, /\n\nDeploy FILE\.onnx.*--instance-type/s);
+  assert.match(help.stdout, /\n\nDeploy a file.*--instance-type/s);
   assert.doesNotMatch(help.stdout, /default:\s+false/);
   assert.deepEqual(await run(['help', 'async', 'list']), await run(['async', 'list', '--help']));
   assert.deepEqual(await run(['help']), await run(['--help']));
