@@ -50,6 +50,10 @@ const entriesMax = 10_000;
 const pathLengthMax = 1024;
 /** The kinds of archives are recognised by their first bytes. */
 const startBytes = 512;
+/** Smaller files stay in memory until the whole archive is known to be usable: writing and deleting thousands of them takes seconds. */
+const smallBytes = 64 * 1024;
+/** Per archive. */
+const smallBytesMax = 16 * 2 ** 20;
 /** Headers and padding of a tar, in addition to its files. */
 const headersBytesMax = entriesMax * 2048;
 
@@ -119,13 +123,13 @@ async function spool(path: string, bytes: AsyncIterable<Uint8Array>, limitBytes:
 
 /** Stores the model and its data files once the whole archive is known to be usable, because syncing thousands of files takes seconds. */
 async function storeEntries(held: HeldFiles, entries: AsyncIterable<Entry>, limitBytes: number): Promise<StoredUpload | StoredFiles> {
-  const staged = new Map<string, StagedObject>();
+  const staged = new Map<string, StagedObject | Buffer>();
   try {
     await stageEntries(held, entries, limitBytes, staged);
     const keep = async (path: string): Promise<StoredArtifactFile> => {
-      const file = staged.get(path) as StagedObject;
+      const file = staged.get(path) as StagedObject | Buffer;
       staged.delete(path);
-      return held.keep(file);
+      return Buffer.isBuffer(file) ? held.store(file, limitBytes) : held.keep(file);
     };
     const stored: ArtifactFile[] = [];
     if (![...staged.keys()].some(isModelPath)) {
@@ -139,7 +143,7 @@ async function storeEntries(held: HeldFiles, entries: AsyncIterable<Entry>, limi
     for (const path of others) stored.push({ path: path.slice(folder.length), ...(await keep(path)) });
     return { model: await keep(model), others: stored, outside };
   } finally {
-    for (const file of staged.values()) await held.drop(file);
+    for (const file of staged.values()) if (!Buffer.isBuffer(file)) await held.drop(file);
   }
 }
 
@@ -148,10 +152,11 @@ async function stageEntries(
   held: HeldFiles,
   entries: AsyncIterable<Entry>,
   limitBytes: number,
-  staged: Map<string, StagedObject>,
+  staged: Map<string, StagedObject | Buffer>,
 ): Promise<void> {
   let count = 0;
   let left = limitBytes;
+  let inMemory = 0;
   try {
     for await (const entry of entries) {
       if (++count > entriesMax) throw new UnusableArchive(`the archive has too many entries: expected at most ${entriesMax}`);
@@ -159,12 +164,26 @@ async function stageEntries(
       if (entry.kind !== 'file' || isMetadata(path)) continue;
       if (staged.has(path)) throw new UnusableArchive(`'${path}' is in the archive twice`);
       if (entry.bytes > left) throw tooLarge('the unpacked archive', limitBytes);
-      staged.set(path, await held.stage(entry.content, left));
+      const isSmall = entry.bytes <= smallBytes && inMemory + entry.bytes <= smallBytesMax;
+      if (isSmall) inMemory += entry.bytes;
+      staged.set(path, isSmall ? await contentOf(entry) : await held.stage(entry.content, left));
       left -= entry.bytes;
     }
   } catch (error) {
     throw asArchiveError(error);
   }
+}
+
+/** Throws if the content is longer than the archive says. */
+async function contentOf({ content, bytes, path }: Entry): Promise<Buffer> {
+  const whole = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for await (const piece of content) {
+    if (at + piece.length > bytes) throw new UnusableArchive(`'${path.slice(0, 200)}' in the archive is longer than it says`);
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole.subarray(0, at);
 }
 
 interface SortedPaths {
