@@ -11,6 +11,8 @@ _TRACEBACKS_PER_MINUTE = 50
 # A batch with a bad row fails again in its parts: the same traceback within this time is printed once.
 _REPEAT_SECONDS = 10
 _WARNINGS_MAX = 1000
+# The control character "record separator", and the symbol for it.
+_MARK, _VISIBLE_MARK = "\x1e", "\u241e"
 _LIBRARY_FRAMES_MAX = 3
 _SILENCED = "does not have valid feature names"
 
@@ -66,10 +68,12 @@ class _MarkedStream:
     def write(self, text):
         if not isinstance(text, str) or text == "":
             return self._write(text)
+        # A text of a request that a model prints must not pass for a mark, which would show it as printed for another request.
+        text = text.replace(_MARK, _VISIBLE_MARK)
         call = self._marks.call
         if self._is_line_start and call != self._marked:
             self._marked = call
-            self._write("\x1e@%d\x1e%s" % (call, text))
+            self._write("%s@%d%s%s" % (_MARK, call, _MARK, text))
             written = len(text)
         else:
             written = self._write(text)
@@ -82,7 +86,7 @@ class _MarkedStream:
             return
         self._marked = 0
         try:
-            self._write("\x1e@0\x1e")
+            self._write("%s@0%s" % (_MARK, _MARK))
         except Exception:
             pass
 
