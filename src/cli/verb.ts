@@ -30,7 +30,7 @@ export class VerbSession {
   async client(): Promise<Client> {
     const { env, interrupted } = this.context;
     const url = await serverUrl(env, this.options.dataDir, this.#directorySource);
-    return new Client(url, await this.keyFor(url), interrupted);
+    return new Client(url, await this.keyFor(url), interrupted, this.wantsJson);
   }
 
   /** PENSTOCK_KEY, else the stored key of the data directory if its server is at `url`. */

@@ -1,6 +1,7 @@
 /** HTTP client of the native API: JSON in and out, streamed files, error responses thrown as errors that say what to do. */
 import type { ErrorResponseBody, PageBody } from '../../api/index.ts';
 import { CliError, ServerError } from '../cli-error.ts';
+import { terminalJson, terminalText } from '../output/terminal-text.ts';
 
 export type ClientQuery = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -23,12 +24,17 @@ export class Client {
   readonly url: string;
   readonly #key: string | undefined;
   readonly #signal: AbortSignal;
+  readonly #isExact: boolean;
 
-  /** `url` as `http://127.0.0.1:8080`, `key` as `ID:SECRET`. The signal aborts all calls in flight. */
-  constructor(url: string, key: string | undefined, signal: AbortSignal) {
+  /**
+   * `url` as `http://127.0.0.1:8080`, `key` as `ID:SECRET`. The signal aborts all calls in flight. Unless `isExact`, texts of responses are
+   * made safe for a terminal.
+   */
+  constructor(url: string, key: string | undefined, signal: AbortSignal, isExact = false) {
     this.url = url.replace(/\/+$/, '');
     this.#key = key;
     this.#signal = signal;
+    this.#isExact = isExact;
   }
 
   get<T>(path: string, call: ClientCall = {}): Promise<T> {
@@ -80,7 +86,7 @@ export class Client {
         text = events.pop() ?? '';
         for (const event of events) {
           const data = event.split('\n').filter((line) => line.startsWith('data:'));
-          if (data.length > 0) yield data.map((line) => line.slice(5).replace(/^ /, '')).join('\n');
+          if (data.length > 0) yield this.#shown(data.map((line) => line.slice(5).replace(/^ /, '')).join('\n'));
         }
       }
     } catch (cause) {
@@ -95,10 +101,14 @@ export class Client {
     const response = await this.#send(method, path, call);
     const text = await response.text();
     try {
-      return (text === '' ? null : JSON.parse(text)) as T;
+      return (text === '' ? null : JSON.parse(this.#shown(text))) as T;
     } catch (cause) {
       throw new CliError(`${this.url} is not a Penstock server: expected a JSON response. Check PENSTOCK_URL`, 1, { cause });
     }
+  }
+
+  #shown(json: string): string {
+    return this.#isExact ? json : terminalJson(json);
   }
 
   async #send(method: string, path: string, call: ClientCall): Promise<Response> {
@@ -157,12 +167,12 @@ export class Client {
       return new ServerError(
         response.status,
         'model_failed',
-        `the model returned status ${response.status}: ${text.trim().slice(0, 2000)}`,
+        `the model returned status ${response.status}: ${terminalText(text.trim().slice(0, 2000))}`,
       );
     }
     let body: Partial<ErrorResponseBody>;
     try {
-      body = JSON.parse(text) as Partial<ErrorResponseBody>;
+      body = JSON.parse(terminalJson(text)) as Partial<ErrorResponseBody>;
     } catch {
       body = {};
     }
