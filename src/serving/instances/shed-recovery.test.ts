@@ -1,6 +1,7 @@
 /** `late: shed` while other load slows the machine: which requests are rejected, and that rejections end with the load. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { VirtualClock } from '../../clock.ts';
 import { ServiceTable } from '../../profiling/index.ts';
 import { SeededRandom } from '../../random.ts';
@@ -107,6 +108,24 @@ describe('`late: shed` under other load', () => {
       assert(after.late < 0.01, `${after.late} are late`);
     });
   }
+
+  test('at a quarter of the capacity, load that leaves enough of it has a quarter of the requests rejected at most, and none once it has ended', () => {
+    const times = fc.double({ min: 1, max: 2, noNaN: true });
+    const share = fc.double({ min: 0.05, max: 0.25, noNaN: true });
+    const held = fc.double({ min: 0, max: 0.03, noNaN: true });
+    fc.assert(
+      fc.property(times, share, held, fc.integer({ min: 5, max: 20 }), (slowdown, load, heldShare, seconds) => {
+        const pool = new LoadedPool();
+        pool.run(5, load);
+        const during = pool.run(seconds, load, (aloneMs, random) => (random.next() < heldShare ? 40 : aloneMs * slowdown));
+        pool.run(20, load);
+        const after = pool.run(10, load);
+        assert(during.rejected < 0.25, `${during.rejected} are rejected while other load runs`);
+        assert(after.rejected < 0.01 && after.late < 0.01, `${after.rejected} are rejected afterwards, ${after.late} are late`);
+      }),
+      { numRuns: 10 },
+    );
+  });
 
   test('still rejects the excess over the capacity, and answers the rest in time', () => {
     const pool = new LoadedPool();
