@@ -52,5 +52,8 @@ test('the files of a usable archive are written, whatever their size', async () 
     others.map(({ path, bytes }) => [path, bytes]),
     sizes.map((bytes, i) => [`data${i}`, bytes]),
   );
-  assert.deepEqual(written.toSorted((a, b) => a - b), [0, 5, 10, 64 * 1024, 64 * 1024 + 1, 3_000_000]);
+  assert.deepEqual(
+    written.toSorted((a, b) => a - b),
+    [0, 5, 10, 64 * 1024, 64 * 1024 + 1, 3_000_000],
+  );
 });

@@ -42,9 +42,9 @@ const tensor = (rows: number): Buffer =>
 const filled = (bytes: number, text: string, head = ''): Buffer => Buffer.concat([Buffer.from(head), Buffer.alloc(bytes, text)]);
 const npy = (rows: number): Buffer => npyFile({ datatype: 'FP32', shape: [rows, 64], data: Buffer.alloc(rows * 256) });
 
-async function post(server: Server, path: string, type: string, body: Buffer, encoding?: string): Promise<number> {
+async function post(server: Server, path: string, type: string, body: Buffer, encoding?: string, method = 'POST'): Promise<number> {
   const headers = { 'content-type': type, ...(encoding === undefined ? {} : { 'content-encoding': encoding }) };
-  const response = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: new Uint8Array(body) });
+  const response = await fetch(`${server.url}${path}`, { method, headers, body: new Uint8Array(body) });
   await response.arrayBuffer();
   return response.status;
 }
@@ -117,9 +117,70 @@ export function hostileBodies(rows: number): readonly HostileBody[] {
       statuses: rejections,
       send: (server) => post(server, groups, json, filled(60 * mebibyte, '[],', '[')),
     },
+    ...uploads(),
+    ...documents(),
     ...signedBodies(),
     ...messages(),
     { what: 'a tar with too many entries', statuses: rejections, send: sendTar },
+  ];
+}
+
+/** Files that the server reads itself: evaluation sets, and models of which it shows what they hold. */
+function uploads(): HostileBody[] {
+  const upload = (
+    what: string,
+    method: string,
+    path: string,
+    type: string,
+    statuses: readonly number[],
+    make: () => Buffer,
+  ): HostileBody => {
+    const body = lazy(make);
+    return { what, statuses, send: (server) => post(server, path, type, body(), undefined, method) };
+  };
+  const set = (what: string, type: string, make: () => Buffer): HostileBody =>
+    upload(`an evaluation set of ${what}`, 'PUT', '/api/v1/evaluation-sets/hostile?label=y', type, rejections, make);
+  const preview = (what: string, name: string, make: () => Buffer): HostileBody =>
+    upload(`a preview of ${what}`, 'POST', `/api/v1/models/preview?name=${name}`, 'application/octet-stream', rejections, make);
+  const pickleHead = Buffer.from([0x80, 0x04]);
+  return [
+    set('narrow lines', 'text/csv', () => filled(60 * mebibyte, '1,2\n', 'x,y\n')),
+    set('one line', 'text/csv', () => filled(60 * mebibyte, '1,', 'x,y\n')),
+    set('quotes', 'text/csv', () => filled(60 * mebibyte, '"', 'x,y\n')),
+    set('empty lines', 'text/csv', () => filled(60 * mebibyte, '\n', 'x,y\n')),
+    set('columns', 'text/csv', () => filled(60 * mebibyte, 'a,')),
+    set('brackets', 'application/jsonlines', () => filled(60 * mebibyte, '[],', '{"y":1,"x":[')),
+    set('deep JSON', 'application/jsonlines', () => filled(60 * mebibyte, '[')),
+    set('small objects', 'application/jsonlines', () => filled(60 * mebibyte, '{"y":1}\n')),
+    preview('a pickle of marks', 'model.pkl', () => Buffer.concat([pickleHead, Buffer.alloc(60 * mebibyte, '(')])),
+    preview('a pickle of lists', 'model.pkl', () => Buffer.concat([pickleHead, Buffer.alloc(60 * mebibyte, ']')])),
+    preview('a pickle of copies', 'model.pkl', () => Buffer.concat([pickleHead, Buffer.from(']'), Buffer.alloc(60 * mebibyte, '2')])),
+    preview('deep JSON of XGBoost', 'model.json', () => filled(60 * mebibyte, '{"learner":')),
+    preview('brackets of XGBoost', 'model.json', () => filled(60 * mebibyte, '[],', '{"learner":[')),
+    preview('a text of LightGBM without end', 'model.txt', () => filled(60 * mebibyte, 'tree=1 ', 'tree\nversion=v4\n')),
+    preview('ONNX of empty fields', 'model.onnx', () => Buffer.alloc(60 * mebibyte, Buffer.from([0x3a, 0x00]))),
+    preview('nothing in a gzip', 'model.pkl', () => gzipSync(Buffer.alloc(200 * mebibyte))),
+  ];
+}
+
+/** Control documents with long members of their own. */
+function documents(): HostileBody[] {
+  const send = (what: string, path: string, make: () => unknown): HostileBody => {
+    const body = lazy(() => Buffer.from(JSON.stringify(make())));
+    return { what, statuses: [...rejections, 404, 409], send: (server) => post(server, path, 'application/json', body()) };
+  };
+  const many = (count: number, text: string): string[] => Array.from({ length: count }, (_, i) => `${text}${i}`);
+  return [
+    send('an environment of long requirements', '/api/v1/environments', () => ({ name: 'x', requirements: 'a'.repeat(250_000) })),
+    send('an environment of options', '/api/v1/environments', () => ({ name: 'x', requirements: '--r a\n'.repeat(40_000) })),
+    send('an environment of brackets', '/api/v1/environments', () => ({ name: 'x', requirements: `a${'['.repeat(200_000)}` })),
+    send('an environment of packages', '/api/v1/environments', () => ({ name: 'x', packages: many(100_000, 'p') })),
+    send('an evaluation of many models', '/api/v1/evaluations', () => ({ set: 'x', models: many(100_000, 'm') })),
+    send('a plan of many models', '/api/v1/plan/selection', () => ({ set: 'x', models: many(100_000, 'm') })),
+    send('a registration with many tags', '/api/v1/groups', () => ({
+      name: 'x',
+      tags: Object.fromEntries(many(90_000, 't').map((tag) => [tag, ''])),
+    })),
   ];
 }
 

@@ -8,7 +8,9 @@ test('a text from the server cannot control the terminal', () => {
 });
 
 test('the strings of a JSON text are those of the terminal, and everything else is unchanged', () => {
-  const text = fc.string({ unit: fc.oneof(fc.constantFrom('\u001b', '\r', '\b', '\n', '"', '\\', 'u001b', '\u0085', '\u202e'), fc.string()) });
+  const text = fc.string({
+    unit: fc.oneof(fc.constantFrom('\u001b', '\r', '\b', '\n', '"', '\\', 'u001b', '\u0085', '\u202e'), fc.string()),
+  });
   fc.assert(
     fc.property(fc.array(fc.oneof(text, fc.double({ noNaN: true, noDefaultInfinity: true }))), (values) => {
       const expected = values.map((value) => (typeof value === 'string' ? terminalText(value) : value));
