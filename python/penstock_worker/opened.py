@@ -47,7 +47,7 @@ def run_once(opened, inputs):
         raise
     except Exception as error:
         rows = "%d rows of the sample" % FIRST_ROWS if opened.sampled is not None else "%d made-up rows" % FIRST_ROWS
-        advice = "" if opened.sampled is not None else ". Give a sample of real rows"
+        advice = "" if opened.sampled is not None else ". Give a sample of real rows (--sample rows.csv)"
         raise failed("predict() failed for %s: %s: %s%s" % (rows, type(error).__name__, error, advice)) from error
 
 

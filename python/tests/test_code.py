@@ -146,7 +146,7 @@ class Tensors(Code):
         self.assertEqual([(spec["name"], spec["datatype"]) for spec in opened["outputs"]], [("total", "FP64"), ("city", "BYTES")])
         result = self.worker.run(np.array([1, 2]), np.array([0.5, 0.25]), ["ulm", "x"])
         self.assertEqual((result["total"].tolist(), result["city"].tolist()), ([1.5, 2.25], ["ULM", "X"]))
-        self.refused(source, "takes a DataFrame: give a sample")
+        self.refused(source, "takes a DataFrame: register it again with real rows")
 
     def test_results_that_do_not_fit_name_what_was_due(self):
         self.served(

@@ -133,6 +133,7 @@ export class Openings {
       return;
     }
     const stop = new AbortController();
+    this.#stages.set(id, 'environment');
     const done = this.#run(key, stop.signal).finally(() => {
       this.#running.delete(id);
       this.#stages.delete(id);

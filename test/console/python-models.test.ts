@@ -159,7 +159,7 @@ describe('Python models in the console', { skip }, () => {
     await page.getByRole('button', { name: 'Approve' }).click();
     await page
       .getByRole('status')
-      .getByText(/opens it/)
+      .getByText(/^Step 2 of 3: a worker runs its code in the environment default/)
       .waitFor();
     await pictures(view, 'python-opening');
     await page.getByRole('button', { name: 'Cancel' }).click();

@@ -269,7 +269,7 @@ def _columns(source):
     if source.inputs is not None:
         return Columns([spec.name for spec in source.inputs], [spec.datatype for spec in source.inputs], is_single=False), None
     if source.sample is None:
-        raise failed("predict() takes a DataFrame: give a sample of real rows, whose columns it has")
+        raise failed("predict() takes a DataFrame: register it again with real rows that have its columns (--sample rows.csv)")
     frame = source.sample.frame()
     columns = Columns(list(frame.columns), [column_datatype(frame[name]) for name in frame.columns], is_single=False)
     return columns, columns.sampled(frame)

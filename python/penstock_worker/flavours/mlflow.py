@@ -156,7 +156,7 @@ def _without_signature(model, source, example):
         return Opened("tensors", source.inputs, None, lambda values: named_outputs(model.predict(values[0])))
     rows = source.sample.frame() if source.sample is not None else example
     if rows is None:
-        raise failed("the MLflow model has no signature: save it with signature=infer_signature(x, y), or give a sample of real rows")
+        raise failed("the MLflow model has no signature: save it with signature=infer_signature(x, y), or give a sample of real rows (--sample rows.csv)")
     if hasattr(rows, "columns"):
         datatypes = [column_datatype(rows[name]) for name in rows.columns]
         if "BYTES" in datatypes:

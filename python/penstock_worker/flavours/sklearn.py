@@ -147,7 +147,7 @@ def _inputs(model, source):
                 None,
                 _first,
             )
-        raise failed("the %s does not say how many features it takes: give a sample of real rows" % type(model).__name__)
+        raise failed("the %s does not say how many features it takes: give a sample of real rows (--sample rows.csv)" % type(model).__name__)
     texts = _text_positions(model)
     if texts:
         datatypes = ["BYTES" if i in texts else "FP64" for i in range(int(count))]

@@ -29,7 +29,8 @@ export function approvalRoutes({ registry }: Pick<ApiServices, 'registry'>): Api
       answer: versionBody,
       handle: async ({ params, body: { approval, note, accept_imports: acceptsImports }, caller }) => {
         const decision = { who: caller.keyId, ...defined({ note, acceptsImports }) };
-        return versionBodyOf(await registry.setApproval(params.group, params.version, approval, decision));
+        const version = await registry.setApproval(params.group, params.version, approval, decision);
+        return versionBodyOf(version, registry.openings?.stageOf(version));
       },
     }),
     apiRoute('DELETE /groups/:group/versions/:version/opening', {
