@@ -129,8 +129,12 @@ export class BrowserView {
     await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
   }
 
-  /** The page itself must not scroll sideways; tabs and tables inside cards may. */
+  /** The page itself must not scroll sideways, nor below its content; tabs and tables inside cards may. */
   async assertNoSidewaysScroll(): Promise<void> {
+    const below = await this.page.evaluate<number>(
+      'document.documentElement.scrollHeight - Math.max(document.documentElement.clientHeight, Math.ceil(document.body.getBoundingClientRect().height))',
+    );
+    assert(below <= 1, `${this.page.url()} scrolls ${below} px below its content`);
     const widths = () =>
       this.page.evaluate<[number, number]>('[document.documentElement.scrollWidth, document.documentElement.clientWidth]');
     // Charts adapt to a new window width with a short delay.

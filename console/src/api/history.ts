@@ -18,7 +18,12 @@ export function joinHistory(before: HistoryBody, more: HistoryBody, fromS: numbe
       [...before.columns[name as keyof Columns].slice(start, end), ...column.slice(begin)],
     ]),
   ) as Columns;
-  return { ...more, at, columns };
+  return { ...more, at, columns, always_on_usd_per_hour: greater(before.always_on_usd_per_hour, more.always_on_usd_per_hour) };
+}
+
+/** The new periods alone may be without traffic, but the cost is that of the peak of all. */
+function greater(before: number | null, more: number | null): number | null {
+  return before === null || more === null ? (more ?? before) : Math.max(before, more);
 }
 
 /** Binary search for the first index with `at[index] >= second`. */

@@ -52,6 +52,8 @@ function Bars({ sums, labelOf, width }: Pick<CostBarsProps, 'sums' | 'labelOf'> 
       ))}
       {sums.map(({ atMs, instanceUsd, functionUsd, totalUsd }, index) => {
         const x = left + index * step + gap;
+        // The last label would run out of the chart if it began at its bar.
+        const anchor = x + labelWidth > width ? { x: width, textAnchor: 'end' as const } : { x };
         const bar = { x, width: Math.max(1, Math.min(48, step - 2 * gap)) };
         return (
           <g key={atMs}>
@@ -59,7 +61,7 @@ function Bars({ sums, labelOf, width }: Pick<CostBarsProps, 'sums' | 'labelOf'> 
             <rect {...bar} y={y(instanceUsd)} height={floor - y(instanceUsd)} fill="var(--inst)" />
             <rect {...bar} y={y(instanceUsd + functionUsd)} height={y(instanceUsd) - y(instanceUsd + functionUsd)} fill="var(--func)" />
             {index % every === 0 ? (
-              <text x={x} y={height - 5}>
+              <text {...anchor} y={height - 5}>
                 {labelOf(atMs)}
               </text>
             ) : null}

@@ -190,10 +190,10 @@ function Tables({ items, span, step }: TablesProps): ReactElement {
         <CostBars sums={sums} labelOf={labelOf} step={step} />
       </Card>
       <div className="grid top">
-        <Card title="By endpoint" span={7} footer="Deleted endpoints are included.">
+        <Card title="By endpoint" span={12} footer="Deleted endpoints are included.">
           <ByEndpoint sums={sumsByEndpoint(items)} />
         </Card>
-        <Card title={`By ${step}`} span={5}>
+        <Card title={`By ${step}`} span={12}>
           <DataTable
             caption={`Costs by ${step}, latest first`}
             // Days before the first use have nothing to show.
@@ -202,7 +202,7 @@ function Tables({ items, span, step }: TablesProps): ReactElement {
             isDense
             columns={[
               { title: step === 'day' ? 'Day' : 'Hour (UTC)', cell: ({ atMs }) => labelOf(atMs), sort: ({ atMs }) => atMs },
-              ...(columns as readonly TableColumn<TimedSum>[]).filter(({ title }) => title !== 'Cold starts' && title !== 'Per million'),
+              ...(columns as readonly TableColumn<TimedSum>[]),
             ]}
           />
         </Card>

@@ -164,7 +164,7 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       label: 'Cost now',
       value: usd(sums.usdPerHour),
       unit: '/h',
-      note: alwaysOn === null ? 'instances and functions' : `always-on at peak ${usd(alwaysOn)}`,
+      note: alwaysOn === null || alwaysOn === 0 ? 'instances and functions' : `always-on at peak ${usd(alwaysOn)}`,
     },
     {
       label: 'Per million',
@@ -172,7 +172,9 @@ function numbersOf(endpoint: EndpointBody, history: HistoryBody, sums: HistorySu
       note:
         sums.requestsPerHour === null
           ? 'no requests'
-          : `${sums.usdPerMillion === null ? 'too few: ' : ''}${count(sums.requestsPerHour)} requests per hour`,
+          : sums.usdPerMillion === null
+            ? 'too few requests for a price'
+            : `${count(sums.requestsPerHour)} requests per hour`,
     },
   ];
 }

@@ -52,6 +52,12 @@ test('returns null for anything that was not measured', () => {
   assert.deepEqual([sums.rate, sums.inTime, sums.usdPerMillion, sums.usdPerHour], [null, null, null, null]);
 });
 
+test('live data without traffic leaves the cost of always-on instances at the peak', () => {
+  const before = { ...history([0, 10], { rate: [40, 2] }), always_on_usd_per_hour: 0.0425 };
+  const more = { ...history([10, 20], { rate: [0, 0] }), always_on_usd_per_hour: 0 };
+  assert.equal(joinHistory(before, more, 0).always_on_usd_per_hour, 0.0425);
+});
+
 test('limits live data to one hour and replaces the last period', () => {
   let all = history([0, 10], { rate: [1, 2] });
   for (let at = 20; at < 10_000; at += 10) all = joinHistory(all, history([at - 10, at], { rate: [at - 10, at] }), at - 3600);
