@@ -64,8 +64,8 @@ export function AlarmsTab(): ReactElement {
               isDense
               whenEmpty="No alarm has fired yet."
               columns={[
-                { title: 'Alarm', className: 'said', cell: ({ alarm }) => <span className="mono">{breakable(alarm)}</span> },
-                { title: 'Change', cell: ({ summary }) => summary },
+                { title: 'Alarm', className: 'parts', cell: ({ alarm }) => <span className="mono">{breakable(alarm)}</span> },
+                { title: 'Change', cell: ({ alarm, summary }) => changeText(alarm, summary) },
                 { title: 'When', className: 'nw', cell: ({ at }) => <Ago at={at} /> },
               ]}
             />
@@ -74,6 +74,12 @@ export function AlarmsTab(): ReactElement {
       </Card>
     </>
   );
+}
+
+/** CloudWatch's summary without the name, which is in the row: `deleted`, `updated from OK to ALARM`. */
+function changeText(alarm: string, summary: string): string {
+  const rest = summary.replace(`"${alarm}" `, '').replace(/^Alarm /, '');
+  return `${rest.slice(0, 1).toUpperCase()}${rest.slice(1)}`;
 }
 
 function AlarmDialog({ dialog, onClose }: { readonly dialog: Dialog; readonly onClose: () => void }): ReactElement {
