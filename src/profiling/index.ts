@@ -15,7 +15,7 @@ export { type FunctionCost, functionCost } from './function-cost.ts';
 export { type FunctionProfile, FunctionProfiles, type FunctionProfilesOptions, type ProfileBasis } from './function-profiles.ts';
 export { functionExecutor, functionSizes } from './function-sizes.ts';
 export { type MeasureOptions, measure } from './measure.ts';
-export { type Profile, type ServicePoint } from './profile.ts';
+export { busyText, type Profile, type ServicePoint } from './profile.ts';
 export { type MeasuredProfile, Profiles, type ProfilesOptions } from './profiles.ts';
 export { type AffineTimes, affineService, referenceProfile } from './reference-profile.ts';
 export { ServiceTable } from './service-table.ts';

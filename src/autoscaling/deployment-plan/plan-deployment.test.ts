@@ -63,6 +63,9 @@ describe('a plan', () => {
     assert.equal(tight.chosen, null);
     assert.match(tight.reason ?? '', /^one request alone takes 10\.\d+ ms$/);
     assert(tight.nearestMs !== null && tight.nearestMs > 10.5 && tight.nearestMs < 14, String(tight.nearestMs));
+    const instance = request.instance === null ? null : { ...request.instance, profile: { ...request.instance.profile, slowdown: 4 } };
+    const busy = planDeployment({ ...request, instance, objective: { percentile: 95, latencyMs: 8 } });
+    assert.match(busy.reason ?? '', /^one request alone takes 10\.\d+ ms, measured on a busy machine: profile it again/);
     const dear = planDeployment({ ...request, usdPerHourMax: 0.01 });
     assert.match(dear.reason ?? '', /^p95<=50ms costs at least \$0\.\d+ per hour, above the limit of \$0\.01/);
   });

@@ -3,7 +3,7 @@
  * mixture with the same requests, and chooses the cheapest within the limits. Pure.
  */
 import { formatMs, formatObjective, type Objective, objectiveShare } from '../../objective.ts';
-import { batchSizeFor, ServiceTable } from '../../profiling/index.ts';
+import { batchSizeFor, busyText, ServiceTable } from '../../profiling/index.ts';
 import { nearestRank } from '../../quantiles.ts';
 import { functionChoices, idleUsdPerHour, type UsableSize, usableSizes } from './function-choices.ts';
 import { type GeneratedLoad, generateLoad } from './generated-load.ts';
@@ -231,13 +231,20 @@ function reasonOf({ request, sizes, instance }: Ground, tried: readonly Tried[])
   const draws = [...(instance === null ? [] : [instance.service]), ...sizes.map(({ service }) => service)];
   if (draws.length === 0) return 'no function is large enough for the model, and instances are not allowed';
   const aloneMs = Math.min(...draws.map(({ quantileMs }) => quantileMs(1))) + planOverheadMs;
-  if (aloneMs > objective.latencyMs) return `one request alone takes ${msText(aloneMs)}`;
+  if (aloneMs > objective.latencyMs) return `one request alone takes ${msText(aloneMs)}${busyHint(request)}`;
   const closest = tried.toSorted((a, b) => b.mixture.inTime - a.mixture.inTime)[0]?.mixture;
   if (closest === undefined) {
     return `one request alone takes ${msText(aloneMs)}, and one that finds an instance busy waits as long again`;
   }
   const why = closest.coldStartShare > 0.01 ? ': too many requests wait for a function to start' : '';
   return `the best mixture answers ${percentText(closest.inTime)} % in time${why}`;
+}
+
+/** The longest of a few runs on a busy machine may be far above what a quiet one takes. */
+function busyHint({ instance, functions }: DeploymentPlanRequest): string {
+  const profiles = [...(instance === null ? [] : [instance.profile]), ...functions.map(({ profile }) => profile)];
+  const isBusy = profiles.some((profile) => busyText(profile) !== null);
+  return isBusy ? ', measured on a busy machine: profile it again on a quiet one' : '';
 }
 
 function msText(ms: number): string {
