@@ -7,20 +7,8 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { commit, machine } from '../machine.ts';
 import { writeResults } from '../results.ts';
-import { accuracyTable } from './report.ts';
+import { type AccuracyResult, accuracyTable } from './report.ts';
 import { LiveFunctions, models, type ServerlessModel } from './scenario.ts';
-
-export interface AccuracyResult {
-  readonly model: string;
-  readonly ratePerSecond: number;
-  /** All cores were busy with other programs until a minute before. */
-  readonly isAfterBusySpell: boolean;
-  readonly predictedP95Ms: number | null;
-  readonly measuredP95Ms: number | null;
-  readonly meanBatch: number | null;
-  readonly predictedUsdPerMillion: number | null;
-  readonly costUsdPerMillion: number | null;
-}
 
 /** Requests per second of the ten loads: from single rows to about two thirds of what the functions of two cores can do. */
 const rates: Readonly<Record<string, readonly number[]>> = {

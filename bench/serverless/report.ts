@@ -1,6 +1,17 @@
 /** The tables of serverless endpoints in bench/README.md. */
-import type { AccuracyResult } from './loads.ts';
 import type { PolicyResult } from './scenario.ts';
+
+export interface AccuracyResult {
+  readonly model: string;
+  readonly ratePerSecond: number;
+  /** All cores were busy with other programs until a minute before. */
+  readonly isAfterBusySpell: boolean;
+  readonly predictedP95Ms: number | null;
+  readonly measuredP95Ms: number | null;
+  readonly meanBatch: number | null;
+  readonly predictedUsdPerMillion: number | null;
+  readonly costUsdPerMillion: number | null;
+}
 
 const ms = (value: number | null): string => (value === null ? '–' : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`);
 const usd = (value: number | null): string => (value === null ? '–' : `$${value.toFixed(2)}`);
