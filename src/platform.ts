@@ -142,7 +142,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   backlogOf = async.backlogOf;
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
-  const sagemaker = openSageMaker(config, { ...core, transforms, s3 });
+  const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, s3 });
   const webhooks = webhookPolicy(config);
   const alertSettings = {
     log,

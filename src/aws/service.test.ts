@@ -12,7 +12,7 @@ const acting = {
       'AddTags DeleteTags',
     deploy:
       'CreateEndpointConfig DeleteEndpointConfig CreateEndpoint UpdateEndpoint UpdateEndpointWeightsAndCapacities DeleteEndpoint ' +
-      'CreateTransformJob StopTransformJob',
+      'CreateTransformJob StopTransformJob CreateInferenceRecommendationsJob StopInferenceRecommendationsJob',
   },
   'application-autoscaling': {
     deploy:

@@ -1,7 +1,14 @@
 /** ARNs of SageMaker resources: `arn:aws:sagemaker:REGION:ACCOUNT:model/iris`. Pure. */
 import { AwsError, type AwsLocation } from '../service.ts';
 
-export type ResourceType = 'model' | 'endpoint-config' | 'endpoint' | 'model-package-group' | 'model-package' | 'transform-job';
+export type ResourceType =
+  | 'model'
+  | 'endpoint-config'
+  | 'endpoint'
+  | 'model-package-group'
+  | 'model-package'
+  | 'transform-job'
+  | 'inference-recommendations-job';
 
 export interface ArnResource {
   readonly type: ResourceType;
@@ -10,7 +17,15 @@ export interface ArnResource {
   readonly version: number | null;
 }
 
-const types: readonly ResourceType[] = ['model', 'endpoint-config', 'endpoint', 'model-package-group', 'model-package', 'transform-job'];
+const types: readonly ResourceType[] = [
+  'model',
+  'endpoint-config',
+  'endpoint',
+  'model-package-group',
+  'model-package',
+  'transform-job',
+  'inference-recommendations-job',
+];
 const arnPattern = /^arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):(\d{12}):([a-z-]+)\/(.+)$/;
 const namePattern = /^([a-zA-Z0-9][a-zA-Z0-9-]{0,62})(?:\/([0-9]{1,9}))?$/;
 

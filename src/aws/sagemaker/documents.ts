@@ -13,6 +13,7 @@ export type DocumentKind =
   | 'model-package-group'
   | 'imported-group'
   | 'transform-job'
+  | 'inference-recommendations-job'
   | 'client-token'
   | 'endpoint-config'
   | 'endpoint'

@@ -9,16 +9,17 @@ import { type S3Store } from '../s3/store.ts';
 import { type AwsService } from '../service.ts';
 import { type SageMakerOptions, sagemakerService } from './service.ts';
 
-type Handed = 'registry' | 'deployments' | 'audit' | 'events' | 'prices' | 'transforms' | 'db' | 'clock';
+type Handed = 'profiles' | 'registry' | 'deployments' | 'audit' | 'events' | 'prices' | 'transforms' | 'db' | 'clock';
 
 export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
   readonly registry: Registry;
   readonly serving: Serving;
   readonly s3: S3Store;
+  readonly deploymentPlanner: SageMakerOptions['planner'];
 }
 
 export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsService {
-  const { registry, deployments, serving, audit, events, prices, transforms, db, clock, s3 } = deps;
+  const { registry, deployments, serving, audit, events, prices, transforms, profiles, db, clock, s3 } = deps;
   const reports = new QualityReports({ db, files: registry.files });
   const constrained = process.constrainedMemory();
   return sagemakerService({
@@ -30,6 +31,8 @@ export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsServi
     deployments,
     prices,
     transforms,
+    profiles,
+    planner: deps.deploymentPlanner,
     qualityUriOf: async (version) => {
       const key = await reports.latestKey(version);
       return key === null ? null : `s3://${evaluationBucketName}/${key}`;

@@ -87,7 +87,8 @@ export class Tags {
   async has({ type, name, version }: ArnResource): Promise<boolean> {
     const { documents, hasEndpoint } = this.#options;
     if (type === 'endpoint') return hasEndpoint(name);
-    if (type === 'model' || type === 'endpoint-config' || type === 'transform-job') return (await documents.find(type, name)) !== null;
+    if (['model', 'endpoint-config', 'transform-job', 'inference-recommendations-job'].includes(type))
+      return (await documents.find(type, name)) !== null;
     if (type === 'model-package' && version === null) return (await documents.find('model-package', name)) !== null;
     if ((await documents.find('imported-group', name)) !== null) return false;
     if (type === 'model-package-group') return this.#hasGroup(name);

@@ -31,6 +31,7 @@ export interface RegistryServices {
   readonly documents: Documents;
   readonly tags: Tags;
   readonly models: Models;
+  readonly packages: ModelPackages;
   readonly operations: Readonly<Record<string, AwsOperation>>;
   readonly searchable: Readonly<Record<'ModelPackage' | 'ModelPackageGroup', Searchable>>;
 }
@@ -45,5 +46,5 @@ export function openRegistryServices(options: RegistryServicesOptions): Registry
   const models = new Models({ ...options, documents, packages, records, imports, tags });
   const operations = { ...groups.operations(), ...packages.operations(), ...models.operations(), ...tagOperations(tags) };
   const searchable = { ModelPackage: packages.searchable, ModelPackageGroup: groups.searchable };
-  return { documents, tags, models, operations, searchable };
+  return { documents, tags, models, packages, operations, searchable };
 }
