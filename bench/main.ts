@@ -12,6 +12,7 @@ import { metrics } from './metrics/metrics.ts';
 import { onnxBackend } from './onnx-backend/onnx-backend.ts';
 import { type Figures, measureOnce } from './overhead/measures.ts';
 import { table, write } from './overhead/report.ts';
+import { peersBench } from './peers/peers.ts';
 import { python } from './python/python.ts';
 import { scaling } from './scaling/scaling.ts';
 import { scalingSpeed } from './scaling/speed.ts';
@@ -37,6 +38,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
        npm run bench -- onnx-backend [--only test_cast (cases that begin so)] [--dry]
        npm run bench -- python [--rounds 3] [--seconds 3] [--only forest,logistic,cold,promise] [--add] [--dry]
+       npm run bench -- peers [--rounds 3] [--seconds 3] [--only Triton,FastAPI,LitServe,MLServer,BentoML,mosec] [--triton PATH] [--add] [--dry]
        npm run bench -- company [--dry]
        npm run bench -- metrics [--hours 24] [--dry]
        npm run bench -- console [--dry]
@@ -64,6 +66,7 @@ const { values, positionals } = parseArgs({
     requests: { type: 'string', default: '4000000' },
     hours: { type: 'string', default: '24' },
     only: { type: 'string', default: '' },
+    triton: { type: 'string', default: '' },
     add: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
   },
@@ -74,6 +77,9 @@ if (positionals.join() === 'overhead') {
   await grpc({ seconds: Number(values.seconds ?? 5), isDry: values.dry });
 } else if (positionals.join() === 'batching') {
   await batching({ requests: Number(values.requests), isDry: values.dry });
+} else if (positionals.join() === 'peers') {
+  const { only, triton, add: isAdded, dry: isDry } = values;
+  await peersBench({ rounds: Number(values.rounds), seconds: Number(values.seconds ?? 3), only, triton, isAdded, isDry });
 } else if (positionals.join() === 'from-zero') {
   await fromZero({ isDry: values.dry });
 } else if (positionals.join() === 'serverless') {

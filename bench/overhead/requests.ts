@@ -6,7 +6,7 @@ const rowsFile = new URL('../../assets/catalogue/digits_test.csv', import.meta.u
 const rowsMax = 64;
 
 /** Pixels of held-out digits. */
-function digitRows(): number[][] {
+export function digitRows(): number[][] {
   const lines = readFileSync(rowsFile, 'utf8')
     .trim()
     .split('\n')
@@ -20,10 +20,16 @@ export function digitBodies(): string[] {
 }
 
 export function jsonRequests(url: URL, endpoint: string): Buffer[] {
-  return digitRows().map((data) => {
-    const body = JSON.stringify({ inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, data.length], data }] });
-    return postRequest(inferUrl(url, endpoint), body, { 'Content-Type': 'application/json' });
-  });
+  return digitRows().map((row) => postJson(inferUrl(url, endpoint), inputsBody(row)));
+}
+
+/** One row in the Open Inference Protocol. */
+export function inputsBody(data: readonly number[]): string {
+  return JSON.stringify({ inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, data.length], data }] });
+}
+
+export function postJson(url: URL, body: string): Buffer {
+  return postRequest(url, body, { 'Content-Type': 'application/json' });
 }
 
 export function binaryRequests(url: URL, endpoint: string): Buffer[] {
@@ -42,9 +48,7 @@ export function binaryRequest(url: URL, endpoint: string, name: string, shape: r
 }
 
 export function fastapiRequests(url: URL): Buffer[] {
-  return digitRows().map((row) =>
-    postRequest(new URL('/predict', url), JSON.stringify({ pixels: [row] }), { 'Content-Type': 'application/json' }),
-  );
+  return digitRows().map((row) => postJson(new URL('/predict', url), JSON.stringify({ pixels: [row] })));
 }
 
 function inferUrl(url: URL, endpoint: string): URL {

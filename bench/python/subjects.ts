@@ -73,32 +73,49 @@ const peerKinds: readonly PeerKind[] = [
 ];
 
 export interface Prepared {
-  readonly subjects: readonly Subject[];
+  /** With the path of their requests. */
+  readonly subjects: readonly (Subject & { readonly path: string })[];
   /** Why others cannot be measured here. */
   readonly missing: readonly string[];
 }
 
+export interface PeersOptions {
+  /** Packages beside those of the server. */
+  readonly extra?: URL;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Which of them are installed. Default: all. */
+  readonly isWanted?: (name: string) => boolean;
+}
+
 /** Installs the peers; `scratch` is for their temporary files. */
-export async function peers({ folder, rows }: Models, scratch: string): Promise<Prepared> {
-  const subjects: Subject[] = [];
+export async function peers(
+  { folder, rows }: Models,
+  scratch: string,
+  { extra, env: settings = {}, isWanted = () => true }: PeersOptions = {},
+): Promise<Prepared> {
+  const subjects: (Subject & { readonly path: string })[] = [];
   const missing: string[] = [];
-  for (const kind of peerKinds) {
+  for (const kind of peerKinds.filter(({ name }) => isWanted(name))) {
     const id = kind.name.toLowerCase();
     const directory = here(`./peers/${id}`);
-    const environment = await pythonEnvironment(`python-${id}`, new URL(`./peers/${id}/requirements.txt`, import.meta.url));
+    const own = new URL(`./peers/${id}/requirements.txt`, import.meta.url);
+    const environment = await (extra === undefined
+      ? pythonEnvironment(`python-${id}`, own)
+      : pythonEnvironment(`peers-${id}`, own, extra));
     if (environment.missing !== null) {
       missing.push(`${kind.name}: ${environment.missing}`);
       continue;
     }
-    const own = join(scratch, id);
-    mkdirSync(own, { recursive: true });
+    const files = join(scratch, id);
+    mkdirSync(files, { recursive: true });
     const bin = join(environment.directory, 'bin');
     const commandOf = (model: string): PeerCommand => ({
       command: join(bin, kind.program),
       args: (port) => kind.args(port, directory),
       env: (port) => ({
         ...oneThread,
-        ...peerSettings(port, own),
+        ...peerSettings(port, files),
+        ...settings,
         PATH: `${bin}:${process.env['PATH'] ?? ''}`,
         MODEL_FOLDER: join(folder, model),
         PORT: String(port),
@@ -107,7 +124,7 @@ export async function peers({ folder, rows }: Models, scratch: string): Promise<
       path: kind.path,
       body: kind.bodyOf(rows[0] ?? []),
     });
-    subjects.push({ name: kind.name, bodyOf: kind.bodyOf, start: (model) => Peer.start(commandOf(model)) });
+    subjects.push({ name: kind.name, path: kind.path, bodyOf: kind.bodyOf, start: (model) => Peer.start(commandOf(model)) });
   }
   return { subjects, missing };
 }

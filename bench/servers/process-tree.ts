@@ -31,6 +31,17 @@ export function cpuMsOf(root: number): number {
   return tree(root).reduce((sum, { cpuMs }) => sum + cpuMs, 0);
 }
 
+/** CPU time of this process, and of its children that have ended. */
+export function ownCpuMs(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const [user = 0, system = 0, childrenUser = 0, childrenSystem = 0] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15)
+    .map(Number);
+  return ((user + system + childrenUser + childrenSystem) * 1000) / ticksPerSecond;
+}
+
 /** Resident memory of one process alone. */
 export function rssMiBOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');

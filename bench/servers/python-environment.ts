@@ -9,14 +9,16 @@ export interface PythonEnvironment {
   readonly missing: string | null;
 }
 
-/** Creates the environment `name` with the packages of a requirements.txt. */
-export async function pythonEnvironment(name: string, requirements: URL): Promise<PythonEnvironment> {
+/** Creates the environment `name` with the packages of all these requirements.txt. */
+export async function pythonEnvironment(name: string, ...requirements: readonly URL[]): Promise<PythonEnvironment> {
   const directory = fileURLToPath(new URL(`../.cache/${name}`, import.meta.url));
   const marker = `${directory}/complete`;
   if (existsSync(marker)) return { directory, missing: null };
   try {
     mkdirSync(directory, { recursive: true });
-    await createPythonEnvironment(directory, fileURLToPath(requirements));
+    const all = `${directory}.txt`;
+    writeFileSync(all, requirements.map((file) => `-r ${fileURLToPath(file)}\n`).join(''));
+    await createPythonEnvironment(directory, all);
     writeFileSync(marker, '');
     return { directory, missing: null };
   } catch (error) {
