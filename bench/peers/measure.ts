@@ -45,7 +45,9 @@ export async function measureSubject(subject: OnnxSubject, measureMs: number): P
         if (failed > answers / 100) throw new Error(`${failed} of ${answers + failed} requests failed`);
         const latency = { p50Us: latencyMs.p50 * 1000, p99Us: latencyMs.p99 * 1000 };
         const cell = { server: subject.name, encoding, concurrency, ratePerSecond, ...latency, cpuUsPerRequest: (cpuMs * 1000) / answers };
-        console.error(`${subject.name}, ${encoding}, c = ${concurrency}: ${ratePerSecond.toFixed(0)}/s, others ${otherCores.toFixed(2)} cores`);
+        console.error(
+          `${subject.name}, ${encoding}, c = ${concurrency}: ${ratePerSecond.toFixed(0)}/s, others ${otherCores.toFixed(2)} cores`,
+        );
         cells.push({ ...cell, otherCores });
       }
     }

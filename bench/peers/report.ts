@@ -59,8 +59,8 @@ const ms = (us: number): string => (us < 10_000 ? (us / 1000).toFixed(2) : (us /
 
 function cellText({ rate, p50Us, p99Us, cpuUs, ratio, ratios, otherCores }: PeerFigures): string {
   const spread = ratios.length > 1 ? ` (${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)})` : '';
-  const beside = ratio === null ? '' : `, **${ratio.toFixed(2)} x**${spread}`;
-  return `${whole(rate)}/s, ${ms(p50Us)} / ${ms(p99Us)} ms, ${whole(cpuUs)} us${beside}${otherCores >= disturbedCores ? ' ~' : ''}`;
+  const comparison = ratio === null ? '' : `, **${ratio.toFixed(2)} x**${spread}`;
+  return `${whole(rate)}/s, ${ms(p50Us)} / ${ms(p99Us)} ms, ${whole(cpuUs)} us${comparison}${otherCores >= disturbedCores ? ' ~' : ''}`;
 }
 
 function encodingTable(rounds: PeersResults['rounds'], encoding: PeerCell['encoding']): string {

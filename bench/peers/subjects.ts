@@ -52,7 +52,12 @@ export async function onnxSubjects(scratch: string, triton: string, isWanted: (n
   for (const { name, path, bodyOf, start } of python.subjects) {
     const rows = digitRows();
     const jsonOf = (url: URL): Buffer[] => rows.map((row) => postJson(new URL(path, url), bodyOf(row)));
-    subjects.push({ name, start: () => start('model'), requests: (url, encoding) => (encoding === 'JSON' ? jsonOf(url) : null), close: nothing });
+    subjects.push({
+      name,
+      start: () => start('model'),
+      requests: (url, encoding) => (encoding === 'JSON' ? jsonOf(url) : null),
+      close: nothing,
+    });
   }
   return { subjects: subjects.filter(({ name }) => isWanted(name)), missing };
 }

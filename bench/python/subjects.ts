@@ -99,9 +99,7 @@ export async function peers(
     const id = kind.name.toLowerCase();
     const directory = here(`./peers/${id}`);
     const own = new URL(`./peers/${id}/requirements.txt`, import.meta.url);
-    const environment = await (extra === undefined
-      ? pythonEnvironment(`python-${id}`, own)
-      : pythonEnvironment(`peers-${id}`, own, extra));
+    const environment = await (extra === undefined ? pythonEnvironment(`python-${id}`, own) : pythonEnvironment(`peers-${id}`, own, extra));
     if (environment.missing !== null) {
       missing.push(`${kind.name}: ${environment.missing}`);
       continue;

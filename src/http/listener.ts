@@ -26,6 +26,8 @@ import { closePort } from './close-port.ts';
 import { sendContinue } from './continue.ts';
 import { createControlPlane, type HttpScope, type RequestHandler } from './control-plane.ts';
 import { errorBody } from './errors.ts';
+import { FastConnections } from './fast-connections.ts';
+import type { FastRequest, FastResponse } from './fast-message.ts';
 import { LoopActivity } from './loop-activity.ts';
 import { requestIdOf } from './request-id.ts';
 import { respond } from './respond.ts';
@@ -99,6 +101,7 @@ export interface CallingRequest {
 interface DirectMount {
   readonly prefix: string;
   readonly handle: DirectHandler;
+  readonly isFast: (path: string) => boolean;
 }
 
 /** Recognizes requests by more than their path. Runs for every request, so it must be cheap. */
@@ -117,6 +120,7 @@ export class Listener {
   #claimed: DirectHandler | null = null;
   readonly #app: HttpScope;
   #server!: Server;
+  #fast!: FastConnections;
   /** Connections of requests with an extended timeout. */
   readonly #extended = new WeakSet<Socket>();
   readonly #answers: StalledResponses;
@@ -167,9 +171,12 @@ export class Listener {
     return this.#limits;
   }
 
-  /** Routes everything at or below the prefix to `handle`, which sends the response. Call before `listen`. */
-  direct(prefix: string, handle: DirectHandler): void {
-    this.#mounts.push({ prefix, handle });
+  /**
+   * Routes everything at or below the prefix to `handle`, which sends the response. Call before `listen`. Small bodies that are posted to a path
+   * with `isFast` may take the fast path: `handle` then gets a `FastRequest` and a `FastResponse`.
+   */
+  direct(prefix: string, handle: DirectHandler, isFast: (path: string) => boolean = () => false): void {
+    this.#mounts.push({ prefix, handle, isFast });
   }
 
   /**
@@ -234,6 +241,7 @@ export class Listener {
       throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
     }
     this.#answers.start();
+    this.#fast.start();
     const { port: boundPort } = this.#server.address() as AddressInfo;
     return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
   }
@@ -248,6 +256,7 @@ export class Listener {
     this.#isClosing = true;
     const { sockets } = this.#answers;
     for (const socket of sockets) closeAfterResponse(socket);
+    this.#fast.closeAfterResponses();
     await this.#answers.settled({ quietMs: Math.min(quietMs, graceMs), timeoutMs: graceMs });
     const restMs = Math.max(0, timeoutMs - graceMs) / 2;
     const { closed } = await closePort(this.#server, { clock, timeoutMs: restMs, close: () => this.#stopListening() });
@@ -259,7 +268,7 @@ export class Listener {
           for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
         });
       }),
-      clock.after(restMs, () => this.#server.closeAllConnections()),
+      clock.after(restMs, () => this.#closeAll()),
     ];
     await closed;
     for (const cancel of cancels) cancel();
@@ -271,11 +280,12 @@ export class Listener {
     this.#isClosing = true;
     if (!this.#isDrained) {
       const closed = this.#stopListening();
-      const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#server.closeAllConnections());
+      const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#closeAll());
       await closed;
       cancel();
     }
     this.#answers.stop();
+    this.#fast.stop();
     await this.#app.close();
   }
 
@@ -286,7 +296,13 @@ export class Listener {
     this.#server.keepAliveTimeoutBuffer = 0;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    this.#fast.closeIdle();
     return closed;
+  }
+
+  #closeAll(): void {
+    this.#server.closeAllConnections();
+    this.#fast.closeAll();
   }
 
   #createServer(control: RequestHandler): Server {
@@ -309,6 +325,15 @@ export class Listener {
     };
     const server =
       tls === null ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
+    this.#fast = new FastConnections({
+      server,
+      isTls: tls !== null,
+      clock: this.#options.clock,
+      patienceMs: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
+      keepAliveMs: limits.keepAliveMs,
+      accepts: (request) => this.#isFast(request),
+      serve: (request, response) => this.#serveFast(request, response),
+    });
     server.on(tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#answers.watch(socket));
     server.maxConnections = limits.connectionsMax;
     // With `Expect: 100-continue`, a body above the limit is rejected before it is sent.
@@ -340,6 +365,27 @@ export class Listener {
     control(request, response);
   }
 
+  #isFast(fast: FastRequest): boolean {
+    const { url } = fast;
+    if (this.#claim?.(asNodeRequest(fast)) === true) return false;
+    return this.#mounts.find(({ prefix }) => isBelow(url, prefix))?.isFast(url) === true;
+  }
+
+  /** The same for a request on the fast path, which is complete and has one Host. */
+  #serveFast(fast: FastRequest, fastResponse: FastResponse): void {
+    const request = asNodeRequest(fast);
+    const response = asNodeResponse(fastResponse);
+    this.#dispatched = request;
+    this.#response = response;
+    this.activity.enter(request);
+    if (this.#isClosing) response.shouldKeepAlive = false;
+    const mount = this.#mounts.find(({ prefix }) => isBelow(fast.url, prefix));
+    assert(mount !== undefined, 'only requests of a mount are accepted');
+    this.#enter(mount.handle, request, response, fast.url);
+    this.#dispatched = null;
+    this.#response = null;
+  }
+
   #enter(handle: DirectHandler, request: IncomingMessage, response: ServerResponse, url: string): void {
     const query = url.indexOf('?');
     try {
@@ -364,6 +410,15 @@ export class Listener {
     const body = errorBody(new PlatformError('internal', `internal error: see the server log for request ${requestId}`), requestId);
     respond(request, response, 500, ['content-type', 'application/json', 'x-request-id', requestId], body);
   }
+}
+
+/** It has the members that handlers of direct paths use. */
+function asNodeRequest(request: FastRequest): IncomingMessage {
+  return request as unknown as IncomingMessage;
+}
+
+function asNodeResponse(response: FastResponse): ServerResponse {
+  return response as unknown as ServerResponse;
 }
 
 /** With two Host headers, a proxy and this server may disagree about the host. Node silently uses the first. */

@@ -57,6 +57,11 @@ const serverCalls: Readonly<Record<string, OipOperation>> = {
   'repository/index': 'index',
 };
 
+/** Whether this is the path of an inference, whose requests are small and plain in most cases. */
+export function isInferPath(path: string): boolean {
+  return path.startsWith('/v2/models/') && path.endsWith('/infer');
+}
+
 const cachedMax = 2048;
 
 export class PathCache {

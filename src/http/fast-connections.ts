@@ -1,0 +1,257 @@
+/**
+ * Connections of clients that send plain inference requests, served without node:http, which takes twice the processor time. A connection
+ * begins here. Its first request that is not a plain one, and everything after it, is handed to node:http unread; it then stays there.
+ *
+ * Requests of a connection are answered one after the other: a pipelined one waits, unread, until the one before is answered.
+ */
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { FastHeads, fastBodyBytesMax } from './fast-head.ts';
+import { FastRequest, FastResponse } from './fast-message.ts';
+
+export interface FastConnectionsOptions {
+  readonly server: Server;
+  readonly isTls: boolean;
+  readonly clock: Clock;
+  /** A connection that sends nothing, or only a part of a request, is left to node:http and its time limits after once or twice this time. */
+  readonly patienceMs: number;
+  /** Lifetime of an idle connection. */
+  readonly keepAliveMs: number;
+  /** Whether a request is served here. */
+  readonly accepts: (request: FastRequest) => boolean;
+  readonly serve: (request: FastRequest, response: FastResponse) => void;
+}
+
+/** Pipelined bytes that are held while a request is answered; beyond it, the connection is not read. */
+const heldBytesMax = fastBodyBytesMax;
+const heldReadsMax = 16;
+
+type Listen = (this: Server, socket: Socket) => void;
+
+export class FastConnections {
+  readonly options: FastConnectionsOptions;
+  readonly heads = new FastHeads();
+  readonly #handOver: (socket: Socket) => void;
+  readonly #open = new Set<FastConnection>();
+  readonly #keepAliveSeconds: number;
+  #date = '';
+  #dateSecond = Number.NaN;
+  #cancel = (): void => {};
+
+  /** Takes the place of node's own listener for connections, which gets those that are handed over. */
+  constructor(options: FastConnectionsOptions) {
+    this.options = options;
+    const { server, isTls, keepAliveMs } = options;
+    this.#keepAliveSeconds = Math.floor(keepAliveMs / 1000);
+    const event = isTls ? 'secureConnection' : 'connection';
+    // TLS connections come from a listener of the event `connection`, which stays.
+    const native = server.listeners(event) as Listen[];
+    server.removeAllListeners(event);
+    this.#handOver = (socket) => {
+      for (const listen of native) listen.call(server, socket);
+    };
+    server.on(event, (socket: Socket) => {
+      const connection = new FastConnection(socket, this);
+      this.#open.add(connection);
+    });
+  }
+
+  start(): void {
+    this.#cancel = this.options.clock.after(this.options.patienceMs, () => {
+      this.#sweep();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  /** From now on each response closes its connection, unless its head is already written. */
+  closeAfterResponses(): void {
+    for (const connection of this.#open) connection.closeAfterResponse();
+  }
+
+  /** Closes connections that have been answered and wait for nothing. */
+  closeIdle(): void {
+    for (const connection of this.#open) if (connection.isIdle) connection.socket.destroy();
+  }
+
+  closeAll(): void {
+    for (const connection of this.#open) connection.socket.destroy();
+  }
+
+  ended(connection: FastConnection): void {
+    this.#open.delete(connection);
+  }
+
+  handOver(connection: FastConnection, unread: Buffer | null): void {
+    const { socket } = connection;
+    this.#open.delete(connection);
+    socket.pause();
+    if (unread !== null) socket.unshift(unread);
+    this.#handOver(socket);
+    socket.resume();
+  }
+
+  responseTo(request: FastRequest, onEnd: () => void): FastResponse {
+    return new FastResponse(request, { socket: request.socket, date: this.#now, keepAliveSeconds: this.#keepAliveSeconds, onEnd });
+  }
+
+  /** Formatted once a second. */
+  readonly #now = (): string => {
+    const second = Math.floor(this.options.clock.wallMs() / 1000);
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second;
+      this.#date = new Date(second * 1000).toUTCString();
+    }
+    return this.#date;
+  };
+
+  /** One timer for all connections: one per request would cost more than most requests. */
+  #sweep(): void {
+    const { clock, patienceMs, keepAliveMs } = this.options;
+    const nowMs = clock.nowMs();
+    for (const connection of this.#open) {
+      const waitedMs = nowMs - connection.sinceMs;
+      if (connection.isIdle && waitedMs > keepAliveMs) connection.socket.destroy();
+      else if (connection.isIncomplete && waitedMs > patienceMs) connection.handOver();
+    }
+  }
+}
+
+/** A connection that has sent only plain requests so far. */
+class FastConnection {
+  readonly socket: Socket;
+  /** Since when it has been idle, or its request incomplete. */
+  sinceMs: number;
+  readonly #all: FastConnections;
+  #unread: Buffer | null = null;
+  /** Reads that the request at the beginning of `#unread` has taken. */
+  #reads = 0;
+  /** Reads that arrived while a request was answered. */
+  #held = 0;
+  #answered = 0;
+  #response: FastResponse | null = null;
+  #isServing = false;
+  #isStopped = false;
+
+  constructor(socket: Socket, all: FastConnections) {
+    this.socket = socket;
+    this.#all = all;
+    this.sinceMs = all.options.clock.nowMs();
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+  }
+
+  /** Whether it waits for its next request, of which nothing has arrived. */
+  get isIdle(): boolean {
+    return this.#response === null && this.#unread === null && this.#answered > 0;
+  }
+
+  /** Whether it waits for its first request, or for the rest of one. */
+  get isIncomplete(): boolean {
+    return this.#response === null && !this.isIdle;
+  }
+
+  closeAfterResponse(): void {
+    if (this.#response !== null && !this.#response.headersSent) this.#response.shouldKeepAlive = false;
+  }
+
+  /** Leaves the connection, and what it has not read of it, to node:http. No request is being answered. */
+  handOver(): void {
+    const unread = this.#unread;
+    this.#unread = null;
+    this.#isStopped = true;
+    this.socket.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose);
+    this.#all.handOver(this, unread);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#unread = this.#unread === null ? chunk : Buffer.concat([this.#unread, chunk]);
+    if (this.#response !== null || this.socket.writableNeedDrain) {
+      this.#held++;
+      if (this.#unread.length > heldBytesMax || this.#held > heldReadsMax) this.socket.pause();
+      return;
+    }
+    this.#reads++;
+    this.#serve();
+  };
+
+  /** As node:http: a client that sends nothing more gets nothing more. */
+  readonly #onEnd = (): void => {
+    this.#isStopped = true;
+    this.socket.end();
+  };
+
+  readonly #onError = (): void => {
+    this.socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#isStopped = true;
+    this.#all.ended(this);
+    this.#response?.close();
+  };
+
+  /** Serves the requests that have arrived, one after the other. */
+  #serve(): void {
+    if (this.#isServing) return; // the loop below goes on with the next one
+    this.#isServing = true;
+    while (this.#unread !== null && this.#response === null && !this.#isStopped) {
+      if (this.socket.writableNeedDrain) {
+        this.socket.once('drain', () => this.#goOn());
+        break;
+      }
+      if (!this.#serveNext(this.#unread)) break;
+    }
+    this.#isServing = false;
+  }
+
+  /** False if there is no whole request, or if the connection was handed over. */
+  #serveNext(unread: Buffer): boolean {
+    const head = this.#all.heads.read(unread);
+    const isWhole = typeof head !== 'string' && unread.length >= head.headBytes + head.bodyBytes;
+    if (head === 'other' || (!isWhole && this.#reads > 1)) return this.#leave();
+    if (typeof head === 'string' || !isWhole) {
+      if (this.#reads === 1) this.sinceMs = this.#all.options.clock.nowMs();
+      return false;
+    }
+    const end = head.headBytes + head.bodyBytes;
+    const request = new FastRequest(head, unread.subarray(head.headBytes, end), this.socket);
+    if (!this.#all.options.accepts(request)) return this.#leave();
+    this.#unread = end === unread.length ? null : unread.subarray(end);
+    this.#reads = this.#unread === null ? 0 : 1;
+    const response = this.#all.responseTo(request, () => this.#onAnswered(response));
+    this.#response = response;
+    this.#all.options.serve(request, response);
+    return true;
+  }
+
+  #leave(): false {
+    this.handOver();
+    return false;
+  }
+
+  #onAnswered({ shouldKeepAlive }: FastResponse): void {
+    this.#response = null;
+    this.#answered++;
+    this.sinceMs = this.#all.options.clock.nowMs();
+    if (!shouldKeepAlive) {
+      this.#isStopped = true;
+      this.#unread = null;
+      this.socket.destroySoon();
+    } else if (this.#unread !== null) this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#isStopped) return;
+    this.#reads = Math.max(this.#reads, 1);
+    this.#held = 0;
+    this.socket.resume();
+    this.#serve();
+  }
+}

@@ -1,0 +1,135 @@
+/** A request and its response on the fast path: what handlers of inferences use of node:http, and nothing else. */
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastHead } from './fast-head.ts';
+
+/** A request that has arrived whole. */
+export class FastRequest {
+  readonly method = 'POST';
+  readonly httpVersion = '1.1';
+  readonly complete = true;
+  readonly url: string;
+  readonly headers: FastHead['headers'];
+  readonly rawHeaders: FastHead['rawHeaders'];
+  readonly socket: Socket;
+  #body: Buffer | null;
+
+  constructor({ url, headers, rawHeaders }: FastHead, body: Buffer, socket: Socket) {
+    this.url = url;
+    this.headers = headers;
+    this.rawHeaders = rawHeaders;
+    this.socket = socket;
+    this.#body = body;
+  }
+
+  get destroyed(): boolean {
+    return this.socket.destroyed;
+  }
+
+  /** The body is there: the first listener for it is called at once. */
+  on(event: 'data' | 'end' | 'error' | 'close', listener: (chunk: Buffer) => void): this {
+    const body = this.#body;
+    if (event !== 'data' || body === null) return this;
+    this.#body = null;
+    if (body.length > 0) listener(body);
+    return this;
+  }
+
+  once(event: 'data' | 'end' | 'error' | 'close', listener: (chunk: Buffer) => void): this {
+    return this.on(event, listener);
+  }
+
+  pause(): this {
+    return this;
+  }
+
+  resume(): this {
+    return this;
+  }
+}
+
+export interface FastResponseDeps {
+  readonly socket: Socket;
+  /** The value of the header Date. */
+  readonly date: () => string;
+  readonly keepAliveSeconds: number;
+  /** Called once the response is on its way to the client. */
+  readonly onEnd: () => void;
+}
+
+/** A response of known length. Emits `close` when it was written, or when its client has disconnected. */
+export class FastResponse extends EventEmitter {
+  readonly req: FastRequest;
+  readonly socket: Socket;
+  statusCode = 200;
+  shouldKeepAlive = true;
+  headersSent = false;
+  writableEnded = false;
+  destroyed = false;
+  closed = false;
+  readonly #deps: FastResponseDeps;
+  #head = '';
+
+  constructor(req: FastRequest, deps: FastResponseDeps) {
+    super();
+    this.req = req;
+    this.socket = deps.socket;
+    this.#deps = deps;
+  }
+
+  /** `headers` are name, value, name, value, ... and include the length of the body. */
+  writeHead(status: number, headers: readonly string[]): this {
+    assert(!this.headersSent, 'a response has one head');
+    this.statusCode = status;
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+    let hasLength = false;
+    for (let i = 0; i < headers.length; i += 2) {
+      const [name, value] = [headers[i] as string, headers[i + 1] as string];
+      if (!isPrintable(value)) throw new TypeError(`invalid character in the response header ${name}: expected printable ASCII`);
+      hasLength ||= name === 'content-length';
+      head += `${name}: ${value}\r\n`;
+    }
+    assert(hasLength, 'a response on the fast path has a content-length');
+    this.#head = head;
+    this.headersSent = true;
+    return this;
+  }
+
+  end(body: string | Uint8Array = '', encoding: 'latin1' | 'utf8' = 'utf8'): this {
+    if (this.writableEnded || this.destroyed) return this;
+    this.writableEnded = true;
+    const { socket, date, keepAliveSeconds, onEnd } = this.#deps;
+    const connection = this.shouldKeepAlive ? `keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}` : 'close';
+    const head = `${this.#head}Date: ${date()}\r\nConnection: ${connection}\r\n\r\n`;
+    const written = (): void => this.close();
+    if (typeof body === 'string') socket.write(head + body, encoding, written);
+    else {
+      const whole = Buffer.allocUnsafe(head.length + body.length);
+      whole.write(head, 0, 'latin1');
+      whole.set(body, head.length);
+      socket.write(whole, written);
+    }
+    onEnd();
+    return this;
+  }
+
+  destroy(): this {
+    this.destroyed = true;
+    this.socket.destroy();
+    return this;
+  }
+
+  /** The response was written, or its connection has ended. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.destroyed = true;
+    this.emit('close');
+  }
+}
+
+function isPrintable(value: string): boolean {
+  return !/[^\x20-\x7e]/.test(value);
+}
