@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { SystemClock } from '../../src/clock.ts';
 import type { Log } from '../../src/logs/index.ts';
-import { LocalProvider, type WorkerSpec, type WorkerView } from '../../src/providers/index.ts';
+import { isolationSettings, LocalProvider, type WorkerSpec, type WorkerView } from '../../src/providers/index.ts';
 import type { WorkerExit } from '../../src/records/index.ts';
+import { until } from '../end-to-end/poll.ts';
 
 const log = {
   debug: () => undefined,
@@ -21,10 +22,16 @@ const clock = new SystemClock();
 const environment = { name: null, lock: null };
 /** The length of a text, and what the model's own module says. `colorsys` is in the standard library, and imported ahead. */
 const files = {
-  'model.py': `import colorsys, random, time
+  'model.py': `import colorsys, os, random, time
 
 def predict(text: str):
     while text == "hang": print("hangs"); time.sleep(600)
+    if text == "fill":
+        for i in range(70):
+            with open("/tmp/%d" % i, "wb") as file: file.write(b"x" * 2 ** 20)
+        os.makedirs("/tmp/locked/inner")
+        os.chmod("/tmp/locked", 0)
+        time.sleep(600)
     return [len(text), colorsys.whose, random.random()]
 `,
   'colorsys.py': "whose = 'own'\n",
@@ -45,7 +52,8 @@ test('forked workers of Python models', async (t) => {
   const onLine = (_: WorkerSpec, line: string): void => {
     if (line === 'hangs') hung();
   };
-  const provider = new LocalProvider({ clock, log, stateDirectory: join(folder, 'state'), warmWorkers: 0, python, onLine });
+  const isolation = isolationSettings({ diskMiB: 64 });
+  const provider = new LocalProvider({ clock, log, stateDirectory: join(folder, 'state'), warmWorkers: 0, python, onLine, isolation });
   const starts: string[] = [];
   provider.onPythonStart((how) => starts.push(how));
   try {
@@ -84,6 +92,12 @@ test('forked workers of Python models', async (t) => {
     assert.match(ends[0]?.reason ?? '', /^a run did not end in time: it was in predict \(model\.py, line 4\)$/);
     assert.match(ends[0]?.lastLines ?? '', /^Current thread .*\n {2}File ".*model\.py", line 4 in predict$/);
 
+    await assert.rejects(ask('one', 'fill'), /the worker is gone/);
+    await until('its end is reported', async () => ends.length === 2);
+    assert.match(ends[1]?.reason ?? '', /its files took more than 64 MiB of the disk/);
+    assert.deepEqual(((await ask('two', 'text')) as unknown[]).slice(0, 2), [4, 'own']);
+    await until('one is ready again', async () => provider.link('one') !== null);
+
     let isOver = false;
     let answered = 0;
     const client = async (id: string): Promise<void> => {
@@ -100,7 +114,7 @@ test('forked workers of Python models', async (t) => {
     assert(answered > 0);
     assert.deepEqual(
       provider.list().map(({ restarts }) => restarts),
-      [1, 0, 0, 0, 0, 0, 0],
+      [2, 0, 0, 0, 0, 0, 0],
     );
   } finally {
     await provider.close();
