@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { npyFile } from '../../src/codecs/index.ts';
 import { type TarFile, tarOf } from '../../src/tar/index.ts';
@@ -23,7 +24,13 @@ export interface HostileBody {
   readonly what: string;
   /** The acceptable HTTP statuses. */
   readonly statuses: readonly number[];
-  readonly send: (server: Server) => Promise<number>;
+  /** The status, or with it the time from the last byte of the body to the response. */
+  readonly send: (server: Server) => Promise<number | Sent>;
+}
+
+interface Sent {
+  readonly status: number;
+  readonly afterBodyMs: number;
 }
 
 /** 424: AWS's runtime reports a body that the model's container rejects. */
@@ -42,11 +49,30 @@ const tensor = (rows: number): Buffer =>
 const filled = (bytes: number, text: string, head = ''): Buffer => Buffer.concat([Buffer.from(head), Buffer.alloc(bytes, text)]);
 const npy = (rows: number): Buffer => npyFile({ datatype: 'FP32', shape: [rows, 64], data: Buffer.alloc(rows * 256) });
 
-async function post(server: Server, path: string, type: string, body: Buffer, encoding?: string, method = 'POST'): Promise<number> {
-  const headers = { 'content-type': type, ...(encoding === undefined ? {} : { 'content-encoding': encoding }) };
-  const response = await fetch(`${server.url}${path}`, { method, headers, body: new Uint8Array(body) });
-  await response.arrayBuffer();
-  return response.status;
+async function post(server: Server, path: string, type: string, body: Buffer, encoding?: string, method = 'POST'): Promise<Sent> {
+  const headers = {
+    'content-type': type,
+    'content-length': body.length,
+    ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
+  };
+  const sent = request(`${server.url}${path}`, { method, headers });
+  let sentAtMs = Number.POSITIVE_INFINITY;
+  sent.end(body, () => {
+    sentAtMs = performance.now();
+  });
+  // The server may answer, and close the connection, before it has read the whole body.
+  const isLate = (error: NodeJS.ErrnoException): boolean => error.code === 'EPIPE' || error.code === 'ECONNRESET';
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    let failure: Error | null = null;
+    sent.once('response', resolve);
+    sent.on('error', (error) => {
+      failure = error;
+      if (!isLate(error)) reject(error);
+    });
+    sent.once('close', () => reject(failure ?? new Error('the connection was closed without a response')));
+  });
+  for await (const piece of response) void piece;
+  return { status: response.statusCode ?? 0, afterBodyMs: Math.max(0, performance.now() - sentAtMs) };
 }
 
 const packings = { gzip: gzipSync, deflate: deflateSync } as const;
@@ -253,7 +279,7 @@ function messages(): HostileBody[] {
   ];
 }
 
-async function sendTar(server: Server): Promise<number> {
+async function sendTar(server: Server): Promise<Sent> {
   const files = async function* (): AsyncGenerator<TarFile> {
     for (let i = 0; i < 20_000; i++) yield { path: `f${i}`, bytes: 0, isExecutable: false, content: nothing() };
   };
@@ -267,6 +293,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 export interface Outcome {
   readonly what: string;
   readonly status: number;
+  /** From the last byte of the body, if that is known. */
   readonly ms: number;
 }
 
@@ -278,8 +305,9 @@ export async function sendAll(server: Server, bodies: readonly HostileBody[], cl
     for (let body = left.shift(); body !== undefined; body = left.shift()) {
       const { what, statuses } = body;
       const startMs = performance.now();
-      const status = await body.send(server);
-      outcomes.push({ what, status, ms: performance.now() - startMs });
+      const sent = await body.send(server);
+      const { status, afterBodyMs } = typeof sent === 'number' ? { status: sent, afterBodyMs: performance.now() - startMs } : sent;
+      outcomes.push({ what, status, ms: afterBodyMs });
       assert(statuses.includes(status), `${what}: expected ${statuses.join(' or ')}, got ${status}`);
     }
   };
