@@ -25,7 +25,7 @@ import { checkDestination } from './data-quality/index.ts';
 import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts';
 import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
 import { messageOf } from './errors.ts';
-import { openEvaluations, SelectionPlanner } from './evaluation/index.ts';
+import { LadderPlanner, openEvaluations, SelectionPlanner } from './evaluation/index.ts';
 import { type Foundation, openFoundation, openStorageHealth, type Product } from './foundation/index.ts';
 import {
   type Certificate,
@@ -184,11 +184,13 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
   const oipRouter = new OipRouter(oip);
   const authenticate = listener.authenticate.bind(listener);
   let grpc: GrpcPort | null = null;
+  const selection = new SelectionPlanner({ ...modules, answers: evaluations.answers });
   const api = new NativeApi({
     ...modules,
     targets,
     log: logs.platform,
-    selection: new SelectionPlanner({ ...modules, answers: evaluations.answers }),
+    selection,
+    ladders: new LadderPlanner({ ...modules, planner: selection }),
     canDeliver: deliversTo(config),
     async: modules.asyncApi,
     registrationSample: (version) => registrationSample(modules, version),

@@ -192,6 +192,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     transforms: nothingTransformed,
     evaluations: nothingEvaluated,
     selection: { plan: () => assert.fail('nothing is evaluated') },
+    ladders: { plan: () => assert.fail('nothing is evaluated') },
     ...noCapture,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,

@@ -7,6 +7,7 @@ import { endpointFields, variantFields } from '../fields/index.ts';
 import { openingStages, pythonFlavours, pythonForms } from '../python-model.ts';
 import { captureBody } from './data-quality/drift-bodies.ts';
 import { scalingBody } from './endpoints/scaling.ts';
+import { selectionBody } from './endpoints/selection-bodies.ts';
 import { environmentsBody, functionSettingBody, functionsBody, overflowBody } from './endpoints/serverless.ts';
 import { decisionStatusBody } from './records/decision-bodies.ts';
 import { bodyShape } from './routing/field-schemas.ts';
@@ -299,6 +300,7 @@ export const endpointBody = z.strictObject({
     ),
   notes: z.array(z.string()),
   variants: z.array(variantBody),
+  selection: selectionBody.nullable().describe('The plans that a selection serves; null if the endpoint serves versions.'),
   created_at: time,
   updated_at: time,
 });

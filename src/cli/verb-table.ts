@@ -123,8 +123,8 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       load: async () => (await import('./verbs/plan.ts')).addPlan,
     },
     {
-      usage: 'select <models...>',
-      summary: 'choose the model, or the cascade of two, for an accuracy or a budget; deploys nothing',
+      usage: 'select <models|endpoint...>',
+      summary: 'choose the model, or the cascade of two, for an accuracy or a budget, or show what an endpoint serves',
       load: async () => (await import('./verbs/select.ts')).addSelect,
     },
     {
@@ -136,7 +136,7 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
   'Endpoints:': [
     {
       usage: 'deploy <model> [endpoint]',
-      summary: 'deploy a file, a folder, GROUP/VERSION or catalogue:NAME to an endpoint',
+      summary: 'deploy a file, a folder, GROUP/VERSION, catalogue:NAME or --select to an endpoint',
       load: async () => (await import('./verbs/deploy.ts')).addDeploy,
     },
     { usage: 'endpoints', summary: 'list the endpoints', load: async () => (await import('./verbs/endpoints.ts')).addEndpoints },

@@ -290,7 +290,9 @@ export class Deployments {
    */
   async usersOf(group: string, version: number, tx: Transaction): Promise<readonly string[]> {
     const users = new Set<string>();
-    const isUsed = (variant: VariantConfig) => nameKey(variant.group) === nameKey(group) && variant.version === version;
+    const isUsed = (variant: VariantConfig) =>
+      (nameKey(variant.group) === nameKey(group) && variant.version === version) ||
+      variant.ladder?.models.some((name) => nameKey(name) === `${nameKey(group)}/${version}`) === true;
     for (const { config, rollout } of await readEndpointRows(tx)) {
       if ([...config.variants, ...(rollout?.before.variants ?? [])].some(isUsed)) users.add(config.name);
     }

@@ -77,7 +77,7 @@ export class EndpointChanges {
     } as const;
     await insertEndpointRow(tx, endpoint);
     await hook?.(tx, endpoint);
-    return endpoint;
+    return withModels(this.#deps.registry, endpoint, tx, versions);
   }
 
   /** Applies a change of the config; null if it has no effect. Throws like `created`, and `invalid_request`. */

@@ -3,6 +3,7 @@
 import type { ModelVersion } from '../registry/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 import type { EndpointConfig, VariantConfig } from './config/endpoint-config.ts';
+import type { LadderConfig } from './config/ladder-config.ts';
 import type { CountedVersion } from './rollouts/version-counts.ts';
 
 /** The routing of an endpoint. */
@@ -28,6 +29,8 @@ export interface ServedWorker {
   readonly coldStartMs: number;
   readonly threads: number;
   readonly link: WorkerLink;
+  /** The plans that it has loaded; absent for a worker with one model. */
+  readonly ladder?: LadderConfig;
 }
 
 export interface ServingPort {

@@ -12,6 +12,7 @@ export {
 } from './evaluation-set.ts';
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
 export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './explain-selection.ts';
+export { LadderPlanner, type LadderRequest } from './ladder-planner.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';

@@ -4,6 +4,7 @@
  */
 import type { DeploymentPlanner, PlannedDeployment } from '../autoscaling/index.ts';
 import { instanceType, type PriceTable } from '../costs/index.ts';
+import type { SelectionState } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { type Objective, objectiveShare } from '../objective.ts';
 import { compositeProfile, type Profile, type Profiles, platformOverheadMs, ServiceTable } from '../profiling/index.ts';
@@ -46,8 +47,6 @@ export interface SelectionRequest {
   readonly ratePerSecond: number;
   readonly instanceType: string;
 }
-
-export type SelectionState = 'certified' | 'estimated' | 'not-certified';
 
 export interface PlannedSelection {
   readonly set: EvaluationSet;

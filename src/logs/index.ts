@@ -22,7 +22,7 @@ export {
 } from './log-groups/platform-lines.ts';
 export { type Log, type LogLevel, type LogOptions, type Logs, logFileCount, logLevels, openLogs } from './logs.ts';
 export type { RequestEnd } from './request-log/line-sampler.ts';
-export type { RequestLine } from './request-log/request-line.ts';
+export type { PlanLine, RequestLine } from './request-log/request-line.ts';
 export { RequestTraces } from './traces/request-traces.ts';
 export { passedTrace, type TraceContext } from './traces/trace-context.ts';
 export { TraceExporter } from './traces/trace-exporter.ts';

@@ -20,7 +20,16 @@ import {
 } from '../codecs/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import type { PlatformError } from '../errors.ts';
-import { InferenceExchange, type InferenceResult, ModelPlans, requestRowsMax, type ServedRoute } from '../serving/index.ts';
+import {
+  InferenceExchange,
+  type InferenceResult,
+  ModelPlans,
+  preferenceIn,
+  preferenceOf,
+  requestRowsMax,
+  type ServedRoute,
+} from '../serving/index.ts';
+import { answeredHeaders, explainParameters } from './answered.ts';
 import { capturedTensors, captureTensors } from './capture-tensors.ts';
 import type { OipDeps } from './deps.ts';
 import { PiecesExchange } from './generate-pieces.ts';
@@ -98,7 +107,9 @@ class InferExchange extends InferenceExchange<InferRequest> {
     this.#decoded = decoded;
     const { inputs, rows, parameters } = decoded;
     const { requestId, arrivedAtMs } = this;
-    return this.invokeWhole({ requestId, inputs, rows, timeoutMs: parameters.timeoutMs, priority: parameters.priority, arrivedAtMs });
+    const { timeoutMs, priority } = parameters;
+    const prefer = preferenceOf(parameters.prefer) ?? preferenceIn(this.#call.request.headers);
+    return this.invokeWhole({ requestId, inputs, rows, timeoutMs, priority, prefer, arrivedAtMs });
   }
 
   protected answer(result: InferenceResult): void {
@@ -112,10 +123,11 @@ class InferExchange extends InferenceExchange<InferRequest> {
       return;
     }
     const startMs = clock.nowMs();
-    const parameters = decoded.parameters.timings ? JSON.stringify(timingParameters(result)) : undefined;
+    const parameters = responseParameters(decoded.parameters, result);
     const { json, binary } = encodeResponse(plan, decoded, result.outputs, parameters);
     const headers = replyHeaders(this.requestId, binary === null ? 'application/json' : 'application/octet-stream');
     if (request.headers['x-penstock-timings'] === 'true') addTimings(headers, result, clock.nowMs() - startMs);
+    headers.push(...answeredHeaders(result.answered));
     const accepted = request.headers['accept-encoding'];
     sendInference(response, headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
     if (this.capture === null) {
@@ -137,6 +149,12 @@ class InferExchange extends InferenceExchange<InferRequest> {
   protected fail(error: PlatformError): void {
     sendFailure(this.#call, error, !this.hasBody);
   }
+}
+
+/** As JSON; undefined if none was requested. */
+function responseParameters({ timings, explain }: InferRequest['parameters'], result: InferenceResult): string | undefined {
+  if (!timings && !explain) return undefined;
+  return JSON.stringify({ ...(timings ? timingParameters(result) : {}), ...(explain ? explainParameters(result.answered) : {}) });
 }
 
 function capturedOutput(json: string, binary: readonly Uint8Array[] | null): WireBody {

@@ -19,5 +19,5 @@ export { busyText, type Profile, type ServicePoint } from './profile.ts';
 export { type MeasuredProfile, Profiles, type ProfilesOptions } from './profiles.ts';
 export { type AffineTimes, affineService, referenceProfile } from './reference-profile.ts';
 export { ServiceTable } from './service-table.ts';
-export { type ServedTimes, ServiceTables } from './service-tables.ts';
+export { type ServedTimes, ServiceTables, type TimedPlan } from './service-tables.ts';
 export { timer, timerOf } from './timer.ts';

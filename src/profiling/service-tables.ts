@@ -1,8 +1,10 @@
 /** Service-time tables for dispatch, by model version and executor. Reads are synchronous. */
+
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { nameKey } from '../names.ts';
 import { type ModelVersion } from '../registry/index.ts';
+import { compositeProfile } from './composite-profile.ts';
 import type { FunctionProfiles } from './function-profiles.ts';
 import type { Profile } from './profile.ts';
 import type { MeasuredProfile, Profiles } from './profiles.ts';
@@ -15,6 +17,23 @@ export interface ServiceTablesOptions {
   /** Profiles of functions. Without them, tables of functions stay unknown. */
   readonly functions?: Pick<FunctionProfiles, 'of'>;
   readonly log: Log;
+}
+
+/** A model alone or a cascade, for which times are learnt. */
+export interface TimedPlan {
+  /** `digits-mlp/1>digits-cnn/1@0.03` */
+  readonly name: string;
+  /** Versions, such as `digits-mlp/1`. */
+  readonly first: string;
+  readonly second: string | null;
+  /** Share of rows that go on to the second model. */
+  readonly escalated: number;
+}
+
+interface PlanEntry {
+  readonly plan: TimedPlan;
+  readonly executor: string;
+  table: ServiceTable;
 }
 
 interface Entry {
@@ -41,6 +60,8 @@ export class ServiceTables {
   readonly #options: ServiceTablesOptions;
   /** Entries by version, then by executor. */
   readonly #entries = new Map<string, Map<string, Entry>>();
+  /** Cascades, by name and executor. */
+  readonly #plans = new Map<string, PlanEntry>();
   readonly #listeners = new Set<(version: Named) => void>();
 
   constructor(options: ServiceTablesOptions) {
@@ -59,6 +80,19 @@ export class ServiceTables {
       entry = { executor, table: new ServiceTable(null), origin: '' };
       entries.set(executor, entry);
       void this.#fetch(version, executor);
+    }
+    return entry.table;
+  }
+
+  /** The same of a plan. Times of a cascade are computed from those of its models, until they are learnt. */
+  tableOfPlan(plan: TimedPlan, executor: string): ServiceTable {
+    if (plan.second === null) return this.tableOf(namedIn(plan.first), executor);
+    const key = `${plan.name} ${executor}`.toLowerCase();
+    let entry = this.#plans.get(key);
+    if (entry === undefined) {
+      entry = { plan, executor, table: new ServiceTable(null) };
+      this.#plans.set(key, entry);
+      void this.#fetchPlan(entry);
     }
     return entry.table;
   }
@@ -92,6 +126,27 @@ export class ServiceTables {
     }
   }
 
+  async #fetchPlan(entry: PlanEntry): Promise<void> {
+    const { plan, executor } = entry;
+    try {
+      const [first, second] = await Promise.all([this.#profileOf(plan.first, executor), this.#profileOf(plan.second ?? '', executor)]);
+      if (first === null || second === null) return;
+      const table = new ServiceTable(compositeProfile(first, second, plan.escalated));
+      table.takeServed(entry.table, servedLeast);
+      entry.table = table;
+      for (const listener of this.#listeners) listener(namedIn(plan.first));
+    } catch (error) {
+      this.#options.log.warn({ plan: plan.name, executor, error: messageOf(error) }, 'failed to read the profiles of a plan');
+    }
+  }
+
+  async #profileOf(name: string, executor: string): Promise<Profile | null> {
+    const { group, version } = namedIn(name);
+    if (!isFunction(executor)) return this.#options.profiles.get(group, version, executor);
+    const sizes = (await this.#options.functions?.of({ group, version })) ?? [];
+    return sizes.find(({ profile }) => profile.executor === executor)?.profile ?? null;
+  }
+
   /** Refreshes all used sizes, because a measurement of one size can change the derived profiles of others. */
   async #fetchFunctions(version: Named): Promise<void> {
     const sizes = (await this.#options.functions?.of(version)) ?? [];
@@ -100,6 +155,11 @@ export class ServiceTables {
   }
 
   #measured({ group, version, profile }: MeasuredProfile): void {
+    const name = `${group}/${version}`.toLowerCase();
+    for (const entry of this.#plans.values()) {
+      const isPart = [entry.plan.first, entry.plan.second].some((model) => model?.toLowerCase() === name);
+      if (isPart && (entry.executor === profile.executor || isFunction(entry.executor))) void this.#fetchPlan(entry);
+    }
     if (!isFunction(profile.executor)) this.#update({ group, version }, profile, '');
     for (const executor of this.#entriesOf({ group, version }).keys()) {
       if (isFunction(executor)) return void this.#fetch({ group, version }, executor);
@@ -127,6 +187,11 @@ export class ServiceTables {
     }
     return entries;
   }
+}
+
+function namedIn(name: string): Named {
+  const slash = name.lastIndexOf('/');
+  return { group: name.slice(0, slash), version: Number(name.slice(slash + 1)) };
 }
 
 function isFunction(executor: string): boolean {

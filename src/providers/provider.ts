@@ -1,6 +1,6 @@
 /** The interface of providers, which run workers. There is one today: local processes. */
 import type { EnvironmentRef } from '../python-model.ts';
-import type { DataFile, ModelFiles, PythonLoad, WorkerLink } from '../runtime/index.ts';
+import type { DataFile, LoadPlans, ModelFiles, PythonLoad, WorkerLink } from '../runtime/index.ts';
 
 /** A request for one worker with one model. */
 export interface WorkerSpec {
@@ -29,6 +29,13 @@ export interface WorkerSpec {
   readonly process?: WorkerCommand;
   /** If set, a Python worker loads the files of `modelData`, a folder. */
   readonly python?: WorkerPython;
+  /** If set, the worker loads other models too, and answers by plans. */
+  readonly plans?: WorkerLadder;
+}
+
+/** The plans of a worker. Workers with equal keys answer alike. */
+export interface WorkerLadder extends LoadPlans {
+  readonly key: string;
 }
 
 /** A Python model, as it was opened at its approval. */

@@ -224,13 +224,14 @@ export class SupervisedWorker {
   }
 
   async #loadModel(link: WorkerLink): Promise<void> {
-    const { modelPath, modelData = [], threads, id, python } = this.spec;
+    const { modelPath, modelData = [], threads, id, python, plans } = this.spec;
     const name = shownName(this.spec);
-    const { signature } = await link.load({ path: modelPath, data: modelData, threads, name, ...defined({ python }) });
+    const { signature } = await link.load({ path: modelPath, data: modelData, threads, name, ...defined({ python, plans }) });
     if (python?.form === 'bytes' || python?.form === 'stream') return; // only its user knows valid requests
     const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
     try {
-      await link.run(inputs);
+      // Every plan: the first run of a model is slow.
+      for (let plan = 0; plan < (plans?.plans.length ?? 1); plan++) await link.run(inputs, [], plan);
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;
       // The model works but rejected the generated input. Only its user knows valid inputs.

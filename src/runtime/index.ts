@@ -32,4 +32,4 @@ export {
   type WorkerFiles,
 } from './worker-files.ts';
 export { pythonWorkerPath, workerMainPath } from './worker-paths.ts';
-export { type LoadPlans, type ModelMap, type RowStages, stages, type WorkerPlan } from './worker-plans.ts';
+export { type LoadPlans, type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';

@@ -4,12 +4,14 @@
  */
 import type { Clock } from '../clock.ts';
 import type { CaptureConfig } from '../data-quality/index.ts';
-import type { FunctionsConfig } from '../deployment/index.ts';
+import type { FunctionsConfig, LadderConfig } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { CloseReason } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
+import type { BatchRung } from './batch-plan.ts';
 import type { AttachedWorker, Executor } from './executor.ts';
+import type { Ladder } from './ladder.ts';
 import type { InferenceResult, PendingRequest } from './request.ts';
 
 export interface PoolSettings {
@@ -27,6 +29,8 @@ export interface PoolSettings {
   readonly isShadow?: boolean;
   /** True if instances run the variant too, and functions take only requests that instances cannot finish in time. */
   readonly isHybrid?: boolean;
+  /** The plans of a variant of a selection. Absent: its workers have one model. */
+  readonly ladder?: LadderConfig;
 }
 
 /** A batch being dispatched. */
@@ -35,6 +39,8 @@ export interface Dispatch {
   readonly requests: readonly PendingRequest[];
   readonly reason: CloseReason;
   readonly isColdStart: boolean;
+  /** The plan of the batch; absent without a ladder. */
+  readonly plan?: BatchRung | null;
   /** Called for each request that was answered with a result, after its response was sent. */
   readonly onAnswered: ((request: PendingRequest, result: InferenceResult, latencyMs: number) => void) | null;
   /** Called when the run is over, with whether any request was answered with a result. */
@@ -49,6 +55,8 @@ export interface PoolContext {
   readonly batchable: boolean;
   readonly settings: PoolSettings;
   readonly clock: Clock;
+  /** Null if the workers have one model. */
+  readonly ladder: Ladder | null;
   /**
    * Runs the batch. Notifies the executor pool before the responses are sent: first `workerLost` if the worker crashed, then
    * `executorFreed`.

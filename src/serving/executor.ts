@@ -1,7 +1,9 @@
 /** A worker as seen by dispatch: whether it is busy, the predicted time until it is free, and its batch size. */
+
 import { type Objective, objectiveShare } from '../objective.ts';
-import { batchSizeFor, platformOverheadMs, type ServiceTable } from '../profiling/index.ts';
-import { isOverdue, residualMs, type Server } from '../queueing/index.ts';
+import { platformOverheadMs, type ServiceTable } from '../profiling/index.ts';
+import { isOverdue, type Rung, residualMs, type Server } from '../queueing/index.ts';
+import { RungTimes } from './rung-times.ts';
 import type { RunRequests } from './runners/run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
 
@@ -36,34 +38,21 @@ const batchGainMin = 1.25;
  */
 const aheadMsMax = 20;
 
-/** A batch that takes at most this much longer than one of B_i rows delays others no more. */
-const barelyMore = 1.1;
-/** Batch sizes that are tried differ by at least this factor. */
-const sizeStep = 1.15;
-
 export class Executor {
   readonly worker: AttachedWorker;
   /** `instance:local.1` or `function:2048` (MiB). */
   readonly name: string;
   /** True for an on-demand function, false for an always-on instance. */
   readonly isFunction: boolean;
-  /** Known service times; replaced when a new profile is measured. */
-  table: ServiceTable;
+  /** By plan, from the cheapest to the most accurate; one for an executor with one model. */
+  #rungs: readonly RungTimes[];
+  /** The plan by which the executor is judged: the cheapest that a batch may have now. */
+  base = 0;
   /** Tracks how far runs deviate from the quantile in the table; null if not needed. */
   drift: ServiceDrift | null = null;
   /** The same for the table's median, which lags behind a change by hundreds of runs. null unless `asTypicalServer` is used. */
   pace: ServiceDrift | null = null;
-  /** B_i: the maximum number of rows per batch. */
-  batchSize = 1;
-  /** The batch size with the best throughput, regardless of the objective. */
-  #batchSizeFastest = 1;
   #latencyMs = Number.POSITIVE_INFINITY;
-  /** Batch sizes above B_i that are faster per row and can meet the objective, ascending. */
-  sizesBeyond: readonly number[] = [];
-  /** The batch size of late requests: the fastest per row that lets a request arriving meanwhile be in time. At least B_i. */
-  batchSizeBehind = 1;
-  /** Explains B_i. */
-  batchReason = '';
   isDraining = false;
   /** When its current batch began: at dispatch, or when the previous batch ended. If idle, when the last batch ended. */
   sinceMs = 0;
@@ -85,9 +74,60 @@ export class Executor {
     this.worker = worker;
     this.isFunction = isFunctionType(worker.instanceType);
     this.name = this.isFunction ? worker.instanceType : `instance:${worker.instanceType}`;
-    this.table = table;
+    this.#rungs = [new RungTimes(table)];
     this.#overMs = overMs;
     this.aliveAtMs = nowMs;
+  }
+
+  get #base(): RungTimes {
+    return this.#rungs[this.base] as RungTimes;
+  }
+
+  /** Known service times of the base plan. */
+  get table(): ServiceTable {
+    return this.#base.table;
+  }
+
+  /** B_i: the maximum number of rows per batch. */
+  get batchSize(): number {
+    return this.#base.batchSize;
+  }
+
+  /** Explains B_i. */
+  get batchReason(): string {
+    return this.#base.batchReason;
+  }
+
+  /** Batch sizes above B_i that are faster per row and can meet the objective, ascending. */
+  get sizesBeyond(): readonly number[] {
+    return this.#base.sizesBeyond;
+  }
+
+  /** The batch size of late requests. At least B_i. */
+  get batchSizeBehind(): number {
+    return this.#base.batchSizeBehind;
+  }
+
+  /** Sets the service times by plan; call `plan` afterwards. */
+  useTables(tables: readonly ServiceTable[]): void {
+    this.#rungs = tables.map((table) => new RungTimes(table));
+  }
+
+  /** Full batches by plan. A plan that is not measured yet takes no time. */
+  rungs(): readonly Rung[] {
+    return this.#rungs.map(({ table, batchSize }) => ({
+      batchSizeMax: batchSize,
+      fullBatchMs: table.quantileMs(this.#quantile, batchSize),
+    }));
+  }
+
+  /** Whether a plan was measured. */
+  isKnown(rung: number): boolean {
+    return this.#tableOf(rung).isKnown;
+  }
+
+  #tableOf(rung: number): ServiceTable {
+    return (this.#rungs[rung] as RungTimes).table;
   }
 
   /** Recomputes the batch size. By default only if the last choice is older than `replanEveryMs`. */
@@ -95,22 +135,14 @@ export class Executor {
     if (!isDue) return;
     this.#plannedAtMs = nowMs;
     this.#quantile = objective === null ? 0.95 : objectiveShare(objective);
-    const choice = batchSizeFor(this.table, objective, this.#overMs);
-    this.batchSize = choice.batchSize;
-    this.batchReason = choice.reason;
-    this.#batchSizeFastest = batchSizeFor(this.table, null, this.#overMs).batchSize;
     this.#latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
-    const sizes = sizesBetween(this.batchSize, this.#batchSizeFastest);
-    const spareMs = this.#latencyMs - this.#overMs;
-    this.sizesBeyond = sizes.filter((rows) => this.typicalMs(rows) <= spareMs);
-    const behindMs = Math.max(spareMs - this.typicalMs(this.batchSize), barelyMore * this.typicalMs(this.batchSize));
-    this.batchSizeBehind = sizes.findLast((rows) => this.typicalMs(rows) <= behindMs) ?? this.batchSize;
+    for (const rung of this.#rungs) rung.plan(objective, this.#overMs, this.pace?.factor ?? 1);
   }
 
   /** Sets a batch size and prediction quantile chosen by the function rule, instead of computing them. */
   fix(batchSize: number, quantile: number, reason: string): void {
-    this.batchSize = batchSize;
-    this.batchReason = reason;
+    this.#base.batchSize = batchSize;
+    this.#base.batchReason = reason;
     this.#quantile = quantile;
   }
 
@@ -129,8 +161,9 @@ export class Executor {
   }
 
   /** Whether a batch of this many rows should be held for more rows instead of being sent ahead. */
-  benefitsFromBatching(rows: number): boolean {
-    return rows < this.batchSize && this.batchSize * this.table.medianMs(1) > batchGainMin * this.table.medianMs(this.batchSize);
+  benefitsFromBatching(rows: number, rung: number = this.base): boolean {
+    const { batchSize, table } = this.#rungs[rung] as RungTimes;
+    return rows < batchSize && batchSize * table.medianMs(1) > batchGainMin * table.medianMs(batchSize);
   }
 
   /**
@@ -149,14 +182,15 @@ export class Executor {
 
   /** The batch size of such a queue. */
   get batchSizeLate(): number {
-    return Math.max(this.batchSize, this.#batchSizeFastest);
+    return Math.max(this.batchSize, this.#base.batchSizeFastest);
   }
 
   /** Records the duration of a batch. */
-  observe(rows: number, ms: number): void {
-    this.drift?.observe(this.table.quantileMs(this.#quantile, rows), ms);
-    this.pace?.observe(this.table.medianMs(rows), ms);
-    this.table.observe(rows, ms);
+  observe(rows: number, ms: number, rung: number = this.base): void {
+    const table = this.#tableOf(rung);
+    this.drift?.observe(table.quantileMs(this.#quantile, rows), ms);
+    this.pace?.observe(table.medianMs(rows), ms);
+    table.observe(rows, ms);
   }
 
   /** Rows of its dispatched batches. */
@@ -165,10 +199,11 @@ export class Executor {
   }
 
   /** A batch of `rows` was dispatched to this executor. */
-  begin(rows: number, nowMs: number): void {
+  begin(rows: number, nowMs: number, rung: number = this.base): void {
     if (!this.isBusy) this.sinceMs = nowMs;
-    this.#expectedMs.push(this.table.quantileMs(this.#quantile, rows));
-    this.#typicalMs.push(this.table.medianMs(rows));
+    const table = this.#tableOf(rung);
+    this.#expectedMs.push(table.quantileMs(this.#quantile, rows));
+    this.#typicalMs.push(table.medianMs(rows));
     this.#rows.push(rows);
   }
 
@@ -219,8 +254,8 @@ export class Executor {
   }
 
   /** The current median of a batch of `rows`. */
-  typicalMs(rows: number): number {
-    return this.table.medianMs(rows) * (this.pace?.factor ?? 1);
+  typicalMs(rows: number, rung: number = this.base): number {
+    return this.#tableOf(rung).medianMs(rows) * (this.pace?.factor ?? 1);
   }
 
   /** Whether the current run is so overdue that its end cannot be predicted. */
@@ -237,14 +272,4 @@ export class Executor {
   rowsPerMs(): number {
     return this.batchSize / Math.max(this.table.medianMs(this.batchSize), 0.01);
   }
-}
-
-/** Batch sizes above `from` up to `to`, ascending. */
-function sizesBetween(from: number, to: number): number[] {
-  const sizes: number[] = [];
-  for (let rows = from; rows < to; ) {
-    rows = Math.min(to, Math.max(rows + 1, Math.floor(rows * sizeStep)));
-    sizes.push(rows);
-  }
-  return sizes;
 }

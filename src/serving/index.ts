@@ -10,8 +10,10 @@ export type { FunctionSetting } from './functions/function-setting.ts';
 export type { FunctionsView, FunctionVariant } from './functions/function-variant.ts';
 export type { PeriodMeasure } from './functions/period.ts';
 export { minimumMarginMs } from './instances/admission-margin.ts';
+export type { LadderView } from './ladder.ts';
 export { openServing } from './open-serving.ts';
 export type { OverflowPlan } from './overflow/hybrid-pool.ts';
+export { type PlanPreference, preferenceIn, preferenceInAttributes, preferenceOf } from './plan-preference.ts';
 export {
   type InferenceCall,
   type InferenceOutcome,
@@ -25,6 +27,7 @@ export {
   type Shadow,
   type Timings,
 } from './request.ts';
+export { formatRowsByModel, joinedAnswers, type RowAnswers } from './row-answers.ts';
 export { ModelError } from './runners/model-error.ts';
 export type { BatchRunResult, RunRequests } from './runners/run-requests.ts';
 export { Serving, type ServingOptions } from './serving.ts';

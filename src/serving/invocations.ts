@@ -8,6 +8,7 @@ import type { Metrics, VariantMetrics } from '../metrics/index.ts';
 import { nameKey } from '../names.ts';
 import { isFunctionType } from './executor.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, PendingRequest, RejectedCall, RequestPath, SplitCall } from './request.ts';
+import { planLineOf } from './row-answers.ts';
 import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
@@ -263,6 +264,7 @@ export class Invocations {
         closeReason: result.closeReason,
         executor,
         coldStart,
+        ...(result.answered === undefined ? {} : { plan: planLineOf(result.answered) }),
       },
       weight,
     );

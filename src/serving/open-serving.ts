@@ -39,6 +39,7 @@ export function openServing(config: Config, deps: OpenServingDeps): Serving {
     queueRowsMax: config.queueRowsMax,
     replyBytesMax: config.bodyLimitBytes,
     serviceTable: (model, executor) => tables.tableOf(model, executor),
+    planTable: (plan, executor) => tables.tableOfPlan(plan, executor),
     restart: (workerId, reason) => provider.restart(workerId, reason),
     onWorkerLost: (workerId, requests) => workerEnds.recordLost(workerId, requests),
     onOverflowShut: overflowReporter(log, events),

@@ -7,6 +7,9 @@ import type { CloseReason } from '../queueing/index.ts';
 import type { ModelVersion, MultiModel, PayloadKind } from '../registry/index.ts';
 import type { Payload, ProcessReply, ReplySink } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
+import type { PlanBounds } from './batch-plan.ts';
+import type { PlanPreference } from './plan-preference.ts';
+import type { RowAnswers } from './row-answers.ts';
 
 /** A validated and decoded request from a protocol adapter (OIP, AWS, native). */
 export interface InferenceCall {
@@ -19,6 +22,8 @@ export interface InferenceCall {
   readonly timeoutMs?: number | undefined;
   /** 0: default; 1: highest; larger values are less urgent. */
   readonly priority?: number | undefined;
+  /** Which plans of a selection it accepts. */
+  readonly prefer?: PlanPreference | undefined;
   /** `clock.nowMs()` when the request was fully read. */
   readonly arrivedAtMs: number;
   /** Payload of a model that takes bytes (`ServedRoute.payload`), in place of inputs. The call counts as one row and runs alone. */
@@ -119,6 +124,8 @@ export interface InferenceResult {
   readonly coldStart: boolean;
   /** Number of parts of a split request. `serviceMs` is then the time with at least one part at a worker; compute times are sums. */
   readonly parts?: number;
+  /** How its rows were answered; absent if the worker has one model. */
+  readonly answered?: RowAnswers;
   /** The reply of a process model, in place of outputs. Its status is a success; other replies are a `ModelError`. */
   readonly reply?: ProcessReply;
 }
@@ -186,6 +193,8 @@ export class PendingRequest {
   cannotMeetDeadline = false;
   /** Waiting in a queue, running in a batch, or settled: answered or cancelled. A settled request must not change any more. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
+  /** The plans that it accepts; null for all. Requests of a batch accept the same. */
+  bounds: PlanBounds | null = null;
   /** Its current or last batch; null until it is dispatched. */
   batchEntry: BatchEntry | null = null;
   /**

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
+import { defined } from '../defined.ts';
 import { type CountedVersion, type ServedEndpoint, type ServedWorker, type ServingPort, shadowShare } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { nameKey, sameName } from '../names.ts';
@@ -125,8 +126,8 @@ export class Serving implements ServingPort {
     const settings = { objective, late, timeoutMs, capture, queueRowsMax, functions: null };
     const configs = endpoint.variants.map((each) => each.config);
     const all = endpoint.variants.map(({ config: variant, version }) => {
-      const { functions = null, instanceCount, isShadow = false } = variant;
-      const own = { ...settings, functions, isShadow, isHybrid: functions !== null && instanceCount > 0 };
+      const { functions = null, instanceCount, isShadow = false, ladder } = variant;
+      const own = { ...settings, functions, isShadow, isHybrid: functions !== null && instanceCount > 0, ...defined({ ladder }) };
       const pool = this.#pools.poolFor(config.name, variant.name, version, own);
       return { pool, weight: isShadow ? shadowShare(variant, configs) : variant.weight, settings: own };
     });
@@ -196,7 +197,8 @@ export class Serving implements ServingPort {
   /** Called when service times of a version were measured: its executors can run larger batches from now on. */
   profileMeasured(group: string, version: number): void {
     for (const pool of this.#pools) {
-      if (pool.model.version === version && sameName(pool.model.group, group)) pool.profileMeasured();
+      const models = pool.ladder?.config.models ?? [pool.model.name];
+      if (models.some((model) => sameName(model, `${group}/${version}`))) pool.profileMeasured();
     }
   }
 

@@ -3,19 +3,22 @@
  * requests after a worker crash, and answers each request once. Its executor pool decides the order and time of dispatch. An event
  * (an arrival, an idle executor, a timer) takes effect synchronously, so the simulator can run this code on a virtual clock.
  */
+
 import type { Clock } from '../clock.ts';
 import type { CaptureConfig } from '../data-quality/index.ts';
-import { PlatformError } from '../errors.ts';
+import { asPlatformError, PlatformError } from '../errors.ts';
 import { formatMs } from '../objective.ts';
 import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
 import type { LostRequests } from '../records/index.ts';
 import { type ModelVersion, type MultiModel, multiModelOf, payloadKind } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
+import type { BatchRung } from './batch-plan.ts';
 import type { Executor } from './executor.ts';
 import type { Dispatch, ExecutorPool, PoolContext, PoolSettings, PoolWorker } from './executor-pool.ts';
 import { FunctionPool } from './functions/function-pool.ts';
 import type { FunctionPoolDeps } from './functions/function-pool-deps.ts';
 import { InstancePool, type InstancePoolDeps } from './instances/instance-pool.ts';
+import { Ladder } from './ladder.ts';
 import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
 import { shapeBucketOf } from './runners/batch-tensors.ts';
@@ -66,6 +69,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   shadow: Shadow | null = null;
   /** The folder whose objects are served; null for a variant with a model. */
   readonly folder: MultiModel | null;
+  readonly ladder: Ladder | null;
   readonly #deps: VariantPoolDeps;
   #pool: ExecutorPool;
   readonly #bucketOf: ReturnType<typeof shapeBucketOf>;
@@ -95,6 +99,7 @@ export class VariantPool implements ServedRoute, PoolContext {
     this.statistics = names.statistics ?? new VariantStatistics(this.clock.wallMs());
     this.#bucketOf = shapeBucketOf(this.signature);
     this.#settings = settings;
+    this.ladder = settings.ladder === undefined ? null : new Ladder(settings.ladder);
     this.#onDispatch = deps.onDispatch;
     this.#deps = deps;
     const isServerless = settings.functions !== null && settings.isHybrid !== true;
@@ -180,10 +185,23 @@ export class VariantPool implements ServedRoute, PoolContext {
     const shiftMs = priorityShiftMs(call.priority ?? 0, objective?.latencyMs ?? priorityHorizonMs);
     const bucket = this.#bucketOf === null ? '' : this.#bucketOf(call.inputs);
     const request = new PendingRequest(call, { deadlineMs: promisedAtMs + shiftMs, promisedAtMs, timeoutAtMs, bucket }, settle);
-    const rejection = this.#pool.submit(request);
+    const rejection = this.#bind(request) ?? this.#pool.submit(request);
     if (rejection === null) this.sweepBy(timeoutAtMs);
     else request.fail(rejection);
     return request;
+  }
+
+  /** Restricts a request to the plans that it accepts. Returns why it is rejected if there are none. */
+  #bind(request: PendingRequest): PlatformError | null {
+    const { prefer } = request.call;
+    if (prefer === undefined || this.ladder === null) return null;
+    try {
+      request.bounds = this.ladder.boundsFor(prefer, this.endpoint);
+    } catch (error) {
+      return asPlatformError(error);
+    }
+    request.bucket += ` plans ${request.bounds.from} ${request.bounds.to}`;
+    return null;
   }
 
   /** Queues a request that waited in another pool, at the position of its deadline. */
@@ -244,6 +262,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   run(dispatch: Dispatch): void {
     const nowMs = this.clock.nowMs();
     const { executor, reason, isColdStart, onAnswered, onEnd } = dispatch;
+    const choice = dispatch.plan ?? this.#floorChoice;
     const requests = dispatch.requests.filter((request) => request.timeoutAtMs > nowMs || this.#expire(request, nowMs));
     if (requests.length === 0) return this.#pool.executorFreed(executor);
     let rows = 0;
@@ -253,12 +272,13 @@ export class VariantPool implements ServedRoute, PoolContext {
       request.state = 'running';
       request.batchEntry = entry;
     }
-    executor.begin(rows, nowMs);
+    executor.begin(rows, nowMs, executor.isFunction ? 0 : choice?.rung);
     this.#running.add(requests);
     this.sweepBy(nowMs + this.#settings.timeoutMs);
     this.#onDispatch(reason, rows);
-    const { clock, statistics } = this;
-    runBatch({ clock, executor, statistics, reason, isColdStart, onRunFailed: this.runFailed }, requests, (end) => {
+    const { clock, statistics, ladder } = this;
+    const plan = choice === null || ladder === null ? null : { ladder, choice };
+    runBatch({ clock, executor, statistics, reason, isColdStart, plan, onRunFailed: this.runFailed }, requests, (end) => {
       this.#running.delete(requests);
       executor.end(clock.nowMs());
       if (end.lost.length > 0) this.#reclaim(executor, end);
@@ -268,6 +288,11 @@ export class VariantPool implements ServedRoute, PoolContext {
       this.#pool.executorFreed(executor);
       this.#answer(end, onAnswered);
     });
+  }
+
+  /** The plan of a batch on a function. */
+  get #floorChoice(): BatchRung | null {
+    return this.ladder === null ? null : { rung: this.ladder.config.floorRung, heldBack: null, rowsWaiting: 0 };
   }
 
   readonly runFailed = (usd: number): void => this.#deps.onRunFailed?.(usd);

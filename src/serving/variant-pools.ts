@@ -3,7 +3,8 @@
  * the version's first worker. It is removed once it is retired and empty.
  */
 import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
-import type { ServedWorker } from '../deployment/index.ts';
+import { defined } from '../defined.ts';
+import { type LadderConfig, type LadderRung, ladderKey, type ServedWorker } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
 import { ServiceTable } from '../profiling/index.ts';
 import type { LostRequests } from '../records/index.ts';
@@ -25,6 +26,8 @@ export interface VariantPoolsOptions extends Pick<Accounting, 'clock' | 'ledger'
   readonly replyBytesMax?: number;
   /** Returns the known service times of a model version on an executor, for example `instance:local.1` or `function:2048`. */
   readonly serviceTable: (version: ModelVersion, executor: string) => ServiceTable;
+  /** The same of a plan. Absent: no variant has plans. */
+  readonly planTable?: (plan: LadderRung, executor: string) => ServiceTable;
   /** Kills and restarts a worker whose run exceeded the timeout. */
   readonly restart: (workerId: string, reason: string) => void;
   readonly functions: FunctionSource;
@@ -45,6 +48,7 @@ export interface FunctionSource {
     readonly variant: string;
     readonly version: ModelVersion;
     readonly memoryMiB: number;
+    readonly ladder?: LadderConfig;
   }) => string;
   /** Returns the number of cores not used by instances of these types. Absent if starts do not compete for cores. */
   readonly remainingCores?: (instanceTypes: readonly string[]) => number;
@@ -92,7 +96,9 @@ export class VariantPools {
   /** Attaches a ready worker. `settings` are those of its endpoint; null if the endpoint is not routed yet. */
   attach(worker: ServedWorker, settings: PoolSettings | null): void {
     if (worker.functionMemoryMiB !== null) return this.#attachFunction(worker);
-    const pool = this.poolFor(worker.endpoint, worker.variant, worker.version, settings ?? this.#settingsUnrouted());
+    const { ladder: _routed, ...others } = settings ?? this.#settingsUnrouted();
+    const own = worker.ladder === undefined ? others : { ...others, ladder: worker.ladder };
+    const pool = this.poolFor(worker.endpoint, worker.variant, worker.version, own);
     this.#poolOfWorker.set(worker.id, pool);
     this.#options.ledger.started(worker.id, worker.endpoint, worker.variant, worker.usdPerHour);
     const lanes = slotIdsOf(worker.id, worker.version);
@@ -130,8 +136,9 @@ export class VariantPools {
   #attachFunction(worker: ServedWorker): void {
     const pool = this.#poolOfWorker.get(worker.id);
     if (pool === undefined) return this.#options.functions.stop(worker.id);
-    // The function pool computes the cost of runs itself.
-    pool.attach({ ...worker, charge: () => 0, run: this.#runnerOf(worker) });
+    // The function pool computes the cost of runs itself. A function has loaded one plan.
+    const run = this.#runnerOf(worker);
+    pool.attach({ ...worker, charge: () => 0, run: (requests, done) => run(requests, done, 0) });
   }
 
   #runnerOf({ link, version }: ServedWorker): RunRequests {
@@ -147,15 +154,21 @@ export class VariantPools {
     names: { endpoint: string; variant: string; model: ModelVersion; statistics: VariantStatistics | undefined },
     settings: PoolSettings,
   ): VariantPool {
-    const { clock, log, serviceTable, restart, ledger, functions, onWorkerLost, onOverflowShut } = this.#options;
+    const { clock, log, serviceTable, planTable, restart, ledger, functions, onWorkerLost, onOverflowShut } = this.#options;
     const { endpoint, variant, model } = names;
+    const { ladder } = settings;
     const isTarget = baseNameOf(model.name) !== null;
     // One model of many is neither profiled nor billed: the instances of its variant are.
     const unknownTable = new ServiceTable(null);
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
       restart: (lane, reason) => restart(workerOf(lane), reason),
-      serviceTable: (executor) => (isTarget ? unknownTable : serviceTable(model, executor)),
+      // Functions run the floor plan.
+      serviceTable: (executor, rung = ladder?.floorRung ?? 0) => {
+        const plan = ladder?.rungs[rung];
+        if (plan !== undefined) return planTable?.(plan, executor) ?? unknownTable;
+        return isTarget ? unknownTable : serviceTable(model, executor);
+      },
       onDispatch: (reason, rows) => this.#invocations.dispatched(pool, reason, rows),
       onRunFailed: (usd) => this.#invocations.runFailed(pool, usd),
       onWorkerLost: (lane, requests) => onWorkerLost?.(workerOf(lane), requests),
@@ -164,7 +177,7 @@ export class VariantPools {
         prices: isTarget ? { ...functions.prices, usdPerGbSecond: 0, usdPerInvocation: 0 } : functions.prices,
         memoryMiBSafe: () => functions.memoryMiBSafe(model),
         start: (memoryMiB) => {
-          const id = functions.start({ endpoint, variant, version: model, memoryMiB });
+          const id = functions.start({ endpoint, variant, version: model, memoryMiB, ...defined({ ladder }) });
           this.#poolOfWorker.set(id, pool);
           return id;
         },
@@ -209,7 +222,9 @@ export class VariantPools {
   }
 }
 
-/** Key of a pool. A variant that switches from instances to functions alone, or back, gets a new pool, as for a new version. */
+/** Key of a pool. A variant that gets other plans, or that switches from instances to functions alone, or back, gets a new pool, as for a new version. */
 function keyOf({ endpoint, variant, model, settings }: Pick<VariantPool, 'endpoint' | 'variant' | 'model' | 'settings'>): string {
-  return `${endpoint}/${variant}/${model.name}${settings.functions === null || settings.isHybrid === true ? '' : ' functions'}`.toLowerCase();
+  const plans = settings.ladder === undefined ? '' : ` ${ladderKey(settings.ladder)}`;
+  const functions = settings.functions === null || settings.isHybrid === true ? '' : ' functions';
+  return `${endpoint}/${variant}/${model.name}${plans}${functions}`.toLowerCase();
 }

@@ -143,6 +143,13 @@ export interface Vectors {
       readonly rung: number;
     }[];
   };
+  readonly receipt: readonly {
+    readonly chargeUsd: number;
+    readonly firstMs: number;
+    readonly secondMs: number;
+    readonly wentOn: readonly boolean[];
+    readonly value: readonly number[];
+  }[];
   readonly credit: {
     readonly floor: number;
     readonly most: number;

@@ -5,6 +5,7 @@ import { defined } from '../../defined.ts';
 import {
   changedBy,
   type EndpointChange,
+  type EndpointConfig,
   type EndpointView,
   newVariant,
   requireCompatibleSignature,
@@ -13,8 +14,16 @@ import {
   type VariantConfig,
   variantNameDefault,
 } from '../../deployment/index.ts';
-import { bodyOfFields, captureFields, changesOf, defaultsOf, endpointFields, variantFields } from '../../fields/index.ts';
-import { formatObjective, parseObjective } from '../../objective.ts';
+import {
+  bodyOfFields,
+  captureFields,
+  changesOf,
+  defaultsOf,
+  endpointFields,
+  instanceTypeDefault,
+  variantFields,
+} from '../../fields/index.ts';
+import { formatObjective, type Objective, parseObjective } from '../../objective.ts';
 import type { WorkerView } from '../../providers/index.ts';
 import { multiModelOf, multiModelUri, type Registry } from '../../registry/index.ts';
 import type { ServedVariant, ServedView } from '../../serving/index.ts';
@@ -34,6 +43,14 @@ import { inputShape } from '../routing/field-schemas.ts';
 import { endpointPath, isoTime, pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
+import {
+  type SelectionInput,
+  selectedPlans,
+  selectionBodyOf,
+  selectionInput,
+  selectionRoute,
+  selectionVariant,
+} from './endpoint-selection.ts';
 import { busyMachineNote } from './machine-notes.ts';
 import { profileWarnings } from './profile-warnings.ts';
 import { apiGuardOf, rolloutBodyOf, rolloutInput } from './rollout.ts';
@@ -43,12 +60,22 @@ import { checkMemory, functionsBodyOf, functionsInput, functionsNow, functionsOf
 /** What these routes need of the server. */
 type Services = Pick<
   ApiServices,
-  'alarms' | 'batching' | 'deployments' | 'functionProfiles' | 'ledger' | 'machine' | 'registry' | 'serving' | 'tables' | 'targets'
+  | 'alarms'
+  | 'batching'
+  | 'deployments'
+  | 'functionProfiles'
+  | 'ladders'
+  | 'ledger'
+  | 'machine'
+  | 'registry'
+  | 'serving'
+  | 'tables'
+  | 'targets'
 >;
 
 const variantInput = z.strictObject({
   name: z.string().default(variantNameDefault),
-  model: z.string().describe('GROUP/VERSION, or GROUP for the latest approved version.'),
+  model: z.string().optional().describe('GROUP/VERSION, or GROUP for the latest approved version. Omit it for a selection.'),
   ...inputShape(variantFields),
   shadow: z
     .boolean()
@@ -67,13 +94,14 @@ const variantInput = z.strictObject({
     .describe('Scales the number of instances with the load. {}: all defaults; null: a fixed number.'),
 });
 const variantChangeInput = variantInput.extend({
-  model: variantInput.shape.model.optional().describe('As for a new variant; omit it to keep the version.'),
+  model: variantInput.shape.model.describe('As for a new variant; omit it to keep the version.'),
 });
 
 const changeable = {
   objective: z.string().nullable().optional().describe('For example p95<=50ms; null: none.'),
   ...inputShape(endpointFields),
   capture: captureInput.nullable().optional().describe('Which calls are captured. {}: all defaults; null: none.'),
+  selection: selectionInput.optional().describe('Plans of several models, chosen by an evaluation, in place of one version.'),
 };
 const newEndpoint = z.strictObject({ name: z.string(), variants: z.array(variantInput), ...changeable });
 const endpointChange = z.strictObject({
@@ -96,7 +124,7 @@ const endpointChange = z.strictObject({
 type Shares = Pick<OverviewReader, 'inTime'>;
 
 export function endpointRoutes(services: Services, overview: Shares): ApiRoute[] {
-  const { registry, deployments, functionProfiles } = services;
+  const { deployments } = services;
   const bodyOf = (view: EndpointView): Promise<EndpointBody> => endpointBodyOf(view, services, overview);
   return [
     apiRoute('GET /endpoints', {
@@ -105,45 +133,17 @@ export function endpointRoutes(services: Services, overview: Shares): ApiRoute[]
       answer: pageBody(endpointBody),
       handle: ({ query }) => pageByOffset(query, ({ limit, offset }) => deployments.list().slice(offset, offset + limit), bodyOf),
     }),
-    apiRoute('POST /endpoints', {
-      summary: 'Create an endpoint',
-      description: 'Returns at once; the endpoint is in service when its `status` is InService.',
-      body: newEndpoint,
-      answer: endpointBody,
-      status: 202,
-      handle: async ({ body, caller }) => {
-        const variants = (await variantChangesOf(registry, body.variants)).map(newVariant);
-        await checkMemory(functionProfiles, variants);
-        const config = { ...defaultsOf(endpointFields), name: body.name, objective: null, variants };
-        return bodyOf(await deployments.create(changedBy(settingsOf(body), config), caller.keyId));
-      },
-    }),
+    createRoute(services, bodyOf),
     apiRoute('GET /endpoints/:endpoint', {
       summary: 'Describe an endpoint',
       params: endpointPath,
       answer: endpointBody,
       handle: ({ params }) => bodyOf(deployments.get(params.endpoint)),
     }),
-    apiRoute('PATCH /endpoints/:endpoint', {
-      summary: 'Update an endpoint without downtime',
-      description:
-        'Omitted members keep their value, also those of a listed variant and of the capture. A variant that is not listed is removed.',
-      params: endpointPath,
-      body: endpointChange,
-      answer: endpointBody,
-      status: 202,
-      handle: async ({ params, body, caller }) => {
-        const { config } = deployments.get(params.endpoint);
-        const merged = body.variants === undefined ? {} : { variantChanges: await variantChangesOf(registry, body.variants) };
-        const change = { ...settingsOf(body), ...merged };
-        if (body.variants !== undefined) await checkMemory(functionProfiles, changedBy(merged, config).variants);
-        const guard = body.rollout === undefined ? null : apiGuardOf(body.rollout, config.name, services.alarms);
-        const checkSignature = body.allow_signature_change ? undefined : requireCompatibleSignature(registry);
-        return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, checkSignature, guard));
-      },
-    }),
+    updateRoute(services, bodyOf),
     rollbackRoute(services, overview),
     continueRoute(services, overview),
+    selectionRoute(services, (endpoint) => bodyOf(deployments.get(endpoint))),
     apiRoute('DELETE /endpoints/:endpoint', {
       summary: 'Delete an endpoint',
       description: 'New requests are rejected at once; requests in progress are answered.',
@@ -162,6 +162,59 @@ export function endpointRoutes(services: Services, overview: Shares): ApiRoute[]
       }),
     ),
   ];
+}
+
+function createRoute(services: Services, bodyOf: (view: EndpointView) => Promise<EndpointBody>): ApiRoute {
+  const { registry, deployments, functionProfiles } = services;
+  return apiRoute('POST /endpoints', {
+    summary: 'Create an endpoint',
+    description: 'Returns at once; the endpoint is in service when its `status` is InService.',
+    body: newEndpoint,
+    answer: endpointBody,
+    status: 202,
+    handle: async ({ body, caller }) => {
+      const { selection, variants: inputs } = body;
+      const objective = settingsOf(body).objective ?? null;
+      const changes = selection === undefined ? inputs : [await selected(services, selection, inputs, { objective, before: undefined })];
+      const variants = (await variantChangesOf(registry, changes)).map(newVariant);
+      await checkMemory(functionProfiles, variants);
+      const config = { ...defaultsOf(endpointFields), name: body.name, objective: null, variants };
+      return bodyOf(await deployments.create(changedBy(settingsOf(body), config), caller.keyId));
+    },
+  });
+}
+
+function updateRoute(services: Services, bodyOf: (view: EndpointView) => Promise<EndpointBody>): ApiRoute {
+  const { registry, deployments, functionProfiles } = services;
+  return apiRoute('PATCH /endpoints/:endpoint', {
+    summary: 'Update an endpoint without downtime',
+    description:
+      'Omitted members keep their value, also those of a listed variant and of the capture. A variant that is not listed is removed.',
+    params: endpointPath,
+    body: endpointChange,
+    answer: endpointBody,
+    status: 202,
+    handle: async ({ params, body, caller }) => {
+      const { config } = deployments.get(params.endpoint);
+      const { selection } = body;
+      const { objective = config.objective } = settingsOf(body);
+      const inputs =
+        selection === undefined
+          ? body.variants
+          : [
+              await selected(services, selection, body.variants ?? [{ name: variantNameOf(config) }], {
+                objective,
+                before: config.variants[0],
+              }),
+            ];
+      const merged = inputs === undefined ? {} : { variantChanges: await variantChangesOf(registry, inputs) };
+      const change = { ...settingsOf(body), ...merged };
+      if (inputs !== undefined) await checkMemory(functionProfiles, changedBy(merged, config).variants);
+      const guard = body.rollout === undefined ? null : apiGuardOf(body.rollout, config.name, services.alarms);
+      const checkSignature = body.allow_signature_change ? undefined : requireCompatibleSignature(registry);
+      return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, checkSignature, guard));
+    },
+  });
 }
 
 function rollbackRoute(services: Services, overview: Shares): ApiRoute {
@@ -235,6 +288,7 @@ export async function endpointBodyOf(
         decision,
       };
     }),
+    selection: selectionBodyOf(config, served),
     created_at: isoTime(view.createdAtMs),
     updated_at: isoTime(view.updatedAtMs),
   };
@@ -246,12 +300,31 @@ function shutReasonOf(served: ServedView | undefined): string | null {
   return shut === undefined ? null : `variant ${shut.name}: ${shut.overflow?.shutReason}`;
 }
 
-function variantChangesOf(registry: Registry, inputs: readonly z.output<typeof variantChangeInput>[]): Promise<VariantChange[]> {
+type VariantInput = z.output<typeof variantChangeInput> & Pick<VariantChange, 'ladder'>;
+
+/** The variant of a selection, with the plans that were chosen for it. */
+async function selected(
+  services: Services,
+  input: SelectionInput,
+  variants: readonly z.output<typeof variantChangeInput>[],
+  { objective, before }: { readonly objective: Objective | null; readonly before: VariantConfig | undefined },
+): Promise<VariantInput> {
+  const variant = selectionVariant(variants);
+  const instanceType = variant.instance_type ?? before?.instanceType ?? instanceTypeDefault;
+  const { contract, ladder } = await selectedPlans(services, input, { objective, instanceType });
+  return { ...variant, model: contract, ladder };
+}
+
+function variantNameOf({ variants }: EndpointConfig): string {
+  return variants[0]?.name ?? variantNameDefault;
+}
+
+function variantChangesOf(registry: Registry, inputs: readonly VariantInput[]): Promise<VariantChange[]> {
   return Promise.all(inputs.map((input) => variantChangeOf(registry, input)));
 }
 
-async function variantChangeOf(registry: Registry, input: z.output<typeof variantChangeInput>): Promise<VariantChange> {
-  const { name, model, functions, scaling } = input;
+async function variantChangeOf(registry: Registry, input: VariantInput): Promise<VariantChange> {
+  const { name, model, functions, scaling, ladder } = input;
   const version = model === undefined ? undefined : await registry.resolve(model);
   return {
     name,
@@ -259,6 +332,7 @@ async function variantChangeOf(registry: Registry, input: z.output<typeof varian
     ...defined({
       model: version === undefined ? undefined : { group: version.group, version: version.version },
       isShadow: input.shadow,
+      ladder,
       functions: functions === undefined || functions === null ? functions : functionsOf(functions),
       scaling: scaling === undefined || scaling === null ? scaling : scalingConfigOf(scaling),
     }),
@@ -266,7 +340,7 @@ async function variantChangeOf(registry: Registry, input: z.output<typeof varian
 }
 
 function settingsOf(
-  body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout' | 'allow_signature_change'>,
+  body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout' | 'allow_signature_change' | 'selection'>,
 ): Omit<EndpointChange, 'variants'> {
   const objective = typeof body.objective === 'string' ? parseObjective(body.objective) : body.objective;
   const capture = body.capture === null ? { capture: null } : { captureChange: body.capture && changesOf(captureFields, body.capture) };

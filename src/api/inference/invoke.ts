@@ -15,7 +15,16 @@ import type { WireBody } from '../../data-quality/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import { markRejectedOnEntry } from '../../http/index.ts';
 import { sameName } from '../../names.ts';
-import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute as ServingRoute } from '../../serving/index.ts';
+import {
+  formatRowsByModel,
+  type InferenceCall,
+  type InferenceResult,
+  joinedAnswers,
+  preferenceIn,
+  RowsExchange,
+  realTimeRows,
+  type ServedRoute as ServingRoute,
+} from '../../serving/index.ts';
 import { predictionsBody, type ReceiptBody } from '../bodies.ts';
 import { endpointPath, switchParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
@@ -138,6 +147,10 @@ class InvokeExchange extends RowsExchange {
     return decoded;
   }
 
+  protected override callOf(): Pick<InferenceCall, 'prefer'> {
+    return { prefer: preferenceIn(this.#call.request.headers) };
+  }
+
   protected addPart(part: number, result: InferenceResult, rows: number): void {
     const { outputs } = this.route.signature;
     const isLines = this.#reply === 'lines';
@@ -147,6 +160,11 @@ class InvokeExchange extends RowsExchange {
 
   protected answer(): void {
     const parts = this.#results;
+    const answered = joinedAnswers(parts.map(({ result }) => result.answered));
+    if (answered !== undefined) {
+      this.#call.response.setHeader('x-penstock-model', formatRowsByModel(answered));
+      this.#call.response.setHeader('x-penstock-plan', answered.rung.name);
+    }
     if (this.#reply !== undefined) return this.#answerAlone(this.#reply);
     const predictions = parts.map(({ text }) => text).join(',');
     const totalMs = this.deps.clock.nowMs() - this.arrivedAtMs;

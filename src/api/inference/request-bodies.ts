@@ -22,6 +22,25 @@ export const requestBody = z.strictObject({
     .nullable()
     .describe('The executor, for example `instance:local.1` or `function:2048`; null if the request never ran.'),
   overflow: z.string().nullable().describe('Why the request overflowed to a function; null if it did not.'),
+  plan: z
+    .strictObject({
+      name: z.string(),
+      rung: z.number().describe('From 1, the cheapest plan.'),
+      of: z.number().describe('Number of plans.'),
+      first: z.string(),
+      second: z.string().nullable(),
+      threshold: z.number(),
+      went_on: z.number().describe('Rows that went on to the second model.'),
+      failed: z.number().describe('Rows on which the second model failed: the first one answered them.'),
+      confidence_min: z.number().nullable().describe('The smallest largest score of the first model; null without scores.'),
+      rows_waiting: z.number().describe('Waiting rows that could be in time when the plan was chosen; 0 if none was chosen.'),
+      held_back: z
+        .strictObject({ rung: z.number(), request: z.enum(['first', 'last']), late_ms: z.number() })
+        .nullable()
+        .describe('The more accurate plan under which a waiting request would have been late.'),
+    })
+    .nullable()
+    .describe('The plan of a selection that answered it; null for an endpoint with one model.'),
   rows: z.number(),
   parts: z.number().describe('Number of batches the request was split into. With several, the batch fields describe the first.'),
   rows_ahead: z.number().nullable().describe('Rows in the queue when the request arrived.'),

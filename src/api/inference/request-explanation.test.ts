@@ -21,6 +21,7 @@ const request: Omit<RequestBody, 'explanation'> = {
   batch_requests: 5,
   close_reason: 'slack',
   cold_start: false,
+  plan: null,
   cost_usd: 1e-7,
   timings: { total_ms: 12.3, body_ms: 0, batch_wait_ms: 8.1, executor_wait_ms: 2, compute_ms: 2.1, encode_ms: 0.1, other_ms: 0 },
   update: null,

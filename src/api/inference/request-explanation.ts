@@ -15,6 +15,7 @@ export function explainRequest(
     timesText(request),
     ...(before === null ? [] : [precedingText(before)]),
     batchText(request),
+    planText(request),
     ...(request.cold_start
       ? ['Its batch was the first in a new function environment: the cold start is part of its wait and is billed with the batch.']
       : []),
@@ -84,6 +85,38 @@ function batchText(request: Omit<RequestBody, 'explanation'>): string {
   }
   const others = batchRequests === null ? '' : batchRequests === 1 ? ', no other request' : `, ${batchRequests} requests in all`;
   return `${queued}Its batch was dispatched with ${count(batchRows, 'row')} (${rows} its own${others}) ${why}.`;
+}
+
+/** Which model answered, and why the batch had no more accurate plan. */
+function planText({ plan, rows }: Omit<RequestBody, 'explanation'>): string {
+  if (plan === null) return '';
+  const { first, second, went_on: wentOn, failed, threshold, confidence_min: confidence, rung, of, held_back: heldBack } = plan;
+  const answered = rows - wentOn + failed;
+  const sure = confidence === null ? '' : ` (confidence ${confidence}, below ${Number((1 - threshold).toPrecision(4))})`;
+  const onText = `${count(wentOn, 'row')}${sure} went on to ${second}`;
+  const failedText = failed === 0 ? '' : `, which failed on ${failed} of them`;
+  const who =
+    wentOn === 0
+      ? `${first} answered ${rows === 1 ? 'its row' : `all ${rows} rows`}`
+      : answered === 0
+        ? `All ${onText}`
+        : `${first} answered ${answered} of its ${rows} rows; ${onText}${failedText}`;
+  return `${who}. ${rungText(plan, heldBack, rung === of)}`;
+}
+
+function rungText(
+  { rung, of, rows_waiting: waiting }: NonNullable<RequestBody['plan']>,
+  heldBack: NonNullable<RequestBody['plan']>['held_back'],
+  isTop: boolean,
+): string {
+  const ran = `The batch ran on rung ${rung} of ${of}`;
+  if (heldBack === null)
+    return isTop && waiting > 0
+      ? `${ran}, the most accurate: all ${count(waiting, 'row')} that waited would be in time under it.`
+      : `${ran}.`;
+  const late = `would have been answered ${ms(heldBack.late_ms)} late`;
+  const which = heldBack.request === 'first' ? 'its first request' : `the last of ${waiting} waiting rows`;
+  return `${ran}: under rung ${heldBack.rung}, ${which} ${late}.`;
 }
 
 function queueText(rowsAhead: number | null): string {

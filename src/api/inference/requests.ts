@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
-import { abruptEnds, accessLogGroup, type LogPage, lostLinesText, requestsLogGroup } from '../../logs/index.ts';
+import { abruptEnds, accessLogGroup, type LogPage, lostLinesText, type PlanLine, requestsLogGroup } from '../../logs/index.ts';
 import { sameName } from '../../names.ts';
 import type { Decision } from '../../records/index.ts';
 import { type UpdateBody, updateAt } from '../endpoints/updates.ts';
@@ -39,6 +39,7 @@ interface LoggedRequest {
   readonly batchWaitMs?: number;
   readonly overflow?: string;
   readonly coldStart?: boolean;
+  readonly plan?: PlanLine;
   readonly error?: string;
 }
 
@@ -183,6 +184,7 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: Upd
     batch_requests: line.batchRequests ?? null,
     close_reason: line.closeReason === '' ? null : line.closeReason,
     cold_start: line.coldStart === true,
+    plan: line.plan === undefined ? null : planBodyOf(line.plan),
     cost_usd: line.costUsd,
     timings: {
       total_ms: total,
@@ -195,6 +197,16 @@ function bodyOf(line: LoggedRequest, decisions: readonly Decision[], update: Upd
     },
     update: update === null ? null : { from: update.from, to: update.to, share_percent: update.share_percent },
     decisions: decisions.map(({ id, kind, atMs, reason, explanation }) => ({ id, kind, at: isoTime(atMs), reason, explanation })),
+  };
+}
+
+function planBodyOf({ wentOn, confidenceMin, rowsWaiting, heldBack, ...plan }: PlanLine): NonNullable<RequestBody['plan']> {
+  return {
+    ...plan,
+    went_on: wentOn,
+    confidence_min: confidenceMin,
+    rows_waiting: rowsWaiting,
+    held_back: heldBack && { rung: heldBack.rung, request: heldBack.request, late_ms: heldBack.lateMs },
   };
 }
 

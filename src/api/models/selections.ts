@@ -1,12 +1,12 @@
 /** Route that says which model, or cascade of two, should serve, without deploying anything. */
 import { z } from 'zod';
-import { PlatformError } from '../../errors.ts';
 import { alternativesOf, candidatesMax, type ExplainedPlan, explainedPlans, explanationOf } from '../../evaluation/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
 import { clopperPearson } from '../../statistics/index.ts';
 import { mixtureBody } from '../endpoints/deployment-plan-bodies.ts';
 import { mixtureBodyOf } from '../endpoints/deployment-plans.ts';
+import { goalOf } from '../endpoints/endpoint-selection.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
@@ -106,16 +106,6 @@ export function selectionRoutes({ selection }: Pick<ApiServices, 'selection'>): 
       },
     }),
   ];
-}
-
-function goalOf({ minimize, maximize, budget_usd_per_hour: budget }: z.output<typeof selectionPlanInput>) {
-  if (minimize !== null && maximize !== null) throw new PlatformError('invalid_request', 'expected either minimize or maximize, got both');
-  if (maximize === null) {
-    if (budget === null) return { kind: 'cheapest' } as const;
-    throw new PlatformError('invalid_request', 'a budget needs maximize: accuracy');
-  }
-  if (budget === null) throw new PlatformError('invalid_request', 'maximize: accuracy needs budget_usd_per_hour');
-  return { kind: 'most-accurate', usdPerHourMax: budget } as const;
 }
 
 function planBodyOf(plan: ExplainedPlan, rows: number): SelectionPlanBody['plans'][number] {

@@ -6,7 +6,11 @@ import {
   type ExchangeDeps,
   type InferenceCall,
   type InferenceResult,
+  joinedAnswers,
   type ModelPlans,
+  preferenceInAttributes,
+  preferenceOf,
+  type RowAnswers,
   RowsExchange,
   type ServedRoute,
 } from '../../serving/index.ts';
@@ -28,6 +32,8 @@ export interface CallFormats {
   readonly limits: Parameters<typeof decodeBodySomewhere>[1]['limits'];
   /** A request can shorten it but not extend it. */
   readonly timeoutMs: number;
+  /** Attributes of the client, which may name the plans of a selection. */
+  readonly attributes?: string | undefined;
 }
 
 /** The response, encoded once all parts have arrived. */
@@ -35,6 +41,7 @@ export abstract class DecodedExchange extends RowsExchange<DecodedBody> {
   readonly #deps: DecodedExchangeDeps;
   readonly #call: CallFormats;
   #response!: InvocationResponse;
+  readonly #answers: (RowAnswers | undefined)[] = [];
 
   constructor(deps: DecodedExchangeDeps, call: CallFormats, response: ClosingResponse | null) {
     super(deps, call.requestId, call.route, response);
@@ -60,10 +67,15 @@ export abstract class DecodedExchange extends RowsExchange<DecodedBody> {
     return documents.flatMap(({ invocations }) => invocations);
   }
 
-  protected override callOf({ documents }: DecodedBody): Pick<InferenceCall, 'timeoutMs' | 'priority'> {
+  protected override callOf({ documents }: DecodedBody): Pick<InferenceCall, 'timeoutMs' | 'priority' | 'prefer'> {
     const { timeoutMs } = this.#call;
     const { timeoutMs: requested = timeoutMs, priority } = documents[0]?.request?.parameters ?? {};
-    return { timeoutMs: Math.min(requested, timeoutMs), priority };
+    const { prefer } = documents[0]?.request?.parameters ?? {};
+    return {
+      timeoutMs: Math.min(requested, timeoutMs),
+      priority,
+      prefer: preferenceOf(prefer) ?? preferenceInAttributes(this.#call.attributes),
+    };
   }
 
   protected override start(decoded: DecodedBody): () => void {
@@ -73,8 +85,14 @@ export abstract class DecodedExchange extends RowsExchange<DecodedBody> {
     return cancel;
   }
 
-  protected addPart(part: number, { outputs }: InferenceResult, rows: number): void {
+  protected addPart(part: number, { outputs, answered }: InferenceResult, rows: number): void {
+    this.#answers[part] = answered;
     this.#response.addPart(part, outputs, rows);
+  }
+
+  /** How the rows of all parts were answered by a selection. */
+  protected get rowAnswers(): RowAnswers | undefined {
+    return joinedAnswers(this.#answers);
   }
 
   protected encode(): EncodedBody {

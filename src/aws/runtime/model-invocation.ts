@@ -1,6 +1,6 @@
 /** Invokes a model of the built-in worker: decodes the body into tensors once, and encodes the response as soon as outputs arrive. */
 import type { PlatformError } from '../../errors.ts';
-import { realTimeRows } from '../../serving/index.ts';
+import { formatRowsByModel, realTimeRows } from '../../serving/index.ts';
 import { DecodedExchange, type DecodedExchangeDeps } from './decoded-exchange.ts';
 import type { RuntimeCall } from './exchange.ts';
 import { awsErrorOf } from './model-error.ts';
@@ -12,8 +12,8 @@ export class ModelInvocation extends DecodedExchange {
 
   constructor(deps: DecodedExchangeDeps, call: RuntimeCall, timeoutMs: number) {
     const { request, members, route, response } = call;
-    const { ContentType: contentType, Accept: accept } = members;
-    super(deps, { requestId: request.requestId, route, contentType, accept, limits: realTimeRows(route), timeoutMs }, response);
+    const { ContentType: contentType, Accept: accept, CustomAttributes: attributes } = members;
+    super(deps, { requestId: request.requestId, route, contentType, accept, limits: realTimeRows(route), timeoutMs, attributes }, response);
     this.#call = call;
   }
 
@@ -27,8 +27,11 @@ export class ModelInvocation extends DecodedExchange {
   }
 
   protected answer(): void {
-    const { CustomAttributes: attributes } = this.#call.members;
+    const { CustomAttributes: sent } = this.#call.members;
     const encoded = this.encode();
+    const answered = this.rowAnswers;
+    // Models that answered, in place of what the client sent.
+    const attributes = answered === undefined ? sent : `penstock-model=${formatRowsByModel(answered)};penstock-plan=${answered.rung.name}`;
     sendResponse(this.#call, encoded, attributes === undefined ? [] : ['X-Amzn-SageMaker-Custom-Attributes', attributes]);
     this.#answered.resolve();
     this.capture?.end(this.capturedInput(), encoded);

@@ -17,7 +17,7 @@ const variant = {
   decision: null as object | null,
 };
 const endpoint = { name: 'digits', status: 'InService', reason: null as string | null, objective: 'p95<=100ms' as string | null };
-const served = { ...endpoint, generation: 2, served_generation: 2, notes: [], variants: [variant] };
+const served = { ...endpoint, generation: 2, served_generation: 2, notes: [], selection: null, variants: [variant] };
 const inputs = { model: 'digits/1', objective: 'p95<=100ms', memory_mib: 'auto', policy: { kind: 'slack' } };
 
 interface DeployedBody {

@@ -19,6 +19,7 @@ import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../
 import { addPythonOptions, checkPythonOptions, opened, type PythonOptions, requestOption, sendSample } from '../options/python-options.ts';
 import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../options/rollout-options.ts';
 import { checkScalingOptions, minimumText, type ScalingOptions, scalingBodyFrom } from '../options/scaling-options.ts';
+import { addServedSelectionOptions, type SelectionOptions, selectionBodyFrom } from '../options/selection-options.ts';
 import {
   addServerlessOptions,
   capacityBodyFrom,
@@ -39,6 +40,7 @@ export interface DeployOptions
     PythonOptions,
     CaptureOptions,
     RolloutOptions,
+    SelectionOptions,
     OptionValues<typeof modelFields>,
     OptionValues<typeof endpointFields> {
   readonly group?: string;
@@ -52,10 +54,19 @@ export interface DeployOptions
 }
 
 export function addDeploy(program: Command, context: CliContext): void {
-  verb(program, context, 'deploy <model> [endpoint]', 'deploy a file, a folder, GROUP/VERSION or catalogue:NAME to an endpoint')
+  verb(program, context, 'deploy <model> [endpoint]', 'deploy a file, a folder, GROUP/VERSION, catalogue:NAME or --select to an endpoint')
     .with(addOptions)
     .runs(async (session, options: DeployOptions, model: string, named: string | undefined) => {
       checkServerlessOptions(options);
+      const selection = selectionBodyFrom(options);
+      if (selection !== undefined) {
+        if (named !== undefined)
+          throw new CliError(`--select names the models: expected only the endpoint, got '${model}' and '${named}'`, 2);
+        checkEndpointName(model);
+        const view = await deploySelection(session, model, selection, options);
+        session.print(view, `${summary(session, view, null)}\n`);
+        return 0;
+      }
       checkEndpointName(named);
       const source = await readSource(model, { registersOnly: false, image: options.image });
       checkProcessOptions(options, source);
@@ -85,6 +96,7 @@ function addOptions(command: Command): void {
   addProcessOptions(command);
   addPythonOptions(command);
   addFieldOptions(command, modelFields);
+  addServedSelectionOptions(command.optionsGroup('Selection of models:'));
   command.optionsGroup('Requests:').option(
     '--objective <objective>',
     "latency objective such as 'p95<=50ms', or none (default: none)",
@@ -116,6 +128,8 @@ Examples:
     penstock deploy model.onnx digits --approve --objective 'p95<=50ms'
   Scale the instances with the load, and let functions take what they cannot finish in time
     penstock deploy digits/1 digits --scaling economic --max-instances 3 --overflow functions
+  Serve the cheapest plan of several models that is proven right in 97 % of cases, and better ones while there is time
+    penstock deploy digits --select digits-mlp,digits-cnn --evaluation holdout --accuracy '>=0.97' --objective 'p95<=50ms'
   Give a new version 10 % of the traffic for five minutes first, and roll back if it does worse
     penstock deploy digits/2 digits --canary 10% --watch 5m`;
 
@@ -209,6 +223,47 @@ async function existing(client: Client, endpoint: string): Promise<EndpointBody 
   }
 }
 
+/** Deploys plans of several models. Their evaluation must exist. */
+async function deploySelection(
+  session: VerbSession,
+  endpoint: string,
+  selection: Record<string, unknown>,
+  options: DeployOptions,
+): Promise<EndpointBody> {
+  const client = await session.client();
+  const progress = new Progress(session.context);
+  try {
+    const before = await existing(client, endpoint);
+    checkFunctionOptions(options, before?.variants[0]);
+    checkScalingOptions(options, before?.variants[0]);
+    checkOneVariant(before);
+    progress.stage('selection', endpoint);
+    const [variant] = before?.variants ?? [];
+    const json = {
+      ...settings(options),
+      ...captureSettings(options, before?.capture ?? null),
+      selection,
+      variants: [
+        {
+          ...(variant === undefined ? {} : { name: variant.name }),
+          ...capacityBodyFrom(options, variant),
+          ...scalingBodyFrom(options, variant),
+        },
+      ],
+    };
+    const change = options.allowSignatureChange === true ? { ...json, allow_signature_change: true } : json;
+    const view =
+      before === null
+        ? await client.post<EndpointBody>('/endpoints', { json: { name: endpoint, ...json } })
+        : await client.patch<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`, { json: change });
+    progress.done(`${endpoint}: ${view.selection?.state ?? ''}, ${view.selection?.ladder.length ?? 0} plans`);
+    return options.wait ? await inService(session, client, progress, view, options.timeout + watchedMs(view)) : view;
+  } catch (error) {
+    progress.fail();
+    throw error instanceof ServerError ? new ServerError(error.status, error.code, inFlags(error.message)) : error;
+  }
+}
+
 /** Only the settings that the user gave. The server chooses or keeps the rest. */
 function settings(options: DeployOptions): Record<string, unknown> {
   return {
@@ -270,6 +325,12 @@ function resultText(before: EndpointBody | null, view: EndpointBody, { name }: V
   return `already serves ${name}: nothing was changed${'rollout' in rollout ? ', so there is nothing to watch' : ''}`;
 }
 
+/** `certified for accuracy >= 0.97: digits-mlp/1>digits-cnn/1@0.03 to digits-cnn/1` */
+function selectionSummary({ state, floor, floor_plan: floorPlan, top_plan: top }: NonNullable<EndpointBody['selection']>): string {
+  const promise = floor === null ? state : `${state} for accuracy >= ${floor}`;
+  return `${promise}: ${floorPlan}${top === floorPlan ? '' : ` to ${top}`}`;
+}
+
 /** The endpoint's reason without that of an earlier rollback. For a rollback of this update, `inService` throws. */
 function reasonNow({ reason, rollout }: EndpointBody): string | null {
   if (reason === null || rollout?.state !== 'rolled-back') return reason;
@@ -279,12 +340,15 @@ function reasonNow({ reason, rollout }: EndpointBody): string | null {
 }
 
 function summary(session: VerbSession, view: EndpointBody, version: VersionBody | null): string {
-  const models = view.variants
-    .map(
-      ({ model, functions, instance_count: count }) =>
-        `${model}${functions === null ? '' : count > 0 ? ', with overflow to functions' : ', serverless'}`,
-    )
-    .join(', ');
+  const models =
+    view.selection !== null
+      ? selectionSummary(view.selection)
+      : view.variants
+          .map(
+            ({ model, functions, instance_count: count }) =>
+              `${model}${functions === null ? '' : count > 0 ? ', with overflow to functions' : ', serverless'}`,
+          )
+          .join(', ');
   const objective = view.objective === null ? '' : `, ${view.objective}`;
   const call =
     view.status === 'InService'

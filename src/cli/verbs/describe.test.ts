@@ -154,7 +154,16 @@ test('shows corrected predictions with the reason, and an endpoint that misses i
     in_time: 0.9,
     late: 'serve',
   };
-  const others = { timeout_ms: 1000, capture: null, rollout: null, rolled_back: [], notes: [], created_at: early, updated_at: early };
+  const others = {
+    timeout_ms: 1000,
+    capture: null,
+    rollout: null,
+    rolled_back: [],
+    notes: [],
+    selection: null,
+    created_at: early,
+    updated_at: early,
+  };
   const answer: RequestListener = ({ url = '' }, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     const variants = [{ ...served, ...counts, ...now, functions, decision }];

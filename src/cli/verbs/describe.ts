@@ -10,6 +10,7 @@ import { batchableText, pythonFields } from '../options/python-options.ts';
 import { rolloutText } from '../options/rollout-options.ts';
 import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../output/format.ts';
 import { formatAttainment, formatStatus } from '../output/format-objective.ts';
+import { ladderText, selectionFields } from '../output/format-selection.ts';
 import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../output/format-variant.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
@@ -136,6 +137,7 @@ function endpointText(session: VerbSession, view: EndpointBody, usage: EndpointU
     ['capture', captureText(view)],
     ['rollout', rolloutText(view)],
     ['rolled back', view.rolled_back.map(({ model, reason, at }) => `${model}, ${utcText(at)}: ${reason}`).join('\n')],
+    ...(view.selection === null ? [] : selectionFields(view.selection)),
     ['notes', view.notes.join('\n')],
     ['created', utcText(view.created_at)],
     ['updated', utcText(view.updated_at)],
@@ -177,6 +179,7 @@ function endpointText(session: VerbSession, view: EndpointBody, usage: EndpointU
     head,
     updateText(view),
     `${variantsText(view.variants)}${countedText(view.variants)}`,
+    view.selection === null ? '' : ladderText(view.selection),
     used,
     scaledText(view),
     functions,

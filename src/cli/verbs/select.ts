@@ -1,14 +1,17 @@
 /** `penstock select`: which model, or cascade of two, should serve, and why. Deploys nothing. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { SelectionPlanBody } from '../../api/index.ts';
+import { type Command, Option } from 'commander';
+import type { EndpointBody, SelectionPlanBody } from '../../api/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
+import { pathSegment } from '../client/client.ts';
 import { parsedAccuracy, positiveNumber } from '../options/parsed-values.ts';
+import { parseBudget, parseConfidence } from '../options/selection-options.ts';
 import { formatMsText, formatUsd } from '../output/format.ts';
+import { servedSelectionText } from '../output/format-selection.ts';
 import { fields, table } from '../output/table.ts';
-import { type CommonOptions, parsedBy, verb } from '../verb.ts';
+import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
 
 interface SelectOptions extends CommonOptions {
   readonly set?: string;
@@ -19,10 +22,16 @@ interface SelectOptions extends CommonOptions {
   readonly objective?: string;
   readonly rate: number;
   readonly instanceType: string;
+  readonly now: boolean;
 }
 
 export function addSelect(program: Command, context: CliContext): void {
-  verb(program, context, 'select <models...>', 'choose the model, or the cascade of two, for an accuracy or a budget; deploys nothing')
+  verb(
+    program,
+    context,
+    'select <models|endpoint...>',
+    'choose the model, or the cascade of two, for an accuracy or a budget, or show what an endpoint serves',
+  )
     .with((command) =>
       command
         .option('--set <name>', 'evaluation set that the models have answered (see `penstock evaluate`)')
@@ -41,10 +50,14 @@ export function addSelect(program: Command, context: CliContext): void {
           parsedBy((text) => formatObjective(parseObjective(text))),
         )
         .option('--rate <rows>', 'expected rows per second', positiveNumber, 100)
-        .option('--instance-type <type>', 'instance type', instanceTypeDefault),
+        .option('--instance-type <type>', 'instance type', instanceTypeDefault)
+        .option('--now', 'of an endpoint: choose its plans again', false),
     )
     .runs(async (session, options: SelectOptions, models: readonly string[]) => {
       const { set, accuracy, objective, maximize, budget } = options;
+      const [endpoint, ...others] = models;
+      if (set === undefined && accuracy === undefined && maximize === undefined && endpoint !== undefined && others.length === 0)
+        return showServed(session, endpoint, options.now);
       if (set === undefined || objective === undefined || (accuracy === undefined && maximize === undefined)) {
         throw new CliError(
           "missing arguments: expected --set NAME, --objective 'p95<=50ms', and --accuracy '>=0.97' or --maximize accuracy --budget '$0.20/h'",
@@ -70,18 +83,14 @@ export function addSelect(program: Command, context: CliContext): void {
     });
 }
 
-/** `$0.20/h` or `0.20`. */
-function parseBudget(text: string): number {
-  const [, digits = ''] = /^\$?(\d+(?:\.\d+)?)(?:\/h)?$/.exec(text.trim()) ?? [];
-  if (Number(digits) > 0) return Number(digits);
-  throw new InvalidArgumentError(`expected dollars per hour, such as '$0.20/h', got '${text}'`);
-}
-
-function parseConfidence(text: string): number | null {
-  if (text === 'none') return null;
-  const percent = Number(text.replace(/%$/, ''));
-  if (percent >= 50 && percent < 100) return percent;
-  throw new InvalidArgumentError(`expected a percentage from 50 to below 100, or none, got '${text}'`);
+/** The plans that an endpoint serves, and what each answered. */
+async function showServed(session: VerbSession, endpoint: string, decidesAgain: boolean): Promise<number> {
+  const client = await session.client();
+  const path = `/endpoints/${pathSegment(endpoint)}`;
+  const view = decidesAgain ? await client.post<EndpointBody>(`${path}/selection/decide`, {}) : await client.get<EndpointBody>(path);
+  if (view.selection === null) throw new CliError(`endpoint ${view.name} serves versions, not a selection: deploy it with --select`);
+  session.print(view, servedSelectionText(view.name, view.selection));
+  return 0;
 }
 
 /** The choice, its proof, and why other plans were not chosen. */

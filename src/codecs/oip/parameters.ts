@@ -12,9 +12,20 @@ export interface InferParameters {
   readonly priority: number | undefined;
   /** Whether the response reports the time of each stage. */
   readonly timings: boolean;
+  /** `accuracy` or `cost`: which plans of a selection may answer. */
+  readonly prefer: string | undefined;
+  /** Whether the response reports which model answered each row. */
+  readonly explain: boolean;
 }
 
-export const noParameters: InferParameters = { binaryOutput: false, timeoutMs: undefined, priority: undefined, timings: false };
+export const noParameters: InferParameters = {
+  binaryOutput: false,
+  timeoutMs: undefined,
+  priority: undefined,
+  timings: false,
+  prefer: undefined,
+  explain: false,
+};
 
 const binaryParameters: InferParameters = { ...noParameters, binaryOutput: true };
 
@@ -36,6 +47,8 @@ export function readParameters(value: unknown, isBinary: boolean): InferParamete
     timeoutMs: timeoutUs === undefined || timeoutUs === 0 ? undefined : timeoutUs / 1000,
     priority: wholeNumber(value, 'priority', 'an integer, 0 for the default or from 1 (highest)'),
     timings: flag(value, 'timings', false),
+    prefer: text(value, 'penstock_prefer', 'accuracy or cost'),
+    explain: flag(value, 'penstock_explain', false),
   };
 }
 
@@ -50,6 +63,13 @@ function flag(parameters: JsonObject, key: string, byDefault: boolean): boolean 
   const value = parameters[key];
   if (value === undefined) return byDefault;
   if (typeof value !== 'boolean') throw invalidParameter('request', key, value, 'true or false');
+  return value;
+}
+
+function text(parameters: JsonObject, key: string, expected: string): string | undefined {
+  const value = parameters[key];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw invalidParameter('request', key, value, expected);
   return value;
 }
 

@@ -6,6 +6,7 @@ import { modelNotBatchable, multiModelWithFunctions, versionNotApproved } from '
 import type { StoredEndpoint } from '../endpoint-rows.ts';
 import type { DesiredEndpoint } from '../reconcile/desired.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
+import { versionIn } from './ladder-config.ts';
 
 type Versions = Pick<Registry, 'version'>;
 
@@ -33,5 +34,14 @@ export async function withModels(
 ): Promise<DesiredEndpoint> {
   const versionsOf = (config: EndpointConfig | undefined) =>
     Promise.all((config?.variants ?? []).map(({ group, version }) => registry.version(group, version, tx)));
-  return { ...stored, versions: known ?? (await versionsOf(stored.config)), versionsBefore: await versionsOf(stored.rollout?.before) };
+  const loaded = [...stored.config.variants, ...(stored.rollout?.before.variants ?? [])].flatMap(({ ladder }) => ladder?.models ?? []);
+  const ladderVersions = await Promise.all(
+    [...new Set(loaded)].map((name) => {
+      const { group, version } = versionIn(name);
+      return registry.version(group, version, tx);
+    }),
+  );
+  const versions = known ?? (await versionsOf(stored.config));
+  const versionsBefore = await versionsOf(stored.rollout?.before);
+  return { ...stored, versions, versionsBefore, ...(ladderVersions.length === 0 ? {} : { ladderVersions }) };
 }

@@ -6,6 +6,7 @@ import { checkFields, endpointFields, type FieldValues, instanceTypeDefault, var
 import { nameKey } from '../../names.ts';
 import { checkName, checkObjective, type Objective } from '../../objective.ts';
 import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
+import { checkLadder, type LadderConfig } from './ladder-config.ts';
 import { checkScaling, desiredInstances, type ScalingConfig } from './scaling-config.ts';
 
 export interface VariantConfig extends FieldValues<typeof variantFields> {
@@ -24,6 +25,8 @@ export interface VariantConfig extends FieldValues<typeof variantFields> {
   readonly functions?: FunctionsConfig;
   /** Scales the number of instances with the load. */
   readonly scaling?: ScalingConfig;
+  /** The plans of a selection, whose contract is the signature of the version. Absent: the version answers. */
+  readonly ladder?: LadderConfig;
 }
 
 export interface EndpointConfig extends FieldValues<typeof endpointFields> {
@@ -82,6 +85,7 @@ export function checkConfig(config: EndpointConfig, functionSizesMiB: readonly n
     checkVariant(variant);
     checkCapacity(variant);
     if (variant.scaling !== undefined) checkScaling(`variant ${variant.name}`, variant.scaling, variant);
+    if (variant.ladder !== undefined) checkLadder(variant.name, variant.ladder);
     if (variant.functions !== undefined) checkFunctions(`variant ${variant.name}`, variant.functions, config, functionSizesMiB);
   }
   const names = variants.map((variant) => variant.name.toLowerCase());

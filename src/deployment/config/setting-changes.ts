@@ -46,13 +46,14 @@ function settingsOf(config: EndpointConfig, withModels: boolean): Map<string, Se
 type Setting = readonly [string, SettingValue];
 
 function ofVariant(
-  { name, group, version, functions, scaling, instanceTypeAsked, ...others }: VariantConfig,
+  { name, group, version, functions, scaling, instanceTypeAsked, ladder, ...others }: VariantConfig,
   withModel: boolean,
 ): Setting[] {
   const prefix = `${name}.`;
   return [
     ...(withModel ? [[`${prefix}model`, `${group}/${version}`] as const] : []),
     ...flat(prefix, { ...others, instanceType: instanceTypeAsked ?? others.instanceType }),
+    ...(ladder === undefined ? [] : [[`${prefix}plans`, ladder.rungs.map((rung) => rung.name).join(', ')] as const]),
     ...(functions === undefined ? [] : ofFunctions(`${prefix}functions.`, functions)),
     ...(scaling === undefined ? [] : ofScaling(`${prefix}scaling.`, scaling)),
   ];

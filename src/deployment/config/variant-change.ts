@@ -15,6 +15,7 @@ import {
 import { nameKey } from '../../names.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
 import { type BatchPolicy, type FunctionsConfig, functionsDefault } from './functions-config.ts';
+import type { LadderConfig } from './ladder-config.ts';
 import type { ScalingConfig } from './scaling-config.ts';
 import type { ScheduledFloor } from './scheduled-floor.ts';
 
@@ -26,6 +27,8 @@ export interface VariantChange extends VariantSettingChanges {
   readonly isShadow?: boolean;
   readonly functions?: FunctionsChange | null;
   readonly scaling?: ScalingChange | null;
+  /** The plans of a selection. Another model without plans removes them. */
+  readonly ladder?: LadderConfig;
 }
 
 export type ScalingChange = Omit<FieldChanges<typeof scalingFields>, 'floors'> & {
@@ -71,6 +74,7 @@ export function newVariant(change: VariantChange): VariantConfig {
     isShadow: change.isShadow === true ? true : undefined,
     functions,
     scaling,
+    ladder: change.ladder,
   }) as VariantConfig;
 }
 
@@ -89,6 +93,7 @@ function changedVariant(before: VariantConfig, change: VariantChange): VariantCo
     functions: isServerless ? withoutBudget(functions, change) : functions,
     scaling:
       isServerless && change.scaling === undefined ? undefined : scalingOf(before.scaling, change, before.instanceCount === 0 ? 0 : 1),
+    ladder: change.ladder ?? (change.model === undefined ? before.ladder : undefined),
   }) as VariantConfig;
 }
 

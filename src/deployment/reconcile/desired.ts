@@ -1,7 +1,9 @@
 /** The desired state of an endpoint in three forms: as stored, as input of the plan, and as routing for serving. Pure. */
+import { defined } from '../../defined.ts';
 import { nameKey } from '../../names.ts';
 import { type ModelVersion, multiModelOf } from '../../registry/index.ts';
 import type { EndpointConfig, VariantConfig } from '../config/endpoint-config.ts';
+import { ladderKey } from '../config/ladder-config.ts';
 import { desiredInstances } from '../config/scaling-config.ts';
 import { isUnderWay, type Rollout, rolloutStepOf, sharedVariants } from '../rollouts/rollout.ts';
 import type { VersionHistory } from '../rollouts/version-history.ts';
@@ -21,6 +23,8 @@ export interface DesiredEndpoint {
   readonly rollout: Rollout | null;
   /** Versions of the config that a rollback would restore, in the order of its variants. */
   readonly versionsBefore: readonly ModelVersion[];
+  /** Versions that ladders load beside those of the variants. Absent: none. */
+  readonly ladderVersions?: readonly ModelVersion[];
   readonly history: VersionHistory;
 }
 
@@ -51,19 +55,25 @@ export function servedOf({ config, generation, versions, rollout, versionsBefore
 }
 
 /** The variant of a worker, in the desired config or in the config that a rollback would restore. */
-export function configOf({ config, rollout }: DesiredEndpoint, { variant, model }: PlannedWorkerKind): VariantConfig | undefined {
+export function configOf({ config, rollout }: DesiredEndpoint, { variant, model, ladder }: PlannedWorkerKind): VariantConfig | undefined {
   const all = [...config.variants, ...(isUnderWay(rollout) ? rollout.before.variants : [])];
-  return all.find((each) => nameKey(each.name) === variant && `${each.group}/${each.version}` === model);
+  const ofVersion = all.filter((each) => nameKey(each.name) === variant && `${each.group}/${each.version}` === model);
+  return ofVersion.find((each) => keyOf(each) === ladder) ?? ofVersion[0];
 }
 
 /** Instances, workers on demand (functions, or the models of a multi-model variant), or both. Functions of a variant with instances are planned as a separate desired variant. */
 function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled | undefined): DesiredVariant[] {
   const { name, instanceCount, instanceType, functions, isShadow } = variant;
-  const named = { name, variant: nameKey(name), model: version.name, ...(isShadow === true ? { isShadow } : {}) };
+  const own = defined({ isShadow: isShadow === true ? isShadow : undefined, ladder: keyOf(variant) });
+  const named = { name, variant: nameKey(name), model: version.name, ...own };
   const count = desiredInstances(variant, scaled?.count);
   const leaving = scaled === undefined || scaled.leaving.length === 0 ? {} : { leaving: scaled.leaving };
   const instances = { ...named, instanceType, count, isElastic: false, ...leaving };
   const elastic = { ...named, instanceType: functionType, count: 0, isElastic: true };
   const startsOnDemand = functions !== undefined || multiModelOf(version) !== null;
   return [...(instanceCount > 0 ? [instances] : []), ...(startsOnDemand ? [elastic] : [])];
+}
+
+function keyOf({ ladder }: VariantConfig): string | undefined {
+  return ladder === undefined ? undefined : ladderKey(ladder);
 }

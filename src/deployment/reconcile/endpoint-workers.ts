@@ -2,20 +2,24 @@
  * The workers of one endpoint, between provider and serving: which run, which are attached to serving, which are draining.
  * The reconciler and serving decide when workers start and stop.
  */
+
 import assert from 'node:assert/strict';
 import type { Clock } from '../../clock.ts';
 import { heldVcpu, instanceType, type PriceTable, threadsOf } from '../../costs/index.ts';
+import { defined } from '../../defined.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { nameKey } from '../../names.ts';
-import { type Provider, type WorkerView, workerFiles } from '../../providers/index.ts';
+import { type Provider, type WorkerSpec, type WorkerView, workerFiles } from '../../providers/index.ts';
 import { baseNameOf, type ModelVersion } from '../../registry/index.ts';
 import type { ModelFiles, WorkerLink } from '../../runtime/index.ts';
 import type { VariantConfig } from '../config/endpoint-config.ts';
+import { floorOnly, type LadderConfig, ladderKey } from '../config/ladder-config.ts';
 import type { ServedWorker, ServingPort } from '../serving-port.ts';
 import { configOf, type DesiredEndpoint } from './desired.ts';
 import { type FunctionRequest, FunctionWorkers } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
+import { workerPlansOf } from './ladder-workers.ts';
 import { type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
 import type { WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
@@ -56,6 +60,8 @@ export class EndpointWorkers {
   #stale = new Set<string>();
   /** Versions that workers of this endpoint may have, by name such as `digits/3`. */
   readonly #versions = new Map<string, ModelVersion>();
+  /** Plans that workers of this endpoint may have, by their keys. */
+  readonly #ladders = new Map<string, LadderConfig>();
   #isClosed = false;
 
   constructor(deps: EndpointWorkersDeps, owner: WorkersOwner) {
@@ -101,6 +107,7 @@ export class EndpointWorkers {
       variant: nameKey(spec.variant),
       model: baseNameOf(spec.modelName) ?? spec.modelName,
       instanceType: spec.kind === 'function' ? functionType : spec.instanceType,
+      ...defined({ ladder: spec.plans?.key }),
       isReady: this.#attached.has(spec.id),
       isDraining: this.#draining.has(spec.id),
       isStale: this.#stale.has(spec.id),
@@ -127,7 +134,7 @@ export class EndpointWorkers {
 
   /** Starts one more instance of the variant. */
   async start(wanted: DesiredVariant): Promise<void> {
-    const { prices, cores, provider, serving, modelFiles } = this.#deps;
+    const { prices, cores, provider, serving } = this.#deps;
     const endpoint = this.#owner.endpoint();
     const { config, generation } = endpoint;
     const type = instanceType(prices, wanted.instanceType);
@@ -145,7 +152,7 @@ export class EndpointWorkers {
       endpoint: config.name,
       variant: variant.name,
       generation,
-      ...workerFiles(modelFiles(version)),
+      ...this.#filesOf(version, variant.ladder),
       modelName: version.name,
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
@@ -157,6 +164,22 @@ export class EndpointWorkers {
     serving.launched({ id, endpoint: config.name, variant: variant.name, usdPerHour: type.usdPerHour });
   }
 
+  /** The models to load: that of the version, or those of its plans. `loaded`: the plans of the ladder that the worker gets. */
+  #filesOf(
+    contract: ModelVersion,
+    ladder: LadderConfig | undefined,
+    loaded = ladder,
+  ): Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans'> {
+    const { modelFiles } = this.#deps;
+    if (ladder === undefined || loaded === undefined) return workerFiles(modelFiles(contract));
+    const key = ladderKey(ladder);
+    this.#ladders.set(key, ladder);
+    const models = loaded.models.map((name) => this.#versions.get(name) as ModelVersion);
+    const [first, ...others] = models.map((version) => modelFiles(version));
+    assert(first !== undefined, 'a ladder has at least one model');
+    return { ...workerFiles(first), plans: { key, ...workerPlansOf(contract, loaded, models), others } };
+  }
+
   /** Starts a function and returns its id. It is attached when ready; if it fails, serving is notified. */
   startFunction(request: FunctionRequest): string {
     const endpoint = this.#owner.endpoint();
@@ -166,8 +189,10 @@ export class EndpointWorkers {
       : `functions of variant ${request.variant} do not serve ${request.version.name} now`;
     const variant = endpoint.config.variants.find(({ name }) => nameKey(name) === nameKey(request.variant));
     const process = commandOf(request.version, variant);
+    const { ladder } = request;
+    const models = ladder === undefined ? {} : { models: this.#filesOf(request.version, ladder, floorOnly(ladder)) };
     return this.#functions.start(
-      { ...request, ...this.#instanceOf(request, variant), ...process },
+      { ...request, ...this.#instanceOf(request, variant), ...process, ...models },
       endpoint.generation,
       refusal,
       (id, error) => this.#functionFailed(id, messageOf(error)),
@@ -283,7 +308,8 @@ export class EndpointWorkers {
     const version = this.#versions.get(spec.modelName);
     if (version === undefined) return null;
     const { id, endpoint, variant, generation, threads } = spec;
-    const worker = { id, endpoint, variant, generation, version, instanceType: spec.instanceType, threads, link };
+    const ladder = spec.plans === undefined ? undefined : this.#ladders.get(spec.plans.key);
+    const worker = { id, endpoint, variant, generation, version, instanceType: spec.instanceType, threads, link, ...defined({ ladder }) };
     if (spec.kind === 'function') {
       return { ...worker, usdPerHour: 0, functionMemoryMiB: spec.memoryMiB, coldStartMs: this.#functions.ageMs(id) };
     }
@@ -292,8 +318,9 @@ export class EndpointWorkers {
   }
 }
 
-function kindOf({ variant, version }: FunctionRequest): PlannedWorkerKind {
-  return { variant: nameKey(variant), model: baseNameOf(version.name) ?? version.name, instanceType: functionType };
+function kindOf({ variant, version, ladder }: FunctionRequest): PlannedWorkerKind {
+  const kind = { variant: nameKey(variant), model: baseNameOf(version.name) ?? version.name, instanceType: functionType };
+  return ladder === undefined ? kind : { ...kind, ladder: ladderKey(ladder) };
 }
 
 function nameOf({ variant, model }: Omit<PlannedWorkerKind, 'instanceType'>): string {

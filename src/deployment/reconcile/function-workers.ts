@@ -2,6 +2,7 @@
  * The functions of one endpoint. Serving requests and stops them; a request returns an id at once, and its worker starts in
  * the background. Not stored: after a restart there are no functions until requests arrive.
  */
+
 import type { Clock } from '../../clock.ts';
 import { functionShape } from '../../costs/index.ts';
 import { defined } from '../../defined.ts';
@@ -9,7 +10,8 @@ import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import { functionExecutor } from '../../profiling/index.ts';
 import { type Provider, type WorkerCommand, type WorkerPython, type WorkerSpec, workerFiles } from '../../providers/index.ts';
-import { type ModelVersion } from '../../registry/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
+import type { LadderConfig } from '../config/ladder-config.ts';
 
 /** A request of serving for one more execution environment. */
 export interface FunctionRequest {
@@ -22,6 +24,10 @@ export interface FunctionRequest {
   /** The command of a process model. */
   readonly process?: WorkerCommand;
   readonly python?: WorkerPython;
+  /** The plans of a variant of a selection. */
+  readonly ladder?: LadderConfig;
+  /** The models of its floor plan. */
+  readonly models?: Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans'>;
 }
 
 interface Function {
@@ -87,13 +93,13 @@ export class FunctionWorkers {
 
   async #start(id: string, request: FunctionRequest, generation: number): Promise<void> {
     const { provider, cores, modelFiles } = this.#deps;
-    const { endpoint, variant, version, memoryMiB, process, python, on } = request;
+    const { endpoint, variant, version, memoryMiB, process, python, on, models } = request;
     const spec: WorkerSpec = {
       id,
       endpoint,
       variant,
       generation,
-      ...workerFiles(modelFiles(version)),
+      ...(models ?? workerFiles(modelFiles(version))),
       modelName: version.name,
       ...defined({ displayName: version.displayName }),
       ...(on ?? functionShape(memoryMiB, cores, provider.limits.cpu)),

@@ -17,6 +17,8 @@ export interface PlannedWorkerKind {
   readonly model: string;
   /** `functionType` for functions of any memory size. */
   readonly instanceType: string;
+  /** Names the plans that it has loaded; absent for a worker with one model. */
+  readonly ladder?: string;
 }
 
 /** Not the name of an instance type. */
@@ -186,5 +188,7 @@ export function readyOf(kind: PlannedWorkerKind, workers: readonly ObservedWorke
 }
 
 export function isSameKind(one: PlannedWorkerKind, other: PlannedWorkerKind): boolean {
-  return one.variant === other.variant && one.model === other.model && one.instanceType === other.instanceType;
+  return (
+    one.variant === other.variant && one.model === other.model && one.instanceType === other.instanceType && one.ladder === other.ladder
+  );
 }

@@ -164,7 +164,8 @@ export class EndpointReconciler {
   }
 
   #updateVersions(): void {
-    this.#workers.learn([...this.#endpoint.versions, ...this.#endpoint.versionsBefore]);
+    const { versions, versionsBefore, ladderVersions = [] } = this.#endpoint;
+    this.#workers.learn([...versions, ...versionsBefore, ...ladderVersions]);
   }
 
   async #run(): Promise<void> {

@@ -64,6 +64,6 @@ function asNow(earlier: VariantConfig, variants: readonly VariantConfig[]): Vari
   if (now === undefined) return earlier;
   const names = Object.keys(modelFields) as (keyof typeof modelFields)[];
   const settings = Object.fromEntries(names.map((name) => [name, earlier[name]]));
-  const { group, version } = earlier;
-  return defined({ ...now, group, version, ...settings }) as VariantConfig;
+  const { group, version, ladder } = earlier;
+  return defined({ ...now, group, version, ladder, ...settings }) as VariantConfig;
 }

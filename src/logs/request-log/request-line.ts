@@ -33,9 +33,31 @@ export interface RequestLine {
   readonly costUsd: number;
   /** Its batch was billed with a function cold start; written only then. */
   readonly coldStart?: boolean | undefined;
+  /** How a selection answered it; written only then. */
+  readonly plan?: PlanLine | undefined;
   /** Number of ordinary requests this line represents, including itself; written only if more than one. */
   readonly oneOf?: number | undefined;
   readonly error?: string | undefined;
+}
+
+/** The plan of a request to a selection. */
+export interface PlanLine {
+  readonly name: string;
+  /** Its rung, from 1, and the number of rungs. */
+  readonly rung: number;
+  readonly of: number;
+  readonly first: string;
+  readonly second: string | null;
+  readonly threshold: number;
+  /** Rows that went on to the second model, and those of them on which it failed. */
+  readonly wentOn: number;
+  readonly failed: number;
+  /** The smallest largest score of the first model; null without scores. */
+  readonly confidenceMin: number | null;
+  /** Waiting rows that could be in time, when the plan was chosen; 0 if the rule did not apply. */
+  readonly rowsWaiting: number;
+  /** Why no more accurate plan was taken; null on the highest rung. */
+  readonly heldBack: { readonly rung: number; readonly request: 'first' | 'last'; readonly lateMs: number } | null;
 }
 
 /** Includes the line end. Always one line, even if the client sent line breaks. */
@@ -55,7 +77,7 @@ export function formatRequestLine(line: RequestLine): string {
     line.parts === undefined ? '' : `,"parts":${line.parts}`
   }${
     typeof line.overflow === 'string' ? `,"overflow":${quoted(line.overflow)}` : ''
-  }${line.coldStart === true ? ',"coldStart":true' : ''}${line.oneOf === undefined ? '' : `,"oneOf":${line.oneOf}`}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
+  }${line.coldStart === true ? ',"coldStart":true' : ''}${line.plan === undefined ? '' : `,"plan":${JSON.stringify(line.plan)}`}${line.oneOf === undefined ? '' : `,"oneOf":${line.oneOf}`}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
 }
 
 /** Cache of quoted names and reasons, which repeat. */

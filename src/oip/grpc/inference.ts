@@ -17,7 +17,14 @@ import {
 } from '../../codecs/index.ts';
 import type { WireBody } from '../../data-quality/index.ts';
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
-import { InferenceExchange, type InferenceResult, ModelPlans, requestRowsMax, type ServedRoute } from '../../serving/index.ts';
+import {
+  InferenceExchange,
+  type InferenceResult,
+  ModelPlans,
+  preferenceOf,
+  requestRowsMax,
+  type ServedRoute,
+} from '../../serving/index.ts';
 import { capturedTensors, captureTensors } from '../capture-tensors.ts';
 import type { OipDeps } from '../deps.ts';
 import { bytesOnlyError, notServed } from '../models.ts';
@@ -124,7 +131,8 @@ class MessageExchange extends InferenceExchange<MessageRequest> {
     const { inputs, rows, parameters } = decoded;
     const { requestId, arrivedAtMs } = this;
     const timeoutMs = earlier(parameters.timeoutMs, remainingMs(this.#call.head, this.#services.clock.wallMs()));
-    return this.invokeWhole({ requestId, inputs, rows, timeoutMs, priority: parameters.priority, arrivedAtMs });
+    const { priority } = parameters;
+    return this.invokeWhole({ requestId, inputs, rows, timeoutMs, priority, prefer: preferenceOf(parameters.prefer), arrivedAtMs });
   }
 
   protected answer(result: InferenceResult): void {

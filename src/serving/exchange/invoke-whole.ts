@@ -1,7 +1,9 @@
 /** Serves a call with more rows than a batch as several requests, and answers it as one. */
+import { defined } from '../../defined.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, ServedRoute } from '../request.ts';
+import { joinedAnswers } from '../row-answers.ts';
 import { invokeParts, type PartInvoker, partsOf } from './invoke-parts.ts';
 
 /** Requests with this many rows are accepted for every batched model, regardless of measurements. */
@@ -55,8 +57,9 @@ function joined(results: readonly InferenceResult[]): InferenceResult {
   const [first] = results as readonly [InferenceResult, ...InferenceResult[]];
   const sum = (of: (result: InferenceResult) => number): number => results.reduce((total, result) => total + of(result), 0);
   const { queueMs, serviceMs } = wallOf(results);
+  const { answered: _one, ...shared } = first;
   return {
-    ...first,
+    ...shared,
     parts: results.length,
     outputs: first.outputs.map((_, index) => joinedRows(results.map(({ outputs }) => outputs[index] as Tensor))),
     timings: {
@@ -69,6 +72,7 @@ function joined(results: readonly InferenceResult[]): InferenceResult {
     costUsd: sum(({ costUsd }) => costUsd),
     overflow: results.find(({ overflow }) => overflow !== null)?.overflow ?? null,
     coldStart: results.some(({ coldStart }) => coldStart),
+    ...defined({ answered: joinedAnswers(results.map(({ answered }) => answered)) }),
   };
 }
 

@@ -13,8 +13,8 @@ export abstract class RowsExchange<Decoded = readonly RowInvocation[]> extends I
   /** Encodes the result of a part: its tensors may be overwritten afterwards. Parts arrive in any order. */
   protected abstract addPart(part: number, result: InferenceResult, rows: number): void;
 
-  /** Timeout and priority of the client. */
-  protected callOf(_decoded: Decoded): Pick<InferenceCall, 'timeoutMs' | 'priority'> {
+  /** Timeout, priority and preference of the client. */
+  protected callOf(_decoded: Decoded): Pick<InferenceCall, 'timeoutMs' | 'priority' | 'prefer'> {
     return {};
   }
 

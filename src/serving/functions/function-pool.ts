@@ -298,7 +298,7 @@ export class FunctionPool implements ExecutorPool, FunctionVariant {
     const { batchSizeMax, quantile, reason } = this.#rule;
     for (const { executor, memoryMiB } of this.#environments) {
       if (executor === null) continue;
-      executor.table = this.#tableOf(memoryMiB);
+      executor.useTables([this.#tableOf(memoryMiB)]);
       executor.fix(batchSizeMax, quantile, reason);
     }
   }

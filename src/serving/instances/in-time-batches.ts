@@ -39,10 +39,10 @@ export class InTimeBatches {
   }
 
   /** Records a batch that is dispatched now, and removes it from the queue. */
-  dispatched(batch: readonly PendingRequest[], executor: Executor, nowMs: number): void {
+  dispatched(batch: readonly PendingRequest[], executor: Executor, nowMs: number, rung?: number): void {
     const rows = batchRows(batch);
     if (batch[0]?.isLate === false) this.#timely.add(nowMs, rows);
-    this.#deps.queue.dispatched(batch, executor.typicalMs(rows));
+    this.#deps.queue.dispatched(batch, executor.typicalMs(rows, rung));
   }
 
   /** The next batch; empty if none may be dispatched to this executor now. Requests that cannot be in time any more go to the back. */
@@ -58,9 +58,9 @@ export class InTimeBatches {
   }
 
   /** Late requests for the free places of a batch in time; none for a batch of late requests. */
-  fill(batch: readonly PendingRequest[], executor: Executor, nowMs: number): readonly PendingRequest[] {
+  fill(batch: readonly PendingRequest[], executor: Executor, nowMs: number, rung?: number): readonly PendingRequest[] {
     const { queue } = this.#deps;
-    return batch[0]?.isLate === false && queue.lateRows > 0 ? queue.fill(batch, this.#taker(executor, nowMs)) : [];
+    return batch[0]?.isLate === false && queue.lateRows > 0 ? queue.fill(batch, this.#taker(executor, nowMs, rung)) : [];
   }
 
   /** Whether not all requests can be in time, and a larger batch than usual could answer more of them. */
@@ -85,14 +85,16 @@ export class InTimeBatches {
     return true;
   }
 
-  #taker(executor: Executor, nowMs: number): BatchTaker {
+  /** `rung`: the plan of the batch, if it is not the base plan of the executor. */
+  #taker(executor: Executor, nowMs: number, rung: number = executor.base): BatchTaker {
     const { context, queue, overheadMs, rowsPerMs } = this.#deps;
     const { objective, isHybrid } = context.settings;
     const startMs = nowMs + executor.typicalResidualMs(nowMs) + overheadMs;
-    const doneAtMs = (rows: number): number => startMs + executor.typicalMs(rows);
-    const beyond = this.isOverloaded(executor) ? queue.sizeInTime(executor.sizesBeyond, doneAtMs) : null;
+    const doneAtMs = (rows: number): number => startMs + executor.typicalMs(rows, rung);
+    const isBase = rung === executor.base;
+    const beyond = isBase && this.isOverloaded(executor) ? queue.sizeInTime(executor.sizesBeyond, doneAtMs) : null;
     return {
-      batchSizeMax: beyond ?? executor.batchSize,
+      batchSizeMax: beyond ?? (isBase ? executor.batchSize : (executor.rungs()[rung]?.batchSizeMax ?? 1)),
       doneAtMs,
       marginMs: minimumMarginMs(objective?.latencyMs ?? 0),
       isOverloaded: queue.lateRows > 0 && this.#arrivals.perMs(nowMs) > rowsPerMs(),

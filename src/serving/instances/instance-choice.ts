@@ -13,8 +13,10 @@ export function batchRows(batch: readonly PendingRequest[]): number {
 }
 
 /** Whether a batch may be sent ahead: it would gain little from more rows, and no request in it is close to its timeout. */
-export function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number): boolean {
-  return !executor.benefitsFromBatching(batchRows(batch)) && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin);
+export function mayGoAhead(batch: readonly PendingRequest[], executor: Executor, nowMs: number, rung?: number): boolean {
+  return (
+    !executor.benefitsFromBatching(batchRows(batch), rung) && batch.every(({ timeoutAtMs }) => timeoutAtMs > nowMs + aheadTimeoutMsMin)
+  );
 }
 
 /** The idle executor that is fastest for one row. Among equals, the most recently used one, because its caches are warm. */

@@ -1,9 +1,12 @@
 /** Always-on instances and their queue. An idle instance waits for more requests only if they cost nothing. */
+
 import { PlatformError } from '../../errors.ts';
 import { platformOverheadMs, type ServiceTable } from '../../profiling/index.ts';
 import { type CloseReason, type Company, companyWaitMs, predictCompletionMs, type Server } from '../../queueing/index.ts';
+import type { BatchRung, PlanBounds } from '../batch-plan.ts';
 import { Executor } from '../executor.ts';
 import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts';
+import type { Ladder } from '../ladder.ts';
 import { deadlinePassedError, queueFullError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
 import { ServiceDrift } from '../service-drift.ts';
@@ -14,8 +17,8 @@ import { batchRows, bestIdle, mayGoAhead } from './instance-choice.ts';
 import { InstanceQueue } from './instance-queue.ts';
 
 export interface InstancePoolDeps {
-  /** Returns the known service times of an executor by name, for example `instance:local.1`. */
-  readonly serviceTable: (executor: string) => ServiceTable;
+  /** Returns the known service times of an executor by name, for example `instance:local.1`; `rung`: by which plan, with a ladder. */
+  readonly serviceTable: (executor: string, rung?: number) => ServiceTable;
   /** Restarts a worker whose run exceeded the timeout. */
   readonly restart: (workerId: string, reason: string) => void;
   /** Time for transfer to the worker and back, and for encoding. Default: 0.5 ms. */
@@ -23,6 +26,9 @@ export interface InstancePoolDeps {
   /** When an idle instance waits for more requests. Default: the product's rule; others are for studies. */
   readonly companyWaitMs?: (company: Company) => number;
 }
+
+/** The share of the promised latency that a plan must leave before the last deadline. */
+const rungMarginShare = 0.1;
 
 /** Minimum interval between checks for stale service times while requests are rejected. */
 const forgetEveryMs = 1000;
@@ -112,6 +118,7 @@ export class InstancePool implements ExecutorPool {
   #rejectionFor(request: PendingRequest): PlatformError | null {
     const { endpoint, settings, clock } = this.#context;
     const { objective, late } = settings;
+    this.#rebase(this.#executors.values());
     if (!this.makeRoom(request.rows, this.#queue.rows)) return queueFullError(this.#context, this.#queue.rows, this.drainMs());
     if (objective === null || late === 'serve') return null;
     // Service times are learned only from runs: if an idle instance rejected requests, its recovery would never be noticed.
@@ -264,14 +271,17 @@ export class InstancePool implements ExecutorPool {
   }
 
   replan(): void {
-    for (const executor of this.#executors.values()) executor.table = this.#tableOf(executor.worker);
+    for (const executor of this.#executors.values()) executor.useTables(this.#tablesOf(executor.worker));
     this.#planAll();
   }
 
   /** Called when a worker is ready, or has reconnected. */
   attach(worker: PoolWorker): void {
     this.#executors.delete(worker.id);
-    const executor = new Executor(worker, this.#tableOf(worker), this.#context.clock.nowMs(), this.#overheadMs);
+    const tables = this.#tablesOf(worker);
+    const executor = new Executor(worker, tables[0] as ServiceTable, this.#context.clock.nowMs(), this.#overheadMs);
+    executor.useTables(tables);
+    this.#rebase([executor]);
     executor.pace = this.#newPace();
     executor.plan(this.#context.settings.objective, this.#context.clock.nowMs());
     this.#executors.set(worker.id, executor);
@@ -313,8 +323,19 @@ export class InstancePool implements ExecutorPool {
     this.#held.end();
   }
 
-  #tableOf({ instanceType }: { readonly instanceType: string }): ServiceTable {
-    return this.#deps.serviceTable(`instance:${instanceType}`);
+  /** By plan, from the cheapest on. */
+  #tablesOf({ instanceType }: { readonly instanceType: string }): readonly ServiceTable[] {
+    const executor = `instance:${instanceType}`;
+    const { ladder } = this.#context;
+    if (ladder === null) return [this.#deps.serviceTable(executor)];
+    return ladder.config.rungs.map((_, rung) => this.#deps.serviceTable(executor, rung));
+  }
+
+  /** Judges executors by the cheapest plan that a batch may have now; without an objective, by the most accurate one. */
+  #rebase(executors: Iterable<Executor>): void {
+    const { ladder, settings } = this.#context;
+    if (ladder === null) return;
+    for (const executor of executors) executor.base = settings.objective === null ? ladder.top : ladder.baseFor(executor);
   }
 
   /** Resets the margin if the objective changed: errors measured under another objective do not apply. */
@@ -359,24 +380,53 @@ export class InstancePool implements ExecutorPool {
    * finishes first. Only a batch that is full or would gain little from more rows is sent ahead.
    */
   #pump(): void {
-    const { settings, clock } = this.#context;
+    const { settings, clock, ladder } = this.#context;
     while (!this.#queue.isEmpty) {
+      this.#rebase(this.#executors.values());
       const nowMs = clock.nowMs();
       const idle = this.#idle();
       const executor = idle ?? this.#nextToFallIdle(nowMs);
       // Under overload, the batch can be larger if it is chosen when the executor is idle.
       if (executor === undefined || (idle === undefined && this.#batches.isOverloaded(executor))) break;
       executor.plan(settings.objective, nowMs);
-      const batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);
-      if (batch.length === 0 || (idle === undefined && !mayGoAhead(batch, executor, nowMs))) break;
+      let batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);
+      if (batch.length === 0) break;
+      const plan = ladder === null ? null : this.#planOf(batch, executor, ladder, nowMs);
+      const rung = plan?.rung ?? executor.base;
+      if (rung !== executor.base && batch[0]?.isLate === false) batch = this.#queue.takeAny(executor.rungs()[rung]?.batchSizeMax ?? 1);
+      if (idle === undefined && !mayGoAhead(batch, executor, nowMs, rung)) break;
       if (idle !== undefined && this.#isHeld(idle, batch, nowMs)) break;
-      batch.push(...this.#batches.fill(batch, executor, nowMs));
-      this.#batches.dispatched(batch, executor, nowMs);
+      batch.push(...this.#batches.fill(batch, executor, nowMs, rung));
+      this.#batches.dispatched(batch, executor, nowMs, rung);
+      ladder?.dispatched(rung, batchRows(batch));
       const reason = reasonOf(batch, executor, { isIdle: idle !== undefined, wasHeld: this.#held.end() });
-      this.#context.run({ executor, requests: batch, reason, isColdStart: false, onAnswered: this.#observe });
+      this.#context.run({ executor, requests: batch, reason, isColdStart: false, plan, onAnswered: this.#observe });
     }
     if (this.#queue.isEmpty) this.#held.end(); // what it held was cancelled
     this.#release();
+  }
+
+  /** Late requests get the cheapest plan: they wait for as long as any other can be in time. */
+  #planOf(batch: readonly PendingRequest[], executor: Executor, ladder: Ladder, nowMs: number): BatchRung {
+    const { objective } = this.#context.settings;
+    const [head] = batch;
+    const { last } = this.#queue;
+    if (objective === null || head === undefined || last === undefined || head.isLate)
+      return { rung: within(executor.base, head?.bounds ?? null), heldBack: null, rowsWaiting: 0 };
+    const { latencyMs } = objective;
+    const leastMs = minimumMarginMs(latencyMs);
+    // Promises have the minimum margin already.
+    const leftMs = ({ promisedAtMs, timeoutAtMs }: PendingRequest): number => Math.min(promisedAtMs + leastMs, timeoutAtMs) - nowMs;
+    const others = (this.#isLastResort ? this.executors : this.#active).filter((each) => each !== executor && !each.isStuck(nowMs));
+    const moment = {
+      residualMs: [executor, ...others].map((each) => each.residualMs(nowMs)),
+      rowsWaiting: this.#queue.timelyRows,
+      headLeftMs: leftMs(head),
+      lastLeftMs: leftMs(last),
+      marginMs: Math.max(rungMarginShare * latencyMs, leastMs + (this.#margin?.extraMs(nowMs) ?? 0)),
+      overheadMs: this.#overheadMs,
+    };
+    return ladder.choose(executor, moment, head.bounds);
   }
 
   /** Whether the batch waits for more requests, which would cost nothing. While requests are late, none does. */
@@ -427,6 +477,10 @@ export class InstancePool implements ExecutorPool {
       resolve();
     }
   }
+}
+
+function within(rung: number, bounds: PlanBounds | null): number {
+  return bounds === null ? rung : Math.min(Math.max(rung, bounds.from), bounds.to);
 }
 
 interface Readiness {

@@ -54,6 +54,12 @@ export class InstanceQueue {
     yield* this.#timely;
   }
 
+  /** The last request that can be in time; undefined if there is none. */
+  get last(): PendingRequest | undefined {
+    const [last] = this.#timely.latestFirst();
+    return last;
+  }
+
   /** The late request that has waited longest. */
   get oldestLate(): PendingRequest | undefined {
     const [oldest] = this.#late;

@@ -12,7 +12,7 @@ import type { BatchRunResult, RunRequests } from './run-requests.ts';
  * logged with the ids of its requests.
  */
 export function linkRunner(link: Pick<WorkerLink, 'run' | 'status'>, signature: Signature, namesRequests = false): RunRequests {
-  return (requests, done) => {
+  return (requests, done, plan) => {
     const rowsOf = requests.map(({ call }) => call.rows);
     const rows = rowsOf.reduce((sum, each) => sum + each, 0);
     const tensors = merge(
@@ -20,9 +20,12 @@ export function linkRunner(link: Pick<WorkerLink, 'run' | 'status'>, signature: 
       requests.map(({ call }) => call.inputs),
       rows,
     );
-    const answer = ({ outputs, timings }: RunResult): BatchRunResult => ({ kind: 'done', outputs: split(outputs, rowsOf), timings });
+    const answer = ({ outputs, timings, rows: stages }: RunResult): BatchRunResult => {
+      const done = { kind: 'done', outputs: split(outputs, rowsOf), timings } as const;
+      return stages === undefined ? done : { ...done, rows: stages };
+    };
     const ids = namesRequests ? requests.map(({ call }) => call.requestId) : [];
-    runWhenAlive(link, requests, () => link.run(tensors, ids), answer, done);
+    runWhenAlive(link, requests, () => link.run(tensors, ids, plan), answer, done);
   };
 }
 

@@ -1,9 +1,15 @@
 /** Runs a batch on its executor. A failed batch is bisected, so only the request that causes the failure fails. */
+
 import type { Clock } from '../../clock.ts';
+import type { LadderRung } from '../../deployment/index.ts';
 import type { CloseReason } from '../../queueing/index.ts';
+import type { RowStages } from '../../runtime/index.ts';
 import type { Tensor } from '../../tensor.ts';
+import type { BatchRung } from '../batch-plan.ts';
 import type { Executor } from '../executor.ts';
+import type { Ladder } from '../ladder.ts';
 import type { InferenceOutcome, InferenceResult, PendingRequest } from '../request.ts';
+import { type RowAnswers, rowCharges } from '../row-answers.ts';
 import type { VariantStatistics } from '../traffic/statistics.ts';
 import type { BatchRunResult } from './run-requests.ts';
 
@@ -14,6 +20,8 @@ export interface BatchContext {
   /** Why the batch was dispatched. */
   readonly reason: CloseReason;
   readonly isColdStart: boolean;
+  /** The plan of the batch, and the ladder that it belongs to; null if the worker has one model. */
+  readonly plan: { readonly ladder: Ladder; readonly choice: BatchRung } | null;
   /** Receives the cost of a failed run in US dollars. */
   readonly onRunFailed: (usd: number) => void;
 }
@@ -29,28 +37,32 @@ export interface BatchEnd {
 
 /** Runs the batch, in halves if it fails, and calls `done` once the executor is free again. */
 export function runBatch(context: BatchContext, batch: readonly PendingRequest[], done: (end: BatchEnd) => void): void {
-  const { clock, executor, onRunFailed } = context;
+  const { clock, executor, onRunFailed, plan } = context;
   const answers: { request: PendingRequest; outcome: InferenceOutcome }[] = [];
   const parts = [batch];
   const runNext = (): void => {
     const part = parts.pop();
     if (part === undefined) return done({ answers, lost: [], lossReason: '', neverStarted: false });
     const startMs = clock.nowMs();
-    executor.worker.run(part, (answer) => {
-      const sinceMs = Math.max(startMs, executor.sinceMs);
-      if (answer.kind !== 'done') onRunFailed(executor.worker.charge(clock.nowMs() - sinceMs)); // a failed run also uses executor time
-      if (answer.kind === 'gone') {
-        const { why, neverStarted = false } = answer;
-        return done({ answers, lost: [...part, ...parts.reverse().flat()], lossReason: why, neverStarted });
-      }
-      if (answer.kind === 'done') {
-        collect(context, part, answer, startMs, answers);
-      } else {
-        if (part.length === 1) answers.push({ request: part[0] as PendingRequest, outcome: { ok: false, error: answer.error } });
-        else parts.push(...halvesOf(part));
-      }
-      runNext();
-    });
+    executor.worker.run(
+      part,
+      (answer) => {
+        const sinceMs = Math.max(startMs, executor.sinceMs);
+        if (answer.kind !== 'done') onRunFailed(executor.worker.charge(clock.nowMs() - sinceMs)); // a failed run also uses executor time
+        if (answer.kind === 'gone') {
+          const { why, neverStarted = false } = answer;
+          return done({ answers, lost: [...part, ...parts.reverse().flat()], lossReason: why, neverStarted });
+        }
+        if (answer.kind === 'done') {
+          collect(context, part, answer, startMs, answers);
+        } else {
+          if (part.length === 1) answers.push({ request: part[0] as PendingRequest, outcome: { ok: false, error: answer.error } });
+          else parts.push(...halvesOf(part));
+        }
+        runNext();
+      },
+      plan?.choice.rung ?? 0,
+    );
   };
   runNext();
 }
@@ -64,9 +76,9 @@ function halvesOf(part: readonly PendingRequest[]): (readonly PendingRequest[])[
 }
 
 function collect(
-  { clock, executor, statistics, reason, isColdStart }: BatchContext,
+  { clock, executor, statistics, reason, isColdStart, plan }: BatchContext,
   part: readonly PendingRequest[],
-  { outputs, timings, reply }: BatchRunResult & { kind: 'done' },
+  { outputs, timings, reply, rows: stages }: BatchRunResult & { kind: 'done' },
   startMs: number,
   answers: { request: PendingRequest; outcome: InferenceOutcome }[],
 ): void {
@@ -74,9 +86,12 @@ function collect(
   const nowMs = clock.nowMs();
   // A batch sent ahead began when the previous batch ended. Its duration is at least the time measured inside the worker.
   const serviceMs = Math.max(nowMs - Math.max(startMs, executor.sinceMs), timings.inMs + timings.runMs + timings.outMs);
-  executor.observe(Math.max(rows, 1), serviceMs);
+  executor.observe(Math.max(rows, 1), serviceMs, executor.isFunction ? 0 : plan?.choice.rung);
   statistics.executed(rows, timings);
   const batchUsd = executor.worker.charge(serviceMs);
+  const answered = plan === null || stages === undefined ? null : { ...plan, stages, charges: rowCharges(batchUsd, stages) };
+  if (answered !== null) answered.ladder.answered(answered.choice.rung, answered.stages, batchUsd);
+  let row = 0;
   for (let i = 0; i < part.length; i++) {
     const request = part[i] as PendingRequest;
     const result: InferenceResult = {
@@ -90,11 +105,35 @@ function collect(
       },
       batchRows: rows,
       closeReason: reason,
-      costUsd: rows === 0 ? batchUsd / part.length : (batchUsd * request.call.rows) / rows,
+      costUsd:
+        rows === 0
+          ? batchUsd / part.length
+          : answered === null
+            ? (batchUsd * request.call.rows) / rows
+            : answered.charges.subarray(row, row + request.call.rows).reduce((sum, usd) => sum + usd, 0),
       executor: executor.name,
       overflow: request.overflow,
       coldStart: isColdStart,
+      ...(answered === null ? {} : { answered: answersOf(answered, row, row + request.call.rows) }),
     };
+    row += request.call.rows;
     answers.push({ request, outcome: { ok: true, result: reply === undefined ? result : { ...result, reply } } });
   }
+}
+
+/** Of the rows from `from` to `to`, exclusive. */
+function answersOf(
+  { ladder, choice, stages: { stage, confidence } }: { ladder: Ladder; choice: BatchRung; stages: RowStages },
+  from: number,
+  to: number,
+): RowAnswers {
+  const { rungs } = ladder.config;
+  return {
+    rung: rungs[choice.rung] as LadderRung,
+    position: choice.rung + 1,
+    of: rungs.length,
+    choice,
+    stage: stage.subarray(from, to),
+    confidence: confidence.subarray(from, to),
+  };
 }

@@ -1,8 +1,10 @@
 /** The current state of an endpoint for views: its variants, their executors, and request statistics. */
+
 import type { Objective } from '../../objective.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import type { FunctionsView } from '../functions/function-variant.ts';
 import { byWorker, type ServedExecutor } from '../instances/executor-slots.ts';
+import type { LadderView } from '../ladder.ts';
 import type { VariantPool } from '../variant-pool.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { type RoutedVariant, type Routing, routedVariants } from './traffic.ts';
@@ -22,6 +24,8 @@ export interface ServedVariant {
   readonly functions: FunctionsView | null;
   /** State of functions alongside instances; null if the variant has only one kind of executor. */
   readonly overflow: OverflowView | null;
+  /** The plans of a selection; null for a variant with one model. */
+  readonly ladder: LadderView | null;
 }
 
 export interface OverflowView {
@@ -57,6 +61,7 @@ export function servedViewOf(routing: Routing): ServedView {
     statistics: pool.statistics,
     functions: pool.functions?.view() ?? null,
     overflow: overflowView(pool),
+    ladder: pool.ladder?.view ?? null,
   }));
   const isReady =
     !routing.isSuspended && variants.every(({ executors, functions, isShadow }) => isShadow || executors.length > 0 || functions !== null);

@@ -1,0 +1,205 @@
+/** Selections of endpoints: a request for plans instead of one version, and what serves. */
+import { z } from 'zod';
+import {
+  type EndpointConfig,
+  type LadderConfig,
+  type LadderRung,
+  requireCompatibleSignature,
+  type SelectionConfig,
+} from '../../deployment/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { candidatesMax } from '../../evaluation/index.ts';
+import type { Objective } from '../../objective.ts';
+import type { LadderView, ServedView } from '../../serving/index.ts';
+import { type EndpointBody, endpointBody } from '../bodies.ts';
+import { endpointPath, isoTime } from '../routing/parameters.ts';
+import { type ApiRoute, apiRoute } from '../routing/route.ts';
+import type { ApiServices } from '../routing/services.ts';
+
+export const selectionInput = z.strictObject({
+  candidates: z
+    .array(z.string().max(200))
+    .min(1)
+    .max(candidatesMax)
+    .describe('Groups, of which the latest approved version is a candidate, or versions. All must have answered the evaluation set.'),
+  reference: z
+    .string()
+    .max(200)
+    .nullable()
+    .default(null)
+    .describe('The candidate whose inputs and outputs clients see. Default: the first.'),
+  evaluation: z.string().max(200).describe('The evaluation set by which plans are proven.'),
+  metric: z.literal('accuracy').default('accuracy'),
+  minimize: z.literal('cost').nullable().default(null).describe('The cheapest plan that keeps the floor; the default with a floor.'),
+  floor: z.number().nullable().default(null).describe('The accuracy to keep, above 0 and below 1.'),
+  maximize: z.literal('accuracy').nullable().default(null).describe('The most accurate plan within `budget_usd_per_hour`.'),
+  budget_usd_per_hour: z.number().nullable().default(null),
+  confidence: z
+    .number()
+    .nullable()
+    .default(95)
+    .describe('Percent: how sure it is that no certified plan is below the floor. null: measured accuracies are taken for true.'),
+  degrade_to: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe('Plans down to this accuracy may answer bursts, as far as others were above the floor. null: none below the floor.'),
+  rate: z.number().nullable().default(null).describe('Expected rows per second, by which plans are priced. Default: 100.'),
+  force: z.boolean().default(false).describe('Serve the most accurate model alone if no plan is proven.'),
+});
+export type SelectionInput = z.output<typeof selectionInput>;
+
+const rateDefault = 100;
+
+/** Plans a selection. `contract`: the version whose inputs and outputs clients see. Throws like `LadderPlanner.plan`. */
+export async function selectedPlans(
+  { ladders }: Pick<ApiServices, 'ladders'>,
+  input: SelectionInput,
+  { objective, instanceType }: { readonly objective: Objective | null; readonly instanceType: string },
+): Promise<{ readonly contract: string; readonly ladder: LadderConfig }> {
+  const { contract, ladder } = await ladders.plan({
+    candidates: input.candidates,
+    reference: input.reference,
+    set: input.evaluation,
+    goal: goalOf(input),
+    floor: input.floor,
+    confidence: input.confidence === null ? null : input.confidence / 100,
+    degradeTo: input.degrade_to,
+    ratePerSecond: input.rate ?? rateDefault,
+    objective,
+    instanceType,
+    force: input.force,
+  });
+  return { contract: contract.name, ladder };
+}
+
+/** Throws `invalid_request` unless exactly one goal was given. */
+export function goalOf({
+  minimize,
+  maximize,
+  budget_usd_per_hour: budget,
+}: Pick<SelectionInput, 'minimize' | 'maximize' | 'budget_usd_per_hour'>) {
+  if (minimize !== null && maximize !== null) throw new PlatformError('invalid_request', 'expected either minimize or maximize, got both');
+  if (maximize === null) {
+    if (budget === null) return { kind: 'cheapest' } as const;
+    throw new PlatformError('invalid_request', 'a budget needs maximize: accuracy');
+  }
+  if (budget === null) throw new PlatformError('invalid_request', 'maximize: accuracy needs budget_usd_per_hour');
+  return { kind: 'most-accurate', usdPerHourMax: budget } as const;
+}
+
+/** The variants of a selection: exactly one, without a model. Throws `invalid_request`. */
+export function selectionVariant<Variant extends { readonly model?: string | undefined }>(variants: readonly Variant[]): Variant {
+  const [variant, ...others] = variants;
+  if (variant === undefined || others.length > 0)
+    throw new PlatformError('invalid_request', `a selection serves one variant: expected 1, got ${variants.length}`);
+  if (variant.model !== undefined)
+    throw new PlatformError('invalid_request', `a selection chooses the models: leave out the variant's model, got ${variant.model}`);
+  return variant;
+}
+
+export function selectionRoute(
+  services: Pick<ApiServices, 'deployments' | 'ladders' | 'registry'>,
+  bodyOf: (endpoint: string) => Promise<EndpointBody>,
+): ApiRoute {
+  const { deployments, registry } = services;
+  return apiRoute('POST /endpoints/:endpoint/selection/decide', {
+    summary: 'Choose the plans of a selection again',
+    description: 'By the newest approved versions, evaluations and profiles. Workers are replaced only if the models or plans differ.',
+    params: endpointPath,
+    answer: endpointBody,
+    status: 202,
+    handle: async ({ params, caller }) => {
+      const { config } = deployments.get(params.endpoint);
+      const { variant, ladder, selection } = requireSelection(config);
+      const { request } = selection;
+      const { contract, ladder: next } = await services.ladders.plan({
+        ...request,
+        objective: config.objective,
+        instanceType: variant.instanceType,
+        force: selection.decision.state === 'not-certified',
+      });
+      const isSame = JSON.stringify(withoutTime(next)) === JSON.stringify(withoutTime(ladder));
+      const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: isSame ? ladder : next };
+      await deployments.update(config.name, { variantChanges: [change] }, caller.keyId, requireCompatibleSignature(registry));
+      return bodyOf(config.name);
+    },
+  });
+}
+
+function withoutTime({ selection, ...ladder }: LadderConfig): unknown {
+  return { ...ladder, selection: selection && { ...selection, decision: { ...selection.decision, atMs: 0 } } };
+}
+
+/** Throws `wrong_state` for an endpoint without a selection. */
+function requireSelection({ name, variants }: EndpointConfig) {
+  for (const variant of variants) {
+    const { ladder } = variant;
+    if (ladder?.selection !== undefined) return { variant, ladder, selection: ladder.selection };
+  }
+  throw new PlatformError(
+    'wrong_state',
+    `endpoint ${name} serves versions, not a selection: deploy it with \`penstock deploy ${name} --select …\``,
+  );
+}
+
+/** The selection of an endpoint; null if it serves versions. */
+export function selectionBodyOf({ variants }: EndpointConfig, served: ServedView | undefined): EndpointBody['selection'] {
+  const variant = variants.find(({ ladder }) => ladder?.selection !== undefined);
+  const { ladder } = variant ?? {};
+  if (variant === undefined || ladder?.selection === undefined) return null;
+  const view = served?.variants.find(({ name }) => name === variant.name)?.ladder ?? null;
+  return { ...recordBodyOf(ladder, ladder.selection), contract: `${variant.group}/${variant.version}`, ...countsOf(ladder, view) };
+}
+
+function recordBodyOf(ladder: LadderConfig, { request, decision }: SelectionConfig) {
+  const { candidates, reference, set, goal, floor, confidence, degradeTo, ratePerSecond } = request;
+  return {
+    state: decision.state,
+    explanation: decision.explanation,
+    candidates: [...candidates],
+    reference,
+    evaluation: set,
+    evaluation_rows: decision.rows,
+    evaluation_sha256: decision.sha256,
+    floor,
+    maximize: goal.kind === 'most-accurate' ? ('accuracy' as const) : null,
+    budget_usd_per_hour: goal.kind === 'most-accurate' ? goal.usdPerHourMax : null,
+    confidence: confidence === null ? null : 100 * confidence,
+    degrade_to: degradeTo,
+    rate: ratePerSecond,
+    chains: decision.chains,
+    level: decision.level,
+    left_out: decision.leftOut.map((each) => ({ ...each })),
+    decided_at: isoTime(decision.atMs),
+    loaded: [...ladder.models],
+    floor_plan: (ladder.rungs[ladder.floorRung] as LadderRung).name,
+    top_plan: (ladder.rungs.at(-1) as LadderRung).name,
+  };
+}
+
+function countsOf(ladder: LadderConfig, view: LadderView | null) {
+  const rows = view?.rungs.reduce((sum, counts) => sum + counts.rows, 0) ?? 0;
+  return {
+    credit_rows: view?.creditRows ?? null,
+    ladder: ladder.rungs.map(({ name, accuracy, lower, isCertified, escalated }, index) => {
+      const counts = view?.rungs[index];
+      return {
+        plan: name,
+        accuracy,
+        lower,
+        certified: isCertified,
+        escalated,
+        batches: counts?.batches ?? 0,
+        rows: counts?.rows ?? 0,
+        share: rows === 0 || counts === undefined ? null : counts.rows / rows,
+        escalated_now: counts === undefined || counts.rows === 0 ? null : counts.escalated / counts.rows,
+        escalations_failed: counts?.escalationsFailed ?? 0,
+      };
+    }),
+    models: ladder.models.map((model) => {
+      const counts = view?.models.get(model);
+      return { model, rows: counts?.rows ?? 0, usd: counts?.usd ?? 0 };
+    }),
+  };
+}

@@ -1,0 +1,60 @@
+/** Response body of a selection that an endpoint serves. */
+import { z } from 'zod';
+
+const share = z.number().describe('From 0 to 1.');
+const time = z.iso.datetime();
+
+export const selectionBody = z.strictObject({
+  state: z
+    .enum(['certified', 'estimated', 'not-certified'])
+    .describe(
+      'estimated: measured accuracies are taken for true, or plans below the floor are allowed; not-certified: no plan was proven.',
+    ),
+  explanation: z.string(),
+  contract: z.string().describe('The version whose inputs and outputs clients see.'),
+  candidates: z.array(z.string()),
+  reference: z.string(),
+  evaluation: z.string().describe('The evaluation set.'),
+  evaluation_rows: z.number(),
+  evaluation_sha256: z.string(),
+  floor: z.number().nullable(),
+  maximize: z.literal('accuracy').nullable(),
+  budget_usd_per_hour: z.number().nullable(),
+  confidence: z.number().nullable().describe('Percent.'),
+  degrade_to: z.number().nullable(),
+  rate: z.number().describe('Rows per second, by which plans were priced.'),
+  chains: z.number().describe('Sequences of tests that share the error probability.'),
+  level: z.number().nullable().describe('Of each test; null without a floor.'),
+  left_out: z
+    .array(z.strictObject({ model: z.string(), reason: z.string() }))
+    .describe('Candidates that cannot answer in place of the reference.'),
+  decided_at: time,
+  loaded: z.array(z.string()).describe('Models that each worker loads.'),
+  floor_plan: z.string().describe('The plan that instances are sized for; functions run no other.'),
+  top_plan: z.string().describe('The most accurate plan.'),
+  credit_rows: z
+    .number()
+    .nullable()
+    .describe('What answers were above the floor, in rows: plans below it may use it up. Null unless `degrade_to` is set.'),
+  ladder: z
+    .array(
+      z.strictObject({
+        plan: z.string().describe('A model, or `first>second@threshold`: rows with 1 minus the largest score above the threshold go on.'),
+        accuracy: share,
+        lower: share.describe('Exceeded with probability 95 %, for this plan alone.'),
+        certified: z.boolean(),
+        escalated: share.describe('Share of the rows of the evaluation that go on to the second model.'),
+        batches: z.number(),
+        rows: z.number(),
+        share: share.nullable().describe('Of all rows; null while there are none.'),
+        escalated_now: share.nullable().describe('Share of the served rows that went on; null while there are none.'),
+        escalations_failed: z.number().describe('Rows on which the second model failed: the first one answered them.'),
+      }),
+    )
+    .describe(
+      'From the cheapest to the most accurate plan. Each batch takes the most accurate one under which every waiting request is in time.',
+    ),
+  models: z
+    .array(z.strictObject({ model: z.string(), rows: z.number(), usd: z.number().describe('Of the time of executors that answered.') }))
+    .describe('Rows by the model that answered them, since the variant is served.'),
+});

@@ -1,0 +1,48 @@
+/** What a selection serves, for `describe` and `select`. */
+import type { EndpointBody } from '../../api/index.ts';
+import { formatUsd, shareText, utcText } from './format.ts';
+import { fields, table } from './table.ts';
+
+export type ServedSelection = NonNullable<EndpointBody['selection']>;
+
+/** The plans of an endpoint, with the rows that each answered. */
+export function ladderText({ ladder, models }: ServedSelection): string {
+  const plans = table(ladder, [
+    { title: 'PLAN', cell: ({ plan }) => plan },
+    { title: 'ACCURACY', cell: ({ accuracy }) => accuracy.toFixed(4), align: 'right' },
+    { title: 'LOWER', cell: ({ lower }) => lower.toFixed(4), align: 'right' },
+    { title: 'CERTIFIED', cell: ({ certified }) => (certified ? 'yes' : 'no') },
+    { title: 'ROWS', cell: ({ rows }) => rows, align: 'right' },
+    { title: 'SHARE', cell: ({ share }) => (share === null ? null : shareText(share)), align: 'right' },
+    { title: 'WENT ON', cell: ({ escalated_now: now }) => (now === null || now === 0 ? null : shareText(now)), align: 'right' },
+    { title: 'EXPECTED', cell: ({ escalated }) => (escalated === 0 ? null : shareText(escalated)), align: 'right' },
+  ]);
+  const answered = table(models, [
+    { title: 'LOADED MODEL', cell: ({ model }) => model },
+    { title: 'ROWS ANSWERED', cell: ({ rows }) => rows, align: 'right' },
+    { title: 'COST', cell: ({ usd }) => formatUsd(usd), align: 'right' },
+  ]);
+  return `${plans}\n${answered}`;
+}
+
+/** How the plans were chosen. */
+export function selectionFields(selection: ServedSelection): readonly (readonly [string, string | null])[] {
+  const { floor, confidence, level, credit_rows: credit } = selection;
+  const sure = confidence === null ? 'as measured' : `at ${confidence} %`;
+  return [
+    ['selection', `${selection.state}${floor === null ? '' : `, accuracy >= ${floor} ${sure}`}, decided ${utcText(selection.decided_at)}`],
+    ['why', selection.explanation],
+    ['contract', selection.contract],
+    ['floor plan', selection.floor_plan],
+    ['top plan', selection.top_plan],
+    ['evaluation', `${selection.evaluation}, ${selection.evaluation_rows} rows, sha256 ${selection.evaluation_sha256.slice(0, 12)}`],
+    ['tests', level === null ? null : `${selection.chains} chains, each at ${level.toPrecision(2)}`],
+    ['credit', credit === null ? null : `${credit.toFixed(1)} rows, for plans below the floor`],
+    ['left out', selection.left_out.map(({ reason }) => reason).join('\n')],
+  ];
+}
+
+/** `penstock select` of an endpoint. */
+export function servedSelectionText(name: string, selection: ServedSelection): string {
+  return `${fields([['endpoint', name], ...selectionFields(selection)])}\n${ladderText(selection)}`;
+}

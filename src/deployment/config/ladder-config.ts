@@ -1,0 +1,70 @@
+/** What a variant of a selection serves: plans from the cheapest to the most accurate, of models that each worker loads (ADR 32). Pure. */
+import { PlatformError } from '../../errors.ts';
+import type { SelectionConfig } from './selection-config.ts';
+
+/** A plan, with what an evaluation says of it. */
+export interface LadderRung {
+  /** `digits-mlp/1>digits-cnn/1@0.03` */
+  readonly name: string;
+  /** Versions, such as `digits-mlp/1`. */
+  readonly first: string;
+  /** Null for a model alone. */
+  readonly second: string | null;
+  /** Rows of which 1 minus the largest score is above it go on. */
+  readonly threshold: number;
+  readonly accuracy: number;
+  /** Exceeded with probability 95 %, for this plan alone. */
+  readonly lower: number;
+  readonly isCertified: boolean;
+  /** Share of the rows of the evaluation that go on. */
+  readonly escalated: number;
+}
+
+export interface LadderConfig {
+  /** Versions that each worker loads. */
+  readonly models: readonly string[];
+  /** From the cheapest to the most accurate. */
+  readonly rungs: readonly LadderRung[];
+  /** The rung that instances are sized for. Those before it are taken only from accuracy credit. */
+  readonly floorRung: number;
+  /** The accuracy to keep; null: none. */
+  readonly floor: number | null;
+  /** The most accuracy credit, in rows. */
+  readonly creditRowsMax: number;
+  /** How they were chosen. */
+  readonly selection?: SelectionConfig;
+}
+
+export const rungsMax = 8;
+const modelsMax = 3;
+
+/** Identifies what workers load and by which numbers runs name plans: workers with equal keys are interchangeable. */
+export function ladderKey({ models, rungs }: LadderConfig): string {
+  return [...models, ...rungs.map(({ name }) => name)].join(' ');
+}
+
+/** The floor plan alone: functions run no other, so they load no other models. */
+export function floorOnly(ladder: LadderConfig): LadderConfig {
+  const floor = ladder.rungs[ladder.floorRung] as LadderRung;
+  return { ...ladder, models: floor.second === null ? [floor.first] : [floor.first, floor.second], rungs: [floor], floorRung: 0 };
+}
+
+/** Throws `invalid_request`. */
+export function checkLadder(variant: string, { models, rungs, floorRung }: LadderConfig): void {
+  const isLoaded = ({ first, second }: LadderRung): boolean => models.includes(first) && (second === null || models.includes(second));
+  if (
+    rungs.length >= 1 &&
+    rungs.length <= rungsMax &&
+    models.length <= modelsMax &&
+    rungs[floorRung] !== undefined &&
+    rungs.every(isLoaded)
+  )
+    return;
+  throw new PlatformError('invalid_request', `variant ${variant}: expected 1 to ${rungsMax} plans of at most ${modelsMax} loaded models`);
+}
+
+/** `digits-mlp/1` as group and version. */
+export function versionIn(name: string): { readonly group: string; readonly version: number } {
+  const slash = name.lastIndexOf('/');
+  return { group: name.slice(0, slash), version: Number(name.slice(slash + 1)) };
+}

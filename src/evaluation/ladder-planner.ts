@@ -1,0 +1,154 @@
+/** Plans what an endpoint of a selection serves: the ladder of the plans that were chosen, and how they were chosen. Deploys nothing. */
+import type { Clock } from '../clock.ts';
+import type { LadderConfig, LadderRung, SelectionConfig, SelectionRequestConfig } from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
+import type { Objective } from '../objective.ts';
+import type { ModelVersion, Registry } from '../registry/index.ts';
+import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn } from '../selection/index.ts';
+import { candidatesMax } from './evaluation.ts';
+import { explanationOf } from './explain-selection.ts';
+import type { PlannedSelection, SelectionPlanner, SelectionRequest } from './selection-planner.ts';
+
+export interface LadderPlannerOptions {
+  readonly clock: Clock;
+  readonly registry: Pick<Registry, 'resolve'>;
+  readonly planner: Pick<SelectionPlanner, 'plan'>;
+}
+
+export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'> {
+  /** Default: the first candidate. */
+  readonly reference: string | null;
+  readonly objective: Objective | null;
+  readonly instanceType: string;
+  /** Serves the most accurate model alone if nothing is certified. */
+  readonly force: boolean;
+}
+
+export interface PlannedLadder {
+  /** The version whose signature clients see. */
+  readonly contract: ModelVersion;
+  readonly ladder: LadderConfig;
+}
+
+const creditSeconds = 3600;
+
+export class LadderPlanner {
+  readonly #options: LadderPlannerOptions;
+
+  constructor(options: LadderPlannerOptions) {
+    this.#options = options;
+  }
+
+  /** Throws like `SelectionPlanner.plan`, and `wrong_state` if no plan keeps the floor, unless forced. */
+  async plan(request: LadderRequest): Promise<PlannedLadder> {
+    const { objective } = request;
+    checkLadderRequest(request);
+    if (objective === null)
+      throw new PlatformError(
+        'invalid_request',
+        'a selection needs an objective, such as p95<=50ms: plans are chosen by what they promise',
+      );
+    const { contract, fitting, leftOut } = await this.#candidatesOf(request);
+    const candidatesRequest: SelectionRequest = { ...request, objective, models: fitting.map(({ name }) => name) };
+    const planned = await this.#options.planner.plan(candidatesRequest);
+    const explanation = explanationOf(planned, candidatesRequest);
+    const chosen = planned.chosen ?? forcedPlan(planned, request.force, explanation);
+    const rungs = rungsOf(planned, chosen, request.degradeTo);
+    const { clock } = this.#options;
+    const { set, chains, level } = planned;
+    const { candidates, goal, floor, confidence, degradeTo, ratePerSecond } = request;
+    const selection: SelectionConfig = {
+      request: { candidates, reference: contract.name, set: set.name, goal, floor, confidence, degradeTo, ratePerSecond },
+      decision: {
+        state: degradeTo === null ? planned.state : 'estimated',
+        explanation,
+        sha256: set.sha256,
+        rows: set.rows,
+        chains,
+        level,
+        floorPlan: chosen.floorPlan.name,
+        topPlan: chosen.topPlan.name,
+        leftOut,
+        atMs: clock.wallMs(),
+      },
+    };
+    return { contract, ladder: ladderFrom(rungs, chosen, selection) };
+  }
+
+  /** The candidates that can answer in place of the reference. */
+  async #candidatesOf({ candidates, reference }: LadderRequest) {
+    const versions = new Map<string, ModelVersion>();
+    for (const each of candidates) {
+      const version = await this.#options.registry.resolve(each);
+      versions.set(version.name, version);
+    }
+    const [first] = versions.values();
+    const contract = reference === null ? (first as ModelVersion) : await this.#options.registry.resolve(reference);
+    if (!versions.has(contract.name)) {
+      throw new PlatformError(
+        'invalid_request',
+        `invalid reference: expected one of ${[...versions.keys()].join(', ')}, got ${contract.name}`,
+      );
+    }
+    const leftOut: { model: string; reason: string }[] = [];
+    const fitting = [...versions.values()].filter((version) => {
+      const reason = obstacleTo(contract, version);
+      if (reason !== null) leftOut.push({ model: version.name, reason });
+      return reason === null;
+    });
+    const [left] = leftOut;
+    if (fitting.length === 0 && left !== undefined) throw new PlatformError('unsupported', `no candidate can serve: ${left.reason}`);
+    return { contract, fitting, leftOut };
+  }
+}
+
+/** Why a version cannot answer in place of the contract; null if it can. */
+function obstacleTo(contract: ModelVersion, version: ModelVersion): string | null {
+  if (version.runtime.kind !== 'onnx') return `${version.name} is no ONNX model: a selection serves ONNX models only`;
+  const map = mapToContract(contract, version);
+  return typeof map === 'string' ? map : null;
+}
+
+function checkLadderRequest({ candidates, floor, degradeTo }: LadderRequest): void {
+  const invalid = (message: string) => new PlatformError('invalid_request', message);
+  if (candidates.length === 0 || candidates.length > candidatesMax)
+    throw invalid(`expected 1 to ${candidatesMax} candidates, got ${candidates.length}`);
+  if (degradeTo === null) return;
+  if (floor === null) throw invalid('degrade_to needs a floor: plans below it are taken only from what others are above it');
+  if (!(degradeTo > 0 && degradeTo < floor))
+    throw invalid(`invalid degrade_to: expected above 0 and below the floor of ${floor}, got ${degradeTo}`);
+}
+
+function forcedPlan({ fallback }: PlannedSelection, force: boolean, explanation: string): ChosenPlans {
+  if (force) return { floorPlan: fallback, topPlan: fallback, ladder: [fallback] };
+  throw new PlatformError('wrong_state', explanation.replace(/\.$/, ''), { hint: `\`--force\` serves ${fallback.name} all the same` });
+}
+
+function rungsOf({ plans }: PlannedSelection, { topPlan, ladder }: ChosenPlans, degradeTo: number | null): readonly JudgedPlan[] {
+  return degradeTo === null ? ladder : degradingLadder(plans, topPlan, degradeTo);
+}
+
+function ladderFrom(rungs: readonly JudgedPlan[], { floorPlan, topPlan }: ChosenPlans, selection: SelectionConfig): LadderConfig {
+  const { floor, ratePerSecond } = selection.request;
+  // A ladder that was thinned out may lack the floor plan: then the next better one counts as it.
+  const floorRung = rungs.findIndex(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond);
+  return {
+    models: [...modelsIn(rungs)],
+    rungs: rungs.map(
+      ({ name, first, second, threshold, accuracy, lower, isCertified, escalated }): LadderRung => ({
+        name,
+        first,
+        second,
+        threshold,
+        accuracy,
+        lower,
+        isCertified,
+        escalated,
+      }),
+    ),
+    floorRung: Math.max(floorRung, 0),
+    floor,
+    creditRowsMax: floor === null ? 0 : Math.max(0, (topPlan.accuracy - floor) * ratePerSecond * creditSeconds),
+    selection,
+  };
+}

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { vectors } from '../../test/selection/index.ts';
+import { VirtualClock } from '../clock.ts';
+import type { LadderConfig, LadderRung } from '../deployment/index.ts';
+import { type Profile, ServiceTable } from '../profiling/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import type { PlanPreference } from './plan-preference.ts';
+import type { InferenceOutcome } from './request.ts';
+import { rowCharges, rowsByModel } from './row-answers.ts';
+import { VariantPool } from './variant-pool.ts';
+
+const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }], outputs: [] } as const;
+const model = { name: 'a/1', group: 'a', version: 1, signature, batchable: true, runtime: { kind: 'onnx' } } as unknown as ModelVersion;
+const rung = (name: string, accuracy: number): LadderRung => {
+  const [first = '', second = null] = name.split('>');
+  return { name, first, second, threshold: 0.1, accuracy, lower: accuracy, isCertified: true, escalated: second === null ? 0 : 0.5 };
+};
+/** Milliseconds per row, in the order of the rungs. */
+const perRowMs = [0.1, 0.5, 2];
+const rungs = [rung('a/1', 0.9), rung('a/1>b/1', 0.95), rung('b/1', 0.99)];
+const ladderOf = (more: Partial<LadderConfig> = {}): LadderConfig => ({
+  models: ['a/1', 'b/1'],
+  rungs,
+  floorRung: 0,
+  floor: 0.9,
+  creditRowsMax: 100,
+  ...more,
+});
+
+function profileOf(ms: number): Profile {
+  const service = [1, 8, 32].map((b) => ({
+    b,
+    p50Ms: ms * b,
+    p95Ms: ms * b,
+    p99Ms: ms * b,
+    samples: Array.from({ length: 200 }, () => ms * b),
+    rssMiB: 0,
+  }));
+  return { executor: 'instance:local.1', service, measuredAtMs: 0, loadMs: 0, batchMax: 32, notes: [] };
+}
+
+/** A variant on one instance under p95 <= 50 ms. Half of the rows of a cascade go on. */
+function poolOf(ladder: LadderConfig, objective: { percentile: number; latencyMs: number } | null = { percentile: 95, latencyMs: 50 }) {
+  const clock = new VirtualClock();
+  const tables = perRowMs.map((ms) => new ServiceTable(profileOf(ms)));
+  const settings = { objective, late: 'serve', timeoutMs: 60_000, queueRowsMax: 10_000, functions: null, ladder } as const;
+  const pool = new VariantPool({ endpoint: 'e', variant: 'AllTraffic', model }, settings, {
+    clock,
+    serviceTable: (_executor, at = 0) => tables[at] as ServiceTable,
+    onDispatch: () => undefined,
+    restart: () => undefined,
+  });
+  const plans: number[] = [];
+  let freeAtMs = 0;
+  pool.attach({
+    id: 'w1',
+    instanceType: 'local.1',
+    coldStartMs: 0,
+    charge: (ms) => ms / 1000,
+    run: (requests, done, plan = 0) => {
+      plans.push(plan);
+      const rows = requests.length;
+      freeAtMs = Math.max(freeAtMs, clock.nowMs()) + (perRowMs[plan] as number) * rows;
+      const stage = Uint8Array.from({ length: rows }, (_, row) => (rungs[plan]?.second === null ? 0 : row % 2));
+      const stages = {
+        stage,
+        confidence: new Float32Array(rows).fill(0.5),
+        firstMs: 1,
+        secondMs: stage.some((each) => each === 1) ? 3 : 0,
+      };
+      const answer = { kind: 'done', outputs: requests.map(() => []), timings: { inMs: 0, runMs: 1, outMs: 0 }, rows: stages } as const;
+      clock.after(freeAtMs - clock.nowMs(), () => done(answer));
+    },
+  });
+  const outcomes: InferenceOutcome[] = [];
+  const send = (count: number, prefer?: PlanPreference): void => {
+    for (let i = 0; i < count; i++) {
+      const call = { requestId: `r${i}`, inputs: [], rows: 1, arrivedAtMs: clock.nowMs(), prefer };
+      pool.submit(call, (outcome) => outcomes.push(outcome));
+    }
+  };
+  return { clock, pool, plans, send, outcomes };
+}
+
+describe('a variant with plans', () => {
+  test('answers with the most accurate plan while there is time', () => {
+    const { clock, send, plans, outcomes } = poolOf(ladderOf());
+    send(3);
+    clock.advance(100);
+    assert.deepEqual(new Set(plans), new Set([2]));
+    const [first] = outcomes;
+    assert(first?.ok === true);
+    assert.deepEqual([first.result.answered?.rung.name, first.result.answered?.position, first.result.answered?.of], ['b/1', 3, 3]);
+  });
+
+  test('answers a burst with cheaper plans instead of late, and returns to the best one after it', () => {
+    const { clock, send, plans, outcomes } = poolOf(ladderOf());
+    send(200);
+    clock.advance(45);
+    assert(outcomes.length >= 195, `${outcomes.length} of 200 were answered in time`);
+    assert(plans.includes(0));
+    clock.advance(100);
+    plans.length = 0;
+    send(1);
+    clock.advance(50);
+    assert.deepEqual(plans, [2]);
+  });
+
+  test('says which request a better plan would have answered late', () => {
+    const { clock, send, outcomes } = poolOf(ladderOf());
+    send(120);
+    clock.advance(200);
+    const held = outcomes
+      .flatMap((outcome) => (outcome.ok ? [outcome.result.answered?.choice.heldBack ?? null] : []))
+      .find((each) => each !== null);
+    assert.equal(held?.request, 'last');
+    assert((held?.lateMs ?? 0) > 0);
+  });
+
+  test('is not held on the cheapest plan by a late request', () => {
+    const { clock, send, plans, pool } = poolOf(ladderOf());
+    send(2000); // more than can be in time
+    clock.advance(120);
+    const waiting = pool.rowsWaiting;
+    assert(waiting > 0, 'late requests still wait');
+    plans.length = 0;
+    send(1);
+    clock.advance(20);
+    assert(plans.includes(2), `a new request gets the best plan, got ${plans.join()}`);
+  });
+
+  test('without an objective always gives the best answer', () => {
+    const { clock, send, plans } = poolOf(ladderOf(), null);
+    send(50);
+    clock.advance(1000);
+    assert.deepEqual(new Set(plans), new Set([2]));
+  });
+
+  test('takes plans below the floor only from credit, so that the mean accuracy stays at the floor', () => {
+    const { clock, send, pool } = poolOf(ladderOf({ floorRung: 1, floor: 0.95 }));
+    for (let i = 0; i < 20; i++) {
+      send(i % 3 === 0 ? 150 : 2);
+      clock.advance(60);
+      const counts = pool.ladder?.view.rungs ?? [];
+      const rows = counts.reduce((sum, each) => sum + each.rows, 0);
+      const right = counts.reduce((sum, each, at) => sum + each.rows * (rungs[at]?.accuracy ?? 0), 0);
+      assert(right >= 0.95 * rows - 1e-6, `mean ${right / rows} after ${rows} rows`);
+    }
+    assert((pool.ladder?.view.rungs[0]?.rows ?? 0) > 0, 'bursts used the credit');
+    assert((pool.ladder?.view.creditRows ?? -1) >= 0);
+  });
+
+  test('keeps to the plans that a client accepts', () => {
+    const { clock, send, plans, outcomes } = poolOf(ladderOf({ floorRung: 1, floor: 0.95 }));
+    send(1, 'cost');
+    clock.advance(50);
+    send(1, 'accuracy');
+    clock.advance(50);
+    send(1, { accuracyMin: 0.97 });
+    clock.advance(50);
+    assert.deepEqual(plans, [1, 2, 2]);
+    send(1, { accuracyMin: 0.999 });
+    const last = outcomes.at(-1);
+    assert(last?.ok === false);
+    assert.equal(last.error.message, 'e reaches accuracy 0.9900 at most, asked 0.999');
+  });
+
+  test('counts rows and costs by model; what requests pay adds up to what their batches cost', () => {
+    const { clock, send, pool, outcomes } = poolOf(ladderOf());
+    send(9, 'cost');
+    send(40);
+    clock.advance(500);
+    const models = [...(pool.ladder?.view.models.values() ?? [])];
+    assert.equal(
+      models.reduce((sum, { rows }) => sum + rows, 0),
+      49,
+    );
+    const charged = outcomes.reduce((sum, outcome) => sum + (outcome.ok ? outcome.result.costUsd : 0), 0);
+    const costs = models.reduce((sum, { usd }) => sum + usd, 0);
+    assert(Math.abs(charged - costs) < 1e-9, `${charged} and ${costs}`);
+  });
+});
+
+describe('the receipt of a row', () => {
+  test('agrees with the vectors', () => {
+    for (const { chargeUsd, firstMs, secondMs, wentOn, value } of vectors.receipt) {
+      const stage = Uint8Array.from(wentOn, Number);
+      for (const [row, usd] of rowCharges(chargeUsd, { firstMs, secondMs, stage }).entries()) {
+        assert(Math.abs(usd - (value[row] as number)) < 1e-18, `row ${row}: ${usd}`);
+      }
+    }
+  });
+
+  test('adds up to the charge of the batch', () => {
+    const batch = fc.record({
+      chargeUsd: fc.double({ min: 0, max: 1, noNaN: true }),
+      firstMs: fc.double({ min: 0, max: 100, noNaN: true }),
+      secondMs: fc.double({ min: 0, max: 100, noNaN: true }),
+      stages: fc.array(fc.constantFrom(0, 1, 2), { minLength: 1, maxLength: 64 }),
+    });
+    fc.assert(
+      fc.property(batch, ({ stages, ...charge }) => {
+        const sum = rowCharges(charge.chargeUsd, { ...charge, stage: Uint8Array.from(stages) }).reduce((total, usd) => total + usd, 0);
+        assert(Math.abs(sum - charge.chargeUsd) < 1e-9);
+      }),
+    );
+  });
+
+  test('names the models that answered, with their rows', () => {
+    const answers = {
+      rung: rungs[1] as LadderRung,
+      position: 2,
+      of: 3,
+      choice: { rung: 1, heldBack: null, rowsWaiting: 3 },
+      confidence: new Float32Array(3),
+    };
+    assert.deepEqual(
+      [...rowsByModel({ ...answers, stage: Uint8Array.of(0, 1, 2) })],
+      [
+        ['a/1', 2],
+        ['b/1', 1],
+      ],
+    );
+  });
+});

@@ -1,0 +1,129 @@
+/**
+ * The plans of a variant of a selection: which of them a batch gets, and which rows and costs they had. Synchronous, so that the simulator
+ * can run it.
+ */
+import type { LadderConfig, LadderRung } from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
+import { AccuracyCredit, chooseRung, type RungMoment } from '../queueing/index.ts';
+import { type RowStages, stages } from '../runtime/index.ts';
+import type { BatchRung, PlanBounds } from './batch-plan.ts';
+import type { Executor } from './executor.ts';
+import type { PlanPreference } from './plan-preference.ts';
+
+export interface RungCounts {
+  batches: number;
+  rows: number;
+  /** Rows that went on to the second model. */
+  escalated: number;
+  /** Of these, rows on which it failed. */
+  escalationsFailed: number;
+}
+
+export interface ModelCounts {
+  rows: number;
+  usd: number;
+}
+
+/** A ladder with its counts since the variant is served. */
+export interface LadderView {
+  readonly config: LadderConfig;
+  /** In the order of the rungs. */
+  readonly rungs: readonly Readonly<RungCounts>[];
+  readonly models: ReadonlyMap<string, Readonly<ModelCounts>>;
+  /** Null unless plans below the floor are allowed. */
+  readonly creditRows: number | null;
+}
+
+export class Ladder {
+  readonly config: LadderConfig;
+  readonly #credit: AccuracyCredit | null;
+  readonly #counts: readonly RungCounts[];
+  readonly #models: ReadonlyMap<string, ModelCounts>;
+
+  constructor(config: LadderConfig) {
+    this.config = config;
+    const { floor, floorRung, creditRowsMax, rungs, models } = config;
+    this.#credit = floor === null || floorRung === 0 ? null : new AccuracyCredit(floor, creditRowsMax);
+    this.#counts = rungs.map(() => ({ batches: 0, rows: 0, escalated: 0, escalationsFailed: 0 }));
+    this.#models = new Map(models.map((model) => [model, { rows: 0, usd: 0 }]));
+  }
+
+  get view(): LadderView {
+    const { config } = this;
+    return { config, rungs: this.#counts, models: this.#models, creditRows: this.#credit?.rows ?? null };
+  }
+
+  get top(): number {
+    return this.config.rungs.length - 1;
+  }
+
+  /** The plans that a request accepts. Throws `invalid_request` if none is so accurate. */
+  boundsFor(preference: PlanPreference, endpoint: string): PlanBounds {
+    const { floorRung, rungs } = this.config;
+    if (preference === 'accuracy') return { from: this.top, to: this.top };
+    if (preference === 'cost') return { from: floorRung, to: floorRung };
+    const { accuracyMin } = preference;
+    const from = rungs.findIndex(({ accuracy }) => accuracy >= accuracyMin);
+    if (from !== -1) return { from: Math.max(from, floorRung), to: this.top };
+    const most = Math.max(...rungs.map(({ accuracy }) => accuracy));
+    throw new PlatformError('invalid_request', `${endpoint} reaches accuracy ${most.toFixed(4)} at most, asked ${accuracyMin}`);
+  }
+
+  /** The cheapest plan that a full batch may have now: executors are judged by it. */
+  baseFor(executor: Executor): number {
+    if (this.#credit === null) return this.config.floorRung;
+    const full = executor.rungs();
+    const lowest = full.findIndex(({ batchSizeMax }, rung) => this.#allows(rung, batchSizeMax));
+    return lowest === -1 ? this.config.floorRung : lowest;
+  }
+
+  /** The plan of a batch of requests that can be in time. */
+  choose(executor: Executor, moment: RungMoment, bounds: PlanBounds | null): BatchRung {
+    const full = executor.rungs();
+    const isAllowed = (rung: number): boolean => {
+      if (bounds !== null) return rung >= bounds.from && rung <= bounds.to;
+      const { batchSizeMax = 1 } = full[rung] ?? {};
+      return (rung === executor.base || executor.isKnown(rung)) && this.#allows(rung, Math.min(batchSizeMax, moment.rowsWaiting));
+    };
+    return { ...chooseRung(full, moment, isAllowed), rowsWaiting: moment.rowsWaiting };
+  }
+
+  /** A batch was dispatched. */
+  dispatched(rung: number, rows: number): void {
+    this.#credit?.count(this.#rung(rung).accuracy, rows);
+  }
+
+  /** A run under a plan was answered, and cost `usd`. */
+  answered(rung: number, { stage, firstMs, secondMs }: RowStages, usd: number): void {
+    const { first, second } = this.#rung(rung);
+    const counts = this.#counts[rung] as RungCounts;
+    let [wentOn, failed] = [0, 0];
+    for (const each of stage) {
+      if (each === stages.second) wentOn++;
+      if (each === stages.failed) failed++;
+    }
+    counts.batches++;
+    counts.rows += stage.length;
+    counts.escalated += wentOn + failed;
+    counts.escalationsFailed += failed;
+    const totalMs = firstMs + secondMs;
+    const secondUsd = totalMs > 0 ? (usd * secondMs) / totalMs : 0;
+    this.#count(first, stage.length - wentOn, usd - secondUsd);
+    if (second !== null) this.#count(second, wentOn, secondUsd);
+  }
+
+  #rung(rung: number): LadderRung {
+    return this.config.rungs[rung] as LadderRung;
+  }
+
+  #allows(rung: number, rows: number): boolean {
+    return rung >= this.config.floorRung || this.#credit?.allows(this.#rung(rung).accuracy, rows) === true;
+  }
+
+  #count(model: string, rows: number, usd: number): void {
+    const counts = this.#models.get(model);
+    if (counts === undefined) return;
+    counts.rows += rows;
+    counts.usd += usd;
+  }
+}

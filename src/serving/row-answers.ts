@@ -1,0 +1,87 @@
+/** Which model answered each row of a request, and what each row costs. Pure. */
+import type { LadderRung } from '../deployment/index.ts';
+import type { PlanLine } from '../logs/index.ts';
+import { type RowStages, stages } from '../runtime/index.ts';
+import type { BatchRung } from './batch-plan.ts';
+
+/** How the rows of a request were answered by a plan. */
+export interface RowAnswers {
+  readonly rung: LadderRung;
+  /** From 1, as people count, and of how many. */
+  readonly position: number;
+  readonly of: number;
+  readonly choice: BatchRung;
+  /** One of `stages` by row. */
+  readonly stage: Uint8Array;
+  /** The largest score of the first model by row. */
+  readonly confidence: Float32Array;
+}
+
+/**
+ * The share of each row in the charge of a batch: the time of the first model is shared by all rows, that of the second one by those
+ * that went on. With f and g the two times, b rows, of which `on` went on:
+ *
+ *   charge (f / b + [row went on] g / on) / (f + g)
+ */
+export function rowCharges(chargeUsd: number, { firstMs, secondMs, stage }: Omit<RowStages, 'confidence'>): Float64Array {
+  const rows = stage.length;
+  const on = stage.reduce((count, each) => count + (each === stages.first ? 0 : 1), 0);
+  const totalMs = firstMs + (on === 0 ? 0 : secondMs);
+  if (totalMs === 0) return new Float64Array(rows).fill(chargeUsd / rows);
+  const first = (chargeUsd * firstMs) / totalMs / rows;
+  const second = on === 0 ? 0 : (chargeUsd * secondMs) / totalMs / on;
+  return Float64Array.from(stage, (each) => (each === stages.first ? first : first + second));
+}
+
+/** Rows by model that answered them: `digits-mlp/1` 7, `digits-cnn/1` 1. Models without rows are left out. */
+export function rowsByModel({ rung: { first, second }, stage }: RowAnswers): ReadonlyMap<string, number> {
+  const on = stage.reduce((count, each) => count + (each === stages.second ? 1 : 0), 0);
+  return new Map([[first, stage.length - on] as const, [second ?? '', on] as const].filter(([, rows]) => rows > 0));
+}
+
+/** `digits-mlp/1:7,digits-cnn/1:1` */
+export function formatRowsByModel(answers: RowAnswers): string {
+  return [...rowsByModel(answers)].map(([model, rows]) => `${model}:${rows}`).join(',');
+}
+
+/** For the request log. */
+export function planLineOf({ rung, position, of, choice, stage, confidence }: RowAnswers): PlanLine {
+  let [wentOn, failed, least] = [0, 0, Number.POSITIVE_INFINITY];
+  for (const [row, each] of stage.entries()) {
+    if (each !== stages.first) wentOn++;
+    if (each === stages.failed) failed++;
+    const score = confidence[row] as number;
+    if (score < least) least = score;
+  }
+  const { name, first, second, threshold } = rung;
+  const { rowsWaiting, heldBack } = choice;
+  return {
+    name,
+    rung: position,
+    of,
+    first,
+    second,
+    threshold,
+    wentOn,
+    failed,
+    confidenceMin: least === Number.POSITIVE_INFINITY ? null : Number(least.toPrecision(4)),
+    rowsWaiting,
+    heldBack: heldBack && { ...heldBack, rung: heldBack.rung + 1, lateMs: Math.round(heldBack.lateMs * 1000) / 1000 },
+  };
+}
+
+/** The answers to a request whose parts ran separately. The plan is that of the first part. */
+export function joinedAnswers(parts: readonly (RowAnswers | undefined)[]): RowAnswers | undefined {
+  const [first] = parts;
+  if (first === undefined || parts.some((part) => part?.rung !== first.rung)) return undefined;
+  const all = parts as readonly RowAnswers[];
+  const rows = all.reduce((sum, { stage }) => sum + stage.length, 0);
+  const [stage, confidence] = [new Uint8Array(rows), new Float32Array(rows)];
+  let offset = 0;
+  for (const part of all) {
+    stage.set(part.stage, offset);
+    confidence.set(part.confidence, offset);
+    offset += part.stage.length;
+  }
+  return { ...first, stage, confidence };
+}
