@@ -58,10 +58,12 @@ async function settled({ registry }: Pick<ControlPlane, 'registry'>): Promise<Mo
 }
 
 test('an approval is answered at once, and stores signature and approval together under the name of the approver', async () => {
+  const gate = Promise.withResolvers<OpenedModel>();
   await inPlane(
-    async () => opened,
+    () => gate.promise,
     async (plane) => {
       assert.deepEqual([(await approve(plane)).python?.state, (await plane.registry.version('forest', 1)).approvalNote], ['opening', null]);
+      gate.resolve(opened);
       const version = await settled(plane);
       assert.deepEqual([version.approval, version.approvalChangedBy, version.approvalNote], ['Approved', 'approver', 'read']);
       assert.deepEqual([version.signature, version.batchable], [signature, true]);
@@ -69,6 +71,17 @@ test('an approval is answered at once, and stores signature and approval togethe
       assert.deepEqual([version.runtime.environment.lock, version.runtime.modules], ['abc', ['sklearn']]);
     },
   );
+});
+
+test('a note of its file that the opening says in full is shown once', async () => {
+  const full = (note: string): string => `${note}, this environment has 9.9`;
+  const open: OpenModel = async ({ notes }) => ({ ...opened, notes: notes.filter((note) => note.startsWith('made with')).map(full) });
+  await inPlane(open, async (plane) => {
+    const { notes } = await approve(plane);
+    const due = notes.map((note) => (note.startsWith('made with') ? full(note) : note));
+    assert.deepEqual((await settled(plane)).notes, due);
+    assert.notDeepEqual(due, notes);
+  });
 });
 
 test('a model that cannot be opened stays pending, with the reason and the last lines', async () => {

@@ -173,7 +173,7 @@ export class Openings {
         .updateTable('model_versions')
         .set({
           signature: JSON.stringify(signature),
-          notes: JSON.stringify([...found.notes, ...opened.notes]),
+          notes: JSON.stringify(joinedNotes(found.notes, opened.notes)),
           batchable: opened.batchable ? 1 : 0,
           batchable_reason: opened.batchableReason,
           producer: producerOf(opened),
@@ -230,6 +230,11 @@ export class Openings {
       .executeTakeFirst();
     return numUpdatedRows > 0n;
   }
+}
+
+/** An earlier note that a later one says in full is left out. */
+function joinedNotes(earlier: readonly string[], later: readonly string[]): readonly string[] {
+  return [...earlier.filter((note) => !later.some((other) => other.startsWith(note))), ...later];
 }
 
 /** `scikit-learn 1.9.1`: the library by which most models are known; else the version of Python. */

@@ -21,8 +21,13 @@ export function selectVersions(from: From) {
     .select('g.name as group_name');
 }
 
-/** Decodes rows of one group, with the files of models that have several. */
-export async function versionsOf(from: From, rows: readonly Row[], images: readonly ImageEntry[] = []): Promise<ModelVersion[]> {
+/** Decodes rows of one group, with the files of models that have several. `openings`: those of Python models, if they are read already. */
+export async function versionsOf(
+  from: From,
+  rows: readonly Row[],
+  images: readonly ImageEntry[] = [],
+  openings: Awaited<ReturnType<typeof pythonModelsOf>> | null = null,
+): Promise<ModelVersion[]> {
   const [first] = rows;
   if (first === undefined) return [];
   const found = await from
@@ -37,7 +42,7 @@ export async function versionsOf(from: From, rows: readonly Row[], images: reado
     .execute();
   const files = Map.groupBy(found, ({ version }) => version);
   const inPython = rows.filter(({ runtime }) => runtime.startsWith('{"kind":"python"')).map(({ version }) => version);
-  const python = await pythonModelsOf(from, first.group_key, inPython);
+  const python = openings ?? (await pythonModelsOf(from, first.group_key, inPython));
   return rows.map((row) => versionOf(row, images, filesOf(files.get(row.version) ?? []), python.get(row.version)));
 }
 
@@ -47,8 +52,10 @@ function filesOf(rows: readonly ArtifactFile[]): ArtifactFile[] {
 
 /** Throws `not_found`. */
 export async function readVersion(from: From, group: string, version: number, images?: readonly ImageEntry[]): Promise<ModelVersion> {
+  // Before the version: read after it, an opening could be over that is not in the approval yet.
+  const openings = await pythonModelsOf(from, nameKey(group), [version]);
   const rows = await selectVersions(from).where('v.group_key', '=', nameKey(group)).where('v.version', '=', version).execute();
-  const [found] = await versionsOf(from, rows, images);
+  const [found] = await versionsOf(from, rows, images, openings);
   if (found === undefined) {
     throw new PlatformError('not_found', `there is no model version ${group}/${version}`, {
       hint: `\`penstock versions ${group}\` lists them`,
