@@ -62,6 +62,20 @@ describe('the watch over a cascade', () => {
     assert.deepEqual(watch.view('digits'), []);
   });
 
+  test('counts what totals rose by, and nothing twice if they begin again', () => {
+    const watch = new EscalationWatch();
+    watch.expect('digits', [evaluated]);
+    for (const [rows, escalated] of [
+      [100, 10],
+      [150, 12],
+      [20, 1],
+      [30, 2],
+    ] as const)
+      watch.counted('digits', plan, { rows, escalated });
+    watch.counted('digits', 'other', { rows: 1000, escalated: 1000 });
+    assert.deepEqual([watch.view('digits')[0]?.rows, watch.view('digits')[0]?.escalated], [160, 13]);
+  });
+
   test('says in words what has drifted', () => {
     const watch = new EscalationWatch();
     assert.equal(escalationRuling(watch.view('digits')), null);

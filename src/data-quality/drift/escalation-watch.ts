@@ -46,6 +46,8 @@ interface Counts {
   rows: number;
   escalated: number;
   firedAtRows: number | null;
+  /** The last totals of `counted`. */
+  last: { readonly rows: number; readonly escalated: number };
 }
 
 export class EscalationWatch {
@@ -59,7 +61,9 @@ export class EscalationWatch {
       const isSame = known !== undefined && known.baseline.rows === baseline.rows && known.baseline.escalated === baseline.escalated;
       return [
         baseline.plan,
-        isSame ? known : { baseline, shareMax: escalationShareMax(baseline), rows: 0, escalated: 0, firedAtRows: null },
+        isSame
+          ? known
+          : { baseline, shareMax: escalationShareMax(baseline), rows: 0, escalated: 0, firedAtRows: null, last: { rows: 0, escalated: 0 } },
       ];
     });
     this.#endpoints.set(endpoint, new Map(counts));
@@ -74,6 +78,16 @@ export class EscalationWatch {
     // Evidence falls with each row that does not go on.
     if (escalated === 0 || counts.firedAtRows !== null) return;
     if (logEvidence(counts.escalated, counts.rows, counts.shareMax) >= firesAt) counts.firedAtRows = counts.rows;
+  }
+
+  /** Counts what rose since the last totals. Totals that fell begin with other workers: what they had counted is counted already. */
+  counted(endpoint: string, plan: string, totals: { readonly rows: number; readonly escalated: number }): void {
+    const counts = this.#endpoints.get(endpoint)?.get(plan);
+    if (counts === undefined) return;
+    const { last } = counts;
+    counts.last = { rows: totals.rows, escalated: totals.escalated };
+    if (totals.rows > last.rows && totals.escalated >= last.escalated)
+      this.observe(endpoint, plan, totals.rows - last.rows, totals.escalated - last.escalated);
   }
 
   forget(endpoint: string): void {
