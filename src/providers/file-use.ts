@@ -37,7 +37,7 @@ export async function fileUseOf({ folders, sharedMemoryOf, processes }: WrittenF
   const count = new Count(max);
   for (const folder of folders) await countFolder(folder, count);
   if (sharedMemoryOf !== null) await countSharedMemory(sharedMemoryOf, count);
-  for (const pid of processes()) await countDeleted(pid, count);
+  if (count.devices.size > 0) for (const pid of processes()) await countDeleted(pid, count);
   return { bytes: count.bytes, files: count.files };
 }
 

@@ -121,7 +121,7 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
     memory,
     files,
     written: {
-      ...(place?.writes ?? { folders: grown === null ? [] : [grown.tree.directory], sharedMemoryOf: null }),
+      ...(place?.writes ?? { folders: [], sharedMemoryOf: null }), // without isolation it can write anywhere
       processes: () => allProcesses(spawned, place, grown?.tree ?? null),
     },
     tree: grown?.tree ?? null,
