@@ -83,6 +83,13 @@ def predict(item: dict):
     return item["how"]
 `;
 
+const neighbour = `
+def predict(items: list[dict]):
+    if any("bad" in item for item in items):
+        raise ValueError("a bad row")
+    return items
+`;
+
 /** What a request does; the status of its response and what the response says; what the log of the workers says. */
 const cases: readonly (readonly [how: string, status: number, says: RegExp, logs?: RegExp])[] = [
   ['raises', 500, /the model failed: ValueError; its log has the traceback/, /model\.py.*, line \d+, in raises/],
@@ -114,7 +121,7 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
 
   before(async () => {
     await server.start();
-    await Promise.all([approved('hostile', hostile), approved('neighbour', 'def predict(item: dict):\n    return item\n')]);
+    await Promise.all([approved('hostile', hostile), approved('neighbour', neighbour)]);
     const variants = [{ model: 'hostile/1', functions: { memory_mib: 512 } }];
     await deployed({ name: 'hostile', variants, timeout_ms: 3000 });
     await deployed({ name: 'patient', variants, timeout_ms: 120_000 });
@@ -161,6 +168,15 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
       assert.equal((await does('answers', endpoint)).text, '"answers"');
     });
   }
+
+  test('raises for one row of eight answers the other seven', async () => {
+    const rows = Array.from({ length: 8 }, (_, row) => JSON.stringify(row === 3 ? { bad: row } : { row }));
+    const answers = await Promise.all(rows.map((row) => server.invoke('neighbour', row, json)));
+    assert.deepEqual(
+      answers.map(({ status, text }, row) => (row === 3 ? status : text)),
+      rows.map((text, row) => (row === 3 ? 500 : text)),
+    );
+  });
 
   test('was ended leaves no process, and its neighbour answered every request', async () => {
     await until('the processes have ended', () => !commands().includes(marker));
