@@ -14,6 +14,7 @@ Metrics.prototype.variant = () => ({
   dispatch: nothing,
   invoked: nothing,
   runsOn: nothing,
+  planned: nothing,
 });
 LineFile.prototype.write = nothing;
 RequestLog.prototype.weightOf = () => 0;

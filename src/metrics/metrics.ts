@@ -38,6 +38,10 @@ export class Metrics {
     this.#count('penstock_cold_starts_total', coldStarts, ({ functions }) => functions?.coldStarts ?? null);
     const overflows = 'Requests answered by functions because instances would have been late';
     this.#count('penstock_overflow_total', overflows, (counts) => counts.overflows, 'reason');
+    const planRows = 'Rows answered under each plan of a selection';
+    this.#count('penstock_plan_rows_total', planRows, ({ planRows: rows }) => rows, 'plan');
+    const modelRows = 'Rows answered by each model of a selection';
+    this.#count('penstock_model_rows_total', modelRows, ({ modelRows: rows }) => rows, 'model');
     const billed = 'Billed function time in milliseconds';
     this.#count('penstock_function_billed_ms_total', billed, ({ functions }) => functions?.billedMs ?? null);
     this.#count('penstock_cost_usd_total', 'Cost of the executor time that served requests, in US dollars', ({ costUsd }) => costUsd);

@@ -31,6 +31,8 @@ export interface VariantMetrics {
   invoked(billedMs: number, isColdStart: boolean, setupMs?: number): void;
   /** The number of instances changed. */
   runsOn(instances: number): void;
+  /** A request was answered under a plan of a selection, by these models. */
+  planned(plan: string, rowsByModel: ReadonlyMap<string, number>): void;
 }
 
 /** Totals since the server started; they never decrease. */
@@ -39,6 +41,8 @@ export interface VariantCounts {
   readonly kinds: Map<string, number>;
   readonly dispatches: Map<string, number>;
   readonly overflows: Map<string, number>;
+  readonly planRows: Map<string, number>;
+  readonly modelRows: Map<string, number>;
   rows: number;
   missed: number;
   costUsd: number;
@@ -71,6 +75,8 @@ export class CountedVariant implements VariantMetrics {
     kinds: new Map(),
     dispatches: new Map(),
     overflows: new Map(),
+    planRows: new Map(),
+    modelRows: new Map(),
     rows: 0,
     missed: 0,
     costUsd: 0,
@@ -93,6 +99,14 @@ export class CountedVariant implements VariantMetrics {
   /** As of the last `settle`. */
   get counts(): Readonly<VariantCounts> {
     return this.#counts;
+  }
+
+  planned(plan: string, rowsByModel: ReadonlyMap<string, number>): void {
+    if (this.#removed) return;
+    for (const [model, rows] of rowsByModel) {
+      increase(this.#counts.planRows, plan, rows);
+      increase(this.#counts.modelRows, model, rows);
+    }
   }
 
   answered(answer: AnsweredRequest, kind: ExecutorKind, isMissed: boolean | null): void {

@@ -8,7 +8,7 @@ import type { Metrics, VariantMetrics } from '../metrics/index.ts';
 import { nameKey } from '../names.ts';
 import { isFunctionType } from './executor.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, PendingRequest, RejectedCall, RequestPath, SplitCall } from './request.ts';
-import { planLineOf } from './row-answers.ts';
+import { planLineOf, rowsByModel } from './row-answers.ts';
 import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
@@ -241,6 +241,7 @@ export class Invocations {
       overflow,
     };
     metrics.answered(answer, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : late);
+    if (result.answered !== undefined) metrics.planned(result.answered.rung.name, rowsByModel(result.answered));
     costs.answered(costUsd);
     pool.statistics.answered(totalMs, timings, atMs);
     if (late) pool.statistics.late++;

@@ -99,6 +99,9 @@ describe('a selection', { timeout: 160_000 }, () => {
     assert.equal(cheap.headers.get('x-penstock-plan'), selection.floor_plan);
     const exact = await infer('elastic', 0, 8, { 'x-penstock-accuracy': '>=0.99' });
     assert.equal(exact.headers.get('x-penstock-plan'), 'digits-cnn/1');
+    const page = await (await fetch(`${server.url}/metrics`)).text();
+    assert.match(page, /penstock_plan_rows_total\{endpoint="elastic",variant="AllTraffic",plan="digits-cnn\/1"\} \d+/);
+    assert.match(page, /penstock_model_rows_total\{endpoint="elastic",variant="AllTraffic",model="digits-cnn\/1"\} \d+/);
     const beyond = await infer('elastic', 0, 8, { 'x-penstock-accuracy': '>=0.999' });
     assert.equal(beyond.status, 400);
     assert.match(JSON.stringify(beyond.body), /elastic reaches accuracy 0\.9978 at most, asked 0\.999/);
