@@ -72,13 +72,14 @@ function buildControllers(config: Config, deps: ControllerDeps) {
     measure: profiles.measure.bind(profiles),
   });
   const tableOf = tables.tableOf.bind(tables);
+  const planTable = tables.tableOfPlan.bind(tables);
   const scaling = new ScalingController({
     clock,
     log: logs.platform,
     decisions,
     events,
     states: new ScalingStates(db, clock),
-    variants: () => scaledVariants({ ...deps, tableOf }),
+    variants: () => scaledVariants({ ...deps, tableOf, planTable }),
     carryOut: (decision) => deployments.counts.decided(decision),
     follow: serving.followPlan.bind(serving),
     onCounted: forecastReporter(deps.metrics, series, clock),

@@ -12,9 +12,9 @@ const variant = { name: 'AllTraffic', instanceCount: 1, instanceType: 'local.1',
 const objective = parseObjective('p95<=500ms');
 
 /** A variant with functions alongside its instances. `tables`: known service times by executor. */
-function seenWith(tables: Readonly<Record<string, ServiceTable>>) {
+function seenWith(tables: Readonly<Record<string, ServiceTable>>, ladder: object | null = null) {
   const functions = { setting: { memoryMiB: 1769 }, config: { maxConcurrency: 4 } };
-  const served = { name: 'AllTraffic', version: {}, executors: [], functions, overflow: { shutReason: null }, rowsWaiting: 0 };
+  const served = { name: 'AllTraffic', version: {}, executors: [], functions, overflow: { shutReason: null }, rowsWaiting: 0, ladder };
   const config = { name: 'prod', objective, variants: [variant] };
   const sources = {
     clock: new VirtualClock(),
@@ -23,6 +23,7 @@ function seenWith(tables: Readonly<Record<string, ServiceTable>>) {
     ledger: { usage: () => ({ totalUsd: 0 }) },
     prices: defaultPrices,
     tableOf: (_version: unknown, executor: string) => tables[executor] ?? new ServiceTable(null),
+    planTable: ({ name }: { name: string }, executor: string) => tables[`${name} ${executor}`] ?? new ServiceTable(null),
     cores: 2,
     backlogOf: () => null,
   };
@@ -41,4 +42,12 @@ test('plans with functions as fast as instances until they are measured', () => 
   assert.equal(seenWith({}).overflow, null, 'neither is measured');
   assert.equal(seenWith({ 'instance:local.1': tableOf(100) }).overflow?.serviceMs, 100);
   assert.equal(seenWith({ 'instance:local.1': tableOf(100), 'function:1769': tableOf(60) }).overflow?.serviceMs, 60);
+});
+
+test('sizes instances and functions of a selection for its floor plan', () => {
+  const ladder = { config: { rungs: [{ name: 'below' }, { name: 'floor' }, { name: 'top' }], floorRung: 1 } };
+  const tables = { 'instance:local.1': tableOf(10), 'floor instance:local.1': tableOf(100), 'top instance:local.1': tableOf(200) };
+  const { type, overflow } = seenWith(tables, ladder);
+  assert.equal(Math.round(type.ratePerSecond), 10);
+  assert.equal(overflow?.serviceMs, 100);
 });

@@ -8,6 +8,7 @@ import {
   functionExecutor,
   platformOverheadMs,
   type ServiceTable,
+  type TimedPlan,
   type TypeCapacity,
   typeCapacityOf,
 } from '../profiling/index.ts';
@@ -55,6 +56,8 @@ export interface ScaledVariantDeps {
   readonly ledger: Pick<Ledger, 'usage'>;
   readonly prices: PriceTable;
   readonly tableOf: (version: ModelVersion, executor: string) => ServiceTable;
+  /** The same of a plan. Absent: no variant has plans. */
+  readonly planTable?: (plan: TimedPlan, executor: string) => ServiceTable;
   /** CPU cores of this machine. */
   readonly cores: number;
   /** `followers`: variants that follow the backlog because nothing else scales them. */
@@ -74,7 +77,7 @@ export function scaledVariants(deps: ScaledVariantDeps): ScaledVariant[] {
 }
 
 function scaledVariant(
-  { clock, serving, ledger, prices, tableOf, cores, backlogOf }: ScaledVariantDeps,
+  { clock, serving, ledger, prices, cores, backlogOf, ...tables }: ScaledVariantDeps,
   view: EndpointView,
   variant: VariantConfig,
   scaling: ScalingConfig,
@@ -83,6 +86,7 @@ function scaledVariant(
   const { config, generation, servedGeneration } = view;
   const { objective } = config;
   const { usdPerHour } = instanceType(prices, variant.instanceType);
+  const tableOf = floorTables(served, tables);
   const service = tableOf(served.version, `instance:${variant.instanceType}`);
   const observed = view.variants.find(({ name }) => name === variant.name);
   const setBackMs = clock.wallMs() - clock.nowMs();
@@ -109,6 +113,15 @@ function scaledVariant(
     backlog,
     spentUsd: ledger.usage(config.name, variant.name).totalUsd,
   };
+}
+
+/** Instances and functions of a selection are sized for its floor plan. */
+function floorTables(
+  { ladder }: ServedVariant,
+  { tableOf, planTable }: Pick<ScaledVariantDeps, 'tableOf' | 'planTable'>,
+): ScaledVariantDeps['tableOf'] {
+  const floor = ladder?.config.rungs[ladder.config.floorRung];
+  return floor === undefined || planTable === undefined ? tableOf : (_version, executor) => planTable(floor, executor);
 }
 
 type OverflowSources = Pick<ScaledVariantDeps, 'prices' | 'tableOf' | 'cores'> & {
