@@ -27,6 +27,7 @@ const endpoint = {
   notes: [],
   rollout: null,
   capture: null,
+  selection: null,
 };
 
 /** Deploys to an endpoint that serves digits/1, which has one input `pixels`. A newly registered version becomes digits/2, pending approval. */
