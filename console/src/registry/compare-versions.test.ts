@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DeploymentPlanBody, ProfileBody, VersionBody } from '../../../src/api/index.ts';
+import { linearAxis, logAxis } from '../kit/log-scale.ts';
 import { type Compared, compareVersions, formatBatching, numberRow, serviceTime } from './compare-versions.ts';
 import { previousApproved, tickedOf, tickText } from './compared-pair.ts';
-import { linearAxis, logAxis } from './log-scale.ts';
 import { endpointsOf, servedBy } from './serving-endpoints.ts';
 import { emptyFields, groupOf, inputsOf, newVersionOf } from './upload-fields.ts';
 import { historyEntries } from './version-history.ts';

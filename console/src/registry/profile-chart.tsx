@@ -2,9 +2,9 @@
 import type { ReactElement } from 'react';
 import { Card } from '../kit/card.tsx';
 import { fixed } from '../kit/format.ts';
+import { logAxis } from '../kit/log-scale.ts';
 import { useWidth } from '../kit/use-width.ts';
 import { type Compared, largestPoint, pointAt, serviceTime } from './compare-versions.ts';
-import { logAxis } from './log-scale.ts';
 import { isPlannable, isUnopened } from './python-checks.tsx';
 
 interface Line {

@@ -3,10 +3,10 @@ import type { ReactElement } from 'react';
 import type { DeploymentPlanBody, VersionBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { fixed, objective as objectiveText } from '../kit/format.ts';
+import { linearAxis } from '../kit/log-scale.ts';
 import { usdFine } from '../kit/money.ts';
 import { useWidth } from '../kit/use-width.ts';
 import { qualityName, qualityOf } from './format-version.tsx';
-import { linearAxis } from './log-scale.ts';
 
 interface Point {
   readonly version: VersionBody;

@@ -4,9 +4,9 @@ import type { SelectionPlanBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { fixed } from '../kit/format.ts';
 import { Legend } from '../kit/legend.tsx';
+import { linearAxis, logAxis } from '../kit/log-scale.ts';
 import { usdFine } from '../kit/money.ts';
 import { useWidth } from '../kit/use-width.ts';
-import { linearAxis, logAxis } from '../registry/log-scale.ts';
 import { cascadeOf, isDominated, type SelectionPlan, usdPerMillionOf } from './selection.ts';
 
 const height = 320;
