@@ -35,10 +35,22 @@ test('cuts whole lines with their numbers, independent of chunk boundaries', () 
         const expected = lines.map(([content], index): [number, string] => [index + 1, content]).filter(([, content]) => content !== '');
         const blocks = cut(text, cuts, { recordsMax, bytesMax, hasQuotes: true });
         assert.deepEqual(linesOf(blocks), expected);
-        for (const { records, bytes } of blocks) assert(records <= recordsMax && bytes.length <= bytesMax + 2 * lines.length);
+        for (const { records, bytes } of blocks) assert(records <= recordsMax && bytes.length <= bytesMax);
       },
     ),
   );
+});
+
+test('holds no blank lines beyond the size of a block, however many there are', () => {
+  for (const blank of ['\n', '\r\n']) {
+    const text = `a\n${blank.repeat(100_000)}b\n${blank.repeat(100_000)}`;
+    const blocks = cut(text, [1, 5, 70_001], limits);
+    assert.deepEqual(linesOf(blocks), [
+      [1, 'a'],
+      [100_002, 'b'],
+    ]);
+    for (const { bytes } of blocks) assert(bytes.length <= limits.bytesMax);
+  }
 });
 
 test('preserves line breaks and quotes in quoted cells', () => {

@@ -75,15 +75,20 @@ export class BlockCutter {
     const blocks: Block[] = [];
     let start = 0;
     let at = 0;
-    const state = { chunk, quoteAt: this.#limits.hasQuotes ? chunk.indexOf(quote) : -1 };
+    const quoteAt = this.#limits.hasQuotes ? chunk.indexOf(quote) : -1;
+    const marks = { chunk, quoteAt, newlineAt: chunk.indexOf(newline) };
     for (;;) {
-      const end = this.#recordEnd(state, at);
+      if (start === at && this.#pieceBytes === 0) {
+        at = this.#skipBlankLines(chunk, at);
+        start = at;
+      }
+      const end = this.#recordEnd(marks, at);
       if (end < 0) break;
       const lineBytes = this.#lineBytes + end + 1 - at;
       const before = end > 0 ? chunk[end - 1] : this.#last;
       const isBlank = lineBytes === 1 || (lineBytes === 2 && before === carriageReturn);
       this.#checkLine(lineBytes);
-      if (!isBlank && this.#pieceBytes + end + 1 - start > this.#limits.bytesMax) {
+      if (this.#pieceBytes + end + 1 - start > this.#limits.bytesMax) {
         // Emit the block without this line; the line begins the next block.
         const all = Buffer.concat([...this.#pieces, chunk.subarray(start, end + 1)]);
         const block = this.#cut(all.subarray(0, all.length - lineBytes), this.#recordLines);
@@ -95,6 +100,10 @@ export class BlockCutter {
       this.#lineBytes = 0;
       if (!isBlank) this.#records++;
       at = end + 1;
+      if (this.#records === 0) {
+        this.#cut(Buffer.concat([...this.#pieces, chunk.subarray(start, at)]), this.#lines);
+        start = at;
+      }
       if (this.#records >= this.#limits.recordsMax) {
         const bytes = this.#pieces.length === 0 ? chunk.subarray(start, at) : Buffer.concat([...this.#pieces, chunk.subarray(start, at)]);
         const block = this.#cut(bytes, this.#lines);
@@ -131,6 +140,20 @@ export class BlockCutter {
     return blocks;
   }
 
+  /** Leaves out the blank lines in front of a block, which may be as many as the object has bytes. Returns where they end. */
+  #skipBlankLines(chunk: Buffer, from: number): number {
+    if (this.#isQuoted) return from;
+    let at = from;
+    while (chunk[at] === newline) at++;
+    if (at > from) {
+      this.#lines += at - from;
+      this.#recordLines = this.#lines;
+      this.#blockLines = this.#lines;
+      this.#offset += at - from;
+    }
+    return at;
+  }
+
   #hold(bytes: Buffer): void {
     this.#pieces = [bytes];
     this.#pieceBytes = bytes.length;
@@ -159,13 +182,13 @@ export class BlockCutter {
   }
 
   /** End of the current record in the chunk, or -1 if it continues beyond. Counts physical lines. */
-  #recordEnd(state: { readonly chunk: Buffer; quoteAt: number }, from: number): number {
-    const { chunk } = state;
+  #recordEnd(marks: Marks, from: number): number {
+    const { chunk } = marks;
     let at = from;
     for (;;) {
-      const end = chunk.indexOf(newline, at);
-      if (state.quoteAt >= 0 && state.quoteAt < at) state.quoteAt = chunk.indexOf(quote, at);
-      const next = state.quoteAt;
+      marks.newlineAt = markFrom(chunk, newline, at, marks.newlineAt);
+      marks.quoteAt = markFrom(chunk, quote, at, marks.quoteAt);
+      const { newlineAt: end, quoteAt: next } = marks;
       if (next >= 0 && (end < 0 || next < end)) {
         this.#turn(next, chunk, from);
         at = next + 1;
@@ -190,6 +213,22 @@ export class BlockCutter {
     if (isFirst || before === comma || (before === quote && this.#hasClosed)) this.#isQuoted = true;
     else this.#hasClosed = false;
   }
+}
+
+/** The next line break and the next quote of a chunk, or -1 if there are no more. */
+interface Marks {
+  readonly chunk: Buffer;
+  quoteAt: number;
+  newlineAt: number;
+}
+
+/**
+ * The first mark at or after `from`, if `known` is the last one that was looked up. Nothing is searched twice: a chunk full of quotes or
+ * blank lines costs no more than its bytes.
+ */
+function markFrom(chunk: Buffer, mark: number, from: number, known: number): number {
+  if (known < 0 || known >= from) return known;
+  return chunk[from] === mark ? from : chunk.indexOf(mark, from);
 }
 
 /** The blocks of a stream. */
