@@ -57,8 +57,16 @@ export class ByteReader {
 
   /** Whether the window has `bytes` bytes now; false only at the end of the file. */
   async fill(bytes: number): Promise<boolean> {
-    while (this.available < bytes && !this.#isOver) await this.#more();
-    return this.available >= bytes;
+    const pieces = [this.buffer.subarray(this.at)];
+    let { available } = this;
+    while (available < bytes) {
+      const chunk = await this.#next();
+      if (chunk === null) break;
+      pieces.push(chunk);
+      available += chunk.length;
+    }
+    if (pieces.length > 1) this.#show(Buffer.concat(pieces));
+    return available >= bytes;
   }
 
   /** False if the file ends before. */
@@ -69,8 +77,9 @@ export class ByteReader {
       this.at += step;
       left -= step;
       if (left === 0) return true;
-      if (this.#isOver) return false;
-      await this.#more();
+      const chunk = await this.#next();
+      if (chunk === null) return false;
+      this.#show(chunk);
     }
   }
 
@@ -84,7 +93,10 @@ export class ByteReader {
         return text;
       }
       const searched = this.available;
-      if (end !== -1 || searched > bytesMax || !(await this.fill(searched + 1))) return null;
+      // Twice as many bytes each time: a long line is not copied once for each chunk.
+      if (end !== -1 || searched > bytesMax) return null;
+      await this.fill(Math.min(2 * searched, bytesMax) + 1);
+      if (this.available === searched) return null;
       from = this.at + searched;
     }
   }
@@ -93,18 +105,24 @@ export class ByteReader {
     await this.#source.return?.();
   }
 
-  async #more(): Promise<void> {
+  /** Null at the end of the file. */
+  async #next(): Promise<Buffer | null> {
+    if (this.#isOver) return null;
     const next = (await this.#source.next()) as IteratorResult<Uint8Array, unknown>;
     if (next.done === true) {
       this.#isOver = true;
-      return;
+      return null;
     }
     const chunk = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
     this.#read += chunk.length;
     if (this.#read > this.#bytesMax) {
       throw new PlatformError('too_large', `the unpacked file exceeds the limit of ${this.#bytesMax} bytes. Raise artifactLimit`);
     }
-    this.buffer = this.available === 0 ? chunk : Buffer.concat([this.buffer.subarray(this.at), chunk]);
+    return chunk;
+  }
+
+  #show(window: Buffer): void {
+    this.buffer = window;
     this.at = 0;
   }
 }
