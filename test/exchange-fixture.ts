@@ -31,8 +31,8 @@ import { ThreadPool, type Threads } from '../src/threads/index.ts';
 import { sign } from './aws/signed-request.ts';
 import { definitionOf, GrpcClient } from './end-to-end/grpc-client.ts';
 import { until } from './end-to-end/poll.ts';
+import { bodyLimitBytes, grpcBody, jsonBody, linesBody, oipBody, rowsBody, type Sent } from './exchange-bodies.ts';
 
-export const bodyLimitBytes = 256 * 1024;
 /** The endpoints that are served: their models take tensors, rows of JSON, bytes; `stream` takes bytes and answers with several values. */
 type Served = 'tensors' | 'json' | 'bytes' | 'stream';
 /** `starting` exists but is not served. */
@@ -71,9 +71,6 @@ function versionOf(number: number, group: Served, shape = signature): ModelVersi
   const version = { name: `${group}/${number}`, group, version: number, ...own };
   return version as unknown as ModelVersion;
 }
-
-/** What an adapter is sent. `rows` of a valid body; other bodies are invalid or too large. */
-export type Sent = { readonly rows: number } | 'undecodable' | 'too large' | 'long' | 'long and undecodable';
 
 export interface Call {
   /** How its client sees the end: `200`, `503 unavailable`, `UNAVAILABLE`, `left`. */
@@ -591,67 +588,4 @@ function parsed(bytes: Buffer): unknown {
   } catch {
     return {};
   }
-}
-
-/** Enough blanks that a body is decoded in a thread. */
-const long = ' '.repeat(40_000);
-const rowsOf = (count: number): number[][] => Array.from({ length: count }, (_, row) => [row]);
-
-function rowsBody(sent: Sent): Buffer {
-  if (sent === 'undecodable') return Buffer.from('{"instances": [["a"]]}');
-  if (sent === 'too large') return Buffer.alloc(bodyLimitBytes + 1, ' ');
-  if (sent === 'long and undecodable') return Buffer.from(`{"instances": [["a"]]}${long}`);
-  if (sent === 'long') return Buffer.from(`${JSON.stringify({ instances: rowsOf(1) })}${long}`);
-  return Buffer.from(JSON.stringify({ instances: rowsOf(sent.rows) }));
-}
-
-/** Any JSON is a row: only what is no JSON cannot be decoded. */
-function jsonBody(sent: Sent): Buffer {
-  if (sent === 'undecodable') return Buffer.from('{"instances": [[a]]}');
-  return sent === 'long and undecodable' ? Buffer.from(`{"instances": [[a]]}${long}`) : rowsBody(sent);
-}
-
-function linesBody(sent: Sent): Buffer {
-  if (typeof sent === 'object')
-    return Buffer.from(
-      rowsOf(sent.rows)
-        .map((row) => `${JSON.stringify(row)}\n`)
-        .join(''),
-    );
-  return jsonBody(sent);
-}
-
-function oipBody(sent: Sent): Buffer {
-  const input = (data: unknown): string => JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 1], data }] });
-  if (sent === 'undecodable') return Buffer.from(input(['a']));
-  if (sent === 'too large') return Buffer.alloc(bodyLimitBytes + 1, ' ');
-  if (sent === 'long and undecodable') return Buffer.from(`${input(['a'])}${long}`);
-  if (sent === 'long') return Buffer.from(`${input([1])}${long}`);
-  const { rows } = sent;
-  return Buffer.from(JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [rows, 1], data: rowsOf(rows).flat() }] }));
-}
-
-function grpcBody(sent: Sent, endpoint: Endpoint): Buffer {
-  const { requestSerialize } = definitionOf('ModelInfer');
-  const message = (name: string, rows: number, values: readonly number[], id = ''): Buffer =>
-    requestSerialize({
-      model_name: endpoint,
-      id,
-      inputs: [{ name, datatype: 'FP32', shape: [rows, 1], contents: { fp32_contents: values } }],
-    });
-  if (sent === 'undecodable') return message('other', 1, [1]);
-  if (sent === 'too large')
-    return message(
-      'x',
-      1,
-      Array.from({ length: bodyLimitBytes / 4 + 1 }, () => 1),
-    );
-  if (sent === 'long and undecodable')
-    return message(
-      'x',
-      1,
-      Array.from({ length: 20_000 }, () => 1),
-    );
-  if (sent === 'long') return message('x', 1, [1], long);
-  return message('x', sent.rows, rowsOf(sent.rows).flat());
 }
