@@ -28,7 +28,7 @@ async def check_rest_health():
     client = rest()
     assert await client.is_server_live(given["url"]) and await client.is_server_ready(given["url"])
     assert await client.is_model_ready(given["url"], "digits-mlp")
-    assert not await client.is_model_ready(given["url"], "nobody")
+    assert not await client.is_model_ready(given["url"], "missing")
     await client.close()
 
 

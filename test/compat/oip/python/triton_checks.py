@@ -58,7 +58,7 @@ def check_health():
     """the server and its models are live and ready"""
     assert client.is_server_live() and client.is_server_ready()
     assert client.is_model_ready("digits-mlp") and client.is_model_ready("digits-mlp", "1")
-    assert not OVER_HTTP or not client.is_model_ready("nobody")
+    assert not OVER_HTTP or not client.is_model_ready("missing")
 
 
 def check_metadata():
@@ -140,8 +140,8 @@ def check_errors():
     same(error.message(), "input 'pixels': datatype is INT32, expected FP32. Convert the array with .astype('float32')")
     error = rejected(client.infer, "digits-mlp", [tensor("pixels", "FP64", np.zeros((1, 64)))])
     same(error.message(), "input 'pixels': datatype is FP64, expected FP32. Convert the array with .astype('float32')")
-    error = rejected(client.infer, "nobody", [tensor("pixels", "FP32", PIXELS)])
-    assert "model 'nobody' does not exist" in error.message(), error
+    error = rejected(client.infer, "missing", [tensor("pixels", "FP32", PIXELS)])
+    assert "model 'missing' does not exist" in error.message(), error
 
 
 def check_sequences():
