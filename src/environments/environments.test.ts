@@ -255,10 +255,10 @@ test('a build that exceeds its time or its disk is ended as a whole', { skip }, 
   const pids = join(made.folder, 'pids');
   writeFileSync(slow, `#!/bin/sh\nsleep 300 &\necho $$ $! > ${pids}\nwait\n`, { mode: 0o755 });
   chmodSync(slow, 0o755);
-  await made.restart({ tool: slow, timeout: '1s' });
+  await made.restart({ tool: slow, timeout: '3s' });
   await made.create('slow', ['leaf']);
   await assert.rejects(made.environments.resolve({ name: 'slow', lock: null }), {
-    message: /it took longer than 1 s \(environments\.build\.timeout\)/,
+    message: /it took longer than 3 s \(environments\.build\.timeout\)/,
   });
   const hasEnded = (pid: string): boolean => !existsSync(`/proc/${pid}`) || / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   assert(readFileSync(pids, 'utf8').trim().split(' ').every(hasEnded));

@@ -225,7 +225,9 @@ describe('a connection', () => {
   });
 
   test('with an extended timeout may be slow but not silent', async () => {
-    const { port } = await open({ headersTimeoutMs: 250, requestTimeoutMs: 250 }, (listener) => {
+    // Together the letters take longer than the timeout; a busy machine may be late by five times their interval.
+    const [timeoutMs, letterMs] = [1000, 150];
+    const { port } = await open({ headersTimeoutMs: timeoutMs, requestTimeoutMs: timeoutMs }, (listener) => {
       listener.direct('/slow', (request, response) => {
         listener.extendTimeout(request);
         readRequestBodyInto(request, response, { ...listener.bodies, limitBytes: 1000 }, (error, body) =>
@@ -238,7 +240,7 @@ describe('a connection', () => {
     const received = listen(slow);
     slow.write(`${head}connection: close\r\n\r\n`);
     for (const letter of 'unhurried'.slice(1)) {
-      await new Promise<void>((resolve) => clock.after(80, resolve));
+      await new Promise<void>((resolve) => clock.after(letterMs, resolve));
       slow.write(letter);
     }
     assert.match(await received, /^HTTP\/1.1 200 [^]*nhurried$/);

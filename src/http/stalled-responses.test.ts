@@ -160,7 +160,8 @@ for (const [protocol, tls] of [
       fixture.clock.advance(requestTimeoutMs);
     }
     client.resume();
-    await until('everything is taken', () => taken > pieces * piece.length);
+    // The client may have all pieces and not yet the end of their encoding, which is then still pending.
+    await until('everything is taken', () => taken > pieces * piece.length && response?.writableLength === 0);
     for (let minute = 0; minute < 10; minute++) fixture.clock.advance(requestTimeoutMs);
     assert.equal(fixture.closed, 0);
     const ended = once(client, 'end');

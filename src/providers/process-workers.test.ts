@@ -276,17 +276,17 @@ describe('fails to start with the reason:', { skip }, () => {
     ],
     [
       'a process whose ping answers 500',
-      { mode: 'sick', startTimeoutMs: 1000 },
-      /did not pass the ping health check: GET \/ping answered 500, after 1 s/,
+      { mode: 'sick', startTimeoutMs: 4000 },
+      /did not pass the ping health check: GET \/ping answered 500, after 4 s/,
     ],
     [
       'a process that never answers its ping',
-      { mode: 'hang', startTimeoutMs: 2500 },
-      /did not pass the ping health check: GET \/ping was not answered within 2 s, after 3 s/,
+      { mode: 'hang', startTimeoutMs: 5000 },
+      /did not pass the ping health check: GET \/ping was not answered within 2 s, after 5 s/,
     ],
     [
       'a process that does not listen',
-      { command: ['sleep', '3600'], startTimeoutMs: 1000 },
+      { command: ['sleep', '3600'], startTimeoutMs: 30_000 },
       /sleep did not pass .*exit code 1.*invalid time interval/s,
     ],
     ['a missing program', { command: ['no-such-program'] }, /no-such-program did not pass .*could not be started.*ENOENT/],

@@ -223,11 +223,11 @@ describe('a call whose client has given up', () => {
     await server.busy('slow');
     const late = client.call('ModelInfer', slow(1), { deadlineMs: 100 });
     const timed = client.call('ModelInfer', { ...slow(1), parameters: { timeout: { int64_param: 100_000 } } });
-    const storm = Array.from({ length: 300 }, () => {
+    const storm = Array.from({ length: 100 }, () => {
       const cancellation = new AbortController();
       return { cancellation, answer: client.call('ModelInfer', slow(1), { signal: cancellation.signal }) };
     });
-    await until('all calls are queued', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) >= 300);
+    await until('all calls are queued', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) >= storm.length);
     for (const { cancellation } of storm) cancellation.abort();
     for (const { answer } of storm) assert.equal((await answer).refused?.code, status.CANCELLED);
     for (const answer of [late, timed]) assert.equal((await answer).refused?.code, status.DEADLINE_EXCEEDED);
@@ -238,7 +238,7 @@ describe('a call whose client has given up', () => {
     const line = 'penstock_requests_total{endpoint="slow",variant="AllTraffic",outcome="cancelled"}';
     // A client may give up at its deadline just before the server does. Three calls had a deadline.
     const cancelled = await server.metric(line);
-    assert(cancelled >= 300 && cancelled <= 303, `expected 300 to 303 cancelled requests, got ${cancelled}`);
+    assert(cancelled >= 100 && cancelled <= 103, `expected 100 to 103 cancelled requests, got ${cancelled}`);
   });
 });
 

@@ -51,7 +51,7 @@ describe('a worker that is killed under load', () => {
 
   test('during a long run has its run repeated by the next worker', async () => {
     await server.deploy('slow', 'test_slow_loop');
-    const running = infer(server.url, 'slow', slowRun(100_000));
+    const running = infer(server.url, 'slow', slowRun(500_000)); // about 2 s: it must be seen at work, and killed in it
     await server.busy('slow');
     const pid = (await server.endpoint('slow')).variants[0]?.workers[0]?.pid;
     assert(typeof pid === 'number');
@@ -147,8 +147,9 @@ describe('a server that gets SIGTERM', () => {
     const server = await Server.start({ flags: ['--drain', '60s'] }); // the runs take long on a busy machine
     try {
       await server.deploy('slow', 'test_slow_loop');
-      const calls = Array.from({ length: 4 }, () => infer(server.url, 'slow', slowRun(60_000)));
+      const first = infer(server.url, 'slow', slowRun(600_000)); // long enough to see the others wait for it
       await server.busy('slow');
+      const calls = [first, ...Array.from({ length: 3 }, () => infer(server.url, 'slow', slowRun(1000)))];
       await until('the other requests are queued', async () => (await server.metric('penstock_queue_rows{endpoint="slow"')) === 3);
       const workers = server.workers();
       server.signal('SIGTERM');

@@ -23,7 +23,7 @@ after(() => rmSync(directory, { recursive: true, force: true }));
 async function failedStart(flags: readonly string[], wrap: (command: readonly string[]) => readonly string[] = (command) => command) {
   const [file, ...argv] = wrap([penstock, 'up', '--port', '0', ...flags]);
   assert(file !== undefined);
-  const child = spawn(file, argv, { cwd: tmpdir(), env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
+  const child = spawn(file, argv, { cwd: tmpdir(), env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => (stdout += String(chunk)));

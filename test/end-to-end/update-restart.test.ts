@@ -40,7 +40,7 @@ test('requests to a server that restarts during an update wait for workers, not 
   first.signal('SIGKILL');
   await first.ended;
 
-  const second = await start(['--start-delay', '2s']);
+  const second = await start(['--start-delay', '4s']);
   const [accessKeyId = '', secretAccessKey = ''] = second.adminKey.split(':');
   const client = new SageMakerRuntimeClient({
     endpoint: second.url,

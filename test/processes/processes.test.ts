@@ -180,7 +180,7 @@ test('a process with concurrency 4 gets four concurrent requests as one instance
 });
 
 test('a client that does not read its response loses the response, and the process keeps serving others', { skip }, async () => {
-  await server.deploy('stalled', { image, bundle, endpoint: { timeout_ms: 1500 } });
+  await server.deploy('stalled', { image, bundle, endpoint: { timeout_ms: 4000 } });
   await server.until('stalled', 'InService');
   const before = running();
   const response = await fetch(`${server.url}/api/v1/endpoints/stalled/invoke`, { method: 'POST', body: 'stream:100000' });

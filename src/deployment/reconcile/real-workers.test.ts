@@ -134,7 +134,7 @@ describe('deployment on real workers', () => {
 
   test('an endpoint reaches InService', async () => {
     await deployments.create(prod, 'me');
-    const view = await deployments.waitFor('prod', 5000);
+    const view = await deployments.waitFor('prod', 60_000);
     assert.deepEqual([view.status, view.reason], ['InService', null]);
     assert.equal(await serving.infer(), 'digits/1');
   });
@@ -142,7 +142,7 @@ describe('deployment on real workers', () => {
   test('an update to another version fails no request', async () => {
     const answered = await underLoad(async () => {
       await deployments.update('prod', { variants: [{ ...variant, version: 2, instanceCount: 2 }] }, 'me');
-      const view = await deployments.waitFor('prod', 5000);
+      const view = await deployments.waitFor('prod', 60_000);
       assert.deepEqual([view.status, view.reason, view.servedGeneration], ['InService', null, 2]);
     });
     assert.deepEqual(answered, new Set(['digits/1', 'digits/2']));

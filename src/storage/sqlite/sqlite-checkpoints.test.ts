@@ -107,9 +107,11 @@ describe('a log copied on a thread', () => {
     await writeMany(database, 300, 'meanwhile');
     assert.ok(framesOf(file) > 2 * framesMax);
     reader.close();
-    clock.advance(10_000);
     let written = 300;
-    while (usedFramesOf(file) >= framesMax) await write(database, `afterwards${written++}`);
+    while (usedFramesOf(file) >= framesMax) {
+      clock.advance(10_000); // each time: a copy that began during the read may end only now, and is tried again after a while
+      await write(database, `afterwards${written++}`);
+    }
     const { n } = await database.db
       .selectFrom('s3_buckets')
       .select(({ fn }) => fn.countAll<number>().as('n'))
@@ -181,9 +183,11 @@ test('a database that cannot grow is reported and retried; once it can, the log 
   await writeMany(database, 40, `more-${large}`);
   assert.match(String(await reported.promise), /cannot copy .*disk is full/);
   limitFiles('unlimited');
-  clock.advance(1000);
   let written = 440;
-  while (usedFramesOf(file) >= framesMax) await write(database, `after${written++}`);
+  while (usedFramesOf(file) >= framesMax) {
+    clock.advance(1000);
+    await write(database, `after${written++}`);
+  }
   await close();
   const reader = begin(file);
   assert.equal(reader.prepare('select count(*) as n from s3_buckets').get()?.['n'], written);
