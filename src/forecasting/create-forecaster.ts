@@ -2,9 +2,8 @@
 import { PlatformError } from '../errors.ts';
 import type { Forecaster, ForecasterOptions } from './forecaster.ts';
 import { HoltWintersModel } from './holt-winters.ts';
-import { persistenceModel } from './persistence.ts';
+import { persistenceModel, seasonalNaiveModel } from './naive.ts';
 import { RlsArModel } from './rls-ar.ts';
-import { seasonalNaiveModel } from './seasonal-naive.ts';
 import { type ForecasterShape, type PointModel, TrackedForecaster } from './tracked-forecaster.ts';
 
 export type ForecasterName = 'rls-ar' | 'persistence' | 'seasonal-naive' | 'holt-winters';
