@@ -1,7 +1,5 @@
 /** Closed loops through each server, in interleaved rounds. */
-import { type LoadReport, runLoad } from '../load/load.ts';
-import { hasWrk, runWrk } from '../load/wrk.ts';
-import { cpuMsOf } from '../servers/process-tree.ts';
+import { closedLoop, measuredLoop } from '../load/measured-loop.ts';
 import { watchOthers } from './other-load.ts';
 import { type Encoding, encodings, type OnnxSubject } from './subjects.ts';
 
@@ -31,20 +29,15 @@ export async function measureSubject(subject: OnnxSubject, measureMs: number): P
     for (const encoding of encodings) {
       const requests = subject.requests(running.url, encoding);
       if (requests === null) continue;
-      const target = { host: running.url.hostname, port: Number(running.url.port), requests };
+      const target = { ...running, requests };
       await closedLoop(target, 64, firstWarmUpMs);
       for (const concurrency of concurrencies) {
         await closedLoop(target, concurrency, warmUpMs);
         const others = watchOthers(running.pid);
-        const cpuBeforeMs = cpuMsOf(running.pid);
-        const { answers, ratePerSecond, latencyMs, failures } = await closedLoop(target, concurrency, measureMs);
-        const cpuMs = cpuMsOf(running.pid) - cpuBeforeMs;
+        const { ratePerSecond, p50Ms, p99Ms, cpuUsPerRequest } = await measuredLoop(target, concurrency, measureMs);
         const otherCores = others();
-        const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
-        // A server may reject some requests under load; one that rejects many is not comparable.
-        if (failed > answers / 100) throw new Error(`${failed} of ${answers + failed} requests failed`);
-        const latency = { p50Us: latencyMs.p50 * 1000, p99Us: latencyMs.p99 * 1000 };
-        const cell = { server: subject.name, encoding, concurrency, ratePerSecond, ...latency, cpuUsPerRequest: (cpuMs * 1000) / answers };
+        const latency = { p50Us: p50Ms * 1000, p99Us: p99Ms * 1000 };
+        const cell = { server: subject.name, encoding, concurrency, ratePerSecond, ...latency, cpuUsPerRequest };
         console.error(
           `${subject.name}, ${encoding}, c = ${concurrency}: ${ratePerSecond.toFixed(0)}/s, others ${otherCores.toFixed(2)} cores`,
         );
@@ -55,13 +48,4 @@ export async function measureSubject(subject: OnnxSubject, measureMs: number): P
   } finally {
     await running.stop();
   }
-}
-
-function closedLoop(
-  target: { readonly host: string; readonly port: number; readonly requests: readonly Uint8Array[] },
-  concurrency: number,
-  measureMs: number,
-): Promise<LoadReport> {
-  if (hasWrk()) return runWrk({ ...target, concurrency, measureMs });
-  return runLoad({ ...target, shape: { kind: 'closed', concurrency, warmUpMs: 0, measureMs } });
 }

@@ -3,9 +3,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { postRequest } from '../../src/cli/load/http-connection.ts';
-import { type LoadReport, runLoad } from '../load/load.ts';
-import { hasWrk, runWrk } from '../load/wrk.ts';
-import { cpuMsOf } from '../servers/process-tree.ts';
+import { closedLoop, type MeasuredLoop, measuredLoop } from '../load/measured-loop.ts';
+import { hasWrk } from '../load/wrk.ts';
 import { type Models, oneThread, type RunningSubject, type Subject } from './subjects.ts';
 
 export const concurrencies = [1, 32] as const;
@@ -13,15 +12,10 @@ const warmUpMs = 1000;
 const readyMsMax = 60_000;
 
 /** One measurement of one server. */
-export interface RateCell {
+export interface RateCell extends MeasuredLoop {
   readonly model: string;
   readonly server: string;
   readonly concurrency: number;
-  readonly ratePerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** CPU time of all processes of the server per response. */
-  readonly cpuUsPerRequest: number;
 }
 
 /** One measurement of the function alone, in Python: medians of a call. */
@@ -63,9 +57,13 @@ async function measureSubject(model: string, subject: Subject, models: Models, m
   const running = await subject.start(model);
   try {
     await untilServing(running, subject.bodyOf(models.rows[0] ?? []));
+    const bodies = models.rows.map((row) => subject.bodyOf(row));
+    const requests = bodies.map((body) => postRequest(running.url, body, { 'Content-Type': 'application/json' }));
+    const target = { ...running, requests };
     const cells: RateCell[] = [];
     for (const concurrency of concurrencies) {
-      const cell = { model, server: subject.name, concurrency, ...(await measure(running, subject, models, concurrency, measureMs)) };
+      await closedLoop(target, concurrency, warmUpMs);
+      const cell = { model, server: subject.name, concurrency, ...(await measuredLoop(target, concurrency, measureMs)) };
       console.error(`${model}, ${subject.name}, c = ${concurrency}: ${cell.ratePerSecond.toFixed(0)}/s, p50 ${cell.p50Ms.toFixed(2)} ms`);
       cells.push(cell);
     }
@@ -93,32 +91,4 @@ export async function untilServing({ url }: RunningSubject, body: string): Promi
     if (performance.now() > untilMs) throw new Error(`${url.href} does not answer: ${response.status} ${text}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-async function measure(
-  { url, pid }: RunningSubject,
-  subject: Subject,
-  { rows }: Models,
-  concurrency: number,
-  measureMs: number,
-): Promise<Omit<RateCell, 'model' | 'server' | 'concurrency'>> {
-  const requests = rows.map((row) => postRequest(url, subject.bodyOf(row), { 'Content-Type': 'application/json' }));
-  const target = { host: url.hostname, port: Number(url.port), requests };
-  await closedLoop(target, concurrency, warmUpMs);
-  const cpuBeforeMs = cpuMsOf(pid);
-  const { ratePerSecond, latencyMs, answers, failures } = await closedLoop(target, concurrency, measureMs);
-  const cpuMs = cpuMsOf(pid) - cpuBeforeMs;
-  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
-  // A server may reject some requests under load; one that rejects many is not comparable.
-  if (failed > answers / 100) throw new Error(`${subject.name}: ${failed} of ${answers + failed} requests failed`);
-  return { ratePerSecond, p50Ms: latencyMs.p50, p99Ms: latencyMs.p99, cpuUsPerRequest: (cpuMs * 1000) / answers };
-}
-
-function closedLoop(
-  target: { readonly host: string; readonly port: number; readonly requests: readonly Uint8Array[] },
-  concurrency: number,
-  measureMs: number,
-): Promise<LoadReport> {
-  if (hasWrk()) return runWrk({ ...target, concurrency, measureMs });
-  return runLoad({ ...target, shape: { kind: 'closed', concurrency, warmUpMs: 200, measureMs } });
 }
