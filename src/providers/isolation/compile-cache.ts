@@ -1,37 +1,59 @@
 /**
  * Node's cache of compiled code, which reduces the start of a worker from 90 to 40 ms. Isolated workers can only read it, because a worker
- * that could write to it could plant code that later workers run. So the server fills it by running a process without a model.
+ * that could write to it could plant code that later workers run. So the server fills it by running a process without a model, once for
+ * each build: servers on other data directories take what an earlier one has left beside the server's own compiled code.
  */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { workerMainPath } from '../../runtime/index.ts';
+
+/** Of builds, in the folder of all servers: each is some 2 MB. */
+const sharedMax = 4;
 
 export class CompileCache {
   readonly path: string;
   /** The group of all files that workers can read; null if they run as the server's user. */
   readonly #groupId: number | null;
+  /** The folder of all servers of this user; null if there is none. Code from it is trusted, as the server's own compiled code in it is. */
+  readonly #shared: string | null;
 
-  constructor(path: string, groupId: number | null) {
+  constructor(path: string, groupId: number | null, shared: string | null = process.env['NODE_COMPILE_CACHE'] ?? null) {
     this.path = path;
     this.#groupId = groupId;
+    this.#shared = shared !== null && existsSync(shared) && isOwn(shared) ? shared : null;
     mkdirSync(path, { recursive: true, mode: 0o700 });
     this.#share(path);
   }
 
-  /** Fills the cache unless this build has done so before. Never throws: without it workers boot slower. */
+  /** Fills the cache unless this build has done so before: at once, if another server has. Never throws: without it workers boot slower. */
   async fill(nodeOptions: readonly string[]): Promise<void> {
     try {
-      const { mtimeMs, size } = statSync(workerMainPath);
-      const mark = join(this.path, `filled-${Math.round(mtimeMs)}-${size}`);
-      if (!existsSync(mark)) {
+      const mark = `filled-${buildId()}`;
+      if (!existsSync(join(this.path, mark))) {
         for (const name of readdirSync(this.path)) rmSync(join(this.path, name), { recursive: true, force: true });
-        const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: this.path };
-        const child = spawn(process.execPath, [...nodeOptions, workerMainPath, '', '', 'fill-cache'], { env, stdio: 'ignore' });
-        const [code] = (await once(child, 'exit')) as [number | null];
-        if (code !== 0) return;
-        writeFileSync(mark, '');
+        if (!this.#takeShared(mark)) {
+          const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: this.path };
+          const child = spawn(process.execPath, [...nodeOptions, workerMainPath, '', '', 'fill-cache'], { env, stdio: 'ignore' });
+          const [code] = (await once(child, 'exit')) as [number | null];
+          if (code !== 0) return;
+          writeFileSync(join(this.path, mark), '');
+          this.#leaveShared(mark);
+        }
       }
       for (const name of readdirSync(this.path, { recursive: true, encoding: 'utf8' })) this.#share(join(this.path, name));
     } catch {
@@ -50,10 +72,52 @@ export class CompileCache {
     }
   }
 
+  #takeShared(mark: string): boolean {
+    const from = this.#shared === null ? null : join(this.#shared, `workers-${mark}`);
+    if (from === null || !existsSync(join(from, mark)) || !isOwn(from)) return false;
+    cpSync(from, this.path, { recursive: true });
+    return true;
+  }
+
+  #leaveShared(mark: string): void {
+    if (this.#shared === null) return;
+    const to = join(this.#shared, `workers-${mark}`);
+    const unfinished = `${to}.${process.pid}`;
+    try {
+      cpSync(this.path, unfinished, { recursive: true });
+      renameSync(unfinished, to);
+    } catch {
+      // Another server was faster, or the disk is full.
+      rmSync(unfinished, { recursive: true, force: true });
+    }
+    const builds = readdirSync(this.#shared)
+      .filter((name) => name.startsWith('workers-'))
+      .map((name) => ({ path: join(this.#shared as string, name), atMs: statSync(join(this.#shared as string, name)).mtimeMs }))
+      .sort((one, other) => other.atMs - one.atMs);
+    for (const { path } of builds.slice(sharedMax)) rmSync(path, { recursive: true, force: true });
+  }
+
   #share(path: string): void {
     if (this.#groupId === null) return;
     const { uid, gid, mode } = statSync(path);
     if (gid !== this.#groupId) chownSync(path, uid, this.#groupId);
     chmodSync(path, (mode & 0o700) | ((mode & 0o500) >> 3));
   }
+}
+
+/** Whether only this user can have written to a folder. */
+function isOwn(folder: string): boolean {
+  const { uid, mode } = statSync(folder);
+  return uid === process.getuid?.() && (mode & 0o022) === 0;
+}
+
+/** The files of the workers and when they were changed. */
+function buildId(): string {
+  const folder = dirname(workerMainPath);
+  const hash = createHash('sha256').update(`${process.version} ${folder}`);
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
+    const { mtimeMs, size } = statSync(join(folder, name));
+    hash.update(`\n${name} ${mtimeMs} ${size}`);
+  }
+  return hash.digest('hex').slice(0, 16);
 }
