@@ -25,8 +25,9 @@ export async function createPythonEnvironment(
   if (await hasUv()) {
     try {
       const env = { ...process.env, UV_CACHE_DIR: join(cache, 'uv-packages'), VIRTUAL_ENV: folder };
+      // Workers cannot write to it and would compile what they import at each start: seconds for scikit-learn.
       await run(uv, ['venv', '--quiet', '--allow-existing', '--python', 'python3', folder], { env, timeout: installMsMax });
-      await run(uv, ['pip', 'install', '--quiet', '--python', python, ...wanted], { env, timeout: installMsMax });
+      await run(uv, ['pip', 'install', '--quiet', '--compile-bytecode', '--python', python, ...wanted], { env, timeout: installMsMax });
       return;
     } catch {
       // pip may know a registry or a proxy that uv does not.

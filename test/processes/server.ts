@@ -38,7 +38,10 @@ export class TestServer {
 
   /** `images` as in config.json. */
   constructor(images: readonly unknown[], more: object = {}) {
-    writeFileSync(join(this.directory, 'config.json'), JSON.stringify({ images, logLevel: 'silent', warmWorkers: 0, ...more }));
+    writeFileSync(
+      join(this.directory, 'config.json'),
+      JSON.stringify({ images, logLevel: 'silent', warmWorkers: 0, drain: '500ms', ...more }),
+    );
   }
 
   async start(): Promise<void> {
