@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { posix } from 'node:path';
 import { test } from 'node:test';
-import { isTest, type SourceFile, sourceFiles } from './source-files.ts';
+import { isTest, type SourceFile, sourceFiles, suiteSource } from './source-files.ts';
 
 /** From the bottom up. Files directly in src/ (common types, entry points) are modules of one file. */
 const layers = [
@@ -22,7 +22,6 @@ const layers = [
   ['autoscaling', 'async-inference'],
   ['evaluation', 'simulation', 'http'],
   ['api', 'aws', 'oip'],
-  ['conformance'],
   ['cli'],
   ['platform'],
   ['main'],
@@ -42,7 +41,8 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   'fastify-': ['http'],
   '@fastify/': ['http'],
   zod: ['api', 'http'],
-  '@grpc/': ['oip', 'conformance'],
+  '@grpc/': ['oip'],
+  '#conformance': ['cli'],
   commander: ['cli'],
   '@clack/': ['cli'],
 };
@@ -140,6 +140,16 @@ function complaints(files: readonly SourceFile[]): string[] {
 
 test('every module imports only from lower layers, through index.ts, without circles', () => {
   assert.deepEqual(complaints(sourceFiles()), []);
+});
+
+test('the conformance suite, a package of its own, shares no code with the server that it tests', () => {
+  const foreign = sourceFiles(suiteSource)
+    .filter(({ path }) => !isTest(path))
+    .flatMap(({ path, text }) =>
+      importsOf(text).map((specifier) => ({ path, specifier, target: posix.join(posix.dirname(path), specifier) })),
+    )
+    .filter(({ specifier, target }) => (specifier.startsWith('.') ? target.startsWith('..') : !/^(?:node:|@grpc\/)/.test(specifier)));
+  assert.deepEqual(foreign, []);
 });
 
 for (const { text, path = 'serving/buffer.ts', wrong } of [

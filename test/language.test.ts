@@ -43,7 +43,8 @@ function textsUnder(folder: string, ending: RegExp): Text[] {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-const typescript = (): Text[] => ['src', 'console/src', 'test', 'bench'].flatMap((folder) => textsUnder(folder, /\.tsx?$/));
+const typescript = (): Text[] =>
+  ['src', 'packages/conformance/src', 'console/src', 'test', 'bench'].flatMap((folder) => textsUnder(folder, /\.tsx?$/));
 const documents = (): Text[] => [
   ...['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md'].map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') })),
   ...['docs', 'examples', 'bench', 'console/src'].flatMap((folder) => textsUnder(folder, /\.md$/)),

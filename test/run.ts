@@ -43,13 +43,21 @@ interface Counts {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-const files = globSync(['src/**/*.test.ts', 'console/src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'], { cwd: root })
+const files = globSync(
+  ['src/**/*.test.ts', 'packages/*/src/**/*.test.ts', 'console/src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
+  { cwd: root },
+)
   .filter((path) => !path.includes('node_modules'))
   .toSorted()
   .map((path): TestFile => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 function canShare({ path, text }: TestFile): boolean {
-  return /^(?:console\/)?src\//.test(path) && !path.endsWith('speed.test.ts') && !hooksOfFile.test(text) && !measurements.test(text);
+  return (
+    /^(?:console\/|packages\/\w+\/)?src\//.test(path) &&
+    !path.endsWith('speed.test.ts') &&
+    !hooksOfFile.test(text) &&
+    !measurements.test(text)
+  );
 }
 
 /** Runs files and forwards what they print: at once, or when they end, so that the lines of two runs do not mix. */

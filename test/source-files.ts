@@ -9,6 +9,8 @@ export interface SourceFile {
 const src = new URL('../src/', import.meta.url);
 /** Code that runs in the browser. */
 export const consoleSource: URL = new URL('../console/src/', import.meta.url);
+/** The conformance suite, a package of its own. */
+export const suiteSource: URL = new URL('../packages/conformance/src/', import.meta.url);
 
 /** Every TypeScript file under src/ or another folder, tests included. */
 export function sourceFiles(folder: URL = src): SourceFile[] {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { consoleSource, isTest, type SourceFile, sourceFiles } from './source-files.ts';
+import { consoleSource, isTest, type SourceFile, sourceFiles, suiteSource } from './source-files.ts';
 
 const fileLinesMax = 500;
 const functionLinesMax = 70;
@@ -56,6 +56,14 @@ function complaints({ path, text }: SourceFile, isInBrowser = false): string[] {
 
 test('files are short, functions fit a screen, names are specific, time and randomness are passed in', () => {
   const files = sourceFiles().filter(({ path }) => !isTest(path));
+  assert.deepEqual(
+    files.flatMap((file) => complaints(file)),
+    [],
+  );
+});
+
+test('the same holds for the conformance suite', () => {
+  const files = sourceFiles(suiteSource).filter(({ path }) => !isTest(path));
   assert.deepEqual(
     files.flatMap((file) => complaints(file)),
     [],

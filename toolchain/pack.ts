@@ -1,20 +1,42 @@
 /**
- * Packs what is published: `penstock`, and a runtime package with Node and onnxruntime for each platform.
+ * Packs what is published: `penstock`, a runtime package with Node and onnxruntime for each platform, and the conformance suite.
  *
- *     npm run pack:all                           all, into packages/
- *     npm run pack:all -- OUT linux-x64          penstock and one runtime, into OUT
+ *     npm run pack:all                           all, into packed/
+ *     npm run pack:all -- OUT linux-x64          with one runtime, into OUT
  *
  * Everything is staged in a temporary folder, so that the checkout's package.json stays as it is. Needs `npm ci`. The Node of another
  * platform than this one is fetched from the package registry, and must have the checksum in package-lock.json.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Manifest, type Platform, penstockManifest, platformName, platforms, runtimeLicence, runtimeManifest } from './packages.ts';
+import { fixtures } from '../packages/conformance/src/fixtures.ts';
+import {
+  conformanceManifest,
+  type Manifest,
+  type Platform,
+  penstockManifest,
+  platformName,
+  platforms,
+  runtimeLicence,
+  runtimeManifest,
+} from './packages.ts';
 
 const checkout = join(import.meta.dirname, '..');
+const suite = join(checkout, 'packages/conformance');
 const readJson = <T>(...path: string[]): T => JSON.parse(readFileSync(join(checkout, ...path), 'utf8')) as T;
 
 const manifest = readJson<Manifest>('package.json');
@@ -41,7 +63,30 @@ function stagePenstock(folder: string): void {
   ]) {
     cpSync(join(checkout, path), join(folder, path), { recursive: true, filter: isPublished });
   }
+  stageSuite(join(folder, 'conformance'), (path) => !path.endsWith('.d.ts'));
   writeManifest(folder, penstockManifest(manifest));
+}
+
+/** The compiled suite with the definitions of its gRPC calls, which are links in the checkout. */
+function stageSuite(folder: string, filter: (path: string) => boolean = () => true): void {
+  cpSync(join(suite, 'dist'), join(folder, 'dist'), { recursive: true, filter });
+  mkdirSync(join(folder, 'proto'));
+  for (const name of readdirSync(join(suite, 'proto'))) copyFileSync(join(suite, 'proto', name), join(folder, 'proto', name));
+}
+
+/** The suite as a package of its own, with the models that its finer cases need. */
+function stageConformance(folder: string): void {
+  stageSuite(folder);
+  mkdirSync(join(folder, 'models'));
+  for (const model of Object.values(fixtures)) {
+    const file = `${model.replaceAll('-', '_')}.onnx`;
+    const place = ['conformance', 'catalogue'].map((name) => join(checkout, 'assets', name, file)).find((path) => existsSync(path));
+    if (place === undefined) throw new Error(`the file of the model ${model} is in neither folder of assets/`);
+    copyFileSync(place, join(folder, 'models', file));
+  }
+  for (const name of ['LICENSE', 'NOTICE']) copyFileSync(join(checkout, name), join(folder, name));
+  copyFileSync(join(suite, 'README.md'), join(folder, 'README.md'));
+  writeManifest(folder, conformanceManifest(readJson<Manifest>('packages/conformance/package.json')));
 }
 
 /** The folder of a platform's Node package: installed, or fetched into `temporary`. */
@@ -100,7 +145,7 @@ function pack(folder: string, out: string): string {
   return tarball;
 }
 
-function main([out = 'packages', ...names]: readonly string[]): void {
+function main([out = 'packed', ...names]: readonly string[]): void {
   const unknown = names.find((name) => !platforms.some((platform) => platformName(platform) === name));
   if (unknown !== undefined) {
     throw new Error(`unknown platform ${unknown}: expected ${platforms.map(platformName).join(' or ')}`);
@@ -118,6 +163,9 @@ function main([out = 'packages', ...names]: readonly string[]): void {
     const folder = stage('penstock');
     stagePenstock(folder);
     pack(folder, destination);
+    const conformance = stage('conformance');
+    stageConformance(conformance);
+    pack(conformance, destination);
     for (const platform of platforms) {
       const name = platformName(platform);
       if (names.length > 0 && !names.includes(name)) continue;

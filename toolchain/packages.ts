@@ -1,4 +1,4 @@
-/** The packages that Penstock is published as: `penstock`, and a runtime package for each platform. */
+/** The packages that Penstock is published as: `penstock`, a runtime package for each platform, and the conformance suite by itself. */
 
 /** A platform whose Node and onnxruntime the package registry has: `@penstock/runtime-linux-x64`. */
 export interface Platform {
@@ -34,6 +34,8 @@ const publishedFields = ['name', 'version', 'description', 'keywords', 'license'
 export function penstockManifest(checkout: Manifest): object {
   return {
     ...Object.fromEntries(publishedFields.map((field) => [field, checkout[field]])),
+    // The verb `conformance` brings its suite.
+    imports: { '#conformance': './conformance/dist/index.js' },
     optionalDependencies: Object.fromEntries(platforms.map((platform) => [runtimeName(platform), checkout.version])),
   };
 }
@@ -51,6 +53,17 @@ export function runtimeManifest(checkout: Manifest, platform: Platform): object 
     exports: { './onnxruntime': './onnxruntime/dist/index.js', './package.json': './package.json' },
     dependencies: { 'onnxruntime-common': checkout.dependencies['onnxruntime-common'] },
     preferUnplugged: true,
+  };
+}
+
+/** The suite as a package that runs with npx: compiled, and without what marks it as part of this checkout. */
+export function conformanceManifest(suite: Manifest): object {
+  const { private: _, ...published } = suite;
+  return {
+    ...published,
+    engines: { node: '>=22' },
+    bin: { 'penstock-conformance': 'dist/main.js' },
+    exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' }, './package.json': './package.json' },
   };
 }
 

@@ -94,6 +94,8 @@ test('the tarballs hold what is run and the licences of all of it, and nothing e
   for (const name of [
     'bin/penstock',
     'dist/main.js',
+    'conformance/dist/index.js',
+    'conformance/proto/grpc_service.proto',
     'console/dist/index.html',
     'console/dist/licences/libraries.md',
     'python/penstock_worker/worker.py',
@@ -105,13 +107,19 @@ test('the tarballs hold what is run and the licences of all of it, and nothing e
     assert(names.includes(`package/${name}`), name);
   }
   const unexpected =
-    /\.ts$|\.test\.|\.pyc$|^package\/(?!bin|dist|console\/dist|assets|python\/penstock_\w+\/|package\.json|LICENSE|NOTICE|README\.md)/;
+    /\.ts$|\.test\.|\.pyc$|^package\/(?!bin|dist|console\/dist|assets|conformance\/(?:dist|proto)\/|python\/penstock_\w+\/|package\.json|LICENSE|NOTICE|README\.md)/;
   assert.deepEqual(
     names.filter((name) => unexpected.test(name)),
     [],
   );
-  const { messages } = await publint({ pack: { tarball: new Uint8Array(readFileSync(packages.penstock)).buffer }, strict: true });
-  assert.deepEqual(messages, []);
+  const suite = files(packages.conformance);
+  for (const name of ['dist/main.js', 'dist/index.d.ts', 'proto/health.proto', 'models/test_affine.onnx', 'README.md', 'LICENSE']) {
+    assert(suite.includes(`package/${name}`), name);
+  }
+  for (const tarball of [packages.penstock, packages.conformance]) {
+    const { messages } = await publint({ pack: { tarball: new Uint8Array(readFileSync(tarball)).buffer }, strict: true });
+    assert.deepEqual(messages, [], tarball);
+  }
 
   for (const tarball of packages.runtimes) {
     const [, platform = ''] = /runtime-(\w+-\w+)-/.exec(basename(tarball)) ?? [];
@@ -148,8 +156,16 @@ async function startServer({ folder, env }: User): Promise<{ server: ChildProces
   throw new Error('the server ended before it was ready');
 }
 
+/** The suite that `penstock` brings, and the one that npx fetches, over HTTP and gRPC. */
+async function checkConformance({ folder, env }: User, url: string, program: string, ...args: readonly string[]): Promise<void> {
+  const { grpc } = (await (await fetch(`${url}/api/v1/status`)).json()) as { grpc: string | null };
+  const rpc = grpc === null ? [] : ['--grpc', grpc];
+  const report = succeed(folder, env, program, ...args, url, '--model', 'digits', '--only', 'C1,C6,B1,G1', ...rpc);
+  assert.match(report, new RegExp(`^all +${grpc === null ? 3 : 4} +0 +`, 'm'));
+}
+
 /** Serves a model of the catalogue from `node_modules`, and plans for it, which runs in a thread whose file must be in the package. */
-async function checkServes(user: User): Promise<void> {
+async function checkServes(user: User, tests: (url: string) => Promise<void> = () => Promise.resolve()): Promise<void> {
   const { folder, env } = user;
   const { server, url } = await startServer(user);
   const penstock = (...args: string[]): string => succeed(folder, env, 'node_modules/.bin/penstock', ...args, '--data-dir', 'data');
@@ -164,6 +180,7 @@ async function checkServes(user: User): Promise<void> {
   const { outputs } = (await response.json()) as { outputs: { data: number[] }[] };
   assert.deepEqual(outputs[0]?.data, [label]);
   assert.match(penstock('plan', 'digits/1', '--rate', '50', '--objective', 'p95<=1s'), /^chosen /m);
+  await tests(url);
   server.kill('SIGTERM');
   assert.deepEqual(await once(server, 'exit'), [0, null]);
 }
@@ -173,7 +190,7 @@ test('installs from a registry with npm 9, 10, 11 and 12, as a dependency, globa
   const registry = await startRegistry(tools, join(root, 'registry'));
   processes.push(registry.process);
   const publisher = newUser('publisher', 24, 11, registry.url);
-  for (const tarball of [...packages.runtimes, packages.penstock]) {
+  for (const tarball of [...packages.runtimes, packages.penstock, packages.conformance]) {
     succeed(publisher.folder, publisher.env, 'npm', 'publish', '--access', 'public', tarball);
   }
 
@@ -182,7 +199,11 @@ test('installs from a registry with npm 9, 10, 11 and 12, as a dependency, globa
     succeed(user.folder, user.env, 'npm', 'install', 'penstock');
     checkTree(join(user.folder, 'node_modules'));
     checkRuns(user, 'node_modules/.bin/penstock');
-    await checkServes(user);
+    const other = newUser('npm11-suite', 22, 11, registry.url);
+    await checkServes(user, async (url) => {
+      await checkConformance(user, url, 'node_modules/.bin/penstock', 'conformance');
+      await checkConformance(other, url, 'npx', '--yes', '@penstock/conformance');
+    });
   });
 
   await t.test('npm 10 on Node 20: npm install -g penstock', () => {

@@ -92,14 +92,18 @@ export class Tools {
 }
 
 /** The tarballs that `npm run pack:all` wrote. */
-export function packed(): { penstock: string; runtimes: readonly string[]; runtime: string } {
-  const folder = join(checkout, 'packages');
+export function packed(): { penstock: string; conformance: string; runtimes: readonly string[]; runtime: string } {
+  const folder = join(checkout, 'packed');
   const names = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
   const runtimes = names.filter((name) => name.includes('penstock-runtime-'));
-  const penstock = names.find((name) => !runtimes.includes(name));
+  const conformance = names.find((name) => name.includes('penstock-conformance-'));
+  const penstock = names.find((name) => name !== conformance && !runtimes.includes(name));
   const runtime = runtimes.find((name) => name.includes(`${process.platform}-${process.arch}`));
-  assert(penstock !== undefined && runtime !== undefined, `${folder} lacks packages, found ${names.length}: run npm run pack:all`);
-  return { penstock, runtimes, runtime };
+  assert(
+    penstock !== undefined && conformance !== undefined && runtime !== undefined,
+    `${folder} lacks packages, found ${names.length}: run npm run pack:all`,
+  );
+  return { penstock, conformance, runtimes, runtime };
 }
 
 /** verdaccio on loopback. It has what is published to it, and everything but Penstock's names from the configured registry. */

@@ -1,7 +1,10 @@
 /** Deploys the models that the conformance suite needs on a Penstock server. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { fixtures } from '#conformance';
 import type { EndpointBody } from '../../api/index.ts';
-import { fixtureFile, fixtures } from '../../conformance/index.ts';
 import { ServerError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { inService } from '../client/in-service.ts';
@@ -18,6 +21,15 @@ export async function deployFixtures(session: VerbSession, client: Client, progr
   for (const name of names) endpoints.push((await deployed(client, name)) ?? (await deploy(client, name)));
   progress.done();
   for (const endpoint of endpoints) await inService(session, client, progress, endpoint, readyWithinMs);
+}
+
+/** Two of the files are in the catalogue. */
+function fixtureFile(name: string): string {
+  const file = `${name.replaceAll('-', '_')}.onnx`;
+  const places = ['conformance', 'catalogue'].map((folder) => fileURLToPath(new URL(`../../../assets/${folder}/${file}`, import.meta.url)));
+  const place = places.find((each) => existsSync(each));
+  assert(place !== undefined, `missing fixture: ${file} should be shipped`);
+  return place;
 }
 
 function deployed(client: Client, name: string): Promise<EndpointBody | null> {

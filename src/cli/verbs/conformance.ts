@@ -1,7 +1,7 @@
 /** `penstock conformance`: tests any server against the Open Inference Protocol. */
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CaseResult, OutcomeCounts, SuiteReport } from '../../conformance/index.ts';
+import { PlatformError } from '../../errors.ts';
 import { parseDurationMs } from '../../objective.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
@@ -9,8 +9,6 @@ import { apiKeyFrom } from '../client/address.ts';
 import { Client } from '../client/client.ts';
 import { shellQuoted } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
-import type { Style } from '../output/style.ts';
-import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, verb, wholeNumber } from '../verb.ts';
 
 interface ConformanceOptions extends CommonOptions {
@@ -35,8 +33,12 @@ export function addConformance(program: Command, context: CliContext): void {
     .with(addOptions)
     .runs(async (session, options: ConformanceOptions, url: string) => {
       const token = bearerToken(context.env, url, options.tokenEnv);
-      const { cases, fixtures, readInputs, runSuite } = await import('../../conformance/index.ts');
-      const inputs = options.input === undefined ? undefined : readInputs(await read(options.input));
+      const { cases, fixtures, readInputs, reportText, runSuite, SuiteError } = await import('#conformance');
+      const rethrow = (error: unknown): never => {
+        throw error instanceof SuiteError ? new PlatformError(error.code, error.message, { cause: error }) : error;
+      };
+      const inputsOf = async (file: string) => readInputs(await read(file));
+      const inputs = options.input === undefined ? undefined : await inputsOf(options.input).catch(rethrow);
       const progress = new Progress(context);
       if (options.deploy)
         await (await import('../models/deploy-fixtures.ts')).deployFixtures(session, new Client(url, token, context.interrupted), progress);
@@ -63,10 +65,13 @@ export function addConformance(program: Command, context: CliContext): void {
         },
       }).catch((error: unknown) => {
         progress.fail();
-        throw error;
+        return rethrow(error);
       });
       progress.done(`${report.cases.length} cases against ${url}`);
-      session.print(report, reportText(report, session.style));
+      session.print(
+        report,
+        reportText(report, (colour, word) => session.style.paint(colour, word)),
+      );
       if (options.deploy) session.remark(leftoverModelsText(url, Object.values(fixtures)));
       return report.total.failed > 0 ? 1 : 0;
     });
@@ -120,47 +125,6 @@ function read(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((cause: Error) => {
     throw new CliError(`cannot read ${file}: ${cause.message}`, 1, { cause });
   });
-}
-
-const outcomeWords = { passed: 'ok', failed: 'failed', skipped: 'skipped' } as const;
-const outcomeColours = { passed: 'green', failed: 'red', skipped: 'yellow' } as const;
-
-function reportText({ url, grpc, server, model, cases, groups, levels, total }: SuiteReport, style: Style): string {
-  const word = ({ outcome }: CaseResult): string => style.paint(outcomeColours[outcome], outcomeWords[outcome]);
-  const list = table(cases, [
-    { title: 'CASE', cell: ({ id }) => id },
-    { title: 'RESULT', cell: word },
-    { title: 'LEVEL', cell: ({ level }) => level },
-    { title: 'REQUIREMENT', cell: ({ promise }) => promise },
-  ]);
-  const rows = [
-    ...Object.entries(groups).map(([group, counts]) => ({ name: group, ...counts })),
-    ...Object.entries(levels).map(([level, counts]) => ({ name: level, ...counts })),
-    { name: 'all', ...total },
-  ].filter(({ passed, failed, skipped }) => passed + failed + skipped > 0);
-  const counts = table<OutcomeCounts & { readonly name: string }>(rows, [
-    { title: 'CASES', cell: ({ name }) => name },
-    { title: 'PASSED', cell: ({ passed }) => passed, align: 'right' },
-    { title: 'FAILED', cell: ({ failed }) => failed, align: 'right' },
-    { title: 'SKIPPED', cell: ({ skipped }) => skipped, align: 'right' },
-  ]);
-  const extensions = server.extensions.join(', ') || 'none';
-  const head = fields([
-    ['server', `${server.name} ${server.version} at ${url}${grpc === null ? '' : `, gRPC at ${grpc}`}`],
-    ['extensions', extensions],
-    ['model', model],
-  ]);
-  return `${head}\n${list}${reasonsText(cases, 'failed')}${reasonsText(cases, 'skipped')}\n${counts}`;
-}
-
-/** Groups cases by their reason. */
-function reasonsText(cases: readonly CaseResult[], outcome: CaseResult['outcome']): string {
-  const some = Map.groupBy(
-    cases.filter((each) => each.outcome === outcome),
-    ({ reason }) => reason,
-  );
-  const lines = Array.from(some, ([reason, those]) => [those.map(({ id }) => id).join(' '), reason] as const);
-  return lines.length === 0 ? '' : `\n${outcomeWords[outcome]} because\n${lines.map(([ids, reason]) => `${ids}: ${reason}\n`).join('')}`;
 }
 
 /** Chooses the token for a server that is not necessarily the user's own. */

@@ -1,12 +1,12 @@
 /** The conformance suite against a real Penstock server, plus random bytes and cancelled requests. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { outputOf } from '../../../packages/conformance/src/assertions.ts';
+import { slowLoop } from '../../../packages/conformance/src/cases/slow-loop.ts';
+import { affine, fixtures } from '../../../packages/conformance/src/fixtures.ts';
+import { cases, runSuite, type SuiteReport } from '../../../packages/conformance/src/index.ts';
+import { Wire, type WireReply } from '../../../packages/conformance/src/wire.ts';
 import { SystemClock } from '../../../src/clock.ts';
-import { outputOf } from '../../../src/conformance/assertions.ts';
-import { slowLoop } from '../../../src/conformance/cases/slow-loop.ts';
-import { affine, fixtures } from '../../../src/conformance/fixtures.ts';
-import { cases, runSuite, type SuiteReport } from '../../../src/conformance/index.ts';
-import { Wire, type WireReply } from '../../../src/conformance/wire.ts';
 import { SeededRandom } from '../../../src/random.ts';
 import { until } from '../../end-to-end/poll.ts';
 import type { Server } from '../../end-to-end/server.ts';

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { fixtures } from '../../../src/conformance/index.ts';
+import { fixtures } from '../../../packages/conformance/src/index.ts';
 import { clientEnvironment, OipFixture } from './oip-fixture.ts';
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
 /** Checks the form of inference responses, and whether two of them are equal. */
 import assert from 'node:assert/strict';
-import { decodeStrings, elementsOf, isDatatype } from '../tensor.ts';
+import { isDatatype, textsOf, valuesOf } from './elements.ts';
 import type { Json, WireReply } from './wire.ts';
 
 /** Requires 200 with JSON, in the exact content type that some clients compare by equality. */
@@ -92,8 +92,8 @@ export function decoded({ json, bytes }: { readonly json: Json; readonly bytes: 
 /** Converts raw bytes to the values that JSON would have. 64-bit integers become numbers if that is exact. */
 export function elements(datatype: unknown, bytes: Uint8Array): unknown[] {
   assert(isDatatype(datatype), `${String(datatype)} is not a datatype of the protocol`);
-  if (datatype === 'BYTES') return decodeStrings(bytes);
-  const values = Array.from<number | bigint>(elementsOf(datatype, bytes) as Iterable<number | bigint>);
+  if (datatype === 'BYTES') return textsOf(bytes);
+  const values = valuesOf(datatype, bytes);
   if (datatype === 'BOOL') return values.map((value) => value === 1);
   return values.map((value) => (typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value));
 }

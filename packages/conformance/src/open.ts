@@ -1,10 +1,10 @@
 /** Connects to the server, identifies it, and selects the model to test. */
-import type { Clock } from '../clock.ts';
-import { messageOf, PlatformError } from '../errors.ts';
 import { fixtures } from './fixtures.ts';
 import { Rpc } from './rpc.ts';
 import { servedModels } from './served.ts';
 import { type Input, isJsonable, ModelUnderTest, specsOf } from './subject.ts';
+import type { SuiteClock } from './suite-clock.ts';
+import { messageOf, SuiteError } from './suite-error.ts';
 import { Target, type TargetFacts } from './target.ts';
 import { type Json, Wire, type WireReply } from './wire.ts';
 
@@ -25,10 +25,10 @@ export interface TargetOptions {
   readonly mayReload: boolean;
   /** Timeout for each response. */
   readonly replyTimeoutMs: number;
-  readonly clock: Clock;
+  readonly clock: SuiteClock;
 }
 
-/** Throws `PlatformError` if the server does not respond or has no suitable model. */
+/** Throws `SuiteError` if the server does not respond or has no suitable model. */
 export async function openTarget(options: TargetOptions): Promise<Target> {
   const { url, grpc, token, clock, replyTimeoutMs, bodyLimitBytes, mayReload } = options;
   const wire = new Wire({ url, token, clock, replyTimeoutMs });
@@ -51,14 +51,14 @@ async function answerOf(wire: Wire, url: string): Promise<WireReply> {
   try {
     return await wire.send('/v2');
   } catch (cause) {
-    throw new PlatformError('unavailable', `no server responds at ${url} (${messageOf(cause)}): check the address`, { cause });
+    throw new SuiteError('unavailable', `no server responds at ${url} (${messageOf(cause)}): check the address`, { cause });
   }
 }
 
 /** The metadata of `GET /v2`. Malformed members are ignored here, because case C1 reports them. */
 function facts({ url, assumed = [] }: TargetOptions, { status, json }: WireReply): TargetFacts['server'] {
   if (status === 401 || status === 403) {
-    throw new PlatformError('unauthenticated', `${url} returned ${status}: pass the variable that holds its key with --token-env`);
+    throw new SuiteError('unauthenticated', `${url} returned ${status}: pass the variable that holds its key with --token-env`);
   }
   const { name, version, extensions } = json ?? {};
   return {
@@ -72,7 +72,7 @@ async function subjectOf(wire: Wire, { url, model, inputs }: TargetOptions): Pro
   if (model !== undefined) {
     const { status, json } = await wire.send(`/v2/models/${encodeURIComponent(model)}`);
     if (status !== 200 || json === null) {
-      throw new PlatformError('not_found', `${url} returned ${status} for the metadata of model '${model}': name a model that it serves`);
+      throw new SuiteError('not_found', `${url} returned ${status} for the metadata of model '${model}': name a model that it serves`);
     }
     return subject(model, json, inputs);
   }
@@ -80,7 +80,7 @@ async function subjectOf(wire: Wire, { url, model, inputs }: TargetOptions): Pro
     const { status, json } = await wire.send(`/v2/models/${name}`);
     if (status === 200 && json !== null && isJsonable(specsOf(json['inputs']))) return subject(name, json, inputs);
   }
-  throw new PlatformError(
+  throw new SuiteError(
     'invalid_request',
     `${url} lists no model whose inputs can be sent as JSON: name one with --model, and a request for it with --input`,
   );
@@ -88,7 +88,7 @@ async function subjectOf(wire: Wire, { url, model, inputs }: TargetOptions): Pro
 
 function subject(name: string, metadata: Json, inputs: readonly Input[] | undefined): ModelUnderTest {
   if (inputs === undefined && !isJsonable(specsOf(metadata['inputs']))) {
-    throw new PlatformError(
+    throw new SuiteError(
       'invalid_request',
       `the metadata of model '${name}' has no inputs that can be sent as JSON: pass a request with --input`,
     );

@@ -1,14 +1,13 @@
 /** Cases G7 to G10, G17 and G18: raw and typed tensors, and parameters. */
 import assert from 'node:assert/strict';
-import type { Datatype } from '../../tensor.ts';
 import { assertSame, outputOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
+import { type Datatype, wordOf } from '../elements.ts';
 import { affine } from '../fixtures.ts';
 import { contentsOf, inferReply, inferRequest, requestHead, typedInput, validRequest } from '../rpc-messages.ts';
 import type { Input } from '../subject.ts';
 import type { Target } from '../target.ts';
 import type { Json } from '../wire.ts';
-import { wordOf } from './datatypes.ts';
 import { failsWith, plainRequest } from './rpc-server.ts';
 
 /** The limits of each datatype. 64-bit integers are text, which converts exactly into a message. */

@@ -1,7 +1,7 @@
 /** Inference requests and responses over gRPC, with tensors as raw bytes or as typed lists. */
 import assert from 'node:assert/strict';
-import type { Datatype } from '../tensor.ts';
 import { elements } from './assertions.ts';
+import type { Datatype } from './elements.ts';
 import type { RpcReply } from './rpc.ts';
 import { bytesOfInput, type Input } from './subject.ts';
 import type { Json } from './wire.ts';

@@ -3,12 +3,12 @@
  * limits, and a server that has stopped responding is not tested further.
  */
 import { AssertionError } from 'node:assert';
-import type { Clock } from '../clock.ts';
-import { messageOf, PlatformError } from '../errors.ts';
 import type { Case } from './case.ts';
 import { cases } from './cases.ts';
 import { openTarget, type TargetOptions } from './open.ts';
 import { type CaseOutcome, type CaseResult, type Group, groups, type Level, Skipped } from './outcome.ts';
+import type { SuiteClock } from './suite-clock.ts';
+import { messageOf, SuiteError } from './suite-error.ts';
 import type { Target } from './target.ts';
 
 export interface SuiteOptions extends TargetOptions {
@@ -38,7 +38,7 @@ const caseLimitMsLeast = 60_000;
 const aliveWithinMs = 5000;
 const reasonLengthMax = 600;
 
-/** Throws `PlatformError` if the server does not respond or has no suitable model, or if `only` names no case. */
+/** Throws `SuiteError` if the server does not respond or has no suitable model, or if `only` names no case. */
 export async function runSuite(options: SuiteOptions): Promise<SuiteReport> {
   const chosen = choose(options.only);
   const { clock, limitMs, interrupted } = options;
@@ -66,7 +66,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteReport> {
 function choose(only: readonly string[]): Case[] {
   const wrong = only.find((word) => !cases.some(({ id }) => id === word || id[0] === word));
   if (wrong !== undefined) {
-    throw new PlatformError(
+    throw new SuiteError(
       'invalid_request',
       `there is no case '${wrong}': expected a case such as C7, or a group of ${Object.keys(groups).join(', ')}`,
     );
@@ -81,7 +81,7 @@ interface Ran {
 }
 
 /** Never throws. */
-async function runCase(each: Case, target: Target, clock: Clock, limitMs: number): Promise<Ran> {
+async function runCase(each: Case, target: Target, clock: SuiteClock, limitMs: number): Promise<Ran> {
   const { extension } = each;
   if (each.id[0] === 'G' && !target.hasRpc) return ended(each, 'skipped', 'no gRPC address was given (--grpc HOST:PORT)');
   if (extension !== undefined && !target.has(extension)) return ended(each, 'skipped', `not advertised: ${extension}`);
@@ -103,7 +103,7 @@ function ended({ id, level, promise }: Case, outcome: CaseOutcome, reason: strin
   return { result: { id, group: id[0] as Group, level, promise, outcome, reason: short }, isDead };
 }
 
-function within(run: Promise<void>, clock: Clock, limitMs: number): Promise<void> {
+function within(run: Promise<void>, clock: SuiteClock, limitMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(limitMs, () => reject(new Error(`the case did not finish within ${Math.round(limitMs)} ms`)));
     run.then(resolve, reject).finally(cancel);

@@ -1,7 +1,7 @@
 /** The tested model: its metadata, and a valid request for it. */
-import { messageOf, PlatformError } from '../errors.ts';
-import { bytesOf, type Datatype, elementCount, encodeStrings, isDatatype, newArray } from '../tensor.ts';
+import { bytesOfTexts, bytesOfValues, type Datatype, elementCount, isDatatype } from './elements.ts';
 import { affine, fixtures } from './fixtures.ts';
+import { messageOf, SuiteError } from './suite-error.ts';
 import type { Json } from './wire.ts';
 
 /** An input of a request. */
@@ -83,14 +83,14 @@ export function readInputs(text: string): Input[] {
   const { inputs } = parsed(text) as { readonly inputs?: unknown };
   const specs = specsOf(inputs);
   if (!Array.isArray(inputs) || inputs.length === 0 || specs.length !== inputs.length) {
-    throw new PlatformError('invalid_request', 'expected a request: {"inputs": [{"name", "datatype", "shape", "data"}, …]}');
+    throw new SuiteError('invalid_request', 'expected a request: {"inputs": [{"name", "datatype", "shape", "data"}, …]}');
   }
   return specs.map((spec, index) => {
     const { data } = inputs[index] as Json;
     const elements = Array.isArray(data) ? (data.flat(Number.POSITIVE_INFINITY) as unknown[]) : [];
     if (elements.length === elementCount(spec.shape)) return { ...spec, data: elements };
     const found = `input '${spec.name}': shape [${spec.shape.join(',')}] needs ${elementCount(spec.shape)} elements, got ${elements.length}`;
-    throw new PlatformError('invalid_request', found);
+    throw new SuiteError('invalid_request', found);
   });
 }
 
@@ -98,17 +98,12 @@ function parsed(text: string): object {
   try {
     return Object(JSON.parse(text)) as object;
   } catch (cause) {
-    throw new PlatformError('invalid_request', `the request is not valid JSON: ${messageOf(cause)}`, { cause });
+    throw new SuiteError('invalid_request', `the request is not valid JSON: ${messageOf(cause)}`, { cause });
   }
 }
 
 export function bytesOfInput({ datatype, data }: Input): Buffer {
-  if (datatype === 'BYTES') return Buffer.from(encodeStrings(data.map(String)));
-  const array = newArray(datatype, data.length);
-  for (const [index, value] of data.entries()) {
-    array[index] = array instanceof BigInt64Array || array instanceof BigUint64Array ? BigInt(value as number) : Number(value);
-  }
-  return Buffer.from(bytesOf(array));
+  return datatype === 'BYTES' ? bytesOfTexts(data.map(String)) : bytesOfValues(datatype, data);
 }
 
 /** The tensors of a metadata document. Malformed ones are ignored here, because case C5 reports them. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { SystemClock, VirtualClock } from '../clock.ts';
+import { SystemClock, VirtualClock } from '../../../src/clock.ts';
 import { runSuite, type SuiteOptions, type SuiteReport } from './run.ts';
 
 const metadata = {

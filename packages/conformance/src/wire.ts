@@ -6,7 +6,7 @@ import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessa
 import { Agent as SecureAgent, request as secureRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { connect as secureConnect } from 'node:tls';
-import type { Clock } from '../clock.ts';
+import type { SuiteClock } from './suite-clock.ts';
 
 export interface WireReply {
   readonly status: number;
@@ -33,7 +33,7 @@ export interface WireOptions {
   readonly url: string;
   /** Sent as `Authorization: Bearer …`. */
   readonly token: string | undefined;
-  readonly clock: Clock;
+  readonly clock: SuiteClock;
   readonly replyTimeoutMs: number;
 }
 

@@ -1,8 +1,8 @@
 /** Cases C6 to C17: JSON requests and their errors. */
 import assert from 'node:assert/strict';
-import { elementCount } from '../../tensor.ts';
 import { assertSame, firstOutput, flat, ok, outputNames, outputsOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
+import { elementCount } from '../elements.ts';
 import { affine } from '../fixtures.ts';
 import { Skipped } from '../outcome.ts';
 import { rowsOf } from '../rows.ts';

@@ -1,8 +1,8 @@
 /** A gRPC client. Every call ends by its deadline, and a status is a result rather than an exception. */
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import type { Clock } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
-import { loadProtocol, type Protocol } from '../oip/index.ts';
+import { type GrpcServices, loadServices } from './protocol.ts';
+import type { SuiteClock } from './suite-clock.ts';
+import { SuiteError } from './suite-error.ts';
 import { type Json, ReplyTimeout } from './wire.ts';
 
 export interface RpcOptions {
@@ -10,7 +10,7 @@ export interface RpcOptions {
   readonly address: string;
   readonly token: string | undefined;
   readonly replyTimeoutMs: number;
-  readonly clock: Clock;
+  readonly clock: SuiteClock;
 }
 
 export interface RpcReply {
@@ -48,7 +48,7 @@ const connectMsMax = 10_000;
 const gzip = 2;
 
 export class Rpc {
-  readonly protocol: Protocol = loadProtocol();
+  readonly #services: GrpcServices = loadServices();
   readonly #plain: Client;
   readonly #compressed: Client;
   readonly #options: RpcOptions;
@@ -70,7 +70,7 @@ export class Rpc {
         if (error === undefined) resolve();
         else
           reject(
-            new PlatformError('unavailable', `no gRPC server responds at ${address}: check the address passed with --grpc`, {
+            new SuiteError('unavailable', `no gRPC server responds at ${address}: check the address passed with --grpc`, {
               cause: error,
             }),
           );
@@ -79,25 +79,25 @@ export class Rpc {
   }
 
   call(method: Methods, request: Json = {}, call: RpcCall = {}): Promise<RpcReply> {
-    const definition = this.protocol.inference[method];
+    const definition = this.#services.inference[method];
     if (definition === undefined) throw new Error(`the protocol has no method ${method}`);
     return this.#unary(definition.path, definition.requestSerialize(request), definition.responseDeserialize, call);
   }
 
   /** Sends arbitrary bytes to an arbitrary path. */
   bytes(path: string, body: Buffer): Promise<RpcReply> {
-    const { responseDeserialize } = this.protocol.inference['ModelInfer'] as Protocol['inference'][string];
+    const { responseDeserialize } = this.#services.inference['ModelInfer'] as GrpcServices['inference'][string];
     return this.#unary(path, body, responseDeserialize, {});
   }
 
   health(service: string): Promise<RpcReply> {
-    const definition = this.protocol.health['Check'] as Protocol['health'][string];
+    const definition = this.#services.health['Check'] as GrpcServices['health'][string];
     return this.#unary(definition.path, definition.requestSerialize({ service }), definition.responseDeserialize, {});
   }
 
   /** The first state reported, or how the stream ended. */
   watch(service: string): Promise<RpcReply> {
-    const { path, requestSerialize, responseDeserialize } = this.protocol.health['Watch'] as Protocol['health'][string];
+    const { path, requestSerialize, responseDeserialize } = this.#services.health['Watch'] as GrpcServices['health'][string];
     const options = { deadline: this.#deadline(this.#options.replyTimeoutMs) };
     const stream = this.#plain.makeServerStreamRequest<Json, Json>(
       path,
@@ -119,7 +119,9 @@ export class Rpc {
 
   /** Sends all requests on one stream. Returns the responses and how the stream ended. */
   stream(requests: readonly Json[]): Promise<{ readonly messages: readonly Json[]; readonly end: RpcReply }> {
-    const { path, requestSerialize, responseDeserialize } = this.protocol.inference['ModelStreamInfer'] as Protocol['inference'][string];
+    const { path, requestSerialize, responseDeserialize } = this.#services.inference[
+      'ModelStreamInfer'
+    ] as GrpcServices['inference'][string];
     const stream = this.#plain.makeBidiStreamRequest<Json, Json>(
       path,
       (body: object) => requestSerialize(body),

@@ -2,10 +2,6 @@
  * Models that some cases need, found by name. Their files are shipped (`docs/conformance.md`). A server that cannot run ONNX may serve its
  * own models with the same behaviour. Without them only the cases for arbitrary models run.
  */
-import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
 export const fixtures = {
   /** x FP32 [-1,3] -> y = 2x + 1 [-1,3], sum of all y FP32 []. Must not be batched. */
   affine: 'test-affine',
@@ -21,15 +17,6 @@ export const fixtures = {
   slow: 'test-slow-loop',
 } as const;
 export type Fixture = keyof typeof fixtures;
-
-/** Two of the files are in the catalogue. */
-export function fixtureFile(name: string): string {
-  const file = `${name.replaceAll('-', '_')}.onnx`;
-  const places = ['conformance', 'catalogue'].map((folder) => fileURLToPath(new URL(`../../assets/${folder}/${file}`, import.meta.url)));
-  const place = places.find((each) => existsSync(each));
-  assert(place !== undefined, `missing fixture: ${file} should be shipped`);
-  return place;
-}
 
 /** Input and output of `affine`. */
 export const affine = {

@@ -1,18 +1,14 @@
 /** Cases C18 to C22: the limits of each datatype, with a model that returns its input. */
 import assert from 'node:assert/strict';
-import { type Datatype, datatypes } from '../../tensor.ts';
 import { binaryResponse, firstOutput, flat, ok, outputsOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
+import { type Datatype, datatypes, wordOf } from '../elements.ts';
 import type { Target } from '../target.ts';
 import type { Json, WireReply } from '../wire.ts';
 
 /** Datatypes of the fixture: `in_float32` for FP32. It has no input for BF16. */
 type Echoed = Exclude<Datatype, 'BF16'>;
-const echoed = (Object.keys(datatypes) as Datatype[]).filter((datatype): datatype is Echoed => datatype !== 'BF16');
-
-export function wordOf(datatype: Datatype): string {
-  return datatypes[datatype].onnx ?? '';
-}
+const echoed = datatypes.filter((datatype): datatype is Echoed => datatype !== 'BF16');
 
 /** The smallest and largest value of each datatype, as JSON text. */
 const edges: readonly (readonly [Echoed, string])[] = [
