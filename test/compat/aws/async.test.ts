@@ -66,7 +66,7 @@ describe('asynchronous inference', { timeout: 500_000 }, () => {
         }),
       );
       await aws.sagemaker.send(new CreateEndpointCommand({ EndpointName: 'later', EndpointConfigName: 'later' }));
-      await waitUntilEndpointInService({ client: aws.sagemaker, maxWaitTime: 60 }, { EndpointName: 'later' });
+      await waitUntilEndpointInService({ client: aws.sagemaker, maxWaitTime: 200 }, { EndpointName: 'later' });
     });
     after(async () => {
       await aws?.close();

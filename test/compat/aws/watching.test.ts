@@ -73,7 +73,7 @@ describe('monitoring through the SDK for JavaScript', { timeout: 500_000 }, () =
       await aws.sagemaker.send(new CreateEndpointConfigCommand({ EndpointConfigName: ModelName, ProductionVariants }));
     }
     await aws.sagemaker.send(new CreateEndpointCommand({ EndpointName: 'digits', EndpointConfigName: 'digits-mlp' }));
-    await waitUntilEndpointInService({ client: aws.sagemaker, maxWaitTime: 60 }, { EndpointName: 'digits' });
+    await waitUntilEndpointInService({ client: aws.sagemaker, maxWaitTime: 200 }, { EndpointName: 'digits' });
   });
   after(() => aws?.close());
 

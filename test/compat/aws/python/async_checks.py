@@ -21,7 +21,7 @@ def matches(text, part):
     assert part in text, f"{part!r} is not in {text!r}"
 
 
-def fetched(location, within=30):
+def fetched(location, within=60):
     bucket, key = location.removeprefix("s3://").split("/", 1)
     until = time.monotonic() + within
     while True:

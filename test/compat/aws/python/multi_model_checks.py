@@ -56,7 +56,7 @@ def metric(name, statistic, namespace="AWS/SageMaker"):
     return max(values, default=0) if statistic == "Maximum" else sum(values)
 
 
-def until(question, within=30):
+def until(question, within=60):
     begun = time.monotonic()
     while not (answer := question()):
         assert time.monotonic() - begun < within, f"not within {within} s: {answer!r}"

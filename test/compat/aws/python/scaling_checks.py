@@ -28,7 +28,7 @@ def instances():
     return variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]
 
 
-def until(wanted, within=10):
+def until(wanted, within=60):
     begun = time.monotonic()
     while instances() != (wanted, wanted) and time.monotonic() - begun < within:
         time.sleep(0.1)

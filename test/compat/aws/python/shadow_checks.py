@@ -21,7 +21,7 @@ CAPTURE = {
 }
 
 
-def until(question, wanted, within=30):
+def until(question, wanted, within=60):
     begun = time.monotonic()
     while (answer := question()) != wanted:
         assert time.monotonic() - begun < within, f"expected {wanted!r} within {within} s, got {answer!r}"
