@@ -87,7 +87,7 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const listener = openListener(config, { tls, access, logs, clock });
   const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, listener }, closers);
   const { webhooks, ledger } = modules;
-  const { api, readiness, openGrpcPort } = mountServers(config, product, modules);
+  const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
   const url = await listener.listen();
   modules.startGuards();
   webhooks.addOwnAddress(url);
@@ -103,7 +103,7 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
   const signInLink = (): string | null => (isLoopback(config.host) ? null : `${reachable(url, listener)}/sign-in#${access.signInLink()}`);
-  const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc });
+  const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc, aws });
   return { ...addresses, ledger, signInLink, drain, close: () => closers.close() };
 }
 
@@ -211,14 +211,15 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
       notes: health.notes,
     },
   });
-  openAws(config, { ...modules, targets }).mount(listener);
+  const aws = openAws(config, { ...modules, targets });
+  aws.mount(listener);
   listener.direct('/v2', oipRouter.handle, isInferPath);
   listener.direct('/v1', oipRouter.handle);
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));
   const openGrpcPort = async (tls: Certificate | null): Promise<GrpcPort | null> => (grpc = await openGrpc(config, oip, tls));
-  return { api, readiness, openGrpcPort };
+  return { api, aws, readiness, openGrpcPort };
 }
 
 interface CoreDeps extends Omit<Base, 'listener'> {

@@ -140,6 +140,9 @@ export class AwsRouter {
   readonly #documents: ReadonlyMap<AwsServiceName, DocumentService>;
   readonly #streams: ReadonlyMap<AwsServiceName, AwsStreamService>;
   readonly #admissions: Admissions;
+  /** Of the calls that run. */
+  readonly #controllers = new Set<AbortController>();
+  #isDraining = false;
   #extendTimeout: (request: IncomingMessage) => void = () => {};
 
   constructor(options: AwsRouterOptions) {
@@ -156,6 +159,12 @@ export class AwsRouter {
   mount(listener: Pick<Listener, 'claim' | 'extendTimeout'>): void {
     this.#extendTimeout = (request) => listener.extendTimeout(request);
     listener.claim(isAwsRequest, (request, response, path, query) => void this.handle(request, response, path, query));
+  }
+
+  /** Answers calls that are held for a change, and holds no others. */
+  endHolds(): void {
+    this.#isDraining = true;
+    for (const controller of this.#controllers) controller.abort();
   }
 
   /** Sends a response in every case; never rejects. */
@@ -298,8 +307,20 @@ export class AwsRouter {
       requestId,
       remoteAddress: request.socket.remoteAddress,
       userAgent: request.headers['user-agent'],
-      signal: signalOf(response),
+      signal: this.#signalOf(response),
     };
+  }
+
+  #signalOf(response: ServerResponse): AbortSignal {
+    const controller = new AbortController();
+    const disconnected = signalOf(response);
+    if (this.#isDraining || disconnected.aborted) controller.abort();
+    else {
+      this.#controllers.add(controller);
+      disconnected.addEventListener('abort', () => controller.abort(), { once: true });
+      response.once('close', () => this.#controllers.delete(controller));
+    }
+    return controller.signal;
   }
 
   #originOf({ request, requestId, operationName, parameters }: RequestState): Origin {

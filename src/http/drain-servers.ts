@@ -20,14 +20,17 @@ export interface DrainDeps {
   /** `close` ends its event streams. */
   readonly api: { close(): void };
   readonly grpc: DrainedPort | null;
+  /** `endHolds` answers calls that wait for a change, up to 50 s. */
+  readonly aws: { endHolds(): void };
 }
 
 /** Marks the server as not ready and resolves when all open requests are done, or after `drainMs`. */
 export async function drainServers({ drainMs: timeoutMs }: Pick<Config, 'drainMs'>, deps: DrainDeps): Promise<void> {
-  const { log, clock, readiness, listener, api, grpc } = deps;
+  const { log, clock, readiness, listener, api, grpc, aws } = deps;
   const graceMs = Math.min(graceMsMax, timeoutMs / 5);
   log.info({ timeoutMs }, 'draining: not ready any more; the server ends when its requests are done');
   readiness.end();
+  aws.endHolds();
   // Browsers hold event streams open indefinitely and reconnect when a stream ends.
   const cancel = clock.after(graceMs, () => api.close());
   await Promise.all([listener.drain({ timeoutMs, graceMs }), grpc?.drain({ timeoutMs, graceMs })]);

@@ -1,9 +1,11 @@
 /** Operations on transform jobs. Members are stored as they were sent; those of jobs from other APIs are derived. */
 import { checkTransformSpec, type TransformState, type Transforms, type TransformView } from '../../async-inference/index.ts';
+import type { Clock } from '../../clock.ts';
 import type { PriceTable } from '../../costs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import { type Registry } from '../../registry/index.ts';
+import { held, holdMsOf } from '../held-reads.ts';
 import {
   type AwsCall,
   AwsError,
@@ -23,6 +25,7 @@ import { readTags, type Tags } from './tags.ts';
 import { transformMembersOf, transformSpecOf } from './transform-spec.ts';
 
 export interface TransformJobsOptions {
+  readonly clock: Pick<Clock, 'after'>;
   readonly transforms: Pick<Transforms, 'create' | 'get' | 'list' | 'stop' | 'settled'>;
   readonly documents: Documents;
   readonly tags: Tags;
@@ -32,8 +35,6 @@ export interface TransformJobsOptions {
   readonly findModel: (name: string) => Promise<DeployableModel | null>;
 }
 
-/** Waiters poll at once and then every minute. The first poll is held this long for a short job to end. */
-const heldMs = 2000;
 /** Database columns of AWS's `SortBy`. */
 const sortColumns = { CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const;
 
@@ -84,7 +85,9 @@ export class TransformJobs {
   }
 
   async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
-    await this.#options.transforms.settled(name, heldMs);
+    const { transforms, clock } = this.#options;
+    const ms = holdMsOf(call);
+    await held(clock, call, ms, () => transforms.settled(name, ms));
     const view = await this.#find(name, 'ValidationException');
     const { spec, state, reason } = view;
     const stored = await this.#options.documents.find<AwsInput>('transform-job', spec.name);

@@ -7,6 +7,7 @@ import type { Clock } from '../../../clock.ts';
 import type { Deployments, EndpointStatus, EndpointView, VariantConfig } from '../../../deployment/index.ts';
 import { PlatformError } from '../../../errors.ts';
 import { nameKey } from '../../../names.ts';
+import { holdMsOf, readHoldMs } from '../../held-reads.ts';
 import {
   type AwsCall,
   AwsError,
@@ -119,14 +120,15 @@ class Endpoints {
         throw isCode(error, 'already_exists') ? alreadyExists() : error;
       });
     // A short creation ends before the response, so the waiter's first poll succeeds.
-    if (view.status === 'Creating') await holdWhileUpdating(this.#options, view, ['Creating'], call.signal);
+    if (view.status === 'Creating') await holdWhileUpdating(this.#options, view, ['Creating'], { call, ms: readHoldMs });
     return { EndpointArn: arn };
   }
 
   async #describe(name: string, call: AwsCall) {
     const requested = this.#existing(call, name);
     if (changing.includes(requested.status)) {
-      await holdWhileUpdating(this.#options, requested, requested.status === 'Deleting' ? ['Deleting'] : inProgress, call.signal);
+      const statuses = requested.status === 'Deleting' ? (['Deleting'] as const) : inProgress;
+      await holdWhileUpdating(this.#options, requested, statuses, { call, ms: holdMsOf(call) });
     }
     return this.#describedNow(this.#existing(call, name), call);
   }
