@@ -1,0 +1,140 @@
+/**
+ * Tasks: commands that end by themselves, such as an attempt of a training job. A task runs under a supervisor process, which outlives the
+ * server. All state is in the task's folder, so a later server finds the task, running or ended, and no output is lost.
+ */
+import type { DataFile } from '../../runtime/index.ts';
+
+/** A host file or folder that the task can read, at another path. */
+export interface TaskBind {
+  /** Absolute, on the host. */
+  readonly source: string;
+  /** Absolute, as the task sees it. A Python environment needs its own path; channels are below `TaskPaths.ml`. */
+  readonly target: string;
+}
+
+/** Files of the server, such as objects of the store, in a folder that the task can read. */
+export interface TaskFiles {
+  /** The folder: absolute, as the task sees it. */
+  readonly target: string;
+  /** `name`: the path in the folder, with `/`. Without empty, `.` and `..` segments; that is the caller's to check. */
+  readonly files: readonly DataFile[];
+}
+
+export interface TaskSpec {
+  /** Unique, chosen by the caller: `digits-7/1`, a job and its attempt. */
+  readonly id: string;
+  /** The program and its arguments, with paths as the task sees them. */
+  readonly command: readonly string[];
+  /** All variables of the task, except HOME, TMPDIR, USER, LOGNAME and those of the threads, which are set if absent. */
+  readonly environment: Readonly<Record<string, string>>;
+  /**
+   * A folder of the data directory that belongs to this task. The caller creates it with what the task needs in `ml`, before `start`. The task
+   * sees `ml` as `TaskPaths.ml`, and can write to it.
+   */
+  readonly folder: string;
+  readonly readOnly: readonly TaskBind[];
+  readonly lent: readonly TaskFiles[];
+  /** Threads of numeric libraries: OMP_NUM_THREADS, MKL_NUM_THREADS, OPENBLAS_NUM_THREADS. */
+  readonly threads: number;
+  /** The task is ended if its processes use more. */
+  readonly memoryMiB: number;
+  /** The task is ended if its files use more. */
+  readonly diskMiB: number;
+  readonly hasNetwork: boolean;
+  /** It gets only CPU time that nothing else wants (SCHED_IDLE). */
+  readonly isPreemptible: boolean;
+  /** Running time; null for no limit. */
+  readonly maxRuntimeMs: number | null;
+  /** From SIGTERM to SIGKILL, if it is stopped without another value. */
+  readonly stopGraceMs: number;
+}
+
+/** Where a task finds its folders: in namespaces /opt/ml and /tmp, otherwise their paths on the host. */
+export interface TaskPaths {
+  readonly ml: string;
+  readonly temporary: string;
+}
+
+/**
+ * Why a task ended.
+ *
+ * - `exit`: its command ended. A signal other than one that the program raises itself, such as SIGKILL, means that something outside ended it.
+ * - `memory`, `disk`, `time`: it exceeded a limit.
+ * - `stopped`: by `stop`.
+ * - `shutdown`: the supervisor received a SIGTERM that no server sent: the machine shuts down, or systemd stops the unit.
+ * - `abandoned`: no server ran in the data directory for 10 minutes.
+ * - `unstarted`: the command could not be started; `detail` says why.
+ */
+export type TaskEndCause = 'exit' | 'memory' | 'disk' | 'time' | 'stopped' | 'shutdown' | 'abandoned' | 'unstarted';
+
+export interface TaskEnd {
+  /** null after a signal. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly why: TaskEndCause;
+  /** More about the cause, for people; null if `why` says it all. */
+  readonly detail: string | null;
+  /** The most memory that was observed. */
+  readonly peakRssBytes: number;
+  /** CPU time of all its processes. */
+  readonly cpuMs: number;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+  readonly atMs: number;
+}
+
+/**
+ * `starting`: the supervisor has not started the command yet. `lost`: the supervisor is gone without having recorded an end, and no process of
+ * the task runs any more.
+ */
+export type TaskState = 'starting' | 'running' | 'ended' | 'lost';
+
+export interface TaskView {
+  readonly id: string;
+  readonly folder: string;
+  readonly state: TaskState;
+  /** The process of the command itself, on the host; null if it does not run. */
+  readonly pid: number | null;
+  /** CPU time of all its processes. Read on access; after the end, the total. */
+  readonly cpuMs: number;
+  /** Memory of all its processes. Read on access. */
+  readonly rssBytes: number;
+  /** What its files take on the disk, when last measured. */
+  readonly diskBytes: number;
+  /** null unless `ended`. */
+  readonly end: TaskEnd | null;
+}
+
+/** A line that a task printed. Longer lines than 256 KiB are split; invalid UTF-8 is replaced. */
+export interface TaskLine {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** `task`: a remark of the supervisor, such as that output was dropped. */
+  readonly from: 'out' | 'err' | 'task';
+  readonly line: string;
+}
+
+export interface TaskOutput {
+  readonly lines: readonly TaskLine[];
+  /** The offset to continue from, in bytes. Equal to the given one if there is nothing new. */
+  readonly nextOffset: number;
+}
+
+export interface Tasks {
+  /** Where a task with this folder finds its folders. */
+  paths(folder: string): TaskPaths;
+  /** Starting the same id again changes nothing. Throws `unavailable` if no isolation works here, and `wrong_state` if the folder was used. */
+  start(spec: TaskSpec): Promise<void>;
+  /** SIGTERM to all its processes, after the grace period SIGKILL. Resolves when that is requested. Ignores a task that has ended. */
+  stop(id: string, graceMs?: number): Promise<void>;
+  /** Running and ended tasks, including those of earlier servers, until they are removed. */
+  list(): readonly TaskView[];
+  /** The task in a folder that an earlier server started it in; null if none was started there. */
+  adopt(folder: string): TaskView | null;
+  /** Called at each change of state. Returns a function that unsubscribes. */
+  onChange(listener: (view: TaskView) => void): () => void;
+  /** What the task printed from this offset on, at most about 2 MiB. Whole lines only. Also works after its end, until it is removed. */
+  output(id: string, fromOffset: number): Promise<TaskOutput>;
+  /** Forgets a task that has ended or is lost. Removes the folder, or with `keepFolder` only what the caller does not need. */
+  remove(id: string, options?: { readonly keepFolder?: boolean }): Promise<void>;
+}
