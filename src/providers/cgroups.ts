@@ -18,11 +18,23 @@ const quotaUsMin = 1_000;
 const memoryMiBMin = 16;
 
 /** A location in which groups with some controllers can be created. */
-interface CgroupLocation {
+export interface CgroupLocation {
   readonly layout: 'v1' | 'v2';
   readonly folder: string;
   readonly controllers: readonly Controller[];
 }
+
+/** The groups of a task, which its supervisor removes. */
+export interface TaskGroups {
+  readonly locations: readonly CgroupLocation[];
+  /** Whether workers get more CPU time than tasks. */
+  readonly isWeighted: boolean;
+}
+
+/** CPU time of all tasks of a server for each 100 of its workers, while both want more than there is. */
+const taskWeight = 20;
+/** The default of version 1 corresponds to 100 in version 2. */
+const sharesPer100 = 1024;
 
 export interface CgroupsOptions {
   readonly log: Log;
@@ -96,10 +108,45 @@ export class Cgroups {
     });
   }
 
-  /** Removes the groups of this server, except those of running workers, which the next server removes. */
+  /**
+   * Creates the groups of a task: outside of the group of the workers, and with less weight, because a task outlives this server and would
+   * then compete with the workers of the next one as an equal.
+   */
+  makeTaskGroups(name: string, memoryMiB: number, processesMax: number): TaskGroups {
+    const locations: CgroupLocation[] = [];
+    let isWeighted = false;
+    for (const { layout, folder: own, controllers } of this.#locations) {
+      const parent = `${own}${tasksSuffix}`;
+      const folder = join(parent, name);
+      try {
+        if (!this.#files.exists(parent)) this.#openTasks(layout, parent, controllers);
+        if (!this.#files.exists(folder)) this.#files.makeFolder(folder);
+        if (controllers.includes('memory')) limitMemory(this.#files, layout, folder, memoryMiB);
+        if (controllers.includes('pids')) this.#files.write(join(folder, 'pids.max'), String(processesMax));
+        locations.push({ layout, folder, controllers });
+        isWeighted ||= controllers.includes('cpu');
+      } catch (error) {
+        this.#log.warn({ folder, error: messageOf(error) }, 'failed to create the cgroup of a task: its supervisor limits it');
+        this.#removeTree(folder);
+      }
+    }
+    return { locations, isWeighted };
+  }
+
+  #openTasks(layout: 'v1' | 'v2', parent: string, controllers: readonly Controller[]): void {
+    this.#notes.remember(parent);
+    this.#files.makeFolder(parent);
+    if (layout === 'v2') enable(this.#files, parent, controllers);
+    if (!controllers.includes('cpu')) return;
+    if (layout === 'v2') this.#files.write(join(parent, 'cpu.weight'), String(taskWeight));
+    else this.#files.write(join(parent, 'cpu.shares'), String(Math.round((sharesPer100 * taskWeight) / 100)));
+  }
+
+  /** Removes the groups of this server, except those of running workers and tasks, which the next server removes. */
   close(): void {
     this.#removeLate();
-    for (const { folder } of this.#locations) if (this.#removeTree(folder)) this.#notes.discard(folder);
+    const folders = this.#locations.flatMap(({ folder }) => [folder, `${folder}${tasksSuffix}`]);
+    for (const folder of folders) if (this.#removeTree(folder)) this.#notes.discard(folder);
     for (const undo of this.#undo.splice(0).reverse()) undo();
   }
 
@@ -241,6 +288,17 @@ export class WorkerGroup {
     return this.#locations.some(({ controllers }) => controllers.includes('memory'));
   }
 
+  /** Whether its processes are in the group that limits memory. */
+  get isMemoryHeld(): boolean {
+    const location = this.#locations.find(({ controllers }) => controllers.includes('memory'));
+    if (location === undefined) return false;
+    try {
+      return words(this.#files.read(join(location.folder, 'cgroup.procs'))).length > 0;
+    } catch {
+      return false;
+    }
+  }
+
   /** How many times the system killed one of its processes at the memory limit. */
   memoryKills(): number {
     const position = this.#locations.find(({ controllers }) => controllers.includes('memory'));
@@ -259,6 +317,8 @@ export class WorkerGroup {
   }
 }
 
+/** Of the group of the tasks, beside that of the workers. */
+const tasksSuffix = '-tasks';
 const delegationHint = 'start the server in its own group, for example with systemd-run --user --scope -p Delegate=yes';
 
 /** The hierarchies with their controllers. */

@@ -6,7 +6,8 @@ import { DiskWatch, endedWorkers, type WatchedWorker } from './disk-watch.ts';
 import type { FileUse } from './file-use.ts';
 
 const mebibyte = 1024 ** 2;
-const limits = { worker: { bytes: 1000 * mebibyte, files: 1000 }, freeBytesMin: 1024 * mebibyte };
+const setting = 'isolation.diskMiB in config.json limits what a worker writes';
+const limits = { worker: { bytes: 1000 * mebibyte, files: 1000 }, freeBytesMin: 1024 * mebibyte, setting };
 const nothing: FileUse = { bytes: 0, files: 0 };
 
 function worker(id: string, ended: string[] = [], archive = nothing): WatchedWorker {

@@ -23,6 +23,8 @@ export interface DiskLimits {
   readonly worker: FileUse;
   /** Below it, the worker with the most files is ended. */
   readonly freeBytesMin: number;
+  /** What sets the limit of bytes, for the message. */
+  readonly setting: string;
 }
 
 /** A worker with less does not fill the disk: others of the server or the machine do. */
@@ -120,7 +122,7 @@ export function endedWorkers(
   freeBytes: number,
 ): readonly { readonly worker: WatchedWorker; readonly reason: string }[] {
   const over = uses.flatMap(({ worker, use, max }) => {
-    const reason = reasonOf(use, max);
+    const reason = reasonOf(use, max, limits.setting);
     return reason === null ? [] : [{ worker, reason }];
   });
   if (over.length > 0 || freeBytes >= limits.freeBytesMin) return over;
@@ -133,10 +135,10 @@ export function endedWorkers(
   return [{ worker: largest.worker, reason }];
 }
 
-function reasonOf(use: FileUse, max: FileUse): string | null {
+function reasonOf(use: FileUse, max: FileUse, setting: string): string | null {
   if (use.bytes > max.bytes) {
     return (
-      `its files took more than ${mebibytes(max.bytes)} MiB of the disk: isolation.diskMiB in config.json limits what a worker writes. ` +
+      `its files took more than ${mebibytes(max.bytes)} MiB of the disk: ${setting}. ` +
       'Delete files that are no longer needed, or raise the limit'
     );
   }

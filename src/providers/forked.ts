@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { LastLines } from '../runtime/index.ts';
 import { descendantOf, startTicks, treeOf } from './process-facts.ts';
-import { type LineListener, type ProcessExit, type Spawned, shellExit, signal } from './spawned.ts';
+import { type ProcessExit, shellExit } from './shell-exit.ts';
+import { type LineListener, type Spawned, signal } from './spawned.ts';
 
 export interface ForkedOptions {
   readonly clock: Clock;

@@ -21,3 +21,16 @@ export {
   workerFiles,
 } from './provider.ts';
 export { type PythonSettings, pythonSettings } from './python-settings.ts';
+export type {
+  TaskBind,
+  TaskEnd,
+  TaskEndCause,
+  TaskFiles,
+  TaskLine,
+  TaskOutput,
+  TaskPaths,
+  TaskSpec,
+  TaskState,
+  Tasks,
+  TaskView,
+} from './tasks/task.ts';

@@ -20,6 +20,8 @@ import { limitAddressSpace, startTicks } from './process-facts.ts';
 import type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerPython, WorkerSpec, WorkerView } from './provider.ts';
 import type { PythonProgram } from './python-program.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
+import { LocalTasks } from './tasks/local-tasks.ts';
+import type { Tasks } from './tasks/task.ts';
 import { clearTemporaryLeftovers } from './temporary-leftovers.ts';
 import { WarmPool } from './warm-pool.ts';
 import { folderPrefix, WorkerListener } from './worker-listener.ts';
@@ -63,6 +65,7 @@ export interface PythonHost {
 /** How a Python worker was started, and the time from the request to its first inference. */
 type PythonStartListener = (how: 'fork' | 'spawn', seconds: number) => void;
 
+const diskSetting = 'isolation.diskMiB in config.json limits what a worker writes';
 const checkEveryMs = 500;
 const borrowedMax = 2;
 const borrowTimeoutMs = 60_000;
@@ -78,6 +81,7 @@ interface Opened {
   readonly pool: WarmPool;
   readonly deps: WorkerProcessDeps;
   readonly forkServers: ForkServers;
+  readonly tasks: LocalTasks;
   readonly removeFolder: () => void;
 }
 
@@ -117,7 +121,7 @@ export class LocalProvider implements Provider {
     this.#isolation = options.isolation ?? isolationDefaults;
     const worker = { bytes: this.#isolation.diskMiB * 1024 ** 2, files: filesMax };
     const free = () => freeSpaceOf(this.#stateDirectory);
-    this.#disk = new DiskWatch({ clock: this.#clock, limits: { worker, freeBytesMin }, free });
+    this.#disk = new DiskWatch({ clock: this.#clock, limits: { worker, freeBytesMin, setting: diskSetting }, free });
     this.#onLine = options.onLine;
     this.#checkModel = options.checkModel;
     this.#changeModel = options.changeModel;
@@ -144,7 +148,9 @@ export class LocalProvider implements Provider {
     };
     const pool = new WarmPool(deps, this.#warmWorkers);
     const forkServers = new ForkServers(deps);
-    this.#opened = { listener, cgroups, isolation, pool, deps, forkServers, removeFolder };
+    const tasks = new LocalTasks({ clock: this.#clock, log: this.#log, stateDirectory: this.#stateDirectory, isolation, cgroups });
+    tasks.open();
+    this.#opened = { listener, cgroups, isolation, pool, deps, forkServers, tasks, removeFolder };
     this.#cancelCheck = every(this.#clock, checkEveryMs, () => {
       for (const worker of this.#workers.values()) worker.check();
       this.#watchDisk();
@@ -202,6 +208,11 @@ export class LocalProvider implements Provider {
     const group = this.limits.memory ? this.#opened?.cgroups.hold(pid, Math.ceil(bytesMax / 2 ** 20)) : null;
     if (group?.holdsMemory !== true) void limitAddressSpace(pid, bytesMax, null);
     return { wasExceeded: () => (group?.memoryKills() ?? 0) > 0, end: () => group?.remove() };
+  }
+
+  /** Commands that end by themselves, and outlive this server. */
+  get tasks(): Tasks {
+    return this.#openedOrThrow().tasks;
   }
 
   /** The fork servers of Python environments, and what they hold. */
@@ -341,6 +352,7 @@ export class LocalProvider implements Provider {
     const opened = this.#opened;
     this.#opened = null;
     this.#cancelCheck();
+    opened?.tasks.close();
     for (const id of this.#workers.keys()) void this.stop(id);
     await Promise.all([...this.#stopping.values(), opened?.pool.close()]);
     await opened?.forkServers.close();

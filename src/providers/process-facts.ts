@@ -1,6 +1,7 @@
 /** What the system reports about a process. Linux has all of it in /proc; elsewhere the result is null and the feature is off. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
 
 /** The usual page size. Node does not report the actual one; a wrong value would only scale a reading. */
 const pageBytes = 4096;
@@ -52,6 +53,50 @@ export function cpuMs(pid: number): number | null {
 /** CPU time of a process and all its descendants, in milliseconds. */
 export function treeCpuMs(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + treeCpuMs(child), cpuMs(pid) ?? 0);
+}
+
+/** CPU time of the children that a process has waited for, with theirs; in milliseconds. */
+export function reapedCpuMs(pid: number): number {
+  const fields = statFields(pid);
+  return ((Number(fields[13] ?? 0) + Number(fields[14] ?? 0)) * 1000) / ticksPerSecond;
+}
+
+/** The fields of a process's status from its state on, which is number 3 in proc(5). */
+function statFields(pid: number): readonly string[] {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+}
+
+/** The child that leads a process group of its own; null if there is none. */
+export function leadingChild(parent: number): number | null {
+  return childrenOf(parent).find((pid) => Number(statFields(pid)[2]) === pid) ?? null;
+}
+
+/** Changes at each start of the machine; null if the system does not report it. */
+export function bootId(): string | null {
+  return read('/proc/sys/kernel/random/boot_id')?.trim() ?? null;
+}
+
+/**
+ * Memory of processes that cannot be read from files again. What they share counts once in each of them, unless `isExact`, which takes
+ * milliseconds.
+ */
+export function heldBytesOf(pids: readonly number[], isExact: boolean): number {
+  return pids.reduce((sum, pid) => sum + (isExact ? (proportionalBytes(pid) ?? heldBytes(pid)) : heldBytes(pid)), 0);
+}
+
+function heldBytes(pid: number): number {
+  return kibibytesOf(read(`/proc/${pid}/status`), ['RssAnon', 'RssShmem']) ?? 0;
+}
+
+/** Null if the system does not report it, or not to this user. */
+function proportionalBytes(pid: number): number | null {
+  return kibibytesOf(read(`/proc/${pid}/smaps_rollup`), ['Pss_Anon', 'Pss_Shmem']);
+}
+
+function kibibytesOf(text: string | null, names: readonly string[]): number | null {
+  const found = names.map((name) => new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text ?? '')?.[1]);
+  return found.includes(undefined) ? null : found.reduce((sum, kibibytes) => sum + Number(kibibytes) * 1024, 0);
 }
 
 /** How a runnable thread's time was spent since its start; in milliseconds. */
@@ -118,6 +163,27 @@ export function processesOf(uid: number): readonly number[] {
   return namesIn('/proc').flatMap((pid) =>
     /^\d+$/.test(pid) && userOf(pid) === uid && startTicks(Number(pid)) !== null ? [Number(pid)] : [],
   );
+}
+
+/** A killed process may have started another meanwhile. */
+const roundsMax = 200;
+const pauseMs = 10;
+
+/** Kills the processes that `find` returns until it returns none. Resolves to false if that fails. */
+export async function endProcesses(find: () => readonly number[], clock: Pick<Clock, 'after'>): Promise<boolean> {
+  for (let round = 0; round < roundsMax; round++) {
+    const remaining = find();
+    if (remaining.length === 0) return true;
+    for (const pid of remaining) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended just now.
+      }
+    }
+    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+  }
+  return false;
 }
 
 /** Number of threads of a user's processes, which RLIMIT_NPROC counts. */

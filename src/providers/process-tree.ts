@@ -6,15 +6,11 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import { markedProcesses, startTicks } from './process-facts.ts';
+import { endProcesses, markedProcesses, startTicks } from './process-facts.ts';
 import { removeTree } from './remove-tree.ts';
 
 /** The environment variable that marks a process and its descendants. */
 export const markName = 'PENSTOCK_PROCESS';
-/** A process being killed may start another meanwhile. */
-const roundsMax = 100;
-const pauseMs = 10;
-
 export class ProcessTree {
   /** Belongs to this worker; its archive is unpacked here. */
   readonly directory: string;
@@ -28,19 +24,20 @@ export class ProcessTree {
 
   /** Ends all remaining processes and removes the folder; resolves when done. Does not throw. */
   async end(clock: Clock, log: Log): Promise<void> {
-    for (let round = 0; round < roundsMax; round++) {
-      const left = markedProcesses(this.mark.name, this.mark.value).filter((pid) => startTicks(pid) !== null);
-      if (left.length === 0) break;
-      if (round === 0) log.info({ processes: left }, 'ending processes left behind by a worker');
-      for (const pid of left) kill(pid);
-      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
-    }
+    const remaining = runningMarked(this.mark.value);
+    if (remaining.length > 0) log.info({ processes: remaining }, 'ending processes left behind by a worker');
+    await endProcesses(() => runningMarked(this.mark.value), clock);
     try {
       await removeTree(this.directory);
     } catch (error) {
       log.warn({ folder: this.directory, error: messageOf(error) }, 'failed to remove the folder of a worker');
     }
   }
+}
+
+/** Running processes that were started with this mark, and their descendants. */
+export function runningMarked(mark: string): readonly number[] {
+  return markedProcesses(markName, mark).filter((pid) => startTicks(pid) !== null);
 }
 
 /** Kills the process group of this leader pid. The number is not reused while the group has a member. */

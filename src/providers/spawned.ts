@@ -1,18 +1,12 @@
 /** A process that runs a worker, and how one is spawned. `worker-process.ts` uses it without regard to how it was started. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { LastLines } from '../runtime/index.ts';
 import { descendantOf, treeOf } from './process-facts.ts';
 import { killGroup } from './process-tree.ts';
-
-/** The code is null after a signal; both are null while the process runs. */
-export interface ProcessExit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
+import { type ProcessExit, shellExit } from './shell-exit.ts';
 
 /** `call`: the number of the call of a Python worker that printed the line; null if none did. */
 export type LineListener = (line: string, isError: boolean, call: number | null) => void;
@@ -141,12 +135,6 @@ export function signal(pid: number | null, name: NodeJS.Signals): void {
   } catch {
     // It ended just now.
   }
-}
-
-/** A shell reports a child killed by a signal as 128 plus the signal's number. */
-export function shellExit(code: number | null, signal: string | null): { readonly code: number | null; readonly signal: string | null } {
-  const killedBy = code === null || code <= 128 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128);
-  return killedBy === undefined ? { code, signal } : { code: null, signal: killedBy[0] };
 }
 
 /** Resolves once it has ended and all its output was read. */

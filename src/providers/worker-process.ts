@@ -13,7 +13,8 @@ import { processesMax } from './isolation/launch.ts';
 import { type LaunchedWorker, spawnWorker, type WorkerProcessDeps, type WorkerProgram } from './launched-worker.ts';
 import { anonymousBytes, cpuMs, limitAddressSpace, memoryUse, treeCpuMs, treeRssBytes } from './process-facts.ts';
 import type { ProcessTree } from './process-tree.ts';
-import type { ProcessExit, Spawned } from './spawned.ts';
+import type { ProcessExit } from './shell-exit.ts';
+import type { Spawned } from './spawned.ts';
 
 /** Boot and loading of onnxruntime: 50 ms, a second from a cold disk, more on a machine that swaps. */
 const helloTimeoutMs = 30_000;

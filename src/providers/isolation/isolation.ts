@@ -3,7 +3,7 @@
  * trying each with a real process, and starts workers in it.
  */
 import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
@@ -12,13 +12,14 @@ import { freeBytesMin, freeSpaceOf } from '../disk-watch.ts';
 import { userThreadCount } from '../process-facts.ts';
 import { CompileCache } from './compile-cache.ts';
 import { type HostFile, type HostFiles, hostFile, hostFiles, isWithin } from './host-files.ts';
-import { type Launch, landlockLaunch, landlockRules, namespaceLaunch, processesMax } from './launch.ts';
+import { type Launch, landlockLaunch, landlockRules, namespaceLaunch, openLaunch, processesMax } from './launch.ts';
 import { probe } from './probe.ts';
 import { compileCacheFolder, forkFolders, type MountedFolder, namespaceNames, RootFolder, socketFolder } from './root-folder.ts';
 import type { IsolationMode, IsolationSettings } from './settings.ts';
+import { type AdoptedTask, prepareTask, type TaskPlace, type TaskPlaceRequest, taskWorkName } from './task-place.ts';
 import { UidPool } from './uid-pool.ts';
 import { type FileChange, WorkerFolder, type WorkerOwner } from './worker-folder.ts';
-import { IsolatedWorker, type WorkerPlace } from './worker-place.ts';
+import { IsolatedWorker, releaseOwner, type WorkerPlace } from './worker-place.ts';
 
 export interface IsolationStatus {
   /** `unavailable`: no mode works here, and foreign code is not started. */
@@ -91,6 +92,7 @@ export class Isolation {
   readonly #way: Way | null;
   readonly #uids: UidPool;
   readonly #host: HostFiles;
+  readonly #hidden: readonly string[];
   readonly #root: RootFolder | null;
   /**
    * Number of foreign workers with network access that run under their own user ids, followed by the number that run under the server's.
@@ -108,8 +110,9 @@ export class Isolation {
     this.#host = hostFiles();
     const { stateDirectory, socket } = options;
     const isNamespaced = way?.mode === 'root' || way?.mode === 'user';
-    const hidden = [...new Set([stateDirectory, socket.folder].flatMap((path) => [path, realpathSync(path)]))];
-    this.#root = isNamespaced ? new RootFolder({ path: join(stateDirectory, 'isolation-root'), host: this.#host, hidden }) : null;
+    this.#hidden = [...new Set([stateDirectory, socket.folder].flatMap((path) => [path, realpathSync(path)]))];
+    const root = { path: join(stateDirectory, 'isolation-root'), host: this.#host, hidden: this.#hidden };
+    this.#root = isNamespaced ? new RootFolder(root) : null;
     const groupId = way?.hasOwnUsers === true ? this.#uids.groupId : null;
     if (groupId !== null) this.#openToGroup(groupId);
     this.compileCache = new CompileCache(join(stateDirectory, 'compile-cache'), groupId);
@@ -155,7 +158,7 @@ export class Isolation {
 
   /** The folder of a forked worker; `path` is that of its own files, `input` that of the files which it is lent. */
   forkedFolder(path: string, input: string, owner: WorkerOwner | null): WorkerFolder {
-    return new WorkerFolder(path, owner, namespaceNames, this.#options.changeFile, input);
+    return new WorkerFolder(path, owner, namespaceNames, this.#options.changeFile, { forkedInput: input });
   }
 
   /** Whether the user id belongs to the range of workers, so its connections come from one. */
@@ -178,13 +181,9 @@ export class Isolation {
    * mode works here and the worker runs foreign code.
    */
   place(request: PlaceRequest): WorkerPlace | null {
-    const { mode, reason } = this.status;
     if (this.#way === null) {
-      if (!request.isForeign || mode === 'none') return null;
-      throw new PlatformError(
-        'unavailable',
-        `model code is not started because no isolation works here (${reason}). ${this.status.advice}`,
-      );
+      if (!request.isForeign || this.status.mode === 'none') return null;
+      throw this.#refusal('model code');
     }
     const paths = request.paths.map((path) => {
       const file = hostFile(path);
@@ -203,12 +202,75 @@ export class Isolation {
       folder,
       owner,
       uids: this.#uids,
-      environment: this.#environment(folder, cache),
+      environment: { ...this.#environment(folder), NODE_COMPILE_CACHE: cache },
       socketPath: this.#root === null ? socketPath : socketPath.replace(socketHostFolder, socketFolder),
       isNamespaced: this.#root !== null,
       launch: (command) => this.#launch(folder, owner, request, paths, command),
       ended: uncount,
     });
+  }
+
+  /** Like `place`, for a task. Nothing that it uses belongs to this server: it can outlive it. */
+  async placeTask(request: TaskPlaceRequest): Promise<TaskPlace> {
+    if (this.#way === null && this.status.mode !== 'none') throw this.#refusal('code of a training job');
+    const owner = this.#way?.hasOwnUsers === true ? { uid: this.#uids.take(), gid: this.#uids.groupId } : null;
+    try {
+      const isNamespaced = this.#root !== null;
+      const own = { owner, names: isNamespaced ? namespaceNames : null, changeFile: this.#options.changeFile };
+      const prepared = await prepareTask(request, { ...own, host: this.#host, hidden: this.#hidden });
+      if (!isNamespaced && owner !== null) this.#openPathTo(request.folder, owner.gid);
+      const { folder } = prepared;
+      const fileBytesMax = largestTaskFile(request);
+      const launch = (command: readonly string[]): Launch => {
+        if (prepared.root !== null) return namespaceLaunch({ ...prepared.root, owner, hasNetwork: request.hasNetwork, kind: 'task', fileBytesMax }, command);
+        if (this.#way !== null) return this.#landlock(folder, owner, prepared.files, fileBytesMax, command);
+        return openLaunch(command);
+      };
+      return {
+        paths: { ml: folder.names.work, temporary: folder.names.temporary },
+        isNamespaced,
+        owner,
+        environment: this.#environment(folder),
+        folders: [folder.host.work, folder.host.temporary],
+        launch,
+        release: this.adoptTask({ owner, hasNetwork: request.hasNetwork, isNamespaced }),
+        removeLent: () => prepared.removeLent(),
+      };
+    } catch (error) {
+      if (owner !== null) this.#uids.release(owner.uid);
+      throw error;
+    }
+  }
+
+  /**
+   * Counts a task that an earlier server started, and reserves its user id. Call the returned function when the task has ended: it ends
+   * processes that remain.
+   */
+  adoptTask({ owner, hasNetwork, isNamespaced }: AdoptedTask): () => Promise<void> {
+    if (owner !== null) this.#uids.reserve(owner.uid);
+    const ended = hasNetwork || !isNamespaced ? this.#count(owner) : () => undefined;
+    const sharedMemoryOf = isNamespaced ? null : (owner?.uid ?? null);
+    const { clock, log } = this.#options;
+    return async () => {
+      await releaseOwner({ owner, uids: this.#uids, ended, sharedMemoryOf }, clock, log);
+    };
+  }
+
+  /** Where a task with this folder finds its folders. */
+  taskPaths(folder: string): { readonly ml: string; readonly temporary: string } {
+    const host = { ml: join(folder, taskWorkName), temporary: join(folder, 'tmp') };
+    return this.#root === null ? host : { ml: namespaceNames.work, temporary: namespaceNames.temporary };
+  }
+
+  /** Without namespaces, the user of a task must traverse the folders above its own. */
+  #openPathTo(folder: string, groupId: number): void {
+    const top = this.#options.stateDirectory;
+    for (let path = dirname(folder); path.startsWith(top) && path !== top; path = dirname(path)) share(path, groupId, 0o710);
+  }
+
+  #refusal(what: string): PlatformError {
+    const { reason, advice } = this.status;
+    return new PlatformError('unavailable', `${what} is not started because no isolation works here (${reason}). ${advice}`);
   }
 
   /**
@@ -244,13 +306,7 @@ export class Isolation {
     command: readonly string[],
   ): Launch {
     const fileBytesMax = largestFile(this.#options.workersDirectory);
-    if (this.#root === null) {
-      const present = this.#host.files.filter(({ source, isOptional }) => !isOptional || existsSync(source));
-      const read = [...present, ...paths.filter(({ path }) => !isWithin(this.#host.files, path)), ...this.#landlockExtras()];
-      const processes = owner === null ? userThreadCount(process.getuid?.() ?? 0) + processesMax : processesMax;
-      const rules = landlockRules(read, folder.host, owner !== null);
-      return landlockLaunch({ owner, isRoot: isRoot(), processesMax: processes, fileBytesMax, rules }, command);
-    }
+    if (this.#root === null) return this.#landlock(folder, owner, [...paths, ...this.#landlockExtras()], fileBytesMax, command);
     const own = namespaceNames;
     const mounts = join(folder.path, 'mounts');
     const folders = [
@@ -262,22 +318,36 @@ export class Isolation {
       ...(forks === undefined ? [] : forkMounts(forks)),
     ];
     writeFileSync(mounts, this.#root.mounts(folders, paths), { mode: 0o600 });
-    const options = { owner, hasNetwork, root: this.#root.path, mounts, forks: forks !== undefined, fileBytesMax };
-    return namespaceLaunch(options, command);
+    const kind = forks === undefined ? 'worker' : 'fork-server';
+    return namespaceLaunch({ owner, hasNetwork, root: this.#root.path, mounts, kind, fileBytesMax }, command);
+  }
+
+  #landlock(
+    folder: WorkerFolder,
+    owner: WorkerOwner | null,
+    paths: readonly HostFile[],
+    fileBytesMax: number,
+    command: readonly string[],
+  ): Launch {
+    const present = this.#host.files.filter(({ source, isOptional }) => !isOptional || existsSync(source));
+    const read = [...present, ...paths.filter(({ path }) => !isWithin(this.#host.files, path))];
+    const processes = owner === null ? userThreadCount(process.getuid?.() ?? 0) + processesMax : processesMax;
+    const rules = landlockRules(read, folder.host, owner !== null);
+    return landlockLaunch({ owner, isRoot: isRoot(), processesMax: processes, fileBytesMax, rules }, command);
   }
 
   #landlockExtras(): readonly HostFile[] {
     return [this.compileCache.path, this.#options.socket.folder].flatMap((path) => hostFile(path) ?? []);
   }
 
-  #environment({ names }: WorkerFolder, compileCache: string): Readonly<Record<string, string>> {
+  #environment({ names }: WorkerFolder): Readonly<Record<string, string>> {
     const inherited = inheritedNames.flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value] as const];
     });
     // A user id of the range has no name, which some libraries require.
     const own = { HOME: names.temporary, TMPDIR: names.temporary, USER: 'penstock', LOGNAME: 'penstock' };
-    return { ...Object.fromEntries(inherited), ...own, NODE_COMPILE_CACHE: compileCache };
+    return { ...Object.fromEntries(inherited), ...own };
   }
 
   #linkCompileCache(folder: WorkerFolder, owner: WorkerOwner | null): string {
@@ -321,6 +391,11 @@ const fileBytesMin = 1024 ** 3;
 /** The largest file that a worker can write: what is free on the disk of its folder now, less what the server needs. */
 function largestFile(folder: string): number {
   return Math.max(fileBytesMin, freeSpaceOf(folder).bytes - freeBytesMin);
+}
+
+/** More than a task may have, so that a task with a larger file is ended with that reason, unless the disk is short. */
+function largestTaskFile({ folder, diskMiB }: TaskPlaceRequest): number {
+  return Math.min(largestFile(folder), Math.max(fileBytesMin, 2 * diskMiB * 1024 ** 2));
 }
 
 function forkMounts(forks: ForkFolders): readonly MountedFolder[] {

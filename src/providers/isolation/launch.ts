@@ -18,11 +18,11 @@ const openFilesMax = 4096;
  * end with the worker and contain no message of the shell. `pivot_root` removes the host's files for good. `chroot` after it
  * prevents the worker from creating user namespaces. `setsid` gives the worker a process group, by which it ends its children.
  */
-const script = `set -eu
+const script = (network: string) => `set -eu
 worker_path=$PATH
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 mount -n --all --fstab "$2"
-ulimit -c 0
+${network}ulimit -c 0
 ulimit -n ${openFilesMax} 2>/dev/null || true
 ulimit -u ${processesMax} 2>/dev/null || ulimit -p ${processesMax}
 ulimit -f "$3"
@@ -37,6 +37,9 @@ PATH=$worker_path
 exec >/dev/null 2>&1
 wait $!
 `;
+
+/** Libraries for distributed training connect to the own machine. Enabled if one of these programs is installed. */
+const enableLoopback = '{ ip link set lo up || ifconfig lo up; } >/dev/null 2>&1 || true\n';
 
 /**
  * The same for a fork server, which is process 1 itself: it reaps the workers that it forks. There is no `chroot`, because it must create
@@ -66,8 +69,7 @@ export interface NamespaceOptions {
   readonly root: string;
   /** Path of the file that lists the mounts. */
   readonly mounts: string;
-  /** Whether the command is a fork server. */
-  readonly forks: boolean;
+  readonly kind: 'worker' | 'fork-server' | 'task';
   /** The largest file that it can write. */
   readonly fileBytesMax: number;
 }
@@ -75,11 +77,12 @@ export interface NamespaceOptions {
 /** The unit of `ulimit -f`. */
 const blockBytes = 512;
 
-/** `--pdeathsig`: if the server is killed, the worker's namespace ends at once. */
+/** `--pdeathsig`: if the server is killed, or the supervisor of a task, the namespace ends at once. */
 export function namespaceLaunch(
-  { owner, hasNetwork, root, mounts, forks, fileBytesMax }: NamespaceOptions,
+  { owner, hasNetwork, root, mounts, kind, fileBytesMax }: NamespaceOptions,
   command: readonly string[],
 ): Launch {
+  const forks = kind === 'fork-server';
   const namespaces = ['--mount', '--pid', '--ipc', '--fork', '--kill-child', '--propagation', 'private'];
   if (owner === null) namespaces.unshift('--user', '--map-root-user');
   if (!hasNetwork) namespaces.push('--net');
@@ -90,7 +93,7 @@ export function namespaceLaunch(
     ...namespaces,
     'sh',
     '-c',
-    forks ? forkServerScript : script,
+    forks ? forkServerScript : script(kind === 'task' && !hasNetwork ? enableLoopback : ''),
     'penstock-worker',
     root,
     mounts,
@@ -131,6 +134,11 @@ export function landlockLaunch(
   const rights = isRoot ? withoutRights : ['--no-new-privs', '--'];
   const landlock = ['--landlock-access', 'fs', ...rules.flatMap((rule) => ['--landlock-rule', rule])];
   return { program: 'prlimit', args: [...limits, 'setpriv', ...userArgs(owner), ...landlock, ...rights, ...command] };
+}
+
+/** Runs the command of a task without isolation. It ends with its supervisor. */
+export function openLaunch(command: readonly string[]): Launch {
+  return { program: 'setpriv', args: ['--pdeathsig', 'KILL', '--', ...command] };
 }
 
 const readFile = 'execute,read-file';

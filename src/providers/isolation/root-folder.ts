@@ -59,7 +59,7 @@ export class RootFolder {
   }
 
   /** The mounts of one worker, in the format of fstab(5). `extra`: further host files and folders that it can read. */
-  mounts(folders: readonly MountedFolder[], extra: readonly HostFile[]): string {
+  mounts(folders: readonly MountedFolder[], extra: readonly HostFile[], sharedMemoryMiB = 256): string {
     // Folders inside of a hidden one, such as environments in the data directory, are mounted after it was hidden.
     const nested = extra.filter(({ path }) => this.#hidden.some((folder) => path.startsWith(`${folder}/`)));
     const added = extra.filter((file) => !nested.includes(file) && !isWithin(this.#host.files, file.path));
@@ -82,7 +82,7 @@ export class RootFolder {
       ...visibleAt.filter(({ path }) => !isCovered(path)).map(visible),
       ...hidden.filter((path) => !isCovered(path)).flatMap(hide),
       ...deviceNames.map((name) => line(`/dev/${name}`, this.#at(`/dev/${name}`), 'none', 'bind')),
-      line('tmpfs', this.#at('/dev/shm'), 'tmpfs', 'nosuid,nodev,mode=1777,size=256m'),
+      line('tmpfs', this.#at('/dev/shm'), 'tmpfs', `nosuid,nodev,mode=1777,size=${sharedMemoryMiB}m`),
       line('proc', this.#at('/proc'), 'proc', 'nosuid,nodev,noexec'),
       ...folders.map(({ source, path, isReadOnly }) => line(source, this.#at(path), 'none', `bind${isReadOnly ? ',ro' : ''}`)),
       ...covered.map(visible),

@@ -34,6 +34,11 @@ export class UidPool {
     throw new PlatformError('unavailable', `all ${last - first} user ids of isolation.uids are in use. Widen the range in config.json`);
   }
 
+  /** Marks an id as used: a task that an earlier server started runs under it. */
+  reserve(uid: number): void {
+    if (this.has(uid)) this.#used.add(uid);
+  }
+
   /** Call it only once no process runs under the id any more. */
   release(uid: number): void {
     this.#used.delete(uid);

@@ -37,6 +37,13 @@ export interface WorkerOwner {
 /** Applies a change to the links or permissions of a file; the content stays the same. */
 export type FileChange = (path: string, change: () => void) => void;
 
+export interface FolderOptions {
+  /** For a forked worker: the only folder that the server touches. The fork server makes and removes the others. */
+  readonly forkedInput?: string;
+  /** Name of the folder `work` on the host. */
+  readonly workName?: string;
+}
+
 const readableByOthers = 0o004;
 const readableByGroup = 0o040;
 
@@ -52,23 +59,20 @@ export class WorkerFolder implements WorkerFiles {
   readonly #lent = new Map<string, LentFile>();
   #count = 0;
 
-  /**
-   * Creates the folders. `path` belongs to this worker, below a folder that only the server can enter. `forkedInput`: for a forked worker,
-   * the only folder that the server touches; the fork server makes and removes the others.
-   */
+  /** Creates the folders. `path` belongs to this worker, below a folder that only the server can enter. */
   constructor(
     path: string,
     owner: WorkerOwner | null,
     names: FolderNames | null,
     change: FileChange = (_path, make) => make(),
-    forkedInput: string | null = null,
+    { forkedInput, workName = 'work' }: FolderOptions = {},
   ) {
     this.#change = change;
     this.path = path;
-    this.host = { input: forkedInput ?? join(path, 'in'), work: join(path, 'work'), temporary: join(path, 'tmp') };
+    this.host = { input: forkedInput ?? join(path, 'in'), work: join(path, workName), temporary: join(path, 'tmp') };
     this.names = names ?? this.host;
     this.#owner = owner;
-    this.#isForked = forkedInput !== null;
+    this.#isForked = forkedInput !== undefined;
     const mode = 0o700;
     const made = this.#isForked ? [this.host.input] : [path, this.host.input, this.host.work, this.host.temporary];
     for (const folder of made) mkdirSync(folder, { recursive: true, mode });

@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import type { WorkerFiles } from '../../runtime/index.ts';
 import type { WrittenFiles } from '../file-use.ts';
-import { processesOf } from '../process-facts.ts';
+import { endProcesses, processesOf } from '../process-facts.ts';
 import { removeSystemV, removeTree, sharedMemoryOf } from '../remove-tree.ts';
 import type { Launch } from './launch.ts';
 import type { UidPool } from './uid-pool.ts';
@@ -38,10 +38,6 @@ export interface IsolatedWorkerOptions {
   readonly ended: () => void;
 }
 
-/** A killed process may have started another meanwhile. */
-const roundsMax = 200;
-const pauseMs = 10;
-
 export class IsolatedWorker implements WorkerPlace {
   readonly files: WorkerFolder;
   readonly directory: string;
@@ -74,13 +70,9 @@ export class IsolatedWorker implements WorkerPlace {
   async end(clock: Clock, log: Log): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    const { owner, uids, folder, ended } = this.#options;
+    const { folder } = this.#options;
     try {
-      const hasEnded = owner === null || (await endProcessesOf(owner.uid, clock));
-      if (hasEnded) ended();
-      if (!hasEnded) log.error({ uid: owner?.uid }, 'failed to end processes of a worker: their user id will not be reused');
-      if (hasEnded && this.writes.sharedMemoryOf !== null) await removeShared(this.writes.sharedMemoryOf);
-      if (hasEnded && owner !== null) uids.release(owner.uid);
+      await releaseOwner({ ...this.#options, sharedMemoryOf: this.writes.sharedMemoryOf }, clock, log);
       await folder.remove();
     } catch (error) {
       log.warn({ folder: folder.path, error: String(error) }, 'failed to remove the folder of a worker');
@@ -88,25 +80,21 @@ export class IsolatedWorker implements WorkerPlace {
   }
 }
 
+export interface ReleasedOwner extends Pick<IsolatedWorkerOptions, 'owner' | 'uids' | 'ended'> {
+  readonly sharedMemoryOf: number | null;
+}
+
+/** Ends what remains of a user's processes, and frees the user id. */
+export async function releaseOwner({ owner, uids, ended, sharedMemoryOf }: ReleasedOwner, clock: Clock, log: Log): Promise<void> {
+  const hasEnded = owner === null || (await endProcesses(() => processesOf(owner.uid), clock));
+  if (hasEnded) ended();
+  if (!hasEnded) log.error({ uid: owner?.uid }, 'failed to end processes of a worker: their user id will not be reused');
+  if (hasEnded && sharedMemoryOf !== null) await removeShared(sharedMemoryOf);
+  if (hasEnded && owner !== null) uids.release(owner.uid);
+}
+
 /** The next worker of this user would read it. */
 async function removeShared(uid: number): Promise<void> {
   for (const path of await sharedMemoryOf(uid)) await removeTree(path);
   await removeSystemV(uid);
-}
-
-/** A user id belongs to one worker: every process under it was started by that worker. */
-async function endProcessesOf(uid: number, clock: Clock): Promise<boolean> {
-  for (let round = 0; round < roundsMax; round++) {
-    const left = processesOf(uid);
-    if (left.length === 0) return true;
-    for (const pid of left) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended just now.
-      }
-    }
-    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
-  }
-  return false;
 }

@@ -1,0 +1,148 @@
+/**
+ * Prepares the folder of a task: its own root folder, so that a later server does not take the mounts away from a running task, the
+ * files that it is lent, and the paths at which it sees them.
+ */
+import { execFile } from 'node:child_process';
+import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { PlatformError } from '../../errors.ts';
+import type { TaskBind, TaskPaths, TaskSpec } from '../tasks/task.ts';
+import { type HostFile, type HostFiles, hostFile } from './host-files.ts';
+import type { Launch } from './launch.ts';
+import { type MountedFolder, RootFolder } from './root-folder.ts';
+import { type FileChange, type FolderNames, WorkerFolder, type WorkerOwner } from './worker-folder.ts';
+
+/** Name of the folder that a task finds at /opt/ml. */
+export const taskWorkName = 'ml';
+/** The only host of a training job, by which SageMaker's libraries connect. */
+const hostName = 'algo-1';
+/** Half of the memory of a task may be shared memory, through which PyTorch's data loaders pass batches. */
+const sharedShare = 0.5;
+const sharedMiBMin = 64;
+
+export type TaskPlaceRequest = Pick<TaskSpec, 'folder' | 'readOnly' | 'lent' | 'memoryMiB' | 'diskMiB' | 'hasNetwork'>;
+
+export interface AdoptedTask {
+  readonly owner: WorkerOwner | null;
+  readonly hasNetwork: boolean;
+  readonly isNamespaced: boolean;
+}
+
+/** The isolated environment of a task. Created by `Isolation`. */
+export interface TaskPlace {
+  readonly paths: TaskPaths;
+  readonly isNamespaced: boolean;
+  readonly owner: WorkerOwner | null;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where it writes, on the host. */
+  readonly folders: readonly string[];
+  launch(command: readonly string[]): Launch;
+  /** Call it when the task has ended: ends remaining processes and frees its user id. */
+  release(): Promise<void>;
+  /** Removes the links to files that it was lent. */
+  removeLent(): void;
+}
+
+export interface TaskHost {
+  readonly owner: WorkerOwner | null;
+  /** The paths in the namespaces; null without namespaces. */
+  readonly names: FolderNames | null;
+  readonly changeFile: FileChange | undefined;
+  readonly host: HostFiles;
+  readonly hidden: readonly string[];
+}
+
+export interface PreparedTask {
+  readonly folder: WorkerFolder;
+  /** The arguments of its namespaces; null without namespaces. */
+  readonly root: { readonly root: string; readonly mounts: string } | null;
+  /** What it can read without namespaces. */
+  readonly files: readonly HostFile[];
+  removeLent(): void;
+}
+
+/** Throws `unavailable` if a file that it needs does not exist. */
+export async function prepareTask(request: TaskPlaceRequest, host: TaskHost): Promise<PreparedTask> {
+  const { owner, names } = host;
+  const folder = new WorkerFolder(request.folder, owner, names, host.changeFile, { workName: taskWorkName });
+  const lent = request.lent.map(({ target, files }) => ({ target, file: folder.lendFolder(files) }));
+  const sourceOf = (path: string): string => join(folder.host.input, path.slice(folder.names.input.length));
+  const removeLent = (): void => {
+    for (const { file } of lent) file.release();
+  };
+  try {
+    const binds = [...request.readOnly, ...lent.map(({ target, file }) => ({ target, source: sourceOf(file.path) }))];
+    const own = folder.names.work;
+    const inside = binds.filter(({ target }) => target.startsWith(`${own}/`));
+    const outside = binds.filter((bind) => !inside.includes(bind)).map(readable);
+    for (const bind of inside) makeTarget(folder.host.work, bind.target.slice(own.length + 1), bind.source, names !== null);
+    if (owner !== null) await give(folder.host.work, owner);
+    if (names === null) return { folder, root: null, files: [...outside, ...inside.map(readable)], removeLent };
+    return { folder, root: mountsOf(request, host, folder, inside, outside), files: outside, removeLent };
+  } catch (error) {
+    removeLent();
+    throw error;
+  }
+}
+
+function mountsOf(
+  { folder: path, memoryMiB }: TaskPlaceRequest,
+  { host, hidden }: TaskHost,
+  folder: WorkerFolder,
+  inside: readonly TaskBind[],
+  outside: readonly HostFile[],
+): { readonly root: string; readonly mounts: string } {
+  const hosts = join(path, 'hosts');
+  writeFileSync(hosts, `${textOf('/etc/hosts')}\n127.0.0.1 ${hostName}\n`, { mode: 0o644 });
+  const ownHosts: HostFile = { path: '/etc/hosts', source: hosts, isFolder: false, isOptional: false };
+  const files = [...host.files.filter((file) => file.path !== ownHosts.path), ownHosts];
+  const root = new RootFolder({ path: join(path, 'root'), host: { ...host, files }, hidden });
+  const folders: readonly MountedFolder[] = [
+    { source: folder.host.work, path: folder.names.work, isReadOnly: false },
+    { source: folder.host.temporary, path: folder.names.temporary, isReadOnly: false },
+    ...inside.map(({ source, target }) => ({ source, path: target, isReadOnly: true })),
+  ];
+  const mounts = join(path, 'mounts');
+  writeFileSync(mounts, root.mounts(folders, outside, Math.max(sharedMiBMin, Math.floor(memoryMiB * sharedShare))), { mode: 0o600 });
+  return { root: root.path, mounts };
+}
+
+function readable({ source, target }: TaskBind): HostFile {
+  const file = hostFile(source);
+  if (file === null) throw new PlatformError('unavailable', `${source} does not exist, but a task needs it at ${target}`);
+  return { ...file, path: target };
+}
+
+/**
+ * Makes what is mounted over, in the task's own folder; without mounts a link. Its content can be foreign, so links in it are not followed.
+ */
+function makeTarget(base: string, path: string, source: string, isMounted: boolean): void {
+  const segments = path.split('/');
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
+    throw new PlatformError('invalid_request', `${path} is not a path in the folder of a task: expected names separated by /`);
+  }
+  const parents = isMounted && statSync(source).isDirectory() ? segments : segments.slice(0, -1);
+  let at = base;
+  for (const segment of parents) {
+    at = join(at, segment);
+    const status = lstatSync(at, { throwIfNoEntry: false });
+    if (status === undefined) mkdirSync(at, { mode: 0o755 });
+    else if (!status.isDirectory()) throw new PlatformError('wrong_state', `${at} is not a folder, but a task needs files in it`);
+  }
+  if (!isMounted) symlinkSync(source, join(base, path));
+  else if (parents.length < segments.length) writeFileSync(join(dirname(join(base, path)), segments.at(-1) as string), '', { flag: 'wx' });
+}
+
+/** Everything in the folder becomes the task's. Links are not followed. */
+async function give(folder: string, { uid, gid }: WorkerOwner): Promise<void> {
+  await promisify(execFile)('chown', ['-Rh', `${uid}:${gid}`, '--', folder]);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd();
+  } catch {
+    return '127.0.0.1 localhost';
+  }
+}

@@ -1,0 +1,361 @@
+/** Tasks on this machine: starts their supervisors, and follows their folders. */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Clock, every } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import type { Log } from '../../logs/index.ts';
+import type { Cgroups } from '../cgroups.ts';
+import type { Isolation } from '../isolation/isolation.ts';
+import { endProcesses, heldBytesOf, startTicks, treeCpuMs, treeOf } from '../process-facts.ts';
+import { markName, runningMarked } from '../process-tree.ts';
+import { removeTree } from '../remove-tree.ts';
+import type { TaskOutput, TaskPaths, TaskSpec, Tasks, TaskView } from './task.ts';
+import { taskLaunch } from './task-launch.ts';
+import { isRunning, observeTask, type TaskObservation } from './task-observation.ts';
+import { readTaskOutput } from './task-output.ts';
+import { claimTask, readTaskFile, type TaskPlan, taskFiles, taskProcessesMax, writeTaskFile } from './task-plan.ts';
+
+const taskMainPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './task-main.ts' : './task-main.js', import.meta.url));
+
+const pollMs = 200;
+const signEveryMs = 5_000;
+/** A supervisor that this server never saw may still be starting, or run in another container. */
+const lostAfterMs = 15_000;
+const abandonedMsDefault = 600_000;
+
+export interface LocalTasksOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The data directory. */
+  readonly stateDirectory: string;
+  readonly isolation: Isolation;
+  readonly cgroups: Cgroups;
+  /** Tasks end if no server runs for this time; default 10 minutes. */
+  readonly abandonedMs?: number;
+}
+
+interface HeldTask {
+  readonly folder: string;
+  readonly plan: TaskPlan;
+  /** Frees what the task held, once it has ended. */
+  readonly release: () => Promise<void>;
+  readonly removeLent: () => void;
+  observed: TaskObservation;
+  /** Whether this server has seen its supervisor run. */
+  wasSeen: boolean;
+  isLost: boolean;
+  isSettling: boolean;
+}
+
+export class LocalTasks implements Tasks {
+  readonly #options: LocalTasksOptions;
+  /** A file per task, which holds its folder. */
+  readonly #records: string;
+  readonly #serverSign: string;
+  readonly #tasks = new Map<string, HeldTask>();
+  readonly #starting = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<(view: TaskView) => void>();
+  #signAtMs = Number.NEGATIVE_INFINITY;
+  #cancelPoll: () => void = () => undefined;
+
+  constructor(options: LocalTasksOptions) {
+    this.#options = options;
+    this.#records = join(options.stateDirectory, 'tasks');
+    this.#serverSign = join(this.#records, 'server');
+  }
+
+  /** Finds the tasks of earlier servers. */
+  open(): void {
+    for (const name of namesIn(this.#records)) {
+      if (!/^[0-9a-f]{32}$/.test(name)) continue;
+      const folder = readFileSync(join(this.#records, name), 'utf8').trim();
+      if (this.adopt(folder) === null) rmSync(join(this.#records, name), { force: true });
+    }
+    this.#sign();
+    this.#cancelPoll = every(this.#options.clock, pollMs, () => this.#poll());
+  }
+
+  /** Leaves running tasks to the next server. */
+  close(): void {
+    this.#cancelPoll();
+  }
+
+  paths(folder: string): TaskPaths {
+    return this.#options.isolation.taskPaths(folder);
+  }
+
+  async start(spec: TaskSpec): Promise<void> {
+    if (this.#tasks.has(spec.id)) return;
+    const running = this.#starting.get(spec.id);
+    if (running !== undefined) return running;
+    const starting = this.#start(spec).finally(() => this.#starting.delete(spec.id));
+    this.#starting.set(spec.id, starting);
+    await starting;
+  }
+
+  async #start(spec: TaskSpec): Promise<void> {
+    const { isolation, cgroups } = this.#options;
+    const { folder } = spec;
+    if (existsSync(join(folder, taskFiles.plan)) || existsSync(join(folder, taskFiles.claim)))
+      throw new PlatformError('wrong_state', `${folder} was used by a task: use a new folder`);
+    const place = await isolation.placeTask(spec);
+    try {
+      const mark = createHash('sha256').update(`${spec.id}\0${folder}`).digest('hex').slice(0, 32);
+      const groups = cgroups.makeTaskGroups(mark, spec.memoryMiB, taskProcessesMax);
+      const groupFolders = groups.locations.map((location) => location.folder);
+      const isIdle = spec.isPreemptible || !groups.isWeighted;
+      const plan: TaskPlan = {
+        id: spec.id,
+        ...taskLaunch(place.launch(spec.command), groupFolders, isIdle),
+        environment: { ...place.environment, ...threadVariables(spec.threads), ...spec.environment, [markName]: mark },
+        isNamespaced: place.isNamespaced,
+        owner: place.owner,
+        hasNetwork: spec.hasNetwork,
+        mark,
+        groups: groups.locations,
+        memoryMiB: spec.memoryMiB,
+        diskMiB: spec.diskMiB,
+        folders: place.folders,
+        maxRuntimeMs: spec.maxRuntimeMs,
+        stopGraceMs: spec.stopGraceMs,
+        serverSign: this.#serverSign,
+        abandonedMs: this.#options.abandonedMs ?? abandonedMsDefault,
+      };
+      mkdirSync(this.#records, { recursive: true, mode: 0o700 });
+      writeFileSync(this.#recordOf(spec.id), folder, { mode: 0o600 });
+      this.#sign();
+      writeTaskFile(folder, 'plan', plan);
+      const { release, removeLent } = place;
+      this.#tasks.set(spec.id, {
+        folder,
+        plan,
+        release,
+        removeLent,
+        observed: { kind: 'starting' },
+        wasSeen: false,
+        isLost: false,
+        isSettling: false,
+      });
+      this.#spawn(spec.id, folder);
+    } catch (error) {
+      this.#tasks.delete(spec.id);
+      rmSync(this.#recordOf(spec.id), { force: true });
+      place.removeLent();
+      await place.release();
+      throw error;
+    }
+    this.#notify(spec.id);
+  }
+
+  /** A session of its own, and no pipe to this server: it does not notice the server's end. */
+  #spawn(id: string, folder: string): void {
+    const errors = openSync(join(folder, taskFiles.errors), 'a', 0o600);
+    try {
+      const { compileCache } = this.#options.isolation;
+      const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache.path };
+      const child = spawn(process.execPath, [...supervisorOptions, taskMainPath, folder], {
+        cwd: '/',
+        env,
+        stdio: ['ignore', 'ignore', errors],
+        detached: true,
+      });
+      child.on('error', (error) => this.#options.log.error({ folder, error: error.message }, 'failed to start the supervisor of a task'));
+      child.on('exit', () => {
+        const task = this.#tasks.get(id);
+        if (task === undefined) return;
+        task.wasSeen = true;
+        this.#poll();
+      });
+      child.unref();
+    } finally {
+      closeSync(errors);
+    }
+  }
+
+  async stop(id: string, graceMs?: number): Promise<void> {
+    await this.#starting.get(id);
+    const task = this.#tasks.get(id);
+    if (task === undefined || task.observed.kind === 'ended' || task.isLost) return;
+    // The supervisor looks for the request by itself, too: the signal only makes it quicker.
+    writeTaskFile(task.folder, 'stop', { graceMs: graceMs ?? task.plan.stopGraceMs });
+    const claim = readTaskFile(task.folder, 'claim');
+    if (claim === null || claim.rootPid === null || !isRunning(claim)) return;
+    try {
+      process.kill(claim.pid, 'SIGTERM');
+    } catch {
+      // It ended just now.
+    }
+  }
+
+  list(): readonly TaskView[] {
+    return [...this.#tasks].map(([id, task]) => viewOf(id, task));
+  }
+
+  adopt(folder: string): TaskView | null {
+    const plan = readTaskFile(folder, 'plan');
+    if (plan === null) return null;
+    const known = this.#tasks.get(plan.id);
+    if (known !== undefined) return known.folder === folder ? viewOf(plan.id, known) : null;
+    const observed = observeTask(folder);
+    const release = observed.kind === 'ended' ? async () => undefined : this.#options.isolation.adoptTask(plan);
+    const task: HeldTask = {
+      folder,
+      plan,
+      release,
+      removeLent: () => undefined,
+      observed,
+      wasSeen: observed.kind === 'starting' || observed.kind === 'running',
+      isLost: false,
+      isSettling: false,
+    };
+    this.#tasks.set(plan.id, task);
+    return viewOf(plan.id, task);
+  }
+
+  onChange(listener: (view: TaskView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async output(id: string, fromOffset: number): Promise<TaskOutput> {
+    const task = this.#tasks.get(id);
+    if (task === undefined) throw new PlatformError('not_found', `there is no task ${id}`);
+    return readTaskOutput(task.folder, fromOffset);
+  }
+
+  async remove(id: string, { keepFolder = false }: { readonly keepFolder?: boolean } = {}): Promise<void> {
+    const task = this.#tasks.get(id);
+    if (task === undefined) return;
+    if (task.observed.kind !== 'ended' && !task.isLost) throw new PlatformError('wrong_state', `the task ${id} still runs: stop it first`);
+    task.removeLent();
+    const paths = keepFolder ? ['in', 'tmp', 'root', 'mounts', 'hosts', taskFiles.plan].map((name) => join(task.folder, name)) : [task.folder];
+    for (const path of paths) await removeTree(path);
+    rmSync(this.#recordOf(id), { force: true });
+    this.#tasks.delete(id);
+  }
+
+  #poll(): void {
+    if (this.#tasks.size === 0) return;
+    this.#sign();
+    for (const [id, task] of this.#tasks) {
+      if (task.observed.kind !== 'ended' && !task.isLost && !task.isSettling) this.#observe(id, task);
+    }
+  }
+
+  #observe(id: string, task: HeldTask): void {
+    const now = observeTask(task.folder);
+    if (now.kind === 'gone') {
+      const ageMs = this.#options.clock.wallMs() - now.lastSignMs;
+      // The clock may have jumped backwards; then the age says nothing, and the next sign would be late.
+      if (task.wasSeen || ageMs > lostAfterMs || ageMs < -lostAfterMs) void this.#lose(id, task);
+      return;
+    }
+    task.wasSeen = true;
+    if (stateOf(now) === stateOf(task.observed)) return;
+    if (now.kind === 'ended') {
+      void this.#settle(id, task, now);
+      return;
+    }
+    task.observed = now;
+    this.#notify(id);
+  }
+
+  async #settle(id: string, task: HeldTask, now: TaskObservation): Promise<void> {
+    task.isSettling = true;
+    await this.#quietly(id, task.release);
+    task.observed = now;
+    task.isSettling = false;
+    this.#notify(id);
+  }
+
+  /** Ends what remains of a task without a supervisor. Nothing of it can start again. */
+  async #lose(id: string, task: HeldTask): Promise<void> {
+    task.isSettling = true;
+    const own = { pid: process.pid, startTicks: startTicks(process.pid), bootId: null, rootPid: null, commandPid: null };
+    await this.#quietly(id, async () => {
+      if (existsSync(task.folder)) claimTask(task.folder, own);
+      await endProcesses(() => runningMarked(task.plan.mark), this.#options.clock);
+      await task.release();
+    });
+    task.isLost = true;
+    task.isSettling = false;
+    this.#notify(id);
+  }
+
+  async #quietly(id: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      this.#options.log.error({ task: id, error: messageOf(error) }, 'failed to clean up after a task');
+    }
+  }
+
+  /** Tells supervisors that a server is there. Without tasks there is no such file. */
+  #sign(): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#signAtMs < signEveryMs || !existsSync(this.#records)) return;
+    this.#signAtMs = nowMs;
+    try {
+      const now = this.#options.clock.wallMs() / 1000;
+      if (existsSync(this.#serverSign)) utimesSync(this.#serverSign, now, now);
+      else writeFileSync(this.#serverSign, '', { mode: 0o600 });
+    } catch (error) {
+      this.#options.log.warn({ error: messageOf(error) }, 'failed to show tasks that a server runs: they end after 10 minutes without one');
+    }
+  }
+
+  #recordOf(id: string): string {
+    return join(this.#records, createHash('sha256').update(id).digest('hex').slice(0, 32));
+  }
+
+  #notify(id: string): void {
+    const task = this.#tasks.get(id);
+    if (task === undefined) return;
+    const view = viewOf(id, task);
+    for (const listener of this.#listeners) listener(view);
+  }
+}
+
+/** A supervisor handles text; a small heap is collected often. */
+const supervisorOptions = ['--max-old-space-size=64', '--max-semi-space-size=1'];
+
+function threadVariables(threads: number): Readonly<Record<string, string>> {
+  return Object.fromEntries(['OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'].map((name) => [name, String(threads)]));
+}
+
+function stateOf({ kind }: TaskObservation): TaskView['state'] {
+  return kind === 'gone' ? 'starting' : kind;
+}
+
+function viewOf(id: string, { folder, observed, isLost }: HeldTask): TaskView {
+  const claim = observed.kind === 'running' ? observed.claim : null;
+  const root = claim?.rootPid ?? null;
+  const end = observed.kind === 'ended' ? observed.end : null;
+  return {
+    id,
+    folder,
+    state: isLost ? 'lost' : stateOf(observed),
+    pid: isLost ? null : (claim?.commandPid ?? null),
+    get cpuMs() {
+      return end?.cpuMs ?? (root === null ? 0 : treeCpuMs(root));
+    },
+    get rssBytes() {
+      return root === null ? 0 : heldBytesOf(treeOf(root), false);
+    },
+    get diskBytes() {
+      return readTaskFile(folder, 'alive')?.diskBytes ?? 0;
+    },
+    end,
+  };
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
