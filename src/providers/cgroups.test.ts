@@ -68,7 +68,10 @@ class Kernel implements CgroupFiles {
     for (const name of names) this.files.set(join(folder, name), '');
     if (this.#layout === 'v1') return;
     this.files.set(join(folder, 'cgroup.controllers'), controllers);
-    if (controllers.includes('cpu')) this.files.set(join(folder, 'cpu.max'), 'max 100000');
+    if (controllers.includes('cpu')) {
+      this.files.set(join(folder, 'cpu.max'), 'max 100000');
+      this.files.set(join(folder, 'cpu.weight'), '100');
+    }
     if (controllers.includes('memory')) {
       this.files.set(join(folder, 'memory.max'), 'max');
       this.files.set(join(folder, 'memory.swap.max'), 'max');
@@ -130,6 +133,7 @@ const v1Files = [
   'cgroup.procs',
   'cpu.cfs_period_us',
   'cpu.cfs_quota_us',
+  'cpu.shares',
   'memory.limit_in_bytes',
   'memory.memsw.limit_in_bytes',
   'memory.oom_control',
@@ -228,6 +232,24 @@ describe('cgroups of version 1', () => {
     next().close();
     assert.deepEqual(kernel.groups, before);
   });
+
+  test('of tasks are beside those of workers with less weight, and stay until the task has ended, whichever server runs then', () => {
+    const kernel = v1();
+    const directory = mkdtempSync(join(root, 'state-'));
+    const before = new Set(kernel.groups);
+    const { locations, isWeighted } = open(kernel, new CgroupRecord(directory)).makeTaskGroups('job', 512, 4096);
+    const [cpu, memory] = ['/sys/fs/cgroup/cpu,cpuacct/penstock-7-9-tasks', '/sys/fs/cgroup/memory/jobs/7/penstock-7-9-tasks/job'];
+    assert.deepEqual([isWeighted, locations.map(({ folder }) => folder)], [true, [`${cpu}/job`, memory]]);
+    assert.equal(kernel.read(`${cpu}/cpu.shares`), '205');
+    assert.equal(kernel.read(`${memory}/memory.limit_in_bytes`), String(512 * 1024 ** 2));
+    for (const { folder } of locations) kernel.write(join(folder, 'cgroup.procs'), '42');
+    const next = () => new Cgroups({ log: silent, name: '8-1', notes: new CgroupRecord(directory), files: kernel });
+    next().close();
+    assert.ok(kernel.groups.has(memory));
+    kernel.end('42');
+    next().close();
+    assert.deepEqual(kernel.groups, before);
+  });
 });
 
 describe('cgroups of version 2', () => {
@@ -244,6 +266,10 @@ describe('cgroups of version 2', () => {
     assert.equal(kernel.read(`${folder}/cpu.max`), '15000 10000');
     kernel.files.set(`${folder}/memory.events`, 'oom 1\noom_kill 1\noom_group_kill 0\n');
     assert.equal(group?.memoryKills(), 1);
+    const tasks = cgroups.makeTaskGroups('job', 512, 4096);
+    const own = '/sys/fs/cgroup/penstock/penstock-7-9-tasks';
+    assert.deepEqual([tasks.isWeighted, tasks.locations.map((location) => location.folder)], [true, [`${own}/job`]]);
+    assert.deepEqual([kernel.read(`${own}/cpu.weight`), kernel.read(`${own}/job/memory.max`)], ['20', String(512 * 1024 ** 2)]);
   });
 
   test('move a server that is alone in its group aside for its workers, and back when it closes', () => {

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Clock, every } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
@@ -16,9 +15,7 @@ import type { TaskOutput, TaskPaths, TaskSpec, Tasks, TaskView } from './task.ts
 import { taskLaunch } from './task-launch.ts';
 import { isRunning, observeTask, type TaskObservation } from './task-observation.ts';
 import { readTaskOutput } from './task-output.ts';
-import { claimTask, readTaskFile, type TaskPlan, taskFiles, taskProcessesMax, writeTaskFile } from './task-plan.ts';
-
-const taskMainPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './task-main.ts' : './task-main.js', import.meta.url));
+import { claimTask, readTaskFile, type TaskPlan, taskFiles, taskMainPath, taskProcessesMax, writeTaskFile } from './task-plan.ts';
 
 const pollMs = 200;
 const signEveryMs = 5_000;

@@ -4,6 +4,7 @@
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { CgroupLocation } from '../cgroups.ts';
 import type { TaskEnd } from './task.ts';
 
@@ -23,6 +24,9 @@ export const taskFiles = {
   /** What the supervisor itself prints, if it fails. */
   errors: 'supervisor.log',
 } as const;
+
+/** The program of the supervisor: TypeScript in a checkout, JavaScript in the package. */
+export const taskMainPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './task-main.ts' : './task-main.js', import.meta.url));
 
 /** Signs of life of a running task are this old at most. */
 export const aliveEveryMs = 5_000;
