@@ -221,10 +221,12 @@ export class Isolation {
       if (!isNamespaced && owner !== null) this.#openPathTo(request.folder, owner.gid);
       const { folder } = prepared;
       const fileBytesMax = largestTaskFile(request);
-      const launch = (command: readonly string[]): Launch => {
-        if (prepared.root !== null) return namespaceLaunch({ ...prepared.root, owner, hasNetwork: request.hasNetwork, kind: 'task', fileBytesMax }, command);
-        if (this.#way !== null) return this.#landlock(folder, owner, prepared.files, fileBytesMax, command);
-        return openLaunch(command);
+      const launch = (own: readonly string[]): Launch => {
+        const command = [...prepared.start, ...own];
+        if (prepared.root !== null) {
+          return namespaceLaunch({ ...prepared.root, owner, hasNetwork: request.hasNetwork, kind: 'task', fileBytesMax }, command);
+        }
+        return this.#way === null ? openLaunch(command) : this.#landlock(folder, owner, prepared.files, fileBytesMax, command);
       };
       return {
         paths: { ml: folder.names.work, temporary: folder.names.temporary },

@@ -3,7 +3,7 @@
  * files that it is lent, and the paths at which it sees them.
  */
 import { execFile } from 'node:child_process';
-import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { PlatformError } from '../../errors.ts';
@@ -17,11 +17,12 @@ import { type FileChange, type FolderNames, WorkerFolder, type WorkerOwner } fro
 export const taskWorkName = 'ml';
 /** The only host of a training job, by which SageMaker's libraries connect. */
 const hostName = 'algo-1';
+const startName = 'start';
 /** Half of the memory of a task may be shared memory, through which PyTorch's data loaders pass batches. */
 const sharedShare = 0.5;
 const sharedMiBMin = 64;
 
-export type TaskPlaceRequest = Pick<TaskSpec, 'folder' | 'readOnly' | 'lent' | 'memoryMiB' | 'diskMiB' | 'hasNetwork'>;
+export type TaskPlaceRequest = Pick<TaskSpec, 'folder' | 'environment' | 'readOnly' | 'lent' | 'memoryMiB' | 'diskMiB' | 'hasNetwork'>;
 
 export interface AdoptedTask {
   readonly owner: WorkerOwner | null;
@@ -34,6 +35,7 @@ export interface TaskPlace {
   readonly paths: TaskPaths;
   readonly isNamespaced: boolean;
   readonly owner: WorkerOwner | null;
+  /** The environment of the programs that isolate it. Nothing in it is from the task. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where it writes, on the host. */
   readonly folders: readonly string[];
@@ -59,6 +61,8 @@ export interface PreparedTask {
   readonly root: { readonly root: string; readonly mounts: string } | null;
   /** What it can read without namespaces. */
   readonly files: readonly HostFile[];
+  /** The command that runs another one in the environment of the task. */
+  readonly start: readonly string[];
   removeLent(): void;
 }
 
@@ -78,8 +82,10 @@ export async function prepareTask(request: TaskPlaceRequest, host: TaskHost): Pr
     const outside = binds.filter((bind) => !inside.includes(bind)).map(readable);
     for (const bind of inside) makeTarget(folder.host.work, bind.target.slice(own.length + 1), bind.source, names !== null);
     if (owner !== null) await give(folder.host.work, owner);
-    if (names === null) return { folder, root: null, files: [...outside, ...inside.map(readable)], removeLent };
-    return { folder, root: mountsOf(request, host, folder, inside, outside), files: outside, removeLent };
+    writeStart(join(folder.host.input, startName), request.environment, owner);
+    const start = ['sh', join(folder.names.input, startName)];
+    if (names === null) return { folder, root: null, files: [...outside, ...inside.map(readable)], start, removeLent };
+    return { folder, root: mountsOf(request, host, folder, inside, outside), files: outside, start, removeLent };
   } catch (error) {
     removeLent();
     throw error;
@@ -99,6 +105,7 @@ function mountsOf(
   const files = [...host.files.filter((file) => file.path !== ownHosts.path), ownHosts];
   const root = new RootFolder({ path: join(path, 'root'), host: { ...host, files }, hidden });
   const folders: readonly MountedFolder[] = [
+    { source: folder.host.input, path: folder.names.input, isReadOnly: true },
     { source: folder.host.work, path: folder.names.work, isReadOnly: false },
     { source: folder.host.temporary, path: folder.names.temporary, isReadOnly: false },
     ...inside.map(({ source, target }) => ({ source, path: target, isReadOnly: true })),
@@ -106,6 +113,32 @@ function mountsOf(
   const mounts = join(path, 'mounts');
   writeFileSync(mounts, root.mounts(folders, outside, Math.max(sharedMiBMin, Math.floor(memoryMiB * sharedShare))), { mode: 0o600 });
   return { root: root.path, mounts };
+}
+
+/**
+ * A script that sets the variables of a task and becomes its command. The programs that isolate the task run with the server's rights, so they
+ * must not see its variables: PATH and LD_PRELOAD would run the task's code with those rights. In arguments, other users would read them.
+ */
+function writeStart(path: string, environment: Readonly<Record<string, string>>, owner: WorkerOwner | null): void {
+  const entries = Object.entries(environment);
+  for (const [name, value] of entries) {
+    if (name !== '' && !/[=\0]/.test(name) && !value.includes('\0')) continue;
+    throw new PlatformError(
+      'invalid_request',
+      `the variable ${JSON.stringify(name.slice(0, 100))} is invalid: expected a name without =, and no NUL`,
+    );
+  }
+  const isPlain = ([name]: readonly [string, string]): boolean => /^[A-Za-z_]\w*$/.test(name);
+  const exports = entries.filter(isPlain).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
+  // A shell cannot set such a variable.
+  const others = entries.filter((entry) => !isPlain(entry)).map(([name, value]) => quoted(`${name}=${value}`));
+  const exec = others.length === 0 ? 'exec "$@"' : `exec env -- ${others.join(' ')} "$@"`;
+  writeFileSync(path, `unset OLDPWD\n${exports.join('')}${exec}\n`, { mode: 0o400, flag: 'wx' });
+  if (owner !== null) chownSync(path, owner.uid, owner.gid);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function readable({ source, target }: TaskBind): HostFile {

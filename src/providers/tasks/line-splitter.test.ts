@@ -36,14 +36,18 @@ describe('the lines of a task', () => {
   test('are split where they are too long, never within a character', () => {
     assert.deepEqual(linesOf([Buffer.from('aaaéé\nb')], 4), ['aaa', 'éé', 'b']);
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀') })), fc.integer({ min: 4, max: 12 }), (pieces, bytesMax) => {
-        const lines = linesOf(
-          pieces.map((piece) => Buffer.from(piece)),
-          bytesMax,
-        );
-        assert.equal(lines.join(''), pieces.join(''));
-        for (const line of lines) assert(Buffer.byteLength(line) <= bytesMax);
-      }),
+      fc.property(
+        fc.array(fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀') })),
+        fc.integer({ min: 4, max: 12 }),
+        (pieces, bytesMax) => {
+          const lines = linesOf(
+            pieces.map((piece) => Buffer.from(piece)),
+            bytesMax,
+          );
+          assert.equal(lines.join(''), pieces.join(''));
+          for (const line of lines) assert(Buffer.byteLength(line) <= bytesMax);
+        },
+      ),
     );
   });
 
@@ -54,6 +58,10 @@ describe('the lines of a task', () => {
   });
 
   test('replace what is not UTF-8', () => {
-    assert.deepEqual(linesOf([Buffer.from([0xff, 0x0a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80])], 4), ['\ufffd', '\ufffd\ufffd\ufffd\ufffd', '\ufffd\ufffd']);
+    assert.deepEqual(linesOf([Buffer.from([0xff, 0x0a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80])], 4), [
+      '\ufffd',
+      '\ufffd\ufffd\ufffd\ufffd',
+      '\ufffd\ufffd',
+    ]);
   });
 });

@@ -98,7 +98,7 @@ export class LocalTasks implements Tasks {
     const { folder } = spec;
     if (existsSync(join(folder, taskFiles.plan)) || existsSync(join(folder, taskFiles.claim)))
       throw new PlatformError('wrong_state', `${folder} was used by a task: use a new folder`);
-    const place = await isolation.placeTask(spec);
+    const place = await isolation.placeTask({ ...spec, environment: { ...threadVariables(spec.threads), ...spec.environment } });
     try {
       const mark = createHash('sha256').update(`${spec.id}\0${folder}`).digest('hex').slice(0, 32);
       const groups = cgroups.makeTaskGroups(mark, spec.memoryMiB, taskProcessesMax);
@@ -107,7 +107,7 @@ export class LocalTasks implements Tasks {
       const plan: TaskPlan = {
         id: spec.id,
         ...taskLaunch(place.launch(spec.command), groupFolders, isIdle),
-        environment: { ...place.environment, ...threadVariables(spec.threads), ...spec.environment, [markName]: mark },
+        environment: { ...place.environment, [markName]: mark },
         isNamespaced: place.isNamespaced,
         owner: place.owner,
         hasNetwork: spec.hasNetwork,
@@ -228,7 +228,9 @@ export class LocalTasks implements Tasks {
     if (task === undefined) return;
     if (task.observed.kind !== 'ended' && !task.isLost) throw new PlatformError('wrong_state', `the task ${id} still runs: stop it first`);
     task.removeLent();
-    const paths = keepFolder ? ['in', 'tmp', 'root', 'mounts', 'hosts', taskFiles.plan].map((name) => join(task.folder, name)) : [task.folder];
+    const paths = keepFolder
+      ? ['in', 'tmp', 'root', 'mounts', 'hosts', taskFiles.plan].map((name) => join(task.folder, name))
+      : [task.folder];
     for (const path of paths) await removeTree(path);
     rmSync(this.#recordOf(id), { force: true });
     this.#tasks.delete(id);

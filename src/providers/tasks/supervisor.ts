@@ -94,7 +94,7 @@ export class Supervisor {
   #spawn(): void {
     const { program, args, environment, isNamespaced, folders } = this.#plan;
     const child = spawn(program, args, {
-      cwd: folders[0] ?? this.#folder,
+      cwd: isNamespaced ? this.#folder : folders[0],
       env: { ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

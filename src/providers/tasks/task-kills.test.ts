@@ -9,7 +9,7 @@ import { newDirectory, TaskFixture } from '../../../test/task-fixture.ts';
 import { startTicks } from '../process-facts.ts';
 import { markName } from '../process-tree.ts';
 import { observeTask } from './task-observation.ts';
-import { readTaskFile, taskMainPath, type TaskPlan, writeTaskFile } from './task-plan.ts';
+import { readTaskFile, type TaskPlan, taskMainPath, writeTaskFile } from './task-plan.ts';
 
 const id = 'job/1';
 /** Prints a line every few milliseconds until a file says that it shall end. */

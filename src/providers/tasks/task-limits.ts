@@ -29,7 +29,11 @@ export class TaskLimits {
     this.#group = new WorkerGroup(systemFiles, plan.groups, () => undefined);
     this.#disk = new DiskWatch({
       clock,
-      limits: { worker: { bytes: plan.diskMiB * 1024 ** 2, files: filesMax }, freeBytesMin, setting: 'VolumeSizeInGB limits what a job writes' },
+      limits: {
+        worker: { bytes: plan.diskMiB * 1024 ** 2, files: filesMax },
+        freeBytesMin,
+        setting: 'VolumeSizeInGB limits what a job writes',
+      },
       free: () => freeSpaceOf(folder),
       measure: async (written, max) => {
         const use = await fileUseOf(written, max);

@@ -82,8 +82,17 @@ export class TaskLog {
       this.#bytes += bytes.length;
       return true;
     } catch {
-      ftruncateSync(this.#fd, this.#bytes); // shorter, so it works on a full disk
+      this.#removePart();
       return false;
+    }
+  }
+
+  /** Works on a full disk. */
+  #removePart(): void {
+    try {
+      ftruncateSync(this.#fd, this.#bytes);
+    } catch {
+      // A device, or the disk fails altogether.
     }
   }
 }

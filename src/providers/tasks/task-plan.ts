@@ -38,6 +38,7 @@ export interface TaskPlan {
   /** The launch of the command, with its isolation. */
   readonly program: string;
   readonly args: readonly string[];
+  /** The environment of that launch, which is not the task's. */
   readonly environment: Readonly<Record<string, string>>;
   readonly isNamespaced: boolean;
   /** The user of the command; null if it is the server's own. */

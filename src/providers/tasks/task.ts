@@ -25,7 +25,7 @@ export interface TaskSpec {
   readonly id: string;
   /** The program and its arguments, with paths as the task sees them. */
   readonly command: readonly string[];
-  /** All variables of the task, except HOME, TMPDIR, USER, LOGNAME and those of the threads, which are set if absent. */
+  /** Variables of the task. PATH, LANG, HOME, TMPDIR, USER, LOGNAME and those of the threads are set if absent. */
   readonly environment: Readonly<Record<string, string>>;
   /**
    * A folder of the data directory that belongs to this task. The caller creates it with what the task needs in `ml`, before `start`. The task
@@ -133,8 +133,8 @@ export interface Tasks {
   adopt(folder: string): TaskView | null;
   /** Called at each change of state. Returns a function that unsubscribes. */
   onChange(listener: (view: TaskView) => void): () => void;
-  /** What the task printed from this offset on, at most about 2 MiB. Whole lines only. Also works after its end, until it is removed. */
+  /** What the task printed from this offset on: a page of whole lines, at most 2 MiB. Also works after its end, until it is removed. */
   output(id: string, fromOffset: number): Promise<TaskOutput>;
-  /** Forgets a task that has ended or is lost. Removes the folder, or with `keepFolder` only what the caller does not need. */
+  /** Forgets a task that has ended or is lost. Removes its folder; with `keepFolder` all but `ml`, the output and the end. */
   remove(id: string, options?: { readonly keepFolder?: boolean }): Promise<void>;
 }

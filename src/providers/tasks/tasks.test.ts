@@ -55,6 +55,26 @@ for (const mode of isRoot ? ['root', 'landlock', 'none'] : ['user', 'landlock'])
       assert.equal(ml === '/opt/ml', isNamespaced);
     });
 
+    promises('have any variables, and these do not reach the programs that isolate them', async () => {
+      const folder = fixture.folder('variables/1');
+      mkdirSync(join(folder, 'ml'), { recursive: true });
+      const trap = join(folder, 'ml/sh');
+      writeFileSync(trap, `#!/bin/sh\necho trapped > ${join(fixture.directory, 'trapped')}\n`, { mode: 0o755 });
+      const environment = {
+        PATH: `${folder}/ml:/usr/bin:/bin`,
+        QUOTED: `it's "$HOME" \\`,
+        'SM_HP_LEARNING-RATE': '0.1',
+        LD_PRELOAD: '/none.so',
+      };
+      // Not by a shell: it passes on only variables with a name of its own kind.
+      const view = await fixture.run('', { id: 'variables/1', folder, environment, command: ['/usr/bin/env'] });
+      assert.equal(view.end?.code, 0);
+      const out = (await fixture.lines(view.id)).filter(({ from }) => from === 'out').map(({ line }) => line);
+      for (const [name, value] of Object.entries(environment)) assert(out.includes(`${name}=${value}`), `${name}: ${out.join(' ')}`);
+      assert.equal(existsSync(join(fixture.directory, 'trapped')), false);
+      await assert.rejects(fixture.start('true', { environment: { 'A=B': '' } }), /expected a name without =/);
+    });
+
     promises('read what they are lent, and cannot change it', async () => {
       const { directory } = fixture;
       const object = join(directory, 'object');
@@ -69,7 +89,7 @@ for (const mode of isRoot ? ['root', 'landlock', 'none'] : ['user', 'landlock'])
         id: 'lent/1',
         folder,
         readOnly: [{ source: environment, target: environment }],
-        lent: [{ target: `${ml}/input/data/train`, files: [{ path: object, name: '2026/rows.csv' }] }],
+        lent: [{ target: `${ml}/input/data/train`, files: [{ path: object, name: '2026/rows.csv', bytes: 4 }] }],
       });
       assert.equal((await fixture.text(view.id)).includes('rowspackage'), true, await fixture.text(view.id));
       if (mode === 'none') return;
@@ -81,7 +101,9 @@ for (const mode of isRoot ? ['root', 'landlock', 'none'] : ['user', 'landlock'])
     if (mode !== 'none') {
       promises('cannot read keys or other tasks, and gain no rights', async () => {
         await fixture.run('echo other > $ML/model/secret', { id: 'other/1' });
-        const paths = ['keys.json', 'training/other/1/ml/model/secret', 'training/mine/1/task.json'].map((path) => join(fixture.directory, path));
+        const paths = ['keys.json', 'training/other/1/ml/model/secret', 'training/mine/1/task.json'].map((path) =>
+          join(fixture.directory, path),
+        );
         const script = `for path in ${paths.join(' ')}; do cat $path /proc/1/root$path 2>&1; done; ls ${fixture.directory}; grep NoNewPrivs /proc/self/status`;
         const view = await fixture.run(script, { id: 'mine/1' });
         const text = await fixture.text(view.id);
@@ -130,7 +152,9 @@ for (const mode of isRoot ? ['root', 'landlock', 'none'] : ['user', 'landlock'])
     });
 
     promises('are stopped by SIGTERM, and can end in order', async () => {
-      const { id } = await fixture.start(`trap 'echo checkpoint > $ML/model/c; echo saved; exit 5' TERM; echo ready; while :; do sleep 0.05; done`);
+      const { id } = await fixture.start(
+        `trap 'echo checkpoint > $ML/model/c; echo saved; exit 5' TERM; echo ready; while :; do sleep 0.05; done`,
+      );
       await fixture.untilPrinted(id, 'ready');
       const { pid, cpuMs, rssBytes } = await fixture.until(id, 'running');
       assert(pid !== null && startTicks(pid) !== null && cpuMs >= 0 && rssBytes > 0);
