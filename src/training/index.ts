@@ -1,0 +1,28 @@
+export {
+  type ChannelSource,
+  channelDefaults,
+  checkpointPathDefault,
+  checkTrainingSpec,
+  type TrainingChannel,
+  trainingDefaults,
+  trainingLimits,
+  type TrainingMetric,
+  type TrainingSpec,
+} from './spec.ts';
+export {
+  type NewTrainingJob,
+  type SecondaryStatus,
+  type Training,
+  type TrainingJob,
+  type TrainingJobFilter,
+  trainingLogGroup,
+  trainingLogStream,
+  trainingMetricsNamespace,
+  type TrainingMetricValue,
+  type TrainingOutputLine,
+  type TrainingOutputPage,
+  trainingSortKey,
+  type TrainingStatus,
+  type TrainingTransition,
+  type TrainingUsage,
+} from './training-job.ts';

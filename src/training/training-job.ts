@@ -1,0 +1,158 @@
+/** A training job as callers see it, and the operations on training jobs. */
+import type { Readable } from 'node:stream';
+import type { Transaction } from '../storage/index.ts';
+import type { TrainingSpec } from './spec.ts';
+
+export type TrainingStatus = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped' | 'Deleting';
+
+export type SecondaryStatus =
+  | 'Starting'
+  | 'Downloading'
+  | 'Training'
+  | 'Uploading'
+  | 'Stopping'
+  | 'Interrupted'
+  | 'Restarting'
+  | 'Completed'
+  | 'Failed'
+  | 'Stopped'
+  | 'MaxRuntimeExceeded'
+  | 'MaxWaitTimeExceeded';
+
+export interface TrainingTransition {
+  readonly status: SecondaryStatus;
+  readonly startedAtMs: number;
+  /** Null while it is the current one. */
+  readonly endedAtMs: number | null;
+  readonly message: string;
+}
+
+/** The last value of a metric, or one value of its series. */
+export interface TrainingMetricValue {
+  readonly name: string;
+  readonly value: number;
+  readonly atMs: number;
+}
+
+export interface TrainingUsage {
+  /** From the begin of Downloading to the end, without waiting between attempts; whole seconds, rounded up, at least 1. */
+  readonly seconds: number;
+  /** The same; of spot jobs in proportion to the lower price. */
+  readonly billableSeconds: number;
+  readonly usd: number;
+  /** Peak of the job's memory; null if it was not measured. */
+  readonly peakMiB: number | null;
+}
+
+export interface TrainingJob {
+  readonly spec: TrainingSpec;
+  readonly status: TrainingStatus;
+  readonly secondaryStatus: SecondaryStatus;
+  /** The oldest first; the last one is the current one. */
+  readonly transitions: readonly TrainingTransition[];
+  /** Counts from 1. */
+  readonly attempt: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** Begin of the first Downloading. */
+  readonly startedAtMs: number | null;
+  /** Begin of the last status. */
+  readonly endedAtMs: number | null;
+  readonly failureReason: string | null;
+  /** The last value of each metric, by name. */
+  readonly metrics: readonly TrainingMetricValue[];
+  /** `s3://…/output/model.tar.gz`, from Uploading on; the folder if the output is not packed. */
+  readonly artifactUri: string | null;
+  /** Null before Downloading. */
+  readonly usage: TrainingUsage | null;
+  /** The registered version, `digits/7`. */
+  readonly version: string | null;
+  readonly notes: readonly string[];
+  /** The AWS request that created the job, as it came; null for other jobs. */
+  readonly document: Readonly<Record<string, unknown>> | null;
+  readonly createdBy: string;
+}
+
+export interface TrainingJobFilter {
+  readonly status?: TrainingStatus | undefined;
+  readonly nameContains?: string;
+  readonly createdAfterMs?: number | null;
+  readonly createdBeforeMs?: number | null;
+  readonly updatedAfterMs?: number | null;
+  readonly updatedBeforeMs?: number | null;
+  readonly sortBy?: 'name_key' | 'created_at' | 'state';
+  /** Default true. */
+  readonly descending?: boolean;
+  /** Start after this value of the sort column and this key (`trainingSortKey`). */
+  readonly after?: readonly [string | number, string] | null;
+  readonly limit: number;
+}
+
+/** The key of a job for `TrainingJobFilter.after`. */
+export function trainingSortKey(
+  { spec, createdAtMs, status }: TrainingJob,
+  sortBy: NonNullable<TrainingJobFilter['sortBy']>,
+): readonly [string | number, string] {
+  const key = spec.name.toLowerCase();
+  return [{ name_key: key, created_at: createdAtMs, state: status }[sortBy], key];
+}
+
+export interface TrainingOutputLine {
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** Lines of a job's output; `next` continues after the last of them. */
+export interface TrainingOutputPage {
+  readonly lines: readonly TrainingOutputLine[];
+  readonly next: string | null;
+}
+
+export interface NewTrainingJob {
+  /** The AWS request as it came. */
+  readonly document?: Readonly<Record<string, unknown>>;
+  /** Runs in the transaction that stores the job, for example to store tags. */
+  readonly hook?: (tx: Transaction) => Promise<void>;
+}
+
+/** One stream per job, also over several attempts. */
+export const trainingLogGroup = '/aws/sagemaker/TrainingJobs';
+
+export const trainingMetricsNamespace = '/aws/sagemaker/TrainingJobs';
+
+/** The log stream of a job in `trainingLogGroup`. */
+export function trainingLogStream({ spec, createdAtMs }: Pick<TrainingJob, 'spec' | 'createdAtMs'>): string {
+  return `${spec.name}/algo-1-${Math.floor(createdAtMs / 1000)}`;
+}
+
+/** All operations on training jobs. Names match without case. */
+export interface Training {
+  /**
+   * Stores an archive of source code (tar or tar.gz) for `TrainingSpec.source`. Throws `invalid_request` for an archive that cannot be
+   * unpacked within its bounds, `too_large`.
+   */
+  addSource(archive: Readable): Promise<{ readonly sha256: string; readonly bytes: number; readonly files: readonly string[] }>;
+  /**
+   * Throws `invalid_request`, `not_found` (bucket, environment), `already_exists`, `overloaded` if too many jobs wait, `forbidden` if the
+   * caller may not run code here, `unsupported` if jobs cannot be isolated.
+   */
+  create(spec: TrainingSpec, who: string, options?: NewTrainingJob): Promise<TrainingJob>;
+  /** The next free name of the jobs of a group: GROUP-N. */
+  nextName(group: string): Promise<string>;
+  find(name: string): Promise<TrainingJob | null>;
+  /** Throws `not_found`. */
+  get(name: string): Promise<TrainingJob>;
+  list(filter: TrainingJobFilter): Promise<readonly TrainingJob[]>;
+  /** Does nothing to a job that is stopping. Throws `not_found`, `wrong_state` if the job is over. */
+  stop(name: string, who: string): Promise<TrainingJob>;
+  /** Deletes a job that is over with its log and metrics; its artifacts stay. Throws `not_found`, `wrong_state`. */
+  delete(name: string, who: string): Promise<void>;
+  /** Replaces the stored AWS request. Throws `not_found`. */
+  setDocument(name: string, document: Readonly<Record<string, unknown>>, who: string): Promise<void>;
+  /** Throws `not_found`. `after` is `next` of the previous page. */
+  output(name: string, page: { readonly after?: string | null; readonly limit: number }): Promise<TrainingOutputPage>;
+  /** The values of the job's metrics in order of time, at most 10,000. Throws `not_found`. */
+  metrics(name: string): Promise<readonly TrainingMetricValue[]>;
+  /** Resolves at the next change of the status or secondary status, when the signal aborts, or at once if the job is over or missing. */
+  changed(name: string, signal: AbortSignal): Promise<void>;
+}
