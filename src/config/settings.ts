@@ -67,6 +67,8 @@ export interface Config {
   readonly python: Readonly<Record<string, unknown>> | null;
   /** How workers are isolated, as `providers` reads it. */
   readonly isolation: Readonly<Record<string, unknown>> | null;
+  /** Whether training jobs run, and how many, as `training` reads it. */
+  readonly training: Readonly<Record<string, unknown>> | null;
 }
 
 /** One entry for each property of `Config`; the compiler reports missing ones. */
@@ -239,4 +241,5 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     only: ['file'],
     ...objectKind(),
   },
+  training: { name: 'training', default: null, help: 'whether training jobs run, and how many wait', only: ['file'], ...objectKind() },
 };

@@ -26,6 +26,7 @@ export type ResourceKind =
   | 'simulation'
   | 'tag'
   | 'trail'
+  | 'training-job'
   | 'transform';
 
 const resourceKinds = {
@@ -49,6 +50,7 @@ const resourceKinds = {
   CreateModelGroup: 'model-group',
   CreateModelPackage: 'model-version',
   CreateModelPackageGroup: 'model-group',
+  CreateTrainingJob: 'training-job',
   CreateTransformJob: 'transform',
   DecideBatching: 'endpoint',
   DeleteAlarms: 'alarm',
@@ -74,6 +76,7 @@ const resourceKinds = {
   DeleteScheduledAction: 'scalable-target',
   DeleteSimulation: 'simulation',
   DeleteTags: 'tag',
+  DeleteTrainingJob: 'training-job',
   DeregisterScalableTarget: 'scalable-target',
   DisableAlarmActions: 'alarm',
   DisableRule: 'rule',
@@ -111,6 +114,7 @@ const resourceKinds = {
   Simulate: 'simulation',
   StopInferenceRecommendationsJob: 'recommendation',
   StopEvaluation: 'evaluation',
+  StopTrainingJob: 'training-job',
   StopTransformJob: 'transform',
   TagResource: 'scalable-target',
   UnloadEndpoint: 'endpoint',
@@ -124,6 +128,7 @@ const resourceKinds = {
   UpdateModelPackage: 'model-version',
   UpdateModelVersion: 'model-version',
   UpdateScaling: 'endpoint',
+  UpdateTrainingJob: 'training-job',
   VerifyAudit: 'trail',
 } as const satisfies Record<string, ResourceKind>;
 

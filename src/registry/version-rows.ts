@@ -71,5 +71,7 @@ export async function isReferenced(db: Database, sha256: string): Promise<boolea
   const file = await db.selectFrom('version_files').select('version').where('sha256', '=', sha256).limit(1).executeTakeFirst();
   if (file !== undefined) return true;
   const evaluated = await db.selectFrom('evaluation_files').select('set_key').where('sha256', '=', sha256).limit(1).executeTakeFirst();
-  return evaluated !== undefined;
+  if (evaluated !== undefined) return true;
+  const code = await db.selectFrom('training_jobs').select('name_key').where('source_sha256', '=', sha256).limit(1).executeTakeFirst();
+  return code !== undefined;
 }

@@ -41,6 +41,7 @@ import {
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
 import { createServerHolder } from './migrations/server.ts';
+import { addStreamOffsets, createTraining } from './migrations/training.ts';
 import type { Dialect } from './tables.ts';
 
 /** `state` survives a power loss. `metrics` may lose its last seconds, in exchange for cheap writes. */
@@ -55,6 +56,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
       '0003-logs': { up: createLogs },
       '0004-metric-rows-anew': { up: clearMetricRows },
       '0005-metric-rows-by-resolution': { up: (db) => splitMetricRows(db, dialect) },
+      '0006-stream-offsets': { up: addStreamOffsets },
     };
   }
   return {
@@ -97,5 +99,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0047-environments': { up: createEnvironments },
     '0048-python-models': { up: addPythonModels },
     '0049-evaluations': { up: createEvaluations },
+    '0052-training': { up: createTraining },
   };
 }

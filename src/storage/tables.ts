@@ -36,6 +36,7 @@ import type {
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
+import type { TrainingJobsTable } from './tables/training.ts';
 
 export interface Tables {
   installation: InstallationTable;
@@ -73,6 +74,7 @@ export interface Tables {
   evaluations: EvaluationsTable;
   transforms: TransformsTable;
   transform_objects: TransformObjectsTable;
+  training_jobs: TrainingJobsTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

@@ -50,6 +50,7 @@ const names = {
   simulation: { service: 'sagemaker', type: null },
   tag: { service: 'sagemaker', type: null },
   trail: { service: 'cloudtrail', type: 'AWS::CloudTrail::Trail' },
+  'training-job': { service: 'sagemaker', type: 'AWS::SageMaker::TrainingJob' },
   transform: { service: 'sagemaker', type: 'AWS::SageMaker::TransformJob' },
 } as const satisfies Record<ResourceKind, Named>;
 
@@ -134,6 +135,7 @@ const arnResources: Readonly<Record<string, ResourceKind>> = {
   'model-card': 'model-card',
   'model-package': 'model-version',
   'model-package-group': 'model-group',
+  'training-job': 'training-job',
   'transform-job': 'transform',
 };
 

@@ -52,6 +52,8 @@ export class LogStream {
   lastAtMs: number | null;
   ingestedAtMs: number | null;
   bytes: number;
+  /** How far the file has been read whose lines it holds; null for other streams. */
+  sourceOffset: number | null;
   isDirty = false;
   /** Deleted: pending lines are discarded. */
   isDeleted = false;
@@ -67,6 +69,7 @@ export class LogStream {
     this.lastAtMs = row.lastAtMs;
     this.ingestedAtMs = row.ingestedAtMs;
     this.bytes = row.bytes;
+    this.sourceOffset = row.sourceOffset;
   }
 
   /** Accounts for a new event. */
@@ -84,7 +87,7 @@ export class LogStream {
   }
 
   row(): StreamRow {
-    return { id: this.id, groupId: this.group.id, ...this.view() };
+    return { id: this.id, groupId: this.group.id, ...this.view(), sourceOffset: this.sourceOffset };
   }
 }
 

@@ -205,14 +205,41 @@ export class LogGroups {
   async put(groupName: string, streamName: string, events: readonly LogEventInput[]): Promise<void> {
     const group = this.#groupToChange(groupName);
     const stream = this.#stream(group, streamName);
+    const rows = this.#rowsOf(stream, events);
+    await this.#inTurn(() => this.#writeBatch({ groups: [group.row()], streams: [stream.row()], events: rows }));
+    this.#count(stream, rows);
+  }
+
+  /** How far a file was read whose lines a stream holds, as `follow` stored it; 0 if the stream does not exist. */
+  sourceOffset(groupName: string, streamName: string): number {
+    return this.#groups.get(groupName)?.streams.get(streamName)?.sourceOffset ?? 0;
+  }
+
+  /**
+   * Stores lines of a file together with the offset behind them, in one transaction: a reader that continues from
+   * `sourceOffset` after a crash loses no line and stores none twice. Creates missing groups and streams. Throws `overloaded` if there are too many streams.
+   */
+  async follow(groupName: string, streamName: string, events: readonly LogEventInput[], offset: number): Promise<void> {
+    const stream = this.#streamFor(groupName, streamName);
+    if (stream === null) throw tooMany('log streams in a group', streamsPerGroupMax * ownFactor);
+    const rows = this.#rowsOf(stream, events);
+    const changed = { ...stream.row(), sourceOffset: offset };
+    await this.#inTurn(() => this.#writeBatch({ groups: [stream.group.row()], streams: [changed], events: rows }));
+    stream.sourceOffset = offset;
+    this.#count(stream, rows);
+  }
+
+  #rowsOf({ id, group }: LogStream, events: readonly LogEventInput[]): EventRow[] {
     const ingestedAtMs = this.#options.clock.wallMs();
-    const rows = events.map(({ atMs, message: provided }) => {
+    return events.map(({ atMs, message: provided }) => {
       const message = provided.toWellFormed().replaceAll('\u0000', '\\x00'); // PostgreSQL rejects NUL characters
       const bytes = Buffer.byteLength(message) + eventOverheadBytes;
-      return { seq: ++this.#lastSeq, groupId: group.id, streamId: stream.id, atMs, ingestedAtMs, bytes, message };
+      return { seq: ++this.#lastSeq, groupId: group.id, streamId: id, atMs, ingestedAtMs, bytes, message };
     });
-    await this.#inTurn(() => this.#writeBatch({ groups: [group.row()], streams: [stream.row()], events: rows }));
-    for (const { atMs, bytes } of rows) stream.addEvent(atMs, bytes, ingestedAtMs);
+  }
+
+  #count(stream: LogStream, rows: readonly EventRow[]): void {
+    for (const { atMs, bytes, ingestedAtMs } of rows) stream.addEvent(atMs, bytes, ingestedAtMs);
     this.#writeLater();
   }
 
@@ -287,7 +314,7 @@ export class LogGroups {
 
   #makeStream(group: LogGroup, name: string): LogStream {
     const times = { createdAtMs: this.#options.clock.wallMs(), firstAtMs: null, lastAtMs: null, ingestedAtMs: null };
-    const stream = new LogStream(group, { id: ++this.#lastId, name, bytes: 0, ...times });
+    const stream = new LogStream(group, { id: ++this.#lastId, name, bytes: 0, sourceOffset: null, ...times });
     group.streams.set(name, stream);
     return stream;
   }

@@ -17,6 +17,8 @@ export interface StreamRow {
   readonly lastAtMs: number | null;
   readonly ingestedAtMs: number | null;
   readonly bytes: number;
+  /** How far the file has been read whose lines the stream holds; null for other streams. */
+  readonly sourceOffset: number | null;
 }
 
 export interface EventRow {
@@ -60,6 +62,7 @@ export async function readAll(db: Database): Promise<{ groups: GroupRow[]; strea
       lastAtMs: number(row.last_at),
       ingestedAtMs: number(row.ingested_at),
       bytes: Number(row.bytes),
+      sourceOffset: number(row.source_offset),
     })),
     lastSeq: Number(last?.seq ?? 0),
   };
@@ -82,8 +85,8 @@ export async function writeBatch(db: Database, { groups = [], streams = [], even
         .onConflict((conflict) => conflict.column('id').doUpdateSet({ retention_days: retentionDays }))
         .execute();
     }
-    for (const { id, groupId, name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs, bytes } of streams) {
-      const changing = { first_at: firstAtMs, last_at: lastAtMs, ingested_at: ingestedAtMs, bytes };
+    for (const { id, groupId, name, createdAtMs, firstAtMs, lastAtMs, ingestedAtMs, bytes, sourceOffset } of streams) {
+      const changing = { first_at: firstAtMs, last_at: lastAtMs, ingested_at: ingestedAtMs, bytes, source_offset: sourceOffset };
       await tx
         .insertInto('log_streams')
         .values({ id, group_id: groupId, name, created_at: createdAtMs, ...changing })

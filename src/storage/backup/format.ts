@@ -73,6 +73,7 @@ export const tableNames = Object.keys({
   evaluations: true,
   transforms: true,
   transform_objects: true,
+  training_jobs: true,
   event_rules: true,
   cursors: true,
   alarms: true,

@@ -1,4 +1,5 @@
-/** Lists the objects that database rows reference: files and manifests of model versions, files of evaluations, and pieces of S3 objects. */
+/** Lists the objects that database rows reference: files and manifests of model versions, files of evaluations, code of
+ * training jobs, and pieces of S3 objects. */
 import type { Database, Transaction } from '../tables.ts';
 
 /** The two object stores of a data directory, by folder name. */
@@ -31,9 +32,15 @@ function artifactsAfter(db: Database | Transaction, after: string) {
     .where('artifact_sha256', '>', after)
     .union(db.selectFrom('version_files').select('sha256').where('sha256', '>', after))
     .union(db.selectFrom('evaluation_files').select('sha256').where('sha256', '>', after))
+    .union(trainingSourcesAfter(db, after))
     .orderBy('sha256')
     .limit(pageSize)
     .execute();
+}
+
+function trainingSourcesAfter(db: Database | Transaction, after: string) {
+  const sources = db.selectFrom('training_jobs').where('source_sha256', 'is not', null).where('source_sha256', '>', after);
+  return sources.select((row) => row.ref('source_sha256').$notNull().as('sha256'));
 }
 
 /** Pieces stored inline in their row have no file. */

@@ -62,6 +62,8 @@ export interface LogStreamsTable {
   ingested_at: number | null;
   /** Total size of its events. */
   bytes: number;
+  /** How far the file has been read whose lines the stream holds; null for other streams. */
+  source_offset: number | null;
 }
 
 export interface LogEventsTable {

@@ -1,0 +1,20 @@
+/** Training jobs. */
+
+export interface TrainingJobsTable {
+  name_key: string;
+  name: string;
+  /** `InProgress`, `Completed`, `Failed`, `Stopping`, `Stopped`, `Deleting`. */
+  state: string;
+  /** JSON: the spec, the AWS request, and the key that created the job. */
+  document: string;
+  /** JSON: everything that changes while the job runs. */
+  progress: string;
+  /** The uploaded archive of its code, which is referenced in the object store. */
+  source_sha256: string | null;
+  /** The group of a version to register, in lower case. */
+  group_key: string | null;
+  /** `digits/7`: written in the transaction that registers it. */
+  version: string | null;
+  created_at: number;
+  updated_at: number;
+}
