@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
+import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import type { Caller } from './caller.ts';
 import { FailedAttempts } from './failed-attempts.ts';
@@ -99,12 +100,16 @@ interface KnownKey {
 const anonymous: Caller = { keyId: 'anonymous', role: 'admin' };
 /** The same while model code runs whose calls cannot be distinguished. */
 const cappedAnonymous: Caller = { keyId: 'anonymous', role: 'invoker' };
+/** The credentials of a job end with the job, whenever that is. */
+const jobsEndMs = Date.UTC(9999, 0);
 const howToAuthenticate = 'send `Authorization: Bearer ID:SECRET` (the value of PENSTOCK_KEY)';
 
 export class Access {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #known = new Map<string, KnownKey>();
+  /** Whose credentials are valid. */
+  readonly #jobs = new Set<string>();
   readonly #foreignPeers: ForeignPeers;
   readonly #sessions: Sessions;
   readonly #failedAttempts: FailedAttempts;
@@ -160,9 +165,13 @@ export class Access {
 
   /** A one-time secret that signs in as the oldest admin key, for the user who started the server. */
   signInLink(): string {
-    const [first] = this.#keys().filter(({ role }) => role === 'admin');
+    return this.#sessions.link(this.#oldestAdmin().key.id);
+  }
+
+  #oldestAdmin(): KnownKey {
+    const [first] = [...this.#known.values()].filter(({ key }) => key.role === 'admin');
     assert(first !== undefined, 'there is always an admin key');
-    return this.#sessions.link(first.id);
+    return first;
   }
 
   /**
@@ -201,9 +210,10 @@ export class Access {
     const claims = token === undefined || !isTemporaryId(id) ? null : readClaims(token);
     const known = claims?.id === id ? this.#known.get(claims.keyId) : undefined;
     if (token === undefined || claims === null || known === undefined || !isAuthentic(token, known.key.secret)) return undefined;
-    const { role, session, expiresAtMs } = claims;
-    if (this.#clock.wallMs() >= expiresAtMs) return 'expired';
-    return { secret: sessionSecret(token, known.key.secret), caller: { ...known.caller, assumed: { role, session, expiresAtMs } } };
+    const { role, session, expiresAtMs, job } = claims;
+    if (this.#clock.wallMs() >= expiresAtMs || (job !== undefined && !this.#jobs.has(job))) return 'expired';
+    const assumed = { role, session, expiresAtMs, ...defined({ job }) };
+    return { secret: sessionSecret(token, known.key.secret), caller: { ...known.caller, assumed } };
   }
 
   /**
@@ -215,7 +225,28 @@ export class Access {
     if (known === undefined) return undefined;
     const endsAtMs = this.#clock.wallMs() + seconds * 1000;
     const expiresAtMs = Math.min(endsAtMs, caller.assumed?.expiresAtMs ?? endsAtMs);
-    return issueCredentials({ id: newId('ASIA'), keyId: known.key.id, role, session, expiresAtMs }, known.key.secret);
+    const claims = { id: newId('ASIA'), keyId: known.key.id, role, session, expiresAtMs, ...defined({ job: caller.assumed?.job }) };
+    return issueCredentials(claims, known.key.secret);
+  }
+
+  /**
+   * Credentials for the code of a job, which are valid while `hold` holds the job: with fewer permissions than the key of its creator, and
+   * revoked together with it. A creator without a key stands for the oldest admin key. Undefined if the key was revoked.
+   */
+  jobCredentials(creator: string, job: string): TemporaryCredentials | undefined {
+    const known = creator === anonymous.keyId ? this.#oldestAdmin() : this.#known.get(creator);
+    if (known === undefined) return undefined;
+    const claims = { id: newId('ASIA'), keyId: known.key.id, role: 'training-job', session: job, expiresAtMs: jobsEndMs, job };
+    return issueCredentials(claims, known.key.secret);
+  }
+
+  /** Until `releaseJob`, the credentials of the job are valid, also those that a server before has issued. */
+  holdJob(job: string): void {
+    this.#jobs.add(job);
+  }
+
+  releaseJob(job: string): void {
+    this.#jobs.delete(job);
   }
 
   /** The caller of a key. The signature must have been verified. */

@@ -10,7 +10,7 @@ export interface Caller {
   readonly limiter?: KeyLimiter;
   /** For a signed-in browser. */
   readonly session?: SessionFacts;
-  /** For temporary credentials: the role that they were issued for. It changes no permission. */
+  /** For temporary credentials: the role that they were issued for. It changes no permission, but a job has fewer. */
   readonly assumed?: AssumedRole;
 }
 
@@ -21,6 +21,8 @@ export interface AssumedRole {
   readonly session: string;
   /** Epoch milliseconds. */
   readonly expiresAtMs: number;
+  /** The training job that they were issued to: its code may use buckets, report metrics and invoke endpoints, and nothing else. */
+  readonly job?: string;
 }
 
 /** Session data that may be sent to its browser. */

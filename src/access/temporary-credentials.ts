@@ -73,6 +73,7 @@ function derived(secret: string, purpose: 'token' | 'secret', text: string): Buf
 
 function isClaims(value: unknown): value is SessionClaims {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, keyId, role, session, expiresAtMs } = value as Readonly<Record<string, unknown>>;
+  const { id, keyId, role, session, expiresAtMs, job } = value as Readonly<Record<string, unknown>>;
+  if (job !== undefined && typeof job !== 'string') return false;
   return [id, keyId, role, session].every((text) => typeof text === 'string') && Number.isSafeInteger(expiresAtMs);
 }

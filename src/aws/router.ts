@@ -134,6 +134,12 @@ interface RequestState {
   readonly receivedAtMs: number;
 }
 
+/** Operations that the credentials of a training job are good for, beside those of buckets and the runtime. */
+const jobOperations: Readonly<Partial<Record<AwsServiceName, readonly string[]>>> = {
+  cloudwatch: ['PutMetricData'],
+  sts: ['GetCallerIdentity'],
+};
+
 export class AwsRouter {
   readonly #options: AwsRouterOptions;
   readonly #limits: AwsRouterLimits;
@@ -269,6 +275,7 @@ export class AwsRouter {
     if (audit !== null || !unaudited.includes(permission)) state.parameters = auditParameters(call.document, call.shapes.input);
     const output = await withOrigin(this.#originOf(state), async () => {
       try {
+        if (caller.assumed?.job !== undefined) this.#requireOfJob(caller, name, call.operation);
         if (permission !== null) this.#require(caller, permission, name, call.operation);
         const input = checkedInput(call);
         const done = await run(input, this.#awsCall(state, caller, call.operation));
@@ -340,6 +347,17 @@ export class AwsRouter {
       const action = `${actionPrefixes[service]}:${operation}`;
       throw new PlatformError('forbidden', `User: ${user} is not authorized to perform: ${action} (${error.message})`, { cause: error });
     }
+  }
+
+  /** The code of a training job reports metrics, and calls no other documents. Throws `forbidden`. */
+  #requireOfJob(caller: Caller, service: AwsServiceName, operation: string): void {
+    if (jobOperations[service]?.includes(operation) === true) return;
+    const action = `${actionPrefixes[service]}:${operation}`;
+    const why = 'the code of a training job may use buckets, put metrics and invoke endpoints';
+    throw new PlatformError(
+      'forbidden',
+      `User: ${callerArn(caller, this.#options.awsLocation)} is not authorized to perform: ${action} (${why})`,
+    );
   }
 
   #unknownService({ scope }: AwsRoute): PlatformError {
