@@ -46,6 +46,7 @@ import { SystemRandom } from './random.ts';
 import { Audit, Decisions, Events, RejectionAudit } from './records/index.ts';
 import { imageEntries, Registry } from './registry/index.ts';
 import { meterServing, openServing } from './serving/index.ts';
+import { openTraining } from './training/index.ts';
 
 export interface Platform {
   /** `http://127.0.0.1:8080` */
@@ -90,6 +91,7 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
   const url = await listener.listen();
   modules.startGuards();
+  modules.training.serve(reachable(url, listener));
   webhooks.addOwnAddress(url);
   for (const server of [listener, api]) closers.add(server);
   const grpc = await openGrpcPort(tls);
@@ -142,6 +144,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   backlogOf = async.backlogOf;
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
+  const training = await openTraining(config, { ...core, s3 }, closers);
   const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, s3 });
   const webhooks = webhookPolicy(config);
   const alertSettings = {
@@ -158,7 +161,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
     await alerts.alarms.refresh();
     await alerts.rules.refresh();
   });
-  const batch = { transforms, evaluations };
+  const batch = { transforms, evaluations, training };
   const aws = { s3, autoScaling, sagemaker, webhooks };
   return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
 }

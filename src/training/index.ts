@@ -1,13 +1,14 @@
+export { type OpenTrainingDeps, openTraining } from './open-training.ts';
 export {
   type ChannelSource,
   channelDefaults,
   checkpointPathDefault,
   checkTrainingSpec,
   type TrainingChannel,
-  trainingDefaults,
-  trainingLimits,
   type TrainingMetric,
   type TrainingSpec,
+  trainingDefaults,
+  trainingLimits,
 } from './spec.ts';
 export {
   type NewTrainingJob,
@@ -15,14 +16,14 @@ export {
   type Training,
   type TrainingJob,
   type TrainingJobFilter,
-  trainingLogGroup,
-  trainingLogStream,
-  trainingMetricsNamespace,
   type TrainingMetricValue,
   type TrainingOutputLine,
   type TrainingOutputPage,
-  trainingSortKey,
   type TrainingStatus,
   type TrainingTransition,
   type TrainingUsage,
+  trainingLogGroup,
+  trainingLogStream,
+  trainingMetricsNamespace,
+  trainingSortKey,
 } from './training-job.ts';

@@ -7,7 +7,7 @@ export type ChannelSource =
   | {
       readonly kind: 'captured';
       readonly endpoint: string;
-      /** Only calls of the last so many milliseconds; null: all that are stored. */
+      /** Only calls of this many last milliseconds; null: all that are stored. */
       readonly sinceMs: number | null;
       readonly rowsMax: number;
     };
@@ -218,8 +218,7 @@ function checkCaptured(name: string, { endpoint, sinceMs, rowsMax }: Extract<Cha
 }
 
 function checkObjects(what: string, { bucket, prefix }: { readonly bucket: string; readonly prefix: string }): void {
-  if (!bucketPattern.test(bucket))
-    throw invalid(`${what}: '${cut(bucket)}' is no name of a bucket: expected s3://BUCKET/PREFIX`);
+  if (!bucketPattern.test(bucket)) throw invalid(`${what}: '${cut(bucket)}' is no name of a bucket: expected s3://BUCKET/PREFIX`);
   if (prefix.length > trainingLimits.prefixLength || prefix.includes('\0'))
     throw invalid(`${what}: the prefix has ${prefix.length} characters or a NUL byte: expected at most ${trainingLimits.prefixLength}`);
 }
@@ -247,7 +246,8 @@ function checkMetrics(metrics: readonly TrainingMetric[]): void {
 
 function checkVariables(variables: Readonly<Record<string, string>>): void {
   const all = Object.entries(variables);
-  if (all.length > trainingLimits.variables) throw invalid(`${all.length} environment variables: expected at most ${trainingLimits.variables}`);
+  if (all.length > trainingLimits.variables)
+    throw invalid(`${all.length} environment variables: expected at most ${trainingLimits.variables}`);
   for (const [name, value] of all) {
     if (!variableNamePattern.test(name) || name.length > trainingLimits.variableLength)
       throw invalid(`invalid environment variable '${cut(name)}': expected letters, digits and _`);

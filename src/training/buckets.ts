@@ -1,0 +1,70 @@
+/** The object store as training needs it, and what its locations are called. */
+import type { Readable } from 'node:stream';
+
+/** Object storage, injected. */
+export interface TrainingBuckets {
+  /** Null if there is none of this name. */
+  bucket(name: string): Promise<unknown>;
+  open(bucket: string, key: string): Promise<OpenTrainingObject | null>;
+  list(
+    bucket: string,
+    options: { readonly prefix: string; readonly from?: ListedFrom | undefined; readonly itemsMax: number },
+  ): Promise<{ readonly objects: readonly ListedObject[]; readonly next: ListedFrom | null }>;
+  put(
+    bucket: string,
+    key: string,
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    options: { readonly headers: { readonly contentType: string; readonly writer?: string } },
+  ): Promise<unknown>;
+}
+
+export interface ListedObject {
+  readonly key: string;
+  readonly bytes: number;
+}
+
+interface ListedFrom {
+  readonly key: string;
+  readonly inclusive: boolean;
+}
+
+export interface OpenTrainingObject {
+  readonly bytes: number;
+  readonly pieces: readonly { readonly sha256: string }[];
+  /** The local files that contain its bytes, in order, while it is open. Undefined if the bytes are not in files. */
+  readonly files?: readonly string[];
+  stream(): Readable;
+  close(): void;
+}
+
+const listedAtOnce = 1000;
+
+/** All objects under a prefix in the order of their keys, without folder markers. Stops after `most`. */
+export async function* objectsUnder(buckets: TrainingBuckets, bucket: string, prefix: string, most: number): AsyncGenerator<ListedObject> {
+  let count = 0;
+  for (let from: ListedFrom | undefined; ; ) {
+    const page = await buckets.list(bucket, { prefix, from, itemsMax: listedAtOnce });
+    for (const object of page.objects) {
+      if (object.key.endsWith('/')) continue;
+      yield object;
+      if (++count >= most) return;
+    }
+    if (page.next === null) return;
+    from = page.next;
+  }
+}
+
+export function s3Uri(bucket: string, key: string): string {
+  return `s3://${bucket}/${key}`;
+}
+
+/** Null for anything but `s3://BUCKET/KEY`. */
+export function parseS3Uri(uri: string): { readonly bucket: string; readonly key: string } | null {
+  const [, bucket, key] = /^s3:\/\/([^/]+)(?:\/(.*))?$/s.exec(uri) ?? [];
+  return bucket === undefined ? null : { bucket, key: key ?? '' };
+}
+
+/** A folder and a name below it, with one slash between them. */
+export function joinKey(prefix: string, ...names: readonly string[]): string {
+  return [prefix.replace(/\/+$/, ''), ...names].filter((part) => part !== '').join('/');
+}

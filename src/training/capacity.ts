@@ -1,0 +1,86 @@
+/**
+ * Which training jobs may start now, and which spot jobs give their cores back. Serving goes first. Pure.
+ */
+
+export interface WaitingJob {
+  readonly name: string;
+  readonly threads: number;
+  readonly priority: number;
+  readonly createdAtMs: number;
+  readonly isSpot: boolean;
+}
+
+export interface RunningJob extends WaitingJob {
+  /** Being stopped or interrupted: its cores become free soon. */
+  readonly isEnding: boolean;
+}
+
+export interface Capacity {
+  /** Of the machine. */
+  readonly cores: number;
+  /** Cores that serving keeps busy: the 95th percentile of the last 15 minutes. */
+  readonly servingCores: number;
+}
+
+export interface CapacityDecision {
+  /** In the order in which they start. */
+  readonly start: readonly string[];
+  /** Spot jobs to interrupt, the youngest first. */
+  readonly interrupt: readonly string[];
+  /** Whole cores beside serving and running jobs. */
+  readonly freeCores: number;
+}
+
+/**
+ * Cores that jobs may use. At least one core stays free for serving if the machine has more than one; a machine of one core lends it.
+ */
+export function coresForJobs({ cores, servingCores }: Capacity): number {
+  if (cores <= 1) return 1;
+  return Math.max(0, Math.floor(cores - Math.max(1, servingCores)));
+}
+
+/**
+ * Starts the oldest jobs of the highest priority while they fit. A job that does not fit holds back all jobs behind it, so a large job does
+ * not wait for ever. If nothing runs, the first job starts even if it wants more than is free: its CPU weight is below that of serving.
+ */
+export function decideCapacity(waiting: readonly WaitingJob[], running: readonly RunningJob[], capacity: Capacity): CapacityDecision {
+  const used = running.reduce((sum, { threads }) => sum + threads, 0);
+  let free = Math.max(0, coresForJobs(capacity) - used);
+  const freeCores = free;
+  const start: string[] = [];
+  const queue = waiting.toSorted(startsBefore);
+  let isIdle = running.length === 0;
+  let blocked: WaitingJob | null = null;
+  for (const job of queue) {
+    if (job.threads <= free || isIdle) {
+      start.push(job.name);
+      free = Math.max(0, free - job.threads);
+      isIdle = false;
+    } else {
+      blocked = job;
+      break;
+    }
+  }
+  return { start, interrupt: blocked === null ? [] : interrupted(blocked, free, running), freeCores };
+}
+
+/** The youngest spot jobs whose cores a job that is not spot needs; none if they would not suffice. */
+function interrupted(blocked: WaitingJob, free: number, running: readonly RunningJob[]): string[] {
+  if (blocked.isSpot) return [];
+  let have = free + running.filter(({ isEnding }) => isEnding).reduce((sum, { threads }) => sum + threads, 0);
+  const chosen: string[] = [];
+  const candidates = running.filter(({ isSpot, isEnding, priority }) => isSpot && !isEnding && priority <= blocked.priority);
+  for (const job of candidates.toSorted((a, b) => b.createdAtMs - a.createdAtMs)) {
+    if (have >= blocked.threads) break;
+    chosen.push(job.name);
+    have += job.threads;
+  }
+  const isEnough = have >= blocked.threads || running.every(({ isSpot, isEnding }) => isSpot || isEnding);
+  return isEnough ? chosen : [];
+}
+
+function startsBefore(one: WaitingJob, other: WaitingJob): number {
+  if (one.priority !== other.priority) return other.priority - one.priority;
+  if (one.createdAtMs !== other.createdAtMs) return one.createdAtMs - other.createdAtMs;
+  return one.name < other.name ? -1 : 1;
+}

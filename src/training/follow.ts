@@ -1,0 +1,117 @@
+/** Follows a running task: copies its output, reads metrics from it, measures it, synchronises its checkpoints, until it ends. */
+import { messageOf } from '../errors.ts';
+import { Measure } from '../metrics/index.ts';
+import type { TaskView } from '../providers/index.ts';
+import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
+import type { OutputLog } from './output-log.ts';
+import type { StoredTraining } from './rows.ts';
+import type { RunDeps } from './run-deps.ts';
+import { trainingMetricsNamespace } from './training-job.ts';
+
+interface FollowedTask {
+  readonly stored: StoredTraining;
+  readonly id: string;
+  readonly log: OutputLog;
+  /** The job's `ml` folder. */
+  readonly ml: string;
+}
+
+const pollMs = 200;
+const retryMs = 1000;
+/** Each second in the first minute, then each ten. */
+const denseSamplesMs = 60_000;
+
+/** Returns the task as it ended; null if it is gone. Failures to copy output or checkpoints are logged and repeated. */
+export async function followTask(deps: RunDeps, { stored, id, log, ml }: FollowedTask): Promise<TaskView | null> {
+  const { clock } = deps;
+  const sync = stored.spec.checkpoints === null ? null : new CheckpointSync(deps, stored.spec.checkpoints, ml);
+  const begunAtMs = clock.nowMs();
+  let [sampledAtMs, cpuMs, syncedAtMs] = [begunAtMs, viewOf(deps, id)?.cpuMs ?? 0, begunAtMs];
+  let syncing: Promise<void> = Promise.resolve();
+  for (;;) {
+    // The state is read before the output: what a task has printed before its end is there then.
+    const view = viewOf(deps, id);
+    const isEnd = view === null || view.state === 'ended' || view.state === 'lost';
+    const copied = await copyOutput(deps, stored, id, log);
+    const nowMs = clock.nowMs();
+    const everyMs = nowMs - begunAtMs < denseSamplesMs ? 1000 : 10_000;
+    if (!isEnd && nowMs - sampledAtMs >= everyMs) {
+      sample(deps, stored, view, { cpuMs: view.cpuMs - cpuMs, ms: nowMs - sampledAtMs });
+      [sampledAtMs, cpuMs] = [nowMs, view.cpuMs];
+    }
+    if (sync !== null && !isEnd && nowMs - syncedAtMs >= checkpointEveryMs) {
+      syncedAtMs = nowMs;
+      syncing = syncing.then(() => syncNow(deps, stored, sync, false));
+    }
+    if (copied === 'more') continue;
+    if (isEnd && copied === 'none') {
+      await syncing;
+      if (sync !== null) await syncNow(deps, stored, sync, true);
+      await deps.metrics.settled(stored.spec.name);
+      return view;
+    }
+    await pause(deps, copied === 'failed' ? retryMs : pollMs, id);
+  }
+}
+
+function viewOf({ tasks }: RunDeps, id: string): TaskView | null {
+  return tasks.list().find((view) => view.id === id) ?? null;
+}
+
+async function copyOutput(
+  { log: serverLog, metrics }: RunDeps,
+  { spec }: StoredTraining,
+  id: string,
+  log: OutputLog,
+): Promise<'none' | 'more' | 'failed'> {
+  try {
+    const lines = await log.copy(id);
+    if (lines.length === 0) return 'none';
+    metrics.read(spec, lines);
+    return 'more';
+  } catch (error) {
+    serverLog.warn({ job: spec.name, error: messageOf(error) }, 'failed to copy the output of a training job, will retry');
+    return 'failed';
+  }
+}
+
+async function syncNow({ log }: RunDeps, { spec }: StoredTraining, sync: CheckpointSync, isEnd: boolean): Promise<void> {
+  try {
+    await sync.run({ isEnd });
+  } catch (error) {
+    log.warn({ job: spec.name, error: messageOf(error) }, 'failed to store checkpoints of a training job');
+  }
+}
+
+/** CloudWatch's metrics of a training instance: 100 is one busy core. */
+function sample(
+  { series, clock, instanceOf }: RunDeps,
+  { spec }: StoredTraining,
+  view: TaskView,
+  used: { readonly cpuMs: number; readonly ms: number },
+): void {
+  const metricKey = { namespace: trainingMetricsNamespace, dimensions: { Host: `${spec.name}/algo-1` } };
+  const memoryBytes = instanceOf(spec).memoryMiB * 2 ** 20;
+  const values = {
+    CPUUtilization: (100 * Math.max(0, used.cpuMs)) / used.ms,
+    MemoryUtilization: (100 * view.rssBytes) / memoryBytes,
+    DiskUtilization: (100 * view.diskBytes) / (spec.volumeGb * 1e9),
+  };
+  for (const [name, value] of Object.entries(values)) {
+    const measure = new Measure();
+    measure.add(value);
+    series.put(metricKey, { name, unit: 'Percent' }, clock.wallMs(), measure);
+  }
+}
+
+/** Until the time is over or the task changes. */
+async function pause({ clock, tasks }: RunDeps, ms: number, id: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(ms, resolve);
+  const unsubscribe = tasks.onChange((view) => {
+    if (view.id === id) resolve();
+  });
+  await promise;
+  unsubscribe();
+  cancel();
+}

@@ -1,0 +1,111 @@
+/**
+ * Reads the files that a job wrote. They are untrusted: links lead elsewhere, names are hostile, and a running job may swap a file for a
+ * link at any time. So a file is opened without following a link, without waiting for a FIFO, and used only if what was opened lies in the
+ * folder.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface JobFile {
+  /** With `/`, relative to the folder. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedAtMs: number;
+  readonly isExecutable: boolean;
+}
+
+export interface JobFiles {
+  /** Sorted by path. */
+  readonly files: readonly JobFile[];
+  /** Sentences about what is no file and was left out; at most 20. */
+  readonly notes: readonly string[];
+  readonly isTooMany: boolean;
+}
+
+export const jobFilesMax = 100_000;
+const notesMax = 20;
+const depthMax = 64;
+
+/** A folder that a job can write to: `base` is the job's `ml` folder, which it cannot replace; `path` is below it. */
+export interface JobFolder {
+  readonly base: string;
+  readonly path: string;
+}
+
+/** Null if it is gone, or if the job has put a link in its place. */
+async function rootOf({ base, path }: JobFolder): Promise<string | null> {
+  const root = await realpath(join(base, path)).catch(() => null);
+  return root !== null && root === join(await realpath(base), path) ? root : null;
+}
+
+/** All regular files below a folder, at most `jobFilesMax`. A link to a file inside the folder counts as that file. */
+export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promise<JobFiles> {
+  const files: JobFile[] = [];
+  const notes: string[] = [];
+  const note = (text: string): void => {
+    if (notes.length < notesMax) notes.push(text);
+  };
+  const root = await rootOf(folder);
+  if (root === null) return { files, notes, isTooMany: false };
+  const folders = [''];
+  for (let next = folders.pop(); next !== undefined && files.length <= most; next = folders.pop()) {
+    for (const name of await readdir(join(root, next)).catch(() => [])) {
+      const path = next === '' ? name : `${next}/${name}`;
+      const found = await lstat(join(root, path)).catch(() => null);
+      if (found === null) continue;
+      if (found.isDirectory()) {
+        if (path.split('/').length < depthMax) folders.push(path);
+        else note(`${quoted(path)} is nested deeper than ${depthMax} folders and was left out`);
+      } else if (found.isFile()) files.push(fileOf(path, found));
+      else if (found.isSymbolicLink()) await addLink(root, path, files, note);
+      else note(`${quoted(path)} is no file (a FIFO, socket or device) and was left out`);
+    }
+  }
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { files: files.slice(0, most), notes, isTooMany: files.length > most };
+}
+
+async function addLink(root: string, path: string, files: JobFile[], note: (text: string) => void): Promise<void> {
+  const target = await realpath(join(root, path)).catch(() => null);
+  const found = target === null ? null : await lstat(target).catch(() => null);
+  if (target === null || found === null) note(`${quoted(path)} is a link to nothing and was left out`);
+  else if (!target.startsWith(`${root}/`)) note(`${quoted(path)} is a link out of the folder and was left out`);
+  else if (found.isFile()) files.push(fileOf(path, found));
+  else note(`${quoted(path)} is a link to a folder and was left out`);
+}
+
+function fileOf(path: string, { size, mtimeMs, mode }: { size: number; mtimeMs: number; mode: number }): JobFile {
+  return { path, bytes: size, modifiedAtMs: mtimeMs, isExecutable: (mode & 0o100) !== 0 };
+}
+
+/** Opens a regular file in a folder. Null if it is gone, is none, or lies elsewhere. The caller closes it. */
+export async function openJobFile(folder: JobFolder, path: string): Promise<FileHandle | null> {
+  const root = await rootOf(folder);
+  const target = root === null ? null : await realpath(join(root, path)).catch(() => null);
+  if (root === null || target === null) return null;
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const file = await open(target, flags).catch(() => null);
+  if (file === null) return null;
+  const isInside = (await readlink(`/proc/self/fd/${file.fd}`).catch(() => '')).startsWith(`${root}/`);
+  if (isInside && (await file.stat()).isFile()) return file;
+  await file.close();
+  return null;
+}
+
+/** The beginning of a text file in a folder; null if there is none. */
+export async function readJobText(folder: JobFolder, path: string, bytesMax: number): Promise<string | null> {
+  const file = await openJobFile(folder, path);
+  if (file === null) return null;
+  try {
+    const buffer = Buffer.alloc(bytesMax);
+    const { bytesRead } = await file.read(buffer, 0, bytesMax, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+function quoted(path: string): string {
+  return JSON.stringify(path.length <= 100 ? path : `${path.slice(0, 99)}…`);
+}

@@ -1,0 +1,127 @@
+/** Prepares the folder of an attempt and describes its task. Doing it again makes the same. */
+import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { TaskBind, TaskPaths, TaskSpec } from '../providers/index.ts';
+import { downloadChannel, downloadFile } from './channels.ts';
+import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
+import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables } from './contract.ts';
+import type { ChannelFacts } from './rows.ts';
+import type { TrainingSpec } from './spec.ts';
+
+export interface LaunchDeps extends CheckpointDeps {
+  /** The file of a stored source archive. */
+  readonly sourcePath: (sha256: string) => string;
+  /** `script_mode.py`. */
+  readonly scriptMode: string;
+}
+
+/** Where the Python of a job is, and what of the host its process must be able to read. */
+export interface JobPython {
+  readonly python: string;
+  readonly paths: readonly string[];
+  readonly lock: string | null;
+}
+
+export interface Downloaded {
+  readonly data: Readonly<Record<string, ChannelFacts>>;
+  readonly codeSha256: string | null;
+}
+
+const bytesPerGb = 1e9;
+const scriptPath = 'input/script_mode.py';
+/** Script mode looks for the archive of the job's code here. */
+const archivePath = 'code/sourcedir.tar.gz';
+
+/** Empties the folder of an attempt and downloads all inputs into it. Throws `DownloadFailed`, or the reason of the signal. */
+export async function downloadInputs(deps: LaunchDeps, spec: TrainingSpec, folder: string, signal: AbortSignal): Promise<Downloaded> {
+  await rm(folder, { recursive: true, force: true });
+  const ml = join(folder, 'ml');
+  for (const name of contractFolders) await mkdir(join(ml, name), { recursive: true });
+  let roomBytes = spec.volumeGb * bytesPerGb;
+  const codeSha256 = await downloadCode(deps, spec, join(ml, archivePath), { roomBytes, signal });
+  const data: Record<string, ChannelFacts> = {};
+  for (const channel of spec.channels) {
+    const target = join(ml, 'input/data', channel.name);
+    await mkdir(target, { recursive: true });
+    const facts = await downloadChannel(deps.buckets, channel, { folder: target, roomBytes, signal });
+    roomBytes -= facts.bytes;
+    data[channel.name] = facts;
+  }
+  if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, ml, { roomBytes, signal });
+  return { data, codeSha256 };
+}
+
+/** Returns the hash of the archive; null if the job has none. */
+async function downloadCode(
+  { sourcePath, buckets }: LaunchDeps,
+  spec: TrainingSpec,
+  target: string,
+  options: { readonly roomBytes: number; readonly signal: AbortSignal },
+): Promise<string | null> {
+  if (spec.source !== null) {
+    await copyFile(sourcePath(spec.source.sha256), target);
+    await chmod(target, 0o644);
+    return spec.source.sha256;
+  }
+  const submitted = submitDirectory(spec);
+  if (spec.command !== null || submitted === null || !submitted.startsWith('s3://')) return null;
+  return (await downloadFile(buckets, submitted, target, options)).sha256;
+}
+
+/** Hyperparameter `sagemaker_submit_directory`, which is JSON or the text itself. */
+export function submitDirectory({ hyperparameters }: Pick<TrainingSpec, 'hyperparameters'>): string | null {
+  const text = hyperparameters['sagemaker_submit_directory'];
+  if (text === undefined) return null;
+  try {
+    const value = JSON.parse(text) as unknown;
+    return typeof value === 'string' ? value : text;
+  } catch {
+    return text;
+  }
+}
+
+/** Writes the files of the container contract and, for script mode, its program. */
+export async function writeContract(deps: Pick<LaunchDeps, 'scriptMode'>, spec: TrainingSpec, folder: string, ml: string): Promise<void> {
+  for (const [name, content] of Object.entries(contractFiles(spec, { ml }))) {
+    const path = join(folder, 'ml', name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content, { mode: 0o644 });
+  }
+  if (spec.command !== null) return;
+  await copyFile(deps.scriptMode, join(folder, 'ml', scriptPath));
+}
+
+export interface TaskFacts {
+  readonly id: string;
+  readonly folder: string;
+  readonly paths: TaskPaths;
+  readonly python: JobPython | null;
+  readonly contract: Omit<ContractFacts, 'ml' | 'environmentBin'>;
+  readonly threads: number;
+  readonly memoryMiB: number;
+  readonly isPreemptible: boolean;
+  /** What is left of the job's running time. */
+  readonly maxRuntimeMs: number;
+  readonly stopGraceMs: number;
+}
+
+export function taskSpecOf(spec: TrainingSpec, facts: TaskFacts): TaskSpec {
+  const { id, folder, paths, python, contract, threads, memoryMiB, isPreemptible, maxRuntimeMs, stopGraceMs } = facts;
+  const environmentBin = python === null ? null : dirname(python.python);
+  const script = [python?.python ?? 'python3', join(paths.ml, scriptPath)];
+  return {
+    id,
+    command: spec.command === null ? script : contractCommand(spec.command, paths),
+    environment: contractVariables(spec, { ...contract, ml: paths.ml, environmentBin }),
+    folder,
+    readOnly: (python?.paths ?? []).map((path): TaskBind => ({ source: path, target: path })),
+    lent: [],
+    threads,
+    memoryMiB,
+    diskMiB: Math.ceil((spec.volumeGb * bytesPerGb) / 2 ** 20),
+    hasNetwork: !spec.isIsolated,
+    isPreemptible,
+    maxRuntimeMs,
+    stopGraceMs,
+  };
+}

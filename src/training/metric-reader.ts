@@ -1,0 +1,70 @@
+/** Reads metrics from the output of jobs, in a thread of their own: patterns and lines are untrusted. */
+import { messageOf } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import { Measure, type MetricStore } from '../metrics/index.ts';
+import type { TaskLine } from '../providers/index.ts';
+import type { Threads } from '../threads/index.ts';
+import { matchMetricsTask } from './match-metrics.ts';
+import type { TrainingSpec } from './spec.ts';
+import { type TrainingMetricValue, trainingMetricsNamespace } from './training-job.ts';
+
+export interface MetricReaderDeps {
+  readonly threads: Threads;
+  readonly series: Pick<MetricStore, 'put'>;
+  readonly log: Log;
+}
+
+interface JobMetrics {
+  readonly last: Map<string, TrainingMetricValue>;
+  /** Blocks are matched one after another. */
+  reading: Promise<void>;
+}
+
+export class MetricReader {
+  readonly #deps: MetricReaderDeps;
+  readonly #jobs = new Map<string, JobMetrics>();
+
+  constructor(deps: MetricReaderDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begins to match lines. Never throws. */
+  read(spec: TrainingSpec, lines: readonly TaskLine[]): void {
+    if (spec.metrics.length === 0) return;
+    const own = lines.filter(({ from }) => from !== 'task').map(({ at, line }) => ({ atMs: at, line }));
+    const job = this.#jobs.get(spec.name) ?? { last: new Map<string, TrainingMetricValue>(), reading: Promise.resolve() };
+    this.#jobs.set(spec.name, job);
+    job.reading = job.reading.then(() => this.#match(spec, job, own)).catch((error: unknown) => this.#warn(spec, error));
+  }
+
+  /** Resolves once all lines so far are matched. */
+  async settled(name: string): Promise<void> {
+    await this.#jobs.get(name)?.reading;
+  }
+
+  /** The last value of each metric since the start of the server. */
+  last(name: string): readonly TrainingMetricValue[] {
+    return [...(this.#jobs.get(name)?.last.values() ?? [])];
+  }
+
+  forget(name: string): void {
+    this.#jobs.delete(name);
+  }
+
+  async #match(spec: TrainingSpec, { last }: JobMetrics, lines: readonly { atMs: number; line: string }[]): Promise<void> {
+    const bytes = lines.reduce((sum, { line }) => sum + line.length, 0);
+    const work = { name: 'matching metrics', hint: 'print shorter lines, or give fewer metrics' };
+    const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work });
+    const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
+    for (const value of values) {
+      last.set(value.name, value);
+      const measure = new Measure();
+      measure.add(value.value);
+      this.#deps.series.put(metricKey, { name: value.name, unit: 'None' }, value.atMs, measure);
+    }
+  }
+
+  #warn({ name }: TrainingSpec, error: unknown): void {
+    this.#deps.log.warn({ job: name, error: messageOf(error) }, 'failed to read the metrics of a training job');
+  }
+}

@@ -1,0 +1,174 @@
+/** Opens training jobs with their modules and the object store. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Access } from '../access/index.ts';
+import type { Closers } from '../closers.ts';
+import { type Config, isLoopback } from '../config.ts';
+import { instanceType, type Ledger, type PriceTable, threadsOf } from '../costs/index.ts';
+import type { PythonEnvironments } from '../environments/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { Foundation } from '../foundation/index.ts';
+import { nameKey } from '../names.ts';
+import type { LocalProvider } from '../providers/index.ts';
+import type { Audit, Events } from '../records/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { TrainingBuckets } from './buckets.ts';
+import { uriOf } from './channels.ts';
+import { JobStates } from './job-states.ts';
+import { MetricReader } from './metric-reader.ts';
+import { registerVersion } from './register-version.ts';
+import { TrainingRows } from './rows.ts';
+import type { JobInstance, JobMeter } from './run-deps.ts';
+import { ServingLoad } from './serving-load.ts';
+import { type TrainingSettings, trainingSettings } from './settings.ts';
+import type { TrainingSpec } from './spec.ts';
+import { TrainingJobs } from './training-jobs.ts';
+
+export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'logGroups' | 'series' | 'threads' | 'objects'> {
+  readonly logs: Pick<Foundation['logs'], 'platform'>;
+  readonly directory: Pick<Foundation['directory'], 'path'>;
+  readonly registry: Registry;
+  readonly environments: Pick<PythonEnvironments, 'resolve' | 'expectNamed'>;
+  readonly provider: Pick<LocalProvider, 'tasks' | 'isolation' | 'list'>;
+  readonly events: Events;
+  readonly audit: Audit;
+  readonly prices: PriceTable;
+  readonly ledger: Ledger;
+  readonly cores: number;
+  readonly access: Pick<Access, 'jobCredentials' | 'holdJob' | 'releaseJob'>;
+  readonly s3: TrainingBuckets;
+}
+
+export type TrainingConfig = Pick<Config, 'training' | 'host' | 'awsRegion' | 'awsAccount' | 'artifactLimitBytes'>;
+
+const scriptMode = fileURLToPath(new URL('../../assets/training/script_mode.py', import.meta.url));
+
+/** Continues the jobs of the server before. */
+export async function openTraining(config: TrainingConfig, deps: OpenTrainingDeps, closers: Closers): Promise<TrainingJobs> {
+  const { clock, logs, logGroups, series, threads, objects, registry, events, audit, provider, cores } = deps;
+  const log = logs.platform;
+  const settings = trainingSettings(config.training);
+  const rows = new TrainingRows(deps.db);
+  const load = new ServingLoad();
+  const instanceOf = (spec: TrainingSpec): JobInstance => jobInstance(deps.prices, cores, spec);
+  const jobFolder = (name: string): string => join(deps.directory.path, 'training', nameKey(name));
+  const artifactBytesMax = config.artifactLimitBytes;
+  const training: TrainingJobs = new TrainingJobs({
+    clock,
+    log,
+    rows,
+    states: new JobStates({ rows, clock, events }),
+    events,
+    audit,
+    threads,
+    logGroups,
+    series,
+    metrics: new MetricReader({ threads, series, log }),
+    tasks: provider.tasks,
+    buckets: deps.s3,
+    files: registry.files,
+    objects,
+    sourcePath: (sha256) => registry.files.localPath(sha256),
+    scriptMode,
+    python: (environment, lock, signal) => pythonOf(deps.environments, environment, lock, signal),
+    instanceOf,
+    contractOf: ({ spec, createdBy }) => {
+      const server = spec.isIsolated ? null : serverOf(deps, training.url, createdBy, spec.name);
+      return { arn: arnOf(config, spec.name), region: config.awsRegion, server };
+    },
+    meter: jobMeter(deps, instanceOf),
+    register: (job) => registerVersion({ registry, rows, jobFolder, artifactBytesMax }, job),
+    jobFolder,
+    removeFolder: (folder) =>
+      rm(folder, { recursive: true, force: true }).catch((error: unknown) =>
+        log.warn({ folder, error: messageOf(error) }, 'failed to remove the folder of a training job'),
+      ),
+    artifactBytesMax,
+    stopGraceMs: settings.stopGraceMs,
+    cores,
+    servingCores: () => load.busyCores,
+    observe: () =>
+      load.sample(
+        provider.list().map(({ spec, cpuMs }) => ({ id: spec.id, cpuMs: cpuMs?.() ?? null })),
+        clock.nowMs(),
+      ),
+    checkAllowed: () => checkAllowed(config, settings, provider),
+    checkPlace: async (spec) => {
+      instanceType(deps.prices, spec.instanceType);
+      if (spec.environment !== null) await deps.environments.expectNamed(spec.environment);
+      const captured = spec.channels.find(({ source }) => source.kind === 'captured');
+      if (captured !== undefined)
+        throw new PlatformError('unsupported', `channel '${captured.name}': ${uriOf(captured)} is not served: use an s3:// channel`);
+    },
+    jobsMax: settings.jobsMax,
+  });
+  await training.open();
+  return closers.add(training);
+}
+
+function arnOf({ awsRegion, awsAccount }: TrainingConfig, name: string): string {
+  return `arn:aws:sagemaker:${awsRegion}:${awsAccount}:training-job/${name.toLowerCase()}`;
+}
+
+/** Throws `forbidden`, `unsupported`. */
+function checkAllowed(config: TrainingConfig, { isEnabled }: TrainingSettings, { isolation }: Pick<LocalProvider, 'isolation'>): void {
+  if (!(isEnabled ?? isLoopback(config.host))) {
+    const todo = 'set {"training": {"enabled": true}} in config.json, and restart the server';
+    throw new PlatformError('forbidden', `training jobs run code of their callers, and this server listens beyond loopback: ${todo}`);
+  }
+  if (isolation === null || isolation.mode === 'unavailable')
+    throw new PlatformError(
+      'unsupported',
+      `training jobs cannot be isolated here (${isolation?.reason ?? 'no reason is known'}): run penstock doctor`,
+    );
+}
+
+function jobInstance(prices: PriceTable, cores: number, { instanceType: name, isSpot }: TrainingSpec): JobInstance {
+  const type = instanceType(prices, name);
+  const larger = Object.entries(prices.instances)
+    .filter(([other, { memoryMiB }]) => memoryMiB > type.memoryMiB && familyOf(other) === familyOf(name))
+    .sort(([, a], [, b]) => a.memoryMiB - b.memoryMiB);
+  return {
+    threads: threadsOf(type, cores),
+    memoryMiB: type.memoryMiB,
+    largerType: larger[0]?.[0] ?? null,
+    usdPerHour: isSpot ? (type.usdPerHourSpot ?? type.usdPerHour) : type.usdPerHour,
+    onDemandUsdPerHour: type.usdPerHour,
+  };
+}
+
+/** `local` of `local.2`, `ml.m5` of `ml.m5.large`. */
+function familyOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')));
+}
+
+/** Accounts of jobs are named so that no endpoint can have the name. While a job is charged, its credentials are valid. */
+function jobMeter({ ledger, access }: OpenTrainingDeps, instanceOf: (spec: TrainingSpec) => JobInstance): JobMeter {
+  const idOf = (name: string): string => `training:${nameKey(name)}`;
+  const running = new Set<string>();
+  return {
+    started: ({ spec }) => {
+      if (running.has(idOf(spec.name))) return;
+      running.add(idOf(spec.name));
+      access.holdJob(nameKey(spec.name));
+      ledger.started(idOf(spec.name), `training:${spec.name}`, 'job', instanceOf(spec).usdPerHour);
+    },
+    ended: (name) => {
+      running.delete(idOf(name));
+      ledger.ended(idOf(name));
+      access.releaseJob(nameKey(name));
+    },
+  };
+}
+
+/** How the code of a job calls this server; null if it cannot. */
+function serverOf({ access }: OpenTrainingDeps, url: string | null, creator: string, name: string) {
+  const issued = access.jobCredentials(creator, nameKey(name));
+  return url === null || issued === undefined ? null : { url, keyId: issued.id, secret: issued.secret, token: issued.token };
+}
+
+async function pythonOf(environments: OpenTrainingDeps['environments'], name: string, lock: string | null, signal: AbortSignal) {
+  const { python, paths, key } = await environments.resolve({ name, lock }, signal);
+  return { python, paths, lock: key };
+}

@@ -1,0 +1,176 @@
+/** Stored training jobs. A restarted server continues from here. */
+import { PlatformError } from '../errors.ts';
+import { nameKey } from '../names.ts';
+import { type Database, inTransaction, isUniqueViolation, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
+import type { TaskEnding } from './failure-reason.ts';
+import { type TrainingSpec, trainingDefaults } from './spec.ts';
+import type { StopCause, TrainingLife } from './status.ts';
+import type { TrainingJobFilter, TrainingMetricValue, TrainingUsage } from './training-job.ts';
+
+/** What a channel held, for the lineage of the version. */
+export interface ChannelFacts {
+  readonly uri: string;
+  /** Of the sorted lines `key\0sha256\n`. */
+  readonly sha256: string;
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+/** Everything that changes while a job runs. */
+export interface TrainingProgress extends TrainingLife {
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** Tasks that the platform lost. Interruptions are not counted. */
+  readonly lost: number;
+  readonly stopCause: StopCause | null;
+  /** How the script ended; null before. */
+  readonly ending: TaskEnding | null;
+  /** Decided when the script has ended, shown when the job is over. */
+  readonly failureReason: string | null;
+  readonly metrics: readonly TrainingMetricValue[];
+  readonly artifactUri: string | null;
+  readonly usage: TrainingUsage | null;
+  readonly notes: readonly string[];
+  readonly data: Readonly<Record<string, ChannelFacts>>;
+  readonly codeSha256: string | null;
+  readonly environmentLock: string | null;
+}
+
+export interface StoredTraining {
+  readonly spec: TrainingSpec;
+  readonly document: Readonly<Record<string, unknown>> | null;
+  readonly createdBy: string;
+  readonly progress: TrainingProgress;
+  readonly version: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+interface StoredDocument {
+  readonly spec: TrainingSpec;
+  readonly document: Readonly<Record<string, unknown>> | null;
+  readonly createdBy: string;
+}
+
+export class TrainingRows {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Throws `already_exists`. */
+  async add(tx: Transaction, { spec, document, createdBy }: StoredDocument, progress: TrainingProgress, nowMs: number): Promise<void> {
+    const stored: StoredDocument = { spec, document, createdBy };
+    const row: TrainingJobsTable = {
+      name_key: nameKey(spec.name),
+      name: spec.name,
+      state: progress.status,
+      document: JSON.stringify(stored),
+      progress: JSON.stringify(progress),
+      source_sha256: spec.source?.sha256 ?? null,
+      group_key: spec.group === null ? null : nameKey(spec.group),
+      version: null,
+      created_at: nowMs,
+      updated_at: nowMs,
+    };
+    try {
+      await tx.insertInto('training_jobs').values(row).execute();
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      const todo = 'choose another name, or delete it';
+      throw new PlatformError('already_exists', `training job ${spec.name} already exists: ${todo}`, { cause: error });
+    }
+  }
+
+  async find(name: string, from: Database | Transaction = this.#db): Promise<StoredTraining | null> {
+    const row = await from.selectFrom('training_jobs').selectAll().where('name_key', '=', nameKey(name)).executeTakeFirst();
+    return row === undefined ? null : storedOf(row);
+  }
+
+  /** Returns false if the job was deleted. */
+  async write(tx: Database | Transaction, name: string, progress: TrainingProgress, nowMs: number): Promise<boolean> {
+    const changed = { state: progress.status, progress: JSON.stringify(progress), updated_at: nowMs };
+    const update = tx.updateTable('training_jobs').set(changed).where('name_key', '=', nameKey(name));
+    return (await update.executeTakeFirst()).numUpdatedRows > 0n;
+  }
+
+  async writeDocument(tx: Transaction, { spec, document, createdBy }: StoredDocument, nowMs: number): Promise<void> {
+    const stored: StoredDocument = { spec, document, createdBy };
+    const changed = { document: JSON.stringify(stored), updated_at: nowMs };
+    await tx.updateTable('training_jobs').set(changed).where('name_key', '=', nameKey(spec.name)).execute();
+  }
+
+  /** Returns false if the job has a version already. In the transaction that registers the version. */
+  async setVersion(tx: Transaction, name: string, version: string): Promise<boolean> {
+    const update = tx.updateTable('training_jobs').set({ version }).where('name_key', '=', nameKey(name)).where('version', 'is', null);
+    return (await update.executeTakeFirst()).numUpdatedRows > 0n;
+  }
+
+  async remove(tx: Transaction, name: string): Promise<boolean> {
+    const { numDeletedRows } = await tx.deleteFrom('training_jobs').where('name_key', '=', nameKey(name)).executeTakeFirst();
+    return numDeletedRows > 0n;
+  }
+
+  /** The oldest first. */
+  async unfinished(): Promise<StoredTraining[]> {
+    const open = this.#db.selectFrom('training_jobs').selectAll().where('state', 'in', ['InProgress', 'Stopping']);
+    return (await open.orderBy('created_at').orderBy('name_key').execute()).map(storedOf);
+  }
+
+  async countUnfinished(from: Database | Transaction): Promise<number> {
+    const open = from.selectFrom('training_jobs').where('state', 'in', ['InProgress', 'Stopping']);
+    const { count } = await open.select((row) => row.fn.countAll().as('count')).executeTakeFirstOrThrow();
+    return Number(count);
+  }
+
+  /** Names of the jobs that begin with a text, in lower case. */
+  async namesLike(prefix: string): Promise<string[]> {
+    const from = prefix.toLowerCase();
+    const until = `${from.slice(0, -1)}${String.fromCharCode(from.charCodeAt(from.length - 1) + 1)}`;
+    const query = this.#db.selectFrom('training_jobs').select('name_key').where('name_key', '>=', from).where('name_key', '<', until);
+    return (await query.execute()).map((row) => row.name_key);
+  }
+
+  async list(filter: TrainingJobFilter): Promise<StoredTraining[]> {
+    const { status, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit } = filter;
+    const order = descending ? 'desc' : 'asc';
+    let query = this.#db.selectFrom('training_jobs').selectAll();
+    if (status !== undefined) query = query.where('state', '=', status);
+    if (nameContains !== '') {
+      const part = nameContains.toLowerCase();
+      // Names hold no other characters, so nothing else can match, and nothing needs to be escaped.
+      query = query.where('name_key', 'like', /^[a-z0-9-]*$/.test(part) ? `%${part}%` : '');
+    }
+    for (const [column, bound, value] of [
+      ['created_at', '>', filter.createdAfterMs],
+      ['created_at', '<', filter.createdBeforeMs],
+      ['updated_at', '>', filter.updatedAfterMs],
+      ['updated_at', '<', filter.updatedBeforeMs],
+    ] as const) {
+      if (value !== undefined && value !== null) query = query.where(column, bound, value);
+    }
+    if (after !== null) {
+      query = query.where((row) => row(row.refTuple(sortBy, 'name_key'), descending ? '<' : '>', row.tuple(after[0], after[1])));
+    }
+    return (await query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).execute()).map(storedOf);
+  }
+
+  /** Runs in one transaction. */
+  transact<T>(run: (tx: Transaction) => Promise<T>): Promise<T> {
+    return inTransaction(this.#db, run);
+  }
+}
+
+function storedOf(row: TrainingJobsTable): StoredTraining {
+  const { spec, document, createdBy } = JSON.parse(row.document) as StoredDocument;
+  return {
+    spec: { ...trainingDefaults, ...spec },
+    document,
+    createdBy,
+    progress: JSON.parse(row.progress) as TrainingProgress,
+    version: row.version,
+    createdAtMs: Number(row.created_at),
+    updatedAtMs: Number(row.updated_at),
+  };
+}

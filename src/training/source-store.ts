@@ -1,0 +1,75 @@
+/** Uploaded source archives: held until a job refers to them, or for a while. */
+import type { Readable } from 'node:stream';
+import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
+import type { Registry } from '../registry/index.ts';
+import type { FileObjectStore } from '../storage/index.ts';
+import { checkEntry, sourceBytesMax, sourceFiles } from './source-archive.ts';
+import type { Training } from './training-job.ts';
+
+export interface SourceStoreDeps {
+  readonly clock: Pick<Clock, 'after'>;
+  readonly files: Registry['files'];
+  readonly objects: Pick<FileObjectStore, 'has' | 'stat' | 'stream'>;
+}
+
+type Source = Awaited<ReturnType<Training['addSource']>>;
+
+/** An archive that no job refers to is deleted after this time. */
+const heldMs = 15 * 60_000;
+const heldMax = 100;
+
+export class SourceStore {
+  readonly #deps: SourceStoreDeps;
+  readonly #releases = new Set<() => Promise<void>>();
+
+  constructor(deps: SourceStoreDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws `invalid_request`, `unsupported`, `too_large`, `overloaded`. */
+  async add(archive: Readable): Promise<Source> {
+    if (this.#releases.size >= heldMax) throw new PlatformError('overloaded', `${heldMax} sources wait for their jobs: try again later`);
+    const held = this.#deps.files.hold();
+    let isStored = false;
+    try {
+      const stored = await held.store(archive, sourceBytesMax);
+      const files = await this.#filesOf(stored.sha256);
+      this.#releaseLater(() => held.release());
+      isStored = true;
+      return { ...stored, files };
+    } finally {
+      if (!isStored) await held.release();
+    }
+  }
+
+  /** Throws `not_found` if the archive is gone, `invalid_request` if it does not have the entry. */
+  async checkEntry(sha256: string, entry: string): Promise<void> {
+    if (!/^[0-9a-f]{64}$/.test(sha256) || !(await this.#deps.objects.has(sha256)))
+      throw new PlatformError('not_found', `there is no source ${sha256.slice(0, 12)}: upload it again`);
+    checkEntry(entry, await this.#filesOf(sha256));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#releases].map((release) => release()));
+  }
+
+  async #filesOf(sha256: string): Promise<string[]> {
+    const { bytes } = await this.#deps.objects.stat(sha256);
+    const bytesOf = (end: number) => this.#deps.objects.stream(sha256, 0, end);
+    const start: Buffer[] = [];
+    for await (const chunk of bytesOf(Math.min(2, bytes))) start.push(chunk);
+    const isGzip = Buffer.concat(start).equals(Buffer.from([0x1f, 0x8b]));
+    return sourceFiles(bytesOf(bytes), isGzip);
+  }
+
+  #releaseLater(release: () => Promise<void>): void {
+    let cancel = (): void => {};
+    const run = async (): Promise<void> => {
+      cancel();
+      if (this.#releases.delete(run)) await release();
+    };
+    cancel = this.#deps.clock.after(heldMs, () => void run());
+    this.#releases.add(run);
+  }
+}

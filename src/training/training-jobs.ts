@@ -1,0 +1,417 @@
+/** All training jobs of a server: created, started when there is room, stopped, deleted, and continued after a restart. */
+import type { Readable } from 'node:stream';
+import { Loop } from '../clock.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import type { LogGroups } from '../logs/index.ts';
+import type { MetricStore } from '../metrics/index.ts';
+import { nameKey } from '../names.ts';
+import type { Audit, AuditAction, Events } from '../records/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { Transaction } from '../storage/index.ts';
+import type { Threads } from '../threads/index.ts';
+import { decideCapacity, type RunningJob, type WaitingJob } from './capacity.ts';
+import { maskedHyperparameters } from './lineage.ts';
+import { checkMetricsTask } from './match-metrics.ts';
+import type { StoredTraining, TrainingProgress } from './rows.ts';
+import { TrainingRun } from './run.ts';
+import type { RunDeps } from './run-deps.ts';
+import { SourceStore, type SourceStoreDeps } from './source-store.ts';
+import { checkTrainingSpec, type TrainingSpec } from './spec.ts';
+import { instanceMs, isOver, newLife, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
+import {
+  type NewTrainingJob,
+  type Training,
+  type TrainingJob,
+  type TrainingJobFilter,
+  type TrainingMetricValue,
+  type TrainingOutputPage,
+  trainingLogGroup,
+  trainingLogStream,
+  trainingMetricsNamespace,
+} from './training-job.ts';
+
+export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> {
+  readonly audit: Pick<Audit, 'record'>;
+  readonly events: Pick<Events, 'publish'>;
+  readonly threads: Threads;
+  readonly logGroups: LogGroups;
+  readonly series: MetricStore;
+  readonly files: Registry['files'];
+  readonly objects: SourceStoreDeps['objects'];
+  readonly cores: number;
+  /** Cores that serving keeps busy. */
+  readonly servingCores: () => number;
+  /** Called each second. */
+  readonly observe: () => void;
+  /** Throws `forbidden`, `unsupported` if jobs may not run here, or not for this caller. */
+  readonly checkAllowed: (who: string) => void;
+  /** Throws `invalid_request` if there is no such environment or instance type. */
+  readonly checkPlace: (spec: TrainingSpec) => Promise<void>;
+  /** Jobs that wait or run. */
+  readonly jobsMax: number;
+}
+
+interface Running {
+  readonly run: TrainingRun;
+  readonly spec: TrainingSpec;
+  readonly createdAtMs: number;
+  readonly ended: Promise<void>;
+}
+
+interface Waiting {
+  readonly spec: TrainingSpec;
+  readonly createdAtMs: number;
+  /** The job has begun: it continues at once, whatever the capacity. */
+  readonly isBegun: boolean;
+}
+
+const tickMs = 1000;
+const metricPointsMax = 10_000;
+const minuteMs = 60_000;
+
+export class TrainingJobs implements Training {
+  readonly #deps: TrainingJobsDeps;
+  readonly #sources: SourceStore;
+  readonly #running = new Map<string, Running>();
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #ticks: Loop;
+  #url: string | null = null;
+  #isClosed = false;
+
+  constructor(deps: TrainingJobsDeps) {
+    this.#deps = deps;
+    this.#sources = new SourceStore(deps);
+    const onFailure = (error: unknown): void =>
+      deps.log.warn({ error: messageOf(error) }, 'failed to look after training jobs, will retry');
+    this.#ticks = new Loop({ clock: deps.clock, everyMs: tickMs, run: () => this.#tick(), onFailure });
+  }
+
+  /** Finds the jobs of the server before. */
+  async open(): Promise<void> {
+    for (const { spec, progress, createdAtMs } of await this.#deps.rows.unfinished()) {
+      const isBegun = progress.status === 'Stopping' || ['Downloading', 'Training', 'Uploading'].includes(progress.secondaryStatus);
+      this.#waiting.set(nameKey(spec.name), { spec, createdAtMs, isBegun });
+    }
+  }
+
+  /** The address of the server; null before `serve`. */
+  get url(): string | null {
+    return this.#url;
+  }
+
+  /** Starts jobs from now on: the server answers those that call it. */
+  serve(url: string): void {
+    this.#url = url;
+    this.#next();
+    this.#ticks.open();
+  }
+
+  /** Stops running tasks, with time for a checkpoint. The next server continues their jobs. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#ticks.close();
+    for (const { run } of this.#running.values()) run.halt();
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.#sources.close();
+  }
+
+  addSource(archive: Readable): ReturnType<Training['addSource']> {
+    return this.#sources.add(archive);
+  }
+
+  async create(spec: TrainingSpec, who: string, { document, hook }: NewTrainingJob = {}): Promise<TrainingJob> {
+    const { rows, clock, states } = this.#deps;
+    checkTrainingSpec(spec);
+    this.#deps.checkAllowed(who);
+    await this.#checkUsable(spec);
+    const nowMs = clock.wallMs();
+    const stored = { spec, document: document ?? null, createdBy: who };
+    const progress = newProgress(nowMs);
+    const event = await rows.transact(async (tx) => {
+      await this.#checkRoom(tx);
+      await rows.add(tx, stored, progress, nowMs);
+      await hook?.(tx);
+      await this.#audit(tx, who, 'CreateTrainingJob', spec.name, auditDetail(spec));
+      return states.recordEvent(tx, { spec, progress });
+    });
+    this.#deps.events.publish(event);
+    this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
+    this.#next();
+    return this.get(spec.name);
+  }
+
+  async nextName(group: string): Promise<string> {
+    const prefix = `${group.slice(0, 50)}-`;
+    const numbers = (await this.#deps.rows.namesLike(prefix))
+      .map((name) => name.slice(prefix.length))
+      .filter((rest) => /^[1-9]\d{0,8}$/.test(rest));
+    return `${prefix}${Math.max(0, ...numbers.map(Number)) + 1}`;
+  }
+
+  async find(name: string): Promise<TrainingJob | null> {
+    const stored = await this.#deps.rows.find(name);
+    return stored === null ? null : this.#viewOf(stored);
+  }
+
+  async get(name: string): Promise<TrainingJob> {
+    return this.#viewOf(await this.#stored(name));
+  }
+
+  async list(filter: TrainingJobFilter): Promise<readonly TrainingJob[]> {
+    return (await this.#deps.rows.list(filter)).map((stored) => this.#viewOf(stored));
+  }
+
+  async stop(name: string, who: string): Promise<TrainingJob> {
+    const { spec, progress } = await this.#stored(name);
+    if (isOver(progress.status)) throw overAlready(progress);
+    if (progress.status !== 'Stopping') {
+      const alongside = (tx: Transaction): Promise<void> => this.#audit(tx, who, 'StopTrainingJob', spec.name, {});
+      await this.#stopFor(spec.name, 'user', alongside);
+    }
+    return this.get(name);
+  }
+
+  async delete(name: string, who: string): Promise<void> {
+    const { rows, logGroups, log } = this.#deps;
+    const stored = await this.#stored(name);
+    const { spec, progress } = stored;
+    if (!isOver(progress.status))
+      throw new PlatformError('wrong_state', `The training job ${spec.name} is ${progress.status}: stop it first.`);
+    await this.#running.get(nameKey(name))?.ended;
+    await rows.transact(async (tx) => {
+      await rows.remove(tx, name);
+      await this.#audit(tx, who, 'DeleteTrainingJob', spec.name, {});
+    });
+    this.#deps.states.announce(name);
+    if (spec.source !== null) await this.#deps.files.discard(spec.source.sha256);
+    await logGroups.deleteStream(trainingLogGroup, trainingLogStream(this.#viewOf(stored))).catch((error: unknown) => {
+      if (error instanceof PlatformError && error.code === 'not_found') return;
+      log.warn({ job: name, error: messageOf(error) }, 'failed to delete the log of a training job');
+    });
+  }
+
+  async setDocument(name: string, document: Readonly<Record<string, unknown>>, who: string): Promise<void> {
+    const { rows, clock } = this.#deps;
+    const stored = await this.#stored(name);
+    await rows.transact(async (tx) => {
+      await rows.writeDocument(tx, { ...stored, document }, clock.wallMs());
+      await this.#audit(tx, who, 'UpdateTrainingJob', stored.spec.name, {});
+    });
+  }
+
+  async output(
+    name: string,
+    { after = null, limit }: { readonly after?: string | null; readonly limit: number },
+  ): Promise<TrainingOutputPage> {
+    const job = await this.get(name);
+    const { logGroups } = this.#deps;
+    if (!logGroups.has(trainingLogGroup)) return { lines: [], next: after };
+    const page = await logGroups.read(trainingLogGroup, {
+      streams: new Set([trainingLogStream(job)]),
+      fromMs: 0,
+      toMs: Number.POSITIVE_INFINITY,
+      from: 'head',
+      cursor: after,
+      limit,
+      matches: () => true,
+    });
+    return { lines: page.events.map(({ atMs, message }) => ({ atMs, text: message })), next: page.after };
+  }
+
+  async metrics(name: string): Promise<readonly TrainingMetricValue[]> {
+    const { spec, progress, createdAtMs } = await this.#stored(name);
+    const { series, clock } = this.#deps;
+    const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
+    const toMs = (progress.endedAtMs ?? clock.wallMs()) + minuteMs;
+    const values: TrainingMetricValue[] = [];
+    for (const metric of spec.metrics) {
+      const span = { metricKey, name: metric.name, fromMs: createdAtMs, toMs, periodMs: periodFor(toMs - createdAtMs) };
+      for (const { atMs, count, sum } of await series.series(span))
+        if (count > 0) values.push({ name: metric.name, value: sum / count, atMs });
+    }
+    return values.toSorted((a, b) => a.atMs - b.atMs).slice(0, metricPointsMax);
+  }
+
+  async changed(name: string, signal: AbortSignal): Promise<void> {
+    // Listens before it reads, so that no change falls between.
+    const cancel = new AbortController();
+    const waiting = this.#deps.states.changed(name, AbortSignal.any([signal, cancel.signal]));
+    const stored = await this.#deps.rows.find(name);
+    if (stored === null || isOver(stored.progress.status)) cancel.abort();
+    await waiting;
+  }
+
+  async #checkUsable(spec: TrainingSpec): Promise<void> {
+    const { buckets, threads } = this.#deps;
+    await this.#deps.checkPlace(spec);
+    for (const { bucket } of [spec.output, ...(spec.checkpoints === null ? [] : [spec.checkpoints])]) {
+      if ((await buckets.bucket(bucket)) === null)
+        throw new PlatformError('not_found', `there is no bucket '${bucket}': create it, or name another in the output`);
+    }
+    if (spec.entry !== null && spec.source !== null) await this.#sources.checkEntry(spec.source.sha256, spec.entry);
+    if (spec.metrics.length === 0) return;
+    const [problem] = await threads.run(checkMetricsTask, spec.metrics, { bytes: 0 });
+    if (problem !== undefined) throw new PlatformError('invalid_request', problem);
+  }
+
+  async #checkRoom(tx: Transaction): Promise<void> {
+    const { rows, jobsMax } = this.#deps;
+    const count = await rows.countUnfinished(tx);
+    if (count < jobsMax) return;
+    const what = `The account-level service limit 'training jobs queued' is ${jobsMax}`;
+    throw new PlatformError('overloaded', `${what}, with current utilization of ${count} and a request delta of 1.`);
+  }
+
+  /** Turns a job to Stopping and ends what it does. */
+  async #stopFor(name: string, cause: StopCause, alongside?: (tx: Transaction) => Promise<void>): Promise<void> {
+    const { states } = this.#deps;
+    const options = alongside === undefined ? {} : { alongside };
+    await states.step(name, trainingSteps.stopping, { ...options, patch: ({ progress }) => ({ stopCause: progress.stopCause ?? cause }) });
+    const key = nameKey(name);
+    const running = this.#running.get(key);
+    if (running !== undefined) return running.run.stop();
+    // It waits: nothing has begun.
+    if (this.#waiting.delete(key)) await states.step(name, stoppedStep(cause));
+    this.#next();
+  }
+
+  async #tick(): Promise<void> {
+    this.#deps.observe();
+    await this.#endLate();
+    this.#next();
+    await this.#showWaiting();
+  }
+
+  /** Stops jobs whose time from creation to end is over. */
+  async #endLate(): Promise<void> {
+    const nowMs = this.#deps.clock.wallMs();
+    const isLate = ({ spec, createdAtMs }: Pick<Waiting, 'spec' | 'createdAtMs'>): boolean =>
+      spec.maxWaitMs !== null && nowMs - createdAtMs > spec.maxWaitMs;
+    const late = [...this.#waiting.values(), ...[...this.#running.values()].filter(({ run }) => !run.isEnding)].filter(isLate);
+    for (const { spec } of late) await this.#stopFor(spec.name, 'wait');
+  }
+
+  /** Starts what there is room for. */
+  #next(): void {
+    if (this.#isClosed || this.#url === null) return;
+    for (const [key, waiting] of this.#waiting) if (waiting.isBegun) this.#start(key, waiting);
+    const decision = decideCapacity(this.#waitingJobs(), this.#runningJobs(), this.#capacity());
+    for (const name of decision.start) {
+      const key = nameKey(name);
+      const waiting = this.#waiting.get(key);
+      if (waiting !== undefined) this.#start(key, waiting);
+    }
+    for (const name of decision.interrupt) this.#running.get(nameKey(name))?.run.interrupt();
+  }
+
+  #start(key: string, { spec, createdAtMs }: Waiting): void {
+    if (this.#running.has(key)) return; // Its attempt before is ending.
+    this.#waiting.delete(key);
+    const run = new TrainingRun(this.#deps, spec.name);
+    const ended = run
+      .run()
+      .then((result) => {
+        if (result === 'again') this.#waiting.set(key, { spec, createdAtMs, isBegun: false });
+      })
+      .catch((error: unknown) => this.#deps.log.error({ job: spec.name, error: messageOf(error) }, 'failed to end a training job'))
+      .finally(() => {
+        this.#running.delete(key);
+        this.#next();
+      });
+    this.#running.set(key, { run, spec, createdAtMs, ended });
+  }
+
+  #waitingJobs(): WaitingJob[] {
+    return [...this.#waiting.values()].map((job) => this.#capacityOf(job));
+  }
+
+  #runningJobs(): RunningJob[] {
+    return [...this.#running.values()].map((job) => ({ ...this.#capacityOf(job), isEnding: job.run.isEnding }));
+  }
+
+  #capacityOf({ spec, createdAtMs }: Pick<Waiting, 'spec' | 'createdAtMs'>): WaitingJob {
+    const { name, priority, isSpot } = spec;
+    return { name, threads: this.#deps.instanceOf(spec).threads, priority, createdAtMs, isSpot };
+  }
+
+  #capacity() {
+    return { cores: this.#deps.cores, servingCores: this.#deps.servingCores() };
+  }
+
+  /** Says of each waiting job what it waits for. */
+  async #showWaiting(): Promise<void> {
+    const { freeCores } = decideCapacity([], this.#runningJobs(), this.#capacity());
+    for (const { spec } of this.#waiting.values()) {
+      const { threads } = this.#deps.instanceOf(spec);
+      if (!this.#isClosed) await this.#deps.states.step(spec.name, trainingSteps.waiting(threads, freeCores));
+    }
+  }
+
+  async #stored(name: string): Promise<StoredTraining> {
+    const stored = await this.#deps.rows.find(name);
+    if (stored !== null) return stored;
+    throw new PlatformError('not_found', `there is no training job '${name.slice(0, 80)}'`);
+  }
+
+  #viewOf({ spec, progress, version, createdAtMs, updatedAtMs, document, createdBy }: StoredTraining): TrainingJob {
+    const { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs, failureReason, artifactUri, notes } = progress;
+    const live = this.#deps.metrics.last(spec.name);
+    const names = new Set(live.map(({ name }) => name));
+    const metrics = isOver(status) ? progress.metrics : [...progress.metrics.filter(({ name }) => !names.has(name)), ...live];
+    const life = { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs };
+    const reason = status === 'Failed' ? failureReason : null;
+    const rest = { metrics, artifactUri, version, notes, document, createdBy, usage: this.#usageOf(spec, progress) };
+    return { spec, ...life, failureReason: reason, createdAtMs, updatedAtMs, ...rest };
+  }
+
+  #usageOf(spec: TrainingSpec, progress: TrainingProgress): TrainingJob['usage'] {
+    if (progress.usage !== null || progress.startedAtMs === null) return progress.usage;
+    const ms = instanceMs(progress, this.#deps.clock.wallMs());
+    const seconds = wholeSeconds(ms);
+    const { usdPerHour } = this.#deps.instanceOf(spec);
+    return { seconds, billableSeconds: seconds, usd: (usdPerHour * ms) / 3_600_000, peakMiB: null };
+  }
+
+  async #audit(
+    tx: Transaction,
+    who: string,
+    action: AuditAction,
+    target: string,
+    detail: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    await this.#deps.audit.record(tx, { who, action, target, outcome: 'ok', detail });
+  }
+}
+
+function newProgress(nowMs: number): TrainingProgress {
+  return {
+    ...newLife(nowMs),
+    attempt: 1,
+    lost: 0,
+    stopCause: null,
+    ending: null,
+    failureReason: null,
+    metrics: [],
+    artifactUri: null,
+    usage: null,
+    notes: [],
+    data: {},
+    codeSha256: null,
+    environmentLock: null,
+  };
+}
+
+function auditDetail({ instanceType, environment, hyperparameters, environmentVariables, group }: TrainingSpec): Record<string, unknown> {
+  const variables = Object.fromEntries(Object.keys(environmentVariables).map((name) => [name, '***'] as const));
+  return { instanceType, environment, group, hyperparameters: maskedHyperparameters(hyperparameters), environmentVariables: variables };
+}
+
+function overAlready({ status }: TrainingProgress): PlatformError {
+  return new PlatformError('wrong_state', `The request was rejected because the training job is in status ${status}.`);
+}
+
+/** Periods as the metric store retains them: seconds for an hour, then ten seconds for a day, then minutes. */
+function periodFor(spanMs: number): number {
+  if (spanMs <= 3_600_000) return 1000;
+  return spanMs <= 86_400_000 ? 10_000 : minuteMs;
+}
