@@ -9,7 +9,7 @@ export interface TrainingBuckets {
   list(
     bucket: string,
     options: { readonly prefix: string; readonly from?: ListedFrom | undefined; readonly itemsMax: number },
-  ): Promise<{ readonly objects: readonly ListedObject[]; readonly next: ListedFrom | null }>;
+  ): Promise<{ readonly objects: readonly ListedInput[]; readonly next: ListedFrom | null }>;
   put(
     bucket: string,
     key: string,
@@ -18,7 +18,7 @@ export interface TrainingBuckets {
   ): Promise<unknown>;
 }
 
-export interface ListedObject {
+export interface ListedInput {
   readonly key: string;
   readonly bytes: number;
 }
@@ -40,7 +40,7 @@ export interface OpenTrainingObject {
 const listedAtOnce = 1000;
 
 /** All objects under a prefix in the order of their keys, without folder markers. Stops after `most`. */
-export async function* objectsUnder(buckets: TrainingBuckets, bucket: string, prefix: string, most: number): AsyncGenerator<ListedObject> {
+export async function* objectsUnder(buckets: TrainingBuckets, bucket: string, prefix: string, most: number): AsyncGenerator<ListedInput> {
   let count = 0;
   for (let from: ListedFrom | undefined; ; ) {
     const page = await buckets.list(bucket, { prefix, from, itemsMax: listedAtOnce });

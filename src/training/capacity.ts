@@ -15,7 +15,7 @@ export interface RunningJob extends WaitingJob {
   readonly isEnding: boolean;
 }
 
-export interface Capacity {
+export interface MachineCapacity {
   /** Of the machine. */
   readonly cores: number;
   /** Cores that serving keeps busy: the 95th percentile of the last 15 minutes. */
@@ -34,7 +34,7 @@ export interface CapacityDecision {
 /**
  * Cores that jobs may use. At least one core stays free for serving if the machine has more than one; a machine of one core lends it.
  */
-export function coresForJobs({ cores, servingCores }: Capacity): number {
+export function coresForJobs({ cores, servingCores }: MachineCapacity): number {
   if (cores <= 1) return 1;
   return Math.max(0, Math.floor(cores - Math.max(1, servingCores)));
 }
@@ -43,7 +43,11 @@ export function coresForJobs({ cores, servingCores }: Capacity): number {
  * Starts the oldest jobs of the highest priority while they fit. A job that does not fit holds back all jobs behind it, so a large job does
  * not wait for ever. If nothing runs, the first job starts even if it wants more than is free: its CPU weight is below that of serving.
  */
-export function decideCapacity(waiting: readonly WaitingJob[], running: readonly RunningJob[], capacity: Capacity): CapacityDecision {
+export function decideCapacity(
+  waiting: readonly WaitingJob[],
+  running: readonly RunningJob[],
+  capacity: MachineCapacity,
+): CapacityDecision {
   const used = running.reduce((sum, { threads }) => sum + threads, 0);
   let free = Math.max(0, coresForJobs(capacity) - used);
   const freeCores = free;

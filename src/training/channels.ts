@@ -130,7 +130,8 @@ function parseManifest(text: string, where: string): { readonly prefix: string; 
   const [first, ...names] = Array.isArray(parsed) ? (parsed as unknown[]) : [];
   const prefix = typeof first === 'object' && first !== null && 'prefix' in first ? first.prefix : undefined;
   const isGood = names.length <= manifestNamesMax && names.every((name) => typeof name === 'string');
-  if (typeof prefix !== 'string' || !isGood) throw new DownloadFailed(`The ${where} is malformed: expected [{"prefix": "s3://BUCKET/FOLDER/"}, "NAME", ...].`);
+  if (typeof prefix !== 'string' || !isGood)
+    throw new DownloadFailed(`The ${where} is malformed: expected [{"prefix": "s3://BUCKET/FOLDER/"}, "NAME", ...].`);
   return { prefix, names };
 }
 

@@ -16,8 +16,8 @@ import type { Registry } from '../registry/index.ts';
 import type { TrainingBuckets } from './buckets.ts';
 import { uriOf } from './channels.ts';
 import { JobStates } from './job-states.ts';
-import { MetricReader } from './metric-reader.ts';
-import { registerVersion } from './register-version.ts';
+import { OutputMetrics } from './output-metrics.ts';
+import { registerTrained } from './register-trained.ts';
 import { TrainingRows } from './rows.ts';
 import type { JobInstance, JobMeter } from './run-deps.ts';
 import { ServingLoad } from './serving-load.ts';
@@ -64,7 +64,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     threads,
     logGroups,
     series,
-    metrics: new MetricReader({ threads, series, log }),
+    metrics: new OutputMetrics({ threads, series, log }),
     tasks: provider.tasks,
     buckets: deps.s3,
     files: registry.files,
@@ -78,7 +78,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
       return { arn: arnOf(config, spec.name), region: config.awsRegion, server };
     },
     meter: jobMeter(deps, instanceOf),
-    register: (job) => registerVersion({ registry, rows, jobFolder, artifactBytesMax }, job),
+    register: (job) => registerTrained({ registry, rows, jobFolder, artifactBytesMax }, job),
     jobFolder,
     removeFolder: (folder) =>
       rm(folder, { recursive: true, force: true }).catch((error: unknown) =>

@@ -11,7 +11,7 @@ import { joinKey, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { type JobFile, type JobFolder, jobFilesMax, listJobFiles, openJobFile } from './job-files.ts';
 import type { TrainingSpec } from './spec.ts';
 
-export interface UploadDeps {
+export interface OutputUploadDeps {
   readonly buckets: TrainingBuckets;
   /** The largest model.tar.gz. */
   readonly artifactBytesMax: number;
@@ -42,7 +42,11 @@ export function artifactUriOf({ name, output }: Pick<TrainingSpec, 'name' | 'out
 }
 
 /** `ml`: the job's folder. Throws `UploadFailed`; `unavailable` if the disk is full: then try again. */
-export async function uploadOutputs({ buckets, artifactBytesMax }: UploadDeps, spec: TrainingSpec, ml: string): Promise<UploadedOutput> {
+export async function uploadOutputs(
+  { buckets, artifactBytesMax }: OutputUploadDeps,
+  spec: TrainingSpec,
+  ml: string,
+): Promise<UploadedOutput> {
   const { bucket, prefix, isPacked } = spec.output;
   const key = (...names: readonly string[]): string => joinKey(prefix, spec.name, 'output', ...names);
   const model: JobFolder = { base: ml, path: 'model' };

@@ -6,8 +6,8 @@ import type { Tasks } from '../providers/index.ts';
 import type { ContractFacts } from './contract.ts';
 import type { JobStates } from './job-states.ts';
 import type { JobPython, LaunchDeps } from './launch.ts';
-import type { MetricReader } from './metric-reader.ts';
-import type { UploadDeps } from './outputs.ts';
+import type { OutputMetrics } from './output-metrics.ts';
+import type { OutputUploadDeps } from './outputs.ts';
 import type { StoredTraining, TrainingRows } from './rows.ts';
 import type { TrainingSpec } from './spec.ts';
 
@@ -29,7 +29,7 @@ export interface JobMeter {
   ended(name: string): void;
 }
 
-export interface RunDeps extends LaunchDeps, UploadDeps {
+export interface RunDeps extends LaunchDeps, OutputUploadDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly rows: TrainingRows;
@@ -37,7 +37,7 @@ export interface RunDeps extends LaunchDeps, UploadDeps {
   readonly tasks: Tasks;
   readonly logGroups: Pick<LogGroups, 'follow' | 'sourceOffset'>;
   readonly series: Pick<MetricStore, 'put'>;
-  readonly metrics: MetricReader;
+  readonly metrics: OutputMetrics;
   readonly meter: JobMeter;
   /** Finds an environment by name, or by its lock once it is known; waits while it is built. */
   readonly python: (environment: string, lock: string | null, signal: AbortSignal) => Promise<JobPython>;

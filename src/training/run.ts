@@ -20,7 +20,7 @@ import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSe
 import { type TrainingUsage, trainingLogGroup, trainingLogStream } from './training-job.ts';
 
 /** `over`: the job has ended. `again`: another attempt follows. `halted`: the server stops; the next one continues. */
-export type RunResult = 'over' | 'again' | 'halted';
+export type TrainingRunResult = 'over' | 'again' | 'halted';
 
 /** Why the task is being stopped, or was not started. */
 type Intent = 'stop' | 'interrupt' | 'halt';
@@ -72,7 +72,7 @@ export class TrainingRun {
     this.#deps.tasks.stop(this.#taskId, graceMs).catch((error: unknown) => this.#warn(error, 'failed to stop the task of a training job'));
   }
 
-  async run(): Promise<RunResult> {
+  async run(): Promise<TrainingRunResult> {
     const stored = await this.#deps.rows.find(this.#name);
     if (stored === null || isOver(stored.progress.status)) return 'over';
     if (stored.progress.status === 'Stopping') this.#intent ??= 'stop';
@@ -86,7 +86,7 @@ export class TrainingRun {
     }
   }
 
-  async #continue(stored: StoredTraining): Promise<RunResult> {
+  async #continue(stored: StoredTraining): Promise<TrainingRunResult> {
     const { progress } = stored;
     if (progress.secondaryStatus === 'Uploading' && progress.ending !== null) return this.#finish(stored, progress.ending);
     const folder = this.#folderOf(progress.attempt);
@@ -98,7 +98,7 @@ export class TrainingRun {
   }
 
   /** Downloads and starts the task. */
-  async #begin(stored: StoredTraining): Promise<RunResult> {
+  async #begin(stored: StoredTraining): Promise<TrainingRunResult> {
     const { states, tasks, meter } = this.#deps;
     const { spec } = stored;
     try {
@@ -129,7 +129,7 @@ export class TrainingRun {
   }
 
   /** The job was stopped, interrupted or halted before its task began. */
-  async #afterAbort(stored: StoredTraining): Promise<RunResult> {
+  async #afterAbort(stored: StoredTraining): Promise<TrainingRunResult> {
     if (this.#intent === 'halt') return 'halted';
     if (this.#intent === 'interrupt') return this.#again(stored, trainingSteps.interrupted, {});
     const now = await this.#deps.rows.find(this.#name);
@@ -157,7 +157,7 @@ export class TrainingRun {
   }
 
   /** Copies the output until the task ends, then decides what follows. */
-  async #follow(stored: StoredTraining, id: string): Promise<RunResult> {
+  async #follow(stored: StoredTraining, id: string): Promise<TrainingRunResult> {
     const { states, tasks, meter } = this.#deps;
     this.#taskId = id;
     const training = (await states.step(this.#name, trainingSteps.training)) ?? stored; // a stopping job takes no such step
@@ -173,7 +173,7 @@ export class TrainingRun {
     return this.#ended(current, view, view.end, log.tail);
   }
 
-  async #ended(stored: StoredTraining, view: TaskView, end: TaskEnd, tail: readonly string[]): Promise<RunResult> {
+  async #ended(stored: StoredTraining, view: TaskView, end: TaskEnd, tail: readonly string[]): Promise<TrainingRunResult> {
     const { status } = stored.progress;
     if (end.why === 'stopped' && status !== 'Stopping') {
       if (this.#intent === 'interrupt') return this.#again(stored, trainingSteps.interrupted, {});
@@ -221,7 +221,7 @@ export class TrainingRun {
   }
 
   /** Uploads, registers, and ends the job. Everything in it may have happened before. */
-  async #finish(stored: StoredTraining, ending: TaskEnding): Promise<RunResult> {
+  async #finish(stored: StoredTraining, ending: TaskEnding): Promise<TrainingRunResult> {
     const { spec, progress } = stored;
     const { states, meter } = this.#deps;
     meter.started(stored);
@@ -275,7 +275,7 @@ export class TrainingRun {
     cancel();
   }
 
-  async #lost(stored: StoredTraining, how: string): Promise<RunResult> {
+  async #lost(stored: StoredTraining, how: string): Promise<TrainingRunResult> {
     const { spec, progress } = stored;
     const lost = progress.lost + 1;
     if (progress.status === 'Stopping') return this.#settleStopped(progress.stopCause ?? 'user');
@@ -291,7 +291,7 @@ export class TrainingRun {
     stored: StoredTraining,
     step: Parameters<RunDeps['states']['step']>[1],
     patch: Partial<TrainingProgress>,
-  ): Promise<RunResult> {
+  ): Promise<TrainingRunResult> {
     const { states } = this.#deps;
     const { attempt } = stored.progress;
     const stepped = await states.step(this.#name, step, { patch: { ...patch, attempt: attempt + 1, ending: null } });
@@ -314,11 +314,11 @@ export class TrainingRun {
     await this.#deps.removeFolder(folder);
   }
 
-  #settleStopped(cause: StopCause): Promise<RunResult> {
+  #settleStopped(cause: StopCause): Promise<TrainingRunResult> {
     return this.#settle({}, stoppedStep(cause));
   }
 
-  async #fail(error: unknown): Promise<RunResult> {
+  async #fail(error: unknown): Promise<TrainingRunResult> {
     const isInput = error instanceof DownloadFailed || error instanceof DownloadProblem;
     if (isInput) return this.#settle({ failureReason: cutReason(error.message) }, trainingSteps.failed);
     this.#warn(error, 'a training job failed');
@@ -329,7 +329,7 @@ export class TrainingRun {
     return this.#settle({ failureReason: cutReason(reason) }, trainingSteps.failed);
   }
 
-  async #settle(patch: Partial<TrainingProgress>, step: Parameters<RunDeps['states']['step']>[1]): Promise<RunResult> {
+  async #settle(patch: Partial<TrainingProgress>, step: Parameters<RunDeps['states']['step']>[1]): Promise<TrainingRunResult> {
     const metrics = this.#deps.metrics.last(this.#name);
     const settled = await this.#deps.states.step(this.#name, step, {
       patch: (stored) => ({ ...patch, usage: this.#usageOf(stored), metrics: mergeMetrics(stored.progress.metrics, metrics) }),

@@ -1,7 +1,7 @@
 /** Splits the output of a foreign program into lines. The memory that it takes is bounded, whatever the program prints. */
 
 /** Of CloudWatch Logs; longer lines are split. */
-export const lineBytesMax = 256 * 1024;
+export const taskLineBytesMax = 256 * 1024;
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
@@ -11,7 +11,7 @@ export class LineSplitter {
   #parts: Buffer[] = [];
   #bytes = 0;
 
-  constructor(bytesMax = lineBytesMax) {
+  constructor(bytesMax = taskLineBytesMax) {
     this.#bytesMax = bytesMax;
   }
 

@@ -125,12 +125,11 @@ export class LocalTasks implements Tasks {
       writeFileSync(this.#recordOf(spec.id), folder, { mode: 0o600 });
       this.#sign();
       writeTaskFile(folder, 'plan', plan);
-      const { release, removeLent } = place;
       this.#tasks.set(spec.id, {
         folder,
         plan,
-        release,
-        removeLent,
+        release: () => place.release(),
+        removeLent: () => place.removeLent(),
         observed: { kind: 'starting' },
         wasSeen: false,
         isLost: false,

@@ -8,7 +8,7 @@ import { matchMetricsTask } from './match-metrics.ts';
 import type { TrainingSpec } from './spec.ts';
 import { type TrainingMetricValue, trainingMetricsNamespace } from './training-job.ts';
 
-export interface MetricReaderDeps {
+export interface OutputMetricsDeps {
   readonly threads: Threads;
   readonly series: Pick<MetricStore, 'put'>;
   readonly log: Log;
@@ -20,11 +20,11 @@ interface JobMetrics {
   reading: Promise<void>;
 }
 
-export class MetricReader {
-  readonly #deps: MetricReaderDeps;
+export class OutputMetrics {
+  readonly #deps: OutputMetricsDeps;
   readonly #jobs = new Map<string, JobMetrics>();
 
-  constructor(deps: MetricReaderDeps) {
+  constructor(deps: OutputMetricsDeps) {
     this.#deps = deps;
   }
 

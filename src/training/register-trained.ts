@@ -8,7 +8,7 @@ import { lineageOf, lineageText } from './lineage.ts';
 import { archiveOf } from './outputs.ts';
 import type { StoredTraining, TrainingRows } from './rows.ts';
 
-export interface RegisterVersionDeps {
+export interface RegisterTrainedDeps {
   readonly registry: Pick<Registry, 'register' | 'describeGroup' | 'version'>;
   readonly rows: TrainingRows;
   readonly jobFolder: (name: string) => string;
@@ -21,7 +21,7 @@ class RegisteredBefore extends Error {}
 const expected = 'expected exactly one .onnx file, or a Python model that Penstock recognises, in /opt/ml/model';
 
 /** Returns a note if there is no model to register. Throws `unavailable` if it could be registered later. */
-export async function registerVersion(deps: RegisterVersionDeps, job: StoredTraining): Promise<string | null> {
+export async function registerTrained(deps: RegisterTrainedDeps, job: StoredTraining): Promise<string | null> {
   const { spec, progress, createdBy } = job;
   const { group } = spec;
   if (group === null) return null;
@@ -58,7 +58,7 @@ export async function registerVersion(deps: RegisterVersionDeps, job: StoredTrai
 }
 
 /** The latest version of the group; null if there is none. */
-async function parentOf({ registry }: RegisterVersionDeps, group: string): Promise<ModelVersion | null> {
+async function parentOf({ registry }: RegisterTrainedDeps, group: string): Promise<ModelVersion | null> {
   try {
     const { latestVersion } = await registry.describeGroup(group);
     return latestVersion === null ? null : await registry.version(group, latestVersion);
