@@ -72,6 +72,7 @@ class Kernel implements CgroupFiles {
       this.files.set(join(folder, 'cpu.max'), 'max 100000');
       this.files.set(join(folder, 'cpu.weight'), '100');
     }
+    if (controllers.includes('pids')) this.files.set(join(folder, 'pids.max'), 'max');
     if (controllers.includes('memory')) {
       this.files.set(join(folder, 'memory.max'), 'max');
       this.files.set(join(folder, 'memory.swap.max'), 'max');
