@@ -141,6 +141,32 @@ export function elementsOf(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Arra
   return new arrays[datatype](aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
 }
 
+/** The elements of a tensor of floats as numbers; null for other datatypes. 16-bit floats are converted exactly. */
+export function floatsOf({ datatype, data }: Pick<Tensor, 'datatype' | 'data'>): ArrayLike<number> | null {
+  if (datatype === 'FP32' || datatype === 'FP64') return elementsOf(datatype, data) as Float32Array;
+  if (datatype === 'FP16') return Float32Array.from(elementsOf(datatype, data) as Uint16Array, fromHalfBits);
+  return datatype === 'BF16' ? Float32Array.from(elementsOf(datatype, data) as Uint16Array, fromBrainBits) : null;
+}
+
+/** The number with these half-precision bits; exact. */
+export function fromHalfBits(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >>> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
+
+/** The number with these bfloat16 bits; exact. */
+export function fromBrainBits(brain: number): number {
+  singleBits[0] = brain << 16;
+  return single[0] as number;
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

@@ -1,5 +1,6 @@
 /** Where the answer to a row stands in the outputs of a model. Pure. */
 import { PlatformError } from '../errors.ts';
+import { floatTypes, scoreOutputOf } from '../selection/index.ts';
 import type { Signature, TensorSpec } from '../tensor.ts';
 import { takesJson } from '../tensor.ts';
 
@@ -17,7 +18,6 @@ export interface AnswerForm {
   readonly isSingle: boolean;
 }
 
-const scoreNames = ['probabilities', 'scores'];
 const answerNames = ['label', 'output_label', 'class', 'prediction'];
 
 /** Throws `unsupported` if the outputs hold no answer to a row. */
@@ -25,7 +25,7 @@ export function answerFormOf(name: string, signature: Signature, isClass: boolea
   if (takesJson(signature)) throw unsupported(`${name} takes and returns JSON: expected a model with tensors`);
   const { outputs } = signature;
   const isNamed = outputs.length > 1;
-  const floats = outputs.filter(({ datatype }) => ['FP16', 'BF16', 'FP32', 'FP64'].includes(datatype));
+  const floats = outputs.filter(({ datatype }) => floatTypes.includes(datatype));
   if (!isClass) {
     const values = floats.filter(isOneARow);
     const [value, ...others] = values;
@@ -34,14 +34,8 @@ export function answerFormOf(name: string, signature: Signature, isClass: boolea
     }
     return { isNamed, answer: value.name, scores: null, classes: null, isSingle: value.datatype === 'FP32' };
   }
-  const scores = preferred(
-    floats.filter(({ shape }) => shape.length === 2 && shape[0] === -1 && shape[1] !== 1),
-    scoreNames,
-  );
-  const answer = preferred(
-    outputs.filter((output) => !floats.includes(output) && isOneARow(output)),
-    answerNames,
-  );
+  const scores = scoreOutputOf(signature);
+  const answer = answerOf(outputs.filter((output) => !floats.includes(output) && isOneARow(output)));
   if (scores === null && answer === null) {
     throw unsupported(`${name} has neither a class per row nor one score per class: ${shapesText(outputs)}`);
   }
@@ -55,9 +49,9 @@ export function answerFormOf(name: string, signature: Signature, isClass: boolea
   };
 }
 
-/** The output with the first of the names, or the only one. */
-function preferred(outputs: readonly TensorSpec[], names: readonly string[]): TensorSpec | null {
-  for (const name of names) {
+/** The output with the first of the usual names, or the only one. */
+function answerOf(outputs: readonly TensorSpec[]): TensorSpec | null {
+  for (const name of answerNames) {
     const found = outputs.find((output) => output.name === name);
     if (found !== undefined) return found;
   }

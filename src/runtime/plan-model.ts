@@ -1,7 +1,7 @@
 /** Models that a worker has loaded together, and their cascades. Used only in a worker process. */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../errors.ts';
-import { bytesOf, datatypes, elementCount, elementsOf, encodeStrings, newArray, type Tensor, type TensorSpec } from '../tensor.ts';
+import { bytesOf, datatypes, elementCount, encodeStrings, floatsOf, newArray, type Tensor, type TensorSpec } from '../tensor.ts';
 import { OnnxModel } from './onnx/onnx-model.ts';
 import { gatherRows, scatterRows } from './row-tensors.ts';
 import { type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
@@ -148,10 +148,11 @@ interface Scores {
   readonly classes: number;
 }
 
-function scoresIn({ name, datatype, shape, data }: Tensor): Scores {
-  if (datatype !== 'FP32' && datatype !== 'FP64')
-    throw new PlatformError('model_failed', `the scores '${name}' are ${datatype}, expected FP32`);
-  return { values: elementsOf(datatype, data) as Float32Array, classes: elementCount(shape.slice(1)) };
+function scoresIn(scores: Tensor): Scores {
+  const { name, datatype, shape } = scores;
+  const values = floatsOf(scores);
+  if (values === null) throw new PlatformError('model_failed', `the scores '${name}' are ${datatype}, expected floats`);
+  return { values, classes: elementCount(shape.slice(1)) };
 }
 
 /** The largest score of each row and its place, the first of equals. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Datatype, TensorSpec } from '../tensor.ts';
-import { mapToContract, type NamedSignature } from './candidates.ts';
+import { mapToContract, type NamedSignature, scoreOutputOf } from './candidates.ts';
 
 const tensor = (name: string, shape: readonly number[], datatype: Datatype = 'FP32'): TensorSpec => ({ name, datatype, shape });
 const model = (name: string, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): NamedSignature => ({
@@ -93,6 +93,25 @@ describe('a model in place of another', () => {
   ]) {
     test(`is refused for ${why}, in a sentence`, () => {
       assert.match(refusalOf(mlp, candidate), expected);
+    });
+  }
+});
+
+describe('the output with the scores', () => {
+  for (const { what, outputs, expected } of [
+    { what: 'by its name', outputs: [tensor('hidden', [-1, 64]), tensor('scores', [-1, 10])], expected: 'scores' },
+    { what: 'as the only one of its form', outputs: [label, tensor('softmax', [-1, 10])], expected: 'softmax' },
+    { what: 'with 16 bits', outputs: [tensor('softmax', [-1, 10], 'FP16')], expected: 'softmax' },
+    { what: 'with an open number of classes', outputs: [tensor('probabilities', [-1, -1])], expected: 'probabilities' },
+    { what: 'not among several', outputs: [tensor('a', [-1, 10]), tensor('b', [-1, 10])], expected: null },
+    { what: 'not with one value per row', outputs: [tensor('value', [-1, 1])], expected: null },
+  ]) {
+    test(`is found ${what}`, () => {
+      const one = model('m/1', [tensor('x', [-1, 4])], outputs);
+      assert.equal(scoreOutputOf(one.signature)?.name ?? null, expected);
+      const map = mapToContract(one, one);
+      assert(typeof map !== 'string');
+      assert.equal(map.scores, expected);
     });
   }
 });

@@ -15,6 +15,7 @@ type InputMap = ModelMap['inputs'][number];
 type OutputMap = ModelMap['outputs'][number];
 
 const scoreNames = ['probabilities', 'scores'];
+export const floatTypes: readonly string[] = ['FP16', 'BF16', 'FP32', 'FP64'];
 
 /** The map from the contract, or, as a sentence, why the candidate cannot answer in its place. */
 export function mapToContract(contract: NamedSignature, candidate: NamedSignature): ModelMap | string {
@@ -25,10 +26,11 @@ export function mapToContract(contract: NamedSignature, candidate: NamedSignatur
     return `${unbatched.name} takes one request at a time: its rows cannot be shared`;
   const inputs = mapInputs(contract, candidate);
   if (typeof inputs === 'string') return inputs;
-  const own = scoresOf(candidate.signature);
-  const known = scoresOf(contract.signature);
-  if (own !== null && known !== null && classesOf(own) !== classesOf(known)) {
-    return `${candidate.name} knows ${classesOf(own)} classes, expected the ${classesOf(known)} of ${contract.name}`;
+  const own = scoreOutputOf(candidate.signature);
+  const known = scoreOutputOf(contract.signature);
+  const [classes, expected] = [own, known].map((scores) => scores?.shape[1] ?? -1) as [number, number];
+  if (classes > 0 && expected > 0 && classes !== expected) {
+    return `${candidate.name} knows ${classes} classes, expected the ${expected} of ${contract.name}`;
   }
   const outputs: OutputMap[] = [];
   for (const spec of contract.signature.outputs) {
@@ -39,17 +41,16 @@ export function mapToContract(contract: NamedSignature, candidate: NamedSignatur
   return { inputs, outputs, scores: own?.name ?? null };
 }
 
-/** The output with one score per class. Null if there is none, or several. */
-function scoresOf({ outputs }: Signature): TensorSpec | null {
-  const floats = outputs.filter(
-    ({ datatype, shape }) => ['FP32', 'FP64'].includes(datatype) && shape.length === 2 && (shape[1] as number) >= 2,
+/**
+ * The output with one score per class: that of one of the usual names, or the only one of this form. Null if there is none, or several.
+ * Evaluations and workers read the same output: otherwise a cascade would go by other scores than those that were judged.
+ */
+export function scoreOutputOf({ outputs }: Pick<Signature, 'outputs'>): TensorSpec | null {
+  const scores = outputs.filter(
+    ({ datatype, shape }) => floatTypes.includes(datatype) && shape.length === 2 && shape[0] === -1 && shape[1] !== 1,
   );
-  const named = scoreNames.map((name) => floats.find((output) => output.name === name)).find((output) => output !== undefined);
-  return named ?? (floats.length === 1 ? (floats[0] as TensorSpec) : null);
-}
-
-function classesOf({ shape }: TensorSpec): number {
-  return shape[1] as number;
+  const named = scoreNames.map((name) => scores.find((output) => output.name === name)).find((output) => output !== undefined);
+  return named ?? (scores.length === 1 ? (scores[0] as TensorSpec) : null);
 }
 
 function mapInputs(contract: NamedSignature, candidate: NamedSignature): InputMap[] | string {

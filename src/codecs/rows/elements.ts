@@ -3,7 +3,7 @@
  * is silently rounded, truncated or guessed, except that a float becomes the nearest number of its width.
  */
 import { PlatformError } from '../../errors.ts';
-import { bytesOf, type Datatype, decodeStrings, elementsOf, encodeStrings, newArray } from '../../tensor.ts';
+import { bytesOf, type Datatype, decodeStrings, elementsOf, encodeStrings, fromBrainBits, fromHalfBits, newArray } from '../../tensor.ts';
 
 type IntegerType = 'INT8' | 'INT16' | 'INT32' | 'UINT8' | 'UINT16' | 'UINT32';
 type WideType = 'INT64' | 'UINT64';
@@ -164,26 +164,10 @@ export function toHalfBits(value: number): number {
   return sign | ((roundedToEven - 0x38000000) >>> 13);
 }
 
-/** The number with these half-precision bits; exact. */
-export function fromHalfBits(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >>> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
 /** The nearest bfloat16, ties to even. */
 export function toBrainBits(value: number): number {
   float[0] = value;
   const single = bits[0] as number;
   if ((single & 0x7fffffff) > 0x7f800000) return (single >>> 16) | 0x40; // NaN remains NaN
   return ((single + 0x7fff + ((single >>> 16) & 1)) >>> 16) & 0xffff;
-}
-
-/** The number with these bfloat16 bits; exact. */
-export function fromBrainBits(brain: number): number {
-  bits[0] = brain << 16;
-  return float[0] as number;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromBrainBits, fromHalfBits, toBrainBits, toHalfBits } from './elements.ts';
+import { fromBrainBits, fromHalfBits } from '../../tensor.ts';
+import { toBrainBits, toHalfBits } from './elements.ts';
 
 test('every half-precision number round-trips', () => {
   for (let half = 0; half < 0x10000; half++) {

@@ -1,5 +1,5 @@
 /** How much two results of the same row differ: not at all, by rounding, or too much to be the same result. Pure. */
-import { datatypes, decodeStrings, elementCount, elementsOf, type Tensor } from '../../tensor.ts';
+import { datatypes, decodeStrings, elementCount, floatsOf, type Tensor } from '../../tensor.ts';
 
 /** The difference of two results of one row. */
 export interface Difference {
@@ -34,8 +34,8 @@ export function larger(left: Difference, right: Difference): Difference {
 
 function outputDifference(got: Tensor, expected: Tensor): Difference {
   const { name: output, datatype } = got;
-  const left = numbersOf(got);
-  const right = numbersOf(expected);
+  const isExact = datatype === 'BF16';
+  const [left, right] = isExact ? [null, null] : [floatsOf(got), floatsOf(expected)];
   if (got.shape.join() !== expected.shape.join()) return { kind: 'other', output, share: 1 };
   if (left === null || right === null) {
     return Buffer.compare(got.data, expected.data) === 0 ? { kind: 'same', output, share: 0 } : { kind: 'other', output, share: 1 };
@@ -65,12 +65,6 @@ function jsonParts({ data }: Tensor): { readonly numbers: readonly number[]; rea
       return '#';
     });
   return { numbers, rest };
-}
-
-/** Null for datatypes that are compared exactly. */
-function numbersOf({ datatype, data }: Tensor): ArrayLike<number> | null {
-  if (datatype === 'FP32' || datatype === 'FP64') return elementsOf(datatype, data) as Float32Array;
-  return datatype === 'FP16' ? Float32Array.from(elementsOf(datatype, data) as Uint16Array, halfValue) : null;
 }
 
 function numbersDifference(left: ArrayLike<number>, right: ArrayLike<number>, tolerance: number): Omit<Difference, 'output'> {
@@ -103,18 +97,4 @@ function numbersDifference(left: ArrayLike<number>, right: ArrayLike<number>, to
 export function isComplete({ datatype, shape, data }: Tensor): boolean {
   const { bytes } = datatypes[datatype];
   return bytes === null ? decodeStrings(data).length === elementCount(shape) : data.length === bytes * elementCount(shape);
-}
-
-function halfValue(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const size =
-    exponent === 0
-      ? fraction * 2 ** -24
-      : exponent === 31
-        ? fraction === 0
-          ? Infinity
-          : NaN
-        : (1 + fraction / 1024) * 2 ** (exponent - 15);
-  return bits >> 15 === 1 ? -size : size;
 }
