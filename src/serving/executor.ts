@@ -249,8 +249,8 @@ export class Executor {
   }
 
   /** S_q(b): the service time of a batch of `rows` at the objective's quantile. */
-  serviceMs(rows: number): number {
-    return this.table.quantileMs(this.#quantile, rows);
+  serviceMs(rows: number, rung: number = this.base): number {
+    return this.#tableOf(rung).quantileMs(this.#quantile, rows);
   }
 
   /** The current median of a batch of `rows`. */

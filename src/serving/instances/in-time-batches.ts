@@ -8,6 +8,7 @@ import type { PoolContext } from '../executor-pool.ts';
 import { noPlaceError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
 import { minimumMarginMs } from './admission-margin.ts';
+import { rungOf } from './batch-plans.ts';
 import { batchRows } from './instance-choice.ts';
 import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
 
@@ -50,11 +51,29 @@ export class InTimeBatches {
     const { queue, rowsPerMs } = this.#deps;
     const taker = this.#taker(executor, nowMs);
     const timely = queue.takeTimely(taker, (request) => this.#postpone(request, nowMs));
-    const late = queue.takeLate(executor.batchSizeBehind);
+    const late = this.#takeLate(executor);
     if (late.length === 0) return timely;
     if (timely.length === 0) return executor.isBusy ? timely : late;
     const lastDoneMs = (rows: number): number => taker.doneAtMs(Math.min(rows, executor.batchSize)) + rows / rowsPerMs();
-    return queue.isLateDue(executor.typicalMs(batchRows(late)), timely, lastDoneMs) ? late : timely;
+    const lateMs = executor.typicalMs(batchRows(late), rungOf(late[0], executor));
+    return queue.isLateDue(lateMs, timely, lastDoneMs) ? late : timely;
+  }
+
+  /** Late requests that insist on a costly plan come in batches of that plan: a larger one would make those late that arrive meanwhile. */
+  #takeLate(executor: Executor): PendingRequest[] {
+    const { queue } = this.#deps;
+    const late = queue.takeLate(executor.batchSizeBehind);
+    const rung = rungOf(late[0], executor);
+    return rung === executor.base ? late : queue.takeLate(executor.rungs()[rung]?.batchSizeMax ?? 1);
+  }
+
+  /** Puts requests behind those that they would make late; with `late: shed` they are rejected. */
+  putBack(requests: readonly PendingRequest[], nowMs: number): void {
+    const isShed = this.#deps.context.settings.late === 'shed';
+    for (const request of requests) {
+      if (isShed) this.#giveUp(request);
+      else this.#postpone(request, nowMs);
+    }
   }
 
   /** Late requests for the free places of a batch in time; none for a batch of late requests. */

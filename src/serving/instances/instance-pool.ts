@@ -3,14 +3,13 @@
 import { PlatformError } from '../../errors.ts';
 import { platformOverheadMs, type ServiceTable } from '../../profiling/index.ts';
 import { type CloseReason, type Company, companyWaitMs, predictCompletionMs, type Server } from '../../queueing/index.ts';
-import type { BatchRung, PlanBounds } from '../batch-plan.ts';
 import { Executor } from '../executor.ts';
 import type { ExecutorPool, PoolContext, PoolWorker } from '../executor-pool.ts';
-import type { Ladder } from '../ladder.ts';
 import { deadlinePassedError, queueFullError } from '../rejections.ts';
 import type { PendingRequest } from '../request.ts';
 import { ServiceDrift } from '../service-drift.ts';
 import { AdmissionMargin, minimumMarginMs } from './admission-margin.ts';
+import { BatchPlans } from './batch-plans.ts';
 import { HeldForCompany } from './held-for-company.ts';
 import { InTimeBatches } from './in-time-batches.ts';
 import { batchRows, bestIdle, mayGoAhead } from './instance-choice.ts';
@@ -27,9 +26,6 @@ export interface InstancePoolDeps {
   readonly companyWaitMs?: (company: Company) => number;
 }
 
-/** The share of the promised latency that a plan must leave before the last deadline. */
-const rungMarginShare = 0.1;
-
 /** Minimum interval between checks for stale service times while requests are rejected. */
 const forgetEveryMs = 1000;
 
@@ -38,6 +34,7 @@ export class InstancePool implements ExecutorPool {
   readonly #deps: InstancePoolDeps;
   readonly #queue = new InstanceQueue();
   readonly #batches: InTimeBatches;
+  readonly #plans: BatchPlans;
   readonly #executors = new Map<string, Executor>();
   /** Executors that accept new requests: all but the draining ones. */
   #active: readonly Executor[] = [];
@@ -59,6 +56,13 @@ export class InstancePool implements ExecutorPool {
       rowsPerMs: () => this.#rowsPerMs(),
       drainMs: () => this.drainMs(),
       onLate: (nowMs) => this.#forgetStale(nowMs),
+    });
+    this.#plans = new BatchPlans({
+      context,
+      queue: this.#queue,
+      overheadMs: this.#overheadMs,
+      executors: () => (this.#isLastResort ? this.executors : this.#active),
+      extraMs: (nowMs) => this.#margin?.extraMs(nowMs) ?? 0,
     });
     this.#held = new HeldForCompany(context.clock, deps.companyWaitMs ?? companyWaitMs, () => this.#pump());
     this.#updateObjective();
@@ -391,7 +395,11 @@ export class InstancePool implements ExecutorPool {
       executor.plan(settings.objective, nowMs);
       let batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);
       if (batch.length === 0) break;
-      const plan = ladder === null ? null : this.#planOf(batch, executor, ladder, nowMs);
+      if (ladder !== null && this.#plans.givesWay(batch, executor, nowMs)) {
+        this.#batches.putBack(batch, nowMs);
+        continue;
+      }
+      const plan = ladder === null ? null : this.#plans.planOf(batch, executor, ladder, nowMs);
       const rung = plan?.rung ?? executor.base;
       if (rung !== executor.base && batch[0]?.isLate === false) batch = this.#queue.takeAny(executor.rungs()[rung]?.batchSizeMax ?? 1);
       if (idle === undefined && !mayGoAhead(batch, executor, nowMs, rung)) break;
@@ -404,29 +412,6 @@ export class InstancePool implements ExecutorPool {
     }
     if (this.#queue.isEmpty) this.#held.end(); // what it held was cancelled
     this.#release();
-  }
-
-  /** Late requests get the cheapest plan: they wait for as long as any other can be in time. */
-  #planOf(batch: readonly PendingRequest[], executor: Executor, ladder: Ladder, nowMs: number): BatchRung {
-    const { objective } = this.#context.settings;
-    const [head] = batch;
-    const { last } = this.#queue;
-    if (objective === null || head === undefined || last === undefined || head.isLate)
-      return { rung: within(executor.base, head?.bounds ?? null), heldBack: null, rowsWaiting: 0 };
-    const { latencyMs } = objective;
-    const leastMs = minimumMarginMs(latencyMs);
-    // Promises have the minimum margin already.
-    const leftMs = ({ promisedAtMs, timeoutAtMs }: PendingRequest): number => Math.min(promisedAtMs + leastMs, timeoutAtMs) - nowMs;
-    const others = (this.#isLastResort ? this.executors : this.#active).filter((each) => each !== executor && !each.isStuck(nowMs));
-    const moment = {
-      residualMs: [executor, ...others].map((each) => each.residualMs(nowMs)),
-      rowsWaiting: this.#queue.timelyRows,
-      headLeftMs: leftMs(head),
-      lastLeftMs: leftMs(last),
-      marginMs: Math.max(rungMarginShare * latencyMs, leastMs + (this.#margin?.extraMs(nowMs) ?? 0)),
-      overheadMs: this.#overheadMs,
-    };
-    return ladder.choose(executor, moment, head.bounds);
   }
 
   /** Whether the batch waits for more requests, which would cost nothing. While requests are late, none does. */
@@ -477,10 +462,6 @@ export class InstancePool implements ExecutorPool {
       resolve();
     }
   }
-}
-
-function within(rung: number, bounds: PlanBounds | null): number {
-  return bounds === null ? rung : Math.min(Math.max(rung, bounds.from), bounds.to);
 }
 
 interface Readiness {

@@ -54,6 +54,11 @@ export class InstanceQueue {
     yield* this.#timely;
   }
 
+  /** Requests that can be in time, earliest deadline first. */
+  timely(): Iterable<PendingRequest> {
+    return this.#timely;
+  }
+
   /** The last request that can be in time; undefined if there is none. */
   get last(): PendingRequest | undefined {
     const [last] = this.#timely.latestFirst();
