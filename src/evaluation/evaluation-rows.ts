@@ -7,11 +7,13 @@ export interface StoredSet extends EvaluationSet {
   readonly labelsSha256: string;
 }
 
-type SetDocument = Pick<EvaluationSet, 'format' | 'label' | 'metric' | 'rows' | 'classes'>;
+type SetDocument = Pick<EvaluationSet, 'format' | 'label' | 'metric' | 'rows' | 'classes' | 'fingerprints'>;
 type OutcomesDocument = Pick<StoredOutcomes, 'evaluation' | 'model' | 'classes' | 'quality' | 'notes'>;
 interface EvaluationDocument extends Pick<StoredEvaluation, 'candidates' | 'skipsBadLabels'> {
   readonly pairs: readonly Comparison[];
 }
+
+const choicesMax = 10_000;
 
 /** A page of a list, newest first. */
 export interface EvaluationPage {
@@ -53,8 +55,8 @@ export class EvaluationRows {
 
   /** Returns whether the set was added; if its name exists, it was not. `hook` runs in the same transaction. */
   async addSet(set: StoredSet, hook: (tx: Transaction) => Promise<void>): Promise<boolean> {
-    const { name, sha256, bytes, labelsSha256, format, label, metric, rows, classes, createdBy, createdAtMs } = set;
-    const document: SetDocument = { format, label, metric, rows, classes };
+    const { name, sha256, bytes, labelsSha256, format, label, metric, rows, classes, fingerprints, createdBy, createdAtMs } = set;
+    const document: SetDocument = { format, label, metric, rows, classes, fingerprints };
     const key = setKeyOf(name);
     const row = { name_key: key, name, sha256, bytes, labels_sha256: labelsSha256, document: JSON.stringify(document) };
     try {
@@ -63,7 +65,7 @@ export class EvaluationRows {
           .insertInto('evaluation_sets')
           .values({ ...row, created_by: createdBy, created_at: createdAtMs })
           .execute();
-        await addFiles(tx, key, [sha256, labelsSha256]);
+        await addFiles(tx, key, [sha256, labelsSha256, ...(fingerprints === null ? [] : [fingerprints])]);
         await hook(tx);
       });
       return true;
@@ -93,6 +95,34 @@ export class EvaluationRows {
       .groupBy('set_key')
       .execute();
     return new Map(rows.map(({ set_key: key, count }) => [key, Number(count)]));
+  }
+
+  /** The number of questions that each set answered. */
+  async choicesOf(keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (keys.length === 0) return new Map();
+    const rows = await this.#db
+      .selectFrom('evaluation_choices')
+      .select(({ fn }) => ['set_key', fn.countAll().as('count')])
+      .where('set_key', 'in', keys)
+      .groupBy('set_key')
+      .execute();
+    return new Map(rows.map(({ set_key: key, count }) => [key, Number(count)]));
+  }
+
+  /** Counts a question, once; beyond the limit it is not stored. */
+  async addChoice(setKey: string, choice: string): Promise<void> {
+    if (((await this.choicesOf([setKey])).get(setKey) ?? 0) >= choicesMax) return;
+    await this.#db
+      .insertInto('evaluation_choices')
+      .values({ set_key: setKey, choice })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+
+  /** The set with these rows; null if it was deleted. */
+  async findSetOf(sha256: string, label: string): Promise<StoredSet | null> {
+    const rows = await this.#db.selectFrom('evaluation_sets').selectAll().where('sha256', '=', sha256).execute();
+    return rows.map(setOf).find((set) => set.label === label) ?? null;
   }
 
   /** Does nothing if there are outcomes of the artifact: they are the same. */
@@ -211,7 +241,8 @@ interface SetRow {
 }
 
 function setOf({ name, sha256, bytes, labels_sha256: labelsSha256, document, created_by: createdBy, created_at: at }: SetRow): StoredSet {
-  return { name, sha256, bytes, labelsSha256, ...(JSON.parse(document) as SetDocument), createdBy, createdAtMs: at };
+  const { fingerprints = null, ...facts } = JSON.parse(document) as Omit<SetDocument, 'fingerprints'> & Partial<SetDocument>;
+  return { name, sha256, bytes, labelsSha256, fingerprints, ...facts, createdBy, createdAtMs: at };
 }
 
 interface OutcomesRow {

@@ -23,6 +23,8 @@ export interface EvaluationSet extends SetDescription {
   readonly rows: number;
   /** The labels that occur, in order; null if labels are values. Labels are numbered by it. */
   readonly classes: readonly string[] | null;
+  /** The sha256 of its row fingerprints; null for a set that an older server stored. */
+  readonly fingerprints: string | null;
   readonly createdBy: string;
   readonly createdAtMs: number;
 }
@@ -30,6 +32,13 @@ export interface EvaluationSet extends SetDescription {
 export interface SetView extends EvaluationSet {
   /** Models that answered the set. Each further one that is chosen by it makes it prove less. */
   readonly models: number;
+  /** Different questions that plans were chosen by: candidates with an accuracy. Counted up to 10,000. */
+  readonly choices: number;
+}
+
+/** Identifies the labelled rows of a set, whatever its name. */
+export function setIdOf({ sha256, label }: Pick<EvaluationSet, 'sha256' | 'label'>): string {
+  return `${sha256} ${label}`;
 }
 
 /** Fewer rows prove nothing, more cost more than they tell. */

@@ -76,7 +76,8 @@ export class EvaluationSets {
         { bytes, work: labelsWork },
       );
       const { sha256: labelsSha256 } = await held.store(read.labels, setBytesMax);
-      const facts = { rows: read.rows, classes: read.classes, createdBy: who, createdAtMs: clock.wallMs() };
+      const { sha256: fingerprints } = await held.store(read.fingerprints, setBytesMax);
+      const facts = { rows: read.rows, classes: read.classes, fingerprints, createdBy: who, createdAtMs: clock.wallMs() };
       const added = await rows.addSet({ name, sha256, bytes, labelsSha256, ...description, ...facts }, (tx) =>
         audit.record(tx, { who, action: 'CreateEvaluationSet', target: name, outcome: 'ok', detail: { sha256, rows: read.rows } }),
       );
@@ -103,8 +104,13 @@ export class EvaluationSets {
   }
 
   async #viewsOf(sets: readonly StoredSet[]): Promise<SetView[]> {
-    const uses = await this.#options.rows.usesOf(sets.map(({ name }) => setKeyOf(name)));
-    return sets.map((set) => ({ ...set, models: uses.get(setKeyOf(set.name)) ?? 0 }));
+    const { rows } = this.#options;
+    const keys = sets.map(({ name }) => setKeyOf(name));
+    const [uses, choices] = [await rows.usesOf(keys), await rows.choicesOf(keys)];
+    return sets.map((set) => {
+      const key = setKeyOf(set.name);
+      return { ...set, models: uses.get(key) ?? 0, choices: choices.get(key) ?? 0 };
+    });
   }
 }
 

@@ -1,9 +1,10 @@
 /** Reads the outcomes that are stored for a set, row by row. */
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { PlatformError } from '../errors.ts';
 import type { Registry } from '../registry/index.ts';
 import type { StoredOutcomes } from './evaluation.ts';
-import type { EvaluationRows, StoredSet } from './evaluation-rows.ts';
+import { type EvaluationRows, type StoredSet, setKeyOf } from './evaluation-rows.ts';
 import { decodeLabels, decodeOutcomes, type RowOutcomes } from './outcomes.ts';
 
 export interface ModelAnswers extends RowOutcomes {
@@ -40,7 +41,7 @@ export class StoredAnswers {
     if (set === null) throw new PlatformError('not_found', `there is no evaluation set '${setName.slice(0, 80)}'`);
     const isClass = set.classes !== null;
     const known = await rows.outcomesOfSet(
-      setName.toLowerCase(),
+      setKeyOf(setName),
       models.map(({ artifactKey }) => artifactKey),
     );
     const answers: ModelAnswers[] = [];
@@ -55,6 +56,16 @@ export class StoredAnswers {
       answers.push({ name, stored, bytes, ...decodeOutcomes(bytes, set.rows, isClass) });
     }
     return { set, labels: decodeLabels(await this.#read(set.labelsSha256), isClass), models: answers };
+  }
+
+  /** Of the rows of a set, ascending; null for a set without. */
+  async fingerprintsOf({ fingerprints }: Pick<StoredSet, 'fingerprints'>): Promise<Float64Array | null> {
+    return fingerprints === null ? null : (decodeLabels(await this.#read(fingerprints), false) as Float64Array);
+  }
+
+  /** Counts that plans were chosen by the set. Equal questions count once. */
+  async countChoice(setName: string, question: unknown): Promise<void> {
+    await this.#options.rows.addChoice(setKeyOf(setName), hash('sha256', JSON.stringify(question)));
   }
 
   async #read(sha256: string): Promise<Uint8Array> {

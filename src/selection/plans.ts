@@ -4,17 +4,22 @@ import {
   accuracyLowerBound,
   type CascadeCounts,
   certify,
+  chainsOf,
   countCascades,
   countOutcomes,
   type ModelOutcomes,
   mcnemar,
+  type PlanTest,
   thresholds,
 } from '../statistics/index.ts';
+import { type AllottedTest, allotLevels } from './allot-levels.ts';
 
 /** A model that may be chosen. */
 export interface SelectableModel {
   /** `digits/3` */
   readonly name: string;
+  /** Identifies the bytes that answered: versions with equal ones are tested once. Default: the name. */
+  readonly artifactKey?: string;
   /** Null if the model has no scores: then it starts no cascade. */
   readonly unsureness: Float64Array | null;
   readonly predictions: Int32Array;
@@ -46,6 +51,9 @@ export interface PlanConditions {
   readonly overheadMs: number;
   readonly ratePerSecond: number;
   readonly usdPerInstanceHour: number;
+  /** Identifies the labelled rows, and what was tested on them before for the same endpoint. Default: nothing. */
+  readonly set?: string;
+  readonly earlier?: readonly AllottedTest[];
 }
 
 export interface JudgedPlan extends AnswerPlan {
@@ -61,6 +69,8 @@ export interface JudgedPlan extends AnswerPlan {
   readonly escalated: number;
   /** Of "the accuracy is below the floor"; null if the plan was not tested, because a test before it in its chain failed. */
   readonly pValue: number | null;
+  /** The error probability that the tests of its chain share; null without a floor. */
+  readonly level: number | null;
   readonly isCertified: boolean;
   /** B, rows per second of one instance, and the time of a full batch. */
   readonly batch: number;
@@ -75,9 +85,14 @@ export interface JudgedPlan extends AnswerPlan {
 
 export interface JudgedPlans {
   readonly plans: readonly JudgedPlan[];
-  /** Of each chain of tests; null without a floor. */
+  /** The smallest of a chain of tests; null without a floor. */
   readonly level: number | null;
+  /** All that were ever tested on these rows for the endpoint. */
   readonly chains: number;
+  /** What all certificates on these rows together can be wrong by; null without a floor. */
+  readonly errorTotal: number | null;
+  /** Tests that took a level now. */
+  readonly fresh: readonly AllottedTest[];
 }
 
 /** How far an instance may be loaded. */
@@ -96,12 +111,13 @@ export function judgePlans(labels: Int32Array, models: readonly SelectableModel[
       unsureness: unsureness ?? new Float64Array(labels.length).fill(2),
     }),
   );
-  const { floor, confidence } = conditions;
-  const certification = floor === null ? null : certify(labels, outcomes, { floor, confidence });
-  const testOf = (first: number, second: number | null, threshold: number) =>
-    certification?.chains
-      .find((chain) => chain.first === first && chain.second === second)
-      ?.tests.find((test) => test.threshold === threshold);
+  const { floor } = conditions;
+  const allotted = floor === null ? null : levelsOf(ordered, floor, conditions);
+  const chains = floor === null || allotted === null ? [] : certify(labels, outcomes, { floor, levels: allotted.levels });
+  const testOf = (first: number, second: number | null, threshold: number): ChainTest | null => {
+    const chain = chains.find((each) => each.first === first && each.second === second);
+    return chain === undefined ? null : { level: chain.level, test: chain.tests.find((test) => test.threshold === threshold) };
+  };
   const plans: JudgedPlan[] = [];
   const alone = outcomes.map((each): CascadeCounts => {
     return { ...countOutcomes(labels, each, null, 1), onlyCascadeRight: 0, onlySecondRight: 0 };
@@ -123,7 +139,28 @@ export function judgePlans(labels: Int32Array, models: readonly SelectableModel[
       }
     }
   }
-  return { plans, level: certification?.level ?? null, chains: certification?.chains.length ?? 0 };
+  const { levels = [], chains: count = 0, errorTotal = null, fresh = [] } = allotted ?? {};
+  return { plans, level: levels.length === 0 ? null : Math.min(...levels), chains: count, errorTotal, fresh };
+}
+
+function levelsOf(ordered: readonly SelectableModel[], floor: number, { confidence, set = '', earlier = [] }: PlanConditions) {
+  const keyOf = (model: number): string => (ordered[model] as SelectableModel).artifactKey ?? (ordered[model] as SelectableModel).name;
+  const names = chainsOf(ordered.length).map(({ first, second }) => ({
+    first: keyOf(first),
+    second: second === null ? null : keyOf(second),
+  }));
+  return allotLevels(earlier, names, { set, floor, delta: deltaOf(confidence) });
+}
+
+/** 0.05, not 0.050000000000000044: tests are found again by it. */
+function deltaOf(confidence: number): number {
+  return Math.round((1 - confidence) * 1e12) / 1e12;
+}
+
+/** The chain of a plan, and its own test if the chain came to it. */
+interface ChainTest {
+  readonly level: number;
+  readonly test: PlanTest | undefined;
 }
 
 interface Pair {
@@ -142,7 +179,7 @@ function judgedPlan(
   { first, second }: Pair,
   threshold: number,
   judged: JudgedRows,
-  test: { readonly pValue: number; readonly isCertified: boolean } | undefined,
+  tested: ChainTest | null,
   conditions: PlanConditions,
 ): JudgedPlan {
   const { rows, counts } = judged;
@@ -169,8 +206,9 @@ function judgedPlan(
     rank: rankOf(judged, accuracy),
     lower: accuracyLowerBound(errors, rows, lowerDelta),
     escalated,
-    pValue: test?.pValue ?? null,
-    isCertified: test?.isCertified ?? false,
+    pValue: tested?.test?.pValue ?? null,
+    level: tested?.level ?? null,
+    isCertified: tested?.test?.isCertified ?? false,
     ...served,
     isFeasible,
     workerKey: first.workerKey,

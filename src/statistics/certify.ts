@@ -30,14 +30,10 @@ export interface Chain {
   readonly first: number;
   /** null for a model alone. */
   readonly second: number | null;
+  /** The error probability that its tests share. */
+  readonly level: number;
   /** In the order of the tests; after one that failed, the rest is not tested. */
   readonly tests: readonly PlanTest[];
-}
-
-export interface Certification {
-  /** The level of each chain. */
-  readonly level: number;
-  readonly chains: readonly Chain[];
 }
 
 /** From "every row goes on" to "none does". Fixed before any row is seen: otherwise the tests would not hold. */
@@ -48,16 +44,21 @@ export const thresholds: readonly number[] = [
 export interface CertifyOptions {
   /** The accuracy to be kept, above 0 and below 1. */
   readonly floor: number;
-  /** The probability with which every certified plan keeps it. */
-  readonly confidence?: number;
+  /** Of each chain of `chainsOf`. The probability that any certified plan is below the floor is at most their sum. */
+  readonly levels: readonly number[];
+}
+
+/** Each model alone, then each pair of a cheaper and a more expensive one. Models are numbered in the order of their price. */
+export function chainsOf(models: number): readonly Pick<Chain, 'first' | 'second'>[] {
+  const numbers = Array.from({ length: models }, (_, first) => first);
+  const pairs = numbers.flatMap((first) => numbers.slice(first + 1).map((second) => ({ first, second })));
+  return [...numbers.map((first) => ({ first, second: null })), ...pairs];
 }
 
 /** Tests all models, and all cascades from a cheaper to a more expensive one. `models` are in the order of their price. */
-export function certify(labels: Int32Array, models: readonly ModelOutcomes[], { floor, confidence = 0.95 }: CertifyOptions): Certification {
-  const singles = models.map((_, first) => ({ first, second: null }));
-  const pairs = models.flatMap((_, first) => models.slice(first + 1).map((__, i) => ({ first, second: first + 1 + i })));
-  const level = (1 - confidence) / (singles.length + pairs.length);
-  const chains = [...singles, ...pairs].map(({ first, second }): Chain => {
+export function certify(labels: Int32Array, models: readonly ModelOutcomes[], { floor, levels }: CertifyOptions): readonly Chain[] {
+  return chainsOf(models.length).map(({ first, second }, chain): Chain => {
+    const level = levels[chain] as number;
     const tests: PlanTest[] = [];
     const outcomes = models[first] as ModelOutcomes;
     const cascades = second === null ? null : countCascades(labels, outcomes, models[second] as ModelOutcomes);
@@ -68,9 +69,8 @@ export function certify(labels: Int32Array, models: readonly ModelOutcomes[], { 
       tests.push({ threshold, ...counts, pValue, isCertified: pValue <= level });
       if (pValue > level) break;
     }
-    return { first, second, tests };
+    return { first, second, level, tests };
   });
-  return { level, chains };
 }
 
 /** What a plan would have answered: no model runs again. */

@@ -1,9 +1,9 @@
 export { binomialCdf, binomialPmf } from './binomial.ts';
 export {
   type CascadeCounts,
-  type Certification,
   type Chain,
   certify,
+  chainsOf,
   countCascades,
   countOutcomes,
   type ModelOutcomes,

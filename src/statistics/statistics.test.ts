@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { outcomesOf, vectors } from '../../test/selection/index.ts';
 import { type Random, SeededRandom } from '../random.ts';
 import { binomialCdf, binomialPmf } from './binomial.ts';
-import { certify, countCascades, countOutcomes, type ModelOutcomes, thresholds } from './certify.ts';
+import { certify, chainsOf, countCascades, countOutcomes, type ModelOutcomes, thresholds } from './certify.ts';
 import { mcnemar, pairedBootstrap } from './compare.ts';
 import { confidenceSequence, logEvidence } from './evidence.ts';
 import { accuracyLowerBound, clopperPearson, rowsNeeded } from './intervals.ts';
@@ -131,7 +131,7 @@ describe('agrees with the vectors on', () => {
         unsureness: unsureness.subarray(0, rows),
       });
       const ordered = order.map((model) => cut(models.get(model) as ModelOutcomes));
-      const { chains } = certify(labels.subarray(0, rows), ordered, { floor, confidence: 1 - delta });
+      const chains = certify(labels.subarray(0, rows), ordered, { floor, levels: equalLevels(ordered.length, delta) });
       for (const { first, second, tests } of chains) {
         const key = second === null ? `${first}` : `${first}->${second}`;
         assert.deepEqual(
@@ -144,6 +144,12 @@ describe('agrees with the vectors on', () => {
     });
   }
 });
+
+/** The error probability, in equal parts for all chains. */
+function equalLevels(models: number, delta: number): number[] {
+  const chains = chainsOf(models);
+  return chains.map(() => delta / chains.length);
+}
 
 describe('the binomial distribution', () => {
   test('adds up to 1, and its tails meet', () => {
@@ -199,7 +205,7 @@ describe('a floor of accuracy, over random splits of real answers', () => {
           ? plans
               .map((plan) => ({ ...plan, ...errorsOf(seenLabels, seenModels, plan) }))
               .filter(({ errors }) => errors <= rows * (1 - floor))
-          : certify(seenLabels, seenModels, { floor }).chains.flatMap(({ first, second, tests }) =>
+          : certify(seenLabels, seenModels, { floor, levels: equalLevels(seenModels.length, 0.05) }).flatMap(({ first, second, tests }) =>
               tests
                 .filter(({ isCertified }) => isCertified)
                 .map(({ threshold, errors, escalated }) => ({ first, second, threshold, errors, escalated })),

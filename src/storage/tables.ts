@@ -9,7 +9,14 @@ import type { AwsDocumentsTable, S3BucketsTable, S3ObjectsTable, S3PiecesTable, 
 import type { HourlyCostsTable } from './tables/costs.ts';
 import type { EndpointsTable, ScaledVariantsTable, ScalingStatesTable } from './tables/deployment.ts';
 import type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';
-import type { EvaluationFilesTable, EvaluationOutcomesTable, EvaluationSetsTable, EvaluationsTable } from './tables/evaluation.ts';
+import type {
+  EvaluationChoicesTable,
+  EvaluationFilesTable,
+  EvaluationOutcomesTable,
+  EvaluationSetsTable,
+  EvaluationsTable,
+  SelectionTestsTable,
+} from './tables/evaluation.ts';
 import type { InstallationTable } from './tables/installation.ts';
 import type { JobsTable } from './tables/jobs.ts';
 import type {
@@ -72,6 +79,8 @@ export interface Tables {
   evaluation_files: EvaluationFilesTable;
   evaluation_outcomes: EvaluationOutcomesTable;
   evaluations: EvaluationsTable;
+  evaluation_choices: EvaluationChoicesTable;
+  selection_tests: SelectionTestsTable;
   transforms: TransformsTable;
   transform_objects: TransformObjectsTable;
   training_jobs: TrainingJobsTable;

@@ -71,6 +71,8 @@ export const tableNames = Object.keys({
   evaluation_files: true,
   evaluation_outcomes: true,
   evaluations: true,
+  evaluation_choices: true,
+  selection_tests: true,
   transforms: true,
   transform_objects: true,
   training_jobs: true,

@@ -1,4 +1,4 @@
-/** A step of `migrations.ts`: evaluations. */
+/** Steps of `migrations.ts`: evaluations, and what their sets were used for. */
 import type { AnyDatabase } from './any-database.ts';
 
 export async function createEvaluations(db: AnyDatabase): Promise<void> {
@@ -41,4 +41,27 @@ export async function createEvaluations(db: AnyDatabase): Promise<void> {
     .addColumn('ended_at', 'bigint')
     .execute();
   await db.schema.createIndex('evaluations_by_age').on('evaluations').columns(['created_at', 'id']).execute();
+}
+
+export async function createSelectionTests(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('selection_tests')
+    // Deleted with the endpoint: a later one of the same name starts again.
+    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('set_id', 'text', (column) => column.notNull())
+    .addColumn('family', 'text', (column) => column.notNull())
+    .addColumn('first_key', 'text', (column) => column.notNull())
+    .addColumn('second_key', 'text', (column) => column.notNull())
+    .addColumn('floor', 'double precision', (column) => column.notNull())
+    .addColumn('delta', 'double precision', (column) => column.notNull())
+    .addColumn('level', 'double precision', (column) => column.notNull())
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('selection_tests_pk', ['endpoint_key', 'set_id', 'first_key', 'second_key', 'floor', 'delta'])
+    .execute();
+  await db.schema
+    .createTable('evaluation_choices')
+    .addColumn('set_key', 'text', (column) => column.notNull().references('evaluation_sets.name_key').onDelete('cascade'))
+    .addColumn('choice', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('evaluation_choices_pk', ['set_key', 'choice'])
+    .execute();
 }

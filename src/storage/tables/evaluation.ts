@@ -8,7 +8,7 @@ export interface EvaluationSetsTable {
   bytes: number;
   /** The labels by row, read from the file. */
   labels_sha256: string;
-  /** JSON: `{format, label, metric, rows, classes}`. */
+  /** JSON: `{format, label, metric, rows, classes, fingerprints}`. */
   document: string;
   created_by: string;
   created_at: number;
@@ -44,4 +44,28 @@ export interface EvaluationsTable {
   created_by: string;
   created_at: number;
   ended_at: number | null;
+}
+
+/** Sequences of tests that an endpoint's certificates rest on, and the error probability that each took. Deleted with the endpoint. */
+export interface SelectionTestsTable {
+  endpoint_key: string;
+  /** The rows: the sha256 of the set, and its label column. */
+  set_id: string;
+  /** Sets that share rows have the same family: the `set_id` of one of them. */
+  family: string;
+  /** Artifact keys. */
+  first_key: string;
+  /** Empty for a model alone. */
+  second_key: string;
+  floor: number;
+  delta: number;
+  level: number;
+  at: number;
+}
+
+/** Questions that a set has answered: which models, which accuracy. Each counts once. Deleted with the set. */
+export interface EvaluationChoicesTable {
+  set_key: string;
+  /** A sha256 of the question. */
+  choice: string;
 }

@@ -62,7 +62,7 @@ export interface DecisionsTable {
   seq: Generated<number>;
   id: string;
   at: number;
-  kind: 'batching' | 'scaling';
+  kind: 'batching' | 'scaling' | 'selection';
   endpoint_key: string;
   endpoint: string;
   variant: string;
