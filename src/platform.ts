@@ -25,7 +25,7 @@ import { checkDestination } from './data-quality/index.ts';
 import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts';
 import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
 import { messageOf } from './errors.ts';
-import { LadderPlanner, openEvaluations, SelectionPlanner } from './evaluation/index.ts';
+import { openEvaluations, openSelections } from './evaluation/index.ts';
 import { type Foundation, openFoundation, openStorageHealth, type Product } from './foundation/index.ts';
 import {
   type Certificate,
@@ -145,6 +145,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
   const training = await openTraining(config, { ...core, s3 }, closers);
+  const selections = openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
   const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, s3 });
   const webhooks = webhookPolicy(config);
   const alertSettings = {
@@ -155,13 +156,16 @@ async function openModules(config: Config, product: Product, base: Base, closers
     workers: () => provider.list(),
     shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
   };
-  const alerts = await openAlerts({ ...core, ...async, ...capture, ...alertSettings, autoScaling, sagemaker, webhooks }, closers);
+  const alerts = await openAlerts(
+    { ...core, ...async, ...capture, ...selections, ...alertSettings, autoScaling, sagemaker, webhooks },
+    closers,
+  );
   base.availability.onUncertain(async () => {
     await deployments.refresh();
     await alerts.alarms.refresh();
     await alerts.rules.refresh();
   });
-  const batch = { transforms, evaluations, training };
+  const batch = { transforms, evaluations, ...selections, training };
   const aws = { s3, autoScaling, sagemaker, webhooks };
   return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
 }
@@ -179,7 +183,7 @@ function openHistories({ db, metricsDb, clock, ledger, serving, logs }: Foundati
 
 /** Mounts all protocols at their paths. gRPC has its own port, opened later. */
 function mountServers(config: Config, product: Product, modules: Awaited<ReturnType<typeof openModules>>) {
-  const { deployments, metrics, logs, provider, listener, access, evaluations, startedAtMs, cores, health } = modules;
+  const { deployments, metrics, logs, provider, listener, access, startedAtMs, cores, health } = modules;
   const readiness = new Readiness(deployments, modules.availability);
   const targets = openMultiModels(modules);
   meterBodies(metrics, listener.bodies.budget);
@@ -187,13 +191,10 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
   const oipRouter = new OipRouter(oip);
   const authenticate = listener.authenticate.bind(listener);
   let grpc: GrpcPort | null = null;
-  const selection = new SelectionPlanner({ ...modules, answers: evaluations.answers });
   const api = new NativeApi({
     ...modules,
     targets,
     log: logs.platform,
-    selection,
-    ladders: new LadderPlanner({ ...modules, planner: selection }),
     canDeliver: deliversTo(config),
     async: modules.asyncApi,
     registrationSample: (version) => registrationSample(modules, version),

@@ -193,6 +193,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     evaluations: nothingEvaluated,
     selection: { plan: () => assert.fail('nothing is evaluated') },
     ladders: { plan: () => assert.fail('nothing is evaluated') },
+    selectionRecorder: { recording: () => assert.fail('nothing is selected') },
     ...noCapture,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,

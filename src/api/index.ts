@@ -46,6 +46,7 @@ export type {
   PlanBody,
   PredictionBody,
   ScalingDecisionBody,
+  SelectionDecisionBody,
   SettingBody,
 } from './records/decision-bodies.ts';
 export type { ApiServices } from './routing/services.ts';

@@ -8,10 +8,16 @@ export {
 } from './config/endpoint-config.ts';
 export { foreignCodeCheck } from './config/foreign-code.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './config/functions-config.ts';
-export { checkLadder, type LadderConfig, type LadderRung, ladderKey, versionIn } from './config/ladder-config.ts';
+export { checkLadder, isSameLadder, type LadderConfig, type LadderRung, ladderKey, versionIn } from './config/ladder-config.ts';
 export type { ScalingConfig } from './config/scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './config/scheduled-floor.ts';
-export type { SelectionConfig, SelectionDecision, SelectionRequestConfig, SelectionState } from './config/selection-config.ts';
+export type {
+  SelectionConfig,
+  SelectionDecision,
+  SelectionHold,
+  SelectionRequestConfig,
+  SelectionState,
+} from './config/selection-config.ts';
 export { requireCompatibleSignature, signatureChange } from './config/signature-change.ts';
 export {
   changedBy,
@@ -44,4 +50,4 @@ export type { RollbackHook } from './rollouts/rollouts.ts';
 export { type UpdateDetail, type UpdateKind, updateKinds } from './rollouts/update-events.ts';
 export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './rollouts/version-counts.ts';
 export type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
-export type { TransactionHook } from './transaction-hook.ts';
+export { inOrder, type TransactionHook } from './transaction-hook.ts';

@@ -9,3 +9,10 @@ export type TransactionHook = (
   endpoint: Pick<StoredEndpoint, 'config' | 'generation'>,
   before?: EndpointConfig,
 ) => Promise<void>;
+
+/** One hook for several; the first that throws rejects the change. */
+export function inOrder(...hooks: readonly (TransactionHook | undefined)[]): TransactionHook {
+  return async (tx, endpoint, before) => {
+    for (const hook of hooks) await hook?.(tx, endpoint, before);
+  };
+}

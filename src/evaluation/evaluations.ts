@@ -26,6 +26,7 @@ import {
 import { type EvaluationPage, EvaluationRows, setKeyOf } from './evaluation-rows.ts';
 import type { SetView } from './evaluation-set.ts';
 import { EvaluationSets } from './evaluation-sets.ts';
+import { SelectionTests } from './selection-tests.ts';
 import { type SetAnswers, StoredAnswers } from './stored-answers.ts';
 
 export interface EvaluationsOptions {
@@ -73,6 +74,8 @@ const eventKindOf = {
 export class Evaluations {
   readonly sets: EvaluationSets;
   readonly answers: StoredAnswers;
+  /** Tests that certificates rest on. */
+  readonly tests: SelectionTests;
   readonly #options: EvaluationsOptions;
   readonly #rows: EvaluationRows;
   readonly #runs: CandidateRuns;
@@ -83,6 +86,7 @@ export class Evaluations {
     this.#options = options;
     this.#rows = new EvaluationRows(db);
     this.answers = new StoredAnswers({ rows: this.#rows, files: registry.files });
+    this.tests = new SelectionTests({ db, rows: this.#rows, answers: this.answers });
     const isInUse = (key: string): boolean => [...this.#running.values()].some(({ stored }) => stored.setKey === key);
     this.sets = new EvaluationSets({ ...options, rows: this.#rows, files: registry.files, isInUse });
     this.#runs = new CandidateRuns({ ...options, rows: this.#rows });

@@ -33,7 +33,7 @@ export function explainedPlans(
 
 function rejectionOf(
   plan: JudgedPlan,
-  { chosen, set, level }: PlannedSelection,
+  { chosen, set }: PlannedSelection,
   { floor, confidence, goal, objective }: SelectionRequest,
 ): string | null {
   if (chosen?.ladder.some(({ name }) => name === plan.name) === true) return null;
@@ -43,7 +43,7 @@ function rejectionOf(
   if (floor !== null && confidence !== null && !plan.isCertified) {
     return plan.pValue === null
       ? `not certified: an earlier test of its chain failed (${errors})`
-      : `not certified: ${errors}, p = ${plan.pValue.toPrecision(2)} > ${level?.toPrecision(2)}`;
+      : `not certified: ${errors}, p = ${plan.pValue.toPrecision(2)} > ${plan.level?.toPrecision(2)}`;
   }
   if (goal.kind === 'most-accurate' && plan.usdPerHour > goal.usdPerHourMax) return `costs $${plan.usdPerHour.toFixed(4)} per hour`;
   const against = chosen?.floorPlan;
@@ -54,7 +54,7 @@ function rejectionOf(
 }
 
 export function explanationOf(
-  { chosen, fallback, set, state, rowsNeeded }: PlannedSelection,
+  { chosen, fallback, set, state, rowsNeeded, errorTotal }: PlannedSelection,
   { floor, confidence }: SelectionRequest,
 ): string {
   if (chosen === null) {
@@ -76,7 +76,7 @@ export function explanationOf(
       ? `Accuracy ${floorPlan.accuracy.toFixed(4)} on ${set.rows} rows, estimated.`
       : confidence === null
         ? `Accuracy ${floorPlan.accuracy.toFixed(4)} on ${set.rows} rows, estimated: the floor of ${floor} is not certified.`
-        : `Certified for accuracy >= ${floor} at ${100 * confidence} % (${errorsText(floorPlan, set.rows)}).`;
+        : `Certified for accuracy >= ${floor} at ${sureText(1 - (errorTotal ?? 0))} (${errorsText(floorPlan, set.rows)}).`;
   const top =
     topPlan.name === floorPlan.name
       ? ''
@@ -86,4 +86,9 @@ export function explanationOf(
 
 function errorsText({ errors }: JudgedPlan, rows: number): string {
   return `${errors} ${errors === 1 ? 'error' : 'errors'} in ${rows} rows`;
+}
+
+/** `95 %`, `93.3 %`: rounded down, so that it never says more than is proven. */
+export function sureText(share: number): string {
+  return `${Math.floor(1000 * Math.max(0, share) + 1e-9) / 10} %`;
 }

@@ -1,3 +1,4 @@
+export type { Escalations } from './escalations.ts';
 export type { CandidateView, Comparison, EvaluationState, EvaluationView, StoredOutcomes } from './evaluation.ts';
 export { artifactKeyOf, candidatesMax } from './evaluation.ts';
 export {
@@ -12,9 +13,19 @@ export {
 } from './evaluation-set.ts';
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
 export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './explain-selection.ts';
-export { LadderPlanner, type LadderRequest } from './ladder-planner.ts';
+export type { LadderPlanner, LadderRequest, PlannedLadder } from './ladder-planner.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
+export { openSelections } from './open-selections.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';
-export { SelectionPlanner, workerKeyOf } from './selection-planner.ts';
+export {
+  type ChosenSelection,
+  type SelectionAlternative,
+  type SelectionFindings,
+  type SelectionInputs,
+  selectionReasons,
+} from './selection-decision.ts';
+export type { SelectionEffect } from './selection-effects.ts';
+export { type SelectionPlanner, workerKeyOf } from './selection-planner.ts';
+export type { SelectionRecorder, SelectionRecording } from './selection-recorder.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

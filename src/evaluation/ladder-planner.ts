@@ -7,6 +7,7 @@ import type { ModelVersion, Registry } from '../registry/index.ts';
 import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn } from '../selection/index.ts';
 import { candidatesMax } from './evaluation.ts';
 import { explanationOf } from './explain-selection.ts';
+import { type SelectionFindings, selectionFindings } from './selection-decision.ts';
 import type { PlannedSelection, SelectionPlanner, SelectionRequest } from './selection-planner.ts';
 
 export interface LadderPlannerOptions {
@@ -16,6 +17,8 @@ export interface LadderPlannerOptions {
 }
 
 export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'> {
+  /** The endpoint that will serve the plans. */
+  readonly endpoint: string;
   /** Default: the first candidate. */
   readonly reference: string | null;
   readonly objective: Objective | null;
@@ -28,6 +31,10 @@ export interface PlannedLadder {
   /** The version whose signature clients see. */
   readonly contract: ModelVersion;
   readonly ladder: LadderConfig;
+  /** What the decision records. */
+  readonly findings: SelectionFindings;
+  /** What the certificates rest on. */
+  readonly tests: PlannedSelection['tests'];
 }
 
 const creditSeconds = 3600;
@@ -55,7 +62,7 @@ export class LadderPlanner {
     const chosen = planned.chosen ?? forcedPlan(planned, request.force, explanation);
     const rungs = rungsOf(planned, chosen, request.degradeTo);
     const { clock } = this.#options;
-    const { set, chains, level } = planned;
+    const { set, chains, level, errorTotal } = planned;
     const { candidates, goal, floor, confidence, degradeTo, ratePerSecond } = request;
     const selection: SelectionConfig = {
       request: { candidates, reference: contract.name, set: set.name, goal, floor, confidence, degradeTo, ratePerSecond },
@@ -66,13 +73,15 @@ export class LadderPlanner {
         rows: set.rows,
         chains,
         level,
+        errorTotal,
         floorPlan: chosen.floorPlan.name,
         topPlan: chosen.topPlan.name,
         leftOut,
         atMs: clock.wallMs(),
       },
     };
-    return { contract, ladder: ladderFrom(rungs, chosen, selection) };
+    const ladder = ladderFrom(rungs, chosen, selection);
+    return { contract, ladder, findings: selectionFindings(planned, candidatesRequest, ladder), tests: planned.tests };
   }
 
   /** The candidates that can answer in place of the reference. */
@@ -128,7 +137,7 @@ function rungsOf({ plans }: PlannedSelection, { topPlan, ladder }: ChosenPlans, 
   return degradeTo === null ? ladder : degradingLadder(plans, topPlan, degradeTo);
 }
 
-function ladderFrom(rungs: readonly JudgedPlan[], { floorPlan, topPlan }: ChosenPlans, selection: SelectionConfig): LadderConfig {
+function ladderFrom(rungs: readonly JudgedPlan[], { floorPlan, topPlan }: ChosenPlans, selection: SelectionConfig): Required<LadderConfig> {
   const { floor, ratePerSecond } = selection.request;
   // A ladder that was thinned out may lack the floor plan: then the next better one counts as it.
   const floorRung = rungs.findIndex(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond);

@@ -10,6 +10,7 @@ import { type Objective, objectiveShare } from '../objective.ts';
 import { compositeProfile, type Profile, type Profiles, platformOverheadMs, ServiceTable } from '../profiling/index.ts';
 import { type ModelVersion, payloadKind, type Registry } from '../registry/index.ts';
 import {
+  type AllottedTest,
   bestAlone,
   type ChosenPlans,
   choosePlans,
@@ -21,13 +22,15 @@ import {
 import { rowsNeeded } from '../statistics/index.ts';
 import type { Threads } from '../threads/index.ts';
 import { artifactKeyOf, candidatesMax } from './evaluation.ts';
-import type { EvaluationSet } from './evaluation-set.ts';
+import { type EvaluationSet, setIdOf } from './evaluation-set.ts';
 import { judgePlansTask } from './judge-plans.ts';
+import { type EarlierTests, nothingTested, type SelectionTests } from './selection-tests.ts';
 import type { ModelAnswers, StoredAnswers } from './stored-answers.ts';
 
 export interface SelectionPlannerOptions {
   readonly registry: Pick<Registry, 'resolve'>;
-  readonly answers: StoredAnswers;
+  readonly answers: Pick<StoredAnswers, 'read' | 'countChoice'>;
+  readonly tests: Pick<SelectionTests, 'earlier'>;
   readonly profiles: Pick<Profiles, 'get' | 'measure'>;
   readonly deploymentPlanner: Pick<DeploymentPlanner, 'planProfile'>;
   readonly prices: PriceTable;
@@ -37,6 +40,8 @@ export interface SelectionPlannerOptions {
 export interface SelectionRequest {
   readonly models: readonly string[];
   readonly set: string;
+  /** Whose certificates share the error probability; null: nothing is deployed. */
+  readonly endpoint: string | null;
   /** Above 0 and below 1; null only for the most accurate plan within a budget. */
   readonly floor: number | null;
   /** With what probability all certified plans keep the floor; null: measured accuracies are taken for true. */
@@ -57,10 +62,18 @@ export interface PlannedSelection {
   /** Rows that would certify the fallback, about; null if it is certified, or no number would. */
   readonly rowsNeeded: number | null;
   readonly plans: readonly JudgedPlan[];
+  /** Of all tests for the endpoint on these rows. */
   readonly chains: number;
+  /** The smallest of a chain. */
   readonly level: number | null;
+  /** What all certificates of the endpoint on these rows can be wrong by; null without tests. */
+  readonly errorTotal: number | null;
+  /** To be stored with the ladder that they prove. */
+  readonly tests: { readonly earlier: EarlierTests; readonly fresh: readonly AllottedTest[] };
   /** Of the plan that the instances are sized for; null if the planner finds no mixture. */
   readonly predicted: PlannedDeployment['chosen'];
+  /** Of the candidates: times are those of these measurements. Epoch milliseconds. */
+  readonly profiles: readonly { readonly model: string; readonly measuredAtMs: number }[];
 }
 
 interface CandidateVersion {
@@ -87,7 +100,11 @@ export class SelectionPlanner {
     const { set, labels, models } = await answers.read(request.set, named);
     if (set.classes === null) throw new PlatformError('unsupported', `${set.name} has values as labels: expected classes, metric accuracy`);
     const candidates = await Promise.all(versions.map((version) => this.#candidateOf(version, request.instanceType)));
+    const earlier = request.endpoint === null ? nothingTested : await this.#options.tests.earlier(request.endpoint, set);
+    await answers.countChoice(set.name, [named.map(({ artifactKey }) => artifactKey).sort(), request.floor, request.confidence]);
     const conditions: PlanConditions = {
+      set: setIdOf(set),
+      earlier: earlier.tests,
       floor: request.floor,
       confidence: request.confidence ?? 0.95,
       limitMs: request.objective.latencyMs,
@@ -98,7 +115,10 @@ export class SelectionPlanner {
     };
     const selectable = candidates.map((candidate, i) => selectableOf(candidate, models[i] as ModelAnswers, conditions.share));
     const input = { labels: labels as Int32Array, models: selectable, conditions };
-    const { plans, chains, level } = await threads.run(judgePlansTask, input, { bytes: set.rows * 24 * models.length, work: judgingWork });
+    const { plans, chains, level, errorTotal, fresh } = await threads.run(judgePlansTask, input, {
+      bytes: set.rows * 24 * models.length,
+      work: judgingWork,
+    });
     const isCertificateRequired = request.floor !== null && request.confidence !== null;
     const isEligible = (plan: JudgedPlan): boolean =>
       isCertificateRequired ? plan.isCertified : request.floor === null || plan.accuracy >= request.floor;
@@ -110,11 +130,16 @@ export class SelectionPlanner {
       chosen,
       fallback,
       rowsNeeded:
-        chosen !== null || request.floor === null || level === null ? null : rowsNeeded(fallback.errors / set.rows, request.floor, level),
+        chosen !== null || request.floor === null || level === null
+          ? null
+          : rowsNeeded(fallback.errors / set.rows, request.floor, fallback.level ?? level),
       plans,
       chains,
       level,
+      errorTotal,
+      tests: { earlier, fresh },
       predicted: await this.#predict(chosen?.floorPlan ?? fallback, candidates, request),
+      profiles: candidates.map(({ version, profile }) => ({ model: version.name, measuredAtMs: profile.measuredAtMs })),
     };
   }
 
@@ -165,6 +190,7 @@ function selectableOf({ version, profile }: CandidateVersion, answers: ModelAnsw
   const hasScores = !Number.isNaN(answers.unsureness[0]);
   return {
     name: version.name,
+    artifactKey: artifactKeyOf(version),
     predictions: answers.predictions as Int32Array,
     unsureness: hasScores && version.batchable ? answers.unsureness : null,
     medianMs: times((rows) => table.medianMs(rows)),

@@ -103,10 +103,13 @@ export class CountedVariant implements VariantMetrics {
 
   planned(plan: string, rowsByModel: ReadonlyMap<string, number>): void {
     if (this.#removed) return;
+    let all = 0;
     for (const [model, rows] of rowsByModel) {
-      increase(this.#counts.planRows, plan, rows);
+      all += rows;
       increase(this.#counts.modelRows, model, rows);
     }
+    increase(this.#counts.planRows, plan, all);
+    this.#recorded?.planned(plan, all);
   }
 
   answered(answer: AnsweredRequest, kind: ExecutorKind, isMissed: boolean | null): void {

@@ -5,6 +5,7 @@ import { vectors } from '../../test/selection/index.ts';
 import { VirtualClock } from '../clock.ts';
 import type { LadderConfig, LadderRung } from '../deployment/index.ts';
 import { type Profile, ServiceTable } from '../profiling/index.ts';
+import { SeededRandom } from '../random.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { PlanPreference } from './plan-preference.ts';
 import type { InferenceOutcome } from './request.ts';
@@ -165,6 +166,59 @@ describe('a variant with plans', () => {
     const last = outcomes.at(-1);
     assert(last?.ok === false);
     assert.equal(last.error.message, 'e reaches accuracy 0.9900 at most, asked 0.999');
+  });
+
+  for (const { flood, others } of [
+    { flood: 2000, others: 300 },
+    { flood: 400, others: 2000 },
+  ]) {
+    test(`lets no flood of ${flood}/s for the best plan, which does 500/s, make ${others}/s others late`, () => {
+      const { clock, pool, plans } = poolOf(ladderOf());
+      const ended = { wanted: [] as number[], others: [] as number[] };
+      const send = (prefer?: PlanPreference): void => {
+        const arrivedAtMs = clock.nowMs();
+        pool.submit({ requestId: 'r', inputs: [], rows: 1, arrivedAtMs, prefer }, (outcome) => {
+          const tookMs = outcome.ok ? clock.nowMs() - arrivedAtMs : Number.POSITIVE_INFINITY;
+          (prefer === undefined ? ended.others : ended.wanted).push(tookMs);
+          if (outcome.ok && prefer !== undefined) assert.equal(outcome.result.answered?.rung.name, 'b/1', 'it may be late, not worse');
+        });
+      };
+      const random = new SeededRandom(1);
+      const perMs = (flood + others) / 1000;
+      for (let at = 0; at < 10_000; at++) {
+        // As many as a Poisson process: exact shape does not matter.
+        for (let left = perMs; left > 0; left--)
+          if (random.next() < Math.min(left, 1)) send(random.next() < flood / (flood + others) ? 'accuracy' : undefined);
+        clock.advance(1);
+      }
+      clock.advance(1000);
+      const inTime = ended.others.filter((tookMs) => tookMs <= 50).length / ended.others.length;
+      assert(inTime >= 0.99, `${(100 * inTime).toFixed(1)} % of ${ended.others.length} others in time`);
+      assert(plans.includes(2) && ended.wanted.some((tookMs) => tookMs < 1000), 'the flood gets what the others leave');
+    });
+  }
+
+  test('takes over a changed decision without other workers: a held selection has no credit', () => {
+    const degrading = ladderOf({ floorRung: 1, floor: 0.95 });
+    const { clock, send, pool } = poolOf(degrading);
+    send(100);
+    clock.advance(200);
+    assert((pool.ladder?.view.creditRows ?? 0) > 0);
+    const rows = pool.ladder?.view.rungs.reduce((sum, each) => sum + each.rows, 0);
+    const held = { ...degrading, creditRowsMax: 0 };
+    pool.configure({ ...pool.settings, ladder: held });
+    assert.deepEqual([pool.ladder?.view.config, pool.ladder?.view.creditRows], [held, 0]);
+    assert.equal(
+      pool.ladder?.view.rungs.reduce((sum, each) => sum + each.rows, 0),
+      rows,
+      'counts go on',
+    );
+    send(300);
+    clock.advance(500);
+    const below = pool.ladder?.view.rungs[0]?.rows;
+    send(300);
+    clock.advance(500);
+    assert.equal(pool.ladder?.view.rungs[0]?.rows, below);
   });
 
   test('counts rows and costs by model; what requests pay adds up to what their batches cost', () => {

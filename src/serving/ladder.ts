@@ -2,7 +2,8 @@
  * The plans of a variant of a selection: which of them a batch gets, and which rows and costs they had. Synchronous, so that the simulator
  * can run it.
  */
-import type { LadderConfig, LadderRung } from '../deployment/index.ts';
+import assert from 'node:assert/strict';
+import { type LadderConfig, type LadderRung, ladderKey } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { AccuracyCredit, chooseRung, type RungMoment } from '../queueing/index.ts';
 import { type RowStages, stages } from '../runtime/index.ts';
@@ -35,17 +36,29 @@ export interface LadderView {
 }
 
 export class Ladder {
-  readonly config: LadderConfig;
-  readonly #credit: AccuracyCredit | null;
+  #config: LadderConfig;
+  #credit: AccuracyCredit | null;
   readonly #counts: readonly RungCounts[];
   readonly #models: ReadonlyMap<string, ModelCounts>;
 
   constructor(config: LadderConfig) {
-    this.config = config;
-    const { floor, floorRung, creditRowsMax, rungs, models } = config;
-    this.#credit = floor === null || floorRung === 0 ? null : new AccuracyCredit(floor, creditRowsMax);
+    const { rungs, models } = config;
+    this.#config = config;
+    this.#credit = creditOf(config);
     this.#counts = rungs.map(() => ({ batches: 0, rows: 0, escalated: 0, escalationsFailed: 0 }));
     this.#models = new Map(models.map((model) => [model, { rows: 0, usd: 0 }]));
+  }
+
+  get config(): LadderConfig {
+    return this.#config;
+  }
+
+  /** Takes over how the same plans were chosen, and whether those below the floor may answer. */
+  configure(config: LadderConfig): void {
+    assert.equal(ladderKey(config), ladderKey(this.#config), 'other plans get a ladder of their own');
+    const { floor, creditRowsMax } = this.#config;
+    if (config.floor !== floor || config.creditRowsMax !== creditRowsMax) this.#credit = creditOf(config);
+    this.#config = config;
   }
 
   get view(): LadderView {
@@ -126,4 +139,9 @@ export class Ladder {
     counts.rows += rows;
     counts.usd += usd;
   }
+}
+
+/** Null if no plan is below the floor. */
+function creditOf({ floor, floorRung, creditRowsMax }: LadderConfig): AccuracyCredit | null {
+  return floor === null || floorRung === 0 ? null : new AccuracyCredit(floor, creditRowsMax);
 }

@@ -165,6 +165,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   configure(settings: PoolSettings): void {
     this.#settings = settings;
     this.#isRetired = false;
+    if (settings.ladder !== undefined) this.ladder?.configure(settings.ladder);
     if (this.#pool instanceof InstancePool) this.#pool = this.#mayOverflow(this.#pool);
     this.#pool.configure();
   }

@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import type { EndpointBody } from '../../src/api/index.ts';
+import type { AnyDecisionBody, EndpointBody, PageBody, SelectionDecisionBody } from '../../src/api/index.ts';
+import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server } from './server.ts';
 
 const catalogue = join(import.meta.dirname, '../../assets/catalogue');
@@ -87,6 +88,32 @@ describe('a selection', { timeout: 160_000 }, () => {
     );
   });
 
+  test('records each decision with its alternatives; a review that chooses the same changes nothing', async () => {
+    const id = (await infer('digits', 0, 1)).headers.get('x-request-id') ?? '';
+    await cli('select', 'digits', '--now');
+    const { items } = await server.callWell<PageBody<AnyDecisionBody>>('GET', '/endpoints/digits/decisions?kind=selection');
+    assert.deepEqual(
+      items.map(({ trigger, changes, reason }) => [trigger, changes, reason]),
+      [
+        ['asked', false, 'unchanged'],
+        ['deploy', true, 'cheapest-certified'],
+      ],
+    );
+    const [, first] = items as SelectionDecisionBody[];
+    assert.equal(first?.inputs.evaluation.rows, 450);
+    const mlp = first?.alternatives.find(({ plan }) => plan === 'digits-mlp/1');
+    assert.match(mlp?.rejected ?? '', /^not certified: 10 errors in 450 rows, p = 0\.21 > 0\.0050$/);
+    assert.match(
+      await cli('decisions', 'digits'),
+      /deploy +certified +digits-cnn\/1 +digits-cnn\/1 +1 +0\.9978 .*Certified for accuracy >= 0\.97 at 95 % \(1 error in 450 rows\)\. It costs \$0\.0425 per hour \(1 instance\); /,
+    );
+    await until('the request is in the log', async () => (await server.call('GET', `/requests/${id}`)).status === 200);
+    assert.match(
+      await cli('why', id),
+      /The last selection decision for AllTraffic before it arrived \(.*\): digits-cnn\/1 answers\. Certified/,
+    );
+  });
+
   test('answers under the floor plan or the best one, as the client prefers, and says which model answered which row', async () => {
     const options = ['--select', groups.join(','), '--evaluation', 'holdout', '--accuracy', '>=0.97', '--degrade-to', '>=0.94'];
     const text = await cli('deploy', 'elastic', ...options, '--objective', objective);
@@ -106,6 +133,72 @@ describe('a selection', { timeout: 160_000 }, () => {
     assert.equal(beyond.status, 400);
     assert.match(JSON.stringify(beyond.body), /elastic reaches accuracy 0\.9978 at most, asked 0\.999/);
     assert.equal((await infer('elastic', 0, 8, { 'x-penstock-prefer': 'luck' })).status, 400);
+  });
+
+  test('keeps what was certified when a candidate is added, and is less sure of all together', async () => {
+    const selection = { candidates: ['digits-logreg', 'digits-rf', 'digits-cnn'], evaluation: 'holdout', floor: 0.97 };
+    await server.callWell('POST', '/endpoints', { name: 'growing', objective, selection, variants: [{}] });
+    const growing = async () => (await described('growing')).selection;
+    const before = await growing();
+    assert.deepEqual([before?.chains, before?.certified_at, before?.explanation.includes('at 95 %')], [6, 95, true]);
+    const more = { ...selection, candidates: [...selection.candidates, 'digits-mlp'] };
+    await server.callWell('PATCH', '/endpoints/growing', { selection: more });
+    const now = await growing();
+    assert.deepEqual([now?.state, now?.chains, now?.level], ['certified', 10, 0.005]);
+    assert(Math.abs((now?.certified_at ?? 0) - 93) < 1e-9, `at ${now?.certified_at}`);
+    assert.match(now?.explanation ?? '', /Certified for accuracy >= 0\.97 at 93 % \(1 error in 450 rows\)/);
+    // The same question takes nothing.
+    await cli('select', 'growing', '--now');
+    assert.equal((await growing())?.certified_at, now?.certified_at);
+    // Most of its rows are in the first set.
+    const lines = readFileSync(join(catalogue, 'digits_test.csv'), 'utf8').trim().split('\n');
+    const part = [lines[0], ...lines.slice(1, 301).reverse()].join('\n');
+    const url = `${server.url}/api/v1/evaluation-sets/renamed?label=label`;
+    assert.equal((await fetch(url, { method: 'PUT', headers: { 'content-type': 'text/csv' }, body: part })).status, 200);
+    await cli('evaluate', ...groups, '--set', 'renamed');
+    await server.callWell('PATCH', '/endpoints/growing', { selection: { ...more, evaluation: 'renamed', floor: 0.9 } });
+    assert.deepEqual([(await growing())?.chains, (await growing())?.level], [20, 0.05 / 20]);
+    assert.match(await cli('select', 'growing'), /^certificates +all hold at 90\.5 %$/m);
+    assert.match(await cli('card', 'digits-cnn'), /answered by 4 models, used for \d+ choices of plans/);
+  });
+
+  test('is held once labels show that its floor is broken, until it is released', async () => {
+    await server.callWell('PATCH', '/endpoints/elastic', { capture: {} });
+    await until(
+      'the capture is served',
+      async () => (await described('elastic')).generation === (await described('elastic')).served_generation,
+    );
+    const wrong: string[] = [];
+    for (let from = 0; from < 400; from += 25) {
+      const id = `batch-${from}`;
+      const answer = await infer('elastic', from, from + 25, { 'x-amzn-sagemaker-inference-id': id });
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      wrong.push(JSON.stringify({ inference_id: id, label: rows.slice(from, from + 25).map((row) => ((row[64] as number) + 1) % 10) }));
+    }
+    const post = await fetch(`${server.url}/api/v1/endpoints/elastic/labels`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/jsonlines' },
+      body: wrong.join('\n'),
+    });
+    assert.equal(post.status, 200, await post.text());
+    const held = await until('the selection is held', async () => {
+      const { selection } = await described('elastic');
+      return selection?.state === 'held' ? selection : null;
+    });
+    assert.deepEqual([held.held?.cause, held.floor_plan, held.ladder.length], ['accuracy', 'digits-cnn/1', 1]);
+    assert.match(held.held?.reason ?? '', /^labels show an accuracy below 0\.97: \d+ errors in 400 labelled rows/);
+    await until('the top plan alone is served', async () => (await described('elastic')).status === 'InService');
+    assert.equal((await infer('elastic', 0, 8)).headers.get('x-penstock-plan'), 'digits-cnn/1');
+    await assert.rejects(
+      cli('select', 'elastic', '--now'),
+      /elastic is held: labels show .* release it \(penstock select elastic --release\)/,
+    );
+    assert.match(await cli('select', 'elastic', '--release'), /^selection +estimated, /m);
+    const { items } = await server.callWell<PageBody<AnyDecisionBody>>('GET', '/endpoints/elastic/decisions?kind=selection');
+    assert.deepEqual(items.map(({ trigger, reason }) => [trigger, reason]).slice(0, 2), [
+      ['release', 'cheapest-certified'],
+      ['accuracy', 'held'],
+    ]);
   });
 
   test('is refused if nothing is proven, with the number of rows that would do, unless forced', async () => {

@@ -1,6 +1,6 @@
 /** Formats a decision: the change, the reason, the alternatives and the result. */
 
-import type { AnyDecisionBody, DecisionBody, ScalingDecisionBody } from '../../../src/api/index.ts';
+import type { AnyDecisionBody, DecisionBody, ScalingDecisionBody, SelectionDecisionBody } from '../../../src/api/index.ts';
 import { difference, fixed, ms, percent, usd } from '../kit/format.ts';
 import { formatReason } from '../kit/format-reason.ts';
 import type { ChangeEntry } from './format-change.ts';
@@ -23,7 +23,47 @@ export interface DecisionText {
 }
 
 export function formatDecision(decision: AnyDecisionBody): DecisionText {
+  if (decision.kind === 'selection') return formatSelectionDecision(decision);
   return decision.kind === 'batching' ? formatBatchingDecision(decision) : formatScalingDecision(decision);
+}
+
+function formatSelectionDecision(decision: SelectionDecisionBody): DecisionText {
+  const { chosen, alternatives, inputs, explanation, effect, effect_unknown: unknown, changes } = decision;
+  return {
+    title: changes ? formatPlanChange(inputs.before?.floor_plan, chosen) : 'Plans unchanged',
+    why: explanation,
+    heads: ['Accuracy', 'At least', 'Per hour'],
+    alternatives: alternatives.map(({ plan, accuracy, lower, usd_per_hour: perHour, rejected }) => ({
+      key: plan,
+      name: plan,
+      isChosen: plan === chosen.floor_plan,
+      cells: [`${fixed(100 * accuracy, 2)} %`, `${fixed(100 * lower, 2)} %`, usd(perHour)],
+      note: rejected ?? 'on the ladder',
+    })),
+    effect: effect === null ? (unknown === null ? [] : [['unknown', unknown]]) : selectionEffect(effect, chosen.predicted),
+  };
+}
+
+function formatPlanChange(before: string | undefined, { floor_plan: floor, top_plan: top }: SelectionDecisionBody['chosen']): string {
+  const now = top === floor ? floor : `${floor}, up to ${top}`;
+  return before === undefined || before === floor ? `Answered by ${now}` : `Floor plan ${before} → ${now}`;
+}
+
+/** Measured values, with the prediction error in parentheses. */
+function selectionEffect(
+  effect: NonNullable<SelectionDecisionBody['effect']>,
+  predicted: SelectionDecisionBody['chosen']['predicted'],
+): (readonly [string, string])[] {
+  const off = (measured: number, expected: number | null, decimals: number): string =>
+    expected === null ? '' : ` (${difference(measured - expected, decimals)})`;
+  const { labelled, accuracy_estimated: estimated, in_time: inTime, p95_ms: p95, usd_per_million: perMillion } = effect;
+  const results: (readonly [string, string])[] = [];
+  if (labelled !== null) results.push([`accuracy by ${fixed(labelled.rows)} labels`, `${fixed(100 * labelled.accuracy, 2)} %`]);
+  if (estimated !== null) results.push(['accuracy, estimated', `${fixed(100 * estimated, 2)} %`]);
+  results.push(['p95', `${ms(p95)} ms${off(p95, predicted.p95_ms, 1)}`]);
+  if (inTime !== null) results.push(['in time', `${percent(inTime)} %`]);
+  results.push(['per million', `${usd(perMillion)}${off(perMillion, predicted.usd_per_million, 3)}`], ['rows', fixed(effect.rows)]);
+  return results;
 }
 
 /** `2 × local.1, 1 × local.2`. Also identifies a plan among the alternatives. */

@@ -153,13 +153,15 @@ function formatMeasurement({ executor, p50Ms }: Detail): string {
   return `was profiled on ${where}: ${ms(p50Ms)} ms for one row`;
 }
 
-/** `2 × local.1:`, `batches of 8, 1,769 MB:` */
+/** `2 × local.1:`, `batches of 8, 1,769 MB:`, `digits-cnn/1 answers:` */
 function formatChosen(chosen: unknown): string {
-  const { plan, batchSizeMax, memoryMiB } = (chosen ?? {}) as {
+  const { plan, batchSizeMax, memoryMiB, floorPlan } = (chosen ?? {}) as {
     plan?: Readonly<Record<string, number>>;
     batchSizeMax?: number;
     memoryMiB?: number;
+    floorPlan?: string;
   };
+  if (floorPlan !== undefined) return `${floorPlan} answers:`;
   if (plan !== undefined) {
     const parts = Object.entries(plan).map(([type, number]) => `${number} × ${type}`);
     return `${parts.length === 0 ? 'no instances' : parts.join(' and ')}:`;

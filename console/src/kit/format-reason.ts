@@ -16,6 +16,10 @@ const texts: Readonly<Record<string, string>> = {
   'no-forecast': 'no forecast yet',
   'no-measurement': 'no measurements yet',
   infeasible: 'cannot meet the objective',
+  'cheapest-certified': 'the cheapest certified plan',
+  'cheapest-as-measured': 'the cheapest plan by measured accuracy',
+  'most-accurate-in-budget': 'the most accurate plan within the budget',
+  'not-certified': 'no plan is certified',
 };
 
 /** Other reasons are sentences and stay as they are, except that objectives are formatted and do not wrap. */

@@ -114,8 +114,8 @@ function EvaluationCard({ evaluation }: { readonly evaluation: Evaluation }): Re
       }
       footer={
         <span>
-          Answered by {plural(set.models, 'model')}. A model that was chosen by this set is judged too well by it. SHA-256{' '}
-          <code>{set.sha256.slice(0, 12)}</code>
+          Answered by {plural(set.models, 'model')}, used for {plural(set.choices, 'choice')} of plans. A model that was chosen by this set
+          is judged too well by it. SHA-256 <code>{set.sha256.slice(0, 12)}</code>
         </span>
       }
     >

@@ -4,7 +4,7 @@ import type { ReactElement } from 'react';
 import type { EvaluationBody, EvaluationSetBody, SelectionPlanBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { Empty } from '../kit/empty.tsx';
-import { count, ms, percent, usd } from '../kit/format.ts';
+import { count, ms, percent, plural, usd } from '../kit/format.ts';
 import { LoadedContent } from '../kit/loaded.tsx';
 import { usdFine } from '../kit/money.ts';
 import { Note } from '../kit/note.tsx';
@@ -93,8 +93,9 @@ const states: Readonly<Record<SelectionPlanBody['state'], string>> = {
 function Outcome({ body }: { readonly body: SelectionPlanBody }): ReactElement {
   const { predicted, set, chains, level, rows_needed: needed } = body;
   const proof = level === null ? 'no floor' : `${chains} chains of tests, each at ${level.toPrecision(2)}`;
+  const used = `answered by ${plural(set.models, 'model')} and used for ${plural(set.choices, 'choice')} of plans`;
   return (
-    <Card title={states[body.state]} footer={<span>{`${set.name}, ${count(set.rows)} rows; ${proof}`}</span>}>
+    <Card title={states[body.state]} footer={<span>{`${set.name}, ${count(set.rows)} rows, ${used}; ${proof}`}</span>}>
       <Note tone={body.state === 'certified' ? 'accent' : 'warn'} title={body.explanation} />
       <div className="body">
         <NumberStrip

@@ -2,17 +2,18 @@
 import { z } from 'zod';
 import {
   type EndpointConfig,
+  inOrder,
+  isSameLadder,
   type LadderConfig,
   type LadderRung,
   requireCompatibleSignature,
   type SelectionConfig,
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { candidatesMax } from '../../evaluation/index.ts';
-import type { Objective } from '../../objective.ts';
+import { candidatesMax, type LadderRequest, type PlannedLadder } from '../../evaluation/index.ts';
 import type { LadderView, ServedView } from '../../serving/index.ts';
 import { type EndpointBody, endpointBody } from '../bodies.ts';
-import { endpointPath, isoTime } from '../routing/parameters.ts';
+import { endpointPath, isoTime, switchParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
 
@@ -51,13 +52,14 @@ export type SelectionInput = z.output<typeof selectionInput>;
 
 const rateDefault = 100;
 
-/** Plans a selection. `contract`: the version whose inputs and outputs clients see. Throws like `LadderPlanner.plan`. */
-export async function selectedPlans(
+/** Plans a selection. Throws like `LadderPlanner.plan`. */
+export function selectedPlans(
   { ladders }: Pick<ApiServices, 'ladders'>,
   input: SelectionInput,
-  { objective, instanceType }: { readonly objective: Objective | null; readonly instanceType: string },
-): Promise<{ readonly contract: string; readonly ladder: LadderConfig }> {
-  const { contract, ladder } = await ladders.plan({
+  { endpoint, objective, instanceType }: Pick<LadderRequest, 'endpoint' | 'objective' | 'instanceType'>,
+): Promise<PlannedLadder> {
+  return ladders.plan({
+    endpoint,
     candidates: input.candidates,
     reference: input.reference,
     set: input.evaluation,
@@ -70,7 +72,6 @@ export async function selectedPlans(
     instanceType,
     force: input.force,
   });
-  return { contract: contract.name, ladder };
 }
 
 /** Throws `invalid_request` unless exactly one goal was given. */
@@ -99,7 +100,7 @@ export function selectionVariant<Variant extends { readonly model?: string | und
 }
 
 export function selectionRoute(
-  services: Pick<ApiServices, 'deployments' | 'ladders' | 'registry'>,
+  services: Pick<ApiServices, 'deployments' | 'ladders' | 'registry' | 'selectionRecorder'>,
   bodyOf: (endpoint: string) => Promise<EndpointBody>,
 ): ApiRoute {
   const { deployments, registry } = services;
@@ -107,28 +108,36 @@ export function selectionRoute(
     summary: 'Choose the plans of a selection again',
     description: 'By the newest approved versions, evaluations and profiles. Workers are replaced only if the models or plans differ.',
     params: endpointPath,
+    query: z.strictObject({ release: switchParameter.describe('End a hold: without it, a held selection is not chosen again.') }),
     answer: endpointBody,
     status: 202,
-    handle: async ({ params, caller }) => {
+    handle: async ({ params, query, caller }) => {
       const { config } = deployments.get(params.endpoint);
       const { variant, ladder, selection } = requireSelection(config);
-      const { request } = selection;
-      const { contract, ladder: next } = await services.ladders.plan({
+      const { request, held } = selection;
+      if (held !== undefined && !query.release) {
+        throw new PlatformError(
+          'wrong_state',
+          `${config.name} is held: ${held.reason}. Deploy it with an evaluation of new rows, or release it (penstock select ${config.name} --release)`,
+        );
+      }
+      const planned = await services.ladders.plan({
         ...request,
+        endpoint: config.name,
         objective: config.objective,
         instanceType: variant.instanceType,
         force: selection.decision.state === 'not-certified',
       });
-      const isSame = JSON.stringify(withoutTime(next)) === JSON.stringify(withoutTime(ladder));
-      const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: isSame ? ladder : next };
-      await deployments.update(config.name, { variantChanges: [change] }, caller.keyId, requireCompatibleSignature(registry));
+      const { contract, ladder: next } = planned;
+      const chosen = isSameLadder(next, ladder) ? ladder : next;
+      const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
+      const recording = services.selectionRecorder.recording(planned, held === undefined ? 'asked' : 'release');
+      const hook = inOrder(requireCompatibleSignature(registry), recording.hook);
+      await deployments.update(config.name, { variantChanges: [change] }, caller.keyId, hook);
+      recording.publish();
       return bodyOf(config.name);
     },
   });
-}
-
-function withoutTime({ selection, ...ladder }: LadderConfig): unknown {
-  return { ...ladder, selection: selection && { ...selection, decision: { ...selection.decision, atMs: 0 } } };
 }
 
 /** Throws `wrong_state` for an endpoint without a selection. */
@@ -152,10 +161,11 @@ export function selectionBodyOf({ variants }: EndpointConfig, served: ServedView
   return { ...recordBodyOf(ladder, ladder.selection), contract: `${variant.group}/${variant.version}`, ...countsOf(ladder, view) };
 }
 
-function recordBodyOf(ladder: LadderConfig, { request, decision }: SelectionConfig) {
+function recordBodyOf(ladder: LadderConfig, { request, decision, held }: SelectionConfig) {
   const { candidates, reference, set, goal, floor, confidence, degradeTo, ratePerSecond } = request;
   return {
-    state: decision.state,
+    state: held === undefined ? decision.state : ('held' as const),
+    held: held === undefined ? null : { cause: held.cause, reason: held.reason, at: isoTime(held.atMs) },
     explanation: decision.explanation,
     candidates: [...candidates],
     reference,
@@ -170,6 +180,7 @@ function recordBodyOf(ladder: LadderConfig, { request, decision }: SelectionConf
     rate: ratePerSecond,
     chains: decision.chains,
     level: decision.level,
+    certified_at: decision.errorTotal === null ? null : 100 * Math.max(0, 1 - decision.errorTotal),
     left_out: decision.leftOut.map((each) => ({ ...each })),
     decided_at: isoTime(decision.atMs),
     loaded: [...ladder.models],

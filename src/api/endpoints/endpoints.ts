@@ -7,6 +7,7 @@ import {
   type EndpointChange,
   type EndpointConfig,
   type EndpointView,
+  inOrder,
   newVariant,
   requireCompatibleSignature,
   shadowShare,
@@ -14,6 +15,7 @@ import {
   type VariantConfig,
   variantNameDefault,
 } from '../../deployment/index.ts';
+import type { SelectionRecording } from '../../evaluation/index.ts';
 import {
   bodyOfFields,
   captureFields,
@@ -68,6 +70,7 @@ type Services = Pick<
   | 'ledger'
   | 'machine'
   | 'registry'
+  | 'selectionRecorder'
   | 'serving'
   | 'tables'
   | 'targets'
@@ -175,11 +178,14 @@ function createRoute(services: Services, bodyOf: (view: EndpointView) => Promise
     handle: async ({ body, caller }) => {
       const { selection, variants: inputs } = body;
       const objective = settingsOf(body).objective ?? null;
-      const changes = selection === undefined ? inputs : [await selected(services, selection, inputs, { objective, before: undefined })];
-      const variants = (await variantChangesOf(registry, changes)).map(newVariant);
+      const chosen =
+        selection === undefined ? null : await selected(services, selection, inputs, { endpoint: body.name, objective, before: undefined });
+      const variants = (await variantChangesOf(registry, chosen === null ? inputs : [chosen.variant])).map(newVariant);
       await checkMemory(functionProfiles, variants);
       const config = { ...defaultsOf(endpointFields), name: body.name, objective: null, variants };
-      return bodyOf(await deployments.create(changedBy(settingsOf(body), config), caller.keyId));
+      const view = await deployments.create(changedBy(settingsOf(body), config), caller.keyId, chosen?.recording.hook);
+      chosen?.recording.publish();
+      return bodyOf(view);
     },
   });
 }
@@ -198,21 +204,19 @@ function updateRoute(services: Services, bodyOf: (view: EndpointView) => Promise
       const { config } = deployments.get(params.endpoint);
       const { selection } = body;
       const { objective = config.objective } = settingsOf(body);
-      const inputs =
-        selection === undefined
-          ? body.variants
-          : [
-              await selected(services, selection, body.variants ?? [{ name: variantNameOf(config) }], {
-                objective,
-                before: config.variants[0],
-              }),
-            ];
+      const provided = body.variants ?? [{ name: variantNameOf(config) }];
+      const at = { endpoint: config.name, objective, before: config.variants[0] };
+      const chosen = selection && (await selected(services, selection, provided, at));
+      const inputs = chosen === undefined ? body.variants : [chosen.variant];
       const merged = inputs === undefined ? {} : { variantChanges: await variantChangesOf(registry, inputs) };
       const change = { ...settingsOf(body), ...merged };
       if (inputs !== undefined) await checkMemory(functionProfiles, changedBy(merged, config).variants);
       const guard = body.rollout === undefined ? null : apiGuardOf(body.rollout, config.name, services.alarms);
       const checkSignature = body.allow_signature_change ? undefined : requireCompatibleSignature(registry);
-      return bodyOf(await deployments.update(params.endpoint, change, caller.keyId, checkSignature, guard));
+      const hook = inOrder(checkSignature, chosen?.recording.hook);
+      const view = await deployments.update(params.endpoint, change, caller.keyId, hook, guard);
+      chosen?.recording.publish();
+      return bodyOf(view);
     },
   });
 }
@@ -302,17 +306,24 @@ function shutReasonOf(served: ServedView | undefined): string | null {
 
 type VariantInput = z.output<typeof variantChangeInput> & Pick<VariantChange, 'ladder'>;
 
-/** The variant of a selection, with the plans that were chosen for it. */
+interface SelectedVariant {
+  readonly variant: VariantInput;
+  readonly recording: SelectionRecording;
+}
+
+/** The variant of a selection, with the plans that were chosen for it, and the decision to be stored with it. */
 async function selected(
   services: Services,
   input: SelectionInput,
   variants: readonly z.output<typeof variantChangeInput>[],
-  { objective, before }: { readonly objective: Objective | null; readonly before: VariantConfig | undefined },
-): Promise<VariantInput> {
+  { before, ...at }: { readonly endpoint: string; readonly objective: Objective | null; readonly before: VariantConfig | undefined },
+): Promise<SelectedVariant> {
   const variant = selectionVariant(variants);
   const instanceType = variant.instance_type ?? before?.instanceType ?? instanceTypeDefault;
-  const { contract, ladder } = await selectedPlans(services, input, { objective, instanceType });
-  return { ...variant, model: contract, ladder };
+  const planned = await selectedPlans(services, input, { ...at, instanceType });
+  const { contract, ladder } = planned;
+  const recording = services.selectionRecorder.recording(planned, 'deploy');
+  return { variant: { ...variant, model: contract.name, ladder }, recording };
 }
 
 function variantNameOf({ variants }: EndpointConfig): string {

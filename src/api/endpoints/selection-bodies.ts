@@ -6,10 +6,19 @@ const time = z.iso.datetime();
 
 export const selectionBody = z.strictObject({
   state: z
-    .enum(['certified', 'estimated', 'not-certified'])
+    .enum(['certified', 'estimated', 'not-certified', 'held'])
     .describe(
-      'estimated: measured accuracies are taken for true, or plans below the floor are allowed; not-certified: no plan was proven.',
+      'estimated: measured accuracies are taken for true, or plans below the floor are allowed; not-certified: no plan was proven; ' +
+        'held: the rows are not those of the evaluation any more.',
     ),
+  held: z
+    .strictObject({
+      cause: z.enum(['escalation', 'accuracy']).describe('Without labels, by the rows that go on; or by labels.'),
+      reason: z.string(),
+      at: time,
+    })
+    .nullable()
+    .describe('Plans below the floor are withdrawn, and nothing cheaper is chosen, until a new evaluation or a release. Null if not held.'),
   explanation: z.string(),
   contract: z.string().describe('The version whose inputs and outputs clients see.'),
   candidates: z.array(z.string()),
@@ -23,8 +32,14 @@ export const selectionBody = z.strictObject({
   confidence: z.number().nullable().describe('Percent.'),
   degrade_to: z.number().nullable(),
   rate: z.number().describe('Rows per second, by which plans were priced.'),
-  chains: z.number().describe('Sequences of tests that share the error probability.'),
-  level: z.number().nullable().describe('Of each test; null without a floor.'),
+  chains: z.number().describe('Sequences of tests that share the error probability: all for this endpoint on such rows.'),
+  level: z.number().nullable().describe('The smallest of a sequence; null without a floor.'),
+  certified_at: z
+    .number()
+    .nullable()
+    .describe(
+      'Percent: how sure all certificates of the endpoint are together. Less than `confidence` if candidates were added; null without certificates.',
+    ),
   left_out: z
     .array(z.strictObject({ model: z.string(), reason: z.string() }))
     .describe('Candidates that cannot answer in place of the reference.'),

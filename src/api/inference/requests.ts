@@ -152,7 +152,7 @@ async function ranBeforeIt({ logGroups }: RequestRouteDeps, line: LoggedRequest,
 /** The last decision of each kind that was in force when the request arrived. */
 async function decidedBefore({ decisions }: RequestRouteDeps, { endpoint, variant, at, totalMs }: LoggedRequest): Promise<Decision[]> {
   const untilMs = at - (totalMs ?? 0);
-  const kinds = ['scaling', 'batching'] as const;
+  const kinds = ['scaling', 'batching', 'selection'] as const;
   const found = await Promise.all(
     kinds.map(async (kind) => {
       const made = await decisions.list({ endpoint, kind, untilMs, limit: 50 });

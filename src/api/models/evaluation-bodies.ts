@@ -17,6 +17,11 @@ export const evaluationSetBody = z.strictObject({
   rows: z.number(),
   classes: z.array(z.string()).nullable().describe('The labels that occur; null for rmse and mae.'),
   models: z.number().describe('Models that answered the set. A model that is chosen by looking at a set is judged too well by it.'),
+  choices: z
+    .number()
+    .describe(
+      'Different questions (candidates with an accuracy) that plans were chosen by, up to 10,000. Each look at a set makes it prove less.',
+    ),
   created_by: z.string(),
   created_at: time,
 });
@@ -104,8 +109,8 @@ export type QualityBody = z.infer<typeof qualityBody>;
 export type EvaluationBody = z.infer<typeof evaluationBody>;
 
 export function evaluationSetBodyOf({ createdBy, createdAtMs, classes, ...set }: SetView): EvaluationSetBody {
-  const { name, sha256, bytes, format, label, metric, rows, models } = set;
-  const facts = { name, sha256, bytes, format, label, metric, rows, models };
+  const { name, sha256, bytes, format, label, metric, rows, models, choices } = set;
+  const facts = { name, sha256, bytes, format, label, metric, rows, models, choices };
   return { ...facts, classes: classes === null ? null : [...classes], created_by: createdBy, created_at: isoTime(createdAtMs) };
 }
 

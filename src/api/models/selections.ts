@@ -53,7 +53,13 @@ export const selectionPlanBody = z.strictObject({
     .enum(['certified', 'estimated', 'not-certified'])
     .describe('estimated: measured accuracies were taken for true; not-certified: no plan was proven to keep the floor.'),
   explanation: z.string(),
-  set: z.strictObject({ name: z.string(), sha256: z.string(), rows: z.number() }),
+  set: z.strictObject({
+    name: z.string(),
+    sha256: z.string(),
+    rows: z.number(),
+    models: z.number().describe('Models that answered the set.'),
+    choices: z.number().describe('Different questions that plans were chosen by, this one included.'),
+  }),
   objective: z.string(),
   chains: z.number().describe('Sequences of tests that share the error probability.'),
   level: z.number().nullable().describe('Of each test; null without a floor.'),
@@ -70,7 +76,7 @@ export const selectionPlanBody = z.strictObject({
 
 export type SelectionPlanBody = z.infer<typeof selectionPlanBody>;
 
-export function selectionRoutes({ selection }: Pick<ApiServices, 'selection'>): ApiRoute[] {
+export function selectionRoutes({ selection, evaluations }: Pick<ApiServices, 'selection' | 'evaluations'>): ApiRoute[] {
   return [
     apiRoute('POST /plan/selection', {
       summary: 'Choose a model, or a cascade of two, for an accuracy or a budget, with the proof',
@@ -83,13 +89,24 @@ export function selectionRoutes({ selection }: Pick<ApiServices, 'selection'>): 
         const objective = parseObjective(body.objective);
         const { models, set, floor, confidence, rate_per_second: ratePerSecond, instance_type: type } = body;
         const fraction = confidence === null ? null : confidence / 100;
-        const request = { models, set, floor, confidence: fraction, goal: goalOf(body), objective, ratePerSecond, instanceType: type };
+        const request = {
+          endpoint: null,
+          models,
+          set,
+          floor,
+          confidence: fraction,
+          goal: goalOf(body),
+          objective,
+          ratePerSecond,
+          instanceType: type,
+        };
         const found = await selection.plan(request);
         const { chosen, predicted } = found;
+        const { name, sha256, rows, models: answered, choices } = await evaluations.sets.get(found.set.name);
         return {
           state: found.state,
           explanation: explanationOf(found, request),
-          set: { name: found.set.name, sha256: found.set.sha256, rows: found.set.rows },
+          set: { name, sha256, rows, models: answered, choices },
           objective: formatObjective(objective),
           chains: found.chains,
           level: found.level,
@@ -100,7 +117,7 @@ export function selectionRoutes({ selection }: Pick<ApiServices, 'selection'>): 
           fallback: found.fallback.name,
           predicted: predicted === null ? null : mixtureBodyOf(predicted, ratePerSecond),
           plans: (body.every_plan ? explainedPlans(found.plans, found, request) : alternativesOf(found, request)).map((plan) =>
-            planBodyOf(plan, found.set.rows),
+            planBodyOf(plan, rows),
           ),
         };
       },

@@ -1,6 +1,7 @@
-/** Bodies of batching decisions and plans: the choice, its inputs, its alternatives, its reason and its measured effect. */
+/** Bodies of decisions and batching plans: the choice, its inputs, its alternatives, its reason and its measured effect. */
 import { z } from 'zod';
 import { chosenScalingBody, scalingAlternativeBody, scalingEffectBody, scalingInputsBody } from './scaling-decision-bodies.ts';
+import { selectionDecisionShape } from './selection-decision-bodies.ts';
 
 const price = z.number().describe('US dollars.');
 
@@ -153,8 +154,10 @@ export const scalingDecisionBody = z.strictObject({
     .describe('Why the effect will never be known, for example a restart of the server; otherwise null.'),
 });
 
-/** Either kind: batching (how batches are formed) or scaling (the number of instances). */
-export const anyDecisionBody = z.discriminatedUnion('kind', [decisionBody, scalingDecisionBody]);
+export const selectionDecisionBody = z.strictObject({ ...envelope, ...selectionDecisionShape });
+
+/** Any kind: batching (how batches are formed), scaling (the number of instances) or selection (the plans that answer). */
+export const anyDecisionBody = z.discriminatedUnion('kind', [decisionBody, scalingDecisionBody, selectionDecisionBody]);
 
 export const planBody = z.strictObject({
   model: z.string(),
@@ -187,6 +190,7 @@ export type AlternativeBody = z.infer<typeof alternativeBody>;
 export type PolicyBody = z.infer<typeof policyBody>;
 export type DecisionBody = z.infer<typeof decisionBody>;
 export type ScalingDecisionBody = z.infer<typeof scalingDecisionBody>;
+export type SelectionDecisionBody = z.infer<typeof selectionDecisionBody>;
 export type AnyDecisionBody = z.infer<typeof anyDecisionBody>;
 export type DecisionStatusBody = z.infer<typeof decisionStatusBody>;
 export type PlanBody = z.infer<typeof planBody>;

@@ -44,9 +44,10 @@ import {
   scalingEffectBodyOf,
   scalingInputsBodyOf,
 } from './scaling-decision-bodies.ts';
+import { selectionDecisionPartsOf } from './selection-decisions.ts';
 
 const decisionsQuery = z.strictObject({
-  kind: z.enum(['batching', 'scaling']).optional().describe('Default: both.'),
+  kind: z.enum(['batching', 'scaling', 'selection']).optional().describe('Default: all.'),
   changes: z
     .enum(['true', 'false'])
     .transform((word) => word === 'true')
@@ -232,6 +233,7 @@ function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
 
 /** The stored contents were written by autoscaling and are not validated again. */
 function decisionBodyOf(made: Decision): AnyDecisionBody {
+  if (made.kind === 'selection') return { ...envelopeOf(made), ...selectionDecisionPartsOf(made) };
   return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);
 }
 

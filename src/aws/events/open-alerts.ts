@@ -22,17 +22,17 @@ import type { Closers } from '../../closers.ts';
 import type { DriftMonitor } from '../../data-quality/index.ts';
 import { type Deployments, type EndpointView, productionVariants } from '../../deployment/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
+import type { Escalations } from '../../evaluation/index.ts';
 import { type Log, type LogGroups, logEvent } from '../../logs/index.ts';
 import { MachineLoad, type MetricStore, type Metrics, startSampler } from '../../metrics/index.ts';
 import { machineTimes } from '../../providers/index.ts';
 import { type Events, Predecessors } from '../../records/index.ts';
-import { readEarlierCounts, type SamplingDeps, type Serving, sampling } from '../../serving/index.ts';
+import { readEarlierCounts, type SamplingDeps, sampling } from '../../serving/index.ts';
 import type { Database, Jobs } from '../../storage/index.ts';
 import { logGroupOfArn } from '../logs/log-arn.ts';
 import type { ApplicationAutoScaling } from '../scaling/scaling-service.ts';
 import type { AwsLocation, AwsService } from '../service.ts';
 import { envelopesOf } from './envelope.ts';
-import { Escalations } from './escalations.ts';
 import { ruleArn } from './events-service.ts';
 import { resourceReader } from './resource-reader.ts';
 import { RuleSchedules } from './rule-schedules.ts';
@@ -47,8 +47,8 @@ export interface AlertDeps extends SamplingDeps {
   readonly logGroups: Pick<LogGroups, 'make' | 'put' | 'write'>;
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list' | 'rollouts'>;
-  readonly serving: SamplingDeps['serving'] & Pick<Serving, 'endpoint'>;
   readonly drift: Pick<DriftMonitor, 'lastPoll'>;
+  readonly escalations: Pick<Escalations, 'poll'>;
   /** Backlog of an asynchronous endpoint; null for others. */
   readonly backlogOf: AlertMeterDeps['backlogOf'];
   readonly metrics: Metrics;
@@ -117,7 +117,6 @@ export async function openAlerts(deps: AlertDeps, closers: Closers): Promise<Ale
     deps.deployments.list().find(({ config }) => config.name === endpoint)?.config.variants[0]?.name ?? 'AllTraffic';
   closers.push(events.subscribe((event) => logEvent(logGroups, event, variantOf)));
   const predecessors = new Predecessors(events);
-  const escalations = new Escalations((endpoint) => deps.serving.endpoint(endpoint));
   const alarms = new Alarms({
     db,
     clock,
@@ -127,7 +126,7 @@ export async function openAlerts(deps: AlertDeps, closers: Closers): Promise<Ale
     isRepeated: isScalingPolicy,
     readExternal: async (own) => {
       const of = { alarms: own, store: series, wallMs: () => clock.wallMs() };
-      const endpoints = () => deps.deployments.list().map((view) => watched(view, { ...deps, escalations }));
+      const endpoints = () => deps.deployments.list().map((view) => watched(view, deps));
       await evaluateDefaultAlarms({ ...of, endpoints, predecessors });
       await evaluateServerAlarms({ ...of, shortOfMemory: deps.shortOfMemory });
     },
@@ -209,7 +208,7 @@ async function act(
 /** The state of an endpoint that its default alarms evaluate. */
 function watched(
   { config, status, reason, variants, createdAtMs, objectiveSinceMs }: EndpointView,
-  { drift, backlogOf, escalations }: Pick<AlertDeps, 'drift' | 'backlogOf'> & { readonly escalations: Escalations },
+  { drift, backlogOf, escalations }: Pick<AlertDeps, 'drift' | 'backlogOf' | 'escalations'>,
 ): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
   const crashReason = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);

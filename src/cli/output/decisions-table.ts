@@ -1,5 +1,12 @@
-/** The tables of decisions: batching and scaling, with predictions and measured effects. */
-import type { AnyDecisionBody, DecisionBody, PredictionBody, ScalingDecisionBody, SettingBody } from '../../api/index.ts';
+/** The tables of decisions: batching, scaling and selection, with predictions and measured effects. */
+import type {
+  AnyDecisionBody,
+  DecisionBody,
+  PredictionBody,
+  ScalingDecisionBody,
+  SelectionDecisionBody,
+  SettingBody,
+} from '../../api/index.ts';
 import { formatMsText, formatUsd, shareText, timeText } from './format.ts';
 import { type Column, table } from './table.ts';
 
@@ -13,7 +20,31 @@ export function waitText({ batch_size_max: rows, wait_ms_max: waitMs }: SettingB
 export function allDecisionsText(decisions: readonly AnyDecisionBody[], several: boolean): string {
   const batching = decisions.filter((decision) => decision.kind === 'batching');
   const scaling = decisions.filter((decision) => decision.kind === 'scaling');
-  return [decisionsText(batching, several), scalingText(scaling, several)].filter((text) => text !== '').join('\n');
+  const selection = decisions.filter((decision) => decision.kind === 'selection');
+  const texts = [decisionsText(batching, several), scalingText(scaling, several), selectionText(selection, several)];
+  return texts.filter((text) => text !== '').join('\n');
+}
+
+/** Decisions of selections: the plans that answer, what was predicted of them, and what was measured. */
+function selectionText(decisions: readonly SelectionDecisionBody[], several: boolean): string {
+  const accuracy = (value: number | null | undefined): string | null => (value === null || value === undefined ? null : value.toFixed(4));
+  return table(decisions, [
+    { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ENDPOINT', cell: ({ endpoint }) => (several ? endpoint : null) },
+    { title: 'TRIGGER', cell: ({ trigger }) => trigger },
+    { title: 'REVIEWS', cell: reviewsText },
+    { title: 'STATE', cell: ({ chosen }) => chosen.state },
+    { title: 'FLOOR PLAN', cell: ({ chosen }) => chosen.floor_plan },
+    { title: 'TOP PLAN', cell: ({ chosen }) => chosen.top_plan },
+    { title: 'PLANS', cell: ({ chosen }) => chosen.ladder.length, align: 'right' },
+    { title: 'ACCURACY', cell: ({ chosen }) => accuracy(chosen.predicted.accuracy_min), align: 'right' },
+    { title: 'BY LABELS', cell: ({ effect }) => accuracy(effect?.labelled?.accuracy), align: 'right' },
+    { title: 'P95', cell: ({ chosen: { predicted } }) => predicted.p95_ms && formatMsText(predicted.p95_ms), align: 'right' },
+    { title: 'P95 MEASURED', cell: ({ effect }) => effect && formatMsText(effect.p95_ms), align: 'right' },
+    { title: 'COST/M ROWS', cell: ({ chosen }) => formatUsd(chosen.predicted.usd_per_million), align: 'right' },
+    { title: 'COST/M ROWS MEASURED', cell: ({ effect }) => effect && formatUsd(effect.usd_per_million), align: 'right' },
+    { title: 'WHY', cell: ({ explanation }) => explanation },
+  ]);
 }
 
 /** Scaling decisions: the load of the last slot, the instances before and after, and the effect. */

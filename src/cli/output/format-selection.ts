@@ -27,16 +27,18 @@ export function ladderText({ ladder, models }: ServedSelection): string {
 
 /** How the plans were chosen. */
 export function selectionFields(selection: ServedSelection): readonly (readonly [string, string | null])[] {
-  const { floor, confidence, level, credit_rows: credit } = selection;
+  const { floor, confidence, level, credit_rows: credit, certified_at: at } = selection;
   const sure = confidence === null ? 'as measured' : `at ${confidence} %`;
   return [
     ['selection', `${selection.state}${floor === null ? '' : `, accuracy >= ${floor} ${sure}`}, decided ${utcText(selection.decided_at)}`],
+    ['held', selection.held === null ? null : `since ${utcText(selection.held.at)}: ${selection.held.reason}`],
     ['why', selection.explanation],
     ['contract', selection.contract],
     ['floor plan', selection.floor_plan],
     ['top plan', selection.top_plan],
     ['evaluation', `${selection.evaluation}, ${selection.evaluation_rows} rows, sha256 ${selection.evaluation_sha256.slice(0, 12)}`],
-    ['tests', level === null ? null : `${selection.chains} chains, each at ${level.toPrecision(2)}`],
+    ['tests', level === null ? null : `${selection.chains} chains, the smallest level ${level.toPrecision(2)}`],
+    ['certificates', at === null ? null : `all hold at ${percentDownText(at)}`],
     ['credit', credit === null ? null : `${credit.toFixed(1)} rows, for plans below the floor`],
     ['left out', selection.left_out.map(({ reason }) => reason).join('\n')],
   ];
@@ -45,4 +47,9 @@ export function selectionFields(selection: ServedSelection): readonly (readonly 
 /** `penstock select` of an endpoint. */
 export function servedSelectionText(name: string, selection: ServedSelection): string {
   return `${fields([['endpoint', name], ...selectionFields(selection)])}\n${ladderText(selection)}`;
+}
+
+/** `95 %`, `93.3 %`: rounded down, so that it says no more than is proven. */
+function percentDownText(percent: number): string {
+  return `${Math.floor(10 * percent + 1e-7) / 10} %`;
 }

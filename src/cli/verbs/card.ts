@@ -52,7 +52,8 @@ function servesText({ endpoint, labelled_rows: rows, accuracy }: CardBody['endpo
 
 function evaluationText({ set, quality, notes, evaluated_at: at }: CardBody['evaluations'][number], allClasses: boolean): string {
   const used = set.models === 1 ? 'only by this model' : `by ${countText(set.models, 'model')}`;
-  const title = `\nevaluated on ${set.name}: ${countText(set.rows, 'row')}, sha256 ${set.sha256.slice(0, 12)}, answered ${used}; ${timeText(at)} UTC\n`;
+  const choices = set.choices === 0 ? '' : `, used for ${countText(set.choices, 'choice')} of plans`;
+  const title = `\nevaluated on ${set.name}: ${countText(set.rows, 'row')}, sha256 ${set.sha256.slice(0, 12)}, answered ${used}${choices}; ${timeText(at)} UTC\n`;
   const lines = notes.map((note) => `${note}\n`).join('');
   return quality.kind === 'values' ? `${title}${valuesText(quality)}${lines}` : `${title}${classesText(quality, allClasses)}${lines}`;
 }

@@ -1,4 +1,4 @@
-/** `penstock decisions`: the batching and scaling decisions of endpoints with reasons and effects, and their updates. */
+/** `penstock decisions`: the batching, scaling and selection decisions of endpoints with reasons and effects, and their updates. */
 import type { Command } from 'commander';
 import type { AnyDecisionBody, EndpointBody, PageBody, UpdateBody } from '../../api/index.ts';
 import { PlatformError } from '../../errors.ts';
@@ -119,5 +119,5 @@ async function idleText(client: Client, endpoint: string): Promise<string> {
 }
 
 function nothingText(endpoint: string | undefined): string {
-  return `no decisions${endpoint === undefined ? '' : ` for ${endpoint}`} yet: they are made for serverless or scaled variants, once their model is measured\n`;
+  return `no decisions${endpoint === undefined ? '' : ` for ${endpoint}`} yet: they are made for serverless or scaled variants, once their model is measured, and for selections\n`;
 }

@@ -8,7 +8,7 @@ import { CliError } from '../cli-error.ts';
 import { pathSegment } from '../client/client.ts';
 import { parsedAccuracy, positiveNumber } from '../options/parsed-values.ts';
 import { parseBudget, parseConfidence } from '../options/selection-options.ts';
-import { formatMsText, formatUsd } from '../output/format.ts';
+import { countText, formatMsText, formatUsd } from '../output/format.ts';
 import { servedSelectionText } from '../output/format-selection.ts';
 import { fields, table } from '../output/table.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
@@ -23,6 +23,7 @@ interface SelectOptions extends CommonOptions {
   readonly rate: number;
   readonly instanceType: string;
   readonly now: boolean;
+  readonly release: boolean;
 }
 
 export function addSelect(program: Command, context: CliContext): void {
@@ -51,13 +52,14 @@ export function addSelect(program: Command, context: CliContext): void {
         )
         .option('--rate <rows>', 'expected rows per second', positiveNumber, 100)
         .option('--instance-type <type>', 'instance type', instanceTypeDefault)
-        .option('--now', 'of an endpoint: choose its plans again', false),
+        .option('--now', 'of an endpoint: choose its plans again', false)
+        .option('--release', 'of an endpoint: end a hold, and choose its plans again', false),
     )
     .runs(async (session, options: SelectOptions, models: readonly string[]) => {
       const { set, accuracy, objective, maximize, budget } = options;
       const [endpoint, ...others] = models;
       if (set === undefined && accuracy === undefined && maximize === undefined && endpoint !== undefined && others.length === 0)
-        return showServed(session, endpoint, options.now);
+        return showServed(session, endpoint, options);
       if (set === undefined || objective === undefined || (accuracy === undefined && maximize === undefined)) {
         throw new CliError(
           "missing arguments: expected --set NAME, --objective 'p95<=50ms', and --accuracy '>=0.97' or --maximize accuracy --budget '$0.20/h'",
@@ -84,10 +86,13 @@ export function addSelect(program: Command, context: CliContext): void {
 }
 
 /** The plans that an endpoint serves, and what each answered. */
-async function showServed(session: VerbSession, endpoint: string, decidesAgain: boolean): Promise<number> {
+async function showServed(session: VerbSession, endpoint: string, { now, release }: SelectOptions): Promise<number> {
   const client = await session.client();
   const path = `/endpoints/${pathSegment(endpoint)}`;
-  const view = decidesAgain ? await client.post<EndpointBody>(`${path}/selection/decide`, {}) : await client.get<EndpointBody>(path);
+  const view =
+    now || release
+      ? await client.post<EndpointBody>(`${path}/selection/decide`, release ? { query: { release: true } } : {})
+      : await client.get<EndpointBody>(path);
   if (view.selection === null) throw new CliError(`endpoint ${view.name} serves versions, not a selection: deploy it with --select`);
   session.print(view, servedSelectionText(view.name, view.selection));
   return 0;
@@ -101,6 +106,7 @@ export function selectionText(plan: SelectionPlanBody): string {
     ['floor plan', plan.floor_plan],
     ['top plan', plan.top_plan],
     ['set', `${plan.set.name}, ${plan.set.rows} rows, sha256 ${plan.set.sha256.slice(0, 12)}`],
+    ['used', `answered by ${countText(plan.set.models, 'model')}, for ${countText(plan.set.choices, 'choice')} of plans`],
     ['tests', level === null ? null : `${plan.chains} chains, each at ${level.toPrecision(2)}`],
     [
       'predicted',

@@ -5,7 +5,7 @@ import { SeededRandom } from '../../random.ts';
 import { EscalationWatch, escalationRuling, escalationShareMax } from './escalation-watch.ts';
 
 const plan = 'digits-mlp/1>digits-cnn/1@0.03';
-const evaluated = { plan, rows: 450, escalated: 42 };
+const evaluated = { plan, rows: 450, escalated: 42, decidedAtMs: 0 };
 
 /** Rows until the alarm, at most `most`, when rows are drawn from these. */
 function rowsUntilAlarm({ goesOn }: NoisyRows, seed: number, most: number): number {
@@ -19,6 +19,17 @@ function rowsUntilAlarm({ goesOn }: NoisyRows, seed: number, most: number): numb
   }
   return Number.POSITIVE_INFINITY;
 }
+
+test('plans that are chosen again begin a test of their own', () => {
+  const watch = new EscalationWatch();
+  watch.expect('digits', [evaluated]);
+  watch.counted('digits', plan, { rows: 500, escalated: 200 });
+  assert.equal(watch.view('digits')[0]?.firedAtRows, 500);
+  watch.expect('digits', [{ ...evaluated, decidedAtMs: 1 }]);
+  watch.counted('digits', plan, { rows: 600, escalated: 209 });
+  const [again] = watch.view('digits');
+  assert.deepEqual([again?.rows, again?.escalated, again?.firedAtRows], [100, 9, null]);
+});
 
 describe('drift of real digits with noise on their pixels, without labels', () => {
   let noisy: readonly NoisyRows[];
@@ -52,7 +63,7 @@ describe('the watch over a cascade', () => {
     watch.observe('digits', plan, 200, 100);
     watch.observe('digits', 'digits-cnn/1', 1000, 0);
     watch.observe('other', plan, 1000, 1000);
-    watch.expect('digits', [evaluated, { plan: 'a/1>b/1@0.5', rows: 450, escalated: 3 }]);
+    watch.expect('digits', [evaluated, { ...evaluated, plan: 'a/1>b/1@0.5', escalated: 3 }]);
     watch.observe('digits', plan, 100_000, 0);
     const [first, second] = watch.view('digits');
     assert.deepEqual([first?.rows, first?.escalated, first?.firedAtRows, second?.rows], [100_200, 100, 200, 0]);

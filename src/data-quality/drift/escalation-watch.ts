@@ -3,6 +3,7 @@
  * that go on to the second model sees every row and costs nothing. Evidence may be looked at after every batch: if the share is not above
  * the expected one, the alarm ever fires with probability at most `alpha` (Ville 1939). Counts start again with each ladder.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { clopperPearson, logEvidence } from '../../statistics/index.ts';
 
 /** A plan, and how many rows of the evaluation went on under it. */
@@ -11,6 +12,8 @@ export interface EscalationBaseline {
   readonly plan: string;
   readonly rows: number;
   readonly escalated: number;
+  /** When the plans were chosen: a later choice begins a test of its own. */
+  readonly decidedAtMs: number;
 }
 
 export interface PlanEscalation {
@@ -58,13 +61,10 @@ export class EscalationWatch {
     const before = this.#endpoints.get(endpoint);
     const counts = baselines.slice(0, plansMax).map((baseline): [string, Counts] => {
       const known = before?.get(baseline.plan);
-      const isSame = known !== undefined && known.baseline.rows === baseline.rows && known.baseline.escalated === baseline.escalated;
-      return [
-        baseline.plan,
-        isSame
-          ? known
-          : { baseline, shareMax: escalationShareMax(baseline), rows: 0, escalated: 0, firedAtRows: null, last: { rows: 0, escalated: 0 } },
-      ];
+      if (known !== undefined && isDeepStrictEqual(known.baseline, baseline)) return [baseline.plan, known];
+      // What was counted before is not evidence of this choice.
+      const last = known?.last ?? { rows: 0, escalated: 0 };
+      return [baseline.plan, { baseline, shareMax: escalationShareMax(baseline), rows: 0, escalated: 0, firedAtRows: null, last }];
     });
     this.#endpoints.set(endpoint, new Map(counts));
   }

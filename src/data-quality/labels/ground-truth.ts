@@ -8,7 +8,15 @@ import type { MetricStore } from '../../metrics/index.ts';
 import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
-import { clearPredicted, insertPredicted, type LiveQuality, readPredicted, readQuality, type StoredPrediction } from './prediction-rows.ts';
+import {
+  clearPredicted,
+  insertPredicted,
+  type LiveQuality,
+  readLabelled,
+  readPredicted,
+  readQuality,
+  type StoredPrediction,
+} from './prediction-rows.ts';
 import type { LabelInput } from './read-labels.ts';
 import { type Label, scoreOf } from './score.ts';
 
@@ -135,6 +143,12 @@ export class GroundTruth {
   /** Over all stored predictions. */
   quality(endpoint: string): Promise<LiveQuality> {
     return readQuality(this.#options.db, endpoint);
+  }
+
+  /** Rows of a variant that were answered since a time and have labels of classes, and how many of them were right. */
+  async labelledSince(endpoint: string, variant: string, sinceMs: number): Promise<{ readonly rows: number; readonly hits: number }> {
+    await this.flush();
+    return readLabelled(this.#options.db, { endpoint, variant, sinceMs });
   }
 
   /** Predictions within a time span, at most 10,000 calls. */

@@ -112,6 +112,23 @@ export async function readQuality(db: Database, endpoint: string): Promise<LiveQ
   };
 }
 
+/** Rows that were answered since a time and have labels of classes, and how many of them were right. */
+export async function readLabelled(
+  db: Database,
+  { endpoint, variant, sinceMs }: { readonly endpoint: string; readonly variant: string; readonly sinceMs: number },
+): Promise<{ readonly rows: number; readonly hits: number }> {
+  const found = await db
+    .selectFrom('observed_predictions')
+    .select(({ fn }) => [fn.sum('rows').as('rows'), fn.sum('hits').as('hits')])
+    .where('endpoint_key', '=', nameKey(endpoint))
+    .where('variant', '=', variant)
+    .where('is_class', '=', 1)
+    .where('at', '>=', sinceMs)
+    .where('labelled_at', 'is not', null)
+    .executeTakeFirst();
+  return { rows: Number(found?.rows ?? 0), hits: Number(found?.hits ?? 0) };
+}
+
 /** Predictions within a time span, at most 10,000 calls. */
 export async function readPredicted(
   db: Database,

@@ -1,4 +1,5 @@
 /** What a variant of a selection serves: plans from the cheapest to the most accurate, of models that each worker loads (ADR 32). Pure. */
+import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../../errors.ts';
 import type { SelectionConfig } from './selection-config.ts';
 
@@ -39,8 +40,18 @@ export const rungsMax = 8;
 const modelsMax = 3;
 
 /** Identifies what workers load and by which numbers runs name plans: workers with equal keys are interchangeable. */
-export function ladderKey({ models, rungs }: LadderConfig): string {
-  return [...models, ...rungs.map(({ name }) => name)].join(' ');
+export function ladderKey({ models, rungs, floorRung }: LadderConfig): string {
+  // Functions load the floor plan alone.
+  return [...models, ...rungs.map(({ name }) => name), floorRung].join(' ');
+}
+
+/** Whether two ladders serve the same for the same reasons, whenever they were chosen. */
+export function isSameLadder(one: LadderConfig, other: LadderConfig): boolean {
+  return isDeepStrictEqual(withoutTime(one), withoutTime(other));
+}
+
+function withoutTime({ selection, ...ladder }: LadderConfig): unknown {
+  return { ...ladder, selection: selection && { ...selection, decision: { ...selection.decision, atMs: 0 } } };
 }
 
 /** The floor plan alone: functions run no other, so they load no other models. */

@@ -28,9 +28,11 @@ export interface SelectionDecision {
   /** Of the set. */
   readonly sha256: string;
   readonly rows: number;
-  /** Sequences of tests that share the error probability, and the level of each. */
+  /** Sequences of tests that share the error probability, all of the endpoint on such rows, and the smallest level of one. */
   readonly chains: number;
   readonly level: number | null;
+  /** The sum of their levels: the probability that any certificate is wrong; null without certificates. */
+  readonly errorTotal: number | null;
   readonly floorPlan: string;
   readonly topPlan: string;
   /** Candidates that cannot answer in place of the reference, with the reason. */
@@ -39,7 +41,18 @@ export interface SelectionDecision {
   readonly atMs: number;
 }
 
+/** The rows that are served are not those of the evaluation any more, so its certificates say nothing of them. */
+export interface SelectionHold {
+  /** `escalation`: more rows go on to the second model than should; `accuracy`: labels show that the floor is broken. */
+  readonly cause: 'escalation' | 'accuracy';
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}
+
 export interface SelectionConfig {
   readonly request: SelectionRequestConfig;
   readonly decision: SelectionDecision;
+  /** While it is held, nothing cheaper is chosen. */
+  readonly held?: SelectionHold;
 }

@@ -152,6 +152,11 @@ export class VariantSeries {
     this.#rareOf(`Overflow/${reason}`).add(1);
   }
 
+  /** Rows were answered under a plan of a selection. */
+  planned(plan: string, rows: number): void {
+    this.#rareOf(`PlanRows/${plan}`).add(rows);
+  }
+
   /** Rejected calls count, too: SageMaker's error metrics are 0 or 1 for every call. */
   #ended(fault: '4XX' | '5XX' | 'model' | null, times = 1): void {
     this.#invocations.add(1, times);

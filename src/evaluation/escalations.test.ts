@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ServedView } from '../../serving/index.ts';
+import type { ServedView } from '../serving/index.ts';
 import { Escalations } from './escalations.ts';
 
 const cascade = { name: 'a/1>b/1@0.03', second: 'b/1', escalated: 0.0933 };

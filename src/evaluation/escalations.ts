@@ -1,6 +1,6 @@
 /** Follows, for the alarm, how many rows go on to the second model of the cascades that endpoints serve. */
-import { type EscalationBaseline, EscalationWatch, escalationRuling } from '../../data-quality/index.ts';
-import type { ServedView } from '../../serving/index.ts';
+import { type EscalationBaseline, EscalationWatch, escalationRuling } from '../data-quality/index.ts';
+import type { ServedView } from '../serving/index.ts';
 
 /** What is read of an endpoint. */
 export type EscalationSource = (endpoint: string) => Pick<ServedView, 'variants'> | undefined;
@@ -21,10 +21,10 @@ export class Escalations {
     const baselines = new Map<string, EscalationBaseline>();
     const totals = new Map<string, { rows: number; escalated: number }>();
     for (const { config, rungs } of ladders) {
-      const rows = config.selection?.decision.rows ?? 0;
+      const { rows = 0, atMs: decidedAtMs = 0 } = config.selection?.decision ?? {};
       for (const [i, { name, second, escalated }] of config.rungs.entries()) {
         if (second === null || rows === 0) continue;
-        baselines.set(name, { plan: name, rows, escalated: Math.round(escalated * rows) });
+        baselines.set(name, { plan: name, rows, escalated: Math.round(escalated * rows), decidedAtMs });
         const total = totals.get(name) ?? { rows: 0, escalated: 0 };
         total.rows += rungs[i]?.rows ?? 0;
         total.escalated += rungs[i]?.escalated ?? 0;

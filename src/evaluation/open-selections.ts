@@ -1,0 +1,49 @@
+/** Opens selections: what chooses plans, records the decisions, measures their effects, and watches whether they still hold. */
+import type { Closers } from '../closers.ts';
+import type { GroundTruth } from '../data-quality/index.ts';
+import type { Deployments } from '../deployment/index.ts';
+import { messageOf } from '../errors.ts';
+import type { Foundation } from '../foundation/index.ts';
+import type { Decisions } from '../records/index.ts';
+import type { Serving } from '../serving/index.ts';
+import { Escalations } from './escalations.ts';
+import type { Evaluations } from './evaluations.ts';
+import { LadderPlanner } from './ladder-planner.ts';
+import { SelectionEffects } from './selection-effects.ts';
+import { SelectionPlanner, type SelectionPlannerOptions } from './selection-planner.ts';
+import { SelectionRecorder, type SelectionRecorderOptions } from './selection-recorder.ts';
+import { SelectionWatch } from './selection-watch.ts';
+
+export interface OpenSelectionsDeps
+  extends Omit<SelectionPlannerOptions, 'answers' | 'tests'>,
+    Pick<SelectionRecorderOptions, 'events'>,
+    Pick<Foundation, 'clock' | 'series' | 'logs'> {
+  readonly decisions: Pick<Decisions, 'recordIn' | 'list' | 'fillEffect'>;
+  readonly deployments: Pick<Deployments, 'list' | 'update'>;
+  readonly serving: Pick<Serving, 'endpoint'>;
+  readonly truth: Pick<GroundTruth, 'labelledSince'>;
+  readonly evaluations: Pick<Evaluations, 'answers' | 'tests'>;
+}
+
+export function openSelections(deps: OpenSelectionsDeps, closers: Closers) {
+  const { clock, decisions, series, deployments, logs, evaluations } = deps;
+  const { answers, tests } = evaluations;
+  const selection = new SelectionPlanner({ ...deps, answers, tests });
+  const effects = new SelectionEffects({
+    clock,
+    decisions,
+    store: series,
+    endpoints: () => deployments.list().map(({ config }) => config),
+    onFailure: (error) => logs.platform.error({ error: messageOf(error) }, 'failed to measure the effect of a selection, will retry'),
+  });
+  const escalations = new Escalations((endpoint) => deps.serving.endpoint(endpoint));
+  const watch = new SelectionWatch({
+    ...deps,
+    escalations,
+    labelled: (...of) => deps.truth.labelledSince(...of),
+    onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to judge a selection, will retry'),
+  });
+  for (const part of [effects, watch]) closers.add(part).open();
+  const ladders = new LadderPlanner({ ...deps, planner: selection });
+  return { selection, ladders, selectionRecorder: new SelectionRecorder({ ...deps, tests }), escalations };
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { VirtualClock } from '../clock.ts';
+import type { EndpointView, LadderConfig } from '../deployment/index.ts';
+import { Decisions, Events } from '../records/index.ts';
+import { inTransaction, openDatabase } from '../storage/index.ts';
+import type { LabelledRows } from './hold-selection.ts';
+import type { SelectionInputs } from './selection-decision.ts';
+import { SelectionWatch } from './selection-watch.ts';
+
+const rung = (name: string, accuracy: number) => {
+  const [first = '', second = null] = name.split('>');
+  return { name, first, second, threshold: 0.1, accuracy, lower: accuracy, isCertified: true, escalated: 0.1 };
+};
+const ladder = {
+  models: ['a/1', 'b/1'],
+  rungs: [rung('a/1', 0.9), rung('a/1>b/1', 0.96), rung('b/1', 0.99)],
+  floorRung: 1,
+  floor: 0.95,
+  creditRowsMax: 100,
+  selection: { request: {}, decision: { state: 'estimated', atMs: 5, rows: 450 } },
+} as unknown as Required<LadderConfig>;
+
+async function fixture(t: TestContext) {
+  const clock = new VirtualClock();
+  const { db, close } = await openDatabase({ file: ':memory:', synchronous: 'NORMAL' });
+  t.after(close);
+  const row = { config: '{}', generation: 1, desired: 'InService' as const, created_at: 1, updated_at: 1 };
+  await db
+    .insertInto('endpoints')
+    .values({ name_key: 'digits', name: 'digits', ...row })
+    .execute();
+  const events = new Events(db, clock);
+  const decisions = new Decisions(db, clock, events);
+  await decisions.record({
+    kind: 'selection',
+    endpoint: 'digits',
+    variant: 'AllTraffic',
+    trigger: 'deploy',
+    inputs: { ratePerSecond: 100 },
+    alternatives: [
+      { name: 'a/1>b/1', usdPerHour: 0.04 },
+      { name: 'b/1', usdPerHour: 0.08 },
+    ],
+    chosen: { floorPlan: 'a/1>b/1', ladder: ladder.rungs.map(({ name: plan }) => ({ plan })), predicted: { p95Ms: 7, usdPerHour: 0.04 } },
+    reason: 'cheapest-certified',
+    explanation: '',
+    changes: true,
+  });
+  const state = { ladder, rollout: null as unknown, labelled: { rows: 0, hits: 0 } as LabelledRows, drift: false, sinceMs: -1 };
+  const config = () => ({ name: 'digits', variants: [{ name: 'AllTraffic', ladder: state.ladder }] });
+  const failures: unknown[] = [];
+  const watch = new SelectionWatch({
+    clock,
+    decisions,
+    events,
+    deployments: {
+      list: () => [{ config: config(), status: 'InService', rollout: state.rollout } as unknown as EndpointView],
+      update: async (_name, { variantChanges = [] }, who, hook) => {
+        assert.equal(who, 'penstock');
+        await inTransaction(db, async (tx) => hook?.(tx, { config: config(), generation: 2 } as never, config() as never));
+        state.ladder = variantChanges[0]?.ladder as Required<LadderConfig>;
+        return {} as EndpointView;
+      },
+    },
+    escalations: { poll: () => ({ isDrifted: state.drift, reason: '21.7 % of the rows went on' }) },
+    labelled: async (_endpoint, _variant, sinceMs) => {
+      state.sinceMs = sinceMs;
+      return state.labelled;
+    },
+    onFailure: (_endpoint, error) => failures.push(error),
+  });
+  return { state, watch, decisions, failures };
+}
+
+test('a selection without drift is not touched', async (t) => {
+  const { state, watch, decisions, failures } = await fixture(t);
+  state.labelled = { rows: 1000, hits: 951 };
+  await watch.look();
+  assert.equal(state.ladder, ladder);
+  assert.equal(state.sinceMs, 5, 'labels count since the decision');
+  assert.deepEqual([failures, (await decisions.list({ limit: 9 })).length], [[], 1]);
+});
+
+test('drift without labels withdraws the plans below the floor, with a decision, and keeps the workers', async (t) => {
+  const { state, watch, decisions } = await fixture(t);
+  state.drift = true;
+  await watch.look();
+  const { models, rungs, creditRowsMax, floorRung, selection } = state.ladder;
+  assert.deepEqual([models, rungs.length, floorRung, creditRowsMax], [ladder.models, 3, 1, 0]);
+  assert.equal(selection.held?.cause, 'escalation');
+  const [made] = await decisions.list({ endpoint: 'digits', kind: 'selection', limit: 1 });
+  assert.deepEqual([made?.trigger, made?.reason, made?.changes, made?.effect], ['escalation', 'held', true, null]);
+  assert.match(
+    made?.explanation ?? '',
+    /^Held: 21\.7 % of the rows went on\. Plans below the floor are withdrawn; nothing cheaper is chosen until/,
+  );
+  assert.equal((made?.inputs as SelectionInputs | undefined)?.before?.floorPlan, 'a/1>b/1');
+  await watch.look();
+  assert.equal((await decisions.list({ limit: 9 })).length, 2, 'it is held once');
+});
+
+test('labels that break the floor let the most accurate plan answer everything, also of a selection that is held', async (t) => {
+  const { state, watch, decisions } = await fixture(t);
+  state.drift = true;
+  await watch.look();
+  state.labelled = { rows: 300, hits: 255 };
+  await watch.look();
+  const { models, rungs, floorRung, selection } = state.ladder;
+  assert.deepEqual([models, rungs.map(({ name }) => name), floorRung, selection.held?.cause], [['b/1'], ['b/1'], 0, 'accuracy']);
+  const [made] = await decisions.list({ endpoint: 'digits', kind: 'selection', limit: 1 });
+  assert.match(
+    made?.explanation ?? '',
+    /^Held: labels show an accuracy below 0\.95: 45 errors in 300 labelled rows, 0\.8500 are right\. b\/1 answers all/,
+  );
+  assert.deepEqual((made?.chosen as { predicted: { usdPerHour: number } } | undefined)?.predicted.usdPerHour, 0.08);
+  await watch.look();
+  assert.equal((await decisions.list({ limit: 9 })).length, 3);
+});
+
+test('nothing is judged while an update is under way', async (t) => {
+  const { state, watch } = await fixture(t);
+  state.drift = true;
+  state.rollout = { rolledBack: null };
+  await watch.look();
+  assert.equal(state.ladder, ladder);
+});
