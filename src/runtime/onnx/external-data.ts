@@ -51,6 +51,9 @@ const elementBits: Readonly<Record<number, number>> = {
   [Type.INT2]: 2,
 };
 
+/** As in a message of the Open Inference Protocol. */
+const dimensionsMax = 64;
+
 /**
  * Returns the names of the data files that the model needs, in the order in which it names them. Throws `invalid_request` if a name leads
  * out of the folder, or if a file is missing, shorter or longer than its tensors.
@@ -96,6 +99,8 @@ function placeOf({ name: tensor, externalData, dataType, dims }: TensorProto): {
   const bits = elementBits[dataType];
   if (bits === undefined)
     throw invalidData(`tensor '${tensor}' has the datatype ${Type[dataType] ?? dataType}, which cannot be in a data file`);
+  if (dims.length > dimensionsMax)
+    throw invalidData(`tensor '${tensor}' has ${dims.length} dimensions: expected at most ${dimensionsMax}`);
   const elements = dims.reduce((product, size) => product * size, 1n);
   const bytes = Number((elements * BigInt(bits) + 7n) / 8n);
   const offset = numberOf(entry('offset'), 'offset', tensor) ?? 0;

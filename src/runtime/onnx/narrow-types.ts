@@ -46,22 +46,39 @@ export function widenNarrowTypes({ graph }: ModelProto): string[] {
   if (graph === undefined) return [];
   const names = new Set(namesIn(graph));
   const weights = new Set(graph.initializer.map(({ name }) => name));
-  const casts: NodeProto[] = [];
-  const notes = graph.input
-    .filter(({ name }) => !weights.has(name))
-    .flatMap((input) => widenInput(graph, input, names, (node) => casts.push(node)));
+  const inputs = graph.input.filter(({ name }) => !weights.has(name));
+  const inputNames = new Set(graph.input.map(({ name }) => name));
+  const widening: Widening = { graph, names, inputNames, inner: new Map(), first: [], last: [] };
+  const notes = [
+    ...inputs.flatMap((input) => widenInput(widening, input)),
+    ...graph.output.flatMap((output) => widenOutput(widening, output)),
+  ];
+  const { inner, first, last } = widening;
+  if (inner.size > 0) rename(graph, inner);
   // Nodes stand in the order in which they run.
-  graph.node.unshift(...casts);
-  return [...notes, ...graph.output.flatMap((output) => widenOutput(graph, output, names))];
+  if (first.length + last.length > 0) graph.node = [...first, ...graph.node, ...last];
+  return notes;
 }
 
-function widenInput(graph: GraphProto, input: ValueInfoProto, names: Set<string>, add: (node: NodeProto) => void): string[] {
+/** What a graph gets. Its names change at once, since large graphs have many inputs. */
+interface Widening {
+  readonly graph: GraphProto;
+  /** All names that the graph has, and gets. */
+  readonly names: Set<string>;
+  readonly inputNames: ReadonlySet<string>;
+  /** The names of the narrow values within the graph, by those of its inputs and outputs. */
+  readonly inner: Map<string, string>;
+  readonly first: NodeProto[];
+  readonly last: NodeProto[];
+}
+
+function widenInput({ graph, names, inner: renamed, first }: Widening, input: ValueInfoProto): string[] {
   const narrow = narrowType(input);
   if (narrow === null) return [];
   const { elementType, edge } = narrow;
   const { name } = input;
   const inner = unusedName(`${name}_narrow`, names);
-  rename(graph, name, inner);
+  renamed.set(name, inner);
   setElementType(input, edge.type);
   let from = name;
   if (edge.bounds !== null) {
@@ -72,9 +89,9 @@ function widenInput(graph: GraphProto, input: ValueInfoProto, names: Set<string>
       return constant;
     }) as [string, string];
     from = unusedName(`${name}_bounded`, names);
-    add(create(NodeProtoSchema, { opType: 'Clip', input: [name, low, high], output: [from] }));
+    first.push(create(NodeProtoSchema, { opType: 'Clip', input: [name, low, high], output: [from] }));
   }
-  add(castNode(from, inner, elementType));
+  first.push(castNode(from, inner, elementType));
   const type = elementText(elementType);
   const rule =
     edge.bounds === null
@@ -83,17 +100,17 @@ function widenInput(graph: GraphProto, input: ValueInfoProto, names: Set<string>
   return [`input '${name}' is tensor(${type}) in the file and takes ${edge.datatype}: ${rule}`];
 }
 
-function widenOutput(graph: GraphProto, output: ValueInfoProto, names: Set<string>): string[] {
+function widenOutput({ names, inputNames, inner: renamed, last }: Widening, output: ValueInfoProto): string[] {
   const narrow = narrowType(output);
   if (narrow === null) return [];
   const { elementType, edge } = narrow;
   const { name } = output;
   setElementType(output, edge.type);
   // An input that is returned as it came is wide already.
-  if (!graph.input.some((input) => input.name === name)) {
+  if (!inputNames.has(name)) {
     const inner = unusedName(`${name}_narrow`, names);
-    rename(graph, name, inner);
-    graph.node.push(castNode(inner, name, edge.type));
+    renamed.set(name, inner);
+    last.push(castNode(inner, name, edge.type));
   }
   return [
     `output '${name}' is tensor(${elementText(elementType)}) in the file and is returned as ${edge.datatype}, which holds all its values`,
@@ -116,16 +133,16 @@ function castNode(from: string, to: string, type: number): NodeProto {
   return create(NodeProtoSchema, { opType: 'Cast', input: [from], output: [to], attribute });
 }
 
-/** Renames a value for all nodes of a graph and of the graphs within them, whose values have names of their own. */
-function rename(graph: GraphProto, from: string, to: string): void {
-  const renamed = (name: string): string => (name === from ? to : name);
+/** Renames values for all nodes of a graph and of the graphs within them, whose values have names of their own. */
+function rename(graph: GraphProto, names: ReadonlyMap<string, string>): void {
+  const renamed = (name: string): string => names.get(name) ?? name;
   for (const each of [...graph.initializer, ...graph.valueInfo]) each.name = renamed(each.name);
   for (const node of graph.node) {
     node.input = node.input.map(renamed);
     node.output = node.output.map(renamed);
     for (const { g, graphs } of node.attribute) {
       for (const inner of g === undefined ? graphs : [g, ...graphs]) {
-        rename(inner, from, to);
+        rename(inner, names);
         for (const output of inner.output) output.name = renamed(output.name);
       }
     }

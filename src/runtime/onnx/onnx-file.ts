@@ -2,16 +2,20 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type ModelProto, ModelProtoSchema } from 'onnx-buf';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { parseCostBytesMax, parseCostOf } from './parse-cost.ts';
 
 /** A smaller model cannot contain a graph and an opset. */
 const modelBytesMin = 16;
 const nameCharactersMax = 1024;
+/** As many as a message of the Open Inference Protocol may carry. */
+const tensorsMax = 1024;
 
 /** Throws `invalid_request` that says what is wrong with the file. */
 export function parseModel(bytes: Buffer): ModelProto {
   if (bytes.length === 0) throw invalidModel('the file is empty (0 bytes). Check whether its upload or export was cut off');
   const foreign = foreignKind(bytes);
   if (foreign !== null) throw invalidModel(`the file is ${foreign}`);
+  checkParseCost(bytes);
   const cut = missingBytes(bytes);
   if (cut !== null) throw invalidModel(cut);
   let model: ModelProto;
@@ -24,6 +28,18 @@ export function parseModel(bytes: Buffer): ModelProto {
   return model;
 }
 
+/** Bounds the work of all that reads the model. */
+function checkParseCost(bytes: Buffer): void {
+  const { costBytes, defect } = parseCostOf(bytes, parseCostBytesMax);
+  if (costBytes > parseCostBytesMax) {
+    throw invalidModel(
+      `the file has too many fields: parsing its ${bytes.length} bytes takes more than ${parseCostBytesMax / 2 ** 20} MiB. ` +
+        'Store weights as raw data (raw_data) or as external data, or export a smaller graph',
+    );
+  }
+  if (defect !== null) throw invalidModel(`the file is not an ONNX model, or it is damaged (${defect}, ${bytes.length} bytes)`);
+}
+
 function checkModel(model: ModelProto, bytes: number): void {
   const { graph } = model;
   if (graph === undefined || bytes < modelBytesMin || model.irVersion < 1n || model.opsetImport.length === 0) {
@@ -32,8 +48,15 @@ function checkModel(model: ModelProto, bytes: number): void {
     );
   }
   if (graph.output.length === 0) throw invalidModel('the model has no outputs');
+  const weights = new Set(graph.initializer.map(({ name }) => name));
+  checkCount('inputs', graph.input.filter(({ name }) => !weights.has(name)).length);
+  checkCount('outputs', graph.output.length);
   checkNames('input', graph.input);
   checkNames('output', graph.output);
+}
+
+function checkCount(what: string, count: number): void {
+  if (count > tensorsMax) throw invalidModel(`the model has ${count} ${what}: expected at most ${tensorsMax}`);
 }
 
 /** Clients address tensors by name: a name must be unique, and printable in errors and headers. */

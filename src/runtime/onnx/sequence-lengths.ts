@@ -1,7 +1,7 @@
 /** How many tensors a sequence has, as far as the graph alone shows it. */
-import { type GraphProto, type NodeProto, type TensorProto, TensorProto_DataType } from 'onnx-buf';
+import { type GraphProto, type NodeProto, type TensorProto, TensorProto_DataType, type ValueInfoProto } from 'onnx-buf';
 
-/** Maximum nodes to visit: a hostile graph can refer to its nodes exponentially often. */
+/** Maximum nodes to visit for all outputs of a model: a hostile graph can refer to its nodes exponentially often. */
 const visitsMax = 10_000;
 /** Maximum nesting of the walk. */
 const depthMax = 500;
@@ -24,7 +24,7 @@ export class SequenceLengths {
     if (depth > depthMax || ++this.#visits > visitsMax) return null;
     const [graph, ...outer] = graphs;
     if (graph === undefined) return null;
-    const node = graph.node.find(({ output }) => output.includes(name));
+    const node = namesOf(graph).producers.get(name);
     if (node === undefined) return this.#of(name, outer, depth + 1);
     const [first = '', second = ''] = node.input;
     switch (node.opType) {
@@ -80,7 +80,7 @@ function axisOf({ attribute }: NodeProto): number {
 
 /** Size of a dimension of a value; null if it varies or is unknown. */
 function sizeOf(name: string, axis: number, [graph]: readonly GraphProto[]): number | null {
-  const value = [...(graph?.input ?? []), ...(graph?.valueInfo ?? [])].find((each) => each.name === name);
+  const value = graph === undefined ? undefined : namesOf(graph).values.get(name);
   const shape = value?.type?.value.case === 'tensorType' ? value.type.value.value.shape : undefined;
   const size = shape?.dim.at(axis)?.value;
   return size?.case === 'dimValue' ? Number(size.value) : null;
@@ -89,9 +89,10 @@ function sizeOf(name: string, axis: number, [graph]: readonly GraphProto[]): num
 /** A constant of the graph, or of one around it. */
 function constant(name: string, graphs: readonly GraphProto[]): TensorProto | null {
   for (const graph of graphs) {
-    const initializer = graph.initializer.find((each) => each.name === name);
+    const { initializers, producers } = namesOf(graph);
+    const initializer = initializers.get(name);
     if (initializer !== undefined) return graph.input.some((input) => input.name === name) ? null : initializer;
-    const node = graph.node.find(({ output }) => output.includes(name));
+    const node = producers.get(name);
     if (node !== undefined) return node.opType === 'Constant' ? (node.attribute.find((each) => each.name === 'value')?.t ?? null) : null;
   }
   return null;
@@ -105,4 +106,31 @@ function integerOf({ dataType, int64Data, int32Data, rawData }: TensorProto): nu
   const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
   if (dataType === TensorProto_DataType.INT64 && rawData.length === 8) return Number(view.getBigInt64(0, true));
   return dataType === TensorProto_DataType.INT32 && rawData.length === 4 ? view.getInt32(0, true) : null;
+}
+
+/** What a graph has by name; the first of a name counts. Large graphs are looked through once. */
+interface GraphNames {
+  /** Nodes by their outputs. */
+  readonly producers: ReadonlyMap<string, NodeProto>;
+  readonly initializers: ReadonlyMap<string, TensorProto>;
+  /** Inputs, and what the file says of other values. */
+  readonly values: ReadonlyMap<string, ValueInfoProto>;
+}
+
+const namesByGraph = new WeakMap<GraphProto, GraphNames>();
+
+function namesOf(graph: GraphProto): GraphNames {
+  let names = namesByGraph.get(graph);
+  if (names === undefined) {
+    const { node, initializer, input, valueInfo } = graph;
+    const producers = new Map<string, NodeProto>();
+    for (const each of node) for (const output of each.output) if (!producers.has(output)) producers.set(output, each);
+    names = { producers, initializers: byName(initializer), values: byName([...input, ...valueInfo]) };
+    namesByGraph.set(graph, names);
+  }
+  return names;
+}
+
+function byName<T extends { readonly name: string }>(list: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(list.toReversed().map((each) => [each.name, each]));
 }

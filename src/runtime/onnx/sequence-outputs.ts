@@ -23,9 +23,10 @@ export function splitSequences({ graph }: ModelProto): string[] {
   const notes: string[] = [];
   const outputs: ValueInfoProto[] = [];
   const taken = namesIn(graph);
+  const lengths = new SequenceLengths(graph);
   for (const output of graph.output) {
     const elements = output.type?.value.case === 'sequenceType' ? output.type.value.value.elemType : undefined;
-    const length = elements?.value.case === 'tensorType' ? new SequenceLengths(graph).of(output.name) : null;
+    const length = elements?.value.case === 'tensorType' ? lengths.of(output.name) : null;
     if (elements === undefined || length === null || length === 0 || length > lengthMax) {
       outputs.push(output);
       continue;

@@ -11,9 +11,10 @@ export function stripZipMaps(model: ModelProto): string[] {
   const { graph } = model;
   if (graph === undefined) return [];
   return graph.node.flatMap((node, index) => {
+    if (node.opType !== 'ZipMap') return [];
     const [from, to] = [node.input[0], node.output[0]];
     const place = graph.output.findIndex((output) => output.name === to);
-    if (node.opType !== 'ZipMap' || from === undefined || to === undefined || place < 0) return [];
+    if (from === undefined || to === undefined || place < 0) return [];
     const classes = classLabels(node);
     graph.node[index] = create(NodeProtoSchema, { name: node.name, opType: 'Identity', input: [from], output: [to] });
     graph.output[place] = tableOf(to, rowsName(graph), classes.length);
