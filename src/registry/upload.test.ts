@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { zipOf } from '../../test/models/zip.ts';
 import { type TarFile, tarOf } from '../tar/index.ts';
 import type { HeldFiles } from './artifacts.ts';
 import { storeUpload } from './upload.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'penstock-upload-'));
+after(() => rmSync(folder, { recursive: true }));
 
 /** The files that an upload writes, with their size. */
 function heldFiles() {
@@ -41,6 +48,34 @@ test('an archive with too many small files is rejected before any of them is wri
   const { held, written } = heldFiles();
   await assert.rejects(storeUpload(held, archive, 2 ** 30), /too many entries/);
   assert.deepEqual(written, []);
+});
+
+const large = Buffer.alloc(3_000_000);
+for (const [what, archive, message] of [
+  ['too many entries', zipOf(Array.from({ length: 10_001 }, (_, i) => ({ path: `f${i}`, bytes: large.subarray(0, 10) }))), /too many entries/],
+  ['two models', zipOf(['a.onnx', 'data', 'b.onnx'].map((path) => ({ path, bytes: large }))), /exactly one \.onnx file, got 2/],
+  ['a path twice', zipOf(['data', 'a.onnx', 'data'].map((path) => ({ path, bytes: large }))), /is in the archive twice/],
+  ['too many bytes', zipOf(Array.from({ length: 4 }, (_, i) => ({ path: `f${i}`, bytes: large }))), /expected at most 10000000 bytes/],
+] as const) {
+  test(`a zip with ${what} is rejected by its list of files, before anything is unpacked`, async () => {
+    const { held, written } = heldFiles();
+    const temporaryPath = async () => join(folder, 'archive');
+    await assert.rejects(storeUpload(Object.assign(held, { temporaryPath }), archive, 10_000_000), message);
+    assert.deepEqual(written, []);
+  });
+}
+
+test('a small archive may not unpack to gigabytes, but to 64 MiB', async () => {
+  const zeros = (bytes: number) => [{ path: 'm/model.onnx', bytes }];
+  const usable = await storeUpload(heldFiles().held, await archiveOf(zeros(60 * 2 ** 20)), 2 ** 31);
+  assert.equal(usable.model.bytes, 60 * 2 ** 20);
+  await assert.rejects(storeUpload(heldFiles().held, await archiveOf(zeros(100 * 2 ** 20)), 2 ** 31), {
+    code: 'too_large',
+    message: /more than 100 times its \d+ bytes: expected at most that, or 67108864 bytes/,
+  });
+  const temporaryPath = async () => join(folder, 'archive');
+  const zip = zipOf([{ path: 'model.onnx', bytes: Buffer.alloc(100 * 2 ** 20) }]);
+  await assert.rejects(storeUpload(Object.assign(heldFiles().held, { temporaryPath }), zip, 2 ** 31), /more than 100 times/);
 });
 
 test('the files of a usable archive are written, whatever their size', async () => {

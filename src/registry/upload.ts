@@ -54,6 +54,13 @@ const startBytes = 512;
 const smallBytes = 64 * 1024;
 /** Per archive. */
 const smallBytesMax = 16 * 2 ** 20;
+/**
+ * An archive may always unpack to this size; beyond it, only to a multiple of its packed size. Weights pack to about nine tenths, and
+ * repeated ones, as of a sparse model, to a tenth.
+ */
+const unpackedBytesAlways = 64 * 2 ** 20;
+const unpackedTimesMax = 100;
+const unpackedBytesMax = (packedBytes: number): number => Math.max(unpackedBytesAlways, unpackedTimesMax * packedBytes);
 /** Headers and padding of a tar, in addition to its files. */
 const headersBytesMax = entriesMax * 2048;
 
@@ -100,14 +107,29 @@ async function storeTar(held: HeldFiles, content: AsyncIterable<Uint8Array>, lim
 async function storeZip(held: HeldFiles, bytes: AsyncIterable<Uint8Array>, limitBytes: number): Promise<StoredUpload | StoredFiles> {
   const path = await held.temporaryPath();
   try {
-    await spool(path, bytes, limitBytes);
+    const packedBytes = await spool(path, bytes, limitBytes);
+    await checkList(path, limitBytes, packedBytes);
     return await storeEntries(held, readZip(path), limitBytes);
   } finally {
     await rm(path, { force: true });
   }
 }
 
-async function spool(path: string, bytes: AsyncIterable<Uint8Array>, limitBytes: number): Promise<void> {
+/** What the list of files alone shows is rejected before anything is unpacked. */
+async function checkList(path: string, limitBytes: number, packedBytes: number): Promise<void> {
+  const list = new EntryList(limitBytes);
+  try {
+    for await (const entry of readZip(path)) list.add(entry);
+  } catch (error) {
+    throw asArchiveError(error);
+  }
+  if (list.bytes > unpackedBytesMax(packedBytes)) throw tooManyTimes(packedBytes);
+  if (list.paths.some(isModelPath)) sorted(list.paths);
+  else checkFolders(list.paths, '');
+}
+
+/** Returns the number of bytes. */
+async function spool(path: string, bytes: AsyncIterable<Uint8Array>, limitBytes: number): Promise<number> {
   const file = await open(path, 'wx', 0o600);
   try {
     let left = limitBytes;
@@ -116,6 +138,7 @@ async function spool(path: string, bytes: AsyncIterable<Uint8Array>, limitBytes:
       if (left < 0) throw tooLarge('the archive', limitBytes);
       await file.writeFile(chunk);
     }
+    return limitBytes - left;
   } finally {
     await file.close();
   }
@@ -154,23 +177,51 @@ async function stageEntries(
   limitBytes: number,
   staged: Map<string, StagedObject | Buffer>,
 ): Promise<void> {
-  let count = 0;
-  let left = limitBytes;
+  const list = new EntryList(limitBytes);
   let inMemory = 0;
   try {
     for await (const entry of entries) {
-      if (++count > entriesMax) throw new UnusableArchive(`the archive has too many entries: expected at most ${entriesMax}`);
-      const path = checkEntry(entry);
-      if (entry.kind !== 'file' || isMetadata(path)) continue;
-      if (staged.has(path)) throw new UnusableArchive(`'${path}' is in the archive twice`);
-      if (entry.bytes > left) throw tooLarge('the unpacked archive', limitBytes);
+      const path = list.add(entry);
+      if (path === null) continue;
       const isSmall = entry.bytes <= smallBytes && inMemory + entry.bytes <= smallBytesMax;
       if (isSmall) inMemory += entry.bytes;
-      staged.set(path, isSmall ? await contentOf(entry) : await held.stage(entry.content, left));
-      left -= entry.bytes;
+      staged.set(path, isSmall ? await contentOf(entry) : await held.stage(entry.content, entry.bytes));
     }
   } catch (error) {
     throw asArchiveError(error);
+  }
+}
+
+/** The files of an archive by their names and sizes, within its limits. */
+class EntryList {
+  readonly #limitBytes: number;
+  readonly #paths = new Set<string>();
+  #count = 0;
+  #leftBytes: number;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+    this.#leftBytes = limitBytes;
+  }
+
+  get paths(): readonly string[] {
+    return [...this.#paths];
+  }
+
+  get bytes(): number {
+    return this.#limitBytes - this.#leftBytes;
+  }
+
+  /** The path of a file to store; null for a folder and for metadata. Throws `UnusableArchive`. */
+  add(entry: Pick<Entry, 'path' | 'kind' | 'bytes'>): string | null {
+    if (++this.#count > entriesMax) throw new UnusableArchive(`the archive has too many entries: expected at most ${entriesMax}`);
+    const path = checkEntry(entry);
+    if (entry.kind !== 'file' || isMetadata(path)) return null;
+    if (this.#paths.has(path)) throw new UnusableArchive(`'${path}' is in the archive twice`);
+    if (entry.bytes > this.#leftBytes) throw tooLarge('the unpacked archive', this.#limitBytes);
+    this.#leftBytes -= entry.bytes;
+    this.#paths.add(path);
+    return path;
   }
 }
 
@@ -277,9 +328,20 @@ async function* bounded(bytes: AsyncIterable<Uint8Array>, limitBytes: number): A
 
 async function* unpacked(packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: 256 * 1024 });
-  pipeline(Readable.from(packed, { objectMode: false }), gunzip, () => undefined); // the loop below throws the same error
+  let [packedBytes, bytes] = [0, 0];
+  const counted = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of packed) {
+      packedBytes += chunk.byteLength;
+      yield chunk;
+    }
+  };
+  pipeline(Readable.from(counted(), { objectMode: false }), gunzip, () => undefined); // the loop below throws the same error
   try {
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) yield chunk;
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > unpackedBytesMax(packedBytes)) throw tooManyTimes(packedBytes);
+      yield chunk;
+    }
   } catch (error) {
     if (!(error instanceof Error) || !String((error as NodeJS.ErrnoException).code).startsWith('Z_')) throw error;
     const what = /unexpected end/.test(error.message) ? 'the .tar.gz file is truncated' : 'the .tar.gz file is damaged';
@@ -322,6 +384,14 @@ function tooLarge(what: string, limitBytes: number): UnusableArchive {
   return new UnusableArchive(`${what} is too large: expected at most ${limitBytes} bytes. Raise artifactLimit or leave files out`, {
     code: 'too_large',
   });
+}
+
+function tooManyTimes(packedBytes: number): UnusableArchive {
+  return new UnusableArchive(
+    `the archive unpacks to more than ${unpackedTimesMax} times its ${packedBytes} bytes: expected at most that, or ${unpackedBytesAlways} bytes. ` +
+      'Send it without compression',
+    { code: 'too_large' },
+  );
 }
 
 /** Errors of the readers of tar and zip; those of the disk and of the connection pass unchanged. */
