@@ -1,6 +1,7 @@
 /** The host files that every isolated worker can read: the system's programs and libraries, and this package. Nothing else. */
 import { existsSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { PlatformError } from '../../errors.ts';
 import { workerMainPath } from '../../runtime/index.ts';
 
 /** Programs and libraries. Entries of `/opt` are listed one by one, because `/opt/ml` is the worker's own. */
@@ -79,6 +80,21 @@ export function hostFile(path: string, isOptional = false): HostFile | null {
 /** Whether one of the folders contains the path. */
 export function isWithin(files: readonly HostFile[], path: string): boolean {
   return files.some((file) => file.isFolder && (path === file.path || path.startsWith(`${file.path}/`)));
+}
+
+/**
+ * Throws `unavailable` if one of the folders contains the data directory. Landlock opens whole folders, and hides nothing within; a
+ * namespace mounts an empty folder over the data directory.
+ */
+export function rejectStateWithin(files: readonly HostFile[], stateDirectory: string): void {
+  const state = realpathSync(stateDirectory);
+  const around = files.find(({ source, isFolder }) => isFolder && (state === source || state.startsWith(`${source}/`)));
+  if (around === undefined) return;
+  throw new PlatformError(
+    'unavailable',
+    `path ${around.path} of an image contains the data directory ${state}, which isolation by Landlock cannot hide. ` +
+      'Name only the folders that the image needs in config.json',
+  );
 }
 
 function add(files: HostFile[], path: string, isOptional = false): void {

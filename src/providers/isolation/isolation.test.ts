@@ -207,6 +207,15 @@ for (const mode of isRoot ? ['root', 'landlock'] : ['user', 'landlock']) {
       });
     }
 
+    if (!isNamespaced) {
+      promises('is not started if a parent of the data directory is in `paths`, because Landlock cannot hide it', async () => {
+        for (const [id, path] of Object.entries({ w5: root, w6: attack.state })) {
+          await assert.rejects(attack.start(id, [path]), /contains the data directory .* Landlock cannot hide/);
+        }
+        attack.link = attack.provider.link('w1');
+      });
+    }
+
     promises('cannot see the server’s environment', async () => {
       const { result } = await attack.run(`import os\nresult = dict(os.environ)`);
       assert.doesNotMatch(JSON.stringify(result), /SECRET_OF_THE_SERVER|PENSTOCK_WORKER_TOKEN/);

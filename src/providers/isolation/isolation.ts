@@ -11,7 +11,7 @@ import type { Random } from '../../random.ts';
 import { freeBytesMin, freeSpaceOf } from '../disk-watch.ts';
 import { userThreadCount } from '../process-facts.ts';
 import { CompileCache } from './compile-cache.ts';
-import { type HostFile, type HostFiles, hostFile, hostFiles, isWithin } from './host-files.ts';
+import { type HostFile, type HostFiles, hostFile, hostFiles, isWithin, rejectStateWithin } from './host-files.ts';
 import { type Launch, landlockLaunch, landlockRules, namespaceLaunch, openLaunch, processesMax } from './launch.ts';
 import { probe } from './probe.ts';
 import { compileCacheFolder, forkFolders, type MountedFolder, namespaceNames, RootFolder, socketFolder } from './root-folder.ts';
@@ -190,6 +190,7 @@ export class Isolation {
       if (file === null) throw new PlatformError('unavailable', `path ${path} of an image does not exist. Correct it in config.json`);
       return file;
     });
+    if (this.#root === null) rejectStateWithin(paths, this.#options.stateDirectory);
     const owner = this.#way.hasOwnUsers ? { uid: this.#uids.take(), gid: this.#uids.groupId } : null;
     const names = this.#root === null ? null : namespaceNames;
     const folder = new WorkerFolder(join(this.#options.workersDirectory, request.workerId), owner, names, this.#options.changeFile);
@@ -218,6 +219,7 @@ export class Isolation {
       const isNamespaced = this.#root !== null;
       const own = { owner, names: isNamespaced ? namespaceNames : null, changeFile: this.#options.changeFile };
       const prepared = await prepareTask(request, { ...own, host: this.#host, hidden: this.#hidden });
+      if (!isNamespaced && this.#way !== null) rejectStateWithin(prepared.files, this.#options.stateDirectory);
       if (!isNamespaced && owner !== null) this.#openPathTo(request.folder, owner.gid);
       const { folder } = prepared;
       const fileBytesMax = largestTaskFile(request);
