@@ -427,3 +427,39 @@ test('a port in use is reported with a remedy', async () => {
   };
   await assert.rejects(new Listener(options).listen(), { code: 'unavailable', message: /another program is using it/ });
 });
+
+test('a body of single bytes arrives whole, and its connection pauses so that other requests get their turn', async () => {
+  let pauses = 0;
+  const { port } = await open({}, (listener) => {
+    listener.direct('/counted', (request, response) => {
+      request.socket.on('pause', () => pauses++);
+      readRequestBodyInto(request, response, listener.bodies, (_error, body) => respond(request, response, 200, [], String(body.length)));
+    });
+  });
+  const socket = await dial(port);
+  socket.write('POST /counted HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n');
+  socket.end(Buffer.concat([Buffer.alloc(6 * 350_000, '1\r\n[\r\n'), Buffer.from('0\r\n\r\n')]));
+  let text = '';
+  socket.on('data', (piece) => (text += String(piece)));
+  await once(socket, 'close');
+  assert.match(text, /^HTTP\/1\.1 200 .*\r\n\r\n350000$/s);
+  // Each read of 64 KiB holds 10,923 chunks.
+  assert(pauses >= 10, `${pauses} pauses`);
+});
+
+test('a connection may pipeline 256 requests at once; one with more is closed, and the others are served', async () => {
+  const { port, url } = await open();
+  const head = 'GET /echo HTTP/1.1\r\nhost: localhost\r\n\r\n';
+  const answered = async (count: number): Promise<number> => {
+    const socket = await dial(port);
+    let text = '';
+    socket.on('data', (piece) => (text += String(piece)));
+    socket.end(head.repeat(count));
+    await once(socket, 'close');
+    return text.split('HTTP/1.1 200').length - 1;
+  };
+  assert.equal(await answered(256), 256);
+  const count = await answered(1000);
+  assert(count <= 256, `${count} of 1,000 were answered`);
+  assert.equal((await fetch(`${url}/echo`)).status, 200);
+});

@@ -65,6 +65,9 @@ export const defaultLimits: ListenerLimits = {
 
 const headerBytesMax = 16 * 1024;
 
+/** Requests of one connection that are begun in one turn of the event loop. Node parses 2,000 pipelined ones at a time. */
+const pipelinedMax = 256;
+
 /** During closing, an idle connection stays open this long for a request already on its way. */
 const lastRequestMs = 100;
 
@@ -127,6 +130,9 @@ export class Listener {
   /** The request that is being dispatched, and its response. */
   #dispatched: IncomingMessage | null = null;
   #response: ServerResponse | null = null;
+  /** The connection whose request was begun last in this turn of the event loop, and how many of its requests were. */
+  #turnSocket: Socket | null = null;
+  #turnRequests = 0;
   #isClosing = false;
   #isDrained = false;
 
@@ -317,6 +323,7 @@ export class Listener {
       connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
     };
     const handle = (request: IncomingMessage, response: ServerResponse): void => {
+      if (this.#isFlooded(request.socket)) return;
       this.#dispatched = request;
       this.#response = response;
       this.#dispatch(request, response, control);
@@ -343,6 +350,18 @@ export class Listener {
       handle(request, response);
     });
     return server;
+  }
+
+  /** Closes a connection that pipelines too many requests. Those that were read with them are dropped. */
+  #isFlooded(socket: Socket): boolean {
+    if (socket !== this.#turnSocket) {
+      if (this.#turnSocket === null) setImmediate(() => (this.#turnSocket = null));
+      this.#turnSocket = socket;
+      this.#turnRequests = 0;
+    }
+    if (++this.#turnRequests <= pipelinedMax) return socket.destroyed;
+    socket.destroy();
+    return true;
   }
 
   #dispatch(request: IncomingMessage, response: ServerResponse, control: RequestHandler): void {

@@ -8,6 +8,7 @@ import { releaseMemory } from '../buffer-release.ts';
 import { PlatformError } from '../errors.ts';
 import { Slices } from '../threads/index.ts';
 import { BodyHold, type BodyLimits, smallBodyBytes } from './body-budget.ts';
+import { ChunkPacer } from './chunk-pacer.ts';
 
 /** Called once, with an error or the body. Never called if the client disconnects before its request is complete. */
 export type BodyRead = (error: PlatformError | null, body: Buffer) => void;
@@ -83,8 +84,12 @@ class BodyCollector {
       this.#finish(null, empty);
       return;
     }
+    const pacer = new ChunkPacer(request);
     request.on('error', ignore);
-    request.on('data', (chunk: Buffer) => this.#add(chunk));
+    request.on('data', (chunk: Buffer) => {
+      pacer.add();
+      this.#add(chunk);
+    });
     if (length === null) request.on('end', () => this.#end());
   }
 

@@ -3,11 +3,14 @@
  * before the connection is closed, and the server does not read gigabytes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ChunkPacer } from './chunk-pacer.ts';
 
 /** A remaining body up to this size is read and discarded, and the connection stays open. */
 const harmlessRestBytes = 1024 * 1024;
 /** Bytes of a longer remaining body that are read before the connection is closed. The request timeout limits the time. */
 const lingerBytesMax = 8 * 1024 * 1024;
+/** Reading a chunk costs as much as this many bytes. */
+const chunkCostBytes = 1024;
 
 /** `headers` are name, value, name, value, ... without content-length. */
 export function respond(
@@ -30,8 +33,10 @@ export function respond(
   // The response is complete by its content-length; `end`, which closes the connection, waits for the client.
   response.write(body);
   let dropped = 0;
+  const pacer = new ChunkPacer(request);
   request.on('data', (chunk: Buffer) => {
-    dropped += chunk.length;
+    pacer.add();
+    dropped += Math.max(chunk.length, chunkCostBytes);
     if (dropped > lingerBytesMax) response.end();
   });
   request.on('end', () => response.end());
