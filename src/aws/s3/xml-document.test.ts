@@ -23,6 +23,12 @@ test('parses elements and text as clients write them', () => {
   assert.equal(odd.text, '<&amp;><>"\'');
 });
 
+test('decodes 50,000 entities, and rejects a document of more without decoding them', () => {
+  const names = (count: number) => `<Delete><Key>${'&amp;'.repeat(count)}</Key></Delete>`;
+  assert.equal(childText(read(names(50_000)), 'Key'), '&'.repeat(50_000));
+  withinCpuMs(300, () => assert.throws(() => read(names(600_000)), /too many entities/));
+});
+
 for (const { what, text } of [
   { what: 'nothing', text: '' },
   { what: 'no element', text: 'text' },

@@ -17,6 +17,8 @@ const depthMax = 8;
 const referenceLengthMax = 12;
 /** Completing an upload of 10,000 parts takes about 40,000 elements. */
 const elementsMax = 50_000;
+/** Characters like `&amp;`, of which 1,000 names of objects have a few each. */
+const referencesMax = 50_000;
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
@@ -44,6 +46,7 @@ class XmlReader {
   readonly #open: OpenElement[] = [];
   #at = 0;
   #elements = 0;
+  #references = 0;
   #root: XmlNode | null = null;
 
   constructor(text: string) {
@@ -100,8 +103,22 @@ class XmlReader {
   #characters(): void {
     const next = this.#text.indexOf('<', this.#at);
     const end = next < 0 ? this.#text.length : next;
-    this.#addText(replaceEntities(this.#text.slice(this.#at, end)));
+    this.#addText(this.#withoutReferences(this.#text.slice(this.#at, end)));
     this.#at = end;
+  }
+
+  #withoutReferences(text: string): string {
+    let replaced = '';
+    for (let at = 0; ; ) {
+      const begin = text.indexOf('&', at);
+      if (begin < 0) return replaced + text.slice(at);
+      if (++this.#references > referencesMax) throw malformed('it has too many entities');
+      const reference = text.slice(begin + 1, begin + 1 + referenceLengthMax);
+      const length = reference.indexOf(';');
+      if (length < 0) throw malformed('it has a & that starts no entity');
+      replaced += text.slice(at, begin) + characterOf(reference.slice(0, length));
+      at = begin + 1 + length + 1;
+    }
   }
 
   #unparsed(): void {
@@ -142,19 +159,6 @@ class XmlReader {
 
   #skipPast(text: string): void {
     this.#at = this.#find(text) + text.length;
-  }
-}
-
-function replaceEntities(text: string): string {
-  let replaced = '';
-  for (let at = 0; ; ) {
-    const begin = text.indexOf('&', at);
-    if (begin < 0) return replaced + text.slice(at);
-    const reference = text.slice(begin + 1, begin + 1 + referenceLengthMax);
-    const length = reference.indexOf(';');
-    if (length < 0) throw malformed('it has a & that starts no entity');
-    replaced += text.slice(at, begin) + characterOf(reference.slice(0, length));
-    at = begin + 1 + length + 1;
   }
 }
 
