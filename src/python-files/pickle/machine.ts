@@ -8,8 +8,10 @@ import { MalformedPickle } from './malformed-pickle.ts';
 import type { PickleNames } from './names.ts';
 import { aDict, aList, aSet, aTuple, isKind, type PickleArray, type PickleName, type PickleValue } from './values.ts';
 
-/** Entries of stack and memo together with marks. A list is filled by 1,000 at a time, so only odd pickles come near. */
-const entriesMax = 8_000_000;
+/** Values on the stack, and marks. A list is filled by 1,000 at a time, so only odd pickles come near. */
+const entriesMax = 1_000_000;
+/** A vocabulary has millions of words, each of which is remembered. */
+const memoMax = 8_000_000;
 /** Longer tuples are never read. */
 const tupleItemsMax = 64;
 
@@ -71,7 +73,7 @@ export class PickleMachine {
   }
 
   memoize(index: number = this.#memoCount): void {
-    if (index < 0 || index >= entriesMax) throw new MalformedPickle(`it remembers more than ${entriesMax} values`);
+    if (index < 0 || index >= memoMax) throw new MalformedPickle(`it remembers more than ${memoMax} values`);
     const value = this.top();
     // Values in between are holes, which an array would store in a slower form.
     while (this.#memo.length < index) this.#memo.push(undefined);
