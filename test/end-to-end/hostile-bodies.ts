@@ -9,6 +9,7 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import { npyFile } from '../../src/codecs/index.ts';
 import { type TarFile, tarOf } from '../../src/tar/index.ts';
 import { sendSigned } from '../aws/signed-request.ts';
+import { zipOf } from '../models/zip.ts';
 import { GrpcClient, grpcAddress } from './grpc-client.ts';
 import { Server } from './server.ts';
 
@@ -134,6 +135,11 @@ export function hostileBodies(rows: number): readonly HostileBody[] {
     ...posted('labels 10x', labels, 'application/jsonlines', rejections, () => label(100_000)),
     ...posted('labels of empty lines', labels, 'application/jsonlines', rejections, () => filled(15 * mebibyte, '\n')),
     {
+      what: 'a query of ampersands',
+      statuses: rejections,
+      send: (server) => post(server, `/api/v1/groups?${'a&'.repeat(7000)}`, json, Buffer.from('{}')),
+    },
+    {
       what: 'a control document of brackets',
       statuses: rejections,
       send: (server) => post(server, groups, json, filled(3 * mebibyte, '[],', '[')),
@@ -184,9 +190,23 @@ function uploads(): HostileBody[] {
     preview('deep JSON of XGBoost', 'model.json', () => filled(60 * mebibyte, '{"learner":')),
     preview('brackets of XGBoost', 'model.json', () => filled(60 * mebibyte, '[],', '{"learner":[')),
     preview('a text of LightGBM without end', 'model.txt', () => filled(60 * mebibyte, 'tree=1 ', 'tree\nversion=v4\n')),
-    preview('ONNX of empty fields', 'model.onnx', () => Buffer.alloc(60 * mebibyte, Buffer.from([0x3a, 0x00]))),
+    preview('ONNX of empty graphs', 'model.onnx', () => Buffer.alloc(60 * mebibyte, Buffer.from([0x3a, 0x00]))),
+    preview('ONNX of empty nodes', 'model.onnx', () => onnxOf(Buffer.alloc(60 * mebibyte, Buffer.from([0x0a, 0x00])))),
+    preview('ONNX of unknown fields', 'model.onnx', () => onnxOf(Buffer.alloc(60 * mebibyte, Buffer.from([0xf8, 0x07, 0x01])))),
+    preview('a zip with too many entries', 'model.zip', () =>
+      zipOf(Array.from({ length: 20_000 }, (_, i) => ({ path: `f${i}`, bytes: Buffer.alloc(0) }))),
+    ),
+    preview('a zip that decompresses to more than it says', 'model.zip', () =>
+      zipOf([{ path: 'model.onnx', bytes: Buffer.alloc(500 * mebibyte), saidBytes: 10 }]),
+    ),
     preview('nothing in a gzip', 'model.pkl', () => gzipSync(Buffer.alloc(200 * mebibyte))),
   ];
+}
+
+/** A file whose graph has this content. */
+function onnxOf(content: Buffer): Buffer {
+  const length = [0, 7, 14, 21].map((shift) => ((content.length >>> shift) & 127) | (shift < 21 ? 128 : 0));
+  return Buffer.concat([Buffer.from([0x08, 0x09, 0x3a, ...length]), content]);
 }
 
 /** Control documents with long members of their own. */
