@@ -214,7 +214,16 @@ describe('a call without a key', () => {
   }
 
   test('is rejected from a proxy, which makes every client look local', () => {
-    const own = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-anything', 'x-real-ip', 'x-scheme', 'proxy-connection'];
+    const own = [
+      'forwarded',
+      'via',
+      'x-forwarded-for',
+      'x-forwarded-host',
+      'x-forwarded-anything',
+      'x-real-ip',
+      'x-scheme',
+      'proxy-connection',
+    ];
     const ofClouds = ['cdn-loop', 'cf-ray', 'x-amzn-trace-id', 'x-azure-clientip', 'x-cloud-trace-context', 'x-appengine-user-ip'];
     for (const name of [...own, ...ofClouds]) {
       assert.equal(outcome(access, { host: 'localhost', [name]: '192.0.2.7' }, local), 'forbidden', name);

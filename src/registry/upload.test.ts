@@ -52,7 +52,11 @@ test('an archive with too many small files is rejected before any of them is wri
 
 const large = Buffer.alloc(3_000_000);
 for (const [what, archive, message] of [
-  ['too many entries', zipOf(Array.from({ length: 10_001 }, (_, i) => ({ path: `f${i}`, bytes: large.subarray(0, 10) }))), /too many entries/],
+  [
+    'too many entries',
+    zipOf(Array.from({ length: 10_001 }, (_, i) => ({ path: `f${i}`, bytes: large.subarray(0, 10) }))),
+    /too many entries/,
+  ],
   ['two models', zipOf(['a.onnx', 'data', 'b.onnx'].map((path) => ({ path, bytes: large }))), /exactly one \.onnx file, got 2/],
   ['a path twice', zipOf(['data', 'a.onnx', 'data'].map((path) => ({ path, bytes: large }))), /is in the archive twice/],
   ['too many bytes', zipOf(Array.from({ length: 4 }, (_, i) => ({ path: `f${i}`, bytes: large }))), /expected at most 10000000 bytes/],

@@ -99,8 +99,7 @@ function placeOf({ name: tensor, externalData, dataType, dims }: TensorProto): {
   const bits = elementBits[dataType];
   if (bits === undefined)
     throw invalidData(`tensor '${tensor}' has the datatype ${Type[dataType] ?? dataType}, which cannot be in a data file`);
-  if (dims.length > dimensionsMax)
-    throw invalidData(`tensor '${tensor}' has ${dims.length} dimensions: expected at most ${dimensionsMax}`);
+  if (dims.length > dimensionsMax) throw invalidData(`tensor '${tensor}' has ${dims.length} dimensions: expected at most ${dimensionsMax}`);
   const elements = dims.reduce((product, size) => product * size, 1n);
   const bytes = Number((elements * BigInt(bits) + 7n) / 8n);
   const offset = numberOf(entry('offset'), 'offset', tensor) ?? 0;

@@ -48,7 +48,8 @@ const files: Readonly<Record<string, () => Buffer>> = {
   'packed dimensions of a tensor': () => within([graph, 5, 1], repeated(1)),
   'empty dimensions of an input': () => within([graph, 11, 2, 1, 2], repeated(0x0a, 0)),
   'empty types of a sequence': () => within([graph, 11, 2, 4], repeated(0x0a, 0)),
-  'unknown fields, 90 messages deep': () => within([graph, ...Array.from({ length: 30 }, () => [node, attribute, 6]).flat()], repeated(0xf8, 0x07, 1)),
+  'unknown fields, 90 messages deep': () =>
+    within([graph, ...Array.from({ length: 30 }, () => [node, attribute, 6]).flat()], repeated(0xf8, 0x07, 1)),
 };
 
 describe('an ONNX file of many fields is rejected before it is parsed', () => {
