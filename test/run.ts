@@ -2,7 +2,8 @@
  * Runs the tests: `node test/run.ts [quick | long] [slow]`.
  *
  * Most tests of the sources share one process, because a process of its own costs a file more than its tests do. What starts servers,
- * measures time or memory, or has hooks for a whole file gets a process per file, two at a time. Both go on side by side.
+ * measures time or memory, or has hooks for a whole file gets a process per file, two at a time; those that mostly wait go one after the
+ * other beside them. All go on side by side.
  *
  * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `long` runs those that take too long
  * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest instead
@@ -29,6 +30,13 @@ const hooksOfFile = /^(?:before|after)(?:Each)?\(/m;
 const measurements = /\bmemoryUsage\b|\bcpuUsage\b|--expose-gc/;
 const takesLong =
   /\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/;
+
+/** Files that keep less than half of a processor busy: most of their time, processes start and stop, or a time limit passes. */
+const waits: readonly string[] = [
+  'src/providers/process-workers.test.ts',
+  'test/end-to-end/watching.test.ts',
+  'test/processes/processes.test.ts',
+];
 
 interface TestFile {
   readonly path: string;
@@ -91,16 +99,18 @@ function exitOf(child: ChildProcess): Promise<number> {
 const isForLong = ({ path }: TestFile): boolean => path.endsWith('.long.test.ts');
 const usual = files.filter((file) => !isForLong(file));
 const sharing = usual.filter(canShare);
+const own = usual.filter((file) => !canShare(file));
 const quick = sharing.filter(({ text }) => !takesLong.test(text));
 const chosen: readonly (readonly [readonly TestFile[], string])[] = isQuick
   ? [0, 1].map((half) => [quick.filter((_, i) => i % 2 === half), '--test-isolation=none'] as const)
   : isLong
     ? [[files.filter((file) => isForLong(file) || file.path.startsWith('test/compat/')), sideBySide]]
     : [
-        [usual.filter((file) => !canShare(file)), sideBySide],
+        [own.filter(({ path }) => !waits.includes(path)), sideBySide],
+        [own.filter(({ path }) => waits.includes(path)), '--test-concurrency=1'],
         [sharing, '--test-isolation=none'],
       ];
-// The first one is seen at work, the other one when it has ended.
+// The first one is seen at work, the others when they have ended.
 const runs = await Promise.all(chosen.map(([those, option], i) => run(those, option, i > 0)));
 const failedFiles = runs.flatMap(({ failed }) => failed);
 const isWorthAgain = runs.every(({ code, failed }) => code === 0 || failed.length > 0) && failedFiles.length <= failedFilesMax;
