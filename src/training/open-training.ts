@@ -23,6 +23,7 @@ import type { JobInstance, JobMeter } from './run-deps.ts';
 import { ServingLoad } from './serving-load.ts';
 import { type TrainingSettings, trainingSettings } from './settings.ts';
 import type { TrainingSpec } from './spec.ts';
+import { trainingLogGroup } from './training-job.ts';
 import { TrainingJobs } from './training-jobs.ts';
 
 export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'logGroups' | 'series' | 'threads' | 'objects'> {
@@ -42,6 +43,7 @@ export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'log
 
 export type TrainingConfig = Pick<Config, 'training' | 'host' | 'awsRegion' | 'awsAccount' | 'artifactLimitBytes'>;
 
+const logBytesMax = 256 * 2 ** 20;
 const scriptMode = fileURLToPath(new URL('../../assets/training/script_mode.py', import.meta.url));
 
 /** Continues the jobs of the server before. */
@@ -103,6 +105,8 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     },
     jobsMax: settings.jobsMax,
   });
+  // One job may print a hundred megabytes.
+  logGroups.limitGroup(trainingLogGroup, logBytesMax);
   await training.open();
   return closers.add(training);
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { TrainingFixture } from '../../test/training-fixture.ts';
+import { PlatformError } from '../errors.ts';
 import type { TrainingJob } from './training-job.ts';
 
 const messagesOf = (job: TrainingJob): string[] => job.transitions.map(({ status, message }) => `${status}: ${message}`);
@@ -279,6 +280,72 @@ describe('creating a training job is rejected', { timeout: 60_000 }, () => {
     assert.equal((await fixture.training.stop('b', 'tester')).status, 'Stopped');
     await fixture.training.stop('a', 'tester');
     await fixture.over('a');
+  });
+});
+
+describe('training jobs that share the machine', { timeout: 60_000 }, () => {
+  let fixture: TrainingFixture;
+  before(async () => {
+    fixture = await TrainingFixture.open({ cores: 2 });
+  });
+  after(() => fixture?.end());
+  const spot = { isSpot: true, maxRuntimeMs: 60_000, maxWaitMs: 120_000 };
+
+  test('interrupt a spot job for another, and it goes on from its checkpoints', async () => {
+    const script =
+      'cd $ML/checkpoints; [ -f c ] && cat c && exit 0; trap "echo saved > c; exit 0" TERM; echo ready; while true; do sleep 0.05; done';
+    const checkpoints = { bucket: 'team', prefix: 'spot', path: '/opt/ml/checkpoints' };
+    await fixture.training.create(fixture.spec('spot-1', script, { ...spot, checkpoints }), 'tester');
+    await fixture.printed('spot-1', 'ready');
+    const urgent = await fixture.run('urgent-1', 'true');
+    assert.equal(urgent.status, 'Completed');
+    const job = await fixture.over('spot-1');
+    assert.deepEqual([job.status, job.attempt, job.failureReason], ['Completed', 2, null]);
+    const lines = (await fixture.lines('spot-1')).filter((line) => line !== 'Terminated'); // of the shell, about its sleep
+    assert.deepEqual(lines, ['ready', 'saved']);
+    const messages = messagesOf(job);
+    assert.ok(messages.includes('Interrupted: Training job interrupted: its cores were wanted by serving'));
+  });
+
+  test('stop when their time from creation to end is over, also while they wait', async () => {
+    await fixture.training.create(fixture.spec('holds-1', 'sleep 60'), 'tester');
+    const waiting = fixture.spec('waits-1', 'true', { maxRuntimeMs: 1000, maxWaitMs: 1000 });
+    const job = await fixture.runSpec(waiting);
+    assert.deepEqual([job.status, job.secondaryStatus, job.startedAtMs, job.usage], ['Stopped', 'MaxWaitTimeExceeded', null, null]);
+    await fixture.training.stop('holds-1', 'tester');
+    await fixture.over('holds-1');
+  });
+
+  test('wait with their upload while the disk is full, and say so', async () => {
+    const { buckets } = fixture;
+    const put = buckets.put.bind(buckets);
+    const full = new PlatformError('unavailable', 'the disk is full');
+    buckets.put = () => Promise.reject(full);
+    await fixture.training.create(fixture.spec('full-1', 'echo a > $ML/model/m'), 'tester');
+    const waiting = await fixture.until('full-1', ({ transitions }) => transitions.at(-1)?.message.includes('disk') === true);
+    const expected = 'Uploading generated training model: waiting to try again, because the disk is full';
+    assert.equal(waiting.transitions.at(-1)?.message, expected);
+    buckets.put = put;
+    assert.equal((await fixture.over('full-1')).status, 'Completed');
+    assert.deepEqual(await fixture.archive('out/full-1/output/model.tar.gz'), { m: 'a\n' });
+  });
+
+  test('fail if their model is larger than the limit, before anything of it is stored', async () => {
+    const small = await TrainingFixture.open({ artifactLimitBytes: 1000 });
+    try {
+      const job = await small.run('large-1', 'head -c 100000 /dev/urandom > $ML/model/m');
+      assert.equal(job.status, 'Failed');
+      assert.match(job.failureReason ?? '', /AlgorithmError: model packs to more than the limit of 1000 bytes/);
+      assert.equal(await small.read('out/large-1/output/model.tar.gz'), null);
+    } finally {
+      await small.end();
+    }
+  });
+
+  test('end their children with their script', async () => {
+    const job = await fixture.run('forks-1', '(sleep 300; echo late) & (setsid sleep 300) & echo m > $ML/model/m; exit 0');
+    assert.equal(job.status, 'Completed');
+    assert.deepEqual(await fixture.lines('forks-1'), []);
   });
 });
 

@@ -121,6 +121,11 @@ export class LogGroups {
     this.#cancelWrite ??= this.#options.clock.after(this.#isFailing ? retryAfterMs : writeAfterMs, () => void this.flush());
   }
 
+  /** Gives a group another limit than the others, until the server stops. */
+  limitGroup(name: string, bytesMax: number): void {
+    this.#retention.limitGroup(name, bytesMax);
+  }
+
   /** Resolves once buffered lines are stored or writing failed. */
   async flush(): Promise<void> {
     if (this.#waiting.length === 0 && this.#gaps.size === 0) return;

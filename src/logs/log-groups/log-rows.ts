@@ -1,5 +1,6 @@
 /** Reads and writes log groups, streams and events in the metrics database. */
 import { type Database, inTransaction } from '../../storage/index.ts';
+import { nextTurn } from '../../threads/index.ts';
 
 export interface GroupRow {
   readonly id: number;
@@ -94,6 +95,8 @@ export async function writeBatch(db: Database, { groups = [], streams = [], even
         .execute();
     }
     for (let at = 0; at < events.length; at += rowsPerInsert) {
+      // SQLite runs on this thread: other work gets its turn between two statements.
+      if (at > 0) await nextTurn();
       const values = events.slice(at, at + rowsPerInsert).map((event) => ({
         seq: event.seq,
         group_id: event.groupId,

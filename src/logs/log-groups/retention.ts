@@ -19,16 +19,23 @@ const ownStreamsMax = 1000;
 export class LogRetention {
   readonly #db: Database;
   readonly #limits: LogLimits;
+  /** Limits of groups that have one of their own. */
+  readonly #own = new Map<string, number>();
 
   constructor(db: Database, limits: LogLimits) {
     this.#db = db;
     this.#limits = limits;
   }
 
+  limitGroup(name: string, bytesMax: number): void {
+    this.#own.set(name, bytesMax);
+  }
+
   async sweep(groups: Map<string, LogGroup>, wallMs: number): Promise<void> {
     const { groupBytesMax, bytesMax } = this.#limits;
     for (const group of groups.values()) {
-      const excessBytes = group.bytes > groupBytesMax ? group.bytes - groupBytesMax * trimTarget : 0;
+      const limit = this.#own.get(group.name) ?? groupBytesMax;
+      const excessBytes = group.bytes > limit ? group.bytes - limit * trimTarget : 0;
       await this.#trim(group, excessBytes, wallMs);
       const isExpired = group.streams.size === 0 && group.name.startsWith(ownPrefix) && group.createdAtMs < group.retainedFromMs(wallMs);
       if (!isExpired) continue;
