@@ -1,7 +1,7 @@
-/** Suggestions for unknown verbs. */
+/** Suggestions for unknown verbs and names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { suggestedVerb } from './suggest.ts';
+import { closestName, suggestedVerb } from './suggest.ts';
 
 const verbs = ['deploy', 'delete', 'endpoints', 'groups', 'invoke', 'logs', 'top', 'why'];
 
@@ -28,4 +28,12 @@ test('suggests no word of another tool whose verb is not among the known ones', 
   assert.equal(suggestedVerb('predict', ['create', 'list', 'revoke']), null);
   assert.equal(suggestedVerb('creat', ['create', 'list', 'revoke']), 'create');
   assert.equal(suggestedVerb('creat', ['list', 'set', 'delete']), 'set', 'a word of another tool with a typing error');
+});
+
+test('suggests the name of a resource for one with a typing error', () => {
+  const names = ['digits', 'Wine', 'digits-mlp'];
+  assert.deepEqual(
+    ['digts', 'wnie', 'digit-mlp', 'iris'].map((name) => closestName(name, names)),
+    ['digits', 'Wine', 'digits-mlp', null],
+  );
 });

@@ -1,4 +1,4 @@
-/** Suggests the verb that an unknown word stands for: the word of another tool, or a typing error. Pure. */
+/** Suggests what an unknown word stands for: a verb (the word of another tool, or a typing error), or the name of a resource. Pure. */
 
 /** Words of other tools (kubectl, docker, ollama, the AWS CLI) by the verb that does the same here. */
 const habits: Readonly<Record<string, readonly string[]>> = {
@@ -31,16 +31,18 @@ export function suggestedVerb(word: string, known: readonly string[]): string | 
     ...habitual.flatMap(([verb, words]) => words.map((each) => [each, verb] as const)),
     ...known.map((verb) => [verb, verb] as const),
   ]);
-  return verbs.get(word.toLowerCase()) ?? verbs.get(closest(word, known) ?? closest(word, [...verbs.keys()]) ?? '') ?? null;
+  return verbs.get(word.toLowerCase()) ?? verbs.get(closestName(word, known) ?? closestName(word, [...verbs.keys()]) ?? '') ?? null;
 }
 
 /** Longer words are no typing errors, and comparing them costs time. */
 const wordMax = 40;
 
 /** The name within two typing errors of `word`, at most a third of its letters wrong. */
-function closest(word: string, names: readonly string[]): string | null {
+export function closestName(word: string, names: readonly string[]): string | null {
   if (word.length < 2 || word.length > wordMax) return null;
-  const errors = names.map((name) => ({ name, errors: typingErrors(word.toLowerCase(), name) })).toSorted((a, b) => a.errors - b.errors);
+  const errors = names
+    .map((name) => ({ name, errors: typingErrors(word.toLowerCase(), name.toLowerCase()) }))
+    .toSorted((a, b) => a.errors - b.errors);
   const [best] = errors;
   return best !== undefined && best.errors <= Math.min(2, Math.max(word.length, best.name.length) / 3) ? best.name : null;
 }

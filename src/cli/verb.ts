@@ -65,12 +65,22 @@ function sentence(summary: string): string {
   return `${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`;
 }
 
-/** Adds a verb that has subverbs, such as `async`. Add those to the returned command. */
+/**
+ * Adds a verb that has subverbs, such as `async`. Add those to the returned command. Without a subverb, it runs `list` if that needs no
+ * argument: `penstock alarms` lists the alarms.
+ */
 export function verbGroup(program: Command, name: string, summary: string): Command {
   const group = program.command(name).summary(summary).description(sentence(summary));
   group.allowExcessArguments().allowUnknownOption(); // reported below, with a better message
-  group.action(() => {
+  group.action(async () => {
     const [word] = group.args;
+    const list = group.commands.find(
+      (command) => command.name() === 'list' && command.registeredArguments.every(({ required }) => !required),
+    );
+    if (list !== undefined && (word === undefined || word.startsWith('-'))) {
+      await list.parseAsync(group.args, { from: 'user' });
+      return;
+    }
     const names = group.commands.map((command) => command.name());
     const meant = word === undefined ? null : suggestedVerb(word, names);
     const suggestion = meant === null ? '' : `did you mean \`penstock ${name} ${meant}\`? `;

@@ -16,13 +16,13 @@ const alarm = {
 };
 const own = { ...alarm, name: 'penstock/digits/errors', state: 'OK', rule: null, reason: 'of 5 min 0 of 0', actions: called };
 
-async function listed(argv: readonly string[], items: readonly object[] = [alarm, own]) {
+async function listed(argv: readonly string[], items: readonly object[] = [alarm, own], verb: readonly string[] = ['alarms', 'list']) {
   const requested: string[] = [];
   const answer: RequestListener = ({ url = '' }, response) => {
     requested.push(url.replace('/api/v1', ''));
     response.end(JSON.stringify({ items, next: null }));
   };
-  return { ...(await runAgainst(answer, ['alarms', 'list', ...argv])), requested };
+  return { ...(await runAgainst(answer, [...verb, ...argv])), requested };
 }
 
 test('lists alarms with their conditions, of all endpoints or of one', async () => {
@@ -35,6 +35,12 @@ test('lists alarms with their conditions, of all endpoints or of one', async () 
       'penstock/digits/errors  OK     2026-01-01 00:00:00                                                             of 5 min 0 of 0\n',
   );
   assert.deepEqual((await listed(['digits', '--firing'])).requested, ['/alarms?endpoint=digits&state=ALARM']);
+});
+
+test('lists without a subverb, too', async () => {
+  const { stdout } = await listed([]);
+  assert.equal((await listed([], undefined, ['alarms'])).stdout, stdout);
+  assert.deepEqual((await listed(['--firing'], undefined, ['alarms'])).requested, ['/alarms?state=ALARM']);
 });
 
 test('says that an endpoint has no alarms', async () => {

@@ -105,9 +105,13 @@ test('shows the measured service times of a version, and that the machine was bu
 
 const group = { name: 'digits', description: '', versions: 2, latest_version: 2, latest_approved: 1, tags: {}, created_at: early };
 const serve: RequestListener = ({ url = '' }, response) => {
-  const isGroup = url === '/api/v1/groups/digits';
-  response.writeHead(isGroup ? 200 : 404, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(isGroup ? group : { error: `there is nothing at ${url}`, code: 'not_found' }));
+  const answers: Readonly<Record<string, unknown>> = {
+    '/api/v1/groups/digits': group,
+    '/api/v1/groups?limit=500': { items: [group], next: null },
+    '/api/v1/endpoints?limit=500': { items: [{ name: 'wine' }], next: null },
+  };
+  response.writeHead(url in answers ? 200 : 404, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(answers[url] ?? { error: `there is nothing at ${url}`, code: 'not_found' }));
 };
 
 test('describes a group with --group even if an endpoint has the same name', async () => {
@@ -124,9 +128,20 @@ test('describes a group with --group even if an endpoint has the same name', asy
     assert.deepEqual([code, stdout.split('\n')[0]], [0, 'group     digits']);
   }
   assert.deepEqual([...new Set(requested)], ['/api/v1/groups/digits']);
-  const { code, stderr } = await runAgainst(serve, ['describe', '--group', 'digits/1']);
-  assert.deepEqual([code, stderr], [1, "penstock: there is no model group 'digits/1': see `penstock groups`\n"]);
 });
+
+for (const [argv, says] of [
+  [['digts'], "there is no endpoint and no model group 'digts': did you mean `penstock describe digits`?"],
+  [['wnie'], "there is no endpoint and no model group 'wnie': did you mean `penstock describe wine`?"],
+  [['iris'], "there is no endpoint and no model group 'iris': see `penstock endpoints` and `penstock groups`"],
+  [['--group', 'digits/1'], "there is no model group 'digits/1': did you mean `penstock describe --group digits`?"],
+  [['--group', 'wnie'], "there is no model group 'wnie': see `penstock groups`"],
+] as const) {
+  test(`describe ${argv.join(' ')}: names what is missing, and the nearest name`, async () => {
+    const { code, stderr } = await runAgainst(serve, ['describe', ...argv]);
+    assert.deepEqual([code, stderr], [1, `penstock: ${says}\n`]);
+  });
+}
 
 test('shows corrected predictions with the reason, and an endpoint that misses its objective', async () => {
   const figures = { p50_ms: 20, p95_ms: 39, p99_ms: 60, within_slo: 0.9, mean_batch: 2.06, cost_usd_per_million: 0.132 };

@@ -13,6 +13,7 @@ import { formatAttainment, formatStatus } from '../output/format-objective.ts';
 import { ladderText, selectionFields } from '../output/format-selection.ts';
 import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../output/format-variant.ts';
 import { fields, table } from '../output/table.ts';
+import { closestName } from '../suggest.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 interface DescribeOptions extends CommonOptions {
@@ -48,9 +49,7 @@ export function addDescribe(program: Command, context: CliContext): void {
 /** `isGuess`: the name could also have meant an endpoint. */
 async function describeGroup(session: VerbSession, client: Client, name: string, isGuess = false): Promise<void> {
   const group = await ifFound(client.get<GroupBody>(`/groups/${pathSegment(name)}`));
-  if (group === null && isGuess)
-    throw new CliError(`there is no endpoint and no model group '${name}': see \`penstock endpoints\` and \`penstock groups\``);
-  if (group === null) throw new CliError(`there is no model group '${name}': see \`penstock groups\``);
+  if (group === null) throw await unknownName(client, name, isGuess);
   session.print(
     group,
     fields([
@@ -63,6 +62,18 @@ async function describeGroup(session: VerbSession, client: Client, name: string,
       ['created', utcText(group.created_at)],
     ]),
   );
+}
+
+/** Suggests the name of an endpoint or a group that is a typing error away. */
+async function unknownName(client: Client, name: string, isGuess: boolean): Promise<CliError> {
+  const [endpoints, groups] = await Promise.all([isGuess ? client.all<EndpointBody>('/endpoints') : [], client.all<GroupBody>('/groups')]);
+  const known = new Set([...endpoints, ...groups].map((each) => each.name));
+  const meant = closestName(name, [...known]);
+  const [kinds, lists] = isGuess
+    ? ['endpoint and no model group', '`penstock endpoints` and `penstock groups`']
+    : ['model group', '`penstock groups`'];
+  const cure = meant === null ? `see ${lists}` : `did you mean \`penstock describe ${isGuess ? '' : '--group '}${meant}\`?`;
+  return new CliError(`there is no ${kinds} '${name}': ${cure}`);
 }
 
 async function ifFound<T>(answer: Promise<T>): Promise<T | null> {
