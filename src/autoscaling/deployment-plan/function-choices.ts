@@ -1,7 +1,8 @@
 /** Candidate settings of functions. There are only a few, because each is simulated. Pure functions. */
-import { type FunctionPrices, functionUsd, provisionedUsdPerHour } from '../../costs/index.ts';
+import { type FunctionPrices, provisionedUsdPerHour } from '../../costs/index.ts';
 import { functionsDefault } from '../../deployment/index.ts';
-import type { FunctionProfile } from '../../profiling/index.ts';
+import type { Objective } from '../../objective.ts';
+import { type FunctionProfile, functionCapacityOf } from '../../profiling/index.ts';
 import { type ServiceDraws, serviceDraws } from './service-draws.ts';
 import type { SimulatedFunctionUse } from './simulate-mixture.ts';
 
@@ -25,7 +26,7 @@ export function usableSizes(sizes: readonly FunctionProfile[], quantile: number)
 
 export interface FunctionChoiceQuery {
   readonly prices: FunctionPrices;
-  readonly latencyMs: number;
+  readonly objective: Objective;
   readonly overheadMs: number;
   readonly provisioned: number;
   /** Maximum number of memory sizes to return. */
@@ -35,14 +36,12 @@ export interface FunctionChoiceQuery {
 /** The memory sizes with the lowest cost per row among those that are fast enough, each with and without batching. */
 export function functionChoices(
   sizes: readonly UsableSize[],
-  { prices, latencyMs, overheadMs, provisioned, sizesMost }: FunctionChoiceQuery,
+  { prices, objective, overheadMs, provisioned, sizesMost }: FunctionChoiceQuery,
 ): SimulatedFunctionUse[] {
-  const withinMs = latencyMs - overheadMs;
   const usable = sizes.flatMap((size) => {
-    if (size.service.quantileMs(1) > withinMs) return [];
-    const usdAt = (rows: number): number => functionUsd(prices, size.memoryMiB, size.service.quantileMs(rows)) / rows;
-    const batchSize = bestBatchSize(size.service, usdAt, withinMs);
-    return [{ size, batchSize, usd: usdAt(batchSize) }];
+    const capacity = functionCapacityOf(size.memoryMiB, size.service.table, prices, objective, overheadMs);
+    if (capacity === null || !capacity.isFeasible) return [];
+    return [{ size, batchSize: capacity.bestBatchSize, usd: capacity.usdPerRequestAtBest }];
   });
   const { keepAliveMs } = functionsDefault;
   const cheapest = usable.toSorted((a, b) => a.usd - b.usd).slice(0, sizesMost);
@@ -51,13 +50,6 @@ export function functionChoices(
       return { ...size, batchSizeMax, maxConcurrency: concurrencyMost, keepAliveMs, prices, provisioned };
     }),
   );
-}
-
-/** The batch size with the lowest cost per row, among the sizes whose longest run takes less than `withinMs`. */
-function bestBatchSize(service: ServiceDraws, usdAt: (rows: number) => number, withinMs: number): number {
-  let best = 1;
-  for (let rows = 2; rows <= service.batchMax && service.longestMs(rows) < withinMs; rows++) if (usdAt(rows) < usdAt(best)) best = rows;
-  return best;
 }
 
 /** Cost per hour without traffic: the provisioned environments. */

@@ -70,6 +70,26 @@ describe('a plan', () => {
     assert.match(dear.reason ?? '', /^p95<=50ms costs at least \$0\.\d+ per hour, above the limit of \$0\.01/);
   });
 
+  test('is not given up for one slow run of few: an objective counts as reachable by the same times as everywhere else', () => {
+    const busy = (executor: string, slower: number): Profile => {
+      const service = profileOf(executor, slower).service.map((point) => ({
+        ...point,
+        samples: [...point.samples.slice(0, 39), 5 * point.p50Ms],
+      }));
+      return { ...profileOf(executor, slower), service };
+    };
+    const traffic = { ratePerSecond: 50, peakFactor: 1 };
+    const small = { ...request, traffic, functions: functions.map((size) => ({ ...size, profile: busy('function', 1) })), instance: null };
+    const onFunctions = planDeployment(small);
+    assert(onFunctions.chosen !== null, onFunctions.reason ?? '');
+    const onInstances = planDeployment({
+      ...small,
+      instance: { name: 'local.1', usdPerHour: 0.0425, profile: busy('i', 1) },
+      functions: [],
+    });
+    assert(onInstances.chosen !== null, onInstances.reason ?? '');
+  });
+
   test('is deterministic', () => {
     assert.deepEqual(planDeployment(request), planDeployment(request));
   });

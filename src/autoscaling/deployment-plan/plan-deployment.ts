@@ -3,7 +3,7 @@
  * mixture with the same requests, and chooses the cheapest within the limits. Pure.
  */
 import { formatMs, formatObjective, type Objective, objectiveShare } from '../../objective.ts';
-import { batchSizeFor, busyText, ServiceTable } from '../../profiling/index.ts';
+import { busyText, typeCapacityOf } from '../../profiling/index.ts';
 import { nearestRank } from '../../quantiles.ts';
 import { functionChoices, idleUsdPerHour, type UsableSize, usableSizes } from './function-choices.ts';
 import { type GeneratedLoad, generateLoad } from './generated-load.ts';
@@ -31,7 +31,7 @@ interface Ground {
   readonly load: GeneratedLoad;
   readonly sizes: readonly UsableSize[];
   readonly sizesMost: number;
-  readonly instance: { readonly usdPerHour: number; readonly service: ServiceDraws; readonly table: ServiceTable } | null;
+  readonly instance: { readonly name: string; readonly usdPerHour: number; readonly service: ServiceDraws } | null;
 }
 
 interface Tried {
@@ -49,10 +49,7 @@ export function planDeployment(request: DeploymentPlanRequest): DeploymentPlan {
     load: generateLoad(request.traffic, playedRequests),
     sizes: usableSizes(request.functions, quantile),
     sizesMost: 2,
-    instance:
-      instance === null || service === null
-        ? null
-        : { usdPerHour: instance.usdPerHour, service, table: new ServiceTable(instance.profile) },
+    instance: instance === null || service === null ? null : { name: instance.name, usdPerHour: instance.usdPerHour, service },
   };
   const tried = mixturesFor(foundation, objective);
   const chosen = cheapest(tried);
@@ -90,8 +87,8 @@ function costCurve(foundation: Ground): CurvePoint[] {
 function promiseRange({ sizes, instance }: Ground): { fromMs: number; toMs: number } {
   const draws = [...(instance === null ? [] : [instance.service]), ...sizes.map(({ service }) => service)];
   if (draws.length === 0) return { fromMs: 1, toMs: 1000 };
-  const aloneMs = Math.min(...draws.map(({ quantileMs }) => quantileMs(1)));
-  const fullMs = Math.min(...draws.map(({ quantileMs, batchMax }) => quantileMs(batchMax)));
+  const aloneMs = Math.min(...draws.map(({ plannedMs }) => plannedMs(1)));
+  const fullMs = Math.min(...draws.map(({ plannedMs, batchMax }) => plannedMs(batchMax)));
   const coldMs = Math.max(0, ...sizes.map((size) => size.coldMs));
   return { fromMs: niceMs((aloneMs + planOverheadMs) / 2), toMs: niceMs(Math.max(100, 6 * fullMs, 2.5 * coldMs)) };
 }
@@ -105,7 +102,7 @@ function mixturesFor(foundation: Ground, objective: Objective): Tried[] {
   const { request, load, sizes, sizesMost } = foundation;
   const constraints = {
     prices: request.functionPrices,
-    latencyMs: objective.latencyMs,
+    objective,
     overheadMs: planOverheadMs,
     provisioned: request.keepOne ? 1 : 0,
     sizesMost,
@@ -143,8 +140,9 @@ function poolFor(
   objective: Objective,
 ): (Omit<SimulatedInstanceUse, 'count'> & { readonly ratePerSecond: number }) | null {
   if (instance === null) return null;
-  const { batchSize, ratePerSecond, feasible } = batchSizeFor(instance.table, objective, planOverheadMs);
-  return feasible && ratePerSecond > 0 ? { service: instance.service, batchSize, ratePerSecond } : null;
+  const { name, usdPerHour, service } = instance;
+  const { batchSize, ratePerSecond, isFeasible } = typeCapacityOf({ name, usdPerHour, service: service.table }, objective, planOverheadMs);
+  return isFeasible && ratePerSecond > 0 ? { service, batchSize, ratePerSecond } : null;
 }
 
 function tryMixture(
@@ -230,7 +228,7 @@ function reasonOf({ request, sizes, instance }: Ground, tried: readonly Tried[])
   }
   const draws = [...(instance === null ? [] : [instance.service]), ...sizes.map(({ service }) => service)];
   if (draws.length === 0) return 'no function is large enough for the model, and instances are not allowed';
-  const aloneMs = Math.min(...draws.map(({ quantileMs }) => quantileMs(1))) + planOverheadMs;
+  const aloneMs = Math.min(...draws.map(({ plannedMs }) => plannedMs(1))) + planOverheadMs;
   if (aloneMs > objective.latencyMs) return `one request alone takes ${msText(aloneMs)}${busyHint(request)}`;
   const closest = tried.toSorted((a, b) => b.mixture.inTime - a.mixture.inTime)[0]?.mixture;
   if (closest === undefined) {

@@ -6,10 +6,12 @@ export interface ServiceDraws {
   readonly batchMax: number;
   /** Draws the service time of a batch of `rows`. */
   readonly drawMs: (rows: number, random: UniformSource) => number;
-  /** S_q(b): the estimate that dispatch uses for instances. */
-  readonly quantileMs: (rows: number) => number;
-  /** The longest observed time, non-decreasing in the rows. A held batch must leave time for it. */
-  readonly longestMs: (rows: number) => number;
+  /** The measurements. What an executor is able to do is computed from them as everywhere else (`profiling/capacity.ts`). */
+  readonly table: ServiceTable;
+  /** S_q(b) for plans: one slow run of few does not exclude an objective. */
+  readonly plannedMs: (rows: number) => number;
+  /** S_q(b) by which dispatch decides. A held batch must leave time for it. */
+  readonly dispatchMs: (rows: number) => number;
 }
 
 /** null if nothing has been measured. */
@@ -27,11 +29,6 @@ export function serviceDraws(
     const { b, samples } = points.find((point) => point.b >= rows) ?? largest;
     return { samples, factor: rows === 0 ? 1 : table.medianMs(rows) / table.medianMs(b) };
   });
-  const longest = new Float64Array(batchMax + 1);
-  for (let rows = 1; rows <= batchMax; rows++) {
-    const { samples, factor } = sizes[rows] as (typeof sizes)[number];
-    longest[rows] = Math.max(longest[rows - 1] as number, (samples.at(-1) as number) * factor);
-  }
   const upTo = (rows: number): number => Math.min(rows, batchMax);
   return {
     batchMax,
@@ -39,7 +36,8 @@ export function serviceDraws(
       const { samples, factor } = sizes[upTo(rows)] as (typeof sizes)[number];
       return (samples[Math.floor(random.next() * samples.length)] as number) * factor;
     },
-    quantileMs: (rows) => table.quantileMs(quantile, upTo(rows)),
-    longestMs: (rows) => longest[upTo(rows)] as number,
+    table,
+    plannedMs: (rows) => table.plannedMs(quantile, upTo(rows)),
+    dispatchMs: (rows) => table.quantileMs(quantile, upTo(rows)),
   };
 }

@@ -102,7 +102,7 @@ class InstancePool {
     const { count, batchSize, service } = instances;
     this.#freeAtMs = new Float64Array(count);
     this.#foreseenMs = new Float64Array(count);
-    const fullBatchMs = service.quantileMs(batchSize);
+    const fullBatchMs = service.dispatchMs(batchSize);
     this.#servers = Array.from({ length: count }, () => ({ residualMs: 0, batchSizeMax: batchSize, fullBatchMs }));
   }
 
@@ -133,7 +133,7 @@ class InstancePool {
   /** Throughput with full batches, in requests per second. */
   get #ratePerSecond(): number {
     const { count, batchSize, service } = this.#instances;
-    return (1000 * count * batchSize) / service.quantileMs(batchSize);
+    return (1000 * count * batchSize) / service.plannedMs(batchSize);
   }
 
   /**
@@ -172,7 +172,7 @@ class InstancePool {
       if (i !== uncounted) this.#latenciesMs[i] = doneMs + this.#mixture.overheadMs - (this.#arrivalsMs[i] as number);
     }
     this.#freeAtMs[instance] = doneMs;
-    this.#foreseenMs[instance] = nowMs + service.quantileMs(rows);
+    this.#foreseenMs[instance] = nowMs + service.dispatchMs(rows);
   }
 
   #wouldMiss(nowMs: number): boolean {
@@ -208,7 +208,7 @@ class FunctionCalls {
 
   constructor(arrivalsMs: Float64Array, functions: SimulatedFunctionUse, { latencyMs, overheadMs }: Mixture) {
     const { batchSizeMax, service, provisioned } = functions;
-    const policy: HoldPolicy = batchSizeMax === 1 ? { kind: 'none' } : { kind: 'slack', batchSizeMax, serviceMs: service.longestMs };
+    const policy: HoldPolicy = batchSizeMax === 1 ? { kind: 'none' } : { kind: 'slack', batchSizeMax, serviceMs: service.dispatchMs };
     this.#arrivalsMs = arrivalsMs;
     this.#functions = functions;
     this.#held = replayBatches(arrivalsMs, policy, latencyMs - overheadMs);
