@@ -41,11 +41,28 @@ def as_array(name, value):
     if hasattr(value, "numpy") and callable(value.numpy):  # a tensor of TensorFlow
         return value.numpy()
     if hasattr(value, "to_numpy"):  # a column of pandas
-        return value.to_numpy()
+        return _of_column(name, value)
     try:
         return np.asarray(value)
     except ValueError:
         raise failed("predict() returned a list in output '%s' whose elements differ in length" % name) from None
+
+
+def is_nullable_number(dtype):
+    """Whether it is a type of pandas whose missing values are no numbers, such as Int64."""
+    return not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "O") in tuple("biuf")
+
+
+def _of_column(name, column):
+    dtype = getattr(column, "dtype", None)
+    if not is_nullable_number(dtype):
+        return column.to_numpy()
+    if column.isna().any():
+        raise failed(
+            "predict() returned missing values in output '%s', a column of the nullable type %s: expected numbers. "
+            ".astype('float64') makes NaN of them" % (name, dtype)
+        )
+    return column.to_numpy(dtype=dtype.numpy_dtype)
 
 
 def datatype_of(name, array):

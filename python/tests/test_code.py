@@ -148,6 +148,17 @@ class Tensors(Code):
         self.assertEqual((result["total"].tolist(), result["city"].tolist()), ([1.5, 2.25], ["ULM", "X"]))
         self.refused(source, "takes a DataFrame: register it again with real rows")
 
+    def test_nullable_columns_are_numbers_and_missing_values_in_them_are_refused(self):
+        self.served(
+            """
+            import pandas as pd
+            def predict(x: "float32[n]") -> {"total": "int64[n]"}:
+                return pd.DataFrame({"total": pd.array([None if value < 0 else int(value) for value in x], dtype="Int64")})
+            """
+        )
+        self.assertEqual(self.worker.run(np.float32([1, 2]))["total"].tolist(), [1, 2])
+        self.fails("missing values in output 'total', a column of the nullable type Int64: .* makes NaN of them", np.float32([1, -1]))
+
     def test_results_that_do_not_fit_name_what_was_due(self):
         self.served(
             """

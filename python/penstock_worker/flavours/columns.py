@@ -64,9 +64,14 @@ def _quoted(names):
 
 def column_datatype(series):
     """The datatype of a column of pandas: objects, strings, categories and times are BYTES."""
-    from ..outputs import datatype_of
+    from ..outputs import datatype_of, is_nullable_number
 
     dtype = series.dtype
+    if is_nullable_number(dtype):
+        raise invalid(
+            "column '%s' of the sample has the nullable type %s, whose missing values no request can hold: use float64, which has NaN"
+            % (series.name, dtype)
+        )
     if getattr(dtype, "kind", "O") in "biuf" and isinstance(dtype, np.dtype):
         return datatype_of(str(series.name), np.empty(0, dtype))
     return "BYTES"
