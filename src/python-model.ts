@@ -47,6 +47,8 @@ export interface PythonRuntime {
   readonly entry: string;
   /** Modules that were imported when the model was opened; empty until then. */
   readonly modules: readonly string[];
+  /** Versions of the libraries that opening it loaded, if they may change: by package. Absent in an environment with a lock. */
+  readonly libraries?: Readonly<Record<string, string>>;
   /** Environment variables that its code reads; absent if there are none. */
   readonly variables?: Readonly<Record<string, string>>;
   /** What a file takes that does not say it itself, as its user declared it. */

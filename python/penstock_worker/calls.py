@@ -5,7 +5,7 @@ import time
 
 from . import frames, logs
 from .errors import LinkClosed, MalformedFrame, PlatformError, failed, invalid
-from .facts import environment_facts
+from .facts import changed_library, environment_facts
 from .flavours import open_model
 from .invocation import Invocation
 from .opened import Sample, Source
@@ -135,8 +135,9 @@ class Calls:
         model = opened(approved["flavour"], source)
         expect_signature(model, approved.get("form"), inputs, outputs)
         self._model = model
-        for note in model.notes:
-            logs.write_line("note: %s" % note)
+        for note in (*model.notes, changed_library(approved["flavour"], approved.get("libraries") or {})):
+            if note is not None:
+                logs.write_line("note: %s" % note)
         signature = {"inputs": approved["inputs"], "outputs": approved["outputs"]}
         return {"signature": signature, "loadMs": (time.perf_counter() - started) * 1e3}
 

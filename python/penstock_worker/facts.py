@@ -33,6 +33,36 @@ def environment_facts():
     return {"python": platform.python_version(), "libraries": _versions(tops), "modules": modules}
 
 
+# The library of each flavour: the module that has its version, and the names of its packages.
+_LIBRARIES = {
+    "sklearn": ("sklearn", ("scikit-learn",)),
+    "skops": ("sklearn", ("scikit-learn",)),
+    "xgboost": ("xgboost", ("xgboost", "xgboost-cpu")),
+    "lightgbm": ("lightgbm", ("lightgbm",)),
+    "catboost": ("catboost", ("catboost",)),
+    "torchscript": ("torch", ("torch",)),
+    "torch-export": ("torch", ("torch",)),
+    "mlflow": ("mlflow", ("mlflow", "mlflow-skinny")),
+    "tensorflow": ("tensorflow", ("tensorflow", "tensorflow-cpu")),
+    "keras": ("keras", ("keras",)),
+}
+
+
+def changed_library(flavour, opened):
+    """A note if the major or minor version of the flavour's library is another than when the model was opened; otherwise None. `opened`:
+    versions by package."""
+    module, packages = _LIBRARIES.get(flavour, (None, ()))
+    now = getattr(sys.modules.get(module), "__version__", None)
+    before = next((opened[package] for package in packages if package in opened), None)
+    if not isinstance(now, str) or before is None or _minor(now) == _minor(before):
+        return None
+    return "opened with %s %s, this environment has %s: approve the model again to test it" % (packages[0], before, now)
+
+
+def _minor(version):
+    return version.split(".")[:2]
+
+
 def _versions(tops):
     from importlib import metadata
 

@@ -96,8 +96,9 @@ class Worker:
         self._expect(opened["inputs"], opened["outputs"])
         return opened
 
-    def load(self, path, flavour, opened, entry="", threads=1):
+    def load(self, path, flavour, opened, entry="", threads=1, libraries=None):
         python = {"flavour": flavour, "entry": entry, "form": opened["form"], "inputs": opened["inputs"], "outputs": opened["outputs"]}
+        python["libraries"] = libraries or {}
         loaded = self.call("load", path=str(path), threads=threads, name="model/1", python=python)
         self._expect(opened["inputs"], opened["outputs"])
         return loaded

@@ -230,6 +230,16 @@ class Models(unittest.TestCase):
         with self.assertRaisesRegex(CallFailed, r"x FP64 \[-1,4\], and x FP64 \[-1,3\] were approved"):
             self.worker.load(path, "sklearn", opened)
 
+    def test_another_minor_version_of_the_library_is_noted(self):
+        path = self.folder / "model.joblib"
+        joblib.dump(linear_model.LogisticRegression().fit(self.x[:, :3], self.y), path)
+        opened = self.worker.open(path, "sklearn")
+        major, minor = sklearn.__version__.split(".")[:2]
+        self.worker.load(path, "sklearn", opened, libraries={"scikit-learn": "%s.%s.99" % (major, minor), "numpy": "0.1"})
+        self.assertNotIn("opened with", self.worker.printed())
+        self.worker.load(path, "sklearn", opened, libraries={"scikit-learn": "%s.%d.0" % (major, int(minor) - 1)})
+        self.assertIn("opened with scikit-learn %s.%d.0, this environment has" % (major, int(minor) - 1), self.worker.printed())
+
     def test_a_file_without_a_model_and_a_damaged_one_are_refused_in_a_sentence(self):
         path = self.folder / "list.joblib"
         joblib.dump([1, 2], path)

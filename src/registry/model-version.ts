@@ -102,9 +102,9 @@ export interface ServedPython extends PythonLoad {
 /** What a worker needs to load a Python model; undefined for others. Throws `wrong_state` if it was not opened yet. */
 export function pythonOf({ name, runtime, signature }: Pick<ModelVersion, 'name' | 'runtime' | 'signature'>): ServedPython | undefined {
   if (runtime.kind !== 'python') return undefined;
-  const { environment, flavour, form, entry, modules, variables } = runtime;
+  const { environment, flavour, form, entry, modules, variables, libraries } = runtime;
   if (form === null) throw new PlatformError('wrong_state', `${name} was not opened yet: run \`penstock approve ${name}\``);
-  return { environment, flavour, form, entry, modules, signature, ...defined({ variables }) };
+  return { environment, flavour, form, entry, modules, signature, ...defined({ variables, libraries }) };
 }
 
 export interface Reference {

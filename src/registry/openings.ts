@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { nameKey } from '../names.ts';
-import type { EnvironmentRef, OpeningStage } from '../python-model.ts';
+import type { EnvironmentRef, OpeningStage, PythonRuntime } from '../python-model.ts';
 import type { Audit, Events } from '../records/index.ts';
 import type { OpenedPython, SampleBody } from '../runtime/index.ts';
 import { type Database, inTransaction, type Transaction } from '../storage/index.ts';
@@ -177,7 +177,7 @@ export class Openings {
           batchable: opened.batchable ? 1 : 0,
           batchable_reason: opened.batchableReason,
           producer: producerOf(opened),
-          runtime: JSON.stringify({ ...runtime, form, environment, modules: facts.modules }),
+          runtime: JSON.stringify({ ...runtime, form, environment, modules: facts.modules, ...librariesOf(opened) }),
           approval: 'Approved',
           approval_changed_by: requestedBy,
           approval_changed_at: atMs,
@@ -253,4 +253,9 @@ function unreviewed({ name }: ModelVersion, outside: readonly string[]): Platfor
     `${name} imports names outside of the known libraries: ${outside.slice(0, listedMax).join(', ')}${more}. ` +
       'Approving it runs them: read them, then approve with --accept-imports (accept_imports in the API)',
   );
+}
+
+/** Versions that a worker compares when it loads the model. An environment with a lock never changes. */
+function librariesOf({ environment, facts }: Pick<OpenedModel, 'environment' | 'facts'>): Pick<PythonRuntime, 'libraries'> {
+  return environment.lock === null ? { libraries: facts.libraries } : {};
 }

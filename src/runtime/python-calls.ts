@@ -13,6 +13,8 @@ export interface PythonLoad {
   readonly signature: Signature;
   /** Environment variables that its code reads. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Versions of libraries when it was opened, by package: a note says which differ now. */
+  readonly libraries?: Readonly<Record<string, string>>;
 }
 
 export interface PythonOpen {

@@ -192,8 +192,8 @@ function pythonBodyOf({ recognised, facts, ...model }: PythonModel, stage: Openi
 function runtimeBodyOf(runtime: ModelRuntime): VersionBody['runtime'] {
   if (runtime.kind === 'onnx') return { kind: 'onnx' };
   if (runtime.kind === 'python') {
-    // Values can be secrets: a note of the version names the variables. Inputs are in the signature.
-    const { variables: _values, inputs: _declared, ...shown } = runtime;
+    // Values can be secrets: a note of the version names the variables. Inputs are in the signature, libraries in `python`.
+    const { variables: _values, inputs: _declared, libraries: _versions, ...shown } = runtime;
     return { ...shown, environment: { ...runtime.environment }, modules: [...runtime.modules] };
   }
   const { image, command, environment, concurrency, access } = runtime;

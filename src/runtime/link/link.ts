@@ -197,8 +197,8 @@ export class WorkerLink {
    * be loaded.
    */
   async #loadPython(files: readonly DataFile[], { signature, ...model }: PythonLoad, others: object): Promise<LoadedModel> {
-    const { flavour, form, entry, variables } = model;
-    const python = { flavour, form, entry, ...defined({ variables }), ...signature };
+    const { flavour, form, entry, variables, libraries } = model;
+    const python = { flavour, form, entry, ...defined({ variables, libraries }), ...signature };
     const lent = this.#files.lendFolder(files);
     // Not released: the model may open more of its files later.
     const { loadMs } = (await this.#call({ method: 'load', path: lent.path, ...others, python })) as LoadedModel;
