@@ -72,6 +72,7 @@ def _():
     with contextlib.redirect_stdout(printed):
         session.logs_for_transform_job("sdk2-job", wait=False)
     lines = [line for line in printed.getvalue().splitlines() if line.strip() not in ("", "\x1b[0m")]
+    same(len(lines) > 0, True)
     same(len(lines), len(set(lines)))
     streams = client("logs").describe_log_streams(logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix="sdk2-job/")["logStreams"]
     same(len(streams), 1)
