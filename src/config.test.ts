@@ -57,6 +57,7 @@ test('uses defaults if nothing is set', () => {
     webhookSecret: null,
     webhookPrivate: 'refuse',
     prices: null,
+    accelerators: null,
     images: null,
     environments: null,
     python: null,

@@ -20,7 +20,7 @@ import {
 } from './aws/index.ts';
 import { Closers } from './closers.ts';
 import { type Config, isLoopback } from './config.ts';
-import { CostHistory, Ledger, priceTable } from './costs/index.ts';
+import { acceleratorTable, CostHistory, Ledger, priceTable } from './costs/index.ts';
 import { checkDestination } from './data-quality/index.ts';
 import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts';
 import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
@@ -235,7 +235,7 @@ function buildCore(config: Config, product: Product, deps: CoreDeps) {
   const { clock, db, objects, files, series, provider, access, interpreters, threads } = deps;
   const log = deps.logs.platform;
   const cores = config.cores ?? availableParallelism();
-  const prices = priceTable(config.prices);
+  const prices = priceTable(config.prices, acceleratorTable(config.accelerators));
   const random = new SystemRandom();
   const checkForeignCode = foreignCodeCheck(() => provider.isolation, access);
   const metrics = new Metrics({ store: series });

@@ -59,6 +59,8 @@ export interface Config {
   readonly webhookPrivate: 'refuse' | 'allow';
   /** Overrides of the price table, as `costs` reads them. */
   readonly prices: Readonly<Record<string, unknown>> | null;
+  /** Instance types with a device of this machine, as `costs` reads them. */
+  readonly accelerators: Readonly<Record<string, unknown>> | null;
   /** How to run the processes of images, as `registry` reads them. */
   readonly images: readonly unknown[] | null;
   /** Python environments: their builds and the operator's interpreters, as `environments` reads them. */
@@ -225,6 +227,13 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     ...choiceKind(['refuse', 'allow']),
   },
   prices: { name: 'prices', default: null, help: 'overrides of the price table', only: ['file'], ...objectKind() },
+  accelerators: {
+    name: 'accelerators',
+    default: null,
+    help: 'instance types whose workers of Python models use a device of this machine: devices, perDevice, memoryMiB, usdPerHour',
+    only: ['file'],
+    ...objectKind(),
+  },
   images: { name: 'images', default: null, help: 'how to run the processes of container images', only: ['file'], ...listKind() },
   environments: {
     name: 'environments',

@@ -1,3 +1,4 @@
+export { type AcceleratorTable, type AcceleratorType, acceleratorTable } from './accelerators.ts';
 export {
   billedMs,
   type FunctionShape,

@@ -6,6 +6,8 @@ export interface InstancePrice {
   readonly memoryMiB: number;
   readonly usdPerHour: number;
   readonly usdPerHourSpot?: number;
+  /** True if workers of Python models get a share of a device of this machine (`accelerators.ts`). */
+  readonly hasDevices?: boolean;
 }
 
 export interface FunctionPrices {
@@ -65,18 +67,26 @@ export const defaultPrices: PriceTable = {
   },
 };
 
-/** The default table merged with `prices` of `config.json`. Throws `invalid_request` for unknown or invalid settings. */
-export function priceTable(overrides: Readonly<Record<string, unknown>> | null): PriceTable {
-  if (overrides === null) return defaultPrices;
-  const { asOf = defaultPrices.asOf, instances = {}, functions = {}, ...rest } = overrides;
+/**
+ * The default table merged with `prices` and `accelerators` of `config.json`. Throws `invalid_request` for unknown or invalid settings.
+ */
+export function priceTable(
+  overrides: Readonly<Record<string, unknown>> | null,
+  accelerators: Readonly<Record<string, InstancePrice>> = {},
+): PriceTable {
+  if (overrides === null && Object.keys(accelerators).length === 0) return defaultPrices;
+  const { asOf = defaultPrices.asOf, instances = {}, functions = {}, ...rest } = overrides ?? {};
   rejectUnknown('prices', rest);
   if (typeof asOf !== 'string') throw wrong('asOf', 'a date such as 2026-11-01', asOf);
   const provided = Object.entries(objectAt('instances', instances)).map(
     ([name, price]) => [name, instancePrice(`instances.${name}`, price)] as const,
   );
+  const devices = Object.entries(accelerators).map(
+    ([name, { vcpu, memoryMiB, usdPerHour }]) => [name, { vcpu, memoryMiB, usdPerHour, hasDevices: true }] as const,
+  );
   return {
     asOf,
-    instances: { ...defaultPrices.instances, ...Object.fromEntries(provided) },
+    instances: { ...defaultPrices.instances, ...Object.fromEntries(provided), ...Object.fromEntries(devices) },
     functions: functionPrices(objectAt('functions', functions)),
   };
 }

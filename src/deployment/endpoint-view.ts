@@ -92,7 +92,8 @@ export function endpointViewOf(
       startTrouble: failed === undefined ? reconciler.startTrouble : (failed.reason ?? 'its process ended'),
     };
   });
-  const notes = [...notesOn(config, machine), ...notesOnRedaction(config, reconciler.endpoint.versions)];
+  const { versions } = reconciler.endpoint;
+  const notes = [...notesOn(config, machine), ...notesOnDevices(config, versions, machine), ...notesOnRedaction(config, versions)];
   return {
     config,
     ...reconciler.status,
@@ -113,7 +114,7 @@ export function endpointViewOf(
 
 function notesOn(config: EndpointConfig, machine: Machine): string[] {
   return [
-    ...notesOnTypes(config),
+    ...notesOnTypes(config, machine),
     ...notesOnBudgets(config, machine),
     ...notesOnInstances(config, machine),
     ...notesOnOverflow(config, machine),
@@ -130,12 +131,24 @@ function notesOnRedaction({ capture }: EndpointConfig, versions: readonly ModelV
   return [`capture: the model has no input or output ${names}: these names redact only CSV columns and JSON members`];
 }
 
-function notesOnTypes({ variants }: EndpointConfig): string[] {
+function notesOnTypes({ variants }: EndpointConfig, { prices }: Machine): string[] {
   return variants.flatMap(({ name, instanceCount, instanceType: type, instanceTypeAsked: requested }) => {
     if (instanceCount === 0) return [];
     const substitution = requested === undefined ? [] : [`${requested} is not configured: the most similar type, ${type}, is used instead`];
-    const accelerator = isAccelerated(requested ?? type) ? [`${requested ?? type} has an accelerator on AWS; here it runs on CPUs`] : [];
+    const accelerator =
+      isAccelerated(requested ?? type) && prices.instances[type]?.hasDevices !== true
+        ? [`${requested ?? type} has an accelerator on AWS; here it runs on CPUs`]
+        : [];
     return [...substitution, ...accelerator].map((note) => `variant ${name}: ${note}`);
+  });
+}
+
+/** Only workers of Python use devices. */
+function notesOnDevices({ variants }: EndpointConfig, versions: readonly ModelVersion[], { prices }: Machine): string[] {
+  return variants.flatMap(({ name, instanceCount, instanceType: type, group, version }) => {
+    const runtime = versions.find((each) => each.name === `${group}/${version}`)?.runtime.kind ?? 'python';
+    if (instanceCount === 0 || prices.instances[type]?.hasDevices !== true || runtime === 'python') return [];
+    return [`variant ${name}: ${type} has an accelerator, which only Python models use: this model runs on CPUs`];
   });
 }
 

@@ -41,6 +41,8 @@ interface ExecutorSize {
   readonly threads: number;
   readonly memoryMiB: number;
   readonly vcpuMax: number | null;
+  /** Absent for a function. */
+  readonly instanceType?: string;
 }
 
 /** Notification that a profile was stored. */
@@ -195,7 +197,9 @@ export class Profiles {
     const options = {
       ...loadLimits(version.artifact.bytes, measureTimeoutMs),
       ...(vcpuMax === null ? {} : { memoryMiB, vcpuMax }),
-      ...(python === undefined ? {} : { python: { environment: python.environment, threads } }),
+      ...(python === undefined
+        ? {}
+        : { python: { environment: python.environment, threads, ...defined({ instanceType: size.instanceType }) } }),
     };
     const measured = await borrow(measureWith, options).catch((error: unknown) => {
       if (vcpuMax === null || !(error instanceof PlatformError) || !/memory/.test(error.message)) throw error;
@@ -220,7 +224,7 @@ export class Profiles {
     const [kind, name = ''] = executor.split(':');
     if (kind === 'instance') {
       const type = instanceType(prices, name);
-      return { threads: threadsOf(type, cores), memoryMiB: type.memoryMiB, vcpuMax: heldVcpu(type, isCpuHeld()) };
+      return { threads: threadsOf(type, cores), memoryMiB: type.memoryMiB, vcpuMax: heldVcpu(type, isCpuHeld()), instanceType: name };
     }
     const sizes = functionSizes(prices.functions);
     const memoryMiB = sizes.find((size) => functionExecutor(size) === executor);

@@ -40,7 +40,7 @@ export async function findForks(settings: IsolationSettings, interpreter: string
     try {
       const server = await ForkServer.start(
         deps,
-        { kind: 'python', interpreter, paths: [], threads: 1, hasNetwork: false },
+        { kind: 'python', interpreter, paths: [], threads: 1, device: null, hasNetwork: false },
         () => undefined,
       );
       try {

@@ -9,6 +9,7 @@ import { type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { CgroupRecord } from './cgroup-record.ts';
 import { Cgroups } from './cgroups.ts';
 import { ConcurrencyLimiter } from './concurrency-limiter.ts';
+import { type AcceleratedTypes, DeviceShares } from './device-shares.ts';
 import { DiskWatch, filesMax, freeBytesMin, freeSpaceOf, noArchive, type WatchedWorker } from './disk-watch.ts';
 import { ForkServers, type ForkServerView } from './fork-servers.ts';
 import { Isolation, type IsolationStatus } from './isolation/isolation.ts';
@@ -18,7 +19,7 @@ import { nodeOptions, type WorkerProcessDeps, type WorkerProgram } from './launc
 import { Leftovers } from './leftovers.ts';
 import { limitAddressSpace, startTicks } from './process-facts.ts';
 import type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerPython, WorkerSpec, WorkerView } from './provider.ts';
-import type { PythonProgram } from './python-program.ts';
+import { deviceFiles, type PythonProgram } from './python-program.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
 import { LocalTasks } from './tasks/local-tasks.ts';
 import type { Tasks } from './tasks/task.ts';
@@ -48,6 +49,8 @@ export interface LocalProviderOptions {
   readonly changeModel?: FileChange;
   /** Absent: this server runs no Python. */
   readonly python?: PythonHost;
+  /** Instance types whose Python workers use a device of this machine; default none. */
+  readonly accelerators?: AcceleratedTypes;
 }
 
 /** What the provider needs to start Python. */
@@ -106,6 +109,7 @@ export class LocalProvider implements Provider {
   readonly #changeModel: LocalProviderOptions['changeModel'];
   #opened: Opened | null = null;
   readonly #disk: DiskWatch;
+  readonly #devices: DeviceShares;
   readonly #borrowed = new Set<WatchedWorker>();
   #cancelCheck: () => void = () => undefined;
 
@@ -122,6 +126,7 @@ export class LocalProvider implements Provider {
     const worker = { bytes: this.#isolation.diskMiB * 1024 ** 2, files: filesMax };
     const free = () => freeSpaceOf(this.#stateDirectory);
     this.#disk = new DiskWatch({ clock: this.#clock, limits: { worker, freeBytesMin, setting: diskSetting }, free });
+    this.#devices = new DeviceShares(options.accelerators ?? {});
     this.#onLine = options.onLine;
     this.#checkModel = options.checkModel;
     this.#changeModel = options.changeModel;
@@ -234,7 +239,8 @@ export class LocalProvider implements Provider {
       random: this.#random,
       acquireProcess: async () => {
         for (const path of [spec.modelPath, ...(spec.modelData ?? []).map((file) => file.path)]) await this.#checkModel?.(path);
-        if (spec.python !== undefined) return this.#startPython(spec.python, spec.threads);
+        if (spec.python !== undefined)
+          return this.#startPython(spec.python, spec.threads, spec.kind === 'instance' ? spec.instanceType : null);
         return spec.process === undefined ? pool.take() : WorkerProcess.start(deps, accessOf(spec.process));
       },
       changed: (view) => this.#notify(view),
@@ -329,22 +335,42 @@ export class LocalProvider implements Provider {
 
   async #lendable(python: BorrowOptions['python']): Promise<WorkerProcess> {
     const { pool, deps } = this.#openedOrThrow();
-    return python === undefined ? pool.take() : WorkerProcess.start(deps, await this.#pythonOf(python.environment, python.threads));
+    if (python === undefined) return pool.take();
+    const { environment, threads, instanceType = null } = python;
+    return this.#onDevice(instanceType, async (device) => WorkerProcess.start(deps, await this.#pythonOf(environment, threads, device)));
   }
 
-  /** Forks the worker of an approved model, or spawns it. */
-  async #startPython({ environment, modules }: WorkerPython, threads: number): Promise<WorkerProcess> {
+  /** Forks the worker of an approved model, or spawns it. A fork server never sees a device, so a worker with one is spawned. */
+  #startPython({ environment, modules }: WorkerPython, threads: number, instanceType: string | null): Promise<WorkerProcess> {
     const { deps, forkServers } = this.#openedOrThrow();
-    const program = await this.#pythonOf(environment, threads);
-    const forked = this.#options.python?.forks === true ? await forkServers.fork(program, modules) : null;
-    return forked === null ? WorkerProcess.start(deps, program) : WorkerProcess.admit(deps, forked);
+    return this.#onDevice(instanceType, async (device) => {
+      const program = await this.#pythonOf(environment, threads, device);
+      const forks = this.#options.python?.forks === true && device === null;
+      const forked = forks ? await forkServers.fork(program, modules) : null;
+      return forked === null ? WorkerProcess.start(deps, program) : WorkerProcess.admit(deps, forked);
+    });
   }
 
-  async #pythonOf(environment: EnvironmentRef, threads: number): Promise<PythonProgram> {
+  /** Starts a process with a share of a device if the type has any, until the process has ended. Null: a type without devices. */
+  async #onDevice(instanceType: string | null, start: (device: number | null) => Promise<WorkerProcess>): Promise<WorkerProcess> {
+    const share = instanceType === null ? null : this.#devices.take(instanceType);
+    try {
+      const process = await start(share?.device ?? null);
+      if (share !== null) void process.ended.then(share.release);
+      return process;
+    } catch (error) {
+      share?.release();
+      throw error;
+    }
+  }
+
+  async #pythonOf(environment: EnvironmentRef, threads: number, device: number | null): Promise<PythonProgram> {
     const { python } = this.#options;
     if (python === undefined)
       throw new PlatformError('unavailable', 'this server runs no Python: set "python": {"run": "after-approval"} in config.json');
-    return { kind: 'python', ...(await python.interpreterOf(environment)), threads, hasNetwork: python.hasNetwork };
+    const { interpreter, paths: folders } = await python.interpreterOf(environment);
+    const paths = device === null ? folders : [...folders, ...deviceFiles(device)];
+    return { kind: 'python', interpreter, paths, threads, device, hasNetwork: python.hasNetwork };
   }
 
   /** Ends every worker. Running borrowers fail with `unavailable` or `model_failed`. */

@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Closers } from '../closers.ts';
 import type { Config } from '../config.ts';
+import { acceleratorTable } from '../costs/index.ts';
 import { defined } from '../defined.ts';
 import { messageOf } from '../errors.ts';
 import { type Log, type LogGroups, logWorkerLine } from '../logs/index.ts';
@@ -42,6 +43,7 @@ export async function openProvider(config: Config, deps: OpenProviderDeps, close
     warmWorkers,
     startDelayMs: startDelayMs ?? 0,
     isolation: isolationSettings(isolation),
+    accelerators: acceleratorTable(config.accelerators),
     ...defined({ python }),
   });
   await provider.open();

@@ -99,7 +99,12 @@ export interface BorrowOptions {
   /** CPU limit; default null for none. Enforced if `limits.cpu`. */
   readonly vcpuMax?: number | null;
   /** Lends a worker of Python in this environment, instead of one of onnxruntime. */
-  readonly python?: { readonly environment: EnvironmentRef; readonly threads: number };
+  readonly python?: {
+    readonly environment: EnvironmentRef;
+    readonly threads: number;
+    /** Its worker uses a device if the type has one. */
+    readonly instanceType?: string;
+  };
 }
 
 export interface Provider {

@@ -1,5 +1,5 @@
 /** How a Python worker is started: its command, its variables, and the files of the host that it reads. */
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pythonWorkerPath } from '../runtime/index.ts';
 
@@ -12,6 +12,8 @@ export interface PythonProgram {
   readonly paths: readonly string[];
   /** Threads of the numeric libraries within one run. */
   readonly threads: number;
+  /** Index of the accelerator device that it may use; null: none is visible to it. */
+  readonly device: number | null;
   /** False: it reaches no network, if the isolation mode can hold that. */
   readonly hasNetwork: boolean;
 }
@@ -21,8 +23,8 @@ export function pythonCommand({ interpreter }: PythonProgram, socketPath: string
   return [interpreter, '-I', '-u', '-X', 'faulthandler', pythonWorkerPath, socketPath, workerId, 'python'];
 }
 
-/** Without these limits each library would start a thread per core of the machine. Accelerators are not visible. */
-export function pythonVariables({ threads }: PythonProgram): Readonly<Record<string, string>> {
+/** Without these limits each library would start a thread per core of the machine. At most one accelerator is visible. */
+export function pythonVariables({ threads, device }: PythonProgram): Readonly<Record<string, string>> {
   const count = String(Math.max(1, threads));
   return {
     OMP_NUM_THREADS: count,
@@ -30,7 +32,7 @@ export function pythonVariables({ threads }: PythonProgram): Readonly<Record<str
     MKL_NUM_THREADS: count,
     NUMEXPR_NUM_THREADS: count,
     MALLOC_ARENA_MAX: '2',
-    CUDA_VISIBLE_DEVICES: '',
+    CUDA_VISIBLE_DEVICES: device === null ? '' : String(device),
   };
 }
 
@@ -48,6 +50,13 @@ export function pythonPaths({ interpreter, paths: others }: Pick<PythonProgram, 
   } else paths.add(root);
   paths.add(dirname(dirname(realPath(interpreter))));
   return [...paths].filter((path) => path !== '/' && !/^\/(?:usr|bin|lib|sbin)(?:\/local)?$/.test(path));
+}
+
+/** Files through which NVIDIA's libraries use a device. */
+export function deviceFiles(device: number): readonly string[] {
+  return [`nvidia${device}`, 'nvidiactl', 'nvidia-uvm', 'nvidia-uvm-tools', 'nvidia-modeset']
+    .map((name) => `/dev/${name}`)
+    .filter((path) => existsSync(path));
 }
 
 /** The folder of the interpreter from which a virtual environment was made; null if it is none. */

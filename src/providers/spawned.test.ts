@@ -60,7 +60,14 @@ const forks = new ForkServers({ clock, log, listener, leftovers, cgroups, isolat
 
 const skip = interpreter === '' ? 'python3 is not installed' : false;
 const skipForks = skip === false && !isolation.canFork ? `no isolation of forks works here (${isolation.status.reason})` : skip;
-const python = { kind: 'python', interpreter: join(visible, 'bin/python3'), threads: 1, hasNetwork: false, paths: [] } as const;
+const python = {
+  kind: 'python',
+  interpreter: join(visible, 'bin/python3'),
+  threads: 1,
+  device: null,
+  hasNetwork: false,
+  paths: [],
+} as const;
 
 function runs(program: string): ForkStart {
   return { program: join(visible, 'run.py'), arguments: () => [program] };
