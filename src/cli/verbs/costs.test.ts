@@ -80,10 +80,10 @@ test('shows a line for each variant and a total, with the hours covered and the 
   assert.equal(code, 0);
   assert.deepEqual(requested, ['/api/v1/costs?from=2026-11-23T12:30:00.000Z&by=total']);
   assert.deepEqual(stdout.split('\n'), [
-    'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  ANSWERED  FAILED  COST/M ANSWERED  COLD STARTS',
-    'digits    AllTraffic     $0.095    $0.0315  $0.127      1000       7          $126.50            3',
-    'idle      AllTraffic         $0      $0.03   $0.03         0       0                -            0',
-    'total                    $0.095    $0.0315  $0.157      1000       7          $156.50            3',
+    'ENDPOINT  VARIANT     INSTANCES  FUNCTIONS   TOTAL  ANSWERED  NOT ANSWERED  COST/M ANSWERED  COLD STARTS',
+    'digits    AllTraffic     $0.095    $0.0315  $0.127      1000             7          $126.50            3',
+    'idle      AllTraffic         $0      $0.03   $0.03         0             0                -            0',
+    'total                    $0.095    $0.0315  $0.157      1000             7          $156.50            3',
     'from 2026-11-23 12:00 to 2026-11-24 12:30 UTC, whole hours only; prices of 2026-10-01; totals include the cost of failed runs',
     '',
   ]);
@@ -94,7 +94,7 @@ test('shows the cost of failed runs in a column if there were any', async () => 
   const { stdout } = await run([], () =>
     costs('total', { items: [line('2026-11-23T12:00:00.000Z', 'digits', failing), line('', 'idle', idle)], total: failing }),
   );
-  assert.match(stdout, /ANSWERED  FAILED  FAILED RUNS  COST\/M ANSWERED .*\n.* 1000 +7 +\$0\.002 .*\n.* 0 +0 .*\n.* 1000 +7 +\$0\.002 /);
+  assert.match(stdout, /ANSWERED  NOT ANSWERED  FAILED RUNS  COST\/M ANSWERED .*\n.* 1000 +7 +\$0\.002 .*\n.* 0 +0 .*\n.* 1000 +7 +\$0\.002 /);
 });
 
 test('shows the hour or the day of each line with --by', async () => {

@@ -58,7 +58,7 @@ function costsText({ from, to, by, prices_as_of: asOf, items, total }: CostsBody
       { title: 'FUNCTIONS', cell: (line) => formatUsd(line.function_usd + line.provisioned_usd), align: 'right' },
       { title: 'TOTAL', cell: (line) => formatUsd(line.total_usd), align: 'right' },
       { title: 'ANSWERED', cell: ({ requests }) => requests, align: 'right' },
-      { title: 'FAILED', cell: (line) => line.failed_requests, align: 'right' },
+      { title: 'NOT ANSWERED', cell: (line) => line.failed_requests, align: 'right' },
       { title: 'FAILED RUNS', cell: (line) => (total.failed_runs_usd === 0 ? null : formatUsd(line.failed_runs_usd)), align: 'right' },
       { title: 'COST/M ANSWERED', cell: ({ cost_usd_per_million: usd }) => (usd === null ? '-' : formatUsd(usd)), align: 'right' },
       { title: 'COLD STARTS', cell: (line) => line.cold_starts, align: 'right' },
