@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import os
+import subprocess
+import sys
 import unittest
 
 import numpy as np
@@ -42,6 +45,14 @@ class Torch(LibraryCase):
     def own(self, *arrays, model=None):
         with torch.inference_mode():
             return (model or self.net)(*map(torch.from_numpy, arrays))
+
+    def test_a_fork_server_warms_up_in_one_thread_and_starts_no_other(self):
+        program = "import os, torch; from penstock_fork_server.warm_up import warm_up; print(warm_up(), len(os.listdir('/proc/self/task')))"
+        for threads, due in (("1", "True 1"), ("2", "False")):
+            environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+            folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+            found = subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+            self.assertTrue(found.stdout.startswith(due), found.stdout)
 
     def test_torchscript_with_a_sample(self):
         for name, module in (("script.pt", torch.jit.script(self.net)), ("trace.pt", torch.jit.trace(self.net, torch.ones(2, 3)))):

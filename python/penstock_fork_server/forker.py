@@ -7,6 +7,7 @@ import os
 import sys
 
 from . import child
+from .warm_up import warm_up
 
 _IMPORT_NAMES_MAX = 5000
 # Names of the modules that a spawned worker would not have yet. A model's own module of the same name comes before them.
@@ -56,6 +57,7 @@ def _prepare(worker, modules):
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return "a library initialised CUDA while it was imported, and CUDA cannot be used after a fork"
+    warm_up()
     shared = _shared_mapping()
     if shared is not None:
         return "a library shares memory with its forks (%s), through which workers could reach each other" % shared
