@@ -25,6 +25,12 @@ export interface DirectCell {
   readonly rows32Ms: number;
 }
 
+/** Medians of a call of one row: in a loop without pauses, and after pauses of these lengths, ascending. */
+export interface PacedCalls {
+  readonly oneRowMs: number;
+  readonly paused: readonly { readonly pauseMs: number; readonly oneRowMs: number }[];
+}
+
 export interface Round {
   readonly direct: DirectCell;
   readonly cells: readonly RateCell[];
@@ -73,12 +79,26 @@ async function measureSubject(model: string, subject: Subject, models: Models, m
   }
 }
 
-async function callDirectly(model: string, { folder }: Models, python: string): Promise<DirectCell> {
+async function callDirectly(model: string, models: Models, python: string): Promise<DirectCell> {
+  const found = await direct(model, models, python);
+  return { model, oneRowMs: Number(found['1']), rows32Ms: Number(found['32']) };
+}
+
+/** A server with one client calls the function after a pause, in which the processor caches and clocks of the model go cold. */
+const pausesMs = [0.25, 0.5, 1, 2, 4, 8];
+
+/** The function called in Python at several paces. */
+export async function callPaced(model: string, models: Models, python: string): Promise<PacedCalls> {
+  const found = await direct(model, models, python, [pausesMs.join(',')]);
+  const paused = (found['paused'] as [number, number][]).map(([pauseMs, oneRowMs]) => ({ pauseMs, oneRowMs }));
+  return { oneRowMs: Number(found['1']), paused };
+}
+
+async function direct(model: string, { folder }: Models, python: string, more: readonly string[] = []): Promise<Record<string, unknown>> {
   const script = fileURLToPath(new URL('./models/direct.py', import.meta.url));
-  const args = [script, `${folder}/${model}`, '1', `${folder}/rows.json`];
+  const args = [script, `${folder}/${model}`, '1', `${folder}/rows.json`, ...more];
   const { stdout } = await promisify(execFile)(`${python}/bin/python`, args, { env: { ...process.env, ...oneThread } });
-  const medians = JSON.parse(stdout) as Record<string, number>;
-  return { model, oneRowMs: medians['1'] ?? Number.NaN, rows32Ms: medians['32'] ?? Number.NaN };
+  return JSON.parse(stdout) as Record<string, unknown>;
 }
 
 /** Penstock is ready before its instances are. */
