@@ -32,6 +32,14 @@ PACKAGES = {
 }
 
 
+def cure(package):
+    """Where a missing package can come from: a file alone has no requirements.txt beside it."""
+    return (
+        "add %s to requirements.txt, or create an environment that has it with "
+        "`penstock environments create NAME --add %s`, and register the model with --environment NAME" % (package, package)
+    )
+
+
 def advice(error):
     """One sentence for a missing module."""
     name = error.name or ""
@@ -39,4 +47,4 @@ def advice(error):
     package = PACKAGES.get(name) or PACKAGES.get(top) or top.replace("_", "-")
     if not package:
         return str(error)
-    return "No module named '%s': add %s to requirements.txt" % (name, package)
+    return "No module named '%s': %s" % (name, cure(package))
