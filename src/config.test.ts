@@ -62,6 +62,7 @@ test('uses defaults if nothing is set', () => {
     environments: null,
     python: null,
     isolation: null,
+    training: null,
   });
 });
 

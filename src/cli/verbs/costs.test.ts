@@ -94,7 +94,10 @@ test('shows the cost of failed runs in a column if there were any', async () => 
   const { stdout } = await run([], () =>
     costs('total', { items: [line('2026-11-23T12:00:00.000Z', 'digits', failing), line('', 'idle', idle)], total: failing }),
   );
-  assert.match(stdout, /ANSWERED  NOT ANSWERED  FAILED RUNS  COST\/M ANSWERED .*\n.* 1000 +7 +\$0\.002 .*\n.* 0 +0 .*\n.* 1000 +7 +\$0\.002 /);
+  assert.match(
+    stdout,
+    /ANSWERED  NOT ANSWERED  FAILED RUNS  COST\/M ANSWERED .*\n.* 1000 +7 +\$0\.002 .*\n.* 0 +0 .*\n.* 1000 +7 +\$0\.002 /,
+  );
 });
 
 test('shows the hour or the day of each line with --by', async () => {
