@@ -42,7 +42,7 @@ function acceleratorType(where: string, provided: unknown): AcceleratorType {
     throw wrong(`${where}.devices`, `a list of 1 to ${devicesMax} different indexes of devices, such as [0, 1]`, devices);
   if (!isWhole(perDevice, 1, perDeviceMax)) throw wrong(`${where}.perDevice`, `a whole number from 1 to ${perDeviceMax}`, perDevice);
   return {
-    devices: devices as readonly number[],
+    devices,
     perDevice,
     memoryMiB: positive(`${where}.memoryMiB`, memoryMiB),
     usdPerHour: positive(`${where}.usdPerHour`, usdPerHour),
