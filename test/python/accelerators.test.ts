@@ -1,5 +1,5 @@
 /**
- * Instance types with devices, on a machine that needs to have none: which device a worker is told to use, how many workers a device has,
+ * Instance types with devices, on a machine that needs to have none: which device a worker uses, how many workers a device has,
  * and what an endpoint says that gets none.
  */
 import assert from 'node:assert/strict';
@@ -39,7 +39,7 @@ describe('an accelerator of config.json', { skip: python === null && 'no Python 
 
   const deviceOf = async (name: string): Promise<string> => (await server.invoke(name, '{}', json)).text;
 
-  test('is an instance type whose workers each use a device of their own, and no other worker sees one', async () => {
+  test('gives each worker of its instance type a device of its own, and no other worker sees one', async () => {
     await deployed('first', { instance_type: 'local.gpu' });
     await deployed('second', { instance_type: 'local.gpu' });
     await deployed('plain', {});
