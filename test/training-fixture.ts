@@ -22,6 +22,8 @@ interface TrainingFixtureOptions {
   /** That of an earlier one, to continue with its jobs. */
   readonly directory?: string;
   readonly cores?: number;
+  /** Of isolation; default none. */
+  readonly mode?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly artifactLimitBytes?: number;
 }
@@ -48,6 +50,7 @@ export class TrainingFixture {
   static async open({
     directory,
     cores = 4,
+    mode = 'none',
     config = {},
     artifactLimitBytes = 2 ** 30,
   }: TrainingFixtureOptions = {}): Promise<TrainingFixture> {
@@ -57,7 +60,7 @@ export class TrainingFixture {
     const { db, objects, registry, events, audit } = control;
     chmodSync(control.directory, 0o711);
     const log = openLogs(null, 'silent').platform;
-    const isolation = isolationSettings({ mode: 'none' });
+    const isolation = isolationSettings({ mode });
     const provider = new LocalProvider({ clock, log, stateDirectory: control.directory, warmWorkers: 0, isolation });
     await provider.open();
     closers.add(provider);

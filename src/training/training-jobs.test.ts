@@ -349,6 +349,38 @@ describe('training jobs that share the machine', { timeout: 60_000 }, () => {
   });
 });
 
+describe('an isolated training job', { timeout: 60_000 }, () => {
+  test('finds its data at /opt/ml, and neither the keys of the server nor other jobs nor other processes', async (context) => {
+    const fixture = await TrainingFixture.open({ mode: process.getuid?.() === 0 ? 'root' : 'user' });
+    try {
+      const { isolation } = fixture.provider;
+      if (isolation?.mode === 'unavailable') return context.skip(isolation.reason ?? 'no isolation works here');
+      await fixture.put('rows/a.csv', '1,2\n');
+      const source = { kind: 's3', bucket: 'team', prefix: 'rows/' } as const;
+      const rest = { isGzip: false, contentType: null, shuffleSeed: null, recordWrapper: 'None', distribution: 'FullyReplicated' } as const;
+      const other = fixture.spec('other-1', 'echo ready; sleep 60');
+      await fixture.training.create(other, 'tester');
+      await fixture.printed('other-1', 'ready');
+      const seen = `cat /opt/ml/input/data/train/a.csv; cat ${fixture.directory}/keys.json; cat ${fixture.directory}/state.db; ls ${fixture.directory}/training/other-1; echo processes $(ls -d /proc/[0-9]* | wc -l); kill -9 1; echo m > /opt/ml/model/m`;
+      const job = await fixture.run('own-1', seen, { channels: [{ name: 'train', source, ...rest }] });
+      assert.deepEqual([job.status, job.failureReason], ['Completed', null]);
+      const lines = await fixture.lines('own-1');
+      assert.equal(lines.filter((line) => line.includes('No such file or directory')).length, 3, lines.join('\n'));
+      assert.deepEqual(
+        lines.filter((line) => line === '1,2'),
+        ['1,2'],
+      );
+      const [, processes] = /^processes ([0-9]+)$/m.exec(lines.join('\n')) ?? [];
+      assert.ok(Number(processes) < 10, `${processes} processes`);
+      assert.deepEqual(await fixture.archive('out/own-1/output/model.tar.gz'), { m: 'm\n' });
+      await fixture.training.stop('other-1', 'tester');
+      await fixture.over('other-1');
+    } finally {
+      await fixture.end();
+    }
+  });
+});
+
 describe('a restarted server', { timeout: 60_000 }, () => {
   test('continues a job whose task it stopped with a new attempt', async () => {
     const first = await TrainingFixture.open();
