@@ -224,11 +224,14 @@ export class Supervisor {
   #end(): TaskEnd {
     const { code, signal } = this.#exit ?? { code: null, signal: null };
     const memory = code === 0 ? null : (this.#limits?.memoryKill() ?? null);
+    const cause: Cause = this.#cause ?? memory ?? { why: 'exit', detail: null };
+    // What grows within milliseconds reaches the limit between two measurements.
+    const reachedBytes = cause.why === 'memory' ? this.#plan.memoryMiB * 1024 ** 2 : 0;
     return {
       code,
       signal,
-      ...(this.#cause ?? memory ?? { why: 'exit', detail: null }),
-      peakRssBytes: this.#limits?.peakRssBytes ?? 0,
+      ...cause,
+      peakRssBytes: Math.max(this.#limits?.peakRssBytes ?? 0, reachedBytes),
       cpuMs: reapedCpuMs(process.pid),
       startedAtMs: Math.round(this.#startedAtMs),
       atMs: Math.round(this.#clock.wallMs()),

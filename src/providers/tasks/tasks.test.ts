@@ -192,6 +192,7 @@ for (const mode of isRoot ? ['root', 'landlock', 'none'] : ['user', 'landlock'])
         const view = await fixture.run('exec python3 -c "$CODE"', { memoryMiB: 96, environment: { CODE: code } });
         assert.equal(view.end?.why, 'memory', JSON.stringify(view.end));
         assert.match(view.end?.detail ?? '', /more than 96 MiB/);
+        assert((view.end?.peakRssBytes ?? 0) >= 96 * 1024 ** 2);
       },
       python,
     );
