@@ -150,8 +150,8 @@ export class LocalTasks implements Tasks {
   #spawn(id: string, folder: string): void {
     const errors = openSync(join(folder, taskFiles.errors), 'a', 0o600);
     try {
-      const { compileCache } = this.#options.isolation;
-      const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCache.path };
+      // Not that of the workers: code compiled with the flags of a supervisor would replace theirs.
+      const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(this.#records, 'compile-cache') };
       const child = spawn(process.execPath, [...supervisorOptions, taskMainPath, folder], {
         cwd: '/',
         env,
