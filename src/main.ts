@@ -20,10 +20,13 @@ const product: Product = {
 process.umask(0o077); // files are private to the user: a backup contains the database
 
 const interruption = new AbortController();
-/** The first signal interrupts the command, so that a server drains; a second one exits at once. */
+let onSecondInterrupt = (): void => process.exit(1);
+/** The first signal interrupts the command, so that a server drains. A second one exits at once, unless the command handles it. */
 const onSignal = (): void => {
-  if (interruption.signal.aborted) process.exit(1);
-  interruption.abort();
+  if (!interruption.signal.aborted) return interruption.abort();
+  const run = onSecondInterrupt;
+  onSecondInterrupt = () => process.exit(1);
+  run();
 };
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
@@ -57,6 +60,9 @@ const context: CliContext = {
   clock: new SystemClock(),
   version: product.version,
   interrupted: interruption.signal,
+  onSecondInterrupt: (run) => {
+    onSecondInterrupt = run;
+  },
   async up(options) {
     const platform = await start(await configOf(options.flags));
     process.stdout.write(`penstock ready ${platform.url}\n`);

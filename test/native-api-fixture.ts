@@ -25,6 +25,7 @@ import { Registry } from '../src/registry/index.ts';
 import { Serving } from '../src/serving/index.ts';
 import { FileObjectStore, openDatabase } from '../src/storage/index.ts';
 import { ThreadPool } from '../src/threads/index.ts';
+import type { Training } from '../src/training/index.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../assets/catalogue');
 export const digits = readFileSync(join(catalogueDirectory, 'digits_mlp.onnx'));
@@ -32,6 +33,7 @@ export const digitRows = readFileSync(join(catalogueDirectory, 'digits_test.csv'
 
 /** Its routes have separate tests. */
 const nothingTransformed = {} as Transforms;
+const nothingTrained = {} as Training;
 const nothingEvaluated = { sets: {} } as Evaluations;
 
 export async function openNativeApi(limits: { readonly headersTimeoutMs?: number; readonly requestTimeoutMs?: number } = {}) {
@@ -190,6 +192,8 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     machine: { times: null, lastHour: () => null },
     async: nothingAsynchronous,
     transforms: nothingTransformed,
+    training: nothingTrained,
+    s3: {} as ApiServices['s3'],
     evaluations: nothingEvaluated,
     selection: { plan: () => assert.fail('nothing is evaluated') },
     ladders: { plan: () => assert.fail('nothing is evaluated') },

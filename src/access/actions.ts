@@ -15,6 +15,7 @@ export const actions = {
   'read endpoints': 'read',
   'read asynchronous requests': 'read',
   'read transforms': 'read',
+  'read training jobs': 'read',
   'read evaluations': 'read',
   'read simulations': 'read',
   'read scaling': 'read',
@@ -68,6 +69,8 @@ export const actions = {
   simulate: 'deploy',
   // A transform starts workers and writes to buckets that models can be registered from.
   transform: 'deploy',
+  // A training job runs code that its caller brings.
+  train: 'deploy',
   // An evaluation runs transforms, and its figures decide what is served.
   evaluate: 'deploy',
   'scale endpoint': 'deploy',

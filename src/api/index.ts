@@ -53,3 +53,4 @@ export type { ApiServices } from './routing/services.ts';
 export type { SessionBody } from './server/session.ts';
 export type { StatusBody } from './server/status-body.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulations/simulation-bodies.ts';
+export type { TrainingJobBody, TrainingJobDetailBody, TrainingLogBody, TrainingMetricBody } from './training/training-bodies.ts';

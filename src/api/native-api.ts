@@ -44,6 +44,7 @@ import { serverRoutes } from './server/server.ts';
 import { sessionRoutes } from './server/session.ts';
 import type { SimulationFacts } from './simulations/simulation-spec.ts';
 import { simulationRoutes } from './simulations/simulations.ts';
+import { trainingRoutes } from './training/training-jobs.ts';
 
 const tags = [
   { name: 'session', description: 'The identity of the caller; signing in and out in a browser.' },
@@ -57,6 +58,7 @@ const tags = [
   { name: 'endpoints', description: 'Endpoints: deployment, updates and invocation.' },
   { name: 'async', description: 'Asynchronous requests.' },
   { name: 'transforms', description: 'Batch transforms of data sets.' },
+  { name: 'training-jobs', description: 'Training jobs: code and data become a model version.' },
   { name: 'evaluations', description: 'Evaluations: models judged by a labelled set.' },
   { name: 'evaluation-sets', description: 'Labelled sets that models are judged by.' },
   { name: 'simulations', description: 'Simulations of scaling policies under a load.' },
@@ -145,6 +147,7 @@ export class NativeApi {
       ...profileRoutes(services),
       ...endpointRoutes(services, overview),
       ...transformRoutes(services),
+      ...trainingRoutes(services, this.#streams),
       ...cardRoutes(services),
       ...selectionRoutes(services),
       ...evaluationRoutes(services),

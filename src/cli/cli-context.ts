@@ -48,6 +48,8 @@ export interface CliContext {
   readonly version: string;
   /** Aborted by Ctrl-C. Ends verbs that wait: logs -f, top, deploy. */
   readonly interrupted: AbortSignal;
+  /** `run` handles a second Ctrl-C, which otherwise ends the process at once. */
+  readonly onSecondInterrupt?: (run: () => void) => void;
   /** Runs the platform until it ends. Resolves to the exit code. */
   readonly up: (options: UpOptions) => Promise<number>;
   readonly quickstart: (options: QuickstartOptions) => Promise<number>;

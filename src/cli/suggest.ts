@@ -22,6 +22,8 @@ const habits: Readonly<Record<string, readonly string[]>> = {
   why: ['explain'],
   costs: ['price', 'prices', 'billing', 'spend'],
   logs: ['tail'],
+  train: ['fit', 'retrain'],
+  training: ['jobs', 'job', 'runs', 'experiments'],
 };
 
 /** The verb of `known` that `word` probably stands for; null if none is close. */

@@ -116,6 +116,23 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       load: async () => (await import('./verbs/environments.ts')).addEnvironments,
     },
   ],
+  'Training:': [
+    {
+      usage: 'train <path>',
+      summary: 'train a model: run a script, or a folder with --entry, on data, and register what it writes',
+      load: async () => (await import('./verbs/train.ts')).addTrain,
+    },
+    {
+      usage: 'training',
+      summary: 'list, show, stop and delete training jobs, and read what they print',
+      load: async () => (await import('./verbs/training.ts')).addTraining,
+    },
+    {
+      usage: 'reproduce <group/version>',
+      summary: 'train a version again, and check that the model has the same bytes, or else the same metrics',
+      load: async () => (await import('./verbs/reproduce.ts')).addReproduce,
+    },
+  ],
   'Planning:': [
     {
       usage: 'plan <model>',

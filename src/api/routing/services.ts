@@ -20,6 +20,7 @@ import type { ModelVersion, Registry } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
 import type { Availability, Database } from '../../storage/index.ts';
 import type { Threads } from '../../threads/index.ts';
+import type { Training } from '../../training/index.ts';
 
 export interface ApiServices {
   /** For audit records outside of a transaction. */
@@ -64,6 +65,22 @@ export interface ApiServices {
     version: ModelVersion,
   ) => Promise<{ readonly contentType: string; readonly body: Buffer; readonly label?: string } | null>;
   readonly transforms: Transforms;
+  readonly training: Training;
+  /** Objects by bucket and key: data and results of training jobs. */
+  readonly s3: {
+    /** Null if it does not exist. */
+    bucket(name: string): Promise<{ readonly name: string } | null>;
+    createBucket(name: string, who: string): Promise<unknown>;
+    /** Null if it does not exist. `etag`: md5, unless it was uploaded in parts. */
+    head(bucket: string, key: string): Promise<{ readonly bytes: number; readonly etag: string } | null>;
+    put(
+      bucket: string,
+      key: string,
+      source: AsyncIterable<Uint8Array>,
+      options: { readonly headers: { readonly writer: string } },
+    ): Promise<unknown>;
+    deleteAll(bucket: string, keys: readonly string[]): Promise<void>;
+  };
   readonly selection: Pick<SelectionPlanner, 'plan'>;
   readonly ladders: Pick<LadderPlanner, 'plan'>;
   readonly selectionRecorder: Pick<SelectionRecorder, 'recording'>;

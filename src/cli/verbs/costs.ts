@@ -1,17 +1,19 @@
 /** `penstock costs`: the cost of endpoints, computed from their usage. Includes deleted endpoints. */
 import { type Command, Option } from 'commander';
-import type { CostsBody, UsedBody } from '../../api/index.ts';
+import type { CostsBody, TrainingJobBody, UsedBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';
-import { pathSegment } from '../client/client.ts';
+import { CliError } from '../cli-error.ts';
+import { type Client, pathSegment } from '../client/client.ts';
 import { parsedSince } from '../options/parsed-values.ts';
-import { formatUsd, timeText } from '../output/format.ts';
+import { durationText, formatUsd, timeText } from '../output/format.ts';
 import { table } from '../output/table.ts';
-import { type CommonOptions, verb } from '../verb.ts';
+import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 interface CostsOptions extends CommonOptions {
   /** Milliseconds. */
   readonly since: number;
   readonly by: CostsBody['by'];
+  readonly training: boolean;
 }
 
 const dayMs = 86_400_000;
@@ -25,10 +27,12 @@ export function addCosts(program: Command, context: CliContext): void {
             .argParser(parsedSince)
             .default(dayMs, '24h'),
         )
-        .addOption(new Option('--by <period>', 'period of each line').choices(['hour', 'day', 'total']).default('total')),
+        .addOption(new Option('--by <period>', 'period of each line').choices(['hour', 'day', 'total']).default('total'))
+        .option('--training', 'the cost of training jobs instead, of those that are not deleted', false),
     )
     .runs(async (session, options: CostsOptions, endpoint: string | undefined) => {
       const client = await session.client();
+      if (options.training) return trainingCosts(session, client, options, endpoint);
       const from = new Date(context.clock.wallMs() - options.since).toISOString();
       const costs = await client.get<CostsBody>('/costs', { query: { endpoint, from, by: options.by } });
       // A deleted endpoint still has costs. An endpoint that never existed has none, and this call reports it as not found.
@@ -36,6 +40,60 @@ export function addCosts(program: Command, context: CliContext): void {
       session.print(costs, costsText(costs));
       return 0;
     });
+}
+
+/** The jobs that ended within the time, or still run. */
+async function trainingCosts(session: VerbSession, client: Client, { since }: CostsOptions, endpoint: string | undefined): Promise<number> {
+  if (endpoint !== undefined) throw new CliError('--training is for training jobs, and has no endpoint: leave one of the two out', 2);
+  const fromMs = session.context.clock.wallMs() - since;
+  const jobs = await client.all<TrainingJobBody>('/training-jobs');
+  const counted = jobs.filter(({ usage, ended_at: ended }) => usage !== null && (ended === null || Date.parse(ended) >= fromMs));
+  const total = sumOfJobs(counted);
+  session.print({ items: counted.map(trainingLineOf), total }, trainingCostsText(counted, total));
+  return 0;
+}
+
+interface TrainingLine {
+  readonly job: string;
+  readonly version: string | null;
+  readonly instance_type: string | null;
+  readonly seconds: number;
+  readonly billable_seconds: number;
+  readonly usd: number;
+}
+
+function trainingLineOf({ name, version, instance_type: type, usage }: TrainingJobBody): TrainingLine {
+  const { seconds = 0, billable_seconds: billable = 0, usd = 0 } = usage ?? {};
+  return { job: name, version, instance_type: type, seconds, billable_seconds: billable, usd };
+}
+
+function sumOfJobs(jobs: readonly TrainingJobBody[]): TrainingLine {
+  const lines = jobs.map(trainingLineOf);
+  const sum = (of: (line: TrainingLine) => number): number => lines.reduce((total, line) => total + of(line), 0);
+  const seconds = sum((line) => line.seconds);
+  return {
+    job: 'total',
+    version: null,
+    instance_type: null,
+    seconds,
+    billable_seconds: sum((line) => line.billable_seconds),
+    usd: sum(({ usd }) => usd),
+  };
+}
+
+export function trainingCostsText(jobs: readonly TrainingJobBody[], total: TrainingLine): string {
+  if (jobs.length === 0) return 'no training job has run in this time\n';
+  return table<TrainingLine>(
+    [...jobs.map(trainingLineOf), total],
+    [
+      { title: 'JOB', cell: ({ job }) => job },
+      { title: 'VERSION', cell: ({ version }) => version },
+      { title: 'TYPE', cell: (line) => line.instance_type },
+      { title: 'TIME', cell: ({ seconds }) => durationText(seconds), align: 'right' },
+      { title: 'BILLED', cell: (line) => durationText(line.billable_seconds), align: 'right' },
+      { title: 'COST', cell: ({ usd }) => formatUsd(usd), align: 'right' },
+    ],
+  );
 }
 
 interface Line extends UsedBody {
