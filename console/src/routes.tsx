@@ -37,6 +37,16 @@ const routeTree = root.addChildren([
     component: lazyRouteComponent(() => import('./environments/environments-page.tsx'), 'EnvironmentsPage'),
   }),
   createRoute({ ...under, path: '/jobs', component: lazyRouteComponent(() => import('./async-inference/jobs-page.tsx'), 'JobsPage') }),
+  createRoute({
+    ...under,
+    path: '/training',
+    component: lazyRouteComponent(() => import('./training/training-page.tsx'), 'TrainingPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/training/$job',
+    component: lazyRouteComponent(() => import('./training/job-page.tsx'), 'TrainingJobPage'),
+  }),
   createRoute({ ...under, path: '/what-if', component: lazyRouteComponent(() => import('./simulation/what-if-page.tsx'), 'WhatIfPage') }),
   createRoute({
     ...under,

@@ -1,4 +1,5 @@
 /** The details of a version: signature, origin, approval and rollbacks. */
+import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
 import { rolledBackBy } from '../api/rolled-back-versions.ts';
@@ -8,6 +9,7 @@ import { bytes, sentence } from '../kit/format.ts';
 import { Pairs } from '../kit/pairs.tsx';
 import { tensorText } from './compare-signatures.ts';
 import { approvalMark, batchText } from './format-version.tsx';
+import { lineageIn } from './lineage.ts';
 
 interface VersionCardProps {
   readonly version: VersionBody;
@@ -25,6 +27,23 @@ function pythonPairs({ runtime, python }: VersionBody): (readonly [string, strin
     ...(libraries.length === 0 ? [] : [['Libraries', libraries.join(', ')] as const]),
     ...(python.columns === null ? [] : [['Columns', python.columns.join(', ')] as const]),
   ];
+}
+
+/** The job that trained a version, and its data. */
+function trainingPairs({ metadata }: VersionBody): (readonly [string, ReactElement])[] {
+  const lineage = lineageIn(metadata['lineage']);
+  if (lineage === null) return [];
+  const job = (
+    <Link to="/training/$job" params={{ job: lineage.job }}>
+      {lineage.job}
+    </Link>
+  );
+  const data = lineage.data.map(([channel, uri]) => (
+    <code key={channel} className="line">
+      {channel}: {uri}
+    </code>
+  ));
+  return [['Trained by', job], ...(data.length === 0 ? [] : [['Trained on', <>{data}</>] as const])];
 }
 
 export function VersionCard({ version, endpoints }: VersionCardProps): ReactElement {
@@ -74,7 +93,10 @@ export function VersionCard({ version, endpoints }: VersionCardProps): ReactElem
                 </span>,
               ] as const,
           ),
-          ...Object.entries(version.metadata).map(([key, value]) => [key, value] as const),
+          ...trainingPairs(version),
+          ...Object.entries(version.metadata)
+            .filter(([key]) => lineageIn(version.metadata['lineage']) === null || !['lineage', 'job'].includes(key))
+            .map(([key, value]) => [key, value] as const),
         ]}
       />
     </Card>

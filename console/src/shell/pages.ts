@@ -8,6 +8,7 @@ export interface NavigationPage {
     | '/models'
     | '/environments'
     | '/jobs'
+    | '/training'
     | '/what-if'
     | '/selection'
     | '/costs'
@@ -27,6 +28,7 @@ export const pages: readonly NavigationPage[] = [
   { to: '/endpoints', title: 'Endpoints', icon: 'endpoint', key: 'e', place: 'main' },
   { to: '/models', title: 'Models', icon: 'model', key: 'm', place: 'main' },
   { to: '/jobs', title: 'Jobs', icon: 'jobs', key: 'j', place: 'main' },
+  { to: '/training', title: 'Training', icon: 'training', key: 't', place: 'main' },
   { to: '/what-if', title: 'What-if', icon: 'whatIf', key: 'w', place: 'main' },
   { to: '/selection', title: 'Selection', icon: 'selection', key: 'l', place: 'main' },
   { to: '/costs', title: 'Costs', icon: 'costs', key: 'c', place: 'main' },

@@ -1,0 +1,137 @@
+/** What a job prints: its last lines, new ones each second, and a search over them. */
+import { Button, TextInput } from '@mantine/core';
+import { type ReactElement, useEffect, useRef, useState } from 'react';
+import type { TrainingJobBody, TrainingLogBody } from '../../../src/api/index.ts';
+import { get, path, urlOf } from '../api/client.ts';
+import { Card } from '../kit/card.tsx';
+import { plural } from '../kit/format.ts';
+import { LoadFailure } from '../kit/loaded.tsx';
+import { useSearchValue } from '../kit/search-state.ts';
+import { exactTime, fullTime, useUtc } from '../kit/time.ts';
+import { isJobRunning } from './training-queries.ts';
+
+/** Older lines are dropped from the page; all are in the file. */
+const linesMax = 5000;
+const pageLines = 2000;
+const pollMs = 1000;
+
+interface ShownLine {
+  readonly key: number;
+  readonly atMs: number;
+  readonly text: string;
+}
+
+export function JobLog({ job }: { readonly job: TrainingJobBody }): ReactElement {
+  const [filter, setFilter] = useSearchValue('find', '');
+  const { lines, isCut, error } = useOutput(job.name, isJobRunning(job));
+  const wanted = filter.trim().toLowerCase();
+  const found = wanted === '' ? lines : lines.filter(({ text }) => text.toLowerCase().includes(wanted));
+  const file = urlOf(path('/training-jobs/:job/logs', { job: job.name }), { limit: 10_000 });
+  return (
+    <Card
+      title="Output"
+      className="section"
+      aside={
+        <span className="sm dim">
+          {wanted === '' ? plural(lines.length, 'line') : `${found.length} of ${plural(lines.length, 'line')}`}
+        </span>
+      }
+      end={
+        <Button size="sm" component="a" href={file} download={`${job.name}.json`}>
+          Download
+        </Button>
+      }
+      footer={isCut ? `Shows the last ${linesMax.toLocaleString('en')} lines.` : undefined}
+    >
+      <div className="body">
+        <TextInput
+          label="Find in the output"
+          value={filter}
+          onChange={(event) => setFilter(event.currentTarget.value)}
+          placeholder="error"
+          autoComplete="off"
+        />
+        {error === null ? null : <LoadFailure error={error} what="The output could not be read." />}
+      </div>
+      <Lines lines={found} isEmpty={lines.length === 0} />
+    </Card>
+  );
+}
+
+/** Reads on behind the last line, each second while the job runs, and once more when it is over. */
+function useOutput(job: string, isLive: boolean): { lines: readonly ShownLine[]; isCut: boolean; error: Error | null } {
+  const [lines, setLines] = useState<readonly ShownLine[]>([]);
+  const [isCut, setIsCut] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const read = useRef<{ job: string; after: string | null; key: number }>({ job, after: null, key: 0 });
+  useEffect(() => {
+    if (read.current.job !== job) {
+      read.current = { job, after: null, key: 0 };
+      setLines([]);
+      setIsCut(false);
+    }
+    const ended = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const poll = async (): Promise<void> => {
+      try {
+        for (let isMore = true; isMore; ) {
+          const { items, next } = await get<TrainingLogBody>(
+            path('/training-jobs/:job/logs', { job }),
+            { limit: pageLines, after: read.current.after },
+            ended.signal,
+          );
+          if (ended.signal.aborted) return;
+          read.current.after = next ?? read.current.after;
+          const added = items.map(({ at, line }): ShownLine => ({ key: read.current.key++, atMs: Date.parse(at), text: line }));
+          if (added.length > 0) setLines((before) => [...before, ...added].slice(-linesMax));
+          if (read.current.key > linesMax) setIsCut(true);
+          isMore = items.length === pageLines;
+        }
+        setError(null);
+      } catch (thrown) {
+        if (ended.signal.aborted) return;
+        setError(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      }
+      if (isLive) timer = setTimeout(() => void poll(), pollMs);
+    };
+    void poll();
+    return () => {
+      ended.abort();
+      clearTimeout(timer);
+    };
+  }, [job, isLive]);
+  return { lines, isCut, error };
+}
+
+/** Stays scrolled to the end unless the user scrolls back. */
+function Lines({ lines, isEmpty }: { readonly lines: readonly ShownLine[]; readonly isEmpty: boolean }): ReactElement {
+  useUtc();
+  const box = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  useEffect(() => {
+    const { current } = box;
+    if (current !== null && isAtEnd.current) current.scrollTop = current.scrollHeight;
+  }, [lines]);
+  return (
+    <div
+      ref={box}
+      className="training-log"
+      role="log"
+      aria-label="Lines of the output"
+      aria-live="off"
+      // Scrollable regions must be reachable by keyboard.
+      tabIndex={0}
+      onScroll={({ currentTarget }) => {
+        isAtEnd.current = currentTarget.scrollHeight - currentTarget.scrollTop - currentTarget.clientHeight < 40;
+      }}
+    >
+      {lines.length === 0 ? <p className="mut">{isEmpty ? 'Nothing was printed yet.' : 'No line has these words.'}</p> : null}
+      {lines.map(({ key, atMs, text }) => (
+        <p key={key}>
+          <time title={fullTime(atMs)}>{exactTime(atMs)}</time>
+          <span>{text}</span>
+        </p>
+      ))}
+    </div>
+  );
+}
