@@ -24,7 +24,7 @@ import { ensureTrainingBucket, receiveTraining } from './training-upload.ts';
 
 type Services = Pick<ApiServices, 'training' | 's3' | 'events' | 'clock'>;
 
-export const trainingPath = z.strictObject({ job: z.string().max(200) });
+const trainingPath = z.strictObject({ job: z.string().max(200) });
 /** Jobs without a name of their own that were created at the same moment take the next number. */
 const triesMax = 5;
 

@@ -46,7 +46,7 @@ export function judgeTrained(
 }
 
 /** The version that was approved last before a new one; null if there is none. */
-export async function approvedVersion(client: Client, group: string): Promise<VersionBody | null> {
+async function approvedVersion(client: Client, group: string): Promise<VersionBody | null> {
   const { latest_approved: number } = await client.get<GroupBody>(`/groups/${pathSegment(group)}`);
   return number === null ? null : client.get<VersionBody>(versionUrlPath(`${group}/${number}`));
 }

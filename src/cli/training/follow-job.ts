@@ -18,7 +18,7 @@ export function jobPath(name: string): string {
   return `/training-jobs/${pathSegment(name)}`;
 }
 
-export function isJobOver({ status }: Pick<TrainingJobBody, 'status'>): boolean {
+function isJobOver({ status }: Pick<TrainingJobBody, 'status'>): boolean {
   return status !== 'InProgress' && status !== 'Stopping';
 }
 

@@ -81,7 +81,7 @@ function sumOfJobs(jobs: readonly TrainingJobBody[]): TrainingLine {
   };
 }
 
-export function trainingCostsText(jobs: readonly TrainingJobBody[], total: TrainingLine): string {
+function trainingCostsText(jobs: readonly TrainingJobBody[], total: TrainingLine): string {
   if (jobs.length === 0) return 'no training job has run in this time\n';
   return table<TrainingLine>(
     [...jobs.map(trainingLineOf), total],

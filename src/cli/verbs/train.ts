@@ -185,7 +185,7 @@ async function startJob(
 }
 
 /** Prints the end of a job. Throws `CliError` unless it completed. */
-export async function reportEnd(session: VerbSession, client: Client, job: TrainingJobBody, by?: BetterBy): Promise<number> {
+async function reportEnd(session: VerbSession, client: Client, job: TrainingJobBody, by?: BetterBy): Promise<number> {
   const version = by === undefined ? await versionOf(client, job) : await approveIfBetter(session, client, job, by);
   if (job.status !== 'Completed') {
     session.print(job, '');
