@@ -63,6 +63,8 @@ interface Waiting {
   readonly createdAtMs: number;
   /** The job has begun: it continues at once, whatever the capacity. */
   readonly isBegun: boolean;
+  /** The message that was last stored about its waiting. */
+  shown?: string;
 }
 
 const tickMs = 1000;
@@ -341,9 +343,13 @@ export class TrainingJobs implements Training {
   /** Says of each waiting job what it waits for. */
   async #showWaiting(): Promise<void> {
     const { freeCores } = decideCapacity([], this.#runningJobs(), this.#capacity());
-    for (const { spec } of this.#waiting.values()) {
-      const { threads } = this.#deps.instanceOf(spec);
-      if (!this.#isClosed) await this.#deps.states.step(spec.name, trainingSteps.waiting(threads, freeCores));
+    for (const waiting of this.#waiting.values()) {
+      const { threads } = this.#deps.instanceOf(waiting.spec);
+      const step = trainingSteps.waiting(threads, freeCores);
+      // Most of the time nothing has changed, and a step is a transaction.
+      if (this.#isClosed || waiting.shown === step.message) continue;
+      waiting.shown = step.message;
+      await this.#deps.states.step(waiting.spec.name, step);
     }
   }
 
