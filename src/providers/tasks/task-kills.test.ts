@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { newDirectory, TaskFixture } from '../../../test/task-fixture.ts';
 import { startTicks } from '../process-facts.ts';
@@ -149,6 +149,7 @@ function allTests(): Record<string, () => Promise<void>> {
       assert.deepEqual([end?.why, end?.code], ['abandoned', 9]);
       assert.match(end?.detail ?? '', /no server ran in its data directory for 1 s/);
       await supervisor;
+      rmSync(dirname(folder), { recursive: true });
     },
 
     'a task has one supervisor: a second one does nothing': async () => {
@@ -161,6 +162,7 @@ function allTests(): Record<string, () => Promise<void>> {
       writeFileSync(join(folder, 'ml/go'), '');
       await first;
       assert.equal(readTaskFile(folder, 'end')?.code, 0);
+      rmSync(dirname(folder), { recursive: true });
     },
   };
 }
