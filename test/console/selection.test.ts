@@ -69,6 +69,27 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     }
   });
 
+  test('shows the decision of an endpoint that serves a selection, with its alternatives', async () => {
+    const selection = { candidates: groups, reference: 'digits-mlp', evaluation: 'holdout', floor: 0.97 };
+    await made.server.callWell('POST', '/endpoints', { name: 'picked', objective: 'p95<=60s', selection, variants: [{}] });
+    for (const view of [
+      { scheme: 'light', width: 1400 },
+      { scheme: 'dark', width: 1400 },
+      { scheme: 'light', width: 390 },
+      { scheme: 'dark', width: 390 },
+    ] as const) {
+      const result = await made.open('/endpoints/picked?tab=decisions', view);
+      await result.page.getByRole('button', { name: 'Answered by digits-cnn/1' }).waitFor();
+      await result.page.getByText(/Certified for accuracy >= 0\.97 at 95 %/).waitFor();
+      const mlp = result.page.getByRole('row').filter({ has: result.page.getByRole('rowheader', { name: 'digits-mlp/1', exact: true }) });
+      assert.match((await mlp.textContent()) ?? '', /97\.78 %/);
+      await result.assertNoSidewaysScroll();
+      await result.screenshot(`selection-decision-${view.scheme}-${view.width}`);
+      await result.assertAccessible();
+      result.assertQuiet();
+    }
+  });
+
   test('says how many rows a proof would need', async () => {
     const models = groups.map((group) => `${group}/1`).join();
     const result = await made.open(`/selection?set=holdout&models=${models}&floor=0.99&objective=p95<=1000ms&rate=100`);
