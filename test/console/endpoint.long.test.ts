@@ -8,11 +8,19 @@ import { until } from '../end-to-end/poll.ts';
 import { Console, noBrowser } from './browser.ts';
 
 const rowsFile = join(import.meta.dirname, '../../assets/catalogue/digits_test.csv');
+const wineModel = join(import.meta.dirname, '../../assets/catalogue/wine_rf.onnx');
 const pixels = readFileSync(rowsFile, 'utf8')
   .trim()
   .split('\n')
   .slice(1)
   .map((line) => line.split(',').slice(0, 64).map(Number));
+
+/** A file with names of features and two labelled rows. */
+function wineFile(): { name: string; mimeType: string; buffer: Buffer } {
+  const header = Array.from({ length: 13 }, (_, index) => `feature_${index}`).join();
+  const csv = `${header},label\n${'1,'.repeat(13)}0\n${'2,'.repeat(13)}1\n`;
+  return { name: 'wine.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) };
+}
 
 describe('an endpoint in the console', { skip: noBrowser }, () => {
   let made: Console;
@@ -150,9 +158,7 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
     await result.goTo('/endpoints/wine/try');
     await page.getByRole('button', { name: 'Send row' }).waitFor(); // the former page has a field for files, too
     // The names of the features come from a file with a header, one of whose rows fills the form.
-    const header = Array.from({ length: 13 }, (_, index) => `feature_${index}`).join();
-    const csv = `${header},label\n${'1,'.repeat(13)}0\n${'2,'.repeat(13)}1\n`;
-    await page.locator('input[type=file]').setInputFiles({ name: 'wine.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+    await page.locator('input[type=file]').setInputFiles(wineFile());
     await page.getByLabel('Row of wine.csv').fill('2');
     await page.getByRole('button', { name: 'Take row 2 of wine.csv' }).click();
     await page.getByText('Row 2 of 2; its label is 1.').waitFor();
@@ -166,6 +172,32 @@ describe('an endpoint in the console', { skip: noBrowser }, () => {
     // The CSV tab has the same file.
     await page.getByText('CSV', { exact: true }).click();
     await page.getByRole('button', { name: 'Send 2 rows' }).waitFor();
+    result.assertQuiet();
+  });
+
+  test('keeps a file that is chosen while the samples arrive, and one that was chosen before an update', async () => {
+    const { server } = made;
+    const result = await made.open('/');
+    const { page } = result;
+    const catalogue = Promise.withResolvers<void>();
+    await page.route('**/api/v1/catalogue', async (route) => {
+      await catalogue.promise;
+      await route.continue();
+    });
+    await result.goTo('/endpoints/wine/try');
+    const choosing = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: 'Take a row of a file' }).click();
+    const chooser = await choosing;
+    catalogue.resolve();
+    await page.getByRole('button', { name: 'Take row 1 of wine-rf samples' }).waitFor();
+    await chooser.setFiles(wineFile());
+    await page.getByRole('button', { name: 'Take row 1 of wine.csv' }).waitFor();
+    await server.register('wine-rf', readFileSync(wineModel));
+    await server.callWell('POST', '/groups/wine-rf/versions/2/approval', { approval: 'Approved' });
+    await server.callWell('PATCH', '/endpoints/wine', { variants: [{ model: 'wine-rf/2' }] });
+    await page.locator('.head').getByText('wine-rf/2', { exact: true }).waitFor();
+    await page.locator('.head').getByText('In service', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Take row 1 of wine.csv' }).waitFor();
     result.assertQuiet();
     await server.callWell('DELETE', '/endpoints/wine');
     await until('it is deleted', async () => (await server.callWell<{ items: EndpointBody[] }>('GET', '/endpoints')).items.length === 1);

@@ -67,7 +67,7 @@ export function FormTrial({ endpoint, signature, samples, trialFile }: TrialProp
                 Send row
               </Button>
             </div>
-            <TakeRow key={source?.name} source={source} trialFile={trialFile} signature={signature} onTake={setValues} />
+            <TakeRow source={source} trialFile={trialFile} signature={signature} onTake={setValues} />
           </form>
         </Card>
         <div className="c7">
@@ -83,36 +83,15 @@ interface TakeRowProps extends Pick<TrialProps, 'trialFile' | 'signature'> {
   readonly onTake: (values: RowValues) => void;
 }
 
-/** Fills the form with a row of a file. Each click takes the next row. */
+/**
+ * Rows to take, and the field for a file. The field must not be built again when the samples of the catalogue arrive: a file that is being
+ * chosen at that moment would go to the removed field, and be lost.
+ */
 function TakeRow({ source, trialFile, signature, onTake }: TakeRowProps): ReactElement {
-  const [row, setRow] = useState(0);
-  const [taken, setTaken] = useState<number | null>(null);
-  const size = source?.csv.rows.length ?? 0;
   const fault = source === null ? null : mappingFault(source.csv, signature.inputs, source.mapping);
-  const truth = source === null || source.mapping.truth === null || taken === null ? null : source.csv.rows[taken]?.[source.mapping.truth];
   return (
     <div className="take-row">
-      {source === null || fault !== null ? null : (
-        <span className="row wrap">
-          <NumberInput
-            aria-label={`Row of ${source.name}`}
-            className="row-number"
-            min={1}
-            max={size}
-            value={row + 1}
-            onChange={(value) => setRow(Math.max(0, Math.min(size - 1, Math.floor(Number(value)) - 1 || 0)))}
-          />
-          <Button
-            onClick={() => {
-              onTake(rowValues(source.csv.rows[row] ?? [], signature.inputs, source.mapping));
-              setTaken(row);
-              setRow((row + 1) % size);
-            }}
-          >
-            Take row {row + 1} of {source.name}
-          </Button>
-        </span>
-      )}
+      {source === null || fault !== null ? null : <Rows key={source.name} source={source} signature={signature} onTake={onTake} />}
       <FileButton accept=".csv,.tsv,.txt,text/csv" onChange={(chosen) => void trialFile.read(chosen)}>
         {(props) => (
           <Button leftSection={<Icon name="upload" />} {...props}>
@@ -125,13 +104,48 @@ function TakeRow({ source, trialFile, signature, onTake }: TakeRowProps): ReactE
           {fault}
         </Note>
       )}
-      {taken === null || fault !== null ? null : (
+    </div>
+  );
+}
+
+interface RowsProps extends Pick<TakeRowProps, 'signature' | 'onTake'> {
+  readonly source: RowSource;
+}
+
+/** Fills the form with a row of a file. Each click takes the next row. */
+function Rows({ source, signature, onTake }: RowsProps): ReactElement {
+  const [row, setRow] = useState(0);
+  const [taken, setTaken] = useState<number | null>(null);
+  const size = source.csv.rows.length;
+  const truth = source.mapping.truth === null || taken === null ? undefined : source.csv.rows[taken]?.[source.mapping.truth];
+  return (
+    <>
+      <span className="row wrap">
+        <NumberInput
+          aria-label={`Row of ${source.name}`}
+          className="row-number"
+          min={1}
+          max={size}
+          value={row + 1}
+          onChange={(value) => setRow(Math.max(0, Math.min(size - 1, Math.floor(Number(value)) - 1 || 0)))}
+        />
+        <Button
+          onClick={() => {
+            onTake(rowValues(source.csv.rows[row] ?? [], signature.inputs, source.mapping));
+            setTaken(row);
+            setRow((row + 1) % size);
+          }}
+        >
+          Take row {row + 1} of {source.name}
+        </Button>
+      </span>
+      {taken === null ? null : (
         <p className="sm dim">
           Row {taken + 1} of {count(size)}
-          {truth === null || truth === undefined ? '' : `; its label is ${truth}`}.
+          {truth === undefined ? '' : `; its label is ${truth}`}.
         </p>
       )}
-    </div>
+    </>
   );
 }
 

@@ -9,11 +9,12 @@ import { mappingFor, rowValues } from './mapping.ts';
 import { pictureValues, stroke } from './picture-values.ts';
 import type { PictureShape } from './signature.ts';
 import { SingleResult } from './single-result.tsx';
+import type { Samples } from './use-samples.ts';
 import { useSingle } from './use-single.ts';
 
 export function PictureTrial({ endpoint, signature, samples, picture }: TrialProps & { readonly picture: PictureShape }): ReactElement {
   const name = signature.inputs[0]?.name ?? '';
-  const [white, setWhite] = useState(() => whiteOf(samples?.csv.rows ?? []));
+  const [white, setWhite] = useWhite(samples);
   const [pixels, setPixels] = useState<readonly number[]>(() =>
     new Array<number>(picture.width * picture.height * picture.channels).fill(0),
   );
@@ -21,6 +22,10 @@ export function PictureTrial({ endpoint, signature, samples, picture }: TrialPro
   const [problem, setProblem] = useState<Error | null>(null);
   const { invoked, error, isBusy, send } = useSingle(endpoint.name, signature);
   const values = { [name]: pixels };
+  const draw = (drawn: readonly number[]): void => {
+    setPixels(drawn);
+    setWhite(white);
+  };
   const take = (file: File | null): void => {
     if (file === null) return;
     pictureValues(file, picture, white).then((read) => {
@@ -32,7 +37,7 @@ export function PictureTrial({ endpoint, signature, samples, picture }: TrialPro
     <div className="grid top">
       <Card title={`Picture, ${picture.width} by ${picture.height}`} span={5} padded>
         <div className="confirm">
-          <DrawBoard pixels={pixels} picture={picture} white={white} onChange={setPixels} />
+          <DrawBoard pixels={pixels} picture={picture} white={white} onChange={draw} />
           <White
             white={white}
             onChange={(next) => {
@@ -74,6 +79,12 @@ export function PictureTrial({ endpoint, signature, samples, picture }: TrialPro
       </div>
     </div>
   );
+}
+
+/** The samples may arrive after the page: until a value is chosen or drawn with, theirs counts. */
+function useWhite(samples: Samples | null): [number, (white: number) => void] {
+  const [chosen, setChosen] = useState<number | null>(null);
+  return [chosen ?? whiteOf(samples?.csv.rows ?? []), setChosen];
 }
 
 const whites = [1, 16, 255];

@@ -1,6 +1,6 @@
 /** The Try it page: rows from a CSV file, a form or a picture, with receipt and code snippets. */
 import { Button, SegmentedControl } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
@@ -20,7 +20,7 @@ import { FormTrial } from './form-trial.tsx';
 import { PictureTrial } from './picture-trial.tsx';
 import { RawTrial } from './raw-trial.tsx';
 import { type InputMode, inputModes, pictureShape } from './signature.ts';
-import { useFile } from './use-file.ts';
+import { mappedFile, type PageFile, useFile } from './use-file.ts';
 import { useSamples } from './use-samples.ts';
 import './try.css';
 
@@ -34,12 +34,19 @@ const marks: Readonly<Record<EndpointBody['status'], readonly [StateKind, string
   Unloaded: ['zero', 'Stopped'],
 };
 
+/** Each endpoint has a page of its own: the file of another one is not carried over. */
 export function TryPage(): ReactElement {
   const name = useParameter('endpoint');
+  return <EndpointTrial key={name} name={name} />;
+}
+
+function EndpointTrial({ name }: { readonly name: string }): ReactElement {
   useLive({ endpoint: name });
+  const file = useFile();
   const endpoint = useQuery(endpointQuery(name));
   const model = endpoint.data?.variants[0]?.model ?? '';
-  const version = useQuery({ ...versionQuery(model), enabled: model !== '' });
+  // During an update the page stays as it is until the new version is loaded.
+  const version = useQuery({ ...versionQuery(model), enabled: model !== '', placeholderData: keepPreviousData });
   const [kind, word] = marks[endpoint.data?.status ?? 'Creating'];
   return (
     <PageLayout
@@ -58,7 +65,7 @@ export function TryPage(): ReactElement {
       <LoadedContent query={endpoint} what={`${name} could not be loaded.`} heights={[60, 400]}>
         {(data) => (
           <LoadedContent query={version} what={`${model} could not be loaded.`} heights={[60, 400]}>
-            {(found) => <Trial endpoint={data} version={found} />}
+            {(found) => <Trial key={JSON.stringify(found.signature)} endpoint={data} version={found} file={file} />}
           </LoadedContent>
         )}
       </LoadedContent>
@@ -93,11 +100,17 @@ function Modes({ version }: { readonly version: VersionBody }): ReactElement {
   return <SegmentedControl aria-label="Input method" value={mode} onChange={setMode} data={data} />;
 }
 
-function Trial({ endpoint, version }: { readonly endpoint: EndpointBody; readonly version: VersionBody }): ReactElement {
+interface VersionTrialProps {
+  readonly endpoint: EndpointBody;
+  readonly version: VersionBody;
+  readonly file: PageFile;
+}
+
+function Trial({ endpoint, version, file }: VersionTrialProps): ReactElement {
   const [mode] = useMode(version);
   const mayInvoke = useHasPermission('invoke');
   const samples = useSamples(version);
-  const trialFile = useFile(version.signature);
+  const trialFile = mappedFile(file, version.signature);
   if (!mayInvoke) return <Note title="You cannot send requests.">Sending requests requires the role invoker or higher.</Note>;
   if (endpoint.status === 'Failed' || endpoint.status === 'Unloaded') return <NotServed endpoint={endpoint} />;
   if (version.runtime.kind === 'process') return <RawTrial endpoint={endpoint} />;

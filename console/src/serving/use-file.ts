@@ -1,4 +1,7 @@
-/** The CSV file that a page works with, and the mapping of its columns. The form and the CSV tab share it. */
+/**
+ * The CSV file that a page works with, and the mapping of its columns. The form and the CSV tab share it. The page holds the file and not its
+ * tabs, because a tab is built again when the endpoint changes to another version: the file stays, and its columns are mapped again.
+ */
 import { useState } from 'react';
 import { bytes } from '../kit/format.ts';
 import { type Csv, parseCsvText } from './csv.ts';
@@ -24,30 +27,49 @@ export interface TrialFile {
   readonly read: (chosen: File | null) => Promise<void>;
 }
 
+/** The chosen file, before it is known which inputs its columns are for. */
+export interface PageFile extends Omit<TrialFile, 'mapping' | 'setMapping'> {
+  /** A mapping of the user's own, and the inputs that it is for. */
+  readonly chosen: ChosenMapping | null;
+  readonly setChosen: (chosen: ChosenMapping) => void;
+}
+
+interface ChosenMapping {
+  readonly inputs: InputSignature['inputs'];
+  readonly mapping: Mapping;
+}
+
 const fileBytesMax = 32 * 2 ** 20;
 
-export function useFile({ inputs }: InputSignature): TrialFile {
+export function useFile(): PageFile {
   const [file, setFile] = useState<LoadedFile | null>(null);
-  const [mapping, setMapping] = useState<Mapping | null>(null);
+  const [chosen, setChosen] = useState<ChosenMapping | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [turn, setTurn] = useState(0);
-  const map = (chosen: Mapping): void => {
-    setMapping(chosen);
+  const choose = (mapping: ChosenMapping | null): void => {
+    setChosen(mapping);
     setTurn((before) => before + 1);
   };
   const load = (name: string, text: string): void => {
-    const csv = parseCsvText(text);
     setProblem(null);
-    setFile({ name, size: text.length, csv });
-    map(mappingFor(csv, inputs));
+    setFile({ name, size: text.length, csv: parseCsvText(text) });
+    choose(null);
   };
-  const read = async (chosen: File | null): Promise<void> => {
-    if (chosen === null) return;
-    if (chosen.size > fileBytesMax)
+  const read = async (picked: File | null): Promise<void> => {
+    if (picked === null) return;
+    if (picked.size > fileBytesMax)
       setProblem(
-        `${chosen.name} is too large: expected at most ${bytes(fileBytesMax)}, got ${bytes(chosen.size)}. Use a transform for larger files.`,
+        `${picked.name} is too large: expected at most ${bytes(fileBytesMax)}, got ${bytes(picked.size)}. Use a transform for larger files.`,
       );
-    else load(chosen.name, await chosen.text());
+    else load(picked.name, await picked.text());
   };
-  return { file, mapping, problem, turn, setMapping: map, load, read };
+  return { file, chosen, problem, turn, setChosen: choose, load, read };
+}
+
+/** The file with the mapping of its columns to the inputs: the user's own, or the one that fits the names or positions. */
+export function mappedFile({ chosen, setChosen, ...rest }: PageFile, { inputs }: InputSignature): TrialFile {
+  const { file } = rest;
+  const isOwn = chosen !== null && JSON.stringify(chosen.inputs) === JSON.stringify(inputs);
+  const mapping = file === null ? null : isOwn ? chosen.mapping : mappingFor(file.csv, inputs);
+  return { ...rest, mapping, setMapping: (changed) => setChosen({ inputs, mapping: changed }) };
 }
