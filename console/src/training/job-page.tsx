@@ -109,7 +109,7 @@ function Numbers({ job }: { readonly job: TrainingJobDetailBody }): ReactElement
             value: usage === null ? '–' : usdSmall(usage.usd),
             note: `${job.instance_type}${job.spot ? ', spot price' : ''}`,
           },
-          { label: 'Memory', value: peakMib === null ? '–' : bytes(peakMib * 2 ** 20), note: 'at most, so far' },
+          { label: 'Memory', value: peakMib === null || peakMib === 0 ? '–' : bytes(peakMib * 2 ** 20), note: 'at most, so far' },
           { label: 'Model', value: model === null ? '–' : bytes(model.bytes), note: model === null ? 'none is stored' : 'model.tar.gz' },
         ]}
       />
