@@ -93,7 +93,16 @@ export async function openRegistryFixture(options: ControlPlaneOptions = {}): Pr
   await store.createBucket('models');
   const endpoints = new Set<string>();
   const hasEndpoint = (name: string) => endpoints.has(name);
-  const services = openRegistryServices({ db, clock, audit, events, registry, objects: store, hasEndpoint });
+  const services = openRegistryServices({
+    db,
+    clock,
+    audit,
+    events,
+    registry,
+    objects: store,
+    hasEndpoint,
+    hasTrainingJob: async () => false,
+  });
   const call: RegistryFixture['call'] = async (operation, input = {}, role) => {
     const answer = await (services.operations[operation] as AwsOperation).run(input, callOf(operation, undefined, role));
     return answer as unknown as Answer;

@@ -3,8 +3,10 @@
  *
  *     node toolchain/aws-shapes.ts shapes.json
  *     node toolchain/aws-shapes.ts add BOTOCORE/data iam/2010-05-08 GetRole SimulatePrincipalPolicy
+ *     node toolchain/aws-shapes.ts add BOTOCORE/data sagemaker/2017-07-24 SearchRecord.TrainingJob
  *
- * The second form adds operations, with all shapes that they use, from an installed botocore of the same version.
+ * The second form adds operations, with all shapes that they use, from an installed botocore of the same version; the third, members of
+ * a structure that the file has in part.
  *
  * The input is `{services: {NAME: {metadata, operations, shapes}}}` in the form of botocore's `service-2.json` files,
  * with operations' input, output and errors given as names of shapes, `resultWrapper` moved to the operation, and
@@ -136,9 +138,17 @@ interface Model {
   readonly shapes: Record<string, SourceShape>;
 }
 
-/** The operations with the closure of their shapes, in the form of `Source`. */
-function picked({ metadata, operations, shapes }: Model, names: readonly string[]): Source['services'][string] {
-  const chosen = names.map((name): [string, SourceOperation] => {
+/** A shape with a `jsPattern` if its pattern has a class of Java. Throws for any other pattern that JavaScript cannot read. */
+function readable(shape: SourceShape): SourceShape {
+  if (shape.pattern === undefined) return shape;
+  const jsPattern = shape.pattern.replaceAll('\\p{Alnum}', 'A-Za-z0-9');
+  new RegExp(`^(?:${jsPattern})$`, 'u');
+  return jsPattern === shape.pattern ? shape : { ...shape, jsPattern };
+}
+
+/** The operations and the added members, with the closure of their shapes, in the form of `Source`. */
+function picked({ metadata, operations, shapes }: Model, wanted: readonly string[]): Source['services'][string] {
+  const chosen = wanted.filter(isOperation).map((name): [string, SourceOperation] => {
     const model = operations[name];
     if (model === undefined) throw new Error(`the model has no operation ${name}`);
     const { input, output, errors = [] } = model;
@@ -150,27 +160,45 @@ function picked({ metadata, operations, shapes }: Model, names: readonly string[
   const found: Record<string, SourceShape> = {};
   const visit = (name: string | undefined): void => {
     if (name === undefined || found[name] !== undefined) return;
-    const shape = shapes[name] as SourceShape;
+    const shape = readable(shapes[name] as SourceShape);
     found[name] = shape;
-    if (shape.pattern !== undefined) new RegExp(`^(?:${shape.pattern})$`, 'u'); // throws for a pattern that needs a jsPattern
     for (const each of Object.values(shape.members ?? {})) visit(each.shape);
     for (const each of [shape.member, shape.key, shape.value]) visit(each?.shape);
   };
   for (const [, { input, output, errors = [] }] of chosen) for (const name of [input, output, ...errors]) visit(name);
+  for (const { shape } of addedMembers(shapes, wanted)) visit(shape);
   const signingName = metadata.signingName ?? metadata.endpointPrefix;
   return { metadata: { ...metadata, signingName }, operations: Object.fromEntries(chosen), shapes: found };
 }
 
+function isOperation(wanted: string): boolean {
+  return !wanted.includes('.');
+}
+
+/** `SearchRecord.TrainingJob` names a member of a structure that the file has in part. */
+function addedMembers(shapes: Model['shapes'], wanted: readonly string[]): { owner: string; member: string; shape: string }[] {
+  const paths = wanted.filter((each) => !isOperation(each)).map((each) => each.split('.'));
+  return paths.map(([owner = '', member = '']) => {
+    const found = shapes[owner]?.members?.[member];
+    if (found === undefined) throw new Error(`the model has no member ${owner}.${member}`);
+    return { owner, member, shape: found.shape };
+  });
+}
+
 const [file, ...more] = process.argv.slice(2);
 if (file === 'add') {
-  const [data = '', path = '', ...names] = more;
+  const [data = '', path = '', ...wanted] = more;
   const model = JSON.parse(gunzipSync(readFileSync(join(data, path, 'service-2.json.gz'))).toString()) as Model;
   const before = JSON.parse(readFileSync(target, 'utf8')) as { source: string; services: Record<string, Compact> };
   const [name = ''] = path.split('/');
-  const added = compactService(name, picked(model, names));
+  const added = compactService(name, picked(model, wanted));
   const known = before.services[name] ?? { metadata: added.metadata, operations: {}, shapes: {} };
   const fresh = Object.fromEntries(Object.entries(added.shapes).filter(([shape]) => !Object.hasOwn(known.shapes, shape)));
   const merged = { ...known, operations: { ...known.operations, ...added.operations }, shapes: { ...known.shapes, ...fresh } };
+  for (const { owner, member, shape } of addedMembers(model.shapes, wanted)) {
+    const partial = merged.shapes[owner] as { readonly members: object };
+    merged.shapes[owner] = { ...partial, members: { ...partial.members, [member]: shape } };
+  }
   write(before.source, { ...before.services, [name]: merged });
 } else {
   if (file === undefined) throw new Error('expected the path of shapes.json, or `add`');

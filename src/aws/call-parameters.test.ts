@@ -26,6 +26,16 @@ test('writes members in lowerCamel, leaves map keys unchanged and removes secret
   assert.deepEqual(auditParameters(words, inputOf('UpdateModelPackage')), { customerMetadataProperties: { Owner: 'me' } });
 });
 
+test('records hyperparameters, but not those whose name suggests a secret', () => {
+  const HyperParameters = { lr: '0.1', api_key: 'hush', HF_TOKEN: 'hush', dbPassword: 'hush', my_secret: 'hush' };
+  const { hyperParameters, environment } = auditParameters(
+    { TrainingJobName: 'digits-7', HyperParameters, Environment: { MODE: 'hush' } },
+    inputOf('CreateTrainingJob'),
+  );
+  assert.deepEqual(hyperParameters, { lr: '0.1', api_key: '***', HF_TOKEN: '***', dbPassword: '***', my_secret: '***' });
+  assert.deepEqual(environment, { MODE: '***' });
+});
+
 test('truncates long texts and omits the largest members if the total is too large', () => {
   const cut = auditParameters({ ModelName: 'digits', ModelPackageDescription: 'x'.repeat(2000) }, inputOf('CreateModelPackage'));
   assert.deepEqual(cut, { modelName: 'digits', modelPackageDescription: `${'x'.repeat(512)}…` });

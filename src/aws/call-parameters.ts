@@ -17,6 +17,9 @@ const secretMembers = ['HeaderParameters', 'QueryStringParameters'];
 /** Redacts process environments and members whose name suggests a secret, in addition to those the shapes mark sensitive. */
 const secret = new RegExp(`^(?:Environment|${secretMembers.join('|')})$|secret|password`, 'i');
 
+/** Hyperparameters are recorded, because they make the model, except those whose name suggests a secret. */
+const secretHyperparameter = /secret|password|token|key/i;
+
 /** `input` may be unchecked. Omitted values are replaced by `…`. The result is at most about 4 KiB as JSON. */
 export function auditParameters(input: AwsInput, shape: Shape | null): Readonly<Record<string, unknown>> {
   const requested = membersOf(input, shape, 1);
@@ -39,7 +42,8 @@ function membersOf(value: object, shape: Shape | null | undefined, depth: number
     members.map(([name, inner]: [string, unknown]) => {
       const own = isMap ? shape.element : shape?.type === 'structure' ? shape.members.get(name) : null;
       const shown = (isMap ? name : name.charAt(0).toLowerCase() + name.slice(1)).slice(0, 128);
-      return [shown, secret.test(name) || own?.isSensitive === true ? withheld(inner) : retainedValue(inner, own, depth)];
+      if (secret.test(name) || own?.isSensitive === true) return [shown, withheld(inner)];
+      return [shown, retainedValue(name === 'HyperParameters' ? withoutSecrets(inner) : inner, own, depth)];
     }),
   );
 }
@@ -53,6 +57,13 @@ function retainedValue(value: unknown, shape: Shape | null | undefined, depth: n
   const element = shape?.type === 'list' ? shape.element : null;
   const isSecret = element?.isSensitive === true;
   return value.slice(0, itemsMax).map((each: unknown) => (isSecret ? withheld(each) : retainedValue(each, element, depth + 1)));
+}
+
+function withoutSecrets(hyperparameters: unknown): unknown {
+  if (typeof hyperparameters !== 'object' || hyperparameters === null) return hyperparameters;
+  return Object.fromEntries(
+    Object.entries(hyperparameters).map(([name, value]: [string, unknown]) => [name, secretHyperparameter.test(name) ? hidden : value]),
+  );
 }
 
 /** Map keys are retained, so the audit shows which variables were set. */

@@ -12,7 +12,8 @@ const acting = {
       'AddTags DeleteTags',
     deploy:
       'CreateEndpointConfig DeleteEndpointConfig CreateEndpoint UpdateEndpoint UpdateEndpointWeightsAndCapacities DeleteEndpoint ' +
-      'CreateTransformJob StopTransformJob CreateInferenceRecommendationsJob StopInferenceRecommendationsJob',
+      'CreateTransformJob StopTransformJob CreateTrainingJob StopTrainingJob DeleteTrainingJob UpdateTrainingJob ' +
+      'CreateInferenceRecommendationsJob StopInferenceRecommendationsJob',
   },
   'application-autoscaling': {
     deploy:

@@ -71,8 +71,22 @@ export function resolveImage(entries: readonly ImageEntry[], image: string): Ima
   if (isAwsOnnx(repository)) return onnx;
   // The registry recognises what the model data holds.
   if (pythonRepositories.some((name) => repository === name || repository.endsWith(`/${name}`))) return onnx;
-  const known = [builtIn, ...entries.slice(0, 10).map(({ match }) => match)].join(', ');
-  throw new PlatformError(
+  throw unknownImage(entries, image, [builtIn]);
+}
+
+/** The runtime of a name in the table, and its repository: the name without tag and digest. */
+export function imageEntryOf(
+  entries: readonly ImageEntry[],
+  image: string,
+): { readonly repository: string; readonly runtime: ImageRuntime | null } {
+  return { repository: partsOf(image).repository, runtime: entries.find(({ match }) => matches(match, image))?.runtime ?? null };
+}
+
+/** `invalid_request`, naming the table. */
+export function unknownImage(entries: readonly ImageEntry[], image: string, builtIns: readonly string[]): PlatformError {
+  const { repository } = partsOf(image);
+  const known = [...builtIns, ...entries.slice(0, 10).map(({ match }) => match)].join(', ');
+  return new PlatformError(
     'invalid_request',
     `image '${image.slice(0, nameLengthMax)}' is not in the images table: expected one of ${known}. ` +
       `Add {"match": "${repository.slice(0, nameLengthMax)}", "runtime": "process", "command": [...]} to images in config.json, and restart the server`,
@@ -100,7 +114,7 @@ export interface RegisteredProcess {
 }
 
 const builtIn = 'penstock/onnx';
-const builtInPython = 'penstock/python';
+export const builtInPython = 'penstock/python';
 /** Repositories of SageMaker's images whose models the Python worker runs. */
 const pythonRepositories = [
   'sagemaker-scikit-learn',

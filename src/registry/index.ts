@@ -20,4 +20,5 @@ export type { Recognise } from './python-upload.ts';
 export type { ForeignCodeCheck, RegistrationRequest } from './registration.ts';
 export { type Registration, Registry, type RegistryOptions, type VersionChange, type VersionPage } from './registry.ts';
 export { storedSample } from './stored-sample.ts';
+export { resolveTrainingImage, type TrainingImage } from './training-images.ts';
 export { checkPath, isModelPath, UnusableArchive } from './upload.ts';

@@ -14,6 +14,7 @@ describe('an action and its AWS name', () => {
     ['SetApproval', 'sagemaker', 'AWS::SageMaker::ModelPackage'],
     ['SetBaseline', 'sagemaker', 'AWS::SageMaker::Endpoint'],
     ['CreateTransformJob', 'sagemaker', 'AWS::SageMaker::TransformJob'],
+    ['CreateTrainingJob', 'sagemaker', 'AWS::SageMaker::TrainingJob'],
     ['CreateLogGroup', 'logs', 'AWS::Logs::LogGroup'],
     ['PutRule', 'events', 'AWS::Events::Rule'],
     ['PutMetricAlarm', 'monitoring', 'AWS::CloudWatch::Alarm'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { envelopesOf, type ResourceReader } from './envelope.ts';
+import { envelopesOf } from './envelope.ts';
+import type { ResourceReader } from './resource-reader.ts';
 
 const place = { account: '000000000000', region: 'us-east-1' };
 const atMs = Date.UTC(2026, 10, 24);
@@ -10,6 +11,11 @@ const resources: ResourceReader = {
     if (name === 'gone') return null;
     if (operation === 'DescribeModel')
       return { ModelName: name, PrimaryContainer: { Image: 'penstock/onnx:1', Environment: { KEY: 'secret' } }, CreationTime: new Date(1) };
+    if (operation === 'DescribeTrainingJob') {
+      const now = { SecondaryStatusTransitions: ['later'], ModelArtifacts: { S3ModelArtifacts: 's3://later' }, FailureReason: 'later' };
+      const lasting = { HyperParameters: { C: '1' }, Environment: { KEY: 'secret' }, CreationTime: new Date(1) };
+      return { TrainingJobStatus: 'Completed', SecondaryStatus: 'Completed', TrainingEndTime: new Date(9), ...now, ...lasting };
+    }
     if (operation === 'DescribeTransformJob') return { ModelName: 'digits-mlp', CreationTime: new Date(1) };
     return {
       EndpointName: name,
@@ -130,4 +136,41 @@ for (const { kind, detail, status } of [
 test('an approval made with the registration is not a separate change', async () => {
   const detail = { from: 'PendingManualApproval', to: 'Approved', note: null, withRegistration: true };
   assert.deepEqual(await reported('version.approved', detail, 'digits/3'), []);
+});
+
+const started = { status: 'Starting', startedAtMs: 1, endedAtMs: null, message: 'Starting the training job' };
+const starting = {
+  status: 'InProgress',
+  secondaryStatus: 'Starting',
+  startedAtMs: null,
+  endedAtMs: null,
+  reason: null,
+  transitions: [started],
+};
+const trainingArn = 'arn:aws:sagemaker:us-east-1:000000000000:training-job/digits';
+
+test('a training job is reported as it was at the moment of the event, without its environment', async () => {
+  const [envelope] = await reported('training.starting', { ...starting, metrics: [], artifactUri: null });
+  assert.equal(envelope?.['detail-type'], 'SageMaker Training Job State Change');
+  assert.deepEqual([envelope?.source, envelope?.resources], ['aws.sagemaker', [trainingArn]]);
+  assert.deepEqual(envelope?.detail, {
+    HyperParameters: { C: '1' },
+    CreationTime: 1,
+    TrainingJobName: 'digits',
+    TrainingJobArn: trainingArn,
+    TrainingJobStatus: 'InProgress',
+    SecondaryStatus: 'Starting',
+    LastModifiedTime: atMs,
+    SecondaryStatusTransitions: [{ Status: 'Starting', StartTime: 1, StatusMessage: 'Starting the training job' }],
+    Tags: { team: 'vision' },
+  });
+});
+
+test('a training job that is over is reported with its artifact, its metrics and its reason', async () => {
+  const over = { ...starting, status: 'Failed', secondaryStatus: 'Failed', startedAtMs: 2, endedAtMs: 3, reason: 'AlgorithmError: x' };
+  const results = { metrics: [{ name: 'accuracy', value: 0.9, atMs: 2 }], artifactUri: 's3://team/model.tar.gz' };
+  const detail = await firstDetail('training.failed', { ...over, ...results });
+  assert.deepEqual([detail['TrainingStartTime'], detail['TrainingEndTime'], detail['FailureReason']], [2, 3, 'AlgorithmError: x']);
+  assert.deepEqual(detail['ModelArtifacts'], { S3ModelArtifacts: 's3://team/model.tar.gz' });
+  assert.deepEqual(detail['FinalMetricDataList'], [{ MetricName: 'accuracy', Value: 0.9, Timestamp: 2 }]);
 });

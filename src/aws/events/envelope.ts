@@ -6,6 +6,9 @@ import type { Envelope } from '../../alerts/index.ts';
 import type { PlatformEvent } from '../../records/index.ts';
 import { arnOf } from '../sagemaker/arn.ts';
 import type { AwsLocation, AwsOutput } from '../service.ts';
+import { memberOf, outward } from './outward.ts';
+import type { EnvelopeFields, ResourceReader } from './resource-reader.ts';
+import { trainingEnvelope } from './training-envelope.ts';
 
 const endpointStates: Readonly<Record<string, string>> = {
   'endpoint.creating': 'CREATING',
@@ -42,16 +45,6 @@ const deploymentKinds = new Set([
 
 const modelKinds = new Set(['model.created', 'model.deleted']);
 
-type EnvelopeFields = Pick<Envelope, 'source' | 'detail-type' | 'resources' | 'detail'>;
-
-/** Reads the current state of resources, as their Describe operations return it. */
-export interface ResourceReader {
-  /** Null if it no longer exists. */
-  readonly describe: (operation: 'DescribeEndpoint' | 'DescribeModel' | 'DescribeTransformJob', name: string) => Promise<AwsOutput | null>;
-  /** Empty if the resource no longer exists. */
-  readonly tagsOf: (arn: string) => Promise<Readonly<Record<string, string>>>;
-}
-
 /** Events without an AWS shape have the source `penstock`. Some events map to two AWS events, some to none. */
 export async function envelopesOf(event: PlatformEvent, awsLocation: AwsLocation, reader: ResourceReader): Promise<Envelope[]> {
   // A model registered with an approval is one change in AWS, covered by the event of its registration.
@@ -60,6 +53,7 @@ export async function envelopesOf(event: PlatformEvent, awsLocation: AwsLocation
     (await endpointEnvelope(event, awsLocation, reader)) ??
       (await packageEnvelope(event, awsLocation, reader)) ??
       (await transformEnvelope(event, awsLocation, reader)) ??
+      (await trainingEnvelope(event, awsLocation, reader)) ??
       (await modelEnvelope(event, awsLocation, reader)) ??
       alarmEnvelope(event, awsLocation) ??
       nativeEnvelope(event),
@@ -203,24 +197,9 @@ function nativeEnvelope({ kind, subject, detail }: PlatformEvent): EnvelopeField
   return { source: 'penstock', 'detail-type': kind, resources: [subject], detail };
 }
 
-function memberOf(detail: unknown, name: string): unknown {
-  return typeof detail === 'object' && detail !== null && Object.hasOwn(detail, name)
-    ? (detail as Record<string, unknown>)[name]
-    : undefined;
-}
-
 /** EventBridge's times have a resolution of one second. */
 function secondsOf(atMs: number): string {
   return new Date(Math.floor(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z');
-}
-
-/** Converts times to epoch milliseconds, as in SageMaker's events, and removes environments, whose values may be secret. */
-function outward(value: unknown): unknown {
-  if (value instanceof Date) return value.getTime();
-  if (Array.isArray(value)) return value.map(outward);
-  if (typeof value !== 'object' || value === null) return value;
-  const members = Object.entries(value).filter(([name]) => name !== 'Environment');
-  return Object.fromEntries(members.map(([name, each]) => [name, outward(each)] as const));
 }
 
 /** Events write `InService` as `IN_SERVICE`. */

@@ -1,8 +1,23 @@
 /** Reads descriptions and tags for events through the same operations that clients call. */
+import type { Envelope } from '../../alerts/index.ts';
 import type { AwsCall, AwsLocation, AwsOutput, AwsService } from '../service.ts';
-import type { ResourceReader } from './envelope.ts';
 
-const nameMembers = { DescribeEndpoint: 'EndpointName', DescribeModel: 'ModelName', DescribeTransformJob: 'TransformJobName' } as const;
+const nameMembers = {
+  DescribeEndpoint: 'EndpointName',
+  DescribeModel: 'ModelName',
+  DescribeTransformJob: 'TransformJobName',
+  DescribeTrainingJob: 'TrainingJobName',
+} as const;
+
+export type EnvelopeFields = Pick<Envelope, 'source' | 'detail-type' | 'resources' | 'detail'>;
+
+/** Reads the current state of resources, as their Describe operations return it. */
+export interface ResourceReader {
+  /** Null if it no longer exists. */
+  readonly describe: (operation: keyof typeof nameMembers, name: string) => Promise<AwsOutput | null>;
+  /** Empty if the resource no longer exists. */
+  readonly tagsOf: (arn: string) => Promise<Readonly<Record<string, string>>>;
+}
 
 /** Reads with the permissions of a viewer. */
 export function resourceReader({ operations }: AwsService, awsLocation: AwsLocation): ResourceReader {

@@ -8,6 +8,7 @@ export type ResourceType =
   | 'model-package-group'
   | 'model-package'
   | 'transform-job'
+  | 'training-job'
   | 'inference-recommendations-job';
 
 export interface ArnResource {
@@ -24,6 +25,7 @@ const types: readonly ResourceType[] = [
   'model-package-group',
   'model-package',
   'transform-job',
+  'training-job',
   'inference-recommendations-job',
 ];
 const arnPattern = /^arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):(\d{12}):([a-z-]+)\/(.+)$/;

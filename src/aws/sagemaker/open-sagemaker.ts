@@ -2,14 +2,14 @@
 import { totalmem } from 'node:os';
 import type { Config } from '../../config.ts';
 import { QualityReports } from '../../evaluation/index.ts';
-import type { Registry } from '../../registry/index.ts';
+import { imageEntries, type Registry, resolveTrainingImage } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
 import { evaluationBucketName } from '../s3/evaluation-bucket.ts';
 import { type S3Store } from '../s3/store.ts';
 import { type AwsService } from '../service.ts';
 import { type SageMakerOptions, sagemakerService } from './service.ts';
 
-type Handed = 'profiles' | 'registry' | 'deployments' | 'audit' | 'events' | 'prices' | 'transforms' | 'db' | 'clock';
+type Handed = 'profiles' | 'registry' | 'deployments' | 'audit' | 'events' | 'prices' | 'transforms' | 'training' | 'db' | 'clock';
 
 export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
   readonly registry: Registry;
@@ -19,8 +19,9 @@ export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
 }
 
 export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsService {
-  const { registry, deployments, serving, audit, events, prices, transforms, profiles, db, clock, s3 } = deps;
+  const { registry, deployments, serving, audit, events, prices, transforms, training, profiles, db, clock, s3 } = deps;
   const reports = new QualityReports({ db, files: registry.files });
+  const images = imageEntries(config.images);
   const constrained = process.constrainedMemory();
   return sagemakerService({
     db,
@@ -31,6 +32,8 @@ export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsServi
     deployments,
     prices,
     transforms,
+    training,
+    imageOf: (image) => resolveTrainingImage(images, image),
     profiles,
     planner: deps.deploymentPlanner,
     qualityUriOf: async (version) => {

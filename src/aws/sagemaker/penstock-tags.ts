@@ -13,7 +13,11 @@ export interface PenstockSettings {
 
 const prefix = 'penstock:';
 const accepted =
-  'penstock:objective such as p95<=50ms (or p95=50ms) or none, penstock:overflow (functions or none), penstock:late (serve or shed)';
+  'penstock:objective such as p95<=50ms (or p95=50ms) or none, penstock:overflow (functions or none), penstock:late (serve or shed) ' +
+  'and penstock:group of a training job (the model group that gets a version)';
+
+/** The group that gets a version when a training job is complete, for SDKs whose CreateTrainingJob has no ModelPackageConfig. */
+export const groupTag = 'penstock:group';
 
 /** Throws `ValidationException` for an unknown `penstock:` tag or an invalid value. Ignores other tags. */
 export function readSettings(tags: Readonly<Record<string, string>>): PenstockSettings {
@@ -48,6 +52,9 @@ function settingOf(key: string, value: string): PenstockSettings {
     case 'penstock:late':
       if (value === 'serve' || value === 'shed') return { late: value };
       throw validationError(`tag penstock:late must be 'serve' or 'shed', got '${value}'`);
+    // SDKs tag the endpoint of an estimator like its training job.
+    case groupTag:
+      return {};
     default:
       throw validationError(`tag '${key}' is unknown`);
   }

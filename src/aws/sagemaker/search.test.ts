@@ -92,7 +92,7 @@ describe('Search', () => {
     input: object,
   ): Promise<{ Results: readonly Record<string, AwsOutput>[]; NextToken?: string; TotalHits: AwsOutput }> => {
     const { ModelPackage, ModelPackageGroup } = fixture.services.searchable;
-    const operation = searchOperation({ ModelPackage, ModelPackageGroup, Endpoint: empty });
+    const operation = searchOperation({ ModelPackage, ModelPackageGroup, Endpoint: empty, TrainingJob: empty });
     return (await operation.run(input as never, callOf('Search'))) as never;
   };
   const found = ({ Results }: Awaited<ReturnType<typeof search>>) =>
@@ -124,11 +124,11 @@ describe('Search', () => {
   });
 
   test('rejects other resources, members to sort by, and too many candidates', async () => {
-    for (const input of [{ Resource: 'TrainingJob' }, { Resource: 'ModelPackage', SortBy: 'ModelApprovalStatus' }]) {
+    for (const input of [{ Resource: 'Pipeline' }, { Resource: 'ModelPackage', SortBy: 'ModelApprovalStatus' }]) {
       await assert.rejects(search(input), { code: 'ValidationException' });
     }
     const many: Searchable = { names: ['EndpointName'], all: async (_call, { limit }) => Array.from({ length: limit }, () => ({})) };
-    const operation = searchOperation({ ModelPackage: many, ModelPackageGroup: many, Endpoint: many });
+    const operation = searchOperation({ ModelPackage: many, ModelPackageGroup: many, Endpoint: many, TrainingJob: many });
     await assert.rejects(async () => operation.run({ Resource: 'ModelPackage' }, callOf('Search')), /More than 2000 resources/);
   });
 });

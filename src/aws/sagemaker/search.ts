@@ -1,4 +1,4 @@
-/** Search over model packages, their groups and endpoints. It evaluates conditions on everything that might match, within a limit. */
+/** Search over model packages, their groups, endpoints and training jobs. It evaluates conditions on everything that might match, within a limit. */
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, readOperation } from '../service.ts';
 import { pageOfAll, readPage } from './pages.ts';
 import { compileExpression, requiredValues, type SearchExpression } from './search-expression.ts';
@@ -11,7 +11,7 @@ export interface Searchable {
   readonly all: (call: AwsCall, selection: { readonly group: string | null; readonly limit: number }) => Promise<readonly AwsOutput[]>;
 }
 
-export type SearchableKind = 'ModelPackage' | 'ModelPackageGroup' | 'Endpoint';
+export type SearchableKind = 'ModelPackage' | 'ModelPackageGroup' | 'Endpoint' | 'TrainingJob';
 
 /** Describing one takes up to a millisecond. */
 const searchedMax = 2000;

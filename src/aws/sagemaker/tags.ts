@@ -18,6 +18,8 @@ export interface TagsOptions {
   readonly documents: Documents;
   /** Endpoints of other APIs have no document. */
   readonly hasEndpoint: (name: string) => boolean;
+  /** The same holds for training jobs. */
+  readonly hasTrainingJob: (name: string) => Promise<boolean>;
 }
 
 /** Reads the member `Tags`. Throws `ValidationException` for duplicate keys, `aws:` keys and unknown settings. */
@@ -85,8 +87,9 @@ export class Tags {
 
   /** Whether the resource exists in the AWS API; internal groups do not. */
   async has({ type, name, version }: ArnResource): Promise<boolean> {
-    const { documents, hasEndpoint } = this.#options;
+    const { documents, hasEndpoint, hasTrainingJob } = this.#options;
     if (type === 'endpoint') return hasEndpoint(name);
+    if (type === 'training-job') return hasTrainingJob(name);
     if (['model', 'endpoint-config', 'transform-job', 'inference-recommendations-job'].includes(type))
       return (await documents.find(type, name)) !== null;
     if (type === 'model-package' && version === null) return (await documents.find('model-package', name)) !== null;
@@ -110,6 +113,7 @@ export class Tags {
   /** Tags have the same owner as the document of their resource. */
   async #owner(resource: ArnResource, tx: Transaction): Promise<DocumentOwner> {
     if (resource.type === 'endpoint') return { endpoint: resource.name };
+    if (resource.type === 'training-job') return {};
     const kind: DocumentKind = resource.type;
     const name = resource.version === null ? resource.name : `${resource.name}/${resource.version}`;
     const document = await this.#options.documents.find(kind, name, tx);

@@ -25,6 +25,7 @@ export interface RegistryServicesOptions {
   readonly qualityUriOf?: (version: ModelVersion) => Promise<string | null>;
   /** Regardless of case. */
   readonly hasEndpoint: (name: string) => boolean;
+  readonly hasTrainingJob: (name: string) => Promise<boolean>;
 }
 
 export interface RegistryServices {

@@ -1,0 +1,210 @@
+/** Operations on training jobs. Members are stored as they were sent; those of jobs from other APIs are derived. */
+import type { Clock } from '../../../clock.ts';
+import { PlatformError } from '../../../errors.ts';
+import { type Training, type TrainingJob, type TrainingJobFilter, type TrainingStatus, trainingSortKey } from '../../../training/index.ts';
+import { held, isWaiter, readHoldMs, waiterHoldMs } from '../../held-reads.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, changeOperation, readOperation } from '../../service.ts';
+import { arnOf } from '../arn.ts';
+import { cutPage, readPage } from '../pages.ts';
+import type { Searchable } from '../search.ts';
+import { readTags, type Tags, tagList } from '../tags.ts';
+import { createdMembers, describeTraining, searchedTraining, summarizeTraining } from './training-description.ts';
+import { checkUpdateServed, trainingMembers } from './training-members.ts';
+import { createdSpecOf, type TrainingSpecDeps } from './training-spec.ts';
+
+export interface TrainingJobsOptions extends TrainingSpecDeps {
+  readonly training: Pick<Training, 'create' | 'find' | 'list' | 'stop' | 'delete' | 'setDocument' | 'changed'>;
+  readonly tags: Tags;
+  readonly clock: Pick<Clock, 'after' | 'wallMs'>;
+}
+
+type TrainingOperation = `${'Create' | 'Describe' | 'Stop' | 'Delete' | 'Update'}TrainingJob` | 'ListTrainingJobs';
+
+/** Database columns of AWS's `SortBy`. */
+const sortColumns = { CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const;
+/** Jobs that are read at once while a filter that the database does not know selects few of them. */
+const scannedAtOnce = 200;
+
+export class TrainingJobOperations {
+  readonly #options: TrainingJobsOptions;
+
+  constructor(options: TrainingJobsOptions) {
+    this.#options = options;
+  }
+
+  operations(): Record<TrainingOperation, AwsOperation> {
+    const nameOf = ({ TrainingJobName }: AwsInput): string => String(TrainingJobName);
+    return {
+      CreateTrainingJob: changeOperation('train', (input, call) => this.#create(input, call)),
+      DescribeTrainingJob: readOperation('read training jobs', (input, call) => this.#describe(nameOf(input), call)),
+      ListTrainingJobs: readOperation('read training jobs', (input, call) => this.#list(input, call)),
+      StopTrainingJob: changeOperation('train', (input, call) => this.#stop(nameOf(input), call)),
+      DeleteTrainingJob: changeOperation('train', (input, call) => this.#delete(nameOf(input), call)),
+      UpdateTrainingJob: changeOperation('train', (input, call) => this.#update(input, call)),
+    };
+  }
+
+  /** For Search. */
+  readonly searchable: Searchable = {
+    names: ['TrainingJobName'],
+    all: async (call, { limit }) => {
+      const { training, tags } = this.#options;
+      const jobs = await training.list({ limit });
+      const tagsOf = async (name: string) => tagList(await tags.of({ type: 'training-job', name, version: null }));
+      return Promise.all(jobs.map(async (job) => ({ ...searchedTraining(call, job), Tags: await tagsOf(job.spec.name) })));
+    },
+  };
+
+  async #create({ Tags: tagsInput, ...members }: AwsInput, call: AwsCall): Promise<AwsOutput> {
+    const { training, tags } = this.#options;
+    const newTags = readTags(tagsInput);
+    const spec = createdSpecOf(members, newTags, call, this.#options);
+    const arn = arnOf(call, 'training-job', spec.name);
+    const resource = { type: 'training-job', name: spec.name, version: null } as const;
+    try {
+      await training.create(spec, call.caller.keyId, {
+        document: members,
+        hook: async (tx) => {
+          await tags.discard(resource, tx); // of a deleted job of this name
+          await tags.begin(resource, newTags, {}, tx);
+        },
+      });
+    } catch (error) {
+      throw createError(error, arn);
+    }
+    return { TrainingJobArn: arn };
+  }
+
+  async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
+    const { training, clock } = this.#options;
+    let job = await this.#find(name);
+    // Waiters sleep for two minutes after each answer, so only the end is worth one.
+    const ms = isWaiter(call.userAgent) ? waiterHoldMs : job.createdAtMs + readHoldMs - clock.wallMs();
+    await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
+      while (!signal.aborted) {
+        // Requested before the job is read, so that no change in between is missed.
+        const change = training.changed(name, signal);
+        job = await this.#find(name);
+        if (isOver(job)) return;
+        await change;
+      }
+    });
+    return describeTraining(call, isOver(job) ? job : await this.#find(name));
+  }
+
+  async #stop(name: string, call: AwsCall): Promise<AwsOutput> {
+    const { status } = await this.#find(name);
+    if (status === 'Stopping') return {};
+    try {
+      await this.#options.training.stop(name, call.caller.keyId);
+    } catch (error) {
+      if (!isCode(error, 'wrong_state')) throw isCode(error, 'not_found') ? notFound(error) : error;
+      const { status: ended } = await this.#find(name);
+      throw new AwsError('ValidationException', `The request was rejected because the training job is in status ${ended}.`, {
+        cause: error,
+      });
+    }
+    return {};
+  }
+
+  async #delete(name: string, call: AwsCall): Promise<AwsOutput> {
+    const { training, tags } = this.#options;
+    const { spec } = await this.#find(name);
+    try {
+      await training.delete(name, call.caller.keyId);
+    } catch (error) {
+      if (!isCode(error, 'wrong_state')) throw isCode(error, 'not_found') ? notFound(error) : error;
+      const { status } = await this.#find(name);
+      throw new AwsError('ResourceInUse', `The training job ${spec.name} is ${status}: stop it first.`, { cause: error });
+    }
+    await tags.discard({ type: 'training-job', name: spec.name, version: null });
+    return {};
+  }
+
+  /** Stores members that have no effect here, as AWS would show them. */
+  async #update(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
+    const { TrainingJobName, ResourceConfig: resources, ProfilerConfig: profiler } = input;
+    const name = String(TrainingJobName);
+    checkUpdateServed(trainingMembers(input));
+    const job = await this.#find(name);
+    const created = createdMembers(job, call);
+    const document = {
+      ...created,
+      ...(resources === undefined ? {} : { ResourceConfig: { ...(created['ResourceConfig'] as object), ...(resources as object) } }),
+      ...(profiler === undefined
+        ? {}
+        : { ProfilerConfig: { ...(created['ProfilerConfig'] as object | undefined), ...(profiler as object) } }),
+    };
+    await this.#options.training.setDocument(job.spec.name, document, call.caller.keyId);
+    return { TrainingJobArn: arnOf(call, 'training-job', job.spec.name) };
+  }
+
+  async #list(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
+    const request = readPage(input, { operation: call.operation, sorts: ['CreationTime', 'Name', 'Status'], orderDefault: 'Descending' });
+    const { LastModifiedTimeAfter, LastModifiedTimeBefore, StatusEquals } = input;
+    const sortBy = sortColumns[request.sortBy];
+    const found = await this.#selected(input, {
+      status: StatusEquals as TrainingStatus | undefined,
+      nameContains: request.nameContains,
+      createdAfterMs: request.createdAfterMs,
+      createdBeforeMs: request.createdBeforeMs,
+      updatedAfterMs: typeof LastModifiedTimeAfter === 'number' ? LastModifiedTimeAfter : null,
+      updatedBeforeMs: typeof LastModifiedTimeBefore === 'number' ? LastModifiedTimeBefore : null,
+      sortBy,
+      descending: request.descending,
+      after: request.after === null ? null : [request.after[0], request.after[1]],
+      // One more than the limit shows whether there is another page.
+      limit: request.limit + 1,
+    });
+    const { items, next } = cutPage(found, request, (job) => trainingSortKey(job, sortBy));
+    return { TrainingJobSummaries: items.map((job) => summarizeTraining(call, job)), ...next };
+  }
+
+  /** With the filters of AWS that only the stored members answer. */
+  async #selected(
+    { WarmPoolStatusEquals: pool, TrainingPlanArnEquals: plan }: AwsInput,
+    filter: TrainingJobFilter & { readonly sortBy: NonNullable<TrainingJobFilter['sortBy']> },
+  ): Promise<readonly TrainingJob[]> {
+    const { training } = this.#options;
+    if (plan !== undefined || (pool !== undefined && pool !== 'Terminated')) return [];
+    if (pool === undefined) return training.list(filter);
+    const found: TrainingJob[] = [];
+    let { after = null } = filter;
+    for (;;) {
+      const jobs = await training.list({ ...filter, after, limit: scannedAtOnce });
+      found.push(...jobs.filter(({ document }) => trainingMembers(document ?? {}).ResourceConfig?.KeepAlivePeriodInSeconds !== undefined));
+      const last = jobs.at(-1);
+      if (last === undefined || jobs.length < scannedAtOnce || found.length >= filter.limit) return found.slice(0, filter.limit);
+      after = trainingSortKey(last, filter.sortBy);
+    }
+  }
+
+  /** The model of the API says `ResourceNotFound`, the service answers `ValidationException`, and clients expect that. */
+  async #find(name: string): Promise<TrainingJob> {
+    const job = await this.#options.training.find(name);
+    if (job === null) throw notFound();
+    return job;
+  }
+}
+
+function isOver({ status }: TrainingJob): boolean {
+  return status !== 'InProgress' && status !== 'Stopping';
+}
+
+function notFound(cause?: unknown): AwsError {
+  return new AwsError('ValidationException', 'Requested resource not found.', { cause });
+}
+
+function createError(error: unknown, arn: string): unknown {
+  if (isCode(error, 'already_exists')) {
+    const text = `Training job names must be unique within an AWS account and Region, and a training job with this name already exists (${arn})`;
+    return new AwsError('ResourceInUse', text, { cause: error });
+  }
+  if (isCode(error, 'overloaded')) return new AwsError('ResourceLimitExceeded', (error as PlatformError).message, { cause: error });
+  if (isCode(error, 'unsupported')) return new AwsError('ValidationException', (error as PlatformError).message, { cause: error });
+  return error;
+}
+
+function isCode(error: unknown, code: PlatformError['code']): boolean {
+  return error instanceof PlatformError && error.code === code;
+}
