@@ -19,6 +19,7 @@ const facts = {
   region: 'us-east-1',
   environmentBin: '/env/bin',
   server: null,
+  installsRequirements: true,
 };
 
 describe('the container contract', () => {
@@ -54,6 +55,12 @@ describe('the container contract', () => {
       PATH: '/own',
       DATA: '/opt/ml/input/data',
     });
+  });
+
+  test('tells script mode that packages are not installed here, whatever the job says', () => {
+    const environmentVariables = { PENSTOCK_REQUIREMENTS: 'install' };
+    const variables = contractVariables({ ...spec, environmentVariables }, { ...facts, installsRequirements: false });
+    assert.equal(variables['PENSTOCK_REQUIREMENTS'], 'refuse');
   });
 
   test('has the environment first in PATH, and a key of the server', () => {

@@ -16,6 +16,8 @@ export interface ContractFacts extends ContractPlace {
   readonly environmentBin: string | null;
   /** The address of this server with a key for the job; null: the job has no network. */
   readonly server: { readonly url: string; readonly keyId: string; readonly secret: string; readonly token: string | null } | null;
+  /** Whether script mode installs the packages that a source asks for. */
+  readonly installsRequirements: boolean;
 }
 
 const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -56,9 +58,9 @@ function scriptOf({ entry, name }: TrainingSpec): Record<string, string> {
 /** Folders below `ml` that a script can write to. */
 export const contractFolders = ['input/config', 'input/data', 'model', 'output/data', 'checkpoints', 'code'] as const;
 
-/** The variables of a job's process, without those that every task gets. Those of the spec win. */
+/** The variables of a job's process, without those that every task gets. Those of the spec win, except over a setting of the operator. */
 export function contractVariables(spec: TrainingSpec, facts: ContractFacts): Record<string, string> {
-  const { ml, arn, region, environmentBin, server } = facts;
+  const { ml, arn, region, environmentBin, server, installsRequirements } = facts;
   const own = mapValues(spec.environmentVariables, (value) => atPlace(value, ml));
   return {
     TRAINING_JOB_NAME: spec.name,
@@ -72,6 +74,7 @@ export function contractVariables(spec: TrainingSpec, facts: ContractFacts): Rec
     ...(ml === mlFolder ? {} : { SAGEMAKER_BASE_DIR: ml }),
     ...(server === null ? {} : serverVariables(server)),
     ...own,
+    ...(installsRequirements ? {} : { PENSTOCK_REQUIREMENTS: 'refuse' }),
   };
 }
 

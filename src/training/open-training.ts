@@ -77,7 +77,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     instanceOf,
     contractOf: ({ spec, createdBy }) => {
       const server = spec.isIsolated ? null : serverOf(deps, training.url, createdBy, spec.name);
-      return { arn: arnOf(config, spec.name), region: config.awsRegion, server };
+      return { arn: arnOf(config, spec.name), region: config.awsRegion, server, installsRequirements: settings.installsRequirements };
     },
     meter: jobMeter(deps, instanceOf),
     register: (job) => registerTrained({ registry, rows, jobFolder, artifactBytesMax }, job),

@@ -79,4 +79,17 @@ describe('an archive of source code', { timeout: 60_000 }, () => {
     assert.throws(() => checkEntry('other.py', ['train.py']), /entry 'other\.py' is not in the source, which has train\.py/);
     assert.throws(() => checkEntry('src', ['src/train.py']), /entry 'src' is a folder: expected a file such as src\/train\.py/);
   });
+
+  test('waits for its job with at most 99 others, and no longer once it has one', async () => {
+    const archive = await tar({ 'train.py': 'print(1)' });
+    const { sha256 } = await add(archive);
+    const others = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => tar({ 'b.py': String(i) }).then(add)));
+    const refused = others.filter(({ status }) => status === 'rejected').map((other) => String((other as PromiseRejectedResult).reason));
+    assert(refused.length > 0);
+    for (const reason of refused) assert.match(reason, /100 sources wait for their jobs/);
+    const job = { ...fixture.spec('with-source', ''), command: null, entry: 'train.py', environment: 'system', source: { sha256 } };
+    await fixture.training.create(job, 'tester');
+    await add(await tar({ 'b.py': 'another' }));
+    await fixture.over('with-source');
+  });
 });

@@ -21,7 +21,9 @@ const heldMax = 100;
 
 export class SourceStore {
   readonly #deps: SourceStoreDeps;
-  readonly #releases = new Set<() => Promise<void>>();
+  #arriving = 0;
+  /** By archive. */
+  readonly #releases = new Map<() => Promise<void>, string>();
 
   constructor(deps: SourceStoreDeps) {
     this.#deps = deps;
@@ -29,16 +31,19 @@ export class SourceStore {
 
   /** Throws `invalid_request`, `unsupported`, `too_large`, `overloaded`. */
   async add(archive: Readable): Promise<Source> {
-    if (this.#releases.size >= heldMax) throw new PlatformError('overloaded', `${heldMax} sources wait for their jobs: try again later`);
+    if (this.#releases.size + this.#arriving >= heldMax)
+      throw new PlatformError('overloaded', `${heldMax} sources wait for their jobs: try again later`);
+    this.#arriving++;
     const held = this.#deps.files.hold();
     let isStored = false;
     try {
       const stored = await held.store(archive, sourceBytesMax);
       const files = await this.#filesOf(stored.sha256);
-      this.#releaseLater(() => held.release());
+      this.#releaseLater(stored.sha256, () => held.release());
       isStored = true;
       return { ...stored, files };
     } finally {
+      this.#arriving--;
       if (!isStored) await held.release();
     }
   }
@@ -50,8 +55,13 @@ export class SourceStore {
     checkEntry(entry, await this.#filesOf(sha256));
   }
 
+  /** A stored job refers to the archive now. */
+  async release(sha256: string): Promise<void> {
+    await Promise.all([...this.#releases].filter(([, archive]) => archive === sha256).map(([release]) => release()));
+  }
+
   async close(): Promise<void> {
-    await Promise.all([...this.#releases].map((release) => release()));
+    await Promise.all([...this.#releases.keys()].map((release) => release()));
   }
 
   async #filesOf(sha256: string): Promise<string[]> {
@@ -63,13 +73,13 @@ export class SourceStore {
     return sourceFiles(bytesOf(bytes), isGzip);
   }
 
-  #releaseLater(release: () => Promise<void>): void {
+  #releaseLater(sha256: string, release: () => Promise<void>): void {
     let cancel = (): void => {};
     const run = async (): Promise<void> => {
       cancel();
       if (this.#releases.delete(run)) await release();
     };
     cancel = this.#deps.clock.after(heldMs, () => void run());
-    this.#releases.add(run);
+    this.#releases.set(run, sha256);
   }
 }

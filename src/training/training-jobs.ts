@@ -136,6 +136,7 @@ export class TrainingJobs implements Training {
       await this.#audit(tx, who, 'CreateTrainingJob', spec.name, auditDetail(spec));
       return states.recordEvent(tx, { spec, progress });
     });
+    if (spec.source !== null) await this.#sources.release(spec.source.sha256);
     this.#deps.events.publish(event);
     this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
     this.#next();
