@@ -52,6 +52,14 @@ describe('capacity for training jobs', () => {
     assert.deepEqual(decideCapacity([job('large', { threads: 3 })], mixed, { cores: 4, servingCores: 0 }).interrupt, []);
   });
 
+  test('gives the cores of an interrupted spot job to the job that needed them, even if the spot job is older', () => {
+    const machine = { cores: 2, servingCores: 0 };
+    const [old, young] = [running('spot', { isSpot: true, createdAtMs: 1 }), job('urgent', { createdAtMs: 2 })];
+    assert.deepEqual(decideCapacity([young], [old], machine).interrupt, ['spot']);
+    assert.deepEqual(decideCapacity([old, young], [], machine).start, ['urgent']);
+    assert.deepEqual(decideCapacity([{ ...old, priority: 1 }, young], [], machine).start, ['spot']);
+  });
+
   test('never gives more cores than there are beside serving, and every job runs in the end', () => {
     for (let seed = 1; seed <= 200; seed++) {
       const random = new SeededRandom(seed);

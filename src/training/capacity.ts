@@ -40,7 +40,7 @@ export function coresForJobs({ cores, servingCores }: MachineCapacity): number {
 }
 
 /**
- * Starts the oldest jobs of the highest priority while they fit. A job that does not fit holds back all jobs behind it, so a large job does
+ * Starts the oldest jobs of the highest priority while they fit, spot jobs after others. A job that does not fit holds back all jobs behind it, so a large job does
  * not wait for ever. If nothing runs, the first job starts even if it wants more than is free: its CPU weight is below that of serving.
  */
 export function decideCapacity(
@@ -83,8 +83,10 @@ function interrupted(blocked: WaitingJob, free: number, running: readonly Runnin
   return isEnough ? chosen : [];
 }
 
+/** An interrupted spot job waits again and is often the oldest: first in line, it would take back the cores that it was interrupted for. */
 function startsBefore(one: WaitingJob, other: WaitingJob): number {
   if (one.priority !== other.priority) return other.priority - one.priority;
+  if (one.isSpot !== other.isSpot) return one.isSpot ? 1 : -1;
   if (one.createdAtMs !== other.createdAtMs) return one.createdAtMs - other.createdAtMs;
   return one.name < other.name ? -1 : 1;
 }
