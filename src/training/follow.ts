@@ -67,7 +67,7 @@ async function copyOutput(
   try {
     const lines = await log.copy(id);
     if (lines.length === 0) return 'none';
-    metrics.read(spec, lines);
+    await metrics.read(spec, lines);
     return 'more';
   } catch (error) {
     serverLog.warn({ job: spec.name, error: messageOf(error) }, 'failed to copy the output of a training job, will retry');

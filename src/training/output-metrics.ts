@@ -28,13 +28,18 @@ export class OutputMetrics {
     this.#deps = deps;
   }
 
-  /** Begins to match lines. Never throws. */
-  read(spec: TrainingSpec, lines: readonly TaskLine[]): void {
+  /**
+   * Begins to match lines, and resolves when those before are matched: a job can print faster than patterns are matched, and lines that wait
+   * would fill the memory. Never throws.
+   */
+  async read(spec: TrainingSpec, lines: readonly TaskLine[]): Promise<void> {
     if (spec.metrics.length === 0) return;
     const own = lines.filter(({ from }) => from !== 'task').map(({ at, line }) => ({ atMs: at, line }));
     const job = this.#jobs.get(spec.name) ?? { last: new Map<string, TrainingMetricValue>(), reading: Promise.resolve() };
     this.#jobs.set(spec.name, job);
-    job.reading = job.reading.then(() => this.#match(spec, job, own)).catch((error: unknown) => this.#warn(spec, error));
+    const before = job.reading;
+    job.reading = before.then(() => this.#match(spec, job, own)).catch((error: unknown) => this.#warn(spec, error));
+    await before;
   }
 
   /** Resolves once all lines so far are matched. */
