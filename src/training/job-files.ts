@@ -4,7 +4,7 @@
  * folder.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
+import { type FileHandle, lstat, open, opendir, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface JobFile {
@@ -39,7 +39,13 @@ async function rootOf({ base, path }: JobFolder): Promise<string | null> {
   return root !== null && root === join(await realpath(base), path) ? root : null;
 }
 
-/** All regular files below a folder, at most `jobFilesMax`. A link to a file inside the folder counts as that file. */
+/** Folders, links and others are read, too, at most this many times the number of files: a job can make millions of them. */
+const entriesPerFile = 2;
+
+/**
+ * All regular files below a folder, at most `most`; reading ends with the first entry beyond. A link to a file inside the folder counts as
+ * that file.
+ */
 export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promise<JobFiles> {
   const files: JobFile[] = [];
   const notes: string[] = [];
@@ -49,8 +55,12 @@ export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promi
   const root = await rootOf(folder);
   if (root === null) return { files, notes, isTooMany: false };
   const folders = [''];
-  for (let next = folders.pop(); next !== undefined && files.length <= most; next = folders.pop()) {
-    for (const name of await readdir(join(root, next)).catch(() => [])) {
+  let entries = 0;
+  const isFull = (): boolean => files.length > most || entries > entriesPerFile * most;
+  for (let next = folders.pop(); next !== undefined && !isFull(); next = folders.pop()) {
+    for await (const name of namesIn(join(root, next))) {
+      entries++;
+      if (isFull()) break;
       const path = next === '' ? name : `${next}/${name}`;
       const found = await lstat(join(root, path)).catch(() => null);
       if (found === null) continue;
@@ -63,7 +73,16 @@ export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promi
     }
   }
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { files: files.slice(0, most), notes, isTooMany: files.length > most };
+  return { files: files.slice(0, most), notes, isTooMany: isFull() };
+}
+
+/** The names in a folder, a few at a time. None if it is gone or cannot be read. */
+async function* namesIn(folder: string): AsyncGenerator<string> {
+  try {
+    for await (const { name } of await opendir(folder)) yield name;
+  } catch {
+    // A running job removes its folders.
+  }
 }
 
 async function addLink(root: string, path: string, files: JobFile[], note: (text: string) => void): Promise<void> {
