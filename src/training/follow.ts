@@ -1,7 +1,7 @@
 /** Follows a running task: copies its output, reads metrics from it, measures it, synchronises its checkpoints, until it ends. */
 import { messageOf } from '../errors.ts';
 import { Measure } from '../metrics/index.ts';
-import type { TaskView } from '../providers/index.ts';
+import type { Tasks, TaskView } from '../providers/index.ts';
 import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
 import type { OutputLog } from './output-log.ts';
 import type { StoredTraining } from './rows.ts';
@@ -101,6 +101,22 @@ function sample(
     const measure = new Measure();
     measure.add(value);
     series.put(metricKey, { name, unit: 'Percent' }, clock.wallMs(), measure);
+  }
+}
+
+/** Kills a task that must not run on. Resolves when it has ended. */
+export async function endTask(tasks: Tasks, id: string): Promise<void> {
+  const isOver = (): boolean => !tasks.list().some((view) => view.id === id && (view.state === 'starting' || view.state === 'running'));
+  if (isOver()) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const unsubscribe = tasks.onChange(() => {
+    if (isOver()) resolve();
+  });
+  try {
+    await tasks.stop(id, 0);
+    if (!isOver()) await promise;
+  } finally {
+    unsubscribe();
   }
 }
 

@@ -54,7 +54,8 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
   const rows = new TrainingRows(deps.db);
   const load = new ServingLoad();
   const instanceOf = (spec: TrainingSpec): JobInstance => jobInstance(deps.prices, cores, spec);
-  const jobFolder = (name: string): string => join(deps.directory.path, 'training', nameKey(name));
+  const folder = join(deps.directory.path, 'training');
+  const jobFolder = (name: string): string => join(folder, nameKey(name));
   const artifactBytesMax = config.artifactLimitBytes;
   const training: TrainingJobs = new TrainingJobs({
     clock,
@@ -82,9 +83,9 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     meter: jobMeter(deps, instanceOf),
     register: (job) => registerTrained({ registry, rows, jobFolder, artifactBytesMax }, job),
     jobFolder,
-    removeFolder: (folder) =>
-      rm(folder, { recursive: true, force: true }).catch((error: unknown) =>
-        log.warn({ folder, error: messageOf(error) }, 'failed to remove the folder of a training job'),
+    removeFolder: (path) =>
+      rm(path, { recursive: true, force: true }).catch((error: unknown) =>
+        log.warn({ folder: path, error: messageOf(error) }, 'failed to remove the folder of a training job'),
       ),
     artifactBytesMax,
     stopGraceMs: settings.stopGraceMs,
@@ -104,6 +105,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
         throw new PlatformError('unsupported', `channel '${captured.name}': ${uriOf(captured)} is not served: use an s3:// channel`);
     },
     jobsMax: settings.jobsMax,
+    folder,
   });
   // One job may print a hundred megabytes.
   logGroups.limitGroup(trainingLogGroup, logBytesMax);

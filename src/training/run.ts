@@ -9,7 +9,7 @@ import type { TaskEnd, TaskView } from '../providers/index.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
-import { followTask } from './follow.ts';
+import { endTask, followTask } from './follow.ts';
 import { readJobText } from './job-files.ts';
 import { downloadInputs, type JobPython, taskSpecOf, writeContract } from './launch.ts';
 import { OutputLog } from './output-log.ts';
@@ -91,7 +91,9 @@ export class TrainingRun {
     if (progress.secondaryStatus === 'Uploading' && progress.ending !== null) return this.#finish(stored, progress.ending);
     const folder = this.#folderOf(progress.attempt);
     const adopted = this.#deps.tasks.adopt(folder);
-    if (adopted !== null) return this.#follow(stored, adopted.id);
+    if (adopted !== null && adopted.id === this.#idOf(stored)) return this.#follow(stored, adopted.id);
+    if (adopted !== null && !(await this.#discard(progress.attempt)))
+      throw new PlatformError('unavailable', 'a task of a deleted job of this name still runs');
     if (progress.secondaryStatus === 'Training') return this.#lost(stored, 'the server and the task were both killed');
     if (progress.status === 'Stopping') return this.#settleStopped(stored.progress.stopCause ?? 'user');
     return this.#begin(stored);
@@ -115,7 +117,7 @@ export class TrainingRun {
       const current = await states.patch(this.#name, { ...downloaded, environmentLock: python?.lock ?? null });
       this.#abort.signal.throwIfAborted();
       if (current === null) return 'over';
-      const id = `${nameKey(spec.name)}/${stored.progress.attempt}`;
+      const id = this.#idOf(stored);
       const { threads, memoryMiB } = this.#deps.instanceOf(spec);
       const maxRuntimeMs = Math.max(1000, spec.maxRuntimeMs - instanceMs(current.progress, this.#deps.clock.wallMs()));
       const contract = this.#deps.contractOf(stored);
@@ -302,16 +304,25 @@ export class TrainingRun {
     return this.#intent === 'halt' ? 'halted' : 'again';
   }
 
-  /** Forgets the task of an attempt and removes its folder. Never throws. */
-  async #discard(attempt: number): Promise<void> {
+  /**
+   * Ends the task of an attempt, forgets it, and removes its folder, unless it still runs: code that runs could lead the removal elsewhere by
+   * links. Never throws. False if the folder stays.
+   */
+  async #discard(attempt: number): Promise<boolean> {
+    const { tasks, removeFolder } = this.#deps;
     const folder = this.#folderOf(attempt);
-    const task = this.#deps.tasks.adopt(folder);
+    const task = tasks.adopt(folder);
     try {
-      if (task !== null) await this.#deps.tasks.remove(task.id);
+      if (task !== null) {
+        await endTask(tasks, task.id);
+        await tasks.remove(task.id);
+      }
     } catch (error) {
       this.#warn(error, 'failed to remove the task of a training job');
+      return false;
     }
-    await this.#deps.removeFolder(folder);
+    await removeFolder(folder);
+    return true;
   }
 
   #settleStopped(cause: StopCause): Promise<TrainingRunResult> {
@@ -335,7 +346,7 @@ export class TrainingRun {
       patch: (stored) => ({ ...patch, usage: this.#usageOf(stored), metrics: mergeMetrics(stored.progress.metrics, metrics) }),
     });
     this.#deps.metrics.forget(this.#name);
-    if (settled !== null) await this.#discard(settled.progress.attempt);
+    if (settled !== null && !(await this.#discard(settled.progress.attempt))) return 'over';
     await this.#deps.removeFolder(this.#deps.jobFolder(this.#name));
     return 'over';
   }
@@ -347,6 +358,11 @@ export class TrainingRun {
     const seconds = wholeSeconds(ms);
     const billableSeconds = usdPerHour === onDemandUsdPerHour ? seconds : Math.round((seconds * usdPerHour) / onDemandUsdPerHour);
     return { seconds, billableSeconds, usd: (usdPerHour * ms) / 3_600_000, peakMiB: progress.ending?.peakMiB ?? null };
+  }
+
+  /** Of the task of the current attempt. Another job of this name has another one, even in the same folder. */
+  #idOf({ spec, progress, createdAtMs }: StoredTraining): string {
+    return `${nameKey(spec.name)}/${progress.attempt}/${createdAtMs}`;
   }
 
   #folderOf(attempt: number): string {

@@ -1,5 +1,7 @@
 /** Jobs of /bin/sh, from their creation to their end. */
 import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { TrainingFixture } from '../../test/training-fixture.ts';
@@ -205,6 +207,24 @@ describe('a training job', { timeout: 120_000 }, () => {
     assert.deepEqual(await fixture.lines('gone-1'), ['new']);
   });
 
+  test('takes nothing over that a killed server left of a deleted job of its name', async () => {
+    const { buckets } = fixture;
+    const put = buckets.put.bind(buckets);
+    buckets.put = () => Promise.reject(new PlatformError('unavailable', 'the disk is full'));
+    await fixture.training.create(fixture.spec('twice-1', 'echo old; echo old > $ML/model/m'), 'tester');
+    await fixture.until('twice-1', ({ transitions }) => transitions.at(-1)?.message.includes('disk') === true);
+    const folder = join(fixture.directory, 'training', 'twice-1');
+    cpSync(folder, `${folder}.left`, { recursive: true });
+    buckets.put = put;
+    await fixture.over('twice-1');
+    await fixture.training.delete('twice-1', 'tester');
+    renameSync(`${folder}.left`, folder);
+    const job = await fixture.run('twice-1', 'echo new; echo new > $ML/model/m');
+    assert.deepEqual([job.status, job.failureReason], ['Completed', null]);
+    assert.deepEqual(await fixture.archive('out/twice-1/output/model.tar.gz'), { m: 'new\n' });
+    assert.deepEqual(await fixture.lines('twice-1'), ['new']);
+  });
+
   test('cannot be deleted while it runs, and two of one name cannot be created', async () => {
     await fixture.training.create(fixture.spec('busy-1', 'echo ready; sleep 60'), 'tester');
     await assert.rejects(fixture.training.delete('busy-1', 'tester'), /The training job busy-1 is InProgress: stop it first\./);
@@ -382,6 +402,23 @@ describe('an isolated training job', { timeout: 60_000 }, () => {
 });
 
 describe('a restarted server', { timeout: 60_000 }, () => {
+  test('removes the folders of jobs that are over, and those of earlier attempts', async () => {
+    const first = await TrainingFixture.open();
+    await first.training.create(first.spec('begun-1', 'echo begin; while true; do sleep 0.05; done'), 'tester');
+    await first.printed('begun-1', 'begin');
+    await first.close();
+    for (const path of ['killed-1/1/ml/model', 'begun-1/1/ml/model'])
+      mkdirSync(join(first.directory, 'training', path), { recursive: true });
+    const second = await TrainingFixture.open({ directory: first.directory });
+    try {
+      assert.deepEqual(['killed-1', 'begun-1/1'].map((name) => second.hasFolder(name)), [false, false]);
+      await second.training.stop('begun-1', 'tester');
+      assert.equal((await second.over('begun-1')).status, 'Stopped');
+    } finally {
+      await second.end();
+    }
+  });
+
   test('continues a job whose task it stopped with a new attempt', async () => {
     const first = await TrainingFixture.open();
     const script = 'echo begin; [ -f $ML/checkpoints/c ] && exit 0; echo c > $ML/checkpoints/c; while true; do sleep 0.05; done';

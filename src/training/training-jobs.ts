@@ -10,6 +10,7 @@ import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import type { Threads } from '../threads/index.ts';
 import { decideCapacity, type RunningJob, type WaitingJob } from './capacity.ts';
+import { removeLeftovers } from './leftover-folders.ts';
 import { maskedHyperparameters } from './lineage.ts';
 import { checkMetricsTask } from './match-metrics.ts';
 import type { StoredTraining, TrainingProgress } from './rows.ts';
@@ -49,6 +50,8 @@ export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> 
   readonly checkPlace: (spec: TrainingSpec) => Promise<void>;
   /** Jobs that wait or run. */
   readonly jobsMax: number;
+  /** Holds the folders of all jobs. */
+  readonly folder: string;
 }
 
 interface Running {
@@ -90,7 +93,10 @@ export class TrainingJobs implements Training {
 
   /** Finds the jobs of the server before. */
   async open(): Promise<void> {
-    for (const { spec, progress, createdAtMs } of await this.#deps.rows.unfinished()) {
+    const unfinished = await this.#deps.rows.unfinished();
+    const attempts = new Map(unfinished.map(({ spec, progress }) => [nameKey(spec.name), progress.attempt] as const));
+    await removeLeftovers(this.#deps, this.#deps.folder, attempts);
+    for (const { spec, progress, createdAtMs } of unfinished) {
       const isBegun = progress.status === 'Stopping' || ['Downloading', 'Training', 'Uploading'].includes(progress.secondaryStatus);
       this.#waiting.set(nameKey(spec.name), { spec, createdAtMs, isBegun });
     }

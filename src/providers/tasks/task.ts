@@ -21,7 +21,7 @@ export interface TaskFiles {
 }
 
 export interface TaskSpec {
-  /** Unique, chosen by the caller: `digits-7/1`, a job and its attempt. */
+  /** Unique, chosen by the caller: `digits-7/1/1795881002000`, a job, its attempt, and its creation. */
   readonly id: string;
   /** The program and its arguments, with paths as the task sees them. */
   readonly command: readonly string[];

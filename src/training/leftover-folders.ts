@@ -1,0 +1,47 @@
+/** Removes what a server that was killed left of jobs that are over or deleted: their folders, with tasks in them. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../logs/index.ts';
+import type { Tasks } from '../providers/index.ts';
+
+export interface LeftoverDeps {
+  readonly tasks: Tasks;
+  readonly log: Log;
+  /** Never throws. */
+  readonly removeFolder: (folder: string) => Promise<void>;
+}
+
+/**
+ * `parent`: holds a folder per job, with a folder per attempt. `attempts`: the current attempt of each job that is not over, by its key. A
+ * task that still runs is only stopped: the next server removes its folder.
+ */
+export async function removeLeftovers(deps: LeftoverDeps, parent: string, attempts: ReadonlyMap<string, number>): Promise<void> {
+  const { tasks, log, removeFolder } = deps;
+  for (const job of await namesIn(parent)) {
+    const folder = join(parent, job);
+    let isKept = attempts.has(job);
+    for (const attempt of await namesIn(folder)) {
+      if (attempts.get(job) === Number(attempt)) continue;
+      const task = tasks.adopt(join(folder, attempt));
+      try {
+        if (task?.state === 'starting' || task?.state === 'running') {
+          isKept = true;
+          await tasks.stop(task.id, 0);
+          continue;
+        }
+        if (task !== null) await tasks.remove(task.id);
+        await removeFolder(join(folder, attempt));
+      } catch (error) {
+        isKept = true;
+        log.warn({ job, attempt, error: messageOf(error) }, 'failed to remove what remains of a training job');
+      }
+    }
+    if (!isKept) await removeFolder(folder);
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
