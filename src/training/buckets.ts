@@ -1,5 +1,6 @@
 /** The object store as training needs it, and what its locations are called. */
 import type { Readable } from 'node:stream';
+import { PlatformError } from '../errors.ts';
 
 /** Object storage, injected. */
 export interface TrainingBuckets {
@@ -67,4 +68,18 @@ export function parseS3Uri(uri: string): { readonly bucket: string; readonly key
 /** A folder and a name below it, with one slash between them. */
 export function joinKey(prefix: string, ...names: readonly string[]): string {
   return [prefix.replace(/\/+$/, ''), ...names].filter((part) => part !== '').join('/');
+}
+
+/** The server has no room now: the same may succeed later. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof PlatformError && (error.code === 'unavailable' || error.code === 'overloaded');
+}
+
+/**
+ * Whether the request itself is rejected, such as a key that is too long, or a bucket that was deleted: the same fails again. Errors of the
+ * object store have an HTTP status. Other errors are those of the database and the file system.
+ */
+export function isRejection(error: unknown): boolean {
+  if (error instanceof PlatformError) return !isPassing(error);
+  return error instanceof Error && 'httpStatus' in error && Number(error.httpStatus) < 500;
 }

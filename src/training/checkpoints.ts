@@ -68,21 +68,28 @@ export class CheckpointSync {
     this.#ml = ml;
   }
 
-  /** `isEnd`: the job has ended, so nothing is being written. Returns the number of files that were uploaded. */
+  /** `isEnd`: the job has ended, so nothing is being written. Returns the number of files. Throws the first failure, after all others. */
   async run({ isEnd }: { readonly isEnd: boolean }): Promise<number> {
     const { buckets, clock } = this.#deps;
     const folder = checkpointFolder(this.#config, this.#ml);
     const { files } = await listJobFiles(folder, checkpointFilesMax);
     let uploaded = 0;
+    let failure: unknown = null;
     for (const file of files) {
       const state = `${file.bytes} ${file.modifiedAtMs}`;
       const isQuiet = isEnd || clock.wallMs() - file.modifiedAtMs >= quietMs;
       if (!isQuiet || this.#uploaded.get(file.path) === state) continue;
       const key = joinKey(this.#config.prefix, file.path);
-      if (!(await putFile(buckets, { bucket: this.#config.bucket, key }, folder, file))) continue;
+      try {
+        if (!(await putFile(buckets, { bucket: this.#config.bucket, key }, folder, file))) continue;
+      } catch (error) {
+        failure ??= error; // one file with a name that no key can have does not keep the others from being stored
+        continue;
+      }
       this.#uploaded.set(file.path, state);
       uploaded++;
     }
+    if (failure !== null) throw failure;
     return uploaded;
   }
 }

@@ -2,6 +2,7 @@
 import { messageOf } from '../errors.ts';
 import { Measure } from '../metrics/index.ts';
 import type { Tasks, TaskView } from '../providers/index.ts';
+import { isRejection } from './buckets.ts';
 import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
 import type { OutputLog } from './output-log.ts';
 import type { StoredTraining } from './rows.ts';
@@ -18,6 +19,8 @@ interface FollowedTask {
 
 const pollMs = 200;
 const retryMs = 1000;
+/** To store the last checkpoints, for example while the disk is full. */
+const endTries = 60;
 /** Each second in the first minute, then each ten. */
 const denseSamplesMs = 60_000;
 
@@ -41,12 +44,14 @@ export async function followTask(deps: RunDeps, { stored, id, log, ml }: Followe
     }
     if (sync !== null && !isEnd && nowMs - syncedAtMs >= checkpointEveryMs) {
       syncedAtMs = nowMs;
-      syncing = syncing.then(() => syncNow(deps, stored, sync, false));
+      syncing = syncing.then(async () => void (await syncNow(deps, stored, sync, false)));
     }
     if (copied === 'more') continue;
     if (isEnd && copied === 'none') {
       await syncing;
-      if (sync !== null) await syncNow(deps, stored, sync, true);
+      // The folder is removed afterwards, so a checkpoint that is not stored now is lost.
+      for (let tries = 1; sync !== null && !(await syncNow(deps, stored, sync, true)) && tries < endTries; tries++)
+        await pause(deps, retryMs, id);
       await deps.metrics.settled(stored.spec.name);
       return view;
     }
@@ -75,11 +80,14 @@ async function copyOutput(
   }
 }
 
-async function syncNow({ log }: RunDeps, { spec }: StoredTraining, sync: CheckpointSync, isEnd: boolean): Promise<void> {
+/** False if it may succeed later. */
+async function syncNow({ log }: RunDeps, { spec }: StoredTraining, sync: CheckpointSync, isEnd: boolean): Promise<boolean> {
   try {
     await sync.run({ isEnd });
+    return true;
   } catch (error) {
     log.warn({ job: spec.name, error: messageOf(error) }, 'failed to store checkpoints of a training job');
+    return isRejection(error);
   }
 }
 

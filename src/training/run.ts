@@ -3,9 +3,10 @@
  * can be repeated, because the server may be killed in the middle of it.
  */
 import { join } from 'node:path';
-import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import type { TaskEnd, TaskView } from '../providers/index.ts';
+import { isPassing, isRejection } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
@@ -13,7 +14,7 @@ import { endTask, followTask } from './follow.ts';
 import { readJobText } from './job-files.ts';
 import { downloadInputs, type JobPython, taskSpecOf, writeContract } from './launch.ts';
 import { OutputLog } from './output-log.ts';
-import { artifactUriOf, UploadFailed, uploadOutputs } from './outputs.ts';
+import { artifactUriOf, type UploadedOutput, UploadFailed, uploadOutputs } from './outputs.ts';
 import type { StoredTraining, TrainingProgress } from './rows.ts';
 import type { RunDeps } from './run-deps.ts';
 import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
@@ -27,8 +28,12 @@ type Intent = 'stop' | 'interrupt' | 'halt';
 
 const bytesPerMiB = 2 ** 20;
 const failureTextMax = 8192;
-/** Between two attempts to upload while the disk is full. */
+/** Between two attempts to upload or register while the disk is full. */
 const uploadRetryMs = 5000;
+/** Between two tries after an unexpected error, and how many there are: once a task has begun, hours of work would be lost. */
+const retryMs = 1000;
+const triesToBegin = 3;
+const triesToEnd = 600;
 /** For a checkpoint, when the server stops. */
 const haltGraceMs = 30_000;
 
@@ -38,6 +43,7 @@ export class TrainingRun {
   readonly #abort = new AbortController();
   #intent: Intent | null = null;
   #taskId: string | null = null;
+  #log: OutputLog | null = null;
 
   constructor(deps: RunDeps, name: string) {
     this.#deps = deps;
@@ -73,16 +79,35 @@ export class TrainingRun {
   }
 
   async run(): Promise<TrainingRunResult> {
-    const stored = await this.#deps.rows.find(this.#name);
-    if (stored === null || isOver(stored.progress.status)) return 'over';
-    if (stored.progress.status === 'Stopping') this.#intent ??= 'stop';
     try {
-      return await this.#continue(stored);
-    } catch (error) {
-      if (this.#intent === 'halt') return 'halted';
-      return await this.#fail(error);
+      for (let tries = 1; ; tries++) {
+        const result = await this.#try(tries);
+        if (result !== null) return result;
+        await this.#pause(retryMs);
+      }
     } finally {
       this.#deps.meter.ended(this.#name);
+    }
+  }
+
+  /** Null if something failed that may pass, such as a database that is away: what the script has computed stays until then. */
+  async #try(tries: number): Promise<TrainingRunResult | null> {
+    try {
+      const stored = await this.#deps.rows.find(this.#name);
+      if (stored === null || isOver(stored.progress.status)) return 'over';
+      if (stored.progress.status === 'Stopping') this.#intent ??= 'stop';
+      try {
+        return await this.#continue(stored);
+      } catch (error) {
+        if (this.#intent === 'halt') return 'halted';
+        const triesMax = this.#taskId === null && stored.progress.secondaryStatus !== 'Uploading' ? triesToBegin : triesToEnd;
+        if (tries < triesMax && mayPass(error)) throw error;
+        return await this.#fail(error);
+      }
+    } catch (error) {
+      if (this.#intent === 'halt') return 'halted';
+      this.#warn(error, 'a training job cannot go on, will retry');
+      return null;
     }
   }
 
@@ -165,10 +190,12 @@ export class TrainingRun {
     const training = (await states.step(this.#name, trainingSteps.training)) ?? stored; // a stopping job takes no such step
     if (this.#intent !== null) await tasks.stop(id, this.#intent === 'halt' ? haltGraceMs : this.#deps.stopGraceMs);
     meter.started(stored);
-    const log = new OutputLog(
+    // Another try continues the same one, which knows the last lines.
+    this.#log ??= new OutputLog(
       { ...this.#deps, output: (task, from) => tasks.output(task, from) },
       { group: trainingLogGroup, stream: trainingLogStream(stored), attempt: training.progress.attempt },
     );
+    const log = this.#log;
     const view = await followTask(this.#deps, { stored: training, id, log, ml: join(this.#folderOf(training.progress.attempt), 'ml') });
     const current = (await this.#deps.rows.find(this.#name)) ?? training;
     if (view?.end === undefined || view.end === null) return this.#lost(current, 'its supervisor was killed');
@@ -242,23 +269,30 @@ export class TrainingRun {
     if (stopCause !== null) return this.#settleStopped(stopCause);
     const current = (await this.#deps.rows.find(this.#name)) ?? stored;
     if (spec.group !== null && current.version === null) {
-      const note = await this.#deps.register({ ...current, progress: { ...current.progress, usage: this.#usageOf(current) } });
+      const job = { ...current, progress: { ...current.progress, usage: this.#usageOf(current) } };
+      const note = await this.#patiently(() => this.#deps.register(job));
       if (note !== null) notes.push(note);
     }
     return this.#settle({ notes }, trainingSteps.completed);
   }
 
-  /** Waits and tries again while the disk of the server is full. */
-  async #upload(stored: StoredTraining, ml: string) {
+  async #upload(stored: StoredTraining, ml: string): Promise<UploadedOutput> {
+    try {
+      return await this.#patiently(() => uploadOutputs(this.#deps, stored.spec, ml));
+    } catch (error) {
+      if (!isRejection(error)) throw error;
+      throw new UploadFailed(`ClientError: Data upload failed: ${messageOf(error)}`);
+    }
+  }
+
+  /** Waits and tries again while the disk of the server is full, or the server overloaded. */
+  async #patiently<Result>(run: () => Promise<Result>): Promise<Result> {
     for (;;) {
       try {
-        return await uploadOutputs(this.#deps, stored.spec, ml);
+        return await run();
       } catch (error) {
-        if (error instanceof UploadFailed) throw error;
-        const { code, message } = asPlatformError(error);
-        if (code !== 'unavailable') throw new UploadFailed(`ClientError: Data upload failed: ${message}`);
-        if (this.#intent === 'halt') throw error;
-        await this.#deps.states.step(this.#name, trainingSteps.uploadWaiting(message));
+        if (!isPassing(error) || this.#intent === 'halt') throw error;
+        await this.#deps.states.step(this.#name, trainingSteps.uploadWaiting(messageOf(error)));
         await this.#pause(uploadRetryMs);
       }
     }
@@ -376,6 +410,11 @@ export class TrainingRun {
 
 /** The reason is complete. */
 class DownloadProblem extends Error {}
+
+/** Whether the same may succeed later. */
+function mayPass(error: unknown): boolean {
+  return !(error instanceof DownloadFailed || error instanceof DownloadProblem || isRejection(error));
+}
 
 /** Something outside ended it. A shell reports the signal of its child as 128 + 9. */
 function wasKilled({ code, signal }: TaskEnd): boolean {

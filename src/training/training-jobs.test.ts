@@ -1,6 +1,6 @@
 /** Jobs of /bin/sh, from their creation to their end. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, renameSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -350,6 +350,54 @@ describe('training jobs that share the machine', { timeout: 60_000 }, () => {
     assert.deepEqual(await fixture.archive('out/full-1/output/model.tar.gz'), { m: 'a\n' });
   });
 
+  test('keep what they have computed while the database is away, and the last lines they printed', async () => {
+    const { events } = fixture.control;
+    const record = events.record.bind(events);
+    await fixture.training.create(fixture.spec('away-1', 'echo ready; while [ ! -e $ML/go ]; do sleep 0.05; done; exit 3'), 'tester');
+    await fixture.training.create(fixture.spec('away-2', 'true', { priority: -1 }), 'tester');
+    await fixture.printed('away-1', 'ready');
+    const failed = Promise.withResolvers<void>();
+    events.record = () => {
+      failed.resolve();
+      return Promise.reject(new Error('the database is away'));
+    };
+    writeFileSync(join(fixture.directory, 'training/away-1/1/ml/go'), '');
+    await failed.promise;
+    events.record = record;
+    assert.equal((await fixture.over('away-1')).failureReason, 'AlgorithmError: ready, exit code: 3');
+    assert.equal((await fixture.over('away-2')).status, 'Completed');
+  });
+
+  test('wait with the registration of their version while the server has no room for it', async () => {
+    const { registry } = fixture.control;
+    const register = registry.register.bind(registry);
+    registry.register = () => Promise.reject(new PlatformError('unavailable', 'the disk is full'));
+    await fixture.training.create(fixture.spec('full-2', 'echo a > $ML/model/model.onnx', { group: 'full' }), 'tester');
+    await fixture.until('full-2', ({ transitions }) => transitions.at(-1)?.message.includes('disk') === true);
+    registry.register = register;
+    const job = await fixture.over('full-2');
+    assert.deepEqual([job.status, job.version], ['Completed', 'full/1']);
+  });
+
+  test('store all checkpoints but those that cannot be, and the last ones once there is room again', async () => {
+    const { buckets } = fixture;
+    const put = buckets.put.bind(buckets);
+    const refused = Promise.withResolvers<void>();
+    buckets.put = (...call: Parameters<typeof put>) => {
+      if (!call[1].startsWith('last/')) return put(...call);
+      refused.resolve();
+      return Promise.reject(new PlatformError('unavailable', 'the disk is full'));
+    };
+    const checkpoints = { bucket: 'team', prefix: 'last', path: '/opt/ml/checkpoints' };
+    const deep = 'a'.repeat(200);
+    const script = `cd $ML/checkpoints; echo z > z; for i in 1 2 3 4 5 6; do mkdir ${deep}; cd ${deep}; done; echo x > x`;
+    await fixture.training.create(fixture.spec('last-1', script, { checkpoints }), 'tester');
+    await refused.promise;
+    buckets.put = put;
+    assert.equal((await fixture.over('last-1')).status, 'Completed');
+    assert.equal((await fixture.read('last/z'))?.toString(), 'z\n');
+  });
+
   test('fail if their model is larger than the limit, before anything of it is stored', async () => {
     const small = await TrainingFixture.open({ artifactLimitBytes: 1000 });
     try {
@@ -411,7 +459,10 @@ describe('a restarted server', { timeout: 60_000 }, () => {
       mkdirSync(join(first.directory, 'training', path), { recursive: true });
     const second = await TrainingFixture.open({ directory: first.directory });
     try {
-      assert.deepEqual(['killed-1', 'begun-1/1'].map((name) => second.hasFolder(name)), [false, false]);
+      assert.deepEqual(
+        ['killed-1', 'begun-1/1'].map((name) => second.hasFolder(name)),
+        [false, false],
+      );
       await second.training.stop('begun-1', 'tester');
       assert.equal((await second.over('begun-1')).status, 'Stopped');
     } finally {
