@@ -1,4 +1,5 @@
 export { hasCpuQuota } from './cgroup-files.ts';
+export { freeBytesMin, freeSpaceOf } from './disk-watch.ts';
 export { findForks } from './fork-check.ts';
 export type { ForkServerView } from './fork-servers.ts';
 export type { IsolationStatus } from './isolation/isolation.ts';

@@ -1,10 +1,14 @@
 /** Keys of objects become paths: hostile ones do not. */
 import assert from 'node:assert/strict';
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { TrainingFixture } from '../../test/training-fixture.ts';
-import { dataSha256, pathUnder, placedObjects } from './channels.ts';
+import { dataSha256, downloadChannel, pathUnder, placedObjects } from './channels.ts';
 import { channelDefaults, type TrainingChannel } from './spec.ts';
 
+const mebibyte = 2 ** 20;
 const channelOf = (prefix: string, more: Partial<TrainingChannel> & { isManifest?: boolean } = {}): TrainingChannel => {
   const { isManifest = false, ...rest } = more;
   return { ...channelDefaults, name: 'train', source: { kind: 's3', bucket: 'team', prefix, isManifest }, ...rest };
@@ -77,6 +81,19 @@ describe('a channel', { timeout: 30_000 }, () => {
     await fixture.put('late/list.json', JSON.stringify([{ prefix: 's3://team/late/' }, 'gone.csv']));
     const deleted = await fixture.run('late-1', 'true', { channels: [channelOf('late/list.json', { isManifest: true })] });
     assert.match(deleted.failureReason ?? '', /The object "s3:\/\/team\/late\/gone\.csv" was deleted while it was downloaded\./);
+  });
+
+  test('is unpacked only while the disk of the server has room', async () => {
+    await fixture.put('bomb/a.gz', gzipSync(Buffer.alloc(64 * mebibyte)));
+    const folder = join(fixture.directory, 'bomb');
+    mkdirSync(folder);
+    const written = (): number => statSync(join(folder, 'a'), { throwIfNoEntry: false })?.size ?? 0;
+    const options = { folder, roomBytes: 2 ** 40, freeBytes: () => 24 * mebibyte - written(), signal: new AbortController().signal };
+    await assert.rejects(
+      downloadChannel(fixture.buckets, channelOf('bomb/', { isGzip: true }), options),
+      /does not fit on the disk of the server/,
+    );
+    assert.ok(written() <= 32 * mebibyte, `${written()} bytes`);
   });
 
   test('has a hash of its contents that no order changes', () => {

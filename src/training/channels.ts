@@ -31,6 +31,8 @@ export interface PlacedObject {
 const objectsMax = 200_000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestNamesMax = 200_000;
+/** What is unpacked between two looks at the free space. */
+const freeStepBytes = 16 * 2 ** 20;
 
 /**
  * Writes a channel into `folder`, which exists and is empty. `roomBytes` is the space that is left for the job. Throws `DownloadFailed`, or
@@ -39,19 +41,15 @@ const manifestNamesMax = 200_000;
 export async function downloadChannel(
   buckets: TrainingBuckets,
   channel: TrainingChannel,
-  { folder, roomBytes, signal }: { readonly folder: string; readonly roomBytes: number; readonly signal: AbortSignal },
+  { folder, roomBytes, ...options }: Omit<DownloadOptions, 'target' | 'isGzip'> & { readonly folder: string },
 ): Promise<ChannelFacts> {
   const placed = await placedObjects(buckets, channel);
   const lines: string[] = [];
   let bytes = 0;
   for (const object of placed) {
-    signal.throwIfAborted();
-    const stored = await downloadObject(buckets, object, {
-      target: join(folder, object.path),
-      isGzip: channel.isGzip,
-      roomBytes: roomBytes - bytes,
-      signal,
-    });
+    options.signal.throwIfAborted();
+    const target = join(folder, object.path);
+    const stored = await downloadObject(buckets, object, { ...options, target, isGzip: channel.isGzip, roomBytes: roomBytes - bytes });
     bytes += stored.bytes;
     lines.push(`${object.key}\0${stored.sha256}\n`);
   }
@@ -113,7 +111,11 @@ async function manifestObjects(buckets: TrainingBuckets, bucket: string, key: st
     throw new DownloadFailed(`The ${where} has ${object.bytes} bytes: expected at most ${manifestBytesMax}.`);
   }
   const chunks: Buffer[] = [];
-  for await (const chunk of object.stream()) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of object.stream()) chunks.push(chunk as Buffer);
+  } finally {
+    object.close();
+  }
   const { prefix, names } = parseManifest(Buffer.concat(chunks).toString('utf8'), where);
   const at = parseS3Uri(prefix);
   if (at === null) throw new DownloadFailed(`The ${where} begins with the prefix "${prefix.slice(0, 80)}": expected s3://BUCKET/FOLDER/.`);
@@ -163,7 +165,10 @@ function checkPaths(channel: string, placed: readonly PlacedObject[]): void {
 interface DownloadOptions {
   readonly target: string;
   readonly isGzip: boolean;
+  /** Space that is left for the job. */
   readonly roomBytes: number;
+  /** What the disk has beyond what the server needs. */
+  readonly freeBytes: () => number;
   readonly signal: AbortSignal;
 }
 
@@ -171,7 +176,7 @@ interface DownloadOptions {
 async function downloadObject(
   buckets: TrainingBuckets,
   { bucket, key }: PlacedObject,
-  { target, isGzip, roomBytes, signal }: DownloadOptions,
+  { target, isGzip, roomBytes, freeBytes, signal }: DownloadOptions,
 ): Promise<{ readonly sha256: string; readonly bytes: number }> {
   const object = await buckets.open(bucket, key);
   if (object === null) throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" was deleted while it was downloaded.`);
@@ -181,11 +186,14 @@ async function downloadObject(
     const [file] = object.files ?? [];
     const [piece] = object.pieces;
     if (!isGzip && file !== undefined && piece !== undefined && object.pieces.length === 1) {
-      await copyFile(file, target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      await copyFile(file, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).catch(() => {
+        checkFree(freeBytes(), object.bytes);
+        return copyFile(file, target, constants.COPYFILE_EXCL);
+      });
       await chmod(target, 0o644);
       return { sha256: piece.sha256, bytes: object.bytes };
     }
-    return await writeStream(object.stream(), target, { isGzip, roomBytes, signal });
+    return await writeStream(object.stream(), target, { isGzip, roomBytes, freeBytes, signal });
   } catch (error) {
     if (isGzip && !signal.aborted && isZlibError(error))
       throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" is no gzip file: ${messageOf(error)}.`);
@@ -199,22 +207,37 @@ async function downloadObject(
 async function writeStream(
   source: Readable,
   target: string,
-  { isGzip, roomBytes, signal }: Pick<DownloadOptions, 'isGzip' | 'roomBytes' | 'signal'>,
+  { isGzip, roomBytes, freeBytes, signal }: Omit<DownloadOptions, 'target'>,
 ): Promise<{ readonly sha256: string; readonly bytes: number }> {
   const hash = createHash('sha256');
-  let bytes = 0;
+  let [bytes, checkedAt] = [0, 0];
+  const check = (): void => {
+    if (bytes > roomBytes) throw new DownloadFailed('The data is larger than VolumeSizeInGB.');
+    if (bytes < checkedAt) return;
+    checkedAt = bytes + freeStepBytes;
+    checkFree(freeBytes(), freeStepBytes);
+  };
   const count = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
       hash.update(chunk);
-      if (bytes > roomBytes) done(new DownloadFailed('The data is larger than VolumeSizeInGB.'));
-      else done(null, chunk);
+      try {
+        check();
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
     },
   });
   const file = createWriteStream(target, { flags: 'wx', mode: 0o644 });
   if (isGzip) await pipeline(source, createGunzip(), count, file, { signal });
   else await pipeline(source, count, file, { signal });
   return { sha256: hash.digest('hex'), bytes };
+}
+
+/** A volume can be larger than the disk, and a small gzip file unpacks to any size: the server must not run out of space. */
+function checkFree(freeBytes: number, neededBytes: number): void {
+  if (freeBytes < neededBytes) throw new DownloadFailed('The data does not fit on the disk of the server: free space, or use less data.');
 }
 
 function isZlibError(error: unknown): boolean {

@@ -2,10 +2,11 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
+import { PlatformError } from '../errors.ts';
 import { joinKey, objectsUnder, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { downloadFile, pathUnder } from './channels.ts';
 import { type JobFolder, listJobFiles } from './job-files.ts';
-import { putFile } from './outputs.ts';
+import { bytesOf, putFile } from './outputs.ts';
 import { isRelativePath, mlFolder, type TrainingSpec } from './spec.ts';
 
 export interface CheckpointDeps {
@@ -34,7 +35,7 @@ export async function fetchCheckpoints(
   { buckets }: CheckpointDeps,
   config: CheckpointConfig,
   ml: string,
-  options: { readonly roomBytes: number; readonly signal: AbortSignal },
+  options: { readonly roomBytes: number; readonly freeBytes: () => number; readonly signal: AbortSignal },
 ): Promise<number> {
   const { base, path: folder } = checkpointFolder(config, ml);
   const target = join(base, folder);
@@ -47,7 +48,7 @@ export async function fetchCheckpoints(
     if (!isRelativePath(path)) continue;
     const file = join(target, path);
     await mkdir(dirname(file), { recursive: true });
-    const { bytes } = await downloadFile(buckets, s3Uri(config.bucket, key), file, { roomBytes, signal: options.signal });
+    const { bytes } = await downloadFile(buckets, s3Uri(config.bucket, key), file, { ...options, roomBytes });
     roomBytes -= bytes;
     files++;
   }
@@ -59,13 +60,16 @@ export class CheckpointSync {
   readonly #deps: CheckpointDeps;
   readonly #config: CheckpointConfig;
   readonly #ml: string;
+  readonly #bytesMax: number;
   /** Size and time of what was uploaded, by path. */
   readonly #uploaded = new Map<string, string>();
 
-  constructor(deps: CheckpointDeps, config: CheckpointConfig, ml: string) {
+  /** `bytesMax`: of all files together. */
+  constructor(deps: CheckpointDeps, config: CheckpointConfig, { ml, bytesMax }: { readonly ml: string; readonly bytesMax: number }) {
     this.#deps = deps;
     this.#config = config;
     this.#ml = ml;
+    this.#bytesMax = bytesMax;
   }
 
   /** `isEnd`: the job has ended, so nothing is being written. Returns the number of files. Throws the first failure, after all others. */
@@ -73,6 +77,12 @@ export class CheckpointSync {
     const { buckets, clock } = this.#deps;
     const folder = checkpointFolder(this.#config, this.#ml);
     const { files } = await listJobFiles(folder, checkpointFilesMax);
+    if (bytesOf(files) > this.#bytesMax) {
+      throw new PlatformError(
+        'too_large',
+        `the checkpoints have more than ${this.#bytesMax} bytes, holes included: write less, or raise VolumeSizeInGB`,
+      );
+    }
     let uploaded = 0;
     let failure: unknown = null;
     for (const file of files) {

@@ -27,7 +27,8 @@ const denseSamplesMs = 60_000;
 /** Returns the task as it ended; null if it is gone. Failures to copy output or checkpoints are logged and repeated. */
 export async function followTask(deps: RunDeps, { stored, id, log, ml }: FollowedTask): Promise<TaskView | null> {
   const { clock } = deps;
-  const sync = stored.spec.checkpoints === null ? null : new CheckpointSync(deps, stored.spec.checkpoints, ml);
+  const { checkpoints, volumeGb } = stored.spec;
+  const sync = checkpoints === null ? null : new CheckpointSync(deps, checkpoints, { ml, bytesMax: volumeGb * 1e9 });
   const begunAtMs = clock.nowMs();
   let [sampledAtMs, cpuMs, syncedAtMs] = [begunAtMs, viewOf(deps, id)?.cpuMs ?? 0, begunAtMs];
   let syncing: Promise<void> = Promise.resolve();

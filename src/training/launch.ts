@@ -11,6 +11,8 @@ import type { TrainingSpec } from './spec.ts';
 export interface LaunchDeps extends CheckpointDeps {
   /** The file of a stored source archive. */
   readonly sourcePath: (sha256: string) => string;
+  /** What the disk of a folder has beyond what the server needs. */
+  readonly freeBytes: (folder: string) => number;
   /** `script_mode.py`. */
   readonly scriptMode: string;
 }
@@ -38,16 +40,17 @@ export async function downloadInputs(deps: LaunchDeps, spec: TrainingSpec, folde
   const ml = join(folder, 'ml');
   for (const name of contractFolders) await mkdir(join(ml, name), { recursive: true });
   let roomBytes = spec.volumeGb * bytesPerGb;
-  const codeSha256 = await downloadCode(deps, spec, join(ml, archivePath), { roomBytes, signal });
+  const options = { freeBytes: () => deps.freeBytes(folder), signal };
+  const codeSha256 = await downloadCode(deps, spec, join(ml, archivePath), { ...options, roomBytes });
   const data: Record<string, ChannelFacts> = {};
   for (const channel of spec.channels) {
     const target = join(ml, 'input/data', channel.name);
     await mkdir(target, { recursive: true });
-    const facts = await downloadChannel(deps.buckets, channel, { folder: target, roomBytes, signal });
+    const facts = await downloadChannel(deps.buckets, channel, { ...options, folder: target, roomBytes });
     roomBytes -= facts.bytes;
     data[channel.name] = facts;
   }
-  if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, ml, { roomBytes, signal });
+  if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, ml, { ...options, roomBytes });
   return { data, codeSha256 };
 }
 
@@ -56,7 +59,7 @@ async function downloadCode(
   { sourcePath, buckets }: LaunchDeps,
   spec: TrainingSpec,
   target: string,
-  options: { readonly roomBytes: number; readonly signal: AbortSignal },
+  options: { readonly roomBytes: number; readonly freeBytes: () => number; readonly signal: AbortSignal },
 ): Promise<string | null> {
   if (spec.source !== null) {
     await copyFile(sourcePath(spec.source.sha256), target);

@@ -10,7 +10,7 @@ import type { PythonEnvironments } from '../environments/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Foundation } from '../foundation/index.ts';
 import { nameKey } from '../names.ts';
-import type { LocalProvider } from '../providers/index.ts';
+import { freeBytesMin, freeSpaceOf, type LocalProvider } from '../providers/index.ts';
 import type { Audit, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { TrainingBuckets } from './buckets.ts';
@@ -73,6 +73,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     files: registry.files,
     objects,
     sourcePath: (sha256) => registry.files.localPath(sha256),
+    freeBytes: (path) => freeSpaceOf(path).bytes - freeBytesMin,
     scriptMode,
     python: (environment, lock, signal) => pythonOf(deps.environments, environment, lock, signal),
     instanceOf,

@@ -410,6 +410,18 @@ describe('training jobs that share the machine', { timeout: 60_000 }, () => {
     }
   });
 
+  test('fail if their model is larger than the volume by holes or links, which take no space on it', async () => {
+    for (const [name, script] of [
+      ['hole-1', 'truncate -s 3G $ML/model/m'],
+      ['hole-2', 'cd $ML/model; truncate -s 900M m; ln -s m 1; ln -s m 2'],
+    ] as const) {
+      const job = await fixture.run(name, script, { volumeGb: 1, output: { bucket: 'team', prefix: 'out', isPacked: name === 'hole-1' } });
+      const reason =
+        /AlgorithmError: the files in \/opt\/ml\/model have [0-9]+ bytes, holes and links included: expected at most VolumeSizeInGB = 1/;
+      assert.match(job.failureReason ?? '', reason);
+    }
+  });
+
   test('end their children with their script', async () => {
     const job = await fixture.run('forks-1', '(sleep 300; echo late) & (setsid sleep 300) & echo m > $ML/model/m; exit 0');
     assert.equal(job.status, 'Completed');
