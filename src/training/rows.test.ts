@@ -123,6 +123,8 @@ for (const { name, open } of [
       const namesOf = async (filter: Parameters<TrainingRows['list']>[0]) => (await rows.list(filter)).map(({ spec }) => spec.name);
       assert.deepEqual(await namesOf({ limit: 9 }), ['b-2', 'a-1', 'b-1']);
       assert.deepEqual(await namesOf({ limit: 9, sortBy: 'name_key', descending: false, after: ['a-1', 'a-1'] }), ['b-1', 'b-2']);
+      assert.deepEqual(await namesOf({ limit: 1, offset: 1 }), ['a-1']);
+      assert.deepEqual(await namesOf({ limit: 9, offset: 3 }), []);
       assert.deepEqual(await namesOf({ limit: 9, status: 'Failed' }), ['a-1']);
       assert.deepEqual(await namesOf({ limit: 9, nameContains: 'B-', createdAfterMs: 0 }), ['b-2']);
       assert.deepEqual(await namesOf({ limit: 9, nameContains: '%' }), []);

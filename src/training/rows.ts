@@ -133,7 +133,7 @@ export class TrainingRows {
   }
 
   async list(filter: TrainingJobFilter): Promise<StoredTraining[]> {
-    const { status, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit } = filter;
+    const { status, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit, offset = 0 } = filter;
     const order = descending ? 'desc' : 'asc';
     let query = this.#db.selectFrom('training_jobs').selectAll();
     if (status !== undefined) query = query.where('state', '=', status);
@@ -153,7 +153,8 @@ export class TrainingRows {
     if (after !== null) {
       query = query.where((row) => row(row.refTuple(sortBy, 'name_key'), descending ? '<' : '>', row.tuple(after[0], after[1])));
     }
-    return (await query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).execute()).map(storedOf);
+    const page = query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset);
+    return (await page.execute()).map(storedOf);
   }
 
   /** Runs in one transaction. */

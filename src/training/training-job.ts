@@ -85,6 +85,8 @@ export interface TrainingJobFilter {
   readonly descending?: boolean;
   /** Start after this value of the sort column and this key (`trainingSortKey`). */
   readonly after?: readonly [string | number, string] | null;
+  /** Jobs to leave out before the first; default 0. */
+  readonly offset?: number;
   readonly limit: number;
 }
 

@@ -109,14 +109,12 @@ function eventsRoute({ training, events }: Services, streams: Streams): ApiRoute
   });
 }
 
-/** One page: the list of the module continues after a job, so the jobs before the page are read as well. */
-async function listed(
+function listed(
   { training }: Services,
   { status, name }: { readonly status: TrainingJob['status'] | undefined; readonly name: string | undefined },
-  { limit, offset }: { readonly limit: number; readonly offset: number },
+  page: { readonly limit: number; readonly offset: number },
 ): Promise<readonly TrainingJob[]> {
-  const filter = { status, ...(name === undefined ? {} : { nameContains: name }), sortBy: 'created_at' as const };
-  return (await training.list({ ...filter, limit: offset + limit })).slice(offset);
+  return training.list({ status, ...(name === undefined ? {} : { nameContains: name }), sortBy: 'created_at', ...page });
 }
 
 async function startTraining(services: Services, request: IncomingMessage, caller: Caller): Promise<TrainingJob> {
