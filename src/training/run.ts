@@ -42,12 +42,18 @@ export class TrainingRun {
   readonly #name: string;
   readonly #abort = new AbortController();
   #intent: Intent | null = null;
+  #isStopped = false;
   #taskId: string | null = null;
   #log: OutputLog | null = null;
 
   constructor(deps: RunDeps, name: string) {
     this.#deps = deps;
     this.#name = name;
+  }
+
+  /** Whether `stop` was called, even while it was interrupted. */
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   /** Whether its cores become free soon. */
@@ -57,6 +63,7 @@ export class TrainingRun {
 
   /** The job was turned to Stopping: ends the task, uploads what there is. */
   stop(): void {
+    this.#isStopped = true;
     this.#end('stop', this.#deps.stopGraceMs);
   }
 

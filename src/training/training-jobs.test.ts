@@ -350,6 +350,21 @@ describe('training jobs that share the machine', { timeout: 60_000 }, () => {
     assert.deepEqual(await fixture.archive('out/full-1/output/model.tar.gz'), { m: 'a\n' });
   });
 
+  test('that wait are stopped even if the database fails in the middle of it', async () => {
+    const { events } = fixture.control;
+    const record = events.record.bind(events);
+    await fixture.training.create(fixture.spec('holds-2', 'sleep 60'), 'tester');
+    await fixture.training.create(fixture.spec('waits-2', 'true'), 'tester');
+    events.record = (tx, wanted) =>
+      wanted.kind === 'training.stopped' ? Promise.reject(new Error('the database is away')) : record(tx, wanted);
+    await assert.rejects(fixture.training.stop('waits-2', 'tester'), /the database is away/);
+    assert.equal((await fixture.training.get('waits-2')).status, 'Stopping');
+    events.record = record;
+    assert.equal((await fixture.over('waits-2')).status, 'Stopped');
+    await fixture.training.stop('holds-2', 'tester');
+    await fixture.over('holds-2');
+  });
+
   test('keep what they have computed while the database is away, and the last lines they printed', async () => {
     const { events } = fixture.control;
     const record = events.record.bind(events);

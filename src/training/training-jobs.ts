@@ -142,11 +142,15 @@ export class TrainingJobs implements Training {
       await this.#audit(tx, who, 'CreateTrainingJob', spec.name, auditDetail(spec));
       return states.recordEvent(tx, { spec, progress });
     });
-    if (spec.source !== null) await this.#sources.release(spec.source.sha256);
-    this.#deps.events.publish(event);
+    // The job is stored: nothing may throw from here on, or the caller deletes its data, and it would not start before the next server.
     this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
+    this.#deps.events.publish(event);
     this.#next();
-    return this.get(spec.name);
+    if (spec.source !== null)
+      await this.#sources.release(spec.source.sha256).catch((error: unknown) => {
+        this.#deps.log.warn({ job: spec.name, error: messageOf(error) }, 'failed to release the source of a training job');
+      });
+    return this.#viewOf({ ...stored, progress, version: null, createdAtMs: nowMs, updatedAtMs: nowMs });
   }
 
   async nextName(group: string): Promise<string> {
@@ -279,8 +283,14 @@ export class TrainingJobs implements Training {
     const key = nameKey(name);
     const running = this.#running.get(key);
     if (running !== undefined) return running.run.stop();
-    // It waits: nothing has begun.
-    if (this.#waiting.delete(key)) await states.step(name, stoppedStep(cause));
+    const waiting = this.#waiting.get(key);
+    if (waiting === undefined) return;
+    // If nothing has begun, the job ends here. Otherwise, or if that fails, its run settles it, which needs no capacity.
+    this.#waiting.set(key, { ...waiting, isBegun: true });
+    if (!waiting.isBegun) {
+      await states.step(name, stoppedStep(cause));
+      this.#waiting.delete(key);
+    }
     this.#next();
   }
 
@@ -320,7 +330,8 @@ export class TrainingJobs implements Training {
     const ended = run
       .run()
       .then((result) => {
-        if (result === 'again') this.#waiting.set(key, { spec, createdAtMs, isBegun: false });
+        // One that was to be stopped meanwhile only settles that, which needs no capacity.
+        if (result === 'again') this.#waiting.set(key, { spec, createdAtMs, isBegun: run.isStopped });
       })
       .catch((error: unknown) => this.#deps.log.error({ job: spec.name, error: messageOf(error) }, 'failed to end a training job'))
       .finally(() => {
