@@ -45,7 +45,9 @@ export async function followTask(deps: RunDeps, { stored, id, log, ml }: Followe
     }
     if (sync !== null && !isEnd && nowMs - syncedAtMs >= checkpointEveryMs) {
       syncedAtMs = nowMs;
-      syncing = syncing.then(async () => void (await syncNow(deps, stored, sync, false)));
+      syncing = syncing.then(async () => {
+        await syncNow(deps, stored, sync, false);
+      });
     }
     if (copied === 'more') continue;
     if (isEnd && copied === 'none') {

@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { Tasks } from '../providers/index.ts';
 
-export interface LeftoverDeps {
+interface LeftoverDeps {
   readonly tasks: Tasks;
   readonly log: Log;
   /** Never throws. */
