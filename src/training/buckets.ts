@@ -79,7 +79,7 @@ export function isPassing(error: unknown): boolean {
  * Whether the request itself is rejected, such as a key that is too long, or a bucket that was deleted: the same fails again. Errors of the
  * object store have an HTTP status. Other errors are those of the database and the file system.
  */
-export function isRejection(error: unknown): boolean {
+export function isLasting(error: unknown): boolean {
   if (error instanceof PlatformError) return !isPassing(error);
   return error instanceof Error && 'httpStatus' in error && Number(error.httpStatus) < 500;
 }

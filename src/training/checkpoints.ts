@@ -6,7 +6,7 @@ import { PlatformError } from '../errors.ts';
 import { joinKey, objectsUnder, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { downloadFile, pathUnder } from './channels.ts';
 import { type JobFolder, listJobFiles } from './job-files.ts';
-import { bytesOf, putFile } from './outputs.ts';
+import { totalBytesOf, putFile } from './outputs.ts';
 import { isRelativePath, mlFolder, type TrainingSpec } from './spec.ts';
 
 export interface CheckpointDeps {
@@ -77,7 +77,7 @@ export class CheckpointSync {
     const { buckets, clock } = this.#deps;
     const folder = checkpointFolder(this.#config, this.#ml);
     const { files } = await listJobFiles(folder, checkpointFilesMax);
-    if (bytesOf(files) > this.#bytesMax) {
+    if (totalBytesOf(files) > this.#bytesMax) {
       throw new PlatformError(
         'too_large',
         `the checkpoints have more than ${this.#bytesMax} bytes, holes included: write less, or raise VolumeSizeInGB`,

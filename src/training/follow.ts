@@ -2,7 +2,7 @@
 import { messageOf } from '../errors.ts';
 import { Measure } from '../metrics/index.ts';
 import type { Tasks, TaskView } from '../providers/index.ts';
-import { isRejection } from './buckets.ts';
+import { isLasting } from './buckets.ts';
 import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
 import type { OutputLog } from './output-log.ts';
 import type { StoredTraining } from './rows.ts';
@@ -90,7 +90,7 @@ async function syncNow({ log }: RunDeps, { spec }: StoredTraining, sync: Checkpo
     return true;
   } catch (error) {
     log.warn({ job: spec.name, error: messageOf(error) }, 'failed to store checkpoints of a training job');
-    return isRejection(error);
+    return isLasting(error);
   }
 }
 

@@ -55,9 +55,9 @@ export async function uploadOutputs(
     throw new UploadFailed(`AlgorithmError: there are more than ${jobFilesMax} files in /opt/ml/model: pack them into an archive`);
   // A file with holes takes no space, and a link none either, but reading them can take days.
   const bytesMax = spec.volumeGb * 1e9;
-  if (bytesOf(files) > bytesMax)
+  if (totalBytesOf(files) > bytesMax)
     throw new UploadFailed(
-      `AlgorithmError: the files in /opt/ml/model have ${bytesOf(files)} bytes, holes and links included: expected at most VolumeSizeInGB = ${spec.volumeGb}`,
+      `AlgorithmError: the files in /opt/ml/model have ${totalBytesOf(files)} bytes, holes and links included: expected at most VolumeSizeInGB = ${spec.volumeGb}`,
     );
   if (isPacked) await putArchive(buckets, { bucket, key: key('model.tar.gz') }, { folder: model, files, bytesMax: artifactBytesMax });
   else for (const file of files) await putFile(buckets, { bucket, key: key('model', file.path) }, model, file);
@@ -65,7 +65,7 @@ export async function uploadOutputs(
   const other = await listJobFiles(data);
   const otherNotes = other.notes.map((note) => `output/data: ${note}`);
   if (other.isTooMany) otherNotes.push(`output/data has more than ${jobFilesMax} files: the rest was left out`);
-  const isTooLarge = bytesOf(other.files) > bytesMax;
+  const isTooLarge = totalBytesOf(other.files) > bytesMax;
   if (isTooLarge) otherNotes.push(`output/data has more bytes than VolumeSizeInGB = ${spec.volumeGb}, holes included, and was left out`);
   if (other.files.length > 0 && !isTooLarge)
     await putArchive(buckets, { bucket, key: key('output.tar.gz') }, { folder: data, files: other.files, bytesMax: artifactBytesMax });
@@ -73,7 +73,7 @@ export async function uploadOutputs(
 }
 
 /** With holes. A file counts for each link to it. */
-export function bytesOf(files: readonly JobFile[]): number {
+export function totalBytesOf(files: readonly JobFile[]): number {
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { messageOf, PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import type { TaskEnd, TaskView } from '../providers/index.ts';
-import { isPassing, isRejection } from './buckets.ts';
+import { isPassing, isLasting } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
@@ -287,7 +287,7 @@ export class TrainingRun {
     try {
       return await this.#patiently(() => uploadOutputs(this.#deps, stored.spec, ml));
     } catch (error) {
-      if (!isRejection(error)) throw error;
+      if (!isLasting(error)) throw error;
       throw new UploadFailed(`ClientError: Data upload failed: ${messageOf(error)}`);
     }
   }
@@ -420,7 +420,7 @@ class DownloadProblem extends Error {}
 
 /** Whether the same may succeed later. */
 function mayPass(error: unknown): boolean {
-  return !(error instanceof DownloadFailed || error instanceof DownloadProblem || isRejection(error));
+  return !(error instanceof DownloadFailed || error instanceof DownloadProblem || isLasting(error));
 }
 
 /** Something outside ended it. A shell reports the signal of its child as 128 + 9. */

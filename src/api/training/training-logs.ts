@@ -34,9 +34,12 @@ export function trainingLogRoute(services: Pick<ApiServices, 'training' | 'clock
         const { lines, next } = await training.output(job, { after: after ?? null, limit });
         return { items: lines.map(lineBodyOf), next };
       }
-      await training.get(job); // throws for an unknown job before the stream is open
+      await training.output(job, { after: after ?? null, limit: 1 }); // throws for an unknown job or position before the stream is open
       const stream = streams.open(call);
-      void followOutput(services, job, stream, after ?? null).finally(() => stream.end());
+      // The job may be deleted meanwhile, or the database be away: the client continues with another request.
+      void followOutput(services, job, stream, after ?? null)
+        .catch(() => undefined)
+        .finally(() => stream.end());
       return undefined;
     },
   });
