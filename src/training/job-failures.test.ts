@@ -108,6 +108,12 @@ describe('training jobs, when something fails,', { timeout: 120_000 }, () => {
 });
 
 describe('a server that opens', { timeout: 60_000 }, () => {
+  test('and closes its database does not reject waiting for a change, which nothing may handle yet', async () => {
+    const fixture = await TrainingFixture.open();
+    await fixture.end();
+    await fixture.training.changed('any', AbortSignal.timeout(60_000));
+  });
+
   test('removes the folders of jobs that are over, and those of earlier attempts', async () => {
     const first = await TrainingFixture.open();
     await first.training.create(first.spec('begun-1', 'echo begin; while true; do sleep 0.05; done'), 'tester');

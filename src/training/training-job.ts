@@ -155,6 +155,6 @@ export interface Training {
   output(name: string, page: { readonly after?: string | null; readonly limit: number }): Promise<TrainingOutputPage>;
   /** The values of the job's metrics in order of time, at most 10,000. Throws `not_found`. */
   metrics(name: string): Promise<readonly TrainingMetricValue[]>;
-  /** Resolves at the next change of the status or secondary status, when the signal aborts, or at once if the job is over or missing. */
+  /** Resolves at the next change of the status or secondary status, when the signal aborts, or at once if the job is over or cannot be read. Never rejects. */
   changed(name: string, signal: AbortSignal): Promise<void>;
 }

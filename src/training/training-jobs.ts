@@ -249,7 +249,8 @@ export class TrainingJobs implements Training {
     // Listens before it reads, so that no change falls between.
     const cancel = new AbortController();
     const waiting = this.#deps.states.changed(name, AbortSignal.any([signal, cancel.signal]));
-    const stored = await this.#deps.rows.find(name);
+    // Callers read the job while this waits, so a rejection would be unhandled, and end the server; the next read reports the same.
+    const stored = await this.#deps.rows.find(name).catch(() => null);
     if (stored === null || isOver(stored.progress.status)) cancel.abort();
     await waiting;
   }
