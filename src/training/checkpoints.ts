@@ -6,7 +6,7 @@ import { PlatformError } from '../errors.ts';
 import { joinKey, objectsUnder, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { downloadFile, pathUnder } from './channels.ts';
 import { type JobFolder, listJobFiles } from './job-files.ts';
-import { totalBytesOf, putFile } from './outputs.ts';
+import { putFile, totalBytesOf } from './outputs.ts';
 import { isRelativePath, mlFolder, type TrainingSpec } from './spec.ts';
 
 export interface CheckpointDeps {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { messageOf, PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import type { TaskEnd, TaskView } from '../providers/index.ts';
-import { isPassing, isLasting } from './buckets.ts';
+import { isLasting, isPassing } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';

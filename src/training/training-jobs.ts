@@ -291,6 +291,7 @@ export class TrainingJobs implements Training {
     if (!waiting.isBegun) {
       await states.step(name, stoppedStep(cause));
       this.#waiting.delete(key);
+      this.#deps.metrics.forget(name); // of its earlier attempts
     }
     this.#next();
   }

@@ -213,6 +213,13 @@ describe('training jobs', { timeout: 170_000 }, () => {
     assert.deepEqual(kinds, ['training.starting', 'training.downloading', 'training.training', 'training.uploading', 'training.completed']);
   });
 
+  test('jobs without a name that are created at once each get one', async () => {
+    const spec = { environment: null, command: ['/bin/sh', '-c', 'true'], group: 'crowd' };
+    const crowd = Array.from({ length: 12 }, () => server.callWell<TrainingJobBody>('POST', '/training-jobs', spec));
+    const names = (await Promise.all(crowd)).map(({ name }) => name);
+    assert.deepEqual(names.toSorted(), Array.from({ length: 12 }, (_, at) => `crowd-${at + 1}`).toSorted());
+  });
+
   test('a malformed request is rejected with what was expected, and leaves no data', async () => {
     const post = async (...parts: (readonly [string, string | Blob, string?])[]) => {
       const form = new FormData();

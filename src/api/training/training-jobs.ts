@@ -26,7 +26,7 @@ type Services = Pick<ApiServices, 'training' | 's3' | 'events' | 'clock'>;
 
 const trainingPath = z.strictObject({ job: z.string().max(200) });
 /** Jobs without a name of their own that were created at the same moment take the next number. */
-const triesMax = 5;
+const triesMax = 50;
 
 export function trainingRoutes(services: Services, streams: Streams): ApiRoute[] {
   const { training, s3 } = services;
