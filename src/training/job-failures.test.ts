@@ -28,6 +28,19 @@ describe('training jobs, when something fails,', { timeout: 120_000 }, () => {
     await fixture.over('holds-2');
   });
 
+  test('that run are stopped even if the request could not be written at first', async () => {
+    const { tasks } = fixture.provider;
+    const stop = tasks.stop.bind(tasks);
+    await fixture.training.create(fixture.spec('full-3', 'echo ready; while true; do sleep 0.05; done'), 'tester');
+    await fixture.printed('full-3', 'ready');
+    tasks.stop = () => {
+      tasks.stop = stop;
+      return Promise.reject(new Error('ENOSPC: no space left on device'));
+    };
+    await fixture.training.stop('full-3', 'tester');
+    assert.equal((await fixture.over('full-3')).status, 'Stopped');
+  });
+
   test('keep what they have computed while the database is away, and the last lines they printed', async () => {
     const { events } = fixture.control;
     const record = events.record.bind(events);

@@ -81,8 +81,15 @@ export class TrainingRun {
     if (this.#intent !== null && intent !== 'halt') return;
     this.#intent = intent;
     this.#abort.abort(new Error(intent));
-    if (this.#taskId === null) return;
-    this.#deps.tasks.stop(this.#taskId, graceMs).catch((error: unknown) => this.#warn(error, 'failed to stop the task of a training job'));
+    if (this.#taskId !== null) this.#requestStop(this.#taskId, graceMs);
+  }
+
+  /** Until it succeeds: the request is a file, and the task may be what fills the disk. */
+  #requestStop(id: string, graceMs: number): void {
+    this.#deps.tasks.stop(id, graceMs).catch((error: unknown) => {
+      this.#warn(error, 'failed to stop the task of a training job, will retry');
+      this.#deps.clock.after(retryMs, () => this.#requestStop(id, graceMs));
+    });
   }
 
   async run(): Promise<TrainingRunResult> {
@@ -195,7 +202,7 @@ export class TrainingRun {
     const { states, tasks, meter } = this.#deps;
     this.#taskId = id;
     const training = (await states.step(this.#name, trainingSteps.training)) ?? stored; // a stopping job takes no such step
-    if (this.#intent !== null) await tasks.stop(id, this.#intent === 'halt' ? haltGraceMs : this.#deps.stopGraceMs);
+    if (this.#intent !== null) this.#requestStop(id, this.#intent === 'halt' ? haltGraceMs : this.#deps.stopGraceMs);
     meter.started(stored);
     // Another try continues the same one, which knows the last lines.
     this.#log ??= new OutputLog(
