@@ -180,6 +180,19 @@ describe('DescribeTrainingJob', () => {
     assert.equal((await fixture.run('DescribeTrainingJob'))['TrainingJobStatus'], 'InProgress');
   });
 
+  test('is held no longer than 2 s if the clock was set back since the job was created', async () => {
+    const fixture = await created();
+    const job = fixture.jobs.get('digits-7');
+    assert(job !== undefined);
+    fixture.jobs.set('digits-7', { ...job, createdAtMs: fixture.clock.wallMs() + 3_600_000 });
+    let isAnswered = false;
+    void fixture.run('DescribeTrainingJob').then(() => (isAnswered = true));
+    await settle();
+    fixture.clock.advance(2000);
+    await settle();
+    assert.equal(isAnswered, true);
+  });
+
   test('of a client that has disconnected, or of a job that is over, is not held', async () => {
     const fixture = await created();
     await fixture.run('DescribeTrainingJob', undefined, callOf('m/B', AbortSignal.abort()));

@@ -79,7 +79,8 @@ export class TrainingJobOperations {
     const { training, clock } = this.#options;
     let job = await this.#find(name);
     // Waiters sleep for two minutes after each answer, so only the end is worth one.
-    const ms = isWaiter(call.userAgent) ? waiterHoldMs : job.createdAtMs + readHoldMs - clock.wallMs();
+    // The clock may have been set back since.
+    const ms = isWaiter(call.userAgent) ? waiterHoldMs : Math.min(readHoldMs, job.createdAtMs + readHoldMs - clock.wallMs());
     await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
       while (!signal.aborted) {
         // Requested before the job is read, so that no change in between is missed.
