@@ -11,6 +11,7 @@ export {
   trainingLimits,
 } from './spec.ts';
 export {
+  type AddedSource,
   type NewTrainingJob,
   type SecondaryStatus,
   type Training,

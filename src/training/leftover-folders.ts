@@ -20,24 +20,24 @@ export async function removeLeftovers(deps: LeftoverDeps, parent: string, attemp
   const { tasks, log, removeFolder } = deps;
   for (const job of await namesIn(parent)) {
     const folder = join(parent, job);
-    let isKept = attempts.has(job);
+    let isNeeded = attempts.has(job);
     for (const attempt of await namesIn(folder)) {
       if (attempts.get(job) === Number(attempt)) continue;
       const task = tasks.adopt(join(folder, attempt));
       try {
         if (task?.state === 'starting' || task?.state === 'running') {
-          isKept = true;
+          isNeeded = true;
           await tasks.stop(task.id, 0);
           continue;
         }
         if (task !== null) await tasks.remove(task.id);
         await removeFolder(join(folder, attempt));
       } catch (error) {
-        isKept = true;
+        isNeeded = true;
         log.warn({ job, attempt, error: messageOf(error) }, 'failed to remove what remains of a training job');
       }
     }
-    if (!isKept) await removeFolder(folder);
+    if (!isNeeded) await removeFolder(folder);
   }
 }
 

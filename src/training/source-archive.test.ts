@@ -80,6 +80,13 @@ describe('an archive of source code', { timeout: 60_000 }, () => {
     assert.throws(() => checkEntry('src', ['src/train.py']), /entry 'src' is a folder: expected a file such as src\/train\.py/);
   });
 
+  test('makes room at once if no job is made of it', async () => {
+    for (let at = 0; at < 110; at++) {
+      const { discard } = await add(await tar({ 'c.py': String(at) }));
+      await discard();
+    }
+  });
+
   test('waits for its job with at most 99 others, and no longer once it has one', async () => {
     const archive = await tar({ 'train.py': 'print(1)' });
     const { sha256 } = await add(archive);

@@ -5,15 +5,13 @@ import { PlatformError } from '../errors.ts';
 import type { Registry } from '../registry/index.ts';
 import type { FileObjectStore } from '../storage/index.ts';
 import { checkEntry, sourceBytesMax, sourceFiles } from './source-archive.ts';
-import type { Training } from './training-job.ts';
+import type { AddedSource } from './training-job.ts';
 
 export interface SourceStoreDeps {
   readonly clock: Pick<Clock, 'after'>;
   readonly files: Registry['files'];
   readonly objects: Pick<FileObjectStore, 'has' | 'stat' | 'stream'>;
 }
-
-type Source = Awaited<ReturnType<Training['addSource']>>;
 
 /** An archive that no job refers to is deleted after this time. */
 const heldMs = 15 * 60_000;
@@ -30,7 +28,7 @@ export class SourceStore {
   }
 
   /** Throws `invalid_request`, `unsupported`, `too_large`, `overloaded`. */
-  async add(archive: Readable): Promise<Source> {
+  async add(archive: Readable): Promise<AddedSource> {
     if (this.#releases.size + this.#arriving >= heldMax)
       throw new PlatformError('overloaded', `${heldMax} sources wait for their jobs: try again later`);
     this.#arriving++;
@@ -39,9 +37,9 @@ export class SourceStore {
     try {
       const stored = await held.store(archive, sourceBytesMax);
       const files = await this.#filesOf(stored.sha256);
-      this.#releaseLater(stored.sha256, () => held.release());
+      const discard = this.#releaseLater(stored.sha256, () => held.release());
       isStored = true;
-      return { ...stored, files };
+      return { ...stored, files, discard };
     } finally {
       this.#arriving--;
       if (!isStored) await held.release();
@@ -73,7 +71,8 @@ export class SourceStore {
     return sourceFiles(bytesOf(bytes), isGzip);
   }
 
-  #releaseLater(sha256: string, release: () => Promise<void>): void {
+  /** Returns a function that releases it now. */
+  #releaseLater(sha256: string, release: () => Promise<void>): () => Promise<void> {
     let cancel = (): void => {};
     const run = async (): Promise<void> => {
       cancel();
@@ -81,5 +80,6 @@ export class SourceStore {
     };
     cancel = this.#deps.clock.after(heldMs, () => void run());
     this.#releases.set(run, sha256);
+    return run;
   }
 }

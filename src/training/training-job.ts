@@ -127,13 +127,21 @@ export function trainingLogStream({ spec, createdAtMs }: Pick<TrainingJob, 'spec
   return `${spec.name}/algo-1-${Math.floor(createdAtMs / 1000)}`;
 }
 
+export interface AddedSource {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly files: readonly string[];
+  /** Call it if no job is made of it: few sources can wait for their jobs at once. */
+  discard(): Promise<void>;
+}
+
 /** All operations on training jobs. Names match without case. */
 export interface Training {
   /**
    * Stores an archive of source code (tar or tar.gz) for `TrainingSpec.source`. Throws `invalid_request` for an archive that cannot be
    * unpacked within its bounds, `too_large`.
    */
-  addSource(archive: Readable): Promise<{ readonly sha256: string; readonly bytes: number; readonly files: readonly string[] }>;
+  addSource(archive: Readable): Promise<AddedSource>;
   /**
    * Throws `invalid_request`, `not_found` (bucket, environment), `already_exists`, `overloaded` if too many jobs wait, `forbidden` if the
    * caller may not run code here, `unsupported` if jobs cannot be isolated.

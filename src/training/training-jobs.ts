@@ -20,6 +20,7 @@ import { SourceStore, type SourceStoreDeps } from './source-store.ts';
 import { checkTrainingSpec, type TrainingSpec } from './spec.ts';
 import { instanceMs, isOver, newLife, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
 import {
+  type AddedSource,
   type NewTrainingJob,
   type Training,
   type TrainingJob,
@@ -123,7 +124,7 @@ export class TrainingJobs implements Training {
     await this.#sources.close();
   }
 
-  addSource(archive: Readable): ReturnType<Training['addSource']> {
+  addSource(archive: Readable): Promise<AddedSource> {
     return this.#sources.add(archive);
   }
 

@@ -1,6 +1,6 @@
 /** Training jobs by the command line and the native API. The scripts need python3 alone, and copy a model instead of computing one. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -218,6 +218,17 @@ describe('training jobs', { timeout: 170_000 }, () => {
     const crowd = Array.from({ length: 12 }, () => server.callWell<TrainingJobBody>('POST', '/training-jobs', spec));
     const names = (await Promise.all(crowd)).map(({ name }) => name);
     assert.deepEqual(names.toSorted(), Array.from({ length: 12 }, (_, at) => `crowd-${at + 1}`).toSorted());
+  });
+
+  test('sources of jobs that are rejected take the room of no others', async () => {
+    const archive = execFileSync('tar', ['-c', 'train.py'], { cwd: folder });
+    for (let at = 0; at < 105; at++) {
+      const form = new FormData();
+      form.append('spec', '{"name":"no source needed","entry":"train.py"}');
+      form.append('source', new Blob([Uint8Array.from(archive)]), 's.tar');
+      const response = await fetch(`${server.url}/api/v1/training-jobs`, { method: 'POST', body: form });
+      assert.equal(response.status, 400, await response.text());
+    }
   });
 
   test('a malformed request is rejected with what was expected, and leaves no data', async () => {

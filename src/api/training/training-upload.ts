@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { PlatformError } from '../../errors.ts';
 import { readTar } from '../../tar/index.ts';
-import { trainingLimits } from '../../training/index.ts';
+import { type AddedSource, trainingLimits } from '../../training/index.ts';
 import { uploadOf } from '../models/groups.ts';
 import { boundaryOf, type FormPart, readForm } from '../routing/read-form.ts';
 import type { ApiServices } from '../routing/services.ts';
@@ -14,7 +14,7 @@ type Services = Pick<ApiServices, 'training' | 's3'>;
 
 export interface ReceivedTraining extends TrainingUploads {
   readonly input: TrainingInput;
-  /** Deletes the uploaded data, if no job is made of it. */
+  /** Deletes the uploaded data and source, if no job is made of it. */
   discard(): Promise<void>;
 }
 
@@ -43,16 +43,18 @@ export async function receiveTraining(services: Services, request: IncomingMessa
 
 async function readParts({ training }: Services, parts: AsyncIterable<FormPart>, data: UploadedData): Promise<ReceivedTraining> {
   let input: TrainingInput | null = null;
-  let source: TrainingUploads['source'] = null;
+  let source: AddedSource | null = null;
   for await (const part of parts) {
     if (part.name === 'spec' && input === null) input = inputIn(await textOf(part.content));
     else if (input === null) throw invalid(`expected the part spec first, got '${part.name.slice(0, 80)}'`);
-    else if (part.name === 'source' && source === null) source = { sha256: (await training.addSource(Readable.from(part.content))).sha256 };
-    else if (part.name.startsWith('data.')) await data.add(part.name.slice('data.'.length), part);
+    else if (part.name === 'source' && source === null) {
+      source = await training.addSource(Readable.from(part.content));
+      data.onDiscard(source.discard);
+    } else if (part.name.startsWith('data.')) await data.add(part.name.slice('data.'.length), part);
     else throw invalid(`unexpected part '${part.name.slice(0, 80)}': expected one spec, one source, and data.CHANNEL for each channel`);
   }
   if (input === null) throw invalid('the form has no parts: expected spec');
-  return { input, source, data: data.prefixes, discard: () => data.discard() };
+  return { input, source: source === null ? null : { sha256: source.sha256 }, data: data.prefixes, discard: () => data.discard() };
 }
 
 function inputIn(text: string): TrainingInput {
@@ -89,6 +91,7 @@ class UploadedData {
   readonly #who: string;
   readonly #prefixes = new Map<string, string>();
   readonly #keys: string[] = [];
+  readonly #others: (() => Promise<void>)[] = [];
   readonly #root = `uploads/${randomUUID()}`;
   #hasBucket = false;
   #bytes = 0;
@@ -127,7 +130,13 @@ class UploadedData {
     if (files === 0) throw invalid(`the data of channel '${channel}' is an empty archive: expected at least one file`);
   }
 
+  /** `discard` also calls this. */
+  onDiscard(run: () => Promise<void>): void {
+    this.#others.push(run);
+  }
+
   async discard(): Promise<void> {
+    for (const run of this.#others.splice(0)) await run();
     await this.#s3.deleteAll(trainingBucket, this.#keys.splice(0));
   }
 
