@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import { joinKey, objectsUnder, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { downloadFile, pathUnder } from './channels.ts';
 import { type JobFolder, listJobFiles } from './job-files.ts';
@@ -84,7 +84,7 @@ export class CheckpointSync {
       );
     }
     let uploaded = 0;
-    let failure: unknown = null;
+    let failure: Error | null = null;
     for (const file of files) {
       const state = `${file.bytes} ${file.modifiedAtMs}`;
       const isQuiet = isEnd || clock.wallMs() - file.modifiedAtMs >= quietMs;
@@ -93,7 +93,7 @@ export class CheckpointSync {
       try {
         if (!(await putFile(buckets, { bucket: this.#config.bucket, key }, folder, file))) continue;
       } catch (error) {
-        failure ??= error; // one file with a name that no key can have does not keep the others from being stored
+        failure ??= error instanceof Error ? error : new Error(messageOf(error)); // one file with a name that no key can have does not keep the others from being stored
         continue;
       }
       this.#uploaded.set(file.path, state);

@@ -5,7 +5,7 @@ import type { Log } from '../logs/index.ts';
 import type { TaskLine } from '../providers/index.ts';
 import type { Threads } from '../threads/index.ts';
 import type { MatchRequest } from './match-metrics.ts';
-import { OutputMetrics } from './output-metrics.ts';
+import { OutputMetrics, thinned } from './output-metrics.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 
 test('a job that prints faster than its patterns are matched is read no further than one block ahead', async () => {
@@ -33,4 +33,11 @@ test('a job that prints faster than its patterns are matched is read no further 
   assert.deepEqual([matching.length, matching[1]?.lines], [2, [{ atMs: 1, line: 'second' }]]);
   matching[1]?.done();
   await metrics.settled('flood');
+});
+
+test('a long series is thinned to its end', () => {
+  const points = Array.from({ length: 25 }, (_, at) => at);
+  assert.deepEqual(thinned(points, 10), [0, 3, 6, 9, 12, 15, 18, 21, 24]);
+  assert.deepEqual(thinned(points, 25), points);
+  assert.deepEqual(thinned([], 10), []);
 });

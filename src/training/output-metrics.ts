@@ -73,3 +73,9 @@ export class OutputMetrics {
     this.#deps.log.warn({ job: name, error: messageOf(error) }, 'failed to read the metrics of a training job');
   }
 }
+
+/** At most `most` points, evenly chosen and always with the last one: a long job is shown to its end. */
+export function thinned<Point>(points: readonly Point[], most: number): readonly Point[] {
+  const step = Math.ceil(points.length / most);
+  return step <= 1 ? points : points.filter((_, at) => (points.length - 1 - at) % step === 0);
+}

@@ -132,7 +132,7 @@ export interface AddedSource {
   readonly bytes: number;
   readonly files: readonly string[];
   /** Call it if no job is made of it: few sources can wait for their jobs at once. */
-  discard(): Promise<void>;
+  readonly discard: () => Promise<void>;
 }
 
 /** All operations on training jobs. Names match without case. */

@@ -13,6 +13,7 @@ import { decideCapacity, type RunningJob, type WaitingJob } from './capacity.ts'
 import { removeLeftovers } from './leftover-folders.ts';
 import { maskedHyperparameters } from './lineage.ts';
 import { checkMetricsTask } from './match-metrics.ts';
+import { thinned } from './output-metrics.ts';
 import type { StoredTraining, TrainingProgress } from './rows.ts';
 import { TrainingRun } from './run.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -240,10 +241,11 @@ export class TrainingJobs implements Training {
     const values: TrainingMetricValue[] = [];
     for (const metric of spec.metrics) {
       const span = { metricKey, name: metric.name, fromMs: createdAtMs, toMs, periodMs: periodFor(toMs - createdAtMs) };
-      for (const { atMs, count, sum } of await series.series(span))
-        if (count > 0) values.push({ name: metric.name, value: sum / count, atMs });
+      const points = (await series.series(span)).filter(({ count }) => count > 0);
+      const shown = thinned(points, Math.floor(metricPointsMax / spec.metrics.length));
+      values.push(...shown.map(({ atMs, count, sum }) => ({ name: metric.name, value: sum / count, atMs })));
     }
-    return values.toSorted((a, b) => a.atMs - b.atMs).slice(0, metricPointsMax);
+    return values.toSorted((a, b) => a.atMs - b.atMs);
   }
 
   async changed(name: string, signal: AbortSignal): Promise<void> {
