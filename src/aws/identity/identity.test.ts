@@ -157,8 +157,10 @@ describe('IAM', () => {
       's3:ListBucket',
       's3:PutObject',
       'sagemaker:CreateTrainingJob',
+      'sagemaker:CreateNotebookInstance',
     ];
     assert.deepEqual(await decisions(router.access.create('deployer'), actions), [
+      'allowed',
       'allowed',
       'allowed',
       'allowed',
@@ -169,6 +171,7 @@ describe('IAM', () => {
       'implicitDeny',
       'implicitDeny',
       'allowed',
+      'implicitDeny',
       'implicitDeny',
       'implicitDeny',
     ]);
