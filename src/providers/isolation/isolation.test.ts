@@ -211,6 +211,7 @@ for (const mode of isRoot ? ['root', 'landlock'] : ['user', 'landlock']) {
       promises('is not started if a parent of the data directory is in `paths`, because Landlock cannot hide it', async () => {
         for (const [id, path] of Object.entries({ w5: root, w6: attack.state })) {
           await assert.rejects(attack.start(id, [path]), /contains the data directory .* Landlock cannot hide/);
+          await attack.provider.stop(id);
         }
         attack.link = attack.provider.link('w1');
       });

@@ -59,8 +59,8 @@ describe('after eval "$(penstock env)"', () => {
       if (typeof command === 'string') return t.skip(command);
       const requested = await run(...command, 'sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text');
       assert.equal(requested.stdout.trim(), arn(), requested.stderr);
-      const rejected = await run(...command, 'sagemaker', 'list-training-jobs');
-      assert.match(rejected.stderr, /\(UnknownOperationException\).*sagemaker has no operation 'ListTrainingJobs': expected one of/);
+      const rejected = await run(...command, 'sagemaker', 'list-notebook-instances');
+      assert.match(rejected.stderr, /\(UnknownOperationException\).*sagemaker has no operation 'ListNotebookInstances': expected one of/);
     });
   }
 });

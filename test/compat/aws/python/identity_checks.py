@@ -49,7 +49,7 @@ def _():
     iam = client("iam")
     trust = iam.get_role(RoleName="trainer")["Role"]["AssumeRolePolicyDocument"]
     same(trust["Statement"][0]["Principal"], {"Service": "sagemaker.amazonaws.com"})
-    actions = ["sagemaker:CreateModel", "ecr:GetAuthorizationToken", "sagemaker:CreateTrainingJob"]
+    actions = ["sagemaker:CreateModel", "ecr:GetAuthorizationToken", "sagemaker:CreateNotebookInstance"]
     pages = iam.get_paginator("simulate_principal_policy").paginate(PolicySourceArn=role, ActionNames=actions)
     same([result["EvalDecision"] for page in pages for result in page["EvaluationResults"]], ["allowed", "allowed", "implicitDeny"])
     rejection = rejected(iam.list_roles)

@@ -87,7 +87,7 @@ def _():
     (group,) = search("ModelPackageGroup", {"Name": "Tags.team", "Operator": "Equals", "Value": "vision"})
     same(group["ModelPackageGroupName"], "searched")
     same(search("Endpoint", {"Name": "EndpointName", "Operator": "Equals", "Value": "absent"}), [])
-    same(rejected(sagemaker.search, Resource="TrainingJob").code, "ValidationException")
+    same(rejected(sagemaker.search, Resource="ExperimentTrial").code, "ValidationException")
 
 
 @check("groups are filtered by time")
