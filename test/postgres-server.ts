@@ -102,7 +102,8 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
       await ended;
     },
     async terminateSessions() {
-      await psql('select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname is not null');
+      // Waits for their end: else one of them may answer once more.
+      await psql('select pg_terminate_backend(pid, 10000) from pg_stat_activity where pid <> pg_backend_pid() and datname is not null');
     },
     async freeze() {
       const postmaster = server?.pid;
