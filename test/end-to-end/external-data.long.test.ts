@@ -141,7 +141,7 @@ describe('says what is wrong with', () => {
       { 'm.onnx': withExternalData(readFileSync(modelPath('digits_mlp')), '../secret').model },
       /'\.\.\/secret', which leads out/,
     ],
-    ['a folder without a model', { 'weights.bin': data }, /has no \.onnx file/],
+    ['a folder without a model', { 'weights.bin': data }, /one \.onnx file at any depth, or a Python model, got neither/],
     ['a folder with two models', { 'a.onnx': model, 'b.onnx': model }, /has 2 \.onnx files: name one of them/],
   ] as const) {
     test(what, async () => {
