@@ -8,9 +8,9 @@ import { Events } from '../records/index.ts';
 import { openDatabase } from '../storage/index.ts';
 import { JobStates } from './job-states.ts';
 import { OutputLog } from './output-log.ts';
-import { type TrainingProgress, TrainingRows } from './rows.ts';
+import { newProgress, TrainingRows } from './rows.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
-import { newLife, trainingSteps } from './status.ts';
+import { trainingSteps } from './status.ts';
 
 const specOf = (name: string): TrainingSpec => ({
   ...trainingDefaults,
@@ -18,21 +18,6 @@ const specOf = (name: string): TrainingSpec => ({
   command: ['/bin/true'],
   output: { bucket: 'team', prefix: 'out', isPacked: true },
   source: { sha256: 'a'.repeat(64) },
-});
-const progressOf = (nowMs: number): TrainingProgress => ({
-  ...newLife(nowMs),
-  attempt: 1,
-  lost: 0,
-  stopCause: null,
-  ending: null,
-  failureReason: null,
-  metrics: [],
-  artifactUri: null,
-  usage: null,
-  notes: [],
-  data: {},
-  codeSha256: null,
-  environmentLock: null,
 });
 
 for (const { name, open } of [
@@ -47,7 +32,7 @@ for (const { name, open } of [
     const events = new Events(db, clock);
     const states = new JobStates({ rows, clock, events });
     const add = (job: string, nowMs = clock.wallMs()) =>
-      rows.transact((tx) => rows.add(tx, { spec: specOf(job), document: { A: 1 }, createdBy: 'AKIA' }, progressOf(nowMs), nowMs));
+      rows.transact((tx) => rows.add(tx, { spec: specOf(job), document: { A: 1 }, createdBy: 'AKIA' }, newProgress(nowMs), nowMs));
     return { db, clock, rows, events, states, add };
   };
 
@@ -57,7 +42,7 @@ for (const { name, open } of [
       await add('Job');
       const stored = await rows.find('JOB');
       assert.deepEqual([stored?.spec, stored?.document, stored?.createdBy], [specOf('Job'), { A: 1 }, 'AKIA']);
-      assert.deepEqual(stored?.progress, progressOf(clock.wallMs()));
+      assert.deepEqual(stored?.progress, newProgress(clock.wallMs()));
       await assert.rejects(add('jOB'), { code: 'already_exists' });
     });
 

@@ -4,7 +4,7 @@ import { nameKey } from '../names.ts';
 import { type Database, inTransaction, isUniqueViolation, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
 import type { TaskEnding } from './failure-reason.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
-import type { StopCause, TrainingLife } from './status.ts';
+import { newLife, type StopCause, type TrainingLife } from './status.ts';
 import type { TrainingJobFilter, TrainingMetricValue, TrainingUsage } from './training-job.ts';
 
 /** What a channel held, for the lineage of the version. */
@@ -34,6 +34,25 @@ export interface TrainingProgress extends TrainingLife {
   readonly data: Readonly<Record<string, ChannelFacts>>;
   readonly codeSha256: string | null;
   readonly environmentLock: string | null;
+}
+
+/** Of a job that was just created. */
+export function newProgress(nowMs: number): TrainingProgress {
+  return {
+    ...newLife(nowMs),
+    attempt: 1,
+    lost: 0,
+    stopCause: null,
+    ending: null,
+    failureReason: null,
+    metrics: [],
+    artifactUri: null,
+    usage: null,
+    notes: [],
+    data: {},
+    codeSha256: null,
+    environmentLock: null,
+  };
 }
 
 export interface StoredTraining {

@@ -14,12 +14,12 @@ import { removeLeftovers } from './leftover-folders.ts';
 import { maskedHyperparameters } from './lineage.ts';
 import { checkMetricsTask } from './match-metrics.ts';
 import { thinned } from './output-metrics.ts';
-import type { StoredTraining, TrainingProgress } from './rows.ts';
+import { newProgress, type StoredTraining, type TrainingProgress } from './rows.ts';
 import { TrainingRun } from './run.ts';
 import type { RunDeps } from './run-deps.ts';
 import { SourceStore, type SourceStoreDeps } from './source-store.ts';
 import { checkTrainingSpec, type TrainingSpec } from './spec.ts';
-import { instanceMs, isOver, newLife, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
+import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
 import {
   type AddedSource,
   type NewTrainingJob,
@@ -410,24 +410,6 @@ export class TrainingJobs implements Training {
   ): Promise<void> {
     await this.#deps.audit.record(tx, { who, action, target, outcome: 'ok', detail });
   }
-}
-
-function newProgress(nowMs: number): TrainingProgress {
-  return {
-    ...newLife(nowMs),
-    attempt: 1,
-    lost: 0,
-    stopCause: null,
-    ending: null,
-    failureReason: null,
-    metrics: [],
-    artifactUri: null,
-    usage: null,
-    notes: [],
-    data: {},
-    codeSha256: null,
-    environmentLock: null,
-  };
 }
 
 function auditDetail({ instanceType, environment, hyperparameters, environmentVariables, group }: TrainingSpec): Record<string, unknown> {

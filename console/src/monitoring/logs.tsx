@@ -9,6 +9,7 @@ import { parseObjectiveText, plural } from '../kit/format.ts';
 import { LoadFailure } from '../kit/loaded.tsx';
 import { loggedRequest } from '../kit/logged-request.ts';
 import { RequestTable } from '../kit/request-table.tsx';
+import { useScrolledToEnd } from '../kit/scrolled-to-end.ts';
 import { useSearchValue } from '../kit/search-state.ts';
 import { exactTime, fullTime, useUtc } from '../kit/time.ts';
 import { type LogLine, logLine } from './log-lines.ts';
@@ -185,28 +186,11 @@ function Requests({ lines, onOpen }: { readonly lines: readonly LogLine[]; reado
   );
 }
 
-/** Stays scrolled to the end unless the user scrolls back. */
 function Lines({ lines }: { readonly lines: readonly LogLine[] }): ReactElement {
   useUtc();
-  const box = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  useEffect(() => {
-    const { current } = box;
-    if (current !== null && isAtEnd.current) current.scrollTop = current.scrollHeight;
-  }, [lines]);
+  const box = useScrolledToEnd(lines);
   return (
-    <div
-      ref={box}
-      className="log"
-      role="log"
-      aria-label="Log lines"
-      aria-live="off"
-      // Scrollable regions must be reachable by keyboard.
-      tabIndex={0}
-      onScroll={({ currentTarget }) => {
-        isAtEnd.current = currentTarget.scrollHeight - currentTarget.scrollTop - currentTarget.clientHeight < 40;
-      }}
-    >
+    <div {...box} className="log" role="log" aria-label="Log lines" aria-live="off">
       {lines.length === 0 ? <p className="mut">No matching lines. New ones appear here.</p> : null}
       {lines.map(({ key, atMs, level, text, rest, raw }) => (
         <p key={key} className={`log-line ${level ?? ''}`} title={raw.slice(0, 2000)}>

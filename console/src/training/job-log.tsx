@@ -6,6 +6,7 @@ import { get, path, urlOf } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
 import { plural } from '../kit/format.ts';
 import { LoadFailure } from '../kit/loaded.tsx';
+import { useScrolledToEnd } from '../kit/scrolled-to-end.ts';
 import { useSearchValue } from '../kit/search-state.ts';
 import { exactTime, fullTime, useUtc } from '../kit/time.ts';
 import { isJobRunning } from './training-queries.ts';
@@ -103,28 +104,11 @@ function useOutput(job: string, isLive: boolean): { lines: readonly ShownLine[];
   return { lines, isCut, error };
 }
 
-/** Stays scrolled to the end unless the user scrolls back. */
 function Lines({ lines, isEmpty }: { readonly lines: readonly ShownLine[]; readonly isEmpty: boolean }): ReactElement {
   useUtc();
-  const box = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  useEffect(() => {
-    const { current } = box;
-    if (current !== null && isAtEnd.current) current.scrollTop = current.scrollHeight;
-  }, [lines]);
+  const box = useScrolledToEnd(lines);
   return (
-    <div
-      ref={box}
-      className="training-log"
-      role="log"
-      aria-label="Lines of the output"
-      aria-live="off"
-      // Scrollable regions must be reachable by keyboard.
-      tabIndex={0}
-      onScroll={({ currentTarget }) => {
-        isAtEnd.current = currentTarget.scrollHeight - currentTarget.scrollTop - currentTarget.clientHeight < 40;
-      }}
-    >
+    <div {...box} className="training-log" role="log" aria-label="Lines of the output" aria-live="off">
       {lines.length === 0 ? <p className="mut">{isEmpty ? 'Nothing was printed yet.' : 'No line has these words.'}</p> : null}
       {lines.map(({ key, atMs, text }) => (
         <p key={key}>
