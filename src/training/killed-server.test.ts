@@ -39,7 +39,8 @@ test('a job survives kill -9 of its server at any moment', { timeout: 120_000 },
     const kinds = ['starting', 'downloading', 'training', 'uploading', 'completed'].map((kind) => `training.${kind}`);
     assert.deepEqual(await fixture.kinds(), kinds);
     assert.equal((await fixture.control.registry.versions('killed')).length, 1);
-    assert.deepEqual(fixture.provider.tasks.list(), []);
+    // The task is forgotten after the job is over; the timeout of the test fails one that stays.
+    while (fixture.provider.tasks.list().length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   } finally {
     await fixture.end();
   }
