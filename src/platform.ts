@@ -145,7 +145,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
   const training = await openTraining(config, { ...core, s3 }, closers);
-  const selections = openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
+  const selections = await openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
   const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, training, s3 });
   const webhooks = webhookPolicy(config);
   const alertSettings = {

@@ -8,15 +8,25 @@ export {
 } from './config/endpoint-config.ts';
 export { foreignCodeCheck } from './config/foreign-code.ts';
 export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefault, objectiveWithin } from './config/functions-config.ts';
-export { checkLadder, isSameLadder, type LadderConfig, type LadderRung, ladderKey, versionIn } from './config/ladder-config.ts';
+export {
+  checkLadder,
+  isSameLadder,
+  type LadderConfig,
+  type LadderRung,
+  ladderKey,
+  type SelectedLadder,
+  versionIn,
+} from './config/ladder-config.ts';
 export type { ScalingConfig } from './config/scaling-config.ts';
 export { formatFloor, parseFloor, type ScheduledFloor } from './config/scheduled-floor.ts';
-export type {
-  SelectionConfig,
-  SelectionDecision,
-  SelectionHold,
-  SelectionRequestConfig,
-  SelectionState,
+export {
+  type SelectionConfig,
+  type SelectionDecision,
+  type SelectionHold,
+  type SelectionRequestConfig,
+  type SelectionState,
+  shadowShareDefault,
+  shadowShareMax,
 } from './config/selection-config.ts';
 export { requireCompatibleSignature, signatureChange } from './config/signature-change.ts';
 export {

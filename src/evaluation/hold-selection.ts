@@ -2,7 +2,7 @@
  * Holds a selection whose rows are not those of its evaluation any more. What a hold does never makes answers cheaper: plans below the floor
  * are withdrawn, and if labels show that the floor is broken, the most accurate plan answers everything. Pure.
  */
-import type { LadderConfig, LadderRung, SelectionHold } from '../deployment/index.ts';
+import type { LadderConfig, LadderRung, SelectedLadder, SelectionHold } from '../deployment/index.ts';
 import type { Decision, NewDecision } from '../records/index.ts';
 import { logEvidence } from '../statistics/index.ts';
 import type { ChosenSelection, SelectionAlternative, SelectionInputs, SelectionReason } from './selection-decision.ts';
@@ -24,10 +24,10 @@ export function accuracyRuling(floor: number | null, { rows, hits }: LabelledRow
 }
 
 /** The ladder while it is held. */
-export function heldLadder(ladder: Required<LadderConfig>, held: SelectionHold): Required<LadderConfig> {
+export function heldLadder(ladder: SelectedLadder, held: SelectionHold): SelectedLadder {
   const selection = { ...ladder.selection, held };
   // Without credit no plan below the floor answers. The workers stay.
-  if (held.cause === 'escalation') return { ...ladder, creditRowsMax: 0, selection };
+  if (held.cause !== 'accuracy') return { ...ladder, creditRowsMax: 0, selection };
   const top = ladder.rungs.at(-1) as LadderRung;
   const models = top.second === null ? [top.first] : [top.first, top.second];
   return { ...ladder, models, rungs: [top], floorRung: 0, creditRowsMax: 0, selection };
@@ -35,6 +35,7 @@ export function heldLadder(ladder: Required<LadderConfig>, held: SelectionHold):
 
 const effectsOf: Readonly<Record<SelectionHold['cause'], (top: string) => string>> = {
   escalation: () => 'Plans below the floor are withdrawn',
+  agreement: () => 'Plans below the floor are withdrawn',
   accuracy: (top) => `${top} answers all batches`,
 };
 

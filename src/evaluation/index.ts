@@ -1,4 +1,3 @@
-export type { Escalations } from './escalations.ts';
 export type { CandidateView, Comparison, EvaluationState, EvaluationView, StoredOutcomes } from './evaluation.ts';
 export { artifactKeyOf, candidatesMax } from './evaluation.ts';
 export {
@@ -26,6 +25,7 @@ export {
   selectionReasons,
 } from './selection-decision.ts';
 export type { SelectionEffect } from './selection-effects.ts';
+export { type EvidenceRulings, SelectionEvidence } from './selection-evidence.ts';
 export { type SelectionPlanner, workerKeyOf } from './selection-planner.ts';
 export type { SelectionRecorder, SelectionRecording } from './selection-recorder.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

@@ -1,6 +1,13 @@
 /** Plans what an endpoint of a selection serves: the ladder of the plans that were chosen, and how they were chosen. Deploys nothing. */
 import type { Clock } from '../clock.ts';
-import type { LadderConfig, LadderRung, SelectionConfig, SelectionRequestConfig } from '../deployment/index.ts';
+import {
+  type LadderRung,
+  type SelectedLadder,
+  type SelectionConfig,
+  type SelectionRequestConfig,
+  shadowShareDefault,
+  shadowShareMax,
+} from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
@@ -30,7 +37,7 @@ export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'>
 export interface PlannedLadder {
   /** The version whose signature clients see. */
   readonly contract: ModelVersion;
-  readonly ladder: LadderConfig;
+  readonly ladder: SelectedLadder;
   /** What the decision records. */
   readonly findings: SelectionFindings;
   /** What the certificates rest on. */
@@ -63,9 +70,9 @@ export class LadderPlanner {
     const rungs = rungsOf(planned, chosen, request.degradeTo);
     const { clock } = this.#options;
     const { set, chains, level, errorTotal } = planned;
-    const { candidates, goal, floor, confidence, degradeTo, ratePerSecond } = request;
+    const { candidates, goal, floor, confidence, degradeTo, ratePerSecond, shadowShare = shadowShareDefault } = request;
     const selection: SelectionConfig = {
-      request: { candidates, reference: contract.name, set: set.name, goal, floor, confidence, degradeTo, ratePerSecond },
+      request: { candidates, reference: contract.name, set: set.name, goal, floor, confidence, degradeTo, ratePerSecond, shadowShare },
       decision: {
         state: degradeTo === null ? planned.state : 'estimated',
         explanation,
@@ -80,7 +87,7 @@ export class LadderPlanner {
         atMs: clock.wallMs(),
       },
     };
-    const ladder = ladderFrom(rungs, chosen, selection);
+    const ladder = ladderFrom(rungs, chosen, selection, planned.agreement);
     return { contract, ladder, findings: selectionFindings(planned, candidatesRequest, ladder), tests: planned.tests };
   }
 
@@ -118,8 +125,10 @@ function obstacleTo(contract: ModelVersion, version: ModelVersion): string | nul
   return typeof map === 'string' ? map : null;
 }
 
-function checkLadderRequest({ candidates, floor, degradeTo }: LadderRequest): void {
+function checkLadderRequest({ candidates, floor, degradeTo, shadowShare = shadowShareDefault }: LadderRequest): void {
   const invalid = (message: string) => new PlatformError('invalid_request', message);
+  if (!(shadowShare >= 0 && shadowShare <= shadowShareMax))
+    throw invalid(`invalid shadow_percent: expected 0 to ${100 * shadowShareMax}, got ${100 * shadowShare}`);
   if (candidates.length === 0 || candidates.length > candidatesMax)
     throw invalid(`expected 1 to ${candidatesMax} candidates, got ${candidates.length}`);
   if (degradeTo === null) return;
@@ -137,10 +146,16 @@ function rungsOf({ plans }: PlannedSelection, { topPlan, ladder }: ChosenPlans, 
   return degradeTo === null ? ladder : degradingLadder(plans, topPlan, degradeTo);
 }
 
-function ladderFrom(rungs: readonly JudgedPlan[], { floorPlan, topPlan }: ChosenPlans, selection: SelectionConfig): Required<LadderConfig> {
-  const { floor, ratePerSecond } = selection.request;
+function ladderFrom(
+  rungs: readonly JudgedPlan[],
+  { floorPlan, topPlan }: ChosenPlans,
+  selection: SelectionConfig,
+  agreement: PlannedSelection['agreement'],
+): SelectedLadder {
+  const { floor, ratePerSecond, shadowShare = shadowShareDefault } = selection.request;
   // A ladder that was thinned out may lack the floor plan: then the next better one counts as it.
   const floorRung = rungs.findIndex(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond);
+  const best = rungs.at(-1) as JudgedPlan;
   return {
     models: [...modelsIn(rungs)],
     rungs: rungs.map(
@@ -153,11 +168,13 @@ function ladderFrom(rungs: readonly JudgedPlan[], { floorPlan, topPlan }: Chosen
         lower,
         isCertified,
         escalated,
+        agreement: agreement({ first, second, threshold }, best),
       }),
     ),
     floorRung: Math.max(floorRung, 0),
     floor,
     creditRowsMax: floor === null ? 0 : Math.max(0, (topPlan.accuracy - floor) * ratePerSecond * creditSeconds),
+    shadowShare,
     selection,
   };
 }

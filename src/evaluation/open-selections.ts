@@ -6,10 +6,10 @@ import { messageOf } from '../errors.ts';
 import type { Foundation } from '../foundation/index.ts';
 import type { Decisions } from '../records/index.ts';
 import type { Serving } from '../serving/index.ts';
-import { Escalations } from './escalations.ts';
 import type { Evaluations } from './evaluations.ts';
 import { LadderPlanner } from './ladder-planner.ts';
 import { SelectionEffects } from './selection-effects.ts';
+import { SelectionEvidence } from './selection-evidence.ts';
 import { SelectionPlanner, type SelectionPlannerOptions } from './selection-planner.ts';
 import { SelectionRecorder, type SelectionRecorderOptions } from './selection-recorder.ts';
 import { SelectionWatch } from './selection-watch.ts';
@@ -17,7 +17,7 @@ import { SelectionWatch } from './selection-watch.ts';
 export interface OpenSelectionsDeps
   extends Omit<SelectionPlannerOptions, 'answers' | 'tests'>,
     Pick<SelectionRecorderOptions, 'events'>,
-    Pick<Foundation, 'clock' | 'series' | 'logs'> {
+    Pick<Foundation, 'db' | 'clock' | 'series' | 'logs'> {
   readonly decisions: Pick<Decisions, 'recordIn' | 'list' | 'fillEffect'>;
   readonly deployments: Pick<Deployments, 'list' | 'update'>;
   readonly serving: Pick<Serving, 'endpoint'>;
@@ -25,7 +25,7 @@ export interface OpenSelectionsDeps
   readonly evaluations: Pick<Evaluations, 'answers' | 'tests'>;
 }
 
-export function openSelections(deps: OpenSelectionsDeps, closers: Closers) {
+export async function openSelections(deps: OpenSelectionsDeps, closers: Closers) {
   const { clock, decisions, series, deployments, logs, evaluations } = deps;
   const { answers, tests } = evaluations;
   const selection = new SelectionPlanner({ ...deps, answers, tests });
@@ -36,14 +36,19 @@ export function openSelections(deps: OpenSelectionsDeps, closers: Closers) {
     endpoints: () => deployments.list().map(({ config }) => config),
     onFailure: (error) => logs.platform.error({ error: messageOf(error) }, 'failed to measure the effect of a selection, will retry'),
   });
-  const escalations = new Escalations((endpoint) => deps.serving.endpoint(endpoint));
+  const evidence = new SelectionEvidence({
+    db: deps.db,
+    served: (endpoint) => deps.serving.endpoint(endpoint),
+    endpoints: () => deployments.list().map(({ config }) => config.name),
+  });
+  await evidence.open();
   const watch = new SelectionWatch({
     ...deps,
-    escalations,
+    evidence,
     labelled: (...of) => deps.truth.labelledSince(...of),
     onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to judge a selection, will retry'),
   });
   for (const part of [effects, watch]) closers.add(part).open();
   const ladders = new LadderPlanner({ ...deps, planner: selection });
-  return { selection, ladders, selectionRecorder: new SelectionRecorder({ ...deps, tests }), escalations };
+  return { selection, ladders, selectionRecorder: new SelectionRecorder({ ...deps, tests }), evidence };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { outcomesOf } from '../../test/selection/index.ts';
 import { selectableModels } from '../../test/selection/selectable.ts';
-import type { LadderConfig } from '../deployment/index.ts';
+import type { SelectedLadder } from '../deployment/index.ts';
 import { bestAlone, choosePlans, judgePlans, modelsIn } from '../selection/index.ts';
 import type { EvaluationSet } from './evaluation-set.ts';
 import { type SelectionInputs, selectionDecision, selectionFindings } from './selection-decision.ts';
@@ -41,11 +41,12 @@ function decided(floor: number, scale = 200) {
     rowsNeeded: null,
     ...judged,
     tests: { earlier: nothingTested, fresh: judged.fresh },
+    agreement: () => ({ rows: 0, disagreed: 0 }),
     predicted: null,
     profiles: [{ model: 'digits_cnn', measuredAtMs: 5 }],
   };
   const rungs = chosen?.ladder ?? [planned.fallback];
-  const ladder: Required<LadderConfig> = {
+  const ladder: SelectedLadder = {
     models: [...modelsIn(rungs)],
     rungs,
     floorRung: 0,

@@ -1,5 +1,5 @@
 /** What a decision of kind `selection` records: what was known, which plans there were, which were chosen and why. Pure. */
-import { isSameLadder, type LadderConfig, type SelectionConfig } from '../deployment/index.ts';
+import { isSameLadder, type LadderConfig, type SelectedLadder, type SelectionConfig } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import type { NewDecision } from '../records/index.ts';
 import type { JudgedPlan, SelectionGoal } from '../selection/index.ts';
@@ -81,7 +81,7 @@ export interface SelectionFindings {
   readonly explanation: string;
 }
 
-export function selectionFindings(planned: PlannedSelection, request: SelectionRequest, ladder: Required<LadderConfig>): SelectionFindings {
+export function selectionFindings(planned: PlannedSelection, request: SelectionRequest, ladder: SelectedLadder): SelectionFindings {
   const { request: requested, decision } = ladder.selection;
   const { candidates, reference, goal, floor, confidence, degradeTo, ratePerSecond } = requested;
   const { set, chains, level, errorTotal, profiles } = planned;
@@ -119,7 +119,7 @@ function alternativeOf(plan: ExplainedPlan): SelectionAlternative {
 
 function chosenOf(
   { predicted, chosen, fallback }: PlannedSelection,
-  { models, rungs, selection: { decision } }: Required<LadderConfig>,
+  { models, rungs, selection: { decision } }: SelectedLadder,
   ratePerSecond: number,
 ): ChosenSelection {
   const [floorPlan, topPlan] = chosen === null ? [fallback, fallback] : [chosen.floorPlan, chosen.topPlan];

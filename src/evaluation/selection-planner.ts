@@ -11,10 +11,13 @@ import { compositeProfile, type Profile, type Profiles, platformOverheadMs, Serv
 import { type ModelVersion, payloadKind, type Registry } from '../registry/index.ts';
 import {
   type AllottedTest,
+  type AnswerPlan,
+  agreementOf,
   bestAlone,
   type ChosenPlans,
   choosePlans,
   type JudgedPlan,
+  type PlanAgreement,
   type PlanConditions,
   type SelectableModel,
   type SelectionGoal,
@@ -70,6 +73,8 @@ export interface PlannedSelection {
   readonly errorTotal: number | null;
   /** To be stored with the ladder that they prove. */
   readonly tests: { readonly earlier: EarlierTests; readonly fresh: readonly AllottedTest[] };
+  /** How often a plan answers otherwise than the best one, on the rows that it does not send on. */
+  readonly agreement: (plan: AnswerPlan, best: AnswerPlan) => PlanAgreement;
   /** Of the plan that the instances are sized for; null if the planner finds no mixture. */
   readonly predicted: PlannedDeployment['chosen'];
   /** Of the candidates: times are those of these measurements. Epoch milliseconds. */
@@ -138,6 +143,7 @@ export class SelectionPlanner {
       level,
       errorTotal,
       tests: { earlier, fresh },
+      agreement: (plan, best) => agreementOf(plan, best, selectable),
       predicted: await this.#predict(chosen?.floorPlan ?? fallback, candidates, request),
       profiles: candidates.map(({ version, profile }) => ({ model: version.name, measuredAtMs: profile.measuredAtMs })),
     };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
-import type { EndpointView, LadderConfig } from '../deployment/index.ts';
+import type { EndpointView, SelectedLadder } from '../deployment/index.ts';
 import { Decisions, Events } from '../records/index.ts';
 import { inTransaction, openDatabase } from '../storage/index.ts';
 import type { LabelledRows } from './hold-selection.ts';
@@ -19,7 +19,7 @@ const ladder = {
   floor: 0.95,
   creditRowsMax: 100,
   selection: { request: {}, decision: { state: 'estimated', atMs: 5, rows: 450 } },
-} as unknown as Required<LadderConfig>;
+} as unknown as SelectedLadder;
 
 async function fixture(t: TestContext) {
   const clock = new VirtualClock();
@@ -47,7 +47,15 @@ async function fixture(t: TestContext) {
     explanation: '',
     changes: true,
   });
-  const state = { ladder, rollout: null as unknown, labelled: { rows: 0, hits: 0 } as LabelledRows, drift: false, sinceMs: -1 };
+  const state = {
+    ladder,
+    rollout: null as unknown,
+    labelled: { rows: 0, hits: 0 } as LabelledRows,
+    drift: false,
+    disagrees: false,
+    stored: 0,
+    sinceMs: -1,
+  };
   const config = () => ({ name: 'digits', variants: [{ name: 'AllTraffic', ladder: state.ladder }] });
   const failures: unknown[] = [];
   const watch = new SelectionWatch({
@@ -59,11 +67,19 @@ async function fixture(t: TestContext) {
       update: async (_name, { variantChanges = [] }, who, hook) => {
         assert.equal(who, 'penstock');
         await inTransaction(db, async (tx) => hook?.(tx, { config: config(), generation: 2 } as never, config() as never));
-        state.ladder = variantChanges[0]?.ladder as Required<LadderConfig>;
+        state.ladder = variantChanges[0]?.ladder as SelectedLadder;
         return {} as EndpointView;
       },
     },
-    escalations: { poll: () => ({ isDrifted: state.drift, reason: '21.7 % of the rows went on' }) },
+    evidence: {
+      poll: () => ({
+        escalation: { isDrifted: state.drift, reason: '21.7 % of the rows went on' },
+        agreement: { isDrifted: state.disagrees, reason: 'a/1>b/1 answers 20 % otherwise' },
+      }),
+      store: async () => {
+        state.stored++;
+      },
+    },
     labelled: async (_endpoint, _variant, sinceMs) => {
       state.sinceMs = sinceMs;
       return state.labelled;
@@ -124,4 +140,15 @@ test('nothing is judged while an update is under way', async (t) => {
   state.rollout = { rolledBack: null };
   await watch.look();
   assert.equal(state.ladder, ladder);
+});
+
+test('plans that agree with the best one less often than they should are held, too, and what was counted is stored', async (t) => {
+  const { state, watch, decisions } = await fixture(t);
+  state.disagrees = true;
+  await watch.look();
+  assert.deepEqual([state.ladder.selection.held?.cause, state.ladder.rungs.length, state.ladder.creditRowsMax], ['agreement', 3, 0]);
+  const [made] = await decisions.list({ endpoint: 'digits', kind: 'selection', limit: 1 });
+  assert.deepEqual([made?.trigger, made?.reason], ['agreement', 'held']);
+  await watch.close();
+  assert.equal(state.stored, 2);
 });

@@ -5,21 +5,21 @@ import {
   type EndpointView,
   isSameLadder,
   isUnderWay,
-  type LadderConfig,
+  type SelectedLadder,
   type SelectionHold,
   type TransactionHook,
 } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Decisions, Events, PlatformEvent } from '../records/index.ts';
-import type { Escalations } from './escalations.ts';
 import { accuracyRuling, heldLadder, holdDecision, type LabelledRows } from './hold-selection.ts';
+import { evidenceKinds, type SelectionEvidence } from './selection-evidence.ts';
 
 export interface SelectionWatchOptions {
   readonly clock: Clock;
   readonly deployments: Pick<Deployments, 'list' | 'update'>;
   readonly decisions: Pick<Decisions, 'list' | 'recordIn'>;
   readonly events: Pick<Events, 'publish'>;
-  readonly escalations: Pick<Escalations, 'poll'>;
+  readonly evidence: Pick<SelectionEvidence, 'poll' | 'store'>;
   /** Rows of a variant that were answered since this time and have labels. */
   readonly labelled: (endpoint: string, variant: string, sinceMs: number) => Promise<LabelledRows>;
   readonly onFailure: (endpoint: string, error: unknown) => void;
@@ -28,7 +28,7 @@ export interface SelectionWatchOptions {
 interface Watched {
   readonly endpoint: string;
   readonly variant: string;
-  readonly ladder: Required<LadderConfig>;
+  readonly ladder: SelectedLadder;
 }
 
 const lookEveryMs = 10_000;
@@ -52,6 +52,8 @@ export class SelectionWatch {
   async close(): Promise<void> {
     this.#cancel();
     await this.#turn;
+    for (const { config } of this.#options.deployments.list()) this.#options.evidence.poll(config.name);
+    await this.#store();
   }
 
   async look(): Promise<void> {
@@ -65,18 +67,30 @@ export class SelectionWatch {
         this.#options.onFailure(watched.endpoint, error);
       }
     }
+    await this.#store();
+  }
+
+  /** Counts of the last seconds are lost if the server is killed, not if it is stopped. */
+  async #store(): Promise<void> {
+    try {
+      await this.#options.evidence.store();
+    } catch (error) {
+      this.#options.onFailure('all endpoints', error);
+    }
   }
 
   /** Why the selection must be held; null if it need not. */
   async #holdOf({ endpoint, variant, ladder }: Watched): Promise<SelectionHold | null> {
-    const { escalations, labelled, clock } = this.#options;
+    const { evidence, labelled, clock } = this.#options;
     const { floor, selection } = ladder;
     const atMs = clock.wallMs();
-    // Labels say more than escalations.
+    // Labels say more than any evidence without them.
     const broken = floor === null ? null : accuracyRuling(floor, await labelled(endpoint, variant, selection.decision.atMs));
     if (broken !== null) return { cause: 'accuracy', reason: broken, atMs };
-    const drift = escalations.poll(endpoint);
-    return drift?.isDrifted === true && selection.held === undefined ? { cause: 'escalation', reason: drift.reason, atMs } : null;
+    const rulings = evidence.poll(endpoint);
+    if (selection.held !== undefined) return null;
+    const cause = evidenceKinds.find((kind) => rulings[kind]?.isDrifted === true);
+    return cause === undefined ? null : { cause, reason: rulings[cause]?.reason ?? '', atMs };
   }
 
   async #hold({ endpoint, variant, ladder }: Watched, hold: SelectionHold): Promise<void> {

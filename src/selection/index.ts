@@ -1,3 +1,4 @@
+export { agreementOf, type PlanAgreement } from './agreement.ts';
 export { type AllottedTest, allotLevels, isSameSet, sharedShare } from './allot-levels.ts';
 export { floatTypes, mapToContract, type NamedSignature, scoreOutputOf } from './candidates.ts';
 export { bestAlone, type ChosenPlans, choosePlans, degradingLadder, modelsIn, paretoFront, type SelectionGoal } from './choose-plans.ts';

@@ -18,6 +18,20 @@ export interface RungCounts {
   escalated: number;
   /** Of these, rows on which it failed. */
   escalationsFailed: number;
+  /** Rows that did not go on and were compared with the most accurate plan, and those that it answers otherwise. */
+  compared: number;
+  disagreed: number;
+}
+
+/** Answered requests that were run again in idle time under another plan. */
+export interface ShadowCounts {
+  /** Requests whose answers were compared, and their rows. */
+  calls: number;
+  rows: number;
+  /** Sampled requests that found no idle time, or whose run failed. */
+  dropped: number;
+  /** Idle time that was used. */
+  ms: number;
 }
 
 export interface ModelCounts {
@@ -33,9 +47,12 @@ export interface LadderView {
   readonly models: ReadonlyMap<string, Readonly<ModelCounts>>;
   /** Null unless plans below the floor are allowed. */
   readonly creditRows: number | null;
+  /** Requests that were run again in idle time. */
+  readonly shadows: Readonly<ShadowCounts>;
 }
 
 export class Ladder {
+  readonly shadows: ShadowCounts = { calls: 0, rows: 0, dropped: 0, ms: 0 };
   #config: LadderConfig;
   #credit: AccuracyCredit | null;
   readonly #counts: readonly RungCounts[];
@@ -45,7 +62,7 @@ export class Ladder {
     const { rungs, models } = config;
     this.#config = config;
     this.#credit = creditOf(config);
-    this.#counts = rungs.map(() => ({ batches: 0, rows: 0, escalated: 0, escalationsFailed: 0 }));
+    this.#counts = rungs.map(() => ({ batches: 0, rows: 0, escalated: 0, escalationsFailed: 0, compared: 0, disagreed: 0 }));
     this.#models = new Map(models.map((model) => [model, { rows: 0, usd: 0 }]));
   }
 
@@ -62,8 +79,8 @@ export class Ladder {
   }
 
   get view(): LadderView {
-    const { config } = this;
-    return { config, rungs: this.#counts, models: this.#models, creditRows: this.#credit?.rows ?? null };
+    const { config, shadows } = this;
+    return { config, rungs: this.#counts, models: this.#models, creditRows: this.#credit?.rows ?? null, shadows };
   }
 
   get top(): number {
@@ -104,6 +121,13 @@ export class Ladder {
   /** A batch was dispatched. */
   dispatched(rung: number, rows: number): void {
     this.#credit?.count(this.#rung(rung).accuracy, rows);
+  }
+
+  /** Rows of a plan were compared with the most accurate one. */
+  compared(rung: number, rows: number, disagreed: number): void {
+    const counts = this.#counts[rung] as RungCounts;
+    counts.compared += rows;
+    counts.disagreed += disagreed;
   }
 
   /** A run under a plan was answered, and cost `usd`. */

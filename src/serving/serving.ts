@@ -6,7 +6,6 @@ import { defined } from '../defined.ts';
 import { type CountedVersion, type ServedEndpoint, type ServedWorker, type ServingPort, shadowShare } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { nameKey, sameName } from '../names.ts';
-import type { Random } from '../random.ts';
 import { baseNameOf, type ModelVersion } from '../registry/index.ts';
 import type { FunctionVariant } from './functions/function-variant.ts';
 import { type Accounting, Invocations } from './invocations.ts';
@@ -27,9 +26,7 @@ import type { ArrivedCounts, TrafficCounts } from './traffic/traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 
-export interface ServingOptions extends Accounting, VariantPoolsOptions {
-  readonly random: Random;
-}
+export interface ServingOptions extends Accounting, VariantPoolsOptions {}
 
 export class Serving implements ServingPort {
   readonly #options: ServingOptions;

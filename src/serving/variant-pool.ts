@@ -8,7 +8,9 @@ import type { Clock } from '../clock.ts';
 import type { CaptureConfig } from '../data-quality/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { formatMs } from '../objective.ts';
+import { platformOverheadMs } from '../profiling/index.ts';
 import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
+import type { Random } from '../random.ts';
 import type { LostRequests } from '../records/index.ts';
 import { type ModelVersion, type MultiModel, multiModelOf, payloadKind } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
@@ -17,16 +19,22 @@ import type { Executor } from './executor.ts';
 import type { Dispatch, ExecutorPool, PoolContext, PoolSettings, PoolWorker } from './executor-pool.ts';
 import { FunctionPool } from './functions/function-pool.ts';
 import type { FunctionPoolDeps } from './functions/function-pool-deps.ts';
+import { minimumMarginMs } from './instances/admission-margin.ts';
 import { InstancePool, type InstancePoolDeps } from './instances/instance-pool.ts';
 import { Ladder } from './ladder.ts';
 import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
 import { shapeBucketOf } from './runners/batch-tensors.ts';
 import { type BatchEnd, runBatch } from './runners/run-batch.ts';
+import { IdleShadows, type ShadowAnswer } from './shadows/idle-shadows.ts';
 import { VariantStatistics } from './traffic/statistics.ts';
 
 export interface VariantPoolDeps extends InstancePoolDeps {
   readonly clock: Clock;
+  /** Draws which requests of a ladder are compared in idle time. Absent: none. */
+  readonly random?: Random;
+  /** Called with what another plan answers to a request, after its response was sent. */
+  readonly onShadowAnswered?: (answer: ShadowAnswer) => void;
   /** Called for each dispatched batch. */
   readonly onDispatch: (reason: CloseReason, rows: number) => void;
   /** Called for each failed run, with its cost in US dollars. */
@@ -71,6 +79,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   readonly folder: MultiModel | null;
   readonly ladder: Ladder | null;
   readonly #deps: VariantPoolDeps;
+  readonly #shadows: IdleShadows | null;
   #pool: ExecutorPool;
   readonly #bucketOf: ReturnType<typeof shapeBucketOf>;
   readonly #onDispatch: VariantPoolDeps['onDispatch'];
@@ -102,6 +111,7 @@ export class VariantPool implements ServedRoute, PoolContext {
     this.ladder = settings.ladder === undefined ? null : new Ladder(settings.ladder);
     this.#onDispatch = deps.onDispatch;
     this.#deps = deps;
+    this.#shadows = this.#openShadows();
     const isServerless = settings.functions !== null && settings.isHybrid !== true;
     this.#pool = isServerless ? new FunctionPool(this, this.#functionPoolDeps()) : this.#mayOverflow(new InstancePool(this, deps));
   }
@@ -184,6 +194,7 @@ export class VariantPool implements ServedRoute, PoolContext {
     const timeoutAtMs = call.arrivedAtMs + (call.timeoutMs ?? timeoutMs);
     const promisedAtMs = this.#pool.promisedAtMs(call.arrivedAtMs, timeoutAtMs);
     const shiftMs = priorityShiftMs(call.priority ?? 0, objective?.latencyMs ?? priorityHorizonMs);
+    this.#shadows?.arrived();
     const bucket = this.#bucketOf === null ? '' : this.#bucketOf(call.inputs);
     const request = new PendingRequest(call, { deadlineMs: promisedAtMs + shiftMs, promisedAtMs, timeoutAtMs, bucket }, settle);
     const rejection = this.#bind(request) ?? this.#pool.submit(request);
@@ -252,6 +263,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   /** Clears all timers, so that they do not keep the process alive. For pools that are empty and receive no more traffic. */
   close(): void {
     this.#cancelSweep();
+    this.#shadows?.close();
     this.#pool.close();
   }
 
@@ -288,6 +300,25 @@ export class VariantPool implements ServedRoute, PoolContext {
       // Dispatch the next batch before encoding the responses of this one, so the executor does not idle.
       this.#pool.executorFreed(executor);
       this.#answer(end, onAnswered);
+      this.#shadows?.look();
+    });
+  }
+
+  #openShadows(): IdleShadows | null {
+    const { clock, ladder } = this;
+    const { random, onShadowAnswered: onAnswered = null, overheadMs = platformOverheadMs } = this.#deps;
+    if (ladder === null || random === undefined) return null;
+    return new IdleShadows({
+      clock,
+      random,
+      ladder,
+      instances: () => this.executors,
+      rowsWaiting: () => this.rowsWaiting,
+      limitMs: () => (this.objectiveMs === null ? null : this.objectiveMs - minimumMarginMs(this.objectiveMs) - overheadMs),
+      onBegin: () => this.sweepBy(clock.nowMs() + this.#settings.timeoutMs),
+      onFreed: (executor) => this.#pool.executorFreed(executor),
+      onLost: (executor) => this.#pool.workerLost(executor),
+      onAnswered,
     });
   }
 
@@ -332,7 +363,9 @@ export class VariantPool implements ServedRoute, PoolContext {
   #answer({ answers }: BatchEnd, onAnswered: Dispatch['onAnswered']): void {
     for (const { request, outcome } of answers) {
       const isWaitedFor = request.state !== 'settled';
+      const sampled = outcome.ok && isWaitedFor ? (this.#shadows?.sample(request.call) ?? null) : null;
       request.settle(outcome);
+      if (sampled !== null && outcome.ok) this.#shadows?.add(sampled, outcome.result);
       if (onAnswered !== null && outcome.ok && isWaitedFor)
         onAnswered(request, outcome.result, this.clock.nowMs() - request.call.arrivedAtMs);
     }

@@ -7,6 +7,7 @@ import { defined } from '../defined.ts';
 import { type LadderConfig, type LadderRung, ladderKey, type ServedWorker } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
 import { ServiceTable } from '../profiling/index.ts';
+import type { Random } from '../random.ts';
 import type { LostRequests } from '../records/index.ts';
 import { baseNameOf, type ModelVersion, payloadKind } from '../registry/index.ts';
 import type { PoolSettings } from './executor-pool.ts';
@@ -15,6 +16,7 @@ import type { Accounting, Invocations } from './invocations.ts';
 import { linkRunner } from './runners/link-runner.ts';
 import { processRunner } from './runners/process-runner.ts';
 import type { RunRequests } from './runners/run-requests.ts';
+import type { ShadowAnswer } from './shadows/idle-shadows.ts';
 import type { VariantStatistics } from './traffic/statistics.ts';
 import { VariantPool } from './variant-pool.ts';
 
@@ -22,6 +24,10 @@ const replyBytesMaxDefault = 64 * 1024 ** 2;
 
 export interface VariantPoolsOptions extends Pick<Accounting, 'clock' | 'ledger' | 'log'> {
   readonly queueRowsMax: number;
+  /** Draws which requests of a selection are compared in idle time. */
+  readonly random: Random;
+  /** Called with what another plan of a selection answers to a request. */
+  readonly onShadowAnswered?: (of: { readonly endpoint: string; readonly variant: string }, answer: ShadowAnswer) => void;
   /** Size limit of process replies that are read completely. Default: 64 MiB. */
   readonly replyBytesMax?: number;
   /** Returns the known service times of a model version on an executor, for example `instance:local.1` or `function:2048`. */
@@ -154,7 +160,8 @@ export class VariantPools {
     names: { endpoint: string; variant: string; model: ModelVersion; statistics: VariantStatistics | undefined },
     settings: PoolSettings,
   ): VariantPool {
-    const { clock, log, serviceTable, planTable, restart, ledger, functions, onWorkerLost, onOverflowShut } = this.#options;
+    const { clock, random, log, onShadowAnswered, serviceTable, planTable, restart, ledger, functions, onWorkerLost, onOverflowShut } =
+      this.#options;
     const { endpoint, variant, model } = names;
     const { ladder } = settings;
     const isTarget = baseNameOf(model.name) !== null;
@@ -162,6 +169,8 @@ export class VariantPools {
     const unknownTable = new ServiceTable(null);
     const pool: VariantPool = new VariantPool(names, settings, {
       clock,
+      random,
+      onShadowAnswered: (answer) => onShadowAnswered?.({ endpoint, variant }, answer),
       restart: (lane, reason) => restart(workerOf(lane), reason),
       // Functions run the floor plan.
       serviceTable: (executor, rung = ladder?.floorRung ?? 0) => {

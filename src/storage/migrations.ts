@@ -14,7 +14,7 @@ import {
 } from './migrations/deployment.ts';
 import { createDrift } from './migrations/drift.ts';
 import { createEnvironments } from './migrations/environments.ts';
-import { createEvaluations, createSelectionTests } from './migrations/evaluation.ts';
+import { createEvaluations, createSelectionEvidence, createSelectionTests } from './migrations/evaluation.ts';
 import { createInstallation } from './migrations/installation.ts';
 import {
   addCauses,
@@ -101,5 +101,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0049-evaluations': { up: createEvaluations },
     '0052-training': { up: createTraining },
     '0053-selection-tests': { up: createSelectionTests },
+    '0061-selection-evidence': { up: createSelectionEvidence },
   };
 }

@@ -15,6 +15,7 @@ import type {
   EvaluationOutcomesTable,
   EvaluationSetsTable,
   EvaluationsTable,
+  SelectionEvidenceTable,
   SelectionTestsTable,
 } from './tables/evaluation.ts';
 import type { InstallationTable } from './tables/installation.ts';
@@ -81,6 +82,7 @@ export interface Tables {
   evaluations: EvaluationsTable;
   evaluation_choices: EvaluationChoicesTable;
   selection_tests: SelectionTestsTable;
+  selection_evidence: SelectionEvidenceTable;
   transforms: TransformsTable;
   transform_objects: TransformObjectsTable;
   training_jobs: TrainingJobsTable;

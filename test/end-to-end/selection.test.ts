@@ -135,6 +135,26 @@ describe('a selection', { timeout: 160_000 }, () => {
     assert.equal((await infer('elastic', 0, 8, { 'x-penstock-prefer': 'luck' })).status, 400);
   });
 
+  test('compares a share of the answers with those of another plan in idle time', async () => {
+    const options = ['--select', groups.join(','), '--evaluation', 'holdout', '--accuracy', '>=0.97', '--degrade-to', '>=0.94'];
+    await cli('deploy', 'elastic', ...options, '--objective', objective, '--shadow', '20%');
+    const before = await until('the share is served', async () => {
+      const view = await described('elastic');
+      return view.generation === view.served_generation ? view.selection : null;
+    });
+    assert.equal(before?.shadow_percent, 20);
+    for (let from = 0; from < 400; from += 4) await infer('elastic', from, from + 4);
+    const { shadows, ladder } = await until('answers were compared', async () => {
+      const { selection } = await described('elastic');
+      return (selection?.shadows.rows ?? 0) >= 20 ? selection : null;
+    });
+    assert.equal(ladder.at(-1)?.compared, 0, 'the most accurate plan is what the others are compared with');
+    assert(ladder.reduce((sum, { compared }) => sum + compared, 0) >= 10 && shadows.seconds > 0);
+    assert(ladder.every(({ disagreement_now: now }) => now === null || now < 0.5));
+    assert.match(await cli('select', 'elastic'), /^shadows +[\d,]+ rows compared in /m);
+    await assert.rejects(cli('deploy', 'elastic', ...options, '--shadow', '21%'), /expected a percentage from 0 to 20, got '21%'/);
+  });
+
   test('keeps what was certified when a candidate is added, and is less sure of all together', async () => {
     const selection = { candidates: ['digits-logreg', 'digits-rf', 'digits-cnn'], evaluation: 'holdout', floor: 0.97 };
     await server.callWell('POST', '/endpoints', { name: 'growing', objective, selection, variants: [{}] });

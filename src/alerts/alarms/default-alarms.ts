@@ -27,6 +27,8 @@ export interface WatchedEndpoint {
   readonly drift?: { readonly drifted: number | null; readonly reason: string } | null;
   /** Whether more rows went on to the second model of a cascade than its evaluation allows; null before any row. Null or absent without one. */
   readonly escalation?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
+  /** The same of rows that plans of a selection answer otherwise than the most accurate one. */
+  readonly agreement?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
 }
 
 /** Number of responses or calls, and how many of them were bad. */
@@ -41,7 +43,7 @@ export interface Ruling {
   readonly reason: string;
 }
 
-export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift', 'escalation'] as const;
+export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift', 'escalation', 'agreement'] as const;
 export type DefaultKind = (typeof defaultKinds)[number];
 
 const minuteMs = 60_000;
@@ -127,6 +129,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     'backlog-age': 'queued asynchronous requests are too old',
     drift: 'requests have drifted from the baseline',
     escalation: 'a cascade is unsure of more rows than its evaluation allows, so the rows have drifted',
+    agreement: 'a plan answers more rows otherwise than the most accurate one than its evaluation allows, so the rows have drifted',
   } as const;
   const holders = {
     objective: 'Every endpoint with an objective',
@@ -135,6 +138,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     'backlog-age': 'Every endpoint that accepts asynchronous requests',
     drift: 'Every endpoint with a baseline',
     escalation: 'Every endpoint that serves a cascade',
+    agreement: 'Every endpoint of a selection with several plans',
   } as const;
   const description = `Endpoint ${endpoint}: ${watched[kind]}. ${holders[kind]} has this alarm.`;
   return builtInAlarm(defaultAlarmName(endpoint, kind), description);
@@ -180,8 +184,9 @@ export function isDefault(name: string): boolean {
   return isServerAlarm(name) || (name.startsWith('penstock/') && defaultKinds.some((kind) => name.endsWith(`/${kind}`)));
 }
 
-function applies({ objective, backlog, drift = null, escalation = null }: WatchedEndpoint, kind: DefaultKind): boolean {
+function applies({ objective, backlog, drift = null, escalation = null, agreement = null }: WatchedEndpoint, kind: DefaultKind): boolean {
   if (kind === 'escalation') return escalation !== null;
+  if (kind === 'agreement') return agreement !== null;
   if (kind === 'drift') return drift !== null;
   if (kind === 'objective') return objective !== null;
   return kind !== 'backlog-age' || backlog !== null;
@@ -204,8 +209,8 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
     if (drifted === null) return { state: 'INSUFFICIENT_DATA', reason };
     return { state: drifted > 0 ? 'ALARM' : 'OK', reason };
   }
-  if (kind === 'escalation') {
-    const { isDrifted, reason } = endpoint.escalation ?? { isDrifted: null, reason: 'no cascade' };
+  if (kind === 'escalation' || kind === 'agreement') {
+    const { isDrifted, reason } = endpoint[kind] ?? { isDrifted: null, reason: 'no plans to watch' };
     return { state: isDrifted === null ? 'INSUFFICIENT_DATA' : isDrifted ? 'ALARM' : 'OK', reason };
   }
   const unstored =

@@ -8,6 +8,7 @@ import {
   type LadderRung,
   requireCompatibleSignature,
   type SelectionConfig,
+  shadowShareDefault,
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { candidatesMax, type LadderRequest, type PlannedLadder } from '../../evaluation/index.ts';
@@ -46,6 +47,12 @@ export const selectionInput = z.strictObject({
     .default(null)
     .describe('Plans down to this accuracy may answer bursts, as far as others were above the floor. null: none below the floor.'),
   rate: z.number().nullable().default(null).describe('Expected rows per second, by which plans are priced. Default: 100.'),
+  shadow_percent: z
+    .number()
+    .default(100 * shadowShareDefault)
+    .describe(
+      'Share of the requests whose answer is compared with that of another plan while an instance is idle, 0 to 20. 0: none is compared.',
+    ),
   force: z.boolean().default(false).describe('Serve the most accurate model alone if no plan is proven.'),
 });
 export type SelectionInput = z.output<typeof selectionInput>;
@@ -68,6 +75,7 @@ export function selectedPlans(
     confidence: input.confidence === null ? null : input.confidence / 100,
     degradeTo: input.degrade_to,
     ratePerSecond: input.rate ?? rateDefault,
+    shadowShare: input.shadow_percent / 100,
     objective,
     instanceType,
     force: input.force,
@@ -162,7 +170,7 @@ export function selectionBodyOf({ variants }: EndpointConfig, served: ServedView
 }
 
 function recordBodyOf(ladder: LadderConfig, { request, decision, held }: SelectionConfig) {
-  const { candidates, reference, set, goal, floor, confidence, degradeTo, ratePerSecond } = request;
+  const { candidates, reference, set, goal, floor, confidence, degradeTo, ratePerSecond, shadowShare = shadowShareDefault } = request;
   return {
     state: held === undefined ? decision.state : ('held' as const),
     held: held === undefined ? null : { cause: held.cause, reason: held.reason, at: isoTime(held.atMs) },
@@ -178,6 +186,7 @@ function recordBodyOf(ladder: LadderConfig, { request, decision, held }: Selecti
     confidence: confidence === null ? null : 100 * confidence,
     degrade_to: degradeTo,
     rate: ratePerSecond,
+    shadow_percent: 100 * shadowShare,
     chains: decision.chains,
     level: decision.level,
     certified_at: decision.errorTotal === null ? null : 100 * Math.max(0, 1 - decision.errorTotal),
@@ -193,7 +202,8 @@ function countsOf(ladder: LadderConfig, view: LadderView | null) {
   const rows = view?.rungs.reduce((sum, counts) => sum + counts.rows, 0) ?? 0;
   return {
     credit_rows: view?.creditRows ?? null,
-    ladder: ladder.rungs.map(({ name, accuracy, lower, isCertified, escalated }, index) => {
+    shadows: shadowsOf(view),
+    ladder: ladder.rungs.map(({ name, accuracy, lower, isCertified, escalated, agreement }, index) => {
       const counts = view?.rungs[index];
       return {
         plan: name,
@@ -206,6 +216,9 @@ function countsOf(ladder: LadderConfig, view: LadderView | null) {
         share: rows === 0 || counts === undefined ? null : counts.rows / rows,
         escalated_now: counts === undefined || counts.rows === 0 ? null : counts.escalated / counts.rows,
         escalations_failed: counts?.escalationsFailed ?? 0,
+        disagreement: agreement === undefined || agreement.rows === 0 ? null : agreement.disagreed / agreement.rows,
+        compared: counts?.compared ?? 0,
+        disagreement_now: counts === undefined || counts.compared === 0 ? null : counts.disagreed / counts.compared,
       };
     }),
     models: ladder.models.map((model) => {
@@ -213,4 +226,9 @@ function countsOf(ladder: LadderConfig, view: LadderView | null) {
       return { model, rows: counts?.rows ?? 0, usd: counts?.usd ?? 0 };
     }),
   };
+}
+
+function shadowsOf(view: LadderView | null) {
+  const { calls = 0, rows = 0, dropped = 0, ms = 0 } = view?.shadows ?? {};
+  return { calls, rows, dropped, seconds: ms / 1000 };
 }

@@ -13,7 +13,9 @@ export const selectionBody = z.strictObject({
     ),
   held: z
     .strictObject({
-      cause: z.enum(['escalation', 'accuracy']).describe('Without labels, by the rows that go on; or by labels.'),
+      cause: z
+        .enum(['escalation', 'agreement', 'accuracy'])
+        .describe('Without labels, by the rows that go on, or by those that the most accurate plan answers otherwise; or by labels.'),
       reason: z.string(),
       at: time,
     })
@@ -32,6 +34,15 @@ export const selectionBody = z.strictObject({
   confidence: z.number().nullable().describe('Percent.'),
   degrade_to: z.number().nullable(),
   rate: z.number().describe('Rows per second, by which plans were priced.'),
+  shadow_percent: z.number().describe('Share of the requests whose answer is compared with that of another plan in idle time.'),
+  shadows: z
+    .strictObject({
+      calls: z.number(),
+      rows: z.number(),
+      dropped: z.number().describe('Requests that found no idle time within a minute, or whose run failed.'),
+      seconds: z.number().describe('Idle time that was used. It is not billed.'),
+    })
+    .describe('Requests that were run again under another plan while an instance was idle, since the variant is served.'),
   chains: z.number().describe('Sequences of tests that share the error probability: all for this endpoint on such rows.'),
   level: z.number().nullable().describe('The smallest of a sequence; null without a floor.'),
   certified_at: z
@@ -64,6 +75,13 @@ export const selectionBody = z.strictObject({
         share: share.nullable().describe('Of all rows; null while there are none.'),
         escalated_now: share.nullable().describe('Share of the served rows that went on; null while there are none.'),
         escalations_failed: z.number().describe('Rows on which the second model failed: the first one answered them.'),
+        disagreement: share
+          .nullable()
+          .describe('Share of the rows that do not go on which the most accurate plan answers otherwise, on the evaluation.'),
+        compared: z.number().describe('Served rows that were compared so.'),
+        disagreement_now: share
+          .nullable()
+          .describe('Of these, the share that the most accurate plan answers otherwise. An alarm, not an accuracy.'),
       }),
     )
     .describe(

@@ -14,6 +14,7 @@ export interface SelectionOptions {
   readonly confidence?: number | null;
   readonly degradeTo?: number;
   readonly rate?: number;
+  readonly shadow?: number;
   readonly reference?: string;
   readonly force?: boolean;
 }
@@ -29,12 +30,28 @@ export function addServedSelectionOptions(command: Command): void {
     .option('--confidence <percent>', 'how sure no certified plan is below the floor, or none (default: 95)', parsedBy(parseConfidence))
     .option('--degrade-to <accuracy>', "in bursts, serve plans down to this accuracy from credit, such as '>=0.94'", parsedAccuracy)
     .option('--rate <rows>', 'expected rows per second, for the price of plans (default: 100)', positiveNumber)
+    .option(
+      '--shadow <percent>',
+      'share of the requests compared with another plan in idle time, 0 to 20 (default: 1)',
+      parsedBy(parseShadow),
+    )
     .option('--reference <model>', 'the candidate whose inputs and outputs clients see (default: the first)')
     .option('--force', 'serve the most accurate model alone if no plan is proven', false);
 }
 
 /** Options that make sense only with `--select`. */
-const dependent = ['evaluation', 'accuracy', 'minimize', 'maximize', 'budget', 'confidence', 'degradeTo', 'rate', 'reference'] as const;
+const dependent = [
+  'evaluation',
+  'accuracy',
+  'minimize',
+  'maximize',
+  'budget',
+  'confidence',
+  'degradeTo',
+  'rate',
+  'shadow',
+  'reference',
+] as const;
 
 /** The `selection` of a request; undefined without `--select`. Throws a `CliError` for what is missing. */
 export function selectionBodyFrom(options: SelectionOptions): Record<string, unknown> | undefined {
@@ -57,6 +74,7 @@ export function selectionBodyFrom(options: SelectionOptions): Record<string, unk
     ...(options.confidence === undefined ? {} : { confidence: options.confidence }),
     degrade_to: degradeTo ?? null,
     rate: rate ?? null,
+    ...(options.shadow === undefined ? {} : { shadow_percent: options.shadow }),
     reference: reference ?? null,
     force: options.force === true,
   };
@@ -81,4 +99,11 @@ export function parseConfidence(text: string): number | null {
   const percent = Number(text.replace(/%$/, ''));
   if (percent >= 50 && percent < 100) return percent;
   throw new InvalidArgumentError(`expected a percentage from 50 to below 100, or none, got '${text}'`);
+}
+
+/** `1%` or `1`. */
+function parseShadow(text: string): number {
+  const percent = Number(text.trim().replace(/%$/, '') || Number.NaN);
+  if (percent >= 0 && percent <= 20) return percent;
+  throw new InvalidArgumentError(`expected a percentage from 0 to 20, got '${text}'`);
 }

@@ -1,6 +1,6 @@
 /** What a selection serves, for `describe` and `select`. */
 import type { EndpointBody } from '../../api/index.ts';
-import { formatUsd, shareText, utcText } from './format.ts';
+import { countText, formatUsd, shareText, utcText } from './format.ts';
 import { fields, table } from './table.ts';
 
 export type ServedSelection = NonNullable<EndpointBody['selection']>;
@@ -16,6 +16,12 @@ export function ladderText({ ladder, models }: ServedSelection): string {
     { title: 'SHARE', cell: ({ share }) => (share === null ? null : shareText(share)), align: 'right' },
     { title: 'WENT ON', cell: ({ escalated_now: now }) => (now === null || now === 0 ? null : shareText(now)), align: 'right' },
     { title: 'EXPECTED', cell: ({ escalated }) => (escalated === 0 ? null : shareText(escalated)), align: 'right' },
+    { title: 'DISAGREES', cell: ({ disagreement_now: now }) => (now === null ? null : shareText(now)), align: 'right' },
+    {
+      title: 'EXPECTED',
+      cell: ({ compared, disagreement }) => (compared === 0 || disagreement === null ? null : shareText(disagreement)),
+      align: 'right',
+    },
   ]);
   const answered = table(models, [
     { title: 'LOADED MODEL', cell: ({ model }) => model },
@@ -27,7 +33,7 @@ export function ladderText({ ladder, models }: ServedSelection): string {
 
 /** How the plans were chosen. */
 export function selectionFields(selection: ServedSelection): readonly (readonly [string, string | null])[] {
-  const { floor, confidence, level, credit_rows: credit, certified_at: at } = selection;
+  const { floor, confidence, level, credit_rows: credit, certified_at: at, shadows } = selection;
   const sure = confidence === null ? 'as measured' : `at ${confidence} %`;
   return [
     ['selection', `${selection.state}${floor === null ? '' : `, accuracy >= ${floor} ${sure}`}, decided ${utcText(selection.decided_at)}`],
@@ -40,6 +46,12 @@ export function selectionFields(selection: ServedSelection): readonly (readonly 
     ['tests', level === null ? null : `${selection.chains} chains, the smallest level ${level.toPrecision(2)}`],
     ['certificates', at === null ? null : `all hold at ${percentDownText(at)}`],
     ['credit', credit === null ? null : `${credit.toFixed(1)} rows, for plans below the floor`],
+    [
+      'shadows',
+      shadows.calls + shadows.dropped === 0
+        ? null
+        : `${countText(shadows.rows, 'row')} compared in ${shadows.seconds.toFixed(1)} s of idle time, ${countText(shadows.dropped, 'request')} dropped`,
+    ],
     ['left out', selection.left_out.map(({ reason }) => reason).join('\n')],
   ];
 }

@@ -1,7 +1,7 @@
 /** What a variant of a selection serves: plans from the cheapest to the most accurate, of models that each worker loads (ADR 32). Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '../../errors.ts';
-import type { SelectionConfig } from './selection-config.ts';
+import { type SelectionConfig, shadowShareMax } from './selection-config.ts';
 
 /** A plan, with what an evaluation says of it. */
 export interface LadderRung {
@@ -19,6 +19,13 @@ export interface LadderRung {
   readonly isCertified: boolean;
   /** Share of the rows of the evaluation that go on. */
   readonly escalated: number;
+  /** Of the other rows of the evaluation: how many, and on how many the most accurate plan of the ladder answers otherwise. */
+  readonly agreement?: RungAgreement;
+}
+
+export interface RungAgreement {
+  readonly rows: number;
+  readonly disagreed: number;
 }
 
 export interface LadderConfig {
@@ -32,8 +39,15 @@ export interface LadderConfig {
   readonly floor: number | null;
   /** The most accuracy credit, in rows. */
   readonly creditRowsMax: number;
+  /** The share of the answered requests that are run again under another plan in idle time. Absent: none. */
+  readonly shadowShare?: number;
   /** How they were chosen. */
   readonly selection?: SelectionConfig;
+}
+
+/** The plans of a selection. */
+export interface SelectedLadder extends LadderConfig {
+  readonly selection: SelectionConfig;
 }
 
 export const rungsMax = 8;
@@ -57,11 +71,18 @@ function withoutTime({ selection, ...ladder }: LadderConfig): unknown {
 /** The floor plan alone: functions run no other, so they load no other models. */
 export function floorOnly(ladder: LadderConfig): LadderConfig {
   const floor = ladder.rungs[ladder.floorRung] as LadderRung;
-  return { ...ladder, models: floor.second === null ? [floor.first] : [floor.first, floor.second], rungs: [floor], floorRung: 0 };
+  const { shadowShare: _shadows, ...others } = ladder;
+  return { ...others, models: floor.second === null ? [floor.first] : [floor.first, floor.second], rungs: [floor], floorRung: 0 };
 }
 
 /** Throws `invalid_request`. */
-export function checkLadder(variant: string, { models, rungs, floorRung }: LadderConfig): void {
+export function checkLadder(variant: string, { models, rungs, floorRung, shadowShare = 0 }: LadderConfig): void {
+  if (!(shadowShare >= 0 && shadowShare <= shadowShareMax)) {
+    throw new PlatformError(
+      'invalid_request',
+      `variant ${variant}: expected shadows of 0 to ${100 * shadowShareMax} % of the requests, got ${100 * shadowShare} %`,
+    );
+  }
   const isLoaded = ({ first, second }: LadderRung): boolean => models.includes(first) && (second === null || models.includes(second));
   if (
     rungs.length >= 1 &&

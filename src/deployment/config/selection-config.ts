@@ -17,7 +17,12 @@ export interface SelectionRequestConfig {
   readonly degradeTo: number | null;
   /** The load that plans were priced at, rows per second. */
   readonly ratePerSecond: number;
+  /** The share of the requests that are compared in idle time. Absent: `shadowShareDefault`. */
+  readonly shadowShare?: number;
 }
+
+export const shadowShareDefault = 0.01;
+export const shadowShareMax = 0.2;
 
 /** `estimated`: measured accuracies were taken for true, or plans below the floor are allowed. */
 export type SelectionState = 'certified' | 'estimated' | 'not-certified';
@@ -43,8 +48,11 @@ export interface SelectionDecision {
 
 /** The rows that are served are not those of the evaluation any more, so its certificates say nothing of them. */
 export interface SelectionHold {
-  /** `escalation`: more rows go on to the second model than should; `accuracy`: labels show that the floor is broken. */
-  readonly cause: 'escalation' | 'accuracy';
+  /**
+   * `escalation`: more rows go on to the second model than should; `agreement`: a plan answers more rows otherwise than the most accurate
+   * one than it should; `accuracy`: labels show that the floor is broken.
+   */
+  readonly cause: 'escalation' | 'agreement' | 'accuracy';
   readonly reason: string;
   /** Epoch milliseconds. */
   readonly atMs: number;

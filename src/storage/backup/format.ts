@@ -73,6 +73,7 @@ export const tableNames = Object.keys({
   evaluations: true,
   evaluation_choices: true,
   selection_tests: true,
+  selection_evidence: true,
   transforms: true,
   transform_objects: true,
   training_jobs: true,

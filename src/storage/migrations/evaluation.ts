@@ -43,6 +43,22 @@ export async function createEvaluations(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('evaluations_by_age').on('evaluations').columns(['created_at', 'id']).execute();
 }
 
+export async function createSelectionEvidence(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('selection_evidence')
+    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('plan', 'text', (column) => column.notNull())
+    .addColumn('decided_at', 'bigint', (column) => column.notNull())
+    .addColumn('baseline_rows', 'bigint', (column) => column.notNull())
+    .addColumn('baseline_ones', 'bigint', (column) => column.notNull())
+    .addColumn('rows', 'bigint', (column) => column.notNull())
+    .addColumn('ones', 'bigint', (column) => column.notNull())
+    .addColumn('fired_at_rows', 'bigint')
+    .addPrimaryKeyConstraint('selection_evidence_pk', ['endpoint_key', 'kind', 'plan'])
+    .execute();
+}
+
 export async function createSelectionTests(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('selection_tests')

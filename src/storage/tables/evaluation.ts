@@ -69,3 +69,18 @@ export interface EvaluationChoicesTable {
   /** A sha256 of the question. */
   choice: string;
 }
+
+/** What was counted since the plans of an endpoint were chosen, so that its evidence outlives a restart. Deleted with the endpoint. */
+export interface SelectionEvidenceTable {
+  endpoint_key: string;
+  /** `escalation`, `agreement`. */
+  kind: string;
+  plan: string;
+  decided_at: number;
+  /** Of the evaluation. */
+  baseline_rows: number;
+  baseline_ones: number;
+  rows: number;
+  ones: number;
+  fired_at_rows: number | null;
+}
