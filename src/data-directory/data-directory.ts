@@ -1,20 +1,15 @@
 /** The directory that holds all state of a server, and the lock that excludes a second server. */
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { PlatformError } from '../errors.ts';
 import { asDiskError, systemCode } from './disk-errors.ts';
+import { FileLock } from './file-lock.ts';
 import { makeDirectory } from './make-directory.ts';
 import { releaseReserve, releaseReserveIfFull } from './reserve.ts';
 import { tightenDirectory } from './tighten.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
-/**
- * The lock consists of two files. `lock.held` is an empty SQLite database on which the holder keeps an exclusive transaction. SQLite
- * implements that with a lock of the operating system, which ends with the process, even after kill -9, and therefore cannot become stale.
- * Exactly one of two competing processes gets it. Node.js has no other API for such a lock. The file `lock` is a note with the holder and
- * its URL.
- */
+/** The lock consists of two files: `lock.held` is a `FileLock`, and `lock` a note with the holder and its URL. */
 const heldName = 'lock.held';
 const noteName = 'lock';
 
@@ -48,11 +43,11 @@ export class DataDirectory {
    * otherwise null.
    */
   readonly abandonedAtMs: number | null;
-  #held: DatabaseSync | null;
+  #held: FileLock | null;
   #url: string | null = null;
   #isUnreported: boolean;
 
-  constructor(path: string, held: DatabaseSync, abandonedAtMs: number | null) {
+  constructor(path: string, held: FileLock, abandonedAtMs: number | null) {
     this.path = path;
     this.#held = held;
     this.abandonedAtMs = abandonedAtMs;
@@ -88,7 +83,7 @@ export class DataDirectory {
   release(): void {
     if (this.#held === null) return;
     if (!this.#isUnreported) rmSync(join(this.path, noteName), { force: true });
-    this.#held.close();
+    this.#held.release();
     this.#held = null;
   }
 }
@@ -122,7 +117,7 @@ export async function openDataDirectory(dir: string): Promise<DataDirectory> {
       directory.announce(null);
     }
   } catch (error) {
-    held.close();
+    held.release();
     throw error;
   }
   return directory;
@@ -131,23 +126,21 @@ export async function openDataDirectory(dir: string): Promise<DataDirectory> {
 /** The holder of the directory; null if it is free or unreadable. Never throws. */
 export async function readLock(dir: string): Promise<LockHolder | null> {
   const path = resolve(dir);
-  const note = isHeld(path) ? readNote(path) : null;
+  const note = FileLock.isHeld(join(path, heldName)) ? readNote(path) : null;
   return note === null ? null : { pid: note.pid, url: note.url };
 }
 
-function acquireLock(path: string): DatabaseSync {
-  let held: DatabaseSync | undefined;
+function acquireLock(path: string): FileLock {
+  let held: FileLock | null;
   try {
-    held = new DatabaseSync(join(path, heldName), { timeout: patienceMs });
-    held.exec('begin exclusive');
-    return held;
+    held = FileLock.take(join(path, heldName), patienceMs);
   } catch (error) {
-    held?.close();
-    if (!isBusy(error)) throw asDiskError(error, `lock the data directory ${path}`);
-    const holder = readNote(path);
-    const who = holder === null ? 'another process' : `process ${holder.pid}${holder.url === null ? '' : ` (${holder.url})`}`;
-    throw new PlatformError('wrong_state', `${basename(path)} is in use by ${who}: stop it first, or choose another --data-dir`);
+    throw asDiskError(error, `lock the data directory ${path}`);
   }
+  if (held !== null) return held;
+  const holder = readNote(path);
+  const who = holder === null ? 'another process' : `process ${holder.pid}${holder.url === null ? '' : ` (${holder.url})`}`;
+  throw new PlatformError('wrong_state', `${basename(path)} is in use by ${who}: stop it first, or choose another --data-dir`);
 }
 
 /** Files that a running server writes regularly. An operator may have changed other files later. */
@@ -180,23 +173,6 @@ function namesIn(path: string): string[] {
 function writtenAt(path: string, name: string): number | null {
   const file = statSync(join(path, name), { throwIfNoEntry: false });
   return file?.isFile() === true ? Math.round(file.mtimeMs) : null;
-}
-
-function isHeld(path: string): boolean {
-  let looking: DatabaseSync | undefined;
-  try {
-    looking = new DatabaseSync(join(path, heldName), { readOnly: true });
-    looking.prepare('select count(*) from sqlite_master').get();
-    return false;
-  } catch (error) {
-    return isBusy(error);
-  } finally {
-    looking?.close();
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 255) === 5;
 }
 
 function readNote(path: string): Note | null {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { whyNoMount } from '../../../test/mounting.ts';
 import { startPostgres, whyNoPostgres } from '../../../test/postgres-server.ts';
@@ -10,7 +11,10 @@ import { SystemClock } from '../../clock.ts';
 import { openDataDirectory } from '../../data-directory/index.ts';
 import { openDatabase } from '../database.ts';
 import { bindInstallation } from '../installation.ts';
+import { FileObjectStore } from '../objects/file-object-store.ts';
 import { restoreBackup } from './restore-backup.ts';
+import { removeBackupLeftovers } from './retain.ts';
+import { removeStagingLeftovers } from './staging-folder.ts';
 import { verifyDataDirectory } from './verify.ts';
 import { writeBackup } from './write-backup.ts';
 
@@ -45,6 +49,55 @@ test('backup and verify reject a directory and a database that do not belong tog
   await assert.rejects(writeBackup({ ...options, file: join(path, 'second.tar') }), refused);
   await assert.rejects(verifyDataDirectory(options), refused);
   assert.deepEqual(await readdir(path), ['data', 'first.tar']);
+});
+
+/** Begins a backup in a process that is killed once its folder lies beside `file`; resolves with the name of that folder. */
+async function killedBackup(file: string): Promise<string> {
+  // It stops in the middle, as if it were large: the archive reads this pipe, into which nothing is written.
+  spawnSync('mkfifo', [join(dataDir, 'config.json')]);
+  const program = `
+    const { writeBackup } = await import(${JSON.stringify(join(import.meta.dirname, 'write-backup.ts'))});
+    const { SystemClock } = await import(${JSON.stringify(join(import.meta.dirname, '../../clock.ts'))});
+    await writeBackup({ dataDir: process.argv[1], databaseUrl: null, file: process.argv[2], clock: new SystemClock() });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, dataDir, file], { stdio: 'inherit' });
+  const staged = async (): Promise<string | undefined> => {
+    const [name] = (await readdir(dirname(file))).filter((found) => found.startsWith('.penstock-backup-'));
+    return name !== undefined && (await readdir(join(dirname(file), name))).includes('state.db') ? name : undefined;
+  };
+  let name: string | undefined;
+  while (name === undefined) {
+    assert.equal(child.exitCode, null, 'the backup ended by itself');
+    name = await staged();
+  }
+  // A backup that runs is not taken for a leftover, neither by its neighbours nor by a server.
+  await removeStagingLeftovers(dirname(file));
+  await removeBackupLeftovers(join(dataDir, 'objects'));
+  assert.equal(await staged(), name);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await rm(join(dataDir, 'config.json'));
+  return name;
+}
+
+test('what a killed backup leaves beside its file is removed by the next one there', async () => {
+  await begin(null);
+  const name = await killedBackup(join(path, 'killed.tar'));
+  assert.deepEqual((await readdir(path)).toSorted(), [name, 'data']);
+  await writeBackup({ dataDir, databaseUrl: null, file: join(path, 'next.tar'), clock });
+  assert.deepEqual((await readdir(path)).toSorted(), ['data', 'next.tar']);
+});
+
+test('what a killed backup leaves elsewhere is removed by the next backup, or the next server, of its data directory', async () => {
+  await begin(null);
+  for (const next of ['backup', 'server']) {
+    const elsewhere = join(path, `before-${next}`);
+    await mkdir(elsewhere);
+    const name = await killedBackup(join(elsewhere, 'killed.tar'));
+    assert.deepEqual(await readdir(elsewhere), [name]);
+    if (next === 'backup') await writeBackup({ dataDir, databaseUrl: null, file: join(path, 'next.tar'), clock });
+    else await new FileObjectStore(join(dataDir, 'objects')).sweepTemporary();
+    assert.deepEqual(await readdir(elsewhere), []);
+  }
 });
 
 test('a restored backup of PostgreSQL names its new database instead of the original one', { skip: whyNoPostgres() }, async () => {

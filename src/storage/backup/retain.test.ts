@@ -14,7 +14,7 @@ afterEach(async () => rm(root, { recursive: true, force: true }));
 
 test('after one of two backups ends, objects remain retained for the other', async () => {
   const clock = new VirtualClock();
-  const [first, second] = [await retainObjects([root], clock), await retainObjects([root], clock)];
+  const [first, second] = [await retainObjects([root], root, clock), await retainObjects([root], root, clock)];
   const nowMs = Date.now();
   await first.end();
   assert.equal(await isRetained(root, nowMs), true);
@@ -26,7 +26,7 @@ test('after one of two backups ends, objects remain retained for the other', asy
 test('a snapshot may take an hour; the marker of a killed backup expires after a minute and is deleted after a day', async () => {
   const clock = new VirtualClock();
   const begunAtMs = clock.wallMs();
-  const { beginSnapshot, end } = await retainObjects([root], clock);
+  const { beginSnapshot, end } = await retainObjects([root], root, clock);
   beginSnapshot();
   const [name = ''] = await readdir(root);
   assert.equal((await stat(join(root, name))).mtimeMs, begunAtMs + 3_600_000);
@@ -35,7 +35,7 @@ test('a snapshot may take an hour; the marker of a killed backup expires after a
   await end();
   await writeFile(join(root, name), '');
   await utimes(join(root, name), begunAtMs / 1000 - 90_000, begunAtMs / 1000 - 90_000);
-  await (await retainObjects([root], clock)).end();
+  await (await retainObjects([root], root, clock)).end();
   assert.deepEqual(await readdir(root), []);
 });
 

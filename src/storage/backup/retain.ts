@@ -1,13 +1,15 @@
 /**
  * While a backup runs, a server moves objects to the trash instead of deleting them. Each backup creates a marker file in each store and
- * touches it every few seconds, so the marker of a killed backup soon expires.
+ * touches it every few seconds, so the marker of a killed backup soon expires. It names the folder in which the backup is written, so what
+ * a killed one left there is found.
  */
 import { randomUUID } from 'node:crypto';
 import { utimesSync } from 'node:fs';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import { type Clock, repeat } from '../../clock.ts';
 import { systemCode } from '../../data-directory/index.ts';
+import { removeStagingLeftover } from './staging-folder.ts';
 
 const prefix = 'backup-running';
 const touchedEveryMs = 5_000;
@@ -23,15 +25,16 @@ export interface Retention {
   readonly end: () => Promise<void>;
 }
 
-/** Resolves once objects are retained. */
-export async function retainObjects(roots: readonly string[], clock: Clock): Promise<Retention> {
+/** `folder`: where the backup is written, an absolute path. Resolves once objects are retained. */
+export async function retainObjects(roots: readonly string[], folder: string, clock: Clock): Promise<Retention> {
   const name = `${prefix}-${randomUUID()}`;
   const files = roots.map((root) => join(root, name));
   for (const root of roots) {
     await mkdir(root, { recursive: true, mode: 0o700 });
+    await removeBackupLeftovers(root);
     await removeAbandoned(root, clock.wallMs());
   }
-  for (const file of files) await writeFile(file, '', { mode: 0o600 });
+  for (const file of files) await writeFile(file, folder, { mode: 0o600 });
   // Synchronous, because an earlier touch that completes later would overwrite the marker time set by `beginSnapshot`.
   const touch = (aheadMs: number): void => {
     const seconds = (clock.wallMs() + aheadMs) / 1000;
@@ -54,6 +57,14 @@ export async function retainObjects(roots: readonly string[], clock: Clock): Pro
 export async function isRetained(root: string, nowMs: number): Promise<boolean> {
   const marks = await marksIn(root).catch(() => null);
   return marks === null || marks.some(({ touchedAtMs }) => nowMs - touchedAtMs < freshMs);
+}
+
+/** Removes what killed backups of this store have left where they were written. */
+export async function removeBackupLeftovers(root: string): Promise<void> {
+  for (const { file } of await marksIn(root)) {
+    const folder = await orIfMissing(readFile(file, 'utf8'), '');
+    if (isAbsolute(folder)) await removeStagingLeftover(folder);
+  }
 }
 
 async function removeAbandoned(root: string, nowMs: number): Promise<void> {

@@ -2,10 +2,10 @@
  * Writes a backup, even while a server uses the data directory. The database is read as of one point in time. Meanwhile the server moves
  * objects to the trash instead of deleting them, so every referenced object remains readable (`retain.ts`).
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, link, open, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, link, open, readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { sql } from 'kysely';
 import type { Clock } from '../../clock.ts';
 import { asDiskError, systemCode } from '../../data-directory/index.ts';
@@ -19,6 +19,7 @@ import type { Database, Transaction } from '../tables.ts';
 import { type BackupHeader, type BackupManifest, plainFiles, tableNames } from './format.ts';
 import { readDatabase, snapshotFile } from './read-database.ts';
 import { type Retention, retainObjects } from './retain.ts';
+import { createStagingFolder, removeStagingLeftovers, type StagingFolder } from './staging-folder.ts';
 
 export interface BackupOptions {
   readonly dataDir: string;
@@ -40,25 +41,48 @@ const chunkBytes = 1024 * 1024;
 
 /**
  * Throws `already_exists`, `wrong_state` if directory and database do not belong together, `not_found` or `unavailable`. No file remains
- * after an error.
+ * after an error. If the process is killed, what it has written is removed by the next backup or the next server.
  */
 export async function writeBackup(options: BackupOptions): Promise<BackupResult> {
   const { dataDir, databaseUrl, file, clock } = options;
-  const stores = { objects: new FileObjectStore(join(dataDir, 'objects')), buckets: new FileObjectStore(join(dataDir, 'buckets')) };
-  const retention = await retainObjects([join(dataDir, 'objects'), join(dataDir, 'buckets')], clock);
+  const roots = [join(dataDir, 'objects'), join(dataDir, 'buckets')] as const;
+  const stores = { objects: new FileObjectStore(roots[0]), buckets: new FileObjectStore(roots[1]) };
+  const staging = await beginStaging(file);
   try {
-    const backup = new Backup(options, stores, retention);
-    const bytes = await writeWholeFile(file, tarOf(databaseUrl === null ? backup.ofSqlite() : backup.ofPostgres(databaseUrl)));
-    const { objects, missing, damaged } = backup.manifest();
-    return { file, bytes, objects, missing, damaged };
+    const retention = await retainObjects(roots, staging.path, clock);
+    try {
+      const backup = new Backup({ ...options, staging: staging.path }, stores, retention);
+      const entries = databaseUrl === null ? backup.ofSqlite() : backup.ofPostgres(databaseUrl);
+      const bytes = await writeWholeFile(file, tarOf(entries), staging.path);
+      const { objects, missing, damaged } = backup.manifest();
+      return { file, bytes, objects, missing, damaged };
+    } finally {
+      await retention.end();
+    }
   } finally {
-    await retention.end();
+    await staging.remove();
   }
+}
+
+/** The backup is written beside its file, because that disk needs the space anyway. */
+async function beginStaging(file: string): Promise<StagingFolder> {
+  const parent = dirname(resolve(file));
+  try {
+    await removeStagingLeftovers(parent);
+    return await createStagingFolder(parent);
+  } catch (error) {
+    throw asDiskError(error, `write ${file}`);
+  }
+}
+
+interface StagedBackupOptions extends BackupOptions {
+  /** The folder for unfinished files. */
+  readonly staging: string;
 }
 
 /** Produces the entries of the archive in the order of `format.ts`. */
 class Backup {
-  readonly #options: BackupOptions;
+  readonly #options: StagedBackupOptions;
   readonly #stores: Readonly<Record<StoreName, FileObjectStore>>;
   readonly #retention: Retention;
   readonly #sha256s: Record<string, string> = {};
@@ -67,7 +91,7 @@ class Backup {
   #objects = 0;
   #bytes = 0;
 
-  constructor(options: BackupOptions, stores: Readonly<Record<StoreName, FileObjectStore>>, retention: Retention) {
+  constructor(options: StagedBackupOptions, stores: Readonly<Record<StoreName, FileObjectStore>>, retention: Retention) {
     this.#options = options;
     this.#stores = stores;
     this.#retention = retention;
@@ -78,30 +102,22 @@ class Backup {
   }
 
   async *ofSqlite(): AsyncGenerator<TarFile> {
-    const { dataDir, file } = this.#options;
-    // The snapshots are written next to the backup, because that disk needs the space anyway.
-    const [state, metrics] = ['state', 'metrics'].map((name) => join(dirname(file), `.penstock-${name}-${randomUUID()}.db`)) as [
-      string,
-      string,
-    ];
+    const { dataDir, staging, clock } = this.#options;
+    const [state, metrics] = [join(staging, 'state.db'), join(staging, 'metrics.db')] as const;
+    this.#retention.beginSnapshot();
+    snapshotFile(join(dataDir, 'state.db'), state);
+    const { db, close } = await readDatabase(null, state, clock);
     try {
-      this.#retention.beginSnapshot();
-      snapshotFile(join(dataDir, 'state.db'), state);
-      const { db, close } = await readDatabase(null, state, this.#options.clock);
-      try {
-        yield* this.#head(db, 'sqlite');
-        yield* this.#file('state.db', state);
-        if (await isThere(join(dataDir, 'metrics.db'))) {
-          this.#retention.beginSnapshot();
-          snapshotFile(join(dataDir, 'metrics.db'), metrics);
-          yield* this.#file('metrics.db', metrics);
-        }
-        yield* this.#rest(db);
-      } finally {
-        await close();
+      yield* this.#head(db, 'sqlite');
+      yield* this.#file('state.db', state);
+      if (await isThere(join(dataDir, 'metrics.db'))) {
+        this.#retention.beginSnapshot();
+        snapshotFile(join(dataDir, 'metrics.db'), metrics);
+        yield* this.#file('metrics.db', metrics);
       }
+      yield* this.#rest(db);
     } finally {
-      for (const path of [state, metrics]) for (const suffix of ['', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true });
+      await close();
     }
   }
 
@@ -232,9 +248,12 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** Writes a large file atomically, readable by its owner only. Returns its size. Throws `already_exists` or `unavailable`. */
-async function writeWholeFile(path: string, source: AsyncIterable<Uint8Array>): Promise<number> {
-  const temporary = `${path}.${randomUUID()}.partial`;
+/**
+ * Writes a large file atomically, by way of a folder on the same disk, readable by its owner only. Returns its size. Throws
+ * `already_exists` or `unavailable`.
+ */
+async function writeWholeFile(path: string, source: AsyncIterable<Uint8Array>, folder: string): Promise<number> {
+  const temporary = join(folder, 'backup.tar');
   try {
     const file = await open(temporary, 'wx', 0o600);
     let bytes = 0;
@@ -252,8 +271,6 @@ async function writeWholeFile(path: string, source: AsyncIterable<Uint8Array>): 
   } catch (error) {
     if (systemCode(error) === 'EEXIST') throw new PlatformError('already_exists', `${path} exists: choose another file`, { cause: error });
     throw asDiskError(error, `write ${path}`);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }
 

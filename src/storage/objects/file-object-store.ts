@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { SystemClock } from '../../clock.ts';
 import { asDiskError, systemCode } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { isRetained } from '../backup/retain.ts';
+import { isRetained, removeBackupLeftovers } from '../backup/retain.ts';
 import { Trash } from './trash.ts';
 
 export interface StoredObject {
@@ -182,6 +182,7 @@ export class FileObjectStore {
   /** Deletes partial files of a killed process. Call at startup, before the first put. */
   async sweepTemporary(): Promise<void> {
     for (const name of await namesIn(this.#temporary)) await rm(join(this.#temporary, name), { recursive: true, force: true });
+    await removeBackupLeftovers(this.#directory);
   }
 
   async #settle(temporary: string, sha256: string): Promise<void> {

@@ -1,0 +1,66 @@
+/**
+ * The folder beside a backup in which it is written, so that nothing unfinished has the name of a backup. Its writer holds a lock in it,
+ * which ends with the process: what a killed backup left is removed by the next one, and what a running backup writes never is.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, lstatSync } from 'node:fs';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { FileLock } from '../../data-directory/index.ts';
+
+const prefix = '.penstock-backup-';
+const lockName = 'lock';
+/** Another backup that looks for leftovers may hold the new lock for a moment. */
+const attemptsMax = 10;
+
+export interface StagingFolder {
+  readonly path: string;
+  readonly remove: () => Promise<void>;
+}
+
+/** Creates a folder for its owner only. Throws the system's error. */
+export async function createStagingFolder(parent: string): Promise<StagingFolder> {
+  for (let attempt = 1; ; attempt++) {
+    const path = join(parent, `${prefix}${randomUUID()}`);
+    await mkdir(path, { mode: 0o700 });
+    const lock = takeLock(path);
+    if (lock === 'taken' && attempt < attemptsMax) continue;
+    const remove = async (): Promise<void> => {
+      await rm(path, { recursive: true, force: true });
+      if (typeof lock === 'object') lock.release();
+    };
+    return { path, remove };
+  }
+}
+
+/** On a disk without locks there is none, and the folder is never taken for a leftover. */
+function takeLock(path: string): FileLock | 'taken' | 'unsupported' {
+  try {
+    return FileLock.take(join(path, lockName), 0) ?? 'taken';
+  } catch {
+    return existsSync(path) ? 'unsupported' : 'taken';
+  }
+}
+
+/** Removes the folders of killed backups in `parent`. What cannot be removed stays. */
+export async function removeStagingLeftovers(parent: string): Promise<void> {
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names) await removeStagingLeftover(join(parent, name));
+}
+
+/** Removes the folder if a backup of this user that was killed has left it. Never throws. */
+export async function removeStagingLeftover(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!basename(path).startsWith(prefix) || found?.isDirectory() !== true || found.uid !== process.getuid?.()) return;
+  let lock: FileLock | null = null;
+  try {
+    const file = join(path, lockName);
+    if (!existsSync(file)) return await rmdir(path); // only if it is empty
+    lock = FileLock.take(file, 0);
+    if (lock !== null) await rm(path, { recursive: true, force: true });
+  } catch {
+    // The disk has no locks, or the backup ends just now.
+  } finally {
+    lock?.release();
+  }
+}
