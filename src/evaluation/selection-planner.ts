@@ -123,6 +123,7 @@ export class SelectionPlanner {
     const { plans, chains, level, errorTotal, fresh } = await threads.run(judgePlansTask, input, {
       bytes: set.rows * 24 * models.length,
       work: judgingWork,
+      isBackground: true,
     });
     const isCertificateRequired = request.floor !== null && request.confidence !== null;
     const isEligible = (plan: JudgedPlan): boolean =>

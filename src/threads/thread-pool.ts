@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly isWanted?: () => boolean;
   /** For the error if the task takes too much. Default: decoding a body. */
   readonly work?: ThreadWork;
+  /** For work that no inference request waits for. It has threads of its own, so it delays no body, however long it takes. */
+  readonly isBackground?: boolean;
 }
 
 /** What a task does, as the subject of a sentence, and what to do if it takes too much. */
@@ -37,6 +39,7 @@ export interface Threads {
 
 export interface ThreadPoolOptions {
   readonly clock: Pick<Clock, 'after'>;
+  /** For bodies, one of them only for small ones. Background work has as many beside them, less one, and at least one. */
   readonly threadsMax: number;
   readonly heapMaxMiB?: number;
   readonly timeoutMs?: number;
@@ -57,7 +60,8 @@ const largeTaskBytes = 4 * 2 ** 20;
 interface Job {
   readonly request: ThreadRequest;
   readonly transferred: ArrayBuffer[];
-  readonly isLarge: boolean;
+  readonly bytes: number;
+  readonly isBackground: boolean;
   readonly isWanted: () => boolean;
   readonly work: ThreadWork;
   readonly resolve: (output: unknown) => void;
@@ -75,11 +79,11 @@ export class ThreadPool implements Threads {
   }
 
   run<Input, Output>({ module, name }: ThreadTask<Input, Output>, input: Input, options: RunOptions): Promise<Output> {
-    const { bytes, moved = [], isWanted = () => true, work = decoding } = options;
+    const { bytes, moved = [], isWanted = () => true, work = decoding, isBackground = false } = options;
     return new Promise<unknown>((resolve, reject) => {
       if (this.#isClosed) return reject(closing());
       const request = { module, name, input };
-      this.#waiting.push({ request, transferred: buffersOf(moved), isLarge: bytes > largeTaskBytes, isWanted, work, resolve, reject });
+      this.#waiting.push({ request, transferred: buffersOf(moved), bytes, isBackground, isWanted, work, resolve, reject });
       this.#next();
     }) as Promise<Output>;
   }
@@ -92,12 +96,9 @@ export class ThreadPool implements Threads {
 
   /** Starts waiting jobs, oldest first, while there are threads for them. */
   #next(): void {
-    const largeMax = Math.max(1, this.#options.threadsMax - 1);
     for (;;) {
       const busy = [...this.#threads].flatMap(({ job }) => (job === null ? [] : [job]));
-      if (busy.length >= this.#options.threadsMax) return;
-      const mayBeLarge = busy.filter(({ isLarge }) => isLarge).length < largeMax;
-      const place = this.#waiting.findIndex(({ isLarge }) => mayBeLarge || !isLarge);
+      const place = this.#waiting.findIndex((job) => this.#hasThreadFor(job, busy));
       const [job] = place === -1 ? [] : this.#waiting.splice(place, 1);
       if (job === undefined) return;
       if (!job.isWanted()) {
@@ -111,6 +112,14 @@ export class ThreadPool implements Threads {
         job.reject(new PlatformError('unavailable', `failed to start a thread to decode the body: ${messageOf(cause)}`, { cause }));
       }
     }
+  }
+
+  #hasThreadFor(job: Job, busy: readonly Job[]): boolean {
+    const { threadsMax } = this.#options;
+    const restMax = Math.max(1, threadsMax - 1);
+    if (job.isBackground) return busy.filter(({ isBackground }) => isBackground).length < restMax;
+    const bodies = busy.filter(({ isBackground }) => !isBackground);
+    return bodies.length < threadsMax && (!isLarge(job) || bodies.filter(isLarge).length < restMax);
   }
 
   #idleThread(): PoolThread | undefined {
@@ -128,6 +137,10 @@ export class ThreadPool implements Threads {
     this.#threads.add(thread);
     return thread;
   }
+}
+
+function isLarge({ bytes }: Job): boolean {
+  return bytes > largeTaskBytes;
 }
 
 function closing(): PlatformError {

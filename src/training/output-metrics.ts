@@ -59,7 +59,7 @@ export class OutputMetrics {
   async #match(spec: TrainingSpec, { last }: JobMetrics, lines: readonly { atMs: number; line: string }[]): Promise<void> {
     const bytes = lines.reduce((sum, { line }) => sum + line.length, 0);
     const work = { name: 'matching metrics', hint: 'print shorter lines, or give fewer metrics' };
-    const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work });
+    const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work, isBackground: true });
     const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
     for (const value of values) {
       last.set(value.name, value);

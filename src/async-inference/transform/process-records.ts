@@ -89,7 +89,9 @@ export class ProcessRecords {
     const bytes = await copyInSlices(input.bytes);
     const answer = input.answer === undefined ? {} : { answer: await copyInSlices(input.answer) };
     const moved = [bytes, ...Object.values(answer)];
-    return asBuffer(await this.#options.threads.run(task, { ...input, bytes, ...answer }, { bytes: size, moved, work: filterWork }));
+    return asBuffer(
+      await this.#options.threads.run(task, { ...input, bytes, ...answer }, { bytes: size, moved, work: filterWork, isBackground: true }),
+    );
   }
 }
 

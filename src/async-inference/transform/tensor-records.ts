@@ -236,7 +236,7 @@ export class TensorRecords {
     const bytes = sizeOf(texts);
     if (bytes <= partBytes) return decodeRecordsTask.run({ ...input, texts });
     const moved = await Promise.all(texts.map(copyInSlices));
-    return this.#options.threads.run(decodeRecordsTask, { ...input, texts: moved }, { bytes, moved, work: recordWork });
+    return this.#options.threads.run(decodeRecordsTask, { ...input, texts: moved }, { bytes, moved, work: recordWork, isBackground: true });
   }
 
   async #encoded(input: RecordResults, bytes: number): Promise<readonly string[]> {
@@ -246,7 +246,11 @@ export class TensorRecords {
     const groups = await Promise.all(
       input.groups.map(async ({ runs, isDocument }) => ({ isDocument, runs: await Promise.all(runs.map((each) => movable(each, moved))) })),
     );
-    return this.#options.threads.run(encodeRecordsTask, { ...input, texts, groups }, { bytes, moved, work: recordWork });
+    return this.#options.threads.run(
+      encodeRecordsTask,
+      { ...input, texts, groups },
+      { bytes, moved, work: recordWork, isBackground: true },
+    );
   }
 
   #codecSpec(): RecordCodecSpec {
