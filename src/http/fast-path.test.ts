@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { connect as tlsConnect } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import fc from 'fast-check';
 import { plainRequest, requestStream } from '../../test/http-requests.ts';
 import { SystemClock, VirtualClock } from '../clock.ts';
@@ -182,6 +182,28 @@ class Held {
 }
 
 describe('a connection on the fast path', () => {
+  test('over TLS is handed to node:http in the middle of a read, of which more records follow', async () => {
+    const tls = selfSignedCertificate({ hosts: ['127.0.0.1'], wallMs: Date.now(), days: 30 });
+    const [fast, node] = await Promise.all([listening(echo(), { tls }), listening(echo(), { tls, isFast: false })]);
+    const long = (name: string): string => `GET /v2/${name} HTTP/1.1\r\nHost: a\r\nCookie: ${'c'.repeat(3000)}\r\n\r\n`;
+    const posted = (bytes: number): string => plain('b'.repeat(bytes));
+    // A record has at most 512 bytes, and all records of a write arrive together.
+    const send = async (port: number, stream: string): Promise<string> => {
+      const socket = await dial(port, true);
+      assert((socket as TLSSocket).setMaxSendFragment(512));
+      const text = received(socket);
+      socket.write(stream);
+      return text;
+    };
+    const streams = [long('a'), posted(4000), posted(20_000), posted(9) + long('b') + posted(2000), long('c') + posted(3) + long('d')];
+    for (const stream of streams) {
+      const [ours, theirs] = await Promise.all([send(fast.port, stream + closing), send(node.port, stream + closing)]);
+      assert.equal(ours, theirs);
+      assert.doesNotMatch(ours, /HTTP\/1\.1 4/);
+    }
+    await Promise.all([fast.listener.close(), node.listener.close()]);
+  });
+
   test('is handed to node:http only when the answer before is written', async () => {
     const held = new Held();
     const { listener, port } = await listening(held.handle);
