@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import axe from 'axe-core';
@@ -58,7 +59,9 @@ export class Console {
   static async start(options: ServerOptions = {}): Promise<Console> {
     assert(chromiumPath !== undefined);
     build();
-    const [server, browser] = await Promise.all([Server.start(options), chromium.launch({ executablePath: chromiumPath, args: flags })]);
+    const starting = Server.start(options);
+    const args = options.flags?.includes('self-signed') === true ? [...flags, trustFlag(await starting)] : flags;
+    const [server, browser] = await Promise.all([starting, chromium.launch({ executablePath: chromiumPath, args })]);
     return new Console(server, browser);
   }
 
@@ -69,7 +72,6 @@ export class Console {
       viewport: { width, height },
       colorScheme: scheme,
       reducedMotion: 'reduce',
-      ignoreHTTPSErrors: true,
       permissions: ['clipboard-read', 'clipboard-write'],
     });
     context.setDefaultTimeout(60_000);
@@ -144,6 +146,16 @@ export class BrowserView {
   async close(): Promise<void> {
     await this.#context.close();
   }
+}
+
+/**
+ * Has the browser accept the certificate of this server. With `ignoreHTTPSErrors` alone each new connection fails first and its request
+ * starts again, as often as 32 times on a busy machine: then the browser gives up (ERR_TOO_MANY_RETRIES).
+ */
+function trustFlag({ dataDir }: Server): string {
+  const { publicKey } = new X509Certificate(readFileSync(join(dataDir, 'tls-cert.pem')));
+  const key = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' }));
+  return `--ignore-certificate-errors-spki-list=${key.digest('base64')}`;
 }
 
 interface Finding {
