@@ -22,6 +22,10 @@ const blockBytes = 512;
 const headersMax = 500_000;
 /** Limit for long names and pax records. Names that file systems allow are shorter. */
 const extrasBytesMax = 64 * 1024;
+/** Of all of them together: they compress to a thousandth, and reading 32 GiB of them would take half an hour. */
+const allExtrasBytesMax = 64 * 2 ** 20;
+/** Of one pax header. Programs write fewer than 20, and some for each extended attribute. */
+const paxRecordsMax = 1000;
 
 /**
  * Throws `invalid_request` if the archive is malformed or truncated, and `unsupported` for entries that are neither files, folders nor
@@ -31,6 +35,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
   const bytes = new ByteQueue(source);
   try {
     let extras: Extras = {};
+    let extrasBytes = 0;
     for (let index = 0; ; index++) {
       const header = await bytes.shift(blockBytes);
       if (index > headersMax) throw damaged(`more than ${headersMax} entries`);
@@ -40,6 +45,8 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       const size = numberAt(header, 124, 12);
       if (extraKinds.includes(type)) {
         extras = { ...extras, ...(await readExtras(bytes, type, size)) };
+        extrasBytes += size;
+        if (extrasBytes > allExtrasBytesMax) throw damaged(`more than ${allExtrasBytesMax} bytes of long names and pax headers`);
         continue;
       }
       const entry = entryOf(header, type, extras);
@@ -112,7 +119,9 @@ async function readExtras(bytes: ByteQueue, type: string, size: number): Promise
 function paxExtras(text: string): Extras {
   const extras: { path?: string; link?: string; bytes?: number } = {};
   const all = Buffer.from(text, 'utf8');
+  let records = 0;
   for (let from = 0; from < all.length; ) {
+    if (++records > paxRecordsMax) throw damaged(`a pax header of more than ${paxRecordsMax} records`);
     const length = Number(/^\d{1,6}(?= )/.exec(all.toString('latin1', from, from + 8))?.[0]);
     if (!(length > 0) || from + length > all.length) throw damaged('an invalid pax header');
     const [, key = '', value = ''] = /^\d+ ([^=]*)=(.*)\n$/s.exec(all.toString('utf8', from, from + length)) ?? [];

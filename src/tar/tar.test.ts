@@ -114,6 +114,32 @@ describe('rejects', () => {
     await assert.rejects(unpacked(archive), { code: 'unsupported', message: /neither a file, a folder nor a link/ });
   });
 
+  test('a pax header of thousands of records, and more of such headers than any archive has', async () => {
+    const header = (type: string, content: string): Buffer => {
+      const bytes = Buffer.alloc(512 + Math.ceil(content.length / 512) * 512);
+      bytes.write('x'.padEnd(100, '\0') + '0000644\0', 0);
+      bytes.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);
+      bytes.write(`        ${type}`, 148);
+      const sum = bytes.reduce((total, byte) => total + byte, 0);
+      bytes.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+      bytes.write(content, 512);
+      return bytes;
+    };
+    async function* repeated(bytes: Buffer, times: number): AsyncGenerator<Buffer> {
+      for (let i = 0; i < times; i++) yield bytes;
+    }
+    const read = async (archive: AsyncIterable<Uint8Array>): Promise<string[]> => {
+      const paths: string[] = [];
+      for await (const { path } of readTar(archive)) paths.push(path);
+      return paths;
+    };
+    const records = (count: number): Buffer => header('x', '6 a=b\n'.repeat(count));
+    assert.deepEqual(await read(repeated(Buffer.concat([records(1000), header('0', '')]), 3)), ['x', 'x', 'x']);
+    await assert.rejects(read(repeated(records(1001), 1)), { code: 'invalid_request', message: /more than 1000 records/ });
+    const long = header('x', `65000 a=${'b'.repeat(64_991)}\n`);
+    await assert.rejects(read(repeated(long, 2000)), { code: 'invalid_request', message: /long names and pax headers/ });
+  });
+
   test('accepts or rejects any bytes without failing', async () => {
     const archive = await packed([
       { path: 'some/file', text: 'text' },
