@@ -26,6 +26,8 @@ export interface RunOptions {
 interface ThreadWork {
   readonly name: string;
   readonly hint: string;
+  /** Default: that of the pool. */
+  readonly timeMaxMs?: number;
 }
 
 /** A pool as seen by other modules. */
@@ -184,7 +186,7 @@ class PoolThread {
     this.#cancelTimer();
     this.#job = job;
     this.#cancelTimer = this.#options.clock.after(
-      this.#options.timeoutMs ?? timeoutMsDefault,
+      job.work.timeMaxMs ?? this.#options.timeoutMs ?? timeoutMsDefault,
       () => void this.end(exceeded(job.work, 'time')),
     );
     try {

@@ -20,6 +20,9 @@ interface JobMetrics {
   reading: Promise<void>;
 }
 
+/** A second of it is plenty for lines that people read; what waits behind it waits no longer than this. */
+const work = { name: 'matching metrics', hint: 'print shorter lines, or give fewer metrics', timeMaxMs: 10_000 };
+
 export class OutputMetrics {
   readonly #deps: OutputMetricsDeps;
   readonly #jobs = new Map<string, JobMetrics>();
@@ -58,7 +61,6 @@ export class OutputMetrics {
 
   async #match(spec: TrainingSpec, { last }: JobMetrics, lines: readonly { atMs: number; line: string }[]): Promise<void> {
     const bytes = lines.reduce((sum, { line }) => sum + line.length, 0);
-    const work = { name: 'matching metrics', hint: 'print shorter lines, or give fewer metrics' };
     const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work, isBackground: true });
     const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
     for (const value of values) {

@@ -1,8 +1,14 @@
-/** Checks an uploaded archive of source code before it is stored. The script mode of the job unpacks it, inside the isolation of the job. */
+/**
+ * Checks an uploaded archive of source code, in a thread: 100,000 entries take a second, again for each job that refers to it. The script
+ * mode of the job unpacks it, inside the isolation of the job.
+ */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { messageOf, PlatformError } from '../errors.ts';
 import { readTar } from '../tar/index.ts';
+import { type ThreadTask, threadTask } from '../threads/index.ts';
 import { isRelativePath } from './spec.ts';
 
 const entriesMax = 100_000;
@@ -10,6 +16,27 @@ const entriesMax = 100_000;
 const unpackedBytesMax = 2 ** 30;
 export const sourceBytesMax = 512 * 2 ** 20;
 const shownNames = 10;
+
+interface SourceCheck {
+  readonly path: string;
+  /** Null: any files will do. */
+  readonly entry: string | null;
+}
+
+/** Returns the number of files. Throws `invalid_request`, `unsupported`, `too_large`. */
+export const checkSourceTask: ThreadTask<SourceCheck, Promise<number>> = threadTask(
+  import.meta.url,
+  'checkSourceTask',
+  async ({ path, entry }: SourceCheck) => {
+    const file = await open(path);
+    const start = await file.read(Buffer.alloc(2), 0, 2, 0);
+    await file.close();
+    const isGzip = start.bytesRead === 2 && start.buffer.readUInt16BE() === 0x1f8b;
+    const files = await sourceFiles(createReadStream(path, { highWaterMark: 1024 * 1024 }), isGzip);
+    if (entry !== null) checkEntry(entry, files);
+    return files.length;
+  },
+);
 
 /** The files of a tar or tar.gz, sorted. Throws `invalid_request`, `unsupported`, `too_large`. */
 export async function sourceFiles(archive: AsyncIterable<Uint8Array>, isGzip: boolean): Promise<string[]> {

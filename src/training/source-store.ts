@@ -4,18 +4,21 @@ import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Registry } from '../registry/index.ts';
 import type { FileObjectStore } from '../storage/index.ts';
-import { checkEntry, sourceBytesMax, sourceFiles } from './source-archive.ts';
+import type { Threads } from '../threads/index.ts';
+import { checkSourceTask, sourceBytesMax } from './source-archive.ts';
 import type { AddedSource } from './training-job.ts';
 
 export interface SourceStoreDeps {
   readonly clock: Pick<Clock, 'after'>;
   readonly files: Registry['files'];
-  readonly objects: Pick<FileObjectStore, 'has' | 'stat' | 'stream'>;
+  readonly objects: Pick<FileObjectStore, 'has'>;
+  readonly threads: Threads;
 }
 
 /** An archive that no job refers to is deleted after this time. */
 const heldMs = 15 * 60_000;
 const heldMax = 100;
+const work = { name: 'reading the source', hint: 'upload less, and data as a channel' };
 
 export class SourceStore {
   readonly #deps: SourceStoreDeps;
@@ -36,7 +39,7 @@ export class SourceStore {
     let isStored = false;
     try {
       const stored = await held.store(archive, sourceBytesMax);
-      const files = await this.#filesOf(stored.sha256);
+      const files = await this.#check(stored.sha256, null);
       const discard = this.#releaseLater(stored.sha256, () => held.release());
       isStored = true;
       return { ...stored, files, discard };
@@ -50,7 +53,7 @@ export class SourceStore {
   async checkEntry(sha256: string, entry: string): Promise<void> {
     if (!/^[0-9a-f]{64}$/.test(sha256) || !(await this.#deps.objects.has(sha256)))
       throw new PlatformError('not_found', `there is no source ${sha256.slice(0, 12)}: upload it again`);
-    checkEntry(entry, await this.#filesOf(sha256));
+    await this.#check(sha256, entry);
   }
 
   /** A stored job refers to the archive now. */
@@ -62,13 +65,9 @@ export class SourceStore {
     await Promise.all([...this.#releases.keys()].map((release) => release()));
   }
 
-  async #filesOf(sha256: string): Promise<string[]> {
-    const { bytes } = await this.#deps.objects.stat(sha256);
-    const bytesOf = (end: number) => this.#deps.objects.stream(sha256, 0, end);
-    const start: Buffer[] = [];
-    for await (const chunk of bytesOf(Math.min(2, bytes))) start.push(chunk);
-    const isGzip = Buffer.concat(start).equals(Buffer.from([0x1f, 0x8b]));
-    return sourceFiles(bytesOf(bytes), isGzip);
+  async #check(sha256: string, entry: string | null): Promise<number> {
+    const input = { path: this.#deps.files.localPath(sha256), entry };
+    return await this.#deps.threads.run(checkSourceTask, input, { bytes: sourceBytesMax, work, isBackground: true });
   }
 
   /** Returns a function that releases it now. */

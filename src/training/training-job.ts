@@ -130,7 +130,8 @@ export function trainingLogStream({ spec, createdAtMs }: Pick<TrainingJob, 'spec
 export interface AddedSource {
   readonly sha256: string;
   readonly bytes: number;
-  readonly files: readonly string[];
+  /** How many it has. */
+  readonly files: number;
   /** Call it if no job is made of it: few sources can wait for their jobs at once. */
   readonly discard: () => Promise<void>;
 }
