@@ -54,7 +54,7 @@ test('backup and verify reject a directory and a database that do not belong tog
 /** Begins a backup in a process that is killed once its folder lies beside `file`; resolves with the name of that folder. */
 async function killedBackup(file: string): Promise<string> {
   // It stops in the middle, as if it were large: the archive reads this pipe, into which nothing is written.
-  spawnSync('mkfifo', [join(dataDir, 'config.json')]);
+  spawnSync('sh', ['-c', 'mkfifo "$0"', join(dataDir, 'config.json')]);
   const program = `
     const { writeBackup } = await import(${JSON.stringify(join(import.meta.dirname, 'write-backup.ts'))});
     const { SystemClock } = await import(${JSON.stringify(join(import.meta.dirname, '../../clock.ts'))});
