@@ -1,79 +1,19 @@
-"""A user's `model.py`, through the worker: each form, and what goes wrong in it."""
+"""A user's `model.py`, through the worker: each form."""
 
-import base64
 import json
-import signal
 import socket
 import tempfile
-import textwrap
-import time
 import unittest
 from pathlib import Path
 
 from penstock_worker import frames
-from penstock_worker.errors import LinkClosed
-from penstock_worker.tensors import run_frame, write_strings
+from tests.case import Code, sample
 from tests.link import CallFailed, Worker
 
 try:
     import numpy as np
 except ImportError:
     np = None
-
-
-class Code(unittest.TestCase):
-    """The tests share one worker, which opens one model after the other."""
-
-    count = 0
-
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
-        cls.worker = Worker()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.worker.close()
-        cls.temporary.cleanup()
-
-    def folder_with(self, source, name="model.py"):
-        Code.count += 1
-        folder = Path(self.temporary.name) / ("m%d" % Code.count)
-        folder.mkdir()
-        (folder / name).write_text(textwrap.dedent(source))
-        return folder
-
-    def served(self, source, **message):
-        folder = self.folder_with(source)
-        opened = self.worker.open(folder, "code", "model.py", **message)
-        self.worker.load(folder, "code", opened, "model.py")
-        return opened
-
-    def refused(self, source, reason, **message):
-        with self.assertRaisesRegex(CallFailed, reason) as caught:
-            self.worker.open(self.folder_with(source), "code", "model.py", **message)
-        return caught.exception.message
-
-    def fails(self, reason, *values):
-        with self.assertRaisesRegex(CallFailed, reason) as caught:
-            self.worker.run(*values)
-        return caught.exception.message
-
-    def json(self, *rows):
-        return [json.loads(text) for text in self.worker.run([json.dumps(row) for row in rows])["response"]]
-
-
-def until(condition):
-    """Waits for something that happens in another process."""
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen within 30 s")
-
-
-def sample(content_type, text):
-    return {"contentType": content_type, "body": base64.b64encode(text.encode()).decode()}
 
 
 @unittest.skipIf(np is None, "the environment has no numpy")
@@ -158,38 +98,6 @@ class Tensors(Code):
         )
         self.assertEqual(self.worker.run(np.float32([1, 2]))["total"].tolist(), [1, 2])
         self.fails("missing values in output 'total', a column of the nullable type Int64: .* makes NaN of them", np.float32([1, -1]))
-
-    def test_results_that_do_not_fit_name_what_was_due(self):
-        self.served(
-            """
-            import numpy as np
-            RESULTS = [
-                lambda x: None,
-                lambda x: x[:1],
-                lambda x: x.astype("f8"),
-                lambda x: x.astype(object),
-                lambda x: [[1.0, 2.0], [3.0]],
-                lambda x: x[:, :1],
-                lambda x: x > 0,
-                lambda x: x * np.nan,
-                lambda x: (x, x),
-                lambda x: x.astype("c8"),
-            ]
-            def predict(x: "float32[n,2]") -> "float32[n,2]":
-                return RESULTS[int(x[0, 0])](x)
-            """
-        )
-        rows = [np.float32([[i, 0], [i, 1]]) for i in range(10)]
-        self.fails("returned None where an array of 2 rows was due", rows[0])
-        self.fails("returned 1 row in output 'output' for 2 rows: expected a row for each", rows[1])
-        self.assertEqual(self.worker.run(rows[2])["output"].dtype, np.float32)
-        self.fails("an array of objects in output 'output': expected FP32", rows[3])
-        self.fails("whose elements differ in length", rows[4])
-        self.fails(r"the shape \[2, 1\] in output 'output': expected \[-1, 2\]", rows[5])
-        self.assertEqual(self.worker.run(rows[6])["output"].tolist(), [[1, 0], [1, 1]])
-        self.assertTrue(np.isnan(self.worker.run(rows[7])["output"]).all())
-        self.fails("returned 2 outputs where 1 array of 2 rows were due", rows[8])
-        self.fails("returned complex64 in output 'output': expected FP32", rows[9])
 
     def test_an_exception_shows_its_class_only_and_a_status_its_message(self):
         self.served(
@@ -364,186 +272,6 @@ class BytesAndStreams(Code):
         self.served("def predict(text: str):\n    yield 'a'\n    raise RuntimeError('x')")
         with self.assertRaisesRegex(CallFailed, "model_failed: the model failed: RuntimeError"):
             self.worker.invoke(b"go", streams=True)
-
-
-class Refusals(Code):
-    def test_files_that_cannot_be_opened(self):
-        message = self.refused(
-            "import cv2\ndef predict(x: 'float32[n]'): ...", "No module named 'cv2': add opencv-python-headless to requirements.txt"
-        )
-        self.assertIn("import cv2", "\n".join(message["lines"]))
-        self.assertNotIn("penstock_worker", "\n".join(message["lines"]))
-        self.refused("def predict(x:\n", "SyntaxError")
-        self.refused("import sys\nsys.exit(3)", r"opening the model called sys.exit\(3\)")
-        self.refused("x = 1", "neither predict\\(\\) nor class Model")
-        self.refused("class Model:\n    pass\ndef predict(x: str): ...", "has predict\\(\\) and class Model")
-        self.refused("class Model:\n    pass", "has no predict")
-        self.refused("def predict(model, x: str): ...", "has no load")
-        self.refused("def predict(x): ...", "says neither what it takes")
-        self.refused("def load(folder):\n    raise OSError('no weights')\ndef predict(x: str): ...", "OSError: no weights")
-        if np is None:
-            self.refused("def predict(x: 'float32[n,3]'): ...", "the environment has no numpy")
-            return
-        self.refused(
-            "def predict(x: 'float32[n,3]'):\n    return undefined", "predict\\(\\) failed for 2 made-up rows: NameError.*Give a sample"
-        )
-        self.refused("def predict(x: 'float32[n,3]') -> 'float32[3]': ...", "takes a batch, and returns one row")
-
-    def test_an_entry_outside_of_the_folder_and_an_unknown_flavour(self):
-        folder = self.folder_with("x = 1")
-        with self.assertRaisesRegex(CallFailed, "leads out of the model's folder"):
-            self.worker.open(folder, "code", "../../../../../etc/passwd")
-        with self.assertRaisesRegex(CallFailed, "unknown flavour 'tea'"):
-            self.worker.open(folder, "tea")
-        with self.assertRaisesRegex(CallFailed, "no file 'other.py'"):
-            self.worker.open(folder, "code", "other.py")
-        with self.assertRaisesRegex(CallFailed, "unsupported: .*'inspect'"):
-            self.worker.call("inspect")
-
-
-class Hostile(unittest.TestCase):
-    """Each ends or disturbs a worker of its own."""
-
-    def setUp(self):
-        self.temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(self.temporary.cleanup)
-        self.worker = Worker()
-        self.addCleanup(self.worker.close)
-
-    def load(self, source):
-        folder = Path(self.temporary.name)
-        (folder / "model.py").write_text(textwrap.dedent(source))
-        opened = self.worker.open(folder, "code", "model.py")
-        self.worker.load(folder, "code", opened, "model.py")
-
-    def ended_with(self):
-        code = self.worker.process.wait(30)
-        return code, self.worker.close()
-
-    def test_ways_to_end_leave_their_reason(self):
-        self.load(
-            "import ctypes, os, sys\ndef predict(item: dict):\n    if item['how'] == 'segv':\n        ctypes.string_at(0)\n    os._exit(3)"
-        )
-        with self.assertRaises(LinkClosed):
-            self.worker.run(['{"how": "segv"}'])
-        code, text = self.ended_with()
-        self.assertEqual(code, -11)
-        self.assertIn("Segmentation fault", text)
-        self.assertIn("in predict", text)
-
-    def test_os_exit_ends_the_worker_with_its_code(self):
-        self.load("import os\ndef predict(item: dict):\n    os._exit(3)")
-        with self.assertRaises(LinkClosed):
-            self.worker.run(["{}"])
-        self.assertEqual(self.ended_with()[0], 3)
-
-    def test_memory_that_there_is_not_fails_the_call_alone(self):
-        self.load(
-            """
-            import resource
-            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-            def predict(item: dict):
-                return len(bytearray(item["bytes"]))
-            """
-        )
-        with self.assertRaisesRegex(CallFailed, "model_failed: the model failed: it ran out of memory$"):
-            self.worker.run([json.dumps({"bytes": 10 << 30})])
-        self.assertEqual(self.worker.run(['{"bytes": 5}'])["response"], ["5"])
-
-    def test_sys_exit_ends_the_worker_with_its_code_and_traceback(self):
-        self.load("import sys\ndef predict(item: dict):\n    sys.exit(7)")
-        with self.assertRaises(LinkClosed):
-            self.worker.run(["{}"])
-        code, text = self.ended_with()
-        self.assertEqual(code, 7)
-        self.assertIn("the model called sys.exit(7)", text)
-        self.assertIn("model.py", text)
-
-    def test_a_model_that_meddles_with_its_process_is_served_all_the_same(self):
-        self.load(
-            """
-            import os, signal, sys, threading, time
-            def predict(item: dict):
-                how = item["how"]
-                if how == "descriptors":
-                    os.closerange(0, 100)
-                if how == "write":
-                    try:
-                        os.write(3, b"x")
-                    except OSError as error:
-                        return error.errno
-                if how == "chdir":
-                    os.chdir("/")
-                if how == "thread":
-                    threading.Thread(target=time.sleep, args=(1000,)).start()
-                if how == "signal":
-                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                if how == "print":
-                    for i in range(20_000):
-                        print("line", i)
-                if how == "streams":
-                    sys.stdout = sys.stderr = None
-                    raise ValueError("x")
-                return how
-            """
-        )
-        for how in ("write", "print", "chdir", "thread", "signal", "descriptors"):
-            due = 9 if how == "write" else how
-            self.assertEqual(json.loads(self.worker.run([json.dumps({"how": how})])["response"][0]), due)
-        with self.assertRaises(CallFailed):
-            self.worker.run(['{"how": "streams"}'])
-        self.assertGreater(self.worker.call("status")["rssBytes"], 0)
-        self.worker.connection.close()
-        self.assertEqual(self.worker.process.wait(10), 0, "a thread that runs on does not delay the end")
-
-    def test_a_hang_shows_where_when_the_server_signals_it(self):
-        self.hangs("while True:\n                    pass")
-
-    def test_a_hang_within_one_operation_of_c_shows_where(self):
-        self.hangs("pow(3, 10**9)")
-
-    def hangs(self, forever):
-        self.load(
-            """
-            import pathlib
-            def predict(item: dict):
-                (pathlib.Path(__file__).parent / "started").write_text("")
-                %s
-            """
-            % forever
-        )
-        self.worker.send(run_frame(self.worker.new_call(), [(0, "BYTES", [1], write_strings("", ["{}"]))]))
-        until((Path(self.temporary.name) / "started").exists)
-        self.worker.process.send_signal(signal.SIGUSR2)
-        until(lambda: "in predict" in self.worker.printed())
-        self.worker.process.kill()
-        self.assertIn('model.py", line ', self.ended_with()[1])
-
-    def test_stop_ends_it(self):
-        self.assertEqual(self.worker.call("stop"), {})
-        self.assertEqual(self.worker.process.wait(10), 0)
-
-    def test_warnings_and_tracebacks_are_printed_once(self):
-        self.load(
-            """
-            import warnings
-            def predict(item: dict):
-                warnings.simplefilter("always")
-                warnings.warn("deprecated")
-                if item.get("fails"):
-                    raise ValueError("bad row") from KeyError("cause")
-                return 1
-            """
-        )
-        for _ in range(5):
-            self.worker.run(["{}"])
-            with self.assertRaises(CallFailed):
-                self.worker.run(['{"fails": true}'])
-        text = self.worker.close()
-        self.assertEqual(text.count("UserWarning: deprecated"), 1)
-        self.assertEqual(text.count("ValueError: bad row"), 1)
-        self.assertIn("KeyError: 'cause'", text)
-        self.assertNotIn("penstock_worker", text)
 
 
 if __name__ == "__main__":

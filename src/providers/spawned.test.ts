@@ -4,74 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { openForkServers } from '../../test/fork-servers-fixture.ts';
 import { privateCheckout } from '../../test/private-checkout.ts';
 import { SystemClock } from '../clock.ts';
-import type { Log } from '../logs/index.ts';
-import { SystemRandom } from '../random.ts';
-import { CgroupRecord } from './cgroup-record.ts';
-import { Cgroups } from './cgroups.ts';
-import type { ForkStart } from './fork-server.ts';
-import { ForkServers } from './fork-servers.ts';
-import { Isolation } from './isolation/isolation.ts';
-import { isolationDefaults } from './isolation/settings.ts';
 import type { LaunchedWorker } from './launched-worker.ts';
-import { Leftovers } from './leftovers.ts';
 import { startTicks } from './process-facts.ts';
 import { type Spawned, SpawnedProcess } from './spawned.ts';
-import { WorkerListener } from './worker-listener.ts';
 
-const log = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => log,
-} satisfies Log as Log;
-const interpreter = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout?.trim() ?? '';
 const clock = new SystemClock();
-const state = mkdtempSync('/tmp/penstock-test-');
-/** Visible to the workers, because the interpreter is in it. */
-const visible = mkdtempSync('/tmp/penstock-test-');
-chmodSync(visible, 0o755);
-mkdirSync(join(visible, 'bin'));
-symlinkSync(interpreter === '' ? '/missing' : interpreter, join(visible, 'bin/python3'));
-/** Runs the code in its argument. */
-writeFileSync(join(visible, 'run.py'), "import sys\nexec(compile(sys.argv[1], 'program', 'exec'), {'__name__': '__main__'})\n");
-
-const leftovers = new Leftovers(state);
-const listener = await WorkerListener.open(clock, log);
-const { workersDirectory } = leftovers;
-const socket = { folder: listener.folder, path: listener.path };
-const isolationOptions = {
-  settings: isolationDefaults,
-  clock,
-  log,
-  random: new SystemRandom(),
-  stateDirectory: state,
-  socket,
-  workersDirectory,
-};
-const isolation = await Isolation.open(isolationOptions);
-const cgroups = new Cgroups({ log, name: `forks-${process.pid}`, notes: new CgroupRecord(state) });
-const forks = new ForkServers({ clock, log, listener, leftovers, cgroups, isolation, changeModel: undefined });
-
-const skip = interpreter === '' ? 'python3 is not installed' : false;
-const skipForks = skip === false && !isolation.canFork ? `no isolation of forks works here (${isolation.status.reason})` : skip;
-const python = {
-  kind: 'python',
-  interpreter: join(visible, 'bin/python3'),
-  threads: 1,
-  device: null,
-  hasNetwork: false,
-  paths: [],
-} as const;
-
-function runs(program: string): ForkStart {
-  return { program: join(visible, 'run.py'), arguments: () => [program] };
-}
+const { forks, python, workersDirectory, skip, skipForks, runs, close } = await openForkServers();
 
 async function fork(program: string): Promise<LaunchedWorker> {
   const worker = await forks.fork(python, ['json'], runs(program));
@@ -319,9 +262,4 @@ test('all of this holds for a server run by an ordinary user', { skip: skip || p
   assert.equal(child.status, 0, child.stdout + child.stderr);
 });
 
-test.after(async () => {
-  await forks.close();
-  listener.close();
-  cgroups.close();
-  for (const folder of [state, visible]) rmSync(folder, { recursive: true, force: true });
-});
+test.after(close);

@@ -58,6 +58,12 @@ describe('environments by command line', { skip }, () => {
       failed.stderr,
       /bad could not be built: failed to find versions of the packages: .*no-such-package[\s\S]*log group \/penstock\/environments\/bad/,
     );
+    for (const [outcome, count] of [
+      ['ready', 1],
+      ['failed', 1],
+    ] as const) {
+      assert.equal(await server.metric(`penstock_environment_builds_total{outcome="${outcome}"}`), count, outcome);
+    }
     const logs = await runVerb(['logs', '--log', '/penstock/environments/sk'], { PENSTOCK_URL: server.url });
     assert.match(logs.stdout, /penstock: install the packages/, logs.stderr);
     assert.equal((await environments('delete', 'bad')).code, 0);

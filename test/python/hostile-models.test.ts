@@ -83,6 +83,12 @@ def predict(item: dict):
     return item["how"]
 `;
 
+/** Returns something else than a list with a result for each row. */
+const meagre = `
+def predict(items: list[dict]):
+    return {"none": None, "short": [], "object": [object() for _ in items], "answers": ["answers" for _ in items]}[items[0]["how"]]
+`;
+
 const neighbour = `
 def predict(items: list[dict]):
     if any("bad" in item for item in items):
@@ -121,10 +127,11 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
 
   before(async () => {
     await server.start();
-    await Promise.all([approved('hostile', hostile), approved('neighbour', neighbour)]);
+    await Promise.all([approved('hostile', hostile), approved('meagre', meagre), approved('neighbour', neighbour)]);
     const variants = [{ model: 'hostile/1', functions: { memory_mib: 512 } }];
     await deployed({ name: 'hostile', variants, timeout_ms: 3000 });
     await deployed({ name: 'patient', variants, timeout_ms: 120_000 });
+    await deployed({ name: 'meagre', variants: [{ model: 'meagre/1' }] });
     await deployed({ name: 'neighbour', variants: [{ model: 'neighbour/1' }] });
     await answers('hostile');
     load = (async () => {
@@ -170,6 +177,19 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
       assert.doesNotMatch(answer.text, /secret/);
       if (logs !== undefined) await until(`the log has ${String(logs)}`, async () => logs.test(await log(endpoint)));
       await answers(endpoint);
+    });
+  }
+
+  for (const [what, how, says] of [
+    ['None', 'none', /returned a NoneType: expected a list of 1/],
+    ['a list too short', 'short', /returned a list of 0 for 1 rows: expected one for each/],
+    ['what is no JSON', 'object', /returned what is not JSON: a object is not JSON/],
+  ] as const) {
+    test(`returns ${what} fails that request, and answers the next`, async () => {
+      const answer = await does(how, 'meagre');
+      assert.equal(answer.status, 500, answer.text);
+      assert.match(answer.text, says);
+      assert.equal((await does('answers', 'meagre')).text, '"answers"');
     });
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { SystemClock } from '../../src/clock.ts';
 import { findInterpreter } from '../../src/environments/index.ts';
+import { PlatformError } from '../../src/errors.ts';
 import { openLogs } from '../../src/logs/index.ts';
 import { LocalProvider } from '../../src/providers/index.ts';
 import type { OpenedPython } from '../../src/runtime/index.ts';
@@ -41,6 +42,26 @@ describe('an import that', { skip: python === null && 'no python3 of 3.9 or newe
     return provider.borrow((link) => link.openPython(files, { flavour: 'code', entry: 'model.py', sample: null }), {
       python: { environment, threads: 1 },
       timeoutMs,
+    });
+  }
+
+  for (const [what, source, says, line] of [
+    ['is malformed', 'def predict(:', /could not be opened: SyntaxError: /, /model\.py/],
+    [
+      'needs a package that is missing',
+      'import cv2',
+      /No module named 'cv2': add opencv-python-headless to requirements\.txt/,
+      /import cv2/,
+    ],
+    ['exits', 'import sys\nsys.exit(0)', /opening the model called sys\.exit\(0\)/, /sys\.exit\(0\)/],
+  ] as const) {
+    test(`${what} is a reason, with its last lines`, async () => {
+      await assert.rejects(opened(source, 60_000), (error: PlatformError) => {
+        assert.equal(error.code, 'model_failed');
+        assert.match(error.message, says);
+        assert.match(error.lines.join('\n'), line);
+        return true;
+      });
     });
   }
 

@@ -141,6 +141,27 @@ describe('a scikit-learn model', { skip: typeof environment === 'string' && envi
     assert.deepEqual(outputs[1]?.data, answers.probabilities.flat());
   });
 
+  test('counts its cold start, and shows the memory of its fork server, for Prometheus', async () => {
+    const status = await server.call('GET', '/status');
+    const forkServers = status.at('fork_servers') as { interpreter: string; threads: number; rss_bytes: number | null; workers: number }[];
+    const page = await (await fetch(`${server.url}/metrics`)).text();
+    const valueOf = (line: string): number =>
+      Number(
+        page
+          .split('\n')
+          .find((text) => text.startsWith(`${line} `))
+          ?.slice(line.length),
+      );
+    const how = forkServers.length > 0 ? 'fork' : 'spawn';
+    assert.equal(valueOf(`penstock_python_start_seconds_count{how="${how}"}`), 1);
+    assert(valueOf(`penstock_python_start_seconds_sum{how="${how}"}`) > 0.001, 'seconds, until the first inference');
+    for (const { interpreter, threads, workers } of forkServers) {
+      assert.equal(workers, 1);
+      const bytes = valueOf(`penstock_fork_server_memory_bytes{interpreter="${interpreter}",threads="${threads}"}`);
+      assert(bytes > 2 ** 25 && bytes < 2 ** 32, `${bytes} bytes hold scikit-learn`);
+    }
+  });
+
   test('finds its columns by their names, in CSV, rows and forms of MLflow', async () => {
     const [header = '', ...lines] = readFileSync(path('rows.csv'), 'utf8').trim().split('\n');
     const columns = header.trim().split(',');
