@@ -2,35 +2,69 @@
  * Holds a selection whose rows are not those of its evaluation any more. What a hold does never makes answers cheaper: plans below the floor
  * are withdrawn, and if labels show that the floor is broken, the most accurate plan answers everything. Pure.
  */
+import type { DriftRuling, HitCounts, LabelledAnswers } from '../data-quality/index.ts';
 import type { LadderConfig, LadderRung, SelectedLadder, SelectionHold } from '../deployment/index.ts';
 import type { Decision, NewDecision } from '../records/index.ts';
-import { logEvidence } from '../statistics/index.ts';
+import { confidenceSequence, logEvidence } from '../statistics/index.ts';
 import type { ChosenSelection, SelectionAlternative, SelectionInputs, SelectionReason } from './selection-decision.ts';
-
-export interface LabelledRows {
-  readonly rows: number;
-  /** Rows that were answered rightly. */
-  readonly hits: number;
-}
 
 /** Labels may be looked at after every row: if the floor holds, they ever show the contrary with this probability at most. */
 const alpha = 0.01;
 
 /** What the labels of rows that were served since the decision say against the floor; null: nothing. */
-export function accuracyRuling(floor: number | null, { rows, hits }: LabelledRows): string | null {
+export function accuracyRuling(floor: number | null, { rows, hits }: HitCounts): string | null {
   if (floor === null || logEvidence(rows - hits, rows, 1 - floor) < Math.log(1 / alpha)) return null;
   const counts = `${(rows - hits).toLocaleString('en-US')} errors in ${rows.toLocaleString('en-US')} labelled rows`;
   return `labels show an accuracy below ${floor}: ${counts}, ${(hits / rows).toFixed(4)} are right`;
 }
 
-/** The ladder while it is held. */
-export function heldLadder(ladder: SelectedLadder, held: SelectionHold): SelectedLadder {
+/** For the alarm: null without a floor; `isDrifted` is null before any label. */
+export function accuracyAlarm(
+  floor: number | null,
+  held: SelectionHold | undefined,
+  { rows, hits }: HitCounts,
+  broken: string | null,
+): DriftRuling | null {
+  if (floor === null) return null;
+  if (held?.cause === 'accuracy') return { isDrifted: true, reason: held.reason };
+  if (broken !== null) return { isDrifted: true, reason: broken };
+  if (rows === 0) return { isDrifted: null, reason: 'no rows have labels since the plans were chosen' };
+  const right = `${hits.toLocaleString('en-US')} of ${rows.toLocaleString('en-US')} labelled rows are right`;
+  return { isDrifted: false, reason: `${right}: no proof that the accuracy is below ${floor}` };
+}
+
+/** A hold ends by labels of a deployer: at least this number since, and an interval above the floor that holds at all times it is read. */
+const releaseRowsMin = 300;
+const releaseAlpha = 0.05;
+
+/** Whether labels that may be trusted show that the floor is kept, of rows that were answered since the hold. */
+export function releaseRuling(floor: number | null, { rows, hits }: HitCounts): string | null {
+  if (floor === null || rows < releaseRowsMin) return null;
+  const { low } = confidenceSequence(hits, rows, releaseAlpha);
+  return low < floor ? null : `${rows.toLocaleString('en-US')} labelled rows show an accuracy of at least ${low.toFixed(4)}`;
+}
+
+/** With fewer labelled rows a plan is not compared with others. */
+const comparedRowsMin = 100;
+
+/** The plan that answers most of its labelled rows rightly; the most accurate one of the evaluation if too few have labels. */
+function bestLabelled(rungs: readonly LadderRung[], plans: LabelledAnswers['plans']): LadderRung {
+  const shareOf = ({ name }: LadderRung): number => {
+    const { rows = 0, hits = 0 } = plans.get(name) ?? {};
+    return rows < comparedRowsMin ? -1 : hits / rows;
+  };
+  const top = rungs.at(-1) as LadderRung;
+  return rungs.toReversed().reduce((best, each) => (shareOf(each) > shareOf(best) ? each : best), top);
+}
+
+/** The ladder while it is held. `plans`: the labelled rows of each plan, those that ran in idle time among them. */
+export function heldLadder(ladder: SelectedLadder, held: SelectionHold, plans: LabelledAnswers['plans'] = new Map()): SelectedLadder {
   const selection = { ...ladder.selection, held };
   // Without credit no plan below the floor answers. The workers stay.
   if (held.cause !== 'accuracy') return { ...ladder, creditRowsMax: 0, selection };
-  const top = ladder.rungs.at(-1) as LadderRung;
-  const models = top.second === null ? [top.first] : [top.first, top.second];
-  return { ...ladder, models, rungs: [top], floorRung: 0, creditRowsMax: 0, selection };
+  const best = bestLabelled(ladder.rungs, plans);
+  const models = best.second === null ? [best.first] : [best.first, best.second];
+  return { ...ladder, models, rungs: [best], floorRung: 0, creditRowsMax: 0, selection };
 }
 
 const effectsOf: Readonly<Record<SelectionHold['cause'], (top: string) => string>> = {

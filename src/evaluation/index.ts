@@ -25,7 +25,8 @@ export {
   selectionReasons,
 } from './selection-decision.ts';
 export type { SelectionEffect } from './selection-effects.ts';
-export { type EvidenceRulings, SelectionEvidence } from './selection-evidence.ts';
+export type { EvidenceRulings } from './selection-evidence.ts';
 export { type SelectionPlanner, workerKeyOf } from './selection-planner.ts';
 export type { SelectionRecorder, SelectionRecording } from './selection-recorder.ts';
+export { requireSelection, type SelectionReview } from './selection-review.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

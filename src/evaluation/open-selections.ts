@@ -12,14 +12,16 @@ import { SelectionEffects } from './selection-effects.ts';
 import { SelectionEvidence } from './selection-evidence.ts';
 import { SelectionPlanner, type SelectionPlannerOptions } from './selection-planner.ts';
 import { SelectionRecorder, type SelectionRecorderOptions } from './selection-recorder.ts';
+import { SelectionReview, type SelectionReviewOptions } from './selection-review.ts';
 import { SelectionWatch } from './selection-watch.ts';
 
 export interface OpenSelectionsDeps
-  extends Omit<SelectionPlannerOptions, 'answers' | 'tests'>,
+  extends Omit<SelectionPlannerOptions, 'answers' | 'tests' | 'registry'>,
     Pick<SelectionRecorderOptions, 'events'>,
     Pick<Foundation, 'db' | 'clock' | 'series' | 'logs'> {
   readonly decisions: Pick<Decisions, 'recordIn' | 'list' | 'fillEffect'>;
-  readonly deployments: Pick<Deployments, 'list' | 'update'>;
+  readonly deployments: Pick<Deployments, 'list' | 'get' | 'update'>;
+  readonly registry: SelectionReviewOptions['registry'];
   readonly serving: Pick<Serving, 'endpoint'>;
   readonly truth: Pick<GroundTruth, 'labelledSince'>;
   readonly evaluations: Pick<Evaluations, 'answers' | 'tests'>;
@@ -42,13 +44,17 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
     endpoints: () => deployments.list().map(({ config }) => config.name),
   });
   await evidence.open();
+  const ladders = new LadderPlanner({ ...deps, planner: selection });
+  const selectionRecorder = new SelectionRecorder({ ...deps, tests });
+  const selectionReview = new SelectionReview({ ...deps, ladders, recorder: selectionRecorder });
   const watch = new SelectionWatch({
     ...deps,
     evidence,
     labelled: (...of) => deps.truth.labelledSince(...of),
+    review: (...of) => selectionReview.review(...of),
     onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to judge a selection, will retry'),
   });
   for (const part of [effects, watch]) closers.add(part).open();
-  const ladders = new LadderPlanner({ ...deps, planner: selection });
-  return { selection, ladders, selectionRecorder: new SelectionRecorder({ ...deps, tests }), evidence };
+  const selectionRulings = (endpoint: string) => ({ ...evidence.poll(endpoint), accuracy: watch.accuracy(endpoint) });
+  return { selection, ladders, selectionRecorder, selectionReview, selectionRulings };
 }

@@ -4,7 +4,6 @@ import { VirtualClock } from '../clock.ts';
 import type { EndpointView, SelectedLadder } from '../deployment/index.ts';
 import { Decisions, Events } from '../records/index.ts';
 import { inTransaction, openDatabase } from '../storage/index.ts';
-import type { LabelledRows } from './hold-selection.ts';
 import type { SelectionInputs } from './selection-decision.ts';
 import { SelectionWatch } from './selection-watch.ts';
 
@@ -50,7 +49,10 @@ async function fixture(t: TestContext) {
   const state = {
     ladder,
     rollout: null as unknown,
-    labelled: { rows: 0, hits: 0 } as LabelledRows,
+    labelled: { rows: 0, hits: 0 },
+    trusted: { rows: 0, hits: 0 },
+    plans: new Map<string, { rows: number; hits: number }>(),
+    reviews: [] as string[][],
     drift: false,
     disagrees: false,
     stored: 0,
@@ -82,7 +84,10 @@ async function fixture(t: TestContext) {
     },
     labelled: async (_endpoint, _variant, sinceMs) => {
       state.sinceMs = sinceMs;
-      return state.labelled;
+      return { ...state.labelled, trusted: state.trusted, plans: state.plans };
+    },
+    review: async (...of) => {
+      state.reviews.push(of);
     },
     onFailure: (_endpoint, error) => failures.push(error),
   });
@@ -95,6 +100,10 @@ test('a selection without drift is not touched', async (t) => {
   await watch.look();
   assert.equal(state.ladder, ladder);
   assert.equal(state.sinceMs, 5, 'labels count since the decision');
+  assert.deepEqual(watch.accuracy('digits'), {
+    isDrifted: false,
+    reason: '951 of 1,000 labelled rows are right: no proof that the accuracy is below 0.95',
+  });
   assert.deepEqual([failures, (await decisions.list({ limit: 9 })).length], [[], 1]);
 });
 
@@ -151,4 +160,34 @@ test('plans that agree with the best one less often than they should are held, t
   assert.deepEqual([made?.trigger, made?.reason], ['agreement', 'held']);
   await watch.close();
   assert.equal(state.stored, 2);
+});
+
+test('labels choose the loaded plan that they show to be best, also one that only ran in idle time', async (t) => {
+  const { state, watch } = await fixture(t);
+  state.labelled = { rows: 300, hits: 255 };
+  state.plans = new Map([
+    ['a/1', { rows: 20, hits: 20 }],
+    ['a/1>b/1', { rows: 120, hits: 110 }],
+    ['b/1', { rows: 300, hits: 255 }],
+  ]);
+  await watch.look();
+  assert.deepEqual(
+    state.ladder.rungs.map(({ name }) => name),
+    ['a/1>b/1'],
+  );
+  assert.equal(watch.accuracy('digits')?.isDrifted, true);
+});
+
+test('a hold ends by 300 labels of a deployer that show the floor to be kept, not by those of others', async (t) => {
+  const { state, watch } = await fixture(t);
+  state.drift = true;
+  await watch.look();
+  state.labelled = { rows: 5000, hits: 4990 };
+  await watch.look();
+  state.trusted = { rows: 299, hits: 299 };
+  await watch.look();
+  assert.deepEqual(state.reviews, []);
+  state.trusted = { rows: 600, hits: 595 };
+  await watch.look();
+  assert.deepEqual(state.reviews, [['digits', 'labels', 'penstock']]);
 });

@@ -1,5 +1,6 @@
 /** Holds selections whose rows have drifted, or whose labels show that the floor is broken. Looks every ten seconds. */
 import { type Clock, every } from '../clock.ts';
+import type { DriftRuling, LabelledAnswers } from '../data-quality/index.ts';
 import {
   type Deployments,
   type EndpointView,
@@ -11,8 +12,9 @@ import {
 } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Decisions, Events, PlatformEvent } from '../records/index.ts';
-import { accuracyRuling, heldLadder, holdDecision, type LabelledRows } from './hold-selection.ts';
+import { accuracyAlarm, accuracyRuling, heldLadder, holdDecision, releaseRuling } from './hold-selection.ts';
 import { evidenceKinds, type SelectionEvidence } from './selection-evidence.ts';
+import type { SelectionReview } from './selection-review.ts';
 
 export interface SelectionWatchOptions {
   readonly clock: Clock;
@@ -21,7 +23,8 @@ export interface SelectionWatchOptions {
   readonly events: Pick<Events, 'publish'>;
   readonly evidence: Pick<SelectionEvidence, 'poll' | 'store'>;
   /** Rows of a variant that were answered since this time and have labels. */
-  readonly labelled: (endpoint: string, variant: string, sinceMs: number) => Promise<LabelledRows>;
+  readonly labelled: (endpoint: string, variant: string, sinceMs: number) => Promise<LabelledAnswers>;
+  readonly review: SelectionReview['review'];
   readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 
@@ -38,6 +41,8 @@ export class SelectionWatch {
   readonly #options: SelectionWatchOptions;
   #cancel: () => void = () => undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  /** By endpoint. */
+  readonly #accuracies = new Map<string, DriftRuling | null>();
 
   constructor(options: SelectionWatchOptions) {
     this.#options = options;
@@ -57,12 +62,13 @@ export class SelectionWatch {
   }
 
   async look(): Promise<void> {
+    const names = new Set(this.#options.deployments.list().map(({ config }) => config.name));
+    for (const name of this.#accuracies.keys()) if (!names.has(name)) this.#accuracies.delete(name);
     for (const view of this.#options.deployments.list()) {
       const watched = watchedOf(view);
       if (watched === null) continue;
       try {
-        const hold = await this.#holdOf(watched);
-        if (hold !== null) await this.#hold(watched, hold);
+        await this.#judge(watched);
       } catch (error) {
         this.#options.onFailure(watched.endpoint, error);
       }
@@ -79,24 +85,35 @@ export class SelectionWatch {
     }
   }
 
-  /** Why the selection must be held; null if it need not. */
-  async #holdOf({ endpoint, variant, ladder }: Watched): Promise<SelectionHold | null> {
-    const { evidence, labelled, clock } = this.#options;
+  async #judge(watched: Watched): Promise<void> {
+    const { labelled, clock, review, evidence } = this.#options;
+    const { endpoint, variant, ladder } = watched;
     const { floor, selection } = ladder;
+    const { held } = selection;
     const atMs = clock.wallMs();
+    const since = await labelled(endpoint, variant, selection.decision.atMs);
+    const broken = accuracyRuling(floor, since);
+    this.#accuracies.set(endpoint, accuracyAlarm(floor, held, since, broken));
+    const released = held === undefined ? null : releaseRuling(floor, (await labelled(endpoint, variant, held.atMs)).trusted);
+    if (released !== null) return review(endpoint, 'labels', holder);
+    if (held?.cause === 'accuracy') return;
     // Labels say more than any evidence without them.
-    const broken = floor === null ? null : accuracyRuling(floor, await labelled(endpoint, variant, selection.decision.atMs));
-    if (broken !== null) return { cause: 'accuracy', reason: broken, atMs };
+    if (broken !== null) return this.#hold(watched, { cause: 'accuracy', reason: broken, atMs }, since);
     const rulings = evidence.poll(endpoint);
-    if (selection.held !== undefined) return null;
+    if (held !== undefined) return;
     const cause = evidenceKinds.find((kind) => rulings[kind]?.isDrifted === true);
-    return cause === undefined ? null : { cause, reason: rulings[cause]?.reason ?? '', atMs };
+    if (cause !== undefined) await this.#hold(watched, { cause, reason: rulings[cause]?.reason ?? '', atMs }, since);
   }
 
-  async #hold({ endpoint, variant, ladder }: Watched, hold: SelectionHold): Promise<void> {
+  /** For the alarm, as of the last look: whether labels show that the floor is broken; null without a floor. */
+  accuracy(endpoint: string): DriftRuling | null {
+    return this.#accuracies.get(endpoint) ?? null;
+  }
+
+  async #hold({ endpoint, variant, ladder }: Watched, hold: SelectionHold, { plans }: LabelledAnswers): Promise<void> {
     const { deployments, decisions, events } = this.#options;
     const [last] = await decisions.list({ endpoint, kind: 'selection', changes: true, limit: 1 });
-    const held = heldLadder(ladder, hold);
+    const held = heldLadder(ladder, hold, plans);
     let recorded: PlatformEvent | null = null;
     const hook: TransactionHook = async (tx, _endpoint, before) => {
       const now = before?.variants.find(({ name }) => name === variant)?.ladder;
@@ -110,11 +127,10 @@ export class SelectionWatch {
   }
 }
 
-/** Null for an endpoint that is not served in full, or without a selection that can still be held. */
+/** Null for an endpoint that is not served in full, or without a selection. */
 function watchedOf({ config, status, rollout }: EndpointView): Watched | null {
   const variant = config.variants.find(({ ladder }) => ladder?.selection !== undefined);
   const { ladder } = variant ?? {};
   if (variant === undefined || ladder?.selection === undefined || status !== 'InService' || isUnderWay(rollout)) return null;
-  if (ladder.selection.held?.cause === 'accuracy') return null;
   return { endpoint: config.name, variant: variant.name, ladder: { ...ladder, selection: ladder.selection } };
 }

@@ -5,9 +5,14 @@ import type { InferenceResult } from '../serving/index.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** Records the call as binary bodies of the protocol, which every reader of captured calls understands. */
-export function captureTensors(capture: CapturedExchange, plan: ModelPlan, request: InferRequest, { outputs }: InferenceResult): void {
+export function captureTensors(
+  capture: CapturedExchange,
+  plan: ModelPlan,
+  request: InferRequest,
+  { outputs, answered }: InferenceResult,
+): void {
   const { inputs, rows, id } = request;
-  capture.part(0, inputs, outputs, rows);
+  capture.part(0, inputs, outputs, rows, answered?.rung.name);
   const answer = encodeResponse(plan, { id, outputs: request.outputs.map((output) => ({ ...output, binary: true })) }, outputs);
   capture.end(capturedTensors(inputs, id), binaryBody(answer.json, answer.binary ?? []));
 }

@@ -135,7 +135,7 @@ class InferExchange extends InferenceExchange<InferRequest> {
       releaseBodyMemory(this.body);
       return;
     }
-    this.capture.part(0, decoded.inputs, result.outputs, decoded.rows);
+    this.capture.part(0, decoded.inputs, result.outputs, decoded.rows, result.answered?.rung.name);
     this.capture.end(this.capturedInput(), capturedOutput(json, binary));
   }
 

@@ -36,13 +36,15 @@ export class Serving implements ServingPort {
   /** The same routings by endpoint name as configured, so most requests need no lower-casing. */
   readonly #byRequestedName = new Map<string, Routing>();
   readonly #pools: VariantPools;
+  #shadowListener: VariantPoolsOptions['onShadowAnswered'];
   /** Endpoints (lower-case names) with an open live view of their calls. */
   readonly #watched = new Set<string>();
 
   constructor(options: ServingOptions) {
     this.#options = options;
     this.#invocations = new Invocations(options);
-    this.#pools = new VariantPools(options, this.#invocations, (retired) => this.#successor(retired));
+    const pools: VariantPoolsOptions = { ...options, onShadowAnswered: (...answer) => this.#shadowListener?.(...answer) };
+    this.#pools = new VariantPools(pools, this.#invocations, (retired) => this.#successor(retired));
   }
 
   /**
@@ -103,6 +105,11 @@ export class Serving implements ServingPort {
   reject(route: ServedRoute, call: RejectedCall, error: PlatformError | null): void {
     assert(route instanceof VariantPool, 'a route comes from route()');
     this.#invocations.reject(route, call, error);
+  }
+
+  /** Calls the listener with what another plan of a selection answers to a request, which was run in idle time. */
+  onShadowAnswered(listener: NonNullable<VariantPoolsOptions['onShadowAnswered']>): void {
+    this.#shadowListener = listener;
   }
 
   /** The shadow that receives copies of requests of this route; null if it has none. */

@@ -12,7 +12,7 @@ import {
   createEndpoints,
   createScaling,
 } from './migrations/deployment.ts';
-import { createDrift } from './migrations/drift.ts';
+import { addPlans, createDrift } from './migrations/drift.ts';
 import { createEnvironments } from './migrations/environments.ts';
 import { createEvaluations, createSelectionEvidence, createSelectionTests } from './migrations/evaluation.ts';
 import { createInstallation } from './migrations/installation.ts';
@@ -102,5 +102,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0052-training': { up: createTraining },
     '0053-selection-tests': { up: createSelectionTests },
     '0061-selection-evidence': { up: createSelectionEvidence },
+    '0062-predictions-by-plan': { up: addPlans },
   };
 }

@@ -29,6 +29,8 @@ export interface WatchedEndpoint {
   readonly escalation?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
   /** The same of rows that plans of a selection answer otherwise than the most accurate one. */
   readonly agreement?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
+  /** Whether labels show that the floor of a selection is broken; null before any label. Null or absent without a floor. */
+  readonly accuracy?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
 }
 
 /** Number of responses or calls, and how many of them were bad. */
@@ -43,7 +45,7 @@ export interface Ruling {
   readonly reason: string;
 }
 
-export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift', 'escalation', 'agreement'] as const;
+export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift', 'escalation', 'agreement', 'accuracy'] as const;
 export type DefaultKind = (typeof defaultKinds)[number];
 
 const minuteMs = 60_000;
@@ -130,6 +132,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     drift: 'requests have drifted from the baseline',
     escalation: 'a cascade is unsure of more rows than its evaluation allows, so the rows have drifted',
     agreement: 'a plan answers more rows otherwise than the most accurate one than its evaluation allows, so the rows have drifted',
+    accuracy: 'labels show that the accuracy is below the floor of the selection',
   } as const;
   const holders = {
     objective: 'Every endpoint with an objective',
@@ -139,6 +142,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     drift: 'Every endpoint with a baseline',
     escalation: 'Every endpoint that serves a cascade',
     agreement: 'Every endpoint of a selection with several plans',
+    accuracy: 'Every endpoint of a selection with a floor',
   } as const;
   const description = `Endpoint ${endpoint}: ${watched[kind]}. ${holders[kind]} has this alarm.`;
   return builtInAlarm(defaultAlarmName(endpoint, kind), description);
@@ -184,9 +188,13 @@ export function isDefault(name: string): boolean {
   return isServerAlarm(name) || (name.startsWith('penstock/') && defaultKinds.some((kind) => name.endsWith(`/${kind}`)));
 }
 
-function applies({ objective, backlog, drift = null, escalation = null, agreement = null }: WatchedEndpoint, kind: DefaultKind): boolean {
+function applies(
+  { objective, backlog, drift = null, escalation = null, agreement = null, accuracy = null }: WatchedEndpoint,
+  kind: DefaultKind,
+): boolean {
   if (kind === 'escalation') return escalation !== null;
   if (kind === 'agreement') return agreement !== null;
+  if (kind === 'accuracy') return accuracy !== null;
   if (kind === 'drift') return drift !== null;
   if (kind === 'objective') return objective !== null;
   return kind !== 'backlog-age' || backlog !== null;
@@ -209,7 +217,7 @@ async function rulingOf(options: DefaultAlarmsOptions, endpoint: WatchedEndpoint
     if (drifted === null) return { state: 'INSUFFICIENT_DATA', reason };
     return { state: drifted > 0 ? 'ALARM' : 'OK', reason };
   }
-  if (kind === 'escalation' || kind === 'agreement') {
+  if (kind === 'escalation' || kind === 'agreement' || kind === 'accuracy') {
     const { isDrifted, reason } = endpoint[kind] ?? { isDrifted: null, reason: 'no plans to watch' };
     return { state: isDrifted === null ? 'INSUFFICIENT_DATA' : isDrifted ? 'ALARM' : 'OK', reason };
   }

@@ -1,5 +1,6 @@
 /** Routes of drift: baselines, reports, and labels that measure the quality of predictions. */
 import { z } from 'zod';
+import { hasPermission } from '../../access/index.ts';
 import { bodyTypes, csvHeader, decodeInThread, indexOfName, inPlaceBytesMax, invalidRequest } from '../../codecs/index.ts';
 import {
   type Baseline,
@@ -90,10 +91,11 @@ export function driftRoutes(services: Services): ApiRoute[] {
       params: endpointPath,
       raw: ['application/jsonlines', 'application/x-ndjson', 'application/json'],
       answer: labelsBody,
-      handle: async ({ params, request, response }) => {
+      handle: async ({ params, request, response, caller }) => {
         const name = nameOf(params.endpoint);
         const body = await readRequestBody(request, response, { ...services.bodies, limitBytes: labelBytesMax });
-        const { matched, unknown, mismatched } = await truth.label(name, await labelsOf(services, body, () => !response.destroyed));
+        const labels = await labelsOf(services, body, () => !response.destroyed);
+        const { matched, unknown, mismatched } = await truth.label(name, labels, hasPermission(caller.role, 'deploy'));
         return {
           matched,
           unknown: unknown.length,

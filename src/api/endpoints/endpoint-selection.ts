@@ -2,16 +2,13 @@
 import { z } from 'zod';
 import {
   type EndpointConfig,
-  inOrder,
-  isSameLadder,
   type LadderConfig,
   type LadderRung,
-  requireCompatibleSignature,
   type SelectionConfig,
   shadowShareDefault,
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { candidatesMax, type LadderRequest, type PlannedLadder } from '../../evaluation/index.ts';
+import { candidatesMax, type LadderRequest, type PlannedLadder, requireSelection } from '../../evaluation/index.ts';
 import type { LadderView, ServedView } from '../../serving/index.ts';
 import { type EndpointBody, endpointBody } from '../bodies.ts';
 import { endpointPath, isoTime, switchParameter } from '../routing/parameters.ts';
@@ -108,10 +105,9 @@ export function selectionVariant<Variant extends { readonly model?: string | und
 }
 
 export function selectionRoute(
-  services: Pick<ApiServices, 'deployments' | 'ladders' | 'registry' | 'selectionRecorder'>,
+  { deployments, selectionReview }: Pick<ApiServices, 'deployments' | 'selectionReview'>,
   bodyOf: (endpoint: string) => Promise<EndpointBody>,
 ): ApiRoute {
-  const { deployments, registry } = services;
   return apiRoute('POST /endpoints/:endpoint/selection/decide', {
     summary: 'Choose the plans of a selection again',
     description: 'By the newest approved versions, evaluations and profiles. Workers are replaced only if the models or plans differ.',
@@ -121,43 +117,17 @@ export function selectionRoute(
     status: 202,
     handle: async ({ params, query, caller }) => {
       const { config } = deployments.get(params.endpoint);
-      const { variant, ladder, selection } = requireSelection(config);
-      const { request, held } = selection;
+      const { held } = requireSelection(config).ladder.selection;
       if (held !== undefined && !query.release) {
         throw new PlatformError(
           'wrong_state',
           `${config.name} is held: ${held.reason}. Deploy it with an evaluation of new rows, or release it (penstock select ${config.name} --release)`,
         );
       }
-      const planned = await services.ladders.plan({
-        ...request,
-        endpoint: config.name,
-        objective: config.objective,
-        instanceType: variant.instanceType,
-        force: selection.decision.state === 'not-certified',
-      });
-      const { contract, ladder: next } = planned;
-      const chosen = isSameLadder(next, ladder) ? ladder : next;
-      const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
-      const recording = services.selectionRecorder.recording(planned, held === undefined ? 'asked' : 'release');
-      const hook = inOrder(requireCompatibleSignature(registry), recording.hook);
-      await deployments.update(config.name, { variantChanges: [change] }, caller.keyId, hook);
-      recording.publish();
+      await selectionReview.review(config.name, held === undefined ? 'asked' : 'release', caller.keyId);
       return bodyOf(config.name);
     },
   });
-}
-
-/** Throws `wrong_state` for an endpoint without a selection. */
-function requireSelection({ name, variants }: EndpointConfig) {
-  for (const variant of variants) {
-    const { ladder } = variant;
-    if (ladder?.selection !== undefined) return { variant, ladder, selection: ladder.selection };
-  }
-  throw new PlatformError(
-    'wrong_state',
-    `endpoint ${name} serves versions, not a selection: deploy it with \`penstock deploy ${name} --select …\``,
-  );
 }
 
 /** The selection of an endpoint; null if it serves versions. */

@@ -71,6 +71,7 @@ type Services = Pick<
   | 'machine'
   | 'registry'
   | 'selectionRecorder'
+  | 'selectionReview'
   | 'serving'
   | 'tables'
   | 'targets'

@@ -22,7 +22,7 @@ import type { Closers } from '../../closers.ts';
 import type { DriftMonitor } from '../../data-quality/index.ts';
 import { type Deployments, type EndpointView, productionVariants } from '../../deployment/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { SelectionEvidence } from '../../evaluation/index.ts';
+import type { EvidenceRulings } from '../../evaluation/index.ts';
 import { type Log, type LogGroups, logEvent } from '../../logs/index.ts';
 import { MachineLoad, type MetricStore, type Metrics, startSampler } from '../../metrics/index.ts';
 import { machineTimes } from '../../providers/index.ts';
@@ -48,7 +48,8 @@ export interface AlertDeps extends SamplingDeps {
   readonly events: Events;
   readonly deployments: Pick<Deployments, 'list' | 'rollouts'>;
   readonly drift: Pick<DriftMonitor, 'lastPoll'>;
-  readonly evidence: Pick<SelectionEvidence, 'poll'>;
+  /** What served rows and labels say of the plans of a selection. */
+  readonly selectionRulings: (endpoint: string) => EvidenceRulings & { readonly accuracy: EvidenceRulings['agreement'] };
   /** Backlog of an asynchronous endpoint; null for others. */
   readonly backlogOf: AlertMeterDeps['backlogOf'];
   readonly metrics: Metrics;
@@ -208,7 +209,7 @@ async function act(
 /** The state of an endpoint that its default alarms evaluate. */
 function watched(
   { config, status, reason, variants, createdAtMs, objectiveSinceMs }: EndpointView,
-  { drift, backlogOf, evidence }: Pick<AlertDeps, 'drift' | 'backlogOf' | 'evidence'>,
+  { drift, backlogOf, selectionRulings }: Pick<AlertDeps, 'drift' | 'backlogOf' | 'selectionRulings'>,
 ): WatchedEndpoint {
   const crashing = variants.flatMap(({ workers }) => workers).find(({ state }) => state === 'failed');
   const crashReason = status === 'Failed' ? (reason ?? 'it does not come into service') : (crashing?.reason ?? null);
@@ -221,7 +222,7 @@ function watched(
     crashReason,
     backlog: backlogOf(config.name),
     drift: drift.lastPoll(config.name),
-    ...evidence.poll(config.name),
+    ...selectionRulings(config.name),
   };
 }
 

@@ -65,6 +65,7 @@ export async function openCapture(deps: CaptureDeps, closers: Closers): Promise<
     onFailure: (error) => log.error({ error: messageOf(error) }, 'failed to write predictions, will retry'),
   });
   closers.add(truth);
+  deps.serving.onShadowAnswered(({ endpoint }, answer) => truth.addShadow({ endpoint, ...answer }));
   const drift = new DriftMonitor({
     db,
     clock,

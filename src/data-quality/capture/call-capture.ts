@@ -31,8 +31,8 @@ export interface CallCaptureOptions {
 
 /** A sampled call. */
 export interface CapturedExchange {
-  /** Records answered rows. Tensors are not retained after this call. Parts can arrive in any order; `part` is the index. */
-  part(part: number, inputs: readonly Tensor[], outputs: readonly Tensor[], rows: number): void;
+  /** Records answered rows. Tensors are not retained after this call. Parts can arrive in any order; `part` is the index. `plan`: that of a selection. */
+  part(part: number, inputs: readonly Tensor[], outputs: readonly Tensor[], rows: number, plan?: string): void;
   /** Records a successful call. Bodies must be immutable from now on, or small (they are copied). */
   end(input: WireBody, output: WireBody | null): void;
   /** Reports that the call failed. Failed calls are not captured. */
@@ -83,6 +83,8 @@ class ExchangeCapture implements CapturedExchange {
   readonly #requestId: string;
   readonly #inferenceId: string | null;
   readonly #predictions: Predictions[] = [];
+  /** Of all parts; undefined if they were answered under several, or without a selection. */
+  #plan: string | undefined;
 
   constructor(
     options: CallCaptureOptions,
@@ -98,8 +100,9 @@ class ExchangeCapture implements CapturedExchange {
     this.#inferenceId = inferenceId;
   }
 
-  part(part: number, inputs: readonly Tensor[], outputs: readonly Tensor[], rows: number): void {
+  part(part: number, inputs: readonly Tensor[], outputs: readonly Tensor[], rows: number, plan?: string): void {
     const { endpoint, variant, capture } = this.#route;
+    this.#plan = part === 0 || this.#plan === plan ? plan : undefined;
     try {
       const count = Math.max(rows, 1);
       const features = capture?.inputs === false ? noFeatures : featureRows(inputs, count, this.#redactedNames);
@@ -121,7 +124,9 @@ class ExchangeCapture implements CapturedExchange {
       const [first] = this.#predictions;
       if (first !== undefined) {
         const values = this.#predictions.flatMap((each) => each.values);
-        this.#options.truth.add({ endpoint, variant, inferenceId: inferenceId ?? this.#requestId, atMs, kind: first.kind, values });
+        const requestId = this.#requestId;
+        const id = inferenceId ?? requestId;
+        this.#options.truth.add({ endpoint, variant, inferenceId: id, requestId, atMs, kind: first.kind, values, plan: this.#plan });
       }
       if (capture === null) return;
       const [retained, answered] = [owned(input), output === null ? null : owned(output)];

@@ -43,6 +43,32 @@ for (const [dialect, open] of [
   ['PostgreSQL', openPglite],
 ] as const) {
   describe(`labels, with predictions in ${dialect}`, () => {
+    test('judge the plan that answered, and the one that ran in idle time', async (t) => {
+      const { truth, await_, predicted, clock } = await fixture(t, open);
+      for (let i = 0; i < 6; i++) predicted({ inferenceId: `i${i}`, requestId: `r${i}`, values: [i % 2], plan: i < 4 ? 'a/1' : 'b/1' });
+      for (let i = 0; i < 3; i++) truth.addShadow({ endpoint: 'e', requestId: `r${i}`, plan: 'b/1', values: [1] });
+      truth.addShadow({ endpoint: 'e', requestId: 'r4', plan: 'a/1', values: [1, 1] });
+      truth.addShadow({ endpoint: 'e', requestId: 'other', plan: 'a/1', values: [1] });
+      await await_(truth.flush());
+      await await_(
+        truth.label(
+          'e',
+          Array.from({ length: 3 }, (_, i) => ({ inferenceId: `i${i}`, labels: [1] })),
+        ),
+      );
+      await await_(truth.label('e', [{ inferenceId: 'i4', labels: [0] }], true));
+      const { plans, ...all } = await await_(truth.labelledSince('e', 'v', 0));
+      assert.deepEqual(all, { rows: 4, hits: 2, trusted: { rows: 1, hits: 1 } });
+      assert.deepEqual(
+        [...plans].sort(([a], [b]) => a.localeCompare(b)),
+        [
+          ['a/1', { rows: 3, hits: 1 }],
+          ['b/1', { rows: 4, hits: 4 }],
+        ],
+      );
+      assert.equal((await await_(truth.labelledSince('e', 'v', clock.wallMs() + 1))).rows, 0);
+    });
+
     test('are joined by inference id at once and give accuracy', async (t) => {
       const { truth, measured, await_, predicted } = await fixture(t, open);
       for (let i = 0; i < 250; i++) predicted({ inferenceId: `i${i}`, values: [i % 10] });

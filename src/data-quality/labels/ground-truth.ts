@@ -9,12 +9,15 @@ import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
 import {
+  addShadowPredictions,
   clearPredicted,
   insertPredicted,
+  type LabelledAnswers,
   type LiveQuality,
   readLabelled,
   readPredicted,
   readQuality,
+  type ShadowPrediction,
   type StoredPrediction,
 } from './prediction-rows.ts';
 import type { LabelInput } from './read-labels.ts';
@@ -58,6 +61,8 @@ const clearEveryMs = 600_000;
 export class GroundTruth {
   readonly #options: GroundTruthOptions;
   #waiting = new Map<string, StoredPrediction>();
+  /** They are stored after the predictions that they belong to. */
+  #shadows: ShadowPrediction[] = [];
   /** By endpoint and limit. */
   readonly #dropped = new Map<string, PredictionsDropped>();
   #clearedAtMs = 0;
@@ -70,14 +75,25 @@ export class GroundTruth {
 
   /** Adds a prediction in negligible time. */
   add(predicted: StoredPrediction): void {
-    this.#cancelTimer ??= this.#options.clock.after(everyMs, () => {
-      this.#cancelTimer = null;
-      this.flush().catch(this.#options.onFailure);
-    });
+    this.#flushLater();
     if (predicted.values.length === 0) return; // nothing to label
     if (predicted.values.length > rowsMax) return this.#drop(predicted, `${rowsMax} rows per call`);
     if (this.#waiting.size >= waitingMax) return this.#drop(predicted, `${waitingMax} calls of all endpoints per ${everyMs / 1000} s`);
     this.#waiting.set(`${nameKey(predicted.endpoint)}/${predicted.inferenceId}`, predicted);
+  }
+
+  /** Adds what another plan of a selection answers to a call: its labels judge both. Ignored without a stored prediction of the call. */
+  addShadow(shadow: ShadowPrediction): void {
+    if (this.#shadows.length >= waitingMax) return;
+    this.#flushLater();
+    this.#shadows.push(shadow);
+  }
+
+  #flushLater(): void {
+    this.#cancelTimer ??= this.#options.clock.after(everyMs, () => {
+      this.#cancelTimer = null;
+      this.flush().catch(this.#options.onFailure);
+    });
   }
 
   #drop({ endpoint }: StoredPrediction, limit: string): void {
@@ -96,8 +112,11 @@ export class GroundTruth {
     await this.flush().catch(this.#options.onFailure);
   }
 
-  /** Joins labels to predictions. A repeated label replaces the first and is not measured again. */
-  async label(endpoint: string, provided: readonly LabelInput[]): Promise<AcceptedLabels> {
+  /**
+   * Joins labels to predictions. A repeated label replaces the first and is not measured again. `isTrusted`: the caller may deploy, so its
+   * labels may also end a hold; those of others only begin one.
+   */
+  async label(endpoint: string, provided: readonly LabelInput[], isTrusted = false): Promise<AcceptedLabels> {
     await this.flush();
     const key = nameKey(endpoint);
     let matched = 0;
@@ -123,7 +142,14 @@ export class GroundTruth {
           if (row === undefined) unknown.push(id);
           else if (score === null) mismatched.push(id);
           else {
-            const change = { labelled_at: this.#options.clock.wallMs(), hits: score.hits, error_sum: score.errorSum };
+            const shadow = row.shadow_predictions === null ? null : (JSON.parse(row.shadow_predictions) as StoredPrediction['values']);
+            const change = {
+              labelled_at: this.#options.clock.wallMs(),
+              hits: score.hits,
+              error_sum: score.errorSum,
+              shadow_hits: shadow === null ? null : (scoreOf({ kind: 'class', values: shadow }, labels)?.hits ?? null),
+              label_trusted: isTrusted ? (1 as const) : (0 as const),
+            };
             await tx
               .updateTable('observed_predictions')
               .set(change)
@@ -145,8 +171,8 @@ export class GroundTruth {
     return readQuality(this.#options.db, endpoint);
   }
 
-  /** Rows of a variant that were answered since a time and have labels of classes, and how many of them were right. */
-  async labelledSince(endpoint: string, variant: string, sinceMs: number): Promise<{ readonly rows: number; readonly hits: number }> {
+  /** Rows of a variant that were answered since a time and have labels of classes. */
+  async labelledSince(endpoint: string, variant: string, sinceMs: number): Promise<LabelledAnswers> {
     await this.flush();
     return readLabelled(this.#options.db, { endpoint, variant, sinceMs });
   }
@@ -186,6 +212,12 @@ export class GroundTruth {
         for (const predicted of retained.slice(from)) this.add(predicted); // retried, within the limit
         throw error;
       }
+      await this.#yield();
+    }
+    const shadows = this.#shadows.filter(({ endpoint }) => existing.has(nameKey(endpoint)));
+    this.#shadows = [];
+    for (let from = 0; from < shadows.length; from += insertedAtOnce) {
+      await addShadowPredictions(this.#options.db, shadows.slice(from, from + insertedAtOnce));
       await this.#yield();
     }
     const nowMs = this.#options.clock.wallMs();

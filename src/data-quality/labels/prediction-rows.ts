@@ -12,6 +12,32 @@ export interface StoredPrediction {
   readonly kind: Predictions['kind'];
   /** One per row. */
   readonly values: readonly (number | string)[];
+  readonly requestId?: string;
+  /** The plan of a selection that answered. */
+  readonly plan?: string | undefined;
+}
+
+/** What another plan of a selection answers to a call. */
+export interface ShadowPrediction {
+  readonly endpoint: string;
+  readonly requestId: string;
+  readonly plan: string;
+  /** Classes by row. */
+  readonly values: readonly (number | string)[];
+}
+
+export interface HitCounts {
+  readonly rows: number;
+  /** Rows with the right class. */
+  readonly hits: number;
+}
+
+/** Rows that have labels of classes. */
+export interface LabelledAnswers extends HitCounts {
+  /** Of these, rows with labels of callers that may deploy. */
+  readonly trusted: HitCounts;
+  /** By plan of a selection, those that ran in idle time among them. */
+  readonly plans: ReadonlyMap<string, HitCounts>;
 }
 
 /** How well the stored predictions of an endpoint match the labels received so far. */
@@ -30,7 +56,7 @@ const callsMax = 100_000;
 
 /** Replaces predictions of the same id, including their labels. */
 export async function insertPredicted(db: Database, predicted: readonly StoredPrediction[]): Promise<void> {
-  const values = predicted.map(({ endpoint, variant, inferenceId, atMs, kind, values: all }) => ({
+  const values = predicted.map(({ endpoint, variant, inferenceId, atMs, kind, values: all, requestId, plan }) => ({
     endpoint_key: nameKey(endpoint),
     inference_id: inferenceId,
     variant,
@@ -41,6 +67,12 @@ export async function insertPredicted(db: Database, predicted: readonly StoredPr
     labelled_at: null,
     hits: null,
     error_sum: null,
+    request_id: requestId ?? null,
+    plan: plan ?? null,
+    shadow_plan: null,
+    shadow_predictions: null,
+    shadow_hits: null,
+    label_trusted: null,
   }));
   await db
     .insertInto('observed_predictions')
@@ -52,9 +84,15 @@ export async function insertPredicted(db: Database, predicted: readonly StoredPr
         rows: excluded.ref('excluded.rows'),
         is_class: excluded.ref('excluded.is_class'),
         predictions: excluded.ref('excluded.predictions'),
+        request_id: excluded.ref('excluded.request_id'),
+        plan: excluded.ref('excluded.plan'),
         labelled_at: null,
         hits: null,
         error_sum: null,
+        shadow_plan: null,
+        shadow_predictions: null,
+        shadow_hits: null,
+        label_trusted: null,
       })),
     )
     .execute();
@@ -112,21 +150,52 @@ export async function readQuality(db: Database, endpoint: string): Promise<LiveQ
   };
 }
 
-/** Rows that were answered since a time and have labels of classes, and how many of them were right. */
+/** Adds what other plans answer to calls whose predictions are stored. Others are ignored. */
+export async function addShadowPredictions(db: Database, shadows: readonly ShadowPrediction[]): Promise<void> {
+  for (const { endpoint, requestId, plan, values } of shadows) {
+    await db
+      .updateTable('observed_predictions')
+      .set({ shadow_plan: plan, shadow_predictions: JSON.stringify(values) })
+      .where('endpoint_key', '=', nameKey(endpoint))
+      .where('request_id', '=', requestId)
+      .where('rows', '=', values.length)
+      .execute();
+  }
+}
+
+/** Rows of a variant that were answered since a time and have labels of classes. */
 export async function readLabelled(
   db: Database,
   { endpoint, variant, sinceMs }: { readonly endpoint: string; readonly variant: string; readonly sinceMs: number },
-): Promise<{ readonly rows: number; readonly hits: number }> {
-  const found = await db
+): Promise<LabelledAnswers> {
+  const labelled = db
     .selectFrom('observed_predictions')
-    .select(({ fn }) => [fn.sum('rows').as('rows'), fn.sum('hits').as('hits')])
     .where('endpoint_key', '=', nameKey(endpoint))
     .where('variant', '=', variant)
     .where('is_class', '=', 1)
     .where('at', '>=', sinceMs)
-    .where('labelled_at', 'is not', null)
-    .executeTakeFirst();
-  return { rows: Number(found?.rows ?? 0), hits: Number(found?.hits ?? 0) };
+    .where('labelled_at', 'is not', null);
+  const served = await labelled
+    .select(({ fn }) => ['plan', 'label_trusted', fn.sum('rows').as('rows'), fn.sum('hits').as('hits')])
+    .groupBy(['plan', 'label_trusted'])
+    .execute();
+  const shadowed = await labelled
+    .where('shadow_hits', 'is not', null)
+    .select(({ fn }) => ['shadow_plan as plan', fn.sum('rows').as('rows'), fn.sum('shadow_hits').as('hits')])
+    .groupBy('shadow_plan')
+    .execute();
+  const plans = new Map<string, HitCounts>();
+  for (const { plan, ...counts } of [...served, ...shadowed]) {
+    if (plan !== null) plans.set(plan, sumOf([plans.get(plan) ?? noHits, counts]));
+  }
+  return { ...sumOf(served), trusted: sumOf(served.filter((row) => Number(row.label_trusted) === 1)), plans };
+}
+
+const noHits: HitCounts = { rows: 0, hits: 0 };
+
+function sumOf(counts: readonly { readonly rows: unknown; readonly hits: unknown }[]): HitCounts {
+  const total = (member: 'rows' | 'hits'): number => counts.reduce((sum, each) => sum + Number(each[member] ?? 0), 0);
+  return { rows: total('rows'), hits: total('hits') };
 }
 
 /** Predictions within a time span, at most 10,000 calls. */

@@ -28,7 +28,7 @@ export abstract class RowsExchange<Decoded = readonly RowInvocation[]> extends I
 
   onPart(part: number, result: InferenceResult, rows: number): void {
     this.addPart(part, result, rows);
-    this.capture?.part(part, this.parts[part]?.inputs ?? [], result.outputs, rows);
+    this.capture?.part(part, this.parts[part]?.inputs ?? [], result.outputs, rows, result.answered?.rung.name);
   }
 
   end(error: PlatformError | null): void {

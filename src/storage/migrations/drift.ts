@@ -25,3 +25,16 @@ export async function createDrift(db: AnyDatabase): Promise<void> {
     .execute();
   await db.schema.createIndex('observed_predictions_by_age').on('observed_predictions').columns(['endpoint_key', 'at']).execute();
 }
+
+/** Which plan of a selection answered, and what another one would have, so that labels judge both. */
+export async function addPlans(db: AnyDatabase): Promise<void> {
+  for (const column of ['request_id', 'plan', 'shadow_plan', 'shadow_predictions'])
+    await db.schema.alterTable('observed_predictions').addColumn(column, 'text').execute();
+  for (const column of ['shadow_hits', 'label_trusted'])
+    await db.schema.alterTable('observed_predictions').addColumn(column, 'integer').execute();
+  await db.schema
+    .createIndex('observed_predictions_by_request')
+    .on('observed_predictions')
+    .columns(['endpoint_key', 'request_id'])
+    .execute();
+}

@@ -122,4 +122,14 @@ export interface ObservedPredictionsTable {
   labelled_at: number | null;
   hits: number | null;
   error_sum: number | null;
+  /** The id of the request, which may be another than that of the inference. */
+  request_id: string | null;
+  /** The plan of a selection that answered; null without a selection. */
+  plan: string | null;
+  /** What another plan answers; null unless it was run in idle time. JSON: one value by row. */
+  shadow_plan: string | null;
+  shadow_predictions: string | null;
+  shadow_hits: number | null;
+  /** Whether the labels are those of a caller that may deploy. */
+  label_trusted: Flag | null;
 }

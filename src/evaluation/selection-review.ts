@@ -1,0 +1,66 @@
+/** Chooses the plans of an endpoint again: by the newest approved versions, evaluations and profiles, for the same request. */
+import {
+  type Deployments,
+  type EndpointConfig,
+  inOrder,
+  isSameLadder,
+  requireCompatibleSignature,
+  type SelectedLadder,
+  type VariantConfig,
+} from '../deployment/index.ts';
+import { PlatformError } from '../errors.ts';
+import type { Registry } from '../registry/index.ts';
+import type { LadderPlanner } from './ladder-planner.ts';
+import type { SelectionRecorder } from './selection-recorder.ts';
+
+export interface SelectionReviewOptions {
+  readonly deployments: Pick<Deployments, 'get' | 'update'>;
+  readonly registry: Parameters<typeof requireCompatibleSignature>[0] & Pick<Registry, 'resolve'>;
+  readonly ladders: Pick<LadderPlanner, 'plan'>;
+  readonly recorder: Pick<SelectionRecorder, 'recording'>;
+}
+
+export class SelectionReview {
+  readonly #options: SelectionReviewOptions;
+
+  constructor(options: SelectionReviewOptions) {
+    this.#options = options;
+  }
+
+  /** Stores the decision, and changes the plans if others were chosen. Ends a hold. Throws like `LadderPlanner.plan`. */
+  async review(endpoint: string, trigger: string, by: string): Promise<void> {
+    const { deployments, registry, ladders, recorder } = this.#options;
+    const { config } = deployments.get(endpoint);
+    const { variant, ladder } = requireSelection(config);
+    const { request, decision } = ladder.selection;
+    const planned = await ladders.plan({
+      ...request,
+      endpoint: config.name,
+      objective: config.objective,
+      instanceType: variant.instanceType,
+      force: decision.state === 'not-certified',
+    });
+    const { contract, ladder: next } = planned;
+    const chosen = isSameLadder(next, ladder) ? ladder : next;
+    const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
+    const recording = recorder.recording(planned, trigger);
+    const hook = inOrder(requireCompatibleSignature(registry), recording.hook);
+    await deployments.update(config.name, { variantChanges: [change] }, by, hook);
+    recording.publish();
+  }
+}
+
+/** Throws `wrong_state` for an endpoint without a selection. */
+export function requireSelection({ name, variants }: Pick<EndpointConfig, 'name' | 'variants'>): {
+  readonly variant: VariantConfig;
+  readonly ladder: SelectedLadder;
+} {
+  for (const variant of variants) {
+    const { ladder } = variant;
+    if (ladder?.selection !== undefined) return { variant, ladder: { ...ladder, selection: ladder.selection } };
+  }
+  throw new PlatformError(
+    'wrong_state',
+    `endpoint ${name} serves versions, not a selection: deploy it with \`penstock deploy ${name} --select …\``,
+  );
+}
