@@ -11,7 +11,7 @@ import { isTest, type SourceFile, sourceFiles, suiteSource } from './source-file
 const layers = [
   ['errors', 'clock', 'closers', 'random', 'quantiles', 'names', 'pages', 'defined', 'v8-flags', 'own-imports', 'buffer-release'],
   ['tensor', 'python-model', 'objective', 'tar', 'zip', 'threads'],
-  ['config', 'codecs', 'fields', 'python-files', 'data-directory'],
+  ['config', 'codecs', 'connections', 'fields', 'python-files', 'data-directory'],
   ['queueing', 'forecasting', 'statistics', 'storage', 'runtime'],
   ['metrics', 'records', 'access', 'costs', 'selection'],
   ['logs', 'alerts', 'data-quality'],

@@ -6,8 +6,8 @@ import { afterEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { until } from '../../test/end-to-end/poll.ts';
+import { errorBody, errorHeaders, httpStatus } from '../connections/index.ts';
 import { BodyBudget, smallBodyBytes } from './body-budget.ts';
-import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 import { readRequestBodyInto } from './read-body.ts';
 import { respond } from './respond.ts';
 

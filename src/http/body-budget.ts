@@ -3,10 +3,10 @@
  * read yet. Bytes count when they arrive; a declared length does not count.
  */
 import type { ServerResponse } from 'node:http';
+import { requestIdOf } from '../connections/index.ts';
 import { PlatformError } from '../errors.ts';
 import { writeFailure } from './broken-request.ts';
 import type { LoopActivity } from './loop-activity.ts';
-import { requestIdOf } from './request-id.ts';
 
 /** Bodies up to this size are not counted: most arrive in one chunk, and counting them would cost more than their memory. */
 export const smallBodyBytes = 64 * 1024;

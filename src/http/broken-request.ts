@@ -2,8 +2,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
+import { errorBody, errorHeaders, httpStatus } from '../connections/index.ts';
 import { type ErrorCode, PlatformError } from '../errors.ts';
-import { errorBody, errorHeaders, httpStatus } from './errors.ts';
 
 interface Refusal {
   readonly status: string;

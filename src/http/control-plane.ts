@@ -22,15 +22,14 @@ import {
 import { z } from 'zod';
 import { checkJsonCost, documentLimits } from '../codecs/index.ts';
 import { isLoopback } from '../config.ts';
+import { errorBody, errorHeaders, httpStatusOf, requestIdOf } from '../connections/index.ts';
 import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
 import type { AccessLine, Log } from '../logs/index.ts';
 import { accessFields, callerOf, isRejectedOnEntry } from './access-log.ts';
 import type { BodyLimits } from './body-budget.ts';
 import { clientClosedRequest, isBrokenOff } from './client-gone.ts';
-import { errorBody, errorHeaders, httpStatusOf } from './errors.ts';
 import { formatProblem } from './format-problem.ts';
 import { readRawBodyInto } from './read-body.ts';
-import { requestIdOf } from './request-id.ts';
 import { respond } from './respond.ts';
 
 declare module 'fastify' {

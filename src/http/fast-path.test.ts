@@ -7,10 +7,10 @@ import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import fc from 'fast-check';
 import { plainRequest, requestStream } from '../../test/http-requests.ts';
 import { SystemClock, VirtualClock } from '../clock.ts';
+import { requestIdOf } from '../connections/index.ts';
 import { openLogs } from '../logs/index.ts';
 import { type DirectHandler, Listener, type ListenerLimits } from './listener.ts';
 import { readRequestBodyInto } from './read-body.ts';
-import { requestIdOf } from './request-id.ts';
 import { respond } from './respond.ts';
 import { type Certificate, selfSignedCertificate } from './self-signed.ts';
 

@@ -1,12 +1,11 @@
+export { closePort, errorBody, errorHeaders, httpStatus, httpStatusOf, requestIdOf } from '../connections/index.ts';
 export { accessFields, markRejectedOnEntry, rememberCaller, type WriteAccess } from './access-log.ts';
 export { BodyBudget, BodyHold, type BodyLimits } from './body-budget.ts';
 export { clientClosedRequest, isBrokenOff } from './client-gone.ts';
-export { closePort } from './close-port.ts';
 export { serveConsole } from './console.ts';
 export { sendContinue } from './continue.ts';
 export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
 export { drainServers } from './drain-servers.ts';
-export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './errors.ts';
 export {
   type CallingRequest,
   type Claim,
@@ -22,7 +21,6 @@ export { openGuards } from './open-guards.ts';
 export { meterBodies, openListener } from './open-listener.ts';
 export { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
 export { type BodyRead, isStreamedBody, readRawBodyInto, readRequestBody, readRequestBodyInto } from './read-body.ts';
-export { requestIdOf } from './request-id.ts';
 export { respond } from './respond.ts';
 export { type Certificate, selfSignedCertificate } from './self-signed.ts';
 export { loadCertificate } from './tls.ts';

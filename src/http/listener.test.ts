@@ -8,13 +8,12 @@ import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import type { Caller } from '../access/index.ts';
 import { SystemClock } from '../clock.ts';
+import { errorBody, httpStatus, requestIdOf } from '../connections/index.ts';
 import { PlatformError } from '../errors.ts';
 import { openLogs } from '../logs/index.ts';
-import { errorBody, httpStatus } from './errors.ts';
 import { Listener, type ListenerLimits } from './listener.ts';
 import { describeApi } from './open-api.ts';
 import { readRequestBodyInto } from './read-body.ts';
-import { requestIdOf } from './request-id.ts';
 import { respond } from './respond.ts';
 import { selfSignedCertificate } from './self-signed.ts';
 

@@ -17,22 +17,18 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Access, AccessConnection, Caller } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
+import type { FastRequest, FastResponse } from '../connections/index.ts';
+import { closePort, errorBody, FastConnections, requestIdOf, StalledResponses } from '../connections/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { WriteAccess } from './access-log.ts';
 import { BodyBudget, type BodyLimits } from './body-budget.ts';
 import { rejectConnection } from './broken-request.ts';
-import { closePort } from './close-port.ts';
 import { sendContinue } from './continue.ts';
 import { createControlPlane, type HttpScope, type RequestHandler } from './control-plane.ts';
-import { errorBody } from './errors.ts';
-import { FastConnections } from './fast-connections.ts';
-import type { FastRequest, FastResponse } from './fast-message.ts';
 import { LoopActivity } from './loop-activity.ts';
-import { requestIdOf } from './request-id.ts';
 import { respond } from './respond.ts';
 import type { Certificate } from './self-signed.ts';
-import { StalledResponses } from './stalled-responses.ts';
 import { certificateNames, isSelfSigned } from './tls.ts';
 
 export interface ListenerLimits {

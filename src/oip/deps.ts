@@ -23,7 +23,7 @@ export interface DeployedEndpoint {
 }
 
 export interface OipDeps {
-  readonly serving: Pick<Serving, 'route' | 'invoke' | 'reject'> & {
+  readonly serving: Pick<Serving, 'route' | 'invoke' | 'enter' | 'reject'> & {
     endpoints(): readonly ServedView[];
     endpoint(name: string): ServedView | undefined;
   };

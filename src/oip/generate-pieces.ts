@@ -4,13 +4,14 @@
  */
 import { once } from 'node:events';
 import { checkedJson, type PieceKind, pieceKind, type StreamForm, serverSentEvent, streamForm, streamTypes } from '../codecs/index.ts';
+import { replyHeaders } from '../connections/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Payload, ProcessReply, ReplySink } from '../runtime/index.ts';
 import { BytesExchange, type InferenceResult, type ServedRoute } from '../serving/index.ts';
 import type { OipDeps } from './deps.ts';
 import { type HttpCall, sendFailure } from './http-inference.ts';
-import { replyHeaders, sendText } from './replies.ts';
+import { sendText } from './replies.ts';
 
 const json = 'application/json';
 

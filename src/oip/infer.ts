@@ -18,6 +18,7 @@ import {
   type ModelPlan,
   planFacts,
 } from '../codecs/index.ts';
+import { acceptedEncoding, replyHeaders, sendInference } from '../connections/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import type { PlatformError } from '../errors.ts';
 import {
@@ -35,7 +36,7 @@ import type { OipDeps } from './deps.ts';
 import { PiecesExchange } from './generate-pieces.ts';
 import { admitInference, type HttpCall, readInference, sendFailure } from './http-inference.ts';
 import { restActions } from './oip-actions.ts';
-import { acceptedEncoding, replyHeaders, sendInference, sendText } from './replies.ts';
+import { sendText } from './replies.ts';
 import { timingParameters } from './timings.ts';
 
 const inferring = permissionFor(restActions.infer);

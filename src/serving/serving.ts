@@ -7,7 +7,9 @@ import { type CountedVersion, type ServedEndpoint, type ServedWorker, type Servi
 import { PlatformError } from '../errors.ts';
 import { nameKey, sameName } from '../names.ts';
 import { baseNameOf, type ModelVersion } from '../registry/index.ts';
+import { invokeWhole } from './exchange/invoke-whole.ts';
 import type { FunctionVariant } from './functions/function-variant.ts';
+import type { Home } from './home.ts';
 import { type Accounting, Invocations } from './invocations.ts';
 import type { OverflowPlan } from './overflow/hybrid-pool.ts';
 import type { InferenceCall, InferenceOutcome, MultiModelRoute, RejectedCall, ServedRoute, Shadow } from './request.ts';
@@ -28,7 +30,7 @@ import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 
 export interface ServingOptions extends Accounting, VariantPoolsOptions {}
 
-export class Serving implements ServingPort {
+export class Serving implements ServingPort, Home {
   readonly #options: ServingOptions;
   readonly #invocations: Invocations;
   /** By lower-case name. */
@@ -96,6 +98,10 @@ export class Serving implements ServingPort {
   invoke(route: ServedRoute, call: InferenceCall, settle: (outcome: InferenceOutcome) => void): () => void {
     assert(route instanceof VariantPool, 'a route comes from route()');
     return this.#invocations.start(route.isRetired ? this.#successor(route) : route, call, settle);
+  }
+
+  enter(route: ServedRoute, call: InferenceCall, settle: (outcome: InferenceOutcome) => void): () => void {
+    return invokeWhole(this, route, call, settle);
   }
 
   /**

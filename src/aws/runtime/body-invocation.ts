@@ -22,7 +22,7 @@ import type { Threads } from '../../threads/index.ts';
 import { DecodedExchange, type DecodedExchangeDeps } from './decoded-exchange.ts';
 
 export interface BodyInvocationsOptions extends ExchangeDeps {
-  readonly serving: Pick<Serving, 'route' | 'invoke' | 'reject' | 'endpoint'>;
+  readonly serving: Pick<Serving, 'route' | 'invoke' | 'enter' | 'reject' | 'endpoint'>;
   readonly threads: Threads;
 }
 

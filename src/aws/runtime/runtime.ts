@@ -23,7 +23,7 @@ import { parseRuntimePath } from './runtime-path.ts';
 type Traces = Pick<RequestTraces, 'begin' | 'refuse'>;
 
 export interface RuntimeOptions {
-  readonly serving: Pick<Serving, 'anyRoute' | 'invoke' | 'reject' | 'endpoint'>;
+  readonly serving: Pick<Serving, 'anyRoute' | 'invoke' | 'enter' | 'reject' | 'endpoint'>;
   /** The models of multi-model endpoints. */
   readonly targets: Pick<TargetModels, 'acquire'>;
   /** Captures sampled calls, for capture files, drift and labels. */

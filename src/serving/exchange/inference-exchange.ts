@@ -10,10 +10,9 @@ import type { Log } from '../../logs/index.ts';
 import type { InferenceCall, InferenceResult, ServedRoute } from '../request.ts';
 import type { Serving } from '../serving.ts';
 import type { PartInvoker } from './invoke-parts.ts';
-import { invokeWhole } from './invoke-whole.ts';
 
 export interface ExchangeDeps {
-  readonly serving: PartInvoker & Pick<Serving, 'reject'>;
+  readonly serving: PartInvoker & Pick<Serving, 'reject' | 'enter'>;
   /** Captures sampled calls. */
   readonly calls: Pick<CallCapture, 'begin'>;
   readonly clock: Pick<Clock, 'nowMs'>;
@@ -127,7 +126,7 @@ export abstract class InferenceExchange<Decoded, Result = InferenceResult> {
 
   /** Runs tensors as one request, however many batches they fill. */
   protected invokeWhole(call: InferenceCall): () => void {
-    return invokeWhole(this.deps.serving, this.route, call, (outcome) => {
+    return this.deps.serving.enter(this.route, call, (outcome) => {
       if (outcome.ok) this.finish(null, outcome.result as Result);
       else this.finish(outcome.error, null);
     });

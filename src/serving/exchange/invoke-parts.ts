@@ -1,8 +1,8 @@
 /** Splits a call with many rows into requests of at most one batch each, and serves a few at a time. */
 import { cutRows, type RowInvocation, type RowLimits } from '../../codecs/index.ts';
 import { asPlatformError, type PlatformError } from '../../errors.ts';
-import { type InferenceCall, type InferenceResult, type ServedRoute, SplitCall } from '../request.ts';
-import type { Serving } from '../serving.ts';
+import { type InferenceCall, type InferenceOutcome, type InferenceResult, type ServedRoute, SplitCall } from '../request.ts';
+import type { ServedView } from '../traffic/served-view.ts';
 
 /** A part of a call that runs as one request. */
 export interface InvocationPart extends RowInvocation {
@@ -49,7 +49,10 @@ export interface PartReceiver {
 }
 
 /** The part of `Serving` that split calls use. */
-export type PartInvoker = Pick<Serving, 'invoke'> & { endpoint(name: string): ReturnType<Serving['endpoint']> };
+export interface PartInvoker {
+  invoke(route: ServedRoute, call: InferenceCall, settle: (outcome: InferenceOutcome) => void): () => void;
+  endpoint(name: string): ServedView | undefined;
+}
 
 /** Serves the parts as one call. The returned function cancels the call; no callback follows it. */
 export function invokeParts(

@@ -4,8 +4,7 @@
  *
  * Requests of a connection are answered one after the other: a pipelined one waits, unread, until the one before is answered.
  */
-import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { FastHeads, fastBodyBytesMax } from './fast-head.ts';
 import { FastRequest, FastResponse } from './fast-message.ts';

@@ -1,0 +1,8 @@
+export { closePort } from './close-port.ts';
+export { FastConnections } from './fast-connections.ts';
+export { FastHeads } from './fast-head.ts';
+export { FastRequest, FastResponse } from './fast-message.ts';
+export { errorBody, errorHeaders, httpStatus, httpStatusOf } from './http-errors.ts';
+export { acceptedEncoding, replyHeaders, sendInference } from './inference-reply.ts';
+export { requestIdOf } from './request-id.ts';
+export { StalledResponses } from './stalled-responses.ts';
