@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { withinCpuMs } from '../../test/cpu-time.ts';
 import { PlatformError } from '../errors.ts';
 import { parseRequirements } from './requirements.ts';
 
@@ -73,6 +74,14 @@ test('bounds the text, its lines and their length', () => {
   assert.throws(() => parseRequirements(Array.from({ length: 2001 }, (_, i) => `p${i}`).join('\n')), /at most 2000 packages/);
   assert.throws(() => parseRequirements('a'.repeat(5000)), /at most 4096 characters/);
   assert.throws(() => parseRequirements('a \\\n'.repeat(5000)), /at most 4096 characters/);
+});
+
+test('lines of spaces take no longer than others', () => {
+  const line = `a${' '.repeat(4000)}==1\n`;
+  assert.deepEqual(
+    withinCpuMs(500, () => parseRequirements(line.repeat(63))),
+    ['a==1'],
+  );
 });
 
 test('any other text is rejected, and what passes holds neither paths nor options', () => {
