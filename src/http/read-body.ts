@@ -4,24 +4,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createGunzip, createInflate } from 'node:zlib';
-import { releaseMemory } from '../buffer-release.ts';
 import { PlatformError } from '../errors.ts';
-import { Slices } from '../threads/index.ts';
 import { BodyHold, type BodyLimits, smallBodyBytes } from './body-budget.ts';
 import { ChunkPacer } from './chunk-pacer.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
 
 /** Called once, with an error or the body. Never called if the client disconnects before its request is complete. */
 export type BodyRead = (error: PlatformError | null, body: Buffer) => void;
 
 const empty = Buffer.alloc(0);
-
-/** Memory is allocated for at most this multiple of the received bytes. */
-const announcedTimesMax = 4;
-
-/** Chunks that are smaller on average are joined, because each costs about 500 bytes of overhead. */
-const tinyChunkBytes = 4096;
-/** Number of small chunks buffered before joining. */
-const tinyChunksMax = 32;
 
 /**
  * Decodes `content-encoding` gzip and deflate; limits apply before and after. The memory budget is released when the response
@@ -65,11 +56,8 @@ class BodyCollector {
   readonly #done: BodyRead;
   /** Null while the body is small. */
   #hold: BodyHold | null = null;
-  /** Buffer of the full length, if it is known and the body arrives in several chunks. */
-  #whole: Buffer | null = null;
-  /** The last copied chunk. Released when the next one arrives, because Node may still read it while emitting it. */
-  #copied: Buffer | null = null;
-  #chunks: Buffer[] = [];
+  /** Null unless the body arrives in several chunks. */
+  #gathered: GrowingBuffer | null = null;
   #received = 0;
   #isOver = false;
 
@@ -95,18 +83,17 @@ class BodyCollector {
 
   #add(chunk: Buffer): void {
     if (this.#isOver) return;
-    const before = this.#received;
     this.#received += chunk.length;
     const refusal = this.#refusal();
     if (refusal !== null) {
-      this.#drop();
+      this.#gathered?.drop();
       this.#finish(refusal, empty);
-    } else if (this.#length === null) {
-      this.#append(chunk);
     } else if (chunk.length === this.#length) {
       this.#finish(null, chunk);
     } else {
-      this.#gather(chunk, before, this.#length);
+      this.#gathered ??= new GrowingBuffer(this.#length ?? this.#limits.limitBytes);
+      this.#gathered.add(chunk);
+      if (this.#received === this.#length) this.#gathered.take((body) => this.#finish(null, body));
     }
   }
 
@@ -121,53 +108,17 @@ class BodyCollector {
     return this.#hold.grow(this.#received);
   }
 
-  /** Allocates the declared length only after a part of it has arrived: otherwise a client could reserve memory without sending data. */
-  #gather(chunk: Buffer, at: number, length: number): void {
-    if (this.#whole === null) {
-      this.#append(chunk);
-      if (this.#received * announcedTimesMax < length) return;
-      this.#whole = this.#joined(length);
-    } else this.#copy(chunk, at, this.#whole);
-    if (this.#received === length) this.#finish(null, this.#whole);
-  }
-
-  #append(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    const count = this.#chunks.length;
-    if (count >= tinyChunksMax && this.#received < count * tinyChunkBytes) this.#chunks.push(this.#joined(this.#received));
-  }
-
-  /** Copies the buffered chunks to the start of a buffer with `bytes` bytes. */
-  #joined(bytes: number): Buffer {
-    const whole = Buffer.allocUnsafeSlow(bytes);
-    let end = 0;
-    for (const chunk of this.#chunks.splice(0)) end += this.#copy(chunk, end, whole);
-    return whole;
-  }
-
-  #copy(chunk: Buffer, at: number, whole: Buffer): number {
-    const bytes = chunk.copy(whole, at);
-    if (this.#copied !== null) releaseMemory(this.#copied);
-    this.#copied = chunk;
-    return bytes;
-  }
-
   #end(): void {
-    if (!this.#isOver) this.#finish(null, this.#joined(this.#received));
+    if (this.#isOver) return;
+    if (this.#gathered === null) this.#finish(null, empty);
+    else this.#gathered.take((body) => this.#finish(null, body));
   }
 
   /** The client disconnected, or the response was sent without the body. */
   #abandon(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#drop();
-  }
-
-  /** Releases all chunks. They were never handed out, and Node has finished emitting them. */
-  #drop(): void {
-    for (const chunk of this.#chunks.splice(0)) releaseMemory(chunk);
-    if (this.#whole !== null) releaseMemory(this.#whole);
-    this.#whole = null;
+    this.#gathered?.drop();
   }
 
   #finish(error: PlatformError | null, body: Buffer): void {
@@ -200,8 +151,6 @@ const unpackedBytesAlways = 2 ** 20;
 const unpackedTimesMax = 100;
 /** Large bodies are decompressed in pieces of this size, one per turn of the event loop. */
 const pieceBytes = 256 * 1024;
-/** Copying this many bytes takes about 1 ms. */
-const copiedBytesPerSlice = 4 * 2 ** 20;
 
 /** Counts bytes while decompressing: a few kilobytes may decompress to gigabytes. */
 function unpack(body: Buffer, encoding: 'gzip' | 'deflate', response: ServerResponse, limits: BodyLimits, done: BodyRead): void {
@@ -211,44 +160,32 @@ function unpack(body: Buffer, encoding: 'gzip' | 'deflate', response: ServerResp
   const options = body.length > smallBodyBytes ? { chunkSize: pieceBytes } : {};
   const unpacking = encoding === 'gzip' ? createGunzip(options) : createInflate(options);
   const hold = new BodyHold(budget, response);
-  const pieces: Buffer[] = [];
+  const gathered = new GrowingBuffer(limitBytes);
   let bytes = 0;
   const fail = (error: PlatformError): void => {
     unpacking.destroy();
-    for (const piece of pieces.splice(0)) releaseMemory(piece);
+    gathered.drop();
     done(error, empty);
   };
   unpacking.on('data', (piece: Buffer) => {
     if (unpacking.destroyed) return;
     bytes += piece.length;
     const refusal = bytes > limitBytes ? tooLargeUnpacked(limitBytes, limits.limitBytes) : hold.grow(bytes);
-    if (refusal === null) pieces.push(piece);
+    if (refusal === null) gathered.add(piece);
     else fail(refusal);
   });
   unpacking.on('end', () => {
     unpacking.destroy();
-    if (bytes <= copiedBytesPerSlice) done(null, Buffer.concat(pieces, bytes));
-    else void joined(pieces, bytes).then((whole) => done(null, whole));
+    gathered.take((body) => done(null, body));
   });
   unpacking.on('error', (cause: Error) => {
     fail(new PlatformError('invalid_request', `the body is not valid ${encoding}: ${cause.message}`, { cause }));
   });
-  response.once('close', () => unpacking.destroy());
+  response.once('close', () => {
+    unpacking.destroy();
+    gathered.drop();
+  });
   unpacking.end(body);
-}
-
-/** Joins pieces in slices of the event loop and releases the memory of each. */
-async function joined(pieces: Buffer[], bytes: number): Promise<Buffer> {
-  const whole = Buffer.allocUnsafeSlow(bytes);
-  const slices = new Slices(copiedBytesPerSlice);
-  let at = 0;
-  for (const piece of pieces.splice(0)) {
-    at += piece.copy(whole, at);
-    const { length } = piece;
-    releaseMemory(piece);
-    await slices.done(length);
-  }
-  return whole;
 }
 
 function tooLargeUnpacked(limitBytes: number, bodyLimitBytes: number): PlatformError {
