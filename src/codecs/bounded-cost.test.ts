@@ -177,6 +177,15 @@ test('brackets and commas within strings do not count', () => {
   checkJsonCost(text, documentLimits);
 });
 
+test('the lines of a CSV are counted before any is read, unless the first has a problem of its own', () => {
+  const line = `${Array<number>(64).fill(1).join(',')}\n`;
+  const text = `${line.repeat(10)}not a number\n${line.repeat(1000)}`;
+  assert.throws(() => rows(wide, 'text/csv', text), { code: 'too_large', message: /more than 1000 rows/ });
+  assert.throws(() => rows(wide, 'text/csv', '1\n'.repeat(2000)), { code: 'invalid_request', message: /1 column/ });
+  assert.throws(() => rows(wide, 'text/csv', `${'\r\n'.repeat(megabyte)}${line}`), { code: 'invalid_request', message: /empty lines/ });
+  assert.equal(rows(wide, 'text/csv', `${'\n'.repeat(1000)}${line}`)[0]?.rows, 1);
+});
+
 describe('a protobuf message', () => {
   const field = (tag: number, bytes: Uint8Array): Buffer => Buffer.concat([Buffer.from([tag, ...varint(bytes.length)]), bytes]);
   const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);

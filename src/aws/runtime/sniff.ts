@@ -19,14 +19,14 @@ export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
   const start = firstByte(body);
   if (body[start] !== 0x7b) return raw;
   const whole = parsed(body);
-  if (whole !== null) return { kind: 'json', ...whole };
+  if ('document' in whole) return { kind: 'json', ...whole };
   const end = endOfObject(body, start);
-  const head = end === -1 ? null : parsed(body.subarray(0, end));
+  const head = end === -1 ? whole : parsed(body.subarray(0, end));
   const rest = body.subarray(end);
-  if (head !== null && binaryBytes(head.document) === rest.length) return { kind: 'binary', ...head, rest };
+  if ('document' in head && binaryBytes(head.document) === rest.length) return { kind: 'binary', ...head, rest };
   // Text for a text model may begin with a brace.
   const isMeantAsJson = inputs.length !== 1 || (inputs[0]?.datatype !== 'BYTES' && isUtf8(body));
-  if (isMeantAsJson) parseObject(textOf(body));
+  if (isMeantAsJson) throw whole.problem;
   return raw;
 }
 
@@ -40,12 +40,13 @@ function isSpace(byte: number): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
-function parsed(bytes: Buffer): { document: JsonObject; text: string } | null {
+/** Parsing a large text takes long, so the problem is kept, not found again. */
+function parsed(bytes: Buffer): { readonly document: JsonObject; readonly text: string } | { readonly problem: unknown } {
   try {
     const text = textOf(bytes);
     return { document: parseObject(text), text };
-  } catch {
-    return null;
+  } catch (problem) {
+    return { problem };
   }
 }
 

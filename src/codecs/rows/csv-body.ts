@@ -2,20 +2,31 @@
  * Decodes the bytes of a CSV. Plain numbers for a model of 32-bit floats are parsed without intermediate text. `decodeCsv` decodes
  * everything else and reports the errors.
  */
+import { PlatformError } from '../../errors.ts';
 import { elementCount, type Signature } from '../../tensor.ts';
 import { type CsvOptions, csvHeader, decodeCsv, isInOrder } from './csv.ts';
 import { csvFloats } from './csv-floats.ts';
-import { anyRows, hasRows, type RowInvocation, rowsMaxOf, tensorOfFloats } from './invocation.ts';
+import { anyRows, hasRows, type RowInvocation, rowsMaxOf, tensorOfFloats, tooManyRows } from './invocation.ts';
 import { utf8Text } from './utf8-text.ts';
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 /** A longer first line is not a header of plain numbers. */
 const headerBytesMax = 1024 * 1024;
+/** At the beginning. */
+const emptyLinesMax = 1024 * 1024;
 
 /** Like `decodeCsv`. Throws `invalid_request`, `too_large`. */
 export function decodeCsvBody(signature: Signature, body: Buffer, options: CsvOptions = {}): readonly RowInvocation[] {
+  checkBeginning(body);
   return plainNumbers(signature, body, options) ?? decodeCsv(signature, utf8Text(body), options);
+}
+
+function checkBeginning(body: Buffer): void {
+  let breaks = 0;
+  while (breaks < emptyLinesMax && (body[breaks] === newline || body[breaks] === carriageReturn)) breaks++;
+  if (breaks === emptyLinesMax)
+    throw new PlatformError('invalid_request', `the CSV begins with ${emptyLinesMax} empty lines or more: send one line a row`);
 }
 
 /** Null unless the CSV consists of numbers for a single input with rows of 32-bit floats. */
@@ -28,6 +39,12 @@ function plainNumbers(signature: Signature, body: Buffer, options: CsvOptions): 
   if (from === -1) return null;
   const rowsMax = rowsMaxOf(signature.inputs, options.limits ?? anyRows);
   const rows = countLines(body, from, rowsMax);
+  if (rows > rowsMax && from === 0 && !body.includes('"')) {
+    // Quotes could hide ends of lines. The first line may have a problem of its own, which says more.
+    const end = body.indexOf(newline);
+    if (end !== -1 && end <= headerBytesMax) decodeCsv(signature, utf8Text(body.subarray(0, end)), options);
+    throw tooManyRows(rowsMax);
+  }
   // Each number has a digit and a terminating character.
   if (rows === 0 || rows > rowsMax || width === 0 || rows * width * 2 > body.length - from + 1) return null;
   const values = csvFloats(body.subarray(from), width, rows);

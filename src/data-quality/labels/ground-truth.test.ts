@@ -196,6 +196,10 @@ for (const [what, text] of [
   test(`rejects a line of ${what}`, () => assert.throws(() => readLabels(text, 10), { code: 'invalid_request' }));
 }
 
+test('stops at more empty lines than lines are allowed', () => {
+  assert.throws(() => readLabels(`${'\n'.repeat(30)}{"inference_id":"a","label":1}`, 10), { message: /at most 11 empty lines/ });
+});
+
 test('accepts one label or one per row', () => {
   assert.deepEqual(readLabels('{"inference_id":"a","label":1}\n\n{"inference_id":"b","label":["x",true]}\n', 10), [
     { inferenceId: 'a', labels: [1] },

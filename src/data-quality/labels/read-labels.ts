@@ -32,10 +32,12 @@ export const readLabelsTask = bodyTask(
   () => [],
 );
 
-/** Non-blank lines, at most `max`. */
+/** Non-blank lines, at most `max`. As many blank ones are skipped. */
 function linesOf(text: string, max: number): string[] {
   const lines: string[] = [];
-  for (let start = 0; start < text.length && lines.length < max; ) {
+  let all = 0;
+  for (let start = 0; start < text.length && lines.length < max; all++) {
+    if (all >= 2 * max) throw new PlatformError('invalid_request', `expected at most ${max} empty lines, got more: leave them out`);
     const found = text.indexOf('\n', start);
     const end = found === -1 ? text.length : found;
     const line = text.slice(start, end);
