@@ -50,7 +50,8 @@ function boundNames(line: string): string[] {
   return (list ?? '')
     .replace(/[()]/g, '')
     .split(',')
-    .flatMap((part) => /(\w+)\s*$/.exec(part.trim())?.[1] ?? []);
+    .map((part) => part.trim().split(/\W/).at(-1) ?? '')
+    .filter((name) => name !== '');
 }
 
 /** Logical lines with their indentation. */

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ComparisonOperator, comparisonOperators } from './evaluate.ts';
 import { alarmRuleText } from './format-alarm.ts';
+import { withinCpuMs } from '../../../test/cpu-time.ts';
 import { parseAlarmRule } from './parse-rule.ts';
 
 test('a rule reads as it is shown', () => {
@@ -59,3 +60,8 @@ for (const [text, says] of [
     assert.throws(() => parseAlarmRule(text), { code: 'invalid_request', message: says });
   });
 }
+
+test('a long text of spaces is rejected as fast as any', () => {
+  const text = `p99 of x > 1 in 1 of 1 x${' '.repeat(230)}y${' '.repeat(230)}z\n\nq`;
+  withinCpuMs(20, () => assert.throws(() => parseAlarmRule(text), { code: 'invalid_request' }));
+});

@@ -13,14 +13,14 @@ export interface ParsedAlarmRule extends Pick<AlarmDefinition, 'periodS'> {
 }
 
 const pattern =
-  /^\s*(\S+)\s+of\s+(.+?)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+in\s+(\d{1,6})\s+of\s+(\d{1,6})\s*x\s*(.+?))?\s*$/i;
+  /^(\S+)\s+of\s+(.+?)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+in\s+(\d{1,6})\s+of\s+(\d{1,6})\s*x\s*(.+))?$/i;
 const statistics = ['SampleCount', 'Sum', 'Average', 'Minimum', 'Maximum'];
 /** CloudWatch's limits for all periods together: a day, or a week for periods of an hour or longer. */
 const evaluatedSecondsMax = { short: 86_400, long: 7 * 86_400 } as const;
 
 /** Without `in M of N x PERIOD`: one period of a minute. Throws `invalid_request`. */
 export function parseAlarmRule(text: string): ParsedAlarmRule {
-  const [, statistic, metric, sign, threshold, breaching = '1', periods = '1', period = '60 s'] = pattern.exec(text) ?? [];
+  const [, statistic, metric, sign, threshold, breaching = '1', periods = '1', period = '60 s'] = pattern.exec(text.trim()) ?? [];
   if (statistic === undefined || metric === undefined || !Number.isFinite(Number(threshold))) {
     throw refused(`the rule '${text.slice(0, 100)}' is not understood: expected such as 'p99 of Latency > 50 in 3 of 5 x 60s'`);
   }
