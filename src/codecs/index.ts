@@ -1,5 +1,5 @@
 export { type BodyTask, bodyTask, decodeInThread, inPlaceBytesMax, isShortBinary, isShortText } from './body-task.ts';
-export { anyJson, checkJsonCost, documentLimits, type JsonLimits, tensorLimits } from './json-limits.ts';
+export { anyJson, checkJsonCost, documentLimits, type JsonLimits, parseJsonWithin, tensorLimits } from './json-limits.ts';
 export { jsonLength } from './oip/binary-data.ts';
 export { decodeParsed, decodeRaw, decodeRequest, type InferRequest } from './oip/decode-request.ts';
 export { encodeResponse } from './oip/encode-response.ts';

@@ -87,6 +87,12 @@ export function checkJsonCost(text: string, limits: JsonLimits): void {
   }
 }
 
+/** `JSON.parse` within limits. Throws `invalid_request`, `too_large`, or the parser's `SyntaxError`. */
+export function parseJsonWithin(text: string, limits: JsonLimits): unknown {
+  checkJsonCost(text, limits);
+  return JSON.parse(text);
+}
+
 /**
  * Whether the text nests lists and objects deeper than `levels`. Checked before `JSON.parse`, because a body of brackets would take fifty
  * times its size in memory. Code that walks the value must also not exhaust the stack.

@@ -70,6 +70,8 @@ describe('a channel', { timeout: 30_000 }, () => {
   test('rejects a manifest that is none, or leads elsewhere', async () => {
     await fixture.put('broken.json', '{');
     await assert.rejects(placed(channelOf('broken.json', { isManifest: true })), /is not JSON/);
+    await fixture.put('lists.json', `[${'[],'.repeat(500_000)}[]]`);
+    await assert.rejects(placed(channelOf('lists.json', { isManifest: true })), /more than 400000 values/);
     await fixture.put('form.json', '["a"]');
     await assert.rejects(placed(channelOf('form.json', { isManifest: true })), /is malformed: expected \[\{"prefix"/);
     await fixture.put('out.json', JSON.stringify([{ prefix: 's3://team/listed/' }, '../../x']));

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { parseJsonWithin } from '../codecs/index.ts';
 import { messageOf } from '../errors.ts';
 import { type Random, SeededRandom } from '../random.ts';
 import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
@@ -31,6 +32,7 @@ export interface PlacedObject {
 const objectsMax = 200_000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestNamesMax = 200_000;
+const manifestLimits = { depthMax: 16, valuesMax: 2 * manifestNamesMax, nodesMax: 2 * manifestNamesMax };
 /** What is unpacked between two looks at the free space. */
 const freeStepBytes = 16 * 2 ** 20;
 
@@ -125,7 +127,7 @@ async function manifestObjects(buckets: TrainingBuckets, bucket: string, key: st
 function parseManifest(text: string, where: string): { readonly prefix: string; readonly names: readonly string[] } {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseJsonWithin(text, manifestLimits);
   } catch (error) {
     throw new DownloadFailed(`The ${where} is not JSON: ${messageOf(error).slice(0, 200)}.`);
   }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { readTar } from '../../tar/index.ts';
 import { type AddedSource, trainingLimits } from '../../training/index.ts';
@@ -60,8 +61,9 @@ async function readParts({ training }: Services, parts: AsyncIterable<FormPart>,
 function inputIn(text: string): TrainingInput {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJsonWithin(text, documentLimits);
   } catch (cause) {
+    if (cause instanceof PlatformError) throw cause;
     throw new PlatformError('invalid_request', 'the spec of the training job is not JSON', { cause });
   }
   const parsed = trainingInput.safeParse(value);

@@ -1,5 +1,6 @@
 /** Objects of buckets as inputs and outputs of transforms. */
 import type { Readable } from 'node:stream';
+import { parseJsonWithin } from '../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Transaction } from '../../storage/index.ts';
 import {
@@ -47,6 +48,7 @@ interface ListFrom {
 
 const listedAtOnce = 1000;
 const manifestBytesMax = 16 * 2 ** 20;
+const manifestLimits = { depthMax: 16, valuesMax: 2 * objectsMax, nodesMax: 2 * objectsMax };
 
 export class BucketInput implements TransformInput {
   readonly #buckets: TransformBuckets;
@@ -151,8 +153,10 @@ export class ManifestInput implements TransformInput {
 function readManifest(where: string, text: string): { readonly bucket: string; readonly prefix: string; readonly keys: readonly string[] } {
   let content: unknown;
   try {
-    content = JSON.parse(text);
+    content = parseJsonWithin(text, manifestLimits);
   } catch (cause) {
+    if (cause instanceof PlatformError)
+      throw new PlatformError(cause.code, `the manifest ${where} cannot be read: ${cause.message}`, { cause });
     throw new PlatformError('invalid_request', `the manifest ${where} is not JSON: ${messageOf(cause).slice(0, 200)}`, { cause });
   }
   const [first, ...keys] = Array.isArray(content) ? (content as unknown[]) : [];

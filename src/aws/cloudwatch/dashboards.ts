@@ -1,4 +1,5 @@
 /** Dashboards, stored as opaque documents for the clients that draw them. */
+import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import { AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { invalidValue, missingParameter } from './cloudwatch-errors.ts';
@@ -86,7 +87,7 @@ function checkBody(text: string): void {
   if (Buffer.byteLength(text) > bytesMax) throw invalid('', `The dashboard body has more than ${bytesMax} bytes`);
   let body: unknown;
   try {
-    body = JSON.parse(text);
+    body = parseJsonWithin(text, documentLimits);
   } catch (cause) {
     throw invalid('', 'The field DashboardBody must be a valid JSON object', cause);
   }

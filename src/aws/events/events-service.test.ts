@@ -177,3 +177,12 @@ test('rejects each new target of a rule with an invalid stored pattern; existing
   assert.equal((await put()).FailedEntryCount, 0);
   assert.deepEqual(await shown('old0'), [{ Id: 'u', Arn: hook }]);
 });
+
+test('text within text is bounded before it is parsed', async (t) => {
+  const { ask } = await fixture(t);
+  const lists = `{"a":[${'[],'.repeat(200_000)}[]]}`;
+  await assert.rejects(ask('TestEventPattern', { EventPattern: pattern, Event: lists }, 'viewer'), { message: /not valid JSON/ });
+  const entry = { Source: 'my.app', DetailType: 'done', Detail: '{}' };
+  await assert.rejects(ask('PutEvents', { Entries: [entry, { ...entry, Detail: lists }] }), { message: /Total size of the entries/ });
+  assert.deepEqual((await ask('PutEvents', { Entries: [entry, entry] })).FailedEntryCount, 0);
+});

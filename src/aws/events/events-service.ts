@@ -12,6 +12,7 @@ import {
   redactAddress,
 } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
+import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
 import { pageAtOffset } from '../../pages.ts';
 import {
   type AwsCall,
@@ -36,6 +37,8 @@ export interface EventsServiceOptions extends TargetRules {
 /** The only event bus. */
 const bus = 'default';
 const limitMax = 100;
+/** EventBridge's limit for all entries of a request: text within text is parsed, too. */
+const eventBytesMax = 256 * 1024;
 
 export function eventsService(options: EventsServiceOptions): AwsService {
   const operations = { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() };
@@ -151,6 +154,9 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
   return {
     PutEvents: dataOperation('report event', async (input, call) => {
       const entries: AwsOutput[] = [];
+      const bytes = (input.Entries as readonly AwsInput[]).reduce((sum, entry) => sum + bytesOf(entry), 0);
+      if (bytes > eventBytesMax)
+        throw new AwsError('ValidationException', `Total size of the entries in the request is over the limit of ${eventBytesMax} bytes.`);
       for (const entry of input.Entries as readonly AwsInput[]) entries.push(await putEvent(entry, call));
       return { FailedEntryCount: entries.filter(({ ErrorCode }) => ErrorCode !== undefined).length, Entries: entries };
     }),
@@ -158,7 +164,7 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
       const matches = checkedPattern(String(input.EventPattern));
       let event: unknown;
       try {
-        event = JSON.parse(String(input.Event));
+        event = parseJsonWithin(String(input.Event), documentLimits);
       } catch {
         throw new AwsError('ValidationException', 'Parameter Event is not valid JSON.');
       }
@@ -184,7 +190,7 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
       return rejected('InvalidArgument', `Event bus ${JSON.stringify(entry.EventBusName)} does not exist.`);
     let detail: unknown;
     try {
-      detail = JSON.parse(String(entry.Detail));
+      detail = parseJsonWithin(String(entry.Detail), documentLimits);
     } catch {
       return rejected('MalformedDetail', 'Detail is malformed.');
     }
@@ -238,6 +244,10 @@ function patternFaultOf(rules: EventsServiceOptions['rules'], name: string): str
   const fault = rules.faultOf(name);
   if (fault === null) return null;
   return `Rule ${name} matches nothing, because its stored pattern is no longer valid: ${fault}. Put the rule again with a valid pattern.`;
+}
+
+function bytesOf({ Source: source, DetailType: type, Detail: detail }: AwsInput): number {
+  return [source, type, detail].reduce((sum: number, text) => sum + (typeof text === 'string' ? Buffer.byteLength(text) : 0), 0);
 }
 
 function checkedPattern(text: string): ReturnType<typeof compilePattern> {
