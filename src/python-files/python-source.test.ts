@@ -5,7 +5,13 @@ import { readPythonSource } from './python-source.ts';
 
 test('names bound by imports are found', () => {
   const { others, modules } = readPythonSource('from a.b import c, d as e, (f), *\nimport g\nh = 1\n');
-  assert.deepEqual([[...others], [...modules]], [['c', 'e', 'f', 'h'], ['a.b', 'g']]);
+  assert.deepEqual(
+    [[...others], [...modules]],
+    [
+      ['c', 'e', 'f', 'h'],
+      ['a.b', 'g'],
+    ],
+  );
 });
 
 test('a source of long names takes no longer than any', () => {

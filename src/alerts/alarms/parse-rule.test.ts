@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { withinCpuMs } from '../../../test/cpu-time.ts';
 import { type ComparisonOperator, comparisonOperators } from './evaluate.ts';
 import { alarmRuleText } from './format-alarm.ts';
-import { withinCpuMs } from '../../../test/cpu-time.ts';
 import { parseAlarmRule } from './parse-rule.ts';
 
 test('a rule reads as it is shown', () => {

@@ -12,8 +12,7 @@ export interface ParsedAlarmRule extends Pick<AlarmDefinition, 'periodS'> {
   readonly rule: Omit<AlarmRule, 'missingData'>;
 }
 
-const pattern =
-  /^(\S+)\s+of\s+(.+?)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+in\s+(\d{1,6})\s+of\s+(\d{1,6})\s*x\s*(.+))?$/i;
+const pattern = /^(\S+)\s+of\s+(.+?)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+in\s+(\d{1,6})\s+of\s+(\d{1,6})\s*x\s*(.+))?$/i;
 const statistics = ['SampleCount', 'Sum', 'Average', 'Minimum', 'Maximum'];
 /** CloudWatch's limits for all periods together: a day, or a week for periods of an hour or longer. */
 const evaluatedSecondsMax = { short: 86_400, long: 7 * 86_400 } as const;
