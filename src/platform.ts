@@ -27,6 +27,7 @@ import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } 
 import { messageOf } from './errors.ts';
 import { openEvaluations, openSelections } from './evaluation/index.ts';
 import { type Foundation, openFoundation, openStorageHealth, type Product } from './foundation/index.ts';
+import { Fronts } from './gateways/index.ts';
 import {
   type Certificate,
   drainServers,
@@ -85,10 +86,12 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const provider = await openProvider(config, forWorkers, closers);
   const access = Access.open(directory.keysFile, clock, provider);
   const tls = loadCertificate(config, directory.path, startedAtMs);
-  const listener = openListener(config, { tls, access, logs, clock });
+  const fronts = Fronts.open(config, { clock, log: logs.platform, tls });
+  const listener = openListener(config, { tls, access, fronts, logs, clock });
   const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
+  fronts?.connect({ listener, serving: modules.serving, hasTraces: foundation.traces !== null });
   const url = await listener.listen();
   modules.startGuards();
   modules.training.serve(reachable(url, listener));

@@ -32,3 +32,24 @@ export class SeededRandom implements Random {
 export function exponentialMs(random: Random, ratePerSecond: number): number {
   return (-Math.log(1 - random.next()) / ratePerSecond) * 1000;
 }
+
+export interface Weighted {
+  readonly weight: number;
+}
+
+/**
+ * Picks a choice with a probability proportional to its weight. A single choice is always picked. undefined if all weights of
+ * several are 0.
+ */
+export function pickByWeight<Choice extends Weighted>(choices: readonly Choice[], random: Random): Choice | undefined {
+  if (choices.length === 1) return choices[0];
+  const total = choices.reduce((sum, { weight }) => sum + weight, 0);
+  if (total === 0) return undefined;
+  let left = random.next() * total;
+  for (const choice of choices) {
+    left -= choice.weight;
+    if (left < 0) return choice;
+  }
+  // Rounding may leave a remainder: pick the last choice with a weight.
+  return choices.findLast(({ weight }) => weight > 0);
+}

@@ -21,7 +21,7 @@ const layers = [
   ['serving'],
   ['autoscaling', 'async-inference', 'training'],
   ['evaluation', 'simulation', 'http'],
-  ['api', 'aws', 'oip'],
+  ['api', 'aws', 'gateways', 'oip'],
   ['cli'],
   ['platform'],
   ['main'],

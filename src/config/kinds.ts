@@ -1,4 +1,5 @@
 /** The kinds of setting values: how to read each from a string or a JSON value, and the `expected X` of its error. */
+import { availableParallelism } from 'node:os';
 import { formatMs, parseDurationMs } from '../objective.ts';
 import type { Setting } from './setting.ts';
 
@@ -33,6 +34,15 @@ export function portKind(): SettingKind<number | 'off'> {
     placeholder: 'N|off',
     expected: `${port.expected}, or off`,
     read: (provided) => (provided === 'off' ? provided : port.read(provided)),
+  };
+}
+
+export function gatewaysKind(): SettingKind<number> {
+  const number = integerKind(1, 64);
+  return {
+    placeholder: 'N|auto',
+    expected: `${number.expected}, or auto`,
+    read: (provided) => (provided === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : number.read(provided)),
   };
 }
 

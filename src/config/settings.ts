@@ -3,6 +3,7 @@ import {
   bytesKind,
   choiceKind,
   durationKind,
+  gatewaysKind,
   integerKind,
   listKind,
   objectKind,
@@ -18,6 +19,8 @@ export interface Config {
   readonly port: number;
   /** Null if not set: 8001, or any free port if `port` is 0. */
   readonly grpcPort: number | 'off' | null;
+  /** Processes that accept connections; 1: the server itself. */
+  readonly gateways: number;
   readonly dataDir: string;
   readonly tls: 'off' | 'files' | 'self-signed';
   readonly tlsCert: string | null;
@@ -87,6 +90,12 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: null,
     help: 'port for gRPC; 0 chooses any free port (default: 8001, or any free port with --port 0)',
     ...portKind(),
+  },
+  gateways: {
+    name: 'gateways',
+    default: 1,
+    help: 'processes that accept connections, decode and encode; auto: a quarter of the cores (1: the server itself)',
+    ...gatewaysKind(),
   },
   dataDir: {
     name: 'dataDir',

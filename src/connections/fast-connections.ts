@@ -94,8 +94,14 @@ export class FastConnections {
     socket.resume();
   }
 
-  responseTo(request: FastRequest, onEnd: () => void): FastResponse {
-    return new FastResponse(request, { socket: request.socket, date: this.#now, keepAliveSeconds: this.#keepAliveSeconds, onEnd });
+  /** Leaves a connection to node's own listener from its begin. */
+  leave(socket: Socket): void {
+    this.#handOver(socket);
+    socket.resume();
+  }
+
+  responseTo(request: FastRequest, onEnd: () => void, socket: Socket = request.socket): FastResponse {
+    return new FastResponse(request, { socket, date: this.#now, keepAliveSeconds: this.#keepAliveSeconds, onEnd });
   }
 
   /** Formatted once a second. */
@@ -220,7 +226,7 @@ class FastConnection {
       return false;
     }
     const end = head.headBytes + head.bodyBytes;
-    const request = new FastRequest(head, unread.subarray(head.headBytes, end), this.socket);
+    const request = new FastRequest(head, unread.subarray(0, end), this.socket);
     if (!this.#all.options.accepts(request)) return this.#leave();
     this.#unread = end === unread.length ? null : unread.subarray(end);
     this.#reads = this.#unread === null ? 0 : 1;

@@ -14,14 +14,22 @@ export class FastRequest {
   readonly headers: FastHead['headers'];
   readonly rawHeaders: FastHead['rawHeaders'];
   readonly socket: Socket;
-  #body: Buffer | null;
+  /** As received, with its head. */
+  readonly bytes: Buffer;
+  readonly #headBytes: number;
+  #isRead = false;
 
-  constructor({ url, headers, rawHeaders }: FastHead, body: Buffer, socket: Socket) {
+  constructor({ url, headers, rawHeaders, headBytes }: FastHead, bytes: Buffer, socket: Socket) {
     this.url = url;
     this.headers = headers;
     this.rawHeaders = rawHeaders;
     this.socket = socket;
-    this.#body = body;
+    this.bytes = bytes;
+    this.#headBytes = headBytes;
+  }
+
+  get body(): Buffer {
+    return this.bytes.subarray(this.#headBytes);
   }
 
   get destroyed(): boolean {
@@ -30,9 +38,9 @@ export class FastRequest {
 
   /** The body is there: the first listener for it is called at once. */
   on(event: 'data' | 'end' | 'error' | 'close', listener: (chunk: Buffer) => void): this {
-    const body = this.#body;
-    if (event !== 'data' || body === null) return this;
-    this.#body = null;
+    if (event !== 'data' || this.#isRead) return this;
+    this.#isRead = true;
+    const { body } = this;
     if (body.length > 0) listener(body);
     return this;
   }
@@ -113,6 +121,16 @@ export class FastResponse extends EventEmitter {
     }
     onEnd();
     return this;
+  }
+
+  /** Sends a response that another process has written, with its head. */
+  endWith(bytes: Buffer, shouldKeepAlive: boolean): void {
+    if (this.writableEnded || this.destroyed) return;
+    this.headersSent = true;
+    this.writableEnded = true;
+    this.shouldKeepAlive = shouldKeepAlive;
+    this.socket.write(bytes, () => this.close());
+    this.#deps.onEnd();
   }
 
   destroy(): this {

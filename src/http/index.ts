@@ -6,15 +6,15 @@ export { serveConsole } from './console.ts';
 export { sendContinue } from './continue.ts';
 export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts';
 export { drainServers } from './drain-servers.ts';
+export type { FrontPort } from './front-port.ts';
 export {
   type CallingRequest,
   type Claim,
   type DirectHandler,
-  defaultLimits,
   Listener,
-  type ListenerLimits,
   type ListenerOptions,
 } from './listener.ts';
+export { defaultLimits, type ListenerLimits } from './listener-limits.ts';
 export { blockedFromMs, LoopWatchdog } from './loop-watchdog.ts';
 export { describeApi, type OpenApiOptions } from './open-api.ts';
 export { openGuards } from './open-guards.ts';

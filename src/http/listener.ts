@@ -17,8 +17,16 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Access, AccessConnection, Caller } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config.ts';
-import type { FastRequest, FastResponse } from '../connections/index.ts';
-import { closePort, errorBody, FastConnections, requestIdOf, StalledResponses } from '../connections/index.ts';
+import {
+  closePort,
+  errorBody,
+  FastConnections,
+  type FastHead,
+  type FastRequest,
+  type FastResponse,
+  requestIdOf,
+  StalledResponses,
+} from '../connections/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { WriteAccess } from './access-log.ts';
@@ -26,38 +34,13 @@ import { BodyBudget, type BodyLimits } from './body-budget.ts';
 import { rejectConnection } from './broken-request.ts';
 import { sendContinue } from './continue.ts';
 import { createControlPlane, type HttpScope, type RequestHandler } from './control-plane.ts';
+import { type ForwardedResponse, type FrontPort, forwardedExchange } from './front-port.ts';
+import { defaultLimits, type ListenerLimits } from './listener-limits.ts';
 import { LoopActivity } from './loop-activity.ts';
 import { respond } from './respond.ts';
 import type { Certificate } from './self-signed.ts';
 import { certificateNames, isSelfSigned } from './tls.ts';
-
-export interface ListenerLimits {
-  readonly bodyLimitBytes: number;
-  /** Memory limit of all bodies together, without small ones. */
-  readonly bodiesBytesMax: number;
-  readonly connectionsMax: number;
-  /** From the first byte to the end of the headers. */
-  readonly headersTimeoutMs: number;
-  /**
-   * From the first byte to the end of the body. A response that the client does not read is dropped after one to two
-   * times this limit.
-   */
-  readonly requestTimeoutMs: number;
-  /** Lifetime of an idle connection. */
-  readonly keepAliveMs: number;
-  /** Time limit for requests in flight when the listener closes. */
-  readonly closeMs: number;
-}
-
-export const defaultLimits: ListenerLimits = {
-  bodyLimitBytes: 64 * 1024 * 1024,
-  bodiesBytesMax: 1024 * 1024 * 1024,
-  connectionsMax: 20_000,
-  headersTimeoutMs: 20_000,
-  requestTimeoutMs: 60_000,
-  keepAliveMs: 75_000,
-  closeMs: 10_000,
-};
+import { hasTwoHosts, rejectTwoHosts } from './two-hosts.ts';
 
 const headerBytesMax = 16 * 1024;
 
@@ -85,6 +68,8 @@ export interface ListenerOptions {
   /** Called at the end of each control call. Optional. */
   readonly writeAccess?: WriteAccess;
   readonly clock: Clock;
+  /** The processes that hold the port; null: the listener itself. */
+  readonly fronts?: FrontPort | null;
 }
 
 /** `path` is the URL without its query, still percent-encoded. */
@@ -106,6 +91,8 @@ interface DirectMount {
 /** Recognizes requests by more than their path. Runs for every request, so it must be cheap. */
 export type Claim = (request: IncomingMessage) => boolean;
 
+type ForwardedArguments = [head: FastHead, bytes: Buffer, connection: object, to: ForwardedResponse];
+
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #limits: ListenerLimits;
@@ -126,6 +113,8 @@ export class Listener {
   /** The request that is being dispatched, and its response. */
   #dispatched: IncomingMessage | null = null;
   #response: ServerResponse | null = null;
+  /** The caller that was authenticated last. */
+  #caller: Caller | null = null;
   /** The connection whose request was begun last in this turn of the event loop, and how many of its requests were. */
   #turnSocket: Socket | null = null;
   #turnRequests = 0;
@@ -215,6 +204,7 @@ export class Listener {
    */
   authenticate(request: CallingRequest): Caller {
     const caller = this.#options.access.authenticate(request.headers, this.connectionOf(request));
+    this.#caller = caller;
     if (caller.limiter !== undefined && request === this.#dispatched) {
       const end = caller.limiter.begin();
       this.#response?.once('close', end);
@@ -232,19 +222,27 @@ export class Listener {
 
   /** Returns the URL once connections are accepted. Throws `unavailable` if the address cannot be bound. */
   async listen(): Promise<string> {
-    const { host, port, tls } = this.#options;
+    const { host, port, tls, fronts = null } = this.#options;
     await this.#app.ready();
-    this.#server.listen({ host, port, backlog: 1024 });
+    let boundPort: number;
     try {
-      await once(this.#server, 'listening');
+      if (fronts === null) {
+        this.#server.listen({ host, port, backlog: 1024 });
+        await once(this.#server, 'listening');
+        boundPort = (this.#server.address() as AddressInfo).port;
+      } else {
+        this.#server.listen({ path: fronts.socketPath });
+        await once(this.#server, 'listening');
+        boundPort = await fronts.start(host, port);
+      }
     } catch (cause) {
+      await fronts?.close();
       const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
       const what = inUse ? 'another program is using it; choose another --port (0: any free port)' : messageOf(cause);
       throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });
     }
     this.#answers.start();
     this.#fast.start();
-    const { port: boundPort } = this.#server.address() as AddressInfo;
     return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
   }
 
@@ -254,11 +252,12 @@ export class Listener {
    * the others after their requests or at the timeout.
    */
   async drain({ timeoutMs, graceMs }: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, fronts = null } = this.#options;
     this.#isClosing = true;
     const { sockets } = this.#answers;
     for (const socket of sockets) closeAfterResponse(socket);
     this.#fast.closeAfterResponses();
+    if (fronts !== null) return this.#drainFronts(fronts, { timeoutMs, graceMs });
     await this.#answers.settled({ quietMs: Math.min(quietMs, graceMs), timeoutMs: graceMs });
     const restMs = Math.max(0, timeoutMs - graceMs) / 2;
     const { closed } = await closePort(this.#server, { clock, timeoutMs: restMs, close: () => this.#stopListening() });
@@ -277,9 +276,32 @@ export class Listener {
     this.#isDrained = true;
   }
 
+  /** The processes hold the connections of all clients, so the listener's own socket serves until they have ended. */
+  async #drainFronts(fronts: FrontPort, times: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
+    const cancels = [
+      this.#options.clock.after(times.graceMs, () => this.#closeIdle()),
+      this.#options.clock.after(times.timeoutMs, () => void fronts.close()),
+    ];
+    await fronts.drain(times);
+    for (const cancel of cancels) cancel();
+  }
+
+  /**
+   * Serves a request that a gateway process has received. `caller`: null if it was not authenticated. `leave` reports that its client has
+   * disconnected.
+   */
+  serveForwarded(...[head, bytes, connection, to]: ForwardedArguments): { readonly caller: Caller | null; readonly leave: () => void } {
+    const { request, response } = forwardedExchange(this.#fast, head, bytes, connection, to);
+    this.#caller = null;
+    if (this.#isFast(request)) this.#serveFast(request, response);
+    else to.destroy();
+    return { caller: this.#caller, leave: () => response.close() };
+  }
+
   /** Rejects new connections, lets requests in flight finish within a time limit, then closes the rest. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    await this.#options.fronts?.close();
     if (!this.#isDrained) {
       const closed = this.#stopListening();
       const cancel = this.#options.clock.after(this.#limits.closeMs, () => this.#closeAll());
@@ -293,13 +315,17 @@ export class Listener {
 
   /** Closes the port and idle connections. Resolves when the last connection is closed. */
   #stopListening(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#closeIdle();
+    return closed;
+  }
+
+  #closeIdle(): void {
     // Node reads these two settings at the end of each response. Their normal values would keep active connections open too long.
     this.#server.keepAliveTimeout = lastRequestMs;
     this.#server.keepAliveTimeoutBuffer = 0;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     this.#fast.closeIdle();
-    return closed;
   }
 
   #closeAll(): void {
@@ -326,18 +352,30 @@ export class Listener {
       this.#dispatched = null;
       this.#response = null;
     };
-    const server =
-      tls === null ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
+    const { fronts = null } = this.#options;
+    // Connections of gateway processes are decrypted.
+    const isTls = tls !== null && fronts === null;
+    const server = !isTls ? createHttpServer(options, handle) : createHttpsServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, handle);
     this.#fast = new FastConnections({
       server,
-      isTls: tls !== null,
+      isTls,
       clock: this.#options.clock,
       patienceMs: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
       keepAliveMs: limits.keepAliveMs,
       accepts: (request) => this.#isFast(request),
       serve: (request, response) => this.#serveFast(request, response),
     });
-    server.on(tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#answers.watch(socket));
+    const onConnection = (socket: Socket): void => this.#answers.watch(socket);
+    if (fronts === null) server.on(isTls ? 'secureConnection' : 'connection', onConnection);
+    else {
+      server.removeAllListeners('connection');
+      server.on('connection', (socket: Socket) =>
+        fronts.receive(socket, () => {
+          onConnection(socket);
+          this.#fast.leave(socket);
+        }),
+      );
+    }
     server.maxConnections = limits.connectionsMax;
     // With `Expect: 100-continue`, a body above the limit is rejected before it is sent.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
@@ -434,23 +472,6 @@ function asNodeRequest(request: FastRequest): IncomingMessage {
 
 function asNodeResponse(response: FastResponse): ServerResponse {
   return response as unknown as ServerResponse;
-}
-
-/** With two Host headers, a proxy and this server may disagree about the host. Node silently uses the first. */
-function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
-  }
-  return hosts > 1;
-}
-
-function rejectTwoHosts(request: IncomingMessage, response: ServerResponse): void {
-  const requestId = requestIdOf(request);
-  const error = new PlatformError('invalid_request', 'the request has several Host headers: expected one');
-  response.shouldKeepAlive = false;
-  respond(request, response, 400, ['content-type', 'application/json', 'x-request-id', requestId], errorBody(error, requestId));
 }
 
 /** Has no effect on a response that has begun: its headers have already announced whether the connection stays open. */

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import type { Foundation } from '../foundation/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { BodyBudget } from './body-budget.ts';
+import type { FrontPort } from './front-port.ts';
 import { Listener } from './listener.ts';
 import { type Certificate } from './self-signed.ts';
 
@@ -13,9 +14,10 @@ const bodiesHeldMax = 16;
 export interface ListenerDeps extends Pick<Foundation, 'logs' | 'clock'> {
   readonly tls: Certificate | null;
   readonly access: Access;
+  readonly fronts: FrontPort | null;
 }
 
-export function openListener(config: Config, { tls, access, logs, clock }: ListenerDeps): Listener {
+export function openListener(config: Config, { tls, access, fronts, logs, clock }: ListenerDeps): Listener {
   const { host, port, bodyLimitBytes, connectionsMax, invocationLimitBytes } = config;
   const bodiesBytesMax = bodiesHeldMax * Math.max(bodyLimitBytes, invocationLimitBytes);
   return new Listener({
@@ -24,6 +26,7 @@ export function openListener(config: Config, { tls, access, logs, clock }: Liste
     tls,
     limits: { bodyLimitBytes, bodiesBytesMax, connectionsMax },
     access,
+    fronts,
     log: logs.platform,
     writeAccess: (line) => logs.access(line),
     clock,

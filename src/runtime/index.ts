@@ -1,4 +1,13 @@
-export { type Frame, FrameReader, kinds, messageFrame } from './link/frames.ts';
+export {
+  type Frame,
+  FrameReader,
+  headBytes,
+  kinds,
+  malformedFrame,
+  messageFrame,
+  padded,
+  writeHead,
+} from './link/frames.ts';
 export { type Hello, isSameToken, receiveHello } from './link/hello.ts';
 export {
   type InvokeResult,
@@ -11,7 +20,7 @@ export {
 } from './link/link.ts';
 export type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from './link/payload.ts';
 export { SharedMemory } from './link/shared-memory.ts';
-export type { RunTimings, TensorParts } from './link/tensor-frames.ts';
+export { type RunTimings, type TensorParts, tensorFrame, tensorsAt } from './link/tensor-frames.ts';
 export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
 export { dataFileNames } from './onnx/data-file-names.ts';
 export { missingOnnxruntime, onnxruntimePath } from './onnx/onnxruntime-path.ts';

@@ -34,6 +34,7 @@ export type { BatchRunResult, RunRequests } from './runners/run-requests.ts';
 export { Serving, type ServingOptions } from './serving.ts';
 export { readEarlierCounts } from './traffic/earlier-counts.ts';
 export { meterServing } from './traffic/meter-serving.ts';
+export type { PlainEndpoint } from './traffic/plain-endpoints.ts';
 export { type SamplingDeps, sampling } from './traffic/sampling.ts';
 export { answeringVariants, type OverflowView, type ServedVariant, type ServedView } from './traffic/served-view.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './traffic/statistics.ts';

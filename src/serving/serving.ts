@@ -14,6 +14,7 @@ import { type Accounting, Invocations } from './invocations.ts';
 import type { OverflowPlan } from './overflow/hybrid-pool.ts';
 import type { InferenceCall, InferenceOutcome, MultiModelRoute, RejectedCall, ServedRoute, Shadow } from './request.ts';
 import { targetSettings } from './target-settings.ts';
+import { type PlainEndpoint, plainEndpointsOf } from './traffic/plain-endpoints.ts';
 import { type ServedView, servedViewOf } from './traffic/served-view.ts';
 import {
   type Routing,
@@ -41,6 +42,7 @@ export class Serving implements ServingPort, Home {
   #shadowListener: VariantPoolsOptions['onShadowAnswered'];
   /** Endpoints (lower-case names) with an open live view of their calls. */
   readonly #watched = new Set<string>();
+  #onRoutesChanged = (): void => undefined;
 
   constructor(options: ServingOptions) {
     this.#options = options;
@@ -163,6 +165,7 @@ export class Serving implements ServingPort, Home {
 
   attach(worker: ServedWorker): void {
     this.#pools.attach(worker, this.#routings.get(nameKey(worker.endpoint))?.settings ?? null);
+    this.#onRoutesChanged();
   }
 
   detach(workerId: string): void {
@@ -181,6 +184,7 @@ export class Serving implements ServingPort, Home {
     const routing = this.#routings.get(nameKey(endpoint));
     if (routing === undefined) return;
     routing.isSuspended = true;
+    this.#onRoutesChanged();
     await this.#finish(routing);
   }
 
@@ -188,6 +192,7 @@ export class Serving implements ServingPort, Home {
     const routing = this.#routings.get(nameKey(endpoint));
     if (routing === undefined) return;
     this.#routings.delete(nameKey(endpoint));
+    this.#onRoutesChanged();
     this.#byRequestedName.delete(routing.name);
     await this.#finish(routing);
     for (const { pool } of routedVariants(routing)) this.#pools.retire(pool);
@@ -210,6 +215,7 @@ export class Serving implements ServingPort, Home {
       const models = pool.ladder?.config.models ?? [pool.model.name];
       if (models.some((model) => sameName(model, `${group}/${version}`))) pool.profileMeasured();
     }
+    this.#onRoutesChanged();
   }
 
   /** The variants with functions that receive traffic. */
@@ -250,6 +256,16 @@ export class Serving implements ServingPort, Home {
     for (const pool of this.#pools) pool.close();
   }
 
+  /** The endpoints whose requests need nothing but their variant: no capture, no copies, no choice between models. */
+  plainEndpoints(): readonly PlainEndpoint[] {
+    return plainEndpointsOf(this.#routings.values());
+  }
+
+  /** `run` is called after each change of what `plainEndpoints` returns, and after some others. */
+  onRoutesChanged(run: () => void): void {
+    this.#onRoutesChanged = run;
+  }
+
   endpoints(): readonly ServedView[] {
     return [...this.#routings.values()].map((routing) => servedViewOf(routing));
   }
@@ -275,6 +291,7 @@ export class Serving implements ServingPort, Home {
       pool.shadow = shadow === null ? null : { route: shadow.pool, share: shadow.weight, isObserved };
     }
     if (shadow !== null) Object.assign(shadow.pool, { isWatched: isObserved, shadow: null });
+    this.#onRoutesChanged();
   }
 
   #routingOf(endpoint: string): Routing {

@@ -69,7 +69,12 @@ export function setTimings(ran: readonly Buffer[], timings: RunTimings): void {
   first.writeDoubleLE(timings.outMs, headBytes + 16);
 }
 
-function tensorFrame(of: Pick<FrameHead, 'call' | 'kind' | 'plan'>, reservedBytes: number, tensors: readonly IndexedTensor[]): Buffer[] {
+/** `reservedBytes`, a multiple of 8, precede the tensors; their memory is not zeroed. Throws `too_large`. */
+export function tensorFrame(
+  of: Pick<FrameHead, 'call' | 'kind' | 'plan'>,
+  reservedBytes: number,
+  tensors: readonly IndexedTensor[],
+): Buffer[] {
   let bytes = headBytes + reservedBytes;
   for (const tensor of tensors) bytes += descriptorBytes(tensor) + Math.ceil(partsBytes(tensor.parts) / 8) * 8;
   if (bytes > frameBytesMax) {
@@ -143,9 +148,14 @@ const noOthers: Readonly<Record<number, TensorSpec>> = {};
  * The tensors of a frame as views of it, named by the signature. `others`: tensors beside it, by index. Throws if the frame is malformed.
  */
 export function readTensors(frame: Frame, specs: readonly TensorSpec[], others = noOthers): Tensor[] {
+  return tensorsAt(frame, frame.bodyOffset + (frame.kind === kinds.ran ? timingsBytes : 0), specs, others);
+}
+
+/** The same for tensors that begin at `offset` of the frame. */
+export function tensorsAt(frame: Frame, start: number, specs: readonly TensorSpec[], others = noOthers): Tensor[] {
   const { bytes } = frame;
   const tensors = new Array<Tensor>(frame.tensors);
-  let offset = frame.bodyOffset + (frame.kind === kinds.ran ? timingsBytes : 0);
+  let offset = start;
   for (let count = 0; count < frame.tensors; count++) {
     if (offset + 8 > bytes.length) throw malformedFrame('a tensor is truncated');
     const index = bytes.readUInt16LE(offset);
@@ -153,14 +163,14 @@ export function readTensors(frame: Frame, specs: readonly TensorSpec[], others =
     const datatype = datatypeNames[bytes[offset + 2] as number];
     const rank = bytes[offset + 3] as number;
     const dataBytes = bytes.readUInt32LE(offset + 4);
-    const start = offset + padded(8 + 4 * rank);
-    const end = start + dataBytes;
+    const dataStart = offset + padded(8 + 4 * rank);
+    const end = dataStart + dataBytes;
     if (spec === undefined || datatype === undefined || end > bytes.length)
       throw malformedFrame('a tensor does not fit its frame or its signature');
     const shape = new Array<number>(rank);
     for (let axis = 0; axis < rank; axis++) shape[axis] = bytes.readUInt32LE(offset + 8 + 4 * axis);
-    tensors[count] = { name: spec.name, datatype, shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + start, dataBytes) };
-    offset = start + Math.ceil(dataBytes / 8) * 8;
+    tensors[count] = { name: spec.name, datatype, shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataBytes) };
+    offset = dataStart + Math.ceil(dataBytes / 8) * 8;
   }
   return tensors;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SeededRandom } from '../../random.ts';
-import { pickByWeight, type Routing, requireAcceptingPool, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
+import { pickByWeight, SeededRandom } from '../../random.ts';
+import { type Routing, requireAcceptingPool, variantByName, variantByVersion, variantByWeight } from './traffic.ts';
 
 test('routes each variant its share of the traffic', () => {
   const random = new SeededRandom(1);

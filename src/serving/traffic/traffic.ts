@@ -3,7 +3,7 @@
 import { PlatformError } from '../../errors.ts';
 import { sameName } from '../../names.ts';
 import type { Objective } from '../../objective.ts';
-import type { Random } from '../../random.ts';
+import { pickByWeight, type Random } from '../../random.ts';
 import { multiModelUri } from '../../registry/index.ts';
 import type { PoolSettings } from '../executor-pool.ts';
 import type { VariantPool } from '../variant-pool.ts';
@@ -76,25 +76,4 @@ export function requireOneModel(pool: VariantPool): VariantPool {
     'invalid_request',
     `endpoint ${endpoint} serves the models at ${multiModelUri(folder)}: expected a call of InvokeEndpoint with TargetModel, got one without`,
   );
-}
-
-export interface Weighted {
-  readonly weight: number;
-}
-
-/**
- * Picks a choice with a probability proportional to its weight. A single choice is always picked. undefined if all weights of
- * several are 0.
- */
-export function pickByWeight<Choice extends Weighted>(choices: readonly Choice[], random: Random): Choice | undefined {
-  if (choices.length === 1) return choices[0];
-  const total = choices.reduce((sum, { weight }) => sum + weight, 0);
-  if (total === 0) return undefined;
-  let left = random.next() * total;
-  for (const choice of choices) {
-    left -= choice.weight;
-    if (left < 0) return choice;
-  }
-  // Rounding may leave a remainder: pick the last choice with a weight.
-  return choices.findLast(({ weight }) => weight > 0);
 }

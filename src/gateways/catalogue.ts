@@ -1,0 +1,18 @@
+/** The endpoints whose requests gateway processes decode themselves. All other requests go to the server as they were received. */
+import type { Signature } from '../tensor.ts';
+
+export interface CatalogueRoute {
+  /** Its number on this link. */
+  readonly route: number;
+  readonly endpoint: string;
+  readonly version: string;
+  readonly weight: number;
+  readonly signature: Signature;
+  readonly batchable: boolean;
+  readonly batchSizeMax: number;
+}
+
+export interface CatalogueEndpoint {
+  readonly name: string;
+  readonly routes: readonly CatalogueRoute[];
+}

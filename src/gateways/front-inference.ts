@@ -1,0 +1,155 @@
+/**
+ * Inferences in a gateway process: decodes a request, enters it into the home, and encodes the result. What it cannot decide alone, such as
+ * a wrong request or an unknown caller, goes to the server as it was received: errors, audit and counts are those of the server.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../clock.ts';
+import { decodeRequest, encodeResponse, type InferRequest, isShortRequest, ModelPlan } from '../codecs/index.ts';
+import {
+  acceptedEncoding,
+  errorBody,
+  errorHeaders,
+  type FastRequest,
+  type FastResponse,
+  httpStatusOf,
+  replyHeaders,
+  requestIdOf,
+  sendInference,
+} from '../connections/index.ts';
+import { messageOf, PlatformError } from '../errors.ts';
+import { pickByWeight, type Random } from '../random.ts';
+import type { InferenceOutcome } from '../serving/index.ts';
+import { AdmittedCallers, hasPlainHeaders } from './admitted-callers.ts';
+import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
+import type { RemoteHome } from './remote-home.ts';
+
+const inferPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/infer$/;
+
+/** As accepted for every batched model: see `requestRowsMax` of serving. The server decides about more rows. */
+const rowsMax = 32;
+
+interface PlannedRoute extends CatalogueRoute {
+  readonly plan: ModelPlan;
+}
+
+export interface FrontInferenceDeps {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly random: Random;
+  readonly home: RemoteHome;
+  /** The number of the connection of a request, which the server knows. */
+  readonly numberOf: (request: FastRequest) => number;
+}
+
+export class FrontInference {
+  readonly #deps: FrontInferenceDeps;
+  readonly #admitted: AdmittedCallers;
+  readonly #endpoints = new Map<string, readonly PlannedRoute[]>();
+  /** By path; cleared with the catalogue. */
+  readonly #byPath = new Map<string, readonly PlannedRoute[]>();
+
+  constructor(deps: FrontInferenceDeps) {
+    this.#deps = deps;
+    this.#admitted = new AdmittedCallers(deps.clock);
+  }
+
+  setCatalogue(endpoints: readonly CatalogueEndpoint[]): void {
+    this.#endpoints.clear();
+    this.#byPath.clear();
+    for (const { name, routes } of endpoints) {
+      this.#endpoints.set(
+        name,
+        routes.map((route) => ({ ...route, plan: new ModelPlan(route.endpoint, route.version, route.signature, route.batchable) })),
+      );
+    }
+  }
+
+  serve(request: FastRequest, response: FastResponse): void {
+    const arrivedAtMs = this.#deps.clock.nowMs();
+    const route = hasPlainHeaders(request) && this.#admitted.has(request) ? this.#routeOf(request.url) : undefined;
+    const decoded = route === undefined ? null : decode(route, request);
+    if (route === undefined || decoded === null) return this.#sendWhole(request, response);
+    const requestId = requestIdOf(request);
+    const { inputs, rows, parameters } = decoded;
+    const { timeoutMs, priority } = parameters;
+    const cancel = this.#deps.home.enter(
+      route,
+      { requestId, inputs, rows, timeoutMs, priority, arrivedAtMs },
+      (outcome) => this.#answer(request, response, { route, decoded, requestId }, outcome),
+      () => this.#sendWhole(request, response),
+    );
+    response.on('close', cancel);
+  }
+
+  /** The route of the request; undefined if the server must decide. */
+  #routeOf(path: string): PlannedRoute | undefined {
+    let routes = this.#byPath.get(path);
+    if (routes === undefined) {
+      const [, name = '', version] = inferPath.exec(path) ?? [];
+      const all = this.#endpoints.get(name) ?? [];
+      routes = version === undefined ? all : all.filter((route) => route.version === version).slice(0, 1);
+      if (routes.length === 0) return undefined;
+      this.#byPath.set(path, routes);
+    }
+    return routes.length === 1 ? routes[0] : pickByWeight(routes, this.#deps.random);
+  }
+
+  #sendWhole(request: FastRequest, response: FastResponse): void {
+    const { clock, home, numberOf } = this.#deps;
+    const sentAtMs = clock.nowMs();
+    const leave = home.send(numberOf(request), [request.bytes], ({ bytes, stays, isAdmitted }) => {
+      if (isAdmitted) this.#admitted.add(request, sentAtMs);
+      if (bytes.length === 0) response.destroy();
+      else response.endWith(bytes, stays);
+    });
+    response.on('close', leave);
+  }
+
+  #answer(
+    request: FastRequest,
+    response: FastResponse,
+    { route, decoded, requestId }: { readonly route: PlannedRoute; readonly decoded: InferRequest; readonly requestId: string },
+    outcome: InferenceOutcome,
+  ): void {
+    if (!outcome.ok) return sendError(response, requestId, outcome.error);
+    try {
+      const { json, binary } = encodeResponse(route.plan, decoded, outcome.result.outputs);
+      const headers = replyHeaders(requestId, binary === null ? 'application/json' : 'application/octet-stream');
+      const accepted = request.headers['accept-encoding'];
+      sendInference(asNodeResponse(response), headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
+    } catch (error) {
+      if (!(error instanceof PlatformError))
+        this.#deps.home.logError({ requestId, endpoint: route.endpoint, error: messageOf(error) }, 'an inference failed');
+      if (response.headersSent) response.destroy();
+      else sendError(response, requestId, error instanceof PlatformError ? error : new PlatformError('internal', messageOf(error)));
+    }
+  }
+}
+
+/** Null if the server must decide about the request: it is wrong, large, or has more rows than a batch always takes. */
+function decode({ plan, batchable, batchSizeMax }: PlannedRoute, request: FastRequest): InferRequest | null {
+  const { body, headers } = request;
+  const jsonLength = headers['inference-header-content-length'];
+  if (!isShortRequest(plan, body.length, jsonLength)) return null;
+  try {
+    const decoded = decodeRequest(plan, batchSizeMax === 0 ? 0 : Math.max(batchSizeMax, rowsMax), body, jsonLength);
+    const { timings, prefer, explain } = decoded.parameters;
+    const isPlain = !timings && prefer === undefined && !explain;
+    return isPlain && (!batchable || decoded.rows <= Math.max(batchSizeMax, rowsMax)) ? decoded : null;
+  } catch {
+    return null;
+  }
+}
+
+function sendError(response: FastResponse, requestId: string, error: PlatformError): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = errorBody(error, requestId);
+  const headers = replyHeaders(requestId, 'application/json');
+  for (const [name, value] of Object.entries(errorHeaders(error))) headers.push(name, value);
+  headers.push('content-length', String(Buffer.byteLength(body)));
+  response.writeHead(httpStatusOf(error), headers);
+  response.end(body);
+}
+
+function asNodeResponse(response: FastResponse): ServerResponse {
+  return response as unknown as ServerResponse;
+}

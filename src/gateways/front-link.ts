@@ -1,0 +1,164 @@
+/** The server's end of the link to a gateway process: enters its calls into the home, and serves requests that it sends as a whole. */
+import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import { asPlatformError } from '../errors.ts';
+import { type Frame, FrameReader, malformedFrame, messageFrame } from '../runtime/index.ts';
+import type { Home, InferenceOutcome, ServedRoute } from '../serving/index.ts';
+import { BatchedWriter } from './batched-writer.ts';
+import type { CatalogueEndpoint } from './catalogue.ts';
+import { bytesFrame, enteredRoute, linkKinds, readBytes, readEntered, refusedFrame, resultFrame, signalFrame } from './link-frames.ts';
+
+/** The other end of a client's connection, as the gateway process sees it. */
+export interface PeerFacts {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
+/** A connection that a gateway process holds. Requests of it come as frames. */
+export interface ForwardedConnection extends PeerFacts {
+  destroyed: boolean;
+}
+
+export interface ForwardedRequest {
+  readonly bytes: Buffer;
+  readonly connection: ForwardedConnection;
+  /** Sends the response, once; `flagBits` are those of link-frames.ts. */
+  readonly respond: (response: Buffer, flagBits: number) => void;
+  /** Called in place of a response: the connection must end. */
+  readonly drop: () => void;
+}
+
+export interface FrontLinkDeps {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly home: Home;
+  /** The route with this number; undefined if it is not served any more. */
+  readonly routeOf: (number: number) => ServedRoute | undefined;
+  /** Serves a request; the returned function reports that its client has disconnected. */
+  readonly serveWhole: (request: ForwardedRequest) => () => void;
+  readonly logError: (fields: object, message: string) => void;
+  /** The gateway process has ended, or cannot be understood. */
+  readonly onEnd: (why: string) => void;
+}
+
+export class FrontLink {
+  readonly #deps: FrontLinkDeps;
+  readonly #socket: Socket;
+  readonly #writer: BatchedWriter;
+  /** Functions that cancel the calls under way. */
+  readonly #cancels = new Map<number, () => void>();
+  readonly #connections = new Map<number, ForwardedConnection>();
+  #hasEnded = false;
+
+  constructor(socket: Socket, deps: FrontLinkDeps) {
+    this.#deps = deps;
+    this.#socket = socket;
+    this.#writer = new BatchedWriter(socket);
+    const reader = new FrameReader((frame) => this.#take(frame));
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#end(String(error));
+      }
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#end('it closed its link'));
+  }
+
+  setCatalogue(endpoints: readonly CatalogueEndpoint[]): void {
+    this.#writer.write([messageFrame(0, linkKinds.catalogue, endpoints)]);
+  }
+
+  drain(times: object): void {
+    this.#writer.write([messageFrame(0, linkKinds.drain, times)]);
+  }
+
+  close(): void {
+    this.#end('the server closes');
+  }
+
+  #take(frame: Frame): void {
+    const { call, kind } = frame;
+    switch (kind) {
+      case linkKinds.enter:
+        return this.#enter(frame);
+      case linkKinds.whole:
+        return this.#serveWhole(frame);
+      case linkKinds.cancel:
+        this.#cancels.get(call)?.();
+        this.#cancels.delete(call);
+        return;
+      case linkKinds.connected:
+        this.#connections.set(call, { ...(frame.message as PeerFacts), destroyed: false });
+        return;
+      case linkKinds.disconnected: {
+        const connection = this.#connections.get(call);
+        if (connection !== undefined) connection.destroyed = true;
+        this.#connections.delete(call);
+        return;
+      }
+      case linkKinds.log: {
+        const { fields, message } = frame.message as { readonly fields: object; readonly message: string };
+        return this.#deps.logError(fields, message);
+      }
+      default:
+        throw malformedFrame(`the server expects no frame of kind ${kind} from a gateway process`);
+    }
+  }
+
+  #enter(frame: Frame): void {
+    const { call: number } = frame;
+    const { clock, home, routeOf } = this.#deps;
+    const route = routeOf(enteredRoute(frame));
+    if (route === undefined) return this.#writer.write([signalFrame(number, linkKinds.changed)]);
+    const call = readEntered(frame, route.signature.inputs, clock.nowMs());
+    let isSettled = false;
+    try {
+      const cancel = home.enter(route, call, (outcome) => {
+        isSettled = true;
+        this.#cancels.delete(number);
+        this.#writer.write(outcomeFrame(number, outcome));
+      });
+      if (!isSettled) this.#cancels.set(number, cancel);
+    } catch (error) {
+      this.#writer.write([refusedFrame(number, asPlatformError(error))]);
+    }
+  }
+
+  #serveWhole(frame: Frame): void {
+    const { call } = frame;
+    const { number, content: bytes } = readBytes(frame);
+    const connection = this.#connections.get(number);
+    if (connection === undefined) throw malformedFrame('the connection of a request is unknown');
+    let isAnswered = false;
+    const respond = (response: Buffer, flagBits: number): void => {
+      isAnswered = true;
+      this.#cancels.delete(call);
+      this.#writer.write([bytesFrame(call, linkKinds.answered, 0, [response], flagBits)]);
+    };
+    const leave = this.#deps.serveWhole({ bytes, connection, respond, drop: () => respond(Buffer.alloc(0), 0) });
+    if (!isAnswered) this.#cancels.set(call, leave);
+  }
+
+  #end(why: string): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#socket.destroy();
+    for (const connection of this.#connections.values()) connection.destroyed = true;
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#cancels.clear();
+    this.#deps.onEnd(why);
+  }
+}
+
+/** An outcome that cannot be sent, because its tensors are too large for a frame, becomes an error. */
+function outcomeFrame(number: number, outcome: InferenceOutcome): Buffer[] {
+  if (!outcome.ok) return [refusedFrame(number, outcome.error)];
+  try {
+    return resultFrame(number, outcome.result);
+  } catch (error) {
+    return [refusedFrame(number, asPlatformError(error))];
+  }
+}

@@ -1,0 +1,112 @@
+/** Gateway processes before a listener: what reaches its handlers, and what clients get. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { dial, readUntil, restOf, statusesOf } from '../../test/end-to-end/raw-client.ts';
+import { openServingFixture } from '../../test/serving-fixture.ts';
+import { SystemClock } from '../clock.ts';
+import { loadConfig } from '../config.ts';
+import { Listener, readRequestBodyInto, respond, selfSignedCertificate } from '../http/index.ts';
+import { openLogs } from '../logs/index.ts';
+import { Fronts } from './index.ts';
+
+interface Opened {
+  readonly listener: Listener;
+  readonly url: string;
+  /** The remote addresses of the requests that arrived. */
+  readonly from: (string | undefined)[];
+}
+
+/** Handlers answer with the path and the length of the body. */
+async function open(isTls: boolean): Promise<Opened> {
+  const clock = new SystemClock();
+  const log = openLogs(null, 'silent').platform;
+  const tls = isTls ? selfSignedCertificate({ hosts: ['127.0.0.1'], wallMs: Date.now(), days: 30 }) : null;
+  const fronts = Fronts.open(loadConfig({ flags: { gateways: 2, dataDir: '/nonexistent' } }), { clock, log, tls });
+  assert(fronts !== null);
+  const access = { authenticate: () => ({ keyId: 'k', role: 'admin' }) as const };
+  const listener = new Listener({ host: '127.0.0.1', port: 0, tls, access, log, clock, fronts });
+  const from: (string | undefined)[] = [];
+  listener.direct(
+    '/v2',
+    (request, response, path) => {
+      from.push(request.socket.remoteAddress);
+      listener.authenticate(request);
+      readRequestBodyInto(request, response, listener.bodies, (error, body) => {
+        respond(request, response, error === null ? 200 : 413, [], `${request.method} ${path} ${body.length}`);
+      });
+    },
+    (path) => path.endsWith('/infer'),
+  );
+  const { serving } = openServingFixture();
+  fronts.connect({ listener, serving, hasTraces: false });
+  return { listener, url: await listener.listen(), from };
+}
+
+const post = (body: string): string => `POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const get = 'GET /v2/live HTTP/1.1\r\nHost: a\r\n\r\n';
+const last = 'GET /v2/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+
+describe('gateway processes', () => {
+  let opened: Opened;
+  before(async () => {
+    opened = await open(false);
+  });
+  after(() => opened.listener.close());
+
+  test('bring all requests of a connection to the server in their order, with the address of their client', async () => {
+    const socket = await dial(opened.url);
+    socket.write(post('abc'));
+    await readUntil(socket, /infer 3/);
+    socket.write(`${post('abcd')}${get}${post('ab')}${last}`);
+    const text = await restOf(socket);
+    assert.deepEqual(text.match(/(?:GET|POST) \/v2\S* \d+/g), [
+      'POST /v2/models/m/infer 4',
+      'GET /v2/live 0',
+      'POST /v2/models/m/infer 2',
+      'GET /v2/last 0',
+    ]);
+    assert.deepEqual(statusesOf(text), [200, 200, 200, 200]);
+    assert.deepEqual(new Set(opened.from), new Set(['127.0.0.1']));
+  });
+
+  test('pass large bodies on', async () => {
+    const socket = await dial(opened.url);
+    socket.write(post('x'.repeat(3_000_000)));
+    assert.match(await readUntil(socket, /infer \d+/), /infer 3000000/);
+    socket.destroy();
+  });
+
+  test('pass on requests that the server rejects before they are complete', async () => {
+    const socket = await dial(opened.url);
+    socket.write('POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab');
+    assert.match(await restOf(socket), /^HTTP\/1\.1 400 /);
+  });
+});
+
+test('gateway processes end a TLS connection in place of the server', async () => {
+  const { listener, url } = await open(true);
+  const { connect } = await import('node:tls');
+  try {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), rejectUnauthorized: false });
+    socket.write(`${post('abc')}${last}`);
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    assert.match(text, /infer 3[\s\S]*last 0/);
+  } finally {
+    await listener.close();
+  }
+});
+
+test('a server with gateway processes drains: requests on their way are answered, and their connections close', async () => {
+  const { listener, url } = await open(false);
+  const idle = await dial(url);
+  idle.write(post('abc'));
+  await readUntil(idle, /infer 3/);
+  const drained = listener.drain({ timeoutMs: 5000, graceMs: 1000 });
+  idle.write(post('abcd'));
+  const text = await restOf(idle);
+  assert.match(text, /Connection: close[\s\S]*infer 4/i);
+  await drained;
+  await assert.rejects(dial(url));
+  await listener.close();
+});

@@ -1,0 +1,1 @@
+export { Fronts } from './fronts.ts';

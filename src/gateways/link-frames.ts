@@ -1,0 +1,162 @@
+/**
+ * Frames of the link between a gateway process and the server, in the format of those to workers (runtime/link/frames.ts), whose body is
+ * described at each kind. The byte `plan` of the head holds flags. Both ends are processes of one server of one version.
+ */
+import { defined } from '../defined.ts';
+import { PlatformError } from '../errors.ts';
+import { type Frame, headBytes, malformedFrame, messageFrame, padded, tensorFrame, tensorsAt, writeHead } from '../runtime/index.ts';
+import type { InferenceCall, InferenceResult } from '../serving/index.ts';
+import type { Tensor, TensorSpec } from '../tensor.ts';
+
+export const linkKinds = {
+  /** To the server: `u32 route | u32 rows | f64 elapsedMs | f64 leftMs | f64 priority | u32 bytes of id | u32 0 | id | tensors`. */
+  enter: 20,
+  /** The result: see `resultFrame`. */
+  left: 21,
+  /** The error, as JSON. */
+  refused: 22,
+  /** To the server: the client of a call has disconnected. */
+  cancel: 23,
+  /** To the server: a plain request as it was received, `u32 connection | u32 bytes | bytes`. */
+  whole: 24,
+  /** The route of the call is not served any more: the request must be sent as a whole. */
+  changed: 25,
+  /** The response to a whole request: `u32 0 | u32 bytes | bytes`. Flags: `flags.stays`, `flags.admitted`. */
+  answered: 26,
+  /** To the server: facts of a connection whose requests follow, as JSON; `call` is its number. */
+  connected: 27,
+  /** To the server: the connection with the number `call` is closed. */
+  disconnected: 28,
+  /** The endpoints that a gateway process may decode requests for, as JSON. Replaces the ones before. */
+  catalogue: 29,
+  /** Stop accepting, finish what is open, and exit; the message holds the times. */
+  drain: 30,
+  /** To the server: a line for its log, as JSON. */
+  log: 31,
+} as const;
+
+export const flags = {
+  /** The connection stays open after this response. */
+  stays: 1,
+  /** The caller is known, has no limits, and may invoke. */
+  admitted: 2,
+} as const;
+
+const enterBytes = 40;
+const resultBytes = 64;
+
+/** A call with its tensors. `nowMs`: on the clock of `call.arrivedAtMs`. Only durations cross the link. */
+export function enterFrame(number: number, route: number, call: InferenceCall, nowMs: number): Buffer[] {
+  const { requestId, inputs, rows, arrivedAtMs, timeoutMs, priority } = call;
+  const elapsedMs = nowMs - arrivedAtMs;
+  const tensors = inputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] }));
+  const frame = tensorFrame({ call: number, kind: linkKinds.enter, plan: 0 }, enterBytes + padded(requestId.length), tensors);
+  const first = frame[0] as Buffer;
+  first.writeUInt32LE(route, headBytes);
+  first.writeUInt32LE(rows, headBytes + 4);
+  first.writeDoubleLE(elapsedMs, headBytes + 8);
+  first.writeDoubleLE(timeoutMs === undefined ? Number.NaN : timeoutMs - elapsedMs, headBytes + 16);
+  first.writeDoubleLE(priority ?? Number.NaN, headBytes + 24);
+  first.writeUInt32LE(requestId.length, headBytes + 32);
+  first.write(requestId, headBytes + enterBytes, 'latin1');
+  return frame;
+}
+
+/** The number of the route that a call enters by. */
+export function enteredRoute(frame: Frame): number {
+  if (frame.bodyOffset + enterBytes > frame.bytes.length) throw malformedFrame('a call is truncated');
+  return frame.bytes.readUInt32LE(frame.bodyOffset);
+}
+
+export function readEntered(frame: Frame, specs: readonly TensorSpec[], nowMs: number): InferenceCall {
+  const { bytes, bodyOffset: at } = frame;
+  const elapsedMs = bytes.readDoubleLE(at + 8);
+  const leftMs = bytes.readDoubleLE(at + 16);
+  const priority = bytes.readDoubleLE(at + 24);
+  const idBytes = bytes.readUInt32LE(at + 32);
+  const idAt = at + enterBytes;
+  return {
+    requestId: bytes.toString('latin1', idAt, idAt + idBytes),
+    inputs: tensorsAt(frame, idAt + padded(idBytes), specs),
+    rows: bytes.readUInt32LE(at + 4),
+    arrivedAtMs: nowMs - elapsedMs,
+    timeoutMs: Number.isNaN(leftMs) ? undefined : leftMs + elapsedMs,
+    priority: Number.isNaN(priority) ? undefined : priority,
+  };
+}
+
+/** `f64 queue, input, compute, output, service, USD | u32 batch rows | u32 parts | u8 cold start | 3 bytes | u32 bytes of texts | texts | tensors`. */
+export function resultFrame(number: number, result: InferenceResult): Buffer[] {
+  const { outputs, timings, costUsd, batchRows, parts = 0, coldStart, closeReason, executor, overflow } = result;
+  const texts = `${closeReason}\n${executor}\n${overflow ?? ''}`;
+  const tensors = outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] }));
+  const frame = tensorFrame({ call: number, kind: linkKinds.left, plan: 0 }, resultBytes + padded(texts.length), tensors);
+  const first = frame[0] as Buffer;
+  const numbers = [timings.queueMs, timings.computeInMs, timings.computeMs, timings.computeOutMs, timings.serviceMs, costUsd];
+  for (let index = 0; index < numbers.length; index++) first.writeDoubleLE(numbers[index] as number, headBytes + 8 * index);
+  first.writeUInt32LE(batchRows, headBytes + 48);
+  first.writeUInt32LE(parts, headBytes + 52);
+  first[headBytes + 56] = coldStart ? 1 : 0;
+  first.writeUInt32LE(texts.length, headBytes + 60);
+  first.write(texts, headBytes + resultBytes, 'latin1');
+  // The tensors may be overwritten before they are written.
+  return frame.length === 1 ? frame : [Buffer.concat(frame)];
+}
+
+/** The outputs are views of the frame. */
+export function readResult(frame: Frame, specs: readonly TensorSpec[]): InferenceResult {
+  const { bytes, bodyOffset: at } = frame;
+  const number = (index: number): number => bytes.readDoubleLE(at + 8 * index);
+  const textsBytes = bytes.readUInt32LE(at + 60);
+  const textsAt = at + resultBytes;
+  const [closeReason, executor = '', overflow] = bytes.toString('latin1', textsAt, textsAt + textsBytes).split('\n');
+  const parts = bytes.readUInt32LE(at + 52);
+  const outputs: readonly Tensor[] = tensorsAt(frame, textsAt + padded(textsBytes), specs);
+  return {
+    outputs,
+    timings: { queueMs: number(0), computeInMs: number(1), computeMs: number(2), computeOutMs: number(3), serviceMs: number(4) },
+    costUsd: number(5),
+    batchRows: bytes.readUInt32LE(at + 48),
+    closeReason: closeReason as InferenceResult['closeReason'],
+    executor,
+    overflow: overflow === '' ? null : (overflow as InferenceResult['overflow']),
+    coldStart: bytes[at + 56] === 1,
+    ...(parts === 0 ? {} : { parts }),
+  };
+}
+
+/** Bytes with a number: a whole request and its connection, or a response. */
+export function bytesFrame(call: number, kind: number, number: number, parts: readonly Buffer[], flagBits = 0): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const frame = Buffer.allocUnsafe(headBytes + 8 + padded(length));
+  writeHead(frame, { bytes: frame.length, call, kind, plan: flagBits, tensors: 0, textBytes: 0 });
+  frame.writeUInt32LE(number, headBytes);
+  frame.writeUInt32LE(length, headBytes + 4);
+  let at = headBytes + 8;
+  for (const part of parts) at += part.copy(frame, at);
+  frame.fill(0, at);
+  return frame;
+}
+
+export function readBytes({ bytes, bodyOffset: at }: Frame): { readonly number: number; readonly content: Buffer } {
+  const end = at + 8 > bytes.length ? Number.POSITIVE_INFINITY : at + 8 + bytes.readUInt32LE(at + 4);
+  if (end > bytes.length) throw malformedFrame('its bytes are truncated');
+  return { number: bytes.readUInt32LE(at), content: bytes.subarray(at + 8, end) };
+}
+
+/** A frame without a body. */
+export function signalFrame(call: number, kind: number): Buffer {
+  const frame = Buffer.alloc(headBytes);
+  writeHead(frame, { bytes: headBytes, call, kind, tensors: 0, textBytes: 0 });
+  return frame;
+}
+
+export function refusedFrame(number: number, error: PlatformError): Buffer {
+  const { code, message, hint, retryAfterMs, callerStatus, lines } = error;
+  return messageFrame(number, linkKinds.refused, { code, message, hint, retryAfterMs, callerStatus, lines });
+}
+
+export function readRefused({ message: refused }: Frame): PlatformError {
+  const { code, message, hint, retryAfterMs, callerStatus, lines } = refused as PlatformError;
+  return new PlatformError(code, message, defined({ hint, retryAfterMs, callerStatus, lines }));
+}

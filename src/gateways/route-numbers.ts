@@ -1,0 +1,28 @@
+/** Numbers the routes of the catalogue. A route keeps its number while it is served; numbers are not used again. */
+import type { PlainEndpoint, ServedRoute } from '../serving/index.ts';
+import type { CatalogueEndpoint } from './catalogue.ts';
+
+export class RouteNumbers {
+  readonly #numbers = new WeakMap<ServedRoute, number>();
+  #routes = new Map<number, ServedRoute>();
+  #last = 0;
+
+  /** From now on, `routeOf` knows only the routes of these endpoints. */
+  catalogueOf(endpoints: readonly PlainEndpoint[]): readonly CatalogueEndpoint[] {
+    this.#routes = new Map();
+    return endpoints.map(({ name, variants }) => ({
+      name,
+      routes: variants.map(({ route, weight }) => {
+        const { endpoint, version, signature, batchable, batchSizeMax } = route;
+        const number = this.#numbers.get(route) ?? ++this.#last;
+        this.#numbers.set(route, number);
+        this.#routes.set(number, route);
+        return { route: number, endpoint, version, weight, signature, batchable, batchSizeMax };
+      }),
+    }));
+  }
+
+  routeOf(number: number): ServedRoute | undefined {
+    return this.#routes.get(number);
+  }
+}
