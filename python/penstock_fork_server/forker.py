@@ -53,11 +53,11 @@ def _prepare(worker, modules):
             importlib.import_module(name)
         except Exception:
             pass
-    imported_ahead.update(set(sys.modules) - before)
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return "a library initialised CUDA while it was imported, and CUDA cannot be used after a fork"
     warm_up()
+    imported_ahead.update(set(sys.modules) - before)
     shared = _shared_mapping()
     if shared is not None:
         return "a library shares memory with its forks (%s), through which workers could reach each other" % shared
@@ -67,12 +67,14 @@ def _prepare(worker, modules):
 
 
 def _import_worker(path):
-    """The worker's own modules. Those of `flavours` import libraries, and a model needs only one of them."""
+    """The worker's own modules, which a read-only checkout compiles at each import. Those of `flavours` import a library only when they
+    open a model."""
     parent, package = os.path.split(path)
     sys.path.insert(0, parent)
-    for name in sorted(os.listdir(path)):
-        if name.endswith(".py") and not name.startswith("__"):
-            importlib.import_module("%s.%s" % (package, name[:-3]))
+    for folder in ("", ".flavours"):
+        for name in sorted(os.listdir(path + folder.replace(".", "/"))):
+            if name.endswith(".py") and not name.startswith("__"):
+                importlib.import_module("%s%s.%s" % (package, folder, name[:-3]))
     sys.path.remove(parent)
 
 

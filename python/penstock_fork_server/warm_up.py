@@ -11,17 +11,44 @@ def warm(x: Tensor, w: Tensor, b: Tensor):
 
 
 def warm_up():
-    """Runs a few operations of torch if it is imported. Returns whether it did. With more than one thread it does not: an operation may start
-    threads, and those do not exist in a fork."""
-    torch = sys.modules.get("torch")
-    if torch is None or os.environ.get("OMP_NUM_THREADS") != "1":
+    """Runs a few operations of the libraries that are imported. Returns the names of those that it ran."""
+    done = []
+    for name, run in (("sklearn", _sklearn), ("torch", _torch)):
+        try:
+            if name in sys.modules and run():
+                done.append(name)
+        except Exception:
+            pass  # another version of the library: the first run of each worker does it
+    return done
+
+
+def _sklearn():
+    """The first check of an input looks for the plug-ins of libraries of frames in all installed packages, the first pickle for helpers."""
+    import io
+
+    import joblib
+    import numpy
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(numpy.zeros((2, 2)))
+    scaler.transform(numpy.zeros((1, 2)))
+    file = io.BytesIO()
+    joblib.dump(scaler, file)
+    file.seek(0)
+    joblib.load(file)
+    joblib.Parallel(n_jobs=1, require="sharedmem")(joblib.delayed(abs)(number) for number in range(2))  # one job runs in this thread
+    return True
+
+
+def _torch():
+    """With more than one thread it does nothing: an operation may start threads, and those do not exist in a fork."""
+    import torch
+
+    if os.environ.get("OMP_NUM_THREADS") != "1":
         return False
-    try:
-        with torch.inference_mode():
-            tensors = torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(3)
-            unit = torch.jit.CompilationUnit(_SOURCE)
-            for _ in range(_RUNS):
-                unit.warm(*tensors)
-    except Exception:
-        return False  # another version of torch: the first run of each worker does it
+    with torch.inference_mode():
+        tensors = torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(3)
+        unit = torch.jit.CompilationUnit(_SOURCE)
+        for _ in range(_RUNS):
+            unit.warm(*tensors)
     return True

@@ -1,7 +1,10 @@
 """Models of real libraries answer through the worker as the library itself does, bit for bit."""
 
 import base64
+import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import unittest
 import warnings
@@ -58,6 +61,18 @@ class Models(unittest.TestCase):
         else:
             self.assertEqual(found.dtype, due.dtype if due.dtype != np.float32 else np.float64)
             np.testing.assert_array_equal(found, due)
+
+    def test_a_fork_server_warms_up_without_a_thread_or_a_process(self):
+        program = """
+import os, sys, sklearn.ensemble
+from penstock_fork_server.warm_up import warm_up
+done = warm_up()
+print(done, len(os.listdir('/proc/self/task')), open('/proc/self/task/%d/children' % os.getpid()).read())
+"""
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        folder = Path(__file__).parent.parent
+        found = subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        self.assertEqual(found.stdout.split(), ["['sklearn']", "1"])
 
     def test_a_forest(self):
         model = ensemble.RandomForestClassifier(20, n_jobs=-1, random_state=0).fit(self.x, self.y)
