@@ -37,7 +37,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- async [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
        npm run bench -- onnx-backend [--only test_cast (cases that begin so)] [--dry]
-       npm run bench -- python [--rounds 3] [--seconds 3] [--only forest,logistic,pace,cold,promise] [--add] [--dry]
+       npm run bench -- python [--rounds 3] [--seconds 3] [--only forest,logistic,cold,promise] [--add] [--dry]
        npm run bench -- peers [--rounds 3] [--seconds 3] [--only Triton,FastAPI,LitServe,MLServer,BentoML,mosec] [--triton PATH] [--add] [--dry]
        npm run bench -- company [--dry]
        npm run bench -- metrics [--hours 24] [--dry]

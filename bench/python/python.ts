@@ -9,7 +9,7 @@ import { readResults, writeResults } from '../results.ts';
 import { pythonEnvironment } from '../servers/python-environment.ts';
 import { type ColdStarts, coldStarts } from './cold-starts.ts';
 import { keepPromise, type PromiseFigures } from './promise.ts';
-import { callPaced, generator, measureRound, type PacedCalls, type Round } from './rates.ts';
+import { generator, measureRound, type Round } from './rates.ts';
 import { type Measured, type PythonResults, pythonTable } from './report.ts';
 import { type Models, PenstockSubject, peers } from './subjects.ts';
 
@@ -20,7 +20,7 @@ export interface PythonBenchOptions {
   readonly rounds: number;
   /** Seconds of each measurement. */
   readonly seconds: number;
-  /** `forest`, `logistic`, `pace`, `cold` or `promise`, separated by commas; empty for all. Other results are kept. */
+  /** `forest`, `logistic`, `cold` or `promise`, separated by commas; empty for all. Other results are kept. */
   readonly only: string;
   /** Adds the rounds to those measured before. */
   readonly isAdded: boolean;
@@ -39,7 +39,6 @@ export async function python({ rounds, seconds, only, isAdded, isDry }: PythonBe
       generator: generator(),
       missing: before?.missing ?? [],
       rates: before?.rates ?? {},
-      pace: before?.pace ?? {},
       cold: before?.cold ?? null,
       promise: before?.promise ?? null,
     };
@@ -53,10 +52,6 @@ export async function python({ rounds, seconds, only, isAdded, isDry }: PythonBe
         found.push(round);
         save({ missing, rates: { ...results.rates, [model]: measured(found) } });
       });
-    }
-    for (const model of isWanted('pace') ? rateModels : []) {
-      const pace: PacedCalls = await callPaced(model, models, environment);
-      save({ pace: { ...results.pace, [model]: measured(pace) } });
     }
     if (isWanted('cold')) save({ cold: measured(await measureColdStarts(models, environment, rounds)) });
     if (isWanted('promise')) save({ promise: measured(await measurePromises(models, environment, seconds)) });

@@ -1,21 +1,25 @@
 /** Closed loops through each server: rate, latency and the server's CPU time, in interleaved rounds. */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { postRequest } from '../../src/cli/load/http-connection.ts';
-import { closedLoop, type MeasuredLoop, measuredLoop } from '../load/measured-loop.ts';
+import { median } from '../load/latencies.ts';
+import { closedLoop, type LoopTarget, type MeasuredLoop, measuredLoop } from '../load/measured-loop.ts';
 import { hasWrk } from '../load/wrk.ts';
-import { type Models, oneThread, type RunningSubject, type Subject } from './subjects.ts';
+import { DirectCalls } from './direct-calls.ts';
+import type { Models, RunningSubject, Subject } from './subjects.ts';
 
 export const concurrencies = [1, 32] as const;
 const warmUpMs = 1000;
+const directMs = 1000;
 const readyMsMax = 60_000;
+/** One client and calls in Python take turns: the speed of a machine changes from second to second. */
+const turns = 6;
 
 /** One measurement of one server. */
 export interface RateCell extends MeasuredLoop {
   readonly model: string;
   readonly server: string;
   readonly concurrency: number;
+  /** With one client: the p50 beyond the median of a call in Python at the same pace. */
+  readonly addedMs?: number;
 }
 
 /** One measurement of the function alone, in Python: medians of a call. */
@@ -25,13 +29,8 @@ export interface DirectCell {
   readonly rows32Ms: number;
 }
 
-/** Medians of a call of one row: in a loop without pauses, and after pauses of these lengths, ascending. */
-export interface PacedCalls {
-  readonly oneRowMs: number;
-  readonly paused: readonly { readonly pauseMs: number; readonly oneRowMs: number }[];
-}
-
 export interface Round {
+  /** In a loop without pauses. */
   readonly direct: DirectCell;
   readonly cells: readonly RateCell[];
 }
@@ -46,20 +45,25 @@ export async function measureRound(
   python: string,
   measureMs: number,
 ): Promise<Round> {
-  const direct = await callDirectly(model, models, python);
-  const cells: RateCell[] = [];
-  for (const subject of subjects) {
-    try {
-      cells.push(...(await measureSubject(model, subject, models, measureMs)));
-    } catch (error) {
-      // A server that does not start on a busy machine is left out of the round.
-      console.error(`${model}, ${subject.name}: ${String(error)}`);
+  const calls = DirectCalls.start(model, models, python);
+  try {
+    const direct = { model, oneRowMs: await calls.medianMs(1, directMs), rows32Ms: await calls.medianMs(32, directMs) };
+    const cells: RateCell[] = [];
+    for (const subject of subjects) {
+      try {
+        cells.push(...(await measureSubject(model, subject, models, calls, measureMs)));
+      } catch (error) {
+        // A server that does not start on a busy machine is left out of the round.
+        console.error(`${model}, ${subject.name}: ${String(error)}`);
+      }
     }
+    return { direct, cells };
+  } finally {
+    await calls.close();
   }
-  return { direct, cells };
 }
 
-async function measureSubject(model: string, subject: Subject, models: Models, measureMs: number): Promise<RateCell[]> {
+async function measureSubject(model: string, subject: Subject, models: Models, calls: DirectCalls, measureMs: number): Promise<RateCell[]> {
   const running = await subject.start(model);
   try {
     await untilServing(running, subject.bodyOf(models.rows[0] ?? []));
@@ -69,8 +73,12 @@ async function measureSubject(model: string, subject: Subject, models: Models, m
     const cells: RateCell[] = [];
     for (const concurrency of concurrencies) {
       await closedLoop(target, concurrency, warmUpMs);
-      const cell = { model, server: subject.name, concurrency, ...(await measuredLoop(target, concurrency, measureMs)) };
-      console.error(`${model}, ${subject.name}, c = ${concurrency}: ${cell.ratePerSecond.toFixed(0)}/s, p50 ${cell.p50Ms.toFixed(2)} ms`);
+      const measured = concurrency === 1 ? await oneClient(target, calls, measureMs) : await measuredLoop(target, concurrency, measureMs);
+      const cell = { model, server: subject.name, concurrency, ...measured };
+      const added = cell.addedMs === undefined ? '' : `, of which added ${cell.addedMs.toFixed(2)} ms`;
+      console.error(
+        `${model}, ${subject.name}, c = ${concurrency}: ${cell.ratePerSecond.toFixed(0)}/s, p50 ${cell.p50Ms.toFixed(2)} ms${added}`,
+      );
       cells.push(cell);
     }
     return cells;
@@ -79,26 +87,31 @@ async function measureSubject(model: string, subject: Subject, models: Models, m
   }
 }
 
-async function callDirectly(model: string, models: Models, python: string): Promise<DirectCell> {
-  const found = await direct(model, models, python);
-  return { model, oneRowMs: Number(found['1']), rows32Ms: Number(found['32']) };
-}
-
-/** A server with one client calls the function after a pause, in which the processor caches and clocks of the model go cold. */
-const pausesMs = [0.25, 0.5, 1, 2, 4, 8];
-
-/** The function called in Python at several paces. */
-export async function callPaced(model: string, models: Models, python: string): Promise<PacedCalls> {
-  const found = await direct(model, models, python, [pausesMs.join(',')]);
-  const paused = (found['paused'] as [number, number][]).map(([pauseMs, oneRowMs]) => ({ pauseMs, oneRowMs }));
-  return { oneRowMs: Number(found['1']), paused };
-}
-
-async function direct(model: string, { folder }: Models, python: string, more: readonly string[] = []): Promise<Record<string, unknown>> {
-  const script = fileURLToPath(new URL('./models/direct.py', import.meta.url));
-  const args = [script, `${folder}/${model}`, '1', `${folder}/rows.json`, ...more];
-  const { stdout } = await promisify(execFile)(`${python}/bin/python`, args, { env: { ...process.env, ...oneThread } });
-  return JSON.parse(stdout) as Record<string, unknown>;
+/**
+ * One client in turn with calls in Python. A server calls the function after a pause, in which the processor's caches and clock go cold,
+ * for the time that it adds itself; so do the calls, because any caller at that pace pays for it.
+ */
+async function oneClient(target: LoopTarget, calls: DirectCalls, measureMs: number): Promise<MeasuredLoop & { readonly addedMs: number }> {
+  const turnMs = measureMs / turns;
+  const loops: MeasuredLoop[] = [];
+  const added: number[] = [];
+  let pauseMs = 0;
+  for (let turn = 0; turn <= turns; turn++) {
+    const aloneMs = await calls.medianMs(1, turnMs, pauseMs);
+    const loop = await measuredLoop(target, 1, turnMs);
+    pauseMs = Math.max(0, loop.p50Ms - aloneMs);
+    if (turn === 0) continue; // without a pause
+    loops.push(loop);
+    added.push(loop.p50Ms - aloneMs);
+  }
+  const medianOf = (valueOf: (loop: MeasuredLoop) => number): number => median(loops.map(valueOf));
+  return {
+    ratePerSecond: medianOf((loop) => loop.ratePerSecond),
+    p50Ms: medianOf((loop) => loop.p50Ms),
+    p99Ms: medianOf((loop) => loop.p99Ms),
+    cpuUsPerRequest: medianOf((loop) => loop.cpuUsPerRequest),
+    addedMs: median(added),
+  };
 }
 
 /** Penstock is ready before its instances are. */

