@@ -68,6 +68,21 @@ describe('the registration of a Python model', () => {
     }
   });
 
+  test('is rejected by a server that runs no Python', async () => {
+    const recognise = (path: string, name: string) => recogniseModel(path, { limits: { bytesMax: 2 ** 24 }, threads, name });
+    const own = await openControlPlane({ recognise });
+    try {
+      await assert.rejects(own.registry.register({ group: 'forest', source: forest, sourceName: 'forest.joblib', who: 'author' }), {
+        code: 'unsupported',
+        message:
+          `'forest.joblib' is a Python model (sklearn), and this server runs no Python: ` +
+          `set "python": {"run": "after-approval"} in config.json`,
+      });
+    } finally {
+      await own.close();
+    }
+  });
+
   test('takes the inputs of a file that does not say them, and of no other', async () => {
     const { version } = await register('net', net, 'net.pt', { inputs });
     assert(version.runtime.kind === 'python');

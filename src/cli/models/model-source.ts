@@ -64,13 +64,13 @@ export async function readSource(
   throw new CliError(`${problem}: expected ${forms} (see \`penstock catalogue\`)`);
 }
 
-/** The default name of group and endpoint: `models/digits_mlp.onnx` becomes `digits-mlp`. */
+/** The default name of group and endpoint: `models/digits_mlp.onnx` becomes `digits-mlp`, `churn.joblib.gz` becomes `churn`. */
 export function nameFor(source: ModelSource): string {
   if (source.kind === 'catalogue') return source.name;
   if (source.kind === 'version') return source.group;
   const folder = source.kind === 'directory' ? source.path : source.folder;
   const name = basename(resolve(folder ?? source.path))
-    .replace(folder === undefined ? /(?:\.tar)?\.[^.]*$/ : /$^/, '')
+    .replace(folder === undefined ? /(?:\.(?:tar|joblib|pkl|pickle))?\.[^.]*$/ : /$^/, '')
     .replaceAll('_', '-');
   try {
     return checkName('endpoint', name);
