@@ -6,7 +6,8 @@ Messages are JSON in frames of `src/runtime/frames.ts`:
 
     prepare {run, worker, modules, hasNetwork} -> prepared {run, pid} | unusable {run, reason}
     discard {}                               the forker ends
-    fork {id}                             -> forked {id, pid} | failed {id, reason}, then ended {id, code}
+    fork {id}                             -> forked {run, id, pid} | failed {run, id, reason}, then ended {id, code}
+                                             failed {id, reason}: there is no forker
                                              lost {run, reason}: the forker ended
 
 A worker's id names its folders. Nothing secret is sent here: the memory of this process is in that of every worker.

@@ -29,6 +29,18 @@ def setUpModule():
     warnings.simplefilter("ignore")
 
 
+class _MadeBefore:
+    """Is pickled as a scaler of an older scikit-learn."""
+
+    def __reduce__(self):
+        return preprocessing.StandardScaler, (), {"_sklearn_version": "1.0.2"}
+
+
+class _Unreadable:
+    def __reduce__(self):
+        return int, ("x",)
+
+
 class Models(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -254,6 +266,12 @@ print(done, len(os.listdir('/proc/self/task')), open('/proc/self/task/%d/childre
         self.assertNotIn("opened with", self.worker.printed())
         self.worker.load(path, "sklearn", opened, libraries={"scikit-learn": "%s.%d.0" % (major, int(minor) - 1)})
         self.assertIn("opened with scikit-learn %s.%d.0, this environment has" % (major, int(minor) - 1), self.worker.printed())
+
+    def test_a_file_of_another_version_that_does_not_open_says_so(self):
+        path = self.folder / "old.pkl"
+        path.write_bytes(pickle.dumps((_MadeBefore(), _Unreadable())))
+        with self.assertRaisesRegex(CallFailed, "the file was made with scikit-learn 1.0.2, this environment has .*, and does not open: ValueError"):
+            self.worker.open(path, "sklearn")
 
     def test_a_file_without_a_model_and_a_damaged_one_are_refused_in_a_sentence(self):
         path = self.folder / "list.joblib"

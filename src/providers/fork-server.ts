@@ -353,7 +353,8 @@ export class ForkServer {
     }
     if (typeof id !== 'string') return;
     if (event === 'forked' && typeof pid === 'number') this.#forks.get(id)?.resolve(pid);
-    if (event === 'failed') this.#forks.get(id)?.reject(new Error(why));
+    // From the forker itself: its forks fail. Otherwise from the keeper, which has no forker now.
+    if (event === 'failed') this.#forks.get(id)?.reject(isCurrent ? new ForkServerUnusable(why) : new Error(why));
     if (event !== 'ended') return;
     const exitCode = typeof code === 'number' && Number.isInteger(code) ? code : null;
     if (this.#forks.has(id)) this.#endedEarly.set(id, exitCode);
