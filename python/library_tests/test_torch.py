@@ -64,7 +64,7 @@ class Torch(LibraryCase):
 
     def test_torchscript_with_declared_inputs_and_named_outputs(self):
         torch.jit.script(Pair()).save(str(self.folder / "pair.pt"))
-        with self.assertRaisesRegex(CallFailed, "does not say what it takes: give a sample"):
+        with self.assertRaisesRegex(CallFailed, "does not say what it takes: register it again with real rows"):
             self.worker.open(self.folder / "pair.pt", "torchscript")
         with self.assertRaisesRegex(CallFailed, r"takes 2 inputs \(a, b\)"):
             self.worker.open(self.folder / "pair.pt", "torchscript", sample=npy(self.rows))

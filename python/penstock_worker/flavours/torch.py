@@ -64,11 +64,14 @@ def _declared(source, names):
     if source.inputs is not None:
         return source.inputs, None
     if source.sample is None:
-        raise failed("a TorchScript file does not say what it takes: give a sample of real rows, or the inputs, such as 'x FP32 [-1,30]'")
+        raise failed(
+            "a TorchScript file does not say what it takes: register it again with real rows (--sample rows.npy), or with each of its "
+            "inputs (--input 'x FP32 [-1,30]')"
+        )
     required = names or ["x"]
     if len(required) != 1:
         raise failed(
-            "the model takes %d inputs (%s), and a sample shows one: give the inputs, such as 'x FP32 [-1,30]'"
+            "the model takes %d inputs (%s), and a sample shows one: register it again with each input (--input 'x FP32 [-1,30]')"
             % (len(required), ", ".join(required))
         )
     array = source.sample.array()
