@@ -69,12 +69,13 @@ async function measureSubject(model: string, subject: Subject, models: Models, c
     await untilServing(running, subject.bodyOf(models.rows[0] ?? []));
     const bodies = models.rows.map((row) => subject.bodyOf(row));
     const requests = bodies.map((body) => postRequest(running.url, body, { 'Content-Type': 'application/json' }));
-    const target = { ...running, requests };
+    // By name: the pid of a peer is a getter, which a spread leaves out.
+    const target = { url: running.url, pid: running.pid, requests };
     const cells: RateCell[] = [];
     for (const concurrency of concurrencies) {
       await closedLoop(target, concurrency, warmUpMs);
       const measured = concurrency === 1 ? await oneClient(target, calls, measureMs) : await measuredLoop(target, concurrency, measureMs);
-      const cell = { model, server: subject.name, concurrency, ...measured };
+      const cell: RateCell = { model, server: subject.name, concurrency, ...measured };
       const added = cell.addedMs === undefined ? '' : `, of which added ${cell.addedMs.toFixed(2)} ms`;
       console.error(
         `${model}, ${subject.name}, c = ${concurrency}: ${cell.ratePerSecond.toFixed(0)}/s, p50 ${cell.p50Ms.toFixed(2)} ms${added}`,
