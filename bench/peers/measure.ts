@@ -29,7 +29,7 @@ export async function measureSubject(subject: OnnxSubject, measureMs: number): P
     for (const encoding of encodings) {
       const requests = subject.requests(running.url, encoding);
       if (requests === null) continue;
-      const target = { ...running, requests };
+      const target = { url: running.url, pid: running.pid, requests };
       await closedLoop(target, 64, firstWarmUpMs);
       for (const concurrency of concurrencies) {
         await closedLoop(target, concurrency, warmUpMs);

@@ -93,6 +93,7 @@ def resolved(annotation, scope):
         try:
             value = eval(annotation, dict(scope))  # the text of the user's own annotation
         except Exception as error:
+            parse_tensor_type(annotation)  # `float[n,3]` is neither a type of Python nor a tensor
             raise failed("the annotation '%s' cannot be read: %s" % (annotation, error)) from None
     return resolved(value, scope) if isinstance(value, str) or hasattr(value, "__metadata__") else value
 

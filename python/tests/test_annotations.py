@@ -125,6 +125,10 @@ class Functions(unittest.TestCase):
 
         def half(x: "float32[n]", y): ...
 
+        def no_dtype(x: "float[n,3]"): ...
+
+        def no_name(x: "Frame"): ...
+
         for function, reason in [
             (nothing, "takes no input"),
             (bare, "says neither what it takes nor was a --sample"),
@@ -135,6 +139,8 @@ class Functions(unittest.TestCase):
             (lists, "yields and takes a list"),
             (unknown, "x: complex"),
             (half, "y: no annotation"),
+            (no_dtype, r"unknown dtype 'float' in the annotation 'float\[n,3\]': expected one of bool, int8"),
+            (no_name, "the annotation 'Frame' cannot be read: name 'Frame' is not defined"),
         ]:
             with self.subTest(function.__name__), self.assertRaisesRegex(PlatformError, reason):
                 read_predict(function)

@@ -53,7 +53,7 @@ describe('a folder of MLflow', () => {
       { name: 'b', datatype: 'BYTES', shape: [-1] },
     ]);
     assert(found.imports?.outside.some((name) => name.startsWith('cloudpickle.')));
-    assert.deepEqual(found.notes, ['loads with mlflow.pyfunc.model']);
+    assert.deepEqual(found.notes, ['loads with mlflow.pyfunc.model', 'made with mlflow 3.17.2']);
   });
 
   test('in a folder of an archive is found there', async () => {

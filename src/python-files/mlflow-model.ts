@@ -49,14 +49,17 @@ export function mlflowModel(text: string): Omit<RecognisedModel, 'entry' | 'impo
   const inputs = schemaOf(member(member(root, 'signature'), 'inputs'));
   const library = loader.startsWith('mlflow.') ? (loader.split('.')[1] as string) : '';
   const code = member(pyfunc, 'code');
+  const madeWith = versionsOf(root, flavours);
+  const versions = Object.entries(madeWith).map((version) => version.join(' '));
   return {
     flavour: 'mlflow',
     form: inputs === null ? null : 'tensors',
     libraries: [...new Set(['mlflow', ...librariesOf([library])])].sort(),
-    madeWith: versionsOf(root, flavours),
+    madeWith,
     ...(inputs === null ? {} : signatureOf(inputs)),
     notes: [
       `loads with ${printable(loader)}`,
+      ...(versions.length === 0 ? [] : [`made with ${versions.join(', ')}`]),
       ...(typeof code === 'string' ? [`runs code of its folder ${printable(code)}`] : []),
       ...(inputs === null ? ['its MLmodel has no signature of columns or tensors: give a sample'] : []),
     ],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Command } from 'commander';
-import { addPythonOptions, requestOption } from './python-options.ts';
+import { addPythonOptions, checkPythonOptions, requestOption } from './python-options.ts';
 
 function inputsOf(...specs: readonly string[]): unknown {
   const command = new Command().exitOverride().configureOutput({ writeErr: () => undefined });
@@ -38,4 +38,14 @@ test('the next command fits what the model takes', () => {
     ['--file ROWS.csv', '--file ROWS.jsonl', '--file BODY --type CONTENT-TYPE', '--data JSON'],
   );
   assert.equal(requestOption({ runtime: { kind: 'onnx' } }), '--file ROWS.csv');
+});
+
+test('imports are accepted only by an approval, and options of an opening only for files', async () => {
+  const file = { kind: 'file', path: 'm.pkl', bytes: 1, data: [] } as const;
+  const version = { kind: 'version', group: 'm', version: 1 } as const;
+  await checkPythonOptions({ acceptImports: true, approve: true }, file);
+  await assert.rejects(checkPythonOptions({ acceptImports: true, approve: false }, file), { message: /add --approve, or remove it/ });
+  await assert.rejects(checkPythonOptions({ sample: 'rows.csv', approve: false }, version), {
+    message: /--sample is only valid for a file/,
+  });
 });

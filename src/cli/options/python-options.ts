@@ -62,10 +62,14 @@ export function acceptImports(): Option {
 }
 
 /**
- * Before anything is uploaded: throws `CliError` if the model is registered already, or comes from the catalogue, and if the sample cannot
- * be sent.
+ * Before anything is uploaded: throws `CliError` if the model is registered already, or comes from the catalogue, if the sample cannot be
+ * sent, and if imports are accepted without an approval.
  */
-export async function checkPythonOptions({ sample, environment, input }: PythonOptions, { kind }: ModelSource): Promise<void> {
+export async function checkPythonOptions(
+  { sample, environment, input, acceptImports: accepts = false, approve }: PythonOptions & { readonly approve: boolean },
+  { kind }: ModelSource,
+): Promise<void> {
+  if (accepts && !approve) throw new CliError('--accept-imports is part of an approval: add --approve, or remove it', 2);
   if (kind === 'file' || kind === 'directory') {
     if (sample !== undefined) await sampleTypeOf(sample);
     return;
