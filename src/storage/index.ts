@@ -11,6 +11,7 @@ export {
   openDatabase,
 } from './database.ts';
 export { bindInstallation, rejectMissingDatabase } from './installation.ts';
+export { type JobFilter, type JobSortColumn, jobSortKey, nameKeyContaining, pageOfJobs } from './job-pages.ts';
 export { type DeadJob, type Job, Jobs, type LeasedJob, type NewJob, type PendingJob, type QueueState } from './jobs.ts';
 export { FileHasher } from './objects/file-hasher.ts';
 export { FileObjectStore, type StagedObject, type StoredObject } from './objects/file-object-store.ts';

@@ -26,5 +26,4 @@ export {
   trainingLogGroup,
   trainingLogStream,
   trainingMetricsNamespace,
-  trainingSortKey,
 } from './training-job.ts';

@@ -1,7 +1,7 @@
 /** Stored training jobs. A restarted server continues from here. */
 import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
-import { type Database, inTransaction, isUniqueViolation, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
+import { type Database, inTransaction, isUniqueViolation, pageOfJobs, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
 import type { TaskEnding } from './failure-reason.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 import { newLife, type StopCause, type TrainingLife } from './status.ts';
@@ -152,28 +152,8 @@ export class TrainingRows {
   }
 
   async list(filter: TrainingJobFilter): Promise<StoredTraining[]> {
-    const { status, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit, offset = 0 } = filter;
-    const order = descending ? 'desc' : 'asc';
-    let query = this.#db.selectFrom('training_jobs').selectAll();
-    if (status !== undefined) query = query.where('state', '=', status);
-    if (nameContains !== '') {
-      const part = nameContains.toLowerCase();
-      // Names hold no other characters, so nothing else can match, and nothing needs to be escaped.
-      query = query.where('name_key', 'like', /^[a-z0-9-]*$/.test(part) ? `%${part}%` : '');
-    }
-    for (const [column, bound, value] of [
-      ['created_at', '>', filter.createdAfterMs],
-      ['created_at', '<', filter.createdBeforeMs],
-      ['updated_at', '>', filter.updatedAfterMs],
-      ['updated_at', '<', filter.updatedBeforeMs],
-    ] as const) {
-      if (value !== undefined && value !== null) query = query.where(column, bound, value);
-    }
-    if (after !== null) {
-      query = query.where((row) => row(row.refTuple(sortBy, 'name_key'), descending ? '<' : '>', row.tuple(after[0], after[1])));
-    }
-    const page = query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset);
-    return (await page.execute()).map(storedOf);
+    const { status: state, ...page } = filter;
+    return (await pageOfJobs(this.#db, 'training_jobs', { state, ...page })).map(storedOf);
   }
 
   /** Runs in one transaction. */

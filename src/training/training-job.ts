@@ -1,6 +1,6 @@
 /** A training job as callers see it, and the operations on training jobs. */
 import type { Readable } from 'node:stream';
-import type { Transaction } from '../storage/index.ts';
+import type { JobFilter, Transaction } from '../storage/index.ts';
 import type { TrainingSpec } from './spec.ts';
 
 export type TrainingStatus = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped' | 'Deleting';
@@ -73,30 +73,8 @@ export interface TrainingJob {
   readonly createdBy: string;
 }
 
-export interface TrainingJobFilter {
+export interface TrainingJobFilter extends JobFilter {
   readonly status?: TrainingStatus | undefined;
-  readonly nameContains?: string;
-  readonly createdAfterMs?: number | null;
-  readonly createdBeforeMs?: number | null;
-  readonly updatedAfterMs?: number | null;
-  readonly updatedBeforeMs?: number | null;
-  readonly sortBy?: 'name_key' | 'created_at' | 'state';
-  /** Default true. */
-  readonly descending?: boolean;
-  /** Start after this value of the sort column and this key (`trainingSortKey`). */
-  readonly after?: readonly [string | number, string] | null;
-  /** Jobs to leave out before the first; default 0. */
-  readonly offset?: number;
-  readonly limit: number;
-}
-
-/** The key of a job for `TrainingJobFilter.after`. */
-export function trainingSortKey(
-  { spec, createdAtMs, status }: TrainingJob,
-  sortBy: NonNullable<TrainingJobFilter['sortBy']>,
-): readonly [string | number, string] {
-  const key = spec.name.toLowerCase();
-  return [{ name_key: key, created_at: createdAtMs, state: status }[sortBy], key];
 }
 
 export interface TrainingOutputLine {

@@ -1,7 +1,7 @@
 /** Stored transforms and their objects; a restarted server resumes from here. */
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';
-import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../../storage/index.ts';
+import { type Database, inTransaction, isUniqueViolation, type JobFilter, pageOfJobs, type Transaction } from '../../storage/index.ts';
 import type { TransformSpec, TransformState } from './transform-job.ts';
 
 export interface StoredTransform {
@@ -37,19 +37,8 @@ export interface Totals {
   readonly bytesDone: number;
 }
 
-export interface TransformFilter {
+export interface TransformFilter extends JobFilter {
   readonly state?: TransformState | undefined;
-  readonly nameContains?: string;
-  readonly createdAfterMs?: number | null;
-  readonly createdBeforeMs?: number | null;
-  readonly updatedAfterMs?: number | null;
-  readonly updatedBeforeMs?: number | null;
-  readonly sortBy?: 'name_key' | 'created_at' | 'state';
-  readonly descending?: boolean;
-  /** Start after this value of the sort column and this name. */
-  readonly after?: readonly [string | number, string] | null;
-  readonly offset?: number;
-  readonly limit: number;
 }
 
 interface Document {
@@ -95,23 +84,7 @@ export class TransformRows {
   }
 
   async list(filter: TransformFilter): Promise<StoredTransform[]> {
-    const { state, nameContains = '', sortBy = 'created_at', descending = true, after = null, offset = 0, limit } = filter;
-    const order = descending ? 'desc' : 'asc';
-    let query = this.#db.selectFrom('transforms').selectAll();
-    if (state !== undefined) query = query.where('state', '=', state);
-    if (nameContains !== '') query = query.where('name_key', 'like', /^[a-z0-9-]*$/.test(nameContains) ? `%${nameContains}%` : '');
-    for (const [column, bound, value] of [
-      ['created_at', '>', filter.createdAfterMs],
-      ['created_at', '<', filter.createdBeforeMs],
-      ['updated_at', '>', filter.updatedAfterMs],
-      ['updated_at', '<', filter.updatedBeforeMs],
-    ] as const) {
-      if (value !== undefined && value !== null) query = query.where(column, bound, value);
-    }
-    if (after !== null) {
-      query = query.where((where) => where(where.refTuple(sortBy, 'name_key'), descending ? '<' : '>', where.tuple(after[0], after[1])));
-    }
-    return (await query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset).execute()).map(storedTransformOf);
+    return (await pageOfJobs(this.#db, 'transforms', filter)).map(storedTransformOf);
   }
 
   /** Changes the state if it is currently one of `from`. Returns whether it changed. */

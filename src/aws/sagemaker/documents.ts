@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts';
 import { nameKey } from '../../names.ts';
-import { type Database, inTransaction, type Transaction } from '../../storage/index.ts';
+import { type Database, inTransaction, nameKeyContaining, type Transaction } from '../../storage/index.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
 
 export type DocumentKind =
@@ -134,7 +134,7 @@ export class Documents {
     let query = this.#db.selectFrom('aws_documents').selectAll().where('kind', '=', kind);
     if (createdAfterMs !== null) query = query.where('created_at', '>', createdAfterMs);
     if (createdBeforeMs !== null) query = query.where('created_at', '<', createdBeforeMs);
-    if (nameContains !== '') query = query.where('name_key', 'like', containing(nameContains));
+    if (nameContains !== '') query = query.where('name_key', 'like', nameKeyContaining(nameContains));
     if (after !== null) {
       const [value, name] = after as [string | number, string];
       query = query.where((where) => where(where.refTuple(column, 'name_key'), descending ? '<' : '>', where.tuple(value, name)));
@@ -166,11 +166,6 @@ export class Documents {
       endpoint_key: owner.endpoint === undefined ? null : nameKey(owner.endpoint),
     };
   }
-}
-
-/** A `like` pattern. Names consist of letters, digits and hyphens, so other text matches nothing. */
-export function containing(part: string): string {
-  return /^[a-z0-9-]*$/.test(part) ? `%${part}%` : '';
 }
 
 interface DocumentRow {

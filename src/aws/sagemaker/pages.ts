@@ -3,6 +3,7 @@
  * It is valid for the same operation and filters only.
  */
 import { questionDigest, readPageToken, writePageToken } from '../../pages.ts';
+import type { JobFilter } from '../../storage/index.ts';
 import { AwsError, type AwsInput } from '../service.ts';
 
 /** The sort value (a time or a text), the name, and the version if names have several. */
@@ -56,6 +57,24 @@ export function readPage<Sort extends string>(input: AwsInput, rules: PageRules<
     createdBeforeMs: typeof CreationTimeBefore === 'number' ? CreationTimeBefore : null,
     filters,
   };
+}
+
+/** A page of jobs by name, state or time, and the filter that finds it in the database. */
+export function readJobPage(input: AwsInput, operation: string): { readonly request: PageRequest; readonly filter: Required<JobFilter> } {
+  const request = readPage(input, { operation, sorts: ['CreationTime', 'Name', 'Status'], orderDefault: 'Descending' });
+  const { LastModifiedTimeAfter, LastModifiedTimeBefore } = input;
+  const { limit, sortBy, after, descending, nameContains, createdAfterMs, createdBeforeMs } = request;
+  const filter = {
+    ...{ descending, nameContains, createdAfterMs, createdBeforeMs },
+    updatedAfterMs: typeof LastModifiedTimeAfter === 'number' ? LastModifiedTimeAfter : null,
+    updatedBeforeMs: typeof LastModifiedTimeBefore === 'number' ? LastModifiedTimeBefore : null,
+    sortBy: ({ CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const)[sortBy],
+    after: after === null ? null : ([after[0], after[1]] as const),
+    offset: 0,
+    // One more than the limit shows whether there is another page.
+    limit: limit + 1,
+  };
+  return { request, filter };
 }
 
 /** `rows` are sorted and begin after `request.after`; one more than the limit means that there is another page. */

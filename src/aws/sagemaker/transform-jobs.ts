@@ -3,8 +3,8 @@ import { checkTransformSpec, type TransformState, type Transforms, type Transfor
 import type { Clock } from '../../clock.ts';
 import type { PriceTable } from '../../costs/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { nameKey } from '../../names.ts';
 import { type Registry } from '../../registry/index.ts';
+import { jobSortKey } from '../../storage/index.ts';
 import { held, holdMsOf } from '../held-reads.ts';
 import {
   type AwsCall,
@@ -20,7 +20,7 @@ import { arnOf } from './arn.ts';
 import type { Documents } from './documents.ts';
 import type { DeployableModel } from './endpoints/endpoint-documents.ts';
 import { openedVersion } from './models/opened-version.ts';
-import { cutPage, readPage, type SortKey } from './pages.ts';
+import { cutPage, readJobPage } from './pages.ts';
 import { readTags, type Tags } from './tags.ts';
 import { transformMembersOf, transformSpecOf } from './transform-spec.ts';
 
@@ -34,9 +34,6 @@ export interface TransformJobsOptions {
   /** null if no Model has that name. */
   readonly findModel: (name: string) => Promise<DeployableModel | null>;
 }
-
-/** Database columns of AWS's `SortBy`. */
-const sortColumns = { CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const;
 
 export class TransformJobs {
   readonly #options: TransformJobsOptions;
@@ -115,25 +112,9 @@ export class TransformJobs {
   }
 
   async #list(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
-    const request = readPage(input, { operation: call.operation, sorts: ['CreationTime', 'Name', 'Status'], orderDefault: 'Descending' });
-    const { sortBy, descending, after, limit, ...filters } = request;
-    const { LastModifiedTimeAfter, LastModifiedTimeBefore, StatusEquals } = input;
-    const found = await this.#options.transforms.list({
-      ...filters,
-      updatedAfterMs: typeof LastModifiedTimeAfter === 'number' ? LastModifiedTimeAfter : null,
-      updatedBeforeMs: typeof LastModifiedTimeBefore === 'number' ? LastModifiedTimeBefore : null,
-      state: StatusEquals as TransformState | undefined,
-      sortBy: sortColumns[sortBy],
-      descending,
-      after: after === null ? null : [after[0], after[1]],
-      // One more than the limit shows whether there is another page.
-      limit: limit + 1,
-    });
-    const sortKeyOf = ({ spec, createdAtMs, state }: TransformView): SortKey => {
-      const value = sortBy === 'CreationTime' ? createdAtMs : sortBy === 'Name' ? nameKey(spec.name) : state;
-      return [value, nameKey(spec.name)];
-    };
-    const { items, next } = cutPage(found, request, sortKeyOf);
+    const { request, filter } = readJobPage(input, call.operation);
+    const found = await this.#options.transforms.list({ ...filter, state: input.StatusEquals as TransformState | undefined });
+    const { items, next } = cutPage(found, request, ({ spec, ...view }) => jobSortKey({ name: spec.name, ...view }, filter.sortBy));
     return {
       TransformJobSummaries: items.map((view) => ({
         ...heading(call, view),

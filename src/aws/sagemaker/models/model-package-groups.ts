@@ -2,7 +2,7 @@
 import { PlatformError } from '../../../errors.ts';
 import { nameKey } from '../../../names.ts';
 import { type ModelGroup, type Registry } from '../../../registry/index.ts';
-import type { Database } from '../../../storage/index.ts';
+import { type Database, nameKeyContaining } from '../../../storage/index.ts';
 import {
   AwsError,
   type AwsInput,
@@ -13,7 +13,7 @@ import {
   readOperation,
 } from '../../service.ts';
 import { arnOf, readReference } from '../arn.ts';
-import { containing, type Documents } from '../documents.ts';
+import type { Documents } from '../documents.ts';
 import { type AwsPage, cutPage, type PageRequest, readPage, readPages, type SortKey } from '../pages.ts';
 import type { Searchable } from '../search.ts';
 import { readTags, tagList } from '../tags.ts';
@@ -147,7 +147,7 @@ export class ModelPackageGroups {
       );
     if (createdAfterMs !== null) query = query.where('g.created_at', '>', createdAfterMs);
     if (createdBeforeMs !== null) query = query.where('g.created_at', '<', createdBeforeMs);
-    if (nameContains !== '') query = query.where('g.name_key', 'like', containing(nameContains));
+    if (nameContains !== '') query = query.where('g.name_key', 'like', nameKeyContaining(nameContains));
     const column = sortBy === 'Name' ? 'g.name_key' : 'g.created_at';
     if (after !== null) {
       const [value, name] = after;

@@ -5,10 +5,10 @@
 import { PlatformError } from '../../../errors.ts';
 import { nameKey } from '../../../names.ts';
 import { type ModelVersion, type Registry } from '../../../registry/index.ts';
-import type { Database, Transaction } from '../../../storage/index.ts';
+import { type Database, nameKeyContaining, type Transaction } from '../../../storage/index.ts';
 import type { AwsInput } from '../../service.ts';
 import type { ArnResource } from '../arn.ts';
-import { containing, type Documents } from '../documents.ts';
+import type { Documents } from '../documents.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from '../pages.ts';
 
 export interface PackageDocument {
@@ -135,7 +135,7 @@ export class PackageRecords {
     if (approval !== undefined) query = query.where('p.approval', '=', approval);
     if (createdAfterMs !== null) query = query.where('p.created_at', '>', createdAfterMs);
     if (createdBeforeMs !== null) query = query.where('p.created_at', '<', createdBeforeMs);
-    if (nameContains !== '') query = query.where('p.name_key', 'like', containing(nameContains));
+    if (nameContains !== '') query = query.where('p.name_key', 'like', nameKeyContaining(nameContains));
     const column = sortBy === 'Name' ? 'p.name_key' : 'p.created_at';
     if (after !== null) {
       const [value, name, number = 0] = after;

@@ -1,11 +1,12 @@
 /** Operations on training jobs. Members are stored as they were sent; those of jobs from other APIs are derived. */
 import type { Clock } from '../../../clock.ts';
 import { PlatformError } from '../../../errors.ts';
-import { type Training, type TrainingJob, type TrainingJobFilter, type TrainingStatus, trainingSortKey } from '../../../training/index.ts';
+import { type JobSortColumn, jobSortKey } from '../../../storage/index.ts';
+import type { Training, TrainingJob, TrainingJobFilter, TrainingStatus } from '../../../training/index.ts';
 import { held, isWaiter, readHoldMs, waiterHoldMs } from '../../held-reads.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, changeOperation, readOperation } from '../../service.ts';
 import { arnOf } from '../arn.ts';
-import { cutPage, readPage } from '../pages.ts';
+import { cutPage, readJobPage } from '../pages.ts';
 import type { Searchable } from '../search.ts';
 import { readTags, type Tags, tagList } from '../tags.ts';
 import { createdMembers, describeTraining, searchedTraining, summarizeTraining } from './training-description.ts';
@@ -20,8 +21,6 @@ export interface TrainingJobsOptions extends TrainingSpecDeps {
 
 type TrainingOperation = `${'Create' | 'Describe' | 'Stop' | 'Delete' | 'Update'}TrainingJob` | 'ListTrainingJobs';
 
-/** Database columns of AWS's `SortBy`. */
-const sortColumns = { CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const;
 /** Jobs that are read at once while a filter that the database does not know selects few of them. */
 const scannedAtOnce = 200;
 
@@ -141,30 +140,16 @@ export class TrainingJobOperations {
   }
 
   async #list(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
-    const request = readPage(input, { operation: call.operation, sorts: ['CreationTime', 'Name', 'Status'], orderDefault: 'Descending' });
-    const { LastModifiedTimeAfter, LastModifiedTimeBefore, StatusEquals } = input;
-    const sortBy = sortColumns[request.sortBy];
-    const found = await this.#selected(input, {
-      status: StatusEquals as TrainingStatus | undefined,
-      nameContains: request.nameContains,
-      createdAfterMs: request.createdAfterMs,
-      createdBeforeMs: request.createdBeforeMs,
-      updatedAfterMs: typeof LastModifiedTimeAfter === 'number' ? LastModifiedTimeAfter : null,
-      updatedBeforeMs: typeof LastModifiedTimeBefore === 'number' ? LastModifiedTimeBefore : null,
-      sortBy,
-      descending: request.descending,
-      after: request.after === null ? null : [request.after[0], request.after[1]],
-      // One more than the limit shows whether there is another page.
-      limit: request.limit + 1,
-    });
-    const { items, next } = cutPage(found, request, (job) => trainingSortKey(job, sortBy));
+    const { request, filter } = readJobPage(input, call.operation);
+    const found = await this.#selected(input, { ...filter, status: input.StatusEquals as TrainingStatus | undefined });
+    const { items, next } = cutPage(found, request, (job) => sortKeyOf(job, filter.sortBy));
     return { TrainingJobSummaries: items.map((job) => summarizeTraining(call, job)), ...next };
   }
 
   /** With the filters of AWS that only the stored members answer. */
   async #selected(
     { WarmPoolStatusEquals: pool, TrainingPlanArnEquals: plan }: AwsInput,
-    filter: TrainingJobFilter & { readonly sortBy: NonNullable<TrainingJobFilter['sortBy']> },
+    filter: TrainingJobFilter & { readonly sortBy: JobSortColumn },
   ): Promise<readonly TrainingJob[]> {
     const { training } = this.#options;
     if (plan !== undefined || (pool !== undefined && pool !== 'Terminated')) return [];
@@ -176,7 +161,7 @@ export class TrainingJobOperations {
       found.push(...jobs.filter(({ document }) => trainingMembers(document ?? {}).ResourceConfig?.KeepAlivePeriodInSeconds !== undefined));
       const last = jobs.at(-1);
       if (last === undefined || jobs.length < scannedAtOnce || found.length >= filter.limit) return found.slice(0, filter.limit);
-      after = trainingSortKey(last, filter.sortBy);
+      after = sortKeyOf(last, filter.sortBy);
     }
   }
 
@@ -186,6 +171,10 @@ export class TrainingJobOperations {
     if (job === null) throw notFound();
     return job;
   }
+}
+
+function sortKeyOf({ spec, createdAtMs, status: state }: TrainingJob, sortBy: JobSortColumn): ReturnType<typeof jobSortKey> {
+  return jobSortKey({ name: spec.name, createdAtMs, state }, sortBy);
 }
 
 function isOver({ status }: TrainingJob): boolean {
