@@ -1,6 +1,6 @@
 /**
- * Reads a few members of a large JSON text, and skips the others without storing them: the trees of a model are of no interest, and may be
- * larger than the memory.
+ * Reads a few members of a large JSON text, and skips the others without storing them: the trees of a model are not needed, and may not
+ * fit into memory.
  */
 import { PlatformError } from '../errors.ts';
 import type { ByteReader } from './byte-reader.ts';
@@ -15,12 +15,12 @@ export interface WantedMembers {
   readonly wanted: ReadonlySet<string>;
 }
 
-/** The wanted values by path. Throws `invalid_request` if the text is malformed, as far as it was looked at. */
+/** The wanted values by path. Throws `invalid_request` if the part of the text that is read is malformed. */
 export async function readJsonMembers(reader: ByteReader, members: WantedMembers): Promise<Map<string, unknown>> {
   const found = new Map<string, unknown>();
   const scanner = new JsonScanner(reader);
   await readObject(scanner, '', members, found);
-  if ((await scanner.peek()) !== -1) throw damaged('something follows its end');
+  if ((await scanner.peek()) !== -1) throw damaged('data follows its end');
   return found;
 }
 

@@ -13,11 +13,11 @@ const textBytesMax = 1024 * 1024;
 const elementBytes: Readonly<Record<string, number>> = { i: 1, U: 1, I: 2, l: 4, L: 8, d: 4, D: 8, C: 1 };
 const withoutContent: Readonly<Record<string, unknown>> = { Z: null, T: true, F: false };
 
-/** The wanted values by path. Throws `invalid_request` if the file is malformed, as far as it was looked at. */
+/** The wanted values by path. Throws `invalid_request` if the part of the file that is read is malformed. */
 export async function readUbjsonMembers(reader: ByteReader, members: WantedMembers): Promise<Map<string, unknown>> {
   const scan = new UbjsonScan(reader, members);
   await scan.value('', false, 0);
-  if (await reader.fill(1)) throw damaged('something follows its end');
+  if (await reader.fill(1)) throw damaged('data follows its end');
   return scan.found;
 }
 
@@ -108,7 +108,7 @@ class UbjsonScan {
 
   async #size(): Promise<number> {
     const size = await this.#number(await this.#marker());
-    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw damaged('a size is no number');
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw damaged('a size is not a number');
     return size;
   }
 

@@ -35,7 +35,7 @@ function xgboostModel(members: ReadonlyMap<string, unknown>): RecognisedModel | 
   if (!Number.isSafeInteger(features) || features < 0 || features > featuresMax) {
     throw new PlatformError(
       'invalid_request',
-      'the XGBoost model is damaged: num_feature is no number of features. Save it again with save_model()',
+      'the XGBoost model is damaged: num_feature is not a number of features. Save it again with save_model()',
     );
   }
   const names = members.get('learner.feature_names');

@@ -78,6 +78,6 @@ export function stagesIn(tensors: readonly Tensor[], outputs: number): { readonl
   const [times, confidence, stage] = found as [Uint8Array, Uint8Array, Uint8Array];
   if (times.length !== 16 || confidence.length !== 4 * stage.length) throw malformedFrame('the stages of a result have other sizes');
   const [firstMs, secondMs] = new Float64Array(times.buffer) as unknown as [number, number];
-  if (!(firstMs >= 0 && secondMs >= 0)) throw malformedFrame('the times of its stages are no milliseconds');
+  if (!(firstMs >= 0 && secondMs >= 0)) throw malformedFrame('the times of its stages are not valid milliseconds');
   return { outputs: tensors.slice(0, outputs), rows: { confidence: new Float32Array(confidence.buffer), stage, firstMs, secondMs } };
 }

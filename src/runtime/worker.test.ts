@@ -273,7 +273,7 @@ test('a run with timings that are no numbers ends the link: they would spoil the
   assert(frame !== undefined);
   setTimings([frame], { inMs: 0, runMs: Number.NaN, outMs: 0 });
   far.write(frame);
-  await assert.rejects(run, /its timings are no milliseconds/);
+  await assert.rejects(run, /its timings are not valid milliseconds/);
   far.destroy();
 });
 

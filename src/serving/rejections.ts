@@ -10,7 +10,7 @@ export function queueFullError({ endpoint, settings }: PoolContext, rowsWaiting:
   return new PlatformError('overloaded', `${text}. Retry later or add instances`, { retryAfterMs });
 }
 
-/** The error for a late request that is given up, because it would wait behind others until its timeout, or the queue is full. */
+/** The error for a late request that is rejected, because it would wait behind others until its timeout, or the queue is full. */
 export function noPlaceError(
   { endpoint, settings }: PoolContext,
   { call, timeoutAtMs }: PendingRequest,
@@ -18,7 +18,7 @@ export function noPlaceError(
 ): PlatformError {
   const objective = formatMs(settings.objective?.latencyMs ?? 0);
   const timeout = formatMs(Math.round(timeoutAtMs - call.arrivedAtMs));
-  const text = `endpoint ${endpoint} is overloaded: this request missed its objective of ${objective}, and those that still can be in time leave it no place within its timeout of ${timeout}`;
+  const text = `endpoint ${endpoint} is overloaded: this request missed its objective of ${objective}, and requests that can still meet theirs use all capacity until its timeout of ${timeout}`;
   return new PlatformError('overloaded', `${text}. Retry later or add instances`, { retryAfterMs: spread(retryAfterMs, call.requestId) });
 }
 

@@ -1,8 +1,8 @@
-/** How long an executor takes by one plan, and in which batches. An executor with one model has one. */
+/** How long an executor takes to run one plan, and in which batches. An executor with one model has one plan. */
 import type { Objective } from '../objective.ts';
 import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
 
-/** A batch that takes at most this much longer than one of B_i rows delays others no more. */
+/** A batch that takes at most this much longer than one of B_i rows does not delay others. */
 const barelyMore = 1.1;
 /** Batch sizes that are tried differ by at least this factor. */
 const sizeStep = 1.15;

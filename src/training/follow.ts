@@ -1,4 +1,4 @@
-/** Follows a running task: copies its output, reads metrics from it, measures it, synchronises its checkpoints, until it ends. */
+/** Follows a running task: copies its output, reads metrics from it, measures it, and synchronises its checkpoints until it ends. */
 import { messageOf } from '../errors.ts';
 import { Measure } from '../metrics/index.ts';
 import type { Tasks, TaskView } from '../providers/index.ts';
@@ -21,10 +21,10 @@ const pollMs = 200;
 const retryMs = 1000;
 /** To store the last checkpoints, for example while the disk is full. */
 const endTries = 60;
-/** Each second in the first minute, then each ten. */
+/** Every second in the first minute, then every ten. */
 const denseSamplesMs = 60_000;
 
-/** Returns the task as it ended; null if it is gone. Failures to copy output or checkpoints are logged and repeated. */
+/** Returns the final state of the task; null if it no longer exists. Failures to copy output or checkpoints are logged and repeated. */
 export async function followTask(deps: RunDeps, { stored, id, log, ml }: FollowedTask): Promise<TaskView | null> {
   const { clock } = deps;
   const { checkpoints, volumeGb } = stored.spec;
@@ -33,7 +33,7 @@ export async function followTask(deps: RunDeps, { stored, id, log, ml }: Followe
   let [sampledAtMs, cpuMs, syncedAtMs] = [begunAtMs, viewOf(deps, id)?.cpuMs ?? 0, begunAtMs];
   let syncing: Promise<void> = Promise.resolve();
   for (;;) {
-    // The state is read before the output: what a task has printed before its end is there then.
+    // The state is read before the output: an ended task has already printed everything.
     const view = viewOf(deps, id);
     const isEnd = view === null || view.state === 'ended' || view.state === 'lost';
     const copied = await copyOutput(deps, stored, id, log);
@@ -115,7 +115,7 @@ function sample(
   }
 }
 
-/** Kills a task that must not run on. Resolves when it has ended. */
+/** Kills a task that must not continue. Resolves when it has ended. */
 export async function endTask(tasks: Tasks, id: string): Promise<void> {
   const isOver = (): boolean => !tasks.list().some((view) => view.id === id && (view.state === 'starting' || view.state === 'running'));
   if (isOver()) return;
@@ -131,7 +131,7 @@ export async function endTask(tasks: Tasks, id: string): Promise<void> {
   }
 }
 
-/** Until the time is over or the task changes. */
+/** Waits until the time has passed or the task changes. */
 async function pause({ clock, tasks }: RunDeps, ms: number, id: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const cancel = clock.after(ms, resolve);

@@ -44,7 +44,7 @@ function unmeasuredText(compared: readonly Compared[]): string {
   const versions = compared.map(({ version }) => version);
   if (versions.some(isUnopened)) return 'Not profiled yet. A Python model is opened at its approval, and profiled after that.';
   if (!versions.every(isPlannable))
-    return 'Not profiled: Penstock cannot make up what the model takes. Register it with sample rows, and it is profiled with them.';
+    return 'Not profiled: Penstock cannot generate inputs for this model. Register it with sample rows to profile it with them.';
   return 'Not profiled yet. Profiling takes a few seconds after registration.';
 }
 

@@ -1,4 +1,4 @@
-/** Route that says which model, or cascade of two, should serve, without deploying anything. */
+/** The route that recommends a model, or a cascade of two, without deploying anything. */
 import { z } from 'zod';
 import { alternativesOf, candidatesMax, type ExplainedPlan, explainedPlans, explanationOf } from '../../evaluation/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';

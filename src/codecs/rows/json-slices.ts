@@ -17,7 +17,7 @@ export function elementsOfArray(text: string): readonly string[] {
   return elements;
 }
 
-/** The members of an object, also those whose name comes again. The text must be valid JSON, and an object. */
+/** The members of an object, including those with a repeated name. The text must be valid JSON, and an object. */
 export function membersOfObject(text: string): readonly Member[] {
   const members: Member[] = [];
   let at = afterSpace(text, afterSpace(text, 0) + 1);

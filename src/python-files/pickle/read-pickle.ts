@@ -208,7 +208,7 @@ class PickleRun {
   }
 
   #index(text: string): number {
-    if (!/^\d{1,9}$/.test(text)) throw new MalformedPickle('it has a reference that is no number');
+    if (!/^\d{1,9}$/.test(text)) throw new MalformedPickle('it has a reference that is not a number');
     return Number(text);
   }
 

@@ -145,7 +145,7 @@ function writeDescriptor(into: Buffer, offset: number, tensor: IndexedTensor, da
 const noOthers: Readonly<Record<number, TensorSpec>> = {};
 
 /**
- * The tensors of a frame as views of it, named by the signature. `others`: tensors beside it, by index. Throws if the frame is malformed.
+ * The tensors of a frame as views of it, named by the signature. `others`: tensors that it lacks, by index. Throws if the frame is malformed.
  */
 export function readTensors(frame: Frame, specs: readonly TensorSpec[], others = noOthers): Tensor[] {
   return tensorsAt(frame, frame.bodyOffset + (frame.kind === kinds.ran ? timingsBytes : 0), specs, others);
@@ -191,6 +191,6 @@ const timingMsMax = 86_400_000;
 export function checkedTimings(timings: unknown): RunTimings {
   const { inMs, runMs, outMs } = (timings ?? {}) as Readonly<Record<string, unknown>>;
   const isTime = (ms: unknown): ms is number => typeof ms === 'number' && ms >= 0 && ms <= timingMsMax;
-  if (!isTime(inMs) || !isTime(runMs) || !isTime(outMs)) throw malformedFrame('its timings are no milliseconds');
+  if (!isTime(inMs) || !isTime(runMs) || !isTime(outMs)) throw malformedFrame('its timings are not valid milliseconds');
   return { inMs, runMs, outMs };
 }

@@ -13,7 +13,7 @@ export function namesIn(graph: GraphProto): Set<string> {
   return names;
 }
 
-/** `wanted`, or with a number if something has that name. Adds it to `taken`. */
+/** `wanted`, with a number appended if that name is taken. Adds the result to `taken`. */
 export function unusedName(wanted: string, taken: Set<string>): string {
   let name = wanted;
   for (let number = 1; taken.has(name); number++) name = `${wanted}_${number}`;
