@@ -2,7 +2,6 @@
 import { PlatformError } from '../errors.ts';
 import type { Forecaster, ForecasterOptions } from './forecaster.ts';
 import { HoltWintersModel } from './holt-winters.ts';
-import { persistenceModel, seasonalNaiveModel } from './naive.ts';
 import { RlsArModel } from './rls-ar.ts';
 import { type ForecasterShape, type PointModel, TrackedForecaster } from './tracked-forecaster.ts';
 
@@ -25,4 +24,19 @@ export function createForecaster(name: string, options: ForecasterOptions): Fore
     throw new PlatformError('invalid_request', `unknown forecaster ${JSON.stringify(name)}: expected one of ${forecasterNames.join(', ')}`);
   }
   return new TrackedForecaster(known, options, models[known]);
+}
+
+const stateless = { train: () => undefined, snapshot: () => null, restore: () => undefined } as const;
+
+/** Persistence: forecasts the last count, m = y_t². */
+function persistenceModel(): PointModel {
+  return { ...stateless, rootAhead: (history) => history.lastRoot };
+}
+
+/** Seasonal naive: forecasts the count of the same time a day ago, m = y[t+h-S]², or the last count if that one is unknown. */
+function seasonalNaiveModel({ horizons, slotsPerDay, isSeasonal }: ForecasterShape): PointModel {
+  return {
+    ...stateless,
+    rootAhead: (history, i) => (isSeasonal ? history.rootAt(history.slot + (horizons[i] as number) - slotsPerDay) : Number.NaN),
+  };
 }

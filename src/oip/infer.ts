@@ -22,15 +22,16 @@ import { acceptedEncoding, replyHeaders, sendInference } from '../connections/in
 import type { WireBody } from '../data-quality/index.ts';
 import type { PlatformError } from '../errors.ts';
 import {
+  formatRowsByModel,
   InferenceExchange,
   type InferenceResult,
   ModelPlans,
   preferenceIn,
   preferenceOf,
+  type RowAnswers,
   requestRowsMax,
   type ServedRoute,
 } from '../serving/index.ts';
-import { answeredHeaders, explainParameters } from './answered.ts';
 import { capturedTensors, captureTensors } from './capture-tensors.ts';
 import type { OipDeps } from './deps.ts';
 import { PiecesExchange } from './generate-pieces.ts';
@@ -189,4 +190,21 @@ function addTimings(headers: string[], { timings, batchRows, closeReason, coldSt
   headers.push('server-timing', stages.map(([name, ms]) => `${name};dur=${ms.toFixed(3)}`).join(', '));
   headers.push('x-penstock-batch-size', String(batchRows), 'x-penstock-close-reason', closeReason);
   if (coldStart) headers.push('x-penstock-cold-start', 'true');
+}
+
+/** Names and values, alternating; empty if the endpoint serves one model. */
+function answeredHeaders(answered: RowAnswers | undefined): readonly string[] {
+  return answered === undefined ? [] : ['x-penstock-model', formatRowsByModel(answered), 'x-penstock-plan', answered.rung.name];
+}
+
+/** By row: the model that answered, as a position in `models`, and how sure the first model was; null without scores. */
+function explainParameters(answered: RowAnswers | undefined): Record<string, unknown> {
+  if (answered === undefined) return {};
+  const { rung, stage, confidence } = answered;
+  return {
+    plan: rung.name,
+    models: rung.second === null ? [rung.first] : [rung.first, rung.second],
+    answered_by: Array.from(stage, (each) => (each === 1 ? 1 : 0)),
+    confidence: Array.from(confidence, (each) => (Number.isNaN(each) ? null : each)),
+  };
 }

@@ -1,9 +1,18 @@
 /** Models that a worker has loaded together, and their cascades. Used only in a worker process. */
 import assert from 'node:assert/strict';
 import { PlatformError } from '../errors.ts';
-import { bytesOf, datatypes, elementCount, encodeStrings, floatsOf, newArray, type Tensor, type TensorSpec } from '../tensor.ts';
+import {
+  bytesOf,
+  datatypes,
+  decodeStrings,
+  elementCount,
+  encodeStrings,
+  floatsOf,
+  newArray,
+  type Tensor,
+  type TensorSpec,
+} from '../tensor.ts';
 import { OnnxModel } from './onnx/onnx-model.ts';
-import { gatherRows, scatterRows } from './row-tensors.ts';
 import { type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
 
 /** A model that runs tensors; an `OnnxModel` outside of tests. */
@@ -183,4 +192,37 @@ function madeLabels({ name, datatype }: TensorSpec, places: Int32Array, row: rea
   const isBig = datatype === 'INT64' || datatype === 'UINT64';
   for (const [i, place] of places.entries()) (values as unknown as (number | bigint)[])[i] = isBig ? BigInt(place) : place;
   return { name, datatype, shape, data: bytesOf(values) };
+}
+
+/** The given rows, with rows of the shape `row`; null: of their own shape. */
+function gatherRows({ name, datatype, shape, data }: Tensor, rows: readonly number[], row: readonly number[] | null): Tensor {
+  const gathered = { name, datatype, shape: [rows.length, ...(row ?? shape.slice(1))] };
+  const count = shape[0] as number;
+  if (rows.length === count) return { ...gathered, data }; // all rows, in their order
+  if (datatypes[datatype].bytes === null) {
+    const texts = decodeStrings(data);
+    const each = texts.length / count;
+    return { ...gathered, data: encodeStrings(rows.flatMap((index) => texts.slice(index * each, (index + 1) * each))) };
+  }
+  const each = data.length / count;
+  const bytes = new Uint8Array(rows.length * each);
+  for (const [i, index] of rows.entries()) bytes.set(data.subarray(index * each, (index + 1) * each), i * each);
+  return { ...gathered, data: bytes };
+}
+
+/** `all` with those rows replaced by the rows of `some`, in their order. Both must have rows of one size. */
+function scatterRows(all: Tensor, rows: readonly number[], some: Tensor): Tensor {
+  if (rows.length === 0) return all;
+  const count = all.shape[0] as number;
+  if (rows.length === count) return { ...all, data: some.data };
+  if (datatypes[all.datatype].bytes === null) {
+    const [texts, others] = [decodeStrings(all.data), decodeStrings(some.data)];
+    const each = texts.length / count;
+    for (const [i, index] of rows.entries()) texts.splice(index * each, each, ...others.slice(i * each, (i + 1) * each));
+    return { ...all, data: encodeStrings(texts) };
+  }
+  const each = all.data.length / count;
+  const data = new Uint8Array(all.data); // the memory of a model is its own
+  for (const [i, index] of rows.entries()) data.set(some.data.subarray(i * each, (i + 1) * each), index * each);
+  return { ...all, data };
 }

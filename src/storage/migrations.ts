@@ -1,6 +1,5 @@
 /** All migrations in order, forward only; the steps are in `migrations/` by topic. Never change a released step: add a new one. */
 import type { Migration } from 'kysely/migration';
-import { createArrivals } from './migrations/arrivals.ts';
 import { createAsyncRequests, createTransforms } from './migrations/async-inference.ts';
 import { addContent, createAwsDocuments, createS3 } from './migrations/aws.ts';
 import { addFailed, createCosts } from './migrations/costs.ts';
@@ -15,7 +14,7 @@ import {
 import { addPlans, createDrift } from './migrations/drift.ts';
 import { createEnvironments } from './migrations/environments.ts';
 import { createEvaluations, createSelectionEvidence, createSelectionTests } from './migrations/evaluation.ts';
-import { createInstallation } from './migrations/installation.ts';
+import { createInstallation, createServerHolder } from './migrations/installation.ts';
 import {
   addCauses,
   addLanes,
@@ -25,8 +24,7 @@ import {
   setCausesOfDeliveries,
   setLanesOfDeliveries,
 } from './migrations/jobs.ts';
-import { createLogs } from './migrations/logs.ts';
-import { clearMetricRows, createMetricSeries, splitMetricRows } from './migrations/metrics.ts';
+import { clearMetricRows, createArrivals, createLogs, createMetricSeries, splitMetricRows } from './migrations/measurements.ts';
 import {
   chainAudit,
   createAlarms,
@@ -40,7 +38,6 @@ import {
 } from './migrations/monitoring.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
-import { createServerHolder } from './migrations/server.ts';
 import { addStreamOffsets, createTraining } from './migrations/training.ts';
 import type { Dialect } from './tables.ts';
 

@@ -1,20 +1,19 @@
 /** The CloudWatch service: metrics, alarms and dashboards. */
-
 import type { Alarm } from '../../alerts/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
-import type { MetricStore } from '../../metrics/index.ts';
+import { type MetricStore, statisticOf } from '../../metrics/index.ts';
 import type { Database } from '../../storage/index.ts';
 import { ResourceTags } from '../resource-tags.ts';
 import { Documents } from '../sagemaker/documents.ts';
 import { type AwsInput, type AwsLocation, type AwsOutput, type AwsService, dataOperation, readOperation } from '../service.ts';
 import { type ActionTargets, type AlarmStore, alarmReads, alarmWrites } from './alarm-operations.ts';
 import { alarmTagReads, alarmTagWrites } from './alarm-tags.ts';
+import { invalidCombination } from './cloudwatch-errors.ts';
 import { cloudWatchPageOf } from './cloudwatch-pages.ts';
 import { dashboardReads, dashboardWrites } from './dashboards.ts';
 import { getMetricData } from './metric-data.ts';
-import { dimensionBodies } from './metric-key.ts';
-import { getMetricStatistics } from './metric-statistics.ts';
+import { checkPeriod, checkStatistic, dimensionBodies, dimensionsOf, timeRangeOf } from './metric-key.ts';
 import { putMetricData } from './put-metric-data.ts';
 
 export interface CloudWatchOptions {
@@ -51,6 +50,8 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
 }
 
 /** ListMetrics. */
+/** Of one call of GetMetricStatistics. */
+const pointsMax = 1440;
 const pageSize = 500;
 const recentlyMs = 3 * 3_600_000;
 
@@ -72,4 +73,38 @@ function listMetrics(store: Pick<MetricStore, 'list'>, input: AwsInput): AwsOutp
   );
   const { items, next } = cloudWatchPageOf([...byKey], input, ([key]) => key, { limit: pageSize, errorCode: 'InvalidParameterValue' });
   return { Metrics: items.map(([, body]) => body), ...next };
+}
+
+/** Several statistics of one metric. */
+async function getMetricStatistics(store: Pick<MetricStore, 'series' | 'unitsOf'>, input: AwsInput): Promise<AwsOutput> {
+  const { Namespace, MetricName, Dimensions, Unit, Statistics = [], ExtendedStatistics = [] } = input;
+  const plain = Statistics as readonly string[];
+  const extended = ExtendedStatistics as readonly string[];
+  if (plain.length + extended.length === 0)
+    throw invalidCombination('At least one of the parameters Statistics and ExtendedStatistics must be specified.');
+  for (const name of extended) checkStatistic(name, 'ExtendedStatistics');
+  const periodS = checkPeriod(Number(input.Period));
+  const span = timeRangeOf(input, periodS);
+  const points = Math.ceil((span.toMs - span.fromMs) / (1000 * periodS));
+  if (points > pointsMax) {
+    throw invalidCombination(
+      `You have requested up to ${points} datapoints, which exceeds the limit of ${pointsMax}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.`,
+    );
+  }
+  const name = String(MetricName);
+  const metricKey = { namespace: String(Namespace), dimensions: dimensionsOf(Dimensions, 'Dimensions') };
+  const units = Unit === undefined ? store.unitsOf(metricKey, name) : [Unit as string];
+  const datapoints: { readonly Timestamp: Date; readonly [member: string]: unknown }[] = [];
+  for (const unit of units) {
+    for (const point of await store.series({ metricKey, name, unit, ...span, originMs: span.fromMs, periodMs: 1000 * periodS })) {
+      const valueOf = (statistic: string): [string, number | null] => [statistic, statisticOf(point, statistic)];
+      datapoints.push({
+        Timestamp: new Date(point.atMs),
+        ...Object.fromEntries(plain.map(valueOf)),
+        Unit: unit,
+        ...(extended.length === 0 ? {} : { ExtendedStatistics: Object.fromEntries(extended.map(valueOf)) }),
+      });
+    }
+  }
+  return { Label: name, Datapoints: datapoints.sort((a, b) => a.Timestamp.getTime() - b.Timestamp.getTime()) };
 }

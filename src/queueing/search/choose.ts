@@ -3,7 +3,6 @@
  * q. Evaluating the latency distribution once decides whether a setting meets the objective. Quantiles need a search, so they are
  * computed only for reported settings.
  */
-
 import { exactTable } from '../waits/exact-model.ts';
 import {
   alternativeOf,
@@ -18,7 +17,7 @@ import {
 import type { Alternative, BatchChoiceResult, BatchSettings, ChoiceInput, Chosen, NothingFits } from './choice.ts';
 import { formatExtraCost, sharePromisedText } from './format.ts';
 import { fittingPoints, type MemoryOption, memoryOptions } from './memory-option.ts';
-import { paperSearchSpace } from './paper-search-space.ts';
+import { paperSearchSpace } from './paper-solver.ts';
 import { type Candidate, meetsTarget, type SearchResult, type SearchSpace, search } from './search.ts';
 import { effectivePolicy, type PromisedLatency, promisedLatencyOf, searchSpaceFor, shareInTime, Waits } from './search-space.ts';
 
