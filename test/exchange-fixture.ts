@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type ClientRequest, request as httpRequest } from 'node:http';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { status as grpcStatuses } from '@grpc/grpc-js';
 import { Access } from '../src/access/index.ts';
 import { invokeRoutes } from '../src/api/inference/invoke.ts';
 import { mount } from '../src/api/routing/route.ts';
@@ -15,81 +13,26 @@ import { AwsRouter, BodyInvocations, Runtime, type RuntimeOptions } from '../src
 import { SystemClock, VirtualClock } from '../src/clock.ts';
 import { defaultPrices, Ledger } from '../src/costs/index.ts';
 import { type CapturedExchange, captureDefault } from '../src/data-quality/index.ts';
-import { asPlatformError, PlatformError } from '../src/errors.ts';
+import { PlatformError } from '../src/errors.ts';
 import { Listener } from '../src/http/index.ts';
 import { openLogs, type RequestLine, RequestTraces } from '../src/logs/index.ts';
 import { Metrics } from '../src/metrics/index.ts';
 import { loadGrpcServer } from '../src/oip/grpc/open-grpc.ts';
 import { type OipDeps, OipRouter } from '../src/oip/index.ts';
-import { type Profile, ServiceTable } from '../src/profiling/index.ts';
+import { ServiceTable } from '../src/profiling/index.ts';
 import { SeededRandom } from '../src/random.ts';
 import type { ModelVersion } from '../src/registry/index.ts';
-import type { InvokeResult, Payload, ReplySink, WorkerLink } from '../src/runtime/index.ts';
 import { rawCall, Serving } from '../src/serving/index.ts';
-import { encodeStrings, jsonSignature, type Tensor } from '../src/tensor.ts';
+import { encodeStrings, type Tensor } from '../src/tensor.ts';
 import { ThreadPool, type Threads } from '../src/threads/index.ts';
 import { sign } from './aws/signed-request.ts';
-import { definitionOf, GrpcClient } from './end-to-end/grpc-client.ts';
+import { GrpcClient } from './end-to-end/grpc-client.ts';
 import { until } from './end-to-end/poll.ts';
-import { bodyLimitBytes, grpcBody, jsonBody, linesBody, oipBody, rowsBody, type Sent } from './exchange-bodies.ts';
-
-/** The endpoints that are served: their models take tensors, rows of JSON, bytes; `stream` takes bytes and answers with several values. */
-type Served = 'tensors' | 'json' | 'bytes' | 'stream';
-/** `starting` exists but is not served. */
-export type Endpoint = Served | 'starting' | 'nothing';
+import { exchangeAdapters } from './exchange-adapters.ts';
+import { bodyLimitBytes } from './exchange-bodies.ts';
+import { profile, runMs, type ScriptedRun, type Served, scriptedWorkers, timeoutMs, versionOf } from './exchange-models.ts';
 
 const queueRowsMax = 4;
-/** Of every endpoint. */
-export const timeoutMs = 1000;
-const runMs = 10;
-const timings = { inMs: 0, runMs, outMs: 0 };
-const signature = {
-  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
-  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
-} as const;
-
-/** Batches have at most two rows. */
-const profile: Profile = {
-  executor: 'x',
-  service: [1, 2].map((b) => ({ b, p50Ms: runMs, p95Ms: runMs, p99Ms: runMs, samples: [runMs], rssMiB: 1 })),
-  measuredAtMs: 0,
-  loadMs: 0,
-  batchMax: 2,
-  notes: [],
-};
-
-function versionOf(number: number, group: Served, shape = signature): ModelVersion {
-  const runtimes = {
-    tensors: { kind: 'onnx' },
-    json: { kind: 'python', form: 'json' },
-    bytes: { kind: 'process', concurrency: 1 },
-    stream: { kind: 'python', form: 'stream' },
-  };
-  const none = { inputs: [], outputs: [] };
-  const signatures = { tensors: shape, json: jsonSignature, bytes: none, stream: none };
-  const own = { signature: signatures[group], runtime: runtimes[group], batchable: group === 'tensors' || group === 'json' };
-  const version = { name: `${group}/${number}`, group, version: number, ...own };
-  return version as unknown as ModelVersion;
-}
-
-export interface Call {
-  /** How its client sees the end: `200`, `503 unavailable`, `UNAVAILABLE`, `left`. */
-  readonly outcome: Promise<string>;
-  /** The client disconnects. */
-  leave(): void;
-}
-
-export interface SendOptions {
-  /** Of the headers and half of the body, only. */
-  readonly isPartial?: boolean;
-}
-
-export interface Adapter {
-  readonly name: string;
-  readonly endpoint: Served;
-  send(sent: Sent, endpoint?: Endpoint, options?: SendOptions): Call;
-}
-
 /** What a request leaves behind. */
 export interface Recorded {
   /** Of the request log: status, rows, parts. */
@@ -99,11 +42,6 @@ export interface Recorded {
   readonly captured: readonly string[];
   /** Statuses of the access log. */
   readonly accessLines: readonly string[];
-}
-
-interface Run {
-  finish(): void;
-  fail(error: Error): void;
 }
 
 export async function openExchanges() {
@@ -125,7 +63,7 @@ export async function openExchanges() {
   subscribe('http.server.request.start', onRequest);
   const spans: string[] = [];
   const captured: string[] = [];
-  const runs: Run[] = [];
+  const runs: ScriptedRun[] = [];
   const begun = new Set<string>();
   const requestTraces = new RequestTraces(
     { add: ({ attributes }) => void spans.push(String(attributes['penstock.status'])) },
@@ -160,19 +98,7 @@ export async function openExchanges() {
     functions: { prices: defaultPrices.functions, memoryMiBSafe: () => 2048, start: () => assert.fail(), stop: () => assert.fail() },
   });
 
-  const run = <Result>(result: () => Result): Promise<Result> =>
-    new Promise((resolve, reject) => runs.push({ finish: () => resolve(result()), fail: reject }));
-  const link = {
-    status: () => Promise.resolve({ rssBytes: 0 }),
-    run: (tensors: readonly { readonly parts: readonly Uint8Array[] }[]) =>
-      run(() => ({ outputs: tensors.map(({ parts, ...tensor }) => ({ ...tensor, name: 'y', data: Buffer.concat(parts) })), timings })),
-    invoke: ({ body }: { readonly body: Buffer }) =>
-      run(() => ({
-        reply: { status: 200, headers: { 'content-type': 'text/plain' }, body: Buffer.from(body), isStreamed: false },
-        timings,
-      })),
-  } as unknown as WorkerLink;
-  const streamLink = { status: () => Promise.resolve({ rssBytes: 0 }), invoke: streamed } as unknown as WorkerLink;
+  const { link, streamLink } = scriptedWorkers(runs);
   const serve = (name: Served, version: ModelVersion): void => {
     const variant = {
       name: 'AllTraffic',
@@ -290,103 +216,7 @@ export async function openExchanges() {
   const grpcClient = new GrpcClient(await grpc.listen());
   const bodies = new BodyInvocations(shared);
 
-  const http = (path: string, body: Buffer, { isPartial = false }: SendOptions, type = 'application/json'): Call => {
-    const headers = { 'content-type': type, 'content-length': String(body.length) };
-    return sendHttp(httpRequest(`${url}${path}`, { method: 'POST', headers, agent: false }), body, isPartial);
-  };
-  const aws = (
-    operation: string,
-    service: 'sagemaker',
-    endpoint: Endpoint,
-    body: Buffer,
-    { isPartial = false }: SendOptions,
-    type = 'application/json',
-  ): Call => {
-    const headers = { 'content-type': type, 'content-length': String(body.length) };
-    const { path, headers: signed } = sign(url, { key, service, path: `/endpoints/${endpoint}/${operation}`, headers, body });
-    return sendHttp(httpRequest(`${url}${path}`, { method: 'POST', headers: signed, agent: false }), body, isPartial);
-  };
-  const infer = (sent: Sent, endpoint: Endpoint = 'tensors', options: SendOptions = {}) =>
-    http(`/v2/models/${endpoint}/infer`, oipBody(sent), options);
-  const adapters: readonly Adapter[] = [
-    { name: 'OIP infer', endpoint: 'tensors', send: infer },
-    {
-      name: 'KServe predict',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors', options = {}) => http(`/v1/models/${endpoint}:predict`, rowsBody(sent), options),
-    },
-    {
-      name: 'gRPC',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors') => {
-        const leaving = new AbortController();
-        const { path } = definitionOf('ModelInfer');
-        const reply = grpcClient.callBytes(path, grpcBody(sent, endpoint), { signal: leaving.signal });
-        const outcome = reply.then(({ refused }) => {
-          if (refused === null) return '200';
-          return refused.code === grpcStatuses.CANCELLED ? 'left' : (grpcStatuses[refused.code] as string);
-        });
-        return { outcome, leave: () => leaving.abort() };
-      },
-    },
-    {
-      name: 'native invoke',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors', options = {}) => http(`/api/v1/endpoints/${endpoint}/invoke`, rowsBody(sent), options),
-    },
-    {
-      name: 'native invoke of rows of JSON',
-      endpoint: 'json',
-      send: (sent, endpoint = 'json', options = {}) => http(`/api/v1/endpoints/${endpoint}/invoke`, jsonBody(sent), options),
-    },
-    {
-      name: 'InvokeEndpoint of JSON lines',
-      endpoint: 'json',
-      send: (sent, endpoint = 'json', options = {}) =>
-        aws('invocations', 'sagemaker', endpoint, linesBody(sent), options, 'application/jsonlines'),
-    },
-    {
-      name: 'native invoke of a process',
-      endpoint: 'bytes',
-      send: (sent, endpoint = 'bytes', options = {}) => http(`/api/v1/endpoints/${endpoint}/invoke`, rowsBody(sent), options),
-    },
-    {
-      name: 'InvokeEndpoint',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors', options = {}) => aws('invocations', 'sagemaker', endpoint, rowsBody(sent), options),
-    },
-    {
-      name: 'InvokeEndpoint of a process',
-      endpoint: 'bytes',
-      send: (sent, endpoint = 'bytes', options = {}) => aws('invocations', 'sagemaker', endpoint, rowsBody(sent), options),
-    },
-    ...(['tensors', 'bytes'] as const).map((own) => ({
-      name: own === 'tensors' ? 'asynchronous' : 'asynchronous to a process',
-      endpoint: own,
-      send: (sent: Sent, endpoint: Endpoint = own): Call => {
-        const leaving = new AbortController();
-        const { signal } = leaving;
-        const outcome = bodies
-          .run({
-            endpoint,
-            requestId: 'asynchronous',
-            contentType: 'application/json',
-            accept: null,
-            customAttributes: null,
-            inferenceId: 'i',
-            body: rowsBody(sent),
-            timeoutMs,
-            signal,
-          })
-          .then(
-            () => '200',
-            (error: unknown) => (signal.aborted ? 'left' : asPlatformError(error).code),
-          );
-        return { outcome, leave: () => leaving.abort() };
-      },
-    })),
-  ];
-
+  const adapters = exchangeAdapters({ url, key, grpcClient, bodies });
   const countedNow = async (): Promise<Record<string, number>> => {
     const counts: Record<string, number> = {};
     const text = (await metrics.prometheus()).body.toString();
@@ -535,57 +365,4 @@ interface StreamedAnswer {
   readonly text: string;
 }
 
-/** A model that answers with the `values` of its request, as a Python worker does. Null: it fails there. */
-async function streamed({ body }: Payload, _replyBytesMax: number, sink: ReplySink | null): Promise<InvokeResult> {
-  const { values } = JSON.parse(Buffer.from(body).toString()) as { readonly values: readonly unknown[] };
-  const contentType = typeof values[0] === 'string' ? 'text/plain; charset=utf-8' : 'application/jsonl';
-  const head = { status: 200, headers: { 'content-type': contentType } };
-  const pieces: Buffer[] = [];
-  sink?.begin(head);
-  for (const value of values) {
-    if (value === null) throw new PlatformError('model_failed', 'the model failed: ValueError');
-    const piece = Buffer.from(typeof value === 'string' ? value : `${JSON.stringify(value)}\n`);
-    if (sink === null) pieces.push(piece);
-    else await sink.piece(piece);
-  }
-  return { reply: { ...head, body: Buffer.concat(pieces), isStreamed: sink !== null }, timings };
-}
-
 export type Exchanges = Awaited<ReturnType<typeof openExchanges>>;
-
-function sendHttp(request: ClientRequest, body: Buffer, isPartial: boolean): Call {
-  let hasLeft = false;
-  const outcome = new Promise<string>((resolve) => {
-    request.on('error', (error) => resolve(hasLeft ? 'left' : String(error)));
-    request.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', (error) => resolve(hasLeft ? 'left' : String(error)));
-      response.on('end', () => {
-        const { code, __type: type } = (response.statusCode === 200 ? {} : parsed(Buffer.concat(chunks))) as {
-          code?: string;
-          __type?: string;
-        };
-        const name = code ?? type ?? response.headers['x-amzn-errortype'];
-        resolve([response.statusCode, name].filter((each) => each !== undefined).join(' '));
-      });
-    });
-  });
-  if (isPartial) request.write(body.subarray(0, Math.floor(body.length / 2)));
-  else request.end(body);
-  return {
-    outcome,
-    leave: () => {
-      hasLeft = true;
-      request.destroy(new Error('left'));
-    },
-  };
-}
-
-function parsed(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return {};
-  }
-}

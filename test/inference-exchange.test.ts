@@ -6,7 +6,9 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { PlatformError } from '../src/errors.ts';
 import { until } from './end-to-end/poll.ts';
-import { type Adapter, type Call, type Exchanges, openExchanges, type Recorded, timeoutMs } from './exchange-fixture.ts';
+import type { Adapter, Call } from './exchange-adapters.ts';
+import { type Exchanges, openExchanges, type Recorded } from './exchange-fixture.ts';
+import { timeoutMs } from './exchange-models.ts';
 
 let exchanges: Exchanges;
 before(async () => {
