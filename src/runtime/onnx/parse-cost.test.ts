@@ -14,14 +14,14 @@ import { parseCostBytesMax, parseCostOf } from './parse-cost.ts';
 const mebibyte = 2 ** 20;
 const fileBytes = 64 * mebibyte;
 
-/** A field with a content: `number * 8 + 2`, its length, its bytes. */
-function field(number: number, content: Buffer): Buffer {
-  return Buffer.concat([varint(BigInt(number * 8 + 2)), varint(BigInt(content.length)), content]);
-}
-
-/** `field` within the messages of these numbers, the outermost first. */
+/** Content within the messages of these field numbers, the outermost first. Each begins with `number * 8 + 2` and its length. */
 function within(numbers: readonly number[], content: Buffer): Buffer {
-  return numbers.reduceRight((inner, number) => field(number, inner), content);
+  // Only the heads are joined at each depth, because the content is large.
+  let heads = Buffer.alloc(0);
+  for (const number of numbers.toReversed()) {
+    heads = Buffer.concat([varint(BigInt(number * 8 + 2)), varint(BigInt(heads.length + content.length)), heads]);
+  }
+  return Buffer.concat([heads, content]);
 }
 
 const repeated = (...bytes: number[]): Buffer => Buffer.alloc(fileBytes, Buffer.from(bytes));
