@@ -1,9 +1,9 @@
 /**
  * Runs the tests: `node test/run.ts [quick | long] [slow]`.
  *
- * Most tests of the sources share one process, because a process of its own costs a file more than its tests do. What starts servers,
- * measures time or memory, or has hooks for a whole file gets a process per file, two at a time; those that mostly wait go one after the
- * other beside them. All go on side by side.
+ * Most tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. What
+ * starts servers, or measures time or memory, gets a process per file, two at a time; those that mostly wait go one after the other beside
+ * them. All go on side by side: one shared process beside the others, and two at a time after them.
  *
  * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `long` runs those that take too long
  * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest instead
@@ -23,14 +23,18 @@ const root = join(import.meta.dirname, '..');
 const [isQuick, isLong, isSlow] = ['quick', 'long', 'slow'].map((word) => process.argv.includes(word));
 /** With three of them beside the others, two processors are so busy that tests with real clients miss their times. */
 const sideBySide = '--test-concurrency=2';
+const oneByOne = '--test-concurrency=1';
+const inOneProcess = '--test-isolation=none';
 /** With more, a change is broken. */
 const failedFilesMax = 5;
 
-/** Hooks outside of `describe` would run for the tests of all files that share the process. */
-const hooksOfFile = /^(?:before|after)(?:Each)?\(/m;
-const measurements = /\bmemoryUsage\b|\bcpuUsage\b|--expose-gc/;
+/** What a file measures of its process, or changes in it. */
+const ownProcess = /\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[/m;
+/** Each loads the modules once more. */
+const sharedProcesses = 3;
+/** Of those, `quick` has none. Hooks for a whole file start something. */
 const takesLong =
-  /\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/;
+  /^(?:before|after)(?:Each)?\(|\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/m;
 
 /** Files that keep less than half of a processor busy: most of their time, processes start and stop, or a time limit passes. */
 const waits: readonly string[] = [
@@ -44,7 +48,14 @@ interface TestFile {
   readonly text: string;
 }
 
+interface Lane {
+  readonly those: readonly TestFile[];
+  readonly option: string;
+  readonly isForwardedAtEnd?: boolean;
+}
+
 interface Counts {
+  readonly files: number;
   readonly code: number;
   /** Files with a failed test; a failed run without any is broken as a whole. */
   readonly failed: readonly string[];
@@ -61,16 +72,14 @@ const files = globSync(
   .map((path): TestFile => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 function canShare({ path, text }: TestFile): boolean {
-  return (
-    /^(?:console\/|packages\/\w+\/)?src\//.test(path) &&
-    !path.endsWith('speed.test.ts') &&
-    !hooksOfFile.test(text) &&
-    !measurements.test(text)
-  );
+  const isInProcess = /^(?:(?:console\/|packages\/\w+\/)?src\/|bench\/|test\/[\w-]+$)/.test(path.replace(/\.test\.ts$/, ''));
+  return isInProcess && !waits.includes(path) && !path.endsWith('speed.test.ts') && !ownProcess.test(text);
 }
 
 /** Runs files and forwards what they print: at once, or when they end, so that the lines of two runs do not mix. */
-async function run(those: readonly TestFile[], option: string, isForwardedAtEnd: boolean): Promise<Counts> {
+async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Counts> {
+  const paths = those.map(({ path }) => path);
+  const isShared = option === inOneProcess;
   const failedPath = join(mkdtempSync(join(tmpdir(), 'penstock-failed-')), 'files');
   const shown = isSlow ? './test/slowest-reporter.ts' : 'spec';
   const reporter = [
@@ -80,8 +89,20 @@ async function run(those: readonly TestFile[], option: string, isForwardedAtEnd:
     `--test-reporter-destination=${failedPath}`,
   ];
   const seeded = process.env['FAST_CHECK_SEED'] === undefined ? [] : [`--import=${pathToFileURL(join(root, 'test/seed.ts')).href}`];
-  const args = [...seeded, '--test', option, `--test-timeout=${isLong ? 900_000 : 600_000}`, ...reporter, ...those.map(({ path }) => path)];
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'), ...(isLong && { PENSTOCK_CLIENTS: 'all' }) };
+  const args = [
+    ...seeded,
+    '--test',
+    option,
+    `--test-timeout=${isLong ? 900_000 : 600_000}`,
+    ...reporter,
+    ...(isShared ? ['test/shared-process.ts'] : paths),
+  ];
+  const env = {
+    ...process.env,
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'),
+    ...(isShared && { SHARED_TEST_FILES: JSON.stringify(paths) }),
+    ...(isLong && { PENSTOCK_CLIENTS: 'all' }),
+  };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const output: Buffer[] = [];
   child.stdout.on('data', (piece: Buffer) => {
@@ -96,7 +117,7 @@ async function run(those: readonly TestFile[], option: string, isForwardedAtEnd:
   const counts = new Map([...lines].map(([, name = '', count]) => [name, Number(count)]));
   const failed = readFileSync(failedPath, 'utf8').split('\n').filter(Boolean);
   rmSync(dirname(failedPath), { recursive: true });
-  return { code, counts, failed };
+  return { files: paths.length, code, counts, failed };
 }
 
 function exitOf(child: ChildProcess): Promise<number> {
@@ -110,17 +131,35 @@ const usual = files.filter((file) => !isForLong(file));
 const sharing = usual.filter(canShare);
 const own = usual.filter((file) => !canShare(file));
 const quick = sharing.filter(({ text }) => !takesLong.test(text));
-const chosen: readonly (readonly [readonly TestFile[], string])[] = isQuick
-  ? [0, 1].map((half) => [quick.filter((_, i) => i % 2 === half), '--test-isolation=none'] as const)
-  : isLong
-    ? [[files.filter((file) => isForLong(file) || file.path.startsWith('test/compat/')), sideBySide]]
-    : [
-        [own.filter(({ path }) => !waits.includes(path)), sideBySide],
-        [own.filter(({ path }) => waits.includes(path)), '--test-concurrency=1'],
-        [sharing, '--test-isolation=none'],
-      ];
-// The first one is seen at work, the others when they have ended.
-const runs = await Promise.all(chosen.map(([those, option], i) => run(those, option, i > 0)));
+
+/** One lane per process, with files of all modules in each, so that they take about as long. */
+const shared = (those: readonly TestFile[], processes: number): Lane[] =>
+  Array.from({ length: processes }, (_, lane) => ({ those: those.filter((_, i) => i % processes === lane), option: inOneProcess }));
+
+async function runQuick(): Promise<Counts[]> {
+  return Promise.all(shared(quick, 2).map(run));
+}
+
+async function runLong(): Promise<Counts[]> {
+  const those = files.filter((file) => isForLong(file) || file.path.startsWith('test/compat/'));
+  return [await run({ those, option: sideBySide, isForwardedAtEnd: false })];
+}
+
+async function runUsual(): Promise<Counts[]> {
+  const left = shared(sharing, sharedProcesses);
+  const runLeft = async (): Promise<Counts[]> => {
+    const done: Counts[] = [];
+    for (let lane = left.shift(); lane !== undefined; lane = left.shift()) done.push(await run(lane));
+    return done;
+  };
+  // The first one is seen at work, the others when they have ended.
+  const first = run({ those: own.filter(({ path }) => !waits.includes(path)), option: sideBySide, isForwardedAtEnd: false });
+  const waiting = run({ those: own.filter(({ path }) => waits.includes(path)), option: oneByOne });
+  const [beside, after, ...others] = await Promise.all([runLeft(), first.then(runLeft), first, waiting]);
+  return [...others, ...beside, ...after];
+}
+
+const runs = await (isQuick ? runQuick() : isLong ? runLong() : runUsual());
 const failedFiles = runs.flatMap(({ failed }) => failed);
 const isKnown = (path: string): boolean => files.some((file) => file.path === path);
 const isWorthAgain =
@@ -130,7 +169,7 @@ const total = (name: string): number => runs.reduce((sum, { counts }) => sum + (
 if (!isSlow) {
   const names = ['tests', 'pass', 'fail', 'cancelled', 'skipped'];
   process.stdout.write(
-    `\nin all: ${names.map((name) => `${name} ${total(name)}`).join(', ')}; ${chosen.reduce((sum, [those]) => sum + those.length, 0)} files\n`,
+    `\nin all: ${names.map((name) => `${name} ${total(name)}`).join(', ')}; ${runs.reduce((sum, { files: ran }) => sum + ran, 0)} files\n`,
   );
 }
 if (again === 0) process.stdout.write(`unstable, passed only when run again, alone: ${failedFiles.join(', ')}\n`);
@@ -138,10 +177,7 @@ process.exitCode = again ?? Math.max(...runs.map(({ code }) => code));
 
 async function runAgain(paths: readonly string[]): Promise<number> {
   process.stdout.write(`\nonce more, alone: ${paths.join(', ')}\n`);
-  const { code } = await run(
-    files.filter(({ path }) => paths.includes(path)),
-    '--test-concurrency=1',
-    false,
-  );
+  const those = files.filter(({ path }) => paths.includes(path));
+  const { code } = await run({ those, option: oneByOne, isForwardedAtEnd: false });
   return code;
 }
