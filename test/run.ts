@@ -18,6 +18,8 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { shareChromium } from './console/chromium.ts';
+import { buildConsole } from './console/console-build.ts';
 
 const root = join(import.meta.dirname, '..');
 const [isQuick, isLong, isSlow] = ['quick', 'long', 'slow'].map((word) => process.argv.includes(word));
@@ -28,8 +30,8 @@ const inOneProcess = '--test-isolation=none';
 /** With more, a change is broken. */
 const failedFilesMax = 5;
 
-/** What a file measures of its process, or changes in it. */
-const ownProcess = /\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[/m;
+/** What a file measures of its process, changes in it, or waits for while it is read. */
+const ownProcess = /^(?:const .* = )?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[/m;
 /** Each loads the modules once more. */
 const sharedProcesses = 3;
 /** Of those, `quick` has none. Hooks for a whole file start something. */
@@ -102,6 +104,7 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
     NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'),
     ...(isShared && { SHARED_TEST_FILES: JSON.stringify(paths) }),
     ...(isLong && { PENSTOCK_CLIENTS: 'all' }),
+    ...browser?.env,
   };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
   const output: Buffer[] = [];
@@ -159,6 +162,9 @@ async function runUsual(): Promise<Counts[]> {
   return [...others, ...beside, ...after];
 }
 
+// Once for all files that need them.
+if (!isQuick) buildConsole();
+const browser = isQuick ? null : await shareChromium();
 const runs = await (isQuick ? runQuick() : isLong ? runLong() : runUsual());
 const failedFiles = runs.flatMap(({ failed }) => failed);
 const isKnown = (path: string): boolean => files.some((file) => file.path === path);
@@ -174,6 +180,8 @@ if (!isSlow) {
 }
 if (again === 0) process.stdout.write(`unstable, passed only when run again, alone: ${failedFiles.join(', ')}\n`);
 process.exitCode = again ?? Math.max(...runs.map(({ code }) => code));
+
+await browser?.close();
 
 async function runAgain(paths: readonly string[]): Promise<number> {
   process.stdout.write(`\nonce more, alone: ${paths.join(', ')}\n`);

@@ -1,42 +1,24 @@
 /**
- * A running server with Chromium. An error in the browser's console fails the test. Each test file uses one browser and one server.
+ * A running server with Chromium. An error in the browser's console fails the test. Each test file uses one server; all files that
+ * `test/run.ts` runs use one browser.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import axe from 'axe-core';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { until } from '../end-to-end/poll.ts';
 import { Server, type ServerOptions } from '../end-to-end/server.ts';
+import { chromiumPath, openChromium } from './chromium.ts';
+import { buildConsole } from './console-build.ts';
 
-const checkout = join(import.meta.dirname, '../..');
 /** Screenshots for review: each page in both themes and on a narrow screen. CI stores them; git ignores them. */
 export const screenshots: string = join(import.meta.dirname, 'screenshots');
-
-export const chromiumPath: string | undefined = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-);
 
 /** For `test('…', { skip: noBrowser }, …)`: false if Chromium is installed, otherwise the reason to skip. */
 export const noBrowser: string | false =
   chromiumPath === undefined ? 'Chromium is not installed: run apt-get install chromium to test the console' : false;
-
-/** Disables all network traffic of the browser except that of the page. */
-const flags = [
-  '--no-sandbox',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-default-apps',
-  '--disable-domain-reliability',
-  '--disable-sync',
-  '--no-first-run',
-  '--no-pings',
-  '--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication',
-  '--disable-dev-shm-usage',
-  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
-];
 
 export type Scheme = 'light' | 'dark';
 
@@ -57,11 +39,10 @@ export class Console {
   }
 
   static async start(options: ServerOptions = {}): Promise<Console> {
-    assert(chromiumPath !== undefined);
-    build();
+    buildConsole();
     const starting = Server.start(options);
-    const args = options.flags?.includes('self-signed') === true ? [...flags, trustFlag(await starting)] : flags;
-    const [server, browser] = await Promise.all([starting, chromium.launch({ executablePath: chromiumPath, args })]);
+    const more = options.flags?.includes('self-signed') === true ? [trustFlag(await starting)] : [];
+    const [server, browser] = await Promise.all([starting, openChromium(more)]);
     return new Console(server, browser);
   }
 
@@ -174,18 +155,4 @@ export async function drop({ page }: BrowserView, ...files: readonly string[]): 
   const zone = page.getByTestId('drop');
   await zone.dispatchEvent('dragover', { dataTransfer: data });
   await zone.dispatchEvent('drop', { dataTransfer: data });
-}
-
-/**
- * Builds the console if its sources changed since the last build. An unnecessary build would remove files that a parallel test is about to
- * load.
- */
-function build(): void {
-  const root = join(checkout, 'console');
-  const built = join(root, 'dist/index.html');
-  const sources = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) => !/^(dist|node_modules)\b/.test(path));
-  const changedMs = Math.max(...sources.map((path) => statSync(join(root, path)).mtimeMs));
-  if (existsSync(built) && statSync(built).mtimeMs >= changedMs) return;
-  const vite = join(checkout, 'node_modules/vite/bin/vite.js');
-  execFileSync(process.execPath, [vite, 'build', root, '--logLevel', 'error'], { stdio: 'inherit' });
 }

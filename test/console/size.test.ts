@@ -1,17 +1,12 @@
 /** The size of the scripts that a browser loads before the overview is shown. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { buildConsole, consoleDist as dist } from './console-build.ts';
 
-const checkout = join(import.meta.dirname, '../..');
 const budgetBytes = 250_000;
-const dist = mkdtempSync(join(tmpdir(), 'penstock-console-'));
-
-after(() => rmSync(dist, { recursive: true }));
 
 function staticImports(file: string, visited = new Set<string>()): Set<string> {
   if (visited.has(file)) return visited;
@@ -25,8 +20,7 @@ function staticImports(file: string, visited = new Set<string>()): Set<string> {
 const gzipped = (file: string): number => gzipSync(readFileSync(file)).length;
 
 test('the first view takes less than 250 KB of scripts over the wire', () => {
-  const vite = join(checkout, 'node_modules/vite/bin/vite.js');
-  execFileSync(process.execPath, [vite, 'build', join(checkout, 'console'), '--logLevel', 'error', '--outDir', dist, '--emptyOutDir']);
+  buildConsole();
   const page = readFileSync(join(dist, 'index.html'), 'utf8');
   assert.doesNotMatch(page, /<script(?![^>]*\bsrc=)|\son\w+=|style=/, 'no inline scripts or styles: the CSP forbids them');
   const entries = [...page.matchAll(/(?:src|href)="\/([^"]+\.js)"/g)].map(([, path = '']) => join(dist, path));
