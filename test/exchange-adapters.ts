@@ -20,13 +20,118 @@ export interface SendOptions {
   readonly isPartial?: boolean;
 }
 
+/** What the client sees, by the error code of the platform. */
+type Outcomes = Readonly<Record<string, string>>;
+
+export const httpOutcomes: Outcomes = {
+  ok: '200',
+  invalid_request: '400 invalid_request',
+  too_large: '413 too_large',
+  not_found: '404 not_found',
+  unavailable: '503 unavailable',
+  overloaded: '429 overloaded',
+  deadline_exceeded: '504 deadline_exceeded',
+  model_failed: '500 model_failed',
+};
+const grpcOutcomes: Outcomes = {
+  ok: '200',
+  invalid_request: 'INVALID_ARGUMENT',
+  too_large: 'RESOURCE_EXHAUSTED',
+  not_found: 'NOT_FOUND',
+  unavailable: 'UNAVAILABLE',
+  overloaded: 'RESOURCE_EXHAUSTED',
+  deadline_exceeded: 'DEADLINE_EXCEEDED',
+  model_failed: 'INTERNAL',
+};
+/** AWS has one error for all failures of a model, and its endpoints do not exist before they serve. */
+export const awsOutcomes: Outcomes = {
+  ok: '200',
+  invalid_request: '424 ModelError',
+  too_large: '413 RequestEntityTooLargeException',
+  not_found: '400 ValidationError',
+  unavailable: '503 ServiceUnavailable',
+  overloaded: '429 ThrottlingException',
+  deadline_exceeded: '424 ModelError',
+  model_failed: '424 ModelError',
+};
+/** Without a client: the error itself. */
+const directOutcomes: Outcomes = Object.fromEntries(Object.keys(httpOutcomes).map((code) => [code, code === 'ok' ? '200' : code]));
+
 export interface Adapter {
   readonly name: string;
   readonly endpoint: Served;
-  send(sent: Sent, endpoint?: Endpoint, options?: SendOptions): Call;
+  readonly outcomes: Outcomes;
+  /** A process takes any bytes: nothing is decoded, split or captured in parts. */
+  readonly isProcess?: true;
+  /** Requests from the queue have no head: no trace, no body that arrives, no access log. */
+  readonly isQueued?: true;
+  /** A message arrives whole or not at all, and grpc-js rejects long ones. */
+  readonly isMessage?: true;
+  /** The answer is one tensor, so capture sees the request as one part. */
+  readonly isWhole?: true;
+  send(clients: ExchangeClients, sent: Sent, endpoint: Endpoint, options: SendOptions): Call;
 }
 
-export interface AdapterDeps {
+/** Every adapter. A new one is a row here; the tests of the contract run over all. */
+export const exchangeAdapters: readonly Adapter[] = [
+  {
+    name: 'OIP infer',
+    endpoint: 'tensors',
+    outcomes: httpOutcomes,
+    isWhole: true,
+    send: (clients, sent, endpoint, options) => clients.http(`/v2/models/${endpoint}/infer`, oipBody(sent), options),
+  },
+  {
+    name: 'KServe predict',
+    endpoint: 'tensors',
+    outcomes: httpOutcomes,
+    send: (clients, sent, endpoint, options) => clients.http(`/v1/models/${endpoint}:predict`, rowsBody(sent), options),
+  },
+  {
+    name: 'gRPC',
+    endpoint: 'tensors',
+    outcomes: grpcOutcomes,
+    isMessage: true,
+    isWhole: true,
+    send: (clients, sent, endpoint) => clients.grpc(grpcBody(sent, endpoint)),
+  },
+  { name: 'native invoke', endpoint: 'tensors', outcomes: httpOutcomes, send: invoke(rowsBody) },
+  { name: 'native invoke of rows of JSON', endpoint: 'json', outcomes: httpOutcomes, send: invoke(jsonBody) },
+  {
+    name: 'InvokeEndpoint of JSON lines',
+    endpoint: 'json',
+    outcomes: awsOutcomes,
+    send: invokeEndpoint(linesBody, 'application/jsonlines'),
+  },
+  { name: 'native invoke of a process', endpoint: 'bytes', outcomes: httpOutcomes, isProcess: true, send: invoke(rowsBody) },
+  { name: 'InvokeEndpoint', endpoint: 'tensors', outcomes: awsOutcomes, send: invokeEndpoint(rowsBody) },
+  { name: 'InvokeEndpoint of a process', endpoint: 'bytes', outcomes: awsOutcomes, isProcess: true, send: invokeEndpoint(rowsBody) },
+  {
+    name: 'asynchronous',
+    endpoint: 'tensors',
+    outcomes: directOutcomes,
+    isQueued: true,
+    send: (clients, sent, endpoint) => clients.queued(rowsBody(sent), endpoint),
+  },
+  {
+    name: 'asynchronous to a process',
+    endpoint: 'bytes',
+    outcomes: directOutcomes,
+    isQueued: true,
+    isProcess: true,
+    send: (clients, sent, endpoint) => clients.queued(rowsBody(sent), endpoint),
+  },
+];
+
+function invoke(bodyOf: (sent: Sent) => Buffer): Adapter['send'] {
+  return (clients, sent, endpoint, options) => clients.http(`/api/v1/endpoints/${endpoint}/invoke`, bodyOf(sent), options);
+}
+
+function invokeEndpoint(bodyOf: (sent: Sent) => Buffer, type?: string): Adapter['send'] {
+  return (clients, sent, endpoint, options) => clients.aws(endpoint, bodyOf(sent), options, type);
+}
+
+interface ExchangeAddresses {
   /** Of the server with all adapters that speak HTTP. */
   readonly url: string;
   readonly key: Parameters<typeof sign>[1]['key'];
@@ -34,103 +139,47 @@ export interface AdapterDeps {
   readonly bodies: BodyInvocations;
 }
 
-export function exchangeAdapters({ url, key, grpcClient, bodies }: AdapterDeps): readonly Adapter[] {
-  const http = (path: string, body: Buffer, { isPartial = false }: SendOptions, type = 'application/json'): Call => {
+export class ExchangeClients {
+  readonly #to: ExchangeAddresses;
+
+  constructor(to: ExchangeAddresses) {
+    this.#to = to;
+  }
+
+  http(path: string, body: Buffer, { isPartial = false }: SendOptions): Call {
+    const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+    return sendHttp(httpRequest(`${this.#to.url}${path}`, { method: 'POST', headers, agent: false }), body, isPartial);
+  }
+
+  aws(endpoint: Endpoint, body: Buffer, { isPartial = false }: SendOptions, type = 'application/json'): Call {
+    const { url, key } = this.#to;
     const headers = { 'content-type': type, 'content-length': String(body.length) };
-    return sendHttp(httpRequest(`${url}${path}`, { method: 'POST', headers, agent: false }), body, isPartial);
-  };
-  const aws = (
-    operation: string,
-    service: 'sagemaker',
-    endpoint: Endpoint,
-    body: Buffer,
-    { isPartial = false }: SendOptions,
-    type = 'application/json',
-  ): Call => {
-    const headers = { 'content-type': type, 'content-length': String(body.length) };
-    const { path, headers: signed } = sign(url, { key, service, path: `/endpoints/${endpoint}/${operation}`, headers, body });
+    const call = { key, service: 'sagemaker', path: `/endpoints/${endpoint}/invocations`, headers, body } as const;
+    const { path, headers: signed } = sign(url, call);
     return sendHttp(httpRequest(`${url}${path}`, { method: 'POST', headers: signed, agent: false }), body, isPartial);
-  };
-  const infer = (sent: Sent, endpoint: Endpoint = 'tensors', options: SendOptions = {}) =>
-    http(`/v2/models/${endpoint}/infer`, oipBody(sent), options);
-  return [
-    { name: 'OIP infer', endpoint: 'tensors', send: infer },
-    {
-      name: 'KServe predict',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors', options = {}) => http(`/v1/models/${endpoint}:predict`, rowsBody(sent), options),
-    },
-    {
-      name: 'gRPC',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors') => {
-        const leaving = new AbortController();
-        const { path } = definitionOf('ModelInfer');
-        const reply = grpcClient.callBytes(path, grpcBody(sent, endpoint), { signal: leaving.signal });
-        const outcome = reply.then(({ refused }) => {
-          if (refused === null) return '200';
-          return refused.code === grpcStatuses.CANCELLED ? 'left' : (grpcStatuses[refused.code] as string);
-        });
-        return { outcome, leave: () => leaving.abort() };
-      },
-    },
-    {
-      name: 'native invoke',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors', options = {}) => http(`/api/v1/endpoints/${endpoint}/invoke`, rowsBody(sent), options),
-    },
-    {
-      name: 'native invoke of rows of JSON',
-      endpoint: 'json',
-      send: (sent, endpoint = 'json', options = {}) => http(`/api/v1/endpoints/${endpoint}/invoke`, jsonBody(sent), options),
-    },
-    {
-      name: 'InvokeEndpoint of JSON lines',
-      endpoint: 'json',
-      send: (sent, endpoint = 'json', options = {}) =>
-        aws('invocations', 'sagemaker', endpoint, linesBody(sent), options, 'application/jsonlines'),
-    },
-    {
-      name: 'native invoke of a process',
-      endpoint: 'bytes',
-      send: (sent, endpoint = 'bytes', options = {}) => http(`/api/v1/endpoints/${endpoint}/invoke`, rowsBody(sent), options),
-    },
-    {
-      name: 'InvokeEndpoint',
-      endpoint: 'tensors',
-      send: (sent, endpoint = 'tensors', options = {}) => aws('invocations', 'sagemaker', endpoint, rowsBody(sent), options),
-    },
-    {
-      name: 'InvokeEndpoint of a process',
-      endpoint: 'bytes',
-      send: (sent, endpoint = 'bytes', options = {}) => aws('invocations', 'sagemaker', endpoint, rowsBody(sent), options),
-    },
-    ...(['tensors', 'bytes'] as const).map((own) => ({
-      name: own === 'tensors' ? 'asynchronous' : 'asynchronous to a process',
-      endpoint: own,
-      send: (sent: Sent, endpoint: Endpoint = own): Call => {
-        const leaving = new AbortController();
-        const { signal } = leaving;
-        const outcome = bodies
-          .run({
-            endpoint,
-            requestId: 'asynchronous',
-            contentType: 'application/json',
-            accept: null,
-            customAttributes: null,
-            inferenceId: 'i',
-            body: rowsBody(sent),
-            timeoutMs,
-            signal,
-          })
-          .then(
-            () => '200',
-            (error: unknown) => (signal.aborted ? 'left' : asPlatformError(error).code),
-          );
-        return { outcome, leave: () => leaving.abort() };
-      },
-    })),
-  ];
+  }
+
+  grpc(message: Buffer): Call {
+    const leaving = new AbortController();
+    const reply = this.#to.grpcClient.callBytes(definitionOf('ModelInfer').path, message, { signal: leaving.signal });
+    const outcome = reply.then(({ refused }) => {
+      if (refused === null) return '200';
+      return refused.code === grpcStatuses.CANCELLED ? 'left' : (grpcStatuses[refused.code] as string);
+    });
+    return { outcome, leave: () => leaving.abort() };
+  }
+
+  /** As a consumer of the queue of asynchronous requests does it. */
+  queued(body: Buffer, endpoint: Endpoint): Call {
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const plain = { contentType: 'application/json', accept: null, customAttributes: null, inferenceId: 'i' };
+    const outcome = this.#to.bodies.run({ endpoint, requestId: 'asynchronous', ...plain, body, timeoutMs, signal }).then(
+      () => '200',
+      (error: unknown) => (signal.aborted ? 'left' : asPlatformError(error).code),
+    );
+    return { outcome, leave: () => leaving.abort() };
+  }
 }
 
 function sendHttp(request: ClientRequest, body: Buffer, isPartial: boolean): Call {

@@ -28,7 +28,7 @@ import { ThreadPool, type Threads } from '../src/threads/index.ts';
 import { sign } from './aws/signed-request.ts';
 import { GrpcClient } from './end-to-end/grpc-client.ts';
 import { until } from './end-to-end/poll.ts';
-import { exchangeAdapters } from './exchange-adapters.ts';
+import { ExchangeClients } from './exchange-adapters.ts';
 import { bodyLimitBytes } from './exchange-bodies.ts';
 import { profile, runMs, type ScriptedRun, type Served, scriptedWorkers, timeoutMs, versionOf } from './exchange-models.ts';
 
@@ -216,7 +216,7 @@ export async function openExchanges() {
   const grpcClient = new GrpcClient(await grpc.listen());
   const bodies = new BodyInvocations(shared);
 
-  const adapters = exchangeAdapters({ url, key, grpcClient, bodies });
+  const clients = new ExchangeClients({ url, key, grpcClient, bodies });
   const countedNow = async (): Promise<Record<string, number>> => {
     const counts: Record<string, number> = {};
     const text = (await metrics.prometheus()).body.toString();
@@ -238,7 +238,7 @@ export async function openExchanges() {
   const undo: (() => void)[] = [];
   let before: Record<string, number> = {};
   return {
-    adapters,
+    clients,
     /** Sends a call to the model that answers with a stream of values; `operation`: of the AWS API. */
     async stream(path: string, body: string, accept: string | undefined, operation?: string): Promise<StreamedAnswer> {
       const headers = { 'content-type': 'application/json', ...(accept === undefined ? {} : { accept }) };

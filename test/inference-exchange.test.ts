@@ -6,9 +6,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { PlatformError } from '../src/errors.ts';
 import { until } from './end-to-end/poll.ts';
-import type { Adapter, Call } from './exchange-adapters.ts';
+import { awsOutcomes, type Call, exchangeAdapters, httpOutcomes, type SendOptions } from './exchange-adapters.ts';
+import type { Sent } from './exchange-bodies.ts';
 import { type Exchanges, openExchanges, type Recorded } from './exchange-fixture.ts';
-import { timeoutMs } from './exchange-models.ts';
+import { type Endpoint, timeoutMs } from './exchange-models.ts';
 
 let exchanges: Exchanges;
 before(async () => {
@@ -16,76 +17,15 @@ before(async () => {
 });
 after(() => exchanges?.close());
 
-/** What the client sees, by the error code of the platform. */
-type Outcomes = Readonly<Record<string, string>>;
-
-const http: Outcomes = {
-  ok: '200',
-  invalid_request: '400 invalid_request',
-  too_large: '413 too_large',
-  not_found: '404 not_found',
-  unavailable: '503 unavailable',
-  overloaded: '429 overloaded',
-  deadline_exceeded: '504 deadline_exceeded',
-  model_failed: '500 model_failed',
-};
-const grpc: Outcomes = {
-  ok: '200',
-  invalid_request: 'INVALID_ARGUMENT',
-  too_large: 'RESOURCE_EXHAUSTED',
-  not_found: 'NOT_FOUND',
-  unavailable: 'UNAVAILABLE',
-  overloaded: 'RESOURCE_EXHAUSTED',
-  deadline_exceeded: 'DEADLINE_EXCEEDED',
-  model_failed: 'INTERNAL',
-};
-/** AWS has one error for all failures of a model, and its endpoints do not exist before they serve. */
-const aws: Outcomes = {
-  ok: '200',
-  invalid_request: '424 ModelError',
-  too_large: '413 RequestEntityTooLargeException',
-  not_found: '400 ValidationError',
-  unavailable: '503 ServiceUnavailable',
-  overloaded: '429 ThrottlingException',
-  deadline_exceeded: '424 ModelError',
-  model_failed: '424 ModelError',
-};
-/** Without a client: the error itself. */
-const direct: Outcomes = Object.fromEntries(Object.keys(http).map((code) => [code, code === 'ok' ? '200' : code]));
-
-interface Protocol {
-  readonly name: string;
-  readonly outcomes: Outcomes;
-  /** A process takes any bytes: nothing is decoded, split or captured in parts. */
-  readonly isProcess?: true;
-  /** Requests from the queue have no head: no trace, no body that arrives, no access log. */
-  readonly isQueued?: true;
-  /** A message arrives whole or not at all, and grpc-js rejects long ones. */
-  readonly isMessage?: true;
-  /** The answer is one tensor, so capture sees the request as one part. */
-  readonly isWhole?: true;
-}
-
-const protocols: readonly Protocol[] = [
-  { name: 'OIP infer', outcomes: http, isWhole: true },
-  { name: 'KServe predict', outcomes: http },
-  { name: 'gRPC', outcomes: grpc, isMessage: true, isWhole: true },
-  { name: 'native invoke', outcomes: http },
-  { name: 'native invoke of rows of JSON', outcomes: http },
-  { name: 'InvokeEndpoint of JSON lines', outcomes: aws },
-  { name: 'native invoke of a process', outcomes: http, isProcess: true },
-  { name: 'InvokeEndpoint', outcomes: aws },
-  { name: 'InvokeEndpoint of a process', outcomes: aws, isProcess: true },
-  { name: 'asynchronous', outcomes: direct, isQueued: true },
-  { name: 'asynchronous to a process', outcomes: direct, isQueued: true, isProcess: true },
-];
-
-for (const protocol of protocols) {
+for (const protocol of exchangeAdapters) {
   const { name, outcomes, isProcess = false, isQueued = false, isMessage = false, isWhole = false } = protocol;
+  const adapter = {
+    endpoint: protocol.endpoint,
+    send: (sent: Sent, endpoint: Endpoint = protocol.endpoint, options: SendOptions = {}): Call =>
+      protocol.send(exchanges.clients, sent, endpoint, options),
+  };
   describe(name, { timeout: 120_000 }, () => {
-    let adapter: Adapter;
     beforeEach(async () => {
-      adapter = exchanges.adapters.find((each) => each.name === name) as Adapter;
       await exchanges.begin();
     });
     afterEach(async () => {
@@ -104,7 +44,7 @@ for (const protocol of protocols) {
     };
     /** The request reached no model: a line in the access log instead of the request log. */
     const assertRejectedOnEntry = async (code: string): Promise<void> => {
-      const status = outcomes[code]?.match(/^\d+/)?.[0] ?? String(http[code]?.slice(0, 3));
+      const status = outcomes[code]?.match(/^\d+/)?.[0] ?? String(httpOutcomes[code]?.slice(0, 3));
       const expected: Recorded = {
         lines: [],
         counted: {},
@@ -158,7 +98,7 @@ for (const protocol of protocols) {
     });
 
     test('rejects an endpoint that is not served yet on entry, as retryable where the protocol can say so', async () => {
-      const code = outcomes === aws || isQueued ? 'not_found' : 'unavailable';
+      const code = outcomes === awsOutcomes || isQueued ? 'not_found' : 'unavailable';
       await outcomeOf(adapter.send({ rows: 1 }, 'starting'), code);
       await assertRejectedOnEntry(code);
     });
@@ -329,7 +269,8 @@ test('a status that a model chose for its caller reaches the client', async () =
     ['InvokeEndpoint of JSON lines', '424 ModelError'],
   ] as const) {
     await exchanges.begin();
-    const call = exchanges.adapters.find((each) => each.name === name)?.send({ rows: 1 });
+    const adapter = exchangeAdapters.find((each) => each.name === name);
+    const call = adapter?.send(exchanges.clients, { rows: 1 }, adapter.endpoint, {});
     await until('the model runs', () => exchanges.runs.length > 0);
     const error = new PlatformError('invalid_request', 'no such customer', { callerStatus: 404 });
     for (const run of exchanges.runs.splice(0)) run.fail(error);

@@ -1,6 +1,6 @@
 /**
  * Every action on a resource and the permission it requires. Each API maps its operations to these actions, so an action
- * requires the same permission in every API: `api/routing/route-actions.ts`, `oip/oip-actions.ts`, the rows of `aws/` services,
+ * requires the same permission in every API: `api/routing/route-actions.ts`, `oip/paths.ts`, `oip/grpc/grpc-actions.ts`, the rows of `aws/` services,
  * `aws/s3/s3-actions.ts`. An operation without an action is not served. `test/end-to-end/permissions.test.ts` tests every action.
  */
 import type { Permission } from './roles.ts';

@@ -36,11 +36,11 @@ import { capturedTensors, captureTensors } from './capture-tensors.ts';
 import type { OipDeps } from './deps.ts';
 import { PiecesExchange } from './generate-pieces.ts';
 import { admitInference, type HttpCall, readInference, sendFailure } from './http-inference.ts';
-import { restActions } from './oip-actions.ts';
+import { restOperations } from './paths.ts';
 import { sendText } from './replies.ts';
 import { timingParameters } from './timings.ts';
 
-const inferring = permissionFor(restActions.infer);
+const inferring = permissionFor(restOperations.infer.action);
 
 export class InferHandler {
   readonly #services: OipDeps;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PathCache, parseOipPath } from './paths.ts';
+import { PathCache, parseOipPath, restOperations } from './paths.ts';
 
 for (const [path, kind, model, version] of [
   ['/v2', 'server'],
@@ -42,6 +42,10 @@ for (const [path, kind, model, version] of [
     assert.equal(position.kind, kind);
     if (kind !== 'unknown' && kind !== 'index') assert.deepEqual([position.model, position.version], [model ?? '', version]);
   });
+}
+
+for (const [kind, { path }] of Object.entries(restOperations)) {
+  test(`the path of ${kind} in the table is parsed as ${kind}`, () => assert.equal(parseOipPath(path.replace('{m}', 'm')).kind, kind));
 }
 
 test('caches parsed paths and bounds the cache', () => {

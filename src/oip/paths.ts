@@ -1,24 +1,39 @@
 /** Parses paths under /v2, and under /v1 of KServe's first protocol. Parsed by hand and cached, because every inference request passes here. */
 
-export type OipOperation =
-  | 'server'
-  | 'live'
-  | 'server-ready'
-  | 'models'
-  | 'all-statistics'
-  | 'model'
-  | 'model-ready'
-  | 'config'
-  | 'statistics'
-  | 'infer'
-  | 'generate'
-  | 'generate-stream'
-  | 'predict'
-  | 'index'
-  | 'load'
-  | 'unload'
-  | 'unserved'
-  | 'unknown';
+import type { Action } from '../access/index.ts';
+
+interface RestOperation {
+  /** Requires its permission; null for probes, which require none. */
+  readonly action: Action | null;
+  readonly method: 'GET' | 'POST';
+  /** `{m}` stands for the name of a model. */
+  readonly path: string;
+}
+
+/** Every operation. A new one is a row here, in the parsing below, and a handler in `router.ts`. */
+export const restOperations = {
+  live: { action: null, method: 'GET', path: '/v2/health/live' },
+  'server-ready': { action: null, method: 'GET', path: '/v2/health/ready' },
+  server: { action: 'read server status', method: 'GET', path: '/v2/' },
+  models: { action: 'read endpoints', method: 'GET', path: '/v2/models' },
+  'all-statistics': { action: 'read endpoints', method: 'GET', path: '/v2/models/stats' },
+  model: { action: 'read endpoints', method: 'GET', path: '/v2/models/{m}' },
+  'model-ready': { action: 'read endpoints', method: 'GET', path: '/v2/models/{m}/ready' },
+  config: { action: 'read endpoints', method: 'GET', path: '/v2/models/{m}/config' },
+  statistics: { action: 'read endpoints', method: 'GET', path: '/v2/models/{m}/stats' },
+  index: { action: 'read endpoints', method: 'POST', path: '/v2/repository/index' },
+  infer: { action: 'invoke endpoint', method: 'POST', path: '/v2/models/{m}/infer' },
+  generate: { action: 'invoke endpoint', method: 'POST', path: '/v2/models/{m}/generate' },
+  'generate-stream': { action: 'invoke endpoint', method: 'POST', path: '/v2/models/{m}/generate_stream' },
+  predict: { action: 'invoke endpoint', method: 'POST', path: '/v1/models/{m}:predict' },
+  load: { action: 'load endpoint', method: 'POST', path: '/v2/repository/models/{m}/load' },
+  unload: { action: 'load endpoint', method: 'POST', path: '/v2/repository/models/{m}/unload' },
+  // Whether a path exists is disclosed only to callers with the permission to read.
+  unserved: { action: 'read endpoints', method: 'GET', path: '/v2/logging' },
+  unknown: { action: 'read endpoints', method: 'GET', path: '/v2/what/is/this' },
+} as const satisfies Record<string, RestOperation>;
+
+export type OipOperation = keyof typeof restOperations;
 
 export interface ParsedPath {
   readonly kind: OipOperation;
@@ -32,11 +47,9 @@ export interface ParsedPath {
 /** Operations that run the model. */
 export const inferenceOperations: readonly OipOperation[] = ['infer', 'generate', 'generate-stream'];
 
-const posted: readonly OipOperation[] = [...inferenceOperations, 'predict', 'index', 'load', 'unload'];
-
 /** The methods of an operation, in the format of the header Allow. */
 export function allowedMethods(kind: OipOperation): string {
-  return posted.includes(kind) ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS';
+  return restOperations[kind].method === 'POST' ? 'POST, OPTIONS' : 'GET, HEAD, OPTIONS';
 }
 
 const modelCalls: Readonly<Record<string, OipOperation>> = {

@@ -6,11 +6,11 @@ import type { PlatformError } from '../errors.ts';
 import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute } from '../serving/index.ts';
 import type { OipDeps } from './deps.ts';
 import { admitInference, type HttpCall, readInference, sendFailure } from './http-inference.ts';
-import { restActions } from './oip-actions.ts';
+import { restOperations } from './paths.ts';
 import { sendText } from './replies.ts';
 
 const json = 'application/json';
-const predicting = permissionFor(restActions.predict);
+const predicting = permissionFor(restOperations.predict.action);
 
 export function predict(services: OipDeps, call: HttpCall): void {
   const route = admitInference(services, call, predicting);

@@ -9,8 +9,7 @@ import type { OipDeps } from './deps.ts';
 import { allStatistics, modelConfig, modelMetadata, modelNames, modelStatisticsOf, repositoryIndex, serverMetadata } from './documents.ts';
 import { InferHandler } from './infer.ts';
 import { findModel, modelReadiness } from './models.ts';
-import { restActions } from './oip-actions.ts';
-import { allowedMethods, inferenceOperations, type OipOperation, type ParsedPath, PathCache } from './paths.ts';
+import { allowedMethods, inferenceOperations, type OipOperation, type ParsedPath, PathCache, restOperations } from './paths.ts';
 import { predict } from './predict.ts';
 import { sendError, sendJson } from './replies.ts';
 import { changeRepository } from './repository.ts';
@@ -90,14 +89,14 @@ export class OipRouter {
       sendError(request, response, requestId, error);
     } finally {
       // Probes arrive every few seconds: only failing ones are logged.
-      const isProbe = restActions[kind] === null && response.statusCode < 400;
+      const isProbe = restOperations[kind].action === null && response.statusCode < 400;
       if (!isProbe) logAccess(this.#services, { request, response, requestId, who: caller?.keyId ?? null }, clock.nowMs() - startedAtMs);
     }
   }
 
   /** The authorized caller; null if the call requires no permission. */
   #admit(request: IncomingMessage, kind: OipOperation): Caller | null {
-    const action = restActions[kind];
+    const { action } = restOperations[kind];
     if (action === null) return null;
     const caller = this.#services.listener.authenticate(request);
     this.#services.access.require(caller, permissionFor(action));

@@ -10,7 +10,8 @@ import { type Action, actions, hasPermission, type Permission, type Role, roles 
 import { routeActions } from '../../src/api/routing/route-actions.ts';
 import { originActions, s3Actions } from '../../src/aws/s3/s3-actions.ts';
 import { permissionOf, runtimeAction } from '../../src/aws/service.ts';
-import { grpcActions, restActions } from '../../src/oip/oip-actions.ts';
+import { grpcActions } from '../../src/oip/grpc/grpc-actions.ts';
+import { restOperations } from '../../src/oip/paths.ts';
 import { json, sendSigned } from '../aws/signed-request.ts';
 import { awsOperation, awsOperations } from '../aws-operations.ts';
 import { GrpcClient, grpcAddress, rawCall, rawConnection } from './grpc-client.ts';
@@ -128,32 +129,10 @@ describe('native REST', () => {
 });
 
 describe('Open Inference Protocol over REST', () => {
-  const paths: Record<keyof typeof restActions, string> = {
-    live: '/v2/health/live',
-    'server-ready': '/v2/health/ready',
-    server: '/v2/',
-    models: '/v2/models',
-    'all-statistics': '/v2/models/stats',
-    model: '/v2/models/nothing',
-    'model-ready': '/v2/models/nothing/ready',
-    config: '/v2/models/nothing/config',
-    statistics: '/v2/models/nothing/stats',
-    index: 'POST /v2/repository/index',
-    infer: 'POST /v2/models/nothing/infer',
-    generate: 'POST /v2/models/nothing/generate',
-    'generate-stream': 'POST /v2/models/nothing/generate_stream',
-    predict: 'POST /v1/models/nothing:predict',
-    load: 'POST /v2/repository/models/nothing/load',
-    unload: 'POST /v2/repository/models/nothing/unload',
-    unserved: '/v2/logging',
-    unknown: '/v2/what/is/this',
-  };
-  for (const [kind, call] of Object.entries(paths)) {
-    const action = restActions[kind as keyof typeof restActions];
+  for (const [kind, { action, method, path }] of Object.entries(restOperations)) {
     test(`${kind} requires the permission of '${action}'`, async () => {
-      const [method, path] = call.startsWith('POST ') ? ['POST', call.slice(5)] : ['GET', call];
       await assertRights(kind, permissionOfAction(action), (role) =>
-        http(method, path, bearerOf(role), method === 'POST' ? '{}' : undefined),
+        http(method, path.replace('{m}', 'nothing'), bearerOf(role), method === 'POST' ? '{}' : undefined),
       );
     });
   }
@@ -336,7 +315,7 @@ describe('AWS services', () => {
 test('each action is performed by an operation: none is unused', () => {
   const performed = new Set<Action | null>([
     ...Object.values(routeActions),
-    ...Object.values(restActions),
+    ...Object.values(restOperations).map(({ action }) => action),
     ...Object.values(grpcActions),
     ...Object.values(s3Actions),
     ...Object.values(originActions),

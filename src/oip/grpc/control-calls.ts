@@ -3,8 +3,8 @@ import type { Action, Caller } from '../../access/index.ts';
 import type { OipDeps } from '../deps.ts';
 import { allStatistics, modelConfig, modelMetadata, modelStatisticsOf, repositoryIndex, serverMetadata } from '../documents.ts';
 import { deployedAs, findModel, modelReadiness } from '../models.ts';
-import { type ControlMethod, grpcActions } from '../oip-actions.ts';
 import { changeRepository } from '../repository.ts';
+import { type ControlMethod, grpcActions } from './grpc-actions.ts';
 import type { GrpcHealth } from './health.ts';
 import type { ServiceName } from './protocol.ts';
 

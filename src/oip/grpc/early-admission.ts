@@ -6,8 +6,8 @@ import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@
 import type { Caller } from '../../access/index.ts';
 import type { CallingRequest } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
-import { grpcActions } from '../oip-actions.ts';
 import { admit, type CallHead, headOf } from './admission.ts';
+import { grpcActions } from './grpc-actions.ts';
 import { limitMessages, type MessageArrival, MessageArrivals, type ReceivingCall } from './message-arrivals.ts';
 import { grpcErrorOf } from './status.ts';
 
