@@ -1,6 +1,6 @@
 /** The interface of providers, which run workers. There is one today: local processes. */
 import type { EnvironmentRef } from '../python-model.ts';
-import type { DataFile, LoadPlans, ModelFiles, PythonLoad, WorkerLink } from '../runtime/index.ts';
+import type { DataFile, LoadPlans, ModelFiles, ProcessProgram, PythonLoad, WorkerLink } from '../runtime/index.ts';
 
 /** A request for one worker with one model. */
 export interface WorkerSpec {
@@ -45,13 +45,7 @@ export interface WorkerPython extends PythonLoad {
   readonly modules: readonly string[];
 }
 
-export interface WorkerCommand {
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  /** Number of concurrent requests. */
-  readonly concurrency: number;
-  /** Time from its start within which it must answer. */
-  readonly startTimeoutMs: number;
+export interface WorkerCommand extends ProcessProgram {
   /** Time limit for unpacking its archive, before the start timeout begins. */
   readonly unpackTimeoutMs: number;
   /** Host files and folders that it can read in addition to the system's programs; default none. */

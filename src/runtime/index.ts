@@ -30,7 +30,7 @@ export { sampleInputs } from './probe/sample-inputs.ts';
 export type { SampleBody } from './probe/sample-rows.ts';
 export { LastLines } from './process/last-lines.ts';
 export type { Bundle } from './process/process-bundle.ts';
-export type { ProcessSpec } from './process/process-model.ts';
+export type { ProcessProgram, ProcessSpec } from './process/process-model.ts';
 export type { OpenedPython, PythonFacts, PythonLoad, PythonOpen } from './python-calls.ts';
 export {
   type CollectedFile,

@@ -13,19 +13,23 @@ import { signalGroup } from './process-group.ts';
 import { type InvokeOptions, ProcessHttp } from './process-http.ts';
 import { ProcessLog } from './process-log.ts';
 
-/** How a worker starts its process. */
-export interface ProcessSpec {
+/** The program of a process model, and how it is run. */
+export interface ProcessProgram {
   /** The program and its first arguments, followed by `serve`. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Created by the worker, removed by the provider. The archive is unpacked in `bundleFolder`. */
-  readonly directory: string;
-  /** An environment variable that identifies the process and its descendants. */
-  readonly mark: { readonly name: string; readonly value: string };
   /** Maximum number of concurrent calls; further calls wait in the worker. */
   readonly concurrency: number;
   /** Time from its start within which GET /ping must have answered 200. */
   readonly startTimeoutMs: number;
+}
+
+/** How a worker starts its process. */
+export interface ProcessSpec extends ProcessProgram {
+  /** Created by the worker, removed by the provider. The archive is unpacked in `bundleFolder`. */
+  readonly directory: string;
+  /** An environment variable that identifies the process and its descendants. */
+  readonly mark: { readonly name: string; readonly value: string };
 }
 
 const pingTimeoutMs = 2_000;
