@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { withinCpuMs } from '../../../test/cpu-time.ts';
 import { compilePattern } from './event-pattern.ts';
 
 const event = {
@@ -165,4 +166,28 @@ describe('a pattern', () => {
     const pattern = compilePattern('{"a": {"b": [{"prefix": "x"}, 1]}, "$or": [{"c": [{"exists": false}]}, {"d": [2]}]}');
     fc.assert(fc.property(fc.jsonValue(), (value) => void pattern(value)));
   });
+});
+
+test('a wildcard matches what the regular expression of the same form matches', () => {
+  const part = fc.constantFrom('a', 'b', 'aab', 'aaaaab', 'abababa', '*', '\\*');
+  const text = fc.array(fc.constantFrom('a', 'b', 'aab', 'ab', '*'), { maxLength: 20 }).map((parts) => parts.join(''));
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 8 }), text, (parts, value) => {
+      const wildcard = parts
+        .join('')
+        .replaceAll(/(?<!\\)\*{2,}/g, '*')
+        .replaceAll(/(\\\*)\*+/g, '$1*');
+      const expected = new RegExp(`^${wildcard.replaceAll(/(?<!\\)\*/g, '.*')}$`);
+      assert.equal(compilePattern(JSON.stringify({ a: [{ wildcard }] }))({ a: value }), expected.test(value), wildcard);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a wildcard takes linear time', () => {
+  const matches = compilePattern(JSON.stringify({ a: [{ wildcard: `*${'a'.repeat(3900)}b*c` }] }));
+  assert.equal(
+    withinCpuMs(200, () => matches({ a: 'a'.repeat(250_000) })),
+    false,
+  );
 });

@@ -173,28 +173,51 @@ export function patternError(place: string, what: string): PlatformError {
 /** Null for consecutive asterisks, or a backslash before any other character. */
 function compileWildcard(pattern: string): ((text: string) => boolean) | null {
   if (!/^(?:\\[*\\]|\*(?!\*)|[^*\\])*$/s.test(pattern)) return null;
-  // A wildcard asterisk is null, to distinguish it from an escaped one.
-  const parts = Array.from(pattern.matchAll(/\\([*\\])|(\*)|[\s\S]/g), ([all, escaped, any]) =>
-    any === undefined ? (escaped ?? all) : null,
-  );
-  return (text) => matches(text, parts);
+  const segments = [''];
+  for (const [all, escaped, any] of pattern.matchAll(/\\([*\\])|(\*)|[^*\\]+/g)) {
+    if (any === undefined) segments[segments.length - 1] += escaped ?? all;
+    else segments.push('');
+  }
+  const [first = '', ...others] = segments;
+  const last = others.pop();
+  if (last === undefined) return (text) => text === first;
+  const searches = others.filter((segment) => segment !== '').map(compileSearch);
+  return (text) => {
+    if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false;
+    let at = first.length;
+    for (const search of searches) {
+      at = search(text, at);
+      if (at === -1) return false;
+    }
+    return at <= text.length - last.length;
+  };
 }
 
-/** Greedy with a single backtracking point: linear in practice, at worst the product of the lengths. */
-function matches(text: string, parts: readonly (string | null)[]): boolean {
-  let [at, next, star, from] = [0, 0, -1, 0];
-  while (at < text.length) {
-    if (parts[next] === null) {
-      star = next++;
-      from = at;
-    } else if (parts[next] === text[at]) {
-      next++;
-      at++;
-    } else if (star >= 0) {
-      next = star + 1;
-      at = ++from;
-    } else return false;
+/** Shorter segments are found faster by the language's own search, whose worst case is the product of the lengths. */
+const shortMax = 4;
+
+/** Finds the end of the first occurrence of a segment, or -1, in linear time: Knuth, Morris and Pratt (1977). */
+function compileSearch(segment: string): (text: string, from: number) => number {
+  const { length } = segment;
+  if (length <= shortMax) {
+    return (text, from) => {
+      const at = text.indexOf(segment, from);
+      return at === -1 ? -1 : at + length;
+    };
   }
-  while (parts[next] === null) next++;
-  return next === parts.length;
+  // By the number of characters that match: how many still do if the next one does not.
+  const fallback = new Uint16Array(length + 1);
+  for (let at = 1, matched = 0; at < length; at++) {
+    while (matched > 0 && segment[at] !== segment[matched]) matched = fallback[matched] as number;
+    if (segment[at] === segment[matched]) matched++;
+    fallback[at + 1] = matched;
+  }
+  return (text, from) => {
+    for (let at = from, matched = 0; at < text.length; at++) {
+      while (matched > 0 && text.charCodeAt(at) !== segment.charCodeAt(matched)) matched = fallback[matched] as number;
+      if (text.charCodeAt(at) === segment.charCodeAt(matched)) matched++;
+      if (matched === length) return at + 1;
+    }
+    return -1;
+  };
 }

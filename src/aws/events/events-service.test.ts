@@ -180,8 +180,10 @@ test('rejects each new target of a rule with an invalid stored pattern; existing
 
 test('text within text is bounded before it is parsed', async (t) => {
   const { ask } = await fixture(t);
-  const lists = `{"a":[${'[],'.repeat(200_000)}[]]}`;
-  await assert.rejects(ask('TestEventPattern', { EventPattern: pattern, Event: lists }, 'viewer'), { message: /not valid JSON/ });
+  const lists = `{"a":[${'[],'.repeat(90_000)}[]]}`;
+  await assert.rejects(ask('TestEventPattern', { EventPattern: pattern, Event: lists }, 'viewer'), { message: /over the limit/ });
+  const long = `{"a":"${'a'.repeat(300_000)}"}`;
+  await assert.rejects(ask('TestEventPattern', { EventPattern: pattern, Event: long }, 'viewer'), { message: /over the limit/ });
   const entry = { Source: 'my.app', DetailType: 'done', Detail: '{}' };
   await assert.rejects(ask('PutEvents', { Entries: [entry, { ...entry, Detail: lists }] }), { message: /Total size of the entries/ });
   assert.deepEqual((await ask('PutEvents', { Entries: [entry, entry] })).FailedEntryCount, 0);

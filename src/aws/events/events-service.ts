@@ -162,6 +162,8 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
     }),
     TestEventPattern: readOperation('read rules', (input) => {
       const matches = checkedPattern(String(input.EventPattern));
+      if (Buffer.byteLength(String(input.Event)) > eventBytesMax)
+        throw new AwsError('ValidationException', `Parameter Event is over the limit of ${eventBytesMax} bytes.`);
       let event: unknown;
       try {
         event = parseJsonWithin(String(input.Event), documentLimits);
