@@ -141,7 +141,11 @@ async function playSynthetic(load: Exclude<Input['load'], Recorded>, input: Inpu
   const made =
     load.kind === 'trace'
       ? loadOfTrace(load.name, await traceOf(load, services), { ...part, from: load.from }, load.scale)
-      : await services.threads.run(parseLoadTask, { text: load.text, part: { ...part, from: 0, loadSeed } }, { bytes: load.text.length });
+      : await services.threads.run(
+          parseLoadTask,
+          { text: load.text, part: { ...part, from: 0, loadSeed } },
+          { bytes: load.text.length, isBackground: true },
+        );
   const profile = await profileNamed(input.profile ?? 'reference', services);
   return { load: made, profile, objective: null, deployed: null, types: null, memoryMiB: null, endpoint: null, from: null, notes: [] };
 }
@@ -152,7 +156,7 @@ async function traceOf(
   { threads }: Pick<ApiServices, 'threads'>,
 ): Promise<Trace> {
   if (text.length <= inPlaceBytesMax) return parseTrace(text, name);
-  return threads.run(parseTraceTask, { text, file: name }, { bytes: text.length });
+  return threads.run(parseTraceTask, { text, file: name }, { bytes: text.length, isBackground: true });
 }
 
 /** The recorded load of an endpoint and its current configuration. */
