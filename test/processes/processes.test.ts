@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { until } from '../end-to-end/poll.ts';
 import { processesWith, scorerBundle, scorerCommand, scorerPaths, skip } from './index.ts';
 import { TestServer } from './server.ts';
 
@@ -31,10 +32,7 @@ function running(): readonly number[] {
 }
 
 async function untilRunning(count: number): Promise<void> {
-  for (let tries = 0; running().length !== count; tries++) {
-    assert(tries < 2400, `${running().length} processes are running, expected ${count}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
+  await until(`${count} processes run`, () => running().length === count);
 }
 
 const image = 'test/scorer:1.0';
