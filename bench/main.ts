@@ -6,6 +6,7 @@ import { batching } from './batching/batching.ts';
 import { companyStudy } from './company/company.ts';
 import { consoleCalls } from './console/calls.ts';
 import { consoleBench } from './console/console.ts';
+import { gatewaysBench } from './gateways/gateways.ts';
 import { grpc } from './grpc/grpc.ts';
 import { commit, machine } from './machine.ts';
 import { metrics } from './metrics/metrics.ts';
@@ -26,6 +27,7 @@ import { watching } from './watching/watching.ts';
 
 const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write nothing)]
        npm run bench -- grpc [--seconds 5] [--dry]
+       npm run bench -- gateways [--rounds 3] [--seconds 4] [--dry]
        npm run bench -- batching [--requests 4000000] [--dry]
        npm run bench -- serverless [--seconds 120] [--dry]
        npm run bench -- serverless-loads [--seconds 60] [--dry]
@@ -75,6 +77,8 @@ if (positionals.join() === 'overhead') {
   await overhead(Number(values.runs), Number(values.seconds ?? 4), values.dry);
 } else if (positionals.join() === 'grpc') {
   await grpc({ seconds: Number(values.seconds ?? 5), isDry: values.dry });
+} else if (positionals.join() === 'gateways') {
+  await gatewaysBench({ rounds: Number(values.rounds), seconds: Number(values.seconds ?? 4), isDry: values.dry });
 } else if (positionals.join() === 'batching') {
   await batching({ requests: Number(values.requests), isDry: values.dry });
 } else if (positionals.join() === 'peers') {

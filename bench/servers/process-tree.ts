@@ -31,6 +31,21 @@ export function cpuMsOf(root: number): number {
   return tree(root).reduce((sum, { cpuMs }) => sum + cpuMs, 0);
 }
 
+/** CPU time of the process alone, of its gateway processes, and of its other children, workers above all. */
+export function cpuMsByRole(root: number): { readonly home: number; readonly gateways: number; readonly others: number } {
+  const sum = { home: 0, gateways: 0, others: 0 };
+  for (const { pid, cpuMs } of tree(root)) sum[pid === root ? 'home' : isGateway(pid) ? 'gateways' : 'others'] += cpuMs;
+  return sum;
+}
+
+function isGateway(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('front-main');
+  } catch {
+    return false; // the process has ended
+  }
+}
+
 /** CPU time of this process, and of its children that have ended. */
 export function ownCpuMs(): number {
   const stat = readFileSync('/proc/self/stat', 'utf8');

@@ -20,6 +20,8 @@ export interface FastConnectionsOptions {
   /** Whether a request is served here. */
   readonly accepts: (request: FastRequest) => boolean;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
+  /** Takes the paused connections that are handed over, in place of the server's own listener. */
+  readonly passOn?: (socket: Socket) => void;
 }
 
 /** Pipelined bytes that are held while a request is answered; beyond it, the connection is not read. */
@@ -47,9 +49,12 @@ export class FastConnections {
     // TLS connections come from a listener of the event `connection`, which stays.
     const native = server.listeners(event) as Listen[];
     server.removeAllListeners(event);
-    this.#handOver = (socket) => {
-      for (const listen of native) listen.call(server, socket);
-    };
+    this.#handOver =
+      options.passOn ??
+      ((socket) => {
+        for (const listen of native) listen.call(server, socket);
+        socket.resume();
+      });
     server.on(event, (socket: Socket) => {
       const connection = new FastConnection(socket, this);
       this.#open.add(connection);
@@ -91,13 +96,11 @@ export class FastConnections {
     socket.pause();
     if (unread !== null) socket.unshift(unread);
     this.#handOver(socket);
-    socket.resume();
   }
 
   /** Leaves a connection to node's own listener from its begin. */
   leave(socket: Socket): void {
     this.#handOver(socket);
-    socket.resume();
   }
 
   responseTo(request: FastRequest, onEnd: () => void, socket: Socket = request.socket): FastResponse {

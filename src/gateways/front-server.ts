@@ -35,6 +35,9 @@ export interface FrontServerDeps {
 const firstRequestMs = 1000;
 const quietMs = 200;
 
+/** Until the next attempt to pass a connection on, if too many wait for the server already. */
+const retryMs = 10;
+
 export class FrontServer {
   readonly #options: FrontServerOptions;
   readonly #deps: FrontServerDeps;
@@ -47,12 +50,9 @@ export class FrontServer {
     this.#options = options;
     this.#deps = deps;
     const { tls, limits } = options;
-    const passOn = (socket: Socket): void => this.#passOn(socket);
     const settings = { allowHalfOpen: true, noDelay: true };
     this.#server =
-      tls === null
-        ? createServer(settings, passOn)
-        : createTlsServer({ ...settings, ...tls, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] }, passOn);
+      tls === null ? createServer(settings) : createTlsServer({ ...settings, ...tls, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] });
     this.#server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     this.#server.maxConnections = limits.connectionsMax;
     this.#open = new StalledResponses(deps.clock, limits.requestTimeoutMs);
@@ -63,6 +63,7 @@ export class FrontServer {
       patienceMs: limits.patienceMs,
       keepAliveMs: limits.keepAliveMs,
       accepts: isInference,
+      passOn: (socket) => this.#passOn(socket),
       serve: (request, response) => {
         if (this.#isClosing) response.shouldKeepAlive = false;
         deps.serve(request, response);
@@ -109,18 +110,37 @@ export class FrontServer {
     return closed;
   }
 
+  /** `socket` is paused. */
   #passOn(socket: Socket): void {
     const { socketPath: path, token } = this.#options;
-    const upstream = connect({ path, allowHalfOpen: true });
-    upstream.write(introductionBytes({ token, connection: factsOf(socket) }));
-    socket.pipe(upstream);
-    upstream.pipe(socket);
-    socket.on('error', () => upstream.destroy());
-    socket.on('close', () => upstream.destroy());
-    upstream.on('error', () => socket.destroy());
-    // The client gets what the server has sent before it closed the connection.
-    upstream.on('close', () => socket.destroySoon());
+    socket.on('error', () => socket.destroy());
+    const attempt = (): void => {
+      if (socket.destroyed) return;
+      const upstream = connect({ path, allowHalfOpen: true });
+      const onError = (error: NodeJS.ErrnoException): void => {
+        // The server accepts one connection in a turn of its event loop; thousands may be passed on at once.
+        if (error.code === 'EAGAIN') this.#deps.clock.after(retryMs, attempt);
+        else socket.destroy();
+      };
+      upstream.once('error', onError);
+      upstream.once('connect', () => {
+        upstream.off('error', onError);
+        upstream.write(introductionBytes({ token, connection: factsOf(socket) }));
+        join(socket, upstream);
+      });
+    };
+    attempt();
   }
+}
+
+function join(socket: Socket, upstream: Socket): void {
+  upstream.on('error', () => upstream.destroy());
+  // The client gets what the server has sent before it closed the connection.
+  upstream.on('close', () => socket.destroySoon());
+  socket.on('close', () => upstream.destroy());
+  if (socket.destroyed) upstream.destroy();
+  socket.pipe(upstream);
+  upstream.pipe(socket);
 }
 
 /** What the server serves on its own fast path. */

@@ -1,12 +1,14 @@
 /** Gateway processes before a listener: what reaches its handlers, and what clients get. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { until } from '../../test/end-to-end/poll.ts';
 import { dial, readUntil, restOf, statusesOf } from '../../test/end-to-end/raw-client.ts';
-import { openServingFixture } from '../../test/serving-fixture.ts';
+import { openServingFixture, versionOf } from '../../test/serving-fixture.ts';
 import { SystemClock } from '../clock.ts';
 import { loadConfig } from '../config.ts';
 import { Listener, readRequestBodyInto, respond, selfSignedCertificate } from '../http/index.ts';
 import { openLogs } from '../logs/index.ts';
+import type { InferenceResult, ServedRoute } from '../serving/index.ts';
 import { Fronts } from './index.ts';
 
 interface Opened {
@@ -14,6 +16,8 @@ interface Opened {
   readonly url: string;
   /** The remote addresses of the requests that arrived. */
   readonly from: (string | undefined)[];
+  /** The ids of the requests that the gateway processes have decoded. */
+  readonly entered: readonly string[];
 }
 
 /** Handlers answer with the path and the length of the body. */
@@ -37,10 +41,36 @@ async function open(isTls: boolean): Promise<Opened> {
     },
     (path) => path.endsWith('/infer'),
   );
+  const entered: string[] = [];
   const { serving } = openServingFixture();
-  fronts.connect({ listener, serving, hasTraces: false });
-  return { listener, url: await listener.listen(), from };
+  const { signature } = versionOf(1);
+  const route = { endpoint: 'e', variant: 'v', version: '1', signature, batchable: true, batchSizeMax: 8 } as unknown as ServedRoute;
+  fronts.connect({
+    listener,
+    serving: {
+      enter(_route, { requestId, inputs }, settle) {
+        entered.push(requestId);
+        const outputs = inputs.map((tensor) => ({ ...tensor, name: 'y' }));
+        settle({ ok: true, result: { ...run, outputs } });
+        return () => undefined;
+      },
+      plainEndpoints: () => [{ name: 'e', variants: [{ route, weight: 1 }] }],
+      onRoutesChanged: serving.onRoutesChanged.bind(serving),
+    },
+    hasTraces: false,
+  });
+  return { listener, url: await listener.listen(), from, entered };
 }
+
+const run: Omit<InferenceResult, 'outputs'> = {
+  timings: { queueMs: 1, computeInMs: 1, computeMs: 1, computeOutMs: 1, serviceMs: 3 },
+  batchRows: 1,
+  closeReason: 'idle',
+  costUsd: 0,
+  executor: 'instance:local.1',
+  overflow: null,
+  coldStart: false,
+};
 
 const post = (body: string): string => `POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const get = 'GET /v2/live HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -67,6 +97,30 @@ describe('gateway processes', () => {
     ]);
     assert.deepEqual(statusesOf(text), [200, 200, 200, 200]);
     assert.deepEqual(new Set(opened.from), new Set(['127.0.0.1']));
+  });
+
+  test('decode the requests of a caller that the server has admitted, and encode the results', async () => {
+    const input = { name: 'x', datatype: 'FP32', shape: [2, 1], data: [1.5, 2] };
+    const infer = async (id: string, body: object): Promise<string> => {
+      const text = JSON.stringify(body);
+      const head = `POST /v2/models/e/infer HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k:s\r\nX-Request-Id: ${id}\r\n`;
+      socket.write(`${head}Content-Length: ${text.length}\r\n\r\n${text}`);
+      return readUntil(socket, /\r\n\r\n./);
+    };
+    const socket = await dial(opened.url);
+    await infer('first', { inputs: [input] });
+    assert.deepEqual(opened.entered, []);
+    // The server admits a caller for half a second, which a busy machine may take between two requests.
+    const reply = await until('a request is decoded', async () => {
+      const text = await infer('next', { inputs: [input] });
+      return opened.entered.length > 0 && text;
+    });
+    assert.match(reply, /"outputs":\[\{"name":"y","shape":\[2,1\],"datatype":"FP32","data":\[1\.5,2\]\}\]/);
+    assert.match(reply, /x-request-id: next/);
+    await infer('wrong', { inputs: [{ ...input, shape: [3, 1] }] });
+    await infer('timed', { inputs: [input], parameters: { timings: true } });
+    assert.deepEqual(opened.entered, ['next'], 'the server decides about all others');
+    socket.destroy();
   });
 
   test('pass large bodies on', async () => {

@@ -10,7 +10,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hasPermission } from '../access/index.ts';
+import { type Caller, hasPermission } from '../access/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { FastHeads } from '../connections/index.ts';
@@ -224,14 +224,26 @@ export class Fronts implements FrontPort {
       return () => undefined;
     }
     let flagBits = 0;
+    let isServed = false;
+    let early: (() => void) | null = null;
     const { leave, caller } = this.#services.listener.serveForwarded(head, bytes, connection, {
-      write: (response, stays) => respond(response, flagBits | (stays ? flags.stays : 0)),
+      write: (response, stays) => {
+        const send = (): void => respond(response, flagBits | (stays ? flags.stays : 0));
+        if (isServed) send();
+        else early = send; // a response at once is sent when its caller is known
+      },
       destroy: drop,
     });
-    if (caller !== null && caller.limiter === undefined && caller.session === undefined && hasPermission(caller.role, 'invoke'))
-      flagBits = flags.admitted;
+    if (caller !== null && isAdmitted(caller)) flagBits = flags.admitted;
+    isServed = true;
+    (early as (() => void) | null)?.();
     return leave;
   }
+}
+
+/** Whether requests of the caller need nothing of the server but their queue. */
+function isAdmitted({ role, limiter, session, assumed }: Caller): boolean {
+  return limiter === undefined && session === undefined && assumed === undefined && hasPermission(role, 'invoke');
 }
 
 /** The processes share the port, so the system would let them share it with those of another server, too. */

@@ -231,7 +231,7 @@ export class Listener {
         await once(this.#server, 'listening');
         boundPort = (this.#server.address() as AddressInfo).port;
       } else {
-        this.#server.listen({ path: fronts.socketPath });
+        this.#server.listen({ path: fronts.socketPath, backlog: 1024 });
         await once(this.#server, 'listening');
         boundPort = await fronts.start(host, port);
       }

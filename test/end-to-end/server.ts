@@ -15,6 +15,9 @@ import { until } from './poll.ts';
 
 export const penstock: string = join(import.meta.dirname, '../../bin/penstock');
 
+/** `GATEWAYS=2 node --test FILE` runs a test with that number of gateway processes before its servers. */
+const gateways = process.env['GATEWAYS'];
+
 export interface ServerOptions {
   /** The directory of an earlier server, to resume its state. By default a new one, which is deleted with the server. */
   readonly dataDir?: string;
@@ -80,6 +83,7 @@ export class Server {
     const up = [penstock, 'up', '--port', '0', '--data-dir', this.dataDir, '--log-level', 'warn', '--warm-workers', '1'];
     // A short drain, because fetch's keep-alive connections delay each shutdown by a fifth of it or more.
     if (!flags.includes('--drain')) up.push('--drain', '500ms');
+    if (gateways !== undefined && !flags.includes('--gateways')) up.push('--gateways', gateways);
     up.push(...flags);
     const [file, ...argv] = wrap(up);
     assert(file !== undefined);
