@@ -1,0 +1,53 @@
+/** What a tuning job tries next. Pure: the same history and the same random numbers give the same proposal. */
+import type { Random } from '../../random.ts';
+import { type ParameterRange, valueAt } from './parameter-ranges.ts';
+import { type ParameterValues, randomValues, type TriedParameters, type TuningSearch } from './search.ts';
+import { tpeProposal } from './tpe.ts';
+
+/** A random proposal that was tried already is drawn again, unless the ranges hold hardly anything else. */
+const redraws = 20;
+
+/** Null if there is nothing left to try, which only a grid knows. */
+export function propose(
+  history: readonly TriedParameters[],
+  { strategy, goal, ranges }: TuningSearch,
+  random: Random,
+): ParameterValues | null {
+  if (strategy === 'Grid') return nextOfGrid(history, ranges);
+  const tried = new Set(history.map(({ values }) => keyOf(ranges, values)));
+  for (let draws = 1; ; draws++) {
+    const values = strategy === 'Bayesian' ? tpeProposal(history, { goal, ranges }, random) : randomValues(ranges, random);
+    if (draws === redraws || !tried.has(keyOf(ranges, values))) return values;
+  }
+}
+
+/** Combinations of categorical ranges, which is all that a grid can have. */
+export function gridSize(ranges: readonly ParameterRange[]): number {
+  return ranges.reduce((product, range) => product * (range.kind === 'categorical' ? range.values.length : 1), 1);
+}
+
+/** The first combination that was not tried; the last range changes fastest. */
+function nextOfGrid(history: readonly TriedParameters[], ranges: readonly ParameterRange[]): ParameterValues | null {
+  const tried = new Set(history.map(({ values }) => keyOf(ranges, values)));
+  const size = gridSize(ranges);
+  for (let index = 0; index < size; index++) {
+    const values = combinationAt(ranges, index);
+    if (!tried.has(keyOf(ranges, values))) return values;
+  }
+  return null;
+}
+
+function combinationAt(ranges: readonly ParameterRange[], index: number): ParameterValues {
+  let rest = index;
+  const pairs: [string, string][] = [];
+  for (const range of ranges.toReversed()) {
+    const values = range.kind === 'categorical' ? range.values : [valueAt(range, 0.5)];
+    pairs.unshift([range.name, values[rest % values.length] ?? '']);
+    rest = Math.floor(rest / values.length);
+  }
+  return Object.fromEntries(pairs);
+}
+
+function keyOf(ranges: readonly ParameterRange[], values: ParameterValues): string {
+  return JSON.stringify(ranges.map(({ name }) => values[name] ?? null));
+}

@@ -1,0 +1,28 @@
+/** What a tuning job searches, and what it has tried. */
+import type { Random } from '../../random.ts';
+import { type ParameterRange, valueAt } from './parameter-ranges.ts';
+
+/** Hyperband is ASHA: random proposals, most of which `decideHalving` stops early. Bayesian is TPE. */
+export type TuningStrategy = 'Random' | 'Grid' | 'Hyperband' | 'Bayesian';
+
+export type TuningGoal = 'Minimize' | 'Maximize';
+
+/** Values by hyperparameter. */
+export type ParameterValues = Readonly<Record<string, string>>;
+
+export interface TriedParameters {
+  readonly values: ParameterValues;
+  /** Null while the trial runs, and if it reported none. */
+  readonly objective: number | null;
+}
+
+export interface TuningSearch {
+  readonly strategy: TuningStrategy;
+  readonly goal: TuningGoal;
+  readonly ranges: readonly ParameterRange[];
+}
+
+/** Each range uniformly in its scale. */
+export function randomValues(ranges: readonly ParameterRange[], random: Random): ParameterValues {
+  return Object.fromEntries(ranges.map((range) => [range.name, valueAt(range, random.next())]));
+}
