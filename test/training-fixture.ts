@@ -12,10 +12,19 @@ import { PlatformError } from '../src/errors.ts';
 import { LogGroups, openLogs } from '../src/logs/index.ts';
 import { MetricStore } from '../src/metrics/index.ts';
 import { isolationSettings, LocalProvider } from '../src/providers/index.ts';
+import { SystemRandom } from '../src/random.ts';
 import { FileObjectStore } from '../src/storage/index.ts';
 import { readTar } from '../src/tar/index.ts';
 import { ThreadPool } from '../src/threads/index.ts';
-import { openTraining, type Training, type TrainingJob, type TrainingSpec, trainingDefaults } from '../src/training/index.ts';
+import {
+  openTraining,
+  openTuning,
+  type Training,
+  type TrainingJob,
+  type TrainingSpec,
+  type Tuning,
+  trainingDefaults,
+} from '../src/training/index.ts';
 import { type ControlPlane, openControlPlane } from './control-plane.ts';
 
 interface TrainingFixtureOptions {
@@ -32,14 +41,21 @@ const onFailure = (error: unknown): void => assert.fail(`a write failed: ${Strin
 
 export class TrainingFixture {
   readonly training: Training;
+  readonly tuning: Tuning;
   readonly control: ControlPlane;
   readonly buckets: S3Store;
   readonly provider: LocalProvider;
   readonly ledger: Ledger;
+  readonly access: Access;
   readonly #closers: Closers;
 
-  private constructor(parts: Pick<TrainingFixture, 'training' | 'control' | 'buckets' | 'provider' | 'ledger'>, closers: Closers) {
+  private constructor(
+    parts: Pick<TrainingFixture, 'training' | 'tuning' | 'access' | 'control' | 'buckets' | 'provider' | 'ledger'>,
+    closers: Closers,
+  ) {
     this.training = parts.training;
+    this.tuning = parts.tuning;
+    this.access = parts.access;
     this.control = parts.control;
     this.buckets = parts.buckets;
     this.provider = parts.provider;
@@ -109,7 +125,9 @@ export class TrainingFixture {
       closers,
     );
     training.serve('http://127.0.0.1:1');
-    return new TrainingFixture({ training, control, buckets, provider, ledger }, closers);
+    const tuning = openTuning({ ...parts, logs: { platform: log }, training, random: new SystemRandom() }, closers);
+    tuning.serve();
+    return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger }, closers);
   }
 
   get directory(): string {

@@ -27,7 +27,8 @@ export type ResourceKind =
   | 'tag'
   | 'trail'
   | 'training-job'
-  | 'transform';
+  | 'transform'
+  | 'tuning-job';
 
 const resourceKinds = {
   AddTags: 'tag',
@@ -40,6 +41,7 @@ const resourceKinds = {
   CreateEnvironment: 'environment',
   CreateEvaluation: 'evaluation',
   CreateEvaluationSet: 'evaluation-set',
+  CreateHyperParameterTuningJob: 'tuning-job',
   CreateInferenceComponent: 'inference-component',
   CreateInferenceRecommendationsJob: 'recommendation',
   CreateKey: 'key',
@@ -61,6 +63,7 @@ const resourceKinds = {
   DeleteEndpointConfig: 'endpoint-config',
   DeleteEnvironment: 'environment',
   DeleteEvaluationSet: 'evaluation-set',
+  DeleteHyperParameterTuningJob: 'tuning-job',
   DeleteInferenceComponent: 'inference-component',
   DeleteLogGroup: 'log-group',
   DeleteLogStream: 'log-group',
@@ -112,6 +115,7 @@ const resourceKinds = {
   SetBaseline: 'endpoint',
   SignIn: 'access',
   Simulate: 'simulation',
+  StopHyperParameterTuningJob: 'tuning-job',
   StopInferenceRecommendationsJob: 'recommendation',
   StopEvaluation: 'evaluation',
   StopTrainingJob: 'training-job',

@@ -73,5 +73,7 @@ export async function isReferenced(db: Database, sha256: string): Promise<boolea
   const evaluated = await db.selectFrom('evaluation_files').select('set_key').where('sha256', '=', sha256).limit(1).executeTakeFirst();
   if (evaluated !== undefined) return true;
   const code = await db.selectFrom('training_jobs').select('name_key').where('source_sha256', '=', sha256).limit(1).executeTakeFirst();
-  return code !== undefined;
+  if (code !== undefined) return true;
+  const tuned = await db.selectFrom('tuning_jobs').select('name_key').where('source_sha256', '=', sha256).limit(1).executeTakeFirst();
+  return tuned !== undefined;
 }

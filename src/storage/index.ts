@@ -35,6 +35,6 @@ export type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environm
 export type { Flag } from './tables/flag.ts';
 export type { AuditTable, DecisionsTable, EventsTable } from './tables/monitoring.ts';
 export type { ModelGroupsTable, ModelVersionsTable, ProfilesTable } from './tables/registry.ts';
-export type { TrainingJobsTable } from './tables/training.ts';
+export type { TrainingJobsTable, TuningJobsTable } from './tables/training.ts';
 export type { Database, Dialect, Tables, Transaction } from './tables.ts';
 export { WritePace } from './write-pace.ts';

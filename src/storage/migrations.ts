@@ -38,7 +38,7 @@ import {
 } from './migrations/monitoring.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
-import { addStreamOffsets, createTraining } from './migrations/training.ts';
+import { addStreamOffsets, createTraining, createTuning } from './migrations/training.ts';
 import type { Dialect } from './tables.ts';
 
 /** `state` survives a power loss. `metrics` may lose its last seconds, in exchange for cheap writes. */
@@ -100,5 +100,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0053-selection-tests': { up: createSelectionTests },
     '0061-selection-evidence': { up: createSelectionEvidence },
     '0062-predictions-by-plan': { up: addPlans },
+    '0064-tuning': { up: createTuning },
   };
 }

@@ -44,7 +44,7 @@ import type {
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
-import type { TrainingJobsTable } from './tables/training.ts';
+import type { TrainingJobsTable, TuningJobsTable, TuningTrialsTable } from './tables/training.ts';
 
 export interface Tables {
   installation: InstallationTable;
@@ -86,6 +86,8 @@ export interface Tables {
   transforms: TransformsTable;
   transform_objects: TransformObjectsTable;
   training_jobs: TrainingJobsTable;
+  tuning_jobs: TuningJobsTable;
+  tuning_trials: TuningTrialsTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

@@ -27,3 +27,8 @@ export {
   trainingLogStream,
   trainingMetricsNamespace,
 } from './training-job.ts';
+export { type OpenTuningDeps, openTuning } from './tuning/open-tuning.ts';
+export { type ParameterRange, type RangeScaling, rangeLimits } from './tuning/parameter-ranges.ts';
+export type { ParameterValues, TuningGoal, TuningStrategy } from './tuning/search.ts';
+export type { NewTuningSpec, TrialStatus, Tuning, TuningJob, TuningSpec, TuningStatus, TuningTrial } from './tuning/tuning-job.ts';
+export { checkTuningSpec, tuningDefaults, tuningLimits } from './tuning/tuning-spec.ts';

@@ -126,6 +126,10 @@ export interface Training {
    * caller may not run code here, `unsupported` if jobs cannot be isolated.
    */
   create(spec: TrainingSpec, who: string, options?: NewTrainingJob): Promise<TrainingJob>;
+  /** Throws what `create` would throw for the spec, except `already_exists` and `overloaded`. */
+  check(spec: TrainingSpec, who: string): Promise<void>;
+  /** Something else than a job refers to the source of the spec now. */
+  releaseSource(spec: Pick<TrainingSpec, 'source'>): Promise<void>;
   /** The next free name of the jobs of a group: GROUP-N. */
   nextName(group: string): Promise<string>;
   find(name: string): Promise<TrainingJob | null>;
@@ -142,6 +146,8 @@ export interface Training {
   output(name: string, page: { readonly after?: string | null; readonly limit: number }): Promise<TrainingOutputPage>;
   /** The values of the job's metrics in order of time, at most 10,000. Throws `not_found`. */
   metrics(name: string): Promise<readonly TrainingMetricValue[]>;
+  /** All values of one metric in order, those of the same second as their mean. None for an unknown job. */
+  reports(name: string, metric: string): Promise<readonly number[]>;
   /** Resolves at the next change of the status or secondary status, when the signal aborts, or at once if the job is over or cannot be read. Never rejects. */
   changed(name: string, signal: AbortSignal): Promise<void>;
 }

@@ -75,6 +75,7 @@ interface Waiting {
 const tickMs = 1000;
 const metricPointsMax = 10_000;
 const minuteMs = 60_000;
+const reportsMax = 100_000;
 
 export class TrainingJobs implements Training {
   readonly #deps: TrainingJobsDeps;
@@ -131,9 +132,7 @@ export class TrainingJobs implements Training {
 
   async create(spec: TrainingSpec, who: string, { document, hook }: NewTrainingJob = {}): Promise<TrainingJob> {
     const { rows, clock, states } = this.#deps;
-    checkTrainingSpec(spec);
-    this.#deps.checkAllowed(who);
-    await this.#checkUsable(spec);
+    await this.check(spec, who);
     const nowMs = clock.wallMs();
     const stored = { spec, document: document ?? null, createdBy: who };
     const progress = newProgress(nowMs);
@@ -148,11 +147,21 @@ export class TrainingJobs implements Training {
     this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
     this.#deps.events.publish(event);
     this.#next();
-    if (spec.source !== null)
-      await this.#sources.release(spec.source.sha256).catch((error: unknown) => {
-        this.#deps.log.warn({ job: spec.name, error: messageOf(error) }, 'failed to release the source of a training job');
-      });
+    await this.releaseSource(spec);
     return this.#viewOf({ ...stored, progress, version: null, createdAtMs: nowMs, updatedAtMs: nowMs });
+  }
+
+  async check(spec: TrainingSpec, who: string): Promise<void> {
+    checkTrainingSpec(spec);
+    this.#deps.checkAllowed(who);
+    await this.#checkUsable(spec);
+  }
+
+  async releaseSource({ source }: Pick<TrainingSpec, 'source'>): Promise<void> {
+    if (source === null) return;
+    await this.#sources.release(source.sha256).catch((error: unknown) => {
+      this.#deps.log.warn({ source: source.sha256, error: messageOf(error) }, 'failed to release the source of a training job');
+    });
   }
 
   async nextName(group: string): Promise<string> {
@@ -234,18 +243,34 @@ export class TrainingJobs implements Training {
   }
 
   async metrics(name: string): Promise<readonly TrainingMetricValue[]> {
-    const { spec, progress, createdAtMs } = await this.#stored(name);
-    const { series, clock } = this.#deps;
-    const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
-    const toMs = (progress.endedAtMs ?? clock.wallMs()) + minuteMs;
+    const stored = await this.#stored(name);
+    const { spec } = stored;
     const values: TrainingMetricValue[] = [];
     for (const metric of spec.metrics) {
-      const span = { metricKey, name: metric.name, fromMs: createdAtMs, toMs, periodMs: periodFor(toMs - createdAtMs) };
-      const points = (await series.series(span)).filter(({ count }) => count > 0);
+      const points = await this.#points(stored, metric.name);
       const shown = thinned(points, Math.floor(metricPointsMax / spec.metrics.length));
       values.push(...shown.map(({ atMs, count, sum }) => ({ name: metric.name, value: sum / count, atMs })));
     }
     return values.toSorted((a, b) => a.atMs - b.atMs);
+  }
+
+  async reports(name: string, metric: string): Promise<readonly number[]> {
+    const stored = await this.#deps.rows.find(name);
+    if (stored === null) return [];
+    const values: number[] = [];
+    for (const { count, sum } of await this.#points(stored, metric)) {
+      const more = Math.min(count, reportsMax - values.length);
+      for (let i = 0; i < more; i++) values.push(sum / count);
+    }
+    return values;
+  }
+
+  async #points({ spec, progress, createdAtMs }: StoredTraining, metric: string) {
+    const { series, clock } = this.#deps;
+    const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
+    const toMs = (progress.endedAtMs ?? clock.wallMs()) + minuteMs;
+    const span = { metricKey, name: metric, fromMs: createdAtMs, toMs, periodMs: periodFor(toMs - createdAtMs) };
+    return (await series.series(span)).filter(({ count }) => count > 0);
   }
 
   async changed(name: string, signal: AbortSignal): Promise<void> {

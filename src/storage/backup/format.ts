@@ -77,6 +77,8 @@ export const tableNames = Object.keys({
   transforms: true,
   transform_objects: true,
   training_jobs: true,
+  tuning_jobs: true,
+  tuning_trials: true,
   event_rules: true,
   cursors: true,
   alarms: true,

@@ -25,3 +25,27 @@ export async function createTraining(db: AnyDatabase): Promise<void> {
 export async function addStreamOffsets(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('log_streams').addColumn('source_offset', 'bigint').execute();
 }
+
+export async function createTuning(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('tuning_jobs')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('progress', 'text', (column) => column.notNull())
+    .addColumn('source_sha256', 'text')
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('tuning_jobs_by_age').on('tuning_jobs').columns(['created_at', 'name_key']).execute();
+  await db.schema.createIndex('tuning_jobs_by_state').on('tuning_jobs').columns(['state', 'created_at']).execute();
+  await db.schema.createIndex('tuning_jobs_by_source').on('tuning_jobs').column('source_sha256').execute();
+  await db.schema
+    .createTable('tuning_trials')
+    .addColumn('tuning_key', 'text', (column) => column.notNull())
+    .addColumn('number', 'integer', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('tuning_trials_key', ['tuning_key', 'number'])
+    .execute();
+}

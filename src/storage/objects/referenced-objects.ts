@@ -33,6 +33,7 @@ function artifactsAfter(db: Database | Transaction, after: string) {
     .union(db.selectFrom('version_files').select('sha256').where('sha256', '>', after))
     .union(db.selectFrom('evaluation_files').select('sha256').where('sha256', '>', after))
     .union(trainingSourcesAfter(db, after))
+    .union(tuningSourcesAfter(db, after))
     .orderBy('sha256')
     .limit(pageSize)
     .execute();
@@ -40,6 +41,11 @@ function artifactsAfter(db: Database | Transaction, after: string) {
 
 function trainingSourcesAfter(db: Database | Transaction, after: string) {
   const sources = db.selectFrom('training_jobs').where('source_sha256', 'is not', null).where('source_sha256', '>', after);
+  return sources.select((row) => row.ref('source_sha256').$notNull().as('sha256'));
+}
+
+function tuningSourcesAfter(db: Database | Transaction, after: string) {
+  const sources = db.selectFrom('tuning_jobs').where('source_sha256', 'is not', null).where('source_sha256', '>', after);
   return sources.select((row) => row.ref('source_sha256').$notNull().as('sha256'));
 }
 

@@ -18,3 +18,26 @@ export interface TrainingJobsTable {
   created_at: number;
   updated_at: number;
 }
+
+export interface TuningJobsTable {
+  name_key: string;
+  name: string;
+  /** `InProgress`, `Completed`, `Failed`, `Stopping`, `Stopped`. */
+  state: string;
+  /** JSON: the spec, the AWS request, the members of its training jobs, and the key that created the job. */
+  document: string;
+  /** JSON: everything that changes while the job runs. */
+  progress: string;
+  /** The uploaded archive of its code, which is referenced in the object store. */
+  source_sha256: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface TuningTrialsTable {
+  tuning_key: string;
+  /** Counts from 1 within the tuning job. */
+  number: number;
+  /** JSON: the values that it tries, its training job, and what became of it. */
+  document: string;
+}

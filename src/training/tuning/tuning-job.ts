@@ -1,0 +1,127 @@
+/** A tuning job as callers see it, and the operations on tuning jobs. */
+import type { Transaction } from '../../storage/index.ts';
+import type { TrainingSpec } from '../spec.ts';
+import type { TrainingStatus } from '../training-job.ts';
+import type { ParameterValues, TuningSearch } from './search.ts';
+import type { HalvingResources } from './stopping-rules.ts';
+
+export type TuningStatus = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped';
+
+export interface TuningSpec extends TuningSearch {
+  readonly name: string;
+  /** The metric of the training jobs to minimize or to maximize. */
+  readonly metric: string;
+  readonly maxJobs: number;
+  readonly maxParallel: number;
+  /** From the creation on; null: no limit. */
+  readonly maxRuntimeMs: number | null;
+  /** Stops trials by the median rule. */
+  readonly stopsEarly: boolean;
+  /** Of strategy Hyperband. */
+  readonly resources: HalvingResources;
+  /** The tuning job is complete once a trial is as good; null: none. */
+  readonly target: number | null;
+  /** The tuning job is complete after N trials without a better one; null: none. */
+  readonly notImprovingMax: number | null;
+  readonly seed: number;
+  /** What each trial runs, with its own name and values. */
+  readonly training: TrainingSpec;
+}
+
+/** Without a seed it gets a random one. */
+export type NewTuningSpec = Omit<TuningSpec, 'seed'> & { readonly seed: number | null };
+
+/** `Waiting`: its training job is yet to be created. */
+export type TrialStatus = TrainingStatus | 'Waiting';
+
+export interface TuningTrial {
+  /** Counts from 1. */
+  readonly number: number;
+  /** The name of its training job. */
+  readonly job: string;
+  readonly values: ParameterValues;
+  readonly status: TrialStatus;
+  /** The last value of the metric, once the trial is over. */
+  readonly objective: number | null;
+  /** Others were better after as many reports. */
+  readonly isStoppedEarly: boolean;
+  readonly reason: string | null;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+}
+
+export interface TuningCounts {
+  readonly completed: number;
+  readonly inProgress: number;
+  readonly failed: number;
+  readonly stopped: number;
+  /** Trials that are over and reported the metric. */
+  readonly judged: number;
+  /** Trials that are over without a value of the metric. */
+  readonly unjudged: number;
+}
+
+export interface TuningJob {
+  readonly spec: TuningSpec;
+  readonly status: TuningStatus;
+  /** Why it failed, or was complete before its last trial. */
+  readonly reason: string | null;
+  readonly counts: TuningCounts;
+  /** The best trial so far; null if none has reported the metric. */
+  readonly best: TuningTrial | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** The AWS request that created the job, as it came; null for other jobs. */
+  readonly document: Readonly<Record<string, unknown>> | null;
+  readonly createdBy: string;
+}
+
+export interface TuningJobFilter {
+  readonly status?: TuningStatus | undefined;
+  readonly nameContains?: string | undefined;
+  readonly createdAfterMs?: number | null;
+  readonly createdBeforeMs?: number | null;
+  readonly updatedAfterMs?: number | null;
+  readonly updatedBeforeMs?: number | null;
+  readonly sortBy?: 'name_key' | 'created_at' | 'state';
+  /** Default true. */
+  readonly descending?: boolean;
+  /** Start after this value of the sort column and this key. */
+  readonly after?: readonly [string | number, string] | null;
+  /** Jobs to leave out before the first; default 0. */
+  readonly offset?: number;
+  readonly limit: number;
+}
+
+export interface NewTuningJob {
+  /** The AWS request as it came. */
+  readonly document?: Readonly<Record<string, unknown>>;
+  /** The members of CreateTrainingJob that all trials share. */
+  readonly trainingDocument?: Readonly<Record<string, unknown>>;
+  /** Runs in the transaction that stores the job. */
+  readonly hook?: (tx: Transaction) => Promise<void>;
+}
+
+/** All operations on tuning jobs. Names match without case. */
+export interface Tuning {
+  /** Throws what `Training.create` throws; `invalid_request` for ranges that cannot be searched. */
+  create(spec: NewTuningSpec, who: string, options?: NewTuningJob): Promise<TuningJob>;
+  find(name: string): Promise<TuningJob | null>;
+  /** Throws `not_found`. */
+  get(name: string): Promise<TuningJob>;
+  list(filter: TuningJobFilter): Promise<readonly TuningJob[]>;
+  /** In order of their numbers. Throws `not_found`. */
+  trials(name: string): Promise<readonly TuningTrial[]>;
+  /** Stops its training jobs, too. Does nothing to a job that is stopping. Throws `not_found`, `wrong_state` if it is over. */
+  stop(name: string, who: string): Promise<TuningJob>;
+  /** Deletes a tuning job that is over; its training jobs stay. Throws `not_found`, `wrong_state`. */
+  delete(name: string, who: string): Promise<void>;
+  /** The next free name of a script or group: STEM-N. */
+  nextName(stem: string): Promise<string>;
+}
+
+export function isTrialOver({ status }: Pick<TuningTrial, 'status'>): boolean {
+  return status === 'Completed' || status === 'Failed' || status === 'Stopped';
+}

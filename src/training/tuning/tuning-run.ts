@@ -1,0 +1,195 @@
+/**
+ * One step of a tuning job: what became of its trials, which of them to stop, and which to start. Each step can be repeated, because the
+ * server may be killed in the middle of it: a trial is stored before its training job is created under the name that the trial has.
+ */
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
+import { SeededRandom } from '../../random.ts';
+import type { Training, TrainingJob } from '../training-job.ts';
+import { gridSize, propose } from './propose.ts';
+import type { ParameterValues } from './search.ts';
+import { decideHalving, decideMedian, isBetter, type Reports } from './stopping-rules.ts';
+import { isTrialOver, type TuningSpec, type TuningTrial } from './tuning-job.ts';
+import type { StoredTuning, TuningProgress, TuningRows } from './tuning-rows.ts';
+
+export interface TuningRunDeps {
+  readonly rows: TuningRows;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly training: Pick<Training, 'create' | 'find' | 'stop' | 'reports'>;
+  /** Throws `forbidden` if the key that created the tuning job may not train any more. */
+  readonly checkCreator: (who: string) => void;
+}
+
+export interface TuningAdvance {
+  readonly trials: readonly TuningTrial[];
+  /** No further trial will be started. */
+  readonly isExhausted: boolean;
+  /** Why the job ends before that; null if it goes on. */
+  readonly stopped: Pick<TuningProgress, 'ending' | 'reason'> | null;
+}
+
+/** SageMaker's hyperparameter, which tells a script what it is tuned by. */
+const objectiveHyperparameter = '_tuning_objective_metric';
+
+export class TuningRun {
+  readonly #deps: TuningRunDeps;
+
+  constructor(deps: TuningRunDeps) {
+    this.#deps = deps;
+  }
+
+  async advance(stored: StoredTuning): Promise<TuningAdvance> {
+    const { spec, progress } = stored;
+    let trials = await this.#updated(stored, await this.#deps.rows.trials(spec.name));
+    if (progress.ending !== null) {
+      await this.stopTrials(spec, trials);
+      return { trials, isExhausted: true, stopped: null };
+    }
+    const stopped = this.#endOf(stored, trials);
+    if (stopped !== null) return { trials, isExhausted: true, stopped };
+    await this.#stopLosing(spec, trials);
+    const most = trialsMax(spec);
+    while (trials.length < most && trials.filter((trial) => !isTrialOver(trial)).length < spec.maxParallel) {
+      const next = this.#nextTrial(stored, trials);
+      if (next === null) return { trials, isExhausted: true, stopped: null };
+      await this.#deps.rows.transact((tx) => this.#deps.rows.addTrial(tx, spec.name, next));
+      trials = [...trials, await this.#started(stored, next)];
+    }
+    return { trials, isExhausted: trials.length >= most, stopped: null };
+  }
+
+  /** Stops all training jobs that run, and forgets those that were not created yet. */
+  async stopTrials(spec: TuningSpec, trials: readonly TuningTrial[]): Promise<void> {
+    for (const trial of trials) if (!isTrialOver(trial)) await this.#stopTrial(spec, trial);
+  }
+
+  /** Why the job ends although trials are left: its time, its target, or no better trial. */
+  #endOf({ spec, createdBy, createdAtMs }: StoredTuning, trials: readonly TuningTrial[]): TuningAdvance['stopped'] {
+    try {
+      this.#deps.checkCreator(createdBy);
+    } catch (error) {
+      return { ending: 'Failed', reason: messageOf(error) };
+    }
+    const { maxRuntimeMs, target, notImprovingMax, goal, metric } = spec;
+    if (maxRuntimeMs !== null && this.#deps.clock.wallMs() - createdAtMs >= maxRuntimeMs)
+      return { ending: 'Stopped', reason: `The tuning job ran for its maximum of ${maxRuntimeMs / 1000} s` };
+    const judged = trials.flatMap(({ objective, job }) => (objective === null ? [] : [{ objective, job }]));
+    const reached = target === null ? undefined : judged.find(({ objective }) => objective === target || isBetter(objective, target, goal));
+    if (reached !== undefined) return { ending: 'Completed', reason: `${reached.job} reached the target: ${metric} ${reached.objective}` };
+    if (notImprovingMax === null) return null;
+    const bestAt = judged.reduce(
+      (best, { objective }, at) => (isBetter(objective, judged[best]?.objective ?? objective, goal) ? at : best),
+      0,
+    );
+    if (judged.length - 1 - bestAt < notImprovingMax) return null;
+    return { ending: 'Completed', reason: `${notImprovingMax} training jobs in turn were not better than ${judged[bestAt]?.job}` };
+  }
+
+  /** Reads the training jobs of all trials that are not over, and creates those that are missing. */
+  async #updated(stored: StoredTuning, trials: readonly TuningTrial[]): Promise<TuningTrial[]> {
+    const updated: TuningTrial[] = [];
+    for (const trial of trials) updated.push(isTrialOver(trial) ? trial : await this.#updatedTrial(stored, trial));
+    return updated;
+  }
+
+  async #updatedTrial(stored: StoredTuning, trial: TuningTrial): Promise<TuningTrial> {
+    const job = await this.#deps.training.find(trial.job);
+    if (job !== null) return this.#write(stored, trial, trialAfter(trial, job, stored.spec));
+    if (trial.status !== 'Waiting') return this.#end(stored, trial, 'Stopped', 'The training job was deleted');
+    if (stored.progress.ending !== null) return this.#end(stored, trial, 'Stopped', null);
+    return this.#started(stored, trial);
+  }
+
+  /** Creates the training job of a trial. One that cannot be created has failed; if too many jobs wait, it is created later. */
+  async #started(stored: StoredTuning, trial: TuningTrial): Promise<TuningTrial> {
+    const { spec, createdBy, trainingDocument } = stored;
+    const hyperparameters = trialHyperparameters(spec, trial.values);
+    const members = { ...trainingDocument, TrainingJobName: trial.job, HyperParameters: hyperparameters };
+    const document = trainingDocument === null ? {} : { document: members };
+    try {
+      const job = await this.#deps.training.create({ ...spec.training, name: trial.job, hyperparameters }, createdBy, document);
+      return await this.#write(stored, trial, trialAfter(trial, job, spec));
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      if (error.code === 'overloaded') return trial;
+      return this.#end(stored, trial, 'Failed', error.message);
+    }
+  }
+
+  #end(stored: StoredTuning, trial: TuningTrial, status: 'Failed' | 'Stopped', reason: string | null): Promise<TuningTrial> {
+    return this.#write(stored, trial, { ...trial, status, reason, endedAtMs: this.#deps.clock.wallMs() });
+  }
+
+  async #write({ spec }: StoredTuning, before: TuningTrial, after: TuningTrial): Promise<TuningTrial> {
+    if (JSON.stringify(before) !== JSON.stringify(after)) await this.#deps.rows.writeTrial(spec.name, after);
+    return after;
+  }
+
+  /** Stops the trials that others have beaten after as many reports. */
+  async #stopLosing(spec: TuningSpec, trials: readonly TuningTrial[]): Promise<void> {
+    const isHalving = spec.strategy === 'Hyperband';
+    if (!isHalving && !spec.stopsEarly) return;
+    const running = trials.filter(({ status, isStoppedEarly }) => status === 'InProgress' && !isStoppedEarly);
+    if (running.length === 0) return;
+    const reports = new Map<number, Reports>();
+    for (const { number, job, status } of trials)
+      if (status !== 'Waiting' && status !== 'Failed') reports.set(number, await this.#deps.training.reports(job, spec.metric));
+    const of = (all: readonly TuningTrial[]): Reports[] => all.map(({ number }) => reports.get(number) ?? []);
+    for (const trial of running) {
+      const own = reports.get(trial.number) ?? [];
+      const losing = isHalving
+        ? decideHalving(own, of(trials.filter(({ number }) => number !== trial.number)), spec.goal, spec.resources)
+        : decideMedian(own, of(trials.filter(({ status }) => status === 'Completed')), spec.goal);
+      if (!losing) continue;
+      await this.#deps.rows.writeTrial(spec.name, { ...trial, isStoppedEarly: true });
+      await this.#stopTrial(spec, trial);
+    }
+  }
+
+  async #stopTrial({ name }: TuningSpec, { job }: TuningTrial): Promise<void> {
+    try {
+      await this.#deps.training.stop(job, `tuning:${name}`);
+    } catch (error) {
+      // It ended by itself, or was never created.
+      if (!(error instanceof PlatformError && (error.code === 'wrong_state' || error.code === 'not_found'))) throw error;
+    }
+  }
+
+  #nextTrial({ spec }: StoredTuning, trials: readonly TuningTrial[]): TuningTrial | null {
+    const number = trials.length + 1;
+    const values = propose(trials, spec, randomOf(spec, number));
+    if (values === null) return null;
+    const times = { createdAtMs: this.#deps.clock.wallMs(), startedAtMs: null, endedAtMs: null };
+    const job = `${spec.name}-${String(number).padStart(3, '0')}-${suffixOf(spec, number, values)}`;
+    return { number, job, values, status: 'Waiting', objective: null, isStoppedEarly: false, reason: null, ...times };
+  }
+}
+
+export function trialHyperparameters({ training, metric }: TuningSpec, values: ParameterValues): Record<string, string> {
+  return { ...training.hyperparameters, ...values, [objectiveHyperparameter]: metric };
+}
+
+/** A grid has its own end. */
+function trialsMax({ strategy, maxJobs, ranges }: TuningSpec): number {
+  return strategy === 'Grid' ? Math.min(maxJobs, gridSize(ranges)) : maxJobs;
+}
+
+/** The same numbers for the same trial, whenever it is proposed. */
+function randomOf({ seed }: TuningSpec, number: number): SeededRandom {
+  return new SeededRandom(createHash('sha256').update(`${seed}/${number}`).digest().readUInt32BE());
+}
+
+function suffixOf({ name, seed }: TuningSpec, number: number, values: ParameterValues): string {
+  return createHash('sha256')
+    .update(JSON.stringify([name, seed, number, values]))
+    .digest('hex')
+    .slice(0, 8);
+}
+
+function trialAfter(trial: TuningTrial, job: TrainingJob, { metric }: TuningSpec): TuningTrial {
+  const { status, startedAtMs, endedAtMs, createdAtMs, failureReason: reason } = job;
+  const isOver = isTrialOver({ status });
+  const last = isOver && status !== 'Failed' ? job.metrics.find(({ name }) => name === metric) : undefined;
+  return { ...trial, status, startedAtMs, endedAtMs, createdAtMs, reason, objective: last?.value ?? null };
+}
