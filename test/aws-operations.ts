@@ -17,7 +17,9 @@ import {
 /** Stands for a dependency: no operation of these services runs. */
 const stub: object = new Proxy(() => stub, { get: () => stub });
 const names = ['access', 'alarms', 'audit', 'clock', 'db', 'decisions', 'deployments', 'events', 'groups', 'log', 'objects', 'prices'];
-const none = Object.fromEntries([...names, 'registry', 'rules', 'store', 'training', 'transforms'].map((name) => [name, stub])) as never;
+const none = Object.fromEntries(
+  [...names, 'registry', 'rules', 'store', 'training', 'transforms', 'tuning'].map((name) => [name, stub]),
+) as never;
 
 const services = [
   sagemakerService(none),

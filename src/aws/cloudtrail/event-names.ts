@@ -52,6 +52,7 @@ const names = {
   trail: { service: 'cloudtrail', type: 'AWS::CloudTrail::Trail' },
   'training-job': { service: 'sagemaker', type: 'AWS::SageMaker::TrainingJob' },
   transform: { service: 'sagemaker', type: 'AWS::SageMaker::TransformJob' },
+  'tuning-job': { service: 'sagemaker', type: 'AWS::SageMaker::HyperParameterTuningJob' },
 } as const satisfies Record<ResourceKind, Named>;
 
 const scaling = [
@@ -128,6 +129,7 @@ export function eventSourceOf(record: EventRecord): string {
 
 const arnResources: Readonly<Record<string, ResourceKind>> = {
   endpoint: 'endpoint',
+  'hyper-parameter-tuning-job': 'tuning-job',
   'endpoint-config': 'endpoint-config',
   'inference-component': 'inference-component',
   'inference-recommendations-job': 'recommendation',

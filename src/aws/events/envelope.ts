@@ -9,6 +9,7 @@ import type { AwsLocation, AwsOutput } from '../service.ts';
 import { memberOf, outward } from './outward.ts';
 import type { EnvelopeFields, ResourceReader } from './resource-reader.ts';
 import { trainingEnvelope } from './training-envelope.ts';
+import { tuningEnvelope } from './tuning-envelope.ts';
 
 const endpointStates: Readonly<Record<string, string>> = {
   'endpoint.creating': 'CREATING',
@@ -54,6 +55,7 @@ export async function envelopesOf(event: PlatformEvent, awsLocation: AwsLocation
       (await packageEnvelope(event, awsLocation, reader)) ??
       (await transformEnvelope(event, awsLocation, reader)) ??
       (await trainingEnvelope(event, awsLocation, reader)) ??
+      (await tuningEnvelope(event, awsLocation, reader)) ??
       (await modelEnvelope(event, awsLocation, reader)) ??
       alarmEnvelope(event, awsLocation) ??
       nativeEnvelope(event),

@@ -7,6 +7,7 @@ const nameMembers = {
   DescribeModel: 'ModelName',
   DescribeTransformJob: 'TransformJobName',
   DescribeTrainingJob: 'TrainingJobName',
+  DescribeHyperParameterTuningJob: 'HyperParameterTuningJobName',
 } as const;
 
 export type EnvelopeFields = Pick<Envelope, 'source' | 'detail-type' | 'resources' | 'detail'>;

@@ -9,6 +9,7 @@ export type ResourceType =
   | 'model-package'
   | 'transform-job'
   | 'training-job'
+  | 'hyper-parameter-tuning-job'
   | 'inference-recommendations-job';
 
 export interface ArnResource {
@@ -26,6 +27,7 @@ const types: readonly ResourceType[] = [
   'model-package',
   'transform-job',
   'training-job',
+  'hyper-parameter-tuning-job',
   'inference-recommendations-job',
 ];
 const arnPattern = /^arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):(\d{12}):([a-z-]+)\/(.+)$/;

@@ -9,7 +9,18 @@ import { type S3Store } from '../s3/store.ts';
 import { type AwsService } from '../service.ts';
 import { type SageMakerOptions, sagemakerService } from './service.ts';
 
-type Handed = 'profiles' | 'registry' | 'deployments' | 'audit' | 'events' | 'prices' | 'transforms' | 'training' | 'db' | 'clock';
+type Handed =
+  | 'profiles'
+  | 'registry'
+  | 'deployments'
+  | 'audit'
+  | 'events'
+  | 'prices'
+  | 'transforms'
+  | 'training'
+  | 'tuning'
+  | 'db'
+  | 'clock';
 
 export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
   readonly registry: Registry;
@@ -19,7 +30,7 @@ export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
 }
 
 export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsService {
-  const { registry, deployments, serving, audit, events, prices, transforms, training, profiles, db, clock, s3 } = deps;
+  const { registry, deployments, serving, audit, events, prices, transforms, training, tuning, profiles, db, clock, s3 } = deps;
   const reports = new QualityReports({ db, files: registry.files });
   const images = imageEntries(config.images);
   const constrained = process.constrainedMemory();
@@ -33,6 +44,7 @@ export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsServi
     prices,
     transforms,
     training,
+    tuning,
     imageOf: (image) => resolveTrainingImage(images, image),
     profiles,
     planner: deps.deploymentPlanner,

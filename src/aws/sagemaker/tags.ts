@@ -20,6 +20,7 @@ export interface TagsOptions {
   readonly hasEndpoint: (name: string) => boolean;
   /** The same holds for training jobs. */
   readonly hasTrainingJob: (name: string) => Promise<boolean>;
+  readonly hasTuningJob: (name: string) => Promise<boolean>;
 }
 
 /** Reads the member `Tags`. Throws `ValidationException` for duplicate keys, `aws:` keys and unknown settings. */
@@ -87,9 +88,10 @@ export class Tags {
 
   /** Whether the resource exists in the AWS API; internal groups do not. */
   async has({ type, name, version }: ArnResource): Promise<boolean> {
-    const { documents, hasEndpoint, hasTrainingJob } = this.#options;
+    const { documents, hasEndpoint, hasTrainingJob, hasTuningJob } = this.#options;
     if (type === 'endpoint') return hasEndpoint(name);
     if (type === 'training-job') return hasTrainingJob(name);
+    if (type === 'hyper-parameter-tuning-job') return hasTuningJob(name);
     if (['model', 'endpoint-config', 'transform-job', 'inference-recommendations-job'].includes(type))
       return (await documents.find(type, name)) !== null;
     if (type === 'model-package' && version === null) return (await documents.find('model-package', name)) !== null;
@@ -113,7 +115,7 @@ export class Tags {
   /** Tags have the same owner as the document of their resource. */
   async #owner(resource: ArnResource, tx: Transaction): Promise<DocumentOwner> {
     if (resource.type === 'endpoint') return { endpoint: resource.name };
-    if (resource.type === 'training-job') return {};
+    if (resource.type === 'training-job' || resource.type === 'hyper-parameter-tuning-job') return {};
     const kind: DocumentKind = resource.type;
     const name = resource.version === null ? resource.name : `${resource.name}/${resource.version}`;
     const document = await this.#options.documents.find(kind, name, tx);

@@ -1,4 +1,4 @@
-/** Training jobs created and observed by AWS's own clients. Their scripts need the standard library of Python alone. */
+/** Training and tuning jobs created and observed by AWS's own clients. Their scripts need the standard library of Python alone. */
 import { chmodSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -8,8 +8,9 @@ import { AwsFixture } from './aws-fixture.ts';
 import { pythonEnvironment } from './environments.ts';
 
 // The older generation does not know DeleteTrainingJob, and its waiters are not marked.
-for (const generation of ['boto3-1.43'] as const) {
-  test(generation, { timeout: 500_000 }, async (t) => {
+for (const file of ['training_checks.py', 'tuning_checks.py']) {
+  const generation = 'boto3-1.43';
+  test(`${generation}, ${file}`, { timeout: 500_000 }, async (t) => {
     const environment = await pythonEnvironment(generation);
     if (typeof environment === 'string') return t.skip(environment);
     chmodSync(join(realpathSync(environment.bin), '..'), 0o755); // jobs have users of their own
@@ -18,7 +19,7 @@ for (const generation of ['boto3-1.43'] as const) {
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ environments: { python: { python } } }));
     const aws = await AwsFixture.open({ dataDir });
     try {
-      await aws.python(t, generation, 'training_checks.py', { aws: join(environment.bin, 'aws'), onnx: modelPath('digits_mlp') });
+      await aws.python(t, generation, file, { aws: join(environment.bin, 'aws'), onnx: modelPath('digits_mlp') });
     } finally {
       await aws.close();
       rmSync(dataDir, { recursive: true });

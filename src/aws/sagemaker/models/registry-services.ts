@@ -26,6 +26,7 @@ export interface RegistryServicesOptions {
   /** Regardless of case. */
   readonly hasEndpoint: (name: string) => boolean;
   readonly hasTrainingJob: (name: string) => Promise<boolean>;
+  readonly hasTuningJob: (name: string) => Promise<boolean>;
 }
 
 export interface RegistryServices {

@@ -98,7 +98,7 @@ export class TrainingJobOperations {
     try {
       await this.#options.training.stop(name, call.caller.keyId);
     } catch (error) {
-      if (!isCode(error, 'wrong_state')) throw isCode(error, 'not_found') ? notFound(error) : error;
+      if (!isPlatformCode(error, 'wrong_state')) throw isPlatformCode(error, 'not_found') ? notFound(error) : error;
       const { status: ended } = await this.#find(name);
       throw new AwsError('ValidationException', `The request was rejected because the training job is in status ${ended}.`, {
         cause: error,
@@ -113,7 +113,7 @@ export class TrainingJobOperations {
     try {
       await training.delete(name, call.caller.keyId);
     } catch (error) {
-      if (!isCode(error, 'wrong_state')) throw isCode(error, 'not_found') ? notFound(error) : error;
+      if (!isPlatformCode(error, 'wrong_state')) throw isPlatformCode(error, 'not_found') ? notFound(error) : error;
       const { status } = await this.#find(name);
       throw new AwsError('ResourceInUse', `The training job ${spec.name} is ${status}: stop it first.`, { cause: error });
     }
@@ -186,15 +186,15 @@ function notFound(cause?: unknown): AwsError {
 }
 
 function createError(error: unknown, arn: string): unknown {
-  if (isCode(error, 'already_exists')) {
+  if (isPlatformCode(error, 'already_exists')) {
     const text = `Training job names must be unique within an AWS account and Region, and a training job with this name already exists (${arn})`;
     return new AwsError('ResourceInUse', text, { cause: error });
   }
-  if (isCode(error, 'overloaded')) return new AwsError('ResourceLimitExceeded', (error as PlatformError).message, { cause: error });
-  if (isCode(error, 'unsupported')) return new AwsError('ValidationException', (error as PlatformError).message, { cause: error });
+  if (isPlatformCode(error, 'overloaded')) return new AwsError('ResourceLimitExceeded', (error as PlatformError).message, { cause: error });
+  if (isPlatformCode(error, 'unsupported')) return new AwsError('ValidationException', (error as PlatformError).message, { cause: error });
   return error;
 }
 
-function isCode(error: unknown, code: PlatformError['code']): boolean {
+export function isPlatformCode(error: unknown, code: PlatformError['code']): boolean {
   return error instanceof PlatformError && error.code === code;
 }

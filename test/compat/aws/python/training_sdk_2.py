@@ -16,6 +16,7 @@ from sagemaker.estimator import Estimator  # noqa: E402
 from sagemaker.pytorch import PyTorch  # noqa: E402
 from sagemaker.serializers import CSVSerializer  # noqa: E402
 from sagemaker.sklearn import SKLearn  # noqa: E402
+from sagemaker.tuner import ContinuousParameter, HyperparameterTuner  # noqa: E402
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 session = sagemaker.Session(default_bucket="sdk2")
@@ -153,3 +154,45 @@ def _():
         holds("unrecognized arguments: --unknown 1", str(error))
     else:
         raise AssertionError("the job did not fail")
+
+
+@check("HyperparameterTuner.fit tunes an estimator, and its best model is deployed")
+def _():
+    estimator = SKLearn(
+        entry_point="train.py",
+        source_dir=given["source"],
+        framework_version="1.2-1",
+        role=ROLE,
+        instance_type="ml.m5.large",
+        instance_count=1,
+        hyperparameters={"shuffled": True},
+        sagemaker_session=session,
+    )
+    tuner = HyperparameterTuner(
+        estimator,
+        "accuracy",
+        {"C": ContinuousParameter(0.001, 1)},
+        metric_definitions=[{"Name": "accuracy", "Regex": "validation-accuracy=([0-9.]+)"}],
+        max_jobs=4,
+        max_parallel_jobs=2,
+        base_tuning_job_name="sdk2",
+    )
+    printed(lambda: tuner.fit({channel: uploaded(channel) for channel in split}))
+    same(tuner.describe()["HyperParameterTuningJobStatus"], "Completed")
+    frame = tuner.analytics().dataframe()
+    same((len(frame), set(frame["TrainingJobStatus"])), (4, {"Completed"}))
+    assert frame["C"].between(0.001, 1).all(), frame
+    best = frame.loc[frame["FinalObjectiveValue"].idxmax()]
+    summary = tuner.describe()["BestTrainingJob"]
+    same(summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"], float(best["FinalObjectiveValue"]))
+    same(tuner.best_training_job(), summary["TrainingJobName"])
+    same(float(tuner.best_estimator().hyperparameters()["C"]), float(summary["TunedHyperParameters"]["C"]))
+    same(HyperparameterTuner.attach(tuner.latest_tuning_job.name, sagemaker_session=session).best_training_job(), tuner.best_training_job())
+    predictor = tuner.deploy(initial_instance_count=1, instance_type="ml.m5.large", endpoint_name="tuned", wait=False)
+    client("sagemaker").get_waiter("endpoint_in_service").wait(EndpointName="tuned")
+    predictor.serializer, predictor.deserializer = CSVSerializer(), JSONDeserializer()
+    held = split["validation"]
+    answers = predictor.predict(held.drop(columns="label").to_numpy())
+    right = sum(int(answer) == label for answer, label in zip(answers, held["label"]))
+    assert right / len(held) >= 0.9, f"{right} of {len(held)} are right"
+    predictor.delete_endpoint()
