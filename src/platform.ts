@@ -47,7 +47,7 @@ import { SystemRandom } from './random.ts';
 import { Audit, Decisions, Events, RejectionAudit } from './records/index.ts';
 import { imageEntries, Registry } from './registry/index.ts';
 import { meterServing, openServing } from './serving/index.ts';
-import { openTraining } from './training/index.ts';
+import { openTraining, openTuning } from './training/index.ts';
 
 export interface Platform {
   /** `http://127.0.0.1:8080` */
@@ -95,6 +95,7 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const url = await listener.listen();
   modules.startGuards();
   modules.training.serve(reachable(url, listener));
+  modules.tuning.serve();
   webhooks.addOwnAddress(url);
   for (const server of [listener, api]) closers.add(server);
   const grpc = await openGrpcPort(tls);
@@ -148,8 +149,9 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
   const training = await openTraining(config, { ...core, s3 }, closers);
+  const tuning = openTuning({ ...core, training, random: new SystemRandom() }, closers);
   const selections = await openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
-  const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, training, s3 });
+  const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, training, tuning, s3 });
   const webhooks = webhookPolicy(config);
   const alertSettings = {
     log,
@@ -168,7 +170,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
     await alerts.alarms.refresh();
     await alerts.rules.refresh();
   });
-  const batch = { transforms, evaluations, ...selections, training };
+  const batch = { transforms, evaluations, ...selections, training, tuning };
   const aws = { s3, autoScaling, sagemaker, webhooks };
   return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
 }

@@ -54,3 +54,4 @@ export type { SessionBody } from './server/session.ts';
 export type { StatusBody } from './server/status-body.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulations/simulation-bodies.ts';
 export type { TrainingJobBody, TrainingJobDetailBody, TrainingLogBody, TrainingMetricBody } from './training/training-bodies.ts';
+export type { TuningJobBody, TuningTrialBody } from './training/tuning-bodies.ts';

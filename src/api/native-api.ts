@@ -45,6 +45,7 @@ import { sessionRoutes } from './server/session.ts';
 import type { SimulationFacts } from './simulations/simulation-spec.ts';
 import { simulationRoutes } from './simulations/simulations.ts';
 import { trainingRoutes } from './training/training-jobs.ts';
+import { tuningRoutes } from './training/tuning-jobs.ts';
 
 const tags = [
   { name: 'session', description: 'The identity of the caller; signing in and out in a browser.' },
@@ -59,6 +60,7 @@ const tags = [
   { name: 'async', description: 'Asynchronous requests.' },
   { name: 'transforms', description: 'Batch transforms of data sets.' },
   { name: 'training-jobs', description: 'Training jobs: code and data become a model version.' },
+  { name: 'tuning-jobs', description: 'Tuning jobs: training jobs with different hyperparameters, which are compared.' },
   { name: 'evaluations', description: 'Evaluations: models judged by a labelled set.' },
   { name: 'evaluation-sets', description: 'Labelled sets that models are judged by.' },
   { name: 'simulations', description: 'Simulations of scaling policies under a load.' },
@@ -148,6 +150,7 @@ export class NativeApi {
       ...endpointRoutes(services, overview),
       ...transformRoutes(services),
       ...trainingRoutes(services, this.#streams),
+      ...tuningRoutes(services),
       ...cardRoutes(services),
       ...selectionRoutes(services),
       ...evaluationRoutes(services),

@@ -23,6 +23,7 @@ const habits: Readonly<Record<string, readonly string[]>> = {
   costs: ['price', 'prices', 'billing', 'spend'],
   logs: ['tail'],
   train: ['fit', 'retrain'],
+  tune: ['sweep', 'optimize', 'hpo'],
   training: ['jobs', 'job', 'runs', 'experiments'],
 };
 

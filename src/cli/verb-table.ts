@@ -128,6 +128,16 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       load: async () => (await import('./verbs/training.ts')).addTraining,
     },
     {
+      usage: 'tune <path>',
+      summary: 'tune hyperparameters: train a script with values from their ranges, and find the best',
+      load: async () => (await import('./verbs/tune.ts')).addTune,
+    },
+    {
+      usage: 'tuning',
+      summary: 'list, show, stop and delete tuning jobs',
+      load: async () => (await import('./verbs/tuning.ts')).addTuning,
+    },
+    {
       usage: 'reproduce <group/version>',
       summary: 'train a version again, and check that the model has the same bytes, or else the same metrics',
       load: async () => (await import('./verbs/reproduce.ts')).addReproduce,

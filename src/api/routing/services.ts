@@ -20,7 +20,7 @@ import type { ModelVersion, Registry } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
 import type { Availability, Database } from '../../storage/index.ts';
 import type { Threads } from '../../threads/index.ts';
-import type { Training } from '../../training/index.ts';
+import type { Training, Tuning } from '../../training/index.ts';
 
 export interface ApiServices {
   /** For audit records outside of a transaction. */
@@ -66,6 +66,7 @@ export interface ApiServices {
   ) => Promise<{ readonly contentType: string; readonly body: Buffer; readonly label?: string } | null>;
   readonly transforms: Transforms;
   readonly training: Training;
+  readonly tuning: Tuning;
   /** Objects by bucket and key: data and results of training jobs. */
   readonly s3: {
     /** Null if it does not exist. */

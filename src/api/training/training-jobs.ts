@@ -18,7 +18,7 @@ import {
   trainingMetricsBody,
   trainingStatuses,
 } from './training-bodies.ts';
-import { nameStem, trainingBucket, trainingSpecOf } from './training-input.ts';
+import { nameStem, trainingBucket, trainingInput, trainingSpecOf } from './training-input.ts';
 import { trainingLogRoute } from './training-logs.ts';
 import { ensureTrainingBucket, receiveTraining } from './training-upload.ts';
 
@@ -119,7 +119,7 @@ function listed(
 
 async function startTraining(services: Services, request: IncomingMessage, caller: Caller): Promise<TrainingJob> {
   const { training, s3 } = services;
-  const received = await receiveTraining(services, request, caller.keyId);
+  const received = await receiveTraining(services, trainingInput, request, caller.keyId);
   try {
     const base = received.input.from === undefined ? null : (await training.get(received.input.from)).spec;
     const spec = trainingSpecOf(received.input, base, received);

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { z } from 'zod';
 import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { readTar } from '../../tar/index.ts';
@@ -9,12 +10,12 @@ import { type AddedSource, trainingLimits } from '../../training/index.ts';
 import { uploadOf } from '../models/groups.ts';
 import { boundaryOf, type FormPart, readForm } from '../routing/read-form.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { type TrainingInput, type TrainingUploads, trainingBucket, trainingInput } from './training-input.ts';
+import { type TrainingUploads, trainingBucket } from './training-input.ts';
 
 type Services = Pick<ApiServices, 'training' | 's3'>;
 
-export interface ReceivedTraining extends TrainingUploads {
-  readonly input: TrainingInput;
+export interface ReceivedTraining<Input> extends TrainingUploads {
+  readonly input: Input;
   /** Deletes the uploaded data and source, if no job is made of it. */
   discard(): Promise<void>;
 }
@@ -25,28 +26,38 @@ const dataBytesMax = 5 * 1024 ** 3;
 const dataFilesMax = 10_000;
 
 /** Throws `invalid_request`, `too_large`, `unsupported`. Nothing stays stored if it throws. */
-export async function receiveTraining(services: Services, request: IncomingMessage, who: string): Promise<ReceivedTraining> {
+export async function receiveTraining<Input>(
+  services: Services,
+  schema: z.ZodType<Input>,
+  request: IncomingMessage,
+  who: string,
+): Promise<ReceivedTraining<Input>> {
   const { 'content-type': type, 'content-encoding': encoding } = request.headers;
   if (encoding !== undefined)
     throw new PlatformError('unsupported', 'content-encoding is not supported for training jobs: send the form unencoded');
   if (/^application\/json\s*(?:;|$)/i.test(type ?? '')) {
-    const input = inputIn(await textOf(uploadOf(request)));
+    const input = inputIn(schema, await textOf(uploadOf(request)));
     return { input, source: null, data: new Map(), discard: async () => undefined };
   }
   const data = new UploadedData(services.s3, who);
   try {
-    return await readParts(services, readForm(uploadOf(request), boundaryOf(type)), data);
+    return await readParts(services, schema, readForm(uploadOf(request), boundaryOf(type)), data);
   } catch (error) {
     await data.discard();
     throw error;
   }
 }
 
-async function readParts({ training }: Services, parts: AsyncIterable<FormPart>, data: UploadedData): Promise<ReceivedTraining> {
-  let input: TrainingInput | null = null;
+async function readParts<Input>(
+  { training }: Services,
+  schema: z.ZodType<Input>,
+  parts: AsyncIterable<FormPart>,
+  data: UploadedData,
+): Promise<ReceivedTraining<Input>> {
+  let input: Input | null = null;
   let source: AddedSource | null = null;
   for await (const part of parts) {
-    if (part.name === 'spec' && input === null) input = inputIn(await textOf(part.content));
+    if (part.name === 'spec' && input === null) input = inputIn(schema, await textOf(part.content));
     else if (input === null) throw invalid(`expected the part spec first, got '${part.name.slice(0, 80)}'`);
     else if (part.name === 'source' && source === null) {
       source = await training.addSource(Readable.from(part.content));
@@ -58,7 +69,7 @@ async function readParts({ training }: Services, parts: AsyncIterable<FormPart>,
   return { input, source: source === null ? null : { sha256: source.sha256 }, data: data.prefixes, discard: () => data.discard() };
 }
 
-function inputIn(text: string): TrainingInput {
+function inputIn<Input>(schema: z.ZodType<Input>, text: string): Input {
   let value: unknown;
   try {
     value = parseJsonWithin(text, documentLimits);
@@ -66,7 +77,7 @@ function inputIn(text: string): TrainingInput {
     if (cause instanceof PlatformError) throw cause;
     throw new PlatformError('invalid_request', 'the spec of the training job is not JSON', { cause });
   }
-  const parsed = trainingInput.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.slice(0, 5).map(({ path, message }) => `${['spec', ...path].join('.')}: ${message}`);
   throw invalid(problems.join('; ').slice(0, 1000));
