@@ -25,7 +25,7 @@ import { Registry } from '../src/registry/index.ts';
 import { Serving } from '../src/serving/index.ts';
 import { FileObjectStore, openDatabase } from '../src/storage/index.ts';
 import { ThreadPool } from '../src/threads/index.ts';
-import type { Training } from '../src/training/index.ts';
+import type { Training, Tuning } from '../src/training/index.ts';
 
 const catalogueDirectory = join(import.meta.dirname, '../assets/catalogue');
 export const digits = readFileSync(join(catalogueDirectory, 'digits_mlp.onnx'));
@@ -34,6 +34,7 @@ export const digitRows = readFileSync(join(catalogueDirectory, 'digits_test.csv'
 /** Its routes have separate tests. */
 const nothingTransformed = {} as Transforms;
 const nothingTrained = {} as Training;
+const nothingTuned = {} as Tuning;
 const nothingEvaluated = { sets: {} } as Evaluations;
 
 export async function openNativeApi(limits: { readonly headersTimeoutMs?: number; readonly requestTimeoutMs?: number } = {}) {
@@ -193,6 +194,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     async: nothingAsynchronous,
     transforms: nothingTransformed,
     training: nothingTrained,
+    tuning: nothingTuned,
     s3: {} as ApiServices['s3'],
     evaluations: nothingEvaluated,
     selection: { plan: () => assert.fail('nothing is evaluated') },
