@@ -129,4 +129,10 @@ describe('with arbitrary input', () => {
       false,
     );
   });
+
+  test('does not parse a line of more lists than any log has', () => {
+    const line = (lists: number): string => JSON.stringify({ a: 'x', b: Array.from({ length: lists }, () => []), c: 'y'.repeat(70_000) });
+    const matches = compileFilter('{ $.a = "x" }');
+    assert.deepEqual([line(1000), line(30_000)].map(matches), [true, false]);
+  });
 });
