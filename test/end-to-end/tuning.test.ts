@@ -11,7 +11,7 @@ import { penstock, plainEnvironment, Server, temporaryDirectory } from './server
 
 const script = `import argparse, time
 parser = argparse.ArgumentParser()
-parser.add_argument("--x", type=float)
+parser.add_argument("-x", "--x", type=float)
 parser.add_argument("--kind")
 parser.add_argument("--pause", type=float, default=0)
 arguments = parser.parse_args()
@@ -43,7 +43,7 @@ describe('tuning jobs', { timeout: 170_000 }, () => {
     assert.match(stderr, /✔ tune {6}fit-1: 6 of 6 trials, 0 running · best loss [\d.]+ with x=[\d.]+, kind=[ab]/);
     assert.match(stdout, /^ *[\d.]+ \| .*[*·]/m);
     assert.match(stdout, /^ *trial 1 to 6$/m);
-    assert.match(stdout, /^ #  JOB +STATUS +LOSS  BEST  WITH/m);
+    assert.match(stdout, /^ *#  JOB +STATUS +LOSS  BEST  WITH/m);
     assert.match(stdout, /^next: penstock train fit\.py --hyperparameter x=[\d.]+ --hyperparameter kind=[ab] --group GROUP$/m);
     const job = await server.callWell<TuningJobBody>('GET', '/tuning-jobs/fit-1');
     assert.deepEqual([job.status, job.counts.completed, job.goal, job.seed], ['Completed', 6, 'Minimize', 3]);
