@@ -40,7 +40,7 @@ import {
 } from './http/index.ts';
 import { recordAbruptEnd } from './logs/index.ts';
 import { ArrivalHistory, Metrics } from './metrics/index.ts';
-import { type GrpcPort, isInferPath, OipRouter, oipServices, openGrpc } from './oip/index.ts';
+import { type GrpcPort, isInferPath, isPredictPath, OipRouter, oipServices, openGrpc } from './oip/index.ts';
 import { FunctionProfiles, Profiles, ServiceTables } from './profiling/index.ts';
 import { inspectionBy, type LocalProvider, openProvider, workerExitsTo } from './providers/index.ts';
 import { SystemRandom } from './random.ts';
@@ -223,7 +223,7 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
   const aws = openAws(config, { ...modules, targets });
   aws.mount(listener);
   listener.direct('/v2', oipRouter.handle, isInferPath);
-  listener.direct('/v1', oipRouter.handle);
+  listener.direct('/v1', oipRouter.handle, isPredictPath);
   listener.scope('/api', (scope) => api.register(scope));
   listener.scope('', (scope) => registerMetrics(scope, { metrics, access, authenticate }));
   listener.scope('', (scope) => serveConsole(scope, product.consoleDirectory));

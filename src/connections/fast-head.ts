@@ -27,7 +27,7 @@ export const fastBodyBytesMax = 64 * 1024;
 const start = Buffer.from('POST /');
 const headEnd = Buffer.from('\r\n\r\n');
 /** A path without escapes, query or empty segment. */
-const requestLine = /^POST ((?:\/[A-Za-z0-9._~-]+)+) HTTP\/1\.1$/;
+const requestLine = /^POST ((?:\/[A-Za-z0-9._~:-]+)+) HTTP\/1\.1$/;
 const headerLine = /^([A-Za-z0-9-]+): *([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)? *$/;
 const lengthValue = /^(?:0|[1-9][0-9]{0,5})$/;
 

@@ -145,5 +145,6 @@ function join(socket: Socket, upstream: Socket): void {
 
 /** What the server serves on its own fast path. */
 function isInference({ url, headers }: FastRequest): boolean {
-  return url.startsWith('/v2/models/') && url.endsWith('/infer') && headers['authorization']?.startsWith('AWS') !== true;
+  const isPath = (url.startsWith('/v2/models/') && url.endsWith('/infer')) || (url.startsWith('/v1/models/') && url.endsWith(':predict'));
+  return isPath && headers['authorization']?.startsWith('AWS') !== true && headers['x-amz-target'] === undefined;
 }

@@ -154,7 +154,7 @@ export class Fronts implements FrontPort {
     const { clock } = this.#deps;
     // Its own process group: Ctrl-C is for the server, which drains first.
     const child = fork(mainPath, [], { detached: true, stdio: ['ignore', 2, 2, 'ipc'], execArgv: [] });
-    const ended = once(child, 'exit');
+    const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
     this.#fronts.set(index, { child, startedAtMs: clock.nowMs(), ended });
     void ended.then(([code, signal]) => this.#onExit(index, signal ?? `exit code ${code}`));
     child.send(this.#orders);

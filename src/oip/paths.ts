@@ -75,6 +75,11 @@ export function isInferPath(path: string): boolean {
   return path.startsWith('/v2/models/') && path.endsWith('/infer');
 }
 
+/** The same for KServe's first protocol. */
+export function isPredictPath(path: string): boolean {
+  return path.startsWith('/v1/models/') && path.endsWith(':predict');
+}
+
 const cachedMax = 2048;
 
 export class PathCache {
