@@ -10,6 +10,7 @@ from .flavours import open_model
 from .invocation import Invocation
 from .opened import Sample, Source
 from .outputs import check_returned, encode_outputs
+from .own_modules import OwnModules
 from .tensors import Spec, ran_frame, read_inputs
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -22,6 +23,7 @@ class Calls:
         self._reader = reader
         self._tracebacks = logs.Tracebacks()
         self._model = None
+        self._plans = None
 
     def answer(self, frame):
         """Raises `LinkClosed`, `MalformedFrame`, and `SystemExit` if the model exits in a run."""
@@ -63,6 +65,8 @@ class Calls:
         return failed("the model failed: %s; its log has the traceback" % type(error).__name__)
 
     def _run(self, frame):
+        if self._plans is not None:
+            return self._run_plan(frame, self._plans)
         started = time.perf_counter()
         if frame.plan != 0:
             raise PlatformError("wrong_state", "this worker has loaded no plans: expected plan 0, got %d" % frame.plan)
@@ -79,6 +83,14 @@ class Calls:
         ended = time.perf_counter()
         timings = ((decoded - started) * 1e3, (ran - decoded) * 1e3, (ended - ran) * 1e3)
         return ran_frame(frame.call, encoded, timings)
+
+    def _run_plan(self, frame, model):
+        started = time.perf_counter()
+        plan, inputs, rows = model.read(frame)
+        decoded = time.perf_counter()
+        tensors = model.run(frame, plan, inputs, rows)
+        ran = time.perf_counter()
+        return ran_frame(frame.call, tensors, ((decoded - started) * 1e3, (ran - decoded) * 1e3, 0.0))
 
     def _invoke(self, frame):
         model = self._model
@@ -111,7 +123,7 @@ class Calls:
             threads=int(message.get("threads") or 1),
             inputs=None if declared is None else [Spec.of(spec) for spec in declared],
         )
-        self._model = None
+        self._model = self._plans = None
         model = self._model = opened(message["flavour"], source)
         return {
             "form": model.form,
@@ -122,24 +134,41 @@ class Calls:
         }
 
     def _load(self, message):
-        """Loads a model that was opened before, and checks that it still has the signature that was approved."""
+        """Loads a model that was opened before, and checks that it still has the signature that was approved. With plans, further models
+        are loaded with it."""
         started = time.perf_counter()
-        approved = message["python"]
-        os.environ.update(approved.get("variables") or {})
-        outputs = [Spec.of(spec) for spec in approved["outputs"]]
-        inputs = [Spec.of(spec) for spec in approved["inputs"]]
-        sample = Sample.of(approved.get("sample"))
         threads = int(message.get("threads") or 1)
-        source = Source(message["path"], approved.get("entry") or "", sample, threads, inputs, outputs)
-        self._model = None
-        model = opened(approved["flavour"], source)
-        expect_signature(model, approved.get("form"), inputs, outputs)
-        self._model = model
-        for note in (*model.notes, changed_library(approved["flavour"], approved.get("libraries") or {})):
-            if note is not None:
-                logs.write_line("note: %s" % note)
+        approved, plans = message["python"], message.get("plans")
+        self._model = self._plans = None
+        if plans is None:
+            self._model = loaded(message["path"], approved, threads)
+        else:
+            self._plans = self._loaded_plans([{"path": message["path"], "python": approved}, *plans["others"]], plans, threads)
         signature = {"inputs": approved["inputs"], "outputs": approved["outputs"]}
         return {"signature": signature, "loadMs": (time.perf_counter() - started) * 1e3}
+
+    def _loaded_plans(self, sources, plans, threads):
+        from .plans import PlanModel
+
+        models = []
+        for source in sources:
+            modules = OwnModules(source["path"])
+            with modules:
+                models.append((loaded(source["path"], source["python"], threads), modules))
+        return PlanModel(models, plans, self._tracebacks.report)
+
+
+def loaded(path, approved, threads):
+    """A model that was opened before. Raises `model_failed` if it differs from what was approved."""
+    os.environ.update(approved.get("variables") or {})
+    inputs, outputs = ([Spec.of(spec) for spec in approved[kind]] for kind in ("inputs", "outputs"))
+    source = Source(path, approved.get("entry") or "", Sample.of(approved.get("sample")), threads, inputs, outputs)
+    model = opened(approved["flavour"], source)
+    expect_signature(model, approved.get("form"), inputs, outputs)
+    for note in (*model.notes, changed_library(approved["flavour"], approved.get("libraries") or {})):
+        if note is not None:
+            logs.write_line("note: %s" % note)
+    return model
 
 
 def opened(flavour, source):

@@ -336,8 +336,8 @@ export class Deployments {
     return this.get(config.name);
   }
 
-  #checkForeignCode({ versions }: Pick<DesiredEndpoint, 'versions'>, who: string): void {
-    for (const version of versions) this.#options.checkForeignCode?.(version, who);
+  #checkForeignCode({ versions, ladderVersions = [] }: Pick<DesiredEndpoint, 'versions' | 'ladderVersions'>, who: string): void {
+    for (const version of [...versions, ...ladderVersions]) this.#options.checkForeignCode?.(version, who);
   }
 
   async #setState(name: string, state: DesiredState['state'], record: ActionKind): Promise<EndpointView> {

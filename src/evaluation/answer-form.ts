@@ -2,7 +2,6 @@
 import { PlatformError } from '../errors.ts';
 import { floatTypes, scoreOutputOf } from '../selection/index.ts';
 import type { Signature, TensorSpec } from '../tensor.ts';
-import { takesJson } from '../tensor.ts';
 
 /** Names of outputs as results of the transform have them. */
 export interface AnswerForm {
@@ -22,7 +21,6 @@ const answerNames = ['label', 'output_label', 'class', 'prediction'];
 
 /** Throws `unsupported` if the outputs hold no answer to a row. */
 export function answerFormOf(name: string, signature: Signature, isClass: boolean): AnswerForm {
-  if (takesJson(signature)) throw unsupported(`${name} takes and returns JSON: expected a model with tensors`);
   const { outputs } = signature;
   const isNamed = outputs.length > 1;
   const floats = outputs.filter(({ datatype }) => floatTypes.includes(datatype));

@@ -7,10 +7,11 @@ import type { Clock } from '../clock.ts';
 import { asPlatformError, messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { Audit, EventKind, Events } from '../records/index.ts';
-import { type ForeignCodeCheck, type ModelVersion, payloadKind, type Registry } from '../registry/index.ts';
+import { type ForeignCodeCheck, type ModelVersion, type Registry } from '../registry/index.ts';
 import type { Database } from '../storage/index.ts';
 import type { Threads } from '../threads/index.ts';
 import { answerFormOf } from './answer-form.ts';
+import { payloadObstacleOf } from './candidate-payload.ts';
 import { CandidateRuns, type CandidateTransforms } from './candidate-runs.ts';
 import { compareTask } from './compare-models.ts';
 import {
@@ -294,11 +295,10 @@ export class Evaluations {
 
 /** Throws `wrong_state`, `unsupported` for a version that cannot be evaluated. */
 function checkCandidate(version: ModelVersion, isClass: boolean): void {
-  const { name, approval, runtime } = version;
+  const { name, approval } = version;
   if (approval !== 'Approved')
     throw new PlatformError('wrong_state', `${name} is ${approval}: approve it first (penstock approve ${name})`);
-  if (runtime.kind === 'process') throw new PlatformError('unsupported', `${name} is a process: what it takes is not known`);
-  const kind = payloadKind(runtime);
-  if (kind !== 'tensors') throw new PlatformError('unsupported', `${name} takes ${kind}: expected a model with tensors`);
+  const obstacle = payloadObstacleOf(version);
+  if (obstacle !== null) throw new PlatformError('unsupported', obstacle);
   answerFormOf(name, version.signature, isClass);
 }

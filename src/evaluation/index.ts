@@ -12,7 +12,7 @@ export {
 } from './evaluation-set.ts';
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
 export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './explain-selection.ts';
-export type { LadderPlanner, LadderRequest, PlannedLadder } from './ladder-planner.ts';
+export { type LadderPlanner, type LadderRequest, type PlannedLadder, selectionRateDefault } from './ladder-planner.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
 export { openSelections } from './open-selections.ts';

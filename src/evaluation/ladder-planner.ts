@@ -12,6 +12,7 @@ import { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
 import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn } from '../selection/index.ts';
+import { payloadObstacleOf } from './candidate-payload.ts';
 import { candidatesMax } from './evaluation.ts';
 import { explanationOf } from './explain-selection.ts';
 import { type SelectionFindings, selectionFindings } from './selection-decision.ts';
@@ -45,6 +46,8 @@ export interface PlannedLadder {
 }
 
 const creditSeconds = 3600;
+/** Rows per second by which plans are priced if no rate is expected. */
+export const selectionRateDefault = 100;
 
 export class LadderPlanner {
   readonly #options: LadderPlannerOptions;
@@ -120,7 +123,8 @@ export class LadderPlanner {
 
 /** Why a version cannot answer in place of the contract; null if it can. */
 function obstacleTo(contract: ModelVersion, version: ModelVersion): string | null {
-  if (version.runtime.kind !== 'onnx') return `${version.name} is no ONNX model: a selection serves ONNX models only`;
+  const obstacle = payloadObstacleOf(version);
+  if (obstacle !== null) return obstacle;
   const map = mapToContract(contract, version);
   return typeof map === 'string' ? map : null;
 }

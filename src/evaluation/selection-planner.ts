@@ -8,7 +8,7 @@ import type { SelectionState } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { type Objective, objectiveShare } from '../objective.ts';
 import { compositeProfile, type Profile, type Profiles, platformOverheadMs, ServiceTable } from '../profiling/index.ts';
-import { type ModelVersion, payloadKind, type Registry } from '../registry/index.ts';
+import type { ModelVersion, Registry } from '../registry/index.ts';
 import {
   type AllottedTest,
   type AnswerPlan,
@@ -24,6 +24,7 @@ import {
 } from '../selection/index.ts';
 import { rowsNeeded } from '../statistics/index.ts';
 import type { Threads } from '../threads/index.ts';
+import { payloadObstacleOf } from './candidate-payload.ts';
 import { artifactKeyOf, candidatesMax } from './evaluation.ts';
 import { type EvaluationSet, setIdOf } from './evaluation-set.ts';
 import { judgePlansTask } from './judge-plans.ts';
@@ -160,8 +161,8 @@ export class SelectionPlanner {
           `${version.name} is ${version.approval}: approve it first (penstock approve ${version.name})`,
         );
       }
-      if (payloadKind(version.runtime) !== 'tensors')
-        throw new PlatformError('unsupported', `${version.name} takes no tensors: what it takes is not known`);
+      const obstacle = payloadObstacleOf(version);
+      if (obstacle !== null) throw new PlatformError('unsupported', obstacle);
       found.set(version.name, version);
     }
     return [...found.values()];
@@ -208,7 +209,7 @@ function selectableOf({ version, profile }: CandidateVersion, answers: ModelAnsw
 
 /** What decides which models share a worker. */
 export interface WorkerModel extends Pick<ModelVersion, 'name' | 'batchable'> {
-  readonly runtime: { readonly kind: ModelVersion['runtime']['kind']; readonly environment?: unknown };
+  readonly runtime: { readonly kind: ModelVersion['runtime']['kind']; readonly environment?: unknown; readonly variables?: unknown };
   readonly signature: { readonly inputs: readonly { readonly datatype: string; readonly shape: readonly number[] }[] };
 }
 
@@ -218,8 +219,9 @@ export function workerKeyOf({ runtime, signature, batchable, name }: WorkerModel
   const sizes = signature.inputs.map(({ datatype, shape: [, ...row] }) =>
     row.includes(-1) ? `${datatype} ${row.join('x')}` : `${datatype} ${row.reduce((product, size) => product * size, 1)}`,
   );
-  const environment = runtime.environment === undefined ? '' : JSON.stringify(runtime.environment);
-  return [runtime.kind, environment, ...sizes.sort()].join('|');
+  // All code in one worker sees the same environment variables.
+  const programs = [runtime.environment, runtime.variables].map((each) => (each === undefined ? '' : JSON.stringify(each)));
+  return [runtime.kind, ...programs, ...sizes.sort()].join('|');
 }
 
 function checkSelection({ models, floor, goal, ratePerSecond, confidence }: SelectionRequest): void {

@@ -238,7 +238,7 @@ export class LocalProvider implements Provider {
       log: this.#log,
       random: this.#random,
       acquireProcess: async () => {
-        for (const path of [spec.modelPath, ...(spec.modelData ?? []).map((file) => file.path)]) await this.#checkModel?.(path);
+        for (const path of modelPathsOf(spec)) await this.#checkModel?.(path);
         if (spec.python !== undefined)
           return this.#startPython(spec.python, spec.threads, spec.kind === 'instance' ? spec.instanceType : null);
         return spec.process === undefined ? pool.take() : WorkerProcess.start(deps, accessOf(spec.process));
@@ -411,6 +411,12 @@ function watchedBorrower(process: WorkerProcess, onEnd: (reason: string) => void
     process.kill();
   };
   return { id: `borrowed-${process.pid}`, written: process.written, archive: noArchive, end };
+}
+
+/** The files of all models that a worker loads. */
+function modelPathsOf({ modelPath, modelData, plans }: WorkerSpec): readonly string[] {
+  const models = [{ path: modelPath, data: modelData }, ...(plans?.others ?? [])];
+  return models.flatMap(({ path, data = [] }) => [path, ...data.map((file) => file.path)]);
 }
 
 function accessOf({ paths = [], isIsolated = true }: WorkerCommand): WorkerProgram {

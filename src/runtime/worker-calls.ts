@@ -14,12 +14,12 @@ import { asPlatformError } from '../errors.ts';
 import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './link/frames.ts';
 import type { CallMessage, LoadedModel, WorkerStatus } from './link/link.ts';
 import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './link/payload.ts';
-import { type IndexedTensor, ranFrame, readTensors, setTimings } from './link/tensor-frames.ts';
+import { ranFrame, readTensors, setTimings } from './link/tensor-frames.ts';
 import { Window } from './link/window.ts';
 import { OnnxModel } from './onnx/onnx-model.ts';
 import type { PlanModel } from './plan-model.ts';
 import type { ProcessModel } from './process/process-model.ts';
-import { noPlans, type RowStages, stageSpecs, type WorkerPlans } from './worker-plans.ts';
+import { noPlans, stageTensors, type WorkerPlans } from './worker-plans.ts';
 
 export class WorkerCalls {
   readonly #socket: Socket;
@@ -169,12 +169,4 @@ export class WorkerCalls {
         return { rssBytes: process.memoryUsage.rss(), pid: process.pid } satisfies WorkerStatus;
     }
   }
-}
-
-function stageTensors({ firstMs, secondMs, confidence, stage }: RowStages): IndexedTensor[] {
-  const data = [Float64Array.of(firstMs, secondMs), confidence, stage];
-  return Object.entries(stageSpecs).map(([index, { datatype }], i) => {
-    const { buffer, byteOffset, byteLength, length } = data[i] as Float64Array;
-    return { index: Number(index), datatype, shape: [length], parts: [new Uint8Array(buffer, byteOffset, byteLength)] };
-  });
 }

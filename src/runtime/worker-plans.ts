@@ -5,6 +5,8 @@
 import { PlatformError } from '../errors.ts';
 import type { Signature, Tensor, TensorSpec } from '../tensor.ts';
 import { malformedFrame } from './link/frames.ts';
+import type { IndexedTensor } from './link/tensor-frames.ts';
+import type { PythonLoad } from './python-calls.ts';
 import type { ModelFiles } from './worker-files.ts';
 
 /** Where a model finds the inputs of the contract, and its answers. Rows are reshaped, never converted. */
@@ -40,7 +42,12 @@ export interface WorkerPlans {
 
 /** What a server asks a worker to load: the files of the other models are in the order of the maps. */
 export interface LoadPlans extends WorkerPlans {
-  readonly others: readonly ModelFiles[];
+  readonly others: readonly OtherModel[];
+}
+
+/** A further model of a worker. `python`: set for all of them, or for none. */
+export interface OtherModel extends ModelFiles {
+  readonly python?: PythonLoad;
 }
 
 /** How a row was answered. `failed`: it went on, and the second model failed on it, so the first one answered. */
@@ -63,6 +70,14 @@ export const stageSpecs: Readonly<Record<number, TensorSpec>> = {
   65_534: { name: 'confidence', datatype: 'FP32', shape: [-1] },
   65_535: { name: 'stage', datatype: 'UINT8', shape: [-1] },
 };
+
+export function stageTensors({ firstMs, secondMs, confidence, stage }: RowStages): IndexedTensor[] {
+  const data = [Float64Array.of(firstMs, secondMs), confidence, stage];
+  return Object.entries(stageSpecs).map(([index, { datatype }], i) => {
+    const { buffer, byteOffset, byteLength, length } = data[i] as Float64Array;
+    return { index: Number(index), datatype, shape: [length], parts: [new Uint8Array(buffer, byteOffset, byteLength)] };
+  });
+}
 
 export function noPlans(plan: number): PlatformError {
   return new PlatformError('wrong_state', `this worker has loaded no plans: expected plan 0, got ${plan}`);

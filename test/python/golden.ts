@@ -6,6 +6,7 @@ import { payloadFrame } from '../../src/runtime/link/payload.ts';
 import { sharedBytesMax } from '../../src/runtime/link/shared-memory.ts';
 import { type IndexedTensor, ranFrame, runFrame, setTimings } from '../../src/runtime/link/tensor-frames.ts';
 import { type Datatype, datatypes, elementCount, encodeStrings } from '../../src/tensor.ts';
+import { goldenPlans } from './golden-plans.ts';
 
 interface GoldenFrame {
   readonly what: string;
@@ -67,7 +68,7 @@ function ran(): GoldenFrame {
 }
 
 /** Writes the frames to `folder`, and a file as the shared memory with two frames in its slots. */
-export function writeGoldenFrames(folder: string): void {
+export async function writeGoldenFrames(folder: string): Promise<void> {
   const message = { method: 'load', path: '/a/ü', threads: 2, python: { flavour: 'sklearn', entry: '' } };
   const body = Buffer.alloc(40_001, 'ab');
   const slots = [0, 1].map((slot) => runOf(`slot ${slot}`, [numbers('FP32', [9_000 + slot, 4])], 20 + slot));
@@ -76,6 +77,7 @@ export function writeGoldenFrames(folder: string): void {
   writeFileSync(join(folder, 'shared-memory'), memory);
   const golden = {
     runs: runs(),
+    plans: await goldenPlans(),
     ran: ran(),
     message: { frame: base64([messageFrame(3, kinds.call, message)]), message },
     payloads: [Buffer.alloc(0), Buffer.from('body'), body].map((bytes) => ({

@@ -23,7 +23,7 @@ test('the Python worker reads the frames of the server, and serves models of rea
   if (typeof environment === 'string') return t.skip(environment);
   const folder = mkdtempSync(join(tmpdir(), 'penstock-golden-'));
   try {
-    writeGoldenFrames(folder);
+    await writeGoldenFrames(folder);
     const args = ['discover', '--start-directory', 'tests', '--top-level-directory', '.'];
     const { isPassed, isPartial, output, summary } = runUnittest(environment, args, { PENSTOCK_GOLDEN: folder });
     assert(isPassed && !isPartial, output);

@@ -19,7 +19,7 @@ import type { ServedWorker, ServingPort } from '../serving-port.ts';
 import { configOf, type DesiredEndpoint } from './desired.ts';
 import { type FunctionRequest, FunctionWorkers } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
-import { workerPlansOf } from './ladder-workers.ts';
+import { ladderFiles, workerPlansOf } from './ladder-workers.ts';
 import { type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
 import type { WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
@@ -33,6 +33,8 @@ export interface EndpointWorkersDeps {
   readonly cores: number;
   readonly modelFiles: (version: ModelVersion) => ModelFiles;
 }
+
+type LoadedMember = 'modelPath' | 'modelData' | 'plans' | 'python' | 'process';
 
 /** The owner of the workers. */
 export interface WorkersOwner {
@@ -152,32 +154,30 @@ export class EndpointWorkers {
       endpoint: config.name,
       variant: variant.name,
       generation,
-      ...this.#filesOf(version, variant.ladder),
+      ...this.#loadedBy(version, variant),
       modelName: version.name,
       threads: threadsOf(type, cores),
       memoryMiB: type.memoryMiB,
       vcpuMax: heldVcpu(type, provider.limits.cpu),
-      ...commandOf(version, variant),
       kind: 'instance',
       instanceType: wanted.instanceType,
     });
     serving.launched({ id, endpoint: config.name, variant: variant.name, usdPerHour: type.usdPerHour });
   }
 
-  /** The models to load: that of the version, or those of its plans. `loaded`: the plans of the ladder that the worker gets. */
-  #filesOf(
-    contract: ModelVersion,
-    ladder: LadderConfig | undefined,
-    loaded = ladder,
-  ): Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans'> {
-    const { modelFiles } = this.#deps;
-    if (ladder === undefined || loaded === undefined) return workerFiles(modelFiles(contract));
+  /** What a worker of the variant loads, and by which program: the model of the version, or the models of its plans. */
+  #loadedBy(version: ModelVersion, variant: VariantConfig): Pick<WorkerSpec, LoadedMember> {
+    const { ladder } = variant;
+    if (ladder !== undefined) return this.#ladderFiles(version, ladder, ladder);
+    return { ...workerFiles(this.#deps.modelFiles(version)), ...commandOf(version, variant) };
+  }
+
+  /** `loaded`: the plans of the ladder that the worker gets. */
+  #ladderFiles(contract: ModelVersion, ladder: LadderConfig, loaded: LadderConfig): Pick<WorkerSpec, LoadedMember> {
     const key = ladderKey(ladder);
     this.#ladders.set(key, ladder);
     const models = loaded.models.map((name) => this.#versions.get(name) as ModelVersion);
-    const [first, ...others] = models.map((version) => modelFiles(version));
-    assert(first !== undefined, 'a ladder has at least one model');
-    return { ...workerFiles(first), plans: { key, ...workerPlansOf(contract, loaded, models), others } };
+    return ladderFiles(key, workerPlansOf(contract, loaded, models), models, this.#deps.modelFiles);
   }
 
   /** Starts a function and returns its id. It is attached when ready; if it fails, serving is notified. */
@@ -188,11 +188,12 @@ export class EndpointWorkers {
       ? null
       : `functions of variant ${request.variant} do not serve ${request.version.name} now`;
     const variant = endpoint.config.variants.find(({ name }) => nameKey(name) === nameKey(request.variant));
-    const process = commandOf(request.version, variant);
     const { ladder } = request;
-    const models = ladder === undefined ? {} : { models: this.#filesOf(request.version, ladder, floorOnly(ladder)) };
+    // Functions run the floor plan alone.
+    const models =
+      ladder === undefined ? commandOf(request.version, variant) : { models: this.#ladderFiles(request.version, ladder, floorOnly(ladder)) };
     return this.#functions.start(
-      { ...request, ...this.#instanceOf(request, variant), ...process, ...models },
+      { ...request, ...this.#instanceOf(request, variant), ...models },
       endpoint.generation,
       refusal,
       (id, error) => this.#functionFailed(id, messageOf(error)),

@@ -27,7 +27,7 @@ export interface FunctionRequest {
   /** The plans of a variant of a selection. */
   readonly ladder?: LadderConfig;
   /** The models of its floor plan. */
-  readonly models?: Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans'>;
+  readonly models?: Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans' | 'python'>;
 }
 
 interface Function {

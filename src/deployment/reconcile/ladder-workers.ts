@@ -1,7 +1,11 @@
 /** What the workers of a ladder load, and by which numbers runs name its plans. Pure. */
+import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
+import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
-import type { ModelVersion } from '../../registry/index.ts';
-import type { ModelMap, WorkerPlan, WorkerPlans } from '../../runtime/index.ts';
+import { type WorkerPython, type WorkerSpec, workerFiles } from '../../providers/index.ts';
+import { type ModelVersion, pythonOf } from '../../registry/index.ts';
+import type { ModelFiles, ModelMap, WorkerPlan, WorkerPlans } from '../../runtime/index.ts';
 import { mapToContract } from '../../selection/index.ts';
 import type { LadderConfig } from '../config/ladder-config.ts';
 
@@ -25,4 +29,36 @@ export function workerPlansOf(contract: ModelVersion, ladder: LadderConfig, mode
     maps,
     plans: [...plans, ...unused.map((first): WorkerPlan => ({ first, second: null, threshold: 1 }))],
   };
+}
+
+type LadderVersion = Pick<ModelVersion, 'name' | 'runtime' | 'signature'>;
+
+/**
+ * What a worker with these plans loads. Throws `unsupported` unless all models are ONNX models, or all are Python models of one
+ * environment, and `wrong_state` for a Python model that was never opened.
+ */
+export function ladderFiles<Version extends LadderVersion>(
+  key: string,
+  plans: WorkerPlans,
+  models: readonly Version[],
+  filesOf: (version: Version) => ModelFiles,
+): Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans' | 'python'> {
+  const [first, ...others] = models;
+  assert(first !== undefined, 'a ladder has at least one model');
+  for (const other of others) checkShared(first, other);
+  const python = models.map(pythonOf).filter((each) => each !== undefined);
+  const loaded = { key, ...plans, others: others.map((version) => ({ ...filesOf(version), ...defined({ python: pythonOf(version) }) })) };
+  return { ...workerFiles(filesOf(first)), plans: loaded, ...defined({ python: pythonOfAll(python) }) };
+}
+
+function checkShared(one: LadderVersion, other: LadderVersion): void {
+  const programs = [one, other].map(({ runtime }) => [runtime.kind, runtime.kind === 'python' ? runtime.environment : null]);
+  if (one.runtime.kind !== 'process' && isDeepStrictEqual(programs[0], programs[1])) return;
+  throw new PlatformError('unsupported', `${one.name} and ${other.name} cannot share a worker: expected one runtime and one environment`);
+}
+
+/** The first model, with the modules of all: a fork server has them imported before. */
+function pythonOfAll(models: readonly WorkerPython[]): WorkerPython | undefined {
+  const [first] = models;
+  return first === undefined ? undefined : { ...first, modules: [...new Set(models.flatMap(({ modules }) => modules))] };
 }

@@ -11,7 +11,7 @@ import type { Bundle } from '../process/process-bundle.ts';
 import type { ProcessSpec } from '../process/process-model.ts';
 import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '../python-calls.ts';
 import { bundleFolder, type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
-import { type LoadPlans, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from '../worker-plans.ts';
+import { type LoadPlans, type OtherModel, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from '../worker-plans.ts';
 import { CallRequests } from './call-requests.ts';
 import {
   errorOf,
@@ -91,6 +91,8 @@ export type CallMessage =
 export interface LoadedPlans extends WorkerPlans {
   readonly paths: readonly string[];
 }
+
+type PythonFiles = Required<Pick<OtherModel, 'python'>> & ModelFiles;
 
 /** Calls that a Python worker answers. */
 type PythonCall = { readonly method: 'load' | 'open'; readonly path: string; readonly [member: string]: unknown };
@@ -179,8 +181,7 @@ export class WorkerLink {
   }
 
   async load({ path, data = [], python, plans, ...model }: LoadRequest): Promise<LoadedModel> {
-    if (python !== undefined && plans !== undefined) throw new PlatformError('unsupported', 'Python models cannot share a worker');
-    if (python !== undefined) return this.#loadPython(data, python, model);
+    if (python !== undefined) return this.#loadPython({ path, data, python }, plans, model);
     const { others = [], ...sent } = plans ?? {};
     const load = async ([lent = '', ...paths]: readonly string[]) => {
       const withPlans = plans === undefined ? {} : { plans: { ...(sent as WorkerPlans), paths } };
@@ -193,17 +194,24 @@ export class WorkerLink {
   }
 
   /**
-   * Loads a Python model. The signature is the one that was approved; the worker checks it. Rejects with `model_failed` if the model cannot
-   * be loaded.
+   * Loads a Python model, or those of plans. The signature is the one that was approved; the worker checks it. Rejects with `model_failed` if
+   * a model cannot be loaded.
    */
-  async #loadPython(files: readonly DataFile[], { signature, ...model }: PythonLoad, others: object): Promise<LoadedModel> {
-    const { flavour, form, entry, variables, libraries } = model;
-    const python = { flavour, form, entry, ...defined({ variables, libraries }), ...signature };
-    const lent = this.#files.lendFolder(files);
-    // Not released: the model may open more of its files later.
-    const { loadMs } = (await this.#call({ method: 'load', path: lent.path, ...others, python })) as LoadedModel;
+  async #loadPython(first: PythonFiles, plans: LoadPlans | undefined, more: object): Promise<LoadedModel> {
+    const { others = [], ...sent } = plans ?? {};
+    const withPlans = plans === undefined ? {} : { plans: { ...sent, others: others.map((other) => this.#lendPython(other as PythonFiles)) } };
+    const { loadMs } = (await this.#call({ method: 'load', ...more, ...this.#lendPython(first), ...withPlans })) as LoadedModel;
+    const signature = plans?.contract ?? first.python.signature;
+    this.#hasPlans = plans !== undefined;
     this.#expect(signature);
     return { signature, loadMs };
+  }
+
+  /** Not released: the model may open more of its files later. */
+  #lendPython({ data = [], python }: PythonFiles): { readonly path: string; readonly python: object } {
+    const { flavour, form, entry, variables, libraries, signature } = python;
+    const { path } = this.#files.lendFolder(data);
+    return { path, python: { flavour, form, entry, ...defined({ variables, libraries }), ...signature } };
   }
 
   /**
