@@ -151,7 +151,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const training = await openTraining(config, { ...core, s3 }, closers);
   const tuning = openTuning({ ...core, training, random: new SystemRandom() }, closers);
   const selections = await openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
-  const sagemaker = openSageMaker(config, { ...core, ...controllers, transforms, training, tuning, s3 });
+  const sagemaker = openSageMaker(config, { ...core, ...controllers, ...selections, transforms, training, tuning, s3 });
   const webhooks = webhookPolicy(config);
   const alertSettings = {
     log,

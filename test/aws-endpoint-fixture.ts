@@ -82,6 +82,8 @@ export async function openAws(database?: OpenDatabase): Promise<Aws> {
     memoryBytes: 16 * 2 ** 30,
     findModel,
     memoryOf: () => null,
+    ladders: { plan: () => Promise.reject(new Error('no test of this fixture selects models')) },
+    selectionRecorder: { recording: () => ({ hook: async () => undefined, publish: () => undefined }) },
   };
   const { operations } = endpointOperations(modules);
   const call: Aws['call'] = async (operation, input, signal) => {

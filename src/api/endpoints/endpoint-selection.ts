@@ -8,7 +8,7 @@ import {
   shadowShareDefault,
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { candidatesMax, type LadderRequest, type PlannedLadder, requireSelection } from '../../evaluation/index.ts';
+import { candidatesMax, type LadderRequest, type PlannedLadder, requireSelection, selectionRateDefault } from '../../evaluation/index.ts';
 import type { LadderView, ServedView } from '../../serving/index.ts';
 import { type EndpointBody, endpointBody } from '../bodies.ts';
 import { endpointPath, isoTime, switchParameter } from '../routing/parameters.ts';
@@ -54,8 +54,6 @@ export const selectionInput = z.strictObject({
 });
 export type SelectionInput = z.output<typeof selectionInput>;
 
-const rateDefault = 100;
-
 /** Plans a selection. Throws like `LadderPlanner.plan`. */
 export function selectedPlans(
   { ladders }: Pick<ApiServices, 'ladders'>,
@@ -71,7 +69,7 @@ export function selectedPlans(
     floor: input.floor,
     confidence: input.confidence === null ? null : input.confidence / 100,
     degradeTo: input.degrade_to,
-    ratePerSecond: input.rate ?? rateDefault,
+    ratePerSecond: input.rate ?? selectionRateDefault,
     shadowShare: input.shadow_percent / 100,
     objective,
     instanceType,

@@ -20,7 +20,9 @@ type Handed =
   | 'training'
   | 'tuning'
   | 'db'
-  | 'clock';
+  | 'clock'
+  | 'ladders'
+  | 'selectionRecorder';
 
 export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
   readonly registry: Registry;
@@ -31,6 +33,7 @@ export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
 
 export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsService {
   const { registry, deployments, serving, audit, events, prices, transforms, training, tuning, profiles, db, clock, s3 } = deps;
+  const { ladders, selectionRecorder } = deps;
   const reports = new QualityReports({ db, files: registry.files });
   const images = imageEntries(config.images);
   const constrained = process.constrainedMemory();
@@ -47,6 +50,8 @@ export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsServi
     tuning,
     imageOf: (image) => resolveTrainingImage(images, image),
     profiles,
+    ladders,
+    selectionRecorder,
     planner: deps.deploymentPlanner,
     qualityUriOf: async (version) => {
       const key = await reports.latestKey(version);

@@ -2,6 +2,7 @@
 import { PlatformError } from '../../errors.ts';
 import { type Objective, parseObjective } from '../../objective.ts';
 import { AwsError } from '../service.ts';
+import { type SelectionTags, selectionTagsOf, selectionTagsText } from './selection-tags.ts';
 
 /** A setting without a tag keeps its value when an endpoint is updated. */
 export interface PenstockSettings {
@@ -9,11 +10,14 @@ export interface PenstockSettings {
   readonly late?: 'serve' | 'shed';
   /** Whether functions serve requests that instances cannot finish in time. */
   readonly hasOverflow?: boolean;
+  /** Lets Penstock select the model; absent: as it is. */
+  readonly selection?: SelectionTags;
 }
 
 const prefix = 'penstock:';
 const accepted =
-  'penstock:objective such as p95<=50ms (or p95=50ms) or none, penstock:overflow (functions or none), penstock:late (serve or shed) ' +
+  'penstock:objective such as p95<=50ms (or p95=50ms) or none, penstock:overflow (functions or none), penstock:late (serve or shed), ' +
+  `${selectionTagsText}, ` +
   'and penstock:group of a training job (the model group that gets a version)';
 
 /** The group that gets a version when a training job is complete, for SDKs whose CreateTrainingJob has no ModelPackageConfig. */
@@ -25,7 +29,8 @@ export function readSettings(tags: Readonly<Record<string, string>>): PenstockSe
   for (const [key, value] of Object.entries(tags)) {
     if (key.toLowerCase().startsWith(prefix)) settings = { ...settings, ...settingOf(key, value.trim()) };
   }
-  return settings;
+  const selection = orInvalid(() => selectionTagsOf(tags));
+  return selection === null ? settings : { ...settings, selection };
 }
 
 /**
@@ -55,16 +60,25 @@ function settingOf(key: string, value: string): PenstockSettings {
     // SDKs tag the endpoint of an estimator like its training job.
     case groupTag:
       return {};
+    case 'penstock:select':
+    case 'penstock:accuracy':
+    case 'penstock:minimize':
+    case 'penstock:evaluation':
+      return {}; // read together
     default:
       throw validationError(`tag '${key}' is unknown`);
   }
 }
 
 function objectiveOf(value: string): Objective {
+  return orInvalid(() => parseObjective(value), 'tag penstock:objective: ');
+}
+
+function orInvalid<T>(read: () => T, prefix = ''): T {
   try {
-    return parseObjective(value);
+    return read();
   } catch (error) {
-    throw error instanceof PlatformError ? validationError(`tag penstock:objective: ${error.message}`) : error;
+    throw error instanceof PlatformError ? validationError(`${prefix}${error.message}`) : error;
   }
 }
 

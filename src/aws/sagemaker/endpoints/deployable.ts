@@ -84,9 +84,11 @@ function deployableVariant(
   { settings, prices, old }: { readonly settings: PenstockSettings; readonly prices: PriceTable; readonly old: VariantBefore },
 ): VariantConfig {
   const { VariantName, InstanceType, InitialInstanceCount = 1, InitialVariantWeight = 1, ServerlessConfig } = production;
-  const { instanceTypeAsked: _asked, functions: before, scaling: _scaling, isShadow: _shadow, ...others } = old.variant ?? {};
+  const { instanceTypeAsked: _asked, functions: before, scaling: _scaling, isShadow: _shadow, ladder, ...others } = old.variant ?? {};
+  // Another model ends a selection.
+  const isSameModel = old.variant?.group === group && old.variant.version === version;
   const decided = { name: VariantName, group, version, weight: InitialVariantWeight, ...workerTimeouts(production, others) };
-  const variant = { ...others, ...decided };
+  const variant = { ...others, ...decided, ...(ladder !== undefined && isSameModel ? { ladder } : {}) };
   if (ServerlessConfig !== undefined) {
     const { MemorySizeInMB, MaxConcurrency: maxConcurrency, ProvisionedConcurrency: provisioned = 0 } = ServerlessConfig;
     const memoryMiB: number | 'auto' = before?.memoryMiB === 'auto' && MemorySizeInMB === old.reportedMiB ? 'auto' : MemorySizeInMB;

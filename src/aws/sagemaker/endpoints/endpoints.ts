@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../../../clock.ts';
-import type { Deployments, EndpointStatus, EndpointView, VariantConfig } from '../../../deployment/index.ts';
+import { type Deployments, type EndpointStatus, type EndpointView, inOrder, type VariantConfig } from '../../../deployment/index.ts';
 import { PlatformError } from '../../../errors.ts';
 import { nameKey } from '../../../names.ts';
 import { holdMsOf, readHoldMs } from '../../held-reads.ts';
@@ -39,8 +39,9 @@ import { awsStatus, describeEndpoint, modifiedAtMs } from './endpoint-descriptio
 import type { DeployedConfig, DeploymentConfig, EndpointConfigDocument } from './endpoint-documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';
 import { awsGuardOf } from './rollout-guard.ts';
+import { type TaggedSelectionDeps, withSelection } from './tagged-selection.ts';
 
-export interface EndpointsOptions extends Omit<EndpointConfigsOptions, 'records' | 'deployments'> {
+export interface EndpointsOptions extends Omit<EndpointConfigsOptions, 'records' | 'deployments'>, TaggedSelectionDeps {
   readonly clock: Clock;
   readonly deployments: Deployments;
   /** Timeout of real-time invocations. */
@@ -111,14 +112,17 @@ class Endpoints {
     const change = deployable({ ...config, prices, timeoutMs, before: null });
     await checkApproved(registry, change.variants);
     await this.#checkQuota(change.variants, []);
+    const { variants, recording } = await withSelection(name, change, config.settings.selection ?? null, this.#options);
     const view = await deployments
-      .create({ name, ...change }, call.caller.keyId, async (tx, endpoint) => {
+      .create({ name, ...change, variants }, call.caller.keyId, async (tx, endpoint, before) => {
         await storeRecord(tx, endpoint);
+        await recording?.hook(tx, endpoint, before);
         await tags.begin({ type: 'endpoint', name, version: null }, newTags, { endpoint: name }, tx);
       })
       .catch((error: unknown) => {
         throw isCode(error, 'already_exists') ? alreadyExists() : error;
       });
+    recording?.publish();
     // A short creation ends before the response, so the waiter's first poll succeeds.
     if (view.status === 'Creating') await holdWhileUpdating(this.#options, view, ['Creating'], { call, ms: readHoldMs });
     return { EndpointArn: arn };
@@ -179,11 +183,14 @@ class Endpoints {
     const isAsync = served?.document.AsyncInferenceConfig !== undefined;
     const change = deployable({ ...config, document, prices, timeoutMs, before: { config: view.config, isAsync, memoryOf } });
     await checkApproved(registry, change.variants);
-    const variants = change.variants.map((variant) => retained(variant, view.config.variants, retains));
-    await this.#checkQuota(variants, view.config.variants);
+    const retainedVariants = change.variants.map((variant) => retained(variant, view.config.variants, retains));
+    await this.#checkQuota(retainedVariants, view.config.variants);
+    const wanted = { ...change, variants: retainedVariants };
+    const { variants, recording } = await withSelection(name, wanted, config.settings.selection ?? null, this.#options);
     const storeRecord = this.#records.store(newDeployed(config, document), deploymentConfig);
     const guard = deploymentConfig === null ? null : awsGuardOf(deploymentConfig, variants);
-    await deployments.update(name, { ...change, variants }, call.caller.keyId, storeRecord, guard);
+    await deployments.update(name, { ...change, variants }, call.caller.keyId, inOrder(storeRecord, recording?.hook), guard);
+    recording?.publish();
     return { EndpointArn: arnOf(call, 'endpoint', name) };
   }
 
