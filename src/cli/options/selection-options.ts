@@ -21,7 +21,11 @@ export interface SelectionOptions {
 
 export function addServedSelectionOptions(command: Command): void {
   command
-    .option('--select <models>', 'serve plans of these groups or versions, chosen by an evaluation; comma-separated', parsedBy(parseModels))
+    .option(
+      '--select <models>',
+      'serve plans of these groups or versions, chosen by an evaluation; comma-separated, or one group for its newest 6 approved versions',
+      parsedBy(parseModels),
+    )
     .option('--evaluation <set>', 'the evaluation set that proves them (see `penstock evaluate`)')
     .option('--accuracy <floor>', "the accuracy to keep, such as '>=0.97' or '>=97%': the cheapest plan", parsedAccuracy)
     .addOption(new Option('--minimize <what>', 'the cheapest plan that keeps --accuracy (default)').choices(['cost']))

@@ -11,6 +11,7 @@ import { inService } from '../client/in-service.ts';
 import { awaitVerdict } from '../client/verdict.ts';
 import { checkSameSignature } from '../models/check-signature.ts';
 import { type ModelSource, nameFor, readSource, registerSource, versionUrlPath } from '../models/model-source.ts';
+import { approvedVersions, selectionOffer } from '../models/selection-offer.ts';
 import { takesBytes } from '../models/takes-bytes.ts';
 import { type CaptureOptions, captureSettings } from '../options/capture-options.ts';
 import { addFieldOptions, requestedFields } from '../options/field-options.ts';
@@ -79,8 +80,14 @@ export function addDeploy(program: Command, context: CliContext): void {
       const served = view.variants[0]?.model;
       const version = served === undefined ? null : await (await session.client()).get<VersionBody>(versionUrlPath(served));
       session.print(view, `${summary(session, view, version)}\n`);
+      const offer = served === undefined || view.selection !== null || session.wantsJson ? null : await offerOf(session, served, view);
+      if (offer !== null) session.remark(offer);
       return 0;
     });
+}
+
+async function offerOf(session: VerbSession, model: string, view: EndpointBody): Promise<string | null> {
+  return view.variants.length === 1 ? selectionOffer(await session.client(), model, view) : null;
 }
 
 function addOptions(command: Command): void {
@@ -238,11 +245,15 @@ async function deploySelection(
     checkScalingOptions(options, before?.variants[0]);
     checkOneVariant(before);
     progress.stage('selection', endpoint);
+    const [only = '', ...more] = options.select ?? [];
+    // One group offers its versions.
+    const versions = more.length === 0 && !only.includes('/') ? await approvedVersions(client, only) : [];
+    const candidates = versions.length === 0 ? options.select : versions;
     const [variant] = before?.variants ?? [];
     const json = {
       ...settings(options),
       ...captureSettings(options, before?.capture ?? null),
-      selection,
+      selection: { ...selection, candidates },
       variants: [
         {
           ...(variant === undefined ? {} : { name: variant.name }),
