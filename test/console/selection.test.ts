@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { EvaluationBody } from '../../src/api/index.ts';
+import type { EndpointBody, EvaluationBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
 import { Console, noBrowser } from './browser.ts';
 
@@ -66,6 +66,34 @@ describe('a selection in the console', { skip: noBrowser }, () => {
       await other.assertNoSidewaysScroll();
       await other.screenshot(`selection-${view.scheme}-${view.width}`);
       other.assertQuiet();
+    }
+  });
+
+  test('is offered where one of the models is about to be deployed, and serves from the page', async () => {
+    const offered = await made.open('/deploy?model=digits-mlp%2F1');
+    await offered.page.getByText('Let Penstock select the model.').waitFor();
+    await offered.screenshot('deploy-selection-offer');
+    await offered.page.getByRole('link', { name: 'Select among 4' }).click();
+    await offered.page.getByRole('heading', { name: 'Serve it' }).waitFor();
+    const { pathname, search } = new URL(offered.page.url());
+    offered.assertQuiet();
+    const ask = new URLSearchParams(search);
+    ask.set('objective', 'p95<=60000ms');
+    const result = await made.open(`${pathname}?${ask}`);
+    await result.page.getByRole('textbox', { name: 'Endpoint' }).fill('chosen');
+    await result.page.getByRole('button', { name: 'Let Penstock select' }).click();
+    await result.page.getByText(/^chosen is (in service|being created)\.$/).waitFor();
+    await result.screenshot('selection-served');
+    await result.assertAccessible();
+    result.assertQuiet();
+    const { selection } = await made.server.callWell<EndpointBody>('GET', '/endpoints/chosen');
+    assert.equal(selection?.state, 'certified');
+    for (const path of ['/deploy?model=digits-mlp%2F1', pathname + search]) {
+      const narrow = await made.open(path, { scheme: 'light', width: 390 });
+      await narrow.page.getByText(path.startsWith('/deploy') ? 'Let Penstock select the model.' : 'Serve it').waitFor();
+      await narrow.assertNoSidewaysScroll();
+      await narrow.screenshot(path.startsWith('/deploy') ? 'deploy-selection-offer-390' : 'selection-serve-390');
+      narrow.assertQuiet();
     }
   });
 

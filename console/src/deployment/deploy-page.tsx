@@ -23,6 +23,7 @@ import { afterClick, formatPayment } from './deploy/format-plan.ts';
 import { FromCatalogue } from './deploy/from-catalogue.tsx';
 import { type ModelsToDeploy, useModelsToDeploy } from './deploy/models-to-deploy.ts';
 import { Alternatives, PlanCard } from './deploy/plan-card.tsx';
+import { SelectionOffer } from './deploy/selection-offer.tsx';
 import { type DeployedEndpointCard, StagesCard } from './deploy/stages-card.tsx';
 import { useDraft, useSettled } from './deploy/use-draft.ts';
 
@@ -136,6 +137,7 @@ function Planning({ draft, change, models }: PlanningProps): ReactElement {
     <div className="grid deploy">
       <div className="c5 stack">
         <ModelCard draft={draft} change={change} name={deployed?.name ?? name} nameProblem={nameError} models={models} />
+        <SelectionOffer draft={draft} names={models.names} />
         <ObjectiveCard draft={draft} change={change} curve={curve} plan={isOld ? undefined : plan.data} />
         <TrafficCard draft={draft} change={change} recorded={recorded} />
         <LimitsCard draft={draft} change={change} />

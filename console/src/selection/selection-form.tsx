@@ -2,9 +2,10 @@
 import { Button, MultiSelect, NumberInput, SegmentedControl, Select } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { EvaluationBody, EvaluationSetBody } from '../../../src/api/index.ts';
+import { answeredBy, candidatesLimit } from '../api/evaluation-queries.ts';
 import { Card } from '../kit/card.tsx';
 import { count, parseObjectiveText, plural } from '../kit/format.ts';
-import { answeredBy, candidatesLimit, type SelectionAsk } from './selection.ts';
+import type { SelectionAsk } from './selection.ts';
 
 interface SelectionFormProps {
   readonly sets: readonly EvaluationSetBody[];

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { EvaluationBody, EvaluationSetBody, SelectionPlanBody } from '../../../src/api/index.ts';
+import { evaluationsQuery } from '../api/evaluation-queries.ts';
 import { Card } from '../kit/card.tsx';
 import { Empty } from '../kit/empty.tsx';
 import { count, ms, percent, plural, usd } from '../kit/format.ts';
@@ -13,8 +14,9 @@ import { PageLayout } from '../kit/page.tsx';
 import { useSearchValues } from '../kit/search-state.ts';
 import { ParetoPlot } from './pareto-plot.tsx';
 import { PlansTable } from './plans-table.tsx';
-import { askOf, evaluationsQuery, type SelectionAsk, selectionQuery, setsQuery } from './selection.ts';
+import { askOf, type SelectionAsk, selectionQuery, setsQuery } from './selection.ts';
 import { SelectionForm } from './selection-form.tsx';
+import { ServeCard } from './serve-card.tsx';
 import { ThresholdView } from './threshold-view.tsx';
 import './selection.css';
 
@@ -69,6 +71,7 @@ function Answer({ ask }: { readonly ask: SelectionAsk }): ReactElement {
       {(body) => (
         <div className="stack">
           <Outcome body={body} />
+          <ServeCard key={ask.set} ask={ask} isProven={body.floor_plan !== null} />
           <div className="grid">
             <div className="c7">
               <ParetoPlot body={body} floor={ask.floor} />

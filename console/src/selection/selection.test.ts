@@ -1,16 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EvaluationBody, SelectionPlanBody } from '../../../src/api/index.ts';
-import {
-  answeredBy,
-  askOf,
-  cascadeOf,
-  firstPair,
-  isDominated,
-  type SelectionPlan,
-  thresholdsByPair,
-  usdPerMillionOf,
-} from './selection.ts';
+import type { SelectionPlanBody } from '../../../src/api/index.ts';
+import { askOf, cascadeOf, firstPair, isDominated, type SelectionPlan, thresholdsByPair, usdPerMillionOf } from './selection.ts';
 
 const plan = (name: string, accuracy: number, rate: number, certified = false): SelectionPlan => ({
   plan: name,
@@ -67,16 +58,4 @@ test('the URL holds the request, and an incomplete one is none', () => {
   assert.deepEqual(askOf(values), { set: 'holdout', models: ['a/1', 'b/1'], floor: 0.97, objective: 'p95<=50ms', rate: 645 });
   assert.equal(askOf({ ...values, floor: '1.2' }), null);
   assert.equal(askOf({ ...values, models: undefined }), null);
-});
-
-test('candidates are the models that have answered the set', () => {
-  const evaluation = (set: string, models: readonly string[], state = 'Completed') =>
-    ({ set: { name: set }, models: models.map((model) => ({ model, state, quality: { kind: 'classes' } })) }) as unknown as EvaluationBody;
-  const found = answeredBy('holdout', [
-    evaluation('holdout', ['a/2', 'b/1']),
-    evaluation('holdout', ['c/1'], 'Failed'),
-    evaluation('other', ['d/1']),
-    evaluation('holdout', ['a/1', 'b/1']),
-  ]);
-  assert.deepEqual(found, ['a/2', 'b/1', 'a/1']);
 });

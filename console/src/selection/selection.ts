@@ -1,6 +1,6 @@
 /** Queries of the Selection page, and what its charts show. Pure functions, but for the queries. */
 import { queryOptions } from '@tanstack/react-query';
-import type { EvaluationBody, EvaluationSetBody, SelectionPlanBody } from '../../../src/api/index.ts';
+import type { EvaluationSetBody, SelectionPlanBody } from '../../../src/api/index.ts';
 import { getAll, post } from '../api/client.ts';
 
 export type SelectionPlan = SelectionPlanBody['plans'][number];
@@ -21,9 +21,6 @@ export const setsQuery = () =>
     queryFn: ({ signal }) => getAll<EvaluationSetBody>('/evaluation-sets', {}, signal),
   });
 
-export const evaluationsQuery = () =>
-  queryOptions({ queryKey: ['evaluations'], queryFn: ({ signal }) => getAll<EvaluationBody>('/evaluations', {}, signal) });
-
 export const selectionQuery = ({ set, models, floor, objective, rate }: SelectionAsk) =>
   queryOptions({
     queryKey: ['selection-plan', set, models, floor, objective, rate],
@@ -32,17 +29,6 @@ export const selectionQuery = ({ set, models, floor, objective, rate }: Selectio
     staleTime: 60_000,
     retry: false,
   });
-
-/** As the server allows. */
-export const candidatesLimit = 6;
-
-/** Models that have answered the set, newest evaluation first. */
-export function answeredBy(set: string, evaluations: readonly EvaluationBody[]): string[] {
-  const found = evaluations
-    .filter((each) => each.set.name === set)
-    .flatMap(({ models }) => models.filter(({ state, quality }) => state === 'Completed' && quality?.kind === 'classes'));
-  return [...new Set(found.map(({ model }) => model))];
-}
 
 /** The request in the URL; null if it is incomplete. */
 export function askOf(values: Readonly<Record<string, string | undefined>>): SelectionAsk | null {
