@@ -118,6 +118,32 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     }
   });
 
+  test('shows which plan of an endpoint answered, with the accuracy over time and the floor', async () => {
+    const digits = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1, 33);
+    const data = digits.map((line) => line.split(',').slice(0, 64).map(Number));
+    const inputs = [{ name: 'pixels', datatype: 'FP32', shape: [data.length, 64], data }];
+    const url = `${made.server.url}/v2/models/picked/infer`;
+    const body = JSON.stringify({ inputs });
+    const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    assert.equal(answer.status, 200, await answer.text());
+    for (const view of [
+      { scheme: 'light', width: 1400 },
+      { scheme: 'dark', width: 390 },
+    ] as const) {
+      const result = await made.open('/endpoints/picked?tab=selection', view);
+      await result.page.getByRole('heading', { name: 'Ladder' }).waitFor();
+      await result.page.getByRole('heading', { name: 'Accuracy', exact: true }).waitFor();
+      await result.page.getByText(/Answered: digits-cnn\/1 32 rows/).waitFor();
+      await result.assertNoSidewaysScroll();
+      await result.screenshot(`endpoint-selection-${view.scheme}-${view.width}`);
+      await result.assertAccessible();
+      result.assertQuiet();
+    }
+  });
+
   test('says how many rows a proof would need', async () => {
     const models = groups.map((group) => `${group}/1`).join();
     const result = await made.open(`/selection?set=holdout&models=${models}&floor=0.99&objective=p95<=1000ms&rate=100`);

@@ -28,6 +28,7 @@ import { EndpointDecisions } from './endpoint-decisions.tsx';
 import { EndpointLive } from './endpoint-live.tsx';
 import { EndpointLogs } from './endpoint-logs.tsx';
 import { EndpointNotes } from './endpoint-notes.tsx';
+import { EndpointSelection } from './endpoint-selection.tsx';
 import { EndpointSettings } from './endpoint-settings.tsx';
 import { endpointState, isBelowObjective } from './endpoint-state.ts';
 import { EndpointVariants, shareOf } from './endpoint-variants.tsx';
@@ -139,6 +140,7 @@ function Facts({ endpoint }: { readonly endpoint: EndpointBody }): ReactElement 
 
 const tabs = [
   ['live', 'Live'],
+  ['selection', 'Selection'],
   ['variants', 'Variants'],
   ['decisions', 'Decisions'],
   ['logs', 'Logs'],
@@ -147,7 +149,9 @@ const tabs = [
 ] as const;
 
 function Content({ endpoint, range }: WithRange): ReactElement {
-  const [tab, setTab] = useTab(tabs.map(([value]) => value));
+  const { selection } = endpoint;
+  const own = tabs.filter(([value]) => value !== 'selection' || selection !== null);
+  const [tab, setTab] = useTab(own.map(([value]) => value));
   return (
     <>
       <Problems endpoint={endpoint} />
@@ -155,7 +159,7 @@ function Content({ endpoint, range }: WithRange): ReactElement {
       <Tabs value={tab} onChange={(value) => setTab(value ?? 'live')} keepMounted={false}>
         <div className="tabs-row">
           <Tabs.List aria-label={`Parts of ${endpoint.name}`}>
-            {tabs.map(([value, title]) => (
+            {own.map(([value, title]) => (
               <Tabs.Tab value={value} key={value}>
                 {title}
                 {value === 'variants' && endpoint.variants.length > 1 ? (
@@ -164,7 +168,7 @@ function Content({ endpoint, range }: WithRange): ReactElement {
               </Tabs.Tab>
             ))}
           </Tabs.List>
-          {tab === 'live' ? (
+          {tab === 'live' || tab === 'selection' ? (
             <span className="row end">
               <TimeRange range={range} />
               <LiveSwitch />
@@ -175,6 +179,11 @@ function Content({ endpoint, range }: WithRange): ReactElement {
           <EndpointNotes endpoint={endpoint} />
           <EndpointLive endpoint={endpoint} range={range} />
         </Tabs.Panel>
+        {selection === null ? null : (
+          <Tabs.Panel value="selection">
+            <EndpointSelection endpoint={endpoint} selection={selection} range={range} />
+          </Tabs.Panel>
+        )}
         <Tabs.Panel value="variants">
           <EndpointVariants endpoint={endpoint} />
         </Tabs.Panel>
