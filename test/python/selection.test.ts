@@ -138,7 +138,10 @@ describe('a selection of Python models', { skip: typeof environment === 'string'
     const created = await deploy('digits', ['logistic', 'forest'], { rate: 200_000 });
     assert.equal(created.status, 202, created.text);
     const selection = await selectionOf('digits');
-    assert.deepEqual([selection.state, selection.contract, [...selection.loaded].sort()], ['certified', 'logistic/1', ['forest/1', 'logistic/1']]);
+    assert.deepEqual(
+      [selection.state, selection.contract, [...selection.loaded].sort()],
+      ['certified', 'logistic/1', ['forest/1', 'logistic/1']],
+    );
     assert.match(selection.floor_plan, /^logistic\/1>forest\/1@/);
     const wanted = selection.ladder.find(({ plan }) => plan === selection.floor_plan);
     assert(wanted?.certified && wanted.accuracy >= floor);

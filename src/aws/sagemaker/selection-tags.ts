@@ -21,7 +21,9 @@ export function selectionTagsOf(tags: Readonly<Record<string, string>>): Selecti
   if ([select, accuracy, minimize, evaluation].every((value) => value === undefined)) return null;
   const missing = selectionTagNames.filter((name) => name !== 'penstock:minimize' && tags[name] === undefined);
   if (select === undefined || accuracy === undefined || evaluation === undefined)
-    throw invalid(`a selection needs the tags penstock:select, penstock:accuracy and penstock:evaluation: ${missing.join(', ')} is missing`);
+    throw invalid(
+      `a selection needs the tags penstock:select, penstock:accuracy and penstock:evaluation: ${missing.join(', ')} is missing`,
+    );
   if (minimize !== undefined && minimize !== 'cost') throw invalid(`tag penstock:minimize must be 'cost', got '${minimize}'`);
   const candidates = select.split(/[\s+]+/).filter((name) => name !== '');
   if (candidates.length === 0) throw invalid('tag penstock:select names no model');

@@ -191,7 +191,9 @@ export class EndpointWorkers {
     const { ladder } = request;
     // Functions run the floor plan alone.
     const models =
-      ladder === undefined ? commandOf(request.version, variant) : { models: this.#ladderFiles(request.version, ladder, floorOnly(ladder)) };
+      ladder === undefined
+        ? commandOf(request.version, variant)
+        : { models: this.#ladderFiles(request.version, ladder, floorOnly(ladder)) };
     return this.#functions.start(
       { ...request, ...this.#instanceOf(request, variant), ...models },
       endpoint.generation,

@@ -199,7 +199,8 @@ export class WorkerLink {
    */
   async #loadPython(first: PythonFiles, plans: LoadPlans | undefined, more: object): Promise<LoadedModel> {
     const { others = [], ...sent } = plans ?? {};
-    const withPlans = plans === undefined ? {} : { plans: { ...sent, others: others.map((other) => this.#lendPython(other as PythonFiles)) } };
+    const withPlans =
+      plans === undefined ? {} : { plans: { ...sent, others: others.map((other) => this.#lendPython(other as PythonFiles)) } };
     const { loadMs } = (await this.#call({ method: 'load', ...more, ...this.#lendPython(first), ...withPlans })) as LoadedModel;
     const signature = plans?.contract ?? first.python.signature;
     this.#hasPlans = plans !== undefined;
