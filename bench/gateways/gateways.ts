@@ -6,7 +6,7 @@ import { jsonRequests } from '../overhead/requests.ts';
 import { writeResults } from '../results.ts';
 import { Platform } from '../servers/platform.ts';
 import { cpuMsByRole } from '../servers/process-tree.ts';
-import { type GatewayFigures, gatewaysTable } from './report.ts';
+import { connectionCounts, type GatewayFigures, gatewaysTable } from './report.ts';
 
 /** The compiler has optimized the path of a request by then. On a busy machine that takes more than some seconds. */
 const warmUpAnswers = 40_000;
@@ -41,7 +41,7 @@ async function measure(gateways: number, measureMs: number): Promise<GatewayFigu
     const target = { host: url.hostname, port: Number(url.port), requests: jsonRequests(url, 'digits') };
     const figures: GatewayFigures[] = [];
     await warmUp(target);
-    for (const concurrency of [64, 1]) {
+    for (const concurrency of connectionCounts.toReversed()) {
       const before = cpuMsByRole(pid);
       const { answers, ratePerSecond, latencyMs } = await runLoad({
         ...target,

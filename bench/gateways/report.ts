@@ -2,6 +2,8 @@
 import { median } from '../load/latencies.ts';
 import type { Machine } from '../machine.ts';
 
+export const connectionCounts = [1, 64, 256] as const;
+
 export interface GatewayFigures {
   readonly gateways: number;
   readonly concurrency: number;
@@ -20,23 +22,23 @@ export interface GatewayResults {
 }
 
 export function gatewaysTable({ at, commit, machine, measured }: GatewayResults): string {
-  const cells = [1, 2].flatMap((gateways) => [1, 64].map((concurrency) => cellOf(measured, gateways, concurrency)));
+  const cells = [1, 2].flatMap((gateways) => connectionCounts.map((concurrency) => cellOf(measured, gateways, concurrency)));
   const rows = cells.map(({ gateways, concurrency, ratePerSecond, p50Ms, p99Ms, cpuUs }) => {
     const times = [cpuUs.home, cpuUs.gateways, cpuUs.others].map((us) => us.toFixed(1)).join(' | ');
     return `| ${gateways} | ${concurrency} | ${Math.round(ratePerSecond)} | ${p50Ms.toFixed(2)} | ${p99Ms.toFixed(2)} | ${times} |`;
   });
   return [
-    `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}, Node ${machine.node}). \`digits_mlp\`, JSON, closed loop, the generator beside the server; medians of ${measured.length / 4} rounds.`,
+    `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}, Node ${machine.node}). \`digits_mlp\`, JSON, closed loop, the generator beside the server; medians of ${measured.length / 2 / connectionCounts.length} rounds.`,
     '',
     '| gateways | connections | answers/s | p50 ms | p99 ms | CPU us/request: server | gateway processes | workers |',
     '|---|---|---|---|---|---|---|---|',
     ...rows,
     '',
-    `**Computed, not measured**, from the processor times at 64 connections with two gateway processes: the highest rate of N gateway processes on that number of cores, without the generator.`,
+    `**Computed, not measured**, from the processor times at 256 connections with two gateway processes: the highest rate of N gateway processes on that number of cores, without the generator.`,
     '',
     '| cores | gateways | answers/s, computed | limited by |',
     '|---|---|---|---|',
-    ...[2, 8, 16].map((cores) => computedRow(cellOf(measured, 2, 64), cores)),
+    ...[2, 8, 16].map((cores) => computedRow(cellOf(measured, 2, 256), cores)),
   ].join('\n');
 }
 
