@@ -54,11 +54,11 @@ function rejectionOf(
 }
 
 export function explanationOf(
-  { chosen, fallback, set, state, rowsNeeded, errorTotal }: PlannedSelection,
+  { chosen, fallback, plans, set, state, rowsNeeded, errorTotal }: PlannedSelection,
   { floor, confidence }: SelectionRequest,
 ): string {
   if (chosen === null) {
-    if (floor === null) return `No plan is within the budget. The cheapest that keeps the promise is ${fallback.name}.`;
+    if (floor === null) return outOfBudgetText(plans, fallback);
     const needed = rowsNeeded === null ? 'no number of such rows would do' : `about ${rowsNeeded.toLocaleString('en-US')} rows would do`;
     const known = `${fallback.name} has ${errorsText(fallback, set.rows)}`;
     return state === 'not-certified'
@@ -82,6 +82,14 @@ export function explanationOf(
       ? ''
       : ` While there is time, up to ${topPlan.name} can answer: accuracy ${topPlan.accuracy.toFixed(4)}.`;
   return `${answers} ${proof}${top}`;
+}
+
+/** Names the budget that would do. */
+function outOfBudgetText(plans: readonly JudgedPlan[], fallback: JudgedPlan): string {
+  const [cheapest = fallback] = plans
+    .filter(({ isFeasible }) => isFeasible)
+    .toSorted((a, b) => a.usdPerHour - b.usdPerHour || b.rank - a.rank);
+  return `No plan is within the budget: the cheapest that keeps the promise, ${cheapest.name}, costs $${cheapest.usdPerHour.toFixed(4)} per hour.`;
 }
 
 function errorsText({ errors }: JudgedPlan, rows: number): string {

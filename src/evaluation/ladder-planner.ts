@@ -33,6 +33,8 @@ export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'>
   readonly instanceType: string;
   /** Serves the most accurate model alone if nothing is certified. */
   readonly force: boolean;
+  /** Plans are chosen again: candidates that are gone since are left out. Default: false. */
+  readonly isReview?: boolean;
 }
 
 export interface PlannedLadder {
@@ -95,12 +97,22 @@ export class LadderPlanner {
   }
 
   /** The candidates that can answer in place of the reference. */
-  async #candidatesOf({ candidates, reference }: LadderRequest) {
+  async #candidatesOf({ candidates, reference, isReview = false }: LadderRequest) {
     const versions = new Map<string, ModelVersion>();
+    const leftOut: { model: string; reason: string }[] = [];
     for (const each of candidates) {
-      const version = await this.#options.registry.resolve(each);
-      versions.set(version.name, version);
+      try {
+        const version = await this.#options.registry.resolve(each);
+        if (version.approval === 'Approved') versions.set(version.name, version);
+        else leftOut.push({ model: version.name, reason: `${version.name} is ${version.approval}` });
+      } catch (error) {
+        // A name that was never right is an error of the caller; a candidate that is gone since does not stop a review.
+        if (!(error instanceof PlatformError) || !(error.code === 'wrong_state' || (isReview && error.code === 'not_found'))) throw error;
+        leftOut.push({ model: each, reason: error.message });
+      }
     }
+    const [none] = leftOut;
+    if (versions.size === 0 && none !== undefined) throw new PlatformError('wrong_state', `no candidate can serve: ${none.reason}`);
     const [first] = versions.values();
     const contract = reference === null ? (first as ModelVersion) : await this.#options.registry.resolve(reference);
     if (!versions.has(contract.name)) {
@@ -109,7 +121,6 @@ export class LadderPlanner {
         `invalid reference: expected one of ${[...versions.keys()].join(', ')}, got ${contract.name}`,
       );
     }
-    const leftOut: { model: string; reason: string }[] = [];
     const fitting = [...versions.values()].filter((version) => {
       const reason = obstacleTo(contract, version);
       if (reason !== null) leftOut.push({ model: version.name, reason });

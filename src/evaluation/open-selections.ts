@@ -7,6 +7,7 @@ import type { Foundation } from '../foundation/index.ts';
 import type { Decisions } from '../records/index.ts';
 import type { Serving } from '../serving/index.ts';
 import type { Evaluations } from './evaluations.ts';
+import { LadderLoads } from './ladder-loads.ts';
 import { LadderPlanner } from './ladder-planner.ts';
 import { SelectionEffects } from './selection-effects.ts';
 import { SelectionEvidence } from './selection-evidence.ts';
@@ -19,10 +20,10 @@ export interface OpenSelectionsDeps
   extends Omit<SelectionPlannerOptions, 'answers' | 'tests' | 'registry'>,
     Pick<SelectionRecorderOptions, 'events'>,
     Pick<Foundation, 'db' | 'clock' | 'series' | 'logs'> {
-  readonly decisions: Pick<Decisions, 'recordIn' | 'list' | 'fillEffect'>;
+  readonly decisions: Pick<Decisions, 'record' | 'recordIn' | 'list' | 'fillEffect'>;
   readonly deployments: Pick<Deployments, 'list' | 'get' | 'update'>;
   readonly registry: SelectionReviewOptions['registry'];
-  readonly serving: Pick<Serving, 'endpoint'>;
+  readonly serving: Pick<Serving, 'endpoint' | 'endpoints'>;
   readonly truth: Pick<GroundTruth, 'labelledSince'>;
   readonly evaluations: Pick<Evaluations, 'answers' | 'tests'>;
 }
@@ -54,7 +55,14 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
     review: (...of) => selectionReview.review(...of),
     onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to judge a selection, will retry'),
   });
-  for (const part of [effects, watch]) closers.add(part).open();
+  const loads = new LadderLoads({
+    clock,
+    decisions,
+    served: () => deps.serving.endpoints(),
+    onFailure: (endpoint, error) =>
+      logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to record a missing model, will retry'),
+  });
+  for (const part of [effects, watch, loads]) closers.add(part).open();
   const selectionRulings = (endpoint: string) => ({ ...evidence.poll(endpoint), accuracy: watch.accuracy(endpoint) });
   return { selection, ladders, selectionRecorder, selectionReview, selectionRulings };
 }

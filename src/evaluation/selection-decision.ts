@@ -68,6 +68,8 @@ export const selectionReasons = [
   'most-accurate-in-budget',
   'not-certified',
   'held',
+  'model-missing',
+  'model-loaded',
   'unchanged',
 ] as const;
 export type SelectionReason = (typeof selectionReasons)[number];
@@ -77,7 +79,7 @@ export interface SelectionFindings {
   readonly inputs: Omit<SelectionInputs, 'before'>;
   readonly alternatives: readonly SelectionAlternative[];
   readonly chosen: ChosenSelection;
-  readonly reason: Exclude<SelectionReason, 'unchanged' | 'held'>;
+  readonly reason: Exclude<SelectionReason, 'unchanged' | 'held' | 'model-missing' | 'model-loaded'>;
   readonly explanation: string;
 }
 

@@ -39,6 +39,7 @@ export class SelectionReview {
       objective: config.objective,
       instanceType: variant.instanceType,
       force: decision.state === 'not-certified',
+      isReview: true,
     });
     const { contract, ladder: next } = planned;
     const chosen = isSameLadder(next, ladder) ? ladder : next;

@@ -9,7 +9,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { Random } from '../random.ts';
 import type { WorkerExit } from '../records/index.ts';
-import { sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import { isRunnable, sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { noArchive, type WatchedWorker } from './disk-watch.ts';
 import type { FileUse } from './file-use.ts';
 import type { HangingStack } from './hanging-stack.ts';
@@ -23,6 +23,9 @@ const crashesMax = 3;
 const steadyMs = 10_000;
 /** Load and first inference; the largest models take seconds. */
 const startTimeoutMs = 120_000;
+const missingRetryMs = 30_000;
+/** A worker with one model runs it by plan 0. */
+const wholeModel = { first: 0, second: null };
 /** The archive was validated at registration. */
 const unpackedBytesMax = Number.MAX_SAFE_INTEGER;
 /** An idle worker answers in microseconds, or in milliseconds after a garbage collection. */
@@ -66,6 +69,7 @@ export class SupervisedWorker {
   #process: WorkerProcess | null = null;
   #attempt: Promise<void> = Promise.resolve();
   #cancelRetry: (() => void) | null = null;
+  #cancelLoad: (() => void) | null = null;
   #restarts = 0;
   #crashes = 0;
   #reason: string | null = null;
@@ -135,6 +139,7 @@ export class SupervisedWorker {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#cancelRetry?.();
+    this.#cancelLoad?.();
     if (this.#hanging !== null) await this.#hanging;
     await this.#process?.stop();
     await this.#attempt;
@@ -221,6 +226,23 @@ export class SupervisedWorker {
     // Not for functions, which start and end often: each would create a log stream with no other line.
     if (kind === 'instance') this.#around.onLine?.(`(the worker is ready: ${shownName(this.spec)})`);
     this.#around.changed(this.view());
+    this.#retryMissing(process);
+  }
+
+  /** Models of a ladder that could not be loaded are tried again while no run is open. */
+  #retryMissing(process: WorkerProcess): void {
+    const { missing } = process.link;
+    const [first] = missing.found;
+    if (first === undefined || this.#isStopping || process !== this.#process) return;
+    this.#around.log.warn(
+      { worker: this.spec.id, error: first.reason },
+      'a model of the plans could not be loaded: plans without it serve',
+    );
+    this.#cancelLoad = this.#around.clock.after(missingRetryMs, () => {
+      const again = (): void => this.#retryMissing(process);
+      if (process.link.runsOpen > 0) again();
+      else missing.retry().then(again, again);
+    });
   }
 
   async #loadModel(link: WorkerLink): Promise<void> {
@@ -231,7 +253,9 @@ export class SupervisedWorker {
     const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
     try {
       // Every plan: the first run of a model is slow.
-      for (let plan = 0; plan < (plans?.plans.length ?? 1); plan++) await link.run(inputs, [], plan);
+      for (const [number, plan] of (plans?.plans ?? [wholeModel]).entries()) {
+        if (isRunnable(plan, link.missing.found)) await link.run(inputs, [], number);
+      }
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;
       // The model works but rejected the generated input. Only its user knows valid inputs.

@@ -41,4 +41,13 @@ export {
   type WorkerFiles,
 } from './worker-files.ts';
 export { pythonWorkerPath, workerMainPath } from './worker-paths.ts';
-export { type LoadPlans, type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
+export {
+  isRunnable,
+  type LoadPlans,
+  type MissingModel,
+  type ModelMap,
+  type RowStages,
+  stages,
+  type WorkerPlan,
+  type WorkerPlans,
+} from './worker-plans.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,5 +183,40 @@ describe('a cascade', () => {
   test('fails if neither model has an answer', async () => {
     const failing: RunnableModel = { run: async () => Promise.reject(new Error('a row that it cannot take')) };
     await assert.rejects(answersOf(failing, [Number.NaN]), /a row that it cannot take/);
+  });
+});
+
+describe('a model that cannot be loaded', () => {
+  const files = { contract, maps: [asSent, asImage], plans };
+
+  test('leaves out the plans that need it, and comes back', async () => {
+    const link = await startWorker();
+    const late = join(folder, 'late.onnx');
+    writeFileSync(late, 'no model');
+    const others = [{ path: late }];
+    const { signature } = await (await startWorker()).load({ path: modelPath('digits_mlp'), threads: 1 });
+    await link.load({ path: modelPath('digits_mlp'), threads: 1, plans: { ...files, contract: signature, others } });
+    assert.deepEqual(
+      link.missing.found.map(({ model }) => model),
+      [1],
+    );
+    assert.notEqual(link.missing.found[0]?.reason, '');
+    const input = partsOf(sample('digits_mlp').inputs as Tensor[]);
+    await link.run(input, [], 0);
+    await assert.rejects(link.run(input, [], 1), /plan 1 needs a model that could not be loaded/);
+    await link.missing.retry();
+    assert.equal(link.missing.found.length, 1);
+    copyFileSync(modelPath('digits_cnn'), late);
+    await link.missing.retry();
+    assert.deepEqual(link.missing.found, []);
+    await link.run(input, [], 2);
+  });
+
+  test('fails the load if no plan from the least one on can run', async () => {
+    const link = await startWorker();
+    const { signature } = await (await startWorker()).load({ path: modelPath('digits_mlp'), threads: 1 });
+    const others = [{ path: join(folder, 'absent.onnx') }];
+    const load = { ...files, contract: signature, others, plans: plans.slice(0, 2), leastPlan: 1 };
+    await assert.rejects(link.load({ path: modelPath('digits_mlp'), threads: 1, plans: load }));
   });
 });

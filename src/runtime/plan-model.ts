@@ -1,6 +1,6 @@
 /** Models that a worker has loaded together, and their cascades. Used only in a worker process. */
 import assert from 'node:assert/strict';
-import { PlatformError } from '../errors.ts';
+import { messageOf, PlatformError } from '../errors.ts';
 import {
   bytesOf,
   datatypes,
@@ -13,7 +13,7 @@ import {
   type TensorSpec,
 } from '../tensor.ts';
 import { OnnxModel } from './onnx/onnx-model.ts';
-import { type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
+import { isRunnable, type MissingModel, type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
 
 /** A model that runs tensors; an `OnnxModel` outside of tests. */
 export interface RunnableModel {
@@ -35,25 +35,54 @@ interface Answer {
 const plansMax = 255;
 
 export class PlanModel {
-  readonly #models: readonly MappedModel[];
+  /** Null if it could not be loaded. */
+  readonly #models: (MappedModel | null)[];
+  #missing: readonly MissingModel[] = [];
   readonly #options: WorkerPlans;
   readonly #nowMs: () => number;
 
-  constructor(models: readonly RunnableModel[], options: WorkerPlans, nowMs: () => number) {
+  constructor(models: readonly (RunnableModel | null)[], options: WorkerPlans, nowMs: () => number) {
     const { maps, plans } = options;
     assert(
       plans.length >= 1 && plans.length <= plansMax && models.length === maps.length,
       'a worker has a map per model, and 1 to 255 plans',
     );
-    this.#models = models.map((model, i) => ({ model, map: maps[i] as ModelMap }));
+    this.#models = models.map((model, i) => model && { model, map: maps[i] as ModelMap });
     this.#options = options;
     this.#nowMs = nowMs;
   }
 
+  /** Without the models that cannot be loaded, if the others suffice for a plan from `leastPlan` on; throws otherwise. */
   static async load(paths: readonly string[], threads: number, options: WorkerPlans, nowMs: () => number): Promise<PlanModel> {
-    const models: RunnableModel[] = [];
-    for (const path of paths) models.push(runnable(await OnnxModel.load(path, threads)));
-    return new PlanModel(models, options, nowMs);
+    const plans = new PlanModel(
+      paths.map(() => null),
+      options,
+      nowMs,
+    );
+    await plans.loadMissing(new Map(paths.entries()), threads);
+    const [first] = plans.missing;
+    const isEnough = options.plans.slice(options.leastPlan ?? 0).some((plan) => isRunnable(plan, plans.missing));
+    if (!isEnough && first !== undefined) throw new PlatformError('model_failed', first.reason);
+    return plans;
+  }
+
+  /** The models that could not be loaded. */
+  get missing(): readonly MissingModel[] {
+    return this.#missing;
+  }
+
+  /** Loads models that are missing, by position. */
+  async loadMissing(paths: ReadonlyMap<number, string>, threads: number): Promise<readonly MissingModel[]> {
+    const missing = this.#missing.filter(({ model }) => !paths.has(model));
+    for (const [model, path] of paths) {
+      try {
+        this.#models[model] = { model: runnable(await OnnxModel.load(path, threads)), map: this.#options.maps[model] as ModelMap };
+      } catch (error) {
+        missing.push({ model, reason: messageOf(error) });
+      }
+    }
+    this.#missing = missing;
+    return missing;
   }
 
   /** The inputs are in the contract's order, and so are the outputs. Throws `invalid_request` or `model_failed`. */
@@ -62,6 +91,7 @@ export class PlanModel {
     if (plan === undefined) {
       throw new PlatformError('wrong_state', `plan ${number} is not loaded: expected below ${this.#options.plans.length}`);
     }
+    if (!isRunnable(plan, this.#missing)) throw new PlatformError('wrong_state', `plan ${number} needs a model that could not be loaded`);
     const count = rowsIn(inputs, this.#options.contract.inputs);
     const all = Array.from({ length: count }, (_, row) => row);
     const startMs = this.#nowMs();

@@ -143,12 +143,16 @@ export class WorkerCalls {
           const { PlanModel: Plans } = await import('./plan-model.ts');
           this.#plans = { contract, model: await Plans.load([message.path, ...paths], message.threads, message.plans, this.#nowMs) };
           if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
-          return { signature: contract, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
+          const { missing } = this.#plans.model;
+          return { signature: contract, loadMs: this.#nowMs() - startMs, missing } satisfies LoadedModel;
         }
         this.#model = await OnnxModel.load(message.path, message.threads);
         if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
         return { signature: this.#model.signature, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
       }
+      case 'load-missing':
+        assert(this.#plans !== null, 'missing models belong to plans');
+        return this.#plans.model.loadMissing(new Map(message.models.map(({ model, path }) => [model, path])), message.threads);
       case 'inspect': {
         // Imported only here: the ONNX parser would cost every serving worker time and memory.
         const { describeModel } = await import('./probe/inspect.ts');

@@ -38,6 +38,20 @@ export interface WorkerPlans {
   readonly maps: readonly ModelMap[];
   /** At most 255. */
   readonly plans: readonly WorkerPlan[];
+  /** The worker serves if this plan or one after it can run. Default: the first. */
+  readonly leastPlan?: number;
+}
+
+/** A model of the plans that could not be loaded: plans that need it cannot run. */
+export interface MissingModel {
+  /** Its position. */
+  readonly model: number;
+  readonly reason: string;
+}
+
+/** Whether none of the missing models is needed by a plan. */
+export function isRunnable({ first, second }: Pick<WorkerPlan, 'first' | 'second'>, missing: readonly MissingModel[]): boolean {
+  return missing.every(({ model }) => model !== first && model !== second);
 }
 
 /** What a server asks a worker to load: the files of the other models are in the order of the maps. */

@@ -13,6 +13,14 @@ export interface AttachedWorker {
   /** Returns the cost of a run in US dollars, and bills it if the worker is a function. Called once for each run. */
   readonly charge: (serviceMs: number) => number;
   readonly run: RunRequests;
+  /** Models of the plans that it could not load. Absent: it has none. */
+  readonly missingModels?: () => readonly MissingLadderModel[];
+}
+
+export interface MissingLadderModel {
+  /** `digits-cnn/1` */
+  readonly model: string;
+  readonly reason: string;
 }
 
 /** Functions are named by memory size, instances by type. */

@@ -237,6 +237,39 @@ describe('a variant with plans', () => {
   });
 });
 
+describe('a worker that lacks a model', () => {
+  const lacking = (...models: string[]) => {
+    const world = poolOf(ladderOf({ floorRung: 1, floor: 0.95 }));
+    const missing = models.map((name) => ({ model: name, reason: 'corrupt' }));
+    Object.assign(world.pool.executors[0]?.worker ?? {}, { missingModels: () => missing });
+    return { ...world, missing };
+  };
+
+  test('answers by the plans that it can run, and by all once the model is loaded', () => {
+    const { clock, send, plans, missing } = lacking('a/1');
+    send(300);
+    clock.advance(2000);
+    assert.deepEqual(new Set(plans), new Set([2]), 'both cheaper plans need a/1');
+    missing.length = 0;
+    plans.length = 0;
+    send(300);
+    clock.advance(2000);
+    assert(plans.includes(1));
+  });
+
+  test('answers below the floor rather than not at all, and rejects what asks for an accuracy that is not loaded', () => {
+    const { clock, send, plans, outcomes } = lacking('b/1');
+    send(3);
+    send(1, 'accuracy');
+    clock.advance(100);
+    assert.deepEqual(new Set(plans), new Set([0]));
+    send(1, { accuracyMin: 0.97 });
+    const last = outcomes.at(-1);
+    assert(last?.ok === false);
+    assert.equal(last.error.message, 'no worker of e has loaded a plan of accuracy 0.97: b/1 failed to load');
+  });
+});
+
 describe('the receipt of a row', () => {
   test('agrees with the vectors', () => {
     for (const { chargeUsd, firstMs, secondMs, wentOn, value } of vectors.receipt) {

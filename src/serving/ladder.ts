@@ -8,7 +8,7 @@ import { PlatformError } from '../errors.ts';
 import { AccuracyCredit, chooseRung, type RungMoment } from '../queueing/index.ts';
 import { type RowStages, stages } from '../runtime/index.ts';
 import type { BatchRung, PlanBounds } from './batch-plan.ts';
-import type { Executor } from './executor.ts';
+import type { Executor, MissingLadderModel } from './executor.ts';
 import type { PlanPreference } from './plan-preference.ts';
 
 export interface RungCounts {
@@ -39,6 +39,11 @@ export interface ModelCounts {
   usd: number;
 }
 
+/** A model of a ladder that workers could not load. */
+export interface UnloadedModel extends MissingLadderModel {
+  readonly workers: number;
+}
+
 /** A ladder with its counts since the variant is served. */
 export interface LadderView {
   readonly config: LadderConfig;
@@ -49,6 +54,17 @@ export interface LadderView {
   readonly creditRows: number | null;
   /** Requests that were run again in idle time. */
   readonly shadows: Readonly<ShadowCounts>;
+}
+
+/** The models that some of the executors could not load. */
+export function unloadedIn(executors: readonly Executor[]): readonly UnloadedModel[] {
+  const found = new Map<string, UnloadedModel>();
+  for (const { worker } of executors) {
+    for (const { model, reason } of worker.missingModels?.() ?? []) {
+      found.set(model, { model, reason, workers: (found.get(model)?.workers ?? 0) + 1 });
+    }
+  }
+  return [...found.values()];
 }
 
 export class Ladder {
@@ -101,21 +117,40 @@ export class Ladder {
 
   /** The cheapest plan that a full batch may have now: executors are judged by it. */
   baseFor(executor: Executor): number {
-    if (this.#credit === null) return this.config.floorRung;
+    const { floorRung } = this.config;
+    if (this.#credit === null) return this.runnable(executor, floorRung);
     const full = executor.rungs();
-    const lowest = full.findIndex(({ batchSizeMax }, rung) => this.#allows(rung, batchSizeMax));
-    return lowest === -1 ? this.config.floorRung : lowest;
+    const lowest = full.findIndex(({ batchSizeMax }, rung) => this.canRun(executor, rung) && this.#allows(rung, batchSizeMax));
+    return this.runnable(executor, lowest === -1 ? floorRung : lowest);
+  }
+
+  /** Whether the executor has loaded the models of a plan. */
+  canRun({ worker }: Executor, rung: number): boolean {
+    const missing = worker.missingModels?.() ?? [];
+    if (missing.length === 0) return true;
+    const { first, second } = this.#rung(rung);
+    return missing.every(({ model }) => model !== first && model !== second);
+  }
+
+  /** A plan, or if the executor lacks one of its models, the next more accurate one that it can run; the most accurate one if there is none. */
+  runnable(executor: Executor, rung: number): number {
+    if (this.canRun(executor, rung)) return rung;
+    for (let next = rung + 1; next <= this.top; next++) if (this.canRun(executor, next)) return next;
+    for (let next = rung - 1; next >= 0; next--) if (this.canRun(executor, next)) return next;
+    return rung;
   }
 
   /** The plan of a batch of requests that can be in time. */
   choose(executor: Executor, moment: RungMoment, bounds: PlanBounds | null): BatchRung {
     const full = executor.rungs();
     const isAllowed = (rung: number): boolean => {
+      if (!this.canRun(executor, rung)) return false;
       if (bounds !== null) return rung >= bounds.from && rung <= bounds.to;
       const { batchSizeMax = 1 } = full[rung] ?? {};
       return (rung === executor.base || executor.isKnown(rung)) && this.#allows(rung, Math.min(batchSizeMax, moment.rowsWaiting));
     };
-    return { ...chooseRung(full, moment, isAllowed), rowsWaiting: moment.rowsWaiting };
+    const { rung, heldBack } = chooseRung(full, moment, isAllowed);
+    return { rung: this.runnable(executor, rung), heldBack, rowsWaiting: moment.rowsWaiting };
   }
 
   /** A batch was dispatched. */

@@ -21,7 +21,7 @@ import { FunctionPool } from './functions/function-pool.ts';
 import type { FunctionPoolDeps } from './functions/function-pool-deps.ts';
 import { minimumMarginMs } from './instances/admission-margin.ts';
 import { InstancePool, type InstancePoolDeps } from './instances/instance-pool.ts';
-import { Ladder } from './ladder.ts';
+import { Ladder, unloadedIn } from './ladder.ts';
 import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
 import { shapeBucketOf } from './runners/batch-tensors.ts';
@@ -211,6 +211,15 @@ export class VariantPool implements ServedRoute, PoolContext {
       request.bounds = this.ladder.boundsFor(prefer, this.endpoint);
     } catch (error) {
       return asPlatformError(error);
+    }
+    const { from, to } = request.bounds;
+    const canRun = (executor: Executor): boolean =>
+      this.ladder?.config.rungs.some((_, rung) => rung >= from && rung <= to && this.ladder?.canRun(executor, rung) === true) === true;
+    const { executors } = this;
+    if (typeof prefer !== 'string' && executors.length > 0 && !executors.some(canRun)) {
+      const missing = unloadedIn(executors).map(({ model }) => model);
+      const text = `no worker of ${this.endpoint} has loaded a plan of accuracy ${prefer.accuracyMin}: ${missing.join(', ')} failed to load`;
+      return new PlatformError('unavailable', text);
     }
     request.bucket += ` plans ${request.bounds.from} ${request.bounds.to}`;
     return null;

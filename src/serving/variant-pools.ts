@@ -10,6 +10,7 @@ import { ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
 import type { LostRequests } from '../records/index.ts';
 import { baseNameOf, type ModelVersion, payloadKind } from '../registry/index.ts';
+import type { AttachedWorker } from './executor.ts';
 import type { PoolSettings } from './executor-pool.ts';
 import { slotIdsOf, workerOf } from './instances/executor-slots.ts';
 import type { Accounting, Invocations } from './invocations.ts';
@@ -110,7 +111,7 @@ export class VariantPools {
     const lanes = slotIdsOf(worker.id, worker.version);
     this.#slots.set(worker.id, lanes);
     const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour / lanes.length, serviceMs);
-    for (const id of lanes) pool.attach({ ...worker, id, charge, run: this.#runnerOf(worker) });
+    for (const id of lanes) pool.attach({ ...worker, id, charge, run: this.#runnerOf(worker), ...missingOf(worker) });
   }
 
   /** Removes a worker and stops charging for it. Ignores unknown ids. */
@@ -229,6 +230,12 @@ export class VariantPools {
     if (this.#pools.get(key) === pool) this.#pools.delete(key);
     if (pool.isEmpty) pool.close();
   }
+}
+
+/** What a worker of a ladder could not load, as of now: it tries again. */
+function missingOf({ ladder, link }: ServedWorker): Pick<AttachedWorker, 'missingModels'> {
+  if (ladder === undefined) return {};
+  return { missingModels: () => link.missing.found.map(({ model, reason }) => ({ model: ladder.models[model] ?? '', reason })) };
 }
 
 /** Key of a pool. A variant that gets other plans, or that switches from instances to functions alone, or back, gets a new pool, as for a new version. */

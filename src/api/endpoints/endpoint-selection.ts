@@ -133,8 +133,13 @@ export function selectionBodyOf({ variants }: EndpointConfig, served: ServedView
   const variant = variants.find(({ ladder }) => ladder?.selection !== undefined);
   const { ladder } = variant ?? {};
   if (variant === undefined || ladder?.selection === undefined) return null;
-  const view = served?.variants.find(({ name }) => name === variant.name)?.ladder ?? null;
-  return { ...recordBodyOf(ladder, ladder.selection), contract: `${variant.group}/${variant.version}`, ...countsOf(ladder, view) };
+  const { ladder: view = null, unloaded = [] } = served?.variants.find(({ name }) => name === variant.name) ?? {};
+  return {
+    ...recordBodyOf(ladder, ladder.selection),
+    contract: `${variant.group}/${variant.version}`,
+    unloaded: unloaded.map((each) => ({ ...each })),
+    ...countsOf(ladder, view),
+  };
 }
 
 function recordBodyOf(ladder: LadderConfig, { request, decision, held }: SelectionConfig) {
@@ -199,4 +204,11 @@ function countsOf(ladder: LadderConfig, view: LadderView | null) {
 function shadowsOf(view: LadderView | null) {
   const { calls = 0, rows = 0, dropped = 0, ms = 0 } = view?.shadows ?? {};
   return { calls, rows, dropped, seconds: ms / 1000 };
+}
+
+/** Why plans of a selection are left out; null if all can run. */
+export function unloadedReasonOf(served: Pick<ServedView, 'variants'> | undefined): string | null {
+  const found = served?.variants.flatMap(({ unloaded, ladder }) => (ladder === null ? [] : unloaded)) ?? [];
+  const [first] = found;
+  return first === undefined ? null : `${first.model} could not be loaded, plans without it serve: ${first.reason}`;
 }

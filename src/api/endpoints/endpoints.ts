@@ -52,6 +52,7 @@ import {
   selectionInput,
   selectionRoute,
   selectionVariant,
+  unloadedReasonOf,
 } from './endpoint-selection.ts';
 import { busyMachineNote } from './machine-notes.ts';
 import { profileWarnings } from './profile-warnings.ts';
@@ -265,7 +266,7 @@ export async function endpointBodyOf(
   return {
     name: config.name,
     status: view.status,
-    reason: view.reason ?? shutReasonOf(served) ?? batching.reasonOf(config.name),
+    reason: view.reason ?? unloadedReasonOf(served) ?? shutReasonOf(served) ?? batching.reasonOf(config.name),
     objective: config.objective === null ? null : formatObjective(config.objective),
     in_time: inTime,
     ...bodyOfFields(endpointFields, config, null),

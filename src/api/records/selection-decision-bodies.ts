@@ -77,7 +77,9 @@ const effectBody = z.strictObject({
 /** What a decision of a selection has beside the members of every decision. */
 export const selectionDecisionShape = {
   kind: z.literal('selection'),
-  trigger: z.string().describe('deploy, asked (a review), escalation, agreement or accuracy (held), or release.'),
+  trigger: z
+    .string()
+    .describe('deploy, asked (a review), escalation, agreement or accuracy (held), labels or release (a hold ends), or load.'),
   reason: z.enum(selectionReasons),
   inputs: inputsBody,
   alternatives: z.array(alternativeBody).describe('The ladder, the best plan of each model and pair, and the Pareto front: at most 30.'),

@@ -33,7 +33,7 @@ export function ladderText({ ladder, models }: ServedSelection): string {
 
 /** How the plans were chosen. */
 export function selectionFields(selection: ServedSelection): readonly (readonly [string, string | null])[] {
-  const { floor, confidence, level, credit_rows: credit, certified_at: at, shadows } = selection;
+  const { floor, confidence, level, credit_rows: credit, certified_at: at, shadows, unloaded } = selection;
   const sure = confidence === null ? 'as measured' : `at ${confidence} %`;
   return [
     ['selection', `${selection.state}${floor === null ? '' : `, accuracy >= ${floor} ${sure}`}, decided ${utcText(selection.decided_at)}`],
@@ -52,6 +52,7 @@ export function selectionFields(selection: ServedSelection): readonly (readonly 
         ? null
         : `${countText(shadows.rows, 'row')} compared in ${shadows.seconds.toFixed(1)} s of idle time, ${countText(shadows.dropped, 'request')} dropped`,
     ],
+    ['not loaded', unloaded.map(({ model, workers, reason }) => `${model} (${countText(workers, 'worker')}): ${reason}`).join('\n')],
     ['left out', selection.left_out.map(({ reason }) => reason).join('\n')],
   ];
 }

@@ -27,6 +27,7 @@ export function workerPlansOf(contract: ModelVersion, ladder: LadderConfig, mode
   return {
     contract: contract.signature,
     maps,
+    leastPlan: ladder.floorRung,
     plans: [...plans, ...unused.map((first): WorkerPlan => ({ first, second: null, threshold: 1 }))],
   };
 }

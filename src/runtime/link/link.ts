@@ -25,6 +25,7 @@ import {
   type WireFailure,
   writeFrame,
 } from './frames.ts';
+import { MissingModels } from './missing-models.ts';
 import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
 import {
@@ -72,6 +73,8 @@ export interface LoadRequest extends ModelFiles {
 export interface LoadedModel {
   readonly signature: Signature;
   readonly loadMs: number;
+  /** Models of the plans that could not be loaded. Absent: none. */
+  readonly missing?: MissingModels['found'];
 }
 
 export interface WorkerStatus {
@@ -82,6 +85,7 @@ export interface WorkerStatus {
 /** Messages of control calls; `worker-calls.ts` answers them. */
 export type CallMessage =
   | ({ readonly method: 'load' } & Omit<LoadRequest, 'data' | 'python' | 'plans'> & { readonly plans?: LoadedPlans })
+  | { readonly method: 'load-missing'; readonly threads: number; readonly models: readonly { model: number; path: string }[] }
   | { readonly method: 'inspect-bundle'; readonly path: string; readonly bytesMax: number }
   | { readonly method: 'unpack'; readonly path: string; readonly folder: string; readonly bytesMax: number }
   | ({ readonly method: 'inspect'; readonly rewriteTo: string } & InspectedFiles)
@@ -131,6 +135,8 @@ export class WorkerLink {
   readonly #requests = new CallRequests();
   #lastCall = 0;
   #runsOpen = 0;
+  /** Models of the plans that could not be loaded. */
+  readonly missing = new MissingModels({ lend: (...of) => this.#lending(...of), call: (message) => this.#call(message) });
   #closedBecause: string | null = null;
   #signature: Signature | null = null;
   #inputIndex = new Map<string, number>();
@@ -187,7 +193,9 @@ export class WorkerLink {
       const withPlans = plans === undefined ? {} : { plans: { ...(sent as WorkerPlans), paths } };
       return (await this.#call({ method: 'load', ...model, path: lent, ...withPlans })) as LoadedModel;
     };
-    const { signature, loadMs } = await this.#lending([{ path, data }, ...others], load);
+    const files = [{ path, data }, ...others];
+    const { signature, loadMs, missing } = await this.#lending(files, load);
+    this.missing.loaded(files, model.threads, missing);
     this.#hasPlans = plans !== undefined;
     this.#expect(plans?.contract ?? signature);
     return { signature: plans?.contract ?? signature, loadMs };

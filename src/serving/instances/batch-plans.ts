@@ -39,7 +39,7 @@ export class BatchPlans {
     const [head] = batch;
     const { last } = queue;
     if (objective === null || head === undefined || last === undefined || head.isLate)
-      return { rung: rungOf(head, executor), heldBack: null, rowsWaiting: 0 };
+      return { rung: ladder.runnable(executor, rungOf(head, executor)), heldBack: null, rowsWaiting: 0 };
     const { latencyMs } = objective;
     const moment = {
       residualMs: [executor, ...this.#others(executor, nowMs)].map((each) => each.residualMs(nowMs)),

@@ -339,7 +339,8 @@ export class InstancePool implements ExecutorPool {
   #rebase(executors: Iterable<Executor>): void {
     const { ladder, settings } = this.#context;
     if (ladder === null) return;
-    for (const executor of executors) executor.base = settings.objective === null ? ladder.top : ladder.baseFor(executor);
+    for (const executor of executors)
+      executor.base = settings.objective === null ? ladder.runnable(executor, ladder.top) : ladder.baseFor(executor);
   }
 
   /** Resets the margin if the objective changed: errors measured under another objective do not apply. */

@@ -127,7 +127,9 @@ export class IdleShadows {
       const [next] = this.#waiting;
       const idle = instances().filter(({ isBusy, isDraining, isFunction }) => !isBusy && !isDraining && !isFunction);
       // Requests take the one that was used last.
-      const [executor] = idle.sort((a, b) => a.sinceMs - b.sinceMs);
+      const [executor] = idle
+        .filter((each) => next !== undefined && this.#deps.ladder.canRun(each, next.rung))
+        .sort((a, b) => a.sinceMs - b.sinceMs);
       if (next === undefined || executor === undefined) return;
       const moment = {
         rowsWaiting: rowsWaiting(),

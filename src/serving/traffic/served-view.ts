@@ -4,7 +4,7 @@ import type { Objective } from '../../objective.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import type { FunctionsView } from '../functions/function-variant.ts';
 import { byWorker, type ServedExecutor } from '../instances/executor-slots.ts';
-import type { LadderView } from '../ladder.ts';
+import { type LadderView, type UnloadedModel, unloadedIn } from '../ladder.ts';
 import type { VariantPool } from '../variant-pool.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { type RoutedVariant, type Routing, routedVariants } from './traffic.ts';
@@ -26,6 +26,8 @@ export interface ServedVariant {
   readonly overflow: OverflowView | null;
   /** The plans of a selection; null for a variant with one model. */
   readonly ladder: LadderView | null;
+  /** Models of these plans that workers could not load: plans that need them are left out there. */
+  readonly unloaded: readonly UnloadedModel[];
 }
 
 export interface OverflowView {
@@ -62,6 +64,7 @@ export function servedViewOf(routing: Routing): ServedView {
     functions: pool.functions?.view() ?? null,
     overflow: overflowView(pool),
     ladder: pool.ladder?.view ?? null,
+    unloaded: unloadedIn(pool.executors),
   }));
   const isReady =
     !routing.isSuspended && variants.every(({ executors, functions, isShadow }) => isShadow || executors.length > 0 || functions !== null);

@@ -1,0 +1,41 @@
+/** Models of a worker's plans that could not be loaded, and further attempts to load them. */
+import type { ModelFiles } from '../worker-files.ts';
+import type { MissingModel } from '../worker-plans.ts';
+import type { CallMessage } from './link.ts';
+
+export interface MissingModelsDeps {
+  readonly lend: <T>(models: readonly ModelFiles[], use: (paths: readonly string[]) => Promise<T>) => Promise<T>;
+  readonly call: (message: CallMessage) => Promise<unknown>;
+}
+
+export class MissingModels {
+  readonly #deps: MissingModelsDeps;
+  #files: readonly ModelFiles[] = [];
+  #threads = 1;
+  #found: readonly MissingModel[] = [];
+
+  constructor(deps: MissingModelsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Plans that need them cannot run. */
+  get found(): readonly MissingModel[] {
+    return this.#found;
+  }
+
+  /** Models were loaded, without those that are missing. */
+  loaded(files: readonly ModelFiles[], threads: number, missing: readonly MissingModel[] = []): void {
+    [this.#files, this.#threads, this.#found] = [files, threads, missing];
+  }
+
+  /** Tries again to load what is missing. The worker runs nothing meanwhile. */
+  async retry(): Promise<void> {
+    const missing = this.#found;
+    const files = missing.map(({ model }) => this.#files[model] as ModelFiles);
+    const left = await this.#deps.lend(files, (paths) => {
+      const models = missing.map(({ model }, i) => ({ model, path: paths[i] as string }));
+      return this.#deps.call({ method: 'load-missing', threads: this.#threads, models });
+    });
+    this.#found = left as readonly MissingModel[];
+  }
+}
