@@ -34,7 +34,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
-       npm run bench -- selection [--only floors,choosing,fleets] [--dry]
+       npm run bench -- selection [--only floors,choosing,fleets,alone] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]

@@ -1,6 +1,7 @@
 /** The tables of `npm run bench -- selection` in README.md. */
 import type { SplitResult } from '../../test/selection/splits.ts';
 import type { Machine } from '../machine.ts';
+import type { AloneResult } from './alone.ts';
 import type { ChoosingTime } from './choosing.ts';
 import type { FleetKind, SelectionRow } from './fleets.ts';
 import { type PublishedCell, type PublishedTable, publishedElastic, publishedFixed } from './published.ts';
@@ -14,9 +15,11 @@ export interface SelectionResults {
   readonly fleets: readonly SelectionRow[];
   /** Loads that were not available, with the reason. */
   readonly missing: readonly string[];
+  /** Null until it was measured. */
+  readonly alone?: AloneResult | null;
 }
 
-export function selectionTable({ at, commit, machine, splits, choosing, fleets, missing }: SelectionResults): string {
+export function selectionTable({ at, commit, machine, splits, choosing, fleets, missing, alone = null }: SelectionResults): string {
   const { cores, cpu, node } = machine;
   const of = (kind: FleetKind): SelectionRow[] => fleets.filter(({ fleet }) => fleet === kind);
   return [
@@ -35,7 +38,17 @@ export function selectionTable({ at, commit, machine, splits, choosing, fleets, 
     fleetTable(of('elastic'), publishedElastic, usd, ratio),
     'The same with full batches in calls of functions, as the server forms them; without a counterpart.',
     fleetTable(of('elastic, batched calls'), {}, usd, ratio),
+    ...(alone === null ? [] : [aloneText(alone)]),
   ].join('\n\n');
+}
+
+function aloneText({ plan, rateRatio, cpuRatio, rateRatioOfEqual, cpuRatioOfEqual, instances }: AloneResult): string {
+  const signed = (ratio: number): string => `${ratio >= 1 ? '+' : ''}${(100 * (ratio - 1)).toFixed(1)} %`;
+  return (
+    `digits-cnn at its real size, chosen by a selection (ladder: ${plan}; ${instances.selection} instance) against the same version deployed plainly (${instances.plain} instance): ` +
+    `${signed(rateRatio)} requests per second, ${signed(cpuRatio)} CPU time of the server per request. A second plain endpoint against the first: ` +
+    `${signed(rateRatioOfEqual)} and ${signed(cpuRatioOfEqual)}. Medians of pairs of turns of 100 ms.`
+  );
 }
 
 function splitsTable(splits: readonly SplitResult[]): string {

@@ -1,7 +1,8 @@
-/** `npm run bench -- selection`: certified floors, the time of a choice, and policies on recorded loads. Computed, without a server. */
+/** `npm run bench -- selection`: certified floors, the time of a choice, policies on recorded loads, and what a selection costs when one model suffices. The last is measured on a server. */
 import { type SplitResult, trySplits } from '../../test/selection/splits.ts';
 import { commit, machine } from '../machine.ts';
 import { readResults, writeResults } from '../results.ts';
+import { measureAlone } from './alone.ts';
 import { choosingTimes } from './choosing.ts';
 import { simulateFleets } from './fleets.ts';
 import { type SelectionResults, selectionTable } from './report.ts';
@@ -9,7 +10,7 @@ import { type SelectionResults, selectionTable } from './report.ts';
 const splitsEach = 300;
 const floors = [0.85, 0.88, 0.9];
 const sizes = [500, 2000];
-const parts = ['floors', 'choosing', 'fleets'];
+const parts = ['floors', 'choosing', 'fleets', 'alone'];
 
 /** `only` selects parts, comma-separated; stored results of the others are retained. */
 export async function selection({ only, isDry }: { readonly only: string; readonly isDry: boolean }): Promise<void> {
@@ -21,6 +22,7 @@ export async function selection({ only, isDry }: { readonly only: string; readon
   const { rows: fleets, missing } = isPart('fleets')
     ? await simulateFleets(['fixed', 'elastic', 'elastic, batched calls'])
     : { rows: stored?.fleets ?? [], missing: stored?.missing ?? [] };
+  const alone = isPart('alone') ? await measureAlone() : (stored?.alone ?? null);
   const results: SelectionResults = {
     at: new Date().toISOString(),
     commit: commit(),
@@ -29,6 +31,7 @@ export async function selection({ only, isDry }: { readonly only: string; readon
     choosing,
     fleets,
     missing,
+    alone,
   };
   const text = selectionTable(results);
   console.log(text);
