@@ -2,10 +2,10 @@
  * The instances of a simulated selection and their queue: first in, first out, requests of one row. A free instance takes a batch at once;
  * which plan answers it is decided by the rule that serves (`chooseRung`), or by a rival's.
  */
-import { AccuracyCredit, chooseRung, predictCompletionMs } from '../../queueing/index.ts';
+import { AccuracyCredit, chooseRung, predictCompletionMs, shadowWaitMs } from '../../queueing/index.ts';
 import type { Random } from '../../random.ts';
 import { minimumMarginMs, type VariantPool } from '../../serving/index.ts';
-import type { EventLoop } from '../simulated/event-loop.ts';
+import { type EventLoop, eventKind } from '../simulated/event-loop.ts';
 import type { PlanLaw } from './plan-law.ts';
 import { RowQueue } from './row-queue.ts';
 import type { SelectionFunctions } from './selection-functions.ts';
@@ -26,7 +26,12 @@ export interface SelectionPoolDeps {
   readonly overheadMs: number;
   /** The most credit that is saved up for rungs below the floor, in rows. */
   readonly creditMax: number;
+  /** Answered rows that run again under the most accurate rung while an instance is idle. Null: none. */
+  readonly shadows: { readonly share: number; readonly random: Random } | null;
 }
+
+/** Sampled rows that wait for idle time, as in serving. */
+const shadowsMax = 64;
 
 type Attached = Parameters<VariantPool['attach']>[0];
 
@@ -48,6 +53,11 @@ export class SelectionPool implements Pick<VariantPool, 'attach' | 'detach' | 'd
   readonly #instances = new Map<string, PoolInstance>();
   readonly #credit: AccuracyCredit | null;
   readonly #marginMs: number;
+  #arrivedAtMs = Number.NEGATIVE_INFINITY;
+  #shadowsWaiting = 0;
+  #isShadowDue = false;
+  /** Rows that ran again. */
+  shadowed = 0;
 
   constructor(deps: SelectionPoolDeps) {
     this.#deps = deps;
@@ -88,6 +98,7 @@ export class SelectionPool implements Pick<VariantPool, 'attach' | 'detach' | 'd
   arrive(row: number): void {
     const { loop, functions, latencyMs } = this.#deps;
     const nowMs = loop.nowMs();
+    this.#arrivedAtMs = nowMs;
     if (functions !== null && this.#isTooLate(nowMs)) functions.take(nowMs, row, nowMs + latencyMs - this.#marginMs);
     else {
       this.#queue.push(nowMs, row);
@@ -138,6 +149,7 @@ export class SelectionPool implements Pick<VariantPool, 'attach' | 'detach' | 'd
     measures.ran(law, rows);
     this.#credit?.count(law.plan.accuracy, rows);
     this.#queue.remove(rows);
+    this.#sampleShadows(rows);
   }
 
   #planFor(instance: PoolInstance, nowMs: number): number {
@@ -165,5 +177,52 @@ export class SelectionPool implements Pick<VariantPool, 'attach' | 'detach' | 'd
     instance.isBusy = false;
     instance.drained?.();
     this.#pump();
+    this.#runShadows();
+  }
+
+  #sampleShadows(rows: number): void {
+    const { shadows } = this.#deps;
+    if (shadows === null) return;
+    for (let row = 0; row < rows; row++) {
+      if (shadows.random.next() < shadows.share) this.#shadowsWaiting = Math.min(shadowsMax, this.#shadowsWaiting + 1);
+    }
+  }
+
+  /** By the rule that serves. */
+  #runShadows(): void {
+    const { shadows, loop, laws, admission, latencyMs, overheadMs } = this.#deps;
+    if (shadows === null) return;
+    const nowMs = loop.nowMs();
+    const best = laws.at(-1) as PlanLaw;
+    while (this.#shadowsWaiting > 0) {
+      const idle = [...this.#instances.values()].filter(({ isBusy, drained }) => !isBusy && drained === null);
+      const [instance] = idle;
+      if (instance === undefined) return;
+      const waitMs = shadowWaitMs({
+        rowsWaiting: this.#queue.length,
+        othersIdle: idle.length - 1,
+        shadowMs: best.quantileMs(1),
+        requestMs: admission.quantileMs(1),
+        quietMs: nowMs - this.#arrivedAtMs,
+        limitMs: latencyMs - this.#marginMs - overheadMs,
+      });
+      if (waitMs > 0) return this.#runShadowsIn(waitMs);
+      this.#shadowsWaiting--;
+      this.shadowed++;
+      this.batchMs = best.drawMs(shadows.random, 1, 0);
+      instance.isBusy = true;
+      instance.freeAtMs = nowMs + best.quantileMs(1);
+      instance.worker.run([], () => this.#freed(instance));
+    }
+  }
+
+  #runShadowsIn(waitMs: number): void {
+    if (this.#isShadowDue || waitMs === Number.POSITIVE_INFINITY) return;
+    this.#isShadowDue = true;
+    const { loop } = this.#deps;
+    loop.at(loop.nowMs() + waitMs, eventKind.timer, () => {
+      this.#isShadowDue = false;
+      this.#runShadows();
+    });
   }
 }

@@ -52,6 +52,19 @@ describe('a simulated selection', () => {
     assert(beside.functionsUsd > 0);
   });
 
+  test('runs shadows in idle time that make no row late', async () => {
+    for (const load of [loadOf('mmpp:50,800,10,2', 2), loadOf('poisson:300', 1)]) {
+      const [spec] = selectionSpecs('digits', load, ['select'], one);
+      assert(spec !== undefined);
+      const [without, beside] = [new SelectionSimulation(spec), new SelectionSimulation({ ...spec, shadowShare: 0.2 })];
+      const [alone, shadowed] = [await without.run(), await beside.run()];
+      assert.equal(without.shadowed, 0);
+      assert(beside.shadowed > 100, `${beside.shadowed} of ${shadowed.requests}`);
+      assert(shadowed.attainment >= alone.attainment - 1e-4, `${shadowed.attainment}, without shadows ${alone.attainment}`);
+      assert(Math.abs(shadowed.accuracy - alone.accuracy) < 0.001);
+    }
+  });
+
   test('is billed for its instances', async () => {
     const [{ instanceUsd }] = await run(loadOf('poisson:50', 6), ['floor']);
     assert(Math.abs(instanceUsd - 0.0425 / 10) < 1e-9);

@@ -38,7 +38,7 @@ export class SelectionSimulation {
 
   constructor(spec: SelectionSimulationSpec) {
     this.#spec = spec;
-    const { load, objective, models, labels, serving, fleet, overheadMs } = spec;
+    const { load, objective, models, labels, serving, fleet, overheadMs, shadowShare = 0 } = spec;
     this.#stream = new ArrivalStream(loadArrivals(load, spec.seed));
     this.#rowRandom = new SeededRandom(spec.seed + 1);
     this.#measures = new SelectionMeasures(objective.latencyMs);
@@ -65,6 +65,8 @@ export class SelectionSimulation {
       functions,
       latencyMs: objective.latencyMs,
       creditMax: (most - floor) * this.#meanRatePerSecond * 3600,
+      shadows:
+        shadowShare === 0 || serving.kind !== 'ladder' ? null : { share: shadowShare, random: new SeededRandom(spec.serviceSeed + 2) },
     });
     this.#fleet = new Fleet({
       loop: this.#loop,
@@ -103,6 +105,11 @@ export class SelectionSimulation {
     }
     this.#fleet.bill(durationMs);
     return this.#measures.result(this.#spec.policy, this.#lawsByWork());
+  }
+
+  /** Rows that ran again in idle time. */
+  get shadowed(): number {
+    return this.#pool.shadowed;
   }
 
   #arrive(): void {

@@ -62,6 +62,8 @@ export interface SelectionSimulationSpec {
   readonly labels: Int32Array;
   readonly models: readonly SimulatedCandidate[];
   readonly serving: ServingRule;
+  /** Of a ladder: the share of the answered rows that run again under its most accurate rung in idle time. Default: 0. */
+  readonly shadowShare?: number;
   readonly fleet: SelectionFleet;
   readonly seed: number;
   readonly serviceSeed: number;
