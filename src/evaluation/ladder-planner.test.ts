@@ -28,7 +28,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
     clock: new VirtualClock(),
     registry: {
       resolve: async (name) => {
-        const approval = approvals[name] ?? 'Approved';
+        const approval = approvals[name] === 'unanswered' ? 'Approved' : (approvals[name] ?? 'Approved');
         if (approval === 'gone') throw new PlatformError('not_found', `model ${name} is not known`);
         return {
           name,
@@ -40,6 +40,9 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
           runtime: { kind: 'onnx' },
         } as unknown as ModelVersion;
       },
+    },
+    answers: {
+      answered: async (_set, versions) => new Set(versions.map(({ name }) => name).filter((name) => approvals[name] !== 'unanswered')),
     },
     planner: {
       plan: async (request) => {
@@ -159,6 +162,11 @@ describe('a candidate is left out, and the reason shown', () => {
     const { ladder } = await plan({ isReview: true }, { digits_rf: 'gone' });
     assert.deepEqual(ladder.selection.decision.leftOut, [{ model: 'digits_rf', reason: 'model digits_rf is not known' }]);
     await assert.rejects(plan({}, { digits_rf: 'gone' }), { code: 'not_found' });
+  });
+
+  test('if plans are chosen again and it did not answer the set', async () => {
+    const { ladder } = await plan({ isReview: true }, { digits_rf: 'unanswered' });
+    assert.deepEqual(ladder.selection.decision.leftOut, [{ model: 'digits_rf', reason: 'digits_rf was not evaluated on holdout' }]);
   });
 
   test('but not the last one', async () => {

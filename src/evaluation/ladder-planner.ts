@@ -17,11 +17,13 @@ import { candidatesMax } from './evaluation.ts';
 import { explanationOf } from './explain-selection.ts';
 import { type SelectionFindings, selectionFindings } from './selection-decision.ts';
 import type { PlannedSelection, SelectionPlanner, SelectionRequest } from './selection-planner.ts';
+import type { StoredAnswers } from './stored-answers.ts';
 
 export interface LadderPlannerOptions {
   readonly clock: Clock;
   readonly registry: Pick<Registry, 'resolve'>;
   readonly planner: Pick<SelectionPlanner, 'plan'>;
+  readonly answers: Pick<StoredAnswers, 'answered'>;
 }
 
 export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'> {
@@ -97,7 +99,7 @@ export class LadderPlanner {
   }
 
   /** The candidates that can answer in place of the reference. */
-  async #candidatesOf({ candidates, reference, isReview = false }: LadderRequest) {
+  async #candidatesOf({ candidates, reference, set, isReview = false }: LadderRequest) {
     const versions = new Map<string, ModelVersion>();
     const leftOut: { model: string; reason: string }[] = [];
     for (const each of candidates) {
@@ -109,6 +111,13 @@ export class LadderPlanner {
         // A name that was never right is an error of the caller; a candidate that is gone since does not stop a review.
         if (!(error instanceof PlatformError) || !(error.code === 'wrong_state' || (isReview && error.code === 'not_found'))) throw error;
         leftOut.push({ model: each, reason: error.message });
+      }
+    }
+    if (isReview) {
+      const answered = await this.#options.answers.answered(set, [...versions.values()]);
+      for (const { name } of [...versions.values()].filter((version) => !answered.has(version.name))) {
+        versions.delete(name);
+        leftOut.push({ model: name, reason: unansweredReason(name, set) });
       }
     }
     const [none] = leftOut;
@@ -130,6 +139,11 @@ export class LadderPlanner {
     if (fitting.length === 0 && left !== undefined) throw new PlatformError('unsupported', `no candidate can serve: ${left.reason}`);
     return { contract, fitting, leftOut };
   }
+}
+
+/** Why a version is left out that may be considered later. */
+export function unansweredReason(model: string, set: string): string {
+  return `${model} was not evaluated on ${set}`;
 }
 
 /** Why a version cannot answer in place of the contract; null if it can. */

@@ -14,6 +14,7 @@ import { SelectionEvidence } from './selection-evidence.ts';
 import { SelectionPlanner, type SelectionPlannerOptions } from './selection-planner.ts';
 import { SelectionRecorder, type SelectionRecorderOptions } from './selection-recorder.ts';
 import { SelectionReview, type SelectionReviewOptions } from './selection-review.ts';
+import { SelectionTriggers } from './selection-triggers.ts';
 import { SelectionWatch } from './selection-watch.ts';
 
 export interface OpenSelectionsDeps
@@ -45,7 +46,7 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
     endpoints: () => deployments.list().map(({ config }) => config.name),
   });
   await evidence.open();
-  const ladders = new LadderPlanner({ ...deps, planner: selection });
+  const ladders = new LadderPlanner({ ...deps, planner: selection, answers });
   const selectionRecorder = new SelectionRecorder({ ...deps, tests });
   const selectionReview = new SelectionReview({ ...deps, ladders, recorder: selectionRecorder });
   const watch = new SelectionWatch({
@@ -62,7 +63,13 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
     onFailure: (endpoint, error) =>
       logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to record a missing model, will retry'),
   });
-  for (const part of [effects, watch, loads]) closers.add(part).open();
+  const triggers = new SelectionTriggers({
+    ...deps,
+    answers,
+    review: (...of) => selectionReview.review(...of),
+    onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to choose plans again, will retry'),
+  });
+  for (const part of [effects, watch, loads, triggers]) closers.add(part).open();
   const selectionRulings = (endpoint: string) => ({ ...evidence.poll(endpoint), accuracy: watch.accuracy(endpoint) });
   return { selection, ladders, selectionRecorder, selectionReview, selectionRulings };
 }

@@ -2,8 +2,8 @@
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { PlatformError } from '../errors.ts';
-import type { Registry } from '../registry/index.ts';
-import type { StoredOutcomes } from './evaluation.ts';
+import type { ModelVersion, Registry } from '../registry/index.ts';
+import { artifactKeyOf, type StoredOutcomes } from './evaluation.ts';
 import { type EvaluationRows, type StoredSet, setKeyOf } from './evaluation-rows.ts';
 import { decodeLabels, decodeOutcomes, type RowOutcomes } from './outcomes.ts';
 
@@ -56,6 +56,13 @@ export class StoredAnswers {
       answers.push({ name, stored, bytes, ...decodeOutcomes(bytes, set.rows, isClass) });
     }
     return { set, labels: decodeLabels(await this.#read(set.labelsSha256), isClass), models: answers };
+  }
+
+  /** The names of those versions that answered a set; none if there is no such set. */
+  async answered(setName: string, versions: readonly ModelVersion[]): Promise<ReadonlySet<string>> {
+    const keys = new Map(versions.map((version) => [version.name, artifactKeyOf(version)]));
+    const known = await this.#options.rows.outcomesOfSet(setKeyOf(setName), [...new Set(keys.values())]);
+    return new Set([...keys].flatMap(([name, key]) => (known.has(key) ? [name] : [])));
   }
 
   /** Of the rows of a set, ascending; null for a set without. */
