@@ -290,7 +290,8 @@ export class Serving implements ServingPort, Home {
       pool.isWatched = isObserved || shadow !== null;
       pool.shadow = shadow === null ? null : { route: shadow.pool, share: shadow.weight, isObserved };
     }
-    if (shadow !== null) Object.assign(shadow.pool, { isWatched: isObserved, shadow: null });
+    // Its answers are compared with those of clients.
+    if (shadow !== null) Object.assign(shadow.pool, { isWatched: true, shadow: null });
     this.#onRoutesChanged();
   }
 

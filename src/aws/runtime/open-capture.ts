@@ -31,6 +31,7 @@ import { type S3Store } from '../s3/store.ts';
 import { AwsError } from '../service.ts';
 import { BodyInvocations } from './body-invocation.ts';
 import { decodeBodySomewhere } from './decode-body.ts';
+import { ShadowComparison } from './shadow-comparison.ts';
 import { ShadowCopies } from './shadow-copies.ts';
 
 export interface CaptureDeps extends Pick<Foundation, 'db' | 'clock' | 'series' | 'threads' | 'logs'> {
@@ -128,15 +129,21 @@ function withShadows(
   ofShadows: CallCapture,
 ): ShadowCopies {
   const { budget } = listener.bodies;
-  const bodies = new BodyInvocations({ serving, threads, calls: ofShadows, clock, log: logs.platform });
+  const count = ({ endpoint, variant }: Pick<ServedRoute, 'endpoint' | 'variant'>, name: string, unit: string, value: number): void =>
+    series.add(variantMetricKey(penstockNamespace, endpoint, variant), { name, unit }, value);
+  const comparison = new ShadowComparison({
+    calls: ofShadows,
+    onCompared: (shadow, disagreement) => count(shadow, 'ShadowDisagreement', 'None', disagreement),
+  });
+  const bodies = new BodyInvocations({ serving, threads, calls: comparison, clock, log: logs.platform });
   return new ShadowCopies({
     calls,
+    comparison,
     serving,
     run: (route, request) => bodies.runOn(route, request),
     random: new SystemRandom(),
     isMemoryShort: () => overload.pressure !== 'normal' || budget.bytes > budget.bytesMax / 2,
-    onDropped: ({ endpoint, variant }) =>
-      series.add(variantMetricKey(penstockNamespace, endpoint, variant), { name: 'ShadowCopiesDropped', unit: 'Count' }, 1),
+    onDropped: (shadow) => count(shadow, 'ShadowCopiesDropped', 'Count', 1),
   });
 }
 

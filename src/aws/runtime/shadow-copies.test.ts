@@ -5,6 +5,8 @@ import type { InferenceInput, InferenceOutput } from '../../async-inference/inde
 import type { CapturedExchange } from '../../data-quality/index.ts';
 import { SeededRandom } from '../../random.ts';
 import type { ServedRoute, Shadow } from '../../serving/index.ts';
+import { bytesOf, type Tensor } from '../../tensor.ts';
+import { ShadowComparison } from './shadow-comparison.ts';
 import { ShadowCopies } from './shadow-copies.ts';
 
 const route = { endpoint: 'e', variant: 'live', capture: null } as unknown as ServedRoute;
@@ -23,7 +25,13 @@ function openCopies({ share = 1, isObserved = false }: Partial<Pick<Shadow, 'sha
     end: () => captured.push('end'),
     failed: () => captured.push('failed'),
   };
+  const compared: number[] = [];
+  const comparison = new ShadowComparison({
+    calls: { begin: () => exchange },
+    onCompared: (_shadow, disagreement) => compared.push(disagreement),
+  });
   const copies = new ShadowCopies({
+    comparison,
     calls: { begin: () => exchange },
     serving: {
       shadowOf: (of) => (of === route ? { route: shadowRoute, share, isObserved } : null),
@@ -39,7 +47,7 @@ function openCopies({ share = 1, isObserved = false }: Partial<Pick<Shadow, 'sha
     onDropped: (of) => assert.equal(of, shadowRoute),
   });
   const call = (id = 'r'): void => copies.begin(route, id, null)?.end(input, output);
-  return { copies, ran, captured, state, call, dropped: () => dropped };
+  return { copies, ran, captured, state, call, compared, comparison, dropped: () => dropped };
 }
 
 test('copies a request once its answer was handed over, and asks for the same format', async () => {
@@ -112,4 +120,36 @@ test('a shadow that fails, or breaks off its stream, takes further copies and no
     }
   }
   assert.equal(ran.length, 140);
+});
+
+test('compares the answers of the shadow with those of clients, row by row, also if neither is captured', async () => {
+  const { copies, comparison, compared, captured, state } = openCopies();
+  const labels = (...values: number[]): Tensor[] => [
+    { name: 'label', datatype: 'INT32', shape: [values.length], data: bytesOf(Int32Array.from(values)) },
+  ];
+  const answerBy = (...values: number[]): void => {
+    state.run = async () => {
+      const own = comparison.begin(shadowRoute, 'r1-shadow', null);
+      own?.part(0, [], labels(...values), values.length);
+      own?.end(input, output);
+      return answer;
+    };
+  };
+  const call = async (...values: number[]): Promise<void> => {
+    const exchange = copies.begin(route, 'r1', null);
+    exchange?.part(0, [], labels(...values), values.length);
+    exchange?.end(input, output);
+    await turn();
+  };
+  answerBy(1, 2, 3, 5);
+  await call(1, 2, 3, 4);
+  answerBy(7);
+  await call(7);
+  assert.deepEqual(compared, [0.25, 0]);
+  answerBy(1, 2);
+  await call(1);
+  copies.begin(route, 'r1', null)?.failed(input);
+  await turn();
+  assert.deepEqual(compared, [0.25, 0], 'answers of other forms, and those of failed calls, are not compared');
+  assert.deepEqual(captured, []);
 });

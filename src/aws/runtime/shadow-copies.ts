@@ -1,18 +1,20 @@
 /**
  * Copies requests to the shadow of their endpoint, after they were answered. A copy never delays or fails an answer: it is dropped and
- * counted if the shadow is busy or memory is short. Its own answer is discarded; like any other, it is counted under its variant, and
- * captured if the endpoint captures calls.
+ * counted if the shadow is busy or memory is short. Its own answer is compared with that of the client, and discarded; like any other, it is
+ * counted under its variant, and captured if the endpoint captures calls.
  */
 import type { InferenceInput, InferenceOutput } from '../../async-inference/index.ts';
 import type { CallCapture, CapturedExchange, CapturedRoute, WireBody } from '../../data-quality/index.ts';
 import type { Random } from '../../random.ts';
-import type { ServedRoute, Serving, Shadow } from '../../serving/index.ts';
+import type { ServedRoute, Serving } from '../../serving/index.ts';
 import { parseMediaType } from './media-type.ts';
+import { type AwaitedCopy, ServedValues, type ShadowComparison } from './shadow-comparison.ts';
 
 export interface ShadowCopiesDeps {
   /** Captures calls that the shadow does not concern. */
   readonly calls: Pick<CallCapture, 'begin'>;
   readonly serving: Pick<Serving, 'shadowOf' | 'copyDropped'>;
+  readonly comparison: Pick<ShadowComparison, 'awaits' | 'ended'>;
   /** Serves a copy; `BodyInvocations.runOn`. */
   readonly run: (route: ServedRoute, request: InferenceInput) => Promise<InferenceOutput>;
   readonly random: Random;
@@ -45,9 +47,16 @@ export class ShadowCopies implements Pick<CallCapture, 'begin'> {
     if (shadow === null) return calls.begin(route, requestId, inferenceId);
     const captured = shadow.isObserved ? calls.begin(route, requestId, inferenceId) : null;
     if (shadow.share < 1 && random.next() >= shadow.share) return captured;
-    const copy = (input: WireBody, output: WireBody | null): void => this.#copy(shadow, { requestId, inferenceId }, input, output);
+    const served = new ServedValues();
+    const copy = (input: WireBody, output: WireBody | null): void => {
+      const { isObserved } = shadow;
+      this.#copy(shadow.route, { requestId, inferenceId }, { isObserved, values: output === null ? null : served.values }, input, output);
+    };
     return {
-      part: (...answered) => captured?.part(...answered),
+      part(part, inputs, outputs, rows, plan) {
+        captured?.part(part, inputs, outputs, rows, plan);
+        served.part(part, outputs, rows);
+      },
       end(input, output) {
         captured?.end(input, output);
         copy(input, output);
@@ -59,7 +68,7 @@ export class ShadowCopies implements Pick<CallCapture, 'begin'> {
     };
   }
 
-  #copy({ route }: Shadow, { requestId, inferenceId }: Ids, input: WireBody, output: WireBody | null): void {
+  #copy(route: ServedRoute, { requestId, inferenceId }: Ids, awaited: AwaitedCopy, input: WireBody, output: WireBody | null): void {
     const copies = this.#copies.get(route) ?? 0;
     const bytes = input.body.length;
     if (copies >= copiesMax || this.#bytes + bytes > bytesMax || this.#deps.isMemoryShort()) {
@@ -85,7 +94,9 @@ export class ShadowCopies implements Pick<CallCapture, 'begin'> {
     };
     // Later, so that the answer is sent before the copy is decoded.
     setImmediate(() => {
+      this.#deps.comparison.awaits(request.requestId, awaited);
       void this.#run(route, request).finally(() => {
+        this.#deps.comparison.ended(request.requestId);
         this.#copies.set(route, (this.#copies.get(route) ?? 1) - 1);
         this.#bytes -= bytes;
       });
