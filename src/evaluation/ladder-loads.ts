@@ -57,7 +57,7 @@ export class LadderLoads {
 }
 
 /** The decision in force, with the plans that can run. */
-export function loadDecision(
+function loadDecision(
   last: Decision,
   { ladder, unloaded, executors }: Pick<ServedVariant, 'ladder' | 'unloaded' | 'executors'>,
 ): NewDecision {

@@ -23,7 +23,7 @@ const signature = {
 
 /** The digits family at 200 times its measured service times. */
 async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Record<string, string>> = {}) {
-  const asked: SelectionRequest[] = [];
+  const requests: SelectionRequest[] = [];
   const planner = new LadderPlanner({
     clock: new VirtualClock(),
     registry: {
@@ -46,7 +46,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
     },
     planner: {
       plan: async (request) => {
-        asked.push(request);
+        requests.push(request);
         const models = selectableModels('digits', 200).filter(({ name }) => request.models.includes(name));
         const judged = judgePlans(outcomesOf('digits').labels, models, {
           floor: request.floor,
@@ -88,7 +88,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
     force: false,
     ...change,
   });
-  return { ...planned, asked };
+  return { ...planned, requests };
 }
 
 describe('a selection is refused', () => {
@@ -153,9 +153,9 @@ describe('a selection is refused', () => {
 
 describe('a candidate is left out, and the reason shown', () => {
   test('if it is not approved', async () => {
-    const { ladder, asked } = await plan({}, { digits_rf: 'Rejected' });
+    const { ladder, requests } = await plan({}, { digits_rf: 'Rejected' });
     assert.deepEqual(ladder.selection.decision.leftOut, [{ model: 'digits_rf', reason: 'digits_rf is Rejected' }]);
-    assert(!asked[0]?.models.includes('digits_rf'));
+    assert(!requests[0]?.models.includes('digits_rf'));
   });
 
   test('if it was deleted since the plans were chosen, but not if a name is wrong from the start', async () => {

@@ -25,7 +25,7 @@ import {
   type WireFailure,
   writeFrame,
 } from './frames.ts';
-import { MissingModels } from './missing-models.ts';
+import { type LoadMissingMessage, MissingModels } from './missing-models.ts';
 import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
 import {
@@ -85,7 +85,7 @@ export interface WorkerStatus {
 /** Messages of control calls; `worker-calls.ts` answers them. */
 export type CallMessage =
   | ({ readonly method: 'load' } & Omit<LoadRequest, 'data' | 'python' | 'plans'> & { readonly plans?: LoadedPlans })
-  | { readonly method: 'load-missing'; readonly threads: number; readonly models: readonly { model: number; path: string }[] }
+  | LoadMissingMessage
   | { readonly method: 'inspect-bundle'; readonly path: string; readonly bytesMax: number }
   | { readonly method: 'unpack'; readonly path: string; readonly folder: string; readonly bytesMax: number }
   | ({ readonly method: 'inspect'; readonly rewriteTo: string } & InspectedFiles)

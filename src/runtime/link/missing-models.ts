@@ -1,11 +1,16 @@
 /** Models of a worker's plans that could not be loaded, and further attempts to load them. */
 import type { ModelFiles } from '../worker-files.ts';
 import type { MissingModel } from '../worker-plans.ts';
-import type { CallMessage } from './link.ts';
+
+export interface LoadMissingMessage {
+  readonly method: 'load-missing';
+  readonly threads: number;
+  readonly models: readonly { readonly model: number; readonly path: string }[];
+}
 
 export interface MissingModelsDeps {
   readonly lend: <T>(models: readonly ModelFiles[], use: (paths: readonly string[]) => Promise<T>) => Promise<T>;
-  readonly call: (message: CallMessage) => Promise<unknown>;
+  readonly call: (message: LoadMissingMessage) => Promise<unknown>;
 }
 
 export class MissingModels {
