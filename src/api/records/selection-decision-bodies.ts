@@ -79,7 +79,9 @@ export const selectionDecisionShape = {
   kind: z.literal('selection'),
   trigger: z
     .string()
-    .describe('deploy, asked (a review), version (candidates changed), escalation, agreement or accuracy (held), labels or release (a hold ends), or load.'),
+    .describe(
+      'deploy, asked (a review), version (candidates changed), escalation, agreement or accuracy (held), labels or release (a hold ends), or load.',
+    ),
   reason: z.enum(selectionReasons),
   inputs: inputsBody,
   alternatives: z.array(alternativeBody).describe('The ladder, the best plan of each model and pair, and the Pareto front: at most 30.'),

@@ -25,7 +25,7 @@ import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import { sameName } from '../../names.ts';
 import { SystemRandom } from '../../random.ts';
 import type { Events } from '../../records/index.ts';
-import { asyncRows, type Serving } from '../../serving/index.ts';
+import { asyncRows, type ServedRoute, type Serving } from '../../serving/index.ts';
 import { Slices, type Threads } from '../../threads/index.ts';
 import { type S3Store } from '../s3/store.ts';
 import { AwsError } from '../service.ts';

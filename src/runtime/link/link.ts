@@ -73,7 +73,6 @@ export interface LoadRequest extends ModelFiles {
 export interface LoadedModel {
   readonly signature: Signature;
   readonly loadMs: number;
-  /** Models of the plans that could not be loaded. Absent: none. */
   readonly missing?: MissingModels['found'];
 }
 
