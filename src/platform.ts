@@ -7,7 +7,9 @@ import { NativeApi, registerMetrics } from './api/index.ts';
 import { openTransforms } from './async-inference/index.ts';
 import { openControllers, type ScaledVariantDeps, scalingPolicy } from './autoscaling/index.ts';
 import {
+  type AlertDeps,
   deliversTo,
+  eventEnvelopes,
   openAlerts,
   openAsync,
   openAutoScaling,
@@ -47,7 +49,7 @@ import { SystemRandom } from './random.ts';
 import { Audit, Decisions, Events, RejectionAudit } from './records/index.ts';
 import { imageEntries, Registry } from './registry/index.ts';
 import { meterServing, openServing } from './serving/index.ts';
-import { openTraining, openTuning } from './training/index.ts';
+import { openPipelines, openTraining, openTuning, type Pipelines } from './training/index.ts';
 
 export interface Platform {
   /** `http://127.0.0.1:8080` */
@@ -161,16 +163,18 @@ async function openModules(config: Config, product: Product, base: Base, closers
     workers: () => provider.list(),
     shortOfMemory: () => (overload.pressure === 'normal' ? null : overload.reason),
   };
-  const alerts = await openAlerts(
-    { ...core, ...async, ...capture, ...selections, ...alertSettings, autoScaling, sagemaker, webhooks },
-    closers,
-  );
+  let pipelines: Pipelines | null = null; // opened after rules, whose events they match
+  const runPipeline: AlertDeps['runPipeline'] = async (name, parameters, rule) => pipelines?.runByEvent(name, parameters, rule);
+  const alertDeps = { ...core, ...async, ...capture, ...selections, ...alertSettings, autoScaling, sagemaker, webhooks, runPipeline };
+  const alerts = await openAlerts(alertDeps, closers);
+  const ofPipelines = { ...core, evaluations, training, s3, webhooks, envelopesOf: eventEnvelopes(alertDeps) };
+  pipelines = await openPipelines(ofPipelines, closers);
   base.availability.onUncertain(async () => {
     await deployments.refresh();
     await alerts.alarms.refresh();
     await alerts.rules.refresh();
   });
-  const batch = { transforms, evaluations, ...selections, training, tuning };
+  const batch = { transforms, evaluations, ...selections, training, tuning, pipelines };
   const aws = { s3, autoScaling, sagemaker, webhooks };
   return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
 }

@@ -195,6 +195,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     transforms: nothingTransformed,
     training: nothingTrained,
     tuning: nothingTuned,
+    pipelines: {} as ApiServices['pipelines'],
     s3: {} as ApiServices['s3'],
     evaluations: nothingEvaluated,
     selection: { plan: () => assert.fail('nothing is evaluated') },

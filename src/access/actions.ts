@@ -16,6 +16,7 @@ export const actions = {
   'read asynchronous requests': 'read',
   'read transforms': 'read',
   'read training jobs': 'read',
+  'read pipelines': 'read',
   'read evaluations': 'read',
   'read simulations': 'read',
   'read scaling': 'read',
@@ -71,6 +72,9 @@ export const actions = {
   transform: 'deploy',
   // A training job runs code that its caller brings.
   train: 'deploy',
+  // Its steps need more permissions, which are checked when it is applied and at each step.
+  'change pipeline': 'deploy',
+  'run pipeline': 'deploy',
   // An evaluation runs transforms, and its figures decide what is served.
   evaluate: 'deploy',
   'scale endpoint': 'deploy',

@@ -48,10 +48,12 @@ export type {
   ScalingDecisionBody,
   SelectionDecisionBody,
   SettingBody,
+  TrainingDecisionBody,
 } from './records/decision-bodies.ts';
 export type { ApiServices } from './routing/services.ts';
 export type { SessionBody } from './server/session.ts';
 export type { StatusBody } from './server/status-body.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulations/simulation-bodies.ts';
+export type { PipelineBody, PipelineDetailBody, PipelinePlanBody, PipelineRunBody, StartedRunBody } from './training/pipeline-bodies.ts';
 export type { TrainingJobBody, TrainingJobDetailBody, TrainingLogBody, TrainingMetricBody } from './training/training-bodies.ts';
 export type { TuningJobBody, TuningTrialBody } from './training/tuning-bodies.ts';

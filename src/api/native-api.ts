@@ -44,6 +44,7 @@ import { serverRoutes } from './server/server.ts';
 import { sessionRoutes } from './server/session.ts';
 import type { SimulationFacts } from './simulations/simulation-spec.ts';
 import { simulationRoutes } from './simulations/simulations.ts';
+import { pipelineRoutes } from './training/pipelines.ts';
 import { trainingRoutes } from './training/training-jobs.ts';
 import { tuningRoutes } from './training/tuning-jobs.ts';
 
@@ -61,6 +62,7 @@ const tags = [
   { name: 'transforms', description: 'Batch transforms of data sets.' },
   { name: 'training-jobs', description: 'Training jobs: code and data become a model version.' },
   { name: 'tuning-jobs', description: 'Tuning jobs: training jobs with different hyperparameters, which are compared.' },
+  { name: 'pipelines', description: 'Pipelines: train, evaluate, approve if better, roll out watched.' },
   { name: 'evaluations', description: 'Evaluations: models judged by a labelled set.' },
   { name: 'evaluation-sets', description: 'Labelled sets that models are judged by.' },
   { name: 'simulations', description: 'Simulations of scaling policies under a load.' },
@@ -151,6 +153,7 @@ export class NativeApi {
       ...transformRoutes(services),
       ...trainingRoutes(services, this.#streams),
       ...tuningRoutes(services),
+      ...pipelineRoutes(services),
       ...cardRoutes(services),
       ...selectionRoutes(services),
       ...evaluationRoutes(services),

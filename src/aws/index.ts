@@ -2,7 +2,7 @@ export { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 export { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwatch-service.ts';
 export { envelopesOf } from './events/envelope.ts';
 export { eventsService, ruleArn } from './events/events-service.ts';
-export { openAlerts } from './events/open-alerts.ts';
+export { type AlertDeps, eventEnvelopes, openAlerts } from './events/open-alerts.ts';
 export { resourceReader } from './events/resource-reader.ts';
 export { RuleSchedules } from './events/rule-schedules.ts';
 export { deliverableTarget } from './events/targets.ts';

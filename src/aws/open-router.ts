@@ -11,9 +11,9 @@ import type { Serving } from '../serving/index.ts';
 import { cloudtrailService } from './cloudtrail/cloudtrail-service.ts';
 import { type CloudWatchOptions, cloudWatchService } from './cloudwatch/cloudwatch-service.ts';
 import { type EventsServiceOptions, eventsService } from './events/events-service.ts';
+import { isDeliverableArn } from './events/target-arn.ts';
 import { iamService } from './identity/iam.ts';
 import { stsService } from './identity/sts.ts';
-import { logGroupOfArn } from './logs/log-arn.ts';
 import { logsService } from './logs/logs-service.ts';
 import { AwsRouter } from './router.ts';
 import { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
@@ -89,7 +89,7 @@ export function openAws(config: Config, deps: OpenAwsDeps): AwsRouter {
 
 /** Whether rules can deliver to this ARN: that of a log group of this account. */
 export function deliversTo({ awsAccount: account, awsRegion: region }: Config): (arn: string) => boolean {
-  return (arn) => logGroupOfArn(arn, { account, region }) !== null;
+  return (arn) => isDeliverableArn(arn, { account, region });
 }
 
 /** Waits until a starting endpoint serves. */

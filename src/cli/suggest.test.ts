@@ -1,7 +1,8 @@
 /** Suggestions for unknown verbs and names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { closestName, suggestedVerb } from './suggest.ts';
+import { closestName } from '../names.ts';
+import { suggestedVerb } from './suggest.ts';
 
 const verbs = ['deploy', 'delete', 'endpoints', 'groups', 'invoke', 'logs', 'top', 'why'];
 

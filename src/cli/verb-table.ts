@@ -123,6 +123,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       load: async () => (await import('./verbs/train.ts')).addTrain,
     },
     {
+      usage: 'pipeline',
+      summary: 'train, evaluate, approve if better and roll out, by one file and its triggers',
+      load: async () => (await import('./verbs/pipeline.ts')).addPipeline,
+    },
+    {
       usage: 'training',
       summary: 'list, show, stop and delete training jobs, and read what they print',
       load: async () => (await import('./verbs/training.ts')).addTraining,

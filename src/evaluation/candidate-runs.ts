@@ -92,6 +92,7 @@ export class CandidateRuns {
         accept: setFormats.jsonl,
         ignored: [set.label],
         badRecords: 'mark',
+        ...(evaluation.acceptsPending === `${group}/${version}` ? { isPending: true as const } : {}),
       } as const;
       await transforms.create(spec, createdBy);
     }

@@ -9,7 +9,7 @@ export interface StoredSet extends EvaluationSet {
 
 type SetDocument = Pick<EvaluationSet, 'format' | 'label' | 'metric' | 'rows' | 'classes' | 'fingerprints'>;
 type OutcomesDocument = Pick<StoredOutcomes, 'evaluation' | 'model' | 'classes' | 'quality' | 'notes'>;
-interface EvaluationDocument extends Pick<StoredEvaluation, 'candidates' | 'skipsBadLabels'> {
+interface EvaluationDocument extends Pick<StoredEvaluation, 'candidates' | 'skipsBadLabels' | 'acceptsPending'> {
   readonly pairs: readonly Comparison[];
 }
 
@@ -269,8 +269,8 @@ interface EvaluationRow {
   readonly ended_at: number | null;
 }
 
-function documentOf({ candidates, skipsBadLabels, pairs }: StoredEvaluation): string {
-  const document: EvaluationDocument = { candidates, skipsBadLabels, pairs };
+function documentOf({ candidates, skipsBadLabels, acceptsPending, pairs }: StoredEvaluation): string {
+  const document: EvaluationDocument = { candidates, skipsBadLabels, pairs, ...(acceptsPending === undefined ? {} : { acceptsPending }) };
   return JSON.stringify(document);
 }
 

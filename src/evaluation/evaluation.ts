@@ -37,6 +37,8 @@ export interface StoredEvaluation {
   readonly reason: string | null;
   readonly candidates: readonly EvaluationCandidate[];
   readonly skipsBadLabels: boolean;
+  /** A version that is evaluated although it awaits approval, `digits/7`. */
+  readonly acceptsPending?: string;
   /** Empty until all models have ended. */
   readonly pairs: readonly Comparison[];
   readonly createdBy: string;
@@ -68,7 +70,7 @@ export interface CandidateView extends EvaluationCandidate {
   readonly rowsDone: number | null;
 }
 
-export interface EvaluationView extends Omit<StoredEvaluation, 'setKey' | 'candidates'> {
+export interface EvaluationView extends Omit<StoredEvaluation, 'setKey' | 'candidates' | 'acceptsPending'> {
   readonly set: SetView;
   readonly candidates: readonly CandidateView[];
 }

@@ -46,6 +46,10 @@ export interface EvaluationsOptions {
 }
 
 export interface NewEvaluation {
+  /** Default: a new one. */
+  readonly id?: string;
+  /** A version that may be evaluated although it awaits approval: its evaluation is what the approval is decided by. */
+  readonly acceptsPending?: string;
   readonly set: string;
   /** `digits/3`, or `digits` for the latest Approved version. */
   readonly models: readonly string[];
@@ -107,7 +111,10 @@ export class Evaluations {
   }
 
   /** Throws `invalid_request`, `not_found`, `wrong_state`, `unsupported`, `forbidden`. */
-  async create({ set: setName, models, skipsBadLabels }: NewEvaluation, who: string): Promise<EvaluationView> {
+  async create(
+    { set: setName, models, skipsBadLabels, id = randomUUID(), acceptsPending }: NewEvaluation,
+    who: string,
+  ): Promise<EvaluationView> {
     const { registry, clock, audit, checkForeignCode } = this.#options;
     if (models.length === 0 || models.length > candidatesMax)
       throw new PlatformError('invalid_request', `expected 1 to ${candidatesMax} models, got ${models.length}`);
@@ -115,7 +122,7 @@ export class Evaluations {
     const candidates = new Map<string, EvaluationCandidate>();
     for (const reference of models) {
       const version = await registry.resolve(reference);
-      checkCandidate(version, set.metric === 'accuracy');
+      checkCandidate(version, set.metric === 'accuracy', version.name === acceptsPending);
       checkForeignCode?.(version, who);
       const artifactKey = artifactKeyOf(version);
       candidates.set(version.name, { group: version.group, version: version.version, artifactKey, state: 'InProgress', reason: null });
@@ -123,12 +130,13 @@ export class Evaluations {
     if (this.#running.size >= runningMax)
       throw new PlatformError('wrong_state', `${runningMax} evaluations are in progress, which is the limit: wait for one to end`);
     const stored: StoredEvaluation = {
-      id: randomUUID(),
+      id,
       setKey: setKeyOf(set.name),
       state: 'InProgress',
       reason: null,
       candidates: [...candidates.values()],
       skipsBadLabels,
+      ...(acceptsPending === undefined ? {} : { acceptsPending }),
       pairs: [],
       createdBy: who,
       createdAtMs: clock.wallMs(),
@@ -139,6 +147,11 @@ export class Evaluations {
     await this.#publish(stored);
     this.#start(stored);
     return this.get(stored.id);
+  }
+
+  async find(id: string): Promise<EvaluationView | null> {
+    const stored = await this.#rows.find(id);
+    return stored === null ? null : this.#viewOf(stored);
   }
 
   /** Throws `not_found`. */
@@ -275,7 +288,7 @@ export class Evaluations {
     throw new PlatformError('not_found', `there is no evaluation '${id.slice(0, 80)}'`);
   }
 
-  async #viewOf({ setKey, candidates, ...stored }: StoredEvaluation): Promise<EvaluationView> {
+  async #viewOf({ setKey, candidates, acceptsPending: _accepted, ...stored }: StoredEvaluation): Promise<EvaluationView> {
     const set = await this.sets.get(setKey);
     const keys = candidates.map(({ artifactKey }) => artifactKey);
     const outcomes = await this.#rows.outcomesOfSet(setKey, keys);
@@ -294,9 +307,14 @@ export class Evaluations {
 }
 
 /** Throws `wrong_state`, `unsupported` for a version that cannot be evaluated. */
-function checkCandidate(version: ModelVersion, isClass: boolean): void {
-  const { name, approval } = version;
-  if (approval !== 'Approved')
+function checkCandidate(version: ModelVersion, isClass: boolean, mayBePending: boolean): void {
+  const { name, approval, runtime } = version;
+  if (mayBePending && approval === 'PendingManualApproval' && runtime.kind === 'python')
+    throw new PlatformError(
+      'unsupported',
+      `${name} is a Python model, whose code runs only after its approval: it cannot be evaluated before. Approve it by hand, or train an ONNX model`,
+    );
+  if (approval !== 'Approved' && !(mayBePending && approval === 'PendingManualApproval'))
     throw new PlatformError('wrong_state', `${name} is ${approval}: approve it first (penstock approve ${name})`);
   const obstacle = payloadObstacleOf(version);
   if (obstacle !== null) throw new PlatformError('unsupported', obstacle);

@@ -18,6 +18,7 @@ export type ResourceKind =
   | 'model-group'
   | 'model-version'
   | 'object'
+  | 'pipeline'
   | 'plan'
   | 'recommendation'
   | 'role'
@@ -32,6 +33,7 @@ export type ResourceKind =
 
 const resourceKinds = {
   AddTags: 'tag',
+  ApplyPipeline: 'pipeline',
   AssumeRole: 'role',
   Authenticate: 'access',
   ContinueUpdate: 'endpoint',
@@ -73,6 +75,7 @@ const resourceKinds = {
   DeleteModelPackage: 'model-version',
   DeleteModelPackageGroup: 'model-group',
   DeleteModelVersion: 'model-version',
+  DeletePipeline: 'pipeline',
   DeleteRetentionPolicy: 'log-group',
   DeleteRule: 'rule',
   DeleteScalingPolicy: 'scalable-target',
@@ -82,8 +85,10 @@ const resourceKinds = {
   DeleteTrainingJob: 'training-job',
   DeregisterScalableTarget: 'scalable-target',
   DisableAlarmActions: 'alarm',
+  DisablePipeline: 'pipeline',
   DisableRule: 'rule',
   EnableAlarmActions: 'alarm',
+  EnablePipeline: 'pipeline',
   EnableRule: 'rule',
   ListAudit: 'trail',
   ListKeys: 'key',
@@ -93,6 +98,7 @@ const resourceKinds = {
   MeasureProfile: 'model-version',
   Plan: 'plan',
   PlanDeployment: 'plan',
+  PlanPipeline: 'pipeline',
   PlanSelection: 'plan',
   PreviewModel: 'model-version',
   PutDashboard: 'dashboard',
@@ -115,9 +121,11 @@ const resourceKinds = {
   SetBaseline: 'endpoint',
   SignIn: 'access',
   Simulate: 'simulation',
+  StartPipelineRun: 'pipeline',
   StopHyperParameterTuningJob: 'tuning-job',
   StopInferenceRecommendationsJob: 'recommendation',
   StopEvaluation: 'evaluation',
+  StopPipelineRun: 'pipeline',
   StopTrainingJob: 'training-job',
   StopTransformJob: 'transform',
   TagResource: 'scalable-target',

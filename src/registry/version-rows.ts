@@ -75,5 +75,12 @@ export async function isReferenced(db: Database, sha256: string): Promise<boolea
   const code = await db.selectFrom('training_jobs').select('name_key').where('source_sha256', '=', sha256).limit(1).executeTakeFirst();
   if (code !== undefined) return true;
   const tuned = await db.selectFrom('tuning_jobs').select('name_key').where('source_sha256', '=', sha256).limit(1).executeTakeFirst();
-  return tuned !== undefined;
+  if (tuned !== undefined) return true;
+  const revision = await db
+    .selectFrom('pipeline_revisions')
+    .select('revision')
+    .where('source_sha256', '=', sha256)
+    .limit(1)
+    .executeTakeFirst();
+  return revision !== undefined;
 }

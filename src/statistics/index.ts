@@ -10,7 +10,7 @@ export {
   type PlanTest,
   thresholds,
 } from './certify.ts';
-export { mcnemar, pairedBootstrap } from './compare.ts';
+export { mcnemar, mcnemarTail, pairedBootstrap } from './compare.ts';
 export { confidenceSequence, logEvidence } from './evidence.ts';
 export { accuracyLowerBound, clopperPearson, type Interval, rowsNeeded } from './intervals.ts';
 export { macroF1Interval } from './macro-f1.ts';

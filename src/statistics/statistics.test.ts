@@ -6,7 +6,7 @@ import { outcomesOf, vectors } from '../../test/selection/index.ts';
 import { type Random, SeededRandom } from '../random.ts';
 import { binomialCdf, binomialPmf } from './binomial.ts';
 import { certify, chainsOf, countCascades, countOutcomes, type ModelOutcomes, thresholds } from './certify.ts';
-import { mcnemar, pairedBootstrap } from './compare.ts';
+import { mcnemar, mcnemarTail, pairedBootstrap } from './compare.ts';
 import { confidenceSequence, logEvidence } from './evidence.ts';
 import { accuracyLowerBound, clopperPearson, rowsNeeded } from './intervals.ts';
 import { classificationScores, regressionScores, scoreRow } from './scores.ts';
@@ -36,6 +36,31 @@ describe('agrees with the vectors on', () => {
     for (const { onlyFirstRight, onlySecondRight, p } of vectors.mcnemar) {
       assertClose(mcnemar(onlyFirstRight, onlySecondRight), p, `${onlyFirstRight} against ${onlySecondRight}`);
     }
+  });
+
+  test("the one-sided tail of McNemar's test", () => {
+    // P(X >= wins), X ~ Bin(wins + losses, 1/2), summed in exact integers.
+    const exactTail = (wins: number, losses: number): number => {
+      const rows = wins + losses;
+      let [term, sum] = [1n, 0n];
+      for (let count = 0; count <= rows; count++) {
+        if (count >= wins) sum += term;
+        term = (term * BigInt(rows - count)) / BigInt(count + 1);
+      }
+      return Number((sum * 10n ** 40n) / 2n ** BigInt(rows)) / 1e40;
+    };
+    for (const [wins, losses] of [
+      [31, 14],
+      [14, 31],
+      [8, 5],
+      [5, 8],
+      [1, 0],
+      [0, 1],
+      [40, 0],
+      [300, 250],
+    ] as const)
+      assertClose(mcnemarTail(wins, losses), exactTail(wins, losses), `${wins} wins, ${losses} losses`, 1e-12);
+    assert.deepEqual([mcnemarTail(31, 14).toFixed(4), mcnemarTail(8, 5).toFixed(4), mcnemarTail(0, 0)], ['0.0080', '0.2905', 1]);
   });
 
   test('evidence and confidence sequences', () => {
@@ -75,9 +100,9 @@ describe('agrees with the vectors on', () => {
       assert.equal(differences.filter((difference) => difference < 0).length, onlyFirstRight);
       assert.equal(differences.filter((difference) => difference > 0).length, onlySecondRight);
       assertClose(mcnemar(onlyFirstRight, onlySecondRight), p, `${first} and ${second}`);
-      const { mean, ...interval } = pairedBootstrap(differences, { draws: 200, seed: 1 });
-      assertClose(mean, errorDifference, `${first} and ${second}`);
-      assert.deepEqual(interval, { low, high }, `${first} and ${second}`);
+      const compared = pairedBootstrap(differences, { draws: 200, seed: 1 });
+      assertClose(compared.mean, errorDifference, `${first} and ${second}`);
+      assert.deepEqual([compared.low, compared.high], [low, high], `${first} and ${second}`);
     }
   });
 

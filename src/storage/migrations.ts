@@ -36,6 +36,7 @@ import {
   findEventsBySubject,
   numberEventsInOrder,
 } from './migrations/monitoring.ts';
+import { createPipelines } from './migrations/pipelines.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
 import { addStreamOffsets, createTraining, createTuning } from './migrations/training.ts';
@@ -101,5 +102,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0061-selection-evidence': { up: createSelectionEvidence },
     '0062-predictions-by-plan': { up: addPlans },
     '0064-tuning': { up: createTuning },
+    '0065-pipelines': { up: createPipelines },
   };
 }

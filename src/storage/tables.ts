@@ -43,6 +43,7 @@ import type {
   EventsTable,
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
+import type { PipelineRevisionsTable, PipelineRunsTable, PipelinesTable } from './tables/pipelines.ts';
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
 import type { TrainingJobsTable, TuningJobsTable, TuningTrialsTable } from './tables/training.ts';
 
@@ -88,6 +89,9 @@ export interface Tables {
   training_jobs: TrainingJobsTable;
   tuning_jobs: TuningJobsTable;
   tuning_trials: TuningTrialsTable;
+  pipelines: PipelinesTable;
+  pipeline_revisions: PipelineRevisionsTable;
+  pipeline_runs: PipelineRunsTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

@@ -1,4 +1,9 @@
 export { type OpenTrainingDeps, openTraining } from './open-training.ts';
+export { openPipelines } from './pipelines/open-pipelines.ts';
+export type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipelines/pipeline.ts';
+export { pipelineSteps, stepsOf } from './pipelines/pipeline-spec.ts';
+export type { PipelinePlan, Pipelines } from './pipelines/pipelines.ts';
+export { yamlBytesMax } from './pipelines/yaml-members.ts';
 export {
   type ChannelSource,
   channelDefaults,

@@ -15,6 +15,8 @@ export interface Lineage {
   readonly git: { readonly commit: string; readonly isDirty: boolean } | null;
   /** `digits/6` */
   readonly parent: string | null;
+  /** The run of a pipeline, `digits-loop/12`. */
+  readonly run: string | null;
   readonly usd: number | null;
   readonly seconds: number | null;
 }
@@ -25,7 +27,7 @@ const frameworkName = /^sagemaker_/;
 
 export function lineageOf({ spec, progress }: Pick<StoredTraining, 'spec' | 'progress'>, parent: string | null): Lineage {
   const own = Object.entries(spec.hyperparameters).filter(([name]) => !frameworkName.test(name));
-  const { environment, name, git } = spec;
+  const { environment, name, git, run } = spec;
   return {
     job: name,
     codeSha256: progress.codeSha256,
@@ -34,6 +36,7 @@ export function lineageOf({ spec, progress }: Pick<StoredTraining, 'spec' | 'pro
     hyperparameters: Object.fromEntries(own.map(([key, text]) => [key, secretName.test(key) ? '***' : decoded(text)] as const)),
     git,
     parent,
+    run,
     usd: progress.usage?.usd ?? null,
     seconds: progress.usage?.seconds ?? null,
   };

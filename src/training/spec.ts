@@ -75,6 +75,8 @@ export interface TrainingSpec {
   readonly image: string | null;
   /** Where the code came from, shown in the lineage. */
   readonly git: { readonly commit: string; readonly isDirty: boolean } | null;
+  /** The run of a pipeline that the job belongs to, `digits-loop/12`; null: none. */
+  readonly run: string | null;
 }
 
 export const trainingDefaults = {
@@ -98,6 +100,7 @@ export const trainingDefaults = {
   priority: 0,
   image: null,
   git: null,
+  run: null,
 } as const satisfies Partial<TrainingSpec>;
 
 export const channelDefaults = {

@@ -1,6 +1,12 @@
 /** Formats a decision: the change, the reason, the alternatives and the result. */
 
-import type { AnyDecisionBody, DecisionBody, ScalingDecisionBody, SelectionDecisionBody } from '../../../src/api/index.ts';
+import type {
+  AnyDecisionBody,
+  DecisionBody,
+  ScalingDecisionBody,
+  SelectionDecisionBody,
+  TrainingDecisionBody,
+} from '../../../src/api/index.ts';
 import { difference, fixed, ms, percent, usd } from '../kit/format.ts';
 import { formatReason } from '../kit/format-reason.ts';
 import type { ChangeEntry } from './format-change.ts';
@@ -23,6 +29,7 @@ export interface DecisionText {
 }
 
 export function formatDecision(decision: AnyDecisionBody): DecisionText {
+  if (decision.kind === 'training') return formatTrainingDecision(decision);
   if (decision.kind === 'selection') return formatSelectionDecision(decision);
   return decision.kind === 'batching' ? formatBatchingDecision(decision) : formatScalingDecision(decision);
 }
@@ -41,6 +48,33 @@ function formatSelectionDecision(decision: SelectionDecisionBody): DecisionText 
       note: rejected ?? 'on the ladder',
     })),
     effect: effect === null ? (unknown === null ? [] : [['unknown', unknown]]) : selectionEffect(effect, chosen.predicted),
+  };
+}
+
+const trainingTitles = { approve: 'approved', keep: 'left pending', reject: 'rejected' } as const;
+
+function formatTrainingDecision({
+  chosen,
+  alternatives,
+  explanation,
+  effect,
+  effect_unknown: unknown,
+}: TrainingDecisionBody): DecisionText {
+  const requests = (effect?.versions ?? []).map(
+    ({ model, answered, failed }) => [model, `${answered} answered, ${failed} failed`] as const,
+  );
+  return {
+    title: `${chosen.version} ${trainingTitles[chosen.action]}`,
+    why: explanation,
+    heads: [],
+    alternatives: alternatives.map(({ action, text }) => ({
+      key: action,
+      name: action,
+      isChosen: action === chosen.action,
+      cells: [],
+      note: text,
+    })),
+    effect: effect === null ? (unknown === null ? [] : [['unknown', unknown]]) : [[effect.outcome, effect.reason], ...requests],
   };
 }
 

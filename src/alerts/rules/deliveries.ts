@@ -19,6 +19,8 @@ export interface Delivery {
   readonly body: string;
   /** Headers and query parameters to send. */
   readonly http?: HttpParameters | undefined;
+  /** Values of the parameters of a pipeline that is started. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
   readonly eventId: string;
   /** The object of the event, if any: its deliveries to a target are ordered. */
   readonly about?: string | undefined;

@@ -16,6 +16,8 @@ export interface RuleTarget {
   /** Only for URLs. */
   readonly http?: HttpParameters | undefined;
   readonly retry?: RetryPolicy | undefined;
+  /** Only for pipelines: values of their parameters. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** The members as sent by the client, returned unchanged. */
   readonly echo?: Readonly<Record<string, unknown>> | undefined;
 }

@@ -222,10 +222,10 @@ export class Rules {
     const { jobs, clock, ruleArn } = this.#options;
     const ingestedAt = new Date(clock.wallMs()).toISOString();
     for (const target of targets) {
-      const { id, arn, retry } = target;
+      const { id, arn, retry, parameters } = target;
       const body = bodyOf(target, envelope, { ruleName: name, ruleArn: ruleArn(name), ingestedAt });
       const http = target.http === undefined ? undefined : resolveParameters(target.http, envelope);
-      await addDelivery(jobs, tx, { rule: name, target: { id, arn, retry }, body, http, eventId: envelope.id, about });
+      await addDelivery(jobs, tx, { rule: name, target: { id, arn, retry }, body, http, parameters, eventId: envelope.id, about });
     }
   }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { chosenScalingBody, scalingAlternativeBody, scalingEffectBody, scalingInputsBody } from './scaling-decision-bodies.ts';
 import { selectionDecisionShape } from './selection-decision-bodies.ts';
+import { trainingDecisionShape } from './training-decisions.ts';
 
 const price = z.number().describe('US dollars.');
 
@@ -156,8 +157,18 @@ export const scalingDecisionBody = z.strictObject({
 
 export const selectionDecisionBody = z.strictObject({ ...envelope, ...selectionDecisionShape });
 
-/** Any kind: batching (how batches are formed), scaling (the number of instances) or selection (the plans that answer). */
-export const anyDecisionBody = z.discriminatedUnion('kind', [decisionBody, scalingDecisionBody, selectionDecisionBody]);
+export const trainingDecisionBody = z.strictObject({ ...envelope, ...trainingDecisionShape });
+
+/**
+ * Any kind: batching (how batches are formed), scaling (the number of instances), selection (the plans that answer) or training (whether a
+ * trained version is approved).
+ */
+export const anyDecisionBody = z.discriminatedUnion('kind', [
+  decisionBody,
+  scalingDecisionBody,
+  selectionDecisionBody,
+  trainingDecisionBody,
+]);
 
 export const planBody = z.strictObject({
   model: z.string(),
@@ -191,6 +202,7 @@ export type PolicyBody = z.infer<typeof policyBody>;
 export type DecisionBody = z.infer<typeof decisionBody>;
 export type ScalingDecisionBody = z.infer<typeof scalingDecisionBody>;
 export type SelectionDecisionBody = z.infer<typeof selectionDecisionBody>;
+export type TrainingDecisionBody = z.infer<typeof trainingDecisionBody>;
 export type AnyDecisionBody = z.infer<typeof anyDecisionBody>;
 export type DecisionStatusBody = z.infer<typeof decisionStatusBody>;
 export type PlanBody = z.infer<typeof planBody>;

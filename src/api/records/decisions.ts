@@ -45,9 +45,10 @@ import {
   scalingInputsBodyOf,
 } from './scaling-decision-bodies.ts';
 import { selectionDecisionPartsOf } from './selection-decisions.ts';
+import { trainingDecisionPartsOf } from './training-decisions.ts';
 
 const decisionsQuery = z.strictObject({
-  kind: z.enum(['batching', 'scaling', 'selection']).optional().describe('Default: all.'),
+  kind: z.enum(['batching', 'scaling', 'selection', 'training']).optional().describe('Default: all.'),
   changes: z
     .enum(['true', 'false'])
     .transform((word) => word === 'true')
@@ -233,6 +234,7 @@ function plannedBodyOf(planned: PlannedFunctions): PlanBody['functions'] {
 
 /** The stored contents were written by autoscaling and are not validated again. */
 function decisionBodyOf(made: Decision): AnyDecisionBody {
+  if (made.kind === 'training') return { ...envelopeOf(made), ...trainingDecisionPartsOf(made) };
   if (made.kind === 'selection') return { ...envelopeOf(made), ...selectionDecisionPartsOf(made) };
   return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);
 }

@@ -20,7 +20,7 @@ import type { ModelVersion, Registry } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
 import type { Availability, Database } from '../../storage/index.ts';
 import type { Threads } from '../../threads/index.ts';
-import type { Training, Tuning } from '../../training/index.ts';
+import type { Pipelines, Training, Tuning } from '../../training/index.ts';
 
 export interface ApiServices {
   /** For audit records outside of a transaction. */
@@ -46,7 +46,7 @@ export interface ApiServices {
   readonly series: Pick<MetricStore, 'list' | 'series' | 'unitsOf' | 'columns' | 'namesOf'>;
   readonly alarms: Pick<Alarms, 'list' | 'get' | 'lastReason' | 'history' | 'put' | 'delete'>;
   readonly rules: Pick<Rules, 'list' | 'faultOf' | 'put' | 'delete'>;
-  /** Whether events can be delivered to this ARN: that of a log group. */
+  /** Whether events can be delivered to this ARN: that of a log group or pipeline. */
   readonly canDeliver: (arn: string) => boolean;
   readonly deliveries: Pick<Deliveries, 'byRule' | 'list'>;
   readonly machine: Pick<MachineLoad, 'times' | 'lastHour'>;
@@ -67,6 +67,7 @@ export interface ApiServices {
   readonly transforms: Transforms;
   readonly training: Training;
   readonly tuning: Tuning;
+  readonly pipelines: Pipelines;
   /** Objects by bucket and key: data and results of training jobs. */
   readonly s3: {
     /** Null if it does not exist. */

@@ -117,6 +117,7 @@ export function trainingSpecOf(input: TrainingInput, base: TrainingSpec | null, 
     group: or(input.group, initial.group),
     priority: input.priority ?? initial.priority,
     image: initial.image,
+    run: null,
     git: input.git === undefined ? initial.git : input.git === null ? null : { commit: input.git.commit, isDirty: input.git.dirty },
   };
 }

@@ -58,6 +58,8 @@ export interface TransformSpec {
   readonly retries: number;
   /** Environment variables of a process model. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The version may await approval: only for an evaluation that its approval is decided by, and only of models without code. */
+  readonly isPending?: true;
 }
 
 export interface TransformProgress {

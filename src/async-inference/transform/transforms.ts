@@ -80,7 +80,7 @@ export class Transforms {
   async create(spec: TransformSpec, who: string, hook: (tx: Transaction) => Promise<void> = async () => undefined): Promise<TransformView> {
     checkTransformSpec(spec);
     const version = await this.#options.versionOf(spec.group, spec.version);
-    checkApproved(version);
+    checkApproved(version, spec);
     this.#options.checkForeignCode?.(version, who, spec.environment);
     await this.#rows.add(spec, async (tx) => {
       await hook(tx);
@@ -178,7 +178,7 @@ export class Transforms {
       await this.#rows.started(spec.name);
       const version = await this.#options.versionOf(spec.group, spec.version);
       if (version.createdAtMs > stored.createdAtMs) throw otherModel(version.name);
-      checkApproved(version); // the approval may have been withdrawn since
+      checkApproved(version, spec); // the approval may have been withdrawn since
       const io = { input: this.#inputOf(spec.input), output: this.#outputOf(spec.output) };
       await new TransformRun({ ...this.#options, rows: this.#rows }, { stored, version, ...io, meter, signal }).run();
       await this.#conclude(spec.name);
@@ -245,7 +245,8 @@ export class Transforms {
   }
 }
 
-function checkApproved({ name, approval }: Pick<ModelVersion, 'name' | 'approval'>): void {
+function checkApproved({ name, approval, runtime }: ModelVersion, { isPending }: Pick<TransformSpec, 'isPending'>): void {
+  if (isPending === true && approval === 'PendingManualApproval' && runtime.kind === 'onnx') return;
   if (approval !== 'Approved')
     throw new PlatformError('wrong_state', `${name} is ${approval}: only an Approved version can run a transform`);
 }

@@ -42,6 +42,7 @@ const names = {
   'model-group': { service: 'sagemaker', type: 'AWS::SageMaker::ModelPackageGroup' },
   'model-version': { service: 'sagemaker', type: 'AWS::SageMaker::ModelPackage' },
   object: { service: 's3', type: 'AWS::S3::Object' },
+  pipeline: { service: 'sagemaker', type: 'AWS::SageMaker::Pipeline' },
   plan: { service: 'sagemaker', type: null },
   recommendation: { service: 'sagemaker', type: 'AWS::SageMaker::InferenceRecommendationsJob' },
   role: { service: 'sts', type: 'AWS::IAM::Role' },
@@ -137,6 +138,7 @@ const arnResources: Readonly<Record<string, ResourceKind>> = {
   'model-card': 'model-card',
   'model-package': 'model-version',
   'model-package-group': 'model-group',
+  pipeline: 'pipeline',
   'training-job': 'training-job',
   'transform-job': 'transform',
 };

@@ -8,6 +8,7 @@ import {
   announceDeliveries,
   Deliveries,
   type Delivery,
+  type Envelope,
   evaluateDefaultAlarms,
   evaluateServerAlarms,
   noteAction,
@@ -26,7 +27,7 @@ import type { EvidenceRulings } from '../../evaluation/index.ts';
 import { type Log, type LogGroups, logEvent } from '../../logs/index.ts';
 import { MachineLoad, type MetricStore, type Metrics, startSampler } from '../../metrics/index.ts';
 import { machineTimes } from '../../providers/index.ts';
-import { type Events, Predecessors } from '../../records/index.ts';
+import { type Events, type PlatformEvent, Predecessors } from '../../records/index.ts';
 import { readEarlierCounts, type SamplingDeps, sampling } from '../../serving/index.ts';
 import type { Database, Jobs } from '../../storage/index.ts';
 import { logGroupOfArn } from '../logs/log-arn.ts';
@@ -36,6 +37,7 @@ import { envelopesOf } from './envelope.ts';
 import { ruleArn } from './events-service.ts';
 import { resourceReader } from './resource-reader.ts';
 import { RuleSchedules } from './rule-schedules.ts';
+import { isDeliverableArn, pipelineOfArn } from './target-arn.ts';
 import { deliverableTarget } from './targets.ts';
 
 export interface AlertDeps extends SamplingDeps {
@@ -63,6 +65,8 @@ export interface AlertDeps extends SamplingDeps {
   readonly sagemaker: AwsService;
   /** Why large bodies are rejected; null while there is memory for them. */
   readonly shortOfMemory: () => string | null;
+  /** Starts a run of a pipeline on behalf of a rule. Throws `not_found`, `invalid_request` for unknown parameters. */
+  readonly runPipeline: (name: string, parameters: Readonly<Record<string, string>>, rule: string) => Promise<void>;
   /** The URL of a topic; null if it has none. */
   readonly addressOf: (topic: string) => string | null;
 }
@@ -92,20 +96,19 @@ export async function openAlerts(deps: AlertDeps, closers: Closers): Promise<Ale
   });
   deliveries.open();
   closers.add(deliveries);
-  const resources = resourceReader(deps.sagemaker, deps.awsLocation);
   const rules = new Rules({
     db,
     clock,
     jobs,
     events,
-    envelopesOf: (event) => envelopesOf(event, deps.awsLocation, resources),
+    envelopesOf: eventEnvelopes(deps),
     ruleArn: (name) => ruleArn(deps.awsLocation, name),
     onRejectedEvent: (rule, fault) =>
       log.warn(
         { rule, fault },
         'the rule is disabled and matches nothing, because its pattern is no longer accepted: put it again with another',
       ),
-    asServed: (target) => deliverableTarget(target, (arn) => logGroupOfArn(arn, deps.awsLocation) !== null),
+    asServed: (target) => deliverableTarget(target, (arn) => isDeliverableArn(arn, deps.awsLocation)),
     onUnserved: (rule, target, fault) =>
       log.warn({ rule, target, fault }, "a setting of the rule's target is not supported and is ignored: put it again without it"),
     onFailure: logFailed,
@@ -143,6 +146,12 @@ export async function openAlerts(deps: AlertDeps, closers: Closers): Promise<Ale
   return { alarms, rules, deliveries, machine };
 }
 
+/** Events of the platform as patterns match them. */
+export function eventEnvelopes({ sagemaker, awsLocation }: Pick<AlertDeps, 'sagemaker' | 'awsLocation'>) {
+  const resources = resourceReader(sagemaker, awsLocation);
+  return (event: PlatformEvent): Promise<readonly Envelope[]> => envelopesOf(event, awsLocation, resources);
+}
+
 /** Returns a function that stops them. */
 function startSchedules({ clock, log, awsLocation }: AlertDeps, rules: Rules): () => Promise<void> {
   const schedules = new RuleSchedules({ rules, clock, log, awsLocation, ruleArn: (name) => ruleArn(awsLocation, name) });
@@ -159,9 +168,11 @@ function samplingWith(machine: MachineLoad, deps: SamplingDeps): ReturnType<type
   };
 }
 
-/** Sends one delivery to a log group or a webhook. Throws on failure; `Deliveries` retries. */
-async function deliver(deps: AlertDeps, { rule, target, body, http }: Delivery, id: string, atMs: number): Promise<void> {
+/** Sends one delivery to a log group, a pipeline or a webhook. Throws on failure; `Deliveries` retries. */
+async function deliver(deps: AlertDeps, { rule, target, body, http, parameters }: Delivery, id: string, atMs: number): Promise<void> {
   const { webhookSecret, webhooks, logGroups, awsLocation } = deps;
+  const pipeline = pipelineOfArn(target.arn, awsLocation);
+  if (pipeline !== null) return deps.runPipeline(pipeline, parameters ?? {}, `rule ${rule}`);
   const group = logGroupOfArn(target.arn, awsLocation);
   if (group !== null) {
     // Each rule writes to a separate stream.
@@ -170,7 +181,7 @@ async function deliver(deps: AlertDeps, { rule, target, body, http }: Delivery, 
     return logGroups.put(group, stream, [{ atMs, message: body }]);
   }
   if (!/^https?:/.test(target.arn))
-    throw new PlatformError('invalid_request', `unknown target ${target.arn}: expected a URL or the ARN of a log group`);
+    throw new PlatformError('invalid_request', `unknown target ${target.arn}: expected a URL or the ARN of a log group or pipeline`);
   await sendWebhook({ url: target.arn, body, id, atMs, secret: webhookSecret, http }, webhooks);
 }
 

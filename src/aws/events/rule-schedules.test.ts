@@ -179,11 +179,7 @@ test('an expression that is no schedule, or never due, is rejected', async (t) =
     'x',
     '',
   ]) {
-    await assert.rejects(
-      server.call('PutRule', { Name: 'wrong', ScheduleExpression }),
-      { code: 'ValidationException' },
-      ScheduleExpression,
-    );
+    await assert.rejects(server.call('PutRule', { Name: 'wrong', ScheduleExpression }), { code: 'invalid_request' }, ScheduleExpression);
   }
   assert.deepEqual(server.rules.list(), []);
 });

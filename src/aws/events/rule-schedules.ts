@@ -5,11 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Envelope, Rule, RuleSchedule, Rules } from '../../alerts/index.ts';
 import { type Clock, Loop } from '../../clock.ts';
-import { messageOf } from '../../errors.ts';
+import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { withoutOrigin } from '../../records/index.ts';
-import { nextDueMs, parseSchedule } from '../scaling/schedule.ts';
-import { AwsError, type AwsLocation } from '../service.ts';
+import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
+import type { AwsLocation } from '../service.ts';
 
 export interface RuleSchedulesOptions {
   readonly rules: Pick<Rules, 'list' | 'fire'>;
@@ -22,14 +22,14 @@ export interface RuleSchedulesOptions {
 /** AWS schedules in minutes; a new rule may wait this much longer for its first time. */
 const pollEveryMs = 10_000;
 
-/** Throws `ValidationException` unless the expression is a rate or a cron expression with a next time. */
+/** Throws `invalid_request` unless the expression is a rate or a cron expression with a next time. */
 export function checkExpression(expression: string, nowMs: number): void {
   const hint = 'expected rate(5 minutes), rate(1 hour) or cron(0 8 ? * MON-FRI *), in UTC';
   if (!/^(?:rate|cron)\(/.test(expression)) {
-    throw new AwsError('ValidationException', `Parameter ScheduleExpression is not valid: ${hint}, got '${expression.slice(0, 80)}'.`);
+    throw new PlatformError('invalid_request', `Parameter ScheduleExpression is not valid: ${hint}, got '${expression.slice(0, 80)}'.`);
   }
   if (nextDueMs(parseSchedule(expression), nowMs, nowMs) === null) {
-    throw new AwsError('ValidationException', `Parameter ScheduleExpression is not valid: ${expression.slice(0, 80)} is never due.`);
+    throw new PlatformError('invalid_request', `Parameter ScheduleExpression is not valid: ${expression.slice(0, 80)} is never due.`);
   }
 }
 

@@ -3,13 +3,27 @@ import { checkHttpParameters, checkTransformer, compilePath, type RuleTarget, we
 import type { AwsInput, AwsOutput } from '../service.ts';
 
 /** `RoleArn` is stored and returned but not evaluated: deliveries need no role. */
-const retainedMembers = ['Id', 'Arn', 'RoleArn', 'Input', 'InputPath', 'InputTransformer', 'HttpParameters', 'RetryPolicy'];
+const retainedMembers = [
+  'Id',
+  'Arn',
+  'RoleArn',
+  'Input',
+  'InputPath',
+  'InputTransformer',
+  'HttpParameters',
+  'RetryPolicy',
+  'SageMakerPipelineParameters',
+];
 const plain = ['Id', 'Arn', 'Input', 'InputPath'];
 /** EventBridge's defaults for members that a retry policy omits. */
 const retryDefaults = { MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: 86_400 };
 
 /** Replaces values that are credentials of a target. */
 const mask = '***';
+
+interface PipelineParametersInput {
+  readonly PipelineParameterList?: readonly { readonly Name: string; readonly Value: string }[];
+}
 
 interface HttpParametersInput {
   readonly PathParameterValues?: readonly string[];
@@ -20,6 +34,7 @@ interface HttpParametersInput {
 export function ruleTargetOf(input: AwsInput): RuleTarget {
   const transformer = input.InputTransformer as { InputPathsMap?: Record<string, string>; InputTemplate: string } | undefined;
   const http = input.HttpParameters as HttpParametersInput | undefined;
+  const ofPipeline = input.SageMakerPipelineParameters as PipelineParametersInput | undefined;
   const retry = input.RetryPolicy as Partial<typeof retryDefaults> | undefined;
   return {
     id: String(input.Id),
@@ -27,6 +42,7 @@ export function ruleTargetOf(input: AwsInput): RuleTarget {
     input: typeof input.Input === 'string' ? input.Input : null,
     inputPath: typeof input.InputPath === 'string' ? input.InputPath : null,
     transformer: transformer && { paths: transformer.InputPathsMap ?? {}, template: transformer.InputTemplate },
+    parameters: ofPipeline && Object.fromEntries((ofPipeline.PipelineParameterList ?? []).map(({ Name, Value }) => [Name, Value])),
     http: http && { headers: http.HeaderParameters ?? {}, query: http.QueryStringParameters ?? {} },
     retry: retry && {
       retriesMax: retry.MaximumRetryAttempts ?? retryDefaults.MaximumRetryAttempts,
@@ -123,7 +139,10 @@ export function targetError(members: AwsInput, target: RuleTarget, { canDeliver,
   if (input !== null && !isJson(input)) return 'Input is not valid JSON.';
   if (inputPath !== null && compilePath(inputPath) === null) return `Invalid InputPath: expected a path such as $.detail, got ${inputPath}`;
   const isUrl = !canDeliver(arn);
-  if (isUrl && arn.startsWith('arn:')) return `Cannot deliver to ${arn}: expected the ARN of a log group of this account, or a URL.`;
+  if (isUrl && arn.startsWith('arn:'))
+    return `Cannot deliver to ${arn}: expected the ARN of a log group or a pipeline of this account, or a URL.`;
+  if (target.parameters !== undefined && !/:pipeline\//.test(arn))
+    return 'SageMakerPipelineParameters are only allowed for targets that are pipelines.';
   if (http !== undefined && !isUrl) return 'HttpParameters are only allowed for targets that are URLs.';
   if (((members.HttpParameters as HttpParametersInput | undefined)?.PathParameterValues ?? []).length > 0)
     return 'PathParameterValues are not supported: write them into the URL.';
@@ -143,7 +162,7 @@ function unsupportedMember(input: AwsInput): string | null {
     return 'DeadLetterConfig is not supported, because there are no queues. Failed deliveries are logged by the server.';
   return unsupported === undefined
     ? null
-    : `${unsupported} is not supported: targets are URLs or log groups with the members ${retainedMembers.join(', ')}.`;
+    : `${unsupported} is not supported: targets are URLs, log groups or pipelines with the members ${retainedMembers.join(', ')}.`;
 }
 
 function isJson(text: string): boolean {

@@ -6,6 +6,7 @@ import { type Clock, Loop } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { withoutOrigin } from '../../records/index.ts';
+import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
 import { CustomMetrics, type DesiredCapacity, type MeasureMetric } from './custom-metrics.ts';
 import {
   type ActionDocument,
@@ -15,7 +16,6 @@ import {
   resourceIdOf,
   type TargetDocument,
 } from './scaling-documents.ts';
-import { nextDueMs, parseSchedule } from './schedule.ts';
 import type { ScalableTarget, ScalableTargets } from './targets.ts';
 
 export interface ScalingLoopOptions {

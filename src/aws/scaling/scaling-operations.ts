@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { policyInputsOf } from '../../autoscaling/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Decisions } from '../../records/index.ts';
+import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsLocation, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { activitiesOf } from './activities.ts';
 import { checkCompatible, checkPolicy } from './policy-rules.ts';
@@ -25,7 +26,6 @@ import {
   validationError,
 } from './scaling-documents.ts';
 import { scalingPageOf } from './scaling-pages.ts';
-import { nextDueMs, parseSchedule } from './schedule.ts';
 import type { ScalableTarget, ScalableTargets } from './targets.ts';
 
 export interface ScalingOperationsOptions {

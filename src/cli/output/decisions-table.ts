@@ -6,6 +6,7 @@ import type {
   ScalingDecisionBody,
   SelectionDecisionBody,
   SettingBody,
+  TrainingDecisionBody,
 } from '../../api/index.ts';
 import { formatMsText, formatUsd, shareText, timeText } from './format.ts';
 import { type Column, table } from './table.ts';
@@ -21,7 +22,13 @@ export function allDecisionsText(decisions: readonly AnyDecisionBody[], several:
   const batching = decisions.filter((decision) => decision.kind === 'batching');
   const scaling = decisions.filter((decision) => decision.kind === 'scaling');
   const selection = decisions.filter((decision) => decision.kind === 'selection');
-  const texts = [decisionsText(batching, several), scalingText(scaling, several), selectionText(selection, several)];
+  const training = decisions.filter((decision) => decision.kind === 'training');
+  const texts = [
+    decisionsText(batching, several),
+    scalingText(scaling, several),
+    selectionText(selection, several),
+    trainingText(training, several),
+  ];
   return texts.filter((text) => text !== '').join('\n');
 }
 
@@ -43,6 +50,21 @@ function selectionText(decisions: readonly SelectionDecisionBody[], several: boo
     { title: 'P95 MEASURED', cell: ({ effect }) => effect && formatMsText(effect.p95_ms), align: 'right' },
     { title: 'COST/M ROWS', cell: ({ chosen }) => formatUsd(chosen.predicted.usd_per_million), align: 'right' },
     { title: 'COST/M ROWS MEASURED', cell: ({ effect }) => effect && formatUsd(effect.usd_per_million), align: 'right' },
+    { title: 'WHY', cell: ({ explanation }) => explanation },
+  ]);
+}
+
+/** Decisions about trained versions, and how their rollouts ended. */
+function trainingText(decisions: readonly TrainingDecisionBody[], several: boolean): string {
+  return table(decisions, [
+    { title: 'WHEN (UTC)', cell: ({ at }) => timeText(at) },
+    { title: 'ENDPOINT', cell: ({ endpoint }) => (several ? endpoint : null) },
+    { title: 'RUN', cell: ({ inputs }) => inputs.run },
+    { title: 'TRIGGER', cell: ({ trigger }) => trigger },
+    { title: 'VERSION', cell: ({ chosen }) => chosen.version },
+    { title: 'CHOSEN', cell: ({ chosen }) => chosen.action },
+    { title: 'P', cell: ({ inputs }) => inputs.p_better?.toPrecision(3) ?? null, align: 'right' },
+    { title: 'EFFECT', cell: ({ effect }) => effect?.outcome ?? null },
     { title: 'WHY', cell: ({ explanation }) => explanation },
   ]);
 }

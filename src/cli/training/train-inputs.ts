@@ -53,6 +53,11 @@ export async function readTrainSource(path: string, entry: string | undefined): 
   return { directory, entry: name, git: await gitOf(dirname(resolve(path))) };
 }
 
+/** A folder whose command is no script of it. */
+export async function readTrainFolder(path: string): Promise<TrainSource> {
+  return { directory: await readDirectory(path, { of: 'the code', skips: left }), entry: '', git: await gitOf(path) };
+}
+
 export function sourcePart({ directory }: TrainSource): SentPart {
   return { name: 'source', fileName: 'source.tar', content: packDirectory(directory) };
 }

@@ -1,6 +1,7 @@
 /** `penstock describe`: the details of an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
 import type { EndpointBody, EndpointUsageBody, GroupBody, ProfileBody, StatisticsBody, VariantBody, VersionBody } from '../../api/index.ts';
+import { closestName } from '../../names.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { type Client, pathSegment } from '../client/client.ts';
@@ -13,7 +14,6 @@ import { formatAttainment, formatStatus } from '../output/format-objective.ts';
 import { ladderText, selectionFields } from '../output/format-selection.ts';
 import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../output/format-variant.ts';
 import { fields, table } from '../output/table.ts';
-import { closestName } from '../suggest.ts';
 import { type CommonOptions, type VerbSession, verb } from '../verb.ts';
 
 interface DescribeOptions extends CommonOptions {

@@ -1,5 +1,5 @@
 /** Lists the objects that database rows reference: files and manifests of model versions, files of evaluations, code of
- * training jobs, and pieces of S3 objects. */
+ * training jobs and pipelines, and pieces of S3 objects. */
 import type { Database, Transaction } from '../tables.ts';
 
 /** The two object stores of a data directory, by folder name. */
@@ -34,6 +34,7 @@ function artifactsAfter(db: Database | Transaction, after: string) {
     .union(db.selectFrom('evaluation_files').select('sha256').where('sha256', '>', after))
     .union(trainingSourcesAfter(db, after))
     .union(tuningSourcesAfter(db, after))
+    .union(pipelineSourcesAfter(db, after))
     .orderBy('sha256')
     .limit(pageSize)
     .execute();
@@ -46,6 +47,11 @@ function trainingSourcesAfter(db: Database | Transaction, after: string) {
 
 function tuningSourcesAfter(db: Database | Transaction, after: string) {
   const sources = db.selectFrom('tuning_jobs').where('source_sha256', 'is not', null).where('source_sha256', '>', after);
+  return sources.select((row) => row.ref('source_sha256').$notNull().as('sha256'));
+}
+
+function pipelineSourcesAfter(db: Database | Transaction, after: string) {
+  const sources = db.selectFrom('pipeline_revisions').where('source_sha256', 'is not', null).where('source_sha256', '>', after);
   return sources.select((row) => row.ref('source_sha256').$notNull().as('sha256'));
 }
 

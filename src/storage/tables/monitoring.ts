@@ -62,7 +62,7 @@ export interface DecisionsTable {
   seq: Generated<number>;
   id: string;
   at: number;
-  kind: 'batching' | 'scaling' | 'selection';
+  kind: 'batching' | 'scaling' | 'selection' | 'training';
   endpoint_key: string;
   endpoint: string;
   variant: string;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AwsError } from '../service.ts';
+import { PlatformError } from '../errors.ts';
 import { momentOf, nextDueMs, parseSchedule, wallClockMs } from './schedule.ts';
 
 const at = (text: string): number => Date.parse(`${text}Z`);
@@ -60,7 +60,7 @@ describe('rejects the schedule', () => {
     test(schedule, () => {
       assert.throws(
         () => parseSchedule(schedule),
-        (error) => error instanceof AwsError && message.test(error.message),
+        (error) => error instanceof PlatformError && message.test(error.message),
       );
     });
   }
@@ -69,14 +69,14 @@ describe('rejects the schedule', () => {
     assert.throws(() => parseSchedule('rate(1 day)', 'Mars/Olympus'), /Mars\/Olympus' is unknown/);
   });
 
-  test('of arbitrary bytes, in bounded time and with a ValidationException', () => {
+  test('of arbitrary bytes, in bounded time and with an invalid_request', () => {
     const soup = fc.string({ unit: fc.constantFrom(...'0159*?,-/LW# MONJAN()'.split('')), maxLength: 60 });
     fc.assert(
       fc.property(soup, fc.string({ maxLength: 20 }), (inner, zone) => {
         try {
           nextDueMs(parseSchedule(`cron(${inner})`, zone === '' ? 'UTC' : zone), 0, 0);
         } catch (error) {
-          assert(error instanceof AwsError, String(error));
+          assert(error instanceof PlatformError, String(error));
         }
       }),
     );

@@ -2,7 +2,7 @@
  * AWS's cron expressions: minutes, hours, day of month, month, day of week, year. One of the two day fields is `?`. Sunday is 1.
  * `L` is the last day, `W` the nearest weekday, and `#` the n-th such day of the month. Pure.
  */
-import { AwsError } from '../service.ts';
+import { PlatformError } from '../errors.ts';
 
 export interface Cron {
   /** Ascending, as are the other fields. */
@@ -31,7 +31,7 @@ const fields = {
   year: { name: 'year', least: 1970, most: 2199 },
 } as const satisfies Record<string, Field>;
 
-/** Parses the text between the parentheses of `cron(…)`. Throws `ValidationException`. */
+/** Parses the text between the parentheses of `cron(…)`. Throws `invalid_request`. */
 export function parseCron(text: string): Cron {
   const parts = text.trim().toUpperCase().split(/\s+/);
   const [minutes = '', hours = '', dayOfMonth = '', month = '', dayOfWeek = '', year = ''] = parts;
@@ -138,13 +138,13 @@ function nearestWeekday(year: number, month: number, day: number): number {
   return day;
 }
 
-function wrongPart(part: string, { name, least, most, names }: Field): AwsError {
+function wrongPart(part: string, { name, least, most, names }: Field): PlatformError {
   const orNames = names === undefined ? '' : ` or ${names[0]} to ${names.at(-1)}`;
   return validationError(
     `invalid ${name}: expected ${least} to ${most}${orNames}, *, a list, a range or steps, got '${part.slice(0, 40)}'`,
   );
 }
 
-function validationError(why: string): AwsError {
-  return new AwsError('ValidationException', `Schedule cron(...): ${why}. Example: cron(0 8 ? * MON-FRI *).`);
+function validationError(why: string): PlatformError {
+  return new PlatformError('invalid_request', `Schedule cron(...): ${why}. Example: cron(0 8 ? * MON-FRI *).`);
 }

@@ -1,5 +1,5 @@
 /** Schedules of scheduled actions: `at(2026-12-01T08:00:00)`, `rate(5 minutes)`, `cron(0 8 ? * MON-FRI *)`. Pure. */
-import { AwsError } from '../service.ts';
+import { PlatformError } from '../errors.ts';
 import { type Cron, daysInMonth, parseCron } from './cron.ts';
 
 export type Schedule =
@@ -11,7 +11,7 @@ export type Schedule =
 const expressionLengthMax = 1600;
 const unitMs: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 
-/** Throws `ValidationException` for an invalid expression or an unknown time zone. */
+/** Throws `invalid_request` for an invalid expression or an unknown time zone. */
 export function parseSchedule(text: string, zone = 'UTC'): Schedule {
   if (!isTimeZone(zone)) throw validationError(`Timezone '${zone.slice(0, 80)}' is unknown: expected a name such as UTC or Europe/Berlin.`);
   const [, kind, inner = ''] = /^\s*(at|rate|cron)\((.*)\)\s*$/s.exec(text.slice(0, expressionLengthMax)) ?? [];
@@ -97,8 +97,8 @@ function readRate(text: string): number {
   return Number(count) * (unitMs[unit] as number);
 }
 
-function validationError(message: string): AwsError {
-  return new AwsError('ValidationException', message);
+function validationError(message: string): PlatformError {
+  return new PlatformError('invalid_request', message);
 }
 
 /** Wall clocks of time zones. Pure. */

@@ -1,0 +1,1 @@
+export { nextDueMs, parseSchedule, type Schedule } from './schedule.ts';

@@ -1,0 +1,43 @@
+/** Steps of `migrations.ts`: pipelines, their revisions and runs. */
+import type { AnyDatabase } from './any-database.ts';
+
+export async function createPipelines(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('pipelines')
+    .addColumn('name_key', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('revision', 'integer', (column) => column.notNull())
+    .addColumn('is_enabled', 'integer', (column) => column.notNull())
+    .addColumn('waiting', 'text')
+    .addColumn('schedule_handled_at', 'bigint', (column) => column.notNull())
+    .addColumn('last_started_at', 'bigint')
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('pipeline_revisions')
+    .addColumn('name_key', 'text', (column) => column.notNull().references('pipelines.name_key').onDelete('cascade'))
+    .addColumn('revision', 'integer', (column) => column.notNull())
+    .addColumn('file', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('source_sha256', 'text')
+    .addColumn('applied_by', 'text', (column) => column.notNull())
+    .addColumn('applied_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('pipeline_revisions_pk', ['name_key', 'revision'])
+    .execute();
+  await db.schema.createIndex('pipeline_revisions_by_source').on('pipeline_revisions').column('source_sha256').execute();
+  await db.schema
+    .createTable('pipeline_runs')
+    .addColumn('name_key', 'text', (column) => column.notNull().references('pipelines.name_key').onDelete('cascade'))
+    .addColumn('number', 'integer', (column) => column.notNull())
+    .addColumn('revision', 'integer', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('holdout', 'text')
+    .addColumn('started_at', 'bigint', (column) => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .addPrimaryKeyConstraint('pipeline_runs_pk', ['name_key', 'number'])
+    .execute();
+  await db.schema.createIndex('pipeline_runs_by_state').on('pipeline_runs').column('state').execute();
+  await db.schema.createIndex('pipeline_runs_by_holdout').on('pipeline_runs').column('holdout').execute();
+}

@@ -1,0 +1,46 @@
+/** Pipelines: their revisions, and their runs. */
+
+export interface PipelinesTable {
+  name_key: string;
+  name: string;
+  /** The newest one, which new runs use. */
+  revision: number;
+  /** 1 if its triggers start runs. */
+  is_enabled: number;
+  /** JSON: the trigger that waits for its run; null if none does. */
+  waiting: string | null;
+  /** All due times up to here are handled. */
+  schedule_handled_at: number;
+  /** When its last run started; null before the first. */
+  last_started_at: number | null;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface PipelineRevisionsTable {
+  name_key: string;
+  revision: number;
+  /** The file as it was applied. */
+  file: string;
+  /** JSON: what the file says, and where its code came from. */
+  document: string;
+  /** The archive of its code, which is referenced in the object store. */
+  source_sha256: string | null;
+  applied_by: string;
+  applied_at: number;
+}
+
+export interface PipelineRunsTable {
+  name_key: string;
+  /** Counts from 1. */
+  number: number;
+  revision: number;
+  /** `InProgress`, `Completed`, `Failed`, `Stopped`. */
+  state: string;
+  /** JSON: everything that changes while it runs. */
+  document: string;
+  /** Identifies the rows that its test was made on; null if none was. */
+  holdout: string | null;
+  started_at: number;
+  ended_at: number | null;
+}

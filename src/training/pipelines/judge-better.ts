@@ -1,0 +1,90 @@
+/** Decides whether a trained version replaces the one that it was compared with: by a paired test on the same rows. Pure. */
+import { mcnemarTail, pairedBootstrap } from '../../statistics/index.ts';
+import type { ApproveSettings } from './pipeline-spec.ts';
+
+/** Fewer rows prove nothing about values. */
+export const bootstrapRowsMin = 30;
+
+/** What both versions answered, compared. The gain is positive if the new version is better, in the unit of the metric. */
+export interface PairedTest {
+  readonly kind: 'mcnemar' | 'bootstrap';
+  readonly rows: number;
+  /** Rows on which only the new version is right, and only the old one; null for values. */
+  readonly wins: number | null;
+  readonly losses: number | null;
+  readonly gain: number;
+  /** One-sided: how often would the new version look this good if it were no better? */
+  readonly pBetter: number;
+  /** The reverse. */
+  readonly pWorse: number;
+}
+
+export type TrainingVerdict = 'better' | 'worse' | 'unsure';
+
+export interface TrainingJudgement {
+  readonly verdict: TrainingVerdict;
+  readonly reason: string;
+}
+
+/** From the losses of both versions, row by row: 0 or 1 each. */
+export function pairedClassTest(newLosses: Float64Array, oldLosses: Float64Array): PairedTest {
+  let [wins, losses] = [0, 0];
+  for (const [row, loss] of newLosses.entries()) {
+    const before = oldLosses[row] as number;
+    if (loss < before) wins++;
+    if (loss > before) losses++;
+  }
+  const rows = newLosses.length;
+  const gain = rows === 0 ? 0 : (wins - losses) / rows;
+  return { kind: 'mcnemar', rows, wins, losses, gain, pBetter: mcnemarTail(wins, losses), pWorse: mcnemarTail(losses, wins) };
+}
+
+/**
+ * From squared errors, row by row; rows that one version did not answer are left out. The test is about their mean, or about that of their
+ * roots (`mae`), and the gain is that of the metric.
+ */
+export function pairedValueTest(newLosses: Float64Array, oldLosses: Float64Array, metric: 'rmse' | 'mae'): PairedTest {
+  const both = [...newLosses.keys()].filter((row) => Number.isFinite(newLosses[row]) && Number.isFinite(oldLosses[row]));
+  const lossOf = (losses: Float64Array, row: number): number =>
+    metric === 'mae' ? Math.sqrt(losses[row] as number) : (losses[row] as number);
+  const rows = both.length;
+  const none = { kind: 'bootstrap', rows, wins: null, losses: null } as const;
+  if (rows < bootstrapRowsMin) return { ...none, gain: 0, pBetter: 1, pWorse: 1 };
+  const mean = (losses: Float64Array): number => both.reduce((sum, row) => sum + lossOf(losses, row), 0) / rows;
+  const [now, before] = [mean(newLosses), mean(oldLosses)];
+  const differences = Float64Array.from(both, (row) => lossOf(oldLosses, row) - lossOf(newLosses, row));
+  const { notAbove, notBelow } = pairedBootstrap(differences, { draws: drawsFor(rows) });
+  const gain = metric === 'mae' ? before - now : Math.sqrt(before) - Math.sqrt(now);
+  return { ...none, gain, pBetter: notAbove, pWorse: notBelow };
+}
+
+/** Bounds the work for large sets. */
+function drawsFor(rows: number): number {
+  return Math.max(200, Math.min(2000, Math.floor(20_000_000 / rows)));
+}
+
+/** p <= 1 - confidence and gain >= marginMin: better. p of the reverse <= 1 - confidence: worse. Else the test proves neither. */
+export function judgeBetter(
+  test: PairedTest,
+  { confidence, marginMin }: Pick<ApproveSettings, 'confidence' | 'marginMin'>,
+): TrainingJudgement {
+  const { kind, rows, wins, losses, gain, pBetter, pWorse } = test;
+  const level = 1 - confidence;
+  if (kind === 'bootstrap' && rows < bootstrapRowsMin)
+    return { verdict: 'unsure', reason: `nothing to decide: ${rows} rows were answered by both, and ${bootstrapRowsMin} are needed` };
+  if (kind === 'mcnemar' && wins === 0 && losses === 0)
+    return { verdict: 'unsure', reason: `nothing to decide: both answer alike on ${rows} rows` };
+  const counted = kind === 'mcnemar' ? `right on ${wins} rows where the other is wrong, wrong on ${losses}` : `${rows} rows`;
+  const figures = `${counted}, gain ${figure(gain)}`;
+  // A level of 0.05 is 1 - 0.95 = 0.050000000000000044 in binary.
+  const isProven = (p: number): boolean => p <= level + 1e-12;
+  if (isProven(pBetter) && gain >= marginMin) return { verdict: 'better', reason: `better: ${figures}, p ${figure(pBetter)}` };
+  if (isProven(pBetter))
+    return { verdict: 'unsure', reason: `better by less than the margin of ${marginMin}: ${figures}, p ${figure(pBetter)}` };
+  if (isProven(pWorse)) return { verdict: 'worse', reason: `worse: ${figures}, p of the reverse ${figure(pWorse)}` };
+  return { verdict: 'unsure', reason: `not proven at ${100 * confidence} %: ${figures}, p ${figure(pBetter)}` };
+}
+
+function figure(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}

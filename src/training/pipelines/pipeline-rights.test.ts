@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { Access, type Role, roles } from '../../access/index.ts';
+import { VirtualClock } from '../../clock.ts';
+import { parsePipelineFile } from './pipeline-file.ts';
+import { checkRights, checkStepRights } from './pipeline-rights.ts';
+
+const specWith = (rest: string) => parsePipelineFile(`name: loop\ntrain: {command: [/bin/true]}\n${rest}`, 0);
+const trained = specWith('');
+const left = specWith('register: {group: g}\napprove: {when: manual}\ndeploy: {endpoint: e}\n');
+const always = specWith('register: {group: g}\napprove: {when: always}\n');
+const better = specWith('register: {group: g}\nevaluate: {data: s3://b/h.csv, label: l, against: none}\napprove: {when: better}\n');
+
+function fixture(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-rights-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const access = Access.open(join(folder, 'keys.json'), new VirtualClock());
+  const keyOf = (role: Role) => access.create(role).id;
+  return { access, keyOf };
+}
+
+describe('the rights of a pipeline', () => {
+  for (const { what, spec, allowed } of [
+    { what: 'training alone', spec: trained, allowed: ['deployer', 'approver', 'admin'] },
+    { what: 'deploying what an approver approved', spec: left, allowed: ['deployer', 'approver', 'admin'] },
+    { what: 'approving always', spec: always, allowed: ['approver', 'admin'] },
+    { what: 'approving what is better', spec: better, allowed: ['approver', 'admin'] },
+  ]) {
+    test(`${what} can be applied by ${allowed.join(', ')}`, (t) => {
+      const { access, keyOf } = fixture(t);
+      const able = roles.filter((role) => {
+        const caller = access.callerFor(keyOf(role));
+        assert(caller !== undefined);
+        try {
+          checkRights(access, caller, spec);
+          return true;
+        } catch (error) {
+          assert.match(String(error), /step \w+ of pipeline loop: .* lacks the permission/);
+          return false;
+        }
+      });
+      assert.deepEqual(able, allowed);
+    });
+  }
+
+  test('are checked again at each step: a revoked key stops it, with the reason', (t) => {
+    const { access, keyOf } = fixture(t);
+    const id = keyOf('approver');
+    for (const step of ['train', 'register', 'approve'] as const) assert.doesNotThrow(() => checkStepRights(access, id, always, step));
+    access.revoke(id);
+    assert.throws(() => checkStepRights(access, id, always, 'approve'), {
+      code: 'forbidden',
+      message: `step approve: the key ${id}, which applied the pipeline, was revoked: apply pipeline loop again with another key`,
+    });
+  });
+
+  test('of a key with fewer permissions end at the step that needs more', (t) => {
+    const { access, keyOf } = fixture(t);
+    const id = keyOf('deployer');
+    assert.doesNotThrow(() => checkStepRights(access, id, always, 'train'));
+    assert.throws(() => checkStepRights(access, id, always, 'approve'), { message: /has the role deployer, and approver is needed/ });
+    assert.doesNotThrow(() => checkStepRights(access, id, left, 'approve'));
+  });
+});

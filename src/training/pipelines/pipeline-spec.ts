@@ -1,0 +1,98 @@
+/** What a pipeline does: when it runs, and its steps. Read from its file by `pipeline-file.ts`. */
+import type { TrainingMetric } from '../spec.ts';
+
+export const pipelineSteps = ['train', 'register', 'evaluate', 'approve', 'deploy'] as const;
+/** In the order in which they run. A version is what is evaluated, so it is registered first, pending approval. */
+export type PipelineStep = (typeof pipelineSteps)[number];
+
+export interface PipelineTriggers {
+  /** `rate(1 day)`, `cron(0 3 ? * SUN *)`, in UTC. */
+  readonly schedule: string | null;
+  /** A pattern of events, in JSON. */
+  readonly event: string | null;
+  /** Events start at most one run in this time. */
+  readonly atMostEveryMs: number;
+}
+
+/** Values can hold `${parameters.NAME}`. */
+export type PipelineChannelSource =
+  | { readonly kind: 's3'; readonly uri: string }
+  | { readonly kind: 'captured'; readonly endpoint: string; readonly sinceMs: number | null; readonly rowsMax: number };
+
+export interface PipelineChannel {
+  readonly name: string;
+  readonly source: PipelineChannelSource;
+}
+
+export interface TrainSettings {
+  /** Where the code came from, as it was written; null: a command needs none. */
+  readonly source: string | null;
+  readonly entry: string | null;
+  readonly command: readonly string[] | null;
+  readonly environment: string | null;
+  readonly instanceType: string | null;
+  readonly isSpot: boolean;
+  readonly channels: readonly PipelineChannel[];
+  readonly hyperparameters: Readonly<Record<string, string>>;
+  readonly metrics: readonly TrainingMetric[];
+  readonly maxRuntimeMs: number | null;
+  /** `s3://bucket/prefix` */
+  readonly output: string | null;
+}
+
+export interface EvaluateSettings {
+  /** `s3://bucket/key`: a CSV or JSON Lines file. */
+  readonly data: string;
+  readonly label: string;
+  readonly metric: 'accuracy' | 'rmse' | 'mae';
+  /** `deployed`, `none`, or a version such as `digits/3`. */
+  readonly against: string;
+}
+
+export interface ApproveSettings {
+  readonly when: 'better' | 'manual' | 'always';
+  /** 1 - confidence is the level of the test. */
+  readonly confidence: number;
+  /** The least gain of the metric, in its own unit. */
+  readonly marginMin: number;
+  /** What happens if the test proves neither. */
+  readonly unsure: 'manual' | 'reject';
+}
+
+export interface DeploySettings {
+  readonly endpoint: string;
+  readonly steps: readonly { readonly share: number; readonly watchMs: number }[];
+  readonly alarms: readonly string[];
+}
+
+export interface PipelineSpec {
+  readonly name: string;
+  readonly on: PipelineTriggers;
+  /** Defaults, as text. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly train: TrainSettings;
+  readonly group: string | null;
+  readonly evaluate: EvaluateSettings | null;
+  readonly approve: ApproveSettings | null;
+  readonly deploy: DeploySettings | null;
+  /** URLs that are called when a run has ended. */
+  readonly notify: readonly string[];
+}
+
+/** The steps that a pipeline has, in order. */
+export function stepsOf({ group, evaluate, approve, deploy }: PipelineSpec): readonly PipelineStep[] {
+  const has = { train: true, register: group !== null, evaluate: evaluate !== null, approve: approve !== null, deploy: deploy !== null };
+  return pipelineSteps.filter((step) => has[step]);
+}
+
+const reference = /\$\{([^}]*)\}/g;
+
+/** Replaces each `${parameters.NAME}`. Names must have been checked by `referencesIn`. */
+export function withParameters(text: string, parameters: Readonly<Record<string, string>>): string {
+  return text.replaceAll(reference, (_all, inner: string) => parameters[inner.replace(/^\s*parameters\./, '').trim()] ?? '');
+}
+
+/** What stands between the braces of each `${…}`. */
+export function referencesIn(text: string): readonly string[] {
+  return [...text.matchAll(reference)].map(([, inner = '']) => inner);
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { PipelineTrigger } from './pipeline.ts';
+import { parsePipelineFile } from './pipeline-file.ts';
+import { checkOwnEvents, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+
+const nowMs = Date.UTC(2026, 10, 29);
+const specWith = (on: string) => parsePipelineFile(`name: loop\n${on}\ntrain: {command: [/bin/true]}\n`, nowMs);
+const trigger = (kind: PipelineTrigger['kind'], more: Partial<PipelineTrigger> = {}): PipelineTrigger => ({
+  kind,
+  by: kind,
+  count: 1,
+  atMs: nowMs,
+  parameters: {},
+  ...more,
+});
+
+describe('triggers', () => {
+  test('that arrive while one waits count as one with it, and the strongest says why', () => {
+    const event = trigger('event', { parameters: { a: '1', b: '1' } });
+    const both = mergedTrigger(event, trigger('manual', { atMs: nowMs + 5, parameters: { b: '2' } }));
+    assert.deepEqual(both, { kind: 'manual', by: 'manual', count: 2, atMs: nowMs, parameters: { a: '1', b: '2' } });
+    assert.equal(mergedTrigger(both, trigger('event')).kind, 'manual');
+    assert.equal(mergedTrigger(null, event), event);
+  });
+
+  test('by events keep a distance from the run before; schedules and callers do not', () => {
+    const spec = specWith('on: {atMostEvery: 6h}');
+    const at = (waiting: PipelineTrigger | null, lastStartedAtMs: number | null) => startsAtMs({ spec, waiting, lastStartedAtMs });
+    assert.equal(at(null, nowMs), null);
+    assert.equal(at(trigger('event'), null), nowMs);
+    assert.equal(at(trigger('event'), nowMs - 3_600_000), nowMs + 5 * 3_600_000);
+    assert.equal(at(trigger('schedule'), nowMs - 1), nowMs);
+    assert.equal(at(trigger('manual'), nowMs - 1), nowMs);
+  });
+
+  test('by a schedule are due once for all times that passed meanwhile', () => {
+    const spec = specWith('on: {schedule: rate(1 day)}');
+    const day = 86_400_000;
+    const due = (scheduleHandledMs: number) => scheduleDueMs({ spec, scheduleHandledMs, createdAtMs: nowMs });
+    assert.equal(due(nowMs), nowMs + day);
+    assert.equal(due(nowMs + 3.5 * day), nowMs + 4 * day);
+    assert.equal(scheduleDueMs({ spec: specWith(''), scheduleHandledMs: 0, createdAtMs: 0 }), null);
+  });
+
+  for (const pattern of [
+    '{source: [penstock], detail-type: [pipeline.run-ended], resources: [loop]}',
+    '{source: [penstock]}',
+    '{detail-type: [{prefix: pipeline.}], detail: {state: [Failed]}}',
+  ]) {
+    test(`that are the pipeline's own are rejected: ${pattern}`, () => {
+      assert.throws(() => checkOwnEvents(specWith(`on: {event: ${pattern}}`)), {
+        code: 'invalid_request',
+        message: /^on\.event matches pipeline\.\S+ of pipeline loop itself, so it would start itself for ever/,
+      });
+    });
+  }
+
+  test('of another pipeline, or of other resources, are accepted', () => {
+    for (const pattern of ['{detail-type: [pipeline.run-ended], resources: [other]}', '{detail-type: [endpoint.drifted]}'])
+      assert.doesNotThrow(() => checkOwnEvents(specWith(`on: {event: ${pattern}}`)));
+  });
+});

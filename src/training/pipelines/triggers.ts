@@ -1,0 +1,59 @@
+/** When runs start: triggers that wait as one, the pause between runs, and patterns that a pipeline would start itself by. Pure. */
+import { compilePattern, type Envelope } from '../../alerts/index.ts';
+import { PlatformError } from '../../errors.ts';
+import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
+import type { Pipeline, PipelineTrigger } from './pipeline.ts';
+import type { PipelineSpec } from './pipeline-spec.ts';
+
+const strength = { event: 0, schedule: 1, manual: 2 } as const;
+
+/** Two triggers of one run: the stronger one says why, and later values of parameters replace earlier ones. */
+export function mergedTrigger(waiting: PipelineTrigger | null, next: PipelineTrigger): PipelineTrigger {
+  if (waiting === null) return next;
+  const { kind, by } = strength[next.kind] >= strength[waiting.kind] ? next : waiting;
+  return {
+    kind,
+    by,
+    count: waiting.count + next.count,
+    atMs: Math.min(waiting.atMs, next.atMs),
+    parameters: { ...waiting.parameters, ...next.parameters },
+  };
+}
+
+/** When the trigger that waits may start its run; null if none waits. Only events have to keep a distance from the run before. */
+export function startsAtMs({ waiting, lastStartedAtMs, spec }: Pick<Pipeline, 'waiting' | 'lastStartedAtMs' | 'spec'>): number | null {
+  if (waiting === null) return null;
+  if (waiting.kind !== 'event' || lastStartedAtMs === null) return waiting.atMs;
+  return Math.max(waiting.atMs, lastStartedAtMs + spec.on.atMostEveryMs);
+}
+
+/** The next due time of the schedule after those that are handled; null without a schedule. */
+export function scheduleDueMs({
+  spec,
+  scheduleHandledMs,
+  createdAtMs,
+}: Pick<Pipeline, 'spec' | 'scheduleHandledMs' | 'createdAtMs'>): number | null {
+  const { schedule } = spec.on;
+  return schedule === null ? null : nextDueMs(parseSchedule(schedule), scheduleHandledMs, createdAtMs);
+}
+
+/** Throws `invalid_request` if the events of the pipeline's own runs match its pattern: it would start itself for ever. */
+export function checkOwnEvents({ name, on }: PipelineSpec): void {
+  if (on.event === null) return;
+  const matches = compilePattern(on.event);
+  for (const kind of ['pipeline.run-started', 'pipeline.step-ended', 'pipeline.run-ended'] as const) {
+    for (const state of ['InProgress', 'Completed', 'Failed', 'Stopped', 'Skipped']) {
+      if (!matches(ownEnvelope(name, kind, state))) continue;
+      throw new PlatformError(
+        'invalid_request',
+        `on.event matches ${kind} of pipeline ${name} itself, so it would start itself for ever: name other resources, or leave ${kind} out`,
+      );
+    }
+  }
+}
+
+function ownEnvelope(name: string, kind: string, state: string): Envelope {
+  const detail = { run: 1, step: 'train', state, reason: null, note: null, version: null, verdict: null, job: null };
+  const place = { account: '000000000000', time: '2026-01-01T00:00:00Z', region: 'us-east-1' };
+  return { version: '0', id: 'own', 'detail-type': kind, source: 'penstock', ...place, resources: [name], detail };
+}
