@@ -118,7 +118,7 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     }
   });
 
-  test('shows which plan of an endpoint answered, with the accuracy over time and the floor', async () => {
+  test('shows which plan of an endpoint answered, with the errors over time and what the floor allows', async () => {
     const digits = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8')
       .trim()
       .split('\n')
@@ -135,7 +135,7 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     ] as const) {
       const result = await made.open('/endpoints/picked?tab=selection', view);
       await result.page.getByRole('heading', { name: 'Ladder' }).waitFor();
-      await result.page.getByRole('heading', { name: 'Accuracy', exact: true }).waitFor();
+      await result.page.getByRole('heading', { name: 'Errors', exact: true }).waitFor();
       await result.page.getByText(/Answered: digits-cnn\/1 32 rows/).waitFor();
       await result.assertNoSidewaysScroll();
       await result.screenshot(`endpoint-selection-${view.scheme}-${view.width}`);

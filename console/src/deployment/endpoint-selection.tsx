@@ -72,7 +72,8 @@ interface LoadedChartsProps {
 }
 
 const perSecond = (value: number): string => rate(value);
-const asPercent = (value: number, isAxis: boolean): string => `${fixed(100 * value, isAxis ? 0 : 2)} %`;
+const asPercent = (value: number, isAxis: boolean): string => `${fixed(100 * value, isAxis ? 1 : 2)} %`;
+const errorsOf = (accuracies: readonly (number | null)[]) => accuracies.map((each) => (each === null ? null : 1 - each));
 
 function LoadedCharts({ selection: { ladder, floor }, accuracy, byPlan, range }: LoadedChartsProps): ReactElement {
   const { at, rates, estimated, labelled } = useMemo(() => selectionColumns(ladder, byPlan, accuracy), [ladder, byPlan, accuracy]);
@@ -85,6 +86,7 @@ function LoadedCharts({ selection: { ladder, floor }, accuracy, byPlan, range }:
       </Card>
     );
   }
+  const edges = [Date.parse(accuracy.from) / 1000, Date.parse(accuracy.to) / 1000] as const;
   const lines = ladder.map(
     ({ plan }, index): ChartLine => ({ label: plan, color: rungColor(index, ladder.length), values: rates.get(plan) ?? [] }),
   );
@@ -94,6 +96,7 @@ function LoadedCharts({ selection: { ladder, floor }, accuracy, byPlan, range }:
         title="Rows by plan"
         span={6}
         at={at}
+        range={edges}
         lines={lines}
         isStacked
         unit="rows/s"
@@ -103,18 +106,19 @@ function LoadedCharts({ selection: { ladder, floor }, accuracy, byPlan, range }:
         footer="From the cheapest plan at the bottom to the most accurate at the top."
       />
       <TimeChart
-        title="Accuracy"
+        title="Errors"
         span={6}
         at={at}
+        range={edges}
         lines={[
-          { label: 'estimated', color: 'fore', isDashed: true, values: estimated },
-          { label: 'by labels', color: 'inst', width: 2, values: labelled },
+          { label: 'estimated', color: 'fore', isDashed: true, values: errorsOf(estimated) },
+          { label: 'by labels', color: 'inst', width: 2, values: errorsOf(labelled) },
         ]}
-        objective={floor === null ? null : { value: floor, label: `floor ${percent(floor)} %` }}
+        objective={floor === null ? null : { value: 1 - floor, label: `allowed ${percent(1 - floor)} %` }}
         format={asPercent}
         syncKey="selection"
         onZoom={range.zoom}
-        footer="Estimated: the accuracies of the evaluation, by the plans that answered. Labels show the truth: post them by inference id."
+        footer="Share of rows that were answered wrongly. Estimated: by the accuracies of the plans that answered. Labels show the truth: post them by inference id."
       />
     </div>
   );

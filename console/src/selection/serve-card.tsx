@@ -34,7 +34,7 @@ export function ServeCard({ ask, isProven }: ServeCardProps): ReactElement | nul
   return (
     <Card title="Serve it" padded>
       <form
-        className="row wrap end-aligned"
+        className="row wrap serve-selection"
         onSubmit={(event) => {
           event.preventDefault();
           deploy.mutate();
