@@ -25,9 +25,9 @@ export class DirectCalls {
   /** Median milliseconds of a call. `pauseMs`: before each call, not counted. */
   async medianMs(rows: number, measureMs: number, pauseMs = 0): Promise<number> {
     this.#child.stdin?.write(`${rows} ${measureMs / 1000} ${pauseMs}\n`);
-    const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error('the Python program that calls the function has ended');
-    return Number(value);
+    const line = await this.#lines.next();
+    if (line.done === true) throw new Error('the Python program that calls the function has ended');
+    return Number(line.value);
   }
 
   async close(): Promise<void> {
