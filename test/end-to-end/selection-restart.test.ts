@@ -66,7 +66,9 @@ describe('a selection over restarts', { timeout: 160_000 }, () => {
       return Number(/of ([\d,]+) compared rows/.exec(JSON.stringify(body))?.[1]?.replaceAll(',', '') ?? 0);
     });
 
-  test('its plans, their decision and what was counted stay', async () => {
+  test('its plans, their decision and what was counted stay', async (t) => {
+    // On a busy machine the best model may be measured to be the fastest, too.
+    if ((await selected()).ladder.length === 1) return t.skip('one plan suffices here');
     for (let row = 0; row < 200; row++) await infer(row);
     const before = await until('answers were compared', async () => {
       const selection = await selected();
