@@ -212,11 +212,17 @@ function rangesMembersOf(ranges: readonly ParameterRange[]): AwsOutput {
 }
 
 export function describeTuning(awsLocation: AwsLocation, job: TuningJob): AwsOutput {
-  const { HyperParameterTuningJobName: _, Tags: __, ...created } = createdTuningMembers(job, awsLocation);
+  const { HyperParameterTuningJobName: _, Tags: __, TrainingJobDefinition, ...created } = createdTuningMembers(job, awsLocation);
+  const definition = TrainingJobDefinition as DefinitionMembers;
   const best = job.best === null ? null : trialSummary(awsLocation, job, job.best);
   return {
     ...tuningHeading(awsLocation, job),
     ...created,
+    // SDKs read the metric from the hyperparameters, to which the service adds it.
+    TrainingJobDefinition: {
+      ...definition,
+      StaticHyperParameters: { ...definition.StaticHyperParameters, _tuning_objective_metric: job.spec.metric },
+    },
     ...(best === null ? {} : { BestTrainingJob: best, OverallBestTrainingJob: best }),
     ...(job.status === 'Failed' && job.reason !== null ? { FailureReason: job.reason } : {}),
   };

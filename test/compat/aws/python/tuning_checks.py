@@ -87,7 +87,9 @@ def _():
     job = ended("Digits")
     same((job["HyperParameterTuningJobStatus"], job.get("FailureReason")), ("Completed", None))
     same(job["HyperParameterTuningJobConfig"], made["HyperParameterTuningJobConfig"])
-    same(job["TrainingJobDefinition"], made["TrainingJobDefinition"])
+    definition = made["TrainingJobDefinition"]
+    definition["StaticHyperParameters"] = {**STATIC, "_tuning_objective_metric": "loss"}
+    same(job["TrainingJobDefinition"], definition)
     same(job["TrainingJobStatusCounters"], {"Completed": 3, "InProgress": 0, "RetryableError": 0, "NonRetryableError": 0, "Stopped": 0})
     same(job["ObjectiveStatusCounters"], {"Succeeded": 3, "Pending": 0, "Failed": 0})
     assert job["CreationTime"] <= job["HyperParameterTuningEndTime"] <= job["LastModifiedTime"], job
