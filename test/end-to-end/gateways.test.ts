@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request as send } from 'node:http';
+import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { CreatedKeyBody } from '../../src/api/index.ts';
 import { until } from './poll.ts';
@@ -124,9 +125,25 @@ describe('two gateway processes', { timeout: 300_000 }, () => {
   });
 
   test('take only their own connections with them when they are killed, and are started again', async () => {
+    const live = 'GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const sockets = await Promise.all(Array.from({ length: 24 }, () => dial(server.url)));
+    const ask = async (socket: Socket): Promise<void> => {
+      const answer = readUntil(socket, /"live"/);
+      socket.write(live);
+      await answer;
+    };
+    await Promise.all(sockets.map(ask));
     const [victim] = gatewaysOf(server.pid);
     assert(victim !== undefined);
     process.kill(victim, 'SIGKILL');
+    await until('its connections are closed', () => sockets.some(({ destroyed }) => destroyed));
+    const others = sockets.filter(({ destroyed }) => !destroyed);
+    const served = await Promise.allSettled(others.map(ask));
+    assert(
+      served.some(({ status }) => status === 'fulfilled'),
+      'those of the other process stay',
+    );
+    for (const socket of sockets) socket.destroy();
     await until('two run again', () => {
       const now = gatewaysOf(server.pid);
       return now.length === 2 && !now.includes(victim);
