@@ -201,7 +201,7 @@ describe('a model that cannot be loaded', () => {
       [1],
     );
     assert.notEqual(link.missing.found[0]?.reason, '');
-    const input = partsOf(sample('digits_mlp').inputs as Tensor[]);
+    const input = partsOf(sample('digits_mlp').inputs);
     await link.run(input, [], 0);
     await assert.rejects(link.run(input, [], 1), /plan 1 needs a model that could not be loaded/);
     await link.missing.retry();

@@ -79,7 +79,7 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     offered.assertQuiet();
     const ask = new URLSearchParams(search);
     ask.set('objective', 'p95<=60000ms');
-    const result = await made.open(`${pathname}?${ask}`);
+    const result = await made.open(`${pathname}?${ask.toString()}`);
     await result.page.getByRole('textbox', { name: 'Endpoint' }).fill('chosen');
     await result.page.getByRole('button', { name: 'Let Penstock select' }).click();
     await result.page.getByText(/^chosen is (in service|being created)\.$/).waitFor();

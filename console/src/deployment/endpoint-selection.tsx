@@ -59,7 +59,7 @@ function Charts({ endpoint, selection, range }: EndpointSelectionProps): ReactEl
   });
   return (
     <LoadedContent query={query} what="The series could not be loaded." heights={[240]}>
-      {([accuracy, ...byPlan]) => <LoadedCharts selection={selection} accuracy={accuracy as SeriesBody} byPlan={byPlan} range={range} />}
+      {([accuracy, ...byPlan]) => <LoadedCharts selection={selection} accuracy={accuracy} byPlan={byPlan} range={range} />}
     </LoadedContent>
   );
 }

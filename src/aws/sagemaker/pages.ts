@@ -65,7 +65,10 @@ export function readJobPage(input: AwsInput, operation: string): { readonly requ
   const { LastModifiedTimeAfter, LastModifiedTimeBefore } = input;
   const { limit, sortBy, after, descending, nameContains, createdAfterMs, createdBeforeMs } = request;
   const filter = {
-    ...{ descending, nameContains, createdAfterMs, createdBeforeMs },
+    descending,
+    nameContains,
+    createdAfterMs,
+    createdBeforeMs,
     updatedAfterMs: typeof LastModifiedTimeAfter === 'number' ? LastModifiedTimeAfter : null,
     updatedBeforeMs: typeof LastModifiedTimeBefore === 'number' ? LastModifiedTimeBefore : null,
     sortBy: ({ CreationTime: 'created_at', Name: 'name_key', Status: 'state' } as const)[sortBy],

@@ -40,7 +40,7 @@ describe('after a deployment of one model', () => {
   test('nothing is offered if there is no choice, or the caller may not read evaluations', async () => {
     assert.equal(await selectionOffer(serverWith([evaluation('s', answered('digits/1'))], [version(1)]), 'digits/1', endpoint), null);
     const get = () => Promise.reject(new Error('forbidden'));
-    assert.equal(await selectionOffer({ get: get as Client['get'] }, 'digits/1', endpoint), null);
+    assert.equal(await selectionOffer({ get }, 'digits/1', endpoint), null);
   });
 });
 

@@ -87,7 +87,10 @@ for (const { name, open } of [
       const done = runOf(2, { state: 'Completed', endedAtMs: nowMs + 9, version: 'digits/1' });
       await rows.updateRun(db, done);
       assert.deepEqual(await rows.run('loop', 2), done);
-      assert.deepEqual((await rows.unfinished()).map(({ number }) => number).toSorted(), [1, 3]);
+      assert.deepEqual(
+        (await rows.unfinished()).map(({ number }) => number).toSorted((a, b) => a - b),
+        [1, 3],
+      );
       assert.deepEqual(
         (await rows.runs('loop', { limit: 2, offset: 1 })).map(({ number }) => number),
         [2, 1],
