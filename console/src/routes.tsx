@@ -47,6 +47,21 @@ const routeTree = root.addChildren([
     path: '/training/$job',
     component: lazyRouteComponent(() => import('./training/job-page.tsx'), 'TrainingJobPage'),
   }),
+  createRoute({
+    ...under,
+    path: '/pipelines',
+    component: lazyRouteComponent(() => import('./training/pipelines/pipelines-page.tsx'), 'PipelinesPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/pipelines/$pipeline',
+    component: lazyRouteComponent(() => import('./training/pipelines/pipeline-page.tsx'), 'PipelinePage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/pipelines/$pipeline/runs/$run',
+    component: lazyRouteComponent(() => import('./training/pipelines/pipeline-run-page.tsx'), 'PipelineRunPage'),
+  }),
   createRoute({ ...under, path: '/what-if', component: lazyRouteComponent(() => import('./simulation/what-if-page.tsx'), 'WhatIfPage') }),
   createRoute({
     ...under,

@@ -9,6 +9,7 @@ export interface NavigationPage {
     | '/environments'
     | '/jobs'
     | '/training'
+    | '/pipelines'
     | '/what-if'
     | '/selection'
     | '/costs'
@@ -29,6 +30,7 @@ export const pages: readonly NavigationPage[] = [
   { to: '/models', title: 'Models', icon: 'model', key: 'm', place: 'main' },
   { to: '/jobs', title: 'Jobs', icon: 'jobs', key: 'j', place: 'main' },
   { to: '/training', title: 'Training', icon: 'training', key: 't', place: 'main' },
+  { to: '/pipelines', title: 'Pipelines', icon: 'pipelines', key: 'p', place: 'main' },
   { to: '/what-if', title: 'What-if', icon: 'whatIf', key: 'w', place: 'main' },
   { to: '/selection', title: 'Selection', icon: 'selection', key: 'l', place: 'main' },
   { to: '/costs', title: 'Costs', icon: 'costs', key: 'c', place: 'main' },
