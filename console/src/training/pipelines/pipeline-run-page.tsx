@@ -31,18 +31,9 @@ export function PipelineRunPage(): ReactElement {
       aside={run === undefined ? null : <RunMark run={run} />}
       facts={
         run === undefined ? undefined : (
-          <>
-            <span>
-              Started <Ago at={run.started_at} /> {triggerText(run.trigger)}
-            </span>
-            <span>
-              a run of{' '}
-              <Link to="/pipelines/$pipeline" params={{ pipeline: run.pipeline }}>
-                {run.pipeline}
-              </Link>
-              , revision {run.revision}
-            </span>
-          </>
+          <span>
+            Started <Ago at={run.started_at} /> {triggerText(run.trigger)}, revision {run.revision}
+          </span>
         )
       }
       actions={run === undefined ? undefined : <RunActions run={run} />}
@@ -80,9 +71,15 @@ function Facts({ run, endpoint }: { readonly run: PipelineRunBody; readonly endp
   const { job, version, against, holdout, decision } = run;
   const parameters = Object.entries(run.parameters).map(([name, value]) => [name, <code key={name}>{value}</code>] as const);
   return (
-    <Card title="Made of it" span={5} padded>
+    <Card title="Facts" span={5} padded>
       <Pairs
         pairs={[
+          [
+            'Pipeline',
+            <Link key="pipeline" to="/pipelines/$pipeline" params={{ pipeline: run.pipeline }}>
+              {run.pipeline}
+            </Link>,
+          ],
           [
             'Training job',
             job === null ? (

@@ -56,10 +56,7 @@ export function resultText({ reason, steps }: Pick<PipelineRunBody, 'reason' | '
 }
 
 /** Milliseconds from start to end, up to now if there is no end; null before the start. */
-export function tookMs(
-  { started_at: from, ended_at: to }: Pick<RunStep, 'started_at' | 'ended_at'>,
-  nowMs: number,
-): number | null {
+export function tookMs({ started_at: from, ended_at: to }: Pick<RunStep, 'started_at' | 'ended_at'>, nowMs: number): number | null {
   return from === null ? null : Math.max(0, (to === null ? nowMs : Date.parse(to)) - Date.parse(from));
 }
 

@@ -19,7 +19,10 @@ import { startsText } from './pipeline-text.ts';
 export function PipelinesPage(): ReactElement {
   const query = useQuery(pipelinesQuery());
   return (
-    <PageLayout title="Pipelines" facts={<span>A schedule or an event trains a model, which a test approves and a watched rollout deploys.</span>}>
+    <PageLayout
+      title="Pipelines"
+      facts={<span>A schedule or an event trains a model, which a test approves and a watched rollout deploys.</span>}
+    >
       <LoadedContent query={query} what="The pipelines could not be loaded.">
         {({ items }) =>
           items.length === 0 ? (
