@@ -9,7 +9,7 @@ import { useHasPermission } from '../../api/session.ts';
 import { Confirm } from '../../kit/confirm.tsx';
 import { FormDialog } from '../../kit/form-dialog.tsx';
 import { hyperparameterLines, parseHyperparameters } from '../training-text.ts';
-import { isRunning } from './pipeline-queries.ts';
+import { isRunInProgress } from './pipeline-queries.ts';
 
 function useReload(): () => Promise<void> {
   const client = useQueryClient();
@@ -76,7 +76,7 @@ function RunNow({ pipeline, onClose }: { readonly pipeline: PipelineBody; readon
     >
       <p className="mut">
         It has the rights of {pipeline.applied_by}, the key that applied the pipeline.
-        {isRunning(pipeline.last_run) ? ' It starts after the run that is in progress.' : ''}
+        {isRunInProgress(pipeline.last_run) ? ' It starts after the run that is in progress.' : ''}
       </p>
       {Object.keys(pipeline.parameters).length === 0 ? null : (
         <Textarea
@@ -100,7 +100,7 @@ export function RunActions({ run }: { readonly run: PipelineRunBody }): ReactEle
   const mayRun = useHasPermission('deploy');
   const reload = useReload();
   const [isAsked, setIsAsked] = useState(false);
-  if (!mayRun || !isRunning(run)) return null;
+  if (!mayRun || !isRunInProgress(run)) return null;
   return (
     <>
       <Button onClick={() => setIsAsked(true)}>Stop</Button>

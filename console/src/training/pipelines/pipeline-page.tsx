@@ -15,7 +15,7 @@ import { useParameter } from '../../kit/search-state.ts';
 import { VersionLink } from '../training-page.tsx';
 import { PipelineActions } from './pipeline-actions.tsx';
 import { EnabledMark, EndpointLink, RunLink, RunMark, VerdictMark } from './pipeline-marks.tsx';
-import { isRunning, pipelineQuery, pipelineRunsQuery, runsShownMax } from './pipeline-queries.ts';
+import { isRunInProgress, pipelineQuery, pipelineRunsQuery, runsShownMax } from './pipeline-queries.ts';
 import { resultText, tookMs, triggerText } from './pipeline-text.ts';
 
 export function PipelinePage(): ReactElement {
@@ -66,7 +66,7 @@ function Content({ pipeline }: { readonly pipeline: PipelineDetailBody }): React
 
 function Runs({ pipeline }: { readonly pipeline: PipelineDetailBody }): ReactElement {
   const nowMs = useNow();
-  const isLive = isRunning(pipeline.last_run) || pipeline.waiting !== null;
+  const isLive = isRunInProgress(pipeline.last_run) || pipeline.waiting !== null;
   const query = useQuery(pipelineRunsQuery(pipeline.name, isLive));
   return (
     <LoadedContent query={query} what="The runs could not be loaded." heights={[200]}>

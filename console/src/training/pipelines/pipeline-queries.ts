@@ -8,7 +8,7 @@ const otherwiseEveryMs = 15_000;
 /** The page of a pipeline shows its latest runs. */
 export const runsShownMax = 100;
 
-export function isRunning(run: Pick<PipelineRunBody, 'state'> | null | undefined): boolean {
+export function isRunInProgress(run: Pick<PipelineRunBody, 'state'> | null | undefined): boolean {
   return run?.state === 'InProgress';
 }
 
@@ -18,14 +18,14 @@ export const pipelinesQuery = () =>
   queryOptions({
     queryKey: ['pipelines'],
     queryFn: ({ signal }) => getAll<PipelineBody>('/pipelines', {}, signal),
-    refetchInterval: ({ state: { data } }) => everyMs(data?.items.some(({ last_run: run }) => isRunning(run)) === true),
+    refetchInterval: ({ state: { data } }) => everyMs(data?.items.some(({ last_run: run }) => isRunInProgress(run)) === true),
   });
 
 export const pipelineQuery = (pipeline: string) =>
   queryOptions({
     queryKey: ['pipeline', pipeline],
     queryFn: ({ signal }) => get<PipelineDetailBody>(path('/pipelines/:pipeline', { pipeline }), {}, signal),
-    refetchInterval: ({ state: { data } }) => everyMs(isRunning(data?.last_run) || (data?.waiting ?? null) !== null),
+    refetchInterval: ({ state: { data } }) => everyMs(isRunInProgress(data?.last_run) || (data?.waiting ?? null) !== null),
   });
 
 /** The latest runs. `isLive`: one is in progress. */
@@ -41,5 +41,5 @@ export const pipelineRunQuery = (pipeline: string, run: string) =>
   queryOptions({
     queryKey: ['pipeline-run', pipeline, run],
     queryFn: ({ signal }) => get<PipelineRunBody>(path('/pipelines/:pipeline/runs/:run', { pipeline, run }), {}, signal),
-    refetchInterval: ({ state: { data } }) => everyMs(isRunning(data)),
+    refetchInterval: ({ state: { data } }) => everyMs(isRunInProgress(data)),
   });

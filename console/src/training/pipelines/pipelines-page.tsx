@@ -13,7 +13,7 @@ import { NumberStrip } from '../../kit/number-strip.tsx';
 import { PageLayout } from '../../kit/page.tsx';
 import { VersionLink } from '../training-page.tsx';
 import { EnabledMark, EndpointLink, RunLink, RunMark } from './pipeline-marks.tsx';
-import { isRunning, pipelinesQuery } from './pipeline-queries.ts';
+import { isRunInProgress, pipelinesQuery } from './pipeline-queries.ts';
 import { startsText } from './pipeline-text.ts';
 
 export function PipelinesPage(): ReactElement {
@@ -56,7 +56,7 @@ function Numbers({ items }: { readonly items: readonly PipelineBody[] }): ReactE
         numbers={[
           {
             label: 'Running',
-            value: count(items.filter(({ last_run: run }) => isRunning(run)).length),
+            value: count(items.filter(({ last_run: run }) => isRunInProgress(run)).length),
             note: `${plural(waiting.length, 'run')} waiting`,
           },
           { label: 'Enabled', value: count(items.length - disabled.length), note: `of ${plural(items.length, 'pipeline')}` },
@@ -73,6 +73,7 @@ const none = <span className="dim">–</span>;
 const columns: TableColumn<PipelineBody>[] = [
   {
     title: 'Pipeline',
+    className: 'said',
     sort: ({ name }) => name,
     cell: ({ name, steps, enabled }) => (
       <>
