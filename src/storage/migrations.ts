@@ -11,7 +11,7 @@ import {
   createEndpoints,
   createScaling,
 } from './migrations/deployment.ts';
-import { addPlans, createDrift } from './migrations/drift.ts';
+import { addPlans, createCallLabels, createDrift } from './migrations/drift.ts';
 import { createEnvironments } from './migrations/environments.ts';
 import { createEvaluations, createSelectionEvidence, createSelectionTests } from './migrations/evaluation.ts';
 import { createInstallation, createServerHolder } from './migrations/installation.ts';
@@ -103,5 +103,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0062-predictions-by-plan': { up: addPlans },
     '0064-tuning': { up: createTuning },
     '0065-pipelines': { up: createPipelines },
+    '0066-call-labels': { up: createCallLabels },
   };
 }

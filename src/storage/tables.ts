@@ -35,6 +35,7 @@ import type {
   AlarmsTable,
   AuditHeadTable,
   AuditTable,
+  CallLabelsTable,
   CursorsTable,
   DecisionsTable,
   DriftBaselinesTable,
@@ -77,6 +78,7 @@ export interface Tables {
   async_requests: AsyncRequestsTable;
   drift_baselines: DriftBaselinesTable;
   observed_predictions: ObservedPredictionsTable;
+  call_labels: CallLabelsTable;
   evaluation_sets: EvaluationSetsTable;
   evaluation_files: EvaluationFilesTable;
   evaluation_outcomes: EvaluationOutcomesTable;

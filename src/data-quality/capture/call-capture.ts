@@ -2,7 +2,6 @@
  * Captures sampled calls: tensors part by part while they exist, bodies at the end. Calls go to capture files, the drift monitor and the
  * predictions that later labels are joined with. Nothing here may slow down or fail a call.
  */
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { Random } from '../../random.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -130,7 +129,9 @@ class ExchangeCapture implements CapturedExchange {
       }
       if (capture === null) return;
       const [retained, answered] = [owned(input), output === null ? null : owned(output)];
-      this.#options.files.add({ endpoint, variant, eventId: randomUUID(), inferenceId, atMs, input: retained, output: answered, capture });
+      // Labels of a call without an inference id are posted under the id of its request.
+      const eventId = this.#requestId;
+      this.#options.files.add({ endpoint, variant, eventId, inferenceId, atMs, input: retained, output: answered, capture });
     } catch (error) {
       this.#options.onFailure(endpoint, error);
     }

@@ -91,6 +91,34 @@ for (const [dialect, open] of [
       assert.equal(measured.length, 250); // corrections are not measured twice
     });
 
+    test('are stored by inference id, the last ones posted, for 90 days and longer than the predictions', async (t) => {
+      const { db, clock, truth, await_, predicted } = await fixture(t, open);
+      const calledAtMs = clock.wallMs();
+      predicted({ inferenceId: 'i', values: [1, 2] });
+      predicted({ inferenceId: 'j', values: ['a'] });
+      await await_(truth.label('e', [{ inferenceId: 'i', labels: [1, 1] }]));
+      const posted = [
+        { inferenceId: 'i', labels: [3, 'x'] },
+        { inferenceId: 'j', labels: [true] },
+        { inferenceId: 'absent', labels: [1] },
+      ];
+      await await_(truth.label('E', posted));
+      const stored = async () =>
+        (await truth.labelsOf('E', ['i', 'j', 'absent'])).toSorted((a, b) => (a.inferenceId < b.inferenceId ? -1 : 1));
+      const expected = posted.slice(0, 2).map((each) => ({ ...each, calledAtMs }));
+      assert.deepEqual(await stored(), expected);
+      for (const days of [30, 61]) {
+        assert.deepEqual(await stored(), expected);
+        clock.advance(days * 86_400_000);
+        predicted({ inferenceId: `new-${days}` });
+        await await_(truth.flush());
+      }
+      assert.deepEqual(await stored(), []);
+      await await_(truth.label('e', [{ inferenceId: 'new-61', labels: [1] }]));
+      await db.deleteFrom('endpoints').execute();
+      assert.deepEqual(await db.selectFrom('call_labels').selectAll().execute(), []);
+    });
+
     test('of numbers give the mean absolute error, row by row', async (t) => {
       const { truth, measured, await_, predicted } = await fixture(t, open);
       predicted({ kind: 'value', values: [1, 2, 3] });

@@ -1,6 +1,6 @@
 /**
  * Stores predictions by inference id for a week, at most 100,000 calls per endpoint. Labels that arrive later are joined to them and give
- * live accuracy or error. Predictions are written every ten seconds, off the request path: a kill loses no more.
+ * live accuracy or error. The labels are stored for 90 days, at most 1,000,000 calls per endpoint. Predictions are written every ten seconds, off the request path: a kill loses no more.
  */
 
 import type { Clock } from '../../clock.ts';
@@ -8,6 +8,7 @@ import type { MetricStore } from '../../metrics/index.ts';
 import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
+import { type CallLabels, clearLabels, readCallLabels, storeLabels } from './label-rows.ts';
 import {
   addShadowPredictions,
   clearPredicted,
@@ -132,6 +133,7 @@ export class GroundTruth {
           .where('inference_id', 'in', [...part.keys()])
           .execute();
         const found = new Map(rows.map((row) => [row.inference_id, row]));
+        const accepted: CallLabels[] = [];
         for (const [id, labels] of part) {
           const row = found.get(id);
           const { kind, values } = JSON.parse(row?.predictions ?? '{"kind":"class","values":[]}') as Pick<
@@ -156,14 +158,21 @@ export class GroundTruth {
               .where('endpoint_key', '=', key)
               .where('inference_id', '=', id)
               .execute();
+            accepted.push({ inferenceId: id, calledAtMs: Number(row.at), labels });
             matched++;
             if (row.labelled_at === null) this.#measure(endpoint, row.variant, kind, values, labels);
           }
         }
+        await storeLabels(tx, endpoint, accepted);
       });
       await this.#yield();
     }
     return { matched, unknown, mismatched };
+  }
+
+  /** The stored labels of calls, of those ids that have any. */
+  labelsOf(endpoint: string, ids: readonly string[]): Promise<CallLabels[]> {
+    return readCallLabels(this.#options.db, endpoint, ids);
   }
 
   /** Over all stored predictions. */
@@ -224,6 +233,7 @@ export class GroundTruth {
     if (retained.length > 0 && nowMs - this.#clearedAtMs >= clearEveryMs) {
       this.#clearedAtMs = nowMs;
       await clearPredicted(this.#options.db, this.#options.endpoints(), nowMs);
+      await clearLabels(this.#options.db, this.#options.endpoints(), nowMs);
     }
   }
 

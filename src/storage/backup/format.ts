@@ -67,6 +67,7 @@ export const tableNames = Object.keys({
   async_requests: true,
   drift_baselines: true,
   observed_predictions: true,
+  call_labels: true,
   evaluation_sets: true,
   evaluation_files: true,
   evaluation_outcomes: true,

@@ -38,3 +38,16 @@ export async function addPlans(db: AnyDatabase): Promise<void> {
     .columns(['endpoint_key', 'request_id'])
     .execute();
 }
+
+/** The labels themselves, by which captured calls become rows to train with. Deleted with their endpoint. */
+export async function createCallLabels(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('call_labels')
+    .addColumn('endpoint_key', 'text', (column) => column.notNull().references('endpoints.name_key').onDelete('cascade'))
+    .addColumn('inference_id', 'text', (column) => column.notNull())
+    .addColumn('called_at', 'bigint', (column) => column.notNull())
+    .addColumn('labels', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('call_labels_pk', ['endpoint_key', 'inference_id'])
+    .execute();
+  await db.schema.createIndex('call_labels_by_age').on('call_labels').columns(['endpoint_key', 'called_at']).execute();
+}

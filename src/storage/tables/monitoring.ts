@@ -109,6 +109,16 @@ export interface DriftBaselinesTable {
   made_at: number;
 }
 
+/** The labels of calls. */
+export interface CallLabelsTable {
+  endpoint_key: string;
+  inference_id: string;
+  /** When the call was answered, epoch milliseconds: an id may be used again. */
+  called_at: number;
+  /** JSON: one per row. */
+  labels: string;
+}
+
 /** Predictions, retained until labels arrive or they expire. */
 export interface ObservedPredictionsTable {
   endpoint_key: string;
