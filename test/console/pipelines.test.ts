@@ -11,8 +11,9 @@ import { type BrowserView, Console, noBrowser } from './browser.ts';
 
 /** Copies a model that forgets the weights of its first pixels, 256 bytes each, which start at byte 288. */
 const script =
-  'root=$SAGEMAKER_BASE_DIR; [ -n "$root" ] || root=/opt/ml; m=$root/input/data/model/digits_mlp.onnx; n=$((256 * SM_HP_FORGOTTEN)); sleep "$SM_HP_SECONDS"; ' +
-  '{ head -c 288 "$m"; head -c $n /dev/zero; tail -c +$((289 + n)) "$m"; } > "$root/model/model.onnx"; echo "forgotten=$SM_HP_FORGOTTEN"';
+  'root=$SAGEMAKER_BASE_DIR; [ -n "$root" ] || root=/opt/ml; m=$root/input/data/model/digits_mlp.onnx; ' +
+  'of() { sed "s/.*\\"$1\\":\\"\\([0-9]*\\)\\".*/\\1/" "$root/input/config/hyperparameters.json"; }; sleep "$(of seconds)"; n=$((256 * $(of forgotten))); ' +
+  '{ head -c 288 "$m"; head -c "$n" /dev/zero; tail -c +$((289 + n)) "$m"; } > "$root/model/model.onnx"; echo "forgotten=$(of forgotten)"';
 
 const file = `name: digits-loop
 on:
@@ -28,7 +29,7 @@ train:
 evaluate: {data: s3://team/holdout.csv, label: label}
 register: {group: digits}
 approve: {when: better}
-deploy: {endpoint: digits}
+deploy: {endpoint: digits, rollout: {steps: [{percent: 50, watch: 1s}, {percent: 100, watch: 1s}]}}
 `;
 
 describe('pipelines', { skip: noBrowser, timeout: 170_000 }, () => {
