@@ -30,6 +30,9 @@ export interface ForwardedRequest {
   readonly drop: () => void;
 }
 
+/** A gateway process sends requests with bodies up to 64 KiB. Decoded numbers take at most four times the bytes of their text. */
+const frameBytesMax = 1024 * 1024;
+
 export interface FrontLinkDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly home: Home;
@@ -55,7 +58,7 @@ export class FrontLink {
     this.#deps = deps;
     this.#socket = socket;
     this.#writer = new BatchedWriter(socket);
-    const reader = new FrameReader((frame) => this.#take(frame));
+    const reader = new FrameReader((frame) => this.#take(frame), frameBytesMax);
     socket.on('data', (chunk: Buffer) => {
       try {
         reader.push(chunk);
@@ -64,7 +67,8 @@ export class FrontLink {
       }
     });
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#end('it closed its link'));
+    // The server's connections may be half open, so the end of a killed process does not close its link.
+    for (const event of ['end', 'close'] as const) socket.on(event, () => this.#end('it closed its link'));
   }
 
   setCatalogue(endpoints: readonly CatalogueEndpoint[]): void {

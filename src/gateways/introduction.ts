@@ -25,7 +25,7 @@ export function readIntroduction(socket: Socket, token: string, accept: (introdu
     read = Buffer.concat([read, chunk]);
     const end = read.length < 2 ? Number.POSITIVE_INFINITY : 2 + read.readUInt16LE(0);
     if (read.length < end) return;
-    socket.off('data', onData).off('error', onError).pause();
+    socket.off('data', onData).off('error', onError).off('end', onError).pause();
     const introduction = parsed(read.toString('utf8', 2, end));
     if (introduction === null || !isSameToken(introduction.token, token)) {
       socket.on('error', onError).destroy();
@@ -34,7 +34,8 @@ export function readIntroduction(socket: Socket, token: string, accept: (introdu
     if (read.length > end) socket.unshift(read.subarray(end));
     accept(introduction);
   };
-  socket.on('data', onData).on('error', onError);
+  // The server's connections may be half open, so the end of the other side does not close them.
+  socket.on('data', onData).on('error', onError).on('end', onError);
 }
 
 function parsed(text: string): Introduction | null {

@@ -1,0 +1,73 @@
+/** The server's ends of the connections of gateway processes, whose other ends may be killed at any time. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { until } from '../../test/end-to-end/poll.ts';
+import { VirtualClock } from '../clock.ts';
+import { messageFrame } from '../runtime/index.ts';
+import { FrontLink } from './front-link.ts';
+import { readIntroduction } from './introduction.ts';
+import { bytesFrame, linkKinds } from './link-frames.ts';
+
+let folder: string;
+let server: Server;
+let far: Socket;
+let near: Socket;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'penstock-link-'));
+  server = createServer({ allowHalfOpen: true }).listen(join(folder, 'socket')); // as a server of node:http
+  await once(server, 'listening');
+  far = connect(join(folder, 'socket'));
+  [near] = (await once(server, 'connection')) as [Socket];
+});
+
+afterEach(async () => {
+  for (const socket of [far, near]) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  rmSync(folder, { recursive: true });
+});
+
+function openLink(): { readonly events: readonly string[] } {
+  const events: string[] = [];
+  new FrontLink(near, {
+    clock: new VirtualClock(),
+    home: { enter: () => () => undefined },
+    routeOf: () => undefined,
+    serveWhole: () => {
+      events.push('served');
+      return () => events.push('left');
+    },
+    logError: () => undefined,
+    onEnd: () => events.push('ended'),
+  });
+  return { events };
+}
+
+test('the requests of a gateway process are given up when it is killed, although nothing is sent to it', async () => {
+  const { events } = openLink();
+  far.write(messageFrame(1, linkKinds.connected, {}));
+  far.write(bytesFrame(1, linkKinds.whole, 1, [Buffer.from('x')]));
+  await until('the request has arrived', () => events.length > 0);
+  far.destroy();
+  await until('the link has ended', () => events.includes('ended'), 5000);
+  assert.deepEqual(events, ['served', 'left', 'ended']);
+});
+
+test('a frame longer than any request ends the link before memory is taken for it', async () => {
+  const { events } = openLink();
+  const head = bytesFrame(1, linkKinds.whole, 1, []);
+  head.writeUInt32LE(512 * 1024 * 1024, 0);
+  far.write(head);
+  await until('the link has ended', () => events.includes('ended'), 5000);
+});
+
+test('a connection that ends without an introduction is closed', async () => {
+  readIntroduction(near, 'token', () => assert.fail('it has none'));
+  far.end();
+  await until('it is closed', () => near.destroyed, 5000);
+});
