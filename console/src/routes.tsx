@@ -59,7 +59,7 @@ const routeTree = root.addChildren([
   }),
   createRoute({
     ...under,
-    path: '/pipelines/$pipeline/runs/$run',
+    path: '/pipelines/$pipeline/$run',
     component: lazyRouteComponent(() => import('./training/pipelines/pipeline-run-page.tsx'), 'PipelineRunPage'),
   }),
   createRoute({ ...under, path: '/what-if', component: lazyRouteComponent(() => import('./simulation/what-if-page.tsx'), 'WhatIfPage') }),

@@ -98,7 +98,7 @@ describe('pipelines', { skip: noBrowser, timeout: 170_000 }, () => {
       await view.goTo('/pipelines/digits-loop');
       await page.getByRole('link', { name: 'digits-loop/1' }).waitFor();
       await assertWell(view, `pipeline-${scheme}-${width}`);
-      await view.goTo('/pipelines/digits-loop/runs/2');
+      await view.goTo('/pipelines/digits-loop/2');
       await page.getByRole('link', { name: 'digits', exact: true }).first().waitFor();
       await assertWell(view, `pipeline-run-${scheme}-${width}`);
       view.assertQuiet();
@@ -108,7 +108,7 @@ describe('pipelines', { skip: noBrowser, timeout: 170_000 }, () => {
   test('a run shows the numbers and the sentence of its test as the server made them, with links to what it made', async () => {
     const run = await made.server.callWell<PipelineRunBody>('GET', '/pipelines/digits-loop/runs/2');
     assert.deepEqual([run.state, run.verdict], ['Completed', 'better'], run.reason ?? '');
-    const view = await made.open('/pipelines/digits-loop/runs/2');
+    const view = await made.open('/pipelines/digits-loop/2');
     const { page } = view;
     const card = page.getByRole('region', { name: 'Test', exact: true });
     await card.getByText(`${run.test?.wins} : ${run.test?.losses}`).waitFor();
@@ -124,13 +124,13 @@ describe('pipelines', { skip: noBrowser, timeout: 170_000 }, () => {
   });
 
   test('a worse version was rejected, and a failed run says why', async () => {
-    const view = await made.open('/pipelines/digits-loop/runs/3');
+    const view = await made.open('/pipelines/digits-loop/3');
     await view.page
       .getByText(/^Rejected digits\/3/)
       .first()
       .waitFor();
     await view.screenshot('pipeline-run-worse');
-    await view.goTo('/pipelines/by-hand/runs/1');
+    await view.goTo('/pipelines/by-hand/1');
     await view.page
       .getByRole('alert')
       .getByText(/no such column: label/)

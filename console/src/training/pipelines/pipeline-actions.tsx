@@ -63,7 +63,7 @@ function RunNow({ pipeline, onClose }: { readonly pipeline: PipelineBody; readon
   const start = async (): Promise<void> => {
     const { run } = await post<StartedRunBody>(path('/pipelines/:pipeline/runs', { pipeline: pipeline.name }), { parameters });
     await reload();
-    if (run !== null) await navigate({ to: '/pipelines/$pipeline/runs/$run', params: { pipeline: run.pipeline, run: String(run.number) } });
+    if (run !== null) await navigate({ to: '/pipelines/$pipeline/$run', params: { pipeline: run.pipeline, run: String(run.number) } });
   };
   return (
     <FormDialog

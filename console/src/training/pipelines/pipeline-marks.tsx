@@ -22,7 +22,7 @@ export function VerdictMark({ verdict }: { readonly verdict: PipelineRunBody['ve
 
 export function RunLink({ run }: { readonly run: Pick<PipelineRunBody, 'pipeline' | 'number' | 'name'> }): ReactElement {
   return (
-    <Link className="name" to="/pipelines/$pipeline/runs/$run" params={{ pipeline: run.pipeline, run: String(run.number) }}>
+    <Link className="name" to="/pipelines/$pipeline/$run" params={{ pipeline: run.pipeline, run: String(run.number) }}>
       {run.name}
     </Link>
   );

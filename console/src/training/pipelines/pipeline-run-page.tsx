@@ -69,6 +69,7 @@ function Content({ run }: { readonly run: PipelineRunBody }): ReactElement {
 
 function Facts({ run, endpoint }: { readonly run: PipelineRunBody; readonly endpoint: string | null }): ReactElement {
   const { job, version, against, holdout, decision } = run;
+  const none = run.state === 'InProgress' ? 'none yet' : 'none';
   const parameters = Object.entries(run.parameters).map(([name, value]) => [name, <code key={name}>{value}</code>] as const);
   return (
     <Card title="Facts" span={5} padded>
@@ -83,14 +84,14 @@ function Facts({ run, endpoint }: { readonly run: PipelineRunBody; readonly endp
           [
             'Training job',
             job === null ? (
-              'none yet'
+              none
             ) : (
               <Link key="job" to="/training/$job" params={{ job }}>
                 {job}
               </Link>
             ),
           ],
-          ['Version', version === null ? 'none yet' : <VersionLink key="version" version={version} />],
+          ['Version', version === null ? none : <VersionLink key="version" version={version} />],
           ['Compared with', against === null ? 'no version' : <VersionLink key="against" version={against} />],
           ...(holdout === null ? [] : [['Holdout', <code key="holdout">{holdout.set}</code>] as const]),
           ['Endpoint', endpoint === null ? 'none' : <EndpointLink key="endpoint" endpoint={endpoint} />],

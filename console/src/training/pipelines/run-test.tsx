@@ -27,6 +27,7 @@ export function RunTest({ run, test }: RunTestProps): ReactElement {
     <Card
       title="Test"
       className="section"
+      padded
       aside={verdict === null ? undefined : <VerdictMark verdict={verdict} />}
       end={`${testNames[test.kind]}, one-sided, on ${plural(test.rows, 'row')}`}
       footer={
@@ -36,7 +37,7 @@ export function RunTest({ run, test }: RunTestProps): ReactElement {
       }
     >
       <NumberStrip numbers={numbersOf(run, test)} />
-      {note === null ? null : <p className="body">{sentence(note)}</p>}
+      {note === null ? null : <p>{sentence(note)}</p>}
     </Card>
   );
 }
