@@ -36,7 +36,9 @@ export function RunTest({ run, test }: RunTestProps): ReactElement {
           : `${holdout.uses === 1 ? 'The first test' : `Test ${count(holdout.uses)}`} on these ${count(holdout.rows)} rows. Each test has the same level.`
       }
     >
-      <NumberStrip numbers={numbersOf(run, test)} />
+      <div className="section">
+        <NumberStrip numbers={numbersOf(run, test)} />
+      </div>
       {note === null ? null : <p>{sentence(note)}</p>}
     </Card>
   );
