@@ -93,7 +93,7 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   const modules = await openModules(config, product, { ...foundation, interpreters, provider, access, listener }, closers);
   const { webhooks, ledger } = modules;
   const { api, aws, readiness, openGrpcPort } = mountServers(config, product, modules);
-  fronts?.connect({ listener, serving: modules.serving, hasTraces: foundation.traces !== null });
+  fronts?.connect({ listener, serving: modules.serving, metrics: modules.metrics, hasTraces: foundation.traces !== null });
   const url = await listener.listen();
   modules.startGuards();
   modules.training.serve(reachable(url, listener));

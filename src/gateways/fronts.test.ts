@@ -1,5 +1,10 @@
 /** Gateway processes before a listener: what reaches its handlers, and what clients get. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from '../../test/end-to-end/poll.ts';
 import { dial, readUntil, restOf, statusesOf } from '../../test/end-to-end/raw-client.ts';
@@ -8,8 +13,14 @@ import { SystemClock } from '../clock.ts';
 import { loadConfig } from '../config.ts';
 import { Listener, readRequestBodyInto, respond, selfSignedCertificate } from '../http/index.ts';
 import { openLogs } from '../logs/index.ts';
+import type { MetricSample, Metrics } from '../metrics/index.ts';
 import type { InferenceResult, ServedRoute } from '../serving/index.ts';
 import { Fronts } from './index.ts';
+
+/** Other servers have folders in that of the system. */
+const temporary = mkdtempSync(join(tmpdir(), 'penstock-fronts-'));
+process.env['TMPDIR'] = temporary;
+after(() => rmSync(temporary, { recursive: true, force: true }));
 
 interface Opened {
   readonly listener: Listener;
@@ -18,6 +29,8 @@ interface Opened {
   readonly from: (string | undefined)[];
   /** The ids of the requests that the gateway processes have decoded. */
   readonly entered: readonly string[];
+  /** The value of a metric without labels. */
+  readonly metric: (name: string) => number | undefined;
 }
 
 /** Handlers answer with the path and the length of the body. */
@@ -45,6 +58,8 @@ async function open(isTls: boolean): Promise<Opened> {
   const { serving } = openServingFixture();
   const { signature } = versionOf(1);
   const route = { endpoint: 'e', variant: 'v', version: '1', signature, batchable: true, batchSizeMax: 8 } as unknown as ServedRoute;
+  const collectors = new Map<string, () => readonly MetricSample[]>();
+  const keep: Metrics['gauge'] = (name, _help, _labels, collect) => void collectors.set(name, collect);
   fronts.connect({
     listener,
     serving: {
@@ -57,9 +72,10 @@ async function open(isTls: boolean): Promise<Opened> {
       plainEndpoints: () => [{ name: 'e', variants: [{ route, weight: 1 }] }],
       onRoutesChanged: serving.onRoutesChanged.bind(serving),
     },
+    metrics: { gauge: keep, counter: keep },
     hasTraces: false,
   });
-  return { listener, url: await listener.listen(), from, entered };
+  return { listener, url: await listener.listen(), from, entered, metric: (name) => collectors.get(name)?.()[0]?.value };
 }
 
 const run: Omit<InferenceResult, 'outputs'> = {
@@ -123,6 +139,11 @@ describe('gateway processes', () => {
     socket.destroy();
   });
 
+  test('are counted', async () => {
+    await until('both are linked', () => opened.metric('penstock_gateway_processes') === 2);
+    assert.equal(opened.metric('penstock_gateway_restarts_total'), 0);
+  });
+
   test('pass large bodies on', async () => {
     const socket = await dial(opened.url);
     socket.write(post('x'.repeat(3_000_000)));
@@ -163,4 +184,21 @@ test('a server with gateway processes drains: requests on their way are answered
   await drained;
   await assert.rejects(dial(url));
   await listener.close();
+});
+
+test('a server whose gateway processes cannot be started says so, and leaves nothing behind', async (context) => {
+  context.mock.property(process, 'execPath', '/nonexistent/node');
+  await assert.rejects(open(false), { code: 'unavailable', message: /ENOENT/ });
+  assert.deepEqual(readdirSync(temporary), []);
+});
+
+test('a server with gateway processes removes the socket of a killed one', async () => {
+  const folder = mkdtempSync(join(temporary, 'penstock-gateways-'));
+  const killed = createServer().listen(join(folder, 'before'));
+  await once(killed, 'listening');
+  renameSync(join(folder, 'before'), join(folder, 'socket')); // so it stays
+  await new Promise((resolve) => killed.close(resolve));
+  const { listener } = await open(false);
+  await listener.close();
+  assert(!existsSync(folder));
 });

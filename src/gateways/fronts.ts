@@ -17,6 +17,8 @@ import { FastHeads } from '../connections/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Certificate, FrontPort, Listener } from '../http/index.ts';
 import type { Logs } from '../logs/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { clearTemporaryLeftovers } from '../providers/index.ts';
 import type { Home, Serving } from '../serving/index.ts';
 import { type ForwardedRequest, FrontLink } from './front-link.ts';
 import type { FrontOrders, FrontReport } from './front-main.ts';
@@ -28,6 +30,9 @@ const mainPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './fron
 
 /** Loading takes a third of a second, more on a machine that swaps. */
 const startMs = 30_000;
+/** Prefix of the name of the socket's folder; leftovers are recognised by it. */
+const folderPrefix = 'penstock-gateways-';
+
 /** A process that ends sooner is started again only after this time. */
 const restartMs = 500;
 
@@ -40,6 +45,7 @@ export interface FrontsDeps {
 export interface FrontsServices {
   readonly listener: Listener;
   readonly serving: Home & Pick<Serving, 'plainEndpoints' | 'onRoutesChanged'>;
+  readonly metrics: Pick<Metrics, 'gauge' | 'counter'>;
   /** With traces, all requests go to the server as a whole: it decides which are traced. */
   readonly hasTraces: boolean;
 }
@@ -47,14 +53,14 @@ export interface FrontsServices {
 interface Front {
   readonly child: ChildProcess;
   readonly startedAtMs: number;
-  readonly ended: Promise<unknown>;
+  /** Resolves with how it ended. */
+  readonly ended: Promise<string>;
 }
 
 export class Fronts implements FrontPort {
-  readonly socketPath: string;
   readonly #config: Config;
   readonly #deps: FrontsDeps;
-  readonly #folder: string;
+  #folder: string | null = null;
   readonly #token = randomBytes(16).toString('hex');
   readonly #heads = new FastHeads();
   readonly #links = new Set<FrontLink>();
@@ -64,14 +70,13 @@ export class Fronts implements FrontPort {
   #services!: FrontsServices;
   #orders!: FrontOrders;
   #isUpdateScheduled = false;
+  #restarts = 0;
   #isEnding = false;
+  #drainTimes: object | null = null;
 
   private constructor(config: Config, deps: FrontsDeps) {
     this.#config = config;
     this.#deps = deps;
-    // The path of a Unix socket holds 107 bytes.
-    this.#folder = mkdtempSync(join(tmpdir().length <= 70 ? tmpdir() : '/tmp', 'penstock-gateways-')); // made with mode 0700
-    this.socketPath = join(this.#folder, 'socket');
   }
 
   /** Null if the server itself accepts all connections. */
@@ -82,7 +87,26 @@ export class Fronts implements FrontPort {
   /** Before `start`. */
   connect(services: FrontsServices): void {
     this.#services = services;
-    services.serving.onRoutesChanged(() => this.#scheduleUpdate());
+    const { serving, metrics } = services;
+    serving.onRoutesChanged(() => this.#scheduleUpdate());
+    const only = (value: number) => [{ labels: {}, value }];
+    metrics.gauge('penstock_gateway_processes', 'Gateway processes that are linked to the server.', [], () => only(this.#links.size));
+    metrics.counter('penstock_gateway_restarts_total', 'Gateway processes that ended and were started again.', [], () =>
+      only(this.#restarts),
+    );
+  }
+
+  /** Removes the folders of killed servers, and makes one that only this user can enter. */
+  async open(): Promise<string> {
+    const { clock, log } = this.#deps;
+    await clearTemporaryLeftovers(folderPrefix, clock, log);
+    // The path of a Unix socket holds 107 bytes.
+    this.#folder = mkdtempSync(join(Buffer.byteLength(tmpdir()) <= 70 ? tmpdir() : '/tmp', folderPrefix)); // made with mode 0700
+    return this.#socketPath;
+  }
+
+  get #socketPath(): string {
+    return join(this.#folder as string, 'socket');
   }
 
   /** Resolves with the port once all processes accept connections at it. Throws `unavailable` if it cannot be bound. */
@@ -95,7 +119,7 @@ export class Fronts implements FrontPort {
       host,
       port,
       tls: this.#deps.tls,
-      socketPath: this.socketPath,
+      socketPath: this.#socketPath,
       token: this.#token,
       limits: {
         connectionsMax: Math.ceil(connectionsMax / gateways),
@@ -126,6 +150,7 @@ export class Fronts implements FrontPort {
   /** Resolves when all processes have ended: they accept requests for a grace period, and finish what is open. */
   async drain(times: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
     this.#stopRestarts();
+    this.#drainTimes = times; // for a process that is just being started
     for (const link of this.#links) link.drain(times);
     await this.#allEnded();
   }
@@ -136,7 +161,7 @@ export class Fronts implements FrontPort {
     for (const { child } of this.#fronts.values()) child.kill('SIGKILL');
     await this.#allEnded();
     for (const link of this.#links) link.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #stopRestarts(): void {
@@ -154,14 +179,14 @@ export class Fronts implements FrontPort {
     const { clock } = this.#deps;
     // Its own process group: Ctrl-C is for the server, which drains first.
     const child = fork(mainPath, [], { detached: true, stdio: ['ignore', 2, 2, 'ipc'], execArgv: [] });
-    const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+    const ended = endOf(child);
     this.#fronts.set(index, { child, startedAtMs: clock.nowMs(), ended });
-    void ended.then(([code, signal]) => this.#onExit(index, signal ?? `exit code ${code}`));
-    child.send(this.#orders);
+    void ended.then((how) => this.#onExit(index, how));
+    const reported = new Promise<FrontReport>((resolve) => child.once('message', (report: FrontReport) => resolve(report)));
+    child.send(this.#orders, () => undefined); // a failure means that it has ended
     const cancel = clock.after(startMs, () => child.kill('SIGKILL'));
-    const report = await Promise.race([once(child, 'message'), ended.then(() => [{ failed: 'it ended at its start' }])]);
+    const what = await Promise.race([reported, ended.then((how) => ({ failed: `it ended at its start (${how})` }))]);
     cancel();
-    const [what] = report as [FrontReport];
     if ('port' in what) return what.port;
     child.kill('SIGKILL');
     throw new PlatformError(
@@ -179,6 +204,7 @@ export class Fronts implements FrontPort {
     const delayMs = clock.nowMs() - startedAtMs < restartMs ? restartMs : 0;
     const cancel = clock.after(delayMs, () => {
       this.#cancelRestarts.delete(cancel);
+      this.#restarts++;
       this.#startFront(index).catch((error: unknown) =>
         log.error({ gateway: index, error: messageOf(error) }, 'failed to start a gateway process'),
       );
@@ -198,6 +224,7 @@ export class Fronts implements FrontPort {
     });
     this.#links.add(link);
     link.setCatalogue(this.#catalogue());
+    if (this.#drainTimes !== null) link.drain(this.#drainTimes);
     socket.resume();
   }
 
@@ -239,6 +266,16 @@ export class Fronts implements FrontPort {
     (early as (() => void) | null)?.();
     return leave;
   }
+}
+
+/** Resolves with how the process ended, also if it could not be started at all. */
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.on('error', (error) => {
+      if (child.pid === undefined) resolve(messageOf(error));
+    });
+  });
 }
 
 /** Whether requests of the caller need nothing of the server but their queue. */

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import { type FastConnections, type FastHeads, FastRequest, type FastResponse } from '../connections/index.ts';
 
 export interface FrontPort {
-  /** Where the listener listens in place of the port. */
-  readonly socketPath: string;
+  /** Resolves with the path where the listener listens in place of the port. */
+  open(): Promise<string>;
   /** Resolves with the port once connections are accepted at it. */
   start(host: string, port: number): Promise<number>;
   /** A connection to the socket: calls `passOn` if a client's connection continues here. */

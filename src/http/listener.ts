@@ -231,12 +231,13 @@ export class Listener {
         await once(this.#server, 'listening');
         boundPort = (this.#server.address() as AddressInfo).port;
       } else {
-        this.#server.listen({ path: fronts.socketPath, backlog: 1024 });
+        this.#server.listen({ path: await fronts.open(), backlog: 1024 });
         await once(this.#server, 'listening');
         boundPort = await fronts.start(host, port);
       }
     } catch (cause) {
       await fronts?.close();
+      if (this.#server.listening) this.#server.close(); // the socket of the gateway processes
       const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
       const what = inUse ? 'another program is using it; choose another --port (0: any free port)' : messageOf(cause);
       throw new PlatformError('unavailable', `cannot listen on ${host}:${port}: ${what}`, { cause });

@@ -35,3 +35,4 @@ export type {
   Tasks,
   TaskView,
 } from './tasks/task.ts';
+export { clearTemporaryLeftovers } from './temporary-leftovers.ts';

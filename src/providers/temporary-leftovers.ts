@@ -16,13 +16,13 @@ export interface TemporaryPlaces {
   readonly sharedMemory: string;
 }
 
-const systemPlaces: TemporaryPlaces = { parents: [...new Set([tmpdir(), '/tmp'])], sharedMemory: '/dev/shm' };
+const systemPlaces = (): TemporaryPlaces => ({ parents: [...new Set([tmpdir(), '/tmp'])], sharedMemory: '/dev/shm' });
 
 /** A server listens within milliseconds after creating the folder, and unlinks shared memory right after opening it. */
 const youngMs = 600_000;
 
 /** Removes leftovers of this user. `prefix` is that of the socket folders. */
-export async function clearTemporaryLeftovers(prefix: string, clock: Clock, log: Log, places = systemPlaces): Promise<void> {
+export async function clearTemporaryLeftovers(prefix: string, clock: Clock, log: Log, places = systemPlaces()): Promise<void> {
   for (const parent of places.parents) {
     for (const path of ownPathsIn(parent, (name) => name.startsWith(prefix))) {
       if (await isLeftover(path, clock)) remove(path, log);
