@@ -24,7 +24,7 @@ const stepsByName: Readonly<Record<PipelineStep, (context: StepContext) => Promi
 };
 
 const reasonMax = 1000;
-/** The server has no room, or its database was away: tried again, about five minutes long. */
+/** The server has no room, or its database was away: a step is tried again, about five minutes long, and storing it until it succeeds. */
 const triesMax = 60;
 const tryEveryMs = 5000;
 
@@ -34,6 +34,8 @@ export class RunExecution {
   readonly #deps: RunStepDeps;
   readonly #revision: RevisionOfRun;
   readonly #abort = new AbortController();
+  readonly #closing = new AbortController();
+  #stoppedBy = '';
   #run: PipelineRun;
   /** Writes follow one another. */
   #written: Promise<unknown> = Promise.resolve();
@@ -50,48 +52,45 @@ export class RunExecution {
 
   /** Leaves the run to the next server. */
   halt(): void {
+    this.#closing.abort();
     this.#abort.abort(new Error('closing'));
   }
 
-  /** Ends the run, and the job or evaluation of its step. Throws `wrong_state` once it deploys. */
-  async stop(who: string): Promise<void> {
+  /** Ends the run soon, and the job or evaluation of its step. Throws `wrong_state` once it deploys. */
+  stop(who: string): void {
     const step = this.#run.steps.find(({ state }) => state === 'InProgress')?.step;
     if (step === 'deploy')
       throw new PlatformError(
         'wrong_state',
         `${runName(this.#run)} is deploying ${this.#run.version}: roll back with penstock rollback ${this.#revision.spec.deploy?.endpoint}`,
       );
+    this.#stoppedBy = who;
     this.#abort.abort(new PlatformError('wrong_state', `stopped by ${who}`));
-    const { training, evaluations } = this.#deps;
-    const { job, evaluation } = this.#run;
-    // Each may have ended meanwhile.
-    if (step === 'train' && job !== null) await training.stop(job, who).catch(() => undefined);
-    if (step === 'evaluate' && evaluation !== null) await evaluations.stop(evaluation, who).catch(() => undefined);
   }
 
-  /** Resolves when the run has ended, or was halted. Throws if its end could not be stored. */
+  /** Resolves when the run has ended, or was halted. What cannot be stored, as on a full disk, is tried again. */
   async execute(): Promise<void> {
-    const { signal } = this.#abort;
     const name = runName(this.#run);
     const origin = { protocol: 'pipeline', remoteAddress: name, userAgent: `pipeline:${name}`, requestId: name };
     await withOrigin(origin, async () => {
-      for (const { step } of this.#run.steps) {
-        const { state } = this.#stepOf(step);
-        if (state === 'Completed') continue;
-        if (state === 'Failed') break;
-        const outcome = await this.#execute(step, signal);
-        if (outcome === null) return;
-        const isOver = outcome.state === 'Failed' || outcome.stops !== undefined;
-        await this.#endStep(step, outcome);
-        if (isOver) {
-          const why = outcome.stops ?? `${step} failed`;
-          await this.#end(outcome.state === 'Failed' ? 'Failed' : 'Completed', outcome.state === 'Failed' ? outcome.note : null, why);
-          return;
+      for (;;) {
+        try {
+          return await this.#executeSteps();
+        } catch (error) {
+          if (this.#closing.signal.aborted) throw error;
+          this.#deps.log.error({ run: name, error: messageOf(error) }, 'failed to store a run of a pipeline, will retry');
+          await pauseFor(this.#deps.clock, tryEveryMs, this.#closing.signal);
         }
       }
-      const failed = this.#run.steps.find(({ state }) => state === 'Failed');
-      await this.#end(failed === undefined ? 'Completed' : 'Failed', failed?.note ?? null, `${failed?.step} failed`);
     });
+  }
+
+  async #executeSteps(): Promise<void> {
+    for (const { step } of this.#run.steps) {
+      if (this.#stepOf(step).state === 'Completed') continue;
+      const outcome = await this.#execute(step, this.#abort.signal);
+      if (outcome === null || (await this.#endStep(step, outcome))) return;
+    }
   }
 
   /** Null if the server closes, or the run was stopped, which is stored then. */
@@ -102,6 +101,7 @@ export class RunExecution {
         checkStepRights(this.#deps.access, this.#revision.appliedBy, this.#revision.spec, step);
         if (this.#stepOf(step).state === 'Waiting')
           await this.#change(step, { state: 'InProgress', startedAtMs: this.#deps.clock.wallMs() });
+        signal.throwIfAborted(); // stopped while that was stored
         return await stepsByName[step](this.#context(signal));
       } catch (error) {
         if (signal.aborted) {
@@ -141,32 +141,53 @@ export class RunExecution {
     await this.#write(async () => ({ run: this.#with(step, change), events: [] }));
   }
 
-  async #endStep(step: PipelineStep, { state, note, facts }: StepOutcome): Promise<void> {
+  /**
+   * Ends the step, and in the same transaction the run, if this was its last step or stops it: after a kill, no server finds one without the
+   * other. Returns whether the run is over.
+   */
+  async #endStep(step: PipelineStep, { state, note, stops, facts }: StepOutcome): Promise<boolean> {
+    const { clock, events } = this.#deps;
     const cut = note.slice(0, reasonMax);
+    const isOver = state === 'Failed' || stops !== undefined || this.#run.steps.at(-1)?.step === step;
     await this.#write(async (tx) => {
-      const run = { ...this.#with(step, { state, note: cut, endedAtMs: this.#deps.clock.wallMs() }), ...facts };
+      const run = { ...this.#with(step, { state, note: cut, endedAtMs: clock.wallMs() }), ...facts };
       const detail = { run: run.number, step, state, note: cut, version: run.version };
-      return { run, events: [await this.#deps.events.record(tx, { kind: 'pipeline.step-ended', subject: run.pipeline, detail })] };
+      const ended = await events.record(tx, { kind: 'pipeline.step-ended', subject: run.pipeline, detail });
+      if (!isOver) return { run, events: [ended] };
+      const end =
+        state === 'Failed'
+          ? ({ state, reason: cut, why: `${step} failed` } as const)
+          : ({ state: 'Completed', reason: null, why: stops ?? '' } as const);
+      const over = await this.#endIn(tx, run, end);
+      return { run: over.run, events: [ended, over.event] };
     });
+    if (isOver) this.#deps.announceDeliveries();
+    return isOver;
   }
 
+  /** The step has begun nothing more by now, so that its job or evaluation is the last one. */
   async #stopped(step: PipelineStep, reason: string): Promise<void> {
-    await this.#change(step, { state: 'Stopped', note: reason, endedAtMs: this.#deps.clock.wallMs() });
-    await this.#end('Stopped', reason, reason);
+    const { training, evaluations, clock } = this.#deps;
+    const { job, evaluation } = this.#run;
+    if (step === 'train' && job !== null) await unlessOver(training.stop(job, this.#stoppedBy));
+    if (step === 'evaluate' && evaluation !== null) await unlessOver(evaluations.stop(evaluation, this.#stoppedBy));
+    await this.#write(async (tx) => {
+      const run = this.#with(step, { state: 'Stopped', note: reason, endedAtMs: clock.wallMs() });
+      const over = await this.#endIn(tx, run, { state: 'Stopped', reason, why: reason });
+      return { run: over.run, events: [over.event] };
+    });
+    this.#deps.announceDeliveries();
   }
 
-  /** Stores the end with its event and notifications, and marks the steps that did not run. */
-  async #end(state: 'Completed' | 'Failed' | 'Stopped', reason: string | null, why: string): Promise<void> {
-    const { clock, events, notify, announceDeliveries } = this.#deps;
-    await this.#write(async (tx) => {
-      const steps = this.#run.steps.map((each) => (each.state === 'Waiting' ? { ...each, state: 'Skipped' as const, note: why } : each));
-      const run: PipelineRun = { ...this.#run, steps, state, reason, endedAtMs: clock.wallMs() };
-      const detail = { run: run.number, state, reason, version: run.version, verdict: run.verdict, job: run.job };
-      const event = await events.record(tx, { kind: 'pipeline.run-ended', subject: run.pipeline, detail });
-      await notify(tx, this.#revision.spec.notify, run);
-      return { run, events: [event] };
-    });
-    announceDeliveries();
+  /** The end with its event and notifications, and the steps marked that did not run. */
+  async #endIn(tx: Transaction, before: PipelineRun, { state, reason, why }: RunEnd): Promise<{ run: PipelineRun; event: PlatformEvent }> {
+    const { clock, events, notify } = this.#deps;
+    const steps = before.steps.map((each) => (each.state === 'Waiting' ? { ...each, state: 'Skipped' as const, note: why } : each));
+    const run: PipelineRun = { ...before, steps, state, reason, endedAtMs: clock.wallMs() };
+    const detail = { run: run.number, state, reason, version: run.version, verdict: run.verdict, job: run.job };
+    const event = await events.record(tx, { kind: 'pipeline.run-ended', subject: run.pipeline, detail });
+    await notify(tx, this.#revision.spec.notify, run);
+    return { run, event };
   }
 
   /** In one transaction; only then is it the run's state, and its events are published. */
@@ -193,6 +214,22 @@ export class RunExecution {
 
   #stepOf(step: PipelineStep): PipelineStepView {
     return this.#run.steps.find((each) => each.step === step) as PipelineStepView;
+  }
+}
+
+interface RunEnd {
+  readonly state: 'Completed' | 'Failed' | 'Stopped';
+  readonly reason: string | null;
+  /** Why the steps after it did not run. */
+  readonly why: string;
+}
+
+/** What is stopped may have ended meanwhile, or never begun. */
+async function unlessOver(stopping: Promise<unknown>): Promise<void> {
+  try {
+    await stopping;
+  } catch (error) {
+    if (!(error instanceof PlatformError) || isPassing(error)) throw error;
   }
 }
 

@@ -130,6 +130,16 @@ describe('the file of a pipeline', () => {
       change: ['6h', '1s'],
       problem: /^line 5: on\.atMostEvery: expected at least 60s, got 1s$/,
     },
+    {
+      what: 'a proof that it is better than nothing',
+      change: ['against: deployed', 'against: none'],
+      problem: /^line 20: approve: when: better needs a version to compare with, and evaluate says against: none/,
+    },
+    {
+      what: 'a parameter where none is replaced',
+      change: ['  maxRuntime: 1h', '  output: "s3://team/${parameters.C}"'],
+      problem: /^line 17: train\.output: parameters are replaced in hyperparameters and channels only/,
+    },
     { what: 'a holdout without a label', change: [', label: label', ''], problem: /^line 18: evaluate\.label: it is missing/ },
     {
       what: 'a holdout that is a folder',

@@ -74,6 +74,8 @@ function checkSteps(file: YamlMembers, { group, evaluate, approve, deploy }: Pip
     file.fail(firstOther, 'it needs a version: add register: {group: NAME}, in which the trained model becomes the next version');
   if (approve?.when === 'better' && evaluate === null)
     file.fail('approve', 'when: better needs evaluate, whose data the test is made on; or say when: manual, or always');
+  if (approve?.when === 'better' && evaluate?.against === 'none')
+    file.fail('approve', 'when: better needs a version to compare with, and evaluate says against: none; or say when: manual, or always');
   if (deploy !== null && approve === null) file.fail('deploy', 'it needs approve: only approved versions are deployed');
   if (evaluate?.against === 'deployed' && deploy === null)
     file.fail('evaluate', 'against: deployed needs deploy, which names the endpoint; or name a version, or say against: none');
@@ -134,7 +136,7 @@ function trainIn(train: YamlMembers, parameters: Readonly<Record<string, string>
     maxRuntimeMs: train.durationMs('maxRuntime'),
     output: train.text('output'),
   };
-  if (settings.output !== null) train.checked('output', () => s3UriParts(settings.output ?? ''));
+  if (settings.output !== null) train.checked('output', () => checkOutput(settings.output ?? ''));
   train.end();
   return settings;
 }
@@ -240,6 +242,13 @@ function notifyIn(file: YamlMembers): readonly string[] {
   const wrong = urls.find((url) => !/^https?:\/\//.test(url) || !URL.canParse(url));
   if (wrong !== undefined) file.fail('notify', `expected URLs, got '${wrong.slice(0, 200)}'`);
   return urls;
+}
+
+/** Throws `invalid_request`. */
+function checkOutput(uri: string): void {
+  s3UriParts(uri);
+  if (referencesIn(uri).length > 0)
+    throw new PlatformError('invalid_request', 'parameters are replaced in hyperparameters and channels only: write the prefix out');
 }
 
 /** Throws `invalid_request`. */

@@ -12,7 +12,7 @@ const specWith = (rest: string) => parsePipelineFile(`name: loop\ntrain: {comman
 const trained = specWith('');
 const left = specWith('register: {group: g}\napprove: {when: manual}\ndeploy: {endpoint: e}\n');
 const always = specWith('register: {group: g}\napprove: {when: always}\n');
-const better = specWith('register: {group: g}\nevaluate: {data: s3://b/h.csv, label: l, against: none}\napprove: {when: better}\n');
+const better = specWith('register: {group: g}\nevaluate: {data: s3://b/h.csv, label: l, against: g/1}\napprove: {when: better}\n');
 
 function fixture(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-rights-'));

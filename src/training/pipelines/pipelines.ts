@@ -9,7 +9,7 @@ import type { Audit, AuditAction, Events, PlatformEvent } from '../../records/in
 import { withoutOrigin } from '../../records/index.ts';
 import type { Transaction } from '../../storage/index.ts';
 import type { AddedSource, Training } from '../training-job.ts';
-import { noFacts, RunExecution } from './execute-run.ts';
+import { noFacts, type RevisionOfRun, RunExecution } from './execute-run.ts';
 import type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipeline.ts';
 import { parsePipelineFile } from './pipeline-file.ts';
 import { checkRights } from './pipeline-rights.ts';
@@ -57,6 +57,8 @@ export class Pipelines {
   readonly #deps: PipelinesDeps;
   /** By lower-case name. */
   readonly #known = new Map<string, Pipeline>();
+  /** A long expression takes milliseconds to read: not each second. */
+  readonly #due = new WeakMap<Pipeline, number | null>();
   readonly #patterns = new Map<string, EventPattern>();
   readonly #running = new Map<string, { readonly execution: RunExecution; readonly ended: Promise<void> }>();
   readonly #loop: Loop;
@@ -82,7 +84,11 @@ export class Pipelines {
     const { rows, events } = this.#deps;
     for (const pipeline of await rows.list({ limit: pipelinesMax })) this.#known.set(nameKey(pipeline.name), pipeline);
     this.#seq = await rows.cursor(await events.lastSeq());
-    for (const run of await rows.unfinished()) await this.#execute(run);
+    for (const run of await rows.unfinished()) {
+      const revision = await rows.revision(run.pipeline, run.revision);
+      if (revision === null) throw new PlatformError('internal', `revision ${run.revision} of pipeline ${run.pipeline} is missing`);
+      this.#execute(run, revision);
+    }
     this.#endListening = events.subscribe(() => this.#loop.runNow());
     this.#loop.open(0);
   }
@@ -114,7 +120,12 @@ export class Pipelines {
 
   /** When the schedule is due next; null without one, and while the pipeline is disabled. */
   nextDueMs(pipeline: Pipeline): number | null {
-    return pipeline.isEnabled ? scheduleDueMs(pipeline) : null;
+    if (!pipeline.isEnabled) return null;
+    const known = this.#due.get(pipeline);
+    if (known !== undefined) return known;
+    const dueMs = scheduleDueMs(pipeline);
+    this.#due.set(pipeline, dueMs);
+    return dueMs;
   }
 
   /**
@@ -125,15 +136,21 @@ export class Pipelines {
     const { rows, audit, clock, discardSource, log } = this.#deps;
     const { spec, sourceSha256 } = await this.#checked(provided, caller);
     const applied = { spec, git: provided.git, file: provided.file, sourceSha256, who: caller.keyId };
-    const { dropped } = await rows.transact(async (tx) => {
-      if (!this.#known.has(nameKey(spec.name)) && (await rows.count(tx)) >= pipelinesMax)
-        throw new PlatformError('too_large', `there are ${pipelinesMax} pipelines, which is the limit: delete one first`);
-      const result = await rows.apply(tx, applied, clock.wallMs());
-      const detail = { revision: result.revision, steps: stepsOf(spec).join(', '), source: sourceSha256 };
-      await audit.record(tx, { who: caller.keyId, action: 'ApplyPipeline', target: spec.name, outcome: 'ok', detail });
+    const { dropped } = await this.#inTurn(async () => {
+      const before = this.#known.get(nameKey(spec.name));
+      if (provided.source === null && sourceSha256 !== null && before?.sourceSha256 !== sourceSha256)
+        throw new PlatformError('wrong_state', `the code of pipeline ${spec.name} was changed meanwhile: apply the file again`);
+      const result = await rows.transact(async (tx) => {
+        if (before === undefined && (await rows.count(tx)) >= pipelinesMax)
+          throw new PlatformError('too_large', `there are ${pipelinesMax} pipelines, which is the limit: delete one first`);
+        const added = await rows.apply(tx, applied, clock.wallMs());
+        const detail = { revision: added.revision, steps: stepsOf(spec).join(', '), source: sourceSha256 };
+        await audit.record(tx, { who: caller.keyId, action: 'ApplyPipeline', target: spec.name, outcome: 'ok', detail });
+        return added;
+      });
+      await this.#reload(spec.name);
       return result;
     });
-    await this.#reload(spec.name);
     // The revision refers to the archive now.
     for (const release of [provided.source?.discard, ...dropped.map((sha256) => () => discardSource(sha256))])
       await release?.().catch((error: unknown) =>
@@ -169,8 +186,9 @@ export class Pipelines {
   async delete(name: string, who: string): Promise<void> {
     const { name: own } = this.get(name);
     await this.#inTurn(async () => {
-      if (this.#running.has(nameKey(own)))
-        throw new PlatformError('wrong_state', `pipeline ${own} runs: stop its run first (penstock pipeline stop ${own})`);
+      const running = this.#running.get(nameKey(own))?.execution.run.number;
+      if (running !== undefined)
+        throw new PlatformError('wrong_state', `pipeline ${own} runs: stop its run first (penstock pipeline stop ${own} ${running})`);
       let sources: readonly string[] = [];
       await this.#change(own, { who, action: 'DeletePipeline', detail: {} }, async (tx) => {
         sources = await this.#deps.rows.remove(tx, own);
@@ -214,10 +232,13 @@ export class Pipelines {
     const running = this.#running.get(nameKey(pipeline));
     if (running?.execution.run.number !== number)
       throw new PlatformError('wrong_state', `run ${number} of pipeline ${pipeline} is ${state}: only one in progress can be stopped`);
-    await running.execution.stop(who);
+    running.execution.stop(who);
     await running.ended;
+    const over = await this.runOf(name, number);
+    if (over.state !== 'Stopped')
+      throw new PlatformError('wrong_state', `run ${number} of pipeline ${pipeline} was ${over.state} before it could be stopped`);
     await this.#deps.rows.transact((tx) => this.#audit(tx, { who, action: 'StopPipelineRun', detail: { run: number } }, pipeline));
-    return this.runOf(name, number);
+    return over;
   }
 
   async #checked(provided: NewPipeline, caller: Caller): Promise<{ spec: PipelineSpec; sourceSha256: string | null }> {
@@ -280,13 +301,12 @@ export class Pipelines {
           waiting.set(pipeline.name, { pipeline, trigger: mergedTrigger(merged, trigger) });
         }
       }
-      if (waiting.size > 0) {
-        await rows.transact(async (tx) => {
-          for (const { pipeline, trigger } of waiting.values()) await rows.setWaiting(tx, pipeline.name, trigger);
-          await rows.setCursor(tx, last.seq);
-        });
-        for (const { pipeline, trigger } of waiting.values()) this.#known.set(nameKey(pipeline.name), { ...pipeline, waiting: trigger });
-      }
+      // Also if nothing matches: a pipeline that is applied later must not be started by what happened before.
+      await rows.transact(async (tx) => {
+        for (const { pipeline, trigger } of waiting.values()) await rows.setWaiting(tx, pipeline.name, trigger);
+        await rows.setCursor(tx, last.seq);
+      });
+      for (const { pipeline, trigger } of waiting.values()) this.#known.set(nameKey(pipeline.name), { ...pipeline, waiting: trigger });
       this.#seq = last.seq;
     }
   }
@@ -342,16 +362,15 @@ export class Pipelines {
       await this.#audit(tx, { who, action: 'StartPipelineRun', detail }, name);
       return { run: added, event: await events.record(tx, { kind: 'pipeline.run-started', subject: name, detail }) };
     });
+    // Nothing may fail between the row and its execution: another run would start beside it.
+    this.#known.set(nameKey(name), { ...pipeline, waiting: null, lastStartedAtMs: nowMs });
+    this.#execute(run, pipeline);
     events.publish(event);
-    await this.#reload(name);
-    await this.#execute(run);
     return run;
   }
 
-  async #execute(run: PipelineRun): Promise<void> {
-    const { rows, log } = this.#deps;
-    const revision = await rows.revision(run.pipeline, run.revision);
-    if (revision === null) throw new PlatformError('internal', `revision ${run.revision} of pipeline ${run.pipeline} is missing`);
+  #execute(run: PipelineRun, revision: RevisionOfRun): void {
+    const { log } = this.#deps;
     const key = nameKey(run.pipeline);
     const execution = new RunExecution(this.#deps, revision, run);
     const ended = withoutOrigin(() => execution.execute())

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { PairedTest } from './judge-better.ts';
 import type { ApproveSettings } from './pipeline-spec.ts';
-import { chooseApproval } from './step-approve.ts';
+import { chooseApproval, judgedBy } from './step-approve.ts';
 
 const approve: ApproveSettings = { when: 'better', confidence: 0.95, marginMin: 0, unsure: 'manual' };
 const paired = (wins: number, losses: number, pBetter: number, pWorse: number): PairedTest => ({
@@ -80,4 +80,14 @@ describe('what was trained', () => {
       assert.match(choice.reason, reason);
     });
   }
+});
+
+test('what a person decided during the run stands', () => {
+  const by = (approval: 'PendingManualApproval' | 'Approved' | 'Rejected', action: 'approve' | 'reject' | 'keep') =>
+    judgedBy({ approval, approvalChangedBy: approval === 'PendingManualApproval' ? null : 'AKIA' }, action);
+  assert.equal(by('Rejected', 'approve'), 'Rejected by AKIA');
+  assert.equal(by('Approved', 'reject'), 'Approved by AKIA');
+  // Also by the run itself, before a restart.
+  assert.deepEqual([by('Approved', 'approve'), by('Rejected', 'reject')], [null, null]);
+  assert.deepEqual([by('PendingManualApproval', 'approve'), by('Rejected', 'keep')], [null, null]);
 });

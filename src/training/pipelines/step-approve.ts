@@ -2,6 +2,7 @@
 import { variantNameDefault } from '../../deployment/index.ts';
 import { sameName } from '../../names.ts';
 import type { NewDecision } from '../../records/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
 import { judgeBetter, type TrainingVerdict } from './judge-better.ts';
 import { type PipelineRun, runName } from './pipeline.ts';
 import type { ApproveSettings, PipelineSpec } from './pipeline-spec.ts';
@@ -34,10 +35,15 @@ export function chooseApproval(
 export async function approveStep(context: StepContext): Promise<StepOutcome> {
   const { deps, spec, run, who, save } = context;
   const version = run.version as string;
+  const [group = '', number = ''] = version.split('/');
   const choice = chooseApproval(spec.approve as ApproveSettings, run);
+  const judged = judgedBy(await deps.registry.version(group, Number(number)), choice.action);
+  if (judged !== null) {
+    const note = `left as it was, ${judged}: ${choice.reason}`;
+    return { state: 'Completed', note, stops: `${version} was ${judged}`, facts: { verdict: choice.verdict } };
+  }
   const decision = run.decision === null ? decisionOf(context, choice) : null;
   if (decision !== null) await recordDecision(deps, save, decision, choice.verdict);
-  const [group = '', number = ''] = version.split('/');
   const note = `pipeline:${runName(run)}: ${choice.reason}`.slice(0, 1000);
   if (choice.action === 'keep') {
     const next = `next: penstock approve ${version}${spec.deploy === null ? '' : `, then penstock deploy ${version} ${spec.deploy.endpoint}`}`;
@@ -60,6 +66,15 @@ export async function approveStep(context: StepContext): Promise<StepOutcome> {
   const { approval } = await deps.registry.setApproval(group, Number(number), 'Approved', { who, note });
   if (approval !== 'Approved') return awaitOpening(context, { group, number: Number(number) }, choice);
   return { state: 'Completed', note: `approved ${version}: ${choice.reason}`, facts: { verdict: choice.verdict } };
+}
+
+/** `Rejected by AKIA…` if a person decided otherwise while the run went on: that stands. Null if not. Pure. */
+export function judgedBy(
+  { approval, approvalChangedBy }: Pick<ModelVersion, 'approval' | 'approvalChangedBy'>,
+  action: TrainingAction,
+): string | null {
+  const own = { approve: 'Approved', reject: 'Rejected', keep: approval }[action];
+  return approval === 'PendingManualApproval' || approval === own ? null : `${approval} by ${approvalChangedBy ?? 'its registration'}`;
 }
 
 /** A Python model is opened by a worker first, and approved if that succeeds. */

@@ -58,7 +58,8 @@ export function endOf(
   const { rollout, status, servedGeneration } = view;
   if (rollout !== null && rollout.rolledBack !== null && rollout.beforeGeneration === generation - 1)
     return { outcome: 'taken back', reason: rollout.rolledBack };
-  if (view.generation > generation) return { outcome: 'replaced', reason: 'another update began during the rollout' };
+  // A lower one: the endpoint was deleted and created again.
+  if (view.generation !== generation) return { outcome: 'replaced', reason: 'another update began during the rollout' };
   if (isUnderWay(rollout)) return null;
   if (status === 'Failed') return { outcome: 'failed', reason: view.reason ?? 'the endpoint failed' };
   if (servedGeneration !== generation) return null;

@@ -99,7 +99,7 @@ function formatOf(data: string): 'csv' | 'jsonl' {
   return /\.jsonl$/i.test(data) ? 'jsonl' : 'csv';
 }
 
-/** The version that the new one is compared with; null if there is none. Throws `wrong_state` if the endpoint serves another group. */
+/** The version that the new one is compared with: without the endpoint, the newest Approved one of the group; null if there is none. Throws `wrong_state` if the endpoint serves another group. */
 export async function versionAgainst(
   { deployments, registry }: Pick<RunStepDeps, 'deployments' | 'registry'>,
   { evaluate, deploy, group }: PipelineSpec,
@@ -112,7 +112,11 @@ export async function versionAgainst(
     return version !== null && sameName(found, version) ? null : found;
   }
   const endpoint = deployments.list().find(({ config }) => sameName(config.name, deploy?.endpoint ?? ''));
-  if (endpoint === undefined) return null;
+  // Else a deployer who deletes the endpoint would have the next model approved without a test.
+  if (endpoint === undefined) {
+    const approved = (await registry.latestApproved(group ?? ''))?.name ?? null;
+    return approved !== null && version !== null && sameName(approved, version) ? null : approved;
+  }
   const own = productionVariants(endpoint.config.variants).filter((variant) => sameName(variant.group, group ?? ''));
   const [heaviest] = own.toSorted((a, b) => b.weight - a.weight);
   if (heaviest === undefined) throw otherGroup(endpoint.config.name, endpoint.config.variants[0]?.group ?? '', group ?? '');

@@ -11,6 +11,7 @@ import type { StepContext, StepOutcome } from './run-steps.ts';
 /** The bucket of results, unless the file names another. */
 export const pipelineBucket = 'penstock-training';
 const triesMax = 50;
+const rereadEveryMs = 5000;
 
 /** The job of a run. `run` is null for a check before there is any. */
 export function trainingSpecFor(
@@ -57,7 +58,7 @@ export async function trainStep(context: StepContext): Promise<StepOutcome> {
   const { deps, signal } = context;
   let job = await jobOf(context);
   while (!isOver(job.status)) {
-    await deps.training.changed(job.spec.name, signal);
+    await changeOrPause(context, job.spec.name);
     signal.throwIfAborted();
     job = (await deps.training.find(job.spec.name)) ?? throwDeleted(job.spec.name);
   }
@@ -68,6 +69,14 @@ export async function trainStep(context: StepContext): Promise<StepOutcome> {
   }
   const metrics = job.metrics.map(({ name, value }) => `${name} ${Number(value.toPrecision(4))}`);
   return { state: 'Completed', note: [`training job ${job.spec.name} completed`, ...metrics].join(', '), facts };
+}
+
+/** A change between the reading of the job and the waiting for it would be missed: it is read again after a while. */
+async function changeOrPause({ deps, signal }: StepContext, job: string): Promise<void> {
+  const pause = new AbortController();
+  const cancel = deps.clock.after(rereadEveryMs, () => pause.abort());
+  await deps.training.changed(job, AbortSignal.any([signal, pause.signal]));
+  cancel();
 }
 
 async function jobOf(context: StepContext): Promise<TrainingJob> {
