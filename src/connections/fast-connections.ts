@@ -229,7 +229,8 @@ class FastConnection {
       return false;
     }
     const end = head.headBytes + head.bodyBytes;
-    const request = new FastRequest(head, unread.subarray(0, end), this.socket);
+    const bytes = end === unread.length ? unread : unread.subarray(0, end);
+    const request = new FastRequest(head, bytes, this.socket);
     if (!this.#all.options.accepts(request)) return this.#leave();
     this.#unread = end === unread.length ? null : unread.subarray(end);
     this.#reads = this.#unread === null ? 0 : 1;

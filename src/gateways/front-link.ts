@@ -138,6 +138,7 @@ export class FrontLink {
     if (connection === undefined) throw malformedFrame('the connection of a request is unknown');
     let isAnswered = false;
     const respond = (response: Buffer, flagBits: number): void => {
+      if (isAnswered) return;
       isAnswered = true;
       this.#cancels.delete(call);
       this.#writer.write([bytesFrame(call, linkKinds.answered, 0, [response], flagBits)]);

@@ -27,6 +27,8 @@ interface Opened {
   readonly url: string;
   /** The remote addresses of the requests that arrived. */
   readonly from: (string | undefined)[];
+  /** Answers the requests whose path has the word `held`. */
+  readonly held: readonly (() => void)[];
   /** The ids of the requests that the gateway processes have decoded. */
   readonly entered: readonly string[];
   /** The value of a metric without labels. */
@@ -49,11 +51,14 @@ async function open(isTls: boolean): Promise<Opened> {
       from.push(request.socket.remoteAddress);
       listener.authenticate(request);
       readRequestBodyInto(request, response, listener.bodies, (error, body) => {
-        respond(request, response, error === null ? 200 : 413, [], `${request.method} ${path} ${body.length}`);
+        const answer = () => respond(request, response, error === null ? 200 : 413, [], `${request.method} ${path} ${body.length}`);
+        if (path.includes('held')) held.push(answer);
+        else answer();
       });
     },
     (path) => path.endsWith('/infer'),
   );
+  const held: (() => void)[] = [];
   const entered: string[] = [];
   const { serving } = openServingFixture();
   const { signature } = versionOf(1);
@@ -75,7 +80,7 @@ async function open(isTls: boolean): Promise<Opened> {
     metrics: { gauge: keep, counter: keep },
     hasTraces: false,
   });
-  return { listener, url: await listener.listen(), from, entered, metric: (name) => collectors.get(name)?.()[0]?.value };
+  return { listener, url: await listener.listen(), from, held, entered, metric: (name) => collectors.get(name)?.()[0]?.value };
 }
 
 const run: Omit<InferenceResult, 'outputs'> = {
@@ -88,7 +93,8 @@ const run: Omit<InferenceResult, 'outputs'> = {
   coldStart: false,
 };
 
-const post = (body: string): string => `POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const post = (body: string, model = 'm'): string =>
+  `POST /v2/models/${model}/infer HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const get = 'GET /v2/live HTTP/1.1\r\nHost: a\r\n\r\n';
 const last = 'GET /v2/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
 
@@ -183,6 +189,18 @@ test('a server with gateway processes drains: requests on their way are answered
   assert.match(text, /Connection: close[\s\S]*infer 4/i);
   await drained;
   await assert.rejects(dial(url));
+  await listener.close();
+});
+
+test('the response to a request that the server had when it began to drain closes its connection', async () => {
+  const { listener, url, held } = await open(false);
+  const socket = await dial(url);
+  socket.write(post('abc', 'held'));
+  await until('the request has arrived', () => held.length > 0);
+  const drained = listener.drain({ timeoutMs: 5000, graceMs: 1000 });
+  held[0]?.();
+  assert.match(await restOf(socket), /Connection: close[\s\S]*infer 3/i);
+  await drained;
   await listener.close();
 });
 

@@ -47,6 +47,7 @@ class ForwardedSocket extends EventEmitter {
 
   destroy(): void {
     this.#to.destroy();
+    this.emit('close');
   }
 }
 
@@ -61,5 +62,7 @@ export function forwardedExchange(
   const request = new FastRequest(head, bytes, connection as Socket);
   const socket = new ForwardedSocket(to, () => response.shouldKeepAlive);
   const response: FastResponse = fast.responseTo(request, () => undefined, socket as unknown as Socket);
+  // As the connection of a client does: limits of keys count a request until its response is closed.
+  socket.on('close', () => queueMicrotask(() => response.close()));
   return { request, response };
 }

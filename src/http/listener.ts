@@ -107,6 +107,8 @@ export class Listener {
   readonly #app: HttpScope;
   #server!: Server;
   #fast!: FastConnections;
+  /** Responses to requests that gateway processes have received. */
+  readonly #forwarded = new Set<FastResponse>();
   /** Connections of requests with an extended timeout. */
   readonly #extended = new WeakSet<Socket>();
   readonly #answers: StalledResponses;
@@ -258,6 +260,7 @@ export class Listener {
     const { sockets } = this.#answers;
     for (const socket of sockets) closeAfterResponse(socket);
     this.#fast.closeAfterResponses();
+    for (const response of this.#forwarded) if (!response.headersSent) response.shouldKeepAlive = false;
     if (fronts !== null) return this.#drainFronts(fronts, { timeoutMs, graceMs });
     await this.#answers.settled({ quietMs: Math.min(quietMs, graceMs), timeoutMs: graceMs });
     const restMs = Math.max(0, timeoutMs - graceMs) / 2;
@@ -293,9 +296,11 @@ export class Listener {
    */
   serveForwarded(...[head, bytes, connection, to]: ForwardedArguments): { readonly caller: Caller | null; readonly leave: () => void } {
     const { request, response } = forwardedExchange(this.#fast, head, bytes, connection, to);
+    this.#forwarded.add(response);
+    response.on('close', () => this.#forwarded.delete(response));
     this.#caller = null;
     if (this.#isFast(request)) this.#serveFast(request, response);
-    else to.destroy();
+    else response.destroy();
     return { caller: this.#caller, leave: () => response.close() };
   }
 
