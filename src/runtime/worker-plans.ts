@@ -85,11 +85,13 @@ export const stageSpecs: Readonly<Record<number, TensorSpec>> = {
   65_535: { name: 'stage', datatype: 'UINT8', shape: [-1] },
 };
 
+const stageEntries = Object.entries(stageSpecs).map(([index, spec]) => ({ index: Number(index), spec }));
+
 export function stageTensors({ firstMs, secondMs, confidence, stage }: RowStages): IndexedTensor[] {
   const data = [Float64Array.of(firstMs, secondMs), confidence, stage];
-  return Object.entries(stageSpecs).map(([index, { datatype }], i) => {
+  return stageEntries.map(({ index, spec: { datatype } }, i) => {
     const { buffer, byteOffset, byteLength, length } = data[i] as Float64Array;
-    return { index: Number(index), datatype, shape: [length], parts: [new Uint8Array(buffer, byteOffset, byteLength)] };
+    return { index, datatype, shape: [length], parts: [new Uint8Array(buffer, byteOffset, byteLength)] };
   });
 }
 
@@ -99,7 +101,7 @@ export function noPlans(plan: number): PlatformError {
 
 /** Splits a result into the outputs and the stages of its rows. Throws if it is malformed: the worker may run foreign code. */
 export function stagesIn(tensors: readonly Tensor[], outputs: number): { readonly outputs: Tensor[]; readonly rows: RowStages } {
-  const found = Object.values(stageSpecs).map((spec, i) => {
+  const found = stageEntries.map(({ spec }, i) => {
     const tensor = tensors[outputs + i];
     if (tensor?.name !== spec.name || tensor.datatype !== spec.datatype) throw malformedFrame('a result under a plan has no stages');
     return new Uint8Array(tensor.data); // a copy, aligned

@@ -7,8 +7,9 @@ import type { Log, RequestEnd, RequestLine } from '../logs/index.ts';
 import type { Metrics, VariantMetrics } from '../metrics/index.ts';
 import { nameKey } from '../names.ts';
 import { isFunctionType } from './executor.ts';
+import { PlannedRows } from './planned-rows.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, PendingRequest, RejectedCall, RequestPath, SplitCall } from './request.ts';
-import { planLineOf, rowsByModel } from './row-answers.ts';
+import { planLineOf } from './row-answers.ts';
 import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
@@ -74,6 +75,7 @@ export class Invocations {
   readonly #meters = new Map<string, TrafficMeter>();
   /** Answered requests of the current batch that are not counted yet. */
   readonly #uncounted: Answered[] = [];
+  readonly #plannedRows = new PlannedRows();
 
   constructor(accounting: Accounting) {
     this.#accounting = accounting;
@@ -148,6 +150,7 @@ export class Invocations {
       account.meter.answered(!isLate(pool, endMs - call.arrivedAtMs), result.overflow !== null);
       this.#answered(answered, requestPathOf(arrival), Math.round(wallMs - (nowMs - endMs)));
     }
+    this.#plannedRows.record();
   }
 
   /** Counts a dispatched batch. */
@@ -206,6 +209,7 @@ export class Invocations {
     if (end === 'ok') {
       const { result, encodeMs, path } = whole.answered(endMs - call.arrivedAtMs);
       this.#answered({ pool, account, call: all, result, arrival, endMs, encodeMs }, path, this.#accounting.clock.wallMs());
+      this.#plannedRows.record();
     } else if (end === 'cancelled') this.#refused(pool, account, all, endMs, 'cancelled', 'the client disconnected', arrival);
     else this.#failed(pool, account, all, endMs, end, arrival);
   }
@@ -241,7 +245,7 @@ export class Invocations {
       overflow,
     };
     metrics.answered(answer, isFunctionType(executor) ? 'function' : 'instance', pool.objectiveMs === null ? null : late);
-    if (result.answered !== undefined) metrics.planned(result.answered.rung.name, rowsByModel(result.answered));
+    if (result.answered !== undefined) this.#plannedRows.add(metrics, result.answered);
     costs.answered(costUsd);
     pool.statistics.answered(totalMs, timings, atMs);
     if (late) pool.statistics.late++;

@@ -301,6 +301,7 @@ describe('the receipt of a row', () => {
       position: 2,
       of: 3,
       choice: { rung: 1, heldBack: null, rowsWaiting: 3 },
+      rows: 3,
       confidence: new Float32Array(3),
     };
     assert.deepEqual(

@@ -103,6 +103,11 @@ export class Ladder {
     return this.config.rungs.length - 1;
   }
 
+  /** Whether one plan answers everything, so that there is nothing to choose. */
+  get isAlone(): boolean {
+    return this.#config.rungs.length === 1;
+  }
+
   /** The plans that a request accepts. Throws `invalid_request` if none is so accurate. */
   boundsFor(preference: PlanPreference, endpoint: string): PlanBounds {
     const { floorRung, rungs } = this.config;

@@ -11,10 +11,54 @@ export interface RowAnswers {
   readonly position: number;
   readonly of: number;
   readonly choice: BatchRung;
+  readonly rows: number;
   /** One of `stages` by row. */
   readonly stage: Uint8Array;
   /** The largest score of the first model by row. */
   readonly confidence: Float32Array;
+}
+
+/** The answers of a batch under a plan. */
+export interface BatchAnswers extends Pick<RowAnswers, 'rung' | 'position' | 'of' | 'choice'> {
+  readonly stages: Pick<RowStages, 'stage' | 'confidence'>;
+}
+
+/** The answers to one request of a batch. Most requests need no view of their rows, so views are made when they are read. */
+export class SlicedAnswers implements RowAnswers {
+  readonly rows: number;
+  readonly #batch: BatchAnswers;
+  readonly #from: number;
+
+  /** `from`: the first row of the request in the batch. */
+  constructor(batch: BatchAnswers, from: number, rows: number) {
+    this.#batch = batch;
+    this.#from = from;
+    this.rows = rows;
+  }
+
+  get rung(): LadderRung {
+    return this.#batch.rung;
+  }
+
+  get position(): number {
+    return this.#batch.position;
+  }
+
+  get of(): number {
+    return this.#batch.of;
+  }
+
+  get choice(): BatchRung {
+    return this.#batch.choice;
+  }
+
+  get stage(): Uint8Array {
+    return this.#batch.stages.stage.subarray(this.#from, this.#from + this.rows);
+  }
+
+  get confidence(): Float32Array {
+    return this.#batch.stages.confidence.subarray(this.#from, this.#from + this.rows);
+  }
 }
 
 /**
@@ -34,13 +78,24 @@ export function rowCharges(chargeUsd: number, { firstMs, secondMs, stage }: Omit
 }
 
 /** Rows by model that answered them: `digits-mlp/1` 7, `digits-cnn/1` 1. Models without rows are left out. */
-export function rowsByModel({ rung: { first, second }, stage }: RowAnswers): ReadonlyMap<string, number> {
-  const on = stage.reduce((count, each) => count + (each === stages.second ? 1 : 0), 0);
-  return new Map([[first, stage.length - on] as const, [second ?? '', on] as const].filter(([, rows]) => rows > 0));
+export function rowsByModel(answers: RowAnswers): ReadonlyMap<string, number> {
+  const { first, second } = answers.rung;
+  const on = rowsOfSecond(answers);
+  return new Map([[first, answers.rows - on] as const, [second ?? '', on] as const].filter(([, rows]) => rows > 0));
+}
+
+/** Rows that the second model answered. */
+export function rowsOfSecond(answers: RowAnswers): number {
+  if (answers.rung.second === null) return 0;
+  let count = 0;
+  for (const each of answers.stage) if (each === stages.second) count++;
+  return count;
 }
 
 /** `digits-mlp/1:7,digits-cnn/1:1` */
 export function formatRowsByModel(answers: RowAnswers): string {
+  const { rung, rows } = answers;
+  if (rung.second === null && rows > 0) return `${rung.first}:${rows}`;
   return [...rowsByModel(answers)].map(([model, rows]) => `${model}:${rows}`).join(',');
 }
 
@@ -75,7 +130,7 @@ export function joinedAnswers(parts: readonly (RowAnswers | undefined)[]): RowAn
   const [first] = parts;
   if (first === undefined || parts.some((part) => part?.rung !== first.rung)) return undefined;
   const all = parts as readonly RowAnswers[];
-  const rows = all.reduce((sum, { stage }) => sum + stage.length, 0);
+  const rows = all.reduce((sum, part) => sum + part.rows, 0);
   const [stage, confidence] = [new Uint8Array(rows), new Float32Array(rows)];
   let offset = 0;
   for (const part of all) {
@@ -83,5 +138,6 @@ export function joinedAnswers(parts: readonly (RowAnswers | undefined)[]): RowAn
     confidence.set(part.confidence, offset);
     offset += part.stage.length;
   }
-  return { ...first, stage, confidence };
+  const { rung, position, of, choice } = first;
+  return { rung, position, of, choice, rows, stage, confidence };
 }

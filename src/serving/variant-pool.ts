@@ -316,7 +316,7 @@ export class VariantPool implements ServedRoute, PoolContext {
   #openShadows(): IdleShadows | null {
     const { clock, ladder } = this;
     const { random, onShadowAnswered: onAnswered = null, overheadMs = platformOverheadMs } = this.#deps;
-    if (ladder === null || random === undefined) return null;
+    if (ladder === null || ladder.isAlone || random === undefined) return null;
     return new IdleShadows({
       clock,
       random,

@@ -38,6 +38,8 @@ export class BatchPlans {
     const { objective } = context.settings;
     const [head] = batch;
     const { last } = queue;
+    if (ladder.isAlone)
+      return { rung: 0, heldBack: null, rowsWaiting: objective === null || head?.isLate !== false ? 0 : queue.timelyRows };
     if (objective === null || head === undefined || last === undefined || head.isLate)
       return { rung: ladder.runnable(executor, rungOf(head, executor)), heldBack: null, rowsWaiting: 0 };
     const { latencyMs } = objective;

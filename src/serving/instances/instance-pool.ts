@@ -338,7 +338,7 @@ export class InstancePool implements ExecutorPool {
   /** Judges executors by the cheapest plan that a batch may have now; without an objective, by the most accurate one. */
   #rebase(executors: Iterable<Executor>): void {
     const { ladder, settings } = this.#context;
-    if (ladder === null) return;
+    if (ladder === null || ladder.isAlone) return;
     for (const executor of executors)
       executor.base = settings.objective === null ? ladder.runnable(executor, ladder.top) : ladder.baseFor(executor);
   }
@@ -396,7 +396,7 @@ export class InstancePool implements ExecutorPool {
       executor.plan(settings.objective, nowMs);
       let batch = this.#postpones ? this.#batches.take(executor, nowMs) : this.#takeAny(executor);
       if (batch.length === 0) break;
-      if (ladder !== null && this.#plans.givesWay(batch, executor, nowMs)) {
+      if (ladder !== null && !ladder.isAlone && this.#plans.givesWay(batch, executor, nowMs)) {
         this.#batches.putBack(batch, nowMs);
         continue;
       }

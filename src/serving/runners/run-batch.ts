@@ -3,13 +3,12 @@
 import type { Clock } from '../../clock.ts';
 import type { LadderRung } from '../../deployment/index.ts';
 import type { CloseReason } from '../../queueing/index.ts';
-import type { RowStages } from '../../runtime/index.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { BatchRung } from '../batch-plan.ts';
 import type { Executor } from '../executor.ts';
 import type { Ladder } from '../ladder.ts';
 import type { InferenceOutcome, InferenceResult, PendingRequest } from '../request.ts';
-import { type RowAnswers, rowCharges } from '../row-answers.ts';
+import { type BatchAnswers, rowCharges, SlicedAnswers } from '../row-answers.ts';
 import type { VariantStatistics } from '../traffic/statistics.ts';
 import type { BatchRunResult } from './run-requests.ts';
 
@@ -89,8 +88,17 @@ function collect(
   executor.observe(Math.max(rows, 1), serviceMs, executor.isFunction ? 0 : plan?.choice.rung);
   statistics.executed(rows, timings);
   const batchUsd = executor.worker.charge(serviceMs);
-  const answered = plan === null || stages === undefined ? null : { ...plan, stages, charges: rowCharges(batchUsd, stages) };
-  if (answered !== null) answered.ladder.answered(answered.choice.rung, answered.stages, batchUsd);
+  let answered: BatchAnswers | null = null;
+  let charges: Float64Array | null = null;
+  if (plan !== null && stages !== undefined) {
+    const { ladder, choice } = plan;
+    ladder.answered(choice.rung, stages, batchUsd);
+    const { rungs } = ladder.config;
+    const rung = rungs[choice.rung] as LadderRung;
+    answered = { rung, position: choice.rung + 1, of: rungs.length, choice, stages };
+    // All rows of one model cost the same.
+    if (rung.second !== null) charges = rowCharges(batchUsd, stages);
+  }
   let row = 0;
   for (let i = 0; i < part.length; i++) {
     const request = part[i] as PendingRequest;
@@ -108,32 +116,15 @@ function collect(
       costUsd:
         rows === 0
           ? batchUsd / part.length
-          : answered === null
+          : charges === null
             ? (batchUsd * request.call.rows) / rows
-            : answered.charges.subarray(row, row + request.call.rows).reduce((sum, usd) => sum + usd, 0),
+            : charges.subarray(row, row + request.call.rows).reduce((sum, usd) => sum + usd, 0),
       executor: executor.name,
       overflow: request.overflow,
       coldStart: isColdStart,
-      ...(answered === null ? {} : { answered: answersOf(answered, row, row + request.call.rows) }),
+      ...(answered === null ? {} : { answered: new SlicedAnswers(answered, row, request.call.rows) }),
     };
     row += request.call.rows;
     answers.push({ request, outcome: { ok: true, result: reply === undefined ? result : { ...result, reply } } });
   }
-}
-
-/** Of the rows from `from` to `to`, exclusive. */
-function answersOf(
-  { ladder, choice, stages: { stage, confidence } }: { ladder: Ladder; choice: BatchRung; stages: RowStages },
-  from: number,
-  to: number,
-): RowAnswers {
-  const { rungs } = ladder.config;
-  return {
-    rung: rungs[choice.rung] as LadderRung,
-    position: choice.rung + 1,
-    of: rungs.length,
-    choice,
-    stage: stage.subarray(from, to),
-    confidence: confidence.subarray(from, to),
-  };
 }
