@@ -35,6 +35,7 @@ interface TrainingFixtureOptions {
   readonly mode?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly artifactLimitBytes?: number;
+  readonly tuningJobsMax?: number;
 }
 
 const onFailure = (error: unknown): void => assert.fail(`a write failed: ${String(error)}`);
@@ -69,6 +70,7 @@ export class TrainingFixture {
     mode = 'none',
     config = {},
     artifactLimitBytes = 2 ** 30,
+    tuningJobsMax = 100,
   }: TrainingFixtureOptions = {}): Promise<TrainingFixture> {
     const clock = new SystemClock();
     const closers = new Closers();
@@ -125,7 +127,10 @@ export class TrainingFixture {
       closers,
     );
     training.serve('http://127.0.0.1:1');
-    const tuning = openTuning({ ...parts, logs: { platform: log }, training, random: new SystemRandom() }, closers);
+    const tuning = openTuning(
+      { ...parts, logs: { platform: log }, training, random: new SystemRandom(), unfinishedMax: tuningJobsMax },
+      closers,
+    );
     tuning.serve();
     return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger }, closers);
   }

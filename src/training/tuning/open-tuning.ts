@@ -9,6 +9,7 @@ import type { Registry } from '../../registry/index.ts';
 import type { Training } from '../training-job.ts';
 import { TuningJobs } from './tuning-jobs.ts';
 import { TuningRows } from './tuning-rows.ts';
+import { tuningLimits } from './tuning-spec.ts';
 
 export interface OpenTuningDeps extends Pick<Foundation, 'db' | 'clock'> {
   readonly logs: Pick<Foundation['logs'], 'platform'>;
@@ -18,11 +19,13 @@ export interface OpenTuningDeps extends Pick<Foundation, 'db' | 'clock'> {
   readonly access: Pick<Access, 'callerFor' | 'require'>;
   readonly training: Training;
   readonly random: Random;
+  /** Tuning jobs that are not over. Default 100. */
+  readonly unfinishedMax?: number;
 }
 
 /** Jobs of the server before continue with `serve`. Close it before the training jobs. */
 export function openTuning(deps: OpenTuningDeps, closers: Closers): TuningJobs {
-  const { db, clock, logs, registry, events, audit, access, training, random } = deps;
+  const { db, clock, logs, registry, events, audit, access, training, random, unfinishedMax = tuningLimits.unfinished } = deps;
   const tuning = new TuningJobs({
     rows: new TuningRows(db),
     clock,
@@ -31,6 +34,7 @@ export function openTuning(deps: OpenTuningDeps, closers: Closers): TuningJobs {
     audit,
     training,
     random,
+    unfinishedMax,
     checkCreator: (who) => checkCreator(access, who),
     discardSource: (sha256) => registry.files.discard(sha256),
   });

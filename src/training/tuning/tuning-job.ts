@@ -106,7 +106,7 @@ export interface NewTuningJob {
 
 /** All operations on tuning jobs. Names match without case. */
 export interface Tuning {
-  /** Throws what `Training.create` throws; `invalid_request` for ranges that cannot be searched. */
+  /** Throws what `Training.create` throws; `invalid_request` for ranges that cannot be searched, `overloaded` if too many tuning jobs run. */
   create(spec: NewTuningSpec, who: string, options?: NewTuningJob): Promise<TuningJob>;
   find(name: string): Promise<TuningJob | null>;
   /** Throws `not_found`. */

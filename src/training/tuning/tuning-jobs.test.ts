@@ -89,6 +89,39 @@ describe('a tuning job', { timeout: 240_000 }, () => {
     assert.equal(await fixture.tuning.find('stopped'), null);
   });
 
+  test('is stopped once, by however many calls at once', async () => {
+    await fixture.tuning.create(lossTuning(fixture, 'twice', { maxJobs: 10 }, 'exec sleep 3600'), 'anonymous');
+    await until(fixture, 'twice', ({ counts }) => counts.inProgress === 2);
+    await Promise.all([fixture.tuning.stop('twice', 'anonymous'), fixture.tuning.stop('twice', 'anonymous')]);
+    await until(fixture, 'twice', isOver);
+    const kinds = (await fixture.control.events.recent({ subjects: ['twice'], limit: 10 })).map(({ kind }) => kind);
+    assert.deepEqual(kinds.toSorted(), ['tuning.in-progress', 'tuning.stopped', 'tuning.stopping']);
+  });
+
+  test('of the name and seed of a deleted one has training jobs of its own', async () => {
+    await fixture.tuning.create(lossTuning(fixture, 'again', { maxJobs: 2 }), 'anonymous');
+    await until(fixture, 'again', isOver);
+    const values = (await fixture.tuning.trials('again')).map((trial) => trial.values);
+    await fixture.tuning.delete('again', 'anonymous');
+    await fixture.tuning.create(lossTuning(fixture, 'again', { maxJobs: 2 }), 'anonymous');
+    const job = await until(fixture, 'again', isOver);
+    assert.deepEqual([job.status, job.reason, job.counts.completed], ['Completed', null, 2]);
+    const trials = await fixture.tuning.trials('again');
+    assert.deepEqual(
+      trials.map((trial) => trial.values),
+      values,
+      'the same seed tries the same values',
+    );
+  });
+
+  test('is listed without its trials being read', async () => {
+    await fixture.tuning.create(lossTuning(fixture, 'listed', { maxJobs: 2 }), 'anonymous');
+    const job = await until(fixture, 'listed', isOver);
+    await fixture.control.db.deleteFrom('tuning_trials').where('tuning_key', '=', 'listed').execute();
+    assert.deepEqual(await fixture.tuning.list({ nameContains: 'listed', limit: 10 }), [job]);
+    assert.deepEqual([job.counts.completed, job.best === null], [2, false]);
+  });
+
   test('fails, with the reason, if no training job reports the metric', async () => {
     await fixture.tuning.create(lossTuning(fixture, 'failing', { maxJobs: 2 }, 'exit 3'), 'anonymous');
     const job = await until(fixture, 'failing', isOver);
@@ -106,17 +139,50 @@ describe('a tuning job', { timeout: 240_000 }, () => {
     assert.match(job.reason ?? '', /was revoked/);
   });
 
+  test('of a revoked key creates no training job that was left to create', async () => {
+    const { id } = fixture.access.create('deployer');
+    await fixture.tuning.create(lossTuning(fixture, 'left', { maxJobs: 10 }, 'exec sleep 3600'), id);
+    await until(fixture, 'left', ({ counts }) => counts.inProgress === 2);
+    const [trial] = await fixture.tuning.trials('left');
+    fixture.access.revoke(id);
+    // As if the server had been killed before it could create the training job.
+    const document = JSON.stringify({ ...trial, number: 3, job: 'left-003-00000000', status: 'Waiting' });
+    await fixture.control.db.insertInto('tuning_trials').values({ tuning_key: 'left', number: 3, document }).execute();
+    const job = await until(fixture, 'left', isOver);
+    assert.deepEqual([job.status, job.counts.stopped], ['Failed', 3]);
+    assert.equal(await fixture.training.find('left-003-00000000'), null);
+  });
+
   for (const [what, more, message] of [
     ['a name of 33 characters', { name: 'a'.repeat(33) }, /at most 32 letters/],
     ['an unknown metric', { metric: 'accuracy' }, /objective metric 'accuracy' is not defined/],
     ['no jobs', { maxJobs: 0 }, /jobs: expected a whole number from 1 to 750/],
     ['a grid of numbers', { strategy: 'Grid' }, /strategy Grid needs categorical ranges, and 'x' is continuous/],
+    [
+      'a range in the place of its metric',
+      { ranges: [{ kind: 'categorical', name: '_tuning_objective_metric', values: ['a', 'b'] }] },
+      /is the name of the hyperparameter that holds the metric/,
+    ],
     ['no range', { ranges: [] }, /no hyperparameter has a range/],
   ] as const) {
     test(`is rejected with ${what}`, async () => {
       await assert.rejects(fixture.tuning.create(lossTuning(fixture, 'bad', more), 'anonymous'), { code: 'invalid_request', message });
       assert.equal(await fixture.tuning.find('bad'), null);
     });
+  }
+});
+
+test('the number of tuning jobs at once is limited', { timeout: 120_000 }, async () => {
+  const fixture = await TrainingFixture.open({ tuningJobsMax: 1 });
+  try {
+    await fixture.tuning.create(lossTuning(fixture, 'one', {}, 'exec sleep 3600'), 'anonymous');
+    await assert.rejects(fixture.tuning.create(lossTuning(fixture, 'two'), 'anonymous'), { code: 'overloaded', message: /^1 tuning jobs/ });
+    await fixture.tuning.stop('one', 'anonymous');
+    await until(fixture, 'one', isOver);
+    await fixture.tuning.create(lossTuning(fixture, 'two', { maxJobs: 2 }), 'anonymous');
+    assert.equal((await until(fixture, 'two', isOver)).status, 'Completed');
+  } finally {
+    await fixture.end();
   }
 });
 

@@ -1,4 +1,5 @@
 /** All tuning jobs of a server: they create training jobs, compare them, stop some of them, and continue after a restart. */
+import { isDeepStrictEqual } from 'node:util';
 import { type Clock, Loop } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
@@ -32,6 +33,8 @@ export interface TuningJobsDeps {
   readonly events: Pick<Events, 'record' | 'publish' | 'subscribe'>;
   readonly audit: Pick<Audit, 'record'>;
   readonly training: TuningRunDeps['training'] & Pick<Training, 'check' | 'releaseSource'>;
+  /** Jobs that are not over. */
+  readonly unfinishedMax: number;
   /** Throws `forbidden` if the key that created a tuning job may not train any more. */
   readonly checkCreator: (who: string) => void;
   /** Deletes an archive of source code that nothing refers to. */
@@ -77,7 +80,7 @@ export class TuningJobs implements Tuning {
     // The next trial starts when one ends, not with the next tick.
     this.#unsubscribe = this.#deps.events.subscribe(({ kind, subject }) => {
       const tuning = endingKinds.has(kind) ? tuningOf(subject) : null;
-      if (tuning !== null) void this.#serially(() => this.#advance(tuning));
+      if (tuning !== null) void this.#advanceSoon(tuning);
     });
   }
 
@@ -95,24 +98,25 @@ export class TuningJobs implements Tuning {
     const hyperparameters = trialHyperparameters(spec, randomValues(spec.ranges, random));
     await training.check({ ...spec.training, name: `${spec.name}-001`, hyperparameters }, who);
     const nowMs = clock.wallMs();
-    const progress: TuningProgress = { status: 'InProgress', reason: null, endedAtMs: null, ending: null };
+    const progress: TuningProgress = { status: 'InProgress', reason: null, endedAtMs: null, ending: null, ...summaryOf([], spec) };
     const { document = null, trainingDocument = null, hook } = options;
     const stored: StoredTuning = { spec, document, trainingDocument, createdBy: who, progress, createdAtMs: nowMs, updatedAtMs: nowMs };
     const event = await rows.transact(async (tx) => {
+      await this.#checkRoom(tx);
       await rows.add(tx, stored);
       await hook?.(tx);
       await this.#audit(tx, who, 'CreateHyperParameterTuningJob', spec.name, auditDetail(spec));
-      return this.#recordEvent(tx, stored, []);
+      return this.#recordEvent(tx, stored);
     });
     events.publish(event);
     await training.releaseSource(spec.training);
-    void this.#serially(() => this.#advance(spec.name));
-    return viewOf(stored, []);
+    void this.#advanceSoon(spec.name);
+    return viewOf(stored);
   }
 
   async find(name: string): Promise<TuningJob | null> {
     const stored = await this.#deps.rows.find(name);
-    return stored === null ? null : viewOf(stored, await this.#deps.rows.trials(name));
+    return stored === null ? null : viewOf(stored);
   }
 
   async get(name: string): Promise<TuningJob> {
@@ -122,9 +126,7 @@ export class TuningJobs implements Tuning {
   }
 
   async list(filter: TuningJobFilter): Promise<readonly TuningJob[]> {
-    const { rows } = this.#deps;
-    const stored = await rows.list(filter);
-    return Promise.all(stored.map(async (each) => viewOf(each, await rows.trials(each.spec.name))));
+    return (await this.#deps.rows.list(filter)).map(viewOf);
   }
 
   async trials(name: string): Promise<readonly TuningTrial[]> {
@@ -142,16 +144,17 @@ export class TuningJobs implements Tuning {
   }
 
   async stop(name: string, who: string): Promise<TuningJob> {
-    const { spec, progress } = await this.#stored(name);
-    if (isTuningOver(progress)) throw overAlready(progress);
-    if (progress.status !== 'Stopping') {
-      await this.#serially(async () => {
-        const alongside = (tx: Transaction): Promise<void> => this.#audit(tx, who, 'StopHyperParameterTuningJob', spec.name, {});
-        await this.#change(name, { status: 'Stopping', ending: 'Stopped' }, alongside);
-      });
-      void this.#serially(() => this.#advance(name));
-    }
-    return this.get(name);
+    await this.#serially(async () => {
+      // It may have ended, or been stopped by another call, while this one waited.
+      const { spec, progress } = await this.#stored(name);
+      if (isTuningOver(progress)) throw overAlready(progress);
+      if (progress.status === 'Stopping') return;
+      const alongside = (tx: Transaction): Promise<void> => this.#audit(tx, who, 'StopHyperParameterTuningJob', spec.name, {});
+      await this.#change(name, { status: 'Stopping', ending: 'Stopped' }, alongside);
+    });
+    const stopping = await this.get(name);
+    void this.#advanceSoon(name);
+    return stopping;
   }
 
   async delete(name: string, who: string): Promise<void> {
@@ -167,16 +170,27 @@ export class TuningJobs implements Tuning {
   }
 
   async #tick(): Promise<void> {
-    for (const { spec } of await this.#deps.rows.unfinished()) await this.#serially(() => this.#advance(spec.name));
+    for (const { spec } of await this.#deps.rows.unfinished()) await this.#advanceSoon(spec.name);
   }
 
   /** Never rejects. */
-  #serially(run: () => Promise<void>): Promise<void> {
-    const next = this.#last.then(run).catch((error: unknown) => {
-      this.#deps.log.warn({ error: messageOf(error) }, 'failed to advance a tuning job, will retry');
+  #advanceSoon(name: string): Promise<void> {
+    return this.#serially(() => this.#advance(name)).catch((error: unknown) => {
+      this.#deps.log.warn({ tuning: name, error: messageOf(error) }, 'failed to advance a tuning job, will retry');
     });
-    this.#last = next;
+  }
+
+  #serially(run: () => Promise<void>): Promise<void> {
+    const next = this.#last.then(run);
+    this.#last = next.catch(() => undefined);
     return next;
+  }
+
+  async #checkRoom(tx: Transaction): Promise<void> {
+    const { rows, unfinishedMax } = this.#deps;
+    const count = await rows.countUnfinished(tx);
+    if (count >= unfinishedMax)
+      throw new PlatformError('overloaded', `${count} tuning jobs are not over, the most that may be: stop one, or wait until one ends`);
   }
 
   /** One step of a job: updates its trials, starts further ones, and ends it when all are over. */
@@ -184,7 +198,7 @@ export class TuningJobs implements Tuning {
     const stored = this.#isClosed ? null : await this.#deps.rows.find(name);
     if (stored === null || isTuningOver(stored.progress)) return;
     const { trials, isExhausted, stopped } = await this.#run.advance(stored);
-    let { progress } = stored;
+    let progress = await this.#summarized(stored, trials);
     if (stopped !== null && progress.ending === null) {
       // Complete before its last trial, or at the end of its time: the trials that still run are stopped.
       progress = await this.#change(name, { status: 'Stopping', ...stopped });
@@ -198,25 +212,33 @@ export class TuningJobs implements Tuning {
     await this.#change(name, { ...ended, endedAtMs: this.#deps.clock.wallMs() });
   }
 
+  /** Stores how its trials are, for all who read the job. */
+  async #summarized({ spec, progress }: StoredTuning, trials: readonly TuningTrial[]): Promise<TuningProgress> {
+    const { rows, clock } = this.#deps;
+    const now = { ...progress, ...summaryOf(trials, spec) };
+    if (!isDeepStrictEqual(now, progress)) await rows.transact((tx) => rows.write(tx, spec.name, now, clock.wallMs()));
+    return now;
+  }
+
   /** With its event, in one transaction. */
   async #change(name: string, patch: Partial<TuningProgress>, alongside?: (tx: Transaction) => Promise<void>): Promise<TuningProgress> {
     const { rows, clock, events } = this.#deps;
     const { progress, event } = await rows.transact(async (tx) => {
       const stored = await rows.find(name, tx);
       if (stored === null) throw missing(name);
-      const progress = { ...stored.progress, ...patch };
+      const progress = { ...stored.progress, ...summaryOf(await rows.trials(name, tx), stored.spec), ...patch };
       await rows.write(tx, name, progress, clock.wallMs());
       await alongside?.(tx);
-      return { progress, event: await this.#recordEvent(tx, { ...stored, progress }, await rows.trials(name, tx)) };
+      return { progress, event: await this.#recordEvent(tx, { ...stored, progress }) };
     });
     events.publish(event);
     return progress;
   }
 
-  #recordEvent(tx: Transaction, stored: StoredTuning, trials: readonly TuningTrial[]): Promise<PlatformEvent> {
-    const { status, reason, counts, best } = viewOf(stored, trials);
+  #recordEvent(tx: Transaction, { spec, progress }: StoredTuning): Promise<PlatformEvent> {
+    const { status, reason, counts, best } = progress;
     const detail = { status, reason, counts, best: best?.job ?? null };
-    return this.#deps.events.record(tx, { kind: kindOf[status], subject: stored.spec.name, detail });
+    return this.#deps.events.record(tx, { kind: kindOf[status], subject: spec.name, detail });
   }
 
   async #stored(name: string): Promise<StoredTuning> {
@@ -240,11 +262,12 @@ function isTuningOver({ status }: Pick<TuningProgress, 'status'>): boolean {
   return status === 'Completed' || status === 'Failed' || status === 'Stopped';
 }
 
-function viewOf(
-  { spec, progress, document, createdBy, createdAtMs, updatedAtMs }: StoredTuning,
-  trials: readonly TuningTrial[],
-): TuningJob {
-  const { status, reason, endedAtMs } = progress;
+function viewOf({ spec, progress, document, createdBy, createdAtMs, updatedAtMs }: StoredTuning): TuningJob {
+  const { status, reason, counts, best, endedAtMs } = progress;
+  return { spec, status, reason, counts, best, createdAtMs, updatedAtMs, endedAtMs, document, createdBy };
+}
+
+function summaryOf(trials: readonly TuningTrial[], spec: Pick<TuningSpec, 'goal'>): Pick<TuningProgress, 'counts' | 'best'> {
   const count = (matches: (trial: TuningTrial) => boolean): number => trials.filter(matches).length;
   const counts = {
     completed: count((trial) => trial.status === 'Completed'),
@@ -254,7 +277,7 @@ function viewOf(
     judged: count((trial) => trial.objective !== null),
     unjudged: count((trial) => isTrialOver(trial) && trial.objective === null),
   };
-  return { spec, status, reason, counts, best: bestOf(trials, spec), createdAtMs, updatedAtMs, endedAtMs, document, createdBy };
+  return { counts, best: bestOf(trials, spec) };
 }
 
 function bestOf(trials: readonly TuningTrial[], { goal }: Pick<TuningSpec, 'goal'>): TuningTrial | null {

@@ -2,7 +2,7 @@
 import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, inTransaction, isUniqueViolation, type Transaction, type TuningJobsTable } from '../../storage/index.ts';
-import type { TuningJobFilter, TuningSpec, TuningStatus, TuningTrial } from './tuning-job.ts';
+import type { TuningCounts, TuningJobFilter, TuningSpec, TuningStatus, TuningTrial } from './tuning-job.ts';
 
 /** What of a tuning job changes. */
 export interface TuningProgress {
@@ -11,6 +11,9 @@ export interface TuningProgress {
   readonly endedAtMs: number | null;
   /** What it ends as, once its trials are over. */
   readonly ending: 'Completed' | 'Stopped' | 'Failed' | null;
+  /** Of its trials, which lists therefore need not read. */
+  readonly counts: TuningCounts;
+  readonly best: TuningTrial | null;
 }
 
 export interface StoredTuning {
@@ -71,6 +74,12 @@ export class TuningRows {
   async unfinished(): Promise<StoredTuning[]> {
     const open = this.#db.selectFrom('tuning_jobs').selectAll().where('state', 'in', ['InProgress', 'Stopping']);
     return (await open.orderBy('created_at').orderBy('name_key').execute()).map(storedOf);
+  }
+
+  async countUnfinished(tx: Transaction): Promise<number> {
+    const open = tx.selectFrom('tuning_jobs').where('state', 'in', ['InProgress', 'Stopping']);
+    const { count } = await open.select((row) => row.fn.countAll().as('count')).executeTakeFirstOrThrow();
+    return Number(count);
   }
 
   /** Names that begin with a text, in lower case. */

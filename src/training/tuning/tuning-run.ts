@@ -12,6 +12,7 @@ import type { ParameterValues } from './search.ts';
 import { decideHalving, decideMedian, isBetter, type Reports } from './stopping-rules.ts';
 import { isTrialOver, type TuningSpec, type TuningTrial } from './tuning-job.ts';
 import type { StoredTuning, TuningProgress, TuningRows } from './tuning-rows.ts';
+import { objectiveHyperparameter } from './tuning-spec.ts';
 
 export interface TuningRunDeps {
   readonly rows: TuningRows;
@@ -28,9 +29,6 @@ export interface TuningAdvance {
   /** Why the job ends before that; null if it goes on. */
   readonly stopped: Pick<TuningProgress, 'ending' | 'reason'> | null;
 }
-
-/** SageMaker's hyperparameter, which tells a script what it is tuned by. */
-const objectiveHyperparameter = '_tuning_objective_metric';
 
 export class TuningRun {
   readonly #deps: TuningRunDeps;
@@ -49,6 +47,7 @@ export class TuningRun {
     const stopped = this.#endOf(stored, trials);
     if (stopped !== null) return { trials, isExhausted: true, stopped };
     await this.#stopLosing(spec, trials);
+    trials = await this.#withoutWaiting(stored, trials);
     const most = trialsMax(spec);
     while (trials.length < most && trials.filter((trial) => !isTrialOver(trial)).length < spec.maxParallel) {
       const next = this.#nextTrial(stored, trials);
@@ -86,7 +85,14 @@ export class TuningRun {
     return { ending: 'Completed', reason: `${notImprovingMax} training jobs in turn were not better than ${judged[bestAt]?.job}` };
   }
 
-  /** Reads the training jobs of all trials that are not over, and creates those that are missing. */
+  /** Creates the training jobs that are missing because too many waited or the server was killed. */
+  async #withoutWaiting(stored: StoredTuning, trials: readonly TuningTrial[]): Promise<TuningTrial[]> {
+    const started: TuningTrial[] = [];
+    for (const trial of trials) started.push(trial.status === 'Waiting' ? await this.#started(stored, trial) : trial);
+    return started;
+  }
+
+  /** Reads the training jobs of all trials that are not over. */
   async #updated(stored: StoredTuning, trials: readonly TuningTrial[]): Promise<TuningTrial[]> {
     const updated: TuningTrial[] = [];
     for (const trial of trials) updated.push(isTrialOver(trial) ? trial : await this.#updatedTrial(stored, trial));
@@ -97,8 +103,8 @@ export class TuningRun {
     const job = await this.#deps.training.find(trial.job);
     if (job !== null) return this.#write(stored, trial, trialAfter(trial, job, stored.spec));
     if (trial.status !== 'Waiting') return this.#end(stored, trial, 'Stopped', 'The training job was deleted');
-    if (stored.progress.ending !== null) return this.#end(stored, trial, 'Stopped', null);
-    return this.#started(stored, trial);
+    // Whether its training job is still to be created depends on what became of the others, and on the rights of the key.
+    return stored.progress.ending === null ? trial : this.#end(stored, trial, 'Stopped', null);
   }
 
   /** Creates the training job of a trial. One that cannot be created has failed; if too many jobs wait, it is created later. */
@@ -156,12 +162,12 @@ export class TuningRun {
     }
   }
 
-  #nextTrial({ spec }: StoredTuning, trials: readonly TuningTrial[]): TuningTrial | null {
+  #nextTrial({ spec, createdAtMs: createdAt }: StoredTuning, trials: readonly TuningTrial[]): TuningTrial | null {
     const number = trials.length + 1;
     const values = propose(trials, spec, randomOf(spec, number));
     if (values === null) return null;
     const times = { createdAtMs: this.#deps.clock.wallMs(), startedAtMs: null, endedAtMs: null };
-    const job = `${spec.name}-${String(number).padStart(3, '0')}-${suffixOf(spec, number, values)}`;
+    const job = `${spec.name}-${String(number).padStart(3, '0')}-${suffixOf(spec, createdAt, number)}`;
     return { number, job, values, status: 'Waiting', objective: null, isStoppedEarly: false, reason: null, ...times };
   }
 }
@@ -180,9 +186,10 @@ function randomOf({ seed }: TuningSpec, number: number): SeededRandom {
   return new SeededRandom(createHash('sha256').update(`${seed}/${number}`).digest().readUInt32BE());
 }
 
-function suffixOf({ name, seed }: TuningSpec, number: number, values: ParameterValues): string {
+/** A deleted tuning job leaves its training jobs: those of the next one of its name have other names. */
+function suffixOf({ name, seed }: TuningSpec, createdAtMs: number, number: number): string {
   return createHash('sha256')
-    .update(JSON.stringify([name, seed, number, values]))
+    .update(JSON.stringify([name, seed, createdAtMs, number]))
     .digest('hex')
     .slice(0, 8);
 }

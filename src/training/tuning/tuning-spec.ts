@@ -15,7 +15,10 @@ export const tuningDefaults = {
   notImprovingMax: null,
 } as const satisfies Partial<TuningSpec>;
 
-export const tuningLimits = { jobs: 750, parallel: 100, reports: 100_000, gridJobs: 1000 } as const;
+export const tuningLimits = { jobs: 750, parallel: 100, reports: 100_000, gridJobs: 1000, unfinished: 100 } as const;
+
+/** SageMaker's hyperparameter, which tells a script what it is tuned by. */
+export const objectiveHyperparameter = '_tuning_objective_metric';
 
 /** Names of training jobs are `NAME-001-xxxxxxxx`. */
 const namePattern = /^[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,31}$/;
@@ -28,6 +31,8 @@ export function checkTuningSpec(spec: TuningSpec): void {
   checkRanges(ranges);
   if (!training.metrics.some((each) => each.name === metric))
     throw invalid(`the objective metric '${metric.slice(0, 80)}' is not defined: expected a metric with its regex of that name`);
+  if (ranges.some((range) => range.name === objectiveHyperparameter))
+    throw invalid(`range '${objectiveHyperparameter}' is the name of the hyperparameter that holds the metric: choose another name`);
   const fixed = ranges.find((range) => Object.hasOwn(training.hyperparameters, range.name));
   if (fixed !== undefined) throw invalid(`hyperparameter '${fixed.name.slice(0, 80)}' is fixed and has a range: expected one of the two`);
   expectWhole('jobs', maxJobs, 1, spec.strategy === 'Grid' ? tuningLimits.gridJobs : tuningLimits.jobs);

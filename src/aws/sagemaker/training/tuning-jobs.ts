@@ -64,6 +64,8 @@ export class TuningJobOperations {
         const text = `Tuning job names must be unique within an AWS account and Region, and a tuning job with this name already exists (${arn})`;
         throw new AwsError('ResourceInUse', text, { cause: error });
       }
+      if (isPlatformCode(error, 'overloaded'))
+        throw new AwsError('ResourceLimitExceeded', (error as PlatformError).message, { cause: error });
       if (isPlatformCode(error, 'unsupported'))
         throw new AwsError('ValidationException', (error as PlatformError).message, { cause: error });
       throw error;
