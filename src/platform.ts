@@ -150,7 +150,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   backlogOf = async.backlogOf;
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
-  const training = await openTraining(config, { ...core, s3 }, closers);
+  const training = await openTraining(config, { ...core, ...capture, s3 }, closers);
   const tuning = openTuning({ ...core, training, random: new SystemRandom() }, closers);
   const selections = await openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
   const sagemaker = openSageMaker(config, { ...core, ...controllers, ...selections, transforms, training, tuning, s3 });

@@ -17,6 +17,7 @@ import { FileObjectStore } from '../src/storage/index.ts';
 import { readTar } from '../src/tar/index.ts';
 import { ThreadPool } from '../src/threads/index.ts';
 import {
+  type OpenTrainingDeps,
   openTraining,
   openTuning,
   type Training,
@@ -36,8 +37,14 @@ interface TrainingFixtureOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly artifactLimitBytes?: number;
   readonly tuningJobsMax?: number;
+  /** Captured calls with labels; default none. */
+  readonly labelled?: OpenTrainingDeps['labelled'];
 }
 
+const noLabelled: OpenTrainingDeps['labelled'] = {
+  expect: (endpoint) => assert.fail(`there is no ${endpoint}`),
+  rows: () => assert.fail('there are no captured calls'),
+};
 const onFailure = (error: unknown): void => assert.fail(`a write failed: ${String(error)}`);
 
 export class TrainingFixture {
@@ -71,6 +78,7 @@ export class TrainingFixture {
     config = {},
     artifactLimitBytes = 2 ** 30,
     tuningJobsMax = 100,
+    labelled = noLabelled,
   }: TrainingFixtureOptions = {}): Promise<TrainingFixture> {
     const clock = new SystemClock();
     const closers = new Closers();
@@ -123,7 +131,7 @@ export class TrainingFixture {
         awsAccount: '000000000000',
         artifactLimitBytes,
       },
-      { ...parts, logs: { platform: log }, directory: { path: control.directory }, prices: defaultPrices, s3: buckets },
+      { ...parts, logs: { platform: log }, directory: { path: control.directory }, prices: defaultPrices, s3: buckets, labelled },
       closers,
     );
     training.serve('http://127.0.0.1:1');

@@ -9,6 +9,7 @@ export {
 export { CaptureFiles } from './capture/capture-files.ts';
 export type { WireBody } from './capture/capture-line.ts';
 export { checkDestination } from './capture/check-destination.ts';
+export { labelledCalls } from './capture/labelled-calls.ts';
 export { type CaptureReader, readCaptured } from './capture/read-captured.ts';
 export type { FeatureBaseline } from './drift/baseline.ts';
 export { type Baseline } from './drift/baseline-rows.ts';

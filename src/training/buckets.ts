@@ -15,7 +15,7 @@ export interface TrainingBuckets {
     bucket: string,
     key: string,
     source: AsyncIterable<Uint8Array> | Uint8Array,
-    options: { readonly headers: { readonly contentType: string; readonly writer?: string } },
+    options: { readonly headers: { readonly contentType: string; readonly writer?: string; readonly origin?: 'input' } },
   ): Promise<unknown>;
 }
 

@@ -11,8 +11,8 @@ import { messageOf } from '../errors.ts';
 import { type Random, SeededRandom } from '../random.ts';
 import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { downloadFailure } from './failure-reason.ts';
-import type { ChannelFacts } from './rows.ts';
 import { isRelativePath, type TrainingChannel } from './spec.ts';
+import type { ChannelFacts } from './training-job.ts';
 
 /** The input of a job is at fault; the message is its `FailureReason`. */
 export class DownloadFailed extends Error {
@@ -73,7 +73,7 @@ export async function placedObjects(
   buckets: TrainingBuckets,
   { name, source, isGzip, shuffleSeed }: TrainingChannel,
 ): Promise<PlacedObject[]> {
-  if (source.kind === 'captured') throw new DownloadFailed(`${uriOf({ source })} is not served: use an s3:// channel.`);
+  if (source.kind === 'captured') throw new Error(`${uriOf({ source })} is written to an object first`);
   const { bucket, prefix } = source;
   if ((await buckets.bucket(bucket)) === null)
     throw new DownloadFailed(`There is no bucket "${bucket}" given in input data source "${name}".`);

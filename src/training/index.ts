@@ -1,3 +1,4 @@
+export { withSameData } from './captured-data.ts';
 export { type OpenTrainingDeps, openTraining } from './open-training.ts';
 export { openPipelines } from './pipelines/open-pipelines.ts';
 export type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipelines/pipeline.ts';
@@ -6,6 +7,7 @@ export type { PipelinePlan, Pipelines } from './pipelines/pipelines.ts';
 export { yamlBytesMax } from './pipelines/yaml-members.ts';
 export {
   type ChannelSource,
+  capturedRowsDefault,
   channelDefaults,
   checkpointPathDefault,
   checkTrainingSpec,

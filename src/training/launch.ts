@@ -2,13 +2,14 @@
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TaskBind, TaskPaths, TaskSpec } from '../providers/index.ts';
+import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
 import { downloadChannel, downloadFile } from './channels.ts';
 import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
 import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables } from './contract.ts';
-import type { ChannelFacts } from './rows.ts';
 import type { TrainingSpec } from './spec.ts';
+import type { ChannelFacts } from './training-job.ts';
 
-export interface LaunchDeps extends CheckpointDeps {
+export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
   /** The file of a stored source archive. */
   readonly sourcePath: (sha256: string) => string;
   /** What the disk of a folder has beyond what the server needs. */
@@ -35,7 +36,8 @@ const scriptPath = 'input/script_mode.py';
 const archivePath = 'code/sourcedir.tar.gz';
 
 /** Empties the folder of an attempt and downloads all inputs into it. Throws `DownloadFailed`, or the reason of the signal. */
-export async function downloadInputs(deps: LaunchDeps, spec: TrainingSpec, folder: string, signal: AbortSignal): Promise<Downloaded> {
+export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, folder: string, signal: AbortSignal): Promise<Downloaded> {
+  const { spec } = job;
   await rm(folder, { recursive: true, force: true });
   const ml = join(folder, 'ml');
   for (const name of contractFolders) await mkdir(join(ml, name), { recursive: true });
@@ -46,7 +48,8 @@ export async function downloadInputs(deps: LaunchDeps, spec: TrainingSpec, folde
   for (const channel of spec.channels) {
     const target = join(ml, 'input/data', channel.name);
     await mkdir(target, { recursive: true });
-    const facts = await downloadChannel(deps.buckets, channel, { ...options, folder: target, roomBytes });
+    const objects = await channelObjects(deps, job, channel, signal);
+    const facts = await downloadChannel(deps.buckets, objects, { ...options, folder: target, roomBytes });
     roomBytes -= facts.bytes;
     data[channel.name] = facts;
   }

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Access } from '../access/index.ts';
+import { type Access, hasPermission, permissionFor, weakestRoleWith } from '../access/index.ts';
 import type { Closers } from '../closers.ts';
 import { type Config, isLoopback } from '../config.ts';
 import { instanceType, type Ledger, type PriceTable, threadsOf } from '../costs/index.ts';
@@ -14,7 +14,7 @@ import { freeBytesMin, freeSpaceOf, type LocalProvider } from '../providers/inde
 import type { Audit, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { TrainingBuckets } from './buckets.ts';
-import { uriOf } from './channels.ts';
+import type { LabelledCalls } from './captured-data.ts';
 import { JobStates } from './job-states.ts';
 import { OutputMetrics } from './output-metrics.ts';
 import { registerTrained } from './register-trained.ts';
@@ -37,8 +37,9 @@ export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'log
   readonly prices: PriceTable;
   readonly ledger: Ledger;
   readonly cores: number;
-  readonly access: Pick<Access, 'jobCredentials' | 'holdJob' | 'releaseJob'>;
+  readonly access: Pick<Access, 'callerFor' | 'jobCredentials' | 'holdJob' | 'releaseJob'>;
   readonly s3: TrainingBuckets;
+  readonly labelled: LabelledCalls;
 }
 
 export type TrainingConfig = Pick<Config, 'training' | 'host' | 'awsRegion' | 'awsAccount' | 'artifactLimitBytes'>;
@@ -98,12 +99,15 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
         clock.nowMs(),
       ),
     checkAllowed: () => checkAllowed(config, settings, provider),
-    checkPlace: async (spec) => {
+    labelled: deps.labelled,
+    checkPlace: async (spec, who) => {
       instanceType(deps.prices, spec.instanceType);
       if (spec.environment !== null) await deps.environments.expectNamed(spec.environment);
-      const captured = spec.channels.find(({ source }) => source.kind === 'captured');
-      if (captured !== undefined)
-        throw new PlatformError('unsupported', `channel '${captured.name}': ${uriOf(captured)} is not served: use an s3:// channel`);
+      for (const { source } of spec.channels) {
+        if (source.kind !== 'captured') continue;
+        checkMayReadCaptured(deps.access, who);
+        deps.labelled.expect(source.endpoint);
+      }
     },
     jobsMax: settings.jobsMax,
     folder,
@@ -112,6 +116,15 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
   logGroups.limitGroup(trainingLogGroup, logBytesMax);
   await training.open();
   return closers.add(training);
+}
+
+/** A job must not read what its creator may not. Throws `forbidden`. */
+function checkMayReadCaptured(access: Pick<Access, 'callerFor'>, who: string): void {
+  const role = access.callerFor(who)?.role;
+  const permission = permissionFor('read captured data');
+  if (role === undefined || hasPermission(role, permission)) return; // a local caller without a key may do everything
+  const wanted = weakestRoleWith(permission);
+  throw new PlatformError('forbidden', `captured calls: the key ${who} has the role ${role}, and ${wanted} is needed to read them`);
 }
 
 function arnOf({ awsRegion, awsAccount }: TrainingConfig, name: string): string {

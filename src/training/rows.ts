@@ -5,16 +5,7 @@ import { type Database, inTransaction, isUniqueViolation, pageOfJobs, type Train
 import type { TaskEnding } from './failure-reason.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 import { newLife, type StopCause, type TrainingLife } from './status.ts';
-import type { TrainingJobFilter, TrainingMetricValue, TrainingUsage } from './training-job.ts';
-
-/** What a channel held, for the lineage of the version. */
-export interface ChannelFacts {
-  readonly uri: string;
-  /** Of the sorted lines `key\0sha256\n`. */
-  readonly sha256: string;
-  readonly objects: number;
-  readonly bytes: number;
-}
+import type { ChannelFacts, TrainingJobFilter, TrainingMetricValue, TrainingUsage } from './training-job.ts';
 
 /** Everything that changes while a job runs. */
 export interface TrainingProgress extends TrainingLife {

@@ -150,7 +150,7 @@ export class TrainingRun {
       await states.step(this.#name, trainingSteps.downloading);
       meter.started(stored);
       const folder = this.#folderOf(stored.progress.attempt);
-      const downloaded = await downloadInputs(this.#deps, spec, folder, this.#abort.signal);
+      const downloaded = await downloadInputs(this.#deps, stored, folder, this.#abort.signal);
       const paths = tasks.paths(folder);
       await writeContract(this.#deps, spec, folder, paths.ml);
       const current = await states.patch(this.#name, { ...downloaded, environmentLock: python?.lock ?? null });

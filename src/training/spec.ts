@@ -111,6 +111,9 @@ export const channelDefaults = {
   distribution: 'FullyReplicated',
 } as const satisfies Partial<TrainingChannel>;
 
+/** Rows of captured calls, unless another number is given. */
+export const capturedRowsDefault = 100_000;
+
 /** Limits, those of AWS where AWS has one. */
 export const trainingLimits = {
   hyperparameters: 100,

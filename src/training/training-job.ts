@@ -44,6 +44,15 @@ export interface TrainingUsage {
   readonly peakMiB: number | null;
 }
 
+/** What a channel held, for the lineage of the version. */
+export interface ChannelFacts {
+  readonly uri: string;
+  /** Of the sorted lines `key\0sha256\n`. */
+  readonly sha256: string;
+  readonly objects: number;
+  readonly bytes: number;
+}
+
 export interface TrainingJob {
   readonly spec: TrainingSpec;
   readonly status: TrainingStatus;
@@ -68,6 +77,8 @@ export interface TrainingJob {
   /** The registered version, `digits/7`. */
   readonly version: string | null;
   readonly notes: readonly string[];
+  /** What was downloaded, by channel. Empty before. */
+  readonly data: Readonly<Record<string, ChannelFacts>>;
   /** The AWS request that created the job, as it came; null for other jobs. */
   readonly document: Readonly<Record<string, unknown>> | null;
   readonly createdBy: string;

@@ -49,7 +49,7 @@ export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> 
   /** Throws `forbidden`, `unsupported` if jobs may not run here, or not for this caller. */
   readonly checkAllowed: (who: string) => void;
   /** Throws `invalid_request` if there is no such environment or instance type. */
-  readonly checkPlace: (spec: TrainingSpec) => Promise<void>;
+  readonly checkPlace: (spec: TrainingSpec, who: string) => Promise<void>;
   /** Jobs that wait or run. */
   readonly jobsMax: number;
   /** Holds the folders of all jobs. */
@@ -154,7 +154,7 @@ export class TrainingJobs implements Training {
   async check(spec: TrainingSpec, who: string): Promise<void> {
     checkTrainingSpec(spec);
     this.#deps.checkAllowed(who);
-    await this.#checkUsable(spec);
+    await this.#checkUsable(spec, who);
   }
 
   async releaseSource({ source }: Pick<TrainingSpec, 'source'>): Promise<void> {
@@ -283,9 +283,9 @@ export class TrainingJobs implements Training {
     await waiting;
   }
 
-  async #checkUsable(spec: TrainingSpec): Promise<void> {
+  async #checkUsable(spec: TrainingSpec, who: string): Promise<void> {
     const { buckets, threads } = this.#deps;
-    await this.#deps.checkPlace(spec);
+    await this.#deps.checkPlace(spec, who);
     for (const { bucket } of [spec.output, ...(spec.checkpoints === null ? [] : [spec.checkpoints])]) {
       if ((await buckets.bucket(bucket)) === null)
         throw new PlatformError('not_found', `there is no bucket '${bucket}': create it, or name another in the output`);
@@ -408,13 +408,13 @@ export class TrainingJobs implements Training {
   }
 
   #viewOf({ spec, progress, version, createdAtMs, updatedAtMs, document, createdBy }: StoredTraining): TrainingJob {
-    const { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs, failureReason, artifactUri, notes } = progress;
+    const { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs, failureReason, artifactUri, notes, data } = progress;
     const live = this.#deps.metrics.last(spec.name);
     const names = new Set(live.map(({ name }) => name));
     const metrics = isOver(status) ? progress.metrics : [...progress.metrics.filter(({ name }) => !names.has(name)), ...live];
     const life = { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs };
     const reason = status === 'Failed' ? failureReason : null;
-    const rest = { metrics, artifactUri, version, notes, document, createdBy, usage: this.#usageOf(spec, progress) };
+    const rest = { metrics, artifactUri, version, notes, data, document, createdBy, usage: this.#usageOf(spec, progress) };
     return { spec, ...life, failureReason: reason, createdAtMs, updatedAtMs, ...rest };
   }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PlatformError } from '../../errors.ts';
 import {
+  capturedRowsDefault,
   channelDefaults,
   checkpointPathDefault,
   type TrainingChannel,
@@ -18,7 +19,13 @@ const seconds = z.int().min(1);
 
 const channelInput = z.strictObject({
   name: text(trainingLimits.channelNameLength).describe('The folder below /opt/ml/input/data.'),
-  source: text(2048).optional().describe('`s3://bucket/prefix`. Left out: the part `data.NAME` of the form.'),
+  source: text(2048)
+    .optional()
+    .describe(
+      '`s3://bucket/prefix`, or `captured:ENDPOINT` for the captured calls of an endpoint with their labels, as `rows.csv`. Left out: the part `data.NAME` of the form.',
+    ),
+  since_s: seconds.optional().describe('Only captured calls of this many last seconds. Default: all whose labels are stored.'),
+  rows_max: z.int().min(1).max(trainingLimits.capturedRows).optional().describe('Captured rows, the newest files first. Default: 100000.'),
   manifest: z.boolean().optional().describe('The object is a manifest, which lists the objects.'),
   gzip: z.boolean().optional().describe('Objects are gzip files to unpack.'),
   content_type: text(256).optional(),
@@ -169,8 +176,15 @@ function channelsOf(
   return channels;
 }
 
-function sourceOf({ name, source = '', manifest }: z.output<typeof channelInput>): TrainingChannel['source'] {
-  const place = objectsAt(`channel '${name}'`, source);
+function sourceOf({ name, source = '', manifest, gzip, since_s, rows_max }: z.output<typeof channelInput>): TrainingChannel['source'] {
+  const [, endpoint] = /^captured:(.*)$/s.exec(source) ?? [];
+  if (endpoint !== undefined) {
+    if (manifest === true || gzip === true) throw invalid(`channel '${name}': captured calls are neither a manifest nor gzip`);
+    return { kind: 'captured', endpoint, sinceMs: msOf(since_s) ?? null, rowsMax: rows_max ?? capturedRowsDefault };
+  }
+  if (since_s !== undefined || rows_max !== undefined)
+    throw invalid(`channel '${name}': since_s and rows_max are for captured calls: expected the source captured:ENDPOINT`);
+  const place = objectsAt(`channel '${name}'`, source, 's3://bucket/prefix or captured:ENDPOINT');
   return manifest === true ? { kind: 's3', ...place, isManifest: true } : { kind: 's3', ...place };
 }
 
@@ -185,10 +199,10 @@ function checkpointsOf({ checkpoints }: TrainingInput, initial: Pick<TrainingSpe
   return checkpoints === null ? null : { ...objectsAt('checkpoints', checkpoints), path: checkpointPathDefault };
 }
 
-function objectsAt(what: string, uri: string): { readonly bucket: string; readonly prefix: string } {
+function objectsAt(what: string, uri: string, expected = 's3://bucket/prefix'): { readonly bucket: string; readonly prefix: string } {
   const [, bucket, prefix = ''] = /^s3:\/\/([^/]+)\/?(.*)$/s.exec(uri) ?? [];
   if (bucket !== undefined) return { bucket, prefix };
-  throw invalid(`${what}: expected s3://bucket/prefix, got '${uri.slice(0, 200)}'`);
+  throw invalid(`${what}: expected ${expected}, got '${uri.slice(0, 200)}'`);
 }
 
 function invalid(message: string): PlatformError {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { checkTrainingSpec, type TrainingJob, type TrainingSpec } from '../../training/index.ts';
+import { checkTrainingSpec, type TrainingJob, type TrainingSpec, withSameData } from '../../training/index.ts';
 import { eventBody, pageBody } from '../bodies.ts';
 import { followEvents, lastEventId } from '../records/events.ts';
 import { pageByOffset, pageQuery } from '../routing/parameters.ts';
@@ -47,7 +47,7 @@ export function trainingRoutes(services: Services, streams: Streams): ApiRoute[]
         'A form (`multipart/form-data`) with the parts `spec` (JSON, first), `source` (a tar or tar.gz archive of the code) and `data.CHANNEL` ' +
         '(a file, or a tar archive of files) for each channel whose data comes with the request; or the spec alone as `application/json`. ' +
         'Members of `spec`: `name`, `from` (another job, whose settings, code and data are used for all that is left out), `group`, ' +
-        '`environment`, `entry` or `command`, `hyperparameters`, `channels` (`name`, `source`, `manifest`, `gzip`, ' +
+        '`environment`, `entry` or `command`, `hyperparameters`, `channels` (`name`, `source`, `manifest`, `gzip`, `since_s`, `rows_max`, ' +
         '`content_type`), `output`, `packed`, `checkpoints`, `instance_type`, `volume_gb`, `max_runtime_s`, `max_wait_s`, `spot`, `retries`, ' +
         '`metrics` (`name`, `regex`), `environment_variables`, `isolated`, `priority`, `git`. Returns at once; poll `status`, or follow the events.',
       raw: ['multipart/form-data', 'application/json'],
@@ -121,7 +121,7 @@ async function startTraining(services: Services, request: IncomingMessage, calle
   const { training, s3 } = services;
   const received = await receiveTraining(services, trainingInput, request, caller.keyId);
   try {
-    const base = received.input.from === undefined ? null : (await training.get(received.input.from)).spec;
+    const base = received.input.from === undefined ? null : withSameData(await training.get(received.input.from));
     const spec = trainingSpecOf(received.input, base, received);
     checkTrainingSpec(spec.name === '' ? { ...spec, name: nameStem(spec) } : spec); // before a bucket is created for it
     if (spec.output.bucket === trainingBucket) await ensureTrainingBucket(s3, caller.keyId);

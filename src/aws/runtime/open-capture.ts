@@ -1,12 +1,11 @@
 /** Captures calls: writes files, detects drift, and measures quality once labels arrive. */
 
 import type { Closers } from '../../closers.ts';
-import { decodeInThread, decodeRows, decodeRowsTask, isShortRows, ModelPlan, type RowInvocation } from '../../codecs/index.ts';
+import type { ModelPlan } from '../../codecs/index.ts';
 import {
   CallCapture,
   type CaptureConfig,
   CaptureFiles,
-  type CaptureReader,
   captureBucketDefault,
   captureDefault,
   DriftMonitor,
@@ -25,12 +24,13 @@ import { penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import { sameName } from '../../names.ts';
 import { SystemRandom } from '../../random.ts';
 import type { Events } from '../../records/index.ts';
-import { asyncRows, type ServedRoute, type Serving } from '../../serving/index.ts';
-import { Slices, type Threads } from '../../threads/index.ts';
+import type { ServedRoute, Serving } from '../../serving/index.ts';
+import { Slices } from '../../threads/index.ts';
 import { type S3Store } from '../s3/store.ts';
 import { AwsError } from '../service.ts';
 import { BodyInvocations } from './body-invocation.ts';
-import { decodeBodySomewhere } from './decode-body.ts';
+import { capturedInvocations, capturedPlan, captureReader } from './captured-bodies.ts';
+import { expectCapturing, type LabelledRowsQuery, labelledRows } from './labelled-rows.ts';
 import { ShadowComparison } from './shadow-comparison.ts';
 import { ShadowCopies } from './shadow-copies.ts';
 
@@ -49,6 +49,12 @@ export interface CaptureServices {
   readonly drift: DriftMonitor;
   readonly truth: GroundTruth;
   readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
+  readonly labelled: {
+    /** Throws `not_found` if there is no such endpoint. */
+    readonly expect: (endpoint: string) => void;
+    /** Captured calls with their labels, as CSV. */
+    readonly rows: (query: LabelledRowsQuery) => AsyncIterable<Uint8Array>;
+  };
 }
 
 /** Starts capturing, and adds its closers. */
@@ -108,6 +114,13 @@ export async function openCapture(deps: CaptureDeps, closers: Closers): Promise<
       await files.flush();
       return capturedValues(deps, truth, ...span);
     },
+    labelled: {
+      expect: (endpoint) => void expectCapturing(deps, endpoint),
+      rows: async function* (query) {
+        await files.flush();
+        yield* labelledRows(deps, truth, query);
+      },
+    },
   };
 }
 
@@ -147,6 +160,9 @@ function withShadows(
   });
 }
 
+/** Processing this many values takes a few milliseconds. */
+const valuesPerSlice = 50_000;
+
 /** Values of captured calls by feature, decoded with the signature of the model that currently serves the variant. */
 async function capturedValues(
   { deployments, serving, s3, threads }: CaptureDeps,
@@ -163,12 +179,12 @@ async function capturedValues(
   const plans = new Map<string, ModelPlan | null>();
   const planOf = (variant: string): ModelPlan | null => {
     let plan = plans.get(variant);
-    if (plan === undefined) plans.set(variant, (plan = planFor(serving, name, variant)));
+    if (plan === undefined) plans.set(variant, (plan = capturedPlan(serving, name, variant)));
     return plan;
   };
   const values = new Map<string, number[]>();
   const slices = new Slices(valuesPerSlice);
-  for await (const { variant, contentType, body } of readCaptured(readerOf(s3), {
+  for await (const { variant, contentType, body } of readCaptured(captureReader(s3), {
     ...parseCaptureDestination(config.to),
     endpoint: name,
     fromMs,
@@ -176,7 +192,7 @@ async function capturedValues(
   })) {
     const plan = planOf(variant);
     if (plan === null) continue;
-    for (const { inputs, rows } of await invocationsOf(threads, plan, contentType, body)) {
+    for (const { inputs, rows } of await capturedInvocations(threads, plan, contentType, body)) {
       const features = featureRows(inputs, rows, redacted);
       const { names } = features;
       for (let row = 0; row < rows; row++) {
@@ -196,66 +212,4 @@ function addRow(values: Map<string, number[]>, names: readonly string[], row: re
     if (column === undefined) values.set(name, [row[i] as number]);
     else column.push(row[i] as number);
   }
-}
-
-/** Decoder for the model that serves a variant; null if the variant is not served or is a process. */
-function planFor(serving: CaptureDeps['serving'], endpoint: string, variant: string): ModelPlan | null {
-  try {
-    const route = serving.routeToVariant(endpoint, variant);
-    return route.payload === 'tensors' ? new ModelPlan(route.endpoint, route.version, route.signature, route.batchable) : null;
-  } catch {
-    return null; // the variant is not served any more
-  }
-}
-
-/** The invocations in a captured body; empty if the body is redacted or belongs to another model. */
-async function invocationsOf(
-  threads: Threads,
-  plan: ModelPlan,
-  contentType: string,
-  body: Buffer,
-): Promise<readonly Pick<RowInvocation, 'inputs' | 'rows'>[]> {
-  const { signature } = plan;
-  const isWanted = (): boolean => true;
-  try {
-    // The native API appends the name of a column that is not an input to the content type.
-    const [, label] = /^text\/csv;.*\blabel="([^"]*)"$/.exec(contentType) ?? [];
-    if (label !== undefined) {
-      const rows = { signature, contentType: 'text/csv', body, label: decodeURIComponent(label), limits: rowLimits };
-      if (isShortRows(rows)) return decodeRows(rows);
-      return (await decodeInThread(threads, decodeRowsTask, rows, isWanted)).decoded;
-    }
-    const input = { plan, contentType, accept: undefined, body, limits: rowLimits };
-    return (await decodeBodySomewhere(threads, input, isWanted)).decoded.documents.flatMap(({ invocations }) => invocations);
-  } catch {
-    return [];
-  }
-}
-
-/** The row limit of asynchronous requests, which is the largest: captured calls were already accepted under some limit. */
-const rowLimits = asyncRows({ batchable: false, batchSizeMax: 0 });
-/** Processing this many values takes a few milliseconds. */
-const valuesPerSlice = 50_000;
-const fileBytesMax = 64 * 2 ** 20;
-
-/** Reads capture files. Missing buckets are empty, and objects above `fileBytesMax` are skipped. */
-function readerOf(s3: S3Store): CaptureReader {
-  return {
-    list: async (bucket, prefix, after) => {
-      if ((await s3.bucket(bucket)) === null) return [];
-      const from = after === null ? {} : { from: { key: after, inclusive: false } };
-      return (await s3.list(bucket, { prefix, ...from, itemsMax: 1000 })).objects.map(({ key }) => key);
-    },
-    read: async (bucket, key) => {
-      const object = await s3.open(bucket, key);
-      if (object === null) return null;
-      if (object.bytes > fileBytesMax) {
-        object.close();
-        return null;
-      }
-      const chunks: Buffer[] = [];
-      for await (const chunk of object.stream()) chunks.push(chunk as Buffer);
-      return Buffer.concat(chunks);
-    },
-  };
 }

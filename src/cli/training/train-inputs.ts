@@ -75,19 +75,19 @@ async function gitOf(folder: string): Promise<TrainSource['git']> {
 
 export interface TrainData {
   readonly channel: string;
-  /** `s3://bucket/prefix`; null for files of this machine. */
+  /** `s3://bucket/prefix` or `captured:ENDPOINT`; null for files of this machine. */
   readonly source: string | null;
   readonly part: SentPart | null;
   readonly bytes: number;
 }
 
-/** `[CHANNEL=]PATH|s3://bucket/prefix`; the channel is `train` if none is named. */
+/** `[CHANNEL=]PATH|s3://bucket/prefix|captured:ENDPOINT`; the channel is `train` if none is named. */
 export async function readTrainData(text: string): Promise<TrainData> {
   const [, named, rest] = /^([\w.-]{1,64})=(.+)$/s.exec(text) ?? [];
   const [channel, place] = [named ?? 'train', rest ?? text];
-  if (place.startsWith('s3://')) return { channel, source: place, part: null, bytes: 0 };
+  if (/^(?:s3:\/\/|captured:)/.test(place)) return { channel, source: place, part: null, bytes: 0 };
   const found = await stat(place).catch((cause: unknown) => {
-    throw new CliError(`there is no file or folder ${place}: expected --data [CHANNEL=]PATH or s3://BUCKET/PREFIX`, 1, {
+    throw new CliError(`there is no file or folder ${place}: expected --data [CHANNEL=]PATH, s3://BUCKET/PREFIX or captured:ENDPOINT`, 1, {
       cause,
     });
   });

@@ -41,7 +41,7 @@ export function addCodeOptions(command: Command): void {
     .option('--entry <script>', 'the script of a folder (default: train.py)')
     .option(
       '--data <location>',
-      'a file, a folder or s3://bucket/prefix, as CHANNEL=LOCATION if not for the channel train; may be repeated',
+      'a file, a folder, s3://bucket/prefix, or captured:ENDPOINT for its captured calls with labels; as CHANNEL=LOCATION if not for the channel train; may be repeated',
       collected,
     )
     .option(

@@ -1,11 +1,6 @@
 /** Reads captured inputs of an endpoint between two times, from any bucket. */
 import { Slices } from '../../threads/index.ts';
-
-export interface CapturedInput {
-  readonly variant: string;
-  readonly contentType: string;
-  readonly body: Buffer;
-}
+import { type CapturedInput, capturedInput } from './captured-input.ts';
 
 export interface CaptureReader {
   /** Keys with the prefix in order, after `after`; at most 1,000. */
@@ -52,8 +47,9 @@ export async function* readCaptured(reader: CaptureReader, span: CapturedSpan): 
       const line = file.toString('utf8', start, end);
       await slices.done(end - start);
       start = end + 1;
-      const input = inputOf(line, variant, span);
-      if (input === null) continue;
+      const input = capturedInput(line, variant);
+      // Times in the files are whole seconds.
+      if (input === null || input.atMs < span.fromMs - 999 || input.atMs >= span.toMs) continue;
       yield input;
       if (++taken >= callsPerFile) break;
     }
@@ -67,26 +63,4 @@ function isWithin(key: string, folder: string, { fromMs, toMs }: CapturedSpan): 
   const [, year, month, day, hour] = /^[^/]+\/(\d{4})\/(\d\d)\/(\d\d)\/(\d\d)\/[^/]+\.jsonl$/.exec(key.slice(folder.length)) ?? [];
   const atMs = Date.parse(`${year}-${month}-${day}T${hour}:00:00Z`);
   return atMs < toMs && atMs + hourMs > fromMs;
-}
-
-interface Line {
-  readonly captureData?: {
-    readonly endpointInput?: { readonly observedContentType?: unknown; readonly data?: unknown; readonly encoding?: unknown };
-  };
-  readonly eventMetadata?: { readonly inferenceTime?: unknown };
-}
-
-function inputOf(line: string, variant: string, { fromMs, toMs }: CapturedSpan): CapturedInput | null {
-  if (line.trim() === '') return null;
-  let parsed: Line;
-  try {
-    parsed = JSON.parse(line) as Line;
-  } catch {
-    return null;
-  }
-  const { observedContentType: contentType, data, encoding } = parsed?.captureData?.endpointInput ?? {};
-  const atMs = Date.parse(String(parsed?.eventMetadata?.inferenceTime));
-  // Times in the files are whole seconds.
-  if (typeof contentType !== 'string' || typeof data !== 'string' || !(atMs >= fromMs - 999 && atMs < toMs)) return null;
-  return { variant, contentType, body: Buffer.from(data, encoding === 'BASE64' ? 'base64' : 'utf8') };
 }

@@ -3,7 +3,7 @@ import { compilePattern } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { checkName } from '../../objective.ts';
 import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
-import { trainingLimits } from '../spec.ts';
+import { capturedRowsDefault, trainingLimits } from '../spec.ts';
 import {
   type ApproveSettings,
   type DeploySettings,
@@ -28,7 +28,6 @@ const watchDefaultMs = 5 * 60_000;
 /** A shorter time would let a pipeline whose events lead to each other fill the machine. */
 const atMostEveryMinMs = 60_000;
 const atMostEveryDefaultMs = 3_600_000;
-const capturedRowsDefault = 100_000;
 
 /** Throws `invalid_request` with the line, `too_large`. */
 export function parsePipelineFile(text: string, nowMs: number): PipelineSpec {

@@ -47,6 +47,7 @@ const completed: TrainingJob = {
   usage: { seconds: 7, billableSeconds: 7, usd: 0.0004, peakMiB: 100 },
   version: 'Digits/7',
   notes: [],
+  data: {},
   document,
   createdBy: 'AKIA',
 };

@@ -94,6 +94,7 @@ class Fixture {
       usage: null,
       version: null,
       notes: [],
+      data: {},
     };
     this.jobs.set(spec.name, job);
     return job;

@@ -1,0 +1,35 @@
+/** The input in a line of a capture file. Pure. */
+
+export interface CapturedInput {
+  readonly variant: string;
+  readonly contentType: string;
+  readonly body: Buffer;
+  /** Under which labels are posted: the client's id of the inference, else the id of the request. */
+  readonly inferenceId: string;
+  /** Epoch milliseconds, in whole seconds. */
+  readonly atMs: number;
+}
+
+interface Line {
+  readonly captureData?: {
+    readonly endpointInput?: { readonly observedContentType?: unknown; readonly data?: unknown; readonly encoding?: unknown };
+  };
+  readonly eventMetadata?: { readonly inferenceTime?: unknown; readonly inferenceId?: unknown; readonly eventId?: unknown };
+}
+
+/** Null for a line without an input, and for one that is malformed. */
+export function capturedInput(line: string, variant: string): CapturedInput | null {
+  if (line.trim() === '') return null;
+  let parsed: Line;
+  try {
+    parsed = JSON.parse(line) as Line;
+  } catch {
+    return null;
+  }
+  const { observedContentType: contentType, data, encoding } = parsed?.captureData?.endpointInput ?? {};
+  const { inferenceTime, inferenceId, eventId } = parsed?.eventMetadata ?? {};
+  const atMs = Date.parse(String(inferenceTime));
+  if (typeof contentType !== 'string' || typeof data !== 'string' || Number.isNaN(atMs)) return null;
+  const body = Buffer.from(data, encoding === 'BASE64' ? 'base64' : 'utf8');
+  return { variant, contentType, body, inferenceId: String(inferenceId ?? eventId ?? ''), atMs };
+}
