@@ -17,7 +17,7 @@ import { type PipelineSpec, stepsOf } from './pipeline-spec.ts';
 import { type PlannedStep, planPipeline } from './plan-pipeline.ts';
 import type { RunStepDeps } from './run-steps.ts';
 import { trainingSpecFor } from './step-train.ts';
-import { checkOwnEvents, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
 
 export interface PipelinesDeps extends RunStepDeps {
   readonly training: RunStepDeps['training'] & Pick<Training, 'check'>;
@@ -320,10 +320,12 @@ export class Pipelines {
     return matching.filter((_, i) => own[i] === false);
   }
 
-  /** Whether a run of the pipeline itself caused the event: its job, its version, its evaluation. */
-  async #isOwn({ name }: Pipeline, { kind, subject }: PlatformEvent): Promise<boolean> {
+  /** Whether a run of the pipeline itself caused the event: its job, its version, its evaluation, its rollout. */
+  async #isOwn({ name, spec }: Pipeline, event: PlatformEvent): Promise<boolean> {
+    const { kind, subject } = event;
     if (kind.startsWith('pipeline.')) return subject === name;
     const runs = await this.#deps.rows.runs(name, { limit: ownRuns });
+    if (isOfRollout(event, spec, runs)) return true;
     return runs.some(({ job, version, evaluation }) => [job, version, evaluation].includes(subject));
   }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { PlatformEvent } from '../../records/index.ts';
 import type { PipelineTrigger } from './pipeline.ts';
 import { parsePipelineFile } from './pipeline-file.ts';
-import { checkOwnEvents, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
+import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
 
 const nowMs = Date.UTC(2026, 10, 29);
 const specWith = (on: string) => parsePipelineFile(`name: loop\n${on}\ntrain: {command: [/bin/true]}\n`, nowMs);
@@ -59,5 +60,16 @@ describe('triggers', () => {
   test('of another pipeline, or of other resources, are accepted', () => {
     for (const pattern of ['{detail-type: [pipeline.run-ended], resources: [other]}', '{detail-type: [endpoint.drifted]}'])
       assert.doesNotThrow(() => checkOwnEvents(specWith(`on: {event: ${pattern}}`)));
+  });
+
+  test('are not the events of the rollout of a run, but those of others, and drift', () => {
+    const spec = { deploy: { endpoint: 'digits', steps: [], alarms: [] } };
+    const runs = [{ startedAtMs: nowMs, endedAtMs: nowMs + 1000 }];
+    const isOwn = (kind: PlatformEvent['kind'], subject = 'digits', atMs = nowMs + 500): boolean =>
+      isOfRollout({ kind, subject, atMs }, spec, runs);
+    assert.deepEqual([isOwn('endpoint.updating'), isOwn('decision.made'), isOwn('endpoint.in-service', 'DIGITS', nowMs + 2000)], [true, true, true]);
+    assert.deepEqual([isOwn('endpoint.drifted'), isOwn('endpoint.updating', 'iris'), isOwn('version.approved')], [false, false, false]);
+    assert.deepEqual([isOwn('endpoint.updating', 'digits', nowMs - 1), isOwn('endpoint.updating', 'digits', nowMs + 90_000)], [false, false]);
+    assert.equal(isOfRollout({ kind: 'endpoint.updating', subject: 'digits', atMs: nowMs }, { deploy: null }, runs), false);
   });
 });

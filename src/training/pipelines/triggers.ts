@@ -1,8 +1,10 @@
 /** When runs start: triggers that wait as one, the pause between runs, and patterns that a pipeline would start itself by. Pure. */
 import { compilePattern, type Envelope } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { sameName } from '../../names.ts';
+import type { PlatformEvent } from '../../records/index.ts';
 import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
-import type { Pipeline, PipelineTrigger } from './pipeline.ts';
+import type { Pipeline, PipelineRun, PipelineTrigger } from './pipeline.ts';
 import type { PipelineSpec } from './pipeline-spec.ts';
 
 const strength = { event: 0, schedule: 1, manual: 2 } as const;
@@ -50,6 +52,21 @@ export function checkOwnEvents({ name, on }: PipelineSpec): void {
       );
     }
   }
+}
+
+/** Kinds of an endpoint that a rollout does not cause. */
+const notOfRollouts = /^endpoint\.(?:drift|objective-)/;
+/** An endpoint says that it is in service some time after the step has seen it. */
+const afterwardsMs = 60_000;
+
+/** Whether a run that deploys caused an event of its endpoint: else a pattern that leaves the kinds out would start a run after each rollout. */
+export function isOfRollout(
+  { kind, subject, atMs }: Pick<PlatformEvent, 'kind' | 'subject' | 'atMs'>,
+  { deploy }: Pick<PipelineSpec, 'deploy'>,
+  runs: readonly Pick<PipelineRun, 'startedAtMs' | 'endedAtMs'>[],
+): boolean {
+  if (deploy === null || !sameName(subject, deploy.endpoint) || !/^(?:endpoint|decision)\./.test(kind) || notOfRollouts.test(kind)) return false;
+  return runs.some(({ startedAtMs, endedAtMs }) => atMs >= startedAtMs && atMs <= (endedAtMs ?? atMs) + afterwardsMs);
 }
 
 function ownEnvelope(name: string, kind: string, state: string): Envelope {
