@@ -240,6 +240,7 @@ export const noFacts: PipelineRunFacts = {
   against: null,
   evaluation: null,
   holdout: null,
+  holdoutBefore: null,
   test: null,
   verdict: null,
   scores: null,

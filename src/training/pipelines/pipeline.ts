@@ -43,6 +43,8 @@ export interface PipelineRunFacts {
   readonly against: string | null;
   readonly evaluation: string | null;
   readonly holdout: HoldoutUse | null;
+  /** The set of the holdout's rows when the training began: a training that changes them is not judged by them. */
+  readonly holdoutBefore: string | null;
   readonly test: PairedTest | null;
   readonly verdict: TrainingVerdict | null;
   /** Of the metric: that of the new version, and of the one before. */

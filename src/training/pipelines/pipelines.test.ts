@@ -32,13 +32,19 @@ async function fixture(t: TestContext) {
   const jobs = new Map<string, MadeJob>();
   const notified: string[] = [];
   /** Of new jobs. */
-  const made = { status: 'Completed', beforeCreate: async (): Promise<void> => undefined, refusesWrites: false };
+  const made = {
+    status: 'Completed',
+    beforeCreate: async (): Promise<void> => undefined,
+    refusesWrites: false,
+    holdout: 'a'.repeat(64),
+    version: null as string | null,
+  };
   const rows = new PipelineRows(db);
   const viewOf = (name: string, run: string | null) => {
     const job = jobs.get(name);
     return job === undefined
       ? null
-      : { spec: { name, run }, status: job.status, version: null, failureReason: null, transitions: [], metrics: [], notes: [] };
+      : { spec: { name, run }, status: job.status, version: made.version, failureReason: null, transitions: [], metrics: [], notes: [] };
   };
   const runs = new Map<string, string | null>();
   const training = {
@@ -72,7 +78,7 @@ async function fixture(t: TestContext) {
     decisions: new Decisions(db, clock, events),
     events,
     audit,
-    buckets: {},
+    buckets: { open: async () => ({ pieces: [{ sha256: made.holdout }], close: () => undefined }) },
     access: Access.open(join(folder, 'keys.json'), clock),
     notify: async (_tx: unknown, urls: readonly string[], run: PipelineRun) => {
       if (made.refusesWrites) throw new Error('database or disk is full');
@@ -209,6 +215,21 @@ describe('a run', () => {
     made.refusesWrites = false;
     assert.equal((await over(1)).state, 'Completed');
     assert.equal((await over(2)).state, 'Completed');
+  });
+
+  test('is not judged by rows that were changed while it trained', async (t) => {
+    const { apply, pipelines, made, over } = await fixture(t);
+    await apply(
+      fileOf('', 'register: {group: g}\nevaluate: {data: s3://team/holdout.csv, label: l, against: none}\napprove: {when: always}\n'),
+    );
+    made.version = 'g/1';
+    made.beforeCreate = async () => {
+      made.holdout = 'b'.repeat(64);
+    };
+    await pipelines.run('loop', {}, 'AKIA');
+    const run = await over(1);
+    assert.deepEqual([run.state, run.steps.map(({ state }) => state)], ['Failed', ['Completed', 'Completed', 'Failed', 'Skipped']]);
+    assert.match(run.reason ?? '', /^s3:\/\/team\/holdout\.csv was changed while the model was trained/);
   });
 
   test('in progress is named by the message that its pipeline cannot be deleted', async (t) => {

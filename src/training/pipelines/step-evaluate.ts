@@ -16,7 +16,7 @@ export async function evaluateStep(context: StepContext): Promise<StepOutcome> {
   const { deps, spec, run, who, save, signal } = context;
   const settings = spec.evaluate as EvaluateSettings;
   const version = run.version as string;
-  const set = await holdoutSet(deps, settings, who);
+  const set = await holdoutSet(deps, settings, { who, before: run.holdoutBefore ?? null });
   const against = run.evaluation === null ? await versionAgainst(deps, spec, version) : run.against;
   const uses = 1 + (await deps.rows.usesOf(set.name, run));
   const id = evaluationIdOf(runName(run), run.startedAtMs);
@@ -65,11 +65,20 @@ function figure(value: number | null): string {
 }
 
 /** The holdout as an evaluation set that is named by its content, so that the same rows are one set, and a changed file is another. */
-async function holdoutSet({ buckets, evaluations }: RunStepDeps, settings: EvaluateSettings, who: string) {
+async function holdoutSet(
+  { buckets, evaluations }: RunStepDeps,
+  settings: EvaluateSettings,
+  { who, before }: { readonly who: string; readonly before: string | null },
+) {
   const { data, label, metric } = settings;
   const object = await openHoldout(buckets, data);
   try {
     const format = formatOf(data);
+    if (before !== null && before !== nameOf(object, settings))
+      throw new PlatformError(
+        'wrong_state',
+        `${data} was changed while the model was trained, so it cannot judge the model: start another run`,
+      );
     return await evaluations.sets.put({ name: nameOf(object, settings), label, metric, format, source: object.stream() }, who);
   } finally {
     object.close();

@@ -7,6 +7,7 @@ import { type Pipeline, runName } from './pipeline.ts';
 import { s3UriParts } from './pipeline-file.ts';
 import { type PipelineChannel, type PipelineSpec, withParameters } from './pipeline-spec.ts';
 import type { StepContext, StepOutcome } from './run-steps.ts';
+import { holdoutName } from './step-evaluate.ts';
 
 /** The bucket of results, unless the file names another. */
 export const pipelineBucket = 'penstock-training';
@@ -56,6 +57,7 @@ function channelOf({ name, source }: PipelineChannel, parameters: Readonly<Recor
 /** Creates the job once per run, whatever the number of servers that were killed meanwhile, and waits for its end. */
 export async function trainStep(context: StepContext): Promise<StepOutcome> {
   const { deps, signal } = context;
+  await noteHoldout(context);
   let job = await jobOf(context);
   while (!isOver(job.status)) {
     await changeOrPause(context, job.spec.name);
@@ -69,6 +71,12 @@ export async function trainStep(context: StepContext): Promise<StepOutcome> {
   }
   const metrics = job.metrics.map(({ name, value }) => `${name} ${Number(value.toPrecision(4))}`);
   return { state: 'Completed', note: [`training job ${job.spec.name} completed`, ...metrics].join(', '), facts };
+}
+
+/** Before the code runs, which may write to buckets. Throws `not_found` if there is no holdout: not only after hours of training. */
+async function noteHoldout({ deps, spec, run, save }: StepContext): Promise<void> {
+  if (spec.evaluate === null || run.job !== null) return;
+  await save({ holdoutBefore: await holdoutName(deps.buckets, spec.evaluate) });
 }
 
 /** A change between the reading of the job and the waiting for it would be missed: it is read again after a while. */

@@ -67,9 +67,15 @@ describe('triggers', () => {
     const runs = [{ startedAtMs: nowMs, endedAtMs: nowMs + 1000 }];
     const isOwn = (kind: PlatformEvent['kind'], subject = 'digits', atMs = nowMs + 500): boolean =>
       isOfRollout({ kind, subject, atMs }, spec, runs);
-    assert.deepEqual([isOwn('endpoint.updating'), isOwn('decision.made'), isOwn('endpoint.in-service', 'DIGITS', nowMs + 2000)], [true, true, true]);
+    assert.deepEqual(
+      [isOwn('endpoint.updating'), isOwn('decision.made'), isOwn('endpoint.in-service', 'DIGITS', nowMs + 2000)],
+      [true, true, true],
+    );
     assert.deepEqual([isOwn('endpoint.drifted'), isOwn('endpoint.updating', 'iris'), isOwn('version.approved')], [false, false, false]);
-    assert.deepEqual([isOwn('endpoint.updating', 'digits', nowMs - 1), isOwn('endpoint.updating', 'digits', nowMs + 90_000)], [false, false]);
+    assert.deepEqual(
+      [isOwn('endpoint.updating', 'digits', nowMs - 1), isOwn('endpoint.updating', 'digits', nowMs + 90_000)],
+      [false, false],
+    );
     assert.equal(isOfRollout({ kind: 'endpoint.updating', subject: 'digits', atMs: nowMs }, { deploy: null }, runs), false);
   });
 });

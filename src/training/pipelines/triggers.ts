@@ -65,7 +65,8 @@ export function isOfRollout(
   { deploy }: Pick<PipelineSpec, 'deploy'>,
   runs: readonly Pick<PipelineRun, 'startedAtMs' | 'endedAtMs'>[],
 ): boolean {
-  if (deploy === null || !sameName(subject, deploy.endpoint) || !/^(?:endpoint|decision)\./.test(kind) || notOfRollouts.test(kind)) return false;
+  if (deploy === null || !sameName(subject, deploy.endpoint) || !/^(?:endpoint|decision)\./.test(kind) || notOfRollouts.test(kind))
+    return false;
   return runs.some(({ startedAtMs, endedAtMs }) => atMs >= startedAtMs && atMs <= (endedAtMs ?? atMs) + afterwardsMs);
 }
 
