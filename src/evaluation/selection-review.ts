@@ -6,6 +6,7 @@ import {
   isSameLadder,
   requireCompatibleSignature,
   type SelectedLadder,
+  type TransactionHook,
   type VariantConfig,
 } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
@@ -45,10 +46,19 @@ export class SelectionReview {
     const chosen = isSameLadder(next, ladder) ? ladder : next;
     const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
     const recording = recorder.recording(planned, trigger);
-    const hook = inOrder(requireCompatibleSignature(registry), recording.hook);
+    const hook = inOrder(requireUnchanged(variant.name, ladder), requireCompatibleSignature(registry), recording.hook);
     await deployments.update(config.name, { variantChanges: [change] }, by, hook);
     recording.publish();
   }
+}
+
+/** Planning takes minutes if models are measured: what was deployed or held meanwhile stays. Throws `wrong_state`. */
+function requireUnchanged(variant: string, ladder: SelectedLadder): TransactionHook {
+  return async (_tx, { config: { name } }, before) => {
+    const now = before?.variants.find((each) => each.name === variant)?.ladder;
+    if (now === undefined || !isSameLadder(now, ladder))
+      throw new PlatformError('wrong_state', `the plans of ${name} changed while others were chosen: choose again`);
+  };
 }
 
 /** Throws `wrong_state` for an endpoint without a selection. */

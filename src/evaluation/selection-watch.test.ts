@@ -53,6 +53,7 @@ async function fixture(t: TestContext) {
     trusted: { rows: 0, hits: 0 },
     plans: new Map<string, { rows: number; hits: number }>(),
     reviews: [] as string[][],
+    reviewFails: false,
     drift: false,
     disagrees: false,
     stored: 0,
@@ -88,10 +89,11 @@ async function fixture(t: TestContext) {
     },
     review: async (...of) => {
       state.reviews.push(of);
+      if (state.reviewFails) throw new Error('nothing is certified');
     },
     onFailure: (_endpoint, error) => failures.push(error),
   });
-  return { state, watch, decisions, failures };
+  return { state, watch, decisions, failures, clock };
 }
 
 test('a selection without drift is not touched', async (t) => {
@@ -190,4 +192,17 @@ test('a hold ends by 300 labels of a deployer that show the floor to be kept, no
   state.trusted = { rows: 600, hits: 595 };
   await watch.look();
   assert.deepEqual(state.reviews, [['digits', 'labels', 'penstock']]);
+});
+
+test('a release that fails is tried again after ten minutes', async (t) => {
+  const { state, watch, failures, clock } = await fixture(t);
+  state.drift = true;
+  await watch.look();
+  state.trusted = { rows: 600, hits: 595 };
+  state.reviewFails = true;
+  for (let minute = 0; minute < 12; minute++) {
+    await watch.look();
+    clock.advance(60_000);
+  }
+  assert.deepEqual([state.reviews.length, failures.length], [2, 2]);
 });

@@ -35,6 +35,7 @@ interface Watched {
 }
 
 const lookEveryMs = 10_000;
+const reviewEveryMs = 600_000;
 const holder = 'penstock';
 
 export class SelectionWatch {
@@ -43,6 +44,8 @@ export class SelectionWatch {
   #turn: Promise<unknown> = Promise.resolve();
   /** By endpoint. */
   readonly #accuracies = new Map<string, DriftRuling | null>();
+  /** By endpoint: a review that failed would plan all again with each look. */
+  readonly #reviewedAtMs = new Map<string, number>();
 
   constructor(options: SelectionWatchOptions) {
     this.#options = options;
@@ -64,6 +67,8 @@ export class SelectionWatch {
   async look(): Promise<void> {
     const names = new Set(this.#options.deployments.list().map(({ config }) => config.name));
     for (const name of this.#accuracies.keys()) if (!names.has(name)) this.#accuracies.delete(name);
+    const nowMs = this.#options.clock.nowMs();
+    for (const [name, atMs] of this.#reviewedAtMs) if (nowMs - atMs >= reviewEveryMs) this.#reviewedAtMs.delete(name);
     for (const view of this.#options.deployments.list()) {
       const watched = watchedOf(view);
       if (watched === null) continue;
@@ -95,7 +100,10 @@ export class SelectionWatch {
     const broken = accuracyRuling(floor, since);
     this.#accuracies.set(endpoint, accuracyAlarm(floor, held, since, broken));
     const released = held === undefined ? null : releaseRuling(floor, (await labelled(endpoint, variant, held.atMs)).trusted);
-    if (released !== null) return review(endpoint, 'labels', holder);
+    if (released !== null && !this.#reviewedAtMs.has(endpoint)) {
+      this.#reviewedAtMs.set(endpoint, clock.nowMs());
+      return review(endpoint, 'labels', holder);
+    }
     if (held?.cause === 'accuracy') return;
     // Labels say more than any evidence without them.
     if (broken !== null) return this.#hold(watched, { cause: 'accuracy', reason: broken, atMs }, since);

@@ -69,6 +69,17 @@ for (const [dialect, open] of [
       assert.equal((await await_(truth.labelledSince('e', 'v', clock.wallMs() + 1))).rows, 0);
     });
 
+    test('of callers that may not deploy replace none of those that may', async (t) => {
+      const { truth, await_, predicted } = await fixture(t, open);
+      predicted({ values: [1], plan: 'a/1' });
+      await await_(truth.label('e', [{ inferenceId: 'i', labels: [1] }], true));
+      assert.equal((await await_(truth.label('e', [{ inferenceId: 'i', labels: [2] }]))).matched, 1);
+      const counts = { rows: 1, hits: 1 };
+      assert.deepEqual(await await_(truth.labelledSince('e', 'v', 0)), { ...counts, trusted: counts, plans: new Map([['a/1', counts]]) });
+      await await_(truth.label('e', [{ inferenceId: 'i', labels: [2] }], true));
+      assert.deepEqual((await await_(truth.labelledSince('e', 'v', 0))).trusted, { rows: 1, hits: 0 });
+    });
+
     test('are joined by inference id at once and give accuracy', async (t) => {
       const { truth, measured, await_, predicted } = await fixture(t, open);
       for (let i = 0; i < 250; i++) predicted({ inferenceId: `i${i}`, values: [i % 10] });

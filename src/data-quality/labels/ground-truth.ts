@@ -115,7 +115,7 @@ export class GroundTruth {
 
   /**
    * Joins labels to predictions. A repeated label replaces the first and is not measured again. `isTrusted`: the caller may deploy, so its
-   * labels may also end a hold; those of others only begin one.
+   * labels may also end a hold; those of others only begin one, and replace none that is trusted.
    */
   async label(endpoint: string, provided: readonly LabelInput[], isTrusted = false): Promise<AcceptedLabels> {
     await this.flush();
@@ -143,6 +143,7 @@ export class GroundTruth {
           const score = row === undefined ? null : scoreOf({ kind, values }, labels);
           if (row === undefined) unknown.push(id);
           else if (score === null) mismatched.push(id);
+          else if (!isTrusted && Number(row.label_trusted) === 1) matched++;
           else {
             const shadow = row.shadow_predictions === null ? null : (JSON.parse(row.shadow_predictions) as StoredPrediction['values']);
             const change = {

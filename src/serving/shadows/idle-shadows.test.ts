@@ -77,7 +77,7 @@ function fixture({ share = 1, instances = 1, latencyMs = 50 }: Options = {}) {
         return ms;
       },
       run: (requests, done, plan = 0) => {
-        const values = requests.map(({ call }) => new Float32Array(call.inputs[0]?.data.slice().buffer as ArrayBuffer)[0] as number);
+        const values = requests.map(({ call }) => new Float32Array(Uint8Array.from(call.inputs[0]?.data ?? []).buffer)[0] as number);
         runs.push({ plan, rows: values.length, atMs: clock.nowMs() });
         freeAtMs = Math.max(freeAtMs, clock.nowMs()) + (perRowMs[plan] as number) * values.length;
         clock.after(freeAtMs - clock.nowMs(), () => done(state.crashes ? { kind: 'gone', why: 'killed' } : run(values, plan)));
@@ -89,7 +89,7 @@ function fixture({ share = 1, instances = 1, latencyMs = 50 }: Options = {}) {
   const send = (prefer?: PlanPreference, count = 1): void => {
     for (let i = 0; i < count; i++) {
       const arrivedAtMs = clock.nowMs();
-      const data = bytesOf(Float32Array.of(sent));
+      const data = Buffer.from(bytesOf(Float32Array.of(sent))); // as of a binary request
       const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 1], data }] as const;
       pool.submit({ requestId: `r${sent++}`, inputs, rows: 1, arrivedAtMs, prefer }, (outcome) => {
         data.fill(0); // inputs are not retained after the answer
