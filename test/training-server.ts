@@ -5,7 +5,13 @@ const [directory = '', name = '', script = ''] = process.argv.slice(2);
 const fixture = await TrainingFixture.open({ directory });
 if ((await fixture.training.find(name)) === null)
   await fixture.training.create(
-    fixture.spec(name, script, { group: 'killed', metrics: [{ name: 'n', regex: 'line ([0-9]+)' }] }),
+    fixture.spec(name, script, {
+      group: 'killed',
+      metrics: [
+        { name: 'n', regex: 'line ([0-9]+)' },
+        { name: 'pid', regex: 'pid ([0-9]+)' },
+      ],
+    }),
     'tester',
   );
 process.stdout.write('open\n');

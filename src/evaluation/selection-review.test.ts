@@ -45,7 +45,10 @@ test('a review does not overwrite what was deployed or held while it planned', a
   for (const meanwhile of [ladderOf(0.5), { ...ladderOf(0.9), selection: { ...ladderOf(0.9).selection, held } }]) {
     state.meanwhile = meanwhile;
     state.ladder = ladderOf(0.9);
-    await assert.rejects(review.review('digits', 'version', 'penstock'), { code: 'wrong_state', message: /changed while others were chosen/ });
+    await assert.rejects(review.review('digits', 'version', 'penstock'), {
+      code: 'wrong_state',
+      message: /changed while others were chosen/,
+    });
     assert.equal(state.ladder, meanwhile);
   }
 });

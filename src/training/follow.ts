@@ -32,6 +32,7 @@ export async function followTask(deps: RunDeps, { stored, id, log, ml }: Followe
   const begunAtMs = clock.nowMs();
   let [sampledAtMs, cpuMs, syncedAtMs] = [begunAtMs, viewOf(deps, id)?.cpuMs ?? 0, begunAtMs];
   let syncing: Promise<void> = Promise.resolve();
+  await readEarlier(deps, stored, id, log);
   for (;;) {
     // The state is read before the output: an ended task has already printed everything.
     const view = viewOf(deps, id);
@@ -64,6 +65,16 @@ export async function followTask(deps: RunDeps, { stored, id, log, ml }: Followe
 
 function viewOf({ tasks }: RunDeps, id: string): TaskView | null {
   return tasks.list().find((view) => view.id === id) ?? null;
+}
+
+/** The last values of metrics that an earlier server read were in its memory. */
+async function readEarlier({ log: serverLog, metrics }: RunDeps, { spec }: StoredTraining, id: string, log: OutputLog): Promise<void> {
+  if (spec.metrics.length === 0) return;
+  try {
+    for await (const lines of log.earlier(id)) await metrics.read(spec, lines, true);
+  } catch (error) {
+    serverLog.warn({ job: spec.name, error: messageOf(error) }, 'failed to read the earlier output of a training job');
+  }
 }
 
 async function copyOutput(

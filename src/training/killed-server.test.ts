@@ -36,6 +36,9 @@ test('a job survives kill -9 of its server at any moment', { timeout: 120_000 },
       lines,
       Array.from({ length: linesCount }, (_, at) => `line ${at + 1}`),
     );
+    // The first is known from a line that only the first server read.
+    const values = Object.fromEntries(job.metrics.map((metric) => [metric.name, metric.value]));
+    assert.deepEqual(values, { pid: Number(pid?.slice(4)), n: linesCount });
     const kinds = ['starting', 'downloading', 'training', 'uploading', 'completed'].map((kind) => `training.${kind}`);
     assert.deepEqual(await fixture.kinds(), kinds);
     assert.equal((await fixture.control.registry.versions('killed')).length, 1);

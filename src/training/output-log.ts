@@ -18,6 +18,8 @@ export class OutputLog {
   readonly #stream: string;
   readonly #attempt: number;
   #offset: number;
+  /** Of what an earlier server copied of this attempt, and that was not read again yet. */
+  #earlierEnd: number;
   #errors: string[] = [];
   #all: string[] = [];
 
@@ -29,11 +31,23 @@ export class OutputLog {
     const stored = deps.logGroups.sourceOffset(at.group, at.stream);
     const first = at.attempt * attemptUnit;
     this.#offset = stored >= first ? stored - first : 0;
+    this.#earlierEnd = this.#offset;
   }
 
   /** The last lines of stderr; of everything if stderr is empty. Without those that an earlier server copied. */
   get tail(): readonly string[] {
     return this.#errors.length > 0 ? this.#errors : this.#all;
+  }
+
+  /** Lines of this attempt that an earlier server copied, and maybe some after them; once, unless it throws. */
+  async *earlier(id: string): AsyncGenerator<readonly TaskLine[]> {
+    for (let from = 0; from < this.#earlierEnd; ) {
+      const { lines, nextOffset } = await this.#deps.output(id, from);
+      if (nextOffset === from) break;
+      yield lines;
+      from = nextOffset;
+    }
+    this.#earlierEnd = 0;
   }
 
   /** Copies the next lines. Returns them; empty if there are none yet. */

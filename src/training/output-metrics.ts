@@ -33,15 +33,15 @@ export class OutputMetrics {
 
   /**
    * Begins to match lines, and resolves when those before are matched: a job can print faster than patterns are matched, and lines that wait
-   * would fill the memory. Never throws.
+   * would fill the memory. `isAgain`: an earlier server has read these lines, so only their last values are of interest. Never throws.
    */
-  async read(spec: TrainingSpec, lines: readonly TaskLine[]): Promise<void> {
+  async read(spec: TrainingSpec, lines: readonly TaskLine[], isAgain = false): Promise<void> {
     if (spec.metrics.length === 0) return;
     const own = lines.filter(({ from }) => from !== 'task').map(({ at, line }) => ({ atMs: at, line }));
     const job = this.#jobs.get(spec.name) ?? { last: new Map<string, TrainingMetricValue>(), reading: Promise.resolve() };
     this.#jobs.set(spec.name, job);
     const before = job.reading;
-    job.reading = before.then(() => this.#match(spec, job, own)).catch((error: unknown) => this.#warn(spec, error));
+    job.reading = before.then(() => this.#match(spec, job, own, isAgain)).catch((error: unknown) => this.#warn(spec, error));
     await before;
   }
 
@@ -50,7 +50,7 @@ export class OutputMetrics {
     await this.#jobs.get(name)?.reading;
   }
 
-  /** The last value of each metric since the start of the server. */
+  /** The last value of each metric in the lines that were read. */
   last(name: string): readonly TrainingMetricValue[] {
     return [...(this.#jobs.get(name)?.last.values() ?? [])];
   }
@@ -59,12 +59,18 @@ export class OutputMetrics {
     this.#jobs.delete(name);
   }
 
-  async #match(spec: TrainingSpec, { last }: JobMetrics, lines: readonly { atMs: number; line: string }[]): Promise<void> {
+  async #match(
+    spec: TrainingSpec,
+    { last }: JobMetrics,
+    lines: readonly { atMs: number; line: string }[],
+    isAgain: boolean,
+  ): Promise<void> {
     const bytes = lines.reduce((sum, { line }) => sum + line.length, 0);
     const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work, isBackground: true });
     const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
     for (const value of values) {
       last.set(value.name, value);
+      if (isAgain) continue;
       const measure = new Measure();
       measure.add(value.value);
       this.#deps.series.put(metricKey, { name: value.name, unit: 'None' }, value.atMs, measure);
