@@ -9,9 +9,11 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { until } from '../../test/end-to-end/poll.ts';
 import { VirtualClock } from '../clock.ts';
 import { messageFrame } from '../runtime/index.ts';
+import type { CatalogueEndpoint } from './catalogue.ts';
 import { FrontLink } from './front-link.ts';
 import { readIntroduction } from './introduction.ts';
 import { bytesFrame, linkKinds } from './link-frames.ts';
+import { RemoteHome } from './remote-home.ts';
 
 let folder: string;
 let server: Server;
@@ -32,9 +34,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function openLink(): { readonly events: readonly string[] } {
+function openLink(): { readonly link: FrontLink; readonly events: readonly string[] } {
   const events: string[] = [];
-  new FrontLink(near, {
+  const link = new FrontLink(near, {
     clock: new VirtualClock(),
     home: { enter: () => () => undefined },
     routeOf: () => undefined,
@@ -45,7 +47,7 @@ function openLink(): { readonly events: readonly string[] } {
     logError: () => undefined,
     onEnd: () => events.push('ended'),
   });
-  return { events };
+  return { link, events };
 }
 
 test('the requests of a gateway process are given up when it is killed, although nothing is sent to it', async () => {
@@ -70,4 +72,21 @@ test('a connection that ends without an introduction is closed', async () => {
   readIntroduction(near, 'token', () => assert.fail('it has none'));
   far.end();
   await until('it is closed', () => near.destroyed, 5000);
+});
+
+test('a catalogue that is too long for a frame is left out, and the link stays', async () => {
+  const catalogues: (readonly CatalogueEndpoint[])[] = [];
+  const onEnd = (why: string) => assert.fail(why);
+  new RemoteHome(far, {
+    clock: new VirtualClock(),
+    onCatalogue: (endpoints) => catalogues.push(endpoints),
+    onDrain: () => undefined,
+    onEnd,
+  });
+  const { link } = openLink();
+  const name = 'e'.repeat(1024);
+  link.setCatalogue(Array.from({ length: 40_000 }, () => ({ name, routes: [] })));
+  await until('it has arrived', () => catalogues.length > 0);
+  assert.deepEqual(catalogues, [[]]);
+  far.removeAllListeners('close');
 });

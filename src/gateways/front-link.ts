@@ -33,6 +33,9 @@ export interface ForwardedRequest {
 /** A gateway process sends requests with bodies up to 64 KiB. Decoded numbers take at most four times the bytes of their text. */
 const frameBytesMax = 1024 * 1024;
 
+/** The text of a frame may be twice as long. A longer one would end each process that reads it. */
+const catalogueBytesMax = 16 * 1024 * 1024;
+
 export interface FrontLinkDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly home: Home;
@@ -71,8 +74,10 @@ export class FrontLink {
     for (const event of ['end', 'close'] as const) socket.on(event, () => this.#end('it closed its link'));
   }
 
+  /** Without a catalogue, as with one that is too long for a frame, all requests are sent as a whole. */
   setCatalogue(endpoints: readonly CatalogueEndpoint[]): void {
-    this.#writer.write([messageFrame(0, linkKinds.catalogue, endpoints)]);
+    const frame = messageFrame(0, linkKinds.catalogue, endpoints);
+    this.#writer.write([frame.length <= catalogueBytesMax ? frame : messageFrame(0, linkKinds.catalogue, [])]);
   }
 
   drain(times: object): void {
