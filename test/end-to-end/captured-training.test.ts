@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import type { CreatedKeyBody, LabelsBody, PipelineRunBody, TrainingJobBody, TrainingJobDetailBody } from '../../src/api/index.ts';
+import type {
+  CreatedKeyBody,
+  LabelsBody,
+  PipelineRunBody,
+  TrainingJobBody,
+  TrainingJobDetailBody,
+  TrainingLogBody,
+} from '../../src/api/index.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, type Refusal, Server, temporaryDirectory } from './server.ts';
 
@@ -82,11 +89,8 @@ describe('captured calls with labels', { timeout: 170_000 }, () => {
     assert.equal((JSON.parse(accepted.stdout) as LabelsBody).matched, 11);
     const job = await train('labelled', captured);
     assert.deepEqual([job.status, job.reason], ['Completed', null]);
-    const { stdout } = await cli('training', 'logs', 'labelled');
-    const [first = '', ...found] = stdout
-      .trim()
-      .split('\n')
-      .map((line) => line.replace(/^.*?(pixels\[0\]|\d)/, '$1'));
+    const { items } = await server.callWell<TrainingLogBody>('GET', '/training-jobs/labelled/logs');
+    const [first = '', ...found] = items.map(({ line }) => line);
     assert.match(first, /^pixels\[0\],pixels\[1\],.*,pixels\[63\],label$/);
     assert.equal(found.length, 12);
     assert.equal(found.filter((line) => line.endsWith(',"b,c"')).length, 1);

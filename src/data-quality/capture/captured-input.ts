@@ -31,5 +31,6 @@ export function capturedInput(line: string, variant: string): CapturedInput | nu
   const atMs = Date.parse(String(inferenceTime));
   if (typeof contentType !== 'string' || typeof data !== 'string' || Number.isNaN(atMs)) return null;
   const body = Buffer.from(data, encoding === 'BASE64' ? 'base64' : 'utf8');
-  return { variant, contentType, body, inferenceId: String(inferenceId ?? eventId ?? ''), atMs };
+  const id = inferenceId ?? eventId;
+  return { variant, contentType, body, inferenceId: typeof id === 'string' ? id : '', atMs };
 }
