@@ -50,6 +50,9 @@ deploy:
   rollout: {steps: [{percent: 50, watch: 2s}, {percent: 100, watch: 2s}], alarms: [digits-late]}
 `;
 
+/** A run trains, starts workers and watches two steps: minutes, beside other tests. */
+const runPatienceMs = 150_000;
+
 /** The rows of the holdout without their labels, as requests. */
 const rows = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8');
 const instances = rows
@@ -91,7 +94,7 @@ class SteadyLoad {
   }
 }
 
-describe('a pipeline', { timeout: 170_000 }, () => {
+describe('a pipeline', { timeout: 600_000 }, () => {
   let server: Server;
   let folder: string;
   let s3: S3Client;
@@ -130,10 +133,14 @@ describe('a pipeline', { timeout: 170_000 }, () => {
   };
   const run = (number: number): Promise<PipelineRunBody> => server.callWell('GET', `/pipelines/digits-loop/runs/${number}`);
   const over = (number: number): Promise<PipelineRunBody> =>
-    until(`run ${number} is over`, async () => {
-      const reply = await server.call<PipelineRunBody>('GET', `/pipelines/digits-loop/runs/${number}`);
-      return reply.status === 200 && reply.body.state !== 'InProgress' && reply.body;
-    });
+    until(
+      `run ${number} is over`,
+      async () => {
+        const reply = await server.call<PipelineRunBody>('GET', `/pipelines/digits-loop/runs/${number}`);
+        return reply.status === 200 && reply.body.state !== 'InProgress' && reply.body;
+      },
+      runPatienceMs,
+    );
   const setAlarm = (AlarmName: string, StateValue: 'ALARM' | 'OK') =>
     alarms.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason: 'test' }));
   const version = (number: number): Promise<VersionBody> => server.callWell('GET', `/groups/digits/versions/${number}`);
