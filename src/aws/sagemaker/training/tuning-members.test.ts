@@ -59,7 +59,9 @@ describe('a tuning job by HyperparameterTuner of SDK 2', () => {
     const described = describeTuning(awsLocation, jobOf(input));
     assert.deepEqual(described['HyperParameterTuningJobConfig'], input.HyperParameterTuningJobConfig);
     const fixed = { ...(input.TrainingJobDefinition['StaticHyperParameters'] as object), _tuning_objective_metric: 'acc' };
-    assert.deepEqual(described['TrainingJobDefinition'], { ...input.TrainingJobDefinition, StaticHyperParameters: fixed });
+    // Which SDKs read of it.
+    const ResourceConfig = { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 30 };
+    assert.deepEqual(described['TrainingJobDefinition'], { ...input.TrainingJobDefinition, ResourceConfig, StaticHyperParameters: fixed });
     const derived = createdTuningMembers(jobOf(null), awsLocation)['HyperParameterTuningJobConfig'] as Readonly<Record<string, unknown>>;
     assert.deepEqual(derived, { ...input.HyperParameterTuningJobConfig, RandomSeed: 7, ParameterRanges: derived['ParameterRanges'] });
     assert.deepEqual(derived['ParameterRanges'], input.HyperParameterTuningJobConfig['ParameterRanges']);

@@ -218,9 +218,10 @@ export function describeTuning(awsLocation: AwsLocation, job: TuningJob): AwsOut
   return {
     ...tuningHeading(awsLocation, job),
     ...created,
-    // SDKs read the metric from the hyperparameters, to which the service adds it.
+    // SDKs read the metric from the hyperparameters, to which the service adds it, and the instance type from `ResourceConfig`.
     TrainingJobDefinition: {
       ...definition,
+      ResourceConfig: definitionDocument(definition)['ResourceConfig'],
       StaticHyperParameters: { ...definition.StaticHyperParameters, _tuning_objective_metric: job.spec.metric },
     },
     ...(best === null ? {} : { BestTrainingJob: best, OverallBestTrainingJob: best }),
