@@ -37,6 +37,7 @@ test('uses defaults if nothing is set', () => {
     metricsLimitBytes: 4_294_967_296,
     requestLinesPerSecond: 1000,
     queueRowsMax: 10_000,
+    gateways: 1,
     scalingLeadMs: null,
     startDelayMs: null,
     timeoutMs: 60_000,
