@@ -30,8 +30,9 @@ const inOneProcess = '--test-isolation=none';
 /** With more, a change is broken. */
 const failedFilesMax = 5;
 
-/** What a file measures of its process, changes in it, or waits for while it is read. onnxruntime hides `Float16Array` from its process. */
-const ownProcess = /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = )?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[/m;
+/** What a file measures of its process, changes in it, or waits for while it is read, as one does that is its own server. onnxruntime hides `Float16Array` from its process. */
+const ownProcess =
+  /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = )?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[|^if \(asServer/m;
 /** Each loads the modules once more. */
 const sharedProcesses = 3;
 /** Of those, `quick` has none. Hooks for a whole file start something. */
