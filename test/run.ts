@@ -99,7 +99,8 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
     option,
     `--test-timeout=${isLong ? 900_000 : 600_000}`,
     ...reporter,
-    ...(isShared ? ['test/shared-process.ts'] : paths),
+    // What one file leaves open must not hold the others.
+    ...(isShared ? ['--test-force-exit', 'test/shared-process.ts'] : paths),
   ];
   const env = {
     ...process.env,

@@ -40,7 +40,7 @@ describe('the spec of a training job', () => {
       message: /two sources/,
     });
     assert.throws(() => specOf({ channels: [{ name: 'train', source: '/etc' }] }), {
-      message: /expected s3:\/\/bucket\/prefix, got '\/etc'/,
+      message: /expected s3:\/\/bucket\/prefix or captured:ENDPOINT, got '\/etc'/,
     });
   });
 
