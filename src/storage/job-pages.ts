@@ -5,7 +5,7 @@ import type { Database, Tables } from './tables.ts';
 
 export interface JobFilter {
   /** Part of the name, in upper or lower case. */
-  readonly nameContains?: string;
+  readonly nameContains?: string | undefined;
   /** Exclusive, as are the other times; epoch milliseconds. */
   readonly createdAfterMs?: number | null;
   readonly createdBeforeMs?: number | null;
@@ -23,7 +23,7 @@ export interface JobFilter {
 }
 
 export type JobSortColumn = 'name_key' | 'created_at' | 'state';
-type JobTable = 'training_jobs' | 'transforms';
+type JobTable = 'training_jobs' | 'transforms' | 'tuning_jobs';
 
 /** Only jobs in `state`, if there is one. */
 export async function pageOfJobs<T extends JobTable>(

@@ -1,5 +1,5 @@
 /** A tuning job as callers see it, and the operations on tuning jobs. */
-import type { Transaction } from '../../storage/index.ts';
+import type { JobFilter, Transaction } from '../../storage/index.ts';
 import type { TrainingSpec } from '../spec.ts';
 import type { TrainingStatus } from '../training-job.ts';
 import type { ParameterValues, TuningSearch } from './search.ts';
@@ -78,21 +78,8 @@ export interface TuningJob {
   readonly createdBy: string;
 }
 
-export interface TuningJobFilter {
+export interface TuningJobFilter extends JobFilter {
   readonly status?: TuningStatus | undefined;
-  readonly nameContains?: string | undefined;
-  readonly createdAfterMs?: number | null;
-  readonly createdBeforeMs?: number | null;
-  readonly updatedAfterMs?: number | null;
-  readonly updatedBeforeMs?: number | null;
-  readonly sortBy?: 'name_key' | 'created_at' | 'state';
-  /** Default true. */
-  readonly descending?: boolean;
-  /** Start after this value of the sort column and this key. */
-  readonly after?: readonly [string | number, string] | null;
-  /** Jobs to leave out before the first; default 0. */
-  readonly offset?: number;
-  readonly limit: number;
 }
 
 export interface NewTuningJob {

@@ -1,7 +1,14 @@
 /** Stored tuning jobs and their trials. A restarted server continues from here. */
 import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
-import { type Database, inTransaction, isUniqueViolation, type Transaction, type TuningJobsTable } from '../../storage/index.ts';
+import {
+  type Database,
+  inTransaction,
+  isUniqueViolation,
+  pageOfJobs,
+  type Transaction,
+  type TuningJobsTable,
+} from '../../storage/index.ts';
 import type { TuningCounts, TuningJobFilter, TuningSpec, TuningStatus, TuningTrial } from './tuning-job.ts';
 
 /** What of a tuning job changes. */
@@ -91,28 +98,9 @@ export class TuningRows {
   }
 
   async list(filter: TuningJobFilter): Promise<StoredTuning[]> {
-    const { status, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit, offset = 0 } = filter;
-    const order = descending ? 'desc' : 'asc';
-    let query = this.#db.selectFrom('tuning_jobs').selectAll();
-    if (status !== undefined) query = query.where('state', '=', status);
-    if (nameContains !== '') {
-      const part = nameContains.toLowerCase();
-      // Names hold no other characters, so nothing else can match, and nothing needs to be escaped.
-      query = query.where('name_key', 'like', /^[a-z0-9-]*$/.test(part) ? `%${part}%` : '');
-    }
-    for (const [column, bound, value] of [
-      ['created_at', '>', filter.createdAfterMs],
-      ['created_at', '<', filter.createdBeforeMs],
-      ['updated_at', '>', filter.updatedAfterMs],
-      ['updated_at', '<', filter.updatedBeforeMs],
-    ] as const) {
-      if (value !== undefined && value !== null) query = query.where(column, bound, value);
-    }
-    if (after !== null) {
-      query = query.where((row) => row(row.refTuple(sortBy, 'name_key'), descending ? '<' : '>', row.tuple(after[0], after[1])));
-    }
-    const page = query.orderBy(sortBy, order).orderBy('name_key', order).limit(limit).offset(offset);
-    return (await page.execute()).map(storedOf);
+    const { status: state, ...page } = filter;
+    const rows = await pageOfJobs(this.#db, 'tuning_jobs', { state, ...page });
+    return rows.map(storedOf);
   }
 
   /** In order of their numbers. */
