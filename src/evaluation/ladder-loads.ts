@@ -1,5 +1,5 @@
 /** Records when models of a selection could not be loaded by its workers, so that plans are left out, and when they are back. */
-import { type Clock, every } from '../clock.ts';
+import { type Clock, Loop } from '../clock.ts';
 import type { Decision, Decisions, NewDecision } from '../records/index.ts';
 import { answeringVariants, type ServedVariant, type ServedView } from '../serving/index.ts';
 import type { ChosenSelection, SelectionInputs, SelectionReason } from './selection-decision.ts';
@@ -17,22 +17,20 @@ export class LadderLoads {
   readonly #options: LadderLoadsOptions;
   /** By endpoint: the models that are missing, as recorded last. */
   readonly #recorded = new Map<string, string>();
-  #cancel: () => void = () => undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #loop: Loop;
 
   constructor(options: LadderLoadsOptions) {
     this.#options = options;
+    const onFailure = (error: unknown): void => options.onFailure('all endpoints', error);
+    this.#loop = new Loop({ clock: options.clock, everyMs: lookEveryMs, run: () => this.look(), onFailure });
   }
 
   open(): void {
-    this.#cancel = every(this.#options.clock, lookEveryMs, () => {
-      this.#turn = this.#turn.then(() => this.look());
-    });
+    this.#loop.open();
   }
 
-  async close(): Promise<void> {
-    this.#cancel();
-    await this.#turn;
+  close(): Promise<void> {
+    return this.#loop.close();
   }
 
   async look(): Promise<void> {

@@ -1,5 +1,5 @@
 /** Holds selections whose rows have drifted, or whose labels show that the floor is broken. Looks every ten seconds. */
-import { type Clock, every } from '../clock.ts';
+import { type Clock, Loop } from '../clock.ts';
 import type { DriftRuling, LabelledAnswers } from '../data-quality/index.ts';
 import {
   type Deployments,
@@ -40,26 +40,24 @@ const holder = 'penstock';
 
 export class SelectionWatch {
   readonly #options: SelectionWatchOptions;
-  #cancel: () => void = () => undefined;
-  #turn: Promise<unknown> = Promise.resolve();
   /** By endpoint. */
   readonly #accuracies = new Map<string, DriftRuling | null>();
   /** By endpoint: a review that failed would plan all again with each look. */
   readonly #reviewedAtMs = new Map<string, number>();
+  readonly #loop: Loop;
 
   constructor(options: SelectionWatchOptions) {
     this.#options = options;
+    const onFailure = (error: unknown): void => options.onFailure('all endpoints', error);
+    this.#loop = new Loop({ clock: options.clock, everyMs: lookEveryMs, run: () => this.look(), onFailure });
   }
 
   open(): void {
-    this.#cancel = every(this.#options.clock, lookEveryMs, () => {
-      this.#turn = this.#turn.then(() => this.look());
-    });
+    this.#loop.open();
   }
 
   async close(): Promise<void> {
-    this.#cancel();
-    await this.#turn;
+    await this.#loop.close();
     for (const { config } of this.#options.deployments.list()) this.#options.evidence.poll(config.name);
     await this.#store();
   }
