@@ -52,7 +52,8 @@ export interface LoadReport {
 
 /** Runs the load to its end. Throws if the generator itself fails. */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
-  const generator = fork(fileURLToPath(new URL('./generator-main.ts', import.meta.url)), { serialization: 'advanced' });
+  // Without options of this process: in one that runs tests, they would make a test runner of it.
+  const generator = fork(fileURLToPath(new URL('./generator-main.ts', import.meta.url)), { serialization: 'advanced', execArgv: [] });
   try {
     const ended = once(generator, 'exit').then(([code, signal]) => {
       throw new Error(`the load generator ended with ${String(code ?? signal)} without a report`);
