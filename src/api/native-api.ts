@@ -81,12 +81,51 @@ const tags = [
   { name: 'costs', description: 'Usage and cost.' },
 ];
 
+/** A new noun is a line here. Its routes name what they need, which `platform.ts` must then pass in. */
+const nouns = [
+  historyRoutes,
+  sessionRoutes,
+  serverRoutes,
+  auditRoutes,
+  catalogueRoutes,
+  environmentRoutes,
+  groupRoutes,
+  versionRoutes,
+  approvalRoutes,
+  modelPreviewRoutes,
+  profileRoutes,
+  transformRoutes,
+  tuningRoutes,
+  pipelineRoutes,
+  cardRoutes,
+  selectionRoutes,
+  evaluationRoutes,
+  evaluationSetRoutes,
+  arrivalRoutes,
+  driftRoutes,
+  metricRoutes,
+  alarmRoutes,
+  decisionRoutes,
+  deploymentPlanRoutes,
+  costRoutes,
+  invokeRoutes,
+  asyncRoutes,
+  ruleRoutes,
+  requestRoutes,
+  updateRoutes,
+  usageRoutes,
+];
+
+/** What the routes of all nouns need, together. */
+type NounDeps = (typeof nouns)[number] extends (deps: infer Deps) => ApiRoute[] ? Deps : never;
+type NativeApiDeps = ApiServices & NounDeps;
+
 export class NativeApi {
-  readonly #services: ApiServices;
+  readonly #services: NativeApiDeps;
   readonly #streams: Streams;
   readonly #simulations: SimulationRuns<SimulationFacts>;
 
-  constructor(services: ApiServices) {
+  constructor(services: NativeApiDeps) {
     this.#services = services;
     this.#streams = new Streams(services.clock, services.authenticate);
     // At most half of the cores: the other half serves requests.
@@ -138,42 +177,12 @@ export class NativeApi {
     return [
       ...overviewRoutes(overview),
       ...liveRoutes(services, this.#streams, overview),
-      ...historyRoutes(services),
-      ...sessionRoutes(services),
-      ...serverRoutes(services),
-      ...auditRoutes(services),
-      ...catalogueRoutes(services),
-      ...environmentRoutes(services),
-      ...groupRoutes(services),
-      ...versionRoutes(services),
-      ...approvalRoutes(services),
-      ...modelPreviewRoutes(services),
-      ...profileRoutes(services),
       ...endpointRoutes(services, overview),
-      ...transformRoutes(services),
       ...trainingRoutes(services, this.#streams),
-      ...tuningRoutes(services),
-      ...pipelineRoutes(services),
-      ...cardRoutes(services),
-      ...selectionRoutes(services),
-      ...evaluationRoutes(services),
-      ...evaluationSetRoutes(services),
       ...simulationRoutes(services, this.#simulations),
-      ...arrivalRoutes(services),
-      ...driftRoutes(services),
-      ...metricRoutes(services),
-      ...alarmRoutes(services),
-      ...decisionRoutes(services),
-      ...deploymentPlanRoutes(services),
-      ...costRoutes(services),
-      ...invokeRoutes(services),
-      ...asyncRoutes(services),
-      ...ruleRoutes(services),
       ...eventRoutes(services, this.#streams),
       ...logRoutes(services, this.#streams),
-      ...requestRoutes(services),
-      ...updateRoutes(services),
-      ...usageRoutes(services),
+      ...nouns.flatMap((routesOf) => routesOf(services)),
     ];
   }
 }
