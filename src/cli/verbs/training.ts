@@ -86,10 +86,10 @@ function addMetrics(group: Command, context: CliContext): void {
       const rows = [...series].map(([metric, values]) => ({ metric, values: values.map(({ value }) => value), last: values.at(-1) }));
       const text = table(rows, [
         { title: 'METRIC', cell: ({ metric }) => metric },
-        { title: 'COURSE', cell: ({ values }) => sparkline(values) },
+        { title: 'TREND', cell: ({ values }) => sparkline(values) },
         { title: 'LAST', cell: ({ last }) => (last === undefined ? null : formatMetric(last.value)), align: 'right' },
-        { title: 'LEAST', cell: ({ values }) => formatMetric(values.reduce((least, value) => Math.min(least, value))), align: 'right' },
-        { title: 'MOST', cell: ({ values }) => formatMetric(values.reduce((most, value) => Math.max(most, value))), align: 'right' },
+        { title: 'MIN', cell: ({ values }) => formatMetric(values.reduce((least, value) => Math.min(least, value))), align: 'right' },
+        { title: 'MAX', cell: ({ values }) => formatMetric(values.reduce((most, value) => Math.max(most, value))), align: 'right' },
         { title: 'VALUES', cell: ({ values }) => values.length, align: 'right' },
         { title: 'AT (UTC)', cell: ({ last }) => timeText(last?.at ?? null) },
       ]);
