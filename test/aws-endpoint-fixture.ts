@@ -62,7 +62,7 @@ export async function openAws(database?: OpenDatabase): Promise<Aws> {
   const { db, clock, registry, deployments, audit } = fixture;
   const documents = new Documents({ db, clock });
   const hasEndpoint = (name: string) => deployments.list().some(({ config }) => config.name === name);
-  const tags = new Tags({ db, registry, documents, hasEndpoint, hasTrainingJob: async () => false, hasTuningJob: async () => false });
+  const tags = new Tags({ db, registry, documents, hasEndpoint, hasJob: async () => false });
   const names = ['digits-one', 'digits-two', 'digits-three'];
   const findModel = async (name: string) => {
     const version = names.indexOf(name) + 1;

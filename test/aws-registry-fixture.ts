@@ -101,8 +101,7 @@ export async function openRegistryFixture(options: ControlPlaneOptions = {}): Pr
     registry,
     objects: store,
     hasEndpoint,
-    hasTrainingJob: async () => false,
-    hasTuningJob: async () => false,
+    hasJob: async () => false,
   });
   const call: RegistryFixture['call'] = async (operation, input = {}, role) => {
     const answer = await (services.operations[operation] as AwsOperation).run(input, callOf(operation, undefined, role));

@@ -13,6 +13,7 @@ const acting = {
     deploy:
       'CreateEndpointConfig DeleteEndpointConfig CreateEndpoint UpdateEndpoint UpdateEndpointWeightsAndCapacities DeleteEndpoint ' +
       'CreateTransformJob StopTransformJob CreateTrainingJob StopTrainingJob DeleteTrainingJob UpdateTrainingJob ' +
+      'CreateProcessingJob StopProcessingJob DeleteProcessingJob ' +
       'CreateHyperParameterTuningJob StopHyperParameterTuningJob DeleteHyperParameterTuningJob ' +
       'CreateInferenceRecommendationsJob StopInferenceRecommendationsJob',
   },

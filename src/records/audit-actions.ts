@@ -20,6 +20,7 @@ export type ResourceKind =
   | 'object'
   | 'pipeline'
   | 'plan'
+  | 'processing-job'
   | 'recommendation'
   | 'role'
   | 'rule'
@@ -54,6 +55,7 @@ const resourceKinds = {
   CreateModelGroup: 'model-group',
   CreateModelPackage: 'model-version',
   CreateModelPackageGroup: 'model-group',
+  CreateProcessingJob: 'processing-job',
   CreateTrainingJob: 'training-job',
   CreateTransformJob: 'transform',
   DecideBatching: 'endpoint',
@@ -76,6 +78,7 @@ const resourceKinds = {
   DeleteModelPackageGroup: 'model-group',
   DeleteModelVersion: 'model-version',
   DeletePipeline: 'pipeline',
+  DeleteProcessingJob: 'processing-job',
   DeleteRetentionPolicy: 'log-group',
   DeleteRule: 'rule',
   DeleteScalingPolicy: 'scalable-target',
@@ -126,6 +129,7 @@ const resourceKinds = {
   StopInferenceRecommendationsJob: 'recommendation',
   StopEvaluation: 'evaluation',
   StopPipelineRun: 'pipeline',
+  StopProcessingJob: 'processing-job',
   StopTrainingJob: 'training-job',
   StopTransformJob: 'transform',
   TagResource: 'scalable-target',

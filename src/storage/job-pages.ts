@@ -25,18 +25,20 @@ export interface JobFilter {
 export type JobSortColumn = 'name_key' | 'created_at' | 'state';
 type JobTable = 'training_jobs' | 'transforms' | 'tuning_jobs';
 
-/** Only jobs in `state`, if there is one. */
+/** Only jobs in `state`, if there is one, and with or without a prefix of their names, which `nameContains` leaves out. */
 export async function pageOfJobs<T extends JobTable>(
   db: Database,
   table: T,
-  filter: JobFilter & { readonly state?: string | undefined },
+  filter: JobFilter & { readonly state?: string | undefined; readonly prefix?: { readonly text: string; readonly has: boolean } },
 ): Promise<Selectable<Tables[T]>[]> {
-  const { state, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit, offset = 0 } = filter;
+  const { state, prefix, nameContains = '', sortBy = 'created_at', descending = true, after = null, limit, offset = 0 } = filter;
   const order = descending ? 'desc' : 'asc';
   // The tables share the columns used here, but a query on a union of tables has no columns in its type.
   let query = db.selectFrom<'transforms'>(table as 'transforms').selectAll();
   if (state !== undefined) query = query.where('state', '=', state);
-  if (nameContains !== '') query = query.where('name_key', 'like', nameKeyContaining(nameContains));
+  if (prefix !== undefined) query = query.where('name_key', prefix.has ? 'like' : 'not like', `${prefix.text}%`);
+  const before = prefix?.has === true ? prefix.text : '';
+  if (nameContains !== '') query = query.where('name_key', 'like', before + nameKeyContaining(nameContains));
   for (const [column, bound, value] of [
     ['created_at', '>', filter.createdAfterMs],
     ['created_at', '<', filter.createdBeforeMs],

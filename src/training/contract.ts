@@ -2,6 +2,7 @@
  * The contract of SageMaker's training containers: the files below `/opt/ml/input/config` and the variables that every script finds. Pure.
  * The members of resourceconfig.json that look redundant are read without a default by the SDK's own scripts.
  */
+import { jobKindOf, jobNameOf } from './job-kind.ts';
 import { mlFolder, type TrainingSpec } from './spec.ts';
 
 export interface ContractPlace {
@@ -33,7 +34,15 @@ export function contractFiles(spec: TrainingSpec, place: Pick<ContractPlace, 'ml
     const rest = { TrainingInputMode: 'File', S3DistributionType: distribution, RecordWrapperType: recordWrapper };
     return [name, { ...type, ...rest }] as const;
   });
-  const resources = {
+  return {
+    'input/config/hyperparameters.json': JSON.stringify(hyperparameters),
+    'input/config/inputdataconfig.json': JSON.stringify(Object.fromEntries(inputs)),
+    'input/config/resourceconfig.json': JSON.stringify(resourcesOf(instanceType)),
+  };
+}
+
+function resourcesOf(instanceType: string) {
+  return {
     current_host: host,
     current_instance_type: instanceType,
     current_group_name: instanceGroup,
@@ -42,10 +51,18 @@ export function contractFiles(spec: TrainingSpec, place: Pick<ContractPlace, 'ml
     instance_groups: [{ instance_group_name: instanceGroup, instance_type: instanceType, hosts: [host] }],
     network_interface_name: 'lo',
   };
+}
+
+/** The same of a processing job, whose script finds the request of CreateProcessingJob. */
+export function processingFiles(
+  { name, instanceType }: TrainingSpec,
+  request: Readonly<Record<string, unknown>>,
+  { ml, arn }: Pick<ContractFacts, 'ml' | 'arn'>,
+): Readonly<Record<string, string>> {
+  const config = { ProcessingJobArn: arn, ...request, ProcessingJobName: jobNameOf(name) };
   return {
-    'input/config/hyperparameters.json': JSON.stringify(hyperparameters),
-    'input/config/inputdataconfig.json': JSON.stringify(Object.fromEntries(inputs)),
-    'input/config/resourceconfig.json': JSON.stringify(resources),
+    'config/processingjobconfig.json': atPlace(JSON.stringify(config), ml),
+    'config/resourceconfig.json': JSON.stringify(resourcesOf(instanceType)),
   };
 }
 
@@ -63,8 +80,7 @@ export function contractVariables(spec: TrainingSpec, facts: ContractFacts): Rec
   const { ml, arn, region, environmentBin, server, installsRequirements } = facts;
   const own = mapValues(spec.environmentVariables, (value) => atPlace(value, ml));
   return {
-    TRAINING_JOB_NAME: spec.name,
-    TRAINING_JOB_ARN: arn,
+    ...(jobKindOf(spec.name) === 'processing' ? {} : { TRAINING_JOB_NAME: spec.name, TRAINING_JOB_ARN: arn }),
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
     PYTHONUNBUFFERED: '1',

@@ -4,10 +4,10 @@ import { Measure } from '../metrics/index.ts';
 import type { Tasks, TaskView } from '../providers/index.ts';
 import { isLasting } from './buckets.ts';
 import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
+import { jobLogGroup, jobNameOf } from './job-kind.ts';
 import type { OutputLog } from './output-log.ts';
 import type { StoredTraining } from './rows.ts';
 import type { RunDeps } from './run-deps.ts';
-import { trainingMetricsNamespace } from './training-job.ts';
 
 interface FollowedTask {
   readonly stored: StoredTraining;
@@ -27,8 +27,9 @@ const denseSamplesMs = 60_000;
 /** Returns the final state of the task; null if it no longer exists. Failures to copy output or checkpoints are logged and repeated. */
 export async function followTask(deps: RunDeps, { stored, id, log, ml }: FollowedTask): Promise<TaskView | null> {
   const { clock } = deps;
-  const { checkpoints, volumeGb } = stored.spec;
-  const sync = checkpoints === null ? null : new CheckpointSync(deps, checkpoints, { ml, bytesMax: volumeGb * 1e9 });
+  const { checkpoints, outputs, volumeGb } = stored.spec;
+  const synced = [...(checkpoints === null ? [] : [checkpoints]), ...outputs.filter(({ isContinuous }) => isContinuous)];
+  const syncs = synced.map((folder) => new CheckpointSync(deps, folder, { ml, bytesMax: volumeGb * 1e9 }));
   const begunAtMs = clock.nowMs();
   let [sampledAtMs, cpuMs, syncedAtMs] = [begunAtMs, viewOf(deps, id)?.cpuMs ?? 0, begunAtMs];
   let syncing: Promise<void> = Promise.resolve();
@@ -44,18 +45,18 @@ export async function followTask(deps: RunDeps, { stored, id, log, ml }: Followe
       sample(deps, stored, view, { cpuMs: view.cpuMs - cpuMs, ms: nowMs - sampledAtMs });
       [sampledAtMs, cpuMs] = [nowMs, view.cpuMs];
     }
-    if (sync !== null && !isEnd && nowMs - syncedAtMs >= checkpointEveryMs) {
+    if (syncs.length > 0 && !isEnd && nowMs - syncedAtMs >= checkpointEveryMs) {
       syncedAtMs = nowMs;
       syncing = syncing.then(async () => {
-        await syncNow(deps, stored, sync, false);
+        for (const sync of syncs) await syncNow(deps, stored, sync, false);
       });
     }
     if (copied === 'more') continue;
     if (isEnd && copied === 'none') {
       await syncing;
       // The folder is removed afterwards, so a checkpoint that is not stored now is lost.
-      for (let tries = 1; sync !== null && !(await syncNow(deps, stored, sync, true)) && tries < endTries; tries++)
-        await pause(deps, retryMs, id);
+      for (const sync of syncs)
+        for (let tries = 1; !(await syncNow(deps, stored, sync, true)) && tries < endTries; tries++) await pause(deps, retryMs, id);
       await deps.metrics.settled(stored.spec.name);
       return view;
     }
@@ -112,7 +113,7 @@ function sample(
   view: TaskView,
   used: { readonly cpuMs: number; readonly ms: number },
 ): void {
-  const metricKey = { namespace: trainingMetricsNamespace, dimensions: { Host: `${spec.name}/algo-1` } };
+  const metricKey = { namespace: jobLogGroup(spec.name), dimensions: { Host: `${jobNameOf(spec.name)}/algo-1` } };
   const memoryBytes = instanceOf(spec).memoryMiB * 2 ** 20;
   const values = {
     CPUUtilization: (100 * Math.max(0, used.cpuMs)) / used.ms,

@@ -1,4 +1,5 @@
 export { withSameData } from './captured-data.ts';
+export { type JobKind, jobLogGroups, jobNameOf, processingJobId } from './job-kind.ts';
 export { type OpenTrainingDeps, openTraining } from './open-training.ts';
 export { openPipelines } from './pipelines/open-pipelines.ts';
 export type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipelines/pipeline.ts';
@@ -11,6 +12,7 @@ export {
   channelDefaults,
   checkpointPathDefault,
   checkTrainingSpec,
+  type JobOutput,
   type TrainingChannel,
   type TrainingMetric,
   type TrainingSpec,

@@ -3,9 +3,10 @@ import type { Clock } from '../clock.ts';
 import { nameKey } from '../names.ts';
 import type { EventKind, Events, PlatformEvent } from '../records/index.ts';
 import type { Transaction } from '../storage/index.ts';
+import { jobKindOf, jobNameOf } from './job-kind.ts';
 import type { StoredTraining, TrainingProgress, TrainingRows } from './rows.ts';
 import { advance, isOver, type TrainingStep, trainingSteps } from './status.ts';
-import type { SecondaryStatus } from './training-job.ts';
+import type { SecondaryStatus, TrainingStatus } from './training-job.ts';
 
 export interface JobStatesDeps {
   readonly rows: TrainingRows;
@@ -19,6 +20,15 @@ export interface StepOptions {
   /** Further writes of the same transaction, before the event. */
   readonly alongside?: (tx: Transaction, stored: StoredTraining) => Promise<void>;
 }
+
+const processingKinds: Readonly<Record<TrainingStatus, EventKind | null>> = {
+  InProgress: 'processing.in-progress',
+  Completed: 'processing.completed',
+  Failed: 'processing.failed',
+  Stopping: 'processing.stopping',
+  Stopped: 'processing.stopped',
+  Deleting: null,
+};
 
 const kindOf: Readonly<Record<SecondaryStatus, EventKind>> = {
   Starting: 'training.starting',
@@ -90,15 +100,18 @@ export class JobStates {
     for (const wake of this.#waiting.get(nameKey(name)) ?? []) wake();
   }
 
-  /** The event of a job's current status. */
-  async recordEvent(tx: Transaction, { spec, progress }: Pick<StoredTraining, 'spec' | 'progress'>): Promise<PlatformEvent> {
+  /** The event of a job's current status; null if it has none. */
+  async recordEvent(tx: Transaction, { spec, progress }: Pick<StoredTraining, 'spec' | 'progress'>): Promise<PlatformEvent | null> {
     const { status, secondaryStatus, transitions, attempt, failureReason, startedAtMs, endedAtMs, metrics, artifactUri } = progress;
     const message = transitions.at(-1)?.message ?? '';
     const reason = status === 'Failed' ? failureReason : null;
+    const isProcessing = jobKindOf(spec.name) === 'processing';
+    const kind = isProcessing ? processingKinds[status] : kindOf[secondaryStatus];
+    if (kind === null) return null;
     const facts = { attempt, transitions, startedAtMs, endedAtMs, metrics, artifactUri };
     return this.#deps.events.record(tx, {
-      kind: kindOf[secondaryStatus],
-      subject: spec.name,
+      kind,
+      subject: jobNameOf(spec.name),
       detail: { status, secondaryStatus, message, reason, ...facts },
     });
   }
@@ -127,6 +140,7 @@ export class JobStates {
   ): Promise<StoredTraining | null> {
     const { rows, clock, events } = this.#deps;
     let event: PlatformEvent | null = null;
+    let isChanged = false;
     const changed = await rows.transact(async (tx) => {
       const stored = await rows.find(name, tx);
       const progress = stored === null ? null : await change(stored, tx);
@@ -134,16 +148,19 @@ export class JobStates {
       const updatedAtMs = clock.wallMs();
       await rows.write(tx, name, progress, updatedAtMs);
       const next = { ...stored, progress, updatedAtMs };
-      const { status, secondaryStatus } = stored.progress;
-      if (status !== progress.status || secondaryStatus !== progress.secondaryStatus) event = await this.recordEvent(tx, next);
+      isChanged = statusOf(next) !== statusOf(stored);
+      if (isChanged) event = await this.recordEvent(tx, next);
       return next;
     });
-    if (event !== null) {
-      events.publish(event);
-      this.announce(name);
-    }
+    if (event !== null) events.publish(event);
+    if (isChanged) this.announce(name);
     return changed;
   }
+}
+
+/** Processing jobs show no secondary status. */
+function statusOf({ spec, progress: { status, secondaryStatus } }: StoredTraining): string {
+  return jobKindOf(spec.name) === 'processing' ? status : `${status} ${secondaryStatus}`;
 }
 
 function allowedStep({ status }: TrainingProgress, step: TrainingStep): TrainingStep | null {

@@ -5,8 +5,10 @@ import type { TaskBind, TaskPaths, TaskSpec } from '../providers/index.ts';
 import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
 import { downloadChannel, downloadFile } from './channels.ts';
 import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
-import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables } from './contract.ts';
-import type { TrainingSpec } from './spec.ts';
+import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
+import { jobKindOf } from './job-kind.ts';
+import type { StoredTraining } from './rows.ts';
+import { mlFolder, type TrainingSpec } from './spec.ts';
 import type { ChannelFacts } from './training-job.ts';
 
 export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
@@ -40,13 +42,13 @@ export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, folder:
   const { spec } = job;
   await rm(folder, { recursive: true, force: true });
   const ml = join(folder, 'ml');
-  for (const name of contractFolders) await mkdir(join(ml, name), { recursive: true });
+  for (const name of foldersOf(spec)) await mkdir(join(ml, name), { recursive: true });
   let roomBytes = spec.volumeGb * bytesPerGb;
   const options = { freeBytes: () => deps.freeBytes(folder), signal };
   const codeSha256 = await downloadCode(deps, spec, join(ml, archivePath), { ...options, roomBytes });
   const data: Record<string, ChannelFacts> = {};
   for (const channel of spec.channels) {
-    const target = join(ml, 'input/data', channel.name);
+    const target = join(ml, channel.path?.slice(mlFolder.length + 1) ?? join('input/data', channel.name));
     await mkdir(target, { recursive: true });
     const objects = await channelObjects(deps, job, channel, signal);
     const facts = await downloadChannel(deps.buckets, objects, { ...options, folder: target, roomBytes });
@@ -55,6 +57,12 @@ export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, folder:
   }
   if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, ml, { ...options, roomBytes });
   return { data, codeSha256 };
+}
+
+/** Below `ml`, writable for the script. */
+function foldersOf({ name, outputs }: TrainingSpec): readonly string[] {
+  if (jobKindOf(name) === 'training') return contractFolders;
+  return ['config', 'output', 'processing', ...outputs.map(({ path }) => path.slice(mlFolder.length + 1))];
 }
 
 /** Returns the hash of the archive; null if the job has none. */
@@ -87,8 +95,14 @@ export function submitDirectory({ hyperparameters }: Pick<TrainingSpec, 'hyperpa
 }
 
 /** Writes the files of the container contract and, for script mode, its program. */
-export async function writeContract(deps: Pick<LaunchDeps, 'scriptMode'>, spec: TrainingSpec, folder: string, ml: string): Promise<void> {
-  for (const [name, content] of Object.entries(contractFiles(spec, { ml }))) {
+export async function writeContract(
+  deps: Pick<LaunchDeps, 'scriptMode'>,
+  { spec, document }: Pick<StoredTraining, 'spec' | 'document'>,
+  folder: string,
+  facts: Pick<ContractFacts, 'ml' | 'arn'>,
+): Promise<void> {
+  const files = jobKindOf(spec.name) === 'processing' ? processingFiles(spec, document ?? {}, facts) : contractFiles(spec, facts);
+  for (const [name, content] of Object.entries(files)) {
     const path = join(folder, 'ml', name);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content, { mode: 0o644 });

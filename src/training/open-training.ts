@@ -15,6 +15,7 @@ import type { Audit, Events } from '../records/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { TrainingBuckets } from './buckets.ts';
 import type { LabelledCalls } from './captured-data.ts';
+import { jobKindOf, jobLogGroups, jobNameOf } from './job-kind.ts';
 import { JobStates } from './job-states.ts';
 import { OutputMetrics } from './output-metrics.ts';
 import { registerTrained } from './register-trained.ts';
@@ -23,7 +24,6 @@ import type { JobInstance, JobMeter } from './run-deps.ts';
 import { ServingLoad } from './serving-load.ts';
 import { type TrainingSettings, trainingSettings } from './settings.ts';
 import type { TrainingSpec } from './spec.ts';
-import { trainingLogGroup } from './training-job.ts';
 import { TrainingJobs } from './training-jobs.ts';
 
 export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'logGroups' | 'series' | 'threads' | 'objects'> {
@@ -113,7 +113,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     folder,
   });
   // One job may print a hundred megabytes.
-  logGroups.limitGroup(trainingLogGroup, logBytesMax);
+  for (const group of Object.values(jobLogGroups)) logGroups.limitGroup(group, logBytesMax);
   await training.open();
   return closers.add(training);
 }
@@ -128,7 +128,7 @@ function checkMayReadCaptured(access: Pick<Access, 'callerFor'>, who: string): v
 }
 
 function arnOf({ awsRegion, awsAccount }: TrainingConfig, name: string): string {
-  return `arn:aws:sagemaker:${awsRegion}:${awsAccount}:training-job/${name.toLowerCase()}`;
+  return `arn:aws:sagemaker:${awsRegion}:${awsAccount}:${jobKindOf(name)}-job/${jobNameOf(name).toLowerCase()}`;
 }
 
 /** Throws `forbidden`, `unsupported`. */

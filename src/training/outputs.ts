@@ -9,7 +9,8 @@ import { PlatformError } from '../errors.ts';
 import { type TarFile, tarOf } from '../tar/index.ts';
 import { joinKey, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { type JobFile, type JobFolder, jobFilesMax, listJobFiles, openJobFile } from './job-files.ts';
-import type { TrainingSpec } from './spec.ts';
+import { jobKindOf } from './job-kind.ts';
+import { mlFolder, type TrainingSpec } from './spec.ts';
 
 export interface OutputUploadDeps {
   readonly buckets: TrainingBuckets;
@@ -18,7 +19,6 @@ export interface OutputUploadDeps {
 }
 
 export interface UploadedOutput {
-  readonly artifactUri: string;
   readonly notes: readonly string[];
   /** Files of the model. */
   readonly files: readonly JobFile[];
@@ -47,6 +47,7 @@ export async function uploadOutputs(
   spec: TrainingSpec,
   ml: string,
 ): Promise<UploadedOutput> {
+  if (jobKindOf(spec.name) === 'processing') return uploadFolders(buckets, spec, ml);
   const { bucket, prefix, isPacked } = spec.output;
   const key = (...names: readonly string[]): string => joinKey(prefix, spec.name, 'output', ...names);
   const model: JobFolder = { base: ml, path: 'model' };
@@ -69,7 +70,26 @@ export async function uploadOutputs(
   if (isTooLarge) otherNotes.push(`output/data has more bytes than VolumeSizeInGB = ${spec.volumeGb}, holes included, and was left out`);
   if (other.files.length > 0 && !isTooLarge)
     await putArchive(buckets, { bucket, key: key('output.tar.gz') }, { folder: data, files: other.files, bytesMax: artifactBytesMax });
-  return { artifactUri: artifactUriOf(spec), notes: [...notes.map((note) => `model: ${note}`), ...otherNotes], files };
+  return { notes: [...notes.map((note) => `model: ${note}`), ...otherNotes], files };
+}
+
+/** The files of each output of a processing job, one by one. */
+async function uploadFolders(buckets: TrainingBuckets, { outputs, volumeGb }: TrainingSpec, ml: string): Promise<UploadedOutput> {
+  const all: JobFile[] = [];
+  const allNotes: string[] = [];
+  for (const { name, path, bucket, prefix } of outputs) {
+    const folder: JobFolder = { base: ml, path: path.slice(mlFolder.length + 1) };
+    const { files, notes, isTooMany } = await listJobFiles(folder);
+    if (isTooMany) throw new UploadFailed(`AlgorithmError: there are more than ${jobFilesMax} files in ${path}: pack them into an archive`);
+    if (totalBytesOf([...all, ...files]) > volumeGb * 1e9)
+      throw new UploadFailed(
+        `AlgorithmError: the files of the outputs have more bytes than VolumeSizeInGB = ${volumeGb}, holes and links included`,
+      );
+    for (const file of files) await putFile(buckets, { bucket, key: joinKey(prefix, file.path) }, folder, file);
+    allNotes.push(...notes.map((note) => `output ${name}: ${note}`));
+    all.push(...files);
+  }
+  return { notes: allNotes, files: all };
 }
 
 /** With holes. A file counts for each link to it. */

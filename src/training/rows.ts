@@ -3,6 +3,7 @@ import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import { type Database, inTransaction, isUniqueViolation, pageOfJobs, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
 import type { TaskEnding } from './failure-reason.ts';
+import { jobKindOf, jobNameOf, processingPrefix } from './job-kind.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 import { newLife, type StopCause, type TrainingLife } from './status.ts';
 import type { ChannelFacts, TrainingJobFilter, TrainingMetricValue, TrainingUsage } from './training-job.ts';
@@ -22,6 +23,8 @@ export interface TrainingProgress extends TrainingLife {
   readonly artifactUri: string | null;
   readonly usage: TrainingUsage | null;
   readonly notes: readonly string[];
+  /** What a processing job wrote to `/opt/ml/output/message`. */
+  readonly exitMessage?: string;
   readonly data: Readonly<Record<string, ChannelFacts>>;
   readonly codeSha256: string | null;
   readonly environmentLock: string | null;
@@ -89,7 +92,9 @@ export class TrainingRows {
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       const todo = 'choose another name, or delete it';
-      throw new PlatformError('already_exists', `training job ${spec.name} already exists: ${todo}`, { cause: error });
+      throw new PlatformError('already_exists', `${jobKindOf(spec.name)} job ${jobNameOf(spec.name)} already exists: ${todo}`, {
+        cause: error,
+      });
     }
   }
 
@@ -143,8 +148,9 @@ export class TrainingRows {
   }
 
   async list(filter: TrainingJobFilter): Promise<StoredTraining[]> {
-    const { status: state, ...page } = filter;
-    return (await pageOfJobs(this.#db, 'training_jobs', { state, ...page })).map(storedOf);
+    const { status: state, kind = 'training', ...page } = filter;
+    const prefix = { text: processingPrefix, has: kind === 'processing' };
+    return (await pageOfJobs(this.#db, 'training_jobs', { state, prefix, ...page })).map(storedOf);
   }
 
   /** Runs in one transaction. */

@@ -12,13 +12,14 @@ import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
 import { endTask, followTask } from './follow.ts';
 import { readJobText } from './job-files.ts';
+import { jobKindOf, jobLogGroup } from './job-kind.ts';
 import { downloadInputs, type JobPython, taskSpecOf, writeContract } from './launch.ts';
 import { OutputLog } from './output-log.ts';
 import { artifactUriOf, type UploadedOutput, UploadFailed, uploadOutputs } from './outputs.ts';
 import type { StoredTraining, TrainingProgress } from './rows.ts';
 import type { RunDeps } from './run-deps.ts';
 import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from './status.ts';
-import { type TrainingUsage, trainingLogGroup, trainingLogStream } from './training-job.ts';
+import { type TrainingUsage, trainingLogStream } from './training-job.ts';
 
 /** `over`: the job has ended. `again`: another attempt follows. `halted`: the server stops; the next one continues. */
 export type TrainingRunResult = 'over' | 'again' | 'halted';
@@ -28,6 +29,8 @@ type Intent = 'stop' | 'interrupt' | 'halt';
 
 const bytesPerMiB = 2 ** 20;
 const failureTextMax = 8192;
+/** As AWS. */
+const exitMessageMax = 1024;
 /** Between two attempts to upload or register while the disk is full. */
 const uploadRetryMs = 5000;
 /** Between two tries after an unexpected error, and how many there are: once a task has begun, hours of work would be lost. */
@@ -152,7 +155,7 @@ export class TrainingRun {
       const folder = this.#folderOf(stored.progress.attempt);
       const downloaded = await downloadInputs(this.#deps, stored, folder, this.#abort.signal);
       const paths = tasks.paths(folder);
-      await writeContract(this.#deps, spec, folder, paths.ml);
+      await writeContract(this.#deps, stored, folder, { ml: paths.ml, arn: this.#deps.contractOf(stored).arn });
       const current = await states.patch(this.#name, { ...downloaded, environmentLock: python?.lock ?? null });
       this.#abort.signal.throwIfAborted();
       if (current === null) return 'over';
@@ -207,7 +210,7 @@ export class TrainingRun {
     // Another try continues the same one, which knows the last lines.
     this.#log ??= new OutputLog(
       { ...this.#deps, output: (task, from) => tasks.output(task, from) },
-      { group: trainingLogGroup, stream: trainingLogStream(stored), attempt: training.progress.attempt },
+      { group: jobLogGroup(stored.spec.name), stream: trainingLogStream(stored), attempt: training.progress.attempt },
     );
     const log = this.#log;
     const view = await followTask(this.#deps, { stored: training, id, log, ml: join(this.#folderOf(training.progress.attempt), 'ml') });
@@ -232,13 +235,16 @@ export class TrainingRun {
     };
     const stopCause: StopCause | null = end.why === 'time' ? (stored.progress.stopCause ?? 'runtime') : stored.progress.stopCause;
     const reason = await this.#reasonOf(stored, end, ending, tail, stopCause);
-    const patch = { ending, stopCause, failureReason: reason };
+    const isProcessing = jobKindOf(this.#name) === 'processing';
+    const output = { base: join(this.#folderOf(stored.progress.attempt), 'ml'), path: 'output' };
+    const message = isProcessing ? await readJobText(output, 'message', exitMessageMax) : null;
+    const patch = { ending, stopCause, failureReason: reason, ...(message === null ? {} : { exitMessage: message.trim() }) };
     const metrics = this.#deps.metrics.last(this.#name);
     const uploading = await this.#deps.states.step(this.#name, trainingSteps.uploading, {
       patch: ({ progress }) => ({
         ...patch,
         metrics: mergeMetrics(progress.metrics, metrics),
-        artifactUri: reason === null ? artifactUriOf(stored.spec) : null,
+        artifactUri: reason === null && !isProcessing ? artifactUriOf(stored.spec) : null,
       }),
     });
     if (uploading === null) return 'over';

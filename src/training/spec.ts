@@ -1,5 +1,6 @@
 /** The spec of a training job: code, data, hyperparameters, environment, limits, and where the results go. Pure. */
 import { PlatformError } from '../errors.ts';
+import { jobKindOf, jobNameOf } from './job-kind.ts';
 
 /** Objects of the object store under a prefix, those that a manifest names, or the labelled calls that an endpoint captured. */
 export type ChannelSource =
@@ -25,6 +26,19 @@ export interface TrainingChannel {
   /** `RecordWrapperType` and `S3DataDistributionType`, which scripts read; nothing depends on them here. */
   readonly recordWrapper: 'None' | 'RecordIO';
   readonly distribution: 'FullyReplicated' | 'ShardedByS3Key';
+  /** Another folder than `/opt/ml/input/data/NAME`; only of processing jobs, and below `/opt/ml/processing`. */
+  readonly path?: string;
+}
+
+/** A folder of a processing job, whose files become objects below a prefix. */
+export interface JobOutput {
+  readonly name: string;
+  /** Below `/opt/ml/processing`. */
+  readonly path: string;
+  readonly bucket: string;
+  readonly prefix: string;
+  /** Also while the job runs. */
+  readonly isContinuous: boolean;
 }
 
 /** A metric: the first capture group of each match of `regex` in a line of the output. */
@@ -34,6 +48,7 @@ export interface TrainingMetric {
 }
 
 export interface TrainingSpec {
+  /** Of a processing job, `processing.NAME`. */
   readonly name: string;
   /** The name of a Python environment, whose `bin` comes first in PATH; null: the programs of the machine. */
   readonly environment: string | null;
@@ -46,12 +61,15 @@ export interface TrainingSpec {
   /** As AWS has them: every value is text. */
   readonly hyperparameters: Readonly<Record<string, string>>;
   readonly channels: readonly TrainingChannel[];
+  /** Of a training job. */
   readonly output: {
     readonly bucket: string;
     readonly prefix: string;
     /** model.tar.gz, or the files one by one below `output/model/`. */
     readonly isPacked: boolean;
   };
+  /** Of a processing job. */
+  readonly outputs: readonly JobOutput[];
   /** Where checkpoints are synchronised to, and their folder below `/opt/ml`. */
   readonly checkpoints: { readonly bucket: string; readonly prefix: string; readonly path: string } | null;
   readonly instanceType: string;
@@ -86,6 +104,7 @@ export const trainingDefaults = {
   source: null,
   hyperparameters: {},
   channels: [],
+  outputs: [],
   checkpoints: null,
   instanceType: 'local.1',
   volumeGb: 30,
@@ -120,6 +139,7 @@ export const trainingLimits = {
   hyperparameterNameLength: 256,
   hyperparameterLength: 2500,
   channels: 20,
+  outputs: 10,
   channelNameLength: 64,
   metrics: 40,
   metricNameLength: 255,
@@ -140,6 +160,7 @@ export const trainingLimits = {
 /** The folder that scripts know, whatever it is outside. */
 export const mlFolder = '/opt/ml';
 export const checkpointPathDefault = `${mlFolder}/checkpoints`;
+export const processingFolder = `${mlFolder}/processing`;
 
 const jobNamePattern = /^[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}$/;
 const channelNamePattern = /^[A-Za-z0-9._-]{1,64}$/;
@@ -152,12 +173,17 @@ const controls = /\p{Cc}/u;
  * environment or instance type, is checked by `Training.create`.
  */
 export function checkTrainingSpec(spec: TrainingSpec): void {
-  if (!jobNamePattern.test(spec.name))
-    throw invalid(`invalid training job name '${cut(spec.name)}': expected at most 63 letters, digits and hyphens, no hyphen at an end`);
+  const isProcessing = jobKindOf(spec.name) === 'processing';
+  const name = jobNameOf(spec.name);
+  if (!jobNamePattern.test(name))
+    throw invalid(
+      `invalid ${jobKindOf(spec.name)} job name '${cut(name)}': expected at most 63 letters, digits and hyphens, no hyphen at an end`,
+    );
   checkStarted(spec);
   checkHyperparameters(spec.hyperparameters);
   checkChannels(spec.channels);
-  checkObjects('output', spec.output);
+  if (isProcessing) checkProcessing(spec);
+  else checkObjects('output', spec.output);
   if (spec.checkpoints !== null) {
     checkObjects('checkpoints', spec.checkpoints);
     checkCheckpointPath(spec.checkpoints.path);
@@ -221,6 +247,30 @@ function checkCaptured(name: string, { endpoint, sinceMs, rowsMax }: Extract<Cha
   if (endpoint === '') throw invalid(`channel '${name}' names no endpoint: expected captured:ENDPOINT`);
   if (sinceMs !== null && !(sinceMs > 0)) throw invalid(`channel '${name}': expected a positive duration, got ${sinceMs} ms`);
   expectInteger(`rows of channel '${name}'`, rowsMax, 1, trainingLimits.capturedRows);
+}
+
+/** Folders of inputs may lie in each other, as SDKs place them, but none is that of two. */
+function checkProcessing({ channels, outputs }: TrainingSpec): void {
+  if (outputs.length > trainingLimits.outputs) throw invalid(`${outputs.length} outputs: expected at most ${trainingLimits.outputs}`);
+  const names = new Set<string>();
+  for (const output of outputs) {
+    checkObjects(`output '${cut(output.name)}'`, output);
+    if (output.name === '' || output.name.length > trainingLimits.channelNameLength || controls.test(output.name))
+      throw invalid(
+        `invalid output name ${JSON.stringify(cut(output.name))}: expected 1 to ${trainingLimits.channelNameLength} characters`,
+      );
+    if (names.has(output.name)) throw invalid(`two outputs are named '${cut(output.name)}': expected different names`);
+    names.add(output.name);
+  }
+  const paths = new Set<string>();
+  for (const { name, path = '' } of [...channels, ...outputs]) {
+    if (!path.startsWith(`${processingFolder}/`) || !isRelativePath(path.slice(mlFolder.length + 1)))
+      throw invalid(
+        `LocalPath '${cut(path)}' of '${cut(name)}' is not below ${processingFolder}: expected, for example, ${processingFolder}/input`,
+      );
+    if (paths.has(path)) throw invalid(`LocalPath ${cut(path)} is given twice: expected different folders`);
+    paths.add(path);
+  }
 }
 
 function checkObjects(what: string, { bucket, prefix }: { readonly bucket: string; readonly prefix: string }): void {

@@ -1,6 +1,7 @@
 /** A training job as callers see it, and the operations on training jobs. */
 import type { Readable } from 'node:stream';
 import type { JobFilter, Transaction } from '../storage/index.ts';
+import { type JobKind, jobLogGroups, jobNameOf } from './job-kind.ts';
 import type { TrainingSpec } from './spec.ts';
 
 export type TrainingStatus = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped' | 'Deleting';
@@ -77,6 +78,8 @@ export interface TrainingJob {
   /** The registered version, `digits/7`. */
   readonly version: string | null;
   readonly notes: readonly string[];
+  /** What a processing job wrote to `/opt/ml/output/message`; null: nothing. */
+  readonly exitMessage: string | null;
   /** What was downloaded, by channel. Empty before. */
   readonly data: Readonly<Record<string, ChannelFacts>>;
   /** The AWS request that created the job, as it came; null for other jobs. */
@@ -85,6 +88,8 @@ export interface TrainingJob {
 }
 
 export interface TrainingJobFilter extends JobFilter {
+  /** Default: `training`. */
+  readonly kind?: JobKind;
   readonly status?: TrainingStatus | undefined;
 }
 
@@ -106,14 +111,13 @@ export interface NewTrainingJob {
   readonly hook?: (tx: Transaction) => Promise<void>;
 }
 
-/** One stream per job, also over several attempts. */
-export const trainingLogGroup = '/aws/sagemaker/TrainingJobs';
+export const trainingLogGroup = jobLogGroups.training;
 
-export const trainingMetricsNamespace = '/aws/sagemaker/TrainingJobs';
+export const trainingMetricsNamespace = jobLogGroups.training;
 
-/** The log stream of a job in `trainingLogGroup`. */
+/** The log stream of a job in the group of its kind: one per job, also over several attempts. */
 export function trainingLogStream({ spec, createdAtMs }: Pick<TrainingJob, 'spec' | 'createdAtMs'>): string {
-  return `${spec.name}/algo-1-${Math.floor(createdAtMs / 1000)}`;
+  return `${jobNameOf(spec.name)}/algo-1-${Math.floor(createdAtMs / 1000)}`;
 }
 
 export interface AddedSource {
@@ -125,7 +129,7 @@ export interface AddedSource {
   readonly discard: () => Promise<void>;
 }
 
-/** All operations on training jobs. Names match without case. */
+/** All operations on training jobs, and on processing jobs by `processingJobId`. Names match without case. */
 export interface Training {
   /**
    * Stores an archive of source code (tar or tar.gz) for `TrainingSpec.source`. Throws `invalid_request` for an archive that cannot be

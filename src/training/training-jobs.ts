@@ -10,6 +10,7 @@ import type { Registry } from '../registry/index.ts';
 import type { Transaction } from '../storage/index.ts';
 import type { Threads } from '../threads/index.ts';
 import { decideCapacity, type RunningJob, type WaitingJob } from './capacity.ts';
+import { jobKindOf, jobLogGroup, jobNameOf } from './job-kind.ts';
 import { removeLeftovers } from './leftover-folders.ts';
 import { maskedHyperparameters } from './lineage.ts';
 import { checkMetricsTask } from './match-metrics.ts';
@@ -28,7 +29,6 @@ import {
   type TrainingJobFilter,
   type TrainingMetricValue,
   type TrainingOutputPage,
-  trainingLogGroup,
   trainingLogStream,
   trainingMetricsNamespace,
 } from './training-job.ts';
@@ -140,12 +140,12 @@ export class TrainingJobs implements Training {
       await this.#checkRoom(tx);
       await rows.add(tx, stored, progress, nowMs);
       await hook?.(tx);
-      await this.#audit(tx, who, 'CreateTrainingJob', spec.name, auditDetail(spec));
+      await this.#audit(tx, who, 'Create', spec.name, auditDetail(spec));
       return states.recordEvent(tx, { spec, progress });
     });
     // The job is stored: nothing may throw from here on, or the caller deletes its data, and it would not start before the next server.
     this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
-    this.#deps.events.publish(event);
+    if (event !== null) this.#deps.events.publish(event);
     this.#next();
     await this.releaseSource(spec);
     return this.#viewOf({ ...stored, progress, version: null, createdAtMs: nowMs, updatedAtMs: nowMs });
@@ -187,9 +187,9 @@ export class TrainingJobs implements Training {
 
   async stop(name: string, who: string): Promise<TrainingJob> {
     const { spec, progress } = await this.#stored(name);
-    if (isOver(progress.status)) throw overAlready(progress);
+    if (isOver(progress.status)) throw overAlready(spec, progress);
     if (progress.status !== 'Stopping') {
-      const alongside = (tx: Transaction): Promise<void> => this.#audit(tx, who, 'StopTrainingJob', spec.name, {});
+      const alongside = (tx: Transaction): Promise<void> => this.#audit(tx, who, 'Stop', spec.name, {});
       await this.#stopFor(spec.name, 'user', alongside);
     }
     return this.get(name);
@@ -199,16 +199,15 @@ export class TrainingJobs implements Training {
     const { rows, logGroups, log } = this.#deps;
     const stored = await this.#stored(name);
     const { spec, progress } = stored;
-    if (!isOver(progress.status))
-      throw new PlatformError('wrong_state', `The training job ${spec.name} is ${progress.status}: stop it first.`);
+    if (!isOver(progress.status)) throw new PlatformError('wrong_state', `The ${jobTextOf(spec)} is ${progress.status}: stop it first.`);
     await this.#running.get(nameKey(name))?.ended;
     await rows.transact(async (tx) => {
       await rows.remove(tx, name);
-      await this.#audit(tx, who, 'DeleteTrainingJob', spec.name, {});
+      await this.#audit(tx, who, 'Delete', spec.name, {});
     });
     this.#deps.states.announce(name);
     if (spec.source !== null) await this.#deps.files.discard(spec.source.sha256);
-    await logGroups.deleteStream(trainingLogGroup, trainingLogStream(this.#viewOf(stored))).catch((error: unknown) => {
+    await logGroups.deleteStream(jobLogGroup(spec.name), trainingLogStream(this.#viewOf(stored))).catch((error: unknown) => {
       if (error instanceof PlatformError && error.code === 'not_found') return;
       log.warn({ job: name, error: messageOf(error) }, 'failed to delete the log of a training job');
     });
@@ -219,7 +218,7 @@ export class TrainingJobs implements Training {
     const stored = await this.#stored(name);
     await rows.transact(async (tx) => {
       await rows.writeDocument(tx, { ...stored, document }, clock.wallMs());
-      await this.#audit(tx, who, 'UpdateTrainingJob', stored.spec.name, {});
+      await this.#audit(tx, who, 'Update', stored.spec.name, {});
     });
   }
 
@@ -229,8 +228,9 @@ export class TrainingJobs implements Training {
   ): Promise<TrainingOutputPage> {
     const job = await this.get(name);
     const { logGroups } = this.#deps;
-    if (!logGroups.has(trainingLogGroup)) return { lines: [], next: after };
-    const page = await logGroups.read(trainingLogGroup, {
+    const group = jobLogGroup(job.spec.name);
+    if (!logGroups.has(group)) return { lines: [], next: after };
+    const page = await logGroups.read(group, {
       streams: new Set([trainingLogStream(job)]),
       fromMs: 0,
       toMs: Number.POSITIVE_INFINITY,
@@ -286,7 +286,8 @@ export class TrainingJobs implements Training {
   async #checkUsable(spec: TrainingSpec, who: string): Promise<void> {
     const { buckets, threads } = this.#deps;
     await this.#deps.checkPlace(spec, who);
-    for (const { bucket } of [spec.output, ...(spec.checkpoints === null ? [] : [spec.checkpoints])]) {
+    const outputs = jobKindOf(spec.name) === 'processing' ? spec.outputs : [spec.output];
+    for (const bucket of new Set([...outputs, ...(spec.checkpoints === null ? [] : [spec.checkpoints])].map(({ bucket: name }) => name))) {
       if ((await buckets.bucket(bucket)) === null)
         throw new PlatformError('not_found', `there is no bucket '${bucket}': create it, or name another in the output`);
     }
@@ -404,7 +405,7 @@ export class TrainingJobs implements Training {
   async #stored(name: string): Promise<StoredTraining> {
     const stored = await this.#deps.rows.find(name);
     if (stored !== null) return stored;
-    throw new PlatformError('not_found', `there is no training job '${name.slice(0, 80)}'`);
+    throw new PlatformError('not_found', `there is no ${jobKindOf(name)} job '${jobNameOf(name).slice(0, 80)}'`);
   }
 
   #viewOf({ spec, progress, version, createdAtMs, updatedAtMs, document, createdBy }: StoredTraining): TrainingJob {
@@ -414,7 +415,8 @@ export class TrainingJobs implements Training {
     const metrics = isOver(status) ? progress.metrics : [...progress.metrics.filter(({ name }) => !names.has(name)), ...live];
     const life = { status, secondaryStatus, transitions, attempt, startedAtMs, endedAtMs };
     const reason = status === 'Failed' ? failureReason : null;
-    const rest = { metrics, artifactUri, version, notes, data, document, createdBy, usage: this.#usageOf(spec, progress) };
+    const exitMessage = progress.exitMessage ?? null;
+    const rest = { exitMessage, metrics, artifactUri, version, notes, data, document, createdBy, usage: this.#usageOf(spec, progress) };
     return { spec, ...life, failureReason: reason, createdAtMs, updatedAtMs, ...rest };
   }
 
@@ -429,11 +431,13 @@ export class TrainingJobs implements Training {
   async #audit(
     tx: Transaction,
     who: string,
-    action: AuditAction,
-    target: string,
+    verb: 'Create' | 'Stop' | 'Delete' | 'Update',
+    id: string,
     detail: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    await this.#deps.audit.record(tx, { who, action, target, outcome: 'ok', detail });
+    // The document of a processing job cannot be changed.
+    const action: AuditAction = jobKindOf(id) === 'processing' && verb !== 'Update' ? `${verb}ProcessingJob` : `${verb}TrainingJob`;
+    await this.#deps.audit.record(tx, { who, action, target: jobNameOf(id), outcome: 'ok', detail });
   }
 }
 
@@ -442,8 +446,12 @@ function auditDetail({ instanceType, environment, hyperparameters, environmentVa
   return { instanceType, environment, group, hyperparameters: maskedHyperparameters(hyperparameters), environmentVariables: variables };
 }
 
-function overAlready({ status }: TrainingProgress): PlatformError {
-  return new PlatformError('wrong_state', `The request was rejected because the training job is in status ${status}.`);
+function overAlready({ name }: TrainingSpec, { status }: TrainingProgress): PlatformError {
+  return new PlatformError('wrong_state', `The request was rejected because the ${jobKindOf(name)} job is in status ${status}.`);
+}
+
+function jobTextOf({ name }: TrainingSpec): string {
+  return `${jobKindOf(name)} job ${jobNameOf(name)}`;
 }
 
 /** Periods as the metric store retains them: seconds for an hour, then ten seconds for a day, then minutes. */

@@ -44,6 +44,7 @@ const names = {
   object: { service: 's3', type: 'AWS::S3::Object' },
   pipeline: { service: 'sagemaker', type: 'AWS::SageMaker::Pipeline' },
   plan: { service: 'sagemaker', type: null },
+  'processing-job': { service: 'sagemaker', type: 'AWS::SageMaker::ProcessingJob' },
   recommendation: { service: 'sagemaker', type: 'AWS::SageMaker::InferenceRecommendationsJob' },
   role: { service: 'sts', type: 'AWS::IAM::Role' },
   rule: { service: 'events', type: 'AWS::Events::Rule' },
@@ -139,6 +140,7 @@ const arnResources: Readonly<Record<string, ResourceKind>> = {
   'model-package': 'model-version',
   'model-package-group': 'model-group',
   pipeline: 'pipeline',
+  'processing-job': 'processing-job',
   'training-job': 'training-job',
   'transform-job': 'transform',
 };

@@ -7,6 +7,7 @@ import type { PlatformEvent } from '../../records/index.ts';
 import { arnOf } from '../sagemaker/arn.ts';
 import type { AwsLocation, AwsOutput } from '../service.ts';
 import { memberOf, outward } from './outward.ts';
+import { processingEnvelope } from './processing-envelope.ts';
 import type { EnvelopeFields, ResourceReader } from './resource-reader.ts';
 import { trainingEnvelope } from './training-envelope.ts';
 import { tuningEnvelope } from './tuning-envelope.ts';
@@ -55,6 +56,7 @@ export async function envelopesOf(event: PlatformEvent, awsLocation: AwsLocation
       (await packageEnvelope(event, awsLocation, reader)) ??
       (await transformEnvelope(event, awsLocation, reader)) ??
       (await trainingEnvelope(event, awsLocation, reader)) ??
+      (await processingEnvelope(event, awsLocation, reader)) ??
       (await tuningEnvelope(event, awsLocation, reader)) ??
       (await modelEnvelope(event, awsLocation, reader)) ??
       alarmEnvelope(event, awsLocation) ??

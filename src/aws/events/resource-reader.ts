@@ -7,6 +7,7 @@ const nameMembers = {
   DescribeModel: 'ModelName',
   DescribeTransformJob: 'TransformJobName',
   DescribeTrainingJob: 'TrainingJobName',
+  DescribeProcessingJob: 'ProcessingJobName',
   DescribeHyperParameterTuningJob: 'HyperParameterTuningJobName',
 } as const;
 

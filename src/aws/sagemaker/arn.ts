@@ -9,6 +9,7 @@ export type ResourceType =
   | 'model-package'
   | 'transform-job'
   | 'training-job'
+  | 'processing-job'
   | 'hyper-parameter-tuning-job'
   | 'inference-recommendations-job';
 
@@ -27,6 +28,7 @@ const types: readonly ResourceType[] = [
   'model-package',
   'transform-job',
   'training-job',
+  'processing-job',
   'hyper-parameter-tuning-job',
   'inference-recommendations-job',
 ];

@@ -8,9 +8,17 @@ import { type Database, inTransaction, type Transaction } from '../../storage/in
 import { checkTagCount, checkTags, type TagMap } from '../resource-tags.ts';
 import { type AwsCall, AwsError, type AwsOperation, changeOperation, readOperation } from '../service.ts';
 import { type ArnResource, resourceOf } from './arn.ts';
-import type { DocumentKind, DocumentOwner, Documents } from './documents.ts';
+import type { DocumentOwner, Documents } from './documents.ts';
 import { readPage } from './pages.ts';
 import { checkOnEndpoint, readSettings } from './penstock-tags.ts';
+
+const jobTypes = ['training-job', 'processing-job', 'hyper-parameter-tuning-job'] as const;
+/** Jobs that have no document here. */
+export type JobType = (typeof jobTypes)[number];
+
+function isJobType(type: string): type is JobType {
+  return (jobTypes as readonly string[]).includes(type);
+}
 
 export interface TagsOptions {
   readonly db: Database;
@@ -18,9 +26,8 @@ export interface TagsOptions {
   readonly documents: Documents;
   /** Endpoints of other APIs have no document. */
   readonly hasEndpoint: (name: string) => boolean;
-  /** The same holds for training jobs. */
-  readonly hasTrainingJob: (name: string) => Promise<boolean>;
-  readonly hasTuningJob: (name: string) => Promise<boolean>;
+  /** The same holds for these jobs. */
+  readonly hasJob: (type: JobType, name: string) => Promise<boolean>;
 }
 
 /** Reads the member `Tags`. Throws `ValidationException` for duplicate keys, `aws:` keys and unknown settings. */
@@ -88,10 +95,9 @@ export class Tags {
 
   /** Whether the resource exists in the AWS API; internal groups do not. */
   async has({ type, name, version }: ArnResource): Promise<boolean> {
-    const { documents, hasEndpoint, hasTrainingJob, hasTuningJob } = this.#options;
+    const { documents, hasEndpoint, hasJob } = this.#options;
     if (type === 'endpoint') return hasEndpoint(name);
-    if (type === 'training-job') return hasTrainingJob(name);
-    if (type === 'hyper-parameter-tuning-job') return hasTuningJob(name);
+    if (isJobType(type)) return hasJob(type, name);
     if (['model', 'endpoint-config', 'transform-job', 'inference-recommendations-job'].includes(type))
       return (await documents.find(type, name)) !== null;
     if (type === 'model-package' && version === null) return (await documents.find('model-package', name)) !== null;
@@ -115,8 +121,8 @@ export class Tags {
   /** Tags have the same owner as the document of their resource. */
   async #owner(resource: ArnResource, tx: Transaction): Promise<DocumentOwner> {
     if (resource.type === 'endpoint') return { endpoint: resource.name };
-    if (resource.type === 'training-job' || resource.type === 'hyper-parameter-tuning-job') return {};
-    const kind: DocumentKind = resource.type;
+    const { type: kind } = resource;
+    if (isJobType(kind)) return {};
     const name = resource.version === null ? resource.name : `${resource.name}/${resource.version}`;
     const document = await this.#options.documents.find(kind, name, tx);
     if (document === null) throw new AwsError('ValidationException', `Could not find ${resource.type} "${name}".`);

@@ -7,7 +7,7 @@ import type { S3Store } from '../../s3/store.ts';
 import type { AwsOperation } from '../../service.ts';
 import { Documents } from '../documents.ts';
 import type { Searchable } from '../search.ts';
-import { Tags, tagOperations } from '../tags.ts';
+import { Tags, type TagsOptions, tagOperations } from '../tags.ts';
 import { ModelImports } from './model-imports.ts';
 import { ModelPackageGroups } from './model-package-groups.ts';
 import { ModelPackages } from './model-packages.ts';
@@ -25,8 +25,7 @@ export interface RegistryServicesOptions {
   readonly qualityUriOf?: (version: ModelVersion) => Promise<string | null>;
   /** Regardless of case. */
   readonly hasEndpoint: (name: string) => boolean;
-  readonly hasTrainingJob: (name: string) => Promise<boolean>;
-  readonly hasTuningJob: (name: string) => Promise<boolean>;
+  readonly hasJob: TagsOptions['hasJob'];
 }
 
 export interface RegistryServices {

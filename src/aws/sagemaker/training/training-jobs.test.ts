@@ -94,6 +94,7 @@ class Fixture {
       usage: null,
       version: null,
       notes: [],
+      exitMessage: null,
       data: {},
     };
     this.jobs.set(spec.name, job);

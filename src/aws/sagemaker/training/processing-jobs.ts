@@ -1,0 +1,128 @@
+/** Operations on processing jobs: training jobs of another kind, whose folders and outputs are those of the request. */
+import type { Clock } from '../../../clock.ts';
+import type { PlatformError } from '../../../errors.ts';
+import { jobSortKey } from '../../../storage/index.ts';
+import { processingJobId, type Training, type TrainingJob, type TrainingStatus } from '../../../training/index.ts';
+import { held, isWaiter, readHoldMs, waiterHoldMs } from '../../held-reads.ts';
+import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, changeOperation, readOperation } from '../../service.ts';
+import { arnOf } from '../arn.ts';
+import { cutPage, readJobPage } from '../pages.ts';
+import { readTags, type Tags } from '../tags.ts';
+import { describeProcessing, processingSpecOf, summarizeProcessing } from './processing-members.ts';
+import { isPlatformCode } from './training-jobs.ts';
+import type { TrainingSpecDeps } from './training-spec.ts';
+
+export interface ProcessingJobsOptions extends TrainingSpecDeps {
+  readonly training: Pick<Training, 'create' | 'find' | 'list' | 'stop' | 'delete' | 'changed'>;
+  readonly tags: Tags;
+  readonly clock: Pick<Clock, 'after' | 'wallMs'>;
+}
+
+type ProcessingOperation = `${'Create' | 'Describe' | 'Stop' | 'Delete'}ProcessingJob` | 'ListProcessingJobs';
+
+export class ProcessingJobOperations {
+  readonly #options: ProcessingJobsOptions;
+
+  constructor(options: ProcessingJobsOptions) {
+    this.#options = options;
+  }
+
+  operations(): Record<ProcessingOperation, AwsOperation> {
+    const nameOf = ({ ProcessingJobName }: AwsInput): string => String(ProcessingJobName);
+    return {
+      CreateProcessingJob: changeOperation('train', (input, call) => this.#create(input, call)),
+      DescribeProcessingJob: readOperation('read training jobs', (input, call) => this.#describe(nameOf(input), call)),
+      ListProcessingJobs: readOperation('read training jobs', (input, call) => this.#list(input, call)),
+      StopProcessingJob: changeOperation('train', (input, call) => this.#stop(nameOf(input), call)),
+      DeleteProcessingJob: changeOperation('train', (input, call) => this.#delete(nameOf(input), call)),
+    };
+  }
+
+  async #create({ Tags: tagsInput, ...members }: AwsInput, call: AwsCall): Promise<AwsOutput> {
+    const { training, tags } = this.#options;
+    const newTags = readTags(tagsInput);
+    const name = String(members['ProcessingJobName']);
+    const spec = processingSpecOf(members, this.#options);
+    const arn = arnOf(call, 'processing-job', name);
+    const resource = { type: 'processing-job', name, version: null } as const;
+    try {
+      await training.create(spec, call.caller.keyId, {
+        document: members,
+        hook: async (tx) => {
+          await tags.discard(resource, tx); // of a deleted job of this name
+          await tags.begin(resource, newTags, {}, tx);
+        },
+      });
+    } catch (error) {
+      throw createError(error, arn);
+    }
+    return { ProcessingJobArn: arn };
+  }
+
+  async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
+    const { training, clock } = this.#options;
+    let job = await this.#find(name);
+    const ms = isWaiter(call.userAgent) ? waiterHoldMs : Math.min(readHoldMs, job.createdAtMs + readHoldMs - clock.wallMs());
+    await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
+      while (!signal.aborted) {
+        const change = training.changed(processingJobId(name), signal); // before the read, so that no change falls between
+        job = await this.#find(name);
+        if (isOver(job)) return;
+        await change;
+      }
+    });
+    return describeProcessing(call, isOver(job) ? job : await this.#find(name));
+  }
+
+  async #list(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
+    const { request, filter } = readJobPage(input, call.operation);
+    const status = input['StatusEquals'] as TrainingStatus | undefined;
+    const found = await this.#options.training.list({ ...filter, status, kind: 'processing' });
+    const keyOf = ({ spec, createdAtMs, status: state }: TrainingJob) => jobSortKey({ name: spec.name, createdAtMs, state }, filter.sortBy);
+    const { items, next } = cutPage(found, request, keyOf);
+    return { ProcessingJobSummaries: items.map((job) => summarizeProcessing(call, job)), ...next };
+  }
+
+  async #stop(name: string, call: AwsCall): Promise<AwsOutput> {
+    await this.#find(name);
+    await this.#options.training.stop(processingJobId(name), call.caller.keyId).catch((error: unknown) => {
+      if (!isPlatformCode(error, 'wrong_state')) throw error;
+      throw new AwsError('ValidationException', (error as PlatformError).message, { cause: error });
+    });
+    return {};
+  }
+
+  async #delete(name: string, call: AwsCall): Promise<AwsOutput> {
+    const { training, tags } = this.#options;
+    await this.#find(name);
+    await training.delete(processingJobId(name), call.caller.keyId).catch((error: unknown) => {
+      if (!isPlatformCode(error, 'wrong_state')) throw error;
+      throw new AwsError('ResourceInUse', (error as PlatformError).message, { cause: error });
+    });
+    await tags.discard({ type: 'processing-job', name, version: null });
+    return {};
+  }
+
+  async #find(name: string): Promise<TrainingJob> {
+    const job = await this.#options.training.find(processingJobId(name));
+    if (job !== null) return job;
+    throw new AwsError('ValidationException', `Could not find requested job with name: ${name}`);
+  }
+}
+
+function isOver({ status }: TrainingJob): boolean {
+  return status !== 'InProgress' && status !== 'Stopping';
+}
+
+function createError(error: unknown, arn: string): unknown {
+  if (isPlatformCode(error, 'already_exists')) {
+    const text = `Processing job names must be unique within an AWS account and Region, and a processing job with this name already exists (${arn})`;
+    return new AwsError('ResourceInUse', text, { cause: error });
+  }
+  const code = isPlatformCode(error, 'overloaded')
+    ? 'ResourceLimitExceeded'
+    : isPlatformCode(error, 'unsupported')
+      ? 'ValidationException'
+      : null;
+  return code === null ? error : new AwsError(code, (error as PlatformError).message, { cause: error });
+}
