@@ -1,13 +1,14 @@
 /**
  * Runs the tests: `node test/run.ts [quick | long] [slow]`.
  *
- * Most tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. What
- * starts servers, or measures time or memory, gets a process per file, two at a time; those that mostly wait go one after the other beside
- * them. All go on side by side: one shared process beside the others, and two at a time after them.
+ * Tests of the sources share processes (`shared-process.ts`), because a process of its own costs a file more than its tests do. So do
+ * those that start servers, some in each. What measures its own process gets one of its own; those that mostly wait go one after the other
+ * beside them. All go on side by side: two processes that start servers and one that does not, and two at a time after them.
  *
  * `quick` runs only those that share a process, and of them none that simulates or needs PostgreSQL. `long` runs those that take too long
- * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest instead
- * of every test. With FAST_CHECK_SEED=NUMBER in the environment, random cases are the same each time.
+ * for every change: the files `*.long.test.ts`, and all clients with their older generations too. `slow` lists what takes longest, and which
+ * files and folders use most of the processor, instead of every test. With FAST_CHECK_SEED=NUMBER in the environment, random cases are the
+ * same each time.
  *
  * A few failed files run once more, alone: thousands of tests with real processes, side by side on two processors, have a race left in
  * them now and then, and one race should not hide what the run says about a change. What passes only then is named as unstable at the
@@ -18,8 +19,10 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { bundleServer } from './bundle/bundled-server.ts';
 import { shareChromium } from './console/chromium.ts';
 import { buildConsole } from './console/console-build.ts';
+import { cpuTables } from './file-cpu.ts';
 
 const root = join(import.meta.dirname, '..');
 const [isQuick, isLong, isSlow] = ['quick', 'long', 'slow'].map((word) => process.argv.includes(word));
@@ -32,9 +35,11 @@ const failedFilesMax = 5;
 
 /** What a file measures of its process, changes in it, or waits for while it is read, as one does that is its own server. onnxruntime hides `Float16Array` from its process. */
 const ownProcess =
-  /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = )?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[|^if \(asServer/m;
+  /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = )?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[|^if \(asServer|\bprocess\.chdir\b/m;
 /** Each loads the modules once more. */
 const sharedProcesses = 3;
+/** Files that start servers, in one process. */
+const filesWithServers = 8;
 /** Of those, `quick` has none. Hooks for a whole file start something. */
 const takesLong =
   /^(?:before|after)(?:Each)?\(|\/(?:pglite|postgres-server|simulations|scaled-world|native-api-fixture|aws-cloudwatch-fixture|traces)\.ts'|simulat|from '\.\/replay/m;
@@ -75,8 +80,11 @@ const files = globSync(
   .map((path): TestFile => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 
 function canShare({ path, text }: TestFile): boolean {
-  const isInProcess = /^(?:(?:console\/|packages\/\w+\/)?src\/|bench\/|test\/[\w-]+$)/.test(path.replace(/\.test\.ts$/, ''));
-  return isInProcess && !waits.includes(path) && !path.endsWith('speed.test.ts') && !ownProcess.test(text);
+  return !waits.includes(path) && !path.endsWith('speed.test.ts') && !ownProcess.test(text);
+}
+
+function startsServers({ path }: TestFile): boolean {
+  return !/^(?:(?:console\/|packages\/\w+\/)?src\/|bench\/|test\/[\w-]+$)/.test(path.replace(/\.test\.ts$/, ''));
 }
 
 /** Runs files and forwards what they print: at once, or when they end, so that the lines of two runs do not mix. */
@@ -95,6 +103,7 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
   const seeded = process.env['FAST_CHECK_SEED'] === undefined ? [] : [`--import=${pathToFileURL(join(root, 'test/seed.ts')).href}`];
   const args = [
     ...seeded,
+    ...(isSlow && !isShared ? [`--import=${pathToFileURL(join(root, 'test/file-cpu.ts')).href}`] : []),
     '--test',
     option,
     `--test-timeout=${isLong ? 900_000 : 600_000}`,
@@ -107,6 +116,8 @@ async function run({ those, option, isForwardedAtEnd = true }: Lane): Promise<Co
     NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'),
     ...(isShared && { SHARED_TEST_FILES: JSON.stringify(paths) }),
     ...(isLong && { PENSTOCK_CLIENTS: 'all' }),
+    ...(cpuFile !== null && { TEST_CPU_FILE: cpuFile }),
+    ...(penstock !== null && { TEST_PENSTOCK: penstock }),
     ...browser?.env,
   };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -134,8 +145,9 @@ function exitOf(child: ChildProcess): Promise<number> {
 
 const isForLong = ({ path }: TestFile): boolean => path.endsWith('.long.test.ts');
 const usual = files.filter((file) => !isForLong(file));
-const sharing = usual.filter(canShare);
-const own = usual.filter((file) => !canShare(file));
+const sharing = usual.filter((file) => canShare(file) && !startsServers(file));
+const withServers = usual.filter((file) => canShare(file) && startsServers(file));
+const own = usual.filter((file) => !canShare(file) && !waits.includes(file.path));
 const quick = sharing.filter(({ text }) => !takesLong.test(text));
 
 /** One lane per process, with files of all modules in each, so that they take about as long. */
@@ -151,22 +163,30 @@ async function runLong(): Promise<Counts[]> {
   return [await run({ those, option: sideBySide, isForwardedAtEnd: false })];
 }
 
+/** Runs lanes one after another, each begun when the one before has ended. Several calls can share a list. */
+async function runEach(left: Lane[]): Promise<Counts[]> {
+  const done: Counts[] = [];
+  for (let lane = left.shift(); lane !== undefined; lane = left.shift()) done.push(await run(lane));
+  return done;
+}
+
 async function runUsual(): Promise<Counts[]> {
-  const left = shared(sharing, sharedProcesses);
-  const runLeft = async (): Promise<Counts[]> => {
-    const done: Counts[] = [];
-    for (let lane = left.shift(); lane !== undefined; lane = left.shift()) done.push(await run(lane));
-    return done;
-  };
-  // The first one is seen at work, the others when they have ended.
-  const first = run({ those: own.filter(({ path }) => !waits.includes(path)), option: sideBySide, isForwardedAtEnd: false });
-  const waiting = run({ those: own.filter(({ path }) => waits.includes(path)), option: oneByOne });
-  const [beside, after, ...others] = await Promise.all([runLeft(), first.then(runLeft), first, waiting]);
-  return [...others, ...beside, ...after];
+  const servers = [{ those: own, option: oneByOne }, ...shared(withServers, Math.ceil(withServers.length / filesWithServers))];
+  const sources = shared(sharing, sharedProcesses);
+  const waiting = usual.filter(({ path }) => waits.includes(path));
+  const runs = await Promise.all([
+    runEach(servers).then(async (done) => [...done, ...(await runEach(sources))]),
+    runEach(servers),
+    runEach(sources),
+    run({ those: waiting, option: oneByOne }).then((counts) => [counts]),
+  ]);
+  return runs.flat();
 }
 
 // Once for all files that need them.
 if (!isQuick) buildConsole();
+const penstock = isQuick ? null : bundleServer();
+const cpuFile = isSlow ? join(mkdtempSync(join(tmpdir(), 'penstock-cpu-')), 'files') : null;
 const browser = isQuick ? null : await shareChromium();
 const runs = await (isQuick ? runQuick() : isLong ? runLong() : runUsual());
 const failedFiles = runs.flatMap(({ failed }) => failed);
@@ -180,6 +200,10 @@ if (!isSlow) {
   process.stdout.write(
     `\nin all: ${names.map((name) => `${name} ${total(name)}`).join(', ')}; ${runs.reduce((sum, { files: ran }) => sum + ran, 0)} files\n`,
   );
+}
+if (cpuFile !== null) {
+  process.stdout.write(cpuTables(cpuFile));
+  rmSync(dirname(cpuFile), { recursive: true });
 }
 if (again === 0) process.stdout.write(`unstable, passed only when run again, alone: ${failedFiles.join(', ')}\n`);
 process.exitCode = again ?? Math.max(...runs.map(({ code }) => code));

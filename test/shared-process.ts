@@ -4,7 +4,8 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { describe } from 'node:test';
+import { before, describe } from 'node:test';
+import { startsFile } from './file-cpu.ts';
 // Read before the files, so that it ends its databases after all of them.
 import './pglite.ts';
 
@@ -13,4 +14,10 @@ const root = join(import.meta.dirname, '..');
 const paths = JSON.parse(process.env['SHARED_TEST_FILES'] ?? '[]') as readonly string[];
 
 // Read at once: what a file registers after an await belongs to no suite.
-for (const path of paths) describe(path, () => void require(join(root, path)));
+startsFile('test/shared-process.ts');
+for (const path of paths) {
+  describe(path, () => {
+    before(() => startsFile(path));
+    require(join(root, path));
+  });
+}

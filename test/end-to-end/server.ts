@@ -1,5 +1,5 @@
 /**
- * Runs `bin/penstock up` in its own data directory, with helpers for the native API. The server and its workers are ended even if
+ * Runs `penstock up` in its own data directory, with helpers for the native API. The server and its workers are ended even if
  * a test fails.
  */
 import assert from 'node:assert/strict';
@@ -10,10 +10,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EndpointBody, VersionBody } from '../../src/api/index.ts';
 import { startTicks } from '../../src/providers/process-facts.ts';
+import { penstock } from '../bundle/bundled-server.ts';
 import { modelPath } from '../models/index.ts';
 import { until } from './poll.ts';
 
-export const penstock: string = join(import.meta.dirname, '../../bin/penstock');
+export { penstock };
 
 /** `GATEWAYS=2 node --test FILE` runs a test with that number of gateway processes before its servers. */
 const gateways = process.env['GATEWAYS'];

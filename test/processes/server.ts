@@ -6,9 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+import { penstock } from '../bundle/bundled-server.ts';
 
 export class ServerAnswer {
   readonly status: number;
@@ -45,8 +43,8 @@ export class TestServer {
   }
 
   async start(): Promise<void> {
-    const args = [main, 'up', '--data-dir', this.directory, '--port', '0'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const args = ['up', '--data-dir', this.directory, '--port', '0'];
+    const child = spawn(penstock, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
     const ended = once(child, 'exit').then(([code]) => [`the server ended with exit code ${code}`]);
     const [line = ''] = (await Promise.race([once(createInterface(child.stdout), 'line'), ended])) as string[];
