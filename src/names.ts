@@ -13,7 +13,7 @@ export function sameName(one: string, other: string): boolean {
   return nameKey(one) === nameKey(other);
 }
 
-/** Longer words are no typing errors, and comparing them costs time. */
+/** Longer words are not typos, and comparing them costs time. */
 const wordMax = 40;
 
 /** The name within two typing errors of `word`, at most a third of its letters wrong. */

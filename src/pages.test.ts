@@ -29,7 +29,7 @@ test('a token is valid for its question only, in whatever order the members come
   assert.equal(readPageToken(token, questionDigest({ a: 1, b: 'x' }, 'ListModels')), null);
 });
 
-test('what is no token is none', () => {
+test('what is not a token is none', () => {
   const question = questionDigest({});
   for (const token of ['', 'not base64!', 'e30', Buffer.from('[').toString('base64url'), 'A'.repeat(9000)])
     assert.equal(readPageToken(token, question), null, token.slice(0, 20));

@@ -21,7 +21,7 @@ export function writePageToken(question: string, key: readonly KeyPart[]): strin
 
 const tokenLengthMax = 8192;
 
-/** The key in a token, unchecked beyond its form; null if it is no token of this question. */
+/** The key in a token, unchecked beyond its form; null if it is not a token of this question. */
 export function readPageToken(token: string, question: string): readonly unknown[] | null {
   if (token.length > tokenLengthMax || !/^[\w-]+$/.test(token)) return null;
   try {

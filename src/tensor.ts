@@ -135,7 +135,7 @@ export function bytesOf(array: NumericArray): Uint8Array {
 /** The elements as a typed array: a view if the bytes are aligned, otherwise a copy. Not for BYTES. */
 export function elementsOf(datatype: Exclude<Datatype, 'BYTES'>, data: Uint8Array): NumericArray {
   const { bytes } = datatypes[datatype];
-  assert(data.byteLength % bytes === 0, `${data.byteLength} bytes are no whole number of ${datatype} elements`);
+  assert(data.byteLength % bytes === 0, `${data.byteLength} bytes are not a whole number of ${datatype} elements`);
   // Not `slice`, which returns a view for a Buffer.
   const aligned = data.byteOffset % bytes === 0 ? data : new Uint8Array(data);
   return new arrays[datatype](aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);

@@ -19,7 +19,7 @@ export function rowsBody(sent: Sent): Buffer {
   return Buffer.from(JSON.stringify({ instances: rowsOf(sent.rows) }));
 }
 
-/** Any JSON is a row: only what is no JSON cannot be decoded. */
+/** Any JSON is a row: only what is not JSON cannot be decoded. */
 export function jsonBody(sent: Sent): Buffer {
   if (sent === 'undecodable') return Buffer.from('{"instances": [[a]]}');
   return sent === 'long and undecodable' ? Buffer.from(`{"instances": [[a]]}${long}`) : rowsBody(sent);

@@ -34,7 +34,7 @@ NARROW = ("bfloat16", "float8", "float4", "int4", "int2")
 
 
 class Unserved(Exception):
-    """A value that is no tensor of a served datatype."""
+    """A value that is not a tensor of a served datatype."""
 
 
 def tensor(name, value):

@@ -49,7 +49,7 @@ def as_array(name, value):
 
 
 def is_nullable_number(dtype):
-    """Whether it is a type of pandas whose missing values are no numbers, such as Int64."""
+    """Whether it is a type of pandas whose missing values are not numbers, such as Int64."""
     return not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "O") in tuple("biuf")
 
 

@@ -103,7 +103,7 @@ class PlanModel:
 
     def _answer(self, index, inputs, count, rows):
         """The outputs of the contract, each (datatype, shape, bytes), and the largest score of each row: NaN without scores, or if a score
-        is no number. `rows`: those to answer; None: all `count` of them, as views of the frame."""
+        is not a number. `rows`: those to answer; None: all `count` of them, as views of the frame."""
         mapped = self._models[index]
         model = mapped.model
         gathered = {name: _gathered(value, rows, count, row) for value, (name, row) in zip(inputs, mapped.inputs)}

@@ -1,6 +1,6 @@
 /**
  * Bounds the cost of JSON before `JSON.parse`: one pass over the characters counts values, lists, objects and strings, and stops at the
- * first count above its limit. Three bytes of text can become a hundred bytes of memory, so the size of a text is no bound.
+ * first count above its limit. Three bytes of text can become a hundred bytes of memory, so the size of a text is not a bound.
  */
 import { PlatformError } from '../errors.ts';
 import { elementCount, type TensorSpec } from '../tensor.ts';

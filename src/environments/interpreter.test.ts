@@ -7,7 +7,7 @@ import { findInterpreter, inspectInterpreter } from './interpreter.ts';
 
 const python = await findInterpreter();
 
-test('finds the interpreter behind a script on the path, and skips what is no Python or too old', { skip: python === null }, async (t) => {
+test('finds the interpreter behind a script on the path, and skips what is not Python or too old', { skip: python === null }, async (t) => {
   assert(python !== null);
   const folder = mkdtempSync(join(tmpdir(), 'penstock-interpreter-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -42,7 +42,7 @@ function openingBy(
   return async (version, sample, signal, onStage) => {
     onStage('environment');
     const { runtime } = version;
-    if (runtime.kind !== 'python') throw new PlatformError('internal', `${version.name} is no Python model`);
+    if (runtime.kind !== 'python') throw new PlatformError('internal', `${version.name} is not a Python model`);
     const { flavour, entry, variables, inputs } = runtime;
     const { name } = runtime.environment;
     const { data = [] } = filesOf(version);

@@ -1,5 +1,5 @@
 /**
- * Holds a selection whose rows are not those of its evaluation any more. What a hold does never makes answers cheaper: plans below the floor
+ * Holds a selection whose rows are no longer those of its evaluation. What a hold does never makes answers cheaper: plans below the floor
  * are withdrawn, and if labels show that the floor is broken, the most accurate plan answers everything. Pure.
  */
 import type { DriftRuling, HitCounts, LabelledAnswers } from '../data-quality/index.ts';

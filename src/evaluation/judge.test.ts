@@ -85,7 +85,7 @@ describe('a model is judged by its answers', () => {
     assert.equal((quality as ClassificationQuality).logLoss, -Math.log(0.75));
   });
 
-  test('values: rows that are no numbers have no loss', async () => {
+  test('values: rows that are not numbers have no loss', async () => {
     const form: AnswerForm = { isNamed: false, answer: 'y', scores: null, classes: null, isSingle: true };
     const results = [...many(199, '[3]'), 'null'];
     const { quality } = await judged({ form, classes: null, labels: many(200, 1), results });

@@ -120,7 +120,7 @@ describe('a selection is refused', () => {
       message: /invalid shadow_percent: expected 0 to 20, got 21/,
     },
     {
-      what: 'with a reference that is no candidate',
+      what: 'with a reference that is not a candidate',
       change: { reference: 'other' },
       code: 'invalid_request',
       message: /invalid reference: expected one of digits_logreg, .*, got other/,

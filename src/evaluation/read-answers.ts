@@ -10,7 +10,7 @@ export interface AnsweredRow {
   readonly text: string | null;
   /** NaN if there is none. */
   readonly value: number;
-  /** Null if the model has none. A score that is no number is NaN. */
+  /** Null if the model has none. A score that is not a number is NaN. */
   readonly scores: Float64Array | null;
 }
 

@@ -26,7 +26,7 @@ const rowsPerBlock = 256;
 
 export const labelsTask: ThreadTask<LabelsInput, Promise<ReadLabels>> = threadTask(import.meta.url, 'labelsTask', labelsOf);
 
-/** Throws `invalid_request` for a file that is no evaluation set. */
+/** Throws `invalid_request` for a file that is not an evaluation set. */
 export async function labelsOf({ path, format, label, metric }: LabelsInput): Promise<ReadLabels> {
   const limits = { recordsMax: rowsPerBlock, bytesMax: rowBytesMax, hasQuotes: format === 'csv' };
   const reader = format === 'csv' ? new CsvLabels(label) : new JsonLabels(label);

@@ -68,7 +68,7 @@ test('a new approved version is considered once it has answered the set', async 
   assert.equal(reviews.length, 1);
 });
 
-test('a candidate that is not approved any more is left out', async () => {
+test('a candidate that is no longer approved is left out', async () => {
   const { state, triggers, reviews } = fixture();
   state.versions['b/1'] = '';
   await triggers.look();

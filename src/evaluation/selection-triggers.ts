@@ -1,6 +1,6 @@
 /**
  * Chooses the plans of a selection again when its candidates change: a followed group has a new approved version that has answered the set, or
- * a candidate is not approved any more. Looks every minute; an endpoint is reviewed at most every ten.
+ * a candidate is no longer approved. Looks every minute; an endpoint is reviewed at most every ten.
  */
 import { type Clock, Loop } from '../clock.ts';
 import { type Deployments, type EndpointView, isUnderWay, type SelectionConfig } from '../deployment/index.ts';

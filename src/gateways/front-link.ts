@@ -39,7 +39,7 @@ const catalogueBytesMax = 16 * 1024 * 1024;
 export interface FrontLinkDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly home: Home;
-  /** The route with this number; undefined if it is not served any more. */
+  /** The route with this number; undefined if it is no longer served. */
   readonly routeOf: (number: number) => ServedRoute | undefined;
   /** Serves a request; the returned function reports that its client has disconnected. */
   readonly serveWhole: (request: ForwardedRequest) => () => void;

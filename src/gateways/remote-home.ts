@@ -29,7 +29,7 @@ export interface RemoteHomeDeps {
   readonly onEnd: (why: string) => void;
 }
 
-/** `onChanged`: the route is not served any more, and nothing was queued. */
+/** `onChanged`: the route is no longer served, and nothing was queued. */
 interface Entered {
   readonly route: CatalogueRoute;
   readonly settle: (outcome: InferenceOutcome) => void;

@@ -104,7 +104,7 @@ export class PiecesExchange extends BytesExchange {
     return { contentType: json, body: this.body };
   }
 
-  /** The status of a stream that has begun cannot change any more: the last event reports the error. */
+  /** The status of a stream that has begun can no longer change: the last event reports the error. */
   protected fail(error: PlatformError): void {
     const { response } = this.#call;
     if (!response.headersSent) return sendFailure(this.#call, error, !this.hasBody);

@@ -116,7 +116,7 @@ describe('measuring', () => {
     await assert.rejects(failing, /the model failed on sample inputs: index out of range/);
   });
 
-  test('a worker that ends is no fault of the model: the error says that it ended', async () => {
+  test('a worker that ends is not a fault of the model: the error says that it ended', async () => {
     const lost = measured(
       () => 1,
       {},

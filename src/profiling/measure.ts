@@ -140,7 +140,7 @@ function obstacleTo(b: number, before: ServicePoint | undefined, rssAtStartMiB: 
 
 function unmeasurable(cause: unknown, signature: Signature): PlatformError {
   if (takesJson(signature)) {
-    const how = 'Register it again with --sample ROWS.jsonl, whose rows it accepts, one a line';
+    const how = 'Register it again with --sample ROWS.jsonl, whose rows it accepts, one per line';
     return new PlatformError('model_failed', `the model failed on the rows of its sample: ${messageOf(cause)}. ${how}`, { cause });
   }
   return new PlatformError('model_failed', `the model failed on sample inputs: ${messageOf(cause)}`, { cause });

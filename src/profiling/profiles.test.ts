@@ -94,7 +94,7 @@ describe('profiles', () => {
       code: 'unsupported',
       message:
         'digits/1 takes rows of JSON and has no sample, so it cannot be measured in advance. ' +
-        'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one a line',
+        'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one per line',
     });
     assert.deepEqual(loads, []);
   });

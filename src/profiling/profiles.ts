@@ -245,7 +245,7 @@ async function invoked(link: WorkerLink, { contentType, body }: SampleBody): Pro
 
 function notMeasurable({ name, runtime, signature }: ModelVersion): PlatformError {
   if (takesJson(signature)) {
-    const todo = 'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one a line';
+    const todo = 'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one per line';
     return new PlatformError('unsupported', `${name} takes rows of JSON and has no sample, so it cannot be measured in advance. ${todo}`);
   }
   if (runtime.kind === 'python') {

@@ -380,7 +380,7 @@ function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It was removed before, or is no file: the folder is removed with the fork server.
+    // It was removed before, or is not a file: the folder is removed with the fork server.
   }
 }
 

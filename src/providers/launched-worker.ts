@@ -65,7 +65,7 @@ export interface LaunchedWorker {
   readonly tree: ProcessTree | null;
   /** The model's path for a command, as seen by the worker; null for a worker of ONNX models. */
   readonly directory: string | null;
-  /** The worker is not admitted any more. */
+  /** The worker is no longer admitted. */
   cancel(): void;
 }
 

@@ -135,7 +135,7 @@ export class SupervisedWorker {
     });
   }
 
-  /** Resolves when none of its processes runs any more. */
+  /** Resolves when none of its processes is left. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#cancelRetry?.();

@@ -35,7 +35,7 @@ function flavourOf(names: ReadonlySet<string>): Pick<RecognisedModel, 'flavour' 
   return names.has('config.json') && names.has('metadata.json') && has(/^model\.weights\.h5$/) ? is('keras', 'tensorflow') : null;
 }
 
-/** Why the archive is no model that can be served; null if that is not certain. */
+/** Why the archive is not a model that can be served; null if that is not certain. */
 function refusalOf(names: ReadonlySet<string>): string | null {
   const all = [...names];
   if (names.has('MAR-INF/MANIFEST.json')) {

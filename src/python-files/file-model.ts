@@ -38,7 +38,7 @@ const recognisers: readonly FileRecogniser[] = [
   source,
 ];
 
-/** Null if the file is no Python model. Throws `invalid_request`, `unsupported` or `too_large` if it is one that cannot be served. */
+/** Null if the file is not a Python model. Throws `invalid_request`, `unsupported` or `too_large` if it is one that cannot be served. */
 export async function recogniseFile(path: string, name: string, limits: RecognitionLimits): Promise<RecognisedModel | null> {
   const start = await startOf(path);
   for (const recognise of recognisers) {

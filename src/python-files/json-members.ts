@@ -61,7 +61,7 @@ class JsonScanner {
     this.#reader = reader;
   }
 
-  /** The next byte that is no white space; -1 at the end. */
+  /** The next byte that is not white space; -1 at the end. */
   async peek(): Promise<number> {
     const reader = this.#reader;
     for (;;) {

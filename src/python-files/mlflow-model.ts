@@ -34,7 +34,7 @@ const tensorDatatypes: Readonly<Record<string, Datatype>> = {
 };
 const columnsMax = 10_000;
 
-/** Without `imports`: the files of the folder decide. Throws `invalid_request` if the text is no MLmodel. */
+/** Without `imports`: the files of the folder decide. Throws `invalid_request` if the text is not an MLmodel. */
 export function mlflowModel(text: string): Omit<RecognisedModel, 'entry' | 'imports'> {
   const root = readYaml(text, 'MLmodel');
   const flavours = member(root, 'flavors');
@@ -77,7 +77,7 @@ function signatureOf(specs: readonly TensorSpec[]): Pick<RecognisedModel, 'input
   };
 }
 
-/** Null if the schema is missing, or has types that are no tensors. */
+/** Null if the schema is missing, or has types that are not tensors. */
 function schemaOf(text: YamlValue | undefined): TensorSpec[] | null {
   if (typeof text !== 'string') return null;
   const schema = parsed(text);

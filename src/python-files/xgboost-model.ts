@@ -13,7 +13,7 @@ const xgboostMembers: WantedMembers = {
 
 const featuresMax = 1_000_000;
 
-/** Null if the file is no model of XGBoost. Throws `invalid_request` if it is malformed. */
+/** Null if the file is not a model of XGBoost. Throws `invalid_request` if it is malformed. */
 export async function recogniseXgboost(
   path: string,
   format: 'json' | 'ubjson',

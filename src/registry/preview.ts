@@ -14,7 +14,7 @@ export interface PreviewDeps extends RecognisedUploadDeps {
 export interface Preview {
   readonly source: StoredArtifact;
   readonly inspection: Inspection;
-  /** What its files show; null if it is no Python model. */
+  /** What its files show; null if it is not a Python model. */
   readonly recognised: RecognisedModel | null;
 }
 

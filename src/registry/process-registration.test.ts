@@ -60,11 +60,11 @@ test('a process needs no bytes, an ONNX model does', async () => {
 });
 
 test('a rejected registration leaves nothing: unknown image, invalid variable, broken archive', async () => {
-  const inspectBundle = () => Promise.reject(new PlatformError('invalid_request', 'this is no tar archive'));
+  const inspectBundle = () => Promise.reject(new PlatformError('invalid_request', 'this is not a tar archive'));
   const { register, registry } = await registryOf({ inspectBundle });
   await assert.rejects(register({ image: 'unknown' }), { message: /images table/ });
   await assert.rejects(register({ environment: { 'A=B': 'c' } }), { message: /not a valid variable name/ });
-  await assert.rejects(register(), { message: /no tar archive/ });
+  await assert.rejects(register(), { message: /not a tar archive/ });
   assert.deepEqual(await registry.groups(), []);
 });
 

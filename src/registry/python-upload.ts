@@ -51,7 +51,7 @@ export function saysItsInputs(sourceName: string): PlatformError {
   return new PlatformError('invalid_request', `'${sourceName}' says itself what it takes: leave the inputs out`);
 }
 
-/** Null if the file is no Python model. Throws `invalid_request` or `unsupported` if it is one that cannot be served. */
+/** Null if the file is not a Python model. Throws `invalid_request` or `unsupported` if it is one that cannot be served. */
 export async function recogniseFileUpload(
   deps: PythonUploadDeps,
   file: Omit<ArtifactFile, 'path'>,

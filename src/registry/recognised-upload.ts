@@ -34,7 +34,7 @@ export interface RecognisedUploadRequest {
 
 export interface RecognisedUpload {
   readonly upload: StoredUpload | StoredFiles;
-  /** Null if the upload is no Python model. */
+  /** Null if the upload is not a Python model. */
   readonly python: PythonUpload | null;
 }
 

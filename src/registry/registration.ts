@@ -170,7 +170,7 @@ function unknownFile(sourceName: string, cause: PlatformError): PlatformError {
 function noEnvironment(sourceName: string): PlatformError {
   return new PlatformError(
     'invalid_request',
-    `'${sourceName}' is no Python model, so it runs in no environment: leave the environment out`,
+    `'${sourceName}' is not a Python model, so it runs in no environment: leave the environment out`,
   );
 }
 

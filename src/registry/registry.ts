@@ -398,7 +398,7 @@ export class Registry {
   async putSample(group: string, version: number, sample: SampleBody, who: string): Promise<ModelVersion> {
     await this.#record({ who, action: 'UpdateModelVersion', event: 'version.updated' }, async (tx) => {
       const { name, python } = await this.version(group, version, tx);
-      if (python === undefined) throw new PlatformError('wrong_state', `${name} is no Python model: it needs no sample to be opened`);
+      if (python === undefined) throw new PlatformError('wrong_state', `${name} is not a Python model: it needs no sample to be opened`);
       if (python.state === 'opening' || python.state === 'opened') {
         throw new PlatformError(
           'wrong_state',

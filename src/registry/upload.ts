@@ -17,7 +17,7 @@ import type { ArtifactFile } from './manifest.ts';
 /** An archive without an ONNX file. */
 export interface StoredFiles {
   readonly files: readonly ArtifactFile[];
-  /** Why it is no ONNX model. */
+  /** Why it is not an ONNX model. */
   readonly problem: UnusableArchive;
 }
 

@@ -168,7 +168,7 @@ async function answersOf(second: RunnableModel, values: readonly number[], thres
 }
 
 describe('a cascade', () => {
-  test('is strict at the threshold, and a score that is no number goes on', async () => {
+  test('is strict at the threshold, and a score that is not a number goes on', async () => {
     const { labels, stage } = await answersOf(modelCalled('second'), [0.75, 0.5, 1, Number.NaN]);
     assert.deepEqual(stage, [0, 1, 0, 1]);
     assert.deepEqual(labels, ['first 0.75', 'second 0.5', 'first 1', 'second NaN']);

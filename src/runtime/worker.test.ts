@@ -263,7 +263,7 @@ for (const [what, frames] of [
   });
 }
 
-test('a run with timings that are no numbers ends the link: they would spoil the costs', async () => {
+test('a run with timings that are not numbers ends the link: they would spoil the costs', async () => {
   const [near, far] = await socketPair();
   const link = new WorkerLink(near);
   far.write(messageFrame(1, kinds.answer, { signature: { inputs: [], outputs: [] }, loadMs: 1 }));

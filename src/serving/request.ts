@@ -168,14 +168,14 @@ export class PendingRequest {
   readonly deadlineMs: number;
   /** Its position in the queue: its deadline, or for a late one its arrival. */
   orderMs: number;
-  /** True if it waits behind all requests that can still be in time, because it cannot be any more. */
+  /** True if it waits behind all requests that can still be in time, because it can no longer be. */
   isLate = false;
   /**
    * When it must be answered: by its objective minus the margin of the pool in which it waits, or by its client's timeout if that
    * is earlier.
    */
   promisedAtMs: number;
-  /** From then on it is not started any more, and is answered with 504. */
+  /** From then on it is not started, and is answered with 504. */
   readonly timeoutAtMs: number;
   /** If it still waits at this time, the pool decides whether to fail it. Its timeout, or an earlier time. */
   limitAtMs: number;
@@ -191,7 +191,7 @@ export class PendingRequest {
   predictedAtMs = Number.NaN;
   /** True if no executor could answer it in time when its pool was chosen. */
   cannotMeetDeadline = false;
-  /** Waiting in a queue, running in a batch, or settled: answered or cancelled. A settled request must not change any more. */
+  /** Waiting in a queue, running in a batch, or settled: answered or cancelled. A settled request must no longer change. */
   state: 'waiting' | 'running' | 'settled' = 'waiting';
   /** The plans that it accepts; null for all. Requests of a batch accept the same. */
   bounds: PlanBounds | null = null;

@@ -1,4 +1,4 @@
-/** An interval for macro-F1, which is no share of rows, so it has no exact one: the percentile bootstrap over rows (B. Efron, 1979). */
+/** An interval for macro-F1, which is not a share of rows, so it has no exact one: the percentile bootstrap over rows (B. Efron, 1979). */
 import assert from 'node:assert/strict';
 import type { Interval } from './intervals.ts';
 

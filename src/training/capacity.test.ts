@@ -70,7 +70,7 @@ describe('capacity for training jobs', () => {
       );
       let active: RunningJob[] = [];
       for (let round = 0; waiting.length > 0; round++) {
-        assert.ok(round < 1000, `seed ${seed}: ${waiting.length} jobs wait for ever`);
+        assert.ok(round < 1000, `seed ${seed}: ${waiting.length} jobs wait forever`);
         const { start, interrupt } = decideCapacity(waiting, active, capacity);
         const begun = waiting.filter(({ name }) => start.includes(name)).map((each) => ({ ...each, isEnding: false }));
         waiting = waiting.filter(({ name }) => !start.includes(name));

@@ -41,7 +41,7 @@ export function coresForJobs({ cores, servingCores }: MachineCapacity): number {
 
 /**
  * Starts the oldest jobs of the highest priority while they fit, spot jobs after others. A job that does not fit holds back all jobs behind it, so a large job does
- * not wait for ever. If nothing runs, the first job starts even if it wants more than is free: its CPU weight is below that of serving.
+ * not wait forever. If nothing runs, the first job starts even if it wants more than is free: its CPU weight is below that of serving.
  */
 export function decideCapacity(
   waiting: readonly WaitingJob[],

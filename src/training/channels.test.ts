@@ -35,8 +35,8 @@ describe('a channel', { timeout: 30_000 }, () => {
   });
 
   for (const [what, keys, message] of [
-    ['that leaves its folder', ['bad1/../x'], /"bad1\/\.\.\/x" in input data source "train" is no path below its channel/],
-    ['with an empty part', ['bad2/a//b'], /is no path below its channel/],
+    ['that leaves its folder', ['bad1/../x'], /"bad1\/\.\.\/x" in input data source "train" is not a path below its channel/],
+    ['with an empty part', ['bad2/a//b'], /is not a path below its channel/],
     ['that is a folder of another', ['bad3/a', 'bad3/a/b'], /"a" is an object and a folder of others/],
   ] as const) {
     test(`rejects a key ${what}`, async () => {
@@ -75,7 +75,7 @@ describe('a channel', { timeout: 30_000 }, () => {
     await fixture.put('form.json', '["a"]');
     await assert.rejects(placed(channelOf('form.json', { isManifest: true })), /is malformed: expected \[\{"prefix"/);
     await fixture.put('out.json', JSON.stringify([{ prefix: 's3://team/listed/' }, '../../x']));
-    await assert.rejects(placed(channelOf('out.json', { isManifest: true })), /is no path below its channel/);
+    await assert.rejects(placed(channelOf('out.json', { isManifest: true })), /is not a path below its channel/);
     await assert.rejects(placed(channelOf('absent.json', { isManifest: true })), /There is no manifest/);
   });
 

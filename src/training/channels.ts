@@ -139,13 +139,13 @@ function parseManifest(text: string, where: string): { readonly prefix: string; 
   return { prefix, names };
 }
 
-/** Throws `DownloadFailed` if a key is no path below the channel, or if two objects exclude each other. */
+/** Throws `DownloadFailed` if a key is not a path below the channel, or if two objects exclude each other. */
 function checkPaths(channel: string, placed: readonly PlacedObject[]): void {
   const files = new Map<string, string>();
   for (const { path, key } of placed) {
     const shown = JSON.stringify(key.slice(0, 200));
     if (!isRelativePath(path))
-      throw new DownloadFailed(`The object ${shown} in input data source "${channel}" is no path below its channel.`);
+      throw new DownloadFailed(`The object ${shown} in input data source "${channel}" is not a path below its channel.`);
     const other = files.get(path);
     if (other !== undefined) {
       const both = `${JSON.stringify(other.slice(0, 200))} and ${shown}`;
@@ -198,7 +198,7 @@ async function downloadObject(
     return await writeStream(object.stream(), target, { isGzip, roomBytes, freeBytes, signal });
   } catch (error) {
     if (isGzip && !signal.aborted && isZlibError(error))
-      throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" is no gzip file: ${messageOf(error)}.`);
+      throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" is not a gzip file: ${messageOf(error)}.`);
     throw error;
   } finally {
     object.close();
@@ -264,7 +264,7 @@ export async function downloadFile(
   options: Omit<DownloadOptions, 'target' | 'isGzip'>,
 ) {
   const at = parseS3Uri(uri);
-  if (at === null || at.key === '') throw new DownloadFailed(`"${uri.slice(0, 200)}" is no object: expected s3://BUCKET/KEY.`);
+  if (at === null || at.key === '') throw new DownloadFailed(`"${uri.slice(0, 200)}" is not an object: expected s3://BUCKET/KEY.`);
   const object = await buckets.open(at.bucket, at.key);
   if (object === null) throw new DownloadFailed(`There is no object "${s3Uri(at.bucket, at.key)}".`);
   object.close();

@@ -18,7 +18,7 @@ export interface JobFile {
 export interface JobFiles {
   /** Sorted by path. */
   readonly files: readonly JobFile[];
-  /** Sentences about what is no file and was left out; at most 20. */
+  /** Sentences about what is not a file and was left out; at most 20. */
   readonly notes: readonly string[];
   readonly isTooMany: boolean;
 }
@@ -69,7 +69,7 @@ export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promi
         else note(`${quoted(path)} is nested deeper than ${depthMax} folders and was left out`);
       } else if (found.isFile()) files.push(fileOf(path, found));
       else if (found.isSymbolicLink()) await addLink(root, path, files, note);
-      else note(`${quoted(path)} is no file (a FIFO, socket or device) and was left out`);
+      else note(`${quoted(path)} is not a file (a FIFO, socket or device) and was left out`);
     }
   }
   files.sort((a, b) => (a.path < b.path ? -1 : 1));

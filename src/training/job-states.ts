@@ -71,7 +71,7 @@ export class JobStates {
     });
   }
 
-  /** Changes members that are no status, unless the job is over. */
+  /** Changes members other than the status, unless the job is over. */
   patch(
     name: string,
     patch: Partial<TrainingProgress> | ((stored: StoredTraining) => Partial<TrainingProgress>),

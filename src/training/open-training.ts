@@ -47,7 +47,7 @@ export type TrainingConfig = Pick<Config, 'training' | 'host' | 'awsRegion' | 'a
 const logBytesMax = 256 * 2 ** 20;
 const scriptMode = fileURLToPath(new URL('../../assets/training/script_mode.py', import.meta.url));
 
-/** Continues the jobs of the server before. */
+/** Continues the jobs of the previous server. */
 export async function openTraining(config: TrainingConfig, deps: OpenTrainingDeps, closers: Closers): Promise<TrainingJobs> {
   const { clock, logs, logGroups, series, threads, objects, registry, events, audit, provider, cores } = deps;
   const log = logs.platform;

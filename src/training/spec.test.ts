@@ -42,7 +42,7 @@ describe('the spec of a training job', () => {
     [
       'a bucket that is none',
       { output: { bucket: 'Not_a_bucket', prefix: '', isPacked: true } },
-      /output: 'Not_a_bucket' is no name of a bucket/,
+      /output: 'Not_a_bucket' is not a name of a bucket/,
     ],
     ['a runtime of 0', { maxRuntimeMs: 0 }, /maximum runtime, ms: expected a whole number from 1000 to 2419200000, got 0/],
     [

@@ -274,7 +274,7 @@ function checkProcessing({ channels, outputs }: TrainingSpec): void {
 }
 
 function checkObjects(what: string, { bucket, prefix }: { readonly bucket: string; readonly prefix: string }): void {
-  if (!bucketPattern.test(bucket)) throw invalid(`${what}: '${cut(bucket)}' is no name of a bucket: expected s3://BUCKET/PREFIX`);
+  if (!bucketPattern.test(bucket)) throw invalid(`${what}: '${cut(bucket)}' is not a name of a bucket: expected s3://BUCKET/PREFIX`);
   if (prefix.length > trainingLimits.prefixLength || prefix.includes('\0'))
     throw invalid(`${what}: the prefix has ${prefix.length} characters or a NUL byte: expected at most ${trainingLimits.prefixLength}`);
 }

@@ -82,7 +82,7 @@ export interface TrainingJob {
   readonly exitMessage: string | null;
   /** What was downloaded, by channel. Empty before. */
   readonly data: Readonly<Record<string, ChannelFacts>>;
-  /** The AWS request that created the job, as it came; null for other jobs. */
+  /** The AWS request that created the job, as received; null for other jobs. */
   readonly document: Readonly<Record<string, unknown>> | null;
   readonly createdBy: string;
 }
@@ -105,7 +105,7 @@ export interface TrainingOutputPage {
 }
 
 export interface NewTrainingJob {
-  /** The AWS request as it came. */
+  /** The AWS request as received. */
   readonly document?: Readonly<Record<string, unknown>>;
   /** Runs in the transaction that stores the job, for example to store tags. */
   readonly hook?: (tx: Transaction) => Promise<void>;

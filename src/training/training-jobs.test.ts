@@ -160,7 +160,7 @@ describe('a training job', { timeout: 120_000 }, () => {
     const job = await fixture.run('links-1', 'cd $ML/model; echo a > a; ln -s a inside; ln -s /etc/passwd outside; mkfifo pipe');
     assert.deepEqual(await fixture.archive('out/links-1/output/model.tar.gz'), { a: 'a\n', inside: 'a\n' });
     assert.match(job.notes.join(), /"outside" is a link out of the folder and was left out/);
-    assert.match(job.notes.join(), /"pipe" is no file \(a FIFO, socket or device\) and was left out/);
+    assert.match(job.notes.join(), /"pipe" is not a file \(a FIFO, socket or device\) and was left out/);
   });
 
   test('uploads nothing if the script replaced the model folder by a link', async () => {
@@ -183,7 +183,7 @@ describe('a training job', { timeout: 120_000 }, () => {
     assert.deepEqual(await fixture.read('out/same-1/output/model.tar.gz'), await fixture.read('out/same-2/output/model.tar.gz'));
   });
 
-  test('keeps lines that are no text apart from its metrics', async () => {
+  test('keeps lines that are not text apart from its metrics', async () => {
     const script = `printf 'acc=nan\\nacc=1e309\\nacc=0.5\\n\\377\\000x\\n'; head -c 400000 /dev/zero | tr '\\0' a; echo`;
     const job = await fixture.run('lines-1', script, { metrics: [{ name: 'acc', regex: 'acc=(\\S+)' }] });
     assert.deepEqual(

@@ -89,12 +89,11 @@ export class TrainingJobs implements Training {
   constructor(deps: TrainingJobsDeps) {
     this.#deps = deps;
     this.#sources = new SourceStore(deps);
-    const onFailure = (error: unknown): void =>
-      deps.log.warn({ error: messageOf(error) }, 'failed to look after training jobs, will retry');
+    const onFailure = (error: unknown): void => deps.log.warn({ error: messageOf(error) }, 'failed to check the training jobs, will retry');
     this.#ticks = new Loop({ clock: deps.clock, everyMs: tickMs, run: () => this.#tick(), onFailure });
   }
 
-  /** Finds the jobs of the server before. */
+  /** Finds the jobs of the previous server. */
   async open(): Promise<void> {
     const unfinished = await this.#deps.rows.unfinished();
     const attempts = new Map(unfinished.map(({ spec, progress }) => [nameKey(spec.name), progress.attempt] as const));

@@ -123,7 +123,7 @@ describe('Python models in the console', { skip }, () => {
     view.assertQuiet();
   });
 
-  test('a file that is no model is rejected with a reason before it is registered', async () => {
+  test('a file that is not a model is rejected with a reason before it is registered', async () => {
     const view = await made.open('/models?upload=1');
     await drop(view, written('model.py', 'import os\n'));
     await view.page.getByText(/has neither a function predict nor a class Model/).waitFor();

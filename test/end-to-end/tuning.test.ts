@@ -74,7 +74,7 @@ describe('tuning jobs', { timeout: 170_000 }, () => {
   for (const [what, argv, message] of [
     ['no range', ['tune', 'fit.py', '--environment', 'none', '--metric', 'loss=(1)'], /there is nothing to tune: name a range/],
     ['no metric', ['tune', 'fit.py', '--environment', 'none', '--range', 'x=1..2'], /there are 0 metrics to tune by/],
-    ['a range without bounds', ['tune', 'fit.py', '--range', 'x'], /'x' is no range: expected, for example, lr=0\.001\.\.1/],
+    ['a range without bounds', ['tune', 'fit.py', '--range', 'x'], /'x' is not a range: expected, for example, lr=0\.001\.\.1/],
     [
       'a grid of numbers',
       ['tune', 'fit.py', ...options, '--strategy', 'grid'],

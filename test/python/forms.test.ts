@@ -88,7 +88,7 @@ describe('a Python function', { skip: typeof environment === 'string' && environ
     assert.deepEqual([status, JSON.parse(text).outputs[0].data], [200, [result]]);
   });
 
-  test('never sees what is no JSON, and one bad row fails alone', async () => {
+  test('never sees invalid JSON, and one bad row fails alone', async () => {
     const malformed = await server.invoke('reviews', '{"id":', json);
     assert.deepEqual([malformed.status, malformed.at('code')], [400, 'invalid_request']);
     const good = Array.from({ length: 8 }, (_, id) => server.invoke('reviews', JSON.stringify({ id, text: 'a b' }), json));

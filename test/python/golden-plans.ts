@@ -70,7 +70,7 @@ const plans: WorkerPlans['plans'] = [
   { first: 0, second: 1, threshold: 1 },
 ];
 
-/** The scores of the first model by row: sure, at the threshold, unsure, equal scores, and scores that are no numbers. */
+/** The scores of the first model by row: sure, at the threshold, unsure, equal scores, and scores that are not numbers. */
 const sure = [0.75, 0, 0.25, 0];
 const unsure = [0.5, 0.25, 0.125, 0.125];
 const rowsOf: Readonly<Record<string, readonly (readonly number[])[]>> = {
@@ -78,7 +78,7 @@ const rowsOf: Readonly<Record<string, readonly (readonly number[])[]>> = {
   'a sure row': [sure],
   'an unsure row': [unsure],
   'sure and unsure rows': [sure, unsure, [0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25], sure, [0.1, 0.2, 0.3, 0.4]],
-  'rows with scores that are no numbers': [[0.5, Number.NaN, 1, 0], sure, [Number.NaN, 1, 0, 0], [0, Number.POSITIVE_INFINITY, 0, 0]],
+  'rows with scores that are not numbers': [[0.5, Number.NaN, 1, 0], sure, [Number.NaN, 1, 0, 0], [0, Number.POSITIVE_INFINITY, 0, 0]],
   'rows on which the second model fails': [sure, [0.125, 0.5, 0.25, 0.125], unsure, [0.0625, 0.5, 0.4375, 0], [0.3, 0.2, 0.25, 0.25]],
 };
 

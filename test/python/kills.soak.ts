@@ -56,7 +56,7 @@ test('no request fails while workers, fork servers and the server are killed', {
     for (;;) {
       const answered = await server.invoke(name, body, { 'content-type': 'application/json' }).catch(() => null);
       if (answered?.status === 200) return assert.match(answered.text, answer);
-      // The server was killed, or the next one has no worker yet. The death of a worker or a fork server is no reason to send it again.
+      // The server was killed, or the next one has no worker yet. The death of a worker or a fork server is not a reason to send it again.
       if (!isStarting || (answered !== null && answered.status !== 503))
         throw new Error(`${name}: ${answered === null ? 'the connection broke' : `${answered.status} ${answered.text}`}`);
       sentAgain[answered === null ? 'broken' : 'unavailable']++;

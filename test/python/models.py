@@ -26,7 +26,7 @@ with open(os.path.join(folder, "answers.json"), "w") as file:
 
 
 class Marks:
-    """Writes a file when it is unpickled, and is no model."""
+    """Writes a file when it is unpickled, and is not a model."""
 
     def __reduce__(self):
         return os.system, ("touch %s" % os.path.join(folder, "marker"),)

@@ -153,7 +153,7 @@ function Prices({ before, after, measured, now, then }: PricesProps): ReactEleme
   const known = before ?? measured;
   const difference = known === null || after === null ? null : after - known;
   const share = difference === null || known === null || known === 0 ? null : difference / known;
-  // Less than half a percent is no difference between a prediction and a measurement.
+  // Less than half a percent is not a difference between a prediction and a measurement.
   const isSame = difference === null || Math.abs(share ?? 0) < 0.005;
   const sign = isSame ? '' : difference > 0 ? '+' : '−';
   return (

@@ -45,7 +45,7 @@ test('a request that never ran has no batch and no compute time', () => {
   ]);
 });
 
-test('lines of other logs are no requests', () => {
+test('lines of other logs are not requests', () => {
   for (const other of ['plain text', '[]', 'null', '{"at":1,"message":"loaded"}']) assert.equal(loggedRequest(other), null);
 });
 

@@ -44,7 +44,7 @@ export function TrainAgain({ job, onClose }: TrainAgainProps): ReactElement {
       <Textarea
         data-autofocus
         label="Hyperparameters"
-        description="NAME=VALUE, one a line."
+        description="NAME=VALUE, one per line."
         value={text}
         onChange={(event) => setText(event.currentTarget.value)}
         error={hyperparameters === null ? 'Each line needs a name before =.' : undefined}

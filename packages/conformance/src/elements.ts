@@ -59,10 +59,10 @@ const methods: Readonly<Record<Sized, Method>> = {
   BF16: 'Uint16',
 };
 
-/** The values of the bytes; 64-bit integers are bigints. Throws if the bytes are no whole number of elements. */
+/** The values of the bytes; 64-bit integers are bigints. Throws if the bytes are not a whole number of elements. */
 export function valuesOf(datatype: Sized, data: Uint8Array): (number | bigint)[] {
   const { bytes } = facts[datatype];
-  if (data.length % bytes !== 0) throw new Error(`${data.length} bytes are no whole number of ${datatype} elements`);
+  if (data.length % bytes !== 0) throw new Error(`${data.length} bytes are not a whole number of ${datatype} elements`);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const method = `get${methods[datatype]}` as const;
   return Array.from({ length: data.length / bytes }, (_, index) => view[method](index * bytes, true));

@@ -26,7 +26,7 @@ for (const [what, addresses] of Object.entries({
     '64:ff9b:1::a9fe:a9fe',
     '2002:a9fe:a9fe::1',
   ],
-  'what is no address': ['', 'localhost', '1.2.3'],
+  'what is not an address': ['', 'localhost', '1.2.3'],
 })) {
   test(`rejects ${what}`, () => {
     for (const address of addresses) assert.equal(addressKind(address), 'forbidden', address);

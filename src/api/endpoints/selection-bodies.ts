@@ -9,7 +9,7 @@ export const selectionBody = z.strictObject({
     .enum(['certified', 'estimated', 'not-certified', 'held'])
     .describe(
       'estimated: measured accuracies are taken for true, or plans below the floor are allowed; not-certified: no plan was proven; ' +
-        'held: the rows are not those of the evaluation any more.',
+        'held: the rows are no longer those of the evaluation.',
     ),
   held: z
     .strictObject({

@@ -133,8 +133,8 @@ const closeReasons: Readonly<Record<string, string>> = {
   slack: 'waiting longer would have missed the objective of its most urgent request',
   'next-would-miss': 'adding the next request would have made its most urgent request late',
   timeout: 'its first request had waited for the maximum batch delay',
-  late: 'it could not meet the objective any more, and no request that still could was waiting, or its share of the time was due',
-  rescue: 'no instance could answer it in time any more, but a function still could',
+  late: 'it could no longer meet the objective, and no request that still could was waiting, or its share of the time was due',
+  rescue: 'no instance could still answer it in time, but a function still could',
   flush: 'its workers were shutting down',
 };
 

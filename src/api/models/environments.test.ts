@@ -59,7 +59,7 @@ test('lists interpreters of config.json with what is wrong with them, and their 
     ['gone', 'operator', 'failed', '/nowhere/python3', ['churn/1']],
   );
   assert.match(gone?.reason ?? '', /^\/nowhere\/python3 does not run as a Python interpreter/);
-  assert.match(own?.reason ?? '', /does not run as a Python interpreter/, 'Node is no Python');
+  assert.match(own?.reason ?? '', /does not run as a Python interpreter/, 'Node is not Python');
   const described = await call<EnvironmentDetailBody>('GET /environments/:environment', deployer, { params: { environment: 'GONE' } });
   assert.deepEqual([described.name, described.python, described.log_group], ['gone', null, null]);
   await assert.rejects(call('GET /environments/:environment', admin, { params: { environment: 'other' } }), { code: 'not_found' });

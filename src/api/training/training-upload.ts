@@ -122,7 +122,7 @@ class UploadedData {
   async add(channel: string, { fileName, content }: FormPart): Promise<void> {
     if (!/^[\w.-]{1,64}$/.test(channel) || this.#prefixes.size >= trainingLimits.channels)
       throw invalid(
-        `'data.${channel.slice(0, 80)}' is no channel: expected at most ${trainingLimits.channels} names of letters, digits, '.', '-', '_'`,
+        `'data.${channel.slice(0, 80)}' is not a channel: expected at most ${trainingLimits.channels} names of letters, digits, '.', '-', '_'`,
       );
     if (this.#prefixes.has(channel)) throw invalid(`two parts are data of channel '${channel}': send a tar archive of all its files`);
     const prefix = `${this.#root}/${channel}/`;

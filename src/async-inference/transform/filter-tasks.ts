@@ -11,7 +11,7 @@ export interface FilteredRecords {
   readonly form: 'csv' | 'lines' | 'csv-line' | 'line' | 'document';
 }
 
-/** The filtered records, one a line. */
+/** The filtered records, one per line. */
 export const filterInputsTask = threadTask(
   import.meta.url,
   'filterInputsTask',

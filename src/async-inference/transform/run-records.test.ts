@@ -54,7 +54,7 @@ test('groups lines with the same error', async () => {
 
 test('includes the hint only once', async () => {
   const parse = ({ line }: LineRecord): void => {
-    if (line < 4) throw new PlatformError('invalid_request', `'x${line}' is not a number; leave out columns that are no input`);
+    if (line < 4) throw new PlatformError('invalid_request', `'x${line}' is not a number; leave out columns that are not inputs`);
   };
   await assert.rejects(
     oneByOne(records, async () => '', 'fail', parse),

@@ -102,7 +102,7 @@ function linesText(bad: readonly BadRecord[], lastLine?: number): string {
   return `${bad.length === 1 ? 'line' : 'lines'} ${lines.join(', ')}${more}`;
 }
 
-const strayHint = /leave out columns that are no input$/;
+const strayHint = /leave out columns that are not inputs$/;
 const filterHint = 'hide columns that are not features with --ignore NAME (or an index, -1 for the last) or an input filter such as $[:-1]';
 const cure = `; ${filterHint}`;
 

@@ -14,6 +14,6 @@ export function hold(memory: HoldMemory, input: StrategyInput): StrategyResult<H
   const { have } = primaryType(input);
   const { min } = input.limits;
   const wasWoken = memory.isWoken && have === 1;
-  if (wasWoken && min === 0) return ruleCountResult(input, holdInitial, 0, 'there is no traffic any more');
+  if (wasWoken && min === 0) return ruleCountResult(input, holdInitial, 0, 'the traffic has ended');
   return ruleCountResult(input, { isWoken: wasWoken || (have === 0 && min > 0) }, have, 'the current number is held');
 }

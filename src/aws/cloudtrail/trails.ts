@@ -8,7 +8,7 @@ function trailArn({ region, account }: AwsLocation): string {
 }
 
 export const trailOperations: Readonly<Record<'DescribeTrails' | 'GetTrailStatus' | 'GetEventSelectors', AwsOperation>> = {
-  /** As at AWS, unknown names are left out. */
+  /** As on AWS, unknown names are left out. */
   DescribeTrails: readOperation('read server status', (input, call) => {
     const wanted = (input.trailNameList ?? []) as readonly string[];
     return { trailList: wanted.length === 0 || wanted.some((each) => isTrail(each, call)) ? [trail(call)] : [] };

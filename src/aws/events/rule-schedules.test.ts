@@ -167,7 +167,7 @@ test('a rule may have a pattern as well', async (t) => {
   assert.equal((await times()).length, 2);
 });
 
-test('an expression that is no schedule, or never due, is rejected', async (t) => {
+test('an expression that is not a schedule, or never due, is rejected', async (t) => {
   const { start } = await fixture(t);
   const server = await start();
   for (const ScheduleExpression of [

@@ -83,7 +83,7 @@ function simulate(services: readonly AwsService[], input: AwsInput, call: AwsCal
   return { EvaluationResults: results, IsTruncated: false };
 }
 
-/** Execution roles need these at AWS to pull images, join networks and decrypt. Here nothing has to be permitted for it. */
+/** Execution roles need these on AWS to pull images, join networks and decrypt. Here nothing has to be permitted for it. */
 const needless = /^(?:ecr|ec2|kms):|^iam:(?:PassRole|GetRole|SimulatePrincipalPolicy)$|^sts:/;
 
 /** Operations under the names of their IAM actions, where those differ. */

@@ -113,7 +113,7 @@ describe('AssumeRole', () => {
     });
   }
 
-  test('rejects a role of another account, and what is no role', async () => {
+  test('rejects a role of another account, and what is not a role', async () => {
     for (const RoleArn of [
       'arn:aws:iam::999999999999:role/r',
       `arn:aws:iam::${account}:user/${router.key.id}`,

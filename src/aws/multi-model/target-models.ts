@@ -139,7 +139,7 @@ export class TargetModels {
     await Promise.all([...this.#caches.values()].map((cache) => cache.removeWhere(({ base }) => !isServed(base))));
   }
 
-  /** Null if the model is not loaded, or its object was overwritten. Throws if it may not be served any more. */
+  /** Null if the model is not loaded, or its object was overwritten. Throws if it may no longer be served. */
   async #use(cache: ModelCache<Loaded>, target: Target): Promise<TargetLease | null> {
     const key = keyOf(target);
     const known = cache.peek(key);

@@ -12,7 +12,7 @@ export function capturedPlan(serving: Pick<Serving, 'routeToVariant'>, endpoint:
     const route = serving.routeToVariant(endpoint, variant);
     return route.payload === 'tensors' ? new ModelPlan(route.endpoint, route.version, route.signature, route.batchable) : null;
   } catch {
-    return null; // the variant is not served any more
+    return null; // the variant is no longer served
   }
 }
 

@@ -117,7 +117,7 @@ function returned(headers: Readonly<Record<string, string>>): string[] {
   return returnedHeaders.flatMap(([input, name]) => (headers[input] === undefined ? [] : [name, headers[input]]));
 }
 
-/** The last event of a stream that has started: its status cannot change any more. */
+/** The last event of a stream that has started: its status can no longer change. */
 function brokenStream({ code, message }: PlatformError): Buffer {
   const ErrorCode = code === 'deadline_exceeded' ? 'ModelInvocationTimeExceeded' : 'StreamBroken';
   return streamException('ModelStreamError', { Message: message, ErrorCode });

@@ -7,7 +7,7 @@ import type { Tensor } from '../../tensor.ts';
 export interface AwaitedCopy {
   /** Whether the shadow's own call is captured. */
   readonly isObserved: boolean;
-  /** What the client got, by row; null if that is no prediction, or the call failed. */
+  /** What the client got, by row; null if that is not a prediction, or the call failed. */
   readonly values: readonly (number | string)[] | null;
 }
 

@@ -73,7 +73,7 @@ describe('S3 behind the AWS router', () => {
       policy: 'NoSuchBucketPolicy',
     };
 
-    test('that are not set answer as at AWS', async () => {
+    test('that are not set answer as on AWS', async () => {
       for (const [setting, code] of Object.entries(unset)) {
         const reply = await call('GET', `/models?${setting}`);
         assert.deepEqual([reply.status, codeOf(reply)], [404, code]);

@@ -20,7 +20,7 @@ describe('tags of a selection', () => {
     ['one without the others', { 'penstock:select': 'digits' }, /penstock:accuracy, penstock:evaluation is missing/],
     ['a goal alone', { 'penstock:minimize': 'cost' }, /penstock:select, penstock:accuracy, penstock:evaluation is missing/],
     ['an accuracy of 1', { ...whole, 'penstock:accuracy': '1' }, /above 0 and below 1, such as 0\.97, got '1'/],
-    ['an accuracy that is no number', { ...whole, 'penstock:accuracy': 'high' }, /got 'high'/],
+    ['an accuracy that is not a number', { ...whole, 'penstock:accuracy': 'high' }, /got 'high'/],
     ['another goal', { ...whole, 'penstock:minimize': 'latency' }, /must be 'cost', got 'latency'/],
     ['no candidate', { ...whole, 'penstock:select': ' ' }, /names no model/],
   ] as const) {

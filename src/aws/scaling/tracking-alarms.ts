@@ -12,7 +12,7 @@ import {
   type TargetTracking,
 } from './scaling-documents.ts';
 
-/** Consecutive minutes until the alarm fires, as at AWS. The scaling loop reacts sooner. */
+/** Consecutive minutes until the alarm fires, as on AWS. The scaling loop reacts sooner. */
 const periods = { High: 3, Low: 15 } as const;
 /** AWS's AlarmLow fires below 90 % of the target. */
 const belowShare = 0.9;

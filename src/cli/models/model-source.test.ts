@@ -9,7 +9,7 @@ test('a model is named after its file, without the ending of a format and of its
   assert.deepEqual(names, ['digits-mlp', 'iris', 'churn', 'churn', 'boost', 'net']);
 });
 
-test('a file whose name is no name is rejected with what to do', () => {
+test('a file whose name is not a valid name is rejected with what to do', () => {
   assert.throws(() => nameOf('net v1.2.onnx'), {
     message: /'net v1\.2\.onnx' is not a valid name: rename the file, or give a name after it/,
   });

@@ -30,5 +30,5 @@ export function addedRange(text: string, ranges: readonly Range[] | undefined): 
 
 function wrong(text: string): InvalidArgumentError {
   const examples = 'lr=0.001..1, lr=0.001..1:log (also :linear, :reverse-log), depth=2..10, optimizer=adam,sgd';
-  return new InvalidArgumentError(`'${text.slice(0, 100)}' is no range: expected, for example, ${examples}`);
+  return new InvalidArgumentError(`'${text.slice(0, 100)}' is not a range: expected, for example, ${examples}`);
 }

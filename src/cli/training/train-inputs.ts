@@ -53,7 +53,7 @@ export async function readTrainSource(path: string, entry: string | undefined): 
   return { directory, entry: name, git: await gitOf(dirname(resolve(path))) };
 }
 
-/** A folder whose command is no script of it. */
+/** A folder whose command is not one of its scripts. */
 export async function readTrainFolder(path: string): Promise<TrainSource> {
   return { directory: await readDirectory(path, { of: 'the code', skips: left }), entry: '', git: await gitOf(path) };
 }

@@ -158,7 +158,7 @@ async function send<Body>(client: Client, path: string, file: string): Promise<B
   return client.post<Body>(path, formBody(parts));
 }
 
-/** A script, or a folder; a folder whose command is no script needs no entry. */
+/** A script, or a folder; a folder whose command is not a script needs no entry. */
 async function readSource(at: string, entry: string | null): Promise<TrainSource> {
   const isFolder = (await stat(at).catch(() => null))?.isDirectory() === true;
   return entry === null && isFolder ? readTrainFolder(at) : readTrainSource(at, isFolder && entry !== null ? entry : undefined);

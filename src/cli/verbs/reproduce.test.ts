@@ -19,7 +19,7 @@ for (const [what, before, after, agrees, text] of [
     job(null),
     job('b'),
     false,
-    /the model of digits-7 is not stored any more, and digits-7 has no metrics/,
+    /the model of digits-7 is no longer stored, and digits-7 has no metrics/,
   ],
 ] as const) {
   test(`of a model that is trained again: ${what}`, () => {

@@ -83,7 +83,7 @@ export function compareTrained(
       isIdentical: true,
       text: `is reproduced: the model has the same bytes (${bytesText(before.bytes)}, md5 ${before.md5})`,
     };
-  const bytes = before === null ? `the model of ${original.name} is not stored any more` : 'the bytes differ';
+  const bytes = before === null ? `the model of ${original.name} is no longer stored` : 'the bytes differ';
   if (original.metrics.length === 0)
     return { agrees: false, isIdentical: false, text: `is not reproduced: ${bytes}, and ${original.name} has no metrics to compare` };
   const differing = original.metrics.flatMap(({ name, value }) => {

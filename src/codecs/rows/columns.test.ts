@@ -139,13 +139,13 @@ for (const { what, body, type, message } of [
     message: /names a column twice/,
   },
   { what: 'a split without rows', body: { dataframe_split: { columns: ['age'], data: [] } }, message: /'instances' is empty/ },
-  { what: 'records that are no objects', body: { dataframe_records: [1] }, message: /must be a list of objects/ },
+  { what: 'records that are not objects', body: { dataframe_records: [1] }, message: /must be a list of objects/ },
   {
     what: 'inputs of unequal columns',
     body: { inputs: { age: [1, 2], fare: [1], sex: [0, 0] } },
     message: /the column 'fare' must be a list of as many/,
   },
-  { what: 'inputs that are no lists', body: { inputs: { age: 1 } }, message: /the column 'age' must be a list/ },
+  { what: 'inputs that are not lists', body: { inputs: { age: 1 } }, message: /the column 'age' must be a list/ },
   { what: 'a document with another field', body: { dataframe_records: [], params: {} }, message: /unknown field 'dataframe_records'/ },
 ]) {
   test(`rows by name are rejected for ${what}`, () => {

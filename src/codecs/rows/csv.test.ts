@@ -98,7 +98,7 @@ for (const { what, text, label, says } of [
   {
     what: 'text for a number',
     text: 'a,b\n1,setosa\n',
-    says: /line 2, column 2 \(b\): 'setosa' is not a number; leave out columns that are no input/,
+    says: /line 2, column 2 \(b\): 'setosa' is not a number; leave out columns that are not inputs/,
   },
   { what: 'a missing value', text: '1,\n', says: /line 1, column 2: '' is not a number; write NaN/ },
   { what: 'an unknown label', text: 'a,b\n1,2\n', label: 'c', says: /no column of the CSV is called 'c', there are a, b/ },
@@ -125,7 +125,7 @@ test("suggests how to drop a column of answers, in the terms of the caller's int
     return 'nothing was thrown';
   };
   assert.equal(hintOf('a,b,answer\n1,2,3\n', '--label NAME'), 'leave out a column of answers with --label NAME');
-  assert.equal(hintOf('a,b,answer\n1,2,3\n'), 'leave out columns that are no input');
+  assert.equal(hintOf('a,b,answer\n1,2,3\n'), 'leave out columns that are not inputs');
   assert.equal(hintOf('1,2,3\n', '--label NAME'), 'leave out a column of answers: write a header first, then --label NAME');
   assert.equal(hintOf('a\n1\n', '--label NAME'), null);
 });

@@ -21,9 +21,9 @@ import {
   wholeTensor,
 } from './invocation.ts';
 
-/** Advice for columns that are not inputs. It depends on how the interface of the caller can name a label column. */
+/** Advice for columns that are not inputss. It depends on how the interface of the caller can name a label column. */
 function strayHint(labelling: string | undefined, hasHeader: boolean): string {
-  if (labelling === undefined) return 'leave out columns that are no input';
+  if (labelling === undefined) return 'leave out columns that are not inputs';
   return hasHeader
     ? `leave out a column of answers with ${labelling}`
     : `leave out a column of answers: write a header first, then ${labelling}`;
@@ -165,7 +165,7 @@ interface Table {
   /** Columns that are inputs. */
   readonly columns: readonly number[];
   readonly source: CsvSource | undefined;
-  /** The advice for columns that are not inputs. */
+  /** The advice for columns that are not inputss. */
   readonly hint: string;
   /** Whether all lines of the file are included, with its header if it has one. */
   readonly isWhole: boolean;

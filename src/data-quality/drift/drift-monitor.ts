@@ -170,7 +170,7 @@ export class DriftMonitor {
       const { report } = this.view(key);
       const before = this.#drifted.get(key)?.drifted ?? 0;
       if (report === null) {
-        this.#drifted.delete(key); // no traffic is no drift
+        this.#drifted.delete(key); // no traffic is not drift
         continue;
       }
       this.#drifted.set(key, report);

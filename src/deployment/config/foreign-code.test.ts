@@ -33,7 +33,7 @@ for (const [what, mode, runtime, who, isAllowed] of [
   ['the server itself starts any code', 'none', code, 'penstock', true],
   ['a local caller without a key starts any code', 'none', code, 'anonymous', true],
   ['ONNX models contain no code', 'none', { kind: 'onnx' }, 'deployer', true],
-  ['a command of the operator’s own is no foreign code', 'none', ownCode, 'deployer', true],
+  ['a command of the operator is not foreign code', 'none', ownCode, 'deployer', true],
 ] as const satisfies readonly (readonly [string, IsolationStatus['mode'], ModelRuntime, string, boolean])[]) {
   test(what, () => {
     const callerFor = (keyId: string) => (['penstock', 'anonymous'].includes(keyId) ? undefined : { keyId, role: keyId as Role });

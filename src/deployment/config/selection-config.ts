@@ -46,7 +46,7 @@ export interface SelectionDecision {
   readonly atMs: number;
 }
 
-/** The rows that are served are not those of the evaluation any more, so its certificates say nothing of them. */
+/** The rows that are served are no longer those of the evaluation, so its certificates say nothing of them. */
 export interface SelectionHold {
   /**
    * `escalation`: more rows go on to the second model than should; `agreement`: a plan answers more rows otherwise than the most accurate

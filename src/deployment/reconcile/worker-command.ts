@@ -1,4 +1,4 @@
-/** The program that a worker runs for a model version that is no ONNX model. Pure. */
+/** The program that a worker runs for a model version that is not an ONNX model. Pure. */
 
 import { defined } from '../../defined.ts';
 import { variantFields } from '../../fields/index.ts';

@@ -147,7 +147,7 @@ describe('a rollback', () => {
     assert.equal(versionOf(await back()), 1);
     await deploy(3);
     await registry.deleteVersion('digits', 1, 'me');
-    await assert.rejects(back(), refusal('wrong_state', /^endpoint prod serves digits\/3, .*digits\/1 is not there any more/));
+    await assert.rejects(back(), refusal('wrong_state', /^endpoint prod serves digits\/3, .*digits\/1 is no longer there/));
   });
 
   for (const name of [variant.name, variant.name.toLowerCase()]) {

@@ -52,7 +52,7 @@ async function obstacleOf(
       if (approval !== 'Approved') return `${name} is ${approval}`;
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
-      return `${group}/${version} is not there any more`;
+      return `${group}/${version} is no longer there`;
     }
   }
   return null;

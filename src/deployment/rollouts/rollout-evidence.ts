@@ -1,6 +1,6 @@
 /**
  * Whether a step of a monitored update has enough answers of the new version to be judged by. Two requests, one of them refused,
- * are no proof that a version works. Pure.
+ * are not proof that a version works. Pure.
  */
 import { PlatformError } from '../../errors.ts';
 

@@ -33,7 +33,7 @@ interface Marks {
   atPoll: Counted;
 }
 
-/** A window with fewer requests of the old version is no baseline: the next longer one is used. */
+/** A window with fewer requests of the old version is not a baseline: the next longer one is used. */
 const comparedMin = 30;
 
 export class RolloutWindows {

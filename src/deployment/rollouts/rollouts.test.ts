@@ -287,7 +287,7 @@ describe('a monitored update', () => {
   }
   const usual = { answered: 9700, late: 0, failed: 300, refused: 0, overloaded: 0 };
 
-  test('of settings only is judged against the counts before it: an unchanged failure rate is no evidence', async () => {
+  test('of settings only is judged against the counts before it: an unchanged failure rate is not evidence', async () => {
     assert.match(await withFailures(30, usual), /^100 % of the requests go to the new workers/);
     const said = /rolled back: 20 % of the 1300 requests of digits\/1 failed \(1 % allowed\); before the update: 3 %$/;
     assert.match(await withFailures(260, usual), said);

@@ -36,7 +36,7 @@ test('variants that swap their versions are a new entry; renamed variants are no
   assert.deepEqual(afterRollback(swapped, back), { kept: [named({ a: 1, b: 2 })], rolledBack: [] }, 'both versions still serve');
 });
 
-test('a rolled-back version is no rollback target, even if it served well earlier', () => {
+test('a rolled-back version is not a rollback target, even if it served well earlier', () => {
   const history = withRolledBack(served([2], [1], [3]), ['digits/2'], { reason: 'late', atMs: 5 });
   assert.deepEqual(retainedVersions(history), [[1], [3]]);
   assert.deepEqual(history.rolledBack, [{ model: 'digits/2', reason: 'late', atMs: 5 }]);

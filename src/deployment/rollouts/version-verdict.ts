@@ -124,7 +124,7 @@ interface Share {
 
 /**
  * If both versions were equally good, the new one's share of the bad requests would be its share of all requests (conditional
- * test of two rates: Przyborowski and Wilenski, Biometrika 31, 1940). So traffic that is bad for both is no evidence against one.
+ * test of two rates: Przyborowski and Wilenski, Biometrika 31, 1940). So traffic that is bad for both is not evidence against one.
  */
 function isWorse(now: Share, before: Share, designEffect: number): boolean {
   const ratio = evidence(now.bad / designEffect, (now.bad + before.bad) / designEffect, now.all / (now.all + before.all));

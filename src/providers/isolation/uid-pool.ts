@@ -39,7 +39,7 @@ export class UidPool {
     if (this.has(uid)) this.#used.add(uid);
   }
 
-  /** Call it only once no process runs under the id any more. */
+  /** Call it only once no process runs under the id. */
   release(uid: number): void {
     this.#used.delete(uid);
   }

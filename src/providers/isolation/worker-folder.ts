@@ -153,7 +153,7 @@ export class WorkerFolder implements WorkerFiles {
     };
   }
 
-  /** Call it once no process of the worker runs any more. */
+  /** Call it once no process of the worker runs. */
   async remove(): Promise<void> {
     for (const lent of this.#lent.values()) lent.release();
     await removeTree(this.#isForked ? this.host.input : this.path);

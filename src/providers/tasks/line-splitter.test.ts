@@ -24,7 +24,7 @@ describe('the lines of a task', () => {
           at += length;
         }
         const expected = output.split('\n').map((line) => line.replace(/\r$/, ''));
-        // What follows the last line end is no line if it is empty, and its carriage return is not part of a line end.
+        // What follows the last line end is not a line if it is empty, and its carriage return is not part of a line end.
         const last = output.slice(output.lastIndexOf('\n') + 1);
         if (last === '') expected.pop();
         else expected[expected.length - 1] = last;

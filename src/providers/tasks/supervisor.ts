@@ -59,7 +59,7 @@ export class Supervisor {
     });
   }
 
-  /** Resolves when no process of the task runs any more, and its end was written. */
+  /** Resolves when no process of the task runs, and its end was written. */
   async run(): Promise<void> {
     this.#spawn();
     this.#findCommand();

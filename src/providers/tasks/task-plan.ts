@@ -19,7 +19,7 @@ export const taskFiles = {
   stop: 'stop',
   /** Appended by the supervisor: a line of JSON for each line of output. */
   output: 'output.ndjson',
-  /** Written by the supervisor when no process of the task runs any more. */
+  /** Written by the supervisor when no process of the task runs. */
   end: 'end.json',
   /** What the supervisor itself prints, if it fails. */
   errors: 'supervisor.log',

@@ -72,7 +72,7 @@ class PickleRun {
       }
     } catch (error) {
       if (!(error instanceof MalformedPickle)) throw error;
-      this.#names.odd('has bytes after its end that are no pickle');
+      this.#names.odd('has bytes after its end that are not pickle');
     }
     return { names: this.#names.all, oddities: this.#names.oddities, value, sklearnVersion: this.#sklearnVersion };
   }
@@ -195,7 +195,7 @@ class PickleRun {
     else machine.push(letter === 'F' || !/^-?\d{1,15}L?$/.test(text) ? null : Number.parseInt(text, 10));
   }
 
-  /** A text with escapes is no name that a library writes. */
+  /** A text with escapes is not a name that a library writes. */
   #pushLineText(machine: PickleMachine, text: string): void {
     if (text.includes('\\') || text.length > textBytesMax) machine.push(null);
     else this.#pushText(machine, text);

@@ -46,7 +46,7 @@ export interface PickleFields {
   readonly items: Map<string, PickleValue>;
 }
 
-/** Values of Python's own types, which certainly are no models. */
+/** Values of Python's own types, which certainly are not models. */
 export interface PicklePlain {
   readonly kind: 'plain';
   readonly what: 'a dict' | 'a list' | 'a tuple' | 'a set' | 'bytes';

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 /**
  * Why a batch was dispatched; recorded for each one, so the effect of batching can be explained. `ahead`: it was sent behind the
  * running batch, because more requests would hardly have made it cheaper. `company`: an idle instance waited a moment for more requests.
- * `late`: none of it could be in time any more, so it ran when no other request waited, or in the share of the time that late
+ * `late`: none of it could still be in time, so it ran when no other request waited, or in the share of the time that late
  * requests get.
  */
 export type CloseReason = 'idle' | 'full' | 'ahead' | 'company' | 'late' | 'slack' | 'next-would-miss' | 'timeout' | 'rescue' | 'flush';

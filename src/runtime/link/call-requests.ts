@@ -6,7 +6,7 @@ const callsMax = 256;
 export class CallRequests {
   readonly #ids = new Map<number, readonly string[]>();
 
-  /** The ids of the requests of a call; empty if they are not known any more. */
+  /** The ids of the requests of a call; empty if they are no longer known. */
   of(call: number | null): readonly string[] {
     return (call === null ? undefined : this.#ids.get(call)) ?? [];
   }

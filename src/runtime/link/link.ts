@@ -169,7 +169,7 @@ export class WorkerLink {
     return this.#runsOpen;
   }
 
-  /** The requests that this call runs or ran; empty if they are not known any more. */
+  /** The requests that this call runs or ran; empty if they are no longer known. */
   requestsOf(call: number | null): readonly string[] {
     return this.#requests.of(call);
   }

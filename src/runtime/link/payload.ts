@@ -76,10 +76,10 @@ const headerLengthMax = 16 * 1024;
 export function readReplyHead(message: unknown): ReplyHead & { readonly isStreamed: boolean } {
   const { status, headers, isStreamed } = (message ?? {}) as Readonly<Record<string, unknown>>;
   if (!Number.isInteger(status) || (status as number) < 200 || (status as number) > 599)
-    throw malformedFrame('its status is no HTTP status');
-  if (typeof headers !== 'object' || headers === null) throw malformedFrame('its headers are no object');
+    throw malformedFrame('its status is not an HTTP status');
+  if (typeof headers !== 'object' || headers === null) throw malformedFrame('its headers are not an object');
   const entries = Object.entries(headers);
-  if (entries.length > headersMax || !entries.every(isHeader)) throw malformedFrame('its headers are no HTTP headers');
+  if (entries.length > headersMax || !entries.every(isHeader)) throw malformedFrame('its headers are not HTTP headers');
   return { status: status as number, headers: Object.fromEntries(entries) as PayloadHeaders, isStreamed: isStreamed === true };
 }
 

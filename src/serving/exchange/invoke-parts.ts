@@ -121,7 +121,7 @@ function lanesFor(serving: PartInvoker, route: ServedRoute, parts: number): numb
   if (parts <= 1) return parts;
   const served = serving.endpoint(route.endpoint)?.variants.find(({ name }) => name === route.variant);
   const instances = served?.executors.filter(({ isFunction }) => !isFunction).length ?? 0;
-  // If there are instances, a large file is no reason to pay for functions.
+  // If there are instances, a large file is not a reason to pay for functions.
   const executors = instances > 0 ? instances : (served?.functions?.config.maxConcurrency ?? 1);
   return Math.min(parts, 2 * Math.max(executors, 1));
 }

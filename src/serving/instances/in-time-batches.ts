@@ -46,7 +46,7 @@ export class InTimeBatches {
     this.#deps.queue.dispatched(batch, executor.typicalMs(rows, rung));
   }
 
-  /** The next batch; empty if none may be dispatched to this executor now. Requests that cannot be in time any more go to the back. */
+  /** The next batch; empty if none may be dispatched to this executor now. Requests that can no longer be in time go to the back. */
   take(executor: Executor, nowMs: number): PendingRequest[] {
     const { queue, rowsPerMs } = this.#deps;
     const taker = this.#taker(executor, nowMs);

@@ -83,7 +83,7 @@ export class InstanceQueue {
 
   /**
    * The next batch in which every request is in time, but for those that may not be postponed. Calls `onLate` for each one that
-   * cannot be any more: it must be removed or postponed.
+   * can no longer be: it must be removed or postponed.
    */
   takeTimely({ batchSizeMax, mayPostpone, ...end }: BatchTaker, onLate: (request: PendingRequest) => void): PendingRequest[] {
     for (;;) {

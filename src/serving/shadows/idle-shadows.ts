@@ -93,7 +93,7 @@ export class IdleShadows {
     if (shadowShare === 0 || rungs.length < 2 || call.rows < 1 || call.rows > rowsMax || random.next() >= shadowShare) return null;
     const bytes = call.inputs.reduce((sum, { data }) => sum + data.byteLength, 0);
     if (bytes > callBytesMax) return null;
-    const inputs = call.inputs.map((tensor): Tensor => ({ ...tensor, data: new Uint8Array(tensor.data) })); // `slice` of a Buffer is no copy
+    const inputs = call.inputs.map((tensor): Tensor => ({ ...tensor, data: new Uint8Array(tensor.data) })); // `slice` of a Buffer is not a copy
     const { requestId, rows, arrivedAtMs } = call;
     return { call: { requestId, rows, arrivedAtMs, inputs }, bytes };
   }

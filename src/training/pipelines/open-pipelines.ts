@@ -27,7 +27,7 @@ export interface OpenPipelinesDeps extends Pick<Foundation, 'db' | 'clock' | 'jo
   readonly webhooks: Pick<WebhookPolicy, 'checkUrl'>;
 }
 
-/** Continues the runs of the server before. */
+/** Continues the runs of the previous server. */
 export async function openPipelines(deps: OpenPipelinesDeps, closers: Closers): Promise<Pipelines> {
   const { db, clock, jobs, logs, registry, s3, webhooks } = deps;
   const pipelines = new Pipelines({

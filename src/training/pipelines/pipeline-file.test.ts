@@ -172,7 +172,7 @@ describe('the file of a pipeline', () => {
       problem: /^line 13: train\.channels\.train: expected s3:\/\/bucket\/prefix, got '\/etc'$/,
     },
     {
-      what: 'an address that is no URL',
+      what: 'an address that is not a URL',
       change: ['https://hooks.internal/mlops', 'file:///etc/passwd'],
       problem: /^line 24: notify: expected URLs/,
     },

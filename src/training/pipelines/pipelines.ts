@@ -70,7 +70,7 @@ export class Pipelines {
 
   constructor(deps: PipelinesDeps) {
     this.#deps = deps;
-    const onFailure = (error: unknown): void => deps.log.error({ error: messageOf(error) }, 'failed to look after pipelines, will retry');
+    const onFailure = (error: unknown): void => deps.log.error({ error: messageOf(error) }, 'failed to check the pipelines, will retry');
     this.#loop = new Loop({
       clock: deps.clock,
       everyMs: pollEveryMs,
@@ -79,7 +79,7 @@ export class Pipelines {
     });
   }
 
-  /** Continues the runs of the server before. */
+  /** Continues the runs of the previous server. */
   async open(): Promise<void> {
     const { rows, events } = this.#deps;
     for (const pipeline of await rows.list({ limit: pipelinesMax })) this.#known.set(nameKey(pipeline.name), pipeline);

@@ -52,7 +52,7 @@ describe('triggers', () => {
     test(`that are the pipeline's own are rejected: ${pattern}`, () => {
       assert.throws(() => checkOwnEvents(specWith(`on: {event: ${pattern}}`)), {
         code: 'invalid_request',
-        message: /^on\.event matches pipeline\.\S+ of pipeline loop itself, so it would start itself for ever/,
+        message: /^on\.event matches pipeline\.\S+ of pipeline loop itself, so it would start itself forever/,
       });
     });
   }

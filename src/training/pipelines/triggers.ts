@@ -39,7 +39,7 @@ export function scheduleDueMs({
   return schedule === null ? null : nextDueMs(parseSchedule(schedule), scheduleHandledMs, createdAtMs);
 }
 
-/** Throws `invalid_request` if the events of the pipeline's own runs match its pattern: it would start itself for ever. */
+/** Throws `invalid_request` if the events of the pipeline's own runs match its pattern: it would start itself forever. */
 export function checkOwnEvents({ name, on }: PipelineSpec): void {
   if (on.event === null) return;
   const matches = compilePattern(on.event);
@@ -48,7 +48,7 @@ export function checkOwnEvents({ name, on }: PipelineSpec): void {
       if (!matches(ownEnvelope(name, kind, state))) continue;
       throw new PlatformError(
         'invalid_request',
-        `on.event matches ${kind} of pipeline ${name} itself, so it would start itself for ever: name other resources, or leave ${kind} out`,
+        `on.event matches ${kind} of pipeline ${name} itself, so it would start itself forever: name other resources, or leave ${kind} out`,
       );
     }
   }

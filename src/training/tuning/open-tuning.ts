@@ -23,7 +23,7 @@ export interface OpenTuningDeps extends Pick<Foundation, 'db' | 'clock'> {
   readonly unfinishedMax?: number;
 }
 
-/** Jobs of the server before continue with `serve`. Close it before the training jobs. */
+/** Jobs of the previous server continue with `serve`. Close it before the training jobs. */
 export function openTuning(deps: OpenTuningDeps, closers: Closers): TuningJobs {
   const { db, clock, logs, registry, events, audit, access, training, random, unfinishedMax = tuningLimits.unfinished } = deps;
   const tuning = new TuningJobs({

@@ -73,7 +73,7 @@ export interface TuningJob {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly endedAtMs: number | null;
-  /** The AWS request that created the job, as it came; null for other jobs. */
+  /** The AWS request that created the job, as received; null for other jobs. */
   readonly document: Readonly<Record<string, unknown>> | null;
   readonly createdBy: string;
 }
@@ -83,7 +83,7 @@ export interface TuningJobFilter extends JobFilter {
 }
 
 export interface NewTuningJob {
-  /** The AWS request as it came. */
+  /** The AWS request as received. */
   readonly document?: Readonly<Record<string, unknown>>;
   /** The members of CreateTrainingJob that all trials share. */
   readonly trainingDocument?: Readonly<Record<string, unknown>>;

@@ -35,7 +35,7 @@ export interface TuningJobsDeps {
   readonly training: TuningRunDeps['training'] & Pick<Training, 'check' | 'releaseSource'>;
   /** Jobs that are not over. */
   readonly unfinishedMax: number;
-  /** Throws `forbidden` if the key that created a tuning job may not train any more. */
+  /** Throws `forbidden` if the key that created a tuning job may no longer train. */
   readonly checkCreator: (who: string) => void;
   /** Deletes an archive of source code that nothing refers to. */
   readonly discardSource: (sha256: string) => Promise<void>;
@@ -70,11 +70,11 @@ export class TuningJobs implements Tuning {
   constructor(deps: TuningJobsDeps) {
     this.#deps = deps;
     this.#run = new TuningRun(deps);
-    const onFailure = (error: unknown): void => deps.log.warn({ error: messageOf(error) }, 'failed to look after tuning jobs, will retry');
+    const onFailure = (error: unknown): void => deps.log.warn({ error: messageOf(error) }, 'failed to check the tuning jobs, will retry');
     this.#loop = new Loop({ clock: deps.clock, everyMs: tickMs, run: () => this.#tick(), onFailure });
   }
 
-  /** Continues the jobs of the server before, and begins new ones. */
+  /** Continues the jobs of the previous server, and begins new ones. */
   serve(): void {
     this.#loop.open();
     // The next trial starts when one ends, not with the next tick.

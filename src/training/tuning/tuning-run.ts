@@ -18,7 +18,7 @@ export interface TuningRunDeps {
   readonly rows: TuningRows;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly training: Pick<Training, 'create' | 'find' | 'stop' | 'reports'>;
-  /** Throws `forbidden` if the key that created the tuning job may not train any more. */
+  /** Throws `forbidden` if the key that created the tuning job may no longer train. */
   readonly checkCreator: (who: string) => void;
 }
 

@@ -82,7 +82,7 @@ function RunNow({ pipeline, onClose }: { readonly pipeline: PipelineBody; readon
         <Textarea
           data-autofocus
           label="Parameters"
-          description="NAME=VALUE, one a line, for this run only."
+          description="NAME=VALUE, one per line, for this run only."
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
           error={parameters === null ? 'Each line needs a name before =.' : undefined}

@@ -69,7 +69,7 @@ export function describeEndpoint(awsLocation: AwsLocation, described: EndpointDe
   };
 }
 
-/** As at AWS, a change of the status counts as well. */
+/** As on AWS, a change of the status counts as well. */
 export function modifiedAtMs({ updatedAtMs, statusSinceMs }: Pick<EndpointView, 'updatedAtMs' | 'statusSinceMs'>): number {
   return Math.max(updatedAtMs, statusSinceMs ?? 0);
 }

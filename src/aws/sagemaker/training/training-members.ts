@@ -59,7 +59,7 @@ export function trainingMembers(input: AwsInput): TrainingJobMembers {
   return input as unknown as TrainingJobMembers;
 }
 
-const pipe = 'TrainingInputMode Pipe is not served here: use File, or FastFile, which is File here.';
+const pipe = 'TrainingInputMode Pipe is not supported here: use File, or FastFile, which is File here.';
 
 /** Throws `ValidationException` that names a member which would change what runs, and is not served. */
 export function checkServed(members: TrainingJobMembers): void {
@@ -76,7 +76,7 @@ export function checkServed(members: TrainingJobMembers): void {
   if (resources.TrainingPlanArn !== undefined) throw notServed('TrainingPlanArn', 'remove it');
   const { InstanceCount: count = 1 } = resources;
   if (count !== 1)
-    throw invalidTraining(`InstanceCount ${count} is not served here: a job runs on one instance; choose a larger InstanceType.`);
+    throw invalidTraining(`InstanceCount ${count} is not supported here: a job runs on one instance; choose a larger InstanceType.`);
   for (const channel of channels) checkChannelServed(channel);
   if ((members.DebugRuleConfigurations ?? []).length > 0)
     throw notServed('DebugRuleConfigurations', 'remove them, for example with debugger_hook_config=False and rules=None');
@@ -101,7 +101,7 @@ function checkChannelServed({ ChannelName, DataSource }: ChannelMembers): void {
 }
 
 function notServed(what: string, todo: string): AwsError {
-  return invalidTraining(`${what} is not served here: ${todo}.`);
+  return invalidTraining(`${what} is not supported here: ${todo}.`);
 }
 
 export function invalidTraining(message: string): AwsError {

@@ -72,18 +72,18 @@ describe('rejects', () => {
   const config = (more: AwsInput): AwsInput => ({ HyperParameterTuningJobConfig: { ...input.HyperParameterTuningJobConfig, ...more } });
   const definition = (more: AwsInput): AwsInput => ({ TrainingJobDefinition: { ...input.TrainingJobDefinition, ...more } });
   for (const [more, message] of [
-    [{ WarmStartConfig: {} }, 'WarmStartConfig is not served here: start without it.'],
-    [{ TrainingJobDefinitions: [{}] }, 'TrainingJobDefinitions is not served here: name one TrainingJobDefinition.'],
-    [{ Autotune: { Mode: 'Enabled' } }, 'Autotune is not served here: name the ParameterRanges.'],
-    [config({ ParameterRanges: { AutoParameters: [] } }), 'AutoParameters is not served here: name their ranges.'],
+    [{ WarmStartConfig: {} }, 'WarmStartConfig is not supported here: start without it.'],
+    [{ TrainingJobDefinitions: [{}] }, 'TrainingJobDefinitions is not supported here: name one TrainingJobDefinition.'],
+    [{ Autotune: { Mode: 'Enabled' } }, 'Autotune is not supported here: name the ParameterRanges.'],
+    [config({ ParameterRanges: { AutoParameters: [] } }), 'AutoParameters is not supported here: name their ranges.'],
     [
       config({ TuningJobCompletionCriteria: { ConvergenceDetected: { CompleteOnConvergence: 'Enabled' } } }),
-      'ConvergenceDetected is not served here: use BestObjectiveNotImproving.',
+      'ConvergenceDetected is not supported here: use BestObjectiveNotImproving.',
     ],
-    [definition({ TuningObjective: {} }), 'TuningObjective is not served here: use HyperParameterTuningJobObjective.'],
+    [definition({ TuningObjective: {} }), 'TuningObjective is not supported here: use HyperParameterTuningJobObjective.'],
     [
       definition({ HyperParameterTuningResourceConfig: { InstanceConfigs: [] } }),
-      'InstanceConfigs is not served here: name one InstanceType with InstanceCount 1.',
+      'InstanceConfigs is not supported here: name one InstanceType with InstanceCount 1.',
     ],
     [
       config({ ResourceLimits: { MaxParallelTrainingJobs: 1 } }),

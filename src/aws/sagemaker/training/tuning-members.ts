@@ -133,7 +133,7 @@ function checkTuningServed(members: TuningMembers): DefinitionMembers {
 }
 
 function notServed(what: string, todo: string): Error {
-  return invalidTraining(`${what} is not served here: ${todo}.`);
+  return invalidTraining(`${what} is not supported here: ${todo}.`);
 }
 
 /** The members of CreateTrainingJob that all training jobs share. */

@@ -22,7 +22,7 @@ def _():
     same(rejected(s3.create_bucket, Bucket=bucket).code, "BucketAlreadyOwnedByYou")
 
 
-@check("settings of a bucket are stored, and those not set are reported as at AWS")
+@check("settings of a bucket are stored, and those not set are reported as on AWS")
 def _():
     for call, code in [
         (s3.get_bucket_policy, "NoSuchBucketPolicy"),

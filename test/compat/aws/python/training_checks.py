@@ -275,10 +275,10 @@ def _():
     algorithm = {"TrainingImage": "penstock/python", "TrainingInputMode": "File"}
     lookahead = [{"Name": "acc", "Regex": "(?=x)(y)"}]
     for more, text in [
-        ({"AlgorithmSpecification": {**algorithm, "TrainingInputMode": "Pipe"}}, "TrainingInputMode Pipe is not served here: use File, or FastFile, which is File here."),
+        ({"AlgorithmSpecification": {**algorithm, "TrainingInputMode": "Pipe"}}, "TrainingInputMode Pipe is not supported here: use File, or FastFile, which is File here."),
         ({"AlgorithmSpecification": {**algorithm, "TrainingImage": "acme/none"}}, "image 'acme/none' is not in the images table"),
         ({"AlgorithmSpecification": {**algorithm, "MetricDefinitions": lookahead}}, "MetricDefinitions: regex '(?=x)(y)' of 'acc' cannot be used"),
-        ({"ResourceConfig": {"InstanceType": "local.1", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "InstanceCount 2 is not served here"),
+        ({"ResourceConfig": {"InstanceType": "local.1", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "InstanceCount 2 is not supported here"),
         ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds. It must be present"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://absent/out"}}, "there is no bucket 'absent'"),
         ({"AlgorithmSpecification": {**algorithm, "TrainingImage": "sagemaker-xgboost:1.7-1"}}, "penstock environments create xgboost"),

@@ -197,8 +197,8 @@ def _():
         "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "x", "MinValue": low, "MaxValue": high, "ScalingType": scaling}]}
     }
     for more, text in [
-        ({"WarmStartConfig": warm}, "WarmStartConfig is not served here"),
-        ({"Autotune": {"Mode": "Enabled"}}, "Autotune is not served here"),
+        ({"WarmStartConfig": warm}, "WarmStartConfig is not supported here"),
+        ({"Autotune": {"Mode": "Enabled"}}, "Autotune is not supported here"),
         ({"config": {"Strategy": "Grid"}}, "strategy Grid needs categorical ranges, and 'x' is continuous"),
         ({"config": bounds("low", "1")}, "has the bound 'low': expected a number"),
         ({"config": bounds("2", "1")}, "the minimum 2 is more than the maximum 1"),
@@ -206,7 +206,7 @@ def _():
         ({"static": {"x": "1"}}, "hyperparameter 'x' is fixed and has a range"),
         ({"config": {"HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "acc"}}}, "the objective metric 'acc' is not defined"),
         ({"definition": {"OutputDataConfig": {"S3OutputPath": "s3://absent/out"}}}, "there is no bucket 'absent'"),
-        ({"definition": {"ResourceConfig": {"InstanceType": "local.1", "InstanceCount": 2, "VolumeSizeInGB": 1}}}, "InstanceCount 2 is not served here"),
+        ({"definition": {"ResourceConfig": {"InstanceType": "local.1", "InstanceCount": 2, "VolumeSizeInGB": 1}}}, "InstanceCount 2 is not supported here"),
     ]:
         rejection = rejected(sagemaker.create_hyper_parameter_tuning_job, **request("rejected", **more))
         same((rejection.code, rejection.status), ("ValidationException", 400))
