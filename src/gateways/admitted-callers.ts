@@ -1,17 +1,17 @@
 /**
- * Which callers the server has admitted. A gateway process knows no keys: the first request of a caller goes to the server as a whole, and
- * its response says whether the caller may invoke, without limits of its own. That counts for half a second.
+ * Which callers the server has admitted. A gateway process knows no keys: the first request of a caller is forwarded to the server, and
+ * its response says whether the caller may invoke and has no limits. This admission is valid for half a second.
  *
- * Only requests whose headers have no influence on that, other than the compared ones, are compared at all.
+ * It applies only to requests without other headers that could change the answer.
  */
 import type { Clock } from '../clock.ts';
 
 /** A revoked key is rejected everywhere after this time. */
 const validMs = 500;
-/** Callers are few; a client that sends random keys only clears the memory of them. */
+/** Callers are few; a client that sends random keys only clears this cache. */
 const callersMax = 10_000;
 
-/** Headers that neither decide who calls nor how an inference is answered, apart from those that a gateway process handles itself. */
+/** Headers that affect neither authentication nor the response, apart from those that a gateway process handles itself. */
 const plainNames: ReadonlySet<string> = new Set([
   'accept',
   'accept-encoding',
@@ -55,11 +55,11 @@ export class AdmittedCallers {
     const { authorization, host } = headers;
     const known = authorization === undefined ? this.#byConnection.get(socket) : this.#byKey.get(authorization);
     if (known === undefined || this.#clock.nowMs() >= known.untilMs) return false;
-    // The name that a caller without a key connected to decides whether it needs one.
+    // The Host header of a caller without a key decides whether it needs one.
     return authorization !== undefined || known.host === host;
   }
 
-  /** The server has admitted the caller of a request that was sent to it at `sentAtMs`. */
+  /** The server has admitted the caller of a request that was forwarded at `sentAtMs`. */
   add({ headers, socket }: AdmittedRequest, sentAtMs: number): void {
     const { authorization, host } = headers;
     const admission = { host, untilMs: sentAtMs + validMs };

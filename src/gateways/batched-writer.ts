@@ -1,4 +1,4 @@
-/** Writes the frames of one turn of the event loop at once: a system call for each would cost more than most requests. */
+/** Writes all frames of one turn of the event loop together: one system call per frame would cost more than most requests. */
 import type { Socket } from 'node:net';
 
 /** Larger frames are written as they are, because joining them would copy them. */

@@ -1,6 +1,6 @@
 /**
- * Inferences in a gateway process: decodes a request, enters it into the home, and encodes the result. What it cannot decide alone, such as
- * a wrong request or an unknown caller, goes to the server as it was received: errors, audit and counts are those of the server.
+ * Inferences in a gateway process: decodes a request, enters it into the home, and encodes the result. Requests that it cannot decide alone, such as
+ * an invalid one or one of an unknown caller, are forwarded unchanged, so the server handles errors, audit and counts.
  */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../clock.ts';
@@ -36,7 +36,7 @@ export interface FrontInferenceDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Random;
   readonly home: RemoteHome;
-  /** The number of the connection of a request, which the server knows. */
+  /** The number by which the server knows the connection of a request. */
   readonly numberOf: (request: FastRequest) => number;
 }
 
@@ -125,7 +125,7 @@ export class FrontInference {
   }
 }
 
-/** Null if the server must decide about the request: it is wrong, large, or has more rows than a batch always takes. */
+/** Null if the server must decide: the request is invalid, large, or has more rows than every batch accepts. */
 function decode({ plan, batchable, batchSizeMax }: PlannedRoute, request: FastRequest): InferRequest | null {
   const { body, headers } = request;
   const jsonLength = headers['inference-header-content-length'];

@@ -1,4 +1,4 @@
-/** The server's end of the link to a gateway process: enters its calls into the home, and serves requests that it sends as a whole. */
+/** The server's end of the link to a gateway process: enters its calls into the home, and serves the requests that it forwards. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
@@ -16,7 +16,7 @@ export interface PeerFacts {
   readonly localPort?: number | undefined;
 }
 
-/** A connection that a gateway process holds. Requests of it come as frames. */
+/** A connection that a gateway process holds. Its requests arrive as frames. */
 export interface ForwardedConnection extends PeerFacts {
   destroyed: boolean;
 }
@@ -33,7 +33,7 @@ export interface ForwardedRequest {
 /** A gateway process sends requests with bodies up to 64 KiB. Decoded numbers take at most four times the bytes of their text. */
 const frameBytesMax = 1024 * 1024;
 
-/** The text of a frame may be twice as long. A longer one would end each process that reads it. */
+/** A frame's text may be twice as long. A longer frame would end every process that reads it. */
 const catalogueBytesMax = 16 * 1024 * 1024;
 
 export interface FrontLinkDeps {
@@ -44,7 +44,7 @@ export interface FrontLinkDeps {
   /** Serves a request; the returned function reports that its client has disconnected. */
   readonly serveWhole: (request: ForwardedRequest) => () => void;
   readonly logError: (fields: object, message: string) => void;
-  /** The gateway process has ended, or cannot be understood. */
+  /** The gateway process has ended or violated the protocol. */
   readonly onEnd: (why: string) => void;
 }
 
@@ -52,7 +52,7 @@ export class FrontLink {
   readonly #deps: FrontLinkDeps;
   readonly #socket: Socket;
   readonly #writer: BatchedWriter;
-  /** Functions that cancel the calls under way. */
+  /** Functions that cancel the calls in progress. */
   readonly #cancels = new Map<number, () => void>();
   readonly #connections = new Map<number, ForwardedConnection>();
   #hasEnded = false;

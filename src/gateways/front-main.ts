@@ -1,4 +1,4 @@
-/** Entry point of a gateway process. The server sends what to serve by the channel of its fork, and everything else over the link. */
+/** Entry point of a gateway process. The server sends its orders over the IPC channel, and everything else over the link. */
 import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { SystemClock } from '../clock.ts';
@@ -46,7 +46,7 @@ function report(what: FrontReport): void {
   process.send?.(what);
 }
 
-/** Numbers connections, and reports them to the server at their first request that it serves. */
+/** Numbers connections, and reports them to the server with their first forwarded request. */
 function connectionNumbers(home: RemoteHome): (request: FastRequest) => number {
   const numbers = new WeakMap<object, number>();
   let last = 0;

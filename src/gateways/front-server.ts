@@ -35,7 +35,7 @@ export interface FrontServerDeps {
 const firstRequestMs = 1000;
 const quietMs = 200;
 
-/** Until the next attempt to pass a connection on, if too many wait for the server already. */
+/** Delay until the next attempt to pass a connection on, if too many already wait for the server. */
 const retryMs = 10;
 
 export class FrontServer {
@@ -143,7 +143,7 @@ function join(socket: Socket, upstream: Socket): void {
   upstream.pipe(socket);
 }
 
-/** What the server serves on its own fast path. */
+/** Whether the server would serve the request on its fast path. */
 function isInference({ url, headers }: FastRequest): boolean {
   const isPath = (url.startsWith('/v2/models/') && url.endsWith('/infer')) || (url.startsWith('/v1/models/') && url.endsWith(':predict'));
   return isPath && headers['authorization']?.startsWith('AWS') !== true && headers['x-amz-target'] === undefined;

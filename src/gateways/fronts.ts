@@ -1,6 +1,6 @@
 /**
  * The gateway processes of a server (`--gateways N`). They accept connections and decode, encode and compress; the server queues, batches,
- * dispatches, counts, and serves everything else. They are started again when they end, and end with the server.
+ * dispatches, counts, and serves everything else. A process that ends is started again; all end with the server.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -28,7 +28,7 @@ import { RouteNumbers } from './route-numbers.ts';
 
 const mainPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './front-main.ts' : './front-main.js', import.meta.url));
 
-/** Loading takes a third of a second, more on a machine that swaps. */
+/** Loading takes a third of a second, and longer on a machine that swaps. */
 const startMs = 30_000;
 /** Prefix of the name of the socket's folder; leftovers are recognised by it. */
 const folderPrefix = 'penstock-gateways-';
@@ -46,7 +46,7 @@ export interface FrontsServices {
   readonly listener: Listener;
   readonly serving: Home & Pick<Serving, 'plainEndpoints' | 'onRoutesChanged'>;
   readonly metrics: Pick<Metrics, 'gauge' | 'counter'>;
-  /** With traces, all requests go to the server as a whole: it decides which are traced. */
+  /** With traces, all requests are forwarded to the server, which decides which are traced. */
   readonly hasTraces: boolean;
 }
 
@@ -128,7 +128,7 @@ export class Fronts implements FrontPort {
         keepAliveMs,
       },
     };
-    // The first one chooses a free port if none was asked for.
+    // The first process chooses a free port if none was requested.
     this.#orders = { ...this.#orders, port: await this.#startFront(0) };
     await Promise.all(Array.from({ length: gateways - 1 }, (_, index) => this.#startFront(index + 1)));
     return this.#orders.port;
@@ -147,7 +147,7 @@ export class Fronts implements FrontPort {
     });
   }
 
-  /** Resolves when all processes have ended: they accept requests for a grace period, and finish what is open. */
+  /** Resolves when all processes have ended: they accept requests for a grace period, and finish open ones. */
   async drain(times: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void> {
     this.#stopRestarts();
     this.#drainTimes = times; // for a process that is just being started
@@ -257,7 +257,7 @@ export class Fronts implements FrontPort {
       write: (response, stays) => {
         const send = (): void => respond(response, flagBits | (stays ? flags.stays : 0));
         if (isServed) send();
-        else early = send; // a response at once is sent when its caller is known
+        else early = send; // an immediate response is sent once its caller is known
       },
       destroy: drop,
     });
@@ -278,12 +278,12 @@ function endOf(child: ChildProcess): Promise<string> {
   });
 }
 
-/** Whether requests of the caller need nothing of the server but their queue. */
+/** Whether requests of the caller need only the queue of the server. */
 function isAdmitted({ role, limiter, session, assumed }: Caller): boolean {
   return limiter === undefined && session === undefined && assumed === undefined && hasPermission(role, 'invoke');
 }
 
-/** The processes share the port, so the system would let them share it with those of another server, too. */
+/** The processes share the port, so the system would also let another server share it. */
 async function requireFree(host: string, port: number): Promise<void> {
   const probe = createServer();
   probe.listen({ host, port });

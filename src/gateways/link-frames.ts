@@ -17,7 +17,7 @@ export const linkKinds = {
   refused: 22,
   /** To the server: the client of a call has disconnected. */
   cancel: 23,
-  /** To the server: a plain request as it was received, `u32 connection | u32 bytes | bytes`. */
+  /** To the server: a plain request as received, `u32 connection | u32 bytes | bytes`. */
   whole: 24,
   /** The route of the call is no longer served: the request must be sent as a whole. */
   changed: 25,
@@ -27,9 +27,9 @@ export const linkKinds = {
   connected: 27,
   /** To the server: the connection with the number `call` is closed. */
   disconnected: 28,
-  /** The endpoints that a gateway process may decode requests for, as JSON. Replaces the ones before. */
+  /** The endpoints that a gateway process may decode requests for, as JSON. Replaces the previous ones. */
   catalogue: 29,
-  /** Stop accepting, finish what is open, and exit; the message holds the times. */
+  /** Stop accepting, finish open requests, and exit; the message contains the times. */
   drain: 30,
   /** To the server: a line for its log, as JSON. */
   log: 31,
@@ -62,7 +62,7 @@ export function enterFrame(number: number, route: number, call: InferenceCall, n
   return frame;
 }
 
-/** The number of the route that a call enters by. */
+/** The number of the route of a call. */
 export function enteredRoute(frame: Frame): number {
   if (frame.bodyOffset + enterBytes > frame.bytes.length) throw malformedFrame('a call is truncated');
   return frame.bytes.readUInt32LE(frame.bodyOffset);

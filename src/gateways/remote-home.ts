@@ -8,7 +8,7 @@ import { BatchedWriter } from './batched-writer.ts';
 import type { CatalogueEndpoint, CatalogueRoute } from './catalogue.ts';
 import { bytesFrame, enterFrame, flags, linkKinds, readBytes, readRefused, readResult, signalFrame } from './link-frames.ts';
 
-/** The response to a request that was sent as a whole. */
+/** The response to a forwarded request. */
 export interface WholeResponse {
   /** Status line, headers and body. */
   readonly bytes: Buffer;
@@ -25,7 +25,7 @@ export interface RemoteHomeDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly onCatalogue: (endpoints: readonly CatalogueEndpoint[]) => void;
   readonly onDrain: (times: DrainTimes) => void;
-  /** The link has ended: the server has, or it cannot be understood. */
+  /** The link has ended: the server has ended or violated the protocol. */
   readonly onEnd: (why: string) => void;
 }
 
@@ -61,7 +61,7 @@ export class RemoteHome implements Home<CatalogueRoute> {
     socket.on('close', () => this.#end('the server has ended'));
   }
 
-  /** `onChanged`: what to do in place of `settle` if the server does not serve the route any more. Default: an error. */
+  /** `onChanged`: called instead of `settle` if the server no longer serves the route. Default: an error. */
   enter(
     route: CatalogueRoute,
     call: InferenceCall,
@@ -76,7 +76,7 @@ export class RemoteHome implements Home<CatalogueRoute> {
     };
   }
 
-  /** Sends a request as it was received. The returned function reports that its client has disconnected. */
+  /** Forwards a request unchanged. The returned function reports that its client has disconnected. */
   send(connection: number, parts: readonly Buffer[], onResponse: (response: WholeResponse) => void): () => void {
     const number = this.#next();
     this.#writer.write([bytesFrame(number, linkKinds.whole, connection, parts)]);

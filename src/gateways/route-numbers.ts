@@ -1,4 +1,4 @@
-/** Numbers the routes of the catalogue. A route keeps its number while it is served; numbers are not used again. */
+/** Numbers the routes of the catalogue. A route keeps its number while it is served; numbers are not reused. */
 import type { PlainEndpoint, ServedRoute } from '../serving/index.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
 

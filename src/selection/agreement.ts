@@ -1,7 +1,7 @@
-/** How often a plan and the most accurate one answer alike, on the rows of an evaluation. Pure. */
+/** How often a plan agrees with the most accurate one, on the rows of an evaluation. Pure. */
 import type { AnswerPlan, SelectableModel } from './plans.ts';
 
-/** Rows that a plan does not send on, and those of them that another plan answers otherwise. */
+/** The number of rows that a plan's first model answers, and on how many of them another plan disagrees. */
 export interface PlanAgreement {
   readonly rows: number;
   readonly disagreed: number;

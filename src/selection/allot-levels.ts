@@ -1,12 +1,12 @@
 /**
- * How the error probability of certificates is shared out over the life of an endpoint. Each sequence of tests takes a level once; what was
- * certified stays certified when candidates are added. C counts all sequences that were ever tested on the same rows, so a set that is used
- * again and again proves less each time, and the levels add up to what the certificates together can be wrong by (union bound). Pure.
+ * Distributes the error probability of certificates over the life of an endpoint. Each sequence of tests takes a level once, and its
+ * certificates stay valid when candidates are added. C counts all sequences that were ever tested on the same rows, so a set that is used
+ * repeatedly proves less each time. The sum of the levels bounds the probability that any certificate is wrong (union bound). Pure.
  */
 
 /** Two models, or one, whose plans are tested in a fixed order: a chain of `certify`. */
 export interface ChainName {
-  /** Identifies what answers: its bytes. */
+  /** Identifies the models by their bytes. */
   readonly first: string;
   /** Null for a model alone. */
   readonly second: string | null;
@@ -33,7 +33,7 @@ export interface AllottedLevels {
   readonly fresh: readonly AllottedTest[];
   /** C: all chains that were tested on these rows, these included. */
   readonly chains: number;
-  /** The sum of all their levels: what all certificates together can be wrong by. */
+  /** The sum of all their levels bounds the probability that any certificate is wrong. */
   readonly errorTotal: number;
 }
 
@@ -61,7 +61,7 @@ function keyOf({ first, second }: ChainName, { set, floor, delta }: TestTerms): 
   return JSON.stringify([first, second, set, floor, delta]);
 }
 
-/** A set of which a larger share of rows is in an earlier one is not new. */
+/** A set that shares more of its rows with an earlier one is not new. */
 const sharedMax = 0.1;
 
 /** Whether a set counts as an earlier one. Both: fingerprints of all rows, ascending. */

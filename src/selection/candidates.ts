@@ -1,6 +1,6 @@
 /**
- * How a model stands in for another one whose signature clients see, the contract. Inputs are matched by datatype and elements per row, so
- * a row may be reshaped; nothing is ever cast or scaled, which would be wrong silently. Pure.
+ * Maps a model to the signature that clients see, the contract. Inputs are matched by datatype and elements per row, so
+ * a row may be reshaped. Nothing is ever cast or scaled, because errors would go unnoticed. Pure.
  */
 import type { ModelMap } from '../runtime/index.ts';
 import { describeTensor, elementCount, type Signature, type TensorSpec } from '../tensor.ts';
@@ -17,7 +17,7 @@ type OutputMap = ModelMap['outputs'][number];
 const scoreNames = ['probabilities', 'scores'];
 export const floatTypes: readonly string[] = ['FP16', 'BF16', 'FP32', 'FP64'];
 
-/** The map from the contract, or, as a sentence, why the candidate cannot answer in its place. */
+/** The map from the contract, or a sentence that says why the candidate cannot replace it. */
 export function mapToContract(contract: NamedSignature, candidate: NamedSignature): ModelMap | string {
   const unbatched = [contract, candidate].find(({ signature }) =>
     [...signature.inputs, ...signature.outputs].some(({ shape }) => shape[0] !== -1),
@@ -43,7 +43,7 @@ export function mapToContract(contract: NamedSignature, candidate: NamedSignatur
 
 /**
  * The output with one score per class: that of one of the usual names, or the only one of this form. Null if there is none, or several.
- * Evaluations and workers read the same output: otherwise a cascade would go by other scores than those that were judged.
+ * Evaluations and workers must read the same output: otherwise a cascade would use other scores than those that were evaluated.
  */
 export function scoreOutputOf({ outputs }: Pick<Signature, 'outputs'>): TensorSpec | null {
   const scores = outputs.filter(

@@ -36,8 +36,8 @@ export function choosePlans(
 }
 
 /**
- * The rungs from the top plan down to an accuracy that is below the floor, cheapest first: for an endpoint that may degrade. Of what the
- * worker of the top plan can load, certified or not: the credit keeps the mean at the floor.
+ * The rungs from the top plan down to an accuracy that is below the floor, cheapest first: for an endpoint that may degrade. Only models that
+ * the worker of the top plan can load, certified or not: the credit keeps the mean at the floor.
  */
 export function degradingLadder(plans: readonly JudgedPlan[], topPlan: JudgedPlan, accuracyMin: number): readonly JudgedPlan[] {
   const possible = plans.filter(
@@ -54,7 +54,7 @@ export function bestAlone(plans: readonly JudgedPlan[]): JudgedPlan {
   return alone.toSorted((a, b) => Number(b.isFeasible) - Number(a.isFeasible) || b.rank - a.rank || byCost(a, b))[0] as JudgedPlan;
 }
 
-/** Leaves out cascades that neither save nor gain anything against a model alone. */
+/** Drops cascades that are neither cheaper nor more accurate than a model alone. */
 function worthwhile(plans: readonly JudgedPlan[]): JudgedPlan[] {
   const alone = plans.filter(({ second }) => second === null);
   const cheapest = Math.min(...alone.map(({ usdPerHour }) => usdPerHour));
@@ -85,7 +85,7 @@ function ladderOf(plans: readonly JudgedPlan[], floorPlan: JudgedPlan, topPlan: 
   return withoutNearest(loadable(front, [floorPlan, topPlan]));
 }
 
-/** The rungs that need no more models than one worker loads; if all together need more, those of the models of the `ends`. */
+/** The rungs whose models fit into one worker; if all together do not fit, the rungs with models of the `ends`. */
 function loadable(front: readonly JudgedPlan[], ends: readonly JudgedPlan[]): readonly JudgedPlan[] {
   if (modelsIn(front).size <= modelsLoadedMax) return front;
   const models = modelsIn(ends);

@@ -1,4 +1,4 @@
-/** Plans: one model, or a cascade of two, with what an evaluation says of each. Pure. */
+/** Plans: one model, or a cascade of two, with their results in an evaluation. Pure. */
 import { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from '../queueing/index.ts';
 import {
   accuracyLowerBound,
@@ -39,11 +39,11 @@ export interface AnswerPlan {
   readonly threshold: number;
 }
 
-/** What is promised, and on what. */
+/** The objectives and the labelled rows. */
 export interface PlanConditions {
   /** The accuracy to keep, above 0 and below 1; null: none. */
   readonly floor: number | null;
-  /** With what probability all certified plans keep it. */
+  /** The probability with which all certified plans keep it. */
   readonly confidence: number;
   /** The promised latency; infinite without a promise. */
   readonly limitMs: number;
@@ -51,7 +51,7 @@ export interface PlanConditions {
   readonly overheadMs: number;
   readonly ratePerSecond: number;
   readonly usdPerInstanceHour: number;
-  /** Identifies the labelled rows, and what was tested on them before for the same endpoint. Default: nothing. */
+  /** The labelled rows, and earlier tests on them for the same endpoint. Default: none. */
   readonly set?: string;
   readonly earlier?: readonly AllottedTest[];
 }
@@ -67,7 +67,7 @@ export interface JudgedPlan extends AnswerPlan {
   readonly lower: number;
   /** Share of rows that go on. */
   readonly escalated: number;
-  /** Of "the accuracy is below the floor"; null if the plan was not tested, because a test before it in its chain failed. */
+  /** The p-value of "the accuracy is below the floor"; null if the plan was not tested, because a test before it in its chain failed. */
   readonly pValue: number | null;
   /** The error probability that the tests of its chain share; null without a floor. */
   readonly level: number | null;
@@ -89,7 +89,7 @@ export interface JudgedPlans {
   readonly level: number | null;
   /** All that were ever tested on these rows for the endpoint. */
   readonly chains: number;
-  /** What all certificates on these rows together can be wrong by; null without a floor. */
+  /** Bound on the probability that any certificate on these rows is wrong; null without a floor. */
   readonly errorTotal: number | null;
   /** Tests that took a level now. */
   readonly fresh: readonly AllottedTest[];
@@ -97,7 +97,7 @@ export interface JudgedPlans {
 
 /** How far an instance may be loaded. */
 const utilisationMax = 0.7;
-/** A cascade is better than its second model if equal ones would differ so much in less than one case of twenty. */
+/** A cascade is better than its second model if equally good ones would differ this much with a probability below 5 %. */
 const significance = 0.05;
 const lowerDelta = 0.05;
 
@@ -152,7 +152,7 @@ function levelsOf(ordered: readonly SelectableModel[], floor: number, { confiden
   return allotLevels(earlier, names, { set, floor, delta: deltaOf(confidence) });
 }
 
-/** 0.05, not 0.050000000000000044: tests are found again by it. */
+/** 0.05, not 0.050000000000000044, because stored tests are looked up by it. */
 function deltaOf(confidence: number): number {
   return Math.round((1 - confidence) * 1e12) / 1e12;
 }
@@ -217,7 +217,7 @@ function judgedPlan(
   };
 }
 
-/** The best of a hundred plans is flattered by its rows: a cascade that is not proven better stands in for its second model. */
+/** The best of a hundred plans looks better than it is, so a cascade that is not proven better gets the rank of its second model. */
 function rankOf({ rows, counts, secondErrors }: JudgedRows, accuracy: number): number {
   if (secondErrors === null) return accuracy;
   const { onlyCascadeRight, onlySecondRight } = counts;

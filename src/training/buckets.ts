@@ -1,4 +1,4 @@
-/** The object store as training needs it, and what its locations are called. */
+/** The object store as training needs it, and its URIs. */
 import type { Readable } from 'node:stream';
 import { PlatformError } from '../errors.ts';
 
@@ -70,13 +70,13 @@ export function joinKey(prefix: string, ...names: readonly string[]): string {
   return [prefix.replace(/\/+$/, ''), ...names].filter((part) => part !== '').join('/');
 }
 
-/** The server has no room now: the same may succeed later. */
+/** The server is overloaded: a retry may succeed. */
 export function isPassing(error: unknown): boolean {
   return error instanceof PlatformError && (error.code === 'unavailable' || error.code === 'overloaded');
 }
 
 /**
- * Whether the request itself is rejected, such as a key that is too long, or a bucket that was deleted: the same fails again. Errors of the
+ * Whether the request itself is invalid, such as a key that is too long or a deleted bucket, so a retry fails again. Errors of the
  * object store have an HTTP status. Other errors are those of the database and the file system.
  */
 export function isLasting(error: unknown): boolean {

@@ -1,5 +1,5 @@
 /**
- * Which training jobs may start now, and which spot jobs give their cores back. Serving goes first. Pure.
+ * Decides which training jobs start now, and which spot jobs are interrupted. Serving has priority. Pure.
  */
 
 export interface WaitingJob {
@@ -16,7 +16,7 @@ export interface RunningJob extends WaitingJob {
 }
 
 export interface MachineCapacity {
-  /** Of the machine. */
+  /** Cores of the machine. */
   readonly cores: number;
   /** Cores that serving keeps busy: the 95th percentile of the last 15 minutes. */
   readonly servingCores: number;
@@ -32,7 +32,7 @@ export interface CapacityDecision {
 }
 
 /**
- * Cores that jobs may use. At least one core stays free for serving if the machine has more than one; a machine of one core lends it.
+ * Cores that jobs may use. At least one core stays free for serving if the machine has more than one; a machine with one core shares it.
  */
 export function coresForJobs({ cores, servingCores }: MachineCapacity): number {
   if (cores <= 1) return 1;
@@ -40,8 +40,8 @@ export function coresForJobs({ cores, servingCores }: MachineCapacity): number {
 }
 
 /**
- * Starts the oldest jobs of the highest priority while they fit, spot jobs after others. A job that does not fit holds back all jobs behind it, so a large job does
- * not wait forever. If nothing runs, the first job starts even if it wants more than is free: its CPU weight is below that of serving.
+ * Starts the oldest jobs of the highest priority while they fit, spot jobs after others. A job that does not fit blocks all jobs behind it, so a large job does
+ * not wait forever. If nothing runs, the first job starts even if it needs more cores than are free: its CPU weight is below that of serving.
  */
 export function decideCapacity(
   waiting: readonly WaitingJob[],
@@ -68,7 +68,7 @@ export function decideCapacity(
   return { start, interrupt: blocked === null ? [] : interrupted(blocked, free, running), freeCores };
 }
 
-/** The youngest spot jobs whose cores a job that is not spot needs; none if they would not suffice. */
+/** The youngest spot jobs whose cores an on-demand job needs; none if they would not suffice. */
 function interrupted(blocked: WaitingJob, free: number, running: readonly RunningJob[]): string[] {
   if (blocked.isSpot) return [];
   let have = free + running.filter(({ isEnding }) => isEnding).reduce((sum, { threads }) => sum + threads, 0);
@@ -83,7 +83,7 @@ function interrupted(blocked: WaitingJob, free: number, running: readonly Runnin
   return isEnough ? chosen : [];
 }
 
-/** An interrupted spot job waits again and is often the oldest: first in line, it would take back the cores that it was interrupted for. */
+/** An interrupted spot job waits again and is often the oldest. First in line, it would take the cores that it was interrupted for. */
 function startsBefore(one: WaitingJob, other: WaitingJob): number {
   if (one.priority !== other.priority) return other.priority - one.priority;
   if (one.isSpot !== other.isSpot) return one.isSpot ? 1 : -1;

@@ -33,7 +33,7 @@ const objectsMax = 200_000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestNamesMax = 200_000;
 const manifestLimits = { depthMax: 16, valuesMax: 2 * manifestNamesMax, nodesMax: 2 * manifestNamesMax };
-/** What is unpacked between two looks at the free space. */
+/** Bytes that are unpacked between two checks of the free space. */
 const freeStepBytes = 16 * 2 ** 20;
 
 /**
@@ -95,7 +95,7 @@ async function prefixObjects(buckets: TrainingBuckets, bucket: string, prefix: s
 
 /**
  * The path of an object in its channel. `s3://b/data` means the folder `data` if there are objects in it, and the object itself; other keys
- * that merely begin alike are named from the last slash on.
+ * that only share the beginning are named from the last slash on.
  */
 export function pathUnder(prefix: string, key: string): string {
   if (prefix.endsWith('/') || prefix === '') return key.slice(prefix.length);
@@ -169,12 +169,12 @@ interface DownloadOptions {
   readonly isGzip: boolean;
   /** Space that is left for the job. */
   readonly roomBytes: number;
-  /** What the disk has beyond what the server needs. */
+  /** Free disk space beyond what the server needs. */
   readonly freeBytes: () => number;
   readonly signal: AbortSignal;
 }
 
-/** Files of the store are shared with the job by reflink where the file system can, so large data costs no copy there. */
+/** If the file system supports reflinks, files of the store are shared with the job, so large data is not copied. */
 async function downloadObject(
   buckets: TrainingBuckets,
   { bucket, key }: PlacedObject,

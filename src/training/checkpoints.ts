@@ -1,4 +1,4 @@
-/** Keeps the checkpoints of a job in the object store: fetched before an attempt, synchronised while it runs, and at its end. */
+/** Stores the checkpoints of a job in the object store: downloaded before an attempt, uploaded while it runs and at its end. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -61,7 +61,7 @@ export class CheckpointSync {
   readonly #config: CheckpointConfig;
   readonly #ml: string;
   readonly #bytesMax: number;
-  /** Size and time of what was uploaded, by path. */
+  /** Size and time of uploaded files, by path. */
   readonly #uploaded = new Map<string, string>();
 
   /** `bytesMax`: of all files together. */
@@ -93,7 +93,7 @@ export class CheckpointSync {
       try {
         if (!(await putFile(buckets, { bucket: this.#config.bucket, key }, folder, file))) continue;
       } catch (error) {
-        failure ??= error instanceof Error ? error : new Error(messageOf(error)); // one file with a name that no key can have does not keep the others from being stored
+        failure ??= error instanceof Error ? error : new Error(messageOf(error)); // one file whose name cannot be a key must not prevent the others from being stored
         continue;
       }
       this.#uploaded.set(file.path, state);

@@ -1,12 +1,12 @@
 /**
- * The contract of SageMaker's training containers: the files below `/opt/ml/input/config` and the variables that every script finds. Pure.
- * The members of resourceconfig.json that look redundant are read without a default by the SDK's own scripts.
+ * The contract of SageMaker's training containers: the files below `/opt/ml/input/config` and the environment variables of every script. Pure.
+ * The SDK's own scripts require even those members of resourceconfig.json that look redundant.
  */
 import { jobKindOf, jobNameOf } from './job-kind.ts';
 import { mlFolder, type TrainingSpec } from './spec.ts';
 
 export interface ContractPlace {
-  /** Where the script finds `/opt/ml`: there, or at the folder of the job on machines that cannot bind it. */
+  /** The script's path of `/opt/ml`: this path, or the folder of the job on machines that cannot bind it. */
   readonly ml: string;
 }
 
@@ -17,7 +17,7 @@ export interface ContractFacts extends ContractPlace {
   readonly environmentBin: string | null;
   /** The address of this server with a key for the job; null: the job has no network. */
   readonly server: { readonly url: string; readonly keyId: string; readonly secret: string; readonly token: string | null } | null;
-  /** Whether script mode installs the packages that a source asks for. */
+  /** Whether script mode installs the packages that a source requires. */
   readonly installsRequirements: boolean;
 }
 
@@ -75,7 +75,7 @@ function scriptOf({ entry, name }: TrainingSpec): Record<string, string> {
 /** Folders below `ml` that a script can write to. */
 export const contractFolders = ['input/config', 'input/data', 'model', 'output/data', 'checkpoints', 'code'] as const;
 
-/** The variables of a job's process, without those that every task gets. Those of the spec win, except over a setting of the operator. */
+/** The environment variables of a job's process, without those that every task gets. The spec overrides them, except for settings of the operator. */
 export function contractVariables(spec: TrainingSpec, facts: ContractFacts): Record<string, string> {
   const { ml, arn, region, environmentBin, server, installsRequirements } = facts;
   const own = mapValues(spec.environmentVariables, (value) => atPlace(value, ml));
@@ -99,7 +99,7 @@ function serverVariables({ url, keyId, secret, token }: NonNullable<ContractFact
   return { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: keyId, AWS_SECRET_ACCESS_KEY: secret, ...session };
 }
 
-/** The words of the command as the script's process sees them. */
+/** The arguments of the command as the script's process sees them. */
 export function contractCommand(command: readonly string[], place: Pick<ContractPlace, 'ml'>): string[] {
   return command.map((word) => atPlace(word, place.ml));
 }

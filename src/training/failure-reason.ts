@@ -1,4 +1,4 @@
-/** Why a training job failed, as `FailureReason` says it. Pure. */
+/** Formats the `FailureReason` of a training job. Pure. */
 
 /** How a task ended: its command, or what ended it. */
 export interface TaskEnding {
@@ -21,11 +21,11 @@ export interface FailureFacts {
   readonly volumeGb: number;
 }
 
-/** As AWS. */
+/** The limit of AWS. */
 export const failureReasonMax = 1024;
 const linesShown = 20;
 
-/** At most 1,024 characters. What does not fit is cut from the middle part, so that the exit code stays readable. */
+/** At most 1,024 characters. A longer text is cut in the middle, so the exit code stays readable. */
 export function failureReason({ ending, failureText, lastLines, instanceType, memoryMiB, largerType, volumeGb }: FailureFacts): string {
   const code = exitCode(ending);
   if (ending.why === 'memory') {

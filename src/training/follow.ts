@@ -19,7 +19,7 @@ interface FollowedTask {
 
 const pollMs = 200;
 const retryMs = 1000;
-/** To store the last checkpoints, for example while the disk is full. */
+/** Time to store the last checkpoints, for example while the disk is full. */
 const endTries = 60;
 /** Every second in the first minute, then every ten. */
 const denseSamplesMs = 60_000;
@@ -68,7 +68,7 @@ function viewOf({ tasks }: RunDeps, id: string): TaskView | null {
   return tasks.list().find((view) => view.id === id) ?? null;
 }
 
-/** The last values of metrics that an earlier server read were in its memory. */
+/** An earlier server had the last metric values only in its memory, so its output is read again. */
 async function readEarlier({ log: serverLog, metrics }: RunDeps, { spec }: StoredTraining, id: string, log: OutputLog): Promise<void> {
   if (spec.metrics.length === 0) return;
   try {

@@ -18,7 +18,7 @@ export interface JobFile {
 export interface JobFiles {
   /** Sorted by path. */
   readonly files: readonly JobFile[];
-  /** Sentences about what is not a file and was left out; at most 20. */
+  /** Sentences about skipped entries that are not files; at most 20. */
   readonly notes: readonly string[];
   readonly isTooMany: boolean;
 }
@@ -33,7 +33,7 @@ export interface JobFolder {
   readonly path: string;
 }
 
-/** Null if it is gone, or if the job has put a link in its place. */
+/** Null if it is missing, or if the job has replaced it by a link. */
 async function rootOf({ base, path }: JobFolder): Promise<string | null> {
   const root = await realpath(join(base, path)).catch(() => null);
   return root !== null && root === join(await realpath(base), path) ? root : null;
@@ -76,7 +76,7 @@ export async function listJobFiles(folder: JobFolder, most = jobFilesMax): Promi
   return { files: files.slice(0, most), notes, isTooMany: isFull() };
 }
 
-/** The names in a folder, a few at a time. None if it is gone or cannot be read. */
+/** The names in a folder, a few at a time. None if it is missing or unreadable. */
 async function* namesIn(folder: string): AsyncGenerator<string> {
   try {
     for await (const { name } of await opendir(folder)) yield name;
@@ -98,7 +98,7 @@ function fileOf(path: string, { size, mtimeMs, mode }: { size: number; mtimeMs: 
   return { path, bytes: size, modifiedAtMs: mtimeMs, isExecutable: (mode & 0o100) !== 0 };
 }
 
-/** Opens a regular file in a folder. Null if it is gone, is none, or lies elsewhere. The caller closes it. */
+/** Opens a regular file in a folder. Null if it is missing, not a regular file, or outside of the folder. The caller closes it. */
 export async function openJobFile(folder: JobFolder, path: string): Promise<FileHandle | null> {
   const root = await rootOf(folder);
   const target = root === null ? null : await realpath(join(root, path)).catch(() => null);

@@ -1,4 +1,4 @@
-/** Changes the stored state of training jobs: one change of a job at a time, each with its event in one transaction. */
+/** Changes the stored state of training jobs. Changes of a job are serialized, and each is stored with its event in one transaction. */
 import type { Clock } from '../clock.ts';
 import { nameKey } from '../names.ts';
 import type { EventKind, Events, PlatformEvent } from '../records/index.ts';
@@ -47,7 +47,7 @@ const kindOf: Readonly<Record<SecondaryStatus, EventKind>> = {
 
 export class JobStates {
   readonly #deps: JobStatesDeps;
-  /** The last change of each job, for those that change now. */
+  /** The last pending change of each job. */
   readonly #changing = new Map<string, Promise<unknown>>();
   readonly #waiting = new Map<string, Set<() => void>>();
 
@@ -56,8 +56,8 @@ export class JobStates {
   }
 
   /**
-   * Takes a step, unless the job is over or gone. A job that is being stopped takes no step back to InProgress; only its upload is a step of
-   * the stopping. Returns the job as it is now; null if it is gone.
+   * Takes a step, unless the job has ended or was deleted. A job that is being stopped does not return to InProgress; only its upload is a step
+   * while it stops. Returns the job as it is now; null if it was deleted.
    */
   step(name: string, step: TrainingStep, { patch = {}, alongside }: StepOptions = {}): Promise<StoredTraining | null> {
     return this.#change(name, async (stored, tx) => {
@@ -71,7 +71,7 @@ export class JobStates {
     });
   }
 
-  /** Changes members other than the status, unless the job is over. */
+  /** Changes members other than the status, unless the job has ended. */
   patch(
     name: string,
     patch: Partial<TrainingProgress> | ((stored: StoredTraining) => Partial<TrainingProgress>),
@@ -95,7 +95,7 @@ export class JobStates {
     if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key);
   }
 
-  /** Wakes all who wait for a change of a job. */
+  /** Wakes all callers that wait for a change of a job. */
   announce(name: string): void {
     for (const wake of this.#waiting.get(nameKey(name)) ?? []) wake();
   }

@@ -1,4 +1,4 @@
-/** Prepares the folder of an attempt and describes its task. Doing it again makes the same. */
+/** Prepares the folder of an attempt and describes its task. Idempotent. */
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TaskBind, TaskPaths, TaskSpec } from '../providers/index.ts';
@@ -14,13 +14,13 @@ import type { ChannelFacts } from './training-job.ts';
 export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
   /** The file of a stored source archive. */
   readonly sourcePath: (sha256: string) => string;
-  /** What the disk of a folder has beyond what the server needs. */
+  /** Free space on the disk of a folder beyond what the server needs. */
   readonly freeBytes: (folder: string) => number;
   /** `script_mode.py`. */
   readonly scriptMode: string;
 }
 
-/** Where the Python of a job is, and what of the host its process must be able to read. */
+/** The Python of a job, and the paths of the host that its process must be able to read. */
 export interface JobPython {
   readonly python: string;
   readonly paths: readonly string[];
@@ -120,7 +120,7 @@ export interface TaskFacts {
   readonly threads: number;
   readonly memoryMiB: number;
   readonly isPreemptible: boolean;
-  /** What is left of the job's running time. */
+  /** The remaining running time of the job. */
   readonly maxRuntimeMs: number;
   readonly stopGraceMs: number;
 }

@@ -1,4 +1,4 @@
-/** Removes what a server that was killed left of jobs that are over or deleted: their folders, with tasks in them. */
+/** Removes the folders of ended and deleted jobs, with their tasks, that a killed server left behind. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';

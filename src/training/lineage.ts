@@ -1,4 +1,4 @@
-/** What a version was made of: stored as metadata of the version. Pure. */
+/** The lineage of a version, stored as its metadata. Pure. */
 import type { StoredTraining } from './rows.ts';
 
 /** Metadata of a version has at most this many characters per entry. */
@@ -22,7 +22,7 @@ export interface Lineage {
 }
 
 const secretName = /secret|password|token|key/i;
-/** Settings of the SDK, which say nothing about the model. */
+/** Settings of the SDK, which have no effect on the model. */
 const frameworkName = /^sagemaker_/;
 
 export function lineageOf({ spec, progress }: Pick<StoredTraining, 'spec' | 'progress'>, parent: string | null): Lineage {
@@ -42,7 +42,7 @@ export function lineageOf({ spec, progress }: Pick<StoredTraining, 'spec' | 'pro
   };
 }
 
-/** As metadata, without what does not fit: the job itself has it all. */
+/** As metadata, shortened to fit: the job itself has everything. */
 export function lineageText(lineage: Lineage): string {
   const shorter: readonly Partial<Lineage>[] = [{}, { hyperparameters: {} }, { hyperparameters: {}, data: {} }];
   const texts = shorter.map((change) => JSON.stringify({ ...lineage, ...change }));

@@ -15,7 +15,7 @@ export interface MatchRequest {
 
 interface MetricMatcher {
   readonly name: string;
-  /** A text without which a line cannot match; empty: unknown. Looking for it is many times faster than the pattern. */
+  /** A text that every matching line contains; empty: unknown. Searching for it is many times faster than matching. */
   readonly literal: string;
   readonly pattern: RE2JS;
 }
@@ -26,7 +26,7 @@ const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const compiled = new Map<string, RE2JS>();
 const compiledMax = 500;
 
-/** Why each pattern cannot be used, as a sentence; empty if all can. */
+/** One sentence per invalid pattern; empty if all are valid. */
 export const checkMetricsTask = threadTask(import.meta.url, 'checkMetricsTask', (metrics: readonly TrainingMetric[]): readonly string[] =>
   metrics.flatMap(({ name, regex }) => {
     const shown = `MetricDefinitions: regex '${regex.slice(0, 100)}' of '${name.slice(0, 60)}' cannot be used:`;
@@ -76,7 +76,7 @@ function compile(regex: string): RE2JS {
   return pattern;
 }
 
-/** The plain text that a pattern begins with; empty if it begins otherwise or has alternatives. */
+/** The literal text at the beginning of a pattern; empty if there is none, or if the pattern has alternatives. */
 export function leadingLiteral(regex: string): string {
   if (regex.includes('|')) return '';
   const [text = ''] = /^[A-Za-z0-9 _=:,;<>@#%&~"'/-]*/.exec(regex.replace(/^\^/, '')) ?? [];

@@ -112,13 +112,13 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     jobsMax: settings.jobsMax,
     folder,
   });
-  // One job may print a hundred megabytes.
+  // A job may print a hundred megabytes.
   for (const group of Object.values(jobLogGroups)) logGroups.limitGroup(group, logBytesMax);
   await training.open();
   return closers.add(training);
 }
 
-/** A job must not read what its creator may not. Throws `forbidden`. */
+/** A job must not read data that its creator may not read. Throws `forbidden`. */
 function checkMayReadCaptured(access: Pick<Access, 'callerFor'>, who: string): void {
   const role = access.callerFor(who)?.role;
   const permission = permissionFor('read captured data');
@@ -163,7 +163,7 @@ function familyOf(name: string): string {
   return name.slice(0, Math.max(0, name.lastIndexOf('.')));
 }
 
-/** Accounts of jobs are named so that no endpoint can have the name. While a job is charged, its credentials are valid. */
+/** Account names of jobs cannot be names of endpoints. A job's credentials are valid while it is charged. */
 function jobMeter({ ledger, access }: OpenTrainingDeps, instanceOf: (spec: TrainingSpec) => JobInstance): JobMeter {
   const idOf = (name: string): string => `training:${nameKey(name)}`;
   const running = new Set<string>();
@@ -182,7 +182,7 @@ function jobMeter({ ledger, access }: OpenTrainingDeps, instanceOf: (spec: Train
   };
 }
 
-/** How the code of a job calls this server; null if it cannot. */
+/** How the code of a job reaches this server; null if it cannot. */
 function serverOf({ access }: OpenTrainingDeps, url: string | null, creator: string, name: string) {
   const issued = access.jobCredentials(creator, nameKey(name));
   return url === null || issued === undefined ? null : { url, keyId: issued.id, secret: issued.secret, token: issued.token };

@@ -4,7 +4,7 @@ import type { TaskLine, TaskOutput } from '../providers/index.ts';
 
 export interface OutputLogDeps {
   readonly logGroups: Pick<LogGroups, 'follow' | 'sourceOffset'>;
-  /** What the task printed from an offset on. */
+  /** The output of the task from an offset on. */
   readonly output: (id: string, fromOffset: number) => Promise<TaskOutput>;
 }
 
@@ -18,7 +18,7 @@ export class OutputLog {
   readonly #stream: string;
   readonly #attempt: number;
   #offset: number;
-  /** Of what an earlier server copied of this attempt, and that was not read again yet. */
+  /** Bytes of this attempt that an earlier server copied and that were not read again yet. */
   #earlierEnd: number;
   #errors: string[] = [];
   #all: string[] = [];
@@ -39,7 +39,7 @@ export class OutputLog {
     return this.#errors.length > 0 ? this.#errors : this.#all;
   }
 
-  /** Lines of this attempt that an earlier server copied, and maybe some after them; once, unless it throws. */
+  /** Lines of this attempt that an earlier server copied, and possibly some later ones; returned once, unless it throws. */
   async *earlier(id: string): AsyncGenerator<readonly TaskLine[]> {
     for (let from = 0; from < this.#earlierEnd; ) {
       const { lines, nextOffset } = await this.#deps.output(id, from);

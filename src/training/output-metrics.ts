@@ -1,4 +1,4 @@
-/** Reads metrics from the output of jobs, in a thread of their own: patterns and lines are untrusted. */
+/** Reads metrics from the output of jobs, in a separate thread: patterns and lines are untrusted. */
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import { Measure, type MetricStore } from '../metrics/index.ts';
@@ -20,7 +20,7 @@ interface JobMetrics {
   reading: Promise<void>;
 }
 
-/** A second of it is plenty for lines that people read; what waits behind it waits no longer than this. */
+/** Plenty for lines that people read; later work waits no longer than this. */
 const work = { name: 'matching metrics', hint: 'print shorter lines, or give fewer metrics', timeMaxMs: 10_000 };
 
 export class OutputMetrics {
@@ -32,8 +32,8 @@ export class OutputMetrics {
   }
 
   /**
-   * Begins to match lines, and resolves when those before are matched: a job can print faster than patterns are matched, and lines that wait
-   * would fill the memory. `isAgain`: an earlier server has read these lines, so only their last values are of interest. Never throws.
+   * Begins to match lines, and resolves when all earlier ones are matched: a job can print faster than patterns are matched, and waiting lines
+   * would fill the memory. `isAgain`: an earlier server has read these lines, so only their last values matter. Never throws.
    */
   async read(spec: TrainingSpec, lines: readonly TaskLine[], isAgain = false): Promise<void> {
     if (spec.metrics.length === 0) return;
@@ -82,7 +82,7 @@ export class OutputMetrics {
   }
 }
 
-/** At most `most` points, evenly chosen and always with the last one: a long job is shown to its end. */
+/** At most `most` evenly spaced points, always including the last one. */
 export function thinned<Point>(points: readonly Point[], most: number): readonly Point[] {
   const step = Math.ceil(points.length / most);
   return step <= 1 ? points : points.filter((_, at) => (points.length - 1 - at) % step === 0);

@@ -1,6 +1,6 @@
 /**
- * Uploads what a job leaves: the model, other output. The same files always make the same bytes, so an upload that was interrupted can be
- * repeated, and a model that was trained again can be compared.
+ * Uploads the results of a job: the model and other output. The same files always give the same bytes, so an interrupted upload can be
+ * repeated, and a retrained model can be compared.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
@@ -35,7 +35,7 @@ export class UploadFailed extends Error {
 const gzipType = 'application/gzip';
 const chunkBytes = 256 * 1024;
 
-/** The URI of the model before it is there. */
+/** The URI of the model, also before it is uploaded. */
 export function artifactUriOf({ name, output }: Pick<TrainingSpec, 'name' | 'output'>): string {
   const { bucket, prefix, isPacked } = output;
   return s3Uri(bucket, joinKey(prefix, name, 'output', isPacked ? 'model.tar.gz' : 'model/'));
@@ -54,7 +54,7 @@ export async function uploadOutputs(
   const { files, notes, isTooMany } = await listJobFiles(model);
   if (isTooMany)
     throw new UploadFailed(`AlgorithmError: there are more than ${jobFilesMax} files in /opt/ml/model: pack them into an archive`);
-  // A file with holes takes no space, and a link none either, but reading them can take days.
+  // Sparse files and links take no space, but reading them can take days.
   const bytesMax = spec.volumeGb * 1e9;
   if (totalBytesOf(files) > bytesMax)
     throw new UploadFailed(
@@ -92,7 +92,7 @@ async function uploadFolders(buckets: TrainingBuckets, { outputs, volumeGb }: Tr
   return { notes: allNotes, files: all };
 }
 
-/** With holes. A file counts for each link to it. */
+/** The sum of the sizes, holes included. A file counts once for each link to it. */
 export function totalBytesOf(files: readonly JobFile[]): number {
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }

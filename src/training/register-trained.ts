@@ -15,7 +15,7 @@ export interface RegisterTrainedDeps {
   readonly artifactBytesMax: number;
 }
 
-/** The job has its version already. */
+/** The job already has its version. */
 class RegisteredBefore extends Error {}
 
 const expected = 'expected exactly one .onnx file, or a Python model that Penstock recognises, in /opt/ml/model';

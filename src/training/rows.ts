@@ -15,9 +15,9 @@ export interface TrainingProgress extends TrainingLife {
   /** Tasks that the platform lost. Interruptions are not counted. */
   readonly lost: number;
   readonly stopCause: StopCause | null;
-  /** How the script ended; null before. */
+  /** How the script ended; null while it runs. */
   readonly ending: TaskEnding | null;
-  /** Decided when the script has ended, shown when the job is over. */
+  /** Decided when the script has ended, shown when the job has ended. */
   readonly failureReason: string | null;
   readonly metrics: readonly TrainingMetricValue[];
   readonly artifactUri: string | null;
@@ -30,7 +30,7 @@ export interface TrainingProgress extends TrainingLife {
   readonly environmentLock: string | null;
 }
 
-/** Of a job that was just created. */
+/** The progress of a new job. */
 export function newProgress(nowMs: number): TrainingProgress {
   return {
     ...newLife(nowMs),
@@ -116,7 +116,7 @@ export class TrainingRows {
     await tx.updateTable('training_jobs').set(changed).where('name_key', '=', nameKey(spec.name)).execute();
   }
 
-  /** Returns false if the job has a version already. In the transaction that registers the version. */
+  /** Returns false if the job already has a version. Runs in the transaction that registers the version. */
   async setVersion(tx: Transaction, name: string, version: string): Promise<boolean> {
     const update = tx.updateTable('training_jobs').set({ version }).where('name_key', '=', nameKey(name)).where('version', 'is', null);
     return (await update.executeTakeFirst()).numUpdatedRows > 0n;

@@ -1,4 +1,4 @@
-/** What a run of a training job uses of its surroundings. */
+/** The dependencies of a run of a training job. */
 import type { Clock } from '../clock.ts';
 import type { Log, LogGroups } from '../logs/index.ts';
 import type { MetricStore } from '../metrics/index.ts';
@@ -17,14 +17,14 @@ export interface JobInstance {
   readonly memoryMiB: number;
   /** The next larger type by memory; null: none. */
   readonly largerType: string | null;
-  /** What the job pays: the spot price for a spot job. */
+  /** The price of the job: the spot price for a spot job. */
   readonly usdPerHour: number;
   readonly onDemandUsdPerHour: number;
 }
 
 /** Charges running jobs. */
 export interface JobMeter {
-  /** Again changes nothing. */
+  /** Idempotent. */
   started(job: StoredTraining): void;
   ended(name: string): void;
 }

@@ -1,5 +1,5 @@
 /**
- * Runs a training job from wherever it stands: a new one from its beginning, one of an earlier server from its last stored step. Each step
+ * Runs a training job from its current step: a new one from the beginning, one of an earlier server from its last stored step. Each step
  * can be repeated, because the server may be killed in the middle of it.
  */
 import { join } from 'node:path';
@@ -33,11 +33,11 @@ const failureTextMax = 8192;
 const exitMessageMax = 1024;
 /** Between two attempts to upload or register while the disk is full. */
 const uploadRetryMs = 5000;
-/** Between two tries after an unexpected error, and how many there are: once a task has begun, hours of work would be lost. */
+/** Delay and number of retries after an unexpected error: once a task has started, hours of work would be lost. */
 const retryMs = 1000;
 const triesToBegin = 3;
 const triesToEnd = 600;
-/** For a checkpoint, when the server stops. */
+/** Time for a checkpoint when the server stops. */
 const haltGraceMs = 30_000;
 
 export class TrainingRun {
@@ -64,7 +64,7 @@ export class TrainingRun {
     return this.#intent !== null;
   }
 
-  /** The job was turned to Stopping: ends the task, uploads what there is. */
+  /** The job is Stopping: ends the task and uploads its results. */
   stop(): void {
     this.#isStopped = true;
     this.#end('stop', this.#deps.stopGraceMs);
@@ -87,7 +87,7 @@ export class TrainingRun {
     if (this.#taskId !== null) this.#requestStop(this.#taskId, graceMs);
   }
 
-  /** Until it succeeds: the request is a file, and the task may be what fills the disk. */
+  /** Retries until it succeeds: the request is a file, and the task itself may have filled the disk. */
   #requestStop(id: string, graceMs: number): void {
     this.#deps.tasks.stop(id, graceMs).catch((error: unknown) => {
       this.#warn(error, 'failed to stop the task of a training job, will retry');
@@ -107,7 +107,7 @@ export class TrainingRun {
     }
   }
 
-  /** Null if something failed that may pass, such as a database that is away: what the script has computed stays until then. */
+  /** Null after a temporary failure, such as an unavailable database: the results of the script are retained until a retry. */
   async #try(tries: number): Promise<TrainingRunResult | null> {
     try {
       const stored = await this.#deps.rows.find(this.#name);
@@ -123,7 +123,7 @@ export class TrainingRun {
       }
     } catch (error) {
       if (this.#intent === 'halt') return 'halted';
-      this.#warn(error, 'a training job cannot go on, will retry');
+      this.#warn(error, 'a training job cannot continue, will retry');
       return null;
     }
   }
@@ -146,7 +146,7 @@ export class TrainingRun {
     const { states, tasks, meter } = this.#deps;
     const { spec } = stored;
     try {
-      // A server before may have been killed while it downloaded: then the same is done again, and the status stays.
+      // An earlier server may have been killed during the download: then it is repeated, and the status stays.
       const isAgain = stored.progress.secondaryStatus === 'Downloading';
       if (!isAgain) await states.step(this.#name, trainingSteps.preparing);
       const python = await this.#resolvePython(stored);
@@ -207,7 +207,7 @@ export class TrainingRun {
     const training = (await states.step(this.#name, trainingSteps.training)) ?? stored; // a stopping job takes no such step
     if (this.#intent !== null) this.#requestStop(id, this.#intent === 'halt' ? haltGraceMs : this.#deps.stopGraceMs);
     meter.started(stored);
-    // Another try continues the same one, which knows the last lines.
+    // A retry continues with the same object, which has the last lines.
     this.#log ??= new OutputLog(
       { ...this.#deps, output: (task, from) => tasks.output(task, from) },
       { group: jobLogGroup(stored.spec.name), stream: trainingLogStream(stored), attempt: training.progress.attempt },
@@ -251,7 +251,7 @@ export class TrainingRun {
     return this.#finish(uploading, ending);
   }
 
-  /** Null if the script did what it was to do, or was stopped. */
+  /** Null if the script succeeded or was stopped. */
   async #reasonOf(
     { spec, progress }: StoredTraining,
     end: TaskEnd,
@@ -269,7 +269,7 @@ export class TrainingRun {
     return failureReason({ ending, failureText, lastLines: tail, instanceType, memoryMiB, largerType, volumeGb });
   }
 
-  /** Uploads, registers, and ends the job. Everything in it may have happened before. */
+  /** Uploads, registers, and ends the job. Idempotent. */
   async #finish(stored: StoredTraining, ending: TaskEnding): Promise<TrainingRunResult> {
     const { spec, progress } = stored;
     const { states, meter } = this.#deps;
@@ -305,7 +305,7 @@ export class TrainingRun {
     }
   }
 
-  /** Waits and tries again while the disk of the server is full, or the server overloaded. */
+  /** Retries while the disk of the server is full or the server is overloaded. */
   async #patiently<Result>(run: () => Promise<Result>): Promise<Result> {
     for (;;) {
       try {
@@ -321,7 +321,7 @@ export class TrainingRun {
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#deps.clock.after(ms, resolve);
-    // A halt ends the pause; a stop of the job lets its upload go on.
+    // A halt ends the pause; after a stop of the job, its upload continues.
     const wake = (): void => {
       if (this.#intent === 'halt') resolve();
     };
@@ -414,7 +414,7 @@ export class TrainingRun {
     return { seconds, billableSeconds, usd: (usdPerHour * ms) / 3_600_000, peakMiB: progress.ending?.peakMiB ?? null };
   }
 
-  /** Of the task of the current attempt. Another job of this name has another one, even in the same folder. */
+  /** The id of the current attempt's task. Another job of this name has another id, even in the same folder. */
   #idOf({ spec, progress, createdAtMs }: StoredTraining): string {
     return `${nameKey(spec.name)}/${progress.attempt}/${createdAtMs}`;
   }
@@ -431,12 +431,12 @@ export class TrainingRun {
 /** The reason is complete. */
 class DownloadProblem extends Error {}
 
-/** Whether the same may succeed later. */
+/** Whether a retry may succeed. */
 function mayPass(error: unknown): boolean {
   return !(error instanceof DownloadFailed || error instanceof DownloadProblem || isLasting(error));
 }
 
-/** Something outside ended it. A shell reports the signal of its child as 128 + 9. */
+/** It was killed from outside. A shell reports the signal of its child as 128 + 9. */
 function wasKilled({ code, signal }: TaskEnd): boolean {
   return signal === 'SIGKILL' || code === 137;
 }

@@ -19,7 +19,7 @@ const shownNames = 10;
 
 interface SourceCheck {
   readonly path: string;
-  /** Null: any files will do. */
+  /** Null: any files are accepted. */
   readonly entry: string | null;
 }
 

@@ -49,7 +49,7 @@ export class SourceStore {
     }
   }
 
-  /** Throws `not_found` if the archive is gone, `invalid_request` if it does not have the entry. */
+  /** Throws `not_found` if the archive does not exist, `invalid_request` if it does not have the entry. */
   async checkEntry(sha256: string, entry: string): Promise<void> {
     if (!/^[0-9a-f]{64}$/.test(sha256) || !(await this.#deps.objects.has(sha256)))
       throw new PlatformError('not_found', `there is no source ${sha256.slice(0, 12)}: upload it again`);

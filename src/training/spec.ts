@@ -8,7 +8,7 @@ export type ChannelSource =
   | {
       readonly kind: 'captured';
       readonly endpoint: string;
-      /** Only calls of this many last milliseconds; null: all that are stored. */
+      /** Only calls of the last N milliseconds; null: all stored calls. */
       readonly sinceMs: number | null;
       readonly rowsMax: number;
     };
@@ -21,7 +21,7 @@ export interface TrainingChannel {
   readonly isGzip: boolean;
   /** `ContentType` in inputdataconfig.json; null: none. */
   readonly contentType: string | null;
-  /** Shuffles the order of the objects of a manifest; null: as they are. */
+  /** Seed that shuffles the objects of a manifest; null: unchanged order. */
   readonly shuffleSeed: number | null;
   /** `RecordWrapperType` and `S3DataDistributionType`, which scripts read; nothing depends on them here. */
   readonly recordWrapper: 'None' | 'RecordIO';
@@ -52,7 +52,7 @@ export interface TrainingSpec {
   readonly name: string;
   /** The name of a Python environment, whose `bin` comes first in PATH; null: the programs of the machine. */
   readonly environment: string | null;
-  /** What is started; null: script mode, with `entry` of `source` or with hyperparameter `sagemaker_program`. */
+  /** The command; null: script mode, with `entry` of `source` or with hyperparameter `sagemaker_program`. */
   readonly command: readonly string[] | null;
   /** The file of `source` that script mode runs. */
   readonly entry: string | null;
@@ -74,7 +74,7 @@ export interface TrainingSpec {
   readonly checkpoints: { readonly bucket: string; readonly prefix: string; readonly path: string } | null;
   readonly instanceType: string;
   readonly volumeGb: number;
-  /** From the begin of Downloading on, all attempts together. */
+  /** Counted from the start of Downloading, over all attempts. */
   readonly maxRuntimeMs: number;
   /** From the creation to the end; null: no limit. */
   readonly maxWaitMs: number | null;
@@ -133,7 +133,7 @@ export const channelDefaults = {
 /** Rows of captured calls, unless another number is given. */
 export const capturedRowsDefault = 100_000;
 
-/** Limits, those of AWS where AWS has one. */
+/** Limits; those of AWS if AWS has one. */
 export const trainingLimits = {
   hyperparameters: 100,
   hyperparameterNameLength: 256,
@@ -157,7 +157,7 @@ export const trainingLimits = {
   prefixLength: 1024,
 } as const;
 
-/** The folder that scripts know, whatever it is outside. */
+/** The folder as scripts see it. */
 export const mlFolder = '/opt/ml';
 export const checkpointPathDefault = `${mlFolder}/checkpoints`;
 export const processingFolder = `${mlFolder}/processing`;
@@ -169,8 +169,8 @@ const bucketPattern = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const controls = /\p{Cc}/u;
 
 /**
- * Throws `invalid_request` for a spec that cannot succeed on any machine. What only this server can say, such as an unknown bucket,
- * environment or instance type, is checked by `Training.create`.
+ * Throws `invalid_request` for a spec that cannot succeed on any machine. `Training.create` checks what depends on this server, such as the bucket,
+ * environment and instance type.
  */
 export function checkTrainingSpec(spec: TrainingSpec): void {
   const isProcessing = jobKindOf(spec.name) === 'processing';

@@ -1,10 +1,10 @@
-/** The life of a training job: its statuses, their exact messages, and how time is counted. Pure. */
+/** The life cycle of a training job: its statuses, their exact messages, and how time is counted. Pure. */
 import type { SecondaryStatus, TrainingStatus, TrainingTransition } from './training-job.ts';
 
 /** Why a job is being stopped. */
 export type StopCause = 'user' | 'runtime' | 'wait';
 
-/** What of a job changes while it runs. */
+/** The members of a job that change while it runs. */
 export interface TrainingLife {
   readonly status: TrainingStatus;
   readonly secondaryStatus: SecondaryStatus;
@@ -19,7 +19,7 @@ export interface TrainingStep {
   readonly message: string;
 }
 
-/** `StatusMessage`: clients print these texts, so they are those of AWS where AWS has the status. */
+/** `StatusMessage`: clients print these texts, so they are AWS's texts if AWS has the status. */
 const messages = {
   starting: 'Starting the training job',
   preparing: 'Preparing the instances for training',
@@ -80,8 +80,8 @@ export function newLife(nowMs: number): TrainingLife {
 }
 
 /**
- * The life after a step. Another message alone replaces that of the current transition; another status ends it and begins one. Times never
- * go back, even if the clock does. The same step again changes nothing. A job that is over stays as it is.
+ * The life cycle after a step. A new message replaces that of the current transition; a new status ends the transition and starts another. Times never
+ * go back, even if the clock does. Repeating a step changes nothing. A job that has ended does not change.
  */
 export function advance(life: TrainingLife, step: TrainingStep, nowMs: number): TrainingLife {
   if (isOver(life.status)) return life;
@@ -92,7 +92,7 @@ export function advance(life: TrainingLife, step: TrainingStep, nowMs: number): 
   }
   const atMs = Math.max(nowMs, last.startedAtMs);
   const next = { status: step.secondaryStatus, startedAtMs: atMs, endedAtMs: null, message: step.message };
-  // The status alone may change (Stopping while Uploading): the transition of the same secondary status goes on.
+  // The status alone may change (Stopping while Uploading): the transition of the same secondary status continues.
   const isSame = last.status === step.secondaryStatus;
   const transitions = isSame ? [...before, { ...last, message: step.message }] : [...before, { ...last, endedAtMs: atMs }, next];
   return {

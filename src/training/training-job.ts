@@ -36,7 +36,7 @@ export interface TrainingMetricValue {
 }
 
 export interface TrainingUsage {
-  /** From the begin of Downloading to the end, without waiting between attempts; whole seconds, rounded up, at least 1. */
+  /** From the start of Downloading to the end, without waiting between attempts; whole seconds, rounded up, at least 1. */
   readonly seconds: number;
   /** The same; of spot jobs in proportion to the lower price. */
   readonly billableSeconds: number;
@@ -45,10 +45,10 @@ export interface TrainingUsage {
   readonly peakMiB: number | null;
 }
 
-/** What a channel held, for the lineage of the version. */
+/** The contents of a channel, for the lineage of the version. */
 export interface ChannelFacts {
   readonly uri: string;
-  /** Of the sorted lines `key\0sha256\n`. */
+  /** sha256 of the sorted lines `key\0sha256\n`. */
   readonly sha256: string;
   readonly objects: number;
   readonly bytes: number;
@@ -64,9 +64,9 @@ export interface TrainingJob {
   readonly attempt: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** Begin of the first Downloading. */
+  /** Start of the first Downloading. */
   readonly startedAtMs: number | null;
-  /** Begin of the last status. */
+  /** Start of the last status. */
   readonly endedAtMs: number | null;
   readonly failureReason: string | null;
   /** The last value of each metric, by name. */
@@ -123,9 +123,9 @@ export function trainingLogStream({ spec, createdAtMs }: Pick<TrainingJob, 'spec
 export interface AddedSource {
   readonly sha256: string;
   readonly bytes: number;
-  /** How many it has. */
+  /** Number of files. */
   readonly files: number;
-  /** Call it if no job is made of it: few sources can wait for their jobs at once. */
+  /** Call it if no job uses it: only a few sources can wait for their jobs at once. */
   readonly discard: () => Promise<void>;
 }
 
@@ -143,7 +143,7 @@ export interface Training {
   create(spec: TrainingSpec, who: string, options?: NewTrainingJob): Promise<TrainingJob>;
   /** Throws what `create` would throw for the spec, except `already_exists` and `overloaded`. */
   check(spec: TrainingSpec, who: string): Promise<void>;
-  /** Something else than a job refers to the source of the spec now. */
+  /** Something other than a job now refers to the source of the spec. */
   releaseSource(spec: Pick<TrainingSpec, 'source'>): Promise<void>;
   /** The next free name of the jobs of a group: GROUP-N. */
   nextName(group: string): Promise<string>;
@@ -151,9 +151,9 @@ export interface Training {
   /** Throws `not_found`. */
   get(name: string): Promise<TrainingJob>;
   list(filter: TrainingJobFilter): Promise<readonly TrainingJob[]>;
-  /** Does nothing to a job that is stopping. Throws `not_found`, `wrong_state` if the job is over. */
+  /** Does nothing if the job is already stopping. Throws `not_found`, `wrong_state` if the job has ended. */
   stop(name: string, who: string): Promise<TrainingJob>;
-  /** Deletes a job that is over with its log and metrics; its artifacts stay. Throws `not_found`, `wrong_state`. */
+  /** Deletes a job that has ended, with its log and metrics; its artifacts stay. Throws `not_found`, `wrong_state`. */
   delete(name: string, who: string): Promise<void>;
   /** Replaces the stored AWS request. Throws `not_found`. */
   setDocument(name: string, document: Readonly<Record<string, unknown>>, who: string): Promise<void>;
@@ -163,6 +163,6 @@ export interface Training {
   metrics(name: string): Promise<readonly TrainingMetricValue[]>;
   /** All values of one metric in order, those of the same second as their mean. None for an unknown job. */
   reports(name: string, metric: string): Promise<readonly number[]>;
-  /** Resolves at the next change of the status or secondary status, when the signal aborts, or at once if the job is over or cannot be read. Never rejects. */
+  /** Resolves at the next change of the status or secondary status, when the signal aborts, or at once if the job has ended or cannot be read. Never rejects. */
   changed(name: string, signal: AbortSignal): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** All training jobs of a server: created, started when there is room, stopped, deleted, and continued after a restart. */
+/** All training jobs of a server: created, started when cores are free, stopped, deleted, and continued after a restart. */
 import type { Readable } from 'node:stream';
 import { Loop } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -66,9 +66,9 @@ interface Running {
 interface Waiting {
   readonly spec: TrainingSpec;
   readonly createdAtMs: number;
-  /** The job has begun: it continues at once, whatever the capacity. */
+  /** The job has started: it continues at once, regardless of the capacity. */
   readonly isBegun: boolean;
-  /** The message that was last stored about its waiting. */
+  /** The last stored message about what it waits for. */
   shown?: string;
 }
 
@@ -109,7 +109,7 @@ export class TrainingJobs implements Training {
     return this.#url;
   }
 
-  /** Starts jobs from now on: the server answers those that call it. */
+  /** Starts jobs from now on, because the server can now answer their calls. */
   serve(url: string): void {
     this.#url = url;
     this.#next();
@@ -142,7 +142,7 @@ export class TrainingJobs implements Training {
       await this.#audit(tx, who, 'Create', spec.name, auditDetail(spec));
       return states.recordEvent(tx, { spec, progress });
     });
-    // The job is stored: nothing may throw from here on, or the caller deletes its data, and it would not start before the next server.
+    // The job is stored, so nothing may throw from here on: the caller would delete its data, and only the next server would start it.
     this.#waiting.set(nameKey(spec.name), { spec, createdAtMs: nowMs, isBegun: false });
     if (event !== null) this.#deps.events.publish(event);
     this.#next();
@@ -273,7 +273,7 @@ export class TrainingJobs implements Training {
   }
 
   async changed(name: string, signal: AbortSignal): Promise<void> {
-    // Listens before it reads, so that no change falls between.
+    // Listens before it reads, so no change is missed.
     const cancel = new AbortController();
     const waiting = this.#deps.states.changed(name, AbortSignal.any([signal, cancel.signal]));
     // Callers read the job while this waits, so a rejection would be unhandled, and end the server; the next read reports the same.
@@ -304,7 +304,7 @@ export class TrainingJobs implements Training {
     throw new PlatformError('overloaded', `${what}, with current utilization of ${count} and a request delta of 1.`);
   }
 
-  /** Turns a job to Stopping and ends what it does. */
+  /** Sets a job to Stopping and ends its work. */
   async #stopFor(name: string, cause: StopCause, alongside?: (tx: Transaction) => Promise<void>): Promise<void> {
     const { states } = this.#deps;
     const options = alongside === undefined ? {} : { alongside };
@@ -314,7 +314,7 @@ export class TrainingJobs implements Training {
     if (running !== undefined) return running.run.stop();
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) return;
-    // If nothing has begun, the job ends here. Otherwise, or if that fails, its run settles it, which needs no capacity.
+    // If nothing has started, the job ends here. Otherwise, or if that fails, its run ends it, which needs no capacity.
     this.#waiting.set(key, { ...waiting, isBegun: true });
     if (!waiting.isBegun) {
       await states.step(name, stoppedStep(cause));
@@ -331,7 +331,7 @@ export class TrainingJobs implements Training {
     await this.#showWaiting();
   }
 
-  /** Stops jobs whose time from creation to end is over. */
+  /** Stops jobs whose time from creation to end has passed. */
   async #endLate(): Promise<void> {
     const nowMs = this.#deps.clock.wallMs();
     const isLate = ({ spec, createdAtMs }: Pick<Waiting, 'spec' | 'createdAtMs'>): boolean =>
@@ -340,7 +340,7 @@ export class TrainingJobs implements Training {
     for (const { spec } of late) await this.#stopFor(spec.name, 'wait');
   }
 
-  /** Starts what there is room for. */
+  /** Starts the jobs that fit. */
   #next(): void {
     if (this.#isClosed || this.#url === null) return;
     for (const [key, waiting] of this.#waiting) if (waiting.isBegun) this.#start(key, waiting);
@@ -354,13 +354,13 @@ export class TrainingJobs implements Training {
   }
 
   #start(key: string, { spec, createdAtMs }: Waiting): void {
-    if (this.#running.has(key)) return; // Its attempt before is ending.
+    if (this.#running.has(key)) return; // Its previous attempt is ending.
     this.#waiting.delete(key);
     const run = new TrainingRun(this.#deps, spec.name);
     const ended = run
       .run()
       .then((result) => {
-        // One that was to be stopped meanwhile only settles that, which needs no capacity.
+        // A job that must stop only ends, which needs no capacity.
         if (result === 'again') this.#waiting.set(key, { spec, createdAtMs, isBegun: run.isStopped });
       })
       .catch((error: unknown) => this.#deps.log.error({ job: spec.name, error: messageOf(error) }, 'failed to end a training job'))
@@ -388,7 +388,7 @@ export class TrainingJobs implements Training {
     return { cores: this.#deps.cores, servingCores: this.#deps.servingCores() };
   }
 
-  /** Says of each waiting job what it waits for. */
+  /** Updates the message of each waiting job. */
   async #showWaiting(): Promise<void> {
     const { freeCores } = decideCapacity([], this.#runningJobs(), this.#capacity());
     for (const waiting of this.#waiting.values()) {

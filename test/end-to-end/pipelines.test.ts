@@ -1,6 +1,6 @@
 /**
  * The closed loop on a real server under load: an alarm starts a run, whose model is evaluated, approved by a test, and rolled out; a worse
- * one is rejected; one that is bad in production is taken back. The script needs python3 alone: it copies a model, and forgets the first
+ * one is rejected; one that is bad in production is rolled back. The script needs python3 alone: it copies a model, and forgets the first
  * pixels of the images as its hyperparameter says.
  */
 import assert from 'node:assert/strict';
@@ -217,11 +217,11 @@ describe('a pipeline', { timeout: 600_000 }, () => {
       await setAlarm('digits-late', 'ALARM');
       const fourth = await over(4);
       assert.deepEqual([fourth.state, fourth.verdict, fourth.version], ['Failed', 'better', 'digits/4']);
-      assert.match(fourth.reason ?? '', /^digits\/4 was taken back and rejected: alarm digits-late is in ALARM$/);
+      assert.match(fourth.reason ?? '', /^digits\/4 was rolled back and rejected: alarm digits-late is in ALARM$/);
       await server.inService('digits');
       assert.deepEqual(await served(), ['digits/2']);
       const { approval, approval_note: note } = await version(4);
-      assert.deepEqual([approval, note], ['Rejected', 'pipeline:digits-loop/4: taken back: alarm digits-late is in ALARM']);
+      assert.deepEqual([approval, note], ['Rejected', 'pipeline:digits-loop/4: rolled back: alarm digits-late is in ALARM']);
     } finally {
       await load.stop();
     }

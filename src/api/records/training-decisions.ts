@@ -26,7 +26,7 @@ export const trainingDecisionShape = {
   chosen: z.strictObject({ action, version: z.string(), verdict }),
   effect: z
     .strictObject({
-      outcome: z.enum(['deployed', 'taken back', 'replaced', 'failed']),
+      outcome: z.enum(['deployed', 'rolled back', 'replaced', 'failed']),
       reason: z.string(),
       versions: z.array(
         z.strictObject({ model: z.string(), answered: z.number(), late: z.number(), failed: z.number(), refused: z.number() }),

@@ -60,7 +60,7 @@ describe('--range', () => {
 
   for (const text of ['lr', 'lr=', '=1..2', 'lr=a..b', 'lr=1..2:cubic']) {
     test(`rejects '${text}'`, () => {
-      assert.throws(() => parseRange(text), /no range: expected, for example, lr=0.001..1/);
+      assert.throws(() => parseRange(text), /is not a range: expected, for example, lr=0.001..1/);
     });
   }
 });

@@ -1,4 +1,4 @@
-/** Scores and compares what versions answered, from their losses row by row: 0 or 1 for classes, squared errors for values. Pure. */
+/** Scores and compares the answers of versions, from their losses row by row: 0 or 1 for classes, squared errors for values. Pure. */
 import { type PairedTest, pairedClassTest, pairedValueTest } from './judge-better.ts';
 import type { EvaluateSettings } from './pipeline-spec.ts';
 
@@ -6,7 +6,7 @@ export function compareAnswers(newLosses: Float64Array, oldLosses: Float64Array,
   return metric === 'accuracy' ? pairedClassTest(newLosses, oldLosses) : pairedValueTest(newLosses, oldLosses, metric);
 }
 
-/** Over the rows that the version answered; null if there is none. */
+/** Over the rows that the version answered; null if there are no such rows. */
 export function meanScore(losses: Float64Array, metric: EvaluateSettings['metric']): number | null {
   const answered = losses.filter((loss) => Number.isFinite(loss));
   if (answered.length === 0) return null;

@@ -1,6 +1,6 @@
 /**
- * Executes one run, step by step. Each step is stored before and after it, and finds again what it has begun: the next server continues
- * where a killed one was.
+ * Executes one run, step by step. Each step is stored before and after it runs, and finds its earlier work again, so the next server continues
+ * where a killed one stopped.
  */
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import { type PlatformEvent, withOrigin } from '../../records/index.ts';
@@ -24,7 +24,7 @@ const stepsByName: Readonly<Record<PipelineStep, (context: StepContext) => Promi
 };
 
 const reasonMax = 1000;
-/** The server has no room, or its database was away: a step is tried again, about five minutes long, and storing it until it succeeds. */
+/** If the server is overloaded or its database is unavailable, a step is retried for about five minutes; storing its result is retried until it succeeds. */
 const triesMax = 60;
 const tryEveryMs = 5000;
 
@@ -37,7 +37,7 @@ export class RunExecution {
   readonly #closing = new AbortController();
   #stoppedBy = '';
   #run: PipelineRun;
-  /** Writes follow one another. */
+  /** Serializes writes. */
   #written: Promise<unknown> = Promise.resolve();
 
   constructor(deps: RunStepDeps, revision: RevisionOfRun, run: PipelineRun) {
@@ -56,7 +56,7 @@ export class RunExecution {
     this.#abort.abort(new Error('closing'));
   }
 
-  /** Ends the run soon, and the job or evaluation of its step. Throws `wrong_state` once it deploys. */
+  /** Stops the run and the job or evaluation of its step. Throws `wrong_state` once it deploys. */
   stop(who: string): void {
     const step = this.#run.steps.find(({ state }) => state === 'InProgress')?.step;
     if (step === 'deploy')
@@ -68,7 +68,7 @@ export class RunExecution {
     this.#abort.abort(new PlatformError('wrong_state', `stopped by ${who}`));
   }
 
-  /** Resolves when the run has ended, or was halted. What cannot be stored, as on a full disk, is tried again. */
+  /** Resolves when the run has ended or was halted. A failed write, such as to a full disk, is retried. */
   async execute(): Promise<void> {
     const name = runName(this.#run);
     const origin = { protocol: 'pipeline', remoteAddress: name, userAgent: `pipeline:${name}`, requestId: name };
@@ -93,7 +93,7 @@ export class RunExecution {
     }
   }
 
-  /** Null if the server closes, or the run was stopped, which is stored then. */
+  /** Null if the server closes, or if the run was stopped; a stop is stored first. */
   async #execute(step: PipelineStep, signal: AbortSignal): Promise<StepOutcome | null> {
     for (let tries = 1; ; tries++) {
       try {
@@ -142,8 +142,8 @@ export class RunExecution {
   }
 
   /**
-   * Ends the step, and in the same transaction the run, if this was its last step or stops it: after a kill, no server finds one without the
-   * other. Returns whether the run is over.
+   * Ends the step and, if no step follows, the run in the same transaction: after a kill, no server finds one without the
+   * other. Returns whether the run has ended.
    */
   async #endStep(step: PipelineStep, { state, note, stops, facts }: StepOutcome): Promise<boolean> {
     const { clock, events } = this.#deps;
@@ -165,7 +165,7 @@ export class RunExecution {
     return isOver;
   }
 
-  /** The step has begun nothing more by now, so that its job or evaluation is the last one. */
+  /** Call it when the step starts nothing more, so its job or evaluation is the last one. */
   async #stopped(step: PipelineStep, reason: string): Promise<void> {
     const { training, evaluations, clock } = this.#deps;
     const { job, evaluation } = this.#run;
@@ -179,7 +179,7 @@ export class RunExecution {
     this.#deps.announceDeliveries();
   }
 
-  /** The end with its event and notifications, and the steps marked that did not run. */
+  /** Stores the end of the run, with its event and notifications. Marks the steps that did not run. */
   async #endIn(tx: Transaction, before: PipelineRun, { state, reason, why }: RunEnd): Promise<{ run: PipelineRun; event: PlatformEvent }> {
     const { clock, events, notify } = this.#deps;
     const steps = before.steps.map((each) => (each.state === 'Waiting' ? { ...each, state: 'Skipped' as const, note: why } : each));
@@ -190,7 +190,7 @@ export class RunExecution {
     return { run, event };
   }
 
-  /** In one transaction; only then is it the run's state, and its events are published. */
+  /** Stores the change in one transaction. Only then does the run's state change, and its events are published. */
   #write(change: (tx: Transaction) => Promise<{ readonly run: PipelineRun; readonly events: readonly PlatformEvent[] }>): Promise<void> {
     const { rows, events } = this.#deps;
     const next = this.#written
@@ -224,7 +224,7 @@ interface RunEnd {
   readonly why: string;
 }
 
-/** What is stopped may have ended meanwhile, or never begun. */
+/** The job or evaluation may have ended meanwhile, or may never have started. */
 async function unlessOver(stopping: Promise<unknown>): Promise<void> {
   try {
     await stopping;
@@ -233,7 +233,7 @@ async function unlessOver(stopping: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Of a run that begins. */
+/** The steps of a new run. */
 export const noFacts: PipelineRunFacts = {
   job: null,
   version: null,

@@ -1,11 +1,11 @@
-/** Decides whether a trained version replaces the one that it was compared with: by a paired test on the same rows. Pure. */
+/** Decides by a paired test on the same rows whether a trained version replaces the one that it was compared with. Pure. */
 import { mcnemarTail, pairedBootstrap } from '../../statistics/index.ts';
 import type { ApproveSettings } from './pipeline-spec.ts';
 
 /** Fewer rows prove nothing about values. */
 export const bootstrapRowsMin = 30;
 
-/** What both versions answered, compared. The gain is positive if the new version is better, in the unit of the metric. */
+/** A comparison of the answers of both versions. The gain is positive if the new version is better, in the unit of the metric. */
 export interface PairedTest {
   readonly kind: 'mcnemar' | 'bootstrap';
   readonly rows: number;
@@ -13,9 +13,9 @@ export interface PairedTest {
   readonly wins: number | null;
   readonly losses: number | null;
   readonly gain: number;
-  /** One-sided: how often would the new version look this good if it were no better? */
+  /** One-sided: the probability of such a result if the new version were no better. */
   readonly pBetter: number;
-  /** The reverse. */
+  /** The same for the old version. */
   readonly pWorse: number;
 }
 

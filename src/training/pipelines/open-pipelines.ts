@@ -50,7 +50,7 @@ export async function openPipelines(deps: OpenPipelinesDeps, closers: Closers): 
   return closers.add(pipelines);
 }
 
-/** What receivers of `notify` get, in JSON. */
+/** The JSON body that receivers of `notify` get. */
 function noticeOf(run: PipelineRun): string {
   const { pipeline, number, state, reason, version, verdict, steps, startedAtMs, endedAtMs } = run;
   return JSON.stringify({

@@ -1,4 +1,4 @@
-/** The file of a pipeline: YAML from a caller becomes a `PipelineSpec`, or an error that names the line. Pure. */
+/** Parses the file of a pipeline: YAML from a caller becomes a `PipelineSpec`, or an error that names the line. Pure. */
 import { compilePattern } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { checkName } from '../../objective.ts';
@@ -25,7 +25,7 @@ const alarmsMax = 10;
 /** Names of runs are PIPELINE/N, and names of their jobs PIPELINE-N. */
 const nameLengthMax = 50;
 const watchDefaultMs = 5 * 60_000;
-/** A shorter time would let a pipeline whose events lead to each other fill the machine. */
+/** With a shorter time, pipelines that trigger each other could overload the machine. */
 const atMostEveryMinMs = 60_000;
 const atMostEveryDefaultMs = 3_600_000;
 
@@ -66,7 +66,7 @@ function namedIn(members: YamlMembers, member: string, what = member): string {
   return members.checked(member, () => checkName(what, name));
 }
 
-/** Each step needs what the ones before it make. */
+/** Each step needs the results of the earlier ones. */
 function checkSteps(file: YamlMembers, { group, evaluate, approve, deploy }: PipelineSpec): void {
   const firstOther = (['evaluate', 'approve', 'deploy'] as const).find((step) => file.has(step));
   if (group === null && firstOther !== undefined)
@@ -153,7 +153,7 @@ function channelsIn(train: YamlMembers, parameters: Readonly<Record<string, stri
     }
     const captured = channels.members(name) as YamlMembers;
     const endpoint = namedIn(captured, 'captured', 'endpoint');
-    // Rows without a label teach nothing.
+    // Rows without a label are useless for training.
     if (captured.flag('labelled') === false) captured.fail('labelled', 'expected true: only calls with a label are rows');
     const sinceMs = captured.durationMs('since');
     const rowsMax = captured.number('rowsMax', 1, trainingLimits.capturedRows) ?? capturedRowsDefault;

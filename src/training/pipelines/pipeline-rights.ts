@@ -1,4 +1,4 @@
-/** What a pipeline may do: as much as the key that applied its revision, checked when it is applied and again at each step. */
+/** The permissions of a pipeline: those of the key that applied its revision, checked when it is applied and again at each step. */
 import { type Access, type Action, type Caller, hasPermission, permissionFor, weakestRoleWith } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { type PipelineSpec, type PipelineStep, stepsOf } from './pipeline-spec.ts';
@@ -11,12 +11,12 @@ const stepActions = {
   deploy: 'update endpoint',
 } as const satisfies Record<PipelineStep, Action>;
 
-/** What a step does; null for an approval that is left to a person. */
+/** The action that a step performs; null for an approval by a person. */
 function actionOf(spec: PipelineSpec, step: PipelineStep): Action | null {
   return step === 'approve' && spec.approve?.when === 'manual' ? null : stepActions[step];
 }
 
-/** Throws `forbidden` unless the caller may do what every step does. */
+/** Throws `forbidden` unless the caller has the permissions of all steps. */
 export function checkRights(access: Pick<Access, 'require'>, caller: Caller, spec: PipelineSpec): void {
   for (const step of stepsOf(spec)) {
     const action = actionOf(spec, step);
@@ -30,7 +30,7 @@ export function checkRights(access: Pick<Access, 'require'>, caller: Caller, spe
   }
 }
 
-/** Throws `forbidden` unless the key still exists and may do what the step does. `anonymous` stands for a local caller without a key. */
+/** Throws `forbidden` unless the key still exists and has the permission of the step. `anonymous` stands for a local caller without a key. */
 export function checkStepRights(access: Pick<Access, 'callerFor'>, who: string, spec: PipelineSpec, step: PipelineStep): void {
   const action = actionOf(spec, step);
   if (action === null || who === 'anonymous') return;

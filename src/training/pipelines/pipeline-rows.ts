@@ -9,7 +9,7 @@ interface StoredRevision {
   readonly git: PipelineGit | null;
 }
 
-/** What one apply brings. */
+/** The contents of one apply. */
 export interface AppliedFile extends StoredRevision {
   readonly file: string;
   readonly sourceSha256: string | null;
@@ -21,7 +21,7 @@ interface RunPage {
   readonly offset?: number;
 }
 
-/** Older ones are deleted, except those of runs in progress. */
+/** Older revisions are deleted, except those of runs in progress. */
 const revisionsMax = 50;
 const runsMax = 1000;
 const cursorName = 'pipelines';
@@ -55,7 +55,7 @@ export class PipelineRows {
     return Number(row?.count ?? 0);
   }
 
-  /** Adds a revision, and the pipeline with the first. Returns its number, and the archives that no revision has any more. */
+  /** Adds a revision; the first one also adds the pipeline. Returns its number, and the archives that no revision uses now. */
   async apply(
     tx: Transaction,
     { spec, git, file, sourceSha256, who }: AppliedFile,
@@ -79,7 +79,7 @@ export class PipelineRows {
         .values({ ...row, created_at: nowMs, updated_at: nowMs })
         .execute();
     } else {
-      // A schedule that was changed is due from now on.
+      // Due times of a changed schedule count from now on.
       const handled = known.spec.on.schedule === spec.on.schedule ? {} : { schedule_handled_at: nowMs };
       await tx
         .updateTable('pipelines')
@@ -106,7 +106,7 @@ export class PipelineRows {
   }
 
   async setEnabled(tx: Transaction, name: string, isEnabled: boolean, nowMs: number): Promise<void> {
-    // One that is enabled again does not make up for the meantime.
+    // A pipeline that is enabled again does not run for missed times.
     const change = isEnabled ? { is_enabled: 1, schedule_handled_at: nowMs } : { is_enabled: 0, waiting: null };
     await tx
       .updateTable('pipelines')
@@ -139,7 +139,7 @@ export class PipelineRows {
     return Number(row?.last ?? 0) + 1;
   }
 
-  /** Adds a run, which the trigger that waited becomes. */
+  /** Adds a run for the waiting trigger. */
   async addRun(tx: Transaction, run: PipelineRun): Promise<void> {
     const key = nameKey(run.pipeline);
     await tx
@@ -183,7 +183,7 @@ export class PipelineRows {
     return (await this.#db.selectFrom('pipeline_runs').selectAll().where('state', '=', 'InProgress').execute()).map(runOf);
   }
 
-  /** Tests that were made on the same rows before, by all pipelines. */
+  /** The number of earlier tests on the same rows, by all pipelines. */
   async usesOf(holdout: string, except: Pick<PipelineRun, 'pipeline' | 'number'> | null): Promise<number> {
     let query = this.#db
       .selectFrom('pipeline_runs')
@@ -194,7 +194,7 @@ export class PipelineRows {
     return Number((await query.executeTakeFirst())?.count ?? 0);
   }
 
-  /** How far events were matched; at first from `seq` on. */
+  /** The sequence number up to which events were matched; initially `seq`. */
   async cursor(seq: number): Promise<number> {
     await this.#db
       .insertInto('cursors')

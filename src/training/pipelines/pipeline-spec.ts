@@ -2,7 +2,7 @@
 import type { TrainingMetric } from '../spec.ts';
 
 export const pipelineSteps = ['train', 'register', 'evaluate', 'approve', 'deploy'] as const;
-/** In the order in which they run. A version is what is evaluated, so it is registered first, pending approval. */
+/** In the order in which they run. An evaluation runs a version, so the version is registered first, pending approval. */
 export type PipelineStep = (typeof pipelineSteps)[number];
 
 export interface PipelineTriggers {
@@ -25,7 +25,7 @@ export interface PipelineChannel {
 }
 
 export interface TrainSettings {
-  /** Where the code came from, as it was written; null: a command needs none. */
+  /** The origin of the code, as written in the file; null: a command needs none. */
   readonly source: string | null;
   readonly entry: string | null;
   readonly command: readonly string[] | null;
@@ -53,7 +53,7 @@ export interface ApproveSettings {
   readonly when: 'better' | 'manual' | 'always';
   /** 1 - confidence is the level of the test. */
   readonly confidence: number;
-  /** The least gain of the metric, in its own unit. */
+  /** The minimum gain of the metric, in its own unit. */
   readonly marginMin: number;
   /** What happens if the test proves neither. */
   readonly unsure: 'manual' | 'reject';
@@ -92,7 +92,7 @@ export function withParameters(text: string, parameters: Readonly<Record<string,
   return text.replaceAll(reference, (_all, inner: string) => parameters[inner.replace(/^\s*parameters\./, '').trim()] ?? '');
 }
 
-/** What stands between the braces of each `${…}`. */
+/** The text between the braces of each `${…}`. */
 export function referencesIn(text: string): readonly string[] {
   return [...text.matchAll(reference)].map(([, inner = '']) => inner);
 }

@@ -23,18 +23,18 @@ export interface PipelineStepView {
   readonly state: PipelineStepState;
   readonly startedAtMs: number | null;
   readonly endedAtMs: number | null;
-  /** What came of it, or why it was skipped, in one sentence. */
+  /** The result, or why the step was skipped, in one sentence. */
   readonly note: string | null;
 }
 
-/** The rows that the test was made on, and how often it was made on them, this time included. */
+/** The rows of the test, and the number of tests on them, this one included. */
 export interface HoldoutUse {
   readonly set: string;
   readonly rows: number;
   readonly uses: number;
 }
 
-/** What the steps of a run have made so far. */
+/** The results of a run's steps so far. */
 export interface PipelineRunFacts {
   readonly job: string | null;
   /** `digits/7` */
@@ -43,11 +43,11 @@ export interface PipelineRunFacts {
   readonly against: string | null;
   readonly evaluation: string | null;
   readonly holdout: HoldoutUse | null;
-  /** The set of the holdout's rows when the training began: a training that changes them is not judged by them. */
+  /** The set of the holdout's rows at the start of the training. If the training changes the holdout, the run fails. */
   readonly holdoutBefore: string | null;
   readonly test: PairedTest | null;
   readonly verdict: TrainingVerdict | null;
-  /** Of the metric: that of the new version, and of the one before. */
+  /** The metric of the new version, and of the one that it was compared with. */
   readonly scores: { readonly now: number | null; readonly before: number | null } | null;
   /** The decision to approve or reject, whose effect is known after the rollout. */
   readonly decision: string | null;
@@ -70,7 +70,7 @@ export interface PipelineRun extends PipelineRunFacts {
   readonly endedAtMs: number | null;
 }
 
-/** Where code came from, pinned when the file was applied. */
+/** The origin of the code, recorded when the file was applied. */
 export interface PipelineGit {
   readonly commit: string;
   readonly isDirty: boolean;

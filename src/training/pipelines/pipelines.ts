@@ -1,4 +1,4 @@
-/** All pipelines of a server: applied, triggered, run one at a time each, and continued after a restart. */
+/** All pipelines of a server. Each has at most one run in progress, which continues after a restart. */
 
 import type { Access, Caller } from '../../access/index.ts';
 import { compilePattern, type Envelope, type EventPattern } from '../../alerts/index.ts';
@@ -34,7 +34,7 @@ export interface PipelinesDeps extends RunStepDeps {
 
 export interface NewPipeline {
   readonly file: string;
-  /** The archive of the code; null: that of the revision before. */
+  /** The archive of the code; null: that of the previous revision. */
   readonly source: AddedSource | null;
   readonly git: PipelineGit | null;
 }
@@ -57,13 +57,13 @@ export class Pipelines {
   readonly #deps: PipelinesDeps;
   /** By lower-case name. */
   readonly #known = new Map<string, Pipeline>();
-  /** A long expression takes milliseconds to read: not each second. */
+  /** Parsed once per revision, because parsing a long expression takes milliseconds. */
   readonly #due = new WeakMap<Pipeline, number | null>();
   readonly #patterns = new Map<string, EventPattern>();
   readonly #running = new Map<string, { readonly execution: RunExecution; readonly ended: Promise<void> }>();
   readonly #loop: Loop;
   #endListening = (): void => {};
-  /** Changes of the state of triggers follow one another. */
+  /** Serializes changes of triggers. */
   #serial: Promise<unknown> = Promise.resolve();
   #seq = 0;
   #isClosed = false;
@@ -103,7 +103,7 @@ export class Pipelines {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
     await this.#deps.rows
       .setCursor(null, this.#seq)
-      .catch((error: unknown) => this.#deps.log.warn({ error: messageOf(error) }, 'failed to store how far events were matched'));
+      .catch((error: unknown) => this.#deps.log.warn({ error: messageOf(error) }, 'failed to store the position in the events'));
   }
 
   /** Sorted by name. */
@@ -160,7 +160,7 @@ export class Pipelines {
     return this.get(spec.name);
   }
 
-  /** What an apply would store, and its next run do. Throws like `apply`. */
+  /** What an apply would store, and what its next run would do. Throws like `apply`. */
   async plan(provided: NewPipeline, caller: Caller): Promise<PipelinePlan> {
     const { spec } = await this.#checked(provided, caller);
     const known = this.#known.get(nameKey(spec.name));
@@ -182,7 +182,7 @@ export class Pipelines {
     return this.get(name);
   }
 
-  /** Deletes a pipeline with its revisions and runs; what they made stays. Throws `not_found`, `wrong_state` while it runs. */
+  /** Deletes a pipeline with its revisions and runs, but not their jobs and versions. Throws `not_found`, `wrong_state` while it runs. */
   async delete(name: string, who: string): Promise<void> {
     const { name: own } = this.get(name);
     await this.#inTurn(async () => {
@@ -205,7 +205,7 @@ export class Pipelines {
     return this.#trigger(name, { kind: 'manual', by: who, count: 1, atMs: this.#deps.clock.wallMs(), parameters });
   }
 
-  /** Starts a run on behalf of a rule, whose events keep their distance from the run before. Throws like `run`. */
+  /** Starts a run on behalf of a rule; `atMostEvery` applies to its events. Throws like `run`. */
   async runByEvent(name: string, parameters: Readonly<Record<string, string>>, by: string): Promise<void> {
     if (!this.get(name).isEnabled) return;
     await this.#trigger(name, { kind: 'event', by, count: 1, atMs: this.#deps.clock.wallMs(), parameters });
@@ -226,7 +226,7 @@ export class Pipelines {
     return this.#deps.rows.runs(this.get(name).name, page);
   }
 
-  /** Stops a run with the job or evaluation of its step. Throws `not_found`, `wrong_state` if it is over, or deploys. */
+  /** Stops a run with the job or evaluation of its step. Throws `not_found`, `wrong_state` if it has ended or is deploying. */
   async stop(name: string, number: number, who: string): Promise<PipelineRun> {
     const { state, pipeline } = await this.runOf(name, number);
     const running = this.#running.get(nameKey(pipeline));
@@ -253,7 +253,7 @@ export class Pipelines {
       throw new PlatformError('invalid_request', `train.source: expected the archive of ${spec.train.source} as part source of the form`);
     const { parameters } = spec;
     await training.check(trainingSpecFor(spec, { git: provided.git, sourceSha256 }, { run: null, job: null, parameters }), caller.keyId);
-    await planPipeline(this.#deps, spec); // finds an endpoint of another group, and a version that is not there
+    await planPipeline(this.#deps, spec); // throws for an endpoint of another group, and for a missing version
     return { spec, sourceSha256 };
   }
 
@@ -286,7 +286,7 @@ export class Pipelines {
     }
   }
 
-  /** Matches each event once: what it triggers is stored together with how far events were read. */
+  /** Matches each event once: triggers are stored together with the position up to which events were read. */
   async #readEvents(): Promise<void> {
     const { events, rows } = this.#deps;
     for (;;) {
@@ -301,7 +301,7 @@ export class Pipelines {
           waiting.set(pipeline.name, { pipeline, trigger: mergedTrigger(merged, trigger) });
         }
       }
-      // Also if nothing matches: a pipeline that is applied later must not be started by what happened before.
+      // Stored even if nothing matches: earlier events must not start a pipeline that is applied later.
       await rows.transact(async (tx) => {
         for (const { pipeline, trigger } of waiting.values()) await rows.setWaiting(tx, pipeline.name, trigger);
         await rows.setCursor(tx, last.seq);
@@ -345,7 +345,7 @@ export class Pipelines {
     await this.#reload(name);
   }
 
-  /** Starts the run of the trigger that waits, unless a run is in progress or it is too early. */
+  /** Starts the run of the waiting trigger, unless a run is in progress or it is too early. */
   async #startIfDue(pipeline: Pipeline): Promise<PipelineRun | null> {
     const { clock, rows, events } = this.#deps;
     const { name, waiting, spec, revision, appliedBy } = pipeline;
@@ -364,7 +364,7 @@ export class Pipelines {
       await this.#audit(tx, { who, action: 'StartPipelineRun', detail }, name);
       return { run: added, event: await events.record(tx, { kind: 'pipeline.run-started', subject: name, detail }) };
     });
-    // Nothing may fail between the row and its execution: another run would start beside it.
+    // Nothing between the row and its execution may fail, or a second run would start.
     this.#known.set(nameKey(name), { ...pipeline, waiting: null, lastStartedAtMs: nowMs });
     this.#execute(run, pipeline);
     events.publish(event);
@@ -407,7 +407,7 @@ export class Pipelines {
     await this.#deps.audit.record(tx, { who, action, target, outcome: 'ok', detail });
   }
 
-  /** One after another, so that two triggers start one run. */
+  /** Serialized, so two triggers start one run. */
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
     const next = this.#serial.catch(() => undefined).then(run);
     this.#serial = next;

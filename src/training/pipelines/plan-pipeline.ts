@@ -1,4 +1,4 @@
-/** What the next run of a pipeline would do, step by step, in words. */
+/** Describes what the next run of a pipeline would do, step by step. */
 import { PlatformError } from '../../errors.ts';
 import { sameName } from '../../names.ts';
 import { approximateMs } from '../../objective.ts';
@@ -14,7 +14,7 @@ export interface PlannedStep {
 
 type PlanDeps = Pick<RunStepDeps, 'deployments' | 'registry' | 'buckets' | 'rows'>;
 
-/** Throws `wrong_state` for an endpoint of another group, `not_found` for a version that is not there. */
+/** Throws `wrong_state` for an endpoint of another group, `not_found` for a missing version. */
 export async function planPipeline(deps: PlanDeps, spec: PipelineSpec): Promise<readonly PlannedStep[]> {
   checkEndpoint(deps, spec);
   const against = await versionAgainst(deps, spec, null);
@@ -49,7 +49,7 @@ async function evaluateText({ buckets, rows }: PlanDeps, settings: EvaluateSetti
   });
   const rivals = against === null ? 'the new version alone' : `the new version and ${against}`;
   const text = `${settings.metric} of ${rivals} on ${settings.data}`;
-  if (name === null) return `${text}, which is not there yet`;
+  if (name === null) return `${text}, which does not exist yet`;
   const uses = await rows.usesOf(name, null);
   return uses === 0 ? text : `${text}, on whose rows ${uses} ${uses === 1 ? 'test was' : 'tests were'} made before`;
 }
@@ -67,6 +67,6 @@ function deployText({ deployments }: PlanDeps, { endpoint, steps, alarms }: Depl
   const known = deployments.list().some(({ config }) => sameName(config.name, endpoint));
   if (!known) return `create endpoint ${endpoint}`;
   const shares = steps.map(({ share, watchMs }) => `${Number((100 * share).toFixed(2))} % for ${approximateMs(watchMs)}`);
-  const guarded = alarms.length === 0 ? '' : `; taken back if ${alarms.join(' or ')} is in ALARM`;
+  const guarded = alarms.length === 0 ? '' : `; rolled back if ${alarms.join(' or ')} is in ALARM`;
   return `update endpoint ${endpoint}: ${shares.join(', then ')}${guarded}`;
 }

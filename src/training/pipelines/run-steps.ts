@@ -1,4 +1,4 @@
-/** What the steps of a run use of their surroundings, and what each returns. */
+/** The dependencies of a run's steps, and what each step returns. */
 import type { Access } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { Deployments } from '../../deployment/index.ts';
@@ -39,7 +39,7 @@ export interface StepContext {
   readonly revision: Pick<Pipeline, 'git' | 'sourceSha256'>;
   /** The key whose rights the run has. */
   readonly who: string;
-  /** As it is stored now. */
+  /** The stored run. */
   readonly run: PipelineRun;
   readonly signal: AbortSignal;
   /**
@@ -54,9 +54,9 @@ export interface StepContext {
 export interface StepOutcome {
   readonly state: Extract<PipelineStepState, 'Completed' | 'Failed' | 'Skipped'>;
   readonly note: string;
-  /** The steps after it are skipped, for this reason. */
+  /** Why the later steps are skipped. */
   readonly stops?: string;
-  /** URLs and events aside, what the step has found out. */
+  /** What the step has found out. */
   readonly facts?: Partial<PipelineRunFacts>;
 }
 

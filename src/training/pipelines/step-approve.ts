@@ -68,7 +68,7 @@ export async function approveStep(context: StepContext): Promise<StepOutcome> {
   return { state: 'Completed', note: `approved ${version}: ${choice.reason}`, facts: { verdict: choice.verdict } };
 }
 
-/** `Rejected by AKIA…` if a person decided otherwise while the run went on: that stands. Null if not. Pure. */
+/** `Rejected by AKIA…` if a person has decided during the run; their decision stays. Null if not. Pure. */
 export function judgedBy(
   { approval, approvalChangedBy }: Pick<ModelVersion, 'approval' | 'approvalChangedBy'>,
   action: TrainingAction,
@@ -94,7 +94,7 @@ async function awaitOpening(
   }
 }
 
-/** Null without an endpoint, whose decisions they are. */
+/** Null without an endpoint, because decisions belong to an endpoint. */
 function decisionOf({ deps, spec, run }: StepContext, { verdict, action, reason }: TrainingChoice): NewDecision | null {
   const endpoint = deps.deployments.list().find(({ config }) => sameName(config.name, spec.deploy?.endpoint ?? ''));
   if (endpoint === undefined) return null;

@@ -1,4 +1,4 @@
-/** Step deploy: a watched update of the endpoint, or its creation. A version that is taken back is rejected. */
+/** Step deploy: a watched update of the endpoint, or its creation. A version that is rolled back is rejected. */
 import {
   type CountedVersion,
   type EndpointView,
@@ -19,9 +19,9 @@ import { otherGroup } from './step-evaluate.ts';
 
 const pollMs = 500;
 
-/** What became of the update. */
+/** The outcome of the update. */
 interface DeployEnd {
-  readonly outcome: 'deployed' | 'taken back' | 'replaced' | 'failed';
+  readonly outcome: 'deployed' | 'rolled back' | 'replaced' | 'failed';
   readonly reason: string;
 }
 
@@ -41,9 +41,9 @@ export async function deployStep(context: StepContext): Promise<StepOutcome> {
       if (end.outcome === 'deployed') return { state: 'Completed', note: `${version} serves ${endpoint}: ${end.reason}` };
       if (end.outcome === 'replaced') return { state: 'Failed', note: `${endpoint}: ${end.reason}` };
       const [group = '', number = ''] = version.split('/');
-      const note = `pipeline:${runName(run)}: taken back: ${end.reason}`.slice(0, 1000);
+      const note = `pipeline:${runName(run)}: rolled back: ${end.reason}`.slice(0, 1000);
       await deps.registry.setApproval(group, Number(number), 'Rejected', { who, note });
-      return { state: 'Failed', note: `${version} was taken back and rejected: ${end.reason}` };
+      return { state: 'Failed', note: `${version} was rolled back and rejected: ${end.reason}` };
     }
     await pauseFor(deps.clock, pollMs, signal);
     signal.throwIfAborted();
@@ -57,8 +57,8 @@ export function endOf(
 ): DeployEnd | null {
   const { rollout, status, servedGeneration } = view;
   if (rollout !== null && rollout.rolledBack !== null && rollout.beforeGeneration === generation - 1)
-    return { outcome: 'taken back', reason: rollout.rolledBack };
-  // A lower one: the endpoint was deleted and created again.
+    return { outcome: 'rolled back', reason: rollout.rolledBack };
+  // A lower generation means that the endpoint was deleted and created again.
   if (view.generation !== generation) return { outcome: 'replaced', reason: 'another update began during the rollout' };
   if (isUnderWay(rollout)) return null;
   if (status === 'Failed') return { outcome: 'failed', reason: view.reason ?? 'the endpoint failed' };

@@ -64,7 +64,7 @@ function figure(value: number | null): string {
   return value === null ? 'none' : String(Number(value.toPrecision(4)));
 }
 
-/** The holdout as an evaluation set that is named by its content, so that the same rows are one set, and a changed file is another. */
+/** The holdout as an evaluation set. Its name is derived from its content, so the same rows are one set and a changed file is another. */
 async function holdoutSet(
   { buckets, evaluations }: RunStepDeps,
   settings: EvaluateSettings,
@@ -121,7 +121,7 @@ export async function versionAgainst(
     return version !== null && sameName(found, version) ? null : found;
   }
   const endpoint = deployments.list().find(({ config }) => sameName(config.name, deploy?.endpoint ?? ''));
-  // Else a deployer who deletes the endpoint would have the next model approved without a test.
+  // Otherwise a deployer who deletes the endpoint could have the next model approved without a test.
   if (endpoint === undefined) {
     const approved = (await registry.latestApproved(group ?? ''))?.name ?? null;
     return approved !== null && version !== null && sameName(approved, version) ? null : approved;
@@ -139,7 +139,7 @@ export function otherGroup(endpoint: string, serves: string, group: string): Pla
   );
 }
 
-/** The same for a run on every server, in the form of an id. */
+/** An id that is derived from the run, so every server finds the same evaluation. */
 function evaluationIdOf(run: string, startedAtMs: number): string {
   const hex = hash('sha256', `${run} ${startedAtMs}`);
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');

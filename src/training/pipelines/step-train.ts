@@ -1,4 +1,4 @@
-/** Steps train and register: a training job of the run's own, and the version that it has registered. */
+/** Steps train and register: the training job of the run, and the version that it registers. */
 import { PlatformError } from '../../errors.ts';
 import { channelDefaults, type TrainingChannel, type TrainingSpec, trainingDefaults } from '../spec.ts';
 import { isOver } from '../status.ts';
@@ -14,7 +14,7 @@ export const pipelineBucket = 'penstock-training';
 const triesMax = 50;
 const rereadEveryMs = 5000;
 
-/** The job of a run. `run` is null for a check before there is any. */
+/** The job of a run. `run` is null for a check without a run. */
 export function trainingSpecFor(
   { train, group, name }: PipelineSpec,
   { git, sourceSha256 }: Pick<Pipeline, 'git' | 'sourceSha256'>,
@@ -54,7 +54,7 @@ function channelOf({ name, source }: PipelineChannel, parameters: Readonly<Recor
   return { ...channelDefaults, name, source: { kind: 's3', ...s3UriParts(withParameters(source.uri, parameters)) } };
 }
 
-/** Creates the job once per run, whatever the number of servers that were killed meanwhile, and waits for its end. */
+/** Creates the job once per run, even if servers are killed meanwhile, and waits for its end. */
 export async function trainStep(context: StepContext): Promise<StepOutcome> {
   const { deps, signal } = context;
   await noteHoldout(context);
@@ -73,13 +73,13 @@ export async function trainStep(context: StepContext): Promise<StepOutcome> {
   return { state: 'Completed', note: [`training job ${job.spec.name} completed`, ...metrics].join(', '), facts };
 }
 
-/** Before the code runs, which may write to buckets. Throws `not_found` if there is no holdout: not only after hours of training. */
+/** Fingerprints the holdout before the code runs, because the code may write to buckets. Throws `not_found` at once if there is no holdout. */
 async function noteHoldout({ deps, spec, run, save }: StepContext): Promise<void> {
   if (spec.evaluate === null || run.job !== null) return;
   await save({ holdoutBefore: await holdoutName(deps.buckets, spec.evaluate) });
 }
 
-/** A change between the reading of the job and the waiting for it would be missed: it is read again after a while. */
+/** Reads the job again after this time, because a change between reading and waiting would be missed. */
 async function changeOrPause({ deps, signal }: StepContext, job: string): Promise<void> {
   const pause = new AbortController();
   const cancel = deps.clock.after(rereadEveryMs, () => pause.abort());
@@ -94,7 +94,7 @@ async function jobOf(context: StepContext): Promise<TrainingJob> {
   for (let tries = 1; ; tries++) {
     const known = run.job === null ? null : await deps.training.find(run.job);
     if (known?.spec.run === name) return known;
-    // Stored before the job is created, so that the next server finds it. A name can be taken meanwhile, and another one is tried then.
+    // Stored before the job is created, so that the next server finds it. If the name is taken meanwhile, another one is tried.
     const job = tries === 1 && run.job !== null && known === null ? run.job : await deps.training.nextName(spec.name);
     await save({ job });
     try {

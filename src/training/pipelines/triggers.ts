@@ -1,4 +1,4 @@
-/** When runs start: triggers that wait as one, the pause between runs, and patterns that a pipeline would start itself by. Pure. */
+/** When runs start: merged triggers, the pause between runs, and patterns by which a pipeline would start itself. Pure. */
 import { compilePattern, type Envelope } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { sameName } from '../../names.ts';
@@ -9,7 +9,7 @@ import type { PipelineSpec } from './pipeline-spec.ts';
 
 const strength = { event: 0, schedule: 1, manual: 2 } as const;
 
-/** Two triggers of one run: the stronger one says why, and later values of parameters replace earlier ones. */
+/** Merges two triggers of one run: the stronger one is the cause, and later parameter values replace earlier ones. */
 export function mergedTrigger(waiting: PipelineTrigger | null, next: PipelineTrigger): PipelineTrigger {
   if (waiting === null) return next;
   const { kind, by } = strength[next.kind] >= strength[waiting.kind] ? next : waiting;
@@ -22,14 +22,14 @@ export function mergedTrigger(waiting: PipelineTrigger | null, next: PipelineTri
   };
 }
 
-/** When the trigger that waits may start its run; null if none waits. Only events have to keep a distance from the run before. */
+/** When the waiting trigger may start its run; null if none waits. Only events wait for the pause after the previous run. */
 export function startsAtMs({ waiting, lastStartedAtMs, spec }: Pick<Pipeline, 'waiting' | 'lastStartedAtMs' | 'spec'>): number | null {
   if (waiting === null) return null;
   if (waiting.kind !== 'event' || lastStartedAtMs === null) return waiting.atMs;
   return Math.max(waiting.atMs, lastStartedAtMs + spec.on.atMostEveryMs);
 }
 
-/** The next due time of the schedule after those that are handled; null without a schedule. */
+/** The first due time of the schedule that is not handled yet; null without a schedule. */
 export function scheduleDueMs({
   spec,
   scheduleHandledMs,
@@ -56,10 +56,10 @@ export function checkOwnEvents({ name, on }: PipelineSpec): void {
 
 /** Kinds of an endpoint that a rollout does not cause. */
 const notOfRollouts = /^endpoint\.(?:drift|objective-)/;
-/** An endpoint says that it is in service some time after the step has seen it. */
+/** The event that an endpoint is in service may come later than the step notices it. */
 const afterwardsMs = 60_000;
 
-/** Whether a run that deploys caused an event of its endpoint: else a pattern that leaves the kinds out would start a run after each rollout. */
+/** Whether a deploying run caused an event of its endpoint. Otherwise a pattern without kinds would start a run after each rollout. */
 export function isOfRollout(
   { kind, subject, atMs }: Pick<PlatformEvent, 'kind' | 'subject' | 'atMs'>,
   { deploy }: Pick<PipelineSpec, 'deploy'>,

@@ -8,7 +8,7 @@ import { closestName } from '../../names.ts';
 import { parseDurationMs } from '../../objective.ts';
 
 export const yamlBytesMax = 64 * 1024;
-/** A parser recurses for each level; nothing here needs more. */
+/** The parser recurses for each level; no file needs more. */
 const depthMax = 20;
 
 /** Throws `invalid_request` with the line, `too_large`. */
@@ -126,7 +126,7 @@ export class YamlMembers {
     const { value, line } = found;
     if (isScalar(value) && ['string', 'number', 'boolean'].includes(typeof value.value)) {
       plain(value, line, this.#pathOf(name));
-      // As it was written: 1.0 stays 1.0, and a long number loses no digit.
+      // As written: 1.0 stays 1.0, and a long number loses no digit.
       return textIn(value);
     }
     throw wrong(line, this.#pathOf(name), 'expected a text', kindOf(value));
@@ -209,7 +209,7 @@ export class YamlMembers {
     return value.items;
   }
 
-  /** A member that is empty or null counts as left out. */
+  /** An empty or null member counts as omitted. */
   #take(name: string): { readonly value: Node; readonly line: number } | null {
     this.#known.add(name);
     const found = this.#pairs.get(name);
@@ -240,7 +240,7 @@ function jsonOf(node: unknown, position: Position): unknown {
 
 const plainTag = /^tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq)$/;
 
-/** Anchors multiply what a small file holds, and tags make values of other types: neither has a use here. */
+/** Anchors can expand a small file enormously, and tags create values of other types: neither is needed. */
 function plain(node: Node, line: number, path: string): void {
   if (isAlias(node)) throw wrong(line, path, 'expected a value', 'an alias: write it out');
   const { anchor, tag } = node as { readonly anchor?: string; readonly tag?: string };
@@ -253,7 +253,7 @@ function lineOf(node: Node | null | undefined, lines: LineCounter): number | nul
   return start === undefined ? null : lines.linePos(start).line;
 }
 
-/** A scalar as it was written: numbers and dates, too. */
+/** A scalar as written, including numbers and dates. */
 function textIn({ value, source }: Scalar): string {
   return typeof value === 'string' ? value : (source ?? JSON.stringify(value));
 }

@@ -41,7 +41,7 @@ export function openTuning(deps: OpenTuningDeps, closers: Closers): TuningJobs {
   return closers.add(tuning);
 }
 
-/** A caller without a key had the rights of this machine. Throws `forbidden`. */
+/** A local caller without a key has all rights. Throws `forbidden`. */
 function checkCreator(access: Pick<Access, 'callerFor' | 'require'>, who: string): void {
   if (who === 'anonymous') return;
   const caller = access.callerFor(who);

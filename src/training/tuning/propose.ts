@@ -1,13 +1,13 @@
-/** What a tuning job tries next. Pure: the same history and the same random numbers give the same proposal. */
+/** Proposes the next values of a tuning job. Pure: the same history and the same random numbers give the same proposal. */
 import type { Random } from '../../random.ts';
 import { type ParameterRange, valueAt } from './parameter-ranges.ts';
 import { type ParameterValues, randomValues, type TriedParameters, type TuningSearch } from './search.ts';
 import { tpeProposal } from './tpe.ts';
 
-/** A random proposal that was tried already is drawn again, unless the ranges hold hardly anything else. */
+/** A random proposal that was already tried is drawn again, unless the ranges contain few other values. */
 const redraws = 20;
 
-/** Null if there is nothing left to try, which only a grid knows. */
+/** Null if every combination was tried, which only happens with a grid. */
 export function propose(
   history: readonly TriedParameters[],
   { strategy, goal, ranges }: TuningSearch,

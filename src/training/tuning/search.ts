@@ -1,4 +1,4 @@
-/** What a tuning job searches, and what it has tried. */
+/** The search space of a tuning job, and its trials so far. */
 import type { Random } from '../../random.ts';
 import { type ParameterRange, valueAt } from './parameter-ranges.ts';
 
@@ -12,7 +12,7 @@ export type ParameterValues = Readonly<Record<string, string>>;
 
 export interface TriedParameters {
   readonly values: ParameterValues;
-  /** Null while the trial runs, and if it reported none. */
+  /** Null while the trial runs, or if it reported no value. */
   readonly objective: number | null;
 }
 

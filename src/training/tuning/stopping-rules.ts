@@ -1,4 +1,4 @@
-/** Which trials of a tuning job are stopped before their end, because others were better after as many reports. Pure. */
+/** Decides which trials of a tuning job are stopped early, because others were better after the same number of reports. Pure. */
 import type { TuningGoal } from './search.ts';
 
 /** The values of the objective that one trial has reported, the oldest first. */
@@ -12,7 +12,7 @@ const trialsOfMedian = 3;
 export interface HalvingResources {
   /** Reports before the first rung. */
   readonly min: number;
-  /** Reports of a whole training: there is no rung from here on. */
+  /** Reports of a complete training: there are no rungs from here on. */
   readonly max: number;
 }
 
@@ -41,7 +41,7 @@ export function decideHalving(trial: Reports, others: readonly Reports[], goal: 
 
 /**
  * The median rule, as SageMaker's early stopping has it: a trial whose last value is worse than the median of the running averages of all
- * completed trials, each over as many reports (Golovin et al.: Google Vizier, KDD 2017, section 3.1.2).
+ * completed trials, each over the same number of reports (Golovin et al.: Google Vizier, KDD 2017, section 3.1.2).
  */
 export function decideMedian(trial: Reports, completed: readonly Reports[], goal: TuningGoal): boolean {
   const last = trial.at(-1);

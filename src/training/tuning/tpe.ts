@@ -2,10 +2,10 @@
  * The Tree-structured Parzen Estimator (Bergstra, Bardenet, Bengio, Kégl: Algorithms for Hyper-Parameter Optimization, NIPS 2011, section 4).
  *
  * The trials with an objective are split at their γ quantile into good and other ones. With l the density of the good and g that of the
- * others, the expected improvement of x grows with l(x) / g(x) (section 4.1), so of 24 candidates drawn from l the one of the greatest ratio
- * is proposed; each hyperparameter by itself.
+ * others, the expected improvement of x grows with l(x) / g(x) (section 4.1), so of 24 candidates drawn from l the one with the greatest ratio
+ * is proposed, for each hyperparameter separately.
  *
- * Trials that still run are among the others: parallel trials do not all try the same place (the constant liar of Ginsbourger, Le Riche,
+ * Running trials count among the others, so parallel trials do not all try the same values (the constant liar of Ginsbourger, Le Riche,
  * Carraro 2010). Pure.
  */
 import type { Random } from '../../random.ts';
@@ -18,7 +18,7 @@ const candidates = 24;
 /** Trials before the first estimate. */
 const randomFirst = 10;
 
-/** Of a trial: where it lies in each range, in [0, 1]; the index of categorical values. */
+/** The position of a trial in each range, in [0, 1]; the index of categorical values. */
 type Point = readonly number[];
 
 export function tpeProposal(
@@ -47,7 +47,7 @@ export function tpeProposal(
   );
 }
 
-/** Of the candidates that the good trials suggest, the one that they suggest most in comparison with the others. */
+/** The candidate from the good trials with the greatest ratio of l to g. */
 function bestOf(range: ParameterRange, good: Density, others: Density, random: Random): string {
   let best = { unit: 0, ratio: Number.NEGATIVE_INFINITY };
   for (let i = 0; i < candidates; i++) {
@@ -118,7 +118,7 @@ function normalAt(unit: number, { center, width, scale }: Kernel): number {
   return scale * Math.exp(-(((unit - center) / width) ** 2) / 2);
 }
 
-/** A normal distribution within [0, 1], drawn until inside; its centre is inside, so at least a part in four of the draws is. */
+/** A normal distribution within [0, 1], drawn until inside; its centre is inside, so at least a quarter of the draws are. */
 function drawTruncated({ center, width }: Kernel, random: Random): number {
   for (let draws = 0; draws < 100; draws++) {
     // Box, Muller 1958.

@@ -13,25 +13,25 @@ export interface TuningSpec extends TuningSearch {
   readonly metric: string;
   readonly maxJobs: number;
   readonly maxParallel: number;
-  /** From the creation on; null: no limit. */
+  /** Counted from its creation; null: no limit. */
   readonly maxRuntimeMs: number | null;
   /** Stops trials by the median rule. */
   readonly stopsEarly: boolean;
-  /** Of strategy Hyperband. */
+  /** For strategy Hyperband. */
   readonly resources: HalvingResources;
-  /** The tuning job is complete once a trial is as good; null: none. */
+  /** The tuning job is complete once a trial reaches this value; null: no target. */
   readonly target: number | null;
-  /** The tuning job is complete after N trials without a better one; null: none. */
+  /** The tuning job is complete after N trials in a row without an improvement; null: no such limit. */
   readonly notImprovingMax: number | null;
   readonly seed: number;
-  /** What each trial runs, with its own name and values. */
+  /** The training job of each trial, apart from its name and values. */
   readonly training: TrainingSpec;
 }
 
 /** Without a seed it gets a random one. */
 export type NewTuningSpec = Omit<TuningSpec, 'seed'> & { readonly seed: number | null };
 
-/** `Waiting`: its training job is yet to be created. */
+/** `Waiting`: its training job has not been created yet. */
 export type TrialStatus = TrainingStatus | 'Waiting';
 
 export interface TuningTrial {
@@ -41,9 +41,9 @@ export interface TuningTrial {
   readonly job: string;
   readonly values: ParameterValues;
   readonly status: TrialStatus;
-  /** The last value of the metric, once the trial is over. */
+  /** The last value of the metric, once the trial has ended. */
   readonly objective: number | null;
-  /** Others were better after as many reports. */
+  /** Stopped because others were better after the same number of reports. */
   readonly isStoppedEarly: boolean;
   readonly reason: string | null;
   readonly createdAtMs: number;
@@ -56,9 +56,9 @@ export interface TuningCounts {
   readonly inProgress: number;
   readonly failed: number;
   readonly stopped: number;
-  /** Trials that are over and reported the metric. */
+  /** Ended trials that reported the metric. */
   readonly judged: number;
-  /** Trials that are over without a value of the metric. */
+  /** Ended trials that reported no value of the metric. */
   readonly unjudged: number;
 }
 
@@ -101,9 +101,9 @@ export interface Tuning {
   list(filter: TuningJobFilter): Promise<readonly TuningJob[]>;
   /** In order of their numbers. Throws `not_found`. */
   trials(name: string): Promise<readonly TuningTrial[]>;
-  /** Stops its training jobs, too. Does nothing to a job that is stopping. Throws `not_found`, `wrong_state` if it is over. */
+  /** Stops its training jobs, too. Does nothing if it is already stopping. Throws `not_found`, `wrong_state` if it has ended. */
   stop(name: string, who: string): Promise<TuningJob>;
-  /** Deletes a tuning job that is over; its training jobs stay. Throws `not_found`, `wrong_state`. */
+  /** Deletes a tuning job that has ended; its training jobs stay. Throws `not_found`, `wrong_state`. */
   delete(name: string, who: string): Promise<void>;
   /** The next free name of a script or group: STEM-N. */
   nextName(stem: string): Promise<string>;

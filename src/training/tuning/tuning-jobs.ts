@@ -33,7 +33,7 @@ export interface TuningJobsDeps {
   readonly events: Pick<Events, 'record' | 'publish' | 'subscribe'>;
   readonly audit: Pick<Audit, 'record'>;
   readonly training: TuningRunDeps['training'] & Pick<Training, 'check' | 'releaseSource'>;
-  /** Jobs that are not over. */
+  /** Jobs that have not ended. */
   readonly unfinishedMax: number;
   /** Throws `forbidden` if the key that created a tuning job may no longer train. */
   readonly checkCreator: (who: string) => void;
@@ -45,7 +45,7 @@ const tickMs = 1000;
 
 const endingKinds: ReadonlySet<string> = new Set(['training.completed', 'training.failed', 'training.stopped']);
 
-/** Of the name of a trial's training job; null for other names. */
+/** The tuning job and trial in the name of a training job; null for other names. */
 function tuningOf(job: string): string | null {
   return /^(.+)-\d{3,}-[0-9a-f]{8}$/.exec(job)?.[1] ?? null;
 }
@@ -62,7 +62,7 @@ export class TuningJobs implements Tuning {
   readonly #deps: TuningJobsDeps;
   readonly #run: TuningRun;
   readonly #loop: Loop;
-  /** Changes of a job's status and its steps come one after another. */
+  /** Serializes the steps and status changes of a job. */
   #last: Promise<unknown> = Promise.resolve();
   #unsubscribe = (): void => undefined;
   #isClosed = false;
@@ -190,17 +190,17 @@ export class TuningJobs implements Tuning {
     const { rows, unfinishedMax } = this.#deps;
     const count = await rows.countUnfinished(tx);
     if (count >= unfinishedMax)
-      throw new PlatformError('overloaded', `${count} tuning jobs are not over, the most that may be: stop one, or wait until one ends`);
+      throw new PlatformError('overloaded', `${count} tuning jobs have not ended, which is the limit: stop one, or wait until one ends`);
   }
 
-  /** One step of a job: updates its trials, starts further ones, and ends it when all are over. */
+  /** One step of a job: updates its trials, starts further ones, and ends it when all have ended. */
   async #advance(name: string): Promise<void> {
     const stored = this.#isClosed ? null : await this.#deps.rows.find(name);
     if (stored === null || isTuningOver(stored.progress)) return;
     const { trials, isExhausted, stopped } = await this.#run.advance(stored);
     let progress = await this.#summarized(stored, trials);
     if (stopped !== null && progress.ending === null) {
-      // Complete before its last trial, or at the end of its time: the trials that still run are stopped.
+      // If the job is complete early or out of time, trials that still run are stopped.
       progress = await this.#change(name, { status: 'Stopping', ...stopped });
       await this.#run.stopTrials(stored.spec, trials);
     }
@@ -212,7 +212,7 @@ export class TuningJobs implements Tuning {
     await this.#change(name, { ...ended, endedAtMs: this.#deps.clock.wallMs() });
   }
 
-  /** Stores how its trials are, for all who read the job. */
+  /** Stores the state of its trials, for readers of the job. */
   async #summarized({ spec, progress }: StoredTuning, trials: readonly TuningTrial[]): Promise<TuningProgress> {
     const { rows, clock } = this.#deps;
     const now = { ...progress, ...summaryOf(trials, spec) };

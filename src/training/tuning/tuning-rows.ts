@@ -11,14 +11,14 @@ import {
 } from '../../storage/index.ts';
 import type { TuningCounts, TuningJobFilter, TuningSpec, TuningStatus, TuningTrial } from './tuning-job.ts';
 
-/** What of a tuning job changes. */
+/** The members of a tuning job that change. */
 export interface TuningProgress {
   readonly status: TuningStatus;
   readonly reason: string | null;
   readonly endedAtMs: number | null;
-  /** What it ends as, once its trials are over. */
+  /** Its final status, once all trials have ended. */
   readonly ending: 'Completed' | 'Stopped' | 'Failed' | null;
-  /** Of its trials, which lists therefore need not read. */
+  /** Counts of its trials, so lists need not read the trials. */
   readonly counts: TuningCounts;
   readonly best: TuningTrial | null;
 }

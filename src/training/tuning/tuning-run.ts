@@ -1,6 +1,6 @@
 /**
- * One step of a tuning job: what became of its trials, which of them to stop, and which to start. Each step can be repeated, because the
- * server may be killed in the middle of it: a trial is stored before its training job is created under the name that the trial has.
+ * One step of a tuning job: updates its trials, stops some, and starts others. Each step can be repeated, because the
+ * server may be killed in the middle of it: a trial is stored before its training job is created, under the trial's name.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
@@ -26,7 +26,7 @@ export interface TuningAdvance {
   readonly trials: readonly TuningTrial[];
   /** No further trial will be started. */
   readonly isExhausted: boolean;
-  /** Why the job ends before that; null if it goes on. */
+  /** Why the job ends before that; null if it continues. */
   readonly stopped: Pick<TuningProgress, 'ending' | 'reason'> | null;
 }
 
@@ -58,12 +58,12 @@ export class TuningRun {
     return { trials, isExhausted: trials.length >= most, stopped: null };
   }
 
-  /** Stops all training jobs that run, and forgets those that were not created yet. */
+  /** Stops all running training jobs, and cancels those that were not created yet. */
   async stopTrials(spec: TuningSpec, trials: readonly TuningTrial[]): Promise<void> {
     for (const trial of trials) if (!isTrialOver(trial)) await this.#stopTrial(spec, trial);
   }
 
-  /** Why the job ends although trials are left: its time, its target, or no better trial. */
+  /** Why the job ends although trials are left: its time limit, its target, or no improvement. */
   #endOf({ spec, createdBy, createdAtMs }: StoredTuning, trials: readonly TuningTrial[]): TuningAdvance['stopped'] {
     try {
       this.#deps.checkCreator(createdBy);
@@ -92,7 +92,7 @@ export class TuningRun {
     return started;
   }
 
-  /** Reads the training jobs of all trials that are not over. */
+  /** Reads the training jobs of all trials that have not ended. */
   async #updated(stored: StoredTuning, trials: readonly TuningTrial[]): Promise<TuningTrial[]> {
     const updated: TuningTrial[] = [];
     for (const trial of trials) updated.push(isTrialOver(trial) ? trial : await this.#updatedTrial(stored, trial));
@@ -103,7 +103,7 @@ export class TuningRun {
     const job = await this.#deps.training.find(trial.job);
     if (job !== null) return this.#write(stored, trial, trialAfter(trial, job, stored.spec));
     if (trial.status !== 'Waiting') return this.#end(stored, trial, 'Stopped', 'The training job was deleted');
-    // Whether its training job is still to be created depends on what became of the others, and on the rights of the key.
+    // Whether its training job is still created depends on the other trials and on the rights of the key.
     return stored.progress.ending === null ? trial : this.#end(stored, trial, 'Stopped', null);
   }
 
@@ -132,7 +132,7 @@ export class TuningRun {
     return after;
   }
 
-  /** Stops the trials that others have beaten after as many reports. */
+  /** Stops trials that are worse than others after the same number of reports. */
   async #stopLosing(spec: TuningSpec, trials: readonly TuningTrial[]): Promise<void> {
     const isHalving = spec.strategy === 'Hyperband';
     if (!isHalving && !spec.stopsEarly) return;
@@ -176,17 +176,17 @@ export function trialHyperparameters({ training, metric }: TuningSpec, values: P
   return { ...training.hyperparameters, ...values, [objectiveHyperparameter]: metric };
 }
 
-/** A grid has its own end. */
+/** A grid ends by itself. */
 function trialsMax({ strategy, maxJobs, ranges }: TuningSpec): number {
   return strategy === 'Grid' ? Math.min(maxJobs, gridSize(ranges)) : maxJobs;
 }
 
-/** The same numbers for the same trial, whenever it is proposed. */
+/** A trial gets the same random numbers whenever it is proposed. */
 function randomOf({ seed }: TuningSpec, number: number): SeededRandom {
   return new SeededRandom(createHash('sha256').update(`${seed}/${number}`).digest().readUInt32BE());
 }
 
-/** A deleted tuning job leaves its training jobs: those of the next one of its name have other names. */
+/** The training jobs of a deleted tuning job stay, so those of the next one with its name need other names. */
 function suffixOf({ name, seed }: TuningSpec, createdAtMs: number, number: number): string {
   return createHash('sha256')
     .update(JSON.stringify([name, seed, createdAtMs, number]))

@@ -17,7 +17,7 @@ export const tuningDefaults = {
 
 export const tuningLimits = { jobs: 750, parallel: 100, reports: 100_000, gridJobs: 1000, unfinished: 100 } as const;
 
-/** SageMaker's hyperparameter, which tells a script what it is tuned by. */
+/** SageMaker's hyperparameter that contains the name of the objective metric. */
 export const objectiveHyperparameter = '_tuning_objective_metric';
 
 /** Names of training jobs are `NAME-001-xxxxxxxx`. */
