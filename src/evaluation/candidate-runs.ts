@@ -116,7 +116,7 @@ export class CandidateRuns {
     const { rows: count, classes } = set;
     const labels = await readFile(registry.files.localPath(set.labelsSha256));
     const input = { path, form, rows: count, labels, classes, skipsBadLabels: evaluation.skipsBadLabels };
-    const judged = await threads.run(judgeTask, input, { bytes: labels.length, work: judgeWork, isBackground: true });
+    const judged = await threads.run(judgeTask, input, { bytes: labels.length, work: judgeWork, lane: 'background' });
     const held = registry.files.hold();
     let mayBeNeeded = false;
     try {

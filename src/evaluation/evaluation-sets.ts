@@ -73,7 +73,7 @@ export class EvaluationSets {
       const read = await this.#options.threads.run(
         labelsTask,
         { ...description, path: held.localPath(sha256) },
-        { bytes, work: labelsWork },
+        { bytes, work: labelsWork, lane: 'files' },
       );
       const { sha256: labelsSha256 } = await held.store(read.labels, setBytesMax);
       const { sha256: fingerprints } = await held.store(read.fingerprints, setBytesMax);

@@ -267,7 +267,7 @@ export class Evaluations {
     const { set, models } = await this.answers.read(stored.setKey, named);
     const input = { models: models.map(({ name, bytes }) => ({ name, outcomes: bytes })), rows: set.rows, isClass: set.classes !== null };
     const work = { name: 'comparing the models', hint: 'use a smaller set' };
-    return this.#options.threads.run(compareTask, input, { bytes: set.rows * 24 * models.length, work, isBackground: true });
+    return this.#options.threads.run(compareTask, input, { bytes: set.rows * 24 * models.length, work, lane: 'background' });
   }
 
   /** Writes the newest state, after earlier writes. A state that has ended is final. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { sharedShare } from '../selection/index.ts';
 import { labelsOf } from './read-labels.ts';
@@ -53,5 +53,34 @@ describe('fingerprints of the rows of a set', () => {
     assert.equal(shared, 0.25);
     const renamed = csv(0, 100).replace('a,b', 'a,c');
     assert.equal(sharedShare(await rowsOf(renamed, 'csv'), await rowsOf(csv(0, 100), 'csv')), 0, 'other columns are other rows');
+  });
+});
+
+describe('a file that is no set', () => {
+  let path: string;
+  before(() => {
+    path = join(mkdtempSync(join(tmpdir(), 'penstock-labels-')), 'set');
+  });
+  after(() => rmSync(dirname(path), { recursive: true }));
+
+  const refusal = async (text: string, format: 'csv' | 'jsonl'): Promise<string> => {
+    writeFileSync(path, text);
+    return await labelsOf({ path, format, label: 'y', metric: 'accuracy' }).then(
+      () => 'accepted',
+      ({ message }: Error) => message,
+    );
+  };
+
+  test('has its rows counted before any is parsed', async () => {
+    const tooMany = 'expected at most 100000 rows, got more: use a sample of them';
+    assert.equal(await refusal(`x,y\nragged\n${'1,2\n'.repeat(100_000)}`, 'csv'), tooMany);
+    assert.equal(await refusal(`{\n${'{"y":1}\n'.repeat(100_000)}`, 'jsonl'), tooMany);
+    // The header is no row: the first row is what is wrong.
+    assert.match(await refusal(`x,y\nragged\n${'1,2\n'.repeat(99_999)}`, 'csv'), /^line 2: it has 1 /);
+  });
+
+  test('may not be millions of blank lines', async () => {
+    const blank = 'expected at most 4194304 lines, got more: remove the blank ones, or use a sample of the rows';
+    assert.equal(await refusal(`x,y\n${'\n'.repeat(4 * 2 ** 20)}`, 'csv'), blank);
   });
 });

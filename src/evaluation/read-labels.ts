@@ -26,8 +26,32 @@ const rowsPerBlock = 256;
 
 export const labelsTask: ThreadTask<LabelsInput, Promise<ReadLabels>> = threadTask(import.meta.url, 'labelsTask', labelsOf);
 
+/** Lines of a file, of which a quoted cell may have several, and which may be blank. */
+const linesMax = 4 * 2 ** 20;
+const newline = 10;
+
+/** Counts before anything is parsed: a file of too many rows, or of blank lines, is rejected in a fraction of the time. */
+async function checkRowCount({ path, format }: Pick<LabelsInput, 'path' | 'format'>): Promise<void> {
+  const hasQuotes = format === 'csv';
+  let records = hasQuotes ? -1 : 0; // without the header
+  for await (const block of blocksOf(withinLines(path), { recordsMax: rowsPerBlock, bytesMax: rowBytesMax, hasQuotes })) {
+    records += block.records;
+    if (records > setRowsMax) throw tooManyRows();
+  }
+}
+
+async function* withinLines(path: string): AsyncGenerator<Buffer> {
+  let lines = 0;
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    for (let at = 0; at < chunk.length; at++) if (chunk[at] === newline) lines++;
+    if (lines > linesMax) throw invalid(`expected at most ${linesMax} lines, got more: remove the blank ones, or use a sample of the rows`);
+    yield chunk;
+  }
+}
+
 /** Throws `invalid_request` for a file that is not an evaluation set. */
 export async function labelsOf({ path, format, label, metric }: LabelsInput): Promise<ReadLabels> {
+  await checkRowCount({ path, format });
   const limits = { recordsMax: rowsPerBlock, bytesMax: rowBytesMax, hasQuotes: format === 'csv' };
   const reader = format === 'csv' ? new CsvLabels(label) : new JsonLabels(label);
   const found: unknown[] = [];
@@ -36,7 +60,7 @@ export async function labelsOf({ path, format, label, metric }: LabelsInput): Pr
     for (const { text, line } of recordsOf(block, format === 'csv')) {
       const row = at(line, () => reader.read(textOf(text)));
       if (row === null) continue;
-      if (found.length === setRowsMax) throw invalid(`expected at most ${setRowsMax} rows, got more: use a sample of them`);
+      if (found.length === setRowsMax) throw tooManyRows();
       found.push(at(line, () => checkedLabel(row.label, metric === 'accuracy')));
       fingerprints.push(fingerprintOf(row.cells));
     }
@@ -158,6 +182,10 @@ function at<T>(line: number, read: () => T): T {
   } catch (cause) {
     throw new PlatformError('invalid_request', `line ${line}: ${messageOf(cause)}`, { cause });
   }
+}
+
+function tooManyRows(): PlatformError {
+  return invalid(`expected at most ${setRowsMax} rows, got more: use a sample of them`);
 }
 
 function invalid(message: string): PlatformError {

@@ -124,7 +124,7 @@ export class SelectionPlanner {
     const { plans, chains, level, errorTotal, fresh } = await threads.run(judgePlansTask, input, {
       bytes: set.rows * 24 * models.length,
       work: judgingWork,
-      isBackground: true,
+      lane: 'background',
     });
     const isCertificateRequired = request.floor !== null && request.confidence !== null;
     const isEligible = (plan: JudgedPlan): boolean =>

@@ -3,7 +3,7 @@ import { permissionFor } from '../access/index.ts';
 import { decodeInThread, decodeRows, decodeRowsTask, isShortText, predictionsJson, type RowInvocation } from '../codecs/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import type { PlatformError } from '../errors.ts';
-import { type InferenceResult, RowsExchange, realTimeRows, type ServedRoute } from '../serving/index.ts';
+import { type InferenceResult, PartTexts, RowsExchange, realTimeRows, type ServedRoute } from '../serving/index.ts';
 import type { OipDeps } from './deps.ts';
 import { admitInference, type HttpCall, readInference, sendFailure } from './http-inference.ts';
 import { restOperations } from './paths.ts';
@@ -20,7 +20,7 @@ export function predict(services: OipDeps, call: HttpCall): void {
 class PredictExchange extends RowsExchange {
   readonly #services: OipDeps;
   readonly #call: HttpCall;
-  readonly #texts: string[] = [];
+  #texts: PartTexts | null = null;
 
   constructor(services: OipDeps, call: HttpCall, route: ServedRoute) {
     super(services, call.requestId, route, call.response);
@@ -49,14 +49,15 @@ class PredictExchange extends RowsExchange {
   }
 
   protected addPart(part: number, { outputs }: InferenceResult, rows: number): void {
-    this.#texts[part] = predictionsJson(outputs, rows, this.route.signature.outputs).slice(1, -1);
+    this.#texts ??= new PartTexts(this.parts.length);
+    this.#texts.set(part, predictionsJson(outputs, rows, this.route.signature.outputs).slice(1, -1));
   }
 
   protected answer(): void {
     const { request, response, requestId } = this.#call;
-    const text = `{"predictions":[${this.#texts.join(',')}]}`;
-    sendText(request, response, requestId, json, text);
-    this.capture?.end(this.capturedInput(), { contentType: json, body: Buffer.from(text) });
+    const body = (this.#texts ?? new PartTexts(0)).joined('{"predictions":[', ',', ']}');
+    sendText(request, response, requestId, json, body);
+    this.capture?.end(this.capturedInput(), { contentType: json, body: typeof body === 'string' ? Buffer.from(body) : body });
   }
 
   protected capturedInput(): WireBody {

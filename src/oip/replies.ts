@@ -8,7 +8,13 @@ export function sendJson(request: IncomingMessage, response: ServerResponse, req
   respond(request, response, status, replyHeaders(requestId, 'application/json'), JSON.stringify(body));
 }
 
-export function sendText(request: IncomingMessage, response: ServerResponse, requestId: string, contentType: string, text: string): void {
+export function sendText(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  contentType: string,
+  text: string | Buffer,
+): void {
   respond(request, response, 200, replyHeaders(requestId, contentType), text);
 }
 

@@ -115,20 +115,25 @@ class JsonScanner {
   /** Where a text, list or object ends in the window; null if it goes on. */
   #end(start: number): number | null {
     const { buffer } = this.#reader;
+    // Locals: this runs once per byte, and fields would take several times as long.
+    let [depth, isInText, isEscaped] = [this.#depth, this.#isInText, this.#isEscaped];
     for (let at = start; at < buffer.length; at++) {
       const byte = buffer[at] as number;
-      if (this.#isInText) {
-        if (this.#isEscaped) this.#isEscaped = false;
-        else if (byte === code.backslash) this.#isEscaped = true;
+      if (isInText) {
+        if (isEscaped) isEscaped = false;
+        else if (byte === code.backslash) isEscaped = true;
         else if (byte === code.quote) {
-          this.#isInText = false;
-          if (this.#depth === 0) return at + 1;
+          isInText = false;
+          if (depth === 0) return at + 1;
         }
-      } else if (byte === code.quote) this.#isInText = true;
+      } else if (byte === code.quote) isInText = true;
       else if (byte === code.open || byte === code.openList) {
-        if (++this.#depth > depthMax) throw damaged(`it is nested more than ${depthMax} deep`);
-      } else if ((byte === code.close || byte === code.closeList) && --this.#depth === 0) return at + 1;
+        if (++depth > depthMax) throw damaged(`it is nested more than ${depthMax} deep`);
+      } else if ((byte === code.close || byte === code.closeList) && --depth === 0) return at + 1;
     }
+    this.#depth = depth;
+    this.#isInText = isInText;
+    this.#isEscaped = isEscaped;
     return null;
   }
 }

@@ -31,7 +31,7 @@ export async function recogniseModel(path: string, { limits, threads, name, scri
   return threads.run(
     recognitionTask,
     { path, name: name ?? basename(path), script: script ?? null, limits },
-    { bytes: limits.bytesMax, work },
+    { bytes: limits.bytesMax, work, lane: 'files' },
   );
 }
 

@@ -4,6 +4,7 @@ export { type ClosingResponse, type ExchangeDeps, InferenceExchange } from './ex
 export { asyncRows, type InvocationPart, invokeParts, type PartReceiver, partsOf, realTimeRows } from './exchange/invoke-parts.ts';
 export { requestRowsMax } from './exchange/invoke-whole.ts';
 export { ModelPlans } from './exchange/model-plans.ts';
+export { PartTexts } from './exchange/part-texts.ts';
 export { RowsExchange } from './exchange/rows-exchange.ts';
 export type { PoolSettings, PoolWorker } from './executor-pool.ts';
 export type { FunctionSetting } from './functions/function-setting.ts';

@@ -84,16 +84,18 @@ if (isMainThread) {
     assert.equal((await second).total, 0);
   });
 
-  test('background work runs one at a time and delays no body, however long it takes', async () => {
-    const pool = open();
-    const background = { bytes: 1, isBackground: true };
-    const [first, second] = [1, 2].map(() => assert.rejects(pool.run(spin, undefined, background), { code: 'unavailable' }));
-    const flags = new Int32Array(new SharedArrayBuffer(8));
-    const bodies = [2 ** 30, 1].map((bytes, own) => pool.run(meet, { flags, own }, { bytes }));
-    for (const met of await Promise.all(bodies)) assert(['ok', 'not-equal'].includes(met));
-    await pool.close();
-    await Promise.all([first, second]);
-  });
+  for (const lane of ['files', 'background'] as const) {
+    test(`work on ${lane} runs one at a time and delays no body, however long it takes`, async () => {
+      const pool = open();
+      const options = { bytes: 1, lane };
+      const [first, second] = [1, 2].map(() => assert.rejects(pool.run(spin, undefined, options), { code: 'unavailable' }));
+      const flags = new Int32Array(new SharedArrayBuffer(8));
+      const bodies = [2 ** 30, 1].map((bytes, own) => pool.run(meet, { flags, own }, { bytes }));
+      for (const met of await Promise.all(bodies)) assert(['ok', 'not-equal'].includes(met));
+      await pool.close();
+      await Promise.all([first, second]);
+    });
+  }
 
   test('a task that is no longer wanted is not run', async () => {
     const pool = open();

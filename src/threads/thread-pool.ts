@@ -18,9 +18,15 @@ export interface RunOptions {
   readonly isWanted?: () => boolean;
   /** For the error if the task takes too much. Default: decoding a body. */
   readonly work?: ThreadWork;
-  /** For work that no inference request waits for. It has threads of its own, so it delays no body, however long it takes. */
-  readonly isBackground?: boolean;
+  /** Default: `bodies`. */
+  readonly lane?: ThreadLane;
 }
+
+/**
+ * Each lane has threads of its own, so work of one never waits for that of another, however long it takes: bodies of requests, uploaded
+ * files whose check an upload waits for, and work that no request waits for.
+ */
+export type ThreadLane = 'bodies' | 'files' | 'background';
 
 /** What a task does, as the subject of a sentence, and what to do if it takes too much. */
 interface ThreadWork {
@@ -41,7 +47,7 @@ export interface Threads {
 
 export interface ThreadPoolOptions {
   readonly clock: Pick<Clock, 'after'>;
-  /** For bodies, one of them only for small ones. Background work has as many beside them, less one, and at least one. */
+  /** For bodies, one of them only for small ones. Every other lane has as many beside them, less one, and at least one. */
   readonly threadsMax: number;
   readonly heapMaxMiB?: number;
   readonly timeoutMs?: number;
@@ -63,7 +69,7 @@ interface Job {
   readonly request: ThreadRequest;
   readonly transferred: ArrayBuffer[];
   readonly bytes: number;
-  readonly isBackground: boolean;
+  readonly lane: ThreadLane;
   readonly isWanted: () => boolean;
   readonly work: ThreadWork;
   readonly resolve: (output: unknown) => void;
@@ -81,11 +87,11 @@ export class ThreadPool implements Threads {
   }
 
   run<Input, Output>({ module, name }: ThreadTask<Input, Output>, input: Input, options: RunOptions): Promise<Output> {
-    const { bytes, moved = [], isWanted = () => true, work = decoding, isBackground = false } = options;
+    const { bytes, moved = [], isWanted = () => true, work = decoding, lane = 'bodies' } = options;
     return new Promise<unknown>((resolve, reject) => {
       if (this.#isClosed) return reject(closing());
       const request = { module, name, input };
-      this.#waiting.push({ request, transferred: buffersOf(moved), bytes, isBackground, isWanted, work, resolve, reject });
+      this.#waiting.push({ request, transferred: buffersOf(moved), bytes, lane, isWanted, work, resolve, reject });
       this.#next();
     }) as Promise<Output>;
   }
@@ -119,9 +125,9 @@ export class ThreadPool implements Threads {
   #hasThreadFor(job: Job, busy: readonly Job[]): boolean {
     const { threadsMax } = this.#options;
     const restMax = Math.max(1, threadsMax - 1);
-    if (job.isBackground) return busy.filter(({ isBackground }) => isBackground).length < restMax;
-    const bodies = busy.filter(({ isBackground }) => !isBackground);
-    return bodies.length < threadsMax && (!isLarge(job) || bodies.filter(isLarge).length < restMax);
+    const same = busy.filter(({ lane }) => lane === job.lane);
+    if (job.lane !== 'bodies') return same.length < restMax;
+    return same.length < threadsMax && (!isLarge(job) || same.filter(isLarge).length < restMax);
   }
 
   #idleThread(): PoolThread | undefined {

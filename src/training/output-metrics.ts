@@ -66,7 +66,7 @@ export class OutputMetrics {
     isAgain: boolean,
   ): Promise<void> {
     const bytes = lines.reduce((sum, { line }) => sum + line.length, 0);
-    const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work, isBackground: true });
+    const values = await this.#deps.threads.run(matchMetricsTask, { metrics: spec.metrics, lines }, { bytes, work, lane: 'background' });
     const metricKey = { namespace: trainingMetricsNamespace, dimensions: { TrainingJobName: spec.name } };
     for (const value of values) {
       last.set(value.name, value);

@@ -67,7 +67,7 @@ export class SourceStore {
 
   async #check(sha256: string, entry: string | null): Promise<number> {
     const input = { path: this.#deps.files.localPath(sha256), entry };
-    return await this.#deps.threads.run(checkSourceTask, input, { bytes: sourceBytesMax, work, isBackground: true });
+    return await this.#deps.threads.run(checkSourceTask, input, { bytes: sourceBytesMax, work, lane: 'background' });
   }
 
   /** Returns a function that releases it now. */

@@ -20,7 +20,9 @@ import {
   type InferenceCall,
   type InferenceResult,
   joinedAnswers,
+  PartTexts,
   preferenceIn,
+  type RowAnswers,
   RowsExchange,
   realTimeRows,
   type ServedRoute as ServingRoute,
@@ -41,11 +43,10 @@ const query = z.strictObject({
   timings: switchParameter.describe('Include the timings of each stage in the response.'),
 });
 
-/** One request to serving and its result. `text` holds the predictions without brackets, encoded as soon as the result arrives. */
+/** The receipt of one request to serving. Its outputs are encoded as soon as they arrive. */
 interface Part {
-  readonly rows: number;
-  readonly text: string;
-  readonly result: InferenceResult;
+  readonly receipt: ReceiptBody;
+  readonly serviceMs: number;
 }
 
 export function invokeRoutes(services: Services): ApiRoute[] {
@@ -110,7 +111,11 @@ async function invoke(services: Services, target: ServingRoute, call: InvokeCall
 class InvokeExchange extends RowsExchange {
   readonly #services: Services;
   readonly #call: InvokeCall;
-  readonly #results: Part[] = [];
+  /** The predictions without brackets. */
+  #texts: PartTexts | null = null;
+  readonly #answers: (RowAnswers | undefined)[] = [];
+  /** For the timings. Empty if they were not requested. */
+  readonly #parts: Part[] = [];
   readonly #answered = Promise.withResolvers<Buffer | undefined>();
   /** For rows of JSON: the results alone are the response. */
   #reply: RowInvocation['reply'];
@@ -155,21 +160,23 @@ class InvokeExchange extends RowsExchange {
     const { outputs } = this.route.signature;
     const isLines = this.#reply === 'lines';
     const text = predictionTexts(result.outputs, rows, outputs).join(isLines ? '\n' : ',');
-    this.#results[part] = { rows, text, result };
+    this.#texts ??= new PartTexts(this.parts.length);
+    this.#texts.set(part, text);
+    if (result.answered !== undefined) this.#answers[part] = result.answered;
+    if (this.#call.timings) this.#parts[part] = { receipt: receiptOf(rows, result), serviceMs: result.timings.serviceMs };
   }
 
   protected answer(): void {
-    const parts = this.#results;
-    const answered = joinedAnswers(parts.map(({ result }) => result.answered));
+    const answered = joinedAnswers(this.#answers);
     if (answered !== undefined) {
       this.#call.response.setHeader('x-penstock-model', formatRowsByModel(answered));
       this.#call.response.setHeader('x-penstock-plan', answered.rung.name);
     }
     if (this.#reply !== undefined) return this.#answerAlone(this.#reply);
-    const predictions = parts.map(({ text }) => text).join(',');
     const totalMs = this.deps.clock.nowMs() - this.arrivedAtMs;
-    const timings = this.#call.timings ? `,"timings":${JSON.stringify(timingsOf(parts, totalMs))}` : '';
-    const body = Buffer.from(`{"predictions":[${predictions}],"model_version":${JSON.stringify(this.route.version)}${timings}}`);
+    const timings = this.#call.timings ? `,"timings":${JSON.stringify(timingsOf(this.#parts, totalMs))}` : '';
+    const tail = `],"model_version":${JSON.stringify(this.route.version)}${timings}}`;
+    const body = this.#joined('{"predictions":[', ',', tail);
     this.#answered.resolve(body);
     this.capture?.end(this.capturedInput(), { contentType: 'application/json', body });
   }
@@ -178,8 +185,7 @@ class InvokeExchange extends RowsExchange {
   #answerAlone(reply: 'value' | 'lines'): void {
     const { response, requestId } = this.#call;
     const isLines = reply === 'lines';
-    const texts = this.#results.map(({ text }) => text);
-    const body = Buffer.from(isLines ? `${texts.join('\n')}\n` : texts.join(''));
+    const body = isLines ? this.#joined('', '\n', '\n') : this.#joined('', '', '');
     const contentType = isLines ? 'application/jsonlines' : 'application/json';
     response.writeHead(200, {
       'content-type': contentType,
@@ -191,6 +197,10 @@ class InvokeExchange extends RowsExchange {
     response.end(body);
     this.#answered.resolve(undefined);
     this.capture?.end(this.capturedInput(), { contentType, body });
+  }
+
+  #joined(head: string, separator: string, tail: string): Buffer {
+    return asBytes((this.#texts ?? new PartTexts(0)).joined(head, separator, tail));
   }
 
   protected capturedInput(): WireBody {
@@ -215,26 +225,29 @@ class InvokeExchange extends RowsExchange {
   }
 }
 
+function asBytes(text: string | Buffer): Buffer {
+  return typeof text === 'string' ? Buffer.from(text) : text;
+}
+
 function timingsOf(parts: readonly Part[], totalMs: number): z.input<typeof predictionsBody>['timings'] {
-  const results = parts.map(({ result }) => result);
-  const timeOf = ({ timings: { queueMs, serviceMs } }: InferenceResult): number => queueMs + serviceMs;
-  const slowest = results.reduce((slower, result) => (timeOf(result) > timeOf(slower) ? result : slower));
+  const receipts = parts.map(({ receipt }) => receipt);
+  const timeOf = ({ receipt, serviceMs }: Part): number => receipt.queue_ms + serviceMs;
+  const { receipt: slowest } = parts.reduce((slower, part) => (timeOf(part) > timeOf(slower) ? part : slower));
   return {
     total_ms: totalMs,
-    queue_ms: slowest.timings.queueMs,
-    compute_ms: slowest.timings.computeMs,
-    batch_rows: slowest.batchRows,
-    close_reason: slowest.closeReason,
+    queue_ms: slowest.queue_ms,
+    compute_ms: slowest.compute_ms,
+    batch_rows: slowest.batch_rows,
+    close_reason: slowest.close_reason,
     parts: parts.length,
-    cost_usd: results.reduce((sum, { costUsd }) => sum + costUsd, 0),
-    executors: [...new Set(results.map(({ executor }) => executor))],
-    ...(results.some(({ coldStart }) => coldStart) ? { cold_start: true } : {}),
-    receipts: parts.map(receiptOf),
+    cost_usd: receipts.reduce((sum, { cost_usd: usd }) => sum + usd, 0),
+    executors: [...new Set(receipts.map(({ executor }) => executor))],
+    ...(receipts.some(({ cold_start: isCold }) => isCold) ? { cold_start: true } : {}),
+    receipts,
   };
 }
 
-function receiptOf({ rows, result }: Part): ReceiptBody {
-  const { timings, batchRows, closeReason, executor, coldStart, costUsd } = result;
+function receiptOf(rows: number, { timings, batchRows, closeReason, executor, coldStart, costUsd }: InferenceResult): ReceiptBody {
   return {
     rows,
     queue_ms: timings.queueMs,

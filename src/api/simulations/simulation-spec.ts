@@ -144,7 +144,7 @@ async function playSynthetic(load: Exclude<Input['load'], Recorded>, input: Inpu
       : await services.threads.run(
           parseLoadTask,
           { text: load.text, part: { ...part, from: 0, loadSeed } },
-          { bytes: load.text.length, isBackground: true },
+          { bytes: load.text.length, lane: 'background' },
         );
   const profile = await profileNamed(input.profile ?? 'reference', services);
   return { load: made, profile, objective: null, deployed: null, types: null, memoryMiB: null, endpoint: null, from: null, notes: [] };
@@ -156,7 +156,7 @@ async function traceOf(
   { threads }: Pick<ApiServices, 'threads'>,
 ): Promise<Trace> {
   if (text.length <= inPlaceBytesMax) return parseTrace(text, name);
-  return threads.run(parseTraceTask, { text, file: name }, { bytes: text.length, isBackground: true });
+  return threads.run(parseTraceTask, { text, file: name }, { bytes: text.length, lane: 'background' });
 }
 
 /** The recorded load of an endpoint and its current configuration. */

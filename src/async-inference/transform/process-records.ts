@@ -90,7 +90,7 @@ export class ProcessRecords {
     const answer = input.answer === undefined ? {} : { answer: await copyInSlices(input.answer) };
     const moved = [bytes, ...Object.values(answer)];
     return asBuffer(
-      await this.#options.threads.run(task, { ...input, bytes, ...answer }, { bytes: size, moved, work: filterWork, isBackground: true }),
+      await this.#options.threads.run(task, { ...input, bytes, ...answer }, { bytes: size, moved, work: filterWork, lane: 'background' }),
     );
   }
 }

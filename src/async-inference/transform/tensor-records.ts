@@ -236,7 +236,7 @@ export class TensorRecords {
     const bytes = sizeOf(texts);
     if (bytes <= partBytes) return decodeRecordsTask.run({ ...input, texts });
     const moved = await Promise.all(texts.map(copyInSlices));
-    return this.#options.threads.run(decodeRecordsTask, { ...input, texts: moved }, { bytes, moved, work: recordWork, isBackground: true });
+    return this.#options.threads.run(decodeRecordsTask, { ...input, texts: moved }, { bytes, moved, work: recordWork, lane: 'background' });
   }
 
   async #encoded(input: RecordResults, bytes: number): Promise<readonly string[]> {
@@ -249,7 +249,7 @@ export class TensorRecords {
     return this.#options.threads.run(
       encodeRecordsTask,
       { ...input, texts, groups },
-      { bytes, moved, work: recordWork, isBackground: true },
+      { bytes, moved, work: recordWork, lane: 'background' },
     );
   }
 

@@ -1,6 +1,6 @@
 /** Encodes the outputs of an invocation's parts as one response: the response side of the built-in worker. */
 import { encodeResponse, invalidRequest, type ModelPlan, npyFile, predictionsCsv, predictionTexts } from '../../codecs/index.ts';
-import type { InvocationPart } from '../../serving/index.ts';
+import { type InvocationPart, PartTexts } from '../../serving/index.ts';
 import { rowCount, type Tensor } from '../../tensor.ts';
 import type { DecodedBody, Document } from './decode-body.ts';
 import { csv, json, jsonLines, jsonSize, npy, octetStream } from './media-type.ts';
@@ -11,9 +11,9 @@ export interface EncodedBody {
   readonly body: string | Buffer;
 }
 
-/** The result of one part, stored until all parts have arrived. */
+/** The result of one part whose rows are not text, stored until all parts have arrived. */
 interface Piece {
-  /** Its rows in the response's format if that is text, else null. */
+  /** Its rows as a JSON line needs them, else null. */
   readonly text: string | null;
   readonly outputs: readonly Tensor[];
   readonly rows: number;
@@ -24,28 +24,28 @@ export class InvocationResponse {
   readonly #decoded: DecodedBody;
   readonly #parts: readonly InvocationPart[];
   readonly #pieces: Piece[] = [];
+  /** The results, if the response's rows are text. */
+  readonly #texts: PartTexts | null;
 
   constructor(plan: ModelPlan, decoded: DecodedBody, parts: readonly InvocationPart[]) {
     this.#plan = plan;
     this.#decoded = decoded;
     this.#parts = parts;
+    const { documents, reply } = decoded;
+    const isText = (documents[0] as Document).request === null && [json, csv].includes(reply.type);
+    this.#texts = isText || this.#rowReply !== undefined ? new PartTexts(parts.length) : null;
   }
 
   /** Parts may arrive in any order. The outputs of a single part are not copied: call `encode` before their memory is reused. */
   addPart(part: number, outputs: readonly Tensor[], rows: number): void {
-    const { documents, reply } = this.#decoded;
-    const isText = (documents[0] as Document).request === null && [json, csv].includes(reply.type);
-    const isAlone = this.#rowReply !== undefined;
-    if (isText || isAlone) this.#pieces[part] = { text: this.#rowsText(reply.type, outputs, rows), outputs: [], rows };
+    if (this.#texts !== null) this.#texts.set(part, this.#rowsText(this.#decoded.reply.type, outputs, rows));
     else this.#pieces[part] = { text: null, outputs: this.#parts.length === 1 ? outputs : outputs.map(copied), rows };
   }
 
   /** Call after all parts were added. Throws `invalid_request` if the format cannot represent an output. */
   encode(): EncodedBody {
     const { documents, reply } = this.#decoded;
-    const texts = this.#pieces.map(({ text }) => text);
-    if (this.#rowReply === 'value') return { contentType: json, body: texts.join('') };
-    if (this.#rowReply === 'lines') return { contentType: jsonLines, body: `${texts.join('\n')}\n` };
+    if (this.#texts !== null) return this.#encodeTexts(this.#texts);
     if (reply.type !== jsonLines) return encodeDocument(this.#plan, documents[0] as Document, reply, this.#pieces);
     let first = 0;
     let piece = 0;
@@ -58,6 +58,13 @@ export class InvocationResponse {
       return `${encodeDocument(this.#plan, document, { type: json, isRequested: true }, texts).body.toString()}\n`;
     });
     return { contentType: jsonLines, body: lines.join('') };
+  }
+
+  #encodeTexts(texts: PartTexts): EncodedBody {
+    if (this.#rowReply === 'value') return { contentType: json, body: texts.joined('', '', '') };
+    if (this.#rowReply === 'lines') return { contentType: jsonLines, body: texts.joined('', '\n', '\n') };
+    if (this.#decoded.reply.type === csv) return { contentType: csv, body: texts.joined('', '', '') };
+    return { contentType: json, body: texts.joined('{"predictions":[', ',', ']}') };
   }
 
   /** How rows of JSON are answered; undefined for other models, and for their `instances`. */
@@ -85,7 +92,6 @@ function encodeDocument(plan: ModelPlan, { request }: Document, { type }: ReplyF
   if (request === null && type === json) {
     return { contentType: json, body: `{"predictions":[${pieces.map(({ text }) => text).join(',')}]}` };
   }
-  if (request === null && type === csv) return { contentType: csv, body: pieces.map(({ text }) => text).join('') };
   // From here on rows are not text: whole tensors are encoded.
   const tensors = pieces.length === 1 ? (pieces[0] as Piece).outputs : joined(pieces);
   const outputs = request?.outputs ?? plan.allBinary;

@@ -46,7 +46,10 @@ function invoke(signature: Signature, body: string | Buffer, { type, accept, bat
     const outputs = signature.outputs.map(({ name }, output): Tensor => ({ ...(inputs[output] as Tensor), name }));
     answer.addPart(index, outputs, rows);
   }
-  return answer.encode();
+  const { contentType, body: encoded } = answer.encode();
+  // The text of many parts is bytes already.
+  const isText = ['application/json', 'text/csv'].includes(contentType);
+  return { contentType, body: isText ? encoded.toString() : encoded };
 }
 
 const formatted = ({ contentType, body }: EncodedBody): [string, string] => [contentType, body.toString('latin1' as never)];
