@@ -31,6 +31,8 @@ test('uses defaults if nothing is set', () => {
     tlsCert: null,
     tlsKey: null,
     databaseUrl: null,
+    objects: null,
+    objectCacheBytes: 53_687_091_200,
     logLevel: 'info',
     bodyLimitBytes: 67_108_864,
     artifactLimitBytes: 4_294_967_296,

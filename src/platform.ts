@@ -136,6 +136,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   directory.markReported();
   await startEnvironments(core.environments, metrics, closers);
   await registry.open(base.trash.sweepOptions('objects'));
+  base.trash.sweepHourly('objects', (options) => registry.sweep(options));
   const s3 = await openBuckets(core);
   const histories = openHistories(core, closers);
   for (const part of [core.refusals, registry, core.profiles]) closers.add(part);
@@ -261,7 +262,7 @@ function buildCore(config: Config, product: Product, deps: CoreDeps) {
     objects,
     checkArtifact: (path) => files.check(path),
     ...inspectionBy(provider, config.artifactLimitBytes),
-    ...pythonModels(config, { provider, threads, interpreters, filesOf: (version) => registry.modelFiles(version) }),
+    ...pythonModels(config, { provider, threads, interpreters, filesOf: (version) => registry.verifiedModelFiles(version) }),
     images: imageEntries(config.images),
     checkForeignCode,
     catalogueDirectory: product.catalogueDirectory,

@@ -30,6 +30,7 @@ const layers = [
 
 /** The modules that may import a package; `@scope/` and `name-` are prefixes. */
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
+  '@aws-sdk/': ['storage'],
   kysely: ['storage'],
   pg: ['storage'],
   'node:sqlite': ['storage', 'data-directory'],

@@ -49,11 +49,13 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
   const audit = new Audit(db, clock);
   const metrics = new Metrics({ processMetrics: false });
   const access = Access.open(join(directory, 'keys.json'), clock);
-  const provider = new LocalProvider({ clock, log, stateDirectory: directory, warmWorkers: 1 });
+  const objects = new FileObjectStore(join(directory, 'objects'));
+  const fetchFile = (sha256: string) => objects.fetch(sha256);
+  const provider = new LocalProvider({ clock, log, stateDirectory: directory, warmWorkers: 1, fetchFile });
   await provider.open();
   const registry: Registry = new Registry({
     db,
-    objects: new FileObjectStore(join(directory, 'objects')),
+    objects,
     clock,
     log,
     events,

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { SystemClock } from '../../src/clock.ts';
 import { openLogs } from '../../src/logs/index.ts';
 import { LocalProvider, type WorkerSpec } from '../../src/providers/index.ts';
+import { artifactAt, pathAsAddress } from '../../test/model-artifacts.ts';
 
 /** Milliseconds until the worker is ready, which includes a real inference. */
 export async function coldStartMs(modelPath: string, warmWorkers: 0 | 1): Promise<number> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'penstock-cold-'));
   const clock = new SystemClock();
   const logs = openLogs(null, 'silent');
-  const provider = new LocalProvider({ clock, log: logs.platform, stateDirectory, warmWorkers });
+  const provider = new LocalProvider({ clock, log: logs.platform, stateDirectory, warmWorkers, fetchFile: pathAsAddress });
   try {
     await provider.open();
     // A warm worker helps only once its runtime is loaded.
@@ -37,7 +38,7 @@ function specOf(modelPath: string): WorkerSpec {
     endpoint: 'cold',
     variant: 'AllTraffic',
     generation: 1,
-    modelPath,
+    artifact: artifactAt(modelPath),
     modelName: 'cold/1',
     threads: 1,
     memoryMiB: 0,

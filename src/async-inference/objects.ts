@@ -7,8 +7,8 @@ export interface OpenedObject {
   readonly contentType: string;
   /** `input`: a body sent by a client, or a captured call. */
   readonly headers?: { readonly origin?: 'input' | 'output' | undefined };
-  /** Local files with the bytes of the object, in order. They remain while it is open. */
-  readonly files?: readonly string[];
+  /** The paths of files on this machine with the bytes of the object, in order. They are to be opened soon. */
+  readonly files?: () => Promise<readonly string[]>;
   stream(): Readable;
   /** Closes an object that is not read. */
   close(): void;

@@ -248,8 +248,12 @@ export class QueueConsumer {
           `the input ${formatObjectUri(input)} belongs to other calls: send your own body, or put an object`,
         );
       }
-      const { contentType, files: paths, bytes: length } = object;
-      if (takesFiles && paths !== undefined && length > streamedFromBytes) {
+      const { contentType, bytes: length } = object;
+      if (takesFiles && object.files !== undefined && length > streamedFromBytes) {
+        const paths = await object.files().catch((error: unknown) => {
+          object.close();
+          throw error;
+        });
         return { body: { bytes: Buffer.alloc(0), contentType, files: { paths, bytes: length } }, release: () => object.close() };
       }
       const held = await this.#inMemory(object);

@@ -26,6 +26,10 @@ export interface Config {
   readonly tlsCert: string | null;
   readonly tlsKey: string | null;
   readonly databaseUrl: string | null;
+  /** Where objects are; null for the folders of the data directory. */
+  readonly objects: string | null;
+  /** The size limit of the copies of objects that are elsewhere. */
+  readonly objectCacheBytes: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly bodyLimitBytes: number;
   readonly artifactLimitBytes: number;
@@ -117,6 +121,18 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     default: null,
     help: 'PostgreSQL instead of SQLite: postgres://user:password@host/db',
     ...patternKind('URL', /^postgres(?:ql)?:\/\/./, 'a URL such as postgres://user:password@host/db'),
+  },
+  objects: {
+    name: 'objects',
+    default: null,
+    help: 'models and objects in S3 (s3://bucket/prefix) or in PostgreSQL (postgres) instead of the data directory',
+    ...patternKind('URL', /^(?:s3:\/\/.|postgres$)/, 's3://bucket/prefix or postgres'),
+  },
+  objectCacheBytes: {
+    name: 'objectCache',
+    default: 50 * 2 ** 30,
+    help: 'largest size of the copies that this machine has of objects elsewhere, see --objects',
+    ...bytesKind(),
   },
   logLevel: {
     name: 'logLevel',

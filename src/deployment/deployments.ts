@@ -426,7 +426,6 @@ export class Deployments {
     const { name } = endpoint.config;
     const deps = {
       ...this.#options,
-      modelFiles: (version: ModelVersion) => this.#options.registry.modelFiles(version),
       erase: () => this.#erase(name),
       onServed: (served: DesiredEndpoint) => this.#onServed(served),
       onStatus: (status: StatusAndReason, before: StatusAndReason | null) => this.#notifyListeners(reconciler, status, before),

@@ -17,7 +17,7 @@ export interface PythonModelDeps {
   readonly provider: Pick<Provider, 'borrow'>;
   readonly threads: ThreadPool;
   readonly interpreters: LateInterpreters;
-  readonly filesOf: Registry['modelFiles'];
+  readonly filesOf: Registry['verifiedModelFiles'];
 }
 
 /** What the registry needs of Python models: they are read, and opened unless this server runs none. */
@@ -37,7 +37,10 @@ function recognitionBy(threads: ThreadPool, bytesMax: number): Recognise {
 function openingBy(
   provider: Pick<Provider, 'borrow'>,
   { openMemoryMiB: memoryMiB, openTimeoutMs: timeoutMs }: PythonSettings,
-  { filesOf, environments }: { readonly filesOf: Registry['modelFiles']; readonly environments: Pick<PythonEnvironments, 'resolve'> },
+  {
+    filesOf,
+    environments,
+  }: { readonly filesOf: Registry['verifiedModelFiles']; readonly environments: Pick<PythonEnvironments, 'resolve'> },
 ): OpenModel {
   return async (version, sample, signal, onStage) => {
     onStage('environment');
@@ -45,7 +48,7 @@ function openingBy(
     if (runtime.kind !== 'python') throw new PlatformError('internal', `${version.name} is not a Python model`);
     const { flavour, entry, variables, inputs } = runtime;
     const { name } = runtime.environment;
-    const { data = [] } = filesOf(version);
+    const { data = [] } = await filesOf(version);
     const own = name === null ? data.find((file) => file.name === version.python?.recognised.requirements) : undefined;
     const wanted = own === undefined ? { name, lock: null } : { requirements: await requirementsIn(own) };
     const { key: lock } = await environments.resolve(wanted, signal);

@@ -80,13 +80,14 @@ export class CandidateRuns {
     const { id, candidates, createdBy } = evaluation;
     const { group, version } = candidates[index] as EvaluationCandidate;
     const name = transformName(id, index);
+    const path = await registry.files.fetch(set.sha256); // Also for one that was interrupted.
     if ((await this.#find(name)) === null) {
       const spec = {
         ...transformDefaults,
         name,
         group,
         version,
-        input: { kind: 'file', path: registry.files.localPath(set.sha256) },
+        input: { kind: 'file', path },
         output: { kind: 'file', path: this.#folder(id, index) },
         contentType: setFormats[set.format],
         accept: setFormats.jsonl,
@@ -114,7 +115,7 @@ export class CandidateRuns {
   ): Promise<void> {
     const { rows, threads, registry, clock } = this.#options;
     const { rows: count, classes } = set;
-    const labels = await readFile(registry.files.localPath(set.labelsSha256));
+    const labels = await readFile(await registry.files.fetch(set.labelsSha256));
     const input = { path, form, rows: count, labels, classes, skipsBadLabels: evaluation.skipsBadLabels };
     const judged = await threads.run(judgeTask, input, { bytes: labels.length, work: judgeWork, lane: 'background' });
     const held = registry.files.hold();

@@ -72,7 +72,7 @@ export class EvaluationSets {
       if ((await rows.countSets()) >= setsMax) throw tooMany();
       const read = await this.#options.threads.run(
         labelsTask,
-        { ...description, path: held.localPath(sha256) },
+        { ...description, path: await held.fetch(sha256) },
         { bytes, work: labelsWork, lane: 'files' },
       );
       const { sha256: labelsSha256 } = await held.store(read.labels, setBytesMax);

@@ -77,7 +77,7 @@ export class StoredAnswers {
 
   async #read(sha256: string): Promise<Uint8Array> {
     try {
-      return await readFile(this.#options.files.localPath(sha256));
+      return await readFile(await this.#options.files.fetch(sha256));
     } catch (cause) {
       throw new PlatformError('unavailable', 'the stored answers of an evaluation could not be read: evaluate again on a new set', {
         cause,

@@ -98,7 +98,7 @@ export async function openFoundation(config: Config, closers: Closers): Promise<
   closers.push(state.close);
   const { db, dialect, availability } = state;
   await bindInstallation({ directory, db, databaseUrl: config.databaseUrl, clock });
-  const stores = openStores(directory, clock, log, closers);
+  const stores = await openStores(config, { directory, db, clock, log }, closers);
   const metricsDb = await openMetricsDatabase(config, directory, { db, checkpoints }, closers);
   const onFailure = (error: unknown): void => log.error({ error: messageOf(error) }, 'failed to write metrics, will retry');
   const series = new MetricStore({ db: metricsDb, clock, onFailure });

@@ -7,7 +7,7 @@ import type { Audit, Events } from '../records/index.ts';
 import { type DamagedObject, type Database, inTransaction, Scrub } from '../storage/index.ts';
 import type { Foundation } from './open-foundation.ts';
 
-export interface ServerScrubDeps extends Pick<Foundation, 'clock' | 'logs' | 'directory' | 'db' | 'objects' | 'buckets' | 'files'> {
+export interface ServerScrubDeps extends Pick<Foundation, 'clock' | 'logs' | 'directory' | 'db' | 'folders' | 'files'> {
   readonly events: Events;
   readonly audit: Audit;
 }
@@ -15,11 +15,13 @@ export interface ServerScrubDeps extends Pick<Foundation, 'clock' | 'logs' | 'di
 /** Maximum number of references listed for a damaged object. */
 const referencesMax = 20;
 
-export function openScrub(deps: ServerScrubDeps, closers: Closers): Scrub {
-  const { clock, logs, directory, objects, buckets, files } = deps;
+/** Null for objects elsewhere: they are verified when they are copied to this machine. */
+export function openScrub(deps: ServerScrubDeps, closers: Closers): Scrub | null {
+  const { clock, logs, directory, folders, files } = deps;
+  if (folders === null) return null;
   const scrub = new Scrub({
     clock,
-    stores: { objects, buckets },
+    stores: folders,
     files,
     progressFile: join(directory.path, 'scrub.json'),
     onDamaged: (damaged) => recordDamaged(deps, damaged),

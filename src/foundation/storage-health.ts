@@ -78,7 +78,7 @@ function checkLater({ clock, logs, directory }: StorageHealthDeps, report: Repor
 }
 
 /** Prometheus metrics of the object stores: trash and scrub. */
-function meterStorage(metrics: Metrics, { trash, scrub }: Pick<Foundation, 'trash'> & { readonly scrub: Scrub }): void {
+function meterStorage(metrics: Metrics, { trash, scrub }: Pick<Foundation, 'trash'> & { readonly scrub: Scrub | null }): void {
   const one = (value: number) => [{ labels: {}, value }];
   metrics.counter(
     'penstock_trashed_objects_total',
@@ -88,6 +88,7 @@ function meterStorage(metrics: Metrics, { trash, scrub }: Pick<Foundation, 'tras
   );
   metrics.gauge('penstock_trash_objects', 'Objects in the trash.', [], () => one(trash.size.objects));
   metrics.gauge('penstock_trash_bytes', 'Size of the objects in the trash.', [], () => one(trash.size.bytes));
+  if (scrub === null) return;
   metrics.counter('penstock_scrubbed_objects_total', 'Objects read again in the background.', [], () => one(scrub.counts.objects));
   metrics.counter('penstock_scrubbed_bytes_total', 'Bytes read again in the background.', [], () => one(scrub.counts.bytes));
   metrics.counter('penstock_damaged_objects_total', 'Objects whose content did not match their sha256.', [], () =>

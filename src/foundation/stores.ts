@@ -1,30 +1,72 @@
-/** The object stores of the data directory, with their verified files and their trash. */
+/** The object stores, in the data directory or elsewhere, with their verified files and their trash. */
 
-import type { Clock } from '../clock.ts';
+import { type Clock, repeat } from '../clock.ts';
 import type { Closers } from '../closers.ts';
+import type { Config } from '../config.ts';
 import type { DataDirectory } from '../data-directory/index.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import { FileHasher, FileObjectStore, type SweepOptions, TrashEmptier, type TrashSize, VerifiedFiles } from '../storage/index.ts';
+import {
+  bindObjects,
+  type Database,
+  databaseName,
+  FileHasher,
+  type ObjectStore,
+  type OpenObjectStores,
+  objectPlaceOf,
+  openObjectStores,
+  parseObjectLocation,
+  type SweepOptions,
+  TrashEmptier,
+  type TrashSize,
+  VerifiedFiles,
+} from '../storage/index.ts';
 
 export interface ObjectStores {
   /** Artifacts of model versions. */
-  readonly objects: FileObjectStore;
+  readonly objects: ObjectStore;
   /** Contents of buckets. */
-  readonly buckets: FileObjectStore;
+  readonly buckets: ObjectStore;
   /** Files whose content was verified since the start. */
   readonly files: VerifiedFiles;
   readonly trash: ServerTrash;
+  /** The stores if they are folders of this machine, else null. */
+  readonly folders: OpenObjectStores['folders'];
 }
 
-export function openStores(directory: DataDirectory, clock: Clock, log: Log, closers: Closers): ObjectStores {
-  const objects = new FileObjectStore(directory.objects);
-  const buckets = new FileObjectStore(directory.buckets);
+interface OpenStoresDeps {
+  readonly directory: DataDirectory;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Throws `wrong_state` if the objects of the installation are elsewhere, and `unavailable` if its first start cannot reach them. */
+export async function openStores(config: Config, { directory, db, clock, log }: OpenStoresDeps, closers: Closers): Promise<ObjectStores> {
   const hasher = new FileHasher();
   closers.add(hasher);
-  const trash = new ServerTrash({ clock, log, stores: { objects, buckets } });
+  const files = new VerifiedFiles(hasher);
+  const location = parseObjectLocation(config.objects);
+  const stores = await openObjectStores({
+    location,
+    dataDir: directory.path,
+    db,
+    databaseName: databaseName(config.databaseUrl),
+    clock,
+    verified: files,
+    cacheBytesMax: config.objectCacheBytes,
+  });
+  closers.push(stores.close);
+  const { objects, buckets, folders, remote } = stores;
+  const onUnchecked = (error: Error): void =>
+    log.error(
+      { error: messageOf(error) },
+      'the object store is unavailable: models and objects without a copy on this machine cannot be read',
+    );
+  await bindObjects({ db, place: objectPlaceOf(location), blobs: remote?.blobs ?? null, onUnchecked });
+  const trash = new ServerTrash({ clock, log, stores: { objects, buckets }, isRemote: remote !== null });
   closers.add(trash);
-  return { objects, buckets, files: new VerifiedFiles(hasher), trash };
+  return { objects, buckets, files, trash, folders };
 }
 
 type StoreName = 'objects' | 'buckets';
@@ -32,13 +74,17 @@ type StoreName = 'objects' | 'buckets';
 interface ServerTrashDeps {
   readonly clock: Clock;
   readonly log: Log;
-  readonly stores: Readonly<Record<StoreName, FileObjectStore>>;
+  readonly stores: Readonly<Record<StoreName, ObjectStore>>;
+  readonly isRemote: boolean;
 }
+
+const sweepEveryMs = 3_600_000;
 
 /** Manages the trash of unreferenced objects that a sweep found: they are logged, counted, and deleted after a week. */
 class ServerTrash {
   readonly #deps: ServerTrashDeps;
   readonly #emptier: TrashEmptier;
+  readonly #sweeps: (() => Promise<void>)[] = [];
   readonly #moved: Record<StoreName, number> = { objects: 0, buckets: 0 };
 
   constructor(deps: ServerTrashDeps) {
@@ -76,7 +122,16 @@ class ServerTrash {
     };
   }
 
-  close(): Promise<void> {
-    return this.#emptier.close();
+  /** Sweeps a store elsewhere each hour: what a killed server left there is too recent for the sweep of the next start. */
+  sweepHourly(store: StoreName, sweep: (options: SweepOptions) => Promise<void>): void {
+    const { clock, log, isRemote } = this.#deps;
+    if (!isRemote) return;
+    const onFailure = (error: unknown): void => log.error({ store, error: messageOf(error) }, 'failed to sweep objects');
+    this.#sweeps.push(repeat(clock, sweepEveryMs, () => sweep({ ...this.sweepOptions(store), isRunning: true }), onFailure));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sweeps.map((end) => end()));
+    await this.#emptier.close();
   }
 }

@@ -110,7 +110,7 @@ describe('profiles', () => {
     const { group, profile } = await reported;
     assert.deepEqual([group, profile.executor, profile.batchMax], ['digits', 'instance:local.1', 32]);
     assert.deepEqual(await profiles.get('DIGITS', 1, 'instance:local.1'), profile);
-    assert.deepEqual(loads, [{ ...plane.registry.modelFiles(version), threads: 1, name: 'digits/1' }]);
+    assert.deepEqual(loads, [{ ...(await plane.registry.verifiedModelFiles(version)), threads: 1, name: 'digits/1' }]);
     await profiles.measure(version, 'instance:local.2');
     assert.deepEqual(
       (await profiles.list('digits', 1)).map(({ executor }) => executor),

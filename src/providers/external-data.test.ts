@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, NodeProtoSchema, TensorProto_DataType, TensorProtoSchema } from 'onnx-buf';
+import { artifactOfFiles, pathAsAddress } from '../../test/model-artifacts.ts';
 import { setExternal, withExternalData } from '../../test/models/external.ts';
 import { assertSameTensors, modelPath, sample } from '../../test/models/index.ts';
 import { SystemClock } from '../clock.ts';
 import { openLogs } from '../logs/index.ts';
 import type { ModelFiles } from '../runtime/index.ts';
-import { isolationSettings, LocalProvider, type WorkerView, workerFiles } from './index.ts';
+import { isolationSettings, LocalProvider, type WorkerView } from './index.ts';
 
 const root = mkdtempSync('/tmp/penstock-test-');
 chmodSync(root, 0o755);
@@ -34,15 +35,18 @@ for (const mode of ['root', 'user', 'landlock', 'none']) {
     const log = openLogs(null, 'silent').platform;
     const isolation = isolationSettings({ mode });
     const checked: string[] = [];
-    const checkModel = async (path: string): Promise<void> => void checked.push(path);
-    const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0, isolation, checkModel });
+    const fetchFile = async (path: string): Promise<string> => {
+      checked.push(path);
+      return path;
+    };
+    const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0, isolation, fetchFile });
     await provider.open();
     try {
       if (provider.isolation?.mode === 'unavailable') return context.skip(`mode ${mode} does not work here: ${provider.isolation.reason}`);
       const model = storedModel(state);
       const inspection = await provider.borrow((link) => link.inspect(model, join(state, 'unused')));
       assert.deepEqual([inspection.dataFiles, inspection.batchable], [['weights/all.data'], true]);
-      const named = { id: 'w1', endpoint: 'e', variant: 'v', generation: 1, ...workerFiles(model), modelName: 'digits/1' };
+      const named = { id: 'w1', endpoint: 'e', variant: 'v', generation: 1, artifact: artifactOfFiles(model), modelName: 'digits/1' };
       await provider.start({ ...named, threads: 1, memoryMiB: 1024, instanceType: 'local.1', kind: 'instance', vcpuMax: null });
       const view = await new Promise<WorkerView>((resolve) => {
         const look = (each: WorkerView) => each.state !== 'starting' && resolve(each);
@@ -50,7 +54,7 @@ for (const mode of ['root', 'user', 'landlock', 'none']) {
         provider.list().forEach(look);
       });
       assert.equal(view.state, 'ready', view.reason ?? '');
-      assert.deepEqual(checked, [model.path, model.data?.[0]?.path], 'each file is checked before it is loaded');
+      assert.deepEqual(checked, [model.path, model.data?.[0]?.path], 'each file is fetched before it is loaded');
       const { inputs, outputs } = sample('digits_mlp');
       const ran = await provider.link('w1')?.run(inputs.map(({ data, ...tensor }) => ({ ...tensor, parts: [data] })));
       assertSameTensors(ran?.outputs ?? [], outputs);
@@ -69,6 +73,7 @@ test('a model that has to be rewritten is inspected and served with its data fil
     log: openLogs(null, 'silent').platform,
     stateDirectory: state,
     warmWorkers: 0,
+    fetchFile: pathAsAddress,
   });
   await provider.open();
   try {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
+import { artifactAt, pathAsAddress } from '../../test/model-artifacts.ts';
 import { modelPath } from '../../test/models/index.ts';
 import { SystemClock } from '../clock.ts';
 import type { Log } from '../logs/index.ts';
@@ -27,7 +28,7 @@ let state: string;
 let provider: LocalProvider;
 
 async function open(): Promise<void> {
-  provider = new LocalProvider({ clock: new SystemClock(), log: silent, stateDirectory: state, warmWorkers: 0 });
+  provider = new LocalProvider({ clock: new SystemClock(), log: silent, stateDirectory: state, warmWorkers: 0, fetchFile: pathAsAddress });
   await provider.open();
 }
 
@@ -42,7 +43,7 @@ function functionSpec(model: string, changes: Partial<WorkerSpec> = {}): WorkerS
     endpoint: 'e',
     variant: 'AllTraffic',
     generation: 1,
-    modelPath: modelPath(model),
+    artifact: artifactAt(modelPath(model)),
     modelName: `${model}/1`,
     threads: 1,
     memoryMiB: 1024,

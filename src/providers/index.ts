@@ -19,7 +19,6 @@ export {
   type WorkerSpec,
   type WorkerState,
   type WorkerView,
-  workerFiles,
 } from './provider.ts';
 export { type PythonSettings, pythonSettings } from './python-settings.ts';
 export type {

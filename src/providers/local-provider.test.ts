@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { artifactAt, pathAsAddress } from '../../test/model-artifacts.ts';
 import { modelPath } from '../../test/models/index.ts';
 import { SystemClock, VirtualClock } from '../clock.ts';
 import type { Log } from '../logs/index.ts';
@@ -40,7 +41,7 @@ let provider: LocalProvider;
 
 async function open(options: { clock?: SystemClock; warmWorkers?: number; startDelayMs?: number } = {}): Promise<void> {
   clock = options.clock ?? new VirtualClock();
-  provider = new LocalProvider({ warmWorkers: 0, ...options, clock, log: silent, stateDirectory: state });
+  provider = new LocalProvider({ warmWorkers: 0, ...options, clock, log: silent, stateDirectory: state, fetchFile: pathAsAddress });
   await provider.open();
 }
 
@@ -55,7 +56,7 @@ function spec(model: string, changes: Partial<WorkerSpec> = {}): WorkerSpec {
     endpoint: 'e',
     variant: 'AllTraffic',
     generation: 1,
-    modelPath: modelPath(model),
+    artifact: artifactAt(modelPath(model)),
     modelName: `${model}/1`,
     threads: 1,
     memoryMiB: 1024,
@@ -239,7 +240,7 @@ test('a model that does not load fails at once with the reason', async () => {
   await open();
   const broken = join(state, 'broken.onnx');
   writeFileSync(broken, 'not a model');
-  await provider.start(spec('test_affine', { modelPath: broken }));
+  await provider.start(spec('test_affine', { artifact: artifactAt(broken) }));
   const { reason } = await viewWhere((view) => view.state === 'failed');
   assert.match(reason as string, /failed to load the model: .*protobuf/i);
   await provider.stop('w1');
@@ -423,7 +424,7 @@ const serverScript = (iterations: bigint, mode: string) => `
   import { SystemClock } from '${fileURLToPath(new URL('../clock.ts', import.meta.url))}';
   import { isolationSettings, LocalProvider } from '${fileURLToPath(new URL('./index.ts', import.meta.url))}';
   const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
-  const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: ${JSON.stringify(state)}, warmWorkers: 1, isolation: isolationSettings({ mode: '${mode}' }) });
+  const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: ${JSON.stringify(state)}, warmWorkers: 1, fetchFile: async (path) => path, isolation: isolationSettings({ mode: '${mode}' }) });
   await provider.open();
   provider.onChange((view) => {
     if (view.state !== 'ready') return;

@@ -1,11 +1,12 @@
 /** Workers as local processes. */
+import assert from 'node:assert/strict';
 import { type Clock, every } from '../clock.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { EnvironmentRef } from '../python-model.ts';
 import { type Random, SystemRandom } from '../random.ts';
 import type { WorkerExit } from '../records/index.ts';
-import { type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import { fetchModel, type ModelFiles, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { CgroupRecord } from './cgroup-record.ts';
 import { Cgroups } from './cgroups.ts';
 import { ConcurrencyLimiter } from './concurrency-limiter.ts';
@@ -43,8 +44,11 @@ export interface LocalProviderOptions {
   readonly isolation?: IsolationSettings;
   /** Called for each line that a worker or its container prints, with the ids of the requests that a Python model printed it for. */
   readonly onLine?: (spec: WorkerSpec, line: string, requestIds: readonly string[]) => void;
-  /** Called with the path of each of the model's files before a process loads them; if it throws, none is started. */
-  readonly checkModel?: (path: string) => Promise<void>;
+  /**
+   * Resolves to the path of a verified file with this content: called for each file of a model before a process loads it. If it rejects,
+   * none is started. Absent: this provider only lends workers and runs tasks.
+   */
+  readonly fetchFile?: (sha256: string) => Promise<string>;
   /** Must apply the change of links or permissions that it is called with. The content of the file stays the same. */
   readonly changeModel?: FileChange;
   /** Absent: this server runs no Python. */
@@ -105,7 +109,7 @@ export class LocalProvider implements Provider {
   readonly #borrowers = new ConcurrencyLimiter(borrowedMax);
   readonly #options: Pick<LocalProviderOptions, 'python'>;
   readonly #onLine: LocalProviderOptions['onLine'];
-  readonly #checkModel: LocalProviderOptions['checkModel'];
+  readonly #fetchFile: LocalProviderOptions['fetchFile'];
   readonly #changeModel: LocalProviderOptions['changeModel'];
   #opened: Opened | null = null;
   readonly #disk: DiskWatch;
@@ -128,7 +132,7 @@ export class LocalProvider implements Provider {
     this.#disk = new DiskWatch({ clock: this.#clock, limits: { worker, freeBytesMin, setting: diskSetting }, free });
     this.#devices = new DeviceShares(options.accelerators ?? {});
     this.#onLine = options.onLine;
-    this.#checkModel = options.checkModel;
+    this.#fetchFile = options.fetchFile;
     this.#changeModel = options.changeModel;
   }
 
@@ -237,8 +241,8 @@ export class LocalProvider implements Provider {
       clock: this.#clock,
       log: this.#log,
       random: this.#random,
+      fetchModels: () => this.#fetchModels(spec),
       acquireProcess: async () => {
-        for (const path of modelPathsOf(spec)) await this.#checkModel?.(path);
         if (spec.python !== undefined)
           return this.#startPython(spec.python, spec.threads, spec.kind === 'instance' ? spec.instanceType : null);
         return spec.process === undefined ? pool.take() : WorkerProcess.start(deps, accessOf(spec.process));
@@ -400,6 +404,15 @@ export class LocalProvider implements Provider {
     });
   }
 
+  /** Copies the files of all models of a worker to this machine if needed. */
+  async #fetchModels({ artifact, plans }: WorkerSpec): Promise<readonly ModelFiles[]> {
+    const fetch = this.#fetchFile;
+    assert(fetch !== undefined, 'a provider that starts workers needs fetchFile');
+    const models: ModelFiles[] = [];
+    for (const each of [artifact, ...(plans?.others ?? [])]) models.push(await fetchModel(each, fetch));
+    return models;
+  }
+
   #notify(view: WorkerView): void {
     for (const listener of this.#listeners) listener(view);
   }
@@ -411,12 +424,6 @@ function watchedBorrower(process: WorkerProcess, onEnd: (reason: string) => void
     process.kill();
   };
   return { id: `borrowed-${process.pid}`, written: process.written, archive: noArchive, end };
-}
-
-/** The files of all models that a worker loads. */
-function modelPathsOf({ modelPath, modelData, plans }: WorkerSpec): readonly string[] {
-  const models = [{ path: modelPath, data: modelData }, ...(plans?.others ?? [])];
-  return models.flatMap(({ path, data = [] }) => [path, ...data.map((file) => file.path)]);
 }
 
 function accessOf({ paths = [], isIsolated = true }: WorkerCommand): WorkerProgram {

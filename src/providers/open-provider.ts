@@ -19,6 +19,8 @@ const bundleTimeoutMs = 600_000;
 
 export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | 'log' | 'stateDirectory'> {
   readonly logGroups: LogGroups;
+  /** Copies model files to this machine if needed. */
+  readonly objects: { fetch(sha256: string): Promise<string> };
   /** Verifies model files before a worker opens them. */
   readonly files: {
     check(path: string): Promise<void>;
@@ -29,7 +31,7 @@ export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | '
 }
 
 export async function openProvider(config: Config, deps: OpenProviderDeps, closers: Closers): Promise<LocalProvider> {
-  const { clock, log, stateDirectory, logGroups, files, interpreterOf } = deps;
+  const { clock, log, stateDirectory, logGroups, objects, files, interpreterOf } = deps;
   const { warmWorkers, startDelayMs, isolation } = config;
   const { run, network, forkServer: forks } = pythonSettings(config.python, config);
   const python = run === 'off' ? undefined : { interpreterOf, hasNetwork: network === 'host', forks };
@@ -38,7 +40,11 @@ export async function openProvider(config: Config, deps: OpenProviderDeps, close
     log,
     stateDirectory,
     onLine: (spec, line, requestIds) => logWorkerLine(logGroups, spec, line, requestIds),
-    checkModel: (path) => files.check(path),
+    fetchFile: async (sha256) => {
+      const path = await objects.fetch(sha256);
+      await files.check(path);
+      return path;
+    },
     changeModel: (path, change) => files.change(path, change),
     warmWorkers,
     startDelayMs: startDelayMs ?? 0,

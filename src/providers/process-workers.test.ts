@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { artifactAt, pathAsAddress } from '../../test/model-artifacts.ts';
 import { processesWith, scorerBundle, scorerCommand, scorerPaths, skip } from '../../test/processes/index.ts';
 import { SystemClock } from '../clock.ts';
 import type { Log } from '../logs/index.ts';
@@ -26,7 +27,7 @@ let state = '';
 let provider: LocalProvider;
 
 async function open(): Promise<void> {
-  provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0 });
+  provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0, fetchFile: pathAsAddress });
   await provider.open();
 }
 
@@ -50,7 +51,7 @@ interface WorkerRequest {
 }
 
 function spec({ mode = '', command = scorerCommand, startTimeoutMs = 20_000, changes = {} }: WorkerRequest): WorkerSpec {
-  const named = { id: 'w1', endpoint: 'e', variant: 'AllTraffic', generation: 1, modelPath: bundle, modelName: 'scorer/1' };
+  const named = { id: 'w1', endpoint: 'e', variant: 'AllTraffic', generation: 1, artifact: artifactAt(bundle), modelName: 'scorer/1' };
   const size = { threads: 1, memoryMiB: 1024, instanceType: 'local.1', kind: 'instance' as const, vcpuMax: null };
   return {
     ...named,
@@ -290,7 +291,7 @@ describe('fails to start with the reason:', { skip }, () => {
       /sleep did not pass .*exit code 1.*invalid time interval/s,
     ],
     ['a missing program', { command: ['no-such-program'] }, /no-such-program did not pass .*could not be started.*ENOENT/],
-    ['a process without its archive', { changes: { modelPath: import.meta.filename } }, /not a tar archive/],
+    ['a process without its archive', { changes: { artifact: artifactAt(import.meta.filename) } }, /not a tar archive/],
   ] as const) {
     test(what, async () => assert.match(await reasonOf(wish), reason));
   }

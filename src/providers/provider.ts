@@ -1,6 +1,6 @@
 /** The interface of providers, which run workers. There is one today: local processes. */
 import type { EnvironmentRef } from '../python-model.ts';
-import type { DataFile, LoadPlans, ModelFiles, ProcessProgram, PythonLoad, WorkerLink } from '../runtime/index.ts';
+import type { ModelArtifact, ProcessProgram, PythonLoad, WorkerLink, WorkerPlans } from '../runtime/index.ts';
 
 /** A request for one worker with one model. */
 export interface WorkerSpec {
@@ -9,9 +9,8 @@ export interface WorkerSpec {
   readonly endpoint: string;
   readonly variant: string;
   readonly generation: number;
-  readonly modelPath: string;
-  /** Absent for a model in one file. */
-  readonly modelData?: readonly DataFile[];
+  /** Its files. The provider fetches them from the object store and verifies them. */
+  readonly artifact: ModelArtifact;
   /** `digits/3` */
   readonly modelName: string;
   /** What logs, events and the process title show instead; default: `modelName`. */
@@ -25,17 +24,19 @@ export interface WorkerSpec {
   readonly kind: 'instance' | 'function';
   /** CPU limit once the worker is ready: 0.5 is half a CPU, null no limit. Enforced if `limits.cpu`. */
   readonly vcpuMax: number | null;
-  /** If set, `modelPath` is an archive that is started with this command, which implements the container contract. */
+  /** If set, the artifact is an archive that is started with this command, which implements the container contract. */
   readonly process?: WorkerCommand;
-  /** If set, a Python worker loads the files of `modelData`, a folder. */
+  /** If set, a Python worker loads the data files of the artifact, a folder. */
   readonly python?: WorkerPython;
   /** If set, the worker loads other models too, and answers by plans. */
   readonly plans?: WorkerLadder;
 }
 
 /** The plans of a worker. Workers with equal keys answer alike. */
-export interface WorkerLadder extends LoadPlans {
+export interface WorkerLadder extends WorkerPlans {
   readonly key: string;
+  /** The other models, in the order of the maps. `python`: set for all of them, or for none. */
+  readonly others: readonly (ModelArtifact & { readonly python?: PythonLoad })[];
 }
 
 /** A Python model, as it was opened at its approval. */
@@ -120,9 +121,4 @@ export interface Provider {
    */
   borrow<T>(use: (link: WorkerLink) => Promise<T>, options?: BorrowOptions): Promise<T>;
   close(): Promise<void>;
-}
-
-/** The files of a model as members of a worker's specification. */
-export function workerFiles({ path, data }: ModelFiles): Pick<WorkerSpec, 'modelPath' | 'modelData'> {
-  return data === undefined ? { modelPath: path } : { modelPath: path, modelData: data };
 }

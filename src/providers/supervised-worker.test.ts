@@ -9,7 +9,13 @@ import type { WorkerSpec } from './provider.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
 
 const log = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} } as unknown as Log;
-const spec = { id: 'w1', modelName: 'digits/1', modelPath: '/digits.onnx', kind: 'instance', instanceType: 'local.1' } as WorkerSpec;
+const spec = {
+  id: 'w1',
+  modelName: 'digits/1',
+  artifact: { sha256: 'a', bytes: 1 },
+  kind: 'instance',
+  instanceType: 'local.1',
+} as WorkerSpec;
 
 /** The states of a worker whose starts all end with this reason. */
 async function statesAfter(reason: string): Promise<string[]> {
@@ -17,7 +23,14 @@ async function statesAfter(reason: string): Promise<string[]> {
   const states: string[] = [];
   const acquireProcess = () => Promise.reject(new PlatformError('unavailable', `failed to start a worker process: ${reason}`));
   const changed = ({ state }: { readonly state: string }): void => void states.push(state);
-  const worker = new SupervisedWorker(spec, { clock, log, random: new SeededRandom(1), acquireProcess, changed });
+  const worker = new SupervisedWorker(spec, {
+    clock,
+    log,
+    random: new SeededRandom(1),
+    fetchModels: async () => [],
+    acquireProcess,
+    changed,
+  });
   for (let i = 0; i < 4; i++) {
     await new Promise(setImmediate);
     clock.advance(1000);

@@ -9,7 +9,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { Random } from '../random.ts';
 import type { WorkerExit } from '../records/index.ts';
-import { isRunnable, sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import { isRunnable, type ModelFiles, sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { noArchive, type WatchedWorker } from './disk-watch.ts';
 import type { FileUse } from './file-use.ts';
 import type { HangingStack } from './hanging-stack.ts';
@@ -49,6 +49,8 @@ export interface WorkerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
+  /** Before a process is requested: resolves to the files of its model and of the others of its plans, on this machine. */
+  readonly fetchModels: () => Promise<readonly ModelFiles[]>;
   readonly acquireProcess: () => Promise<WorkerProcess>;
   readonly changed: (view: WorkerView) => void;
   /** Called for each line that its processes print, with the requests that it belongs to, and with a line when an instance is ready and when a process has ended. */
@@ -67,6 +69,8 @@ export class SupervisedWorker {
   readonly #startedAtMs: number;
   #state: WorkerState = 'starting';
   #process: WorkerProcess | null = null;
+  /** The files of its model, then those of the others of its plans. */
+  #models: readonly ModelFiles[] = [];
   #attempt: Promise<void> = Promise.resolve();
   #cancelRetry: (() => void) | null = null;
   #cancelLoad: (() => void) | null = null;
@@ -186,13 +190,17 @@ export class SupervisedWorker {
 
   async #try(): Promise<void> {
     this.#cancelRetry = null;
-    const { process: command, modelData = [] } = this.spec;
-    const dataBytes = modelData.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { process: command, artifact } = this.spec;
+    const dataBytes = (artifact.data ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
     const timeoutMs =
       command === undefined ? loadLimits(dataBytes, startTimeoutMs).timeoutMs : command.unpackTimeoutMs + command.startTimeoutMs;
-    const cancel = this.#around.clock.after(timeoutMs, () => this.restart(`it was not ready within ${timeoutMs / 1000} s`));
     const requestedMs = this.#around.clock.nowMs();
+    let cancel = (): void => {};
     try {
+      this.#models = await this.#around.fetchModels();
+      if (this.#isStopping) return;
+      // Not earlier: a large model may take longer to arrive than to load.
+      cancel = this.#around.clock.after(timeoutMs, () => this.restart(`it was not ready within ${timeoutMs / 1000} s`));
       const process = await this.#around.acquireProcess();
       if (this.#isStopping) return await process.stop();
       this.#process = process;
@@ -246,9 +254,21 @@ export class SupervisedWorker {
   }
 
   async #loadModel(link: WorkerLink): Promise<void> {
-    const { modelPath, modelData = [], threads, id, python, plans } = this.spec;
+    const { threads, id, python, plans } = this.spec;
     const name = shownName(this.spec);
-    const { signature } = await link.load({ path: modelPath, data: modelData, threads, name, ...defined({ python, plans }) });
+    const [model, ...others] = this.#models;
+    assert(model !== undefined, 'the files of the model were fetched');
+    const { data = [] } = model;
+    const loaded =
+      plans === undefined
+        ? {}
+        : {
+            plans: {
+              ...plans,
+              others: plans.others.map(({ python: code }, i) => ({ ...(others[i] as ModelFiles), ...defined({ python: code }) })),
+            },
+          };
+    const { signature } = await link.load({ path: model.path, data, threads, name, ...defined({ python }), ...loaded });
     if (python?.form === 'bytes' || python?.form === 'stream') return; // only its user knows valid requests
     const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
     try {
@@ -265,10 +285,12 @@ export class SupervisedWorker {
 
   /** Resolves once the process passes its health check. No input is sent, because only its user knows valid inputs. */
   async #startCommand({ link, directory }: WorkerProcess, { mark }: ProcessTree): Promise<void> {
-    const { modelPath, modelName, threads, process: command } = this.spec;
+    const { modelName, threads, process: command } = this.spec;
+    const [model] = this.#models;
+    assert(model !== undefined, 'the archive was fetched');
     assert(command !== undefined && directory !== null, 'a worker for a command needs a command and a directory');
-    this.#archive = await link.unpack(modelPath, directory, unpackedBytesMax);
-    await link.load({ path: modelPath, threads, name: modelName, process: { ...command, directory, mark } });
+    this.#archive = await link.unpack(model.path, directory, unpackedBytesMax);
+    await link.load({ path: model.path, threads, name: modelName, process: { ...command, directory, mark } });
   }
 
   #couldNotStart(error: unknown): void {

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
-import { type FileObjectStore, type StagedObject, type SweepOptions, sweepObjects } from '../storage/index.ts';
+import { type ObjectStore, type StagedObject, type SweepOptions, sweepObjects } from '../storage/index.ts';
 
 export interface StoredArtifactFile {
   readonly sha256: string;
@@ -14,7 +14,7 @@ export interface StoredArtifactFile {
 }
 
 export class Artifacts {
-  readonly #objects: FileObjectStore;
+  readonly #objects: ObjectStore;
   readonly #isReferenced: (sha256: string) => Promise<boolean>;
   readonly #log: Log;
   /** Number of running registrations that need a file, by sha256. */
@@ -23,7 +23,7 @@ export class Artifacts {
   #writing = 0;
   #removal: Promise<void> | null = null;
 
-  constructor(objects: FileObjectStore, isReferenced: (sha256: string) => Promise<boolean>, log: Log) {
+  constructor(objects: ObjectStore, isReferenced: (sha256: string) => Promise<boolean>, log: Log) {
     this.#objects = objects;
     this.#isReferenced = isReferenced;
     this.#log = log;
@@ -75,14 +75,15 @@ export class Artifacts {
     await this.#removeCandidates();
   }
 
-  /** At startup, before anything is stored, moves unreferenced files to the trash. Never throws. */
+  /** Moves unreferenced files to the trash: at startup, before anything is stored, and with `isRunning` later. Never throws. */
   async sweep(options: SweepOptions): Promise<void> {
     const neededOf = async (sha256s: readonly string[]) => {
       const needed = new Set<string>();
       for (const sha256 of sha256s) if (await this.#isReferenced(sha256)) needed.add(sha256);
       return needed;
     };
-    await sweepObjects(this.#objects, neededOf, options);
+    const trash = (sha256: string, atMs: number): Promise<boolean> => this.#trashUnneeded(sha256, atMs);
+    await sweepObjects(this.#objects, { neededOf, trash }, options);
   }
 
   /** A path for a file that will be passed to `store`. */
@@ -90,8 +91,29 @@ export class Artifacts {
     return this.#objects.temporaryPath();
   }
 
-  localPath(sha256: string): string {
-    return this.#objects.localPath(sha256);
+  /** A file on this machine with the content. Throws `unavailable`, or `not_found` if a store elsewhere does not have it. */
+  fetch(sha256: string): Promise<string> {
+    return this.#objects.fetch(sha256);
+  }
+
+  /** While a file is being written, the next sweep tries again. */
+  async #trashUnneeded(sha256: string, atMs: number): Promise<boolean> {
+    while (this.#removal !== null) await this.#removal;
+    if (this.#writing > 0 || this.#held.has(sha256)) return false;
+    let isMoved = false;
+    const move = async (): Promise<void> => {
+      if (await this.#isReferenced(sha256)) return;
+      await this.#objects.moveToTrash(sha256, atMs);
+      isMoved = true;
+    };
+    const moving = move();
+    this.#removal = moving
+      .catch(() => undefined)
+      .finally(() => {
+        this.#removal = null;
+      });
+    await moving;
+    return isMoved;
   }
 
   async #removeCandidates(): Promise<void> {
@@ -149,8 +171,8 @@ export class HeldFiles {
     return this.#artifacts.temporaryPath();
   }
 
-  localPath(sha256: string): string {
-    return this.#artifacts.localPath(sha256);
+  fetch(sha256: string): Promise<string> {
+    return this.#artifacts.fetch(sha256);
   }
 
   /** Deletes the files that no version has. With `mayBeNeeded` they all stay until the sweep at the next start. */

@@ -65,7 +65,7 @@ describe('a model with data files', () => {
     assert.equal(artifact.bytes, graph.length + weights.length + bias.length);
     assert.equal(version.sourceSha256, artifact.sha256);
     assert.deepEqual(await readFile(plane.objects.localPath(artifact.sha256)), manifestOf(artifact.files ?? []));
-    const stored = plane.registry.modelFiles(version);
+    const stored = await plane.registry.verifiedModelFiles(version);
     assert.deepEqual(await readFile(stored.path), graph);
     assert.deepEqual(await Promise.all((stored.data ?? []).map(async ({ name, path }) => [name, await readFile(path, 'utf8')])), [
       ['deep/b', 'its bias'],
@@ -104,7 +104,7 @@ describe('a model with data files', () => {
     await register(plane, await tarWith({ ...files(), 'm.onnx': Buffer.from('another graph') }));
     await plane.registry.deleteVersion('g', 1, 'me');
     const { version } = { version: await plane.registry.version('g', 2) };
-    const { path, data = [] } = plane.registry.modelFiles(version);
+    const { path, data = [] } = await plane.registry.verifiedModelFiles(version);
     for (const file of [path, ...data.map((each) => each.path)]) await readFile(file);
     assert.equal((await objectsOf(plane)).length, 4);
     await plane.registry.deleteVersion('g', 2, 'me');
@@ -156,7 +156,7 @@ describe('a model with data files', () => {
     const plane = await controlPlane({ checkArtifact });
     const { version } = await register(plane, await tarWith(files()));
     const found = await plane.registry.verifiedModelFiles(version);
-    assert.deepEqual(found, plane.registry.modelFiles(version));
+    assert.deepEqual(found, await plane.registry.verifiedModelFiles(version));
     const bad = found.data?.[1]?.path ?? '';
     damaged.add(bad);
     await assert.rejects(plane.registry.verifiedModelFiles(version), { code: 'unavailable', message: `${bad} is damaged` });
@@ -174,7 +174,7 @@ describe('a model with data files', () => {
     });
     const { version } = await register(plane, await tarWith(files()));
     assert.notEqual(version.artifact.sha256, version.sourceSha256);
-    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'rewritten');
+    assert.equal(await readFile((await plane.registry.verifiedModelFiles(version)).path, 'utf8'), 'rewritten');
     assert.equal(version.artifact.files?.length, 3);
     assert.equal((await objectsOf(plane)).length, 4, 'without the model as it was uploaded');
   });

@@ -3,6 +3,7 @@ export { Catalogue, type CatalogueEntry } from './catalogue.ts';
 export { baseNameOf, type HeldModel, type HeldModelRequest } from './held-model.ts';
 export { checkEnvironment, type ImageEntry, type ImageRuntime, imageEntries, resolveImage } from './images.ts';
 export type { ArtifactFile } from './manifest.ts';
+export { modelArtifactOf } from './model-artifact.ts';
 export {
   type ModelGroup,
   type ModelRuntime,

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { PlatformError } from '../errors.ts';
-import type { Inspection, ModelFiles, SampleBody } from '../runtime/index.ts';
+import type { DataFile, Inspection, ModelFiles, SampleBody } from '../runtime/index.ts';
 import type { HeldFiles, StoredArtifactFile } from './artifacts.ts';
 import { type ArtifactFile, manifestFiles, manifestOf } from './manifest.ts';
 import type { StoredUpload } from './upload.ts';
@@ -41,8 +41,9 @@ export async function inspectUpload(
   if (model.bytes === 0) throw new PlatformError('invalid_request', 'the model file is empty (0 bytes): expected an ONNX model');
   const rewriteTo = await held.temporaryPath();
   try {
-    const lent = others.map(({ path, sha256, bytes }) => ({ name: path, path: held.localPath(sha256), bytes }));
-    const path = held.localPath(model.sha256);
+    const lent: DataFile[] = [];
+    for (const { path, sha256, bytes } of others) lent.push({ name: path, path: await held.fetch(sha256), bytes });
+    const path = await held.fetch(model.sha256);
     const found = await inspect(lent.length === 0 ? { path } : { path, data: lent }, rewriteTo, sample);
     const data = others.filter((file) => found.dataFiles.includes(file.path));
     const unused = [...others.filter((file) => !data.includes(file)).map((file) => file.path), ...outside];

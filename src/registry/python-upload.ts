@@ -58,7 +58,7 @@ export async function recogniseFileUpload(
   sourceName: string,
 ): Promise<PythonUpload | null> {
   const name = fileName(sourceName);
-  const recognised = await deps.recognise(deps.held.localPath(file.sha256), name);
+  const recognised = await deps.recognise(await deps.held.fetch(file.sha256), name);
   if (recognised === null) return null;
   const source = { sha256: file.sha256, bytes: file.bytes, files: [] };
   return { source, ...(await bundleOf(deps, [{ path: name, ...file }], { ...recognised, entry: name })) };
@@ -83,7 +83,7 @@ async function recogniseFolder(
     await mkdir(folder, { mode: 0o700 });
     for (const { path, sha256 } of files) {
       await mkdir(dirname(join(folder, path)), { recursive: true, mode: 0o700 });
-      await copyFile(held.localPath(sha256), join(folder, path), constants.COPYFILE_FICLONE);
+      await copyFile(await held.fetch(sha256), join(folder, path), constants.COPYFILE_FICLONE);
     }
     const script = variables['SAGEMAKER_PROGRAM'];
     return await (script === undefined ? recognise(folder, 'model') : recognise(folder, 'model', script));

@@ -186,7 +186,8 @@ async function inspectArchive(
     if (version !== null) return version;
   }
   checkOwnCode(deps, request, source.bytes);
-  return { source, artifact: source, inspection: processInspection(await deps.inspectBundle(held.localPath(source.sha256))) };
+  const bundle = await deps.inspectBundle(await held.fetch(source.sha256));
+  return { source, artifact: source, inspection: processInspection(bundle) };
 }
 
 /** The environment that the request names, else the one of its image in the images table. */

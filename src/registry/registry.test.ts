@@ -57,7 +57,7 @@ describe('a registration', () => {
     assert.equal(version.approval, 'PendingManualApproval');
     assert.deepEqual(version.signature, plainInspection().signature);
     assert.equal(version.createdAtMs, clock.wallMs());
-    assert.equal(await readFile(registry.modelFiles(version).path, 'utf8'), 'one');
+    assert.equal(await readFile((await registry.verifiedModelFiles(version)).path, 'utf8'), 'one');
     assert.equal((await register(registry, 'digits', 'two')).version.name, 'Digits/2');
   });
 
@@ -95,7 +95,7 @@ describe('a registration', () => {
     fails = true;
     await assert.rejects(register(plane.registry, 'digits', 'same'));
     fails = false;
-    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'same');
+    assert.equal(await readFile((await plane.registry.verifiedModelFiles(version)).path, 'utf8'), 'same');
     assert.equal((await register(plane.registry, 'digits', 'other')).version.version, 2);
   });
 
@@ -110,7 +110,7 @@ describe('a registration', () => {
     const all = await Promise.allSettled(Array.from({ length: 20 }, () => register(plane.registry, 'digits', 'same')));
     assert.equal(all.filter(({ status }) => status === 'fulfilled').length, 10);
     const { version } = await register(plane.registry, 'digits', 'same').catch(() => register(plane.registry, 'digits', 'same'));
-    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'same');
+    assert.equal(await readFile((await plane.registry.verifiedModelFiles(version)).path, 'utf8'), 'same');
   });
 
   test('rejects an empty file and a file above the limit', async () => {
@@ -151,7 +151,7 @@ describe('a registration', () => {
     const { version } = await register(plane.registry, 'iris', 'with ZipMap');
     assert.deepEqual(version.notes, ['ZipMap was taken out']);
     assert.notEqual(version.artifact.sha256, version.sourceSha256);
-    assert.equal(await readFile(plane.registry.modelFiles(version).path, 'utf8'), 'rewritten');
+    assert.equal(await readFile((await plane.registry.verifiedModelFiles(version)).path, 'utf8'), 'rewritten');
     assert.deepEqual(await filesOf(plane), [version.artifact.sha256]);
     assert.equal((await register(plane.registry, 'iris', 'with ZipMap', { reuse: true })).reused, true);
   });

@@ -6,8 +6,8 @@ import type { Log } from '../logs/index.ts';
 import { nameKey } from '../names.ts';
 import { checkName } from '../objective.ts';
 import type { Audit, AuditAction, EventKind, Events } from '../records/index.ts';
-import { type Bundle, type DataFile, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
-import { type Database, type FileObjectStore, inTransaction, type SweepOptions, type Transaction } from '../storage/index.ts';
+import { type Bundle, fetchModel, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
+import { type Database, inTransaction, type ObjectStore, type SweepOptions, type Transaction } from '../storage/index.ts';
 import type { Approval } from './approval.ts';
 import { Artifacts } from './artifacts.ts';
 import { Catalogue } from './catalogue.ts';
@@ -16,7 +16,7 @@ import { type HeldModel, type HeldModelRequest, holdModel, isApprovedContent } f
 import { type ImageEntry, type ImageRuntime, resolveImage } from './images.ts';
 import type { Inspect } from './inspected-upload.ts';
 import { checkDescription, checkMetrics, checkStringMap } from './limits.ts';
-import type { ArtifactFile } from './manifest.ts';
+import { modelArtifactOf } from './model-artifact.ts';
 import { type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
 import { type OpeningRequest, Openings, type OpenModel } from './openings.ts';
 import { type Preview, previewUpload } from './preview.ts';
@@ -37,7 +37,7 @@ import { isReferenced, readVersion, selectVersions, versionsOf } from './version
 
 export interface RegistryOptions {
   readonly db: Database;
-  readonly objects: FileObjectStore;
+  readonly objects: ObjectStore;
   /** Throws if the content of an artifact does not match its sha256. Without it, artifacts are not checked. */
   readonly checkArtifact?: (path: string) => Promise<void>;
   readonly clock: Clock;
@@ -132,6 +132,11 @@ export class Registry {
     await this.openings?.open();
   }
 
+  /** While it is open: see `Artifacts.sweep`. */
+  sweep(options: SweepOptions): Promise<void> {
+    return this.#artifacts.sweep(options);
+  }
+
   /** Stops the openings of Python models; the next server continues them. */
   async close(): Promise<void> {
     await this.openings?.close();
@@ -166,7 +171,7 @@ export class Registry {
   }
 
   /** The store of artifacts, for files of evaluations, which are referenced by `evaluation_files`. */
-  get files(): Pick<Artifacts, 'hold' | 'discard' | 'localPath'> {
+  get files(): Pick<Artifacts, 'hold' | 'discard' | 'fetch'> {
     return this.#artifacts;
   }
 
@@ -440,30 +445,21 @@ export class Registry {
 
   /** Path of the model file or of the data file `name`, after checking its content. Throws `unavailable` if it is damaged or missing. */
   async verifiedArtifactPath(version: ModelVersion, name: string = modelFileName): Promise<string> {
-    const { path, data = [] } = this.modelFiles(version);
-    const found = name === modelFileName ? path : data.find((file) => file.name === name)?.path;
+    const { sha256, data = [] } = modelArtifactOf(version);
+    const found = name === modelFileName ? sha256 : data.find((file) => file.name === name)?.sha256;
     if (found === undefined) throw new PlatformError('not_found', `${version.name} has no file '${name.slice(0, 200)}'`);
-    await this.#options.checkArtifact?.(found);
-    return found;
+    return this.#verified(found);
   }
 
   /** The files of a version, after checking their content. Throws `unavailable` if one is damaged or missing. */
   async verifiedModelFiles(version: ModelVersion): Promise<ModelFiles> {
-    const files = this.modelFiles(version);
-    for (const path of [files.path, ...(files.data ?? []).map((file) => file.path)]) await this.#options.checkArtifact?.(path);
-    return files;
+    return fetchModel(modelArtifactOf(version), (sha256) => this.#verified(sha256));
   }
 
-  /** The files of a version, unchecked: providers check the content before a worker loads it. */
-  modelFiles({ artifact, runtime }: ModelVersion): ModelFiles {
-    if (runtime.kind === 'python') return { path: this.#artifacts.localPath(artifact.sha256), data: this.#named(artifact.files ?? []) };
-    const [model, ...data] = artifact.files ?? [];
-    if (model === undefined) return { path: this.#artifacts.localPath(artifact.sha256) };
-    return { path: this.#artifacts.localPath(model.sha256), data: this.#named(data) };
-  }
-
-  #named(files: readonly ArtifactFile[]): DataFile[] {
-    return files.map(({ path, sha256, bytes }) => ({ name: path, path: this.#artifacts.localPath(sha256), bytes }));
+  async #verified(sha256: string): Promise<string> {
+    const path = await this.#artifacts.fetch(sha256);
+    await this.#options.checkArtifact?.(path);
+    return path;
   }
 
   async #changeWords(

@@ -34,8 +34,11 @@ export type { ProcessProgram, ProcessSpec } from './process/process-model.ts';
 export type { OpenedPython, PythonFacts, PythonLoad, PythonOpen } from './python-calls.ts';
 export {
   type CollectedFile,
+  type DataArtifact,
   type DataFile,
+  fetchModel,
   type LentFile,
+  type ModelArtifact,
   type ModelFiles,
   sharedFiles,
   type WorkerFiles,

@@ -17,6 +17,30 @@ export interface DataFile {
   readonly bytes: number;
 }
 
+/** The files of a stored model by the SHA-256 of their content, so that any machine can fetch them. */
+export interface ModelArtifact {
+  readonly sha256: string;
+  readonly bytes: number;
+  /** Absent for a model in one file. */
+  readonly data?: readonly DataArtifact[];
+}
+
+export interface DataArtifact {
+  /** As in `DataFile`. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** Copies each file to this machine if needed. `fetch` resolves to its path. */
+export async function fetchModel({ sha256, data }: ModelArtifact, fetch: (sha256: string) => Promise<string>): Promise<ModelFiles> {
+  const path = await fetch(sha256);
+  if (data === undefined) return { path };
+  const files: DataFile[] = [];
+  for (const file of data) files.push({ name: file.name, path: await fetch(file.sha256), bytes: file.bytes });
+  return { path, data: files };
+}
+
 export interface WorkerFiles {
   /** Lets the worker read a file until `release`; with data files, a folder in which they are beside it under their names. */
   lend(path: string, data?: readonly DataFile[]): LentFile;

@@ -1,6 +1,8 @@
+export { openInstalledStores } from './backup/installed-stores.ts';
 export { restoreBackup } from './backup/restore-backup.ts';
 export { verifyDataDirectory } from './backup/verify.ts';
 export { writeBackup } from './backup/write-backup.ts';
+export { bindObjects } from './bind-objects.ts';
 export {
   type Availability,
   type DatabaseLocation,
@@ -10,15 +12,18 @@ export {
   type OpenDatabase,
   openDatabase,
 } from './database.ts';
-export { bindInstallation, rejectMissingDatabase } from './installation.ts';
+export { bindInstallation, databaseName, rejectMissingDatabase } from './installation.ts';
 export { type JobFilter, type JobSortColumn, jobSortKey, nameKeyContaining, pageOfJobs } from './job-pages.ts';
 export { type DeadJob, type Job, Jobs, type LeasedJob, type NewJob, type PendingJob, type QueueState } from './jobs.ts';
 export { FileHasher } from './objects/file-hasher.ts';
-export { FileObjectStore, type StagedObject, type StoredObject } from './objects/file-object-store.ts';
-export { ObjectStore } from './objects/object-store.ts';
+export { FileObjectStore } from './objects/file-object-store.ts';
+export { objectPlaceOf, parseObjectLocation } from './objects/object-location.ts';
+export type { ObjectStore, ObjectTrash, StagedObject, StoredObject } from './objects/object-store.ts';
+export { type OpenObjectStores, openObjectStores } from './objects/open-object-stores.ts';
+export { RetainedObjects } from './objects/retained-objects.ts';
 export { type DamagedObject, Scrub } from './objects/scrub.ts';
 export { type SweepOptions, sweepObjects } from './objects/sweep.ts';
-export { type Trash, TrashEmptier, type TrashSize } from './objects/trash.ts';
+export { TrashEmptier, type TrashSize } from './objects/trash.ts';
 export { VerifiedFiles } from './objects/verified-files.ts';
 export { firstIdAt, OrderedIds, timeOfId } from './ordered-ids.ts';
 export { ConnectionLost, isOutcomeUnknown } from './postgres/postgres-errors.ts';

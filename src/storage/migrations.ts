@@ -36,6 +36,7 @@ import {
   findEventsBySubject,
   numberEventsInOrder,
 } from './migrations/monitoring.ts';
+import { addObjectsPlace, createObjectBlobs } from './migrations/objects.ts';
 import { createPipelines } from './migrations/pipelines.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
@@ -104,5 +105,7 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0064-tuning': { up: createTuning },
     '0065-pipelines': { up: createPipelines },
     '0066-call-labels': { up: createCallLabels },
+    '0070-objects-place': { up: addObjectsPlace },
+    '0071-object-blobs': { up: (db) => createObjectBlobs(db, dialect) },
   };
 }

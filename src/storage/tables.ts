@@ -44,6 +44,7 @@ import type {
   EventsTable,
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
+import type { ObjectBlobsTable, ObjectChunksTable } from './tables/objects.ts';
 import type { PipelineRevisionsTable, PipelineRunsTable, PipelinesTable } from './tables/pipelines.ts';
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
 import type { TrainingJobsTable, TuningJobsTable, TuningTrialsTable } from './tables/training.ts';
@@ -105,6 +106,8 @@ export interface Tables {
   log_groups: LogGroupsTable;
   log_streams: LogStreamsTable;
   log_events: LogEventsTable;
+  object_blobs: ObjectBlobsTable;
+  object_chunks: ObjectChunksTable;
 }
 
 export type Database = Kysely<Tables>;

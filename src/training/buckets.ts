@@ -32,8 +32,8 @@ interface ListedFrom {
 export interface OpenTrainingObject {
   readonly bytes: number;
   readonly pieces: readonly { readonly sha256: string }[];
-  /** The local files that contain its bytes, in order, while it is open. Undefined if the bytes are not in files. */
-  readonly files?: readonly string[];
+  /** The paths of files on this machine with its bytes, in order, to be read soon. Undefined if the bytes are not in files. */
+  readonly files?: () => Promise<readonly string[]>;
   stream(): Readable;
   close(): void;
 }

@@ -185,9 +185,9 @@ async function downloadObject(
   try {
     if (object.bytes > roomBytes) throw new DownloadFailed('The data is larger than VolumeSizeInGB.');
     await mkdir(dirname(target), { recursive: true });
-    const [file] = object.files ?? [];
     const [piece] = object.pieces;
-    if (!isGzip && file !== undefined && piece !== undefined && object.pieces.length === 1) {
+    const [file] = isGzip || object.pieces.length !== 1 || object.files === undefined ? [] : await object.files();
+    if (file !== undefined && piece !== undefined) {
       await copyFile(file, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).catch(() => {
         checkFree(freeBytes(), object.bytes);
         return copyFile(file, target, constants.COPYFILE_EXCL);

@@ -13,7 +13,7 @@ import type { ChannelFacts } from './training-job.ts';
 
 export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
   /** The file of a stored source archive. */
-  readonly sourcePath: (sha256: string) => string;
+  readonly sourcePath: (sha256: string) => Promise<string>;
   /** Free space on the disk of a folder beyond what the server needs. */
   readonly freeBytes: (folder: string) => number;
   /** `script_mode.py`. */
@@ -73,7 +73,7 @@ async function downloadCode(
   options: { readonly roomBytes: number; readonly freeBytes: () => number; readonly signal: AbortSignal },
 ): Promise<string | null> {
   if (spec.source !== null) {
-    await copyFile(sourcePath(spec.source.sha256), target);
+    await copyFile(await sourcePath(spec.source.sha256), target);
     await chmod(target, 0o644);
     return spec.source.sha256;
   }

@@ -73,7 +73,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
     buckets: deps.s3,
     files: registry.files,
     objects,
-    sourcePath: (sha256) => registry.files.localPath(sha256),
+    sourcePath: (sha256) => registry.files.fetch(sha256),
     freeBytes: (path) => freeSpaceOf(path).bytes - freeBytesMin,
     scriptMode,
     python: (environment, lock, signal) => pythonOf(deps.environments, environment, lock, signal),

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import type { Registry } from '../registry/index.ts';
-import type { FileObjectStore } from '../storage/index.ts';
+import type { ObjectStore } from '../storage/index.ts';
 import type { Threads } from '../threads/index.ts';
 import { checkSourceTask, sourceBytesMax } from './source-archive.ts';
 import type { AddedSource } from './training-job.ts';
@@ -11,7 +11,7 @@ import type { AddedSource } from './training-job.ts';
 export interface SourceStoreDeps {
   readonly clock: Pick<Clock, 'after'>;
   readonly files: Registry['files'];
-  readonly objects: Pick<FileObjectStore, 'has'>;
+  readonly objects: Pick<ObjectStore, 'has'>;
   readonly threads: Threads;
 }
 
@@ -66,7 +66,7 @@ export class SourceStore {
   }
 
   async #check(sha256: string, entry: string | null): Promise<number> {
-    const input = { path: this.#deps.files.localPath(sha256), entry };
+    const input = { path: await this.#deps.files.fetch(sha256), entry };
     return await this.#deps.threads.run(checkSourceTask, input, { bytes: sourceBytesMax, work, lane: 'background' });
   }
 

@@ -55,7 +55,8 @@ describe('a worker that inspects a registered file', () => {
     assert.match(version.notes.join(), /ZipMap|probabilities/);
     assert.ok(version.signature.outputs.some(({ datatype, shape }) => datatype === 'FP32' && shape[1] === 3));
     assert.notEqual(version.artifact.sha256, version.sourceSha256);
-    const again = await provider.borrow((link) => link.inspect(plane.registry.modelFiles(version), join(plane.directory, 'unused')));
+    const files = await plane.registry.verifiedModelFiles(version);
+    const again = await provider.borrow((link) => link.inspect(files, join(plane.directory, 'unused')));
     assert.equal(again.rewritten, false);
   });
 

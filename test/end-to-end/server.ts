@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { EndpointBody, VersionBody } from '../../src/api/index.ts';
 import { startTicks } from '../../src/providers/process-facts.ts';
 import { penstock } from '../bundle/bundled-server.ts';
@@ -18,6 +18,9 @@ export { penstock };
 
 /** `GATEWAYS=2 node --test FILE` runs a test with that number of gateway processes before its servers. */
 const gateways = process.env['GATEWAYS'];
+
+/** `OBJECTS=s3://BUCKET?endpoint=URL node --test FILE` runs a test with its objects there, under a prefix for each data directory. */
+const objects = process.env['OBJECTS'];
 
 export interface ServerOptions {
   /** The directory of an earlier server, to resume its state. By default a new one, which is deleted with the server. */
@@ -85,6 +88,11 @@ export class Server {
     // A short drain, because fetch's keep-alive connections delay each shutdown by a fifth of it or more.
     if (!flags.includes('--drain')) up.push('--drain', '500ms');
     if (gateways !== undefined && !flags.includes('--gateways')) up.push('--gateways', gateways);
+    if (objects !== undefined && !flags.includes('--objects')) {
+      const place = new URL(objects);
+      place.pathname = basename(this.dataDir);
+      up.push('--objects', place.href);
+    }
     up.push(...flags);
     const [file, ...argv] = wrap(up);
     assert(file !== undefined);

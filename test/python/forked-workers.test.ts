@@ -10,6 +10,7 @@ import type { Log } from '../../src/logs/index.ts';
 import { isolationSettings, LocalProvider, type WorkerSpec, type WorkerView } from '../../src/providers/index.ts';
 import type { WorkerExit } from '../../src/records/index.ts';
 import { until } from '../end-to-end/poll.ts';
+import { artifactAt, pathAsAddress } from '../model-artifacts.ts';
 
 const log = {
   debug: () => undefined,
@@ -53,7 +54,16 @@ test('forked workers of Python models', async (t) => {
     if (line === 'hangs') hung();
   };
   const isolation = isolationSettings({ diskMiB: 64 });
-  const provider = new LocalProvider({ clock, log, stateDirectory: join(folder, 'state'), warmWorkers: 0, python, onLine, isolation });
+  const provider = new LocalProvider({
+    clock,
+    log,
+    stateDirectory: join(folder, 'state'),
+    warmWorkers: 0,
+    fetchFile: pathAsAddress,
+    python,
+    onLine,
+    isolation,
+  });
   const starts: string[] = [];
   provider.onPythonStart((how) => starts.push(how));
   try {
@@ -64,7 +74,7 @@ test('forked workers of Python models', async (t) => {
     const { form, signature } = await provider.borrow((link) => link.openPython(data, request), { python: { environment, threads: 1 } });
     const model = { environment, flavour: 'code', form, entry: 'model.py', modules: ['colorsys'], signature } as const;
     const start = (id: string): Promise<void> =>
-      started(provider, id, { modelPath: join(folder, 'model.py'), modelData: data, python: model });
+      started(provider, id, { artifact: artifactAt(join(folder, 'model.py'), data), python: model });
     const ask = async (id: string, text: string): Promise<unknown> => {
       const body = Buffer.from(JSON.stringify(text));
       const length = Buffer.alloc(4);
@@ -142,7 +152,7 @@ async function hangs(
   await Promise.all([lost, isReady]);
 }
 
-async function started(provider: LocalProvider, id: string, model: Pick<WorkerSpec, 'modelPath' | 'modelData' | 'python'>): Promise<void> {
+async function started(provider: LocalProvider, id: string, model: Pick<WorkerSpec, 'artifact' | 'python'>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<WorkerView>();
   const stopListening = provider.onChange((view) => {
     if (view.spec.id === id && view.state !== 'starting') resolve(view);

@@ -9,6 +9,7 @@ import { SystemClock } from '../../src/clock.ts';
 import { LocalProvider } from '../../src/providers/index.ts';
 import { silentLog } from '../../src/providers/isolation/standalone.ts';
 import { until } from '../end-to-end/poll.ts';
+import { artifactAt, pathAsAddress } from '../model-artifacts.ts';
 
 const hasPython = spawnSync('python3', ['-c', 'import venv']).status === 0;
 const environment = { name: null, lock: null };
@@ -60,6 +61,7 @@ describe('a fork server whose library', { skip: !hasPython && 'python3 with venv
         log: silentLog,
         stateDirectory: join(folder, `${module}-state`),
         warmWorkers: 0,
+        fetchFile: pathAsAddress,
         python: { interpreterOf: async () => ({ interpreter, paths: [] }), hasNetwork: false, forks: true },
       });
       const starts: string[] = [];
@@ -73,8 +75,7 @@ describe('a fork server whose library', { skip: !hasPython && 'python3 with venv
           endpoint: 'one',
           variant: 'AllTraffic',
           generation: 1,
-          modelPath,
-          modelData: [{ name: 'model.py', path: modelPath, bytes: statSync(modelPath).size }],
+          artifact: artifactAt(modelPath, [{ name: 'model.py', path: modelPath, bytes: statSync(modelPath).size }]),
           modelName: 'one/1',
           threads: 1,
           memoryMiB: 1024,

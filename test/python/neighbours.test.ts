@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { SystemClock } from '../../src/clock.ts';
 import type { Log } from '../../src/logs/index.ts';
 import { LocalProvider, type WorkerView } from '../../src/providers/index.ts';
+import { artifactAt, pathAsAddress } from '../model-artifacts.ts';
 
 const log = {
   debug: () => undefined,
@@ -73,7 +74,14 @@ for (const forks of [false, true]) {
     if (interpreter === '') return t.skip('python3 is not installed');
     const folder = mkdtempSync(join(tmpdir(), 'penstock-neighbours-'));
     const python = { interpreterOf: async () => ({ interpreter, paths: [] }), hasNetwork: false, forks };
-    const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: join(folder, 'state'), warmWorkers: 0, python });
+    const provider = new LocalProvider({
+      clock: new SystemClock(),
+      log,
+      stateDirectory: join(folder, 'state'),
+      warmWorkers: 0,
+      fetchFile: pathAsAddress,
+      python,
+    });
     const starts: string[] = [];
     provider.onPythonStart((how) => starts.push(how));
     try {
@@ -115,8 +123,8 @@ async function started(provider: LocalProvider, folder: string, id: string, file
     if (view.spec.id === id && view.state !== 'starting') resolve(view);
   });
   const size = { threads: 1, memoryMiB: 0, instanceType: 'local.1', kind: 'instance', vcpuMax: null } as const;
-  const spec = { id, endpoint: id, variant: 'v', generation: 1, modelName: `${id}/1`, modelPath: join(folder, id, 'model.py'), ...size };
-  await provider.start({ ...spec, modelData, python: model });
+  const spec = { id, endpoint: id, variant: 'v', generation: 1, modelName: `${id}/1`, ...size };
+  await provider.start({ ...spec, artifact: artifactAt(join(folder, id, 'model.py'), modelData), python: model });
   const { state, reason } = await promise;
   stopListening();
   assert.equal(state, 'ready', reason ?? '');

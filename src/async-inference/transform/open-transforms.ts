@@ -32,7 +32,6 @@ export async function openTransforms(config: Config, deps: OpenTransformsDeps, c
     buckets: s3,
     versionOf: (group, version) => registry.version(group, version),
     ...defined({ checkForeignCode }),
-    modelFiles: (version) => registry.modelFiles(version),
     sampleOf: (version) => storedSample(db, version),
     replyBytesMax: config.bodyLimitBytes,
   });

@@ -7,10 +7,10 @@ import { commandOf } from '../../deployment/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { type Profiles, timerOf } from '../../profiling/index.ts';
-import { type Provider, type WorkerCommand, type WorkerSpec, workerFiles } from '../../providers/index.ts';
+import type { Provider, WorkerCommand, WorkerSpec } from '../../providers/index.ts';
 import type { Random } from '../../random.ts';
-import { type ModelVersion, payloadKind } from '../../registry/index.ts';
-import { type ModelFiles, type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../../runtime/index.ts';
+import { type ModelVersion, modelArtifactOf, payloadKind } from '../../registry/index.ts';
+import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../../runtime/index.ts';
 import { type Tensor, takesJson } from '../../tensor.ts';
 import type { Threads } from '../../threads/index.ts';
 import { chooseRows } from './choose-rows.ts';
@@ -41,7 +41,6 @@ export interface TransformRunDeps {
   readonly provider: Provider;
   readonly threads: Threads;
   readonly profiles: Pick<Profiles, 'get'>;
-  readonly modelFiles: (version: ModelVersion) => ModelFiles;
   readonly sampleOf: (version: ModelVersion) => Promise<SampleBody | null>;
   readonly prices: PriceTable;
   /** Cores of this machine. */
@@ -135,7 +134,7 @@ export class TransformRun {
         endpoint: `transform:${spec.name}`,
         variant: 'AllTraffic',
         generation: 1,
-        ...workerFiles(this.#deps.modelFiles(version)),
+        artifact: modelArtifactOf(version),
         modelName: version.name,
         threads: threadsOf(type, cores),
         memoryMiB: type.memoryMiB,

@@ -26,5 +26,6 @@ export async function openBuckets({
   const readOnlyBuckets = [new ModelBucket(registry, startedAtMs), new EvaluationBucket(reports, startedAtMs)];
   const s3 = new S3Store({ db, files, clock, log: logs.platform, audit, readOnlyBuckets });
   await s3.sweep(trash.sweepOptions('buckets'));
+  trash.sweepHourly('buckets', (options) => s3.sweep(options));
   return s3;
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { PlatformError } from '../../errors.ts';
-import type { ObjectStore } from '../../storage/index.ts';
+import type { RetainedObjects } from '../../storage/index.ts';
 import type { ByteRange, Piece } from './object.ts';
 import { s3Error } from './s3-errors.ts';
 
@@ -23,7 +23,7 @@ type Source = AsyncIterable<Uint8Array> | Uint8Array;
 
 /** Returns small content inline. Larger content is streamed to a file, which is held until it is released. Throws like `storeFile`. */
 export async function storeContent(
-  files: ObjectStore,
+  files: RetainedObjects,
   source: Source,
   { bytesMax, fewMax }: { readonly bytesMax: number; readonly fewMax: number },
 ): Promise<StoredContent & { readonly content?: Buffer }> {
@@ -41,7 +41,7 @@ export async function storeContent(
 }
 
 /** Streams the bytes to a file, which is held until it is released. Throws `EntityTooLarge`, and any error of the source. */
-export async function storeFile(files: ObjectStore, source: Source, bytesMax: number): Promise<StoredContent> {
+export async function storeFile(files: RetainedObjects, source: Source, bytesMax: number): Promise<StoredContent> {
   const hash = createHash('md5');
   async function* hashed(): AsyncGenerator<Uint8Array> {
     for await (const chunk of source instanceof Uint8Array ? [source] : source) {
@@ -61,7 +61,7 @@ export async function storeFile(files: ObjectStore, source: Source, bytesMax: nu
 }
 
 /** Streams a byte range of the pieces, in order. `done` is called once when the stream ends for any reason. */
-export function streamPieces(files: ObjectStore, pieces: readonly Piece[], range: ByteRange, done: () => void): Readable {
+export function streamPieces(files: RetainedObjects, pieces: readonly Piece[], range: ByteRange, done: () => void): Readable {
   async function* bytes(): AsyncGenerator<Buffer> {
     let before = 0;
     for (const piece of pieces) {

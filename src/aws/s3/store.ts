@@ -11,12 +11,12 @@ import type { Log } from '../../logs/index.ts';
 import type { Audit } from '../../records/index.ts';
 import {
   type Database,
-  type FileObjectStore,
   inTransaction,
   isForeignKeyViolation,
   isOutcomeUnknown,
   isUniqueViolation,
-  ObjectStore,
+  type ObjectStore,
+  RetainedObjects,
   type SweepOptions,
 } from '../../storage/index.ts';
 import { checkBucketName, checkKey } from './bucket-name.ts';
@@ -44,7 +44,7 @@ export type { OpenObject } from './open-object.ts';
 export interface S3StoreOptions {
   readonly db: Database;
   /** Must not be written by anything but this store. */
-  readonly files: FileObjectStore;
+  readonly files: ObjectStore;
   readonly clock: Clock;
   readonly log: Log;
   /** Records the creation and deletion of buckets. */
@@ -76,7 +76,7 @@ export class S3Store {
   readonly objectBytesMax: number;
   readonly #db: Database;
   readonly #fewMax: number;
-  readonly #files: ObjectStore;
+  readonly #files: RetainedObjects;
   readonly #clock: Clock;
   readonly #audit: Pick<Audit, 'record'> | undefined;
   readonly #readOnlyBuckets: ReadonlyMap<string, ReadOnlyBucket>;
@@ -89,7 +89,7 @@ export class S3Store {
     this.#audit = audit;
     this.#readOnlyBuckets = new Map(readOnlyBuckets.map((bucket) => [bucket.name, bucket]));
     this.objectBytesMax = objectBytesMax;
-    this.#files = new ObjectStore({
+    this.#files = new RetainedObjects({
       objects: files,
       neededOf: async (sha256s) => {
         const rows = await db
@@ -313,7 +313,7 @@ export class S3Store {
       return streamPieces(this.#files, pieces, range, close);
     };
     const isFiles = pieces.every(({ content }) => content === undefined);
-    const paths = isFiles ? { files: pieces.map(({ sha256 }) => this.#files.localPath(sha256)) } : {};
+    const paths = isFiles ? { files: () => Promise.all(pieces.map(({ sha256 }) => this.#files.fetch(sha256))) } : {};
     return { ...object, pieces, ...paths, stream, close };
   }
 

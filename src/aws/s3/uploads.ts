@@ -4,7 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import { type Database, inTransaction, isOutcomeUnknown, type ObjectStore, type Transaction } from '../../storage/index.ts';
+import { type Database, inTransaction, isOutcomeUnknown, type RetainedObjects, type Transaction } from '../../storage/index.ts';
 import { checkKey, endOfPrefix } from './bucket-name.ts';
 import type { Checksums, ObjectHeaders, Piece, PutOptions, S3Object, WriteCondition } from './object.ts';
 import { storeFile } from './pieces.ts';
@@ -34,7 +34,7 @@ export interface ChosenPart {
 
 interface UploadsOptions {
   readonly db: Database;
-  readonly files: ObjectStore;
+  readonly files: RetainedObjects;
   readonly clock: Clock;
   readonly objectBytesMax: number;
 }
@@ -56,7 +56,7 @@ const abandonedAfterMs = 7 * 24 * 3600 * 1000;
 
 export class S3Uploads {
   readonly #db: Database;
-  readonly #files: ObjectStore;
+  readonly #files: RetainedObjects;
   readonly #clock: Clock;
   readonly #objectBytesMax: number;
 

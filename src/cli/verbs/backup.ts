@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadSetting } from '../../config.ts';
+import type { ObjectStore } from '../../storage/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
 import { bytesText } from '../output/format.ts';
@@ -10,6 +11,10 @@ import { type CommonOptions, type VerbSession, verb, verbGroup } from '../verb.t
 
 interface DatabaseOptions extends CommonOptions {
   readonly databaseUrl?: string;
+}
+
+interface RestoreFlags extends DatabaseOptions {
+  readonly objects?: string;
 }
 
 const urlOption = ['--database-url <URL>', "the server's PostgreSQL database (default: from config.json and the environment)"] as const;
@@ -32,20 +37,26 @@ export function addBackup(program: Command, context: CliContext): void {
 
 export function addRestore(program: Command, context: CliContext): void {
   verb(program, context, 'restore <file>', 'restore a backup into a new data directory')
-    .with((command) => command.option('--database-url <URL>', 'an empty PostgreSQL database, for a backup of PostgreSQL'))
-    .runs(async (session, options: DatabaseOptions, file: string) => {
+    .with((command) =>
+      command
+        .option('--database-url <URL>', 'an empty PostgreSQL database, for a backup of PostgreSQL')
+        .option('--objects <URL>', 'an empty place for objects: s3://bucket/prefix or postgres (default: the data directory)'),
+    )
+    .runs(async (session, options: RestoreFlags, file: string) => {
       const { restoreBackup } = await import('../../storage/index.ts');
-      const { dataDir, databaseUrl = null } = options;
-      const result = await restoreBackup({ file, dataDir, databaseUrl, clock: context.clock });
+      const { dataDir, databaseUrl = null, objects: place = null } = options;
+      const result = await restoreBackup({ file, dataDir, databaseUrl, objects: place, clock: context.clock });
       const { header, objects, missing, damaged, database } = result;
-      const urlFlag = database === null ? '' : ` --database-url ${database}`;
+      const urlFlag = `${database === null ? '' : ` --database-url ${database}`}${place === null ? '' : ` --objects '${place}'`}`;
       const atText = new Date(header.createdAtMs).toISOString();
       session.print(
         { data_dir: dataDir, created_at: atText, installation: header.installation, objects, missing, damaged },
         `${dataDir}: restored the state of ${atText}, ${objects} objects; start a server with penstock up --data-dir ${dataDir}${urlFlag}\n`,
       );
-      if (result.databaseUrlRemoved)
-        session.remark(`removed databaseUrl from ${join(dataDir, 'config.json')}, because it named the database that was backed up`);
+      if (result.settingsRemoved.length > 0) {
+        const removed = result.settingsRemoved.join(' and ');
+        session.remark(`removed ${removed} from ${join(dataDir, 'config.json')}, because it named what was backed up`);
+      }
       const lost = [...missing, ...damaged];
       if (lost.length > 0)
         session.remark(`${lost.length} objects were missing or damaged when the backup was made: ${lost.slice(0, 5).join(', ')}`);
@@ -75,12 +86,12 @@ export function addVerify(program: Command, context: CliContext): void {
 
 export function addTrash(program: Command, context: CliContext): void {
   const group = verbGroup(program, 'trash', 'list and restore unreferenced objects, which are deleted after 7 days');
-  verb(group, context, 'list', 'list the objects in the trash').runs(async (session, options: CommonOptions) => {
-    const entries = (
-      await Promise.all(
-        (await storesOf(options)).map(async ({ name, store }) => (await store.trash.list()).map((entry) => ({ store: name, ...entry }))),
-      )
-    ).flat();
+  const list = verb(group, context, 'list', 'list the objects in the trash').with((command) => command.option(...urlOption));
+  list.runs(async (session, options: DatabaseOptions) => {
+    const listed = await withStores(session, options, (stores) =>
+      Promise.all(stores.map(async ({ name, store }) => (await store.trash.list()).map((entry) => ({ store: name, ...entry })))),
+    );
+    const entries = listed.flat();
     session.print(
       entries,
       table(entries, [
@@ -92,9 +103,9 @@ export function addTrash(program: Command, context: CliContext): void {
     );
     return 0;
   });
-  verb(group, context, 'restore <sha256...>', 'move objects back to their store; the next start keeps the referenced ones').runs(
-    async (session, options: CommonOptions, sha256s: string[]) => {
-      const stores = await storesOf(options);
+  verb(group, context, 'restore <sha256...>', 'move objects back to their store; the next start keeps the referenced ones')
+    .with((command) => command.option(...urlOption))
+    .runs(async (session, options: DatabaseOptions, sha256s: string[]) => {
       const restored: string[] = [];
       for (const sha256 of sha256s) {
         if (!/^[0-9a-f]{64}$/.test(sha256))
@@ -102,20 +113,31 @@ export function addTrash(program: Command, context: CliContext): void {
             `'${sha256.slice(0, 80)}' is not a sha256: expected 64 hexadecimal digits, as printed by penstock trash list`,
             2,
           );
-        for (const { name, store } of stores) if (await store.restore(sha256)) restored.push(`${name}/${sha256}`);
+        await withStores(session, options, async (stores) => {
+          for (const { name, store } of stores) if (await store.restore(sha256)) restored.push(`${name}/${sha256}`);
+        });
         if (!restored.some((each) => each.endsWith(sha256))) throw new CliError(`${sha256} is not in the trash: see penstock trash list`);
       }
       session.print(restored, `restored ${restored.join(', ')}\n`);
       return 0;
-    },
-  );
+    });
 }
 
 function urlOf({ context }: VerbSession, { dataDir, databaseUrl }: DatabaseOptions): string | null {
   return databaseUrl ?? loadSetting('databaseUrl', { flags: { dataDir }, env: context.env });
 }
 
-async function storesOf({ dataDir }: CommonOptions) {
-  const { FileObjectStore } = await import('../../storage/index.ts');
-  return (['objects', 'buckets'] as const).map((name) => ({ name, store: new FileObjectStore(join(dataDir, name)) }));
+async function withStores<T>(
+  session: VerbSession,
+  options: DatabaseOptions,
+  run: (stores: readonly { readonly name: string; readonly store: ObjectStore }[]) => Promise<T>,
+): Promise<T> {
+  const { openInstalledStores } = await import('../../storage/index.ts');
+  const { dataDir } = options;
+  const { stores, close } = await openInstalledStores({ dataDir, databaseUrl: urlOf(session, options), clock: session.context.clock });
+  try {
+    return await run((['objects', 'buckets'] as const).map((name) => ({ name, store: stores[name] })));
+  } finally {
+    await close();
+  }
 }

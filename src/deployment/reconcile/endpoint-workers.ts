@@ -10,9 +10,9 @@ import { defined } from '../../defined.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { nameKey } from '../../names.ts';
-import { type Provider, type WorkerSpec, type WorkerView, workerFiles } from '../../providers/index.ts';
-import { baseNameOf, type ModelVersion } from '../../registry/index.ts';
-import type { ModelFiles, WorkerLink } from '../../runtime/index.ts';
+import type { Provider, WorkerSpec, WorkerView } from '../../providers/index.ts';
+import { baseNameOf, type ModelVersion, modelArtifactOf } from '../../registry/index.ts';
+import type { WorkerLink } from '../../runtime/index.ts';
 import type { VariantConfig } from '../config/endpoint-config.ts';
 import { floorOnly, type LadderConfig, ladderKey } from '../config/ladder-config.ts';
 import type { ServedWorker, ServingPort } from '../serving-port.ts';
@@ -31,10 +31,9 @@ export interface EndpointWorkersDeps {
   readonly serving: ServingPort;
   readonly prices: PriceTable;
   readonly cores: number;
-  readonly modelFiles: (version: ModelVersion) => ModelFiles;
 }
 
-type LoadedMember = 'modelPath' | 'modelData' | 'plans' | 'python' | 'process';
+type LoadedMember = 'artifact' | 'plans' | 'python' | 'process';
 
 /** The owner of the workers. */
 export interface WorkersOwner {
@@ -169,7 +168,7 @@ export class EndpointWorkers {
   #loadedBy(version: ModelVersion, variant: VariantConfig): Pick<WorkerSpec, LoadedMember> {
     const { ladder } = variant;
     if (ladder !== undefined) return this.#ladderFiles(version, ladder, ladder);
-    return { ...workerFiles(this.#deps.modelFiles(version)), ...commandOf(version, variant) };
+    return { artifact: modelArtifactOf(version), ...commandOf(version, variant) };
   }
 
   /** `loaded`: the plans of the ladder that the worker gets. */
@@ -177,7 +176,7 @@ export class EndpointWorkers {
     const key = ladderKey(ladder);
     this.#ladders.set(key, ladder);
     const models = loaded.models.map((name) => this.#versions.get(name) as ModelVersion);
-    return ladderFiles(key, workerPlansOf(contract, loaded, models), models, this.#deps.modelFiles);
+    return ladderFiles(key, workerPlansOf(contract, loaded, models), models);
   }
 
   /** Starts a function and returns its id. It is attached when ready; if it fails, serving is notified. */

@@ -9,8 +9,8 @@ import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import { functionExecutor } from '../../profiling/index.ts';
-import { type Provider, type WorkerCommand, type WorkerPython, type WorkerSpec, workerFiles } from '../../providers/index.ts';
-import type { ModelVersion } from '../../registry/index.ts';
+import type { Provider, WorkerCommand, WorkerPython, WorkerSpec } from '../../providers/index.ts';
+import { type ModelVersion, modelArtifactOf } from '../../registry/index.ts';
 import type { LadderConfig } from '../config/ladder-config.ts';
 
 /** A request of serving for one more execution environment. */
@@ -27,7 +27,7 @@ export interface FunctionRequest {
   /** The plans of a variant of a selection. */
   readonly ladder?: LadderConfig;
   /** The models of its floor plan. */
-  readonly models?: Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans' | 'python'>;
+  readonly models?: Pick<WorkerSpec, 'artifact' | 'plans' | 'python'>;
 }
 
 interface Function {
@@ -43,7 +43,6 @@ export interface FunctionWorkersDeps {
   readonly clock: Clock;
   readonly provider: Provider;
   readonly cores: number;
-  readonly modelFiles: (version: ModelVersion) => ModelFiles;
 }
 
 export class FunctionWorkers {
@@ -92,14 +91,14 @@ export class FunctionWorkers {
   }
 
   async #start(id: string, request: FunctionRequest, generation: number): Promise<void> {
-    const { provider, cores, modelFiles } = this.#deps;
+    const { provider, cores } = this.#deps;
     const { endpoint, variant, version, memoryMiB, process, python, on, models } = request;
     const spec: WorkerSpec = {
       id,
       endpoint,
       variant,
       generation,
-      ...(models ?? workerFiles(modelFiles(version))),
+      ...(models ?? { artifact: modelArtifactOf(version) }),
       modelName: version.name,
       ...defined({ displayName: version.displayName }),
       ...(on ?? functionShape(memoryMiB, cores, provider.limits.cpu)),
@@ -113,5 +112,3 @@ export class FunctionWorkers {
     if (started !== undefined) started.isClaimed = true;
   }
 }
-
-import type { ModelFiles } from '../../runtime/index.ts';

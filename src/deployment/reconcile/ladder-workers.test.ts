@@ -12,20 +12,28 @@ const python = (lock: string, modules: readonly string[]): ModelRuntime => {
 const process: ModelRuntime = { kind: 'process', image: 'i', command: ['x'], environment: {}, concurrency: 1 };
 
 function filesOf(...runtimes: readonly ModelRuntime[]) {
-  const models = runtimes.map((runtime, i) => ({ name: `m/${i + 1}`, runtime, signature: plans.contract }));
-  return ladderFiles('key', plans, models, ({ name }) => ({ path: name }));
+  const models = runtimes.map((runtime, i) => ({
+    name: `m/${i + 1}`,
+    artifact: { sha256: `m/${i + 1}`, bytes: 1 },
+    runtime,
+    signature: plans.contract,
+  }));
+  return ladderFiles('key', plans, models);
 }
 
 describe('the models of a ladder', () => {
   test('are loaded by the built-in worker if they are ONNX models', () => {
-    assert.deepEqual(filesOf(onnx, onnx), { modelPath: 'm/1', plans: { key: 'key', ...plans, others: [{ path: 'm/2' }] } });
+    assert.deepEqual(filesOf(onnx, onnx), {
+      artifact: { sha256: 'm/1', bytes: 1 },
+      plans: { key: 'key', ...plans, others: [{ sha256: 'm/2', bytes: 1 }] },
+    });
   });
 
   test('are loaded by one Python worker that has imported the modules of all before', () => {
     const { python: first, plans: loaded } = filesOf(python('e', ['sklearn', 'numpy']), python('e', ['numpy', 'lightgbm']));
     assert.deepEqual([first?.environment.lock, first?.modules], ['e', ['sklearn', 'numpy', 'lightgbm']]);
     assert.deepEqual(
-      loaded?.others.map(({ path, python: other }) => [path, other?.flavour]),
+      loaded?.others.map(({ sha256, python: other }) => [sha256, other?.flavour]),
       [['m/2', 'sklearn']],
     );
   });

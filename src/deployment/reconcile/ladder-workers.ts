@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';
-import { type WorkerPython, type WorkerSpec, workerFiles } from '../../providers/index.ts';
-import { type ModelVersion, pythonOf } from '../../registry/index.ts';
-import type { ModelFiles, ModelMap, WorkerPlan, WorkerPlans } from '../../runtime/index.ts';
+import type { WorkerPython, WorkerSpec } from '../../providers/index.ts';
+import { type ModelVersion, modelArtifactOf, pythonOf } from '../../registry/index.ts';
+import type { ModelMap, WorkerPlan, WorkerPlans } from '../../runtime/index.ts';
 import { mapToContract } from '../../selection/index.ts';
 import type { LadderConfig } from '../config/ladder-config.ts';
 
@@ -32,24 +32,27 @@ export function workerPlansOf(contract: ModelVersion, ladder: LadderConfig, mode
   };
 }
 
-type LadderVersion = Pick<ModelVersion, 'name' | 'runtime' | 'signature'>;
+type LadderVersion = Pick<ModelVersion, 'name' | 'artifact' | 'runtime' | 'signature'>;
 
 /**
  * What a worker with these plans loads. Throws `unsupported` unless all models are ONNX models, or all are Python models of one
  * environment, and `wrong_state` for a Python model that was never opened.
  */
-export function ladderFiles<Version extends LadderVersion>(
+export function ladderFiles(
   key: string,
   plans: WorkerPlans,
-  models: readonly Version[],
-  filesOf: (version: Version) => ModelFiles,
-): Pick<WorkerSpec, 'modelPath' | 'modelData' | 'plans' | 'python'> {
+  models: readonly LadderVersion[],
+): Pick<WorkerSpec, 'artifact' | 'plans' | 'python'> {
   const [first, ...others] = models;
   assert(first !== undefined, 'a ladder has at least one model');
   for (const other of others) checkShared(first, other);
   const python = models.map(pythonOf).filter((each) => each !== undefined);
-  const loaded = { key, ...plans, others: others.map((version) => ({ ...filesOf(version), ...defined({ python: pythonOf(version) }) })) };
-  return { ...workerFiles(filesOf(first)), plans: loaded, ...defined({ python: pythonOfAll(python) }) };
+  const loaded = {
+    key,
+    ...plans,
+    others: others.map((version) => ({ ...modelArtifactOf(version), ...defined({ python: pythonOf(version) }) })),
+  };
+  return { artifact: modelArtifactOf(first), plans: loaded, ...defined({ python: pythonOfAll(python) }) };
 }
 
 function checkShared(one: LadderVersion, other: LadderVersion): void {

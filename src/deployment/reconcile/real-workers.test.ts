@@ -96,7 +96,13 @@ describe('deployment on real workers', () => {
 
   before(async () => {
     plane = await openControlPlane({ clock, inspect: (path, rewriteTo) => provider.borrow((link) => link.inspect(path, rewriteTo)) });
-    provider = new LocalProvider({ clock, log: plane.log, stateDirectory: plane.directory, warmWorkers: 1 });
+    provider = new LocalProvider({
+      clock,
+      log: plane.log,
+      stateDirectory: plane.directory,
+      warmWorkers: 1,
+      fetchFile: (sha256) => plane.objects.fetch(sha256),
+    });
     await provider.open();
     const profiles = { measureInBackground: () => undefined };
     deployments = new Deployments({ ...plane, provider, serving, profiles, functionProfiles: profiles, prices: defaultPrices, cores: 2 });

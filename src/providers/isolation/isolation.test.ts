@@ -8,6 +8,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { artifactAt, pathAsAddress } from '../../../test/model-artifacts.ts';
 import { modelPath } from '../../../test/models/index.ts';
 import { privateCheckout } from '../../../test/private-checkout.ts';
 import { intruderBundle, intruderCommand, skip } from '../../../test/processes/index.ts';
@@ -50,7 +51,14 @@ class Attack {
 
   constructor(mode: string) {
     const isolation = isolationSettings({ mode, diskMiB });
-    this.provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: this.state, warmWorkers: 0, isolation });
+    this.provider = new LocalProvider({
+      clock: new SystemClock(),
+      log,
+      stateDirectory: this.state,
+      warmWorkers: 0,
+      fetchFile: pathAsAddress,
+      isolation,
+    });
   }
 
   /** False if the mode does not work here. */
@@ -72,7 +80,7 @@ class Attack {
   async start(id: string, paths: readonly string[] = [this.shared]): Promise<void> {
     const timeouts = { startTimeoutMs: 60_000, unpackTimeoutMs: 60_000 };
     const process = { command: intruderCommand, environment: {}, concurrency: 2, ...timeouts, paths };
-    const named = { id, endpoint: 'e', variant: 'v', generation: 1, modelPath: this.bundle, modelName: 'intruder/1' };
+    const named = { id, endpoint: 'e', variant: 'v', generation: 1, artifact: artifactAt(this.bundle), modelName: 'intruder/1' };
     const spec: WorkerSpec = { ...named, threads: 1, memoryMiB: 0, instanceType: 'local.1', kind: 'instance', vcpuMax: null, process };
     await this.provider.start(spec);
     const view = await new Promise<WorkerView>((resolve) => {
@@ -391,7 +399,14 @@ for (const mode of isRoot ? ['root'] : ['user']) {
   test(`a worker of ONNX models has no network and sees no server file or other process in mode ${mode}`, async (context) => {
     const state = mkdtempSync(join(root, 'state-'));
     const isolation = isolationSettings({ mode });
-    const provider = new LocalProvider({ clock: new SystemClock(), log, stateDirectory: state, warmWorkers: 0, isolation });
+    const provider = new LocalProvider({
+      clock: new SystemClock(),
+      log,
+      stateDirectory: state,
+      warmWorkers: 0,
+      fetchFile: pathAsAddress,
+      isolation,
+    });
     await provider.open();
     try {
       if (provider.isolation?.mode !== mode) return context.skip(`mode ${mode} does not work here: ${provider.isolation?.reason}`);
@@ -400,7 +415,7 @@ for (const mode of isRoot ? ['root'] : ['user']) {
         endpoint: 'e',
         variant: 'v',
         generation: 1,
-        modelPath: modelPath('test_affine'),
+        artifact: artifactAt(modelPath('test_affine')),
         modelName: 'm/1',
         threads: 1,
         memoryMiB: 512,

@@ -110,8 +110,8 @@ test('a restored backup of PostgreSQL names its new database instead of the orig
     await writeBackup({ dataDir, databaseUrl: original, file, clock });
     const restored = join(path, 'restored');
     const databaseUrl = fresh.replace('penstock@', 'penstock:secret@');
-    const result = await restoreBackup({ file, dataDir: restored, databaseUrl, clock });
-    assert.deepEqual([result.database, result.databaseUrlRemoved], [fresh, true]);
+    const result = await restoreBackup({ file, dataDir: restored, databaseUrl, objects: null, clock });
+    assert.deepEqual([result.database, result.settingsRemoved], [fresh, ['databaseUrl']]);
     const jsonOf = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(restored, name), 'utf8'));
     assert.deepEqual(await jsonOf('installation.json'), { id, database: fresh });
     assert.deepEqual(await jsonOf('config.json'), { port: 8080 });
@@ -124,7 +124,7 @@ test('a restored backup of PostgreSQL names its new database instead of the orig
 test('rejects a mount point as the target before reading the backup', { skip: whyNoMount() }, () => {
   const program = `
     const { restoreBackup } = await import(${JSON.stringify(join(import.meta.dirname, 'restore-backup.ts'))});
-    await restoreBackup({ file: '/no-such-file', dataDir: process.argv[1], databaseUrl: null }).catch((error) => console.log(error.message));`;
+    await restoreBackup({ file: '/no-such-file', dataDir: process.argv[1], databaseUrl: null, objects: null }).catch((error) => console.log(error.message));`;
   const script = `mkdir ${dataDir} && mount -t tmpfs tmpfs ${dataDir} && "$NODE" --input-type=module -e "$PROGRAM" ${dataDir}`;
   const env = { ...process.env, NODE: process.execPath, PROGRAM: program };
   const { stdout } = spawnSync('unshare', ['-m', 'bash', '-c', script], { encoding: 'utf8', env });

@@ -36,7 +36,7 @@ export const plainFiles: readonly string[] = ['config.json', 'keys.json', 'insta
 
 export const plainFileBytesMax = 16 * 2 ** 20;
 
-/** All tables, each one before the tables whose foreign keys reference it. */
+/** All tables except those of objects, each one before the tables whose foreign keys reference it. */
 export const tableNames = Object.keys({
   installation: true,
   environments: true,
@@ -94,4 +94,4 @@ export const tableNames = Object.keys({
   log_groups: true,
   log_streams: true,
   log_events: true,
-} satisfies Record<keyof Tables, true>) as (keyof Tables)[];
+} satisfies Record<Exclude<keyof Tables, 'object_blobs' | 'object_chunks'>, true>) as (keyof Tables)[];

@@ -13,8 +13,10 @@ import { readTar, type TarEntry } from '../../tar/index.ts';
 import { type OpenDatabase, openDatabase } from '../database.ts';
 import { databaseName, writeInstallationFile } from '../installation.ts';
 import { FileObjectStore } from '../objects/file-object-store.ts';
+import { parseObjectLocation } from '../objects/object-location.ts';
 import type { StoreName } from '../objects/referenced-objects.ts';
 import { type BackupHeader, type BackupManifest, plainFileBytesMax, plainFiles, tableNames } from './format.ts';
+import { placeObjects } from './place-objects.ts';
 import { quickCheck } from './read-database.ts';
 import { loadTables } from './restore-tables.ts';
 import { currentMigrations } from './write-backup.ts';
@@ -25,6 +27,8 @@ export interface RestoreOptions {
   readonly dataDir: string;
   /** The URL of an empty database, for a backup of PostgreSQL. */
   readonly databaseUrl: string | null;
+  /** The empty place of the objects, as `--objects` names it; null for the folders of the data directory. */
+  readonly objects: string | null;
   readonly clock: Clock;
 }
 
@@ -36,8 +40,8 @@ export interface RestoreResult {
   readonly damaged: readonly string[];
   /** The new PostgreSQL database, without a password; null for SQLite. */
   readonly database: string | null;
-  /** Whether config.json named the backed-up database, and the setting was removed. */
-  readonly databaseUrlRemoved: boolean;
+  /** Settings of config.json that named the backed-up database or objects, and were removed. */
+  readonly settingsRemoved: readonly string[];
 }
 
 const headerBytesMax = 64 * 1024;
@@ -46,6 +50,7 @@ const tablePartBytesMax = 256 * 2 ** 20;
 /** Throws `invalid_request` for an invalid or incomplete backup, `wrong_state` if the target is not empty, or `unavailable`. */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreResult> {
   const target = resolve(options.dataDir);
+  const location = parseObjectLocation(options.objects);
   await checkEmpty(target);
   await checkReplaceable(target);
   const staging = `${target}.restoring`;
@@ -61,20 +66,34 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
   try {
     const restore = new Restore(staging);
     const { header, manifest } = await restore.read(options.file);
-    let databaseUrlRemoved = false;
-    if (header.database === 'postgres') {
-      database = await openForTables(options, header);
-      writeInstallationFile(staging, { id: header.installation, database: databaseName(options.databaseUrl) });
-      databaseUrlRemoved = await removeDatabaseUrl(join(staging, 'config.json'));
-      await loadTables(database, join(staging, 'tables'));
-      await rm(join(staging, 'tables'), { recursive: true });
-    } else if (options.databaseUrl !== null) {
+    if (header.database === 'sqlite' && options.databaseUrl !== null) {
       throw new PlatformError('invalid_request', 'the backup is of SQLite, not of PostgreSQL: omit --database-url');
     }
+    const settingsRemoved = await removeSettings(join(staging, 'config.json'));
+    const isPostgres = header.database === 'postgres';
+    database = isPostgres
+      ? await openForTables(options, header)
+      : await openDatabase({ file: join(staging, 'state.db'), synchronous: 'FULL' }, ['state']);
+    if (isPostgres) {
+      writeInstallationFile(staging, { id: header.installation, database: databaseName(options.databaseUrl) });
+      await loadTables(database, join(staging, 'tables'));
+      await rm(join(staging, 'tables'), { recursive: true });
+    }
+    const { db } = database;
+    await placeObjects({
+      location,
+      staging,
+      id: header.installation,
+      db,
+      databaseName: databaseName(options.databaseUrl),
+      clock: options.clock,
+    });
+    await database.close();
+    database = null;
     await rename(staging, target);
     const { objects, missing, damaged } = manifest;
     const name = header.database === 'postgres' ? databaseName(options.databaseUrl) : null;
-    return { header, objects, missing, damaged, database: name, databaseUrlRemoved };
+    return { header, objects, missing, damaged, database: name, settingsRemoved };
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw asDiskError(error, `restore into ${target}`);
@@ -95,19 +114,23 @@ async function openForTables({ databaseUrl, clock }: RestoreOptions, { migration
   return openDatabase({ url: databaseUrl, clock });
 }
 
-/** The backed-up settings may name the original database, which the restored server must not use. */
-async function removeDatabaseUrl(configFile: string): Promise<boolean> {
+const placeSettings: readonly string[] = ['databaseUrl', 'objects'];
+
+/** The backed-up settings may name the original database and objects, which the restored server must not use. */
+async function removeSettings(configFile: string): Promise<readonly string[]> {
   let config: unknown;
   try {
     config = JSON.parse(await readFile(configFile, 'utf8'));
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return false; // No setting to remove.
+    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return []; // No setting to remove.
     throw error;
   }
-  if (typeof config !== 'object' || config === null || !('databaseUrl' in config)) return false;
-  const { databaseUrl: _, ...others } = config;
+  if (typeof config !== 'object' || config === null) return [];
+  const removed = Object.keys(config).filter((name) => placeSettings.includes(name));
+  if (removed.length === 0) return [];
+  const others = Object.fromEntries(Object.entries(config).filter(([name]) => !removed.includes(name)));
   writeFileAtomically(configFile, `${JSON.stringify(others, null, 2)}\n`, { mode: 0o600 });
-  return true;
+  return removed;
 }
 
 async function checkEmpty(target: string): Promise<void> {

@@ -1,14 +1,15 @@
 /** Checks a data directory against its database: reads every referenced object and compares it with its SHA-256. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
+import { PlatformError } from '../../errors.ts';
 import { checkInstallation } from '../installation.ts';
-import { FileHasher } from '../objects/file-hasher.ts';
-import { FileObjectStore } from '../objects/file-object-store.ts';
+import type { ObjectStore, StoredObject } from '../objects/object-store.ts';
 import { type ReferencedObject, referencedObjects, type StoreName } from '../objects/referenced-objects.ts';
 import type { Database } from '../tables.ts';
-import { quickCheck, readDatabase } from './read-database.ts';
+import { openInstalledStores } from './installed-stores.ts';
+import { quickCheck } from './read-database.ts';
 
 export interface VerifyOptions {
   readonly dataDir: string;
@@ -32,24 +33,22 @@ export interface VerifyResult {
 
 /** Works while a server runs. Throws `wrong_state` if directory and database do not belong together, `not_found` or `unavailable`. */
 export async function verifyDataDirectory({ dataDir, databaseUrl, clock }: VerifyOptions): Promise<VerifyResult> {
-  const stores = { objects: new FileObjectStore(join(dataDir, 'objects')), buckets: new FileObjectStore(join(dataDir, 'buckets')) };
-  const hasher = new FileHasher();
-  const { db, close } = await readDatabase(databaseUrl, join(dataDir, 'state.db'), clock);
+  const { db, stores, close } = await openInstalledStores({ dataDir, databaseUrl, clock });
   try {
     await checkInstallation(dataDir, db, databaseUrl);
-    const before = await namesIn(stores);
+    const before = await namesIn(stores, clock.wallMs());
     const [damaged, missing]: [string[], string[]] = [[], []];
     let [objects, bytes] = [0, 0];
     for await (const object of referencedObjects(db)) {
       const name = nameOf(object);
       before.delete(name);
-      const path = stores[object.store].localPath(object.sha256);
-      const sha256 = await hasher.sha256Of(path).catch(() => null);
-      if (sha256 === object.sha256) {
-        bytes += (await stat(path).catch(() => null))?.size ?? 0;
+      const found = await contentOf(stores[object.store], object.sha256);
+      if (found === 'missing') missing.push(name);
+      else if (found === 'damaged') damaged.push(name);
+      else {
+        bytes += found.bytes;
         objects++;
-      } else if (sha256 !== null || (await stores[object.store].has(object.sha256))) damaged.push(name);
-      else missing.push(name);
+      }
     }
     // A running server may have deleted rows and objects in the meantime.
     const stillReferenced = missing.length === 0 ? new Set<string>() : await referencedNames(db);
@@ -60,8 +59,25 @@ export async function verifyDataDirectory({ dataDir, databaseUrl, clock }: Verif
     return { database, objects, bytes, damaged, missing: missing.filter((name) => stillReferenced.has(name)), unreferenced };
   } finally {
     await close();
-    await hasher.close();
   }
+}
+
+/** Reads the whole object. Throws `unavailable` if a store elsewhere cannot be reached: its objects are not missing. */
+async function contentOf(store: ObjectStore, sha256: string): Promise<StoredObject | 'damaged' | 'missing'> {
+  const stored = await store.stat(sha256).catch((error: unknown) => {
+    if (error instanceof PlatformError && error.code === 'not_found') return null;
+    throw error;
+  });
+  if (stored === null) return 'missing';
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of store.stream(sha256, 0, stored.bytes)) hash.update(chunk);
+  } catch (error) {
+    // Unreadable files of this machine are damaged; a store elsewhere that is away is not.
+    if (error instanceof PlatformError && error.retryAfterMs !== undefined) throw error;
+    return (await store.has(sha256)) ? 'damaged' : 'missing';
+  }
+  return hash.digest('hex') === sha256 ? stored : 'damaged';
 }
 
 function checkFiles(dataDir: string): string[] {
@@ -71,10 +87,10 @@ function checkFiles(dataDir: string): string[] {
   });
 }
 
-async function namesIn(stores: Readonly<Record<StoreName, FileObjectStore>>): Promise<Set<string>> {
+async function namesIn(stores: Readonly<Record<StoreName, ObjectStore>>, nowMs: number): Promise<Set<string>> {
   const names = new Set<string>();
   for (const store of ['objects', 'buckets'] as const) {
-    for await (const sha256 of stores[store].list()) names.add(nameOf({ store, sha256 }));
+    for await (const sha256 of stores[store].listForSweep(nowMs)) names.add(nameOf({ store, sha256 }));
   }
   return names;
 }

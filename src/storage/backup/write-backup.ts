@@ -13,10 +13,12 @@ import { PlatformError } from '../../errors.ts';
 import { type TarFile, tarOf } from '../../tar/index.ts';
 import { checkInstallation } from '../installation.ts';
 import { migrationsFor } from '../migrations.ts';
-import { FileObjectStore } from '../objects/file-object-store.ts';
-import { type ReferencedObject, referencedObjects, type StoreName } from '../objects/referenced-objects.ts';
+import type { BackupMarks } from '../objects/backup-marks.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { referencedObjects, type StoreName } from '../objects/referenced-objects.ts';
 import type { Database, Transaction } from '../tables.ts';
 import { type BackupHeader, type BackupManifest, plainFiles, tableNames } from './format.ts';
+import { openInstalledStores } from './installed-stores.ts';
 import { readDatabase, snapshotFile } from './read-database.ts';
 import { type Retention, retainObjects } from './retain.ts';
 import { createStagingFolder, removeStagingLeftovers, type StagingFolder } from './staging-folder.ts';
@@ -45,11 +47,14 @@ const chunkBytes = 1024 * 1024;
  */
 export async function writeBackup(options: BackupOptions): Promise<BackupResult> {
   const { dataDir, databaseUrl, file, clock } = options;
-  const roots = [join(dataDir, 'objects'), join(dataDir, 'buckets')] as const;
-  const stores = { objects: new FileObjectStore(roots[0]), buckets: new FileObjectStore(roots[1]) };
   const staging = await beginStaging(file);
+  const { stores, close } = await openInstalledStores({ dataDir, databaseUrl, clock }).catch(async (error: unknown) => {
+    await staging.remove();
+    throw error;
+  });
   try {
-    const retention = await retainObjects(roots, staging.path, clock);
+    const roots = [join(dataDir, 'objects'), join(dataDir, 'buckets')];
+    const retention = stores.remote === null ? await retainObjects(roots, staging.path, clock) : await retainRemote(stores.remote.marks);
     try {
       const backup = new Backup({ ...options, staging: staging.path }, stores, retention);
       const entries = databaseUrl === null ? backup.ofSqlite() : backup.ofPostgres(databaseUrl);
@@ -60,8 +65,13 @@ export async function writeBackup(options: BackupOptions): Promise<BackupResult>
       await retention.end();
     }
   } finally {
+    await close();
     await staging.remove();
   }
+}
+
+async function retainRemote(marks: BackupMarks): Promise<Retention> {
+  return { beginSnapshot: () => undefined, end: await marks.begin() };
 }
 
 /** The backup is written beside its file, because that disk needs the space anyway. */
@@ -83,7 +93,7 @@ interface StagedBackupOptions extends BackupOptions {
 /** Produces the entries of the archive in the order of `format.ts`. */
 class Backup {
   readonly #options: StagedBackupOptions;
-  readonly #stores: Readonly<Record<StoreName, FileObjectStore>>;
+  readonly #stores: Readonly<Record<StoreName, ObjectStore>>;
   readonly #retention: Retention;
   readonly #sha256s: Record<string, string> = {};
   readonly #missing: string[] = [];
@@ -91,7 +101,7 @@ class Backup {
   #objects = 0;
   #bytes = 0;
 
-  constructor(options: StagedBackupOptions, stores: Readonly<Record<StoreName, FileObjectStore>>, retention: Retention) {
+  constructor(options: StagedBackupOptions, stores: Readonly<Record<StoreName, ObjectStore>>, retention: Retention) {
     this.#options = options;
     this.#stores = stores;
     this.#retention = retention;
@@ -164,31 +174,22 @@ class Backup {
   /** The objects, followed by the manifest. */
   async *#rest(db: Database | Transaction): AsyncGenerator<TarFile> {
     for await (const object of referencedObjects(db)) {
-      const path = await this.#pathOf(object);
+      // A running server may move it to the trash and back meanwhile.
+      const found = await this.#stores[object.store].readable(object.sha256);
       const name = `${object.store}/${object.sha256}`;
-      if (path === null) {
+      if (found === null) {
         this.#missing.push(name);
         continue;
       }
-      const bytes = (await stat(path)).size;
+      const { bytes, content } = found;
       this.#objects++;
       this.#bytes += bytes;
       const onRead = (sha256: string): void => {
         if (sha256 !== object.sha256) this.#damaged.push(name);
       };
-      yield { path: name, bytes, isExecutable: false, content: hashed(path, onRead) };
+      yield { path: name, bytes, isExecutable: false, content: hashed(content, onRead) };
     }
     yield this.#bufferOf('manifest.json', Buffer.from(JSON.stringify(this.manifest())));
-  }
-
-  /** The path of the object, or null if it does not exist. A running server may move objects to the trash and back meanwhile. */
-  async #pathOf({ store, sha256 }: ReferencedObject): Promise<string | null> {
-    const objects = this.#stores[store];
-    const path = objects.localPath(sha256);
-    if (await objects.has(sha256)) return path;
-    const trashed = (await objects.trash.list()).findLast((entry) => entry.sha256 === sha256);
-    if (trashed !== undefined) return trashed.path;
-    return (await objects.has(sha256)) ? path : null;
   }
 
   async *#file(name: string, path: string): AsyncGenerator<TarFile> {
@@ -196,7 +197,7 @@ class Backup {
     const onRead = (sha256: string): void => {
       this.#sha256s[name] = sha256;
     };
-    yield { path: name, bytes, isExecutable: false, content: hashed(path, onRead) };
+    yield { path: name, bytes, isExecutable: false, content: hashed(createReadStream(path, { highWaterMark: chunkBytes }), onRead) };
   }
 
   async *#table(tx: Transaction, table: string): AsyncGenerator<TarFile> {
@@ -232,11 +233,11 @@ async function* once(content: Buffer): AsyncGenerator<Buffer> {
   yield content;
 }
 
-async function* hashed(path: string, onRead: (sha256: string) => void): AsyncGenerator<Buffer> {
+async function* hashed(content: AsyncIterable<Buffer>, onRead: (sha256: string) => void): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) {
-    hash.update(chunk as Buffer);
-    yield chunk as Buffer;
+  for await (const chunk of content) {
+    hash.update(chunk);
+    yield chunk;
   }
   onRead(hash.digest('hex'));
 }

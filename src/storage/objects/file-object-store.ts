@@ -11,25 +11,17 @@ import { SystemClock } from '../../clock.ts';
 import { asDiskError, systemCode } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { isRetained, removeBackupLeftovers } from '../backup/retain.ts';
+import { missingObject, type ObjectStore, type ReadableObject, type StagedObject, type StoredObject } from './object-store.ts';
 import { Trash } from './trash.ts';
-
-export interface StoredObject {
-  readonly sha256: string;
-  readonly bytes: number;
-}
-
-/** An object that is not yet kept. */
-export interface StagedObject extends StoredObject {
-  /** Of its temporary file. */
-  readonly path: string;
-}
 
 /** The system clock, because times are compared with those of files. */
 const clock = new SystemClock();
 
 const streamChunkBytes = 256 * 1024;
+const readChunkBytes = 1024 * 1024;
 
-export class FileObjectStore {
+export class FileObjectStore implements ObjectStore {
+  readonly place: string;
   readonly trash: Trash;
   readonly #directory: string;
   readonly #root: string;
@@ -39,6 +31,7 @@ export class FileObjectStore {
 
   /** `root` is the `objects` directory, created on first use. */
   constructor(root: string) {
+    this.place = root;
     this.#directory = root;
     this.#root = join(root, 'sha256');
     this.#temporary = join(root, 'temporary');
@@ -102,6 +95,21 @@ export class FileObjectStore {
     return join(this.#root, sha256.slice(0, 2), sha256);
   }
 
+  /** Unchecked: providers verify the files of a model before they load it, see `VerifiedFiles`. */
+  async fetch(sha256: string): Promise<string> {
+    return this.localPath(sha256);
+  }
+
+  async readable(sha256: string): Promise<ReadableObject | null> {
+    const path = this.localPath(sha256);
+    // A running server may move it to the trash and back meanwhile.
+    return (await readableFile(path)) ?? (await readableFile(await this.#trashedPath(sha256))) ?? (await readableFile(path));
+  }
+
+  async #trashedPath(sha256: string): Promise<string | null> {
+    return (await this.trash.list()).findLast((entry) => entry.sha256 === sha256)?.path ?? null;
+  }
+
   async has(sha256: string): Promise<boolean> {
     return (await this.#sizeOf(sha256)) !== undefined;
   }
@@ -109,7 +117,7 @@ export class FileObjectStore {
   /** Throws `not_found`. */
   async stat(sha256: string): Promise<StoredObject> {
     const bytes = await this.#sizeOf(sha256);
-    if (bytes === undefined) throw missing(sha256);
+    if (bytes === undefined) throw missingObject(sha256);
     return { sha256, bytes };
   }
 
@@ -118,7 +126,7 @@ export class FileObjectStore {
     try {
       return await readFile(this.localPath(sha256));
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') throw missing(sha256);
+      if (systemCode(error) === 'ENOENT') throw missingObject(sha256);
       throw asDiskError(error, `read the artifact ${sha256}`);
     }
   }
@@ -133,7 +141,7 @@ export class FileObjectStore {
         yield chunk as Buffer;
       }
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') throw missing(sha256);
+      if (systemCode(error) === 'ENOENT') throw missingObject(sha256);
       throw asDiskError(error, `read the artifact ${sha256}`);
     }
     if (left > 0) throw new PlatformError('internal', `the artifact ${sha256} is damaged: its file is ${left} bytes too short`);
@@ -144,6 +152,11 @@ export class FileObjectStore {
     for (const prefix of group === undefined ? await namesIn(this.#root) : [group]) {
       for (const name of await namesIn(join(this.#root, prefix))) if (/^[0-9a-f]{64}$/.test(name)) yield name;
     }
+  }
+
+  /** All: only the server that sweeps writes to the folder. */
+  listForSweep(): AsyncGenerator<string> {
+    return this.list();
   }
 
   /** Path for a temporary file on the same file system. Files left there are deleted at the next start. */
@@ -198,14 +211,25 @@ export class FileObjectStore {
     this.#durable.add(directory);
   }
 
-  async #sizeOf(sha256: string): Promise<number | undefined> {
-    try {
-      return (await stat(this.localPath(sha256))).size;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw asDiskError(error, `read the artifact ${sha256}`);
-    }
+  #sizeOf(sha256: string): Promise<number | undefined> {
+    return sizeOf(this.localPath(sha256));
   }
+}
+
+/** Undefined if the file does not exist. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw asDiskError(error, `read ${path}`);
+  }
+}
+
+async function readableFile(path: string | null): Promise<ReadableObject | null> {
+  const bytes = path === null ? undefined : await sizeOf(path);
+  if (path === null || bytes === undefined) return null;
+  return { bytes, content: createReadStream(path, { highWaterMark: readChunkBytes }) };
 }
 
 /** Empty if the directory does not exist. */
@@ -253,8 +277,4 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
     const { bytesWritten } = await file.write(chunk, offset);
     offset += bytesWritten;
   }
-}
-
-function missing(sha256: string): PlatformError {
-  return new PlatformError('not_found', `there is no artifact ${sha256} in the object store`);
 }

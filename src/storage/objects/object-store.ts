@@ -1,105 +1,95 @@
 /**
- * Objects referenced by database rows and shared by all rows with the same bytes. An object remains while a row references it or a
- * caller holds it. Callers hold an object before they write such a row and while they read.
- *
- * No reference may appear between the last database lookup and the removal of an object. Therefore `hold` waits for a removal in progress,
- * and `store` holds the object before it becomes visible.
+ * Content-addressed objects: an object is complete or absent, and never changes. Callers track which objects are referenced. There are two
+ * implementations: a folder (`file-object-store.ts`), and blobs of S3 or PostgreSQL with a cache on this machine
+ * (`remote-object-store.ts`).
  */
-import assert from 'node:assert/strict';
-import type { FileObjectStore, StoredObject } from './file-object-store.ts';
-import { type SweepOptions, sweepObjects } from './sweep.ts';
+import { PlatformError } from '../../errors.ts';
 
-export interface ObjectStoreOptions {
-  readonly objects: FileObjectStore;
-  /** Returns the addresses that rows reference. Called with at most a few hundred addresses. */
-  readonly neededOf: (sha256s: readonly string[]) => Promise<ReadonlySet<string>>;
-  /** Called if an object could not be removed. It wastes space until the next start tries again. */
-  readonly onFailure: (sha256: string, error: unknown) => void;
+export interface StoredObject {
+  readonly sha256: string;
+  readonly bytes: number;
 }
 
-export class ObjectStore {
-  readonly #objects: FileObjectStore;
-  readonly #neededOf: ObjectStoreOptions['neededOf'];
-  readonly #onFailure: ObjectStoreOptions['onFailure'];
-  /** Number of holders by address. */
-  readonly #held = new Map<string, number>();
-  /** Lookups and removals in progress by address. */
-  readonly #removals = new Map<string, Promise<void>>();
+/** An object that is not yet kept. */
+export interface StagedObject extends StoredObject {
+  /** Of its temporary file. */
+  readonly path: string;
+}
 
-  constructor({ objects, neededOf, onFailure }: ObjectStoreOptions) {
-    this.#objects = objects;
-    this.#neededOf = neededOf;
-    this.#onFailure = onFailure;
-  }
+export interface TrashedObject extends StoredObject {
+  /** Epoch milliseconds. */
+  readonly trashedAtMs: number;
+}
 
-  /** Streams an object to disk and holds it until `release`. If it throws (as `FileObjectStore.put`), nothing is held. */
-  async store(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes?: number): Promise<StoredObject> {
-    let held: string | null = null;
-    try {
-      return await this.#objects.put(source, limitBytes, async (sha256) => {
-        await this.hold(sha256);
-        held = sha256;
-      });
-    } catch (error) {
-      if (held !== null) await this.release(held);
-      throw error;
-    }
-  }
+/** Objects that no row references. They are retained for a week. */
+export interface ObjectTrash {
+  /** Oldest first. */
+  list(): Promise<TrashedObject[]>;
+  delete(object: TrashedObject): Promise<void>;
+  /** Free space of its disk; null if it has none of its own. */
+  freeBytes(): Promise<number | null>;
+}
 
-  /**
-   * Once resolved, the object is not removed until `release`. The caller must then check that a row references it, because it may not
-   * exist.
-   */
-  async hold(sha256: string): Promise<void> {
-    while (this.#removals.has(sha256)) await this.#removals.get(sha256);
-    this.#held.set(sha256, (this.#held.get(sha256) ?? 0) + 1);
-  }
+export interface ReadableObject {
+  readonly bytes: number;
+  readonly content: AsyncIterable<Buffer>;
+}
+
+export interface ObjectStore {
+  /** For messages: a folder, a bucket, or a database. */
+  readonly place: string;
+  readonly trash: ObjectTrash;
 
   /**
-   * The last release removes the object unless a row references it. With `mayBeNeeded` a row may still appear, see `isOutcomeUnknown`: the
-   * object remains until the sweep of the next start. Never throws.
+   * Stores the bytes and returns their address. Storing the same bytes again yields the same object. Once it resolves, the object is
+   * durable; if it throws, nothing is stored. Throws `too_large` beyond `limitBytes`, `unavailable` if the store cannot be written, and any
+   * error of the source. `settling` is awaited when the address is known, before the object appears: callers that count references
+   * register here.
    */
-  async release(sha256: string, { mayBeNeeded = false } = {}): Promise<void> {
-    const holders = this.#held.get(sha256) ?? 0;
-    assert(holders > 0, `object ${sha256} was released more often than held`);
-    if (holders > 1) {
-      this.#held.set(sha256, holders - 1);
-      return;
-    }
-    this.#held.delete(sha256);
-    if (!mayBeNeeded) await this.discard(sha256);
-  }
+  put(
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    limitBytes?: number,
+    settling?: (sha256: string) => Promise<void>,
+  ): Promise<StoredObject>;
+  /** The first half of `put`: writes the bytes to a temporary file. Pass the result to `keep` or to `drop`. Throws as `put` does. */
+  stage(source: AsyncIterable<Uint8Array> | Uint8Array, limitBytes?: number): Promise<StagedObject>;
+  /** The second half of `put`. */
+  keep(staged: StagedObject, settling?: (sha256: string) => Promise<void>): Promise<StoredObject>;
+  /** Removes a staged object. Never throws. */
+  drop(staged: StagedObject): Promise<void>;
+  /** Path for a temporary file on the file system of staged objects. Files left there are deleted at the next start. */
+  temporaryPath(): Promise<string>;
 
-  /** Call after deleting a row: removes the object unless another row references it. Never throws. */
-  async discard(sha256: string): Promise<void> {
-    // A lookup that started before the row was deleted may have found that row, so another lookup is needed.
-    while (this.#removals.has(sha256)) await this.#removals.get(sha256);
-    if (this.#held.has(sha256)) return;
-    const removal = this.#removeUnneeded(sha256).finally(() => this.#removals.delete(sha256));
-    this.#removals.set(sha256, removal);
-    await removal;
-  }
+  has(sha256: string): Promise<boolean>;
+  /** Throws `not_found`. */
+  stat(sha256: string): Promise<StoredObject>;
+  /** Reads the whole object. Throws `not_found`. */
+  read(sha256: string): Promise<Buffer>;
+  /**
+   * Streams the bytes from `start` up to but excluding `end`. The stream fails if the object is missing or truncated. A store on another
+   * machine verifies the SHA-256 of whole objects; the stream then fails at its end.
+   */
+  stream(sha256: string, start: number, end: number): AsyncGenerator<Buffer>;
+  /** The path of a file on this machine with the content of the object. A store on another machine copies and verifies it if needed. */
+  fetch(sha256: string): Promise<string>;
+  /** The object, or its copy in the trash; null if neither exists. */
+  readable(sha256: string): Promise<ReadableObject | null>;
 
-  /** Moves unreferenced objects to the trash. Call at startup, before the first store. Never throws. */
-  async sweep(options: SweepOptions): Promise<void> {
-    await sweepObjects(this.#objects, this.#neededOf, options);
-  }
+  /** The addresses of all objects, or only those that begin with the two digits `group`, in no particular order. */
+  list(group?: string): AsyncGenerator<string>;
+  /** Objects that a sweep may move to the trash if no row references them. A shared store omits recent ones, which may get a row soon. */
+  listForSweep(nowMs: number): AsyncGenerator<string>;
+  /** Succeeds if the object is absent. While a backup runs, the object moves to the trash instead. */
+  remove(sha256: string): Promise<void>;
+  /** Like `remove`, but the object can be restored until the trash is emptied. */
+  moveToTrash(sha256: string, atMs: number): Promise<void>;
+  /** Returns false if the trash has no such object. */
+  restore(sha256: string): Promise<boolean>;
+  /** Deletes partial files of a killed process. Call at startup, before the first put. */
+  sweepTemporary(): Promise<void>;
+}
 
-  /** Streams the bytes from `start` up to but excluding `end`. The caller must hold the object. */
-  stream(sha256: string, start: number, end: number): AsyncIterable<Buffer> {
-    return this.#objects.stream(sha256, start, end);
-  }
-
-  /** The file of an object. The caller must hold the object. */
-  localPath(sha256: string): string {
-    return this.#objects.localPath(sha256);
-  }
-
-  async #removeUnneeded(sha256: string): Promise<void> {
-    try {
-      if (!(await this.#neededOf([sha256])).has(sha256)) await this.#objects.remove(sha256);
-    } catch (error) {
-      this.#onFailure(sha256, error);
-    }
-  }
+/** An object that the store does not have. */
+export function missingObject(sha256: string): PlatformError {
+  return new PlatformError('not_found', `there is no artifact ${sha256} in the object store`);
 }

@@ -1,5 +1,5 @@
 /** Finds objects that no row references, which a killed server may leave behind, and moves them to the trash. */
-import type { FileObjectStore } from './file-object-store.ts';
+import type { ObjectStore } from './object-store.ts';
 
 export interface SweepOptions {
   /** Epoch milliseconds. */
@@ -10,25 +10,31 @@ export interface SweepOptions {
   readonly onRestored: (sha256s: readonly string[]) => void;
   /** Called if an object or folder could not be read or moved; it is unchanged. */
   readonly onFailure: (error: unknown) => void;
+  /** Whether objects are being stored: their temporary files remain. */
+  readonly isRunning?: boolean;
 }
 
-/** Returns the addresses that rows reference. Called with at most a few hundred at a time. */
-type NeededOf = (sha256s: readonly string[]) => Promise<ReadonlySet<string>>;
+export interface SweptObjects {
+  /** Returns the addresses that rows reference. Called with at most a few hundred at a time. */
+  readonly neededOf: (sha256s: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** Looks again, so that no reference can appear in between, and moves the object to the trash. False if it is needed now. */
+  readonly trash: (sha256: string, atMs: number) => Promise<boolean>;
+}
 
 const batchSize = 500;
 
 /**
- * Call at startup, before the first store. An object is moved only if the database was read and has no row for it. Never throws: leftovers
- * only waste space.
+ * Call at startup, before the first store; for a store elsewhere, each hour too. An object is moved only if the database was read and has no
+ * row for it. Never throws: leftovers only waste space.
  */
-export async function sweepObjects(objects: FileObjectStore, neededOf: NeededOf, options: SweepOptions): Promise<void> {
-  const { nowMs, onTrashed, onRestored, onFailure } = options;
+export async function sweepObjects(objects: ObjectStore, { neededOf, trash }: SweptObjects, options: SweepOptions): Promise<void> {
+  const { nowMs, onTrashed, onRestored, onFailure, isRunning = false } = options;
   try {
-    await objects.sweepTemporary();
-    for await (const batch of batches(objects.list())) {
+    if (!isRunning) await objects.sweepTemporary();
+    for await (const batch of batches(objects.listForSweep(nowMs()))) {
       const needed = await neededOf(batch);
-      const moved = batch.filter((sha256) => !needed.has(sha256));
-      for (const sha256 of moved) await objects.moveToTrash(sha256, nowMs());
+      const moved: string[] = [];
+      for (const sha256 of batch) if (!needed.has(sha256) && (await trash(sha256, nowMs()))) moved.push(sha256);
       if (moved.length > 0) onTrashed(moved);
     }
     for await (const batch of batches((await objects.trash.list()).map(({ sha256 }) => sha256))) {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import { FileObjectStore } from './file-object-store.ts';
-import { TrashEmptier, type TrashedObject } from './trash.ts';
+import type { TrashedObject } from './object-store.ts';
+import { TrashEmptier } from './trash.ts';
 
 let directory = '';
 let count = 0;

@@ -6,19 +6,16 @@ import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, repeat } from '../../clock.ts';
 import { asDiskError, systemCode } from '../../data-directory/index.ts';
+import type { ObjectTrash, TrashedObject } from './object-store.ts';
 
-export interface TrashedObject {
-  readonly sha256: string;
-  readonly bytes: number;
-  /** Epoch milliseconds. */
-  readonly trashedAtMs: number;
+interface TrashedFile extends TrashedObject {
   readonly path: string;
 }
 
 /** Time after which an object in the trash is deleted. */
 export const trashRetentionMs = 7 * 86_400_000;
 
-export class Trash {
+export class Trash implements ObjectTrash {
   readonly path: string;
 
   constructor(path: string) {
@@ -50,8 +47,8 @@ export class Trash {
   }
 
   /** Oldest first. */
-  async list(): Promise<TrashedObject[]> {
-    const entries: TrashedObject[] = [];
+  async list(): Promise<TrashedFile[]> {
+    const entries: TrashedFile[] = [];
     for (const name of await this.#names()) {
       const [, atMs, sha256] = /^(\d{1,16})-([0-9a-f]{64})$/.exec(name) ?? [];
       if (atMs === undefined || sha256 === undefined) continue;
@@ -62,12 +59,18 @@ export class Trash {
     return entries.sort((a, b) => a.trashedAtMs - b.trashedAtMs);
   }
 
-  async delete({ path }: TrashedObject): Promise<void> {
+  async delete({ sha256, trashedAtMs }: TrashedObject): Promise<void> {
+    const path = join(this.path, `${trashedAtMs}-${sha256}`);
     try {
       await rm(path, { force: true });
     } catch (error) {
       throw asDiskError(error, `delete ${path}`);
     }
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.path);
+    return bavail * bsize;
   }
 
   async #names(): Promise<string[]> {
@@ -82,12 +85,12 @@ export class Trash {
 
 export interface TrashEmptierDeps {
   readonly clock: Clock;
-  readonly trashes: readonly Trash[];
+  readonly trashes: readonly ObjectTrash[];
   /** Called with each permanently deleted object. */
   readonly onDeleted: (object: TrashedObject, reason: string) => void;
   readonly onFailure: (error: unknown) => void;
-  /** Free bytes of the disk that holds the path. Default: asks the file system. */
-  readonly freeBytes?: (path: string) => Promise<number>;
+  /** Free bytes of the disk of the trash. Default: asks the trash. */
+  readonly freeBytes?: () => Promise<number>;
 }
 
 export interface TrashSize {
@@ -116,13 +119,14 @@ export class TrashEmptier {
   }
 
   async empty(): Promise<void> {
-    const { clock, trashes, onDeleted, freeBytes = freeBytesOf } = this.#deps;
+    const { clock, trashes, onDeleted, freeBytes } = this.#deps;
     let [objects, bytes] = [0, 0];
     for (const trash of trashes) {
       const entries = await trash.list();
       if (entries.length === 0) continue;
       const deleteBeforeMs = clock.wallMs() - trashRetentionMs;
-      let missingBytes = freeBytesMin - (await freeBytes(trash.path));
+      const free = await (freeBytes ?? (() => trash.freeBytes()))();
+      let missingBytes = free === null ? 0 : freeBytesMin - free;
       for (const entry of entries) {
         const isOld = entry.trashedAtMs <= deleteBeforeMs;
         if (!isOld && missingBytes <= 0) {
@@ -141,11 +145,6 @@ export class TrashEmptier {
   close(): Promise<void> {
     return this.#end();
   }
-}
-
-async function freeBytesOf(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
 }
 
 /** Null if the file no longer exists. */

@@ -5,4 +5,6 @@ export interface InstallationTable {
   slot: number;
   id: string;
   created_at: number;
+  /** `s3://bucket/prefix` or `postgres`; null for the folders of the data directory. */
+  objects: string | null;
 }

@@ -20,7 +20,7 @@ async function registeredFrom(container: object): Promise<string> {
   const ModelName = `m${count++}`;
   await fixture.call('CreateModel', { ModelName, PrimaryContainer: { Image: 'penstock/onnx', ...container } });
   const { group, version } = (await fixture.services.models.findModel(ModelName)) ?? assert.fail();
-  return readFile(fixture.registry.modelFiles(await fixture.registry.version(group, version)).path, 'utf8');
+  return readFile((await fixture.registry.verifiedModelFiles(await fixture.registry.version(group, version))).path, 'utf8');
 }
 
 async function registeredFromObject(bytes: Uint8Array | string): Promise<string> {
@@ -99,7 +99,7 @@ describe('the model data of a container', () => {
       const ModelName = `m${count++}`;
       await fixture.call('CreateModel', { ModelName, PrimaryContainer: { Image: 'penstock/onnx', ...container } });
       const { group, version } = (await fixture.services.models.findModel(ModelName)) ?? assert.fail();
-      const { path, data = [] } = fixture.registry.modelFiles(await fixture.registry.version(group, version));
+      const { path, data = [] } = await fixture.registry.verifiedModelFiles(await fixture.registry.version(group, version));
       return Promise.all([path, ...data.map((file) => file.path)].map((file) => readFile(file, 'utf8')));
     };
     const archive = tarGz([
@@ -234,7 +234,7 @@ describe('a process', () => {
         concurrency: 1,
         access: { isIsolated: true, paths: [] },
       });
-      const bytes = await readFile(fixture.registry.modelFiles(registered).path);
+      const bytes = await readFile((await fixture.registry.verifiedModelFiles(registered)).path);
       const paths: string[] = [];
       for await (const { path } of readTar(chunks(bytes[0] === 0x1f ? gunzipOf(bytes) : bytes))) paths.push(path);
       return paths;

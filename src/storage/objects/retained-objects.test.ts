@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { setImmediate as aMoment } from 'node:timers/promises';
 import fc from 'fast-check';
 import { FileObjectStore } from './file-object-store.ts';
-import { ObjectStore } from './object-store.ts';
+import { RetainedObjects } from './retained-objects.ts';
 import type { SweepOptions } from './sweep.ts';
 
 let directory = '';
@@ -25,7 +25,7 @@ function fixture() {
   const rows = new Map<string, number>();
   const failures: unknown[] = [];
   const objects = new FileObjectStore(root);
-  const retained = new ObjectStore({
+  const retained = new RetainedObjects({
     objects,
     async neededOf(sha256s) {
       const needed = sha256s.filter((sha256) => (rows.get(sha256) ?? 0) > 0);
