@@ -44,6 +44,7 @@ class PlanModel:
         inputs = [Spec.of(spec) for spec in contract["inputs"]]
         self._outputs = [Spec.of(spec) for spec in contract["outputs"]]
         self._models = [_Mapped(model, modules, mapping, inputs) for (model, modules), mapping in zip(models, maps)]
+        self._is_single = is_single_plan(options)
         self._report = report
         self._now = now
 
@@ -60,8 +61,12 @@ class PlanModel:
         return plan, inputs, counts.pop()
 
     def run(self, frame, plan, inputs, count):
-        """The tensors of the answer as (index, datatype, shape, bytes): the outputs of the contract, then how each row was answered."""
+        """The tensors of the answer as (index, datatype, shape, bytes): the outputs of the contract, then, but for a single plan, how each row
+        was answered."""
         second = plan["second"]
+        if self._is_single:
+            outputs, _ = self._answer(plan["first"], inputs, count, None, is_scored=False)
+            return [(index, *output) for index, output in enumerate(outputs)]
         started = self._now()
         outputs, confidence = self._answer(plan["first"], inputs, count, None if second is None else np.arange(count))
         first_ended = self._now()
@@ -85,7 +90,7 @@ class PlanModel:
     def _go_on(self, second, frame, rows, outputs, stage, confidence):
         """If the second model fails, its rows run in halves, so that only the rows which cause it are answered by the first model."""
         try:
-            answers, _ = self._answer(second, read_inputs(frame, self._models[second].reads), len(rows), rows)
+            answers, _ = self._answer(second, read_inputs(frame, self._models[second].reads), len(rows), rows, is_scored=False)
         except Exception as error:
             if len(rows) == 1:
                 if np.isnan(confidence[rows[0]]):
@@ -101,7 +106,7 @@ class PlanModel:
             outputs[index] = _scattered(outputs[index], rows, answer)
         stage[rows] = SECOND
 
-    def _answer(self, index, inputs, count, rows):
+    def _answer(self, index, inputs, count, rows, is_scored=True):
         """The outputs of the contract, each (datatype, shape, bytes), and the largest score of each row: NaN without scores, or if a score
         is not a number. `rows`: those to answer; None: all `count` of them, as views of the frame."""
         mapped = self._models[index]
@@ -115,7 +120,8 @@ class PlanModel:
         for name, (_, shape, _) in found.items():
             if len(shape) == 0 or shape[0] != count:
                 raise failed("the output '%s' has %s rows, expected %d" % (name, shape[0] if shape else "no", count))
-        places, confidence = _largest(None if mapped.scores is None else found[mapped.scores], count)
+        is_scored = mapped.scores is not None and (is_scored or any(name is None for name, _ in mapped.outputs))
+        places, confidence = _largest(found[mapped.scores] if is_scored else None, count)
         outputs = []
         for spec, (name, row) in zip(self._outputs, mapped.outputs):
             if name is None:
@@ -127,6 +133,15 @@ class PlanModel:
                 raise failed("the output '%s' has the shape %s per row, expected %s" % (name, list(own), list(row)))
             outputs.append((datatype, (count, *(own if row is None else row)), bytes(data)))
         return outputs, confidence
+
+
+def is_single_plan(options):
+    """One plan, of one model, whose scores are an output if it has any: the outputs say how its rows were answered."""
+    maps, plans = options["maps"], options["plans"]
+    if len(maps) != 1 or len(plans) != 1 or plans[0]["second"] is not None:
+        return False
+    scores = maps[0]["scores"]
+    return scores is None or any(output["name"] == scores for output in maps[0]["outputs"])
 
 
 def _gathered(value, rows, count, row):

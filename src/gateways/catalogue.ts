@@ -10,6 +10,8 @@ export interface CatalogueRoute {
   readonly signature: Signature;
   readonly batchable: boolean;
   readonly batchSizeMax: number;
+  /** As in `PlainVariant`: responses name it. */
+  readonly plan: { readonly name: string; readonly model: string } | null;
 }
 
 export interface CatalogueEndpoint {

@@ -29,7 +29,7 @@ const inferPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/infer$/;
 const rowsMax = 32;
 
 interface PlannedRoute extends CatalogueRoute {
-  readonly plan: ModelPlan;
+  readonly codec: ModelPlan;
 }
 
 export interface FrontInferenceDeps {
@@ -58,7 +58,7 @@ export class FrontInference {
     for (const { name, routes } of endpoints) {
       this.#endpoints.set(
         name,
-        routes.map((route) => ({ ...route, plan: new ModelPlan(route.endpoint, route.version, route.signature, route.batchable) })),
+        routes.map((route) => ({ ...route, codec: new ModelPlan(route.endpoint, route.version, route.signature, route.batchable) })),
       );
     }
   }
@@ -112,8 +112,12 @@ export class FrontInference {
   ): void {
     if (!outcome.ok) return sendError(response, requestId, outcome.error);
     try {
-      const { json, binary } = encodeResponse(route.plan, decoded, outcome.result.outputs);
+      const { json, binary } = encodeResponse(route.codec, decoded, outcome.result.outputs);
       const headers = replyHeaders(requestId, binary === null ? 'application/json' : 'application/octet-stream');
+      if (route.plan !== null) {
+        const { name, model } = route.plan;
+        headers.push('x-penstock-model', decoded.rows > 0 ? `${model}:${decoded.rows}` : '', 'x-penstock-plan', name);
+      }
       const accepted = request.headers['accept-encoding'];
       sendInference(asNodeResponse(response), headers, json, binary, accepted === undefined ? null : acceptedEncoding(accepted));
     } catch (error) {
@@ -126,12 +130,12 @@ export class FrontInference {
 }
 
 /** Null if the server must decide: the request is invalid, large, or has more rows than every batch accepts. */
-function decode({ plan, batchable, batchSizeMax }: PlannedRoute, request: FastRequest): InferRequest | null {
+function decode({ codec, batchable, batchSizeMax }: PlannedRoute, request: FastRequest): InferRequest | null {
   const { body, headers } = request;
   const jsonLength = headers['inference-header-content-length'];
-  if (!isShortRequest(plan, body.length, jsonLength)) return null;
+  if (!isShortRequest(codec, body.length, jsonLength)) return null;
   try {
-    const decoded = decodeRequest(plan, batchSizeMax === 0 ? 0 : Math.max(batchSizeMax, rowsMax), body, jsonLength);
+    const decoded = decodeRequest(codec, batchSizeMax === 0 ? 0 : Math.max(batchSizeMax, rowsMax), body, jsonLength);
     const { timings, prefer, explain } = decoded.parameters;
     const isPlain = !timings && prefer === undefined && !explain;
     return isPlain && (!batchable || decoded.rows <= Math.max(batchSizeMax, rowsMax)) ? decoded : null;

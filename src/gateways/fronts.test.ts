@@ -74,7 +74,7 @@ async function open(isTls: boolean): Promise<Opened> {
         settle({ ok: true, result: { ...run, outputs } });
         return () => undefined;
       },
-      plainEndpoints: () => [{ name: 'e', variants: [{ route, weight: 1 }] }],
+      plainEndpoints: () => [{ name: 'e', variants: [{ route, weight: 1, plan: { name: 'm/1', model: 'm/1' } }] }],
       onRoutesChanged: serving.onRoutesChanged.bind(serving),
     },
     metrics: { gauge: keep, counter: keep },
@@ -139,6 +139,7 @@ describe('gateway processes', () => {
     });
     assert.match(reply, /"outputs":\[\{"name":"y","shape":\[2,1\],"datatype":"FP32","data":\[1\.5,2\]\}\]/);
     assert.match(reply, /x-request-id: next/);
+    assert.match(reply, /x-penstock-model: m\/1:2\r\nx-penstock-plan: m\/1\r\n/, 'as the server names the only plan of a selection');
     await infer('wrong', { inputs: [{ ...input, shape: [3, 1] }] });
     await infer('timed', { inputs: [input], parameters: { timings: true } });
     assert.deepEqual(opened.entered, ['next'], 'the server decides about all others');

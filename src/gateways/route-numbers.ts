@@ -12,12 +12,12 @@ export class RouteNumbers {
     this.#routes = new Map();
     return endpoints.map(({ name, variants }) => ({
       name,
-      routes: variants.map(({ route, weight }) => {
+      routes: variants.map(({ route, weight, plan }) => {
         const { endpoint, version, signature, batchable, batchSizeMax } = route;
         const number = this.#numbers.get(route) ?? ++this.#last;
         this.#numbers.set(route, number);
         this.#routes.set(number, route);
-        return { route: number, endpoint, version, weight, signature, batchable, batchSizeMax };
+        return { route: number, endpoint, version, weight, signature, batchable, batchSizeMax, plan };
       }),
     }));
   }

@@ -13,12 +13,12 @@ export {
   type InvokeResult,
   type LoadedModel,
   type LoadRequest,
-  type RunResult,
   WorkerLink,
   WorkerLost,
   type WorkerStatus,
 } from './link/link.ts';
 export type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from './link/payload.ts';
+export type { RunResult } from './link/results.ts';
 export { SharedMemory } from './link/shared-memory.ts';
 export { type RunTimings, type TensorParts, tensorFrame, tensorsAt } from './link/tensor-frames.ts';
 export { dataFileName, modelFileName } from './onnx/data-file-name.ts';
@@ -45,6 +45,7 @@ export {
 } from './worker-files.ts';
 export { pythonWorkerPath, workerMainPath } from './worker-paths.ts';
 export {
+  confidenceOf,
   isRunnable,
   type LoadPlans,
   type MissingModel,

@@ -123,6 +123,29 @@ test('refuses a plan that it has not loaded, and without plans every plan but 0,
   link.close();
 });
 
+test('answers a single plan like the model alone, and still says how sure it was of each row', async () => {
+  const [cnn, single] = [await startWorker(), await startWorker()];
+  const { signature: contract } = await single.load({ path: modelPath('digits_mlp'), threads: 1 });
+  await cnn.load({ path: modelPath('digits_cnn'), threads: 1 });
+  const onePlan = { contract, maps: [asImage], plans: plans.slice(0, 1), others: [] };
+  await single.load({ path: modelPath('digits_cnn'), threads: 1, plans: onePlan });
+  const [pixels] = sample('digits_mlp').inputs as [Tensor];
+  const count = pixels.shape[0] as number;
+  const [best] = (await cnn.run(partsOf([{ ...pixels, name: 'image', shape: [count, 1, 8, 8] }]))).outputs as [Tensor];
+  const { outputs, rows, timings } = await single.run(partsOf([pixels]));
+  assert.deepEqual(outputs[1], best);
+  const scores = new Float32Array(new Uint8Array(best.data).buffer);
+  const labels = new BigInt64Array(new Uint8Array((outputs[0] as Tensor).data).buffer);
+  for (let row = 0; row < count; row++) {
+    const own = scores.subarray(10 * row, 10 * row + 10);
+    assert.equal(rows?.confidence[row], Math.max(...own));
+    assert.equal(Number(labels[row]), own.indexOf(Math.max(...own)));
+  }
+  assert.deepEqual(rows?.stage, new Uint8Array(count));
+  assert.deepEqual([rows?.firstMs, rows?.secondMs], [timings.runMs, 0]);
+  for (const link of [cnn, single]) link.close();
+});
+
 const contract = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
   outputs: [
@@ -164,6 +187,7 @@ async function answersOf(second: RunnableModel, values: readonly number[], thres
   const x: Tensor = { name: 'x', datatype: 'FP32', shape: [values.length, 1], data: bytesOf(Float32Array.from(values)) };
   const { outputs, rows } = await model.run([x], 0);
   const text = Buffer.from((outputs[0] as Tensor).data).toString('latin1');
+  assert(rows !== null);
   return { labels: [...text.matchAll(/(first|second) [\d.N]+a?N?/g)].map(([label]) => label), stage: [...rows.stage] };
 }
 

@@ -1,19 +1,19 @@
 /** Models that a worker has loaded together, and their cascades. Used only in a worker process. */
 import assert from 'node:assert/strict';
 import { messageOf, PlatformError } from '../errors.ts';
-import {
-  bytesOf,
-  datatypes,
-  decodeStrings,
-  elementCount,
-  encodeStrings,
-  floatsOf,
-  newArray,
-  type Tensor,
-  type TensorSpec,
-} from '../tensor.ts';
+import { bytesOf, datatypes, decodeStrings, elementCount, encodeStrings, newArray, type Tensor, type TensorSpec } from '../tensor.ts';
+import { largestScores, type Scores, scoresIn } from './largest-scores.ts';
 import { OnnxModel } from './onnx/onnx-model.ts';
-import { isRunnable, type MissingModel, type ModelMap, type RowStages, stages, type WorkerPlan, type WorkerPlans } from './worker-plans.ts';
+import {
+  isRunnable,
+  isSinglePlan,
+  type MissingModel,
+  type ModelMap,
+  type RowStages,
+  stages,
+  type WorkerPlan,
+  type WorkerPlans,
+} from './worker-plans.ts';
 
 /** A model that runs tensors; an `OnnxModel` outside of tests. */
 export interface RunnableModel {
@@ -32,13 +32,23 @@ interface Answer {
   readonly hasScores: boolean;
 }
 
+interface AnsweredRows {
+  readonly count: number;
+  /** Positions of the rows; null for all. */
+  readonly rows?: readonly number[] | null;
+  /** Whether it matters how sure the model is. */
+  readonly isScored?: boolean;
+}
+
 const plansMax = 255;
+const noScores = largestScores(null, 0);
 
 export class PlanModel {
   /** Null if it could not be loaded. */
   readonly #models: (MappedModel | null)[];
   #missing: readonly MissingModel[] = [];
   readonly #options: WorkerPlans;
+  readonly #isSingle: boolean;
   readonly #nowMs: () => number;
 
   constructor(models: readonly (RunnableModel | null)[], options: WorkerPlans, nowMs: () => number) {
@@ -49,6 +59,7 @@ export class PlanModel {
     );
     this.#models = models.map((model, i) => model && { model, map: maps[i] as ModelMap });
     this.#options = options;
+    this.#isSingle = isSinglePlan(options);
     this.#nowMs = nowMs;
   }
 
@@ -85,17 +96,20 @@ export class PlanModel {
     return missing;
   }
 
-  /** The inputs are in the contract's order, and so are the outputs. Throws `invalid_request` or `model_failed`. */
-  async run(inputs: readonly Tensor[], number: number): Promise<{ readonly outputs: readonly Tensor[]; readonly rows: RowStages }> {
+  /**
+   * The inputs are in the contract's order, and so are the outputs. `rows`: null for a single plan (worker-plans.ts). Throws
+   * `invalid_request` or `model_failed`.
+   */
+  async run(inputs: readonly Tensor[], number: number): Promise<{ readonly outputs: readonly Tensor[]; readonly rows: RowStages | null }> {
     const plan = this.#options.plans[number];
     if (plan === undefined) {
       throw new PlatformError('wrong_state', `plan ${number} is not loaded: expected below ${this.#options.plans.length}`);
     }
     if (!isRunnable(plan, this.#missing)) throw new PlatformError('wrong_state', `plan ${number} needs a model that could not be loaded`);
     const count = rowsIn(inputs, this.#options.contract.inputs);
-    const all = Array.from({ length: count }, (_, row) => row);
+    if (this.#isSingle) return { outputs: (await this.#answer(plan.first, inputs, { count, isScored: false })).outputs, rows: null };
     const startMs = this.#nowMs();
-    const first = await this.#answer(plan.first, inputs, all);
+    const first = await this.#answer(plan.first, inputs, { count });
     const firstMs = this.#nowMs() - startMs;
     const stage = new Uint8Array(count);
     const rows = goingOn(plan, first);
@@ -115,7 +129,7 @@ export class PlanModel {
   ): Promise<void> {
     const { outputs, stage, first } = into;
     try {
-      const answer = await this.#answer(second, inputs, rows);
+      const answer = await this.#answer(second, inputs, { count: rows.length, rows, isScored: false });
       for (const [i, output] of answer.outputs.entries()) outputs[i] = scatterRows(outputs[i] as Tensor, rows, output);
       for (const row of rows) stage[row] = stages.second;
     } catch (error) {
@@ -130,31 +144,44 @@ export class PlanModel {
     }
   }
 
-  async #answer(index: number, inputs: readonly Tensor[], rows: readonly number[]): Promise<Answer> {
+  async #answer(index: number, inputs: readonly Tensor[], { count, rows = null, isScored = true }: AnsweredRows): Promise<Answer> {
     const { model, map } = this.#models[index] as MappedModel;
     const { contract } = this.#options;
-    const inputsOfModel = map.inputs.map(({ name, row }, i) => ({ ...gatherRows(inputs[i] as Tensor, rows, row), name }));
-    const found = new Map((await model.run(inputsOfModel)).map((output) => [output.name, output]));
-    for (const { name, shape } of found.values()) {
-      if (shape[0] !== rows.length)
-        throw new PlatformError('model_failed', `the output '${name}' has ${shape[0] ?? 'no'} rows, expected ${rows.length}`);
+    const inputsOfModel = map.inputs.map(({ name, row }, i) => gatherRows(inputs[i] as Tensor, rows, name, row));
+    const answers = await model.run(inputsOfModel);
+    for (const { name, shape } of answers) {
+      if (shape[0] !== count)
+        throw new PlatformError('model_failed', `the output '${name}' has ${shape[0] ?? 'no'} rows, expected ${count}`);
     }
-    const scores = map.scores === null ? null : scoresIn(found.get(map.scores) as Tensor);
-    const best = largestScores(scores, rows.length);
+    const best = isScored || map.outputs.some(({ name }) => name === null) ? largestScores(scoresOf(map, answers), count) : noScores;
     const outputs = map.outputs.map(({ name, row }, i): Tensor => {
       const spec = contract.outputs[i] as TensorSpec;
       if (name === null) return madeLabels(spec, best.places, row ?? []);
-      const { datatype, shape, data } = found.get(name) as Tensor;
+      const { datatype, shape, data } = outputOf(answers, name);
+      if (row === null) return { name: spec.name, datatype, shape, data };
       const own = shape.slice(1);
-      if (row !== null && elementCount(row) !== elementCount(own))
+      if (elementCount(row) !== elementCount(own))
         throw new PlatformError(
           'model_failed',
           `the output '${name}' has the shape [${own.join(',')}] per row, expected [${row.join(',')}]`,
         );
-      return { name: spec.name, datatype, shape: [rows.length, ...(row ?? own)], data };
+      return { name: spec.name, datatype, shape: [count, ...row], data };
     });
-    return { outputs, confidence: best.confidence, hasScores: scores !== null };
+    return { outputs, confidence: best.confidence, hasScores: map.scores !== null };
   }
+}
+
+function outputOf(outputs: readonly Tensor[], name: string): Tensor {
+  return outputs.find((output) => output.name === name) as Tensor;
+}
+
+/** Throws `model_failed` unless they are floats. */
+function scoresOf({ scores }: ModelMap, outputs: readonly Tensor[]): Scores | null {
+  if (scores === null) return null;
+  const output = outputOf(outputs, scores);
+  const found = scoresIn(output);
+  if (found === null) throw new PlatformError('model_failed', `the scores '${scores}' are ${output.datatype}, expected floats`);
+  return found;
 }
 
 function runnable(model: OnnxModel): RunnableModel {
@@ -182,38 +209,6 @@ function goingOn({ second, threshold }: WorkerPlan, { confidence, hasScores }: A
   return rows;
 }
 
-interface Scores {
-  readonly values: ArrayLike<number>;
-  readonly classes: number;
-}
-
-function scoresIn(scores: Tensor): Scores {
-  const { name, datatype, shape } = scores;
-  const values = floatsOf(scores);
-  if (values === null) throw new PlatformError('model_failed', `the scores '${name}' are ${datatype}, expected floats`);
-  return { values, classes: elementCount(shape.slice(1)) };
-}
-
-/** The largest score of each row and its place, the first of equals. */
-function largestScores(scores: Scores | null, rows: number): { readonly confidence: Float64Array; readonly places: Int32Array } {
-  const confidence = new Float64Array(rows).fill(Number.NaN);
-  const places = new Int32Array(rows);
-  if (scores === null) return { confidence, places };
-  const { values, classes } = scores;
-  for (let row = 0; row < rows; row++) {
-    let best = 0;
-    let isNumber = classes > 0;
-    for (let place = 0; place < classes; place++) {
-      const score = values[row * classes + place] as number;
-      if (!Number.isFinite(score)) isNumber = false;
-      if (score > (values[row * classes + best] as number)) best = place;
-    }
-    places[row] = best;
-    if (isNumber) confidence[row] = values[row * classes + best] as number;
-  }
-  return { confidence, places };
-}
-
 /** Labels for a model that has none: the places of the largest scores. */
 function madeLabels({ name, datatype }: TensorSpec, places: Int32Array, row: readonly number[]): Tensor {
   const shape = [places.length, ...row];
@@ -224,11 +219,12 @@ function madeLabels({ name, datatype }: TensorSpec, places: Int32Array, row: rea
   return { name, datatype, shape, data: bytesOf(values) };
 }
 
-/** The given rows, with rows of the shape `row`; null: of their own shape. */
-function gatherRows({ name, datatype, shape, data }: Tensor, rows: readonly number[], row: readonly number[] | null): Tensor {
-  const gathered = { name, datatype, shape: [rows.length, ...(row ?? shape.slice(1))] };
+/** The given rows by another name, with rows of the shape `row`; null: all rows, and their own shape. */
+function gatherRows(tensor: Tensor, rows: readonly number[] | null, name: string, row: readonly number[] | null): Tensor {
+  const { datatype, shape, data } = tensor;
   const count = shape[0] as number;
-  if (rows.length === count) return { ...gathered, data }; // all rows, in their order
+  const gathered = { name, datatype, shape: rows === null && row === null ? shape : [rows?.length ?? count, ...(row ?? shape.slice(1))] };
+  if (rows === null || rows.length === count) return { ...gathered, data }; // all rows, in their order
   if (datatypes[datatype].bytes === null) {
     const texts = decodeStrings(data);
     const each = texts.length / count;

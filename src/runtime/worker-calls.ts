@@ -86,7 +86,7 @@ export class WorkerCalls {
     const runMs = ranMs - Math.max(decodedMs, this.#freeAtMs);
     const answer = ranFrame(frame.call, [
       ...outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] })),
-      ...stageTensors(rows),
+      ...(rows === null ? [] : stageTensors(rows)),
     ]);
     this.#freeAtMs = this.#nowMs();
     setTimings(answer, { inMs: decodedMs - arrivedMs, runMs, outMs: this.#freeAtMs - ranMs });

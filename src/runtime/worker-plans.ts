@@ -4,6 +4,7 @@
  */
 import { PlatformError } from '../errors.ts';
 import type { Signature, Tensor, TensorSpec } from '../tensor.ts';
+import { largestScore, type Scores, scoresIn } from './largest-scores.ts';
 import { malformedFrame } from './link/frames.ts';
 import type { IndexedTensor } from './link/tensor-frames.ts';
 import type { PythonLoad } from './python-calls.ts';
@@ -54,6 +55,16 @@ export function isRunnable({ first, second }: Pick<WorkerPlan, 'first' | 'second
   return missing.every(({ model }) => model !== first && model !== second);
 }
 
+/**
+ * Whether a worker answers like one with a single model: one plan, of one model, whose scores are an output if it has any. Its results have
+ * no stages, because the outputs say as much.
+ */
+export function isSinglePlan({ maps, plans }: Pick<WorkerPlans, 'maps' | 'plans'>): boolean {
+  const [map] = maps;
+  if (map === undefined || maps.length !== 1 || plans.length !== 1 || plans[0]?.second !== null) return false;
+  return map.scores === null || map.outputs.some(({ name }) => name === map.scores);
+}
+
 /** What a server asks a worker to load: the files of the other models are in the order of the maps. */
 export interface LoadPlans extends WorkerPlans {
   readonly others: readonly OtherModel[];
@@ -93,6 +104,49 @@ export function stageTensors({ firstMs, secondMs, confidence, stage }: RowStages
     const { buffer, byteOffset, byteLength, length } = data[i] as Float64Array;
     return { index, datatype, shape: [length], parts: [new Uint8Array(buffer, byteOffset, byteLength)] };
   });
+}
+
+/** How rows were answered by a single plan. Most results are never asked for it, so it is made when it is read. */
+export class SinglePlanStages implements RowStages {
+  readonly firstMs: number;
+  readonly secondMs = 0;
+  readonly #count: number;
+  readonly #tensor: Tensor | undefined;
+  #scores: Scores | null | undefined;
+
+  /** `scores`: undefined if the model has none. */
+  constructor(count: number, scores: Tensor | undefined, firstMs: number) {
+    this.#count = count;
+    this.#tensor = scores;
+    this.firstMs = firstMs;
+  }
+
+  get stage(): Uint8Array {
+    return new Uint8Array(this.#count);
+  }
+
+  get confidence(): Float32Array {
+    return this.confidenceOf(0, this.#count);
+  }
+
+  /** Of some rows: logs read few of a batch. */
+  confidenceOf(from: number, rows: number): Float32Array {
+    if (this.#scores === undefined) this.#scores = this.#tensor === undefined ? null : scoresIn(this.#tensor);
+    const confidence = new Float32Array(rows);
+    for (let row = 0; row < rows; row++) confidence[row] = largestScore(this.#scores, from + row);
+    return confidence;
+  }
+}
+
+/** The confidence of the rows of a request in a batch. */
+export function confidenceOf(stages: Pick<RowStages, 'confidence'>, from: number, rows: number): Float32Array {
+  return stages instanceof SinglePlanStages ? stages.confidenceOf(from, rows) : stages.confidence.subarray(from, from + rows);
+}
+
+/** The position of the scores among the outputs of a single plan; -1 if its model has none. */
+export function scoresPosition({ maps }: Pick<WorkerPlans, 'maps'>): number {
+  const [map] = maps;
+  return map === undefined || map.scores === null ? -1 : map.outputs.findIndex(({ name }) => name === map.scores);
 }
 
 export function noPlans(plan: number): PlatformError {

@@ -10,6 +10,8 @@ import type { ModelVersion } from '../registry/index.ts';
 import type { PlanPreference } from './plan-preference.ts';
 import type { InferenceOutcome } from './request.ts';
 import { rowCharges, rowsByModel } from './row-answers.ts';
+import { plainEndpointsOf } from './traffic/plain-endpoints.ts';
+import type { Routing } from './traffic/traffic.ts';
 import { VariantPool } from './variant-pool.ts';
 
 const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }], outputs: [] } as const;
@@ -84,6 +86,17 @@ function poolOf(ladder: LadderConfig, objective: { percentile: number; latencyMs
   };
   return { clock, pool, plans, send, outcomes };
 }
+
+test('gateway processes decode requests of a selection whose only plan is a model alone, of no other selection', () => {
+  const planOf = (ladder: LadderConfig) => {
+    const { pool } = poolOf(ladder);
+    const routing = { name: 'e', variants: [{ pool, weight: 1 }], shadow: null, isSuspended: false } as unknown as Routing;
+    return plainEndpointsOf([routing])[0]?.variants[0]?.plan;
+  };
+  assert.deepEqual(planOf(ladderOf({ models: ['b/1'], rungs: rungs.slice(2) })), { name: 'b/1', model: 'b/1' });
+  assert.equal(planOf(ladderOf({ rungs: rungs.slice(1, 2) })), undefined);
+  assert.equal(planOf(ladderOf()), undefined);
+});
 
 describe('a variant with plans', () => {
   test('answers with the most accurate plan while there is time', () => {
@@ -293,6 +306,12 @@ describe('the receipt of a row', () => {
         assert(Math.abs(sum - charge.chargeUsd) < 1e-9);
       }),
     );
+  });
+
+  test('adds up for times that are too short to multiply', () => {
+    const stage = Uint8Array.of(0, 0, 1);
+    const sum = rowCharges(0.25, { firstMs: Number.MIN_VALUE, secondMs: 0, stage }).reduce((total, usd) => total + usd, 0);
+    assert(Math.abs(sum - 0.25) < 1e-9, `${sum}`);
   });
 
   test('names the models that answered, with their rows', () => {

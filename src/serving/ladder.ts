@@ -171,21 +171,22 @@ export class Ladder {
   }
 
   /** A run under a plan was answered, and cost `usd`. */
-  answered(rung: number, { stage, firstMs, secondMs }: RowStages, usd: number): void {
+  answered(rung: number, { stage, firstMs, secondMs }: Omit<RowStages, 'confidence'>, usd: number): void {
     const { first, second } = this.#rung(rung);
     const counts = this.#counts[rung] as RungCounts;
+    const rows = stage.length;
     let [wentOn, failed] = [0, 0];
-    for (const each of stage) {
-      if (each === stages.second) wentOn++;
-      if (each === stages.failed) failed++;
+    for (let row = 0; second !== null && row < rows; row++) {
+      if (stage[row] === stages.second) wentOn++;
+      if (stage[row] === stages.failed) failed++;
     }
     counts.batches++;
-    counts.rows += stage.length;
+    counts.rows += rows;
     counts.escalated += wentOn + failed;
     counts.escalationsFailed += failed;
     const totalMs = firstMs + secondMs;
-    const secondUsd = totalMs > 0 ? (usd * secondMs) / totalMs : 0;
-    this.#count(first, stage.length - wentOn, usd - secondUsd);
+    const secondUsd = totalMs > 0 ? usd * (secondMs / totalMs) : 0;
+    this.#count(first, rows - wentOn, usd - secondUsd);
     if (second !== null) this.#count(second, wentOn, secondUsd);
   }
 

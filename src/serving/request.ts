@@ -125,7 +125,7 @@ export interface InferenceResult {
   /** Number of parts of a split request. `serviceMs` is then the time with at least one part at a worker; compute times are sums. */
   readonly parts?: number;
   /** How its rows were answered; absent if the worker has one model. */
-  readonly answered?: RowAnswers;
+  readonly answered?: RowAnswers | undefined;
   /** The reply of a process model, in place of outputs. Its status is a success; other replies are a `ModelError`. */
   readonly reply?: ProcessReply;
 }

@@ -1,7 +1,7 @@
 /** Which model answered each row of a request, and what each row costs. Pure. */
 import type { LadderRung } from '../deployment/index.ts';
 import type { PlanLine } from '../logs/index.ts';
-import { type RowStages, stages } from '../runtime/index.ts';
+import { confidenceOf, type RowStages, stages } from '../runtime/index.ts';
 import type { BatchRung } from './batch-plan.ts';
 
 /** How the rows of a request were answered by a plan. */
@@ -57,7 +57,7 @@ export class SlicedAnswers implements RowAnswers {
   }
 
   get confidence(): Float32Array {
-    return this.#batch.stages.confidence.subarray(this.#from, this.#from + this.rows);
+    return confidenceOf(this.#batch.stages, this.#from, this.rows);
   }
 }
 
@@ -72,8 +72,9 @@ export function rowCharges(chargeUsd: number, { firstMs, secondMs, stage }: Omit
   const on = stage.reduce((count, each) => count + (each === stages.first ? 0 : 1), 0);
   const totalMs = firstMs + (on === 0 ? 0 : secondMs);
   if (totalMs === 0) return new Float64Array(rows).fill(chargeUsd / rows);
-  const first = (chargeUsd * firstMs) / totalMs / rows;
-  const second = on === 0 ? 0 : (chargeUsd * secondMs) / totalMs / on;
+  // The quotient of the times first: a product with a tiny time would be 0.
+  const first = (chargeUsd * (firstMs / totalMs)) / rows;
+  const second = on === 0 ? 0 : (chargeUsd * (secondMs / totalMs)) / on;
   return Float64Array.from(stage, (each) => (each === stages.first ? first : first + second));
 }
 
@@ -92,23 +93,29 @@ export function rowsOfSecond(answers: RowAnswers): number {
   return count;
 }
 
+let last = { model: '', rows: 0, text: '' };
+
 /** `digits-mlp/1:7,digits-cnn/1:1` */
 export function formatRowsByModel(answers: RowAnswers): string {
   const { rung, rows } = answers;
-  if (rung.second === null && rows > 0) return `${rung.first}:${rows}`;
+  if (rung.second === null && rows > 0) {
+    // Most requests of an endpoint have as many rows as the one before, and its text is flat and known to be a valid header.
+    if (rung.first !== last.model || rows !== last.rows) last = { model: rung.first, rows, text: `${rung.first}:${rows}` };
+    return last.text;
+  }
   return [...rowsByModel(answers)].map(([model, rows]) => `${model}:${rows}`).join(',');
 }
 
 /** For the request log. */
-export function planLineOf({ rung, position, of, choice, stage, confidence }: RowAnswers): PlanLine {
-  let [wentOn, failed, least] = [0, 0, Number.POSITIVE_INFINITY];
-  for (const [row, each] of stage.entries()) {
-    if (each !== stages.first) wentOn++;
-    if (each === stages.failed) failed++;
+export function planLineOf(answers: RowAnswers): PlanLine {
+  const { rung, position, of, choice, confidence } = answers;
+  let least = Number.POSITIVE_INFINITY;
+  for (let row = 0; row < confidence.length; row++) {
     const score = confidence[row] as number;
     if (score < least) least = score;
   }
   const { name, first, second, threshold } = rung;
+  const { wentOn, failed } = second === null ? noneWentOn : wentOnIn(answers.stage);
   const { rowsWaiting, heldBack } = choice;
   return {
     name,
@@ -119,10 +126,26 @@ export function planLineOf({ rung, position, of, choice, stage, confidence }: Ro
     threshold,
     wentOn,
     failed,
-    confidenceMin: least === Number.POSITIVE_INFINITY ? null : Number(least.toPrecision(4)),
+    confidenceMin: least === Number.POSITIVE_INFINITY ? null : fourDigits(least),
     rowsWaiting,
     heldBack: heldBack && { ...heldBack, rung: heldBack.rung + 1, lateMs: Math.round(heldBack.lateMs * 1000) / 1000 },
   };
+}
+
+const noneWentOn = { wentOn: 0, failed: 0 };
+
+function wentOnIn(stage: Uint8Array): { readonly wentOn: number; readonly failed: number } {
+  let [wentOn, failed] = [0, 0];
+  for (let row = 0; row < stage.length; row++) {
+    if (stage[row] !== stages.first) wentOn++;
+    if (stage[row] === stages.failed) failed++;
+  }
+  return { wentOn, failed };
+}
+
+/** Rounding to digits through text takes ten times as long, and scores are rarely that small. */
+function fourDigits(score: number): number {
+  return score >= 0.1 && score <= 1 ? Math.round(score * 10_000) / 10_000 : Number(score.toPrecision(4));
 }
 
 /** The answers to a request whose parts ran separately. The plan is that of the first part. */

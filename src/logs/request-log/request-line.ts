@@ -77,7 +77,16 @@ export function formatRequestLine(line: RequestLine): string {
     line.parts === undefined ? '' : `,"parts":${line.parts}`
   }${
     typeof line.overflow === 'string' ? `,"overflow":${quoted(line.overflow)}` : ''
-  }${line.coldStart === true ? ',"coldStart":true' : ''}${line.plan === undefined ? '' : `,"plan":${JSON.stringify(line.plan)}`}${line.oneOf === undefined ? '' : `,"oneOf":${line.oneOf}`}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
+  }${line.coldStart === true ? ',"coldStart":true' : ''}${line.plan === undefined ? '' : `,"plan":${formatPlan(line.plan)}`}${line.oneOf === undefined ? '' : `,"oneOf":${line.oneOf}`}${line.error === undefined ? '' : `,"error":${JSON.stringify(line.error)}`}}\n`;
+}
+
+function formatPlan(plan: PlanLine): string {
+  const { name, rung, of, first, second, threshold, wentOn, failed, confidenceMin, rowsWaiting, heldBack } = plan;
+  return `{"name":${quoted(name)},"rung":${rung},"of":${of},"first":${quoted(first)},"second":${
+    second === null ? 'null' : quoted(second)
+  },"threshold":${threshold},"wentOn":${wentOn},"failed":${failed},"confidenceMin":${confidenceMin},"rowsWaiting":${rowsWaiting},"heldBack":${
+    heldBack === null ? 'null' : JSON.stringify(heldBack)
+  }}`;
 }
 
 /** Cache of quoted names and reasons, which repeat. */

@@ -67,6 +67,8 @@ export class VariantSeries {
   /** Feeds that few variants need. */
   readonly #rare = new Map<string, MetricFeed>();
   /** By dispatch reason. */
+  /** By plan of a selection. */
+  readonly #byPlan = new Map<string, MetricFeed>();
   readonly #byReason = new Map<string, { readonly batches: MetricFeed; readonly rows: MetricFeed }>();
   readonly #feedsOfKind: (kind: ExecutorKind) => KindFeeds;
   #instances: KindFeeds | null = null;
@@ -154,7 +156,9 @@ export class VariantSeries {
 
   /** Rows were answered under a plan of a selection. */
   planned(plan: string, rows: number): void {
-    this.#rareOf(`PlanRows/${plan}`).add(rows);
+    let feed = this.#byPlan.get(plan);
+    if (feed === undefined) this.#byPlan.set(plan, (feed = this.#rareOf(`PlanRows/${plan}`)));
+    feed.add(rows);
   }
 
   /** Rejected calls count, too: SageMaker's error metrics are 0 or 1 for every call. */

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { defined } from '../../defined.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { Signature, Tensor } from '../../tensor.ts';
+import type { Signature } from '../../tensor.ts';
 import type { Batchability } from '../probe/batch-probe.ts';
 import { probeModel } from '../probe/batch-probe.ts';
 import type { InspectedFiles, Inspection, ModelDescription } from '../probe/inspect.ts';
@@ -11,7 +11,7 @@ import type { Bundle } from '../process/process-bundle.ts';
 import type { ProcessSpec } from '../process/process-model.ts';
 import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '../python-calls.ts';
 import { bundleFolder, type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
-import { type LoadPlans, type OtherModel, type RowStages, stageSpecs, stagesIn, type WorkerPlans } from '../worker-plans.ts';
+import type { LoadPlans, OtherModel, WorkerPlans } from '../worker-plans.ts';
 import { CallRequests } from './call-requests.ts';
 import {
   errorOf,
@@ -27,16 +27,9 @@ import {
 } from './frames.ts';
 import { type LoadMissingMessage, MissingModels } from './missing-models.ts';
 import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
+import { type ResultReader, type RunResult, readPlain, resultReader } from './results.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
-import {
-  checkedTimings,
-  type IndexedTensor,
-  type RunTimings,
-  readTensors,
-  readTimings,
-  runFrame,
-  type TensorParts,
-} from './tensor-frames.ts';
+import { checkedTimings, type IndexedTensor, type RunTimings, runFrame, type TensorParts } from './tensor-frames.ts';
 
 /**
  * The process of the worker ended, or its socket broke, while this call was open. Inference has no side effects, so the call can be retried
@@ -47,14 +40,6 @@ export class WorkerLost extends Error {
     super(`the worker is gone: ${why}`);
     this.name = 'WorkerGone';
   }
-}
-
-export interface RunResult {
-  /** In the order of the signature. Their data are views that remain valid. */
-  readonly outputs: readonly Tensor[];
-  readonly timings: RunTimings;
-  /** How each row was answered; absent if the worker has loaded one model. */
-  readonly rows?: RowStages;
 }
 
 export interface LoadRequest extends ModelFiles {
@@ -139,7 +124,7 @@ export class WorkerLink {
   #closedBecause: string | null = null;
   #signature: Signature | null = null;
   #inputIndex = new Map<string, number>();
-  #hasPlans = false;
+  #read: ResultReader = readPlain;
 
   /**
    * Takes over a connected socket whose hello has been read, the shared memory of the worker, and its file access. `pid` is the pid of the
@@ -195,7 +180,7 @@ export class WorkerLink {
     const files = [{ path, data }, ...others];
     const { signature, loadMs, missing } = await this.#lending(files, load);
     this.missing.loaded(files, model.threads, missing);
-    this.#hasPlans = plans !== undefined;
+    this.#read = resultReader(plans);
     this.#expect(plans?.contract ?? signature);
     return { signature: plans?.contract ?? signature, loadMs };
   }
@@ -210,7 +195,7 @@ export class WorkerLink {
       plans === undefined ? {} : { plans: { ...sent, others: others.map((other) => this.#lendPython(other as PythonFiles)) } };
     const { loadMs } = (await this.#call({ method: 'load', ...more, ...this.#lendPython(first), ...withPlans })) as LoadedModel;
     const signature = plans?.contract ?? first.python.signature;
-    this.#hasPlans = plans !== undefined;
+    this.#read = resultReader(plans);
     this.#expect(signature);
     return { signature, loadMs };
   }
@@ -267,10 +252,7 @@ export class WorkerLink {
       this.#send(call, frame, {
         answered: (answer) => {
           if (answer.kind !== kinds.ran) throw malformedFrame('the answer to a run has another kind');
-          const timings = readTimings(answer);
-          const result = this.#hasPlans
-            ? { ...stagesIn(readTensors(answer, signature.outputs, stageSpecs), signature.outputs.length), timings }
-            : { outputs: readTensors(answer, signature.outputs), timings };
+          const result = this.#read(answer, signature.outputs);
           settle(() => resolve(result));
         },
         failed: (error) => settle(() => reject(error)),

@@ -122,7 +122,7 @@ function collect(
       executor: executor.name,
       overflow: request.overflow,
       coldStart: isColdStart,
-      ...(answered === null ? {} : { answered: new SlicedAnswers(answered, row, request.call.rows) }),
+      answered: answered === null ? undefined : new SlicedAnswers(answered, row, request.call.rows),
     };
     row += request.call.rows;
     answers.push({ request, outcome: { ok: true, result: reply === undefined ? result : { ...result, reply } } });

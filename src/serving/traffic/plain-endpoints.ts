@@ -1,18 +1,36 @@
 /** Endpoints whose requests may be decoded in another process, because nothing but their variant has a part in them. */
+import type { Ladder } from '../ladder.ts';
 import type { ServedRoute } from '../request.ts';
 import type { Routing } from './traffic.ts';
 
 export interface PlainEndpoint {
   readonly name: string;
-  readonly variants: readonly { readonly route: ServedRoute; readonly weight: number }[];
+  readonly variants: readonly PlainVariant[];
+}
+
+export interface PlainVariant {
+  readonly route: ServedRoute;
+  readonly weight: number;
+  /** The only plan of a selection, which is a model alone; null without a selection. */
+  readonly plan: { readonly name: string; readonly model: string } | null;
 }
 
 export function plainEndpointsOf(routings: Iterable<Routing>): readonly PlainEndpoint[] {
   return Array.from(routings).flatMap(({ name, variants, shadow, isSuspended }) => {
     const isPlain = variants.every(
-      ({ pool }) => pool.payload === 'tensors' && pool.folder === null && pool.ladder === null && !pool.isWatched && !pool.isRetired,
+      ({ pool }) =>
+        pool.payload === 'tensors' &&
+        pool.folder === null &&
+        (pool.ladder === null || planOf(pool.ladder) !== null) &&
+        !pool.isWatched &&
+        !pool.isRetired,
     );
     if (!isPlain || shadow !== null || isSuspended) return [];
-    return [{ name, variants: variants.map(({ pool, weight }) => ({ route: pool, weight })) }];
+    return [{ name, variants: variants.map(({ pool, weight }) => ({ route: pool, weight, plan: planOf(pool.ladder) })) }];
   });
+}
+
+function planOf(ladder: Ladder | null): PlainVariant['plan'] {
+  const [rung, ...others] = ladder?.config.rungs ?? [];
+  return rung === undefined || others.length > 0 || rung.second !== null ? null : { name: rung.name, model: rung.first };
 }
