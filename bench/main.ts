@@ -34,7 +34,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
-       npm run bench -- selection [--only floors,choosing,fleets,alone] [--dry]
+       npm run bench -- selection [--only floors,choosing,fleets,held-back,alone,live] [--seconds 600 (of live)] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
@@ -95,7 +95,7 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'transform') {
   await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'selection') {
-  await selection({ only: values.only, isDry: values.dry });
+  await selection({ only: values.only, isDry: values.dry, seconds: values.seconds === undefined ? null : Number(values.seconds) });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
 } else if (positionals.join() === 'onnx-backend') {

@@ -4,6 +4,8 @@ import type { Machine } from '../machine.ts';
 import type { AloneResult } from './alone.ts';
 import type { ChoosingTime } from './choosing.ts';
 import type { FleetKind, SelectionRow } from './fleets.ts';
+import type { HeldBackFigures, HeldBackRow } from './held-back.ts';
+import type { LiveFigures, LiveResult } from './live/live.ts';
 import { type PublishedCell, type PublishedTable, publishedElastic, publishedFixed } from './published.ts';
 
 export interface SelectionResults {
@@ -16,10 +18,23 @@ export interface SelectionResults {
   /** Loads that were not available, with the reason. */
   readonly missing: readonly string[];
   /** Null until it was measured. */
+  readonly heldBack?: readonly HeldBackRow[];
   readonly alone?: AloneResult | null;
+  readonly live?: LiveResult | null;
 }
 
-export function selectionTable({ at, commit, machine, splits, choosing, fleets, missing, alone = null }: SelectionResults): string {
+export function selectionTable({
+  at,
+  commit,
+  machine,
+  splits,
+  choosing,
+  fleets,
+  missing,
+  heldBack = [],
+  alone = null,
+  live = null,
+}: SelectionResults): string {
   const { cores, cpu, node } = machine;
   const of = (kind: FleetKind): SelectionRow[] => fleets.filter(({ fleet }) => fleet === kind);
   return [
@@ -38,7 +53,9 @@ export function selectionTable({ at, commit, machine, splits, choosing, fleets, 
     fleetTable(of('elastic'), publishedElastic, usd, ratio),
     'The same with full batches in calls of functions, as the server forms them; without a counterpart.',
     fleetTable(of('elastic, batched calls'), {}, usd, ratio),
+    ...(heldBack.length === 0 ? [] : heldBackTexts(heldBack)),
     ...(alone === null ? [] : [aloneText(alone)]),
+    ...(live === null ? [] : liveTexts(live)),
   ].join('\n\n');
 }
 
@@ -49,6 +66,75 @@ function aloneText({ plan, rateRatio, cpuRatio, rateRatioOfEqual, cpuRatioOfEqua
     `${signed(rateRatio)} requests per second, ${signed(cpuRatio)} CPU time of the server per request. A second plain endpoint against the first: ` +
     `${signed(rateRatioOfEqual)} and ${signed(cpuRatioOfEqual)}. Medians of pairs of turns of 100 ms.`
   );
+}
+
+function heldBackTexts(rows: readonly HeldBackRow[]): string[] {
+  const fixed = ({ attainment, accuracy }: HeldBackFigures): string => `${percent(attainment, 2)}, ${accuracy.toFixed(4)}`;
+  const elastic = (figures: HeldBackFigures): string => `${fixed(figures)}, $${figures.costUsdPerMillion.toFixed(4)}`;
+  return [
+    'Loads, seeds and splits that no rule was made by: half an hour each, the elastic fleet and the fixed fleet (`instances`) of above. Last: cost of `select+functions` by that of `always-best+functions`, and the accuracy that it gives up, in points.',
+    table(
+      ['load', 'seed', 'instances', 'always-best', 'degrade', 'always-best+functions', 'select+functions', 'cost', 'loss'],
+      rows.map((row) => [
+        `${row.family}, ${row.load}`,
+        String(row.seed),
+        String(row.instances),
+        fixed(row.fixedBest),
+        fixed(row.degrade),
+        elastic(row.best),
+        elastic(row.select),
+        (row.select.costUsdPerMillion / row.best.costUsdPerMillion).toFixed(2),
+        (100 * (row.best.accuracy - row.select.accuracy)).toFixed(2),
+      ]),
+    ),
+  ];
+}
+
+function liveTexts({ seconds, live, simulated, p50Ms, p95Ms, coldMs, sentLateMs }: LiveResult): string[] {
+  const shares = (figures: LiveFigures): string =>
+    Object.entries(figures.shares)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([plan, share]) => `${plan} ${percent(share, 1)}`)
+      .join(', ');
+  const row = (what: string, target: string, of: (figures: LiveFigures) => string, difference: string): string[] => [
+    what,
+    of(live),
+    of(simulated),
+    difference,
+    target,
+  ];
+  const points = (of: (figures: LiveFigures) => number): string => `${(100 * (of(live) - of(simulated))).toFixed(2)} points`;
+  const cost = live.usdPerMillion / simulated.usdPerMillion - 1;
+  return [
+    `The same live: ${seconds} seconds of the Azure code load, digits models whose runs sleep for 200 times the measured time, \`hpa:70\` with instances ready after 5 s, full batches in calls of functions (cold start ${coldMs.toFixed(0)} ms), on a server and in the simulator with the same requests at the same times. Live latency: p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms; the generator sent a request at most ${sentLateMs.toFixed(0)} ms late.`,
+    table(
+      ['', 'live', 'simulated', 'difference', 'target'],
+      [
+        row('requests', '', ({ requests }) => requests.toLocaleString('en-US'), ''),
+        row('failed', '0', ({ failed }) => String(failed), ''),
+        row(
+          'in time',
+          '',
+          ({ inTime }) => percent(inTime, 2),
+          points(({ inTime }) => inTime),
+        ),
+        row(
+          'accuracy',
+          '± 0.3 points',
+          ({ accuracy }) => accuracy.toFixed(4),
+          points(({ accuracy }) => accuracy),
+        ),
+        row('$ per million', '± 10 %', ({ usdPerMillion }) => usdPerMillion.toFixed(4), percent(cost, 1)),
+        row(
+          'answered by functions',
+          '',
+          ({ functionShare }) => percent(functionShare, 2),
+          points(({ functionShare }) => functionShare),
+        ),
+        row('rows by plan', '', shares, ''),
+      ],
+    ),
+  ];
 }
 
 function splitsTable(splits: readonly SplitResult[]): string {

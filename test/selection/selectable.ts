@@ -1,4 +1,5 @@
 /** The models of `outcomesOf` as candidates: their answers, and their measured service times at any scale. */
+import type { SeededRandom } from '../../src/random.ts';
 import type { SelectableModel } from '../../src/selection/index.ts';
 import type { ModelOutcomes } from '../../src/statistics/index.ts';
 import { type Outcomes, outcomesOf } from './index.ts';
@@ -52,4 +53,16 @@ export function rowsOf({ labels, models }: Outcomes, rows: Int32Array): Outcomes
     },
   ]);
   return { labels: Int32Array.from(rows, (row) => labels[row] as number), models: new Map(picked) };
+}
+
+/** The numbers below `length` in random order. */
+export function shuffled(length: number, random: SeededRandom): Int32Array {
+  const order = Int32Array.from({ length }, (_, i) => i);
+  for (let i = length - 1; i > 0; i--) {
+    const j = Math.floor(random.next() * (i + 1));
+    const moved = order[i] as number;
+    order[i] = order[j] as number;
+    order[j] = moved;
+  }
+  return order;
 }

@@ -1,10 +1,11 @@
 /** Simulated selections over the outcomes of `outcomesOf`, for tests and benchmarks. */
 import { defaultPrices } from '../../src/costs/index.ts';
+import { SeededRandom } from '../../src/random.ts';
 import { type JudgedPlan, judgePlans } from '../../src/selection/index.ts';
 import type { Load, SelectionSimulationSpec } from '../../src/simulation/index.ts';
 import { type FleetRequest, policyOf } from '../../src/simulation/index.ts';
 import { outcomesOf } from './index.ts';
-import { type Family, rowsOf, selectableModels } from './selectable.ts';
+import { type Family, rowsOf, selectableModels, shuffled } from './selectable.ts';
 
 /** The models as a family: how much slower than measured, the floor, and the accuracy to degrade to. */
 export const families = {
@@ -16,24 +17,27 @@ const overheadMs = 0.5;
 const usdPerInstanceHour = 0.0425;
 const limitMs = 50;
 
-/** Digits: evaluated and live rows are the same. Fashion: 5,000 rows each. */
-function splitOf(family: Family) {
+/** Digits: evaluated and live rows are the same. Fashion: 5,000 rows each, split at random with a seed. */
+function splitOf(family: Family, splitSeed: number | null) {
   const all = outcomesOf(family);
   if (family === 'digits') return { evaluated: all, live: all };
-  const half = all.labels.length / 2;
-  const from = (first: number) =>
-    rowsOf(
-      all,
-      Int32Array.from({ length: half }, (_, i) => first + i),
-    );
-  return { evaluated: from(0), live: from(half) };
+  const { length } = all.labels;
+  const order = splitSeed === null ? Int32Array.from({ length }, (_, i) => i) : shuffled(length, new SeededRandom(splitSeed));
+  return { evaluated: rowsOf(all, order.subarray(0, length / 2)), live: rowsOf(all, order.subarray(length / 2)) };
 }
 
-export function judgedPlansOf(family: Family): readonly JudgedPlan[] {
+export function judgedPlansOf(family: Family, splitSeed: number | null = null): readonly JudgedPlan[] {
   const { scale, floor } = families[family];
-  const { evaluated } = splitOf(family);
+  const { evaluated } = splitOf(family, splitSeed);
   const conditions = { floor, confidence: 0.95, limitMs, share: 0.95, overheadMs, ratePerSecond: 5000, usdPerInstanceHour };
   return judgePlans(evaluated.labels, selectableModels(family, scale, evaluated), conditions).plans;
+}
+
+/** `splitSeed`: of the rows that plans are judged by; null: the first half. */
+export interface SelectionSeeds {
+  readonly seed: number;
+  readonly serviceSeed: number;
+  readonly splitSeed: number | null;
 }
 
 /** Simulations of policies over the same load. */
@@ -42,10 +46,11 @@ export function selectionSpecs(
   load: Load,
   policies: readonly string[],
   fleet: FleetRequest,
+  { splitSeed, ...seeds }: SelectionSeeds = { seed: 6, serviceSeed: 11, splitSeed: null },
 ): readonly SelectionSimulationSpec[] {
   const { scale, floor, degradeTo } = families[family];
-  const plans = judgedPlansOf(family);
-  const { live } = splitOf(family);
+  const plans = judgedPlansOf(family, splitSeed);
+  const { live } = splitOf(family, splitSeed);
   const models = selectableModels(family, scale, live);
   return policies.map((policy) => ({
     policy,
@@ -56,8 +61,7 @@ export function selectionSpecs(
     labels: live.labels,
     models,
     ...policyOf(policy, { plans, floor, degradeTo, fleet }),
-    seed: 6,
-    serviceSeed: 11,
+    ...seeds,
   }));
 }
 

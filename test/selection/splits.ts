@@ -6,7 +6,7 @@ import { SeededRandom } from '../../src/random.ts';
 import { choosePlans, type JudgedPlan, judgePlans, type PlanConditions } from '../../src/selection/index.ts';
 import { countOutcomes, type ModelOutcomes } from '../../src/statistics/index.ts';
 import { type Outcomes, outcomesOf } from './index.ts';
-import { rowsOf, selectableModels } from './selectable.ts';
+import { rowsOf, selectableModels, shuffled } from './selectable.ts';
 
 export interface SplitTrials {
   readonly floor: number;
@@ -79,17 +79,6 @@ function accuracyOn({ labels, models }: Outcomes, { first, second, threshold }: 
   const outcomesIn = (name: string): ModelOutcomes => models.get(name) as ModelOutcomes;
   const { errors } = countOutcomes(labels, outcomesIn(first), second === null ? null : outcomesIn(second), threshold);
   return 1 - errors / labels.length;
-}
-
-function shuffled(length: number, random: SeededRandom): Int32Array {
-  const order = Int32Array.from({ length }, (_, i) => i);
-  for (let i = length - 1; i > 0; i--) {
-    const j = Math.floor(random.next() * (i + 1));
-    const moved = order[i] as number;
-    order[i] = order[j] as number;
-    order[j] = moved;
-  }
-  return order;
 }
 
 function mean(values: readonly number[]): number {
