@@ -1,12 +1,12 @@
 /**
  * Pages of lists. A page begins after the sort key of the last item of the previous one, so concurrent changes neither repeat nor skip
- * other items. A token holds this key and a digest of the question, so it is valid for the same question only. Pure.
+ * other items. A token contains this key and a digest of the query, so it is valid for the same query only. Pure.
  */
 import { createHash } from 'node:crypto';
 
 type KeyPart = string | number | undefined;
 
-/** Digest of what a list was asked for, except members that may differ between pages. The order of members does not matter. */
+/** Digest of the query of a list, without members that may differ between pages. The order of members does not matter. */
 export function questionDigest(members: Readonly<Record<string, unknown>>, operation?: string): string {
   const sorted = Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash('sha256')
@@ -21,7 +21,7 @@ export function writePageToken(question: string, key: readonly KeyPart[]): strin
 
 const tokenLengthMax = 8192;
 
-/** The key in a token, unchecked beyond its form; null if it is not a token of this question. */
+/** The key in a token, unchecked beyond its form; null if it is not a token of this query. */
 export function readPageToken(token: string, question: string): readonly unknown[] | null {
   if (token.length > tokenLengthMax || !/^[\w-]+$/.test(token)) return null;
   try {

@@ -1,7 +1,7 @@
 /** Bodies of one inference in the format of each adapter: valid, invalid, too large, or so long that they are decoded in a thread. */
 import { definitionOf } from './end-to-end/grpc-client.ts';
 
-/** The largest body that the adapters take. */
+/** The largest body that the adapters accept. */
 export const bodyLimitBytes = 256 * 1024;
 
 /** What an adapter is sent. `rows` of a valid body; other bodies are invalid or too large. */

@@ -256,7 +256,7 @@ export class Access {
     return issueCredentials(claims, known.key.secret);
   }
 
-  /** Until `releaseJob`, the credentials of the job are valid, also those that a server before has issued. */
+  /** Until `releaseJob`, the credentials of the job are valid, including those that an earlier server issued. */
   holdJob(job: string): void {
     this.#jobs.add(job);
   }

@@ -146,7 +146,7 @@ export class AwsRouter {
   readonly #documents: ReadonlyMap<AwsServiceName, DocumentService>;
   readonly #streams: ReadonlyMap<AwsServiceName, AwsStreamService>;
   readonly #admissions: Admissions;
-  /** Of the calls that run. */
+  /** The calls in progress. */
   readonly #controllers = new Set<AbortController>();
   #isDraining = false;
   #extendTimeout: (request: IncomingMessage) => void = () => {};

@@ -22,7 +22,7 @@ export interface AwsCall extends AwsLocation {
   readonly requestId: string;
   readonly remoteAddress: string | undefined;
   readonly userAgent: string | undefined;
-  /** Aborts when the client disconnects, and when the server drains: do not wait for changes any more. */
+  /** Aborts when the client disconnects, and when the server drains: stop waiting for changes. */
   readonly signal: AbortSignal;
 }
 

@@ -10,7 +10,7 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 
-/** Until the next attempt, if no connection is accepted. */
+/** Delay until the next attempt, if no connection is accepted. */
 const attemptMs = 5;
 
 export interface ClosePortOptions<T> {

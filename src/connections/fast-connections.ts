@@ -1,8 +1,8 @@
 /**
  * Connections of clients that send plain inference requests, served without node:http, which takes twice the processor time. A connection
- * begins here. Its first request that is not a plain one, and everything after it, is handed to node:http unread; it then stays there.
+ * begins here. Its first request that is not a plain one, and everything after it, is handed to node:http unread and stays there.
  *
- * Requests of a connection are answered one after the other: a pipelined one waits, unread, until the one before is answered.
+ * Requests of a connection are answered one after the other: a pipelined one waits, unread, until the previous one has been answered.
  */
 import type { Server, Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
@@ -98,7 +98,7 @@ export class FastConnections {
     this.#handOver(socket);
   }
 
-  /** Leaves a connection to node's own listener from its begin. */
+  /** Leaves a connection to node's own listener from its beginning. */
   leave(socket: Socket): void {
     this.#handOver(socket);
   }
@@ -132,11 +132,11 @@ export class FastConnections {
 /** A connection that has sent only plain requests so far. */
 class FastConnection {
   readonly socket: Socket;
-  /** Since when it has been idle, or its request incomplete. */
+  /** When it became idle, or when its incomplete request began. */
   sinceMs: number;
   readonly #all: FastConnections;
   #unread: Buffer | null = null;
-  /** Reads that the request at the beginning of `#unread` has taken. */
+  /** Number of reads for the request at the beginning of `#unread`. */
   #reads = 0;
   /** Reads that arrived while a request was answered. */
   #held = 0;
@@ -189,7 +189,7 @@ class FastConnection {
     this.#serve();
   };
 
-  /** As node:http: a client that sends nothing more gets nothing more. */
+  /** Like node:http: after a client has ended its side, it gets no further responses. */
   readonly #onEnd = (): void => {
     this.#isStopped = true;
     this.socket.end();
@@ -207,7 +207,7 @@ class FastConnection {
 
   /** Serves the requests that have arrived, one after the other. */
   #serve(): void {
-    if (this.#isServing) return; // the loop below goes on with the next one
+    if (this.#isServing) return; // the loop below continues with the next one
     this.#isServing = true;
     while (this.#unread !== null && this.#response === null && !this.#isStopped) {
       if (this.socket.writableNeedDrain) {

@@ -1,7 +1,7 @@
 /**
  * Recognises the head of a plain request, as clients of an inference send it. Everything else is left to node:http: what this accepts,
- * llhttp accepts with the same meaning (`fast-head.test.ts` compares the two). So it is never laxer, and no proxy in front of the server can be
- * made to see other requests than the server does.
+ * llhttp accepts with the same meaning (`fast-head.test.ts` compares the two). So it is never laxer, and a proxy in front of the server cannot be
+ * tricked into seeing other requests than the server.
  */
 
 export interface FastHead {
@@ -11,17 +11,17 @@ export interface FastHead {
   /** As received: name, value, name, value, ... */
   readonly rawHeaders: readonly string[];
   readonly bodyBytes: number;
-  /** Of the head itself, with the empty line. */
+  /** Length of the head, including the empty line. */
   readonly headBytes: number;
 }
 
-/** `later`: the head is not complete, and could still be a plain one. `other`: it is none. */
+/** `later`: the head is incomplete, but could still be a plain one. `other`: it is not plain. */
 export type FastHeadResult = FastHead | 'later' | 'other';
 
 /** Less than node:http accepts. */
 const headBytesMax = 4096;
 const headersMax = 64;
-/** Larger bodies count against the memory of all bodies, which is node's path. */
+/** Larger bodies count against the memory budget of all bodies, so node:http handles them. */
 export const fastBodyBytesMax = 64 * 1024;
 
 const start = Buffer.from('POST /');
@@ -81,7 +81,7 @@ function parseText(text: string): FastHead | 'other' {
 
 const knownMax = 256;
 
-/** Reads heads. Clients repeat theirs, so the last ones are kept. Their headers must not be changed. */
+/** Reads heads. Clients repeat theirs, so recent ones are cached. Their headers must not be changed. */
 export class FastHeads {
   readonly #known = new Map<string, FastHead>();
 

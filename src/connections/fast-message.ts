@@ -1,4 +1,4 @@
-/** A request and its response on the fast path: what handlers of inferences use of node:http, and nothing else. */
+/** A request and its response on the fast path, with only those members of node:http that inference handlers use. */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { STATUS_CODES } from 'node:http';

@@ -56,7 +56,7 @@ export function resolveCommand(tool: BuildTool, interpreter: Interpreter, places
   return { program: join(environment, 'bin/python'), args: ['-I', '-m', 'pip', 'install', ...own, ...pipOptions(settings)] };
 }
 
-/** Installs exactly what the lock names. */
+/** Installs exactly the packages of the lock. */
 export function installCommand(tool: BuildTool, { environment, lock }: BuildPlaces, settings: BuildSettings): Command {
   const python = join(environment, 'bin/python');
   const exact = ['--require-hashes', '--no-deps', '--requirement', lock];
@@ -109,7 +109,7 @@ const inherited =
   'SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CLIENT_CERT ' +
   'PIP_CERT PIP_CLIENT_CERT PIP_TRUSTED_HOST PIP_CONFIG_FILE PIP_DEFAULT_TIMEOUT PIP_RETRIES ' +
   'UV_NATIVE_TLS UV_SYSTEM_CERTS UV_INSECURE_HOST UV_HTTP_TIMEOUT UV_INDEX_STRATEGY';
-/** Those that name an index. A configured index replaces them. */
+/** The variables that name an index. A configured index replaces them. */
 const indexNames = [
   'PIP_INDEX_URL',
   'PIP_EXTRA_INDEX_URL',

@@ -5,10 +5,10 @@ import type { Interpreter } from './interpreter.ts';
 
 export type EnvironmentState = 'building' | 'ready' | 'failed';
 
-/** An environment that was asked for. */
+/** A requested environment. */
 export interface RequestedEnvironment {
   readonly id: string;
-  /** Null for one that a model brought with it. */
+  /** Null for the environment of a model's requirements. */
   readonly name: string | null;
   readonly requirements: readonly string[];
   readonly python: string;

@@ -1,4 +1,4 @@
-/** Named Python environments, and those that models bring with them: created, built in the background, found, deleted. */
+/** Named Python environments and those of models' requirements: created, built in the background, found, deleted. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -113,7 +113,7 @@ export class PythonEnvironments {
     this.#interpreters = new Interpreters(deps.settings.interpreters);
   }
 
-  /** Ends what a killed server left behind, and continues its builds. */
+  /** Ends processes that a killed server left behind, and continues its builds. */
   async open(): Promise<void> {
     const { clock, log, directory } = this.#deps;
     await mkdir(directory, { recursive: true, mode: 0o711 });
@@ -173,7 +173,7 @@ export class PythonEnvironments {
     return this.#viewOf(created, await this.#deps.users());
   }
 
-  /** Named environments, sorted by name. Those that models brought with them are last. */
+  /** Named environments, sorted by name, followed by those of models' requirements. */
   async list(): Promise<readonly EnvironmentView[]> {
     const [all, users] = [await this.#rows.list(), await this.#deps.users()];
     const locks = new Map((await this.#rows.locks()).map((lock) => [lock.key, lock]));
@@ -206,7 +206,7 @@ export class PythonEnvironments {
   }
 
   /**
-   * The interpreter of an environment; builds it if necessary, and waits for the build. A lock stays what it is, whatever its name points to
+   * The interpreter of an environment; builds it if necessary, and waits for the build. A lock does not change, whatever its name points to
    * now. Throws `not_found`, `BuildFailed`, or the reason of the signal.
    */
   async resolve(wanted: WantedEnvironment, signal?: AbortSignal): Promise<ResolvedEnvironment> {
@@ -219,7 +219,7 @@ export class PythonEnvironments {
     return this.#resolveRequested((await this.#known(wanted.name)).id, signal);
   }
 
-  /** Throws `invalid_request` with the names that there are, unless an environment of this name exists. */
+  /** Throws `invalid_request` with the known names, unless an environment of this name exists. */
   async expectNamed(name: string): Promise<void> {
     const created = (await this.#rows.list()).flatMap((environment) => environment.name ?? []);
     expectOneOf(name, [...new Set([defaultName, ...this.#deps.settings.interpreters.keys(), ...created])]);

@@ -14,7 +14,7 @@ export interface Interpreter {
   readonly version: string;
   /** `linux-x86_64` */
   readonly platform: string;
-  /** Folders that its programs and libraries are in, its virtual environment included. */
+  /** Folders of its programs and libraries, including its virtual environment. */
   readonly folders: readonly string[];
 }
 
@@ -25,7 +25,7 @@ interface InterpreterFacts extends Omit<Interpreter, 'path'> {
   readonly program: string;
 }
 
-/** `-I` keeps `PYTHONPATH` and the folder of the user out. */
+/** `-I` ignores `PYTHONPATH` and the folder of the user. */
 const script =
   'import json,os,sys,sysconfig\n' +
   'print(json.dumps({"program":sys.executable,"executable":os.path.realpath(getattr(sys,"_base_executable",None) or sys.executable),"version":"%d.%d.%d"%sys.version_info[:3],' +

@@ -46,7 +46,7 @@ export class Interpreters {
     return found;
   }
 
-  /** One of the version and platform that an environment was made for. Throws `unavailable` if this machine has none. */
+  /** An interpreter of the version and platform of an environment. Throws `unavailable` if this machine has none. */
   async like({ python, pythonVersion, platform }: { python: string; pythonVersion: string; platform: string }): Promise<Interpreter> {
     const others = [...this.#named.keys()].map((name) => () => this.find(name));
     for (const look of [() => this.inspect(python), () => this.find(null), ...others]) {
@@ -55,7 +55,7 @@ export class Interpreters {
     }
     throw new PlatformError(
       'unavailable',
-      `the environment needs Python ${pythonVersion} on ${platform}, which is not at ${python} any more. ` +
+      `the environment needs Python ${pythonVersion} on ${platform}, which is no longer at ${python}. ` +
         'Install it, name it in config.json (environments.NAME.python), or make a new environment',
     );
   }

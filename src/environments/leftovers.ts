@@ -7,7 +7,7 @@ import { pidFile, startOf } from './build.ts';
 import { removeFolder } from './folders.ts';
 import { endGroup } from './process-group.ts';
 
-/** Only folders that end in `.tmp` are removed: no server uses them. What cannot be removed is tried again at the next start. */
+/** Only folders that end in `.tmp` are removed: no server uses them. A failed removal is retried at the next start. */
 export async function endLeftovers(directory: string, log: Pick<Log, 'warn'>): Promise<void> {
   const names = (await readdir(directory)).filter((name) => name.endsWith('.tmp'));
   for (const name of names) {

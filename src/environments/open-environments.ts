@@ -17,7 +17,7 @@ export interface EnvironmentDeps extends Pick<Foundation, 'db' | 'clock' | 'logs
   readonly audit: Audit;
   readonly registry: Pick<Registry, 'pythonVersions'>;
   readonly provider: Pick<LocalProvider, 'countUnconfined' | 'limitMemory'>;
-  /** Knows the environments from now on. */
+  /** Gets the environments. */
   readonly interpreters: LateInterpreters;
 }
 

@@ -31,7 +31,7 @@ export interface GroupEnd {
 const lineLengthMax = 1000;
 const linesMax = 5000;
 const pendingMax = 64 * 1024;
-/** Serving goes first. */
+/** Serving has priority. */
 const nice = 10;
 const oomScoreAdjustment = '800';
 /** A process that left the group may keep the output open. */
@@ -59,7 +59,7 @@ export function runGroup({ program, args, environment, cwd }: GroupCommand, opti
     };
     child.on('error', (error) => done({ code: null, problem: error.message }));
     child.on('exit', () => {
-      end(); // what the command left behind
+      end(); // processes that the command left behind
       cancelWait = clock.after(outputWaitMs, () => {
         child.stdout.destroy();
         child.stderr.destroy();

@@ -77,7 +77,7 @@ async function requirementsIn({ path, name, bytes }: DataFile): Promise<string> 
   return readFile(path, 'utf8');
 }
 
-/** The environments are opened after the provider, which asks for them only once a model is started. */
+/** The environments are opened after the provider, which needs them only when a model starts. */
 export class LateInterpreters {
   #environments: Pick<PythonEnvironments, 'resolve' | 'expectNamed'> | null = null;
 

@@ -88,7 +88,7 @@ function parseLine(number: number, line: string): string {
   ].join(' ');
 }
 
-/** Why a line is refused whatever its form; null if it is not. */
+/** Why a line is rejected regardless of its form; null if it is not. */
 function refusedBecause(line: string): string | null {
   if (/[\0-\x08\x0b-\x1f\x7f]/.test(line)) return 'it contains control characters';
   if (/^(?:-r|-c|--requirement|--constraint)\b/.test(line)) return 'it reads another file. Put the lines of that file here';

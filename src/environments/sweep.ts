@@ -50,7 +50,7 @@ async function discard(directory: string, key: string): Promise<void> {
 
 /**
  * Folders of a database that was restored from an older backup. They count as used now, so they are deleted a week later unless something
- * uses them. A folder that cannot be read, or that is not what its name says, stays.
+ * uses them. A folder that cannot be read, or that does not match its name, stays.
  */
 async function adoptUnknown({ rows, db, clock, log, directory }: SweepDeps, known: ReadonlySet<string>): Promise<void> {
   for (const key of (await readdir(directory)).filter((name) => keyPattern.test(name) && !known.has(name))) {

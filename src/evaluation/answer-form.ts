@@ -1,9 +1,9 @@
-/** Where the answer to a row stands in the outputs of a model. Pure. */
+/** Finds the answer to a row in the outputs of a model. Pure. */
 import { PlatformError } from '../errors.ts';
 import { floatTypes, scoreOutputOf } from '../selection/index.ts';
 import type { Signature, TensorSpec } from '../tensor.ts';
 
-/** Names of outputs as results of the transform have them. */
+/** Names of outputs, as in the results of the transform. */
 export interface AnswerForm {
   /** Results are objects by output; otherwise the only output itself. */
   readonly isNamed: boolean;

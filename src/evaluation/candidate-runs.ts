@@ -24,7 +24,7 @@ export interface CandidateRunsOptions {
   readonly directory: string;
 }
 
-/** How often a transform that waits for others is looked at. */
+/** Polling interval of a transform that waits for others. */
 const pollMs = 50;
 const settledWithinMs = 1000;
 const judgeWork = { name: 'judging the answers', hint: 'use a smaller set' };
@@ -36,7 +36,7 @@ export class CandidateRuns {
     this.#options = options;
   }
 
-  /** Resolves when outcomes of the candidate are stored. Throws the reason if there can be none, and that of the signal. */
+  /** Resolves when outcomes of the candidate are stored. Throws the reason if the candidate failed, or that of the signal. */
   async run(evaluation: StoredEvaluation, index: number, signal: AbortSignal): Promise<void> {
     const { rows, registry } = this.#options;
     const { setKey, id } = evaluation;
@@ -69,7 +69,7 @@ export class CandidateRuns {
     await rm(join(this.#options.directory, id), { recursive: true, force: true });
   }
 
-  /** Removes results that a killed server left behind, except those of these evaluations. */
+  /** Removes results that a killed server left behind, except those of the given evaluations. */
   async removeOthers(ids: readonly string[]): Promise<void> {
     const found = await readdir(this.#options.directory).catch(() => []);
     for (const id of found) if (!ids.includes(id)) await this.remove(id);

@@ -97,7 +97,7 @@ export class EvaluationRows {
     return new Map(rows.map(({ set_key: key, count }) => [key, Number(count)]));
   }
 
-  /** The number of questions that each set answered. */
+  /** The number of distinct questions that each set has answered. */
   async choicesOf(keys: readonly string[]): Promise<ReadonlyMap<string, number>> {
     if (keys.length === 0) return new Map();
     const rows = await this.#db
@@ -109,7 +109,7 @@ export class EvaluationRows {
     return new Map(rows.map(({ set_key: key, count }) => [key, Number(count)]));
   }
 
-  /** Counts a question, once; beyond the limit it is not stored. */
+  /** Counts a question once; beyond the limit it is not stored. */
   async addChoice(setKey: string, choice: string): Promise<void> {
     if (((await this.choicesOf([setKey])).get(setKey) ?? 0) >= choicesMax) return;
     await this.#db
@@ -125,7 +125,7 @@ export class EvaluationRows {
     return rows.map(setOf).find((set) => set.label === label) ?? null;
   }
 
-  /** Does nothing if there are outcomes of the artifact: they are the same. */
+  /** Does nothing if the artifact already has outcomes: they are the same. */
   async addOutcomes(setKey: string, outcomes: StoredOutcomes): Promise<void> {
     const { artifactKey, sha256, evaluation, model, classes, quality, notes, evaluatedBy, evaluatedAtMs } = outcomes;
     const document: OutcomesDocument = { evaluation, model, classes, quality, notes };

@@ -1,14 +1,14 @@
-/** A labelled file that models are judged by: rows with a label column. */
+/** A labelled file for evaluations: rows with a label column. */
 import { PlatformError } from '../errors.ts';
 
-/** What is measured: the share of right classes, or the distance of values. */
+/** The metric: the share of correct classes, or the distance of values. */
 export const evaluationMetrics = ['accuracy', 'rmse', 'mae'] as const;
 export type EvaluationMetric = (typeof evaluationMetrics)[number];
 
 export const setFormats = { csv: 'text/csv', jsonl: 'application/jsonlines' } as const;
 export type SetFormat = keyof typeof setFormats;
 
-/** What a set is, apart from its bytes. */
+/** The description of a set, without its bytes. */
 export interface SetDescription {
   readonly format: SetFormat;
   /** The column or member with the label. It is hidden from the models. */
@@ -21,18 +21,18 @@ export interface EvaluationSet extends SetDescription {
   readonly sha256: string;
   readonly bytes: number;
   readonly rows: number;
-  /** The labels that occur, in order; null if labels are values. Labels are numbered by it. */
+  /** All labels, in order; null if labels are values. Labels are numbered by their index. */
   readonly classes: readonly string[] | null;
-  /** The sha256 of its row fingerprints; null for a set that an older server stored. */
+  /** The sha256 of its row fingerprints; null for a set of an older server. */
   readonly fingerprints: string | null;
   readonly createdBy: string;
   readonly createdAtMs: number;
 }
 
 export interface SetView extends EvaluationSet {
-  /** Models that answered the set. Each further one that is chosen by it makes it prove less. */
+  /** The number of models that answered the set. The more models are chosen by a set, the less it proves. */
   readonly models: number;
-  /** Different questions that plans were chosen by: candidates with an accuracy. Counted up to 10,000. */
+  /** The number of different questions (candidates with an accuracy) for which plans were chosen. Counted up to 10,000. */
   readonly choices: number;
 }
 
@@ -41,12 +41,12 @@ export function setIdOf({ sha256, label }: Pick<EvaluationSet, 'sha256' | 'label
   return `${sha256} ${label}`;
 }
 
-/** Fewer rows prove nothing, more cost more than they tell. */
+/** Fewer rows prove nothing; more cost more than they are worth. */
 export const setRowsMin = 50;
 export const setRowsMax = 100_000;
 export const setBytesMax = 256 * 2 ** 20;
 export const setsMax = 100;
-/** Classes of a set. Each costs a row of tables and figures. */
+/** Maximum number of classes of a set. Each is a row in tables. */
 export const classesMax = 1000;
 const classTextMax = 256;
 
@@ -69,7 +69,7 @@ export function compareClasses(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-/** Whether a description fits the known set of the same name and bytes. Throws `already_exists` if not. */
+/** Throws `already_exists` unless the description matches the known set of the same name and bytes. */
 export function checkSameSet(known: EvaluationSet, wanted: SetDescription & { readonly sha256: string }): void {
   const isSame = known.sha256 === wanted.sha256 && known.label === wanted.label && known.metric === wanted.metric;
   if (isSame && known.format === wanted.format) return;

@@ -54,7 +54,7 @@ export class EvaluationSets {
   }
 
   /**
-   * Stores a set, or returns the one of this name and content. Throws `invalid_request` for a file that is none, `too_large`,
+   * Stores a set, or returns the one of this name and content. Throws `invalid_request` for an invalid file, `too_large`,
    * `already_exists` if the name has other content.
    */
   async put({ name, source, ...description }: NewSet, who: string): Promise<SetView> {

@@ -18,10 +18,10 @@ export interface EvaluationCandidate {
 export interface Comparison {
   readonly first: string;
   readonly second: string;
-  /** Rows that only one of them answered rightly; null for values. */
+  /** Rows that only one of them answered correctly; null for values. */
   readonly onlyFirstRight: number | null;
   readonly onlySecondRight: number | null;
-  /** Of McNemar's exact test; null for values. */
+  /** The p-value of McNemar's exact test; null for values. */
   readonly pValue: number | null;
   /** Mean loss of the first minus that of the second. */
   readonly difference: number;
@@ -37,7 +37,7 @@ export interface StoredEvaluation {
   readonly reason: string | null;
   readonly candidates: readonly EvaluationCandidate[];
   readonly skipsBadLabels: boolean;
-  /** A version that is evaluated although it awaits approval, `digits/7`. */
+  /** A version that is evaluated while it awaits approval, such as `digits/7`. */
   readonly acceptsPending?: string;
   /** Empty until all models have ended. */
   readonly pairs: readonly Comparison[];
@@ -46,7 +46,7 @@ export interface StoredEvaluation {
   readonly endedAtMs: number | null;
 }
 
-/** What one artifact answered to one set. */
+/** The outcomes of one artifact on one set. */
 export interface StoredOutcomes {
   readonly artifactKey: string;
   readonly sha256: string;
@@ -64,9 +64,9 @@ export interface StoredOutcomes {
 export interface CandidateView extends EvaluationCandidate {
   /** `digits/3` */
   readonly model: string;
-  /** Null until the model was judged. */
+  /** Null until the model has been evaluated. */
   readonly outcomes: StoredOutcomes | null;
-  /** Rows that were answered so far, of a running candidate; null otherwise. */
+  /** Rows that a running candidate has answered so far; null otherwise. */
   readonly rowsDone: number | null;
 }
 
@@ -77,7 +77,7 @@ export interface EvaluationView extends Omit<StoredEvaluation, 'setKey' | 'candi
 
 export const candidatesMax = 6;
 
-/** Identifies what answers: the bytes of the model and, for a Python model, its environment. */
+/** Identifies a model by its bytes and, for a Python model, by its environment. */
 export function artifactKeyOf({ artifact, runtime }: Pick<ModelVersion, 'artifact' | 'runtime'>): string {
   if (runtime.kind !== 'python') return artifact.sha256;
   const { lock, name } = runtime.environment;

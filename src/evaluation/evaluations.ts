@@ -1,5 +1,5 @@
 /**
- * Evaluations: models run over a labelled set as transforms, on workers of their own, and are judged by their answers. Stored step by step:
+ * Evaluations: models run over a labelled set as transforms, on separate workers, and their answers are scored. Each step is stored, so
  * the next server continues after a restart or crash. The same artifact and the same set are never run twice.
  */
 import { randomUUID } from 'node:crypto';
@@ -39,7 +39,7 @@ export interface EvaluationsOptions {
   readonly registry: Pick<Registry, 'resolve' | 'version' | 'files'>;
   readonly transforms: CandidateTransforms;
   readonly threads: Threads;
-  /** Absolute; holds results until they are judged. */
+  /** Absolute path; holds results until they are scored. */
   readonly directory: string;
   /** Throws `forbidden` if the caller may not start the code of a version on this machine. */
   readonly checkForeignCode?: ForeignCodeCheck;
@@ -48,12 +48,12 @@ export interface EvaluationsOptions {
 export interface NewEvaluation {
   /** Default: a new one. */
   readonly id?: string;
-  /** A version that may be evaluated although it awaits approval: its evaluation is what the approval is decided by. */
+  /** A version that may be evaluated while it awaits approval, because its evaluation decides the approval. */
   readonly acceptsPending?: string;
   readonly set: string;
   /** `digits/3`, or `digits` for the latest Approved version. */
   readonly models: readonly string[];
-  /** Labels that a model cannot answer count as errors, instead of refusing it. */
+  /** Labels that a model cannot answer count as errors; otherwise they reject the model. */
   readonly skipsBadLabels: boolean;
 }
 
@@ -79,7 +79,7 @@ const eventKindOf = {
 export class Evaluations {
   readonly sets: EvaluationSets;
   readonly answers: StoredAnswers;
-  /** Tests that certificates rest on. */
+  /** The tests behind certificates. */
   readonly tests: SelectionTests;
   readonly #options: EvaluationsOptions;
   readonly #rows: EvaluationRows;

@@ -1,4 +1,4 @@
-/** Why a plan was chosen, and why others were not, in sentences. Pure. */
+/** Explains why a plan was chosen and others were not. Pure. */
 import { type JudgedPlan, paretoFront } from '../selection/index.ts';
 import type { PlannedSelection, SelectionRequest } from './selection-planner.ts';
 
@@ -49,7 +49,7 @@ function rejectionOf(
   const against = chosen?.floorPlan;
   if (against === undefined) return 'nothing was chosen';
   if (plan.usdPerHour > against.usdPerHour) return `costs ${Math.round(100 * (plan.usdPerHour / against.usdPerHour - 1))} % more`;
-  if (plan.second !== null) return 'saves nothing against a model alone, and is not more accurate';
+  if (plan.second !== null) return 'neither cheaper nor more accurate than a model alone';
   return 'another plan is cheaper or more accurate';
 }
 
@@ -59,7 +59,8 @@ export function explanationOf(
 ): string {
   if (chosen === null) {
     if (floor === null) return outOfBudgetText(plans, fallback);
-    const needed = rowsNeeded === null ? 'no number of such rows would do' : `about ${rowsNeeded.toLocaleString('en-US')} rows would do`;
+    const needed =
+      rowsNeeded === null ? 'no number of such rows would suffice' : `about ${rowsNeeded.toLocaleString('en-US')} rows are needed`;
     const known = `${fallback.name} has ${errorsText(fallback, set.rows)}`;
     return state === 'not-certified'
       ? `Accuracy >= ${floor} is not certified: ${known}; ${needed}. ${fallback.name} would serve.`
@@ -84,7 +85,7 @@ export function explanationOf(
   return `${answers} ${proof}${top}`;
 }
 
-/** Names the budget that would do. */
+/** Names the budget that would suffice. */
 function outOfBudgetText(plans: readonly JudgedPlan[], fallback: JudgedPlan): string {
   const [cheapest = fallback] = plans
     .filter(({ isFeasible }) => isFeasible)
@@ -96,7 +97,7 @@ function errorsText({ errors }: JudgedPlan, rows: number): string {
   return `${errors} ${errors === 1 ? 'error' : 'errors'} in ${rows} rows`;
 }
 
-/** `95 %`, `93.3 %`: rounded down, so that it never says more than is proven. */
+/** `95 %`, `93.3 %`: rounded down, so it never claims more than is proven. */
 export function sureText(share: number): string {
   return `${Math.floor(1000 * Math.max(0, share) + 1e-9) / 10} %`;
 }

@@ -1,6 +1,6 @@
 /**
- * Holds a selection whose rows are no longer those of its evaluation. What a hold does never makes answers cheaper: plans below the floor
- * are withdrawn, and if labels show that the floor is broken, the most accurate plan answers everything. Pure.
+ * Holds a selection whose rows are no longer those of its evaluation. A hold never makes answers cheaper: plans below the floor
+ * are not used, and if labels show an accuracy below the floor, the most accurate plan answers everything. Pure.
  */
 import type { DriftRuling, HitCounts, LabelledAnswers } from '../data-quality/index.ts';
 import type { LadderConfig, LadderRung, SelectedLadder, SelectionHold } from '../deployment/index.ts';
@@ -8,17 +8,17 @@ import type { Decision, NewDecision } from '../records/index.ts';
 import { confidenceSequence, logEvidence } from '../statistics/index.ts';
 import type { ChosenSelection, SelectionAlternative, SelectionInputs, SelectionReason } from './selection-decision.ts';
 
-/** Labels may be looked at after every row: if the floor holds, they ever show the contrary with this probability at most. */
+/** The maximum probability of a false alarm by labels, although they are evaluated after every row. */
 const alpha = 0.01;
 
-/** What the labels of rows that were served since the decision say against the floor; null: nothing. */
+/** How the labels of rows served since the decision contradict the floor; null if they do not. */
 export function accuracyRuling(floor: number | null, { rows, hits }: HitCounts): string | null {
   if (floor === null || logEvidence(rows - hits, rows, 1 - floor) < Math.log(1 / alpha)) return null;
   const counts = `${(rows - hits).toLocaleString('en-US')} errors in ${rows.toLocaleString('en-US')} labelled rows`;
   return `labels show an accuracy below ${floor}: ${counts}, ${(hits / rows).toFixed(4)} are right`;
 }
 
-/** For the alarm: null without a floor; `isDrifted` is null before any label. */
+/** The state of the alarm: null without a floor; `isDrifted` is null before the first label. */
 export function accuracyAlarm(
   floor: number | null,
   held: SelectionHold | undefined,
@@ -33,21 +33,21 @@ export function accuracyAlarm(
   return { isDrifted: false, reason: `${right}: no proof that the accuracy is below ${floor}` };
 }
 
-/** A hold ends by labels of a deployer: at least this number since, and an interval above the floor that holds at all times it is read. */
+/** The number of new labels of a deployer that can end a hold, if their anytime-valid interval is above the floor. */
 const releaseRowsMin = 300;
 const releaseAlpha = 0.05;
 
-/** Whether labels that may be trusted show that the floor is kept, of rows that were answered since the hold. */
+/** The reason to end a hold if trusted labels of rows answered since then show an accuracy above the floor; otherwise null. */
 export function releaseRuling(floor: number | null, { rows, hits }: HitCounts): string | null {
   if (floor === null || rows < releaseRowsMin) return null;
   const { low } = confidenceSequence(hits, rows, releaseAlpha);
   return low < floor ? null : `${rows.toLocaleString('en-US')} labelled rows show an accuracy of at least ${low.toFixed(4)}`;
 }
 
-/** With fewer labelled rows a plan is not compared with others. */
+/** A plan with fewer labelled rows is not compared with others. */
 const comparedRowsMin = 100;
 
-/** The plan that answers most of its labelled rows rightly; the most accurate one of the evaluation if too few have labels. */
+/** The plan with the best accuracy on its labelled rows; the most accurate one of the evaluation if too few rows have labels. */
 function bestLabelled(rungs: readonly LadderRung[], plans: LabelledAnswers['plans']): LadderRung {
   const shareOf = ({ name }: LadderRung): number => {
     const { rows = 0, hits = 0 } = plans.get(name) ?? {};
@@ -57,10 +57,10 @@ function bestLabelled(rungs: readonly LadderRung[], plans: LabelledAnswers['plan
   return rungs.toReversed().reduce((best, each) => (shareOf(each) > shareOf(best) ? each : best), top);
 }
 
-/** The ladder while it is held. `plans`: the labelled rows of each plan, those that ran in idle time among them. */
+/** The ladder of a held selection. `plans`: the labelled rows of each plan, including those that ran in idle time. */
 export function heldLadder(ladder: SelectedLadder, held: SelectionHold, plans: LabelledAnswers['plans'] = new Map()): SelectedLadder {
   const selection = { ...ladder.selection, held };
-  // Without credit no plan below the floor answers. The workers stay.
+  // Without credit, no plan below the floor answers. The workers stay.
   if (held.cause !== 'accuracy') return { ...ladder, creditRowsMax: 0, selection };
   const best = bestLabelled(ladder.rungs, plans);
   const models = best.second === null ? [best.first] : [best.first, best.second];
@@ -73,7 +73,7 @@ const effectsOf: Readonly<Record<SelectionHold['cause'], (top: string) => string
   accuracy: (top) => `${top} answers all batches`,
 };
 
-/** The decision to hold, in the form of the one that it ends. */
+/** The decision to hold, derived from the one that it ends. */
 export function holdDecision(last: Decision, ladder: LadderConfig, { cause, reason }: SelectionHold): NewDecision {
   const [inputs, chosen] = [last.inputs as SelectionInputs, last.chosen as ChosenSelection];
   const alternatives = last.alternatives as readonly SelectionAlternative[];

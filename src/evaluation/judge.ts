@@ -1,4 +1,4 @@
-/** Judges a model by its answers and the labels, in a thread: reads the results of its transform, row by row. */
+/** Scores a model by its answers and the labels, in a thread: reads the results of its transform row by row. */
 import { PlatformError } from '../errors.ts';
 import { type ScoredRow, scoreRow } from '../statistics/index.ts';
 import { type ThreadTask, threadTask } from '../threads/index.ts';
@@ -14,25 +14,25 @@ export interface JudgeInput {
   readonly form: AnswerForm;
   readonly rows: number;
   readonly labels: Uint8Array;
-  /** Those of the set; null if labels are values. */
+  /** The classes of the set; null if labels are values. */
   readonly classes: readonly string[] | null;
-  /** Labels that the model cannot answer are errors; otherwise they refuse it. */
+  /** Labels that the model cannot answer count as errors; otherwise they reject the model. */
   readonly skipsBadLabels: boolean;
 }
 
 export interface Judged {
   readonly outcomes: Uint8Array;
-  /** Those of the set, then others that the model answered; null if labels are values. */
+  /** The classes of the set, then other answers of the model; null if labels are values. */
   readonly classes: readonly string[] | null;
   readonly quality: ModelQuality;
   readonly notes: readonly string[];
 }
 
-/** A model that fails on more rows is refused. */
+/** A model that fails on more rows is rejected. */
 const failedShareMax = 0.01;
-/** A model that names more classes than this names none. */
+/** A model with more different answers than this does not answer with classes. */
 const answeredClassesMax = 2 * classesMax;
-/** How far the scores of a row may be from a sum of 1. */
+/** Maximum deviation of a row's scores from a sum of 1. */
 const sumTolerance = 1e-3;
 
 export const judgeTask: ThreadTask<JudgeInput, Promise<Judged>> = threadTask(import.meta.url, 'judgeTask', judgeAnswers);
@@ -84,13 +84,13 @@ async function orderOf({ path, form, rows }: JudgeInput, known: readonly string[
   for await (const answer of readAnswers(path, form, rows)) {
     if (answer === null || answer.scores === null) continue;
     if (count === 0) count = answer.scores.length;
-    if (form.answer === null) break; // class i is the text i
+    if (form.answer === null) break; // class i is named i
     order.learn(answer);
   }
   return order.order(count, known);
 }
 
-/** Without a label of its own, a model with ten scores answers 0 to 9. */
+/** A model with ten scores and no label output answers 0 to 9. */
 function checkLabels(labels: Int32Array, classes: readonly string[], form: AnswerForm, order: readonly (string | undefined)[]): void {
   if (form.answer !== null) return;
   const bad = new Set(classes.filter((text) => !order.includes(text)));
@@ -118,7 +118,7 @@ class JudgedRows {
   readonly #logLosses: Float64Array;
   readonly #briers: Float64Array;
   failed = 0;
-  /** Why the scores say nothing; null if they do. */
+  /** Why the scores are unusable; null if they are usable. */
   #fault: string | null;
 
   constructor(labels: Int32Array, setClasses: readonly string[], order: readonly (string | undefined)[]) {
@@ -205,7 +205,7 @@ class JudgedRows {
   }
 }
 
-/** The place of the largest score, the first of equals; -1 if a score is not a number. */
+/** The index of the largest score, the first of equal ones; -1 if a score is not a number. */
 function largest(scores: Float64Array): number {
   let best = 0;
   for (let i = 0; i < scores.length; i++) {
@@ -216,11 +216,11 @@ function largest(scores: Float64Array): number {
   return best;
 }
 
-/** Classes by place of their score. A place that stays unknown is undefined. */
+/** Classes by the index of their score; undefined if unknown. */
 class ClassOrder {
   readonly #learnt = new Map<number, string>();
 
-  /** Takes a row into account, unless its largest score has an equal. */
+  /** Considers a row, unless its largest score is tied. */
   learn({ text, scores }: AnsweredRow): void {
     if (text === null || scores === null) return;
     const best = largest(scores);

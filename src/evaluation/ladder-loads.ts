@@ -1,4 +1,4 @@
-/** Records when models of a selection could not be loaded by its workers, so that plans are left out, and when they are back. */
+/** Records when workers cannot load models of a selection, so plans are dropped, and when the models are back. */
 import { type Clock, Loop } from '../clock.ts';
 import type { Decision, Decisions, NewDecision } from '../records/index.ts';
 import { answeringVariants, type ServedVariant, type ServedView } from '../serving/index.ts';
@@ -15,7 +15,7 @@ const lookEveryMs = 5000;
 
 export class LadderLoads {
   readonly #options: LadderLoadsOptions;
-  /** By endpoint: the models that are missing, as recorded last. */
+  /** By endpoint: the missing models, as last recorded. */
   readonly #recorded = new Map<string, string>();
   readonly #loop: Loop;
 

@@ -1,4 +1,4 @@
-/** What a selection refuses, and what it leaves out. */
+/** What a selection rejects, and what it leaves out. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { outcomesOf } from '../../test/selection/index.ts';
@@ -91,7 +91,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
   return { ...planned, requests };
 }
 
-describe('a selection is refused', () => {
+describe('a selection is rejected', () => {
   for (const { what, change, code, message } of [
     { what: 'without an objective', change: { objective: null }, code: 'invalid_request', message: /needs an objective/ },
     { what: 'without candidates', change: { candidates: [] }, code: 'invalid_request', message: /expected 1 to 6 candidates, got 0/ },
@@ -132,7 +132,7 @@ describe('a selection is refused', () => {
       message: /^Accuracy >= 0\.999 is not certified: digits_cnn has 1 error in 450 rows; .* digits_cnn would serve$/,
     },
     {
-      what: 'with a budget below one instance, naming the one that would do',
+      what: 'with a budget below one instance, naming the budget that would suffice',
       change: { floor: null, goal: { kind: 'most-accurate', usdPerHourMax: 0.01 } },
       code: 'wrong_state',
       message: /^No plan is within the budget: the cheapest that keeps the promise, digits_\S+, costs \$0\.0425 per hour$/,
@@ -178,7 +178,7 @@ describe('a candidate is left out, and the reason shown', () => {
   });
 });
 
-test('each plan knows how often it answers otherwise than the most accurate one on the set', async () => {
+test('each plan knows how often it disagrees with the most accurate one on the set', async () => {
   const { ladder } = await plan();
   const [cheapest] = ladder.rungs;
   assert.equal(cheapest?.name, 'digits_mlp>digits_cnn@0.03');

@@ -1,4 +1,4 @@
-/** Plans what an endpoint of a selection serves: the ladder of the plans that were chosen, and how they were chosen. Deploys nothing. */
+/** Plans the ladder of an endpoint with a selection, and explains the choice. Deploys nothing. */
 import type { Clock } from '../clock.ts';
 import {
   type LadderRung,
@@ -35,7 +35,7 @@ export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'>
   readonly instanceType: string;
   /** Serves the most accurate model alone if nothing is certified. */
   readonly force: boolean;
-  /** Plans are chosen again: candidates that are gone since are left out. Default: false. */
+  /** Plans are chosen again: candidates that were deleted since are left out. Default: false. */
   readonly isReview?: boolean;
 }
 
@@ -43,14 +43,14 @@ export interface PlannedLadder {
   /** The version whose signature clients see. */
   readonly contract: ModelVersion;
   readonly ladder: SelectedLadder;
-  /** What the decision records. */
+  /** The contents of the decision. */
   readonly findings: SelectionFindings;
-  /** What the certificates rest on. */
+  /** The tests behind the certificates. */
   readonly tests: PlannedSelection['tests'];
 }
 
 const creditSeconds = 3600;
-/** Rows per second by which plans are priced if no rate is expected. */
+/** The rate for prices if no rate is given. */
 export const selectionRateDefault = 100;
 
 export class LadderPlanner {
@@ -67,7 +67,7 @@ export class LadderPlanner {
     if (objective === null)
       throw new PlatformError(
         'invalid_request',
-        'a selection needs an objective, such as p95<=50ms: plans are chosen by what they promise',
+        'a selection needs an objective, such as p95<=50ms: plans are chosen by their predicted latency',
       );
     const { contract, fitting, leftOut } = await this.#candidatesOf(request);
     const candidatesRequest: SelectionRequest = { ...request, objective, models: fitting.map(({ name }) => name) };
@@ -108,7 +108,7 @@ export class LadderPlanner {
         if (version.approval === 'Approved') versions.set(version.name, version);
         else leftOut.push({ model: version.name, reason: `${version.name} is ${version.approval}` });
       } catch (error) {
-        // A name that was never right is an error of the caller; a candidate that is gone since does not stop a review.
+        // A wrong name is an error of the caller; a candidate that was deleted since does not stop a review.
         if (!(error instanceof PlatformError) || !(error.code === 'wrong_state' || (isReview && error.code === 'not_found'))) throw error;
         leftOut.push({ model: each, reason: error.message });
       }
@@ -141,7 +141,7 @@ export class LadderPlanner {
   }
 }
 
-/** Why a version is left out that may be considered later. */
+/** Why a version is left out now; it may be considered later. */
 export function unansweredReason(model: string, set: string): string {
   return `${model} was not evaluated on ${set}`;
 }
@@ -161,14 +161,14 @@ function checkLadderRequest({ candidates, floor, degradeTo, shadowShare = shadow
   if (candidates.length === 0 || candidates.length > candidatesMax)
     throw invalid(`expected 1 to ${candidatesMax} candidates, got ${candidates.length}`);
   if (degradeTo === null) return;
-  if (floor === null) throw invalid('degrade_to needs a floor: plans below it are taken only from what others are above it');
+  if (floor === null) throw invalid('degrade_to needs a floor: plans below the floor are used only while the mean accuracy stays above it');
   if (!(degradeTo > 0 && degradeTo < floor))
     throw invalid(`invalid degrade_to: expected above 0 and below the floor of ${floor}, got ${degradeTo}`);
 }
 
 function forcedPlan({ fallback }: PlannedSelection, force: boolean, explanation: string): ChosenPlans {
   if (force) return { floorPlan: fallback, topPlan: fallback, ladder: [fallback] };
-  throw new PlatformError('wrong_state', explanation.replace(/\.$/, ''), { hint: `\`--force\` serves ${fallback.name} all the same` });
+  throw new PlatformError('wrong_state', explanation.replace(/\.$/, ''), { hint: `\`--force\` serves ${fallback.name} anyway` });
 }
 
 function rungsOf({ plans }: PlannedSelection, { topPlan, ladder }: ChosenPlans, degradeTo: number | null): readonly JudgedPlan[] {
@@ -182,7 +182,7 @@ function ladderFrom(
   agreement: PlannedSelection['agreement'],
 ): SelectedLadder {
   const { floor, ratePerSecond, shadowShare = shadowShareDefault } = selection.request;
-  // A ladder that was thinned out may lack the floor plan: then the next better one counts as it.
+  // A thinned-out ladder may lack the floor plan: then the next better plan takes its place.
   const floorRung = rungs.findIndex(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond);
   const best = rungs.at(-1) as JudgedPlan;
   return {

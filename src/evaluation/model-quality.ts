@@ -1,4 +1,4 @@
-/** What outcomes say about a model: its figures, with intervals. Pure. */
+/** The figures of a model with their intervals, from its outcomes. Pure. */
 import {
   type CalibrationBin,
   calibrationBins,
@@ -22,7 +22,7 @@ export interface ClassQuality {
   readonly f1: number;
 }
 
-/** Shares are from 0 to 1. All intervals are of 95 %. */
+/** Shares are from 0 to 1. All intervals are 95 % confidence intervals. */
 export interface ClassificationQuality {
   readonly kind: 'classes';
   readonly rows: number;
@@ -56,7 +56,7 @@ export interface RegressionQuality {
 
 export type ModelQuality = ClassificationQuality | RegressionQuality;
 
-/** Steps of a bootstrap: a second or two. */
+/** Resamples of a bootstrap, which takes one to two seconds. */
 const stepsMax = 50_000_000;
 const drawsMax = 1000;
 
@@ -94,7 +94,7 @@ export function classificationQuality({ classes, labels, predictions, scored, ro
   };
 }
 
-/** Rows that failed have no value: they are not among `values`. */
+/** Failed rows have no value: they are not in `values`. */
 export function regressionQuality(labels: Float64Array, values: Float64Array, rowsFailed: number): RegressionQuality {
   const { rmse, mae } = regressionScores(labels, values);
   const squares = values.map((value, row) => (value - (labels[row] as number)) ** 2);

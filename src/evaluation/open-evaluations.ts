@@ -11,7 +11,7 @@ export interface OpenEvaluationsDeps
   extends Pick<Foundation, 'db' | 'clock' | 'logs' | 'threads' | 'directory'>,
     Pick<EvaluationsOptions, Handed> {}
 
-/** Continues the evaluations that a previous server left running. */
+/** Continues the evaluations of the previous server. */
 export async function openEvaluations(deps: OpenEvaluationsDeps, closers: Closers): Promise<Evaluations> {
   const { registry, events, audit, checkForeignCode, db, clock, logs, threads, directory, transforms } = deps;
   const evaluations = new Evaluations({

@@ -1,4 +1,4 @@
-/** Opens selections: what chooses plans, records the decisions, measures their effects, and watches whether they still hold. */
+/** Opens selections: chooses plans, records decisions, measures their effects, and checks whether certificates still hold. */
 import type { Closers } from '../closers.ts';
 import type { GroundTruth } from '../data-quality/index.ts';
 import type { Deployments } from '../deployment/index.ts';

@@ -6,7 +6,7 @@ export interface RowOutcomes {
   readonly unsureness: Float64Array;
   /** 0 or 1 for classes, the squared error for values. */
   readonly losses: Float64Array;
-  /** Numbers of classes, -1 if the row failed; null for values. */
+  /** Class numbers, -1 if the row failed; null for values. */
   readonly predictions: Int32Array | null;
   /** NaN if the row failed; null for classes. */
   readonly values: Float64Array | null;
@@ -29,7 +29,7 @@ export function encodeOutcomes({ unsureness, losses, predictions, values }: RowO
 
 /** The inverse. `bytes` must have been written for this number of rows. */
 export function decodeOutcomes(bytes: Uint8Array, rows: number, isClass: boolean): RowOutcomes {
-  const own = new Uint8Array(bytes).buffer; // a copy, because a Buffer may be part of another one
+  const own = new Uint8Array(bytes).buffer; // a copy, because a Buffer may be part of a larger one
   assert.equal(own.byteLength, rows * (isClass ? 20 : 24), 'outcomes of another number of rows');
   const answersAt = 16 * rows;
   return {
@@ -40,9 +40,9 @@ export function decodeOutcomes(bytes: Uint8Array, rows: number, isClass: boolean
   };
 }
 
-/** Labels as they are stored: numbers of classes, or values. */
+/** Stored labels: class numbers, or values. */
 export function decodeLabels(bytes: Uint8Array, isClass: boolean): Int32Array | Float64Array {
-  const own = new Uint8Array(bytes).buffer; // a copy, because a Buffer may be part of another one
+  const own = new Uint8Array(bytes).buffer; // a copy, because a Buffer may be part of a larger one
   return isClass ? new Int32Array(own) : new Float64Array(own);
 }
 

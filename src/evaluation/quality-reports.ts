@@ -1,4 +1,4 @@
-/** What evaluations measured of models, in the form of SageMaker's model quality reports. */
+/** Results of evaluations, in the form of SageMaker's model quality reports. */
 import { createHash } from 'node:crypto';
 import type { ModelVersion, Registry } from '../registry/index.ts';
 import type { Database } from '../storage/index.ts';
@@ -31,7 +31,7 @@ export class QualityReports {
     this.#answers = new StoredAnswers({ rows: this.#rows, files });
   }
 
-  /** The key of the newest report on what this version runs; null if it was not evaluated. */
+  /** The key of the newest report about this version's artifact; null if it was not evaluated. */
   async latestKey(version: ModelVersion): Promise<string | null> {
     const [newest] = await this.#rows.outcomesOfArtifact(artifactKeyOf(version));
     if (newest === undefined) return null;
@@ -86,7 +86,7 @@ function classificationReport({ accuracy, rows, perClass }: ClassificationQualit
   };
 }
 
-/** Rows by label, then by answer; answers that never occurred are left out. A row without an answer is in none. */
+/** Rows by label, then by answer; answers that never occurred are omitted. Rows without an answer are not counted. */
 function confusionMatrix(classes: readonly string[], labels: SetAnswers['labels'], { predictions, stored }: ModelAnswers) {
   const matrix = new Map(classes.map((label) => [label, new Map<string, number>()]));
   for (const [row, label] of labels.entries()) {

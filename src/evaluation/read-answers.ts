@@ -6,7 +6,7 @@ import type { AnswerForm } from './answer-form.ts';
 import { classTextOf } from './evaluation-set.ts';
 
 export interface AnsweredRow {
-  /** The class that the model names; null if it names none. */
+  /** The class that the model returned; null if there is none. */
   readonly text: string | null;
   /** NaN if there is none. */
   readonly value: number;
@@ -43,7 +43,7 @@ function answerOf(result: unknown, { isNamed, answer, scores, isSingle }: Answer
   };
 }
 
-/** 32-bit floats are written with as few digits as tell them apart, so they are rounded back. */
+/** 32-bit floats are written with the fewest digits that identify them, so they are rounded back. */
 function numberOf(score: unknown, isSingle: boolean): number {
   if (typeof score !== 'number') return Number.NaN;
   return isSingle ? Math.fround(score) : score;

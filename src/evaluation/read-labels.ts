@@ -16,11 +16,11 @@ export interface ReadLabels {
   readonly classes: readonly string[] | null;
   /** By row: the number of the class (int32), or the value (float64). */
   readonly labels: Uint8Array;
-  /** Of all rows without their labels (float64), ascending: two sets with equal ones share rows. */
+  /** Fingerprints of all rows without their labels (float64), ascending: sets with equal fingerprints share rows. */
   readonly fingerprints: Uint8Array;
 }
 
-/** A row, as text. Longer ones are refused. */
+/** Maximum length of a row, as text. */
 const rowBytesMax = 16 * 2 ** 20;
 const rowsPerBlock = 256;
 
@@ -81,7 +81,7 @@ class CsvLabels {
   readonly #label: string;
   #column = -1;
   #names: readonly string[] = [];
-  /** Places of the other columns, in the order of their names. */
+  /** Indexes of the other columns, in the order of their names. */
   #others: readonly number[] = [];
 
   constructor(label: string) {
@@ -156,8 +156,8 @@ function bytesOfValues(values: readonly number[] | Float64Array): Uint8Array {
 }
 
 /**
- * A number that rows have in common if their columns have the same values, however these are written: 3, "3" and 3.0 are one, and so are a
- * CSV and JSON lines. 53 bits of a sha256: two of 100,000 rows differ and are taken for the same once in two million sets.
+ * A fingerprint of a row: equal if the columns have the same values, however they are written (3, "3" and 3.0), in CSV or JSON lines.
+ * 53 bits of a sha256: a collision among 100,000 rows occurs once in two million sets.
  */
 function fingerprintOf(cells: LabelledRow['cells']): number {
   const text = cells.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(plainValue(value))}`).join();

@@ -1,4 +1,4 @@
-/** What a decision of kind `selection` records: what was known, which plans there were, which were chosen and why. Pure. */
+/** The record of a decision of kind `selection`: its inputs, the plans, the chosen ones and the reason. Pure. */
 import { isSameLadder, type LadderConfig, type SelectedLadder, type SelectionConfig } from '../deployment/index.ts';
 import type { Objective } from '../objective.ts';
 import type { NewDecision } from '../records/index.ts';
@@ -20,12 +20,12 @@ export interface SelectionInputs {
   /** Rows per second. */
   readonly ratePerSecond: number;
   readonly instanceType: string;
-  /** Of all tests for the endpoint on these rows; `errorTotal` is the sum of their levels. */
+  /** All tests for the endpoint on these rows; `errorTotal` is the sum of their levels. */
   readonly chains: number;
   readonly level: number | null;
   readonly errorTotal: number | null;
   readonly profiles: PlannedSelection['profiles'];
-  /** What was served before; null if there was no selection. */
+  /** The previous ladder; null if there was no selection. */
   readonly before: { readonly floorPlan: string; readonly ladder: readonly string[] } | null;
 }
 
@@ -52,7 +52,7 @@ export interface ChosenSelection {
   readonly ladder: readonly { readonly plan: string; readonly accuracy: number }[];
   readonly loaded: readonly string[];
   readonly predicted: {
-    /** Of the floor plan and of the top plan. */
+    /** For the floor plan and the top plan. */
     readonly accuracyMin: number;
     readonly accuracyMax: number;
     /** Null if the planner found no number of instances that keeps the objective. */
@@ -74,7 +74,7 @@ export const selectionReasons = [
 ] as const;
 export type SelectionReason = (typeof selectionReasons)[number];
 
-/** A decision, apart from where it applies and what it changes. */
+/** A decision, without its endpoint and its effect. */
 export interface SelectionFindings {
   readonly inputs: Omit<SelectionInputs, 'before'>;
   readonly alternatives: readonly SelectionAlternative[];
@@ -148,7 +148,7 @@ function reasonOf({ chosen }: PlannedSelection, { goal, confidence }: SelectionR
   return confidence === null ? 'cheapest-as-measured' : 'cheapest-certified';
 }
 
-/** The price of the choice beside that of the cheapest plan that could have been chosen instead. */
+/** The price of the choice, compared with the cheapest alternative. */
 function nextText({ chosen }: PlannedSelection, alternatives: readonly ExplainedPlan[]): string {
   if (chosen === null) return '';
   const { floorPlan } = chosen;

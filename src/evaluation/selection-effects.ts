@@ -1,6 +1,6 @@
 /**
- * Measures what a decision of a selection brought: latency, cost, which plans answered, and accuracy as far as labels tell. Figures come
- * from the stored metrics, so they outlast a restart. They are updated every ten minutes for a day, then stay as they are.
+ * Measures the effect of a selection's decision: latency, cost, the plans that answered, and accuracy if there are labels. Figures come
+ * from stored metrics, so they survive a restart. They are updated every ten minutes for a day, and then are final.
  */
 import { type Clock, every } from '../clock.ts';
 import type { EndpointConfig } from '../deployment/index.ts';
@@ -16,13 +16,13 @@ export interface SelectionEffect {
   readonly p95Ms: number;
   /** Share of requests within the objective; null without an objective. */
   readonly inTime: number | null;
-  /** Of all that was spent on the variant, per million rows. */
+  /** Total cost of the variant per million rows. */
   readonly usdPerMillion: number;
   /** Share of the rows by plan. */
   readonly shares: readonly { readonly plan: string; readonly share: number }[];
-  /** Mean of the plans' accuracies on the set, by their rows. It says nothing about rows of another kind. */
+  /** Mean of the plans' accuracies on the set, weighted by their rows. It is meaningless for other kinds of rows. */
   readonly accuracyEstimated: number | null;
-  /** By labels; null without any. The interval holds at all times it is read (95 %). */
+  /** From labels; null without any. The 95 % interval is valid however often it is read. */
   readonly labelled: { readonly rows: number; readonly accuracy: number; readonly low: number; readonly high: number } | null;
 }
 
@@ -90,7 +90,7 @@ export class SelectionEffects {
   }
 }
 
-/** From the first whole minute after the decision; null if nothing was answered since. */
+/** From the first full minute after the decision; null if nothing was answered since. */
 async function selectionEffect(
   store: SelectionEffectsOptions['store'],
   { endpoint, variant, atMs, chosen }: Decision,
@@ -126,14 +126,14 @@ async function selectionEffect(
   };
 }
 
-/** Null if a plan answered that the decision does not know, such as one of the ladder before it. */
+/** Null if a plan answered that the decision does not contain, such as one of the previous ladder. */
 function estimatedAccuracy(shares: SelectionEffect['shares'], ladder: ChosenSelection['ladder']): number | null {
   const known = new Map(ladder.map(({ plan, accuracy }) => [plan, accuracy]));
   if (shares.length === 0 || shares.some(({ plan }) => !known.has(plan))) return null;
   return shares.reduce((sum, { plan, share }) => sum + share * (known.get(plan) as number), 0);
 }
 
-/** Of the metric `Accuracy`: 1 for each row that its label confirms, 0 for the others. */
+/** The values of the metric `Accuracy`: 1 for each row whose label matches, otherwise 0. */
 function labelledAccuracy({ count, sum }: Pick<Measured, 'count' | 'sum'>): SelectionEffect['labelled'] {
   if (count === 0) return null;
   const hits = Math.round(sum);

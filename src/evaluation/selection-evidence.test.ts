@@ -63,7 +63,7 @@ test('an endpoint drifts once more rows go on than its evaluation allows, over a
   assert.equal(evidence.poll('Digits').escalation, null);
 });
 
-test('a plan that answers more rows otherwise than the best one than its evaluation allows has drifted', async (t) => {
+test('a plan that disagrees with the best one on more rows than its evaluation allows has drifted', async (t) => {
   const { state, start } = await fixture(t);
   const evidence = await start();
   state.variants = [variant({ compared: 1000, disagreed: 8 })];
@@ -74,7 +74,7 @@ test('a plan that answers more rows otherwise than the best one than its evaluat
   assert.match(agreement.reason, /^a\/1>b\/1@0\.03 answers 5\.0 % of the rows that it keeps otherwise/);
 });
 
-test('a restart continues where the last look was, and forgets endpoints that were deleted', async (t) => {
+test('a restart continues from the last check, without deleted endpoints', async (t) => {
   const { state, start, rows, db } = await fixture(t);
   const before = await start();
   state.variants = [variant({ rows: 500, escalated: 200, compared: 40, disagreed: 1 })];

@@ -1,6 +1,6 @@
 /**
- * Follows what served rows say of the plans of endpoints without labels: how many go on to the second model of a cascade, and how many a
- * plan answers otherwise than the most accurate one. Counts are stored, so a restart loses seconds of them at most.
+ * Follows the evidence about plans that needs no labels: how many rows go on to the second model of a cascade, and on how many a
+ * plan disagrees with the most accurate one. Counts are stored, so a restart loses at most a few seconds.
  */
 import {
   agreementRuling,
@@ -20,13 +20,13 @@ export type EvidenceKind = (typeof evidenceKinds)[number];
 
 export interface SelectionEvidenceOptions {
   readonly db: Database;
-  /** What is read of an endpoint. */
+  /** The inputs from an endpoint. */
   readonly served: (endpoint: string) => Pick<ServedView, 'variants'> | undefined;
   /** The endpoints that exist. */
   readonly endpoints: () => readonly string[];
 }
 
-/** Null for an endpoint that has nothing of the kind to watch. */
+/** Null for an endpoint without such plans. */
 export type EvidenceRulings = Readonly<Record<EvidenceKind, DriftRuling | null>>;
 
 const rulings = { escalation: escalationRuling, agreement: agreementRuling } as const;
@@ -40,14 +40,14 @@ interface PlanCounts {
 export class SelectionEvidence {
   readonly #options: SelectionEvidenceOptions;
   readonly #watches: Readonly<Record<EvidenceKind, ShareWatch>> = { escalation: new ShareWatch(), agreement: new ShareWatch() };
-  /** JSON of what was stored last. */
+  /** The last stored JSON. */
   #stored = '';
 
   constructor(options: SelectionEvidenceOptions) {
     this.#options = options;
   }
 
-  /** Continues from what was stored. Call before `poll`. */
+  /** Continues from the stored counts. Call before `poll`. */
   async open(): Promise<void> {
     const rows = await this.#options.db.selectFrom('selection_evidence').selectAll().execute();
     for (const kind of evidenceKinds) {
@@ -66,7 +66,7 @@ export class SelectionEvidence {
   /** Reads the counts since the last call. */
   poll(endpoint: string): EvidenceRulings {
     const view = this.#options.served(endpoint);
-    // After a start it may not be served yet: what was stored still counts.
+    // After a start the endpoint may not be served yet: its stored counts still apply.
     if (view === undefined) return { escalation: null, agreement: null };
     const ladders = view.variants.flatMap(({ ladder, isShadow }) => (ladder === null || isShadow ? [] : [ladder]));
     return {
@@ -124,7 +124,7 @@ export class SelectionEvidence {
   }
 }
 
-/** Of cascades. */
+/** Shares of escalated rows, for cascades. */
 function escalationsIn({ config, rungs }: LadderView): PlanCounts[] {
   const { rows, decidedAtMs } = evaluatedBy(config);
   return config.rungs.flatMap(({ name, second, escalated }, rung): PlanCounts[] => {
@@ -134,7 +134,7 @@ function escalationsIn({ config, rungs }: LadderView): PlanCounts[] {
   });
 }
 
-/** Of all plans but the most accurate one, if requests are compared. */
+/** Shares of disagreements, for all plans except the most accurate one, if requests are compared. */
 function disagreementsIn({ config, rungs }: LadderView): PlanCounts[] {
   const { decidedAtMs } = evaluatedBy(config);
   if ((config.shadowShare ?? 0) === 0) return [];

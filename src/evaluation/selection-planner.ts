@@ -44,15 +44,15 @@ export interface SelectionPlannerOptions {
 export interface SelectionRequest {
   readonly models: readonly string[];
   readonly set: string;
-  /** Whose certificates share the error probability; null: nothing is deployed. */
+  /** The endpoint whose certificates share the error probability; null: nothing is deployed. */
   readonly endpoint: string | null;
   /** Above 0 and below 1; null only for the most accurate plan within a budget. */
   readonly floor: number | null;
-  /** With what probability all certified plans keep the floor; null: measured accuracies are taken for true. */
+  /** The probability with which all certified plans keep the floor; null: measured accuracies are taken as true. */
   readonly confidence: number | null;
   readonly goal: SelectionGoal;
   readonly objective: Objective;
-  /** Rows, in requests of one row. */
+  /** Rows per second, in requests of one row. */
   readonly ratePerSecond: number;
   readonly instanceType: string;
 }
@@ -61,24 +61,24 @@ export interface PlannedSelection {
   readonly set: EvaluationSet;
   readonly state: SelectionState;
   readonly chosen: ChosenPlans | null;
-  /** What would serve if nothing is certified. */
+  /** The plan that would serve if none is certified. */
   readonly fallback: JudgedPlan;
-  /** Rows that would certify the fallback, about; null if it is certified, or no number would. */
+  /** Approximate number of rows that would certify the fallback; null if it is certified, or if no number would. */
   readonly rowsNeeded: number | null;
   readonly plans: readonly JudgedPlan[];
-  /** Of all tests for the endpoint on these rows. */
+  /** All tests for the endpoint on these rows. */
   readonly chains: number;
   /** The smallest of a chain. */
   readonly level: number | null;
-  /** What all certificates of the endpoint on these rows can be wrong by; null without tests. */
+  /** Bound on the probability that any certificate of the endpoint on these rows is wrong; null without tests. */
   readonly errorTotal: number | null;
-  /** To be stored with the ladder that they prove. */
+  /** The tests to store with the ladder that they prove. */
   readonly tests: { readonly earlier: EarlierTests; readonly fresh: readonly AllottedTest[] };
-  /** How often a plan answers otherwise than the best one, on the rows that it does not send on. */
+  /** How often a plan disagrees with the best one, on the rows that its first model answers. */
   readonly agreement: (plan: AnswerPlan, best: AnswerPlan) => PlanAgreement;
-  /** Of the plan that the instances are sized for; null if the planner finds no mixture. */
+  /** The mixture for the plan that the instances are sized for; null if the planner finds none. */
   readonly predicted: PlannedDeployment['chosen'];
-  /** Of the candidates: times are those of these measurements. Epoch milliseconds. */
+  /** When the candidates' profiles were measured. Epoch milliseconds. */
   readonly profiles: readonly { readonly model: string; readonly measuredAtMs: number }[];
 }
 
@@ -207,7 +207,7 @@ function selectableOf({ version, profile }: CandidateVersion, answers: ModelAnsw
   };
 }
 
-/** What decides which models share a worker. */
+/** Decides which models can share a worker. */
 export interface WorkerModel extends Pick<ModelVersion, 'name' | 'batchable'> {
   readonly runtime: { readonly kind: ModelVersion['runtime']['kind']; readonly environment?: unknown; readonly variables?: unknown };
   readonly signature: { readonly inputs: readonly { readonly datatype: string; readonly shape: readonly number[] }[] };
@@ -229,7 +229,7 @@ function checkSelection({ models, floor, goal, ratePerSecond, confidence }: Sele
   if (models.length === 0 || models.length > candidatesMax) throw invalid(`expected 1 to ${candidatesMax} models, got ${models.length}`);
   if (floor !== null && !(floor > 0 && floor < 1)) throw invalid(`invalid accuracy: expected above 0 and below 1, got ${floor}`);
   if (floor === null && goal.kind === 'cheapest')
-    throw invalid('the cheapest plan needs an accuracy to keep: otherwise the worst model would do');
+    throw invalid('expected an accuracy for the cheapest plan: without one, the worst model would be chosen');
   if (goal.kind === 'most-accurate' && !(goal.usdPerHourMax > 0))
     throw invalid(`invalid budget: expected more than $0 per hour, got ${goal.usdPerHourMax}`);
   if (!(ratePerSecond > 0 && ratePerSecond <= 1_000_000))

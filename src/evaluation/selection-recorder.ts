@@ -13,7 +13,7 @@ export interface SelectionRecorderOptions {
   readonly tests: Pick<SelectionTests, 'add'>;
 }
 
-/** A decision that is about to be stored. */
+/** A decision to be stored. */
 export interface SelectionRecording {
   readonly hook: TransactionHook;
   /** Call after the commit. */

@@ -1,4 +1,4 @@
-/** Chooses the plans of an endpoint again: by the newest approved versions, evaluations and profiles, for the same request. */
+/** Chooses the plans of an endpoint again for the same request, from the newest approved versions, evaluations and profiles. */
 import {
   type Deployments,
   type EndpointConfig,
@@ -52,7 +52,7 @@ export class SelectionReview {
   }
 }
 
-/** Planning takes minutes if models are measured: what was deployed or held meanwhile stays. Throws `wrong_state`. */
+/** Planning takes minutes if models are measured. A deployment or hold in the meantime takes precedence: throws `wrong_state`. */
 function requireUnchanged(variant: string, ladder: SelectedLadder): TransactionHook {
   return async (_tx, { config: { name } }, before) => {
     const now = before?.variants.find((each) => each.name === variant)?.ladder;

@@ -1,6 +1,6 @@
 /**
- * Chooses the plans of a selection again when its candidates change: a followed group has a new approved version that has answered the set, or
- * a candidate is no longer approved. Looks every minute; an endpoint is reviewed at most every ten.
+ * Chooses the plans of a selection again when its candidates change: a followed group has a new approved version that was evaluated on the set, or
+ * a candidate is no longer approved. Checked every minute; an endpoint is reviewed at most every ten.
  */
 import { type Clock, Loop } from '../clock.ts';
 import { type Deployments, type EndpointView, isUnderWay, type SelectionConfig } from '../deployment/index.ts';
@@ -63,7 +63,7 @@ export class SelectionTriggers {
     }
   }
 
-  /** Against the candidates of the last decision. */
+  /** Compares with the candidates of the last decision. */
   async #hasChanged(endpoint: string, { request }: SelectionConfig): Promise<boolean> {
     const { decisions, answers } = this.#options;
     const [last] = await decisions.list({ endpoint, kind: 'selection', limit: 1 });

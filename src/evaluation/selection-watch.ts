@@ -1,4 +1,4 @@
-/** Holds selections whose rows have drifted, or whose labels show that the floor is broken. Looks every ten seconds. */
+/** Holds selections whose rows have drifted, or whose labels show an accuracy below the floor. Checked every ten seconds. */
 import { type Clock, Loop } from '../clock.ts';
 import type { DriftRuling, LabelledAnswers } from '../data-quality/index.ts';
 import {
@@ -42,7 +42,7 @@ export class SelectionWatch {
   readonly #options: SelectionWatchOptions;
   /** By endpoint. */
   readonly #accuracies = new Map<string, DriftRuling | null>();
-  /** By endpoint: a review that failed would plan all again with each look. */
+  /** By endpoint: without this pause, a failed review would be repeated with each check. */
   readonly #reviewedAtMs = new Map<string, number>();
   readonly #loop: Loop;
 
@@ -79,7 +79,7 @@ export class SelectionWatch {
     await this.#store();
   }
 
-  /** Counts of the last seconds are lost if the server is killed, not if it is stopped. */
+  /** Counts of the last seconds are lost only if the server is killed. */
   async #store(): Promise<void> {
     try {
       await this.#options.evidence.store();
@@ -103,7 +103,7 @@ export class SelectionWatch {
       return review(endpoint, 'labels', holder);
     }
     if (held?.cause === 'accuracy') return;
-    // Labels say more than any evidence without them.
+    // Labels are stronger than any evidence without labels.
     if (broken !== null) return this.#hold(watched, { cause: 'accuracy', reason: broken, atMs }, since);
     const rulings = evidence.poll(endpoint);
     if (held !== undefined) return;
@@ -111,7 +111,7 @@ export class SelectionWatch {
     if (cause !== undefined) await this.#hold(watched, { cause, reason: rulings[cause]?.reason ?? '', atMs }, since);
   }
 
-  /** For the alarm, as of the last look: whether labels show that the floor is broken; null without a floor. */
+  /** For the alarm, as of the last check: whether labels show an accuracy below the floor; null without a floor. */
   accuracy(endpoint: string): DriftRuling | null {
     return this.#accuracies.get(endpoint) ?? null;
   }
@@ -124,7 +124,7 @@ export class SelectionWatch {
     const hook: TransactionHook = async (tx, _endpoint, before) => {
       const now = before?.variants.find(({ name }) => name === variant)?.ladder;
       if (now === undefined || !isSameLadder(now, ladder)) {
-        throw new PlatformError('wrong_state', `the plans of ${endpoint} changed meanwhile: the next look judges them`);
+        throw new PlatformError('wrong_state', `the plans of ${endpoint} changed meanwhile: the next check evaluates them`);
       }
       recorded = last === undefined ? null : (await decisions.recordIn(tx, holdDecision(last, held, hold))).event;
     };

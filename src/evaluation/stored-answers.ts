@@ -1,4 +1,4 @@
-/** Reads the outcomes that are stored for a set, row by row. */
+/** Reads the stored outcomes of a set, row by row. */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { PlatformError } from '../errors.ts';
@@ -17,7 +17,7 @@ export interface ModelAnswers extends RowOutcomes {
 
 export interface SetAnswers {
   readonly set: StoredSet;
-  /** Numbers of classes, or values. */
+  /** Class numbers, or values. */
   readonly labels: Int32Array | Float64Array;
   readonly models: readonly ModelAnswers[];
 }
@@ -65,12 +65,12 @@ export class StoredAnswers {
     return new Set([...keys].flatMap(([name, key]) => (known.has(key) ? [name] : [])));
   }
 
-  /** Of the rows of a set, ascending; null for a set without. */
+  /** Fingerprints of a set's rows, ascending; null for a set without them. */
   async fingerprintsOf({ fingerprints }: Pick<StoredSet, 'fingerprints'>): Promise<Float64Array | null> {
     return fingerprints === null ? null : (decodeLabels(await this.#read(fingerprints), false) as Float64Array);
   }
 
-  /** Counts that plans were chosen by the set. Equal questions count once. */
+  /** Counts a choice of plans by the set. Equal questions count once. */
   async countChoice(setName: string, question: unknown): Promise<void> {
     await this.#options.rows.addChoice(setKeyOf(setName), hash('sha256', JSON.stringify(question)));
   }

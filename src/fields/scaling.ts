@@ -12,7 +12,7 @@ export const scalingFields = {
     help: 'scale the number of instances with the load: economic, backlog (asynchronous requests), hpa:70 and others, or none',
     defaultText: 'none',
   },
-  /** The default is 0 for a variant with functions, which answer while no instance runs. */
+  /** The default is 0 for a variant with functions, which serve while no instance runs. */
   instancesMin: {
     ...whole(0, instanceCountMax),
     noun: 'the minimum of instances',

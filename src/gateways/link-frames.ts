@@ -19,7 +19,7 @@ export const linkKinds = {
   cancel: 23,
   /** To the server: a plain request as received, `u32 connection | u32 bytes | bytes`. */
   whole: 24,
-  /** The route of the call is no longer served: the request must be sent as a whole. */
+  /** The route of the call is no longer served: the request must be forwarded. */
   changed: 25,
   /** The response to a whole request: `u32 0 | u32 bytes | bytes`. Flags: `flags.stays`, `flags.admitted`. */
   answered: 26,

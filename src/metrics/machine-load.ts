@@ -2,11 +2,11 @@
 
 /** Processor time since the machine started, in milliseconds. */
 export interface MachineTimes {
-  /** Of all processes. */
+  /** Processor time of all processes. */
   readonly usedMs: number;
   /** Used or idle: the sum over all processors. */
   readonly availableMs: number;
-  /** Of this server and its workers. */
+  /** Processor time of this server and its workers. */
   readonly ownMs: number;
 }
 

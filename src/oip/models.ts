@@ -18,7 +18,7 @@ export interface ServedModel {
   readonly variants: readonly [ServedVariant, ...ServedVariant[]];
 }
 
-/** Throws `not_found` for an unknown model or version, `unavailable` if it is not served (yet or any more). */
+/** Throws `not_found` for an unknown model or version, `unavailable` if it is not served yet, or no longer. */
 export function findModel(known: ModelLookup, reference: ModelReference): ServedModel {
   const view = known.serving.endpoint(reference.model);
   if (view === undefined) throw missing(known, reference);

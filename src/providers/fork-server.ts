@@ -339,7 +339,7 @@ export class ForkServer {
     this.#socket.write(messageFrame(0, kinds.call, message));
   }
 
-  /** Messages come from a process in which packages run: nothing in them is believed without a look. */
+  /** Messages come from a process in which packages run: nothing in them is trusted without a check. */
   #receive({ message }: Frame): void {
     const { event, id, pid, reason, run, code } = (message ?? {}) as Readonly<Record<string, unknown>>;
     const isCurrent = run === this.#run;

@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { fileUseOf } from './file-use.ts';
 import { removeTree } from './remove-tree.ts';
 
-describe('what a model wrote', () => {
+describe('the files of a model', () => {
   const root = mkdtempSync(join(tmpdir(), 'penstock-tree-'));
   after(() => rmSync(root, { recursive: true, force: true }));
   const folderOf = (name: string): string => {
@@ -52,7 +52,7 @@ describe('what a model wrote', () => {
     assert.equal(existsSync(folder), false);
   });
 
-  test('counts once per file with several names, and also if it has none but is open', async () => {
+  test('counts a file with several names once, and an open file without a name too', async () => {
     const folder = folderOf('open');
     const write =
       'import os, sys\nfile = open("big", "wb")\nfile.write(b"x" * 4000000)\nfile.flush()\nos.remove("big")\nprint("written", flush=True)\nsys.stdin.read()';

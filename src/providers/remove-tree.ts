@@ -1,6 +1,6 @@
 /**
- * Removes what a worker leaves behind. Its model may have written millions of files, nested them deeper than a path can name, or taken away
- * permissions from folders: none of it may hold the event loop, or remain.
+ * Removes the files of a worker. Its model may have written millions of files, nested them deeper than a path can name, or removed
+ * permissions from folders: this must neither block the event loop nor leave anything behind.
  */
 import { execFile } from 'node:child_process';
 import { lstat, opendir, readdir, readFile, rmdir, unlink } from 'node:fs/promises';
@@ -8,15 +8,15 @@ import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { sharedMemoryFolder } from './file-use.ts';
 
-/** Larger folders are removed by a process of their own. */
+/** Larger folders are removed by a separate process. */
 const smallMax = 256;
 const bytesMax = 1024 * 1024;
 
-/** Only for folders in which no process writes any more. Ignores a path that does not exist; rejects if something remains. */
+/** Only for folders that no process writes to. Ignores a path that does not exist; rejects if something remains. */
 export async function removeTree(path: string): Promise<void> {
   if (await removeSmall(path)) return;
   if ((await run('rm', ['-rf', '--', path])) === null) return;
-  await run('chmod', ['-R', 'u+rwx', '--', path]); // does not follow links that it meets
+  await run('chmod', ['-R', 'u+rwx', '--', path]); // does not follow links
   const failure = await run('rm', ['-rf', '--', path]);
   if (failure !== null) throw new Error(`failed to remove ${path}: ${failure}`);
 }

@@ -50,7 +50,7 @@ export class ByteReader {
     return this.buffer.length - this.at;
   }
 
-  /** Of the next byte in the file. */
+  /** Offset of the next byte in the file. */
   get position(): number {
     return this.#read - this.available;
   }

@@ -6,7 +6,7 @@
 export interface TopLevelStatement {
   /** The whole statement with its continuation lines, without comments and without the body of a function or class. */
   readonly text: string;
-  /** Of its first line, counted from 1. */
+  /** Number of its first line, counted from 1. */
   readonly line: number;
 }
 

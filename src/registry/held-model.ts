@@ -9,7 +9,7 @@ import { selectVersions } from './version-rows.ts';
 export interface HeldModel {
   /** Derived from a registered version, with a group of its own: see `baseNameOf`. */
   readonly version: ModelVersion;
-  /** Deletes its files unless a version has them. Call it when no worker needs them any more. */
+  /** Deletes its files unless a version has them. Call it when no worker needs them. */
   release(): Promise<void>;
 }
 

@@ -209,7 +209,7 @@ export class Openings {
     });
   }
 
-  /** Ends an opening. False if none was requested any more. */
+  /** Ends an opening. False if none was requested. */
   async #settle(
     tx: Database | Transaction,
     { group, version }: Key,

@@ -20,8 +20,8 @@ const scores = tensor('probabilities', [-1, 10]);
 const mlp = model('mlp/1', [tensor('pixels', [-1, 64])], [label, scores]);
 const cnn = model('cnn/1', [tensor('image', [-1, 1, 8, 8])], [scores]);
 
-describe('a model in place of another', () => {
-  test('takes the same rows in another shape, and gets the label it has not made', () => {
+describe('a model that replaces another', () => {
+  test('takes the same rows in another shape, and gets a label that it does not return itself', () => {
     assert.deepEqual(mapToContract(mlp, cnn), {
       inputs: [{ name: 'image', row: [1, 8, 8] }],
       outputs: [
@@ -32,7 +32,7 @@ describe('a model in place of another', () => {
     });
   });
 
-  test('drops an output that the contract has not', () => {
+  test('drops an output that the contract does not have', () => {
     assert.deepEqual(mapToContract(cnn, mlp), {
       inputs: [{ name: 'pixels', row: [64] }],
       outputs: [{ name: 'probabilities', row: null }],
@@ -40,7 +40,7 @@ describe('a model in place of another', () => {
     });
   });
 
-  test('is itself without any change, also with sizes that vary', () => {
+  test('is itself without any change, also with variable sizes', () => {
     const text = model('text/1', [tensor('tokens', [-1, -1], 'INT64')], [tensor('scores', [-1, 2])]);
     assert.deepEqual(mapToContract(text, text), {
       inputs: [{ name: 'tokens', row: null }],
@@ -91,7 +91,7 @@ describe('a model in place of another', () => {
       expected: /b\/1 takes one request at a time/,
     },
   ]) {
-    test(`is refused for ${why}, in a sentence`, () => {
+    test(`is rejected for ${why}, in a sentence`, () => {
       assert.match(refusalOf(mlp, candidate), expected);
     });
   }

@@ -171,7 +171,7 @@ interface Pair {
 interface JudgedRows {
   readonly rows: number;
   readonly counts: CascadeCounts;
-  /** Of the second model alone; null without one. */
+  /** The rank of the second model alone; null without one. */
   readonly secondErrors: number | null;
 }
 

@@ -16,9 +16,9 @@ export interface RungCounts {
   rows: number;
   /** Rows that went on to the second model. */
   escalated: number;
-  /** Of these, rows on which it failed. */
+  /** The rows on which it failed. */
   escalationsFailed: number;
-  /** Rows that did not go on and were compared with the most accurate plan, and those that it answers otherwise. */
+  /** Rows that did not go on and were compared with the most accurate plan, and those on which the two disagree. */
   compared: number;
   disagreed: number;
 }

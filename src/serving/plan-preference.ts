@@ -11,12 +11,12 @@ export function preferenceOf(prefer: unknown, accuracy?: unknown): PlanPreferenc
   throw new PlatformError('invalid_request', `invalid preference: expected accuracy or cost, got ${quoted(prefer)}`);
 }
 
-/** Of the headers `x-penstock-prefer` and `x-penstock-accuracy`. */
+/** Parses the headers `x-penstock-prefer` and `x-penstock-accuracy`. */
 export function preferenceIn(headers: Readonly<Record<string, unknown>>): PlanPreference | undefined {
   return preferenceOf(headers['x-penstock-prefer'], headers['x-penstock-accuracy']);
 }
 
-/** Of `penstock-prefer=accuracy` or `penstock-accuracy=>=0.99` among the custom attributes of AWS clients; others are ignored. */
+/** Parses `penstock-prefer=accuracy` or `penstock-accuracy=>=0.99` among the custom attributes of AWS clients; others are ignored. */
 export function preferenceInAttributes(attributes: string | undefined): PlanPreference | undefined {
   const [, prefer] = /\bpenstock-prefer=(\w{1,40})/.exec(attributes ?? '') ?? [];
   const [, accuracy] = /\bpenstock-accuracy=([>=.\d]{1,40})/.exec(attributes ?? '') ?? [];

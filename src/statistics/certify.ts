@@ -21,7 +21,7 @@ export interface PlanTest {
   readonly errors: number;
   /** Rows that go on to the second model. */
   readonly escalated: number;
-  /** Of "the accuracy is below the floor". */
+  /** The p-value of "the accuracy is below the floor". */
   readonly pValue: number;
   readonly isCertified: boolean;
 }
@@ -44,7 +44,7 @@ export const thresholds: readonly number[] = [
 export interface CertifyOptions {
   /** The accuracy to be kept, above 0 and below 1. */
   readonly floor: number;
-  /** Of each chain of `chainsOf`. The probability that any certified plan is below the floor is at most their sum. */
+  /** The level of each chain of `chainsOf`. The probability that any certified plan is below the floor is at most their sum. */
   readonly levels: readonly number[];
 }
 

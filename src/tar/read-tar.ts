@@ -22,9 +22,9 @@ const blockBytes = 512;
 const headersMax = 500_000;
 /** Limit for long names and pax records. Names that file systems allow are shorter. */
 const extrasBytesMax = 64 * 1024;
-/** Of all of them together: they compress to a thousandth, and reading 32 GiB of them would take half an hour. */
+/** Limit for all of them together: they compress to a thousandth, and reading 32 GiB of them would take half an hour. */
 const allExtrasBytesMax = 64 * 2 ** 20;
-/** Of one pax header. Programs write fewer than 20, and some for each extended attribute. */
+/** Limit for one pax header. Programs write fewer than 20, and some for each extended attribute. */
 const paxRecordsMax = 1000;
 
 /**

@@ -1,4 +1,4 @@
-/** Kills the server at random moments of a job: the job goes on, and each line, event and version is there exactly once. */
+/** Kills the server at random moments of a job: the job continues, and each line, event and version is there exactly once. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -148,7 +148,7 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     const models = groups.map((group) => `${group}/1`).join();
     const result = await made.open(`/selection?set=holdout&models=${models}&floor=0.99&objective=p95<=1000ms&rate=100`);
     await result.page.getByRole('heading', { name: 'Not certified', exact: true }).waitFor();
-    await result.page.getByText(/about [\d,]+ rows would do/).waitFor();
+    await result.page.getByText(/about [\d,]+ rows are needed/).waitFor();
     result.assertQuiet();
   });
 });

@@ -142,7 +142,7 @@ describe('evaluations', { timeout: 160_000 }, () => {
     assert.match(certified.plans.find(({ plan: name }) => name === 'digits-mlp/1')?.rejected ?? '', /not certified: 10 errors in 450 rows/);
     const missing = await plan({ floor: 0.99 });
     assert.deepEqual([missing.state, missing.floor_plan, missing.fallback], ['not-certified', null, 'digits-cnn/1']);
-    assert.match(missing.explanation, /not certified: digits-cnn\/1 has 1 error in 450 rows; about \d+ rows would do/);
+    assert.match(missing.explanation, /not certified: digits-cnn\/1 has 1 error in 450 rows; about \d+ rows are needed/);
     assert.match(selectionText(missing), /state +not-certified/);
     const estimated = await plan({ floor: 0.99, confidence: null });
     assert.deepEqual([estimated.state, estimated.floor_plan], ['estimated', 'digits-cnn/1']);

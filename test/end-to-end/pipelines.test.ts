@@ -1,6 +1,6 @@
 /**
  * The closed loop on a real server under load: an alarm starts a run, whose model is evaluated, approved by a test, and rolled out; a worse
- * one is rejected; one that is bad in production is rolled back. The script needs python3 alone: it copies a model, and forgets the first
+ * one is rejected; one that is bad in production is rolled back. The script needs only python3: it copies a model, and forgets the first
  * pixels of the images as its hyperparameter says.
  */
 import assert from 'node:assert/strict';

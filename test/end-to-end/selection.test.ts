@@ -230,11 +230,11 @@ describe('a selection', { timeout: 160_000 }, () => {
     ]);
   });
 
-  test('is refused if nothing is proven, with the number of rows that would do, unless forced', async () => {
+  test('is rejected if nothing is proven, with the number of rows that are needed, unless forced', async () => {
     const options = ['--select', groups.join(','), '--evaluation', 'holdout', '--accuracy', '>=0.99', '--objective', objective];
     await assert.rejects(
       cli('deploy', 'missing', ...options),
-      /not certified: digits-cnn\/1 has 1 error in 450 rows; about \d+(,\d+)? rows would do/,
+      /not certified: digits-cnn\/1 has 1 error in 450 rows; about \d+(,\d+)? rows are needed/,
     );
     assert.match(
       await cli('deploy', 'missing', ...options, '--force'),

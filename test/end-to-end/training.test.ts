@@ -1,4 +1,4 @@
-/** Training jobs by the command line and the native API. The scripts need python3 alone, and copy a model instead of computing one. */
+/** Training jobs by the command line and the native API. The scripts need only python3, and copy a model instead of computing one. */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -122,12 +122,12 @@ describe('training jobs', { timeout: 170_000 }, () => {
     };
     assert.match(
       await interrupted('left', 1),
-      /left: detached, it goes on.*\nfollow it with penstock training logs -f left; Ctrl-C again within 2 s stops it\n$/,
+      /left: detached, it continues.*\nfollow it with penstock training logs -f left; Ctrl-C again within 2 s stops it\n$/,
     );
     assert.equal((await server.callWell<TrainingJobBody>('GET', '/training-jobs/left')).status, 'InProgress');
     assert.match((await cli('training', 'stop', 'left')).stdout, /^left is Stop/);
     assert.equal((await over('left')).status, 'Stopped');
-    // Only now: on a machine of two cores one of them is left to serving, so a second job waits.
+    // Only now: on a machine with two cores, one of them is reserved for serving, so a second job waits.
     assert.match(await interrupted('ended', 2), /stopping ended: /);
     assert.equal((await over('ended')).status, 'Stopped');
   });
@@ -145,7 +145,7 @@ describe('training jobs', { timeout: 170_000 }, () => {
     );
   });
 
-  test('what the command line can know is wrong is an error before anything is sent', async () => {
+  test('mistakes that the command line can detect are errors before anything is sent', async () => {
     mkdirSync(join(folder, 'code'), { recursive: true });
     writeFileSync(join(folder, 'code', 'fit.py'), '');
     for (const [argv, message, code] of [
@@ -220,7 +220,7 @@ describe('training jobs', { timeout: 170_000 }, () => {
     assert.deepEqual(names.toSorted(), Array.from({ length: 12 }, (_, at) => `crowd-${at + 1}`).toSorted());
   });
 
-  test('sources of jobs that are rejected take the room of no others', async () => {
+  test('sources of rejected jobs do not use up the limit', async () => {
     const archive = execFileSync('tar', ['-c', 'train.py'], { cwd: folder });
     for (let at = 0; at < 105; at++) {
       const form = new FormData();

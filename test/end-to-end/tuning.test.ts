@@ -1,4 +1,4 @@
-/** Tuning jobs by the command line and the native API. The script needs python3 alone. */
+/** Tuning jobs by the command line and the native API. The script needs only python3. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';

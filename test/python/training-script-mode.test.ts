@@ -73,7 +73,7 @@ interface ArchiveEntry {
   readonly content?: string;
   readonly type?: 'link' | 'hard' | 'fifo' | 'device' | 'folder';
   readonly link?: string;
-  /** The size in the header, in bytes, without that content. */
+  /** The header claims this size in bytes; the content is missing. */
   readonly claims?: number;
 }
 
@@ -208,7 +208,7 @@ describe('script mode', { skip: !hasPython && 'there is no python3', timeout: 12
     });
   }
 
-  test('takes the program of variables, and code from a folder or an archive of the job', async () => {
+  test('takes the program from variables, and code from a folder or an archive of the job', async () => {
     configure({ sagemaker_submit_directory: path('input/data/code/sourcedir.tar.gz') });
     mkdirSync(path('input/data/code'), { recursive: true });
     archive(path('input/data/code/sourcedir.tar.gz'), [{ name: 'a.py', content: 'print("archive")' }]);
@@ -280,7 +280,7 @@ describe('script mode', { skip: !hasPython && 'there is no python3', timeout: 12
       }
     };
 
-    test('to the group or to the program reaches the script once, which ends as it wants', async () => {
+    test('to the group or to the program reaches the script once, which then ends by itself', async () => {
       configure({ sagemaker_program: 'train.py' });
       const go = path('go');
       const handler = 'def stop(*_):\n    seen.append(1)\n    print("term")\nsignal.signal(signal.SIGTERM, stop)\nprint("ready")\n';

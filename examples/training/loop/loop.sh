@@ -1,6 +1,6 @@
 #!/bin/sh
 # The closed loop: a model of few rows is deployed, more rows arrive, and the next run replaces it because a test proves it better.
-# PENSTOCK_URL and PENSTOCK_KEY say which server; without them it is the one on this machine. Training needs python3 alone.
+# PENSTOCK_URL and PENSTOCK_KEY say which server; without them it is the one on this machine. Training needs only python3.
 set -eu
 here=$(dirname "$0")
 penstock=$here/../../../bin/penstock

@@ -27,7 +27,7 @@ export interface WatchedEndpoint {
   readonly drift?: { readonly drifted: number | null; readonly reason: string } | null;
   /** Whether more rows went on to the second model of a cascade than its evaluation allows; null before any row. Null or absent without one. */
   readonly escalation?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
-  /** The same of rows that plans of a selection answer otherwise than the most accurate one. */
+  /** The same, of rows on which plans of a selection disagree with the most accurate one. */
   readonly agreement?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
   /** Whether labels show that the floor of a selection is broken; null before any label. Null or absent without a floor. */
   readonly accuracy?: { readonly isDrifted: boolean | null; readonly reason: string } | null;
@@ -131,7 +131,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
     'backlog-age': 'queued asynchronous requests are too old',
     drift: 'requests have drifted from the baseline',
     escalation: 'a cascade is unsure of more rows than its evaluation allows, so the rows have drifted',
-    agreement: 'a plan answers more rows otherwise than the most accurate one than its evaluation allows, so the rows have drifted',
+    agreement: 'a plan disagrees with the most accurate one on more rows than its evaluation allows, so the rows have drifted',
     accuracy: 'labels show that the accuracy is below the floor of the selection',
   } as const;
   const holders = {

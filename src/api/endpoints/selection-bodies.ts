@@ -15,7 +15,7 @@ export const selectionBody = z.strictObject({
     .strictObject({
       cause: z
         .enum(['escalation', 'agreement', 'accuracy'])
-        .describe('Without labels, by the rows that go on, or by those that the most accurate plan answers otherwise; or by labels.'),
+        .describe('Cause of the drift: rows that go on, rows on which the most accurate plan disagrees, or labels.'),
       reason: z.string(),
       at: time,
     })
@@ -80,11 +80,9 @@ export const selectionBody = z.strictObject({
         escalations_failed: z.number().describe('Rows on which the second model failed: the first one answered them.'),
         disagreement: share
           .nullable()
-          .describe('Share of the rows that do not go on which the most accurate plan answers otherwise, on the evaluation.'),
+          .describe('Share of the rows that do not go on and on which the most accurate plan disagrees, in the evaluation.'),
         compared: z.number().describe('Served rows that were compared so.'),
-        disagreement_now: share
-          .nullable()
-          .describe('Of these, the share that the most accurate plan answers otherwise. An alarm, not an accuracy.'),
+        disagreement_now: share.nullable().describe('Share of these on which the most accurate plan disagrees. An alarm, not an accuracy.'),
       }),
     )
     .describe(

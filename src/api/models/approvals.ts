@@ -1,4 +1,4 @@
-/** Routes of the approval of a model version, and of what an approval needs. */
+/** Routes of approvals of model versions, and of the samples and openings that an approval needs. */
 import { z } from 'zod';
 import { defined } from '../../defined.ts';
 import { PlatformError } from '../../errors.ts';

@@ -59,7 +59,7 @@ export function pipelineRoutes(services: Services): ApiRoute[] {
         withFile(services, request, caller, async (provided) => detailOf(pipelines, await pipelines.apply(provided, caller))),
     }),
     apiRoute('POST /plan/pipeline', {
-      summary: 'Check the file of a pipeline, and tell what its next run would do',
+      summary: 'Check the file of a pipeline, and show what its next run would do',
       description: `${formText} Nothing is stored.`,
       raw: ['multipart/form-data', 'application/yaml'],
       isUpload: true,

@@ -186,7 +186,7 @@ export class TransformRun {
       const inputsOf = sampleBatches(signature, await sampleOf(version), random);
       const options = { ...(await timerOf(link, clock)), signature, batchable, executor, random, inputsOf, rssOf, memoryMiB };
       return chooseRows((inputs) => runOn(link, inputs), profile, options).catch((error: unknown) => {
-        // Of JSON only the model knows which is valid.
+        // Only the model knows which JSON is valid.
         if (!takesJson(signature) || !(error instanceof PlatformError) || error.code !== 'model_failed') throw error;
         return rowsUnmeasured;
       });

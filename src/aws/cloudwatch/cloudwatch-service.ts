@@ -50,7 +50,7 @@ export function cloudWatchService(options: CloudWatchOptions): AwsService {
 }
 
 /** ListMetrics. */
-/** Of one call of GetMetricStatistics. */
+/** Maximum number of data points of one call of GetMetricStatistics. */
 const pointsMax = 1440;
 const pageSize = 500;
 const recentlyMs = 3 * 3_600_000;

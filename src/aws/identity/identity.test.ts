@@ -1,4 +1,4 @@
-/** STS and IAM by the wire: identities, temporary credentials, and what a role may do. */
+/** STS and IAM over the wire: identities, temporary credentials, and permissions of roles. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { form, json, type SignOptions, sendSigned } from '../../../test/aws/signed-request.ts';
@@ -113,7 +113,7 @@ describe('AssumeRole', () => {
     });
   }
 
-  test('rejects a role of another account, and what is not a role', async () => {
+  test('rejects a role of another account, and ARNs that are not roles', async () => {
     for (const RoleArn of [
       'arn:aws:iam::999999999999:role/r',
       `arn:aws:iam::${account}:user/${router.key.id}`,
@@ -204,7 +204,7 @@ describe('IAM', () => {
     assert.equal(codeOf((await call('iam', router.key, fields)).body), 'InvalidInput');
   });
 
-  test('all other calls are denied, so that clients go on', async () => {
+  test('all other calls are denied, so clients continue', async () => {
     for (const Action of ['ListRoles', 'CreateRole', 'PassRole']) {
       const { status, body } = await call('iam', router.key, { Action });
       assert.deepEqual([status, codeOf(body)], [403, 'AccessDenied']);

@@ -384,7 +384,7 @@ function gateError({ name }: Target, writer: string | undefined, { version }: He
   );
 }
 
-/** Waits no longer than the signal allows. The work goes on. */
+/** Waits no longer than the signal allows. The work continues. */
 async function within(signal: AbortSignal, work: Promise<void>): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(new PlatformError('unavailable', 'the model was not loaded in time', { retryAfterMs: 1000 }));

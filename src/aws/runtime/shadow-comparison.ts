@@ -1,4 +1,4 @@
-/** Compares what a shadow answers with what clients got, row by row. Copies are matched by their request id; nothing else is retained. */
+/** Compares the answers of a shadow with the responses to clients, row by row. Copies are matched by their request id; nothing else is retained. */
 import { type CallCapture, type CapturedExchange, predictionsOf } from '../../data-quality/index.ts';
 import type { ServedRoute } from '../../serving/index.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -7,21 +7,21 @@ import type { Tensor } from '../../tensor.ts';
 export interface AwaitedCopy {
   /** Whether the shadow's own call is captured. */
   readonly isObserved: boolean;
-  /** What the client got, by row; null if that is not a prediction, or the call failed. */
+  /** The response to the client, by row; null if it is not a prediction, or if the call failed. */
   readonly values: readonly (number | string)[] | null;
 }
 
 export interface ShadowComparisonDeps {
   /** Captures calls of shadows. */
   readonly calls: Pick<CallCapture, 'begin'>;
-  /** Called with the share of the rows of a copy that the shadow answers otherwise. */
+  /** Called with the share of the rows of a copy that the shadow answers differently. */
   readonly onCompared: (shadow: Pick<ServedRoute, 'endpoint' | 'variant'>, disagreement: number) => void;
 }
 
 /** Calls with more rows are bulk calls, which are not compared. */
 const rowsMax = 1000;
 
-/** What clients got, as far as it can be compared; `parts` of a call may arrive in any order. */
+/** Responses to clients that can be compared; `parts` of a call may arrive in any order. */
 export class ServedValues {
   readonly #parts: (readonly (number | string)[] | null)[] = [];
 

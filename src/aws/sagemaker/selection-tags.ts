@@ -15,7 +15,7 @@ export const selectionTagsText =
   'penstock:select (model groups or versions, separated by spaces) with penstock:accuracy such as 0.97, penstock:evaluation (a labelled set) ' +
   'and penstock:minimize (cost)';
 
-/** Null if no tag asks for a selection. Throws `invalid_request` for tags that belong together and are not. */
+/** Null if no tag requests a selection. Throws `invalid_request` if a tag that belongs to another one is missing. */
 export function selectionTagsOf(tags: Readonly<Record<string, string>>): SelectionTags | null {
   const [select, accuracy, minimize, evaluation] = selectionTagNames.map((name) => tags[name]?.trim());
   if ([select, accuracy, minimize, evaluation].every((value) => value === undefined)) return null;

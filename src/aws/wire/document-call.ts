@@ -77,7 +77,7 @@ function operationOf(target: string | string[] | undefined, shapes: ServiceShape
 function unknownOperation({ name, operations }: AwsService, operation: string): PlatformError {
   const supported = Object.keys(operations).sort().join(', ');
   const message = `${name} has no operation '${operation.slice(0, 100)}': expected one of ${supported}`;
-  // Clients take this as "cannot tell" and go on; they give up at an unknown operation.
+  // Clients interpret this as unknown and continue; they fail at an unknown operation.
   if (name === 'iam') {
     return new PlatformError(
       'forbidden',

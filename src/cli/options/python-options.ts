@@ -113,7 +113,7 @@ export async function opened(
     await pause(clock, pollMs, interrupted);
     if (interrupted.aborted) {
       const todo = `check with \`penstock describe ${version.name}\`, or end it with \`penstock reject ${version.name}\``;
-      throw new CliError(`interrupted: the server goes on opening ${version.name}; ${todo}`);
+      throw new CliError(`interrupted: the server continues to open ${version.name}; ${todo}`);
     }
     current = await client.get<VersionBody>(versionUrlPath(version.name));
   }

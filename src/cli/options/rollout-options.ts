@@ -60,7 +60,7 @@ export function addRolloutOptions(command: Command): void {
     )
     .option(
       '--min-requests <number>',
-      'answers of the new version that each step of a watched update needs to be judged by; a step without any request goes on (default: 30)',
+      'answers of the new version that each step of a watched update needs to be judged by; a step without any request completes (default: 30)',
       wholeNumber(0, 1_000_000),
     )
     .option(

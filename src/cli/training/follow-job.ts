@@ -49,7 +49,7 @@ export async function followJob(session: VerbSession, client: Client, first: Tra
     if (context.interrupted.aborted) return detach(session, client, now, progress);
     progress.fail();
     if (!(error instanceof CliError) || error instanceof ServerError) throw error;
-    const advice = `the job goes on: follow it with penstock training logs -f ${shellQuoted(now.name)}`;
+    const advice = `the job continues: follow it with penstock training logs -f ${shellQuoted(now.name)}`;
     throw new CliError(`${error.message}; ${advice}`, 1, { cause: error });
   }
 }
@@ -85,7 +85,7 @@ async function detach(session: VerbSession, { url }: Client, { name }: TrainingJ
   const { context } = session;
   const second = new AbortController();
   context.onSecondInterrupt?.(() => second.abort());
-  progress.done(`${name}: detached, it goes on`);
+  progress.done(`${name}: detached, it continues`);
   session.remark(`follow it with penstock training logs -f ${shellQuoted(name)}; Ctrl-C again within 2 s stops it`);
   await pause(context.clock, secondMs, second.signal);
   if (!second.signal.aborted) return null;

@@ -26,7 +26,7 @@ export async function followRun(session: VerbSession, client: Client, first: Pip
       progress.write(stagesText(await client.get<TrainingJobBody>(jobPath(run.job))));
     await pause(context.clock, pollMs, context.interrupted);
     if (context.interrupted.aborted) {
-      progress.done(`${run.name}: detached, it goes on`);
+      progress.done(`${run.name}: detached, it continues`);
       session.remark(`see it with penstock pipeline runs ${run.pipeline} ${run.number}`);
       return null;
     }

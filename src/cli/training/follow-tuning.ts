@@ -23,7 +23,7 @@ export async function followTuning(session: VerbSession, client: Client, first: 
   while (now.status === 'InProgress' || now.status === 'Stopping') {
     await pause(context.clock, pollMs, context.interrupted);
     if (context.interrupted.aborted) {
-      progress.done(`${now.name}: detached, it goes on`);
+      progress.done(`${now.name}: detached, it continues`);
       session.remark(
         `see it with penstock tuning describe ${shellQuoted(now.name)}, stop it with penstock tuning stop ${shellQuoted(now.name)}`,
       );

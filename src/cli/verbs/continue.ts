@@ -1,4 +1,4 @@
-/** `penstock continue`: goes on with a paused update, although too few answers are there to judge it. */
+/** `penstock continue`: continues a paused update, although there are too few answers to judge it. */
 import type { Command } from 'commander';
 import type { EndpointBody } from '../../api/index.ts';
 import type { CliContext } from '../cli-context.ts';

@@ -43,7 +43,7 @@ export function addDelete(program: Command, context: CliContext): void {
     .with((command) =>
       command
         .option('--group', 'delete the empty model group of this name', false)
-        .option('-y, --yes', 'do not ask before deleting a serving endpoint; only a terminal is asked', false),
+        .option('-y, --yes', 'delete a serving endpoint without a prompt; there is a prompt only on a terminal', false),
     )
     .runs(async (session, options: DeleteOptions, name: string) => {
       const isEndpoint = !options.group && !name.includes('/');

@@ -101,7 +101,7 @@ async function follow({ context }: VerbSession, client: Client, created: Environ
     if (current.state !== 'building') return current;
     await pause(context.clock, pollEveryMs, context.interrupted);
     if (context.interrupted.aborted)
-      throw new CliError(`interrupted: the server goes on building ${name}; see penstock environments describe ${name}`);
+      throw new CliError(`interrupted: the server continues to build ${name}; see penstock environments describe ${name}`);
   }
 }
 

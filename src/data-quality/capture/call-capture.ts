@@ -82,7 +82,7 @@ class ExchangeCapture implements CapturedExchange {
   readonly #requestId: string;
   readonly #inferenceId: string | null;
   readonly #predictions: Predictions[] = [];
-  /** Of all parts; undefined if they were answered under several, or without a selection. */
+  /** The plan of all parts; undefined if they had several, or without a selection. */
   #plan: string | undefined;
 
   constructor(

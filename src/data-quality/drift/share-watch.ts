@@ -12,7 +12,7 @@ export interface ShareBaseline {
   /** `digits-mlp/1>digits-cnn/1@0.03` */
   readonly plan: string;
   readonly rows: number;
-  /** Rows that went on, or that the most accurate plan answers otherwise. */
+  /** Rows that went on, or on which the most accurate plan disagrees. */
   readonly ones: number;
   /** When the plans were chosen: a later choice begins a test of its own. */
   readonly decidedAtMs: number;
@@ -85,7 +85,7 @@ export class ShareWatch {
     if (counts === undefined) return;
     counts.rows += rows;
     counts.ones += ones;
-    // Evidence falls with each row that is no one.
+    // Evidence falls with each row that does not count.
     if (ones === 0 || counts.firedAtRows !== null) return;
     if (logEvidence(counts.ones, counts.rows, counts.shareMax) >= firesAt) counts.firedAtRows = counts.rows;
   }

@@ -36,7 +36,7 @@ export async function storeLabels(tx: Transaction, endpoint: string, labelled: r
     .execute();
 }
 
-/** Of the ids that have labels. */
+/** Only for ids that have labels. */
 export async function readCallLabels(db: Database, endpoint: string, ids: readonly string[]): Promise<CallLabels[]> {
   if (ids.length === 0) return [];
   const rows = await db

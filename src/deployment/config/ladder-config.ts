@@ -19,7 +19,7 @@ export interface LadderRung {
   readonly isCertified: boolean;
   /** Share of the rows of the evaluation that go on. */
   readonly escalated: number;
-  /** Of the other rows of the evaluation: how many, and on how many the most accurate plan of the ladder answers otherwise. */
+  /** The other rows of the evaluation: their number, and on how many of them the most accurate plan disagrees. */
   readonly agreement?: RungAgreement;
 }
 

@@ -46,10 +46,10 @@ export interface SelectionDecision {
   readonly atMs: number;
 }
 
-/** The rows that are served are no longer those of the evaluation, so its certificates say nothing of them. */
+/** The rows that are served are no longer those of the evaluation, so its certificates do not apply to them. */
 export interface SelectionHold {
   /**
-   * `escalation`: more rows go on to the second model than should; `agreement`: a plan answers more rows otherwise than the most accurate
+   * `escalation`: more rows go on to the second model than should; `agreement`: a plan disagrees on more rows with the most accurate
    * one than it should; `accuracy`: labels show that the floor is broken.
    */
   readonly cause: 'escalation' | 'agreement' | 'accuracy';

@@ -1,6 +1,6 @@
 /**
- * Whether a step of a monitored update has enough answers of the new version to be judged by. Two requests, one of them refused,
- * are not proof that a version works. Pure.
+ * Whether a step of a monitored update has enough answers of the new version to be judged. Two requests, one of them rejected,
+ * do not prove that a version works. Pure.
  */
 import { PlatformError } from '../../errors.ts';
 
@@ -18,7 +18,7 @@ export interface EvidenceRule {
 export interface StepEvidence {
   /** Requests, regardless of outcome. */
   readonly requests: number;
-  /** Of those, the requests that it answered or failed; it did not run the others. */
+  /** The requests that it answered or failed; it did not run the others. */
   readonly answers: number;
 }
 
@@ -43,7 +43,7 @@ const answersMinMax = 1_000_000;
 const watchMaxMsMax = 604_800_000;
 
 /**
- * Judges a step whose planned time is over. A step without any request goes on, because an endpoint without traffic could
+ * Judges a step whose planned time is over. A step without any request completes, because an endpoint without traffic could
  * otherwise not be updated. Without a rule, time and alarms alone decide, as on AWS.
  */
 export function evidenceVerdict(

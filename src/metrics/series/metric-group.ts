@@ -86,7 +86,7 @@ export class MetricGroup {
       if (measured !== null) taken.set(metric, measured);
     }
     if (taken.size > 0) return taken;
-    if (!this.countsTowardsLimit) this.#current.clear(); // no feed refers to them any more
+    if (!this.countsTowardsLimit) this.#current.clear(); // no feed refers to them
     return null;
   }
 

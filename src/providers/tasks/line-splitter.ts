@@ -1,6 +1,6 @@
 /** Splits the output of a foreign program into lines. The memory that it takes is bounded, whatever the program prints. */
 
-/** Of CloudWatch Logs; longer lines are split. */
+/** The limit of CloudWatch Logs; longer lines are split. */
 export const taskLineBytesMax = 256 * 1024;
 
 const newline = 0x0a;

@@ -110,7 +110,7 @@ export class LateShare {
     this.#earnedMs = Math.max(0, this.#earnedMs - serviceMs);
   }
 
-  /** No late request waits any more. */
+  /** No late request is left. */
   reset(): void {
     this.#earnedMs = 0;
   }

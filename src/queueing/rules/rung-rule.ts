@@ -17,7 +17,7 @@ export interface Rung {
 
 /** The moment at which an executor takes a batch. */
 export interface RungMoment {
-  /** Of each executor: time until it is free; 0 for the one that takes the batch. */
+  /** Time until each executor is free; 0 for the one that takes the batch. */
   readonly residualMs: readonly number[];
   /** Waiting rows that can be in time, those of the batch included; at least 1. Late rows do not count (ADR 30). */
   readonly rowsWaiting: number;

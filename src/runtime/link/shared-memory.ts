@@ -31,7 +31,7 @@ export class SharedMemory {
     try {
       const path = `${folder}/penstock-${process.pid}-${name}`;
       const fd = openSync(path, 'wx+', 0o600);
-      unlinkSync(path); // the memory is freed when no process has it open any more
+      unlinkSync(path); // the memory is freed once no process has it open
       return new SharedMemory(fd);
     } catch {
       return null;

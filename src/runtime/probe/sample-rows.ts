@@ -17,7 +17,7 @@ const rowsMax = 16;
 /** A sample may have any number of rows in its bytes. */
 const limits = { rowsMax: bytesMax, requestsMax: bytesMax };
 
-/** At most sixteen rows. None if the sample does not fit the model: it can be registered all the same. */
+/** At most sixteen rows. None if the sample does not fit the model: it can be registered anyway. */
 export function firstRows(signature: Signature, { contentType, body, label }: SampleBody): Row[] {
   try {
     const beginning = beginningOf(contentType, body);

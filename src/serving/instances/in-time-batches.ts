@@ -17,7 +17,7 @@ export interface InTimeBatchesDeps {
   readonly queue: InstanceQueue;
   /** Time for transfer to the worker and back, and for encoding. */
   readonly overheadMs: number;
-  /** Of all instances, with full batches. */
+  /** Capacity of all instances, with full batches. */
   readonly rowsPerMs: () => number;
   /** Time until the waiting rows are served, for Retry-After. */
   readonly drainMs: () => number;

@@ -1,4 +1,4 @@
-/** Requests that can no longer be in time, under any load: what they leave to others, and what becomes of them. */
+/** Requests that can no longer be in time, under any load: their effect on others, and their outcome. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';

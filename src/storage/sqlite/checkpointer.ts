@@ -13,7 +13,7 @@ export type CheckpointMode = 'PASSIVE' | 'RESTART';
 
 export type CheckpointRequest = { readonly file: string; readonly mode: CheckpointMode | 'close' };
 
-/** `isWhole`: the entire log was copied and no reader uses it any more. */
+/** `isWhole`: the entire log was copied and no reader uses it. */
 export type CheckpointResult =
   | { readonly isWhole: boolean }
   | { readonly error: string; readonly code: string | undefined; readonly errcode: number | undefined };

@@ -1,4 +1,4 @@
-/** The paired test of a run: its numbers and its sentence, as the server made them. */
+/** The paired test of a run: its numbers and its sentence, both from the server. */
 import type { ReactElement } from 'react';
 import type { PipelineRunBody } from '../../../../src/api/index.ts';
 import { Card } from '../../kit/card.tsx';

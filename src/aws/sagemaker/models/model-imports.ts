@@ -135,7 +135,7 @@ export class ModelImports {
     try {
       return await readSamplePayload(this.#options.objects, url);
     } catch {
-      return null; // missing or damaged: the model is registered all the same
+      return null; // missing or damaged: the model is registered anyway
     }
   }
 

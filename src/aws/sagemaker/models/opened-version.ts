@@ -4,7 +4,7 @@ import type { ModelVersion, Registry } from '../../../registry/index.ts';
 /** Less than the minute for which AWS's clients wait for an answer. */
 const openingHeldMs = 50_000;
 
-/** The version once it is not being opened any more, or after 50 s. Throws `not_found`. */
+/** The version once its opening has ended, or after 50 s. Throws `not_found`. */
 export async function openedVersion(
   registry: Pick<Registry, 'version' | 'openings'>,
   { group, version }: { readonly group: string; readonly version: number },

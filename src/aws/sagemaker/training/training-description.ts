@@ -90,7 +90,7 @@ function metricOf({ name, value, atMs }: TrainingJob['metrics'][number]): AwsOut
   return { MetricName: name, Value: value, Timestamp: new Date(atMs) };
 }
 
-/** Of `digits/7`. */
+/** The ARN of `digits/7`. */
 function packageArn(awsLocation: AwsLocation, version: string): string {
   const [group = '', number] = version.split('/');
   return arnOf(awsLocation, 'model-package', group, number === undefined ? null : Number(number));

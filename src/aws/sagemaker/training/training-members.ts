@@ -1,4 +1,4 @@
-/** The members of CreateTrainingJob that have an effect, and the rejection of those that are not served. Pure. */
+/** The members of CreateTrainingJob that have an effect, and the rejection of unsupported ones. Pure. */
 import { AwsError, type AwsInput } from '../../service.ts';
 
 interface S3Source {
@@ -61,7 +61,7 @@ export function trainingMembers(input: AwsInput): TrainingJobMembers {
 
 const pipe = 'TrainingInputMode Pipe is not supported here: use File, or FastFile, which is File here.';
 
-/** Throws `ValidationException` that names a member which would change what runs, and is not served. */
+/** Throws `ValidationException` for an unsupported member that would change what runs. */
 export function checkServed(members: TrainingJobMembers): void {
   const { AlgorithmSpecification: algorithm, ResourceConfig: resources = {}, InputDataConfig: channels = [] } = members;
   if (members.ServerlessJobConfig !== undefined) throw notServed('ServerlessJobConfig', 'name a TrainingImage and a ResourceConfig');
@@ -84,7 +84,7 @@ export function checkServed(members: TrainingJobMembers): void {
   if (members.MlflowConfig !== undefined) throw notServed('MlflowConfig', 'set MLFLOW_TRACKING_URI in Environment');
 }
 
-/** Of members that UpdateTrainingJob has, too. */
+/** Checks the members that UpdateTrainingJob also has. */
 export function checkUpdateServed(members: Pick<TrainingJobMembers, 'ProfilerRuleConfigurations' | 'RemoteDebugConfig'>): void {
   if ((members.ProfilerRuleConfigurations ?? []).length > 0) throw notServed('ProfilerRuleConfigurations', 'remove them');
   if (members.RemoteDebugConfig?.EnableRemoteDebug === true) throw notServed('RemoteDebugConfig', 'remove it');

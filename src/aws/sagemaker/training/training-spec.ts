@@ -20,7 +20,7 @@ export interface TrainingSpecDeps {
   readonly imageOf: (image: string) => TrainingImage;
 }
 
-/** Throws `ValidationException` for members that are not served, and for those that contradict each other. */
+/** Throws `ValidationException` for unsupported members, and for those that contradict each other. */
 export function createdSpecOf(
   input: AwsInput,
   tags: Readonly<Record<string, string>>,

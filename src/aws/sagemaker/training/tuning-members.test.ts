@@ -1,4 +1,4 @@
-/** The request as HyperparameterTuner of SDK 2.257 sends it (test/aws/training-requests.jsonl), and what is rejected of others. */
+/** The request as HyperparameterTuner of SDK 2.257 sends it (test/aws/training-requests.jsonl), and the members that are rejected. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,11 +55,11 @@ describe('a tuning job by HyperparameterTuner of SDK 2', () => {
     assert.deepEqual(trainingDocument['ResourceConfig'], { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 30 });
   });
 
-  test('is described as it was created; one of another API in the same words', () => {
+  test('is described as it was created, also if another API created it', () => {
     const described = describeTuning(awsLocation, jobOf(input));
     assert.deepEqual(described['HyperParameterTuningJobConfig'], input.HyperParameterTuningJobConfig);
     const fixed = { ...(input.TrainingJobDefinition['StaticHyperParameters'] as object), _tuning_objective_metric: 'acc' };
-    // Which SDKs read of it.
+    // The members that SDKs read.
     const ResourceConfig = { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 30 };
     assert.deepEqual(described['TrainingJobDefinition'], { ...input.TrainingJobDefinition, ResourceConfig, StaticHyperParameters: fixed });
     const derived = createdTuningMembers(jobOf(null), awsLocation)['HyperParameterTuningJobConfig'] as Readonly<Record<string, unknown>>;

@@ -76,7 +76,7 @@ export function tuningMembers(input: AwsInput): TuningMembers {
   return input as unknown as TuningMembers;
 }
 
-/** Throws `ValidationException` for members that are not served, and for those that contradict each other. */
+/** Throws `ValidationException` for unsupported members, and for those that contradict each other. */
 export function tuningSpecOf(
   input: AwsInput,
   awsLocation: AwsLocation,
@@ -115,7 +115,7 @@ export function tuningSpecOf(
   return { spec, trainingDocument: { ...trainingDocument, TuningJobArn } };
 }
 
-/** Returns the definition of its training jobs. Throws `ValidationException` that names a member which is not served. */
+/** Returns the definition of its training jobs. Throws `ValidationException` that names an unsupported member. */
 function checkTuningServed(members: TuningMembers): DefinitionMembers {
   const { TrainingJobDefinition: definition, HyperParameterTuningJobConfig: config } = members;
   if (members.TrainingJobDefinitions !== undefined) throw notServed('TrainingJobDefinitions', 'name one TrainingJobDefinition');
