@@ -204,6 +204,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     ladders: { plan: () => assert.fail('nothing is evaluated') },
     selectionRecorder: { recording: () => assert.fail('nothing is selected') },
     selectionReview: { review: () => assert.fail('nothing is selected') },
+    challengers: { evidenceOf: () => null },
     ...noCapture,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
     clock,

@@ -195,6 +195,7 @@ const variantBody = z.strictObject({
     .strictObject({
       share: z.number().describe('Share of the requests that are copied, from 0 to 1.'),
       copies_dropped: z.number().describe('Copies that were dropped because the shadow was busy or memory was short.'),
+      shares_workers: z.boolean().describe('Runs in idle time of the workers of the production variant, and costs nothing.'),
     })
     .nullable()
     .describe('For a variant that receives copies of requests; null if it answers requests.'),

@@ -12,9 +12,14 @@ const variant = { name: 'AllTraffic', instanceCount: 1, instanceType: 'local.1',
 const objective = parseObjective('p95<=500ms');
 
 /** A variant with functions alongside its instances. `tables`: known service times by executor. */
-function seenWith(tables: Readonly<Record<string, ServiceTable>>, ladder: object | null = null) {
+function seenWith(
+  tables: Readonly<Record<string, ServiceTable>>,
+  ladder: object | null = null,
+  { executors = [], unloaded = [] }: { readonly executors?: readonly object[]; readonly unloaded?: readonly object[] } = {},
+) {
   const functions = { setting: { memoryMiB: 1769 }, config: { maxConcurrency: 4 } };
-  const served = { name: 'AllTraffic', version: {}, executors: [], functions, overflow: { shutReason: null }, rowsWaiting: 0, ladder };
+  const overflow = { shutReason: null };
+  const served = { name: 'AllTraffic', version: {}, executors, functions, overflow, rowsWaiting: 0, ladder, unloaded };
   const config = { name: 'prod', objective, variants: [variant] };
   const sources = {
     clock: new VirtualClock(),
@@ -50,4 +55,16 @@ test('sizes instances and functions of a selection for its floor plan', () => {
   const { type, overflow } = seenWith(tables, ladder);
   assert.equal(Math.round(type.ratePerSecond), 10);
   assert.equal(overflow?.serviceMs, 100);
+});
+
+test('sizes them for the next better plan while no worker can load the floor plan, and for the floor plan if one can', () => {
+  const rungs = [
+    { name: 'floor', first: 'a/1', second: 'b/1' },
+    { name: 'top', first: 'b/1', second: null },
+  ];
+  const tables = { 'floor instance:local.1': tableOf(100), 'top instance:local.1': tableOf(200) };
+  const missing = (workers: number) => ({ executors: [{}, {}], unloaded: [{ model: 'a/1', reason: 'damaged', workers }] });
+  const rateOf = (workers: number) =>
+    Math.round(seenWith(tables, { config: { rungs, floorRung: 0 } }, missing(workers)).type.ratePerSecond);
+  assert.deepEqual([rateOf(1), rateOf(2)], [10, 5]);
 });

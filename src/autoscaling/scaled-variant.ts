@@ -115,12 +115,17 @@ function scaledVariant(
   };
 }
 
-/** Instances and functions of a selection are sized for its floor plan. */
+/**
+ * Instances and functions of a selection are sized for its floor plan, or, if none of its workers could load that, for the next better plan
+ * that they run.
+ */
 function floorTables(
-  { ladder }: ServedVariant,
+  { ladder, unloaded, executors }: ServedVariant,
   { tableOf, planTable }: Pick<ScaledVariantDeps, 'tableOf' | 'planTable'>,
 ): ScaledVariantDeps['tableOf'] {
-  const floor = ladder?.config.rungs[ladder.config.floorRung];
+  const missing = new Set(unloaded.filter(({ workers }) => workers >= executors.length).map(({ model }) => model));
+  const plans = ladder?.config.rungs.slice(ladder.config.floorRung) ?? [];
+  const floor = plans.find(({ first, second }) => !missing.has(first) && (second === null || !missing.has(second))) ?? plans[0];
   return floor === undefined || planTable === undefined ? tableOf : (_version, executor) => planTable(floor, executor);
 }
 

@@ -21,5 +21,5 @@ export { baselinesOf, type DriftReport, driftReport, type FeatureDrift } from '.
 export { agreementRuling, type DriftRuling, escalationRuling } from './drift/share-rulings.ts';
 export { type ShareBaseline, ShareWatch, type StoredShare } from './drift/share-watch.ts';
 export { type AcceptedLabels, GroundTruth } from './labels/ground-truth.ts';
-export type { HitCounts, LabelledAnswers, LiveQuality, ShadowPrediction } from './labels/prediction-rows.ts';
+export type { DiscordantPairs, HitCounts, LabelledAnswers, LiveQuality, ShadowPrediction } from './labels/prediction-rows.ts';
 export { type LabelInput, readLabels, readLabelsTask, someOf } from './labels/read-labels.ts';

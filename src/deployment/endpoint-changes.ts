@@ -62,7 +62,7 @@ export class EndpointChanges {
 
   /** Creates an endpoint from a checked config. Throws `not_found` (a version), `wrong_state` (not Approved). */
   async created(tx: Transaction, provided: EndpointConfig, hook?: TransactionHook): Promise<DesiredEndpoint> {
-    const { config, versions } = await withVersions(this.#deps.registry, tx, provided, []);
+    const { config, versions } = await withVersions(this.#deps, tx, provided, []);
     const atMs = this.#deps.clock.wallMs();
     const endpoint = {
       config,
@@ -90,7 +90,7 @@ export class EndpointChanges {
     const { registry, clock, alarmState } = this.#deps;
     const provided = this.check(changedBy(change, stored.config));
     if (guard !== null) checkGuard(guard, provided, alarmState);
-    const { config, versions } = await withVersions(registry, tx, provided, stored.config.variants);
+    const { config, versions } = await withVersions(this.#deps, tx, provided, stored.config.variants);
     const generation = isDeepStrictEqual(config, stored.config) ? stored.generation : stored.generation + 1;
     await inTransaction?.(tx, { config, generation }, stored.config);
     if (generation === stored.generation) return null;
@@ -122,7 +122,7 @@ export class EndpointChanges {
     const next = withCounts(old, scaling, wanted);
     const variants = stored.config.variants.map((each) => (each === old ? next : each));
     const provided = this.check({ ...stored.config, variants });
-    const { config, versions } = await withVersions(registry, tx, provided, stored.config.variants);
+    const { config, versions } = await withVersions(this.#deps, tx, provided, stored.config.variants);
     await inTransaction?.(tx, { config, generation: stored.generation });
     if (isDeepStrictEqual(config, stored.config)) return null;
     await deleteOtherCounts(tx, name, scaledNames(config));

@@ -5,6 +5,8 @@ import { formatMs, formatObjective } from '../objective.ts';
 import type { Provider, WorkerView } from '../providers/index.ts';
 import { type ModelVersion } from '../registry/index.ts';
 import type { EndpointConfig } from './config/endpoint-config.ts';
+import { shadowKey } from './config/ladder-config.ts';
+import { sharesWorkers } from './config/shared-workers.ts';
 import type { InstanceView } from './reconcile/instance-view.ts';
 import type { EndpointReconciler } from './reconcile/reconcile.ts';
 import type { EndpointStatus } from './reconcile/status.ts';
@@ -18,6 +20,8 @@ export interface VariantView {
   /** Ready workers of any version; during a monitored update, only of the new one. If the variant has instances, only these count. */
   readonly ready: number;
   readonly workers: readonly WorkerView[];
+  /** True for a shadow that runs on the workers of the production variant; `workers` are empty then. */
+  readonly sharesWorkers: boolean;
   /** Desired number of instances, from the config or from scaling. */
   readonly wanted: number;
   readonly instances: readonly InstanceView[];
@@ -76,18 +80,23 @@ export function endpointViewOf(
     isUnderWay(rollout) && reconciler.servedGeneration === generation ? rollout.beforeGeneration : reconciler.servedGeneration;
   const variants = config.variants.map((variant) => {
     const { name, instanceCount } = variant;
-    const own = workers.filter(({ spec }) => nameKey(spec.variant) === nameKey(name));
+    const isShared = variant.isShadow === true && sharesWorkers(variant, config.variants);
+    const key = shadowKey(`${variant.group}/${variant.version}`);
+    const own = workers.filter(({ spec }) => (isShared ? spec.plans?.key === key : nameKey(spec.variant) === nameKey(name)));
     const ofKind = instanceCount === 0 ? own : own.filter(({ spec }) => spec.kind === 'instance');
     // During a monitored update both fleets run; only workers of the new one count.
     const model = `${variant.group}/${variant.version}`;
-    const counted = isUnderWay(rollout) ? ofKind.filter(({ spec }) => spec.modelName === model) : ofKind;
+    const counted = isUnderWay(rollout) && !isShared ? ofKind.filter(({ spec }) => spec.modelName === model) : ofKind;
     const instances = reconciler.instancesOf(name);
     const failed = instances.find(({ state }) => state === 'failed');
+    const wanted = reconciler.wantedInstances(variant);
+    const ready = counted.filter(({ state }) => state === 'ready').length;
     return {
       name,
-      ready: counted.filter(({ state }) => state === 'ready').length,
-      workers: own,
-      wanted: reconciler.wantedInstances(variant),
+      ready: isShared ? Math.min(ready, wanted) : ready,
+      workers: isShared ? [] : own,
+      sharesWorkers: isShared,
+      wanted,
       instances,
       startTrouble: failed === undefined ? reconciler.startTrouble : (failed.reason ?? 'its process ended'),
     };
@@ -167,7 +176,9 @@ function notesOnBudgets({ variants }: EndpointConfig, { prices }: Machine): stri
 function notesOnInstances({ variants }: EndpointConfig, { prices, cores }: Machine): string[] {
   let threads = 0;
   let instances = 0;
-  for (const { instanceType: type, instanceCount } of variants) {
+  for (const variant of variants) {
+    const { instanceType: type, instanceCount } = variant;
+    if (variant.isShadow === true && sharesWorkers(variant, variants)) continue;
     threads += threadsOf(instanceType(prices, type), cores) * instanceCount;
     instances += instanceCount;
   }

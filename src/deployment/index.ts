@@ -11,10 +11,14 @@ export { type BatchPolicy, checkFunctions, type FunctionsConfig, functionsDefaul
 export {
   checkLadder,
   isSameLadder,
+  type LadderChallenger,
   type LadderConfig,
   type LadderRung,
   ladderKey,
+  ladderModelsMax,
+  planAlone,
   type SelectedLadder,
+  shadowKey,
   versionIn,
 } from './config/ladder-config.ts';
 export type { ScalingConfig } from './config/scaling-config.ts';
@@ -28,6 +32,7 @@ export {
   shadowShareDefault,
   shadowShareMax,
 } from './config/selection-config.ts';
+export { sharesWorkers } from './config/shared-workers.ts';
 export { requireCompatibleSignature, signatureChange } from './config/signature-change.ts';
 export {
   changedBy,
@@ -43,6 +48,7 @@ export { Deployments, type DeploymentsOptions } from './deployments.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
 export { Readiness } from './readiness.ts';
 export type { InstanceView } from './reconcile/instance-view.ts';
+export { shadowPlan } from './reconcile/ladder-workers.ts';
 export type { EndpointStatus } from './reconcile/status.ts';
 export { commandOf } from './reconcile/worker-command.ts';
 export type { CountedBefore } from './rollouts/earlier-counts.ts';
@@ -59,5 +65,5 @@ export { answersMinDefault, type EvidenceRule, watchMaxMsOf } from './rollouts/r
 export type { RollbackHook } from './rollouts/rollouts.ts';
 export { type UpdateDetail, type UpdateKind, updateKinds } from './rollouts/update-events.ts';
 export { type CountedVersion, requestsOf, sumOfCounts, type VersionCounts, zeroCounts } from './rollouts/version-counts.ts';
-export type { ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
+export type { LoadedShadow, ServedEndpoint, ServedWorker, ServingPort } from './serving-port.ts';
 export { inOrder, type TransactionHook } from './transaction-hook.ts';

@@ -31,6 +31,14 @@ export interface ServedWorker {
   readonly link: WorkerLink;
   /** The plans that it has loaded; absent for a worker with one model. */
   readonly ladder?: LadderConfig;
+  /** The shadow whose model it has loaded too, to run it in idle time. */
+  readonly shadow?: LoadedShadow;
+}
+
+export interface LoadedShadow {
+  /** The variant that receives the copies. */
+  readonly variant: string;
+  readonly version: ModelVersion;
 }
 
 export interface ServingPort {

@@ -63,7 +63,7 @@ export class EvaluationSets {
     const held = files.hold();
     let mayBeNeeded = false;
     try {
-      const { sha256, bytes } = await held.store(source, setBytesMax);
+      const { sha256, bytes } = await held.store(source, setBytesMax).catch(tooLarge);
       const known = await rows.findSet(name);
       if (known !== null) {
         checkSameSet(known, { ...description, sha256 });
@@ -112,6 +112,13 @@ export class EvaluationSets {
       return { ...set, models: uses.get(key) ?? 0, choices: choices.get(key) ?? 0 };
     });
   }
+}
+
+/** The store does not know what it stores. */
+function tooLarge(error: unknown): never {
+  if (!(error instanceof PlatformError) || error.code !== 'too_large') throw error;
+  const text = `the evaluation set is too large: expected at most ${setBytesMax / 2 ** 20} MiB, got more. Use a sample of its rows`;
+  throw new PlatformError('too_large', text, { cause: error });
 }
 
 function tooMany(): PlatformError {

@@ -64,7 +64,8 @@ export function heldLadder(ladder: SelectedLadder, held: SelectionHold, plans: L
   if (held.cause !== 'accuracy') return { ...ladder, creditRowsMax: 0, selection };
   const best = bestLabelled(ladder.rungs, plans);
   const models = best.second === null ? [best.first] : [best.first, best.second];
-  return { ...ladder, models, rungs: [best], floorRung: 0, creditRowsMax: 0, selection };
+  const { challenger: _challenger, ...others } = ladder;
+  return { ...others, models, rungs: [best], floorRung: 0, creditRowsMax: 0, selection };
 }
 
 const effectsOf: Readonly<Record<SelectionHold['cause'], (top: string) => string>> = {

@@ -1,3 +1,4 @@
+export type { Challengers } from './challengers.ts';
 export type { CandidateView, Comparison, EvaluationState, EvaluationView, StoredOutcomes } from './evaluation.ts';
 export { artifactKeyOf, candidatesMax } from './evaluation.ts';
 export {

@@ -1,5 +1,6 @@
 /** Plans the ladder of an endpoint with a selection, and explains the choice. Deploys nothing. */
 import type { Clock } from '../clock.ts';
+import { defined } from '../defined.ts';
 import {
   type LadderRung,
   type SelectedLadder,
@@ -77,9 +78,20 @@ export class LadderPlanner {
     const rungs = rungsOf(planned, chosen, request.degradeTo);
     const { clock } = this.#options;
     const { set, chains, level, errorTotal } = planned;
-    const { candidates, goal, floor, confidence, degradeTo, ratePerSecond, shadowShare = shadowShareDefault } = request;
+    const { candidates, goal, floor, confidence, degradeTo, ratePerSecond, shadowShare = shadowShareDefault, demoted } = request;
+    const requested = {
+      candidates,
+      reference: contract.name,
+      set: set.name,
+      goal,
+      floor,
+      confidence,
+      degradeTo,
+      ratePerSecond,
+      shadowShare,
+    };
     const selection: SelectionConfig = {
-      request: { candidates, reference: contract.name, set: set.name, goal, floor, confidence, degradeTo, ratePerSecond, shadowShare },
+      request: { ...requested, ...defined({ demoted }) },
       decision: {
         state: degradeTo === null ? planned.state : 'estimated',
         explanation,

@@ -6,6 +6,7 @@ import { messageOf } from '../errors.ts';
 import type { Foundation } from '../foundation/index.ts';
 import type { Decisions } from '../records/index.ts';
 import type { Serving } from '../serving/index.ts';
+import { Challengers } from './challengers.ts';
 import type { Evaluations } from './evaluations.ts';
 import { LadderLoads } from './ladder-loads.ts';
 import { LadderPlanner } from './ladder-planner.ts';
@@ -25,8 +26,8 @@ export interface OpenSelectionsDeps
   readonly deployments: Pick<Deployments, 'list' | 'get' | 'update'>;
   readonly registry: SelectionReviewOptions['registry'];
   readonly serving: Pick<Serving, 'endpoint' | 'endpoints'>;
-  readonly truth: Pick<GroundTruth, 'labelledSince'>;
-  readonly evaluations: Pick<Evaluations, 'answers' | 'tests'>;
+  readonly truth: Pick<GroundTruth, 'labelledSince' | 'discordantSince'>;
+  readonly evaluations: Pick<Evaluations, 'answers' | 'tests' | 'create' | 'find'>;
 }
 
 export async function openSelections(deps: OpenSelectionsDeps, closers: Closers) {
@@ -52,6 +53,7 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
   const watch = new SelectionWatch({
     ...deps,
     evidence,
+    store: series,
     labelled: (...of) => deps.truth.labelledSince(...of),
     review: (...of) => selectionReview.review(...of),
     onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to judge a selection, will retry'),
@@ -69,7 +71,16 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
     review: (...of) => selectionReview.review(...of),
     onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to choose plans again, will retry'),
   });
-  for (const part of [effects, watch, loads, triggers]) closers.add(part).open();
+  const challengers = new Challengers({
+    ...deps,
+    answers,
+    store: series,
+    served: (endpoint) => deps.serving.endpoint(endpoint),
+    discordant: (...of) => deps.truth.discordantSince(...of),
+    review: (...of) => selectionReview.review(...of),
+    onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to judge a challenger, will retry'),
+  });
+  for (const part of [effects, watch, loads, triggers, challengers]) closers.add(part).open();
   const selectionRulings = (endpoint: string) => ({ ...evidence.poll(endpoint), accuracy: watch.accuracy(endpoint) });
-  return { selection, ladders, selectionRecorder, selectionReview, selectionRulings };
+  return { selection, ladders, selectionRecorder, selectionReview, selectionRulings, challengers };
 }

@@ -70,6 +70,9 @@ export const selectionReasons = [
   'held',
   'model-missing',
   'model-loaded',
+  'challenger-loaded',
+  'challenger-promoted',
+  'challenger-demoted',
   'unchanged',
 ] as const;
 export type SelectionReason = (typeof selectionReasons)[number];
@@ -79,7 +82,7 @@ export interface SelectionFindings {
   readonly inputs: Omit<SelectionInputs, 'before'>;
   readonly alternatives: readonly SelectionAlternative[];
   readonly chosen: ChosenSelection;
-  readonly reason: Exclude<SelectionReason, 'unchanged' | 'held' | 'model-missing' | 'model-loaded'>;
+  readonly reason: Extract<SelectionReason, 'cheapest-certified' | 'cheapest-as-measured' | 'most-accurate-in-budget' | 'not-certified'>;
   readonly explanation: string;
 }
 

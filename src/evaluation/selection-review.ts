@@ -4,6 +4,8 @@ import {
   type EndpointConfig,
   inOrder,
   isSameLadder,
+  ladderModelsMax,
+  planAlone,
   requireCompatibleSignature,
   type SelectedLadder,
   type TransactionHook,
@@ -11,7 +13,8 @@ import {
 } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import type { Registry } from '../registry/index.ts';
-import type { LadderPlanner } from './ladder-planner.ts';
+import { withChallenger } from './challenger-rule.ts';
+import type { LadderPlanner, PlannedLadder } from './ladder-planner.ts';
 import type { SelectionRecorder } from './selection-recorder.ts';
 
 export interface SelectionReviewOptions {
@@ -42,7 +45,8 @@ export class SelectionReview {
       force: decision.state === 'not-certified',
       isReview: true,
     });
-    const { contract, ladder: next } = planned;
+    const { contract } = planned;
+    const next = keptChallenger(planned, ladder, trigger);
     const chosen = isSameLadder(next, ladder) ? ladder : next;
     const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
     const recording = recorder.recording(planned, trigger);
@@ -52,8 +56,19 @@ export class SelectionReview {
   }
 }
 
+/** A challenger that labels have not decided on stays loaded, unless it is a candidate now or there is no room. */
+function keptChallenger({ ladder, findings }: PlannedLadder, { challenger }: SelectedLadder, trigger: string): SelectedLadder {
+  if (challenger === undefined || trigger === 'promote' || ladder.models.length >= ladderModelsMax) return ladder;
+  if (findings.inputs.profiles.some(({ model }) => model === challenger.model)) return ladder;
+  const { incumbent } = challenger;
+  return withChallenger(ladder, {
+    ...challenger,
+    incumbent: incumbent !== null && planAlone(ladder, incumbent) === null ? null : incumbent,
+  });
+}
+
 /** Planning takes minutes if models are measured. A deployment or hold in the meantime takes precedence: throws `wrong_state`. */
-function requireUnchanged(variant: string, ladder: SelectedLadder): TransactionHook {
+export function requireUnchanged(variant: string, ladder: SelectedLadder): TransactionHook {
   return async (_tx, { config: { name } }, before) => {
     const now = before?.variants.find((each) => each.name === variant)?.ladder;
     if (now === undefined || !isSameLadder(now, ladder))

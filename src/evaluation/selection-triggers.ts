@@ -54,7 +54,7 @@ export class SelectionTriggers {
       const { name } = view.config;
       if (selection === null || this.#reviewedAtMs.has(name)) continue;
       try {
-        if (!(await this.#hasChanged(name, selection))) continue;
+        if (!(await this.#hasChanged(name, selection, challengerOf(view)))) continue;
         this.#reviewedAtMs.set(name, nowMs);
         await review(name, 'version', 'penstock');
       } catch (error) {
@@ -64,7 +64,7 @@ export class SelectionTriggers {
   }
 
   /** Compares with the candidates of the last decision. */
-  async #hasChanged(endpoint: string, { request }: SelectionConfig): Promise<boolean> {
+  async #hasChanged(endpoint: string, { request }: SelectionConfig, challenger: string | null): Promise<boolean> {
     const { decisions, answers } = this.#options;
     const [last] = await decisions.list({ endpoint, kind: 'selection', limit: 1 });
     if (last === undefined) return false;
@@ -75,7 +75,7 @@ export class SelectionTriggers {
     const answered = await answers.answered(request.set, versions);
     const isLeftOut = (model: string): boolean =>
       leftOut.some((each) => each.model === model && each.reason !== unansweredReason(model, request.set));
-    return [...answered].some((model) => !considered.has(model) && !isLeftOut(model));
+    return [...answered].some((model) => !considered.has(model) && !isLeftOut(model) && model !== challenger);
   }
 
   async #versionsOf(candidates: readonly string[]): Promise<readonly ModelVersion[]> {
@@ -96,4 +96,9 @@ export class SelectionTriggers {
 function followedBy({ config, status, rollout }: EndpointView): SelectionConfig | null {
   const selection = config.variants.find(({ ladder }) => ladder?.selection !== undefined)?.ladder?.selection;
   return selection === undefined || selection.held !== undefined || status !== 'InService' || isUnderWay(rollout) ? null : selection;
+}
+
+/** A version that is tried: what becomes of it is decided there. */
+function challengerOf({ config }: EndpointView): string | null {
+  return config.variants.find(({ ladder }) => ladder?.challenger !== undefined)?.ladder?.challenger?.model ?? null;
 }

@@ -58,6 +58,7 @@ async function fixture(t: TestContext) {
     disagrees: false,
     stored: 0,
     sinceMs: -1,
+    measured: new Map<string, number>(),
   };
   const config = () => ({ name: 'digits', variants: [{ name: 'AllTraffic', ladder: state.ladder }] });
   const failures: unknown[] = [];
@@ -87,6 +88,7 @@ async function fixture(t: TestContext) {
       state.sinceMs = sinceMs;
       return { ...state.labelled, trusted: state.trusted, plans: state.plans };
     },
+    store: { add: (_key, { name }, value) => void state.measured.set(name, value) },
     review: async (...of) => {
       state.reviews.push(of);
       if (state.reviewFails) throw new Error('nothing is certified');
@@ -107,6 +109,9 @@ test('a selection without drift is not touched', async (t) => {
     reason: '951 of 1,000 labelled rows are right: no proof that the accuracy is below 0.95',
   });
   assert.deepEqual([failures, (await decisions.list({ limit: 9 })).length], [[], 1]);
+  const [low = 0, high = 0, evidence = 0] = ['AccuracyLow', 'AccuracyHigh', 'EvidenceFloor'].map((name) => state.measured.get(name));
+  assert(low > 0.91 && low < 0.951 && high > 0.951 && high < 0.98, `${low} to ${high}`);
+  assert(evidence > 0 && evidence < 1, `${evidence}`);
 });
 
 test('drift without labels withdraws the plans below the floor, with a decision, and keeps the workers', async (t) => {

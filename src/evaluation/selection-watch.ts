@@ -11,7 +11,9 @@ import {
   type TransactionHook,
 } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
+import { type MetricStore, penstockNamespace, variantMetricKey } from '../metrics/index.ts';
 import type { Decisions, Events, PlatformEvent } from '../records/index.ts';
+import { confidenceSequence, logEvidence } from '../statistics/index.ts';
 import { accuracyAlarm, accuracyRuling, heldLadder, holdDecision, releaseRuling } from './hold-selection.ts';
 import { evidenceKinds, type SelectionEvidence } from './selection-evidence.ts';
 import type { SelectionReview } from './selection-review.ts';
@@ -24,6 +26,7 @@ export interface SelectionWatchOptions {
   readonly evidence: Pick<SelectionEvidence, 'poll' | 'store'>;
   /** Rows of a variant that were answered since this time and have labels. */
   readonly labelled: (endpoint: string, variant: string, sinceMs: number) => Promise<LabelledAnswers>;
+  readonly store: Pick<MetricStore, 'add'>;
   readonly review: SelectionReview['review'];
   readonly onFailure: (endpoint: string, error: unknown) => void;
 }
@@ -37,6 +40,8 @@ interface Watched {
 const lookEveryMs = 10_000;
 const reviewEveryMs = 600_000;
 const holder = 'penstock';
+const intervalAlpha = 0.05;
+const evidenceMetrics = { escalation: 'EvidenceEscalation', agreement: 'EvidenceAgreement' } as const;
 
 export class SelectionWatch {
   readonly #options: SelectionWatchOptions;
@@ -96,6 +101,7 @@ export class SelectionWatch {
     const atMs = clock.wallMs();
     const since = await labelled(endpoint, variant, selection.decision.atMs);
     const broken = accuracyRuling(floor, since);
+    this.#measure(watched, since);
     this.#accuracies.set(endpoint, accuracyAlarm(floor, held, since, broken));
     const released = held === undefined ? null : releaseRuling(floor, (await labelled(endpoint, variant, held.atMs)).trusted);
     if (released !== null && !this.#reviewedAtMs.has(endpoint)) {
@@ -106,9 +112,24 @@ export class SelectionWatch {
     // Labels are stronger than any evidence without labels.
     if (broken !== null) return this.#hold(watched, { cause: 'accuracy', reason: broken, atMs }, since);
     const rulings = evidence.poll(endpoint);
+    for (const kind of evidenceKinds) this.#add(watched, evidenceMetrics[kind], rulings[kind]?.evidence);
     if (held !== undefined) return;
     const cause = evidenceKinds.find((kind) => rulings[kind]?.isDrifted === true);
     if (cause !== undefined) await this.#hold(watched, { cause, reason: rulings[cause]?.reason ?? '', atMs }, since);
+  }
+
+  /** What labels since the decision say, over time: an interval that holds whenever it is looked at, and the evidence against the floor. */
+  #measure(watched: Watched, { rows, hits }: LabelledAnswers): void {
+    if (rows === 0) return;
+    const { low, high } = confidenceSequence(hits, rows, intervalAlpha);
+    this.#add(watched, 'AccuracyLow', low);
+    this.#add(watched, 'AccuracyHigh', high);
+    const { floor } = watched.ladder;
+    if (floor !== null) this.#add(watched, 'EvidenceFloor', Math.exp(Math.min(logEvidence(rows - hits, rows, 1 - floor), 700)));
+  }
+
+  #add({ endpoint, variant }: Watched, name: string, value: number | undefined): void {
+    if (value !== undefined) this.#options.store.add(variantMetricKey(penstockNamespace, endpoint, variant), { name, unit: 'None' }, value);
   }
 
   /** For the alarm, as of the last check: whether labels show an accuracy below the floor; null without a floor. */

@@ -6,7 +6,7 @@ import type { Log } from '../logs/index.ts';
 import type { EnvironmentRef } from '../python-model.ts';
 import { type Random, SystemRandom } from '../random.ts';
 import type { WorkerExit } from '../records/index.ts';
-import { fetchModel, type ModelFiles, type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import { fetchModel, type MissingModel, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { CgroupRecord } from './cgroup-record.ts';
 import { Cgroups } from './cgroups.ts';
 import { ConcurrencyLimiter } from './concurrency-limiter.ts';
@@ -21,7 +21,7 @@ import { Leftovers } from './leftovers.ts';
 import { limitAddressSpace, startTicks } from './process-facts.ts';
 import type { BorrowOptions, Provider, WorkerCommand, WorkerLimits, WorkerPython, WorkerSpec, WorkerView } from './provider.ts';
 import { deviceFiles, type PythonProgram } from './python-program.ts';
-import { SupervisedWorker } from './supervised-worker.ts';
+import { type FetchedModels, SupervisedWorker } from './supervised-worker.ts';
 import { LocalTasks } from './tasks/local-tasks.ts';
 import type { Tasks } from './tasks/task.ts';
 import { clearTemporaryLeftovers } from './temporary-leftovers.ts';
@@ -404,13 +404,22 @@ export class LocalProvider implements Provider {
     });
   }
 
-  /** Copies the files of all models of a worker to this machine if needed. */
-  async #fetchModels({ artifact, plans }: WorkerSpec): Promise<readonly ModelFiles[]> {
+  /** Copies the files of all models of a worker to this machine if needed. Of several models, those that are damaged are left out. */
+  async #fetchModels(spec: WorkerSpec): Promise<FetchedModels> {
     const fetch = this.#fetchFile;
     assert(fetch !== undefined, 'a provider that starts workers needs fetchFile');
-    const models: ModelFiles[] = [];
-    for (const each of [artifact, ...(plans?.others ?? [])]) models.push(await fetchModel(each, fetch));
-    return models;
+    const files: FetchedModels['files'][number][] = [];
+    const damaged: MissingModel[] = [];
+    for (const [model, each] of [spec.artifact, ...(spec.plans?.others ?? [])].entries()) {
+      try {
+        files.push(await fetchModel(each, fetch));
+      } catch (error) {
+        if (!mayLackModels(spec)) throw error;
+        files.push(null);
+        damaged.push({ model, reason: messageOf(error) });
+      }
+    }
+    return { files, damaged };
   }
 
   #notify(view: WorkerView): void {
@@ -424,6 +433,11 @@ function watchedBorrower(process: WorkerProcess, onEnd: (reason: string) => void
     process.kill();
   };
   return { id: `borrowed-${process.pid}`, written: process.written, archive: noArchive, end };
+}
+
+/** Whether the worker serves without a model that it cannot load. */
+function mayLackModels({ plans, python }: WorkerSpec): boolean {
+  return plans !== undefined && python === undefined;
 }
 
 function accessOf({ paths = [], isIsolated = true }: WorkerCommand): WorkerProgram {

@@ -27,7 +27,7 @@ async function statesAfter(reason: string): Promise<string[]> {
     clock,
     log,
     random: new SeededRandom(1),
-    fetchModels: async () => [],
+    fetchModels: async () => ({ files: [], damaged: [] }),
     acquireProcess,
     changed,
   });

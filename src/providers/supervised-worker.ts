@@ -9,7 +9,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { Log } from '../logs/index.ts';
 import type { Random } from '../random.ts';
 import type { WorkerExit } from '../records/index.ts';
-import { isRunnable, type ModelFiles, sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
+import { isRunnable, type MissingModel, type ModelFiles, sampleInputs, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { noArchive, type WatchedWorker } from './disk-watch.ts';
 import type { FileUse } from './file-use.ts';
 import type { HangingStack } from './hanging-stack.ts';
@@ -45,12 +45,19 @@ function shownName({ modelName, displayName = modelName }: WorkerSpec): string {
   return displayName;
 }
 
+export interface FetchedModels {
+  /** By position; null for one that is damaged. */
+  readonly files: readonly (ModelFiles | null)[];
+  /** Only of a worker that serves without them. */
+  readonly damaged: readonly MissingModel[];
+}
+
 export interface WorkerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
   /** Before a process is requested: resolves to the files of its model and of the others of its plans, on this machine. */
-  readonly fetchModels: () => Promise<readonly ModelFiles[]>;
+  readonly fetchModels: () => Promise<FetchedModels>;
   readonly acquireProcess: () => Promise<WorkerProcess>;
   readonly changed: (view: WorkerView) => void;
   /** Called for each line that its processes print, with the requests that it belongs to, and with a line when an instance is ready and when a process has ended. */
@@ -70,7 +77,7 @@ export class SupervisedWorker {
   #state: WorkerState = 'starting';
   #process: WorkerProcess | null = null;
   /** The files of its model, then those of the others of its plans. */
-  #models: readonly ModelFiles[] = [];
+  #models: FetchedModels = { files: [], damaged: [] };
   #attempt: Promise<void> = Promise.resolve();
   #cancelRetry: (() => void) | null = null;
   #cancelLoad: (() => void) | null = null;
@@ -249,14 +256,19 @@ export class SupervisedWorker {
     this.#cancelLoad = this.#around.clock.after(missingRetryMs, () => {
       const again = (): void => this.#retryMissing(process);
       if (process.link.runsOpen > 0) again();
-      else missing.retry().then(again, again);
+      else
+        void this.#around
+          .fetchModels()
+          .then((fetched) => missing.retry(fetched))
+          .then(again, again);
     });
   }
 
   async #loadModel(link: WorkerLink): Promise<void> {
     const { threads, id, python, plans } = this.spec;
     const name = shownName(this.spec);
-    const [model, ...others] = this.#models;
+    const { files, damaged } = this.#models;
+    const [model, ...others] = files.map((each) => each ?? { path: '' });
     assert(model !== undefined, 'the files of the model were fetched');
     const { data = [] } = model;
     const loaded =
@@ -268,7 +280,7 @@ export class SupervisedWorker {
               others: plans.others.map(({ python: code }, i) => ({ ...(others[i] as ModelFiles), ...defined({ python: code }) })),
             },
           };
-    const { signature } = await link.load({ path: model.path, data, threads, name, ...defined({ python }), ...loaded });
+    const { signature } = await link.load({ path: model.path, data, threads, name, damaged, ...defined({ python }), ...loaded });
     if (python?.form === 'bytes' || python?.form === 'stream') return; // only its user knows valid requests
     const inputs = sampleInputs(signature, 1, this.#around.random).map(({ data, ...tensor }) => ({ ...tensor, parts: [data] }));
     try {
@@ -286,8 +298,8 @@ export class SupervisedWorker {
   /** Resolves once the process passes its health check. No input is sent, because only its user knows valid inputs. */
   async #startCommand({ link, directory }: WorkerProcess, { mark }: ProcessTree): Promise<void> {
     const { modelName, threads, process: command } = this.spec;
-    const [model] = this.#models;
-    assert(model !== undefined, 'the archive was fetched');
+    const [model] = this.#models.files;
+    assert(model !== undefined && model !== null, 'the archive was fetched');
     assert(command !== undefined && directory !== null, 'a worker for a command needs a command and a directory');
     this.#archive = await link.unpack(model.path, directory, unpackedBytesMax);
     await link.load({ path: model.path, threads, name: modelName, process: { ...command, directory, mark } });

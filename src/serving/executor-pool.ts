@@ -27,6 +27,8 @@ export interface PoolSettings {
   readonly capture?: CaptureConfig | null;
   /** True if the pool receives copies of requests only. */
   readonly isShadow?: boolean;
+  /** True for a shadow that runs in the idle time of the production variant's workers. */
+  readonly sharesWorkers?: boolean;
   /** True if instances run the variant too, and functions take only requests that instances cannot finish in time. */
   readonly isHybrid?: boolean;
   /** The plans of a variant of a selection. Absent: its workers have one model. */

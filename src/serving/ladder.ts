@@ -3,7 +3,7 @@
  * can run it.
  */
 import assert from 'node:assert/strict';
-import { type LadderConfig, type LadderRung, ladderKey } from '../deployment/index.ts';
+import { type LadderConfig, type LadderRung, ladderKey, planAlone } from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { AccuracyCredit, chooseRung, type RungMoment } from '../queueing/index.ts';
 import { type RowStages, stages } from '../runtime/index.ts';
@@ -34,6 +34,16 @@ export interface ShadowCounts {
   ms: number;
 }
 
+/** Rows on which a challenger ran in idle time, since the variant is served. */
+export interface ChallengeCounts {
+  rows: number;
+  /** Rows that it answers otherwise than its incumbent. */
+  disagreed: number;
+  /** Runs that failed, and workers that crashed meanwhile. */
+  failed: number;
+  crashes: number;
+}
+
 export interface ModelCounts {
   rows: number;
   usd: number;
@@ -54,6 +64,7 @@ export interface LadderView {
   readonly creditRows: number | null;
   /** Requests that were run again in idle time. */
   readonly shadows: Readonly<ShadowCounts>;
+  readonly challenge: Readonly<ChallengeCounts>;
 }
 
 /** The models that some of the executors could not load. */
@@ -69,6 +80,7 @@ export function unloadedIn(executors: readonly Executor[]): readonly UnloadedMod
 
 export class Ladder {
   readonly shadows: ShadowCounts = { calls: 0, rows: 0, dropped: 0, ms: 0 };
+  readonly challenge: ChallengeCounts = { rows: 0, disagreed: 0, failed: 0, crashes: 0 };
   #config: LadderConfig;
   #credit: AccuracyCredit | null;
   readonly #counts: readonly RungCounts[];
@@ -95,12 +107,28 @@ export class Ladder {
   }
 
   get view(): LadderView {
-    const { config, shadows } = this;
-    return { config, rungs: this.#counts, models: this.#models, creditRows: this.#credit?.rows ?? null, shadows };
+    const { config, shadows, challenge } = this;
+    return { config, rungs: this.#counts, models: this.#models, creditRows: this.#credit?.rows ?? null, shadows, challenge };
   }
 
   get top(): number {
     return this.config.rungs.length - 1;
+  }
+
+  /** The plans of a challenge: that of the challenger, and that of its incumbent unless clients get its answers from this rung. */
+  challengePlans(servedRung: number): readonly number[] {
+    const { challenger } = this.#config;
+    const plan = challenger === undefined ? null : planAlone(this.#config, challenger.model);
+    if (challenger === undefined || plan === null) return [];
+    const incumbent = challenger.incumbent === null ? null : planAlone(this.#config, challenger.incumbent);
+    return incumbent === null || incumbent === servedRung ? [plan] : [plan, incumbent];
+  }
+
+  /** Whether the executor has loaded the challenger. */
+  canChallenge({ worker }: Executor): boolean {
+    const { challenger } = this.#config;
+    const missing = worker.missingModels?.() ?? [];
+    return missing.every(({ model }) => model !== challenger?.model && model !== challenger?.incumbent);
   }
 
   /** Whether one plan answers everything, so that there is nothing to choose. */

@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { defined } from '../defined.ts';
-import { type CountedVersion, type ServedEndpoint, type ServedWorker, type ServingPort, shadowShare } from '../deployment/index.ts';
+import {
+  type CountedVersion,
+  type ServedEndpoint,
+  type ServedWorker,
+  type ServingPort,
+  shadowShare,
+  sharesWorkers,
+} from '../deployment/index.ts';
 import { PlatformError } from '../errors.ts';
 import { nameKey, sameName } from '../names.ts';
 import { baseNameOf, type ModelVersion } from '../registry/index.ts';
@@ -139,7 +146,9 @@ export class Serving implements ServingPort, Home {
     const configs = endpoint.variants.map((each) => each.config);
     const all = endpoint.variants.map(({ config: variant, version }) => {
       const { functions = null, instanceCount, isShadow = false, ladder } = variant;
-      const own = { ...settings, functions, isShadow, isHybrid: functions !== null && instanceCount > 0, ...defined({ ladder }) };
+      const isHybrid = functions !== null && instanceCount > 0;
+      const shared = isShadow && sharesWorkers(variant, configs) ? { sharesWorkers: true } : {};
+      const own = { ...settings, functions, isShadow, isHybrid, ...shared, ...defined({ ladder }) };
       const pool = this.#pools.poolFor(config.name, variant.name, version, own);
       return { pool, weight: isShadow ? shadowShare(variant, configs) : variant.weight, settings: own };
     });

@@ -26,7 +26,9 @@ import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
 import { shapeBucketOf } from './runners/batch-tensors.ts';
 import { type BatchEnd, runBatch } from './runners/run-batch.ts';
+import { IdlePool, type SharedWorker } from './shadows/idle-pool.ts';
 import { IdleShadows, type ShadowAnswer } from './shadows/idle-shadows.ts';
+import { IdleTime } from './shadows/idle-time.ts';
 import { VariantStatistics } from './traffic/statistics.ts';
 
 export interface VariantPoolDeps extends InstancePoolDeps {
@@ -80,6 +82,8 @@ export class VariantPool implements ServedRoute, PoolContext {
   readonly ladder: Ladder | null;
   readonly #deps: VariantPoolDeps;
   readonly #shadows: IdleShadows | null;
+  /** Null if nothing is run in idle time. */
+  #idle: IdleTime | null = null;
   #pool: ExecutorPool;
   readonly #bucketOf: ReturnType<typeof shapeBucketOf>;
   readonly #onDispatch: VariantPoolDeps['onDispatch'];
@@ -113,7 +117,12 @@ export class VariantPool implements ServedRoute, PoolContext {
     this.#deps = deps;
     this.#shadows = this.#openShadows();
     const isServerless = settings.functions !== null && settings.isHybrid !== true;
-    this.#pool = isServerless ? new FunctionPool(this, this.#functionPoolDeps()) : this.#mayOverflow(new InstancePool(this, deps));
+    this.#pool =
+      settings.sharesWorkers === true
+        ? new IdlePool(this, deps)
+        : isServerless
+          ? new FunctionPool(this, this.#functionPoolDeps())
+          : this.#mayOverflow(new InstancePool(this, deps));
   }
 
   /** Functions that run the variant, or that take requests its instances cannot finish in time. null: no functions. */
@@ -194,7 +203,7 @@ export class VariantPool implements ServedRoute, PoolContext {
     const timeoutAtMs = call.arrivedAtMs + (call.timeoutMs ?? timeoutMs);
     const promisedAtMs = this.#pool.promisedAtMs(call.arrivedAtMs, timeoutAtMs);
     const shiftMs = priorityShiftMs(call.priority ?? 0, objective?.latencyMs ?? priorityHorizonMs);
-    this.#shadows?.arrived();
+    this.#idle?.arrived();
     const bucket = this.#bucketOf === null ? '' : this.#bucketOf(call.inputs);
     const request = new PendingRequest(call, { deadlineMs: promisedAtMs + shiftMs, promisedAtMs, timeoutAtMs, bucket }, settle);
     const rejection = this.#bind(request) ?? this.#pool.submit(request);
@@ -245,6 +254,12 @@ export class VariantPool implements ServedRoute, PoolContext {
 
   attach(worker: PoolWorker): void {
     this.#pool.attach(worker);
+    this.#idle?.changed();
+  }
+
+  /** Attaches a worker of another variant, in whose idle time this one runs. */
+  attachShared(worker: SharedWorker): void {
+    if (this.#pool instanceof IdlePool) this.#pool.attachShared(worker);
   }
 
   detach(workerId: string): void {
@@ -309,26 +324,30 @@ export class VariantPool implements ServedRoute, PoolContext {
       // Dispatch the next batch before encoding the responses of this one, so the executor does not idle.
       this.#pool.executorFreed(executor);
       this.#answer(end, onAnswered);
-      this.#shadows?.look();
+      this.#idle?.changed();
     });
   }
 
   #openShadows(): IdleShadows | null {
     const { clock, ladder } = this;
-    const { random, onShadowAnswered: onAnswered = null, overheadMs = platformOverheadMs } = this.#deps;
-    if (ladder === null || ladder.isAlone || random === undefined) return null;
-    return new IdleShadows({
-      clock,
-      random,
-      ladder,
+    const { random, onShadowAnswered: onAnswered = null } = this.#deps;
+    if (ladder === null || (ladder.isAlone && ladder.config.challenger === undefined) || random === undefined) return null;
+    return new IdleShadows({ clock, random, ladder, idle: this.idleTime, onAnswered });
+  }
+
+  /** The time in which its instances may run what no client waits for. */
+  get idleTime(): IdleTime {
+    const { overheadMs = platformOverheadMs } = this.#deps;
+    this.#idle ??= new IdleTime({
+      clock: this.clock,
       instances: () => this.executors,
       rowsWaiting: () => this.rowsWaiting,
       limitMs: () => (this.objectiveMs === null ? null : this.objectiveMs - minimumMarginMs(this.objectiveMs) - overheadMs),
-      onBegin: () => this.sweepBy(clock.nowMs() + this.#settings.timeoutMs),
+      onBegin: () => this.sweepBy(this.clock.nowMs() + this.#settings.timeoutMs),
       onFreed: (executor) => this.#pool.executorFreed(executor),
       onLost: (executor) => this.#pool.workerLost(executor),
-      onAnswered,
     });
+    return this.#idle;
   }
 
   /** The plan of a batch on a function. */

@@ -4,7 +4,7 @@
  */
 import { executorUsd, type FunctionPrices, pingUsdPerHour, provisionedUsdPerHour } from '../costs/index.ts';
 import { defined } from '../defined.ts';
-import { type LadderConfig, type LadderRung, ladderKey, type ServedWorker } from '../deployment/index.ts';
+import { type LadderConfig, type LadderRung, type LoadedShadow, ladderKey, type ServedWorker, shadowPlan } from '../deployment/index.ts';
 import type { PlatformError } from '../errors.ts';
 import { ServiceTable } from '../profiling/index.ts';
 import type { Random } from '../random.ts';
@@ -69,6 +69,8 @@ export class VariantPools {
   readonly #successorOf: (retired: VariantPool) => VariantPool;
   readonly #pools = new Map<string, VariantPool>();
   readonly #poolOfWorker = new Map<string, VariantPool>();
+  /** By worker id: the pool of the shadow that runs in its idle time. */
+  readonly #shadowOfWorker = new Map<string, VariantPool>();
   /** By worker id of an instance: the ids of its executors. */
   readonly #slots = new Map<string, readonly string[]>();
 
@@ -112,6 +114,20 @@ export class VariantPools {
     this.#slots.set(worker.id, lanes);
     const charge = (serviceMs: number): number => executorUsd(worker.usdPerHour / lanes.length, serviceMs);
     for (const id of lanes) pool.attach({ ...worker, id, charge, run: this.#runnerOf(worker), ...missingOf(worker) });
+    if (worker.shadow !== undefined) this.#attachShared(worker, worker.shadow, { pool, lanes, settings: others });
+  }
+
+  /** The shadow of the variant runs in the idle time of the worker. */
+  #attachShared(
+    worker: ServedWorker,
+    { variant, version }: LoadedShadow,
+    { pool, lanes, settings }: { readonly pool: VariantPool; readonly lanes: readonly string[]; readonly settings: PoolSettings },
+  ): void {
+    const shadow = this.poolFor(worker.endpoint, variant, version, { ...settings, isShadow: true, sharesWorkers: true });
+    this.#shadowOfWorker.set(worker.id, shadow);
+    const missingReason = (): string | null => worker.link.missing.found.find(({ model }) => model === shadowPlan)?.reason ?? null;
+    const run = this.#runnerOf(worker);
+    for (const id of lanes) shadow.attachShared({ ...worker, id, charge: () => 0, run, idle: pool.idleTime, missingReason });
   }
 
   /** Removes a worker and stops charging for it. Ignores unknown ids. */
@@ -120,9 +136,15 @@ export class VariantPools {
     if (pool === undefined) return;
     this.#poolOfWorker.delete(workerId);
     this.#options.ledger.ended(workerId);
-    for (const lane of this.#slots.get(workerId) ?? [workerId]) pool.detach(lane);
+    const shadow = this.#shadowOfWorker.get(workerId);
+    this.#shadowOfWorker.delete(workerId);
+    for (const lane of this.#slots.get(workerId) ?? [workerId]) {
+      pool.detach(lane);
+      shadow?.detach(lane);
+    }
     this.#slots.delete(workerId);
     if (pool.isRetired) this.#discard(pool);
+    if (shadow?.isRetired === true) this.#discard(shadow);
   }
 
   functionFailed(workerId: string, reason: string): void {
@@ -242,5 +264,6 @@ function missingOf({ ladder, link }: ServedWorker): Pick<AttachedWorker, 'missin
 function keyOf({ endpoint, variant, model, settings }: Pick<VariantPool, 'endpoint' | 'variant' | 'model' | 'settings'>): string {
   const plans = settings.ladder === undefined ? '' : ` ${ladderKey(settings.ladder)}`;
   const functions = settings.functions === null || settings.isHybrid === true ? '' : ' functions';
-  return `${endpoint}/${variant}/${model.name}${plans}${functions}`.toLowerCase();
+  const shared = settings.sharesWorkers === true ? ' shared' : '';
+  return `${endpoint}/${variant}/${model.name}${plans}${functions}${shared}`.toLowerCase();
 }

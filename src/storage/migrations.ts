@@ -11,7 +11,7 @@ import {
   createEndpoints,
   createScaling,
 } from './migrations/deployment.ts';
-import { addPlans, createCallLabels, createDrift } from './migrations/drift.ts';
+import { addChallengers, addPlans, createCallLabels, createDrift } from './migrations/drift.ts';
 import { createEnvironments } from './migrations/environments.ts';
 import { createEvaluations, createSelectionEvidence, createSelectionTests } from './migrations/evaluation.ts';
 import { createInstallation, createServerHolder } from './migrations/installation.ts';
@@ -107,5 +107,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0066-call-labels': { up: createCallLabels },
     '0070-objects-place': { up: addObjectsPlace },
     '0071-object-blobs': { up: (db) => createObjectBlobs(db, dialect) },
+    '0080-challengers': { up: addChallengers },
   };
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import type { EndpointBody, EvaluationBody } from '../../src/api/index.ts';
 import { until } from '../end-to-end/poll.ts';
 import { Console, noBrowser } from './browser.ts';
@@ -49,6 +50,11 @@ describe('a selection in the console', { skip: noBrowser }, () => {
       .waitFor();
     await page.getByRole('slider', { name: 'Threshold' }).press('Home');
     await page.getByText('0.00001', { exact: true }).first().waitFor();
+    // The price of another accuracy, without a request to the server.
+    await page.getByRole('heading', { name: 'Price of an accuracy' }).waitFor();
+    await page.getByRole('slider', { name: 'Accuracy to keep' }).press('Home');
+    await page.getByRole('button', { name: /^Choose for 94\./ }).waitFor();
+    await page.getByRole('button', { name: 'Back to 97 %' }).click();
     await result.screenshot('selection');
     await result.assertAccessible();
     // The URL holds the request.
@@ -64,6 +70,7 @@ describe('a selection in the console', { skip: noBrowser }, () => {
       const other = await made.open(pathname + search, view);
       await other.page.getByRole('img', { name: /^Accuracy against cost/ }).waitFor();
       await other.assertNoSidewaysScroll();
+      assert.deepEqual(await overlapping(other.page), [], `names in the plot at ${view.width} px`);
       await other.screenshot(`selection-${view.scheme}-${view.width}`);
       other.assertQuiet();
     }
@@ -72,8 +79,11 @@ describe('a selection in the console', { skip: noBrowser }, () => {
   test('is offered where one of the models is about to be deployed, and serves from the page', async () => {
     const offered = await made.open('/deploy?model=digits-mlp%2F1');
     await offered.page.getByText('Let Penstock select the model.').waitFor();
+    await offered.page.getByRole('button', { name: 'Select among 4' }).click();
+    await offered.page.getByRole('img', { name: /^Accuracy against cost/ }).waitFor();
+    await offered.page.getByRole('slider', { name: 'Accuracy to keep' }).press('ArrowRight');
     await offered.screenshot('deploy-selection-offer');
-    await offered.page.getByRole('link', { name: 'Select among 4' }).click();
+    await offered.page.getByRole('link', { name: 'Select for 95.1 %' }).click();
     await offered.page.getByRole('heading', { name: 'Serve it' }).waitFor();
     const { pathname, search } = new URL(offered.page.url());
     offered.assertQuiet();
@@ -91,6 +101,10 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     for (const path of ['/deploy?model=digits-mlp%2F1', pathname + search]) {
       const narrow = await made.open(path, { scheme: 'light', width: 390 });
       await narrow.page.getByText(path.startsWith('/deploy') ? 'Let Penstock select the model.' : 'Serve it').waitFor();
+      if (path.startsWith('/deploy')) {
+        await narrow.page.getByRole('button', { name: 'Select among 4' }).click();
+        await narrow.page.getByRole('heading', { name: 'Price of an accuracy' }).waitFor();
+      }
       await narrow.assertNoSidewaysScroll();
       await narrow.screenshot(path.startsWith('/deploy') ? 'deploy-selection-offer-390' : 'selection-serve-390');
       narrow.assertQuiet();
@@ -152,3 +166,13 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     result.assertQuiet();
   });
 });
+
+/** Pairs of names in the plot of plans that cover each other. */
+function overlapping(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`(() => {
+    const boxes = [...document.querySelectorAll('.point-name')].map((each) => [each.textContent, each.getBoundingClientRect()]);
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+    return boxes.flatMap(([name, box], i) =>
+      boxes.slice(i + 1).flatMap(([other, its]) => (meet(box, its) ? [name + ' and ' + other] : [])));
+  })()`);
+}

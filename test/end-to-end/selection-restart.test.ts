@@ -1,7 +1,8 @@
 /** What a selection keeps over a restart of the server. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -86,5 +87,61 @@ describe('a selection over restarts', { timeout: 160_000 }, () => {
       before.ladder.map(({ plan }) => plan),
     );
     assert((await comparedByAlarm()) >= counted, 'compared rows are not forgotten');
+    assert.equal(now.credit_rows, 0, 'credit begins again, on the safe side');
+  });
+
+  test('no request fails while its worker is killed, and the plans stay', async () => {
+    const { ladder } = await selected();
+    for (let kill = 0; kill < 3; kill++) {
+      const [worker] = (await described()).variants[0]?.workers ?? [];
+      assert(typeof worker?.pid === 'number');
+      const answers = Promise.all(Array.from({ length: 40 }, (_, row) => infer(row)));
+      process.kill(worker.pid, 'SIGKILL');
+      await answers;
+      await until('another worker serves', async () => {
+        const [now] = (await described()).variants[0]?.workers ?? [];
+        return now?.state === 'ready' && now.pid !== worker.pid;
+      });
+    }
+    const now = await selected();
+    assert.deepEqual(
+      now.ladder.map(({ plan }) => plan),
+      ladder.map(({ plan }) => plan),
+    );
+  });
+
+  test('a model that it loads cannot be deleted', async () => {
+    const { loaded } = await selected();
+    for (const model of loaded) {
+      const [group, version] = model.split('/');
+      const { status, body } = await server.call('DELETE', `/groups/${group}/versions/${version}`);
+      assert.equal(status, 409);
+      assert.match(JSON.stringify(body), /digits/);
+    }
+  });
+
+  test('a model that no worker can load takes its plans with it: the endpoint says which and why, and serves on', async () => {
+    const { ladder, contract } = await selected();
+    const sha256 = createHash('sha256')
+      .update(readFileSync(join(catalogue, 'digits_logreg.onnx')))
+      .digest('hex');
+    const found = readdirSync(join(dataDir, 'objects/sha256'), { recursive: true }).find((path) => String(path).endsWith(sha256));
+    const path = join(dataDir, 'objects/sha256', String(found));
+    const bytes = readFileSync(path);
+    chmodSync(path, 0o600);
+    writeFileSync(path, Buffer.from(bytes).fill(0, bytes.length >> 1));
+    await restart();
+    const { reason } = await until('the endpoint says what is missing', async () => {
+      const now = await described();
+      return now.reason !== null && now;
+    });
+    assert.match(String(reason), /^digits-logreg\/1 could not be loaded, plans without it serve: .* is damaged/);
+    const now = await selected();
+    assert.deepEqual(
+      [now.contract, now.ladder.map(({ plan }) => plan), now.unloaded.map(({ model }) => model)],
+      [contract, ladder.map(({ plan }) => plan), ['digits-logreg/1']],
+    );
+    await infer(0);
+    assert.match(await cli('select', 'digits'), /not loaded +digits-logreg\/1 \(1 worker\): .* is damaged/);
   });
 });

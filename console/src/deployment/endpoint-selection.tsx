@@ -13,7 +13,7 @@ import { usdFine } from '../kit/money.ts';
 import { Note } from '../kit/note.tsx';
 import { TimeChart } from '../kit/time-chart.tsx';
 import type { ChosenRange } from '../kit/time-range.tsx';
-import { rungColor, selectionColumns } from './selection-series.ts';
+import { type LabelSeries, rungColor, selectionColumns } from './selection-series.ts';
 
 type Selection = NonNullable<EndpointBody['selection']>;
 
@@ -52,21 +52,28 @@ function Charts({ endpoint, selection, range }: EndpointSelectionProps): ReactEl
       const span = { from: new Date(fromMs ?? until - spanS * 1000).toISOString(), to: new Date(until).toISOString() };
       const read = (name: string, statistics: string): Promise<SeriesBody> =>
         get('/metrics/series', { endpoint: endpoint.name, variant, name, statistics, ...span, period_s: periodS }, signal);
-      return Promise.all([read('Accuracy', 'Average'), ...plans.map((plan) => read(`PlanRows/${plan}`, 'Sum'))]);
+      return Promise.all([
+        ...['Accuracy', 'AccuracyLow', 'AccuracyHigh'].map((name) => read(name, 'Average')),
+        ...plans.map((plan) => read(`PlanRows/${plan}`, 'Sum')),
+      ]);
     },
     refetchInterval: fromMs === null ? 10_000 : false,
     placeholderData: (before) => before,
   });
   return (
     <LoadedContent query={query} what="The series could not be loaded." heights={[240]}>
-      {([accuracy, ...byPlan]) => <LoadedCharts selection={selection} accuracy={accuracy} byPlan={byPlan} range={range} />}
+      {([accuracy, low, high, ...byPlan]) =>
+        accuracy === undefined || low === undefined || high === undefined ? null : (
+          <LoadedCharts selection={selection} labels={{ accuracy, low, high }} byPlan={byPlan} range={range} />
+        )
+      }
     </LoadedContent>
   );
 }
 
 interface LoadedChartsProps {
   readonly selection: Selection;
-  readonly accuracy: SeriesBody;
+  readonly labels: LabelSeries;
   readonly byPlan: readonly SeriesBody[];
   readonly range: ChosenRange;
 }
@@ -75,8 +82,10 @@ const perSecond = (value: number): string => rate(value);
 const asPercent = (value: number, isAxis: boolean): string => `${fixed(100 * value, isAxis ? 1 : 2)} %`;
 const errorsOf = (accuracies: readonly (number | null)[]) => accuracies.map((each) => (each === null ? null : 1 - each));
 
-function LoadedCharts({ selection: { ladder, floor }, accuracy, byPlan, range }: LoadedChartsProps): ReactElement {
-  const { at, rates, estimated, labelled } = useMemo(() => selectionColumns(ladder, byPlan, accuracy), [ladder, byPlan, accuracy]);
+function LoadedCharts({ selection: { ladder, floor }, labels, byPlan, range }: LoadedChartsProps): ReactElement {
+  const columns = useMemo(() => selectionColumns(ladder, byPlan, labels), [ladder, byPlan, labels]);
+  const { at, rates, estimated, labelled, low, high } = columns;
+  const { accuracy } = labels;
   if (at.length === 0) {
     return (
       <Card title="Rows by plan">
@@ -114,11 +123,12 @@ function LoadedCharts({ selection: { ladder, floor }, accuracy, byPlan, range }:
           { label: 'estimated', color: 'fore', isDashed: true, values: errorsOf(estimated) },
           { label: 'by labels', color: 'inst', width: 2, values: errorsOf(labelled) },
         ]}
+        band={low.some((each) => each !== null) ? { low: errorsOf(high), high: errorsOf(low) } : undefined}
         objective={floor === null ? null : { value: 1 - floor, label: `allowed ${percent(1 - floor)} %` }}
         format={asPercent}
         syncKey="selection"
         onZoom={range.zoom}
-        footer="Share of rows that were answered wrongly. Estimated: by the accuracies of the plans that answered. Labels show the truth: post them by inference id."
+        footer="Share of rows that were answered wrongly. Estimated: by the accuracies of the plans that answered. Labels show the truth, with the 95 % interval of all since the plans were chosen: post them by inference id."
       />
     </div>
   );

@@ -75,10 +75,11 @@ function Name({ variant }: { readonly variant: VariantBody }): ReactElement {
 function TrafficShare({ variant, endpoint }: { readonly variant: VariantBody; readonly endpoint: EndpointBody }): ReactElement {
   const share = `${percent(shareOf(variant, endpoint))} %`;
   if (variant.shadow === null) return <>{share}</>;
-  const { copies_dropped: dropped } = variant.shadow;
+  const { copies_dropped: dropped, shares_workers: isShared } = variant.shadow;
   return (
     <>
       shadow of {share}
+      {isShared ? <span className="two">in idle time</span> : null}
       {dropped === 0 ? null : <span className="two">{count(dropped)} copies dropped</span>}
     </>
   );

@@ -12,7 +12,8 @@ const rung = (plan: string, accuracy: number) => ({ plan, accuracy }) as unknown
 
 test('the accuracy of a minute is that of the plans that answered it, and beside it that of its labels', () => {
   const ladder = [rung('mlp', 0.9), rung('cnn', 1)];
-  const columns = selectionColumns(ladder, [series([1, 60], [2, 30]), series([2, 90])], series([2, 0.8], [3, 1]));
+  const labels = { accuracy: series([2, 0.8], [3, 1]), low: series([2, 0.6], [3, 0.7]), high: series([2, 0.95], [3, 0.97]) };
+  const columns = selectionColumns(ladder, [series([1, 60], [2, 30]), series([2, 90])], labels);
   assert.deepEqual(columns.at, [60, 120, 180]);
   assert.deepEqual(Object.fromEntries(columns.rates), { mlp: [1, 0.5, 0], cnn: [0, 1.5, 0] });
   assert.deepEqual(
@@ -20,6 +21,14 @@ test('the accuracy of a minute is that of the plans that answered it, and beside
     [0.9, 0.975, null],
   );
   assert.deepEqual(columns.labelled, [null, 0.8, 1]);
+  assert.deepEqual(
+    [columns.low, columns.high],
+    [
+      [null, 0.6, 0.7],
+      [null, 0.95, 0.97],
+    ],
+    'with the interval as it was known then',
+  );
 });
 
 test('the most accurate plan has the same colour on every ladder', () => {

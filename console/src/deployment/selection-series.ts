@@ -13,14 +13,24 @@ export interface SelectionColumns {
   readonly estimated: readonly (number | null)[];
   /** The share of labelled rows that were right; null without labels. */
   readonly labelled: readonly (number | null)[];
+  /** The interval of the accuracy by all labels since the plans were chosen, as it was known then: it holds at all times at once (95 %). */
+  readonly low: readonly (number | null)[];
+  readonly high: readonly (number | null)[];
 }
 
-/** `byPlan`: sums of rows, in the order of `ladder`. `accuracy`: averages of the metric Accuracy, 1 for a right row. */
-export function selectionColumns(ladder: readonly Rung[], byPlan: readonly SeriesBody[], accuracy: SeriesBody): SelectionColumns {
-  const valuesOf = (series: SeriesBody) => new Map(series.points.map(({ at, values: [value = null] }) => [Date.parse(at) / 1000, value]));
+/** Averages of the metrics of labels: 1 for a right row, and the ends of the interval. */
+export interface LabelSeries {
+  readonly accuracy: SeriesBody;
+  readonly low: SeriesBody;
+  readonly high: SeriesBody;
+}
+
+/** `byPlan`: sums of rows, in the order of `ladder`. */
+export function selectionColumns(ladder: readonly Rung[], byPlan: readonly SeriesBody[], series: LabelSeries): SelectionColumns {
+  const valuesOf = ({ points }: SeriesBody) => new Map(points.map(({ at, values: [value = null] }) => [Date.parse(at) / 1000, value]));
   const rows = byPlan.map(valuesOf);
-  const labels = valuesOf(accuracy);
-  const at = [...new Set([...rows.flatMap((column) => [...column.keys()]), ...labels.keys()])].sort((a, b) => a - b);
+  const [labels, lows, highs] = [valuesOf(series.accuracy), valuesOf(series.low), valuesOf(series.high)];
+  const at = [...new Set([...rows.flatMap((column) => [...column.keys()]), ...labels.keys(), ...lows.keys()])].sort((a, b) => a - b);
   const estimatedAt = (second: number): number | null => {
     const counts = rows.map((column) => column.get(second) ?? 0);
     const total = counts.reduce((sum, each) => sum + each, 0);
@@ -32,6 +42,8 @@ export function selectionColumns(ladder: readonly Rung[], byPlan: readonly Serie
     rates: new Map(ladder.map(({ plan }, i) => [plan, at.map((second) => ratePerSecond(rows[i]?.get(second), byPlan[i]?.period_s ?? 60))])),
     estimated: at.map(estimatedAt),
     labelled: at.map((second) => labels.get(second) ?? null),
+    low: at.map((second) => lows.get(second) ?? null),
+    high: at.map((second) => highs.get(second) ?? null),
   };
 }
 

@@ -102,7 +102,7 @@ test('lists the endpoints that serve a version, with their share of traffic', ()
       variants: [
         { model: 'digits/1', weight: 1, shadow: null },
         { model: 'digits/2', weight: 3, shadow: null },
-        { model: 'digits/4', weight: 3, shadow: { share: 1, copies_dropped: 0 } },
+        { model: 'digits/4', weight: 3, shadow: { share: 1, copies_dropped: 0, shares_workers: false } },
       ],
     },
     { name: 'b', variants: [{ model: 'iris/1', weight: 1, shadow: null }] },

@@ -4,8 +4,8 @@ import type { SelectionPlanBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
 import { fixed, ms, percent, rate, usd } from '../kit/format.ts';
+import { cascadeOf, isDominated, type SelectionPlan } from '../kit/plans/selection-plans.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { cascadeOf, isDominated, type SelectionPlan } from './selection.ts';
 
 export function PlansTable({ body }: { readonly body: SelectionPlanBody }): ReactElement {
   const { plans, ladder, floor_plan: floorPlan, top_plan: topPlan } = body;

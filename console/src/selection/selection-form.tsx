@@ -5,7 +5,7 @@ import type { EvaluationBody, EvaluationSetBody } from '../../../src/api/index.t
 import { answeredBy, candidatesLimit } from '../api/evaluation-queries.ts';
 import { Card } from '../kit/card.tsx';
 import { count, parseObjectiveText, plural } from '../kit/format.ts';
-import type { SelectionAsk } from './selection.ts';
+import type { SelectionAsk } from '../kit/plans/selection-plans.ts';
 
 interface SelectionFormProps {
   readonly sets: readonly EvaluationSetBody[];

@@ -1,4 +1,5 @@
 /** The Selection page: which model, or cascade of two, should serve, with the proof. */
+import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { EvaluationBody, EvaluationSetBody, SelectionPlanBody } from '../../../src/api/index.ts';
@@ -11,10 +12,10 @@ import { usdFine } from '../kit/money.ts';
 import { Note } from '../kit/note.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
 import { PageLayout } from '../kit/page.tsx';
+import { PlansByFloor } from '../kit/plans/floor-slider.tsx';
+import { askOf, type SelectionAsk, selectionQuery, setsQuery } from '../kit/plans/selection-plans.ts';
 import { useSearchValues } from '../kit/search-state.ts';
-import { ParetoPlot } from './pareto-plot.tsx';
 import { PlansTable } from './plans-table.tsx';
-import { askOf, type SelectionAsk, selectionQuery, setsQuery } from './selection.ts';
 import { SelectionForm } from './selection-form.tsx';
 import { ServeCard } from './serve-card.tsx';
 import { ThresholdView } from './threshold-view.tsx';
@@ -58,13 +59,13 @@ function Chosen({ sets, evaluations }: ChosenProps): ReactElement {
     change({ set, models: models.join(), floor: String(floor), objective, rate: String(rate) });
   return (
     <div className="stack">
-      <SelectionForm sets={sets} evaluations={evaluations} ask={ask} onAsk={onAsk} />
-      {ask === null ? null : <Answer ask={ask} />}
+      <SelectionForm key={ask?.floor ?? 0} sets={sets} evaluations={evaluations} ask={ask} onAsk={onAsk} />
+      {ask === null ? null : <Answer ask={ask} onAsk={onAsk} />}
     </div>
   );
 }
 
-function Answer({ ask }: { readonly ask: SelectionAsk }): ReactElement {
+function Answer({ ask, onAsk }: { readonly ask: SelectionAsk; readonly onAsk: (ask: SelectionAsk) => void }): ReactElement {
   const plan = useQuery(selectionQuery(ask));
   return (
     <LoadedContent query={plan} what="No plan could be chosen." heights={[120, 340]}>
@@ -74,7 +75,18 @@ function Answer({ ask }: { readonly ask: SelectionAsk }): ReactElement {
           <ServeCard key={ask.set} ask={ask} isProven={body.floor_plan !== null} />
           <div className="grid">
             <div className="c7">
-              <ParetoPlot body={body} floor={ask.floor} />
+              <PlansByFloor
+                key={ask.floor}
+                body={body}
+                floor={ask.floor}
+                actions={(floor) =>
+                  floor === ask.floor ? null : (
+                    <Button variant="filled" onClick={() => onAsk({ ...ask, floor })}>
+                      Choose for {percent(floor)} %
+                    </Button>
+                  )
+                }
+              />
             </div>
             <div className="c5">
               <ThresholdView body={body} />

@@ -9,7 +9,7 @@ import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { LoadFailure } from '../kit/loaded.tsx';
 import { Note } from '../kit/note.tsx';
-import type { SelectionAsk } from './selection.ts';
+import type { SelectionAsk } from '../kit/plans/selection-plans.ts';
 
 interface ServeCardProps {
   readonly ask: SelectionAsk;

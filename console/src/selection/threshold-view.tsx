@@ -7,8 +7,8 @@ import { fixed, percent, plural } from '../kit/format.ts';
 import { Legend } from '../kit/legend.tsx';
 import { usdFine } from '../kit/money.ts';
 import { Pairs } from '../kit/pairs.tsx';
+import { firstPair, type ThresholdPoint, thresholdsByPair, usdPerMillionOf } from '../kit/plans/selection-plans.ts';
 import { useWidth } from '../kit/use-width.ts';
-import { firstPair, type ThresholdPoint, thresholdsByPair, usdPerMillionOf } from './selection.ts';
 
 const height = 190;
 const [left, right, top, bottom] = [44, 44, 26, 30];

@@ -8,7 +8,14 @@ import {
   shadowShareDefault,
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { candidatesMax, type LadderRequest, type PlannedLadder, requireSelection, selectionRateDefault } from '../../evaluation/index.ts';
+import {
+  type Challengers,
+  candidatesMax,
+  type LadderRequest,
+  type PlannedLadder,
+  requireSelection,
+  selectionRateDefault,
+} from '../../evaluation/index.ts';
 import type { LadderView, ServedView } from '../../serving/index.ts';
 import { type EndpointBody, endpointBody } from '../bodies.ts';
 import { endpointPath, isoTime, switchParameter } from '../routing/parameters.ts';
@@ -129,7 +136,11 @@ export function selectionRoute(
 }
 
 /** The selection of an endpoint; null if it serves versions. */
-export function selectionBodyOf({ variants }: EndpointConfig, served: ServedView | undefined): EndpointBody['selection'] {
+export function selectionBodyOf(
+  { name: endpoint, variants }: EndpointConfig,
+  served: ServedView | undefined,
+  challengers: ApiServices['challengers'],
+): EndpointBody['selection'] {
   const variant = variants.find(({ ladder }) => ladder?.selection !== undefined);
   const { ladder } = variant ?? {};
   if (variant === undefined || ladder?.selection === undefined) return null;
@@ -138,7 +149,27 @@ export function selectionBodyOf({ variants }: EndpointConfig, served: ServedView
     ...recordBodyOf(ladder, ladder.selection),
     contract: `${variant.group}/${variant.version}`,
     unloaded: unloaded.map((each) => ({ ...each })),
+    challenger: challengerBodyOf(ladder, view, challengers.evidenceOf(endpoint, ladder.challenger?.model ?? '')),
     ...countsOf(ladder, view),
+  };
+}
+
+function challengerBodyOf({ challenger }: LadderConfig, view: LadderView | null, evidence: ReturnType<Challengers['evidenceOf']>) {
+  if (challenger === undefined) return null;
+  const { model, incumbent, sinceMs } = challenger;
+  const { rows = 0, disagreed = 0, failed = 0 } = view?.challenge ?? {};
+  return {
+    model,
+    incumbent,
+    since: isoTime(sinceMs),
+    rows,
+    disagreed,
+    failed,
+    labelled: evidence?.rows ?? 0,
+    better: evidence?.better ?? 0,
+    worse: evidence?.worse ?? 0,
+    evidence_promote: evidence?.promote ?? 1,
+    evidence_demote: evidence?.demote ?? 1,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   newVariant,
   requireCompatibleSignature,
   shadowShare,
+  sharesWorkers,
   type VariantChange,
   type VariantConfig,
   variantNameDefault,
@@ -73,6 +74,7 @@ type Services = Pick<
   | 'registry'
   | 'selectionRecorder'
   | 'selectionReview'
+  | 'challengers'
   | 'serving'
   | 'tables'
   | 'targets'
@@ -257,7 +259,8 @@ export async function endpointBodyOf(
     tables,
     machine,
     targets,
-  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets'>,
+    challengers,
+  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers'>,
   overview: Shares,
 ): Promise<EndpointBody> {
   const inTime = await overview.inTime(view);
@@ -294,7 +297,7 @@ export async function endpointBodyOf(
         decision,
       };
     }),
-    selection: selectionBodyOf(config, served),
+    selection: selectionBodyOf(config, served, challengers),
     created_at: isoTime(view.createdAtMs),
     updated_at: isoTime(view.updatedAtMs),
   };
@@ -388,8 +391,7 @@ function variantBodyOf(
     model: `${config.group}/${config.version}`,
     ...bodyOfFields(variantFields, config, null),
     multi_model: multiModel,
-    shadow:
-      config.isShadow === true ? { share: shadowShare(config, variants), copies_dropped: served?.statistics.copiesDropped ?? 0 } : null,
+    shadow: shadowBodyOf(config, variants, served),
     wanted: observed?.wanted ?? config.instanceCount,
     scaling: config.scaling === undefined ? null : scalingBodyOf(config.scaling),
     functions: config.functions === undefined ? null : functionsBodyOf(config.functions),
@@ -403,6 +405,12 @@ function variantBodyOf(
     usage: usageOf(usage),
     workers: (observed?.workers ?? []).map(workerBodyOf),
   };
+}
+
+function shadowBodyOf(config: VariantConfig, variants: readonly VariantConfig[], served: ServedVariant | undefined): VariantBody['shadow'] {
+  if (config.isShadow !== true) return null;
+  const { copiesDropped = 0 } = served?.statistics ?? {};
+  return { share: shadowShare(config, variants), copies_dropped: copiesDropped, shares_workers: sharesWorkers(config, variants) };
 }
 
 /** For a serverless variant, the setting in force even if no function runs; otherwise the batch size of the instances. */

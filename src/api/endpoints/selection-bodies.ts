@@ -43,6 +43,22 @@ export const selectionBody = z.strictObject({
       seconds: z.number().describe('Idle time that was used. It is not billed.'),
     })
     .describe('Requests that were run again under another plan while an instance was idle, since the variant is served.'),
+  challenger: z
+    .strictObject({
+      model: z.string(),
+      incumbent: z.string().nullable().describe('The version that it would replace; null: it is compared with what clients got.'),
+      since: time,
+      rows: z.number().describe('Rows that it answered in idle time, since the variant is served.'),
+      disagreed: z.number().describe('Of these, rows that the incumbent answers otherwise.'),
+      failed: z.number().describe('Runs that failed.'),
+      labelled: z.number().describe('Rows of both with labels of a key that may deploy.'),
+      better: z.number().describe('Of these, rows on which only the challenger is right.'),
+      worse: z.number().describe('Rows on which only the incumbent is right.'),
+      evidence_promote: z.number().describe('An e-value: from 20 on, with at least 10 such rows, it is evaluated and becomes a candidate.'),
+      evidence_demote: z.number().describe('An e-value: from 20 on, it is unloaded and not tried again.'),
+    })
+    .nullable()
+    .describe('A new version of a followed group that answers no client: labels decide what becomes of it. Null if none is tried.'),
   chains: z.number().describe('Sequences of tests that share the error probability: all for this endpoint on such rows.'),
   level: z.number().nullable().describe('The smallest of a sequence; null without a floor.'),
   certified_at: z

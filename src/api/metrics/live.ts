@@ -18,6 +18,7 @@ type Services = Pick<
   ApiServices,
   | 'alarms'
   | 'batching'
+  | 'challengers'
   | 'clock'
   | 'decisions'
   | 'deployments'

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { alternativesOf, candidatesMax, type ExplainedPlan, explainedPlans, explanationOf } from '../../evaluation/index.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import { formatObjective, parseObjective } from '../../objective.ts';
+import { certifiedTo } from '../../selection/index.ts';
 import { clopperPearson } from '../../statistics/index.ts';
 import { mixtureBody } from '../endpoints/deployment-plan-bodies.ts';
 import { mixtureBodyOf } from '../endpoints/deployment-plans.ts';
@@ -40,6 +41,8 @@ const planBody = z.strictObject({
   escalated: share.describe('Share of rows that go on to the second model.'),
   p_value: z.number().nullable().describe('Of "the accuracy is below the floor"; null if not tested.'),
   certified: z.boolean(),
+  certified_to: z.number().nullable().describe('About the largest accuracy that these rows certify for it; null without a floor.'),
+  feasible: z.boolean().describe('Whether it can keep the objective.'),
   batch: z.number(),
   rows_per_second: z.number().describe('Of one instance.'),
   full_batch_ms: z.number().describe('Time of a full batch at the percentile of the objective.'),
@@ -102,6 +105,7 @@ export function selectionRoutes({ selection, evaluations }: Pick<ApiServices, 's
         };
         const found = await selection.plan(request);
         const { chosen, predicted } = found;
+        const reach = new Map(certifiedTo(found.plans, found.set.rows).map((to, i) => [found.plans[i]?.name, to]));
         const { name, sha256, rows, models: answered, choices } = await evaluations.sets.get(found.set.name);
         return {
           state: found.state,
@@ -117,7 +121,7 @@ export function selectionRoutes({ selection, evaluations }: Pick<ApiServices, 's
           fallback: found.fallback.name,
           predicted: predicted === null ? null : mixtureBodyOf(predicted, ratePerSecond),
           plans: (body.every_plan ? explainedPlans(found.plans, found, request) : alternativesOf(found, request)).map((plan) =>
-            planBodyOf(plan, rows),
+            planBodyOf(plan, rows, reach.get(plan.name) ?? null),
           ),
         };
       },
@@ -125,7 +129,7 @@ export function selectionRoutes({ selection, evaluations }: Pick<ApiServices, 's
   ];
 }
 
-function planBodyOf(plan: ExplainedPlan, rows: number): SelectionPlanBody['plans'][number] {
+function planBodyOf(plan: ExplainedPlan, rows: number, to: number | null): SelectionPlanBody['plans'][number] {
   const errors = clopperPearson(plan.errors, rows, 0.05);
   return {
     low: 1 - errors.high,
@@ -137,6 +141,8 @@ function planBodyOf(plan: ExplainedPlan, rows: number): SelectionPlanBody['plans
     escalated: plan.escalated,
     p_value: plan.pValue,
     certified: plan.isCertified,
+    certified_to: to,
+    feasible: plan.isFeasible,
     batch: plan.batch,
     rows_per_second: plan.rowsPerSecond,
     full_batch_ms: plan.fullMs,

@@ -9,7 +9,14 @@ import type { CostHistory, Ledger, PriceTable } from '../../costs/index.ts';
 import type { CallCapture, DriftMonitor, FeatureValues, GroundTruth } from '../../data-quality/index.ts';
 import type { Deployments } from '../../deployment/index.ts';
 import type { PythonEnvironments } from '../../environments/index.ts';
-import type { Evaluations, LadderPlanner, SelectionPlanner, SelectionRecorder, SelectionReview } from '../../evaluation/index.ts';
+import type {
+  Challengers,
+  Evaluations,
+  LadderPlanner,
+  SelectionPlanner,
+  SelectionRecorder,
+  SelectionReview,
+} from '../../evaluation/index.ts';
 import type { BodyLimits } from '../../http/index.ts';
 import type { Log, LogGroups, RequestTraces } from '../../logs/index.ts';
 import type { ArrivalHistory, MachineLoad, MetricStore } from '../../metrics/index.ts';
@@ -87,6 +94,7 @@ export interface ApiServices {
   readonly ladders: Pick<LadderPlanner, 'plan'>;
   readonly selectionRecorder: Pick<SelectionRecorder, 'recording'>;
   readonly selectionReview: Pick<SelectionReview, 'review'>;
+  readonly challengers: Pick<Challengers, 'evidenceOf'>;
   readonly evaluations: Pick<Evaluations, 'sets' | 'answers' | 'create' | 'get' | 'list' | 'stop' | 'answersOf' | 'outcomesOf'>;
   /** Traces inference requests; null if tracing is off. */
   readonly traces?: Pick<RequestTraces, 'begin' | 'refuse'> | null;

@@ -202,6 +202,10 @@ function endpointText(session: VerbSession, view: EndpointBody, usage: EndpointU
     .join('\n');
 }
 
+function shadowText({ share, shares_workers: isShared }: NonNullable<VariantBody['shadow']>): string {
+  return `shadow of ${percentText(share)}${isShared ? ', in idle time' : ''}`;
+}
+
 /** Each variant with its model, capacity and request counts. */
 export function variantsText(variants: readonly VariantBody[]): string {
   return table(variants, [
@@ -209,7 +213,7 @@ export function variantsText(variants: readonly VariantBody[]): string {
     { title: 'MODEL', cell: (variant) => variant.model },
     {
       title: 'WEIGHT',
-      cell: ({ weight, shadow }) => (shadow === null ? weight : `shadow of ${percentText(shadow.share)}`),
+      cell: ({ weight, shadow }) => (shadow === null ? weight : shadowText(shadow)),
       align: 'right',
     },
     { title: 'READY', cell: readyText, align: 'right' },

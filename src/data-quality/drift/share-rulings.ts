@@ -5,6 +5,8 @@ import type { WatchedShare } from './share-watch.ts';
 export interface DriftRuling {
   readonly isDrifted: boolean | null;
   readonly reason: string;
+  /** The largest e-value of a plan; absent before any row. */
+  readonly evidence?: number;
 }
 
 interface RulingTexts {
@@ -42,11 +44,13 @@ function rulingOf(plans: readonly WatchedShare[], texts: RulingTexts): DriftRuli
     const found = texts.fired(plan, percent(ones / rows), `${count(ones)} of ${count(rows)}`);
     return {
       isDrifted: true,
+      evidence: Math.max(...plans.map((plan) => plan.evidence)),
       reason: `${found}: at most ${percent(shareMax)} are expected. The rows have drifted from those of the evaluation: post labels, or evaluate again`,
     };
   }
   const rows = plans.reduce((sum, each) => sum + each.rows, 0);
   if (rows === 0) return { isDrifted: null, reason: texts.none };
   const ones = plans.reduce((sum, each) => sum + each.ones, 0);
-  return { isDrifted: false, reason: texts.expected(percent(ones / rows), count(rows)) };
+  const evidence = Math.max(...plans.map((plan) => plan.evidence));
+  return { isDrifted: false, evidence, reason: texts.expected(percent(ones / rows), count(rows)) };
 }

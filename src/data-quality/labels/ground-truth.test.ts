@@ -69,6 +69,22 @@ for (const [dialect, open] of [
       assert.equal((await await_(truth.labelledSince('e', 'v', clock.wallMs() + 1))).rows, 0);
     });
 
+    test('count the rows on which only a challenger is right, or only what it is compared with', async (t) => {
+      const { truth, await_, predicted, clock } = await fixture(t, open);
+      for (let i = 0; i < 4; i++) predicted({ inferenceId: `i${i}`, requestId: `r${i}`, values: [1, 2], plan: 'b/1' });
+      truth.addShadow({ endpoint: 'e', requestId: 'r0', plan: 'a/2', values: [1, 3] });
+      truth.addShadow({ endpoint: 'e', requestId: 'r1', plan: 'a/2', values: [1, 3], against: [2, 3] });
+      truth.addShadow({ endpoint: 'e', requestId: 'r2', plan: 'a/2', values: [1, 3], against: [2] });
+      truth.addShadow({ endpoint: 'e', requestId: 'r3', plan: 'a/2', values: [1, 3] });
+      await await_(truth.flush());
+      const labels = (ids: readonly string[]) => ids.map((inferenceId) => ({ inferenceId, labels: [1, 3] }));
+      await await_(truth.label('e', labels(['i0', 'i1', 'i2']), true));
+      await await_(truth.label('e', labels(['i3'])));
+      // r0: right on the second row alone; r1: on the first; r2 has no such answer; the labels of r3 are not trusted.
+      assert.deepEqual(await await_(truth.discordantSince('e', 'v', 'a/2', 0)), { rows: 4, better: 2, worse: 0 });
+      assert.deepEqual(await await_(truth.discordantSince('e', 'v', 'a/2', clock.wallMs() + 1)), { rows: 0, better: 0, worse: 0 });
+    });
+
     test('of callers that may not deploy replace none of those that may', async (t) => {
       const { truth, await_, predicted } = await fixture(t, open);
       predicted({ values: [1], plan: 'a/1' });

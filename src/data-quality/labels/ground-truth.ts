@@ -12,9 +12,11 @@ import { type CallLabels, clearLabels, readCallLabels, storeLabels } from './lab
 import {
   addShadowPredictions,
   clearPredicted,
+  type DiscordantPairs,
   insertPredicted,
   type LabelledAnswers,
   type LiveQuality,
+  readDiscordant,
   readLabelled,
   readPredicted,
   readQuality,
@@ -22,7 +24,7 @@ import {
   type StoredPrediction,
 } from './prediction-rows.ts';
 import type { LabelInput } from './read-labels.ts';
-import { type Label, scoreOf } from './score.ts';
+import { type Label, pairsOf, scoreOf } from './score.ts';
 
 /** The outcome of posted labels. Unknown and mismatched ones are discarded. */
 export interface AcceptedLabels {
@@ -145,12 +147,15 @@ export class GroundTruth {
           else if (score === null) mismatched.push(id);
           else if (!isTrusted && Number(row.label_trusted) === 1) matched++;
           else {
-            const shadow = row.shadow_predictions === null ? null : (JSON.parse(row.shadow_predictions) as StoredPrediction['values']);
+            const shadow = valuesIn(row.shadow_predictions);
+            const pairs = shadow === null || kind !== 'class' ? null : pairsOf(shadow, valuesIn(row.shadow_against) ?? values, labels);
             const change = {
               labelled_at: this.#options.clock.wallMs(),
               hits: score.hits,
               error_sum: score.errorSum,
               shadow_hits: shadow === null ? null : (scoreOf({ kind: 'class', values: shadow }, labels)?.hits ?? null),
+              shadow_better: pairs?.better ?? null,
+              shadow_worse: pairs?.worse ?? null,
               label_trusted: isTrusted ? (1 as const) : (0 as const),
             };
             await tx
@@ -185,6 +190,12 @@ export class GroundTruth {
   async labelledSince(endpoint: string, variant: string, sinceMs: number): Promise<LabelledAnswers> {
     await this.flush();
     return readLabelled(this.#options.db, { endpoint, variant, sinceMs });
+  }
+
+  /** Rows on which only one of a challenger and its incumbent is right, of calls answered since this time. */
+  async discordantSince(endpoint: string, variant: string, plan: string, sinceMs: number): Promise<DiscordantPairs> {
+    await this.flush();
+    return readDiscordant(this.#options.db, { endpoint, variant, plan, sinceMs });
   }
 
   /** Predictions within a time span, at most 10,000 calls. */
@@ -241,4 +252,8 @@ export class GroundTruth {
   #yield(): Promise<void> {
     return new Promise((resolve) => this.#options.clock.after(0, resolve));
   }
+}
+
+function valuesIn(stored: string | null): StoredPrediction['values'] | null {
+  return stored === null ? null : (JSON.parse(stored) as StoredPrediction['values']);
 }

@@ -24,6 +24,8 @@ export interface ShadowPrediction {
   readonly plan: string;
   /** Classes by row. */
   readonly values: readonly (number | string)[];
+  /** Those that it is compared with; absent: those of the call. */
+  readonly against?: readonly (number | string)[];
 }
 
 export interface HitCounts {
@@ -72,6 +74,9 @@ export async function insertPredicted(db: Database, predicted: readonly StoredPr
     shadow_plan: null,
     shadow_predictions: null,
     shadow_hits: null,
+    shadow_against: null,
+    shadow_better: null,
+    shadow_worse: null,
     label_trusted: null,
   }));
   await db
@@ -92,6 +97,9 @@ export async function insertPredicted(db: Database, predicted: readonly StoredPr
         shadow_plan: null,
         shadow_predictions: null,
         shadow_hits: null,
+        shadow_against: null,
+        shadow_better: null,
+        shadow_worse: null,
         label_trusted: null,
       })),
     )
@@ -152,10 +160,15 @@ export async function readQuality(db: Database, endpoint: string): Promise<LiveQ
 
 /** Adds what other plans answer to calls whose predictions are stored. Others are ignored. */
 export async function addShadowPredictions(db: Database, shadows: readonly ShadowPrediction[]): Promise<void> {
-  for (const { endpoint, requestId, plan, values } of shadows) {
+  for (const { endpoint, requestId, plan, values, against } of shadows) {
+    if (against !== undefined && against.length !== values.length) continue;
     await db
       .updateTable('observed_predictions')
-      .set({ shadow_plan: plan, shadow_predictions: JSON.stringify(values) })
+      .set({
+        shadow_plan: plan,
+        shadow_predictions: JSON.stringify(values),
+        shadow_against: against === undefined ? null : JSON.stringify(against),
+      })
       .where('endpoint_key', '=', nameKey(endpoint))
       .where('request_id', '=', requestId)
       .where('rows', '=', values.length)
@@ -189,6 +202,38 @@ export async function readLabelled(
     if (plan !== null) plans.set(plan, sumOf([plans.get(plan) ?? noHits, counts]));
   }
   return { ...sumOf(served), trusted: sumOf(served.filter((row) => Number(row.label_trusted) === 1)), plans };
+}
+
+/** Rows with labels of callers that may deploy, which a challenger and its incumbent do not both answer rightly or wrongly. */
+export interface DiscordantPairs {
+  /** Labelled rows that both answered. */
+  readonly rows: number;
+  /** Only the challenger is right, or only the incumbent. */
+  readonly better: number;
+  readonly worse: number;
+}
+
+export async function readDiscordant(
+  db: Database,
+  {
+    endpoint,
+    variant,
+    sinceMs,
+    plan,
+  }: { readonly endpoint: string; readonly variant: string; readonly sinceMs: number; readonly plan: string },
+): Promise<DiscordantPairs> {
+  const counts = await db
+    .selectFrom('observed_predictions')
+    .select(({ fn }) => [fn.sum('rows').as('rows'), fn.sum('shadow_better').as('better'), fn.sum('shadow_worse').as('worse')])
+    .where('endpoint_key', '=', nameKey(endpoint))
+    .where('variant', '=', variant)
+    .where('is_class', '=', 1)
+    .where('at', '>=', sinceMs)
+    .where('shadow_plan', '=', plan)
+    .where('shadow_better', 'is not', null)
+    .where('label_trusted', '=', 1)
+    .executeTakeFirst();
+  return { rows: Number(counts?.rows ?? 0), better: Number(counts?.better ?? 0), worse: Number(counts?.worse ?? 0) };
 }
 
 const noHits: HitCounts = { rows: 0, hits: 0 };

@@ -23,6 +23,21 @@ export function scoreOf({ kind, values }: Pick<Predictions, 'kind' | 'values'>, 
   return { rows: values.length, hits: null, errorSum: errors.reduce((sum, error) => sum + error, 0) };
 }
 
+/** Rows on which one of two answers of classes is right and the other is not. One label per row. */
+export function pairsOf(
+  one: Predictions['values'],
+  other: Predictions['values'],
+  labels: readonly Label[],
+): { readonly better: number; readonly worse: number } {
+  let [better, worse] = [0, 0];
+  for (const [row, label] of labels.entries()) {
+    const [isRight, isOtherRight] = [one[row], other[row]].map((value) => value !== undefined && isSame(value, label));
+    if (isRight && !isOtherRight) better++;
+    if (!isRight && isOtherRight) worse++;
+  }
+  return { better, worse };
+}
+
 /** 3, '3' and '3.0' are the same class; true is 1. */
 function isSame(value: number | string, label: Label): boolean {
   const truth = typeof label === 'boolean' ? Number(label) : label;

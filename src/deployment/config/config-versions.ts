@@ -1,4 +1,5 @@
 /** Resolves the model versions of a config. */
+import type { PriceTable } from '../../costs/index.ts';
 import { nameKey } from '../../names.ts';
 import { type ModelVersion, multiModelOf, type Registry } from '../../registry/index.ts';
 import type { Transaction } from '../../storage/index.ts';
@@ -7,11 +8,17 @@ import type { StoredEndpoint } from '../endpoint-rows.ts';
 import type { DesiredEndpoint } from '../reconcile/desired.ts';
 import type { EndpointConfig, VariantConfig } from './endpoint-config.ts';
 import { versionIn } from './ladder-config.ts';
+import { withSharedWorkers } from './shared-workers.ts';
 
 type Versions = Pick<Registry, 'version'>;
 
-/** The config with group names in their registered spelling, and its versions. Versions new to the endpoint must be Approved. */
-export async function withVersions(registry: Versions, tx: Transaction, config: EndpointConfig, before: readonly VariantConfig[]) {
+/** The config with group names in their registered spelling, the model of a shadow where it shares workers, and the versions. Versions new to the endpoint must be Approved. */
+export async function withVersions(
+  { registry, prices }: { readonly registry: Versions; readonly prices: PriceTable },
+  tx: Transaction,
+  config: EndpointConfig,
+  before: readonly VariantConfig[],
+) {
   const versions: ModelVersion[] = [];
   for (const { group, version, functions } of config.variants) {
     const model = await registry.version(group, version, tx);
@@ -22,7 +29,7 @@ export async function withVersions(registry: Versions, tx: Transaction, config: 
     versions.push(model);
   }
   const variants = config.variants.map((variant, index) => ({ ...variant, group: (versions[index] as ModelVersion).group }));
-  return { config: { ...config, variants }, versions };
+  return { config: { ...config, variants: withSharedWorkers(variants, versions, prices) }, versions };
 }
 
 /** Adds the versions that the endpoint names. */

@@ -27,6 +27,8 @@ export interface VariantConfig extends FieldValues<typeof variantFields> {
   readonly scaling?: ScalingConfig;
   /** The plans of a selection, whose contract is the signature of the version. Absent: the version answers. */
   readonly ladder?: LadderConfig;
+  /** The version of the shadow, if workers load it too and run it in idle time. Absent: a shadow has workers of its own. */
+  readonly shadowModel?: string;
 }
 
 export interface EndpointConfig extends FieldValues<typeof endpointFields> {

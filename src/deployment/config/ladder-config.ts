@@ -28,6 +28,19 @@ export interface RungAgreement {
   readonly disagreed: number;
 }
 
+/**
+ * A version that answers no client yet: it runs in idle time beside the version that it would replace, until labels show which of them is
+ * right more often.
+ */
+export interface LadderChallenger {
+  /** `digits-mlp/2`, one of the loaded models. */
+  readonly model: string;
+  /** The loaded version of the same group; null: it is compared with the answers that clients got. */
+  readonly incumbent: string | null;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+}
+
 export interface LadderConfig {
   /** Versions that each worker loads. */
   readonly models: readonly string[];
@@ -41,6 +54,8 @@ export interface LadderConfig {
   readonly creditRowsMax: number;
   /** The share of the answered requests that are run again under another plan in idle time. Absent: none. */
   readonly shadowShare?: number;
+  /** Absent: none is tried. */
+  readonly challenger?: LadderChallenger;
   /** How they were chosen. */
   readonly selection?: SelectionConfig;
 }
@@ -51,12 +66,33 @@ export interface SelectedLadder extends LadderConfig {
 }
 
 export const rungsMax = 8;
-const modelsMax = 3;
+export const ladderModelsMax = 3;
 
 /** Identifies what workers load and by which numbers runs name plans: workers with equal keys are interchangeable. */
 export function ladderKey({ models, rungs, floorRung }: LadderConfig): string {
   // Functions load the floor plan alone.
   return [...models, ...rungs.map(({ name }) => name), floorRung].join(' ');
+}
+
+/**
+ * The number of the plan that runs a model alone: its rung, or after the rungs that of a model with which no rung begins. Null if there is
+ * none.
+ */
+export function planAlone({ models, rungs }: Pick<LadderConfig, 'models' | 'rungs'>, model: string): number | null {
+  const rung = rungs.findIndex(({ first, second }) => first === model && second === null);
+  if (rung !== -1) return rung;
+  const place = unusedModels({ models, rungs }).indexOf(model);
+  return place === -1 ? null : rungs.length + place;
+}
+
+/** Models that no rung begins with. */
+export function unusedModels({ models, rungs }: Pick<LadderConfig, 'models' | 'rungs'>): readonly string[] {
+  return models.filter((model) => !rungs.some(({ first }) => first === model));
+}
+
+/** The same for workers of one model that also load the model of a shadow. */
+export function shadowKey(model: string): string {
+  return `shadow ${model}`;
 }
 
 /** Whether two ladders serve the same for the same reasons, whenever they were chosen. */
@@ -71,28 +107,34 @@ function withoutTime({ selection, ...ladder }: LadderConfig): unknown {
 /** The floor plan alone: functions run no other, so they load no other models. */
 export function floorOnly(ladder: LadderConfig): LadderConfig {
   const floor = ladder.rungs[ladder.floorRung] as LadderRung;
-  const { shadowShare: _shadows, ...others } = ladder;
+  const { shadowShare: _shadows, challenger: _challenger, ...others } = ladder;
   return { ...others, models: floor.second === null ? [floor.first] : [floor.first, floor.second], rungs: [floor], floorRung: 0 };
 }
 
 /** Throws `invalid_request`. */
-export function checkLadder(variant: string, { models, rungs, floorRung, shadowShare = 0 }: LadderConfig): void {
+export function checkLadder(variant: string, { models, rungs, floorRung, shadowShare = 0, challenger }: LadderConfig): void {
   if (!(shadowShare >= 0 && shadowShare <= shadowShareMax)) {
     throw new PlatformError(
       'invalid_request',
       `variant ${variant}: expected shadows of 0 to ${100 * shadowShareMax} % of the requests, got ${100 * shadowShare} %`,
     );
   }
+  if (challenger !== undefined && !models.includes(challenger.model)) {
+    throw new PlatformError('invalid_request', `variant ${variant}: expected the challenger ${challenger.model} among the loaded models`);
+  }
   const isLoaded = ({ first, second }: LadderRung): boolean => models.includes(first) && (second === null || models.includes(second));
   if (
     rungs.length >= 1 &&
     rungs.length <= rungsMax &&
-    models.length <= modelsMax &&
+    models.length <= ladderModelsMax &&
     rungs[floorRung] !== undefined &&
     rungs.every(isLoaded)
   )
     return;
-  throw new PlatformError('invalid_request', `variant ${variant}: expected 1 to ${rungsMax} plans of at most ${modelsMax} loaded models`);
+  throw new PlatformError(
+    'invalid_request',
+    `variant ${variant}: expected 1 to ${rungsMax} plans of at most ${ladderModelsMax} loaded models`,
+  );
 }
 
 /** `digits-mlp/1` as group and version. */

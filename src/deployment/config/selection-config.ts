@@ -19,6 +19,8 @@ export interface SelectionRequestConfig {
   readonly ratePerSecond: number;
   /** The share of the requests that are compared in idle time. Absent: `shadowShareDefault`. */
   readonly shadowShare?: number;
+  /** Versions that labels showed to be worse than those they would replace: they are not tried again. Absent: none. */
+  readonly demoted?: readonly string[];
 }
 
 export const shadowShareDefault = 0.01;

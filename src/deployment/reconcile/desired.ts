@@ -3,8 +3,9 @@ import { defined } from '../../defined.ts';
 import { nameKey } from '../../names.ts';
 import { type ModelVersion, multiModelOf } from '../../registry/index.ts';
 import type { EndpointConfig, VariantConfig } from '../config/endpoint-config.ts';
-import { ladderKey } from '../config/ladder-config.ts';
+import { ladderKey, shadowKey } from '../config/ladder-config.ts';
 import { desiredInstances } from '../config/scaling-config.ts';
+import { sharesWorkers } from '../config/shared-workers.ts';
 import { isUnderWay, type Rollout, rolloutStepOf, sharedVariants } from '../rollouts/rollout.ts';
 import type { VersionHistory } from '../rollouts/version-history.ts';
 import type { ServedEndpoint } from '../serving-port.ts';
@@ -38,7 +39,11 @@ export interface Scaled {
 export function desiredOf(endpoint: DesiredEndpoint, scaled: ReadonlyMap<string, Scaled>): DesiredState {
   const { state, generation, config, versions, rollout, versionsBefore } = endpoint;
   const wanted = (from: EndpointConfig, models: readonly ModelVersion[]): DesiredVariant[] =>
-    from.variants.flatMap((variant, index) => wantedOf(variant, models[index] as ModelVersion, scaled.get(nameKey(variant.name))));
+    from.variants.flatMap((variant, index) => {
+      // A shadow that runs on the workers of another variant needs none.
+      if (variant.isShadow === true && sharesWorkers(variant, from.variants)) return [];
+      return wantedOf(variant, models[index] as ModelVersion, scaled.get(nameKey(variant.name)));
+    });
   const variants = wanted(config, versions);
   if (!isUnderWay(rollout)) return { state, generation, variants };
   const retained = wanted(rollout.before, versionsBefore).filter((each) => !variants.some((variant) => isSameKind(variant, each)));
@@ -74,6 +79,6 @@ function wantedOf(variant: VariantConfig, version: ModelVersion, scaled: Scaled 
   return [...(instanceCount > 0 ? [instances] : []), ...(startsOnDemand ? [elastic] : [])];
 }
 
-function keyOf({ ladder }: VariantConfig): string | undefined {
-  return ladder === undefined ? undefined : ladderKey(ladder);
+function keyOf({ ladder, shadowModel }: VariantConfig): string | undefined {
+  return ladder === undefined ? shadowModel && shadowKey(shadowModel) : ladderKey(ladder);
 }

@@ -14,12 +14,13 @@ import type { Provider, WorkerSpec, WorkerView } from '../../providers/index.ts'
 import { baseNameOf, type ModelVersion, modelArtifactOf } from '../../registry/index.ts';
 import type { WorkerLink } from '../../runtime/index.ts';
 import type { VariantConfig } from '../config/endpoint-config.ts';
-import { floorOnly, type LadderConfig, ladderKey } from '../config/ladder-config.ts';
-import type { ServedWorker, ServingPort } from '../serving-port.ts';
+import { floorOnly, type LadderConfig, ladderKey, shadowKey } from '../config/ladder-config.ts';
+import { isUnderWay } from '../rollouts/rollout.ts';
+import type { LoadedShadow, ServedWorker, ServingPort } from '../serving-port.ts';
 import { configOf, type DesiredEndpoint } from './desired.ts';
 import { type FunctionRequest, FunctionWorkers } from './function-workers.ts';
 import type { InstanceView } from './instance-view.ts';
-import { ladderFiles, workerPlansOf } from './ladder-workers.ts';
+import { ladderFiles, shadowPlansOf, workerPlansOf } from './ladder-workers.ts';
 import { type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind } from './plan.ts';
 import type { WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
@@ -63,6 +64,8 @@ export class EndpointWorkers {
   readonly #versions = new Map<string, ModelVersion>();
   /** Plans that workers of this endpoint may have, by their keys. */
   readonly #ladders = new Map<string, LadderConfig>();
+  /** Shadows that workers of this endpoint may have loaded, by the keys of their plans. */
+  readonly #shadows = new Map<string, LoadedShadow>();
   #isClosed = false;
 
   constructor(deps: EndpointWorkersDeps, owner: WorkersOwner) {
@@ -166,9 +169,24 @@ export class EndpointWorkers {
 
   /** What a worker of the variant loads, and by which program: the model of the version, or the models of its plans. */
   #loadedBy(version: ModelVersion, variant: VariantConfig): Pick<WorkerSpec, LoadedMember> {
-    const { ladder } = variant;
+    const { ladder, shadowModel } = variant;
     if (ladder !== undefined) return this.#ladderFiles(version, ladder, ladder);
+    const shadow = shadowModel === undefined ? undefined : this.#shadowOf(shadowModel);
+    if (shadow !== undefined) {
+      const key = shadowKey(shadow.version.name);
+      this.#shadows.set(key, shadow);
+      return ladderFiles(key, shadowPlansOf(version, shadow.version), [version, shadow.version]);
+    }
     return { artifact: modelArtifactOf(version), ...commandOf(version, variant) };
+  }
+
+  /** The shadow of that version, in the desired config or in the config that a rollback would restore. */
+  #shadowOf(model: string): LoadedShadow | undefined {
+    const { config, rollout } = this.#owner.endpoint();
+    const variants = [...config.variants, ...(isUnderWay(rollout) ? rollout.before.variants : [])];
+    const shadow = variants.find(({ isShadow, group, version }) => isShadow === true && `${group}/${version}` === model);
+    const version = this.#versions.get(model);
+    return shadow === undefined || version === undefined ? undefined : { variant: shadow.name, version };
   }
 
   /** `loaded`: the plans of the ladder that the worker gets. */
@@ -310,8 +328,9 @@ export class EndpointWorkers {
     const version = this.#versions.get(spec.modelName);
     if (version === undefined) return null;
     const { id, endpoint, variant, generation, threads } = spec;
-    const ladder = spec.plans === undefined ? undefined : this.#ladders.get(spec.plans.key);
-    const worker = { id, endpoint, variant, generation, version, instanceType: spec.instanceType, threads, link, ...defined({ ladder }) };
+    const { key = '' } = spec.plans ?? {};
+    const loaded = defined({ ladder: this.#ladders.get(key), shadow: this.#shadows.get(key) });
+    const worker = { id, endpoint, variant, generation, version, instanceType: spec.instanceType, threads, link, ...loaded };
     if (spec.kind === 'function') {
       return { ...worker, usdPerHour: 0, functionMemoryMiB: spec.memoryMiB, coldStartMs: this.#functions.ageMs(id) };
     }

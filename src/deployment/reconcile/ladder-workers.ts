@@ -7,7 +7,10 @@ import type { WorkerPython, WorkerSpec } from '../../providers/index.ts';
 import { type ModelVersion, modelArtifactOf, pythonOf } from '../../registry/index.ts';
 import type { ModelMap, WorkerPlan, WorkerPlans } from '../../runtime/index.ts';
 import { mapToContract } from '../../selection/index.ts';
-import type { LadderConfig } from '../config/ladder-config.ts';
+import { type LadderConfig, unusedModels } from '../config/ladder-config.ts';
+
+/** The number of the plan, and of the model, of a shadow that shares workers. */
+export const shadowPlan = 1;
 
 /**
  * `models`: the versions of the ladder, in its order. Plans have the numbers of their rungs. After them, each model that no plan begins
@@ -23,12 +26,29 @@ export function workerPlansOf(contract: ModelVersion, ladder: LadderConfig, mode
   const plans = ladder.rungs.map(
     ({ first, second, threshold }): WorkerPlan => ({ first: place(first), second: second === null ? null : place(second), threshold }),
   );
-  const unused = models.map((_, index) => index).filter((index) => !plans.some(({ first }) => first === index));
+  const unused = unusedModels(ladder).map(place);
   return {
     contract: contract.signature,
     maps,
     leastPlan: ladder.floorRung,
     plans: [...plans, ...unused.map((first): WorkerPlan => ({ first, second: null, threshold: 1 }))],
+  };
+}
+
+/** The plans of a worker with one model that also loads that of a shadow, which is plan `shadowPlan`. */
+export function shadowPlansOf(version: ModelVersion, shadow: ModelVersion): WorkerPlans {
+  const alone = { second: null, threshold: 1 };
+  const maps = [version, shadow].map((model) => mapToContract(version, model));
+  const unfit = maps.find((map) => typeof map === 'string');
+  if (unfit !== undefined) throw new PlatformError('unsupported', unfit);
+  return {
+    contract: version.signature,
+    maps: maps as ModelMap[],
+    leastPlan: 0,
+    plans: [
+      { first: 0, ...alone },
+      { first: shadowPlan, ...alone },
+    ],
   };
 }
 

@@ -11,7 +11,7 @@ import type { Bundle } from '../process/process-bundle.ts';
 import type { ProcessSpec } from '../process/process-model.ts';
 import { type OpenedPython, openedOf, type PythonLoad, type PythonOpen } from '../python-calls.ts';
 import { bundleFolder, type DataFile, type ModelFiles, sharedFiles, type WorkerFiles } from '../worker-files.ts';
-import type { LoadPlans, OtherModel, WorkerPlans } from '../worker-plans.ts';
+import type { LoadPlans, MissingModel, OtherModel, WorkerPlans } from '../worker-plans.ts';
 import { CallRequests } from './call-requests.ts';
 import {
   errorOf,
@@ -25,8 +25,9 @@ import {
   type WireFailure,
   writeFrame,
 } from './frames.ts';
-import { type LoadMissingMessage, MissingModels } from './missing-models.ts';
+import { type LoadMissingMessage, MissingModels, withReasons } from './missing-models.ts';
 import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
+import { type PieceMessage, ReplyPieces } from './reply-pieces.ts';
 import { type ResultReader, type RunResult, readPlain, resultReader } from './results.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';
 import { checkedTimings, type IndexedTensor, type RunTimings, runFrame, type TensorParts } from './tensor-frames.ts';
@@ -53,6 +54,8 @@ export interface LoadRequest extends ModelFiles {
   readonly python?: PythonLoad;
   /** If set, the worker loads other models too, and answers by plans. The signature is their contract. */
   readonly plans?: LoadPlans;
+  /** Models of the plans that must not be loaded. Default: none. */
+  readonly damaged?: readonly MissingModel[];
 }
 
 export interface LoadedModel {
@@ -96,12 +99,6 @@ interface OpenCall {
 export interface InvokeResult {
   readonly reply: ProcessReply;
   readonly timings: RunTimings;
-}
-
-/** The head is only in the first piece; `bytes` is the length of the body of each piece. */
-interface PieceMessage {
-  readonly head?: ReplyHead;
-  readonly bytes: number;
 }
 
 export class WorkerLink {
@@ -170,7 +167,7 @@ export class WorkerLink {
     return this.#signature;
   }
 
-  async load({ path, data = [], python, plans, ...model }: LoadRequest): Promise<LoadedModel> {
+  async load({ path, data = [], python, plans, damaged = [], ...model }: LoadRequest): Promise<LoadedModel> {
     if (python !== undefined) return this.#loadPython({ path, data, python }, plans, model);
     const { others = [], ...sent } = plans ?? {};
     const load = async ([lent = '', ...paths]: readonly string[]) => {
@@ -178,8 +175,11 @@ export class WorkerLink {
       return (await this.#call({ method: 'load', ...model, path: lent, ...withPlans })) as LoadedModel;
     };
     const files = [{ path, data }, ...others];
-    const { signature, loadMs, missing } = await this.#lending(files, load);
-    this.missing.loaded(files, model.threads, missing);
+    const lent = files.map((file, position) => (damaged.some((each) => each.model === position) ? null : file));
+    const { signature, loadMs, missing } = await this.#lending(lent, load).catch((cause: unknown) => {
+      throw damaged[0] === undefined ? cause : new PlatformError('unavailable', damaged[0].reason, { cause });
+    });
+    this.missing.loaded(files, model.threads, withReasons(missing, damaged));
     this.#read = resultReader(plans);
     this.#expect(plans?.contract ?? signature);
     return { signature: plans?.contract ?? signature, loadMs };
@@ -278,7 +278,7 @@ export class WorkerLink {
       const lentFiles = files === undefined ? {} : { files: { ...files, paths: lent.map(({ path }) => path) } };
       const message = { headers, replyBytesMax, streams: sink !== null, deadlineMs, ...lentFiles };
       const frame = this.#shared(call, payloadFrame(call, kinds.invoke, message, payload.body));
-      const pieces = new Pieces(sink, (answer) => writeFrame(this.#socket, [messageFrame(call, kinds.taken, answer)]));
+      const pieces = new ReplyPieces(sink, (answer) => writeFrame(this.#socket, [messageFrame(call, kinds.taken, answer)]));
       const settle = (done: () => void) => {
         this.#runsOpen--;
         this.#freeSlot(call);
@@ -358,12 +358,13 @@ export class WorkerLink {
   }
 
   /** Gives the worker read access to the files while `use` runs. */
-  async #lending<T>(models: readonly ModelFiles[], use: (paths: readonly string[]) => Promise<T>): Promise<T> {
-    const lent = models.map(({ path, data }) => this.#files.lend(path, data));
+  /** A model without files has the path ''. */
+  async #lending<T>(models: readonly (ModelFiles | null)[], use: (paths: readonly string[]) => Promise<T>): Promise<T> {
+    const lent = models.map((model) => model && this.#files.lend(model.path, model.data));
     try {
-      return await use(lent.map(({ path }) => path));
+      return await use(lent.map((file) => file?.path ?? ''));
     } finally {
-      for (const file of lent) file.release();
+      for (const file of lent) file?.release();
     }
   }
 
@@ -443,40 +444,5 @@ export class WorkerLink {
     this.#open.clear();
     for (const call of open) call.failed(new WorkerLost(why));
     for (const listener of this.#closeListeners.splice(0)) listener(why);
-  }
-}
-
-/** The pieces of a reply. Each is acknowledged once the sink has accepted it; after a failure none is acknowledged. */
-class Pieces {
-  failure: Error | null = null;
-  readonly #sink: ReplySink | null;
-  readonly #answer: (message: { bytes: number } | { stop: true }) => void;
-  #consumed: Promise<void> = Promise.resolve();
-
-  constructor(sink: ReplySink | null, answer: (message: { bytes: number } | { stop: true }) => void) {
-    this.#sink = sink;
-    this.#answer = answer;
-  }
-
-  consume({ head }: PieceMessage, bytes: Buffer): void {
-    const sink = this.#sink;
-    if (sink === null) throw malformedFrame('a piece of a reply that is not streamed');
-    this.#consumed = this.#consumed.then(async () => {
-      if (this.failure !== null) return;
-      try {
-        if (head !== undefined) sink.begin(readReplyHead(head));
-        if (bytes.length > 0) await sink.piece(bytes);
-        this.#answer({ bytes: bytes.length });
-      } catch (error) {
-        this.failure = error instanceof Error ? error : new Error(String(error));
-        this.#answer({ stop: true });
-      }
-    });
-  }
-
-  /** Resolves when everything was accepted. Rejects with the error of the sink. */
-  async end(): Promise<void> {
-    await this.#consumed;
-    if (this.failure !== null) throw this.failure;
   }
 }

@@ -13,6 +13,12 @@ export interface MissingModelsDeps {
   readonly call: (message: LoadMissingMessage) => Promise<unknown>;
 }
 
+interface RetriedFiles {
+  /** By the position of the model; null for a damaged one. */
+  readonly files: readonly (ModelFiles | null)[];
+  readonly damaged: readonly MissingModel[];
+}
+
 export class MissingModels {
   readonly #deps: MissingModelsDeps;
   #files: readonly ModelFiles[] = [];
@@ -33,14 +39,21 @@ export class MissingModels {
     [this.#files, this.#threads, this.#found] = [files, threads, missing];
   }
 
-  /** Tries again to load what is missing. The worker runs nothing meanwhile. */
-  async retry(): Promise<void> {
-    const missing = this.#found;
+  /** Tries again to load what is missing, from these files, but for damaged models. The worker runs nothing meanwhile. */
+  async retry({ files: now, damaged }: RetriedFiles): Promise<void> {
+    this.#files = this.#files.map((file, model) => now[model] ?? file);
+    const missing = this.#found.filter(({ model }) => damaged.every((each) => each.model !== model));
+    if (missing.length === 0) return;
     const files = missing.map(({ model }) => this.#files[model] as ModelFiles);
     const left = await this.#deps.lend(files, (paths) => {
       const models = missing.map(({ model }, i) => ({ model, path: paths[i] as string }));
       return this.#deps.call({ method: 'load-missing', threads: this.#threads, models });
     });
-    this.#found = left as readonly MissingModel[];
+    this.#found = withReasons(left as readonly MissingModel[], damaged);
   }
+}
+
+/** A model that was not lent is missing for the reason why it was not. */
+export function withReasons(missing: readonly MissingModel[] | undefined, damaged: readonly MissingModel[]): readonly MissingModel[] {
+  return (missing ?? []).map((each) => damaged.find(({ model }) => model === each.model) ?? each);
 }

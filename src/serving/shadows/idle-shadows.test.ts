@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
-import type { LadderRung } from '../../deployment/index.ts';
+import type { LadderChallenger, LadderRung } from '../../deployment/index.ts';
 import { type Profile, ServiceTable } from '../../profiling/index.ts';
 import { SeededRandom } from '../../random.ts';
 import type { ModelVersion } from '../../registry/index.ts';
@@ -36,16 +36,20 @@ const labelsOf = (labels: readonly number[]): Tensor => ({
 });
 
 interface Options {
+  readonly challenger?: LadderChallenger;
+  readonly plans?: typeof rungs;
   readonly share?: number;
   readonly instances?: number;
   readonly latencyMs?: number | null;
 }
 
 /** Model b answers the value of a row, model a the same unless it is a multiple of 5. The cascade sends odd rows on. */
-function fixture({ share = 1, instances = 1, latencyMs = 50 }: Options = {}) {
+function fixture({ share = 1, instances = 1, latencyMs = 50, challenger, plans = rungs }: Options = {}) {
   const clock = new VirtualClock();
   const objective = latencyMs === null ? null : { percentile: 95, latencyMs };
-  const ladder = { models: ['a/1', 'b/1'], rungs, floorRung: 0, floor: 0.9, creditRowsMax: 100, shadowShare: share };
+  const models = ['a/1', 'b/1', ...(challenger === undefined ? [] : [challenger.model])];
+  const served = { models, rungs: plans, floorRung: 0, floor: 0.9, creditRowsMax: 100, shadowShare: share };
+  const ladder = challenger === undefined ? served : { ...served, challenger };
   const settings = { objective, late: 'serve', timeoutMs: 60_000, queueRowsMax: 10_000, functions: null, ladder } as const;
   const tables = perRowMs.map(tableOf);
   const answers: ShadowAnswer[] = [];
@@ -61,7 +65,8 @@ function fixture({ share = 1, instances = 1, latencyMs = 50 }: Options = {}) {
   const state = { crashes: false, charged: 0 };
   const run = (values: readonly number[], plan: number): BatchRunResult => {
     const stage = Uint8Array.from(values, (value) => (plan === 1 ? value % 2 : 0));
-    const isB = (row: number): boolean => plan === 2 || stage[row] === 1;
+    // A challenger, the last plan, answers as model b does.
+    const isB = (row: number): boolean => plan >= 2 || stage[row] === 1;
     const outputs = values.map((value, row) => [labelsOf([isB(row) || value % 5 > 0 ? value : -1])]);
     const rows = { stage, confidence: new Float32Array(values.length).fill(0.5), firstMs: 1, secondMs: 0 };
     return { kind: 'done', outputs, timings: { inMs: 0, runMs: 1, outMs: 0 }, rows };
@@ -79,7 +84,7 @@ function fixture({ share = 1, instances = 1, latencyMs = 50 }: Options = {}) {
       run: (requests, done, plan = 0) => {
         const values = requests.map(({ call }) => new Float32Array(Uint8Array.from(call.inputs[0]?.data ?? []).buffer)[0] as number);
         runs.push({ plan, rows: values.length, atMs: clock.nowMs() });
-        freeAtMs = Math.max(freeAtMs, clock.nowMs()) + (perRowMs[plan] as number) * values.length;
+        freeAtMs = Math.max(freeAtMs, clock.nowMs()) + (perRowMs[plan] ?? 5) * values.length;
         clock.after(freeAtMs - clock.nowMs(), () => done(state.crashes ? { kind: 'gone', why: 'killed' } : run(values, plan)));
       },
     });
@@ -232,6 +237,57 @@ describe('shadows in idle time', () => {
     for (let i = 0; i < 10; i++) send('cost');
     clock.advance(30_000);
     assert.equal(runs.filter(({ plan }) => plan === 2).length, 1, 'the pause is not over');
+  });
+});
+
+describe('a challenger in idle time', () => {
+  test('answers every other compared request, as does the version that it would replace', () => {
+    const { clock, send, runs, answers, counts, pool } = fixture({ challenger: { model: 'a/2', incumbent: 'a/1', sinceMs: 0 } });
+    for (let i = 0; i < 20; i++) {
+      send();
+      clock.advance(200);
+    }
+    // Plan 3 is the challenger, plan 0 its incumbent, which answers multiples of 5 otherwise.
+    assert.deepEqual(
+      answers.slice(0, 2).map(({ plan, values, against }) => [plan, values, against]),
+      [
+        ['a/2', [0], [-1]],
+        ['a/1', [1], undefined],
+      ],
+    );
+    assert.deepEqual(pool.ladder?.view.challenge, { rows: 10, disagreed: 2, failed: 0, crashes: 0 });
+    assert.equal(runs.filter(({ plan }) => plan === 3).length, 10);
+    assert.equal(counts()?.reduce((sum, [rows = 0]) => sum + rows, 0) !== 0, true, 'the plans of the ladder are compared, too');
+  });
+
+  test('is compared with what the client got if its incumbent answered', () => {
+    const { clock, send, runs, answers } = fixture({ challenger: { model: 'a/2', incumbent: 'a/1', sinceMs: 0 } });
+    send('cost');
+    clock.advance(200);
+    assert.deepEqual(
+      runs.map(({ plan }) => plan),
+      [0, 3],
+    );
+    assert.deepEqual(answers, [{ requestId: 'r0', plan: 'a/2', values: [0] }]);
+  });
+
+  test('runs beside a plan that is alone', () => {
+    const alone = { challenger: { model: 'c/1', incumbent: null, sinceMs: 0 }, plans: rungs.slice(0, 1) };
+    const { clock, send, pool } = fixture(alone);
+    for (let i = 0; i < 10; i++) {
+      send();
+      clock.advance(200);
+    }
+    assert.equal(pool.ladder?.view.challenge.rows, 10);
+  });
+
+  test('that crashes its worker is counted', () => {
+    const { clock, send, pool, state } = fixture({ instances: 2, challenger: { model: 'a/2', incumbent: 'a/1', sinceMs: 0 } });
+    send('cost');
+    clock.advance(1);
+    state.crashes = true;
+    clock.advance(10);
+    assert.deepEqual(pool.ladder?.view.challenge, { rows: 0, disagreed: 0, failed: 1, crashes: 1 });
   });
 });
 

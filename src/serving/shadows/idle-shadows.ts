@@ -6,8 +6,8 @@
  */
 import type { Clock } from '../../clock.ts';
 import { predictionsOf } from '../../data-quality/index.ts';
+import { defined } from '../../defined.ts';
 import type { LadderRung } from '../../deployment/index.ts';
-import { shadowWaitMs } from '../../queueing/index.ts';
 import type { Random } from '../../random.ts';
 import { stages } from '../../runtime/index.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -15,6 +15,7 @@ import type { Executor } from '../executor.ts';
 import type { Ladder } from '../ladder.ts';
 import { type InferenceCall, type InferenceResult, PendingRequest } from '../request.ts';
 import type { BatchRunResult } from '../runners/run-requests.ts';
+import type { IdleTime } from './idle-time.ts';
 
 /** What an answered request would have been answered under another plan. */
 export interface ShadowAnswer {
@@ -23,22 +24,15 @@ export interface ShadowAnswer {
   readonly plan: string;
   /** By row. */
   readonly values: readonly (number | string)[];
+  /** What the incumbent of a challenger answers, by row; absent: `plan` is compared with what the client got. */
+  readonly against?: readonly (number | string)[];
 }
 
 export interface IdleShadowsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly ladder: Ladder;
-  /** Instances that take requests. */
-  readonly instances: () => readonly Executor[];
-  readonly rowsWaiting: () => number;
-  /** The promised latency without its margin and the time in addition to the service; null without an objective. */
-  readonly limitMs: () => number | null;
-  /** A run begins: its end is checked no later than the timeout. */
-  readonly onBegin: () => void;
-  /** An instance is free again, or its worker crashed during the run. */
-  readonly onFreed: (executor: Executor) => void;
-  readonly onLost: (executor: Executor) => void;
+  readonly idle: IdleTime;
   readonly onAnswered: ((answer: ShadowAnswer) => void) | null;
 }
 
@@ -46,11 +40,14 @@ interface WaitingShadow {
   readonly call: InferenceCall;
   readonly bytes: number;
   readonly atMs: number;
-  /** The rung that answered, and the one to run. */
+  /** The rung that answered, and the one to run; null: a challenger. */
   readonly served: number;
-  readonly rung: number;
+  readonly rung: number | null;
   readonly stage: Uint8Array;
   readonly values: readonly (number | string)[];
+  /** The plans to run, and the answers of those that ran. */
+  readonly plans: readonly number[];
+  readonly answers: readonly (readonly (number | string)[])[];
 }
 
 /** A sampled request whose inputs are copied, before its answer is known to be of use. */
@@ -64,33 +61,34 @@ const bytesMax = 8 * 1024 ** 2;
 const waitMsMax = 60_000;
 const rowsMax = 1000;
 const callBytesMax = 1024 ** 2;
-/** After a crash: the request that caused it is not run again, but others may be like it. */
-const pauseAfterCrashMs = 60_000;
 
 export class IdleShadows {
   readonly #deps: IdleShadowsDeps;
   #waiting: WaitingShadow[] = [];
   #bytes = 0;
-  #arrivedAtMs = Number.NEGATIVE_INFINITY;
-  #pausedUntilMs = Number.NEGATIVE_INFINITY;
   /** The cheaper rung that is compared next. */
   #turn = 0;
+  /** Whether the last sampled request is run by the challenger. */
+  #isChallenge = false;
   #cancelTimer: (() => void) | null = null;
 
   constructor(deps: IdleShadowsDeps) {
     this.#deps = deps;
-  }
-
-  /** A request arrived. */
-  arrived(): void {
-    this.#arrivedAtMs = this.#deps.clock.nowMs();
+    deps.idle.onChange(() => this.look());
   }
 
   /** Draws whether a request is compared, and copies its inputs, which are not retained after its answer. Null if it is not. */
   sample(call: InferenceCall): SampledCall | null {
     const { random, ladder } = this.#deps;
-    const { shadowShare = 0, rungs } = ladder.config;
-    if (shadowShare === 0 || rungs.length < 2 || call.rows < 1 || call.rows > rowsMax || random.next() >= shadowShare) return null;
+    const { shadowShare = 0, rungs, challenger } = ladder.config;
+    if (
+      shadowShare === 0 ||
+      (rungs.length < 2 && challenger === undefined) ||
+      call.rows < 1 ||
+      call.rows > rowsMax ||
+      random.next() >= shadowShare
+    )
+      return null;
     const bytes = call.inputs.reduce((sum, { data }) => sum + data.byteLength, 0);
     if (bytes > callBytesMax) return null;
     const inputs = call.inputs.map((tensor): Tensor => ({ ...tensor, data: new Uint8Array(tensor.data) })); // `slice` of a Buffer is not a copy
@@ -103,50 +101,51 @@ export class IdleShadows {
     const { clock, ladder } = this.#deps;
     const predicted = predictionsOf(outputs, call.rows);
     if (answered === undefined || predicted?.kind !== 'class') return;
-    const { top } = ladder;
     const served = answered.position - 1;
-    const rung = served < top ? top : this.#turn++ % top;
+    const { rung, plans } = this.#workFor(served);
     this.#dropExpired();
     if (this.#waiting.length >= callsMax || this.#bytes + bytes > bytesMax) {
       this.#deps.ladder.shadows.dropped++;
       return;
     }
     this.#bytes += bytes;
-    this.#waiting.push({ call, bytes, atMs: clock.nowMs(), served, rung, stage: new Uint8Array(answered.stage), values: predicted.values });
+    const stage = new Uint8Array(answered.stage);
+    this.#waiting.push({ call, bytes, atMs: clock.nowMs(), served, rung, stage, values: predicted.values, plans, answers: [] });
     this.look();
+  }
+
+  /** With a challenger, every other request is run by it. */
+  #workFor(served: number): Pick<WaitingShadow, 'rung' | 'plans'> {
+    const { ladder } = this.#deps;
+    const plans = ladder.challengePlans(served);
+    this.#isChallenge = plans.length > 0 && (ladder.isAlone || !this.#isChallenge);
+    if (this.#isChallenge) return { rung: null, plans };
+    const { top } = ladder;
+    const rung = served < top ? top : this.#turn++ % top;
+    return { rung, plans: [rung] };
   }
 
   /** Runs the next shadow if an instance is idle and it makes no request late. */
   look(): void {
-    if (this.#waiting.length === 0) return;
     this.#dropExpired();
-    const { clock, instances, rowsWaiting, limitMs } = this.#deps;
-    const nowMs = clock.nowMs();
-    if (nowMs < this.#pausedUntilMs) return;
+    const { idle, ladder } = this.#deps;
     for (;;) {
       const [next] = this.#waiting;
-      const idle = instances().filter(({ isBusy, isDraining, isFunction }) => !isBusy && !isDraining && !isFunction);
-      // Requests take the one that was used last.
-      const [executor] = idle
-        .filter((each) => next !== undefined && this.#deps.ladder.canRun(each, next.rung))
-        .sort((a, b) => a.sinceMs - b.sinceMs);
-      if (next === undefined || executor === undefined) return;
-      const moment = {
-        rowsWaiting: rowsWaiting(),
-        othersIdle: idle.length - 1,
-        shadowMs: executor.serviceMs(next.call.rows, next.rung),
-        requestMs: executor.serviceMs(1),
-        quietMs: nowMs - this.#arrivedAtMs,
-        limitMs: limitMs(),
-      };
-      const waitMs = shadowWaitMs(moment);
-      if (waitMs > 0) {
-        if (waitMs < waitMsMax) this.#lookIn(waitMs);
+      if (next === undefined) return;
+      const { rows } = next.call;
+      const match = idle.find({
+        rows,
+        // A challenger is not measured yet: it is expected to take no longer than the most accurate plan.
+        serviceMs: (executor) => executor.serviceMs(rows, next.rung ?? ladder.top),
+        canRun: (executor) => (next.rung === null ? ladder.canChallenge(executor) : ladder.canRun(executor, next.rung)),
+      });
+      if ('waitMs' in match) {
+        if (match.waitMs < waitMsMax) this.#lookIn(match.waitMs);
         return;
       }
       this.#waiting.shift();
       this.#bytes -= next.bytes;
-      this.#run(next, executor);
+      this.#run(next, match.executor);
     }
   }
 
@@ -175,51 +174,62 @@ export class IdleShadows {
   }
 
   #run(shadow: WaitingShadow, executor: Executor): void {
-    const { clock, onBegin, onFreed, onLost } = this.#deps;
-    const { call, rung } = shadow;
-    const startMs = clock.nowMs();
+    const { call, rung, plans } = shadow;
+    const { ladder, idle } = this.#deps;
     const never = Number.POSITIVE_INFINITY;
     const request = new PendingRequest(call, { deadlineMs: never, promisedAtMs: never, timeoutAtMs: never, bucket: '' }, () => undefined);
     request.state = 'running';
-    executor.begin(call.rows, startMs, rung);
-    onBegin();
-    executor.worker.run(
-      [request],
-      (answer) => {
-        const nowMs = clock.nowMs();
-        this.#deps.ladder.shadows.ms += nowMs - startMs;
-        executor.end(nowMs);
-        if (answer.kind === 'gone') {
-          this.#deps.ladder.shadows.dropped++;
-          this.#pausedUntilMs = nowMs + pauseAfterCrashMs;
-          return onLost(executor);
-        }
-        executor.aliveAtMs = nowMs;
-        onFreed(executor);
-        this.#compare(shadow, answer);
-      },
-      rung,
-    );
+    idle.run({ executor, request, plan: plans[0] as number, rung: rung ?? ladder.top }, (answer, ms) => {
+      ladder.shadows.ms += ms;
+      const predicted = answer.kind === 'done' ? predictionsOf(answer.outputs[0] ?? [], call.rows) : null;
+      if (answer.kind !== 'done' || predicted === null || answer.rows === undefined) return this.#failed(shadow, answer);
+      if (rung === null) this.#challenge(shadow, predicted.values);
+      else this.#compare(shadow, rung, answer.rows.stage, predicted.values);
+    });
   }
 
-  #compare({ call, served, rung, stage, values }: WaitingShadow, answer: Exclude<BatchRunResult, { kind: 'gone' }>): void {
+  #failed({ rung, answers }: WaitingShadow, answer: BatchRunResult): void {
+    const { shadows, challenge } = this.#deps.ladder;
+    shadows.dropped++;
+    if (rung !== null || answers.length > 0) return;
+    challenge.failed++;
+    if (answer.kind === 'gone') challenge.crashes++;
+  }
+
+  /** The challenger has answered, then its incumbent. */
+  #challenge(shadow: WaitingShadow, values: WaitingShadow['values']): void {
     const { ladder, onAnswered } = this.#deps;
-    const predicted = answer.kind === 'done' ? predictionsOf(answer.outputs[0] ?? [], call.rows) : null;
-    if (answer.kind !== 'done' || predicted === null || answer.rows === undefined) {
-      this.#deps.ladder.shadows.dropped++;
-      return;
+    const { call } = shadow;
+    const answers = [...shadow.answers, values];
+    const plans = shadow.plans.slice(1);
+    if (plans.length > 0) {
+      this.#bytes += shadow.bytes;
+      this.#waiting.unshift({ ...shadow, plans, answers });
+      return this.look();
     }
-    this.#deps.ladder.shadows.calls++;
-    this.#deps.ladder.shadows.rows += call.rows;
+    const [own = [], against] = answers;
+    const other = against ?? shadow.values;
+    ladder.shadows.calls++;
+    ladder.shadows.rows += call.rows;
+    ladder.challenge.rows += call.rows;
+    ladder.challenge.disagreed += own.filter((value, row) => String(value) !== String(other[row])).length;
+    const plan = ladder.config.challenger?.model;
+    if (plan !== undefined) onAnswered?.({ requestId: call.requestId, plan, values: own, ...defined({ against }) });
+  }
+
+  #compare({ call, served, stage, values }: WaitingShadow, rung: number, ownStage: Uint8Array, own: WaitingShadow['values']): void {
+    const { ladder, onAnswered } = this.#deps;
+    ladder.shadows.calls++;
+    ladder.shadows.rows += call.rows;
     const cheaper = Math.min(served, rung);
-    const stageOfCheaper = served === cheaper ? stage : answer.rows.stage;
+    const stageOfCheaper = served === cheaper ? stage : ownStage;
     let [rows, disagreed] = [0, 0];
     for (let row = 0; row < call.rows; row++) {
       if (stageOfCheaper[row] !== stages.first) continue;
       rows++;
-      if (String(values[row]) !== String(predicted.values[row])) disagreed++;
+      if (String(values[row]) !== String(own[row])) disagreed++;
     }
     ladder.compared(cheaper, rows, disagreed);
-    onAnswered?.({ requestId: call.requestId, plan: (ladder.config.rungs[rung] as LadderRung).name, values: predicted.values });
+    onAnswered?.({ requestId: call.requestId, plan: (ladder.config.rungs[rung] as LadderRung).name, values: own });
   }
 }

@@ -39,6 +39,13 @@ export async function addPlans(db: AnyDatabase): Promise<void> {
     .execute();
 }
 
+/** On which rows a challenger of a selection is right and its incumbent is not, and the reverse. */
+export async function addChallengers(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('observed_predictions').addColumn('shadow_against', 'text').execute();
+  for (const column of ['shadow_better', 'shadow_worse'])
+    await db.schema.alterTable('observed_predictions').addColumn(column, 'integer').execute();
+}
+
 /** The labels themselves, by which captured calls become rows to train with. Deleted with their endpoint. */
 export async function createCallLabels(db: AnyDatabase): Promise<void> {
   await db.schema

@@ -140,6 +140,11 @@ export interface ObservedPredictionsTable {
   shadow_plan: string | null;
   shadow_predictions: string | null;
   shadow_hits: number | null;
+  /** What it is compared with, if that is not what answered. JSON: one value by row. */
+  shadow_against: string | null;
+  /** Labelled rows on which only the other plan is right, or only what it is compared with. */
+  shadow_better: number | null;
+  shadow_worse: number | null;
   /** Whether the labels are those of a caller that may deploy. */
   label_trusted: Flag | null;
 }

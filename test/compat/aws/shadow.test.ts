@@ -36,9 +36,10 @@ async function nativeClients({ server }: AwsFixture): Promise<void> {
     const { variants } = await server.callWell<EndpointBody>('GET', '/endpoints/native');
     return variants[1]?.statistics?.requests === 1 ? variants : null;
   });
-  assert.deepEqual([live?.shadow, next?.shadow], [null, { share: 1, copies_dropped: 0 }]);
+  assert.deepEqual([live?.shadow, next?.shadow], [null, { share: 1, copies_dropped: 0, shares_workers: true }]);
+  assert.deepEqual([live?.workers.length, next?.workers.length, next?.usage.total_usd], [1, 0, 0], 'the copy ran on the same worker');
   const { stdout } = await runVerb(['describe', 'native'], { PENSTOCK_URL: server.url, PENSTOCK_KEY: server.adminKey });
-  assert.match(stdout, /next +\S+ +shadow of 100 % +1\/1/);
+  assert.match(stdout, /next +\S+ +shadow of 100 %, in idle time +1\/1/);
   const metadata = (await (await fetch(`${server.url}/v2/models/native`)).json()) as { versions: string[] };
   assert.deepEqual(metadata.versions, ['1'], 'an OIP client cannot request a shadow');
 }

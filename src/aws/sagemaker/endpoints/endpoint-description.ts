@@ -126,7 +126,8 @@ function variantSummary(variant: VariantConfig, deployed: DeployedConfig, { view
     return { ...summary, CurrentServerlessConfig: now, DesiredServerlessConfig: now };
   }
   const observed = view.variants.find((each) => nameKey(each.name) === nameKey(name));
-  const ready = (observed?.workers ?? []).filter(({ spec, state }) => state === 'ready' && runs(spec, variant)).length;
+  const own = (observed?.workers ?? []).filter(({ spec, state }) => state === 'ready' && runs(spec, variant)).length;
+  const ready = observed?.sharesWorkers === true ? observed.ready : own;
   const desired = isWanted ? (observed?.wanted ?? variant.instanceCount) : variant.instanceCount;
   return { ...summary, CurrentInstanceCount: ready, DesiredInstanceCount: desired };
 }

@@ -1,19 +1,20 @@
 /** Accuracy against cost of every plan, with 95 % intervals. Up and left is better. */
 import type { ReactElement } from 'react';
-import type { SelectionPlanBody } from '../../../src/api/index.ts';
-import { Card } from '../kit/card.tsx';
-import { fixed } from '../kit/format.ts';
-import { Legend } from '../kit/legend.tsx';
-import { linearAxis, logAxis } from '../kit/log-scale.ts';
-import { usdFine } from '../kit/money.ts';
-import { useWidth } from '../kit/use-width.ts';
-import { cascadeOf, isDominated, type SelectionPlan, usdPerMillionOf } from './selection.ts';
+import type { SelectionPlanBody } from '../../../../src/api/index.ts';
+import { Card } from '../card.tsx';
+import { fixed } from '../format.ts';
+import { Legend } from '../legend.tsx';
+import { linearAxis, logAxis } from '../log-scale.ts';
+import { usdFine } from '../money.ts';
+import { useWidth } from '../use-width.ts';
+import { cascadeOf, isDominated, placeNames, type SelectionPlan, usdPerMillionOf } from './selection-plans.ts';
+import './plans.css';
 
 const height = 320;
 const [left, right, top, bottom] = [52, 16, 28, 44];
 
 interface ParetoProps {
-  readonly body: SelectionPlanBody;
+  readonly body: Pick<SelectionPlanBody, 'plans' | 'ladder'>;
   readonly floor: number;
 }
 
@@ -60,7 +61,11 @@ function Drawing({ plans, ladder, floor, width }: DrawingProps): ReactElement {
   const path = rungs.map((plan, i) => `${i === 0 ? 'M' : 'L'}${place(plan).cx} ${place(plan).cy}`).join('');
   // Grey points first: the others are drawn above them.
   const sorted = plans.toSorted((a, b) => rank(a, plans, ladder) - rank(b, plans, ladder));
-  const labelled = plans.filter(({ plan }) => cascadeOf(plan) === null || ladder.includes(plan));
+  // The ends of the ladder have the choice of a place, then the other rungs, then models alone.
+  const named = plans.filter(({ plan }) => cascadeOf(plan) === null || ladder.includes(plan));
+  const ends = [ladder[0], ladder.at(-1)];
+  const order = ({ plan }: SelectionPlan): number => (ends.includes(plan) ? 0 : ladder.includes(plan) ? 1 : 2);
+  const labelled = named.toSorted((a, b) => order(a) - order(b) || b.accuracy - a.accuracy);
   return (
     <svg width={width} height={height} role="img" aria-label={describePlans(plans, ladder)}>
       {y.ticks.map((tick) => (
@@ -94,10 +99,10 @@ function Drawing({ plans, ladder, floor, width }: DrawingProps): ReactElement {
           kind={kindOf(plan, plans, ladder)}
         />
       ))}
-      {namePlaces(
+      {placeNames(
         labelled.map((plan) => ({ name: plan.plan, ...place(plan) })),
         plans.filter((plan) => kindOf(plan, plans, ladder) !== 'dominated').map(place),
-        width,
+        { width, top, bottom: height - bottom },
       ).map(({ name, x: at, y: baseline, isLeft }) => (
         <text key={name} className="point-name" x={at} y={baseline} textAnchor={isLeft ? 'end' : 'start'}>
           {name}
@@ -140,32 +145,9 @@ function PlanPoint({ plan, cx, cy, low, high, kind }: PointProps): ReactElement 
   );
 }
 
-const characterWidth = 6.4;
-const lineHeight = 14;
-
-/** Names next to their points, towards the middle, moved up or down until none overlaps. */
 interface Place {
   readonly cx: number;
   readonly cy: number;
-}
-
-function namePlaces(points: readonly (Place & { readonly name: string })[], circles: readonly Place[], width: number) {
-  const taken = circles.map(({ cx, cy }) => ({ from: cx - 7, to: cx + 7, y: cy + 4 }));
-  return points
-    .toSorted((a, b) => a.cy - b.cy)
-    .map(({ name, cx, cy }) => {
-      const isLeft = cx > width * 0.55;
-      const at = isLeft ? cx - 10 : cx + 10;
-      const [from, to] = isLeft ? [at - name.length * characterWidth, at] : [at, at + name.length * characterWidth];
-      const isFree = (y: number): boolean =>
-        taken.every((other) => other.to < from || other.from > to || Math.abs(other.y - y) >= lineHeight);
-      const y =
-        [4, 18, -10, 32, -24, 46, 60]
-          .map((offset) => cy + offset)
-          .find((each) => each > top - 8 && each < height - bottom && isFree(each)) ?? cy + 4;
-      taken.push({ from, to, y });
-      return { name, x: at, y, isLeft };
-    });
 }
 
 function describePlans(plans: readonly SelectionPlan[], ladder: readonly string[]): string {
