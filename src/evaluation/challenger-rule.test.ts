@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { SelectedLadder } from '../deployment/index.ts';
 import { SeededRandom } from '../random.ts';
-import { challengerEvidence, challengerVerdict, pairsText, withChallenger, withoutChallenger } from './challenger-rule.ts';
+import { challengerEvidence, challengerVerdict, discordanceText, withChallenger, withoutChallenger } from './challenger-rule.ts';
 
 const challenger = { model: 'digits-mlp/2', incumbent: 'digits-mlp/1', sinceMs: 5 };
 
@@ -39,7 +39,7 @@ describe('labels decide between a challenger and its incumbent', () => {
 
   test('and say so in a sentence', () => {
     assert.equal(
-      pairsText(challenger, challengerEvidence({ rows: 1450, better: 20, worse: 2 }), 'promote'),
+      discordanceText(challenger, challengerEvidence({ rows: 1450, better: 20, worse: 2 }), 'promote'),
       'on 22 of 1,450 labelled rows only one of them is right: digits-mlp/2 on 20, digits-mlp/1 on 2 (e = 968, 20 decides)',
     );
   });

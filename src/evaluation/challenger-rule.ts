@@ -36,7 +36,7 @@ export function opponentOf({ incumbent }: Pick<LadderChallenger, 'incumbent'>): 
 }
 
 /** `on 22 of 1,450 labelled rows only one of them is right: digits-mlp/2 on 20, digits-mlp/1 on 2 (e = 968, 20 decides)` */
-export function pairsText(challenger: LadderChallenger, evidence: ChallengerEvidence, verdict: 'promote' | 'demote'): string {
+export function discordanceText(challenger: LadderChallenger, evidence: ChallengerEvidence, verdict: 'promote' | 'demote'): string {
   const { better, worse, rows } = evidence;
   const count = (value: number): string => value.toLocaleString('en-US');
   const e = evidence[verdict] >= 1e6 ? 'above 1,000,000' : `= ${count(Math.round(evidence[verdict]))}`;

@@ -30,8 +30,8 @@ import {
   challengerDecision,
   challengerEvidence,
   challengerVerdict,
+  discordanceText,
   opponentOf,
-  pairsText,
   withChallenger,
   withoutChallenger,
 } from './challenger-rule.ts';
@@ -68,7 +68,7 @@ interface Challenged extends Watched {
 
 const lookEveryMs = 10_000;
 const by = 'penstock';
-/** With so many failed runs, and more than answered ones, a challenger cannot answer such requests. */
+/** With more failed runs than this, and than answered ones, a challenger cannot answer such requests. */
 const failuresMax = 10;
 
 export class Challengers {
@@ -197,7 +197,7 @@ export class Challengers {
     for (const [name, value] of [['ChallengerPromote', evidence.promote] as const, ['ChallengerDemote', evidence.demote] as const])
       store.add(metricKey, { name, unit: 'None' }, value);
     const verdict = challengerVerdict(evidence);
-    if (verdict === 'demote') return this.#end(watched, pairsText(challenger, evidence, verdict), true);
+    if (verdict === 'demote') return this.#end(watched, discordanceText(challenger, evidence, verdict), true);
     // While a selection is held, its evaluation says nothing of the rows that are served.
     if (verdict === 'promote' && ladder.selection.held === undefined) await this.#promote(watched, evidence);
   }
@@ -220,7 +220,7 @@ export class Challengers {
     this.#promoted.set(nameKey(endpoint), id);
     const [last] = await decisions.list({ endpoint, kind: 'selection', changes: true, limit: 1 });
     if (last === undefined) return;
-    const why = pairsText(challenger, evidence, 'promote');
+    const why = discordanceText(challenger, evidence, 'promote');
     await decisions.record(
       challengerDecision(last, ladder, {
         trigger: 'promote',

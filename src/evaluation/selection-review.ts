@@ -46,7 +46,7 @@ export class SelectionReview {
       isReview: true,
     });
     const { contract } = planned;
-    const next = keptChallenger(planned, ladder, trigger);
+    const next = retainedChallenger(planned, ladder, trigger);
     const chosen = isSameLadder(next, ladder) ? ladder : next;
     const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
     const recording = recorder.recording(planned, trigger);
@@ -57,7 +57,7 @@ export class SelectionReview {
 }
 
 /** A challenger that labels have not decided on stays loaded, unless it is a candidate now or there is no room. */
-function keptChallenger({ ladder, findings }: PlannedLadder, { challenger }: SelectedLadder, trigger: string): SelectedLadder {
+function retainedChallenger({ ladder, findings }: PlannedLadder, { challenger }: SelectedLadder, trigger: string): SelectedLadder {
   if (challenger === undefined || trigger === 'promote' || ladder.models.length >= ladderModelsMax) return ladder;
   if (findings.inputs.profiles.some(({ model }) => model === challenger.model)) return ladder;
   const { incumbent } = challenger;
