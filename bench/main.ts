@@ -34,7 +34,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
-       npm run bench -- selection [--only floors,choosing,fleets,held-back,alone,live] [--seconds 600 (of live)] [--dry]
+       npm run bench -- selection [--only floors,choosing,fleets,held-back,alone,live] [--seconds 600 --scale 100 (of live)] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
@@ -65,6 +65,7 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string' },
+    scale: { type: 'string' },
     requests: { type: 'string', default: '4000000' },
     hours: { type: 'string', default: '24' },
     only: { type: 'string', default: '' },
@@ -95,7 +96,8 @@ if (positionals.join() === 'overhead') {
 } else if (positionals.join() === 'transform') {
   await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'selection') {
-  await selection({ only: values.only, isDry: values.dry, seconds: values.seconds === undefined ? null : Number(values.seconds) });
+  const numberOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
+  await selection({ only: values.only, isDry: values.dry, seconds: numberOf(values.seconds), scale: numberOf(values.scale) });
 } else if (positionals.join() === 'agreement') {
   await agreement({ runs: Number(values.runs), only: values.only, isAdded: values.add, isDry: values.dry });
 } else if (positionals.join() === 'onnx-backend') {

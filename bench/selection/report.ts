@@ -90,7 +90,7 @@ function heldBackTexts(rows: readonly HeldBackRow[]): string[] {
   ];
 }
 
-function liveTexts({ seconds, live, simulated, p50Ms, p95Ms, coldMs, sentLateMs }: LiveResult): string[] {
+function liveTexts({ load, seconds, live, simulated, p50Ms, p95Ms, coldMs, sentLateMs }: LiveResult): string[] {
   const shares = (figures: LiveFigures): string =>
     Object.entries(figures.shares)
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -106,7 +106,7 @@ function liveTexts({ seconds, live, simulated, p50Ms, p95Ms, coldMs, sentLateMs 
   const points = (of: (figures: LiveFigures) => number): string => `${(100 * (of(live) - of(simulated))).toFixed(2)} points`;
   const cost = live.usdPerMillion / simulated.usdPerMillion - 1;
   return [
-    `The same live: ${seconds} seconds of the Azure code load, digits models whose runs sleep for 200 times the measured time, \`hpa:70\` with instances ready after 5 s, full batches in calls of functions (cold start ${coldMs.toFixed(0)} ms), on a server and in the simulator with the same requests at the same times. Live latency: p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms; the generator sent a request at most ${sentLateMs.toFixed(0)} ms late.`,
+    `The same live: ${seconds} seconds of ${load}, digits models whose runs sleep for 200 times the measured time, \`hpa:70\` with instances ready after 5 s, full batches in calls of functions (cold start ${coldMs.toFixed(0)} ms), on a server and in the simulator with the same requests at the same times. Live latency: p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms; the generator sent a request at most ${sentLateMs.toFixed(0)} ms late.`,
     table(
       ['', 'live', 'simulated', 'difference', 'target'],
       [

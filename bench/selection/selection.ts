@@ -14,16 +14,19 @@ const floors = [0.85, 0.88, 0.9];
 const sizes = [500, 2000];
 const parts = ['floors', 'choosing', 'fleets', 'held-back', 'alone', 'live'];
 const liveSeconds = 600;
+const liveScale = 100;
 
 interface SelectionOptions {
   readonly only: string;
   readonly isDry: boolean;
   /** Of the live load; null: ten minutes. */
   readonly seconds: number | null;
+  /** Times as many requests as recorded; null: a hundred. Fewer for a slow machine. */
+  readonly scale: number | null;
 }
 
 /** `only` selects parts, comma-separated; stored results of the others are retained. */
-export async function selection({ only, isDry, seconds }: SelectionOptions): Promise<void> {
+export async function selection({ only, isDry, seconds, scale }: SelectionOptions): Promise<void> {
   const isPart = (part: string): boolean => only === '' || only.split(',').includes(part);
   const stored = readResults<SelectionResults>('selection');
   if (!parts.some(isPart)) throw new Error(`--only ${only}: expected some of ${parts.join(', ')}`);
@@ -34,7 +37,9 @@ export async function selection({ only, isDry, seconds }: SelectionOptions): Pro
     : { rows: stored?.fleets ?? [], missing: stored?.missing ?? [] };
   const heldBack = isPart('held-back') ? await runHeldBack() : { rows: stored?.heldBack ?? [], missing: [] };
   const alone = isPart('alone') ? await measureAlone() : (stored?.alone ?? null);
-  const live = isPart('live') ? await compareLive(seconds ?? liveSeconds, (text) => console.error(text)) : (stored?.live ?? null);
+  const live = isPart('live')
+    ? await compareLive({ seconds: seconds ?? liveSeconds, scale: scale ?? liveScale }, (text) => console.error(text))
+    : (stored?.live ?? null);
   const results: SelectionResults = {
     at: new Date().toISOString(),
     commit: commit(),

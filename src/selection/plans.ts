@@ -3,9 +3,9 @@ import { compositeMeanMs, type PlanService, planBatch, type ServiceTime } from '
 import {
   accuracyLowerBound,
   type CascadeCounts,
+  cascadeCounter,
   certify,
   chainsOf,
-  countCascades,
   countOutcomes,
   type ModelOutcomes,
   mcnemar,
@@ -112,8 +112,9 @@ export function judgePlans(labels: Int32Array, models: readonly SelectableModel[
     }),
   );
   const { floor } = conditions;
+  const cascadesOf = cascadeCounter(labels, outcomes);
   const allotted = floor === null ? null : levelsOf(ordered, floor, conditions);
-  const chains = floor === null || allotted === null ? [] : certify(labels, outcomes, { floor, levels: allotted.levels });
+  const chains = floor === null || allotted === null ? [] : certify(labels, outcomes, { floor, levels: allotted.levels, cascadesOf });
   const testOf = (first: number, second: number | null, threshold: number): ChainTest | null => {
     const chain = chains.find((each) => each.first === first && each.second === second);
     return chain === undefined ? null : { level: chain.level, test: chain.tests.find((test) => test.threshold === threshold) };
@@ -133,7 +134,7 @@ export function judgePlans(labels: Int32Array, models: readonly SelectableModel[
     if (ordered[first]?.unsureness === null) continue;
     for (let second = first + 1; second < ordered.length; second++) {
       if (ordered[first]?.workerKey !== ordered[second]?.workerKey) continue;
-      const counts = countCascades(labels, outcomes[first] as ModelOutcomes, outcomes[second] as ModelOutcomes);
+      const counts = cascadesOf(first, second);
       for (const [i, threshold] of thresholds.entries()) {
         if (threshold > 0 && threshold < 1) add(first, second, threshold, counts[i] as CascadeCounts);
       }

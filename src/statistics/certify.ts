@@ -46,6 +46,8 @@ export interface CertifyOptions {
   readonly floor: number;
   /** The level of each chain of `chainsOf`. The probability that any certified plan is below the floor is at most their sum. */
   readonly levels: readonly number[];
+  /** `countCascades` of two of the models, if the caller needs them, too. */
+  readonly cascadesOf?: (first: number, second: number) => readonly CascadeCounts[];
 }
 
 /** Each model alone, then each pair of a cheaper and a more expensive one. Models are numbered in the order of their price. */
@@ -56,12 +58,13 @@ export function chainsOf(models: number): readonly Pick<Chain, 'first' | 'second
 }
 
 /** Tests all models, and all cascades from a cheaper to a more expensive one. `models` are in the order of their price. */
-export function certify(labels: Int32Array, models: readonly ModelOutcomes[], { floor, levels }: CertifyOptions): readonly Chain[] {
+export function certify(labels: Int32Array, models: readonly ModelOutcomes[], options: CertifyOptions): readonly Chain[] {
+  const { floor, levels, cascadesOf = cascadeCounter(labels, models) } = options;
   return chainsOf(models.length).map(({ first, second }, chain): Chain => {
     const level = levels[chain] as number;
     const tests: PlanTest[] = [];
     const outcomes = models[first] as ModelOutcomes;
-    const cascades = second === null ? null : countCascades(labels, outcomes, models[second] as ModelOutcomes);
+    const cascades = second === null ? null : cascadesOf(first, second);
     for (const [i, threshold] of (cascades === null ? [1] : thresholds).entries()) {
       const { errors, escalated } = cascades?.[i] ?? countOutcomes(labels, outcomes, null, threshold);
       const counts = { errors, escalated };
@@ -100,19 +103,52 @@ export interface CascadeCounts {
 
 /** The counts of `countOutcomes` for all thresholds, in their order, in one pass over the rows. */
 export function countCascades(labels: Int32Array, first: ModelOutcomes, second: ModelOutcomes): readonly CascadeCounts[] {
-  // By the number of thresholds at which the row goes on, which are the first ones: errors of both models, and where they differ.
+  return cascadeCounter(labels, [first, second])(0, 1);
+}
+
+/** `countCascades` of pairs of the models, each counted once. */
+export function cascadeCounter(
+  labels: Int32Array,
+  models: readonly ModelOutcomes[],
+): (first: number, second: number) => readonly CascadeCounts[] {
+  const rows = models.map((model) => judgedRows(labels, model));
+  const counted = new Map<string, readonly CascadeCounts[]>();
+  return (first, second) => {
+    const key = `${first} ${second}`;
+    let counts = counted.get(key);
+    if (counts === undefined) counted.set(key, (counts = countPair(rows[first] as JudgedRows, rows[second] as JudgedRows)));
+    return counts;
+  };
+}
+
+interface JudgedRows {
+  readonly isRight: Uint8Array;
+  /** At how many thresholds, the first ones, a row goes on. */
+  readonly passed: Uint8Array;
+}
+
+function judgedRows(labels: Int32Array, { predictions, unsureness }: ModelOutcomes): JudgedRows {
+  const [isRight, passed] = [new Uint8Array(labels.length), new Uint8Array(labels.length)];
+  for (let row = 0; row < labels.length; row++) {
+    isRight[row] = predictions[row] === labels[row] ? 1 : 0;
+    passed[row] = thresholdsBelow(unsureness[row] as number);
+  }
+  return { isRight, passed };
+}
+
+function countPair(first: JudgedRows, second: JudgedRows): readonly CascadeCounts[] {
+  // By the number of thresholds passed: errors of both models, and where they differ.
   const width = 5;
   const counts = new Int32Array(width * (thresholds.length + 1));
-  for (let row = 0; row < labels.length; row++) {
-    const label = labels[row] as number;
-    const isFirstRight = first.predictions[row] === label ? 1 : 0;
-    const isSecondRight = second.predictions[row] === label ? 1 : 0;
-    const at = width * thresholdsBelow(first.unsureness[row] as number);
-    counts[at] = (counts[at] as number) + 1;
-    counts[at + 1] = (counts[at + 1] as number) + 1 - isFirstRight;
-    counts[at + 2] = (counts[at + 2] as number) + 1 - isSecondRight;
-    counts[at + 3] = (counts[at + 3] as number) + (isFirstRight & (1 - isSecondRight));
-    counts[at + 4] = (counts[at + 4] as number) + (isSecondRight & (1 - isFirstRight));
+  // By thresholds and who is right: neither, only the first, only the second, both.
+  const seen = new Int32Array(4 * (thresholds.length + 1));
+  for (let row = 0; row < first.passed.length; row++) {
+    const at = 4 * (first.passed[row] as number) + (first.isRight[row] as number) + 2 * (second.isRight[row] as number);
+    seen[at] = (seen[at] as number) + 1;
+  }
+  for (let passed = 0; passed <= thresholds.length; passed++) {
+    const [neither = 0, onlyFirst = 0, onlySecond = 0, both = 0] = seen.subarray(4 * passed, 4 * passed + 4);
+    counts.set([neither + onlyFirst + onlySecond + both, neither + onlySecond, neither + onlyFirst, onlyFirst, onlySecond], width * passed);
   }
   return thresholds.map((_, threshold) => {
     let [errors, escalated, onlyCascadeRight, onlySecondRight] = [0, 0, 0, 0];

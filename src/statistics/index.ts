@@ -2,6 +2,7 @@ export { binomialCdf, binomialPmf } from './binomial.ts';
 export {
   type CascadeCounts,
   type Chain,
+  cascadeCounter,
   certify,
   chainsOf,
   countCascades,

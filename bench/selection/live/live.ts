@@ -25,6 +25,11 @@ export interface LiveFigures {
   readonly shares: Readonly<Record<string, number>>;
 }
 
+export interface LiveOptions {
+  readonly seconds: number;
+  readonly scale: number;
+}
+
 export interface LiveResult {
   readonly load: string;
   readonly seconds: number;
@@ -52,17 +57,23 @@ const keepAliveMs = 60_000;
 const calmMs = 480_000;
 const catalogue = (file: string): string => fileURLToPath(new URL(`../../../assets/catalogue/${file}`, import.meta.url));
 
-/** The load as simulated: each second's recorded requests, a hundred times as many. */
-function loadFor(seconds: number): Load {
+/** `scale`: how many times as many requests as recorded, by second. */
+function loadFor({ seconds, scale }: LiveOptions): Load {
   const found = loadOf('Azure code');
   if (typeof found === 'string') throw new Error(found);
   const { load } = found;
   if (load.source.kind !== 'counts') throw new Error('expected counts by second');
-  return { ...load, source: { ...load.source, counts: load.source.counts.slice(0, seconds) }, durationMs: seconds * 1000 };
+  return {
+    ...load,
+    name: `Azure code x ${scale}`,
+    source: { ...load.source, counts: load.source.counts.slice(0, seconds), scale },
+    durationMs: seconds * 1000,
+  };
 }
 
-export async function compareLive(seconds: number, say: (text: string) => void): Promise<LiveResult> {
-  const load = loadFor(seconds);
+export async function compareLive(options: LiveOptions, say: (text: string) => void): Promise<LiveResult> {
+  const { seconds } = options;
+  const load = loadFor(options);
   const preload = new URL('./slow-server.ts', import.meta.url).href;
   // Isolated workers do not see the files of the benchmark.
   const config = { isolation: { mode: 'none' } };
