@@ -13,7 +13,7 @@ import { type PipelineRun, runName } from './pipeline.ts';
 import { PipelineRows } from './pipeline-rows.ts';
 import { Pipelines, type PipelinesDeps } from './pipelines.ts';
 
-export interface OpenPipelinesDeps extends Pick<Foundation, 'db' | 'clock' | 'jobs'>, Pick<PipelinesDeps, 'envelopesOf'> {
+export interface OpenPipelinesDeps extends Pick<Foundation, 'db' | 'clock' | 'jobs' | 'threads'>, Pick<PipelinesDeps, 'envelopesOf'> {
   readonly logs: Pick<Foundation['logs'], 'platform'>;
   readonly registry: Registry;
   readonly training: Training;

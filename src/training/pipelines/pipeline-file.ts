@@ -3,6 +3,7 @@ import { compilePattern } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { checkName } from '../../objective.ts';
 import { nextDueMs, parseSchedule } from '../../schedules/index.ts';
+import { type ThreadTask, threadTask } from '../../threads/index.ts';
 import { capturedRowsDefault, trainingLimits } from '../spec.ts';
 import {
   type ApproveSettings,
@@ -28,6 +29,13 @@ const watchDefaultMs = 5 * 60_000;
 /** With a shorter time, pipelines that trigger each other could overload the machine. */
 const atMostEveryMinMs = 60_000;
 const atMostEveryDefaultMs = 3_600_000;
+
+/** `parsePipelineFile` for a thread: 64 KiB of tabs, keys or brackets take the YAML parser up to a second. */
+export const parsePipelineTask: ThreadTask<{ readonly text: string; readonly nowMs: number }, PipelineSpec> = threadTask(
+  import.meta.url,
+  'parsePipelineTask',
+  ({ text, nowMs }) => parsePipelineFile(text, nowMs),
+);
 
 /** Throws `invalid_request` with the line, `too_large`. */
 export function parsePipelineFile(text: string, nowMs: number): PipelineSpec {

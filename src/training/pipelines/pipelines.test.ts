@@ -10,6 +10,7 @@ import { VirtualClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { Audit, Decisions, type EventKind, Events, type PlatformEvent } from '../../records/index.ts';
 import { openDatabase } from '../../storage/index.ts';
+import type { ThreadTask } from '../../threads/index.ts';
 import type { PipelineRun } from './pipeline.ts';
 import { PipelineRows } from './pipeline-rows.ts';
 import { Pipelines, type PipelinesDeps } from './pipelines.ts';
@@ -38,6 +39,7 @@ async function fixture(t: TestContext) {
     refusesWrites: false,
     holdout: 'a'.repeat(64),
     version: null as string | null,
+    lanes: [] as string[],
   };
   const rows = new PipelineRows(db);
   const viewOf = (name: string, run: string | null) => {
@@ -88,6 +90,12 @@ async function fixture(t: TestContext) {
     envelopesOf: async (event: PlatformEvent) => [envelopeOf(event)],
     checkUrl: () => undefined,
     discardSource: async () => undefined,
+    threads: {
+      run: async (task: ThreadTask<unknown, unknown>, input: unknown, { lane }: { readonly lane: string }) => {
+        made.lanes.push(lane);
+        return task.run(input);
+      },
+    },
   };
   const open = async (): Promise<Pipelines> => {
     const pipelines = new Pipelines(deps as unknown as PipelinesDeps);
@@ -239,4 +247,11 @@ describe('a run', () => {
     await pipelines.run('loop', {}, 'AKIA');
     await assert.rejects(pipelines.delete('loop', 'AKIA'), { message: /stop its run first \(penstock pipeline stop loop 1\)/ });
   });
+});
+
+test('the file of a caller is parsed in a thread: hostile YAML holds the parser for a second', async (t) => {
+  const { apply, made } = await fixture(t);
+  await assert.rejects(apply(`a:\n${'\t- x\n'.repeat(1000)}`), { code: 'invalid_request', message: /^line 2: this is not YAML/ });
+  await apply(fileOf());
+  assert.deepEqual(made.lanes, ['files', 'files']);
 });

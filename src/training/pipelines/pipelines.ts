@@ -8,10 +8,11 @@ import { nameKey } from '../../names.ts';
 import type { Audit, AuditAction, Events, PlatformEvent } from '../../records/index.ts';
 import { withoutOrigin } from '../../records/index.ts';
 import type { Transaction } from '../../storage/index.ts';
+import type { Threads } from '../../threads/index.ts';
 import type { AddedSource, Training } from '../training-job.ts';
 import { noFacts, type RevisionOfRun, RunExecution } from './execute-run.ts';
 import type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipeline.ts';
-import { parsePipelineFile } from './pipeline-file.ts';
+import { parsePipelineTask } from './pipeline-file.ts';
 import { checkRights } from './pipeline-rights.ts';
 import { type PipelineSpec, stepsOf } from './pipeline-spec.ts';
 import { type PlannedStep, planPipeline } from './plan-pipeline.ts';
@@ -24,6 +25,7 @@ export interface PipelinesDeps extends RunStepDeps {
   readonly audit: Pick<Audit, 'record'>;
   readonly events: RunStepDeps['events'] & Pick<Events, 'since' | 'lastSeq' | 'subscribe'>;
   readonly access: Pick<Access, 'callerFor' | 'require'>;
+  readonly threads: Threads;
   /** Envelopes of a platform event, which patterns match. */
   readonly envelopesOf: (event: PlatformEvent) => Promise<readonly Envelope[]>;
   /** Throws `invalid_request` for a URL that must not be called. */
@@ -50,6 +52,7 @@ export interface PipelinePlan {
 const pollEveryMs = 1000;
 const eventsAtOnce = 200;
 const pipelinesMax = 100;
+const parsing = { name: 'reading the file of the pipeline', hint: 'Write it with fewer and shorter members', timeMaxMs: 20_000 };
 /** Runs whose own events do not trigger the pipeline again. */
 const ownRuns = 5;
 
@@ -242,8 +245,10 @@ export class Pipelines {
   }
 
   async #checked(provided: NewPipeline, caller: Caller): Promise<{ spec: PipelineSpec; sourceSha256: string | null }> {
-    const { clock, access, checkUrl, training } = this.#deps;
-    const spec = parsePipelineFile(provided.file, clock.wallMs());
+    const { clock, access, checkUrl, training, threads } = this.#deps;
+    const { file: text } = provided;
+    const input = { text, nowMs: clock.wallMs() };
+    const spec = await threads.run(parsePipelineTask, input, { bytes: text.length, work: parsing, lane: 'files' });
     checkRights(access, caller, spec);
     checkOwnEvents(spec);
     for (const url of spec.notify) checkUrl(url);
