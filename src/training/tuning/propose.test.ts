@@ -161,3 +161,23 @@ describe('the scale of a range', () => {
     });
   }
 });
+
+test('a proposal is bounded in work if there are no other values: it runs on the event loop', () => {
+  let draws = 0;
+  const seeded = new SeededRandom(1);
+  const random = { next: () => (draws++, seeded.next()) };
+  const fixed = Array.from(
+    { length: 30 },
+    (_, i): ParameterRange => ({ kind: 'continuous', name: `f${i}`, min: 1, max: 1, scaling: 'Auto' }),
+  );
+  const search = { strategy: 'Bayesian', goal: 'Minimize', ranges: fixed } as const;
+  const values = Object.fromEntries(fixed.map(({ name }) => [name, '1']));
+  const history = Array.from({ length: 749 }, (_, i) => ({ values, objective: i }));
+  assert.deepEqual(propose(history, search, random), values);
+  assert.equal(draws, 0, 'a range of one value needs no random number');
+
+  const two: ParameterRange = { kind: 'integer', name: 'x', min: 0, max: 1, scaling: 'Auto' };
+  const both = history.map(({ objective }) => ({ values: { x: String(objective % 2) }, objective }));
+  assert(['0', '1'].includes(propose(both, { ...search, ranges: [two] }, random)?.['x'] ?? ''));
+  assert(draws < 2000, `${draws} random numbers`);
+});

@@ -2,10 +2,12 @@
 import type { Random } from '../../random.ts';
 import { type ParameterRange, valueAt } from './parameter-ranges.ts';
 import { type ParameterValues, randomValues, type TriedParameters, type TuningSearch } from './search.ts';
-import { tpeProposal } from './tpe.ts';
+import { tpeProposals } from './tpe.ts';
 
-/** A random proposal that was already tried is drawn again, unless the ranges contain few other values. */
+/** A proposal that was already tried is drawn again, unless the ranges contain few other values: one of the drawn ones comes again. */
 const redraws = 20;
+/** A search that has converged proposes the same values several times before others. */
+const sameMax = 5;
 
 /** Null if every combination was tried, which only happens with a grid. */
 export function propose(
@@ -15,9 +17,14 @@ export function propose(
 ): ParameterValues | null {
   if (strategy === 'Grid') return nextOfGrid(history, ranges);
   const tried = new Set(history.map(({ values }) => keyOf(ranges, values)));
-  for (let draws = 1; ; draws++) {
-    const values = strategy === 'Bayesian' ? tpeProposal(history, { goal, ranges }, random) : randomValues(ranges, random);
-    if (draws === redraws || !tried.has(keyOf(ranges, values))) return values;
+  const draw = strategy === 'Bayesian' ? tpeProposals(history, { goal, ranges }, random) : () => randomValues(ranges, random);
+  const drawn = new Map<string, number>();
+  for (;;) {
+    const values = draw();
+    const key = keyOf(ranges, values);
+    const times = (drawn.get(key) ?? 0) + 1;
+    drawn.set(key, times);
+    if (!tried.has(key) || times === sameMax || drawn.size === redraws) return values;
   }
 }
 

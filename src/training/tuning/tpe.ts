@@ -21,11 +21,12 @@ const randomFirst = 10;
 /** The position of a trial in each range, in [0, 1]; the index of categorical values. */
 type Point = readonly number[];
 
-export function tpeProposal(
+/** Returns a function that draws a proposal. The densities are estimated once, however many are drawn. */
+export function tpeProposals(
   history: readonly TriedParameters[],
   { goal, ranges }: Pick<TuningSearch, 'goal' | 'ranges'>,
   random: Random,
-): ParameterValues {
+): () => ParameterValues {
   const placed = history.flatMap(({ values, objective }) => {
     const point = ranges.map((range) => unitOf(range, values[range.name] ?? ''));
     return point.some((unit) => unit === null) ? [] : [{ point: point as Point, objective }];
@@ -34,17 +35,22 @@ export function tpeProposal(
   const judged = placed
     .filter((trial): trial is { point: Point; objective: number } => trial.objective !== null)
     .sort((a, b) => sign * (a.objective - b.objective));
-  if (judged.length < randomFirst) return randomValues(ranges, random);
+  if (judged.length < randomFirst) return () => randomValues(ranges, random);
   const goodCount = Math.ceil(goodShare * judged.length);
   const good = judged.slice(0, goodCount).map(({ point }) => point);
   const running = placed.filter(({ objective }) => objective === null);
   const others = [...judged.slice(goodCount), ...running].map(({ point }) => point);
-  return Object.fromEntries(
-    ranges.map((range, at) => {
-      const unitsOf = (points: readonly Point[]): number[] => points.map((point) => point[at] ?? 0);
-      return [range.name, bestOf(range, densityOf(range, unitsOf(good)), densityOf(range, unitsOf(others)), random)];
-    }),
-  );
+  const draws = ranges.map((range, at): (() => string) => {
+    if (hasOneValue(range)) return () => valueAt(range, 0);
+    const unitsOf = (points: readonly Point[]): number[] => points.map((point) => point[at] ?? 0);
+    const [ofGood, ofOthers] = [densityOf(range, unitsOf(good)), densityOf(range, unitsOf(others))];
+    return () => bestOf(range, ofGood, ofOthers, random);
+  });
+  return () => Object.fromEntries(ranges.map(({ name }, at) => [name, (draws[at] as () => string)()]));
+}
+
+function hasOneValue(range: ParameterRange): boolean {
+  return range.kind === 'categorical' ? range.values.length === 1 : range.min === range.max;
 }
 
 /** The candidate from the good trials with the greatest ratio of l to g. */
@@ -69,7 +75,8 @@ function densityOf(range: ParameterRange, units: readonly number[]): Density {
 
 /** The share of each category, with one more trial spread over all of them (Bergstra 2011, section 4.1). */
 function categoricalDensity(indices: readonly number[], count: number): Density {
-  const weights = Array.from({ length: count }, (_, index) => 1 / count + indices.filter((each) => each === index).length);
+  const weights = Array.from({ length: count }, () => 1 / count);
+  for (const index of indices) weights[index] = (weights[index] ?? 0) + 1;
   const shares = weights.map((weight) => weight / (indices.length + 1));
   return {
     at: (index) => shares[index] ?? 0,
@@ -96,8 +103,9 @@ function parzenDensity(units: readonly number[]): Density {
     return kernelOf(center, Math.min(1, Math.max(narrowest, gap)));
   });
   kernels.push(kernelOf(0.5, 1));
+  const counted = countedKernels(kernels);
   return {
-    at: (unit) => kernels.reduce((sum, kernel) => sum + normalAt(unit, kernel), 0) / kernels.length,
+    at: (unit) => counted.reduce((sum, { kernel, count }) => sum + count * normalAt(unit, kernel), 0) / kernels.length,
     draw: (random) => drawTruncated(kernels[Math.floor(random.next() * kernels.length)] ?? kernelOf(0.5, 1), random),
   };
 }
@@ -107,6 +115,17 @@ interface Kernel {
   readonly width: number;
   /** 1 / the integral over [0, 1]. */
   readonly scale: number;
+}
+
+/** Equal ones, which stand side by side, are evaluated once: a range of few integers has few, however many trials there are. */
+function countedKernels(kernels: readonly Kernel[]): readonly { readonly kernel: Kernel; readonly count: number }[] {
+  const counted: { kernel: Kernel; count: number }[] = [];
+  for (const kernel of kernels) {
+    const last = counted.at(-1);
+    if (last?.kernel.center === kernel.center && last.kernel.width === kernel.width) last.count++;
+    else counted.push({ kernel, count: 1 });
+  }
+  return counted;
 }
 
 function kernelOf(center: number, width: number): Kernel {
