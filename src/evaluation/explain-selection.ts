@@ -33,10 +33,12 @@ export function explainedPlans(
 
 function rejectionOf(
   plan: JudgedPlan,
-  { chosen, set }: PlannedSelection,
+  { chosen, set, fits }: PlannedSelection,
   { floor, confidence, goal, objective }: SelectionRequest,
 ): string | null {
   if (chosen?.ladder.some(({ name }) => name === plan.name) === true) return null;
+  if (plan.second !== null && !fits(new Set([plan.first, plan.second])))
+    return `${plan.first} and ${plan.second} do not fit into the memory of an instance together`;
   if (!plan.isFeasible) return `cannot keep ${objective.latencyMs} ms`;
   const errors = errorsText(plan, set.rows);
   if (floor !== null && confidence === null && plan.accuracy < floor) return `below the floor: ${errors}`;

@@ -67,6 +67,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
           ...judged,
           tests: { earlier: nothingTested, fresh: judged.fresh },
           agreement: (one, best) => agreementOf(one, best, models),
+          fits: () => true,
           predicted: null,
           profiles: [],
         };

@@ -183,8 +183,8 @@ function forcedPlan({ fallback }: PlannedSelection, force: boolean, explanation:
   throw new PlatformError('wrong_state', explanation.replace(/\.$/, ''), { hint: `\`--force\` serves ${fallback.name} anyway` });
 }
 
-function rungsOf({ plans }: PlannedSelection, { topPlan, ladder }: ChosenPlans, degradeTo: number | null): readonly JudgedPlan[] {
-  return degradeTo === null ? ladder : degradingLadder(plans, topPlan, degradeTo);
+function rungsOf({ plans, fits }: PlannedSelection, { topPlan, ladder }: ChosenPlans, degradeTo: number | null): readonly JudgedPlan[] {
+  return degradeTo === null ? ladder : degradingLadder(plans, topPlan, degradeTo, fits);
 }
 
 function ladderFrom(

@@ -42,6 +42,7 @@ function decided(floor: number, scale = 200) {
     ...judged,
     tests: { earlier: nothingTested, fresh: judged.fresh },
     agreement: () => ({ rows: 0, disagreed: 0 }),
+    fits: () => true,
     predicted: null,
     profiles: [{ model: 'digits_cnn', measuredAtMs: 5 }],
   };

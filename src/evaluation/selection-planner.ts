@@ -16,6 +16,7 @@ import {
   bestAlone,
   type ChosenPlans,
   choosePlans,
+  type FitsTogether,
   type JudgedPlan,
   type PlanAgreement,
   type PlanConditions,
@@ -76,6 +77,8 @@ export interface PlannedSelection {
   readonly tests: { readonly earlier: EarlierTests; readonly fresh: readonly AllottedTest[] };
   /** How often a plan disagrees with the best one, on the rows that its first model answers. */
   readonly agreement: (plan: AnswerPlan, best: AnswerPlan) => PlanAgreement;
+  /** Whether the memory of an instance holds these models together, by what each was measured to take. */
+  readonly fits: FitsTogether;
   /** The mixture for the plan that the instances are sized for; null if the planner finds none. */
   readonly predicted: PlannedDeployment['chosen'];
   /** When the candidates' profiles were measured. Epoch milliseconds. */
@@ -129,7 +132,8 @@ export class SelectionPlanner {
     const isCertificateRequired = request.floor !== null && request.confidence !== null;
     const isEligible = (plan: JudgedPlan): boolean =>
       isCertificateRequired ? plan.isCertified : request.floor === null || plan.accuracy >= request.floor;
-    const chosen = choosePlans(plans, request.goal, isEligible);
+    const fits = fitsTogether(candidates, instanceType(prices, request.instanceType).memoryMiB);
+    const chosen = choosePlans(plans, request.goal, isEligible, fits);
     const fallback = bestAlone(plans);
     return {
       set,
@@ -146,6 +150,7 @@ export class SelectionPlanner {
       errorTotal,
       tests: { earlier, fresh },
       agreement: (plan, best) => agreementOf(plan, best, selectable),
+      fits,
       predicted: await this.#predict(chosen?.floorPlan ?? fallback, candidates, request),
       profiles: candidates.map(({ version, profile }) => ({ model: version.name, measuredAtMs: profile.measuredAtMs })),
     };
@@ -188,6 +193,16 @@ export class SelectionPlanner {
     const { objective, ratePerSecond, instanceType: type } = request;
     return (await this.#options.deploymentPlanner.planProfile(profile, { objective, ratePerSecond, instanceType: type })).chosen;
   }
+}
+
+/** Of a worker without a model. */
+const workerMiB = 80;
+
+function fitsTogether(candidates: readonly CandidateVersion[], memoryMiB: number): FitsTogether {
+  const ownMiB = new Map(
+    candidates.map(({ version, profile }) => [version.name, Math.max(0, ...profile.service.map(({ rssMiB }) => rssMiB - workerMiB))]),
+  );
+  return (models) => models.size === 1 || [...models].reduce((sum, model) => sum + (ownMiB.get(model) ?? 0), workerMiB) <= memoryMiB;
 }
 
 function selectableOf({ version, profile }: CandidateVersion, answers: ModelAnswers, share: number): SelectableModel {

@@ -100,3 +100,21 @@ test('models that do not fit into one worker form no cascade and no ladder', () 
   const { floorPlan, topPlan } = choosePlans(plans, { kind: 'cheapest' }, isCertified) as ChosenPlans;
   assert.deepEqual([floorPlan.name, topPlan.name], ['digits_mlp', 'digits_mlp']);
 });
+
+test('models that exceed the memory of one worker together form no cascade and no ladder', () => {
+  const { plans } = judgePlans(labels, digitsModels(200), conditions(0.97));
+  const together = choosePlans(plans, { kind: 'cheapest' }, isCertified);
+  const apart = choosePlans(plans, { kind: 'cheapest' }, isCertified, (models) => models.size === 1);
+  assert.match(together?.floorPlan.name ?? '', />/);
+  assert.deepEqual(
+    [apart?.floorPlan.name, apart?.topPlan.name, apart?.ladder.map(({ name }) => name)],
+    ['digits_cnn', 'digits_cnn', ['digits_cnn']],
+  );
+  const top = apart?.topPlan as JudgedPlan;
+  assert.deepEqual(
+    degradingLadder(plans, top, 0.9, (models) => models.size === 1).map(({ name }) => name),
+    ['digits_cnn'],
+  );
+  const pairs = degradingLadder(plans, top, 0.9, (models) => models.size <= 2);
+  assert(new Set(pairs.flatMap(({ first, second }) => [first, second ?? first])).size === 2, 'the ends of the ladder, if all do not fit');
+});

@@ -16,13 +16,19 @@ const savingMin = 0.03;
 const rungsMax = 8;
 const modelsLoadedMax = 3;
 
+/** Whether models fit into the memory of one worker together. A model alone always does: its worker has been measured. */
+export type FitsTogether = (models: ReadonlySet<string>) => boolean;
+
+const alwaysFits: FitsTogether = () => true;
+
 /** Null if no plan fits. `isEligible`: whether a plan keeps the floor. */
 export function choosePlans(
   plans: readonly JudgedPlan[],
   goal: SelectionGoal,
   isEligible: (plan: JudgedPlan) => boolean,
+  fits: FitsTogether = alwaysFits,
 ): ChosenPlans | null {
-  const possible = worthwhile(plans.filter((plan) => plan.isFeasible && isEligible(plan)));
+  const possible = worthwhile(plans.filter((plan) => plan.isFeasible && isEligible(plan) && fits(modelsIn([plan]))));
   if (goal.kind === 'most-accurate') {
     const top = mostAccurate(possible.filter(({ usdPerHour }) => usdPerHour <= goal.usdPerHourMax));
     return top === null ? null : { floorPlan: top, topPlan: top, ladder: [top] };
@@ -30,22 +36,28 @@ export function choosePlans(
   const [floorPlan] = possible.toSorted(byCost);
   if (floorPlan === undefined) return null;
   // All rungs are loaded in one worker.
-  const together = possible.filter(({ workerKey }) => workerKey === floorPlan.workerKey);
+  const together = possible.filter((plan) => plan.workerKey === floorPlan.workerKey && fits(modelsIn([floorPlan, plan])));
   const topPlan = mostAccurate(together) ?? floorPlan;
-  return { floorPlan, topPlan, ladder: ladderOf(together, floorPlan, topPlan) };
+  return { floorPlan, topPlan, ladder: ladderOf(together, floorPlan, topPlan, fits) };
 }
 
 /**
  * The rungs from the top plan down to an accuracy that is below the floor, cheapest first: for an endpoint that may degrade. Only models that
  * the worker of the top plan can load, certified or not: the credit keeps the mean at the floor.
  */
-export function degradingLadder(plans: readonly JudgedPlan[], topPlan: JudgedPlan, accuracyMin: number): readonly JudgedPlan[] {
+export function degradingLadder(
+  plans: readonly JudgedPlan[],
+  topPlan: JudgedPlan,
+  accuracyMin: number,
+  fits: FitsTogether = alwaysFits,
+): readonly JudgedPlan[] {
   const possible = plans.filter(
     ({ isFeasible, accuracy, workerKey, rowsPerSecond }) =>
       isFeasible && accuracy >= accuracyMin && workerKey === topPlan.workerKey && rowsPerSecond >= topPlan.rowsPerSecond,
   );
-  const front = paretoFront(possible).filter(({ rank }) => rank <= topPlan.rank);
-  return withoutNearest(loadable(front, [front[0] ?? topPlan, topPlan]));
+  const together = possible.filter((plan) => fits(modelsIn([topPlan, plan])));
+  const front = paretoFront(together).filter(({ rank }) => rank <= topPlan.rank);
+  return withoutNearest(loadable(front, [front[0] ?? topPlan, topPlan], fits));
 }
 
 /** The most accurate model alone that keeps the promised latency, or keeps it best; for the case that nothing is certified. */
@@ -79,15 +91,15 @@ function cascadeLast(a: JudgedPlan, b: JudgedPlan): number {
 }
 
 /** The Pareto front in work and rank between the two plans, with at most three models and eight rungs. */
-function ladderOf(plans: readonly JudgedPlan[], floorPlan: JudgedPlan, topPlan: JudgedPlan): readonly JudgedPlan[] {
+function ladderOf(plans: readonly JudgedPlan[], floorPlan: JudgedPlan, topPlan: JudgedPlan, fits: FitsTogether): readonly JudgedPlan[] {
   const between = plans.filter(({ rowsPerSecond }) => rowsPerSecond <= floorPlan.rowsPerSecond && rowsPerSecond >= topPlan.rowsPerSecond);
   const front = paretoFront(between).filter(({ rank }) => rank >= floorPlan.rank);
-  return withoutNearest(loadable(front, [floorPlan, topPlan]));
+  return withoutNearest(loadable(front, [floorPlan, topPlan], fits));
 }
 
 /** The rungs whose models fit into one worker; if all together do not fit, the rungs with models of the `ends`. */
-function loadable(front: readonly JudgedPlan[], ends: readonly JudgedPlan[]): readonly JudgedPlan[] {
-  if (modelsIn(front).size <= modelsLoadedMax) return front;
+function loadable(front: readonly JudgedPlan[], ends: readonly JudgedPlan[], fits: FitsTogether): readonly JudgedPlan[] {
+  if (modelsIn(front).size <= modelsLoadedMax && fits(modelsIn(front))) return front;
   const models = modelsIn(ends);
   return front.filter((plan) => [...modelsIn([plan])].every((name) => models.has(name)));
 }
