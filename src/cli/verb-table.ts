@@ -58,6 +58,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       load: async () => (await import('./verbs/backup.ts')).addRestore,
     },
     {
+      usage: 'migrate',
+      summary: 'move all state to another database and object store',
+      load: async () => (await import('./verbs/migrate.ts')).addMigrate,
+    },
+    {
       usage: 'verify',
       summary: 'check every stored object against its sha256, and check the database',
       load: async () => (await import('./verbs/backup.ts')).addVerify,

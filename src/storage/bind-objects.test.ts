@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { PlatformError } from '../errors.ts';
-import { bindObjects } from './bind-objects.ts';
+import { bindObjects, requireUnused } from './bind-objects.ts';
 import { type OpenDatabase, openDatabase } from './database.ts';
 import type { Blob, Blobs } from './objects/blobs.ts';
 
@@ -102,4 +102,18 @@ test('while the store is away, only an installation that was bound to it before 
   let unchecked = 0;
   await bind('s3://store/prod', blobs, () => void unchecked++);
   assert.equal(unchecked, 1);
+});
+
+test('a restore continues in a place where one of the same installation was aborted, and in no other that is in use', async () => {
+  const stored = new Map<string, string>();
+  const blobs = blobsIn(stored);
+  await requireUnused(blobs, 'mine');
+  stored.set('objects/sha256/aa', 'x');
+  await requireUnused(blobs, 'mine');
+  await assert.rejects(requireUnused(blobs, 'other'), { code: 'wrong_state', message: /holds objects: choose an empty prefix/ });
+  stored.set('installation.json', '{"id":"mine"}');
+  await assert.rejects(requireUnused(blobs, 'mine'), {
+    code: 'wrong_state',
+    message: /belongs to installation mine: choose an empty prefix/,
+  });
 });

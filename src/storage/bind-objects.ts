@@ -25,7 +25,7 @@ const idBytesMax = 4096;
 /** Call after `bindInstallation`, before any sweep. Throws `wrong_state` naming both, or `unavailable` at the first start. */
 export async function bindObjects({ db, place, blobs, onUnchecked }: ObjectsBinding): Promise<void> {
   const row = await db.selectFrom('installation').select(['id', 'objects']).where('slot', '=', 1).executeTakeFirstOrThrow();
-  if (row.objects !== place && (await hasReferences(db)) && (blobs === null || (await ownerOf(blobs)) !== row.id)) {
+  if (row.objects !== place && (await hasReferences(db)) && (blobs === null || (await idIn(blobs, idKey)) !== row.id)) {
     throw new PlatformError(
       'wrong_state',
       `the objects of this installation are in ${nameOf(row.objects)}, not in ${nameOf(place)}. Nothing was changed. ${remedyFor(row.objects)}`,
@@ -44,14 +44,13 @@ export async function bindObjects({ db, place, blobs, onUnchecked }: ObjectsBind
 
 /** Throws `wrong_state` if the place belongs to another installation, or holds objects of an unknown one that the caller did not write. */
 export async function claimPlace(blobs: Blobs, id: string, objects: 'unknown' | 'restored' = 'unknown'): Promise<void> {
-  const owner = await ownerOf(blobs);
+  const owner = await idIn(blobs, idKey);
   if (owner === id) return;
   const choose = 'Nothing was changed. Choose another prefix: --objects s3://BUCKET/PREFIX';
   if (owner !== null) throw new PlatformError('wrong_state', `${blobs.place} belongs to installation ${owner}, not to ${id}. ${choose}`);
   if (objects === 'unknown' && (await hasObjects(blobs)))
     throw new PlatformError('wrong_state', `${blobs.place} holds objects of an unknown installation. ${choose}`);
-  const content = Buffer.from(`${JSON.stringify({ id })}\n`);
-  await blobs.write(idKey, { content, bytes: content.length });
+  await writeId(blobs, idKey, id);
 }
 
 export function storePlace(db: Database, place: string | null): Promise<void> {
@@ -60,12 +59,18 @@ export function storePlace(db: Database, place: string | null): Promise<void> {
   });
 }
 
-/** Throws `wrong_state` unless the place is unused. */
-export async function requireUnused(blobs: Blobs): Promise<void> {
-  const owner = await ownerOf(blobs);
-  if (owner === null && !(await hasObjects(blobs))) return;
-  const why = owner === null ? 'holds objects' : `belongs to installation ${owner}`;
-  throw new PlatformError('wrong_state', `${blobs.place} ${why}: choose an empty prefix. Nothing was overwritten`);
+/** Holds the id of an installation while a restore uploads its objects. */
+export const restoringKey = 'restoring.json';
+
+/** Marks the place for a restore. Throws `wrong_state` unless it is unused, or has the mark of an aborted restore of this installation. */
+export async function requireUnused(blobs: Blobs, id: string): Promise<void> {
+  const owner = await idIn(blobs, idKey);
+  if (owner === null && (await idIn(blobs, restoringKey)) === id) return;
+  if (owner !== null || (await hasObjects(blobs))) {
+    const why = owner === null ? 'holds objects' : `belongs to installation ${owner}`;
+    throw new PlatformError('wrong_state', `${blobs.place} ${why}: choose an empty prefix. Nothing was overwritten`);
+  }
+  await writeId(blobs, restoringKey, id);
 }
 
 async function hasObjects(blobs: Blobs): Promise<boolean> {
@@ -73,16 +78,21 @@ async function hasObjects(blobs: Blobs): Promise<boolean> {
   return false;
 }
 
+async function writeId(blobs: Blobs, key: string, id: string): Promise<void> {
+  const content = Buffer.from(`${JSON.stringify({ id })}\n`);
+  await blobs.write(key, { content, bytes: content.length });
+}
+
 async function hasReferences(db: Database): Promise<boolean> {
   for await (const _ of referencedObjects(db)) return true;
   return false;
 }
 
-async function ownerOf(blobs: Blobs): Promise<string | null> {
-  const bytes = await blobs.sizeOf(idKey);
+async function idIn(blobs: Blobs, key: string): Promise<string | null> {
+  const bytes = await blobs.sizeOf(key);
   if (bytes === undefined) return null;
   const chunks: Buffer[] = [];
-  for await (const chunk of blobs.read(idKey, 0, Math.min(bytes, idBytesMax))) chunks.push(chunk);
+  for await (const chunk of blobs.read(key, 0, Math.min(bytes, idBytesMax))) chunks.push(chunk);
   try {
     return String((JSON.parse(Buffer.concat(chunks).toString('utf8')) as { readonly id?: unknown }).id);
   } catch {

@@ -1,4 +1,5 @@
 export { openInstalledStores } from './backup/installed-stores.ts';
+export { migrate } from './backup/migrate.ts';
 export { restoreBackup } from './backup/restore-backup.ts';
 export { verifyDataDirectory } from './backup/verify.ts';
 export { writeBackup } from './backup/write-backup.ts';

@@ -14,6 +14,7 @@ import { PostgresBlobs } from '../../src/storage/objects/postgres-blobs.ts';
 import { S3Blobs, type S3BlobsOptions } from '../../src/storage/objects/s3-blobs.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../aws-router-fixture.ts';
 import { openPglite } from '../pglite.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 
 const clock = new SystemClock();
 let directory = '';
@@ -97,6 +98,31 @@ describe("Penstock's own S3", () => {
     await blobs.sweepUploads(Date.now() + 60_000);
     assert.equal(await uploads(), 0);
     client.destroy();
+  });
+
+  test('a download goes on where its connection broke, and a store that hangs is given up', async () => {
+    const proxy = await TcpProxy.start(Number(new URL(router.url).port));
+    try {
+      const blobs = await open('cut', { silenceMs: 300 }, `http://127.0.0.1:${proxy.port}`);
+      const content = randomBytes(8 * 2 ** 20);
+      await blobs.write('k', { content, bytes: content.length });
+      const chunks: Buffer[] = [];
+      let cuts = 0;
+      for await (const chunk of blobs.read('k', 0, content.length)) {
+        chunks.push(chunk);
+        if (Buffer.concat(chunks).length > (cuts + 1) * 2 ** 21 && cuts < 2) {
+          cuts++;
+          proxy.cut();
+        }
+      }
+      assert.equal(cuts, 2);
+      assert(Buffer.concat(chunks).equals(content));
+      proxy.hang();
+      await assert.rejects(blobs.sizeOf('k'), { code: 'unavailable', retryAfterMs: 5000 });
+      await assert.rejects(blobs.write('k', { content: Buffer.from('x'), bytes: 1 }), { code: 'unavailable' });
+    } finally {
+      proxy.close();
+    }
   });
 
   for (const [what, message, change] of [

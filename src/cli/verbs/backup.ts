@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadSetting } from '../../config.ts';
+import { PlatformError } from '../../errors.ts';
 import type { ObjectStore } from '../../storage/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { CliError } from '../cli-error.ts';
@@ -39,7 +40,7 @@ export function addRestore(program: Command, context: CliContext): void {
   verb(program, context, 'restore <file>', 'restore a backup into a new data directory')
     .with((command) =>
       command
-        .option('--database-url <URL>', 'an empty PostgreSQL database, for a backup of PostgreSQL')
+        .option('--database-url <URL>', 'an empty PostgreSQL database: for a backup of PostgreSQL, or to move one of SQLite there')
         .option('--objects <URL>', 'an empty place for objects: s3://bucket/prefix or postgres (default: the data directory)'),
     )
     .runs(async (session, options: RestoreFlags, file: string) => {
@@ -132,12 +133,20 @@ async function withStores<T>(
   options: DatabaseOptions,
   run: (stores: readonly { readonly name: string; readonly store: ObjectStore }[]) => Promise<T>,
 ): Promise<T> {
-  const { openInstalledStores } = await import('../../storage/index.ts');
+  const { FileObjectStore, openInstalledStores } = await import('../../storage/index.ts');
   const { dataDir } = options;
-  const { stores, close } = await openInstalledStores({ dataDir, databaseUrl: urlOf(session, options), clock: session.context.clock });
+  const names = ['objects', 'buckets'] as const;
+  const installed = await openInstalledStores({ dataDir, databaseUrl: urlOf(session, options), clock: session.context.clock }).catch(
+    (error: unknown) => {
+      if (error instanceof PlatformError && error.code === 'not_found') return null;
+      throw error;
+    },
+  );
+  // Without its database, the folders may be all that is left.
+  if (installed === null) return run(names.map((name) => ({ name, store: new FileObjectStore(join(dataDir, name)) })));
   try {
-    return await run((['objects', 'buckets'] as const).map((name) => ({ name, store: stores[name] })));
+    return await run(names.map((name) => ({ name, store: installed.stores[name] })));
   } finally {
-    await close();
+    await installed.close();
   }
 }

@@ -1,8 +1,11 @@
-/** Moves the restored objects to where the restored server will look for them. */
+/**
+ * Moves the restored objects to where the restored server will look for them. If that is elsewhere and the restore fails or is killed, what
+ * was uploaded stays there under a mark, and the next restore of the same installation continues.
+ */
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
-import { claimPlace, requireUnused, storePlace } from '../bind-objects.ts';
+import { claimPlace, requireUnused, restoringKey, storePlace } from '../bind-objects.ts';
 import type { Blobs } from '../objects/blobs.ts';
 import { FileHasher } from '../objects/file-hasher.ts';
 import { FileObjectStore } from '../objects/file-object-store.ts';
@@ -11,49 +14,62 @@ import { openObjectStores } from '../objects/open-object-stores.ts';
 import { VerifiedFiles } from '../objects/verified-files.ts';
 import type { Database } from '../tables.ts';
 
-export interface PlaceObjectsOptions {
+export interface RestoredPlaceOptions {
   readonly location: ObjectLocation;
   /** The data directory until the restore is complete: it holds all objects, verified. */
   readonly staging: string;
+  /** Of the installation. */
   readonly id: string;
+  /** Has the tables, but no rows yet if it is PostgreSQL. */
   readonly db: Database;
   readonly databaseName: string;
   readonly clock: Clock;
 }
 
-/** Throws `wrong_state` unless the place is unused. If it fails, the place is unused again. */
-export async function placeObjects({ location, staging, id, db, databaseName, clock }: PlaceObjectsOptions): Promise<void> {
+export interface RestoredPlace {
+  /** After the rows are there: makes the place that of the installation. */
+  readonly claim: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** Throws `wrong_state` unless the place is unused, or holds what an aborted restore of this installation has uploaded. */
+export async function uploadRestored({ location, staging, id, db, databaseName, clock }: RestoredPlaceOptions): Promise<RestoredPlace> {
   const hasher = new FileHasher();
   const verified = new VerifiedFiles(hasher);
-  const { remote, close } = await openObjectStores({ location, dataDir: staging, db, databaseName, clock, verified, cacheBytesMax: 0 });
+  const stores = await openObjectStores({ location, dataDir: staging, db, databaseName, clock, verified, cacheBytesMax: 0 });
+  const blobs = stores.remote?.blobs ?? null;
+  const close = async (): Promise<void> => {
+    await stores.close();
+    await hasher.close();
+  };
   try {
-    if (remote !== null) {
-      await requireUnused(remote.blobs);
-      await upload(remote.blobs, staging);
-      await claimPlace(remote.blobs, id, 'restored');
+    if (blobs !== null) {
+      await requireUnused(blobs, id);
+      await upload(blobs, staging);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const claim = async (): Promise<void> => {
+    if (blobs !== null) {
+      await claimPlace(blobs, id, 'restored');
+      await blobs.delete(restoringKey);
     }
     await storePlace(db, objectPlaceOf(location));
-  } finally {
-    await close();
-    await hasher.close();
-  }
+  };
+  return { claim, close };
 }
 
 async function upload(blobs: Blobs, staging: string): Promise<void> {
-  const written: string[] = [];
-  try {
-    for (const name of ['objects', 'buckets'] as const) {
-      const folder = new FileObjectStore(join(staging, name));
-      for await (const sha256 of folder.list()) {
-        const file = folder.localPath(sha256);
-        const key = `${name}/sha256/${sha256}`;
-        written.push(key);
-        await blobs.write(key, { bytes: (await stat(file)).size, content: { file } });
-      }
-      await rm(join(staging, name), { recursive: true, force: true });
+  for (const name of ['objects', 'buckets'] as const) {
+    const folder = new FileObjectStore(join(staging, name));
+    for await (const sha256 of folder.list()) {
+      const file = folder.localPath(sha256);
+      const { size: bytes } = await stat(file);
+      const key = `${name}/sha256/${sha256}`;
+      if ((await blobs.sizeOf(key)) !== bytes) await blobs.write(key, { bytes, content: { file } });
     }
-  } catch (error) {
-    for (const key of written) await blobs.delete(key).catch(() => undefined); // Report the original error.
-    throw error;
+    await rm(join(staging, name), { recursive: true, force: true });
   }
 }

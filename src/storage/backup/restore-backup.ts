@@ -16,16 +16,17 @@ import { FileObjectStore } from '../objects/file-object-store.ts';
 import { parseObjectLocation } from '../objects/object-location.ts';
 import type { StoreName } from '../objects/referenced-objects.ts';
 import { type BackupHeader, type BackupManifest, plainFileBytesMax, plainFiles, tableNames } from './format.ts';
-import { placeObjects } from './place-objects.ts';
+import { type RestoredPlace, uploadRestored } from './place-objects.ts';
 import { quickCheck } from './read-database.ts';
-import { loadTables } from './restore-tables.ts';
+import { loadTables, type RowsOf, requireEmpty, rowsInFiles } from './restore-tables.ts';
+import { sqliteRows } from './sqlite-rows.ts';
 import { currentMigrations } from './write-backup.ts';
 
 export interface RestoreOptions {
   readonly file: string;
   /** Must be empty or absent. */
   readonly dataDir: string;
-  /** The URL of an empty database, for a backup of PostgreSQL. */
+  /** The URL of an empty database: for a backup of PostgreSQL, or to move one of SQLite there. */
   readonly databaseUrl: string | null;
   /** The empty place of the objects, as `--objects` names it; null for the folders of the data directory. */
   readonly objects: string | null;
@@ -63,43 +64,54 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
     throw asDiskError(error, `create ${staging}`);
   }
   let database: OpenDatabase | null = null;
+  let place: RestoredPlace | null = null;
   try {
     const restore = new Restore(staging);
     const { header, manifest } = await restore.read(options.file);
-    if (header.database === 'sqlite' && options.databaseUrl !== null) {
-      throw new PlatformError('invalid_request', 'the backup is of SQLite, not of PostgreSQL: omit --database-url');
-    }
     const settingsRemoved = await removeSettings(join(staging, 'config.json'));
-    const isPostgres = header.database === 'postgres';
+    const isPostgres = header.database === 'postgres' || options.databaseUrl !== null;
     database = isPostgres
       ? await openForTables(options, header)
       : await openDatabase({ file: join(staging, 'state.db'), synchronous: 'FULL' }, ['state']);
-    if (isPostgres) {
-      writeInstallationFile(staging, { id: header.installation, database: databaseName(options.databaseUrl) });
-      await loadTables(database, join(staging, 'tables'));
-      await rm(join(staging, 'tables'), { recursive: true });
-    }
-    const { db } = database;
-    await placeObjects({
+    if (isPostgres) await requireEmpty(database.db); // Before anything is uploaded.
+    place = await uploadRestored({
       location,
       staging,
       id: header.installation,
-      db,
+      db: database.db,
       databaseName: databaseName(options.databaseUrl),
       clock: options.clock,
     });
+    if (isPostgres) {
+      writeInstallationFile(staging, { id: header.installation, database: databaseName(options.databaseUrl) });
+      await loadTables(database, rowsOf(staging, header));
+      for (const name of ['tables', ...sqliteFiles]) await rm(join(staging, name), { recursive: true, force: true });
+    }
+    await place.claim();
+    await place.close();
+    place = null;
     await database.close();
     database = null;
     await rename(staging, target);
     const { objects, missing, damaged } = manifest;
-    const name = header.database === 'postgres' ? databaseName(options.databaseUrl) : null;
+    const name = isPostgres ? databaseName(options.databaseUrl) : null;
     return { header, objects, missing, damaged, database: name, settingsRemoved };
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw asDiskError(error, `restore into ${target}`);
   } finally {
+    await place?.close();
     await database?.close();
   }
+}
+
+const sqliteFiles = ['state.db', 'metrics.db'] as const;
+
+/** A backup of SQLite can be restored into PostgreSQL: the tables are the same. */
+function rowsOf(staging: string, { database }: BackupHeader): RowsOf {
+  if (database === 'postgres') return (table) => rowsInFiles(join(staging, 'tables', table));
+  const files = sqliteFiles.map((name) => join(staging, name));
+  return (table) => sqliteRows(files, table);
 }
 
 async function openForTables({ databaseUrl, clock }: RestoreOptions, { migrations }: BackupHeader): Promise<OpenDatabase> {
@@ -191,7 +203,7 @@ class Restore {
     if (header === null) throw new PlatformError('invalid_request', `${file} is not a Penstock backup: it has no backup.json`);
     if (manifest === null) throw new PlatformError('invalid_request', `${file} is incomplete: it has no manifest.json at its end`);
     this.#checkManifest(manifest);
-    for (const name of header.database === 'sqlite' ? ['state.db', 'metrics.db'] : []) this.#checkDatabase(name);
+    for (const name of header.database === 'sqlite' ? sqliteFiles : []) this.#checkDatabase(name);
     return { header, manifest };
   }
 

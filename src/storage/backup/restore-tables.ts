@@ -5,34 +5,43 @@ import { sql } from 'kysely';
 import { systemCode } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { inTransaction, type OpenDatabase } from '../database.ts';
-import type { Tables, Transaction } from '../tables.ts';
+import type { Database, Tables, Transaction } from '../tables.ts';
 import { tableNames } from './format.ts';
 
 /** A row in one of these tables means that the database is in use. */
 const signsOfUse: readonly (keyof Tables)[] = ['installation', 'model_groups', 'endpoints', 's3_buckets', 'events', 'jobs'];
 
+/** The rows of a table, in pages. */
+export type RowsOf = (table: string) => AsyncIterable<readonly Record<string, unknown>[]> | Iterable<readonly Record<string, unknown>[]>;
+
 /** Throws `wrong_state` if the database is not empty. */
-export async function loadTables({ db }: OpenDatabase, folder: string): Promise<void> {
+export async function requireEmpty(db: Database | Transaction): Promise<void> {
+  for (const table of signsOfUse) {
+    const row = await db.selectFrom(table).select(sql`1`.as('one')).limit(1).executeTakeFirst();
+    if (row !== undefined)
+      throw new PlatformError('wrong_state', `the database is not empty (${table} has rows): use a new one. Nothing was overwritten`);
+  }
+}
+
+/** Throws `wrong_state` if the database is not empty. */
+export async function loadTables({ db }: OpenDatabase, rowsOf: RowsOf): Promise<void> {
   await inTransaction(db, async (tx) => {
-    for (const table of signsOfUse) {
-      const row = await tx.selectFrom(table).select(sql`1`.as('one')).limit(1).executeTakeFirst();
-      if (row !== undefined)
-        throw new PlatformError('wrong_state', `the database is not empty (${table} has rows): use a new one. Nothing was overwritten`);
-    }
+    await requireEmpty(tx);
     // Migrations may have inserted initial rows.
     for (const table of tableNames.toReversed()) await tx.deleteFrom(table).execute();
     for (const table of tableNames) {
-      for (const part of await partsOf(join(folder, table))) {
-        const rows = (await readFile(join(folder, table, part), 'utf8')).split('\n').filter((line) => line !== '');
-        await insertRows(
-          tx,
-          table,
-          rows.map((line) => JSON.parse(line, bytesOf) as Record<string, unknown>),
-        );
-      }
+      for await (const rows of rowsOf(table)) await insertRows(tx, table, rows);
       await restoreSequence(tx, table);
     }
   });
+}
+
+/** The rows of a backup of PostgreSQL, from the files of a folder per table. */
+export async function* rowsInFiles(folder: string): AsyncGenerator<Record<string, unknown>[]> {
+  for (const part of await partsOf(folder)) {
+    const lines = (await readFile(join(folder, part), 'utf8')).split('\n').filter((line) => line !== '');
+    yield lines.map((line) => JSON.parse(line, bytesOf) as Record<string, unknown>);
+  }
 }
 
 async function insertRows(tx: Transaction, table: keyof Tables, rows: readonly Record<string, unknown>[]): Promise<void> {

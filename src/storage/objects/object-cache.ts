@@ -124,7 +124,10 @@ export class ObjectCache {
   }
 
   #opened(): Promise<void> {
-    this.#opening ??= this.#open();
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = null; // The next use tries again.
+      throw error;
+    });
     return this.#opening;
   }
 
@@ -135,6 +138,8 @@ export class ObjectCache {
       const { size, mtimeMs } = await stat(this.#files.localPath(sha256));
       found.push({ sha256, bytes: size, atMs: mtimeMs });
     }
+    this.#copies.clear();
+    this.#bytes = 0;
     for (const { sha256, bytes } of found.sort((a, b) => a.atMs - b.atMs)) {
       this.#copies.set(sha256, { bytes, usedAtMs: Number.NEGATIVE_INFINITY });
       this.#bytes += bytes;

@@ -141,9 +141,14 @@ export function remoteStoreContract(name: string, open: () => Promise<Blobs>): v
   const clock = new VirtualClock(Date.now());
 
   function storeOf(
-    options: { readonly cacheBytesMax?: number; readonly isRetained?: boolean; readonly folder?: string } = {},
+    options: {
+      readonly cacheBytesMax?: number;
+      readonly isRetained?: boolean;
+      readonly isRemovalUndone?: boolean;
+      readonly folder?: string;
+    } = {},
   ): RemoteObjectStore {
-    const { cacheBytesMax = 2 ** 30, isRetained = false, folder = join(directory, `cache-${count++}`) } = options;
+    const { cacheBytesMax = 2 ** 30, isRetained = false, isRemovalUndone = false, folder = join(directory, `cache-${count++}`) } = options;
     const marks = { isRetained: async () => isRetained };
     const reading = Object.assign(Object.create(blobs) as Blobs, {
       read: (...[key, start, end]: Parameters<Blobs['read']>) => {
@@ -161,6 +166,7 @@ export function remoteStoreContract(name: string, open: () => Promise<Blobs>): v
       blobs: reading,
       name: 'objects',
       marks,
+      isRemovalUndone,
       clock,
       verified: new VerifiedFiles(hasher),
       cacheFolder: folder,
@@ -246,12 +252,15 @@ export function remoteStoreContract(name: string, open: () => Promise<Blobs>): v
       assert((await all(store.listForSweep(Date.now() + 3_700_000))).includes(address));
     });
 
-    test('while a backup runs, removed objects move to the trash', async () => {
-      const store = storeOf({ isRetained: true });
-      const { sha256: address } = await store.put(randomBytes(10));
-      await store.remove(address);
-      assert.equal(await store.has(address), false);
-      assert.equal(await store.restore(address), true);
-    });
+    for (const options of [{ isRetained: true }, { isRemovalUndone: true }, {}]) {
+      const goes = 'isRetained' in options || 'isRemovalUndone' in options;
+      test(`removed objects ${goes ? 'go to the trash' : 'are deleted'} with ${JSON.stringify(options)}`, async () => {
+        const store = storeOf(options);
+        const { sha256: address } = await store.put(randomBytes(10));
+        await store.remove(address);
+        assert.equal(await store.has(address), false);
+        assert.equal(await store.restore(address), goes);
+      });
+    }
   });
 }

@@ -47,7 +47,18 @@ export async function openObjectStores(options: ObjectStoresOptions): Promise<Op
   const marks = new BackupMarks(blobs, clock);
   const open = (name: StoreName): RemoteObjectStore => {
     const folder = join(dataDir, cacheFolder, name);
-    return new RemoteObjectStore({ blobs, name, marks, clock, verified, cacheFolder: folder, cacheBytesMax: cacheBytesMax / 2 });
+    // Models are few and precious. Bucket objects come and go, and the room of deleted ones is wanted back.
+    const isRemovalUndone = name === 'objects';
+    return new RemoteObjectStore({
+      blobs,
+      name,
+      marks,
+      isRemovalUndone,
+      clock,
+      verified,
+      cacheFolder: folder,
+      cacheBytesMax: cacheBytesMax / 2,
+    });
   };
   return { objects: open('objects'), buckets: open('buckets'), folders: null, remote: { blobs, marks }, close: () => blobs.close() };
 }

@@ -30,6 +30,11 @@ export interface RemoteObjectStoreOptions {
   /** Begins the names of its blobs: `objects`. */
   readonly name: string;
   readonly marks: Pick<BackupMarks, 'isRetained'>;
+  /**
+   * Whether removed objects always go to the trash. A server that was stopped for a while, and another took its place, may remove what the
+   * new one has just stored again; the next sweep moves it back.
+   */
+  readonly isRemovalUndone: boolean;
   readonly clock: Clock;
   readonly verified: VerifiedFiles;
   /** A folder of this machine for copies, which no other process uses. */
@@ -152,7 +157,8 @@ export class RemoteObjectStore implements ObjectStore {
   }
 
   async remove(sha256: string): Promise<void> {
-    if (await this.#options.marks.isRetained()) await this.moveToTrash(sha256, this.#options.clock.wallMs());
+    const { marks, isRemovalUndone } = this.#options;
+    if (isRemovalUndone || (await marks.isRetained())) await this.moveToTrash(sha256, this.#options.clock.wallMs());
     else await this.#blobs.delete(this.#key(sha256));
     await this.cache.remove(sha256);
   }

@@ -31,6 +31,8 @@ export interface S3BlobsOptions {
   readonly partBytes?: number;
   /** Keys per page of a listing. */
   readonly pageKeys?: number;
+  /** Time without a byte after which a request is given up. */
+  readonly silenceMs?: number;
 }
 
 const partBytesMin = 16 * 2 ** 20;
@@ -39,10 +41,10 @@ const partsMax = 10_000;
 const partsAtOnce = 3;
 /** S3 copies larger objects only in parts. */
 const copyBytesMax = 5 * 2 ** 30;
-const attemptsMax = 4;
+const attemptsMax = 3;
 const connectMs = 3000;
 /** Without any byte sent or received. */
-const silenceMs = 30_000;
+const silenceMsMax = 15_000;
 const retryDelayMs = 200;
 
 export class S3Blobs implements Blobs {
@@ -57,7 +59,7 @@ export class S3Blobs implements Blobs {
   readonly #pageKeys: number;
 
   private constructor(sdk: Sdk, { bucket, prefix, endpoint, region }: S3Location, clock: Clock, options: S3BlobsOptions) {
-    const { credentials, partBytes = partBytesMin, pageKeys = pageKeysMax } = options;
+    const { credentials, partBytes = partBytesMin, pageKeys = pageKeysMax, silenceMs = silenceMsMax } = options;
     this.#sdk = sdk;
     this.#partBytesMin = partBytes;
     this.#pageKeys = pageKeys;

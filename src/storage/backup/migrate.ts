@@ -1,0 +1,50 @@
+/**
+ * Moves an installation to another database and another place for its objects: a backup, its restore, and a check of every object. The
+ * source stays as it is, so a migration that fails or is killed can be repeated; what was uploaded is not uploaded again.
+ */
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { PlatformError } from '../../errors.ts';
+import { type RestoreResult, restoreBackup } from './restore-backup.ts';
+import { type VerifyOptions, type VerifyResult, verifyDataDirectory } from './verify.ts';
+import { writeBackup } from './write-backup.ts';
+
+export interface MigrateOptions extends VerifyOptions {
+  readonly to: {
+    /** A new data directory. */
+    readonly dataDir: string;
+    /** An empty PostgreSQL database; null for SQLite. */
+    readonly databaseUrl: string | null;
+    /** An empty place, as `--objects` names it; null for the folders of the data directory. */
+    readonly objects: string | null;
+  };
+}
+
+export interface MigrateResult {
+  readonly restored: RestoreResult;
+  readonly verified: VerifyResult;
+}
+
+/** Throws as `writeBackup` and `restoreBackup` do, and `unavailable` if the target does not hold what was moved. */
+export async function migrate({ to, ...from }: MigrateOptions): Promise<MigrateResult> {
+  const { clock } = from;
+  // Beside the target: its disk has the room, and other users must not read the keys in it.
+  const file = join(dirname(resolve(to.dataDir)), `.penstock-migration-${randomUUID()}.tar`);
+  try {
+    await writeBackup({ ...from, file });
+    const restored = await restoreBackup({ ...to, file, clock });
+    const verified = await verifyDataDirectory({ dataDir: to.dataDir, databaseUrl: to.databaseUrl, clock });
+    const lost = [...verified.missing, ...verified.damaged].filter((name) => ![...restored.missing, ...restored.damaged].includes(name));
+    if (lost.length > 0 || verified.database.length > 0) {
+      const what = [...verified.database, ...lost].slice(0, 5).join(', ');
+      throw new PlatformError(
+        'unavailable',
+        `the target differs from what was moved: ${what}. The source is unchanged: migrate to another target`,
+      );
+    }
+    return { restored, verified };
+  } finally {
+    await rm(file, { force: true });
+  }
+}
