@@ -12,7 +12,7 @@ import { CommittedSequence, checkDatabaseFiles, type Scrub } from '../storage/in
 import type { Foundation } from './open-foundation.ts';
 import { openScrub, type ServerScrubDeps } from './server-scrub.ts';
 
-export interface StorageHealthDeps extends ServerScrubDeps, Pick<Foundation, 'trash'> {
+export interface StorageHealthDeps extends ServerScrubDeps, Pick<Foundation, 'trash' | 'objectsProblem'> {
   readonly metrics: Metrics;
 }
 
@@ -40,7 +40,11 @@ export async function openStorageHealth({ databaseUrl }: Config, deps: StorageHe
   const onReleased = (): void => log.error({}, 'the disk is full: the reserve was deleted to make room; free space');
   closers.push(keepReserve({ directory: directory.path, clock, onReleased, onFailure: onReserveFailure }));
   meterStorage(deps.metrics, { trash: deps.trash, scrub: openScrub(deps, closers) });
-  if (databaseUrl !== null) return { notes: () => notes };
+  const allNotes = (): string[] => {
+    const problem = deps.objectsProblem();
+    return problem === null ? notes : [...notes, `the object store is unavailable: ${problem}`];
+  };
+  if (databaseUrl !== null) return { notes: allNotes };
   const onFailure = (error: unknown): void => log.warn({ error: messageOf(error) }, 'failed to record the number of the last event');
   const sequence = new CommittedSequence({ db, clock, file: join(directory.path, 'state.db.sequence'), onFailure });
   const lost = await sequence.check();
@@ -51,7 +55,7 @@ export async function openStorageHealth({ databaseUrl }: Config, deps: StorageHe
   sequence.open();
   closers.add(sequence);
   closers.push(checkLater(deps, report));
-  return { notes: () => notes };
+  return { notes: allNotes };
 }
 
 type Report = (kind: EventKind, subject: string, detail: unknown, note: string) => void;

@@ -32,6 +32,8 @@ export interface ObjectStores {
   readonly trash: ServerTrash;
   /** The stores if they are folders of this machine, else null. */
   readonly folders: OpenObjectStores['folders'];
+  /** Why objects elsewhere cannot be reached; null if they can. */
+  readonly objectsProblem: () => string | null;
 }
 
 interface OpenStoresDeps {
@@ -55,18 +57,18 @@ export async function openStores(config: Config, { directory, db, clock, log }: 
     clock,
     verified: files,
     cacheBytesMax: config.objectCacheBytes,
+    onAvailability: (problem) => {
+      if (problem === null) log.warn({}, 'the object store is available again');
+      else log.error({ problem }, 'the object store is unavailable: what it must store or read fails, inference continues');
+    },
   });
   closers.push(stores.close);
   const { objects, buckets, folders, remote } = stores;
-  const onUnchecked = (error: Error): void =>
-    log.error(
-      { error: messageOf(error) },
-      'the object store is unavailable: models and objects without a copy on this machine cannot be read',
-    );
-  await bindObjects({ db, place: objectPlaceOf(location), blobs: remote?.blobs ?? null, onUnchecked });
+  await bindObjects({ db, place: objectPlaceOf(location), blobs: remote?.blobs ?? null });
   const trash = new ServerTrash({ clock, log, stores: { objects, buckets }, isRemote: remote !== null });
   closers.add(trash);
-  return { objects, buckets, files, trash, folders };
+  const objectsProblem = (): string | null => remote?.blobs.problem ?? null;
+  return { objects, buckets, files, trash, folders, objectsProblem };
 }
 
 type StoreName = 'objects' | 'buckets';

@@ -15,15 +15,13 @@ export interface ObjectsBinding {
   readonly place: string | null;
   /** Null for folders. */
   readonly blobs: Blobs | null;
-  /** Called if the place cannot be reached, but was bound to this database before. */
-  readonly onUnchecked: (error: PlatformError) => void;
 }
 
 const idKey = 'installation.json';
 const idBytesMax = 4096;
 
 /** Call after `bindInstallation`, before any sweep. Throws `wrong_state` naming both, or `unavailable` at the first start. */
-export async function bindObjects({ db, place, blobs, onUnchecked }: ObjectsBinding): Promise<void> {
+export async function bindObjects({ db, place, blobs }: ObjectsBinding): Promise<void> {
   const row = await db.selectFrom('installation').select(['id', 'objects']).where('slot', '=', 1).executeTakeFirstOrThrow();
   if (row.objects !== place && (await hasReferences(db)) && (blobs === null || (await idIn(blobs, idKey)) !== row.id)) {
     throw new PlatformError(
@@ -35,8 +33,8 @@ export async function bindObjects({ db, place, blobs, onUnchecked }: ObjectsBind
     try {
       await claimPlace(blobs, row.id);
     } catch (error) {
+      // A place that was bound before may be away: what has a copy on this machine is served meanwhile.
       if (!(error instanceof PlatformError) || error.code !== 'unavailable' || row.objects !== place) throw error;
-      onUnchecked(error);
     }
   }
   if (row.objects !== place) await storePlace(db, place);

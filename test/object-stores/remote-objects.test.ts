@@ -50,6 +50,8 @@ describe('a server with its objects in S3', { timeout: 240_000 }, () => {
     const refused = await server.call<{ error: string; code: string }>('POST', '/groups/away/versions?name=m.onnx', model);
     assert.deepEqual([refused.status, refused.body.code, refused.headers.get('retry-after')], [503, 'unavailable', '5']);
     assert.match(refused.body.error, /^cannot write objects in s3:\/\/store\/prod: ECONNREFUSED.*Check that the store is running/);
+    const { notes } = await server.callWell<{ notes: string[] }>('GET', '/status');
+    assert.match(notes.join('\n'), /the object store is unavailable: cannot .* ECONNREFUSED/);
     // A worker that crashes meanwhile starts from the copy of this machine.
     for (const { pid } of server.workers()) process.kill(pid, 'SIGKILL');
     await until('the endpoint serves', async () => (await invoke(server)).status === 200);

@@ -13,6 +13,7 @@ import type { StoreName } from './referenced-objects.ts';
 import { RemoteObjectStore } from './remote-object-store.ts';
 import { S3Blobs } from './s3-blobs.ts';
 import type { VerifiedFiles } from './verified-files.ts';
+import { WatchedBlobs } from './watched-blobs.ts';
 
 export interface ObjectStoresOptions {
   readonly location: ObjectLocation;
@@ -24,13 +25,15 @@ export interface ObjectStoresOptions {
   readonly verified: VerifiedFiles;
   /** For both stores together. 0 for commands: they read the objects themselves, and leave the copies of a server alone. */
   readonly cacheBytesMax: number;
+  /** Called when a store elsewhere becomes unavailable (with the reason) or available again (null). */
+  readonly onAvailability?: (problem: string | null) => void;
 }
 
 export interface OpenObjectStores extends Readonly<Record<StoreName, ObjectStore>> {
   /** The stores if they are folders of this machine, else null. */
   readonly folders: Readonly<Record<StoreName, FileObjectStore>> | null;
   /** Null for folders. */
-  readonly remote: { readonly blobs: Blobs; readonly marks: BackupMarks } | null;
+  readonly remote: { readonly blobs: Pick<WatchedBlobs, keyof Blobs | 'problem'>; readonly marks: BackupMarks } | null;
   readonly close: () => Promise<void>;
 }
 
@@ -39,11 +42,12 @@ const cacheFolder = 'object-cache';
 /** Opens no connection yet, so it succeeds while the store is away. */
 export async function openObjectStores(options: ObjectStoresOptions): Promise<OpenObjectStores> {
   const { dataDir, clock, verified, cacheBytesMax } = options;
-  const blobs = await blobsOf(options);
-  if (blobs === null) {
+  const found = await blobsOf(options);
+  if (found === null) {
     const folders = { objects: new FileObjectStore(join(dataDir, 'objects')), buckets: new FileObjectStore(join(dataDir, 'buckets')) };
     return { ...folders, folders, remote: null, close: async () => undefined };
   }
+  const blobs = new WatchedBlobs(found, options.onAvailability ?? (() => undefined));
   const marks = new BackupMarks(blobs, clock);
   const open = (name: StoreName): RemoteObjectStore => {
     const folder = join(dataDir, cacheFolder, name);
