@@ -35,6 +35,6 @@ export function s3FailureOf(error: unknown, doing: string): PlatformError {
   const remedy = remedies.find(([pattern]) => pattern.test(name))?.[1];
   const message =
     remedy ??
-    `${code ?? name}: ${messageOf(error)}${$metadata?.httpStatusCode === undefined ? '. Check that the store is running and reachable' : ''}`;
+    `${code ?? name}: ${messageOf(error).replace(/\.+$/, '')}${$metadata?.httpStatusCode === undefined ? '. Check that the store is running and reachable' : ''}`;
   return new PlatformError('unavailable', `cannot ${doing}: ${message}`, { cause: error, retryAfterMs });
 }
