@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ModelRuntime } from '../../registry/index.ts';
+import type { ModelRuntime, ModelVersion } from '../../registry/index.ts';
 import type { WorkerPlans } from '../../runtime/index.ts';
-import { ladderFiles } from './ladder-workers.ts';
+import { type LadderConfig, planAlone } from '../config/ladder-config.ts';
+import { ladderFiles, shadowPlan, shadowPlansOf, workerPlansOf } from './ladder-workers.ts';
 
 const plans: WorkerPlans = { contract: { inputs: [], outputs: [] }, maps: [], plans: [{ first: 0, second: null, threshold: 1 }] };
 const onnx: ModelRuntime = { kind: 'onnx' };
@@ -50,4 +51,37 @@ describe('the models of a ladder', () => {
       });
     });
   }
+});
+
+describe('the plans of a worker', () => {
+  const signature = {
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 64] }],
+    outputs: [{ name: 'scores', datatype: 'FP32', shape: [-1, 10] }],
+  } as const;
+  const versionOf = (name: string): ModelVersion => ({ name, signature }) as unknown as ModelVersion;
+
+  test('run each loaded model alone under the number that serving names it by', () => {
+    const rung = (first: string, second: string | null) =>
+      ({ name: '', first, second, threshold: 0.1, accuracy: 0, lower: 0, isCertified: true, escalated: 0 }) as const;
+    const models = ['a/1', 'b/1', 'a/2'];
+    for (const rungs of [[rung('b/1', null)], [rung('a/1', 'b/1')], [rung('a/1', null), rung('a/1', 'b/1'), rung('b/1', null)]]) {
+      const ladder: LadderConfig = { models, rungs, floorRung: 0, floor: null, creditRowsMax: 0 };
+      const { plans: made } = workerPlansOf(versionOf('a/1'), ladder, models.map(versionOf));
+      for (const [place, model] of models.entries()) {
+        const number = planAlone(ladder, model);
+        if (number === null)
+          assert(
+            rungs.some(({ first }) => first === model),
+            `${model} begins a cascade`,
+          );
+        else assert.deepEqual([made[number]?.first, made[number]?.second], [place, null], `${model} is plan ${number}`);
+      }
+      assert.notEqual(planAlone(ladder, 'a/2'), null, 'a challenger can run');
+    }
+  });
+
+  test('run the model of a shadow that shares it, and serve without it', () => {
+    const { plans: made, leastPlan } = shadowPlansOf(versionOf('a/1'), versionOf('a/2'));
+    assert.deepEqual([made[0]?.first, made[shadowPlan]?.first, leastPlan], [0, 1, 0]);
+  });
 });
