@@ -188,3 +188,17 @@ test('text within text is bounded before it is parsed', async (t) => {
   await assert.rejects(ask('PutEvents', { Entries: [entry, { ...entry, Detail: lists }] }), { message: /Total size of the entries/ });
   assert.deepEqual((await ask('PutEvents', { Entries: [entry, entry] })).FailedEntryCount, 0);
 });
+
+test('an event of a client is never taken for one of the platform, and its time is a time', async (t) => {
+  const { ask } = await fixture(t);
+  const entry = { DetailType: 'endpoint.drifted', Detail: '{}', Resources: ['digits'] };
+  for (const Source of ['aws.sagemaker', 'AWS.sagemaker', 'penstock', 'Penstock', 'penstock.endpoints']) {
+    const { Entries } = await ask('PutEvents', { Entries: [{ ...entry, Source }] }, 'invoker');
+    assert.equal((Entries as AwsOutput[])[0]?.ErrorCode, 'NotAuthorizedForSourceException', Source);
+  }
+  for (const Time of [1e300, -1e300, Number.NaN]) {
+    const { Entries } = await ask('PutEvents', { Entries: [{ ...entry, Source: 'shop', Time }] }, 'invoker');
+    assert.equal((Entries as AwsOutput[])[0]?.ErrorCode, 'InvalidArgument', String(Time));
+  }
+  assert.equal((await ask('PutEvents', { Entries: [{ ...entry, Source: 'penstocks', Time: 1e12 }] }, 'invoker')).FailedEntryCount, 0);
+});

@@ -39,6 +39,8 @@ const bus = 'default';
 const limitMax = 100;
 /** EventBridge's limit for all entries of a request: text within text is parsed, too. */
 const eventBytesMax = 256 * 1024;
+/** The greatest that a date can hold. */
+const timeMsMax = 8.64e15;
 
 export function eventsService(options: EventsServiceOptions): AwsService {
   const operations = { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() };
@@ -186,8 +188,8 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
       if (typeof entry[member] !== 'string' || entry[member] === '')
         return rejected('InvalidArgument', `Parameter ${member} is not valid. Reason: ${member} is a required argument.`);
     }
-    // AWS reserves these sources for its services; here they belong to platform events.
-    if (String(entry.Source).startsWith('aws.')) return rejected('NotAuthorizedForSourceException', 'Not authorized for the source.');
+    // AWS reserves `aws.` for its services; here both belong to platform events. Patterns may ignore case.
+    if (/^(?:aws\.|penstock(?:\.|$))/i.test(String(entry.Source))) return rejected('NotAuthorizedForSourceException', 'Not authorized for the source.');
     if (entry.EventBusName !== undefined && !isDefault(entry.EventBusName))
       return rejected('InvalidArgument', `Event bus ${JSON.stringify(entry.EventBusName)} does not exist.`);
     let detail: unknown;
@@ -197,6 +199,7 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
       return rejected('MalformedDetail', 'Detail is malformed.');
     }
     const atMs = typeof entry.Time === 'number' ? entry.Time : clock.wallMs();
+    if (!(Math.abs(atMs) <= timeMsMax)) return rejected('InvalidArgument', 'Parameter Time is not valid. Reason: it is not a date.');
     const envelope: Envelope = {
       version: '0',
       id: randomUUID(),
