@@ -189,7 +189,8 @@ function eventOperations({ rules, clock }: EventsServiceOptions): Record<string,
         return rejected('InvalidArgument', `Parameter ${member} is not valid. Reason: ${member} is a required argument.`);
     }
     // AWS reserves `aws.` for its services; here both belong to platform events. Patterns may ignore case.
-    if (/^(?:aws\.|penstock(?:\.|$))/i.test(String(entry.Source))) return rejected('NotAuthorizedForSourceException', 'Not authorized for the source.');
+    if (/^(?:aws\.|penstock(?:\.|$))/i.test(String(entry.Source)))
+      return rejected('NotAuthorizedForSourceException', 'Not authorized for the source.');
     if (entry.EventBusName !== undefined && !isDefault(entry.EventBusName))
       return rejected('InvalidArgument', `Event bus ${JSON.stringify(entry.EventBusName)} does not exist.`);
     let detail: unknown;

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { openRegistryFixture, type RegistryFixture, type TarItem, tarGz } from '../../../../test/aws-registry-fixture.ts';
 import { readTar } from '../../../tar/index.ts';
 import { AwsError } from '../../service.ts';
+import { readSamplePayload } from './sample-payload.ts';
 
 let fixture: RegistryFixture;
 before(async () => {
@@ -53,6 +54,18 @@ describe('the model data of a container', () => {
       assert.equal(await registeredFromObject(archive), 'x'.repeat(3000));
     });
   }
+
+  test('is never what clients sent, alone or in a folder: a registered copy could be read by others', async () => {
+    const input = { headers: { origin: 'input' } } as const;
+    await fixture.store.put('models', 'sent/alone.onnx', Buffer.from('onnx bytes'), input);
+    await fixture.store.put('models', 'beside/rows.csv', Buffer.from('1,2'), input);
+    await fixture.put('beside/model.onnx', 'needs rows.csv');
+    const folder = { S3DataSource: { S3Uri: 's3://models/beside/', S3DataType: 'S3Prefix', CompressionType: 'None' } };
+    await assert.rejects(registeredFrom({ ModelDataUrl: 's3://models/sent/alone.onnx' }), refusal(/holds requests of clients/));
+    await assert.rejects(registeredFrom({ ModelDataSource: folder }), refusal(/rows\.csv holds requests of clients/));
+    const sample = readSamplePayload(fixture.store, 's3://models/beside/rows.csv');
+    await assert.rejects(sample, { code: 'forbidden', message: /holds requests of clients/ });
+  });
 
   test('is read through ModelDataSource: an object, or the only .onnx file of a folder', async () => {
     await fixture.put('folder/readme.txt', 'read me');

@@ -57,12 +57,19 @@ export async function openModel(options: ArtifactOptions, location: ModelLocatio
 }
 
 async function openOne({ objects, registry }: ArtifactOptions, { bucket, key, uri }: ModelLocation): Promise<Artifact> {
-  const object = await objects.open(bucket, key);
+  const object = ownObject(await objects.open(bucket, key), uri);
   const sourceName = key.split('/').at(-1) ?? key;
   if (object !== null) return { source: { [Symbol.asyncIterator]: () => reading(object) }, sourceName, close: () => object.close() };
   const version = bucket === nativeBucket ? await nativeVersion(registry, key) : null;
   if (version === null) throw missing(uri);
   return { source: await nativeSource(registry, version), sourceName, close: () => undefined };
+}
+
+/** Who may register a model may not read what clients sent: the model would be a copy of it. Throws `ValidationException`. */
+function ownObject(object: OpenObject | null, uri: string): OpenObject | null {
+  if (object?.headers.origin !== 'input') return object;
+  object.close();
+  throw unusableModelData(uri, `${object.key} holds requests of clients`);
 }
 
 async function* reading(object: OpenObject): AsyncGenerator<Buffer> {
@@ -107,7 +114,7 @@ async function* filesOf({ objects }: ArtifactOptions, location: ModelLocation, k
   const folder = location.key.slice(0, location.key.lastIndexOf('/') + 1);
   for (const key of keys) {
     const path = pathIn(key.slice(folder.length), location.uri);
-    const object = await objects.open(location.bucket, key);
+    const object = ownObject(await objects.open(location.bucket, key), location.uri);
     if (object === null) throw unusableModelData(location.uri, `${key} was deleted during the read`);
     yield { path, bytes: object.bytes, isExecutable: false, content: object.stream() as AsyncIterable<Buffer> };
   }

@@ -29,6 +29,11 @@ export async function readSamplePayload(s3: Pick<S3Store, 'open'>, url: string):
   const object = bucket === undefined || key === undefined ? null : await s3.open(bucket, key);
   if (object === null || key === undefined)
     throw new PlatformError('not_found', `the sample payload ${url} is not in a bucket of this server`);
+  // Errors and profiles tell of the sample, and who may register a model may not read what clients sent.
+  if (object.headers.origin === 'input') {
+    object.close();
+    throw new PlatformError('forbidden', `the sample payload ${url} holds requests of clients: put a sample of your own`);
+  }
   const content = object.stream() as AsyncIterable<Buffer>;
   if (!/\.(tar\.gz|tgz)$/.test(key)) return { contentType: typeOf(key), body: await whole(content, url) };
   for await (const entry of readTar(unzipped(content))) {
