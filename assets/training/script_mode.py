@@ -6,6 +6,7 @@ Reads `input/config` below SAGEMAKER_BASE_DIR (default /opt/ml). Needs Python 3.
 
 import contextlib
 import ctypes
+import importlib.util
 import json
 import os
 import re
@@ -153,7 +154,9 @@ def installed_python(job):
         raise UserError("%s could not be installed: this server does not install packages for jobs" % wanted[0][0])
     layer = os.path.join(job.variables.get("HOME") or os.path.join(job.base, "scratch"), "layer")
     python = os.path.join(layer, "bin", "python")
-    run_step(job, wanted[0][0], (sys.executable, "-m", "venv", "--clear", "--system-site-packages", layer))
+    # The layer sees the pip of the environment. Its own would take seconds of the processor.
+    without_pip = ("--without-pip",) if importlib.util.find_spec("pip") is not None else ()
+    run_step(job, wanted[0][0], (sys.executable, "-m", "venv", "--clear", "--system-site-packages", *without_pip, layer))
     # A virtual environment on top of another sees only the packages of the interpreter below both.
     packages = os.path.join(layer, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")
     with open(os.path.join(packages, "below.pth"), "w", encoding="utf-8") as file:
