@@ -13,7 +13,7 @@ import { SeededRandom } from '../random.ts';
 const serverPath = fileURLToPath(new URL('../../test/training-server.ts', import.meta.url));
 const linesCount = 40;
 const script = `echo pid $$; for i in $(seq 1 ${linesCount}); do echo line $i; sleep 0.1; done; echo m > $ML/model/model.onnx`;
-const killsCount = 6;
+const killsCount = 4;
 
 test('a job survives kill -9 of its server at any moment', { timeout: 120_000 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'penstock-killed-'));

@@ -119,7 +119,7 @@ async function checkPagination(open: () => Promise<List>, runs: number): Promise
 
 describe('pages', () => {
   test('in memory repeat and skip nothing', async () => {
-    await checkPagination(async () => inMemory(), 300);
+    await checkPagination(async () => inMemory(), 200);
   });
 
   test('of SQLite repeat and skip nothing', async () => {
@@ -127,7 +127,7 @@ describe('pages', () => {
     await checkPagination(async () => {
       await plane.db.deleteFrom('aws_documents').execute();
       return inDatabase(plane.database);
-    }, 40);
+    }, 20);
     await plane.close();
   });
 
@@ -136,7 +136,7 @@ describe('pages', () => {
     await checkPagination(async () => {
       await database.db.deleteFrom('aws_documents').execute();
       return inDatabase(database);
-    }, 15);
+    }, 8);
     await database.close();
   });
 
