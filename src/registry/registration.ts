@@ -16,7 +16,7 @@ import type { TensorSpec } from '../tensor.ts';
 import type { Approval } from './approval.ts';
 import type { Artifacts, HeldFiles } from './artifacts.ts';
 import { insertGroup } from './groups.ts';
-import { checkEnvironment, type ImageRuntime } from './images.ts';
+import type { ImageRuntime } from './images.ts';
 import { type Inspect, type InspectedUpload, inspectUpload } from './inspected-upload.ts';
 import { checkDescription, checkMetrics, checkSourceName, checkStringMap } from './limits.ts';
 import { type ModelRuntime } from './model-version.ts';
@@ -24,6 +24,7 @@ import type { Openings } from './openings.ts';
 import { insertPythonModel } from './python-model.ts';
 import { type PythonUpload, type Recognise, saysItsInputs } from './python-upload.ts';
 import { storeModel } from './recognised-upload.ts';
+import { checkOwnCode, environmentFor, processInspection, runtimeFor } from './requested-runtime.ts';
 import { readVersion } from './version-rows.ts';
 
 export interface RegistrationRequest {
@@ -188,50 +189,6 @@ async function inspectArchive(
   checkOwnCode(deps, request, source.bytes);
   const bundle = await deps.inspectBundle(await held.fetch(source.sha256));
   return { source, artifact: source, inspection: processInspection(bundle) };
-}
-
-/** The environment that the request names, else the one of its image in the images table. */
-function environmentFor({ runtimeOf }: RegistrationDeps, { image, pythonEnvironment }: RegistrationRequest): string | undefined {
-  if (pythonEnvironment !== undefined || image === undefined) return pythonEnvironment;
-  const runtime = runtimeOf(image);
-  return runtime.kind === 'python' ? (runtime.environment ?? undefined) : undefined;
-}
-
-function runtimeFor({ runtimeOf }: RegistrationDeps, { image, environment = {} }: RegistrationRequest): ModelRuntime {
-  const runtime: ImageRuntime = image === undefined ? { kind: 'onnx' } : runtimeOf(image);
-  checkEnvironment('environment', environment);
-  if (runtime.kind !== 'process') return { kind: 'onnx' }; // what the model holds decides
-  const { command, env, concurrency } = runtime;
-  return { kind: 'process', image: image as string, command, environment: { ...env, ...environment }, concurrency };
-}
-
-/** An image without isolation runs only the operator's code, so archives and variables, which could contain other code, are rejected. */
-function checkOwnCode({ runtimeOf }: RegistrationDeps, { image, environment = {} }: RegistrationRequest, bytes: number): void {
-  const runtime = image === undefined ? null : runtimeOf(image);
-  if (runtime?.kind !== 'process' || runtime.access.isIsolated) return;
-  const foreign = bytes > 0 ? 'an archive' : Object.keys(environment).length > 0 ? 'variables' : null;
-  if (foreign === null) return;
-  throw new PlatformError(
-    'invalid_request',
-    `image '${image}' runs without isolation, so it takes neither an archive nor variables: got ${foreign}. Leave it out, or remove "isolation": "none" from the image in config.json`,
-  );
-}
-
-/** The inputs and outputs of a process model are unknown: it exchanges raw bytes. */
-function processInspection({ files, bytes }: Bundle): Inspection {
-  return {
-    signature: { inputs: [], outputs: [] },
-    opsets: {},
-    producer: '',
-    irVersion: 0,
-    properties: {},
-    notes: [`${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes unpacked`],
-    batchable: false,
-    batchableReason: 'it is a process that accepts raw bytes: one request at a time',
-    rewritten: false,
-    loadMs: 0,
-    dataFiles: [],
-  };
 }
 
 interface Details {

@@ -1,6 +1,6 @@
 /** Decides by a paired test on the same rows whether a trained version replaces the one that it was compared with. Pure. */
 import { mcnemarTail, pairedBootstrap } from '../../statistics/index.ts';
-import type { ApproveSettings } from './pipeline-spec.ts';
+import type { ApproveSettings, EvaluateSettings } from './pipeline-spec.ts';
 
 /** Fewer rows prove nothing about values. */
 export const bootstrapRowsMin = 30;
@@ -24,6 +24,20 @@ export type TrainingVerdict = 'better' | 'worse' | 'unsure';
 export interface TrainingJudgement {
   readonly verdict: TrainingVerdict;
   readonly reason: string;
+}
+
+/** Compares the answers of both versions by their losses, row by row: 0 or 1 for classes, squared errors for values. */
+export function compareAnswers(newLosses: Float64Array, oldLosses: Float64Array, metric: EvaluateSettings['metric']): PairedTest {
+  return metric === 'accuracy' ? pairedClassTest(newLosses, oldLosses) : pairedValueTest(newLosses, oldLosses, metric);
+}
+
+/** Over the rows that the version answered; null if there are no such rows. */
+export function meanScore(losses: Float64Array, metric: EvaluateSettings['metric']): number | null {
+  const answered = losses.filter((loss) => Number.isFinite(loss));
+  if (answered.length === 0) return null;
+  const mean = (valueOf: (loss: number) => number): number => answered.reduce((sum, loss) => sum + valueOf(loss), 0) / answered.length;
+  if (metric === 'accuracy') return 1 - mean((loss) => loss);
+  return metric === 'mae' ? mean(Math.sqrt) : Math.sqrt(mean((loss) => loss));
 }
 
 /** From the losses of both versions, row by row: 0 or 1 each. */

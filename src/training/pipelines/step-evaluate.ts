@@ -4,7 +4,7 @@ import { productionVariants } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { sameName } from '../../names.ts';
 import type { OpenTrainingObject, TrainingBuckets } from '../buckets.ts';
-import { compareAnswers, meanScore } from './compare-answers.ts';
+import { compareAnswers, meanScore } from './judge-better.ts';
 import { runName } from './pipeline.ts';
 import { s3UriParts } from './pipeline-file.ts';
 import type { EvaluateSettings, PipelineSpec } from './pipeline-spec.ts';
