@@ -106,7 +106,7 @@ function widenOutput({ names, inputNames, inner: renamed, last }: Widening, outp
   const { elementType, edge } = narrow;
   const { name } = output;
   setElementType(output, edge.type);
-  // An input that is returned as it came is wide already.
+  // An input that is returned unchanged is already wide.
   if (!inputNames.has(name)) {
     const inner = unusedName(`${name}_narrow`, names);
     renamed.set(name, inner);

@@ -128,7 +128,7 @@ function objectsOf(uri: string, member: string): { readonly bucket: string; read
 }
 
 function notServed(what: string, todo: string): Error {
-  return invalidTraining(`${what} is not served here: ${todo}.`);
+  return invalidTraining(`${what} is not supported here: ${todo}.`);
 }
 
 export function describeProcessing(awsLocation: AwsLocation, job: TrainingJob): AwsOutput {

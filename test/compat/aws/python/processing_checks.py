@@ -150,11 +150,11 @@ def _():
     left = {"S3Uri": "s3://processed/x", "LocalPath": "/opt/ml/processing/x", "S3UploadMode": "EndOfJob"}
     outputs = lambda *each: {"ProcessingOutputConfig": {"Outputs": list(each)}}
     for more, text in [
-        (two, "InstanceCount 2 is not served here"),
-        ({"ProcessingInputs": [stored("a", "s3://processed/x", "a", S3InputMode="Pipe")]}, "S3InputMode Pipe of input 'a' is not served here"),
+        (two, "InstanceCount 2 is not supported here"),
+        ({"ProcessingInputs": [stored("a", "s3://processed/x", "a", S3InputMode="Pipe")]}, "S3InputMode Pipe of input 'a' is not supported here"),
         ({"ProcessingInputs": [stored("a", "s3://processed/x", "../x")]}, "is not below /opt/ml/processing"),
-        ({"ProcessingInputs": [{"InputName": "a", "DatasetDefinition": {}}]}, "DatasetDefinition of input 'a' is not served here"),
-        (outputs({"OutputName": "a", "FeatureStoreOutput": {"FeatureGroupName": "x"}}), "FeatureStoreOutput of output 'a' is not served here"),
+        ({"ProcessingInputs": [{"InputName": "a", "DatasetDefinition": {}}]}, "DatasetDefinition of input 'a' is not supported here"),
+        (outputs({"OutputName": "a", "FeatureStoreOutput": {"FeatureGroupName": "x"}}), "FeatureStoreOutput of output 'a' is not supported here"),
         (outputs({"OutputName": "a", "S3Output": {**left, "S3Uri": "s3://absent/x"}}), "there is no bucket 'absent'"),
         ({"AppSpecification": {"ImageUri": "penstock/python"}}, "nothing to run"),
         ({"AppSpecification": {"ImageUri": "elsewhere/image", "ContainerEntrypoint": ["true"]}}, "elsewhere/image"),
