@@ -153,7 +153,7 @@ describe('training jobs', { timeout: 170_000 }, () => {
       [['train', 'code'], /code has no train\.py: name its script with --entry \(it has fit\.py\)/, 2],
       [['train', 'train.py', '--entry', 'x.py'], /--entry is for a folder/, 2],
       [['train', 'train.py', '--data', 'nowhere'], /there is no file or folder nowhere/, 1],
-      [['train', 'train.py'], /there is no environment sklearn: make it with penstock environments create sklearn, or name another/, 1],
+      [['train', 'train.py'], /there is no environment sklearn: create it with penstock environments create sklearn, or name another/, 1],
       [['train', 'train.py', '--approve-if-better', 'accuracy'], /--approve-if-better needs --group/, 2],
       [['train', 'train.py', '--max-runtime', 'long'], /duration 'long' is not understood/, 2],
       [['fit', 'train.py'], /unknown verb 'fit': did you mean `penstock train`/, 2],

@@ -1,4 +1,4 @@
-/** The ladder and the plans that matter beside it, with why each one is not on it. */
+/** The ladder and the most relevant other plans, with the reason why they are not on it. */
 import type { ReactElement } from 'react';
 import type { SelectionPlanBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
@@ -13,7 +13,7 @@ export function PlansTable({ body }: { readonly body: SelectionPlanBody }): Reac
   const role = ({ plan }: SelectionPlan): string =>
     plan === floorPlan && plan === topPlan ? 'serves' : plan === floorPlan ? 'floor plan' : plan === topPlan ? 'top plan' : 'on the ladder';
   return (
-    <Card title="Plans" footer={`Fastest first. ${plans.length} plans were judged; those that another one beats in both are left out.`}>
+    <Card title="Plans" footer={`Fastest first. ${plans.length} plans were evaluated; those that another plan beats in both are left out.`}>
       <DataTable
         caption="Plans with accuracy, cost and proof"
         isDense

@@ -1,4 +1,4 @@
-/** What a user wants: candidates, an evaluation set, the accuracy to keep, a latency and a load. */
+/** The request: candidates, an evaluation set, the accuracy to keep, a latency and a load. */
 import { Button, MultiSelect, NumberInput, SegmentedControl, Select } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { EvaluationBody, EvaluationSetBody } from '../../../src/api/index.ts';
@@ -44,7 +44,7 @@ export function SelectionForm({ sets, evaluations, ask, onAsk }: SelectionFormPr
         footer={
           shown === undefined
             ? undefined
-            : `${count(shown.rows)} labelled rows, answered by ${plural(shown.models, 'model')}. Every model that is tried on a set needs more rows for a proof.`
+            : `${count(shown.rows)} labelled rows, answered by ${plural(shown.models, 'model')}. Each further model on a set needs more rows for a proof.`
         }
       >
         <div className="selection-fields">

@@ -25,7 +25,7 @@ export function SelectionPage(): ReactElement {
   const sets = useQuery(setsQuery());
   const evaluations = useQuery(evaluationsQuery());
   return (
-    <PageLayout title="Selection" facts={<span>The cheapest model, or cascade of two, that is proven to keep an accuracy.</span>}>
+    <PageLayout title="Selection" facts={<span>The cheapest model, or cascade of two, with a proven accuracy.</span>}>
       <LoadedContent query={sets} what="The evaluation sets could not be loaded.">
         {(found) => (
           <LoadedContent query={evaluations} what="The evaluations could not be loaded.">

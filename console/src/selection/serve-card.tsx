@@ -45,7 +45,7 @@ export function ServeCard({ ask, isProven }: ServeCardProps): ReactElement | nul
           Let Penstock select
         </Button>
         <span className="sm dim">
-          Each batch gets the most accurate plan under which every waiting request is in time, none below the accuracy.
+          Each batch runs the most accurate plan that still answers every waiting request in time, and none below the accuracy.
         </span>
       </form>
       {error === null ? null : <LoadFailure error={error} what={`${name} was not deployed.`} />}

@@ -1,4 +1,4 @@
-/** What the threshold of a cascade does: how many rows go on, and how many answers are wrong. Moving it changes nothing that serves. */
+/** The effect of a cascade's threshold: how many rows go on, and how many answers are wrong. It does not change what is deployed. */
 import { Select, Slider } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { SelectionPlanBody } from '../../../src/api/index.ts';
@@ -41,7 +41,7 @@ export function ThresholdView({ body }: { readonly body: SelectionPlanBody }): R
           onChange={(value) => setWanted(value)}
         />
       }
-      footer="A row goes on to the second model if 1 minus the largest score of the first is above the threshold. Moving it here changes nothing that serves."
+      footer="A row goes on to the second model if 1 minus the largest score of the first is above the threshold. Moving it here does not change what is deployed."
     >
       <Moved key={pair} points={points} chosen={body.floor_plan} />
     </Card>

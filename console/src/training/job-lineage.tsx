@@ -1,4 +1,4 @@
-/** What a model was made of, and where it serves: data, code, job, version, endpoint. */
+/** The lineage of a model: data, code, job, version, endpoint. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';

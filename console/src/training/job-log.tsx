@@ -1,4 +1,4 @@
-/** What a job prints: its last lines, new ones each second, and a search over them. */
+/** The output of a job: its last lines, refreshed each second, with a search. */
 import { Button, TextInput } from '@mantine/core';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 import type { TrainingJobBody, TrainingLogBody } from '../../../src/api/index.ts';
@@ -59,7 +59,7 @@ export function JobLog({ job }: { readonly job: TrainingJobBody }): ReactElement
   );
 }
 
-/** Reads on behind the last line, each second while the job runs, and once more when it is over. */
+/** Reads further lines each second while the job runs, and once more after it has ended. */
 function useOutput(job: string, isLive: boolean): { lines: readonly ShownLine[]; isCut: boolean; error: Error | null } {
   const [lines, setLines] = useState<readonly ShownLine[]>([]);
   const [isCut, setIsCut] = useState(false);
@@ -109,7 +109,7 @@ function Lines({ lines, isEmpty }: { readonly lines: readonly ShownLine[]; reado
   const box = useScrolledToEnd(lines);
   return (
     <div {...box} className="training-log" role="log" aria-label="Lines of the output" aria-live="off">
-      {lines.length === 0 ? <p className="mut">{isEmpty ? 'Nothing was printed yet.' : 'No line has these words.'}</p> : null}
+      {lines.length === 0 ? <p className="mut">{isEmpty ? 'Nothing was printed yet.' : 'No line contains this text.'}</p> : null}
       {lines.map(({ key, atMs, text }) => (
         <p key={key}>
           <time title={fullTime(atMs)}>{exactTime(atMs)}</time>

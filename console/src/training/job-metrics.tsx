@@ -1,4 +1,4 @@
-/** The metrics of a job over time, with those of other jobs laid over them. */
+/** The metrics of a job over time, overlaid with those of other jobs. */
 import { MultiSelect } from '@mantine/core';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
@@ -84,7 +84,7 @@ function MetricChart({ name, runs, isAlone }: MetricChartProps): ReactElement {
   );
 }
 
-/** The begin of training; of a job that has not got there, that of its last status. */
+/** The start of training; of a job that has not reached it, the start of its last status. */
 function startOf({ transitions, created_at: created }: TrainingJobBody): number {
   const training = transitions.find(({ status }) => status === 'Training') ?? transitions.at(-1);
   return Date.parse(training?.started_at ?? created);

@@ -1,4 +1,4 @@
-/** A training job: its course, its metrics, its output, and what it was made of. */
+/** A training job: its statuses, metrics, output, and lineage. */
 import './training.css';
 import { Button } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -163,7 +163,7 @@ function Actions({ job }: { readonly job: TrainingJobBody }): ReactElement | nul
         <Confirm
           title={`Stop training job ${job.name}?`}
           consequences={[
-            'The script has 120 s to write its model and its checkpoints; what it has written is kept.',
+            'The script has 120 s to write its model and its checkpoints; files that it has written are kept.',
             'No version is registered.',
           ]}
           action="Stop training job"

@@ -1,4 +1,4 @@
-/** Lays the metrics of several jobs over each other, as if all had started together. Pure functions. */
+/** Overlays the metrics of several jobs, as if all had started together. Pure functions. */
 import type { TrainingMetricBody } from '../../../src/api/index.ts';
 import type { ChartColumn } from '../kit/chart-data.ts';
 

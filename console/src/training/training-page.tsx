@@ -1,4 +1,4 @@
-/** The training jobs: what runs, what came of it, and at what cost. */
+/** The training jobs: their state, results and cost. */
 import './training.css';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -17,7 +17,7 @@ import { StateMark } from '../kit/state-mark.tsx';
 import { isJobRunning, trainingJobsQuery, trainingMetricsQuery } from './training-queries.ts';
 import { jobState, objectiveMetric, shownMetric } from './training-text.ts';
 
-/** Limits the requests of the page: older jobs show their last value without its course. */
+/** Limits the requests of the page: older jobs show only their last value, without its history. */
 const coursesMax = 20;
 
 export function TrainingPage(): ReactElement {

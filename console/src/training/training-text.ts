@@ -1,4 +1,4 @@
-/** What the training pages show of a job, as text. Pure functions. */
+/** Texts of the training pages. Pure functions. */
 import type { TrainingJobBody } from '../../../src/api/index.ts';
 import type { StateKind } from '../kit/state-mark.tsx';
 
@@ -13,7 +13,7 @@ const kinds: Readonly<Record<TrainingJobBody['status'], StateKind>> = {
   Deleting: 'changing',
 };
 
-/** The state of a job, with what a running job does. */
+/** The state of a job, with the activity of a running one. */
 export function jobState({
   status,
   secondary_status: detail,
@@ -52,7 +52,7 @@ export function objectiveMetric({
   return last === undefined ? null : last;
 }
 
-/** `C=0.5` a line. */
+/** One `C=0.5` per line. */
 export function hyperparameterLines(hyperparameters: Readonly<Record<string, string>>): string {
   return Object.entries(hyperparameters)
     .map(([name, value]) => `${name}=${value}`)

@@ -1,4 +1,4 @@
-/** `--approve-if-better METRIC`: approves a trained version whose metric is better than that of the version approved before it. */
+/** `--approve-if-better METRIC`: approves a trained version whose metric is better than that of the latest approved version. */
 import { InvalidArgumentError } from 'commander';
 import type { GroupBody, TrainingJobBody, VersionBody } from '../../api/index.ts';
 import { type Client, pathSegment } from '../client/client.ts';
@@ -51,7 +51,7 @@ async function approvedVersion(client: Client, group: string): Promise<VersionBo
   return number === null ? null : client.get<VersionBody>(versionUrlPath(`${group}/${number}`));
 }
 
-/** Approves the version of a completed job if it is better. Returns it as it is then. */
+/** Approves the version of a completed job if it is better. Returns its new state. */
 export async function approveIfBetter(
   session: VerbSession,
   client: Client,

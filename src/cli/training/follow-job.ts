@@ -1,4 +1,4 @@
-/** Follows a training job until it is over. Ctrl-C ends the following, not the job; a second one stops the job. */
+/** Follows a training job until it has ended. Ctrl-C detaches; a second one stops the job. */
 import type { TrainingJobBody, TrainingLogBody, TrainingMetricBody } from '../../api/index.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { Client, pathSegment } from '../client/client.ts';
@@ -8,7 +8,7 @@ import { Progress } from '../output/progress.ts';
 import type { VerbSession } from '../verb.ts';
 import { objectiveText, stagesText } from './format-job.ts';
 
-/** Polls often at first: a small job is over within seconds. */
+/** Polls often at first: a small job ends within seconds. */
 const pollMs = (waitedMs: number): number => (waitedMs < 5000 ? 100 : 500);
 /** After the first Ctrl-C, a second one within this time stops the job. */
 const secondMs = 2000;
@@ -22,7 +22,7 @@ function isJobOver({ status }: Pick<TrainingJobBody, 'status'>): boolean {
   return status !== 'InProgress' && status !== 'Stopping';
 }
 
-/** The job when it is over; null if Ctrl-C ended the following. Throws `CliError` if the connection is lost. */
+/** The job after its end; null if Ctrl-C detached. Throws `CliError` if the connection is lost. */
 export async function followJob(session: VerbSession, client: Client, first: TrainingJobBody): Promise<TrainingJobBody | null> {
   const { context } = session;
   const progress = new Progress(context);
@@ -59,7 +59,7 @@ function lineOf(job: TrainingJobBody, values: readonly TrainingMetricBody[], lin
   return `${job.name}: ${parts.filter((part) => part !== '').join(' · ')}`;
 }
 
-/** What the script reports while it runs: its metrics, and the last line of its output. */
+/** The progress of the script: its metrics, and the last line of its output. */
 class WatchedOutput {
   readonly #client: Client;
   readonly #path: string;
@@ -92,6 +92,6 @@ async function detach(session: VerbSession, { url }: Client, { name }: TrainingJ
   // The verb's own signal has aborted its client, so this call needs another one.
   const client = new Client(url, await session.keyFor(url), AbortSignal.timeout(10_000));
   await client.post<TrainingJobBody>(`${jobPath(name)}/stop`, { json: {} });
-  session.remark(`stopping ${name}: what it has written to /opt/ml/model is kept, and no version is registered`);
+  session.remark(`stopping ${name}: files in /opt/ml/model are kept, and no version is registered`);
   return null;
 }

@@ -1,4 +1,4 @@
-/** Follows a run of a pipeline in the terminal, one stage per step. Ctrl-C ends the following, not the run. */
+/** Follows a run of a pipeline in the terminal, one stage per step. Ctrl-C detaches. */
 import type { PipelineRunBody, TrainingJobBody } from '../../api/index.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { pause } from '../client/pause.ts';
@@ -13,7 +13,7 @@ export function runPath(pipeline: string, number: number | null = null): string 
   return `/pipelines/${pathSegment(pipeline)}/runs${number === null ? '' : `/${number}`}`;
 }
 
-/** The run when it is over; null if Ctrl-C ended the following. */
+/** The run after its end; null if Ctrl-C detached. */
 export async function followRun(session: VerbSession, client: Client, first: PipelineRunBody): Promise<PipelineRunBody | null> {
   const { context } = session;
   const progress = new Progress(context);
@@ -34,7 +34,7 @@ export async function followRun(session: VerbSession, client: Client, first: Pip
   }
 }
 
-/** Returns the step that runs. */
+/** Returns the running step. */
 function showSteps(progress: Progress, { steps }: PipelineRunBody, shown: Set<string>): string | null {
   let current: string | null = null;
   for (const { step, state, note } of steps) {

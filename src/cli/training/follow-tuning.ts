@@ -1,4 +1,4 @@
-/** Follows a tuning job until it is over. Ctrl-C ends the following, not the job. */
+/** Follows a tuning job until it has ended. Ctrl-C detaches. */
 import type { TuningJobBody } from '../../api/index.ts';
 import { type Client, pathSegment } from '../client/client.ts';
 import { pause } from '../client/pause.ts';
@@ -14,7 +14,7 @@ export function tuningPathOf(name: string): string {
   return `/tuning-jobs/${pathSegment(name)}`;
 }
 
-/** The job when it is over; null if Ctrl-C ended the following. */
+/** The job after its end; null if Ctrl-C detached. */
 export async function followTuning(session: VerbSession, client: Client, first: TuningJobBody): Promise<TuningJobBody | null> {
   const { context } = session;
   const progress = new Progress(context);

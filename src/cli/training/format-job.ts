@@ -7,7 +7,7 @@ import { fields, table } from '../output/table.ts';
 const bars = '▁▂▃▄▅▆▇█';
 const barsMax = 20;
 
-/** `▁▃▆▇`: the course of a metric, at most 20 bars; each is the last value of its part. */
+/** `▁▃▆▇`: the history of a metric, at most 20 bars; each is the last value of its interval. */
 export function sparkline(values: readonly number[]): string {
   const shown = values.filter(Number.isFinite);
   const count = Math.min(barsMax, shown.length);
@@ -16,7 +16,7 @@ export function sparkline(values: readonly number[]): string {
   return parts.map((value) => bars[most === least ? 3 : Math.round(((value - least) / (most - least)) * (bars.length - 1))]).join('');
 }
 
-/** `0.9533`: four significant digits, and no more zeros than needed. */
+/** `0.9533`: four significant digits, without trailing zeros. */
 export function formatMetric(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
@@ -36,7 +36,7 @@ export function stagesText({ transitions }: Pick<TrainingJobBody, 'transitions'>
 /** Their transition begins at the end of the job. */
 const endings: ReadonlySet<string> = new Set(['Completed', 'Failed', 'Stopped', 'MaxRuntimeExceeded', 'MaxWaitTimeExceeded']);
 
-/** `▁▃▆▇ accuracy 0.9533` of the first metric of the job: its course so far, by the second, and its last value. */
+/** `▁▃▆▇ accuracy 0.9533` of the first metric of the job: its history in seconds, and its last value. */
 export function objectiveText(
   { metric_definitions: definitions, metrics }: Pick<TrainingJobBody, 'metric_definitions' | 'metrics'>,
   values: readonly TrainingMetricBody[],

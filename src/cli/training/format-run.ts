@@ -38,7 +38,7 @@ export function runsTable(items: readonly PipelineRunBody[], style: Style): stri
   ]);
 }
 
-/** What came of the last step that ran. */
+/** The result of the last step that ran. */
 function resultText({ reason, steps }: PipelineRunBody): string | null {
   return reason ?? steps.findLast(({ state, note }) => note !== null && state !== 'Skipped')?.note ?? null;
 }

@@ -57,7 +57,7 @@ const pictureRows = 10;
 const pictureColumns = 72;
 
 /**
- * The objective over the trials in their order: `*` each trial that was better than all before it, `·` the others, `-` the best so far.
+ * The objective over the trials in their order: `*` for each trial that was better than all earlier ones, `·` for the others, `-` for the best so far.
  * Empty for fewer than two values.
  */
 export function trialsPicture(trials: readonly TuningTrialBody[], goal: TuningJobBody['goal']): string {

@@ -8,7 +8,7 @@ import { CliError } from '../cli-error.ts';
 import type { SentPart } from '../client/form-body.ts';
 import { type ModelDirectory, packDirectory, readDirectory } from '../models/model-directory.ts';
 
-/** What version control, Python and editors leave in a folder: no part of the code. */
+/** Files of version control, Python and editors, which are not part of the code. */
 const left = new Set([
   '.git',
   '.hg',
@@ -27,7 +27,7 @@ const usualEntry = 'train.py';
 export interface TrainSource {
   readonly directory: ModelDirectory;
   readonly entry: string;
-  /** The commit of the folder's Git repository; null if it is in none. */
+  /** The commit of the folder's Git repository; null without one. */
   readonly git: { readonly commit: string; readonly dirty: boolean } | null;
 }
 
@@ -96,7 +96,7 @@ export async function readTrainData(text: string): Promise<TrainData> {
     const content = createReadStream(place, { highWaterMark: 1024 * 1024 });
     return { channel, source: null, part: { name, fileName: basename(place), content }, bytes: found.size };
   }
-  // A .tar file is sent within an archive, or the server would take it for an archive of the data.
+  // A .tar file is sent within an archive; otherwise the server would treat it as an archive of the data.
   const directory: ModelDirectory = found.isDirectory()
     ? await readDirectory(place, { of: 'the data' })
     : { files: [{ path: basename(place), at: place, bytes: found.size, isExecutable: false }], bytes: found.size };

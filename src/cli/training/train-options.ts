@@ -1,4 +1,4 @@
-/** The options of `penstock train` that `penstock tune` has too, and the spec that they become. */
+/** The options that `penstock train` and `penstock tune` share, and the resulting spec. */
 import { type Command, Option } from 'commander';
 import type { EnvironmentBody } from '../../api/index.ts';
 import { defined } from '../../defined.ts';
@@ -88,7 +88,7 @@ export async function environmentOf(client: Client, named: string | undefined): 
     throw new CliError(`the environment ${name} is ${state}: see penstock environments describe ${name}`);
   } catch (error) {
     if (!(error instanceof ServerError && error.code === 'not_found')) throw error;
-    const how = `make it with penstock environments create ${name}`;
+    const how = `create it with penstock environments create ${name}`;
     const else_ = named === undefined ? `, or name another with --environment (${noEnvironment}: the programs of the machine)` : '';
     throw new CliError(`there is no environment ${name}: ${how}${else_}`, 1, { cause: error });
   }

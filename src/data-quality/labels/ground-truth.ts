@@ -64,7 +64,7 @@ const clearEveryMs = 600_000;
 export class GroundTruth {
   readonly #options: GroundTruthOptions;
   #waiting = new Map<string, StoredPrediction>();
-  /** They are stored after the predictions that they belong to. */
+  /** Stored after the predictions that they belong to. */
   #shadows: ShadowPrediction[] = [];
   /** By endpoint and limit. */
   readonly #dropped = new Map<string, PredictionsDropped>();
@@ -85,7 +85,7 @@ export class GroundTruth {
     this.#waiting.set(`${nameKey(predicted.endpoint)}/${predicted.inferenceId}`, predicted);
   }
 
-  /** Adds what another plan of a selection answers to a call: its labels judge both. Ignored without a stored prediction of the call. */
+  /** Adds the answer of another plan of a selection to a call; labels of the call apply to both. Ignored without a stored prediction of the call. */
   addShadow(shadow: ShadowPrediction): void {
     if (this.#shadows.length >= waitingMax) return;
     this.#flushLater();
@@ -117,7 +117,7 @@ export class GroundTruth {
 
   /**
    * Joins labels to predictions. A repeated label replaces the first and is not measured again. `isTrusted`: the caller may deploy, so its
-   * labels may also end a hold; those of others only begin one, and replace none that is trusted.
+   * labels may also end a hold. Labels of other callers can only start one, and do not replace trusted labels.
    */
   async label(endpoint: string, provided: readonly LabelInput[], isTrusted = false): Promise<AcceptedLabels> {
     await this.flush();
@@ -176,7 +176,7 @@ export class GroundTruth {
     return { matched, unknown, mismatched };
   }
 
-  /** The stored labels of calls, of those ids that have any. */
+  /** The stored labels of calls, for ids that have any. */
   labelsOf(endpoint: string, ids: readonly string[]): Promise<CallLabels[]> {
     return readCallLabels(this.#options.db, endpoint, ids);
   }

@@ -17,7 +17,7 @@ export interface StoredPrediction {
   readonly plan?: string | undefined;
 }
 
-/** What another plan of a selection answers to a call. */
+/** The answer of another plan of a selection to a call. */
 export interface ShadowPrediction {
   readonly endpoint: string;
   readonly requestId: string;
@@ -30,15 +30,15 @@ export interface ShadowPrediction {
 
 export interface HitCounts {
   readonly rows: number;
-  /** Rows with the right class. */
+  /** Rows with the correct class. */
   readonly hits: number;
 }
 
 /** Rows that have labels of classes. */
 export interface LabelledAnswers extends HitCounts {
-  /** Of these, rows with labels of callers that may deploy. */
+  /** Rows with labels of callers that may deploy. */
   readonly trusted: HitCounts;
-  /** By plan of a selection, those that ran in idle time among them. */
+  /** By plan of a selection, including those that ran in idle time. */
   readonly plans: ReadonlyMap<string, HitCounts>;
 }
 
@@ -47,7 +47,7 @@ export interface LiveQuality {
   readonly calls: number;
   readonly labelledCalls: number;
   readonly labelledRows: number;
-  /** Share of rows with the right class; null without labels. */
+  /** Share of rows with the correct class; null without labels. */
   readonly accuracy: number | null;
   /** Mean absolute error; null without labels. */
   readonly meanAbsoluteError: number | null;
@@ -158,7 +158,7 @@ export async function readQuality(db: Database, endpoint: string): Promise<LiveQ
   };
 }
 
-/** Adds what other plans answer to calls whose predictions are stored. Others are ignored. */
+/** Adds answers of other plans to calls whose predictions are stored. Other calls are ignored. */
 export async function addShadowPredictions(db: Database, shadows: readonly ShadowPrediction[]): Promise<void> {
   for (const { endpoint, requestId, plan, values, against } of shadows) {
     if (against !== undefined && against.length !== values.length) continue;

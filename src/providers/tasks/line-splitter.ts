@@ -1,4 +1,4 @@
-/** Splits the output of a foreign program into lines. The memory that it takes is bounded, whatever the program prints. */
+/** Splits the output of a foreign program into lines. Its memory is bounded, whatever the program prints. */
 
 /** The limit of CloudWatch Logs; longer lines are split. */
 export const taskLineBytesMax = 256 * 1024;
@@ -24,7 +24,7 @@ export class LineSplitter {
       lines.push(this.#take(true));
       from = at + 1;
     }
-    // A copy: the pool of the stream would otherwise stay in memory for the sake of a few bytes.
+    // A copy: otherwise a few bytes would retain the whole pool of the stream.
     if (from < chunk.length) this.#add(from === 0 ? chunk : Buffer.from(chunk.subarray(from)), lines);
     return lines;
   }

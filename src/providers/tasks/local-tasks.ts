@@ -37,7 +37,7 @@ export interface LocalTasksOptions {
 interface HeldTask {
   readonly folder: string;
   readonly plan: TaskPlan;
-  /** Frees what the task held, once it has ended. */
+  /** Releases the resources of the task, once it has ended. */
   readonly release: () => Promise<void>;
   readonly removeLent: () => void;
   observed: TaskObservation;
@@ -146,11 +146,11 @@ export class LocalTasks implements Tasks {
     this.#notify(spec.id);
   }
 
-  /** A session of its own, and no pipe to this server: it does not notice the server's end. */
+  /** In a separate session and without a pipe to this server, so the end of the server does not affect it. */
   #spawn(id: string, folder: string): void {
     const errors = openSync(join(folder, taskFiles.errors), 'a', 0o600);
     try {
-      // Not that of the workers: code compiled with the flags of a supervisor would replace theirs.
+      // Not the cache of the workers: code compiled with a supervisor's flags would replace theirs.
       const env = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(this.#records, 'compile-cache') };
       const child = spawn(process.execPath, [...supervisorOptions, taskMainPath, folder], {
         cwd: '/',
@@ -175,7 +175,7 @@ export class LocalTasks implements Tasks {
     await this.#starting.get(id);
     const task = this.#tasks.get(id);
     if (task === undefined || task.observed.kind === 'ended' || task.isLost) return;
-    // The supervisor looks for the request by itself, too: the signal only makes it quicker.
+    // The supervisor also polls for the request; the signal only makes it faster.
     writeTaskFile(task.folder, 'stop', { graceMs: graceMs ?? task.plan.stopGraceMs });
     const claim = readTaskFile(task.folder, 'claim');
     if (claim === null || claim.rootPid === null || !isRunning(claim)) return;
@@ -247,7 +247,7 @@ export class LocalTasks implements Tasks {
     const now = observeTask(task.folder);
     if (now.kind === 'gone') {
       const ageMs = this.#options.clock.wallMs() - now.lastSignMs;
-      // The clock may have jumped backwards; then the age says nothing, and the next sign would be late.
+      // If the clock has jumped backwards, the age is meaningless, and the next update would be late.
       if (task.wasSeen || ageMs > lostAfterMs || ageMs < -lostAfterMs) void this.#lose(id, task);
       return;
     }
@@ -291,7 +291,7 @@ export class LocalTasks implements Tasks {
     }
   }
 
-  /** Tells supervisors that a server is there. Without tasks there is no such file. */
+  /** Shows supervisors that a server runs. The file exists only while there are tasks. */
   #sign(): void {
     const nowMs = this.#options.clock.nowMs();
     if (nowMs - this.#signAtMs < signEveryMs || !existsSync(this.#records)) return;

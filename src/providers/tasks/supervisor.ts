@@ -1,5 +1,5 @@
 /**
- * Runs the command of a task, from its start to the end of its last process. It enforces the limits by itself, because no server may be there.
+ * Runs the command of a task, from its start to the end of its last process. It enforces the limits by itself, because possibly no server runs.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rmdirSync, statSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { TaskLog } from './task-log.ts';
 import { aliveEveryMs, readTaskFile, type TaskPlan, taskFiles, writeTaskFile } from './task-plan.ts';
 
 const tickMs = 500;
-/** The command is process 3 of three: it is there within milliseconds of the start. */
+/** The command is process 3 of three: it appears within milliseconds of the start. */
 const findEveryMs = 10;
 /** Without namespaces, pipes can be held open by a process that was not found. */
 const closeWaitMs = 5_000;
@@ -225,7 +225,7 @@ export class Supervisor {
     const { code, signal } = this.#exit ?? { code: null, signal: null };
     const memory = code === 0 ? null : (this.#limits?.memoryKill() ?? null);
     const cause: Cause = this.#cause ?? memory ?? { why: 'exit', detail: null };
-    // What grows within milliseconds reaches the limit between two measurements.
+    // Memory that grows within milliseconds reaches the limit between two measurements.
     const reachedBytes = cause.why === 'memory' ? this.#plan.memoryMiB * 1024 ** 2 : 0;
     return {
       code,
@@ -243,12 +243,12 @@ export class Supervisor {
       writeTaskFile(this.#folder, 'end', end);
       return true;
     } catch (error) {
-      // Removed by a server that gave the task up.
+      // Removed by a server that abandoned the task.
       return (error as NodeJS.ErrnoException).code === 'ENOENT';
     }
   }
 
-  /** Repeats what fails as long as the disk is full. */
+  /** Retries while the disk is full. */
   async #untilDone(run: () => boolean): Promise<void> {
     while (!run()) await new Promise<void>((resolve) => this.#clock.after(tickMs, resolve));
   }

@@ -5,7 +5,7 @@ import { getAll, post } from '../../api/client.ts';
 
 export type SelectionPlan = SelectionPlanBody['plans'][number];
 
-/** What the page asks for. It is in the URL, so that a link opens the same answer. */
+/** The request of the page. It is in the URL, so a link opens the same answer. */
 export interface SelectionAsk {
   readonly set: string;
   readonly models: readonly string[];
@@ -37,7 +37,7 @@ export function askOf(values: Readonly<Record<string, string | undefined>>): Sel
   return set !== '' && ask.models.length > 0 && ask.floor > 0 && ask.floor < 1 && objective !== '' && ask.rate > 0 ? ask : null;
 }
 
-/** Cost of a million rows on instances that are always busy: what a plan is worth, whatever the load. US dollars. */
+/** Cost of a million rows on instances that are always busy, which does not depend on the load. US dollars. */
 export function usdPerMillionOf({ usd_per_hour: usd, instances, rows_per_second: rate }: SelectionPlan): number {
   return (usd / instances / 3600 / rate) * 1e6;
 }
@@ -80,7 +80,7 @@ export function thresholdsByPair(plans: readonly SelectionPlan[]): ReadonlyMap<s
   return new Map([...pairs].map(([pair, points]) => [pair, points.toSorted((a, b) => a.threshold - b.threshold)]));
 }
 
-/** The pair that the answer is about: that of the floor plan, else the one with the most certified thresholds. */
+/** The pair of the floor plan, otherwise the pair with the most certified thresholds. */
 export function firstPair(body: SelectionPlanBody, pairs: ReadonlyMap<string, readonly ThresholdPoint[]>): string | null {
   const chosen = cascadeOf(body.floor_plan ?? '')?.pair;
   if (chosen !== undefined && pairs.has(chosen)) return chosen;

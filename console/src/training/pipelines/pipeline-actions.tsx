@@ -1,4 +1,4 @@
-/** What a user can do with a pipeline: run it now, let its triggers start runs or not, and stop a run. */
+/** Actions on a pipeline: run it now, enable or disable its triggers, and stop a run. */
 import { Button, Textarea } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
@@ -107,7 +107,7 @@ export function RunActions({ run }: { readonly run: PipelineRunBody }): ReactEle
       {isAsked ? (
         <Confirm
           title={`Stop run ${run.name}?`}
-          consequences={['Its training job or its evaluation is stopped, too.', 'What earlier steps have made stays.']}
+          consequences={['Its training job or its evaluation is stopped, too.', 'The results of earlier steps stay.']}
           action="Stop run"
           onConfirm={async () => {
             await post(path('/pipelines/:pipeline/runs/:run/stop', { pipeline: run.pipeline, run: run.number }));

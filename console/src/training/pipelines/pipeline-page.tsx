@@ -1,4 +1,4 @@
-/** A pipeline: what starts it, its runs, and its file. */
+/** A pipeline: its triggers, its runs, and its file. */
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { PipelineDetailBody, PipelineRunBody } from '../../../../src/api/index.ts';
@@ -49,7 +49,7 @@ function Content({ pipeline }: { readonly pipeline: PipelineDetailBody }): React
       {waiting === null ? null : (
         <div className="section">
           <Note title="The next run waits.">
-            {sentence(`It was asked for ${triggerText(waiting)}`)} Runs follow one another, and triggers meanwhile are one.
+            {sentence(`It was requested ${triggerText(waiting)}`)} Runs follow one another, and triggers meanwhile are one.
           </Note>
         </div>
       )}

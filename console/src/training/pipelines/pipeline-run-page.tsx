@@ -1,4 +1,4 @@
-/** One run of a pipeline: its steps with their states, the test between both versions, and what it made. */
+/** One run of a pipeline: its steps with their states, the test between both versions, and its results. */
 import '../training.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';

@@ -1,4 +1,4 @@
-/** What the pipelines pages show of a pipeline and its runs, as text. Pure functions. */
+/** Texts of the pipelines pages. Pure functions. */
 import type { PipelineBody, PipelineRunBody } from '../../../../src/api/index.ts';
 import { plural } from '../../kit/format.ts';
 import type { StateKind } from '../../kit/state-mark.tsx';
@@ -27,7 +27,7 @@ export const verdictStates: Readonly<Record<NonNullable<PipelineRunBody['verdict
   unsure: ['warn', 'Unsure'],
 };
 
-/** What starts the runs: `cron(0 3 ? * SUN *), endpoint.drifted`; `by hand` without a schedule and events. */
+/** The triggers of the runs: `cron(0 3 ? * SUN *), endpoint.drifted`; `by hand` without a schedule and events. */
 export function startsText({ schedule, event }: Pick<PipelineBody, 'schedule' | 'event'>): string {
   const starts = [schedule, event === null ? null : eventText(event)].filter((each) => each !== null);
   return starts.length === 0 ? 'by hand' : starts.join(', ');
@@ -50,7 +50,7 @@ export function triggerText({ kind, by, count }: Pick<PipelineRunBody['trigger']
   return `${triggerWords[kind]} ${by}${count === 1 ? '' : `, ${plural(count, 'trigger')} as one`}`;
 }
 
-/** What came of a run: why it failed, else the note of the last step that did something. */
+/** The outcome of a run: why it failed, or the note of the last step that ran. */
 export function resultText({ reason, steps }: Pick<PipelineRunBody, 'reason' | 'steps'>): string | null {
   return reason ?? steps.findLast(({ state, note }) => note !== null && state !== 'Skipped')?.note ?? null;
 }

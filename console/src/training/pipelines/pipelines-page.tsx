@@ -1,4 +1,4 @@
-/** The pipelines: what starts them, how the last run ended, and when the next one is due. */
+/** The pipelines: their triggers, the result of the last run, and when the next one is due. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
@@ -21,14 +21,14 @@ export function PipelinesPage(): ReactElement {
   return (
     <PageLayout
       title="Pipelines"
-      facts={<span>A schedule or an event trains a model, which a test approves and a watched rollout deploys.</span>}
+      facts={<span>A schedule or an event starts the training of a model; a test approves it, and a watched rollout deploys it.</span>}
     >
       <LoadedContent query={query} what="The pipelines could not be loaded.">
         {({ items }) =>
           items.length === 0 ? (
             <div className="section">
               <Empty title="No pipelines yet" command="penstock pipeline apply digits.yaml">
-                One file says what is trained, on which data it is compared, what approves it, and where it is deployed.
+                One file defines the training, the data for the comparison, the approval, and the deployment.
               </Empty>
             </div>
           ) : (

@@ -1,4 +1,4 @@
-/** The steps of a run: in a row with what each made, and as a list with their times and notes. */
+/** The steps of a run: in a row with their results, and as a list with times and notes. */
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { PipelineRunBody } from '../../../../src/api/index.ts';
@@ -45,7 +45,7 @@ function StepMark({ step: { state } }: { readonly step: RunStep }): ReactElement
   return <StateMark kind={kind}>{text}</StateMark>;
 }
 
-/** A link to what the step made. */
+/** A link to the result of the step. */
 function Made({ step: { step, state }, run, endpoint }: RunStepsProps & { readonly step: RunStep }): ReactElement | null {
   const { job, version, against, verdict } = run;
   if (step === 'train' && job !== null)

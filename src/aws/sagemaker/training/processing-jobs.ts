@@ -1,4 +1,4 @@
-/** Operations on processing jobs: training jobs of another kind, whose folders and outputs are those of the request. */
+/** Operations on processing jobs: a kind of training job, with the folders and outputs of the request. */
 import type { Clock } from '../../../clock.ts';
 import type { PlatformError } from '../../../errors.ts';
 import { jobSortKey } from '../../../storage/index.ts';
@@ -65,7 +65,7 @@ export class ProcessingJobOperations {
     const ms = isWaiter(call.userAgent) ? waiterHoldMs : Math.min(readHoldMs, job.createdAtMs + readHoldMs - clock.wallMs());
     await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
       while (!signal.aborted) {
-        const change = training.changed(processingJobId(name), signal); // before the read, so that no change falls between
+        const change = training.changed(processingJobId(name), signal); // before the read, so no change is missed
         job = await this.#find(name);
         if (isOver(job)) return;
         await change;

@@ -52,10 +52,10 @@ interface ProcessingMembers {
 }
 
 const s3Uri = /^s3:\/\/([^/]+)(?:\/(.*))?$/s;
-/** A folder of its own below, for members without a LocalPath. */
+/** A separate folder below it, for members without a LocalPath. */
 const folder = '/opt/ml/processing';
 
-/** Throws `ValidationException` for what is not served. */
+/** Throws `ValidationException` for unsupported members. */
 export function processingSpecOf(input: AwsInput, { prices, imageOf }: TrainingSpecDeps): TrainingSpec {
   const members = input as unknown as ProcessingMembers;
   const { ProcessingResources: resources, AppSpecification: app, StoppingCondition: stopping } = members;

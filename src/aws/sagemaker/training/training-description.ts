@@ -5,17 +5,17 @@ import { arnOf } from '../arn.ts';
 import { trainingMembers } from './training-members.ts';
 import { trainingMembersOf } from './training-spec.ts';
 
-/** Members of CreateTrainingJob that no description has. */
+/** Members of CreateTrainingJob that descriptions lack. */
 const unshown = ['TrainingJobName', 'Tags', 'SessionChainingConfig'] as const;
 /** Members of a description that the shape of Search's records lacks. */
 const unsearched = ['BillableTimeInSeconds', 'TrainingTimeInSeconds', 'ProfilingStatus', 'WarmPoolStatus'] as const;
 
-/** The members that a job was created with, or those that say the same of a job from another API. */
+/** The members that a job was created with, or equivalent ones for a job from another API. */
 export function createdMembers({ spec, document }: Pick<TrainingJob, 'spec' | 'document'>, awsLocation: AwsLocation): AwsInput {
   return document ?? trainingMembersOf(spec, awsLocation);
 }
 
-/** What there is nothing to say about is absent. */
+/** Members without a value are absent. */
 export function describeTraining(awsLocation: AwsLocation, job: TrainingJob): AwsOutput {
   const { spec, usage, version } = job;
   const created = createdMembers(job, awsLocation);
@@ -39,7 +39,7 @@ export function describeTraining(awsLocation: AwsLocation, job: TrainingJob): Aw
     ...(job.failureReason === null ? {} : { FailureReason: job.failureReason }),
     ...(job.metrics.length === 0 ? {} : { FinalMetricDataList: job.metrics.map(metricOf) }),
     ...(usage === null ? {} : { TrainingTimeInSeconds: usage.seconds, BillableTimeInSeconds: usage.billableSeconds }),
-    // Nothing needs to be kept warm: a start takes less than a second, and data and packages are cached for every job.
+    // No warm pool is needed: a start takes less than a second, and data and packages are cached for every job.
     ...(keepAlive === undefined ? {} : { WarmPoolStatus: { Status: 'Terminated', ResourceRetainedBillableTimeInSeconds: 0 } }),
     ...(version === null ? {} : { OutputModelPackageArn: packageArn(awsLocation, version) }),
   };

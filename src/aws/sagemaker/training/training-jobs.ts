@@ -21,7 +21,7 @@ export interface TrainingJobsOptions extends TrainingSpecDeps {
 
 type TrainingOperation = `${'Create' | 'Describe' | 'Stop' | 'Delete' | 'Update'}TrainingJob` | 'ListTrainingJobs';
 
-/** Jobs that are read at once while a filter that the database does not know selects few of them. */
+/** Jobs per read, if a filter that the database does not support selects only a few of them. */
 const scannedAtOnce = 200;
 
 export class TrainingJobOperations {
@@ -77,12 +77,12 @@ export class TrainingJobOperations {
   async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
     const { training, clock } = this.#options;
     let job = await this.#find(name);
-    // Waiters sleep for two minutes after each answer, so only the end is worth one.
+    // Waiters sleep for two minutes after each response, so only the end is worth a response.
     // The clock may have been set back since.
     const ms = isWaiter(call.userAgent) ? waiterHoldMs : Math.min(readHoldMs, job.createdAtMs + readHoldMs - clock.wallMs());
     await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
       while (!signal.aborted) {
-        // Requested before the job is read, so that no change in between is missed.
+        // Requested before the job is read, so no change in between is missed.
         const change = training.changed(name, signal);
         job = await this.#find(name);
         if (isOver(job)) return;
@@ -146,7 +146,7 @@ export class TrainingJobOperations {
     return { TrainingJobSummaries: items.map((job) => summarizeTraining(call, job)), ...next };
   }
 
-  /** With the filters of AWS that only the stored members answer. */
+  /** Applies the filters of AWS that need the stored members. */
   async #selected(
     { WarmPoolStatusEquals: pool, TrainingPlanArnEquals: plan }: AwsInput,
     filter: TrainingJobFilter & { readonly sortBy: JobSortColumn },
@@ -165,7 +165,7 @@ export class TrainingJobOperations {
     }
   }
 
-  /** The model of the API says `ResourceNotFound`, the service answers `ValidationException`, and clients expect that. */
+  /** The API model says `ResourceNotFound`, but the service returns `ValidationException`, and clients expect that. */
   async #find(name: string): Promise<TrainingJob> {
     const job = await this.#options.training.find(name);
     if (job === null) throw notFound();

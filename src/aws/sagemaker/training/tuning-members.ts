@@ -166,7 +166,7 @@ function numberIn(name: string, text: string): number {
   throw invalidTraining(`ParameterRanges: '${name.slice(0, 80)}' has the bound '${text.slice(0, 80)}': expected a number`);
 }
 
-/** The members that a job was created with, or those that say the same of a job from another API. */
+/** The members that a job was created with, or equivalent ones for a job from another API. */
 export function createdTuningMembers({ spec, document }: Pick<TuningJob, 'spec' | 'document'>, awsLocation: AwsLocation): AwsInput {
   if (document !== null) return document;
   const {
