@@ -49,7 +49,7 @@ function Content({ pipeline }: { readonly pipeline: PipelineDetailBody }): React
       {waiting === null ? null : (
         <div className="section">
           <Note title="The next run waits.">
-            {sentence(`It was requested ${triggerText(waiting)}`)} Runs follow one another, and triggers meanwhile are one.
+            {sentence(`It was requested ${triggerText(waiting)}`)} Runs never overlap; triggers that arrive meanwhile start one more run together.
           </Note>
         </div>
       )}
