@@ -35,7 +35,7 @@ test('lines of several workers may be mixed, and a traceback may be cut off', ()
   assert.deepEqual(textsOf([]), []);
 });
 
-test('the requests for which a traceback was printed stand beside it', () => {
+test('shows the requests for which a traceback was printed', () => {
   const lines = cause.map((line) => `${line} (requests r1, r2)`);
   const [entry, ...others] = groupTracebacks(written('w', lines));
   assert.deepEqual(entry, { atMs: 0, text: "KeyError: 'text'", requests: 'requests r1, r2', traceback: cause });

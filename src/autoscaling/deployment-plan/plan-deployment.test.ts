@@ -70,7 +70,7 @@ describe('a plan', () => {
     assert.match(dear.reason ?? '', /^p95<=50ms costs at least \$0\.\d+ per hour, above the limit of \$0\.01/);
   });
 
-  test('is not given up for one slow run of few: an objective counts as reachable by the same times as everywhere else', () => {
+  test('one slow run among few does not make an objective unreachable: the same service times count as everywhere else', () => {
     const busy = (executor: string, slower: number): Profile => {
       const service = profileOf(executor, slower).service.map((point) => ({
         ...point,

@@ -49,7 +49,8 @@ function Content({ pipeline }: { readonly pipeline: PipelineDetailBody }): React
       {waiting === null ? null : (
         <div className="section">
           <Note title="The next run waits.">
-            {sentence(`It was requested ${triggerText(waiting)}`)} Runs never overlap; triggers that arrive meanwhile start one more run together.
+            {sentence(`It was requested ${triggerText(waiting)}`)} Runs never overlap; triggers that arrive meanwhile start one more run
+            together.
           </Note>
         </div>
       )}

@@ -1,4 +1,4 @@
-/** How operations on training jobs answer, in front of a store that changes when the test says so. The real one: test/compat/aws/training.test.ts. */
+/** Responses of operations on training jobs, with a store that changes when the test says so. With a real one: test/compat/aws/training.test.ts. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
@@ -119,13 +119,13 @@ async function created(): Promise<Fixture> {
   return fixture;
 }
 
-/** Lets what is due go on: promises that are resolved, as deep as the operations chain them. */
+/** Runs all callbacks that are due, through as many resolved promises as the operations chain. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 50; i++) await Promise.resolve();
 }
 
 describe('CreateTrainingJob', () => {
-  test('answers the ARN and stores the members as they came, without tags', async () => {
+  test('returns the ARN and stores the members as received, without tags', async () => {
     const fixture = new Fixture();
     const { TrainingJobArn } = await fixture.run('CreateTrainingJob', { ...request, Tags: [{ Key: 'team', Value: 'vision' }] });
     assert.equal(TrainingJobArn, 'arn:aws:sagemaker:us-east-1:000000000000:training-job/digits-7');
@@ -222,7 +222,7 @@ test('StopTrainingJob stops a job, and again, but not one that is over', async (
   });
 });
 
-test('DeleteTrainingJob deletes a job that is over, but not one under way', async () => {
+test('DeleteTrainingJob deletes a job that has ended, but not one in progress', async () => {
   const fixture = await created();
   await assert.rejects(fixture.run('DeleteTrainingJob'), {
     code: 'ResourceInUse',
@@ -247,7 +247,7 @@ test('UpdateTrainingJob stores the warm pool and the profiler, and rejects remot
   await assert.rejects(update({ RemoteDebugConfig: { EnableRemoteDebug: true } }), { code: 'ValidationException' });
 });
 
-test('ListTrainingJobs answers filters that only the members answer', async () => {
+test('ListTrainingJobs supports filters that need the stored members', async () => {
   const fixture = await created();
   const names = async (input: AwsInput) =>
     ((await fixture.run('ListTrainingJobs', input))['TrainingJobSummaries'] as { TrainingJobName: string }[]).map(
