@@ -19,7 +19,7 @@ const checks = [
 ];
 /** Endless streams. */
 const endless = '/(events|live)$';
-const secondsUsual = 15;
+const secondsUsual = 10;
 
 let watched: WatchedServer;
 const folder = mkdtempSync(join(tmpdir(), 'penstock-fuzz-'));
