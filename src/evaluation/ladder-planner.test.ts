@@ -157,6 +157,8 @@ describe('a candidate is left out, and the reason shown', () => {
     const { ladder, requests } = await plan({}, { digits_rf: 'Rejected' });
     assert.deepEqual(ladder.selection.decision.leftOut, [{ model: 'digits_rf', reason: 'digits_rf is Rejected' }]);
     assert(!requests[0]?.models.includes('digits_rf'));
+    // It may have been the one that was meant to keep the floor.
+    await assert.rejects(plan({ floor: 0.9999 }, { digits_rf: 'Rejected' }), { message: /Left out: digits_rf is Rejected$/ });
   });
 
   test('if it was deleted since the plans were chosen, but not if a name is wrong from the start', async () => {

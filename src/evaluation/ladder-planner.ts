@@ -74,7 +74,7 @@ export class LadderPlanner {
     const candidatesRequest: SelectionRequest = { ...request, objective, models: fitting.map(({ name }) => name) };
     const planned = await this.#options.planner.plan(candidatesRequest);
     const explanation = explanationOf(planned, candidatesRequest);
-    const chosen = planned.chosen ?? forcedPlan(planned, request.force, explanation);
+    const chosen = planned.chosen ?? forcedPlan(planned, request.force, `${explanation}${leftOutText(leftOut)}`);
     const rungs = rungsOf(planned, chosen, request.degradeTo);
     const { clock } = this.#options;
     const { set, chains, level, errorTotal } = planned;
@@ -181,6 +181,11 @@ function checkLadderRequest({ candidates, floor, degradeTo, shadowShare = shadow
 function forcedPlan({ fallback }: PlannedSelection, force: boolean, explanation: string): ChosenPlans {
   if (force) return { floorPlan: fallback, topPlan: fallback, ladder: [fallback] };
   throw new PlatformError('wrong_state', explanation.replace(/\.$/, ''), { hint: `\`--force\` serves ${fallback.name} anyway` });
+}
+
+/** A candidate that was left out may be the one that was meant to keep the floor. */
+function leftOutText(leftOut: readonly { readonly reason: string }[]): string {
+  return leftOut.length === 0 ? '' : ` Left out: ${leftOut.map(({ reason }) => reason).join('; ')}.`;
 }
 
 function rungsOf({ plans, fits }: PlannedSelection, { topPlan, ladder }: ChosenPlans, degradeTo: number | null): readonly JudgedPlan[] {

@@ -29,6 +29,7 @@ import {
   removedSettingsText,
   type ServerlessOptions,
 } from '../options/serverless-options.ts';
+import { countText } from '../output/format.ts';
 import { Progress } from '../output/progress.ts';
 import { type CommonOptions, parsedBy, type VerbSession, verb } from '../verb.ts';
 import { decideApproval } from './approve.ts';
@@ -267,7 +268,7 @@ async function deploySelection(
       before === null
         ? await client.post<EndpointBody>('/endpoints', { json: { name: endpoint, ...json } })
         : await client.patch<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`, { json: change });
-    progress.done(`${endpoint}: ${view.selection?.state ?? ''}, ${view.selection?.ladder.length ?? 0} plans`);
+    progress.done(`${endpoint}: ${view.selection?.state ?? ''}, ${countText(view.selection?.ladder.length ?? 0, 'plan')}`);
     return options.wait ? await inService(session, client, progress, view, options.timeout + watchedMs(view)) : view;
   } catch (error) {
     progress.fail();
