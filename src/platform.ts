@@ -38,6 +38,7 @@ import {
   meterBodies,
   openGuards,
   openListener,
+  reachableUrl,
   serveConsole,
 } from './http/index.ts';
 import { recordAbruptEnd } from './logs/index.ts';
@@ -96,7 +97,7 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   fronts?.connect({ listener, serving: modules.serving, metrics: modules.metrics, hasTraces: foundation.traces !== null });
   const url = await listener.listen();
   modules.startGuards();
-  modules.training.serve(reachable(url, listener));
+  modules.training.serve(reachableUrl(url, listener.names));
   modules.tuning.serve();
   webhooks.addOwnAddress(url);
   for (const server of [listener, api]) closers.add(server);
@@ -110,7 +111,8 @@ async function build(config: Config, product: Product, closers: Closers): Promis
   directory.announce(url);
   const addresses = { url, grpc: grpc?.address ?? null };
   logs.platform.info({ ...addresses, dataDirectory: directory.path, version: product.version }, 'penstock serves');
-  const signInLink = (): string | null => (isLoopback(config.host) ? null : `${reachable(url, listener)}/sign-in#${access.signInLink()}`);
+  const signInLink = (): string | null =>
+    isLoopback(config.host) ? null : `${reachableUrl(url, listener.names)}/sign-in#${access.signInLink()}`;
   const drain = () => drainServers(config, { log: logs.platform, clock, readiness, listener, api, grpc, aws });
   return { ...addresses, ledger, signInLink, drain, close: () => closers.close() };
 }
@@ -293,13 +295,6 @@ function buildCore(config: Config, product: Product, deps: CoreDeps) {
   meterServing(metrics, serving, provider, deps);
   const records = { events, audit, decisions, refusals, workerEnds };
   return { registry, environments, ...measured, serving, deployments, ...records, metrics, ledger, checkForeignCode };
-}
-
-/** Replaces a wildcard address (0.0.0.0, ::) by a name from the certificate, which a browser can open. */
-function reachable(url: string, { names }: Listener): string {
-  if (!/\/\/(?:0\.0\.0\.0|\[::\]):/.test(url)) return url;
-  const name = names.find((other) => !isLoopback(other) && !['0.0.0.0', '::', '[::]'].includes(other)) ?? 'localhost';
-  return `https://${name.includes(':') ? `[${name}]` : name}:${new URL(url).port}`;
 }
 
 export type { Product };

@@ -20,6 +20,7 @@ export { describeApi, type OpenApiOptions } from './open-api.ts';
 export { openGuards } from './open-guards.ts';
 export { meterBodies, openListener } from './open-listener.ts';
 export { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
+export { reachableUrl } from './reachable-url.ts';
 export { type BodyRead, isStreamedBody, readRawBodyInto, readRequestBody, readRequestBodyInto } from './read-body.ts';
 export { respond } from './respond.ts';
 export { type Certificate, selfSignedCertificate } from './self-signed.ts';
