@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import type { Caller } from '../../access/index.ts';
+import { type Caller, hasPermission, permissionFor } from '../../access/index.ts';
+import { redactAddresses } from '../../alerts/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { type AddedSource, type Pipeline, type PipelineGit, type Pipelines, yamlBytesMax } from '../../training/index.ts';
 import { pageBody } from '../bodies.ts';
@@ -56,7 +57,7 @@ export function pipelineRoutes(services: Services): ApiRoute[] {
       isUpload: true,
       answer: pipelineDetailBody,
       handle: ({ request, caller }) =>
-        withFile(services, request, caller, async (provided) => detailOf(pipelines, await pipelines.apply(provided, caller))),
+        withFile(services, request, caller, async (provided) => detailOf(pipelines, await pipelines.apply(provided, caller), caller)),
     }),
     apiRoute('POST /plan/pipeline', {
       summary: 'Check the file of a pipeline, and show what its next run would do',
@@ -73,9 +74,10 @@ export function pipelineRoutes(services: Services): ApiRoute[] {
     }),
     apiRoute('GET /pipelines/:pipeline', {
       summary: 'Get a pipeline with its file',
+      description: 'Callers who may not change pipelines get the addresses in it without their secret parts.',
       params: pipelinePath,
       answer: pipelineDetailBody,
-      handle: ({ params }) => detailOf(pipelines, pipelines.get(params.pipeline)),
+      handle: ({ params, caller }) => detailOf(pipelines, pipelines.get(params.pipeline), caller),
     }),
     apiRoute('DELETE /pipelines/:pipeline', {
       summary: 'Delete a pipeline with its revisions and runs; what they made stays',
@@ -88,7 +90,7 @@ export function pipelineRoutes(services: Services): ApiRoute[] {
         params: pipelinePath,
         answer: pipelineDetailBody,
         handle: async ({ params, caller }) =>
-          detailOf(pipelines, await pipelines.setEnabled(params.pipeline, verb === 'enable', caller.keyId)),
+          detailOf(pipelines, await pipelines.setEnabled(params.pipeline, verb === 'enable', caller.keyId), caller),
       }),
     ),
     ...runRoutes(pipelines),
@@ -137,8 +139,16 @@ async function withLastRun(pipelines: Pipelines, pipeline: Pipeline) {
   return pipelineBodyOf(pipeline, pipelines.nextDueMs(pipeline), last ?? null);
 }
 
-async function detailOf(pipelines: Pipelines, pipeline: Pipeline): Promise<PipelineDetailBody> {
-  return { ...(await withLastRun(pipelines, pipeline)), file: pipeline.file };
+async function detailOf(pipelines: Pipelines, pipeline: Pipeline, caller: Pick<Caller, 'role'>): Promise<PipelineDetailBody> {
+  return { ...(await withLastRun(pipelines, pipeline)), file: fileFor(caller, pipeline) };
+}
+
+/** Addresses of webhooks contain keys, which callers who may not change the pipeline must not see. Public for tests. */
+export function fileFor({ role }: Pick<Caller, 'role'>, { file, spec: { notify } }: Pick<Pipeline, 'file' | 'spec'>): string {
+  if (hasPermission(role, permissionFor('change pipeline'))) return file;
+  // YAML can write an address with escapes or on two lines.
+  const isFound = notify.every((url) => file.includes(url));
+  return isFound ? redactAddresses(file) : '# hidden: it has addresses that cannot be redacted. Read it with a key that may deploy.\n';
 }
 
 interface ReceivedFile {
