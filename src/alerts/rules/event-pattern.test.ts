@@ -191,3 +191,15 @@ test('a wildcard takes linear time', () => {
     false,
   );
 });
+
+test('hundreds of blocks or texts of one field are one test of each of the many values of an event', () => {
+  const blocks = compilePattern(JSON.stringify({ a: Array.from({ length: 100 }, (_, i) => ({ cidr: `10.${i}.0.0/16` })) }));
+  const texts = compilePattern(JSON.stringify({ a: Array.from({ length: 120 }, (_, i) => ({ 'equals-ignore-case': `P${i}` })) }));
+  const addresses = Array.from({ length: 15_000 }, () => '11.1.1.1');
+  assert.equal(
+    withinCpuMs(300, () => blocks({ a: addresses }) || texts({ a: addresses })),
+    false,
+  );
+  assert(blocks({ a: [...addresses, '10.99.1.1'] }));
+  assert(texts({ a: [...addresses, 'p119'] }));
+});

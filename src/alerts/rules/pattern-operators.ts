@@ -8,10 +8,24 @@ import { PlatformError } from '../../errors.ts';
 export type ValueTest = (value: unknown) => boolean;
 type TextTest = (text: string) => boolean;
 
-/** Compiles an object with one operator. Throws `invalid_request` with the position. */
-export function compileOperator(requested: Readonly<Record<string, unknown>>, place: string): ValueTest {
-  const [operator, operand] = onlyOf(requested, Object.keys(operators), place);
-  return (operators[operator] as (typeof operators)[string])(operand, `${place}.${operator}`);
+/** Compiles objects with one operator each, of which one must match. Throws `invalid_request` with the position. */
+export function compileOperators(requested: readonly Readonly<Record<string, unknown>>[], place: string): readonly ValueTest[] {
+  const operands = requested.map((each) => onlyOf(each, Object.keys(operators), place));
+  const of = (operator: string): readonly unknown[] => operands.flatMap(([name, operand]) => (name === operator ? [operand] : []));
+  const [texts, blocks] = [of('equals-ignore-case'), of('cidr')];
+  return [
+    ...(texts.length === 0 ? [] : [equalsAnyIgnoringCase(texts, `${place}.equals-ignore-case`)]),
+    ...(blocks.length === 0 ? [] : [cidr(blocks, `${place}.cidr`)]),
+    ...operands
+      .filter(([name]) => name !== 'equals-ignore-case' && name !== 'cidr')
+      .map(([name, operand]) => (operators[name] as (typeof operators)[string])(operand, `${place}.${name}`)),
+  ];
+}
+
+/** One look-up for all texts. */
+function equalsAnyIgnoringCase(operands: readonly unknown[], place: string): ValueTest {
+  const requested = new Set(operands.map((each) => textOf(each, place).toLowerCase()));
+  return (value) => typeof value === 'string' && requested.has(value.toLowerCase());
 }
 
 const operators: Readonly<Record<string, (operand: unknown, place: string) => ValueTest>> = {
@@ -22,7 +36,7 @@ const operators: Readonly<Record<string, (operand: unknown, place: string) => Va
   'anything-but': anythingBut,
   numeric,
   exists,
-  cidr,
+  cidr: (operand, place) => cidr([operand], place),
 };
 
 /**
@@ -114,14 +128,21 @@ function exists(operand: unknown, place: string): ValueTest {
   return () => true;
 }
 
-/** Supports IPv4 and IPv6; an address matches only blocks of its version. */
-function cidr(operand: unknown, place: string): ValueTest {
-  const [, network = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(textOf(operand, place)) ?? [];
-  const [version, bits] = [isIP(network), Number(digits)];
-  if (version === 0 || bits > (version === 4 ? 32 : 128)) throw patternError(place, 'expected a block of addresses such as 10.0.0.0/24');
-  const block = new BlockList();
-  block.addSubnet(network, bits, version === 4 ? 'ipv4' : 'ipv6');
-  return (value) => typeof value === 'string' && isIP(value) === version && block.check(value, version === 4 ? 'ipv4' : 'ipv6');
+/** Whether an address is in one of the blocks. Supports IPv4 and IPv6; an address matches only blocks of its version. */
+function cidr(operands: readonly unknown[], place: string): ValueTest {
+  const lists = { 4: new BlockList(), 6: new BlockList() };
+  for (const operand of operands) {
+    const [, network = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(textOf(operand, place)) ?? [];
+    const [version, bits] = [isIP(network), Number(digits)];
+    if (version === 0 || bits > (version === 4 ? 32 : 128)) throw patternError(place, 'expected a block of addresses such as 10.0.0.0/24');
+    if (version === 4) lists[4].addSubnet(network, bits, 'ipv4');
+    else lists[6].addSubnet(network, bits, 'ipv6');
+  }
+  return (value) => {
+    const version = typeof value === 'string' ? isIP(value) : 0;
+    if (version === 4) return lists[4].check(value as string, 'ipv4');
+    return version === 6 && lists[6].check(value as string, 'ipv6');
+  };
 }
 
 function ofText(test: TextTest): ValueTest {

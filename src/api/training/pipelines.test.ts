@@ -1,25 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePipelineFile } from '../../training/pipelines/pipeline-file.ts';
 import { fileFor } from './pipelines.ts';
 
-const secret = 'T0/B0/s3cret';
-const fileOf = (notify: string): string => `name: loop\ntrain: {command: [/bin/true]}\nnotify: [${notify}]\n`;
-const shownTo = (role: 'viewer' | 'invoker' | 'deployer', notify: string): string => {
-  const file = fileOf(notify);
-  return fileFor({ role }, { file, spec: parsePipelineFile(file, 0) });
-};
+const url = 'https://hooks.example/services/T0/B0/s3cret';
+const fileOf = (notify: string): string => `name: loop\nnotify: [${notify}]\n`;
+const shownTo = (role: 'viewer' | 'invoker' | 'deployer', notify: string): string =>
+  fileFor({ role }, { file: fileOf(notify), spec: { notify: [url] } });
 
 test('callers who may not change a pipeline see its webhooks without their keys, however YAML writes them', () => {
-  const plain = `https://hooks.example/services/${secret}`;
-  assert.equal(shownTo('deployer', plain), fileOf(plain));
+  assert.equal(shownTo('deployer', url), fileOf(url));
+  const written = [url.replaceAll('/', '\\/'), url.replace('T0', '\\\n  T0'), url.replace('http', '\\u0068ttp')];
   for (const role of ['viewer', 'invoker'] as const) {
-    assert.equal(shownTo(role, plain), fileOf('https://hooks.example/services/…').replace('…]', '…'), role);
-    for (const notify of [
-      `"https:\\/\\/hooks.example/${secret}"`,
-      `"https://hooks.example/\\\n  ${secret}"`,
-      `"\\u0068ttps://hooks.example/${secret}"`,
-    ])
-      assert(!shownTo(role, notify).includes('s3cret'), notify);
+    assert.match(shownTo(role, url), /notify: \[https:\/\/hooks\.example\/services\/…\n/);
+    for (const notify of written) assert(!shownTo(role, `"${notify}"`).includes('s3cret'), notify);
   }
 });

@@ -144,7 +144,10 @@ async function detailOf(pipelines: Pipelines, pipeline: Pipeline, caller: Pick<C
 }
 
 /** Addresses of webhooks contain keys, which callers who may not change the pipeline must not see. Public for tests. */
-export function fileFor({ role }: Pick<Caller, 'role'>, { file, spec: { notify } }: Pick<Pipeline, 'file' | 'spec'>): string {
+export function fileFor(
+  { role }: Pick<Caller, 'role'>,
+  { file, spec: { notify } }: Pick<Pipeline, 'file'> & { readonly spec: Pick<Pipeline['spec'], 'notify'> },
+): string {
   if (hasPermission(role, permissionFor('change pipeline'))) return file;
   // YAML can write an address with escapes or on two lines.
   const isFound = notify.every((url) => file.includes(url));
