@@ -14,6 +14,7 @@ const acting = {
       'CreateEndpointConfig DeleteEndpointConfig CreateEndpoint UpdateEndpoint UpdateEndpointWeightsAndCapacities DeleteEndpoint ' +
       'CreateTransformJob StopTransformJob CreateTrainingJob StopTrainingJob DeleteTrainingJob UpdateTrainingJob ' +
       'CreateProcessingJob StopProcessingJob DeleteProcessingJob ' +
+      'CreatePipeline UpdatePipeline DeletePipeline StartPipelineExecution StopPipelineExecution ' +
       'CreateHyperParameterTuningJob StopHyperParameterTuningJob DeleteHyperParameterTuningJob ' +
       'CreateInferenceRecommendationsJob StopInferenceRecommendationsJob',
   },

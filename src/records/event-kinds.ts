@@ -51,6 +51,8 @@ export const eventKinds = [
   'model.deleted',
   'overflow.resumed',
   'overflow.suspended',
+  'pipeline.execution-ended',
+  'pipeline.execution-started',
   'pipeline.run-ended',
   'pipeline.run-started',
   'pipeline.step-ended',

@@ -40,7 +40,7 @@ export type { EndpointsTable } from './tables/deployment.ts';
 export type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';
 export type { Flag } from './tables/flag.ts';
 export type { AuditTable, DecisionsTable, EventsTable } from './tables/monitoring.ts';
-export type { PipelineRunsTable } from './tables/pipelines.ts';
+export type { PipelineExecutionsTable, PipelineRunsTable } from './tables/pipelines.ts';
 export type { ModelGroupsTable, ModelVersionsTable, ProfilesTable } from './tables/registry.ts';
 export type { TrainingJobsTable, TuningJobsTable } from './tables/training.ts';
 export type { Database, Dialect, Tables, Transaction } from './tables.ts';

@@ -37,7 +37,7 @@ import {
   numberEventsInOrder,
 } from './migrations/monitoring.ts';
 import { addObjectsPlace, createObjectBlobs } from './migrations/objects.ts';
-import { createPipelines } from './migrations/pipelines.ts';
+import { createPipelineExecutions, createPipelines } from './migrations/pipelines.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
 import { addStreamOffsets, createTraining, createTuning } from './migrations/training.ts';
@@ -108,5 +108,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0070-objects-place': { up: addObjectsPlace },
     '0071-object-blobs': { up: (db) => createObjectBlobs(db, dialect) },
     '0080-challengers': { up: addChallengers },
+    '0085-pipeline-executions': { up: createPipelineExecutions },
   };
 }

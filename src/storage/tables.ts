@@ -45,7 +45,7 @@ import type {
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
 import type { ObjectBlobsTable, ObjectChunksTable } from './tables/objects.ts';
-import type { PipelineRevisionsTable, PipelineRunsTable, PipelinesTable } from './tables/pipelines.ts';
+import type { PipelineExecutionsTable, PipelineRevisionsTable, PipelineRunsTable, PipelinesTable } from './tables/pipelines.ts';
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
 import type { TrainingJobsTable, TuningJobsTable, TuningTrialsTable } from './tables/training.ts';
 
@@ -95,6 +95,7 @@ export interface Tables {
   pipelines: PipelinesTable;
   pipeline_revisions: PipelineRevisionsTable;
   pipeline_runs: PipelineRunsTable;
+  pipeline_executions: PipelineExecutionsTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

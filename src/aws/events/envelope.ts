@@ -6,6 +6,7 @@ import type { Envelope } from '../../alerts/index.ts';
 import type { PlatformEvent } from '../../records/index.ts';
 import { arnOf } from '../sagemaker/arn.ts';
 import type { AwsLocation, AwsOutput } from '../service.ts';
+import { executionEnvelope } from './execution-envelope.ts';
 import { memberOf, outward } from './outward.ts';
 import { processingEnvelope } from './processing-envelope.ts';
 import type { EnvelopeFields, ResourceReader } from './resource-reader.ts';
@@ -59,6 +60,7 @@ export async function envelopesOf(event: PlatformEvent, awsLocation: AwsLocation
       (await processingEnvelope(event, awsLocation, reader)) ??
       (await tuningEnvelope(event, awsLocation, reader)) ??
       (await modelEnvelope(event, awsLocation, reader)) ??
+      executionEnvelope(event, awsLocation) ??
       alarmEnvelope(event, awsLocation) ??
       nativeEnvelope(event),
     ...(await deploymentEnvelopes(event, awsLocation, reader)),

@@ -10,6 +10,7 @@ export type ResourceType =
   | 'transform-job'
   | 'training-job'
   | 'processing-job'
+  | 'pipeline'
   | 'hyper-parameter-tuning-job'
   | 'inference-recommendations-job';
 
@@ -29,6 +30,7 @@ const types: readonly ResourceType[] = [
   'transform-job',
   'training-job',
   'processing-job',
+  'pipeline',
   'hyper-parameter-tuning-job',
   'inference-recommendations-job',
 ];

@@ -11,6 +11,7 @@ export type DocumentKind =
   | 'model'
   | 'model-package'
   | 'model-package-group'
+  | 'pipeline'
   | 'imported-group'
   | 'transform-job'
   | 'inference-recommendations-job'

@@ -6,8 +6,7 @@ import { imageEntries, type Registry, resolveTrainingImage } from '../../registr
 import type { Serving } from '../../serving/index.ts';
 import { evaluationBucketName } from '../s3/evaluation-bucket.ts';
 import { type S3Store } from '../s3/store.ts';
-import { type AwsService } from '../service.ts';
-import { type SageMakerOptions, sagemakerService } from './service.ts';
+import { type SageMakerOptions, type SageMakerService, sagemakerService } from './service.ts';
 
 type Handed =
   | 'profiles'
@@ -19,6 +18,7 @@ type Handed =
   | 'transforms'
   | 'training'
   | 'tuning'
+  | 'access'
   | 'db'
   | 'clock'
   | 'ladders'
@@ -27,11 +27,12 @@ type Handed =
 export interface OpenSageMakerDeps extends Pick<SageMakerOptions, Handed> {
   readonly registry: Registry;
   readonly serving: Serving;
+  readonly logs: { readonly platform: SageMakerOptions['log'] };
   readonly s3: S3Store;
   readonly deploymentPlanner: SageMakerOptions['planner'];
 }
 
-export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsService {
+export function openSageMaker(config: Config, deps: OpenSageMakerDeps): SageMakerService {
   const { registry, deployments, serving, audit, events, prices, transforms, training, tuning, profiles, db, clock, s3 } = deps;
   const { ladders, selectionRecorder } = deps;
   const reports = new QualityReports({ db, files: registry.files });
@@ -48,6 +49,9 @@ export function openSageMaker(config: Config, deps: OpenSageMakerDeps): AwsServi
     transforms,
     training,
     tuning,
+    access: deps.access,
+    log: deps.logs.platform,
+    awsLocation: { account: config.awsAccount, region: config.awsRegion },
     imageOf: (image) => resolveTrainingImage(images, image),
     profiles,
     ladders,

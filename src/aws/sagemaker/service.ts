@@ -1,9 +1,13 @@
-/** SageMaker's control plane: registry, endpoints, transform jobs, training, processing and tuning jobs. */
+/** SageMaker's control plane: registry, endpoints, transform jobs, training, processing and tuning jobs, pipelines. */
 import { sameName } from '../../names.ts';
 import { processingJobId } from '../../training/index.ts';
 import type { AwsService } from '../service.ts';
 import { type EndpointsOptions, endpointOperations } from './endpoints/endpoints.ts';
 import { openRegistryServices, type RegistryServicesOptions } from './models/registry-services.ts';
+import type { ExecutePipelineDeps } from './pipelines/execute-pipeline.ts';
+import { ExecutionRows } from './pipelines/execution-rows.ts';
+import { Executions } from './pipelines/executions.ts';
+import { PipelineOperations } from './pipelines/pipeline-operations.ts';
 import { RecommendationJobs, type RecommendationJobsOptions } from './recommendation-jobs.ts';
 import { searchOperation } from './search.ts';
 import type { TagsOptions } from './tags.ts';
@@ -17,10 +21,19 @@ export type SageMakerOptions = Omit<RegistryServicesOptions, 'hasEndpoint' | 'ha
   Pick<TransformJobsOptions, 'transforms'> &
   Pick<TrainingJobsOptions, 'training' | 'imageOf'> &
   Pick<TuningJobsOptions, 'tuning'> &
+  Pick<ExecutePipelineDeps, 'access' | 'awsLocation' | 'log'> &
   Pick<RecommendationJobsOptions, 'planner' | 'profiles'>;
 
-export function sagemakerService(options: SageMakerOptions): AwsService {
-  const { deployments, training, tuning } = options;
+export interface SageMakerService extends AwsService {
+  /** Of its pipelines; to be opened and closed. */
+  readonly executions: Executions;
+  /** Starts an execution of a pipeline on behalf of a rule. False if there is no such pipeline. */
+  readonly startPipeline: PipelineOperations['startByEvent'];
+}
+
+export function sagemakerService(options: SageMakerOptions): SageMakerService {
+  const { deployments, training, tuning, db } = options;
+  const all = (): AwsService['operations'] => operationsOf;
   const hasEndpoint = (name: string) => deployments.list().some(({ config }) => sameName(config.name, name));
   const hasJob: TagsOptions['hasJob'] = async (type, name) => {
     if (type === 'hyper-parameter-tuning-job') return (await tuning.find(name)) !== null;
@@ -44,5 +57,14 @@ export function sagemakerService(options: SageMakerOptions): AwsService {
     ...tuningJobs.operations(),
     ...recommendations.operations(),
   };
-  return { name: 'sagemaker', operations: { ...operations, ...endpoints.operations, ...ofJobs, Search } };
+  const rows = new ExecutionRows(db);
+  const executions = new Executions({ ...options, rows, operations: all });
+  const pipelines = new PipelineOperations({ ...options, documents, tags, executions, rows, operations: all });
+  const operationsOf = { ...operations, ...endpoints.operations, ...ofJobs, ...pipelines.operations(), Search };
+  return {
+    name: 'sagemaker',
+    operations: operationsOf,
+    executions,
+    startPipeline: (name, parameters, by) => pipelines.startByEvent(name, parameters, by),
+  };
 }

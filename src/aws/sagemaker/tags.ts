@@ -98,7 +98,7 @@ export class Tags {
     const { documents, hasEndpoint, hasJob } = this.#options;
     if (type === 'endpoint') return hasEndpoint(name);
     if (isJobType(type)) return hasJob(type, name);
-    if (['model', 'endpoint-config', 'transform-job', 'inference-recommendations-job'].includes(type))
+    if (['model', 'endpoint-config', 'transform-job', 'inference-recommendations-job', 'pipeline'].includes(type))
       return (await documents.find(type, name)) !== null;
     if (type === 'model-package' && version === null) return (await documents.find('model-package', name)) !== null;
     if ((await documents.find('imported-group', name)) !== null) return false;

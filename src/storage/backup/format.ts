@@ -83,6 +83,7 @@ export const tableNames = Object.keys({
   pipelines: true,
   pipeline_revisions: true,
   pipeline_runs: true,
+  pipeline_executions: true,
   event_rules: true,
   cursors: true,
   alarms: true,

@@ -41,3 +41,22 @@ export async function createPipelines(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('pipeline_runs_by_state').on('pipeline_runs').column('state').execute();
   await db.schema.createIndex('pipeline_runs_by_holdout').on('pipeline_runs').column('holdout').execute();
 }
+
+/** Of pipelines of the AWS API, whose definitions are AWS documents. */
+export async function createPipelineExecutions(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('pipeline_executions')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('pipeline_key', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('document', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createIndex('pipeline_executions_by_pipeline')
+    .on('pipeline_executions')
+    .columns(['pipeline_key', 'created_at', 'id'])
+    .execute();
+  await db.schema.createIndex('pipeline_executions_by_state').on('pipeline_executions').columns(['state', 'created_at']).execute();
+}

@@ -44,3 +44,16 @@ export interface PipelineRunsTable {
   started_at: number;
   ended_at: number | null;
 }
+
+export interface PipelineExecutionsTable {
+  /** 12 letters and digits. */
+  id: string;
+  /** The name of a pipeline of the AWS API, in lower case. */
+  pipeline_key: string;
+  /** `Executing`, `Stopping`, `Stopped`, `Failed`, `Succeeded`. */
+  state: string;
+  /** JSON: the definition, the parameters, and what became of each step. */
+  document: string;
+  created_at: number;
+  updated_at: number;
+}

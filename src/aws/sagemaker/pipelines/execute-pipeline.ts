@@ -1,0 +1,314 @@
+/**
+ * Executes a pipeline: each step when those before it have succeeded, side by side. The name of a job is stored before the job is created, so
+ * the next server finds it again after a kill. A step that fails lets those that run end, and no other begin.
+ */
+import type { Access } from '../../../access/index.ts';
+import type { Clock } from '../../../clock.ts';
+import { messageOf, PlatformError } from '../../../errors.ts';
+import type { Log } from '../../../logs/index.ts';
+import { type Events, type PlatformEvent, withOrigin } from '../../../records/index.ts';
+import type { Transaction } from '../../../storage/index.ts';
+import type { S3Store } from '../../s3/store.ts';
+import type { AwsLocation, AwsOperation } from '../../service.ts';
+import { areTrue } from './conditions.ts';
+import { type PipelineDefinition, type PipelineStep, parseDefinition } from './definition.ts';
+import type { ExecutedStep, Execution, ExecutionRows, ExecutionStatus } from './execution-rows.ts';
+import { resolveReferences, textOf } from './references.ts';
+import { StepCalls } from './step-calls.ts';
+import { digestOf, jobStateOf, resourceNameOf, type StepKind, stepKinds } from './step-kinds.ts';
+
+export interface ExecutePipelineDeps {
+  readonly rows: ExecutionRows;
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn' | 'error'>;
+  readonly events: Pick<Events, 'record' | 'publish'>;
+  readonly access: Pick<Access, 'callerFor'>;
+  readonly objects: Pick<S3Store, 'open'>;
+  readonly awsLocation: AwsLocation;
+  /** All operations of SageMaker. */
+  readonly operations: () => Readonly<Record<string, AwsOperation>>;
+}
+
+const pollMs = 500;
+/** The server has no room, or its database was away. */
+const retryMs = 5000;
+const triesMax = 60;
+const reasonMax = 1024;
+/** Executions before this one whose results may be used again. */
+const cachedMax = 50;
+const failure = 'Step failure: One or multiple steps failed.';
+
+class StepFailed extends Error {}
+class StepStopped extends Error {}
+
+export class PipelineExecution {
+  readonly #deps: ExecutePipelineDeps;
+  readonly #definition: PipelineDefinition;
+  readonly #calls: StepCalls;
+  /** The server stops: the next one continues. */
+  readonly #halt = new AbortController();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #waiting = new Set<() => void>();
+  #execution: Execution;
+  /** Writes follow one another. */
+  #written: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: ExecutePipelineDeps, execution: Execution) {
+    this.#deps = deps;
+    this.#execution = execution;
+    this.#definition = parseDefinition(execution.definition);
+    this.#calls = new StepCalls(deps, execution, (step) => this.#recordOf(step), this.#definition);
+  }
+
+  get execution(): Execution {
+    return this.#execution;
+  }
+
+  halt(): void {
+    this.#halt.abort();
+    this.#wake();
+  }
+
+  /** Stops the jobs of its steps; nothing else begins. */
+  async stop(): Promise<void> {
+    if (this.#execution.status === 'Executing') await this.#save({ status: 'Stopping' });
+    this.#wake();
+  }
+
+  /** Resolves at the end, or when it was halted. */
+  async run(): Promise<void> {
+    const name = `${this.#execution.pipeline}/${this.#execution.id}`;
+    const origin = { protocol: 'pipeline', remoteAddress: name, userAgent: `pipeline:${name}`, requestId: name };
+    await withOrigin(origin, async () => {
+      for (;;) {
+        this.#startSteps();
+        if (this.#running.size === 0 || this.#halt.signal.aborted) break;
+        await Promise.race(this.#running.values());
+      }
+      await Promise.all(this.#running.values());
+      if (!this.#halt.signal.aborted) await this.#end();
+    });
+  }
+
+  #startSteps(): void {
+    const { parallelMax, status, steps } = this.#execution;
+    for (const step of this.#definition.steps) {
+      if (this.#halt.signal.aborted || this.#running.has(step.name)) continue;
+      if (parallelMax !== null && this.#running.size >= parallelMax) return;
+      const record = this.#recordOf(step.name);
+      const isBegun = record?.status === 'Executing';
+      const mayBegin = record === null && status === 'Executing' && !steps.some((each) => each.status === 'Failed') && this.#isDue(step);
+      if (!isBegun && !mayBegin) continue;
+      const run = this.#runStep(step).finally(() => this.#running.delete(step.name));
+      this.#running.set(step.name, run);
+    }
+  }
+
+  #isDue({ after, branch }: PipelineStep): boolean {
+    const isDone = (name: string): boolean => this.#recordOf(name)?.status === 'Succeeded';
+    return after.every(isDone) && (branch === null || this.#recordOf(branch.condition)?.outcome === branch.outcome);
+  }
+
+  #recordOf(name: string): ExecutedStep | null {
+    return this.#execution.steps.find((step) => step.name === name) ?? null;
+  }
+
+  async #runStep(step: PipelineStep): Promise<void> {
+    for (let tries = 1; !this.#halt.signal.aborted; tries++) {
+      try {
+        const { clock } = this.#deps;
+        if (this.#recordOf(step.name) === null) await this.#saveStep({ ...begun, name: step.name, startedAtMs: clock.wallMs() });
+        return await this.#complete(step);
+      } catch (error) {
+        if (this.#halt.signal.aborted) return;
+        if (tries < triesMax && mayPass(error)) {
+          this.#warn(step, error);
+          await this.#pause(retryMs);
+          continue;
+        }
+        const status = error instanceof StepStopped ? 'Stopped' : 'Failed';
+        await this.#endStep(step, { status, failureReason: messageOf(error).slice(0, reasonMax) });
+        return;
+      }
+    }
+  }
+
+  async #complete(step: PipelineStep): Promise<void> {
+    const at = `step '${step.name}'`;
+    const resolved = (await resolveReferences(step.arguments, this.#calls.references, at)) as Record<string, unknown>;
+    if (step.type === 'Fail') throw new StepFailed(textOf(resolved['ErrorMessage'] ?? ''));
+    if (step.type === 'Condition')
+      return this.#endStep(step, { status: 'Succeeded', outcome: areTrue(resolved['Conditions'] as Record<string, unknown>[]) });
+    const kind = stepKinds[step.type] as StepKind;
+    const digest = digestOf(step.type, resolved);
+    const before = await this.#cached(step, digest);
+    if (before !== null) {
+      const { resource, arn, from } = before;
+      return this.#endStep(step, { status: 'Succeeded', resource, arn, cachedFrom: from, digest });
+    }
+    const resource = await this.#create(step, kind, resolved, digest);
+    await this.#await(step, kind, resource);
+  }
+
+  /** The name of the job, which may have been created by a server that was killed. */
+  async #create(step: PipelineStep, kind: StepKind, resolved: Record<string, unknown>, digest: string): Promise<string> {
+    const { id } = this.#execution;
+    const record = this.#recordOf(step.name) as ExecutedStep;
+    if (record.arn !== null && record.resource !== null) return record.resource;
+    const resource = record.resource ?? resourceNameOf(step.type, id, step.name);
+    if (record.resource === null) await this.#saveStep({ ...record, resource, digest });
+    else if (step.type !== 'RegisterModel') {
+      const found = await this.#calls.described(kind, resource).catch(() => null);
+      if (found !== null) return this.#created(step, resource, String(found[kind.arn]));
+    }
+    this.#expectRunning();
+    const arn = await this.#calls.create(step, kind, resource, resolved);
+    return this.#created(step, step.type === 'RegisterModel' ? arn : resource, arn);
+  }
+
+  async #created(step: PipelineStep, resource: string, arn: string): Promise<string> {
+    await this.#saveStep({ ...(this.#recordOf(step.name) as ExecutedStep), resource, arn });
+    return resource;
+  }
+
+  #expectRunning(): void {
+    if (this.#execution.status !== 'Executing') throw new StepStopped('the execution was stopped');
+  }
+
+  async #await(step: PipelineStep, kind: StepKind, resource: string): Promise<void> {
+    for (let isStopping = false; ; ) {
+      const state = jobStateOf(kind, await this.#calls.described(kind, resource));
+      if (state.state === 'succeeded') return this.#endStep(step, { status: 'Succeeded' });
+      if (state.state === 'failed') throw new StepFailed(state.reason);
+      if (state.state === 'stopped') throw new StepStopped('the job was stopped');
+      if (this.#execution.status === 'Stopping' && !isStopping && kind.stop !== null) {
+        isStopping = true;
+        await this.#calls.stop(kind, resource);
+      }
+      await this.#pause(pollMs);
+      if (this.#halt.signal.aborted) throw new Error('halted');
+    }
+  }
+
+  /** The result of the same step in an earlier execution of this pipeline. */
+  async #cached({ name, cacheMs }: PipelineStep, digest: string): Promise<{ resource: string; arn: string; from: string } | null> {
+    if (cacheMs === null) return null;
+    const { pipeline, id } = this.#execution;
+    const sinceMs = this.#deps.clock.wallMs() - cacheMs;
+    for (const earlier of await this.#deps.rows.list(pipeline, { after: null, descending: true, limit: cachedMax })) {
+      if (earlier.id === id) continue;
+      const step = earlier.steps.find((each) => each.name === name && each.status === 'Succeeded' && each.digest === digest);
+      if (step === undefined || step.resource === null || step.arn === null || (step.endedAtMs ?? 0) < sinceMs) continue;
+      return { resource: step.resource, arn: step.arn, from: step.cachedFrom ?? earlier.id };
+    }
+    return null;
+  }
+
+  async #endStep({ name }: PipelineStep, change: Partial<ExecutedStep>): Promise<void> {
+    const record = this.#recordOf(name) as ExecutedStep;
+    await this.#saveStep({ ...record, ...change, endedAtMs: this.#deps.clock.wallMs() });
+  }
+
+  async #end(): Promise<void> {
+    const { status, steps } = this.#execution;
+    if (steps.some((step) => step.status === 'Failed')) return this.#save({ status: 'Failed', failureReason: failure });
+    const isStopped = status === 'Stopping' || steps.some((step) => step.status === 'Stopped');
+    await this.#save({ status: isStopped ? 'Stopped' : 'Succeeded' });
+  }
+
+  #saveStep(step: ExecutedStep): Promise<void> {
+    return this.#write(({ steps, ...execution }) => {
+      const isKnown = steps.some(({ name }) => name === step.name);
+      return { ...execution, steps: isKnown ? steps.map((each) => (each.name === step.name ? step : each)) : [...steps, step] };
+    });
+  }
+
+  #save(change: Partial<Execution>): Promise<void> {
+    return this.#write((execution) => ({ ...execution, ...change }));
+  }
+
+  /** In one transaction with the event of a changed status; what cannot be stored, as on a full disk, is tried again. */
+  #write(change: (execution: Execution) => Execution): Promise<void> {
+    const next = this.#written
+      .catch(() => undefined)
+      .then(async () => {
+        const execution = { ...change(this.#execution), updatedAtMs: this.#deps.clock.wallMs() };
+        await this.#store(execution);
+      });
+    this.#written = next;
+    return next;
+  }
+
+  async #store(execution: Execution): Promise<void> {
+    const { rows, events } = this.#deps;
+    for (;;) {
+      try {
+        const isOver = execution.status !== this.#execution.status && execution.status !== 'Stopping';
+        const event = await rows.transact(async (tx) => {
+          await rows.write(tx, execution);
+          return isOver ? recordExecution(events, tx, execution, this.#execution.status) : null;
+        });
+        this.#execution = execution;
+        if (event !== null) events.publish(event);
+        return;
+      } catch (error) {
+        if (this.#halt.signal.aborted) throw error;
+        this.#deps.log.error(
+          { pipeline: execution.pipeline, error: messageOf(error) },
+          'failed to store an execution of a pipeline, will retry',
+        );
+        await this.#pause(retryMs);
+      }
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#halt.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#deps.clock.after(ms, resolve);
+    this.#waiting.add(resolve);
+    await promise;
+    this.#waiting.delete(resolve);
+    cancel();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+  }
+
+  #warn({ name }: PipelineStep, error: unknown): void {
+    this.#deps.log.warn(
+      { pipeline: this.#execution.pipeline, step: name, error: messageOf(error) },
+      'a step of a pipeline failed, will retry',
+    );
+  }
+}
+
+const begun: Omit<ExecutedStep, 'name' | 'startedAtMs'> = {
+  status: 'Executing',
+  endedAtMs: null,
+  failureReason: null,
+  resource: null,
+  arn: null,
+  outcome: null,
+  cachedFrom: null,
+  digest: null,
+};
+
+/** Errors of AWS's own codes are final, but for limits that pass; others are those of the database and the file system. */
+function mayPass(error: unknown): boolean {
+  if (error instanceof StepFailed || error instanceof StepStopped) return false;
+  if (error instanceof PlatformError) return error.code === 'unavailable' || error.code === 'overloaded';
+  return !(error instanceof Error && 'httpStatus' in error) || ('code' in error && error.code === 'ResourceLimitExceeded');
+}
+
+/** The event of a new status of an execution. */
+export function recordExecution(
+  events: Pick<Events, 'record'>,
+  tx: Transaction,
+  { id, pipeline, status, failureReason, displayName, createdAtMs }: Execution,
+  before: ExecutionStatus | null,
+): Promise<PlatformEvent> {
+  const kind = status === 'Executing' ? 'pipeline.execution-started' : 'pipeline.execution-ended';
+  return events.record(tx, { kind, subject: pipeline, detail: { execution: id, status, before, failureReason, displayName, createdAtMs } });
+}

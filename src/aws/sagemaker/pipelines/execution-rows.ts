@@ -1,0 +1,130 @@
+/** Stored executions of SageMaker pipelines. A restarted server continues from here. */
+import { nameKey } from '../../../names.ts';
+import { type Database, inTransaction, type PipelineExecutionsTable, type Transaction } from '../../../storage/index.ts';
+import type { SortKey } from '../pages.ts';
+import type { ParameterValue } from './definition.ts';
+
+export type ExecutionStatus = 'Executing' | 'Stopping' | 'Stopped' | 'Failed' | 'Succeeded';
+
+/** A step that has begun. */
+export interface ExecutedStep {
+  readonly name: string;
+  readonly status: 'Executing' | 'Stopped' | 'Failed' | 'Succeeded';
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly failureReason: string | null;
+  /** The name of its job, written before the job is created; of a version, its ARN. */
+  readonly resource: string | null;
+  readonly arn: string | null;
+  /** Of a condition. */
+  readonly outcome: boolean | null;
+  /** The execution whose result was used again; null: its own. */
+  readonly cachedFrom: string | null;
+  /** Identifies the type and the arguments, for the cache. */
+  readonly digest: string | null;
+}
+
+export interface Execution {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly definition: string;
+  readonly parameters: Readonly<Record<string, ParameterValue>>;
+  readonly status: ExecutionStatus;
+  /** In the order in which they began. */
+  readonly steps: readonly ExecutedStep[];
+  /** The key whose rights the steps have. */
+  readonly who: string;
+  /** The key or the rule that started it. */
+  readonly startedBy: string;
+  readonly displayName: string | null;
+  readonly description: string | null;
+  /** Steps at once; null: no limit. */
+  readonly parallelMax: number | null;
+  readonly failureReason: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export class ExecutionRows {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async add(tx: Transaction, execution: Execution): Promise<void> {
+    await tx.insertInto('pipeline_executions').values(rowOf(execution)).execute();
+  }
+
+  async write(tx: Transaction, execution: Execution): Promise<void> {
+    const { id, ...changes } = rowOf(execution);
+    await tx.updateTable('pipeline_executions').set(changes).where('id', '=', id).execute();
+  }
+
+  async find(id: string): Promise<Execution | null> {
+    const row = await this.#db.selectFrom('pipeline_executions').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? null : executionOf(row);
+  }
+
+  async unfinished(): Promise<Execution[]> {
+    const open = this.#db.selectFrom('pipeline_executions').selectAll().where('state', 'in', ['Executing', 'Stopping']);
+    return (await open.orderBy('created_at').orderBy('id').execute()).map(executionOf);
+  }
+
+  async countUnfinished(tx: Transaction): Promise<number> {
+    const open = tx.selectFrom('pipeline_executions').where('state', 'in', ['Executing', 'Stopping']);
+    const { count } = await open.select((row) => row.fn.countAll().as('count')).executeTakeFirstOrThrow();
+    return Number(count);
+  }
+
+  /** Sorted by creation. */
+  async list(
+    pipeline: string,
+    page: {
+      readonly after: SortKey | null;
+      readonly descending: boolean;
+      readonly limit: number;
+      readonly fromMs?: number | null;
+      readonly toMs?: number | null;
+    },
+  ): Promise<Execution[]> {
+    const { after, descending, limit, fromMs = null, toMs = null } = page;
+    let query = this.#db.selectFrom('pipeline_executions').selectAll().where('pipeline_key', '=', nameKey(pipeline));
+    if (fromMs !== null) query = query.where('created_at', '>', fromMs);
+    if (toMs !== null) query = query.where('created_at', '<', toMs);
+    if (after !== null)
+      query = query.where((row) => row(row.refTuple('created_at', 'id'), descending ? '<' : '>', row.tuple(Number(after[0]), after[1])));
+    const order = descending ? 'desc' : 'asc';
+    return (await query.orderBy('created_at', order).orderBy('id', order).limit(limit).execute()).map(executionOf);
+  }
+
+  async removeOf(tx: Transaction, pipeline: string): Promise<void> {
+    await tx.deleteFrom('pipeline_executions').where('pipeline_key', '=', nameKey(pipeline)).execute();
+  }
+
+  /** Runs in one transaction. */
+  transact<T>(run: (tx: Transaction) => Promise<T>): Promise<T> {
+    return inTransaction(this.#db, run);
+  }
+}
+
+function rowOf({ id, pipeline, status, createdAtMs, updatedAtMs, ...rest }: Execution): PipelineExecutionsTable {
+  return {
+    id,
+    pipeline_key: nameKey(pipeline),
+    state: status,
+    document: JSON.stringify({ pipeline, ...rest }),
+    created_at: createdAtMs,
+    updated_at: updatedAtMs,
+  };
+}
+
+function executionOf(row: PipelineExecutionsTable): Execution {
+  return {
+    id: row.id,
+    status: row.state as ExecutionStatus,
+    ...(JSON.parse(row.document) as Omit<Execution, 'id' | 'status' | 'createdAtMs' | 'updatedAtMs'>),
+    createdAtMs: Number(row.created_at),
+    updatedAtMs: Number(row.updated_at),
+  };
+}

@@ -1,0 +1,202 @@
+/** Executions with real tables; the jobs of their steps are made up. */
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { type ControlPlane, openControlPlane } from '../../../../test/control-plane.ts';
+import type { Caller } from '../../../access/index.ts';
+import { SystemClock } from '../../../clock.ts';
+import { openLogs } from '../../../logs/index.ts';
+import { AwsError, type AwsInput, type AwsOperation, changeOperation, readOperation } from '../../service.ts';
+import type { Execution } from './execution-rows.ts';
+import { ExecutionRows } from './execution-rows.ts';
+import { Executions } from './executions.ts';
+
+const training = (name: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
+  Name: name,
+  Type: 'Training',
+  Arguments: {
+    AlgorithmSpecification: { TrainingImage: 'penstock/python', TrainingInputMode: 'File' },
+    RoleArn: 'arn:aws:iam::000000000000:role/any',
+    OutputDataConfig: { S3OutputPath: 's3://team/out' },
+    HyperParameters: { name },
+  },
+  ...more,
+});
+
+interface Job {
+  status: 'InProgress' | 'Completed' | 'Failed' | 'Stopped';
+  readonly input: AwsInput;
+}
+
+describe('an execution', { timeout: 60_000 }, () => {
+  let control: ControlPlane;
+  let jobs: Map<string, Job>;
+  let caller: Caller | undefined;
+  let opened: Executions[];
+
+  const jobOf = (step: string): Job | undefined =>
+    [...jobs.values()].find(({ input }) => (input['HyperParameters'] as { name: string }).name === step);
+  const operations: Record<string, AwsOperation> = {
+    CreateTrainingJob: changeOperation('train', (input) => {
+      const name = String(input['TrainingJobName']);
+      if (jobs.has(name)) throw new AwsError('ResourceInUse', `${name} exists`);
+      jobs.set(name, { status: 'InProgress', input });
+      return { TrainingJobArn: `arn:aws:sagemaker:us-east-1:000000000000:training-job/${name}` };
+    }),
+    DescribeTrainingJob: readOperation('read training jobs', ({ TrainingJobName: name }) => {
+      const job = jobs.get(String(name));
+      if (job === undefined) throw new AwsError('ValidationException', 'Requested resource not found.');
+      return { TrainingJobStatus: job.status, TrainingJobArn: `arn:${String(name)}`, FailureReason: 'no rows' };
+    }),
+    StopTrainingJob: changeOperation('train', ({ TrainingJobName: name }) => {
+      (jobs.get(String(name)) as Job).status = 'Stopped';
+      return {};
+    }),
+  };
+
+  const open = async (): Promise<Executions> => {
+    const { db, events } = control;
+    const executions = new Executions({
+      rows: new ExecutionRows(db),
+      clock: new SystemClock(),
+      log: openLogs(null, 'silent').platform,
+      events,
+      access: { callerFor: () => caller },
+      objects: { open: async () => null },
+      awsLocation: { account: '000000000000', region: 'us-east-1' },
+      operations: () => operations,
+    });
+    await executions.open();
+    opened.push(executions);
+    return executions;
+  };
+  beforeEach(async () => {
+    control = await openControlPlane({ clock: new SystemClock() });
+    [jobs, caller, opened] = [new Map(), { keyId: 'AKIA1', role: 'deployer' }, []];
+  });
+  afterEach(async () => {
+    for (const executions of opened) await executions.close();
+    await control.database.close();
+    rmSync(control.directory, { recursive: true, force: true });
+  });
+
+  const start = (executions: Executions, steps: readonly unknown[], more: Partial<Execution> = {}): Promise<Execution> =>
+    executions.start({
+      pipeline: 'digits',
+      definition: JSON.stringify({ Version: '2020-12-01', Steps: steps }),
+      who: 'AKIA1',
+      startedBy: 'AKIA1',
+      displayName: null,
+      description: null,
+      parallelMax: null,
+      ...more,
+      parameters: {},
+    });
+  const until = async (isDone: () => boolean | Promise<boolean>): Promise<void> => {
+    while (!(await isDone())) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const over = async (executions: Executions, id: string): Promise<Execution> => {
+    await executions.ended(id, AbortSignal.timeout(20_000));
+    return (await executions.find(id)) as Execution;
+  };
+  const statusesOf = ({ steps }: Execution) => steps.map(({ name, status }) => `${name} ${status}`);
+
+  test('runs steps side by side, and those that wait for others after them', async () => {
+    const executions = await open();
+    const { id } = await start(executions, [training('a'), training('b'), training('c', { DependsOn: ['a', 'b'] })]);
+    await until(() => jobOf('a') !== undefined && jobOf('b') !== undefined);
+    assert.equal(jobOf('c'), undefined);
+    for (const step of ['a', 'b']) (jobOf(step) as Job).status = 'Completed';
+    await until(() => jobOf('c') !== undefined);
+    (jobOf('c') as Job).status = 'Completed';
+    const ended = await over(executions, id);
+    assert.deepEqual([ended.status, statusesOf(ended)], ['Succeeded', ['a Succeeded', 'b Succeeded', 'c Succeeded']]);
+    const kinds = (await control.events.since(0, 100)).map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['pipeline.execution-started', 'pipeline.execution-ended']);
+  });
+
+  test('runs no more steps at once than it may', async () => {
+    const executions = await open();
+    const { id } = await start(executions, [training('a'), training('b')], { parallelMax: 1 });
+    await until(() => jobOf('a') !== undefined);
+    assert.equal(jobs.size, 1);
+    (jobOf('a') as Job).status = 'Completed';
+    await until(() => jobOf('b') !== undefined);
+    (jobOf('b') as Job).status = 'Completed';
+    assert.equal((await over(executions, id)).status, 'Succeeded');
+  });
+
+  test('lets running steps end after a failure, and starts no other', async () => {
+    const executions = await open();
+    const { id } = await start(executions, [training('a'), training('b'), training('c', { DependsOn: ['b'] })]);
+    await until(() => jobs.size === 2);
+    (jobOf('a') as Job).status = 'Failed';
+    await until(async () => (await executions.find(id))?.steps.some(({ status }) => status === 'Failed') === true);
+    (jobOf('b') as Job).status = 'Completed';
+    const ended = await over(executions, id);
+    assert.deepEqual([ended.status, statusesOf(ended), jobs.size], ['Failed', ['a Failed', 'b Succeeded'], 2]);
+    assert.equal(ended.steps[0]?.failureReason, 'no rows');
+  });
+
+  test('continues after a restart with the job that runs, and starts none twice', async () => {
+    const first = await open();
+    const { id } = await start(first, [training('a'), training('b', { DependsOn: ['a'] })]);
+    await until(() => jobOf('a') !== undefined);
+    await first.close();
+    (jobOf('a') as Job).status = 'Completed';
+    const second = await open();
+    await until(() => jobOf('b') !== undefined);
+    (jobOf('b') as Job).status = 'Completed';
+    assert.equal((await over(second, id)).status, 'Succeeded');
+    assert.equal(jobs.size, 2);
+  });
+
+  test('finds the job that a killed server created without storing its ARN', async () => {
+    const first = await open();
+    const { id } = await start(first, [training('a')]);
+    await until(() => jobOf('a') !== undefined);
+    await first.close();
+    const { rows } = { rows: new ExecutionRows(control.db) };
+    const stored = (await rows.find(id)) as Execution;
+    const steps = stored.steps.map((step) => ({ ...step, arn: null }));
+    await rows.transact((tx) => rows.write(tx, { ...stored, steps }));
+    const second = await open();
+    (jobOf('a') as Job).status = 'Completed';
+    assert.equal((await over(second, id)).status, 'Succeeded');
+    assert.equal(jobs.size, 1);
+  });
+
+  test('is stopped with its jobs', async () => {
+    const executions = await open();
+    const { id } = await start(executions, [training('a'), training('b', { DependsOn: ['a'] })]);
+    await until(() => jobOf('a') !== undefined);
+    await executions.stop(id);
+    const ended = await over(executions, id);
+    assert.deepEqual([ended.status, statusesOf(ended), jobOf('a')?.status], ['Stopped', ['a Stopped'], 'Stopped']);
+  });
+
+  for (const [what, now, message] of [
+    ['was revoked', undefined, /the key AKIA1, which defined the pipeline, was revoked: update pipeline digits/],
+    ['lost the right', { keyId: 'AKIA1', role: 'viewer' }, /has the role viewer, and deployer is needed/],
+  ] as const) {
+    test(`fails at the next step once its key ${what}`, async () => {
+      const executions = await open();
+      caller = now;
+      const { id } = await start(executions, [training('a')]);
+      const ended = await over(executions, id);
+      assert.deepEqual([ended.status, jobs.size], ['Failed', 0]);
+      assert.match(ended.steps[0]?.failureReason ?? '', message);
+    });
+  }
+
+  test('uses the result of the same step again while its cache lasts', async () => {
+    const executions = await open();
+    const cached = training('a', { CacheConfig: { Enabled: true, ExpireAfter: 'PT1H' } });
+    const first = await start(executions, [cached]);
+    await until(() => jobOf('a') !== undefined);
+    (jobOf('a') as Job).status = 'Completed';
+    await over(executions, first.id);
+    const second = await over(executions, (await start(executions, [cached])).id);
+    assert.deepEqual([second.status, second.steps[0]?.cachedFrom, jobs.size], ['Succeeded', first.id, 1]);
+  });
+});

@@ -1,0 +1,124 @@
+/** All executions of SageMaker pipelines of a server: started, stopped, and continued after a restart. */
+import { randomBytes } from 'node:crypto';
+import { messageOf } from '../../../errors.ts';
+import { withoutOrigin } from '../../../records/index.ts';
+import { AwsError } from '../../service.ts';
+import type { SortKey } from '../pages.ts';
+import { type ParameterValue, parseDefinition, valueOf } from './definition.ts';
+import { type ExecutePipelineDeps, PipelineExecution, recordExecution } from './execute-pipeline.ts';
+import type { Execution } from './execution-rows.ts';
+
+export interface NewExecution
+  extends Pick<Execution, 'pipeline' | 'definition' | 'who' | 'startedBy' | 'displayName' | 'description' | 'parallelMax'> {
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+interface Running {
+  readonly execution: PipelineExecution;
+  readonly ended: Promise<void>;
+}
+
+const unfinishedMax = 200;
+
+export class Executions {
+  readonly #deps: ExecutePipelineDeps;
+  readonly #running = new Map<string, Running>();
+
+  constructor(deps: ExecutePipelineDeps) {
+    this.#deps = deps;
+  }
+
+  /** Continues those of the server before. */
+  async open(): Promise<void> {
+    for (const execution of await this.#deps.rows.unfinished()) this.#run(execution);
+  }
+
+  async close(): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const { execution } of running) execution.halt();
+    await Promise.all(running.map(({ ended }) => ended));
+  }
+
+  /** Throws `ValidationException` for parameters that do not fit, `ResourceLimitExceeded` if too many are running. */
+  async start({ parameters, ...provided }: NewExecution): Promise<Execution> {
+    const { rows, clock, events } = this.#deps;
+    const nowMs = clock.wallMs();
+    const execution: Execution = {
+      ...provided,
+      id: randomBytes(6).toString('hex'),
+      parameters: givenParameters(provided.definition, parameters),
+      status: 'Executing',
+      steps: [],
+      failureReason: null,
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+    };
+    const event = await rows.transact(async (tx) => {
+      const count = await rows.countUnfinished(tx);
+      if (count >= unfinishedMax)
+        throw new AwsError(
+          'ResourceLimitExceeded',
+          `${count} executions of pipelines are running: at most ${unfinishedMax} can run at once`,
+        );
+      await rows.add(tx, execution);
+      return recordExecution(events, tx, execution, null);
+    });
+    this.#run(execution);
+    events.publish(event);
+    return execution;
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.#running.get(id)?.execution.stop();
+  }
+
+  async find(id: string): Promise<Execution | null> {
+    return this.#running.get(id)?.execution.execution ?? (await this.#deps.rows.find(id));
+  }
+
+  async list(
+    pipeline: string,
+    page: { after: SortKey | null; descending: boolean; limit: number; fromMs: number | null; toMs: number | null },
+  ) {
+    return this.#deps.rows.list(pipeline, page);
+  }
+
+  /** Resolves at the end of the execution, or when the signal aborts. */
+  async ended(id: string, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    await Promise.race([this.#running.get(id)?.ended ?? Promise.resolve(), promise]);
+  }
+
+  #run(stored: Execution): void {
+    const { log } = this.#deps;
+    const execution = new PipelineExecution(this.#deps, stored);
+    const ended = withoutOrigin(() => execution.run())
+      .catch((error: unknown) =>
+        log.error({ pipeline: stored.pipeline, error: messageOf(error) }, 'failed to end an execution of a pipeline'),
+      )
+      .finally(() => this.#running.delete(stored.id));
+    this.#running.set(stored.id, { execution, ended });
+  }
+}
+
+/** With the defaults of those that were not given. */
+function givenParameters(definition: string, given: Readonly<Record<string, string>>): Record<string, ParameterValue> {
+  const { parameters } = parseDefinition(definition);
+  const unknown = Object.keys(given).find((name) => !parameters.some((parameter) => parameter.name === name));
+  if (unknown !== undefined) {
+    const known = parameters.map(({ name }) => name).join(', ') || 'none';
+    throw new AwsError('ValidationException', `unknown parameter '${unknown.slice(0, 80)}': expected one of ${known}`);
+  }
+  return Object.fromEntries(
+    parameters.map((parameter) => {
+      const value = Object.hasOwn(given, parameter.name) ? given[parameter.name] : parameter.otherwise;
+      if (value === null || value === undefined)
+        throw new AwsError(
+          'ValidationException',
+          `parameter '${parameter.name}' has no value: it has no default, so the execution must give one`,
+        );
+      return [parameter.name, valueOf(parameter, value)] as const;
+    }),
+  );
+}

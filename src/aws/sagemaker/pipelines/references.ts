@@ -1,0 +1,157 @@
+/** References in the arguments of a step: `Get`, `Std:Join` and `Std:JsonGet`, found and resolved. */
+import { AwsError } from '../../service.ts';
+
+export interface Reference {
+  /** Of a reference to a parameter. */
+  readonly parameter: string | null;
+  /** Of a reference to a property or property file of a step. */
+  readonly step: string | null;
+  readonly file: string | null;
+}
+
+/** What references stand for in one execution. */
+export interface ReferenceValues {
+  readonly parameter: (name: string) => unknown;
+  /** `PipelineExecutionId` */
+  readonly execution: (name: string) => unknown;
+  /** What the Describe operation says of the step's job. */
+  readonly step: (name: string) => Promise<unknown>;
+  /** The content of a property file of a step, parsed. */
+  readonly file: (step: string, name: string) => Promise<unknown>;
+  /** The content of an object, parsed. */
+  readonly object: (uri: string) => Promise<unknown>;
+}
+
+const executionNames = ['PipelineName', 'PipelineArn', 'PipelineExecutionId', 'PipelineExecutionArn', 'StartDateTime', 'CurrentDateTime'];
+/** `.name`, `[0]`, `['name']` */
+const partPattern = /\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]|\[(?:'([^']*)'|"([^"]*)")\]/gy;
+
+type Json = Readonly<Record<string, unknown>>;
+type Part = string | number;
+
+/** The operation of an object that is a reference; null for other values. */
+function operatorOf(value: unknown): 'Get' | 'Std:Join' | 'Std:JsonGet' | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const [name, ...others] = Object.keys(value);
+  if (name === undefined || others.length > 0) return null;
+  if (name === 'Get' || name === 'Std:Join' || name === 'Std:JsonGet') return name;
+  return null;
+}
+
+/** All references in a value. Throws `ValidationException` for one that is malformed or not served. */
+export function referencesIn(value: unknown, at: string): Reference[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const unknown = Object.keys(value).find((name) => name.startsWith('Std:') && name !== 'Std:Join' && name !== 'Std:JsonGet');
+  if (unknown !== undefined) throw invalid(`${unknown} in ${at} is not served here: expected Get, Std:Join or Std:JsonGet.`);
+  const operator = operatorOf(value);
+  if (operator !== 'Get') {
+    if (operator === 'Std:Join') joinOf(value as Json, at);
+    if (operator === 'Std:JsonGet') partsOf(jsonGetOf(value as Json, at).path, at);
+    return Object.values(value).flatMap((each) => referencesIn(each, at));
+  }
+  const { kind, name, rest } = getOf((value as Json)['Get'], at);
+  if (kind === 'Parameters') return [{ parameter: name, step: null, file: null }];
+  if (kind === 'Execution') return [];
+  const file = rest[0] === 'PropertyFiles' ? String(rest[1]) : null;
+  return [{ parameter: null, step: name, file }];
+}
+
+/** The value with all references replaced. Throws `ValidationException` if one leads nowhere. */
+export async function resolveReferences(value: unknown, values: ReferenceValues, at: string): Promise<unknown> {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return Promise.all(value.map((each) => resolveReferences(each, values, at)));
+  const operator = operatorOf(value);
+  if (operator === 'Get') return getValue((value as Json)['Get'], values, at);
+  if (operator === 'Std:Join') {
+    const { on, parts } = joinOf(value as Json, at);
+    const resolved = await Promise.all(parts.map((each) => resolveReferences(each, values, at)));
+    return resolved.map(textOf).join(on);
+  }
+  if (operator === 'Std:JsonGet') {
+    const { path, file, uri } = jsonGetOf(value as Json, at);
+    const content = file === null ? await values.object(textOf(await resolveReferences(uri, values, at))) : await fileOf(file, values, at);
+    return walk(content, partsOf(path, at), `JsonGet of ${at}`);
+  }
+  const entries = Object.entries(value).map(async ([name, each]) => [name, await resolveReferences(each, values, at)] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function getValue(path: unknown, values: ReferenceValues, at: string): Promise<unknown> {
+  const { kind, name, rest } = getOf(path, at);
+  if (kind === 'Parameters') return values.parameter(name);
+  if (kind === 'Execution') return values.execution(name);
+  return walk(await values.step(name), rest, `${String(path)} of ${at}`);
+}
+
+async function fileOf(file: unknown, values: ReferenceValues, at: string): Promise<unknown> {
+  const { name, rest } = getOf((file as Json | undefined)?.['Get'], at);
+  return values.file(name, String(rest[1]));
+}
+
+/** `Parameters.C`, `Execution.PipelineExecutionId`, `Steps.Train.ModelArtifacts.S3ModelArtifacts` */
+function getOf(path: unknown, at: string) {
+  const [kind, name, ...rest] = typeof path === 'string' ? partsOf(path, at) : [];
+  if (typeof name !== 'string' || (kind !== 'Parameters' && kind !== 'Execution' && kind !== 'Steps'))
+    throw invalid(
+      `Get ${JSON.stringify(path)?.slice(0, 200)} in ${at} is malformed: expected Parameters.NAME, Execution.NAME or Steps.NAME.PROPERTY`,
+    );
+  if (kind === 'Execution' && !executionNames.includes(name))
+    throw invalid(`Get Execution.${name} in ${at} is not served here: expected one of ${executionNames.join(', ')}.`);
+  return { kind, name, rest } as const;
+}
+
+function joinOf(value: Json, at: string): { readonly on: string; readonly parts: readonly unknown[] } {
+  const { On: on, Values: parts } = (value['Std:Join'] ?? {}) as Json;
+  if (typeof on !== 'string' || !Array.isArray(parts)) throw invalid(`Std:Join in ${at} is malformed: expected On and Values`);
+  return { on, parts: parts as readonly unknown[] };
+}
+
+function jsonGetOf(value: Json, at: string) {
+  const { PropertyFile: file = null, S3Uri: uri = null, Path: path } = (value['Std:JsonGet'] ?? {}) as Json;
+  if (typeof path !== 'string' || (file === null) === (uri === null))
+    throw invalid(`Std:JsonGet in ${at} is malformed: expected PropertyFile or S3Uri, and Path`);
+  if (file !== null && getOf((file as Json)['Get'], at).rest[0] !== 'PropertyFiles')
+    throw invalid(`Std:JsonGet in ${at} is malformed: expected a PropertyFile {"Get": "Steps.NAME.PropertyFiles.FILE"}`);
+  return { path, file, uri } as const;
+}
+
+function partsOf(path: string, at: string): Part[] {
+  const parts: Part[] = [];
+  const text = path.replace(/^\$\.?/, '');
+  partPattern.lastIndex = 0;
+  while (partPattern.lastIndex < text.length) {
+    const [whole, name, index, single, double] = partPattern.exec(text) ?? [];
+    if (whole === undefined)
+      throw invalid(`the path '${path.slice(0, 200)}' in ${at} is malformed: expected names and indexes, such as a.b[0].c`);
+    parts.push(index === undefined ? (name ?? single ?? double ?? '') : Number(index));
+  }
+  return parts;
+}
+
+/** Lists of inputs, outputs and channels are addressed by name, too. */
+function walk(start: unknown, parts: readonly Part[], what: string): unknown {
+  let value = start;
+  for (const part of parts) {
+    const own = value as Json | null;
+    if (Array.isArray(value) && typeof part === 'string') value = value.find((each) => isNamed(each, part)) as unknown;
+    else if (typeof own === 'object' && own !== null && Object.hasOwn(own, part)) value = own[part];
+    else value = undefined;
+    if (value === undefined) throw invalid(`${what}: there is no '${part}' in ${(JSON.stringify(own) ?? 'nothing').slice(0, 200)}`);
+  }
+  return value;
+}
+
+function isNamed(value: unknown, name: string): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { OutputName, InputName, ChannelName, Name } = value as Json;
+  return [OutputName, InputName, ChannelName, Name].includes(name);
+}
+
+export function textOf(value: unknown): string {
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+}
+
+function invalid(message: string): AwsError {
+  return new AwsError('ValidationException', message);
+}
