@@ -172,7 +172,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   };
   const alertDeps = { ...core, ...async, ...capture, ...selections, ...alertSettings, autoScaling, sagemaker, webhooks, runPipeline };
   const alerts = await openAlerts(alertDeps, closers);
-  const ofPipelines = { ...core, evaluations, training, s3, webhooks, envelopesOf: eventEnvelopes(alertDeps) };
+  const ofPipelines = { ...core, host: config.host, evaluations, training, s3, webhooks, envelopesOf: eventEnvelopes(alertDeps) };
   pipelines = await openPipelines(ofPipelines, closers);
   await sagemaker.executions.open();
   closers.add(sagemaker.executions);

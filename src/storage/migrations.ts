@@ -37,7 +37,7 @@ import {
   numberEventsInOrder,
 } from './migrations/monitoring.ts';
 import { addObjectsPlace, createObjectBlobs } from './migrations/objects.ts';
-import { createPipelineExecutions, createPipelines } from './migrations/pipelines.ts';
+import { createHoldoutUses, createPipelineExecutions, createPipelines } from './migrations/pipelines.ts';
 import { addPythonModels, addRuntimes, addVersionFiles, createRegistry } from './migrations/registry.ts';
 import { renameMembers } from './migrations/renamed-members.ts';
 import { addStreamOffsets, createTraining, createTuning } from './migrations/training.ts';
@@ -109,5 +109,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0071-object-blobs': { up: (db) => createObjectBlobs(db, dialect) },
     '0080-challengers': { up: addChallengers },
     '0085-pipeline-executions': { up: createPipelineExecutions },
+    '0086-holdout-uses': { up: createHoldoutUses },
   };
 }

@@ -45,7 +45,13 @@ import type {
   ObservedPredictionsTable,
 } from './tables/monitoring.ts';
 import type { ObjectBlobsTable, ObjectChunksTable } from './tables/objects.ts';
-import type { PipelineExecutionsTable, PipelineRevisionsTable, PipelineRunsTable, PipelinesTable } from './tables/pipelines.ts';
+import type {
+  HoldoutUsesTable,
+  PipelineExecutionsTable,
+  PipelineRevisionsTable,
+  PipelineRunsTable,
+  PipelinesTable,
+} from './tables/pipelines.ts';
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
 import type { TrainingJobsTable, TuningJobsTable, TuningTrialsTable } from './tables/training.ts';
 
@@ -96,6 +102,7 @@ export interface Tables {
   pipeline_revisions: PipelineRevisionsTable;
   pipeline_runs: PipelineRunsTable;
   pipeline_executions: PipelineExecutionsTable;
+  holdout_uses: HoldoutUsesTable;
   event_rules: EventRulesTable;
   cursors: CursorsTable;
   alarms: AlarmsTable;

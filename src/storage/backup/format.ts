@@ -84,6 +84,7 @@ export const tableNames = Object.keys({
   pipeline_revisions: true,
   pipeline_runs: true,
   pipeline_executions: true,
+  holdout_uses: true,
   event_rules: true,
   cursors: true,
   alarms: true,

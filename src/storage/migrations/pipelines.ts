@@ -1,4 +1,5 @@
 /** Steps of `migrations.ts`: pipelines, their revisions and runs. */
+import { sql } from 'kysely';
 import type { AnyDatabase } from './any-database.ts';
 
 export async function createPipelines(db: AnyDatabase): Promise<void> {
@@ -59,4 +60,17 @@ export async function createPipelineExecutions(db: AnyDatabase): Promise<void> {
     .columns(['pipeline_key', 'created_at', 'id'])
     .execute();
   await db.schema.createIndex('pipeline_executions_by_state').on('pipeline_executions').columns(['state', 'created_at']).execute();
+}
+
+/** Tests on the same rows count as long as the rows are known: also those of runs and pipelines that were deleted. */
+export async function createHoldoutUses(db: AnyDatabase): Promise<void> {
+  await db.schema
+    .createTable('holdout_uses')
+    .addColumn('holdout', 'text', (column) => column.notNull())
+    .addColumn('run', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('holdout_uses_pk', ['holdout', 'run'])
+    .execute();
+  await sql`insert into holdout_uses (holdout, run)
+    select holdout, name_key || '/' || number || '/' || started_at from pipeline_runs where holdout is not null`.execute(db);
+  await db.schema.dropIndex('pipeline_runs_by_holdout').execute();
 }

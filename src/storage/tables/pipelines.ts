@@ -57,3 +57,10 @@ export interface PipelineExecutionsTable {
   created_at: number;
   updated_at: number;
 }
+
+/** A test of a run on the rows of a holdout. */
+export interface HoldoutUsesTable {
+  holdout: string;
+  /** `loop/12/1796013078341`: also when it started, because another pipeline of the name counts from 1 again. */
+  run: string;
+}

@@ -98,7 +98,7 @@ export class RunExecution {
     for (let tries = 1; ; tries++) {
       try {
         signal.throwIfAborted();
-        checkStepRights(this.#deps.access, this.#revision.appliedBy, this.#revision.spec, step);
+        checkStepRights(this.#deps, this.#revision.appliedBy, this.#revision.spec, step);
         if (this.#stepOf(step).state === 'Waiting')
           await this.#change(step, { state: 'InProgress', startedAtMs: this.#deps.clock.wallMs() });
         signal.throwIfAborted(); // stopped while that was stored

@@ -2,6 +2,7 @@
 import type { Access } from '../../access/index.ts';
 import { addDelivery, announceDeliveries, type WebhookPolicy } from '../../alerts/index.ts';
 import type { Closers } from '../../closers.ts';
+import { isLoopback } from '../../config.ts';
 import type { Deployments } from '../../deployment/index.ts';
 import type { Evaluations } from '../../evaluation/index.ts';
 import type { Foundation } from '../../foundation/index.ts';
@@ -25,6 +26,7 @@ export interface OpenPipelinesDeps extends Pick<Foundation, 'db' | 'clock' | 'jo
   readonly access: Pick<Access, 'callerFor' | 'require'>;
   readonly s3: TrainingBuckets;
   readonly webhooks: Pick<WebhookPolicy, 'checkUrl'>;
+  readonly host: string;
 }
 
 /** Continues the runs of the previous server. */
@@ -35,6 +37,8 @@ export async function openPipelines(deps: OpenPipelinesDeps, closers: Closers): 
     log: logs.platform,
     rows: new PipelineRows(db),
     buckets: s3,
+    isLoopback: isLoopback(deps.host),
+    alarmState: (name) => deps.deployments.rollouts.alarmState(name),
     clock,
     checkUrl: (url) => webhooks.checkUrl(url),
     discardSource: (sha256) => registry.files.discard(sha256),

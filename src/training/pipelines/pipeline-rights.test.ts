@@ -49,9 +49,10 @@ describe('the rights of a pipeline', () => {
   test('are checked again at each step: a revoked key stops it, with the reason', (t) => {
     const { access, keyOf } = fixture(t);
     const id = keyOf('approver');
-    for (const step of ['train', 'register', 'approve'] as const) assert.doesNotThrow(() => checkStepRights(access, id, always, step));
+    for (const step of ['train', 'register', 'approve'] as const)
+      assert.doesNotThrow(() => checkStepRights({ access, isLoopback: true }, id, always, step));
     access.revoke(id);
-    assert.throws(() => checkStepRights(access, id, always, 'approve'), {
+    assert.throws(() => checkStepRights({ access, isLoopback: true }, id, always, 'approve'), {
       code: 'forbidden',
       message: `step approve: the key ${id}, which applied the pipeline, was revoked: apply pipeline loop again with another key`,
     });
@@ -60,8 +61,21 @@ describe('the rights of a pipeline', () => {
   test('of a key with fewer permissions end at the step that needs more', (t) => {
     const { access, keyOf } = fixture(t);
     const id = keyOf('deployer');
-    assert.doesNotThrow(() => checkStepRights(access, id, always, 'train'));
-    assert.throws(() => checkStepRights(access, id, always, 'approve'), { message: /has the role deployer, and approver is needed/ });
-    assert.doesNotThrow(() => checkStepRights(access, id, left, 'approve'));
+    assert.doesNotThrow(() => checkStepRights({ access, isLoopback: true }, id, always, 'train'));
+    assert.throws(() => checkStepRights({ access, isLoopback: true }, id, always, 'approve'), {
+      message: /has the role deployer, and approver is needed/,
+    });
+    assert.doesNotThrow(() => checkStepRights({ access, isLoopback: true }, id, left, 'approve'));
+  });
+
+  test('of a pipeline that was applied without a key end when the server listens beyond loopback', (t) => {
+    const { access } = fixture(t);
+    assert.doesNotThrow(() => checkStepRights({ access, isLoopback: true }, 'anonymous', always, 'approve'));
+    assert.throws(() => checkStepRights({ access, isLoopback: false }, 'anonymous', always, 'approve'), {
+      code: 'forbidden',
+      message:
+        /step approve: the pipeline was applied without a key, and the server listens beyond loopback now: apply pipeline loop again/,
+    });
+    assert.doesNotThrow(() => checkStepRights({ access, isLoopback: false }, 'anonymous', left, 'approve'));
   });
 });

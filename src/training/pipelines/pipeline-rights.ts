@@ -30,10 +30,25 @@ export function checkRights(access: Pick<Access, 'require'>, caller: Caller, spe
   }
 }
 
-/** Throws `forbidden` unless the key still exists and has the permission of the step. `anonymous` stands for a local caller without a key. */
-export function checkStepRights(access: Pick<Access, 'callerFor'>, who: string, spec: PipelineSpec, step: PipelineStep): void {
+/**
+ * Throws `forbidden` unless the key still exists and may do what the step does. `anonymous` stands for a local caller without a key, who may
+ * do everything as long as the server listens on loopback only.
+ */
+export function checkStepRights(
+  { access, isLoopback }: { readonly access: Pick<Access, 'callerFor'>; readonly isLoopback: boolean },
+  who: string,
+  spec: PipelineSpec,
+  step: PipelineStep,
+): void {
   const action = actionOf(spec, step);
-  if (action === null || who === 'anonymous') return;
+  if (action === null) return;
+  if (who === 'anonymous') {
+    if (isLoopback) return;
+    throw new PlatformError(
+      'forbidden',
+      `step ${step}: the pipeline was applied without a key, and the server listens beyond loopback now: apply pipeline ${spec.name} again with a key`,
+    );
+  }
   const role = access.callerFor(who)?.role;
   const cure = `apply pipeline ${spec.name} again with another key`;
   if (role === undefined)

@@ -108,6 +108,20 @@ for (const { name, open } of [
       );
     });
 
+    test('count tests of runs and pipelines that were deleted, too', async (t) => {
+      const { rows, apply } = await fixture(t);
+      await apply();
+      const holdout = { set: 'holdout-1', rows: 450, uses: 1 };
+      await rows.transact((tx) => rows.addRun(tx, runOf(1)));
+      for (const startedAtMs of [5, 5]) await rows.transact((tx) => rows.updateRun(tx, runOf(1, { holdout, startedAtMs })));
+      await rows.transact((tx) => rows.remove(tx, 'loop'));
+      assert.equal(await rows.usesOf('holdout-1', null), 1);
+      await apply();
+      const again = runOf(1, { holdout, startedAtMs: 9 });
+      await rows.transact((tx) => rows.addRun(tx, again));
+      assert.deepEqual([await rows.usesOf('holdout-1', null), await rows.usesOf('holdout-1', again)], [2, 1]);
+    });
+
     test('are deleted with all that belongs to them', async (t) => {
       const { rows, apply } = await fixture(t);
       await apply('a'.repeat(64));

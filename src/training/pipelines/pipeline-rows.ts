@@ -146,6 +146,7 @@ export class PipelineRows {
       .insertInto('pipeline_runs')
       .values({ name_key: key, ...rowOf(run) })
       .execute();
+    await addUse(tx, run);
     await tx.updateTable('pipelines').set({ waiting: null, last_started_at: run.startedAtMs }).where('name_key', '=', key).execute();
     await tx
       .deleteFrom('pipeline_runs')
@@ -161,6 +162,7 @@ export class PipelineRows {
       .where('name_key', '=', nameKey(run.pipeline))
       .where('number', '=', run.number)
       .execute();
+    await addUse(tx, run);
   }
 
   async run(name: string, number: number): Promise<PipelineRun | null> {
@@ -183,14 +185,13 @@ export class PipelineRows {
     return (await this.#db.selectFrom('pipeline_runs').selectAll().where('state', '=', 'InProgress').execute()).map(runOf);
   }
 
-  /** The number of earlier tests on the same rows, by all pipelines. */
-  async usesOf(holdout: string, except: Pick<PipelineRun, 'pipeline' | 'number'> | null): Promise<number> {
+  /** Tests that were made on the same rows before, by all pipelines, also by those that were deleted. */
+  async usesOf(holdout: string, except: UseOfRun | null): Promise<number> {
     let query = this.#db
-      .selectFrom('pipeline_runs')
+      .selectFrom('holdout_uses')
       .select((all) => all.fn.countAll().as('count'))
       .where('holdout', '=', holdout);
-    if (except !== null)
-      query = query.where((row) => row.or([row('name_key', '!=', nameKey(except.pipeline)), row('number', '!=', except.number)]));
+    if (except !== null) query = query.where('run', '!=', useOf(except));
     return Number((await query.executeTakeFirst())?.count ?? 0);
   }
 
@@ -220,6 +221,23 @@ export class PipelineRows {
       .execute();
     return [...new Set(old.flatMap(({ source_sha256: sha256 }) => sha256 ?? []))];
   }
+}
+
+type UseOfRun = Pick<PipelineRun, 'pipeline' | 'number' | 'startedAtMs'>;
+
+function useOf({ pipeline, number, startedAtMs }: UseOfRun): string {
+  return `${nameKey(pipeline)}/${number}/${startedAtMs}`;
+}
+
+/** Again changes nothing. */
+async function addUse(db: Transaction | Database, run: PipelineRun): Promise<void> {
+  if (run.holdout === null) return;
+  const use = { holdout: run.holdout.set, run: useOf(run) };
+  await db
+    .insertInto('holdout_uses')
+    .values(use)
+    .onConflict((conflict) => conflict.columns(['holdout', 'run']).doNothing())
+    .execute();
 }
 
 function pipelinesIn(db: Database | Transaction) {

@@ -81,6 +81,8 @@ async function fixture(t: TestContext) {
     events,
     audit,
     buckets: { open: async () => ({ pieces: [{ sha256: made.holdout }], close: () => undefined }) },
+    isLoopback: true,
+    alarmState: (name: string) => (name === 'late' ? 'OK' : null),
     access: Access.open(join(folder, 'keys.json'), clock),
     notify: async (_tx: unknown, urls: readonly string[], run: PipelineRun) => {
       if (made.refusesWrites) throw new Error('database or disk is full');
@@ -238,6 +240,16 @@ describe('a run', () => {
     const run = await over(1);
     assert.deepEqual([run.state, run.steps.map(({ state }) => state)], ['Failed', ['Completed', 'Completed', 'Failed', 'Skipped']]);
     assert.match(run.reason ?? '', /^s3:\/\/team\/holdout\.csv was changed while the model was trained/);
+  });
+
+  test('are rejected if their rollout names an alarm that is not there', async (t) => {
+    const { apply } = await fixture(t);
+    const withAlarms = (alarms: string): string => {
+      const rollout = `{steps: [{percent: 50, watch: 1m}, {percent: 100, watch: 1m}], alarms: [${alarms}]}`;
+      return fileOf('', `register: {group: digits}\napprove: {when: always}\ndeploy: {endpoint: digits, rollout: ${rollout}}\n`);
+    };
+    await assert.rejects(apply(withAlarms('late, absent')), { code: 'not_found', message: /there is no alarm 'absent'/ });
+    await apply(withAlarms('late, digits-late'));
   });
 
   test('in progress is named by the message that its pipeline cannot be deleted', async (t) => {

@@ -12,11 +12,12 @@ export interface PlannedStep {
   readonly text: string;
 }
 
-type PlanDeps = Pick<RunStepDeps, 'deployments' | 'registry' | 'buckets' | 'rows'>;
+type PlanDeps = Pick<RunStepDeps, 'deployments' | 'registry' | 'buckets' | 'rows' | 'alarmState'>;
 
-/** Throws `wrong_state` for an endpoint of another group, `not_found` for a missing version. */
+/** Throws `wrong_state` for an endpoint of another group, `not_found` for a version or an alarm that is not there. */
 export async function planPipeline(deps: PlanDeps, spec: PipelineSpec): Promise<readonly PlannedStep[]> {
   checkEndpoint(deps, spec);
+  checkAlarms(deps, spec);
   const against = await versionAgainst(deps, spec, null);
   const texts: Readonly<Record<PipelineStep, () => string | Promise<string>>> = {
     train: () => trainText(spec),
@@ -33,6 +34,18 @@ function checkEndpoint({ deployments }: PlanDeps, { deploy, group }: PipelineSpe
   if (endpoint === undefined || group === null) return;
   const groups = endpoint.config.variants.map((variant) => variant.group);
   if (!groups.some((other) => sameName(other, group))) throw otherGroup(endpoint.config.name, groups[0] ?? '', group);
+}
+
+/** Not only after hours of training. An endpoint that is still to be created brings alarms of its own, which are named after it. */
+function checkAlarms({ alarmState, deployments }: PlanDeps, { deploy }: PipelineSpec): void {
+  const endpoint = deploy?.endpoint ?? '';
+  const isThere = deployments.list().some(({ config }) => sameName(config.name, endpoint));
+  const mayCome = (name: string): boolean => !isThere && name.toLowerCase().startsWith(`${endpoint.toLowerCase()}-`);
+  const missing = deploy?.alarms.find((name) => alarmState(name) === null && !mayCome(name));
+  if (missing === undefined) return;
+  throw new PlatformError('not_found', `deploy.rollout.alarms: there is no alarm '${missing}': create it, or name another`, {
+    hint: '`penstock alarms list` lists all alarms',
+  });
 }
 
 function trainText({ train }: PipelineSpec): string {

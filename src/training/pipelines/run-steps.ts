@@ -27,6 +27,10 @@ export interface RunStepDeps {
   readonly events: Pick<Events, 'record' | 'publish'>;
   readonly buckets: TrainingBuckets;
   readonly access: Pick<Access, 'callerFor'>;
+  /** Whether the server listens on loopback only, where calls need no key. */
+  readonly isLoopback: boolean;
+  /** Null if there is no alarm of this name. */
+  readonly alarmState: (name: string) => string | null;
   /** Adds the deliveries of a run that has ended. */
   readonly notify: (tx: Transaction, urls: readonly string[], run: PipelineRun) => Promise<void>;
   readonly announceDeliveries: () => void;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { withinCpuMs } from '../../../test/cpu-time.ts';
 import { SeededRandom } from '../../random.ts';
 import { checkRanges, type ParameterRange, unitOf, valueAt } from './parameter-ranges.ts';
 import { gridSize, propose } from './propose.ts';
@@ -109,6 +110,19 @@ describe('proposals of a tuning job', () => {
     };
     assert.ok(medianOf('Bayesian') <= 0.6);
     assert.ok(medianOf('Random') > 1);
+  });
+
+  test('of TPE take milliseconds however many trials there were', () => {
+    const ranges = Array.from(
+      { length: 20 },
+      (_, at): ParameterRange => ({ kind: 'continuous', name: `p${at}`, min: 0, max: 1, scaling: 'Linear' }),
+    );
+    const random = new SeededRandom(1);
+    const history = Array.from({ length: 2000 }, (): TriedParameters => {
+      const values = Object.fromEntries(ranges.map(({ name }) => [name, String(random.next())]));
+      return { values, objective: random.next() };
+    });
+    withinCpuMs(200, () => propose(history, { strategy: 'Bayesian', goal: 'Minimize', ranges }, random));
   });
 
   test('of TPE choose the best category and avoid trials that still run', () => {

@@ -30,8 +30,13 @@ export interface TuningAdvance {
   readonly stopped: Pick<TuningProgress, 'ending' | 'reason'> | null;
 }
 
+/** Of all tuning jobs together: more are read again. */
+const readMax = 2000;
+
 export class TuningRun {
   readonly #deps: TuningRunDeps;
+  /** Reports of trials that are over, by training job: they do not change any more, and each step compares with all of them. */
+  readonly #read = new Map<string, Reports>();
 
   constructor(deps: TuningRunDeps) {
     this.#deps = deps;
@@ -139,8 +144,8 @@ export class TuningRun {
     const running = trials.filter(({ status, isStoppedEarly }) => status === 'InProgress' && !isStoppedEarly);
     if (running.length === 0) return;
     const reports = new Map<number, Reports>();
-    for (const { number, job, status } of trials)
-      if (status !== 'Waiting' && status !== 'Failed') reports.set(number, await this.#deps.training.reports(job, spec.metric));
+    for (const trial of trials)
+      if (trial.status !== 'Waiting' && trial.status !== 'Failed') reports.set(trial.number, await this.#reportsOf(spec, trial));
     const of = (all: readonly TuningTrial[]): Reports[] => all.map(({ number }) => reports.get(number) ?? []);
     for (const trial of running) {
       const own = reports.get(trial.number) ?? [];
@@ -151,6 +156,16 @@ export class TuningRun {
       await this.#deps.rows.writeTrial(spec.name, { ...trial, isStoppedEarly: true });
       await this.#stopTrial(spec, trial);
     }
+  }
+
+  async #reportsOf({ metric }: TuningSpec, { job, status }: TuningTrial): Promise<Reports> {
+    const known = this.#read.get(job);
+    if (known !== undefined) return known;
+    const reports = await this.#deps.training.reports(job, metric);
+    if (!isTrialOver({ status })) return reports;
+    if (this.#read.size >= readMax) this.#read.clear();
+    this.#read.set(job, reports);
+    return reports;
   }
 
   async #stopTrial({ name }: TuningSpec, { job }: TuningTrial): Promise<void> {
