@@ -4,7 +4,7 @@ import { processingJobId } from '../../training/index.ts';
 import type { AwsService } from '../service.ts';
 import { type EndpointsOptions, endpointOperations } from './endpoints/endpoints.ts';
 import { openRegistryServices, type RegistryServicesOptions } from './models/registry-services.ts';
-import type { ExecutePipelineDeps } from './pipelines/execute-pipeline.ts';
+import type { ExecutePipelineDeps } from './pipelines/execution-deps.ts';
 import { ExecutionRows } from './pipelines/execution-rows.ts';
 import { Executions } from './pipelines/executions.ts';
 import { PipelineOperations } from './pipelines/pipeline-operations.ts';

@@ -1,4 +1,4 @@
-/** What of a definition can be checked before it runs: the rights of its key, and requests of steps that are not served here. */
+/** What of a definition can be checked before it runs: the rights of its key, and requests of steps that are not supported. */
 import { type Caller, hasPermission, weakestRoleWith } from '../../../access/index.ts';
 import { PlatformError } from '../../../errors.ts';
 import { type AwsCall, AwsError, type AwsOperation, permissionOf } from '../../service.ts';
@@ -6,7 +6,7 @@ import { shapesOf } from '../../shapes/shapes.ts';
 import { processingSpecOf } from '../training/processing-members.ts';
 import { createdSpecOf, type TrainingSpecDeps } from '../training/training-spec.ts';
 import { tuningSpecOf } from '../training/tuning-members.ts';
-import type { PipelineDefinition, PipelineParameter, PipelineStep } from './definition.ts';
+import type { GraphStep, PipelineDefinition, PipelineParameter } from './definition.ts';
 import { resolveReferences } from './references.ts';
 import { fitted, stepKinds } from './step-kinds.ts';
 
@@ -19,7 +19,7 @@ const later = 's3://later/later';
 const valuesOfType = { String: later, Integer: 1, Float: 1, Boolean: false } as const satisfies Record<PipelineParameter['type'], unknown>;
 
 /**
- * With the defaults of parameters. Throws `ValidationException` for what is not served here; `forbidden` if the caller may not do what a step
+ * With the defaults of parameters. Throws `ValidationException` for what is not supported; `forbidden` if the caller may not do what a step
  * does. Other faults can depend on values that are known only later.
  */
 export async function checkSteps(deps: CheckStepsDeps, { parameters, steps }: PipelineDefinition, call: AwsCall): Promise<void> {
@@ -55,20 +55,20 @@ function withoutSteps(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([member, each]) => [member, withoutSteps(each)] as const));
 }
 
-function checkRights({ role, keyId }: Caller, row: AwsOperation, members: Record<string, unknown>, { name }: PipelineStep): void {
+function checkRights({ role, keyId }: Caller, row: AwsOperation, members: Record<string, unknown>, { name }: GraphStep): void {
   const permission = permissionOf(row, members);
   if (permission === null || hasPermission(role, permission)) return;
   const wanted = weakestRoleWith(permission);
   throw new PlatformError('forbidden', `step '${name}': the key ${keyId} has the role ${role}, and ${wanted} is needed`);
 }
 
-function checkServedHere(deps: CheckStepsDeps, { name, type }: PipelineStep, members: Record<string, unknown>, call: AwsCall): void {
+function checkServedHere(deps: CheckStepsDeps, { name, type }: GraphStep, members: Record<string, unknown>, call: AwsCall): void {
   try {
     if (type === 'Training') createdSpecOf(members, {}, call, deps);
     if (type === 'Processing') processingSpecOf(members, deps);
     if (type === 'Tuning') tuningSpecOf(members, call, deps);
   } catch (error) {
-    if (!(error instanceof AwsError || error instanceof PlatformError) || !/is not served here/.test(error.message)) return;
+    if (!(error instanceof AwsError || error instanceof PlatformError) || !/is not supported/.test(error.message)) return;
     throw new AwsError('ValidationException', `step '${name}': ${error.message}`, { cause: error });
   }
 }

@@ -16,7 +16,7 @@ const types = [...Object.keys(compared), 'In', 'Not', 'Or'];
 /** Throws `ValidationException` for conditions that are malformed or not served. */
 export function checkConditions({ Conditions: conditions, ...rest }: Json, at: string): void {
   const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw invalid(`${unknown} of ${at} is not served here: expected Conditions, IfSteps and ElseSteps.`);
+  if (unknown !== undefined) throw invalid(`${unknown} of ${at} is not supported: expected Conditions, IfSteps and ElseSteps.`);
   if (!Array.isArray(conditions) || conditions.length === 0) throw invalid(`${at} has no Conditions: expected a list`);
   for (const condition of conditions as readonly Json[]) checkCondition(condition, at);
 }
@@ -24,7 +24,7 @@ export function checkConditions({ Conditions: conditions, ...rest }: Json, at: s
 function checkCondition(condition: Json, at: string): void {
   const { Type: type, LeftValue, RightValue, QueryValue, Values, Expression, Conditions } = condition;
   if (typeof type !== 'string' || !types.includes(type))
-    throw invalid(`condition ${JSON.stringify(type)?.slice(0, 100)} of ${at} is not served here: expected one of ${types.join(', ')}.`);
+    throw invalid(`condition ${JSON.stringify(type)?.slice(0, 100)} of ${at} is not supported: expected one of ${types.join(', ')}.`);
   if (type === 'Not') return checkCondition((Expression ?? {}) as Json, at);
   if (type === 'Or') {
     if (!Array.isArray(Conditions) || Conditions.length === 0) throw malformed(type, 'Conditions', at);

@@ -46,13 +46,13 @@ describe('a definition', () => {
 
   for (const [what, text, message] of [
     ['is no JSON', '{', /PipelineDefinition is not JSON/],
-    ['has another version', JSON.stringify({ Version: '2030-01-01', Steps: [] }), /Version "2030-01-01" is not served here/],
-    ['has an unknown member', define([fail('a')], { Extra: 1 }), /Extra of PipelineDefinition is not served here/],
+    ['has another version', JSON.stringify({ Version: '2030-01-01', Steps: [] }), /Version "2030-01-01" is not supported/],
+    ['has an unknown member', define([fail('a')], { Extra: 1 }), /Extra of PipelineDefinition is not supported/],
     ['has no steps', define([]), /Steps is empty/],
     [
       'has a step type that is not served',
       define([{ Name: 'a', Type: 'Lambda', Arguments: {} }]),
-      /step 'a' has the type "Lambda", which is not served here/,
+      /step 'a' has the type "Lambda", which is not supported/,
     ],
     [
       'has a step of another type in a branch',
@@ -64,7 +64,7 @@ describe('a definition', () => {
       ]),
       /step 'b' has the type "EMR"/,
     ],
-    ['has retry policies', define([fail('a', { RetryPolicies: [] })]), /RetryPolicies of step 'a' is not served here/],
+    ['has retry policies', define([fail('a', { RetryPolicies: [] })]), /RetryPolicies of step 'a' is not supported/],
     ['has two steps of one name', define([fail('a'), fail('a')]), /two steps are named 'a'/],
     ['depends on what is not there', define([fail('a', { DependsOn: ['b'] })]), /step 'a' refers to step 'b', which is not defined/],
     ['has a cycle', define([fail('a', { DependsOn: ['b'] }), fail('b', { DependsOn: ['a'] })]), /in a cycle: a -> b -> a/],
@@ -78,17 +78,17 @@ describe('a definition', () => {
     [
       'has a function that is not served',
       define([fail('a', { Arguments: { ErrorMessage: { 'Std:Other': 1 } } })]),
-      /Std:Other in step 'a' is not served here/,
+      /Std:Other in step 'a' is not supported/,
     ],
     [
       'has a condition that is not served',
       define([{ ...condition(), Arguments: { Conditions: [{ Type: 'Matches' }] } }]),
-      /condition "Matches" of step 'Good' is not served here/,
+      /condition "Matches" of step 'Good' is not supported/,
     ],
     [
       'refers to a fact that is not served',
       define([fail('a', { Arguments: { ErrorMessage: { Get: 'Execution.TrainingJobName' } } })]),
-      /Execution.TrainingJobName in step 'a' is not served here/,
+      /Execution.TrainingJobName in step 'a' is not supported/,
     ],
     [
       'has a cache without a duration',

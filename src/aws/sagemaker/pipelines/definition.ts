@@ -6,7 +6,7 @@ import { parseJsonWithin } from '../../../codecs/index.ts';
 import { messageOf } from '../../../errors.ts';
 import { AwsError } from '../../service.ts';
 import { checkConditions } from './conditions.ts';
-import { referencesIn } from './references.ts';
+import { stepReferencesIn } from './references.ts';
 
 export type ParameterValue = string | number | boolean;
 
@@ -21,7 +21,7 @@ export interface PipelineParameter {
 export const stepTypes = ['Training', 'Processing', 'Transform', 'Tuning', 'Model', 'RegisterModel', 'Condition', 'Fail'] as const;
 export type StepType = (typeof stepTypes)[number];
 
-export interface PipelineStep {
+export interface GraphStep {
   readonly name: string;
   readonly type: StepType;
   /** The request of the step's operation, with references. */
@@ -40,7 +40,7 @@ export interface PipelineStep {
 export interface PipelineDefinition {
   readonly parameters: readonly PipelineParameter[];
   /** With those of all branches. */
-  readonly steps: readonly PipelineStep[];
+  readonly steps: readonly GraphStep[];
 }
 
 const limits = { depthMax: 64, valuesMax: 20_000, nodesMax: 40_000 };
@@ -64,7 +64,7 @@ export function parseDefinition(text: string): PipelineDefinition {
   }
   const document = objectOf(parsed, 'PipelineDefinition');
   if (document['Version'] !== '2020-12-01')
-    throw invalid(`Version ${JSON.stringify(document['Version'])} is not served here: expected "2020-12-01".`);
+    throw invalid(`Version ${JSON.stringify(document['Version'])} is not supported: expected "2020-12-01".`);
   checkMembers(document, topMembers, 'PipelineDefinition');
   const parameters = listOf(document['Parameters'] ?? [], 'Parameters').map(parameterOf);
   if (parameters.length > parametersMax) throw invalid(`${parameters.length} Parameters: expected at most ${parametersMax}`);
@@ -113,26 +113,26 @@ function typed(type: PipelineParameter['type'], value: unknown): ParameterValue 
   return isGood ? number : null;
 }
 
-function stepsOf(value: unknown, branch: PipelineStep['branch']): PipelineStep[] {
+function stepsOf(value: unknown, branch: GraphStep['branch']): GraphStep[] {
   return listOf(value ?? [], 'Steps').flatMap((each) => stepOf(objectOf(each, 'a step'), branch));
 }
 
 /** A step, and those of its branches if it is a condition. */
-function stepOf(step: Json, branch: PipelineStep['branch']): PipelineStep[] {
+function stepOf(step: Json, branch: GraphStep['branch']): GraphStep[] {
   const { Name: name, Type: type, DisplayName: displayName = null, Description: description = null } = step;
   if (typeof name !== 'string' || !stepNamePattern.test(name)) throw invalid(`invalid name of a step ${shown(name)}`);
   const at = `step '${name}'`;
   const known = stepTypes.find((each) => each === type);
   if (known === undefined)
-    throw invalid(`${at} has the type ${shown(type)}, which is not served here: expected one of ${stepTypes.join(', ')}.`);
+    throw invalid(`${at} has the type ${shown(type)}, which is not supported: expected one of ${stepTypes.join(', ')}.`);
   checkMembers(step, stepMembers, at);
   const { IfSteps: ifSteps, ElseSteps: elseSteps, ...own } = objectOf(step['Arguments'] ?? {}, `Arguments of ${at}`);
   if (known === 'Condition') checkConditions(own, at);
   else if (ifSteps !== undefined || elseSteps !== undefined) throw invalid(`${at} has IfSteps or ElseSteps: only a Condition has them`);
   if (known === 'Fail') checkMembers(own, ['ErrorMessage'], `Arguments of ${at}`);
-  const needed = referencesIn(own, at).flatMap(({ step: other }) => (other === null ? [] : [other]));
+  const needed = stepReferencesIn(own, at).flatMap(({ step: other }) => (other === null ? [] : [other]));
   const depends = listOf(step['DependsOn'] ?? [], `DependsOn of ${at}`).map(String);
-  const parsed: PipelineStep = {
+  const parsed: GraphStep = {
     name,
     type: known,
     arguments: own,
@@ -169,7 +169,7 @@ function checkGraph({ parameters, steps }: PipelineDefinition): void {
   const names = new Set(parameters.map(({ name }) => name));
   const byName = new Map(steps.map((step) => [step.name, step]));
   for (const step of steps) {
-    for (const { parameter, step: other, file } of referencesIn(step.arguments, `step '${step.name}'`)) {
+    for (const { parameter, step: other, file } of stepReferencesIn(step.arguments, `step '${step.name}'`)) {
       if (parameter !== null && !names.has(parameter))
         throw invalid(`step '${step.name}' refers to parameter '${parameter}', which is not defined`);
       const files = other === null ? [] : (byName.get(other)?.propertyFiles ?? []);
@@ -180,11 +180,11 @@ function checkGraph({ parameters, steps }: PipelineDefinition): void {
       if (!byName.has(other)) throw invalid(`step '${step.name}' refers to step '${other}', which is not defined`);
   }
   const done = new Set<string>();
-  const visit = (step: PipelineStep, path: readonly string[]): void => {
+  const visit = (step: GraphStep, path: readonly string[]): void => {
     if (done.has(step.name)) return;
     if (path.includes(step.name)) throw invalid(`the steps depend on each other in a cycle: ${[...path, step.name].join(' -> ')}`);
     const before = step.branch === null ? step.after : [...step.after, step.branch.condition];
-    for (const other of before) visit(byName.get(other) as PipelineStep, [...path, step.name]);
+    for (const other of before) visit(byName.get(other) as GraphStep, [...path, step.name]);
     done.add(step.name);
   };
   for (const step of steps) visit(step, []);
@@ -192,7 +192,7 @@ function checkGraph({ parameters, steps }: PipelineDefinition): void {
 
 function checkMembers(value: Json, known: readonly string[], of: string): void {
   const unknown = Object.keys(value).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw invalid(`${unknown} of ${of} is not served here: expected one of ${known.join(', ') || 'none'}.`);
+  if (unknown !== undefined) throw invalid(`${unknown} of ${of} is not supported: expected one of ${known.join(', ') || 'none'}.`);
 }
 
 function checkUnique(names: readonly string[], what: string): void {

@@ -2,32 +2,16 @@
  * Executes a pipeline: each step when those before it have succeeded, side by side. The name of a job is stored before the job is created, so
  * the next server finds it again after a kill. A step that fails lets those that run end, and no other begin.
  */
-import type { Access } from '../../../access/index.ts';
-import type { Clock } from '../../../clock.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
-import type { Log } from '../../../logs/index.ts';
 import { type Events, type PlatformEvent, withOrigin } from '../../../records/index.ts';
 import type { Transaction } from '../../../storage/index.ts';
-import type { S3Store } from '../../s3/store.ts';
-import type { AwsLocation, AwsOperation } from '../../service.ts';
 import { areTrue } from './conditions.ts';
-import { type PipelineDefinition, type PipelineStep, parseDefinition } from './definition.ts';
-import type { ExecutedStep, Execution, ExecutionRows, ExecutionStatus } from './execution-rows.ts';
-import { resolveReferences, textOf } from './references.ts';
+import { type GraphStep, type PipelineDefinition, parseDefinition } from './definition.ts';
+import type { ExecutePipelineDeps } from './execution-deps.ts';
+import type { ExecutedStep, Execution, ExecutionStatus } from './execution-rows.ts';
+import { asText, resolveReferences } from './references.ts';
 import { StepCalls } from './step-calls.ts';
-import { digestOf, jobStateOf, resourceNameOf, type StepKind, stepKinds } from './step-kinds.ts';
-
-export interface ExecutePipelineDeps {
-  readonly rows: ExecutionRows;
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'warn' | 'error'>;
-  readonly events: Pick<Events, 'record' | 'publish'>;
-  readonly access: Pick<Access, 'callerFor'>;
-  readonly objects: Pick<S3Store, 'open'>;
-  readonly awsLocation: AwsLocation;
-  /** All operations of SageMaker. */
-  readonly operations: () => Readonly<Record<string, AwsOperation>>;
-}
+import { jobStateOf, resourceNameOf, type StepKind, stepDigest, stepKinds } from './step-kinds.ts';
 
 const pollMs = 500;
 /** The server has no room, or its database was away. */
@@ -104,7 +88,7 @@ export class PipelineExecution {
     }
   }
 
-  #isDue({ after, branch }: PipelineStep): boolean {
+  #isDue({ after, branch }: GraphStep): boolean {
     const isDone = (name: string): boolean => this.#recordOf(name)?.status === 'Succeeded';
     return after.every(isDone) && (branch === null || this.#recordOf(branch.condition)?.outcome === branch.outcome);
   }
@@ -113,7 +97,7 @@ export class PipelineExecution {
     return this.#execution.steps.find((step) => step.name === name) ?? null;
   }
 
-  async #runStep(step: PipelineStep): Promise<void> {
+  async #runStep(step: GraphStep): Promise<void> {
     for (let tries = 1; !this.#halt.signal.aborted; tries++) {
       try {
         const { clock } = this.#deps;
@@ -133,14 +117,14 @@ export class PipelineExecution {
     }
   }
 
-  async #complete(step: PipelineStep): Promise<void> {
+  async #complete(step: GraphStep): Promise<void> {
     const at = `step '${step.name}'`;
     const resolved = (await resolveReferences(step.arguments, this.#calls.references, at)) as Record<string, unknown>;
-    if (step.type === 'Fail') throw new StepFailed(textOf(resolved['ErrorMessage'] ?? ''));
+    if (step.type === 'Fail') throw new StepFailed(asText(resolved['ErrorMessage'] ?? ''));
     if (step.type === 'Condition')
       return this.#endStep(step, { status: 'Succeeded', outcome: areTrue(resolved['Conditions'] as Record<string, unknown>[]) });
     const kind = stepKinds[step.type] as StepKind;
-    const digest = digestOf(step.type, resolved);
+    const digest = stepDigest(step.type, resolved);
     const before = await this.#cached(step, digest);
     if (before !== null) {
       const { resource, arn, from } = before;
@@ -151,7 +135,7 @@ export class PipelineExecution {
   }
 
   /** The name of the job, which may have been created by a server that was killed. */
-  async #create(step: PipelineStep, kind: StepKind, resolved: Record<string, unknown>, digest: string): Promise<string> {
+  async #create(step: GraphStep, kind: StepKind, resolved: Record<string, unknown>, digest: string): Promise<string> {
     const { id } = this.#execution;
     const record = this.#recordOf(step.name) as ExecutedStep;
     if (record.arn !== null && record.resource !== null) return record.resource;
@@ -166,7 +150,7 @@ export class PipelineExecution {
     return this.#created(step, step.type === 'RegisterModel' ? arn : resource, arn);
   }
 
-  async #created(step: PipelineStep, resource: string, arn: string): Promise<string> {
+  async #created(step: GraphStep, resource: string, arn: string): Promise<string> {
     await this.#saveStep({ ...(this.#recordOf(step.name) as ExecutedStep), resource, arn });
     return resource;
   }
@@ -175,7 +159,7 @@ export class PipelineExecution {
     if (this.#execution.status !== 'Executing') throw new StepStopped('the execution was stopped');
   }
 
-  async #await(step: PipelineStep, kind: StepKind, resource: string): Promise<void> {
+  async #await(step: GraphStep, kind: StepKind, resource: string): Promise<void> {
     for (let isStopping = false; ; ) {
       const state = jobStateOf(kind, await this.#calls.described(kind, resource));
       if (state.state === 'succeeded') return this.#endStep(step, { status: 'Succeeded' });
@@ -191,7 +175,7 @@ export class PipelineExecution {
   }
 
   /** The result of the same step in an earlier execution of this pipeline. */
-  async #cached({ name, cacheMs }: PipelineStep, digest: string): Promise<{ resource: string; arn: string; from: string } | null> {
+  async #cached({ name, cacheMs }: GraphStep, digest: string): Promise<{ resource: string; arn: string; from: string } | null> {
     if (cacheMs === null) return null;
     const { pipeline, id } = this.#execution;
     const sinceMs = this.#deps.clock.wallMs() - cacheMs;
@@ -204,7 +188,7 @@ export class PipelineExecution {
     return null;
   }
 
-  async #endStep({ name }: PipelineStep, change: Partial<ExecutedStep>): Promise<void> {
+  async #endStep({ name }: GraphStep, change: Partial<ExecutedStep>): Promise<void> {
     const record = this.#recordOf(name) as ExecutedStep;
     await this.#saveStep({ ...record, ...change, endedAtMs: this.#deps.clock.wallMs() });
   }
@@ -276,7 +260,7 @@ export class PipelineExecution {
     for (const resolve of this.#waiting) resolve();
   }
 
-  #warn({ name }: PipelineStep, error: unknown): void {
+  #warn({ name }: GraphStep, error: unknown): void {
     this.#deps.log.warn(
       { pipeline: this.#execution.pipeline, step: name, error: messageOf(error) },
       'a step of a pipeline failed, will retry',

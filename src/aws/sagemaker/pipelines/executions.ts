@@ -5,7 +5,8 @@ import { withoutOrigin } from '../../../records/index.ts';
 import { AwsError } from '../../service.ts';
 import type { SortKey } from '../pages.ts';
 import { type ParameterValue, parseDefinition, valueOf } from './definition.ts';
-import { type ExecutePipelineDeps, PipelineExecution, recordExecution } from './execute-pipeline.ts';
+import { PipelineExecution, recordExecution } from './execute-pipeline.ts';
+import type { ExecutePipelineDeps } from './execution-deps.ts';
 import type { Execution } from './execution-rows.ts';
 
 export interface NewExecution
@@ -46,7 +47,7 @@ export class Executions {
     const execution: Execution = {
       ...provided,
       id: randomBytes(6).toString('hex'),
-      parameters: givenParameters(provided.definition, parameters),
+      parameters: parameterValues(provided.definition, parameters),
       status: 'Executing',
       steps: [],
       failureReason: null,
@@ -102,17 +103,17 @@ export class Executions {
   }
 }
 
-/** With the defaults of those that were not given. */
-function givenParameters(definition: string, given: Readonly<Record<string, string>>): Record<string, ParameterValue> {
+/** With the defaults of those that were not provided. */
+function parameterValues(definition: string, provided: Readonly<Record<string, string>>): Record<string, ParameterValue> {
   const { parameters } = parseDefinition(definition);
-  const unknown = Object.keys(given).find((name) => !parameters.some((parameter) => parameter.name === name));
+  const unknown = Object.keys(provided).find((name) => !parameters.some((parameter) => parameter.name === name));
   if (unknown !== undefined) {
     const known = parameters.map(({ name }) => name).join(', ') || 'none';
     throw new AwsError('ValidationException', `unknown parameter '${unknown.slice(0, 80)}': expected one of ${known}`);
   }
   return Object.fromEntries(
     parameters.map((parameter) => {
-      const value = Object.hasOwn(given, parameter.name) ? given[parameter.name] : parameter.otherwise;
+      const value = Object.hasOwn(provided, parameter.name) ? provided[parameter.name] : parameter.otherwise;
       if (value === null || value === undefined)
         throw new AwsError(
           'ValidationException',

@@ -23,7 +23,7 @@ import { type CheckStepsDeps, checkSteps } from './check-steps.ts';
 import { parseDefinition } from './definition.ts';
 import type { ExecutedStep, Execution, ExecutionRows } from './execution-rows.ts';
 import type { Executions } from './executions.ts';
-import { textOf } from './references.ts';
+import { asText } from './references.ts';
 import { stepKinds } from './step-kinds.ts';
 
 export interface PipelineOperationsOptions extends CheckStepsDeps {
@@ -87,7 +87,7 @@ export class PipelineOperations {
       ListPipelineExecutionSteps: readOperation('read pipelines', (input, call) => this.#listSteps(input, call)),
       ListPipelineParametersForExecution: readOperation('read pipelines', async (input, call) => {
         const { parameters } = await this.#findExecution(input, call);
-        return { PipelineParameters: Object.entries(parameters).map(([Name, value]) => ({ Name, Value: textOf(value) })) };
+        return { PipelineParameters: Object.entries(parameters).map(([Name, value]) => ({ Name, Value: asText(value) })) };
       }),
       DescribePipelineDefinitionForExecution: readOperation('read pipelines', async (input, call) => {
         const { definition, createdAtMs } = await this.#findExecution(input, call);
@@ -136,7 +136,7 @@ export class PipelineOperations {
     const found = await this.#find(input, call);
     const hasDefinition = input['PipelineDefinition'] !== undefined || input['PipelineDefinitionS3Location'] !== undefined;
     const definition = hasDefinition ? await this.#definitionOf(input, call) : found.content.definition;
-    // Whoever changes anything takes over the rights, and needs them.
+    // The key that changes anything lends its rights from now on, so it needs them.
     await checkSteps(this.#options, parseDefinition(definition), call);
     await documents.change<PipelineDocument>('pipeline', found.name, (content) => ({
       ...content,
@@ -174,12 +174,12 @@ export class PipelineOperations {
   #start(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { ClientRequestToken: token, ...members } = input;
     if (input['SelectiveExecutionConfig'] !== undefined)
-      throw new AwsError('ValidationException', 'SelectiveExecutionConfig is not served here: steps with a CacheConfig are not run again.');
+      throw new AwsError('ValidationException', 'SelectiveExecutionConfig is not supported: steps with a CacheConfig are not run again.');
     return this.#tokens.once('StartPipelineExecution', { ...members, ClientToken: token }, async (store) => {
       const found = await this.#find(input, call);
-      const given = (input['PipelineParameters'] ?? []) as readonly { readonly Name: string; readonly Value: string }[];
+      const provided = (input['PipelineParameters'] ?? []) as readonly { readonly Name: string; readonly Value: string }[];
       const execution = await this.#begin(found, {
-        parameters: Object.fromEntries(given.map(({ Name, Value }) => [Name, Value] as const)),
+        parameters: Object.fromEntries(provided.map(({ Name, Value }) => [Name, Value] as const)),
         startedBy: call.caller.keyId,
         displayName: (input['PipelineExecutionDisplayName'] as string | undefined) ?? null,
         description: (input['PipelineExecutionDescription'] as string | undefined) ?? null,
@@ -193,14 +193,14 @@ export class PipelineOperations {
 
   async #begin(
     { name, content }: Stored,
-    given: Pick<Execution, 'startedBy' | 'displayName' | 'description' | 'parallelMax'> & {
+    provided: Pick<Execution, 'startedBy' | 'displayName' | 'description' | 'parallelMax'> & {
       readonly parameters: Readonly<Record<string, string>>;
     },
   ): Promise<Execution> {
     const { executions, documents, clock } = this.#options;
     const { definition, who } = content;
-    const parallelMax = given.parallelMax ?? content.parallelMax;
-    const execution = await executions.start({ ...given, parallelMax, pipeline: name, definition, who });
+    const parallelMax = provided.parallelMax ?? content.parallelMax;
+    const execution = await executions.start({ ...provided, parallelMax, pipeline: name, definition, who });
     await documents.change<PipelineDocument>('pipeline', name, (stored) => ({ ...stored, lastRunAtMs: clock.wallMs() }));
     return execution;
   }

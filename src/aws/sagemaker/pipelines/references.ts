@@ -1,7 +1,7 @@
 /** References in the arguments of a step: `Get`, `Std:Join` and `Std:JsonGet`, found and resolved. */
 import { AwsError } from '../../service.ts';
 
-export interface Reference {
+export interface StepReference {
   /** Of a reference to a parameter. */
   readonly parameter: string | null;
   /** Of a reference to a property or property file of a step. */
@@ -39,15 +39,15 @@ function operatorOf(value: unknown): 'Get' | 'Std:Join' | 'Std:JsonGet' | null {
 }
 
 /** All references in a value. Throws `ValidationException` for one that is malformed or not served. */
-export function referencesIn(value: unknown, at: string): Reference[] {
+export function stepReferencesIn(value: unknown, at: string): StepReference[] {
   if (typeof value !== 'object' || value === null) return [];
   const unknown = Object.keys(value).find((name) => name.startsWith('Std:') && name !== 'Std:Join' && name !== 'Std:JsonGet');
-  if (unknown !== undefined) throw invalid(`${unknown} in ${at} is not served here: expected Get, Std:Join or Std:JsonGet.`);
+  if (unknown !== undefined) throw invalid(`${unknown} in ${at} is not supported: expected Get, Std:Join or Std:JsonGet.`);
   const operator = operatorOf(value);
   if (operator !== 'Get') {
     if (operator === 'Std:Join') joinOf(value as Json, at);
     if (operator === 'Std:JsonGet') partsOf(jsonGetOf(value as Json, at).path, at);
-    return Object.values(value).flatMap((each) => referencesIn(each, at));
+    return Object.values(value).flatMap((each) => stepReferencesIn(each, at));
   }
   const { kind, name, rest } = getOf((value as Json)['Get'], at);
   if (kind === 'Parameters') return [{ parameter: name, step: null, file: null }];
@@ -65,11 +65,11 @@ export async function resolveReferences(value: unknown, values: ReferenceValues,
   if (operator === 'Std:Join') {
     const { on, parts } = joinOf(value as Json, at);
     const resolved = await Promise.all(parts.map((each) => resolveReferences(each, values, at)));
-    return resolved.map(textOf).join(on);
+    return resolved.map(asText).join(on);
   }
   if (operator === 'Std:JsonGet') {
     const { path, file, uri } = jsonGetOf(value as Json, at);
-    const content = file === null ? await values.object(textOf(await resolveReferences(uri, values, at))) : await fileOf(file, values, at);
+    const content = file === null ? await values.object(asText(await resolveReferences(uri, values, at))) : await fileOf(file, values, at);
     return walk(content, partsOf(path, at), `JsonGet of ${at}`);
   }
   const entries = Object.entries(value).map(async ([name, each]) => [name, await resolveReferences(each, values, at)] as const);
@@ -96,7 +96,7 @@ function getOf(path: unknown, at: string) {
       `Get ${JSON.stringify(path)?.slice(0, 200)} in ${at} is malformed: expected Parameters.NAME, Execution.NAME or Steps.NAME.PROPERTY`,
     );
   if (kind === 'Execution' && !executionNames.includes(name))
-    throw invalid(`Get Execution.${name} in ${at} is not served here: expected one of ${executionNames.join(', ')}.`);
+    throw invalid(`Get Execution.${name} in ${at} is not supported: expected one of ${executionNames.join(', ')}.`);
   return { kind, name, rest } as const;
 }
 
@@ -147,7 +147,7 @@ function isNamed(value: unknown, name: string): boolean {
   return [OutputName, InputName, ChannelName, Name].includes(name);
 }
 
-export function textOf(value: unknown): string {
+export function asText(value: unknown): string {
   if (value instanceof Date) return value.toISOString();
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }

@@ -7,10 +7,10 @@ import { type AwsCall, AwsError, type AwsInput, type AwsOutput, permissionOf } f
 import { checkInput } from '../../shapes/check-input.ts';
 import { shapesOf } from '../../shapes/shapes.ts';
 import { arnOf } from '../arn.ts';
-import type { PipelineDefinition, PipelineStep } from './definition.ts';
-import type { ExecutePipelineDeps } from './execute-pipeline.ts';
+import type { GraphStep, PipelineDefinition } from './definition.ts';
+import type { ExecutePipelineDeps } from './execution-deps.ts';
 import type { ExecutedStep, Execution } from './execution-rows.ts';
-import { type ReferenceValues, textOf } from './references.ts';
+import { asText, type ReferenceValues } from './references.ts';
 import { fitted, type StepKind, stepKinds } from './step-kinds.ts';
 
 const fileBytesMax = 4 * 2 ** 20;
@@ -22,7 +22,7 @@ export class StepCalls {
   readonly #deps: ExecutePipelineDeps;
   readonly #execution: Execution;
   readonly #recordOf: (step: string) => ExecutedStep | null;
-  readonly #steps: ReadonlyMap<string, PipelineStep>;
+  readonly #steps: ReadonlyMap<string, GraphStep>;
 
   constructor(
     deps: ExecutePipelineDeps,
@@ -44,7 +44,7 @@ export class StepCalls {
   }
 
   /** Creates the job of a step. Returns its ARN. */
-  async create(step: PipelineStep, kind: StepKind, resource: string, resolved: Record<string, unknown>): Promise<string> {
+  async create(step: GraphStep, kind: StepKind, resource: string, resolved: Record<string, unknown>): Promise<string> {
     const own = step.type === 'RegisterModel' ? { ClientToken: resource.slice(-36).replace(/^-+/, '') } : { [kind.name]: resource };
     const members = { ...resolved, ...own };
     if (step.type === 'RegisterModel') await this.#expectGroup(members['ModelPackageGroupName' as keyof typeof members]);
@@ -126,7 +126,7 @@ export class StepCalls {
   }
 
   async #properties(name: string): Promise<unknown> {
-    const { type } = this.#steps.get(name) as PipelineStep;
+    const { type } = this.#steps.get(name) as GraphStep;
     const record = this.#recordOf(name);
     if (record === null || record.status !== 'Succeeded') throw new AwsError('ValidationException', `step '${name}' has no result`);
     const kind = stepKinds[type];
@@ -139,8 +139,8 @@ export class StepCalls {
   }
 
   async #file(name: string, file: string): Promise<unknown> {
-    const { propertyFiles } = this.#steps.get(name) as PipelineStep;
-    const { output, path } = propertyFiles.find((each) => each.name === file) as PipelineStep['propertyFiles'][number];
+    const { propertyFiles } = this.#steps.get(name) as GraphStep;
+    const { output, path } = propertyFiles.find((each) => each.name === file) as GraphStep['propertyFiles'][number];
     const described = (await this.#properties(name)) as { ProcessingOutputConfig?: { Outputs?: readonly OutputMembers[] } };
     const uri = described.ProcessingOutputConfig?.Outputs?.find(({ OutputName }) => OutputName === output)?.S3Output?.S3Uri;
     if (uri === undefined) throw new AwsError('ValidationException', `property file '${file}': step '${name}' has no output '${output}'`);
@@ -149,7 +149,7 @@ export class StepCalls {
 
   async #json(uri: string): Promise<unknown> {
     const [, bucket, key] = s3Uri.exec(uri) ?? [];
-    const object = bucket === undefined ? null : await this.#deps.objects.open(bucket, textOf(key));
+    const object = bucket === undefined ? null : await this.#deps.objects.open(bucket, asText(key));
     if (object === null) throw new AwsError('ValidationException', `there is no object ${uri.slice(0, 300)}, which a step reads`);
     try {
       if (object.bytes > fileBytesMax)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { AwsOutput } from '../../service.ts';
 import type { Shape } from '../../shapes/shapes.ts';
 import type { StepType } from './definition.ts';
-import { textOf } from './references.ts';
+import { asText } from './references.ts';
 
 export interface StepKind {
   readonly create: string;
@@ -87,7 +87,7 @@ export function fitted(shape: Shape, value: unknown): unknown {
   if (shape.type === 'map' && isObject(value))
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, fitted(shape.element, each)] as const));
   if (shape.type === 'list' && Array.isArray(value)) return value.map((each) => fitted(shape.element, each));
-  if (shape.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return textOf(value);
+  if (shape.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return asText(value);
   if (['integer', 'long', 'float', 'double'].includes(shape.type) && typeof value === 'string' && value.trim() !== '')
     return numberOr(value);
   if (shape.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
@@ -103,7 +103,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** Identifies what a step does, for its cache. */
-export function digestOf(type: StepType, resolved: unknown): string {
+export function stepDigest(type: StepType, resolved: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify([type, resolved]))
     .digest('hex');

@@ -237,10 +237,10 @@ def _():
     two = json.loads(json.dumps(TRAIN))
     two["Arguments"]["ResourceConfig"]["InstanceCount"] = 2
     for text, message in [
-        (definition({"Name": "Call", "Type": "Lambda", "Arguments": {}}), "step 'Call' has the type \"Lambda\", which is not served here"),
-        (definition({"Name": "Check", "Type": "QualityCheck", "Arguments": {}}), "\"QualityCheck\", which is not served here"),
-        (definition(two), "step 'Train': InstanceCount 2 is not served here"),
-        (definition({**TRAIN, "RetryPolicies": [{"ExceptionType": ["Step.THROTTLING"]}]}), "RetryPolicies of step 'Train' is not served here"),
+        (definition({"Name": "Call", "Type": "Lambda", "Arguments": {}}), "step 'Call' has the type \"Lambda\", which is not supported"),
+        (definition({"Name": "Check", "Type": "QualityCheck", "Arguments": {}}), "\"QualityCheck\", which is not supported"),
+        (definition(two), "step 'Train': InstanceCount 2 is not supported"),
+        (definition({**TRAIN, "RetryPolicies": [{"ExceptionType": ["Step.THROTTLING"]}]}), "RetryPolicies of step 'Train' is not supported"),
         (definition(EVALUATION), "step 'Evaluate' refers to step 'Train', which is not defined"),
         ("{", "PipelineDefinition is not JSON"),
     ]:
@@ -251,7 +251,7 @@ def _():
         listed = [{"Name": key, "Value": value} for key, value in parameters.items()]
         holds(message, rejected(sagemaker.start_pipeline_execution, PipelineName="Digits", PipelineParameters=listed).message)
     rejection = rejected(sagemaker.start_pipeline_execution, PipelineName="Digits", SelectiveExecutionConfig={"SelectedSteps": [{"StepName": "Train"}]})
-    holds("SelectiveExecutionConfig is not served here", rejection.message)
+    holds("SelectiveExecutionConfig is not supported", rejection.message)
 
 
 @check("a deleted pipeline is gone with its executions")
