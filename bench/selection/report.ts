@@ -72,7 +72,7 @@ function heldBackTexts(rows: readonly HeldBackRow[]): string[] {
   const fixed = ({ attainment, accuracy }: HeldBackFigures): string => `${percent(attainment, 2)}, ${accuracy.toFixed(4)}`;
   const elastic = (figures: HeldBackFigures): string => `${fixed(figures)}, $${figures.costUsdPerMillion.toFixed(4)}`;
   return [
-    'Loads, seeds and splits that no rule was made by: half an hour each, the elastic fleet and the fixed fleet (`instances`) of above. Last: cost of `select+functions` by that of `always-best+functions`, and the accuracy that it gives up, in points.',
+    'Loads, seeds and splits that no rule was made by: ten minutes each, the elastic fleet and the fixed fleet (`instances`) of above. Last: cost of `select+functions` by that of `always-best+functions`, and the accuracy that it gives up, in points.',
     table(
       ['load', 'seed', 'instances', 'always-best', 'degrade', 'always-best+functions', 'select+functions', 'cost', 'loss'],
       rows.map((row) => [

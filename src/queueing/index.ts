@@ -36,7 +36,15 @@ export {
   type Waiting,
 } from './rules/dispatch-rule.ts';
 export { type ExpectedEnd, fillWithLate, LateShare, lateIn, lateRowsPerMs, type Promised, sizeInTime } from './rules/late-rule.ts';
-export { AccuracyCredit, chooseRung, type HeldBack, type Rung, type RungChoice, type RungMoment } from './rules/rung-rule.ts';
+export {
+  AccuracyCredit,
+  chooseRung,
+  type HeldBack,
+  type NextArrival,
+  type Rung,
+  type RungChoice,
+  type RungMoment,
+} from './rules/rung-rule.ts';
 export { type IdleMoment, shadowWaitMs } from './rules/shadow-rule.ts';
 export {
   type Alternative,

@@ -1,6 +1,6 @@
 /**
  * Loads, seeds and splits that no rule of a selection was made by: other hours, days and rates of the recorded loads, other recordings, and
- * generated bursts. Half an hour each, unless noted.
+ * generated bursts. Ten minutes each.
  */
 import { readFileSync } from 'node:fs';
 import { countsPerSecond, type Load, loadOfTrace, parseLoad, parseTrace } from '../../src/simulation/index.ts';
@@ -21,21 +21,21 @@ export function heldBackLoads(): readonly (HeldBackLoad | string)[] {
     // Slots of ten minutes, replayed within ten seconds.
     function_('Azure function, bursty x 60, 60 times as fast', 60),
     ...['mmpp:100,2000,60,10', 'mmpp:300,900,300,120', 'mmpp:50,4000,120,5'].map((text) => generated(text, text)),
-    generated('flash crowd of 3,000/s', 'steps:200@0,3000@600,800@660,200@900'),
+    generated('flash crowd of 3,000/s', 'steps:200@0,3000@200,800@260,200@400'),
   ];
 }
 
 function seconds(name: string, file: string, from: number, scale: number): HeldBackLoad | string {
   const counts = countsPerSecond(parseTrace(readFileSync(new URL(`../../bench/traces/${file}`, import.meta.url), 'utf8'), file));
   if (counts === null) return `${file}: expected times`;
-  const load = loadOfTrace(name, { kind: 'counts', counts }, { slotMs: 1000, from, slots: 1800 }, scale);
+  const load = loadOfTrace(name, { kind: 'counts', counts }, { slotMs: 1000, from, slots: 600 }, scale);
   return { name, load: { ...load, isSeasonal: false } };
 }
 
 function counted(name: string, file: string, slotMs: number, from: number, scale: number): HeldBackLoad | string {
   const counts = traceCounts(file);
   if (typeof counts === 'string') return counts;
-  return { name, load: loadOfTrace(name, { kind: 'counts', counts }, { slotMs, from, slots: 1_800_000 / slotMs }, scale) };
+  return { name, load: loadOfTrace(name, { kind: 'counts', counts }, { slotMs, from, slots: 600_000 / slotMs }, scale) };
 }
 
 function function_(name: string, scale: number): HeldBackLoad {
@@ -43,10 +43,10 @@ function function_(name: string, scale: number): HeldBackLoad {
   const counts = text.trim().split('\n').slice(1).map(Number);
   return {
     name,
-    load: { ...loadOfTrace(name, { kind: 'counts', counts }, { slotMs: 10_000, from: 200, slots: 180 }, scale), isSeasonal: false },
+    load: { ...loadOfTrace(name, { kind: 'counts', counts }, { slotMs: 10_000, from: 200, slots: 60 }, scale), isSeasonal: false },
   };
 }
 
 function generated(name: string, text: string): HeldBackLoad {
-  return { name, load: { ...parseLoad(text, { slotMs: 1000, from: 0, slots: 1800, loadSeed: 3 }), name } };
+  return { name, load: { ...parseLoad(text, { slotMs: 1000, from: 0, slots: 600, loadSeed: 3 }), name } };
 }

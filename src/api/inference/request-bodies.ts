@@ -35,7 +35,7 @@ export const requestBody = z.strictObject({
       confidence_min: z.number().nullable().describe('The smallest largest score of the first model; null without scores.'),
       rows_waiting: z.number().describe('Waiting rows that could be in time when the plan was chosen; 0 if none was chosen.'),
       held_back: z
-        .strictObject({ rung: z.number(), request: z.enum(['first', 'last']), late_ms: z.number() })
+        .strictObject({ rung: z.number(), request: z.enum(['first', 'last', 'next']), late_ms: z.number() })
         .nullable()
         .describe('The more accurate plan under which a waiting request would have been late.'),
     })

@@ -115,7 +115,9 @@ function rungText(
       ? `${ran}, the most accurate: all ${count(waiting, 'row')} that waited would be in time under it.`
       : `${ran}.`;
   const late = `would have been answered ${ms(heldBack.late_ms)} late`;
-  const which = heldBack.request === 'first' ? 'its first request' : `the last of ${waiting} waiting rows`;
+  const which = { first: 'its first request', last: `the last of ${waiting} waiting rows`, next: 'a request that arrives next' }[
+    heldBack.request
+  ];
   return `${ran}: under rung ${heldBack.rung}, ${which} ${late}.`;
 }
 

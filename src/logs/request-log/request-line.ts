@@ -57,7 +57,7 @@ export interface PlanLine {
   /** Waiting rows that could be in time, when the plan was chosen; 0 if the rule did not apply. */
   readonly rowsWaiting: number;
   /** Why no more accurate plan was taken; null on the highest rung. */
-  readonly heldBack: { readonly rung: number; readonly request: 'first' | 'last'; readonly lateMs: number } | null;
+  readonly heldBack: { readonly rung: number; readonly request: 'first' | 'last' | 'next'; readonly lateMs: number } | null;
 }
 
 /** Includes the line end. Always one line, even if the client sent line breaks. */

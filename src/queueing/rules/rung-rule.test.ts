@@ -29,6 +29,19 @@ describe('the rung of a batch', () => {
     assert.deepEqual([hurried.rung, hurried.heldBack?.request], [1, 'first']);
   });
 
+  test('beside functions leaves the next request time for the lowest rung, because it would be sent to them otherwise', () => {
+    const [lowest, , top] = threeRungs as [Rung, Rung, Rung];
+    const batchMs = (rung: number): number => (threeRungs[rung] as Rung).fullBatchMs;
+    const leftMs = top.fullBatchMs + lowest.fullBatchMs + overheadMs;
+    assert.equal(chooseRung(threeRungs, { ...calm, next: { leftMs, batchMs } }).rung, 2);
+    const { rung, heldBack } = chooseRung(threeRungs, { ...calm, next: { leftMs: leftMs - 1, batchMs } });
+    assert(rung < 2);
+    assert.deepEqual([heldBack?.request, Math.round(heldBack?.lateMs ?? 0)], ['next', 1]);
+    assert.equal(chooseRung(threeRungs, { ...calm, next: { leftMs: leftMs - 1, batchMs: () => 1 } }).rung, 2, 'a small batch is short');
+    const idle = { ...calm, residualMs: [0, 0] };
+    assert.equal(chooseRung(threeRungs, { ...idle, next: { leftMs: leftMs - 1, batchMs } }).rung, 2, 'another instance takes the next');
+  });
+
   test('is one that is allowed, and the lowest if none is', () => {
     assert.equal(chooseRung(threeRungs, calm, (rung) => rung < 2).rung, 1);
     assert.equal(chooseRung(threeRungs, { ...calm, rowsWaiting: 600 }, (rung) => rung > 0).rung, 1);

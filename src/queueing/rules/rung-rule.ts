@@ -28,12 +28,21 @@ export interface RungMoment {
   readonly marginMs: number;
   /** d: time in addition to the service. */
   readonly overheadMs: number;
+  /** Beside functions: a request that arrives when the batch was taken should not have to be sent to them. Absent: no functions. */
+  readonly next?: NextArrival;
+}
+
+export interface NextArrival {
+  /** Time until it must be answered, from its arrival on. */
+  readonly leftMs: number;
+  /** S_k of the batch that would be taken now, which may not be full. */
+  readonly batchMs: (rung: number) => number;
 }
 
 /** Why a more accurate rung was not taken: which request would have been answered how late. */
 export interface HeldBack {
   readonly rung: number;
-  readonly request: 'first' | 'last';
+  readonly request: 'first' | 'last' | 'next';
   readonly lateMs: number;
 }
 
@@ -46,12 +55,13 @@ export interface RungChoice {
 const everyRung = (): boolean => true;
 
 /**
- * The most accurate rung under which every waiting request is in time; the lowest if there is none. A rung that is too slow for the
+ * The most accurate rung under which every waiting request is in time, and beside functions the next one, too: answers of functions cost
+ * more than the accuracy is worth that one batch gains. The lowest rung if there is none. A rung that is too slow for the
  * first request is skipped only if the lowest rung would still save it. `isAllowed`: whether a rung may be taken at all; if none may,
  * the lowest of all is taken.
  */
 export function chooseRung(rungs: readonly Rung[], moment: RungMoment, isAllowed: (rung: number) => boolean = everyRung): RungChoice {
-  const { residualMs, rowsWaiting, headLeftMs, lastLeftMs, marginMs, overheadMs } = moment;
+  const { residualMs, rowsWaiting, headLeftMs, lastLeftMs, marginMs, overheadMs, next } = moment;
   assert(rungs.length >= 1 && rowsWaiting >= 1, 'a batch is chosen from at least one rung and one row');
   const lowest = Math.max(
     rungs.findIndex((_, rung) => isAllowed(rung)),
@@ -69,10 +79,25 @@ export function chooseRung(rungs: readonly Rung[], moment: RungMoment, isAllowed
     }
     const servers = residualMs.map((residual): Server => ({ residualMs: residual, batchSizeMax, fullBatchMs }));
     const lastLateMs = predictCompletionMs(servers, rowsWaiting - 1) + overheadMs - (lastLeftMs - marginMs);
-    if (lastLateMs <= 0) return { rung, heldBack };
-    heldBack = { rung, request: 'last', lateMs: lastLateMs };
+    const nextLateMs =
+      next === undefined || lastLateMs > 0 ? 0 : nextArrivalLateMs(rungs[lowest] as Rung, moment, next, rung, batchSizeMax);
+    if (lastLateMs <= 0 && nextLateMs <= 0) return { rung, heldBack };
+    heldBack = lastLateMs > 0 ? { rung, request: 'last', lateMs: lastLateMs } : { rung, request: 'next', lateMs: nextLateMs };
   }
   return { rung: lowest, heldBack };
+}
+
+/** How late the lowest rung would answer a request that arrives when this batch was taken: it is judged by that rung. */
+function nextArrivalLateMs(
+  lowest: Rung,
+  { residualMs, rowsWaiting, overheadMs }: RungMoment,
+  { leftMs, batchMs }: NextArrival,
+  rung: number,
+  batchSizeMax: number,
+): number {
+  const taker = Math.max(residualMs.indexOf(0), 0);
+  const servers = residualMs.map((residual, i): Server => ({ residualMs: i === taker ? residual + batchMs(rung) : residual, ...lowest }));
+  return predictCompletionMs(servers, Math.max(rowsWaiting - batchSizeMax, 0)) + overheadMs - leftMs;
 }
 
 /** A rounding error must not reject a rung that the credit just suffices for. */

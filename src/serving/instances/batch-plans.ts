@@ -1,5 +1,5 @@
 /** Which plan of a selection a batch of instances gets, and whether requests that insist on a costly one must let others go first. */
-import { predictCompletionMs, type Rung, type Server } from '../../queueing/index.ts';
+import { type NextArrival, predictCompletionMs, type Rung, type Server } from '../../queueing/index.ts';
 import type { BatchRung, PlanBounds } from '../batch-plan.ts';
 import type { Executor } from '../executor.ts';
 import type { PoolContext } from '../executor-pool.ts';
@@ -50,6 +50,7 @@ export class BatchPlans {
       lastLeftMs: leftMs(last, latencyMs, nowMs),
       marginMs: this.#marginMs(latencyMs, nowMs),
       overheadMs,
+      ...(context.settings.isHybrid === true ? { next: this.#nextArrival(executor, latencyMs, nowMs) } : {}),
     };
     return ladder.choose(executor, moment, head.bounds);
   }
@@ -90,6 +91,16 @@ export class BatchPlans {
       if (!taken.has(request) && rungOf(request, executor) === executor.base) return request;
     }
     return null;
+  }
+
+  /** Arrivals are sent to functions if the base plan would answer them late: a batch must leave them time. */
+  #nextArrival(executor: Executor, latencyMs: number, nowMs: number): NextArrival {
+    const { queue, extraMs } = this.#deps;
+    const rungs = executor.rungs();
+    return {
+      leftMs: latencyMs - minimumMarginMs(latencyMs) - extraMs(nowMs),
+      batchMs: (rung) => executor.serviceMs(Math.min(queue.timelyRows, rungs[rung]?.batchSizeMax ?? 1), rung),
+    };
   }
 
   #others(executor: Executor, nowMs: number): readonly Executor[] {

@@ -2,7 +2,7 @@
  * The instances of a simulated selection and their queue: first in, first out, requests of one row. A free instance takes a batch at once;
  * which plan answers it is decided by the rule that serves (`chooseRung`), or by a rival's.
  */
-import { AccuracyCredit, chooseRung, predictCompletionMs, shadowWaitMs } from '../../queueing/index.ts';
+import { AccuracyCredit, chooseRung, type NextArrival, predictCompletionMs, shadowWaitMs } from '../../queueing/index.ts';
 import type { Random } from '../../random.ts';
 import { minimumMarginMs, type VariantPool } from '../../serving/index.ts';
 import { type EventLoop, eventKind } from '../simulated/event-loop.ts';
@@ -165,12 +165,22 @@ export class SelectionPool implements Pick<VariantPool, 'attach' | 'detach' | 'd
       lastLeftMs: this.#queue.arrivedAtMs(waiting - 1) + latencyMs - nowMs,
       marginMs: 0.1 * latencyMs,
       overheadMs,
+      ...(this.#deps.functions === null ? {} : { next: this.#nextArrival(waiting) }),
     };
     const isAllowed = (rung: number): boolean => {
       const { accuracy, batch } = (laws[rung] as PlanLaw).plan;
       return this.#credit?.allows(accuracy, Math.min(waiting, batch)) ?? true;
     };
     return chooseRung(rungs, moment, isAllowed).rung;
+  }
+
+  #nextArrival(waiting: number): NextArrival {
+    const { laws, latencyMs } = this.#deps;
+    const batchMs = (rung: number): number => {
+      const law = laws[rung] as PlanLaw;
+      return law.quantileMs(Math.min(waiting, law.plan.batch));
+    };
+    return { leftMs: latencyMs - this.#marginMs, batchMs };
   }
 
   #freed(instance: PoolInstance): void {
