@@ -55,6 +55,17 @@ for (const { name, open } of [
       assert.equal((await rows.list({ limit: 10 })).length, 1);
     });
 
+    test('do not take the name of a pipeline of the AWS API', async (t) => {
+      const { db, apply } = await fixture(t);
+      const times = { created_at: nowMs, updated_at: nowMs };
+      const row = { kind: 'pipeline', name_key: 'loop', name: 'loop', content: '{}', ...times };
+      await db
+        .insertInto('aws_documents')
+        .values({ ...row, group_key: null, version: null, number: null, endpoint_key: null })
+        .execute();
+      await assert.rejects(apply(), { code: 'already_exists', message: /there is a pipeline Loop of the AWS API/ });
+    });
+
     test('drop old revisions and name their code, but not that of a run in progress', async (t) => {
       const { rows, apply } = await fixture(t);
       await apply('a'.repeat(64));

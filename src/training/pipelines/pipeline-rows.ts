@@ -1,4 +1,5 @@
 /** Stored pipelines, their revisions and runs. A restarted server continues from here. */
+import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, inTransaction, type PipelineRunsTable, type Transaction } from '../../storage/index.ts';
 import type { Pipeline, PipelineGit, PipelineRun, PipelineTrigger } from './pipeline.ts';
@@ -65,6 +66,7 @@ export class PipelineRows {
     const known = await this.find(spec.name, tx);
     const revision = (known?.revision ?? 0) + 1;
     if (known === null) {
+      await expectNoOther(tx, spec.name);
       const row = {
         name_key: key,
         name: spec.name,
@@ -221,6 +223,16 @@ export class PipelineRows {
       .execute();
     return [...new Set(old.flatMap(({ source_sha256: sha256 }) => sha256 ?? []))];
   }
+}
+
+/** Rules start a pipeline by its name, whichever API defined it. Throws `already_exists`. */
+async function expectNoOther(tx: Transaction, name: string): Promise<void> {
+  const documents = tx.selectFrom('aws_documents').select('name').where('kind', '=', 'pipeline').where('name_key', '=', nameKey(name));
+  if ((await documents.executeTakeFirst()) === undefined) return;
+  throw new PlatformError(
+    'already_exists',
+    `there is a pipeline ${name} of the AWS API (CreatePipeline): choose another name, or delete it there`,
+  );
 }
 
 type UseOfRun = Pick<PipelineRun, 'pipeline' | 'number' | 'startedAtMs'>;
