@@ -1,16 +1,24 @@
-/** Clients that call without pause, for tests under load. */
+/** Clients that call again and again, for tests under load. */
 import { messageOf } from '../../src/errors.ts';
 import { until } from './poll.ts';
+
+/** What the clients leave of the processor, the server has for the change that a test waits for. */
+const usualPauseMs = 20;
 
 export class Load {
   answered = 0;
   readonly failures: string[] = [];
   #isOver = false;
   #clients: Promise<unknown> = Promise.resolve();
+  readonly #pauseMs: number;
 
-  /** `call` sends one request and throws if it fails. A client stops at its first failure. */
-  static start(clients: number, call: (count: number) => Promise<void>): Load {
-    const load = new Load();
+  private constructor(pauseMs: number) {
+    this.#pauseMs = pauseMs;
+  }
+
+  /** `call` sends one request and throws if it fails. A client stops at its first failure, and pauses after each response. */
+  static start(clients: number, call: (count: number) => Promise<void>, pauseMs: number = usualPauseMs): Load {
+    const load = new Load(pauseMs);
     load.#clients = Promise.all(Array.from({ length: clients }, () => load.#client(call)));
     return load;
   }
@@ -32,6 +40,7 @@ export class Load {
       try {
         await call(count);
         this.answered++;
+        await new Promise((resolve) => setTimeout(resolve, this.#pauseMs));
       } catch (error) {
         this.failures.push(messageOf(error));
         return;

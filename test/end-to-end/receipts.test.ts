@@ -21,12 +21,16 @@ describe('the receipts of all requests', () => {
   /** The receipts of at least `requests` requests of one to three rows, from concurrent clients. */
   async function receiptsOf(endpoint: string, clients: number, requests: number): Promise<ReceiptBody[]> {
     const receipts: ReceiptBody[] = [];
-    const load = Load.start(clients, async (count) => {
-      const instances = Array.from({ length: 1 + (count % 3) }, () => Array<number>(pixels).fill(count % 17));
-      const { timings } = await server.callWell<PredictionsBody>('POST', `/endpoints/${endpoint}/invoke?timings=true`, { instances });
-      assert(timings !== undefined);
-      receipts.push(...timings.receipts);
-    });
+    const load = Load.start(
+      clients,
+      async (count) => {
+        const instances = Array.from({ length: 1 + (count % 3) }, () => Array<number>(pixels).fill(count % 17));
+        const { timings } = await server.callWell<PredictionsBody>('POST', `/endpoints/${endpoint}/invoke?timings=true`, { instances });
+        assert(timings !== undefined);
+        receipts.push(...timings.receipts);
+      },
+      0,
+    );
     await load.more(requests);
     await load.stop();
     assert.deepEqual(load.failures, []);

@@ -9,6 +9,7 @@ import { SystemClock } from '../../src/clock.ts';
 import type { Log } from '../../src/logs/index.ts';
 import { isolationSettings, LocalProvider, type WorkerSpec, type WorkerView } from '../../src/providers/index.ts';
 import type { WorkerExit } from '../../src/records/index.ts';
+import { Load } from '../end-to-end/load.ts';
 import { until } from '../end-to-end/poll.ts';
 import { artifactAt, pathAsAddress } from '../model-artifacts.ts';
 
@@ -108,20 +109,15 @@ test('forked workers of Python models', async (t) => {
     assert.deepEqual(((await ask('two', 'text')) as unknown[]).slice(0, 2), [4, 'own']);
     await until('one is ready again', async () => provider.link('one') !== null);
 
-    let isOver = false;
-    let answered = 0;
-    const client = async (id: string): Promise<void> => {
-      for (; !isOver; answered++) await ask(id, 'text');
-    };
-    const clients = ['one', 'two', 'one', 'two'].map(client);
+    const load = Load.start(4, async (count) => void (await ask(count % 2 === 0 ? 'one' : 'two', 'text')));
     for (let kills = 0; kills < 5; kills++) {
       const pid = provider.forkServers()[0]?.pid ?? null;
       if (pid !== null) process.kill(pid, 'SIGKILL');
       await start(`new-${kills}`); // forked by the next one, or spawned while that one rests
     }
-    isOver = true;
-    await Promise.all(clients);
-    assert(answered > 0);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    assert(load.answered > 0);
     assert.deepEqual(
       provider.list().map(({ restarts }) => restarts),
       [2, 0, 0, 0, 0, 0, 0],

@@ -18,6 +18,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import type { EndpointBody } from '../../../src/api/index.ts';
+import { Load } from '../../end-to-end/load.ts';
 import { modelPath } from '../../models/index.ts';
 import { AwsFixture } from './aws-fixture.ts';
 import { generations } from './environments.ts';
@@ -120,19 +121,12 @@ describe('endpoints by sagemaker', { timeout: 500_000 }, () => {
       const challenger = { ...instances, ModelName: 'digits-logreg' };
       await aws.sagemaker.send(new CreateEndpointConfigCommand({ EndpointConfigName: 'other', ProductionVariants: [challenger] }));
       const body = { ContentType: 'text/csv', Body: Array.from({ length: 64 }, () => 0).join(',') };
-      let isOver = false;
-      let answered = 0;
-      const requests = (async () => {
-        while (!isOver || answered <= 3) {
-          await aws.runtime.send(new InvokeEndpointCommand({ EndpointName: 'busy', ...body }));
-          answered++;
-        }
-      })();
+      const load = Load.start(1, async () => void (await aws.runtime.send(new InvokeEndpointCommand({ EndpointName: 'busy', ...body }))));
       await aws.sagemaker.send(new UpdateEndpointCommand({ EndpointName: 'busy', EndpointConfigName: 'other' }));
       await inService('busy');
-      isOver = true;
-      await requests;
-      assert(answered > 3, `${answered}`);
+      await load.more(4);
+      await load.stop();
+      assert.deepEqual(load.failures, []);
     });
 
     test('endpoints are listed page by page and can be deleted', async () => {
