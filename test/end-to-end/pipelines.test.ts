@@ -13,7 +13,10 @@ import { CloudWatchClient, PutMetricAlarmCommand, SetAlarmStateCommand } from '@
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { AuditBody, PipelineBody, PipelineRunBody, TrainingDecisionBody, VersionBody } from '../../src/api/index.ts';
+import { bytesOf } from '../../src/tensor.ts';
 import { modelPath } from '../models/index.ts';
+import { Load } from './load.ts';
+import { infer } from './oip-client.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, type Refusal, Server, temporaryDirectory } from './server.ts';
 
@@ -53,45 +56,23 @@ deploy:
 /** A run trains, starts workers and watches two steps: minutes, beside other tests. */
 const runPatienceMs = 150_000;
 
-/** The rows of the holdout without their labels, as requests. */
+/** The rows of the holdout without their labels. */
 const rows = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8');
 const instances = rows
   .trim()
   .split('\n')
   .slice(1)
-  .map((line) => line.split(',').slice(0, 64).map(Number));
+  .map((line) => Float32Array.from(line.split(',').slice(0, 64), Number));
 
-/** Sends requests one after another until it is stopped, and counts those that failed. */
-class SteadyLoad {
-  readonly #server: Server;
-  readonly #done: Promise<void>;
-  #isOver = false;
-  answered = 0;
-  readonly failures: string[] = [];
-
-  constructor(server: Server) {
-    this.#server = server;
-    this.#done = this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#done;
-  }
-
-  async #run(): Promise<void> {
-    for (let i = 0; !this.#isOver; i = (i + 1) % instances.length) {
-      const body = { inputs: [{ name: 'pixels', datatype: 'FP32', shape: [1, 64], data: instances[i] }] };
-      const reply = await fetch(`${this.#server.url}/v2/models/digits/infer`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      await reply.arrayBuffer();
-      if (reply.status === 200) this.answered++;
-      else this.failures.push(`${reply.status}`);
-    }
-  }
+/** One client of the endpoint. */
+function loadOf(server: Server): Load {
+  return Load.start(1, async (count) => {
+    const data = instances[count % instances.length] ?? new Float32Array();
+    assert.equal(
+      (await infer(server.url, 'digits', [{ name: 'pixels', datatype: 'FP32', shape: [1, 64], data: bytesOf(data) }])).status,
+      200,
+    );
+  });
 }
 
 describe('a pipeline', { timeout: 600_000 }, () => {
@@ -163,7 +144,7 @@ describe('a pipeline', { timeout: 600_000 }, () => {
 
   test('runs on an alarm: the better model is approved by the test, and rolled out under load without a failed request', async () => {
     await apply(8);
-    const load = new SteadyLoad(server);
+    const load = loadOf(server);
     try {
       await setAlarm('digits-drift', 'ALARM');
       // Events keep a distance from the run before: the request of a caller does not, and both count as one.
@@ -185,7 +166,7 @@ describe('a pipeline', { timeout: 600_000 }, () => {
       await load.stop();
     }
     assert.deepEqual(load.failures, []);
-    assert.ok(load.answered > 100, `${load.answered} answered`);
+    assert.ok(load.answered > 50, `${load.answered} answered`);
     const { items } = await server.callWell<{ items: TrainingDecisionBody[] }>('GET', '/endpoints/digits/decisions?kind=training');
     const [decision] = items;
     assert.deepEqual([decision?.chosen.action, decision?.reason, decision?.effect?.outcome], ['approve', 'better', 'deployed']);
@@ -207,7 +188,7 @@ describe('a pipeline', { timeout: 600_000 }, () => {
   });
 
   test('takes back a model that is bad in production: the run failed, and the version is rejected', async () => {
-    const load = new SteadyLoad(server);
+    const load = loadOf(server);
     try {
       await server.callWell('POST', '/pipelines/digits-loop/runs', { parameters: { forgotten: '0' } });
       await until(
