@@ -62,3 +62,22 @@ test('is one line that parses to what was written, with times in microseconds', 
     }),
   );
 });
+
+test('the plan of a request is JSON with all its members, also if no row went on and no plan was held back', () => {
+  const plans: NonNullable<RequestLine['plan']>[] = [
+    {
+      ...{ name: 'a/1>b"/1@0.03', rung: 1, of: 3, first: 'a/1', second: 'b"/1', threshold: 0.03, wentOn: 2, failed: 1 },
+      ...{ confidenceMin: 0.1234, rowsWaiting: 7, heldBack: { rung: 2, request: 'next', lateMs: 1.5 } },
+    },
+    {
+      ...{ name: 'a/1', rung: 1, of: 1, first: 'a/1', second: null, threshold: 1, wentOn: 0, failed: 0 },
+      ...{ confidenceMin: null, rowsWaiting: 0, heldBack: null },
+    },
+  ];
+  for (const plan of plans) {
+    const names = { requestId: 'r', endpoint: 'e', variant: 'v', version: '1', status: 'ok', closeReason: 'idle' };
+    const times = { atMs: 1, queueMs: 0, computeMs: 0, encodeMs: 0, totalMs: 0 };
+    const written = JSON.parse(formatRequestLine({ ...names, ...times, rows: 1, batchRows: 1, costUsd: 0, plan })) as RequestLine;
+    assert.deepEqual(written.plan, plan);
+  }
+});
