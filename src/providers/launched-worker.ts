@@ -1,4 +1,5 @@
 /** Starts the process of a worker, isolated, and cleans up after it. `worker-process.ts` waits for its hello. */
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -6,7 +7,9 @@ import type { Log } from '../logs/index.ts';
 import {
   type CollectedFile,
   type DataFile,
+  inheritedChannel,
   type LentFile,
+  receiveHello,
   SharedMemory,
   sharedFiles,
   type WorkerFiles,
@@ -22,7 +25,7 @@ import { markedProcesses, processesOf } from './process-facts.ts';
 import type { ProcessTree } from './process-tree.ts';
 import { type PythonProgram, pythonCommand, pythonPaths, pythonVariables } from './python-program.ts';
 import { type Spawned, SpawnedProcess } from './spawned.ts';
-import type { WorkerListener } from './worker-listener.ts';
+import type { ExpectedWorker, WorkerListener } from './worker-listener.ts';
 
 export interface WorkerProcessDeps {
   readonly clock: Clock;
@@ -72,7 +75,7 @@ export interface LaunchedWorker {
 /** Spawns a worker. Throws `unavailable` if a command must be isolated and no isolation works here; then nothing of the worker remains. */
 export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram): Promise<LaunchedWorker> {
   const { clock, log, listener, leftovers } = deps;
-  const expected = listener.expect();
+  const expected = access === null ? expectInherited() : listener.expect();
   const { workerId } = expected;
   let place: WorkerPlace | null = null;
   let grown: ReturnType<Leftovers['treeOf']> | null = null;
@@ -89,6 +92,7 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
       cwd: listener.folder, // private, and removed at the end: a crash may leave a core dump
       environment: { ...(place?.environment ?? openEnvironment(deps)), ...own, PENSTOCK_WORKER_TOKEN: expected.token },
       memoryFd: memory?.fd ?? null,
+      hasChannel: access === null,
       isNamespaced: place?.isNamespaced === true,
       startsProcesses: grown !== null,
     });
@@ -115,7 +119,7 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
   return {
     kind: access?.kind ?? 'onnx',
     spawned,
-    arrival: expected.arrival,
+    arrival: spawned.channel === null ? expected.arrival : helloOver(spawned.channel),
     ended,
     owner: place?.owner ?? null,
     memory,
@@ -128,6 +132,23 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
     directory: grown === null ? null : (place?.directory ?? grown.tree.directory),
     cancel: () => expected.cancel(),
   };
+}
+
+/** A worker that inherits its connection needs no token, and connects to nothing. */
+function expectInherited(): ExpectedWorker {
+  const never = new Promise<Socket>(() => undefined);
+  return { workerId: randomBytes(8).toString('hex'), token: '', arrival: never, cancel: () => undefined };
+}
+
+/** Stays pending if the worker ends before its hello. */
+function helloOver(channel: Socket): Promise<Socket> {
+  channel.on('error', () => undefined); // until the link listens
+  return new Promise((resolve) => {
+    receiveHello(channel).then(
+      () => resolve(channel),
+      () => undefined,
+    );
+  });
 }
 
 /** Without a namespace, processes can leave the worker's tree. */
@@ -157,7 +178,8 @@ function launchOf(place: WorkerPlace | null, command: readonly string[]): { read
 
 function commandOf(access: WorkerProgram, socketPath: string, workerId: string): readonly string[] {
   if (access?.kind === 'python') return pythonCommand(access, socketPath, workerId);
-  return [process.execPath, ...nodeOptions, workerMainPath, socketPath, workerId, access === null ? 'onnx' : 'process'];
+  const [connection, kind] = access === null ? [inheritedChannel, 'onnx'] : [socketPath, 'process'];
+  return [process.execPath, ...nodeOptions, workerMainPath, connection, workerId, kind];
 }
 
 /** The mark identifies the processes that a model starts. Without isolation, the folder of the tree is the model's own. */

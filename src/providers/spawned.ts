@@ -1,6 +1,7 @@
 /** A process that runs a worker, and how one is spawned. `worker-process.ts` uses it without regard to how it was started. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { LastLines } from '../runtime/index.ts';
@@ -39,6 +40,8 @@ export interface SpawnOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Shared memory, which the worker finds as its file descriptor 3; null for none. */
   readonly memoryFd: number | null;
+  /** Whether it inherits a connection, as its file descriptor 4. */
+  readonly hasChannel?: boolean;
   /** Whether the spawned process is `unshare`, and the worker its grandchild. */
   readonly isNamespaced: boolean;
   /** Whether it may start processes of its own, which end with it. */
@@ -49,22 +52,27 @@ export interface SpawnOptions {
 export class SpawnedProcess implements Spawned {
   readonly lines = new LastLines();
   readonly ended: Promise<string>;
+  /** The connection that it inherited; null without one, and if nothing was spawned. */
+  readonly channel: Socket | null;
   readonly #child: ChildProcess;
   readonly #isNamespaced: boolean;
   readonly #startsProcesses: boolean;
   #listener: LineListener = () => undefined;
 
   /** Throws if the process cannot be created because of its arguments; if the system refuses it, `ended` has the reason. */
-  constructor({ clock, program, args, cwd, environment, memoryFd, isNamespaced, startsProcesses }: SpawnOptions) {
+  constructor(options: SpawnOptions) {
+    const { clock, program, args, cwd, environment, memoryFd, hasChannel = false, isNamespaced, startsProcesses } = options;
     this.#isNamespaced = isNamespaced;
     this.#startsProcesses = startsProcesses;
     const child = spawn(program, args, {
       cwd,
       env: { ...environment },
-      stdio: ['ignore', 'pipe', 'pipe', memoryFd ?? 'ignore'], // the fourth: see shared-memory.ts
+      // The fourth: see shared-memory.ts. The fifth: see blocking-channel.ts.
+      stdio: ['ignore', 'pipe', 'pipe', memoryFd ?? 'ignore', ...(hasChannel ? (['pipe'] as const) : [])],
       detached: true, // Ctrl-C is for the server, which drains first
     });
     this.#child = child;
+    this.channel = (child.stdio[4] as Socket | null | undefined) ?? null;
     this.ended = endOf(child, this.lines, isNamespaced);
     const { pid } = child;
     if (pid === undefined) return; // nothing was spawned, not even its streams

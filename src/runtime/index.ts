@@ -1,3 +1,4 @@
+export { inheritedChannel } from './blocking-channel.ts';
 export {
   type Frame,
   FrameReader,

@@ -87,7 +87,7 @@ export class PlanModel {
     const missing = this.#missing.filter(({ model }) => !paths.has(model));
     for (const [model, path] of paths) {
       try {
-        this.#models[model] = { model: runnable(await OnnxModel.load(path, threads)), map: this.#options.maps[model] as ModelMap };
+        this.#models[model] = { model: runnable(OnnxModel.load(path, threads)), map: this.#options.maps[model] as ModelMap };
       } catch (error) {
         missing.push({ model, reason: messageOf(error) });
       }
@@ -185,7 +185,7 @@ function scoresOf({ scores }: ModelMap, outputs: readonly Tensor[]): Scores | nu
 }
 
 function runnable(model: OnnxModel): RunnableModel {
-  return { run: async (inputs) => model.outputs(await model.run(model.feeds(inputs))) };
+  return { run: async (inputs) => model.outputs(model.run(model.feeds(inputs))) };
 }
 
 /** Throws `invalid_request` unless all inputs have the same number of rows. */

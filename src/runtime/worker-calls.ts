@@ -8,10 +8,9 @@ interface InvokeMessage {
 /** The worker's side of the link: receives frames, executes the calls, and answers each exactly once. */
 import assert from 'node:assert/strict';
 import { flushCompileCache } from 'node:module';
-import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { asPlatformError } from '../errors.ts';
-import { type Frame, failureOf, kinds, messageFrame, writeFrame } from './link/frames.ts';
+import { type Frame, failureOf, kinds, messageFrame } from './link/frames.ts';
 import type { CallMessage, LoadedModel, WorkerStatus } from './link/link.ts';
 import { type BodyFiles, type PayloadHeaders, payloadFrame, readFrameBody } from './link/payload.ts';
 import { ranFrame, readTensors, setTimings } from './link/tensor-frames.ts';
@@ -22,7 +21,7 @@ import type { ProcessModel } from './process/process-model.ts';
 import { noPlans, stageTensors, type WorkerPlans } from './worker-plans.ts';
 
 export class WorkerCalls {
-  readonly #socket: Socket;
+  readonly #send: (frame: readonly Buffer[]) => void;
   readonly #clock: Clock;
   readonly #nowMs: () => number;
   readonly #onLost: (why: string) => void;
@@ -34,8 +33,8 @@ export class WorkerCalls {
   #freeAtMs = 0;
 
   /** `onLost` is called if the process of the model ended or stopped answering: the worker must then end, too. */
-  constructor(socket: Socket, clock: Clock, onLost: (why: string) => void) {
-    this.#socket = socket;
+  constructor(send: (frame: readonly Buffer[]) => void, clock: Clock, onLost: (why: string) => void) {
+    this.#send = send;
     this.#clock = clock;
     this.#nowMs = () => clock.nowMs();
     this.#onLost = onLost;
@@ -46,43 +45,52 @@ export class WorkerCalls {
     await this.#process?.stop();
   }
 
-  /** Throws if the frame is malformed; errors of the call itself are sent back as a failure. */
-  receive(frame: Frame): void {
-    if (frame.kind === kinds.taken) return this.#windows.get(frame.call)?.consumed(frame.message as { bytes?: number; stop?: boolean });
-    const answering = frame.kind === kinds.run ? this.#run(frame) : frame.kind === kinds.invoke ? this.#invoke(frame) : this.#answer(frame);
-    answering.catch((error: unknown) => {
-      writeFrame(this.#socket, [messageFrame(frame.call, kinds.failed, failureOf(asPlatformError(error)))]);
-    });
+  /**
+   * Resolves once the call is answered; the run of a model alone is answered before this returns. Errors of the call are sent back as a
+   * failure. Rejects if the frame is malformed, or if nothing can be sent any longer.
+   */
+  async receive(frame: Frame): Promise<void> {
+    if (frame.kind === kinds.taken) {
+      this.#windows.get(frame.call)?.consumed(frame.message as { bytes?: number; stop?: boolean });
+      return;
+    }
+    try {
+      if (frame.kind === kinds.run && this.#plans === null) this.#run(frame);
+      else if (frame.kind === kinds.run) await this.#runPlan(frame);
+      else if (frame.kind === kinds.invoke) await this.#invoke(frame);
+      else await this.#answer(frame);
+    } catch (error) {
+      this.#send([messageFrame(frame.call, kinds.failed, failureOf(asPlatformError(error)))]);
+    }
   }
 
-  async #run(frame: Frame): Promise<void> {
-    if (this.#plans !== null) return this.#runPlan(frame, this.#plans.model, this.#plans.contract);
+  #run(frame: Frame): void {
     if (frame.plan !== 0) throw noPlans(frame.plan);
     const model = this.#model;
     assert(model !== null, 'a run must follow the load');
     const arrivedMs = this.#nowMs();
     const feeds = model.feeds(readTensors(frame, model.signature.inputs));
     const decodedMs = this.#nowMs();
-    const values = await model.run(feeds);
+    const values = model.run(feeds);
     const ranMs = this.#nowMs();
-    // Runs are queued: this one began when it was decoded or when the previous run was answered, whichever was later.
-    const runMs = ranMs - Math.max(decodedMs, this.#freeAtMs);
     const outputs = model.outputs(values);
     const answer = ranFrame(
       frame.call,
       outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] })),
     );
-    this.#freeAtMs = this.#nowMs();
-    setTimings(answer, { inMs: decodedMs - arrivedMs, runMs, outMs: this.#freeAtMs - ranMs });
-    writeFrame(this.#socket, answer);
+    setTimings(answer, { inMs: decodedMs - arrivedMs, runMs: ranMs - decodedMs, outMs: this.#nowMs() - ranMs });
+    this.#send(answer);
   }
 
-  async #runPlan(frame: Frame, model: PlanModel, contract: WorkerPlans['contract']): Promise<void> {
+  async #runPlan(frame: Frame): Promise<void> {
+    assert(this.#plans !== null, 'only a worker with plans runs one');
+    const { model, contract } = this.#plans;
     const arrivedMs = this.#nowMs();
     const inputs = readTensors(frame, contract.inputs);
     const decodedMs = this.#nowMs();
     const { outputs, rows } = await model.run(inputs, frame.plan);
     const ranMs = this.#nowMs();
+    // Runs may be queued: this one began when it was decoded or when the previous run was answered, whichever was later.
     const runMs = ranMs - Math.max(decodedMs, this.#freeAtMs);
     const answer = ranFrame(frame.call, [
       ...outputs.map(({ datatype, shape, data }, index) => ({ index, datatype, shape, parts: [data] })),
@@ -90,7 +98,7 @@ export class WorkerCalls {
     ]);
     this.#freeAtMs = this.#nowMs();
     setTimings(answer, { inMs: decodedMs - arrivedMs, runMs, outMs: this.#freeAtMs - ranMs });
-    writeFrame(this.#socket, answer);
+    this.#send(answer);
   }
 
   async #invoke(frame: Frame): Promise<void> {
@@ -98,7 +106,7 @@ export class WorkerCalls {
     assert(model !== null, 'an invocation must follow the load of a process');
     const { call } = frame;
     const { headers, replyBytesMax, streams, files } = frame.message as InvokeMessage;
-    const window = new Window((message, bytes) => writeFrame(this.#socket, payloadFrame(call, kinds.piece, message, bytes)));
+    const window = new Window((message, bytes) => this.#send(payloadFrame(call, kinds.piece, message, bytes)));
     this.#windows.set(call, window);
     let startMs = 0;
     const begin = (): void => {
@@ -112,7 +120,7 @@ export class WorkerCalls {
         begin,
       );
       const timings = { inMs: 0, runMs: this.#nowMs() - startMs, outMs: 0 };
-      writeFrame(this.#socket, payloadFrame(call, kinds.replied, { ...head, timings }, body));
+      this.#send(payloadFrame(call, kinds.replied, { ...head, timings }, body));
     } finally {
       this.#windows.delete(call);
     }
@@ -121,7 +129,7 @@ export class WorkerCalls {
   async #answer(frame: Frame): Promise<void> {
     const message = frame.message as CallMessage;
     const answer = await this.#do(message);
-    writeFrame(this.#socket, [messageFrame(frame.call, kinds.answer, answer)]);
+    this.#send([messageFrame(frame.call, kinds.answer, answer)]);
   }
 
   async #do(message: CallMessage): Promise<unknown> {
@@ -136,7 +144,7 @@ export class WorkerCalls {
           if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
           return { signature: { inputs: [], outputs: [] }, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
         }
-        await this.#model?.release();
+        this.#model?.release();
         this.#model = null;
         if (message.plans !== undefined) {
           const { contract, paths } = message.plans;
@@ -146,7 +154,7 @@ export class WorkerCalls {
           const { missing } = this.#plans.model;
           return { signature: contract, loadMs: this.#nowMs() - startMs, missing } satisfies LoadedModel;
         }
-        this.#model = await OnnxModel.load(message.path, message.threads);
+        this.#model = OnnxModel.load(message.path, message.threads);
         if (message.name !== undefined) process.title = `penstock-worker ${message.name}`;
         return { signature: this.#model.signature, loadMs: this.#nowMs() - startMs } satisfies LoadedModel;
       }

@@ -1,7 +1,8 @@
 /**
- * The entry point of a worker process. It connects to the server's socket, identifies itself, loads onnxruntime, and answers calls in
- * sequence until the socket closes: a worker never outlives its server. A worker that starts a command does not load onnxruntime. If either
- * the worker or the command ends, the other one ends, too.
+ * The entry point of a worker process: `SOCKET ID [KIND]`. It identifies itself and answers calls until its connection closes: a worker
+ * never outlives its server. One of ONNX models inherits its connection (SOCKET is `inherited`), and has nothing to do but to run: it waits
+ * in blocking reads, without an event loop. Any other connects to the server's socket, and waits in an event loop. A worker that starts a
+ * command does not load onnxruntime; if either the worker or the command ends, the other one ends, too.
  */
 import { writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -10,7 +11,8 @@ import { setFlagsFromString } from 'node:v8';
 import { SystemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { v8Flags } from '../v8-flags.ts';
-import { FrameReader, kinds, messageFrame, resolveShared } from './link/frames.ts';
+import { BlockingChannel, inheritedChannel } from './blocking-channel.ts';
+import { type Frame, FrameReader, kinds, messageFrame, resolveShared, writeFrame } from './link/frames.ts';
 import { SharedMemory, sharedMemoryFd } from './link/shared-memory.ts';
 import { onnxruntime } from './onnx/onnx-model.ts';
 import { signalGroup } from './process/process-group.ts';
@@ -19,6 +21,8 @@ import { WorkerCalls } from './worker-calls.ts';
 // Must be the first statement: see onnxruntime().
 Reflect.deleteProperty(globalThis, 'Float16Array');
 process.title = 'penstock-worker';
+/** In a turn of the event loop, V8 and Node do what they have put off. */
+const turnEveryMs = 100;
 for (const flag of v8Flags) setFlagsFromString(flag);
 
 function end(why: string, code: number): never {
@@ -28,7 +32,8 @@ function end(why: string, code: number): never {
 }
 
 const [, , socketPath, workerId, kind = 'onnx'] = process.argv;
-const token = kind === 'fill-cache' ? '' : process.env['PENSTOCK_WORKER_TOKEN'];
+const isInherited = socketPath === inheritedChannel;
+const token = kind === 'fill-cache' || isInherited ? '' : process.env['PENSTOCK_WORKER_TOKEN'];
 delete process.env['PENSTOCK_WORKER_TOKEN'];
 if (socketPath === undefined || workerId === undefined || token === undefined) {
   end('penstock-worker must be started by the server: expected a socket and a worker id as arguments, and a token in the environment', 2);
@@ -41,29 +46,71 @@ try {
 } catch (error) {
   end(messageOf(error), 1);
 }
-const socket = connect(socketPath);
-const calls = new WorkerCalls(socket, new SystemClock(), (why) => end(why, 1));
 const memory = new SharedMemory(sharedMemoryFd);
-const reader = new FrameReader((frame) => calls.receive(resolveShared(frame, (slot, bytes) => memory.read(slot, bytes))));
-socket.on('connect', () => {
-  socket.write(messageFrame(0, kinds.hello, { workerId, token }));
-  flushCompileCache(); // Node only writes it on a normal exit, and most workers are killed
-});
-socket.on('data', (chunk: Buffer) => {
+const whole = (frame: Frame): Frame => resolveShared(frame, (slot, bytes) => memory.read(slot, bytes));
+const hello = messageFrame(0, kinds.hello, { workerId, token });
+const onLost = (why: string): never => end(why, 1);
+if (isInherited) await serveInherited();
+else serveSocket(socketPath);
+
+/** Never returns. */
+async function serveInherited(): Promise<never> {
+  const channel = new BlockingChannel();
+  const clock = new SystemClock();
+  const calls = new WorkerCalls((frame) => channel.send(frame), clock, onLost);
+  let turnedMs = clock.nowMs();
   try {
-    reader.push(chunk);
+    channel.send([hello]);
+    flushCompileCache(); // Node only writes it on a normal exit, and most workers are killed
+    for (;;) {
+      const frame = channel.receive();
+      if (frame === null) return closed();
+      await calls.receive(whole(frame));
+      if (clock.nowMs() - turnedMs < turnEveryMs) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turnedMs = clock.nowMs();
+    }
   } catch (error) {
-    end(messageOf(error), 1);
+    return isClosed(error) ? closed() : end(messageOf(error), 1);
   }
-});
-socket.on('error', (error) => end(`connection to the server: ${error.message}`, 1));
-socket.on('close', () => {
+}
+
+function serveSocket(path: string): void {
+  const socket = connect(path);
+  const calls = new WorkerCalls((frame) => writeFrame(socket, frame), new SystemClock(), onLost);
+  const reader = new FrameReader((frame) => {
+    calls.receive(whole(frame)).catch((error: unknown) => end(messageOf(error), 1));
+  });
+  socket.on('connect', () => {
+    socket.write(hello);
+    flushCompileCache();
+  });
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      end(messageOf(error), 1);
+    }
+  });
+  socket.on('error', (error) => end(`connection to the server: ${error.message}`, 1));
+  socket.on('close', closed);
+  if (kind !== 'onnx') endWithGroup(calls);
+}
+
+function closed(): never {
   // The server no longer waits for an answer, and nothing else would end the remaining processes.
   if (kind !== 'onnx') signalGroup('SIGKILL');
-  end('the server closed the connection', 0);
-});
+  return end('the server closed the connection', 0);
+}
 
-if (kind !== 'onnx') {
+/** Whether the server closed the connection while an answer was written. */
+function isClosed(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === 'EPIPE' || code === 'ECONNRESET';
+}
+
+/** The worker of a command ends with its process group, and gracefully. */
+function endWithGroup(calls: WorkerCalls): void {
   // An error means that the output is no longer read: the server has ended, and this may be the first sign of it.
   process.stdout.on('error', () => signalGroup('SIGKILL'));
   let isStopping = false;

@@ -6,10 +6,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { assertSameTensors, modelPath, rowsOf, sample } from '../../test/models/index.ts';
 import { bytesOf, decodeStrings, encodeStrings, type Tensor } from '../tensor.ts';
-import { type RunResult, receiveHello, type TensorParts, WorkerLink, WorkerLost, workerMainPath } from './index.ts';
+import { inheritedChannel, type RunResult, receiveHello, type TensorParts, WorkerLink, WorkerLost, workerMainPath } from './index.ts';
 import { kinds, messageFrame } from './link/frames.ts';
 import { payloadFrame } from './link/payload.ts';
 import { ranFrame, setTimings } from './link/tensor-frames.ts';
@@ -30,24 +30,41 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function startWorker(): Promise<{ link: WorkerLink; child: ChildProcess }> {
-  const child = spawn(process.execPath, [workerMainPath, join(folder, 'socket'), 'w'], {
-    env: { PENSTOCK_WORKER_TOKEN: 'token' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  children.add(child);
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  assert.deepEqual(await receiveHello(socket), { workerId: 'w', token: 'token' });
-  return { link: new WorkerLink(socket), child };
+/** How a worker is connected: `inherited` is that of ONNX models, which blocks; the others have an event loop. */
+const connections = ['inherited', 'socket'] as const;
+
+interface StartedWorker {
+  readonly link: WorkerLink;
+  readonly child: ChildProcess;
 }
 
-/** One worker for all tests that leave it alive: a rejected call must not affect the next. */
-let shared: Promise<{ link: WorkerLink; child: ChildProcess }> | undefined;
-async function loaded(model: string): Promise<WorkerLink> {
-  shared ??= startWorker();
-  const { link } = await shared;
-  await link.load({ path: modelPath(model), threads: 1 });
-  return link;
+async function spawnWorker(connection: (typeof connections)[number]): Promise<{ readonly child: ChildProcess; readonly socket: Socket }> {
+  const isInherited = connection === 'inherited';
+  const child = spawn(process.execPath, [workerMainPath, isInherited ? inheritedChannel : join(folder, 'socket'), 'w'], {
+    env: isInherited ? {} : { PENSTOCK_WORKER_TOKEN: 'token' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ignore', ...(isInherited ? (['pipe'] as const) : [])],
+  });
+  children.add(child);
+  if (isInherited) return { child, socket: child.stdio[4] as Socket };
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  return { child, socket };
+}
+
+function workersWith(connection: (typeof connections)[number]) {
+  const startWorker = async (): Promise<StartedWorker> => {
+    const { child, socket } = await spawnWorker(connection);
+    assert.deepEqual(await receiveHello(socket), { workerId: 'w', token: connection === 'inherited' ? '' : 'token' });
+    return { link: new WorkerLink(socket), child };
+  };
+  /** One worker for all tests that leave it alive: a rejected call must not affect the next. */
+  let shared: Promise<StartedWorker> | undefined;
+  const sharedWorker = (): Promise<StartedWorker> => (shared ??= startWorker());
+  const loaded = async (model: string): Promise<WorkerLink> => {
+    const { link } = await sharedWorker();
+    await link.load({ path: modelPath(model), threads: 1 });
+    return link;
+  };
+  return { startWorker, sharedWorker, loaded };
 }
 
 function partsOf(tensors: readonly Tensor[]): TensorParts[] {
@@ -81,151 +98,152 @@ const samples = readdirSync(new URL('../../test/models/samples/', import.meta.ur
 /** Models whose rows depend on each other, or whose output does not have one row per input row. */
 const together = new Set(['test_affine', 'test_axis1_batch', 'test_batch_coupled']);
 
-test('every sample gives the same result as an independent runtime, as one batch and row by row', async () => {
-  assert(samples.length >= 17, `only ${samples.length} samples found`);
-  for (const name of samples.filter((model) => model !== 'iris_rf_zipmap')) {
-    const { inputs, outputs } = sample(name);
-    const link = await loaded(name);
-    assertSameTensors((await link.run(partsOf(inputs))).outputs, outputs);
-    if (together.has(name)) continue;
-    const count = Math.max(...inputs.map(({ shape }) => shape[0] ?? 0));
-    const rows = Array.from({ length: count }, (_, row) =>
-      inputs.map((input) => (input.shape.length === 0 ? input : rowsOf(input, row, row + 1))),
-    );
-    const alone: RunResult[] = await Promise.all(rows.map((row) => link.run(partsOf(row))));
-    for (const [row, result] of alone.entries()) {
-      assertSameTensors(
-        result.outputs,
-        outputs.map((output) => rowsOf(output, row, row + 1)),
-      );
+for (const connection of connections) {
+  describe(`a worker with the connection '${connection}'`, () => {
+    const { startWorker, loaded } = workersWith(connection);
+
+    test('every sample gives the same result as an independent runtime, as one batch and row by row', async () => {
+      assert(samples.length >= 17, `only ${samples.length} samples found`);
+      for (const name of samples.filter((model) => model !== 'iris_rf_zipmap')) {
+        const { inputs, outputs } = sample(name);
+        const link = await loaded(name);
+        assertSameTensors((await link.run(partsOf(inputs))).outputs, outputs);
+        if (together.has(name)) continue;
+        const count = Math.max(...inputs.map(({ shape }) => shape[0] ?? 0));
+        const rows = Array.from({ length: count }, (_, row) =>
+          inputs.map((input) => (input.shape.length === 0 ? input : rowsOf(input, row, row + 1))),
+        );
+        const alone: RunResult[] = await Promise.all(rows.map((row) => link.run(partsOf(row))));
+        for (const [row, result] of alone.entries()) {
+          assertSameTensors(
+            result.outputs,
+            outputs.map((output) => rowsOf(output, row, row + 1)),
+          );
+        }
+        assertSameTensors((await link.run(mergedParts(rows))).outputs, outputs);
+      }
+    });
+
+    test('all 13 datatypes round-trip bit by bit: half precision, integers beyond 2^53, any Unicode', async () => {
+      const link = await loaded('test_dtypes');
+      const { inputs } = sample('test_dtypes');
+      const special: Record<string, Uint8Array> = {
+        in_float16: bytesOf(Uint16Array.of(0x3c01, 0x0001, 0xfbff, 0x8000)),
+        in_int64: bytesOf(BigInt64Array.of(2n ** 53n + 1n, -(2n ** 63n), 2n ** 63n - 1n, -1n)),
+        in_uint64: bytesOf(BigUint64Array.of(2n ** 64n - 1n, 2n ** 53n + 1n, 0n, 1n)),
+        in_bool: Uint8Array.of(1, 0, 0, 1),
+        in_string: encodeStrings(['', 'naïve 😀 ﷽', 'a'.repeat(70_000), '\u0001\n"']),
+        in_float64: bytesOf(Float64Array.of(5e-324, -0, Infinity, 0.1)),
+      };
+      const provided = inputs.map((input) => ({ ...input, data: special[input.name] ?? input.data }));
+      const { outputs } = await link.run(partsOf(provided));
+      assert.equal(outputs.length, 13);
+      for (const { name, datatype, shape, data } of outputs) {
+        const expected = provided.find((input) => name === input.name.replace('in_', 'out_')) as Tensor;
+        assert.deepEqual([datatype, shape], [expected.datatype, expected.shape]);
+        assert(Buffer.from(data).equals(expected.data), name);
+      }
+    });
+
+    test('a string with NUL is rejected, because the model would only see the part before it', async () => {
+      const link = await loaded('spam_text');
+      await assert.rejects(link.run([strings('text', ['free', 'a\0b'])]), { code: 'invalid_request', message: /string 1 contains a NUL/ });
+      await assert.rejects(link.run([{ name: 'text', datatype: 'BYTES', shape: [1], parts: [Uint8Array.of(9, 0, 0, 0, 65)] }]), {
+        code: 'invalid_request',
+      });
+      const { outputs } = await link.run([strings('text', ['free offer, click now', 'meeting tomorrow'])]);
+      assert.deepEqual(decodeStrings((outputs[0] as Tensor).data).length, 2);
+    });
+
+    test('a run that fails because of its input says so, and the worker continues', async () => {
+      const link = await loaded('test_gather_fail');
+      await assert.rejects(link.run([int64s('ix', [2], [1n, 99n])]), { code: 'invalid_request', message: /idx=99/ });
+      assert.equal((await link.run([int64s('ix', [1], [1n])])).outputs.length, 1);
+    });
+
+    for (const { when, input, message } of [
+      { when: 'a wrong size', input: floats('x', [1, 2], [1, 2]), message: /invalid dimensions/ },
+      { when: 'a wrong rank', input: floats('x', [3], [1, 2, 3]), message: /Invalid rank/ },
+      { when: 'another datatype', input: int64s('x', [1, 3], [1n, 2n, 3n]), message: /Unexpected input data type/ },
+      { when: 'more elements than in the shape', input: floats('x', [1, 3], [1, 2, 3, 4]), message: /does not match the 4 elements/ },
+      { when: 'an unknown name', input: floats('q', [1, 3], [1, 2, 3]), message: /no input 'q': expected x/ },
+    ]) {
+      test(`${when} is rejected as an invalid request`, async () => {
+        const link = await loaded('test_affine');
+        await assert.rejects(link.run([input]), { code: 'invalid_request', message });
+        await assert.rejects(link.run([]), { code: 'invalid_request', message: /missing/ });
+      });
     }
-    assertSameTensors((await link.run(mergedParts(rows))).outputs, outputs);
-  }
-});
 
-test('all 13 datatypes round-trip bit by bit: half precision, integers beyond 2^53, any Unicode', async () => {
-  const link = await loaded('test_dtypes');
-  const { inputs } = sample('test_dtypes');
-  const special: Record<string, Uint8Array> = {
-    in_float16: bytesOf(Uint16Array.of(0x3c01, 0x0001, 0xfbff, 0x8000)),
-    in_int64: bytesOf(BigInt64Array.of(2n ** 53n + 1n, -(2n ** 63n), 2n ** 63n - 1n, -1n)),
-    in_uint64: bytesOf(BigUint64Array.of(2n ** 64n - 1n, 2n ** 53n + 1n, 0n, 1n)),
-    in_bool: Uint8Array.of(1, 0, 0, 1),
-    in_string: encodeStrings(['', 'naïve 😀 ﷽', 'a'.repeat(70_000), '\u0001\n"']),
-    in_float64: bytesOf(Float64Array.of(5e-324, -0, Infinity, 0.1)),
-  };
-  const provided = inputs.map((input) => ({ ...input, data: special[input.name] ?? input.data }));
-  const { outputs } = await link.run(partsOf(provided));
-  assert.equal(outputs.length, 13);
-  for (const { name, datatype, shape, data } of outputs) {
-    const expected = provided.find((input) => name === input.name.replace('in_', 'out_')) as Tensor;
-    assert.deepEqual([datatype, shape], [expected.datatype, expected.shape]);
-    assert(Buffer.from(data).equals(expected.data), name);
-  }
-});
+    test('a batch without rows works like any other', async () => {
+      const link = await loaded('test_affine');
+      const { outputs } = await link.run([floats('x', [0, 3], [])]);
+      assert.deepEqual(outputs[0], { name: 'y', datatype: 'FP32', shape: [0, 3], data: new Uint8Array(0) });
+    });
 
-test('a string with NUL is rejected, because the model would only see the part before it', async () => {
-  const link = await loaded('spam_text');
-  await assert.rejects(link.run([strings('text', ['free', 'a\0b'])]), { code: 'invalid_request', message: /string 1 contains a NUL/ });
-  await assert.rejects(link.run([{ name: 'text', datatype: 'BYTES', shape: [1], parts: [Uint8Array.of(9, 0, 0, 0, 65)] }]), {
-    code: 'invalid_request',
-  });
-  const { outputs } = await link.run([strings('text', ['free offer, click now', 'meeting tomorrow'])]);
-  assert.deepEqual(decodeStrings((outputs[0] as Tensor).data).length, 2);
-});
+    test('an oversized allocation is a failure of the model, and the worker continues', async () => {
+      const link = await loaded('test_alloc');
+      const huge = [floats('v', [1], [1]), int64s('shape', [1], [10n ** 15n])];
+      await assert.rejects(link.run(huge), { code: 'model_failed', message: /exceeded its memory limit/ });
+      assert.equal((await link.run([floats('v', [1], [1]), int64s('shape', [1], [100n])])).outputs.length, 1);
+    });
 
-test('a run that fails because of its input says so, and the worker continues', async () => {
-  const link = await loaded('test_gather_fail');
-  await assert.rejects(link.run([int64s('ix', [2], [1n, 99n])]), { code: 'invalid_request', message: /idx=99/ });
-  assert.equal((await link.run([int64s('ix', [1], [1n])])).outputs.length, 1);
-});
+    test('concurrent runs are answered in order, with control calls in sequence', async () => {
+      const link = await loaded('test_slow_loop');
+      const order: string[] = [];
+      const slow = () => [floats('x', [1, 256], new Array(256).fill(0.5)), int64s('iters', [], [2000n])];
+      const first = link.run(slow()).then(({ timings }) => {
+        order.push('first');
+        return timings;
+      });
+      const status = link.status().then(({ rssBytes }) => {
+        order.push('status');
+        return rssBytes;
+      });
+      const second = link.run(slow()).then(() => order.push('second'));
+      assert.equal(link.runsOpen, 2);
+      const [timings, rssBytes] = await Promise.all([first, status, second]);
+      assert.deepEqual(
+        order.filter((name) => name !== 'status'),
+        ['first', 'second'],
+      );
+      assert.equal(link.runsOpen, 0);
+      assert(timings.runMs > 1 && timings.inMs >= 0 && timings.outMs >= 0);
+      assert(rssBytes > 20e6);
+    });
 
-for (const { when, input, message } of [
-  { when: 'a wrong size', input: floats('x', [1, 2], [1, 2]), message: /invalid dimensions/ },
-  { when: 'a wrong rank', input: floats('x', [3], [1, 2, 3]), message: /Invalid rank/ },
-  { when: 'another datatype', input: int64s('x', [1, 3], [1n, 2n, 3n]), message: /Unexpected input data type/ },
-  { when: 'more elements than in the shape', input: floats('x', [1, 3], [1, 2, 3, 4]), message: /does not match the 4 elements/ },
-  { when: 'an unknown name', input: floats('q', [1, 3], [1, 2, 3]), message: /no input 'q': expected x/ },
-]) {
-  test(`${when} is rejected as an invalid request`, async () => {
-    const link = await loaded('test_affine');
-    await assert.rejects(link.run([input]), { code: 'invalid_request', message });
-    await assert.rejects(link.run([]), { code: 'invalid_request', message: /missing/ });
+    test('a worker killed during a run rejects open and later calls with WorkerLost', async () => {
+      const { link, child } = await startWorker();
+      await link.load({ path: modelPath('test_slow_loop'), threads: 1, name: 'slow/1' });
+      const closed = new Promise((resolve) => link.onClose(resolve));
+      const run = link.run([floats('x', [1, 256], new Array(256).fill(0.5)), int64s('iters', [], [10_000_000n])]);
+      assert.match(readFileSync(`/proc/${child.pid}/cmdline`, 'latin1'), /^penstock-worker slow\/1/);
+      child.kill('SIGKILL');
+      await assert.rejects(run, WorkerLost);
+      await closed;
+      await assert.rejects(link.status(), WorkerLost);
+      assert.equal(link.runsOpen, 0);
+    });
+
+    test('a worker ends when its link is closed', async () => {
+      const { link, child } = await startWorker();
+      const ended = once(child, 'exit');
+      link.close();
+      assert.deepEqual(await ended, [0, null]);
+    });
+
+    test('a worker that receives garbage ends', async () => {
+      const { child, socket } = await spawnWorker(connection);
+      const ended = once(child, 'exit');
+      socket.on('error', () => undefined).write(Buffer.alloc(64, 0xff));
+      assert.deepEqual(await ended, [1, null]);
+      socket.destroy();
+    });
   });
 }
 
-test('a batch without rows works like any other', async () => {
-  const link = await loaded('test_affine');
-  const { outputs } = await link.run([floats('x', [0, 3], [])]);
-  assert.deepEqual(outputs[0], { name: 'y', datatype: 'FP32', shape: [0, 3], data: new Uint8Array(0) });
-});
-
-test('an oversized allocation is a failure of the model, and the worker continues', async () => {
-  const link = await loaded('test_alloc');
-  const huge = [floats('v', [1], [1]), int64s('shape', [1], [10n ** 15n])];
-  await assert.rejects(link.run(huge), { code: 'model_failed', message: /exceeded its memory limit/ });
-  assert.equal((await link.run([floats('v', [1], [1]), int64s('shape', [1], [100n])])).outputs.length, 1);
-});
-
-test('concurrent runs are answered in order, with control calls in sequence', async () => {
-  const link = await loaded('test_slow_loop');
-  const order: string[] = [];
-  const slow = () => [floats('x', [1, 256], new Array(256).fill(0.5)), int64s('iters', [], [2000n])];
-  const first = link.run(slow()).then(({ timings }) => {
-    order.push('first');
-    return timings;
-  });
-  const status = link.status().then(({ rssBytes }) => {
-    order.push('status');
-    return rssBytes;
-  });
-  const second = link.run(slow()).then(() => order.push('second'));
-  assert.equal(link.runsOpen, 2);
-  const [timings, rssBytes] = await Promise.all([first, status, second]);
-  assert.deepEqual(
-    order.filter((name) => name !== 'status'),
-    ['first', 'second'],
-  );
-  assert.equal(link.runsOpen, 0);
-  assert(timings.runMs > 1 && timings.inMs >= 0 && timings.outMs >= 0);
-  assert(rssBytes > 20e6);
-});
-
-test('a worker killed during a run rejects open and later calls with WorkerLost', async () => {
-  const { link, child } = await startWorker();
-  await link.load({ path: modelPath('test_slow_loop'), threads: 1, name: 'slow/1' });
-  const closed = new Promise((resolve) => link.onClose(resolve));
-  const run = link.run([floats('x', [1, 256], new Array(256).fill(0.5)), int64s('iters', [], [10_000_000n])]);
-  assert.match(readFileSync(`/proc/${child.pid}/cmdline`, 'latin1'), /^penstock-worker slow\/1/);
-  child.kill('SIGKILL');
-  await assert.rejects(run, WorkerLost);
-  await closed;
-  await assert.rejects(link.status(), WorkerLost);
-  assert.equal(link.runsOpen, 0);
-});
-
-test('a worker ends when its link is closed', async () => {
-  const { link, child } = await startWorker();
-  const ended = once(child, 'exit');
-  link.close();
-  assert.deepEqual(await ended, [0, null]);
-});
-
-test('a worker that receives garbage ends', async () => {
-  const child = spawn(process.execPath, [workerMainPath, join(folder, 'socket'), 'w'], {
-    env: { PENSTOCK_WORKER_TOKEN: 'token' },
-    stdio: 'ignore',
-  });
-  children.add(child);
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  const ended = once(child, 'exit');
-  socket.on('error', () => undefined).write(Buffer.alloc(64, 0xff));
-  assert.deepEqual(await ended, [1, null]);
-  socket.destroy();
-});
-
 test('garbage from a worker closes the link', async () => {
-  const { link, child } = await startWorker();
+  const { link, child } = await workersWith('socket').startWorker();
   child.kill('SIGKILL');
   const [near, far] = await socketPair();
   const suspicious = new WorkerLink(near);
@@ -297,7 +315,7 @@ test('a call that was read may be answered while a later one is still being sent
   });
   far.resume();
   await begun;
-  for (const call of [2, 3, 4]) for (const chunk of ranFrame(call, [])) far.write(chunk);
+  for (const call of [2, 3, 4]) for (const chunk of answerOf(call)) far.write(chunk);
   assert.equal((await Promise.all(runs.slice(0, 3))).length, 3);
   link.close();
   await assert.rejects(runs[3] as Promise<RunResult>, WorkerLost);
@@ -312,7 +330,7 @@ test('an answer to a call that is still being sent closes the link', async () =>
   await link.load({ path: 'x.onnx', threads: 1 });
   far.pause();
   const run = link.run([{ name: 'x', datatype: 'FP32', shape: [2 ** 22], parts: [new Uint8Array(2 ** 24)] }]);
-  for (const bytes of ranFrame(2, [])) far.write(bytes);
+  for (const bytes of answerOf(2)) far.write(bytes);
   await assert.rejects(run, /is malformed: it answers call 2 before it can have read it/);
   far.destroy();
 });
@@ -338,11 +356,19 @@ test('what a model sent before it failed reaches the client, also a slow one, be
   far.destroy();
 });
 
+function answerOf(call: number): Buffer[] {
+  const answer = ranFrame(call, []);
+  setTimings(answer, timings);
+  return answer;
+}
+
 async function socketPair(): Promise<[Socket, Socket]> {
   const far = connect(join(folder, 'socket'));
   const [near] = (await once(server, 'connection')) as [Socket];
   return [near, far];
 }
+
+const { sharedWorker } = workersWith('inherited');
 
 test('every model is inspected: batchable only if the probe proved it, with the reason', async () => {
   const notBatchable: Record<string, RegExp> = {
@@ -353,8 +379,7 @@ test('every model is inspected: batchable only if the probe proved it, with the 
     test_fixed_batch1: /input 'x' has a fixed first dimension of 1/,
     test_random: /two different results/,
   };
-  shared ??= startWorker();
-  const { link } = await shared;
+  const { link } = await sharedWorker();
   for (const name of [...samples, 'test_alloc', 'test_fixed_batch1', 'test_random']) {
     const inspection = await link.inspect({ path: modelPath(name) }, join(folder, 'rewritten.onnx'));
     const expected = notBatchable[name];
@@ -367,8 +392,7 @@ test('every model is inspected: batchable only if the probe proved it, with the 
 });
 
 test('a model that ends in ZipMap is rewritten to a table with the same results', async () => {
-  shared ??= startWorker();
-  const { link } = await shared;
+  const { link } = await sharedWorker();
   const rewritten = join(folder, 'table.onnx');
   const inspection = await link.inspect({ path: modelPath('iris_rf_zipmap') }, rewritten);
   assert.deepEqual(inspection.signature.outputs.at(-1), { name: 'probabilities', datatype: 'FP32', shape: [-1, 3] });

@@ -15,17 +15,17 @@ const slow = new WeakMap<OnnxModel, string>();
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 const { load } = OnnxModel;
-OnnxModel.load = async (path, ...others) => {
-  const model = await load.call(OnnxModel, path, ...others);
+OnnxModel.load = (path, ...others) => {
+  const model = load.call(OnnxModel, path, ...others);
   const name = names.get(digest(path));
   if (name !== undefined) slow.set(model, name);
   return model;
 };
 
 const { run } = OnnxModel.prototype;
-OnnxModel.prototype.run = async function (this: OnnxModel, feeds) {
+OnnxModel.prototype.run = function (this: OnnxModel, feeds) {
   const startMs = performance.now();
-  const values = await run.call(this, feeds);
+  const values = run.call(this, feeds);
   const name = slow.get(this);
   const rows = Object.values(feeds)[0]?.dims[0] ?? 1;
   // Blocks, as onnxruntime does: the next run begins after it.

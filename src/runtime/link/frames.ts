@@ -191,7 +191,7 @@ export class FrameReader {
     }
     let offset = 0;
     while (rest.length - offset >= headBytes) {
-      const bytes = this.#length(rest.readUInt32LE(offset));
+      const bytes = frameBytes(rest.readUInt32LE(offset), this.#bytesMax);
       const end = offset + bytes;
       if (end > rest.length) {
         this.#partial = Buffer.allocUnsafeSlow(bytes);
@@ -216,12 +216,13 @@ export class FrameReader {
     this.#onFrame(parseFrame(partial));
     return rest;
   }
+}
 
-  #length(bytes: number): number {
-    if (bytes < headBytes || bytes % 8 !== 0) throw malformedFrame(`its length is ${bytes} bytes`);
-    if (bytes > this.#bytesMax) throw malformedFrame(`its length is ${bytes} bytes, expected at most ${this.#bytesMax}`);
-    return bytes;
-  }
+/** The length of a frame, as its first number says. Throws if no frame has that length. */
+export function frameBytes(bytes: number, bytesMax: number = frameBytesMax): number {
+  if (bytes < headBytes || bytes % 8 !== 0) throw malformedFrame(`its length is ${bytes} bytes`);
+  if (bytes > bytesMax) throw malformedFrame(`its length is ${bytes} bytes, expected at most ${bytesMax}`);
+  return bytes;
 }
 
 /** A malformed frame means that the peer is broken: the link must be closed. */

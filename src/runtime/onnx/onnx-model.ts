@@ -1,8 +1,5 @@
-/**
- * A model in onnxruntime. Used only in a worker process: `run` and `create` block their thread although they look asynchronous, and native
- * code can crash the process.
- */
-import { readFile } from 'node:fs/promises';
+/** A model in onnxruntime. Used only in a worker process: it blocks its thread, and native code can crash the process. */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-common';
 import { messageOf, PlatformError } from '../../errors.ts';
@@ -19,18 +16,31 @@ import {
   type Tensor,
   type TensorSpec,
 } from '../../tensor.ts';
+import { type NativeMetadata, type NativeSession, type NativeValues, nativeSession } from './native-session.ts';
 import { missingOnnxruntime, onnxruntimePath } from './onnxruntime-path.ts';
 
 type Onnx = typeof import('onnxruntime-common');
+
+interface LoadedOnnx {
+  readonly onnx: Onnx;
+  /** Its main file. */
+  readonly path: string;
+}
 
 const datatypeOf = Object.fromEntries(
   (Object.keys(datatypes) as Datatype[]).flatMap((name) => (datatypes[name].onnx === null ? [] : [[datatypes[name].onnx, name]])),
 ) as Record<string, Datatype>;
 
-let loadedOnnx: Onnx | null = null;
+/** Element types as ONNX numbers them. */
+const elementTypes: readonly (Datatype | undefined)[] = [
+  undefined,
+  ...(['FP32', 'UINT8', 'INT8', 'UINT16', 'INT16', 'INT32', 'INT64', 'BYTES', 'BOOL', 'FP16', 'FP64', 'UINT32', 'UINT64'] as const),
+];
+
+let loadedOnnx: LoadedOnnx | null = null;
 
 /** onnxruntime itself, loaded on first use (15 ms warm, up to 0.5 s from a cold disk). */
-export function onnxruntime(): Onnx {
+export function onnxruntime(): LoadedOnnx {
   if (loadedOnnx === null) {
     // onnxruntime-node 1.30 cannot read tensors of Node 24's Float16Array. Without that class it represents FP16 by the bits in a
     // Uint16Array.
@@ -41,7 +51,7 @@ export function onnxruntime(): Onnx {
     const path = onnxruntimePath();
     if (path === null) throw new PlatformError('unavailable', `${missingOnnxruntime.found}. To mend this, ${missingOnnxruntime.advice}`);
     try {
-      loadedOnnx = createRequire(import.meta.url)(path) as Onnx;
+      loadedOnnx = { onnx: createRequire(import.meta.url)(path) as Onnx, path };
     } catch (cause) {
       throw new PlatformError('unavailable', `onnxruntime does not load: ${messageOf(cause).split('\n')[0]}. Run penstock doctor`, {
         cause,
@@ -53,22 +63,23 @@ export function onnxruntime(): Onnx {
 
 export class OnnxModel {
   readonly signature: Signature;
-  readonly #session: InferenceSession;
-  readonly #fetches: readonly string[];
+  readonly #session: NativeSession;
+  readonly #fetches: Readonly<Record<string, null>>;
 
-  constructor(session: InferenceSession) {
+  constructor(session: NativeSession) {
     this.#session = session;
     this.signature = { inputs: specsOf(session.inputMetadata), outputs: specsOf(session.outputMetadata) };
-    this.#fetches = this.signature.outputs.map((spec) => spec.name);
-    if (this.#fetches.length === 0) throw new PlatformError('unsupported', 'no output is a tensor. Export the model with tensor outputs');
+    this.#fetches = Object.fromEntries(this.signature.outputs.map(({ name }) => [name, null]));
+    if (this.signature.outputs.length === 0)
+      throw new PlatformError('unsupported', 'no output is a tensor. Export the model with tensor outputs');
   }
 
   /**
    * Data files are read from the folder of the model, or from `dataFolder` if the model was written elsewhere. Throws `invalid_request`,
    * `unsupported` or `model_failed`.
    */
-  static async load(path: string, threads: number, dataFolder: string | null = null): Promise<OnnxModel> {
-    const onnx = onnxruntime();
+  static load(path: string, threads: number, dataFolder: string | null = null): OnnxModel {
+    const session = nativeSession(onnxruntime().path);
     const options: InferenceSession.SessionOptions = {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -82,9 +93,13 @@ export class OnnxModel {
       },
     };
     try {
-      const { InferenceSession: Session } = onnx;
-      // onnxruntime takes another folder only for a model in memory.
-      return new OnnxModel(await (dataFolder === null ? Session.create(path, options) : Session.create(await readFile(path), options)));
+      if (dataFolder === null) session.loadModel(path, options);
+      else {
+        // onnxruntime takes another folder only for a model in memory.
+        const { buffer, byteOffset, byteLength } = readFileSync(path);
+        session.loadModel(buffer, byteOffset, byteLength, options);
+      }
+      return new OnnxModel(session);
     } catch (error) {
       throw error instanceof PlatformError ? error : loadError(error);
     }
@@ -92,7 +107,8 @@ export class OnnxModel {
 
   /** The inputs for onnxruntime; views of their data if aligned. Throws `invalid_request`. */
   feeds(inputs: readonly Tensor[]): Record<string, OnnxTensor> {
-    const { Tensor: Make } = onnxruntime();
+    if (inputs.length < this.signature.inputs.length) throw this.#missingInput(inputs);
+    const { Tensor: Make } = onnxruntime().onnx;
     const feeds: Record<string, OnnxTensor> = {};
     for (const { name, datatype, shape, data } of inputs) {
       const type = datatypes[datatype].onnx;
@@ -109,17 +125,22 @@ export class OnnxModel {
     return feeds;
   }
 
+  #missingInput(inputs: readonly Tensor[]): PlatformError {
+    const missing = this.signature.inputs.find(({ name }) => inputs.every((input) => input.name !== name));
+    return new PlatformError('invalid_request', `the model rejected its input: input '${missing?.name}' is missing`);
+  }
+
   /** Blocks until the model has run. Throws `invalid_request` or `model_failed`. */
-  async run(feeds: Record<string, OnnxTensor>): Promise<InferenceSession.OnnxValueMapType> {
+  run(feeds: NativeValues): NativeValues {
     try {
-      return await this.#session.run(feeds, this.#fetches);
+      return this.#session.run(feeds, this.#fetches, {});
     } catch (error) {
       throw runError(error);
     }
   }
 
   /** The returned values as tensors in the order of the signature; numeric data is not copied. */
-  outputs(values: InferenceSession.OnnxValueMapType): Tensor[] {
+  outputs(values: NativeValues): Tensor[] {
     return this.signature.outputs.map(({ name }) => {
       const value = values[name] as OnnxTensor;
       const datatype = datatypeOf[value.type];
@@ -129,18 +150,18 @@ export class OnnxModel {
     });
   }
 
-  async release(): Promise<void> {
-    await this.#session.release();
+  release(): void {
+    this.#session.dispose();
   }
 }
 
-function specsOf(metadata: InferenceSession['inputMetadata']): TensorSpec[] {
-  return metadata.flatMap((value) => {
-    if (!value.isTensor) return [];
-    const datatype = datatypeOf[value.type];
+function specsOf(metadata: readonly NativeMetadata[]): TensorSpec[] {
+  return metadata.flatMap(({ name, isTensor, type, shape }) => {
+    if (!isTensor) return [];
+    const datatype = elementTypes[type];
     if (datatype === undefined)
-      throw new PlatformError('unsupported', `tensor '${value.name}' has the datatype ${value.type}, which cannot be served`);
-    return [{ name: value.name, datatype, shape: value.shape.map((size) => (typeof size === 'number' ? size : -1)) }];
+      throw new PlatformError('unsupported', `tensor '${name}' has elements of ONNX's type ${type}, which cannot be served`);
+    return [{ name, datatype, shape: [...shape] }];
   });
 }
 
@@ -160,7 +181,6 @@ const inputFaults: readonly RegExp[] = [
   /Invalid rank for input/i,
   /invalid dimensions for input/i,
   /Unexpected input data type/i,
-  /missing in 'feeds'/,
   /out of (data )?bounds/i,
   /out of range/i,
   /index.*(must be|not) within/i,

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
-import { ModelProtoSchema } from 'onnx-buf';
+import { type ModelProto, ModelProtoSchema } from 'onnx-buf';
 import type { Signature } from '../../tensor.ts';
 import { checkExternalData } from '../onnx/external-data.ts';
 import { widenNarrowTypes } from '../onnx/narrow-types.ts';
@@ -61,10 +61,8 @@ export async function describeModel(
   if (rewritten) await writeFile(rewriteTo, toBinary(ModelProtoSchema, file), { mode: 0o600 });
   const startMs = nowMs();
   // A rewritten file is elsewhere than the data files.
-  const load = rewritten ? OnnxModel.load(rewriteTo, 1, dataFiles.length === 0 ? null : dirname(path)) : OnnxModel.load(path, 1);
-  const model = await load.catch((error: unknown) => {
-    throw withTypeCure(error, file);
-  });
+  const [from, dataFolder] = rewritten ? [rewriteTo, dataFiles.length === 0 ? null : dirname(path)] : [path, null];
+  const model = loaded(file, from, dataFolder);
   const loadMs = nowMs() - startMs;
   checkInputSizes(model.signature);
   const description = {
@@ -79,4 +77,12 @@ export async function describeModel(
     dataFiles,
   };
   return { model, description };
+}
+
+function loaded(file: ModelProto, path: string, dataFolder: string | null): OnnxModel {
+  try {
+    return OnnxModel.load(path, 1, dataFolder);
+  } catch (error) {
+    throw withTypeCure(error, file);
+  }
 }
