@@ -26,7 +26,7 @@ import {
   writeFrame,
 } from './frames.ts';
 import { type LoadMissingMessage, MissingModels, withReasons } from './missing-models.ts';
-import { type Payload, type ProcessReply, payloadFrame, type ReplyHead, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
+import { type Payload, type ProcessReply, payloadFrame, type ReplySink, readFrameBody, readReplyHead } from './payload.ts';
 import { type PieceMessage, ReplyPieces } from './reply-pieces.ts';
 import { type ResultReader, type RunResult, readPlain, resultReader } from './results.ts';
 import { type SharedMemory, slots } from './shared-memory.ts';

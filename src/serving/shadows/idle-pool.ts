@@ -194,7 +194,7 @@ export class IdlePool implements ExecutorPool {
   /** Runs waiting copies while instances are idle. */
   #look(): void {
     let soonestMs = Number.POSITIVE_INFINITY;
-    for (const { worker, executor } of [...this.#shared.values()]) {
+    for (const { worker, executor } of this.#shared.values()) {
       const [request] = this.#waiting;
       if (request === undefined) return;
       if (executor.isBusy || worker.missingReason() !== null) continue;

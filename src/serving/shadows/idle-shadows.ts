@@ -98,7 +98,7 @@ export class IdleShadows {
 
   /** A sampled request was answered: it waits for idle time. */
   add({ call, bytes }: SampledCall, { answered, outputs }: Pick<InferenceResult, 'answered' | 'outputs'>): void {
-    const { clock, ladder } = this.#deps;
+    const { clock } = this.#deps;
     const predicted = predictionsOf(outputs, call.rows);
     if (answered === undefined || predicted?.kind !== 'class') return;
     const served = answered.position - 1;
