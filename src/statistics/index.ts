@@ -5,7 +5,6 @@ export {
   cascadeCounter,
   certify,
   chainsOf,
-  countCascades,
   countOutcomes,
   type ModelOutcomes,
   type PlanTest,

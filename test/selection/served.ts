@@ -16,7 +16,7 @@ import type { SelectionSimulationSpec } from '../../src/simulation/index.ts';
 import { loadArrivals } from '../../src/simulation/load/load.ts';
 import { gauss } from '../../src/simulation/load/load-generators.ts';
 
-export interface ServedResult {
+interface ServedResult {
   readonly requests: number;
   readonly failed: number;
   readonly attainment: number;

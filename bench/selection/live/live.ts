@@ -25,7 +25,7 @@ export interface LiveFigures {
   readonly shares: Readonly<Record<string, number>>;
 }
 
-export interface LiveOptions {
+interface LiveOptions {
   readonly seconds: number;
   readonly scale: number;
 }

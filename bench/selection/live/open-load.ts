@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpConnection, type HttpResponse } from '../../../src/cli/load/http-connection.ts';
 
-export interface OpenLoad {
+interface OpenLoad {
   readonly url: URL;
   /** Milliseconds after the begin, ascending. */
   readonly timesMs: readonly number[];

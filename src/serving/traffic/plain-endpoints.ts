@@ -8,7 +8,7 @@ export interface PlainEndpoint {
   readonly variants: readonly PlainVariant[];
 }
 
-export interface PlainVariant {
+interface PlainVariant {
   readonly route: ServedRoute;
   readonly weight: number;
   /** The only plan of a selection, which is a model alone; null without a selection. */
