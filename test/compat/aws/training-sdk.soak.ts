@@ -24,8 +24,7 @@ for (const generation of sdkGenerations) {
     writeFileSync(join(dataDir, 'config.json'), JSON.stringify({ environments }));
     const aws = await AwsFixture.open({ dataDir });
     try {
-      const files =
-        generation === 'sagemaker-3.27' ? ['training_sdk_3.py'] : ['training_sdk_2.py', 'processing_sdk_2.py', 'pipeline_sdk_2.py'];
+      const files = generation === 'sagemaker-3.27' ? ['training_sdk_3.py'] : ['training_sdk_2.py', 'processing_sdk_2.py'];
       for (const file of files) await aws.python(t, generation, file, { config, rows, source });
     } finally {
       await aws.close();
