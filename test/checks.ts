@@ -24,7 +24,9 @@ function check(name: string): Promise<Ended> {
   });
 }
 
-const ended = await Promise.all(process.argv.slice(2).map(check));
+const names = process.argv.slice(2);
+if (names.length === 0) throw new Error('no checks were named: expected names of scripts in package.json. Run npm test');
+const ended = await Promise.all(names.map(check));
 for (const { name, code, output, seconds } of ended) {
   process.stdout.write(`${code === 0 ? '✔' : '✖'} ${name} (${seconds.toFixed(1)} s)\n${code === 0 ? '' : output}`);
 }
