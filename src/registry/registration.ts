@@ -10,7 +10,7 @@ import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import { checkName } from '../objective.ts';
 import type { Audit, Events, PlatformEvent } from '../records/index.ts';
-import type { Bundle, Inspection, SampleBody } from '../runtime/index.ts';
+import type { Bundle, SampleBody } from '../runtime/index.ts';
 import { type Database, inTransaction, isOutcomeUnknown, type Transaction } from '../storage/index.ts';
 import type { TensorSpec } from '../tensor.ts';
 import type { Approval } from './approval.ts';

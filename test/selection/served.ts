@@ -90,14 +90,16 @@ export async function serve(spec: SelectionSimulationSpec, ratePerSecond: number
   const arrivals = loadArrivals(load, seed);
   for (let next = arrivals.next(); next.done !== true; next = arrivals.next()) {
     for (const ms of next.value) {
-      await clock.advance(ms - clock.nowMs());
+      clock.advance(ms - clock.nowMs());
+      await Promise.resolve();
       const row = Math.floor(rowRandom.next() * labels.length);
       const arrivedAtMs = clock.nowMs();
       counts.requests++;
       pool.submit({ requestId: String(row), inputs: [], rows: 1, arrivedAtMs }, (outcome) => settled(outcome, row, arrivedAtMs));
     }
   }
-  await clock.advance(settings.timeoutMs);
+  clock.advance(settings.timeoutMs);
+  await Promise.resolve();
   pool.close();
   const answered = counts.requests - counts.failed;
   return {

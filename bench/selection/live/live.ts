@@ -142,7 +142,8 @@ function rowsFor(url: URL): readonly Row[] {
   return lines.map((line) => {
     const values = line.split(',');
     const label = values.pop() as string;
-    const body = { ...JSON.parse(inputsBody(values.map(Number))), outputs: [{ name: 'label' }] };
+    const inputs = JSON.parse(inputsBody(values.map(Number))) as object;
+    const body = { ...inputs, outputs: [{ name: 'label' }] };
     return { request: postJson(new URL(`/v2/models/${endpoint}/infer`, url), JSON.stringify(body)), label };
   });
 }

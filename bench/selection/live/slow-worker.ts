@@ -14,14 +14,15 @@ const names = new Map(
 const slow = new WeakMap<OnnxModel, string>();
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
-const { load } = OnnxModel;
+const load = OnnxModel.load.bind(OnnxModel);
 OnnxModel.load = (path, ...others) => {
-  const model = load.call(OnnxModel, path, ...others);
+  const model = load(path, ...others);
   const name = names.get(digest(path));
   if (name !== undefined) slow.set(model, name);
   return model;
 };
 
+// oxlint-disable-next-line typescript/unbound-method -- called with the model below
 const { run } = OnnxModel.prototype;
 OnnxModel.prototype.run = function (this: OnnxModel, feeds) {
   const startMs = performance.now();

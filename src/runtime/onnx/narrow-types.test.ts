@@ -21,15 +21,15 @@ async function served(graph: Graph, values: readonly number[], opset = 25) {
   const rewritten = join(folder, 'rewritten.onnx');
   writeFileSync(path, onnxFile(graph, opset));
   const { model: inspected, description } = await describeModel({ path, data: [] }, rewritten, () => 0);
-  await inspected.release();
-  const model = await OnnxModel.load(rewritten, 1);
+  inspected.release();
+  const model = OnnxModel.load(rewritten, 1);
   const [input] = model.signature.inputs;
   assert(input !== undefined && input.datatype !== 'BYTES');
   const array = newArray(input.datatype, values.length);
   for (const [index, value] of values.entries()) array[index] = value;
-  const [output] = model.outputs(await model.run(model.feeds([{ ...input, shape: [values.length], data: bytesOf(array) }])));
+  const [output] = model.outputs(model.run(model.feeds([{ ...input, shape: [values.length], data: bytesOf(array) }])));
   assert(output !== undefined && output.datatype !== 'BYTES');
-  await model.release();
+  model.release();
   return { ...description, returned: [...elementsOf(output.datatype, output.data)].map(Number) };
 }
 

@@ -34,7 +34,7 @@ interface Binding {
 
 /** A session without a model. `onnxruntime` is the main file of onnxruntime-node, which must be loaded already. */
 export function nativeSession(onnxruntime: string): NativeSession {
-  const { binding, initOrt } = createRequire(import.meta.url)(join(dirname(onnxruntime), 'binding.js')) as Binding;
-  initOrt();
-  return new binding.InferenceSession();
+  const native = createRequire(import.meta.url)(join(dirname(onnxruntime), 'binding.js')) as Binding;
+  native.initOrt();
+  return new native.binding.InferenceSession();
 }

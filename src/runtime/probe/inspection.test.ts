@@ -31,9 +31,9 @@ async function inspected(graph: Graph, opset = 17) {
   const path = join(folder, 'model.onnx');
   writeFileSync(path, onnxFile(graph, opset));
   const { model, description } = await describeModel({ path, data: [] }, join(folder, 'rewritten.onnx'), () => 0);
-  const run = async (inputs: readonly Tensor[]) => model.outputs(await model.run(model.feeds(inputs)));
+  const run = async (inputs: readonly Tensor[]) => model.outputs(model.run(model.feeds(inputs)));
   const batchability = await probeBatchability(description.signature, run, { random: new SeededRandom(1) });
-  await model.release();
+  model.release();
   return { ...description, ...batchability };
 }
 

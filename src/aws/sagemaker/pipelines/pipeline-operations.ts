@@ -303,9 +303,9 @@ export class PipelineOperations {
 function writtenMembers(input: AwsInput): Partial<PipelineDocument> {
   const { PipelineDisplayName: displayName, PipelineDescription: description, RoleArn: roleArn, ParallelismConfiguration } = input;
   return {
-    ...(displayName === undefined ? {} : { displayName: String(displayName) }),
-    ...(description === undefined ? {} : { description: String(description) }),
-    ...(roleArn === undefined ? {} : { roleArn: String(roleArn) }),
+    ...(displayName === undefined ? {} : { displayName: displayName as string }),
+    ...(description === undefined ? {} : { description: description as string }),
+    ...(roleArn === undefined ? {} : { roleArn: roleArn as string }),
     ...(ParallelismConfiguration === undefined ? {} : { parallelMax: parallelOf(input) }),
   };
 }

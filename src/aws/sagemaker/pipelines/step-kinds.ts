@@ -53,7 +53,7 @@ export function jobStateOf({ status }: StepKind, described: AwsOutput): JobState
   const value = status === null ? 'Completed' : String(described[status]);
   if (value === 'Completed') return { state: 'succeeded' };
   if (value === 'Stopped') return { state: 'stopped' };
-  if (value === 'Failed') return { state: 'failed', reason: String(described['FailureReason'] ?? 'the job failed') };
+  if (value === 'Failed') return { state: 'failed', reason: (described['FailureReason'] as string | undefined) ?? 'the job failed' };
   return { state: 'running' };
 }
 
