@@ -14,6 +14,10 @@ import { StepCalls } from './step-calls.ts';
 import { jobStateOf, resourceNameOf, type StepKind, stepDigest, stepKinds } from './step-kinds.ts';
 
 const pollMs = 500;
+/** Long jobs are looked at less often: a tenth of their age. */
+const pollMsMax = 5000;
+/** Steps of an execution that run side by side, if it does not say how many. */
+const parallelDefault = 50;
 /** The server has no room, or its database was away. */
 const retryMs = 5000;
 const triesMax = 60;
@@ -78,7 +82,7 @@ export class PipelineExecution {
     const { parallelMax, status, steps } = this.#execution;
     for (const step of this.#definition.steps) {
       if (this.#halt.signal.aborted || this.#running.has(step.name)) continue;
-      if (parallelMax !== null && this.#running.size >= parallelMax) return;
+      if (this.#running.size >= (parallelMax ?? parallelDefault)) return;
       const record = this.#recordOf(step.name);
       const isBegun = record?.status === 'Executing';
       const mayBegin = record === null && status === 'Executing' && !steps.some((each) => each.status === 'Failed') && this.#isDue(step);
@@ -119,7 +123,7 @@ export class PipelineExecution {
 
   async #complete(step: GraphStep): Promise<void> {
     const at = `step '${step.name}'`;
-    const resolved = (await resolveReferences(step.arguments, this.#calls.references, at)) as Record<string, unknown>;
+    const resolved = (await resolveReferences(step.arguments, this.#calls.references(), at)) as Record<string, unknown>;
     if (step.type === 'Fail') throw new StepFailed(asText(resolved['ErrorMessage'] ?? ''));
     if (step.type === 'Condition')
       return this.#endStep(step, { status: 'Succeeded', outcome: areTrue(resolved['Conditions'] as Record<string, unknown>[]) });
@@ -160,6 +164,8 @@ export class PipelineExecution {
   }
 
   async #await(step: GraphStep, kind: StepKind, resource: string): Promise<void> {
+    const { clock } = this.#deps;
+    const sinceMs = clock.nowMs();
     for (let isStopping = false; ; ) {
       const state = jobStateOf(kind, await this.#calls.described(kind, resource));
       if (state.state === 'succeeded') return this.#endStep(step, { status: 'Succeeded' });
@@ -169,7 +175,7 @@ export class PipelineExecution {
         isStopping = true;
         await this.#calls.stop(kind, resource);
       }
-      await this.#pause(pollMs);
+      await this.#pause(Math.min(Math.max((clock.nowMs() - sinceMs) / 10, pollMs), pollMsMax));
       if (this.#halt.signal.aborted) throw new Error('halted');
     }
   }

@@ -33,6 +33,7 @@ describe('an execution', { timeout: 60_000 }, () => {
   let jobs: Map<string, Job>;
   let caller: Caller | undefined;
   let opened: Executions[];
+  let reads: number;
 
   const jobOf = (step: string): Job | undefined =>
     [...jobs.values()].find(({ input }) => (input['HyperParameters'] as { name: string }).name === step);
@@ -45,6 +46,7 @@ describe('an execution', { timeout: 60_000 }, () => {
     }),
     DescribeTrainingJob: readOperation('read training jobs', ({ TrainingJobName: name }) => {
       const job = jobs.get(String(name));
+      if (job?.status === 'Completed') reads++;
       if (job === undefined) throw new AwsError('ValidationException', 'Requested resource not found.');
       return { TrainingJobStatus: job.status, TrainingJobArn: `arn:${String(name)}`, FailureReason: 'no rows' };
     }),
@@ -72,7 +74,7 @@ describe('an execution', { timeout: 60_000 }, () => {
   };
   beforeEach(async () => {
     control = await openControlPlane({ clock: new SystemClock() });
-    [jobs, caller, opened] = [new Map(), { keyId: 'AKIA1', role: 'deployer' }, []];
+    [jobs, caller, opened, reads] = [new Map(), { keyId: 'AKIA1', role: 'deployer' }, [], 0];
   });
   afterEach(async () => {
     for (const executions of opened) await executions.close();
@@ -124,6 +126,19 @@ describe('an execution', { timeout: 60_000 }, () => {
     await until(() => jobOf('b') !== undefined);
     (jobOf('b') as Job).status = 'Completed';
     assert.equal((await over(executions, id)).status, 'Succeeded');
+  });
+
+  test('reads the result of a step once, however often another refers to it', async () => {
+    const executions = await open();
+    const values = Array.from({ length: 500 }, () => ({ Get: 'Steps.a.TrainingJobArn' }));
+    const { id } = await start(executions, [
+      training('a'),
+      { Name: 'f', Type: 'Fail', Arguments: { ErrorMessage: { 'Std:Join': { On: ' ', Values: values } } } },
+    ]);
+    await until(() => jobOf('a') !== undefined);
+    (jobOf('a') as Job).status = 'Completed';
+    assert.equal((await over(executions, id)).status, 'Failed');
+    assert(reads <= 2, `${reads} reads`);
   });
 
   test('lets running steps end after a failure, and starts no other', async () => {

@@ -38,6 +38,16 @@ describe('references', () => {
     test(what, async () => assert.deepEqual(await resolved(value), expected));
   }
 
+  test('that join to more than a megabyte are rejected', async () => {
+    const long = { Get: 'Parameters.long' };
+    const join = resolveReferences(
+      { 'Std:Join': { On: '', Values: Array.from({ length: 2000 }, () => long) } },
+      { ...values, parameter: () => 'x'.repeat(1024) },
+      "step 'a'",
+    );
+    await assert.rejects(join, /Std:Join in step 'a' has 2048000 characters: expected at most 1048576/);
+  });
+
   test('that lead nowhere name what there is', async () => {
     await assert.rejects(resolved({ Get: 'Steps.Train.ModelArtifacts.Missing' }), /there is no 'Missing' in \{"S3ModelArtifacts"/);
     await assert.rejects(resolved({ 'Std:JsonGet': { PropertyFile: file, Path: 'metrics.f1' } }), /JsonGet of step 'a': there is no 'f1'/);

@@ -26,6 +26,9 @@ const executionNames = ['PipelineName', 'PipelineArn', 'PipelineExecutionId', 'P
 /** `.name`, `[0]`, `['name']` */
 const partPattern = /\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]|\[(?:'([^']*)'|"([^"]*)")\]/gy;
 
+/** Of a joined text: a definition of a few KiB can repeat a long parameter thousands of times. */
+const textMax = 2 ** 20;
+
 type Json = Readonly<Record<string, unknown>>;
 type Part = string | number;
 
@@ -65,7 +68,10 @@ export async function resolveReferences(value: unknown, values: ReferenceValues,
   if (operator === 'Std:Join') {
     const { on, parts } = joinOf(value as Json, at);
     const resolved = await Promise.all(parts.map((each) => resolveReferences(each, values, at)));
-    return resolved.map(asText).join(on);
+    const texts = resolved.map(asText);
+    const length = texts.reduce((sum, text) => sum + on.length + text.length, 0);
+    if (length > textMax) throw invalid(`Std:Join in ${at} has ${length} characters: expected at most ${textMax}`);
+    return texts.join(on);
   }
   if (operator === 'Std:JsonGet') {
     const { path, file, uri } = jsonGetOf(value as Json, at);

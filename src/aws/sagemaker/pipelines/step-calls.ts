@@ -14,15 +14,18 @@ import { asText, type ReferenceValues } from './references.ts';
 import { fitted, type StepKind, stepKinds } from './step-kinds.ts';
 
 const fileBytesMax = 4 * 2 ** 20;
+/** That the arguments of a step refer to. */
+const objectsMax = 100;
 const fileLimits = { depthMax: 64, valuesMax: 200_000, nodesMax: 400_000 };
 const s3Uri = /^s3:\/\/([^/]+)\/(.+)$/s;
 
 export class StepCalls {
-  readonly references: ReferenceValues;
   readonly #deps: ExecutePipelineDeps;
   readonly #execution: Execution;
   readonly #recordOf: (step: string) => ExecutedStep | null;
   readonly #steps: ReadonlyMap<string, GraphStep>;
+  /** What Describe says of steps that have succeeded, which does not change: a step may refer to another thousands of times. */
+  readonly #results = new Map<string, Promise<unknown>>();
 
   constructor(
     deps: ExecutePipelineDeps,
@@ -34,12 +37,25 @@ export class StepCalls {
     this.#execution = execution;
     this.#recordOf = recordOf;
     this.#steps = new Map(steps.map((step) => [step.name, step]));
-    this.references = {
-      parameter: (name) => execution.parameters[name],
+  }
+
+  /** What references stand for now. Objects are read once, because a step may refer to one thousands of times. */
+  references(): ReferenceValues {
+    const read = new Map<string, Promise<unknown>>();
+    const object = (uri: string): Promise<unknown> => {
+      const known = read.get(uri);
+      if (known !== undefined) return known;
+      if (read.size === objectsMax) throw new AwsError('ValidationException', `a step reads at most ${objectsMax} objects`);
+      const json = this.#json(uri);
+      read.set(uri, json);
+      return json;
+    };
+    return {
+      parameter: (name) => this.#execution.parameters[name],
       execution: (name) => this.#fact(name),
-      step: (name) => this.#properties(name),
-      file: (step, name) => this.#file(step, name),
-      object: (uri) => this.#json(uri),
+      step: (name) => this.#resultOf(name),
+      file: async (step, name) => object(await this.#fileUri(step, name)),
+      object: async (uri) => object(uri),
     };
   }
 
@@ -125,6 +141,15 @@ export class StepCalls {
     return facts[name];
   }
 
+  #resultOf(name: string): Promise<unknown> {
+    const known = this.#results.get(name);
+    if (known !== undefined) return known;
+    const read = this.#properties(name);
+    this.#results.set(name, read);
+    read.catch(() => this.#results.delete(name));
+    return read;
+  }
+
   async #properties(name: string): Promise<unknown> {
     const { type } = this.#steps.get(name) as GraphStep;
     const record = this.#recordOf(name);
@@ -138,13 +163,13 @@ export class StepCalls {
     return { ...described, ...trials };
   }
 
-  async #file(name: string, file: string): Promise<unknown> {
+  async #fileUri(name: string, file: string): Promise<string> {
     const { propertyFiles } = this.#steps.get(name) as GraphStep;
     const { output, path } = propertyFiles.find((each) => each.name === file) as GraphStep['propertyFiles'][number];
-    const described = (await this.#properties(name)) as { ProcessingOutputConfig?: { Outputs?: readonly OutputMembers[] } };
+    const described = (await this.#resultOf(name)) as { ProcessingOutputConfig?: { Outputs?: readonly OutputMembers[] } };
     const uri = described.ProcessingOutputConfig?.Outputs?.find(({ OutputName }) => OutputName === output)?.S3Output?.S3Uri;
     if (uri === undefined) throw new AwsError('ValidationException', `property file '${file}': step '${name}' has no output '${output}'`);
-    return this.#json(`${uri.replace(/\/+$/, '')}/${path}`);
+    return `${uri.replace(/\/+$/, '')}/${path}`;
   }
 
   async #json(uri: string): Promise<unknown> {
