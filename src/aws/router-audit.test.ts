@@ -22,6 +22,7 @@ const data = ['PutMetricData', 'PutLogEvents', 'PutEvents'];
 const texts = [
   'a',
   'arn:aws:sagemaker:us-east-1:000000000000:model-package/g/1',
+  'arn:aws:sagemaker:us-east-1:000000000000:pipeline/p/execution/0a1b2c3d4e5f',
   'arn:aws:iam::000000000000:role/role',
   's3://bucket/key',
   'ml.m5.large',

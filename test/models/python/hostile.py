@@ -72,7 +72,7 @@ HOSTILE = {
         None,
     ),
     "second-pickle.pkl": (b"\x80\x04" + MODEL + b"." + b"\x80\x04" + GETCWD + b".", ["posix.getcwd"], None),
-    "behind-stop.pkl": (b"\x80\x04" + MODEL + b"." + GETCWD + b".", [], "no pickle"),
+    "behind-stop.pkl": (b"\x80\x04" + MODEL + b"." + GETCWD + b".", [], "not pickle"),
     "extension.pkl": (b"\x80\x02" + MODEL + b"\x82\x07." , [], "registry of extensions"),
     "persistent.pkl": (b"\x80\x02" + MODEL + b"Pname\n.", [], "persistent"),
     "changed-class.pkl": (b"\x80\x04" + text("sklearn.base") + text("BaseEstimator") + b"\x93}" + text("x") + b"K\x01sb.", [], "changes sklearn.base"),
