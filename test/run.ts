@@ -35,7 +35,7 @@ const failedFilesMax = 5;
 
 /** What a file measures of its process, changes in it, or waits for while it is read, as one does that is its own server. onnxruntime hides `Float16Array` from its process. */
 const ownProcess =
-  /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = )?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[|^if \(asServer|\bprocess\.chdir\b/m;
+  /\bOnnxModel\b|\bdescribeModel\b|^(?:const .* = |for \(.*)?await |\bmemoryUsage\b|\bcpuUsage\b|--expose-gc|^process\.env\[|^if \(asServer|\bprocess\.chdir\b/m;
 /** Each loads the modules once more. */
 const sharedProcesses = 3;
 /** Files that start servers, in one process. */
