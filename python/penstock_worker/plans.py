@@ -136,7 +136,7 @@ class PlanModel:
 
 
 def is_single_plan(options):
-    """One plan, of one model, whose scores are an output if it has any: the outputs say how its rows were answered."""
+    """Whether there is one plan of one model whose scores, if it has any, are among its outputs. Its results need no stages."""
     maps, plans = options["maps"], options["plans"]
     if len(maps) != 1 or len(plans) != 1 or plans[0]["second"] is not None:
         return False

@@ -56,8 +56,8 @@ export function isRunnable({ first, second }: Pick<WorkerPlan, 'first' | 'second
 }
 
 /**
- * Whether a worker answers like one with a single model: one plan, of one model, whose scores are an output if it has any. Its results have
- * no stages, because the outputs say as much.
+ * Whether a worker answers like one without plans: it has one plan and one model, and the scores, if the model has any, are among its
+ * outputs. Its results have no stages, because they would say nothing that the outputs do not.
  */
 export function isSinglePlan({ maps, plans }: Pick<WorkerPlans, 'maps' | 'plans'>): boolean {
   const [map] = maps;

@@ -3,13 +3,11 @@ import type { Clock } from '../../../clock.ts';
 import type { PlatformError } from '../../../errors.ts';
 import { jobSortKey } from '../../../storage/index.ts';
 import { processingJobId, type Training, type TrainingJob, type TrainingStatus } from '../../../training/index.ts';
-import { held, isWaiter, readHoldMs, waiterHoldMs } from '../../held-reads.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, changeOperation, readOperation } from '../../service.ts';
-import { arnOf } from '../arn.ts';
 import { cutPage, readJobPage } from '../pages.ts';
 import { readTags, type Tags } from '../tags.ts';
+import { awaitJob, createJob, isPlatformCode } from './job-calls.ts';
 import { describeProcessing, processingSpecOf, summarizeProcessing } from './processing-members.ts';
-import { isPlatformCode } from './training-jobs.ts';
 import type { TrainingSpecDeps } from './training-spec.ts';
 
 export interface ProcessingJobsOptions extends TrainingSpecDeps {
@@ -39,39 +37,15 @@ export class ProcessingJobOperations {
   }
 
   async #create({ Tags: tagsInput, ...members }: AwsInput, call: AwsCall): Promise<AwsOutput> {
-    const { training, tags } = this.#options;
     const newTags = readTags(tagsInput);
     const name = String(members['ProcessingJobName']);
     const spec = processingSpecOf(members, this.#options);
-    const arn = arnOf(call, 'processing-job', name);
-    const resource = { type: 'processing-job', name, version: null } as const;
-    try {
-      await training.create(spec, call.caller.keyId, {
-        document: members,
-        hook: async (tx) => {
-          await tags.discard(resource, tx); // of a deleted job of this name
-          await tags.begin(resource, newTags, {}, tx);
-        },
-      });
-    } catch (error) {
-      throw createError(error, arn);
-    }
+    const arn = await createJob(this.#options, { type: 'processing-job', name, spec, members, tags: newTags }, call);
     return { ProcessingJobArn: arn };
   }
 
   async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
-    const { training, clock } = this.#options;
-    let job = await this.#find(name);
-    const ms = isWaiter(call.userAgent) ? waiterHoldMs : Math.min(readHoldMs, job.createdAtMs + readHoldMs - clock.wallMs());
-    await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
-      while (!signal.aborted) {
-        const change = training.changed(processingJobId(name), signal); // before the read, so no change is missed
-        job = await this.#find(name);
-        if (isOver(job)) return;
-        await change;
-      }
-    });
-    return describeProcessing(call, isOver(job) ? job : await this.#find(name));
+    return describeProcessing(call, await awaitJob(this.#options, processingJobId(name), () => this.#find(name), call));
   }
 
   async #list(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
@@ -108,21 +82,4 @@ export class ProcessingJobOperations {
     if (job !== null) return job;
     throw new AwsError('ValidationException', `Could not find requested job with name: ${name}`);
   }
-}
-
-function isOver({ status }: TrainingJob): boolean {
-  return status !== 'InProgress' && status !== 'Stopping';
-}
-
-function createError(error: unknown, arn: string): unknown {
-  if (isPlatformCode(error, 'already_exists')) {
-    const text = `Processing job names must be unique within an AWS account and Region, and a processing job with this name already exists (${arn})`;
-    return new AwsError('ResourceInUse', text, { cause: error });
-  }
-  const code = isPlatformCode(error, 'overloaded')
-    ? 'ResourceLimitExceeded'
-    : isPlatformCode(error, 'unsupported')
-      ? 'ValidationException'
-      : null;
-  return code === null ? error : new AwsError(code, (error as PlatformError).message, { cause: error });
 }

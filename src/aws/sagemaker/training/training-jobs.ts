@@ -1,14 +1,13 @@
 /** Operations on training jobs. Members are stored as they were sent; those of jobs from other APIs are derived. */
 import type { Clock } from '../../../clock.ts';
-import { PlatformError } from '../../../errors.ts';
 import { type JobSortColumn, jobSortKey } from '../../../storage/index.ts';
 import type { Training, TrainingJob, TrainingJobFilter, TrainingStatus } from '../../../training/index.ts';
-import { held, isWaiter, readHoldMs, waiterHoldMs } from '../../held-reads.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutput, changeOperation, readOperation } from '../../service.ts';
 import { arnOf } from '../arn.ts';
 import { cutPage, readJobPage } from '../pages.ts';
 import type { Searchable } from '../search.ts';
 import { readTags, type Tags, tagList } from '../tags.ts';
+import { awaitJob, createJob, isPlatformCode } from './job-calls.ts';
 import { createdMembers, describeTraining, searchedTraining, summarizeTraining } from './training-description.ts';
 import { checkUpdateServed, trainingMembers } from './training-members.ts';
 import { createdSpecOf, type TrainingSpecDeps } from './training-spec.ts';
@@ -55,41 +54,14 @@ export class TrainingJobOperations {
   };
 
   async #create({ Tags: tagsInput, ...members }: AwsInput, call: AwsCall): Promise<AwsOutput> {
-    const { training, tags } = this.#options;
     const newTags = readTags(tagsInput);
     const spec = createdSpecOf(members, newTags, call, this.#options);
-    const arn = arnOf(call, 'training-job', spec.name);
-    const resource = { type: 'training-job', name: spec.name, version: null } as const;
-    try {
-      await training.create(spec, call.caller.keyId, {
-        document: members,
-        hook: async (tx) => {
-          await tags.discard(resource, tx); // of a deleted job of this name
-          await tags.begin(resource, newTags, {}, tx);
-        },
-      });
-    } catch (error) {
-      throw createError(error, arn);
-    }
+    const arn = await createJob(this.#options, { type: 'training-job', name: spec.name, spec, members, tags: newTags }, call);
     return { TrainingJobArn: arn };
   }
 
   async #describe(name: string, call: AwsCall): Promise<AwsOutput> {
-    const { training, clock } = this.#options;
-    let job = await this.#find(name);
-    // Waiters sleep for two minutes after each response, so only the end is worth a response.
-    // The clock may have been set back since.
-    const ms = isWaiter(call.userAgent) ? waiterHoldMs : Math.min(readHoldMs, job.createdAtMs + readHoldMs - clock.wallMs());
-    await held(clock, call, isOver(job) ? 0 : ms, async (signal) => {
-      while (!signal.aborted) {
-        // Requested before the job is read, so no change in between is missed.
-        const change = training.changed(name, signal);
-        job = await this.#find(name);
-        if (isOver(job)) return;
-        await change;
-      }
-    });
-    return describeTraining(call, isOver(job) ? job : await this.#find(name));
+    return describeTraining(call, await awaitJob(this.#options, name, () => this.#find(name), call));
   }
 
   async #stop(name: string, call: AwsCall): Promise<AwsOutput> {
@@ -177,24 +149,6 @@ function sortKeyOf({ spec, createdAtMs, status: state }: TrainingJob, sortBy: Jo
   return jobSortKey({ name: spec.name, createdAtMs, state }, sortBy);
 }
 
-function isOver({ status }: TrainingJob): boolean {
-  return status !== 'InProgress' && status !== 'Stopping';
-}
-
 function notFound(cause?: unknown): AwsError {
   return new AwsError('ValidationException', 'Requested resource not found.', { cause });
-}
-
-function createError(error: unknown, arn: string): unknown {
-  if (isPlatformCode(error, 'already_exists')) {
-    const text = `Training job names must be unique within an AWS account and Region, and a training job with this name already exists (${arn})`;
-    return new AwsError('ResourceInUse', text, { cause: error });
-  }
-  if (isPlatformCode(error, 'overloaded')) return new AwsError('ResourceLimitExceeded', (error as PlatformError).message, { cause: error });
-  if (isPlatformCode(error, 'unsupported')) return new AwsError('ValidationException', (error as PlatformError).message, { cause: error });
-  return error;
-}
-
-export function isPlatformCode(error: unknown, code: PlatformError['code']): boolean {
-  return error instanceof PlatformError && error.code === code;
 }

@@ -6,7 +6,7 @@ import { type AwsCall, AwsError, type AwsInput, type AwsOperation, type AwsOutpu
 import { arnOf } from '../arn.ts';
 import { cutPage, readPage } from '../pages.ts';
 import { readTags, type Tags } from '../tags.ts';
-import { isPlatformCode } from './training-jobs.ts';
+import { isPlatformCode } from './job-calls.ts';
 import type { TrainingSpecDeps } from './training-spec.ts';
 import { describeTuning, summarizeTuning, trialSummary, tuningSpecOf } from './tuning-members.ts';
 
