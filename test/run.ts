@@ -46,7 +46,7 @@ const takesLong =
 
 /** Files that keep less than half of a processor busy: most of their time, processes start and stop, or a time limit passes. */
 const waits: readonly string[] = [
-  'src/providers/process-workers.test.ts',
+  'src/providers/processes/process-workers.test.ts',
   'test/end-to-end/watching.test.ts',
   'test/processes/processes.test.ts',
 ];

@@ -1,7 +1,7 @@
 /** A scaling variant in a simulated environment, on a manual clock: records the decisions and messages of its controller. */
-import type { ScalingEffect } from '../src/autoscaling/decide-effect.ts';
-import type { ObservedInstance, ScaledVariant } from '../src/autoscaling/scaled-variant.ts';
-import { ScalingController } from '../src/autoscaling/scaling-controller.ts';
+import type { ScalingEffect } from '../src/autoscaling/scaling/decide-effect.ts';
+import type { ObservedInstance, ScaledVariant } from '../src/autoscaling/scaling/scaled-variant.ts';
+import { ScalingController } from '../src/autoscaling/scaling/scaling-controller.ts';
 import { VirtualClock } from '../src/clock.ts';
 import type { Decision, NewDecision, NewEvent } from '../src/records/index.ts';
 import { noTraffic, type OverflowPlan, type TrafficCounts } from '../src/serving/index.ts';

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- serverless-loads`: predicted and measured p95 and cost of serverless endpoints on a live platform, under ten Poisson loads,
- * and after a spell in which other programs took all cores. The same in virtual time: `src/autoscaling/prediction-accuracy.test.ts`.
+ * and after a spell in which other programs took all cores. The same in virtual time: `src/autoscaling/batching/prediction-accuracy.test.ts`.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

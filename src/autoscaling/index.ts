@@ -1,10 +1,10 @@
-export { BatchController, type BatchControllerOptions, type DecisionStatus } from './batch-controller.ts';
-export type { BatchingAlternative, BatchingEffect, BatchingInputs, BatchingSetting } from './batching-decision.ts';
-export { chooseBatching } from './choose-batching.ts';
-export { Chooser } from './chooser.ts';
-export { type MeasuredScaling, type ScalingEffect, scalingEffectOf } from './decide-effect.ts';
-export { type ChosenScaling, policyInputsOf, type ScalingDecision, type ScalingInputs, scalingRecord } from './decide-record.ts';
-export { type DecidedScaling, decideScaling } from './decide-scaling.ts';
+export { BatchController, type BatchControllerOptions, type DecisionStatus } from './batching/batch-controller.ts';
+export type { BatchingAlternative, BatchingEffect, BatchingInputs, BatchingSetting } from './batching/batching-decision.ts';
+export { chooseBatching } from './batching/choose-batching.ts';
+export { Chooser } from './batching/chooser.ts';
+export { type MeasuredScaling, type ScalingEffect, scalingEffectOf } from './scaling/decide-effect.ts';
+export { type ChosenScaling, policyInputsOf, type ScalingDecision, type ScalingInputs, scalingRecord } from './scaling/decide-record.ts';
+export { type DecidedScaling, decideScaling } from './scaling/decide-scaling.ts';
 export {
   DeploymentPlanner,
   type DeploymentRequest,
@@ -12,18 +12,18 @@ export {
   type PlannedDeployment,
 } from './deployment-plan/deployment-planner.ts';
 export type { PlannedMixture } from './deployment-plan/plan-types.ts';
-export { HourlyBudget } from './hourly-budget.ts';
+export { HourlyBudget } from './scaling/hourly-budget.ts';
 export { type Controllers, openControllers } from './open-controllers.ts';
-export { type BatchingPlan, type PlannedArrivals, type PlannedFunctions, Planner, type PlanRequest } from './planner.ts';
+export { type BatchingPlan, type PlannedArrivals, type PlannedFunctions, Planner, type PlanRequest } from './batching/planner.ts';
 export { rayOngoingMax } from './rivals/ray.ts';
 export type { SimulatedFacts } from './rivals/simulated-facts.ts';
-export { type ScaledVariant, type ScaledVariantDeps, scaledVariants } from './scaled-variant.ts';
-export { ScalingController, type ScalingControllerOptions } from './scaling-controller.ts';
+export { type ScaledVariant, type ScaledVariantDeps, scaledVariants } from './scaling/scaled-variant.ts';
+export { ScalingController, type ScalingControllerOptions } from './scaling/scaling-controller.ts';
 export { scalingPolicy } from './scaling-policies.ts';
-export { ScalingStates } from './scaling-states.ts';
+export { ScalingStates } from './scaling/scaling-states.ts';
 export { checkLimits } from './strategies/check-observation.ts';
 export { type ForecastView, forecastViewOf, horizonFor, slotMsFor } from './strategies/forecast-view.ts';
-export { minimumWithin, remainingForFunctionsUsd } from './strategies/limits.ts';
+export { minimumWithin, remainingForFunctionsUsd } from './strategies/plans/limits.ts';
 export type {
   Budget,
   FunctionChoice,
@@ -41,5 +41,5 @@ export type {
 } from './strategies/observation.ts';
 export { formatPolicy, type Policy, parsePolicies, parsePolicy } from './strategies/policy.ts';
 export { horizonsOf, initialCount, type PolicyPeriods, periodsOf, policyLeadMs, priceFactorOf } from './strategies/policy-facts.ts';
-export { actionsFor, drainLimitMs, type ScalingAction, type ScalingInstance, scaleInOrder } from './strategies/scale-in.ts';
+export { actionsFor, drainLimitMs, type ScalingAction, type ScalingInstance, scaleInOrder } from './strategies/plans/scale-in.ts';
 export { initialScalingState, restoreScalingState, type ScalingState } from './strategies/scaling-state.ts';

@@ -11,13 +11,13 @@ import type { FunctionProfiles, Profiles, ServiceTables } from '../profiling/ind
 import { functionExecutor } from '../profiling/index.ts';
 import type { Decisions, Events } from '../records/index.ts';
 import type { Serving } from '../serving/index.ts';
-import { BatchController } from './batch-controller.ts';
-import { Chooser } from './chooser.ts';
+import { BatchController } from './batching/batch-controller.ts';
+import { Chooser } from './batching/chooser.ts';
 import { DeploymentPlanner, deploymentChooser } from './deployment-plan/deployment-planner.ts';
-import { Planner } from './planner.ts';
-import { type ScaledVariantDeps, scaledVariants } from './scaled-variant.ts';
-import { ScalingController } from './scaling-controller.ts';
-import { ScalingStates } from './scaling-states.ts';
+import { Planner } from './batching/planner.ts';
+import { type ScaledVariantDeps, scaledVariants } from './scaling/scaled-variant.ts';
+import { ScalingController } from './scaling/scaling-controller.ts';
+import { ScalingStates } from './scaling/scaling-states.ts';
 
 export interface ControllerDeps extends Pick<Foundation, 'clock' | 'logs' | 'db' | 'series'>, Pick<ScaledVariantDeps, 'backlogOf'> {
   readonly profiles: Profiles;

@@ -5,7 +5,7 @@ import { accessWith, type Captured, captured, capturedKey, mutations, replay, ve
 import { awsServiceRunning } from '../../test/aws-operations.ts';
 import { type AwsRouterFixture, openAwsRouter } from '../../test/aws-router-fixture.ts';
 import { AwsError, type AwsInput, type AwsService, type AwsStreamService, type OperationRun, type VerifiedRequest } from './index.ts';
-import { SignatureError } from './wire/signature-error.ts';
+import { SignatureError } from './wire/signatures/signature-error.ts';
 
 const names: Readonly<Record<string, AwsService['name']>> = { monitoring: 'cloudwatch' };
 const good = captured.filter(({ expect }) => expect.ok);

@@ -45,16 +45,16 @@ import {
 } from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
-import { isHash, payloadMismatch } from './wire/body-check.ts';
+import { isHash, payloadMismatch } from './wire/signatures/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeDocumentReply, unpacked } from './wire/document-call.ts';
 import { errorReply, wireErrorOf } from './wire/error-replies.ts';
 import { auditTargetOf, bucketOperation, type RejectedAwsCall, rejectedCallOf, unsignedCallOf } from './wire/rejected-call.ts';
 import { awaitsContinue, discardRest, readEntireBody } from './wire/request-body.ts';
 import { type AwsRoute, hostBucketOf, isAwsRequest, parseAwsRoute, withoutMount } from './wire/route.ts';
-import type { SignedRequest } from './wire/signature.ts';
-import { SignatureError, type SignatureErrorReason } from './wire/signature-error.ts';
-import { sha256Hex } from './wire/signature-v4.ts';
-import { signalOf, VerifiedCall } from './wire/verified.ts';
+import type { SignedRequest } from './wire/signatures/signature.ts';
+import { SignatureError, type SignatureErrorReason } from './wire/signatures/signature-error.ts';
+import { sha256Hex } from './wire/signatures/signature-v4.ts';
+import { signalOf, VerifiedCall } from './wire/signatures/verified.ts';
 
 export interface AwsRouterLimits {
   /** Limit for the body of a document call. */

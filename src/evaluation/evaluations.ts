@@ -27,7 +27,7 @@ import {
 import { type EvaluationPage, EvaluationRows, setKeyOf } from './evaluation-rows.ts';
 import type { SetView } from './evaluation-set.ts';
 import { EvaluationSets } from './evaluation-sets.ts';
-import { SelectionTests } from './selection-tests.ts';
+import { SelectionTests } from './selection/selection-tests.ts';
 import { type SetAnswers, StoredAnswers } from './stored-answers.ts';
 
 export interface EvaluationsOptions {

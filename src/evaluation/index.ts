@@ -1,4 +1,4 @@
-export type { Challengers } from './challengers.ts';
+export type { Challengers } from './selection/challengers.ts';
 export type { CandidateView, Comparison, EvaluationState, EvaluationView, StoredOutcomes } from './evaluation.ts';
 export { artifactKeyOf, candidatesMax } from './evaluation.ts';
 export {
@@ -12,11 +12,11 @@ export {
   setRowsMin,
 } from './evaluation-set.ts';
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
-export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './explain-selection.ts';
-export { type LadderPlanner, type LadderRequest, type PlannedLadder, selectionRateDefault } from './ladder-planner.ts';
+export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './selection/explain-selection.ts';
+export { type LadderPlanner, type LadderRequest, type PlannedLadder, selectionRateDefault } from './selection/ladder-planner.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
-export { openSelections } from './open-selections.ts';
+export { openSelections } from './selection/open-selections.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';
 export {
   type ChosenSelection,
@@ -24,10 +24,10 @@ export {
   type SelectionFindings,
   type SelectionInputs,
   selectionReasons,
-} from './selection-decision.ts';
-export type { SelectionEffect } from './selection-effects.ts';
-export type { EvidenceRulings } from './selection-evidence.ts';
-export { type SelectionPlanner, workerKeyOf } from './selection-planner.ts';
-export type { SelectionRecorder, SelectionRecording } from './selection-recorder.ts';
-export { requireSelection, type SelectionReview } from './selection-review.ts';
+} from './selection/selection-decision.ts';
+export type { SelectionEffect } from './selection/selection-effects.ts';
+export type { EvidenceRulings } from './selection/selection-evidence.ts';
+export { type SelectionPlanner, workerKeyOf } from './selection/selection-planner.ts';
+export type { SelectionRecorder, SelectionRecording } from './selection/selection-recorder.ts';
+export { requireSelection, type SelectionReview } from './selection/selection-review.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

@@ -31,7 +31,7 @@ export interface FrontServerDeps {
   readonly serve: (request: FastRequest, response: FastResponse) => void;
 }
 
-/** As those of the listener (http/listener.ts). */
+/** As those of the listener (http/listener/listener.ts). */
 const firstRequestMs = 1000;
 const quietMs = 200;
 

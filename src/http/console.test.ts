@@ -7,7 +7,7 @@ import { brotliCompressSync } from 'node:zlib';
 import { SystemClock } from '../clock.ts';
 import { openLogs } from '../logs/index.ts';
 import { serveConsole } from './console.ts';
-import { Listener } from './listener.ts';
+import { Listener } from './listener/listener.ts';
 
 const page = '<!doctype html><meta property="csp-nonce" nonce="__CSP_NONCE__"><script src="/assets/main-4f2a.js"></script>';
 const script = 'console.log("penstock");\n'.repeat(200);

@@ -26,10 +26,10 @@ import { errorBody, errorHeaders, httpStatusOf, requestIdOf } from '../connectio
 import { type ErrorCode, messageOf, PlatformError } from '../errors.ts';
 import type { AccessLine, Log } from '../logs/index.ts';
 import { accessFields, callerOf, isRejectedOnEntry } from './access-log.ts';
-import type { BodyLimits } from './body-budget.ts';
-import { clientClosedRequest, isBrokenOff } from './client-gone.ts';
+import type { BodyLimits } from './bodies/body-budget.ts';
+import { clientClosedRequest, isBrokenOff } from './bodies/client-gone.ts';
 import { formatProblem } from './format-problem.ts';
-import { readRawBodyInto } from './read-body.ts';
+import { readRawBodyInto } from './bodies/read-body.ts';
 import { respond } from './respond.ts';
 
 declare module 'fastify' {

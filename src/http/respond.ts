@@ -3,7 +3,7 @@
  * before the connection is closed, and the server does not read gigabytes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ChunkPacer } from './chunk-pacer.ts';
+import { ChunkPacer } from './bodies/chunk-pacer.ts';
 
 /** A remaining body up to this size is read and discarded, and the connection stays open. */
 const harmlessRestBytes = 1024 * 1024;

@@ -1,7 +1,7 @@
-export { hasCpuQuota } from './cgroup-files.ts';
-export { freeBytesMin, freeSpaceOf } from './disk-watch.ts';
-export { findForks } from './fork-check.ts';
-export type { ForkServerView } from './fork-servers.ts';
+export { hasCpuQuota } from './cgroups/cgroup-files.ts';
+export { freeBytesMin, freeSpaceOf } from './disk/disk-watch.ts';
+export { findForks } from './python/fork-check.ts';
+export type { ForkServerView } from './python/fork-servers.ts';
 export type { IsolationStatus } from './isolation/isolation.ts';
 export { type IsolationSettings, isolationSettings } from './isolation/settings.ts';
 export { findIsolation } from './isolation/standalone.ts';
@@ -9,7 +9,7 @@ export { loadLimits } from './load-limits.ts';
 export { LocalProvider, type LocalProviderOptions, type PythonHost } from './local-provider.ts';
 export { machineTimes } from './machine-times.ts';
 export { inspectionBy, openProvider, workerExitsTo } from './open-provider.ts';
-export { type ProcessorTime, processorTime } from './process-facts.ts';
+export { type ProcessorTime, processorTime } from './processes/process-facts.ts';
 export {
   type BorrowOptions,
   type Provider,
@@ -20,7 +20,7 @@ export {
   type WorkerState,
   type WorkerView,
 } from './provider.ts';
-export { type PythonSettings, pythonSettings } from './python-settings.ts';
+export { type PythonSettings, pythonSettings } from './python/python-settings.ts';
 export type {
   TaskBind,
   TaskEnd,
@@ -34,4 +34,4 @@ export type {
   Tasks,
   TaskView,
 } from './tasks/task.ts';
-export { clearTemporaryLeftovers } from './temporary-leftovers.ts';
+export { clearTemporaryLeftovers } from './disk/temporary-leftovers.ts';

@@ -16,8 +16,8 @@ import type { WorkerExit } from '../records/index.ts';
 import { type TensorParts, type WorkerLink, WorkerLost } from '../runtime/index.ts';
 import { bytesOf } from '../tensor.ts';
 import { LocalProvider, type WorkerSpec, type WorkerView } from './index.ts';
-import { startTicks } from './process-facts.ts';
-import { restartDelayMs } from './supervised-worker.ts';
+import { startTicks } from './processes/process-facts.ts';
+import { restartDelayMs } from './processes/supervised-worker.ts';
 
 const root = mkdtempSync('/tmp/penstock-test-');
 process.env['TMPDIR'] = join(root, 'tmp'); // so only the listener of this test is found

@@ -12,7 +12,7 @@ import { isolationSettings } from './isolation/settings.ts';
 import { loadLimits } from './load-limits.ts';
 import { LocalProvider, type LocalProviderOptions, type PythonHost } from './local-provider.ts';
 import type { Provider } from './provider.ts';
-import { pythonSettings } from './python-settings.ts';
+import { pythonSettings } from './python/python-settings.ts';
 
 /** Timeout that suffices to inspect an archive of the maximum size on a slow disk. */
 const bundleTimeoutMs = 600_000;

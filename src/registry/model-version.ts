@@ -6,8 +6,8 @@ import type { EnvironmentRef, PythonRuntime } from '../python-model.ts';
 import type { PythonLoad } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
 import type { Approval } from './approval.ts';
-import { accessOf, type ImageEntry, type ProcessAccess } from './images.ts';
-import type { ArtifactFile } from './manifest.ts';
+import { accessOf, type ImageEntry, type ProcessAccess } from './images/images.ts';
+import type { ArtifactFile } from './uploads/manifest.ts';
 import type { PythonModel } from './python-model.ts';
 
 export interface ModelGroup {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { type ControlPlane, openControlPlane } from '../../test/control-plane.ts';
 import { PlatformError } from '../errors.ts';
-import { imageEntries } from './images.ts';
+import { imageEntries } from './images/images.ts';
 import type { RegistrationRequest } from './registration.ts';
 
 const images = imageEntries([

@@ -9,7 +9,7 @@ import { SystemClock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 import { recogniseModel } from '../python-files/index.ts';
 import { ThreadPool } from '../threads/index.ts';
-import { imageEntries } from './images.ts';
+import { imageEntries } from './images/images.ts';
 import type { RegistrationRequest } from './registration.ts';
 
 const forest = readFileSync(join(import.meta.dirname, '../../test/models/python/files/forest-5.joblib'));

@@ -2,8 +2,8 @@
 import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import type { Database, Transaction } from '../storage/index.ts';
-import type { ImageEntry } from './images.ts';
-import { type ArtifactFile, byManifest } from './manifest.ts';
+import type { ImageEntry } from './images/images.ts';
+import { type ArtifactFile, byManifest } from './uploads/manifest.ts';
 import { type ModelVersion, type VersionRow, versionOf } from './model-version.ts';
 import { pythonModelsOf } from './python-model.ts';
 

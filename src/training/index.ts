@@ -1,4 +1,4 @@
-export { withSameData } from './captured-data.ts';
+export { withSameData } from './attempts/captured-data.ts';
 export { type JobKind, jobLogGroups, jobNameOf, processingJobId } from './job-kind.ts';
 export { type OpenTrainingDeps, openTraining } from './open-training.ts';
 export { openPipelines } from './pipelines/open-pipelines.ts';

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
-import { listJobFiles } from './job-files.ts';
+import { listJobFiles } from './attempts/job-files.ts';
 import { lineageOf, lineageText } from './lineage.ts';
-import { archiveOf } from './outputs.ts';
+import { archiveOf } from './attempts/outputs.ts';
 import type { StoredTraining, TrainingRows } from './rows.ts';
 
 export interface RegisterTrainedDeps {

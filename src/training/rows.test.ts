@@ -7,7 +7,7 @@ import { LogGroups } from '../logs/index.ts';
 import { Events } from '../records/index.ts';
 import { openDatabase } from '../storage/index.ts';
 import { JobStates } from './job-states.ts';
-import { OutputLog } from './output-log.ts';
+import { OutputLog } from './attempts/output-log.ts';
 import { newProgress, TrainingRows } from './rows.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 import { trainingSteps } from './status.ts';

@@ -2,7 +2,7 @@
 import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import { type Database, inTransaction, isUniqueViolation, pageOfJobs, type TrainingJobsTable, type Transaction } from '../storage/index.ts';
-import type { TaskEnding } from './failure-reason.ts';
+import type { TaskEnding } from './attempts/failure-reason.ts';
 import { jobKindOf, jobNameOf, processingPrefix } from './job-kind.ts';
 import { type TrainingSpec, trainingDefaults } from './spec.ts';
 import { newLife, type StopCause, type TrainingLife } from './status.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { failureReason, lostReason } from './failure-reason.ts';
+import { failureReason, lostReason } from './attempts/failure-reason.ts';
 import { advance, instanceMs, newLife, stoppedStep, type TrainingLife, type TrainingStep, trainingSteps, wholeSeconds } from './status.ts';
 
 const after = (steps: readonly (readonly [TrainingStep, number])[]): TrainingLife =>

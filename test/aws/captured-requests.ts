@@ -9,7 +9,7 @@ import { PassThrough } from 'node:stream';
 import type { Access } from '../../src/access/index.ts';
 import { Admissions } from '../../src/aws/wire/admission.ts';
 import { hostBucketOf, parseAwsRoute, withoutMount } from '../../src/aws/wire/route.ts';
-import { VerifiedCall } from '../../src/aws/wire/verified.ts';
+import { VerifiedCall } from '../../src/aws/wire/signatures/verified.ts';
 import { BodyBudget } from '../../src/http/index.ts';
 
 export interface Captured {

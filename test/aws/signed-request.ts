@@ -1,8 +1,8 @@
 /** Signed requests for cases that no captured client sends. */
 import { createHmac } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { readSignature, type V4Signature } from '../../src/aws/wire/signature.ts';
-import { canonicalRequest, sha256Hex } from '../../src/aws/wire/signature-v4.ts';
+import { readSignature, type V4Signature } from '../../src/aws/wire/signatures/signature.ts';
+import { canonicalRequest, sha256Hex } from '../../src/aws/wire/signatures/signature-v4.ts';
 
 export interface SignOptions {
   readonly key: { readonly id: string; readonly secret: string };

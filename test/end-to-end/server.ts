@@ -9,7 +9,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { EndpointBody, VersionBody } from '../../src/api/index.ts';
-import { startTicks } from '../../src/providers/process-facts.ts';
+import { startTicks } from '../../src/providers/processes/process-facts.ts';
 import { penstock } from '../bundle/bundled-server.ts';
 import { modelPath } from '../models/index.ts';
 import { until } from './poll.ts';

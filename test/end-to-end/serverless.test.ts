@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { EndpointBody, VariantBody } from '../../src/api/index.ts';
-import { startTicks } from '../../src/providers/process-facts.ts';
+import { startTicks } from '../../src/providers/processes/process-facts.ts';
 import { assertSameTensors, modelPath, sample } from '../models/index.ts';
 import { Load } from './load.ts';
 import { infer } from './oip-client.ts';

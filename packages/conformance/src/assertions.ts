@@ -1,7 +1,7 @@
 /** Checks the form of inference responses, and whether two of them are equal. */
 import assert from 'node:assert/strict';
-import { isDatatype, textsOf, valuesOf } from './elements.ts';
-import type { Json, WireReply } from './wire.ts';
+import { isDatatype, textsOf, valuesOf } from './client/elements.ts';
+import type { Json, WireReply } from './client/wire.ts';
 
 /** Requires 200 with JSON, in the exact content type that some clients compare by equality. */
 export function ok(reply: WireReply): Json {

@@ -1,6 +1,6 @@
 /** A conformance case. */
 import type { Group, Level } from './outcome.ts';
-import type { Target } from './target.ts';
+import type { Target } from './client/target.ts';
 
 export interface Case {
   /** C1, B10, X3: the letter names the group. */

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { reportText } from './report-text.ts';
 import { runSuite } from './run.ts';
-import { readInputs } from './subject.ts';
+import { readInputs } from './client/subject.ts';
 import type { SuiteClock } from './suite-clock.ts';
 import { messageOf, SuiteError } from './suite-error.ts';
 

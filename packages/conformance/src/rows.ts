@@ -1,6 +1,6 @@
 /** Requests with a given number of rows, for models that support batches. */
-import type { Input } from './subject.ts';
-import type { Json } from './wire.ts';
+import type { Input } from './client/subject.ts';
+import type { Json } from './client/wire.ts';
 
 /** Repeats the row of the inputs, whose first dimension must be 1. */
 export function rowsOf(inputs: readonly Input[], count: number): Json {

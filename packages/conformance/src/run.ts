@@ -9,7 +9,7 @@ import { openTarget, type TargetOptions } from './open.ts';
 import { type CaseOutcome, type CaseResult, type Group, groups, type Level, Skipped } from './outcome.ts';
 import type { SuiteClock } from './suite-clock.ts';
 import { messageOf, SuiteError } from './suite-error.ts';
-import type { Target } from './target.ts';
+import type { Target } from './client/target.ts';
 
 export interface SuiteOptions extends TargetOptions {
   /** Ids and groups, such as C7 or B; empty for all. */

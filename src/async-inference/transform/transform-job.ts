@@ -2,7 +2,7 @@
 
 import { PlatformError } from '../../errors.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
-import { isRootPath, parsePath } from './json-path.ts';
+import { isRootPath, parsePath } from './records/json-path.ts';
 
 export type TransformState = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped';
 

@@ -7,9 +7,9 @@ import { type Block, blocksOf, npyFile, npyHead, startOfObject } from '../../cod
 import { messageOf, PlatformError } from '../../errors.ts';
 import { datatypes, elementCount } from '../../tensor.ts';
 import { joinInSlices } from '../../threads/index.ts';
-import { ProcessRecords } from './process-records.ts';
-import { type BadRecord, type BlockResult, UnreadableObject } from './run-records.ts';
-import { TensorRecords, withoutHeader } from './tensor-records.ts';
+import { ProcessRecords } from './records/process-records.ts';
+import { type BadRecord, type BlockResult, UnreadableObject } from './records/run-records.ts';
+import { TensorRecords, withoutHeader } from './records/tensor-records.ts';
 import type { Checkpoint, OpenedSource, ResultPiece, TransformInput } from './transform-io.ts';
 import type { ObjectForm } from './transform-job.ts';
 

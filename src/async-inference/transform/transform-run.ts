@@ -13,12 +13,12 @@ import { type ModelVersion, modelArtifactOf, payloadKind } from '../../registry/
 import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from '../../runtime/index.ts';
 import { type Tensor, takesJson } from '../../tensor.ts';
 import type { Threads } from '../../threads/index.ts';
-import { chooseRows } from './choose-rows.ts';
-import { CsvThreads } from './csv-threads.ts';
-import { ProcessRecords } from './process-records.ts';
-import { RecordFilters } from './record-filters.ts';
-import type { BadRecord } from './run-records.ts';
-import { TensorRecords } from './tensor-records.ts';
+import { chooseRows } from './records/choose-rows.ts';
+import { CsvThreads } from './records/csv-threads.ts';
+import { ProcessRecords } from './records/process-records.ts';
+import { RecordFilters } from './records/record-filters.ts';
+import type { BadRecord } from './records/run-records.ts';
+import { TensorRecords } from './records/tensor-records.ts';
 import {
   type Checkpoint,
   type OpenedSource,

@@ -6,7 +6,7 @@ import { instanceTypeDefault } from '../../fields/index.ts';
 import { checkObjective, type Objective } from '../../objective.ts';
 import type { FunctionProfile, Profile } from '../../profiling/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
-import { Chooser, type ChooserOptions, type Computed } from '../chooser.ts';
+import { Chooser, type ChooserOptions, type Computed } from '../batching/chooser.ts';
 import type { AssumedTraffic } from './generated-load.ts';
 import type { DeploymentPlan, DeploymentPlanRequest } from './plan-types.ts';
 

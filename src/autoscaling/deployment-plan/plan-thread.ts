@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { SystemClock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
-import type { ChooserResponse } from '../chooser.ts';
+import type { ChooserResponse } from '../batching/chooser.ts';
 import { planDeployment } from './plan-deployment.ts';
 import type { DeploymentPlan, DeploymentPlanRequest } from './plan-types.ts';
 

@@ -4,7 +4,7 @@
  * window.
  */
 import { type CounterSample, risePerMs, withSample } from '../strategies/counter-window.ts';
-import { instancesNeededFor } from '../strategies/plan-cost.ts';
+import { instancesNeededFor } from '../strategies/plans/plan-cost.ts';
 import type { Policy } from '../strategies/policy.ts';
 import {
   formatBrief,

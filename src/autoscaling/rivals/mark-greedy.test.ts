@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { flat, minuteMs, observed, running } from '../../../test/scaling-observations.ts';
-import { decideScaling } from '../decide-scaling.ts';
+import { decideScaling } from '../scaling/decide-scaling.ts';
 import { parsePolicy } from '../strategies/policy.ts';
 import { initialScalingState, type ScalingState } from '../strategies/scaling-state.ts';
 import { type MarkType, markGreedyPlan } from './mark-greedy.ts';

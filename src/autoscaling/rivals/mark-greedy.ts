@@ -5,7 +5,7 @@
  */
 import { atHorizon } from '../strategies/forecast-view.ts';
 import type { Policy } from '../strategies/policy.ts';
-import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/recent-plans.ts';
+import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/plans/recent-plans.ts';
 import { formatBrief, holdResult, ruleResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 
 export interface MarkGreedyMemory {

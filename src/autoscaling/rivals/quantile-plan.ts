@@ -4,9 +4,9 @@
  * `instances-only` has no functions.
  */
 import { atHorizon, horizonFor, quantileOf } from '../strategies/forecast-view.ts';
-import { instancesNeededFor } from '../strategies/plan-cost.ts';
+import { instancesNeededFor } from '../strategies/plans/plan-cost.ts';
 import type { Policy } from '../strategies/policy.ts';
-import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/recent-plans.ts';
+import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/plans/recent-plans.ts';
 import {
   formatBrief,
   holdResult,

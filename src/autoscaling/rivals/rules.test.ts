@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { flat, large, minuteMs, observed, running } from '../../../test/scaling-observations.ts';
-import type { ScalingDecision } from '../decide-record.ts';
-import { decideScaling } from '../decide-scaling.ts';
+import type { ScalingDecision } from '../scaling/decide-record.ts';
+import { decideScaling } from '../scaling/decide-scaling.ts';
 import type { FunctionsObservation, Observation } from '../strategies/observation.ts';
 import { parsePolicy } from '../strategies/policy.ts';
 import { initialCount, periodsOf } from '../strategies/policy-facts.ts';

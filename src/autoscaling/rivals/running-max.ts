@@ -2,7 +2,7 @@
  * Strategy `running-max`: enough instances for the busiest slot so far, times a factor. MArk's published code uses this instead
  * of a forecast.
  */
-import { instancesNeededFor } from '../strategies/plan-cost.ts';
+import { instancesNeededFor } from '../strategies/plans/plan-cost.ts';
 import type { Policy } from '../strategies/policy.ts';
 import { formatBrief, holdResult, primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 

@@ -3,7 +3,7 @@
  * minute. Three minutes in a row above the target scale out; fifteen in a row below nine tenths of it scale in. After either
  * there is a cooldown of five minutes.
  */
-import { instancesNeededFor } from '../strategies/plan-cost.ts';
+import { instancesNeededFor } from '../strategies/plans/plan-cost.ts';
 import type { Policy } from '../strategies/policy.ts';
 import {
   formatBrief,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { noLimits, observed, running } from '../../../test/scaling-observations.ts';
-import { decideScaling } from '../decide-scaling.ts';
+import { decideScaling } from '../scaling/decide-scaling.ts';
 import type { BacklogMemory } from './backlog.ts';
 import type { BacklogObservation } from './observation.ts';
 import { parsePolicy } from './policy.ts';

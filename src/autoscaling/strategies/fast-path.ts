@@ -1,6 +1,6 @@
 /** Decisions between two plans: adds instances if the rate exceeds the current capacity, and never removes any. */
 import type { Plan } from './observation.ts';
-import type { UsableType } from './usable-types.ts';
+import type { UsableType } from './plans/usable-types.ts';
 
 const shortLeadMs = 60_000;
 

@@ -3,7 +3,7 @@ import type { ForecasterName } from '../../forecasting/index.ts';
 import { markHorizons } from '../rivals/mark-greedy.ts';
 import { backlogIdleMs } from './backlog.ts';
 import { horizonFor } from './forecast-view.ts';
-import { instancesNeededFor } from './plan-cost.ts';
+import { instancesNeededFor } from './plans/plan-cost.ts';
 import type { Policy, SinglePolicy } from './policy.ts';
 
 export interface PolicyPeriods {

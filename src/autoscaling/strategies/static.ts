@@ -2,7 +2,7 @@
  * Strategy `static`: a fixed number, or enough for the busiest minute with 15 % headroom. It is the expensive baseline without
  * late requests.
  */
-import { instancesNeededFor } from './plan-cost.ts';
+import { instancesNeededFor } from './plans/plan-cost.ts';
 import type { Policy } from './policy.ts';
 import { formatBrief, holdResult, primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 

@@ -1,9 +1,9 @@
 /** Input and output of every strategy. */
 import type { SimulatedFacts } from '../rivals/simulated-facts.ts';
-import { type CurrentLimits, clampPlan } from './limits.ts';
+import { type CurrentLimits, clampPlan } from './plans/limits.ts';
 import type { FunctionChoice, Observation, OverflowObservation, Plan, Regime, ScalingAlternative, ScalingReason } from './observation.ts';
 import type { SloLevel } from './slo-correction.ts';
-import { currentPlan, planOf, type UsableType } from './usable-types.ts';
+import { currentPlan, planOf, type UsableType } from './plans/usable-types.ts';
 
 /** A validated observation with derived values. */
 export interface StrategyInput {

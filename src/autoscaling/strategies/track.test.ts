@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { large, minuteMs, noLimits, observed, running } from '../../../test/scaling-observations.ts';
-import { decideScaling } from '../decide-scaling.ts';
+import { decideScaling } from '../scaling/decide-scaling.ts';
 import type { Observation } from './observation.ts';
 import { parsePolicy } from './policy.ts';
 import { forecasterOf, horizonsOf, idleAfterMsOf, periodsOf } from './policy-facts.ts';

@@ -4,7 +4,7 @@
  * after a cooldown. Works without knowing the throughput of an instance.
  */
 import { type CounterSample, risePerMs, withSample } from './counter-window.ts';
-import { instancesNeededFor } from './plan-cost.ts';
+import { instancesNeededFor } from './plans/plan-cost.ts';
 import type { Policy } from './policy.ts';
 import {
   formatBrief,

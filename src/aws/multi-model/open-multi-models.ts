@@ -7,7 +7,7 @@ import { messageOf } from '../../errors.ts';
 import type { Foundation } from '../../foundation/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
-import { type S3Store } from '../s3/store.ts';
+import { type S3Store } from '../s3/objects/store.ts';
 import { TargetModels } from './target-models.ts';
 
 /** Share of this machine's memory that the models of one variant may have, whatever its instances are called. */

@@ -13,8 +13,8 @@ import { endpointsNamespace, type MetricStore, sagemakerNamespace, variantMetric
 import { nameKey } from '../../names.ts';
 import { type HeldModel, multiModelUri, type Registry } from '../../registry/index.ts';
 import type { MultiModelRoute, ServedRoute, Serving } from '../../serving/index.ts';
-import type { S3Object } from '../s3/object.ts';
-import type { S3Store } from '../s3/store.ts';
+import type { S3Object } from '../s3/objects/object.ts';
+import type { S3Store } from '../s3/objects/store.ts';
 import { ModelCache } from './model-cache.ts';
 
 export interface TargetModelsDeps {

@@ -17,12 +17,12 @@ import type { Foundation } from '../../foundation/index.ts';
 import type { Events } from '../../records/index.ts';
 import { payloadKind } from '../../registry/index.ts';
 import type { ServedVariant, Serving } from '../../serving/index.ts';
-import { type S3Store } from '../s3/store.ts';
+import { type S3Store } from '../s3/objects/store.ts';
 import { AsyncConfigs } from '../sagemaker/endpoints/async-config.ts';
 import { AwsError } from '../service.ts';
 import { type AsyncHandler } from './async-invocation.ts';
 import { BodyInvocations } from './body-invocation.ts';
-import type { CaptureServices } from './open-capture.ts';
+import type { CaptureServices } from './capture/open-capture.ts';
 
 export interface AsyncServices {
   readonly asyncHandler: AsyncHandler;

@@ -12,7 +12,7 @@ import { after, before, test } from 'node:test';
 import { SystemClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { FileObjectStore, openDatabase, type SweepOptions } from '../../storage/index.ts';
-import { S3Store } from './store.ts';
+import { S3Store } from './objects/store.ts';
 
 const rounds = 6;
 const log = openLogs(null, 'silent').platform;

@@ -1,6 +1,6 @@
 /** Resolves bucket, key and operation of a request from its host, path, method and query. */
 import type { VerifiedRequest } from '../service.ts';
-import { checkBucketName, checkKey } from './bucket-name.ts';
+import { checkBucketName, checkKey } from './buckets/bucket-name.ts';
 import { s3Error } from './s3-errors.ts';
 
 export type OperationName =

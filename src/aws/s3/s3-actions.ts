@@ -1,7 +1,7 @@
 /** Every S3 operation and the action it performs. Reads may additionally depend on the origin of the object. */
 import { type Action, type Caller, hasPermission, permissionFor } from '../../access/index.ts';
 import { AwsError } from '../service.ts';
-import type { ObjectOrigin, S3Object } from './object.ts';
+import type { ObjectOrigin, S3Object } from './objects/object.ts';
 import type { OperationName } from './routing.ts';
 
 export const s3Actions = {

@@ -14,7 +14,7 @@ import { openLogs } from '../../logs/index.ts';
 import { Audit } from '../../records/index.ts';
 import { FileObjectStore, openDatabase } from '../../storage/index.ts';
 import { S3Service } from './s3-service.ts';
-import { S3Store } from './store.ts';
+import { S3Store } from './objects/store.ts';
 
 const log = openLogs(null, 'silent').platform;
 

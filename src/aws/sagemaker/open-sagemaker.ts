@@ -4,8 +4,8 @@ import type { Config } from '../../config.ts';
 import { QualityReports } from '../../evaluation/index.ts';
 import { imageEntries, type Registry, resolveTrainingImage } from '../../registry/index.ts';
 import type { Serving } from '../../serving/index.ts';
-import { evaluationBucketName } from '../s3/evaluation-bucket.ts';
-import { type S3Store } from '../s3/store.ts';
+import { evaluationBucketName } from '../s3/buckets/evaluation-bucket.ts';
+import { type S3Store } from '../s3/objects/store.ts';
 import { type SageMakerOptions, type SageMakerService, sagemakerService } from './service.ts';
 
 type Handed =

@@ -8,13 +8,13 @@ import type { Access, Caller, Signer } from '../../access/index.ts';
 import type { Clock } from '../../clock.ts';
 import type { BodyBudget } from '../../http/index.ts';
 import { AwsError } from '../service.ts';
-import { type DeclaredBody, declaredBodyOf, isHash, isStream, payloadMismatch, unsignedPayload } from './body-check.ts';
+import { type DeclaredBody, declaredBodyOf, isHash, isStream, payloadMismatch, unsignedPayload } from './signatures/body-check.ts';
 import type { Pair } from './percent.ts';
 import { readEntireBody } from './request-body.ts';
-import { type RequestSignature, readSignature, type SignedRequest, type V4Signature, withoutSignature } from './signature.ts';
-import { SignatureError } from './signature-error.ts';
-import { verifyV2 } from './signature-v2.ts';
-import { checkCoverage, checkTime, SigningKeys, scopeText, sha256Hex } from './signature-v4.ts';
+import { type RequestSignature, readSignature, type SignedRequest, type V4Signature, withoutSignature } from './signatures/signature.ts';
+import { SignatureError } from './signatures/signature-error.ts';
+import { verifyV2 } from './signatures/signature-v2.ts';
+import { checkCoverage, checkTime, SigningKeys, scopeText, sha256Hex } from './signatures/signature-v4.ts';
 
 export interface Admission {
   readonly caller: Caller;

@@ -1,7 +1,7 @@
 /** Maps each error to its code and status per service. One table, so the compiler reports a missing entry. */
 import type { ErrorCode } from '../../errors.ts';
 import type { AwsServiceName } from '../service.ts';
-import type { SignatureErrorReason } from './signature-error.ts';
+import type { SignatureErrorReason } from './signatures/signature-error.ts';
 
 export interface CodeAndStatus {
   readonly code: string;

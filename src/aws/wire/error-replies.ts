@@ -4,7 +4,7 @@ import { AwsError, type AwsServiceName } from '../service.ts';
 import type { OperationShapes, ServiceShapes, Shape } from '../shapes/shapes.ts';
 import { type ErrorForm, errorCodes, rejectionCodes } from './error-codes.ts';
 import { encodeDocument } from './json-document.ts';
-import { SignatureError } from './signature-error.ts';
+import { SignatureError } from './signatures/signature-error.ts';
 import { element, writeXml, type XmlElement, xmlDeclaration } from './xml.ts';
 
 /** An error ready to be encoded. */

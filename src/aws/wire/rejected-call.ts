@@ -3,8 +3,8 @@ import { asPlatformError, type ErrorCode, messageOf } from '../../errors.ts';
 import { hasSubresource } from '../s3/routing.ts';
 import { AwsError, type AwsInput, type AwsServiceName } from '../service.ts';
 import type { AwsRoute } from './route.ts';
-import { readSignature, type SignedRequest } from './signature.ts';
-import { SignatureError } from './signature-error.ts';
+import { readSignature, type SignedRequest } from './signatures/signature.ts';
+import { SignatureError } from './signatures/signature-error.ts';
 
 export interface RejectedAwsCall {
   /** `CreateEndpoint` */

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { AwsServiceName } from '../service.ts';
 import type { ErrorForm } from './error-codes.ts';
-import type { SignedRequest } from './signature.ts';
+import type { SignedRequest } from './signatures/signature.ts';
 
 /** All paths below this prefix belong to the AWS APIs, for clients configured with the endpoint `http://host/aws`. */
 const mount = '/aws';

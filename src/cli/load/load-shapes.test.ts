@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SeededRandom } from '../../random.ts';
-import { loadShapes, shapedArrivals } from '../verbs/load-test.ts';
+import { loadShapes, shapedArrivals } from '../verbs/endpoints/load-test.ts';
 
 const phase = { ratePerSecond: 200, forMs: 10_000 };
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseExactJson } from '../verbs/invoke.ts';
-import { logText } from '../verbs/logs.ts';
+import { parseExactJson } from '../verbs/endpoints/invoke.ts';
+import { logText } from '../verbs/observability/logs.ts';
 import {
   bytesText,
   countText,

@@ -16,7 +16,7 @@ import { type Phase, poissonArrivals } from '../load/open-loop.ts';
 import { runLoad } from '../load/run-load.ts';
 import { Progress } from '../output/progress.ts';
 import { VerbSession } from '../verb.ts';
-import { deploy } from '../verbs/deploy.ts';
+import { deploy } from '../verbs/endpoints/deploy.ts';
 import { callText, figuresOf, type LoadFigures, type QuickstartReport, reportText } from './quickstart-report.ts';
 
 const endpoint = 'digits';

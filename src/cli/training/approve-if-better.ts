@@ -6,7 +6,7 @@ import { versionUrlPath } from '../models/model-source.ts';
 import { opened } from '../options/python-options.ts';
 import { Progress } from '../output/progress.ts';
 import type { VerbSession } from '../verb.ts';
-import { decideApproval } from '../verbs/approve.ts';
+import { decideApproval } from '../verbs/models/approve.ts';
 import { formatMetric } from './format-job.ts';
 
 export interface BetterBy {

@@ -16,7 +16,7 @@ import { SystemClock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import type { WorkerLink } from '../../runtime/index.ts';
 import { isolationSettings, LocalProvider, type WorkerSpec, type WorkerView } from '../index.ts';
-import { startTicks } from '../process-facts.ts';
+import { startTicks } from '../processes/process-facts.ts';
 import { processesMax } from './launch.ts';
 
 const log = {

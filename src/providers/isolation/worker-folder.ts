@@ -19,7 +19,7 @@ import {
 import { dirname, join } from 'node:path';
 import { PlatformError } from '../../errors.ts';
 import { type CollectedFile, type DataFile, type LentFile, modelFileName, type WorkerFiles } from '../../runtime/index.ts';
-import { removeTree } from '../remove-tree.ts';
+import { removeTree } from '../disk/remove-tree.ts';
 
 /** Paths of the three folders as seen by the worker. */
 export interface FolderNames {

@@ -2,9 +2,9 @@
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import type { WorkerFiles } from '../../runtime/index.ts';
-import type { WrittenFiles } from '../file-use.ts';
-import { endProcesses, processesOf } from '../process-facts.ts';
-import { removeSystemV, removeTree, sharedMemoryOf } from '../remove-tree.ts';
+import type { WrittenFiles } from '../disk/file-use.ts';
+import { endProcesses, processesOf } from '../processes/process-facts.ts';
+import { removeSystemV, removeTree, sharedMemoryOf } from '../disk/remove-tree.ts';
 import type { Launch } from './launch.ts';
 import type { UidPool } from './uid-pool.ts';
 import type { WorkerFolder, WorkerOwner } from './worker-folder.ts';

@@ -6,8 +6,8 @@ import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { newDirectory, TaskFixture } from '../../../test/task-fixture.ts';
-import { startTicks } from '../process-facts.ts';
-import { markName } from '../process-tree.ts';
+import { startTicks } from '../processes/process-facts.ts';
+import { markName } from '../processes/process-tree.ts';
 import { observeTask } from './task-observation.ts';
 import { readTaskFile, type TaskPlan, taskMainPath, writeTaskFile } from './task-plan.ts';
 

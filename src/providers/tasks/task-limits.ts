@@ -1,11 +1,11 @@
 /** Measures what a task uses, and finds the limit that it exceeds. */
 import type { Clock } from '../../clock.ts';
-import { systemFiles } from '../cgroup-files.ts';
-import { WorkerGroup } from '../cgroups.ts';
-import { DiskWatch, freeBytesMin, freeSpaceOf, noArchive } from '../disk-watch.ts';
-import { fileUseOf } from '../file-use.ts';
-import { heldBytesOf, processesOf, treeOf } from '../process-facts.ts';
-import { runningMarked } from '../process-tree.ts';
+import { systemFiles } from '../cgroups/cgroup-files.ts';
+import { WorkerGroup } from '../cgroups/cgroups.ts';
+import { DiskWatch, freeBytesMin, freeSpaceOf, noArchive } from '../disk/disk-watch.ts';
+import { fileUseOf } from '../disk/file-use.ts';
+import { heldBytesOf, processesOf, treeOf } from '../processes/process-facts.ts';
+import { runningMarked } from '../processes/process-tree.ts';
 import type { TaskPlan } from './task-plan.ts';
 
 /** A data set of small files, or a checkpoint in shards. */

@@ -1,6 +1,6 @@
 /** The program that supervises one task: `node task-main.ts FOLDER`. It outlives the server that started it. */
 import { SystemClock } from '../../clock.ts';
-import { bootId, startTicks } from '../process-facts.ts';
+import { bootId, startTicks } from '../processes/process-facts.ts';
 import { Supervisor } from './supervisor.ts';
 import { claimTask, readTaskFile } from './task-plan.ts';
 

@@ -1,7 +1,7 @@
 /** What the folder of a task says about its state. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { bootId, startTicks } from '../process-facts.ts';
+import { bootId, startTicks } from '../processes/process-facts.ts';
 import type { TaskEnd } from './task.ts';
 import { readTaskFile, type TaskClaim, taskFiles } from './task-plan.ts';
 

@@ -5,7 +5,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CgroupLocation } from '../cgroups.ts';
+import type { CgroupLocation } from '../cgroups/cgroups.ts';
 import type { TaskEnd } from './task.ts';
 
 export const taskFiles = {

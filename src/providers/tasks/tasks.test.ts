@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { privateCheckout } from '../../../test/private-checkout.ts';
 import { TaskFixture } from '../../../test/task-fixture.ts';
-import { startTicks } from '../process-facts.ts';
+import { startTicks } from '../processes/process-facts.ts';
 import type { TaskView } from './task.ts';
 
 const isRoot = process.getuid?.() === 0;

@@ -5,7 +5,7 @@
 import { asPlatformError, messageOf, PlatformError } from '../../errors.ts';
 import { type PlatformEvent, withOrigin } from '../../records/index.ts';
 import type { Transaction } from '../../storage/index.ts';
-import { isPassing } from '../buckets.ts';
+import { isPassing } from '../attempts/buckets.ts';
 import { type Pipeline, type PipelineRun, type PipelineRunFacts, type PipelineStepView, runName } from './pipeline.ts';
 import { checkStepRights } from './pipeline-rights.ts';
 import type { PipelineStep } from './pipeline-spec.ts';

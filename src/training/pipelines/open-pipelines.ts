@@ -8,7 +8,7 @@ import type { Evaluations } from '../../evaluation/index.ts';
 import type { Foundation } from '../../foundation/index.ts';
 import type { Audit, Decisions, Events } from '../../records/index.ts';
 import type { Registry } from '../../registry/index.ts';
-import type { TrainingBuckets } from '../buckets.ts';
+import type { TrainingBuckets } from '../attempts/buckets.ts';
 import type { Training } from '../training-job.ts';
 import { type PipelineRun, runName } from './pipeline.ts';
 import { PipelineRows } from './pipeline-rows.ts';

@@ -7,7 +7,7 @@ import type { Log } from '../../logs/index.ts';
 import type { Decisions, Events } from '../../records/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Transaction } from '../../storage/index.ts';
-import type { TrainingBuckets } from '../buckets.ts';
+import type { TrainingBuckets } from '../attempts/buckets.ts';
 import type { Training } from '../training-job.ts';
 import type { Pipeline, PipelineRun, PipelineRunFacts, PipelineStepState } from './pipeline.ts';
 import type { PipelineRows } from './pipeline-rows.ts';

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { productionVariants } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { sameName } from '../../names.ts';
-import type { OpenTrainingObject, TrainingBuckets } from '../buckets.ts';
+import type { OpenTrainingObject, TrainingBuckets } from '../attempts/buckets.ts';
 import { compareAnswers, meanScore } from './judge-better.ts';
 import { runName } from './pipeline.ts';
 import { s3UriParts } from './pipeline-file.ts';

@@ -5,7 +5,7 @@ import { outputOf } from '../../../packages/conformance/src/assertions.ts';
 import { slowLoop } from '../../../packages/conformance/src/cases/slow-loop.ts';
 import { affine, fixtures } from '../../../packages/conformance/src/fixtures.ts';
 import { cases, runSuite, type SuiteReport } from '../../../packages/conformance/src/index.ts';
-import { Wire, type WireReply } from '../../../packages/conformance/src/wire.ts';
+import { Wire, type WireReply } from '../../../packages/conformance/src/client/wire.ts';
 import { SystemClock } from '../../../src/clock.ts';
 import { SeededRandom } from '../../../src/random.ts';
 import { until } from '../../end-to-end/poll.ts';

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { binaryResponse, firstOutput, flat, ok, outputsOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { type Datatype, datatypes, wordOf } from '../elements.ts';
-import type { Target } from '../target.ts';
-import type { Json, WireReply } from '../wire.ts';
+import { type Datatype, datatypes, wordOf } from '../client/elements.ts';
+import type { Target } from '../client/target.ts';
+import type { Json, WireReply } from '../client/wire.ts';
 
 /** Datatypes of the fixture: `in_float32` for FP32. It has no input for BF16. */
 type Echoed = Exclude<Datatype, 'BF16'>;

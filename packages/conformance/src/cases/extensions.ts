@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { flat, ok, outputOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { rowsOf } from '../rows.ts';
-import { ModelUnderTest } from '../subject.ts';
-import type { Target } from '../target.ts';
-import type { Json, WireReply } from '../wire.ts';
+import { ModelUnderTest } from '../client/subject.ts';
+import type { Target } from '../client/target.ts';
+import type { Json, WireReply } from '../client/wire.ts';
 import { loadMsMax, unknownModelName } from './server.ts';
 import { occupyServer, slowLoop } from './slow-loop.ts';
 

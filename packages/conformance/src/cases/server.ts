@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { formatReply, ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { Skipped } from '../outcome.ts';
-import type { Target } from '../target.ts';
-import type { Json } from '../wire.ts';
+import type { Target } from '../client/target.ts';
+import type { Json } from '../client/wire.ts';
 
 /** A name that no server has. */
 export const unknownModelName = 'no-such-model-of-the-conformance-suite';

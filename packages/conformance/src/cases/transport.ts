@@ -4,8 +4,8 @@ import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { assertSame, formatReply } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { Skipped } from '../outcome.ts';
-import type { Target } from '../target.ts';
-import type { Json } from '../wire.ts';
+import type { Target } from '../client/target.ts';
+import type { Json } from '../client/wire.ts';
 
 const asJson = { 'content-type': 'application/json' };
 

@@ -9,7 +9,7 @@ import { messageOf, PlatformError } from '../../../errors.ts';
 import { checkPath, isModelPath, type ModelVersion, parseReference, type Registry } from '../../../registry/index.ts';
 import { type DataFile, modelFileName } from '../../../runtime/index.ts';
 import { type TarFile, tarOf } from '../../../tar/index.ts';
-import type { OpenObject, S3Store } from '../../s3/store.ts';
+import type { OpenObject, S3Store } from '../../s3/objects/store.ts';
 import { AwsError } from '../../service.ts';
 import type { ModelLocation } from './model-data.ts';
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../../clock.ts';
 import type { ModelVersion, Registry } from '../../../registry/index.ts';
 import type { SampleBody } from '../../../runtime/index.ts';
 import type { Database } from '../../../storage/index.ts';
-import { type S3Store } from '../../s3/store.ts';
+import { type S3Store } from '../../s3/objects/store.ts';
 import { readSamplePayload, samplePayloadUrl } from './sample-payload.ts';
 
 export interface SampleDeps {

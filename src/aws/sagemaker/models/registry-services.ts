@@ -3,7 +3,7 @@ import type { Clock } from '../../../clock.ts';
 import type { Audit, Events } from '../../../records/index.ts';
 import type { ModelVersion, Registry } from '../../../registry/index.ts';
 import type { Database } from '../../../storage/index.ts';
-import type { S3Store } from '../../s3/store.ts';
+import type { S3Store } from '../../s3/objects/store.ts';
 import type { AwsOperation } from '../../service.ts';
 import { Documents } from '../documents.ts';
 import type { Searchable } from '../search.ts';

@@ -5,7 +5,7 @@ import { PlatformError } from '../../../errors.ts';
 import type { SampleBody } from '../../../runtime/index.ts';
 import type { Database } from '../../../storage/index.ts';
 import { readTar } from '../../../tar/index.ts';
-import type { S3Store } from '../../s3/store.ts';
+import type { S3Store } from '../../s3/objects/store.ts';
 import { Documents } from '../documents.ts';
 import { documentName, type PackageDocument } from './package-records.ts';
 

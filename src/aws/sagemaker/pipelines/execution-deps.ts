@@ -3,7 +3,7 @@ import type { Access } from '../../../access/index.ts';
 import type { Clock } from '../../../clock.ts';
 import type { Log } from '../../../logs/index.ts';
 import type { Events } from '../../../records/index.ts';
-import type { S3Store } from '../../s3/store.ts';
+import type { S3Store } from '../../s3/objects/store.ts';
 import type { AwsLocation, AwsOperation } from '../../service.ts';
 import type { ExecutionRows } from './execution-rows.ts';
 

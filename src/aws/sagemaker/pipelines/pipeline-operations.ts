@@ -3,7 +3,7 @@ import type { Clock } from '../../../clock.ts';
 import { nameKey } from '../../../names.ts';
 import { type Database, inTransaction } from '../../../storage/index.ts';
 import { held, isWaiter, waiterHoldMs } from '../../held-reads.ts';
-import type { S3Store } from '../../s3/store.ts';
+import type { S3Store } from '../../s3/objects/store.ts';
 import {
   type AwsCall,
   AwsError,

@@ -1,0 +1,68 @@
+/** The gateway processes of a server, as its listener sees them: they hold the port, and pass on what they do not serve. */
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { type FastConnections, type FastHeads, FastRequest, type FastResponse } from '../../connections/index.ts';
+
+export interface FrontPort {
+  /** Resolves with the path where the listener listens in place of the port. */
+  open(): Promise<string>;
+  /** Resolves with the port once connections are accepted at it. */
+  start(host: string, port: number): Promise<number>;
+  /** A connection to the socket: calls `passOn` if a client's connection continues here. */
+  receive(socket: Socket, passOn: (socket: Socket) => void): void;
+  /** Resolves when all processes have ended. */
+  drain(times: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type PlainHead = Exclude<ReturnType<FastHeads['read']>, string>;
+
+/** Where the response to a forwarded request goes. */
+export interface ForwardedResponse {
+  /** Called once, with status line, headers and body. `stays`: the connection stays open. */
+  write(bytes: Buffer, stays: boolean): void;
+  /** Called in place of `write`: the connection ends. */
+  destroy(): void;
+}
+
+/** The members of a socket that a response on the fast path uses. */
+class ForwardedSocket extends EventEmitter {
+  readonly #to: ForwardedResponse;
+  readonly #stays: () => boolean;
+
+  constructor(to: ForwardedResponse, stays: () => boolean) {
+    super();
+    this.#to = to;
+    this.#stays = stays;
+  }
+
+  write(text: string | Uint8Array, ...rest: readonly (BufferEncoding | (() => void))[]): void {
+    const [encoding] = rest as [BufferEncoding];
+    this.#to.write(
+      typeof text === 'string' ? Buffer.from(text, encoding) : Buffer.from(text.buffer, text.byteOffset, text.byteLength),
+      this.#stays(),
+    );
+    queueMicrotask(rest.at(-1) as () => void);
+  }
+
+  destroy(): void {
+    this.#to.destroy();
+    this.emit('close');
+  }
+}
+
+/** A plain request that a gateway process has received, and its response. */
+export function forwardedExchange(
+  fast: Pick<FastConnections, 'responseTo'>,
+  head: PlainHead,
+  bytes: Buffer,
+  connection: object,
+  to: ForwardedResponse,
+): { readonly request: FastRequest; readonly response: FastResponse } {
+  const request = new FastRequest(head, bytes, connection as Socket);
+  const socket = new ForwardedSocket(to, () => response.shouldKeepAlive);
+  const response: FastResponse = fast.responseTo(request, () => undefined, socket as unknown as Socket);
+  // As the connection of a client does: limits of keys count a request until its response is closed.
+  socket.on('close', () => queueMicrotask(() => response.close()));
+  return { request, response };
+}

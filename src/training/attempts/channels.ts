@@ -1,0 +1,272 @@
+/** Input channels: objects of the object store become files that the script reads. Keys are untrusted: they become paths. */
+import { createHash } from 'node:crypto';
+import { constants, createWriteStream } from 'node:fs';
+import { chmod, copyFile, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { parseJsonWithin } from '../../codecs/index.ts';
+import { messageOf } from '../../errors.ts';
+import { type Random, SeededRandom } from '../../random.ts';
+import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
+import { downloadFailure } from './failure-reason.ts';
+import { isRelativePath, type TrainingChannel } from '../spec.ts';
+import type { ChannelFacts } from '../training-job.ts';
+
+/** The input of a job is at fault; the message is its `FailureReason`. */
+export class DownloadFailed extends Error {
+  constructor(problem: string) {
+    super(downloadFailure(problem));
+    this.name = 'DownloadFailed';
+  }
+}
+
+/** An object and the path of its file in the folder of the channel. */
+export interface PlacedObject {
+  readonly bucket: string;
+  readonly key: string;
+  readonly path: string;
+}
+
+const objectsMax = 200_000;
+const manifestBytesMax = 16 * 2 ** 20;
+const manifestNamesMax = 200_000;
+const manifestLimits = { depthMax: 16, valuesMax: 2 * manifestNamesMax, nodesMax: 2 * manifestNamesMax };
+/** Bytes that are unpacked between two checks of the free space. */
+const freeStepBytes = 16 * 2 ** 20;
+
+/**
+ * Writes a channel into `folder`, which exists and is empty. `roomBytes` is the space that is left for the job. Throws `DownloadFailed`, or
+ * the reason of the signal.
+ */
+export async function downloadChannel(
+  buckets: TrainingBuckets,
+  channel: TrainingChannel,
+  { folder, roomBytes, ...options }: Omit<DownloadOptions, 'target' | 'isGzip'> & { readonly folder: string },
+): Promise<ChannelFacts> {
+  const placed = await placedObjects(buckets, channel);
+  const lines: string[] = [];
+  let bytes = 0;
+  for (const object of placed) {
+    options.signal.throwIfAborted();
+    const target = join(folder, object.path);
+    const stored = await downloadObject(buckets, object, { ...options, target, isGzip: channel.isGzip, roomBytes: roomBytes - bytes });
+    bytes += stored.bytes;
+    lines.push(`${object.key}\0${stored.sha256}\n`);
+  }
+  return { uri: uriOf(channel), sha256: dataSha256(lines), objects: placed.length, bytes };
+}
+
+/** `s3://team/rows/` or `captured:digits`. */
+export function uriOf({ source }: Pick<TrainingChannel, 'source'>): string {
+  return source.kind === 's3' ? s3Uri(source.bucket, source.prefix) : `captured:${source.endpoint}`;
+}
+
+/** Identifies the data of a channel, whatever the order of its objects. */
+export function dataSha256(lines: readonly string[]): string {
+  return createHash('sha256').update(lines.toSorted().join('')).digest('hex');
+}
+
+/** The objects of a channel and their paths, in order. Throws `DownloadFailed`. */
+export async function placedObjects(
+  buckets: TrainingBuckets,
+  { name, source, isGzip, shuffleSeed }: TrainingChannel,
+): Promise<PlacedObject[]> {
+  if (source.kind === 'captured') throw new Error(`${uriOf({ source })} is written to an object first`);
+  const { bucket, prefix } = source;
+  if ((await buckets.bucket(bucket)) === null)
+    throw new DownloadFailed(`There is no bucket "${bucket}" given in input data source "${name}".`);
+  const found =
+    source.isManifest === true ? await manifestObjects(buckets, bucket, prefix, name) : await prefixObjects(buckets, bucket, prefix);
+  if (found.length === 0)
+    throw new DownloadFailed(`No S3 objects found under S3 URL "${s3Uri(bucket, prefix)}" given in input data source "${name}".`);
+  if (found.length >= objectsMax) throw new DownloadFailed(`There are more than ${objectsMax} objects in input data source "${name}".`);
+  const placed = isGzip ? found.map((object) => ({ ...object, path: object.path.replace(/\.gz$/, '') })) : found;
+  checkPaths(name, placed);
+  return shuffleSeed === null ? placed : shuffled(placed, new SeededRandom(shuffleSeed));
+}
+
+async function prefixObjects(buckets: TrainingBuckets, bucket: string, prefix: string): Promise<PlacedObject[]> {
+  const placed: PlacedObject[] = [];
+  for await (const { key } of objectsUnder(buckets, bucket, prefix, objectsMax)) placed.push({ bucket, key, path: pathUnder(prefix, key) });
+  return placed;
+}
+
+/**
+ * The path of an object in its channel. `s3://b/data` means the folder `data` if there are objects in it, and the object itself; other keys
+ * that only share the beginning are named from the last slash on.
+ */
+export function pathUnder(prefix: string, key: string): string {
+  if (prefix.endsWith('/') || prefix === '') return key.slice(prefix.length);
+  if (key.startsWith(`${prefix}/`)) return key.slice(prefix.length + 1);
+  return key.slice(prefix.lastIndexOf('/') + 1);
+}
+
+/** `[{"prefix": "s3://bucket/folder/"}, "a.csv", "b.csv"]` */
+async function manifestObjects(buckets: TrainingBuckets, bucket: string, key: string, channel: string): Promise<PlacedObject[]> {
+  const where = `manifest "${s3Uri(bucket, key)}" given in input data source "${channel}"`;
+  const object = await buckets.open(bucket, key);
+  if (object === null) throw new DownloadFailed(`There is no ${where}.`);
+  if (object.bytes > manifestBytesMax) {
+    object.close();
+    throw new DownloadFailed(`The ${where} has ${object.bytes} bytes: expected at most ${manifestBytesMax}.`);
+  }
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of object.stream()) chunks.push(chunk as Buffer);
+  } finally {
+    object.close();
+  }
+  const { prefix, names } = parseManifest(Buffer.concat(chunks).toString('utf8'), where);
+  const at = parseS3Uri(prefix);
+  if (at === null) throw new DownloadFailed(`The ${where} begins with the prefix "${prefix.slice(0, 80)}": expected s3://BUCKET/FOLDER/.`);
+  return names.map((name) => ({ bucket: at.bucket, key: at.key + name, path: name.replace(/^\/+/, '') }));
+}
+
+function parseManifest(text: string, where: string): { readonly prefix: string; readonly names: readonly string[] } {
+  let parsed: unknown;
+  try {
+    parsed = parseJsonWithin(text, manifestLimits);
+  } catch (error) {
+    throw new DownloadFailed(`The ${where} is not JSON: ${messageOf(error).slice(0, 200)}.`);
+  }
+  const [first, ...names] = Array.isArray(parsed) ? (parsed as unknown[]) : [];
+  const prefix = typeof first === 'object' && first !== null && 'prefix' in first ? first.prefix : undefined;
+  const isGood = names.length <= manifestNamesMax && names.every((name) => typeof name === 'string');
+  if (typeof prefix !== 'string' || !isGood)
+    throw new DownloadFailed(`The ${where} is malformed: expected [{"prefix": "s3://BUCKET/FOLDER/"}, "NAME", ...].`);
+  return { prefix, names };
+}
+
+/** Throws `DownloadFailed` if a key is not a path below the channel, or if two objects exclude each other. */
+function checkPaths(channel: string, placed: readonly PlacedObject[]): void {
+  const files = new Map<string, string>();
+  for (const { path, key } of placed) {
+    const shown = JSON.stringify(key.slice(0, 200));
+    if (!isRelativePath(path))
+      throw new DownloadFailed(`The object ${shown} in input data source "${channel}" is not a path below its channel.`);
+    const other = files.get(path);
+    if (other !== undefined) {
+      const both = `${JSON.stringify(other.slice(0, 200))} and ${shown}`;
+      throw new DownloadFailed(`The objects ${both} in input data source "${channel}" become the same file.`);
+    }
+    files.set(path, key);
+  }
+  for (const path of files.keys()) {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const above = path.slice(0, at);
+      if (files.has(above)) {
+        const which = `${JSON.stringify(above.slice(0, 200))} is an object and a folder of others`;
+        throw new DownloadFailed(`In input data source "${channel}" ${which}.`);
+      }
+    }
+  }
+}
+
+interface DownloadOptions {
+  readonly target: string;
+  readonly isGzip: boolean;
+  /** Space that is left for the job. */
+  readonly roomBytes: number;
+  /** Free disk space beyond what the server needs. */
+  readonly freeBytes: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** If the file system supports reflinks, files of the store are shared with the job, so large data is not copied. */
+async function downloadObject(
+  buckets: TrainingBuckets,
+  { bucket, key }: PlacedObject,
+  { target, isGzip, roomBytes, freeBytes, signal }: DownloadOptions,
+): Promise<{ readonly sha256: string; readonly bytes: number }> {
+  const object = await buckets.open(bucket, key);
+  if (object === null) throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" was deleted while it was downloaded.`);
+  try {
+    if (object.bytes > roomBytes) throw new DownloadFailed('The data is larger than VolumeSizeInGB.');
+    await mkdir(dirname(target), { recursive: true });
+    const [piece] = object.pieces;
+    const [file] = isGzip || object.pieces.length !== 1 || object.files === undefined ? [] : await object.files();
+    if (file !== undefined && piece !== undefined) {
+      await copyFile(file, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).catch(() => {
+        checkFree(freeBytes(), object.bytes);
+        return copyFile(file, target, constants.COPYFILE_EXCL);
+      });
+      await chmod(target, 0o644);
+      return { sha256: piece.sha256, bytes: object.bytes };
+    }
+    return await writeStream(object.stream(), target, { isGzip, roomBytes, freeBytes, signal });
+  } catch (error) {
+    if (isGzip && !signal.aborted && isZlibError(error))
+      throw new DownloadFailed(`The object "${s3Uri(bucket, key)}" is not a gzip file: ${messageOf(error)}.`);
+    throw error;
+  } finally {
+    object.close();
+  }
+}
+
+/** Returns the hash and the size of what is stored, which is unpacked if it is gzip. */
+async function writeStream(
+  source: Readable,
+  target: string,
+  { isGzip, roomBytes, freeBytes, signal }: Omit<DownloadOptions, 'target'>,
+): Promise<{ readonly sha256: string; readonly bytes: number }> {
+  const hash = createHash('sha256');
+  let [bytes, checkedAt] = [0, 0];
+  const check = (): void => {
+    if (bytes > roomBytes) throw new DownloadFailed('The data is larger than VolumeSizeInGB.');
+    if (bytes < checkedAt) return;
+    checkedAt = bytes + freeStepBytes;
+    checkFree(freeBytes(), freeStepBytes);
+  };
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      hash.update(chunk);
+      try {
+        check();
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+  const file = createWriteStream(target, { flags: 'wx', mode: 0o644 });
+  if (isGzip) await pipeline(source, createGunzip(), count, file, { signal });
+  else await pipeline(source, count, file, { signal });
+  return { sha256: hash.digest('hex'), bytes };
+}
+
+/** A volume can be larger than the disk, and a small gzip file unpacks to any size: the server must not run out of space. */
+function checkFree(freeBytes: number, neededBytes: number): void {
+  if (freeBytes < neededBytes) throw new DownloadFailed('The data does not fit on the disk of the server: free space, or use less data.');
+}
+
+function isZlibError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
+}
+
+/** Fisher-Yates. */
+function shuffled<Item>(items: readonly Item[], random: Random): Item[] {
+  const mixed = [...items];
+  for (let at = mixed.length - 1; at > 0; at--) {
+    const other = Math.floor(random.next() * (at + 1));
+    [mixed[at], mixed[other]] = [mixed[other] as Item, mixed[at] as Item];
+  }
+  return mixed;
+}
+
+/** Fetches an object into a file. Throws `DownloadFailed`. */
+export async function downloadFile(
+  buckets: TrainingBuckets,
+  uri: string,
+  target: string,
+  options: Omit<DownloadOptions, 'target' | 'isGzip'>,
+) {
+  const at = parseS3Uri(uri);
+  if (at === null || at.key === '') throw new DownloadFailed(`"${uri.slice(0, 200)}" is not an object: expected s3://BUCKET/KEY.`);
+  const object = await buckets.open(at.bucket, at.key);
+  if (object === null) throw new DownloadFailed(`There is no object "${s3Uri(at.bucket, at.key)}".`);
+  object.close();
+  return downloadObject(buckets, { ...at, path: '' }, { target, isGzip: false, ...options });
+}

@@ -1,0 +1,147 @@
+/** Prepares the folder of an attempt and describes its task. Idempotent. */
+import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { TaskBind, TaskPaths, TaskSpec } from '../../providers/index.ts';
+import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
+import { downloadChannel, downloadFile } from './channels.ts';
+import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
+import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
+import { jobKindOf } from '../job-kind.ts';
+import type { StoredTraining } from '../rows.ts';
+import { mlFolder, type TrainingSpec } from '../spec.ts';
+import type { ChannelFacts } from '../training-job.ts';
+
+export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
+  /** The file of a stored source archive. */
+  readonly sourcePath: (sha256: string) => Promise<string>;
+  /** Free space on the disk of a folder beyond what the server needs. */
+  readonly freeBytes: (folder: string) => number;
+  /** `script_mode.py`. */
+  readonly scriptMode: string;
+}
+
+/** The Python of a job, and the paths of the host that its process must be able to read. */
+export interface JobPython {
+  readonly python: string;
+  readonly paths: readonly string[];
+  readonly lock: string | null;
+}
+
+export interface Downloaded {
+  readonly data: Readonly<Record<string, ChannelFacts>>;
+  readonly codeSha256: string | null;
+}
+
+const bytesPerGb = 1e9;
+const scriptPath = 'input/script_mode.py';
+/** Script mode looks for the archive of the job's code here. */
+const archivePath = 'code/sourcedir.tar.gz';
+
+/** Empties the folder of an attempt and downloads all inputs into it. Throws `DownloadFailed`, or the reason of the signal. */
+export async function downloadInputs(deps: LaunchDeps, job: SnapshotJob, folder: string, signal: AbortSignal): Promise<Downloaded> {
+  const { spec } = job;
+  await rm(folder, { recursive: true, force: true });
+  const ml = join(folder, 'ml');
+  for (const name of foldersOf(spec)) await mkdir(join(ml, name), { recursive: true });
+  let roomBytes = spec.volumeGb * bytesPerGb;
+  const options = { freeBytes: () => deps.freeBytes(folder), signal };
+  const codeSha256 = await downloadCode(deps, spec, join(ml, archivePath), { ...options, roomBytes });
+  const data: Record<string, ChannelFacts> = {};
+  for (const channel of spec.channels) {
+    const target = join(ml, channel.path?.slice(mlFolder.length + 1) ?? join('input/data', channel.name));
+    await mkdir(target, { recursive: true });
+    const objects = await channelObjects(deps, job, channel, signal);
+    const facts = await downloadChannel(deps.buckets, objects, { ...options, folder: target, roomBytes });
+    roomBytes -= facts.bytes;
+    data[channel.name] = facts;
+  }
+  if (spec.checkpoints !== null) await fetchCheckpoints(deps, spec.checkpoints, ml, { ...options, roomBytes });
+  return { data, codeSha256 };
+}
+
+/** Below `ml`, writable for the script. */
+function foldersOf({ name, outputs }: TrainingSpec): readonly string[] {
+  if (jobKindOf(name) === 'training') return contractFolders;
+  return ['config', 'output', 'processing', ...outputs.map(({ path }) => path.slice(mlFolder.length + 1))];
+}
+
+/** Returns the hash of the archive; null if the job has none. */
+async function downloadCode(
+  { sourcePath, buckets }: LaunchDeps,
+  spec: TrainingSpec,
+  target: string,
+  options: { readonly roomBytes: number; readonly freeBytes: () => number; readonly signal: AbortSignal },
+): Promise<string | null> {
+  if (spec.source !== null) {
+    await copyFile(await sourcePath(spec.source.sha256), target);
+    await chmod(target, 0o644);
+    return spec.source.sha256;
+  }
+  const submitted = submitDirectory(spec);
+  if (spec.command !== null || submitted === null || !submitted.startsWith('s3://')) return null;
+  return (await downloadFile(buckets, submitted, target, options)).sha256;
+}
+
+/** Hyperparameter `sagemaker_submit_directory`, which is JSON or the text itself. */
+export function submitDirectory({ hyperparameters }: Pick<TrainingSpec, 'hyperparameters'>): string | null {
+  const text = hyperparameters['sagemaker_submit_directory'];
+  if (text === undefined) return null;
+  try {
+    const value = JSON.parse(text) as unknown;
+    return typeof value === 'string' ? value : text;
+  } catch {
+    return text;
+  }
+}
+
+/** Writes the files of the container contract and, for script mode, its program. */
+export async function writeContract(
+  deps: Pick<LaunchDeps, 'scriptMode'>,
+  { spec, document }: Pick<StoredTraining, 'spec' | 'document'>,
+  folder: string,
+  facts: Pick<ContractFacts, 'ml' | 'arn'>,
+): Promise<void> {
+  const files = jobKindOf(spec.name) === 'processing' ? processingFiles(spec, document ?? {}, facts) : contractFiles(spec, facts);
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, 'ml', name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content, { mode: 0o644 });
+  }
+  if (spec.command !== null) return;
+  await copyFile(deps.scriptMode, join(folder, 'ml', scriptPath));
+}
+
+export interface TaskFacts {
+  readonly id: string;
+  readonly folder: string;
+  readonly paths: TaskPaths;
+  readonly python: JobPython | null;
+  readonly contract: Omit<ContractFacts, 'ml' | 'environmentBin'>;
+  readonly threads: number;
+  readonly memoryMiB: number;
+  readonly isPreemptible: boolean;
+  /** The remaining running time of the job. */
+  readonly maxRuntimeMs: number;
+  readonly stopGraceMs: number;
+}
+
+export function taskSpecOf(spec: TrainingSpec, facts: TaskFacts): TaskSpec {
+  const { id, folder, paths, python, contract, threads, memoryMiB, isPreemptible, maxRuntimeMs, stopGraceMs } = facts;
+  const environmentBin = python === null ? null : dirname(python.python);
+  const script = [python?.python ?? 'python3', join(paths.ml, scriptPath)];
+  return {
+    id,
+    command: spec.command === null ? script : contractCommand(spec.command, paths),
+    environment: contractVariables(spec, { ...contract, ml: paths.ml, environmentBin }),
+    folder,
+    readOnly: (python?.paths ?? []).map((path): TaskBind => ({ source: path, target: path })),
+    lent: [],
+    threads,
+    memoryMiB,
+    diskMiB: Math.ceil((spec.volumeGb * bytesPerGb) / 2 ** 20),
+    hasNetwork: !spec.isIsolated,
+    isPreemptible,
+    maxRuntimeMs,
+    stopGraceMs,
+  };
+}

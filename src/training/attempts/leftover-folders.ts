@@ -1,0 +1,47 @@
+/** Removes the folders of ended and deleted jobs, with their tasks, that a killed server left behind. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../../errors.ts';
+import type { Log } from '../../logs/index.ts';
+import type { Tasks } from '../../providers/index.ts';
+
+interface LeftoverDeps {
+  readonly tasks: Tasks;
+  readonly log: Log;
+  /** Never throws. */
+  readonly removeFolder: (folder: string) => Promise<void>;
+}
+
+/**
+ * `parent`: holds a folder per job, with a folder per attempt. `attempts`: the current attempt of each job that is not over, by its key. A
+ * task that still runs is only stopped: the next server removes its folder.
+ */
+export async function removeLeftovers(deps: LeftoverDeps, parent: string, attempts: ReadonlyMap<string, number>): Promise<void> {
+  const { tasks, log, removeFolder } = deps;
+  for (const job of await namesIn(parent)) {
+    const folder = join(parent, job);
+    let isNeeded = attempts.has(job);
+    for (const attempt of await namesIn(folder)) {
+      if (attempts.get(job) === Number(attempt)) continue;
+      const task = tasks.adopt(join(folder, attempt));
+      try {
+        if (task?.state === 'starting' || task?.state === 'running') {
+          isNeeded = true;
+          await tasks.stop(task.id, 0);
+          continue;
+        }
+        if (task !== null) await tasks.remove(task.id);
+        await removeFolder(join(folder, attempt));
+      } catch (error) {
+        isNeeded = true;
+        log.warn({ job, attempt, error: messageOf(error) }, 'failed to remove what remains of a training job');
+      }
+    }
+    if (!isNeeded) await removeFolder(folder);
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
