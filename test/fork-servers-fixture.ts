@@ -6,14 +6,14 @@ import { type Clock, SystemClock } from '../src/clock.ts';
 import type { Log } from '../src/logs/index.ts';
 import { CgroupRecord } from '../src/providers/cgroups/cgroup-record.ts';
 import { Cgroups } from '../src/providers/cgroups/cgroups.ts';
-import type { ForkStart } from '../src/providers/python/fork-server.ts';
-import { ForkServers } from '../src/providers/python/fork-servers.ts';
+import { Leftovers } from '../src/providers/disk/leftovers.ts';
 import { Isolation } from '../src/providers/isolation/isolation.ts';
 import { isolationDefaults } from '../src/providers/isolation/settings.ts';
 import { silentLog } from '../src/providers/isolation/standalone.ts';
-import { Leftovers } from '../src/providers/disk/leftovers.ts';
-import type { PythonProgram } from '../src/providers/python/python-program.ts';
 import { WorkerListener } from '../src/providers/processes/worker-listener.ts';
+import type { ForkStart } from '../src/providers/python/fork-server.ts';
+import { ForkServers } from '../src/providers/python/fork-servers.ts';
+import type { PythonProgram } from '../src/providers/python/python-program.ts';
 import { SystemRandom } from '../src/random.ts';
 
 const found = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' });

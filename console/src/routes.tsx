@@ -21,7 +21,7 @@ const routeTree = root.addChildren([
   createRoute({
     ...under,
     path: '/endpoints/$endpoint',
-    component: lazyRouteComponent(() => import('./deployment/endpoint-page.tsx'), 'EndpointPage'),
+    component: lazyRouteComponent(() => import('./deployment/endpoint/endpoint-page.tsx'), 'EndpointPage'),
   }),
   createRoute({
     ...under,

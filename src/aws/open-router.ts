@@ -17,8 +17,8 @@ import { stsService } from './identity/sts.ts';
 import { logsService } from './logs/logs-service.ts';
 import { AwsRouter } from './router.ts';
 import { Runtime, type RuntimeOptions } from './runtime/runtime.ts';
-import { S3Service } from './s3/s3-service.ts';
 import type { S3Store } from './s3/objects/store.ts';
+import { S3Service } from './s3/s3-service.ts';
 import type { ApplicationAutoScaling } from './scaling/scaling-service.ts';
 import type { AwsService } from './service.ts';
 

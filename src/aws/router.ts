@@ -45,12 +45,12 @@ import {
 } from './service.ts';
 import type { OperationShapes } from './shapes/shapes.ts';
 import { type Admission, Admissions } from './wire/admission.ts';
-import { isHash, payloadMismatch } from './wire/signatures/body-check.ts';
 import { checkedInput, type DocumentService, decodeCall, documentService, encodeDocumentReply, unpacked } from './wire/document-call.ts';
 import { errorReply, wireErrorOf } from './wire/error-replies.ts';
 import { auditTargetOf, bucketOperation, type RejectedAwsCall, rejectedCallOf, unsignedCallOf } from './wire/rejected-call.ts';
 import { awaitsContinue, discardRest, readEntireBody } from './wire/request-body.ts';
 import { type AwsRoute, hostBucketOf, isAwsRequest, parseAwsRoute, withoutMount } from './wire/route.ts';
+import { isHash, payloadMismatch } from './wire/signatures/body-check.ts';
 import type { SignedRequest } from './wire/signatures/signature.ts';
 import { SignatureError, type SignatureErrorReason } from './wire/signatures/signature-error.ts';
 import { sha256Hex } from './wire/signatures/signature-v4.ts';

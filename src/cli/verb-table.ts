@@ -219,7 +219,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
     },
   ],
   'Asynchronous and batch:': [
-    { usage: 'async', summary: 'submit and manage asynchronous requests', load: async () => (await import('./verbs/endpoints/async.ts')).addAsync },
+    {
+      usage: 'async',
+      summary: 'submit and manage asynchronous requests',
+      load: async () => (await import('./verbs/endpoints/async.ts')).addAsync,
+    },
     {
       usage: 'transform [model]',
       summary: 'run a whole data set through a model, on dedicated workers',
@@ -227,7 +231,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
     },
   ],
   'Observability:': [
-    { usage: 'top', summary: 'show the activity of each endpoint, live', load: async () => (await import('./verbs/observability/top.ts')).addTop },
+    {
+      usage: 'top',
+      summary: 'show the activity of each endpoint, live',
+      load: async () => (await import('./verbs/observability/top.ts')).addTop,
+    },
     {
       usage: 'metrics <endpoint>',
       summary: 'show the metrics of an endpoint, by period',
@@ -268,7 +276,11 @@ export const verbTable: Readonly<Record<string, readonly VerbRow[]>> = {
       summary: 'show, create, change and delete event rules, show undelivered events, test patterns',
       load: async () => (await import('./verbs/observability/rules.ts')).addRules,
     },
-    { usage: 'audit', summary: 'show and verify the audit log', load: async () => (await import('./verbs/observability/audit.ts')).addAudit },
+    {
+      usage: 'audit',
+      summary: 'show and verify the audit log',
+      load: async () => (await import('./verbs/observability/audit.ts')).addAudit,
+    },
   ],
   'Data quality:': [
     {

@@ -1,4 +1,3 @@
-export type { Challengers } from './selection/challengers.ts';
 export type { CandidateView, Comparison, EvaluationState, EvaluationView, StoredOutcomes } from './evaluation.ts';
 export { artifactKeyOf, candidatesMax } from './evaluation.ts';
 export {
@@ -12,12 +11,13 @@ export {
   setRowsMin,
 } from './evaluation-set.ts';
 export { Evaluations, type EvaluationsOptions } from './evaluations.ts';
-export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './selection/explain-selection.ts';
-export { type LadderPlanner, type LadderRequest, type PlannedLadder, selectionRateDefault } from './selection/ladder-planner.ts';
 export type { ClassificationQuality, ModelQuality, RegressionQuality } from './model-quality.ts';
 export { openEvaluations } from './open-evaluations.ts';
-export { openSelections } from './selection/open-selections.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';
+export type { Challengers } from './selection/challengers.ts';
+export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './selection/explain-selection.ts';
+export { type LadderPlanner, type LadderRequest, type PlannedLadder, selectionRateDefault } from './selection/ladder-planner.ts';
+export { openSelections } from './selection/open-selections.ts';
 export {
   type ChosenSelection,
   type SelectionAlternative,

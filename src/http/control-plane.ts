@@ -28,8 +28,8 @@ import type { AccessLine, Log } from '../logs/index.ts';
 import { accessFields, callerOf, isRejectedOnEntry } from './access-log.ts';
 import type { BodyLimits } from './bodies/body-budget.ts';
 import { clientClosedRequest, isBrokenOff } from './bodies/client-gone.ts';
-import { formatProblem } from './format-problem.ts';
 import { readRawBodyInto } from './bodies/read-body.ts';
+import { formatProblem } from './format-problem.ts';
 import { respond } from './respond.ts';
 
 declare module 'fastify' {

@@ -1,7 +1,6 @@
 export { hasCpuQuota } from './cgroups/cgroup-files.ts';
 export { freeBytesMin, freeSpaceOf } from './disk/disk-watch.ts';
-export { findForks } from './python/fork-check.ts';
-export type { ForkServerView } from './python/fork-servers.ts';
+export { clearTemporaryLeftovers } from './disk/temporary-leftovers.ts';
 export type { IsolationStatus } from './isolation/isolation.ts';
 export { type IsolationSettings, isolationSettings } from './isolation/settings.ts';
 export { findIsolation } from './isolation/standalone.ts';
@@ -20,6 +19,8 @@ export {
   type WorkerState,
   type WorkerView,
 } from './provider.ts';
+export { findForks } from './python/fork-check.ts';
+export type { ForkServerView } from './python/fork-servers.ts';
 export { type PythonSettings, pythonSettings } from './python/python-settings.ts';
 export type {
   TaskBind,
@@ -34,4 +35,3 @@ export type {
   Tasks,
   TaskView,
 } from './tasks/task.ts';
-export { clearTemporaryLeftovers } from './disk/temporary-leftovers.ts';

@@ -1,7 +1,7 @@
 /** What a worker loads of a version. Pure. */
 import type { DataArtifact, ModelArtifact } from '../runtime/index.ts';
-import type { ArtifactFile } from './uploads/manifest.ts';
 import type { ModelVersion } from './model-version.ts';
+import type { ArtifactFile } from './uploads/manifest.ts';
 
 /** The files of a version: providers fetch and verify them before a worker loads them. */
 export function modelArtifactOf({ artifact, runtime }: Pick<ModelVersion, 'artifact' | 'runtime'>): ModelArtifact {

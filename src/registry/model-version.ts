@@ -7,8 +7,8 @@ import type { PythonLoad } from '../runtime/index.ts';
 import type { Signature } from '../tensor.ts';
 import type { Approval } from './approval.ts';
 import { accessOf, type ImageEntry, type ProcessAccess } from './images/images.ts';
-import type { ArtifactFile } from './uploads/manifest.ts';
 import type { PythonModel } from './python-model.ts';
+import type { ArtifactFile } from './uploads/manifest.ts';
 
 export interface ModelGroup {
   readonly name: string;

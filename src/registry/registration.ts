@@ -14,17 +14,17 @@ import type { Bundle, SampleBody } from '../runtime/index.ts';
 import { type Database, inTransaction, isOutcomeUnknown, type Transaction } from '../storage/index.ts';
 import type { TensorSpec } from '../tensor.ts';
 import type { Approval } from './approval.ts';
-import type { Artifacts, HeldFiles } from './uploads/artifacts.ts';
 import { insertGroup } from './groups.ts';
 import type { ImageRuntime } from './images/images.ts';
-import { type Inspect, type InspectedUpload, inspectUpload } from './uploads/inspected-upload.ts';
+import { checkOwnCode, environmentFor, processInspection, runtimeFor } from './images/requested-runtime.ts';
 import { checkDescription, checkMetrics, checkSourceName, checkStringMap } from './limits.ts';
 import { type ModelRuntime } from './model-version.ts';
 import type { Openings } from './openings.ts';
 import { insertPythonModel } from './python-model.ts';
+import type { Artifacts, HeldFiles } from './uploads/artifacts.ts';
+import { type Inspect, type InspectedUpload, inspectUpload } from './uploads/inspected-upload.ts';
 import { type PythonUpload, type Recognise, saysItsInputs } from './uploads/python-upload.ts';
 import { storeModel } from './uploads/recognised-upload.ts';
-import { checkOwnCode, environmentFor, processInspection, runtimeFor } from './images/requested-runtime.ts';
 import { readVersion } from './version-rows.ts';
 
 export interface RegistrationRequest {

@@ -9,19 +9,14 @@ import type { Audit, AuditAction, EventKind, Events } from '../records/index.ts'
 import { type Bundle, fetchModel, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
 import { type Database, inTransaction, type ObjectStore, type SweepOptions, type Transaction } from '../storage/index.ts';
 import type { Approval } from './approval.ts';
-import { Artifacts } from './uploads/artifacts.ts';
 import { Catalogue } from './catalogue.ts';
 import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts';
-import { type HeldModel, type HeldModelRequest, holdModel, isApprovedContent } from './uploads/held-model.ts';
 import { type ImageEntry, type ImageRuntime, resolveImage } from './images/images.ts';
-import type { Inspect } from './uploads/inspected-upload.ts';
 import { checkDescription, checkMetrics, checkStringMap } from './limits.ts';
 import { modelArtifactOf } from './model-artifact.ts';
 import { type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
 import { type OpeningRequest, Openings, type OpenModel } from './openings.ts';
-import { type Preview, previewUpload } from './uploads/preview.ts';
 import { sampleText } from './python-model.ts';
-import type { Recognise } from './uploads/python-upload.ts';
 import { type PythonVersion, readPythonVersions } from './python-versions.ts';
 import {
   type FailedModel,
@@ -33,6 +28,11 @@ import {
   reserveVersion,
 } from './registration.ts';
 import { lockStringMap, writeStringMap } from './tags.ts';
+import { Artifacts } from './uploads/artifacts.ts';
+import { type HeldModel, type HeldModelRequest, holdModel, isApprovedContent } from './uploads/held-model.ts';
+import type { Inspect } from './uploads/inspected-upload.ts';
+import { type Preview, previewUpload } from './uploads/preview.ts';
+import type { Recognise } from './uploads/python-upload.ts';
 import { isReferenced, readVersion, selectVersions, versionsOf } from './version-rows.ts';
 
 export interface RegistryOptions {

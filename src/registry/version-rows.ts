@@ -3,9 +3,9 @@ import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
 import type { Database, Transaction } from '../storage/index.ts';
 import type { ImageEntry } from './images/images.ts';
-import { type ArtifactFile, byManifest } from './uploads/manifest.ts';
 import { type ModelVersion, type VersionRow, versionOf } from './model-version.ts';
 import { pythonModelsOf } from './python-model.ts';
+import { type ArtifactFile, byManifest } from './uploads/manifest.ts';
 
 type From = Database | Transaction;
 

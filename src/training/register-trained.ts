@@ -4,8 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { ModelVersion, Registry } from '../registry/index.ts';
 import { listJobFiles } from './attempts/job-files.ts';
-import { lineageOf, lineageText } from './lineage.ts';
 import { archiveOf } from './attempts/outputs.ts';
+import { lineageOf, lineageText } from './lineage.ts';
 import type { StoredTraining, TrainingRows } from './rows.ts';
 
 export interface RegisterTrainedDeps {

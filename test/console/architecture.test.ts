@@ -49,7 +49,7 @@ for (const { path, text, wrong } of [
   { path: 'serving/try-page.tsx', text: "import type { A } from '../../../src/serving/index.ts';", wrong: true },
   { path: 'serving/try-page.tsx', text: "import { A } from '../deployment/plan.tsx';", wrong: true },
   { path: 'api/client.ts', text: "import { A } from '../kit/page.tsx';", wrong: true },
-  { path: 'kit/loaded.tsx', text: "import { A } from '../api/client.ts';", wrong: false },
+  { path: 'kit/page/loaded.tsx', text: "import { A } from '../api/client.ts';", wrong: false },
   { path: 'shell/shell.tsx', text: "import { A } from '../serving/try-page.tsx';", wrong: true },
   { path: 'routes.tsx', text: "const a = () => import('./serving/try-page.tsx');", wrong: false },
 ]) {

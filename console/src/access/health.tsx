@@ -4,13 +4,13 @@ import type { ReactElement } from 'react';
 import type { StatusBody } from '../../../src/api/index.ts';
 import { statusQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
-import { bytes, count, duration, plural } from '../kit/format.ts';
+import { bytes, count, duration, plural } from '../kit/format/format.ts';
+import { shortTime, useUtc } from '../kit/format/time.ts';
 import { LiveStateMark } from '../kit/live-state-mark.tsx';
-import { LoadedContent } from '../kit/loaded.tsx';
-import { Note } from '../kit/note.tsx';
 import { NumberStrip } from '../kit/number-strip.tsx';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { Note } from '../kit/page/note.tsx';
 import { Pairs } from '../kit/pairs.tsx';
-import { shortTime, useUtc } from '../kit/time.ts';
 
 export function Health(): ReactElement {
   const query = useQuery(statusQuery());

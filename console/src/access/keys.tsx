@@ -4,14 +4,14 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactElement, useState } from 'react';
 import type { CreatedKeyBody, KeyBody } from '../../../src/api/index.ts';
 import { getAll, path, post, remove } from '../api/client.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { CodeBlock } from '../kit/code.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
+import { Ago } from '../kit/format/ago.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
-import { Note } from '../kit/note.tsx';
+import { LoadedContent, LoadFailure } from '../kit/page/loaded.tsx';
+import { Note } from '../kit/page/note.tsx';
 import { rights } from './roles.ts';
 
 export function KeysCard(): ReactElement {

@@ -4,8 +4,8 @@ import type { ReactElement } from 'react';
 import { get } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { fixed, mib, usd, usdSmall } from '../kit/format.ts';
-import { LoadedContent } from '../kit/loaded.tsx';
+import { fixed, mib, usd, usdSmall } from '../kit/format/format.ts';
+import { LoadedContent } from '../kit/page/loaded.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 
 interface PriceTable {

@@ -4,9 +4,9 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { SessionBody } from '../../../src/api/index.ts';
 import { sessionQuery, signOut } from '../api/session.ts';
-import { Until } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { LoadedContent } from '../kit/loaded.tsx';
+import { Until } from '../kit/format/ago.tsx';
+import { LoadedContent } from '../kit/page/loaded.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { rights } from './roles.ts';
 

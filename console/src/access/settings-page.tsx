@@ -2,8 +2,8 @@
 import { Tabs } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { useHasPermission } from '../api/session.ts';
-import { PageLayout } from '../kit/page.tsx';
-import { useTab } from '../kit/search-state.ts';
+import { PageLayout } from '../kit/page/page.tsx';
+import { useTab } from '../kit/page/search-state.ts';
 import { Health } from './health.tsx';
 import { KeysCard } from './keys.tsx';
 import { PricesCard } from './prices.tsx';

@@ -6,13 +6,13 @@ import { type ReactElement, useState } from 'react';
 import type { AsyncBody } from '../../../src/api/index.ts';
 import { path, post, urlOf } from '../api/client.ts';
 import { useHasPermission } from '../api/session.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
-import { Empty } from '../kit/empty.tsx';
-import { duration } from '../kit/format.ts';
-import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
-import { useSearchValue } from '../kit/search-state.ts';
+import { Ago } from '../kit/format/ago.tsx';
+import { duration } from '../kit/format/format.ts';
+import { Empty } from '../kit/page/empty.tsx';
+import { LoadedContent, LoadFailure } from '../kit/page/loaded.tsx';
+import { useSearchValue } from '../kit/page/search-state.ts';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
 import { asyncQuery } from './job-queries.ts';
 

@@ -2,10 +2,10 @@
 import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
-import { count, duration, percent } from '../kit/format.ts';
+import { count, duration, percent } from '../kit/format/format.ts';
 import { NumberStrip } from '../kit/number-strip.tsx';
-import { PageLayout } from '../kit/page.tsx';
-import { useTab } from '../kit/search-state.ts';
+import { PageLayout } from '../kit/page/page.tsx';
+import { useTab } from '../kit/page/search-state.ts';
 import { AsyncRequestsTab } from './async-requests.tsx';
 import { asyncQuery, transformsQuery } from './job-queries.ts';
 import { TransformsTab } from './transforms.tsx';

@@ -1,8 +1,8 @@
 /** The cost of each hour or day as a bar: instances below, functions above. */
 import type { ReactElement } from 'react';
-import { topFor } from '../kit/chart-data.ts';
-import { usd } from '../kit/format.ts';
-import { useWidth } from '../kit/use-width.ts';
+import { topFor } from '../kit/charts/chart-data.ts';
+import { useWidth } from '../kit/charts/use-width.ts';
+import { usd } from '../kit/format/format.ts';
 import type { TimedSum } from './cost-sums.ts';
 
 interface CostBarsProps {

@@ -1,6 +1,6 @@
 /** Sums of cost lines by endpoint and by time, and the periods to choose from. Pure functions; all times are UTC, as the server counts. */
 import type { CostsBody } from '../../../src/api/index.ts';
-import { pricePerMillion } from '../kit/money.ts';
+import { pricePerMillion } from '../kit/format/money.ts';
 
 type CostItem = CostsBody['items'][number];
 

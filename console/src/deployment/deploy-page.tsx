@@ -1,5 +1,5 @@
 /** The deploy page: model and objective on the left, Penstock's plan and its price on the right. */
-import { usdFine } from '../kit/money.ts';
+import { usdFine } from '../kit/format/money.ts';
 import './deploy-page.css';
 import { Button } from '@mantine/core';
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -11,11 +11,11 @@ import { deploymentPlanQuery } from '../api/model-queries.ts';
 import { endpointsQuery, overviewQuery } from '../api/queries.ts';
 import { useHasPermission } from '../api/session.ts';
 import { Copy } from '../kit/code.tsx';
-import { Empty } from '../kit/empty.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { LoadFailure, Skeletons } from '../kit/loaded.tsx';
-import { PageLayout } from '../kit/page.tsx';
-import { useSearchValues } from '../kit/search-state.ts';
+import { Empty } from '../kit/page/empty.tsx';
+import { LoadFailure, Skeletons } from '../kit/page/loaded.tsx';
+import { PageLayout } from '../kit/page/page.tsx';
+import { useSearchValues } from '../kit/page/search-state.ts';
 import { nearestPossible } from './deploy/cost-curve.ts';
 import { type DeployDraft, deployCommand, endpointOf, nameProblem, planBodyOf, proposedName } from './deploy/draft.ts';
 import { LimitsCard, ModelCard, ObjectiveCard, TrafficCard } from './deploy/draft-cards.tsx';

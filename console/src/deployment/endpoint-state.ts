@@ -1,6 +1,6 @@
 /** The state of an endpoint, as a word and a mark. Problems take precedence. */
 import type { OverviewEndpointBody } from '../../../src/api/index.ts';
-import { parseObjectiveText } from '../kit/format.ts';
+import { parseObjectiveText } from '../kit/format/format.ts';
 import type { StateKind } from '../kit/state-mark.tsx';
 
 export interface EndpointState {

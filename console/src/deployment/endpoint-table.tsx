@@ -2,10 +2,10 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import type { OverviewEndpointBody } from '../../../src/api/index.ts';
+import { Spark } from '../kit/charts/spark.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
-import { ms, parseObjectiveText, percentInTime, rate, usd } from '../kit/format.ts';
+import { ms, parseObjectiveText, percentInTime, rate, usd } from '../kit/format/format.ts';
 import { LiveStateMark } from '../kit/live-state-mark.tsx';
-import { Spark } from '../kit/spark.tsx';
 import { endpointState, formatCapacity, isMissingObjective } from './endpoint-state.ts';
 
 type Row = OverviewEndpointBody;

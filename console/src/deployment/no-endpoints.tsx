@@ -3,8 +3,8 @@ import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { useHasPermission } from '../api/session.ts';
-import { Empty } from '../kit/empty.tsx';
 import { Icon } from '../kit/icon.tsx';
+import { Empty } from '../kit/page/empty.tsx';
 
 export function NoEndpoints(): ReactElement {
   const mayRegister = useHasPermission('register');

@@ -1,9 +1,9 @@
 /** The key figures of the overview. */
 import type { OverviewBody } from '../../../src/api/index.ts';
-import { count, fixed, parseObjectiveText, percentInTime, rate, usd } from '../kit/format.ts';
-import { usdFine } from '../kit/money.ts';
+import { count, fixed, parseObjectiveText, percentInTime, rate, usd } from '../kit/format/format.ts';
+import { usdFine } from '../kit/format/money.ts';
+import { clockTime } from '../kit/format/time.ts';
 import type { StripNumber } from '../kit/number-strip.tsx';
-import { clockTime } from '../kit/time.ts';
 import { hasRecentShare, isMissingObjective } from './endpoint-state.ts';
 
 export function overviewNumbers({ totals, endpoints }: OverviewBody, span: string): StripNumber[] {

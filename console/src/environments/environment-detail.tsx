@@ -4,12 +4,12 @@ import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { EnvironmentBody, EnvironmentDetailBody } from '../../../src/api/index.ts';
 import { ApiError, get, path } from '../api/client.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { CodeBlock, Copy } from '../kit/code.tsx';
-import { bytes, plural, sentence } from '../kit/format.ts';
-import { LoadedContent } from '../kit/loaded.tsx';
-import { Note } from '../kit/note.tsx';
+import { Ago } from '../kit/format/ago.tsx';
+import { bytes, plural, sentence } from '../kit/format/format.ts';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { Note } from '../kit/page/note.tsx';
 import { Pairs } from '../kit/pairs.tsx';
 import { EnvironmentMark } from './environment-mark.tsx';
 

@@ -3,7 +3,7 @@
  * moves under the pointer. The first cell holds the row's link, `<Link className="name">`; a click anywhere in the row follows it.
  */
 import { type MouseEvent, type ReactElement, type ReactNode, useRef, useState } from 'react';
-import { compare } from './compare.ts';
+import { compare } from './format/compare.ts';
 
 export interface TableColumn<Row> {
   readonly title: string;

@@ -2,10 +2,10 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { EventBody } from '../../../src/api/index.ts';
-import { useNow } from './ago.tsx';
-import { formatEvent } from './format-event.ts';
+import { useNow } from './format/ago.tsx';
+import { formatEvent } from './format/format-event.ts';
+import { fullTime, shortTime, useUtc } from './format/time.ts';
 import { StateShape } from './state-mark.tsx';
-import { fullTime, shortTime, useUtc } from './time.ts';
 
 export function EventList({ events }: { readonly events: readonly EventBody[] }): ReactElement {
   useUtc();

@@ -1,7 +1,7 @@
 /** A form in a dialog: its fields, the error of the last attempt to save, and the buttons. */
 import { Button, Modal } from '@mantine/core';
 import { type ReactElement, type ReactNode, useState } from 'react';
-import { LoadFailure } from './loaded.tsx';
+import { LoadFailure } from './page/loaded.tsx';
 
 export interface FormDialogProps {
   readonly title: string;

@@ -4,12 +4,12 @@ import { Link } from '@tanstack/react-router';
 import { Fragment, type ReactElement } from 'react';
 import { requestQuery } from '../api/queries.ts';
 import { openRow } from './data-table.tsx';
-import { ms, sentence } from './format.ts';
-import { LoadedContent } from './loaded.tsx';
-import { formatRequestStatus, isLate, isServed, type LoggedRequest } from './logged-request.ts';
+import { ms, sentence } from './format/format.ts';
+import { formatRequestStatus, isLate, isServed, type LoggedRequest } from './format/logged-request.ts';
+import { exactTime, fullTime, useUtc } from './format/time.ts';
+import { LoadedContent } from './page/loaded.tsx';
 import { Pairs } from './pairs.tsx';
 import { StateMark } from './state-mark.tsx';
-import { exactTime, fullTime, useUtc } from './time.ts';
 
 export interface RequestTableProps {
   /** Latest first. */

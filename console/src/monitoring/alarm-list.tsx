@@ -3,11 +3,11 @@ import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { AlarmBody } from '../../../src/api/index.ts';
-import { Ago } from '../kit/ago.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { count } from '../kit/format.ts';
+import { Ago } from '../kit/format/ago.tsx';
+import { count } from '../kit/format/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { useSearchValues } from '../kit/search-state.ts';
+import { useSearchValues } from '../kit/page/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { type AlarmGroup, alarmEndpoint, alarmGroups, alarmTab, alarmText, alarmTitle } from './alarm-groups.ts';
 

@@ -6,14 +6,14 @@ import type { AlarmBody, AlarmNoteBody, PageBody } from '../../../src/api/index.
 import { get, path, remove } from '../api/client.ts';
 import { alarmsQuery } from '../api/queries.ts';
 import { useHasPermission } from '../api/session.ts';
-import { Ago } from '../kit/ago.tsx';
 import { breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
+import { Ago } from '../kit/format/ago.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { LoadedContent } from '../kit/loaded.tsx';
-import { useSearchValues } from '../kit/search-state.ts';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { useSearchValues } from '../kit/page/search-state.ts';
 import { AlarmForm } from './alarm-form.tsx';
 import { alarmEndpoint } from './alarm-groups.ts';
 import { AlarmList } from './alarm-list.tsx';

@@ -5,13 +5,13 @@ import { type ReactElement, useEffect, useRef, useState } from 'react';
 import { ApiError, get, urlOf } from '../api/client.ts';
 import { endpointsQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
-import { parseObjectiveText, plural } from '../kit/format.ts';
-import { LoadFailure } from '../kit/loaded.tsx';
-import { loggedRequest } from '../kit/logged-request.ts';
+import { parseObjectiveText, plural } from '../kit/format/format.ts';
+import { loggedRequest } from '../kit/format/logged-request.ts';
+import { exactTime, fullTime, useUtc } from '../kit/format/time.ts';
+import { LoadFailure } from '../kit/page/loaded.tsx';
+import { useScrolledToEnd } from '../kit/page/scrolled-to-end.ts';
+import { useSearchValue } from '../kit/page/search-state.ts';
 import { RequestTable } from '../kit/request-table.tsx';
-import { useScrolledToEnd } from '../kit/scrolled-to-end.ts';
-import { useSearchValue } from '../kit/search-state.ts';
-import { exactTime, fullTime, useUtc } from '../kit/time.ts';
 import { type LogLine, logLine } from './log-lines.ts';
 
 interface LogFilter {

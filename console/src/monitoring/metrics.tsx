@@ -5,12 +5,12 @@ import { type ReactElement, useMemo } from 'react';
 import type { MetricBody, PageBody, SeriesBody } from '../../../src/api/index.ts';
 import { get } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
-import type { ChartLine } from '../kit/chart-props.ts';
-import { count, fixed, ms, percent, usdSmall } from '../kit/format.ts';
-import { LoadedContent } from '../kit/loaded.tsx';
-import { useSearchValues } from '../kit/search-state.ts';
-import { TimeChart } from '../kit/time-chart.tsx';
-import { type ChosenRange, TimeRange, useTimeRange } from '../kit/time-range.tsx';
+import type { ChartLine } from '../kit/charts/chart-props.ts';
+import { TimeChart } from '../kit/charts/time-chart.tsx';
+import { count, fixed, ms, percent, usdSmall } from '../kit/format/format.ts';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { useSearchValues } from '../kit/page/search-state.ts';
+import { type ChosenRange, TimeRange, useTimeRange } from '../kit/page/time-range.tsx';
 import { columnsOf, type MetricSource, metricSourcesOf } from './metric-sources.ts';
 
 const statistics = [

@@ -5,14 +5,14 @@ import { type ReactElement, useState } from 'react';
 import type { DeliveryBody, PageBody, RuleBody } from '../../../src/api/index.ts';
 import { get, getAll, path, remove } from '../api/client.ts';
 import { useHasPermission } from '../api/session.ts';
-import { Ago } from '../kit/ago.tsx';
 import { breakable } from '../kit/breakable.tsx';
 import { Card } from '../kit/card.tsx';
 import { Confirm } from '../kit/confirm.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { count, sentence } from '../kit/format.ts';
+import { Ago } from '../kit/format/ago.tsx';
+import { count, sentence } from '../kit/format/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { LoadedContent } from '../kit/loaded.tsx';
+import { LoadedContent } from '../kit/page/loaded.tsx';
 import { type StateKind, StateMark } from '../kit/state-mark.tsx';
 import { RuleForm } from './rule-form.tsx';
 

@@ -5,17 +5,17 @@ import { type ReactElement, useEffect, useState } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
 import { type ApprovalDecision, cancelOpening, setApproval } from '../api/models.ts';
 import { sessionQuery } from '../api/session.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { bytes } from '../kit/format.ts';
+import { Ago } from '../kit/format/ago.tsx';
+import { bytes } from '../kit/format/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { LoadFailure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/page/loaded.tsx';
 import { StateShape } from '../kit/state-mark.tsx';
-import { breakingSentences } from './compare-signatures.ts';
+import { breakingSentences } from './compare/compare-signatures.ts';
 import { NoteItems } from './note-items.tsx';
-import { isUnopened, PythonChecks, ReviewCheckbox, requiresReview } from './python-checks.tsx';
-import { environmentText, stageSentence } from './python-text.ts';
 import { endpointsOf } from './serving-endpoints.ts';
+import { isUnopened, PythonChecks, ReviewCheckbox, requiresReview } from './upload/python-checks.tsx';
+import { environmentText, stageSentence } from './upload/python-text.ts';
 
 interface ApprovalProps {
   readonly version: VersionBody;

@@ -10,8 +10,8 @@ import { registerFromCatalogue } from '../api/models.ts';
 import { catalogueQuery, endpointsQuery } from '../api/queries.ts';
 import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
-import { fixed, objective as objectiveText, shape, usd } from '../kit/format.ts';
-import { LoadedContent, LoadFailure } from '../kit/loaded.tsx';
+import { fixed, objective as objectiveText, shape, usd } from '../kit/format/format.ts';
+import { LoadedContent, LoadFailure } from '../kit/page/loaded.tsx';
 
 export function CatalogueCard(): ReactElement {
   const catalogue = useQuery(catalogueQuery());

@@ -1,10 +1,10 @@
 /** The history of a group, latest first: registrations, approvals and rejections. */
 import type { ReactElement, ReactNode } from 'react';
 import type { VersionBody } from '../../../src/api/index.ts';
-import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
+import { useNow } from '../kit/format/ago.tsx';
+import { fullTime, relative, shortTime, useUtc } from '../kit/format/time.ts';
 import { StateShape } from '../kit/state-mark.tsx';
-import { fullTime, relative, shortTime, useUtc } from '../kit/time.ts';
 import { historyEntries } from './version-history.ts';
 
 interface HistoryProps {

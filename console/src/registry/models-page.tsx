@@ -7,19 +7,19 @@ import { type ReactElement, useState } from 'react';
 import type { EndpointBody, GroupBody } from '../../../src/api/index.ts';
 import { endpointsQuery, groupsQuery } from '../api/queries.ts';
 import { useHasPermission } from '../api/session.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
 import { DataTable, type TableColumn } from '../kit/data-table.tsx';
-import { Empty } from '../kit/empty.tsx';
-import { plural } from '../kit/format.ts';
+import { Ago } from '../kit/format/ago.tsx';
+import { plural } from '../kit/format/format.ts';
 import { Icon } from '../kit/icon.tsx';
-import { LoadedContent } from '../kit/loaded.tsx';
-import { PageLayout } from '../kit/page.tsx';
-import { useSearchValues } from '../kit/search-state.ts';
+import { Empty } from '../kit/page/empty.tsx';
+import { LoadedContent } from '../kit/page/loaded.tsx';
+import { PageLayout } from '../kit/page/page.tsx';
+import { useSearchValues } from '../kit/page/search-state.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { CatalogueCard } from './catalogue.tsx';
 import { endpointsOf } from './serving-endpoints.ts';
-import { UploadCard } from './upload.tsx';
+import { UploadCard } from './upload/upload.tsx';
 
 export function ModelsPage(): ReactElement {
   const groups = useQuery(groupsQuery());

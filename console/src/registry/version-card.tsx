@@ -3,11 +3,11 @@ import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { EndpointBody, VersionBody } from '../../../src/api/index.ts';
 import { rolledBackBy } from '../api/rolled-back-versions.ts';
-import { Ago } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { bytes, sentence } from '../kit/format.ts';
+import { Ago } from '../kit/format/ago.tsx';
+import { bytes, sentence } from '../kit/format/format.ts';
 import { Pairs } from '../kit/pairs.tsx';
-import { tensorText } from './compare-signatures.ts';
+import { tensorText } from './compare/compare-signatures.ts';
 import { approvalMark, batchText } from './format-version.tsx';
 import { lineageIn } from './lineage.ts';
 

@@ -8,7 +8,7 @@ import { path, remove } from '../api/client.ts';
 import { type ApprovalDecision, setApproval } from '../api/models.ts';
 import { useHasPermission } from '../api/session.ts';
 import { Confirm } from '../kit/confirm.tsx';
-import { bytes } from '../kit/format.ts';
+import { bytes } from '../kit/format/format.ts';
 import { Icon } from '../kit/icon.tsx';
 
 type MenuAction = 'approve' | 'reject' | 'delete';

@@ -3,7 +3,7 @@ import type { ReactElement } from 'react';
 import type { SelectionPlanBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { fixed, ms, percent, rate, usd } from '../kit/format.ts';
+import { fixed, ms, percent, rate, usd } from '../kit/format/format.ts';
 import { cascadeOf, isDominated, type SelectionPlan } from '../kit/plans/selection-plans.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 

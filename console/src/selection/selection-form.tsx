@@ -4,7 +4,7 @@ import { type ReactElement, useState } from 'react';
 import type { EvaluationBody, EvaluationSetBody } from '../../../src/api/index.ts';
 import { answeredBy, candidatesLimit } from '../api/evaluation-queries.ts';
 import { Card } from '../kit/card.tsx';
-import { count, parseObjectiveText, plural } from '../kit/format.ts';
+import { count, parseObjectiveText, plural } from '../kit/format/format.ts';
 import type { SelectionAsk } from '../kit/plans/selection-plans.ts';
 
 interface SelectionFormProps {

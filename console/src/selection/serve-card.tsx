@@ -7,8 +7,8 @@ import type { EndpointBody } from '../../../src/api/index.ts';
 import { post } from '../api/client.ts';
 import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
-import { LoadFailure } from '../kit/loaded.tsx';
-import { Note } from '../kit/note.tsx';
+import { LoadFailure } from '../kit/page/loaded.tsx';
+import { Note } from '../kit/page/note.tsx';
 import type { SelectionAsk } from '../kit/plans/selection-plans.ts';
 
 interface ServeCardProps {

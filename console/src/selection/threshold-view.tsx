@@ -3,12 +3,12 @@ import { Select, Slider } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { SelectionPlanBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
-import { fixed, percent, plural } from '../kit/format.ts';
-import { Legend } from '../kit/legend.tsx';
-import { usdFine } from '../kit/money.ts';
+import { Legend } from '../kit/charts/legend.tsx';
+import { useWidth } from '../kit/charts/use-width.ts';
+import { fixed, percent, plural } from '../kit/format/format.ts';
+import { usdFine } from '../kit/format/money.ts';
 import { Pairs } from '../kit/pairs.tsx';
 import { firstPair, type ThresholdPoint, thresholdsByPair, usdPerMillionOf } from '../kit/plans/selection-plans.ts';
-import { useWidth } from '../kit/use-width.ts';
 
 const height = 190;
 const [left, right, top, bottom] = [44, 44, 26, 30];

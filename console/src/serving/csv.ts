@@ -1,5 +1,5 @@
 /** Reads CSV: quotes, commas, semicolons or tabs, with or without a header. */
-import { isNumber } from '../kit/write-csv.ts';
+import { isNumber } from '../kit/format/write-csv.ts';
 
 export interface Csv {
   /** Column names, generated if the file has none. */

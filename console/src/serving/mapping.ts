@@ -2,8 +2,8 @@
  * Maps CSV columns to model inputs. The initial mapping follows names, and positions only if the file has exactly the columns that the
  * model takes: the first columns of another model's file would give predictions that mean nothing.
  */
-import { plural } from '../kit/format.ts';
-import { isNumber } from '../kit/write-csv.ts';
+import { plural } from '../kit/format/format.ts';
+import { isNumber } from '../kit/format/write-csv.ts';
 import type { Csv } from './csv.ts';
 import { isText, type SignatureTensor, valuesPerRow } from './signature.ts';
 

@@ -3,12 +3,12 @@ import { Button, FileButton, SegmentedControl } from '@mantine/core';
 import { type PointerEvent, type ReactElement, useEffect, useRef, useState } from 'react';
 import { Card } from '../kit/card.tsx';
 import { Icon } from '../kit/icon.tsx';
-import { LoadFailure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/page/loaded.tsx';
+import { SingleResult } from './answers/single-result.tsx';
 import type { TrialProps } from './csv-trial.tsx';
 import { mappingFor, rowValues } from './mapping.ts';
 import { pictureValues, stroke } from './picture-values.ts';
 import type { PictureShape } from './signature.ts';
-import { SingleResult } from './single-result.tsx';
 import type { Samples } from './use-samples.ts';
 import { useSingle } from './use-single.ts';
 

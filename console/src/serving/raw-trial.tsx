@@ -5,7 +5,7 @@ import type { EndpointBody } from '../../../src/api/index.ts';
 import { callForText, path } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
 import { CodeBlock } from '../kit/code.tsx';
-import { LoadFailure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/page/loaded.tsx';
 
 const types = ['application/json', 'text/csv', 'text/plain', 'application/jsonlines'];
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { writeCsv } from '../kit/write-csv.ts';
-import { accuracyOf, confusionOf, hardest, judge, meanError } from './answers.ts';
+import { writeCsv } from '../kit/format/write-csv.ts';
+import { accuracyOf, confusionOf, hardest, judge, meanError } from './answers/answers.ts';
+import { languages, snippet } from './answers/snippets.ts';
 import { parseCsvText } from './csv.ts';
 import { instanceOf, mappingFault, mappingFor, rowValues } from './mapping.ts';
 import { answerShape, type InputSignature, inputModes, pictureShape } from './signature.ts';
-import { languages, snippet } from './snippets.ts';
 
 const digits: InputSignature = {
   inputs: [{ name: 'pixels', datatype: 'FP32', shape: [-1, 4] }],

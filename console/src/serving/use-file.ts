@@ -3,7 +3,7 @@
  * tabs, because a tab is built again when the endpoint changes to another version: the file stays, and its columns are mapped again.
  */
 import { useState } from 'react';
-import { bytes } from '../kit/format.ts';
+import { bytes } from '../kit/format/format.ts';
 import { type Csv, parseCsvText } from './csv.ts';
 import { type Mapping, mappingFor } from './mapping.ts';
 import type { InputSignature } from './signature.ts';

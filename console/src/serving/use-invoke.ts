@@ -1,7 +1,7 @@
 /** Invokes an endpoint in requests of up to 500 rows, and returns predictions with a receipt per row. */
 import type { PredictionsBody, ReceiptBody } from '../../../src/api/index.ts';
 import { callForText, path } from '../api/client.ts';
-import type { RawPrediction } from './answers.ts';
+import type { RawPrediction } from './answers/answers.ts';
 
 export interface InvokedRows {
   readonly predictions: readonly RawPrediction[];

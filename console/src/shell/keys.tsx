@@ -2,7 +2,7 @@
 import { Kbd, Modal, Switch } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
-import { actionOf } from '../kit/page-keys.ts';
+import { actionOf } from '../kit/page/page-keys.ts';
 import { pages } from './pages.ts';
 
 const stored = 'penstock-single-keys';

@@ -7,9 +7,9 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type ReactElement, useEffect, useState } from 'react';
 import { useAwaySinceMs } from '../api/away.ts';
 import { useLiveState } from '../api/live.tsx';
-import { duration } from '../kit/format.ts';
-import { Note } from '../kit/note.tsx';
-import { exactTime } from '../kit/time.ts';
+import { duration } from '../kit/format/format.ts';
+import { exactTime } from '../kit/format/time.ts';
+import { Note } from '../kit/page/note.tsx';
 
 /** Outages shorter than this are not shown. */
 const graceMs = 4000;

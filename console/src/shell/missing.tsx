@@ -2,9 +2,9 @@
 import { Button } from '@mantine/core';
 import { type ErrorComponentProps, Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
-import { Empty } from '../kit/empty.tsx';
-import { LoadFailure } from '../kit/loaded.tsx';
-import { PageLayout } from '../kit/page.tsx';
+import { Empty } from '../kit/page/empty.tsx';
+import { LoadFailure } from '../kit/page/loaded.tsx';
+import { PageLayout } from '../kit/page/page.tsx';
 
 export function Missing(): ReactElement {
   return (

@@ -7,7 +7,7 @@ import type { StatusBody } from '../../../src/api/index.ts';
 import { useAwaySinceMs } from '../api/away.ts';
 import { groupsQuery, statusQuery } from '../api/queries.ts';
 import { sessionQuery } from '../api/session.ts';
-import { count, plural } from '../kit/format.ts';
+import { count, plural } from '../kit/format/format.ts';
 import { Icon, Logo } from '../kit/icon.tsx';
 import { StateMark } from '../kit/state-mark.tsx';
 import { type NavigationPage, pages } from './pages.ts';

@@ -5,7 +5,7 @@ import { Navigate, useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 import { sessionQuery, signIn } from '../api/session.ts';
 import { Logo } from '../kit/icon.tsx';
-import { LoadFailure } from '../kit/loaded.tsx';
+import { LoadFailure } from '../kit/page/loaded.tsx';
 
 export function SignedOut(): ReactElement {
   const { error, isBusy, enter } = useSignIn();

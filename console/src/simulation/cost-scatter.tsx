@@ -2,7 +2,7 @@
 import type { ReactElement } from 'react';
 import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
-import { fixed, percent, usd } from '../kit/format.ts';
+import { fixed, percent, usd } from '../kit/format/format.ts';
 import { policyName, promisedShareOf } from './simulations.ts';
 
 const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2];

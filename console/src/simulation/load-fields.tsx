@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type DragEvent, type ReactElement, useEffect, useState } from 'react';
 import type { SimulationInput } from '../../../src/api/index.ts';
 import { endpointsQuery } from '../api/queries.ts';
-import { bytes } from '../kit/format.ts';
+import { bytes } from '../kit/format/format.ts';
 import { Icon } from '../kit/icon.tsx';
 
 export interface ChosenLoad {

@@ -2,9 +2,9 @@
 import type { ReactElement } from 'react';
 import type { PolicyResultBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { Card } from '../kit/card.tsx';
+import { Legend } from '../kit/charts/legend.tsx';
 import { DataTable } from '../kit/data-table.tsx';
-import { count, fixed, ms, parseObjectiveText, percent, usd } from '../kit/format.ts';
-import { Legend } from '../kit/legend.tsx';
+import { count, fixed, ms, parseObjectiveText, percent, usd } from '../kit/format/format.ts';
 import { StateShape } from '../kit/state-mark.tsx';
 import { bestOf, meetsObjective, policyName, promisedShareOf } from './simulations.ts';
 

@@ -7,8 +7,8 @@ import type { SimulationBody, SimulationInput } from '../../../src/api/index.ts'
 import { post } from '../api/client.ts';
 import { groupsQuery } from '../api/queries.ts';
 import { Card } from '../kit/card.tsx';
-import { plural } from '../kit/format.ts';
-import { LoadFailure } from '../kit/loaded.tsx';
+import { plural } from '../kit/format/format.ts';
+import { LoadFailure } from '../kit/page/loaded.tsx';
 import { type ChosenLoad, LoadFields } from './load-fields.tsx';
 
 interface Preset {

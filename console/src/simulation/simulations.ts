@@ -2,7 +2,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import type { PageBody, PolicyResultBody, SimulationBody, SimulationResultBody } from '../../../src/api/index.ts';
 import { get, path } from '../api/client.ts';
-import { parseObjectiveText, percent, usd } from '../kit/format.ts';
+import { parseObjectiveText, percent, usd } from '../kit/format/format.ts';
 
 export const simulationsQuery = () =>
   queryOptions({ queryKey: ['simulations'], queryFn: ({ signal }) => get<PageBody<SimulationBody>>('/simulations', {}, signal) });

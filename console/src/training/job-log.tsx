@@ -4,11 +4,11 @@ import { type ReactElement, useEffect, useRef, useState } from 'react';
 import type { TrainingJobBody, TrainingLogBody } from '../../../src/api/index.ts';
 import { get, path, urlOf } from '../api/client.ts';
 import { Card } from '../kit/card.tsx';
-import { plural } from '../kit/format.ts';
-import { LoadFailure } from '../kit/loaded.tsx';
-import { useScrolledToEnd } from '../kit/scrolled-to-end.ts';
-import { useSearchValue } from '../kit/search-state.ts';
-import { exactTime, fullTime, useUtc } from '../kit/time.ts';
+import { plural } from '../kit/format/format.ts';
+import { exactTime, fullTime, useUtc } from '../kit/format/time.ts';
+import { LoadFailure } from '../kit/page/loaded.tsx';
+import { useScrolledToEnd } from '../kit/page/scrolled-to-end.ts';
+import { useSearchValue } from '../kit/page/search-state.ts';
 import { isJobRunning } from './training-queries.ts';
 
 /** Older lines are dropped from the page; all are in the file. */

@@ -1,11 +1,11 @@
 /** The statuses of a job in order: a bar of their shares of the time, and a list with their messages. */
 import type { ReactElement } from 'react';
 import type { TrainingJobBody } from '../../../src/api/index.ts';
-import { useNow } from '../kit/ago.tsx';
 import { Card } from '../kit/card.tsx';
-import { duration } from '../kit/format.ts';
+import { useNow } from '../kit/format/ago.tsx';
+import { duration } from '../kit/format/format.ts';
+import { exactTime, useUtc } from '../kit/format/time.ts';
 import { StateMark } from '../kit/state-mark.tsx';
-import { exactTime, useUtc } from '../kit/time.ts';
 import { transitionKind, transitionMs } from './training-text.ts';
 
 export function JobTimeline({ job: { transitions } }: { readonly job: TrainingJobBody }): ReactElement {

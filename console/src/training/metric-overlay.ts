@@ -1,6 +1,6 @@
 /** Overlays the metrics of several jobs, as if all had started together. Pure functions. */
 import type { TrainingMetricBody } from '../../../src/api/index.ts';
-import type { ChartColumn } from '../kit/chart-data.ts';
+import type { ChartColumn } from '../kit/charts/chart-data.ts';
 
 export interface MetricRun {
   readonly job: string;

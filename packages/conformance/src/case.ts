@@ -1,6 +1,7 @@
 /** A conformance case. */
-import type { Group, Level } from './outcome.ts';
+
 import type { Target } from './client/target.ts';
+import type { Group, Level } from './outcome.ts';
 
 export interface Case {
   /** C1, B10, X3: the letter names the group. */

@@ -2,9 +2,9 @@
 /** `npx @penstock/conformance URL`: tests a server and prints the report. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { readInputs } from './client/subject.ts';
 import { reportText } from './report-text.ts';
 import { runSuite } from './run.ts';
-import { readInputs } from './client/subject.ts';
 import type { SuiteClock } from './suite-clock.ts';
 import { messageOf, SuiteError } from './suite-error.ts';
 

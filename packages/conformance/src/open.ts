@@ -1,12 +1,13 @@
 /** Connects to the server, identifies it, and selects the model to test. */
-import { fixtures } from './fixtures.ts';
+
 import { Rpc } from './client/rpc.ts';
 import { servedModels } from './client/served.ts';
 import { type Input, isJsonable, ModelUnderTest, specsOf } from './client/subject.ts';
-import type { SuiteClock } from './suite-clock.ts';
-import { messageOf, SuiteError } from './suite-error.ts';
 import { Target, type TargetFacts } from './client/target.ts';
 import { type Json, Wire, type WireReply } from './client/wire.ts';
+import { fixtures } from './fixtures.ts';
+import type { SuiteClock } from './suite-clock.ts';
+import { messageOf, SuiteError } from './suite-error.ts';
 
 export interface TargetOptions {
   /** `http://HOST:PORT`, optionally with a path before `/v2`. */

@@ -5,11 +5,11 @@
 import { AssertionError } from 'node:assert';
 import type { Case } from './case.ts';
 import { cases } from './cases.ts';
+import type { Target } from './client/target.ts';
 import { openTarget, type TargetOptions } from './open.ts';
 import { type CaseOutcome, type CaseResult, type Group, groups, type Level, Skipped } from './outcome.ts';
 import type { SuiteClock } from './suite-clock.ts';
 import { messageOf, SuiteError } from './suite-error.ts';
-import type { Target } from './client/target.ts';
 
 export interface SuiteOptions extends TargetOptions {
   /** Ids and groups, such as C7 or B; empty for all. */

@@ -4,8 +4,8 @@
  * requests are covered. A new instance has a start-up cost of three minutes of its price, a running one has none.
  */
 import { atHorizon } from '../strategies/forecast-view.ts';
-import type { Policy } from '../strategies/policy.ts';
 import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/plans/recent-plans.ts';
+import type { Policy } from '../strategies/policy.ts';
 import { formatBrief, holdResult, ruleResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 
 export interface MarkGreedyMemory {

@@ -5,8 +5,8 @@
  */
 import { atHorizon, horizonFor, quantileOf } from '../strategies/forecast-view.ts';
 import { instancesNeededFor } from '../strategies/plans/plan-cost.ts';
-import type { Policy } from '../strategies/policy.ts';
 import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/plans/recent-plans.ts';
+import type { Policy } from '../strategies/policy.ts';
 import {
   formatBrief,
   holdResult,

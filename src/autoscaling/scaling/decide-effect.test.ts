@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { flat, observed, running } from '../../../test/scaling-observations.ts';
-import { scalingEffectOf } from './decide-effect.ts';
-import { decideScaling } from './decide-scaling.ts';
 import { parsePolicy } from '../strategies/policy.ts';
 import { initialScalingState } from '../strategies/scaling-state.ts';
+import { scalingEffectOf } from './decide-effect.ts';
+import { decideScaling } from './decide-scaling.ts';
 
 const { decision } = decideScaling(
   parsePolicy('economic'),

@@ -2,9 +2,9 @@
  * Effect of a scaling decision, computed some slots later: its cost, and the amount the best plan in hindsight would have saved.
  */
 import { quantileGrid } from '../../forecasting/index.ts';
-import type { ScalingDecision } from './decide-record.ts';
 import type { Plan } from '../strategies/observation.ts';
 import { countsOf, type PricedType, planCost } from '../strategies/plans/plan-cost.ts';
+import type { ScalingDecision } from './decide-record.ts';
 
 /** Measurements since a decision. */
 export interface MeasuredScaling {

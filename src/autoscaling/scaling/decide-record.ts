@@ -2,10 +2,8 @@
 import { quantileGrid } from '../../forecasting/index.ts';
 import type { Objective } from '../../objective.ts';
 import type { Decision, NewDecision } from '../../records/index.ts';
-import { alternativesTo, formatCosts } from '../strategies/plans/alternatives.ts';
 import { risePerMs } from '../strategies/counter-window.ts';
 import { atHorizon, type ForecastView, flatForecast, horizonFor } from '../strategies/forecast-view.ts';
-import { planUsdPerHour } from '../strategies/plans/limits.ts';
 import {
   type Budget,
   type FunctionChoice,
@@ -17,13 +15,15 @@ import {
   type ScalingReason,
   type ScalingTrigger,
 } from '../strategies/observation.ts';
+import { alternativesTo, formatCosts } from '../strategies/plans/alternatives.ts';
+import { planUsdPerHour } from '../strategies/plans/limits.ts';
 import type { PricedType } from '../strategies/plans/plan-cost.ts';
-import type { Policy } from '../strategies/policy.ts';
 import { formatPlan, type ScalingAction } from '../strategies/plans/scale-in.ts';
+import { currentPlan } from '../strategies/plans/usable-types.ts';
+import type { Policy } from '../strategies/policy.ts';
 import type { StrategyMemories } from '../strategies/scaling-state.ts';
 import type { Burn, SloLevel } from '../strategies/slo-correction.ts';
 import type { StrategyInput, StrategyResult } from '../strategies/strategy.ts';
-import { currentPlan } from '../strategies/plans/usable-types.ts';
 import { functionsNeeded, warmFunctions } from '../strategies/warm-functions.ts';
 
 export interface TypeInputs {

@@ -3,11 +3,11 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { flat, forecast, gpu, large, minuteMs, noLimits, observed, overflow, running } from '../../../test/scaling-observations.ts';
 import { PlatformError } from '../../errors.ts';
-import { type ScalingDecision, scalingRecord } from './decide-record.ts';
-import { decideScaling } from './decide-scaling.ts';
 import { type Observation, planTotal, type TypeObservation } from '../strategies/observation.ts';
 import { parsePolicy } from '../strategies/policy.ts';
 import { initialScalingState, restoreScalingState, type ScalingState } from '../strategies/scaling-state.ts';
+import { type ScalingDecision, scalingRecord } from './decide-record.ts';
+import { decideScaling } from './decide-scaling.ts';
 
 const policies = [
   'static:2',

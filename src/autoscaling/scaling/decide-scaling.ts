@@ -3,18 +3,18 @@
  * the decision with its reasons. The server and the simulator use the same function.
  */
 import { PlatformError } from '../../errors.ts';
-import { decisionFrom, type ScalingDecision } from './decide-record.ts';
 import { runRival } from '../rivals/rivals.ts';
 import { type SimulatedFacts, withSpotRates } from '../rivals/simulated-facts.ts';
 import { replaceSpot } from '../rivals/spot.ts';
 import { backlog } from '../strategies/backlog.ts';
 import { checkObservation } from '../strategies/check-observation.ts';
 import { economic, economicInitial } from '../strategies/economic.ts';
-import { asFallback, fallbackPlan } from '../strategies/plans/fallback-plan.ts';
 import { forecastFault } from '../strategies/forecast-view.ts';
 import { hold, holdInitial } from '../strategies/hold.ts';
-import { clampPlan, limitsAt } from '../strategies/plans/limits.ts';
 import { type Observation, planTotal } from '../strategies/observation.ts';
+import { asFallback, fallbackPlan } from '../strategies/plans/fallback-plan.ts';
+import { clampPlan, limitsAt } from '../strategies/plans/limits.ts';
+import { currentPlan, everyType, usableTypes } from '../strategies/plans/usable-types.ts';
 import type { Policy, SinglePolicy } from '../strategies/policy.ts';
 import { priceFactorOf, worksWithoutRate } from '../strategies/policy-facts.ts';
 import { afterClockChange, type ScalingState, type StrategyMemories } from '../strategies/scaling-state.ts';
@@ -23,7 +23,7 @@ import { staticCount } from '../strategies/static.ts';
 import { holdResult, ruleResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 import { track, trackInitial } from '../strategies/track.ts';
 import { typeStatesOf } from '../strategies/type-state.ts';
-import { currentPlan, everyType, usableTypes } from '../strategies/plans/usable-types.ts';
+import { decisionFrom, type ScalingDecision } from './decide-record.ts';
 
 export interface DecidedScaling {
   readonly state: ScalingState;

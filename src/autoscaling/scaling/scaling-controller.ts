@@ -11,13 +11,13 @@ import type { Log } from '../../logs/index.ts';
 import { nameKey, sameName } from '../../names.ts';
 import type { Decisions, Events, UnknownEffect } from '../../records/index.ts';
 import type { OverflowPlan } from '../../serving/index.ts';
+import type { ScalingTrigger } from '../strategies/observation.ts';
+import { actionsFor, type ScalingInstance, scaleInOrder } from '../strategies/plans/scale-in.ts';
 import { scalingRecord } from './decide-record.ts';
 import type { ObservedInstance, ScaledVariant } from './scaled-variant.ts';
 import { ScalingEffects } from './scaling-effects.ts';
 import type { ScalingStates } from './scaling-states.ts';
 import type { CountedSlot } from './slot-counter.ts';
-import type { ScalingTrigger } from '../strategies/observation.ts';
-import { actionsFor, type ScalingInstance, scaleInOrder } from '../strategies/plans/scale-in.ts';
 import { type ExplainedDecision, VariantScaler } from './variant-scaler.ts';
 
 export interface ScalingControllerOptions {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { scalingPolicy } from '../scaling-policies.ts';
 import { HourlyBudget } from './hourly-budget.ts';
 import { LeadTimes } from './lead-times.ts';
-import { scalingPolicy } from '../scaling-policies.ts';
 import { SloHistory } from './slo-history.ts';
 import { SlotCounter } from './slot-counter.ts';
 import { StartBackOffState } from './start-trouble.ts';

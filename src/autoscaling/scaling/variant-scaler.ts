@@ -4,22 +4,22 @@
  */
 import { createForecaster, type Forecaster } from '../../forecasting/index.ts';
 import type { OverflowPlan } from '../../serving/index.ts';
+import { scalingPolicy } from '../scaling-policies.ts';
+import { type ForecastView, forecastViewOf, slotMsFor } from '../strategies/forecast-view.ts';
+import { type Budget, type Observation, planTotal, type ScalingTrigger } from '../strategies/observation.ts';
+import { floorWithin, minimumWithin, remainingForFunctionsUsd } from '../strategies/plans/limits.ts';
+import type { Policy } from '../strategies/policy.ts';
+import { forecasterOf, horizonsOf, idleAfterMsOf, periodsOf } from '../strategies/policy-facts.ts';
+import { restoreScalingState, type ScalingState } from '../strategies/scaling-state.ts';
 import type { ScalingDecision } from './decide-record.ts';
 import { decideScaling } from './decide-scaling.ts';
 import { HourlyBudget, type HourlySpend } from './hourly-budget.ts';
 import { IdleState } from './idle-state.ts';
 import { LeadTimes } from './lead-times.ts';
 import type { ScaledVariant } from './scaled-variant.ts';
-import { scalingPolicy } from '../scaling-policies.ts';
 import { SloHistory, type SloSlot } from './slo-history.ts';
 import { type CountedSlot, SlotCounter } from './slot-counter.ts';
 import { StartBackOffState } from './start-trouble.ts';
-import { type ForecastView, forecastViewOf, slotMsFor } from '../strategies/forecast-view.ts';
-import { floorWithin, minimumWithin, remainingForFunctionsUsd } from '../strategies/plans/limits.ts';
-import { type Budget, type Observation, planTotal, type ScalingTrigger } from '../strategies/observation.ts';
-import type { Policy } from '../strategies/policy.ts';
-import { forecasterOf, horizonsOf, idleAfterMsOf, periodsOf } from '../strategies/policy-facts.ts';
-import { restoreScalingState, type ScalingState } from '../strategies/scaling-state.ts';
 
 /** State that survives a restart: JSON of less than 200 kB. */
 export interface StoredScaler {

@@ -4,20 +4,21 @@
  * result. One formula gives three regimes: instances alone if there are no functions (or infinitely expensive ones), functions
  * alone if instances have not paid off for ten minutes, else both.
  */
-import { type AlternativesInput, alternativesTo, excludedBy } from './plans/alternatives.ts';
+
 import { type CounterSample, risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth, triggerWithOverflow } from './fast-path.ts';
-import { hasFewResiduals, savedAfter, wastedStartUsd } from './plans/first-instance.ts';
 import { atHorizon, type HorizonForecast, horizonFor, quantileOf } from './forecast-view.ts';
-import { clampPlan } from './plans/limits.ts';
 import { isSamePlan, type OverflowObservation, type Plan, planTotal, type Regime, type ScalingReason } from './observation.ts';
+import { type AlternativesInput, alternativesTo, excludedBy } from './plans/alternatives.ts';
+import { hasFewResiduals, savedAfter, wastedStartUsd } from './plans/first-instance.ts';
+import { clampPlan } from './plans/limits.ts';
 import { expectedOverflow, type PricedType, planCapacity, planFrom } from './plans/plan-cost.ts';
 import { type FoundPlan, type PlanSearch, searchPlans } from './plans/plan-search.ts';
-import type { Policy } from './policy.ts';
 import { heldPlan, largestOf, type RecentPlan, withPlan } from './plans/recent-plans.ts';
+import { currentPlan } from './plans/usable-types.ts';
+import type { Policy } from './policy.ts';
 import { correctedRho, floorTau } from './slo-correction.ts';
 import { formatBrief, holdResult, type StrategyInput, type StrategyResult } from './strategy.ts';
-import { currentPlan } from './plans/usable-types.ts';
 
 export type EconomicPolicy = Extract<Policy, { kind: 'economic' }>;
 

@@ -7,12 +7,12 @@ import { replaceSpot, spotRate } from '../rivals/spot.ts';
 import { risePerMs, withSample } from './counter-window.ts';
 import { fastPlan, isFastWorth } from './fast-path.ts';
 import { atHorizon, forecastFault, forecastViewOf, horizonFor, slotMsFor } from './forecast-view.ts';
-import { affordableUsdPerHour, clampPlan, floorAt, limitsAt, remainingForFunctionsUsd } from './plans/limits.ts';
 import { type Plan, planTotal } from './observation.ts';
+import { affordableUsdPerHour, clampPlan, floorAt, limitsAt, remainingForFunctionsUsd } from './plans/limits.ts';
 import { heldPlan } from './plans/recent-plans.ts';
 import { actionsFor, drainLimitMs, formatPlan, type ScalingInstance, scaleInOrder } from './plans/scale-in.ts';
-import { burnOf, burnRate, correctSlo, initialSloState, isMostlyLaunched, type SloState } from './slo-correction.ts';
 import { usableTypes } from './plans/usable-types.ts';
+import { burnOf, burnRate, correctSlo, initialSloState, isMostlyLaunched, type SloState } from './slo-correction.ts';
 import { functionsNeeded, warmFunctions, warmUsdPerDay } from './warm-functions.ts';
 
 const objective = { percentile: 95, latencyMs: 50 };

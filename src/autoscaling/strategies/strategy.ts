@@ -1,9 +1,9 @@
 /** Input and output of every strategy. */
 import type { SimulatedFacts } from '../rivals/simulated-facts.ts';
-import { type CurrentLimits, clampPlan } from './plans/limits.ts';
 import type { FunctionChoice, Observation, OverflowObservation, Plan, Regime, ScalingAlternative, ScalingReason } from './observation.ts';
-import type { SloLevel } from './slo-correction.ts';
+import { type CurrentLimits, clampPlan } from './plans/limits.ts';
 import { currentPlan, planOf, type UsableType } from './plans/usable-types.ts';
+import type { SloLevel } from './slo-correction.ts';
 
 /** A validated observation with derived values. */
 export interface StrategyInput {

@@ -13,8 +13,8 @@ import { SystemClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { Audit } from '../../records/index.ts';
 import { FileObjectStore, openDatabase } from '../../storage/index.ts';
-import { S3Service } from './s3-service.ts';
 import { S3Store } from './objects/store.ts';
+import { S3Service } from './s3-service.ts';
 
 const log = openLogs(null, 'silent').platform;
 

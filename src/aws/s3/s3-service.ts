@@ -1,15 +1,12 @@
 /** The S3 service: resolves a verified request to an operation, checks the caller's permission and runs it. */
 import type { ServerResponse } from 'node:http';
 import type { AwsStreamService, VerifiedRequest } from '../service.ts';
+import type { S3Store } from './objects/store.ts';
 import { createBucket, deleteBucket, deleteObjects, getBucketLocation, headBucket, listBuckets } from './operations/bucket-operations.ts';
 import type { S3Call, S3Operation } from './operations/call.ts';
 import { listObjectsV1, listObjectsV2 } from './operations/list-operations.ts';
 import { copyObject, deleteObject, getObject, getObjectTagging, headObject, putObject } from './operations/object-operations.ts';
-import { type OperationName, operationOf, s3TargetOf } from './routing.ts';
-import { requireAction, s3Actions } from './s3-actions.ts';
-import { s3Error } from './s3-errors.ts';
 import { deleteSetting, getBucketPolicy, getSetting, putSetting } from './operations/setting-operations.ts';
-import type { S3Store } from './objects/store.ts';
 import {
   abortMultipartUpload,
   completeMultipartUpload,
@@ -19,6 +16,9 @@ import {
   uploadPart,
   uploadPartCopy,
 } from './operations/upload-operations.ts';
+import { type OperationName, operationOf, s3TargetOf } from './routing.ts';
+import { requireAction, s3Actions } from './s3-actions.ts';
+import { s3Error } from './s3-errors.ts';
 
 const operations: Readonly<Record<OperationName, S3Operation>> = {
   ListBuckets: listBuckets,

@@ -6,8 +6,8 @@ import { PlatformError } from '../../errors.ts';
 import { Decisions, Events } from '../../records/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { inTransaction, openDatabase } from '../../storage/index.ts';
-import { Challengers } from './challengers.ts';
 import type { EvaluationView } from '../evaluation.ts';
+import { Challengers } from './challengers.ts';
 
 const signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 64] }],

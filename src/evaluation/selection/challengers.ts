@@ -24,6 +24,8 @@ import type { ModelVersion, Registry } from '../../registry/index.ts';
 import { mapToContract } from '../../selection/index.ts';
 import type { ServedVariant, ServedView } from '../../serving/index.ts';
 import { payloadObstacleOf } from '../candidate-payload.ts';
+import type { Evaluations } from '../evaluations.ts';
+import type { StoredAnswers } from '../stored-answers.ts';
 import {
   type ChallengerChange,
   type ChallengerEvidence,
@@ -35,10 +37,8 @@ import {
   withChallenger,
   withoutChallenger,
 } from './challenger-rule.ts';
-import type { Evaluations } from '../evaluations.ts';
 import { workerKeyOf } from './selection-planner.ts';
 import { requireUnchanged, type SelectionReview } from './selection-review.ts';
-import type { StoredAnswers } from '../stored-answers.ts';
 
 export interface ChallengersOptions {
   readonly clock: Clock;

@@ -15,10 +15,10 @@ import type { ModelVersion, Registry } from '../../registry/index.ts';
 import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn } from '../../selection/index.ts';
 import { payloadObstacleOf } from '../candidate-payload.ts';
 import { candidatesMax } from '../evaluation.ts';
+import type { StoredAnswers } from '../stored-answers.ts';
 import { explanationOf } from './explain-selection.ts';
 import { type SelectionFindings, selectionFindings } from './selection-decision.ts';
 import type { PlannedSelection, SelectionPlanner, SelectionRequest } from './selection-planner.ts';
-import type { StoredAnswers } from '../stored-answers.ts';
 
 export interface LadderPlannerOptions {
   readonly clock: Clock;

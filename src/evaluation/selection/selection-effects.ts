@@ -4,7 +4,14 @@
  */
 import { type Clock, every } from '../../clock.ts';
 import type { EndpointConfig } from '../../deployment/index.ts';
-import { CombinedMeasure, type Measured, type MetricStore, penstockNamespace, percentileOf, variantMetricKey } from '../../metrics/index.ts';
+import {
+  CombinedMeasure,
+  type Measured,
+  type MetricStore,
+  penstockNamespace,
+  percentileOf,
+  variantMetricKey,
+} from '../../metrics/index.ts';
 import type { Decision, Decisions } from '../../records/index.ts';
 import { confidenceSequence } from '../../statistics/index.ts';
 import type { ChosenSelection } from './selection-decision.ts';

@@ -28,9 +28,9 @@ import type { Threads } from '../../threads/index.ts';
 import { payloadObstacleOf } from '../candidate-payload.ts';
 import { artifactKeyOf, candidatesMax } from '../evaluation.ts';
 import { type EvaluationSet, setIdOf } from '../evaluation-set.ts';
+import type { ModelAnswers, StoredAnswers } from '../stored-answers.ts';
 import { judgePlansTask } from './judge-plans.ts';
 import { type EarlierTests, nothingTested, type SelectionTests } from './selection-tests.ts';
-import type { ModelAnswers, StoredAnswers } from '../stored-answers.ts';
 
 export interface SelectionPlannerOptions {
   readonly registry: Pick<Registry, 'resolve'>;

@@ -7,10 +7,10 @@ import { type Deployments, type EndpointView, isUnderWay, type SelectionConfig }
 import { PlatformError } from '../../errors.ts';
 import type { Decisions } from '../../records/index.ts';
 import type { ModelVersion, Registry } from '../../registry/index.ts';
+import type { StoredAnswers } from '../stored-answers.ts';
 import { unansweredReason } from './ladder-planner.ts';
 import type { SelectionInputs } from './selection-decision.ts';
 import type { SelectionReview } from './selection-review.ts';
-import type { StoredAnswers } from '../stored-answers.ts';
 
 export interface SelectionTriggersOptions {
   readonly clock: Clock;

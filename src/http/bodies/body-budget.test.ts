@@ -7,9 +7,9 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { until } from '../../../test/end-to-end/poll.ts';
 import { errorBody, errorHeaders, httpStatus } from '../../connections/index.ts';
+import { respond } from '../respond.ts';
 import { BodyBudget, smallBodyBytes } from './body-budget.ts';
 import { readRequestBodyInto } from './read-body.ts';
-import { respond } from '../respond.ts';
 
 const limitBytes = 2 ** 20;
 const closers: (() => Promise<unknown>)[] = [];

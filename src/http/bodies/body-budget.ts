@@ -5,8 +5,8 @@
 import type { ServerResponse } from 'node:http';
 import { requestIdOf } from '../../connections/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { writeFailure } from './broken-request.ts';
 import type { LoopActivity } from '../guards/loop-activity.ts';
+import { writeFailure } from './broken-request.ts';
 
 /** Bodies up to this size are not counted: most arrive in one chunk, and counting them would cost more than their memory. */
 export const smallBodyBytes = 64 * 1024;

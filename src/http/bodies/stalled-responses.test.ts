@@ -10,9 +10,9 @@ import { VirtualClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
 import { type DirectHandler, Listener } from '../listener/listener.ts';
 import { defaultLimits, type ListenerLimits } from '../listener/listener-limits.ts';
-import { readRequestBodyInto } from './read-body.ts';
-import { respond } from '../respond.ts';
 import { type Certificate, selfSignedCertificate } from '../listener/self-signed.ts';
+import { respond } from '../respond.ts';
+import { readRequestBodyInto } from './read-body.ts';
 
 const MiB = 2 ** 20;
 const { requestTimeoutMs } = defaultLimits;

@@ -7,9 +7,9 @@ import { until } from '../../../test/end-to-end/poll.ts';
 import { VirtualClock } from '../../clock.ts';
 import { errorBody, errorHeaders, httpStatus } from '../../connections/index.ts';
 import { BodyBudget } from '../bodies/body-budget.ts';
-import { garbageCollector, memoryMeter, OverloadGuard, type Pressure, pressureOf, type ServerMemory } from './overload-guard.ts';
 import { readRequestBodyInto } from '../bodies/read-body.ts';
 import { respond } from '../respond.ts';
+import { garbageCollector, memoryMeter, OverloadGuard, type Pressure, pressureOf, type ServerMemory } from './overload-guard.ts';
 
 const mebibyte = 2 ** 20;
 

@@ -9,10 +9,10 @@ import { plainRequest, requestStream } from '../../../test/http-requests.ts';
 import { SystemClock, VirtualClock } from '../../clock.ts';
 import { requestIdOf } from '../../connections/index.ts';
 import { openLogs } from '../../logs/index.ts';
-import { type DirectHandler, Listener } from './listener.ts';
-import type { ListenerLimits } from './listener-limits.ts';
 import { readRequestBodyInto } from '../bodies/read-body.ts';
 import { respond } from '../respond.ts';
+import { type DirectHandler, Listener } from './listener.ts';
+import type { ListenerLimits } from './listener-limits.ts';
 import { type Certificate, selfSignedCertificate } from './self-signed.ts';
 
 const caller = { keyId: 'anonymous', role: 'admin' } as const;

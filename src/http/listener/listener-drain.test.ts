@@ -6,8 +6,8 @@ import { afterEach, describe, test } from 'node:test';
 import { until } from '../../../test/end-to-end/poll.ts';
 import { SystemClock } from '../../clock.ts';
 import { openLogs } from '../../logs/index.ts';
-import { Listener } from './listener.ts';
 import { respond } from '../respond.ts';
+import { Listener } from './listener.ts';
 
 const clock = new SystemClock();
 const agents: Agent[] = [];

@@ -11,11 +11,11 @@ import { SystemClock } from '../../clock.ts';
 import { errorBody, httpStatus, requestIdOf } from '../../connections/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { openLogs } from '../../logs/index.ts';
+import { readRequestBodyInto } from '../bodies/read-body.ts';
+import { describeApi } from '../open-api.ts';
+import { respond } from '../respond.ts';
 import { Listener } from './listener.ts';
 import type { ListenerLimits } from './listener-limits.ts';
-import { describeApi } from '../open-api.ts';
-import { readRequestBodyInto } from '../bodies/read-body.ts';
-import { respond } from '../respond.ts';
 import { selfSignedCertificate } from './self-signed.ts';
 
 const clock = new SystemClock();

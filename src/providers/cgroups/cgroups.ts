@@ -6,9 +6,9 @@
 import { join } from 'node:path';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
+import type { WorkerLimits } from '../provider.ts';
 import { type CgroupFiles, type Controller, type OwnGroup, ownGroups, systemFiles } from './cgroup-files.ts';
 import type { CgroupRecord } from './cgroup-record.ts';
-import type { WorkerLimits } from '../provider.ts';
 
 /** Short, so that the quota slows a run of a few milliseconds as much as a long one. */
 const periodUs = 10_000;

@@ -10,8 +10,8 @@ import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import { commandLine, startTicks } from '../processes/process-facts.ts';
 import { ProcessTree } from '../processes/process-tree.ts';
-import { removeTree } from './remove-tree.ts';
 import { folderPrefix } from '../processes/worker-listener.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** The kernel needs a moment to end a killed process, more if it holds much memory. */
 const endWaitMs = 3_000;

@@ -17,13 +17,13 @@ import {
 } from '../../runtime/index.ts';
 import type { Cgroups } from '../cgroups/cgroups.ts';
 import type { WrittenFiles } from '../disk/file-use.ts';
+import type { Leftovers } from '../disk/leftovers.ts';
 import { type Isolation, inheritedNames } from '../isolation/isolation.ts';
 import { type FileChange, WorkerFolder } from '../isolation/worker-folder.ts';
 import type { WorkerPlace } from '../isolation/worker-place.ts';
-import type { Leftovers } from '../disk/leftovers.ts';
+import { type PythonProgram, pythonCommand, pythonPaths, pythonVariables } from '../python/python-program.ts';
 import { markedProcesses, processesOf } from './process-facts.ts';
 import type { ProcessTree } from './process-tree.ts';
-import { type PythonProgram, pythonCommand, pythonPaths, pythonVariables } from '../python/python-program.ts';
 import { type Spawned, SpawnedProcess } from './spawned.ts';
 import type { ExpectedWorker, WorkerListener } from './worker-listener.ts';
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
-import { endProcesses, markedProcesses, startTicks } from './process-facts.ts';
 import { removeTree } from '../disk/remove-tree.ts';
+import { endProcesses, markedProcesses, startTicks } from './process-facts.ts';
 
 /** The environment variable that marks a process and its descendants. */
 export const markName = 'PENSTOCK_PROCESS';

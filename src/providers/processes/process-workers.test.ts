@@ -7,7 +7,14 @@ import { artifactAt, pathAsAddress } from '../../../test/model-artifacts.ts';
 import { processesWith, scorerBundle, scorerCommand, scorerPaths, skip } from '../../../test/processes/index.ts';
 import { SystemClock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
-import { type InvokeResult, type PayloadHeaders, type ReplyHead, type ReplySink, type WorkerLink, WorkerLost } from '../../runtime/index.ts';
+import {
+  type InvokeResult,
+  type PayloadHeaders,
+  type ReplyHead,
+  type ReplySink,
+  type WorkerLink,
+  WorkerLost,
+} from '../../runtime/index.ts';
 import { LocalProvider, type WorkerSpec, type WorkerView } from '../index.ts';
 
 const root = mkdtempSync('/tmp/penstock-test-');

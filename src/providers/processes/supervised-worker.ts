@@ -12,10 +12,10 @@ import type { WorkerExit } from '../../records/index.ts';
 import { isRunnable, type MissingModel, type ModelFiles, sampleInputs, type WorkerLink, WorkerLost } from '../../runtime/index.ts';
 import { noArchive, type WatchedWorker } from '../disk/disk-watch.ts';
 import type { FileUse } from '../disk/file-use.ts';
-import type { HangingStack } from '../python/hanging-stack.ts';
 import { loadLimits } from '../load-limits.ts';
-import type { ProcessTree } from './process-tree.ts';
 import type { WorkerSpec, WorkerState, WorkerView } from '../provider.ts';
+import type { HangingStack } from '../python/hanging-stack.ts';
+import type { ProcessTree } from './process-tree.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 /** After this many ends in a row, without `steadyMs` of readiness in between, the worker counts as failed. */

@@ -7,12 +7,12 @@ import { messageOf } from '../../errors.ts';
 import { SystemRandom } from '../../random.ts';
 import { CgroupRecord } from '../cgroups/cgroup-record.ts';
 import { Cgroups } from '../cgroups/cgroups.ts';
-import { ForkServer } from './fork-server.ts';
+import { Leftovers } from '../disk/leftovers.ts';
 import { Isolation } from '../isolation/isolation.ts';
 import type { IsolationSettings } from '../isolation/settings.ts';
 import { silentLog } from '../isolation/standalone.ts';
-import { Leftovers } from '../disk/leftovers.ts';
 import { WorkerListener } from '../processes/worker-listener.ts';
+import { ForkServer } from './fork-server.ts';
 
 /**
  * Forks a worker with real processes in a temporary folder. Returns null if that works, otherwise the reason why workers are spawned.

@@ -9,7 +9,7 @@ import { messageOf, PlatformError } from '../../errors.ts';
 import { type Frame, FrameReader, kinds, messageFrame, pythonWorkerPath, SharedMemory } from '../../runtime/index.ts';
 import type { WatchedWorker } from '../disk/disk-watch.ts';
 import type { FileUse } from '../disk/file-use.ts';
-import { ForkedProcess } from './forked.ts';
+import { removeTree } from '../disk/remove-tree.ts';
 import type { ForkFolders } from '../isolation/isolation.ts';
 import { namespaceNames } from '../isolation/root-folder.ts';
 import type { WorkerFolder } from '../isolation/worker-folder.ts';
@@ -17,9 +17,9 @@ import type { WorkerPlace } from '../isolation/worker-place.ts';
 import type { LaunchedWorker, WorkerProcessDeps } from '../processes/launched-worker.ts';
 import { childWithInnerPid, descendantOf, memoryUse } from '../processes/process-facts.ts';
 import { ProcessTree } from '../processes/process-tree.ts';
-import { type PythonProgram, pythonPaths, pythonVariables } from './python-program.ts';
-import { removeTree } from '../disk/remove-tree.ts';
 import { SpawnedProcess } from '../processes/spawned.ts';
+import { ForkedProcess } from './forked.ts';
+import { type PythonProgram, pythonPaths, pythonVariables } from './python-program.ts';
 
 const forkServerPath = join(dirname(pythonWorkerPath), 'penstock_fork_server');
 /** The keeper answers within milliseconds of its start, later on a busy machine. */

@@ -5,10 +5,10 @@
 import { messageOf } from '../../errors.ts';
 import type { WatchedWorker } from '../disk/disk-watch.ts';
 import type { FileUse } from '../disk/file-use.ts';
-import { ForkServer, ForkServerUnusable, type ForkStart, pythonWorker } from './fork-server.ts';
 import type { LaunchedWorker, WorkerProcessDeps } from '../processes/launched-worker.ts';
-import type { PythonProgram } from './python-program.ts';
 import { restartDelayMs } from '../processes/supervised-worker.ts';
+import { ForkServer, ForkServerUnusable, type ForkStart, pythonWorker } from './fork-server.ts';
+import type { PythonProgram } from './python-program.ts';
 
 /** A next cold start within this time is fast. */
 const idleMs = 600_000;

@@ -1,8 +1,8 @@
 /** The runtime that a registration requests by its image, and what a model without isolation is allowed to bring. Pure. */
 import { PlatformError } from '../../errors.ts';
 import type { Bundle, Inspection } from '../../runtime/index.ts';
-import { checkEnvironment, type ImageRuntime } from './images.ts';
 import type { ModelRuntime } from '../model-version.ts';
+import { checkEnvironment, type ImageRuntime } from './images.ts';
 
 interface ImageTable {
   readonly runtimeOf: (image: string) => ImageRuntime;

@@ -1,10 +1,10 @@
 /** Models that are stored and inspected like versions, but not registered: their files exist until they are released. */
 import type { Database } from '../../storage/index.ts';
+import type { ModelVersion } from '../model-version.ts';
+import { selectVersions } from '../version-rows.ts';
 import type { Artifacts } from './artifacts.ts';
 import { type Inspect, inspectUpload } from './inspected-upload.ts';
-import type { ModelVersion } from '../model-version.ts';
 import { storeUpload } from './upload.ts';
-import { selectVersions } from '../version-rows.ts';
 
 export interface HeldModel {
   /** Derived from a registered version, with a group of its own: see `baseNameOf`. */

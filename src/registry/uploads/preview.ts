@@ -1,9 +1,9 @@
 /** Inspects a model like a registration, but stores nothing. A Python model is recognised, and not opened. */
 import type { RecognisedModel } from '../../python-files/index.ts';
 import type { Inspection } from '../../runtime/index.ts';
+import { checkSourceName } from '../limits.ts';
 import type { Artifacts } from './artifacts.ts';
 import { type Inspect, inspectUpload, type StoredArtifact } from './inspected-upload.ts';
-import { checkSourceName } from '../limits.ts';
 import { type RecognisedUploadDeps, storeModel } from './recognised-upload.ts';
 
 export interface PreviewDeps extends RecognisedUploadDeps {

@@ -1,8 +1,8 @@
 /** Stores an uploaded model, and finds out whether it is a Python model; for registrations and previews. */
 import { PlatformError } from '../../errors.ts';
 import type { TensorSpec } from '../../tensor.ts';
-import type { HeldFiles } from './artifacts.ts';
 import type { Openings } from '../openings.ts';
+import type { HeldFiles } from './artifacts.ts';
 import {
   declaresInputs,
   isPythonFileName,

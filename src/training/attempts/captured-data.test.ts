@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { TrainingFixture } from '../../../test/training-fixture.ts';
 import { PlatformError } from '../../errors.ts';
+import { type ChannelSource, channelDefaults } from '../spec.ts';
 import { withSameData } from './captured-data.ts';
 import { dataSha256 } from './channels.ts';
-import { type ChannelSource, channelDefaults } from '../spec.ts';
 
 describe('a channel of captured calls', { timeout: 60_000 }, () => {
   let fixture: TrainingFixture;

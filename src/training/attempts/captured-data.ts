@@ -1,10 +1,10 @@
 /** Channels of captured calls: the rows become an object once per job, so that further attempts and `reproduce` train with the same. */
 import { PlatformError } from '../../errors.ts';
-import { joinKey, parseS3Uri, type TrainingBuckets } from './buckets.ts';
-import { DownloadFailed } from './channels.ts';
 import type { StoredTraining } from '../rows.ts';
 import type { ChannelSource, TrainingChannel, TrainingSpec } from '../spec.ts';
 import type { TrainingJob } from '../training-job.ts';
+import { joinKey, parseS3Uri, type TrainingBuckets } from './buckets.ts';
+import { DownloadFailed } from './channels.ts';
 
 type CapturedSource = Extract<ChannelSource, { kind: 'captured' }>;
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { TrainingFixture } from '../../../test/training-fixture.ts';
-import { dataSha256, downloadChannel, pathUnder, placedObjects } from './channels.ts';
 import { channelDefaults, type TrainingChannel } from '../spec.ts';
+import { dataSha256, downloadChannel, pathUnder, placedObjects } from './channels.ts';
 
 const mebibyte = 2 ** 20;
 const channelOf = (prefix: string, more: Partial<TrainingChannel> & { isManifest?: boolean } = {}): TrainingChannel => {

@@ -9,10 +9,10 @@ import { createGunzip } from 'node:zlib';
 import { parseJsonWithin } from '../../codecs/index.ts';
 import { messageOf } from '../../errors.ts';
 import { type Random, SeededRandom } from '../../random.ts';
-import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
-import { downloadFailure } from './failure-reason.ts';
 import { isRelativePath, type TrainingChannel } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
+import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
+import { downloadFailure } from './failure-reason.ts';
 
 /** The input of a job is at fault; the message is its `FailureReason`. */
 export class DownloadFailed extends Error {

@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
+import { isRelativePath, mlFolder, type TrainingSpec } from '../spec.ts';
 import { joinKey, objectsUnder, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { downloadFile, pathUnder } from './channels.ts';
 import { type JobFolder, listJobFiles } from './job-files.ts';
 import { putFile, totalBytesOf } from './outputs.ts';
-import { isRelativePath, mlFolder, type TrainingSpec } from '../spec.ts';
 
 export interface CheckpointDeps {
   readonly buckets: TrainingBuckets;

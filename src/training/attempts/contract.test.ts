@@ -1,8 +1,8 @@
 /** The expected files and variables are those that SageMaker's training toolkit and SDK 3.27's drivers read. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { contractCommand, contractFiles, contractVariables } from './contract.ts';
 import { channelDefaults, type TrainingSpec, trainingDefaults } from '../spec.ts';
+import { contractCommand, contractFiles, contractVariables } from './contract.ts';
 
 const spec: TrainingSpec = {
   ...trainingDefaults,

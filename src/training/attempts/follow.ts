@@ -2,11 +2,11 @@
 import { messageOf } from '../../errors.ts';
 import { Measure } from '../../metrics/index.ts';
 import type { Tasks, TaskView } from '../../providers/index.ts';
+import { jobLogGroup, jobNameOf } from '../job-kind.ts';
+import type { StoredTraining } from '../rows.ts';
 import { isLasting } from './buckets.ts';
 import { CheckpointSync, checkpointEveryMs } from './checkpoints.ts';
-import { jobLogGroup, jobNameOf } from '../job-kind.ts';
 import type { OutputLog } from './output-log.ts';
-import type { StoredTraining } from '../rows.ts';
 import type { RunDeps } from './run-deps.ts';
 
 interface FollowedTask {

@@ -2,14 +2,14 @@
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TaskBind, TaskPaths, TaskSpec } from '../../providers/index.ts';
-import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
-import { downloadChannel, downloadFile } from './channels.ts';
-import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
-import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
 import { jobKindOf } from '../job-kind.ts';
 import type { StoredTraining } from '../rows.ts';
 import { mlFolder, type TrainingSpec } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
+import { type CapturedDataDeps, channelObjects, type SnapshotJob } from './captured-data.ts';
+import { downloadChannel, downloadFile } from './channels.ts';
+import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
+import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
 
 export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
   /** The file of a stored source archive. */

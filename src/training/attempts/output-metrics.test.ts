@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import type { Log } from '../../logs/index.ts';
 import type { TaskLine } from '../../providers/index.ts';
 import type { Threads } from '../../threads/index.ts';
+import { type TrainingSpec, trainingDefaults } from '../spec.ts';
 import type { MatchRequest } from './match-metrics.ts';
 import { OutputMetrics, thinned } from './output-metrics.ts';
-import { type TrainingSpec, trainingDefaults } from '../spec.ts';
 
 test('a job that prints faster than its patterns are matched is read no further than one block ahead', async () => {
   const matching: { readonly lines: MatchRequest['lines']; readonly done: () => void }[] = [];

@@ -4,9 +4,9 @@ import type { Log } from '../../logs/index.ts';
 import { Measure, type MetricStore } from '../../metrics/index.ts';
 import type { TaskLine } from '../../providers/index.ts';
 import type { Threads } from '../../threads/index.ts';
-import { matchMetricsTask } from './match-metrics.ts';
 import type { TrainingSpec } from '../spec.ts';
 import { type TrainingMetricValue, trainingMetricsNamespace } from '../training-job.ts';
+import { matchMetricsTask } from './match-metrics.ts';
 
 export interface OutputMetricsDeps {
   readonly threads: Threads;

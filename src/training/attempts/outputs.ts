@@ -7,10 +7,10 @@ import { pipeline } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { PlatformError } from '../../errors.ts';
 import { type TarFile, tarOf } from '../../tar/index.ts';
-import { joinKey, s3Uri, type TrainingBuckets } from './buckets.ts';
-import { type JobFile, type JobFolder, jobFilesMax, listJobFiles, openJobFile } from './job-files.ts';
 import { jobKindOf } from '../job-kind.ts';
 import { mlFolder, type TrainingSpec } from '../spec.ts';
+import { joinKey, s3Uri, type TrainingBuckets } from './buckets.ts';
+import { type JobFile, type JobFolder, jobFilesMax, listJobFiles, openJobFile } from './job-files.ts';
 
 export interface OutputUploadDeps {
   readonly buckets: TrainingBuckets;

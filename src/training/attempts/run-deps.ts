@@ -3,13 +3,13 @@ import type { Clock } from '../../clock.ts';
 import type { Log, LogGroups } from '../../logs/index.ts';
 import type { MetricStore } from '../../metrics/index.ts';
 import type { Tasks } from '../../providers/index.ts';
-import type { ContractFacts } from './contract.ts';
 import type { JobStates } from '../job-states.ts';
+import type { StoredTraining, TrainingRows } from '../rows.ts';
+import type { TrainingSpec } from '../spec.ts';
+import type { ContractFacts } from './contract.ts';
 import type { JobPython, LaunchDeps } from './launch.ts';
 import type { OutputMetrics } from './output-metrics.ts';
 import type { OutputUploadDeps } from './outputs.ts';
-import type { StoredTraining, TrainingRows } from '../rows.ts';
-import type { TrainingSpec } from '../spec.ts';
 
 /** What an instance type means on this machine. */
 export interface JobInstance {

@@ -6,20 +6,20 @@ import { join } from 'node:path';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import type { TaskEnd, TaskView } from '../../providers/index.ts';
+import { jobKindOf, jobLogGroup } from '../job-kind.ts';
+import type { StoredTraining, TrainingProgress } from '../rows.ts';
+import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from '../status.ts';
+import { type TrainingUsage, trainingLogStream } from '../training-job.ts';
 import { isLasting, isPassing } from './buckets.ts';
 import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
 import { endTask, followTask } from './follow.ts';
 import { readJobText } from './job-files.ts';
-import { jobKindOf, jobLogGroup } from '../job-kind.ts';
 import { downloadInputs, type JobPython, taskSpecOf, writeContract } from './launch.ts';
 import { OutputLog } from './output-log.ts';
 import { artifactUriOf, type UploadedOutput, UploadFailed, uploadOutputs } from './outputs.ts';
-import type { StoredTraining, TrainingProgress } from '../rows.ts';
 import type { RunDeps } from './run-deps.ts';
-import { instanceMs, isOver, type StopCause, stoppedStep, trainingSteps, wholeSeconds } from '../status.ts';
-import { type TrainingUsage, trainingLogStream } from '../training-job.ts';
 
 /** `over`: the job has ended. `again`: another attempt follows. `halted`: the server stops; the next one continues. */
 export type TrainingRunResult = 'over' | 'again' | 'halted';

@@ -22,7 +22,7 @@ import {
   settingsChangesOf,
   settingsDraftOf,
   weightChangesOf,
-} from '../../../console/src/deployment/endpoint-changes.ts';
+} from '../../../console/src/deployment/endpoint/endpoint-changes.ts';
 import type { EndpointBody } from '../../../src/api/index.ts';
 import { runVerb } from '../../cli-fixture.ts';
 import { modelPath } from '../../models/index.ts';

@@ -1,8 +1,8 @@
 /** The cost of each latency objective, above its slider. Shows where a looser objective stops saving, and what is not possible. */
 
 import type { ReactElement } from 'react';
-import { usdFine } from '../../kit/money.ts';
-import { useWidth } from '../../kit/use-width.ts';
+import { useWidth } from '../../kit/charts/use-width.ts';
+import { usdFine } from '../../kit/format/money.ts';
 import { type CurveDrawing, type CurvePoints, drawCurve } from './cost-curve.ts';
 
 export interface CostCurveProps {

@@ -7,11 +7,11 @@ import type { DeploymentPlanBody, EndpointBody, OverviewEndpointBody } from '../
 import { pricesQuery, profileQuery } from '../../api/model-queries.ts';
 import { historyQuery } from '../../api/queries.ts';
 import { rolledBackBy } from '../../api/rolled-back-versions.ts';
-import { Ago } from '../../kit/ago.tsx';
 import { Card } from '../../kit/card.tsx';
-import { fixed, sentence } from '../../kit/format.ts';
+import { Ago } from '../../kit/format/ago.tsx';
+import { fixed, sentence } from '../../kit/format/format.ts';
+import { usdFine } from '../../kit/format/money.ts';
 import { Icon } from '../../kit/icon.tsx';
-import { usdFine } from '../../kit/money.ts';
 import { StateMark } from '../../kit/state-mark.tsx';
 import type { CurvePoints } from './cost-curve.ts';
 import type { DeployDraft } from './draft.ts';

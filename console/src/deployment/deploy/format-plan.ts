@@ -1,7 +1,7 @@
 /** Describes a plan in sentences. Pure functions. */
 import type { DeploymentPlanBody, MixtureBody, ProfileBody, VersionBody } from '../../../../src/api/index.ts';
-import { count, fixed, mib, percent, plural, rate, shape } from '../../kit/format.ts';
-import { usdFine } from '../../kit/money.ts';
+import { count, fixed, mib, percent, plural, rate, shape } from '../../kit/format/format.ts';
+import { usdFine } from '../../kit/format/money.ts';
 
 /** `2 instances + functions` */
 export function mixtureTitle({ instances, functions }: MixtureBody): string {

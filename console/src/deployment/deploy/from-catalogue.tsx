@@ -6,8 +6,8 @@ import { registerFromCatalogue } from '../../api/models.ts';
 import { catalogueQuery } from '../../api/queries.ts';
 import { useHasPermission } from '../../api/session.ts';
 import { Card } from '../../kit/card.tsx';
-import { fixed, shape } from '../../kit/format.ts';
-import { LoadFailure } from '../../kit/loaded.tsx';
+import { fixed, shape } from '../../kit/format/format.ts';
+import { LoadFailure } from '../../kit/page/loaded.tsx';
 
 interface FromCatalogueProps {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** The distribution of predicted latencies, with percentiles, the objective, and the share that misses it. */
 import type { ReactElement } from 'react';
 import type { DeploymentPlanBody } from '../../../../src/api/index.ts';
-import { ms, objective as objectiveText, parseObjectiveText, percent } from '../../kit/format.ts';
-import { useWidth } from '../../kit/use-width.ts';
+import { useWidth } from '../../kit/charts/use-width.ts';
+import { ms, objective as objectiveText, parseObjectiveText, percent } from '../../kit/format/format.ts';
 import { axisSteps, heightAt, latencyShape } from './latency-shape.ts';
 
 type Chosen = NonNullable<DeploymentPlanBody['chosen']>;

@@ -1,8 +1,8 @@
 /** The latency objective on a slider, below its cost curve. */
 import { SegmentedControl } from '@mantine/core';
 import type { ReactElement } from 'react';
-import { fixed } from '../../kit/format.ts';
-import { usdFine } from '../../kit/money.ts';
+import { fixed } from '../../kit/format/format.ts';
+import { usdFine } from '../../kit/format/money.ts';
 import { type CurvePoints, looserObjective } from './cost-curve.ts';
 import { CostCurve } from './cost-curve-chart.tsx';
 import { objectiveLabel } from './format-plan.ts';

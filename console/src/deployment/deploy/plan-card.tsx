@@ -3,11 +3,11 @@
 import type { ReactElement } from 'react';
 import type { DeploymentPlanBody, MixtureBody } from '../../../../src/api/index.ts';
 import { Card } from '../../kit/card.tsx';
-import { duration, fixed, ms, objective as objectiveText, percent, plural, sentence } from '../../kit/format.ts';
-import { Legend } from '../../kit/legend.tsx';
-import { usdFine } from '../../kit/money.ts';
-import { Note } from '../../kit/note.tsx';
+import { Legend } from '../../kit/charts/legend.tsx';
+import { duration, fixed, ms, objective as objectiveText, percent, plural, sentence } from '../../kit/format/format.ts';
+import { usdFine } from '../../kit/format/money.ts';
 import { NumberStrip } from '../../kit/number-strip.tsx';
+import { Note } from '../../kit/page/note.tsx';
 import { againstAlwaysOn, capital, mixtureTitle, planSentence, usdMonth } from './format-plan.ts';
 import { LatencyChart } from './latency-chart.tsx';
 import { niceUpMs } from './slider-scale.ts';

@@ -6,9 +6,9 @@ import { type ReactElement, useEffect, useRef, useState } from 'react';
 import type { EndpointBody } from '../../../../src/api/index.ts';
 import { endpointQuery } from '../../api/queries.ts';
 import { Card } from '../../kit/card.tsx';
-import { duration, sentence } from '../../kit/format.ts';
+import { duration, sentence } from '../../kit/format/format.ts';
 import { Icon } from '../../kit/icon.tsx';
-import { Note } from '../../kit/note.tsx';
+import { Note } from '../../kit/page/note.tsx';
 import { type Stage, stagesOf } from './stages.ts';
 
 export interface DeployedEndpointCard {

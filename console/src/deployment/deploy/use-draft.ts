@@ -1,6 +1,6 @@
 /** The draft of the deploy page. Changes apply at once and are written to the URL after 250 ms without a further change. */
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { useSearchValues } from '../../kit/search-state.ts';
+import { useSearchValues } from '../../kit/page/search-state.ts';
 import { type DeployDraft, draftOf, searchOf } from './draft.ts';
 
 const writeMs = 250;

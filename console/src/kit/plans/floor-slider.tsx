@@ -3,10 +3,10 @@ import { Button, Slider } from '@mantine/core';
 import { type ReactElement, type ReactNode, useState } from 'react';
 import type { SelectionPlanBody } from '../../../../src/api/index.ts';
 import { Card } from '../card.tsx';
-import { fixed, percent, usd } from '../format.ts';
-import { usdFine } from '../money.ts';
+import { useWidth } from '../charts/use-width.ts';
+import { fixed, percent, usd } from '../format/format.ts';
+import { usdFine } from '../format/money.ts';
 import { Pairs } from '../pairs.tsx';
-import { useWidth } from '../use-width.ts';
 import { ParetoPlot } from './pareto-plot.tsx';
 import { cheapestFor, pricesByFloor, type SelectionPlan, usdPerMillionOf } from './selection-plans.ts';
 

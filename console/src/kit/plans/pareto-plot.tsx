@@ -2,11 +2,11 @@
 import type { ReactElement } from 'react';
 import type { SelectionPlanBody } from '../../../../src/api/index.ts';
 import { Card } from '../card.tsx';
-import { fixed } from '../format.ts';
-import { Legend } from '../legend.tsx';
-import { linearAxis, logAxis } from '../log-scale.ts';
-import { usdFine } from '../money.ts';
-import { useWidth } from '../use-width.ts';
+import { Legend } from '../charts/legend.tsx';
+import { linearAxis, logAxis } from '../charts/log-scale.ts';
+import { useWidth } from '../charts/use-width.ts';
+import { fixed } from '../format/format.ts';
+import { usdFine } from '../format/money.ts';
 import { cascadeOf, isDominated, placeNames, type SelectionPlan, usdPerMillionOf } from './selection-plans.ts';
 import './plans.css';
 

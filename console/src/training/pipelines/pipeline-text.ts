@@ -1,6 +1,6 @@
 /** Texts of the pipelines pages. Pure functions. */
 import type { PipelineBody, PipelineRunBody } from '../../../../src/api/index.ts';
-import { plural } from '../../kit/format.ts';
+import { plural } from '../../kit/format/format.ts';
 import type { StateKind } from '../../kit/state-mark.tsx';
 
 type RunStep = PipelineRunBody['steps'][number];

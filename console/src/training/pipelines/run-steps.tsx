@@ -2,12 +2,12 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { PipelineRunBody } from '../../../../src/api/index.ts';
-import { useNow } from '../../kit/ago.tsx';
 import { Card } from '../../kit/card.tsx';
 import { renderCode } from '../../kit/code.tsx';
-import { duration, sentence } from '../../kit/format.ts';
+import { useNow } from '../../kit/format/ago.tsx';
+import { duration, sentence } from '../../kit/format/format.ts';
+import { exactTime, useUtc } from '../../kit/format/time.ts';
 import { StateMark } from '../../kit/state-mark.tsx';
-import { exactTime, useUtc } from '../../kit/time.ts';
 import { VersionLink } from '../training-page.tsx';
 import { EndpointLink, VerdictMark } from './pipeline-marks.tsx';
 import { stepStates, tookMs } from './pipeline-text.ts';

@@ -2,7 +2,7 @@
 import type { ReactElement } from 'react';
 import type { PipelineRunBody } from '../../../../src/api/index.ts';
 import { Card } from '../../kit/card.tsx';
-import { count, plural, sentence } from '../../kit/format.ts';
+import { count, plural, sentence } from '../../kit/format/format.ts';
 import { NumberStrip, type StripNumber } from '../../kit/number-strip.tsx';
 import { shownMetric } from '../training-text.ts';
 import { VerdictMark } from './pipeline-marks.tsx';

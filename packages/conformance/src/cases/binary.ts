@@ -14,12 +14,12 @@ import {
   outputsOf,
 } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { affine } from '../fixtures.ts';
-import { Skipped } from '../outcome.ts';
 import { firstModelWith, servedModels } from '../client/served.ts';
 import { bytesOfInput, type ModelUnderTest } from '../client/subject.ts';
 import type { Target } from '../client/target.ts';
 import type { Json, WireReply } from '../client/wire.ts';
+import { affine } from '../fixtures.ts';
+import { Skipped } from '../outcome.ts';
 
 const binary = { binary_data: true };
 const all = { binary_data_output: true };

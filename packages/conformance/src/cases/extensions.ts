@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { flat, ok, outputOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { rowsOf } from '../rows.ts';
 import { ModelUnderTest } from '../client/subject.ts';
 import type { Target } from '../client/target.ts';
 import type { Json, WireReply } from '../client/wire.ts';
+import { rowsOf } from '../rows.ts';
 import { loadMsMax, unknownModelName } from './server.ts';
 import { occupyServer, slowLoop } from './slow-loop.ts';
 

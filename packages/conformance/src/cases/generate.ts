@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { firstOutput, flat, formatReply, ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { Skipped } from '../outcome.ts';
 import type { Target } from '../client/target.ts';
 import type { Json, WireReply } from '../client/wire.ts';
+import { Skipped } from '../outcome.ts';
 import { unknownModelName } from './server.ts';
 
 async function generate(target: Target, model: string, path: string, body: unknown): Promise<WireReply> {

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { assertSame, firstOutput, flat, ok, outputNames, outputsOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { elementCount } from '../client/elements.ts';
-import { affine } from '../fixtures.ts';
-import { Skipped } from '../outcome.ts';
-import { rowsOf } from '../rows.ts';
 import { firstModelWith, servedModels } from '../client/served.ts';
 import { type InputSpec, isJsonable } from '../client/subject.ts';
 import type { Json, WireReply } from '../client/wire.ts';
+import { affine } from '../fixtures.ts';
+import { Skipped } from '../outcome.ts';
+import { rowsOf } from '../rows.ts';
 
 /** Nests flat elements by the shape. */
 function nested(data: readonly unknown[], shape: readonly number[]): unknown {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { assertSame, outputOf } from '../assertions.ts';
 import type { Case } from '../case.ts';
 import { type Datatype, wordOf } from '../client/elements.ts';
-import { affine } from '../fixtures.ts';
 import { contentsOf, inferReply, inferRequest, requestHead, typedInput, validRequest } from '../client/rpc-messages.ts';
 import type { Input } from '../client/subject.ts';
 import type { Target } from '../client/target.ts';
 import type { Json } from '../client/wire.ts';
+import { affine } from '../fixtures.ts';
 import { failsWith, plainRequest } from './rpc-server.ts';
 
 /** The limits of each datatype. 64-bit integers are text, which converts exactly into a message. */

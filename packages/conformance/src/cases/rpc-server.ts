@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { assertSame, ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { Skipped } from '../outcome.ts';
 import type { RpcReply } from '../client/rpc.ts';
 import { inferReply, inferRequest, validRequest } from '../client/rpc-messages.ts';
 import { specsOf } from '../client/subject.ts';
 import type { Target } from '../client/target.ts';
 import type { Json } from '../client/wire.ts';
+import { Skipped } from '../outcome.ts';
 import { unknownModelName } from './server.ts';
 
 const service = '/inference.GRPCInferenceService';

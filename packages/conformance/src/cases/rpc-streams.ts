@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { assertSame, ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { Skipped } from '../outcome.ts';
 import { inferReply, inferRequest, type TensorForm, validRequest } from '../client/rpc-messages.ts';
 import type { Input } from '../client/subject.ts';
 import type { Target } from '../client/target.ts';
 import type { Json } from '../client/wire.ts';
+import { Skipped } from '../outcome.ts';
 import { readStatistics } from './extensions.ts';
 import { failsWith, plainRequest } from './rpc-server.ts';
 import { unknownModelName } from './server.ts';

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { formatReply, ok } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { Skipped } from '../outcome.ts';
 import type { Target } from '../client/target.ts';
 import type { Json } from '../client/wire.ts';
+import { Skipped } from '../outcome.ts';
 
 /** A name that no server has. */
 export const unknownModelName = 'no-such-model-of-the-conformance-suite';

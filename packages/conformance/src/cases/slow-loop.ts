@@ -1,7 +1,8 @@
 /** Requests to the fixture with a configurable run time, used to keep a server busy. */
-import { Skipped } from '../outcome.ts';
+
 import type { Target } from '../client/target.ts';
 import type { Json, WireReply } from '../client/wire.ts';
+import { Skipped } from '../outcome.ts';
 
 /** Long enough for later requests to arrive during the run. The second value is for slow machines. */
 const longIterations = [60_000, 240_000];

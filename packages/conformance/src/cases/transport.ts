@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { assertSame, formatReply } from '../assertions.ts';
 import type { Case } from '../case.ts';
-import { Skipped } from '../outcome.ts';
 import type { Target } from '../client/target.ts';
 import type { Json } from '../client/wire.ts';
+import { Skipped } from '../outcome.ts';
 
 const asJson = { 'content-type': 'application/json' };
 

@@ -1,8 +1,8 @@
 /** A gRPC client. Every call ends by its deadline, and a status is a result rather than an exception. */
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { type GrpcServices, loadServices } from './protocol.ts';
 import type { SuiteClock } from '../suite-clock.ts';
 import { SuiteError } from '../suite-error.ts';
+import { type GrpcServices, loadServices } from './protocol.ts';
 import { type Json, ReplyTimeout } from './wire.ts';
 
 export interface RpcOptions {

@@ -1,7 +1,8 @@
 /** The tested model: its metadata, and a valid request for it. */
-import { bytesOfTexts, bytesOfValues, type Datatype, elementCount, isDatatype } from './elements.ts';
+
 import { affine, fixtures } from '../fixtures.ts';
 import { messageOf, SuiteError } from '../suite-error.ts';
+import { bytesOfTexts, bytesOfValues, type Datatype, elementCount, isDatatype } from './elements.ts';
 import type { Json } from './wire.ts';
 
 /** An input of a request. */

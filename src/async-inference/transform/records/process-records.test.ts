@@ -4,9 +4,9 @@ import { isMainThread } from 'node:worker_threads';
 import { SystemClock } from '../../../clock.ts';
 import { blocksOf } from '../../../codecs/index.ts';
 import { ThreadPool } from '../../../threads/index.ts';
+import type { ObjectForm } from '../transform-job.ts';
 import { ProcessRecords } from './process-records.ts';
 import { RecordFilters } from './record-filters.ts';
-import type { ObjectForm } from '../transform-job.ts';
 
 const pool = new ThreadPool({ clock: new SystemClock(), threadsMax: 1 });
 after(() => pool.close());

@@ -2,10 +2,10 @@
 
 import { type Block, inPlaceBytesMax, type LineRecord, recordsInSlices } from '../../../codecs/index.ts';
 import { copyInSlices, type Threads, type ThreadTask } from '../../../threads/index.ts';
+import type { BadRecords, ObjectForm } from '../transform-job.ts';
 import { type FilteredRecords, filterInputsTask, filterOutputsTask } from './filter-tasks.ts';
 import type { RecordFilters } from './record-filters.ts';
 import { type BlockResult, isRecordError, oneByOne } from './run-records.ts';
-import type { BadRecords, ObjectForm } from '../transform-job.ts';
 
 /** One invocation; rejects with `model_failed` if the response is not successful. */
 export type RunPayload = (body: Buffer, headers: Readonly<Record<string, string>>) => Promise<Buffer>;

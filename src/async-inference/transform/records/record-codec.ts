@@ -21,8 +21,8 @@ import {
 import { messageOf, PlatformError } from '../../../errors.ts';
 import { type Signature, type Tensor, takesJson } from '../../../tensor.ts';
 import { type ThreadTask, threadTask } from '../../../threads/index.ts';
-import { cellsOf, type FilterSpec, RecordFilters } from './record-filters.ts';
 import type { ObjectForm } from '../transform-job.ts';
+import { cellsOf, type FilterSpec, RecordFilters } from './record-filters.ts';
 
 export interface RecordCodecSpec {
   readonly signature: Signature;

@@ -3,10 +3,10 @@ import { after, test } from 'node:test';
 import { SystemClock } from '../../../clock.ts';
 import { bytesOf, type Signature, type TensorSpec } from '../../../tensor.ts';
 import { ThreadPool, type Threads } from '../../../threads/index.ts';
+import type { ObjectForm } from '../transform-job.ts';
 import { CsvThreads } from './csv-threads.ts';
 import { RecordFilters } from './record-filters.ts';
 import { TensorRecords } from './tensor-records.ts';
-import type { ObjectForm } from '../transform-job.ts';
 
 const signature: Signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3] }],

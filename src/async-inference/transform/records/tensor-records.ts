@@ -24,6 +24,7 @@ import {
 import { messageOf } from '../../../errors.ts';
 import { bytesOf, elementCount, rowCount, type Signature, type Tensor } from '../../../tensor.ts';
 import { copyInSlices, nextTurn, type Threads } from '../../../threads/index.ts';
+import type { BadRecords, ObjectForm } from '../transform-job.ts';
 import type { CsvThreads } from './csv-threads.ts';
 import {
   decodeRecordsTask,
@@ -35,7 +36,6 @@ import {
 } from './record-codec.ts';
 import type { RecordFilters } from './record-filters.ts';
 import { type BadRecord, type BlockResult, isRecordError, oneByOne, UnreadableObject } from './run-records.ts';
-import type { BadRecords, ObjectForm } from '../transform-job.ts';
 
 export type RunTensors = (invocation: RowInvocation) => Promise<readonly Tensor[]>;
 

@@ -2,8 +2,9 @@
  * The alternatives to the chosen plan, each with its expected cost and the limit that excludes it, and
  * the text that explains the comparison.
  */
-import { brokenLimit, type CurrentLimits } from './limits.ts';
+
 import { isSamePlan, type Plan, type ScalingAlternative, type ScalingReason } from '../observation.ts';
+import { brokenLimit, type CurrentLimits } from './limits.ts';
 import { countsOf, type PricedType, planCapacity, planCost } from './plan-cost.ts';
 import { formatPlan } from './scale-in.ts';
 import type { UsableType } from './usable-types.ts';

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { flat, forecast, large, minuteMs, observed } from '../../../../test/scaling-observations.ts';
 import { decideScaling } from '../../scaling/decide-scaling.ts';
-import { hasFewResiduals, savedAfter, wastedStartUsd } from './first-instance.ts';
 import type { Observation } from '../observation.ts';
-import type { PricedType } from './plan-cost.ts';
 import { parsePolicy } from '../policy.ts';
 import { initialScalingState, type ScalingState } from '../scaling-state.ts';
+import { hasFewResiduals, savedAfter, wastedStartUsd } from './first-instance.ts';
+import type { PricedType } from './plan-cost.ts';
 
 const type: PricedType = { name: 'c5.large', capacity: 800, usdPerSlot: 0.0014, have: 0, leadMs: 120_000 };
 

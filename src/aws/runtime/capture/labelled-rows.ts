@@ -2,7 +2,13 @@
 
 import type { Clock } from '../../../clock.ts';
 import { cutRows, type ModelPlan, predictionsCsv, type RowInvocation } from '../../../codecs/index.ts';
-import { type CaptureConfig, captureDefault, type GroundTruth, labelledCalls, parseCaptureDestination } from '../../../data-quality/index.ts';
+import {
+  type CaptureConfig,
+  captureDefault,
+  type GroundTruth,
+  labelledCalls,
+  parseCaptureDestination,
+} from '../../../data-quality/index.ts';
 import type { Deployments } from '../../../deployment/index.ts';
 import { PlatformError } from '../../../errors.ts';
 import { sameName } from '../../../names.ts';

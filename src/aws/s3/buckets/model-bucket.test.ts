@@ -10,8 +10,8 @@ import { PlatformError } from '../../../errors.ts';
 import { openLogs } from '../../../logs/index.ts';
 import type { ModelGroup, ModelVersion, Registry } from '../../../registry/index.ts';
 import { FileObjectStore, openDatabase } from '../../../storage/index.ts';
-import { ModelBucket } from './model-bucket.ts';
 import { S3Store } from '../objects/store.ts';
+import { ModelBucket } from './model-bucket.ts';
 
 const bytes = Buffer.from('the bytes of a model');
 const sha256 = createHash('sha256').update(bytes).digest('hex');

@@ -3,9 +3,9 @@ import { QualityReports } from '../../../evaluation/index.ts';
 import type { Foundation } from '../../../foundation/index.ts';
 import type { Audit } from '../../../records/index.ts';
 import type { Registry } from '../../../registry/index.ts';
+import { S3Store } from '../objects/store.ts';
 import { EvaluationBucket } from './evaluation-bucket.ts';
 import { ModelBucket } from './model-bucket.ts';
-import { S3Store } from '../objects/store.ts';
 
 export interface OpenBucketsDeps extends Pick<Foundation, 'db' | 'clock' | 'logs' | 'trash' | 'buckets' | 'startedAtMs'> {
   readonly registry: Registry;

@@ -1,8 +1,8 @@
 /** Evaluates conditional and range requests: RFC 9110, sections 13 and 14, as S3 interprets them. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { AwsError } from '../../service.ts';
-import type { ByteRange, S3Object, WriteCondition } from './object.ts';
 import { s3Error } from '../s3-errors.ts';
+import type { ByteRange, S3Object, WriteCondition } from './object.ts';
 
 type Judged = Pick<S3Object, 'etag' | 'modifiedAtMs'>;
 

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { PlatformError } from '../../../errors.ts';
 import type { RetainedObjects } from '../../../storage/index.ts';
-import type { ByteRange, Piece } from './object.ts';
 import { s3Error } from '../s3-errors.ts';
+import type { ByteRange, Piece } from './object.ts';
 
 export interface StoredContent {
   readonly sha256: string;

@@ -1,7 +1,7 @@
 /** Database rows of objects and their pieces, and the atomic replacement of the object under a key. */
 import type { S3ObjectsTable, S3PiecesTable, Transaction } from '../../../storage/index.ts';
-import { type Checksums, contentTypeDefault, type ObjectHeaders, type Piece, type S3Object, type WriteCondition } from './object.ts';
 import { s3Error } from '../s3-errors.ts';
+import { type Checksums, contentTypeDefault, type ObjectHeaders, type Piece, type S3Object, type WriteCondition } from './object.ts';
 
 /** The object to store under a key. */
 export interface NewObject {

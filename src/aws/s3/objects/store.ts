@@ -21,6 +21,8 @@ import {
 } from '../../../storage/index.ts';
 import { checkBucketName, checkKey } from '../buckets/bucket-name.ts';
 import { BucketSettings } from '../buckets/bucket-settings.ts';
+import type { ReadOnlyBucket } from '../buckets/read-only-bucket.ts';
+import { s3Error } from '../s3-errors.ts';
 import { type Listing, type ListOptions, listInMemory, listObjects } from './listing.ts';
 import {
   type ByteRange,
@@ -33,9 +35,7 @@ import {
 } from './object.ts';
 import type { OpenObject } from './open-object.ts';
 import { contentBytesMax, storeContent, streamPieces } from './pieces.ts';
-import type { ReadOnlyBucket } from '../buckets/read-only-bucket.ts';
 import { insertPieces, type NewObject, objectOf, piecesOf, removeObject, removePieces, replaceObject } from './rows.ts';
-import { s3Error } from '../s3-errors.ts';
 import { S3Uploads } from './uploads.ts';
 import { write } from './writes.ts';
 

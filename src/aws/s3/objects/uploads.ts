@@ -6,10 +6,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Clock } from '../../../clock.ts';
 import { type Database, inTransaction, isOutcomeUnknown, type RetainedObjects, type Transaction } from '../../../storage/index.ts';
 import { checkKey, endOfPrefix } from '../buckets/bucket-name.ts';
+import { s3Error } from '../s3-errors.ts';
 import type { Checksums, ObjectHeaders, Piece, PutOptions, S3Object, WriteCondition } from './object.ts';
 import { storeFile } from './pieces.ts';
 import { objectOf, piecesOf, removePieces, replaceObject } from './rows.ts';
-import { s3Error } from '../s3-errors.ts';
 import { write } from './writes.ts';
 
 export interface MultipartUpload {

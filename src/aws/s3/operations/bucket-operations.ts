@@ -1,8 +1,8 @@
 /** Operations on buckets, except listings. */
 
 import { element } from '../../wire/xml.ts';
-import { readDocument, type S3Call, sendEmpty, sendXml } from './call.ts';
 import { s3Error } from '../s3-errors.ts';
+import { readDocument, type S3Call, sendEmpty, sendXml } from './call.ts';
 import { childText, readXml } from './xml-document.ts';
 
 const deletedAtOnceMax = 1000;

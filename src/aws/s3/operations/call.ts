@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http';
 import type { VerifiedRequest } from '../../service.ts';
 import { element, writeXml, type XmlContent, xmlDeclaration } from '../../wire/xml.ts';
 import { contentTypeDefault, type S3Object } from '../objects/object.ts';
-import { s3Error } from '../s3-errors.ts';
 import type { S3Store } from '../objects/store.ts';
+import { s3Error } from '../s3-errors.ts';
 import { readXml, type XmlNode } from './xml-document.ts';
 
 export interface S3Call {

@@ -1,8 +1,8 @@
 /** Parses the source of a copy, the header `x-amz-copy-source`. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { checkKey } from '../buckets/bucket-name.ts';
-import { s3Error } from '../s3-errors.ts';
 import type { ObjectName } from '../objects/store.ts';
+import { s3Error } from '../s3-errors.ts';
 
 /** `bucket/key` or `/bucket/key`, percent-encoded or not. Throws `InvalidArgument`. */
 export function copySource(headers: IncomingHttpHeaders): ObjectName {

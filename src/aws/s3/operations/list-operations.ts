@@ -1,8 +1,8 @@
 /** ListObjects, versions 1 and 2. */
 import { element, exactElement, type XmlContent } from '../../wire/xml.ts';
-import { countOf, keyWriter, quoted, type S3Call, sendXml } from './call.ts';
 import { afterPrefix, type Listing, type ListPosition } from '../objects/listing.ts';
 import { s3Error } from '../s3-errors.ts';
+import { countOf, keyWriter, quoted, type S3Call, sendXml } from './call.ts';
 
 const keysMax = 1000;
 

@@ -2,14 +2,14 @@
 import { pipeline } from 'node:stream/promises';
 import { AwsError } from '../../service.ts';
 import { element } from '../../wire/xml.ts';
-import { bodyOf, checksumHeaders, headersOf, quoted, type S3Call, sendEmpty, sendXml } from './call.ts';
 import { judgeConditions, rangeOf, writeCondition } from '../objects/conditions.ts';
-import { copySource } from './copy-source.ts';
 import type { ByteRange, S3Object } from '../objects/object.ts';
 import type { OpenObject } from '../objects/open-object.ts';
-import { checksumsOf, objectHeaders } from './request-headers.ts';
 import { requireReadable } from '../s3-actions.ts';
 import { s3Error } from '../s3-errors.ts';
+import { bodyOf, checksumHeaders, headersOf, quoted, type S3Call, sendEmpty, sendXml } from './call.ts';
+import { copySource } from './copy-source.ts';
+import { checksumsOf, objectHeaders } from './request-headers.ts';
 
 export async function putObject(call: S3Call): Promise<void> {
   const { request, store, bucket, key } = call;

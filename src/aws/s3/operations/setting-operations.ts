@@ -3,8 +3,8 @@
  * promise otherwise are rejected.
  */
 import type { SettingName } from '../buckets/bucket-settings.ts';
-import { rootOf, type S3Call, type S3Operation, sendEmpty, sendXml, sendXmlText } from './call.ts';
 import { type S3ErrorCode, s3Error } from '../s3-errors.ts';
+import { rootOf, type S3Call, type S3Operation, sendEmpty, sendXml, sendXmlText } from './call.ts';
 import { childText, type XmlNode } from './xml-document.ts';
 
 interface SettingRules {

@@ -1,5 +1,9 @@
 /** Multipart upload operations. */
 import { element } from '../../wire/xml.ts';
+import { bareEtag, judgeConditions, rangeOf, writeCondition } from '../objects/conditions.ts';
+import { type ChosenPart, partNumberMax, type UploadName } from '../objects/uploads.ts';
+import { requireReadable } from '../s3-actions.ts';
+import { s3Error } from '../s3-errors.ts';
 import {
   bodyOf,
   checksumElements,
@@ -12,13 +16,9 @@ import {
   sendEmpty,
   sendXml,
 } from './call.ts';
-import { bareEtag, judgeConditions, rangeOf, writeCondition } from '../objects/conditions.ts';
 import { copySource } from './copy-source.ts';
 import { checkContentLength, sentChecksums } from './object-operations.ts';
 import { objectHeaders } from './request-headers.ts';
-import { requireReadable } from '../s3-actions.ts';
-import { s3Error } from '../s3-errors.ts';
-import { type ChosenPart, partNumberMax, type UploadName } from '../objects/uploads.ts';
 import { childText, type XmlNode } from './xml-document.ts';
 
 const listedMax = 1000;

@@ -4,9 +4,9 @@ import { type Readable, Transform } from 'node:stream';
 import type { Caller } from '../../../access/index.ts';
 import { type BodyBudget, BodyHold } from '../../../http/index.ts';
 import type { AwsLocation, VerifiedRequest } from '../../service.ts';
-import { BodyCheck, type DeclaredBody, isHash, isStream, payloadMismatch } from './body-check.ts';
 import { type Pair, utf8Of } from '../percent.ts';
 import { allowBody, clientDisconnected, readEntireBody, tooLarge } from '../request-body.ts';
+import { BodyCheck, type DeclaredBody, isHash, isStream, payloadMismatch } from './body-check.ts';
 import { sha256Hex } from './signature-v4.ts';
 
 export interface VerifiedParts extends AwsLocation {

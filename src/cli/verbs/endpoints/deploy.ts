@@ -17,7 +17,14 @@ import { type CaptureOptions, captureSettings } from '../../options/capture-opti
 import { addFieldOptions, requestedFields } from '../../options/field-options.ts';
 import { inFlags } from '../../options/format-flags.ts';
 import { addProcessOptions, checkProcessOptions, type ProcessOptions } from '../../options/process-options.ts';
-import { addPythonOptions, checkPythonOptions, opened, type PythonOptions, requestOption, sendSample } from '../../options/python-options.ts';
+import {
+  addPythonOptions,
+  checkPythonOptions,
+  opened,
+  type PythonOptions,
+  requestOption,
+  sendSample,
+} from '../../options/python-options.ts';
 import { addRolloutOptions, type RolloutOptions, rolloutOf, watchedMs } from '../../options/rollout-options.ts';
 import { checkScalingOptions, minimumText, type ScalingOptions, scalingBodyFrom } from '../../options/scaling-options.ts';
 import { addServedSelectionOptions, type SelectionOptions, selectionBodyFrom } from '../../options/selection-options.ts';

@@ -1,6 +1,14 @@
 /** `penstock describe`: the details of an endpoint, a model version or a model group. */
 import type { Command } from 'commander';
-import type { EndpointBody, EndpointUsageBody, GroupBody, ProfileBody, StatisticsBody, VariantBody, VersionBody } from '../../../api/index.ts';
+import type {
+  EndpointBody,
+  EndpointUsageBody,
+  GroupBody,
+  ProfileBody,
+  StatisticsBody,
+  VariantBody,
+  VersionBody,
+} from '../../../api/index.ts';
 import { closestName } from '../../../names.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError, ServerError } from '../../cli-error.ts';
@@ -9,7 +17,17 @@ import { versionUrlPath } from '../../models/model-source.ts';
 import { runtimeFields } from '../../options/process-options.ts';
 import { batchableText, pythonFields } from '../../options/python-options.ts';
 import { rolloutText } from '../../options/rollout-options.ts';
-import { bytesText, countText, formatMsText, formatUsd, pairsText, shareText, tensorsText, timeText, utcText } from '../../output/format.ts';
+import {
+  bytesText,
+  countText,
+  formatMsText,
+  formatUsd,
+  pairsText,
+  shareText,
+  tensorsText,
+  timeText,
+  utcText,
+} from '../../output/format.ts';
 import { formatAttainment, formatStatus } from '../../output/format-objective.ts';
 import { ladderText, selectionFields } from '../../output/format-selection.ts';
 import { batchingText, functionSettingText, rangeText, readyText, scalingText, typeText } from '../../output/format-variant.ts';

@@ -139,7 +139,10 @@ async function replayTask(session: VerbSession, options: SimulateOptions, endpoi
   if (options.trace !== undefined || options.load !== undefined)
     throw new CliError('conflicting loads: expected one of --replay, --trace and --load', 2);
   if (from !== 0 || slots !== undefined) throw new CliError('--from and --slots are only valid with --trace and --load: use --since', 2);
-  const [{ overflowMemoryMiB }, { readReplay }] = await Promise.all([import('../../../simulation/index.ts'), import('../../client/replay.ts')]);
+  const [{ overflowMemoryMiB }, { readReplay }] = await Promise.all([
+    import('../../../simulation/index.ts'),
+    import('../../client/replay.ts'),
+  ]);
   const profile = await profileOf(session, options.profile);
   const client = await session.client();
   const sinceMs = session.context.clock.wallMs() - since;

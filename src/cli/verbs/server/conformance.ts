@@ -41,7 +41,11 @@ export function addConformance(program: Command, context: CliContext): void {
       const inputs = options.input === undefined ? undefined : await inputsOf(options.input).catch(rethrow);
       const progress = new Progress(context);
       if (options.deploy)
-        await (await import('../../models/deploy-fixtures.ts')).deployFixtures(session, new Client(url, token, context.interrupted), progress);
+        await (await import('../../models/deploy-fixtures.ts')).deployFixtures(
+          session,
+          new Client(url, token, context.interrupted),
+          progress,
+        );
       progress.stage('test', url);
       let finished = 0;
       const report = await runSuite({
