@@ -1,6 +1,10 @@
 /** Time is injected: no other module reads the wall clock or sets timers. */
 import assert from 'node:assert/strict';
 
+/**
+ * Two implementations run one contract test: `SystemClock`, and the virtual clock of tests and of the simulator, on which an hour passes at
+ * once.
+ */
 export interface Clock {
   /** Monotonic, fractional milliseconds. For deadlines and durations. */
   nowMs(): number;
@@ -16,6 +20,7 @@ export interface Clock {
 /** The longest delay of a Node.js timer; a longer one would fire at once. */
 const timerMsMax = 2 ** 31 - 1;
 
+/** The clock of the machine. Its timers keep the process alive until they fire or are cancelled. */
 export class SystemClock implements Clock {
   nowMs(): number {
     return performance.now();
@@ -55,6 +60,7 @@ export function every(clock: Pick<Clock, 'after'>, periodMs: number, run: () => 
   };
 }
 
+/** What a `Loop` runs and how often. A failed run does not end the loop: it is reported, and the next one follows after `everyMs`. */
 export interface LoopOptions {
   readonly clock: Clock;
   readonly everyMs: number;

@@ -10,6 +10,7 @@ export { bytesKind, durationKind } from './config/kinds.ts';
 export { flagName, type Setting, variableName } from './config/setting.ts';
 export { type Config, settings } from './config/settings.ts';
 
+/** Where settings come from, in order of precedence. Tests pass their own instead of those of the process. */
 export interface ConfigSources {
   /** Keyed by the names used in config.json; undefined members are not set. */
   readonly flags?: Readonly<Record<string, unknown>>;

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'unavailable'
   | 'internal';
 
+/** What an error says beyond its code and message. */
 export interface PlatformErrorOptions {
   readonly cause?: unknown;
   /** What the caller can do, unless the message says it. */

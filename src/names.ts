@@ -5,10 +5,12 @@ declare const keyed: unique symbol;
 /** A name in the form that decides whether two names are the same. Shown nowhere. */
 export type NameKey = string & { readonly [keyed]: true };
 
+/** The key by which names are stored and compared. `Digits` and `digits` are one name. */
 export function nameKey(name: string): NameKey {
   return name.toLowerCase() as NameKey;
 }
 
+/** Whether two names mean the same object. */
 export function sameName(one: string, other: string): boolean {
   return nameKey(one) === nameKey(other);
 }

@@ -61,6 +61,7 @@ export function checkObjective(objective: Objective): Objective {
   return objective;
 }
 
+/** As users write it, such as `p95<=50ms`: `parseObjective` reads it back. */
 export function formatObjective(objective: Objective): string {
   return `p${objective.percentile}<=${formatMs(objective.latencyMs)}`;
 }

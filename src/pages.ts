@@ -15,6 +15,7 @@ export function questionDigest(members: Readonly<Record<string, unknown>>, opera
     .slice(0, 16);
 }
 
+/** An opaque token: base64url of the query's digest and the key of the last item. Not signed: it grants nothing that the query does not. */
 export function writePageToken(question: string, key: readonly KeyPart[]): string {
   return Buffer.from(JSON.stringify([question, ...key])).toString('base64url');
 }
@@ -32,6 +33,7 @@ export function readPageToken(token: string, question: string): readonly unknown
   }
 }
 
+/** One page of a list that is sorted by a unique key. */
 export interface KeyedPage<Item> {
   readonly items: readonly Item[];
   /** The key of the last item if more follow; otherwise null. */

@@ -52,6 +52,7 @@ import { imageEntries, Registry } from './registry/index.ts';
 import { meterServing, openServing } from './serving/index.ts';
 import { openPipelines, openTraining, openTuning, type Pipelines } from './training/index.ts';
 
+/** A running server. `close` stops accepting requests, drains, and closes modules in reverse order. */
 export interface Platform {
   /** `http://127.0.0.1:8080` */
   readonly url: string;

@@ -15,6 +15,7 @@ export const pythonFlavours = [
   'code',
   'script-mode',
 ] as const;
+/** What a file holds, which decides by which library it is opened. */
 export type PythonFlavour = (typeof pythonFlavours)[number];
 
 /**
@@ -22,6 +23,7 @@ export type PythonFlavour = (typeof pythonFlavours)[number];
  * take one request at a time.
  */
 export const pythonForms = ['tensors', 'json', 'bytes', 'stream'] as const;
+/** How the model's function takes a request: as tensors, as JSON, as bytes, or as a stream. */
 export type PythonForm = (typeof pythonForms)[number];
 
 /** Of an opening: its environment is found or built, a worker starts and opens the model, batches of its rows are tried. */

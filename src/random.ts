@@ -1,10 +1,12 @@
 /** Randomness is injected, so that a run can be repeated. */
 
+/** A source of random numbers. Two implementations: of the system, and from a seed. */
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number;
 }
 
+/** Not for secrets: those come from `node:crypto`. */
 export class SystemRandom implements Random {
   next(): number {
     return Math.random();
@@ -33,6 +35,7 @@ export function exponentialMs(random: Random, ratePerSecond: number): number {
   return (-Math.log(1 - random.next()) / ratePerSecond) * 1000;
 }
 
+/** An item that is drawn with a probability proportional to its weight. */
 export interface Weighted {
   readonly weight: number;
 }

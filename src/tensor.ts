@@ -32,6 +32,7 @@ export const datatypes = {
   BYTES: { bytes: null, config: 'TYPE_STRING', onnx: 'string' },
 } as const satisfies Record<string, DatatypeFacts>;
 
+/** Of the Open Inference Protocol, such as `FP32`. */
 export type Datatype = keyof typeof datatypes;
 
 /** An input or output of a model. A size of -1 varies. The batch dimension, if any, is the first. */
@@ -45,6 +46,7 @@ export interface TensorSpec {
   readonly columns?: readonly string[];
 }
 
+/** The length of `data` matches datatype and shape. */
 export interface Tensor {
   readonly name: string;
   readonly datatype: Datatype;
@@ -73,6 +75,7 @@ export function takesJson({ inputs }: Signature): boolean {
   return inputs.length === 1 && inputs[0]?.content === 'json';
 }
 
+/** Typed arrays for the elements of numeric tensors. */
 export type NumericArray =
   | Uint8Array
   | Int8Array
@@ -106,6 +109,7 @@ const arrays: Record<Exclude<Datatype, 'BYTES'>, ArrayConstructor> = {
   BF16: Uint16Array,
 };
 
+/** Whether a word is a datatype, spelled as the protocol does. */
 export function isDatatype(word: unknown): word is Datatype {
   return typeof word === 'string' && Object.hasOwn(datatypes, word);
 }

@@ -3,8 +3,12 @@ import { availableParallelism } from 'node:os';
 import { formatMs, parseDurationMs } from '../objective.ts';
 import type { Setting } from './setting.ts';
 
+/**
+ * The part of a setting that depends on the kind of its value only. `read` returns undefined for a value of another kind or out of bounds.
+ */
 export type SettingKind<Value> = Pick<Setting<Value>, 'placeholder' | 'expected' | 'read'>;
 
+/** Any text but the empty one, which an unset variable of a shell expands to. */
 export function textKind(placeholder: string): SettingKind<string> {
   return {
     placeholder,
@@ -13,10 +17,12 @@ export function textKind(placeholder: string): SettingKind<string> {
   };
 }
 
+/** Text of a certain form. `expected` completes the sentence "expected ..." of its error. */
 export function patternKind(placeholder: string, form: RegExp, expected: string): SettingKind<string> {
   return { placeholder, expected, read: (provided) => (typeof provided === 'string' && form.test(provided) ? provided : undefined) };
 }
 
+/** A whole number; both bounds are inclusive. Text must be digits only: `1e3` and ` 8 ` are rejected. */
 export function integerKind(min: number, max: number): SettingKind<number> {
   return {
     placeholder: 'N',
@@ -28,6 +34,7 @@ export function integerKind(min: number, max: number): SettingKind<number> {
   };
 }
 
+/** A port, 0 for any free one, or `off` for a listener that is not wanted. */
 export function portKind(): SettingKind<number | 'off'> {
   const port = integerKind(0, 65_535);
   return {
@@ -37,6 +44,7 @@ export function portKind(): SettingKind<number | 'off'> {
   };
 }
 
+/** A number of processes. `auto` is a quarter of the cores, rounded down, and at least one. */
 export function gatewaysKind(): SettingKind<number> {
   const number = integerKind(1, 64);
   return {
@@ -46,6 +54,7 @@ export function gatewaysKind(): SettingKind<number> {
   };
 }
 
+/** A share, not a percentage: 0.05 is five percent. */
 export function shareKind(): SettingKind<number> {
   return {
     placeholder: 'N',
@@ -57,6 +66,7 @@ export function shareKind(): SettingKind<number> {
   };
 }
 
+/** One of a few words, spelled exactly. */
 export function choiceKind<const Word extends string>(words: readonly Word[]): SettingKind<Word> {
   return {
     placeholder: words.join('|'),
@@ -65,6 +75,7 @@ export function choiceKind<const Word extends string>(words: readonly Word[]): S
   };
 }
 
+/** A positive size in bytes. Units are powers of two only, so `MB` is rejected instead of guessed. */
 export function bytesKind(): SettingKind<number> {
   const units: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
   return {
@@ -78,6 +89,7 @@ export function bytesKind(): SettingKind<number> {
   };
 }
 
+/** A duration, read as milliseconds; both bounds are inclusive. 0 is never allowed: a setting that can be off says so with a word. */
 export function durationKind(leastMs = 0, mostMs = 86_400_000): SettingKind<number> {
   const bounds = leastMs === 0 ? 'above 0 and at most a day' : `from ${formatMs(leastMs)} to ${formatMs(mostMs)}`;
   return {
@@ -94,14 +106,17 @@ export function durationKind(leastMs = 0, mostMs = 86_400_000): SettingKind<numb
   };
 }
 
+/** An object whose members its own module checks. Not for flags: config.json only. */
 export function objectKind(): SettingKind<Readonly<Record<string, unknown>>> {
   return { placeholder: 'JSON', expected: 'a JSON object', read: (provided) => (isRecord(provided) ? provided : undefined) };
 }
 
+/** An array whose items its own module checks. Not for flags: config.json only. */
 export function listKind(): SettingKind<readonly unknown[]> {
   return { placeholder: 'JSON', expected: 'a JSON array', read: (provided) => (Array.isArray(provided) ? provided : undefined) };
 }
 
+/** Narrows parsed JSON to an object: neither null nor an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 /** The definition of a setting, and its names by source. */
 
+/** One row of the table of settings. Its flag, its environment variable and its line in `--help` follow from it. */
 export interface Setting<Value = unknown> {
   /** As in config.json; `--body-limit` and PENSTOCK_BODY_LIMIT follow from `bodyLimit`. */
   readonly name: string;

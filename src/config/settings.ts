@@ -14,6 +14,7 @@ import {
 } from './kinds.ts';
 import type { Setting } from './setting.ts';
 
+/** The settings in force, after all sources were merged and validated. Immutable while the server runs. */
 export interface Config {
   readonly host: string;
   readonly port: number;

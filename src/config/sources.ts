@@ -16,6 +16,7 @@ export interface SourcedValue {
   readonly label: string;
 }
 
+/** Settings of the command line. Throws `invalid_request` for an unknown flag, with the nearest known one. */
 export function readFlags(flags: Readonly<Record<string, unknown>>): SourcedValue[] {
   const known = namesFor('flag');
   return Object.entries(flags).flatMap(([name, value]) => {
@@ -30,6 +31,9 @@ export function readFlags(flags: Readonly<Record<string, unknown>>): SourcedValu
   });
 }
 
+/**
+ * Settings in `PENSTOCK_*` variables. An empty variable counts as unset; those that only clients read, such as PENSTOCK_KEY, are skipped.
+ */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): SourcedValue[] {
   const byVariable = new Map(namesFor('environment').map((name) => [variableName({ name }), name]));
   return Object.entries(env).flatMap(([variable, value]) => {
@@ -40,6 +44,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   });
 }
 
+/** Settings in a JSON file. A missing file is an error only if `mustExist`: the default one may be missing, a named one may not. */
 export function readConfigFile(path: string, mustExist: boolean): SourcedValue[] {
   let content: unknown;
   try {

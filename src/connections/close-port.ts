@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts';
 /** Delay until the next attempt, if no connection is accepted. */
 const attemptMs = 5;
 
+/** How a port is closed: what closes it, and how long clients in the queue of the kernel may delay that. */
 export interface ClosePortOptions<T> {
   readonly clock: Clock;
   /** After this time the port is closed in any case. */

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts';
 import { FastHeads, fastBodyBytesMax } from './fast-head.ts';
 import { FastRequest, FastResponse } from './fast-message.ts';
 
+/** What a listener passes to its fast path: time limits, and which requests it may serve. */
 export interface FastConnectionsOptions {
   readonly server: Server;
   readonly isTls: boolean;
@@ -30,6 +31,7 @@ const heldReadsMax = 16;
 
 type Listen = (this: Server, socket: Socket) => void;
 
+/** All connections of one server that are still on the fast path. One that is handed over is no longer known here. */
 export class FastConnections {
   readonly options: FastConnectionsOptions;
   readonly heads = new FastHeads();

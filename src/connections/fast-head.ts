@@ -4,6 +4,7 @@
  * tricked into seeing other requests than the server.
  */
 
+/** The parsed head of a plain request: request line, headers and the length of its body. */
 export interface FastHead {
   readonly url: string;
   /** With names in lower case, each of them once. */

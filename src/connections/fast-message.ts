@@ -58,6 +58,7 @@ export class FastRequest {
   }
 }
 
+/** What a response needs of its connection. */
 export interface FastResponseDeps {
   readonly socket: Socket;
   /** The value of the header Date. */

@@ -16,6 +16,7 @@ const noteName = 'lock';
 /** Long enough to outlast a concurrent `readLock`, short enough to report a conflict quickly. */
 const patienceMs = 250;
 
+/** The process that holds a data directory, as written beside its lock for the error of a second server. */
 export interface LockHolder {
   readonly pid: number;
   /** The server's URL; null while it starts. */

@@ -5,6 +5,7 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 
+/** Held from its creation to `release` or the end of the process, whichever is first. */
 export class FileLock {
   readonly #held: DatabaseSync;
 

@@ -23,6 +23,7 @@ import { newRollout, type Rollouts } from './rollouts/rollouts.ts';
 import { emptyHistory } from './rollouts/version-history.ts';
 import type { TransactionHook } from './transaction-hook.ts';
 
+/** What a change is checked against. Checks throw before anything is written. */
 export interface EndpointChangesDeps {
   readonly clock: Clock;
   readonly registry: Registry;
@@ -38,6 +39,7 @@ interface ChangeHooks {
   readonly inTransaction?: TransactionHook | undefined;
 }
 
+/** Holds no state of endpoints: everything is read from and written to the transaction of the caller. */
 export class EndpointChanges {
   readonly #deps: EndpointChangesDeps;
 

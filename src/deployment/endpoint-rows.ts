@@ -12,6 +12,7 @@ import { emptyHistory, type RetainedConfig, type VersionHistory, withRolledBack 
 /** A row of the table. Versions are stored by name only. */
 export type StoredEndpoint = Omit<DesiredEndpoint, 'versions' | 'versionsBefore'>;
 
+/** All stored endpoints, by name; also those that are being deleted, whose workers a restarted server must still stop. */
 export async function readEndpointRows(db: Database | Transaction): Promise<StoredEndpoint[]> {
   const rows = await db.selectFrom('endpoints').selectAll().orderBy('name_key').execute();
   return rows.map(storedOf);
@@ -31,6 +32,7 @@ export async function lockEndpointRow(tx: Transaction, name: string): Promise<St
   return row === undefined ? undefined : storedOf(row);
 }
 
+/** Fails on a name that exists in any case. */
 export async function insertEndpointRow(tx: Transaction, endpoint: StoredEndpoint): Promise<void> {
   const { name } = endpoint.config;
   await tx
@@ -108,6 +110,7 @@ export async function updateServedObjective(db: Database, name: string, served: 
     .execute();
 }
 
+/** Removes the row, and with it the history. Call it only when no worker of the endpoint runs. */
 export async function deleteEndpointRow(tx: Transaction, name: string): Promise<void> {
   await tx.deleteFrom('endpoints').where('name_key', '=', nameKey(name)).execute();
 }

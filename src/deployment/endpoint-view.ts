@@ -15,6 +15,7 @@ import type { StepEvidence } from './rollouts/rollout-evidence.ts';
 import type { CountedVersion } from './rollouts/version-counts.ts';
 import type { VersionHistory } from './rollouts/version-history.ts';
 
+/** A variant as APIs, console and command line show it. */
 export interface VariantView {
   readonly name: string;
   /** Ready workers of any version; during a monitored update, only of the new one. If the variant has instances, only these count. */
@@ -29,6 +30,7 @@ export interface VariantView {
   readonly startTrouble: string | null;
 }
 
+/** An endpoint as APIs, console and command line show it. A snapshot: it does not follow later changes. */
 export interface EndpointView {
   readonly config: EndpointConfig;
   readonly status: EndpointStatus;
@@ -63,6 +65,7 @@ interface Machine {
   readonly provider: Pick<Provider, 'limits'>;
 }
 
+/** Combines desired state, observed workers and prices. Reads memory only, so lists of endpoints cost no queries. */
 export function endpointViewOf(
   reconciler: EndpointReconciler,
   machine: Machine,

@@ -35,12 +35,14 @@ export interface ServedWorker {
   readonly shadow?: LoadedShadow;
 }
 
+/** A shadow whose model the workers of the production variant load too. */
 export interface LoadedShadow {
   /** The variant that receives the copies. */
   readonly variant: string;
   readonly version: ModelVersion;
 }
 
+/** Implemented by `Serving`. Synchronous, so the reconciler knows that a step has taken effect when the call returns. */
 export interface ServingPort {
   /** Replaces the endpoint's routing atomically. Its workers were attached before. */
   serve(endpoint: ServedEndpoint): void;

@@ -1,6 +1,7 @@
 /** The settings of an endpoint, apart from its variants, objective and capture. */
 import { type Fields, wholeMs } from './field.ts';
 
+/** Rows of the table. A new row appears in all APIs, the command line and the console's form. */
 export const endpointFields = {
   late: {
     kind: { choices: ['serve', 'shed'] },

@@ -23,6 +23,7 @@ interface ValueOfKind {
 
 type FieldValue = string | number | boolean | null | readonly string[];
 
+/** One row of a table of settings. */
 export interface Field {
   readonly kind: keyof ValueOfKind | { readonly choices: readonly string[] };
   /** For the API's documents. */
@@ -56,6 +57,7 @@ export const whole = (least: number, most: number) => ({ kind: 'number', isWhole
 /** The bounds of a field of whole milliseconds. */
 export const wholeMs = (least: number, most: number) => ({ kind: 'duration', isWhole: true, least, most }) as const;
 
+/** A table of settings. Keys are the names in config objects; APIs use them in snake case. */
 export type Fields = Readonly<Record<string, Field>>;
 
 type ValueOf<F extends Field> = F['kind'] extends { readonly choices: readonly (infer Choice)[] }

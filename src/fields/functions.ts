@@ -2,8 +2,10 @@
 import { type Fields, whole } from './field.ts';
 
 const maxConcurrencyMax = 1000;
+/** The largest batch size that may be configured, in rows. */
 export const batchSizeMaxMax = 4096;
 
+/** Rows of the table. Batch size and wait apply only if `batching` is fixed. */
 export const functionsFields = {
   memoryMiB: {
     kind: 'memory',

@@ -1,7 +1,9 @@
 /** The settings of a variant, apart from its model, functions and scaling. */
 import { type FieldChanges, type Fields, whole, wholeMs } from './field.ts';
 
+/** One core of this machine. */
 export const instanceTypeDefault = 'local.1';
+/** Instances of one variant. */
 export const instanceCountMax = 64;
 
 const timeout = wholeMs(1_000, 3_600_000);
@@ -58,6 +60,8 @@ export const modelFields = {
   },
 } as const satisfies Fields;
 
+/** Settings of the workers and of the model. Only those of the model return to their old values in a rollback. */
 export const variantFields = { ...instanceFields, ...modelFields };
 
+/** Absent members stay as they are; null removes an optional one. */
 export type VariantSettingChanges = FieldChanges<typeof variantFields>;

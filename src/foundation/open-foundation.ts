@@ -46,6 +46,7 @@ export interface Product {
   readonly consoleDirectory: string;
 }
 
+/** Opened first and closed last. Everything here can be used until the last module has closed. */
 export interface Foundation extends ObjectStores {
   readonly clock: SystemClock;
   readonly logs: Logs;

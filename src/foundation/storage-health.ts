@@ -19,6 +19,7 @@ export interface StorageHealthDeps extends ServerScrubDeps, Pick<Foundation, 'tr
 /** Delay before the databases are checked, so that the check does not slow down startup. */
 const checkAfterMs = 5000;
 
+/** The running checks. They report problems, and repair nothing. */
 export interface StorageHealth {
   /** Problems for the status; empty if there are none. */
   readonly notes: () => readonly string[];

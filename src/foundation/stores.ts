@@ -22,6 +22,7 @@ import {
   VerifiedFiles,
 } from '../storage/index.ts';
 
+/** Opened by `config.objects`: folders by default, else S3 or PostgreSQL with a local cache. */
 export interface ObjectStores {
   /** Artifacts of model versions. */
   readonly objects: ObjectStore;

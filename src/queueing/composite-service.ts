@@ -88,6 +88,7 @@ function quantileRows(shares: Float64Array, share: number): number {
   return shares.length - 1;
 }
 
+/** What bounds the batch size of a plan: the objective and the largest measured batch. */
 export interface PlanBatchLimits {
   readonly batchMax: number;
   /** The promised latency; infinite without a promise. */
@@ -98,6 +99,7 @@ export interface PlanBatchLimits {
   readonly overheadMs: number;
 }
 
+/** The batch size of a plan, and the capacity it gives. */
 export interface PlanBatch {
   /** B. */
   readonly batch: number;

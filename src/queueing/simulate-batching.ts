@@ -8,6 +8,7 @@ import { replayBatches, tableOfBatches } from './replay.ts';
 import type { HoldPolicy } from './rules/dispatch-rule.ts';
 import type { WaitTable } from './waits/wait-table.ts';
 
+/** The executors of a simulated buffer. */
 export interface SimulatedExecutors {
   /** c: maximum number of concurrent batches; infinite for functions without a limit. */
   readonly concurrencyMax: number;
@@ -19,6 +20,7 @@ export interface SimulatedExecutors {
   readonly keepAliveMs: number;
 }
 
+/** The result of a simulation: the same table as formulas produce, and samples that they cannot give. */
 export interface Simulated {
   /** Waits include everything until service begins: in the buffer, for a free executor, and for its start. */
   readonly table: WaitTable;
@@ -29,6 +31,7 @@ export interface Simulated {
   readonly coldStarts: number;
 }
 
+/** One batch; times are in milliseconds since the start of the simulation. */
 export interface SimulatedBatch {
   readonly rows: number;
   readonly startMs: number;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PlatformError } from '../errors.ts';
 import type { TensorSpec } from '../tensor.ts';
 
+/** A row of `catalogue.json`. */
 export interface CatalogueEntry {
   /** `digits-mlp`; also the name of the group it is registered in. */
   readonly name: string;
@@ -27,6 +28,7 @@ export interface CatalogueEntry {
   readonly card: string;
 }
 
+/** Read once, when it is created: it is a part of the product, and does not change while a server runs. */
 export class Catalogue {
   readonly entries: readonly CatalogueEntry[];
   readonly #directory: string;

@@ -7,6 +7,7 @@ const keyLengthMax = 128;
 const valueLengthMax = 1024;
 const sourceNameLengthMax = 255;
 
+/** Returns the description, for use in expressions. */
 export function checkDescription(description: string): string {
   const { length } = Array.from(description); // code points: an emoji counts once
   if (length > descriptionLengthMax) {

@@ -10,6 +10,7 @@ import { accessOf, type ImageEntry, type ProcessAccess } from './images/images.t
 import type { PythonModel } from './python-model.ts';
 import type { ArtifactFile } from './uploads/manifest.ts';
 
+/** A group as APIs show it. Names compare without case, and keep the spelling of their creation. */
 export interface ModelGroup {
   readonly name: string;
   readonly description: string;
@@ -22,6 +23,7 @@ export interface ModelGroup {
   readonly latestApproved: number | null;
 }
 
+/** A version as all modules see it. A snapshot: a change of its approval or metadata is a new object. */
 export interface ModelVersion {
   /** The group's name as created; names are case-insensitive. */
   readonly group: string;
@@ -87,6 +89,7 @@ export type ModelRuntime =
  */
 export type PayloadKind = 'tensors' | 'bytes' | 'stream';
 
+/** What requests to such a model carry: typed tensors, or bytes that only the model understands. */
 export function payloadKind(runtime: ModelRuntime): PayloadKind {
   if (runtime.kind === 'python') return runtime.form === 'bytes' || runtime.form === 'stream' ? runtime.form : 'tensors';
   return runtime.kind === 'onnx' ? 'tensors' : 'bytes';
@@ -107,6 +110,7 @@ export function pythonOf({ name, runtime, signature }: Pick<ModelVersion, 'name'
   return { environment, flavour, form, entry, modules, signature, ...defined({ variables, libraries }) };
 }
 
+/** A version as users name it: `digits/3`, or `digits` for the latest approved one. */
 export interface Reference {
   readonly group: string;
   /** null: the latest Approved one. */

@@ -5,6 +5,7 @@
  */
 import type { ModelVersion } from './model-version.ts';
 
+/** Where the models of such a version are, and how long they stay loaded. */
 export interface MultiModel {
   readonly bucket: string;
   /** Ends with `/`, or is empty: a whole bucket. */

@@ -29,6 +29,7 @@ export type OpenModel = (
   onStage: (stage: OpeningStage) => void,
 ) => Promise<OpenedModel>;
 
+/** Collaborators of openings. `open` has a worker run the model's code, never this process. */
 export interface OpeningsDeps {
   readonly db: Database;
   readonly clock: Clock;
@@ -40,6 +41,7 @@ export interface OpeningsDeps {
   readonly onOpened: (version: ModelVersion) => void;
 }
 
+/** Who takes responsibility for running the model's code. */
 export interface OpeningRequest {
   readonly who: string;
   readonly note: string | null;
@@ -52,6 +54,7 @@ type Key = Pick<ModelVersion, 'group' | 'version'>;
 const listedMax = 10;
 const reasonMax = 4000;
 
+/** One opening per version at a time. One that a restart interrupted is started again by the next server. */
 export class Openings {
   readonly #deps: OpeningsDeps;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();

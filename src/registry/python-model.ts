@@ -12,6 +12,7 @@ export type OpeningState = 'registered' | 'opening' | 'opened' | 'failed';
 /** What the registry stores of the recognition. */
 export type RecognisedFacts = Pick<RecognisedModel, 'imports' | 'libraries' | 'madeWith' | 'columns' | 'requirements'>;
 
+/** The Python part of a version. `recognised` is from its files, everything after it from the last opening. */
 export interface PythonModel {
   readonly recognised: RecognisedFacts;
   readonly hasSample: boolean;
@@ -83,10 +84,12 @@ export async function insertPythonModel(
     .execute();
 }
 
+/** A sample as stored in the database: JSON, with its body in base64. */
 export function sampleText({ body, ...others }: SampleBody): string {
   return JSON.stringify({ ...others, body: body.toString('base64') });
 }
 
+/** Reverses `sampleText`. */
 export function sampleOf(text: string | null): SampleBody | null {
   if (text === null) return null;
   const { body, ...others } = JSON.parse(text) as Omit<SampleBody, 'body'> & { body: string };

@@ -2,6 +2,7 @@
 import type { EnvironmentRef } from '../python-model.ts';
 import type { Database } from '../storage/index.ts';
 
+/** A version, and the environment that it runs in. */
 export interface PythonVersion {
   /** `churn/3` */
   readonly name: string;

@@ -27,6 +27,7 @@ import { type PythonUpload, type Recognise, saysItsInputs } from './uploads/pyth
 import { storeModel } from './uploads/recognised-upload.ts';
 import { readVersion } from './version-rows.ts';
 
+/** A model to be registered, from any API. */
 export interface RegistrationRequest {
   readonly group: string;
   /**
@@ -64,6 +65,7 @@ export interface RegistrationRequest {
   readonly alongside?: (tx: Transaction, version: number) => Promise<void>;
 }
 
+/** Collaborators of registrations. */
 export interface RegistrationDeps {
   readonly db: Database;
   readonly clock: Clock;

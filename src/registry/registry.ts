@@ -35,6 +35,7 @@ import { type Preview, previewUpload } from './uploads/preview.ts';
 import type { Recognise } from './uploads/python-upload.ts';
 import { isReferenced, readVersion, selectVersions, versionsOf } from './version-rows.ts';
 
+/** Collaborators of the registry. Functions that inspect files run in a worker, never here. */
 export interface RegistryOptions {
   readonly db: Database;
   readonly objects: ObjectStore;
@@ -66,6 +67,7 @@ export interface RegistryOptions {
   readonly modelBytesMax?: number;
 }
 
+/** The result of a registration. */
 export interface Registration {
   readonly version: ModelVersion;
   /** Whether an existing version with the same bytes was returned, because `reuse` was requested. */
@@ -103,6 +105,7 @@ const approvalEvents = {
   PendingManualApproval: 'version.withdrawn',
 } as const satisfies Record<Approval, EventKind>;
 
+/** Registered versions are announced to its listeners after the commit, and only if they are new. */
 export class Registry {
   readonly catalogue: Catalogue;
   readonly #options: RegistryOptions;

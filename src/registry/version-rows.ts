@@ -13,6 +13,7 @@ interface Row extends VersionRow {
   readonly group_key: string;
 }
 
+/** The join that every read of versions begins with; callers add their conditions. */
 export function selectVersions(from: From) {
   return from
     .selectFrom('model_versions as v')

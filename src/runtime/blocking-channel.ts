@@ -14,6 +14,7 @@ export const channelFd = 4;
 /** Larger frames are read into memory of their own. */
 const windowBytes = 64 * 1024;
 
+/** For one thread that does nothing else: while it waits, no timer of the process runs. */
 export class BlockingChannel {
   readonly #fd: number;
   /** Bytes that were read and not parsed. A frame starts at a multiple of 8, so its tensors are aligned. */

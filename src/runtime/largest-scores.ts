@@ -1,6 +1,7 @@
 /** How sure a model is of each row: its largest score. Shared by server and worker. */
 import { elementCount, floatsOf, type Tensor } from '../tensor.ts';
 
+/** Scores of several rows, row-major: `values.length` is rows times `classes`. */
 export interface Scores {
   readonly values: ArrayLike<number>;
   readonly classes: number;

@@ -43,6 +43,7 @@ interface AnsweredRows {
 const plansMax = 255;
 const noScores = largestScores(null, 0);
 
+/** A model that could not be loaded takes its plans out; the others run. */
 export class PlanModel {
   /** Null if it could not be loaded. */
   readonly #models: (MappedModel | null)[];

@@ -17,6 +17,7 @@ export interface PythonLoad {
   readonly libraries?: Readonly<Record<string, string>>;
 }
 
+/** What a worker needs to open a model for the first time. */
 export interface PythonOpen {
   readonly flavour: PythonFlavour;
   readonly entry: string;
@@ -35,6 +36,7 @@ export interface OpenedPython {
   readonly notes: readonly string[];
 }
 
+/** What opening a model showed. Foreign code reports it, so it is checked like input from outside. */
 export interface PythonFacts {
   /** `3.11.7` */
   readonly python: string;

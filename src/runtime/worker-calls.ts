@@ -1,3 +1,4 @@
+/** Serves the calls of a worker: load, run, invoke, status. A failed call is answered with its failure, and the worker goes on. */
 interface InvokeMessage {
   readonly headers: PayloadHeaders;
   readonly replyBytesMax: number;
@@ -20,6 +21,7 @@ import type { PlanModel } from './plan-model.ts';
 import type { ProcessModel } from './process/process-model.ts';
 import { noPlans, stageTensors, type WorkerPlans } from './worker-plans.ts';
 
+/** One model per worker: ONNX, plans of several, or a process. */
 export class WorkerCalls {
   readonly #send: (frame: readonly Buffer[]) => void;
   readonly #clock: Clock;

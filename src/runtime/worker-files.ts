@@ -25,6 +25,7 @@ export interface ModelArtifact {
   readonly data?: readonly DataArtifact[];
 }
 
+/** A data file by its address in the object store. */
 export interface DataArtifact {
   /** As in `DataFile`. */
   readonly name: string;
@@ -41,6 +42,10 @@ export async function fetchModel({ sha256, data }: ModelArtifact, fetch: (sha256
   return { path, data: files };
 }
 
+/**
+ * Two implementations: for workers without isolation, whose paths are the server's, and for isolated ones, into whose folder files are
+ * linked.
+ */
 export interface WorkerFiles {
   /** Lets the worker read a file until `release`; with data files, a folder in which they are beside it under their names. */
   lend(path: string, data?: readonly DataFile[]): LentFile;
@@ -55,12 +60,14 @@ export function bundleFolder(directory: string): string {
   return join(directory, 'model');
 }
 
+/** Valid until `release`, which must be called once the worker has read it. */
 export interface LentFile {
   /** The path as seen by the worker. */
   readonly path: string;
   release(): void;
 }
 
+/** A file that the worker creates. Until `take` its content is untrusted. */
 export interface CollectedFile {
   readonly path: string;
   take(): void;

@@ -32,6 +32,7 @@ export interface WorkerPlan {
   readonly threshold: number;
 }
 
+/** The plans of a worker, sent with its load. */
 export interface WorkerPlans {
   /** The signature that clients see. */
   readonly contract: Signature;
@@ -98,6 +99,7 @@ export const stageSpecs: Readonly<Record<number, TensorSpec>> = {
 
 const stageEntries = Object.entries(stageSpecs).map(([index, spec]) => ({ index: Number(index), spec }));
 
+/** Encodes how rows were answered as further tensors of the result: times, confidences and stages. */
 export function stageTensors({ firstMs, secondMs, confidence, stage }: RowStages): IndexedTensor[] {
   const data = [Float64Array.of(firstMs, secondMs), confidence, stage];
   return stageEntries.map(({ index, spec: { datatype } }, i) => {
@@ -149,6 +151,7 @@ export function scoresPosition({ maps }: Pick<WorkerPlans, 'maps'>): number {
   return map === undefined || map.scores === null ? -1 : map.outputs.findIndex(({ name }) => name === map.scores);
 }
 
+/** For a run that names a plan on a worker with one model: server and worker disagree, which is a bug. */
 export function noPlans(plan: number): PlatformError {
   return new PlatformError('wrong_state', `this worker has loaded no plans: expected plan 0, got ${plan}`);
 }

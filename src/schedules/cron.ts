@@ -4,6 +4,7 @@
  */
 import { PlatformError } from '../errors.ts';
 
+/** A parsed expression: the values that each field allows. */
 export interface Cron {
   /** Ascending, as are the other fields. */
   readonly minutes: readonly number[];

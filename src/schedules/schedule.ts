@@ -2,6 +2,7 @@
 import { PlatformError } from '../errors.ts';
 import { type Cron, daysInMonth, parseCron } from './cron.ts';
 
+/** A parsed schedule. Times are epoch milliseconds; `zone` is an IANA name. */
 export type Schedule =
   | { readonly kind: 'at'; readonly atMs: number }
   | { readonly kind: 'rate'; readonly everyMs: number }

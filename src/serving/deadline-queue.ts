@@ -8,6 +8,7 @@ import type { PendingRequest } from './request.ts';
 /** Empty slots at the front are released once there are at least this many and they outnumber the rest. */
 const compactFrom = 1024;
 
+/** Not a heap: requests of one variant share an objective, so they arrive almost in order. */
 export class DeadlineQueue {
   #requests: PendingRequest[] = [];
   #front = 0;

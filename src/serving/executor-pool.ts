@@ -14,6 +14,7 @@ import type { AttachedWorker, Executor } from './executor.ts';
 import type { Ladder } from './ladder.ts';
 import type { InferenceResult, PendingRequest } from './request.ts';
 
+/** The settings of a variant in force. */
 export interface PoolSettings {
   readonly objective: Objective | null;
   readonly late: 'serve' | 'shed';
@@ -78,6 +79,7 @@ export interface PoolWorker extends AttachedWorker {
   readonly coldStartMs: number;
 }
 
+/** Four implementations: `InstancePool`, `FunctionPool`, `HybridPool` of both, and `IdlePool` for shadows. */
 export interface ExecutorPool {
   /** Largest batch size in the profile; 0 until there is a profile. */
   readonly batchSizeMax: number;

@@ -7,6 +7,7 @@ import { RungTimes } from './rung-times.ts';
 import type { RunRequests } from './runners/run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
 
+/** A worker as deployment hands it over once it is ready. */
 export interface AttachedWorker {
   readonly id: string;
   readonly instanceType: string;
@@ -17,6 +18,7 @@ export interface AttachedWorker {
   readonly missingModels?: () => readonly MissingLadderModel[];
 }
 
+/** A model that a worker could not load, and why. */
 export interface MissingLadderModel {
   /** `digits-cnn/1` */
   readonly model: string;
@@ -46,6 +48,7 @@ const batchGainMin = 1.25;
  */
 const aheadMsMax = 20;
 
+/** Runs one batch at a time. */
 export class Executor {
   readonly worker: AttachedWorker;
   /** `instance:local.1` or `function:2048` (MiB). */

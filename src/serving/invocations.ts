@@ -13,6 +13,7 @@ import { planLineOf } from './row-answers.ts';
 import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';
 import type { VariantPool } from './variant-pool.ts';
 
+/** Where a finished request is recorded. */
 export interface Accounting {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -68,6 +69,7 @@ interface Answered {
   readonly encodeMs: number;
 }
 
+/** Answered requests of a batch are counted together, after their responses were sent. */
 export class Invocations {
   readonly #accounting: Accounting;
   readonly #accounts = new WeakMap<VariantPool, PoolAccount>();

@@ -11,6 +11,7 @@ import type { BatchRung, PlanBounds } from './batch-plan.ts';
 import type { Executor, MissingLadderModel } from './executor.ts';
 import type { PlanPreference } from './plan-preference.ts';
 
+/** Counters of one plan since its ladder was made; they only grow. */
 export interface RungCounts {
   batches: number;
   rows: number;
@@ -44,6 +45,7 @@ export interface ChallengeCounts {
   crashes: number;
 }
 
+/** Rows that a model ran, and their cost in US dollars. */
 export interface ModelCounts {
   rows: number;
   usd: number;
@@ -78,6 +80,7 @@ export function unloadedIn(executors: readonly Executor[]): readonly UnloadedMod
   return [...found.values()];
 }
 
+/** Survives a change of the floor; other plans get a ladder of their own, with counters from zero. */
 export class Ladder {
   readonly shadows: ShadowCounts = { calls: 0, rows: 0, dropped: 0, ms: 0 };
   readonly challenge: ChallengeCounts = { rows: 0, disagreed: 0, failed: 0, crashes: 0 };

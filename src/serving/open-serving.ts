@@ -12,6 +12,7 @@ import type { Random } from '../random.ts';
 import type { Events, WorkerExits } from '../records/index.ts';
 import { Serving, type ServingOptions } from './serving.ts';
 
+/** Modules that serving stands on. */
 export interface OpenServingDeps extends Pick<Foundation, 'clock' | 'logs' | 'logGroups' | 'traces'> {
   readonly random: Random;
   readonly metrics: Metrics;

@@ -3,6 +3,7 @@ import type { LadderRung } from '../deployment/index.ts';
 import type { VariantMetrics } from '../metrics/index.ts';
 import { type RowAnswers, rowsOfSecond } from './row-answers.ts';
 
+/** Sums up as long as metrics and plan stay the same, as they do within a batch. */
 export class PlannedRows {
   #metrics: Pick<VariantMetrics, 'planned'> | null = null;
   #rung: LadderRung | null = null;

@@ -107,6 +107,7 @@ export interface Timings {
   readonly serviceMs: number;
 }
 
+/** A successful result, with what it cost and where its time went. */
 export interface InferenceResult {
   /** In the signature's order. */
   readonly outputs: readonly Tensor[];
@@ -136,6 +137,7 @@ export interface RejectedCall extends Pick<InferenceCall, 'requestId' | 'rows' |
   readonly receivedAtMs?: number | undefined;
 }
 
+/** Every request ends with exactly one. */
 export type InferenceOutcome =
   | { readonly ok: true; readonly result: InferenceResult }
   | { readonly ok: false; readonly error: PlatformError };

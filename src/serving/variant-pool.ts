@@ -31,6 +31,7 @@ import { IdleShadows, type ShadowAnswer } from './shadows/idle-shadows.ts';
 import { IdleTime } from './shadows/idle-time.ts';
 import { VariantStatistics } from './traffic/statistics.ts';
 
+/** Collaborators of a variant pool and of its executors. */
 export interface VariantPoolDeps extends InstancePoolDeps {
   readonly clock: Clock;
   /** Draws which requests of a ladder are compared in idle time. Absent: none. */
@@ -65,6 +66,7 @@ const stopMs = 2000;
 /** Without an objective, a priority shifts a request's deadline by up to a second. */
 const priorityHorizonMs = 1000;
 
+/** One per variant and model version. */
 export class VariantPool implements ServedRoute, PoolContext {
   readonly endpoint: string;
   readonly variant: string;

@@ -4,6 +4,7 @@
  */
 import { PlatformError } from '../errors.ts';
 
+/** An entry as it was read. The caller must check its name, its kind and its size. */
 export interface TarEntry {
   /** As stored in the archive: may be absolute or contain `..`. */
   readonly path: string;

@@ -1,6 +1,7 @@
 /** Writes tar archives of files without times and owners, so that the same files always produce the same bytes. */
 import { PlatformError } from '../errors.ts';
 
+/** A file to be written. Its size must be known before its content: tar has it in the head. */
 export interface TarFile {
   /** `code/serve.py` */
   readonly path: string;

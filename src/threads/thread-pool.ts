@@ -9,6 +9,7 @@ import { messageOf, PlatformError } from '../errors.ts';
 import type { ThreadReply, ThreadRequest } from './messages.ts';
 import { buffersOf, type ThreadTask } from './thread-task.ts';
 
+/** How one task runs. */
 export interface RunOptions {
   /** Size of the task, such as the bytes of the body. */
   readonly bytes: number;
@@ -45,6 +46,7 @@ export interface Threads {
   run<Input, Output>(task: ThreadTask<Input, Output>, input: Input, options: RunOptions): Promise<Output>;
 }
 
+/** Limits of the pool. Defaults are those of servers; tests pass smaller ones. */
 export interface ThreadPoolOptions {
   readonly clock: Pick<Clock, 'after'>;
   /** For bodies, one of them only for small ones. Every other lane has as many beside them, less one, and at least one. */
@@ -76,6 +78,7 @@ interface Job {
   readonly reject: (error: PlatformError) => void;
 }
 
+/** Tasks start in order of arrival within their lane. Closing rejects waiting tasks and ends the threads. */
 export class ThreadPool implements Threads {
   readonly #options: ThreadPoolOptions;
   readonly #threads = new Set<PoolThread>();

@@ -3,6 +3,7 @@
  * another thread would cost more.
  */
 
+/** A task with the name by which a thread finds it again. */
 export interface ThreadTask<Input, Output> {
   /** The module that exports the task, as `import.meta.url`. A thread imports it once. */
   readonly module: string;

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { messageOf, PlatformError } from '../errors.ts';
 
+/** An entry as the central directory lists it. The caller must check its name, its kind and its size. */
 export interface ZipEntry {
   /** As stored in the archive: may be absolute or contain `..`. */
   readonly path: string;

@@ -9,6 +9,7 @@ import { checkFunctions, type FunctionsConfig } from './functions-config.ts';
 import { checkLadder, type LadderConfig } from './ladder-config.ts';
 import { checkScaling, desiredInstances, type ScalingConfig } from './scaling-config.ts';
 
+/** The config of a variant: the settings of `variantFields`, with the model that it serves and how its workers scale. */
 export interface VariantConfig extends FieldValues<typeof variantFields> {
   /** Default: `AllTraffic`. */
   readonly name: string;
@@ -31,6 +32,7 @@ export interface VariantConfig extends FieldValues<typeof variantFields> {
   readonly shadowModel?: string;
 }
 
+/** What a user requests of an endpoint. Stored as JSON in its row; every change of it is a new generation. */
 export interface EndpointConfig extends FieldValues<typeof endpointFields> {
   readonly name: string;
   readonly variants: readonly VariantConfig[];
@@ -67,7 +69,9 @@ export function modelsOf({ variants }: Pick<EndpointConfig, 'variants'>): string
   return [...new Set(productionVariants(variants).map(({ group, version }) => `${group}/${version}`))];
 }
 
+/** The name that SageMaker's examples give to an only variant, so unmodified scripts find it. */
 export const variantNameDefault = 'AllTraffic';
+/** Timeout of requests to endpoints that set none, in milliseconds. */
 export const endpointTimeoutMsDefault = endpointFields.timeoutMs.default;
 
 const variantsMax = 10;

@@ -17,6 +17,7 @@ export type BatchPolicy =
   | { readonly kind: 'slack' | 'batch' | 'batch-paper' | 'none' }
   | { readonly kind: 'fixed'; readonly batchSizeMax: number; readonly waitMsMax: number };
 
+/** The functions of a variant of which only `functions` was requested: every setting has its default. */
 export const functionsDefault: FunctionsConfig = {
   ...defaultsOf(functionsFields),
   batching: { kind: functionsFields.batching.default },

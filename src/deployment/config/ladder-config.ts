@@ -23,6 +23,7 @@ export interface LadderRung {
   readonly agreement?: RungAgreement;
 }
 
+/** How often a plan differed from the most accurate one, on rows that both answered. */
 export interface RungAgreement {
   readonly rows: number;
   readonly disagreed: number;
@@ -41,6 +42,7 @@ export interface LadderChallenger {
   readonly sinceMs: number;
 }
 
+/** The plans of a variant. Computed by the selection; users never write it. Stored, so that a restart serves the same plans. */
 export interface LadderConfig {
   /** Versions that each worker loads. */
   readonly models: readonly string[];
@@ -65,7 +67,9 @@ export interface SelectedLadder extends LadderConfig {
   readonly selection: SelectionConfig;
 }
 
+/** Plans of one ladder. */
 export const rungsMax = 8;
+/** Models of one ladder. Every worker of the variant loads all of them. */
 export const ladderModelsMax = 3;
 
 /** Identifies what workers load and by which numbers runs name plans: workers with equal keys are interchangeable. */

@@ -3,11 +3,13 @@ import { PlatformError } from '../../errors.ts';
 import { checkFields, type FieldValues, scalingFields } from '../../fields/index.ts';
 import { formatFloor, type ScheduledFloor } from './scheduled-floor.ts';
 
+/** The settings of `scalingFields`, with floors as parsed schedules. */
 export interface ScalingConfig extends Omit<FieldValues<typeof scalingFields>, 'floors'> {
   /** Minimum counts at certain times of the day. */
   readonly floors?: readonly ScheduledFloor[];
 }
 
+/** Floors of one variant. Each is evaluated at every decision. */
 export const floorsMax = 50;
 
 interface Scaled {

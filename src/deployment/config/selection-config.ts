@@ -1,6 +1,7 @@
 /** How the plans of an endpoint were chosen: what was requested, and the decision in force. Stored with the variant that serves them. */
 import type { SelectionGoal } from '../../selection/index.ts';
 
+/** What a user requested of a selection. It is decided again from this when versions, evaluations or profiles change. */
 export interface SelectionRequestConfig {
   /** Groups, of which the latest Approved version is a candidate, or versions. */
   readonly candidates: readonly string[];
@@ -23,12 +24,15 @@ export interface SelectionRequestConfig {
   readonly demoted?: readonly string[];
 }
 
+/** Share of answered requests that run again under another plan, in idle time only. */
 export const shadowShareDefault = 0.01;
+/** The largest share that a request may have. */
 export const shadowShareMax = 0.2;
 
 /** `estimated`: measured accuracies were taken for true, or plans below the floor are allowed. */
 export type SelectionState = 'certified' | 'estimated' | 'not-certified';
 
+/** Which evidence the plans in force rest on, for views and for the next decision. */
 export interface SelectionDecision {
   readonly state: SelectionState;
   readonly explanation: string;
@@ -60,6 +64,7 @@ export interface SelectionHold {
   readonly atMs: number;
 }
 
+/** A variant with a selection has both: the request, and the decision that answered it last. */
 export interface SelectionConfig {
   readonly request: SelectionRequestConfig;
   readonly decision: SelectionDecision;

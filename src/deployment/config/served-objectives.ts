@@ -10,6 +10,7 @@ import type { DesiredEndpoint } from '../reconcile/desired.ts';
 
 type Endpoint = Pick<DesiredEndpoint, 'config' | 'createdAtMs'>;
 
+/** Remembers since when an objective is in force, so a change of it does not judge earlier responses by the new one. */
 export class ServedObjectives {
   readonly #deps: { readonly db: Database; readonly log: Log };
   /** By lower-case name. */

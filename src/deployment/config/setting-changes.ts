@@ -10,6 +10,7 @@ import { formatFloor } from './scheduled-floor.ts';
 /** Null: not set. */
 export type SettingValue = string | number | boolean | null;
 
+/** One changed setting of an update, as decisions, events and the audit show it. */
 export interface SettingChange {
   /** `objective`, `AllTraffic.scaling.instances_max` */
   readonly setting: string;

@@ -31,10 +31,12 @@ export interface VariantChange extends VariantSettingChanges {
   readonly ladder?: LadderConfig;
 }
 
+/** Members that are absent stay; null removes an optional one. */
 export type ScalingChange = Omit<FieldChanges<typeof scalingFields>, 'floors'> & {
   readonly floors?: readonly ScheduledFloor[] | null | undefined;
 };
 
+/** Members that are absent stay. A kind of batching replaces the previous one as a whole. */
 export interface FunctionsChange extends Omit<FieldChanges<typeof functionsFields>, 'batching' | 'batchSizeMax' | 'waitMsMax'> {
   /** Without a kind: changes the rows or the wait of the existing fixed batching. */
   readonly batching?: BatchPolicy | FixedBatchingChange;

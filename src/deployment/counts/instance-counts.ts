@@ -24,6 +24,7 @@ export interface PolicyDecision {
   readonly record: NewDecision;
 }
 
+/** Collaborators of `InstanceCounts`. `scale` is called after the transaction: a rolled back change starts nothing. */
 export interface InstanceCountsDeps {
   readonly db: Database;
   readonly clock: Clock;
@@ -33,6 +34,7 @@ export interface InstanceCountsDeps {
   readonly scale: (endpoint: string, variant: string, count: number, leaving: readonly string[]) => void;
 }
 
+/** Each change locks the endpoint's row, so causes that act at the same time are applied one after another. */
 export class InstanceCounts {
   readonly #deps: InstanceCountsDeps;
 

@@ -15,6 +15,7 @@ export async function readCounts(db: Database | Transaction): Promise<ReadonlyMa
   return counts;
 }
 
+/** One row: the last decided count of a variant, and when it was decided in epoch milliseconds. */
 export interface ScaledCount {
   readonly endpoint: string;
   readonly variant: string;
@@ -22,6 +23,7 @@ export interface ScaledCount {
   readonly atMs: number;
 }
 
+/** Inserts or replaces the count of a variant. Call it in the transaction that stores its decision. */
 export async function writeCount(db: Database | Transaction, { endpoint, variant, instances, atMs }: ScaledCount): Promise<void> {
   await db
     .insertInto('scaled_variants')

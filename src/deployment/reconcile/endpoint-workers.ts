@@ -25,6 +25,7 @@ import { type DesiredVariant, functionType, isSameKind, type PlannedWorkerKind }
 import type { WorkerHealth } from './status.ts';
 import { commandOf } from './worker-command.ts';
 
+/** Collaborators of the workers of an endpoint. `cores` are those of the machine: a function's share of them follows from its memory. */
 export interface EndpointWorkersDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -48,6 +49,7 @@ export interface WorkersOwner {
   readonly onFunctionFailed: () => void;
 }
 
+/** Adds to the provider's list what only this server knows: links, drains, and which workers a reload replaces. */
 export class EndpointWorkers {
   readonly #deps: EndpointWorkersDeps;
   readonly #owner: WorkersOwner;

@@ -39,12 +39,14 @@ interface Function {
   isClaimed: boolean;
 }
 
+/** Collaborators of functions. A function's share of the machine's `cores` follows from its memory. */
 export interface FunctionWorkersDeps {
   readonly clock: Clock;
   readonly provider: Provider;
   readonly cores: number;
 }
 
+/** A failed start is reported later, never from within `start`, so serving is not called back while it dispatches. */
 export class FunctionWorkers {
   readonly #deps: FunctionWorkersDeps;
   readonly #functions = new Map<string, Function>();

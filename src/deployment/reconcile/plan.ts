@@ -24,6 +24,7 @@ export interface PlannedWorkerKind {
 /** Not the name of an instance type. */
 export const functionType = 'function';
 
+/** A kind of worker, and how many of it should run. */
 export interface DesiredVariant extends PlannedWorkerKind {
   /** 0 for an elastic variant. */
   readonly count: number;
@@ -37,6 +38,7 @@ export interface DesiredVariant extends PlannedWorkerKind {
   readonly leaving?: readonly string[];
 }
 
+/** The target of a plan. During a monitored update it has the old variants too, in `retained`. */
 export interface DesiredState {
   readonly state: 'InService' | 'Unloaded' | 'Deleted';
   /** Number of config changes. */
@@ -48,6 +50,7 @@ export interface DesiredState {
   readonly share?: number;
 }
 
+/** A worker as the provider and serving report it. */
 export interface ObservedWorker extends PlannedWorkerKind {
   readonly id: string;
   /** Serving can use it. */
@@ -70,6 +73,7 @@ export interface ObservedState {
   readonly served: ServedState;
 }
 
+/** One step of a plan. Steps are few and small: after them, the state is observed again. */
 export type PlanStep =
   | { readonly kind: 'start'; readonly variant: DesiredVariant }
   /** Route requests by the desired config from now on. */
@@ -187,6 +191,7 @@ export function readyOf(kind: PlannedWorkerKind, workers: readonly ObservedWorke
   return workers.filter((worker) => worker.isReady && !worker.isDraining && isSameKind(worker, kind)).length;
 }
 
+/** Whether a worker can stand in for another one: same variant, model, machine size and plans. */
 export function isSameKind(one: PlannedWorkerKind, other: PlannedWorkerKind): boolean {
   return (
     one.variant === other.variant && one.model === other.model && one.instanceType === other.instanceType && one.ladder === other.ladder

@@ -11,6 +11,7 @@ import {
   type ServedState,
 } from './plan.ts';
 
+/** As SageMaker has them, with `Unloaded`, which it lacks: the endpoint exists, and by its user's request nothing serves. */
 export type EndpointStatus = 'Creating' | 'Updating' | 'InService' | 'Failed' | 'Deleting' | 'Unloaded' | 'RollingBack';
 
 /** The event that is published when an endpoint enters the status. */
@@ -29,12 +30,14 @@ export function isTransitional(status: EndpointStatus): boolean {
   return status === 'Creating' || status === 'Updating';
 }
 
+/** A status, and a sentence that explains it. */
 export interface StatusAndReason {
   readonly status: EndpointStatus;
   /** Null if there is nothing to report. */
   readonly reason: string | null;
 }
 
+/** A worker, and why it is down if it is. */
 export interface WorkerHealth extends ObservedWorker {
   /** It crashed repeatedly, and the provider has stopped restarting it for now. */
   readonly hasFailed: boolean;

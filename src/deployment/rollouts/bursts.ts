@@ -6,6 +6,7 @@
 /** In samples, one per second. Bursts are assumed to be no longer than the last value. */
 const spanLengths = [1, 3, 10, 30];
 
+/** Takes one sample a second and judges it over several span lengths. */
 export class Bursts {
   readonly #spans = spanLengths.map((length) => new Span(length));
   #samples = 0;

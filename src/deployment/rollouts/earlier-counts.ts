@@ -14,6 +14,7 @@ export type CountedBefore = (
   span: { readonly createdAtMs: number; readonly untilMs: number },
 ) => Promise<VersionCounts>;
 
+/** The first question starts the read and gets null, so no judgement waits for the database. */
 export class EarlierCounts {
   #read: CountedBefore = () => Promise.resolve(zeroCounts);
   /** By lower-case name of the endpoint; counts are null while they are being read. */

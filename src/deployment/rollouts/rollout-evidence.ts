@@ -30,6 +30,7 @@ interface WatchedStep {
 /** `extended`: monitored for longer than planned, because it had too few answers. */
 export type RolloutHold = 'extended' | 'paused';
 
+/** Whether to judge now, wait, extend the step, or pause the rollout until a user decides. */
 export type EvidenceVerdict =
   /** `note`: what was not measured; null if there was enough evidence. */
   | { readonly kind: 'enough'; readonly note: string | null }
@@ -37,6 +38,9 @@ export type EvidenceVerdict =
   | { readonly kind: 'extend'; readonly reason: string }
   | { readonly kind: 'pause'; readonly reason: string };
 
+/**
+ * Answers of the new version that a step needs. 30 show a version that fails every tenth request with a probability of 96 % (1 - 0.9^30).
+ */
 export const answersMinDefault = 30;
 const watchMaxFactor = 4;
 const answersMinMax = 1_000_000;

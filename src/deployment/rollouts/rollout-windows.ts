@@ -36,6 +36,7 @@ interface Marks {
 /** A window with fewer requests of the old version is not a baseline: the next longer one is used. */
 const comparedMin = 30;
 
+/** Counts only grow, so a window is the difference between now and its mark. */
 export class RolloutWindows {
   /** By lower-case name of the endpoint. */
   readonly #marks = new Map<string, Marks>();

@@ -17,6 +17,7 @@ import {
   watchMaxMsOf,
 } from './rollout-evidence.ts';
 
+/** One step of traffic shifting. */
 export interface RolloutStep {
   /** The new version's share of the requests: above 0, and 1 in the last step. */
   readonly share: number;
@@ -52,6 +53,7 @@ export interface Rollout {
   readonly rolledBack: string | null;
 }
 
+/** All that a verdict depends on. `judge` reads no clock and no counter, so tests state every case as data. */
 export interface RolloutObservation {
   /** Epoch milliseconds. */
   readonly nowMs: number;
@@ -141,6 +143,7 @@ const stepsMax = 20;
 const alarmsMax = 10;
 const bakeMsMax = 86_400_000;
 
+/** The step in force. `rollout.step` is its index. */
 export function rolloutStepOf({ guard, step }: Rollout): RolloutStep {
   return guard.steps[step] as RolloutStep;
 }

@@ -42,6 +42,7 @@ export interface RolloutsDeps {
   readonly setDesired: (stored: StoredEndpoint) => Promise<void>;
 }
 
+/** All monitored updates of a server. */
 export class Rollouts {
   readonly #deps: RolloutsDeps;
   /** Verdicts that are being carried out; their rollouts are not judged meanwhile. */

@@ -20,6 +20,7 @@ export interface ServedVersionsDeps {
   readonly onHistoryChange: (endpoint: StoredEndpoint) => void;
 }
 
+/** A version counts as served once it receives all requests; one that a rollout rolled back never does. */
 export class ServedVersions {
   readonly #deps: ServedVersionsDeps;
   /** By lower-case name: who requested the latest generation. Unknown after a restart. */

@@ -47,6 +47,7 @@ export interface UpdateDetail {
 
 type Watched = Pick<StoredEndpoint, 'config'> & { readonly rollout: Rollout; readonly versions: readonly CountedVersion[] };
 
+/** The event of a verdict, with the counts it was based on. `who` is null if no user caused it. */
 export function verdictEvent(
   { config, generation }: StoredEndpoint,
   { rollout, config: updated, versions }: Watched,
@@ -127,6 +128,7 @@ export interface ActionKind {
   readonly cause?: CountCause;
 }
 
+/** The cause of a changed instance count, as its decision names it. */
 export function causeOf({ who, rollbackReason, cause }: ActionKind): CountCause {
   if (cause !== undefined) return cause;
   return rollbackReason === undefined

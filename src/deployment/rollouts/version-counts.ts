@@ -20,6 +20,7 @@ export interface CountedVersion {
   readonly counts: VersionCounts;
 }
 
+/** For a version that has served nothing yet. Shared, so never modify it. */
 export const zeroCounts: VersionCounts = { answered: 0, late: 0, failed: 0, refused: 0, overloaded: 0 };
 
 /** The number of all requests, regardless of outcome. */

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { nameKey } from '../../names.ts';
 import { type EndpointConfig, modelsOf, productionVariants, type VariantConfig } from '../config/endpoint-config.ts';
 
+/** Which version was rolled back, when and why. */
 export interface RolledBackRecord {
   /** Such as `digits/4`. */
   readonly model: string;
@@ -25,6 +26,7 @@ export interface VersionHistory {
   readonly rolledBack: readonly RolledBackRecord[];
 }
 
+/** Of an endpoint that has not served yet. */
 export const emptyHistory: VersionHistory = { kept: [], rolledBack: [] };
 
 const retainedMax = 50;

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { PlatformError } from '../../errors.ts';
 import { identity, inverse, multiply, normaliseRows, scale, stationary, total } from '../waits/matrix.ts';
 
+/** The matrices of a MAP. Rates are per second, as users state loads; times of formulas are milliseconds. */
 export interface ArrivalProcess {
   /** m. */
   readonly phaseCount: number;

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { type ArrivalProcess, markovian, poisson } from './arrival-process.ts';
 import { type ArrivalFit, finished, prepareGaps } from './gaps.ts';
 
+/** What a fitted process should reproduce: three moments of the gaps, and how fast their correlation decays. */
 export interface FitTarget {
   /** E[X], E[X²], E[X³] of the gaps: seconds, seconds², seconds³. */
   readonly m1: number;

@@ -17,6 +17,7 @@ export interface GapMoments {
   readonly scv: number;
 }
 
+/** A fitted process with the sample it was fitted to, so that a decision can show both. */
 export interface ArrivalFit {
   /** null if the process is unknown: no usable gap, or all requests arrived at one instant. */
   readonly process: ArrivalProcess | null;

@@ -1,5 +1,6 @@
 /** A margin subtracted from an objective, to meet it despite late timers, drifting service times and inaccurate plans. */
 
+/** The objective to be met, and the step of the update. */
 export interface MarginTarget {
   readonly latencyMs: number;
   /** q of the objective. */

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import { predictCompletionMs, type Server } from './dispatch-rule.ts';
 
+/** A plan as the rule sees it. Index 0 is the cheapest. */
 export interface Rung {
   /** B_k: rows of a full batch. */
   readonly batchSizeMax: number;
@@ -32,6 +33,7 @@ export interface RungMoment {
   readonly next?: NextArrival;
 }
 
+/** The request that arrives next, at the worst moment for it: right after the batch was taken. */
 export interface NextArrival {
   /** Time until it must be answered, from its arrival on. */
   readonly leftMs: number;
@@ -46,6 +48,7 @@ export interface HeldBack {
   readonly lateMs: number;
 }
 
+/** The plan of a batch, and what kept a more accurate one from being chosen. */
 export interface RungChoice {
   readonly rung: number;
   /** The next more accurate rung that was possible; null on the highest one. */

@@ -139,6 +139,7 @@ export function alternativeOf(label: AlternativeLabel, predicted: PredictedCandi
   };
 }
 
+/** Compares the settings; predictions of equal settings are equal. */
 export function isSameCandidate(left: Candidate, right: Candidate): boolean {
   return left.option === right.option && left.batchSizeMax === right.batchSizeMax && left.waitMsMax === right.waitMsMax;
 }

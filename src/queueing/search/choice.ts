@@ -37,6 +37,7 @@ export interface MemoryProfile {
   readonly points: readonly ProfilePoint[];
 }
 
+/** All that a choice depends on. Stored with the decision, so a choice can be repeated and explained later. */
 export interface ChoiceInput {
   readonly policy: ChoicePolicy;
   /** The memory sizes to choose from. */
@@ -69,6 +70,7 @@ export interface SettingPrediction {
   readonly costUsdPerMillion: number;
 }
 
+/** The part that an alternative has in the explanation of a choice. */
 export type AlternativeLabel = 'chosen' | 'current' | 'no-batching' | 'runner-up' | 'cheapest-infeasible' | 'fastest';
 
 /** A setting that was considered, with its prediction. */
@@ -82,6 +84,7 @@ export interface Alternative extends BatchSettings {
   readonly rejectedBecause: string | null;
 }
 
+/** The result of a choice: the setting, its prediction, and the alternatives it was compared with. */
 export interface Chosen {
   readonly kind: 'chosen';
   /**
@@ -114,4 +117,5 @@ export interface NothingFits {
   readonly largestMiB: number;
 }
 
+/** `NothingFits` is an answer, not an error: no memory size can run the model. */
 export type BatchChoiceResult = Chosen | NothingFits;

@@ -24,6 +24,7 @@ import { effectivePolicy, type PromisedLatency, promisedLatencyOf, searchSpaceFo
 /** The exact model verifies each winner from an interpolated table. After this many rejected winners, the next is accepted unverified. */
 const verificationsMax = 8;
 
+/** Pure, but too long for an event loop: servers run it in a thread. */
 export function choose(input: ChoiceInput): BatchChoiceResult {
   const promised = promisedLatencyOf(input);
   const options = memoryOptions(input.profiles, input.price, promised.quantile > 0 ? promised.quantile : 0.95);

@@ -6,6 +6,7 @@ import { empiricalSamples, empiricalService, fixedService, type RandomService, t
 import type { MemoryProfile, ProfilePoint } from './choice.ts';
 import { type CallPrice, callUsd } from './cost.ts';
 
+/** A memory size that can run the model, prepared once per search. */
 export interface MemoryOption {
   readonly memoryMiB: number;
   /** True if a smaller size has the same service times, so this one only costs more. */

@@ -6,6 +6,7 @@
 import type { WaitTable } from '../waits/wait-table.ts';
 import type { MemoryOption } from './memory-option.ts';
 
+/** A setting to be evaluated. */
 export interface Candidate {
   readonly option: MemoryOption;
   /** B. */
@@ -14,6 +15,7 @@ export interface Candidate {
   readonly waitMsMax: number | null;
 }
 
+/** A candidate with its cost. Costs are computed before latencies: they are cheap and bound the search. */
 export interface Priced extends Candidate {
   readonly costUsdPerMillion: number;
 }
@@ -37,10 +39,12 @@ export interface SearchSpace {
   readonly quantile: number;
 }
 
+/** A candidate that misses the objective, with the share of requests that would be in time. */
 export interface RejectedCandidate extends Priced {
   readonly shareInTime: number;
 }
 
+/** The best setting, and the others by what became of them. */
 export interface SearchResult {
   /** null if no candidate meets the objective. */
   readonly best: Priced | null;

@@ -66,6 +66,7 @@ export function immediateTable(source: WaitTable['source'], { batchSizeMax, wait
   };
 }
 
+/** Asserts a valid setting: a caller that passes another one has a bug. */
 export function checkSetting({ batchSizeMax, waitMsMax }: BatchSetting): void {
   assert(Number.isInteger(batchSizeMax) && batchSizeMax >= 1, `invalid B: expected a whole number from 1, got ${batchSizeMax}`);
   assert(waitMsMax >= 0 && Number.isFinite(waitMsMax), `invalid T: expected 0 or more milliseconds, got ${waitMsMax}`);

@@ -1,5 +1,6 @@
 /** Small dense square matrices, row-major in a Float64Array. */
 
+/** I, size×size. */
 export function identity(size: number): Float64Array {
   const result = new Float64Array(size * size);
   for (let i = 0; i < size; i++) result[i * size + i] = 1;
@@ -23,6 +24,7 @@ export function multiply(left: Float64Array, right: Float64Array, size: number):
   return result;
 }
 
+/** Every element times `factor`, as a new matrix. */
 export function scale(values: Float64Array, factor: number): Float64Array {
   return values.map((value) => value * factor);
 }

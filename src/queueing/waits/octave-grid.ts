@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 
+/** Immutable; one grid serves every T, because its points are stored as shares of T. */
 export class OctaveGrid {
   /** J. */
   readonly octaves: number;

@@ -13,12 +13,14 @@ import { type FixedService, longestServiceMs } from '../service-law.ts';
 import { type BatchSetting, exactBatchSizes, exactTable } from './exact-model.ts';
 import { multiply, total } from './matrix.ts';
 
+/** c equal servers with one queue. */
 export interface ServerGroup {
   /** c: each runs one batch at a time. */
   readonly servers: number;
   readonly service: FixedService;
 }
 
+/** Invalid if the servers cannot keep up (ρ >= 1), or if the busiest phase of the arrivals comes close to that. */
 export type ServerPrediction =
   | { readonly valid: false; readonly utilisation: number; readonly reason: string }
   | {

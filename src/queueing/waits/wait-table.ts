@@ -6,6 +6,7 @@
 /** How batches were formed: after a fixed wait, when the slack was used up, or whenever an executor was idle. */
 export type WaitPolicy = 'timeout' | 'slack' | 'work-conserving';
 
+/** What `latency.ts` and `cost.ts` need of a buffer. Memory is B+1 distributions, whatever the number of requests. */
 export interface WaitTable {
   /** From formulas (`poisson`, `map`), recorded arrivals (`replay`) or simulated ones (`simulator`). */
   readonly source: 'poisson' | 'map' | 'replay' | 'simulator';

@@ -13,12 +13,14 @@ import type { WaitTable } from './wait-table.ts';
 const queueMax = 300;
 const timeSteps = 60;
 
+/** Input: Poisson arrivals at one server. */
 export interface SingleServer {
   readonly ratePerSecond: number;
   readonly batchSizeMax: number;
   readonly service: FixedService;
 }
 
+/** Invalid if the server cannot keep up, or is so close to saturation that its queue does not fit the computation. */
 export type WorkConservingWaits = { readonly valid: true; readonly table: WaitTable } | { readonly valid: false; readonly reason: string };
 
 /**

@@ -114,6 +114,7 @@ export interface RegisteredProcess {
 }
 
 const builtIn = 'penstock/onnx';
+/** The image name that selects the Python worker, also as the last part of a repository's path. */
 export const builtInPython = 'penstock/python';
 /** Repositories of SageMaker's images whose models the Python worker runs. */
 const pythonRepositories = [

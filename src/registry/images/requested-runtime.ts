@@ -22,6 +22,7 @@ export function environmentFor({ runtimeOf }: ImageTable, { image, pythonEnviron
   return runtime.kind === 'python' ? (runtime.environment ?? undefined) : undefined;
 }
 
+/** The runtime before the model was read. A model without a process image is ONNX until its files say Python. */
 export function runtimeFor({ runtimeOf }: ImageTable, { image, environment = {} }: RequestedRuntime): ModelRuntime {
   const runtime: ImageRuntime = image === undefined ? { kind: 'onnx' } : runtimeOf(image);
   checkEnvironment('environment', environment);

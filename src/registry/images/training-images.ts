@@ -5,6 +5,7 @@
 import { type PlatformError } from '../../errors.ts';
 import { builtInPython, type ImageEntry, imageEntryOf, unknownImage } from './images.ts';
 
+/** What runs for one image of a training job. */
 export interface TrainingImage {
   /** The name of a Python environment; null for a command of the operator. */
   readonly environment: string | null;

@@ -8,11 +8,13 @@ import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import { type ObjectStore, type StagedObject, type SweepOptions, sweepObjects } from '../../storage/index.ts';
 
+/** A file in the object store. Its address is its sha256. */
 export interface StoredArtifactFile {
   readonly sha256: string;
   readonly bytes: number;
 }
 
+/** Counts references in memory only for running registrations; the database has those of versions. */
 export class Artifacts {
   readonly #objects: ObjectStore;
   readonly #isReferenced: (sha256: string) => Promise<boolean>;

@@ -6,6 +6,7 @@ import type { Artifacts } from './artifacts.ts';
 import { type Inspect, inspectUpload } from './inspected-upload.ts';
 import { storeUpload } from './upload.ts';
 
+/** A model without a version of its own, such as one that a request to a multi-model endpoint named. */
 export interface HeldModel {
   /** Derived from a registered version, with a group of its own: see `baseNameOf`. */
   readonly version: ModelVersion;
@@ -13,6 +14,7 @@ export interface HeldModel {
   release(): Promise<void>;
 }
 
+/** What to store, and under which name workers and logs show it. */
 export interface HeldModelRequest {
   /** The version on whose behalf the model is served. */
   readonly base: ModelVersion;

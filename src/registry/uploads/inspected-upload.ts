@@ -16,6 +16,7 @@ export interface StoredArtifact extends StoredArtifactFile {
   readonly files: readonly ArtifactFile[];
 }
 
+/** An upload that a worker has opened successfully. */
 export interface InspectedUpload {
   /** As uploaded. */
   readonly source: StoredArtifact;
@@ -24,6 +25,7 @@ export interface InspectedUpload {
   readonly inspection: Inspection;
 }
 
+/** What inspecting an upload needs: the holder of its files, the worker that opens it, and the limit of its bytes. */
 export interface UploadDeps {
   readonly held: HeldFiles;
   readonly inspect: Inspect;

@@ -24,6 +24,7 @@ export function byManifest(one: Pick<ArtifactFile, 'path'>, other: Pick<Artifact
   return Buffer.compare(Buffer.from(one.path), Buffer.from(other.path));
 }
 
+/** `files` must be in the order of their paths: the order is part of the address. Times and modes are left out on purpose. */
 export function manifestOf(files: readonly ArtifactFile[]): Buffer {
   return Buffer.from(JSON.stringify({ format: 1, files: files.map(({ path, sha256, bytes }) => ({ path, sha256, bytes })) }));
 }

@@ -6,11 +6,13 @@ import type { Artifacts } from './artifacts.ts';
 import { type Inspect, inspectUpload, type StoredArtifact } from './inspected-upload.ts';
 import { type RecognisedUploadDeps, storeModel } from './recognised-upload.ts';
 
+/** As for a registration, without the database. */
 export interface PreviewDeps extends RecognisedUploadDeps {
   readonly artifacts: Artifacts;
   readonly inspect: Inspect;
 }
 
+/** What a registration of these bytes would find. */
 export interface Preview {
   readonly source: StoredArtifact;
   readonly inspection: Inspection;

@@ -20,6 +20,7 @@ import { type ArtifactFile, byManifest, manifestOf } from './manifest.ts';
  */
 export type Recognise = (path: string, name: string, script?: string) => Promise<RecognisedModel | null>;
 
+/** An upload that is a Python model. Opening it comes later, with its approval. */
 export interface PythonUpload extends InspectedUpload {
   readonly runtime: PythonRuntime;
   readonly recognised: RecognisedModel;
@@ -30,6 +31,7 @@ export function isPythonFileName(name: string): boolean {
   return /\.(?:joblib|pkl|pickle|skops|pt|pth|pt2|keras|json|ubj|bst|txt|lgb|cbm|py)(?:\.(?:gz|z|bz2|xz|lzma))?$/i.test(name);
 }
 
+/** What recognising needs. `recognise` reads files within bounds, in a thread. */
 export interface PythonUploadDeps {
   readonly held: HeldFiles;
   readonly recognise: Recognise;
@@ -47,6 +49,7 @@ export function declaresInputs({ flavour, form }: RecognisedModel): boolean {
   return flavour === 'torchscript' || (flavour === 'script-mode' && form === null);
 }
 
+/** For inputs that a user declared on a model whose file declares them: two sources could differ. */
 export function saysItsInputs(sourceName: string): PlatformError {
   return new PlatformError('invalid_request', `'${sourceName}' says itself what it takes: leave the inputs out`);
 }

@@ -14,6 +14,7 @@ import {
 } from './python-upload.ts';
 import { type StoredFiles, type StoredUpload, storeModelOrFiles } from './upload.ts';
 
+/** What storing and recognising need. */
 export interface RecognisedUploadDeps {
   readonly modelBytesMax: number;
   /** Absent: Python models are not recognised. */
@@ -22,6 +23,7 @@ export interface RecognisedUploadDeps {
   readonly openings: Openings | null;
 }
 
+/** The bytes, and what the user said about them. */
 export interface RecognisedUploadRequest {
   readonly source: AsyncIterable<Uint8Array> | Uint8Array;
   readonly sourceName: string;
@@ -32,6 +34,7 @@ export interface RecognisedUploadRequest {
   readonly inputs?: readonly TensorSpec[];
 }
 
+/** `upload` is in the object store, held until a version refers to it or the caller releases it. */
 export interface RecognisedUpload {
   readonly upload: StoredUpload | StoredFiles;
   /** Null if the upload is not a Python model. */

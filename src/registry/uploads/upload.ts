@@ -21,6 +21,7 @@ export interface StoredFiles {
   readonly problem: UnusableArchive;
 }
 
+/** The files of an ONNX model, by their place relative to it. */
 export interface StoredUpload {
   readonly model: StoredArtifactFile;
   /** Other files of an archive that are in the folder of the model, named relative to it. */

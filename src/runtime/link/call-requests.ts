@@ -3,6 +3,7 @@
 /** Lines arrive at most some calls late. */
 const callsMax = 256;
 
+/** Bounded: beyond the limit, the oldest call is forgotten. */
 export class CallRequests {
   readonly #ids = new Map<number, readonly string[]>();
 

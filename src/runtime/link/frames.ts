@@ -36,6 +36,7 @@ export const headBytes = 16;
 /** Larger frames are neither created nor accepted. A batch of images is far smaller. */
 export const frameBytesMax = 1024 ** 3;
 
+/** A received frame whose lengths have been checked against its bytes. */
 export interface Frame {
   readonly call: number;
   readonly kind: number;
@@ -55,6 +56,7 @@ export function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
+/** What the head of a frame says. `plan` defaults to 0. */
 export interface FrameHead {
   readonly bytes: number;
   readonly call: number;
@@ -247,6 +249,7 @@ const messageLengthMax = 16 * 1024;
 /** Text is parsed as a whole, which blocks the server. Only descriptions of large models come near. */
 const textBytesMax = 32 * 1024 ** 2;
 
+/** An error as it crosses the socket: only members that the server also shows to callers. */
 export interface WireFailure {
   readonly code: PlatformError['code'];
   readonly message: string;
@@ -257,10 +260,12 @@ export interface WireFailure {
   readonly status?: number;
 }
 
+/** The sender's half of `errorOf`. Stack and cause are not sent. */
 export function failureOf(error: PlatformError): WireFailure {
   return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
 }
 
+/** Reverses `failureOf`, and trusts nothing: codes of the server itself become `model_failed`, texts are cut off. */
 export function errorOf(failure: WireFailure): PlatformError {
   if (typeof failure?.message !== 'string') throw malformedFrame('a failure without a message');
   const { code, hint, lines, status } = failure;

@@ -6,6 +6,7 @@ import { type Frame, FrameReader, kinds, malformedFrame } from './frames.ts';
 /** Limits the first frame, because the peer is not authenticated yet. */
 const helloBytesMax = 4096;
 
+/** What a worker sends first. The token proves that this server started it. */
 export interface Hello {
   readonly workerId: string;
   readonly token: string;

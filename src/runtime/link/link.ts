@@ -43,6 +43,7 @@ export class WorkerLost extends Error {
   }
 }
 
+/** The first call on a link: which model to load, and how. */
 export interface LoadRequest extends ModelFiles {
   /** onnxruntime's threads within one run. */
   readonly threads: number;
@@ -58,12 +59,14 @@ export interface LoadRequest extends ModelFiles {
   readonly damaged?: readonly MissingModel[];
 }
 
+/** What a worker reports after its load. */
 export interface LoadedModel {
   readonly signature: Signature;
   readonly loadMs: number;
   readonly missing?: MissingModels['found'];
 }
 
+/** What a worker says about its process. */
 export interface WorkerStatus {
   readonly rssBytes: number;
   readonly pid: number;
@@ -101,6 +104,7 @@ export interface InvokeResult {
   readonly timings: RunTimings;
 }
 
+/** Every open call settles exactly once: with its answer, or with `unavailable` if the connection ends first. */
 export class WorkerLink {
   readonly #socket: Socket;
   readonly #memory: SharedMemory | null;

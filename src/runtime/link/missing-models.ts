@@ -2,12 +2,14 @@
 import type { ModelFiles } from '../worker-files.ts';
 import type { MissingModel } from '../worker-plans.ts';
 
+/** Asks a worker to load models again, by their index in its plans. */
 export interface LoadMissingMessage {
   readonly method: 'load-missing';
   readonly threads: number;
   readonly models: readonly { readonly model: number; readonly path: string }[];
 }
 
+/** How files are lent to the worker, and how it is called. */
 export interface MissingModelsDeps {
   readonly lend: <T>(models: readonly ModelFiles[], use: (paths: readonly string[]) => Promise<T>) => Promise<T>;
   readonly call: (message: LoadMissingMessage) => Promise<unknown>;
@@ -19,6 +21,7 @@ interface RetriedFiles {
   readonly damaged: readonly MissingModel[];
 }
 
+/** What is missing is tried again on request only. */
 export class MissingModels {
   readonly #deps: MissingModelsDeps;
   #files: readonly ModelFiles[] = [];

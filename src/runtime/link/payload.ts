@@ -7,6 +7,7 @@ import { type Frame, frameBytesMax, headBytes, malformedFrame, padded, writeHead
 /** Names in lower case. */
 export type PayloadHeaders = Readonly<Record<string, string>>;
 
+/** A request to a process model. */
 export interface Payload {
   /** Passed to the process unchanged, including `content-type` and `accept`. */
   readonly headers: PayloadHeaders;
@@ -17,17 +18,20 @@ export interface Payload {
   readonly deadlineMs?: number;
 }
 
+/** A body in files, so that a large one is never in the server's memory. */
 export interface BodyFiles {
   readonly paths: readonly string[];
   /** Total size of the files. */
   readonly bytes: number;
 }
 
+/** Status and headers of a reply, which arrive before its body. */
 export interface ReplyHead {
   readonly status: number;
   readonly headers: PayloadHeaders;
 }
 
+/** A reply of a process model. A status of 400 or more is a reply as well, not an error of the link. */
 export interface ProcessReply extends ReplyHead {
   /** Empty if the reply was streamed. For a status other than success, at most the first 64 KiB. */
   readonly body: Buffer;

@@ -4,6 +4,7 @@ import { isSinglePlan, type RowStages, SinglePlanStages, scoresPosition, stageSp
 import type { Frame } from './frames.ts';
 import { type RunTimings, readTensors, readTimings } from './tensor-frames.ts';
 
+/** The result of one run, for all rows of its batch. */
 export interface RunResult {
   /** In the order of the signature. Their data are views that remain valid. */
   readonly outputs: readonly Tensor[];
@@ -26,6 +27,7 @@ export function resultReader(plans: WorkerPlans | undefined): ResultReader {
   };
 }
 
+/** For workers with one model. */
 export const readPlain: ResultReader = (answer, specs) => ({ timings: readTimings(answer), outputs: readTensors(answer, specs) });
 
 const readStages: ResultReader = (answer, specs) => ({

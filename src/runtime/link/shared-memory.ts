@@ -17,6 +17,7 @@ export const slots = 2;
 /** The file descriptor of the shared memory in the worker. */
 export const sharedMemoryFd = 3;
 
+/** Freed once neither process has it open. If it cannot be created or is full, the socket carries the frames. */
 export class SharedMemory {
   readonly fd: number;
   /** Reused: fresh memory costs a page fault per 4 KiB, more than the copy itself. */

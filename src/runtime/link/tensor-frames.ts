@@ -17,6 +17,7 @@ export interface TensorParts {
   readonly parts: readonly Uint8Array[];
 }
 
+/** Measured by the worker, in milliseconds. The server adds what it measures itself. */
 export interface RunTimings {
   /** Decoding time: from the arrival of the frame at the worker to the start of the run, without waiting. */
   readonly inMs: number;
@@ -175,6 +176,7 @@ export function tensorsAt(frame: Frame, start: number, specs: readonly TensorSpe
   return tensors;
 }
 
+/** Throws if the frame is too short for them, or if a worker reports impossible ones. */
 export function readTimings(frame: Frame): RunTimings {
   if (frame.bodyOffset + timingsBytes > frame.bytes.length) throw malformedFrame('the timings are truncated');
   return checkedTimings({

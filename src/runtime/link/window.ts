@@ -3,6 +3,7 @@ import type { ReplyHead } from './payload.ts';
 
 const bytesMax = 1024 * 1024;
 
+/** One per streamed reply. A slow receiver slows the model, because `piece` waits until enough bytes were consumed. */
 export class Window {
   readonly #send: (message: { head?: ReplyHead }, bytes: Buffer) => void;
   readonly #stop = new AbortController();

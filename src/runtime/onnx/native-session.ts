@@ -14,6 +14,7 @@ export interface NativeMetadata {
   readonly shape: readonly number[];
 }
 
+/** Tensors by the name of the input or output. */
 export type NativeValues = Readonly<Record<string, OnnxTensor>>;
 
 /** Each method blocks. Throws an `Error` with the message of onnxruntime. */

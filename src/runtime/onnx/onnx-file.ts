@@ -122,6 +122,7 @@ function missingBytes(bytes: Buffer): string | null {
   return `the file is cut off: it has ${bytes.length} bytes, expected at least ${offset}. Copy or export it again`;
 }
 
+/** For a file that is no valid model: the caller's mistake, never the server's. */
 export function invalidModel(message: string, cause?: unknown): PlatformError {
   return new PlatformError('invalid_request', message, cause === undefined ? {} : { cause });
 }

@@ -61,6 +61,7 @@ export function onnxruntime(): LoadedOnnx {
   return loadedOnnx;
 }
 
+/** Runs block the thread. Numeric outputs are views of onnxruntime's memory. */
 export class OnnxModel {
   readonly signature: Signature;
   readonly #session: NativeSession;

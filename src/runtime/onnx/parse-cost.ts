@@ -29,6 +29,7 @@ interface FieldCost {
 /** Costs of a message's fields, by number. */
 type MessageCosts = readonly (FieldCost | undefined)[];
 
+/** An estimate of the memory that a parse takes, and whether the bytes can be of the schema at all. */
 export interface ParseCost {
   /** Up to the limit, or to where the count ended. */
   readonly costBytes: number;

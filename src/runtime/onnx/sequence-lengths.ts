@@ -6,6 +6,7 @@ const visitsMax = 10_000;
 /** Maximum nesting of the walk. */
 const depthMax = 500;
 
+/** Graphs are untrusted: depth and number of visited nodes are bounded, and beyond the bounds the answer is null. */
 export class SequenceLengths {
   readonly #graphs: readonly GraphProto[];
   #visits = 0;

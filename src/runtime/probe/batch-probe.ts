@@ -13,6 +13,7 @@ import { type Difference, isComplete, larger, rowDifference } from './output-dif
 import { distinctRows, joined, type Row, type RowSource, rowOf } from './probe-rows.ts';
 import { firstRows, type SampleBody } from './sample-rows.ts';
 
+/** The result of a probe. `reason` explains either result. */
 export interface Batchability {
   readonly batchable: boolean;
   readonly reason: string;
@@ -20,6 +21,7 @@ export interface Batchability {
   readonly note: string | null;
 }
 
+/** Where rows come from. Generated rows are drawn from `random`, so a probe can be repeated. */
 export interface ProbeOptions {
   readonly random: Random;
   /** Real rows, which are used before generated ones. */

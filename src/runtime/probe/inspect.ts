@@ -32,6 +32,7 @@ export interface ModelDescription {
   readonly dataFiles: readonly string[];
 }
 
+/** Files as the worker sees them, lent to it for the inspection. */
 export interface InspectedFiles {
   readonly path: string;
   /** Files in the folder of the model that it may name as its data. */

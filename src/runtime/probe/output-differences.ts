@@ -27,6 +27,7 @@ export function rowDifference(got: readonly Tensor[], expected: readonly Tensor[
   return got.map((tensor, index) => difference(tensor, expected[index] as Tensor)).reduce(larger, { kind: 'same', output: '', share: 0 });
 }
 
+/** The worse of two differences: first by kind, then by share. */
 export function larger(left: Difference, right: Difference): Difference {
   if (left.kind !== right.kind) return ranks[left.kind] > ranks[right.kind] ? left : right;
   return left.share >= right.share ? left : right;

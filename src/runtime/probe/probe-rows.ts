@@ -28,6 +28,7 @@ export function distinctRows(signature: Signature, count: number, random: Random
   return rows;
 }
 
+/** Real rows come first; generated ones fill up. */
 export interface RowSource {
   /** Real rows, such as those of a sample that was registered with the model. */
   readonly realRows: readonly Row[];

@@ -4,6 +4,7 @@ import { PlatformError } from '../../errors.ts';
 import { type Signature, type Tensor, takesJson } from '../../tensor.ts';
 import { type Row, rowOf } from './probe-rows.ts';
 
+/** A body as a client would send it, stored with the version. */
 export interface SampleBody {
   readonly contentType: string;
   readonly body: Buffer;

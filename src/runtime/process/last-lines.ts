@@ -60,6 +60,7 @@ class OutputFlow {
   }
 }
 
+/** Retains a limited number of lines. */
 export class LastLines {
   readonly #lines: string[] = [];
 

@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { readTar, type TarEntry } from '../../tar/index.ts';
 
+/** What the archive would unpack to. Checked against limits before anything is unpacked. */
 export interface Bundle {
   readonly files: number;
   /** Unpacked size. */

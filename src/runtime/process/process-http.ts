@@ -25,6 +25,7 @@ const connectionHeaders = [
   'expect',
 ];
 
+/** Limits and destination of one call. */
 export interface InvokeOptions {
   readonly replyBytesMax: number;
   /** Receives the pieces of a reply of unknown length; without it every reply is read completely. */

@@ -9,6 +9,7 @@ import { LastLines } from './last-lines.ts';
 const burstLines = 500;
 const linesPerSecond = 100;
 
+/** A token bucket: a burst passes, and what exceeds the rate is counted in one line. */
 export class ProcessLog {
   readonly #lines = new LastLines();
   readonly #nowMs: () => number;

@@ -50,6 +50,7 @@ const never = new Promise<never>(() => undefined);
 /** Environment variables of the worker that the process inherits. */
 const inheritedNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
 
+/** Collaborators of a process model, in the worker. */
 export interface ProcessModelDeps {
   readonly clock: Clock;
   readonly threads: number;
@@ -59,6 +60,7 @@ export interface ProcessModelDeps {
   readonly onWorkerLost: (why: string) => void;
 }
 
+/** Started once. If its process ends by itself, the worker ends too. */
 export class ProcessModel {
   readonly #clock: Clock;
   readonly #http: ProcessHttp;

@@ -3,6 +3,7 @@ import type { Payload, ReplySink } from '../../runtime/index.ts';
 import { type InferenceCall, rawCall } from '../request.ts';
 import { InferenceExchange } from './inference-exchange.ts';
 
+/** A protocol says how its body becomes a payload and where the reply goes. */
 export abstract class BytesExchange extends InferenceExchange<Buffer> {
   protected abstract payload(body: Buffer): Payload;
   /** Receives a reply piece by piece; null: replies are read completely. */

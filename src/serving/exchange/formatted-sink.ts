@@ -3,6 +3,7 @@ import { formattedPiece, type PieceKind, pieceKind, type StreamForm, serverSentE
 import type { PlatformError } from '../../errors.ts';
 import type { ReplyHead, ReplySink } from '../../runtime/index.ts';
 
+/** The content type of the reply's head decides: bytes pass unchanged, values are formatted. */
 export class FormattedSink implements ReplySink {
   readonly #sink: ReplySink;
   readonly #form: StreamForm;

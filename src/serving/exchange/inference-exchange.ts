@@ -11,6 +11,7 @@ import type { InferenceCall, InferenceResult, ServedRoute } from '../request.ts'
 import type { Serving } from '../serving.ts';
 import type { PartInvoker } from './invoke-parts.ts';
 
+/** Shared by all exchanges of a server. Narrow on purpose: the tests of a protocol replace few members. */
 export interface ExchangeDeps {
   readonly serving: PartInvoker & Pick<Serving, 'reject' | 'enter'>;
   /** Captures sampled calls. */

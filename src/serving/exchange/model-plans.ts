@@ -2,6 +2,7 @@
 import { ModelPlan } from '../../codecs/index.ts';
 import type { ServedRoute } from '../request.ts';
 
+/** Keyed weakly: a plan goes with the route that it was made for. */
 export class ModelPlans {
   readonly #plans = new WeakMap<ServedRoute, ModelPlan>();
 

@@ -8,6 +8,7 @@ import { releaseMemory } from '../../buffer-release.ts';
 const blockBytesMax = 2 ** 20;
 const blockBytesMin = 4096;
 
+/** Parts may arrive in any order; `joined` has them in that of the request. A call of one part stays a string. */
 export class PartTexts {
   readonly #blocks: Buffer[] = [];
   /** Of each part: its block, where it begins, and where it ends. */

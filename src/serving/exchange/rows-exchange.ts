@@ -6,6 +6,7 @@ import type { InferenceCall, InferenceResult } from '../request.ts';
 import { InferenceExchange } from './inference-exchange.ts';
 import { type InvocationPart, invokeParts, type PartReceiver, partsOf } from './invoke-parts.ts';
 
+/** A protocol says how a body becomes rows, and how the outputs of a part are encoded. */
 export abstract class RowsExchange<Decoded = readonly RowInvocation[]> extends InferenceExchange<Decoded, null> implements PartReceiver {
   protected parts: readonly InvocationPart[] = [];
 

@@ -12,6 +12,7 @@ const hangsAfterTimes = 3;
 /** Lower bound of that limit: a start profiled on an idle machine can be much slower on a busy one. */
 const hangsMsMin = 1000;
 
+/** Memory is bounded: only the last starts count. */
 export class ColdStarts {
   readonly #observedMs: number[] = [];
   readonly #measuredMs: () => number | null;

@@ -1,6 +1,7 @@
 /** A function's execution environment: a worker of a given memory size, started for a batch and reused until it is no longer needed. */
 import type { Executor } from '../executor.ts';
 
+/** Plain state; `Environments` changes it. */
 export class Environment {
   readonly id: string;
   readonly memoryMiB: number;

@@ -8,6 +8,7 @@ import type { Executor } from '../executor.ts';
 import { Environment } from './environment.ts';
 import { StartBackOff } from './start-back-off.ts';
 
+/** How environments start and stop. `start` returns before the worker exists. */
 export interface EnvironmentsDeps {
   readonly clock: Clock;
   /** Starts a worker of this memory size and returns its id at once. Throws if it cannot be started. */
@@ -26,6 +27,7 @@ export interface EnvironmentsDeps {
   readonly onNoCapacity: () => void;
 }
 
+/** The bounds in force, from the config and the current plan. */
 export interface EnvironmentLimits {
   readonly memoryMiB: number;
   readonly maxConcurrency: number;
@@ -38,6 +40,7 @@ export interface EnvironmentLimits {
 /** Environments used within this time are replaced one for one when the memory size changes. */
 const inUseMs = 10_000;
 
+/** Starts what the waiting batches need, within the limit and the number of concurrent starts. */
 export class Environments {
   readonly #deps: EnvironmentsDeps;
   readonly #backOff: StartBackOff;

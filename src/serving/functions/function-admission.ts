@@ -15,6 +15,7 @@ import type { FunctionBuffer } from './function-buffer.ts';
 /** Retry-After if no executor is ready, so the time to drain the queue is unknown. */
 const drainMsUnknown = 1000;
 
+/** Rejects if no environment can start, if the queue is full, and under `late: shed` what would be late. */
 export class FunctionAdmission {
   readonly #context: PoolContext;
   readonly #environments: Environments;

@@ -21,6 +21,7 @@ export interface ClosedBatch {
   readonly isLate: boolean;
 }
 
+/** How the buffer reaches its pool. */
 export interface FunctionBufferDeps {
   readonly clock: Clock;
   readonly rule: FunctionRule;
@@ -37,6 +38,7 @@ export interface FunctionBufferDeps {
 /** Minimum number of overdue requests offered to an idle instance, in case some do not fit. */
 const offeredMin = 16;
 
+/** A request is either in an open batch or overdue. While any is overdue, no batch is held open. */
 export class FunctionBuffer {
   readonly #deps: FunctionBufferDeps;
   /** By bucket. */

@@ -4,6 +4,7 @@ import type { ServiceTable } from '../../profiling/index.ts';
 import type { PendingRequest } from '../request.ts';
 import type { Environment } from './environment.ts';
 
+/** Implemented by serving in a server, and by the simulator in virtual time. */
 export interface FunctionPoolDeps {
   /** Returns the known service times of an executor by name, for example `function:2048`. */
   readonly serviceTable: (executor: string) => ServiceTable;

@@ -27,6 +27,7 @@ import {
 import type { FunctionsView, FunctionVariant } from './function-variant.ts';
 import type { PeriodMeasure } from './period.ts';
 
+/** A request waits in the buffer until its batch is due; then the batch needs an idle environment, or a start. */
 export class FunctionPool implements ExecutorPool, FunctionVariant {
   readonly #context: PoolContext;
   readonly #deps: FunctionPoolDeps;

@@ -15,6 +15,7 @@ const forgetEveryMs = 1000;
 /** Minimum time reserved before a client's timeout, because a response after it is useless. */
 export const timeoutReserveMs = 2;
 
+/** A new setting changes the rule of batches that open later; open ones keep theirs. */
 export class FunctionRule {
   readonly #rowsMax: number;
   readonly #tableOf: (memoryMiB: number) => ServiceTable;

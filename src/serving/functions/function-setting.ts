@@ -3,6 +3,7 @@ import type { FunctionsConfig } from '../../deployment/index.ts';
 import type { Objective } from '../../objective.ts';
 import type { HoldPolicy } from '../../queueing/index.ts';
 
+/** Chosen by the batching controller, or configured. */
 export interface FunctionSetting {
   readonly memoryMiB: number;
   /** B, in rows. */

@@ -30,6 +30,7 @@ export interface FunctionVariant {
   period(): PeriodMeasure;
 }
 
+/** A snapshot for views and for the next choice. */
 export interface FunctionsView {
   readonly config: FunctionsConfig;
   readonly setting: FunctionSetting;

@@ -11,6 +11,7 @@ const earlyMs = 1;
 /** Times that differ by less than this are equal. */
 const roundingMs = 1e-9;
 
+/** Due by its rule, but in time for the earliest timeout of a client in it. Its timer checks again when it fires. */
 export class HeldBatch implements OpenBatch {
   readonly bucket: string;
   readonly policy: HoldPolicy;

@@ -3,6 +3,7 @@ import { takeBatch } from '../../queueing/index.ts';
 import { DeadlineQueue } from '../deadline-queue.ts';
 import type { PendingRequest } from '../request.ts';
 
+/** Counts rows per bucket too, because only requests of one bucket can share a batch. */
 export class OverdueQueue {
   readonly #queue = new DeadlineQueue();
   readonly #buckets = new Map<string, { requests: number; rows: number }>();

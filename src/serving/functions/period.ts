@@ -4,6 +4,7 @@
  */
 import type { InferenceResult } from '../request.ts';
 
+/** What was measured in a period, in the form that decisions store as their effect. */
 export interface PeriodMeasure {
   /** `clock.nowMs()` at its start. */
   readonly sinceMs: number;
@@ -34,6 +35,7 @@ const perStep = 1 / Math.log(growth);
 /** Number of buckets; the last ends at about 3.3 hours. */
 const steps = 2100;
 
+/** Fixed memory: one histogram and a few sums. */
 export class Period {
   readonly sinceMs: number;
   readonly #objectiveMs: number;

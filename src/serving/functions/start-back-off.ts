@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts';
 const firstMs = 1000;
 const lastMs = 30_000;
 
+/** Failures during the delay do not extend it: concurrent starts that fail together count once. */
 export class StartBackOff {
   readonly #clock: Clock;
   readonly #onOver: () => void;

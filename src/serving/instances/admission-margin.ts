@@ -22,6 +22,7 @@ export function minimumMarginMs(latencyMs: number): number {
   return Math.min(leastMsMost, leastShare * latencyMs);
 }
 
+/** Only errors above the minimum are stored in order, so a quantile costs a lookup, and most updates nothing. */
 export class AdmissionMargin {
   readonly #latencyMs: number;
   readonly #leastMs: number;

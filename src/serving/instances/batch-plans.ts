@@ -9,6 +9,7 @@ import { minimumMarginMs } from './admission-margin.ts';
 import { batchRows } from './instance-choice.ts';
 import type { InstanceQueue } from './instance-queue.ts';
 
+/** What the choice of a plan depends on, apart from the ladder itself. */
 export interface BatchPlansDeps {
   readonly context: PoolContext;
   readonly queue: InstanceQueue;

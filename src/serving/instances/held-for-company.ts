@@ -6,6 +6,7 @@ import type { Executor } from '../executor.ts';
 /** Rates are those of the last complete window. */
 const windowMs = 500;
 
+/** The batch that is held, and the queue at this moment. */
 export interface HeldRows {
   /** Rows of the batch. */
   readonly rows: number;
@@ -15,6 +16,7 @@ export interface HeldRows {
   readonly leftMs: number;
 }
 
+/** Holds at most one batch per pool. Every arrival asks again, so a batch that is full or urgent leaves at once. */
 export class HeldForCompany {
   readonly #clock: Clock;
   readonly #waitMs: (company: Company) => number;

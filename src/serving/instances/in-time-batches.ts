@@ -12,6 +12,7 @@ import { rungOf } from './batch-plans.ts';
 import { batchRows } from './instance-choice.ts';
 import type { BatchTaker, InstanceQueue } from './instance-queue.ts';
 
+/** What choosing a batch needs to know of the pool. */
 export interface InTimeBatchesDeps {
   readonly context: PoolContext;
   readonly queue: InstanceQueue;
@@ -144,6 +145,7 @@ export class InTimeBatches {
 const secondMs = 1000;
 const seconds = 10;
 
+/** Rows per second over the last seconds, in a ring of one counter per second. */
 export class RowRate {
   readonly #rows = new Float64Array(seconds);
   #second = Number.NaN;

@@ -8,6 +8,7 @@ import type { PendingRequest } from '../request.ts';
  */
 const aheadTimeoutMsMin = 10_000;
 
+/** Rows of all requests of a batch: its size, by which profiles are indexed. */
 export function batchRows(batch: readonly PendingRequest[]): number {
   return batch.reduce((sum, { rows }) => sum + rows, 0);
 }

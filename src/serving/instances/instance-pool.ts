@@ -15,6 +15,7 @@ import { InTimeBatches } from './in-time-batches.ts';
 import { batchRows, bestIdle, mayGoAhead } from './instance-choice.ts';
 import { InstanceQueue } from './instance-queue.ts';
 
+/** How the pool reads profiles and restarts workers. The last members are for studies by simulation. */
 export interface InstancePoolDeps {
   /** Returns the known service times of an executor by name, for example `instance:local.1`; `rung`: by which plan, with a ladder. */
   readonly serviceTable: (executor: string, rung?: number) => ServiceTable;

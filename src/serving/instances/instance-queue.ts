@@ -9,6 +9,7 @@ export interface BatchTaker extends ExpectedEnd {
   readonly mayPostpone: (request: PendingRequest) => boolean;
 }
 
+/** A new request is counted as one in time; it moves to the late part when it can no longer be. */
 export class InstanceQueue {
   readonly #timely = new DeadlineQueue();
   readonly #late = new DeadlineQueue();

@@ -24,6 +24,7 @@ export interface HybridPoolOptions {
   readonly rescue?: boolean;
 }
 
+/** Functions for the overflow, and who is notified when they are shut. */
 export interface HybridPoolDeps {
   readonly functions: FunctionPoolDeps;
   readonly options?: HybridPoolOptions | undefined;
@@ -45,6 +46,7 @@ const noInstancePollMs = 1000;
 /** Times that differ by less are considered equal. */
 const roundingMs = 1e-6;
 
+/** A function that starts must not take cores of an instance: it would delay requests accepted for that instance. */
 export class HybridPool implements ExecutorPool {
   readonly functions: FunctionPool;
   readonly #context: PoolContext;

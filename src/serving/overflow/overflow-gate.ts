@@ -20,6 +20,7 @@ export interface SharedBudget {
  */
 const resumeShare = 0.01;
 
+/** While it is shut, requests wait for instances, or under `late: shed` are rejected. */
 export class OverflowGate {
   readonly #context: PoolContext;
   readonly #onShut: (reason: string | null) => void;

@@ -4,6 +4,7 @@ import type { ProcessReply } from '../../runtime/index.ts';
 
 const shownMax = 300;
 
+/** A class of its own, because adapters pass the model's status and body on. */
 export class ModelError extends PlatformError {
   /** The reply, with at most the first 64 KiB of its body. */
   readonly reply: ProcessReply;

@@ -12,6 +12,7 @@ import { type BatchAnswers, rowCharges, SlicedAnswers } from '../row-answers.ts'
 import type { VariantStatistics } from '../traffic/statistics.ts';
 import type { BatchRunResult } from './run-requests.ts';
 
+/** What a run needs of its pool. */
 export interface BatchContext {
   readonly clock: Clock;
   readonly executor: Executor;

@@ -13,6 +13,7 @@ import type { PendingRequest } from '../request.ts';
 import type { RunRequests } from '../runners/run-requests.ts';
 import type { IdleTime } from './idle-time.ts';
 
+/** As for instances, whose workers it borrows. */
 export interface IdlePoolDeps {
   readonly serviceTable: (executor: string) => ServiceTable;
   /** Restarts a worker whose run exceeded the timeout. */
@@ -35,6 +36,7 @@ interface SharedExecutor {
   readonly unsubscribe: () => void;
 }
 
+/** Owns no workers. Copies promise nothing but their timeout, because no client waits for them. */
 export class IdlePool implements ExecutorPool {
   readonly #context: PoolContext;
   readonly #deps: IdlePoolDeps;

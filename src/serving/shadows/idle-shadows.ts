@@ -28,6 +28,7 @@ export interface ShadowAnswer {
   readonly against?: readonly (number | string)[];
 }
 
+/** The ladder whose plans are compared, and the idle time to do it in. */
 export interface IdleShadowsDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -62,6 +63,7 @@ const waitMsMax = 60_000;
 const rowsMax = 1000;
 const callBytesMax = 1024 ** 2;
 
+/** Waiting copies are bounded in number, bytes and age; beyond that they are dropped and counted. */
 export class IdleShadows {
   readonly #deps: IdleShadowsDeps;
   #waiting: WaitingShadow[] = [];

@@ -8,6 +8,7 @@ import type { Executor } from '../executor.ts';
 import type { PendingRequest } from '../request.ts';
 import type { BatchRunResult } from '../runners/run-requests.ts';
 
+/** What tells whether an instance is idle, and for how long it may be borrowed. */
 export interface IdleTimeDeps {
   readonly clock: Clock;
   /** Instances that take requests. */
@@ -32,6 +33,7 @@ export interface IdleWork {
 /** An instance that may run it now, or how long it waits; infinite until something else changes. */
 export type IdleMatch = { readonly executor: Executor } | { readonly waitMs: number };
 
+/** A run that was granted. The executor counts as busy until it ends. */
 export interface IdleRun {
   readonly executor: Executor;
   readonly request: PendingRequest;
@@ -44,6 +46,7 @@ export interface IdleRun {
 /** After a crash: the request that caused it is not run again, but others may be like it. */
 const pauseAfterCrashMs = 60_000;
 
+/** Requests take the instance that was used last; idle work takes the one that was used first. */
 export class IdleTime {
   readonly #deps: IdleTimeDeps;
   readonly #listeners = new Set<() => void>();

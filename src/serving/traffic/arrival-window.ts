@@ -16,6 +16,7 @@ const raisedBy = 1.5;
 const raiseMax = 1000;
 const halvedInMs = 1_800_000;
 
+/** Fixed memory: the oldest arrivals are overwritten. */
 export class ArrivalWindow {
   /** One arrival time per row, as a ring buffer. */
   readonly #timesMs = new Float64Array(arrivalsMax);

@@ -6,6 +6,7 @@ import { budgetOf } from '../../objective.ts';
 import type { LocalProvider } from '../../providers/index.ts';
 import { type Serving } from '../serving.ts';
 
+/** Registers gauges with the Prometheus page. They are read at each scrape and cost nothing between scrapes. */
 export function meterServing(
   metrics: Metrics,
   serving: Serving,

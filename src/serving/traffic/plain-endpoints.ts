@@ -3,6 +3,7 @@ import type { Ladder } from '../ladder.ts';
 import type { ServedRoute } from '../request.ts';
 import type { Routing } from './traffic.ts';
 
+/** What a gateway process is told of an endpoint, so that it can decode requests without asking. */
 export interface PlainEndpoint {
   readonly name: string;
   readonly variants: readonly PlainVariant[];
@@ -15,6 +16,7 @@ interface PlainVariant {
   readonly plan: { readonly name: string; readonly model: string } | null;
 }
 
+/** Leaves out what needs the server: byte payloads, watched or retired variants, multi-model folders. */
 export function plainEndpointsOf(routings: Iterable<Routing>): readonly PlainEndpoint[] {
   return Array.from(routings).flatMap(({ name, variants, shadow, isSuspended }) => {
     const isPlain = variants.every(

@@ -13,6 +13,7 @@ import {
 import type { WorkerView } from '../../providers/index.ts';
 import { type Serving } from '../serving.ts';
 
+/** What is sampled. */
 export interface SamplingDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly serving: Pick<Serving, 'endpoints'>;

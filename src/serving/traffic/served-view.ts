@@ -9,6 +9,7 @@ import type { VariantPool } from '../variant-pool.ts';
 import type { VariantStatistics } from './statistics.ts';
 import { type RoutedVariant, type Routing, routedVariants } from './traffic.ts';
 
+/** A variant as it serves now, which may differ from its config during an update. */
 export interface ServedVariant {
   readonly name: string;
   readonly version: ModelVersion;
@@ -30,6 +31,7 @@ export interface ServedVariant {
   readonly unloaded: readonly UnloadedModel[];
 }
 
+/** Functions as a part of a hybrid variant. */
 export interface OverflowView {
   /** Share of answered requests that functions answered. */
   readonly share: number;
@@ -42,6 +44,7 @@ export function answeringVariants({ variants }: Pick<ServedView, 'variants'>): r
   return variants.filter(({ isShadow }) => !isShadow);
 }
 
+/** A snapshot for views. */
 export interface ServedView {
   readonly name: string;
   readonly isReady: boolean;

@@ -30,6 +30,7 @@ export interface BatchStatistics {
   readonly computeOutput: Duration;
 }
 
+/** Counters only grow, as the extension demands. */
 export class VariantStatistics {
   /** When counting began, epoch milliseconds. */
   readonly sinceMs: number;

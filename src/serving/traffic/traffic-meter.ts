@@ -23,6 +23,7 @@ export interface ArrivedCounts {
   readonly rows: number;
 }
 
+/** The counts of a variant that has received nothing. Shared, so never modify it. */
 export const noTraffic: TrafficCounts = { requestsArrived: 0, rowsArrived: 0, rowMs: 0, requests: 0, violations: 0, overflowed: 0 };
 
 /** Whether an error is the platform's fault (true) or the client's (false). */
