@@ -77,6 +77,7 @@ const forwardingHeaders: ReadonlySet<string> = new Set([
   'x-amz-sns-message-type',
 ]);
 
+/** What is known of a connection before any header was read. */
 export interface AccessConnection {
   readonly remoteAddress: string | undefined;
   readonly listenerIsLoopback: boolean;
@@ -88,6 +89,7 @@ export interface AccessConnection {
   readonly method?: string | undefined;
 }
 
+/** A caller who signed in, and the cookie that keeps the session. */
 export interface AuthenticatedSession {
   readonly caller: Caller;
   /** For `Set-Cookie`. */
@@ -100,6 +102,7 @@ export interface Signer {
   readonly caller: Caller;
 }
 
+/** Temporary credentials that a caller requests of STS. */
 export interface RoleRequest {
   readonly role: string;
   readonly session: string;
@@ -120,6 +123,7 @@ const cappedAnonymous: Caller = { keyId: 'anonymous', role: 'invoker' };
 const jobsEndMs = Date.UTC(9999, 0);
 const howToAuthenticate = 'send `Authorization: Bearer ID:SECRET` (the value of PENSTOCK_KEY)';
 
+/** One per server. Authentication reads memory only, so it can stand before every request. */
 export class Access {
   readonly #path: string;
   readonly #clock: Clock;

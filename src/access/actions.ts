@@ -5,6 +5,7 @@
  */
 import type { Permission } from './roles.ts';
 
+/** By action: the permission it requires. */
 export const actions = {
   'read server status': 'read',
   'read own identity': 'read',
@@ -94,8 +95,10 @@ export const actions = {
   'use files of the server': 'administer',
 } as const satisfies Record<string, Permission>;
 
+/** An operation of the platform, whichever API it is called by. */
 export type Action = keyof typeof actions;
 
+/** The permission that an action requires, in every API. */
 export function permissionFor(action: Action): Permission {
   return actions[action];
 }

@@ -2,6 +2,7 @@
 import type { KeyLimiter } from './key-limits.ts';
 import type { Role } from './roles.ts';
 
+/** Who called. Handlers get it from the API layer, and never read credentials themselves. */
 export interface Caller {
   /** The id of the key; `anonymous` without one. */
   readonly keyId: string;

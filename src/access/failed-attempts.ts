@@ -19,6 +19,7 @@ interface Failures {
   atMs: number;
 }
 
+/** Bounded: beyond the limit the address whose last failure is longest ago is forgotten. */
 export class FailedAttempts {
   readonly #clock: Pick<Clock, 'nowMs'>;
   /** Ordered by the last failure. */

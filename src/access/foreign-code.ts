@@ -25,6 +25,7 @@ export const noForeignCode: ForeignCodeDeps = {
 /** The peer has closed its socket, or its process has ended. */
 const unknownUid = -1;
 
+/** Finds out by the socket whose process called, never by what the call says. */
 export class ForeignPeers {
   readonly #deps: ForeignCodeDeps;
   readonly #lookUp: (socket: PeerSocket) => number | null;

@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
 
+/** Absent members are unlimited. */
 export interface KeyLimits {
   /** Average requests per second; a burst of one second's worth is allowed. */
   readonly ratePerSecond?: number;
@@ -9,6 +10,7 @@ export interface KeyLimits {
   readonly concurrency?: number;
 }
 
+/** Upper bounds of what can be set. */
 export const keyLimitsMax = { ratePerSecond: 1_000_000, concurrency: 1_000_000 } as const;
 
 /** Validates limits read from `keys.json`: a rate above 0, a concurrency of at least 1. */

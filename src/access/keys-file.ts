@@ -20,6 +20,7 @@ export interface KeySummary {
   readonly limits?: KeyLimits;
 }
 
+/** A key with its secret, which verifying an AWS signature requires. */
 export interface Key extends KeySummary {
   readonly secret: string;
 }

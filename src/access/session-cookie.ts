@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { sessionLimits } from './sessions.ts';
 
+/** Its name depends on the keys file, because browsers send the cookies of a host to all of its ports. */
 export class SessionCookie {
   readonly name: string;
   readonly #attributes: string;

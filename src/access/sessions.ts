@@ -22,6 +22,7 @@ interface Session {
 }
 
 const hourMs = 3_600_000;
+/** Lifetimes in milliseconds, and numbers of sessions. */
 export const sessionLimits = {
   /** Maximum lifetime, regardless of use. */
   lifeMs: 7 * 24 * hourMs,
@@ -33,6 +34,7 @@ export const sessionLimits = {
   max: 2000,
 } as const;
 
+/** A session has the rights of its key. Revoking the key ends it. */
 export class Sessions {
   readonly #clock: Clock;
   readonly #random: (bytes: number) => Buffer;

@@ -8,6 +8,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AssumedRole } from './caller.ts';
 
+/** Credentials for the clients of AWS, with the time at which they end. */
 export interface TemporaryCredentials {
   /** In the format of AWS: `ASIA` and 16 characters of A-Z and 2-7. */
   readonly id: string;
@@ -28,6 +29,7 @@ export interface SessionClaims extends AssumedRole {
 const tokenLengthMax = 2048;
 const prefix = 'ASIA';
 
+/** Whether an access key id is one of temporary credentials; says nothing of its validity. */
 export function isTemporaryId(id: string): boolean {
   return id.startsWith(prefix);
 }

@@ -14,6 +14,7 @@ interface Decoding<Decoded> {
   readonly body: Uint8Array;
 }
 
+/** A decoder of bodies, in place or in a thread. */
 export type BodyTask<Input extends WithBody, Decoded> = ThreadTask<Input, Decoding<Decoded>>;
 
 /** Must be exported from `module` under `name`. `tensorsOf` returns the bytes of the decoded result. */

@@ -5,6 +5,7 @@
 import { PlatformError } from '../errors.ts';
 import { elementCount, type TensorSpec } from '../tensor.ts';
 
+/** Bounds on what a text may become in memory. */
 export interface JsonLimits {
   /** Nesting depth of lists and objects. */
   readonly depthMax: number;

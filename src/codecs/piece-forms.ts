@@ -2,8 +2,10 @@
 
 /** `events`: server-sent events. `lines`: a line of JSON for each value. */
 export type StreamForm = 'events' | 'lines';
+/** What a piece of a stream is, by the content type of its head. */
 export type PieceKind = 'text' | 'json' | 'bytes';
 
+/** The content type of a stream by its form. */
 export const streamTypes: Readonly<Record<StreamForm, string>> = {
   events: 'text/event-stream; charset=utf-8',
   lines: 'application/jsonlines',

@@ -36,6 +36,7 @@ export const decodeRequestTask = bodyTask(
   bytesOfInputs,
 );
 
+/** For bodies of the generate extension. */
 export const decodeGenerateTask = bodyTask(
   import.meta.url,
   'decodeGenerateTask',
@@ -43,6 +44,7 @@ export const decodeGenerateTask = bodyTask(
   bytesOfInputs,
 );
 
+/** For messages of gRPC. */
 export const decodeMessageTask = bodyTask(
   import.meta.url,
   'decodeMessageTask',

@@ -5,6 +5,7 @@ import type { InstancePrice } from './prices.ts';
 /** An instance type with devices, by name. */
 export type AcceleratorTable = Readonly<Record<string, AcceleratorType>>;
 
+/** An instance type with a share of a device, and its price. */
 export interface AcceleratorType extends InstancePrice {
   /** Indexes of the devices of this machine that its workers may use. */
   readonly devices: readonly number[];

@@ -16,6 +16,7 @@ export interface Account {
   coldStarts: number;
 }
 
+/** All sums at zero. Each call returns an object of its own. */
 export function newAccount(): Account {
   return {
     instanceSeconds: 0,
@@ -33,6 +34,7 @@ export function newAccount(): Account {
   };
 }
 
+/** Names of all sums, for arithmetic over them. */
 export const accountFields = Object.keys(newAccount()) as readonly (keyof Account)[];
 
 /** Adds `other`, multiplied by `times`, to `account` in place. */
@@ -47,6 +49,7 @@ export function subtractAccount(later: Readonly<Account>, earlier: Readonly<Acco
   return more;
 }
 
+/** Whether nothing was used between two readings. */
 export function isSameAccount(one: Readonly<Account>, other: Readonly<Account>): boolean {
   return accountFields.every((field) => one[field] === other[field]);
 }

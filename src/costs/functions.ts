@@ -46,6 +46,7 @@ export function functionUsd(prices: FunctionPrices, memoryMiB: number, ms: numbe
 
 /** Interval of pings that keep an environment warm, and the duration of a ping. */
 export const pingEveryMs = 300_000;
+/** The billed time of a ping that keeps an environment warm. */
 export const pingBusyMs = 20;
 
 /** Cost per hour of keeping one environment warm by pings, which are billed as invocations. US dollars. */

@@ -11,7 +11,9 @@ import { type Database, type HourlyCostsTable, inSharedTransaction, type Transac
 import { type Account, accountFields, addAccount, isSameAccount, newAccount, subtractAccount } from './account.ts';
 import { type Ledger, type Usage, usageOf } from './ledger.ts';
 
+/** How costs can be grouped. */
 export const costPeriods = ['hour', 'day', 'total'] as const;
+/** Days are those of UTC. */
 export type CostPeriod = (typeof costPeriods)[number];
 
 /** Use of one variant within one period. */
@@ -22,6 +24,7 @@ export interface CostLine extends Usage {
   readonly variant: string;
 }
 
+/** Which costs, and how they are grouped. */
 export interface CostsQuery {
   /** Default: all endpoints. */
   readonly endpoint?: string | undefined;
@@ -32,6 +35,7 @@ export interface CostsQuery {
   readonly by: CostPeriod;
 }
 
+/** The ledger that is polled, and where its increases are stored. */
 export interface CostHistoryOptions {
   readonly db: Database;
   readonly clock: Clock;

@@ -7,6 +7,7 @@ import { type Account, addAccount, isSameAccount, newAccount, subtractAccount } 
 import { gbSeconds } from './functions.ts';
 import { executorUsd } from './prices.ts';
 
+/** Sums of use and cost; they only grow. */
 export interface Usage {
   /** Running time of instances and warm environments, seconds. */
   readonly instanceSeconds: number;

@@ -1,6 +1,7 @@
 /** Price table of instances and functions, and the cost of one executor. */
 import { PlatformError } from '../errors.ts';
 
+/** Size and list price of an instance type. */
 export interface InstancePrice {
   readonly vcpu: number;
   readonly memoryMiB: number;
@@ -10,6 +11,7 @@ export interface InstancePrice {
   readonly hasDevices?: boolean;
 }
 
+/** Prices of functions, after those of AWS Lambda. */
 export interface FunctionPrices {
   /** Available memory sizes of functions, ascending. */
   readonly memoryMiB: readonly number[];
@@ -22,6 +24,7 @@ export interface FunctionPrices {
   readonly usdPerProvisionedGbSecond: number;
 }
 
+/** All prices of a server. Nothing is billed: costs are computed from use. */
 export interface PriceTable {
   /** Date of the prices, for example `2026-11-01`. */
   readonly asOf: string;
@@ -29,6 +32,7 @@ export interface PriceTable {
   readonly functions: FunctionPrices;
 }
 
+/** A row of the table with its name. */
 export interface InstanceType extends InstancePrice {
   readonly name: string;
 }

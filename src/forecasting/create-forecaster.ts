@@ -5,6 +5,7 @@ import { HoltWintersModel } from './holt-winters.ts';
 import { RlsArModel } from './rls-ar.ts';
 import { type ForecasterShape, type PointModel, TrackedForecaster } from './tracked-forecaster.ts';
 
+/** `rls-ar` is the default of scaling policies; the others are baselines to compare with. */
 export type ForecasterName = 'rls-ar' | 'persistence' | 'seasonal-naive' | 'holt-winters';
 
 const models: Readonly<Record<ForecasterName, (shape: ForecasterShape) => PointModel>> = {

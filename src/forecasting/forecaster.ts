@@ -23,6 +23,7 @@ export interface Forecast {
   quantile(tau: number): number;
 }
 
+/** Fixed for the life of a forecaster, and part of its snapshot. */
 export interface ForecasterOptions {
   /** Supported horizons of `predict`: whole numbers from 1, in any order. */
   readonly horizons: readonly number[];
@@ -47,6 +48,7 @@ export interface ForecasterSnapshot {
   readonly state: Readonly<Record<string, unknown>>;
 }
 
+/** Fed with one count per slot, in order; asked for any configured horizon. */
 export interface Forecaster {
   readonly name: string;
   /** Ascending, without duplicates. */

@@ -8,6 +8,7 @@ const longGapSlots = 10;
 /** Number of observations after such a gap until they are usable again. */
 const freshAfter = 3;
 
+/** A ring buffer. Gaps are NaN, so that nothing is computed from them by mistake. */
 export class History {
   readonly #roots: Float64Array;
   #firstSlot = -1;

@@ -19,6 +19,7 @@ const trendGain = 0.1;
 const trendDamping = 0.9;
 const levelFading = 0.97;
 
+/** A baseline with trend and a daily profile. */
 export class HoltWintersModel implements PointModel {
   readonly #shape: ForecasterShape;
   /** Profile by slot of the day; NaN if not visited yet. Stored in 32 bits to limit the size of snapshots. */

@@ -26,6 +26,7 @@ const normalQuantiles: readonly number[] = [
   0.5244005127080407, 0.8416212335729143, 1.2815515655446004, 1.6448536269514722, 2.3263478740408408,
 ];
 
+/** One per horizon. It follows the errors of any point model. */
 export class QuantileTracker {
   #scale = 1;
   #residualsSeen = 0;

@@ -14,6 +14,7 @@ const forgetting = 0.9997;
 const spreadAtStart = 10;
 const traceMaxPerFeature = 1e4;
 
+/** An update takes time quadratic in the number of features, and allocates nothing. */
 export class RecursiveLeastSquares {
   readonly #size: number;
   readonly #weights: Float64Array;

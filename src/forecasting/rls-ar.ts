@@ -28,6 +28,7 @@ const leverageTrusted = 1;
 /** Random variation of a root: twice its standard deviation, which for Poisson counts is 1/2 at any rate. */
 const chanceOfRoot = 1;
 
+/** The point model of the product's forecaster. */
 export class RlsArModel implements PointModel {
   readonly #shape: ForecasterShape;
   /** One regression per horizon. */

@@ -60,6 +60,7 @@ interface Track {
   basis: ForecastBasis;
 }
 
+/** A snapshot holds everything, so a restarted server continues with the same forecasts. */
 export class TrackedForecaster implements Forecaster {
   readonly name: string;
   readonly horizons: readonly number[];

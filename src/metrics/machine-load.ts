@@ -31,6 +31,7 @@ interface Sample {
   readonly othersShare: number;
 }
 
+/** Has no figures on systems that do not report processor times. */
 export class MachineLoad {
   readonly #read: () => MachineTimes | null;
   /** The latest last. */

@@ -6,6 +6,7 @@ import type { MetricStore } from './series/metric-store.ts';
 import { VariantSeries } from './series/variant-series.ts';
 import { CountedVariant, type VariantCounts, type VariantMetrics } from './variant-metrics.ts';
 
+/** One value of a gauge or counter, with its labels. */
 export interface MetricSample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -15,6 +16,7 @@ export interface MetricSample {
 const secondsBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60];
 const rowsBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
+/** One per server. The store is null where only the page is needed. */
 export class Metrics {
   readonly register = new Registry();
   readonly #histograms = {

@@ -4,6 +4,7 @@ import type { HistogramChild, HistogramFamily } from './exposition/histogram-fam
 import { AnswerColumns } from './series/answer-columns.ts';
 import type { ExecutorKind, VariantSeries } from './series/variant-series.ts';
 
+/** What became of a request, as a label of its counter. */
 export type RequestOutcome = 'ok' | 'cancelled' | ErrorCode;
 
 /** Times of an answered request in milliseconds, and its cost. */
@@ -20,6 +21,7 @@ export interface AnsweredRequest {
   readonly overflow?: string | null;
 }
 
+/** What serving reports of a variant. Never throws: counting must not fail a request. */
 export interface VariantMetrics {
   /** `isMissed`: the response was later than the objective; null without an objective. */
   answered(answer: AnsweredRequest, kind: ExecutorKind, isMissed: boolean | null): void;
@@ -58,6 +60,7 @@ interface Families {
 
 const stages = ['queue', 'batch_wait', 'compute', 'encode'];
 
+/** Answers wait in columns, and are counted in batches. */
 export class CountedVariant implements VariantMetrics {
   readonly labels: { readonly endpoint: string; readonly variant: string };
   readonly #families: Families;

@@ -1,5 +1,6 @@
 /** Audited actions by name, each with the kind of resource it acts on. */
 
+/** The kind of thing that an action changes; filters of the audit use it. */
 export type ResourceKind =
   | 'access'
   | 'alarm'
@@ -155,6 +156,7 @@ const resourceKinds = {
 /** `CreateEndpoint`, `SetApproval` */
 export type AuditAction = keyof typeof resourceKinds;
 
+/** Whether this server records actions of this name. Records of older servers may have others. */
 export function isAuditAction(action: string): action is AuditAction {
   return Object.hasOwn(resourceKinds, action);
 }

@@ -8,6 +8,7 @@ import { type AuditTable, type Database, firstIdAt, inTransaction, OrderedIds, t
 import type { AuditAction } from './audit-actions.ts';
 import { currentCallId, currentOrigin, markRecorded, type Origin } from './origin.ts';
 
+/** What is recorded of one action. */
 export interface AuditEntry {
   /** The key's id, or `anonymous`. */
   readonly who: string;
@@ -25,6 +26,7 @@ export interface ActionEntry extends AuditEntry {
   readonly action: AuditAction;
 }
 
+/** An entry with what the audit adds to it. Never changes. */
 export interface AuditRecord extends AuditEntry {
   readonly id: string;
   /** Epoch milliseconds. */
@@ -57,6 +59,7 @@ export interface AuditQuery {
   readonly toMs?: number | undefined;
 }
 
+/** The result of checking the chain of hashes. */
 export interface AuditVerification {
   readonly records: number;
   /** Hash of the last record. Stored elsewhere, it detects that the whole chain was rewritten. */
@@ -67,6 +70,7 @@ export interface AuditVerification {
 
 const pageSize = 1000;
 
+/** Records of changes are written in the transaction of the change: neither exists without the other. */
 export class Audit {
   readonly #db: Database;
   readonly #clock: Clock;

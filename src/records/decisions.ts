@@ -10,6 +10,7 @@ import { type Database, type DecisionsTable, inTransaction, isForeignKeyViolatio
 import { type DecisionRun, listRuns } from './decision-runs.ts';
 import type { Events, NewEvent, PlatformEvent } from './events.ts';
 
+/** Which control loop decided. */
 export type DecisionKind = DecisionsTable['kind'];
 
 /** One envelope for every kind. Members of type `unknown` are JSON and specific to the kind. */
@@ -32,12 +33,14 @@ export interface NewDecision {
   readonly effect?: UnknownEffect;
 }
 
+/** A decision that was stored; its event must be published after the commit. */
 export interface RecordedDecision {
   readonly made: Decision;
   /** Null if the decision changes nothing. */
   readonly event: PlatformEvent | null;
 }
 
+/** A stored decision. Its inputs suffice to repeat it. */
 export interface Decision extends Omit<NewDecision, 'effect'> {
   readonly id: string;
   /** Epoch milliseconds. */
@@ -57,6 +60,7 @@ export interface UnknownEffect {
   readonly unknown: string;
 }
 
+/** Filters and place of a page, newest first. */
 export interface DecisionPage {
   /** Default: all endpoints. */
   readonly endpoint?: string | undefined;
@@ -81,6 +85,7 @@ const decisionsPerEndpointMax = 10_000;
 /** Old decisions are deleted in batches, so the limit can be exceeded by this many. */
 const pruneEvery = 100;
 
+/** Bounded per endpoint: beyond the limit the oldest are deleted. */
 export class Decisions {
   readonly #db: Database;
   readonly #clock: Clock;

@@ -1,6 +1,7 @@
 /** Event kinds, `resource.what-happened`. The compiler restricts events to this list; queries for other kinds are rejected. */
 import { PlatformError } from '../errors.ts';
 
+/** A new kind is added here first. */
 export const eventKinds = [
   'alarm.state-changed',
   'async.failed',
@@ -96,6 +97,7 @@ export const eventKinds = [
   'worker.crashed',
 ] as const;
 
+/** Kinds of events that this server records. */
 export type EventKind = (typeof eventKinds)[number];
 
 /** Throws `invalid_request` for an unknown kind. A bare resource such as `endpoint` stands for all its kinds. */

@@ -4,6 +4,7 @@ import { type Clock, repeat } from '../clock.ts';
 import { type Database, type EventsTable, inTransaction, type Transaction } from '../storage/index.ts';
 import type { EventKind } from './event-kinds.ts';
 
+/** An event to be recorded, in the transaction of what it reports. */
 export interface NewEvent {
   /** `endpoint.in-service`, `version.approved`: resource and what happened. */
   readonly kind: EventKind;
@@ -13,6 +14,7 @@ export interface NewEvent {
   readonly detail: unknown;
 }
 
+/** A stored event. Never changes. */
 export interface PlatformEvent extends Omit<NewEvent, 'kind'> {
   /** Events of an older server can have other kinds. */
   readonly kind: string;
@@ -31,11 +33,13 @@ export interface EventQuery {
   readonly kinds?: readonly string[] | undefined;
 }
 
+/** A kind matches itself, and a prefix such as `endpoint` all kinds below it. */
 export function matchesEventQuery({ kind, subject }: Pick<PlatformEvent, 'kind' | 'subject'>, { subjects, kinds }: EventQuery): boolean {
   if (subjects !== undefined && !subjects.includes(subject)) return false;
   return kinds === undefined || kinds.some((each) => kind === each || kind.startsWith(`${each}.`));
 }
 
+/** A page of events, newest first. */
 export interface RecentEvents extends EventQuery {
   /** Only events with a lower `seq`. */
   readonly before?: number | undefined;
@@ -50,6 +54,7 @@ const eventsMax = 200_000;
 const sweptAtOnce = 1000;
 const sweepEveryMs = 3_600_000;
 
+/** Publish after the commit only: a listener must not see what may be rolled back. */
 export class Events {
   readonly #db: Database;
   readonly #clock: Clock;

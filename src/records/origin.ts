@@ -1,6 +1,7 @@
 /** Origin of a control call. The API layer sets it once; everything the call does is recorded with it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+/** Where a control call came from, as the audit shows it. */
 export interface Origin {
   /** `api`, `aws`, `oip`. */
   readonly protocol: string;

@@ -29,6 +29,7 @@ interface Counted extends Pick<AuditEntry, 'who' | 'action' | 'outcome'> {
   count: number;
 }
 
+/** Where rejections are recorded. */
 export interface RejectionAuditOptions {
   readonly audit: Pick<Audit, 'recordRefused'>;
   readonly clock: Clock;
@@ -36,6 +37,7 @@ export interface RejectionAuditOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Never fails the rejected call: what cannot be recorded is reported to `onFailure`. */
 export class RejectionAudit {
   readonly #options: RejectionAuditOptions;
   readonly #callers = new Map<string, TokenBucket>();

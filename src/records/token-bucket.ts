@@ -1,5 +1,6 @@
 /** A token bucket: a burst, refilled at a rate per minute. */
 
+/** State of a bucket; functions of this file compute with it, so that thousands of buckets need no timers. */
 export interface TokenBucket {
   tokens: number;
   /** When `tokens` was computed, milliseconds of the monotonic clock. */

@@ -15,6 +15,7 @@ const variantsMax = 1000;
 const serverEnds: ReadonlySet<string | null> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP']);
 const serverEndsMs = 1000;
 
+/** An exit that nobody requested, as its event and the log have it. */
 export interface WorkerExit {
   /** `digits.alltraffic.1.0` */
   readonly worker: string;
@@ -51,6 +52,7 @@ interface Variant {
 
 type ReportedExit = WorkerExit & LostRequests;
 
+/** Where exits are recorded. */
 export interface WorkerExitsOptions {
   readonly events: Pick<Events, 'recordAndPublish'>;
   readonly clock: Clock;
@@ -58,6 +60,7 @@ export interface WorkerExitsOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Rate-limited per variant: a worker that crashes at every request would flood the events. */
 export class WorkerExits {
   readonly #options: WorkerExitsOptions;
   /** By worker, until its exit is processed. */

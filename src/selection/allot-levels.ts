@@ -12,6 +12,7 @@ export interface ChainName {
   readonly second: string | null;
 }
 
+/** What a certificate claims, and of which rows. */
 export interface TestTerms {
   /** Identifies the labelled rows. */
   readonly set: string;
@@ -26,6 +27,7 @@ export interface AllottedTest extends ChainName, TestTerms {
   readonly level: number;
 }
 
+/** The levels of all chains. Those of earlier tests are unchanged. */
 export interface AllottedLevels {
   /** By chain, in their order. */
   readonly levels: readonly number[];

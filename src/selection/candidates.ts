@@ -5,6 +5,7 @@
 import type { ModelMap } from '../runtime/index.ts';
 import { describeTensor, elementCount, type Signature, type TensorSpec } from '../tensor.ts';
 
+/** A candidate and its signature. */
 export interface NamedSignature {
   /** `digits/3` */
   readonly name: string;
@@ -15,6 +16,7 @@ type InputMap = ModelMap['inputs'][number];
 type OutputMap = ModelMap['outputs'][number];
 
 const scoreNames = ['probabilities', 'scores'];
+/** Datatypes of scores, by which a cascade judges how sure a model is. */
 export const floatTypes: readonly string[] = ['FP16', 'BF16', 'FP32', 'FP64'];
 
 /** The map from the contract, or a sentence that says why the candidate cannot replace it. */

@@ -4,6 +4,7 @@ import type { JudgedPlan } from './plans.ts';
 /** The goal: the cheapest plan that keeps the floor, or the most accurate one within a budget. */
 export type SelectionGoal = { readonly kind: 'cheapest' } | { readonly kind: 'most-accurate'; readonly usdPerHourMax: number };
 
+/** The result of a choice among plans that keep the floor. */
 export interface ChosenPlans {
   readonly floorPlan: JudgedPlan;
   readonly topPlan: JudgedPlan;
@@ -118,6 +119,7 @@ export function paretoFront(plans: readonly JudgedPlan[]): JudgedPlan[] {
   return front;
 }
 
+/** Names of the models that plans need. Every worker loads all of them. */
 export function modelsIn(plans: readonly JudgedPlan[]): Set<string> {
   return new Set(plans.flatMap(({ first, second }) => (second === null ? [first] : [first, second])));
 }

@@ -30,6 +30,7 @@ export interface SelectableModel {
   readonly workerKey: string;
 }
 
+/** How rows are answered: by one model, or by a second one when the first is unsure. */
 export interface AnswerPlan {
   /** Names of the models. */
   readonly first: string;
@@ -56,6 +57,7 @@ export interface PlanConditions {
   readonly earlier?: readonly AllottedTest[];
 }
 
+/** A plan with what its evaluation proves. */
 export interface JudgedPlan extends AnswerPlan {
   /** `digits-mlp/1>digits-cnn/1@0.03` */
   readonly name: string;
@@ -83,6 +85,7 @@ export interface JudgedPlan extends AnswerPlan {
   readonly usdPerHour: number;
 }
 
+/** All judged plans of a selection, and the error that their certificates share. */
 export interface JudgedPlans {
   readonly plans: readonly JudgedPlan[];
   /** The smallest of a chain of tests; null without a floor. */

@@ -26,6 +26,7 @@ export interface PlanTest {
   readonly isCertified: boolean;
 }
 
+/** A fixed sequence of tests, which share one level. */
 export interface Chain {
   readonly first: number;
   /** null for a model alone. */
@@ -41,6 +42,7 @@ export const thresholds: readonly number[] = [
   -1, 1e-5, 1e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1,
 ];
 
+/** The floor, and the error probabilities to spend. */
 export interface CertifyOptions {
   /** The accuracy to be kept, above 0 and below 1. */
   readonly floor: number;

@@ -20,11 +20,13 @@ export function mcnemar(onlyFirstRight: number, onlySecondRight: number): number
   return Math.min(1, 2 * mcnemarTail(most, Math.min(onlyFirstRight, onlySecondRight)));
 }
 
+/** Number of draws, and the seed: equal seeds give equal results. */
 export interface BootstrapOptions {
   readonly draws?: number;
   readonly seed?: number;
 }
 
+/** Of the mean difference of two models. */
 export interface BootstrapResult {
   readonly mean: number;
   /** 95 %. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Interval } from './intervals.ts';
 
+/** Labels and answers, row by row. */
 export interface MacroF1Rows {
   readonly classes: number;
   readonly labels: Int32Array;

@@ -11,12 +11,14 @@ export interface ClassifiedRows {
   readonly scored: ScoredRows | null;
 }
 
+/** Figures of each row, for means and bootstraps. */
 export interface ScoredRows {
   readonly confidences: Float64Array;
   readonly logLosses: Float64Array;
   readonly briers: Float64Array;
 }
 
+/** Figures of one class. Precision and recall are 0 where they are undefined. */
 export interface ClassScores {
   readonly label: number;
   /** Rows with this label. */
@@ -26,6 +28,7 @@ export interface ClassScores {
   readonly f1: number;
 }
 
+/** Figures of a classifier over all rows. */
 export interface ClassificationScores {
   readonly rows: number;
   readonly errors: number;
@@ -46,6 +49,7 @@ const bins = 10;
 /** A probability of 0 would have an infinite loss. */
 const probabilityMin = 1e-15;
 
+/** Needs at least one row. A row without an answer is an error of the model. */
 export function classificationScores({ classes, labels, predictions, scored }: ClassifiedRows): ClassificationScores {
   const rows = labels.length;
   assert(rows > 0 && predictions.length === rows, 'expected one answer for each of at least one row');
@@ -79,6 +83,7 @@ export function classificationScores({ classes, labels, predictions, scored }: C
   };
 }
 
+/** Figures of one row from its scores. */
 export interface ScoredRow {
   /** The class with the largest score, the first of equals; -1 if a score is not a number. */
   readonly prediction: number;
@@ -129,12 +134,14 @@ function calibrationError(confidences: Float64Array, labels: Int32Array, predict
   return sums.reduce((total, { confidence, right }) => total + Math.abs(right - confidence), 0) / confidences.length;
 }
 
+/** Figures of a regression, in the unit of the label. */
 export interface RegressionScores {
   readonly rows: number;
   readonly rmse: number;
   readonly mae: number;
 }
 
+/** Root mean square error and mean absolute error. Needs at least one row. */
 export function regressionScores(labels: Float64Array, predictions: Float64Array): RegressionScores {
   const rows = labels.length;
   assert(rows > 0 && predictions.length === rows, 'expected one answer for each of at least one row');

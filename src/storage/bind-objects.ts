@@ -9,6 +9,7 @@ import type { Blobs } from './objects/blobs.ts';
 import { referencedObjects } from './objects/referenced-objects.ts';
 import type { Database } from './tables.ts';
 
+/** The two sides to compare: what the database says, and what the place holds. */
 export interface ObjectsBinding {
   readonly db: Database;
   /** As `objectPlaceOf` writes it; null for the folders of the data directory. */
@@ -51,6 +52,7 @@ export async function claimPlace(blobs: Blobs, id: string, objects: 'unknown' | 
   await writeId(blobs, idKey, id);
 }
 
+/** Stores the place of the objects in the row of the installation. */
 export function storePlace(db: Database, place: string | null): Promise<void> {
   return inTransaction(db, async (tx) => {
     await tx.updateTable('installation').set({ objects: place }).where('slot', '=', 1).execute();

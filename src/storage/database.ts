@@ -23,6 +23,7 @@ export type DatabaseLocation =
     }
   | PostgresLocation;
 
+/** A PostgreSQL database, and how it is used: by one server, or by a command. */
 export interface PostgresLocation {
   readonly url: string;
   /** If given, this server uses the database exclusively and rejects a second server. */
@@ -34,6 +35,7 @@ export interface PostgresLocation {
   readonly onAvailability?: (problem: string | null) => void;
 }
 
+/** A migrated database. `availability` tells whether it can be reached now. */
 export interface OpenDatabase {
   readonly db: Database;
   readonly dialect: Dialect;

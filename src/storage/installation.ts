@@ -17,6 +17,7 @@ import { FileObjectStore } from './objects/file-object-store.ts';
 import { referencedObjects } from './objects/referenced-objects.ts';
 import type { Database } from './tables.ts';
 
+/** The directory and the database whose ids are compared. */
 export interface InstallationDeps {
   readonly directory: Pick<DataDirectory, 'path' | 'objects' | 'buckets'>;
   readonly db: Database;

@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely';
 import { nameKey } from '../names.ts';
 import type { Database, Tables } from './tables.ts';
 
+/** Filters and order of a list of jobs, as SageMaker's List operations have them. */
 export interface JobFilter {
   /** Part of the name, in upper or lower case. */
   readonly nameContains?: string | undefined;
@@ -22,6 +23,7 @@ export interface JobFilter {
   readonly limit: number;
 }
 
+/** Columns by which lists of jobs can be sorted. */
 export type JobSortColumn = 'name_key' | 'created_at' | 'state';
 type JobTable = 'training_jobs' | 'transforms' | 'tuning_jobs';
 

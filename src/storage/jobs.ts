@@ -11,6 +11,7 @@ import { inSharedTransaction } from './shared-transactions.ts';
 import type { JobsTable } from './tables/jobs.ts';
 import type { Database, Dialect, Transaction } from './tables.ts';
 
+/** A job to be added. */
 export interface NewJob {
   /** Names the consumer: `webhook`, `async/digits`. */
   readonly queue: string;
@@ -60,6 +61,7 @@ function inTurn(rows: readonly LaneRow[], roomOf: (lane: string) => number): str
   ).flat();
 }
 
+/** A job as its consumer gets it, for the time of its lease. */
 export interface Job {
   readonly id: string;
   readonly queue: string;
@@ -76,6 +78,7 @@ export interface LeasedJob extends Job {
   readonly lease: string;
 }
 
+/** A job that is not tried again, with the reason. */
 export interface DeadJob extends Job {
   readonly reason: string;
 }
@@ -97,6 +100,7 @@ export interface CauseCount {
   readonly count: number;
 }
 
+/** Counts of one queue, for metrics and views. */
 export interface QueueState {
   /** Open jobs, waiting or leased. */
   readonly backlog: number;
@@ -106,6 +110,7 @@ export interface QueueState {
   readonly oldestAtMs: number | null;
 }
 
+/** The database and its clock. Several processes may lease from one queue, so they must agree on the time. */
 export interface JobsOptions {
   readonly db: Database;
   readonly dialect: Dialect;
@@ -120,6 +125,7 @@ const reasonMax = 4096;
 /** Rows per statement, which bounds how long other users of the database wait. */
 const forgottenAtOnce = 500;
 
+/** Listeners are called for jobs that this process adds. */
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #ids = new OrderedIds();

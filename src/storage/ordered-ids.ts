@@ -5,6 +5,7 @@ const countsPerMs = 36 ** 4;
 const timeLength = 9;
 const timeMax = 36 ** timeLength - 1;
 
+/** One instance per table, so that its ids sort in the order of their creation. */
 export class OrderedIds {
   #ms = 0;
   #count = 0;

@@ -55,6 +55,7 @@ import type {
 import type { ModelGroupsTable, ModelVersionsTable, ProfilesTable, PythonModelsTable, VersionFilesTable } from './tables/registry.ts';
 import type { TrainingJobsTable, TuningJobsTable, TuningTrialsTable } from './tables/training.ts';
 
+/** The schema as Kysely sees it. A new table needs a migration as well. */
 export interface Tables {
   installation: InstallationTable;
   environments: EnvironmentsTable;
@@ -118,6 +119,9 @@ export interface Tables {
   object_chunks: ObjectChunksTable;
 }
 
+/** The only handle to the database that other modules get. They write typed queries; SQL text stays in this module. */
 export type Database = Kysely<Tables>;
+/** Pass it to whatever must commit together, such as a change with its audit record and event. */
 export type Transaction = KyselyTransaction<Tables>;
+/** Where the two databases differ, code branches on it. */
 export type Dialect = 'sqlite' | 'postgres';

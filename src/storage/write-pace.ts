@@ -12,6 +12,7 @@ const pausePerWrite = 100;
 /** Allows for timers that fire slightly early. */
 const toleranceMs = 50;
 
+/** Asked before each write, and told how long it took. */
 export class WritePace {
   readonly #clock: Pick<Clock, 'nowMs'>;
   #lastMs: number;

@@ -14,6 +14,7 @@ import { type InferParameters, noParameters, readParameters } from './parameters
 import { isJsonObject, type JsonObject, parseObject, parseWithExactIntegers, textOf } from './parse-json.ts';
 import * as refuse from './request-errors.ts';
 
+/** A decoded request. Its tensors are complete and match the signature. */
 export interface InferRequest {
   /** Returned in the response; undefined if the client sent none. */
   readonly id: string | undefined;
@@ -25,6 +26,7 @@ export interface InferRequest {
   readonly parameters: InferParameters;
 }
 
+/** An input whose name is known, and whose data are not decoded yet. */
 export interface RequestInput {
   readonly fields: JsonObject;
   readonly parameters: JsonObject;

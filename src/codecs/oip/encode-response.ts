@@ -8,6 +8,7 @@ import type { InferRequest } from './decode-request.ts';
 import { jsonElements } from './json-elements.ts';
 import type { ModelPlan, RequestedOutput } from './model-plan.ts';
 
+/** The JSON part, and what follows it. */
 export interface EncodedResponse {
   readonly json: string;
   /** The binary outputs, in order; null if none was requested. */

@@ -14,6 +14,7 @@ import { invalidRequest, missingInput, tensorNames } from './request-errors.ts';
 /** The names that language model clients use, whatever the names in the model. */
 const usual = { input: 'text_input', output: 'text_output' };
 
+/** A request of the generate extension. */
 export interface GenerateRequest extends InferRequest {
   /** The client used the name `text_input`, so the response uses `text_output`. */
   readonly isUsual: boolean;

@@ -4,6 +4,7 @@
  */
 import type { Signature, TensorSpec } from '../../tensor.ts';
 
+/** An output, and the form in which the client wants it. */
 export interface RequestedOutput {
   /** Index in the signature. */
   readonly index: number;
@@ -12,6 +13,7 @@ export interface RequestedOutput {
   readonly classes: number;
 }
 
+/** Immutable. Prepared texts save most of the cost of a small response. */
 export class ModelPlan {
   readonly model: string;
   readonly version: string;

@@ -3,6 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import { isJsonObject, type JsonObject } from './parse-json.ts';
 import { invalidParameter, invalidRequest } from './request-errors.ts';
 
+/** With defaults for what the client did not send. */
 export interface InferParameters {
   /** Whether outputs are binary if they do not specify it. */
   readonly binaryOutput: boolean;
@@ -18,6 +19,7 @@ export interface InferParameters {
   readonly explain: boolean;
 }
 
+/** Of a request without `parameters`; shared, so that most requests allocate none. */
 export const noParameters: InferParameters = {
   binaryOutput: false,
   timeoutMs: undefined,

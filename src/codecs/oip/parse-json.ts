@@ -7,6 +7,7 @@ import { messageOf } from '../../errors.ts';
 import { anyJson, checkJsonCost, type JsonLimits } from '../json-limits.ts';
 import { invalidRequest, truncated } from './request-errors.ts';
 
+/** A parsed object of unknown members. */
 export type JsonObject = { readonly [key: string]: unknown };
 
 /** False for null and arrays. */

@@ -7,6 +7,7 @@ import { invalidRequest } from '../oip/request-errors.ts';
 import type { InferMessage, InputMessage } from './infer-message.ts';
 import { hasTypedContents, readTypedContents } from './typed-contents.ts';
 
+/** A request from gRPC. */
 export interface MessageRequest extends InferRequest {
   /** The response has the form of the request: raw or typed contents. */
   readonly isRaw: boolean;

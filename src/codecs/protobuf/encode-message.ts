@@ -6,6 +6,7 @@ import type { MessageRequest } from './decode-message.ts';
 import { ProtobufWriter, varintBytes, varintBytesMax } from './protobuf-writer.ts';
 import { typedContents } from './typed-contents.ts';
 
+/** Parameters of a response; protobuf has a member for each of the three types. */
 export type ResponseParameters = Readonly<Record<string, boolean | number | string>>;
 
 /** Maximum size of a tag and a length. */

@@ -11,6 +11,7 @@ export interface InputMessage extends JsonObject {
   readonly contents: Buffer | null;
 }
 
+/** The message before a model is known. */
 export interface InferMessage {
   readonly modelName: string;
   /** If empty, the traffic split chooses the version. */

@@ -8,6 +8,7 @@ import { invalidRequest } from '../oip/request-errors.ts';
 /** Encoding of a field's value. Groups (3 and 4) predate proto3 and are not used. */
 export const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
+/** Throws at the first malformed byte. Views stay valid as long as the bytes do. */
 export class ProtobufReader {
   readonly #bytes: Buffer;
   #position = 0;

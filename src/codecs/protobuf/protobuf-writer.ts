@@ -10,6 +10,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
+/** The caller computes the size first; writing beyond it is a bug. */
 export class ProtobufWriter {
   readonly #bytes: Buffer;
   #position = 0;

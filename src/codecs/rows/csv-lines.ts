@@ -7,6 +7,7 @@ const carriageReturn = 0x0d;
 /** Maximum quotes per cell: replacing a quote temporarily takes fifty bytes. */
 const quotesMax = 2 ** 20;
 
+/** Reads on demand; a line that was not read costs nothing. */
 export class CsvLines {
   readonly #text: string;
   /** Maximum cells of a line: a longer line is rejected before the rest is split. */

@@ -29,6 +29,7 @@ function strayHint(labelling: string | undefined, hasHeader: boolean): string {
     : `leave out a column of answers: write a header first, then ${labelling}`;
 }
 
+/** What the caller knows of the rows beyond their text. */
 export interface CsvOptions {
   /** The label column, which is not an input. */
   readonly label?: string;
@@ -46,6 +47,7 @@ const spareColumns = 4096;
 /** Maximum columns for a model whose rows have any number of values. */
 const anyColumnsMax = 2 ** 20;
 
+/** Where the cells of a row are in the file that they were taken from. */
 export interface CsvSource {
   /** Number of columns that a row, or the header, has in the file. */
   readonly widthOf: (row: number | 'header') => number;

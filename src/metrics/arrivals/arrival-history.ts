@@ -19,6 +19,7 @@ export interface ArrivedSoFar {
   readonly rows: number;
 }
 
+/** Where counts come from: monotonic counters, read once a second. */
 export interface ArrivalHistoryOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -27,6 +28,7 @@ export interface ArrivalHistoryOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Which arrivals, in which resolution. */
 export interface ArrivalsQuery {
   readonly endpoint: string;
   /** Default: all variants. */
@@ -57,6 +59,7 @@ const lateSecondsMax = 10;
 /** A timer that fires slightly early would see the previous second. */
 const afterSecondMs = 5;
 
+/** Seconds in which the server did not run are gaps, not zeros. */
 export class ArrivalHistory {
   readonly #options: ArrivalHistoryOptions;
   /** Counter values at the last poll. */

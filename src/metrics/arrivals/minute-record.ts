@@ -1,6 +1,7 @@
 /** Arrivals of one minute by variant and second, and which of its seconds were counted. */
 
 import { nameKey } from '../../names.ts';
+/** Seconds of a record; also its number of slots. */
 export const secondsPerMinute = 60;
 
 /** `[second, requests, rows]` of a second with arrivals. */
@@ -13,6 +14,7 @@ export interface MinuteBefore {
   readonly variants: ReadonlyMap<string, readonly SecondCount[]>;
 }
 
+/** The sums of a minute, and the seconds that had arrivals. */
 export interface VariantMinute {
   readonly endpointKey: string;
   readonly variant: string;
@@ -29,6 +31,7 @@ interface VariantCounts {
   version: number;
 }
 
+/** One minute in memory. What an earlier server stored of the same minute is merged into it before it is written. */
 export class MinuteRecord {
   readonly minuteMs: number;
   /** Null until read from the database. */

@@ -16,6 +16,7 @@ export interface MinuteRange {
   readonly toMs: number;
 }
 
+/** An endpoint, or one of its variants. */
 export interface ArrivalSource {
   readonly endpoint: string;
   readonly variant?: string | undefined;

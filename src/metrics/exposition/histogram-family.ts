@@ -5,8 +5,10 @@
 import { type LoggedValues, logged } from '../series/logged-values.ts';
 import { NativeBuckets } from './native-buckets.ts';
 
+/** Label values by name. Their order is that of the object. */
 export type Labels = Readonly<Record<string, string>>;
 
+/** What all children of a family share. */
 export interface HistogramNames {
   readonly name: string;
   readonly help: string;
@@ -17,6 +19,7 @@ export interface HistogramNames {
 const one = new Float64Array(1);
 const logOfOne = new Float64Array(1);
 
+/** The series of one set of labels. */
 export class HistogramChild {
   readonly labels: Labels;
   readonly native = new NativeBuckets();
@@ -61,6 +64,7 @@ export class HistogramChild {
   }
 }
 
+/** Children are created once and held by their observers, so that an observation needs no lookup. */
 export class HistogramFamily {
   readonly names: HistogramNames;
   readonly #children = new Map<string, HistogramChild>();

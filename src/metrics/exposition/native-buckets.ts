@@ -11,6 +11,7 @@ const perOctave = 2 ** nativeSchema;
 /** Values up to this count as zero. */
 export const zeroThreshold = 1e-9;
 
+/** Grows by whole octaves. Values that are 0 are counted apart, because they have no logarithm. */
 export class NativeBuckets {
   zeros = 0;
   /** Bucket number of the first array element; a multiple of an octave. */

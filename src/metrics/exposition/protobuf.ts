@@ -6,6 +6,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { HistogramFamily, Labels } from './histogram-family.ts';
 import { nativeSchema, zeroThreshold } from './native-buckets.ts';
 
+/** The content type by which Prometheus asks for native histograms. */
 export const protobufContentType = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited';
 
 /** Whether a scraper's `Accept` header requests this format. */
@@ -34,6 +35,7 @@ const untyped = 3;
 const valueFields: Readonly<Record<number, number>> = { 0: 3, 1: 2, [untyped]: 5 };
 const histogramField = 7;
 
+/** The whole page. Plain families come from prom-client, histograms from this module. */
 export function encodeFamilies(plain: readonly PlainFamily[], histograms: readonly HistogramFamily[]): Buffer {
   const writer = new BinaryWriter();
   for (const family of plain) delimited(writer, () => plainFamily(writer, family));

@@ -1,12 +1,14 @@
 /** Functions of CloudWatch metric math. */
 import { isMany, type MathContext, MathSeries, seriesOf, timesOf, type Value } from './value.ts';
 
+/** A function of metric math, with its number of arguments. */
 export interface MathFunction {
   /** Minimum and maximum number of arguments. */
   readonly takes: readonly [number, number];
   readonly run: (values: readonly Value[], context: MathContext, mode: string | null) => Value;
 }
 
+/** By name in capitals, as CloudWatch documents them. */
 export const functions: Readonly<Record<string, MathFunction>> = {
   SUM: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => all.reduce((sum, each) => sum + each, 0)) },
   AVG: { takes: [1, 1], run: ([value]) => folded(value as Value, (all) => all.reduce((sum, each) => sum + each, 0) / all.length) },

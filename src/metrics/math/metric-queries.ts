@@ -3,6 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import { parseMath } from './metric-math.ts';
 import type { MathRange, MathSeries } from './value.ts';
 
+/** An expression. It can refer to other queries by their ids. */
 export interface ExpressionQuery {
   readonly id: string;
   readonly expression: string;

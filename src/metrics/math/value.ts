@@ -15,11 +15,13 @@ export class MathSeries extends Map<number, number> {
 /** A constant, one series, or several series, which only some functions combine into one. */
 export type Value = number | MathSeries | readonly MathSeries[];
 
+/** Epoch milliseconds; `toMs` is exclusive. */
 export interface MathRange {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
+/** What an expression can refer to. */
 export interface MathContext {
   /** By id. */
   readonly series: ReadonlyMap<string, MathSeries>;
@@ -31,6 +33,7 @@ export interface MathContext {
   readonly spanOf: (periodS: number) => MathRange;
 }
 
+/** Whether a value is a list of series, as METRICS and SEARCH return them. */
 export function isMany(value: Value): value is readonly MathSeries[] {
   return Array.isArray(value);
 }
@@ -79,6 +82,7 @@ export function timesOf(all: readonly MathSeries[]): number[] {
   return [...new Set(all.flatMap((each) => [...each.keys()]))].sort((a, b) => a - b);
 }
 
+/** For an expression that cannot be evaluated: a mistake of its author. */
 export function mathError(what: string): PlatformError {
   return new PlatformError('invalid_request', `the expression is not valid: ${what}`);
 }

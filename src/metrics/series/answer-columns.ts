@@ -8,6 +8,7 @@ const none = new Float64Array();
 
 const names = ['totalMs', 'queueMs', 'computeMs', 'encodeMs', 'overheadMs', 'rows', 'costUsd'] as const;
 type ColumnName = (typeof names)[number];
+/** The columns of a batch of answers, with logarithms. */
 export type LoggedAnswers = Readonly<Record<ColumnName, LoggedValues>>;
 /** Shared by all instances: columns are counted right after their logarithms are computed. */
 const logs = Object.fromEntries(names.map((name) => [name, new Float64Array(lengthMax)])) as Record<ColumnName, Float64Array<ArrayBuffer>>;
@@ -21,6 +22,7 @@ interface AnswerTimes {
   readonly costUsd: number;
 }
 
+/** Reused from batch to batch: `length` is reset, the arrays stay. */
 export class AnswerColumns {
   /** Number of buffered answers; the columns contain stale values beyond it. */
   length = 0;

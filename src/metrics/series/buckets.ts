@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 /** Limit against adversarial values: beyond it, the smallest values are counted together. */
 const bucketsMax = 2048;
 
+/** Both lists have one entry per used bucket, so an unused one costs nothing. */
 export class Buckets {
   #numbers: number[];
   #times: number[];

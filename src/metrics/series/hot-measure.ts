@@ -11,6 +11,7 @@ import { bucketsPerOctave, Sketch, sketchBucketOf, smallestValue } from './sketc
 const firstBucket = sketchBucketOf(1e-6);
 const bucketCount = sketchBucketOf(1e10) - firstBucket;
 
+/** Range and sums of one metric within a second. */
 export class HotMeasure {
   #buckets: Uint32Array | null = null;
   #low = bucketCount;

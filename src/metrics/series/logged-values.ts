@@ -3,6 +3,7 @@
  * away from its logarithm. Computing the logarithm is the expensive part, and several histograms share it.
  */
 
+/** Views of buffers that are reused: read them before the next batch. */
 export interface LoggedValues {
   readonly values: Float64Array;
   /** Base 2; minus infinity for 0, NaN for negative values. */

@@ -1,6 +1,7 @@
 /** A metric over a time span: CloudWatch's statistic set, and the distribution for percentiles. */
 import { Sketch } from './sketch.ts';
 
+/** Two of them merge exactly, so any span can be summed from shorter ones. */
 export interface Measured {
   readonly count: number;
   readonly sum: number;

@@ -8,11 +8,13 @@ import { formatMetricKey, isReservedNamespace, MetricGroup, type MetricKey, type
 const groupsMax = 20_000;
 const metricsPerGroupMax = 200;
 
+/** One metric by its group and its name. */
 export interface NamedMetric {
   readonly metricKey: MetricKey;
   readonly metric: MetricName;
 }
 
+/** A filter of ListMetrics; all its members must match. */
 export interface CatalogueQuery {
   readonly namespace?: string;
   readonly name?: string;
@@ -22,6 +24,7 @@ export interface CatalogueQuery {
   readonly sinceMs?: number;
 }
 
+/** In memory as a whole, and read from the database at the start. */
 export class MetricCatalogue {
   readonly #groups = new Map<string, MetricGroup>();
   /** Groups that count towards the limits. */

@@ -11,6 +11,7 @@ export interface MetricKey {
   readonly dimensions: Readonly<Record<string, string>>;
 }
 
+/** A metric within its group. The same name with two units is two metrics. */
 export interface MetricName {
   readonly name: string;
   /** `Microseconds`, `Count`, `None`. */
@@ -24,6 +25,7 @@ export interface MetricFeed {
   addAll(values: LoggedValues, factor: number): void;
 }
 
+/** Metrics are only ever added to a group: rows refer to them by position. */
 export class MetricGroup {
   readonly id: number;
   readonly metricKey: MetricKey;

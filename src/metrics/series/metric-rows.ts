@@ -6,6 +6,7 @@ import { decodeRecord, encodeRecord } from './record.ts';
 
 /** Lengths of a span in seconds. */
 export const resolutions = [1, 10, 60] as const;
+/** Length of a stored span, in seconds. */
 export type SpanResolution = (typeof resolutions)[number];
 
 /** The values of a group in the span that starts at `at` (epoch seconds). */
@@ -21,6 +22,7 @@ const rowsPerInsert = 100;
 
 const tableOf = (resolution: SpanResolution) => `metric_rows_${resolution}` as const;
 
+/** All groups, in the order of their creation. Called once, at the start. */
 export async function readGroups(db: Database): Promise<MetricGroup[]> {
   const rows = await db.selectFrom('metric_groups').selectAll().orderBy('id').execute();
   return rows.map(({ id, namespace, dimensions, metrics, last_at }) => {

@@ -22,6 +22,7 @@ import {
 import { addToSpan, type OpenSpan, OpenSpans, recordOf } from './open-spans.ts';
 import { RejectedFeed } from './rejected-feed.ts';
 
+/** The metrics database, and who is told of failed writes. */
 export interface MetricStoreOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -41,12 +42,14 @@ export interface MetricSpan {
   readonly originMs?: number | undefined;
 }
 
+/** A metric, and the span to read. */
 export interface MetricQuery extends MetricSpan {
   readonly name: string;
   /** Default: all units together. */
   readonly unit?: string | undefined;
 }
 
+/** A metric over one period. */
 export interface MetricPoint extends Measured {
   /** Start of the period, epoch milliseconds. */
   readonly atMs: number;
@@ -67,6 +70,7 @@ export const metricRetentionMs: Readonly<Record<SpanResolution, number>> = { 1: 
 const silentS = 3600;
 const pointsMax = 100_800;
 
+/** Values are folded into spans as they arrive; reads merge the spans in memory with those in the database. */
 export class MetricStore {
   readonly #options: MetricStoreOptions;
   readonly #catalogue = new MetricCatalogue();

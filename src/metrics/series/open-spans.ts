@@ -2,6 +2,7 @@
 import { Measure, type Measured } from './measured.ts';
 import type { SpanResolution } from './metric-rows.ts';
 
+/** A span of one group. `record` has a measure by the number of the metric. */
 export interface OpenSpan {
   readonly group: number;
   readonly resolution: SpanResolution;

@@ -2,6 +2,7 @@
 import type { LoggedValues } from './logged-values.ts';
 import type { MetricFeed, MetricGroup } from './metric-group.ts';
 
+/** How to find out that there is room, and who counts what was dropped until then. */
 export interface RejectedFeedOptions {
   /** Changes when there may be room again. */
   readonly capacityVersion: () => number;
@@ -9,6 +10,7 @@ export interface RejectedFeedOptions {
   readonly onDropped: (values: number) => void;
 }
 
+/** Becomes a proxy of the real feed once there is room, so its holder needs no change. */
 export class RejectedFeed implements MetricFeed {
   readonly #options: RejectedFeedOptions;
   #capacityVersion: number;

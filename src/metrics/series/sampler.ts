@@ -4,12 +4,14 @@ import { Measure } from './measured.ts';
 import type { MetricKey, MetricName } from './metric-group.ts';
 import type { MetricStore } from './metric-store.ts';
 
+/** One sample. It is stored as a single value of its second. */
 export interface SampledValue {
   readonly metricKey: MetricKey;
   readonly metric: MetricName;
   readonly value: number;
 }
 
+/** What is sampled, and where it goes. */
 export interface SamplerOptions {
   readonly store: Pick<MetricStore, 'put'>;
   readonly clock: Clock;

@@ -13,6 +13,7 @@ export const bucketsPerOctave = 1 / Math.log2(gamma);
 /** Smaller values count as zero; no measured value of interest is smaller. */
 export const smallestValue = 1e-9;
 
+/** Exact in count and sign; quantiles are within 0.9 percent of a value that was counted. */
 export class Sketch {
   readonly #positive: Buckets;
   /** By absolute value. */

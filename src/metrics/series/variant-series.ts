@@ -7,7 +7,9 @@ import type { AnswerColumns, LoggedAnswers } from './answer-columns.ts';
 import type { MetricFeed, MetricKey } from './metric-group.ts';
 import type { MetricStore } from './metric-store.ts';
 
+/** The namespace in which scripts for SageMaker look. */
 export const sagemakerNamespace = 'AWS/SageMaker';
+/** The namespace of metrics that SageMaker does not have. */
 export const penstockNamespace = 'Penstock';
 /** Resource use of endpoint machines. */
 export const endpointsNamespace = '/aws/sagemaker/Endpoints';
@@ -29,6 +31,7 @@ const faults: Readonly<Record<ErrorCode, '4XX' | '5XX' | 'model'>> = {
   internal: '5XX',
 };
 
+/** Dimensions are those of SageMaker in both namespaces. */
 export function variantMetricKey(namespace: string, endpoint: string, variant: string): MetricKey {
   return { namespace, dimensions: { EndpointName: endpoint, VariantName: variant } };
 }
@@ -46,6 +49,7 @@ interface KindFeeds {
   readonly compute: MetricFeed;
 }
 
+/** One feed per metric, fetched once when the variant is first served. */
 export class VariantSeries {
   readonly #feedOf: (namespace: string, name: string, unit: string) => MetricFeed;
   readonly #invocations: MetricFeed;

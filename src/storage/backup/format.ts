@@ -12,6 +12,7 @@
  */
 import type { Tables } from '../tables.ts';
 
+/** The first entry of the archive: enough to reject a backup that cannot be restored, before the rest of it is read. */
 export interface BackupHeader {
   readonly format: 1;
   readonly createdAtMs: number;
@@ -21,6 +22,7 @@ export interface BackupHeader {
   readonly migrations: readonly string[];
 }
 
+/** What the archive must contain, against which a restore checks every entry. */
 export interface BackupManifest {
   /** Keyed by file name; objects are excluded, because their name is their sha256. */
   readonly sha256s: Readonly<Record<string, string>>;
@@ -34,6 +36,7 @@ export interface BackupManifest {
 /** Small files of the data directory that a server reads or creates. */
 export const plainFiles: readonly string[] = ['config.json', 'keys.json', 'installation.json', 'tls-cert.pem', 'tls-key.pem'];
 
+/** Limit of one file of the data directory within a backup, which a restore reads into memory. */
 export const plainFileBytesMax = 16 * 2 ** 20;
 
 /** All tables except those of objects, each one before the tables whose foreign keys reference it. */

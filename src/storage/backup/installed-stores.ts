@@ -9,12 +9,14 @@ import { VerifiedFiles } from '../objects/verified-files.ts';
 import type { Database, Transaction } from '../tables.ts';
 import { readDatabase } from './read-database.ts';
 
+/** Which installation: its directory, and its database if that is PostgreSQL. */
 export interface InstalledStoresOptions {
   readonly dataDir: string;
   readonly databaseUrl: string | null;
   readonly clock: Clock;
 }
 
+/** Opened for one command; `close` must be called even if the command fails. */
 export interface InstalledStores {
   /** Without migrations and guards: only for reading. */
   readonly db: Database;

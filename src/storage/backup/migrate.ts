@@ -10,6 +10,7 @@ import { type RestoreResult, restoreBackup } from './restore-backup.ts';
 import { type VerifyOptions, type VerifyResult, verifyDataDirectory } from './verify.ts';
 import { writeBackup } from './write-backup.ts';
 
+/** The installation to move, and where to. */
 export interface MigrateOptions extends VerifyOptions {
   readonly to: {
     /** A new data directory. */
@@ -21,6 +22,7 @@ export interface MigrateOptions extends VerifyOptions {
   };
 }
 
+/** What was restored, and what the check of every object found. */
 export interface MigrateResult {
   readonly restored: RestoreResult;
   readonly verified: VerifyResult;

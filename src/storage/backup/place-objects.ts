@@ -14,6 +14,7 @@ import { openObjectStores } from '../objects/open-object-stores.ts';
 import { VerifiedFiles } from '../objects/verified-files.ts';
 import type { Database } from '../tables.ts';
 
+/** Where the objects are now, and where the restored server will look for them. */
 export interface RestoredPlaceOptions {
   readonly location: ObjectLocation;
   /** The data directory until the restore is complete: it holds all objects, verified. */
@@ -26,6 +27,7 @@ export interface RestoredPlaceOptions {
   readonly clock: Clock;
 }
 
+/** The place is claimed last: until then no server would use what was uploaded. */
 export interface RestoredPlace {
   /** After the rows are there: makes the place that of the installation. */
   readonly claim: () => Promise<void>;

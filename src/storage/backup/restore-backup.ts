@@ -22,6 +22,7 @@ import { loadTables, type RowsOf, requireEmpty, rowsInFiles } from './restore-ta
 import { sqliteRows } from './sqlite-rows.ts';
 import { currentMigrations } from './write-backup.ts';
 
+/** The archive, and the empty places that it is restored into. */
 export interface RestoreOptions {
   readonly file: string;
   /** Must be empty or absent. */
@@ -33,6 +34,7 @@ export interface RestoreOptions {
   readonly clock: Clock;
 }
 
+/** What was restored. Missing and damaged objects do not fail a restore: they were so when the backup was made. */
 export interface RestoreResult {
   readonly header: BackupHeader;
   readonly objects: number;

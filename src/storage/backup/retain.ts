@@ -19,6 +19,7 @@ const snapshotMs = 3_600_000;
 /** A marker this old belongs to a killed backup. */
 const abandonedMs = 24 * 3_600_000;
 
+/** The marker of a running backup. It expires by itself if the backup is killed. */
 export interface Retention {
   /** Call before a database snapshot: retains objects for an hour, or until the next touch. */
   readonly beginSnapshot: () => void;

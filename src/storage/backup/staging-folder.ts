@@ -13,6 +13,7 @@ const lockName = 'lock';
 /** Another backup that looks for leftovers may hold the new lock for a moment. */
 const attemptsMax = 10;
 
+/** A locked folder, and the function that removes it. */
 export interface StagingFolder {
   readonly path: string;
   readonly remove: () => Promise<void>;

@@ -11,12 +11,14 @@ import type { Database } from '../tables.ts';
 import { openInstalledStores } from './installed-stores.ts';
 import { quickCheck } from './read-database.ts';
 
+/** The installation to check. */
 export interface VerifyOptions {
   readonly dataDir: string;
   readonly databaseUrl: string | null;
   readonly clock: Clock;
 }
 
+/** What was found. Nothing is repaired. */
 export interface VerifyResult {
   /** The problems that SQLite's quick_check found; empty if there are none. */
   readonly database: readonly string[];

@@ -23,6 +23,7 @@ import { readDatabase, snapshotFile } from './read-database.ts';
 import { type Retention, retainObjects } from './retain.ts';
 import { createStagingFolder, removeStagingLeftovers, type StagingFolder } from './staging-folder.ts';
 
+/** The installation, and the file that the backup is written to. */
 export interface BackupOptions {
   readonly dataDir: string;
   readonly databaseUrl: string | null;
@@ -31,6 +32,7 @@ export interface BackupOptions {
   readonly clock: Clock;
 }
 
+/** What was written. Objects that could not be read are listed, and do not fail the backup. */
 export interface BackupResult extends Pick<BackupManifest, 'objects' | 'missing' | 'damaged'> {
   readonly file: string;
   /** The size of the archive. */

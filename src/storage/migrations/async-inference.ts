@@ -23,6 +23,7 @@ export async function createAsyncRequests(db: AnyDatabase, dialect: Dialect): Pr
   await db.schema.createIndex('async_requests_by_state').on('async_requests').columns(['state', 'finished_at']).execute();
 }
 
+/** Batch transforms: `document` is the spec as JSON. A page of the list is a range of the index. */
 export async function createTransforms(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('transforms')

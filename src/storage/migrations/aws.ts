@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Dialect } from '../tables.ts';
 import type { AnyDatabase } from './any-database.ts';
 
+/** Buckets and their objects. The contents of objects are in the object store. */
 export async function createS3(db: AnyDatabase, dialect: Dialect): Promise<void> {
   // Keys are listed in the order of their UTF-8 bytes. PostgreSQL would otherwise use the collation of the server.
   const key = dialect === 'sqlite' ? 'text' : sql`text collate "C"`;
@@ -47,6 +48,7 @@ export async function createS3(db: AnyDatabase, dialect: Dialect): Promise<void>
   await db.schema.createIndex('s3_pieces_by_file').on('s3_pieces').column('sha256').execute();
 }
 
+/** The content of a piece in its row. */
 export async function addContent(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .alterTable('s3_pieces')

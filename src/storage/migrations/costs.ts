@@ -1,6 +1,7 @@
 /** A step of `migrations.ts`: the history of costs. */
 import type { AnyDatabase } from './any-database.ts';
 
+/** Use and cost by endpoint, variant and hour. */
 export async function createCosts(db: AnyDatabase): Promise<void> {
   // Without a foreign key to endpoints: costs remain after an endpoint is deleted.
   let table = db.schema

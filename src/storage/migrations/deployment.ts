@@ -1,6 +1,7 @@
 /** Steps of `migrations.ts`: endpoints, their updates and their decided numbers of instances. */
 import type { AnyDatabase } from './any-database.ts';
 
+/** Desired states of endpoints. `config` is JSON. */
 export async function createEndpoints(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('endpoints')
@@ -31,6 +32,7 @@ export async function createScaling(db: AnyDatabase): Promise<void> {
   }
 }
 
+/** The monitored update in progress, as JSON. */
 export async function addRollouts(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('endpoints').addColumn('rollout', 'text').execute();
 }

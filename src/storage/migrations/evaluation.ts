@@ -1,6 +1,7 @@
 /** Steps of `migrations.ts`: evaluations, and what their sets were used for. */
 import type { AnyDatabase } from './any-database.ts';
 
+/** Labelled sets, evaluations, and the files that they share. */
 export async function createEvaluations(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('evaluation_sets')
@@ -43,6 +44,7 @@ export async function createEvaluations(db: AnyDatabase): Promise<void> {
   await db.schema.createIndex('evaluations_by_age').on('evaluations').columns(['created_at', 'id']).execute();
 }
 
+/** What was seen of a selection since its decision. Deleted with its endpoint. */
 export async function createSelectionEvidence(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('selection_evidence')
@@ -59,6 +61,7 @@ export async function createSelectionEvidence(db: AnyDatabase): Promise<void> {
     .execute();
 }
 
+/** The tests that certificates rest on, with the level that each took. */
 export async function createSelectionTests(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('selection_tests')

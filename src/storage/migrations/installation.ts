@@ -1,6 +1,7 @@
 /** Steps of `migrations.ts`: the id shared by a database and its data directory, and the server that uses them. */
 import type { AnyDatabase } from './any-database.ts';
 
+/** One row: the id that the data directory has, too. */
 export async function createInstallation(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('installation')

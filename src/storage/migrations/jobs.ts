@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { AnyDatabase } from './any-database.ts';
 
+/** Queues in one table; `lease` names the worker that has the job, `visible_at` is when the lease ends. */
 export async function createJobs(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('jobs')

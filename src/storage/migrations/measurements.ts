@@ -78,6 +78,7 @@ export async function createArrivals(db: AnyDatabase): Promise<void> {
     await db.schema.createIndex(`${name}_by_minute`).on(name).column('minute').execute();
 }
 
+/** Groups, streams and events of logs. */
 export async function createLogs(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('log_groups')

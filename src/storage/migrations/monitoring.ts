@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Dialect } from '../tables.ts';
 import { type AnyDatabase, withSeq } from './any-database.ts';
 
+/** Audit records and events. The ids of events sort by time; `seq` is the order of their commits. */
 export async function createAuditAndEvents(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .createTable('audit')
@@ -54,6 +55,7 @@ export async function numberEventsInOrder(db: AnyDatabase, dialect: Dialect): Pr
   await sql`insert into event_head (id, seq) select 1, coalesce(max(seq), 0) from (${known}) as known`.execute(db);
 }
 
+/** Decisions. The foreign key deletes those of a deleted endpoint. */
 export async function createDecisions(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await withSeq(db.schema.createTable('decisions'), dialect)
     .addColumn('id', 'text', (column) => column.notNull().unique())
@@ -115,6 +117,7 @@ export async function findAuditByCall(db: AnyDatabase, dialect: Dialect): Promis
   await db.schema.createIndex('audit_by_call').on('audit').column('call_id').execute();
 }
 
+/** Alarms with their state, and the history of each. */
 export async function createAlarms(db: AnyDatabase, dialect: Dialect): Promise<void> {
   await db.schema
     .createTable('alarms')
@@ -137,6 +140,7 @@ export async function createAlarms(db: AnyDatabase, dialect: Dialect): Promise<v
   await db.schema.createIndex('alarm_history_by_time').on('alarm_history').column('at').execute();
 }
 
+/** Rules, and up to which event each reader has come. */
 export async function createEventRules(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('event_rules')

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { AnyDatabase } from './any-database.ts';
 
+/** Pipelines with all revisions and runs. */
 export async function createPipelines(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('pipelines')

@@ -1,6 +1,7 @@
 /** Steps of `migrations.ts`: models, versions and profiles. */
 import type { AnyDatabase } from './any-database.ts';
 
+/** Groups and versions. `next_version` only increases, so numbers are never used twice. */
 export async function createRegistry(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('model_groups')

@@ -23,6 +23,7 @@ const renamedKinds = [
   ['budget.renewed', 'budget.reset'],
 ] as const;
 
+/** Replaces text within stored JSON, so the names must be unambiguous there. */
 export async function renameMembers(db: AnyDatabase): Promise<void> {
   for (const [table, column, before, after] of renamed) {
     const name = sql.ref(column);

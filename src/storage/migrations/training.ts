@@ -1,6 +1,7 @@
 /** Steps of `migrations.ts`: training jobs. */
 import type { AnyDatabase } from './any-database.ts';
 
+/** Training jobs: `document` is what was requested, `progress` what became of it. */
 export async function createTraining(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('training_jobs')
@@ -26,6 +27,7 @@ export async function addStreamOffsets(db: AnyDatabase): Promise<void> {
   await db.schema.alterTable('log_streams').addColumn('source_offset', 'bigint').execute();
 }
 
+/** Tuning jobs and their trials. */
 export async function createTuning(db: AnyDatabase): Promise<void> {
   await db.schema
     .createTable('tuning_jobs')

@@ -11,6 +11,7 @@ const knownMs = 1000;
 /** Longer than the clocks of machines differ, and than a snapshot of SQLite takes. */
 const freshMs = 6 * 3_600_000;
 
+/** Marks of all backups of the installation, on whichever machine they run. */
 export class BackupMarks {
   readonly #blobs: Blobs;
   readonly #clock: Clock;

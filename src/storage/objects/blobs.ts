@@ -4,6 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 
+/** A stored blob, as listings have it. */
 export interface Blob {
   readonly key: string;
   readonly bytes: number;
@@ -11,6 +12,7 @@ export interface Blob {
   readonly modifiedAtMs: number;
 }
 
+/** A blob to be written. The size must match the content. */
 export interface NewBlob {
   readonly bytes: number;
   /** Its content in memory, or the file that holds it. */

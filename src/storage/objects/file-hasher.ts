@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { asDiskError } from '../../data-directory/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 
+/** A file to hash, sent to the thread. `id` matches the answer to it. */
 export interface HashOrder {
   readonly id: number;
   readonly path: string;
@@ -10,6 +11,7 @@ export interface HashOrder {
   readonly bytesPerSecond: number | null;
 }
 
+/** The digest in hexadecimal, or why the file could not be read. */
 export type HashAnswer =
   | { readonly id: number; readonly sha256: string }
   | { readonly id: number; readonly error: string; readonly code: string | undefined };

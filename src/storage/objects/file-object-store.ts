@@ -20,6 +20,7 @@ const clock = new SystemClock();
 const streamChunkBytes = 256 * 1024;
 const readChunkBytes = 1024 * 1024;
 
+/** An object is written to a temporary file, synced and renamed, so a killed server leaves no part of one. */
 export class FileObjectStore implements ObjectStore {
   readonly place: string;
   readonly trash: Trash;

@@ -9,6 +9,7 @@ import { FileObjectStore } from './file-object-store.ts';
 import type { StagedObject } from './object-store.ts';
 import type { VerifiedFiles } from './verified-files.ts';
 
+/** The folder of the copies, its limit, and where objects come from. */
 export interface ObjectCacheOptions {
   readonly folder: string;
   readonly bytesMax: number;
@@ -27,6 +28,7 @@ interface CachedCopy {
 
 const inUseMs = 10 * 60_000;
 
+/** Its folder belongs to one process. */
 export class ObjectCache {
   readonly #options: ObjectCacheOptions;
   readonly #files: FileObjectStore;

@@ -2,6 +2,7 @@
 import { PlatformError } from '../../errors.ts';
 import type { S3Location } from './s3-blobs.ts';
 
+/** `folder` is the data directory. Changing it later takes `penstock migrate`. */
 export type ObjectLocation = { readonly kind: 'folder' } | { readonly kind: 'postgres' } | ({ readonly kind: 's3' } & S3Location);
 
 const expected = 's3://BUCKET/PREFIX, s3://BUCKET/PREFIX?endpoint=https://HOST:PORT&region=NAME, or postgres';

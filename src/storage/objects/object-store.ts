@@ -5,6 +5,7 @@
  */
 import { PlatformError } from '../../errors.ts';
 
+/** An object by its address. */
 export interface StoredObject {
   readonly sha256: string;
   readonly bytes: number;
@@ -16,6 +17,7 @@ export interface StagedObject extends StoredObject {
   readonly path: string;
 }
 
+/** An object that a sweep moved to the trash, and when. */
 export interface TrashedObject extends StoredObject {
   /** Epoch milliseconds. */
   readonly trashedAtMs: number;
@@ -30,11 +32,13 @@ export interface ObjectTrash {
   freeBytes(): Promise<number | null>;
 }
 
+/** An object to be read once, as a stream. */
 export interface ReadableObject {
   readonly bytes: number;
   readonly content: AsyncIterable<Buffer>;
 }
 
+/** What both implementations promise; one contract test runs both. */
 export interface ObjectStore {
   /** For messages: a folder, a bucket, or a database. */
   readonly place: string;

@@ -15,6 +15,7 @@ import { S3Blobs } from './s3-blobs.ts';
 import type { VerifiedFiles } from './verified-files.ts';
 import { WatchedBlobs } from './watched-blobs.ts';
 
+/** Where the objects are, and how much of this machine's disk copies may use. */
 export interface ObjectStoresOptions {
   readonly location: ObjectLocation;
   readonly dataDir: string;
@@ -29,6 +30,7 @@ export interface ObjectStoresOptions {
   readonly onAvailability?: (problem: string | null) => void;
 }
 
+/** Both stores of an installation: artifacts of models, and contents of buckets. */
 export interface OpenObjectStores extends Readonly<Record<StoreName, ObjectStore>> {
   /** The stores if they are folders of this machine, else null. */
   readonly folders: Readonly<Record<StoreName, FileObjectStore>> | null;

@@ -10,6 +10,7 @@ const chunkBytes = 1024 * 1024;
 const blobBytesMax = 2 ** 30;
 const pageSize = 1000;
 
+/** Chunks are written one by one, so that no transaction lasts as long as an upload; then the row of the blob publishes them. */
 export class PostgresBlobs implements Blobs {
   readonly place: string;
   readonly #db: Database;

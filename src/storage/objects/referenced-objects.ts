@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../tables.ts';
 /** The two object stores of a data directory, by folder name. */
 export type StoreName = 'objects' | 'buckets';
 
+/** An object that some row needs, and the store that must have it. */
 export interface ReferencedObject {
   readonly store: StoreName;
   readonly sha256: string;

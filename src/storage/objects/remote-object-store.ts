@@ -25,6 +25,7 @@ import {
 } from './object-store.ts';
 import type { VerifiedFiles } from './verified-files.ts';
 
+/** The blobs, and the cache through which objects are read. */
 export interface RemoteObjectStoreOptions {
   readonly blobs: Blobs;
   /** Begins the names of its blobs: `objects`. */

@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import { type SweepOptions, sweepObjects } from './sweep.ts';
 
+/** How references are looked up. Rows are the truth; holders in memory only bridge the time until a row exists. */
 export interface RetainedObjectsOptions {
   readonly objects: ObjectStore;
   /** Returns the addresses that rows reference. Called with at most a few hundred addresses. */

@@ -15,6 +15,7 @@ import { isMissingKey, s3FailureOf } from './s3-failures.ts';
 
 type Sdk = typeof import('@aws-sdk/client-s3');
 
+/** A parsed `s3://BUCKET/PREFIX?endpoint=URL`. */
 export interface S3Location {
   readonly bucket: string;
   /** Without slashes at its ends; empty for the whole bucket. */
@@ -24,6 +25,7 @@ export interface S3Location {
   readonly region: string | null;
 }
 
+/** Settings that tests make smaller. Servers use the defaults. */
 export interface S3BlobsOptions {
   /** Default: those of the environment, as AWS's own tools find them. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
@@ -47,6 +49,7 @@ const connectMs = 3000;
 const silenceMsMax = 15_000;
 const retryDelayMs = 200;
 
+/** Opened by `open`, which loads the SDK: servers without S3 never load it. */
 export class S3Blobs implements Blobs {
   readonly place: string;
   readonly #sdk: Sdk;

@@ -10,6 +10,7 @@ import type { FileObjectStore } from './file-object-store.ts';
 import type { StoreName } from './referenced-objects.ts';
 import type { VerifiedFiles } from './verified-files.ts';
 
+/** An object whose content no longer matches its address. */
 export interface DamagedObject {
   readonly store: StoreName;
   readonly sha256: string;
@@ -17,6 +18,7 @@ export interface DamagedObject {
   readonly actual: string;
 }
 
+/** What is read, and who is told of damage. */
 export interface ScrubDeps {
   readonly clock: Clock;
   readonly stores: Readonly<Record<StoreName, FileObjectStore>>;
@@ -34,6 +36,7 @@ const tickMs = 60_000;
 const bytesPerSecondMin = 20 * 2 ** 20;
 const groups = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
+/** Counts since the start of the server. */
 export interface ScrubCounts {
   readonly objects: number;
   readonly bytes: number;

@@ -1,6 +1,7 @@
 /** Finds objects that no row references, which a killed server may leave behind, and moves them to the trash. */
 import type { ObjectStore } from './object-store.ts';
 
+/** When and on whose account a sweep runs. */
 export interface SweepOptions {
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
@@ -14,6 +15,7 @@ export interface SweepOptions {
   readonly isRunning?: boolean;
 }
 
+/** The two questions of a sweep: what is needed, and whether it still is not when its object is moved. */
 export interface SweptObjects {
   /** Returns the addresses that rows reference. Called with at most a few hundred at a time. */
   readonly neededOf: (sha256s: readonly string[]) => Promise<ReadonlySet<string>>;

@@ -15,6 +15,7 @@ interface TrashedFile extends TrashedObject {
 /** Time after which an object in the trash is deleted. */
 export const trashRetentionMs = 7 * 86_400_000;
 
+/** The trash of one store of files. */
 export class Trash implements ObjectTrash {
   readonly path: string;
 
@@ -83,6 +84,7 @@ export class Trash implements ObjectTrash {
   }
 }
 
+/** The trashes to empty, and who records what was deleted for good. */
 export interface TrashEmptierDeps {
   readonly clock: Clock;
   readonly trashes: readonly ObjectTrash[];
@@ -93,6 +95,7 @@ export interface TrashEmptierDeps {
   readonly freeBytes?: () => Promise<number>;
 }
 
+/** What a trash holds. */
 export interface TrashSize {
   readonly objects: number;
   readonly bytes: number;

@@ -16,6 +16,7 @@ interface Verified {
   readonly sha256: Promise<string>;
 }
 
+/** Remembers in memory only, so every file is read again after a restart. */
 export class VerifiedFiles {
   readonly #hasher: Pick<FileHasher, 'sha256Of'>;
   readonly #verified = new Map<string, Verified>();

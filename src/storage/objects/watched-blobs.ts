@@ -2,6 +2,7 @@
 import { PlatformError } from '../../errors.ts';
 import type { Blob, Blobs, NewBlob } from './blobs.ts';
 
+/** Reports changes only: once when the store is away, and once when it is back. */
 export class WatchedBlobs implements Blobs {
   readonly place: string;
   readonly #blobs: Blobs;

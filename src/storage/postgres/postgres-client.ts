@@ -5,6 +5,7 @@ const bigintOid = 20;
 
 /** PostgreSQL shows these names in `pg_stat_activity`. */
 export const lockApplicationName = 'penstock lock';
+/** Begins the application name of a server's connections, by which the next holder of the lock finds those left behind. */
 export const serverPrefix = 'penstock server';
 
 /** Carries the server's session id, so that the next holder of the lock can find and close connections left behind. */

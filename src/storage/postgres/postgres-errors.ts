@@ -26,6 +26,7 @@ export function isOutcomeUnknown(error: unknown): boolean {
   return error instanceof ConnectionLost && error.isUncertain;
 }
 
+/** For a database that cannot be reached. The password of the URL is left out. */
 export function cannotConnect(url: string, cause: unknown): PlatformError {
   return new PlatformError(
     'unavailable',

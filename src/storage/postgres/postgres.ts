@@ -13,6 +13,7 @@ import type { ServerLock } from './server-lock.ts';
 const connectionsMax = 10;
 const closeMsMax = 5000;
 
+/** Time limits. Exceeding one is `unavailable`, with a time to retry after. */
 export interface PostgresLimits {
   /** Timeout for acquiring a connection, from the pool or new. */
   readonly connectMs: number;
@@ -20,8 +21,10 @@ export interface PostgresLimits {
   readonly statementMs: number | null;
 }
 
+/** Those of a server. */
 export const defaultPostgresLimits: PostgresLimits = { connectMs: 5000, statementMs: 10_000 };
 
+/** Time limits, the lock, and who is told when the database comes and goes. */
 export interface PostgresOptions {
   readonly clock: Clock;
   readonly limits: PostgresLimits;
@@ -32,6 +35,7 @@ export interface PostgresOptions {
   readonly onUncertain?: (() => Promise<void>) | undefined;
 }
 
+/** A pool of connections. A broken one is replaced; the statement on it fails, because it may have taken effect. */
 export class Postgres {
   readonly dialect: PostgresDialect;
   readonly #url: string;

@@ -22,6 +22,7 @@ export interface ServerIdentity {
   readonly dataDirectory: string;
 }
 
+/** Who holds the lock, and who is told when another server has taken it. */
 export interface ServerLockOptions {
   readonly clock: Clock;
   readonly server: ServerIdentity;
@@ -52,6 +53,7 @@ interface Queries {
   query(text: string, parameters: readonly unknown[]): Promise<{ readonly rows: unknown[] }>;
 }
 
+/** Once another server has held the lock, this one never uses the database again: its state in memory is outdated. */
 export class ServerLock {
   readonly session: string = randomUUID();
   readonly #url: string;

@@ -11,6 +11,7 @@ import { messageOf, PlatformError } from '../../errors.ts';
  */
 export type CheckpointMode = 'PASSIVE' | 'RESTART';
 
+/** A file to checkpoint, or to close at the end. */
 export type CheckpointRequest = { readonly file: string; readonly mode: CheckpointMode | 'close' };
 
 /** `isWhole`: the entire log was copied and no reader uses it. */
@@ -25,6 +26,7 @@ interface Waiting {
 
 const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './checkpoint-thread.ts' : './checkpoint-thread.js', import.meta.url);
 
+/** The thread runs one request at a time, and is started by the first. */
 export class Checkpointer {
   readonly #threadUrl: URL;
   #thread: Worker | null = null;

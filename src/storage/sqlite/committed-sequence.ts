@@ -8,6 +8,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { type Clock, repeat } from '../../clock.ts';
 import type { Database } from '../tables.ts';
 
+/** The database, and the file beside it. */
 export interface CommittedSequenceOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -15,6 +16,7 @@ export interface CommittedSequenceOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** The difference is the number of events that the database has lost. */
 export interface LostCommits {
   /** The last event number in the file. */
   readonly recorded: number;
@@ -24,6 +26,7 @@ export interface LostCommits {
 
 const recordEveryMs = 1000;
 
+/** Detects lost commits; it cannot bring them back. */
 export class CommittedSequence {
   readonly #options: CommittedSequenceOptions;
   #recorded = -1;

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Database } from '../tables.ts';
 
+/** Their sum is the size of the file: SQLite does not shrink it. */
 export interface FileSize {
   readonly usedBytes: number;
   /** Free pages, which later writes reuse. */

@@ -1,6 +1,7 @@
 /** Checks SQLite files for damage (`PRAGMA quick_check`) on a separate thread. */
 import { Worker } from 'node:worker_threads';
 
+/** The result for one file. */
 export interface CheckedFile {
   readonly file: string;
   /** The number of tables checked. */
@@ -9,6 +10,7 @@ export interface CheckedFile {
   readonly problems: readonly string[];
 }
 
+/** Who is told of the result of each file. */
 export interface QuickCheckDeps {
   readonly onChecked: (checked: CheckedFile) => void;
   readonly onFailure: (error: unknown) => void;

@@ -12,6 +12,7 @@ import { asDiskError } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Checkpointer } from './checkpointer.ts';
 
+/** Who copies, and how long the log may grow. */
 export interface CheckpointOptions {
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
@@ -21,6 +22,7 @@ export interface CheckpointOptions {
   readonly framesMax?: number;
 }
 
+/** Frames in the log, and how many of them the database file has. */
 export interface LogLength {
   readonly frames: number;
   readonly copied: number;

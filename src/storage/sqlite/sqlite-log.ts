@@ -10,6 +10,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { asDiskError } from '../../data-directory/index.ts';
 
+/** A commit is durable once a `sync` that began after it has resolved. */
 export class SqliteLog {
   readonly #sqlite: DatabaseSync;
   readonly #path: string;

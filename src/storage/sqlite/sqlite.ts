@@ -8,6 +8,7 @@ import { SqliteLog } from './sqlite-log.ts';
 /** FULL survives a power loss. NORMAL may lose the last seconds but never corrupts the file. */
 export type Synchronous = 'FULL' | 'NORMAL';
 
+/** An open file, with what only SQLite can do. */
 export interface SqliteFile {
   readonly dialect: SqliteDialect;
   /** Runs in one transaction with the file locked against other processes. */

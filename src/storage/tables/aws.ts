@@ -1,5 +1,6 @@
 /** S3 buckets and their contents, and documents that AWS services store alongside platform resources. */
 
+/** A bucket. Its name is unique, as it is in AWS. */
 export interface S3BucketsTable {
   name: string;
   created_at: number;

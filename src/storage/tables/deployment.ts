@@ -1,5 +1,6 @@
 /** The desired state of endpoints, and decisions about their number of instances. */
 
+/** One row per endpoint until its last worker has stopped. */
 export interface EndpointsTable {
   name_key: string;
   name: string;
@@ -19,6 +20,7 @@ export interface EndpointsTable {
   served_objective: string | null;
 }
 
+/** Apart from the config, because a new count is no new generation. */
 export interface ScaledVariantsTable {
   endpoint_key: string;
   variant_key: string;
@@ -27,6 +29,7 @@ export interface ScaledVariantsTable {
   updated_at: number;
 }
 
+/** Lost or outdated state only costs a scaling policy its memory. */
 export interface ScalingStatesTable {
   endpoint_key: string;
   variant_key: string;

@@ -1,5 +1,6 @@
 /** Rows of the Python environments: what was asked for, and what was built. */
 
+/** What was requested. What was built from it is in `EnvironmentLocksTable`. */
 export interface EnvironmentsTable {
   /** The name in lower case, or `requirements:` and a hash for those that models bring with them. */
   id: string;
@@ -25,6 +26,7 @@ export interface EnvironmentsTable {
   changed_at: number;
 }
 
+/** One built environment, which several requests can share. */
 export interface EnvironmentLocksTable {
   key: string;
   lock: string;

@@ -1,5 +1,6 @@
 /** Evaluations: labelled sets, and what models answered to them. */
 
+/** A labelled set. It never changes. */
 export interface EvaluationSetsTable {
   name_key: string;
   name: string;

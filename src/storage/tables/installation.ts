@@ -1,5 +1,6 @@
 /** The row of `installation.ts`. */
 
+/** What binds a database to a data directory and to the place of its objects. */
 export interface InstallationTable {
   /** Always 1: the table has one row. */
   slot: number;

@@ -17,6 +17,7 @@ export interface MinuteArrivalsTable {
   rows: number;
 }
 
+/** One row per variant and minute with arrivals. */
 export interface SecondArrivalsTable {
   endpoint_key: string;
   minute: number;
@@ -44,6 +45,7 @@ export interface MetricRowsTable {
   data: Uint8Array;
 }
 
+/** A log group, as CloudWatch Logs has them. */
 export interface LogGroupsTable {
   id: number;
   name: string;
@@ -52,6 +54,7 @@ export interface LogGroupsTable {
   retention_days: number | null;
 }
 
+/** A stream of a group. Its events are in `LogEventsTable`. */
 export interface LogStreamsTable {
   id: number;
   group_id: number;
@@ -66,6 +69,7 @@ export interface LogStreamsTable {
   source_offset: number | null;
 }
 
+/** One line. `at` is the time that its writer gave, `ingested_at` when it arrived; both in epoch milliseconds. */
 export interface LogEventsTable {
   /** In order of arrival. */
   seq: number;

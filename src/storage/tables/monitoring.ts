@@ -2,6 +2,7 @@
 import type { Generated } from 'kysely';
 import type { Flag } from './flag.ts';
 
+/** Append-only. Each record contains the hash of the one before it. */
 export interface AuditTable {
   id: string;
   at: number;
@@ -34,6 +35,7 @@ export interface EventHeadTable {
   seq: number;
 }
 
+/** An event. Its row never changes. */
 export interface EventsTable {
   /** Increases in the order of commits, without gaps; see `EventHeadTable`. */
   seq: number;
@@ -45,6 +47,7 @@ export interface EventsTable {
   detail: string;
 }
 
+/** A rule; its name is unique. */
 export interface EventRulesTable {
   name: string;
   /** JSON. */
@@ -57,6 +60,7 @@ export interface CursorsTable {
   seq: number;
 }
 
+/** A decision. Only `effect` is written later, once it was measured. */
 export interface DecisionsTable {
   /** Assigned by the database: the order in which decisions were made, even if the clock was set back. */
   seq: Generated<number>;
@@ -81,6 +85,7 @@ export interface DecisionsTable {
   effect: string | null;
 }
 
+/** An alarm, and the state it is in since `state_since`. */
 export interface AlarmsTable {
   name: string;
   /** JSON. */
@@ -91,6 +96,7 @@ export interface AlarmsTable {
   updated_at: number;
 }
 
+/** What happened to an alarm. It stays when the alarm is deleted. */
 export interface AlarmHistoryTable {
   seq: Generated<number>;
   alarm: string;

@@ -1,5 +1,6 @@
 /** Pipelines: their revisions, and their runs. */
 
+/** A pipeline, and what its triggers have handled. */
 export interface PipelinesTable {
   name_key: string;
   name: string;
@@ -17,6 +18,7 @@ export interface PipelinesTable {
   updated_at: number;
 }
 
+/** A revision never changes: a run continues with the one it began with. */
 export interface PipelineRevisionsTable {
   name_key: string;
   revision: number;
@@ -30,6 +32,7 @@ export interface PipelineRevisionsTable {
   applied_at: number;
 }
 
+/** A run. A restarted server continues it from `document`. */
 export interface PipelineRunsTable {
   name_key: string;
   /** Counts from 1. */
@@ -45,6 +48,7 @@ export interface PipelineRunsTable {
   ended_at: number | null;
 }
 
+/** An execution of SageMaker's pipelines, which is interpreted here. */
 export interface PipelineExecutionsTable {
   /** 12 letters and digits. */
   id: string;

@@ -2,6 +2,7 @@
 import type { Generated } from 'kysely';
 import type { Flag } from './flag.ts';
 
+/** A group with its counter of versions. */
 export interface ModelGroupsTable {
   name_key: string;
   name: string;
@@ -13,6 +14,7 @@ export interface ModelGroupsTable {
   next_version: Generated<number>;
 }
 
+/** A version, with the addresses of its files in the object store. */
 export interface ModelVersionsTable {
   group_key: string;
   version: number;
@@ -60,6 +62,7 @@ export interface VersionFilesTable {
   bytes: number;
 }
 
+/** The last profile of a version on one executor. */
 export interface ProfilesTable {
   group_key: string;
   version: number;

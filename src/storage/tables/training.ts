@@ -1,5 +1,6 @@
 /** Training jobs. */
 
+/** A training or processing job. */
 export interface TrainingJobsTable {
   name_key: string;
   name: string;
@@ -19,6 +20,7 @@ export interface TrainingJobsTable {
   updated_at: number;
 }
 
+/** A tuning job. Its training jobs are rows of `TrainingJobsTable`. */
 export interface TuningJobsTable {
   name_key: string;
   name: string;
@@ -34,6 +36,7 @@ export interface TuningJobsTable {
   updated_at: number;
 }
 
+/** One trial: the values that it tries, and its training job. */
 export interface TuningTrialsTable {
   tuning_key: string;
   /** Counts from 1 within the tuning job. */
