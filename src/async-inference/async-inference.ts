@@ -19,6 +19,7 @@ import { Outcomes } from './request-outcomes.ts';
 import { type AsyncPage, AsyncRequests } from './requests.ts';
 import { Semaphore } from './semaphore.ts';
 
+/** Collaborators. Decoding and encoding are those of the APIs, passed in as `run`. */
 export interface AsyncInferenceOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -46,6 +47,7 @@ const discoverQueuesEveryMs = 5000;
 /** Limit of concurrent output writes, so that a submission never waits behind many of them. */
 const turnsAtOnce = 16;
 
+/** One consumer per endpoint with a queue. */
 export class AsyncInference {
   readonly measures: AsyncMeasures;
   readonly #options: AsyncInferenceOptions;

@@ -1,6 +1,7 @@
 /** An asynchronous request: what was submitted, and its state. */
 
 import { nameKey } from '../names.ts';
+/** An object of a bucket. */
 export interface ObjectUri {
   readonly bucket: string;
   readonly key: string;
@@ -38,10 +39,12 @@ export interface AsyncSubmission {
   readonly notified: NotificationTopics | null;
 }
 
+/** All but the first are final. */
 export const asyncStates = ['queued', 'succeeded', 'failed', 'expired', 'cancelled'] as const;
 /** `queued` until the request has an outcome, even while it runs. */
 export type AsyncState = (typeof asyncStates)[number];
 
+/** A stored request. */
 export interface AsyncRequest extends AsyncSubmission {
   readonly state: AsyncState;
   /** Epoch milliseconds, as the other times. */
@@ -56,11 +59,16 @@ export interface AsyncRequest extends AsyncSubmission {
   readonly reason: string | null;
 }
 
+/** A larger body must be an object. */
 export const inlineBytesMax = 128_000;
+/** Of one attempt: 15 minutes, as on SageMaker. */
 export const asyncTimeoutMsDefault = 900_000;
+/** An hour. */
 export const timeoutMsMax = 3_600_000;
+/** A request that was not processed within six hours expires. */
 export const ttlMsDefault = 21_600_000;
 
+/** The reverse of parsing: `s3://bucket/key`. */
 export function formatObjectUri({ bucket, key }: ObjectUri): string {
   return `s3://${bucket}/${key}`;
 }

@@ -9,6 +9,7 @@ import type { QueueState } from '../storage/index.ts';
 import type { Capacity } from './inference.ts';
 import { concurrencyLimit } from './queue-consumer.ts';
 
+/** What an endpoint expects of its queue. */
 export interface WatchedQueue {
   readonly objectiveMs: number | null;
   /** Variants whose instances follow the backlog because nothing else scales them. */
@@ -30,6 +31,7 @@ export interface WatchedBacklog {
   readonly followers: readonly string[];
 }
 
+/** Where backlogs are read from and reported to. */
 export interface BacklogMonitorOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -48,6 +50,7 @@ const reportEveryMs = 10_000;
 /** Target time for endpoints without an objective. */
 const objectiveMsDefault = 60_000;
 
+/** Holds the last observation of each queue in memory. */
 export class BacklogMonitor {
   readonly #options: BacklogMonitorOptions;
   readonly #backlogs = new Map<string, WatchedBacklog>();

@@ -14,6 +14,7 @@ export interface InferenceInput {
   readonly signal: AbortSignal;
 }
 
+/** The response of a model, as it will be stored. */
 export interface InferenceOutput {
   readonly contentType: string;
   /** An iterable if the response is streamed; it throws if the model or the stream fails. */

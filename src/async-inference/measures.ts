@@ -4,6 +4,7 @@ import { type MetricStore, sagemakerNamespace, variantMetricKey } from '../metri
 import { nameKey } from '../names.ts';
 import type { AsyncRequest } from './async-request.ts';
 
+/** Where metrics go. */
 export interface AsyncMeasuresOptions {
   readonly series: Pick<MetricStore, 'feed'>;
   /** The first variant of an endpoint. Requests that reached no variant are counted there. */
@@ -13,6 +14,7 @@ export interface AsyncMeasuresOptions {
 /** Weight of the newest processing time in the exponential mean. */
 const recentWeight = 0.1;
 
+/** Also estimates the work per request, from which the scaling of a backlog follows. */
 export class AsyncMeasures {
   readonly #options: AsyncMeasuresOptions;
   /** Exponential mean of the processing time in ms, by endpoint in lower case. */

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Transaction } from '../storage/index.ts';
 
+/** An object that was found, and is not read yet. */
 export interface OpenedObject {
   readonly bytes: number;
   readonly contentType: string;
@@ -14,6 +15,7 @@ export interface OpenedObject {
   close(): void;
 }
 
+/** The object store as this module needs it. */
 export interface Objects {
   /** Null if the bucket or key does not exist. */
   open(bucket: string, key: string): Promise<OpenedObject | null>;

@@ -16,6 +16,7 @@ import type { AsyncRequests, RequestWithBody } from './requests.ts';
 import { afterFailure, workerLossesMax } from './retry-policy.ts';
 import type { Semaphore } from './semaphore.ts';
 
+/** What all consumers share. */
 export interface ConsumerOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -66,6 +67,7 @@ interface Run {
   readonly ended: Promise<void>;
 }
 
+/** Renews its leases three times per lease, so one late renewal loses no job. */
 export class QueueConsumer {
   readonly endpoint: string;
   readonly #options: ConsumerOptions;

@@ -28,6 +28,7 @@ import type { InferenceOutput } from './inference.ts';
 import type { Objects } from './objects.ts';
 import type { AsyncRequests } from './requests.ts';
 
+/** Collaborators of outcomes. */
 export interface OutcomesOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -43,6 +44,7 @@ export interface OutcomesOptions {
   readonly onNotificationFailure: (request: AsyncRequest, topic: string) => void;
 }
 
+/** Why a request has no result. */
 export interface Failed {
   readonly state: 'failed' | 'expired';
   readonly code: string;
@@ -58,6 +60,7 @@ interface Announcement {
 /** The job is leased by another consumer or was cancelled: nothing may be written. */
 export class LeaseLost extends Error {}
 
+/** Every method ends in one transaction, or changes nothing. */
 export class Outcomes {
   readonly #options: OutcomesOptions;
 

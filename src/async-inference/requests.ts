@@ -6,6 +6,7 @@ import { nameKey } from '../names.ts';
 import { type Database, inSharedTransaction, inTransaction, type Jobs, type Transaction } from '../storage/index.ts';
 import { type AsyncRequest, type AsyncState, type AsyncSubmission, queueOf } from './async-request.ts';
 
+/** A page of requests, newest first. */
 export interface AsyncPage {
   readonly endpoint?: string | undefined;
   readonly state?: AsyncState | undefined;
@@ -13,12 +14,14 @@ export interface AsyncPage {
   readonly offset: number;
 }
 
+/** A request with what its run needs. */
 export interface RequestWithBody {
   readonly request: AsyncRequest;
   /** Null if the body is an object. */
   readonly body: Buffer | null;
 }
 
+/** The database, and the queues. */
 export interface AsyncRequestsOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -41,6 +44,7 @@ const reasonLengthMax = 2048;
 /** Finished requests deleted per transaction. */
 const clearedAtOnce = 500;
 
+/** A request and its job are added in one transaction. */
 export class AsyncRequests {
   readonly #db: Database;
   readonly #clock: Clock;

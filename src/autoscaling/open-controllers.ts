@@ -19,6 +19,7 @@ import { type ScaledVariantDeps, scaledVariants } from './scaling/scaled-variant
 import { ScalingController } from './scaling/scaling-controller.ts';
 import { ScalingStates } from './scaling/scaling-states.ts';
 
+/** Modules that the control loops observe and act on. */
 export interface ControllerDeps extends Pick<Foundation, 'clock' | 'logs' | 'db' | 'series'>, Pick<ScaledVariantDeps, 'backlogOf'> {
   readonly profiles: Profiles;
   readonly functionProfiles: FunctionProfiles;
@@ -89,6 +90,7 @@ function buildControllers(config: Config, deps: ControllerDeps) {
   return { chooser, batching, scaling, planner, planChooser, deploymentPlanner };
 }
 
+/** All control loops of a server, as `platform.ts` passes them on. */
 export type Controllers = ReturnType<typeof buildControllers>;
 
 /** Builds and starts the controllers, and adds a closer for each one as it starts. */

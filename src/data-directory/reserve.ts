@@ -28,7 +28,7 @@ export function releaseReserve(directory: string): void {
   for (const name of [fileName, temporaryName]) rmSync(join(directory, name), { force: true });
 }
 
-/** Where the reserve is, and who is notified when the disk is full. */
+/** Where the reserve is, and the callback for a full disk. */
 export interface ReserveDeps {
   readonly directory: string;
   readonly clock: Clock;

@@ -8,6 +8,7 @@ interface QueuedBuild {
   readonly done: Promise<void>;
 }
 
+/** In order of their requests. The number of waiting builds is bounded. */
 export class BuildQueue {
   readonly #builds = new Map<string, QueuedBuild>();
   #last: Promise<void> = Promise.resolve();

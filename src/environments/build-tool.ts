@@ -4,6 +4,7 @@ import { PlatformError } from '../errors.ts';
 import { findProgram, type Interpreter, isExecutable } from './interpreter.ts';
 import type { BuildSettings } from './settings.ts';
 
+/** What installs packages, with the path of uv if that is used. */
 export type BuildTool = { readonly kind: 'uv'; readonly path: string } | { readonly kind: 'pip' };
 
 /** Finds the tool of the settings: uv on the PATH or beside the interpreter, else the pip of the interpreter. Throws `unavailable`. */

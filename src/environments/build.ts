@@ -22,6 +22,7 @@ import { lockKey, lockOfReport, lockOfRequirements } from './lock.ts';
 import { type GroupEnd, runGroup } from './process-group.ts';
 import type { BuildSettings } from './settings.ts';
 
+/** What to build. From a lock, nothing is resolved again. */
 export interface BuildRequest {
   /** Names the folder of the build. */
   readonly id: string;
@@ -30,6 +31,7 @@ export interface BuildRequest {
   readonly packages: { readonly requirements: readonly string[] } | { readonly lock: string };
 }
 
+/** Collaborators of a build. */
 export interface BuildDeps {
   readonly clock: Clock;
   /** The folder of all environments. */
@@ -42,6 +44,7 @@ export interface BuildDeps {
   readonly limitMemory: (pid: number, bytesMax: number) => MemoryHold;
 }
 
+/** A limit on the memory of a build's processes. */
 export interface MemoryHold {
   /** Whether a process was ended at the limit. */
   wasExceeded(): boolean;
@@ -62,6 +65,7 @@ export class BuildFailed extends PlatformError {
   }
 }
 
+/** In the folder of an environment: from what, and with which interpreter, it was built. */
 export const factsFile = 'environment.json';
 /** A process id and its start time, so a later server can end the build of a killed one. */
 export const pidFile = 'pid';

@@ -3,6 +3,7 @@ import { type Database, type EnvironmentLocksTable, type EnvironmentsTable, inTr
 import type { BuiltEnvironment } from './build.ts';
 import type { Interpreter } from './interpreter.ts';
 
+/** Of the last build. */
 export type EnvironmentState = 'building' | 'ready' | 'failed';
 
 /** A requested environment. */
@@ -42,6 +43,7 @@ export interface EnvironmentLock {
 
 type Connection = Database | Transaction;
 
+/** Database queries; the folders are those of `folders.ts`. */
 export class EnvironmentRows {
   readonly #db: Database;
 

@@ -19,6 +19,7 @@ import { parseRequirements } from './requirements.ts';
 import { checkEnvironmentName, defaultName, type EnvironmentSettings } from './settings.ts';
 import { sweepEnvironments } from './sweep.ts';
 
+/** Collaborators of environments. */
 export interface PythonEnvironmentsDeps {
   readonly db: Database;
   readonly clock: Clock;
@@ -37,6 +38,7 @@ export interface PythonEnvironmentsDeps {
   readonly limitMemory: BuildDeps['limitMemory'];
 }
 
+/** What a user requests. */
 export interface NewEnvironment {
   readonly name: string;
   /** The name of an interpreter in config.json, or the path of one; null: the default. */
@@ -52,6 +54,7 @@ export type WantedEnvironment =
   | { readonly name: string | null; readonly lock: string | null }
   | { readonly requirements: string; readonly python?: string | null };
 
+/** An environment that a worker can be started in. */
 export interface ResolvedEnvironment {
   /** The key of the lock; null for an interpreter of the operator. */
   readonly key: string | null;
@@ -97,6 +100,7 @@ export function environmentLogGroup({ id, name }: Pick<RequestedEnvironment, 'id
   return `/penstock/environments/${name ?? id.replace(/^\w+:/, '').slice(0, 12)}`;
 }
 
+/** Requests return at once; builds run one at a time in the background. */
 export class PythonEnvironments {
   readonly #deps: PythonEnvironmentsDeps;
   readonly #rows: EnvironmentRows;

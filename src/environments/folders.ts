@@ -2,6 +2,7 @@
 import { chmod, lstat, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** Of all files below a folder. */
 export interface FolderSize {
   readonly bytes: number;
   readonly files: number;

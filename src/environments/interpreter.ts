@@ -5,6 +5,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, PlatformError } from '../errors.ts';
 
+/** An interpreter, and its facts as it reported them. */
 export interface Interpreter {
   /** As configured or found. */
   readonly path: string;
@@ -87,6 +88,7 @@ export async function findProgram(name: string, searchPath: string = process.env
   return null;
 }
 
+/** False also for a path that does not exist. */
 export async function isExecutable(path: string): Promise<boolean> {
   return access(path, constants.X_OK).then(
     () => true,

@@ -5,6 +5,7 @@ import { defaultName } from './settings.ts';
 
 const cacheMax = 100;
 
+/** Facts are read once per path, by running the interpreter. */
 export class Interpreters {
   readonly #named: ReadonlyMap<string, string>;
   /** By path. An interpreter that is replaced while the server runs is noticed at the next start. */

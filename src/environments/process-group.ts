@@ -5,6 +5,7 @@ import { setPriority } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 
+/** A program with all of its environment: nothing is inherited from the server. */
 export interface GroupCommand {
   readonly program: string;
   readonly args: readonly string[];
@@ -12,6 +13,7 @@ export interface GroupCommand {
   readonly cwd: string;
 }
 
+/** How the command is followed and ended. */
 export interface GroupOptions {
   readonly clock: Clock;
   /** Ends the group at once. */
@@ -22,6 +24,7 @@ export interface GroupOptions {
   readonly onStarted?: (pid: number) => void;
 }
 
+/** How the command ended. A code other than 0 is not an error here. */
 export interface GroupEnd {
   readonly code: number | null;
   /** Why the program did not run, or the signal that ended it; null if it ended by itself. */

@@ -1,5 +1,6 @@
 /** Environments that can be created by their name alone. */
 
+/** Packages by the name of the environment. Versions are resolved when it is built. */
 export const recipes: Readonly<Record<string, readonly string[]>> = {
   sklearn: ['scikit-learn', 'pandas', 'skl2onnx', 'onnx', 'joblib'],
   pytorch: ['torch', 'onnx', 'numpy', 'pandas'],

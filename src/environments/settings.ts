@@ -21,6 +21,7 @@ export interface BuildSettings {
   readonly memoryBytesMax: number;
 }
 
+/** As config.json has them, with defaults. */
 export interface EnvironmentSettings {
   readonly build: BuildSettings;
   /** Absolute paths of interpreters by the name of their environment. */

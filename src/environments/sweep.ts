@@ -10,6 +10,7 @@ import type { EnvironmentRows } from './environment-rows.ts';
 import { removeFolder, sizeOfFolder } from './folders.ts';
 import { lockKey } from './lock.ts';
 
+/** What decides whether an environment is in use. */
 export interface SweepDeps {
   readonly rows: EnvironmentRows;
   readonly db: Database;

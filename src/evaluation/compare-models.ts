@@ -4,6 +4,7 @@ import { type ThreadTask, threadTask } from '../threads/index.ts';
 import type { Comparison } from './evaluation.ts';
 import { decodeOutcomes } from './outcomes.ts';
 
+/** Outcomes of all models on the same rows, as stored. */
 export interface CompareInput {
   readonly models: readonly { readonly name: string; readonly outcomes: Uint8Array }[];
   readonly rows: number;
@@ -13,6 +14,7 @@ export interface CompareInput {
 const stepsMax = 20_000_000;
 const drawsMax = 2000;
 
+/** Compares each pair of models. */
 export const compareTask: ThreadTask<CompareInput, readonly Comparison[]> = threadTask(import.meta.url, 'compareTask', compareModels);
 
 /** All pairs, in the order of the models. */

@@ -3,6 +3,7 @@ import { type Database, inTransaction, isUniqueViolation, type Transaction } fro
 import type { Comparison, EvaluationState, StoredEvaluation, StoredOutcomes } from './evaluation.ts';
 import type { EvaluationSet } from './evaluation-set.ts';
 
+/** A set with the address of its labels. */
 export interface StoredSet extends EvaluationSet {
   readonly labelsSha256: string;
 }
@@ -21,6 +22,7 @@ export interface EvaluationPage {
   readonly offset: number;
 }
 
+/** Database queries. Files are in the object store, by their sha256. */
 export class EvaluationRows {
   readonly #db: Database;
 

@@ -3,9 +3,12 @@ import { PlatformError } from '../errors.ts';
 
 /** The metric: the share of correct classes, or the distance of values. */
 export const evaluationMetrics = ['accuracy', 'rmse', 'mae'] as const;
+/** What a model is judged by: classes or values. */
 export type EvaluationMetric = (typeof evaluationMetrics)[number];
 
+/** By name: the content type in which rows are sent to models. */
 export const setFormats = { csv: 'text/csv', jsonl: 'application/jsonlines' } as const;
+/** The format of a set's file. */
 export type SetFormat = keyof typeof setFormats;
 
 /** The description of a set, without its bytes. */
@@ -16,6 +19,7 @@ export interface SetDescription {
   readonly metric: EvaluationMetric;
 }
 
+/** A stored set. */
 export interface EvaluationSet extends SetDescription {
   readonly name: string;
   readonly sha256: string;
@@ -29,6 +33,7 @@ export interface EvaluationSet extends SetDescription {
   readonly createdAtMs: number;
 }
 
+/** A set, and how much it was used for choices. */
 export interface SetView extends EvaluationSet {
   /** The number of models that answered the set. The more models are chosen by a set, the less it proves. */
   readonly models: number;
@@ -43,8 +48,11 @@ export function setIdOf({ sha256, label }: Pick<EvaluationSet, 'sha256' | 'label
 
 /** Fewer rows prove nothing; more cost more than they are worth. */
 export const setRowsMin = 50;
+/** Rows of one set. */
 export const setRowsMax = 100_000;
+/** Size of the file of a set. */
 export const setBytesMax = 256 * 2 ** 20;
+/** Sets of a server. */
 export const setsMax = 100;
 /** Maximum number of classes of a set. Each is a row in tables. */
 export const classesMax = 1000;

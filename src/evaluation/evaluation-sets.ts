@@ -10,6 +10,7 @@ import { type EvaluationPage, type EvaluationRows, type StoredSet, setKeyOf } fr
 import { checkSameSet, type SetDescription, type SetView, setBytesMax, setsMax } from './evaluation-set.ts';
 import { labelsTask } from './read-labels.ts';
 
+/** Collaborators of sets. */
 export interface EvaluationSetsOptions {
   readonly rows: EvaluationRows;
   readonly files: Registry['files'];
@@ -20,6 +21,7 @@ export interface EvaluationSetsOptions {
   readonly isInUse: (setKey: string) => boolean;
 }
 
+/** A set to be uploaded. */
 export interface NewSet extends SetDescription {
   readonly name: string;
   readonly source: AsyncIterable<Uint8Array>;
@@ -27,6 +29,7 @@ export interface NewSet extends SetDescription {
 
 const labelsWork = { name: 'reading the labels', hint: 'use a smaller set' };
 
+/** Labels are read at the upload, so a set that cannot be used is rejected there. */
 export class EvaluationSets {
   readonly #options: EvaluationSetsOptions;
 

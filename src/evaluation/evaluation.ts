@@ -3,8 +3,10 @@ import type { ModelVersion } from '../registry/index.ts';
 import type { SetView } from './evaluation-set.ts';
 import type { ModelQuality } from './model-quality.ts';
 
+/** Of an evaluation, and of each of its models. */
 export type EvaluationState = 'InProgress' | 'Completed' | 'Failed' | 'Stopped';
 
+/** A model of an evaluation. */
 export interface EvaluationCandidate {
   readonly group: string;
   readonly version: number;
@@ -30,6 +32,7 @@ export interface Comparison {
   readonly high: number | null;
 }
 
+/** An evaluation as stored. */
 export interface StoredEvaluation {
   readonly id: string;
   readonly setKey: string;
@@ -61,6 +64,7 @@ export interface StoredOutcomes {
   readonly evaluatedAtMs: number;
 }
 
+/** A candidate with its results. */
 export interface CandidateView extends EvaluationCandidate {
   /** `digits/3` */
   readonly model: string;
@@ -70,11 +74,13 @@ export interface CandidateView extends EvaluationCandidate {
   readonly rowsDone: number | null;
 }
 
+/** An evaluation as the APIs show it. */
 export interface EvaluationView extends Omit<StoredEvaluation, 'setKey' | 'candidates' | 'acceptsPending'> {
   readonly set: SetView;
   readonly candidates: readonly CandidateView[];
 }
 
+/** Models of one evaluation. */
 export const candidatesMax = 6;
 
 /** Identifies a model by its bytes and, for a Python model, by its environment. */

@@ -30,6 +30,7 @@ import { EvaluationSets } from './evaluation-sets.ts';
 import { SelectionTests } from './selection/selection-tests.ts';
 import { type SetAnswers, StoredAnswers } from './stored-answers.ts';
 
+/** Collaborators of evaluations. */
 export interface EvaluationsOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -45,6 +46,7 @@ export interface EvaluationsOptions {
   readonly checkForeignCode?: ForeignCodeCheck;
 }
 
+/** An evaluation to be started. */
 export interface NewEvaluation {
   /** Default: a new one. */
   readonly id?: string;

@@ -8,6 +8,7 @@ import { classificationQuality, type ModelQuality, regressionQuality } from './m
 import { decodeLabels, emptyOutcomes, encodeOutcomes } from './outcomes.ts';
 import { type AnsweredRow, readAnswers } from './read-answers.ts';
 
+/** The results of a transform, and the labels to compare them with. */
 export interface JudgeInput {
   /** The results of the transform, as JSON lines. */
   readonly path: string;
@@ -20,6 +21,7 @@ export interface JudgeInput {
   readonly skipsBadLabels: boolean;
 }
 
+/** The outcomes of one model, and its figures. */
 export interface Judged {
   readonly outcomes: Uint8Array;
   /** The classes of the set, then other answers of the model; null if labels are values. */
@@ -35,6 +37,7 @@ const answeredClassesMax = 2 * classesMax;
 /** Maximum deviation of a row's scores from a sum of 1. */
 const sumTolerance = 1e-3;
 
+/** Reads up to 100,000 rows. */
 export const judgeTask: ThreadTask<JudgeInput, Promise<Judged>> = threadTask(import.meta.url, 'judgeTask', judgeAnswers);
 
 /** Throws `model_failed` if too many rows have no answer, `invalid_request` for a label that the model cannot answer. */

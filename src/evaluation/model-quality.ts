@@ -10,6 +10,7 @@ import {
   type ScoredRows,
 } from '../statistics/index.ts';
 
+/** Figures of one class. */
 export interface ClassQuality {
   readonly class: string;
   /** Rows with this label. */
@@ -44,6 +45,7 @@ export interface ClassificationQuality {
   readonly perClass: readonly ClassQuality[];
 }
 
+/** Figures of a model that predicts values, in the unit of the label. */
 export interface RegressionQuality {
   readonly kind: 'values';
   readonly rows: number;
@@ -54,12 +56,14 @@ export interface RegressionQuality {
   readonly mae: number;
 }
 
+/** The figures of a model, by what it predicts. */
 export type ModelQuality = ClassificationQuality | RegressionQuality;
 
 /** Resamples of a bootstrap, which takes one to two seconds. */
 const stepsMax = 50_000_000;
 const drawsMax = 1000;
 
+/** Outcomes of a classifier, by row. */
 export interface ClassifiedOutcomes {
   readonly classes: readonly string[];
   readonly labels: Int32Array;
@@ -68,6 +72,7 @@ export interface ClassifiedOutcomes {
   readonly rowsFailed: number;
 }
 
+/** The interval of the accuracy is exact; that of macro-F1 is a bootstrap. */
 export function classificationQuality({ classes, labels, predictions, scored, rowsFailed }: ClassifiedOutcomes): ClassificationQuality {
   const rows = labels.length;
   const scores = classificationScores({ classes: classes.length, labels, predictions, scored });

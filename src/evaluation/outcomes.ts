@@ -1,6 +1,7 @@
 /** The outcomes of one model on one set, row by row, and their form on disk: 20 bytes a row for classes, 24 for values. Pure. */
 import assert from 'node:assert/strict';
 
+/** What a model did on each row. */
 export interface RowOutcomes {
   /** 1 minus the largest score; NaN if the model has no scores, 1 if the row failed. */
   readonly unsureness: Float64Array;
@@ -12,6 +13,7 @@ export interface RowOutcomes {
   readonly values: Float64Array | null;
 }
 
+/** All zeros, to be filled row by row. */
 export function emptyOutcomes(rows: number, isClass: boolean): RowOutcomes {
   return {
     unsureness: new Float64Array(rows),
@@ -21,6 +23,7 @@ export function emptyOutcomes(rows: number, isClass: boolean): RowOutcomes {
   };
 }
 
+/** Column after column. */
 export function encodeOutcomes({ unsureness, losses, predictions, values }: RowOutcomes): Uint8Array {
   const answers = predictions ?? values;
   assert(answers !== null);

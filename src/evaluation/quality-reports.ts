@@ -17,11 +17,13 @@ export interface QualityReport {
   readonly evaluatedAtMs: number;
 }
 
+/** Where results are read from. */
 export interface QualityReportsOptions {
   readonly db: Database;
   readonly files: Registry['files'];
 }
 
+/** Made on demand from stored outcomes. */
 export class QualityReports {
   readonly #rows: EvaluationRows;
   readonly #answers: StoredAnswers;

@@ -5,6 +5,7 @@ import { PlatformError } from '../errors.ts';
 import type { AnswerForm } from './answer-form.ts';
 import { classTextOf } from './evaluation-set.ts';
 
+/** The answer to one row. */
 export interface AnsweredRow {
   /** The class that the model returned; null if there is none. */
   readonly text: string | null;

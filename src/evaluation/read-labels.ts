@@ -6,10 +6,12 @@ import { messageOf, PlatformError } from '../errors.ts';
 import { type ThreadTask, threadTask } from '../threads/index.ts';
 import { classesMax, classTextOf, compareClasses, type SetDescription, setRowsMax, setRowsMin } from './evaluation-set.ts';
 
+/** The file to read, and its label column. */
 export interface LabelsInput extends SetDescription {
   readonly path: string;
 }
 
+/** What was read of a file. */
 export interface ReadLabels {
   readonly rows: number;
   /** Null if labels are values. */
@@ -24,6 +26,7 @@ export interface ReadLabels {
 const rowBytesMax = 16 * 2 ** 20;
 const rowsPerBlock = 256;
 
+/** Reads a whole file. */
 export const labelsTask: ThreadTask<LabelsInput, Promise<ReadLabels>> = threadTask(import.meta.url, 'labelsTask', labelsOf);
 
 /** Lines of a file, of which a quoted cell may have several, and which may be blank. */

@@ -48,7 +48,7 @@ export interface ForecasterSnapshot {
   readonly state: Readonly<Record<string, unknown>>;
 }
 
-/** Fed with one count per slot, in order; asked for any configured horizon. */
+/** Fed with one count per slot, in order; forecasts every configured horizon. */
 export interface Forecaster {
   readonly name: string;
   /** Ascending, without duplicates. */

@@ -22,6 +22,7 @@ export interface AbruptEnd {
   readonly withMachine: boolean;
 }
 
+/** What tells whether the previous server ended abruptly. */
 export interface AbruptEndDeps {
   readonly events: Pick<Events, 'recordAndPublish'>;
   readonly log: Pick<Log, 'warn'>;

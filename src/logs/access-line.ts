@@ -1,5 +1,6 @@
 /** One JSON line per control call: the request, its caller and address, and the outcome. Never contains secrets. */
 
+/** A finished control call. */
 export interface AccessLine {
   /** When the call ended, epoch milliseconds. */
   readonly atMs: number;

@@ -9,10 +9,12 @@ import type { Clock } from '../clock.ts';
 
 /** A write call takes about 30 us, regardless of its size. */
 const flushBytes = 256 * 1024;
+/** A line is written at most about this time after it was added. */
 export const flushAfterMs = 200;
 /** Limit of buffered bytes; beyond it lines are dropped. */
 const pendingBytesMax = 8 * 1024 * 1024;
 
+/** Size and number of the files. */
 export interface LineFileOptions {
   readonly clock: Clock;
   /** The file is rotated at this size. */
@@ -23,6 +25,7 @@ export interface LineFileOptions {
   readonly onWriteFailure: (error: unknown) => void;
 }
 
+/** `write` only copies the line into a block; all else happens in the background. */
 export class LineFile {
   readonly #path: string;
   readonly #options: LineFileOptions;

@@ -19,6 +19,7 @@ export interface Log {
   child(fields: Readonly<Record<string, unknown>>): Log;
 }
 
+/** Opened before all other modules, and closed after them. */
 export interface Logs {
   readonly platform: Log;
   readonly requests: Pick<RequestLog, 'weightOf' | 'add'>;
@@ -30,7 +31,9 @@ export interface Logs {
   close(): Promise<void>;
 }
 
+/** In ascending order; `silent` logs nothing. */
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+/** Lines below it are not written. */
 export type LogLevel = (typeof logLevels)[number];
 
 const levelNumbers: Record<LogLevel, number> = { debug: 20, info: 30, warn: 40, error: 50, silent: Number.POSITIVE_INFINITY };
@@ -39,6 +42,7 @@ const fileBytesMax = 64 * 1024 * 1024;
 export const logFileCount = 3;
 const requestLinesPerSecondDefault = 1000;
 
+/** Settings of the three logs. */
 export interface LogOptions {
   readonly clock?: Clock;
   /** Limit for ordinary request lines of one endpoint. Default: 1,000. */

@@ -16,6 +16,7 @@ import type { Profiles } from './profiles.ts';
  */
 export type ProfileBasis = 'measured' | 'derived' | 'unlimited';
 
+/** What functions of one memory size can do. */
 export interface FunctionProfile {
   readonly memoryMiB: number;
   /** Profile of the executor `function:MiB`, limited to batches that fit. `service` is empty if not even one row fits. */
@@ -30,6 +31,7 @@ export interface FunctionProfile {
   readonly coldMs: number;
 }
 
+/** Collaborators. `isCpuHeld` decides whether profiles are measured or derived. */
 export interface FunctionProfilesOptions {
   readonly profiles: Pick<Profiles, 'list' | 'measure'>;
   readonly prices: PriceTable;

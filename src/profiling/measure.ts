@@ -23,6 +23,7 @@ const patience = 4;
 /** Minimum runs per size; fewer say nothing about the tail. */
 const samplesMin = 3;
 
+/** What is measured, and for how long. */
 export interface MeasureOptions extends TimerOptions {
   readonly signature: Signature;
   /** False: only b = 1 is measured. */

@@ -14,6 +14,7 @@ export interface ServicePoint {
   readonly rssMiB: number;
 }
 
+/** The result of one measurement. Never changed: a new one replaces it. */
 export interface Profile {
   /** Executor name: `instance:local.1` or `function:1024` (memory in MiB). */
   readonly executor: string;

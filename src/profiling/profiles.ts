@@ -20,6 +20,7 @@ import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
 import { busyText, type Profile } from './profile.ts';
 import { timer, timerOf } from './timer.ts';
 
+/** Collaborators of measurements. */
 export interface ProfilesOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -57,6 +58,7 @@ const measureTimeoutMs = 60_000;
 /** A reply that is larger fails the measurement. */
 const replyBytesMax = 64 * 1024 ** 2;
 
+/** A measurement that is requested twice runs once. Listeners are called after it was stored. */
 export class Profiles {
   readonly #options: ProfilesOptions;
   /** Running and waiting measurements, by version and executor. */

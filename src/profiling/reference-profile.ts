@@ -49,6 +49,7 @@ function functionService(memoryMiB: number): ServiceCurve {
   return affineService({ aMs: fixedMs, eachMs: workMs / speed, batchMax: functionBatchMax });
 }
 
+/** For simulations and for tests of formulas; no model is needed. */
 export const referenceProfile = {
   name: 'reference',
   /** d: overhead of the gateway and the network per request. */

@@ -76,6 +76,7 @@ interface Target {
   readonly factor: number;
 }
 
+/** Synchronous, because dispatch reads it for each request. */
 export class ServiceTable {
   /** Maximum batch size for dispatch; 1 while unknown, or if the model does not support batching. */
   readonly batchMax: number;

@@ -12,6 +12,7 @@ import { type KnownPoint, ServiceTable } from './service-table.ts';
 
 type Named = Pick<ModelVersion, 'group' | 'version'>;
 
+/** Where profiles come from. */
 export interface ServiceTablesOptions {
   readonly profiles: Pick<Profiles, 'get' | 'onMeasured'>;
   /** Profiles of functions. Without them, tables of functions stay unknown. */
@@ -56,6 +57,7 @@ export interface ServedTimes {
 /** Minimum serving samples per size; with fewer, the profile is more accurate. */
 const servedLeast = 50;
 
+/** A table is unknown until its profile was read; then its listeners are called. */
 export class ServiceTables {
   readonly #options: ServiceTablesOptions;
   /** Entries by version, then by executor. */

@@ -7,12 +7,14 @@ import type { Clock } from '../clock.ts';
 import { hasCpuQuota, type ProcessorTime, processorTime } from '../providers/index.ts';
 import type { WorkerLink } from '../runtime/index.ts';
 
+/** The clock, and what the system reports about waiting. */
 export interface TimerOptions {
   readonly clock: Clock;
   /** Processor time of the worker, and the waiting of both ends of its link; null if the system does not report it. */
   readonly processorTime?: () => ProcessorTime | null;
 }
 
+/** A measured duration. */
 export interface Timed {
   /** Elapsed time, including waiting. */
   readonly tookMs: number;

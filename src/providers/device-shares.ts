@@ -5,6 +5,7 @@ import { PlatformError } from '../errors.ts';
 /** By name of the instance type. A type that is absent has no devices. */
 export type AcceleratedTypes = Readonly<Record<string, Pick<AcceleratorType, 'devices' | 'perDevice'>>>;
 
+/** A place on a device for one worker. */
 export interface DeviceShare {
   /** Index of the device. */
   readonly device: number;
@@ -12,6 +13,7 @@ export interface DeviceShare {
   readonly release: () => void;
 }
 
+/** Counts workers only. The device with the fewest gets the next one. */
 export class DeviceShares {
   readonly #types: AcceleratedTypes;
   /** Workers by device. */

@@ -29,6 +29,7 @@ import { deviceFiles, type PythonProgram } from './python/python-program.ts';
 import { LocalTasks } from './tasks/local-tasks.ts';
 import type { Tasks } from './tasks/task.ts';
 
+/** Collaborators and settings of the provider. */
 export interface LocalProviderOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -92,6 +93,7 @@ interface Opened {
   readonly removeFolder: () => void;
 }
 
+/** One per server. All processes that it started end with it, and those of a killed server are ended by the next one. */
 export class LocalProvider implements Provider {
   readonly #clock: Clock;
   readonly #log: Log;

@@ -17,6 +17,7 @@ import { pythonSettings } from './python/python-settings.ts';
 /** Timeout that suffices to inspect an archive of the maximum size on a slow disk. */
 const bundleTimeoutMs = 600_000;
 
+/** Modules that the provider stands on. */
 export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | 'log' | 'stateDirectory'> {
   readonly logGroups: LogGroups;
   /** Copies model files to this machine if needed. */

@@ -46,6 +46,7 @@ export interface WorkerPython extends PythonLoad {
   readonly modules: readonly string[];
 }
 
+/** A command that serves a model, with what it may read. */
 export interface WorkerCommand extends ProcessProgram {
   /** Time limit for unpacking its archive, before the start timeout begins. */
   readonly unpackTimeoutMs: number;
@@ -69,6 +70,7 @@ export interface WorkerLimits {
  */
 export type WorkerState = 'starting' | 'ready' | 'failed';
 
+/** A worker as others see it. Figures that cost a system call are read on access. */
 export interface WorkerView {
   readonly spec: WorkerSpec;
   readonly state: WorkerState;
@@ -86,6 +88,7 @@ export interface WorkerView {
   readonly readyAtMs: number | null;
 }
 
+/** Limits of a borrowed worker. */
 export interface BorrowOptions {
   /** The process is ended after this time; default 60 s. */
   readonly timeoutMs?: number;
@@ -102,6 +105,7 @@ export interface BorrowOptions {
   };
 }
 
+/** What deployment and profiling need of a machine. */
 export interface Provider {
   readonly limits: WorkerLimits;
   /** Resolves when the request is accepted; `list` and `onChange` report progress. */

@@ -15,7 +15,7 @@ const variantsMax = 1000;
 const serverEnds: ReadonlySet<string | null> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP']);
 const serverEndsMs = 1000;
 
-/** An exit that nobody requested, as its event and the log have it. */
+/** An unrequested exit, as its event and the log have it. */
 export interface WorkerExit {
   /** `digits.alltraffic.1.0` */
   readonly worker: string;

@@ -35,7 +35,7 @@ export interface PostgresLocation {
   readonly onAvailability?: (problem: string | null) => void;
 }
 
-/** A migrated database. `availability` tells whether it can be reached now. */
+/** A migrated database. `availability` reports whether it can be reached now. */
 export interface OpenDatabase {
   readonly db: Database;
   readonly dialect: Dialect;

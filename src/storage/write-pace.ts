@@ -12,7 +12,7 @@ const pausePerWrite = 100;
 /** Allows for timers that fire slightly early. */
 const toleranceMs = 50;
 
-/** Asked before each write, and told how long it took. */
+/** Measures how long writes take, and decides when the next one is due. */
 export class WritePace {
   readonly #clock: Pick<Clock, 'nowMs'>;
   #lastMs: number;

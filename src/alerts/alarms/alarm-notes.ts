@@ -4,6 +4,7 @@ import type { AlarmNote } from './alarm.ts';
 
 const summaryMax = 255;
 
+/** Cuts the summary off at its limit; `data` is stored whole. */
 export async function writeNote(tx: Transaction | Database, { alarm, atMs, kind, summary, data }: AlarmNote): Promise<void> {
   await tx
     .insertInto('alarm_history')
@@ -22,6 +23,7 @@ export interface ActionEnd {
   readonly error: string | null;
 }
 
+/** The result of an action, in the words of CloudWatch. */
 export async function noteAction(tx: Transaction | Database, { alarm, action, atMs, error }: ActionEnd): Promise<void> {
   const summary = error === null ? `Successfully executed action ${action}` : `Failed to execute action ${action}: ${error}`;
   const data = error === null ? { action } : { action, error };

@@ -12,6 +12,7 @@ export interface AlarmQuery {
   readonly isWatched: boolean;
 }
 
+/** A metric and the statistic that is compared. */
 export interface AlarmMetric {
   readonly metricKey: MetricKey;
   readonly name: string;
@@ -20,6 +21,7 @@ export interface AlarmMetric {
   readonly statistic: string;
 }
 
+/** What a user puts. Putting it again replaces it. */
 export interface AlarmDefinition {
   readonly name: string;
   readonly description: string;
@@ -34,6 +36,7 @@ export interface AlarmDefinition {
   readonly echo?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** A definition with its state. */
 export interface Alarm extends AlarmDefinition {
   readonly state: AlarmState;
   readonly stateReason: string;
@@ -42,6 +45,7 @@ export interface Alarm extends AlarmDefinition {
   readonly updatedAtMs: number;
 }
 
+/** A change of state, as actions and listeners get it. */
 export interface AlarmChange {
   readonly alarm: Alarm;
   readonly before: AlarmState;
@@ -49,6 +53,7 @@ export interface AlarmChange {
   readonly datapoint: number | null;
 }
 
+/** Kinds of notes, as CloudWatch names them. */
 export type AlarmHistoryKind = 'StateUpdate' | 'ConfigurationUpdate' | 'Action';
 
 /** An entry in the history of an alarm. */

@@ -12,6 +12,7 @@ import { noteAction, writeNote } from './alarm-notes.ts';
 import { valuesOf, withoutCapacity } from './alarm-values.ts';
 import { type AlarmState, evaluate } from './evaluate.ts';
 
+/** Collaborators of alarms. */
 export interface AlarmsOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -37,6 +38,7 @@ const reasonMax = 1023;
 const repeatEveryMs = 60_000;
 const historyRetentionMs = 30 * 86_400_000;
 
+/** All alarms are in memory; the database has them for the next start. */
 export class Alarms {
   readonly #options: AlarmsOptions;
   readonly #alarms = new Map<string, Alarm>();

@@ -45,7 +45,9 @@ export interface Ruling {
   readonly reason: string;
 }
 
+/** In the order in which views list them. */
 export const defaultKinds = ['objective', 'errors', 'crash-loop', 'backlog-age', 'drift', 'escalation', 'agreement', 'accuracy'] as const;
+/** Not every endpoint has every kind: without an objective none can be missed. */
 export type DefaultKind = (typeof defaultKinds)[number];
 
 const minuteMs = 60_000;
@@ -123,6 +125,7 @@ export function errorsRuling(within: (ms: number) => Share): Ruling {
   return { state: isBad(long) && short.bad / Math.max(short.all, 1) >= errorShareMax ? 'ALARM' : 'OK', reason };
 }
 
+/** The definition, with a description of what it watches and which endpoints have it. */
 export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefinition {
   const watched = {
     objective: 'the share of late responses exceeds what the objective allows, over two windows',
@@ -148,6 +151,7 @@ export function defaultAlarm(endpoint: string, kind: DefaultKind): AlarmDefiniti
   return builtInAlarm(defaultAlarmName(endpoint, kind), description);
 }
 
+/** `penstock/digits/objective` */
 export function defaultAlarmName(endpoint: string, kind: DefaultKind): string {
   return `penstock/${endpoint}/${kind}`;
 }
@@ -157,6 +161,7 @@ export function defaultAlarmNames(endpoint: string): string[] {
   return defaultKinds.map((kind) => defaultAlarmName(endpoint, kind));
 }
 
+/** What default alarms are computed from. */
 export interface DefaultAlarmsOptions {
   readonly alarms: Pick<Alarms, 'get' | 'list' | 'put' | 'delete' | 'rule'>;
   readonly store: Pick<MetricStore, 'series' | 'isFullFor'>;

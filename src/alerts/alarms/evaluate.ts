@@ -1,18 +1,22 @@
 /** CloudWatch's alarm evaluation, as pure functions of the measured values. */
 
+/** As CloudWatch has them. */
 export type AlarmState = 'OK' | 'ALARM' | 'INSUFFICIENT_DATA';
 
+/** By CloudWatch's name; each compares a value with the threshold. */
 export const comparisonOperators = {
   GreaterThanOrEqualToThreshold: (value: number, threshold: number): boolean => value >= threshold,
   GreaterThanThreshold: (value: number, threshold: number): boolean => value > threshold,
   LessThanThreshold: (value: number, threshold: number): boolean => value < threshold,
   LessThanOrEqualToThreshold: (value: number, threshold: number): boolean => value <= threshold,
 } as const;
+/** Operators for fixed thresholds; those for bands are not supported. */
 export type ComparisonOperator = keyof typeof comparisonOperators;
 
 /** How a period without data is treated. */
 export type MissingData = 'missing' | 'ignore' | 'breaching' | 'notBreaching';
 
+/** M of the latest N periods must breach. */
 export interface AlarmRule {
   readonly comparison: ComparisonOperator;
   readonly threshold: number;
@@ -23,6 +27,7 @@ export interface AlarmRule {
   readonly missingData: MissingData;
 }
 
+/** The result of one evaluation. */
 export interface AlarmEvaluation {
   readonly state: AlarmState;
   /** `Threshold Crossed: ...` */

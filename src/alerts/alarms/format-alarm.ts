@@ -3,6 +3,7 @@ import { nameKey, sameName } from '../../names.ts';
 import type { AlarmDefinition } from './alarm.ts';
 import { defaultAlarmNames } from './default-alarms.ts';
 
+/** Signs for texts. */
 export const comparisonSigns = {
   GreaterThanOrEqualToThreshold: '>=',
   GreaterThanThreshold: '>',

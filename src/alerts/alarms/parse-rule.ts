@@ -6,6 +6,7 @@ import type { AlarmDefinition } from './alarm.ts';
 import { type AlarmRule } from './evaluate.ts';
 import { comparisonSigns } from './format-alarm.ts';
 
+/** A rule as a user wrote it in one line. */
 export interface ParsedAlarmRule extends Pick<AlarmDefinition, 'periodS'> {
   readonly metric: string;
   readonly statistic: string;

@@ -12,6 +12,7 @@ export const loopBlocked = {
   unit: 'Milliseconds',
 } as const;
 
+/** What the alarms of the server are computed from. */
 export interface ServerAlarmsOptions {
   readonly alarms: Pick<Alarms, 'get' | 'put' | 'rule'>;
   readonly store: Pick<MetricStore, 'series'>;
@@ -30,6 +31,7 @@ const descriptions = {
 const windows = { longMs: 300_000, shortMs: 60_000 } as const;
 const blockedShareMax = 0.01;
 
+/** Whether the name is that of a default alarm of the server. */
 export function isServerAlarm(name: string): boolean {
   return name === names.loop || name === names.memory;
 }

@@ -28,6 +28,7 @@ export interface Delivery {
   readonly actionOf?: { readonly alarm: string; readonly action: string } | undefined;
 }
 
+/** Collaborators of deliveries. */
 export interface DeliveriesOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -71,6 +72,7 @@ export interface DeliveryCounts {
   readonly forgotten: number;
 }
 
+/** The name of the job queue. */
 export const deliveriesQueue = 'deliveries';
 const atOnceMax = 16;
 const perOriginMax = 2;
@@ -101,6 +103,7 @@ export function announceDeliveries(jobs: Jobs): void {
   jobs.announce(deliveriesQueue);
 }
 
+/** At least once: a kill between a delivery and its record repeats it, under the same id. */
 export class Deliveries {
   readonly #options: DeliveriesOptions;
   /** Running deliveries by origin. */

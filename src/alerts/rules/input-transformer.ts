@@ -6,6 +6,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Envelope } from './envelope.ts';
 import { compilePath } from './event-path.ts';
 
+/** As EventBridge has it. */
 export interface InputTransformer {
   /** Paths into the event by variable name. */
   readonly paths: Readonly<Record<string, string>>;

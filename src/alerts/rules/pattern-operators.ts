@@ -5,6 +5,7 @@
 import { BlockList, isIP } from 'node:net';
 import { PlatformError } from '../../errors.ts';
 
+/** Whether a value of an event matches. */
 export type ValueTest = (value: unknown) => boolean;
 type TextTest = (text: string) => boolean;
 
@@ -51,6 +52,7 @@ const reservedNames: ReadonlySet<string> = new Set([
   ...'in-date-range ip-address-in-range ip-address-not-in-range'.split(' '),
 ]);
 
+/** Names of operators, which cannot be names of members. */
 export function isReservedName(name: string): boolean {
   return reservedNames.has(name);
 }
@@ -181,10 +183,12 @@ function onlyOf(requested: Readonly<Record<string, unknown>>, names: readonly st
   throw patternError(place, `expected one operator of ${names.join(', ')}, got ${JSON.stringify(requested).slice(0, 60)}`);
 }
 
+/** Narrows parsed JSON to an object: neither null nor an array. */
 export function isPatternObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** With EventBridge's text. `place` is the path within the pattern. */
 export function patternError(place: string, what: string): PlatformError {
   return new PlatformError('invalid_request', `Event pattern is not valid. Reason: ${place === '' ? '' : `${place}: `}${what}`);
 }

@@ -3,6 +3,7 @@ import type { HttpParameters } from './http-parameters.ts';
 import type { InputTransformer } from './input-transformer.ts';
 import type { RetryPolicy } from './retries.ts';
 
+/** Where events go, and in which form. */
 export interface RuleTarget {
   readonly id: string;
   /** A URL, or an ARN. */
@@ -22,6 +23,7 @@ export interface RuleTarget {
   readonly echo?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** A pattern or a schedule, with its targets. */
 export interface Rule {
   readonly name: string;
   readonly description: string;

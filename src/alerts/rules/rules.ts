@@ -14,6 +14,7 @@ import { resolveParameters } from './http-parameters.ts';
 import { type TransformedFor, transform } from './input-transformer.ts';
 import type { Rule, RuleTarget } from './rule.ts';
 
+/** Collaborators of rules. */
 export interface RulesOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -50,6 +51,7 @@ const targetsMax = 5;
 const eventsAtOnce = 200;
 const pollEveryMs = 5000;
 
+/** Patterns are compiled when a rule is put, so matching an event parses nothing. */
 export class Rules {
   readonly #options: RulesOptions;
   readonly #rules = new Map<string, KnownRule>();

@@ -9,6 +9,7 @@ import { PlatformError } from '../../errors.ts';
 import { addressKind, canonicalAddress } from './addresses.ts';
 import { webhookUrl } from './webhook-url.ts';
 
+/** Which addresses are allowed beyond public ones. */
 export interface WebhookPolicyOptions {
   /** `webhookPrivate` of the config: private networks and, off loopback, other programs of this machine. */
   readonly allowsPrivate: boolean;
@@ -20,6 +21,7 @@ export interface WebhookPolicyOptions {
   readonly machineAddresses?: () => readonly string[];
 }
 
+/** Checks the address of the connection, not the name: a name can resolve to something else the next time. */
 export class WebhookPolicy {
   readonly #options: WebhookPolicyOptions;
   readonly #configuredUrls: ReadonlySet<string>;

@@ -11,6 +11,7 @@ import { PlatformError } from '../../errors.ts';
 import type { HttpParameters } from './http-parameters.ts';
 import type { WebhookPolicy } from './webhook-policy.ts';
 
+/** One call of a webhook. */
 export interface WebhookRequest {
   readonly url: string;
   readonly body: string;

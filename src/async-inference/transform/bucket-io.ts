@@ -50,6 +50,7 @@ const listedAtOnce = 1000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestLimits = { depthMax: 16, valuesMax: 2 * objectsMax, nodesMax: 2 * objectsMax };
 
+/** Objects under a prefix, listed page by page. */
 export class BucketInput implements TransformInput {
   readonly #buckets: TransformBuckets;
   readonly #bucket: string;
@@ -168,6 +169,7 @@ function readManifest(where: string, text: string): { readonly bucket: string; r
   return { bucket, prefix, keys };
 }
 
+/** An object appears when it is complete, in the transaction that marks it done. */
 export class BucketOutput implements TransformOutput {
   readonly hasCheckpoints = false;
   readonly #buckets: TransformBuckets;

@@ -26,6 +26,7 @@ const readAtOnceMin = 64 * 1024;
 const checkpointEveryBytes = 8 * 2 ** 20;
 const checkpointEveryMs = 2000;
 
+/** A file, or the files of a folder. */
 export class FileInput implements TransformInput {
   readonly #path: string;
 
@@ -73,6 +74,7 @@ export class FileInput implements TransformInput {
   }
 }
 
+/** Written beside the target and renamed; after a crash it continues at the last checkpoint. */
 export class FileOutput implements TransformOutput {
   readonly hasCheckpoints = true;
   readonly #path: string;

@@ -4,6 +4,7 @@ import type { BlockPosition } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Transaction } from '../../storage/index.ts';
 
+/** An object of the input. */
 export interface SourceObject {
   /** Path relative to the folder of the input. */
   readonly name: string;
@@ -20,6 +21,7 @@ export interface OpenedSource {
   close(): void;
 }
 
+/** Two implementations: buckets and local files. */
 export interface TransformInput {
   /** In a fixed order. Throws if there are no objects. */
   list(): Promise<SourceObject[]>;
@@ -46,6 +48,7 @@ export interface Checkpoint {
   readonly skipped: number;
 }
 
+/** How one result is written. */
 export interface WriteOptions {
   readonly contentType: string;
   readonly identity: string;
@@ -56,6 +59,7 @@ export interface WriteOptions {
   readonly transactionHook: (tx: Transaction | null) => Promise<void>;
 }
 
+/** Two implementations: buckets and local files. */
 export interface TransformOutput {
   /** Whether an object can be resumed in the middle. */
   readonly hasCheckpoints: boolean;
@@ -70,10 +74,12 @@ export interface TransformOutput {
 /** Limit of objects per transform. */
 export const objectsMax = 100_000;
 
+/** For inputs beyond the limit of one transform. */
 export function tooManyObjects(where: string): PlatformError {
   return new PlatformError('too_large', `too many objects under ${where}: expected at most ${objectsMax}. Transform them in parts`);
 }
 
+/** An empty input is an error: it is likely a misspelt one. */
 export function emptyPrefix(where: string): PlatformError {
   return new PlatformError('not_found', `there are no objects under ${where}`);
 }

@@ -4,6 +4,7 @@ import { PlatformError } from '../../errors.ts';
 import { instanceTypeDefault } from '../../fields/index.ts';
 import { isRootPath, parsePath } from './records/json-path.ts';
 
+/** As SageMaker has them. */
 export type TransformState = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped';
 
 /**
@@ -20,6 +21,7 @@ export type TransformLocation =
 /** `jsonl`: one JSON value per line. `bytes`: any content, for models that take bytes. */
 export type RecordFormat = 'csv' | 'jsonl' | 'json' | 'npy' | 'bytes';
 
+/** What was requested, with defaults filled in. */
 export interface TransformSpec {
   readonly name: string;
   readonly group: string;
@@ -62,6 +64,7 @@ export interface TransformSpec {
   readonly isPending?: true;
 }
 
+/** How far a transform is. */
 export interface TransformProgress {
   readonly objects: number;
   readonly objectsDone: number;
@@ -77,6 +80,7 @@ export interface TransformProgress {
   readonly remainingMs: number | null;
 }
 
+/** A transform as the APIs show it. Times are epoch milliseconds. */
 export interface TransformView {
   readonly spec: TransformSpec;
   readonly state: TransformState;
@@ -90,9 +94,12 @@ export interface TransformView {
   readonly progress: TransformProgress;
 }
 
+/** 6 MiB, as on SageMaker. */
 export const payloadBytesMaxDefault = 6 * 2 ** 20;
+/** The largest payload that can be requested, in MiB. */
 export const payloadMiBLimit = 100;
 
+/** Of everything that a request may leave out. */
 export const transformDefaults = {
   contentType: null,
   accept: null,
@@ -165,6 +172,7 @@ const typeOfFormat: Readonly<Record<RecordFormat, string>> = {
   bytes: 'application/octet-stream',
 };
 
+/** The form of one object and of its result. */
 export interface ObjectForm {
   readonly format: RecordFormat;
   readonly contentType: string;

@@ -16,6 +16,7 @@ import type { ObjectForm } from './transform-job.ts';
 /** Blocks in flight beyond the invocations: one being read, one being written, one waiting. */
 const extraBlocks = 3;
 
+/** How one object is processed. */
 export interface ObjectPlan {
   readonly form: ObjectForm;
   readonly records: TensorRecords | ProcessRecords;

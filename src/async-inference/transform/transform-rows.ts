@@ -4,6 +4,7 @@ import { PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, isUniqueViolation, type JobFilter, pageOfJobs, type Transaction } from '../../storage/index.ts';
 import type { TransformSpec, TransformState } from './transform-job.ts';
 
+/** A row of `transforms`. */
 export interface StoredTransform {
   readonly spec: TransformSpec;
   readonly state: TransformState;
@@ -15,6 +16,7 @@ export interface StoredTransform {
   readonly batchRows: number | null;
 }
 
+/** A row of one object, with the checkpoint to continue from. */
 export interface StoredTransformObject {
   readonly position: number;
   /** Path relative to the folder of the input. */
@@ -27,6 +29,7 @@ export interface StoredTransformObject {
   readonly checkpoint: string | null;
 }
 
+/** Sums over the objects of a transform. */
 export interface Totals {
   readonly objects: number;
   readonly objectsDone: number;
@@ -37,6 +40,7 @@ export interface Totals {
   readonly bytesDone: number;
 }
 
+/** A filter of a list. */
 export interface TransformFilter extends JobFilter {
   readonly state?: TransformState | undefined;
 }
@@ -49,6 +53,7 @@ interface Document {
 /** Rows per insert statement. */
 const rowsAtOnce = 100;
 
+/** Database queries. */
 export class TransformRows {
   readonly #db: Database;
   readonly #clock: Clock;

@@ -33,6 +33,7 @@ import type { ProgressMeter } from './transform-progress.ts';
 import type { StoredTransform, StoredTransformObject, TransformRows } from './transform-rows.ts';
 import { TransformWorkers } from './transform-workers.ts';
 
+/** What all runs share. */
 export interface TransformRunDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -49,6 +50,7 @@ export interface TransformRunDeps {
   readonly replyBytesMax: number;
 }
 
+/** The transform to run. */
 export interface TransformRunOf {
   readonly stored: StoredTransform;
   readonly version: ModelVersion;
@@ -67,6 +69,7 @@ const objectsPerPage = 500;
 /** Skipped lines that are listed by number. */
 const linesReported = 50;
 
+/** Ends when all objects are done, or when the signal is aborted; its workers end with it. */
 export class TransformRun {
   readonly #deps: TransformRunDeps;
   readonly #of: TransformRunOf;

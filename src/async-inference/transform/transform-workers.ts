@@ -4,6 +4,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Provider, WorkerSpec } from '../../providers/index.ts';
 import { type WorkerLink, WorkerLost } from '../../runtime/index.ts';
 
+/** The workers to start, and how invocations are repeated. */
 export interface TransformWorkersOptions {
   readonly provider: Pick<Provider, 'start' | 'stop' | 'list' | 'link' | 'onChange' | 'restart'>;
   readonly clock: Clock;
@@ -27,6 +28,7 @@ interface Lease {
   readonly link: WorkerLink;
 }
 
+/** An invocation that loses its worker is repeated on another one, a limited number of times. */
 export class TransformWorkers {
   readonly #options: TransformWorkersOptions;
   /** Occupied invocation slots by worker. */

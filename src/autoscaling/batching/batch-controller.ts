@@ -29,6 +29,7 @@ import { type BatchTrigger, dueTrigger } from './due.ts';
 import { correctionOf } from './prediction-correction.ts';
 import type { LiveTable } from './service-now.ts';
 
+/** Collaborators of the controller. `variants` is called at each poll, so new variants need no registration. */
 export interface BatchControllerOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -55,6 +56,7 @@ const retryAfterMs = 10_000;
  */
 const profilesSettleMs = 5000;
 
+/** Choices are made in a thread, so polling goes on meanwhile. */
 export class BatchController {
   readonly #options: BatchControllerOptions;
   /** State by endpoint, variant and model. */

@@ -35,6 +35,7 @@ export interface ArrivalFacts {
   readonly notes: readonly string[];
 }
 
+/** All that the choice was computed from, so that the record explains it without other data. */
 export interface BatchingInputs {
   readonly query: BatchingQuery;
   /** Milliseconds subtracted from the objective to cover prediction errors. */
@@ -59,6 +60,7 @@ export interface PredictionCorrection {
   readonly reason: string;
 }
 
+/** A setting that was considered, with its prediction. */
 export type BatchingAlternative = Alternative;
 
 /** Measured for the requests whose batch opened under this decision. */
@@ -71,6 +73,7 @@ export interface BatchingEffect extends SettingPrediction {
   readonly costErrorPercent: number;
 }
 
+/** What was measured, before it is compared with the prediction. */
 export type MeasuredPeriod = Omit<BatchingEffect, 'p95ErrorPercent' | 'costErrorPercent'>;
 
 /** Compares measurements with the prediction of the decision; null if there was no traffic. Errors are 0 if there was no prediction. */

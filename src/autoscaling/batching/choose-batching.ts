@@ -24,6 +24,7 @@ export type ArrivalsInput =
   | { readonly kind: 'seen'; readonly timesMs: Float64Array }
   | { readonly kind: 'assumed'; readonly process: ArrivalProcess };
 
+/** A choice with the setting in force, which stays if the gain is small. */
 export interface ChoiceRequest extends Omit<ChoiceInput, 'arrivals'> {
   readonly objective: Objective | null;
   readonly arrivals: ArrivalsInput;

@@ -9,6 +9,7 @@ export type ChooserResponse<Choice = BatchingChoice> = { readonly choice: Choice
 
 /** A result of the thread, with the time it took to compute. */
 export type Computed<Choice> = Choice & { readonly computeMs: number };
+/** A choice, and how long the thread took for it. */
 export type ComputedChoice = Computed<BatchingChoice>;
 
 interface Waiting<Order, Choice> {
@@ -17,6 +18,7 @@ interface Waiting<Order, Choice> {
   readonly reject: (error: Error) => void;
 }
 
+/** Which module the thread runs, and for how long at most. */
 export interface ChooserOptions {
   readonly clock: Clock;
   /** Timeout of an order. A choice takes about ten milliseconds, so a thread that exceeds this is stuck. */

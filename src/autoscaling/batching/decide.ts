@@ -22,6 +22,7 @@ export function batchingQueryOf({ model, objective, config }: Pick<FunctionVaria
   return { model: model.name, objective, memoryMiB: config.memoryMiB, policy: config.batching };
 }
 
+/** What the controller observed when a decision was due. */
 export interface DecisionFacts {
   readonly query: BatchingQuery;
   readonly marginMs: number;
@@ -48,6 +49,7 @@ export function choiceRequestFor({ query, profiles, live, prices, ...known }: De
   return { ...known, objective, policy, profiles: sizes, price: { usdPerInvocation, usdPerGbSecond, billingGranularityMs } };
 }
 
+/** What the record of a decision needs beyond the choice itself. */
 export interface DecisionContext {
   readonly endpoint: string;
   readonly variant: string;

@@ -1,5 +1,6 @@
 /** Decides when a batching setting is due for review. Pure: the caller passes in the events since the last decision. */
 
+/** Why a choice was due; of several reasons, the first of this list is recorded. */
 export type BatchTrigger = 'manual' | 'deploy' | 'profile' | 'change-point' | 'period';
 
 /** From this number of arrivals on, decisions use their pattern; with fewer, only their rate. */
@@ -8,6 +9,7 @@ export const arrivalsForPattern = 300;
 /** Minimum time between decisions that only arrivals cause, so recurring bursts do not each cause one. */
 const calmMs = 5000;
 
+/** What happened since the last decision. */
 export interface SinceLastDecision {
   readonly nowMs: number;
   /** Time of the last decision; null before the first one. */

@@ -12,6 +12,7 @@ export function generatedArrivalsMs(arrivals: ArrivalsInput): Float64Array {
   return arrivals.kind === 'seen' ? arrivals.timesMs : arrivalTimesMs(arrivals.process, new SeededRandom(1), playedArrivals);
 }
 
+/** How many functions a plan keeps busy. Cold starts are not included. */
 export interface PlannedLoad {
   /** Mean number of busy functions: batches per second times seconds per batch. */
   readonly busyMean: number;

@@ -19,6 +19,7 @@ export type PlannedArrivals =
   | ({ readonly kind: 'mmpp' } & SwitchingRates)
   | { readonly kind: 'times'; readonly timesMs: readonly number[] };
 
+/** A question to the planner: an objective, a load, and limits. */
 export interface PlanRequest {
   readonly objective: Objective | null;
   readonly memoryMiB: number | 'auto';
@@ -41,6 +42,7 @@ export interface PlannedFunctions {
   readonly coldStartMs: number;
 }
 
+/** The answer: a setting, and what it needs and costs. */
 export interface BatchingPlan extends ComputedChoice {
   readonly model: string;
   readonly objective: Objective | null;
@@ -49,6 +51,7 @@ export interface BatchingPlan extends ComputedChoice {
   readonly functions: PlannedFunctions | null;
 }
 
+/** Collaborators of the planner. A model that has no profile yet is measured first. */
 export interface PlannerOptions {
   readonly clock: Clock;
   readonly chooser: Pick<Chooser, 'choose'>;
@@ -63,6 +66,7 @@ export interface PlannerOptions {
 
 const measureTimeoutMsDefault = 30_000;
 
+/** Changes nothing: the same choice as the controller's, for arrivals that are assumed. */
 export class Planner {
   readonly #options: PlannerOptions;
 

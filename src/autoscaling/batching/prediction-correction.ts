@@ -14,6 +14,7 @@ const requestsMin = 100;
 /** With a larger share of cold starts, the period says nothing about batching. */
 const coldShareMax = 0.01;
 
+/** The last period, as far as it can show whether its prediction was right. */
 export interface PeriodFacts {
   /** The setting that was in force; null at the first decision. */
   readonly setting: BatchingSetting | null;

@@ -10,6 +10,7 @@ import { Chooser, type ChooserOptions, type Computed } from '../batching/chooser
 import type { AssumedTraffic } from './generated-load.ts';
 import type { DeploymentPlan, DeploymentPlanRequest } from './plan-types.ts';
 
+/** A question to the planner. `keepOne` forbids scaling to zero; `wantsCurve` costs further simulations. */
 export interface DeploymentRequest {
   readonly objective: Objective;
   readonly traffic: AssumedTraffic;
@@ -21,16 +22,19 @@ export interface DeploymentRequest {
   readonly wantsCurve: boolean;
 }
 
+/** An objective and a rate, to be met by instances of one type. */
 export interface ProfileRequest {
   readonly objective: Objective;
   readonly ratePerSecond: number;
   readonly instanceType: string;
 }
 
+/** A plan, with notes on what was left out of it. */
 export interface PlannedDeployment extends Computed<DeploymentPlan> {
   readonly notes: readonly string[];
 }
 
+/** Collaborators of the planner. The simulations run in the chooser's thread. */
 export interface DeploymentPlannerOptions {
   readonly chooser: Pick<Chooser<DeploymentPlanRequest, DeploymentPlan>, 'choose'>;
   readonly prices: PriceTable;
@@ -51,6 +55,7 @@ export function deploymentChooser(options: Omit<ChooserOptions, 'threadUrl'>): C
   return new Chooser({ ...options, threadUrl: new URL(file, import.meta.url) });
 }
 
+/** Measures what is not measured yet, then simulates candidates. */
 export class DeploymentPlanner {
   readonly #options: DeploymentPlannerOptions;
 

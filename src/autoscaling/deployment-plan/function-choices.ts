@@ -24,6 +24,7 @@ export function usableSizes(sizes: readonly FunctionProfile[], quantile: number)
   });
 }
 
+/** What the candidates must meet, and how many there may be. */
 export interface FunctionChoiceQuery {
   readonly prices: FunctionPrices;
   readonly objective: Objective;

@@ -1,12 +1,14 @@
 /** Traffic that a plan assumes: an average rate, and a busiest minute at a multiple of it. Pure functions. */
 import { exponentialMs, SeededRandom } from '../../random.ts';
 
+/** All that a user knows of a load before there is one. */
 export interface AssumedTraffic {
   readonly ratePerSecond: number;
   /** Rate of the busiest minute divided by the average; at least 1. */
   readonly peakFactor: number;
 }
 
+/** Arrivals for a simulation. Times are milliseconds from its start. */
 export interface GeneratedLoad {
   /** Arrival times, ascending, one row each. */
   readonly arrivalsMs: Float64Array;

@@ -4,6 +4,7 @@ import type { Objective } from '../../objective.ts';
 import type { FunctionProfile, Profile } from '../../profiling/index.ts';
 import type { AssumedTraffic } from './generated-load.ts';
 
+/** Everything that a plan depends on, because the thread can look nothing up. */
 export interface DeploymentPlanRequest {
   readonly objective: Objective;
   readonly traffic: AssumedTraffic;
@@ -56,10 +57,12 @@ export interface CurvePoint {
   readonly usdPerHour: number | null;
 }
 
+/** The chosen mixture, with the distribution of its latencies. */
 export interface ChosenMixture extends PlannedMixture {
   readonly distribution: Distribution;
 }
 
+/** The result of a plan, with all mixtures that were simulated. */
 export interface DeploymentPlan {
   /** null if no mixture meets the objective within the limits. */
   readonly chosen: ChosenMixture | null;

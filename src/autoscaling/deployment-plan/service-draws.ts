@@ -2,6 +2,7 @@
 import { type Profile, ServiceTable } from '../../profiling/index.ts';
 import type { UniformSource } from '../../queueing/index.ts';
 
+/** One profile in the three forms that a simulation needs: random times, and the estimates of plans and of dispatch. */
 export interface ServiceDraws {
   readonly batchMax: number;
   /** Draws the service time of a batch of `rows`. */

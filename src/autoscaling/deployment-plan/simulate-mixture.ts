@@ -10,6 +10,7 @@ import { SeededRandom } from '../../random.ts';
 import type { GeneratedLoad } from './generated-load.ts';
 import type { ServiceDraws } from './service-draws.ts';
 
+/** The instances of a mixture: all of one type. */
 export interface SimulatedInstanceUse {
   readonly count: number;
   /** B: maximum rows per batch. */
@@ -17,6 +18,7 @@ export interface SimulatedInstanceUse {
   readonly service: ServiceDraws;
 }
 
+/** The functions of a mixture: all of one memory size. */
 export interface SimulatedFunctionUse {
   readonly memoryMiB: number;
   readonly batchSizeMax: number;
@@ -39,6 +41,7 @@ export interface Mixture {
   readonly overheadMs: number;
 }
 
+/** What a simulated mixture did. */
 export interface SimulatedMixture {
   /** Times from arrival to response in milliseconds, ascending. */
   readonly latenciesMs: Float64Array;

@@ -8,12 +8,14 @@ import { type CounterSample, risePerMs, withSample } from '../strategies/counter
 import type { FunctionChoice, FunctionSize, FunctionsObservation } from '../strategies/observation.ts';
 import { formatBrief, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 
+/** What the strategy carries from one decision to the next. */
 export interface BatchMemory {
   readonly arrivals: readonly CounterSample[];
   /** λ, smoothed, in requests per second; null before the first minute. */
   readonly ratePerSecond: number | null;
 }
 
+/** Before the first observation. */
 export const batchInitial: BatchMemory = { arrivals: [], ratePerSecond: null };
 
 const smoothing = 0.5;
@@ -22,6 +24,7 @@ const durationReserve = 1.05;
 const batchSizeMost = 16;
 const rateWindowMs = 60_000;
 
+/** Needs profiles of functions; without them no setting is feasible. */
 export function batch(memory: BatchMemory, input: StrategyInput): StrategyResult<BatchMemory> {
   const { observation, simulated, nowMs } = input;
   const arrivals = withSample(memory.arrivals, { atMs: nowMs, value: observation.arrivals }, rateWindowMs, rateWindowMs / 2);

@@ -16,16 +16,19 @@ import {
   type StrategyResult,
 } from '../strategies/strategy.ts';
 
+/** The samples that the rate is computed from, and recent recommendations for the window of scale-in. */
 export interface HpaMemory {
   readonly arrivals: readonly CounterSample[];
   readonly recommended: readonly { readonly atMs: number; readonly count: number }[];
 }
 
+/** Before the first observation. */
 export const hpaInitial: HpaMemory = { arrivals: [], recommended: [] };
 
 const rateWindowMs = 60_000;
 const tolerance = 0.1;
 
+/** Holds the number until the rate is known. */
 export function hpa(
   { targetPercent, windowMs }: Extract<Policy, { kind: 'hpa' }>,
   memory: HpaMemory,

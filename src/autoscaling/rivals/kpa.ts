@@ -8,6 +8,7 @@ import { type CounterSample, risePerMs, withSample } from '../strategies/counter
 import type { Policy } from '../strategies/policy.ts';
 import { formatBrief, holdResult, primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 
+/** The samples of both means, and the state of panic mode. */
 export interface KpaMemory {
   readonly concurrency: readonly CounterSample[];
   /** Time at which the panic threshold was last exceeded; null outside panic mode. */
@@ -18,6 +19,7 @@ export interface KpaMemory {
   readonly idleSinceMs: number | null;
 }
 
+/** Outside panic mode, before the first observation. */
 export const kpaInitial: KpaMemory = { concurrency: [], panickedAtMs: null, panicMost: 0, idleSinceMs: null };
 
 const stableMs = 60_000;
@@ -28,6 +30,7 @@ const scaleUpMost = 1000;
 const scaleDownMost = 2;
 const graceMs = 30_000;
 
+/** The target is 0.7 of the concurrency per instance, or of twice its batch size. */
 export function kpa(policy: Extract<Policy, { kind: 'kpa' }>, memory: KpaMemory, input: StrategyInput): StrategyResult<KpaMemory> {
   const { observation, nowMs } = input;
   const type = primaryType(input);

@@ -8,10 +8,12 @@ import { heldPlan, largestOf, type RecentPlan, withPlan } from '../strategies/pl
 import type { Policy } from '../strategies/policy.ts';
 import { formatBrief, holdResult, ruleResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 
+/** Recent plans, so that instances are not removed for a short lull. */
 export interface MarkGreedyMemory {
   readonly recent: readonly RecentPlan[];
 }
 
+/** Before the first plan. */
 export const markGreedyInitial: MarkGreedyMemory = { recent: [] };
 
 /** Minutes ahead to plan for. */
@@ -91,6 +93,7 @@ function firstPeak(rest: readonly number[]): number {
   return peak;
 }
 
+/** Plans in minutes, whatever the slots of the forecast are. Holds the number until there is a forecast. */
 export function markGreedy(
   { safety }: Extract<Policy, { kind: 'mark-greedy' }>,
   memory: MarkGreedyMemory,

@@ -25,6 +25,7 @@ export function fluidExcess(arrivals: readonly number[], count: number, ratePerS
   return excess;
 }
 
+/** For replayed traces only: a server has no future to look at. */
 export function oracle(input: StrategyInput): StrategyResult<null> {
   const { future } = input.simulated;
   if (future === undefined || future.length === 0 || future.some((count) => !(count >= 0))) {

@@ -17,15 +17,18 @@ import {
   type StrategyResult,
 } from '../strategies/strategy.ts';
 
+/** Recent plans: no fewer instances than in any of them. */
 export interface QuantileMemory {
   readonly keeps: readonly RecentPlan[];
 }
 
+/** Before the first plan. */
 export const quantileInitial: QuantileMemory = { keeps: [] };
 
 const utilisation = 0.85;
 const hold = 5;
 
+/** Plans for the next slot and for the one at which an instance that is started now would serve. */
 export function quantilePlan(
   { percentile }: Extract<Policy, { kind: 'hybrid' | 'instances-only' }>,
   memory: QuantileMemory,

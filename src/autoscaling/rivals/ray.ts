@@ -14,6 +14,7 @@ import {
   type StrategyResult,
 } from '../strategies/strategy.ts';
 
+/** The samples of the mean, and since when it has required a change. */
 export interface RayMemory {
   readonly concurrency: readonly CounterSample[];
   /** Time since which more (or fewer) than the current number have been needed without interruption; null if not. */
@@ -21,6 +22,7 @@ export interface RayMemory {
   readonly fewerSinceMs: number | null;
 }
 
+/** Before the first observation. */
 export const rayInitial: RayMemory = { concurrency: [], moreSinceMs: null, fewerSinceMs: null };
 
 const windowMs = 30_000;
@@ -31,6 +33,7 @@ const shrinkAfterMs = 600_000;
 /** Maximum concurrent requests per replica; the router enforces it. */
 export const rayOngoingMax = 5;
 
+/** The first replica starts at once; further ones only after 30 s of need. */
 export function ray(memory: RayMemory, input: StrategyInput): StrategyResult<RayMemory> {
   const { observation, nowMs } = input;
   const { have } = primaryType(input);

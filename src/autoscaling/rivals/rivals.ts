@@ -14,6 +14,7 @@ import { type RayMemory, ray, rayInitial } from './ray.ts';
 import { type RunningMaxMemory, runningMax, runningMaxInitial } from './running-max.ts';
 import { type TargetTrackingMemory, targetTracking, targetTrackingInitial } from './target-tracking.ts';
 
+/** By policy. A policy that has not decided yet has none. */
 export interface RivalMemories {
   readonly 'mark-greedy'?: MarkGreedyMemory;
   readonly hybrid?: QuantileMemory;
@@ -26,8 +27,10 @@ export interface RivalMemories {
   readonly batch?: BatchMemory;
 }
 
+/** A policy that is not the product's own. */
 export type RivalPolicy = Extract<SinglePolicy, { kind: keyof RivalMemories | 'oracle' }>;
 
+/** Runs one policy with its own memory, and leaves those of the others as they are. */
 export function runRival(policy: RivalPolicy, memories: RivalMemories, input: StrategyInput): StrategyResult<RivalMemories> {
   switch (policy.kind) {
     case 'batch':

@@ -6,13 +6,16 @@ import { instancesNeededFor } from '../strategies/plans/plan-cost.ts';
 import type { Policy } from '../strategies/policy.ts';
 import { formatBrief, holdResult, primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from '../strategies/strategy.ts';
 
+/** The busiest slot. It never decreases, so neither do the instances. */
 export interface RunningMaxMemory {
   /** Requests of the busiest slot so far. */
   readonly countMax: number | null;
 }
 
+/** Before the first counted slot. */
 export const runningMaxInitial: RunningMaxMemory = { countMax: null };
 
+/** A slot without a count is ignored; it is not taken for zero. */
 export function runningMax(
   { factor }: Extract<Policy, { kind: 'running-max' }>,
   memory: RunningMaxMemory,

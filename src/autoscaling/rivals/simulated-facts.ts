@@ -3,6 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import type { FunctionsObservation, Plan, TypeObservation } from '../strategies/observation.ts';
 import { type SpotType, spotRate } from './spot.ts';
 
+/** Absent members are unknown, and policies that need them hold their number. */
 export interface SimulatedFacts {
   /** The spot types by name. */
   readonly spot?: Readonly<Record<string, SpotType>>;

@@ -1,6 +1,7 @@
 /** Spot instances: cheaper, but they can be reclaimed at any time. */
 import type { Plan } from '../strategies/observation.ts';
 
+/** How often an instance is reclaimed, and what takes its place. */
 export interface SpotType {
   readonly interruptionsPerHour: number;
   /** Time until a replacement serves. */

@@ -15,12 +15,14 @@ import {
   type StrategyResult,
 } from '../strategies/strategy.ts';
 
+/** The last minutes, for both alarms, and the last change, for the cooldown. */
 export interface TargetTrackingMemory {
   /** Requests per instance in each of the last minutes, newest last. */
   readonly perInstance: readonly number[];
   readonly changedAtMs: number | null;
 }
 
+/** Before the first minute. */
 export const targetTrackingInitial: TargetTrackingMemory = { perInstance: [], changedAtMs: null };
 
 const minutesAbove = 3;
@@ -28,6 +30,7 @@ const minutesBelow = 15;
 const belowShare = 0.9;
 const cooldownMs = 300_000;
 
+/** Judges whole minutes: a burst within one is averaged away, as on SageMaker. */
 export function targetTracking(
   { targetPercent }: Extract<Policy, { kind: 'target-tracking' }>,
   memory: TargetTrackingMemory,

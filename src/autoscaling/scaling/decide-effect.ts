@@ -17,6 +17,7 @@ export interface MeasuredScaling {
   readonly spentUsd: number;
 }
 
+/** What a decision led to, stored with it. */
 export interface ScalingEffect {
   readonly windowS: number;
   readonly arrivals: readonly (number | null)[];

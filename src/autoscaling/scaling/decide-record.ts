@@ -26,6 +26,7 @@ import type { Burn, SloLevel } from '../strategies/slo-correction.ts';
 import type { StrategyInput, StrategyResult } from '../strategies/strategy.ts';
 import { functionsNeeded, warmFunctions } from '../strategies/warm-functions.ts';
 
+/** One instance type as it was when the decision was made. */
 export interface TypeInputs {
   readonly active: number;
   readonly launching: number;
@@ -37,6 +38,7 @@ export interface TypeInputs {
   readonly usdPerHour: number;
 }
 
+/** The forecast that the decision saw. `quantiles` has a list per horizon, by `tau`. */
 export interface ForecastInputs {
   readonly model: string;
   readonly horizons: readonly number[];
@@ -46,6 +48,7 @@ export interface ForecastInputs {
   readonly residualsSeen: number;
 }
 
+/** All that the decision was computed from, so that it can be explained and repeated. */
 export interface ScalingInputs {
   readonly regime: Regime;
   /** The policy text as configured. */
@@ -75,6 +78,7 @@ export interface ScalingInputs {
   readonly forecast: ForecastInputs | null;
 }
 
+/** The plan, and what functions must follow. */
 export interface ChosenScaling {
   readonly plan: Plan;
   readonly reason: ScalingReason;
@@ -86,6 +90,7 @@ export interface ChosenScaling {
   readonly overflowUsdPerHourMax: number | null;
 }
 
+/** The record of one decision. */
 export interface ScalingDecision {
   readonly trigger: ScalingTrigger;
   /** False if no plan meets the objective; the chosen one then does the least harm. */

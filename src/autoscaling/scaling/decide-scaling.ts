@@ -25,6 +25,7 @@ import { track, trackInitial } from '../strategies/track.ts';
 import { typeStatesOf } from '../strategies/type-state.ts';
 import { decisionFrom, type ScalingDecision } from './decide-record.ts';
 
+/** A decision, and the state to pass to the next one. */
 export interface DecidedScaling {
   readonly state: ScalingState;
   readonly decision: ScalingDecision;

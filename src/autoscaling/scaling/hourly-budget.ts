@@ -3,6 +3,7 @@ import type { Budget } from '../strategies/observation.ts';
 
 const hourMs = 3_600_000;
 
+/** A restart continues with what the snapshot says was spent in the hour; use that no observation saw counts nothing. */
 export class HourlyBudget {
   #hour: number;
   #spentUsd: number;

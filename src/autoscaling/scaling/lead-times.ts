@@ -8,6 +8,7 @@ const longestMs = 3_600_000;
 /** Assumed start time until one is observed. */
 const unseenMs = 2000;
 
+/** Never below a minimum, so that one lucky start does not make plans too late. */
 export class LeadTimes {
   readonly #leastMs: number;
   #leadsMs: readonly number[];

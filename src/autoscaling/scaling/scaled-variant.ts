@@ -16,11 +16,13 @@ import type { ModelVersion } from '../../registry/index.ts';
 import type { ServedVariant, Serving, TrafficCounts } from '../../serving/index.ts';
 import type { BacklogObservation, OverflowObservation } from '../strategies/observation.ts';
 
+/** An instance, and for how long it has been idle: the first to be removed is the one that was idle longest. */
 export interface ObservedInstance extends InstanceView {
   /** Time since which it has been idle, in epoch milliseconds; null while it is busy. */
   readonly idleSinceMs: number | null;
 }
 
+/** One observation. Plain data: a decision needs nothing else. */
 export interface ScaledVariant {
   readonly endpoint: string;
   readonly variant: string;
@@ -49,6 +51,7 @@ export interface ScaledVariant {
   readonly spentUsd: number;
 }
 
+/** Where an observation is read from. */
 export interface ScaledVariantDeps {
   readonly clock: Clock;
   readonly deployments: Pick<Deployments, 'list'>;

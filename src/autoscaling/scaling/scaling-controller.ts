@@ -20,6 +20,7 @@ import type { ScalingStates } from './scaling-states.ts';
 import type { CountedSlot } from './slot-counter.ts';
 import { type ExplainedDecision, VariantScaler } from './variant-scaler.ts';
 
+/** Collaborators of the controller. `carryOut` is the only way in which it changes anything. */
 export interface ScalingControllerOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -53,6 +54,7 @@ interface Watched {
 const pollEveryMs = 1000;
 const pollEveryMsMin = 100;
 
+/** A decision is carried out only if the variant is still as it was observed. */
 export class ScalingController {
   readonly #options: ScalingControllerOptions;
   /** State by endpoint and variant; null while the stored state is being read. */

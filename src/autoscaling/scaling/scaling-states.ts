@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, isForeignKeyViolation } from '../../storage/index.ts';
 
+/** One row per variant. Its content belongs to the caller, which checks it after reading. */
 export class ScalingStates {
   readonly #db: Database;
   readonly #clock: Clock;

@@ -9,6 +9,7 @@ const hourMs = 3_600_000;
 /** End of the slot in epoch milliseconds, number of requests, number of violations. */
 export type SloSlot = readonly [number, number, number];
 
+/** Fed with counters that only increase; stores their differences. */
 export class SloHistory {
   #slots: readonly SloSlot[];
   #observed: Pick<TrafficCounts, 'requests' | 'violations'> | null = null;

@@ -1,5 +1,6 @@
 /** Counts arrivals per slot of the wall clock, from a counter that only increases. */
 
+/** The arrivals of one slot. */
 export interface CountedSlot {
   readonly slot: number;
   /** null if the slot was not observed from beginning to end. */
@@ -12,6 +13,7 @@ const setBackMsMost = 300_000;
 /** If the poll at the beginning or end of a slot is later than this share of its length, the slot gets no count. */
 const lateShare = 0.25;
 
+/** A slot in which the server was not polled at the boundary has no count: a gap is not a zero. */
 export class SlotCounter {
   readonly slotMs: number;
   #slot: number | null = null;

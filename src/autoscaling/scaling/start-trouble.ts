@@ -3,6 +3,7 @@
 const firstMs = 30_000;
 const lastMs = 600_000;
 
+/** Plain state: the scaler passes in the time, so nothing fires by itself. */
 export class StartBackOffState {
   #failures = 0;
   #untilMs = 0;

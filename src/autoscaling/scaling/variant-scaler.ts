@@ -32,6 +32,7 @@ export interface StoredScaler {
   readonly hour: HourlySpend;
 }
 
+/** What a poll found. Usually neither. */
 export interface PollResult {
   /** The slot that just ended; null if none did. */
   readonly counted: CountedSlot | null;
@@ -59,6 +60,7 @@ const idleAfterMsDefault = 300_000;
 /** Horizons that are always forecast, because the start time of instances can change. */
 const nearHorizons = [1, 2, 3, 4, 5, 6, 7];
 
+/** One per variant. The simulator runs it in virtual time. */
 export class VariantScaler {
   variant: ScaledVariant;
   #policy: Policy;

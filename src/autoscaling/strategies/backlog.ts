@@ -2,6 +2,7 @@
 import type { BacklogObservation } from './observation.ts';
 import { primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 
+/** What recent backlogs needed, so that instances are not removed between two waves. */
 export interface BacklogMemory {
   /** Numbers of instances that recent backlogs needed. */
   readonly needed: readonly { readonly atMs: number; readonly instances: number }[];

@@ -20,8 +20,10 @@ import type { Policy } from './policy.ts';
 import { correctedRho, floorTau } from './slo-correction.ts';
 import { formatBrief, holdResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 
+/** The policy with its parsed parameters. */
 export type EconomicPolicy = Extract<Policy, { kind: 'economic' }>;
 
+/** What the strategy carries from one decision to the next. */
 export interface EconomicMemory {
   readonly isServerlessOnly: boolean;
   /** Time since which zero instances has been cheapest; null if it is not. */
@@ -38,6 +40,7 @@ export interface EconomicMemory {
   readonly savedUsd?: number;
 }
 
+/** With instances, before the first observation. */
 export const economicInitial: EconomicMemory = {
   isServerlessOnly: false,
   zeroSinceMs: null,
@@ -52,6 +55,7 @@ const serverlessAfterMs = 600_000;
 const worthItShare = 0.95;
 const rhoMaxWithoutOverflow = 0.85;
 
+/** Between two plans it only adds instances; `planned` decides everything. */
 export function economic(policy: EconomicPolicy, memory: EconomicMemory, input: StrategyInput): StrategyResult<EconomicMemory> {
   const { observation, nowMs } = input;
   const arrivals = withSample(memory.arrivals, { atMs: nowMs, value: observation.arrivals }, rateWindowMs, rateWindowMs / 6);

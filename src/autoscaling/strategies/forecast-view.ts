@@ -5,6 +5,7 @@ import { quantileGrid } from '../../forecasting/index.ts';
 /** Probability weight of each level of `quantileGrid`: it reaches half-way to the neighbouring levels. The sum is 1. */
 export const tauWeights: readonly number[] = [0.075, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.075, 0.045, 0.03];
 
+/** The forecast of one slot. */
 export interface HorizonForecast {
   /** Number of slots after the last counted one, from 1. */
   readonly h: number;
@@ -14,6 +15,7 @@ export interface HorizonForecast {
   readonly quantiles: readonly number[];
 }
 
+/** All horizons of one forecast. */
 export interface ForecastView {
   readonly model: string;
   /** Ascending in h. */

@@ -4,12 +4,15 @@
  */
 import { primaryType, ruleCountResult, type StrategyInput, type StrategyResult } from './strategy.ts';
 
+/** Whether the current instance was started only because requests were waiting. */
 export interface HoldMemory {
   readonly isWoken: boolean;
 }
 
+/** Whatever runs was wanted. */
 export const holdInitial: HoldMemory = { isWoken: false };
 
+/** From zero, a waiting request still gets an instance; otherwise the number is held. */
 export function hold(memory: HoldMemory, input: StrategyInput): StrategyResult<HoldMemory> {
   const { have } = primaryType(input);
   const { min } = input.limits;

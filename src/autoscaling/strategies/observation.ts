@@ -57,6 +57,7 @@ export interface Budget {
   readonly remainingMs: number;
 }
 
+/** Bounds on every plan. */
 export interface ScalingLimits {
   /** Minimum number of instances of all types together. */
   readonly min: number;

@@ -6,6 +6,7 @@ import { horizonFor } from './forecast-view.ts';
 import { instancesNeededFor } from './plans/plan-cost.ts';
 import type { Policy, SinglePolicy } from './policy.ts';
 
+/** How often a policy decides. */
 export interface PolicyPeriods {
   /** Interval of trigger `period`. */
   readonly planMs: number;

@@ -21,6 +21,7 @@ interface Forecasting {
 /** A policy: a strategy with its settings or their defaults. */
 export type Policy = SinglePolicy | (Written & { readonly kind: 'largest'; readonly policies: readonly SinglePolicy[] });
 
+/** One parsed policy. Members have units; defaults are filled in. */
 export type SinglePolicy =
   | (Written & { readonly kind: 'static' /** null: enough for the busiest minute. */; readonly instances: number | null })
   | (Written & {
@@ -63,6 +64,7 @@ export type SinglePolicy =
       })
   | (Written & { readonly kind: 'oracle' });
 
+/** Names of all policies, the product's and those to compare with. */
 export type PolicyKind = SinglePolicy['kind'];
 
 /** Range of a number, also used in error messages. */

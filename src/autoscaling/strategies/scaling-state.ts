@@ -29,6 +29,7 @@ export interface ScalingState {
   readonly standings?: readonly TypeState[];
 }
 
+/** Of a variant that has never been decided. */
 export const initialScalingState: ScalingState = { format: 1, atMs: null, slo: initialSloState, memories: {} };
 
 /**

@@ -11,6 +11,7 @@ import type { RequestCounts, SloWindows, TypeObservation } from './observation.t
 /** 0: the cheapest plan. 1 and 2: additional capacity. */
 export type SloLevel = 0 | 1 | 2;
 
+/** The level in force, and what decides about its next step. */
 export interface SloState {
   readonly level: SloLevel;
   /** Time of the last change of the level; null: never changed. */
@@ -21,6 +22,7 @@ export interface SloState {
   readonly shortAtMs?: number;
 }
 
+/** No correction. */
 export const initialSloState: SloState = { level: 0, changedAtMs: null, calmSinceMs: null };
 
 const requestsForBurn = 200;

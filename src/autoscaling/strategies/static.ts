@@ -8,6 +8,7 @@ import { formatBrief, holdResult, primaryType, ruleCountResult, type StrategyInp
 
 const utilisation = 0.85;
 
+/** Without a number it needs the busiest minute, which only a replay knows. */
 export function staticCount(policy: Extract<Policy, { kind: 'static' }>, input: StrategyInput): StrategyResult<null> {
   if (policy.instances !== null) return ruleCountResult(input, null, policy.instances, 'as configured');
   const { peakRatePerSecond } = input.simulated;

@@ -19,6 +19,7 @@ export interface StrategyInput {
   readonly nowMs: number;
 }
 
+/** The plan of a strategy, and its part of the explanation. */
 export interface StrategyResult<Memory> {
   /** State for the next call; plain JSON. */
   readonly memory: Memory;

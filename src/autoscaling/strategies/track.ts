@@ -16,6 +16,7 @@ import {
   type StrategyResult,
 } from './strategy.ts';
 
+/** The samples of both metrics, and when the number last grew and shrank. */
 export interface TrackMemory {
   readonly arrivals: readonly CounterSample[];
   readonly concurrency: readonly CounterSample[];
@@ -23,6 +24,7 @@ export interface TrackMemory {
   readonly fewerAtMs: number | null;
 }
 
+/** Before the first observation. */
 export const trackInitial: TrackMemory = { arrivals: [], concurrency: [], moreAtMs: null, fewerAtMs: null };
 
 type TrackPolicy = Extract<Policy, { kind: 'track' }>;
@@ -30,6 +32,7 @@ type TrackPolicy = Extract<Policy, { kind: 'track' }>;
 const windowMs = 60_000;
 const belowShare = 0.9;
 
+/** Holds the number until the last minute is known. */
 export function track(policy: TrackPolicy, memory: TrackMemory, input: StrategyInput): StrategyResult<TrackMemory> {
   const { observation, nowMs } = input;
   const { active, have } = primaryType(input);

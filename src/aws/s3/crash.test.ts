@@ -49,7 +49,7 @@ async function openStore(): Promise<{ store: S3Store; close: () => Promise<void>
  */
 const writer = (round: number): string => `
   const at = (path) => import(${JSON.stringify(`${import.meta.dirname}/`)} + path);
-  const { S3Store } = await at('store.ts');
+  const { S3Store } = await at('objects/store.ts');
   const { FileObjectStore, openDatabase } = await at('../../storage/index.ts');
   const { SystemClock } = await at('../../clock.ts');
   const { createHash } = await import('node:crypto');

@@ -19,6 +19,7 @@ export interface CapturedRoute {
   readonly capture: CaptureConfig | null;
 }
 
+/** Where captured calls go. */
 export interface CallCaptureOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -42,6 +43,7 @@ const inferenceIdLengthMax = 256;
 const copiedBytesMax = 64 * 1024;
 const noFeatures: FeatureRows = { key: '', names: [], row: () => [] };
 
+/** Draws per call whether it is captured; a call that is not costs one random number. */
 export class CallCapture {
   readonly #options: CallCaptureOptions;
   /** Redacted names by config. */

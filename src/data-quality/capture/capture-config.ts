@@ -2,8 +2,10 @@
 import { PlatformError } from '../../errors.ts';
 import { captureFields, checkFields, defaultsOf, type FieldValues } from '../../fields/index.ts';
 
+/** The settings of an endpoint's capture. */
 export type CaptureConfig = FieldValues<typeof captureFields>;
 
+/** Of an endpoint that captures and says no more. */
 export const captureDefault: CaptureConfig = defaultsOf(captureFields);
 
 const namesMax = 100;
@@ -13,6 +15,7 @@ const destinationLengthMax = 512;
 /** Created when capture is turned on. */
 export const captureBucketDefault = parseCaptureDestination(captureDefault.to).bucket;
 
+/** A parsed `s3://BUCKET/PREFIX`. */
 export interface CaptureDestination {
   readonly bucket: string;
   /** Without leading or trailing slashes; can be empty. */

@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import { type CapturedCall, captureFileName, captureFolder, captureLine } from './capture-line.ts';
 
+/** How files are written, and the callback for gaps. */
 export interface CaptureFilesOptions {
   readonly clock: Clock;
   readonly write: (target: { readonly bucket: string; readonly key: string }, chunks: AsyncIterable<Uint8Array>) => Promise<unknown>;
@@ -34,6 +35,7 @@ const bodyBytesMax = 4 * 2 ** 20;
 /** Bytes formatted before yielding to the event loop. */
 const chunkBytes = 128 * 1024;
 
+/** A kill loses the calls that were not written yet. */
 export class CaptureFiles {
   readonly #options: CaptureFilesOptions;
   readonly #batches = new Map<string, Batch>();

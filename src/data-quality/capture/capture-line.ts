@@ -8,6 +8,7 @@ export interface WireBody {
   readonly body: Uint8Array | string;
 }
 
+/** A call to be captured. */
 export interface CapturedCall {
   readonly endpoint: string;
   readonly variant: string;

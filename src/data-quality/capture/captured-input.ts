@@ -1,5 +1,6 @@
 /** The input in a line of a capture file. Pure. */
 
+/** The input of a captured call, to be sent again. */
 export interface CapturedInput {
   readonly variant: string;
   readonly contentType: string;

@@ -2,6 +2,7 @@
 import { Slices } from '../../threads/index.ts';
 import { type CapturedInput, capturedInput } from './captured-input.ts';
 
+/** A store in which captures may be. */
 export interface CaptureReader {
   /** Keys with the prefix in order, after `after`; at most 1,000. */
   readonly list: (bucket: string, prefix: string, after: string | null) => Promise<readonly string[]>;
@@ -9,6 +10,7 @@ export interface CaptureReader {
   readonly read: (bucket: string, key: string) => Promise<Buffer | null>;
 }
 
+/** Captures of an endpoint between two times, epoch milliseconds. */
 export interface CapturedSpan {
   readonly bucket: string;
   readonly prefix: string;

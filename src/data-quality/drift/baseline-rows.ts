@@ -2,6 +2,7 @@
 import type { Database } from '../../storage/index.ts';
 import { type FeatureBaseline, type StoredFeature, upgradeStoredFeature } from './baseline.ts';
 
+/** The usual rows of an endpoint, feature by feature. */
 export interface Baseline {
   readonly features: readonly FeatureBaseline[];
   /** `rows that were posted`, `rows of the last hour`. */
@@ -34,6 +35,7 @@ export async function writeBaseline(db: Database, endpointKey: string, baseline:
     .execute();
 }
 
+/** Nothing happens if there is none. */
 export async function deleteBaseline(db: Database, endpointKey: string): Promise<void> {
   await db.deleteFrom('drift_baselines').where('endpoint_key', '=', endpointKey).execute();
 }

@@ -2,6 +2,7 @@
  * The usual distribution of a feature: about ten parts of equal weight, a sample, and the share of rows without a value. Pure, plain data.
  */
 
+/** Small enough to be compared every five minutes, whatever it was made of. */
 export interface FeatureBaseline {
   readonly name: string;
   /**

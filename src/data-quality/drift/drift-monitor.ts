@@ -17,6 +17,7 @@ import type { FeatureRows, Predictions } from './features.ts';
 import type { RowsBaseline } from './posted-baseline.ts';
 import { type DriftReport, driftReport, type FeatureDrift } from './report.ts';
 
+/** Collaborators of the monitor. */
 export interface DriftMonitorOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -30,6 +31,7 @@ export interface DriftMonitorOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Drift as the APIs show it. */
 export interface DriftView {
   readonly baseline: Baseline | null;
   /** All rows of the last hour, including those not sampled. */
@@ -49,6 +51,7 @@ export const outputFeatures = { prediction: 'output:prediction', score: 'output:
 const reportedFeatures = 20;
 const endpointsMax = 1000;
 
+/** `observe` only samples; comparisons run in the loop. */
 export class DriftMonitor {
   readonly #options: DriftMonitorOptions;
   /** By lower-case endpoint, then variant. */
@@ -210,6 +213,7 @@ export class DriftMonitor {
   }
 }
 
+/** Metrics of an endpoint as a whole, without a variant. */
 export function endpointMetricKey(endpoint: string): MetricKey {
   return { namespace: penstockNamespace, dimensions: { EndpointName: endpoint } };
 }

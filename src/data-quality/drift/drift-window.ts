@@ -11,13 +11,16 @@ interface Span {
   rowCount: number;
 }
 
+/** Old rows leave the window in spans of this length. */
 export const spanMs = 300_000;
 const spansMax = 12;
+/** An hour. */
 export const windowMs = spanMs * spansMax;
 /** Per span; fewer if rows are long. */
 const rowsMax = 500;
 const valuesMax = 131_072;
 
+/** Of rows with the same features. */
 export class DriftWindow {
   /** Identifies the set of features, see `FeatureRows`. */
   readonly key: string;

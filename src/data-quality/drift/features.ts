@@ -4,6 +4,7 @@ import { decodeStrings, elementCount, elementsOf, type NumericArray, type Tensor
 /** Wider tensors are not treated as features: images, for example. */
 export const featuresMax = 512;
 
+/** Rows as numbers, whatever tensors they came in. */
 export interface FeatureRows {
   /** Equal for equal names. */
   readonly key: string;
@@ -107,6 +108,7 @@ function halfOf(bits: number): number {
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
+/** What a model predicted, row by row. */
 export interface Predictions {
   /** A class label, or a number on a scale. */
   readonly kind: 'class' | 'value';

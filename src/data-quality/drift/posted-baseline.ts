@@ -14,6 +14,7 @@ export interface RowsBaseline {
   readonly rows: number;
 }
 
+/** A body with usual rows. */
 export interface PostedRows {
   readonly signature: Signature;
   readonly contentType: string | undefined;
@@ -55,6 +56,7 @@ function columnsOf(invocations: readonly RowInvocation[], redacted: ReadonlySet<
   return Array.from(columns, ([name, values]) => ({ name, values }));
 }
 
+/** In place for a small body, in a thread for a large one. */
 export const postedBaselineTask = bodyTask(import.meta.url, 'postedBaselineTask', baselineOfRows, () => []);
 
 /** Runs in a worker thread unless the body is small. The body can be detached afterwards. */

@@ -4,6 +4,7 @@ import { baselineOf, bucketShares, type FeatureBaseline, finiteRising, quantile,
 import type { RowsBaseline } from './posted-baseline.ts';
 import { chanceProbability, largestDistance, rejected, stabilityIndex } from './statistics.ts';
 
+/** One feature compared with its baseline. */
 export interface FeatureDrift {
   readonly name: string;
   /** Population stability index. */
@@ -20,8 +21,10 @@ export interface FeatureDrift {
   readonly missing: { readonly baseline: number | null; readonly now: number };
 }
 
+/** p5, p50 and p95. */
 export type Spread = readonly [number, number, number];
 
+/** All features; `drifted` counts those that have drifted. */
 export interface DriftReport {
   /** Number of sampled rows. */
   readonly rows: number;

@@ -18,6 +18,7 @@ export interface ShareBaseline {
   readonly decidedAtMs: number;
 }
 
+/** A share that is watched, and the evidence against it so far. */
 export interface WatchedShare {
   readonly plan: string;
   /** Rows since the plans were chosen, and the ones among them. */
@@ -45,6 +46,7 @@ export function expectedShareMax({ rows, ones }: Pick<ShareBaseline, 'rows' | 'o
   return Math.min(1, clopperPearson(ones, rows, intervalAlpha).high + tolerance);
 }
 
+/** The same as stored: evidence is computed from the counts. */
 export interface StoredShare {
   readonly endpoint: string;
   readonly baseline: ShareBaseline;
@@ -63,6 +65,7 @@ interface Counts {
   last: { readonly rows: number; readonly ones: number };
 }
 
+/** Evidence can be looked at after every row without losing its meaning (anytime-valid). */
 export class ShareWatch {
   readonly #endpoints = new Map<string, Map<string, Counts>>();
 

@@ -43,6 +43,7 @@ export interface PredictionsDropped {
   readonly limit: string;
 }
 
+/** Collaborators of ground truth. */
 export interface GroundTruthOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -61,6 +62,7 @@ const rowsMax = 1000;
 const insertedAtOnce = 100;
 const clearEveryMs = 600_000;
 
+/** Predictions are gathered in memory and written together; a kill loses those of the last moments. */
 export class GroundTruth {
   readonly #options: GroundTruthOptions;
   #waiting = new Map<string, StoredPrediction>();

@@ -3,6 +3,7 @@ import { nameKey } from '../../names.ts';
 import type { Database } from '../../storage/index.ts';
 import type { Predictions } from '../drift/features.ts';
 
+/** The prediction of a call, to be compared with its labels later. */
 export interface StoredPrediction {
   readonly endpoint: string;
   readonly variant: string;
@@ -28,6 +29,7 @@ export interface ShadowPrediction {
   readonly against?: readonly (number | string)[];
 }
 
+/** Labelled rows, and the correct ones among them. */
 export interface HitCounts {
   readonly rows: number;
   /** Rows with the correct class. */
@@ -213,6 +215,7 @@ export interface DiscordantPairs {
   readonly worse: number;
 }
 
+/** Rows on which exactly one of two plans was right; the others say nothing about which is better. */
 export async function readDiscordant(
   db: Database,
   {

@@ -3,6 +3,7 @@ import { bodyTask, checkJsonCost, type JsonLimits } from '../../codecs/index.ts'
 import { PlatformError } from '../../errors.ts';
 import type { Label } from './score.ts';
 
+/** The labels of one call. */
 export interface LabelInput {
   readonly inferenceId: string;
   /** One per row. */

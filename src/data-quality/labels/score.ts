@@ -1,8 +1,10 @@
 /** Scores predictions against labels. Pure. */
 import type { Predictions } from '../drift/features.ts';
 
+/** A class as text or truth value, or a number. */
 export type Label = number | string | boolean;
 
+/** The comparison of one call with its labels. */
 export interface Score {
   readonly rows: number;
   /** Rows with the right class; null if values were predicted. */

@@ -31,7 +31,7 @@ interface ChangedCount {
 
 const unmeasured = { unknown: 'only the effects of policies are measured' };
 
-/** The record of one changed count. `requested` is what the cause asked for; the reason says which bound changed it, if one did. */
+/** The record of one changed count. `requested` is the count before the bounds; the reason says which bound changed it, if one did. */
 export function countDecision(
   endpoint: string,
   { name, instanceType, scaling }: VariantConfig,

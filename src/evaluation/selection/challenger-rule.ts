@@ -12,12 +12,14 @@ import type { ChosenSelection, SelectionInputs, SelectionReason } from './select
 const alpha = 0.05;
 const pairsMin = 10;
 
+/** Evidence for and against a challenger, from labelled rows. */
 export interface ChallengerEvidence extends DiscordantPairs {
   /** e-values: 20 decides. */
   readonly promote: number;
   readonly demote: number;
 }
 
+/** Capped far above what decides, so that it stays a finite number. */
 export function challengerEvidence(pairs: DiscordantPairs): ChallengerEvidence {
   const { better, worse } = pairs;
   const evidence = (ones: number): number => Math.exp(Math.min(logEvidence(ones, better + worse, 0.5), 700));
@@ -31,6 +33,7 @@ export function challengerVerdict({ better, worse, promote, demote }: Challenger
   return demote >= 1 / alpha ? 'demote' : null;
 }
 
+/** For texts: the version that would be replaced, or what clients get now. */
 export function opponentOf({ incumbent }: Pick<LadderChallenger, 'incumbent'>): string {
   return incumbent ?? 'the answers that clients got';
 }
@@ -46,6 +49,7 @@ export function discordanceText(challenger: LadderChallenger, evidence: Challeng
   );
 }
 
+/** A change of the challenger, as its decision records it. */
 export interface ChallengerChange {
   readonly trigger: 'version' | 'promote' | 'demote';
   readonly reason: Extract<SelectionReason, 'challenger-loaded' | 'challenger-promoted' | 'challenger-demoted'>;

@@ -40,6 +40,7 @@ import {
 import { workerKeyOf } from './selection-planner.ts';
 import { requireUnchanged, type SelectionReview } from './selection-review.ts';
 
+/** Collaborators of challengers. */
 export interface ChallengersOptions {
   readonly clock: Clock;
   readonly deployments: Pick<Deployments, 'list' | 'update'>;
@@ -71,6 +72,7 @@ const by = 'penstock';
 /** With more failed runs than this, and than answered ones, a challenger cannot answer such requests. */
 const failuresMax = 10;
 
+/** One challenger per endpoint at a time. */
 export class Challengers {
   readonly #options: ChallengersOptions;
   readonly #loop: Loop;

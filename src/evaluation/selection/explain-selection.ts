@@ -2,6 +2,7 @@
 import { type JudgedPlan, paretoFront } from '../../selection/index.ts';
 import type { PlannedSelection, SelectionRequest } from './selection-planner.ts';
 
+/** A plan, and why it does not serve. */
 export interface ExplainedPlan extends JudgedPlan {
   /** Null for the plans of the ladder. */
   readonly rejected: string | null;
@@ -55,6 +56,7 @@ function rejectionOf(
   return 'another plan is cheaper or more accurate';
 }
 
+/** One or two sentences, which all APIs show unchanged. */
 export function explanationOf(
   { chosen, fallback, plans, set, state, rowsNeeded, errorTotal }: PlannedSelection,
   { floor, confidence }: SelectionRequest,

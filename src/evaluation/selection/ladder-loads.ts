@@ -4,6 +4,7 @@ import type { Decision, Decisions, NewDecision } from '../../records/index.ts';
 import { answeringVariants, type ServedVariant, type ServedView } from '../../serving/index.ts';
 import type { ChosenSelection, SelectionInputs, SelectionReason } from './selection-decision.ts';
 
+/** What is observed, and where changes are recorded. */
 export interface LadderLoadsOptions {
   readonly clock: Clock;
   readonly decisions: Pick<Decisions, 'list' | 'record'>;
@@ -13,6 +14,7 @@ export interface LadderLoadsOptions {
 
 const lookEveryMs = 5000;
 
+/** Records changes only: once when models are missing, once when they are back. */
 export class LadderLoads {
   readonly #options: LadderLoadsOptions;
   /** By endpoint: the missing models, as last recorded. */

@@ -15,6 +15,7 @@ import {
   pageBytesMax,
 } from './log-event.ts';
 
+/** Which file, and under which name it appears. */
 export interface FileGroupOptions {
   readonly name: string;
   readonly path: string;
@@ -42,6 +43,7 @@ interface Position {
   readonly offset: number;
 }
 
+/** Read-only: the events are the lines of the file. */
 export class FileGroup {
   readonly name: string;
   readonly #options: FileGroupOptions;

@@ -1,6 +1,7 @@
 /** Reads the lines of a file range forward or backward, piece by piece. */
 import type { FileHandle } from 'node:fs/promises';
 
+/** A line by its place in the file. */
 export interface Line {
   /** Null for skipped lines: not matching, or too long. */
   readonly text: string | null;
@@ -12,6 +13,7 @@ export interface Line {
 const pieceBytes = 256 * 1024;
 /** Longer lines are skipped. */
 export const lineBytesMax = 4 * 1024 * 1024;
+/** The byte `\n`, which occurs in no other character of UTF-8. */
 export const endOfLine = 0x0a;
 
 /** The time of a line of the server's own logs, epoch milliseconds; null without one. */

@@ -23,6 +23,7 @@ const partBytes = 256 * 1024;
 /** A line has its time within this prefix. */
 const timeBytesMax = 64;
 
+/** Holds the times of pieces, not of lines, so its size is a fraction of the file's. */
 export class FileTimes {
   readonly #parts: TimedPart[] = [];
   #end = 0;

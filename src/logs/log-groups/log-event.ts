@@ -2,6 +2,7 @@
 import { PlatformError } from '../../errors.ts';
 import type { Matches } from './pattern-text.ts';
 
+/** A stored line, as the APIs return it. */
 export interface LogEvent {
   /** Unique within its group, and stable across reads. */
   readonly id: string;
@@ -12,6 +13,7 @@ export interface LogEvent {
   readonly message: string;
 }
 
+/** Which events of a group to read. */
 export interface LogQuery {
   /** Null for all streams. */
   readonly streams: ReadonlySet<string> | null;
@@ -29,6 +31,7 @@ export interface LogQuery {
   readonly containing?: string;
 }
 
+/** Events in order of time, and where to continue on either side. */
 export interface LogPage {
   readonly events: readonly LogEvent[];
   /** Cursors before and after the page. */
@@ -38,6 +41,7 @@ export interface LogPage {
   readonly isEnd: boolean;
 }
 
+/** A group as lists show it. */
 export interface LogGroupView {
   readonly name: string;
   /** Epoch milliseconds. */
@@ -47,6 +51,7 @@ export interface LogGroupView {
   readonly bytes: number;
 }
 
+/** A stream as lists show it. Times are epoch milliseconds; null without events. */
 export interface LogStreamView {
   readonly name: string;
   readonly createdAtMs: number;
@@ -61,6 +66,7 @@ export const eventOverheadBytes = 26;
 /** Size limit of a page, including overhead. */
 export const pageBytesMax = 1024 * 1024;
 
+/** With the text of CloudWatch Logs, which its clients compare. */
 export function invalidCursor(): PlatformError {
   return new PlatformError('invalid_request', 'The specified nextToken is invalid.');
 }

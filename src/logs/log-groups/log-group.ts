@@ -3,6 +3,7 @@
 import type { LogGroupView, LogStreamView } from './log-event.ts';
 import type { GroupRow, StreamRow } from './log-rows.ts';
 
+/** A group in memory. Its changes are written with the next events. */
 export class LogGroup {
   readonly id: number;
   readonly name: string;
@@ -43,6 +44,7 @@ export class LogGroup {
   }
 }
 
+/** A stream in memory, with what lists show of it. */
 export class LogStream {
   readonly id: number;
   readonly group: LogGroup;

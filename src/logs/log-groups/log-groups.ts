@@ -13,6 +13,7 @@ import { deleteGroup, deleteStream, type EventRow, readAll, writeBatch } from '.
 import { readLogRows } from './read-rows.ts';
 import { LogRetention } from './retention.ts';
 
+/** Where events are stored, and how many. */
 export interface LogGroupsOptions {
   readonly db: Database;
   readonly clock: Clock;
@@ -26,6 +27,7 @@ export interface LogGroupsOptions {
   readonly bytesMax?: number;
 }
 
+/** An event to be put. */
 export interface LogEventInput {
   /** Epoch milliseconds. */
   readonly atMs: number;

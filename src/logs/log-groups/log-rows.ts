@@ -2,6 +2,7 @@
 import { type Database, inTransaction } from '../../storage/index.ts';
 import { nextTurn } from '../../threads/index.ts';
 
+/** A row of `log_groups`. */
 export interface GroupRow {
   readonly id: number;
   readonly name: string;
@@ -9,6 +10,7 @@ export interface GroupRow {
   readonly retentionDays: number | null;
 }
 
+/** A row of `log_streams`. */
 export interface StreamRow {
   readonly id: number;
   readonly groupId: number;
@@ -22,6 +24,7 @@ export interface StreamRow {
   readonly sourceOffset: number | null;
 }
 
+/** A row of `log_events`. */
 export interface EventRow {
   readonly seq: number;
   readonly groupId: number;
@@ -121,6 +124,7 @@ export interface EventPosition {
   readonly seq: number;
 }
 
+/** A range of events, from a position in either direction. */
 export interface LogRowsQuery {
   readonly groupId: number;
   /** Null for all streams. */
@@ -213,6 +217,7 @@ export async function measureStreams(
   );
 }
 
+/** Deletes a group with its streams and events, in one transaction. */
 export async function deleteGroup(db: Database, id: number): Promise<void> {
   await inTransaction(db, async (tx) => {
     await tx.deleteFrom('log_events').where('group_id', '=', id).execute();
@@ -221,6 +226,7 @@ export async function deleteGroup(db: Database, id: number): Promise<void> {
   });
 }
 
+/** Deletes a stream with its events, in one transaction. */
 export async function deleteStream(db: Database, id: number): Promise<void> {
   await inTransaction(db, async (tx) => {
     await tx.deleteFrom('log_events').where('stream_id', '=', id).execute();

@@ -87,7 +87,9 @@ function streamName(text: string): string {
 
 /** One line per request, one per control call, and the server's own log including its control loops. */
 export const requestsLogGroup = '/penstock/requests';
+/** One line per control call; the file `access.log`. */
 export const accessLogGroup = '/penstock/access';
+/** Events and errors of the server itself. */
 export const platformLogGroup = '/penstock/platform';
 
 /** Logs a failed request, with its id, to the group of its endpoint. */

@@ -10,6 +10,10 @@ const rowsMax = 10_000;
 /** The latest time a Date can represent. */
 const timeMax = 8_640_000_000_000_000;
 
+/**
+ * A page can be empty although there is more: it ends after a number of rows, so that a filter that matches nothing does not hold the
+ * database.
+ */
 export async function readLogRows(db: Database, group: LogGroup, query: LogQuery, wallMs: number): Promise<LogPage> {
   const isForward = query.from === 'head';
   const names = new Map([...group.streams.values()].map(({ id, name }) => [id, name]));

@@ -3,6 +3,7 @@ import type { Database } from '../../storage/index.ts';
 import type { LogGroup } from './log-group.ts';
 import { deleteGroup, deleteOldestEvents, deleteStream, measureStreams } from './log-rows.ts';
 
+/** In bytes. */
 export interface LogLimits {
   /** Per group. */
   readonly groupBytesMax: number;

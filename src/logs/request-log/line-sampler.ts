@@ -16,6 +16,7 @@ export interface RequestEnd {
   readonly isSpecial: boolean;
 }
 
+/** Slow and special requests have a share of their own, so ordinary ones cannot displace them. */
 export class LineSampler {
   readonly #perSecondMax: number;
   #second = Number.NaN;

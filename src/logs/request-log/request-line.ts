@@ -1,5 +1,6 @@
 /** Formats one JSON line per inference request. Built by hand: at tens of thousands a second, a logger would be noticeable. */
 
+/** A finished request. Undefined members are left out of the line. */
 export interface RequestLine {
   /** When the request ended, epoch milliseconds. */
   readonly atMs: number;

@@ -15,6 +15,7 @@ const waitMs = 100;
 /** Longest time from a response to its line in the file, if the disk keeps up. A kill loses lines that are not written. */
 export const requestLineMsMax = waitMs + flushAfterMs;
 
+/** Lines are formatted later than they are added, off the path of the request. */
 export class RequestLog {
   readonly #file: Pick<LineFile, 'write'>;
   readonly #clock: Clock;

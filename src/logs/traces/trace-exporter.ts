@@ -5,6 +5,7 @@
 import type { Clock } from '../../clock.ts';
 import type { TraceContext } from './trace-context.ts';
 
+/** A part of a trace, with its duration. */
 export interface TraceSpan {
   readonly name: string;
   /** Epoch milliseconds, fractional. */
@@ -21,6 +22,7 @@ export interface RequestTrace extends TraceSpan {
   readonly error: string | null;
 }
 
+/** The collector. */
 export interface TraceExporterOptions {
   /** `http://127.0.0.1:4318`: `/v1/traces` below it. */
   readonly endpoint: string;
@@ -37,6 +39,7 @@ const requestsPerPost = 500;
 const waitingMax = 5000;
 const timeoutMs = 10_000;
 
+/** Sends batches one after another. What is waiting is bounded. */
 export class TraceExporter {
   readonly #options: TraceExporterOptions;
   #waiting: RequestTrace[] = [];

@@ -6,7 +6,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { HistogramFamily, Labels } from './histogram-family.ts';
 import { nativeSchema, zeroThreshold } from './native-buckets.ts';
 
-/** The content type by which Prometheus asks for native histograms. */
+/** The content type by which Prometheus requests native histograms. */
 export const protobufContentType = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited';
 
 /** Whether a scraper's `Accept` header requests this format. */

@@ -7,7 +7,7 @@ import type { Database, FileSize } from '../../storage/index.ts';
 import { sizeOfFile } from '../../storage/index.ts';
 import { deleteOldestSpans, resolutions, type SpanResolution } from './metric-rows.ts';
 
-/** The database to bound, and who is told what was dropped. */
+/** The database to bound, and the callback that reports what was dropped. */
 export interface MetricBudgetOptions {
   /** A SQLite database. */
   readonly db: Database;

@@ -22,7 +22,7 @@ import {
 import { addToSpan, type OpenSpan, OpenSpans, recordOf } from './open-spans.ts';
 import { RejectedFeed } from './rejected-feed.ts';
 
-/** The metrics database, and who is told of failed writes. */
+/** The metrics database, and the callback for failed writes. */
 export interface MetricStoreOptions {
   readonly db: Database;
   readonly clock: Clock;

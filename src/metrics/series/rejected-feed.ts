@@ -2,7 +2,7 @@
 import type { LoggedValues } from './logged-values.ts';
 import type { MetricFeed, MetricGroup } from './metric-group.ts';
 
-/** How to find out that there is room, and who counts what was dropped until then. */
+/** How to find out that there is room, and where dropped values are counted until then. */
 export interface RejectedFeedOptions {
   /** Changes when there may be room again. */
   readonly capacityVersion: () => number;

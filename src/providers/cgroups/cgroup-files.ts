@@ -14,6 +14,7 @@ export interface CgroupFiles {
   isWritable(path: string): boolean;
 }
 
+/** The files of the kernel. Tests pass others, because creating groups needs rights. */
 export const systemFiles: CgroupFiles = {
   read: (path) => readFileSync(path, 'utf8'),
   write: (path, text) => writeFileSync(path, text),
@@ -36,6 +37,7 @@ export const systemFiles: CgroupFiles = {
   },
 };
 
+/** What a group can limit. */
 export type Controller = 'cpu' | 'memory' | 'pids';
 
 /** The group of this process for one controller. */

@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Replaced as a whole at each change, so a kill leaves the previous or the new list. */
 export class CgroupRecord {
   readonly #path: string;
   readonly #folders: Set<string>;

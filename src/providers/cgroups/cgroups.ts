@@ -36,6 +36,7 @@ const taskWeight = 20;
 /** The default of version 1 corresponds to 100 in version 2. */
 const sharesPer100 = 1024;
 
+/** Where groups are created, and under which name. */
 export interface CgroupsOptions {
   readonly log: Log;
   /** Unique on this machine: the server's pid and start time. */

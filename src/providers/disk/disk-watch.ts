@@ -7,6 +7,7 @@ import { statfsSync } from 'node:fs';
 import type { Clock } from '../../clock.ts';
 import { type FileUse, fileUseOf, type WrittenFiles } from './file-use.ts';
 
+/** A worker as the watch sees it. */
 export interface WatchedWorker {
   readonly id: string;
   readonly written: WrittenFiles;
@@ -16,8 +17,10 @@ export interface WatchedWorker {
   end(reason: string): void;
 }
 
+/** Of a worker without an archive. */
 export const noArchive: FileUse = { bytes: 0, files: 0 };
 
+/** Limits of what workers write. */
 export interface DiskLimits {
   /** What the files of one worker may take beyond its archive. */
   readonly worker: FileUse;
@@ -53,6 +56,7 @@ export function freeSpaceOf(folder: string): FreeSpace {
   return { bytes: bavail * bsize, files: ffree };
 }
 
+/** Limits, and how the disk is read. */
 export interface DiskWatchOptions {
   readonly clock: Clock;
   readonly limits: DiskLimits;
@@ -61,6 +65,7 @@ export interface DiskWatchOptions {
   readonly measure?: (written: WrittenFiles, max: FileUse) => Promise<FileUse>;
 }
 
+/** Reading folders takes long if they are large: the next reading waits a multiple of the time of the last, unless the disk runs short. */
 export class DiskWatch {
   readonly #options: DiskWatchOptions;
   #last: { readonly free: FreeSpace; readonly atMs: number } | null = null;
@@ -109,6 +114,7 @@ export class DiskWatch {
   }
 }
 
+/** What one worker was found to use. */
 export interface WorkerUse {
   readonly worker: WatchedWorker;
   readonly use: FileUse;

@@ -6,6 +6,7 @@ import type { Stats } from 'node:fs';
 import { lstat, opendir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** An amount of disk space, and the number of files that it is in. */
 export interface FileUse {
   /** Allocated, so a hole in a file counts nothing. */
   readonly bytes: number;
@@ -23,6 +24,7 @@ export interface WrittenFiles {
   readonly processes: () => readonly number[];
 }
 
+/** The in-memory file system of Linux, whose files count as memory. */
 export const sharedMemoryFolder = '/dev/shm';
 /** Looking at open files ends here: a process can have 4,096, and a worker 1,024 processes. */
 const openFilesMax = 50_000;

@@ -21,6 +21,7 @@ const sharedMemory = '/dev/shm';
 /** Prefix of the names of folders in the shared memory. */
 const forkMemoryPrefix = 'penstock-fork-';
 
+/** A pid alone is not trusted: the system reuses them, but not together with the start time. */
 export class Leftovers {
   readonly #folder: string;
   /** Holds one folder per worker that is isolated or starts processes. */

@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts';
 import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 
+/** Folders that all servers of a machine share. */
 export interface TemporaryPlaces {
   /** Parent folders of the socket folders. */
   readonly parents: readonly string[];

@@ -45,6 +45,7 @@ export interface HostFile {
   readonly isOptional: boolean;
 }
 
+/** What workers see of the host, by path. */
 export interface HostFiles {
   readonly files: readonly HostFile[];
   /** `/bin` is a link to `usr/bin` on most systems. */

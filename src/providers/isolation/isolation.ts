@@ -21,6 +21,7 @@ import { UidPool } from './uid-pool.ts';
 import { type FileChange, WorkerFolder, type WorkerOwner } from './worker-folder.ts';
 import { IsolatedWorker, releaseOwner, type WorkerPlace } from './worker-place.ts';
 
+/** The mode in use, as `penstock doctor` and the status show it. */
 export interface IsolationStatus {
   /** `unavailable`: no mode works here, and foreign code is not started. */
   readonly mode: IsolationMode | 'unavailable';
@@ -32,6 +33,7 @@ export interface IsolationStatus {
   readonly advice: string | null;
 }
 
+/** Settings, and the folders of this server that must stay hidden. */
 export interface IsolationOptions {
   readonly settings: IsolationSettings;
   readonly changeFile?: FileChange | undefined;
@@ -46,6 +48,7 @@ export interface IsolationOptions {
   readonly workersDirectory: string;
 }
 
+/** What a worker is, from which follows what it may see. */
 export interface PlaceRequest {
   readonly workerId: string;
   /** Whether the worker runs code that is not the operator's own. */
@@ -85,6 +88,7 @@ const afterEndMs = 60_000;
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
+/** One per server. Foreign code is not started if no mode works. */
 export class Isolation {
   readonly status: IsolationStatus;
   readonly compileCache: CompileCache;

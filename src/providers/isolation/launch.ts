@@ -2,6 +2,7 @@
 import { deviceNames, type HostFile } from './host-files.ts';
 import type { FolderNames, WorkerOwner } from './worker-folder.ts';
 
+/** A program with its arguments; no shell is involved. */
 export interface Launch {
   readonly program: string;
   readonly args: readonly string[];
@@ -62,6 +63,7 @@ PATH=$worker_path
 exec "$@"
 `;
 
+/** Of modes A and B: a worker in namespaces of its own. */
 export interface NamespaceOptions {
   /** null in a user namespace: there the worker is the namespace's root without capabilities. */
   readonly owner: WorkerOwner | null;
@@ -113,6 +115,7 @@ function userArgs(owner: WorkerOwner | null): readonly string[] {
   return owner === null ? [] : ['--reuid', String(owner.uid), '--regid', String(owner.gid), '--clear-groups'];
 }
 
+/** Of mode L: a worker whose access the kernel restricts by path. */
 export interface LandlockOptions {
   /** null if the server may not change the user. */
   readonly owner: WorkerOwner | null;

@@ -10,13 +10,16 @@ import type { FolderNames } from './worker-folder.ts';
 
 /** SageMaker's containers have their model at the path of `work`, so paths hard-coded for them work here too. */
 export const namespaceNames: FolderNames = { input: '/penstock/in', work: '/opt/ml', temporary: '/tmp' };
+/** As workers in namespaces see it. */
 export const socketFolder = '/penstock/socket';
+/** As workers in namespaces see it. */
 export const compileCacheFolder = '/penstock/compile-cache';
 /** Folders of a fork server, with an entry per worker. Its workers do not see them. */
 export const forkFolders = { inputs: '/penstock/inputs', own: '/penstock/own', memory: '/penstock/memory' } as const;
 
 const inner = 'r';
 
+/** A folder of the host at a path of the worker. */
 export interface MountedFolder {
   /** On the host. */
   readonly source: string;
@@ -25,6 +28,7 @@ export interface MountedFolder {
   readonly isReadOnly: boolean;
 }
 
+/** Where the root is, and what is mounted onto it. */
 export interface RootOptions {
   /** Belongs to this server; replaced if it exists. */
   readonly path: string;
@@ -33,6 +37,7 @@ export interface RootOptions {
   readonly hidden: readonly string[];
 }
 
+/** Holds no file of its own: what a worker can read is what is mounted. */
 export class RootFolder {
   readonly path: string;
   readonly #host: HostFiles;

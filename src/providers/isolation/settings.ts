@@ -10,13 +10,16 @@ import { PlatformError } from '../../errors.ts';
  * - `none`: no isolation.
  */
 export const isolationModes = ['root', 'user', 'landlock', 'none'] as const;
+/** How foreign code is confined. */
 export type IsolationMode = (typeof isolationModes)[number];
 
+/** Both ends belong to it. */
 export interface UidRange {
   readonly first: number;
   readonly last: number;
 }
 
+/** As config.json has them. */
 export interface IsolationSettings {
   /** `auto` uses the first of root, user and landlock that works here. */
   readonly mode: IsolationMode | 'auto';
@@ -38,6 +41,7 @@ const uidMax = 4_294_967_293;
 /** The first id is the common group of all workers; each worker uses another one. */
 const uidsMin = 16;
 
+/** Without `isolation` in config.json. */
 export const isolationDefaults: IsolationSettings = { mode: 'auto', uids: uidsDefault, diskMiB: diskMiBDefault };
 
 /** Parses `isolation` of config.json. Throws `invalid_request`. */

@@ -24,6 +24,7 @@ export async function findIsolation(settings: IsolationSettings, clock: Clock): 
   }
 }
 
+/** For commands that find out what works, and print the result themselves. */
 export const silentLog: Log = {
   debug: () => undefined,
   info: () => undefined,

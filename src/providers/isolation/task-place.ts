@@ -22,8 +22,10 @@ const startName = 'start';
 const sharedShare = 0.5;
 const sharedMiBMin = 64;
 
+/** The part of a task that decides what it may see. */
 export type TaskPlaceRequest = Pick<TaskSpec, 'folder' | 'environment' | 'readOnly' | 'lent' | 'memoryMiB' | 'diskMiB' | 'hasNetwork'>;
 
+/** How a task of an earlier server was isolated, which stays as it is. */
 export interface AdoptedTask {
   readonly owner: WorkerOwner | null;
   readonly hasNetwork: boolean;
@@ -46,6 +48,7 @@ export interface TaskPlace {
   removeLent(): void;
 }
 
+/** The machine, as a task's folder is prepared for it. */
 export interface TaskHost {
   readonly owner: WorkerOwner | null;
   /** The paths in the namespaces; null without namespaces. */
@@ -55,6 +58,7 @@ export interface TaskHost {
   readonly hidden: readonly string[];
 }
 
+/** The prepared folder, and how to start a command in it. */
 export interface PreparedTask {
   readonly folder: WorkerFolder;
   /** The arguments of its namespaces; null without namespaces. */

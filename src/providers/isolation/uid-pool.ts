@@ -3,6 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Random } from '../../random.ts';
 import type { UidRange } from './settings.ts';
 
+/** Ids are given in turn, so one that was released is used again as late as possible. */
 export class UidPool {
   /** The group of every worker: files that workers can read belong to it. */
   readonly groupId: number;

@@ -37,6 +37,7 @@ export interface WorkerOwner {
 /** Applies a change to the links or permissions of a file; the content stays the same. */
 export type FileChange = (path: string, change: () => void) => void;
 
+/** For workers whose folders are not made in the usual way. */
 export interface FolderOptions {
   /** For a forked worker: the only folder that the server touches. The fork server makes and removes the others. */
   readonly forkedInput?: string;
@@ -47,6 +48,7 @@ export interface FolderOptions {
 const readableByOthers = 0o004;
 const readableByGroup = 0o040;
 
+/** Lends files as hard links, so that large models are not copied. */
 export class WorkerFolder implements WorkerFiles {
   readonly path: string;
   /** On the host. */

@@ -9,6 +9,7 @@ import type { Launch } from './launch.ts';
 import type { UidPool } from './uid-pool.ts';
 import type { WorkerFolder, WorkerOwner } from './worker-folder.ts';
 
+/** What a worker sees, whichever mode isolates it. */
 export interface WorkerPlace {
   readonly files: WorkerFiles;
   /** The folder in which a process archive is unpacked and to which the worker can write, as seen by the worker. */
@@ -27,6 +28,7 @@ export interface WorkerPlace {
   end(clock: Clock, log: Log): Promise<void>;
 }
 
+/** The parts that `Isolation` chose for one worker. */
 export interface IsolatedWorkerOptions {
   readonly folder: WorkerFolder;
   readonly owner: WorkerOwner | null;
@@ -38,6 +40,7 @@ export interface IsolatedWorkerOptions {
   readonly ended: () => void;
 }
 
+/** The place of an isolated worker; its end returns the user id. */
 export class IsolatedWorker implements WorkerPlace {
   readonly files: WorkerFolder;
   readonly directory: string;
@@ -80,6 +83,7 @@ export class IsolatedWorker implements WorkerPlace {
   }
 }
 
+/** The user of a worker that has ended, whose shared memory must be removed before the id is used again. */
 export interface ReleasedOwner extends Pick<IsolatedWorkerOptions, 'owner' | 'uids' | 'ended'> {
   readonly sharedMemoryOf: number | null;
 }

@@ -27,6 +27,7 @@ import type { ProcessTree } from './process-tree.ts';
 import { type Spawned, SpawnedProcess } from './spawned.ts';
 import type { ExpectedWorker, WorkerListener } from './worker-listener.ts';
 
+/** What every start of a process needs. */
 export interface WorkerProcessDeps {
   readonly clock: Clock;
   readonly log: Log;

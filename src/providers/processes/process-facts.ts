@@ -27,6 +27,7 @@ export function commandLine(pid: number): string | null {
   return read(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ') ?? null;
 }
 
+/** Memory of one process. */
 export interface MemoryUse {
   readonly addressSpaceBytes: number;
   readonly rssBytes: number;

@@ -11,6 +11,7 @@ import { endProcesses, markedProcesses, startTicks } from './process-facts.ts';
 
 /** The environment variable that marks a process and its descendants. */
 export const markName = 'PENSTOCK_PROCESS';
+/** Found by a mark in the environment, which every descendant inherits unless it clears it. */
 export class ProcessTree {
   /** Belongs to this worker; its archive is unpacked here. */
   readonly directory: string;

@@ -12,6 +12,7 @@ import { type ProcessExit, shellExit } from './shell-exit.ts';
 /** `call`: the number of the call of a Python worker that printed the line; null if none did. */
 export type LineListener = (line: string, isError: boolean, call: number | null) => void;
 
+/** Two implementations: a process that this server spawned, and one that a fork server forked. */
 export interface Spawned {
   /** The pid of the worker itself, on the host. Reliable once the worker has said hello; null if no process was started. */
   readonly pid: number | null;
@@ -32,6 +33,7 @@ export interface Spawned {
   kill(): void;
 }
 
+/** How a process is spawned. */
 export interface SpawnOptions {
   readonly clock: Clock;
   readonly program: string;

@@ -45,6 +45,7 @@ function shownName({ modelName, displayName = modelName }: WorkerSpec): string {
   return displayName;
 }
 
+/** The files of a worker's models on this machine. */
 export interface FetchedModels {
   /** By position; null for one that is damaged. */
   readonly files: readonly (ModelFiles | null)[];
@@ -52,6 +53,7 @@ export interface FetchedModels {
   readonly damaged: readonly MissingModel[];
 }
 
+/** What a supervised worker needs. Callbacks must not throw. */
 export interface WorkerDeps {
   readonly clock: Clock;
   readonly log: Log;
@@ -70,6 +72,7 @@ export interface WorkerDeps {
   readonly startDelayMs?: number;
 }
 
+/** Exists until it is stopped, with or without a process. */
 export class SupervisedWorker {
   readonly spec: WorkerSpec;
   readonly #around: WorkerDeps;

@@ -9,6 +9,7 @@ import { WorkerProcess } from './worker-process.ts';
 const refillDelayMs = 300;
 const failureDelayMsMax = 30_000;
 
+/** Refilled in the background, later after each failure in a row. */
 export class WarmPool {
   readonly #deps: WorkerProcessDeps;
   readonly #clock: Clock;

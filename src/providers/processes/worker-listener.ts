@@ -26,6 +26,7 @@ interface PendingWorker {
   readonly arrived: (socket: Socket) => void;
 }
 
+/** A worker that was started and has not connected yet. */
 export interface ExpectedWorker {
   readonly workerId: string;
   readonly token: string;
@@ -34,6 +35,7 @@ export interface ExpectedWorker {
   cancel(): void;
 }
 
+/** A connection whose hello names no expected worker is closed; the log has a limited number of lines on these. */
 export class WorkerListener {
   readonly folder: string;
   readonly path: string;

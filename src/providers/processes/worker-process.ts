@@ -29,6 +29,7 @@ const rssAgeMsMax = 250;
 /** Added to the limit and the size of a process without a model, for fragments, stacks and arenas that are reserved but not used. */
 const addressSpaceSlackMiB = 512;
 
+/** Exists only after its hello: a process that never says it is ended by its launch. */
 export class WorkerProcess {
   /** The pid of the worker itself, even if it runs in a pid namespace. */
   readonly pid: number;

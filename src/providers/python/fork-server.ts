@@ -52,6 +52,7 @@ interface Waiter {
 /** Cannot serve this environment on this machine: a restart does not help. */
 export class ForkServerUnusable extends Error {}
 
+/** If it ends, its workers end with it; they are then started again like any that crashed. */
 export class ForkServer {
   /** Resolves with the reason when it has ended, and all its workers with it. */
   readonly ended: Promise<string>;

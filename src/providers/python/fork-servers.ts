@@ -22,6 +22,7 @@ const memoryBytesMax = 8 * 1024 ** 3;
 /** Names beyond it are imported by each worker itself. */
 const modulesMax = 5_000;
 
+/** A fork server as the status shows it. */
 export interface ForkServerView {
   readonly interpreter: string;
   readonly threads: number;
@@ -57,6 +58,7 @@ interface Entry {
   cancelRetry: () => void;
 }
 
+/** A fork server that failed is not used for a while, so that a broken library does not delay every start. */
 export class ForkServers {
   readonly #deps: WorkerProcessDeps;
   readonly #entries = new Map<string, Entry>();

@@ -6,6 +6,7 @@ import { descendantOf, startTicks, treeOf } from '../processes/process-facts.ts'
 import { type ProcessExit, shellExit } from '../processes/shell-exit.ts';
 import { type LineListener, type Spawned, signal } from '../processes/spawned.ts';
 
+/** What the fork server said about the worker. */
 export interface ForkedOptions {
   readonly clock: Clock;
   /** Process 1 of its namespace, on the host; null if it has already ended. */
@@ -21,6 +22,7 @@ const outputGraceMs = 500;
 /** The fork server reports an end at once. If it does not, the server looks by itself. */
 const lookEveryMs = 1_000;
 
+/** Not a child of this process, so its end is reported by the fork server, or seen by a look at its pid. */
 export class ForkedProcess implements Spawned {
   readonly lines = new LastLines();
   readonly ended: Promise<string>;

@@ -12,6 +12,7 @@ const libraryFrame = /[/\\](site|dist)-packages[/\\]|[/\\]lib[/\\]python\d[^/\\]
 const header = /^(Current thread|Thread) 0x/;
 const frame = /^ {2}File "(.*)", line (\d+) in (.*)$/;
 
+/** A stack, read from the output. */
 export interface HangingStack {
   /** The frames of the model by thread, the newest frame first, the thread that executes runs first. */
   readonly lines: readonly string[];

@@ -6,6 +6,7 @@ export const taskLineBytesMax = 256 * 1024;
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 
+/** A line beyond the limit is cut into pieces. */
 export class LineSplitter {
   readonly #bytesMax: number;
   #parts: Buffer[] = [];

@@ -23,6 +23,7 @@ const signEveryMs = 5_000;
 const lostAfterMs = 15_000;
 const abandonedMsDefault = 600_000;
 
+/** Where tasks are recorded, and how they are confined. */
 export interface LocalTasksOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -47,6 +48,7 @@ interface HeldTask {
   isSettling: boolean;
 }
 
+/** Reads folders periodically: a supervisor reports nothing by itself, because it may outlive the server. */
 export class LocalTasks implements Tasks {
   readonly #options: LocalTasksOptions;
   /** A file per task, which holds its folder. */

@@ -25,6 +25,7 @@ interface Cause {
   readonly detail: string | null;
 }
 
+/** Runs in a process of its own, which outlives the server. */
 export class Supervisor {
   readonly #folder: string;
   readonly #plan: TaskPlan;

@@ -20,6 +20,7 @@ fi
 exec "$@"
 `;
 
+/** The shell only enters the groups and sets the priority; it then becomes the program. */
 export function taskLaunch({ program, args }: Launch, groups: readonly string[], isIdle: boolean): Launch {
   return { program: 'sh', args: ['-c', script, 'penstock-task', isIdle ? 'idle' : 'normal', ...groups, '--', program, ...args] };
 }

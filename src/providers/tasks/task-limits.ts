@@ -11,11 +11,13 @@ import type { TaskPlan } from './task-plan.ts';
 /** A data set of small files, or a checkpoint in shards. */
 const filesMax = 2_000_000;
 
+/** The limit that ended a task, and the figures for the message. */
 export interface ExceededLimit {
   readonly why: 'memory' | 'disk';
   readonly detail: string;
 }
 
+/** Remembers the peak of memory, and the first limit that was exceeded. */
 export class TaskLimits {
   diskBytes = 0;
   peakRssBytes = 0;

@@ -6,6 +6,7 @@ import type { TaskLine } from './task.ts';
 
 const bytesMaxDefault = 1024 ** 3;
 
+/** Nothing is dropped: what cannot be written waits in memory up to a limit, and then stops the task's output. */
 export class TaskLog {
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #bytesMax: number;

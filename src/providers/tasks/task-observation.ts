@@ -12,6 +12,7 @@ export type TaskObservation =
   | { readonly kind: 'gone'; readonly claim: TaskClaim | null; readonly lastSignMs: number }
   | { readonly kind: 'ended'; readonly end: TaskEnd };
 
+/** Reads the end twice, because a task may end between the other readings. */
 export function observeTask(folder: string): TaskObservation {
   const end = readTaskFile(folder, 'end');
   if (end !== null) return { kind: 'ended', end };
@@ -23,6 +24,7 @@ export function observeTask(folder: string): TaskObservation {
   return { kind: 'gone', claim, lastSignMs: lastSignMs(folder) };
 }
 
+/** Pid and start time name one process of one boot; after a restart of the machine neither means anything. */
 export function isRunning({ pid, startTicks: ticks, bootId: boot }: TaskClaim): boolean {
   return ticks !== null && startTicks(pid) === ticks && boot === bootId();
 }

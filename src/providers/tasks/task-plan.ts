@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { CgroupLocation } from '../cgroups/cgroups.ts';
 import type { TaskEnd } from './task.ts';
 
+/** Names of the files, with the one writer of each. */
 export const taskFiles = {
   /** Written by the server: what to run. */
   plan: 'task.json',
@@ -33,6 +34,7 @@ export const aliveEveryMs = 5_000;
 /** Processes and threads of a task. Data loaders start a process per core, and each library threads of its own. */
 export const taskProcessesMax = 4096;
 
+/** What the supervisor must do. Complete: it has no other source. */
 export interface TaskPlan {
   readonly id: string;
   /** The launch of the command, with its isolation. */
@@ -70,10 +72,12 @@ export interface TaskClaim {
   readonly commandPid: number | null;
 }
 
+/** What the supervisor measured last. */
 export interface TaskAlive {
   readonly diskBytes: number;
 }
 
+/** A request to stop, with the time between SIGTERM and SIGKILL. */
 export interface TaskStop {
   readonly graceMs: number;
 }

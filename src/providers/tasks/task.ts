@@ -20,6 +20,7 @@ export interface TaskFiles {
   readonly files: readonly DataFile[];
 }
 
+/** A task to be started. */
 export interface TaskSpec {
   /** Unique, chosen by the caller: `digits-7/1/1795881002000`, a job, its attempt, and its creation. */
   readonly id: string;
@@ -67,6 +68,7 @@ export interface TaskPaths {
  */
 export type TaskEndCause = 'exit' | 'memory' | 'disk' | 'time' | 'stopped' | 'shutdown' | 'abandoned' | 'unstarted';
 
+/** How a task ended, and what it used. */
 export interface TaskEnd {
   /** null after a signal. */
   readonly code: number | null;
@@ -89,6 +91,7 @@ export interface TaskEnd {
  */
 export type TaskState = 'starting' | 'running' | 'ended' | 'lost';
 
+/** A task as others see it. */
 export interface TaskView {
   readonly id: string;
   readonly folder: string;
@@ -114,12 +117,14 @@ export interface TaskLine {
   readonly line: string;
 }
 
+/** A page of output. */
 export interface TaskOutput {
   readonly lines: readonly TaskLine[];
   /** The offset to continue from, in bytes. Equal to the given one if there is nothing new. */
   readonly nextOffset: number;
 }
 
+/** What training needs of a machine. */
 export interface Tasks {
   /** Where a task with this folder finds its folders. */
   paths(folder: string): TaskPaths;

@@ -16,7 +16,7 @@ export interface HeldRows {
   readonly leftMs: number;
 }
 
-/** Holds at most one batch per pool. Every arrival asks again, so a batch that is full or urgent leaves at once. */
+/** Holds at most one batch per pool. Every arrival decides again, so a batch that is full or urgent leaves at once. */
 export class HeldForCompany {
   readonly #clock: Clock;
   readonly #waitMs: (company: Company) => number;

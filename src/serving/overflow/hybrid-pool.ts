@@ -24,7 +24,7 @@ export interface HybridPoolOptions {
   readonly rescue?: boolean;
 }
 
-/** Functions for the overflow, and who is notified when they are shut. */
+/** Functions for the overflow, and the callback for their state. */
 export interface HybridPoolDeps {
   readonly functions: FunctionPoolDeps;
   readonly options?: HybridPoolOptions | undefined;

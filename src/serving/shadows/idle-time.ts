@@ -8,7 +8,7 @@ import type { Executor } from '../executor.ts';
 import type { PendingRequest } from '../request.ts';
 import type { BatchRunResult } from '../runners/run-requests.ts';
 
-/** What tells whether an instance is idle, and for how long it may be borrowed. */
+/** How to find out whether an instance is idle, and for how long it can be borrowed. */
 export interface IdleTimeDeps {
   readonly clock: Clock;
   /** Instances that take requests. */

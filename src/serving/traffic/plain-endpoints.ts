@@ -3,7 +3,7 @@ import type { Ladder } from '../ladder.ts';
 import type { ServedRoute } from '../request.ts';
 import type { Routing } from './traffic.ts';
 
-/** What a gateway process is told of an endpoint, so that it can decode requests without asking. */
+/** What a gateway process knows of an endpoint: enough to decode its requests without the server. */
 export interface PlainEndpoint {
   readonly name: string;
   readonly variants: readonly PlainVariant[];

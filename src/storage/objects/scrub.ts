@@ -18,7 +18,7 @@ export interface DamagedObject {
   readonly actual: string;
 }
 
-/** What is read, and who is told of damage. */
+/** What is read, and the callback for damaged objects. */
 export interface ScrubDeps {
   readonly clock: Clock;
   readonly stores: Readonly<Record<StoreName, FileObjectStore>>;

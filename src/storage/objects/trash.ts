@@ -84,7 +84,7 @@ export class Trash implements ObjectTrash {
   }
 }
 
-/** The trashes to empty, and who records what was deleted for good. */
+/** The trashes to empty, and the callback that records deleted objects. */
 export interface TrashEmptierDeps {
   readonly clock: Clock;
   readonly trashes: readonly ObjectTrash[];

@@ -24,7 +24,7 @@ export interface PostgresLimits {
 /** Those of a server. */
 export const defaultPostgresLimits: PostgresLimits = { connectMs: 5000, statementMs: 10_000 };
 
-/** Time limits, the lock, and who is told when the database comes and goes. */
+/** Time limits, the lock, and callbacks for a database that becomes unreachable or reachable. */
 export interface PostgresOptions {
   readonly clock: Clock;
   readonly limits: PostgresLimits;

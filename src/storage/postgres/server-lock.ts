@@ -22,7 +22,7 @@ export interface ServerIdentity {
   readonly dataDirectory: string;
 }
 
-/** Who holds the lock, and who is told when another server has taken it. */
+/** The server that takes the lock, and the callback for its loss to another server. */
 export interface ServerLockOptions {
   readonly clock: Clock;
   readonly server: ServerIdentity;

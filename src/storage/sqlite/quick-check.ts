@@ -10,7 +10,7 @@ export interface CheckedFile {
   readonly problems: readonly string[];
 }
 
-/** Who is told of the result of each file. */
+/** Callbacks for the result of each file. */
 export interface QuickCheckDeps {
   readonly onChecked: (checked: CheckedFile) => void;
   readonly onFailure: (error: unknown) => void;

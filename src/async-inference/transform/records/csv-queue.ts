@@ -22,12 +22,15 @@ interface WriteOrder {
   readonly into: Uint8Array | null;
 }
 
+/** An order to a CSV thread. */
 export type CsvRequest = ReadOrder | WriteOrder;
+/** What an order returns; large results are in the shared memory. */
 export type CsvThreadResult = boolean | number | Uint8Array;
 
 /** Smaller blocks take about 0.1 ms, as long as the handover, so they are processed synchronously. */
 const handedOverBytesMin = 64 * 1024;
 
+/** Used for one block at a time. */
 export class CsvQueue {
   readonly #request: (request: CsvRequest) => Promise<CsvThreadResult>;
   readonly #cleared: (queue: CsvQueue) => void;

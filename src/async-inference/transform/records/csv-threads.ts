@@ -6,7 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import { CsvQueue, type CsvRequest, type CsvThreadResult } from './csv-queue.ts';
 
+/** An order with the id of its answer. */
 export type CsvThreadRequest = CsvRequest & { readonly id: number };
+/** The result of an order, or why it failed. */
 export type CsvThreadResponse = { readonly id: number; readonly done: CsvThreadResult } | { readonly id: number; readonly error: string };
 
 interface Waiting {
@@ -16,6 +18,7 @@ interface Waiting {
 
 const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './csv-thread.ts' : './csv-thread.js', import.meta.url);
 
+/** If a thread ends, all its orders fail, and so does the transform. */
 export class CsvThreads {
   readonly #threadUrl: URL;
   readonly #threadsMax: number;

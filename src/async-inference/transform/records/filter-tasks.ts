@@ -4,6 +4,7 @@ import { PlatformError } from '../../../errors.ts';
 import { threadTask } from '../../../threads/index.ts';
 import { type FilterSpec, RecordFilters } from './record-filters.ts';
 
+/** Records and the filters to apply. */
 export interface FilteredRecords {
   readonly filters: FilterSpec;
   readonly bytes: Uint8Array;
@@ -27,6 +28,7 @@ export const filterInputsTask = threadTask(
   (output) => [output],
 );
 
+/** Records with the model's answer to them, to be joined. */
 export interface FilteredAnswer extends FilteredRecords {
   readonly answer: Uint8Array;
   readonly isCsvAnswer: boolean;

@@ -5,6 +5,7 @@
  */
 import { PlatformError } from '../../../errors.ts';
 
+/** One step of a path. */
 export type JsonPathStep =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'names'; readonly names: readonly string[] }
@@ -13,6 +14,7 @@ export type JsonPathStep =
   | { readonly kind: 'slice'; readonly from: number | null; readonly to: number | null }
   | { readonly kind: 'all' };
 
+/** A parsed path; empty for `$`, the whole record. */
 export type JsonPath = readonly JsonPathStep[];
 
 const lengthMax = 1024;

@@ -10,6 +10,7 @@ import { type BlockResult, isRecordError, oneByOne } from './run-records.ts';
 /** One invocation; rejects with `model_failed` if the response is not successful. */
 export type RunPayload = (body: Buffer, headers: Readonly<Record<string, string>>) => Promise<Buffer>;
 
+/** How records become payloads. */
 export interface ProcessRecordsOptions {
   readonly form: ObjectForm;
   readonly filters: RecordFilters;

@@ -24,6 +24,7 @@ import { type ThreadTask, threadTask } from '../../../threads/index.ts';
 import type { ObjectForm } from '../transform-job.ts';
 import { cellsOf, type FilterSpec, RecordFilters } from './record-filters.ts';
 
+/** Everything that a conversion depends on, as plain data. */
 export interface RecordCodecSpec {
   readonly signature: Signature;
   readonly filters: FilterSpec;
@@ -51,6 +52,7 @@ export interface RecordGroup<Run> {
   readonly isDocument: boolean;
 }
 
+/** Made in the thread that uses it, from its spec. */
 export class RecordCodec {
   readonly #spec: RecordCodecSpec;
   readonly #filters: RecordFilters;
@@ -153,12 +155,14 @@ interface RecordTexts {
   readonly isBody: boolean;
 }
 
+/** Records with the outputs of their runs. */
 export interface RecordResults extends RecordTexts {
   readonly count: number;
   readonly groups: readonly RecordGroup<RunOutputs>[];
   readonly reply: RowInvocation['reply'];
 }
 
+/** Records to runs. The memory of the tensors moves to the caller. */
 export const decodeRecordsTask: ThreadTask<RecordTexts, readonly RecordGroup<RowInvocation>[]> = threadTask(
   import.meta.url,
   'decodeRecordsTask',
@@ -170,6 +174,7 @@ export const decodeRecordsTask: ThreadTask<RecordTexts, readonly RecordGroup<Row
   (groups) => groups.flatMap(({ runs }) => runs.flatMap(({ inputs }) => inputs.map(({ data }) => data))),
 );
 
+/** Outputs to records. */
 export const encodeRecordsTask: ThreadTask<RecordResults, readonly string[]> = threadTask(
   import.meta.url,
   'encodeRecordsTask',

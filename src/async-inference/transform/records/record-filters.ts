@@ -3,6 +3,7 @@ import { headerNames, indexOfName, parseCsv, raggedRowText } from '../../../code
 import { messageOf, PlatformError } from '../../../errors.ts';
 import { isRootPath, type JsonPath, parsePath, select } from './json-path.ts';
 
+/** Filters as the user wrote them. */
 export interface FilterSpec {
   readonly inputFilter: string;
   readonly outputFilter: string;
@@ -13,6 +14,7 @@ export interface FilterSpec {
   readonly kept?: readonly string[];
 }
 
+/** Parsed filters. Names of columns are resolved once the header is known. */
 export class RecordFilters {
   readonly #order: FilterSpec;
   readonly #input: JsonPath;

@@ -13,6 +13,7 @@ export interface BadRecord {
   readonly why: string;
 }
 
+/** The output of one block, in the order of its records. */
 export interface BlockResult {
   readonly output: Buffer | string;
   /** If present, must be called after the output was written; its memory is then reused. */

@@ -37,8 +37,10 @@ import {
 import type { RecordFilters } from './record-filters.ts';
 import { type BadRecord, type BlockResult, isRecordError, oneByOne, UnreadableObject } from './run-records.ts';
 
+/** Runs rows on a worker of the transform. */
 export type RunTensors = (invocation: RowInvocation) => Promise<readonly Tensor[]>;
 
+/** How records become rows. */
 export interface TensorRecordsOptions {
   readonly signature: Signature;
   readonly form: ObjectForm;
@@ -52,6 +54,7 @@ export interface TensorRecordsOptions {
   readonly rowsMax: number;
 }
 
+/** One per object, because filters may depend on its header. */
 export class TensorRecords {
   readonly #options: TensorRecordsOptions;
   readonly #isCsv: boolean;

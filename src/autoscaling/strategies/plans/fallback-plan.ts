@@ -9,6 +9,7 @@ import type { StrategyResult } from '../strategy.ts';
 import { formatBrief } from '../strategy.ts';
 import { type UsableType, usableTypes } from './usable-types.ts';
 
+/** Types to plan with although the objective cannot be met. */
 export interface FallbackPlan {
   /** Types to plan with, although they miss the objective. */
   readonly types: readonly UsableType[];

@@ -16,6 +16,7 @@ export interface UsableType {
   readonly launching: number;
 }
 
+/** Types that meet the objective, and why the others do not. */
 export interface Usable {
   readonly types: readonly UsableType[];
   /** Why the other types are excluded, one sentence each. */
