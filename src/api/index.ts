@@ -21,7 +21,7 @@ export type {
   VersionBody,
   WorkerBody,
 } from './bodies.ts';
-export type { BaselineBody, DriftBody, LabelsBody } from './data-quality/drift-bodies.ts';
+export type { BaselineBody, DriftBody, LabelsBody, ToLabelBody } from './data-quality/drift-bodies.ts';
 export type { DeploymentPlanBody, MixtureBody } from './endpoints/deployment-plan-bodies.ts';
 export type { UpdateBody } from './endpoints/updates.ts';
 export type { AsyncBody } from './inference/async.ts';

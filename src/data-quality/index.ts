@@ -23,3 +23,4 @@ export { type ShareBaseline, ShareWatch, type StoredShare } from './drift/share-
 export { type AcceptedLabels, GroundTruth } from './labels/ground-truth.ts';
 export type { DiscordantPairs, HitCounts, LabelledAnswers, LiveQuality, ShadowPrediction } from './labels/prediction-rows.ts';
 export { type LabelInput, readLabels, readLabelsTask, someOf } from './labels/read-labels.ts';
+export { type CallToLabel, toLabelMax } from './labels/to-label.ts';

@@ -11,7 +11,7 @@ import {
   createEndpoints,
   createScaling,
 } from './migrations/deployment.ts';
-import { addChallengers, addPlans, createCallLabels, createDrift } from './migrations/drift.ts';
+import { addChallengers, addPlans, addScores, createCallLabels, createDrift } from './migrations/drift.ts';
 import { createEnvironments } from './migrations/environments.ts';
 import { createEvaluations, createSelectionEvidence, createSelectionTests } from './migrations/evaluation.ts';
 import { createInstallation, createServerHolder } from './migrations/installation.ts';
@@ -110,5 +110,6 @@ export function migrationsFor(purpose: Purpose, dialect: Dialect): Record<string
     '0080-challengers': { up: addChallengers },
     '0085-pipeline-executions': { up: createPipelineExecutions },
     '0086-holdout-uses': { up: createHoldoutUses },
+    '0088-scores-of-predictions': { up: addScores },
   };
 }

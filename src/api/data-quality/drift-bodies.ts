@@ -59,6 +59,25 @@ export const driftBody = z.strictObject({
     .describe('From the posted labels for calls of the last 7 days.'),
 });
 
+const answers = z.array(z.union([z.number(), z.string()])).describe('By row.');
+
+export const toLabelBody = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      inference_id: z.string(),
+      variant: z.string(),
+      at: time,
+      plan: z.string().nullable().describe('The plan of a selection that answered.'),
+      answers,
+      other_plan: z.string().nullable().describe('A plan that answers otherwise; null if none was run in idle time, or if both agree.'),
+      other_answers: answers.nullable(),
+      rows: z.array(z.number()).describe('Rows, from 0, on which they differ.'),
+      score_min: z.number().nullable().describe('The largest score of the row that is least sure; null if the model returns none.'),
+    }),
+  ),
+});
+export type ToLabelBody = z.infer<typeof toLabelBody>;
+
 export const labelsBody = z.strictObject({
   matched: z.number(),
   unknown: z.number().describe('Ids without a stored prediction.'),

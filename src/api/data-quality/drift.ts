@@ -12,6 +12,7 @@ import {
   readLabels,
   readLabelsTask,
   someOf,
+  toLabelMax,
 } from '../../data-quality/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { readRequestBody } from '../../http/index.ts';
@@ -20,7 +21,7 @@ import type { Signature } from '../../tensor.ts';
 import { endpointPath, isoTime } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody } from './drift-bodies.ts';
+import { type BaselineBody, baselineBody, type DriftBody, driftBody, labelsBody, toLabelBody } from './drift-bodies.ts';
 
 /** What these routes need of the server. */
 type Services = Pick<
@@ -102,6 +103,31 @@ export function driftRoutes(services: Services): ApiRoute[] {
           mismatched: mismatched.length,
           unknown_ids: [...someOf(unknown)],
           mismatched_ids: [...someOf(mismatched)],
+        };
+      },
+    }),
+    apiRoute('GET /endpoints/:endpoint/to-label', {
+      summary: 'Get the calls that are worth a label',
+      description:
+        'Calls of the last 7 days without labels: first those on which two plans of a selection disagree, by their share of rows, then those whose least sure row has the smallest score. ' +
+        'Their inputs are in the capture files, under the same inference id.',
+      params: endpointPath,
+      query: z.strictObject({ limit: z.coerce.number().int().min(1).max(toLabelMax).default(100) }),
+      answer: toLabelBody,
+      handle: async ({ params, query }) => {
+        const calls = await truth.toLabel(nameOf(params.endpoint), query.limit);
+        return {
+          items: calls.map(({ inferenceId, variant, atMs, plan, values, other, rows, scoreMin }) => ({
+            inference_id: inferenceId,
+            variant,
+            at: isoTime(atMs),
+            plan,
+            answers: [...values],
+            other_plan: other?.plan ?? null,
+            other_answers: other === null ? null : [...other.values],
+            rows: [...rows],
+            score_min: scoreMin,
+          })),
         };
       },
     }),

@@ -51,6 +51,7 @@ export const routeActions = {
   'POST /endpoints/:endpoint/baseline': 'set baseline',
   'DELETE /endpoints/:endpoint/baseline': 'set baseline',
   'POST /endpoints/:endpoint/labels': 'report label',
+  'GET /endpoints/:endpoint/to-label': 'read inference output',
   'GET /decisions': 'read decisions',
   'GET /updates': 'read endpoints',
   'GET /endpoints/:endpoint/decisions': 'read decisions',

@@ -127,7 +127,18 @@ class ExchangeCapture implements CapturedExchange {
         const values = this.#predictions.flatMap((each) => each.values);
         const requestId = this.#requestId;
         const id = inferenceId ?? requestId;
-        this.#options.truth.add({ endpoint, variant, inferenceId: id, requestId, atMs, kind: first.kind, values, plan: this.#plan });
+        const scoreMin = leastOf(this.#predictions);
+        this.#options.truth.add({
+          endpoint,
+          variant,
+          inferenceId: id,
+          requestId,
+          atMs,
+          kind: first.kind,
+          values,
+          plan: this.#plan,
+          scoreMin,
+        });
       }
       if (capture === null) return;
       const [retained, answered] = [owned(input), output === null ? null : owned(output)];
@@ -138,6 +149,15 @@ class ExchangeCapture implements CapturedExchange {
       this.#options.onFailure(endpoint, error);
     }
   }
+}
+
+/** Null without scores, or if one is not a number. */
+function leastOf(predictions: readonly Predictions[]): number | null {
+  const least = predictions.reduce(
+    (min, { scores }) => (scores ?? [Number.NaN]).reduce((a, b) => Math.min(a, b), min),
+    Number.POSITIVE_INFINITY,
+  );
+  return Number.isFinite(least) ? least : null;
 }
 
 /** A small body is a slice of a shared buffer: copy it, so that the rest is not retained with it. */

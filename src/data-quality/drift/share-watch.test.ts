@@ -1,25 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { type NoisyRows, noisyDigits } from '../../../test/selection/noisy-digits.ts';
-import { SeededRandom } from '../../random.ts';
+import { evaluatedDigits as evaluated, type NoisyRows, noisyDigits, rowsUntilAlarm } from '../../../test/selection/noisy-digits.ts';
 import { agreementRuling, escalationRuling } from './share-rulings.ts';
 import { expectedShareMax, ShareWatch } from './share-watch.ts';
 
-const plan = 'digits-mlp/1>digits-cnn/1@0.03';
-const evaluated = { plan, rows: 450, ones: 42, decidedAtMs: 0 };
-
-/** Rows until the alarm, at most `most`, when rows are drawn from these. */
-function rowsUntilAlarm({ goesOn }: NoisyRows, seed: number, most: number): number {
-  const random = new SeededRandom(seed);
-  const watch = new ShareWatch();
-  watch.expect('digits', [evaluated]);
-  for (let row = 1; row <= most; row++) {
-    watch.observe('digits', plan, 1, goesOn[Math.floor(random.next() * goesOn.length)] as number);
-    const firedAtRows = watch.view('digits')[0]?.firedAtRows;
-    if (typeof firedAtRows === 'number') return firedAtRows;
-  }
-  return Number.POSITIVE_INFINITY;
-}
+const { plan } = evaluated;
 
 test('plans that are chosen again begin a test of their own', () => {
   const watch = new ShareWatch();

@@ -69,6 +69,41 @@ for (const [dialect, open] of [
       assert.equal((await await_(truth.labelledSince('e', 'v', clock.wallMs() + 1))).rows, 0);
     });
 
+    test('are wanted for calls on which plans disagree, then for those that were answered with the least certainty', async (t) => {
+      const { truth, await_, predicted, clock } = await fixture(t, open);
+      const scores = [0.9, 0.4, null, 0.6, 0.7, 0.99];
+      for (const [i, scoreMin] of scores.entries()) {
+        clock.advance(1000);
+        predicted({ inferenceId: `i${i}`, requestId: `r${i}`, values: [1, 2], plan: 'a/1', scoreMin });
+      }
+      predicted({ inferenceId: 'v', kind: 'value', values: [0.5], scoreMin: 0.1 });
+      truth.addShadow({ endpoint: 'e', requestId: 'r0', plan: 'b/1', values: [1, 2] });
+      truth.addShadow({ endpoint: 'e', requestId: 'r2', plan: 'b/1', values: [1, 3] });
+      truth.addShadow({ endpoint: 'e', requestId: 'r4', plan: 'b/1', values: [2, 3] });
+      // A challenger that agrees with its incumbent.
+      truth.addShadow({ endpoint: 'e', requestId: 'r5', plan: 'a/2', values: [3, 3], against: [3, 3] });
+      await await_(truth.label('e', [{ inferenceId: 'i1', labels: [1, 2] }]));
+      const calls = await await_(truth.toLabel('e', 10));
+      assert.deepEqual(
+        calls.map(({ inferenceId, other, rows, scoreMin }) => [inferenceId, other?.values ?? null, rows, scoreMin]),
+        [
+          ['i4', [2, 3], [0, 1], 0.7],
+          ['i2', [1, 3], [1], null],
+          ['i3', null, [], 0.6],
+          ['i0', null, [], 0.9],
+          ['i5', null, [], 0.99],
+        ],
+      );
+      assert.deepEqual(
+        (await await_(truth.toLabel('E', 1))).map(({ inferenceId }) => inferenceId),
+        ['i4'],
+      );
+      assert.deepEqual(
+        (await await_(truth.toLabel('E', 3))).map(({ inferenceId }) => inferenceId),
+        ['i4', 'i2', 'i3'],
+      );
+    });
+
     test('count the rows on which only a challenger is right, or only what it is compared with', async (t) => {
       const { truth, await_, predicted, clock } = await fixture(t, open);
       for (let i = 0; i < 4; i++) predicted({ inferenceId: `i${i}`, requestId: `r${i}`, values: [1, 2], plan: 'b/1' });

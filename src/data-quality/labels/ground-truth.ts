@@ -25,6 +25,7 @@ import {
 } from './prediction-rows.ts';
 import type { LabelInput } from './read-labels.ts';
 import { type Label, pairsOf, scoreOf } from './score.ts';
+import { type CallToLabel, readToLabel } from './to-label.ts';
 
 /** The outcome of posted labels. Unknown and mismatched ones are discarded. */
 export interface AcceptedLabels {
@@ -198,6 +199,12 @@ export class GroundTruth {
   async discordantSince(endpoint: string, variant: string, plan: string, sinceMs: number): Promise<DiscordantPairs> {
     await this.flush();
     return readDiscordant(this.#options.db, { endpoint, variant, plan, sinceMs });
+  }
+
+  /** Calls that are worth a label, at most `limit`: on which plans disagree, or that were answered with the least certainty. */
+  async toLabel(endpoint: string, limit: number): Promise<readonly CallToLabel[]> {
+    await this.flush();
+    return readToLabel(this.#options.db, endpoint, limit);
   }
 
   /** Predictions within a time span, at most 10,000 calls. */

@@ -16,6 +16,8 @@ export interface StoredPrediction {
   readonly requestId?: string;
   /** The plan of a selection that answered. */
   readonly plan?: string | undefined;
+  /** The largest score of the row that is least sure; null if the model returns none. */
+  readonly scoreMin?: number | null;
 }
 
 /** The answer of another plan of a selection to a call. */
@@ -60,7 +62,7 @@ const callsMax = 100_000;
 
 /** Replaces predictions of the same id, including their labels. */
 export async function insertPredicted(db: Database, predicted: readonly StoredPrediction[]): Promise<void> {
-  const values = predicted.map(({ endpoint, variant, inferenceId, atMs, kind, values: all, requestId, plan }) => ({
+  const values = predicted.map(({ endpoint, variant, inferenceId, atMs, kind, values: all, requestId, plan, scoreMin }) => ({
     endpoint_key: nameKey(endpoint),
     inference_id: inferenceId,
     variant,
@@ -80,6 +82,7 @@ export async function insertPredicted(db: Database, predicted: readonly StoredPr
     shadow_better: null,
     shadow_worse: null,
     label_trusted: null,
+    score_min: scoreMin ?? null,
   }));
   await db
     .insertInto('observed_predictions')
@@ -93,6 +96,7 @@ export async function insertPredicted(db: Database, predicted: readonly StoredPr
         predictions: excluded.ref('excluded.predictions'),
         request_id: excluded.ref('excluded.request_id'),
         plan: excluded.ref('excluded.plan'),
+        score_min: excluded.ref('excluded.score_min'),
         labelled_at: null,
         hits: null,
         error_sum: null,

@@ -46,6 +46,11 @@ export async function addChallengers(db: AnyDatabase): Promise<void> {
     await db.schema.alterTable('observed_predictions').addColumn(column, 'integer').execute();
 }
 
+/** How sure the least sure row of a call was, by which calls are chosen for labelling. */
+export async function addScores(db: AnyDatabase): Promise<void> {
+  await db.schema.alterTable('observed_predictions').addColumn('score_min', 'double precision').execute();
+}
+
 /** The labels themselves, by which captured calls become rows to train with. Deleted with their endpoint. */
 export async function createCallLabels(db: AnyDatabase): Promise<void> {
   await db.schema

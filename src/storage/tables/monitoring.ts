@@ -153,4 +153,6 @@ export interface ObservedPredictionsTable {
   shadow_worse: number | null;
   /** Whether the labels are those of a caller that may deploy. */
   label_trusted: Flag | null;
+  /** The largest score of the row that is least sure. */
+  score_min: number | null;
 }

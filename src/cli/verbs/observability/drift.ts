@@ -1,6 +1,6 @@
 /** `penstock drift`, `penstock baseline`, `penstock labels`: whether inputs resemble the baseline, and how accurate predictions were. */
 import { type Command, Option } from 'commander';
-import type { BaselineBody, DriftBody, LabelsBody } from '../../../api/index.ts';
+import type { BaselineBody, DriftBody, LabelsBody, ToLabelBody } from '../../../api/index.ts';
 import type { CliContext } from '../../cli-context.ts';
 import { CliError } from '../../cli-error.ts';
 import { pathSegment } from '../../client/client.ts';
@@ -11,6 +11,7 @@ import { type CommonOptions, verb, wholeNumber } from '../../verb.ts';
 
 interface DriftOptions extends CommonOptions {
   readonly limit: number;
+  readonly toLabel?: number;
 }
 
 interface BaselineOptions extends CommonOptions {
@@ -29,9 +30,23 @@ interface LabelsOptions extends CommonOptions {
 
 export function addDrift(program: Command, context: CliContext): void {
   verb(program, context, 'drift <endpoint>', "compare an endpoint's inputs with its baseline, and show the accuracy of its predictions")
-    .with((command) => command.option('--limit <number>', 'maximum number of features, drifted ones first', wholeNumber(1, 1000), 20))
-    .runs(async (session, { limit }: DriftOptions, endpoint: string) => {
-      const view = await (await session.client()).get<DriftBody>(`/endpoints/${pathSegment(endpoint)}/drift`);
+    .with((command) =>
+      command
+        .option('--limit <number>', 'maximum number of features, drifted ones first', wholeNumber(1, 1000), 20)
+        .option(
+          '--to-label <number>',
+          'instead: the calls that are worth a label, as JSON lines: those on which plans of a selection disagree, then the least sure',
+          wholeNumber(1, 1000),
+        ),
+    )
+    .runs(async (session, { limit, toLabel }: DriftOptions, endpoint: string) => {
+      const client = await session.client();
+      if (toLabel !== undefined) {
+        const calls = await client.get<ToLabelBody>(`/endpoints/${pathSegment(endpoint)}/to-label`, { query: { limit: toLabel } });
+        session.print(calls, calls.items.map((call) => `${JSON.stringify(call)}\n`).join(''));
+        return 0;
+      }
+      const view = await client.get<DriftBody>(`/endpoints/${pathSegment(endpoint)}/drift`);
       session.print(view, driftText(view, limit));
       return 0;
     });
