@@ -204,6 +204,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     ladders: { plan: () => assert.fail('nothing is evaluated') },
     selectionRecorder: { recording: () => assert.fail('nothing is selected') },
     selectionReview: { review: () => assert.fail('nothing is selected') },
+    selectionWatch: { qualityOf: () => null },
     challengers: { evidenceOf: () => null },
     ...noCapture,
     arrivals: new ArrivalHistory({ db, clock, arrived: () => serving.arrived(), onFailure: (error) => assert.fail(String(error)) }),
@@ -265,6 +266,7 @@ const noCapture: Pick<ApiServices, 'calls' | 'targets' | 'drift' | 'truth' | 'ca
   truth: {
     label: async () => ({ matched: 0, unknown: [], mismatched: [] }),
     quality: async () => ({ calls: 0, labelledCalls: 0, labelledRows: 0, accuracy: null, meanAbsoluteError: null }),
+    toLabel: async () => [],
   },
   capturedValues: async () => new Map(),
   registrationSample: async () => null,

@@ -113,7 +113,7 @@ describe('a selection in the console', { skip: noBrowser }, () => {
 
   test('shows the decision of an endpoint that serves a selection, with its alternatives', async () => {
     const selection = { candidates: groups, reference: 'digits-mlp', evaluation: 'holdout', floor: 0.97 };
-    await made.server.callWell('POST', '/endpoints', { name: 'picked', objective: 'p95<=60s', selection, variants: [{}] });
+    await made.server.callWell('POST', '/endpoints', { name: 'picked', objective: 'p95<=60s', selection, capture: {}, variants: [{}] });
     for (const view of [
       { scheme: 'light', width: 1400 },
       { scheme: 'dark', width: 1400 },
@@ -136,13 +136,30 @@ describe('a selection in the console', { skip: noBrowser }, () => {
     const digits = readFileSync(join(import.meta.dirname, '../../assets/catalogue/digits_test.csv'), 'utf8')
       .trim()
       .split('\n')
-      .slice(1, 33);
-    const data = digits.map((line) => line.split(',').slice(0, 64).map(Number));
-    const inputs = [{ name: 'pixels', datatype: 'FP32', shape: [data.length, 64], data }];
-    const url = `${made.server.url}/v2/models/picked/infer`;
-    const body = JSON.stringify({ inputs });
-    const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-    assert.equal(answer.status, 200, await answer.text());
+      .slice(1);
+    const rows = digits.map((line) => line.split(',').map(Number));
+    const picked = async () => (await made.server.callWell<EndpointBody>('GET', '/endpoints/picked')).selection;
+    /** Answers rows, and labels them; as of the next check, the interval is narrower. */
+    const answerAndLabel = async (from: number, to: number): Promise<void> => {
+      const part = rows.slice(from, to);
+      const inputs = [{ name: 'pixels', datatype: 'FP32', shape: [part.length, 64], data: part.map((row) => row.slice(0, 64)) }];
+      const headers = { 'content-type': 'application/json', 'x-penstock-inference-id': `rows-${from}` };
+      const answer = await fetch(`${made.server.url}/v2/models/picked/infer`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ inputs }),
+      });
+      assert.equal(answer.status, 200, await answer.text());
+      const labels = await fetch(`${made.server.url}/api/v1/endpoints/picked/labels`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/jsonlines' },
+        body: JSON.stringify({ inference_id: `rows-${from}`, label: part.map((row) => row[64]) }),
+      });
+      assert.equal(labels.status, 200, await labels.text());
+      await until('the labels are counted', async () => (await picked())?.labelled?.rows === to);
+    };
+    await answerAndLabel(0, 32);
+    await answerAndLabel(32, 450);
     for (const view of [
       { scheme: 'light', width: 1400 },
       { scheme: 'dark', width: 390 },
@@ -150,7 +167,8 @@ describe('a selection in the console', { skip: noBrowser }, () => {
       const result = await made.open('/endpoints/picked?tab=selection', view);
       await result.page.getByRole('heading', { name: 'Ladder' }).waitFor();
       await result.page.getByRole('heading', { name: 'Errors', exact: true }).waitFor();
-      await result.page.getByText(/Answered: digits-cnn\/1 32 rows/).waitFor();
+      await result.page.getByRole('cell', { name: '0.9978 of 450' }).waitFor({ state: view.width < 600 ? 'attached' : 'visible' });
+      await result.page.getByText(/Answered: digits-cnn\/1 450 rows/).waitFor();
       await result.assertNoSidewaysScroll();
       await result.screenshot(`endpoint-selection-${view.scheme}-${view.width}`);
       await result.assertAccessible();

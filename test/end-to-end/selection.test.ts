@@ -5,7 +5,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import type { AnyDecisionBody, EndpointBody, PageBody, SelectionDecisionBody } from '../../src/api/index.ts';
+import type { AnyDecisionBody, EndpointBody, PageBody, SelectionDecisionBody, ToLabelBody } from '../../src/api/index.ts';
 import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
 import { storeServiceTimes } from './stored-service-times.ts';
@@ -216,6 +216,21 @@ describe('a selection', { timeout: 160_000 }, () => {
     });
     assert.deepEqual([held.held?.cause, held.floor_plan, held.ladder.length], ['accuracy', 'digits-cnn/1', 1]);
     assert.match(held.held?.reason ?? '', /^labels show an accuracy below 0\.97: \d+ errors in 400 labelled rows/);
+    assert.deepEqual([held.labelled?.rows, held.labelled?.accuracy !== undefined && held.labelled.accuracy < 0.05], [400, true]);
+    assert((held.labelled?.evidence_floor ?? 0) >= 100 && (held.labelled?.high ?? 1) < 0.97);
+    assert((held.ladder[0]?.labelled?.rows ?? 0) > 0, JSON.stringify(held.ladder));
+    assert.match(
+      await cli('select', 'elastic'),
+      /^labels +accuracy 0\.0\d+ of 400 rows, 95 %: 0\.0\d+…0\.\d+; evidence against the floor > 1,000,000 \(100 holds\)$/m,
+    );
+    await infer('elastic', 0, 3, { 'x-amzn-sagemaker-inference-id': 'unlabelled' });
+    const [unlabelled] = await until('its call is worth a label', async () => {
+      const lines = (await cli('drift', 'elastic', '--to-label', '1000')).trim().split('\n');
+      const calls = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as ToLabelBody['items'][number]);
+      return calls.some(({ inference_id: id }) => id === 'unlabelled') && calls.filter(({ inference_id: id }) => id === 'unlabelled');
+    });
+    assert.equal(unlabelled?.answers.length, 3);
+    assert((unlabelled.score_min ?? 0) > 0.1 && (unlabelled.score_min ?? 2) <= 1);
     await until('the top plan alone is served', async () => (await described('elastic')).status === 'InService');
     assert.equal((await infer('elastic', 0, 8)).headers.get('x-penstock-plan'), 'digits-cnn/1');
     await assert.rejects(

@@ -11,9 +11,12 @@ import { PlatformError } from '../../errors.ts';
 import {
   type Challengers,
   candidatesMax,
+  floorEvidence,
   type LadderRequest,
+  type MeasuredAccuracy,
   type PlannedLadder,
   requireSelection,
+  type SelectionQuality,
   selectionRateDefault,
 } from '../../evaluation/index.ts';
 import type { LadderView, ServedView } from '../../serving/index.ts';
@@ -50,7 +53,11 @@ export const selectionInput = z.strictObject({
     .nullable()
     .default(null)
     .describe('Plans down to this accuracy may answer bursts, as far as others were above the floor. null: none below the floor.'),
-  rate: z.number().nullable().default(null).describe('Expected rows per second, by which plans are priced. Default: 100.'),
+  rate: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe('Expected rows per second, by which plans are priced until the load is measured. Default: 100.'),
   shadow_percent: z
     .number()
     .default(100 * shadowShareDefault)
@@ -139,18 +146,20 @@ export function selectionRoute(
 export function selectionBodyOf(
   { name: endpoint, variants }: EndpointConfig,
   served: ServedView | undefined,
-  challengers: ApiServices['challengers'],
+  { challengers, selectionWatch }: Pick<ApiServices, 'challengers' | 'selectionWatch'>,
 ): EndpointBody['selection'] {
   const variant = variants.find(({ ladder }) => ladder?.selection !== undefined);
   const { ladder } = variant ?? {};
   if (variant === undefined || ladder?.selection === undefined) return null;
+  const quality = selectionWatch.qualityOf(endpoint);
   const { ladder: view = null, unloaded = [] } = served?.variants.find(({ name }) => name === variant.name) ?? {};
   return {
     ...recordBodyOf(ladder, ladder.selection),
     contract: `${variant.group}/${variant.version}`,
     unloaded: unloaded.map((each) => ({ ...each })),
     challenger: challengerBodyOf(ladder, view, challengers.evidenceOf(endpoint, ladder.challenger?.model ?? '')),
-    ...countsOf(ladder, view),
+    labelled: labelledBodyOf(quality, ladder.floor),
+    ...countsOf(ladder, view, quality),
   };
 }
 
@@ -202,13 +211,24 @@ function recordBodyOf(ladder: LadderConfig, { request, decision, held }: Selecti
   };
 }
 
-function countsOf(ladder: LadderConfig, view: LadderView | null) {
+function labelledBodyOf(quality: SelectionQuality | null, floor: number | null) {
+  if (quality === null) return null;
+  const hits = Math.round(quality.accuracy * quality.rows);
+  return { ...measuredBodyOf(quality), evidence_floor: floor === null ? null : floorEvidence(floor, { rows: quality.rows, hits }) };
+}
+
+function measuredBodyOf({ rows, accuracy, low, high }: MeasuredAccuracy) {
+  return { rows, accuracy, low, high };
+}
+
+function countsOf(ladder: LadderConfig, view: LadderView | null, quality: SelectionQuality | null) {
   const rows = view?.rungs.reduce((sum, counts) => sum + counts.rows, 0) ?? 0;
   return {
     credit_rows: view?.creditRows ?? null,
     shadows: shadowsOf(view),
     ladder: ladder.rungs.map(({ name, accuracy, lower, isCertified, escalated, agreement }, index) => {
       const counts = view?.rungs[index];
+      const measured = quality?.plans.get(name);
       return {
         plan: name,
         accuracy,
@@ -223,6 +243,7 @@ function countsOf(ladder: LadderConfig, view: LadderView | null) {
         disagreement: agreement === undefined || agreement.rows === 0 ? null : agreement.disagreed / agreement.rows,
         compared: counts?.compared ?? 0,
         disagreement_now: counts === undefined || counts.compared === 0 ? null : counts.disagreed / counts.compared,
+        labelled: measured === undefined ? null : measuredBodyOf(measured),
       };
     }),
     models: ladder.models.map((model) => {

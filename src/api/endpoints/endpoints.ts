@@ -74,6 +74,7 @@ type Services = Pick<
   | 'registry'
   | 'selectionRecorder'
   | 'selectionReview'
+  | 'selectionWatch'
   | 'challengers'
   | 'serving'
   | 'tables'
@@ -260,7 +261,8 @@ export async function endpointBodyOf(
     machine,
     targets,
     challengers,
-  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers'>,
+    selectionWatch,
+  }: Pick<ApiServices, 'serving' | 'ledger' | 'batching' | 'tables' | 'machine' | 'targets' | 'challengers' | 'selectionWatch'>,
   overview: Shares,
 ): Promise<EndpointBody> {
   const inTime = await overview.inTime(view);
@@ -297,7 +299,7 @@ export async function endpointBodyOf(
         decision,
       };
     }),
-    selection: selectionBodyOf(config, served, challengers),
+    selection: selectionBodyOf(config, served, { challengers, selectionWatch }),
     created_at: isoTime(view.createdAtMs),
     updated_at: isoTime(view.updatedAtMs),
   };

@@ -3,6 +3,12 @@ import { z } from 'zod';
 
 const share = z.number().describe('From 0 to 1.');
 const time = z.iso.datetime();
+const labelled = {
+  rows: z.number().describe('Rows with labels, answered since the plans were chosen; as of the last ten seconds.'),
+  accuracy: share,
+  low: share.describe('A 95 % interval that is valid whenever it is read.'),
+  high: share,
+};
 
 export const selectionBody = z.strictObject({
   state: z
@@ -81,6 +87,16 @@ export const selectionBody = z.strictObject({
     .number()
     .nullable()
     .describe('What answers were above the floor, in rows: plans below it may use it up. Null unless `degrade_to` is set.'),
+  labelled: z
+    .strictObject({
+      ...labelled,
+      evidence_floor: z
+        .number()
+        .nullable()
+        .describe('An e-value against the floor: from 100 on, the selection is held. Null without a floor.'),
+    })
+    .nullable()
+    .describe('The accuracy by labels; null without labels.'),
   ladder: z
     .array(
       z.strictObject({
@@ -99,6 +115,7 @@ export const selectionBody = z.strictObject({
           .describe('Share of the rows that do not go on and on which the most accurate plan disagrees, in the evaluation.'),
         compared: z.number().describe('Served rows that were compared so.'),
         disagreement_now: share.nullable().describe('Share of these on which the most accurate plan disagrees. An alarm, not an accuracy.'),
+        labelled: z.strictObject(labelled).nullable().describe('By labels, including rows that it ran in idle time; null without labels.'),
       }),
     )
     .describe(

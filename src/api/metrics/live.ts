@@ -28,6 +28,7 @@ type Services = Pick<
   | 'machine'
   | 'prices'
   | 'registry'
+  | 'selectionWatch'
   | 'series'
   | 'serving'
   | 'tables'

@@ -16,6 +16,7 @@ import type {
   SelectionPlanner,
   SelectionRecorder,
   SelectionReview,
+  SelectionWatch,
 } from '../../evaluation/index.ts';
 import type { BodyLimits } from '../../http/index.ts';
 import type { Log, LogGroups, RequestTraces } from '../../logs/index.ts';
@@ -64,7 +65,7 @@ export interface ApiServices {
   /** The loaded models of multi-model variants. */
   readonly targets: { view(endpoint: string, variant: string): { models: number; memoryMiB: number; memoryMiBMax: number } };
   readonly drift: Pick<DriftMonitor, 'setBaseline' | 'removeBaseline' | 'values' | 'view' | 'poll'>;
-  readonly truth: Pick<GroundTruth, 'label' | 'quality'>;
+  readonly truth: Pick<GroundTruth, 'label' | 'quality' | 'toLabel'>;
   /** Rows of an endpoint's captured calls between two times, by feature. */
   readonly capturedValues: (endpoint: string, fromMs: number, toMs: number) => Promise<FeatureValues>;
   /** The sample payload a version was registered with; null if there was none. */
@@ -94,6 +95,7 @@ export interface ApiServices {
   readonly ladders: Pick<LadderPlanner, 'plan'>;
   readonly selectionRecorder: Pick<SelectionRecorder, 'recording'>;
   readonly selectionReview: Pick<SelectionReview, 'review'>;
+  readonly selectionWatch: Pick<SelectionWatch, 'qualityOf'>;
   readonly challengers: Pick<Challengers, 'evidenceOf'>;
   readonly evaluations: Pick<Evaluations, 'sets' | 'answers' | 'create' | 'get' | 'list' | 'stop' | 'answersOf' | 'outcomesOf'>;
   /** Traces inference requests; null if tracing is off. */

@@ -22,6 +22,11 @@ export function ladderText({ ladder, models }: ServedSelection): string {
       cell: ({ compared, disagreement }) => (compared === 0 || disagreement === null ? null : shareText(disagreement)),
       align: 'right',
     },
+    {
+      title: 'BY LABELS',
+      cell: ({ labelled }) => (labelled === null ? null : `${labelled.accuracy.toFixed(4)} of ${labelled.rows.toLocaleString('en-US')}`),
+      align: 'right',
+    },
   ]);
   const answered = table(models, [
     { title: 'LOADED MODEL', cell: ({ model }) => model },
@@ -33,7 +38,7 @@ export function ladderText({ ladder, models }: ServedSelection): string {
 
 /** How the plans were chosen. */
 export function selectionFields(selection: ServedSelection): readonly (readonly [string, string | null])[] {
-  const { floor, confidence, level, credit_rows: credit, certified_at: at, shadows, unloaded, challenger } = selection;
+  const { floor, confidence, level, credit_rows: credit, certified_at: at, shadows, unloaded, challenger, labelled } = selection;
   const sure = confidence === null ? 'as measured' : `at ${confidence} %`;
   return [
     ['selection', `${selection.state}${floor === null ? '' : `, accuracy >= ${floor} ${sure}`}, decided ${utcText(selection.decided_at)}`],
@@ -52,19 +57,28 @@ export function selectionFields(selection: ServedSelection): readonly (readonly 
         ? null
         : `${countText(shadows.rows, 'row')} compared in ${shadows.seconds.toFixed(1)} s of idle time, ${countText(shadows.dropped, 'request')} dropped`,
     ],
+    ['labels', labelled === null ? null : labelledText(labelled)],
     ['challenger', challenger === null ? null : challengerText(challenger)],
     ['not loaded', unloaded.map(({ model, workers, reason }) => `${model} (${countText(workers, 'worker')}): ${reason}`).join('\n')],
     ['left out', selection.left_out.map(({ reason }) => reason).join('\n')],
   ];
 }
 
+function labelledText({ rows, accuracy, low, high, evidence_floor: evidence }: NonNullable<ServedSelection['labelled']>): string {
+  const against = evidence === null ? '' : `; evidence against the floor ${evidenceText(evidence)} (100 holds)`;
+  return `accuracy ${accuracy.toFixed(4)} of ${countText(rows, 'row')}, 95 %: ${low.toFixed(4)}…${high.toFixed(4)}${against}`;
+}
+
+function evidenceText(value: number): string {
+  return value >= 1e6 ? '> 1,000,000' : Number(value.toPrecision(3)).toLocaleString('en-US');
+}
+
 function challengerText(challenger: NonNullable<ServedSelection['challenger']>): string {
   const { model, incumbent, rows, disagreed, better, worse, evidence_promote: promote, evidence_demote: demote } = challenger;
   const opponent = incumbent ?? 'what clients got';
-  const e = (value: number): string => (value >= 1e6 ? '> 1,000,000' : Number(value.toPrecision(3)).toLocaleString('en-US'));
   return [
     `${model} against ${opponent}: ${countText(rows, 'row')} in idle time, ${disagreed.toLocaleString('en-US')} answered otherwise`,
-    `by labels right alone on ${better}, wrong alone on ${worse}: evidence ${e(promote)} to promote, ${e(demote)} to demote (20 decides)`,
+    `by labels right alone on ${better}, wrong alone on ${worse}: evidence ${evidenceText(promote)} to promote, ${evidenceText(demote)} to demote (20 decides)`,
   ].join('\n');
 }
 

@@ -10,12 +10,41 @@ import type { ChosenSelection, SelectionAlternative, SelectionInputs, SelectionR
 
 /** The maximum probability of a false alarm by labels, although they are evaluated after every row. */
 const alpha = 0.01;
+/** Of the intervals that are shown. */
+const intervalAlpha = 0.05;
 
 /** How the labels of rows served since the decision contradict the floor; null if they do not. */
 export function accuracyRuling(floor: number | null, { rows, hits }: HitCounts): string | null {
   if (floor === null || logEvidence(rows - hits, rows, 1 - floor) < Math.log(1 / alpha)) return null;
   const counts = `${(rows - hits).toLocaleString('en-US')} errors in ${rows.toLocaleString('en-US')} labelled rows`;
   return `labels show an accuracy below ${floor}: ${counts}, ${(hits / rows).toFixed(4)} are right`;
+}
+
+/** Labelled rows, the share of right ones, and its 95 % interval, which is valid whenever it is read. */
+export interface MeasuredAccuracy {
+  readonly rows: number;
+  readonly accuracy: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface SelectionQuality extends MeasuredAccuracy {
+  /** Including rows that a plan ran in idle time. */
+  readonly plans: ReadonlyMap<string, MeasuredAccuracy>;
+}
+
+/** Null without labels. */
+export function selectionQuality({ plans, ...all }: LabelledAnswers): SelectionQuality | null {
+  const measured = ({ rows, hits }: HitCounts): MeasuredAccuracy => {
+    return { rows, accuracy: hits / rows, ...confidenceSequence(hits, rows, intervalAlpha) };
+  };
+  if (all.rows === 0) return null;
+  return { ...measured(all), plans: new Map([...plans].map(([plan, counts]) => [plan, measured(counts)])) };
+}
+
+/** The e-value of "the accuracy is at least the floor" against these labels: 100 holds. */
+export function floorEvidence(floor: number, { rows, hits }: HitCounts): number {
+  return Math.exp(Math.min(logEvidence(rows - hits, rows, 1 - floor), 700));
 }
 
 /** The state of the alarm: null without a floor; `isDrifted` is null before the first label. */

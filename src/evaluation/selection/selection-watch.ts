@@ -13,10 +13,17 @@ import {
 import { PlatformError } from '../../errors.ts';
 import { type MetricStore, penstockNamespace, variantMetricKey } from '../../metrics/index.ts';
 import type { Decisions, Events, PlatformEvent } from '../../records/index.ts';
-import { confidenceSequence, logEvidence } from '../../statistics/index.ts';
-import { accuracyAlarm, accuracyRuling, heldLadder, holdDecision, releaseRuling } from './hold-selection.ts';
+import {
+  accuracyAlarm,
+  accuracyRuling,
+  floorEvidence,
+  heldLadder,
+  holdDecision,
+  releaseRuling,
+  type SelectionQuality,
+  selectionQuality,
+} from './hold-selection.ts';
 import { evidenceKinds, type SelectionEvidence } from './selection-evidence.ts';
-import type { SelectionReview } from './selection-review.ts';
 
 export interface SelectionWatchOptions {
   readonly clock: Clock;
@@ -27,7 +34,7 @@ export interface SelectionWatchOptions {
   /** Rows of a variant that were answered since this time and have labels. */
   readonly labelled: (endpoint: string, variant: string, sinceMs: number) => Promise<LabelledAnswers>;
   readonly store: Pick<MetricStore, 'add'>;
-  readonly review: SelectionReview['review'];
+  readonly review: (endpoint: string, trigger: string, by: string) => Promise<void>;
   readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 
@@ -40,13 +47,14 @@ interface Watched {
 const lookEveryMs = 10_000;
 const reviewEveryMs = 600_000;
 const holder = 'penstock';
-const intervalAlpha = 0.05;
 const evidenceMetrics = { escalation: 'EvidenceEscalation', agreement: 'EvidenceAgreement' } as const;
 
 export class SelectionWatch {
   readonly #options: SelectionWatchOptions;
   /** By endpoint. */
   readonly #accuracies = new Map<string, DriftRuling | null>();
+  /** By endpoint: rows with labels, answered since the plans were chosen. */
+  readonly #labelled = new Map<string, LabelledAnswers>();
   /** By endpoint: without this pause, a failed review would be repeated with each check. */
   readonly #reviewedAtMs = new Map<string, number>();
   readonly #loop: Loop;
@@ -69,7 +77,7 @@ export class SelectionWatch {
 
   async look(): Promise<void> {
     const names = new Set(this.#options.deployments.list().map(({ config }) => config.name));
-    for (const name of this.#accuracies.keys()) if (!names.has(name)) this.#accuracies.delete(name);
+    for (const found of [this.#accuracies, this.#labelled]) for (const name of found.keys()) if (!names.has(name)) found.delete(name);
     const nowMs = this.#options.clock.nowMs();
     for (const [name, atMs] of this.#reviewedAtMs) if (nowMs - atMs >= reviewEveryMs) this.#reviewedAtMs.delete(name);
     for (const view of this.#options.deployments.list()) {
@@ -102,6 +110,7 @@ export class SelectionWatch {
     const since = await labelled(endpoint, variant, selection.decision.atMs);
     const broken = accuracyRuling(floor, since);
     this.#measure(watched, since);
+    this.#labelled.set(endpoint, since);
     this.#accuracies.set(endpoint, accuracyAlarm(floor, held, since, broken));
     const released = held === undefined ? null : releaseRuling(floor, (await labelled(endpoint, variant, held.atMs)).trusted);
     if (released !== null && !this.#reviewedAtMs.has(endpoint)) {
@@ -119,13 +128,13 @@ export class SelectionWatch {
   }
 
   /** What labels since the decision say, over time: an interval that holds whenever it is looked at, and the evidence against the floor. */
-  #measure(watched: Watched, { rows, hits }: LabelledAnswers): void {
-    if (rows === 0) return;
-    const { low, high } = confidenceSequence(hits, rows, intervalAlpha);
-    this.#add(watched, 'AccuracyLow', low);
-    this.#add(watched, 'AccuracyHigh', high);
+  #measure(watched: Watched, labels: LabelledAnswers): void {
+    const quality = selectionQuality(labels);
+    if (quality === null) return;
+    this.#add(watched, 'AccuracyLow', quality.low);
+    this.#add(watched, 'AccuracyHigh', quality.high);
     const { floor } = watched.ladder;
-    if (floor !== null) this.#add(watched, 'EvidenceFloor', Math.exp(Math.min(logEvidence(rows - hits, rows, 1 - floor), 700)));
+    if (floor !== null) this.#add(watched, 'EvidenceFloor', floorEvidence(floor, labels));
   }
 
   #add({ endpoint, variant }: Watched, name: string, value: number | undefined): void {
@@ -135,6 +144,12 @@ export class SelectionWatch {
   /** For the alarm, as of the last check: whether labels show an accuracy below the floor; null without a floor. */
   accuracy(endpoint: string): DriftRuling | null {
     return this.#accuracies.get(endpoint) ?? null;
+  }
+
+  /** What labels say of the rows answered since the plans were chosen, as of the last check; null without labels. */
+  qualityOf(endpoint: string): SelectionQuality | null {
+    const found = this.#labelled.get(endpoint);
+    return found === undefined ? null : selectionQuality(found);
   }
 
   async #hold({ endpoint, variant, ladder }: Watched, hold: SelectionHold, { plans }: LabelledAnswers): Promise<void> {

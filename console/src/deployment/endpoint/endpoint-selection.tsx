@@ -152,6 +152,12 @@ function LadderTable({ selection }: { readonly selection: Selection }): ReactEle
           { title: 'At least', isNumber: true, isWide: true, cell: ({ lower }) => fixed(lower, 4) },
           { title: 'Proof', isWide: true, cell: ({ certified }) => (certified ? 'certified' : 'not certified') },
           { title: 'Rows', isNumber: true, cell: ({ rows }) => count(rows) },
+          {
+            title: 'By labels',
+            isNumber: true,
+            isWide: true,
+            cell: ({ labelled }) => (labelled === null ? '–' : `${fixed(labelled.accuracy, 4)} of ${count(labelled.rows)}`),
+          },
           { title: 'Share', isNumber: true, cell: ({ share }) => (share === null ? '–' : `${percent(share)} %`) },
           {
             title: 'Goes on, evaluated',
