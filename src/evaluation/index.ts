@@ -16,6 +16,7 @@ export { openEvaluations } from './open-evaluations.ts';
 export { type QualityReport, QualityReports } from './quality-reports.ts';
 export type { Challengers } from './selection/challengers.ts';
 export { alternativesOf, type ExplainedPlan, explainedPlans, explanationOf } from './selection/explain-selection.ts';
+export { floorEvidence, type MeasuredAccuracy, type SelectionQuality } from './selection/hold-selection.ts';
 export { type LadderPlanner, type LadderRequest, type PlannedLadder, selectionRateDefault } from './selection/ladder-planner.ts';
 export { openSelections } from './selection/open-selections.ts';
 export {
@@ -30,4 +31,5 @@ export type { EvidenceRulings } from './selection/selection-evidence.ts';
 export { type SelectionPlanner, workerKeyOf } from './selection/selection-planner.ts';
 export type { SelectionRecorder, SelectionRecording } from './selection/selection-recorder.ts';
 export { requireSelection, type SelectionReview } from './selection/selection-review.ts';
+export type { SelectionWatch } from './selection/selection-watch.ts';
 export type { ModelAnswers, SetAnswers } from './stored-answers.ts';

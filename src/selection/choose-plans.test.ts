@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { outcomesOf, vectors } from '../../test/selection/index.ts';
 import { selectableModels } from '../../test/selection/selectable.ts';
-import { type ChosenPlans, choosePlans, degradingLadder } from './choose-plans.ts';
+import { type ChosenPlans, choosePlans, degradingLadder, type PlansInForce } from './choose-plans.ts';
 import { type JudgedPlan, judgePlans, type PlanConditions, type SelectableModel } from './plans.ts';
 
 const digitsModels = (scale: number): SelectableModel[] => selectableModels('digits', scale);
@@ -117,4 +117,56 @@ test('models that exceed the memory of one worker together form no cascade and n
   );
   const pairs = degradingLadder(plans, top, 0.9, (models) => models.size <= 2);
   assert(new Set(pairs.flatMap(({ first, second }) => [first, second ?? first])).size === 2, 'the ends of the ladder, if all do not fit');
+});
+
+describe('plans that serve stay unless others are worth the change', () => {
+  const plansAt = (ratePerSecond: number) => judgePlans(labels, digitsModels(200), conditions(0.97, { ratePerSecond })).plans;
+  const namesOf = ({ ladder }: ChosenPlans): string[] => ladder.map(({ name }) => name);
+  const inForceOf = (chosen: ChosenPlans): PlansInForce => ({ floorPlan: chosen.floorPlan.name, rungs: namesOf(chosen) });
+  const choose = (ratePerSecond: number, inForce?: PlansInForce): ChosenPlans =>
+    choosePlans(plansAt(ratePerSecond), { kind: 'cheapest' }, isCertified, undefined, inForce) as ChosenPlans;
+
+  test('a cascade is introduced when the load needs it, and stays when the load falls again', () => {
+    const calm = choose(100);
+    assert.deepEqual(namesOf(calm), ['digits_cnn']);
+    const busy = choose(2000, inForceOf(calm));
+    assert.equal(busy.floorPlan.name, 'digits_mlp>digits_cnn@0.03');
+    assert.deepEqual(namesOf(choose(100, inForceOf(busy))), namesOf(busy));
+  });
+
+  test('a saving below 3 % is not worth it, one above is', () => {
+    const [cheap, other] = plansAt(2000).filter(({ name }) => ['digits_mlp>digits_cnn@0.03', 'digits_cnn'].includes(name)) as [
+      JudgedPlan,
+      JudgedPlan,
+    ];
+    const floorAt = (usdPerHour: number): string | undefined => {
+      const plans = [
+        { ...cheap, usdPerHour },
+        { ...other, usdPerHour: 1 },
+      ];
+      return choosePlans(plans, { kind: 'cheapest' }, isCertified, undefined, { floorPlan: other.name, rungs: [other.name] })?.floorPlan
+        .name;
+    };
+    assert.equal(floorAt(0.98), other.name);
+    assert.equal(floorAt(0.96), cheap.name);
+  });
+
+  test('a plan that is not certified any more does not', () => {
+    const chosen = choosePlans(plansAt(2000), { kind: 'cheapest' }, isCertified, undefined, {
+      floorPlan: 'digits_logreg',
+      rungs: ['digits_logreg'],
+    });
+    assert.equal(chosen?.floorPlan.name, 'digits_mlp>digits_cnn@0.03');
+  });
+
+  test('within a budget, a more accurate plan replaces one only if it leaves 3 % of it, and one beyond it goes at once', () => {
+    const [first] = plansAt(2000) as [JudgedPlan];
+    const plan = (name: string, rank: number, usdPerHour: number): JudgedPlan => ({ ...first, name, rank, usdPerHour, second: null });
+    const inForce = { floorPlan: 'worse', rungs: ['worse'] };
+    const topOf = (worse: number, better: number): string | undefined => {
+      const plans = [plan('worse', 0.9, worse), plan('better', 0.95, better)];
+      return choosePlans(plans, { kind: 'most-accurate', usdPerHourMax: 1 }, () => true, undefined, inForce)?.topPlan.name;
+    };
+    assert.deepEqual([topOf(0.5, 0.99), topOf(0.5, 0.96), topOf(1.1, 0.99)], ['worse', 'better', 'better']);
+  });
 });

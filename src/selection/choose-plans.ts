@@ -12,7 +12,17 @@ export interface ChosenPlans {
   readonly ladder: readonly JudgedPlan[];
 }
 
-/** A cascade must save this share of the cost of a model alone, or be more accurate at the same cost. */
+/**
+ * Plans that serve now. They stay unless others are worth the change: else a load that varies about a limit would replace workers again and
+ * again.
+ */
+export interface PlansInForce {
+  /** Names of plans: the one that the fleet is sized for, and all rungs. */
+  readonly floorPlan: string;
+  readonly rungs: readonly string[];
+}
+
+/** A cascade must save this share of the cost of a model alone, or be more accurate at the same cost; and a new plan, of the cost of the one in force. */
 const savingMin = 0.03;
 const rungsMax = 8;
 const modelsLoadedMax = 3;
@@ -22,20 +32,27 @@ export type FitsTogether = (models: ReadonlySet<string>) => boolean;
 
 const alwaysFits: FitsTogether = () => true;
 
-/** Null if no plan fits. `isEligible`: whether a plan keeps the floor. */
+/** Null if no plan fits. `isEligible`: whether a plan keeps the floor. `inForce`: null if no plans serve, or if they do not count. */
 export function choosePlans(
   plans: readonly JudgedPlan[],
   goal: SelectionGoal,
   isEligible: (plan: JudgedPlan) => boolean,
   fits: FitsTogether = alwaysFits,
+  inForce: PlansInForce | null = null,
 ): ChosenPlans | null {
-  const possible = worthwhile(plans.filter((plan) => plan.isFeasible && isEligible(plan) && fits(modelsIn([plan]))));
+  const possible = worthwhile(
+    plans.filter((plan) => plan.isFeasible && isEligible(plan) && fits(modelsIn([plan]))),
+    new Set(inForce?.rungs),
+  );
+  const current = possible.find(({ name }) => name === inForce?.floorPlan) ?? null;
   if (goal.kind === 'most-accurate') {
-    const top = mostAccurate(possible.filter(({ usdPerHour }) => usdPerHour <= goal.usdPerHourMax));
+    const best = mostAccurate(possible.filter(({ usdPerHour }) => usdPerHour <= goal.usdPerHourMax));
+    const top = best !== null && current !== null && staysInBudget(current, best, goal.usdPerHourMax) ? current : best;
     return top === null ? null : { floorPlan: top, topPlan: top, ladder: [top] };
   }
-  const [floorPlan] = possible.toSorted(byCost);
-  if (floorPlan === undefined) return null;
+  const [cheapest] = possible.toSorted(byCost);
+  if (cheapest === undefined) return null;
+  const floorPlan = current !== null && cheapest.usdPerHour > current.usdPerHour * (1 - savingMin) ? current : cheapest;
   // All rungs are loaded in one worker.
   const together = possible.filter((plan) => plan.workerKey === floorPlan.workerKey && fits(modelsIn([floorPlan, plan])));
   const topPlan = mostAccurate(together) ?? floorPlan;
@@ -67,12 +84,17 @@ export function bestAlone(plans: readonly JudgedPlan[]): JudgedPlan {
   return alone.toSorted((a, b) => Number(b.isFeasible) - Number(a.isFeasible) || b.rank - a.rank || byCost(a, b))[0] as JudgedPlan;
 }
 
-/** Drops cascades that are neither cheaper nor more accurate than a model alone. */
-function worthwhile(plans: readonly JudgedPlan[]): JudgedPlan[] {
+/** A more accurate plan that just fits into the budget would leave it again with the next small change of the load. */
+function staysInBudget(current: JudgedPlan, best: JudgedPlan, usdPerHourMax: number): boolean {
+  return current.usdPerHour <= usdPerHourMax && best.usdPerHour > usdPerHourMax * (1 - savingMin);
+}
+
+/** Drops cascades that are neither cheaper nor more accurate than a model alone, unless they serve now. */
+function worthwhile(plans: readonly JudgedPlan[], inForce: ReadonlySet<string>): JudgedPlan[] {
   const alone = plans.filter(({ second }) => second === null);
   const cheapest = Math.min(...alone.map(({ usdPerHour }) => usdPerHour));
-  return plans.filter(({ second, usdPerHour, rank }) => {
-    if (second === null || usdPerHour <= cheapest * (1 - savingMin)) return true;
+  return plans.filter(({ name, second, usdPerHour, rank }) => {
+    if (second === null || inForce.has(name) || usdPerHour <= cheapest * (1 - savingMin)) return true;
     return alone.every((other) => other.usdPerHour > usdPerHour || other.rank < rank);
   });
 }

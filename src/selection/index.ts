@@ -9,6 +9,7 @@ export {
   degradingLadder,
   type FitsTogether,
   modelsIn,
+  type PlansInForce,
   paretoFront,
   type SelectionGoal,
 } from './choose-plans.ts';

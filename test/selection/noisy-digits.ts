@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ShareWatch } from '../../src/data-quality/drift/share-watch.ts';
 import { SeededRandom } from '../../src/random.ts';
 import { receiveHello, WorkerLink, workerMainPath } from '../../src/runtime/index.ts';
 import { gauss } from '../../src/simulation/load/load-generators.ts';
@@ -51,6 +52,23 @@ export async function noisyDigits(sigmas: readonly number[], draws: number): Pro
     }
     return found;
   });
+}
+
+const plan = 'digits-mlp/1>digits-cnn/1@0.03';
+/** The rows of the evaluation that the first model hands on. */
+export const evaluatedDigits = { plan, rows: 450, ones: 42, decidedAtMs: 0 } as const;
+
+/** Rows until the alarm by escalations alone, at most `most`, when rows are drawn from these; infinite without an alarm. */
+export function rowsUntilAlarm({ goesOn }: NoisyRows, seed: number, most: number): number {
+  const random = new SeededRandom(seed);
+  const watch = new ShareWatch();
+  watch.expect('digits', [evaluatedDigits]);
+  for (let row = 1; row <= most; row++) {
+    watch.observe('digits', plan, 1, goesOn[Math.floor(random.next() * goesOn.length)] as number);
+    const firedAtRows = watch.view('digits')[0]?.firedAtRows;
+    if (typeof firedAtRows === 'number') return firedAtRows;
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 async function scoresOf(link: WorkerLink, name: string, shape: readonly number[], values: Float32Array): Promise<Float32Array> {

@@ -106,32 +106,36 @@ export function driftRoutes(services: Services): ApiRoute[] {
         };
       },
     }),
-    apiRoute('GET /endpoints/:endpoint/to-label', {
-      summary: 'Get the calls that are worth a label',
-      description:
-        'Calls of the last 7 days without labels: first those on which two plans of a selection disagree, by their share of rows, then those whose least sure row has the smallest score. ' +
-        'Their inputs are in the capture files, under the same inference id.',
-      params: endpointPath,
-      query: z.strictObject({ limit: z.coerce.number().int().min(1).max(toLabelMax).default(100) }),
-      answer: toLabelBody,
-      handle: async ({ params, query }) => {
-        const calls = await truth.toLabel(nameOf(params.endpoint), query.limit);
-        return {
-          items: calls.map(({ inferenceId, variant, atMs, plan, values, other, rows, scoreMin }) => ({
-            inference_id: inferenceId,
-            variant,
-            at: isoTime(atMs),
-            plan,
-            answers: [...values],
-            other_plan: other?.plan ?? null,
-            other_answers: other === null ? null : [...other.values],
-            rows: [...rows],
-            score_min: scoreMin,
-          })),
-        };
-      },
-    }),
+    toLabelRoute(nameOf, truth),
   ];
+}
+
+function toLabelRoute(nameOf: (endpoint: string) => string, truth: Services['truth']): ApiRoute {
+  return apiRoute('GET /endpoints/:endpoint/to-label', {
+    summary: 'Get the calls that are worth a label',
+    description:
+      'Calls of the last 7 days without labels: first those on which two plans of a selection disagree, by their share of rows, then those whose least sure row has the smallest score. ' +
+      'Their inputs are in the capture files, under the same inference id.',
+    params: endpointPath,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(toLabelMax).default(100) }),
+    answer: toLabelBody,
+    handle: async ({ params, query }) => {
+      const calls = await truth.toLabel(nameOf(params.endpoint), query.limit);
+      return {
+        items: calls.map(({ inferenceId, variant, atMs, plan, values, other, rows, scoreMin }) => ({
+          inference_id: inferenceId,
+          variant,
+          at: isoTime(atMs),
+          plan,
+          answers: [...values],
+          other_plan: other?.plan ?? null,
+          other_answers: other === null ? null : [...other.values],
+          rows: [...rows],
+          score_min: scoreMin,
+        })),
+      };
+    },
+  });
 }
 
 async function labelsOf({ threads }: Pick<ApiServices, 'threads'>, body: Buffer, isWanted: () => boolean): Promise<readonly LabelInput[]> {

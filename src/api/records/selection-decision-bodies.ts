@@ -24,6 +24,8 @@ const inputsBody = z.strictObject({
     .nullable()
     .describe('The sum of all levels: how likely any certificate is wrong at most; null without certificates.'),
   profiles: z.array(z.strictObject({ model: z.string(), measured_at: z.iso.datetime() })),
+  prices_as_of: z.string().nullable().describe('The date of the price table; null in old decisions.'),
+  usd_per_instance_hour: usd.nullable(),
   before: z
     .strictObject({ floor_plan: z.string(), ladder: z.array(z.string()) })
     .nullable()
@@ -80,7 +82,7 @@ export const selectionDecisionShape = {
   trigger: z
     .string()
     .describe(
-      'deploy, asked (a review), version (candidates changed), escalation, agreement or accuracy (held), labels or release (a hold ends), or load.',
+      'deploy, asked (a review), version (candidates changed), rate, profile, prices or period (conditions changed), escalation, agreement or accuracy (held), labels or release (a hold ends), or load.',
     ),
   reason: z.enum(selectionReasons),
   inputs: inputsBody,

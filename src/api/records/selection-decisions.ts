@@ -20,7 +20,7 @@ export function selectionDecisionPartsOf({ reason, inputs, alternatives, chosen,
 }
 
 function inputsBodyOf(inputs: SelectionInputs): SelectionParts['inputs'] {
-  const { candidates, reference, leftOut, set, goal, floor, confidence, degradeTo, objective, profiles, before } = inputs;
+  const { candidates, reference, leftOut, set, goal, floor, confidence, degradeTo, objective, profiles, price, before } = inputs;
   return {
     candidates: [...candidates],
     reference,
@@ -37,6 +37,8 @@ function inputsBodyOf(inputs: SelectionInputs): SelectionParts['inputs'] {
     level: inputs.level,
     error_total: inputs.errorTotal,
     profiles: profiles.map(({ model, measuredAtMs }) => ({ model, measured_at: isoTime(measuredAtMs) })),
+    prices_as_of: price?.asOf ?? null,
+    usd_per_instance_hour: price?.usdPerInstanceHour ?? null,
     before: before === null ? null : { floor_plan: before.floorPlan, ladder: [...before.ladder] },
   };
 }

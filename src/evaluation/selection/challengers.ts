@@ -38,7 +38,7 @@ import {
   withoutChallenger,
 } from './challenger-rule.ts';
 import { workerKeyOf } from './selection-planner.ts';
-import { requireUnchanged, type SelectionReview } from './selection-review.ts';
+import { requireUnchanged } from './selection-review.ts';
 
 /** Collaborators of challengers. */
 export interface ChallengersOptions {
@@ -52,7 +52,7 @@ export interface ChallengersOptions {
   readonly store: Pick<MetricStore, 'add'>;
   readonly served: (endpoint: string) => Pick<ServedView, 'variants'> | undefined;
   readonly discordant: (endpoint: string, variant: string, model: string, sinceMs: number) => Promise<DiscordantPairs>;
-  readonly review: SelectionReview['review'];
+  readonly review: (endpoint: string, trigger: string, by: string) => Promise<void>;
   readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 

@@ -51,9 +51,14 @@ function rejectionOf(
   if (goal.kind === 'most-accurate' && plan.usdPerHour > goal.usdPerHourMax) return `costs $${plan.usdPerHour.toFixed(4)} per hour`;
   const against = chosen?.floorPlan;
   if (against === undefined) return 'nothing was chosen';
+  if (plan.usdPerHour < against.usdPerHour) return `costs ${percentLess(plan, against)} less: not worth replacing the plan that serves`;
   if (plan.usdPerHour > against.usdPerHour) return `costs ${Math.round(100 * (plan.usdPerHour / against.usdPerHour - 1))} % more`;
   if (plan.second !== null) return 'neither cheaper nor more accurate than a model alone';
   return 'another plan is cheaper or more accurate';
+}
+
+function percentLess(plan: JudgedPlan, against: JudgedPlan): string {
+  return `${(100 * (1 - plan.usdPerHour / against.usdPerHour)).toFixed(1)} %`;
 }
 
 /** One or two sentences, which all APIs show unchanged. */

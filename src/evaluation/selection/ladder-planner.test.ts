@@ -70,6 +70,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
           fits: () => true,
           predicted: null,
           profiles: [],
+          price: { asOf: '2026-10-01', usdPerInstanceHour: 0.0425 },
         };
       },
     },

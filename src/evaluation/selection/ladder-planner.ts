@@ -12,7 +12,7 @@ import {
 import { PlatformError } from '../../errors.ts';
 import type { Objective } from '../../objective.ts';
 import type { ModelVersion, Registry } from '../../registry/index.ts';
-import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn } from '../../selection/index.ts';
+import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn, type PlansInForce } from '../../selection/index.ts';
 import { payloadObstacleOf } from '../candidate-payload.ts';
 import { candidatesMax } from '../evaluation.ts';
 import type { StoredAnswers } from '../stored-answers.ts';
@@ -38,6 +38,8 @@ export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'>
   readonly force: boolean;
   /** Plans are chosen again: candidates that were deleted since are left out. Default: false. */
   readonly isReview?: boolean;
+  /** Plans that stay unless others are worth the change. Default: none. */
+  readonly inForce?: PlansInForce | undefined;
 }
 
 export interface PlannedLadder {

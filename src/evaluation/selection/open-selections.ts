@@ -68,6 +68,7 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
   const triggers = new SelectionTriggers({
     ...deps,
     answers,
+    store: series,
     review: (...of) => selectionReview.review(...of),
     onFailure: (endpoint, error) => logs.platform.warn({ endpoint, error: messageOf(error) }, 'failed to choose plans again, will retry'),
   });
@@ -82,5 +83,5 @@ export async function openSelections(deps: OpenSelectionsDeps, closers: Closers)
   });
   for (const part of [effects, watch, loads, triggers, challengers]) closers.add(part).open();
   const selectionRulings = (endpoint: string) => ({ ...evidence.poll(endpoint), accuracy: watch.accuracy(endpoint) });
-  return { selection, ladders, selectionRecorder, selectionReview, selectionRulings, challengers };
+  return { selection, ladders, selectionRecorder, selectionReview, selectionRulings, selectionWatch: watch, challengers };
 }

@@ -45,6 +45,7 @@ function decided(floor: number, scale = 200) {
     fits: () => true,
     predicted: null,
     profiles: [{ model: 'digits_cnn', measuredAtMs: 5 }],
+    price: { asOf: '2026-10-01', usdPerInstanceHour: 0.0425 },
   };
   const rungs = chosen?.ladder ?? [planned.fallback];
   const ladder: SelectedLadder = {

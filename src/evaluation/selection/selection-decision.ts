@@ -25,6 +25,8 @@ export interface SelectionInputs {
   readonly level: number | null;
   readonly errorTotal: number | null;
   readonly profiles: PlannedSelection['profiles'];
+  /** Absent in decisions before it was recorded. */
+  readonly price?: PlannedSelection['price'];
   /** The previous ladder; null if there was no selection. */
   readonly before: { readonly floorPlan: string; readonly ladder: readonly string[] } | null;
 }
@@ -89,7 +91,7 @@ export interface SelectionFindings {
 export function selectionFindings(planned: PlannedSelection, request: SelectionRequest, ladder: SelectedLadder): SelectionFindings {
   const { request: requested, decision } = ladder.selection;
   const { candidates, reference, goal, floor, confidence, degradeTo, ratePerSecond } = requested;
-  const { set, chains, level, errorTotal, profiles } = planned;
+  const { set, chains, level, errorTotal, profiles, price } = planned;
   const { objective, instanceType } = request;
   const alternatives = alternativesOf(planned, request);
   return {
@@ -109,6 +111,7 @@ export function selectionFindings(planned: PlannedSelection, request: SelectionR
       level,
       errorTotal,
       profiles,
+      price,
     },
     alternatives: alternatives.map(alternativeOf),
     chosen: chosenOf(planned, ladder, ratePerSecond),

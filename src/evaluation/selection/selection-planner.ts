@@ -20,6 +20,7 @@ import {
   type JudgedPlan,
   type PlanAgreement,
   type PlanConditions,
+  type PlansInForce,
   type SelectableModel,
   type SelectionGoal,
 } from '../../selection/index.ts';
@@ -56,6 +57,8 @@ export interface SelectionRequest {
   /** Rows per second, in requests of one row. */
   readonly ratePerSecond: number;
   readonly instanceType: string;
+  /** Plans that stay unless others are worth the change. Default: none. */
+  readonly inForce?: PlansInForce | undefined;
 }
 
 export interface PlannedSelection {
@@ -83,6 +86,8 @@ export interface PlannedSelection {
   readonly predicted: PlannedDeployment['chosen'];
   /** When the candidates' profiles were measured. Epoch milliseconds. */
   readonly profiles: readonly { readonly model: string; readonly measuredAtMs: number }[];
+  /** The price of an instance, and the date of the price table. */
+  readonly price: { readonly asOf: string; readonly usdPerInstanceHour: number };
 }
 
 interface CandidateVersion {
@@ -133,7 +138,7 @@ export class SelectionPlanner {
     const isEligible = (plan: JudgedPlan): boolean =>
       isCertificateRequired ? plan.isCertified : request.floor === null || plan.accuracy >= request.floor;
     const fits = fitsTogether(candidates, instanceType(prices, request.instanceType).memoryMiB);
-    const chosen = choosePlans(plans, request.goal, isEligible, fits);
+    const chosen = choosePlans(plans, request.goal, isEligible, fits, request.inForce);
     const fallback = bestAlone(plans);
     return {
       set,
@@ -153,6 +158,7 @@ export class SelectionPlanner {
       fits,
       predicted: await this.#predict(chosen?.floorPlan ?? fallback, candidates, request),
       profiles: candidates.map(({ version, profile }) => ({ model: version.name, measuredAtMs: profile.measuredAtMs })),
+      price: { asOf: prices.asOf, usdPerInstanceHour: usdPerHour },
     };
   }
 

@@ -1,9 +1,11 @@
 /** Chooses the plans of an endpoint again for the same request, from the newest approved versions, evaluations and profiles. */
+import { defined } from '../../defined.ts';
 import {
   type Deployments,
   type EndpointConfig,
   inOrder,
   isSameLadder,
+  ladderKey,
   ladderModelsMax,
   planAlone,
   requireCompatibleSignature,
@@ -13,9 +15,17 @@ import {
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
 import type { Registry } from '../../registry/index.ts';
+import type { PlansInForce } from '../../selection/index.ts';
 import { withChallenger } from './challenger-rule.ts';
 import type { LadderPlanner, PlannedLadder } from './ladder-planner.ts';
 import type { SelectionRecorder } from './selection-recorder.ts';
+
+/**
+ * Conditions that changed while the candidates and what is known of them did not: the load, a measured profile, the prices, or none that is
+ * known of (`period`). Plans that serve stay then, unless others are worth the change.
+ */
+export const conditionTriggers = ['prices', 'profile', 'rate', 'period'] as const;
+export type ConditionTrigger = (typeof conditionTriggers)[number];
 
 export interface SelectionReviewOptions {
   readonly deployments: Pick<Deployments, 'get' | 'update'>;
@@ -24,6 +34,9 @@ export interface SelectionReviewOptions {
   readonly recorder: Pick<SelectionRecorder, 'recording'>;
 }
 
+/** Reviews that a caller requested. */
+const callerTriggers: ReadonlySet<string> = new Set(['asked', 'release']);
+
 export class SelectionReview {
   readonly #options: SelectionReviewOptions;
 
@@ -31,14 +44,20 @@ export class SelectionReview {
     this.#options = options;
   }
 
-  /** Stores the decision, and changes the plans if others were chosen. Ends a hold. Throws like `LadderPlanner.plan`. */
-  async review(endpoint: string, trigger: string, by: string): Promise<void> {
+  /**
+   * Stores the decision, and changes the plans if others were chosen. Ends a hold. A review by `period` that changes nothing is not stored.
+   * `ratePerSecond`: the measured load, in rows; default: the one that the plans were chosen by. Throws like
+   * `LadderPlanner.plan`, and `wrong_state` if the evaluation set is another one and no caller requested the review.
+   */
+  async review(endpoint: string, trigger: string, by: string, ratePerSecond?: number): Promise<void> {
     const { deployments, registry, ladders, recorder } = this.#options;
     const { config } = deployments.get(endpoint);
     const { variant, ladder } = requireSelection(config);
     const { request, decision } = ladder.selection;
+    const isCondition = conditionTriggers.some((each) => each === trigger);
     const planned = await ladders.plan({
       ...request,
+      ...defined({ ratePerSecond, inForce: isCondition ? plansInForce(ladder) : undefined }),
       endpoint: config.name,
       objective: config.objective,
       instanceType: variant.instanceType,
@@ -46,14 +65,37 @@ export class SelectionReview {
       isReview: true,
     });
     const { contract } = planned;
+    if (!callerTriggers.has(trigger)) requireSameRows(config.name, ladder, planned.ladder);
     const next = retainedChallenger(planned, ladder, trigger);
-    const chosen = isSameLadder(next, ladder) ? ladder : next;
+    const isSame = isCondition ? servesSame(next, ladder) : isSameLadder(next, ladder);
+    if (isSame && trigger === 'period' && planned.tests.fresh.length === 0) return;
+    const chosen = isSame ? ladder : next;
     const change = { name: variant.name, model: { group: contract.group, version: contract.version }, ladder: chosen };
     const recording = recorder.recording(planned, trigger);
     const hook = inOrder(requireUnchanged(variant.name, ladder), requireCompatibleSignature(registry), recording.hook);
     await deployments.update(config.name, { variantChanges: [change] }, by, hook);
     recording.publish();
   }
+}
+
+/** A thinned-out ladder may lack the chosen floor plan. */
+function plansInForce({ rungs, selection: { decision } }: SelectedLadder): PlansInForce {
+  return { floorPlan: decision.floorPlan, rungs: [...rungs.map(({ name }) => name), decision.floorPlan] };
+}
+
+/** A set that was deleted, and another one of its name, decide nothing until a caller says so. Throws `wrong_state`. */
+function requireSameRows(endpoint: string, { selection: { decision } }: SelectedLadder, { selection: next }: SelectedLadder): void {
+  if (next.decision.sha256 === decision.sha256) return;
+  throw new PlatformError(
+    'wrong_state',
+    `evaluation set ${next.request.set} has other rows than those by which the plans of ${endpoint} were chosen: expected sha256 ` +
+      `${decision.sha256.slice(0, 12)}, got ${next.decision.sha256.slice(0, 12)}. To choose by the new rows, run \`penstock select ${endpoint} --now\``,
+  );
+}
+
+/** Whether workers load the same and run the same plans, as sure as before; at another rate or price. */
+function servesSame(one: SelectedLadder, other: SelectedLadder): boolean {
+  return ladderKey(one) === ladderKey(other) && one.selection.decision.state === other.selection.decision.state;
 }
 
 /** A challenger that labels have not decided on stays loaded, unless it is a candidate now or there is no room. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
+import { defaultPrices } from '../../costs/index.ts';
 import type { EndpointView } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
+import type { Profile } from '../../profiling/index.ts';
 import type { Decision } from '../../records/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { SelectionTriggers } from './selection-triggers.ts';
@@ -16,8 +18,14 @@ function fixture() {
     considered: ['a/1', 'b/1'],
     held: undefined as unknown,
     fails: false,
+    /** Of the last decision. */
+    decidedAtMs: clock.wallMs(),
+    pricedAt: 100,
+    price: 0.0425,
+    measuredAtMs: 5,
+    rowsPerMinute: 0,
   };
-  const reviews: string[][] = [];
+  const reviews: unknown[][] = [];
   const failures: unknown[] = [];
   const triggers = new SelectionTriggers({
     clock,
@@ -39,13 +47,35 @@ function fixture() {
       },
     },
     decisions: {
-      list: async () => [{ inputs: { profiles: state.considered.map((model) => ({ model })), leftOut: [] } } as unknown as Decision],
+      list: async () => {
+        const inputs = {
+          profiles: state.considered.map((model) => ({ model, measuredAtMs: 5 })),
+          leftOut: [],
+          instanceType: 'local.1',
+          ratePerSecond: state.pricedAt,
+          price: { asOf: '2026-10-01', usdPerInstanceHour: 0.0425 },
+        };
+        return [{ atMs: state.decidedAtMs, inputs } as unknown as Decision];
+      },
+    },
+    profiles: { get: async () => ({ measuredAtMs: state.measuredAtMs }) as Profile },
+    prices: {
+      ...defaultPrices,
+      get instances() {
+        return { 'local.1': { vcpu: 1, memoryMiB: 1024, usdPerHour: state.price } };
+      },
+    },
+    store: {
+      columns: async ({ fromMs, toMs }) => {
+        const minutes = Array.from({ length: (toMs - fromMs) / 60_000 }, (_, i) => fromMs + i * 60_000);
+        return { Rows: minutes.map((atMs) => ({ atMs, sum: state.rowsPerMinute })) } as never;
+      },
     },
     answers: {
       answered: async (_set, versions) => new Set(versions.map(({ name }) => name).filter((name) => state.answered.includes(name))),
     },
-    review: async (...of) => {
-      reviews.push(of);
+    review: async (endpoint, trigger, by, ratePerSecond) => {
+      reviews.push(ratePerSecond === undefined ? [endpoint, trigger, by] : [endpoint, trigger, by, ratePerSecond]);
       if (state.fails) throw new PlatformError('wrong_state', 'nothing is certified');
       state.considered = Object.values(state.versions).filter((name) => state.answered.includes(name));
     },
@@ -92,4 +122,50 @@ test('a review that fails is tried again after ten minutes', async () => {
     clock.advance(60_000);
   }
   assert.deepEqual([reviews.length, failures.length], [2, 2]);
+});
+
+for (const { trigger, when, change, rate } of [
+  { trigger: 'prices', when: 'an instance has another price', change: { price: 0.05 }, rate: undefined },
+  { trigger: 'profile', when: 'a candidate was measured again', change: { measuredAtMs: 6 }, rate: undefined },
+  { trigger: 'rate', when: 'the load doubled', change: { rowsPerMinute: 12_000 }, rate: 200 },
+  { trigger: 'rate', when: 'the load fell to a half', change: { rowsPerMinute: 3000 }, rate: 50 },
+  { trigger: 'period', when: 'ten minutes have passed', change: { rowsPerMinute: 6600 }, rate: 110 },
+]) {
+  test(`plans are chosen again when ${when} (${trigger}), ten minutes after the last decision`, async () => {
+    const { clock, state, triggers, reviews } = fixture();
+    Object.assign(state, change);
+    for (let minute = 0; minute < 10; minute++) {
+      await triggers.look();
+      clock.advance(60_000);
+    }
+    assert.deepEqual(reviews, []);
+    await triggers.look();
+    assert.deepEqual(reviews, [['digits', trigger, 'penstock', ...(rate === undefined ? [] : [rate])]]);
+    clock.advance(60_000);
+    await triggers.look();
+    assert.equal(reviews.length, 1);
+  });
+}
+
+test('without traffic and without another cause, nothing is chosen again', async () => {
+  const { clock, triggers, reviews } = fixture();
+  for (let minute = 0; minute < 60; minute++) {
+    clock.advance(60_000);
+    await triggers.look();
+  }
+  assert.deepEqual(reviews, []);
+});
+
+test('a regular review does not delay one that has a cause', async () => {
+  const { clock, state, triggers, reviews } = fixture();
+  state.rowsPerMinute = 6000;
+  clock.advance(600_000);
+  await triggers.look();
+  clock.advance(60_000);
+  state.rowsPerMinute = 60_000;
+  await triggers.look();
+  assert.deepEqual(
+    reviews.map(([, trigger]) => trigger),
+    ['period', 'rate'],
+  );
 });
