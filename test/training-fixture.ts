@@ -7,7 +7,7 @@ import { Access } from '../src/access/index.ts';
 import { S3Store } from '../src/aws/index.ts';
 import { SystemClock } from '../src/clock.ts';
 import { Closers } from '../src/closers.ts';
-import { defaultPrices, Ledger } from '../src/costs/index.ts';
+import { CostHistory, defaultPrices, Ledger } from '../src/costs/index.ts';
 import { PlatformError } from '../src/errors.ts';
 import { LogGroups, openLogs } from '../src/logs/index.ts';
 import { MetricStore } from '../src/metrics/index.ts';
@@ -54,11 +54,12 @@ export class TrainingFixture {
   readonly buckets: S3Store;
   readonly provider: LocalProvider;
   readonly ledger: Ledger;
+  readonly costs: CostHistory;
   readonly access: Access;
   readonly #closers: Closers;
 
   private constructor(
-    parts: Pick<TrainingFixture, 'training' | 'tuning' | 'access' | 'control' | 'buckets' | 'provider' | 'ledger'>,
+    parts: Pick<TrainingFixture, 'training' | 'tuning' | 'access' | 'control' | 'buckets' | 'provider' | 'ledger' | 'costs'>,
     closers: Closers,
   ) {
     this.training = parts.training;
@@ -68,6 +69,7 @@ export class TrainingFixture {
     this.buckets = parts.buckets;
     this.provider = parts.provider;
     this.ledger = parts.ledger;
+    this.costs = parts.costs;
     this.#closers = closers;
   }
 
@@ -100,6 +102,8 @@ export class TrainingFixture {
     const buckets = new S3Store({ db, files: new FileObjectStore(join(control.directory, 'buckets')), clock, log });
     if ((await buckets.bucket('team')) === null) await buckets.createBucket('team');
     const ledger = new Ledger(clock);
+    const costs = closers.add(new CostHistory({ db, clock, ledger, onFailure }));
+    costs.open();
     const environments = {
       expectNamed: async (name: string): Promise<void> => {
         if (name !== 'system') throw new PlatformError('invalid_request', `there is no environment '${name}': expected system`);
@@ -121,6 +125,7 @@ export class TrainingFixture {
       provider,
       environments,
       ledger,
+      costs,
       cores,
     };
     const training = await openTraining(
@@ -140,7 +145,7 @@ export class TrainingFixture {
       closers,
     );
     tuning.serve();
-    return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger }, closers);
+    return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger, costs }, closers);
   }
 
   get directory(): string {
@@ -217,6 +222,12 @@ export class TrainingFixture {
     const chunks: Buffer[] = [];
     for await (const chunk of object.stream()) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks);
+  }
+
+  /** What a job was charged, US dollars, by this server and earlier ones. */
+  async chargedUsd(name: string): Promise<number> {
+    const lines = await this.costs.list({ endpoint: `training:${name}`, fromMs: 0, toMs: Date.now() + 1, by: 'total' });
+    return lines.reduce((sum, { totalUsd }) => sum + totalUsd, 0);
   }
 
   /** Contents by path of a tar.gz in the bucket. */

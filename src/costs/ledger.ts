@@ -106,6 +106,21 @@ export class Ledger {
     this.#start(environmentId, endpoint, variant, { usdPerHour, isProvisioned: true });
   }
 
+  /** Starts charging a job by time, until `endedJob`. `elapsedMs`: how long it has run without being charged, as while no server ran. */
+  startedJob(jobId: string, account: string, { usdPerHour, elapsedMs }: { readonly usdPerHour: number; readonly elapsedMs: number }): void {
+    this.#start(jobId, account, 'job', { usdPerHour, isProvisioned: false });
+    const running = this.#running.get(jobId) as RunningInstance;
+    this.#running.set(jobId, { ...running, startedMs: running.startedMs - elapsedMs });
+  }
+
+  /** Stops charging a job after exactly `ms`, which include its `elapsedMs`; ignores unknown ids. */
+  endedJob(jobId: string, ms: number): void {
+    const running = this.#running.get(jobId);
+    if (running === undefined) return;
+    this.#running.delete(jobId);
+    charge(running.account, running, running.startedMs + ms);
+  }
+
   /** Stops charging an instance or warm environment; ignores unknown ids. */
   ended(instanceId: string): void {
     this.#end(instanceId, 0);

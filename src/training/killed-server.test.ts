@@ -42,6 +42,10 @@ test('a job survives kill -9 of its server at any moment', { timeout: 120_000 },
     const kinds = ['starting', 'downloading', 'training', 'uploading', 'completed'].map((kind) => `training.${kind}`);
     assert.deepEqual(await fixture.kinds(), kinds);
     assert.equal((await fixture.control.registry.versions('killed')).length, 1);
+    // Also for the time in which no server ran.
+    const { usd } = job.usage ?? { usd: Number.NaN };
+    const chargedUsd = await fixture.chargedUsd('digits-1');
+    assert(Math.abs(chargedUsd / usd - 1) < 0.01, `charged $${chargedUsd} for $${usd}`);
     // The task is forgotten after the job is over; the timeout of the test fails one that stays.
     while (fixture.provider.tasks.list().length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   } finally {

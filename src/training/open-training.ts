@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type Access, hasPermission, permissionFor, weakestRoleWith } from '../access/index.ts';
 import type { Closers } from '../closers.ts';
 import { type Config, isLoopback } from '../config.ts';
-import { instanceType, type Ledger, type PriceTable, threadsOf } from '../costs/index.ts';
+import { type CostHistory, instanceType, type Ledger, type PriceTable, threadsOf } from '../costs/index.ts';
 import type { PythonEnvironments } from '../environments/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
 import type { Foundation } from '../foundation/index.ts';
@@ -16,8 +16,9 @@ import type { Registry } from '../registry/index.ts';
 import type { TrainingBuckets } from './attempts/buckets.ts';
 import type { LabelledCalls } from './attempts/captured-data.ts';
 import { OutputMetrics } from './attempts/output-metrics.ts';
-import type { JobInstance, JobMeter } from './attempts/run-deps.ts';
+import type { JobInstance } from './attempts/run-deps.ts';
 import { jobKindOf, jobLogGroups, jobNameOf } from './job-kind.ts';
+import { jobMeter } from './attempts/job-meter.ts';
 import { JobStates } from './job-states.ts';
 import { registerTrained } from './register-trained.ts';
 import { TrainingRows } from './rows.ts';
@@ -25,6 +26,7 @@ import { ServingLoad } from './serving-load.ts';
 import { type TrainingSettings, trainingSettings } from './settings.ts';
 import type { TrainingSpec } from './spec.ts';
 import { TrainingJobs } from './training-jobs.ts';
+import { releaseUploads } from './uploaded-data.ts';
 
 export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'logGroups' | 'series' | 'threads' | 'objects'> {
   readonly logs: Pick<Foundation['logs'], 'platform'>;
@@ -36,6 +38,7 @@ export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'log
   readonly audit: Audit;
   readonly prices: PriceTable;
   readonly ledger: Ledger;
+  readonly costs: Pick<CostHistory, 'list'>;
   readonly cores: number;
   readonly access: Pick<Access, 'callerFor' | 'jobCredentials' | 'holdJob' | 'releaseJob'>;
   readonly s3: TrainingBuckets;
@@ -82,7 +85,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
       const server = spec.isIsolated ? null : serverOf(deps, training.url, createdBy, spec.name);
       return { arn: arnOf(config, spec.name), region: config.awsRegion, server, installsRequirements: settings.installsRequirements };
     },
-    meter: jobMeter(deps, instanceOf),
+    meter: jobMeter({ clock, ledger: deps.ledger, costs: deps.costs, access: deps.access, instanceOf }),
     register: (job) => registerTrained({ registry, rows, jobFolder, artifactBytesMax }, job),
     jobFolder,
     removeFolder: (path) =>
@@ -110,6 +113,7 @@ export async function openTraining(config: TrainingConfig, deps: OpenTrainingDep
       }
     },
     jobsMax: settings.jobsMax,
+    releaseUploads: (spec) => releaseUploads({ db: deps.db, buckets: deps.s3, log }, spec),
     folder,
   });
   // A job may print a hundred megabytes.
@@ -161,25 +165,6 @@ function jobInstance(prices: PriceTable, cores: number, { instanceType: name, is
 /** `local` of `local.2`, `ml.m5` of `ml.m5.large`. */
 function familyOf(name: string): string {
   return name.slice(0, Math.max(0, name.lastIndexOf('.')));
-}
-
-/** Account names of jobs cannot be names of endpoints. A job's credentials are valid while it is charged. */
-function jobMeter({ ledger, access }: OpenTrainingDeps, instanceOf: (spec: TrainingSpec) => JobInstance): JobMeter {
-  const idOf = (name: string): string => `training:${nameKey(name)}`;
-  const running = new Set<string>();
-  return {
-    started: ({ spec }) => {
-      if (running.has(idOf(spec.name))) return;
-      running.add(idOf(spec.name));
-      access.holdJob(nameKey(spec.name));
-      ledger.started(idOf(spec.name), `training:${spec.name}`, 'job', instanceOf(spec).usdPerHour);
-    },
-    ended: (name) => {
-      running.delete(idOf(name));
-      ledger.ended(idOf(name));
-      access.releaseJob(nameKey(name));
-    },
-  };
 }
 
 /** How the code of a job reaches this server; null if it cannot. */

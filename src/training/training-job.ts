@@ -145,6 +145,8 @@ export interface Training {
   check(spec: TrainingSpec, who: string): Promise<void>;
   /** Something other than a job now refers to the source of the spec. */
   releaseSource(spec: Pick<TrainingSpec, 'source'>): Promise<void>;
+  /** Deletes the data that was uploaded with the spec, unless another job or tuning job uses it. Never throws. */
+  releaseUploads(spec: Pick<TrainingSpec, 'channels'>): Promise<void>;
   /** The next free name of the jobs of a group: GROUP-N. */
   nextName(group: string): Promise<string>;
   find(name: string): Promise<TrainingJob | null>;
@@ -153,7 +155,7 @@ export interface Training {
   list(filter: TrainingJobFilter): Promise<readonly TrainingJob[]>;
   /** Does nothing if the job is already stopping. Throws `not_found`, `wrong_state` if the job has ended. */
   stop(name: string, who: string): Promise<TrainingJob>;
-  /** Deletes a job that has ended, with its log and metrics; its artifacts stay. Throws `not_found`, `wrong_state`. */
+  /** Deletes a job that has ended, with its log, its metrics, and data that was uploaded for it alone; its artifacts stay. Throws `not_found`, `wrong_state`. */
   delete(name: string, who: string): Promise<void>;
   /** Replaces the stored AWS request. Throws `not_found`. */
   setDocument(name: string, document: Readonly<Record<string, unknown>>, who: string): Promise<void>;

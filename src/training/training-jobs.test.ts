@@ -59,7 +59,8 @@ describe('a training job', { timeout: 120_000 }, () => {
     assert.deepEqual(Object.keys(lineage['data'] as object), ['train']);
     assert.ok(job.usage !== null && job.usage.seconds >= 1 && job.usage.usd > 0);
     const account = fixture.ledger.variants().find(({ endpoint }) => endpoint === 'training:digits-1');
-    assert.ok(account !== undefined && account.usage.instanceUsd > 0);
+    const relative = (account?.usage.instanceUsd ?? 0) / job.usage.usd;
+    assert.ok(Math.abs(relative - 1) < 0.01, `charged ${relative} of its usage`);
   });
 
   test('reports each change of its status once, in order', async () => {

@@ -54,6 +54,8 @@ export interface TrainingJobsDeps extends Omit<RunDeps, 'logGroups' | 'series'> 
   readonly jobsMax: number;
   /** Holds the folders of all jobs. */
   readonly folder: string;
+  /** Deletes the uploads of a deleted job that nothing else uses. Never throws. */
+  readonly releaseUploads: (spec: Pick<TrainingSpec, 'channels'>) => Promise<void>;
 }
 
 interface Running {
@@ -163,6 +165,10 @@ export class TrainingJobs implements Training {
     });
   }
 
+  releaseUploads(spec: Pick<TrainingSpec, 'channels'>): Promise<void> {
+    return this.#deps.releaseUploads(spec);
+  }
+
   async nextName(group: string): Promise<string> {
     const prefix = `${group.slice(0, 50)}-`;
     const numbers = (await this.#deps.rows.namesLike(prefix))
@@ -206,6 +212,7 @@ export class TrainingJobs implements Training {
     });
     this.#deps.states.announce(name);
     if (spec.source !== null) await this.#deps.files.discard(spec.source.sha256);
+    await this.releaseUploads(spec);
     await logGroups.deleteStream(jobLogGroup(spec.name), trainingLogStream(this.#viewOf(stored))).catch((error: unknown) => {
       if (error instanceof PlatformError && error.code === 'not_found') return;
       log.warn({ job: name, error: messageOf(error) }, 'failed to delete the log of a training job');

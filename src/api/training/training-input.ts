@@ -7,12 +7,10 @@ import {
   checkpointPathDefault,
   type TrainingChannel,
   type TrainingSpec,
+  trainingBucket,
   trainingDefaults,
   trainingLimits,
 } from '../../training/index.ts';
-
-/** The bucket of uploaded data and, unless another output is named, of results. It is created with the first job that needs it. */
-export const trainingBucket = 'penstock-training';
 
 const text = (most: number) => z.string().max(most);
 const seconds = z.int().min(1);

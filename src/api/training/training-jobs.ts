@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { checkTrainingSpec, type TrainingJob, type TrainingSpec, withSameData } from '../../training/index.ts';
+import { checkTrainingSpec, type TrainingJob, type TrainingSpec, trainingBucket, withSameData } from '../../training/index.ts';
 import { eventBody, pageBody } from '../bodies.ts';
 import { followEvents, lastEventId } from '../records/events.ts';
 import { pageByOffset, pageQuery } from '../routing/parameters.ts';
@@ -18,7 +18,7 @@ import {
   trainingMetricsBody,
   trainingStatuses,
 } from './training-bodies.ts';
-import { nameStem, trainingBucket, trainingInput, trainingSpecOf } from './training-input.ts';
+import { nameStem, trainingInput, trainingSpecOf } from './training-input.ts';
 import { trainingLogRoute } from './training-logs.ts';
 import { ensureTrainingBucket, receiveTraining } from './training-upload.ts';
 

@@ -6,11 +6,11 @@ import type { z } from 'zod';
 import { documentLimits, parseJsonWithin } from '../../codecs/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { readTar } from '../../tar/index.ts';
-import { type AddedSource, trainingLimits } from '../../training/index.ts';
+import { type AddedSource, trainingBucket, trainingLimits } from '../../training/index.ts';
 import { uploadOf } from '../models/groups.ts';
 import { boundaryOf, type FormPart, readForm } from '../routing/read-form.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { type TrainingUploads, trainingBucket } from './training-input.ts';
+import type { TrainingUploads } from './training-input.ts';
 
 type Services = Pick<ApiServices, 'training' | 's3'>;
 

@@ -3,12 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Caller } from '../../access/index.ts';
 import { PlatformError } from '../../errors.ts';
-import { checkTuningSpec, type NewTuningSpec, type TuningJob, tuningDefaults } from '../../training/index.ts';
+import { checkTuningSpec, type NewTuningSpec, type TuningJob, trainingBucket, tuningDefaults } from '../../training/index.ts';
 import { pageBody } from '../bodies.ts';
 import { pageByOffset, pageQuery } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { nameStem, trainingBucket, trainingSpecOf } from './training-input.ts';
+import { nameStem, trainingSpecOf } from './training-input.ts';
 import { ensureTrainingBucket, receiveTraining } from './training-upload.ts';
 import {
   parameterRangeOf,

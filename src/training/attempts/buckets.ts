@@ -17,6 +17,7 @@ export interface TrainingBuckets {
     source: AsyncIterable<Uint8Array> | Uint8Array,
     options: { readonly headers: { readonly contentType: string; readonly writer?: string; readonly origin?: 'input' } },
   ): Promise<unknown>;
+  deleteAll(bucket: string, keys: readonly string[]): Promise<void>;
 }
 
 export interface ListedInput {

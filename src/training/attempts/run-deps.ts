@@ -22,11 +22,12 @@ export interface JobInstance {
   readonly onDemandUsdPerHour: number;
 }
 
-/** Charges running jobs. */
+/** Charges running jobs, each for exactly the time of its `usage`. */
 export interface JobMeter {
-  /** Idempotent. */
-  started(job: StoredTraining): void;
-  ended(name: string): void;
+  /** Idempotent. Charges the time for which the job ran while no server did, too. */
+  started(job: StoredTraining): Promise<void>;
+  /** The job no longer has an instance. Null: it was deleted, or the server stops. Idempotent. */
+  ended(name: string, job: StoredTraining | null): void;
 }
 
 export interface RunDeps extends LaunchDeps, OutputUploadDeps {

@@ -15,6 +15,7 @@ import { DownloadFailed } from './channels.ts';
 import { checkpointUri } from './checkpoints.ts';
 import { cutReason, failureReason, lostReason, type TaskEnding } from './failure-reason.ts';
 import { endTask, followTask } from './follow.ts';
+import { frameworkNote } from './framework-version.ts';
 import { readJobText } from './job-files.ts';
 import { downloadInputs, type JobPython, taskSpecOf, writeContract } from './launch.ts';
 import { OutputLog } from './output-log.ts';
@@ -103,7 +104,7 @@ export class TrainingRun {
         await this.#pause(retryMs);
       }
     } finally {
-      this.#deps.meter.ended(this.#name);
+      this.#deps.meter.ended(this.#name, null);
     }
   }
 
@@ -151,12 +152,17 @@ export class TrainingRun {
       if (!isAgain) await states.step(this.#name, trainingSteps.preparing);
       const python = await this.#resolvePython(stored);
       await states.step(this.#name, trainingSteps.downloading);
-      meter.started(stored);
+      await meter.started(stored);
       const folder = this.#folderOf(stored.progress.attempt);
       const downloaded = await downloadInputs(this.#deps, stored, folder, this.#abort.signal);
       const paths = tasks.paths(folder);
       await writeContract(this.#deps, stored, folder, { ml: paths.ml, arn: this.#deps.contractOf(stored).arn });
-      const current = await states.patch(this.#name, { ...downloaded, environmentLock: python?.lock ?? null });
+      const note = python === null ? null : await frameworkNote(spec.image, spec.environment, python.python);
+      const current = await states.patch(this.#name, ({ progress: { notes } }) => ({
+        ...downloaded,
+        environmentLock: python?.lock ?? null,
+        notes: note === null || notes.includes(note) ? notes : [...notes, note],
+      }));
       this.#abort.signal.throwIfAborted();
       if (current === null) return 'over';
       const id = this.#idOf(stored);
@@ -206,7 +212,7 @@ export class TrainingRun {
     this.#taskId = id;
     const training = (await states.step(this.#name, trainingSteps.training)) ?? stored; // a stopping job takes no such step
     if (this.#intent !== null) this.#requestStop(id, this.#intent === 'halt' ? haltGraceMs : this.#deps.stopGraceMs);
-    meter.started(stored);
+    await meter.started(stored);
     // A retry continues with the same object, which has the last lines.
     this.#log ??= new OutputLog(
       { ...this.#deps, output: (task, from) => tasks.output(task, from) },
@@ -273,7 +279,7 @@ export class TrainingRun {
   async #finish(stored: StoredTraining, ending: TaskEnding): Promise<TrainingRunResult> {
     const { spec, progress } = stored;
     const { states, meter } = this.#deps;
-    meter.started(stored);
+    await meter.started(stored);
     if (progress.failureReason !== null) return this.#settle({ failureReason: progress.failureReason }, trainingSteps.failed);
     const ml = join(this.#folderOf(progress.attempt), 'ml');
     const notes = [...progress.notes];
@@ -351,6 +357,7 @@ export class TrainingRun {
     const { states } = this.#deps;
     const { attempt } = stored.progress;
     const stepped = await states.step(this.#name, step, { patch: { ...patch, attempt: attempt + 1, ending: null } });
+    this.#deps.meter.ended(this.#name, stepped);
     if (stepped === null) return 'over';
     if (stepped.progress.status === 'Stopping') return this.#settleStopped(stepped.progress.stopCause ?? 'user');
     await states.step(this.#name, trainingSteps.starting);
@@ -400,6 +407,7 @@ export class TrainingRun {
       patch: (stored) => ({ ...patch, usage: this.#usageOf(stored), metrics: mergeMetrics(stored.progress.metrics, metrics) }),
     });
     this.#deps.metrics.forget(this.#name);
+    this.#deps.meter.ended(this.#name, settled); // removing files takes time, which is not charged
     if (settled !== null && !(await this.#discard(settled.progress.attempt))) return 'over';
     await this.#deps.removeFolder(this.#deps.jobFolder(this.#name));
     return 'over';

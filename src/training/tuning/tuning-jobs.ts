@@ -32,7 +32,7 @@ export interface TuningJobsDeps {
   readonly random: Random;
   readonly events: Pick<Events, 'record' | 'publish' | 'subscribe'>;
   readonly audit: Pick<Audit, 'record'>;
-  readonly training: TuningRunDeps['training'] & Pick<Training, 'check' | 'releaseSource'>;
+  readonly training: TuningRunDeps['training'] & Pick<Training, 'check' | 'releaseSource' | 'releaseUploads'>;
   /** Jobs that have not ended. */
   readonly unfinishedMax: number;
   /** Throws `forbidden` if the key that created a tuning job may no longer train. */
@@ -158,7 +158,7 @@ export class TuningJobs implements Tuning {
   }
 
   async delete(name: string, who: string): Promise<void> {
-    const { rows, discardSource } = this.#deps;
+    const { rows, discardSource, training } = this.#deps;
     const { spec, progress } = await this.#stored(name);
     if (!isTuningOver(progress))
       throw new PlatformError('wrong_state', `The tuning job ${spec.name} is ${progress.status}: stop it first.`);
@@ -167,6 +167,7 @@ export class TuningJobs implements Tuning {
       await this.#audit(tx, who, 'DeleteHyperParameterTuningJob', spec.name, {});
     });
     if (spec.training.source !== null) await discardSource(spec.training.source.sha256);
+    await training.releaseUploads(spec.training);
   }
 
   async #tick(): Promise<void> {
