@@ -167,10 +167,13 @@ export class RunExecution {
 
   /** Call it when the step starts nothing more, so its job or evaluation is the last one. */
   async #stopped(step: PipelineStep, reason: string): Promise<void> {
-    const { training, evaluations, clock } = this.#deps;
-    const { job, evaluation } = this.#run;
+    const { training, evaluations, registry, clock } = this.#deps;
+    const { job, evaluation, version } = this.#run;
     if (step === 'train' && job !== null) await unlessOver(training.stop(job, this.#stoppedBy));
     if (step === 'evaluate' && evaluation !== null) await unlessOver(evaluations.stop(evaluation, this.#stoppedBy));
+    // Otherwise a Python model would be approved after the run was stopped, once it has been opened.
+    const [group = '', number = ''] = version?.split('/') ?? [];
+    if (step === 'approve' && version !== null) await unlessOver(registry.cancelOpening(group, Number(number), this.#stoppedBy));
     await this.#write(async (tx) => {
       const run = this.#with(step, { state: 'Stopped', note: reason, endedAtMs: clock.wallMs() });
       const over = await this.#endIn(tx, run, { state: 'Stopped', reason, why: reason });

@@ -69,12 +69,25 @@ async function fixture(t: TestContext) {
       job.status = 'Stopped';
     },
   };
+  /** A Python model, whose opening does not end. */
+  const python = { state: 'registered' };
+  const registry = {
+    version: async () => ({ approval: 'PendingManualApproval', approvalChangedBy: null, python }),
+    setApproval: async () => {
+      python.state = 'opening';
+      return registry.version();
+    },
+    cancelOpening: async () => {
+      python.state = 'registered';
+      return registry.version();
+    },
+  };
   const deps = {
     clock,
     log: openLogs(null, 'silent').platform,
     rows,
     training,
-    registry: { version: assert.fail, setApproval: assert.fail },
+    registry,
     evaluations: {},
     deployments: { list: () => [] },
     decisions: new Decisions(db, clock, events),
@@ -126,6 +139,7 @@ async function fixture(t: TestContext) {
     jobs,
     made,
     notified,
+    python,
     rows,
     until,
     apply: (file: string) => opened.pipelines.apply({ file, source: null, git: null }, admin),
@@ -206,6 +220,18 @@ describe('a run', () => {
     assert.deepEqual([stopped.state, stopped.reason, stopped.steps[0]?.state], ['Stopped', 'stopped by AKIB', 'Stopped']);
     assert.deepEqual(jobs.get('loop-1')?.stops, ['AKIB']);
     await until('it is stored', async () => (await over(1)).state === 'Stopped');
+  });
+
+  test('that is stopped while a Python model is opened cancels the opening, which would approve it', async (t) => {
+    const { apply, pipelines, made, python, over, until } = await fixture(t);
+    await apply(fileOf('', 'register: {group: g}\napprove: {when: always}\n'));
+    made.version = 'g/1';
+    await pipelines.run('loop', {}, 'AKIA');
+    await until('the model is being opened', async () => python.state === 'opening');
+    await pipelines.stop('loop', 1, 'AKIB');
+    const run = await over(1);
+    assert.deepEqual([run.state, run.steps.map(({ state }) => state)], ['Stopped', ['Completed', 'Completed', 'Stopped']]);
+    assert.equal(python.state, 'registered');
   });
 
   test('whose end cannot be stored ends once it can, and no other run starts beside it', async (t) => {

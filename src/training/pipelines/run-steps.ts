@@ -18,7 +18,7 @@ export interface RunStepDeps {
   readonly log: Log;
   readonly rows: PipelineRows;
   readonly training: Pick<Training, 'find' | 'create' | 'nextName' | 'changed' | 'stop'>;
-  readonly registry: Pick<Registry, 'version' | 'latestApproved' | 'setApproval'>;
+  readonly registry: Pick<Registry, 'version' | 'latestApproved' | 'setApproval' | 'cancelOpening'>;
   readonly evaluations: Pick<Evaluations, 'create' | 'get' | 'find' | 'stop' | 'answersOf'> & {
     readonly sets: Pick<Evaluations['sets'], 'put'>;
   };

@@ -171,9 +171,11 @@ export class PipelineExecution {
       if (state.state === 'succeeded') return this.#endStep(step, { status: 'Succeeded' });
       if (state.state === 'failed') throw new StepFailed(state.reason);
       if (state.state === 'stopped') throw new StepStopped('the job was stopped');
-      if (this.#execution.status === 'Stopping' && !isStopping && kind.stop !== null) {
+      if (this.#execution.status === 'Stopping') {
+        // A model package whose Python model is being opened cannot be stopped; its opening may take long.
+        if (kind.stop === null) this.#expectRunning();
+        if (!isStopping) await this.#calls.stop(kind, resource);
         isStopping = true;
-        await this.#calls.stop(kind, resource);
       }
       await this.#pause(Math.min(Math.max((clock.nowMs() - sinceMs) / 10, pollMs), pollMsMax));
       if (this.#halt.signal.aborted) throw new Error('halted');

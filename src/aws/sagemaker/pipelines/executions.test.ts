@@ -50,6 +50,11 @@ describe('an execution', { timeout: 60_000 }, () => {
       if (job === undefined) throw new AwsError('ValidationException', 'Requested resource not found.');
       return { TrainingJobStatus: job.status, TrainingJobArn: `arn:${String(name)}`, FailureReason: 'no rows' };
     }),
+    DescribeModelPackageGroup: readOperation('read model versions', async () => ({})),
+    CreateModelPackage: changeOperation('register version', async () => ({
+      ModelPackageArn: 'arn:aws:sagemaker:us-east-1:000000000000:model-package/g/1',
+    })),
+    DescribeModelPackage: readOperation('read model versions', async () => ({ ModelPackageStatus: 'InProgress' })),
     StopTrainingJob: changeOperation('train', ({ TrainingJobName: name }) => {
       (jobs.get(String(name)) as Job).status = 'Stopped';
       return {};
@@ -188,6 +193,19 @@ describe('an execution', { timeout: 60_000 }, () => {
     await executions.stop(id);
     const ended = await over(executions, id);
     assert.deepEqual([ended.status, statusesOf(ended), jobOf('a')?.status], ['Stopped', ['a Stopped'], 'Stopped']);
+  });
+
+  test('is stopped while a model package is in progress, which cannot be stopped', async () => {
+    caller = { keyId: 'AKIA1', role: 'admin' };
+    const executions = await open();
+    const { id } = await start(executions, [{ Name: 'r', Type: 'RegisterModel', Arguments: { ModelPackageGroupName: 'g' } }]);
+    await until(async () => ((await executions.find(id))?.steps[0]?.arn ?? null) !== null);
+    await executions.stop(id);
+    const ended = await over(executions, id);
+    assert.deepEqual(
+      [ended.status, statusesOf(ended), ended.steps[0]?.failureReason],
+      ['Stopped', ['r Stopped'], 'the execution was stopped'],
+    );
   });
 
   for (const [what, now, message] of [
