@@ -183,6 +183,12 @@ test('a name that no environment has is answered with those that exist', { skip 
   await assert.rejects(made.environments.expectNamed('nope'), { message: /penstock environments create nope --requirements FILE/ });
 });
 
+test('the name default is the interpreter of the machine, as no name is', { skip }, async (t) => {
+  const { environments } = await fixture(t);
+  const [named, unnamed] = await Promise.all(['Default', null].map((name) => environments.resolve({ name, lock: null })));
+  assert.deepEqual(named, unnamed);
+});
+
 test('a build that fails says why, with its last lines, and can be tried again', { skip }, async (t) => {
   const made = await fixture(t);
   await made.create('bad', ['missing-package-of-none']);

@@ -216,7 +216,8 @@ export class PythonEnvironments {
   async resolve(wanted: WantedEnvironment, signal?: AbortSignal): Promise<ResolvedEnvironment> {
     if ('requirements' in wanted) return this.#resolveRequirements(wanted, signal);
     if (wanted.lock !== null) return this.#resolveLock(wanted.lock, signal);
-    if (wanted.name === null || this.#isOperators(wanted.name)) {
+    const isDefault = wanted.name?.toLowerCase() === defaultName && (await this.#rows.find(defaultName)) === null;
+    if (wanted.name === null || isDefault || this.#isOperators(wanted.name)) {
       const { path, version, folders } = await this.#interpreters.find(wanted.name);
       return { key: null, python: path, folder: null, paths: folders, version };
     }
