@@ -154,7 +154,7 @@ async function openModules(config: Config, product: Product, base: Base, closers
   backlogOf = async.backlogOf;
   const transforms = await openTransforms(config, { ...core, s3 }, closers);
   const evaluations = await openEvaluations({ ...core, transforms }, closers);
-  const training = await openTraining(config, { ...core, ...capture, s3 }, closers);
+  const training = await openTraining(config, { ...core, ...histories, ...capture, s3 }, closers);
   const tuning = openTuning({ ...core, training, random: new SystemRandom() }, closers);
   const selections = await openSelections({ ...core, ...controllers, ...capture, evaluations }, closers);
   const sagemaker = openSageMaker(config, { ...core, ...controllers, ...selections, transforms, training, tuning, s3 });
@@ -214,6 +214,7 @@ function mountServers(config: Config, product: Product, modules: Awaited<ReturnT
     log: logs.platform,
     canDeliver: deliversTo(config),
     async: modules.asyncApi,
+    sageMakerPipelines: modules.sagemaker.pipelineViews,
     registrationSample: (version) => registrationSample(modules, version),
     workers: () => provider.list(),
     authenticate,

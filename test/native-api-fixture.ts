@@ -198,6 +198,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     training: nothingTrained,
     tuning: nothingTuned,
     pipelines: {} as ApiServices['pipelines'],
+    sageMakerPipelines: {} as ApiServices['sageMakerPipelines'],
     s3: {} as ApiServices['s3'],
     evaluations: nothingEvaluated,
     selection: { plan: () => assert.fail('nothing is evaluated') },

@@ -49,6 +49,26 @@ const routeTree = root.addChildren([
   }),
   createRoute({
     ...under,
+    path: '/training/tuning/$tuning',
+    component: lazyRouteComponent(() => import('./training/tuning/tuning-page.tsx'), 'TuningJobPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/training/processing/$processing',
+    component: lazyRouteComponent(() => import('./training/processing/processing-page.tsx'), 'ProcessingJobPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/pipelines/$pipeline/executions',
+    component: lazyRouteComponent(() => import('./training/graphs/graph-page.tsx'), 'GraphPage'),
+  }),
+  createRoute({
+    ...under,
+    path: '/pipelines/$pipeline/executions/$execution',
+    component: lazyRouteComponent(() => import('./training/graphs/execution-page.tsx'), 'ExecutionPage'),
+  }),
+  createRoute({
+    ...under,
     path: '/pipelines',
     component: lazyRouteComponent(() => import('./training/pipelines/pipelines-page.tsx'), 'PipelinesPage'),
   }),

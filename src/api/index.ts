@@ -55,5 +55,7 @@ export type { SessionBody } from './server/session.ts';
 export type { StatusBody } from './server/status-body.ts';
 export type { PolicyResultBody, SimulationBody, SimulationInput, SimulationResultBody } from './simulations/simulation-bodies.ts';
 export type { PipelineBody, PipelineDetailBody, PipelinePlanBody, PipelineRunBody, StartedRunBody } from './training/pipeline-bodies.ts';
+export type { ProcessingJobBody } from './training/processing-jobs.ts';
+export type { PipelineExecutionBody, SageMakerPipelineBody } from './training/sagemaker-pipelines.ts';
 export type { TrainingJobBody, TrainingJobDetailBody, TrainingLogBody, TrainingMetricBody } from './training/training-bodies.ts';
 export type { TuningJobBody, TuningTrialBody } from './training/tuning-bodies.ts';

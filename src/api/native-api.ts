@@ -45,6 +45,8 @@ import { sessionRoutes } from './server/session.ts';
 import type { SimulationFacts } from './simulations/simulation-spec.ts';
 import { simulationRoutes } from './simulations/simulations.ts';
 import { pipelineRoutes } from './training/pipelines.ts';
+import { processingRoutes } from './training/processing-jobs.ts';
+import { sageMakerPipelineRoutes } from './training/sagemaker-pipelines.ts';
 import { trainingRoutes } from './training/training-jobs.ts';
 import { tuningRoutes } from './training/tuning-jobs.ts';
 
@@ -62,6 +64,8 @@ const tags = [
   { name: 'transforms', description: 'Batch transforms of data sets.' },
   { name: 'training-jobs', description: 'Training jobs: code and data become a model version.' },
   { name: 'tuning-jobs', description: 'Tuning jobs: training jobs with different hyperparameters, which are compared.' },
+  { name: 'processing-jobs', description: 'Processing jobs of AWS clients: scripts that prepare data or evaluate models.' },
+  { name: 'sagemaker-pipelines', description: 'Pipelines that AWS clients define: graphs of jobs, and their executions.' },
   { name: 'pipelines', description: 'Pipelines: train, evaluate, approve if better, roll out watched.' },
   { name: 'evaluations', description: 'Evaluations: models judged by a labelled set.' },
   { name: 'evaluation-sets', description: 'Labelled sets that models are judged by.' },
@@ -96,6 +100,8 @@ const nouns = [
   profileRoutes,
   transformRoutes,
   tuningRoutes,
+  processingRoutes,
+  sageMakerPipelineRoutes,
   pipelineRoutes,
   cardRoutes,
   selectionRoutes,

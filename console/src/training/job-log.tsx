@@ -22,12 +22,18 @@ interface ShownLine {
   readonly text: string;
 }
 
-export function JobLog({ job }: { readonly job: TrainingJobBody }): ReactElement {
+export interface JobLogProps {
+  readonly job: Pick<TrainingJobBody, 'name' | 'status'>;
+  /** The path of the API with its lines. */
+  readonly place?: string;
+}
+
+export function JobLog({ job, place = path('/training-jobs/:job/logs', { job: job.name }) }: JobLogProps): ReactElement {
   const [filter, setFilter] = useSearchValue('find', '');
-  const { lines, isCut, error } = useOutput(job.name, isJobRunning(job));
+  const { lines, isCut, error } = useOutput(place, isJobRunning(job));
   const wanted = filter.trim().toLowerCase();
   const found = wanted === '' ? lines : lines.filter(({ text }) => text.toLowerCase().includes(wanted));
-  const file = urlOf(path('/training-jobs/:job/logs', { job: job.name }), { limit: 10_000 });
+  const file = urlOf(place, { limit: 10_000 });
   return (
     <Card
       title="Output"
@@ -60,14 +66,14 @@ export function JobLog({ job }: { readonly job: TrainingJobBody }): ReactElement
 }
 
 /** Reads further lines each second while the job runs, and once more after it has ended. */
-function useOutput(job: string, isLive: boolean): { lines: readonly ShownLine[]; isCut: boolean; error: Error | null } {
+function useOutput(place: string, isLive: boolean): { lines: readonly ShownLine[]; isCut: boolean; error: Error | null } {
   const [lines, setLines] = useState<readonly ShownLine[]>([]);
   const [isCut, setIsCut] = useState(false);
   const [error, setError] = useState<Error | null>(null);
-  const read = useRef<{ job: string; after: string | null; key: number }>({ job, after: null, key: 0 });
+  const read = useRef<{ place: string; after: string | null; key: number }>({ place, after: null, key: 0 });
   useEffect(() => {
-    if (read.current.job !== job) {
-      read.current = { job, after: null, key: 0 };
+    if (read.current.place !== place) {
+      read.current = { place, after: null, key: 0 };
       setLines([]);
       setIsCut(false);
     }
@@ -76,11 +82,7 @@ function useOutput(job: string, isLive: boolean): { lines: readonly ShownLine[];
     const poll = async (): Promise<void> => {
       try {
         for (let isMore = true; isMore; ) {
-          const { items, next } = await get<TrainingLogBody>(
-            path('/training-jobs/:job/logs', { job }),
-            { limit: pageLines, after: read.current.after },
-            ended.signal,
-          );
+          const { items, next } = await get<TrainingLogBody>(place, { limit: pageLines, after: read.current.after }, ended.signal);
           if (ended.signal.aborted) return;
           read.current.after = next ?? read.current.after;
           const added = items.map(({ at, line }): ShownLine => ({ key: read.current.key++, atMs: Date.parse(at), text: line }));
@@ -100,7 +102,7 @@ function useOutput(job: string, isLive: boolean): { lines: readonly ShownLine[];
       ended.abort();
       clearTimeout(timer);
     };
-  }, [job, isLive]);
+  }, [place, isLive]);
   return { lines, isCut, error };
 }
 

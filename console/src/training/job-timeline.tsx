@@ -8,7 +8,7 @@ import { exactTime, useUtc } from '../kit/format/time.ts';
 import { StateMark } from '../kit/state-mark.tsx';
 import { transitionKind, transitionMs } from './training-text.ts';
 
-export function JobTimeline({ job: { transitions } }: { readonly job: TrainingJobBody }): ReactElement {
+export function JobTimeline({ job: { transitions } }: { readonly job: Pick<TrainingJobBody, 'transitions'> }): ReactElement {
   useUtc();
   const nowMs = useNow();
   const parts = transitions.map((each, index) => ({

@@ -14,8 +14,10 @@ import { Empty } from '../kit/page/empty.tsx';
 import { LoadedContent } from '../kit/page/loaded.tsx';
 import { PageLayout } from '../kit/page/page.tsx';
 import { StateMark } from '../kit/state-mark.tsx';
+import { ProcessingTable } from './processing/processing-table.tsx';
 import { isJobRunning, trainingJobsQuery, trainingMetricsQuery } from './training-queries.ts';
 import { jobState, objectiveMetric, shownMetric } from './training-text.ts';
+import { TuningTable } from './tuning/tuning-table.tsx';
 
 /** Limits the requests of the page: older jobs show only their last value, without its history. */
 const coursesMax = 20;
@@ -40,6 +42,8 @@ export function TrainingPage(): ReactElement {
           )
         }
       </LoadedContent>
+      <TuningTable />
+      <ProcessingTable />
     </PageLayout>
   );
 }
@@ -93,6 +97,7 @@ function columnsFor(courseOf: (job: TrainingJobBody) => readonly number[]): Tabl
   return [
     {
       title: 'Job',
+      className: 'said',
       sort: ({ name }) => name,
       cell: (job) => (
         <>

@@ -30,6 +30,49 @@ import type { Availability, Database } from '../../storage/index.ts';
 import type { Threads } from '../../threads/index.ts';
 import type { Pipelines, Training, Tuning } from '../../training/index.ts';
 
+interface OffsetPage {
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** An execution of a pipeline of the AWS API, with every step of its definition. */
+export interface GraphExecution {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly status: 'Executing' | 'Stopping' | 'Stopped' | 'Failed' | 'Succeeded';
+  readonly displayName: string | null;
+  readonly description: string | null;
+  readonly failureReason: string | null;
+  readonly parameters: Record<string, string>;
+  readonly startedBy: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly steps: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly after: readonly string[];
+    readonly branch: { readonly condition: string; readonly outcome: boolean } | null;
+    readonly status: 'Waiting' | 'Skipped' | 'Executing' | 'Succeeded' | 'Failed' | 'Stopped';
+    readonly startedAtMs: number | null;
+    readonly endedAtMs: number | null;
+    readonly failureReason: string | null;
+    readonly made: string | null;
+    readonly outcome: boolean | null;
+    readonly cachedFrom: string | null;
+  }[];
+}
+
+export interface GraphPipeline {
+  readonly name: string;
+  readonly displayName: string | null;
+  readonly description: string | null;
+  readonly who: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly steps: readonly { readonly name: string; readonly type: string }[];
+  readonly lastExecution: GraphExecution | null;
+}
+
 export interface ApiServices {
   /** For audit records outside of a transaction. */
   readonly db: Database;
@@ -76,6 +119,13 @@ export interface ApiServices {
   readonly training: Training;
   readonly tuning: Tuning;
   readonly pipelines: Pipelines;
+  /** Pipelines of the AWS API. Its methods throw `not_found`. */
+  readonly sageMakerPipelines: {
+    list(page: OffsetPage): Promise<readonly GraphPipeline[]>;
+    get(name: string): Promise<GraphPipeline>;
+    executions(name: string, page: OffsetPage): Promise<readonly GraphExecution[]>;
+    execution(name: string, id: string): Promise<GraphExecution>;
+  };
   /** Objects by bucket and key: data and results of training jobs. */
   readonly s3: {
     /** Null if it does not exist. */

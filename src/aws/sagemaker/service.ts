@@ -8,6 +8,7 @@ import type { ExecutePipelineDeps } from './pipelines/execution-deps.ts';
 import { ExecutionRows } from './pipelines/execution-rows.ts';
 import { Executions } from './pipelines/executions.ts';
 import { PipelineOperations } from './pipelines/pipeline-operations.ts';
+import { PipelineViews } from './pipelines/pipeline-views.ts';
 import { RecommendationJobs, type RecommendationJobsOptions } from './recommendation-jobs.ts';
 import { searchOperation } from './search.ts';
 import type { TagsOptions } from './tags.ts';
@@ -27,6 +28,7 @@ export type SageMakerOptions = Omit<RegistryServicesOptions, 'hasEndpoint' | 'ha
 export interface SageMakerService extends AwsService {
   /** Of its pipelines; to be opened and closed. */
   readonly executions: Executions;
+  readonly pipelineViews: PipelineViews;
   /** Starts an execution of a pipeline on behalf of a rule. False if there is no such pipeline. */
   readonly startPipeline: PipelineOperations['startByEvent'];
 }
@@ -65,6 +67,7 @@ export function sagemakerService(options: SageMakerOptions): SageMakerService {
     name: 'sagemaker',
     operations: operationsOf,
     executions,
+    pipelineViews: new PipelineViews({ documents, executions }),
     startPipeline: (name, parameters, by) => pipelines.startByEvent(name, parameters, by),
   };
 }

@@ -11,6 +11,7 @@ import { NumberStrip } from '../../kit/number-strip.tsx';
 import { Empty } from '../../kit/page/empty.tsx';
 import { LoadedContent } from '../../kit/page/loaded.tsx';
 import { PageLayout } from '../../kit/page/page.tsx';
+import { GraphTable } from '../graphs/graph-table.tsx';
 import { VersionLink } from '../training-page.tsx';
 import { EnabledMark, EndpointLink, RunLink, RunMark } from './pipeline-marks.tsx';
 import { isRunInProgress, pipelinesQuery } from './pipeline-queries.ts';
@@ -41,6 +42,7 @@ export function PipelinesPage(): ReactElement {
           )
         }
       </LoadedContent>
+      <GraphTable />
     </PageLayout>
   );
 }
