@@ -21,6 +21,7 @@ import { selection } from './selection/selection.ts';
 import { fromZero } from './serverless/from-zero.ts';
 import { serverlessLoads } from './serverless/loads.ts';
 import { serverless } from './serverless/serverless.ts';
+import { trainingBench } from './training/training.ts';
 import { transform } from './transform/transform.ts';
 import { watchingAlone } from './watching/alone.ts';
 import { watching } from './watching/watching.ts';
@@ -37,6 +38,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- selection [--only floors,choosing,fleets,held-back,alone,live] [--seconds 600 --scale 100 (of live)] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
+       npm run bench -- training [--only start,whole,many,serving,spot,output,list] [--seconds 30] [--dry]
        npm run bench -- transform [--runs 3] [--only digits-mlp] [--dry]
        npm run bench -- onnx-backend [--only test_cast (cases that begin so)] [--dry]
        npm run bench -- python [--rounds 3] [--seconds 3] [--only forest,logistic,cold,promise] [--add] [--dry]
@@ -93,6 +95,8 @@ if (positionals.join() === 'overhead') {
   await serverlessLoads({ seconds: Number(values.seconds ?? 60), isDry: values.dry });
 } else if (positionals.join() === 'async') {
   await asyncInference({ isDry: values.dry });
+} else if (positionals.join() === 'training') {
+  await trainingBench({ only: values.only, seconds: Number(values.seconds ?? 30), isDry: values.dry });
 } else if (positionals.join() === 'transform') {
   await transform({ runs: Number(values.runs), only: values.only, isDry: values.dry });
 } else if (positionals.join() === 'selection') {
