@@ -13,6 +13,11 @@ export function sklearnEnvironment(): Promise<PythonEnvironment | string> {
   return pythonEnvironment('penstock-python', join(import.meta.dirname, '../../python/requirements-sklearn.txt'));
 }
 
+/** torch without CUDA, which is on this machine or in no registry: then the reason for skipping. */
+export function torchEnvironment(): Promise<PythonEnvironment | string> {
+  return pythonEnvironment('penstock-python', join(import.meta.dirname, '../../python/requirements-training-torch.txt'));
+}
+
 /** A folder with the archives. */
 export function pythonArchives({ bin }: PythonEnvironment): string {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-python-archives-'));

@@ -8,7 +8,7 @@ import { AwsFixture } from './aws-fixture.ts';
 import { pythonEnvironment } from './environments.ts';
 
 // The older generation does not know DeleteTrainingJob, and its waiters are not marked.
-for (const file of ['training_checks.py', 'tuning_checks.py', 'processing_checks.py', 'pipeline_checks.py']) {
+for (const file of ['training_checks.py', 'tuning_checks.py', 'processing_checks.py', 'pipeline_checks.py', 'pipeline_step_checks.py']) {
   const generation = 'boto3-1.43';
   test(`${generation}, ${file}`, { timeout: 500_000 }, async (t) => {
     const environment = await pythonEnvironment(generation);

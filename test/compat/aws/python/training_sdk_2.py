@@ -119,6 +119,40 @@ def _():
     same([each["Key"] for each in objects], ["checkpoints/0.txt", "checkpoints/1.txt"])
 
 
+if given["torch"]:
+
+    @check("PyTorch.fit trains a network with torch, whose model is registered and answers")
+    def _():
+        estimator = PyTorch(
+            entry_point="train.py",
+            source_dir=given["torch"],
+            framework_version="2.1",
+            py_version="py310",
+            role=ROLE,
+            instance_type="ml.m5.large",
+            instance_count=1,
+            hyperparameters={"epochs": 12},
+            metric_definitions=[{"Name": "accuracy", "Regex": "validation-accuracy=([0-9.]+)"}],
+            tags=[{"Key": "penstock:group", "Value": "torch"}],
+            sagemaker_session=session,
+        )
+        lines = printed(lambda: estimator.fit({"train": uploaded("train")}))
+        same(len([line for line in lines if "validation-accuracy=" in line]), 12)
+        (package,) = client("sagemaker").list_model_packages(ModelPackageGroupName="torch")["ModelPackageSummaryList"]
+        arn = package["ModelPackageArn"]
+        client("sagemaker").update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+        model = sagemaker.ModelPackage(role=ROLE, model_package_arn=arn, sagemaker_session=session)
+        model.deploy(initial_instance_count=1, instance_type="ml.m5.large", endpoint_name="torch", wait=False)
+        client("sagemaker").get_waiter("endpoint_in_service").wait(EndpointName="torch")
+        held = split["validation"]
+        body = held.drop(columns="label").to_csv(index=False, header=False)
+        answer = client("sagemaker-runtime").invoke_endpoint(EndpointName="torch", ContentType="text/csv", Accept="text/csv", Body=body)
+        answers = answer["Body"].read().decode().split()
+        right = sum(int(line.split(",")[0]) == label for line, label in zip(answers, held["label"]))
+        assert len(answers) == len(held) and right / len(held) >= 0.85, f"{right} of {len(answers)} are right"
+        client("sagemaker").delete_endpoint(EndpointName="torch")
+
+
 @check("Estimator.fit runs a script under an image of Penstock")
 def _():
     estimator = Estimator(
