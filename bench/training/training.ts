@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { Server, temporaryDirectory } from '../../test/end-to-end/server.ts';
 import { commit, machine } from '../machine.ts';
 import { writeResults } from '../results.ts';
-import { servingDuringJob, instanceDuringSpot } from './during-jobs.ts';
+import { instanceDuringSpot, servingDuringJob } from './during-jobs.ts';
 import { firstLines, manyJobs, wholeJobs } from './jobs.ts';
 import { longOutput, tenThousand } from './large.ts';
 import { type Measured, tableOf } from './report.ts';

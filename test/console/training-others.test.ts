@@ -196,6 +196,8 @@ describe('tuning, processing and SageMaker pipelines', { skip: noBrowser, timeou
       await view.goTo('/training/processing/evaluate-1');
       await page.getByRole('log').getByText('450 rows').waitFor();
       await page.getByText('Accuracy 0.95.').waitFor();
+      await page.getByText('Processing job completed').waitFor();
+      await page.getByRole('navigation', { name: 'Breadcrumb' }).getByText('evaluate-1').waitFor();
       await shown('processing-job');
       await view.goTo('/pipelines');
       await page.getByRole('link', { name: 'Digits' }).waitFor();

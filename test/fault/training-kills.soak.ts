@@ -112,62 +112,84 @@ const resumable = `base=\${SAGEMAKER_BASE_DIR:-/opt/ml}/checkpoints; n=0; most=4
 echo from $n; while [ $n -lt $most ]; do n=$((n + 1)); echo $n > $base/part; mv $base/part $base/n; sleep 4; done`;
 
 describe('a job with checkpoints', { concurrency: 4 }, () => {
-for (const victims of [['script'], ['supervisor'], ['script', 'supervisor'], ['script', 'supervisor', 'server']] as const) {
-  for (const retries of [2, 0]) {
-    const title = `a job whose ${victims.join(', ')} ${victims.length === 1 ? 'is' : 'are'} killed ${retries === 0 ? 'fails without retries' : 'goes on from its checkpoint'}`;
-    test(title, { timeout: 240_000 }, async (t) => {
-      const dataDir = temporaryDirectory();
-      let server = await Server.start({ dataDir });
-      try {
-        const spec = { name: 'resumed', environment: null, command: ['/bin/sh', '-c', resumable], retries, checkpoints: 's3://penstock-training/checkpoints' };
-        await server.callWell('POST', '/training-jobs', spec);
-        const folder = join(dataDir, 'training/resumed/1');
-        const claim = await until('the script runs', () => {
-          const claimed = readTaskFile(folder, 'claim');
-          return claimed !== null && claimed.commandPid !== null && claimed;
-        });
-        const stored = (): Promise<boolean> => hasCheckpoint(server);
-        await until('a checkpoint is stored', stored, 60_000);
-        const killedMs = performance.now();
-        for (const victim of victims) {
-          if (victim === 'server') {
-            server.signal('SIGKILL');
-            await server.ended;
-          } else process.kill(victim === 'script' ? Number(claim.commandPid) : claim.pid, 'SIGKILL');
+  for (const victims of [['script'], ['supervisor'], ['script', 'supervisor'], ['script', 'supervisor', 'server']] as const) {
+    for (const retries of [2, 0]) {
+      const title = `a job whose ${victims.join(', ')} ${victims.length === 1 ? 'is' : 'are'} killed ${retries === 0 ? 'fails without retries' : 'goes on from its checkpoint'}`;
+      test(title, { timeout: 240_000 }, async (t) => {
+        const dataDir = temporaryDirectory();
+        let server = await Server.start({ dataDir });
+        try {
+          const spec = {
+            name: 'resumed',
+            environment: null,
+            command: ['/bin/sh', '-c', resumable],
+            retries,
+            checkpoints: 's3://penstock-training/checkpoints',
+          };
+          await server.callWell('POST', '/training-jobs', spec);
+          const folder = join(dataDir, 'training/resumed/1');
+          const claim = await until('the script runs', () => {
+            const claimed = readTaskFile(folder, 'claim');
+            return claimed !== null && claimed.commandPid !== null && claimed;
+          });
+          const stored = (): Promise<boolean> => hasCheckpoint(server);
+          await until('a checkpoint is stored', stored, 60_000);
+          const killedMs = performance.now();
+          for (const victim of victims) {
+            if (victim === 'server') {
+              server.signal('SIGKILL');
+              await server.ended;
+            } else process.kill(victim === 'script' ? Number(claim.commandPid) : claim.pid, 'SIGKILL');
+          }
+          if (victims.includes('server' as never)) server = await Server.start({ dataDir });
+          const after = await until(
+            'the next attempt runs, or the job has failed',
+            async () => {
+              const job = await read(server, 'resumed');
+              return (job.status === 'Failed' || (job.attempt === 2 && job.secondary_status === 'Training')) && job;
+            },
+            120_000,
+          );
+          t.diagnostic(`${((performance.now() - killedMs) / 1000).toFixed(1)} s after the kill: attempt ${after.attempt}, ${after.status}`);
+          if (retries === 0) {
+            assert.equal(after.status, 'Failed');
+            assert.match(
+              after.reason ?? '',
+              /^InternalServerError: the task was lost 1 times?: .*Its checkpoints are at s3:\/\/penstock-training\/checkpoints/,
+            );
+            return;
+          }
+          assert.deepEqual([after.status, after.attempt], ['InProgress', 2]);
+          const job = await until(
+            'the job is over',
+            async () => {
+              const now = await read(server, 'resumed');
+              return now.status !== 'InProgress' && now;
+            },
+            120_000,
+          );
+          assert.deepEqual([job.status, job.attempt], ['Completed', 2]);
+          const { items } = await server.callWell<TrainingLogBody>('GET', '/training-jobs/resumed/logs');
+          const begins = items.map(({ line }) => line).filter((line) => line.startsWith('from '));
+          assert.equal(begins.length, 2);
+          assert.notEqual(begins[1], 'from 0');
+        } finally {
+          await server.end();
+          rmSync(dataDir, { recursive: true, force: true });
         }
-        if (victims.includes('server' as never)) server = await Server.start({ dataDir });
-        const after = await until('the next attempt runs, or the job has failed', async () => {
-          const job = await read(server, 'resumed');
-          return (job.status === 'Failed' || (job.attempt === 2 && job.secondary_status === 'Training')) && job;
-        }, 120_000);
-        t.diagnostic(`${((performance.now() - killedMs) / 1000).toFixed(1)} s after the kill: attempt ${after.attempt}, ${after.status}`);
-        if (retries === 0) {
-          assert.equal(after.status, 'Failed');
-          assert.match(after.reason ?? '', /^InternalServerError: the task was lost 1 times?: .*Its checkpoints are at s3:\/\/penstock-training\/checkpoints/);
-          return;
-        }
-        assert.deepEqual([after.status, after.attempt], ['InProgress', 2]);
-        const job = await until('the job is over', async () => {
-          const now = await read(server, 'resumed');
-          return now.status !== 'InProgress' && now;
-        }, 120_000);
-        assert.deepEqual([job.status, job.attempt], ['Completed', 2]);
-        const { items } = await server.callWell<TrainingLogBody>('GET', '/training-jobs/resumed/logs');
-        const begins = items.map(({ line }) => line).filter((line) => line.startsWith('from '));
-        assert.equal(begins.length, 2);
-        assert.notEqual(begins[1], 'from 0');
-      } finally {
-        await server.end();
-        rmSync(dataDir, { recursive: true, force: true });
-      }
-    });
+      });
+    }
   }
-}
 });
 
 async function hasCheckpoint(server: Server): Promise<boolean> {
   const [accessKeyId = '', secretAccessKey = ''] = server.adminKey.split(':');
-  const s3 = new S3Client({ endpoint: server.url, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
+  const s3 = new S3Client({
+    endpoint: server.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId, secretAccessKey },
+    forcePathStyle: true,
+  });
   try {
     const listed = await s3.send(new ListObjectsV2Command({ Bucket: 'penstock-training', Prefix: 'checkpoints/' }));
     return (listed.KeyCount ?? 0) > 0;

@@ -13,10 +13,15 @@ const titles: Readonly<Record<string, string>> = { try: 'Try it' };
 export function crumbsOf(pathname: string): Crumb[] {
   if (pathname === '/') return [{ title: 'Overview', to: '/' }];
   const parts = pathname.split('/').filter((part) => part !== '');
-  return parts.map((part, index) => {
+  const [first, second = '', third] = parts;
+  const isKind = first === 'training' && (second === 'tuning' || second === 'processing') && third !== undefined;
+  const hasExecutions = first === 'pipelines' && third === 'executions';
+  return parts.flatMap((part, index) => {
+    if (index === 1 && (isKind || hasExecutions)) return []; // no page of its own
     const to = `/${parts.slice(0, index + 1).join('/')}`;
     const page = index === 0 ? pages.find((each) => each.to === to) : undefined;
-    return { title: page?.title ?? (index > 1 ? titles[part] : undefined) ?? decodeURIComponent(part), to };
+    if (index === 2 && hasExecutions) return [{ title: decodeURIComponent(second), to }];
+    return [{ title: page?.title ?? (index > 1 ? titles[part] : undefined) ?? decodeURIComponent(part), to }];
   });
 }
 

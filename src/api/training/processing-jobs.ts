@@ -79,15 +79,28 @@ export function processingRoutes({ training }: Pick<ApiServices, 'training'>): A
   ];
 }
 
+/** Both kinds of jobs run alike, and their statuses have the names of training jobs. */
+function statusOfProcessing(status: string, message: string): { status: string; message: string } {
+  if (status === 'Training') return { status: 'Processing', message: 'The script is running' };
+  if (status === 'Uploading') return { status, message: 'Uploading the outputs' };
+  return {
+    status,
+    message: message
+      .replace('for training', 'for processing')
+      .replace('Training job', 'Processing job')
+      .replace('training job', 'processing job'),
+  };
+}
+
 function processingJobBodyOf(job: TrainingJob): ProcessingJobBody {
   const body = trainingJobBodyOf(job);
   const { spec } = job;
   return {
     name: jobNameOf(spec.name),
     status: body.status,
-    secondary_status: body.secondary_status,
+    secondary_status: body.secondary_status === 'Training' ? 'Processing' : body.secondary_status,
     reason: body.reason,
-    transitions: body.transitions,
+    transitions: body.transitions.map(({ status, message, ...times }) => ({ ...statusOfProcessing(status, message), ...times })),
     attempt: body.attempt,
     environment: body.environment,
     image: body.image,

@@ -4,8 +4,8 @@ import type { Clock } from '../../clock.ts';
 import type { CostHistory, Ledger } from '../../costs/index.ts';
 import { nameKey } from '../../names.ts';
 import type { StoredTraining } from '../rows.ts';
-import type { JobInstance, JobMeter } from './run-deps.ts';
 import { instanceMs, isOver } from '../status.ts';
+import type { JobInstance, JobMeter } from './run-deps.ts';
 
 export interface JobMeterDeps {
   readonly clock: Pick<Clock, 'wallMs'>;

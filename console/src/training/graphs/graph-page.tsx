@@ -3,14 +3,14 @@ import '../training.css';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactElement } from 'react';
 import type { PipelineExecutionBody, SageMakerPipelineBody } from '../../../../src/api/index.ts';
-import { Ago } from '../../kit/format/ago.tsx';
 import { Card } from '../../kit/card.tsx';
 import { DataTable, type TableColumn } from '../../kit/data-table.tsx';
+import { Ago } from '../../kit/format/ago.tsx';
 import { duration } from '../../kit/format/format.ts';
 import { LoadedContent } from '../../kit/page/loaded.tsx';
 import { PageLayout } from '../../kit/page/page.tsx';
-import { Pairs } from '../../kit/pairs.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
+import { Pairs } from '../../kit/pairs.tsx';
 import { ExecutionLink, ExecutionMark } from './graph-marks.tsx';
 import { executionsQuery, executionsShownMax, isExecuting, sageMakerPipelineQuery } from './graph-queries.ts';
 

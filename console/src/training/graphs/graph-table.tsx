@@ -3,9 +3,9 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { SageMakerPipelineBody } from '../../../../src/api/index.ts';
-import { Ago } from '../../kit/format/ago.tsx';
 import { Card } from '../../kit/card.tsx';
 import { DataTable, type TableColumn } from '../../kit/data-table.tsx';
+import { Ago } from '../../kit/format/ago.tsx';
 import { ExecutionLink, ExecutionMark } from './graph-marks.tsx';
 import { sageMakerPipelinesQuery } from './graph-queries.ts';
 

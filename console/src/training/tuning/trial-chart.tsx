@@ -2,8 +2,8 @@
 import type { ReactElement } from 'react';
 import type { TuningJobBody, TuningTrialBody } from '../../../../src/api/index.ts';
 import { Card } from '../../kit/card.tsx';
-import { plural } from '../../kit/format/format.ts';
 import { useWidth } from '../../kit/charts/use-width.ts';
+import { plural } from '../../kit/format/format.ts';
 import { shownMetric } from '../training-text.ts';
 import { type TrialPoint, trialPoints } from './tuning-text.ts';
 
