@@ -16,7 +16,6 @@ import type { AsyncRequests, RequestWithBody } from './requests.ts';
 import { afterFailure, workerLossesMax } from './retry-policy.ts';
 import type { Semaphore } from './semaphore.ts';
 
-/** What all consumers share. */
 export interface ConsumerOptions {
   readonly clock: Clock;
   readonly log: Log;

@@ -28,7 +28,6 @@ import type { InferenceOutput } from './inference.ts';
 import type { Objects } from './objects.ts';
 import type { AsyncRequests } from './requests.ts';
 
-/** Collaborators of outcomes. */
 export interface OutcomesOptions {
   readonly db: Database;
   readonly clock: Clock;

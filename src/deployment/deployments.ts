@@ -48,7 +48,6 @@ import { type ActionKind, causeOf, changeDetail, changeEvents, requestedManually
 import type { ServingPort } from './serving-port.ts';
 import type { TransactionHook } from './transaction-hook.ts';
 
-/** Collaborators of deployments, from lower layers and from serving by injection. */
 export interface DeploymentsOptions {
   readonly db: Database;
   readonly clock: Clock;

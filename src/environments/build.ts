@@ -31,7 +31,6 @@ export interface BuildRequest {
   readonly packages: { readonly requirements: readonly string[] } | { readonly lock: string };
 }
 
-/** Collaborators of a build. */
 export interface BuildDeps {
   readonly clock: Clock;
   /** The folder of all environments. */

@@ -19,7 +19,6 @@ import { parseRequirements } from './requirements.ts';
 import { checkEnvironmentName, defaultName, type EnvironmentSettings } from './settings.ts';
 import { sweepEnvironments } from './sweep.ts';
 
-/** Collaborators of environments. */
 export interface PythonEnvironmentsDeps {
   readonly db: Database;
   readonly clock: Clock;

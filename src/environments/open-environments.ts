@@ -12,7 +12,6 @@ import { operatorKey, PythonEnvironments } from './environments.ts';
 import type { LateInterpreters } from './python-models.ts';
 import { environmentSettings } from './settings.ts';
 
-/** Modules that environments stand on. */
 export interface EnvironmentDeps extends Pick<Foundation, 'db' | 'clock' | 'logs' | 'directory' | 'logGroups'> {
   readonly events: Events;
   readonly audit: Audit;

@@ -13,7 +13,6 @@ import { type PythonEnvironments } from './environments.ts';
 
 const requirementsBytesMax = 64 * 1024;
 
-/** Modules that opening and starting a Python model needs. */
 export interface PythonModelDeps {
   readonly provider: Pick<Provider, 'borrow'>;
   readonly threads: ThreadPool;

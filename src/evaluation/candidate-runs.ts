@@ -16,7 +16,6 @@ import { judgeTask } from './judge.ts';
 /** The part of transforms that evaluations need. */
 export type CandidateTransforms = Pick<Transforms, 'create' | 'get' | 'stop' | 'settled'>;
 
-/** Collaborators of the runs. */
 export interface CandidateRunsOptions {
   readonly rows: EvaluationRows;
   readonly registry: Pick<Registry, 'version' | 'files'>;

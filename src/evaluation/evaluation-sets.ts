@@ -10,7 +10,6 @@ import { type EvaluationPage, type EvaluationRows, type StoredSet, setKeyOf } fr
 import { checkSameSet, type SetDescription, type SetView, setBytesMax, setsMax } from './evaluation-set.ts';
 import { labelsTask } from './read-labels.ts';
 
-/** Collaborators of sets. */
 export interface EvaluationSetsOptions {
   readonly rows: EvaluationRows;
   readonly files: Registry['files'];

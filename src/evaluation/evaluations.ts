@@ -30,7 +30,6 @@ import { EvaluationSets } from './evaluation-sets.ts';
 import { SelectionTests } from './selection/selection-tests.ts';
 import { type SetAnswers, StoredAnswers } from './stored-answers.ts';
 
-/** Collaborators of evaluations. */
 export interface EvaluationsOptions {
   readonly db: Database;
   readonly clock: Clock;

@@ -7,7 +7,6 @@ import { Evaluations, type EvaluationsOptions } from './evaluations.ts';
 
 type Handed = 'registry' | 'events' | 'audit' | 'checkForeignCode' | 'transforms';
 
-/** Modules that evaluations stand on. */
 export interface OpenEvaluationsDeps
   extends Pick<Foundation, 'db' | 'clock' | 'logs' | 'threads' | 'directory'>,
     Pick<EvaluationsOptions, Handed> {}

@@ -7,6 +7,7 @@ import { artifactKeyOf, type StoredOutcomes } from './evaluation.ts';
 import { type EvaluationRows, type StoredSet, setKeyOf } from './evaluation-rows.ts';
 import { decodeLabels, decodeOutcomes, type RowOutcomes } from './outcomes.ts';
 
+/** The stored outcomes of one model. */
 export interface ModelAnswers extends RowOutcomes {
   /** `digits/3` */
   readonly name: string;
@@ -15,6 +16,7 @@ export interface ModelAnswers extends RowOutcomes {
   readonly bytes: Uint8Array;
 }
 
+/** The outcomes of several models on the same rows, with the labels. */
 export interface SetAnswers {
   readonly set: StoredSet;
   /** Class numbers, or values. */
@@ -27,6 +29,7 @@ interface StoredAnswersOptions {
   readonly files: Registry['files'];
 }
 
+/** Reads from the object store at each call: outcomes of the largest set are a few megabytes. */
 export class StoredAnswers {
   readonly #options: StoredAnswersOptions;
 

@@ -35,11 +35,13 @@ interface Admission {
   readonly untilMs: number;
 }
 
+/** The part of a request by which its caller is known. */
 export interface AdmittedRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly socket: object;
 }
 
+/** A revoked key is noticed within half a second. */
 export class AdmittedCallers {
   readonly #clock: Pick<Clock, 'nowMs'>;
   readonly #byKey = new Map<string, Admission>();

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 /** Larger frames are written as they are, because joining them would copy them. */
 const joinedBytesMax = 128 * 1024;
 
+/** Order is preserved: frames leave as they were written. */
 export class BatchedWriter {
   readonly #socket: Socket;
   #waiting: Buffer[] = [];

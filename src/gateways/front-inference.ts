@@ -32,6 +32,7 @@ interface PlannedRoute extends CatalogueRoute {
   readonly codec: ModelPlan;
 }
 
+/** What the process has: a clock, randomness, and the link. */
 export interface FrontInferenceDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Random;
@@ -40,6 +41,7 @@ export interface FrontInferenceDeps {
   readonly numberOf: (request: FastRequest) => number;
 }
 
+/** Decides nothing that the server would decide differently: in doubt a request is forwarded. */
 export class FrontInference {
   readonly #deps: FrontInferenceDeps;
   readonly #admitted: AdmittedCallers;

@@ -21,6 +21,7 @@ export interface ForwardedConnection extends PeerFacts {
   destroyed: boolean;
 }
 
+/** A request that the gateway process did not decode. */
 export interface ForwardedRequest {
   readonly bytes: Buffer;
   readonly connection: ForwardedConnection;
@@ -36,6 +37,7 @@ const frameBytesMax = 1024 * 1024;
 /** A frame's text may be twice as long. A longer frame would end every process that reads it. */
 const catalogueBytesMax = 16 * 1024 * 1024;
 
+/** What a link serves calls with. */
 export interface FrontLinkDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly home: Home;
@@ -48,6 +50,7 @@ export interface FrontLinkDeps {
   readonly onEnd: (why: string) => void;
 }
 
+/** One per gateway process. If it ends, calls in progress are cancelled. */
 export class FrontLink {
   readonly #deps: FrontLinkDeps;
   readonly #socket: Socket;

@@ -11,10 +11,12 @@ import { FrontServer, type FrontServerOptions } from './front-server.ts';
 import { factsOf, introductionBytes } from './introduction.ts';
 import { RemoteHome } from './remote-home.ts';
 
+/** The first message to the process: what to listen to. */
 export interface FrontOrders extends FrontServerOptions {
   readonly port: number;
 }
 
+/** The answer: the port, or why it cannot listen. */
 export type FrontReport = { readonly port: number } | { readonly failed: string };
 
 for (const flag of v8Flags) setFlagsFromString(flag);

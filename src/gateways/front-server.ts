@@ -10,6 +10,7 @@ import { closePort, FastConnections, type FastRequest, type FastResponse, Stalle
 import { factsOf, introductionBytes } from './introduction.ts';
 import type { DrainTimes } from './remote-home.ts';
 
+/** Those of the server's listener that apply before it. */
 export interface FrontLimits {
   readonly connectionsMax: number;
   readonly patienceMs: number;
@@ -17,6 +18,7 @@ export interface FrontLimits {
   readonly keepAliveMs: number;
 }
 
+/** What the server passes to the process at its start. */
 export interface FrontServerOptions {
   readonly host: string;
   readonly tls: { readonly cert: string; readonly key: string } | null;
@@ -26,6 +28,7 @@ export interface FrontServerOptions {
   readonly token: string;
 }
 
+/** The clock, and the handler of plain requests. */
 export interface FrontServerDeps {
   readonly clock: Clock;
   readonly serve: (request: FastRequest, response: FastResponse) => void;
@@ -38,6 +41,7 @@ const quietMs = 200;
 /** Delay until the next attempt to pass a connection on, if too many already wait for the server. */
 const retryMs = 10;
 
+/** Shares the port with the other gateway processes. */
 export class FrontServer {
   readonly #options: FrontServerOptions;
   readonly #deps: FrontServerDeps;

@@ -36,12 +36,14 @@ const folderPrefix = 'penstock-gateways-';
 /** A process that ends sooner is started again only after this time. */
 const restartMs = 500;
 
+/** What exists before the listener. */
 export interface FrontsDeps {
   readonly clock: Clock;
   readonly log: Logs['platform'];
   readonly tls: Certificate | null;
 }
 
+/** What exists only after it. */
 export interface FrontsServices {
   readonly listener: Listener;
   readonly serving: Home & Pick<Serving, 'plainEndpoints' | 'onRoutesChanged'>;
@@ -57,6 +59,7 @@ interface Front {
   readonly ended: Promise<string>;
 }
 
+/** Its folder holds the socket of the processes, and is removed with it. */
 export class Fronts implements FrontPort {
   readonly #config: Config;
   readonly #deps: FrontsDeps;

@@ -3,12 +3,14 @@ import type { Socket } from 'node:net';
 import { isSameToken } from '../runtime/index.ts';
 import type { PeerFacts } from './front-link.ts';
 
+/** What a gateway process says first on a connection. */
 export interface Introduction {
   readonly token: string;
   /** The facts of the client's connection that continues here; null for the link of the process. */
   readonly connection: PeerFacts | null;
 }
 
+/** The text must be shorter than 64 KiB: its length has two bytes. */
 export function introductionBytes(introduction: Introduction): Buffer {
   const text = Buffer.from(JSON.stringify(introduction));
   const bytes = Buffer.alloc(2 + text.length);
@@ -47,6 +49,7 @@ function parsed(text: string): Introduction | null {
   }
 }
 
+/** Both ends of a connection, as the system names them. */
 export function factsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): PeerFacts {
   return { remoteAddress, remotePort, localAddress, localPort };
 }

@@ -8,6 +8,7 @@ import { type Frame, headBytes, malformedFrame, messageFrame, padded, tensorFram
 import type { InferenceCall, InferenceResult } from '../serving/index.ts';
 import type { Tensor, TensorSpec } from '../tensor.ts';
 
+/** Distinct from the kinds of frames to workers, so that a mistaken one is noticed. */
 export const linkKinds = {
   /** To the server: `u32 route | u32 rows | f64 elapsedMs | f64 leftMs | f64 priority | u32 bytes of id | u32 0 | id | tensors`. */
   enter: 20,
@@ -35,6 +36,7 @@ export const linkKinds = {
   log: 31,
 } as const;
 
+/** Bits of a frame's `plan` byte. */
 export const flags = {
   /** The connection stays open after this response. */
   stays: 1,
@@ -68,6 +70,7 @@ export function enteredRoute(frame: Frame): number {
   return frame.bytes.readUInt32LE(frame.bodyOffset);
 }
 
+/** Times cross the link as durations, because the clocks of two processes differ. */
 export function readEntered(frame: Frame, specs: readonly TensorSpec[], nowMs: number): InferenceCall {
   const { bytes, bodyOffset: at } = frame;
   const elapsedMs = bytes.readDoubleLE(at + 8);
@@ -138,6 +141,7 @@ export function bytesFrame(call: number, kind: number, number: number, parts: re
   return frame;
 }
 
+/** The number and the bytes of a frame. Throws if the bytes are cut off. */
 export function readBytes({ bytes, bodyOffset: at }: Frame): { readonly number: number; readonly content: Buffer } {
   const end = at + 8 > bytes.length ? Number.POSITIVE_INFINITY : at + 8 + bytes.readUInt32LE(at + 4);
   if (end > bytes.length) throw malformedFrame('its bytes are truncated');
@@ -151,11 +155,13 @@ export function signalFrame(call: number, kind: number): Buffer {
   return frame;
 }
 
+/** An error with all members that its response needs. */
 export function refusedFrame(number: number, error: PlatformError): Buffer {
   const { code, message, hint, retryAfterMs, callerStatus, lines } = error;
   return messageFrame(number, linkKinds.refused, { code, message, hint, retryAfterMs, callerStatus, lines });
 }
 
+/** Reverses `refusedFrame`. The other end is a part of this server, so its code is trusted. */
 export function readRefused({ message: refused }: Frame): PlatformError {
   const { code, message, hint, retryAfterMs, callerStatus, lines } = refused as PlatformError;
   return new PlatformError(code, message, defined({ hint, retryAfterMs, callerStatus, lines }));

@@ -16,11 +16,13 @@ export interface WholeResponse {
   readonly isAdmitted: boolean;
 }
 
+/** As in `Listener.drain`. */
 export interface DrainTimes {
   readonly timeoutMs: number;
   readonly graceMs: number;
 }
 
+/** What the process does at each message of the server. */
 export interface RemoteHomeDeps {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly onCatalogue: (endpoints: readonly CatalogueEndpoint[]) => void;
@@ -36,6 +38,7 @@ interface Entered {
   readonly onChanged: () => void;
 }
 
+/** Numbers its calls; results may arrive in another order. */
 export class RemoteHome implements Home<CatalogueRoute> {
   readonly #deps: RemoteHomeDeps;
   readonly #socket: Socket;

@@ -2,6 +2,7 @@
 import type { PlainEndpoint, ServedRoute } from '../serving/index.ts';
 import type { CatalogueEndpoint } from './catalogue.ts';
 
+/** A call for a number that is no longer known is answered with `changed`. */
 export class RouteNumbers {
   readonly #numbers = new WeakMap<ServedRoute, number>();
   #routes = new Map<number, ServedRoute>();

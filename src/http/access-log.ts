@@ -24,6 +24,7 @@ export function markRejectedOnEntry(request: IncomingMessage): void {
   rejectedOnEntry.add(request);
 }
 
+/** Whether an inference request was rejected before it reached a model, so that it is logged here. */
 export function isRejectedOnEntry(request: IncomingMessage): boolean {
   return rejectedOnEntry.has(request);
 }

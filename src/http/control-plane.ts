@@ -56,6 +56,7 @@ export type HttpScope = FastifyInstance<
   ZodTypeProvider
 >;
 
+/** A handler of node:http, as the listener calls it. */
 export type RequestHandler = (request: RawRequestDefaultExpression<Server>, response: RawReplyDefaultExpression<Server>) => void;
 
 /**
@@ -233,6 +234,7 @@ interface RoutePattern {
   readonly methods: Set<string>;
 }
 
+/** Answers 405 with `Allow` for a path that exists with other methods only. */
 export class AllowedMethods {
   readonly #patterns = new Map<string, RoutePattern>();
 

@@ -1,5 +1,6 @@
 /** Formats schema violations. Violations of bounds name the expected and the received value. Pure. */
 
+/** A violation, as the validator reports it. */
 export interface Problem {
   /** Code of the zod issue. */
   readonly keyword: string;

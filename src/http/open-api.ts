@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { HttpScope } from './control-plane.ts';
 
+/** Facts of the document, and where it is served. */
 export interface OpenApiOptions {
   readonly title: string;
   readonly version: string;

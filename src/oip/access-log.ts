@@ -27,6 +27,7 @@ interface RejectedHttpCall {
   readonly caller: Caller | null;
 }
 
+/** Records nothing for calls that would have changed nothing. */
 export async function auditRejection(services: OipDeps, refused: RejectedHttpCall, error: PlatformError): Promise<void> {
   const { request, requestId, position, caller } = refused;
   const { headers, socket } = request;

@@ -9,6 +9,7 @@ import type { RejectionAudit } from '../records/index.ts';
 import type { ServedView, Serving } from '../serving/index.ts';
 import type { Threads } from '../threads/index.ts';
 
+/** The part of an endpoint that the protocol shows. */
 export interface DeployedEndpoint {
   readonly config: {
     readonly name: string;
@@ -22,6 +23,7 @@ export interface DeployedEndpoint {
   }[];
 }
 
+/** What the handlers of this module get; all protocols of it share one object. */
 export interface OipDeps {
   readonly serving: Pick<Serving, 'route' | 'invoke' | 'enter' | 'reject'> & {
     endpoints(): readonly ServedView[];

@@ -26,10 +26,12 @@ const extensions = [
   'classification',
 ];
 
+/** Also names the extensions that this server supports. */
 export function serverMetadata(version: string): object {
   return { name: 'penstock', version, extensions };
 }
 
+/** The signature in the form of the protocol. */
 export function modelMetadata({ view, variants: [{ version }] }: ServedModel): object {
   const { inputs, outputs } = version.signature;
   return {
@@ -132,6 +134,7 @@ export function modelStatisticsOf(known: ModelLookup, reference: ModelReference)
   return modelStatistics(model, deployedAs(known, model.view.name));
 }
 
+/** Of all endpoints that are served now. */
 export function allStatistics(known: ModelLookup): unknown[] {
   return known.serving.endpoints().flatMap(({ name }) => modelStatisticsOf(known, { model: name, version: undefined }));
 }
@@ -161,6 +164,7 @@ export function repositoryIndex(deployed: readonly DeployedEndpoint[], readyOnly
   return readyOnly ? rows.filter(({ state }) => state === 'READY') : rows;
 }
 
+/** Endpoints are the models of the protocol. */
 export function modelNames(views: readonly ServedView[]): string[] {
   return views.map(({ name }) => name);
 }

@@ -15,6 +15,7 @@ import { sendText } from './replies.ts';
 
 const json = 'application/json';
 
+/** The form of the response is chosen by the request; the model does not know it. */
 export class PiecesExchange extends BytesExchange {
   readonly #call: HttpCall;
   readonly #form: StreamForm;

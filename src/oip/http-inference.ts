@@ -10,6 +10,7 @@ import { bytesOnlyError, notServed } from './models.ts';
 import type { ParsedPath } from './paths.ts';
 import { sendError } from './replies.ts';
 
+/** One call over HTTP, with its parsed path. */
 export interface HttpCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;

@@ -42,6 +42,7 @@ import { timingParameters } from './timings.ts';
 
 const inferring = permissionFor(restOperations.infer.action);
 
+/** Plans of models are made once per route, and used by every request. */
 export class InferHandler {
   readonly #services: OipDeps;
   readonly #plans = new ModelPlans();

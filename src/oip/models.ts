@@ -7,11 +7,13 @@ import { sameName } from '../names.ts';
 import { answeringVariants, type ServedRoute, type ServedVariant, type ServedView } from '../serving/index.ts';
 import type { DeployedEndpoint, OipDeps } from './deps.ts';
 
+/** Where models are looked up. */
 export type ModelLookup = Pick<OipDeps, 'serving' | 'deployed'>;
 
 /** A model as named by a client. An undefined version means any. */
 export type ModelReference = { readonly model: string; readonly version: string | undefined };
 
+/** A model that was found, with the variants that a request can mean. */
 export interface ServedModel {
   readonly view: ServedView;
   /** Variants of the requested version, or all without one. Never empty. */

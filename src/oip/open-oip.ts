@@ -7,11 +7,13 @@ import type { OipDeps } from './deps.ts';
 
 type Handed = 'serving' | 'refusals' | 'calls' | 'listener' | 'access' | 'version';
 
+/** Modules that the protocol stands on. */
 export interface OipServicesDeps extends Pick<Foundation, 'clock' | 'logs' | 'traces' | 'threads'>, Pick<OipDeps, Handed> {
   readonly deployments: Deployments;
   readonly readiness: Readiness;
 }
 
+/** Waits for loads and unloads, because the protocol's calls return when the model is ready. */
 export function oipServices({ timeoutMs }: Config, deps: OipServicesDeps): OipDeps {
   const { deployments, readiness, clock, logs, traces, threads } = deps;
   const { serving, refusals, calls, listener, access, version } = deps;

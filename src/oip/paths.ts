@@ -33,8 +33,10 @@ export const restOperations = {
   unknown: { action: 'read endpoints', method: 'GET', path: '/v2/what/is/this' },
 } as const satisfies Record<string, RestOperation>;
 
+/** An operation of the protocol over REST. */
 export type OipOperation = keyof typeof restOperations;
 
+/** What a path says. */
 export interface ParsedPath {
   readonly kind: OipOperation;
   /** Decoded; empty if the path names no model. */
@@ -82,6 +84,7 @@ export function isPredictPath(path: string): boolean {
 
 const cachedMax = 2048;
 
+/** Bounded, because paths come from clients. */
 export class PathCache {
   readonly #cached = new Map<string, ParsedPath>();
 

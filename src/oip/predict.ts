@@ -12,6 +12,7 @@ import { sendText } from './replies.ts';
 const json = 'application/json';
 const predicting = permissionFor(restOperations.predict.action);
 
+/** The body is read and answered later; nothing is returned here. */
 export function predict(services: OipDeps, call: HttpCall): void {
   const route = admitInference(services, call, predicting);
   if (route !== null) readInference(services, call, new PredictExchange(services, call, route));

@@ -4,10 +4,12 @@ import { replyHeaders } from '../connections/index.ts';
 import type { PlatformError } from '../errors.ts';
 import { errorBody, errorHeaders, httpStatusOf, respond } from '../http/index.ts';
 
+/** Sends a document. */
 export function sendJson(request: IncomingMessage, response: ServerResponse, requestId: string, status: number, body: unknown): void {
   respond(request, response, status, replyHeaders(requestId, 'application/json'), JSON.stringify(body));
 }
 
+/** Sends a text with status 200, such as the metrics page. */
 export function sendText(
   request: IncomingMessage,
   response: ServerResponse,

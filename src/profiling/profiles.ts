@@ -20,7 +20,6 @@ import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
 import { busyText, type Profile } from './profile.ts';
 import { timer, timerOf } from './timer.ts';
 
-/** Collaborators of measurements. */
 export interface ProfilesOptions {
   readonly db: Database;
   readonly clock: Clock;

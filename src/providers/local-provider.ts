@@ -29,7 +29,6 @@ import { deviceFiles, type PythonProgram } from './python/python-program.ts';
 import { LocalTasks } from './tasks/local-tasks.ts';
 import type { Tasks } from './tasks/task.ts';
 
-/** Collaborators and settings of the provider. */
 export interface LocalProviderOptions {
   readonly clock: Clock;
   readonly log: Log;

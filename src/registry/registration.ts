@@ -65,7 +65,6 @@ export interface RegistrationRequest {
   readonly alongside?: (tx: Transaction, version: number) => Promise<void>;
 }
 
-/** Collaborators of registrations. */
 export interface RegistrationDeps {
   readonly db: Database;
   readonly clock: Clock;

@@ -36,7 +36,6 @@ import type { ArrivedCounts, TrafficCounts } from './traffic/traffic-meter.ts';
 import { VariantPool } from './variant-pool.ts';
 import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 
-/** Collaborators of serving and of its pools. */
 export interface ServingOptions extends Accounting, VariantPoolsOptions {}
 
 export class Serving implements ServingPort, Home {

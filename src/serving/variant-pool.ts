@@ -31,7 +31,6 @@ import { IdleShadows, type ShadowAnswer } from './shadows/idle-shadows.ts';
 import { IdleTime } from './shadows/idle-time.ts';
 import { VariantStatistics } from './traffic/statistics.ts';
 
-/** Collaborators of a variant pool and of its executors. */
 export interface VariantPoolDeps extends InstancePoolDeps {
   readonly clock: Clock;
   /** Draws which requests of a ladder are compared in idle time. Absent: none. */

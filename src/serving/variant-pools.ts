@@ -23,7 +23,6 @@ import { VariantPool } from './variant-pool.ts';
 
 const replyBytesMaxDefault = 64 * 1024 ** 2;
 
-/** Collaborators of all pools. */
 export interface VariantPoolsOptions extends Pick<Accounting, 'clock' | 'ledger' | 'log'> {
   readonly queueRowsMax: number;
   /** Draws which requests of a selection are compared in idle time. */

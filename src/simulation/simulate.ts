@@ -9,6 +9,7 @@ export type SimulationResponse =
   | { readonly result: SimulationResult }
   | { readonly error: { readonly code: ErrorCode; readonly message: string } };
 
+/** How several simulations run at once. */
 export interface SimulationBatchOptions {
   readonly threads: number;
   readonly interrupted: AbortSignal;

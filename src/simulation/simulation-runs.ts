@@ -9,8 +9,10 @@ import type { SimulationResult } from './report/result.ts';
 import { type SimulationBatchOptions, simulateAll } from './simulate.ts';
 import type { SimulationSpec } from './simulation-spec.ts';
 
+/** All but the first two are final. */
 export type RunState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
 
+/** A run as its caller sees it. */
 export interface SimulationRun<Facts> {
   readonly id: string;
   readonly state: RunState;
@@ -30,6 +32,7 @@ export interface SimulationRun<Facts> {
 type Changing<T> = { -readonly [Key in keyof T]: T[Key] };
 type Run<Facts> = Changing<SimulationRun<Facts>> & { results: (SimulationResult | null)[]; readonly abort: AbortController };
 
+/** How runs are carried out. Tests pass a `simulate` of their own. */
 export interface SimulationRunsOptions {
   readonly clock: Clock;
   /** Number of policies to simulate at once. */
@@ -40,6 +43,7 @@ export interface SimulationRunsOptions {
 /** Maximum number of waiting and of retained runs, and maximum duration of a run in milliseconds. */
 export const runLimits = { waitingMax: 5, keptMax: 20, timeMs: 10 * 60_000 } as const;
 
+/** In memory only: a restart forgets all runs. */
 export class SimulationRuns<Facts> {
   readonly #options: SimulationRunsOptions;
   /** Runs in order of request, the latest last. */

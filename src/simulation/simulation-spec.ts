@@ -55,6 +55,7 @@ export interface SimulationSpec {
   readonly jitter?: number;
 }
 
+/** Settings of simulated functions. */
 export interface SimulatedFunctions {
   /** Maximum number of environments. */
   readonly maxConcurrency: number;
@@ -105,6 +106,7 @@ export function functionUsdEach(profile: SimulatedProfile, memoryMiB: number): n
   return functionUsd(profile.functionPrices, memoryMiB, (service[0] as ServiceQuantiles).p50Ms);
 }
 
+/** Medians, because BATCH's formulas take one time per batch size. */
 export function functionsObservation({ functions, functionPrices }: SimulatedProfile): FunctionsObservation {
   const { usdPerGbSecond, usdPerInvocation } = functionPrices;
   const sizes = functions.map(({ memoryMiB, service }) => ({ memoryMiB, service: service.map(({ b, p50Ms }) => ({ b, ms: p50Ms })) }));

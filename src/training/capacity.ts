@@ -2,6 +2,7 @@
  * Decides which training jobs start now, and which spot jobs are interrupted. Serving has priority. Pure.
  */
 
+/** A job that could start. */
 export interface WaitingJob {
   readonly name: string;
   readonly threads: number;
@@ -10,11 +11,13 @@ export interface WaitingJob {
   readonly isSpot: boolean;
 }
 
+/** A job that has its cores. */
 export interface RunningJob extends WaitingJob {
   /** Being stopped or interrupted: its cores become free soon. */
   readonly isEnding: boolean;
 }
 
+/** The machine, and what serving needs of it. */
 export interface MachineCapacity {
   /** Cores of the machine. */
   readonly cores: number;
@@ -22,6 +25,7 @@ export interface MachineCapacity {
   readonly servingCores: number;
 }
 
+/** What to do now. */
 export interface CapacityDecision {
   /** In the order in which they start. */
   readonly start: readonly string[];

@@ -3,6 +3,7 @@
  * made of its files. Their names do not exclude each other, so a processing job is stored under its name behind `processing.`. Pure.
  */
 
+/** Which API a job belongs to. */
 export type JobKind = 'training' | 'processing';
 
 /** No training job has a point in its name. */
@@ -13,6 +14,7 @@ export function processingJobId(name: string): string {
   return processingPrefix + name;
 }
 
+/** By the prefix of its id. */
 export function jobKindOf(id: string): JobKind {
   return id.toLowerCase().startsWith(processingPrefix) ? 'processing' : 'training';
 }
@@ -28,6 +30,7 @@ export const jobLogGroups = {
   processing: '/aws/sagemaker/ProcessingJobs',
 } as const satisfies Record<JobKind, string>;
 
+/** The log group in which SageMaker's clients look for the output of such a job. */
 export function jobLogGroup(id: string): string {
   return jobLogGroups[jobKindOf(id)];
 }

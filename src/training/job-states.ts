@@ -8,12 +8,14 @@ import type { StoredTraining, TrainingProgress, TrainingRows } from './rows.ts';
 import { advance, isOver, type TrainingStep, trainingSteps } from './status.ts';
 import type { SecondaryStatus, TrainingStatus } from './training-job.ts';
 
+/** Where states are stored and published. */
 export interface JobStatesDeps {
   readonly rows: TrainingRows;
   readonly clock: Clock;
   readonly events: Pick<Events, 'record' | 'publish'>;
 }
 
+/** What changes together with a step. */
 export interface StepOptions {
   /** Further members that change with the step. */
   readonly patch?: Partial<TrainingProgress> | ((stored: StoredTraining) => Partial<TrainingProgress>);
@@ -45,6 +47,7 @@ const kindOf: Readonly<Record<SecondaryStatus, EventKind>> = {
   MaxWaitTimeExceeded: 'training.stopped',
 };
 
+/** The only writer of a job's state. */
 export class JobStates {
   readonly #deps: JobStatesDeps;
   /** The last pending change of each job. */

@@ -4,6 +4,7 @@ import type { StoredTraining } from './rows.ts';
 /** Metadata of a version has at most this many characters per entry. */
 const metadataLengthMax = 1024;
 
+/** Enough to train the same model again. */
 export interface Lineage {
   readonly job: string;
   readonly codeSha256: string | null;
@@ -25,6 +26,7 @@ const secretName = /secret|password|token|key/i;
 /** Settings of the SDK, which have no effect on the model. */
 const frameworkName = /^sagemaker_/;
 
+/** Values of hyperparameters whose names look like secrets are left out. */
 export function lineageOf({ spec, progress }: Pick<StoredTraining, 'spec' | 'progress'>, parent: string | null): Lineage {
   const own = Object.entries(spec.hyperparameters).filter(([name]) => !frameworkName.test(name));
   const { environment, name, git, run } = spec;

@@ -28,6 +28,7 @@ import type { TrainingSpec } from './spec.ts';
 import { TrainingJobs } from './training-jobs.ts';
 import { releaseUploads } from './uploaded-data.ts';
 
+/** Modules that training stands on. */
 export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'logGroups' | 'series' | 'threads' | 'objects'> {
   readonly logs: Pick<Foundation['logs'], 'platform'>;
   readonly directory: Pick<Foundation['directory'], 'path'>;
@@ -45,6 +46,7 @@ export interface OpenTrainingDeps extends Pick<Foundation, 'db' | 'clock' | 'log
   readonly labelled: LabelledCalls;
 }
 
+/** The part of the config that training reads. */
 export type TrainingConfig = Pick<Config, 'training' | 'host' | 'awsRegion' | 'awsAccount' | 'artifactLimitBytes'>;
 
 const logBytesMax = 256 * 2 ** 20;

@@ -8,6 +8,7 @@ import { archiveOf } from './attempts/outputs.ts';
 import { lineageOf, lineageText } from './lineage.ts';
 import type { StoredTraining, TrainingRows } from './rows.ts';
 
+/** What registering a trained model needs. */
 export interface RegisterTrainedDeps {
   readonly registry: Pick<Registry, 'register' | 'describeGroup' | 'version'>;
   readonly rows: TrainingRows;

@@ -49,6 +49,7 @@ export function newProgress(nowMs: number): TrainingProgress {
   };
 }
 
+/** A row of a job. `document` is the AWS request, null for other jobs. */
 export interface StoredTraining {
   readonly spec: TrainingSpec;
   readonly document: Readonly<Record<string, unknown>> | null;

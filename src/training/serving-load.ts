@@ -1,5 +1,6 @@
 /** How many cores serving keeps busy: the 95th percentile of the seconds of the last 15 minutes. */
 
+/** A worker, and the processor time that it has used. */
 export interface BusyWorker {
   readonly id: string;
   /** CPU time since its start; null if it is unknown. */
@@ -9,6 +10,7 @@ export interface BusyWorker {
 const samplesMax = 900;
 const percentile = 0.95;
 
+/** Fed once a second. A worker that is new since the last call counts from then on. */
 export class ServingLoad {
   readonly #samples: number[] = [];
   #before: { readonly atMs: number; readonly cpuMs: ReadonlyMap<string, number> } | null = null;

@@ -14,6 +14,7 @@ import { isRelativePath } from './spec.ts';
 const entriesMax = 100_000;
 /** Unpacked. */
 const unpackedBytesMax = 2 ** 30;
+/** Size of an uploaded archive. */
 export const sourceBytesMax = 512 * 2 ** 20;
 const shownNames = 10;
 

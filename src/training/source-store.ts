@@ -8,6 +8,7 @@ import type { Threads } from '../threads/index.ts';
 import { checkSourceTask, sourceBytesMax } from './source-archive.ts';
 import type { AddedSource } from './training-job.ts';
 
+/** Where archives are stored and checked. */
 export interface SourceStoreDeps {
   readonly clock: Pick<Clock, 'after'>;
   readonly files: Registry['files'];
@@ -20,6 +21,7 @@ const heldMs = 15 * 60_000;
 const heldMax = 100;
 const work = { name: 'reading the source', hint: 'upload less, and data as a channel' };
 
+/** Archives that no job refers to are released after a while, so that abandoned uploads do not fill the disk. */
 export class SourceStore {
   readonly #deps: SourceStoreDeps;
   #arriving = 0;

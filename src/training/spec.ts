@@ -47,6 +47,7 @@ export interface TrainingMetric {
   readonly regex: string;
 }
 
+/** What was requested, with defaults filled in. Never changes. */
 export interface TrainingSpec {
   /** Of a processing job, `processing.NAME`. */
   readonly name: string;
@@ -97,6 +98,7 @@ export interface TrainingSpec {
   readonly run: string | null;
 }
 
+/** Of everything that a request may leave out; the limits are those of SageMaker. */
 export const trainingDefaults = {
   environment: null,
   command: null,
@@ -122,6 +124,7 @@ export const trainingDefaults = {
   run: null,
 } as const satisfies Partial<TrainingSpec>;
 
+/** As on SageMaker. */
 export const channelDefaults = {
   isGzip: false,
   contentType: null,
@@ -159,7 +162,9 @@ export const trainingLimits = {
 
 /** The folder as scripts see it. */
 export const mlFolder = '/opt/ml';
+/** As the script sees it. */
 export const checkpointPathDefault = `${mlFolder}/checkpoints`;
+/** As the script sees it. */
 export const processingFolder = `${mlFolder}/processing`;
 
 const jobNamePattern = /^[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,62}$/;

@@ -13,6 +13,7 @@ export interface TrainingLife {
   readonly endedAtMs: number | null;
 }
 
+/** A state of a job, with SageMaker's message. */
 export interface TrainingStep {
   readonly status: TrainingStatus;
   readonly secondaryStatus: SecondaryStatus;
@@ -65,14 +66,17 @@ const stoppedSteps: Readonly<Record<StopCause, TrainingStep>> = {
   wait: { status: 'Stopped', secondaryStatus: 'MaxWaitTimeExceeded', message: messages.maxWaitTimeExceeded },
 };
 
+/** The last state of a job that was stopped. */
 export function stoppedStep(cause: StopCause): TrainingStep {
   return stoppedSteps[cause];
 }
 
+/** Whether the job has reached a status that never changes again. */
 export function isOver(status: TrainingStatus): boolean {
   return status === 'Completed' || status === 'Failed' || status === 'Stopped';
 }
 
+/** The life of a job that was just created. */
 export function newLife(nowMs: number): TrainingLife {
   const { status, secondaryStatus, message } = trainingSteps.starting;
   const transitions = [{ status: secondaryStatus, startedAtMs: nowMs, endedAtMs: null, message }];

@@ -4,8 +4,10 @@ import type { JobFilter, Transaction } from '../storage/index.ts';
 import { type JobKind, jobLogGroups, jobNameOf } from './job-kind.ts';
 import type { TrainingSpec } from './spec.ts';
 
+/** As SageMaker has them. */
 export type TrainingStatus = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped' | 'Deleting';
 
+/** As SageMaker has them. */
 export type SecondaryStatus =
   | 'Starting'
   | 'Downloading'
@@ -20,6 +22,7 @@ export type SecondaryStatus =
   | 'MaxRuntimeExceeded'
   | 'MaxWaitTimeExceeded';
 
+/** A status that the job was in, for how long. */
 export interface TrainingTransition {
   readonly status: SecondaryStatus;
   readonly startedAtMs: number;
@@ -35,6 +38,7 @@ export interface TrainingMetricValue {
   readonly atMs: number;
 }
 
+/** What a job used and cost. */
 export interface TrainingUsage {
   /** From the start of Downloading to the end, without waiting between attempts; whole seconds, rounded up, at least 1. */
   readonly seconds: number;
@@ -54,6 +58,7 @@ export interface ChannelFacts {
   readonly bytes: number;
 }
 
+/** A job as callers see it. */
 export interface TrainingJob {
   readonly spec: TrainingSpec;
   readonly status: TrainingStatus;
@@ -93,6 +98,7 @@ export interface TrainingJobFilter extends JobFilter {
   readonly status?: TrainingStatus | undefined;
 }
 
+/** A line that the job printed. */
 export interface TrainingOutputLine {
   readonly atMs: number;
   readonly text: string;
@@ -104,6 +110,7 @@ export interface TrainingOutputPage {
   readonly next: string | null;
 }
 
+/** What is stored with a new job beyond its spec. */
 export interface NewTrainingJob {
   /** The AWS request as received. */
   readonly document?: Readonly<Record<string, unknown>>;
@@ -111,8 +118,10 @@ export interface NewTrainingJob {
   readonly hook?: (tx: Transaction) => Promise<void>;
 }
 
+/** The log group of training jobs. */
 export const trainingLogGroup = jobLogGroups.training;
 
+/** The namespace of the metrics that jobs report. */
 export const trainingMetricsNamespace = jobLogGroups.training;
 
 /** The log stream of a job in the group of its kind: one per job, also over several attempts. */
@@ -120,6 +129,7 @@ export function trainingLogStream({ spec, createdAtMs }: Pick<TrainingJob, 'spec
   return `${jobNameOf(spec.name)}/algo-1-${Math.floor(createdAtMs / 1000)}`;
 }
 
+/** An uploaded archive, held for a job. */
 export interface AddedSource {
   readonly sha256: string;
   readonly bytes: number;

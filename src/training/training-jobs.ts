@@ -79,6 +79,7 @@ const metricPointsMax = 10_000;
 const minuteMs = 60_000;
 const reportsMax = 100_000;
 
+/** Decides once a second which jobs start; jobs themselves run as `TrainingRun`. */
 export class TrainingJobs implements Training {
   readonly #deps: TrainingJobsDeps;
   readonly #sources: SourceStore;

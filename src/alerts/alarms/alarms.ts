@@ -12,7 +12,6 @@ import { noteAction, writeNote } from './alarm-notes.ts';
 import { valuesOf, withoutCapacity } from './alarm-values.ts';
 import { type AlarmState, evaluate } from './evaluate.ts';
 
-/** Collaborators of alarms. */
 export interface AlarmsOptions {
   readonly db: Database;
   readonly clock: Clock;

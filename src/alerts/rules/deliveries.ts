@@ -28,7 +28,6 @@ export interface Delivery {
   readonly actionOf?: { readonly alarm: string; readonly action: string } | undefined;
 }
 
-/** Collaborators of deliveries. */
 export interface DeliveriesOptions {
   readonly db: Database;
   readonly clock: Clock;

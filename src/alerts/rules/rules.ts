@@ -14,7 +14,6 @@ import { resolveParameters } from './http-parameters.ts';
 import { type TransformedFor, transform } from './input-transformer.ts';
 import type { Rule, RuleTarget } from './rule.ts';
 
-/** Collaborators of rules. */
 export interface RulesOptions {
   readonly db: Database;
   readonly clock: Clock;

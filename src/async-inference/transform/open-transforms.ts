@@ -9,7 +9,6 @@ import { Transforms, type TransformsOptions } from './transforms.ts';
 
 type Handed = 'profiles' | 'events' | 'audit' | 'prices' | 'cores' | 'checkForeignCode' | 'provider';
 
-/** Modules that transforms stand on. */
 export interface OpenTransformsDeps extends Pick<Foundation, 'db' | 'clock' | 'logs' | 'threads'>, Pick<TransformsOptions, Handed> {
   readonly registry: Registry;
   readonly s3: TransformsOptions['buckets'];

@@ -4,7 +4,6 @@ import { PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, isUniqueViolation, type JobFilter, pageOfJobs, type Transaction } from '../../storage/index.ts';
 import type { TransformSpec, TransformState } from './transform-job.ts';
 
-/** A row of `transforms`. */
 export interface StoredTransform {
   readonly spec: TransformSpec;
   readonly state: TransformState;
@@ -40,7 +39,6 @@ export interface Totals {
   readonly bytesDone: number;
 }
 
-/** A filter of a list. */
 export interface TransformFilter extends JobFilter {
   readonly state?: TransformState | undefined;
 }
@@ -53,7 +51,6 @@ interface Document {
 /** Rows per insert statement. */
 const rowsAtOnce = 100;
 
-/** Database queries. */
 export class TransformRows {
   readonly #db: Database;
   readonly #clock: Clock;

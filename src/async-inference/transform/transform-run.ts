@@ -33,7 +33,6 @@ import type { ProgressMeter } from './transform-progress.ts';
 import type { StoredTransform, StoredTransformObject, TransformRows } from './transform-rows.ts';
 import { TransformWorkers } from './transform-workers.ts';
 
-/** What all runs share. */
 export interface TransformRunDeps {
   readonly clock: Clock;
   readonly random: Random;

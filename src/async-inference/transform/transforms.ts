@@ -19,7 +19,6 @@ import { ProgressMeter, storedProgress } from './transform-progress.ts';
 import { type StoredTransform, type StoredTransformObject, type TransformFilter, TransformRows } from './transform-rows.ts';
 import { TransformRun, type TransformRunDeps } from './transform-run.ts';
 
-/** Collaborators of transforms. */
 export interface TransformsOptions extends Omit<TransformRunDeps, 'rows'> {
   readonly db: Database;
   readonly clock: Clock;

@@ -17,7 +17,6 @@ import type { FeatureRows, Predictions } from './features.ts';
 import type { RowsBaseline } from './posted-baseline.ts';
 import { type DriftReport, driftReport, type FeatureDrift } from './report.ts';
 
-/** Collaborators of the monitor. */
 export interface DriftMonitorOptions {
   readonly db: Database;
   readonly clock: Clock;

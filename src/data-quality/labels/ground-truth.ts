@@ -44,7 +44,6 @@ export interface PredictionsDropped {
   readonly limit: string;
 }
 
-/** Collaborators of ground truth. */
 export interface GroundTruthOptions {
   readonly db: Database;
   readonly clock: Clock;

@@ -17,7 +17,6 @@ import type { InstanceView } from './instance-view.ts';
 import { type DesiredState, isSameKind, type PlannedWorkerKind, type PlanStep, plan, readyOf, type ServedState } from './plan.ts';
 import { endpointStatusOf, type StatusAndReason } from './status.ts';
 
-/** Collaborators of a reconciler; the callbacks are called after the step that they report. */
 export interface ReconcilerDeps extends EndpointWorkersDeps {
   /** Removes the endpoint from the database; called when none of its workers run. */
   readonly erase: () => Promise<void>;

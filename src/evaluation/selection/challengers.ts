@@ -40,7 +40,6 @@ import {
 import { workerKeyOf } from './selection-planner.ts';
 import { requireUnchanged } from './selection-review.ts';
 
-/** Collaborators of challengers. */
 export interface ChallengersOptions {
   readonly clock: Clock;
   readonly deployments: Pick<Deployments, 'list' | 'update'>;

@@ -27,6 +27,7 @@ export interface LadderPlannerOptions {
   readonly answers: Pick<StoredAnswers, 'answered'>;
 }
 
+/** A selection to be planned for an endpoint. */
 export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'> {
   /** The endpoint that will serve the plans. */
   readonly endpoint: string;
@@ -42,6 +43,7 @@ export interface LadderRequest extends Omit<SelectionRequestConfig, 'reference'>
   readonly inForce?: PlansInForce | undefined;
 }
 
+/** A planned selection: what to serve, the record of the decision, and the tests to store with it. */
 export interface PlannedLadder {
   /** The version whose signature clients see. */
   readonly contract: ModelVersion;
@@ -56,6 +58,7 @@ const creditSeconds = 3600;
 /** The rate for prices if no rate is given. */
 export const selectionRateDefault = 100;
 
+/** Used for new selections, for reviews, and for previews that deploy nothing. */
 export class LadderPlanner {
   readonly #options: LadderPlannerOptions;
 

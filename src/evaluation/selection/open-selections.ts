@@ -30,6 +30,7 @@ export interface OpenSelectionsDeps
   readonly evaluations: Pick<Evaluations, 'answers' | 'tests' | 'create' | 'find'>;
 }
 
+/** Starts the loops of selections; `closers` ends them. */
 export async function openSelections(deps: OpenSelectionsDeps, closers: Closers) {
   const { clock, decisions, series, deployments, logs, evaluations } = deps;
   const { answers, tests } = evaluations;

@@ -6,6 +6,7 @@ import type { JudgedPlan, SelectionGoal } from '../../selection/index.ts';
 import { alternativesOf, type ExplainedPlan } from './explain-selection.ts';
 import type { PlannedSelection, SelectionRequest } from './selection-planner.ts';
 
+/** All that a selection was decided by. */
 export interface SelectionInputs {
   readonly candidates: readonly string[];
   /** The candidate whose signature clients see. */
@@ -31,6 +32,7 @@ export interface SelectionInputs {
   readonly before: { readonly floorPlan: string; readonly ladder: readonly string[] } | null;
 }
 
+/** A plan that was considered, with what speaks for and against it. */
 export type SelectionAlternative = Pick<
   ExplainedPlan,
   | 'name'
@@ -46,6 +48,7 @@ export type SelectionAlternative = Pick<
   | 'rejected'
 >;
 
+/** What was chosen, with its predicted effect. */
 export interface ChosenSelection {
   readonly state: SelectionConfig['decision']['state'] | 'held';
   readonly floorPlan: string;
@@ -64,6 +67,7 @@ export interface ChosenSelection {
   };
 }
 
+/** Words for programs; the explanation of the decision is for people. */
 export const selectionReasons = [
   'cheapest-certified',
   'cheapest-as-measured',
@@ -77,6 +81,7 @@ export const selectionReasons = [
   'challenger-demoted',
   'unchanged',
 ] as const;
+/** Why a decision was made. */
 export type SelectionReason = (typeof selectionReasons)[number];
 
 /** A decision, without its endpoint and its effect. */
@@ -88,6 +93,7 @@ export interface SelectionFindings {
   readonly explanation: string;
 }
 
+/** Takes everything from its arguments, so the record says what the decision was based on and nothing newer. */
 export function selectionFindings(planned: PlannedSelection, request: SelectionRequest, ladder: SelectedLadder): SelectionFindings {
   const { request: requested, decision } = ladder.selection;
   const { candidates, reference, goal, floor, confidence, degradeTo, ratePerSecond } = requested;

@@ -16,6 +16,7 @@ import type { Decision, Decisions } from '../../records/index.ts';
 import { confidenceSequence } from '../../statistics/index.ts';
 import type { ChosenSelection } from './selection-decision.ts';
 
+/** What a selection's decision led to, stored with it. */
 export interface SelectionEffect {
   readonly windowS: number;
   readonly requests: number;
@@ -48,6 +49,7 @@ const minuteMs = 60_000;
 const plansPrefix = 'PlanRows/';
 const labelAlpha = 0.05;
 
+/** Effects of a day are final, so a restart measures only those of the last day again. */
 export class SelectionEffects {
   readonly #options: SelectionEffectsOptions;
   /** By endpoint: when its decision was last measured. */

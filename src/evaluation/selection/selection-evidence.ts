@@ -15,9 +15,12 @@ import { nameKey } from '../../names.ts';
 import type { LadderView, ServedView } from '../../serving/index.ts';
 import { type Database, inTransaction } from '../../storage/index.ts';
 
+/** `escalation` costs nothing; `agreement` needs a second run in idle time. */
 export const evidenceKinds = ['escalation', 'agreement'] as const;
+/** What the evidence is about. */
 export type EvidenceKind = (typeof evidenceKinds)[number];
 
+/** Where counts come from, and where they are stored. */
 export interface SelectionEvidenceOptions {
   readonly db: Database;
   /** The inputs from an endpoint. */
@@ -37,6 +40,7 @@ interface PlanCounts {
   readonly ones: number;
 }
 
+/** Writes only if the counts have changed since the last write. */
 export class SelectionEvidence {
   readonly #options: SelectionEvidenceOptions;
   readonly #watches: Readonly<Record<EvidenceKind, ShareWatch>> = { escalation: new ShareWatch(), agreement: new ShareWatch() };

@@ -43,6 +43,7 @@ export interface SelectionPlannerOptions {
   readonly threads: Threads;
 }
 
+/** A question to the planner: candidates, rows that prove, and what to keep. */
 export interface SelectionRequest {
   readonly models: readonly string[];
   readonly set: string;
@@ -61,6 +62,7 @@ export interface SelectionRequest {
   readonly inForce?: PlansInForce | undefined;
 }
 
+/** The answer. `chosen` is null if no plan keeps the floor, or none fits the budget. */
 export interface PlannedSelection {
   readonly set: EvaluationSet;
   readonly state: SelectionState;
@@ -97,6 +99,7 @@ interface CandidateVersion {
 
 const judgingWork = { name: 'judging the plans', hint: 'use a smaller set' };
 
+/** Runs no model: answers were stored by evaluations, and times by profiles. */
 export class SelectionPlanner {
   readonly #options: SelectionPlannerOptions;
 

@@ -20,6 +20,7 @@ export interface SelectionRecording {
   publish(): void;
 }
 
+/** A deployment that fails leaves neither a decision nor a used level. */
 export class SelectionRecorder {
   readonly #options: SelectionRecorderOptions;
 

@@ -37,6 +37,7 @@ export interface SelectionReviewOptions {
 /** Reviews that a caller requested. */
 const callerTriggers: ReadonlySet<string> = new Set(['asked', 'release']);
 
+/** Deploys only what differs from what serves. */
 export class SelectionReview {
   readonly #options: SelectionReviewOptions;
 

@@ -19,17 +19,20 @@ export interface EarlierTests {
   readonly count: number;
 }
 
+/** Where tests are stored, and how sets are compared. */
 export interface SelectionTestsOptions {
   readonly db: Database;
   readonly rows: Pick<EvaluationRows, 'findSetOf'>;
   readonly answers: Pick<StoredAnswers, 'fingerprintsOf'>;
 }
 
+/** Of an endpoint whose certificates have used no level yet. */
 export const nothingTested: EarlierTests = { tests: [], families: [], count: 0 };
 
 /** Of an endpoint. A sensible one has some dozen. */
 const testsMax = 10_000;
 
+/** Tests are never deleted while their endpoint exists: a level can be spent once. */
 export class SelectionTests {
   readonly #options: SelectionTestsOptions;
 

@@ -49,6 +49,7 @@ const lookEveryMs = 60_000;
 const reviewEveryMs = 600_000;
 const by = 'penstock';
 
+/** Polls, because a change can come from several modules, and minutes do not matter. */
 export class SelectionTriggers {
   readonly #options: SelectionTriggersOptions;
   readonly #loop: Loop;

@@ -49,6 +49,7 @@ const reviewEveryMs = 600_000;
 const holder = 'penstock';
 const evidenceMetrics = { escalation: 'EvidenceEscalation', agreement: 'EvidenceAgreement' } as const;
 
+/** A hold is a change of the endpoint with a decision of its own; the watch itself stores nothing else. */
 export class SelectionWatch {
   readonly #options: SelectionWatchOptions;
   /** By endpoint. */

@@ -14,6 +14,7 @@ export const smallBodyBytes = 64 * 1024;
 /** Share of the budget reserved for small messages, so that large bodies cannot block them. */
 const shareOfSmall = 1 / 16;
 
+/** A body that would exceed the budget is rejected as soon as its bytes arrive, not when it is complete. */
 export class BodyBudget {
   readonly bytesMax: number;
   /** The part of the budget that large bodies may use. */

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http';
 /** What was read already, at most 64 KiB, still arrives after the pause. */
 const chunksPerTurn = 256;
 
+/** One per body. It pauses the connection until the next turn of the event loop. */
 export class ChunkPacer {
   readonly #request: IncomingMessage;
   #chunks = 0;

@@ -19,6 +19,7 @@ const tinyPieceBytes = 4096;
 /** Number of small pieces held before joining. */
 const tinyPiecesMax = 32;
 
+/** Grows by doubling, up to the limit of the body. */
 export class GrowingBuffer {
   readonly #bytesMax: number;
   #pieces: Buffer[] = [];

@@ -12,6 +12,7 @@ export interface BlockedRequest {
   readonly url?: string | undefined;
 }
 
+/** The longest time without a mark, and the request that likely caused it. */
 export interface LongestGap {
   readonly ms: number;
   /** `POST /v2/models/digits/infer`, without the query; null if no request was being worked on. */
@@ -22,6 +23,7 @@ export interface LongestGap {
 
 const routeLengthMax = 200;
 
+/** A mark costs one reading of the clock. */
 export class LoopActivity {
   readonly #clock: Pick<Clock, 'nowMs'>;
   #current: BlockedRequest | null = null;

@@ -8,6 +8,7 @@ import type { Clock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
 import type { LoopActivity } from './loop-activity.ts';
 
+/** What is measured, and where it is reported. */
 export interface LoopWatchdogOptions {
   readonly clock: Clock;
   readonly activity: Pick<LoopActivity, 'take'>;
@@ -29,6 +30,7 @@ const noticedFromMs = 10;
 /** Limits log lines; the next line has the number of suppressed ones. */
 const logEveryMs = 1000;
 
+/** Logs at most one line per period; slices that were not logged are counted in the next one. */
 export class LoopWatchdog {
   readonly #options: LoopWatchdogOptions;
   readonly #threadCpuMs: () => number;

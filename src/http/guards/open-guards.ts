@@ -9,6 +9,7 @@ import { type Listener } from '../listener/listener.ts';
 import { LoopWatchdog } from './loop-watchdog.ts';
 import { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
 
+/** Both guards of the process. */
 export interface Guards {
   /** Called once the server serves, because delays during startup affect no request. */
   readonly start: () => void;

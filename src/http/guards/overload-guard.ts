@@ -10,6 +10,7 @@ import { PlatformError } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import type { BodyBudget, BodyHold } from '../bodies/body-budget.ts';
 
+/** What is measured, and what can be done about it. */
 export interface OverloadGuardOptions {
   readonly clock: Clock;
   readonly budget: BodyBudget;
@@ -27,6 +28,7 @@ const failFromBytes = 256 * 1024;
 /** A full collection blocks the event loop. */
 const collectEveryMs = 30_000;
 
+/** Acts on the memory in use, not on what bodies claim. */
 export class OverloadGuard {
   readonly #options: OverloadGuardOptions;
   #pressure: Pressure = 'normal';
@@ -135,6 +137,7 @@ export function garbageCollector(): () => void {
 
 /** Decides, from the memory in use, how much the server may still accept. Pure. */
 
+/** Two limits: that of V8's heap, and that of the process. */
 export interface ServerMemory {
   readonly heapUsedBytes: number;
   /** V8 ends the process if its heap grows above this. */
@@ -144,6 +147,7 @@ export interface ServerMemory {
   readonly rssLimitBytes: number;
 }
 
+/** How short memory is. */
 export type Pressure = 'normal' | 'high' | 'critical';
 
 interface PressureReading {

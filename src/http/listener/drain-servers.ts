@@ -11,6 +11,7 @@ interface DrainedPort {
   drain(time: { readonly timeoutMs: number; readonly graceMs: number }): Promise<void>;
 }
 
+/** Everything that accepts requests. */
 export interface DrainDeps {
   /** `end`: the server is not ready from now on. */
   readonly readiness: { end(): void };

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { type FastConnections, type FastHeads, FastRequest, type FastResponse } from '../../connections/index.ts';
 
+/** Implemented by `gateways`, a higher layer. */
 export interface FrontPort {
   /** Resolves with the path where the listener listens in place of the port. */
   open(): Promise<string>;
@@ -15,6 +16,7 @@ export interface FrontPort {
   close(): Promise<void>;
 }
 
+/** The head of a plain request that was recognised. */
 export type PlainHead = Exclude<ReturnType<FastHeads['read']>, string>;
 
 /** Where the response to a forwarded request goes. */

@@ -1,5 +1,6 @@
 /** The limits of the HTTP listener. */
 
+/** Bounds on what clients can make the server hold. */
 export interface ListenerLimits {
   readonly bodyLimitBytes: number;
   /** Memory limit of all bodies together, without small ones. */
@@ -18,6 +19,7 @@ export interface ListenerLimits {
   readonly closeMs: number;
 }
 
+/** Of a server whose settings say nothing else. */
 export const defaultLimits: ListenerLimits = {
   bodyLimitBytes: 64 * 1024 * 1024,
   bodiesBytesMax: 1024 * 1024 * 1024,

@@ -56,6 +56,7 @@ const firstRequestMs = 1000;
 /** During draining, a client whose connection was closed may reconnect within this time. */
 const quietMs = 200;
 
+/** Where it listens, and what it passes requests through. */
 export interface ListenerOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -93,6 +94,7 @@ export type Claim = (request: IncomingMessage) => boolean;
 
 type ForwardedArguments = [head: FastHead, bytes: Buffer, connection: object, to: ForwardedResponse];
 
+/** Handlers are mounted before `listen`; from then on nothing is added. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #limits: ListenerLimits;

@@ -11,12 +11,14 @@ import { type Certificate } from './self-signed.ts';
 /** Number of bodies of the maximum size that fit into the memory budget. */
 const bodiesHeldMax = 16;
 
+/** Modules that the listener stands on. */
 export interface ListenerDeps extends Pick<Foundation, 'logs' | 'clock'> {
   readonly tls: Certificate | null;
   readonly access: Access;
   readonly fronts: FrontPort | null;
 }
 
+/** The budget of all bodies follows from the largest single one. */
 export function openListener(config: Config, { tls, access, fronts, logs, clock }: ListenerDeps): Listener {
   const { host, port, bodyLimitBytes, connectionsMax, invocationLimitBytes } = config;
   const bodiesBytesMax = bodiesHeldMax * Math.max(bodyLimitBytes, invocationLimitBytes);

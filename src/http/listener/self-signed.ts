@@ -5,6 +5,7 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
 
+/** A certificate with its key. */
 export interface Certificate {
   /** PEM. */
   readonly cert: string;

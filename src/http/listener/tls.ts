@@ -7,6 +7,7 @@ import { createSecureContext } from 'node:tls';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { type Certificate, selfSignedCertificate } from './self-signed.ts';
 
+/** The part of the config that decides which certificate is used. */
 export interface TlsSettings {
   readonly tls: 'off' | 'files' | 'self-signed';
   readonly tlsCert: string | null;

@@ -14,6 +14,7 @@ export function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
   return hosts > 1;
 }
 
+/** A proxy in front could read another one of them than this server, so the request is rejected and its connection closed. */
 export function rejectTwoHosts(request: IncomingMessage, response: ServerResponse): void {
   const requestId = requestIdOf(request);
   const error = new PlatformError('invalid_request', 'the request has several Host headers: expected one');

@@ -2,7 +2,6 @@
 import { type Database, inTransaction } from '../../storage/index.ts';
 import { nextTurn } from '../../threads/index.ts';
 
-/** A row of `log_groups`. */
 export interface GroupRow {
   readonly id: number;
   readonly name: string;
@@ -10,7 +9,6 @@ export interface GroupRow {
   readonly retentionDays: number | null;
 }
 
-/** A row of `log_streams`. */
 export interface StreamRow {
   readonly id: number;
   readonly groupId: number;
@@ -24,7 +22,6 @@ export interface StreamRow {
   readonly sourceOffset: number | null;
 }
 
-/** A row of `log_events`. */
 export interface EventRow {
   readonly seq: number;
   readonly groupId: number;

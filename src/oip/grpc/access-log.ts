@@ -42,6 +42,7 @@ interface RejectedGrpcCall {
   readonly target: string;
 }
 
+/** Records nothing for calls that would have changed nothing. */
 export async function auditGrpcRejection(services: OipDeps, refused: RejectedGrpcCall, error: PlatformError): Promise<void> {
   const { head, caller, change, target } = refused;
   const { headers, requestId, remoteAddress } = head;

@@ -18,6 +18,7 @@ export interface CallFacts {
   readonly deadline: number | Date;
 }
 
+/** What is known of a call before its message. */
 export interface CallHead {
   readonly requestId: string;
   /** `/service/Method`. */

@@ -27,6 +27,7 @@ export interface RepositoryChange {
   readonly target: string;
 }
 
+/** One method, with its permission. */
 export interface ControlCall {
   readonly service: ServiceName;
   readonly method: string;
@@ -39,6 +40,7 @@ export interface ControlCall {
   readonly changeOf?: (request: never) => RepositoryChange;
 }
 
+/** A method without a row does not exist: the server answers UNIMPLEMENTED. */
 export function controlCalls(services: OipDeps, health: GrpcHealth): readonly ControlCall[] {
   const call = <Request>(
     method: ControlMethod,

@@ -23,6 +23,7 @@ export interface AdmittedCall {
  */
 const controlBytesMax = 64 * 1024;
 
+/** What admission needs of the server. */
 export interface EarlyAdmissionOptions {
   readonly services: OipDeps;
   /** Connections by client address and port. */
@@ -30,6 +31,7 @@ export interface EarlyAdmissionOptions {
   readonly logRejected: (head: CallHead, thrown: unknown) => void;
 }
 
+/** Remembers what it admitted until the handler of the call takes it over. */
 export class EarlyAdmission {
   readonly #options: EarlyAdmissionOptions;
   readonly #arrivals: MessageArrivals;

@@ -1,6 +1,7 @@
 /** Action of every gRPC method. Null: no permission required (health). */
 import type { Action } from '../../access/index.ts';
 
+/** By method. */
 export const grpcActions = {
   ServerLive: null,
   ServerReady: null,

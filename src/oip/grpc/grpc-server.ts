@@ -30,6 +30,7 @@ import { loadProtocol, type Protocol } from './protocol.ts';
 import { GrpcReflection } from './reflection.ts';
 import { grpcErrorOf, trailerOf } from './status.ts';
 
+/** Where it listens. */
 export interface GrpcOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -49,6 +50,7 @@ const mlserverRepository = '/inference.model_repository.ModelRepositoryService/'
 type Respond = sendUnaryData<Buffer>;
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 
+/** Closes like the HTTP listener: it stops accepting, lets calls end, then cuts off the rest. */
 export class GrpcServer {
   readonly #services: OipDeps;
   readonly #options: GrpcOptions;

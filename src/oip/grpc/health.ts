@@ -5,6 +5,7 @@ import { PlatformError } from '../../errors.ts';
 import type { OipDeps } from '../deps.ts';
 import { serviceNames } from './protocol.ts';
 
+/** As the health protocol names them. */
 export type ServingStatus = 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
 /** The empty name stands for the whole server. */
@@ -12,6 +13,7 @@ const known: readonly string[] = ['', serviceNames.inference];
 
 type Watcher = ServerWritableStream<{ readonly service: string }, { readonly status: ServingStatus }>;
 
+/** Watchers get the status at once, and then each change of it. */
 export class GrpcHealth {
   readonly #services: Pick<OipDeps, 'health' | 'onHealthChange'>;
   readonly #watchers = new Map<Watcher, ServingStatus>();

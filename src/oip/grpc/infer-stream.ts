@@ -21,6 +21,7 @@ interface Turn {
   bytes: number;
 }
 
+/** One per stream. Requests run at the same time; only their responses are ordered. */
 export class InferStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>;
   readonly #head: CallHead;

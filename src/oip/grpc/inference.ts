@@ -40,6 +40,7 @@ export type GrpcOutcome =
 type Settle = (answered: GrpcOutcome) => void;
 const nothingToCancel = (): void => {};
 
+/** Used by single calls and by streams, so both behave the same. */
 export class GrpcInference {
   readonly #services: OipDeps;
   readonly #plans = new ModelPlans();

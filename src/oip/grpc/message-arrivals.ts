@@ -29,6 +29,7 @@ export function limitMessages(call: ReceivingCall, bytesMax: number): void {
   call.maxReceiveMessageSize = bytesMax;
 }
 
+/** The budget that bytes count in, and the time for a message. */
 export interface MessageArrivalsOptions {
   readonly budget: BodyBudget;
   readonly clock: Clock;

@@ -5,6 +5,7 @@ import type { Certificate } from '../../http/index.ts';
 import type { OipDeps } from '../deps.ts';
 import type { GrpcOptions, GrpcServer } from './grpc-server.ts';
 
+/** The open port. */
 export interface GrpcPort {
   /** `127.0.0.1:8001` */
   readonly address: string;

@@ -7,12 +7,14 @@ const files = ['grpc_service.proto', 'health.proto', 'reflection.proto'];
 /** 64-bit integers are decoded as strings to stay exact; unset fields have their defaults. */
 const options = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
 
+/** Full names of the services. */
 export const serviceNames = {
   inference: 'inference.GRPCInferenceService',
   health: 'grpc.health.v1.Health',
   reflection: 'grpc.reflection.v1.ServerReflection',
 } as const;
 
+/** A service of this port. */
 export type ServiceName = keyof typeof serviceNames;
 
 /** Input of the reflection service. */
@@ -23,10 +25,12 @@ export interface Descriptors {
   readonly symbols: readonly string[];
 }
 
+/** Definitions of all services, and the descriptors that reflection returns. */
 export interface Protocol extends Readonly<Record<ServiceName, ServiceDefinition>> {
   readonly descriptors: Descriptors;
 }
 
+/** Reads the files once, at the start. */
 export function loadProtocol(): Protocol {
   const loaded = loadSync(files, { ...options, includeDirs: [fileURLToPath(new URL('.', import.meta.url))] });
   const service = (name: ServiceName): ServiceDefinition => loaded[serviceNames[name]] as ServiceDefinition;

@@ -2,6 +2,7 @@
 import { Metadata, type ServerErrorResponse, status } from '@grpc/grpc-js';
 import { asPlatformError, type ErrorCode, PlatformError } from '../../errors.ts';
 
+/** By error code; a code without a row does not compile. */
 export const grpcStatus = {
   invalid_request: status.INVALID_ARGUMENT,
   unauthenticated: status.UNAUTHENTICATED,
@@ -40,6 +41,7 @@ export function detailsOf({ message, hint }: Pick<PlatformError, 'message' | 'hi
   return text.slice(0, detailsLengthMax).toWellFormed();
 }
 
+/** The request id, by which the logs have the call. */
 export function trailerOf(requestId: string): Metadata {
   const metadata = new Metadata();
   metadata.set('x-request-id', requestId);

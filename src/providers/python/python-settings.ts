@@ -3,7 +3,6 @@ import { isLoopback } from '../../config.ts';
 import { PlatformError } from '../../errors.ts';
 import { formatMs, parseDurationMs } from '../../objective.ts';
 
-/** Settings in force. */
 export interface PythonSettings {
   /** `off`: Python models are neither registered nor started. */
   readonly run: 'after-approval' | 'off';

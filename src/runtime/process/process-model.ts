@@ -50,7 +50,6 @@ const never = new Promise<never>(() => undefined);
 /** Environment variables of the worker that the process inherits. */
 const inheritedNames = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'];
 
-/** Collaborators of a process model, in the worker. */
 export interface ProcessModelDeps {
   readonly clock: Clock;
   readonly threads: number;

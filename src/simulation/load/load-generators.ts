@@ -39,6 +39,7 @@ export function* arrivalChunksMs(random: Random, counts: readonly number[], slot
   }
 }
 
+/** A load that switches between two rates at random times (MMPP with two states). */
 export interface SwitchingLoad {
   /** Requests per second in each state. The load starts in the first state. */
   readonly ratePerSecond: readonly [number, number];

@@ -8,6 +8,7 @@ import { threadTask } from '../../threads/index.ts';
 import { arrivalChunksMs, joinSlots, mmppCounts, type SwitchingLoad } from './load-generators.ts';
 import type { Trace } from './trace.ts';
 
+/** A part of a load with a constant rate. */
 export interface RateStep {
   readonly ratePerSecond: number;
   /** Beginning of the step; it lasts until the next step. */
@@ -28,6 +29,7 @@ type Source =
   /** A Poisson process whose rate changes at known times. */
   | { readonly kind: 'steps'; readonly steps: readonly RateStep[] };
 
+/** What is replayed, and what came before it. */
 export interface Load {
   /** Display name, such as `nasa.csv x 40` or `poisson:35`. */
   readonly name: string;
@@ -49,6 +51,7 @@ export interface LoadPart {
   readonly slots: number | null;
 }
 
+/** A load as a user writes it, with a seed. */
 export interface LoadText extends LoadPart {
   /** Seed of the generated rates; arrival times use the seed of the simulation. */
   readonly loadSeed: number;

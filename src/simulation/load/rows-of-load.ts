@@ -1,6 +1,7 @@
 /** Assigns a number of rows to each request: the mean of its slot, distributed as evenly as whole numbers allow. */
 import type { Load } from './load.ts';
 
+/** Called once per request, in the order of their arrivals. */
 export class RowsOfLoad {
   /** Mean rows per request over the whole load. */
   readonly mean: number;

@@ -5,6 +5,7 @@
 import { PlatformError } from '../../errors.ts';
 import { threadTask } from '../../threads/index.ts';
 
+/** A recorded load: counts of slots, or times of requests. */
 export type Trace =
   /** Requests of each slot. Fractions are rates in another unit and need a scale other than 1. */
   | { readonly kind: 'counts'; readonly counts: readonly number[] }

@@ -1,5 +1,6 @@
 /** A line chart over minutes, as SVG. */
 
+/** One line of a chart. A null interrupts it. */
 export interface ChartSeries {
   readonly name: string;
   readonly colour: string;
@@ -7,6 +8,7 @@ export interface ChartSeries {
   readonly values: readonly (number | null)[];
 }
 
+/** A chart with its lines. */
 export interface Chart {
   readonly title: string;
   readonly series: readonly ChartSeries[];
@@ -27,6 +29,7 @@ const top = 6;
 /** Maximum number of points in a chart; more would not be visible. */
 const pointsMost = 900;
 
+/** Text and numbers only: the page needs no script. */
 export function chartSvg({ title, series, limit, most = Number.POSITIVE_INFINITY, isStepped = false }: Chart): string {
   const minutes = Math.max(1, ...series.map(({ values }) => values.length));
   const highest = series.reduce((max, { values }) => values.reduce<number>((other, value) => Math.max(other, value ?? 0), max), limit ?? 0);

@@ -28,6 +28,7 @@ export interface SimulatedMinute {
 /** Maximum latency samples per minute; the p95 ignores later responses. */
 const sampleMost = 4096;
 
+/** Counters of one simulation, read at its end. */
 export class Measures {
   requests = 0;
   rows = 0;
@@ -191,6 +192,7 @@ const perOctave = 128;
 const octaves = 34;
 const leastMs = 0.001;
 
+/** A histogram with geometric buckets: any number of requests takes the same memory. */
 export class Latencies {
   readonly #counts = new Float64Array(perOctave * octaves);
   #total = 0;

@@ -3,6 +3,7 @@ import { type Chart, chartSvg, escapeHtml } from './chart.ts';
 import type { SimulatedMinute } from './measures.ts';
 import type { SimulationResult } from './result.ts';
 
+/** What the head of the page says. */
 export interface ReportFacts {
   /** Display name of the load, such as `nasa.csv x 40`. */
   readonly load: string;

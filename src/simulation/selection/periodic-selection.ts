@@ -7,6 +7,7 @@ import type { SimulatedPlan } from './selection-spec.ts';
 
 /** Carries this much more than the last period. */
 export const headroom = 1.1;
+/** How long an assignment is in force. */
 export const periodMs = 30_000;
 
 /** Indexes of plans, one for each instance; if nothing carries the load, those that carry most. */

@@ -12,6 +12,7 @@ const changeMs = 0.03;
 const variation = 0.1;
 const shortestShare = 0.5;
 
+/** Computed once per plan, because a simulation draws millions of rows. */
 export class PlanLaw {
   readonly plan: SimulatedPlan;
   /** By row: whether the answer is right. */

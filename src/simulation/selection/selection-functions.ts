@@ -10,6 +10,7 @@ import type { PlanLaw } from './plan-law.ts';
 import type { SelectionMeasures } from './selection-measures.ts';
 import type { SimulatedSelectionFunctions } from './selection-spec.ts';
 
+/** What the simulated functions share with the simulation. */
 export interface SelectionFunctionsDeps extends SimulatedSelectionFunctions {
   readonly loop: EventLoop;
   readonly law: PlanLaw;
@@ -23,6 +24,7 @@ interface FunctionEnvironment {
   isCold: boolean;
 }
 
+/** One open batch at a time; environments start on demand. */
 export class SelectionFunctions {
   readonly #deps: SelectionFunctionsDeps;
   readonly #hold: Extract<HoldPolicy, { kind: 'slack' }>;

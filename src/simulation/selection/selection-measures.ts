@@ -3,6 +3,7 @@ import { Latencies } from '../report/measures.ts';
 import type { PlanLaw } from './plan-law.ts';
 import type { SelectionSimulationResult } from './selection-spec.ts';
 
+/** Counters of one simulation, read at its end. */
 export class SelectionMeasures {
   requests = 0;
   instanceUsd = 0;

@@ -3,6 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import { bestAlone, choosePlans, degradingLadder, type JudgedPlan } from '../../selection/index.ts';
 import type { SelectionFleet, ServingRule, SimulatedSelectionFunctions } from './selection-spec.ts';
 
+/** What policies are made of. */
 export interface SelectionPolicyInput {
   readonly plans: readonly JudgedPlan[];
   readonly floor: number;
@@ -12,6 +13,7 @@ export interface SelectionPolicyInput {
   readonly fleet: FleetRequest;
 }
 
+/** A fleet of fixed size, or one that a scaling policy sizes. */
 export type FleetRequest =
   | { readonly kind: 'fixed'; readonly instances: number }
   | {
@@ -34,6 +36,7 @@ export const selectionPolicies = {
   degrade: 'the same, with rungs below the floor from credit (--degrade-to)',
 } as const;
 
+/** As `--policy` names them. */
 export type SelectionPolicyName = keyof typeof selectionPolicies;
 
 const withFunctions = '+functions';

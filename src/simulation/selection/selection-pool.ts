@@ -12,6 +12,7 @@ import type { SelectionFunctions } from './selection-functions.ts';
 import type { SelectionMeasures } from './selection-measures.ts';
 import type { ServingRule } from './selection-spec.ts';
 
+/** What the pool shares with the simulation. */
 export interface SelectionPoolDeps {
   readonly loop: EventLoop;
   readonly random: Random;
@@ -45,6 +46,7 @@ interface PoolInstance {
   drained: (() => void) | null;
 }
 
+/** Has the methods of a `VariantPool` that a simulated fleet calls. */
 export class SelectionPool implements Pick<VariantPool, 'attach' | 'detach' | 'drain'> {
   /** Duration of the batch that is being started. */
   batchMs = 0;

@@ -23,6 +23,7 @@ const typeName = 'instance';
 /** How many arrivals are simulated before other work of the process gets a turn. */
 const turn = 200_000;
 
+/** Runs once. The same spec gives the same result. */
 export class SelectionSimulation {
   readonly #spec: SelectionSimulationSpec;
   readonly #loop = new EventLoop(Date.UTC(2026, 0, 1));

@@ -25,6 +25,7 @@ export type ServingRule =
   /** One model for each instance, chosen again every 30 s. `plans`: the models alone. */
   | { readonly kind: 'periodic'; readonly plans: readonly SimulatedPlan[] };
 
+/** Functions beside the instances of a selection. */
 export interface SimulatedSelectionFunctions {
   readonly prices: FunctionPrices;
   readonly memoryMiB: number;
@@ -35,6 +36,7 @@ export interface SimulatedSelectionFunctions {
   readonly batchSizeMax: number | null;
 }
 
+/** The fleet of a simulated selection. */
 export type SelectionFleet =
   | { readonly kind: 'fixed'; readonly instances: number }
   | {
@@ -50,6 +52,7 @@ export type SelectionFleet =
       readonly functions: SimulatedSelectionFunctions | null;
     };
 
+/** Everything that a simulation depends on. */
 export interface SelectionSimulationSpec {
   /** Name of the result. */
   readonly policy: string;
@@ -69,6 +72,7 @@ export interface SelectionSimulationSpec {
   readonly serviceSeed: number;
 }
 
+/** What a simulated selection did. */
 export interface SelectionSimulationResult {
   readonly policy: string;
   readonly requests: number;

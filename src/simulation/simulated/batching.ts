@@ -9,6 +9,7 @@ import type { FunctionProfile, ServiceTable } from '../../profiling/index.ts';
 import type { Decision, NewDecision } from '../../records/index.ts';
 import type { FunctionVariant } from '../../serving/index.ts';
 
+/** What the controller observes and decides about. */
 export interface SimulatedBatchingDeps {
   readonly clock: Clock;
   readonly variant: () => FunctionVariant;
@@ -28,6 +29,7 @@ const turns = 40;
 const ignore = (): void => {};
 const silent = { info: ignore, warn: ignore, error: ignore, debug: ignore, trace: ignore, fatal: ignore } as const;
 
+/** The controller is asynchronous: the simulation waits while `isDeciding`, in which no simulated time passes. */
 export class SimulatedBatching {
   readonly #controller: BatchController;
   /** True if a decision has started since the last call of `decided`. */

@@ -15,6 +15,7 @@ interface SimulatedEvent {
 
 const kindShift = 2 ** 50;
 
+/** Two events at the same time run in the order of their kinds, whatever the order of their creation. */
 export class EventLoop implements Clock {
   #nowMs = 0;
   #order = 0;

@@ -9,6 +9,7 @@ import { type EventLoop, eventKind } from './event-loop.ts';
 import { SimulatedExecutor } from './executors.ts';
 import type { SimulatedServiceLaw } from './service-law.ts';
 
+/** An instance type of a simulated fleet. Times are in milliseconds. */
 export interface FleetType {
   readonly name: string;
   /** Billed price per hour. */
@@ -34,6 +35,7 @@ export interface FaultInjection {
   readonly interruptionsPerHour: number;
 }
 
+/** What the fleet shares with the simulation. */
 export interface FleetDeps {
   readonly loop: EventLoop;
   readonly pool: Pick<VariantPool, 'attach' | 'detach' | 'drain'>;
@@ -61,6 +63,7 @@ interface Instance {
 
 const noticeMs = 120_000;
 
+/** Instances are billed from their launch, as a real one would be. */
 export class Fleet {
   /** Number of drains in progress. Each completes by a promise, which needs a turn of the real event loop. */
   draining = 0;

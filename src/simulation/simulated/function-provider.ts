@@ -11,6 +11,7 @@ import { SimulatedExecutor } from './executors.ts';
 import { functionOf, type SimulatedProfile } from './profile.ts';
 import { SimulatedServiceLaw } from './service-law.ts';
 
+/** What the provider shares with the simulation. */
 export interface FunctionProviderDeps {
   readonly loop: EventLoop;
   /** A getter, because the pool requests its first environments while it is being constructed. */
@@ -33,6 +34,7 @@ interface Size {
   readonly thereAndBack: ServiceTable;
 }
 
+/** Stands in for deployment: it starts and ends environments for the function pool. */
 export class FunctionProvider {
   readonly #deps: FunctionProviderDeps;
   readonly #sizes = new Map<number, Size>();

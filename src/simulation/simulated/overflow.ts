@@ -12,6 +12,7 @@ import { choosesFunctions, functionUsdEach, hasFunctions, type SimulationSpec } 
 import { functionOf } from './profile.ts';
 import { SimulatedServiceLaw } from './service-law.ts';
 
+/** What is observed of functions. */
 export interface SimulatedOverflowDeps {
   readonly clock: Clock;
   readonly spec: SimulationSpec;
@@ -27,6 +28,7 @@ export interface SimulatedOverflowDeps {
 
 const hourMs = 3_600_000;
 
+/** Knows the functions of a hybrid variant; without any, all its answers are empty. */
 export class SimulatedOverflow {
   readonly #deps: SimulatedOverflowDeps;
   readonly #hasFunctions: boolean;

@@ -25,6 +25,7 @@ import { createForecaster, type Forecaster } from '../../forecasting/index.ts';
 import type { Objective } from '../../objective.ts';
 import type { TypeCapacity } from '../../profiling/index.ts';
 
+/** What the policy observes. */
 export interface PlanningDeps {
   readonly policy: Policy;
   readonly objective: Objective;
@@ -64,6 +65,7 @@ export interface PlanningInput {
 const dayMs = 86_400_000;
 const noInstances = { active: 0, launching: 0, draining: 0 };
 
+/** Calls `decideScaling`, as the server does. */
 export class Planning {
   /** The last forecast. */
   forecast: ForecastView | null = null;

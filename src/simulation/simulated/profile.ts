@@ -17,6 +17,7 @@ export interface SimulatedProfile {
   readonly memoryMiB: number | null;
 }
 
+/** An instance type of a profile. Prices are in US dollars. */
 export interface SimulatedType {
   readonly name: string;
   readonly usdPerHour: number;
@@ -33,6 +34,7 @@ export interface RentedType extends Omit<SimulatedType, 'usdPerHourSpot'> {
   readonly onDemand: string | null;
 }
 
+/** A memory size of functions of a profile. */
 export interface SimulatedFunction {
   readonly memoryMiB: number;
   /** Time from request to ready, in milliseconds; billed. */

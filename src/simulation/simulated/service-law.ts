@@ -28,6 +28,7 @@ class FixedServiceTable extends ServiceTable {
 const knotsOfThree = [0.5, 0.95, 0.99] as const;
 const quantileKnots = [...Array.from({ length: quantileCount - 1 }, (_, i) => i / (quantileCount - 1)), 0.99, 1];
 
+/** A draw interpolates between the measured quantiles of its batch size. */
 export class SimulatedServiceLaw {
   readonly batchMax: number;
   /** Profile for choosing memory and batch size. */

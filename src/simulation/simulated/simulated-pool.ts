@@ -7,6 +7,7 @@ import { choosesFunctions, functionsUnlimited, type SimulatedFunctions, type Sim
 import type { FleetType } from './fleet.ts';
 import type { FunctionProvider } from './function-provider.ts';
 
+/** What the pool is built of. */
 export interface SimulatedPoolDeps {
   readonly clock: Clock;
   /** The policy of the simulation spec. */
@@ -21,6 +22,7 @@ const timeoutMs = 10_000;
 /** As in the product. */
 const queueRowsMax = 10_000;
 
+/** The same class as in the server, on a virtual clock and without workers. */
 export function simulatedPool(spec: SimulationSpec, { clock, policy, types, functions }: SimulatedPoolDeps): VariantPool {
   const { objective, memoryMiB, profile, overflow, serverless, functions: deployed = functionsUnlimited } = spec;
   const {
@@ -71,6 +73,7 @@ const signature = {
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
 } as const;
 
+/** A version that exists nowhere: only its name and signature matter. */
 export function simulatedModel(group: string): ModelVersion {
   return {
     group,

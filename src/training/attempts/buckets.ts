@@ -20,6 +20,7 @@ export interface TrainingBuckets {
   deleteAll(bucket: string, keys: readonly string[]): Promise<void>;
 }
 
+/** An object of a channel. */
 export interface ListedInput {
   readonly key: string;
   readonly bytes: number;
@@ -30,6 +31,7 @@ interface ListedFrom {
   readonly inclusive: boolean;
 }
 
+/** An object that was found, and is not read yet. */
 export interface OpenTrainingObject {
   readonly bytes: number;
   readonly pieces: readonly { readonly sha256: string }[];
@@ -56,6 +58,7 @@ export async function* objectsUnder(buckets: TrainingBuckets, bucket: string, pr
   }
 }
 
+/** `s3://bucket/key` */
 export function s3Uri(bucket: string, key: string): string {
   return `s3://${bucket}/${key}`;
 }

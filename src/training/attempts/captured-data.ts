@@ -16,6 +16,7 @@ export interface LabelledCalls {
   readonly rows: (query: Omit<CapturedSource, 'kind'>) => AsyncIterable<Uint8Array>;
 }
 
+/** Where captured calls are read from, and where their rows are stored. */
 export interface CapturedDataDeps {
   readonly buckets: TrainingBuckets;
   readonly labelled: LabelledCalls;

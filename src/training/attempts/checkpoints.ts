@@ -9,11 +9,13 @@ import { downloadFile, pathUnder } from './channels.ts';
 import { type JobFolder, listJobFiles } from './job-files.ts';
 import { putFile, totalBytesOf } from './outputs.ts';
 
+/** The object store, and the clock of the machine. */
 export interface CheckpointDeps {
   readonly buckets: TrainingBuckets;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
 
+/** A lost attempt loses at most about this much of its work, if it writes checkpoints as often. */
 export const checkpointEveryMs = 30_000;
 /** A file that changed later is probably still being written. */
 const quietMs = 2000;
@@ -26,6 +28,7 @@ export function checkpointFolder({ path }: CheckpointConfig, ml: string): JobFol
   return { base: ml, path: path.slice(mlFolder.length + 1) };
 }
 
+/** Where the checkpoints of a job are. */
 export function checkpointUri({ bucket, prefix }: CheckpointConfig): string {
   return s3Uri(bucket, prefix);
 }

@@ -5,11 +5,13 @@
 import { jobKindOf, jobNameOf } from '../job-kind.ts';
 import { mlFolder, type TrainingSpec } from '../spec.ts';
 
+/** Where the script finds its files. */
 export interface ContractPlace {
   /** The script's path of `/opt/ml`: this path, or the folder of the job on machines that cannot bind it. */
   readonly ml: string;
 }
 
+/** What a script finds out about its job and its server. */
 export interface ContractFacts extends ContractPlace {
   readonly arn: string;
   readonly region: string;

@@ -8,6 +8,7 @@ export interface TaskEnding {
   readonly peakMiB: number | null;
 }
 
+/** What is known of a failed attempt. */
 export interface FailureFacts {
   readonly ending: TaskEnding;
   /** The text of `/opt/ml/output/failure`; null if there is none. */
@@ -41,6 +42,7 @@ export function failureReason({ ending, failureText, lastLines, instanceType, me
   return `AlgorithmError: ${cutText(text.trim(), room)}${suffix}`;
 }
 
+/** For a channel that cannot be downloaded: the caller's mistake. */
 export function downloadFailure(problem: string): string {
   return cutReason(`ClientError: Data download failed: ${problem}`);
 }
@@ -50,6 +52,7 @@ export function cutReason(reason: string): string {
   return cutText(reason, failureReasonMax);
 }
 
+/** For a task that disappeared, as if the machine was switched off: not the caller's mistake. */
 export function lostReason(attempts: number, how: string, checkpoints: string | null): string {
   const times = attempts === 1 ? 'once' : `${attempts} times`;
   const where = checkpoints === null ? '' : ` Its checkpoints are at ${checkpoints}`;

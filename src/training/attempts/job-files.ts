@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, opendir, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** A regular file that a job wrote. */
 export interface JobFile {
   /** With `/`, relative to the folder. */
   readonly path: string;
@@ -15,6 +16,7 @@ export interface JobFile {
   readonly isExecutable: boolean;
 }
 
+/** The files of a folder, and what was left out. */
 export interface JobFiles {
   /** Sorted by path. */
   readonly files: readonly JobFile[];
@@ -23,6 +25,7 @@ export interface JobFiles {
   readonly isTooMany: boolean;
 }
 
+/** Files of one folder. A job with more fails instead of filling the server's memory. */
 export const jobFilesMax = 100_000;
 const notesMax = 20;
 const depthMax = 64;

@@ -11,6 +11,7 @@ import { downloadChannel, downloadFile } from './channels.ts';
 import { type CheckpointDeps, fetchCheckpoints } from './checkpoints.ts';
 import { type ContractFacts, contractCommand, contractFiles, contractFolders, contractVariables, processingFiles } from './contract.ts';
 
+/** What preparing an attempt needs. */
 export interface LaunchDeps extends CheckpointDeps, CapturedDataDeps {
   /** The file of a stored source archive. */
   readonly sourcePath: (sha256: string) => Promise<string>;
@@ -27,6 +28,7 @@ export interface JobPython {
   readonly lock: string | null;
 }
 
+/** What an attempt trains with, as the lineage records it. */
 export interface Downloaded {
   readonly data: Readonly<Record<string, ChannelFacts>>;
   readonly codeSha256: string | null;
@@ -111,6 +113,7 @@ export async function writeContract(
   await copyFile(deps.scriptMode, join(folder, 'ml', scriptPath));
 }
 
+/** What a task needs beyond the spec of its job. */
 export interface TaskFacts {
   readonly id: string;
   readonly folder: string;
@@ -125,6 +128,7 @@ export interface TaskFacts {
   readonly stopGraceMs: number;
 }
 
+/** Script mode runs `script_mode.py`; a command runs as it is. Both find the same folders and variables. */
 export function taskSpecOf(spec: TrainingSpec, facts: TaskFacts): TaskSpec {
   const { id, folder, paths, python, contract, threads, memoryMiB, isPreemptible, maxRuntimeMs, stopGraceMs } = facts;
   const environmentBin = python === null ? null : dirname(python.python);

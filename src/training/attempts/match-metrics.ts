@@ -8,6 +8,7 @@ import { threadTask } from '../../threads/index.ts';
 import type { TrainingMetric } from '../spec.ts';
 import type { TrainingMetricValue } from '../training-job.ts';
 
+/** Patterns, and lines to find them in. Plain data for the thread. */
 export interface MatchRequest {
   readonly metrics: readonly TrainingMetric[];
   readonly lines: readonly { readonly atMs: number; readonly line: string }[];

@@ -2,6 +2,7 @@
 import type { LogGroups } from '../../logs/index.ts';
 import type { TaskLine, TaskOutput } from '../../providers/index.ts';
 
+/** Where the output is read from, and the log that it goes to. */
 export interface OutputLogDeps {
   readonly logGroups: Pick<LogGroups, 'follow' | 'sourceOffset'>;
   /** The output of the task from an offset on. */
@@ -12,6 +13,7 @@ export interface OutputLogDeps {
 const attemptUnit = 2 ** 43;
 const tailLines = 20;
 
+/** The offset is stored with the lines, so neither is ahead of the other after a kill. */
 export class OutputLog {
   readonly #deps: OutputLogDeps;
   readonly #group: string;

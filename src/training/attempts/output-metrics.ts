@@ -8,6 +8,7 @@ import type { TrainingSpec } from '../spec.ts';
 import { type TrainingMetricValue, trainingMetricsNamespace } from '../training-job.ts';
 import { matchMetricsTask } from './match-metrics.ts';
 
+/** The thread, and where metrics go. */
 export interface OutputMetricsDeps {
   readonly threads: Threads;
   readonly series: Pick<MetricStore, 'put'>;
@@ -23,6 +24,7 @@ interface JobMetrics {
 /** Plenty for lines that people read; later work waits no longer than this. */
 const work = { name: 'matching metrics', hint: 'print shorter lines, or give fewer metrics', timeMaxMs: 10_000 };
 
+/** Lines of a job are matched in order, a batch at a time. */
 export class OutputMetrics {
   readonly #deps: OutputMetricsDeps;
   readonly #jobs = new Map<string, JobMetrics>();

@@ -12,12 +12,14 @@ import { mlFolder, type TrainingSpec } from '../spec.ts';
 import { joinKey, s3Uri, type TrainingBuckets } from './buckets.ts';
 import { type JobFile, type JobFolder, jobFilesMax, listJobFiles, openJobFile } from './job-files.ts';
 
+/** The object store, and the limit of a model. */
 export interface OutputUploadDeps {
   readonly buckets: TrainingBuckets;
   /** The largest model.tar.gz. */
   readonly artifactBytesMax: number;
 }
 
+/** What was uploaded, and notes on what was not. */
 export interface UploadedOutput {
   readonly notes: readonly string[];
   /** Files of the model. */

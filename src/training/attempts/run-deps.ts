@@ -30,6 +30,7 @@ export interface JobMeter {
   ended(name: string, job: StoredTraining | null): void;
 }
 
+/** Everything that a run uses. Tests replace single members. */
 export interface RunDeps extends LaunchDeps, OutputUploadDeps {
   readonly clock: Clock;
   readonly log: Log;

@@ -41,6 +41,7 @@ const triesToEnd = 600;
 /** Time for a checkpoint when the server stops. */
 const haltGraceMs = 30_000;
 
+/** One per job that is not over. Stopping is requested, and takes effect at the next step. */
 export class TrainingRun {
   readonly #deps: RunDeps;
   readonly #name: string;

@@ -28,8 +28,10 @@ const reasonMax = 1000;
 const triesMax = 60;
 const tryEveryMs = 5000;
 
+/** What a run executes; a new revision does not change it. */
 export type RevisionOfRun = Pick<Pipeline, 'spec' | 'git' | 'sourceSha256' | 'appliedBy'>;
 
+/** One per run in progress. Stopping ends the step's work, too; closing leaves it to the next server. */
 export class RunExecution {
   readonly #deps: RunStepDeps;
   readonly #revision: RevisionOfRun;

@@ -19,8 +19,10 @@ export interface PairedTest {
   readonly pWorse: number;
 }
 
+/** `unsure`: the rows prove neither. */
 export type TrainingVerdict = 'better' | 'worse' | 'unsure';
 
+/** A verdict, with its figures in a sentence. */
 export interface TrainingJudgement {
   readonly verdict: TrainingVerdict;
   readonly reason: string;

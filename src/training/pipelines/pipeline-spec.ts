@@ -1,10 +1,12 @@
 /** What a pipeline does: when it runs, and its steps. Read from its file by `pipeline-file.ts`. */
 import type { TrainingMetric } from '../spec.ts';
 
+/** In the order in which they run. */
 export const pipelineSteps = ['train', 'register', 'evaluate', 'approve', 'deploy'] as const;
 /** In the order in which they run. An evaluation runs a version, so the version is registered first, pending approval. */
 export type PipelineStep = (typeof pipelineSteps)[number];
 
+/** When runs start by themselves. Both null: on request only. */
 export interface PipelineTriggers {
   /** `rate(1 day)`, `cron(0 3 ? * SUN *)`, in UTC. */
   readonly schedule: string | null;
@@ -19,11 +21,13 @@ export type PipelineChannelSource =
   | { readonly kind: 's3'; readonly uri: string }
   | { readonly kind: 'captured'; readonly endpoint: string; readonly sinceMs: number | null; readonly rowsMax: number };
 
+/** A channel of the training job. */
 export interface PipelineChannel {
   readonly name: string;
   readonly source: PipelineChannelSource;
 }
 
+/** The step `train`. Null members have the defaults of a training job. */
 export interface TrainSettings {
   /** The origin of the code, as written in the file; null: a command needs none. */
   readonly source: string | null;
@@ -40,6 +44,7 @@ export interface TrainSettings {
   readonly output: string | null;
 }
 
+/** The step `evaluate`. */
 export interface EvaluateSettings {
   /** `s3://bucket/key`: a CSV or JSON Lines file. */
   readonly data: string;
@@ -49,6 +54,7 @@ export interface EvaluateSettings {
   readonly against: string;
 }
 
+/** The step `approve`. */
 export interface ApproveSettings {
   readonly when: 'better' | 'manual' | 'always';
   /** 1 - confidence is the level of the test. */
@@ -59,12 +65,14 @@ export interface ApproveSettings {
   readonly unsure: 'manual' | 'reject';
 }
 
+/** The step `deploy`: a watched update in these steps. */
 export interface DeploySettings {
   readonly endpoint: string;
   readonly steps: readonly { readonly share: number; readonly watchMs: number }[];
   readonly alarms: readonly string[];
 }
 
+/** A parsed file. Null steps are skipped. */
 export interface PipelineSpec {
   readonly name: string;
   readonly on: PipelineTriggers;

@@ -2,7 +2,9 @@
 import type { PairedTest, TrainingVerdict } from './judge-better.ts';
 import type { PipelineSpec, PipelineStep } from './pipeline-spec.ts';
 
+/** Of a whole run. */
 export type PipelineRunState = 'InProgress' | 'Completed' | 'Failed' | 'Stopped';
+/** Of one step of a run. */
 export type PipelineStepState = 'Waiting' | 'InProgress' | 'Completed' | 'Failed' | 'Skipped' | 'Stopped';
 
 /** Why a run starts. */
@@ -18,6 +20,7 @@ export interface PipelineTrigger {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** A step of a run as callers see it. */
 export interface PipelineStepView {
   readonly step: PipelineStep;
   readonly state: PipelineStepState;
@@ -55,6 +58,7 @@ export interface PipelineRunFacts {
   readonly generation: number | null;
 }
 
+/** A run as callers see it. */
 export interface PipelineRun extends PipelineRunFacts {
   readonly pipeline: string;
   /** Counts from 1. */
@@ -76,6 +80,7 @@ export interface PipelineGit {
   readonly isDirty: boolean;
 }
 
+/** A pipeline in its newest revision. */
 export interface Pipeline {
   readonly name: string;
   readonly spec: PipelineSpec;

@@ -20,6 +20,7 @@ import type { RunStepDeps } from './run-steps.ts';
 import { trainingSpecFor } from './step-train.ts';
 import { checkOwnEvents, isOfRollout, mergedTrigger, scheduleDueMs, startsAtMs } from './triggers.ts';
 
+/** Modules that pipelines use, and a few checks. */
 export interface PipelinesDeps extends RunStepDeps {
   readonly training: RunStepDeps['training'] & Pick<Training, 'check'>;
   readonly audit: Pick<Audit, 'record'>;
@@ -34,6 +35,7 @@ export interface PipelinesDeps extends RunStepDeps {
   readonly discardSource: (sha256: string) => Promise<void>;
 }
 
+/** A file to apply, with its code. */
 export interface NewPipeline {
   readonly file: string;
   /** The archive of the code; null: that of the previous revision. */
@@ -41,6 +43,7 @@ export interface NewPipeline {
   readonly git: PipelineGit | null;
 }
 
+/** What an apply would do. */
 export interface PipelinePlan {
   readonly spec: PipelineSpec;
   readonly steps: readonly PlannedStep[];
@@ -56,6 +59,7 @@ const parsing = { name: 'reading the file of the pipeline', hint: 'Write it with
 /** Runs whose own events do not trigger the pipeline again. */
 const ownRuns = 5;
 
+/** A trigger that comes during a run waits; only one waits per pipeline. */
 export class Pipelines {
   readonly #deps: PipelinesDeps;
   /** By lower-case name. */

@@ -7,6 +7,7 @@ import { stepsOf } from './pipeline-spec.ts';
 import type { RunStepDeps } from './run-steps.ts';
 import { holdoutName, otherGroup, versionAgainst } from './step-evaluate.ts';
 
+/** A step, in a sentence. */
 export interface PlannedStep {
   readonly step: PipelineStep;
   readonly text: string;

@@ -55,6 +55,7 @@ export interface StepContext {
   readonly saveIn: (tx: Transaction, facts: Partial<PipelineRunFacts>) => Promise<() => void>;
 }
 
+/** How a step ended. */
 export interface StepOutcome {
   readonly state: Extract<PipelineStepState, 'Completed' | 'Failed' | 'Skipped'>;
   readonly note: string;

@@ -12,6 +12,7 @@ const openingPollMs = 200;
 
 type TrainingAction = 'approve' | 'reject' | 'keep';
 
+/** What the step does with the version, and why. */
 export interface TrainingChoice {
   readonly verdict: TrainingVerdict | null;
   readonly action: TrainingAction;
@@ -32,6 +33,7 @@ export function chooseApproval(
   return { verdict, action: actions[verdict], reason: `${reason} (against ${against})` };
 }
 
+/** A version that was decided by hand meanwhile is left as it is. */
 export async function approveStep(context: StepContext): Promise<StepOutcome> {
   const { deps, spec, run, who, save } = context;
   const version = run.version as string;

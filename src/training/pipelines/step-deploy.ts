@@ -25,6 +25,7 @@ interface DeployEnd {
   readonly reason: string;
 }
 
+/** Waits for the rollout to end, which may take as long as its steps do. */
 export async function deployStep(context: StepContext): Promise<StepOutcome> {
   const { deps, spec, run, who, signal } = context;
   const { endpoint } = spec.deploy as DeploySettings;

@@ -12,6 +12,7 @@ import { pauseFor, type RunStepDeps, type StepContext, type StepOutcome } from '
 
 const pollMs = 200;
 
+/** Stores the evaluation's id before it is created, so a repeated step finds it instead of creating another one. */
 export async function evaluateStep(context: StepContext): Promise<StepOutcome> {
   const { deps, spec, run, who, save, signal } = context;
   const settings = spec.evaluate as EvaluateSettings;
@@ -132,6 +133,7 @@ export async function versionAgainst(
   return `${heaviest.group}/${heaviest.version}`;
 }
 
+/** A pipeline replaces versions of its own group only. */
 export function otherGroup(endpoint: string, serves: string, group: string): PlatformError {
   return new PlatformError(
     'wrong_state',

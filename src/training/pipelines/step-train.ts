@@ -110,6 +110,7 @@ function throwDeleted(job: string): never {
   throw new PlatformError('not_found', `training job ${job} was deleted`);
 }
 
+/** The job has registered the version already, with its last step; this one reports it. */
 export async function registerStep({ deps, spec, run }: StepContext): Promise<StepOutcome> {
   if (run.version !== null) return { state: 'Completed', note: `registered ${run.version}, pending approval` };
   const job = run.job === null ? null : await deps.training.find(run.job);

@@ -7,6 +7,7 @@ import { PlatformError } from '../../errors.ts';
 import { closestName } from '../../names.ts';
 import { parseDurationMs } from '../../objective.ts';
 
+/** Size of a file, checked before it is parsed. */
 export const yamlBytesMax = 64 * 1024;
 /** The parser recurses for each level; no file needs more. */
 const depthMax = 20;

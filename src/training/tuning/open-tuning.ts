@@ -11,6 +11,7 @@ import { TuningJobs } from './tuning-jobs.ts';
 import { TuningRows } from './tuning-rows.ts';
 import { tuningLimits } from './tuning-spec.ts';
 
+/** Modules that tuning stands on. */
 export interface OpenTuningDeps extends Pick<Foundation, 'db' | 'clock'> {
   readonly logs: Pick<Foundation['logs'], 'platform'>;
   readonly registry: Pick<Registry, 'files'>;

@@ -4,6 +4,7 @@ import { PlatformError } from '../../errors.ts';
 /** How a range is searched. Auto is Logarithmic for positive ranges over two orders of magnitude or more, otherwise Linear. */
 export type RangeScaling = 'Auto' | 'Linear' | 'Logarithmic' | 'ReverseLogarithmic';
 
+/** The range of one hyperparameter. */
 export type ParameterRange =
   | {
       readonly kind: 'continuous' | 'integer';
@@ -16,6 +17,7 @@ export type ParameterRange =
 
 type NumericRange = Exclude<ParameterRange, { kind: 'categorical' }>;
 
+/** Those of SageMaker. */
 export const rangeLimits = { ranges: 30, nameLength: 256, values: 30, valueLength: 256 } as const;
 
 /** A range of two orders of magnitude is searched by magnitude. */

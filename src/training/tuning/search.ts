@@ -5,17 +5,20 @@ import { type ParameterRange, valueAt } from './parameter-ranges.ts';
 /** Hyperband is ASHA: random proposals, most of which `decideHalving` stops early. Bayesian is TPE. */
 export type TuningStrategy = 'Random' | 'Grid' | 'Hyperband' | 'Bayesian';
 
+/** Whether a smaller or a larger value is better. */
 export type TuningGoal = 'Minimize' | 'Maximize';
 
 /** Values by hyperparameter. */
 export type ParameterValues = Readonly<Record<string, string>>;
 
+/** A trial as strategies see it. */
 export interface TriedParameters {
   readonly values: ParameterValues;
   /** Null while the trial runs, or if it reported no value. */
   readonly objective: number | null;
 }
 
+/** What is searched, and how. */
 export interface TuningSearch {
   readonly strategy: TuningStrategy;
   readonly goal: TuningGoal;

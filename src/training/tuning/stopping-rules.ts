@@ -9,6 +9,7 @@ const eta = 3;
 /** Fewer trials say little about the median. */
 const trialsOfMedian = 3;
 
+/** Between which numbers of reports trials are compared. */
 export interface HalvingResources {
   /** Reports before the first rung. */
   readonly min: number;
@@ -51,6 +52,7 @@ export function decideMedian(trial: Reports, completed: readonly Reports[], goal
   return isBetter(median(averages), last, goal);
 }
 
+/** Strictly: equal values are not better. */
 export function isBetter(value: number, than: number, goal: TuningGoal): boolean {
   return goal === 'Minimize' ? value < than : value > than;
 }

@@ -5,8 +5,10 @@ import type { TrainingStatus } from '../training-job.ts';
 import type { ParameterValues, TuningSearch } from './search.ts';
 import type { HalvingResources } from './stopping-rules.ts';
 
+/** As SageMaker has them. */
 export type TuningStatus = 'InProgress' | 'Completed' | 'Failed' | 'Stopping' | 'Stopped';
 
+/** What was requested, with defaults filled in. */
 export interface TuningSpec extends TuningSearch {
   readonly name: string;
   /** The metric of the training jobs to minimize or to maximize. */
@@ -34,6 +36,7 @@ export type NewTuningSpec = Omit<TuningSpec, 'seed'> & { readonly seed: number |
 /** `Waiting`: its training job has not been created yet. */
 export type TrialStatus = TrainingStatus | 'Waiting';
 
+/** One trial. Times are epoch milliseconds. */
 export interface TuningTrial {
   /** Counts from 1. */
   readonly number: number;
@@ -51,6 +54,7 @@ export interface TuningTrial {
   readonly endedAtMs: number | null;
 }
 
+/** Trials by what became of them. */
 export interface TuningCounts {
   readonly completed: number;
   readonly inProgress: number;
@@ -62,6 +66,7 @@ export interface TuningCounts {
   readonly unjudged: number;
 }
 
+/** A tuning job as callers see it. */
 export interface TuningJob {
   readonly spec: TuningSpec;
   readonly status: TuningStatus;
@@ -82,6 +87,7 @@ export interface TuningJobFilter extends JobFilter {
   readonly status?: TuningStatus | undefined;
 }
 
+/** What is stored with a new tuning job beyond its spec. */
 export interface NewTuningJob {
   /** The AWS request as received. */
   readonly document?: Readonly<Record<string, unknown>>;
@@ -109,6 +115,7 @@ export interface Tuning {
   nextName(stem: string): Promise<string>;
 }
 
+/** Whether the trial has reached a status that never changes again. */
 export function isTrialOver({ status }: Pick<TuningTrial, 'status'>): boolean {
   return status === 'Completed' || status === 'Failed' || status === 'Stopped';
 }

@@ -58,6 +58,7 @@ const kindOf: Readonly<Record<TuningStatus, EventKind>> = {
   Stopped: 'tuning.stopped',
 };
 
+/** Events of training jobs and a loop lead to the next step of a tuning job. */
 export class TuningJobs implements Tuning {
   readonly #deps: TuningJobsDeps;
   readonly #run: TuningRun;

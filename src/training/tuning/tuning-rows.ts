@@ -23,6 +23,7 @@ export interface TuningProgress {
   readonly best: TuningTrial | null;
 }
 
+/** A row of a tuning job. */
 export interface StoredTuning {
   readonly spec: TuningSpec;
   readonly document: Readonly<Record<string, unknown>> | null;

@@ -14,6 +14,7 @@ import { isTrialOver, type TuningSpec, type TuningTrial } from './tuning-job.ts'
 import type { StoredTuning, TuningProgress, TuningRows } from './tuning-rows.ts';
 import { objectiveHyperparameter } from './tuning-spec.ts';
 
+/** What a step uses. */
 export interface TuningRunDeps {
   readonly rows: TuningRows;
   readonly clock: Pick<Clock, 'wallMs'>;
@@ -22,6 +23,7 @@ export interface TuningRunDeps {
   readonly checkCreator: (who: string) => void;
 }
 
+/** What a step found. */
 export interface TuningAdvance {
   readonly trials: readonly TuningTrial[];
   /** No further trial will be started. */
@@ -33,6 +35,7 @@ export interface TuningAdvance {
 /** Of all tuning jobs together: more are read again. */
 const readMax = 2000;
 
+/** Holds no state that a restart would miss. */
 export class TuningRun {
   readonly #deps: TuningRunDeps;
   /** Reports of trials that are over, by training job: they do not change any more, and each step compares with all of them. */
@@ -187,6 +190,7 @@ export class TuningRun {
   }
 }
 
+/** Those of the job, then those that the trial tries, and the name of the metric. */
 export function trialHyperparameters({ training, metric }: TuningSpec, values: ParameterValues): Record<string, string> {
   return { ...training.hyperparameters, ...values, [objectiveHyperparameter]: metric };
 }

@@ -5,6 +5,7 @@ import { checkRanges } from './parameter-ranges.ts';
 import { gridSize } from './propose.ts';
 import type { TuningSpec } from './tuning-job.ts';
 
+/** Of everything that a request may leave out. */
 export const tuningDefaults = {
   strategy: 'Bayesian',
   maxParallel: 1,
@@ -15,6 +16,7 @@ export const tuningDefaults = {
   notImprovingMax: null,
 } as const satisfies Partial<TuningSpec>;
 
+/** Numbers of trials, reports and jobs. */
 export const tuningLimits = { jobs: 750, parallel: 100, reports: 100_000, gridJobs: 1000, unfinished: 100 } as const;
 
 /** SageMaker's hyperparameter that contains the name of the objective metric. */
