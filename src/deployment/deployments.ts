@@ -4,17 +4,13 @@
  * reconciled again.
  */
 import assert from 'node:assert/strict';
-import { type Clock, every } from '../clock.ts';
-import type { PriceTable } from '../costs/index.ts';
+import { every } from '../clock.ts';
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
-import type { Log } from '../logs/index.ts';
 import { nameKey } from '../names.ts';
-import type { FunctionProfiles, Profiles } from '../profiling/index.ts';
-import type { Provider } from '../providers/index.ts';
-import type { Audit, Decisions, Events } from '../records/index.ts';
-import { type ForeignCodeCheck, type ModelVersion, type Registry } from '../registry/index.ts';
-import { type Database, inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
+import type { Profiles } from '../profiling/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import { inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
 import { withModels } from './config/config-versions.ts';
 import type { EndpointConfig, VariantConfig } from './config/endpoint-config.ts';
 import type { ScalingConfig } from './config/scaling-config.ts';
@@ -24,6 +20,7 @@ import type { CountCause } from './counts/count-decision.ts';
 import { InstanceCounts, withCurrentCounts } from './counts/instance-counts.ts';
 import { readCounts, type ScaledCounts } from './counts/scaled-rows.ts';
 import { alreadyExists, endpointNotFound, requireEndpoint } from './deployment-errors.ts';
+import type { DeploymentsOptions } from './deployments-options.ts';
 import { EndpointChanges } from './endpoint-changes.ts';
 import {
   deleteEndpointRow,
@@ -45,31 +42,7 @@ import { isUnderWay, type RolloutGuard } from './rollouts/rollout.ts';
 import { Rollouts } from './rollouts/rollouts.ts';
 import { ServedVersions } from './rollouts/served-versions.ts';
 import { type ActionKind, causeOf, changeDetail, changeEvents, requestedManually } from './rollouts/update-events.ts';
-import type { ServingPort } from './serving-port.ts';
 import type { TransactionHook } from './transaction-hook.ts';
-
-export interface DeploymentsOptions {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly registry: Registry;
-  readonly provider: Provider;
-  readonly profiles: Pick<Profiles, 'measureInBackground'>;
-  readonly functionProfiles: Pick<FunctionProfiles, 'measureInBackground'>;
-  readonly prices: PriceTable;
-  /** Cores of this machine; limits the threads of a worker. */
-  readonly cores: number;
-  readonly events: Events;
-  readonly audit: Audit;
-  readonly decisions: Pick<Decisions, 'recordIn'>;
-  readonly serving: ServingPort;
-  /** Throws `invalid_request` for an invalid capture destination. */
-  readonly checkCaptureDestination?: (to: string) => Promise<void>;
-  /** Throws `forbidden` if the caller may not start the code of a version on this machine. */
-  readonly checkForeignCode?: ForeignCodeCheck;
-  /** Throws `invalid_request` for an unknown scaling policy. */
-  readonly checkPolicy?: (policy: string, limits: ScalingConfig) => void;
-}
 
 /** Poll interval: a missed change is noticed within this time. */
 const pollEveryMs = 1000;

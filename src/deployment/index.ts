@@ -44,7 +44,8 @@ export {
 } from './config/variant-change.ts';
 export type { CountCause, CountInputs } from './counts/count-decision.ts';
 export type { InstanceCounts, PolicyDecision } from './counts/instance-counts.ts';
-export { Deployments, type DeploymentsOptions } from './deployments.ts';
+export { Deployments } from './deployments.ts';
+export type { DeploymentsOptions } from './deployments-options.ts';
 export type { EndpointView, VariantView } from './endpoint-view.ts';
 export { Readiness } from './readiness.ts';
 export type { InstanceView } from './reconcile/instance-view.ts';

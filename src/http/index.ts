@@ -11,14 +11,9 @@ export { openGuards } from './guards/open-guards.ts';
 export { garbageCollector, memoryMeter, OverloadGuard } from './guards/overload-guard.ts';
 export { drainServers } from './listener/drain-servers.ts';
 export type { FrontPort } from './listener/front-port.ts';
-export {
-  type CallingRequest,
-  type Claim,
-  type DirectHandler,
-  Listener,
-  type ListenerOptions,
-} from './listener/listener.ts';
+export { Listener } from './listener/listener.ts';
 export { defaultLimits, type ListenerLimits } from './listener/listener-limits.ts';
+export type { CallingRequest, Claim, DirectHandler, ListenerOptions } from './listener/listener-options.ts';
 export { meterBodies, openListener } from './listener/open-listener.ts';
 export { reachableUrl } from './listener/reachable-url.ts';
 export { type Certificate, selfSignedCertificate } from './listener/self-signed.ts';

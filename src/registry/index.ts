@@ -17,7 +17,8 @@ export { type MultiModel, multiModelFile, multiModelOf, multiModelUri } from './
 export type { OpenedModel, OpenModel } from './openings.ts';
 export type { OpeningState, PythonModel } from './python-model.ts';
 export type { ForeignCodeCheck, RegistrationRequest } from './registration.ts';
-export { type Registration, Registry, type RegistryOptions, type VersionChange, type VersionPage } from './registry.ts';
+export { Registry } from './registry.ts';
+export type { Registration, RegistryOptions, VersionChange, VersionPage } from './registry-options.ts';
 export { storedSample } from './stored-sample.ts';
 export { baseNameOf, type HeldModel, type HeldModelRequest } from './uploads/held-model.ts';
 export type { ArtifactFile } from './uploads/manifest.ts';

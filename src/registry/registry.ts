@@ -1,99 +1,41 @@
 /** Model groups, their versions and the files of these versions. */
 import { readFile } from 'node:fs/promises';
-import type { Clock } from '../clock.ts';
 import { PlatformError } from '../errors.ts';
-import type { Log } from '../logs/index.ts';
 import { nameKey } from '../names.ts';
 import { checkName } from '../objective.ts';
-import type { Audit, AuditAction, EventKind, Events } from '../records/index.ts';
-import { type Bundle, fetchModel, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
-import { type Database, inTransaction, type ObjectStore, type SweepOptions, type Transaction } from '../storage/index.ts';
+import type { AuditAction, EventKind } from '../records/index.ts';
+import { fetchModel, type ModelFiles, modelFileName, type SampleBody } from '../runtime/index.ts';
+import { type Database, inTransaction, type SweepOptions, type Transaction } from '../storage/index.ts';
 import type { Approval } from './approval.ts';
 import { Catalogue } from './catalogue.ts';
 import { describeGroup, insertGroup, listGroups, removeGroup } from './groups.ts';
-import { type ImageEntry, type ImageRuntime, resolveImage } from './images/images.ts';
+import { type ImageRuntime, resolveImage } from './images/images.ts';
 import { checkDescription, checkMetrics, checkStringMap } from './limits.ts';
 import { modelArtifactOf } from './model-artifact.ts';
 import { type ModelGroup, type ModelVersion, parseReference, versionOf } from './model-version.ts';
-import { type OpeningRequest, Openings, type OpenModel } from './openings.ts';
+import { type OpeningRequest, Openings } from './openings.ts';
 import { sampleText } from './python-model.ts';
 import { type PythonVersion, readPythonVersions } from './python-versions.ts';
 import {
   type FailedModel,
-  type ForeignCodeCheck,
   markRegistrationFailed,
   type RegistrationRequest,
   type ReservedVersion,
   registerModel,
   reserveVersion,
 } from './registration.ts';
+import type { Registration, RegistryOptions, VersionChange, VersionPage } from './registry-options.ts';
 import { lockStringMap, writeStringMap } from './tags.ts';
 import { Artifacts } from './uploads/artifacts.ts';
 import { type HeldModel, type HeldModelRequest, holdModel, isApprovedContent } from './uploads/held-model.ts';
-import type { Inspect } from './uploads/inspected-upload.ts';
 import { type Preview, previewUpload } from './uploads/preview.ts';
-import type { Recognise } from './uploads/python-upload.ts';
 import { isReferenced, readVersion, selectVersions, versionsOf } from './version-rows.ts';
-
-/** Collaborators of the registry. Functions that inspect files run in a worker, never here. */
-export interface RegistryOptions {
-  readonly db: Database;
-  readonly objects: ObjectStore;
-  /** Throws if the content of an artifact does not match its sha256. Without it, artifacts are not checked. */
-  readonly checkArtifact?: (path: string) => Promise<void>;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly events: Events;
-  readonly audit: Audit;
-  readonly inspect: Inspect;
-  /** Inspects the archive of a process model in a worker. */
-  readonly inspectBundle: (path: string) => Promise<Bundle>;
-  /** The images table. Default: only the built-in image. */
-  readonly images?: readonly ImageEntry[];
-  readonly checkForeignCode?: ForeignCodeCheck;
-  /** Reads what a file or a folder holds without running it. Absent: Python models are not recognised. */
-  readonly recognise?: Recognise;
-  /** Throws `invalid_request` if there is no Python environment of this name. */
-  readonly expectEnvironment?: (name: string) => Promise<void>;
-  /** Opens a Python model in a worker. Absent: this server runs no Python. */
-  readonly openPython?: OpenModel;
-  /** The folder of `catalogue.json`. */
-  readonly catalogueDirectory: string;
-  /** Endpoints that use the version; called within the deleting transaction. */
-  readonly inUse: (group: string, version: number, tx: Transaction) => Promise<readonly string[]>;
-  /** Called within the transaction that deletes a group. The returned function is called after the commit. */
-  readonly removeGroup?: (group: string, tx: Transaction) => Promise<() => void>;
-  /** Default: 2 GiB. */
-  readonly modelBytesMax?: number;
-}
-
-/** The result of a registration. */
-export interface Registration {
-  readonly version: ModelVersion;
-  /** Whether an existing version with the same bytes was returned, because `reuse` was requested. */
-  readonly reused: boolean;
-}
 
 type StringMap = Readonly<Record<string, string>>;
 
 interface VersionOrGroup {
   readonly group: string;
   readonly version: number | null;
-}
-
-export interface VersionPage {
-  readonly limit?: number;
-  readonly offset?: number;
-}
-
-/** Changeable fields of a version; absent fields are unchanged. */
-export interface VersionChange {
-  readonly description?: string;
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly metrics?: Readonly<Record<string, number>>;
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Note on the approval. */
-  readonly approvalNote?: string;
 }
 
 const modelBytesMaxDefault = 2 * 1024 ** 3;

@@ -40,5 +40,6 @@ export { type SamplingDeps, sampling } from './traffic/sampling.ts';
 export { answeringVariants, type OverflowView, type ServedVariant, type ServedView } from './traffic/served-view.ts';
 export type { BatchStatistics, Duration, VariantStatistics } from './traffic/statistics.ts';
 export { isRejection, noTraffic, type TrafficCounts } from './traffic/traffic-meter.ts';
-export { VariantPool, type VariantPoolDeps } from './variant-pool.ts';
+export { VariantPool } from './variant-pool.ts';
+export type { VariantPoolDeps } from './variant-pool-deps.ts';
 export type { FunctionSource } from './variant-pools.ts';

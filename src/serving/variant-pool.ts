@@ -9,9 +9,7 @@ import type { CaptureConfig } from '../data-quality/index.ts';
 import { asPlatformError, PlatformError } from '../errors.ts';
 import { formatMs } from '../objective.ts';
 import { platformOverheadMs } from '../profiling/index.ts';
-import { type CloseReason, priorityShiftMs } from '../queueing/index.ts';
-import type { Random } from '../random.ts';
-import type { LostRequests } from '../records/index.ts';
+import { priorityShiftMs } from '../queueing/index.ts';
 import { type ModelVersion, type MultiModel, multiModelOf, payloadKind } from '../registry/index.ts';
 import type { Signature } from '../tensor.ts';
 import type { BatchRung } from './batch-plan.ts';
@@ -20,38 +18,17 @@ import type { Dispatch, ExecutorPool, PoolContext, PoolSettings, PoolWorker } fr
 import { FunctionPool } from './functions/function-pool.ts';
 import type { FunctionPoolDeps } from './functions/function-pool-deps.ts';
 import { minimumMarginMs } from './instances/admission-margin.ts';
-import { InstancePool, type InstancePoolDeps } from './instances/instance-pool.ts';
+import { InstancePool } from './instances/instance-pool.ts';
 import { Ladder, unloadedIn } from './ladder.ts';
-import { HybridPool, type HybridPoolOptions } from './overflow/hybrid-pool.ts';
+import { HybridPool } from './overflow/hybrid-pool.ts';
 import { type InferenceCall, type InferenceOutcome, PendingRequest, type ServedRoute, type Shadow } from './request.ts';
 import { shapeBucketOf } from './runners/batch-tensors.ts';
 import { type BatchEnd, runBatch } from './runners/run-batch.ts';
 import { IdlePool, type SharedWorker } from './shadows/idle-pool.ts';
-import { IdleShadows, type ShadowAnswer } from './shadows/idle-shadows.ts';
+import { IdleShadows } from './shadows/idle-shadows.ts';
 import { IdleTime } from './shadows/idle-time.ts';
 import { VariantStatistics } from './traffic/statistics.ts';
-
-export interface VariantPoolDeps extends InstancePoolDeps {
-  readonly clock: Clock;
-  /** Draws which requests of a ladder are compared in idle time. Absent: none. */
-  readonly random?: Random;
-  /** Called with what another plan answers to a request, after its response was sent. */
-  readonly onShadowAnswered?: (answer: ShadowAnswer) => void;
-  /** Called for each dispatched batch. */
-  readonly onDispatch: (reason: CloseReason, rows: number) => void;
-  /** Called for each failed run, with its cost in US dollars. */
-  readonly onRunFailed?: (usd: number) => void;
-  /** Called when a worker crashed while running requests, with the number of rerun and failed requests. */
-  readonly onWorkerLost?: (executorId: string, requests: LostRequests) => void;
-  /** Called when all requests of a batch were answered. */
-  readonly onBatchAnswered?: () => void;
-  /** Dependencies of functions; required if the settings have functions. */
-  readonly functions?: Omit<FunctionPoolDeps, 'serviceTable'>;
-  /** Called with the reason when functions alongside instances stop taking requests, and with null when they resume. */
-  readonly onShut?: (reason: string | null) => void;
-  /** Overrides for experiments and tests. Default: the product's behaviour. */
-  readonly overflow?: HybridPoolOptions | undefined;
-}
+import type { VariantPoolDeps } from './variant-pool-deps.ts';
 
 /** Batch size limit until the profile is measured, for request checks and configuration. */
 const batchSizeMaxUnknown = 32;

@@ -14,8 +14,9 @@ export {
   openDatabase,
 } from './database.ts';
 export { bindInstallation, databaseName, rejectMissingDatabase } from './installation.ts';
+export type { DeadJob, Job, LeasedJob, NewJob, PendingJob, QueueState } from './job.ts';
 export { type JobFilter, type JobSortColumn, jobSortKey, nameKeyContaining, pageOfJobs } from './job-pages.ts';
-export { type DeadJob, type Job, Jobs, type LeasedJob, type NewJob, type PendingJob, type QueueState } from './jobs.ts';
+export { Jobs } from './jobs.ts';
 export { FileHasher } from './objects/file-hasher.ts';
 export { FileObjectStore } from './objects/file-object-store.ts';
 export { objectPlaceOf, parseObjectLocation } from './objects/object-location.ts';

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { VirtualClock } from '../clock.ts';
 import { inTransaction, type OpenDatabase } from './database.ts';
-import { Jobs, type LeasedJob } from './jobs.ts';
+import type { LeasedJob } from './job.ts';
+import { Jobs } from './jobs.ts';
 
 export function jobsContract(name: string, open: () => Promise<OpenDatabase>): void {
   describe(`jobs on ${name}`, () => {

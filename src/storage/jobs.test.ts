@@ -9,7 +9,8 @@ import { openPglite } from '../../test/pglite.ts';
 import { startPostgres, whyNoPostgres } from '../../test/postgres-server.ts';
 import { VirtualClock } from '../clock.ts';
 import { openDatabase } from './database.ts';
-import { Jobs, type LeasedJob } from './jobs.ts';
+import type { LeasedJob } from './job.ts';
+import { Jobs } from './jobs.ts';
 import { jobsContract } from './jobs-contract.test.ts';
 
 jobsContract('SQLite', () => openDatabase({ file: ':memory:', synchronous: 'NORMAL' }));

@@ -3,7 +3,6 @@
  * and runs in idle time, on requests that were answered already. Labels decide. If it is right more often than the version that it would
  * replace, it is evaluated and becomes a candidate; if it is right less often, it is unloaded and not tried again.
  */
-import { type Clock, Loop } from '../../clock.ts';
 import type { DiscordantPairs } from '../../data-quality/index.ts';
 import {
   type Deployments,
@@ -37,11 +36,11 @@ import {
   withChallenger,
   withoutChallenger,
 } from './challenger-rule.ts';
+import { SelectionLoop, type SelectionLoopOptions } from './selection-loop.ts';
 import { workerKeyOf } from './selection-planner.ts';
 import { requireUnchanged } from './selection-review.ts';
 
-export interface ChallengersOptions {
-  readonly clock: Clock;
+export interface ChallengersOptions extends SelectionLoopOptions {
   readonly deployments: Pick<Deployments, 'list' | 'update'>;
   readonly registry: Pick<Registry, 'resolve' | 'version'>;
   readonly decisions: Pick<Decisions, 'list' | 'record' | 'recordIn'>;
@@ -52,7 +51,6 @@ export interface ChallengersOptions {
   readonly served: (endpoint: string) => Pick<ServedView, 'variants'> | undefined;
   readonly discordant: (endpoint: string, variant: string, model: string, sinceMs: number) => Promise<DiscordantPairs>;
   readonly review: (endpoint: string, trigger: string, by: string) => Promise<void>;
-  readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 
 interface Watched {
@@ -72,26 +70,16 @@ const by = 'penstock';
 const failuresMax = 10;
 
 /** One challenger per endpoint at a time. */
-export class Challengers {
+export class Challengers extends SelectionLoop {
   readonly #options: ChallengersOptions;
-  readonly #loop: Loop;
   /** By endpoint: the evaluation of a promoted challenger. */
   readonly #promoted = new Map<string, string>();
   /** By endpoint, as of the last look. */
   readonly #evidence = new Map<string, ChallengerEvidence & { readonly model: string }>();
 
   constructor(options: ChallengersOptions) {
+    super(options, lookEveryMs);
     this.#options = options;
-    const onFailure = (error: unknown): void => options.onFailure('all endpoints', error);
-    this.#loop = new Loop({ clock: options.clock, everyMs: lookEveryMs, run: () => this.look(), onFailure });
-  }
-
-  open(): void {
-    this.#loop.open();
-  }
-
-  close(): Promise<void> {
-    return this.#loop.close();
   }
 
   /** What labels say of the challenger of an endpoint, as of the last look; null without one. */

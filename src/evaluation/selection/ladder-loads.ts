@@ -1,38 +1,26 @@
 /** Records when workers cannot load models of a selection, so plans are dropped, and when the models are back. */
-import { type Clock, Loop } from '../../clock.ts';
 import type { Decision, Decisions, NewDecision } from '../../records/index.ts';
 import { answeringVariants, type ServedVariant, type ServedView } from '../../serving/index.ts';
 import type { ChosenSelection, SelectionInputs, SelectionReason } from './selection-decision.ts';
+import { SelectionLoop, type SelectionLoopOptions } from './selection-loop.ts';
 
 /** What is observed, and where changes are recorded. */
-export interface LadderLoadsOptions {
-  readonly clock: Clock;
+export interface LadderLoadsOptions extends SelectionLoopOptions {
   readonly decisions: Pick<Decisions, 'list' | 'record'>;
   readonly served: () => readonly Pick<ServedView, 'name' | 'variants'>[];
-  readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 
 const lookEveryMs = 5000;
 
 /** Records changes only: once when models are missing, once when they are back. */
-export class LadderLoads {
+export class LadderLoads extends SelectionLoop {
   readonly #options: LadderLoadsOptions;
   /** By endpoint: the missing models, as last recorded. */
   readonly #recorded = new Map<string, string>();
-  readonly #loop: Loop;
 
   constructor(options: LadderLoadsOptions) {
+    super(options, lookEveryMs);
     this.#options = options;
-    const onFailure = (error: unknown): void => options.onFailure('all endpoints', error);
-    this.#loop = new Loop({ clock: options.clock, everyMs: lookEveryMs, run: () => this.look(), onFailure });
-  }
-
-  open(): void {
-    this.#loop.open();
-  }
-
-  close(): Promise<void> {
-    return this.#loop.close();
   }
 
   async look(): Promise<void> {

@@ -3,7 +3,6 @@
  * on the set, or a candidate is no longer approved), or what they were priced by (prices, profiles, the load), and every ten minutes. Checked
  * every minute; an endpoint is reviewed at most every ten.
  */
-import { type Clock, Loop } from '../../clock.ts';
 import { instanceType, type PriceTable } from '../../costs/index.ts';
 import { type Deployments, type EndpointView, isUnderWay, type SelectionConfig, versionIn } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
@@ -16,10 +15,10 @@ import type { StoredAnswers } from '../stored-answers.ts';
 import { unansweredReason } from './ladder-planner.ts';
 import type { SelectionInputs } from './selection-decision.ts';
 import { changedRate, meanRate, rowsByMinute } from './selection-load.ts';
+import { SelectionLoop, type SelectionLoopOptions } from './selection-loop.ts';
 import type { ConditionTrigger, SelectionReview } from './selection-review.ts';
 
-export interface SelectionTriggersOptions {
-  readonly clock: Clock;
+export interface SelectionTriggersOptions extends SelectionLoopOptions {
   readonly deployments: Pick<Deployments, 'list'>;
   readonly registry: Pick<Registry, 'resolve'>;
   readonly decisions: Pick<Decisions, 'list'>;
@@ -28,7 +27,6 @@ export interface SelectionTriggersOptions {
   readonly prices: PriceTable;
   readonly store: Pick<MetricStore, 'columns'>;
   readonly review: SelectionReview['review'];
-  readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 
 interface Followed {
@@ -50,24 +48,14 @@ const reviewEveryMs = 600_000;
 const by = 'penstock';
 
 /** Polls, because a change can come from several modules, and minutes do not matter. */
-export class SelectionTriggers {
+export class SelectionTriggers extends SelectionLoop {
   readonly #options: SelectionTriggersOptions;
-  readonly #loop: Loop;
   /** By endpoint: when it was reviewed last, and why. */
   readonly #reviewed = new Map<string, { readonly atMs: number; readonly trigger: Due['trigger'] }>();
 
   constructor(options: SelectionTriggersOptions) {
+    super(options, lookEveryMs);
     this.#options = options;
-    const onFailure = (error: unknown): void => options.onFailure('all endpoints', error);
-    this.#loop = new Loop({ clock: options.clock, everyMs: lookEveryMs, run: () => this.look(), onFailure });
-  }
-
-  open(): void {
-    this.#loop.open();
-  }
-
-  close(): Promise<void> {
-    return this.#loop.close();
   }
 
   async look(): Promise<void> {

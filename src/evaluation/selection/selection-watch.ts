@@ -1,5 +1,4 @@
 /** Holds selections whose rows have drifted, or whose labels show an accuracy below the floor. Checked every ten seconds. */
-import { type Clock, Loop } from '../../clock.ts';
 import type { DriftRuling, LabelledAnswers } from '../../data-quality/index.ts';
 import {
   type Deployments,
@@ -24,9 +23,9 @@ import {
   selectionQuality,
 } from './hold-selection.ts';
 import { evidenceKinds, type SelectionEvidence } from './selection-evidence.ts';
+import { SelectionLoop, type SelectionLoopOptions } from './selection-loop.ts';
 
-export interface SelectionWatchOptions {
-  readonly clock: Clock;
+export interface SelectionWatchOptions extends SelectionLoopOptions {
   readonly deployments: Pick<Deployments, 'list' | 'update'>;
   readonly decisions: Pick<Decisions, 'list' | 'recordIn'>;
   readonly events: Pick<Events, 'publish'>;
@@ -35,7 +34,6 @@ export interface SelectionWatchOptions {
   readonly labelled: (endpoint: string, variant: string, sinceMs: number) => Promise<LabelledAnswers>;
   readonly store: Pick<MetricStore, 'add'>;
   readonly review: (endpoint: string, trigger: string, by: string) => Promise<void>;
-  readonly onFailure: (endpoint: string, error: unknown) => void;
 }
 
 interface Watched {
@@ -50,7 +48,7 @@ const holder = 'penstock';
 const evidenceMetrics = { escalation: 'EvidenceEscalation', agreement: 'EvidenceAgreement' } as const;
 
 /** A hold is a change of the endpoint with a decision of its own; the watch itself stores nothing else. */
-export class SelectionWatch {
+export class SelectionWatch extends SelectionLoop {
   readonly #options: SelectionWatchOptions;
   /** By endpoint. */
   readonly #accuracies = new Map<string, DriftRuling | null>();
@@ -58,20 +56,14 @@ export class SelectionWatch {
   readonly #labelled = new Map<string, LabelledAnswers>();
   /** By endpoint: without this pause, a failed review would be repeated with each check. */
   readonly #reviewedAtMs = new Map<string, number>();
-  readonly #loop: Loop;
 
   constructor(options: SelectionWatchOptions) {
+    super(options, lookEveryMs);
     this.#options = options;
-    const onFailure = (error: unknown): void => options.onFailure('all endpoints', error);
-    this.#loop = new Loop({ clock: options.clock, everyMs: lookEveryMs, run: () => this.look(), onFailure });
   }
 
-  open(): void {
-    this.#loop.open();
-  }
-
-  async close(): Promise<void> {
-    await this.#loop.close();
+  override async close(): Promise<void> {
+    await super.close();
     for (const { config } of this.#options.deployments.list()) this.#options.evidence.poll(config.name);
     await this.#store();
   }

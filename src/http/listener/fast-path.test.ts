@@ -11,8 +11,9 @@ import { requestIdOf } from '../../connections/index.ts';
 import { openLogs } from '../../logs/index.ts';
 import { readRequestBodyInto } from '../bodies/read-body.ts';
 import { respond } from '../respond.ts';
-import { type DirectHandler, Listener } from './listener.ts';
+import { Listener } from './listener.ts';
 import type { ListenerLimits } from './listener-limits.ts';
+import type { DirectHandler } from './listener-options.ts';
 import { type Certificate, selfSignedCertificate } from './self-signed.ts';
 
 const caller = { keyId: 'anonymous', role: 'admin' } as const;

@@ -4,18 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import {
-  createServer as createHttpServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Access, AccessConnection, Caller } from '../../access/index.ts';
-import type { Clock } from '../../clock.ts';
+import type { AccessConnection, Caller } from '../../access/index.ts';
 import { isLoopback } from '../../config.ts';
 import {
   closePort,
@@ -28,8 +20,6 @@ import {
   StalledResponses,
 } from '../../connections/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
-import type { Log } from '../../logs/index.ts';
-import type { WriteAccess } from '../access-log.ts';
 import { BodyBudget, type BodyLimits } from '../bodies/body-budget.ts';
 import { rejectConnection } from '../bodies/broken-request.ts';
 import { sendContinue } from '../bodies/continue.ts';
@@ -38,7 +28,7 @@ import { LoopActivity } from '../guards/loop-activity.ts';
 import { respond } from '../respond.ts';
 import { type ForwardedResponse, type FrontPort, forwardedExchange } from './front-port.ts';
 import { defaultLimits, type ListenerLimits } from './listener-limits.ts';
-import type { Certificate } from './self-signed.ts';
+import type { CallingRequest, Claim, DirectHandler, ListenerOptions } from './listener-options.ts';
 import { certificateNames, isSelfSigned } from './tls.ts';
 import { hasTwoHosts, rejectTwoHosts } from './two-hosts.ts';
 
@@ -56,41 +46,11 @@ const firstRequestMs = 1000;
 /** During draining, a client whose connection was closed may reconnect within this time. */
 const quietMs = 200;
 
-/** Where it listens, and what it passes requests through. */
-export interface ListenerOptions {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** Null: plain HTTP, allowed only on loopback addresses. */
-  readonly tls: Certificate | null;
-  readonly limits?: Partial<ListenerLimits>;
-  readonly access: Pick<Access, 'authenticate'>;
-  readonly log: Log;
-  /** Called at the end of each control call. Optional. */
-  readonly writeAccess?: WriteAccess;
-  readonly clock: Clock;
-  /** The processes that hold the port; null: the listener itself. */
-  readonly fronts?: FrontPort | null;
-}
-
-/** `path` is the URL without its query, still percent-encoded. */
-export type DirectHandler = (request: IncomingMessage, response: ServerResponse, path: string, query: string) => void;
-
-/** The parts of a request needed for authentication, for HTTP and gRPC. */
-export interface CallingRequest {
-  readonly headers: IncomingHttpHeaders;
-  readonly socket: Pick<Socket, 'remoteAddress'> & Partial<Pick<Socket, 'remotePort' | 'localAddress' | 'localPort'>>;
-  readonly method?: string | undefined;
-}
-
 interface DirectMount {
   readonly prefix: string;
   readonly handle: DirectHandler;
   readonly isFast: (path: string) => boolean;
 }
-
-/** Recognizes requests by more than their path. Runs for every request, so it must be cheap. */
-export type Claim = (request: IncomingMessage) => boolean;
 
 type ForwardedArguments = [head: FastHead, bytes: Buffer, connection: object, to: ForwardedResponse];
 
