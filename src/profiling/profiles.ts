@@ -257,7 +257,7 @@ function notMeasurable({ name, runtime, signature }: ModelVersion): PlatformErro
   return new PlatformError('unsupported', `${name} is a process: ${why}`);
 }
 
-/** Measuring runs the code of a Python model. Callers with the permission `register` may ask for it, and they must not run programs. */
+/** Measuring runs the code of a Python model. Callers with the permission `register` can request it, but must not be able to run programs. */
 function isUnapprovedCode({ runtime, approval }: ModelVersion): boolean {
   return runtime.kind === 'python' && approval !== 'Approved';
 }

@@ -87,7 +87,7 @@ describe('the registration of a Python model', () => {
     const { version } = await register('net', net, 'net.pt', { inputs });
     assert(version.runtime.kind === 'python');
     assert.deepEqual(version.runtime.inputs, inputs);
-    const refusal = { code: 'invalid_request', message: "'forest.joblib' says itself what it takes: leave the inputs out" };
+    const refusal = { code: 'invalid_request', message: "'forest.joblib' declares its own inputs: leave the inputs out" };
     await assert.rejects(register('forest', forest, 'forest.joblib', { inputs }), refusal);
     await assert.rejects(register('onnx', Buffer.from('onnx'), 'm.onnx', { inputs }), {
       code: 'invalid_request',

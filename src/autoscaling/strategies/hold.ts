@@ -9,7 +9,7 @@ export interface HoldMemory {
   readonly isWoken: boolean;
 }
 
-/** Whatever runs was wanted. */
+/** No instance was started for waiting requests. */
 export const holdInitial: HoldMemory = { isWoken: false };
 
 /** From zero, a waiting request still gets an instance; otherwise the number is held. */

@@ -51,7 +51,7 @@ function sortedInput(input: AwsInput, names: readonly string[]): AwsInput {
   throw invalid(`SortBy ${SortBy} is not supported: expected LastModifiedTime, CreationTime or ${names.join(', ')}.`);
 }
 
-/** A resource that was never changed counts by its creation. */
+/** A resource that was never changed is sorted by its creation time. */
 function timeOf(resource: AwsOutput, member: string): number {
   const time = resource[member] ?? resource['CreationTime'];
   return time instanceof Date ? time.getTime() : 0;

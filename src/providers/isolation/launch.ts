@@ -39,7 +39,7 @@ exec >/dev/null 2>&1
 wait $!
 `;
 
-/** Libraries for distributed training connect to the own machine. Enabled if one of these programs is installed. */
+/** Libraries for distributed training connect to the local machine. Enabled if one of these programs is installed. */
 const enableLoopback = '{ ip link set lo up || ifconfig lo up; } >/dev/null 2>&1 || true\n';
 
 /**
@@ -108,7 +108,7 @@ export function namespaceLaunch(
 }
 
 const withoutRights = ['--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all', '--'];
-/** Linux requires this right, in the user namespace that it runs in, of a root who maps itself into a further one. */
+/** A root user that maps itself into another user namespace needs this capability in its current one. */
 const withMapping = ['--no-new-privs', '--bounding-set', '-all,+setfcap', '--inh-caps', '-all', '--'];
 
 function userArgs(owner: WorkerOwner | null): readonly string[] {

@@ -1,6 +1,6 @@
 /**
- * Recognises Python models among uploads. Nothing of a model runs: its files are stored one by one, and read by the recognition. A model in
- * one file is a bundle of that file.
+ * Recognises Python models among uploads. No code of a model runs: its files are stored one by one, and only read. A model in one file is a
+ * bundle of that file.
  */
 import { constants } from 'node:fs';
 import { copyFile, mkdir, rm } from 'node:fs/promises';
@@ -26,7 +26,7 @@ export interface PythonUpload extends InspectedUpload {
   readonly recognised: RecognisedModel;
 }
 
-/** Files of these names are models as they are, even where their format is that of an archive. */
+/** Files with these names are models, not archives, even if their format is that of an archive. */
 export function isPythonFileName(name: string): boolean {
   return /\.(?:joblib|pkl|pickle|skops|pt|pth|pt2|keras|json|ubj|bst|txt|lgb|cbm|py)(?:\.(?:gz|z|bz2|xz|lzma))?$/i.test(name);
 }
@@ -36,7 +36,7 @@ export interface PythonUploadDeps {
   readonly held: HeldFiles;
   readonly recognise: Recognise;
   readonly limitBytes: number;
-  /** The environment that was asked for; null: the default. */
+  /** The requested environment; null: the default. */
   readonly environment: string | null;
   /** Environment variables of its code. `SAGEMAKER_PROGRAM` names the script of an archive. */
   readonly variables: Readonly<Record<string, string>>;
@@ -51,7 +51,7 @@ export function declaresInputs({ flavour, form }: RecognisedModel): boolean {
 
 /** For inputs that a user declared on a model whose file declares them: two sources could differ. */
 export function saysItsInputs(sourceName: string): PlatformError {
-  return new PlatformError('invalid_request', `'${sourceName}' says itself what it takes: leave the inputs out`);
+  return new PlatformError('invalid_request', `'${sourceName}' declares its own inputs: leave the inputs out`);
 }
 
 /** Null if the file is not a Python model. Throws `invalid_request` or `unsupported` if it is one that cannot be served. */
@@ -76,7 +76,7 @@ export async function recogniseFilesUpload(deps: PythonUploadDeps, files: readon
   return { source: bundle.artifact, ...bundle };
 }
 
-/** The recognition reads a folder, and stored files have no names, so they are copied for as long as it takes. */
+/** Stored files have no names, but a folder of named files must be read: so they are copied to a temporary one. */
 async function recogniseFolder(
   { held, recognise, variables }: PythonUploadDeps,
   files: readonly ArtifactFile[],

@@ -16,7 +16,7 @@ export class SequenceLengths {
     this.#graphs = [graph, ...outer];
   }
 
-  /** Null if it depends on the inputs, or cannot be told. */
+  /** Null if it depends on the inputs, or is unknown. */
   of(name: string): number | null {
     return this.#of(name, this.#graphs, 0);
   }
@@ -67,7 +67,7 @@ function added(length: number | null, more: number): number | null {
 function piecesOf(node: NodeProto, graphs: readonly GraphProto[]): number | null {
   const [name = '', sizes = ''] = node.input;
   const split = constant(sizes, graphs);
-  // How many sizes there are can be known without their values.
+  // The number of sizes can be known even if their values are not.
   if (split === null) return sizeOf(sizes, 0, graphs);
   if (split.dims.length === 1) return Number(split.dims[0]);
   const size = sizeOf(name, axisOf(node), graphs);
@@ -109,12 +109,12 @@ function integerOf({ dataType, int64Data, int32Data, rawData }: TensorProto): nu
   return dataType === TensorProto_DataType.INT32 && rawData.length === 4 ? view.getInt32(0, true) : null;
 }
 
-/** What a graph has by name; the first of a name counts. Large graphs are looked through once. */
+/** The parts of a graph by name; of several with one name, the first. Built once, because graphs can be large. */
 interface GraphNames {
   /** Nodes by their outputs. */
   readonly producers: ReadonlyMap<string, NodeProto>;
   readonly initializers: ReadonlyMap<string, TensorProto>;
-  /** Inputs, and what the file says of other values. */
+  /** Inputs, and other values whose type the file declares. */
   readonly values: ReadonlyMap<string, ValueInfoProto>;
 }
 

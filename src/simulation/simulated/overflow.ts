@@ -28,7 +28,7 @@ export interface SimulatedOverflowDeps {
 
 const hourMs = 3_600_000;
 
-/** Knows the functions of a hybrid variant; without any, all its answers are empty. */
+/** The functions of a hybrid variant. Without functions, it reports none and bills nothing. */
 export class SimulatedOverflow {
   readonly #deps: SimulatedOverflowDeps;
   readonly #hasFunctions: boolean;

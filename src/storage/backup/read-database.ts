@@ -8,7 +8,7 @@ import { PlatformError } from '../../errors.ts';
 import { Postgres } from '../postgres/postgres.ts';
 import type { Database, Tables } from '../tables.ts';
 
-/** A database that can be read only, with the function that closes it. */
+/** A read-only database, with the function that closes it. */
 export interface ReadDatabase {
   readonly db: Database;
   readonly close: () => Promise<void>;

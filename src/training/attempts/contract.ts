@@ -55,7 +55,7 @@ function resourcesOf(instanceType: string) {
   };
 }
 
-/** The same of a processing job, whose script finds the request of CreateProcessingJob. */
+/** The files of a processing job, whose script reads the request of CreateProcessingJob. */
 export function processingFiles(
   { name, instanceType }: TrainingSpec,
   request: Readonly<Record<string, unknown>>,

@@ -20,7 +20,7 @@ export interface OpenTuningDeps extends Pick<Foundation, 'db' | 'clock'> {
   readonly access: Pick<Access, 'callerFor' | 'require'>;
   readonly training: Training;
   readonly random: Random;
-  /** Tuning jobs that are not over. Default 100. */
+  /** The largest number of unfinished tuning jobs. Default 100. */
   readonly unfinishedMax?: number;
 }
 

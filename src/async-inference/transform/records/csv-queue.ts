@@ -22,9 +22,9 @@ interface WriteOrder {
   readonly into: Uint8Array | null;
 }
 
-/** An order to a CSV thread. */
+/** A request to a CSV thread. */
 export type CsvRequest = ReadOrder | WriteOrder;
-/** What an order returns; large results are in the shared memory. */
+/** What a request returns; large results are in the shared memory. */
 export type CsvThreadResult = boolean | number | Uint8Array;
 
 /** Smaller blocks take about 0.1 ms, as long as the handover, so they are processed synchronously. */

@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import { CsvQueue, type CsvRequest, type CsvThreadResult } from './csv-queue.ts';
 
-/** An order with the id of its answer. */
+/** A request with the id of its response. */
 export type CsvThreadRequest = CsvRequest & { readonly id: number };
-/** The result of an order, or why it failed. */
+/** The result of a request, or why it failed. */
 export type CsvThreadResponse = { readonly id: number; readonly done: CsvThreadResult } | { readonly id: number; readonly error: string };
 
 interface Waiting {
@@ -18,7 +18,7 @@ interface Waiting {
 
 const ownThreadUrl = new URL(import.meta.url.endsWith('.ts') ? './csv-thread.ts' : './csv-thread.js', import.meta.url);
 
-/** If a thread ends, all its orders fail, and so does the transform. */
+/** If a thread ends, all its requests fail, and so does the transform. */
 export class CsvThreads {
   readonly #threadUrl: URL;
   readonly #threadsMax: number;
