@@ -276,7 +276,7 @@ print(done, len(os.listdir('/proc/self/task')), open('/proc/self/task/%d/childre
     def test_a_file_without_a_model_and_a_damaged_one_are_refused_in_a_sentence(self):
         path = self.folder / "list.joblib"
         joblib.dump([1, 2], path)
-        with self.assertRaisesRegex(CallFailed, "a list, which has no predict"):
+        with self.assertRaisesRegex(CallFailed, "an object of type list, which has no predict"):
             self.worker.open(path, "sklearn")
         path.write_bytes(path.read_bytes()[:10])
         with self.assertRaisesRegex(CallFailed, "the model could not be opened") as caught:

@@ -148,6 +148,15 @@ test('a name that is made again points to another lock; the old lock stays what 
   await made.create('sk', ['leaf']);
   const next = await made.environments.resolve({ name: 'sk', lock: null });
   assert.notEqual(next.key, old.key);
+  const listed = (await made.environments.list()).map(({ name, lockKey, lock }) => [name, lockKey, lock?.files === undefined]);
+  assert.deepEqual(
+    listed.slice(-2),
+    [
+      ['sk', next.key, false],
+      [null, old.key, false],
+    ],
+    'what takes space is listed',
+  );
   const version = (path: string): string => run(path, '-I', '-c', 'import leaf; print(leaf.VERSION)');
   assert.deepEqual([version(old.python), version(next.python)], ['1.1', '2.0']);
   await removeFolder(old.folder ?? '');

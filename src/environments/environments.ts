@@ -176,11 +176,16 @@ export class PythonEnvironments {
     return this.#viewOf(created, await this.#deps.users());
   }
 
-  /** Named environments, sorted by name, followed by those of models' requirements. */
+  /**
+   * Named environments, sorted by name, followed by those without a name: of models' requirements, and those whose name was deleted, as
+   * their folders still take space.
+   */
   async list(): Promise<readonly EnvironmentView[]> {
     const [all, users] = [await this.#rows.list(), await this.#deps.users()];
     const locks = new Map((await this.#rows.locks()).map((lock) => [lock.key, lock]));
-    const sorted = [...all.filter(({ name }) => name !== null), ...all.filter(({ name }) => name === null)];
+    const referred = new Set(all.map(({ lockKey: key }) => key));
+    const nameless = [...locks.values()].filter(({ key }) => !referred.has(key)).map(namelessOf);
+    const sorted = [...all.filter(({ name }) => name !== null), ...all.filter(({ name }) => name === null), ...nameless];
     return sorted.map((environment) => viewOf(environment, locks.get(environment.lockKey ?? '') ?? null, users));
   }
 
@@ -401,6 +406,13 @@ function viewOf(
   return { ...environment, lock, users: lock === null ? [] : (users.get(lock.key) ?? []) };
 }
 
+/** What is left of an environment whose name was deleted. */
+function namelessOf({ key, python, pythonVersion, platform, builtAtMs }: EnvironmentLock): RequestedEnvironment {
+  const built = { python, pythonVersion, platform, createdAtMs: builtAtMs, changedAtMs: builtAtMs };
+  const ready = { state: 'ready', reason: null, lines: [], attempts: 1 } as const;
+  return { id: `lock:${key}`, name: null, requirements: [], lockKey: key, createdBy: 'penstock', ...built, ...ready };
+}
+
 interface EnvironmentRequest {
   readonly id: string;
   readonly name: string | null;
@@ -416,7 +428,8 @@ function packagesOf(name: string, requirements: string | null, packages: readonl
     const known = Object.keys(recipes).join(', ');
     throw new PlatformError('invalid_request', `environment ${name}: expected requirements, packages, or the name of a recipe (${known})`);
   }
-  const lines = parseRequirements([requirements ?? '', ...(recipe ?? []), ...packages].join('\n'));
+  const written = [...parseRequirements(requirements ?? ''), ...(recipe ?? []), ...parseRequirements(packages.join('\n'), 'package')];
+  const lines = [...new Set(written)].sort();
   if (lines.length > 0 || recipe !== null) return lines;
   throw new PlatformError('invalid_request', `environment ${name}: expected the name of a package in its requirements, got none`);
 }

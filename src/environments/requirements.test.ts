@@ -64,6 +64,10 @@ for (const { line, reason } of [
   });
 }
 
+test('what is not a line of a file is named otherwise', () => {
+  assert.throws(() => parseRequirements('numpy\n-e .', 'package'), /^PlatformError: package 2: expected a package such as/);
+});
+
 test('a continued line cannot hide an option', () => {
   assert.throws(() => parseRequirements('numpy \\\n --index-url x'), /not the name of a package/);
   assert.throws(() => parseRequirements('--ind\\\nex-url x'), /option|only the operator/);

@@ -16,16 +16,16 @@ const hashOption = /^--hash[= ]sha(?:256:[0-9a-fA-F]{64}|384:[0-9a-fA-F]{96}|512
 
 /**
  * The requirements of a text in a canonical form: a line for each package, sorted, without comments. Throws `too_large` or
- * `invalid_request`, naming the line.
+ * `invalid_request`, naming the line, which is called `what`.
  */
-export function parseRequirements(text: string): readonly string[] {
+export function parseRequirements(text: string, what = 'requirements line'): readonly string[] {
   const bytes = Buffer.byteLength(text);
   if (bytes > textBytesMax)
     throw new PlatformError('too_large', `requirements: expected at most ${textBytesMax / 1024} KiB, got ${bytes} bytes`);
-  const lines = joinedLines(text.replace(/^\uFEFF/, ''));
+  const lines = joinedLines(text.replace(/^\uFEFF/, ''), what);
   if (lines.length > linesMax)
     throw new PlatformError('too_large', `requirements: expected at most ${linesMax} packages, got ${lines.length}`);
-  return [...new Set(lines.map(({ number, line }) => parseLine(number, line)))].sort();
+  return [...new Set(lines.map(({ number, line }) => parseLine(`${what} ${number}`, line)))].sort();
 }
 
 interface NumberedLine {
@@ -34,7 +34,7 @@ interface NumberedLine {
 }
 
 /** Joins continued lines, and drops comments and empty lines. */
-function joinedLines(text: string): readonly NumberedLine[] {
+function joinedLines(text: string, what: string): readonly NumberedLine[] {
   const found: NumberedLine[] = [];
   let pending: { number: number; line: string } | null = null;
   for (const [index, raw] of text.split(/\r\n|\n|\r/).entries()) {
@@ -43,7 +43,7 @@ function joinedLines(text: string): readonly NumberedLine[] {
     const number: number = pending?.number ?? index + 1;
     const line: string = pending === null ? part : `${pending.line} ${part.trim()}`;
     if (line.length > lineLengthMax)
-      throw new PlatformError('too_large', `requirements line ${number}: expected at most ${lineLengthMax} characters`);
+      throw new PlatformError('too_large', `${what} ${number}: expected at most ${lineLengthMax} characters`);
     pending = isContinued ? { number, line } : null;
     if (!isContinued) push(found, number, line);
   }
@@ -61,9 +61,9 @@ function push(found: NumberedLine[], number: number, line: string): void {
 }
 
 /** `name[extras]==1.2,<3; marker --hash=sha256:…` with one space at most between its parts. */
-function parseLine(number: number, line: string): string {
+function parseLine(where: string, line: string): string {
   const refusal = refusedBecause(line);
-  if (refusal !== null) throw refused(number, line, refusal);
+  if (refusal !== null) throw refused(where, line, refusal);
   const [requirement = '', ...hashes] = line.split(/ (?=--)/);
   const [named = '', ...markers] = requirement.split(';');
   const [, name = '', bracketed, versions = ''] = /^([^\s[<>=!~(]+)\s*(\[[^\]]*\])?\s*(.*)$/.exec(named.trim()) ?? [];
@@ -80,7 +80,7 @@ function parseLine(number: number, line: string): string {
     clauses.every((clause) => versionClause.test(clause)) &&
     (marker === '' || markerText.test(marker)) &&
     hashes.every((hash) => hashOption.test(hash.trim()));
-  if (!isPlain) throw refused(number, line, 'it is not the name of a package, with or without versions');
+  if (!isPlain) throw refused(where, line, 'it is not the name of a package, with or without versions');
   const text = `${name}${extras === '' ? '' : `[${extras.replaceAll(/\s+/g, '')}]`}${clauses.join(',')}`;
   return [
     `${text}${marker === '' ? '' : `; ${marker.replaceAll(/\s+/g, ' ')}`}`,
@@ -107,10 +107,7 @@ function refusedBecause(line: string): string | null {
   return line.includes('$') ? 'it reads an environment variable' : null;
 }
 
-function refused(number: number, line: string, reason: string): PlatformError {
+function refused(where: string, line: string, reason: string): PlatformError {
   const shown = JSON.stringify(line.length > 80 ? `${line.slice(0, 80)}…` : line).replaceAll(/\/\/[^@/\s]*@/g, '//…@');
-  return new PlatformError(
-    'invalid_request',
-    `requirements line ${number}: expected a package such as scikit-learn==1.5.2, got ${shown}: ${reason}`,
-  );
+  return new PlatformError('invalid_request', `${where}: expected a package such as scikit-learn==1.5.2, got ${shown}: ${reason}`);
 }

@@ -21,7 +21,7 @@ def open_model(source, flavour="sklearn"):
     notes = []
     model = _unpickled(source, flavour, notes)
     if not hasattr(model, "predict") and not hasattr(model, "transform"):
-        raise failed("the file holds a %s, which has no predict(): expected a fitted model" % type(model).__name__)
+        raise failed("the file holds an object of type %s, which has no predict(): expected a fitted model" % type(model).__name__)
     _limit_threads(model, source.threads)
     inputs, columns, convert = _inputs(model, source)
     outputs, predict = _outputs(model)

@@ -182,7 +182,9 @@ export class Client {
       );
     }
     const hint = body.hint ?? (response.status === 401 ? 'set PENSTOCK_KEY, for example with eval "$(penstock env)"' : undefined);
-    return new ServerError(response.status, body.code ?? '', hint === undefined ? body.error : `${body.error}; ${hint}`);
+    // The log of the model's output has the id, and finds its lines by it.
+    const id = body.code === 'model_failed' && body.request_id !== undefined ? ` (request ${body.request_id})` : '';
+    return new ServerError(response.status, body.code ?? '', `${body.error}${id}${hint === undefined ? '' : `; ${hint}`}`);
   }
 }
 

@@ -139,7 +139,8 @@ function stageText({ runtime, python }: VersionBody): string {
 }
 
 /** The fields that describe a Python model; none for others. */
-export function pythonFields({ runtime, python }: VersionBody): (readonly [string, string])[] {
+export function pythonFields(version: VersionBody): (readonly [string, string])[] {
+  const { runtime, python } = version;
   if (runtime.kind !== 'python' || python === null) return [];
   const { environment } = runtime;
   const name = environment.name ?? (python.requirements === null ? 'default' : `of its ${python.requirements}`);
@@ -155,6 +156,7 @@ export function pythonFields({ runtime, python }: VersionBody): (readonly [strin
     ['runtime', `${state}, environment ${name}${libraries}`],
     ['flavour', runtime.form === null ? runtime.flavour : `${runtime.flavour}, takes ${runtime.form}`],
     ['opens', importsText(runtime.flavour, python)],
+    ...(python.state === 'opening' ? [['opening', `${stageText(version)}, requested by ${python.requested_by}`] as const] : []),
     ...(python.state === 'failed' ? [['failed', python.reason ?? ''] as const] : []),
     ...(python.columns === null ? [] : [['columns', listed(python.columns)] as const]),
   ];

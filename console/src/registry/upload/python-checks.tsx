@@ -40,7 +40,7 @@ export function PythonChecks({ version, python }: PythonChecksProps): ReactEleme
         <li>
           <StateShape kind="ok" />
           <span>
-            Recognized without running it: {flavourText(runtime.flavour)}, {bytes(artifact.bytes)}
+            Recognized without running it: {flavourText(runtime.flavour, python.needs)}, {bytes(artifact.bytes)}
             {python.needs.length === 0 ? '' : `, needs ${python.needs.join(', ')}`}
           </span>
         </li>

@@ -24,7 +24,7 @@ export function PythonPreview({ preview, python }: PythonPreviewProps): ReactEle
         <li>
           <StateShape kind="ok" />
           <span>
-            Recognized without running it: {flavourText(flavour)}
+            Recognized without running it: {flavourText(flavour, python.needs)}
             {entry === '' ? null : (
               <>
                 {' in '}
@@ -44,7 +44,7 @@ export function PythonPreview({ preview, python }: PythonPreviewProps): ReactEle
           <StateShape kind="zero" />
           <span>
             {requirements === null ? (
-              'It runs in the environment of the form: it must have these packages.'
+              'It runs in the environment that you choose, which must have these packages.'
             ) : (
               <>
                 <code>{requirements}</code> lists packages: it gets an environment of its own, built when it is approved.

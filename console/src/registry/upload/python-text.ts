@@ -19,8 +19,9 @@ const flavourNames: Readonly<Partial<Record<Flavour, string>>> = {
   'script-mode': 'a script of SageMaker',
 };
 
-/** `scikit-learn`, `own code`. */
-export function flavourText(flavour: Flavour): string {
+/** `scikit-learn`, `own code`. A pickle can hold anything: it is named after scikit-learn only if it needs that. */
+export function flavourText(flavour: Flavour, needs: readonly string[]): string {
+  if (flavour === 'sklearn' && !needs.includes('scikit-learn')) return 'a pickle';
   return flavourNames[flavour] ?? flavour;
 }
 

@@ -54,12 +54,16 @@ test('shows the batch size of a queue that is too long for the objective beside 
 
 test('says what opening a Python model runs, and that batching is unknown until then', () => {
   const environment = { name: null, lock: null };
+  const blank = { needs: [], requirements: null, columns: null, imports: null };
   const textOf = (flavour: string, imports: string[] | null, state: string): string => {
-    const python = { state, needs: [], requirements: null, columns: null, imports: imports && { all: imports, outside: [] } };
+    const python = { ...blank, state, imports: imports && { all: imports, outside: [] } };
     const runtime = { kind: 'python', flavour, form: 'tensors', environment };
     const version = { runtime, python, batchable: false, batchable_reason: 'rows differ' } as unknown as VersionBody;
     return `${Object.fromEntries(pythonFields(version))['opens']}; ${batchableText(version)}`;
   };
+  const requested = { ...blank, state: 'opening', stage: 'probe', requested_by: 'KEY1' };
+  const opening = { runtime: { kind: 'python', flavour: 'code', form: null, environment }, python: requested } as unknown as VersionBody;
+  assert.equal(Object.fromEntries(pythonFields(opening))['opening'], 'tests whether rows can share a batch, requested by KEY1');
   const packages = ['numpy', 'xgboost'];
   const open = {
     state: 'opened',
