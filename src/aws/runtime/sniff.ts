@@ -40,7 +40,7 @@ function isSpace(byte: number): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
-/** Parsing a large text takes long, so the problem is kept, not found again. */
+/** Parsing a large text takes long, so a problem is returned to be reported later: the text is parsed once. */
 function parsed(bytes: Buffer): { readonly document: JsonObject; readonly text: string } | { readonly problem: unknown } {
   try {
     const text = textOf(bytes);

@@ -15,7 +15,7 @@ import { type FileChange, type FolderNames, WorkerFolder, type WorkerOwner } fro
 
 /** Name of the folder that a task finds at /opt/ml. */
 export const taskWorkName = 'ml';
-/** The only host of a training job, by which SageMaker's libraries connect. */
+/** The name of the only host of a training job. SageMaker's libraries connect to it. */
 const hostName = 'algo-1';
 const startName = 'start';
 /** Half of the memory of a task may be shared memory, through which PyTorch's data loaders pass batches. */
@@ -48,7 +48,7 @@ export interface TaskPlace {
   removeLent(): void;
 }
 
-/** The machine, as a task's folder is prepared for it. */
+/** What preparing a task's folder needs to know about this machine. */
 export interface TaskHost {
   readonly owner: WorkerOwner | null;
   /** The paths in the namespaces; null without namespaces. */
@@ -152,7 +152,8 @@ function readable({ source, target }: TaskBind): HostFile {
 }
 
 /**
- * Makes what is mounted over, in the task's own folder; without mounts a link. Its content can be foreign, so links in it are not followed.
+ * Creates the file or folder that `source` is mounted over, in the task's own folder; without mounts a link to `source`. Others may have
+ * written the folder's content, so links in it are not followed.
  */
 function makeTarget(base: string, path: string, source: string, isMounted: boolean): void {
   const segments = path.split('/');

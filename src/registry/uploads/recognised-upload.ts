@@ -30,7 +30,7 @@ export interface RecognisedUploadRequest {
   readonly pythonEnvironment?: string;
   /** Environment variables of a Python model. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** What a Python model takes whose file does not say it. */
+  /** The inputs of a Python model whose file does not describe them. */
   readonly inputs?: readonly TensorSpec[];
 }
 

@@ -1,7 +1,7 @@
 /** Names of data files: the `location` of a tensor with external data. Pure. */
 import { PlatformError } from '../../errors.ts';
 
-/** The name of the model itself where its data files are beside it. */
+/** The name of a model file that is stored together with its data files. */
 export const modelFileName = 'model.onnx';
 const nameBytesMax = 1024;
 /** onnxruntime reads such a location as an address in its memory. */

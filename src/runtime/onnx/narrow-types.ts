@@ -55,15 +55,15 @@ export function widenNarrowTypes({ graph }: ModelProto): string[] {
   ];
   const { inner, first, last } = widening;
   if (inner.size > 0) rename(graph, inner);
-  // Nodes stand in the order in which they run.
+  // The nodes of a graph are listed in the order in which they run.
   if (first.length + last.length > 0) graph.node = [...first, ...graph.node, ...last];
   return notes;
 }
 
-/** What a graph gets. Its names change at once, since large graphs have many inputs. */
+/** The changes to a graph. All names are changed in one pass at the end, since large graphs have many inputs. */
 interface Widening {
   readonly graph: GraphProto;
-  /** All names that the graph has, and gets. */
+  /** All names in the graph, with those that are added to it. */
   readonly names: Set<string>;
   readonly inputNames: ReadonlySet<string>;
   /** The names of the narrow values within the graph, by those of its inputs and outputs. */

@@ -42,7 +42,7 @@ export function addCosts(program: Command, context: CliContext): void {
     });
 }
 
-/** The jobs that ended within the time, or still run. */
+/** Prints the costs of the jobs that ended within the period or still run. */
 async function trainingCosts(session: VerbSession, client: Client, { since }: CostsOptions, endpoint: string | undefined): Promise<number> {
   if (endpoint !== undefined) throw new CliError('--training is for training jobs, and has no endpoint: leave one of the two out', 2);
   const fromMs = session.context.clock.wallMs() - since;
