@@ -29,6 +29,7 @@ import {
 import { checkExpression } from './rule-schedules.ts';
 import { redactedTarget, ruleTargetOf, type TargetRules, targetError, withStoredSecrets } from './targets.ts';
 
+/** The stored rules and the clock, with what checking a target needs. */
 export interface EventsServiceOptions extends TargetRules {
   readonly rules: Pick<Rules, 'list' | 'get' | 'put' | 'delete' | 'offer' | 'faultOf'>;
   readonly clock: Pick<Clock, 'wallMs'>;
@@ -42,6 +43,7 @@ const eventBytesMax = 256 * 1024;
 /** The greatest that a date can hold. */
 const timeMsMax = 8.64e15;
 
+/** Operations on rules, targets, events and the one bus, as a service of the AWS endpoint. */
 export function eventsService(options: EventsServiceOptions): AwsService {
   const operations = { ...ruleOperations(options), ...targetOperations(options), ...eventOperations(options), ...busOperations() };
   return { name: 'events', operations };

@@ -71,6 +71,7 @@ export interface AlertDeps extends SamplingDeps {
   readonly addressOf: (topic: string) => string | null;
 }
 
+/** Alarms and rules, with what delivers their events. */
 export interface AlertServices {
   readonly alarms: Alarms;
   readonly rules: Rules;

@@ -11,6 +11,7 @@ const nameMembers = {
   DescribeHyperParameterTuningJob: 'HyperParameterTuningJobName',
 } as const;
 
+/** The fields of an AWS event that depend on the changed resource; id, time, account and region are added later. */
 export type EnvelopeFields = Pick<Envelope, 'source' | 'detail-type' | 'resources' | 'detail'>;
 
 /** Reads the current state of resources, as their Describe operations return it. */

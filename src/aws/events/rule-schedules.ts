@@ -33,6 +33,7 @@ export function checkExpression(expression: string, nowMs: number): void {
   }
 }
 
+/** One loop over all rules with a schedule. It fires a rule when its time has come. */
 export class RuleSchedules {
   readonly #options: RuleSchedulesOptions;
   /** Next due times by rule, with the schedule that they belong to: searching one can take milliseconds. */

@@ -2,6 +2,7 @@
 import { logGroupOfArn } from '../logs/log-arn.ts';
 import type { AwsLocation } from '../service.ts';
 
+/** False also for ARNs of the right kind in another account or region. */
 export function isDeliverableArn(arn: string, awsLocation: AwsLocation): boolean {
   return logGroupOfArn(arn, awsLocation) !== null || pipelineOfArn(arn, awsLocation) !== null;
 }

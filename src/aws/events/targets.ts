@@ -31,6 +31,7 @@ interface HttpParametersInput {
   readonly QueryStringParameters?: Readonly<Record<string, string>>;
 }
 
+/** Converts the members of PutTargets; members that are absent become null or get the defaults of AWS's retry policy. */
 export function ruleTargetOf(input: AwsInput): RuleTarget {
   const transformer = input.InputTransformer as { InputPathsMap?: Record<string, string>; InputTemplate: string } | undefined;
   const http = input.HttpParameters as HttpParametersInput | undefined;

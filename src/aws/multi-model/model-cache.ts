@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { PlatformError } from '../../errors.ts';
 
+/** What the cache needs to know about a model: the memory that counts against the limit. */
 export interface CachedModel {
   readonly memoryMiB: number;
 }
@@ -38,6 +39,7 @@ export interface ModelCacheOptions<Model extends CachedModel> {
 /** Requests that wait for memory; more are rejected, because each holds its body. */
 const waitingMax = 64;
 
+/** Models by key, each with its number of current users. One cache for each multi-model variant. */
 export class ModelCache<Model extends CachedModel> {
   readonly #options: ModelCacheOptions<Model>;
   readonly #slots = new Map<string, Slot<Model>>();

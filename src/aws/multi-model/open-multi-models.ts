@@ -22,6 +22,7 @@ export interface MultiModelDeps extends Pick<Foundation, 'clock' | 'logs' | 'ser
   readonly access: Access;
 }
 
+/** Opens the models of all multi-model endpoints. Memory of the machine is the limit of its container, if that is lower. */
 export function openMultiModels({ registry, serving, deployments, prices, clock, logs, series, s3, access }: MultiModelDeps): TargetModels {
   const constrained = process.constrainedMemory();
   const machineMiB = (constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()) / 2 ** 20;

@@ -36,6 +36,7 @@ export interface TargetLease {
   release(): void;
 }
 
+/** How many models a variant has loaded, with the memory that they use and may use. */
 export interface TargetModelsView {
   readonly models: number;
   readonly memoryMiB: number;
@@ -88,6 +89,7 @@ const loadsMax = 2;
 const waitingLoadsMax = 64;
 const loadTimeoutMs = 120_000;
 
+/** Loads, checks and evicts the objects that requests name by `TargetModel`. */
 export class TargetModels {
   readonly #deps: TargetModelsDeps;
   /** By endpoint and variant, in lower case. */

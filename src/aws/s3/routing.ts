@@ -3,6 +3,7 @@ import type { VerifiedRequest } from '../service.ts';
 import { checkBucketName, checkKey } from './buckets/bucket-name.ts';
 import { s3Error } from './s3-errors.ts';
 
+/** The operations that this server implements; all others are rejected. */
 export type OperationName =
   | 'ListBuckets'
   | 'CreateBucket'

@@ -4,6 +4,7 @@ import { AwsError } from '../service.ts';
 import type { ObjectOrigin, S3Object } from './objects/object.ts';
 import type { OperationName } from './routing.ts';
 
+/** The permission that each operation needs. */
 export const s3Actions = {
   ListBuckets: 'list objects',
   CreateBucket: 'create bucket',

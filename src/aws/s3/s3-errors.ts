@@ -38,6 +38,7 @@ const s3Errors = {
   ServerSideEncryptionConfigurationNotFoundError: [404, 'The server side encryption configuration was not found'],
 } as const satisfies Record<string, readonly [httpStatus: number, message: string]>;
 
+/** A code of S3's XML errors. Its status and text follow from it. */
 export type S3ErrorCode = keyof typeof s3Errors;
 
 /** Creates the error. `detail` replaces AWS's text if that would not tell the user what to do. */

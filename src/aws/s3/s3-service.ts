@@ -60,6 +60,7 @@ const operations: Readonly<Record<OperationName, S3Operation>> = {
   ListParts: listParts,
 };
 
+/** Unlike document services it streams bodies both ways, so it gets the request itself. */
 export class S3Service implements AwsStreamService {
   readonly name = 's3';
   readonly #store: S3Store;

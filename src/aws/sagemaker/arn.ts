@@ -1,6 +1,7 @@
 /** ARNs of SageMaker resources: `arn:aws:sagemaker:REGION:ACCOUNT:model/iris`. Pure. */
 import { AwsError, type AwsLocation } from '../service.ts';
 
+/** The part of an ARN before the name. */
 export type ResourceType =
   | 'model'
   | 'endpoint-config'
@@ -14,6 +15,7 @@ export type ResourceType =
   | 'hyper-parameter-tuning-job'
   | 'inference-recommendations-job';
 
+/** The resource that a parsed ARN names; region and account were compared with the server's. */
 export interface ArnResource {
   readonly type: ResourceType;
   readonly name: string;

@@ -19,6 +19,7 @@ class TokenConflict extends Error {}
 
 const tokenLifetimeMs = 24 * 3_600_000;
 
+/** Answers of earlier calls by operation and token, stored as documents. */
 export class ClientTokens {
   readonly #documents: Documents;
   readonly #clock: Clock;

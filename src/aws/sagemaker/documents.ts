@@ -7,6 +7,7 @@ import { nameKey } from '../../names.ts';
 import { type Database, inTransaction, nameKeyContaining, type Transaction } from '../../storage/index.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
 
+/** The namespace of a document: names are unique within their kind. */
 export type DocumentKind =
   | 'model'
   | 'model-package'
@@ -24,6 +25,7 @@ export type DocumentKind =
   | 'resource-tags'
   | 'tags';
 
+/** A document as it is read. `Content` is not checked: only this server writes documents. */
 export interface StoredDocument<Content> {
   /** As first written; lookups ignore case. */
   readonly name: string;
@@ -43,6 +45,7 @@ export interface DocumentOwner {
   readonly endpoint?: string;
 }
 
+/** A document to be added or replaced. */
 export interface NewDocument {
   readonly kind: DocumentKind;
   readonly name: string;
@@ -53,6 +56,7 @@ export interface NewDocument {
   readonly number?: number;
 }
 
+/** The table of documents of all kinds. Writes take part in the caller's transaction, if it has one. */
 export class Documents {
   readonly #db: Database;
   readonly #clock: Clock;

@@ -9,6 +9,7 @@ import { AwsError, type AwsInput } from '../service.ts';
 /** The sort value (a time or a text), the name, and the version if names have several. */
 export type SortKey = readonly [value: string | number, name: string, version?: number];
 
+/** How the list of one operation is sorted. */
 export interface PageRules<Sort extends string> {
   /** Such as `ListModels`. */
   readonly operation: string;
@@ -17,6 +18,7 @@ export interface PageRules<Sort extends string> {
   readonly orderDefault: 'Ascending' | 'Descending';
 }
 
+/** A page to be read from the database. */
 export interface PageRequest<Sort extends string = string> {
   readonly limit: number;
   readonly sortBy: Sort;
@@ -32,6 +34,7 @@ export interface PageRequest<Sort extends string = string> {
   readonly filters: string;
 }
 
+/** A page that was read. */
 export interface AwsPage<Item> {
   readonly items: readonly Item[];
   /** Members of the response: `NextToken` if there are more items. */

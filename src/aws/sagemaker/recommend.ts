@@ -15,6 +15,7 @@ import { nearestInstanceType } from './endpoints/instance-sizes.ts';
 /** A configuration to judge: an instance type by the name that was sent, or functions. */
 export type RequestedConfiguration = { readonly instanceType: string } | { readonly maxConcurrency: number };
 
+/** What a job asks for. */
 export interface RecommendationRequest {
   readonly objective: Objective;
   readonly ratePerSecond: number;

@@ -7,6 +7,7 @@ interface Filter {
   readonly Value?: string;
 }
 
+/** AWS's expression, which may nest. */
 export interface SearchExpression {
   readonly Filters?: readonly Filter[];
   readonly NestedFilters?: readonly unknown[];

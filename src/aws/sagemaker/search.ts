@@ -11,12 +11,14 @@ export interface Searchable {
   readonly all: (call: AwsCall, selection: { readonly group: string | null; readonly limit: number }) => Promise<readonly AwsOutput[]>;
 }
 
+/** The value of `Resource`; other resources of AWS are rejected. */
 export type SearchableKind = 'ModelPackage' | 'ModelPackageGroup' | 'Endpoint' | 'TrainingJob';
 
 /** Describing one takes up to a millisecond. */
 const searchedMax = 2000;
 const sorts = ['LastModifiedTime', 'CreationTime', 'Name'] as const;
 
+/** The operation Search over the given kinds. */
 export function searchOperation(kinds: Readonly<Record<SearchableKind, Searchable>>): AwsOperation {
   // Packages need the permission read as well.
   return readOperation('read endpoints', async (input, call) => {

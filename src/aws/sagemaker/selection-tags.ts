@@ -1,6 +1,7 @@
 /** Tags of an endpoint config that let Penstock select the model: candidates, an accuracy to keep, and the labelled set that proves it. Pure. */
 import { PlatformError } from '../../errors.ts';
 
+/** The parsed tags of an endpoint config. */
 export interface SelectionTags {
   /** Groups or versions. */
   readonly candidates: readonly string[];
@@ -11,6 +12,7 @@ export interface SelectionTags {
 
 export const selectionTagNames = ['penstock:select', 'penstock:accuracy', 'penstock:minimize', 'penstock:evaluation'] as const;
 
+/** For error messages: how to set the tags. */
 export const selectionTagsText =
   'penstock:select (model groups or versions, separated by spaces) with penstock:accuracy such as 0.97, penstock:evaluation (a labelled set) ' +
   'and penstock:minimize (cost)';

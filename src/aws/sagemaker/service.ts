@@ -25,6 +25,7 @@ export type SageMakerOptions = Omit<RegistryServicesOptions, 'hasEndpoint' | 'ha
   Pick<ExecutePipelineDeps, 'access' | 'awsLocation' | 'log'> &
   Pick<RecommendationJobsOptions, 'planner' | 'profiles'>;
 
+/** The service with what the server uses of it outside the API. */
 export interface SageMakerService extends AwsService {
   /** Of its pipelines; to be opened and closed. */
   readonly executions: Executions;

@@ -47,6 +47,7 @@ export function tagList(tags: TagMap): { Key: string; Value: string }[] {
   return Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 }
 
+/** Reads and changes the tags of a resource, wherever they are stored. */
 export class Tags {
   readonly #options: TagsOptions;
 
@@ -131,6 +132,7 @@ export class Tags {
   }
 }
 
+/** AddTags, ListTags and DeleteTags. All three need an ARN of an existing resource. */
 export function tagOperations(tags: Tags): Record<'AddTags' | 'ListTags' | 'DeleteTags', AwsOperation> {
   const find = async (arn: unknown, call: AwsCall): Promise<ArnResource> => {
     const resource = resourceOf(call, String(arn));

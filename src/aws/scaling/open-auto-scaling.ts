@@ -9,6 +9,7 @@ export interface AutoScalingDeps extends Omit<ApplicationAutoScalingOptions, 'bu
   readonly series: Pick<MetricStore, 'series'>;
 }
 
+/** Opens the service and its loop, which `closers` closes. */
 export function openAutoScaling({ serving, series, ...deps }: AutoScalingDeps, closers: Closers): ApplicationAutoScaling {
   const busyOf = (endpoint: string, variant: string): number | null =>
     serving.endpoint(endpoint)?.variants.find(({ name }) => name === variant)?.functions?.environments.busy ?? null;

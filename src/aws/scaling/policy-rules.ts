@@ -178,6 +178,7 @@ function plain(value: number): string {
   return value.toFixed(9).replace(/\.?0+$/, '');
 }
 
+/** The directions that suspended scaling leaves; undefined if none is suspended. */
 export function directionsOf({
   DynamicScalingInSuspended: inSuspended,
   DynamicScalingOutSuspended: outSuspended,

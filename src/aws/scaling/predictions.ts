@@ -6,6 +6,7 @@ import { type TargetDocument, validationError } from './scaling-documents.ts';
 /** The share of an instance's throughput that a plan uses. */
 const utilisation = 0.85;
 
+/** The requested time range, as wall time. */
 export interface ForecastRange {
   readonly fromMs: number;
   readonly untilMs: number;

@@ -1,16 +1,21 @@
 /** The stored state of Application Auto Scaling: one document for each scalable target, with its policies and scheduled actions. */
 import { AwsError, type AwsLocation } from '../service.ts';
 
+/** The number of instances of a variant. */
 export const countDimension = 'sagemaker:variant:DesiredInstanceCount';
+/** The functions of a serverless variant that stay warm. */
 export const provisionedDimension = 'sagemaker:variant:DesiredProvisionedConcurrency';
+/** What a scalable target scales. */
 export type Dimension = typeof countDimension | typeof provisionedDimension;
 
+/** Which kinds of scaling a client has paused. Their policies stay. */
 export interface SuspendedState {
   readonly DynamicScalingInSuspended?: boolean;
   readonly DynamicScalingOutSuspended?: boolean;
   readonly ScheduledScalingSuspended?: boolean;
 }
 
+/** A target tracking configuration, as it was sent. Cooldowns are seconds. */
 export interface TargetTracking {
   readonly TargetValue: number;
   readonly PredefinedMetricSpecification?: { readonly PredefinedMetricType: string };
@@ -28,12 +33,14 @@ export interface CustomMetric {
   readonly statistic: 'Average' | 'Minimum' | 'Maximum' | 'SampleCount' | 'Sum';
 }
 
+/** A step. Its bounds are relative to the threshold of the alarm; an absent one is infinite. */
 export interface StepAdjustment {
   readonly MetricIntervalLowerBound?: number;
   readonly MetricIntervalUpperBound?: number;
   readonly ScalingAdjustment: number;
 }
 
+/** A step scaling configuration, as it was sent. */
 export interface StepScaling {
   readonly AdjustmentType?: 'ChangeInCapacity' | 'PercentChangeInCapacity' | 'ExactCapacity';
   readonly StepAdjustments?: readonly StepAdjustment[];
@@ -43,11 +50,13 @@ export interface StepScaling {
   readonly MetricAggregationType?: string;
 }
 
+/** A predictive scaling configuration, as it was sent. */
 export interface PredictiveScaling {
   readonly MetricSpecifications: readonly Readonly<Record<string, unknown>>[];
   readonly Mode?: 'ForecastOnly' | 'ForecastAndScale';
 }
 
+/** A policy of a target. The member of its type is set. */
 export interface PolicyDocument {
   readonly name: string;
   readonly id: string;
@@ -85,6 +94,7 @@ export interface ActivityDocument {
   readonly capacity: number;
 }
 
+/** A scalable target: one dimension of one variant. */
 export interface TargetDocument {
   readonly endpoint: string;
   readonly variant: string;

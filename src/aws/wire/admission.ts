@@ -16,6 +16,7 @@ import { SignatureError } from './signatures/signature-error.ts';
 import { verifyV2 } from './signatures/signature-v2.ts';
 import { checkCoverage, checkTime, SigningKeys, scopeText, sha256Hex } from './signatures/signature-v4.ts';
 
+/** An authenticated request whose body may still have to be read and checked. */
 export interface Admission {
   readonly caller: Caller;
   /** The query without the parameters of the signature. */
@@ -25,6 +26,7 @@ export interface Admission {
   readonly wholeBody: Buffer | null;
 }
 
+/** What the route says of the request before it is authenticated. */
 export interface AdmissionContext {
   /** Without the mount prefix. */
   readonly path: string;
@@ -40,6 +42,7 @@ export interface AdmissionOptions {
   readonly budget: BodyBudget;
 }
 
+/** Authenticates all requests of the AWS endpoint. Derived signing keys are kept for further requests. */
 export class Admissions {
   readonly #access: AdmissionOptions['access'];
   readonly #clock: AdmissionOptions['clock'];

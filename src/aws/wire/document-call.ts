@@ -92,11 +92,13 @@ export function checkedInput({ shapes, document }: DecodedCall): AwsInput {
   return checkInput(shapes.input, document);
 }
 
+/** A successful response, encoded. */
 export interface DocumentReply {
   readonly contentType: string;
   readonly body: string;
 }
 
+/** XML for the query protocol, JSON for the two JSON protocols. */
 export function encodeDocumentReply(
   { operation, shapes }: DecodedCall,
   output: AwsOutput,

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../errors.ts';
 import type { AwsServiceName } from '../service.ts';
 import type { SignatureErrorReason } from './signatures/signature-error.ts';
 
+/** AWS's error code and the HTTP status that SDKs expect with it. */
 export interface CodeAndStatus {
   readonly code: string;
   readonly status: number;
@@ -32,6 +33,7 @@ function common(internal: CodeAndStatus) {
   };
 }
 
+/** By service, then by Penstock's error code. Services name the same problem differently. */
 export const errorCodes = {
   sagemaker: {
     ...common(internalFailure),

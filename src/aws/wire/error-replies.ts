@@ -51,6 +51,7 @@ function retryAfter({ code, retryAfterMs }: PlatformError): Record<string, strin
   return { 'retry-after': String(Math.max(1, Math.ceil((retryAfterMs ?? 1000) / 1000))) };
 }
 
+/** An encoded error, ready to be sent. */
 export interface ErrorReply {
   readonly status: number;
   /** Alternating names and values. */
@@ -58,6 +59,7 @@ export interface ErrorReply {
   readonly body: string;
 }
 
+/** What encoding an error needs to know about its request. */
 export interface ErrorContext {
   readonly requestId: string;
   /** The path, which S3 includes in its error responses. */
@@ -67,6 +69,7 @@ export interface ErrorContext {
   readonly operation: OperationShapes | null;
 }
 
+/** Encodes an error in the protocol `form`. The id of the request is in each form. */
 export function errorReply(error: WireError, form: ErrorForm, context: ErrorContext): ErrorReply {
   const { status } = error;
   const more = Object.entries(error.headers).flat();

@@ -12,6 +12,7 @@ interface Tree {
   readonly children: Map<string, Tree>;
 }
 
+/** A parsed form. Its input can be built once the shape of the action is known. */
 export class QueryForm {
   readonly action: string;
   readonly #root: Tree;

@@ -6,6 +6,7 @@ import type { AwsRoute } from './route.ts';
 import { readSignature, type SignedRequest } from './signatures/signature.ts';
 import { SignatureError } from './signatures/signature-error.ts';
 
+/** The audit entry of a call that was rejected. */
 export interface RejectedAwsCall {
   /** `CreateEndpoint` */
   readonly action: string;

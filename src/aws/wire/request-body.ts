@@ -40,6 +40,7 @@ export function tooLarge(bytesMax: number, cause?: unknown): PlatformError {
   return new PlatformError('too_large', `HTTP content length exceeded ${bytesMax} bytes.`, { cause });
 }
 
+/** Ends the handling of a request. The client, which is gone, never sees it. */
 export function clientDisconnected(): PlatformError {
   return new PlatformError('invalid_request', 'the client disconnected before its request was complete');
 }

@@ -48,6 +48,7 @@ const scopes: ReadonlyMap<string, AwsServiceName> = new Map([
   ['iam', 'iam'],
 ]);
 
+/** Where a request goes. It is decided before the signature is verified, so an error can have the right form. */
 export interface AwsRoute {
   /** As named by the signature's scope, unverified; null without a signature. */
   readonly scope: string | null;

@@ -6,6 +6,7 @@ import { type Database, inTransaction, type Transaction } from '../../../storage
 import { Documents } from '../../sagemaker/documents.ts';
 import { s3Error } from '../s3-errors.ts';
 
+/** A setting for which the S3 API has operations to put and get it. */
 export type SettingName = 'encryption' | 'ownershipControls' | 'publicAccessBlock' | 'tagging' | 'versioning';
 
 type Stored = Readonly<Partial<Record<SettingName, string>>>;

@@ -8,6 +8,7 @@ import type { ReadOnlyBucket } from './read-only-bucket.ts';
 
 export const evaluationBucketName = 'penstock-evaluations';
 
+/** Shows stored quality reports as objects; nothing is copied. */
 export class EvaluationBucket implements ReadOnlyBucket {
   readonly name: string = evaluationBucketName;
   readonly createdAtMs: number;

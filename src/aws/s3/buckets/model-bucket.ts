@@ -11,6 +11,7 @@ import type { ReadOnlyBucket } from './read-only-bucket.ts';
 const name = 'penstock-models';
 const pageSize = 100;
 
+/** Shows the artifacts of the registry as objects; a file is verified before it is read. */
 export class ModelBucket implements ReadOnlyBucket {
   readonly name = name;
   readonly createdAtMs: number;

@@ -12,6 +12,7 @@ export interface OpenBucketsDeps extends Pick<Foundation, 'db' | 'clock' | 'logs
   readonly audit: Audit;
 }
 
+/** Opens the object store of the S3 API. The read-only buckets are visible to its clients like any other. */
 export async function openBuckets({
   registry,
   audit,

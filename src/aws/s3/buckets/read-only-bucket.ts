@@ -2,6 +2,7 @@
 import type { ListedObject } from '../objects/listing.ts';
 import type { OpenObject } from '../objects/open-object.ts';
 
+/** What `S3Store` needs in order to list and read such a bucket. */
 export interface ReadOnlyBucket {
   readonly name: string;
   readonly createdAtMs: number;

@@ -9,6 +9,7 @@ export interface ListPosition {
   readonly inclusive: boolean;
 }
 
+/** What one page of a listing covers. */
 export interface ListOptions {
   readonly prefix?: string;
   /** Keys that contain it after the prefix are rolled up into one common prefix. Empty: no roll-up. */
@@ -18,6 +19,7 @@ export interface ListOptions {
   readonly itemsMax: number;
 }
 
+/** An object as listings show it: without its headers. */
 export interface ListedObject {
   readonly key: string;
   readonly bytes: number;
@@ -26,6 +28,7 @@ export interface ListedObject {
   readonly modifiedAtMs: number;
 }
 
+/** One page. */
 export interface Listing {
   readonly objects: readonly ListedObject[];
   readonly prefixes: readonly string[];

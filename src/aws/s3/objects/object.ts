@@ -25,6 +25,7 @@ export interface ObjectHeaders {
 /** Keyed by algorithm (`crc32`), in base64, as the client sent them. */
 export type Checksums = Readonly<Record<string, string>>;
 
+/** The metadata of an object. An overwritten key gets another id. */
 export interface S3Object {
   readonly bucket: string;
   readonly key: string;
@@ -72,6 +73,7 @@ export interface PutOptions {
   readonly condition?: WriteCondition | undefined;
 }
 
+/** The conditions of a copy, and what it changes. */
 export interface CopyOptions {
   /** The key that copies. */
   readonly writer?: string | undefined;

@@ -6,6 +6,7 @@ import type { RetainedObjects } from '../../../storage/index.ts';
 import { s3Error } from '../s3-errors.ts';
 import type { ByteRange, Piece } from './object.ts';
 
+/** What is known of a content once all its bytes are stored. */
 export interface StoredContent {
   readonly sha256: string;
   readonly bytes: number;

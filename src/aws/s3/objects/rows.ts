@@ -16,6 +16,7 @@ export interface NewObject {
   readonly bytes: number;
 }
 
+/** Reads the metadata of a row; the headers are stored as JSON. */
 export function objectOf(row: S3ObjectsTable): S3Object {
   const headers = JSON.parse(row.headers) as ObjectHeaders;
   return {
@@ -32,6 +33,7 @@ export function objectOf(row: S3ObjectsTable): S3Object {
   };
 }
 
+/** Reads the row of a piece. `content` is set for small pieces, which are stored in the database. */
 export function pieceOf(row: S3PiecesTable): Piece {
   const { position, sha256, bytes, md5, content } = row;
   const checksums = JSON.parse(row.checksums) as Checksums;

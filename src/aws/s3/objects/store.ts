@@ -57,11 +57,13 @@ export interface S3StoreOptions {
   readonly contentBytesMax?: number;
 }
 
+/** A bucket of the database, or a read-only one. */
 export interface Bucket {
   readonly name: string;
   readonly createdAtMs: number;
 }
 
+/** The address of an object. Keys are compared by their bytes, so case counts. */
 export interface ObjectName {
   readonly bucket: string;
   readonly key: string;
@@ -69,6 +71,7 @@ export interface ObjectName {
 
 const gibibyte = 2 ** 30;
 
+/** The store behind the S3 API and everything that reads `s3://` URIs. It checks conditions, not permissions: those are the caller's. */
 export class S3Store {
   readonly uploads: S3Uploads;
   readonly settings: BucketSettings;

@@ -12,6 +12,7 @@ import { storeFile } from './pieces.ts';
 import { objectOf, piecesOf, removePieces, replaceObject } from './rows.ts';
 import { write } from './writes.ts';
 
+/** An upload that is neither completed nor aborted. */
 export interface MultipartUpload {
   readonly id: string;
   readonly bucket: string;
@@ -20,6 +21,7 @@ export interface MultipartUpload {
   readonly createdAtMs: number;
 }
 
+/** A part whose bytes are stored; sent again, it replaces the part with its number. */
 export interface StoredPart extends Piece {
   readonly storedAtMs: number;
 }
@@ -39,6 +41,7 @@ interface UploadsOptions {
   readonly objectBytesMax: number;
 }
 
+/** Applied to the object that the upload becomes, in the same transaction. */
 export interface CompleteOptions {
   readonly condition?: WriteCondition | undefined;
   /** The key that completes the upload. */
@@ -48,12 +51,14 @@ export interface CompleteOptions {
 /** Every call identifies an upload by its id and its key. */
 export type UploadName = Pick<MultipartUpload, 'bucket' | 'key' | 'id'>;
 
+/** AWS's limit; the first part is number 1. */
 export const partNumberMax = 10_000;
 /** Minimum size of every part except the last. */
 export const partBytesMin = 5 * 2 ** 20;
 /** Uploads not completed within this time are removed to free their disk space. */
 const abandonedAfterMs = 7 * 24 * 3600 * 1000;
 
+/** The uploads of an `S3Store`. */
 export class S3Uploads {
   readonly #db: Database;
   readonly #files: RetainedObjects;

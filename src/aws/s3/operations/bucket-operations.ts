@@ -10,6 +10,7 @@ const deletedAtOnceMax = 1000;
 const deletedInOneStep = 100;
 const locationBytesMax = 64 * 1024;
 
+/** All in one page, filtered by `prefix`. The owner is the account. */
 export async function listBuckets(call: S3Call): Promise<void> {
   const prefix = call.request.query.get('prefix') ?? '';
   const buckets = (await call.store.buckets()).filter(({ name }) => name.startsWith(prefix));
@@ -31,11 +32,13 @@ export async function createBucket(call: S3Call): Promise<void> {
   sendEmpty(call, 200, { location: `/${call.bucket}` });
 }
 
+/** Its header with the region is what SDKs look for. */
 export async function headBucket(call: S3Call): Promise<void> {
   await existing(call);
   sendEmpty(call, 200, { 'x-amz-bucket-region': call.request.region });
 }
 
+/** The store rejects a bucket that has objects. */
 export async function deleteBucket(call: S3Call): Promise<void> {
   await call.store.deleteBucket(call.bucket, call.request.caller.keyId);
   sendEmpty(call, 204);

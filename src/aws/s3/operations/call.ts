@@ -7,6 +7,7 @@ import type { S3Store } from '../objects/store.ts';
 import { s3Error } from '../s3-errors.ts';
 import { readXml, type XmlNode } from './xml-document.ts';
 
+/** One request, after its signature and the caller's permission were checked. */
 export interface S3Call {
   readonly request: VerifiedRequest;
   readonly response: ServerResponse;
@@ -17,6 +18,7 @@ export interface S3Call {
   readonly key: string;
 }
 
+/** Sends the response itself, or throws an error that the service encodes. */
 export type S3Operation = (call: S3Call) => Promise<void>;
 
 const xmlns = 'http://s3.amazonaws.com/doc/2006-03-01/';
@@ -35,6 +37,7 @@ export function sendXmlText({ response }: S3Call, text: string, headers: Record<
   response.end(body);
 }
 
+/** Ends the response without a body. */
 export function sendEmpty({ request, response }: S3Call, status: number, headers: Record<string, string> = {}): void {
   // A 204 has no content-length. For HEAD, `headers` already holds the length of the corresponding GET.
   const length = status === 200 && request.method !== 'HEAD' ? { 'content-length': '0' } : {};
@@ -87,6 +90,7 @@ export function checksumElements(checksums: Readonly<Record<string, string>>): X
   return Object.entries(checksums).map(([algorithm, value]) => element(`Checksum${algorithm.toUpperCase()}`, value));
 }
 
+/** Entity tags are stored without quotes, and sent in quotes. */
 export function quoted(etag: string): string {
   return `"${etag}"`;
 }

@@ -6,6 +6,7 @@ import { countOf, keyWriter, quoted, type S3Call, sendXml } from './call.ts';
 
 const keysMax = 1000;
 
+/** Continues at a token, which says exactly where the last page ended. */
 export async function listObjectsV2(call: S3Call): Promise<void> {
   const { query } = call.request;
   const [token, startAfter] = [query.get('continuation-token'), query.get('start-after')];
@@ -22,6 +23,7 @@ export async function listObjectsV2(call: S3Call): Promise<void> {
   ]);
 }
 
+/** Continues after a key. `NextMarker` is present without a delimiter, too. */
 export async function listObjectsV1(call: S3Call): Promise<void> {
   const marker = call.request.query.get('marker');
   const { listing, common, write } = await list(call, positionBehind(call, marker));

@@ -11,6 +11,7 @@ import { bodyOf, checksumHeaders, headersOf, quoted, type S3Call, sendEmpty, sen
 import { copySource } from './copy-source.ts';
 import { checksumsOf, objectHeaders } from './request-headers.ts';
 
+/** Streams the body into the store. A checksum that does not match leaves no object. */
 export async function putObject(call: S3Call): Promise<void> {
   const { request, store, bucket, key } = call;
   const headers = { ...objectHeaders(request.headers), writer: request.caller.keyId };
@@ -20,6 +21,7 @@ export async function putObject(call: S3Call): Promise<void> {
   sendEmpty(call, 200, { etag: quoted(object.etag), ...checksumHeaders(object.checksums) });
 }
 
+/** Sends an object or a range of it, after the conditions of the request. */
 export async function getObject(call: S3Call): Promise<void> {
   const { response } = call;
   const object = await call.store.open(call.bucket, call.key);
@@ -40,6 +42,7 @@ export async function getObject(call: S3Call): Promise<void> {
   }
 }
 
+/** The response of GetObject without its body. Only a request for a part needs the pieces of the object. */
 export async function headObject(call: S3Call): Promise<void> {
   const object = await (call.request.query.has('partNumber')
     ? call.store.open(call.bucket, call.key)
@@ -67,6 +70,7 @@ export async function deleteObject(call: S3Call): Promise<void> {
   sendEmpty(call, 204);
 }
 
+/** Copies within this server. Copying an object to itself is allowed only if its headers are replaced. */
 export async function copyObject(call: S3Call): Promise<void> {
   const { request, store, bucket, key } = call;
   const directive = request.headers['x-amz-metadata-directive'] ?? 'COPY';

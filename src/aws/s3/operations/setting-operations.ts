@@ -31,6 +31,7 @@ function checkVersioning(document: XmlNode): void {
 
 const settingBytesMax = 64 * 1024;
 
+/** Answers with the stored text; without one, with AWS's error for it or an empty document. */
 export function getSetting(setting: SettingName): S3Operation {
   return async (call) => {
     if ((await call.store.bucket(call.bucket)) === null) throw s3Error('NoSuchBucket');
@@ -42,6 +43,7 @@ export function getSetting(setting: SettingName): S3Operation {
   };
 }
 
+/** Stores the document as it was sent, after its check. */
 export function putSetting(setting: SettingName): S3Operation {
   return async (call) => {
     call.store.checkWritable(call.bucket);
@@ -54,6 +56,7 @@ export function putSetting(setting: SettingName): S3Operation {
   };
 }
 
+/** Succeeds also for a setting that was never put. */
 export function deleteSetting(setting: SettingName): S3Operation {
   return async (call) => {
     call.store.checkWritable(call.bucket);

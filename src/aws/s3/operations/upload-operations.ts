@@ -23,6 +23,7 @@ import { childText, type XmlNode } from './xml-document.ts';
 
 const listedMax = 1000;
 
+/** The headers of the future object belong to the upload; its bytes come with the parts. */
 export async function createMultipartUpload(call: S3Call): Promise<void> {
   const { store, bucket, key, request } = call;
   store.checkWritable(bucket);
@@ -36,6 +37,7 @@ export async function createMultipartUpload(call: S3Call): Promise<void> {
   sendXml(call, 'InitiateMultipartUploadResult', names, Object.fromEntries(echoed));
 }
 
+/** Stores one part. Its entity tag is the MD5 of its bytes. */
 export async function uploadPart(call: S3Call): Promise<void> {
   const { store } = call;
   const number = partNumber(call);
@@ -71,6 +73,7 @@ export async function uploadPartCopy(call: S3Call): Promise<void> {
   }
 }
 
+/** Makes the chosen parts one object. */
 export async function completeMultipartUpload(call: S3Call): Promise<void> {
   const { store, bucket, key, request } = call;
   const root = await readDocument(call, 'CompleteMultipartUpload');
@@ -94,6 +97,7 @@ export async function abortMultipartUpload(call: S3Call): Promise<void> {
   sendEmpty(call, 204);
 }
 
+/** The stored parts of an upload after `part-number-marker`. */
 export async function listParts(call: S3Call): Promise<void> {
   const { write, type } = keyWriter(call);
   const partsMax = countOf(call, 'max-parts', listedMax);
@@ -124,6 +128,7 @@ export async function listParts(call: S3Call): Promise<void> {
   ]);
 }
 
+/** The uploads of a bucket by key and id. A delimiter is rejected. */
 export async function listMultipartUploads(call: S3Call): Promise<void> {
   const { query } = call.request;
   if ((query.get('delimiter') ?? '') !== '') throw s3Error('NotImplemented', 'Uploads are listed without a delimiter.');

@@ -4,6 +4,7 @@
  */
 import { s3Error } from '../s3-errors.ts';
 
+/** An element. */
 export interface XmlNode {
   /** Without a namespace prefix. */
   readonly name: string;

@@ -7,6 +7,7 @@ import type { Database } from '../../../storage/index.ts';
 import { Documents } from '../documents.ts';
 import { EndpointRecords } from './endpoint-records.ts';
 
+/** AWS's member, with the names that its clients send. */
 export interface AsyncInferenceConfig {
   readonly ClientConfig?: { readonly MaxConcurrentInvocationsPerInstance?: number };
   readonly OutputConfig: {
@@ -29,6 +30,7 @@ export interface AsyncConfigsOptions {
 /** Cache lifetime of a config while the endpoint stays at the same generation. */
 const cacheLifetimeMs = 5000;
 
+/** Finds the async config of an endpoint for each invocation, so the last ones are cached by generation. */
 export class AsyncConfigs {
   readonly #documents: Documents;
   readonly #records: EndpointRecords;

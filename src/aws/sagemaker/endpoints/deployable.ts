@@ -15,6 +15,7 @@ import { nearestInstanceType } from './instance-sizes.ts';
 /** AWS's upper bound of `InvocationTimeoutSeconds`. */
 const asyncTimeoutMs = 3_600_000;
 
+/** An endpoint config with everything that it refers to, resolved. */
 export interface Deployable {
   readonly document: EndpointConfigDocument;
   readonly models: readonly DeployableModel[];

@@ -28,6 +28,7 @@ function suffixed(name: string, suffix: string): string {
 /** The current memory of a variant's functions in MiB; null if they are not served. */
 export type FunctionMemory = (endpoint: string, variant: string) => number | null;
 
+/** A derived config. `settings` are what AWS's members cannot express. */
 export interface DerivedConfig extends DeployedConfig {
   readonly settings: PenstockSettings;
 }

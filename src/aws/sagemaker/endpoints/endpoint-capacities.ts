@@ -12,6 +12,7 @@ export function isAutoscaled({ scaling }: VariantConfig): boolean {
   return scaling !== undefined && scaling.policy !== noInstances.policy;
 }
 
+/** An element of UpdateEndpointWeightsAndCapacities. Absent members stay as they are. */
 export interface DesiredWeightAndCapacity {
   readonly VariantName: string;
   readonly DesiredWeight?: number;
@@ -25,6 +26,7 @@ export interface DesiredCount {
   readonly count: number;
 }
 
+/** The variants with their new weights and concurrency, and the instance counts to be requested. */
 export interface ChangedCapacities {
   readonly variants: readonly VariantConfig[];
   /** To be applied after `variants`. */
@@ -96,6 +98,7 @@ export function checkQuota(variants: readonly VariantConfig[], before: readonly 
   }
 }
 
+/** Which properties an update takes over from the running variants in place of its config's. */
 export interface Retained {
   readonly weights: boolean;
   readonly counts: boolean;

@@ -39,6 +39,7 @@ export interface ResolvedConfig {
   readonly settings: PenstockSettings;
 }
 
+/** Creates, describes, lists and deletes endpoint configs. Configs of other APIs are derived from their endpoints. */
 export class EndpointConfigs {
   readonly #options: EndpointConfigsOptions;
 

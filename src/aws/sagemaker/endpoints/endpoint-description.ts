@@ -34,6 +34,7 @@ export const awsStatus: Readonly<Record<EndpointStatus, string>> = {
 /** AWS's limit of `FailureReason`. */
 const reasonLengthMax = 1024;
 
+/** Everything that DescribeEndpoint shows of an endpoint. */
 export interface EndpointDescription {
   readonly view: EndpointView;
   /** The served config; before the first is served, the desired one. */
@@ -44,6 +45,7 @@ export interface EndpointDescription {
   readonly memoryOf: FunctionMemory;
 }
 
+/** The members of DescribeEndpoint. Members without an effect are listed among the notes. */
 export function describeEndpoint(awsLocation: AwsLocation, described: EndpointDescription): AwsOutput {
   const { view, current, pending, deploymentConfig } = described;
   const { name } = view.config;

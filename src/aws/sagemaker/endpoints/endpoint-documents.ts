@@ -1,6 +1,7 @@
 /** Stored documents of endpoint configs and endpoints. Only members with an effect have types; others are stored and returned unchanged. */
 import type { VariantConfig } from '../../../deployment/index.ts';
 
+/** Of a variant that runs as functions. */
 export interface ServerlessConfig {
   /** MiB, despite AWS's name. */
   readonly MemorySizeInMB: number;
@@ -8,6 +9,7 @@ export interface ServerlessConfig {
   readonly ProvisionedConcurrency?: number;
 }
 
+/** A variant of an endpoint config. It has either an instance type or a serverless config. */
 export interface ProductionVariant {
   readonly VariantName: string;
   readonly ModelName?: string;
@@ -20,6 +22,7 @@ export interface ProductionVariant {
   readonly ContainerStartupHealthCheckTimeoutInSeconds?: number;
 }
 
+/** Which requests are written to S3, and where. */
 export interface DataCaptureConfig {
   /** Default: true. */
   readonly EnableCapture?: boolean;
@@ -48,11 +51,13 @@ export function allVariants({ ProductionVariants, ShadowProductionVariants = [] 
   return [...ProductionVariants, ...ShadowProductionVariants];
 }
 
+/** A step of an update: instances, or percent of them. */
 export interface CapacitySize {
   readonly Type: 'INSTANCE_COUNT' | 'CAPACITY_PERCENT';
   readonly Value: number;
 }
 
+/** How an update shifts traffic, and what rolls it back. Times are seconds. */
 export interface DeploymentConfig {
   readonly BlueGreenUpdatePolicy?: {
     readonly TrafficRoutingConfiguration: {

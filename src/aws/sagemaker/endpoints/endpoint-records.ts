@@ -10,6 +10,7 @@ const generationsMax = 8;
 /** The config of a generation that is about to be written. */
 export type NewDeployedConfig = Pick<DeployedConfig, 'endpointConfigName' | 'document' | 'models'>;
 
+/** Reads and writes these records. Their hooks run in the transaction that writes the generation. */
 export class EndpointRecords {
   readonly #documents: Documents;
   readonly #clock: Clock;

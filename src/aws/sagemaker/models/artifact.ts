@@ -140,6 +140,7 @@ function missing(uri: string): AwsError {
   return new AwsError('ValidationException', `Could not find model data at ${uri}.`);
 }
 
+/** The error for model data that exists but is no model; `why` follows the URI in its message. */
 export function unusableModelData(uri: string, why: string, cause?: unknown): AwsError {
   return new AwsError('ValidationException', `Model data at ${uri} cannot be used: ${why.replace(/\.$/, '')}.`, { cause });
 }

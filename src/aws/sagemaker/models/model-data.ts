@@ -18,6 +18,7 @@ interface S3DataSource {
   readonly CompressionType: 'None' | 'Gzip';
 }
 
+/** An `s3://` URI of model data, taken apart. */
 export interface ModelLocation {
   readonly bucket: string;
   readonly key: string;

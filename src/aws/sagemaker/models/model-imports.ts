@@ -18,6 +18,7 @@ import { readSamplePayload } from './sample-payload.ts';
 /** The model file exists but cannot be served. */
 export class UnreadableModel extends Error {}
 
+/** A container to be registered, with what the version gets. */
 export interface ModelImport {
   readonly container: Container;
   readonly who: string;
@@ -54,6 +55,7 @@ export interface ModelImportsOptions extends ArtifactOptions {
 const attemptsMax = 5;
 const nameLengthMax = 63;
 
+/** Registers containers, for model packages and for Models. */
 export class ModelImports {
   readonly #options: ModelImportsOptions;
   readonly #registry: Registry;

@@ -15,6 +15,7 @@ export function packageArn(awsLocation: AwsLocation, { name, version }: Pick<Pac
   return arnOf(awsLocation, 'model-package', name, version);
 }
 
+/** The members of DescribeModelPackage: those of the call, overridden by the registry's current values. */
 export function describePackage(record: PackageRecord, awsLocation: AwsLocation): AwsOutput {
   const { document, registered } = record;
   const { members = {}, createdBy = registered?.createdBy } = document ?? {};

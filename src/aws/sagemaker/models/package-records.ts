@@ -11,6 +11,7 @@ import type { ArnResource } from '../arn.ts';
 import type { Documents } from '../documents.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from '../pages.ts';
 
+/** What the registry does not store of a package. */
 export interface PackageDocument {
   /** The members of the call, including those without an effect. */
   readonly members: AwsInput;
@@ -35,6 +36,7 @@ export interface PackageRecord {
   readonly createdAtMs: number;
 }
 
+/** The packages that a list or a search reads. */
 export interface PackageSelection {
   /** Limits the selection to one group. */
   readonly group?: string;
@@ -53,6 +55,7 @@ export function documentName({ name, version }: Pick<ArnResource, 'name' | 'vers
   return version === null ? name : `${name}/${version}`;
 }
 
+/** Joins versions and documents to packages. */
 export class PackageRecords {
   readonly #db: Database;
   readonly #registry: Registry;

@@ -7,6 +7,7 @@ import type { PackageRecord } from './package-records.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 
+/** What an UpdateModelPackage changes, after validation. */
 export interface PackageUpdate {
   readonly approval?: Approval;
   readonly note?: string;

@@ -28,6 +28,7 @@ export interface RegistryServicesOptions {
   readonly hasJob: TagsOptions['hasJob'];
 }
 
+/** What other parts of the SageMaker service use of these operations. */
 export interface RegistryServices {
   readonly documents: Documents;
   readonly tags: Tags;

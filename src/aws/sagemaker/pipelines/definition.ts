@@ -8,8 +8,10 @@ import { AwsError } from '../../service.ts';
 import { checkConditions } from './conditions.ts';
 import { stepReferencesIn } from './references.ts';
 
+/** A value of a pipeline's parameter. Numbers stay numbers, so that steps get them as such. */
 export type ParameterValue = string | number | boolean;
 
+/** A parameter that steps can refer to. */
 export interface PipelineParameter {
   readonly name: string;
   readonly type: 'String' | 'Integer' | 'Float' | 'Boolean';
@@ -18,9 +20,11 @@ export interface PipelineParameter {
   readonly allowed: readonly ParameterValue[] | null;
 }
 
+/** The types that are served; other types of AWS are rejected when the pipeline is created. */
 export const stepTypes = ['Training', 'Processing', 'Transform', 'Tuning', 'Model', 'RegisterModel', 'Condition', 'Fail'] as const;
 export type StepType = (typeof stepTypes)[number];
 
+/** A step, also within a branch of a condition. */
 export interface GraphStep {
   readonly name: string;
   readonly type: StepType;
@@ -37,6 +41,7 @@ export interface GraphStep {
   readonly branch: { readonly condition: string; readonly outcome: boolean } | null;
 }
 
+/** A definition that passed its checks: names are unique, and steps form no cycle. */
 export interface PipelineDefinition {
   readonly parameters: readonly PipelineParameter[];
   /** With those of all branches. */

@@ -29,6 +29,7 @@ const failure = 'Step failure: One or multiple steps failed.';
 class StepFailed extends Error {}
 class StepStopped extends Error {}
 
+/** One execution under way in this process. */
 export class PipelineExecution {
   readonly #deps: ExecutePipelineDeps;
   readonly #definition: PipelineDefinition;

@@ -4,6 +4,7 @@ import { type Database, inTransaction, type PipelineExecutionsTable, type Transa
 import type { SortKey } from '../pages.ts';
 import type { ParameterValue } from './definition.ts';
 
+/** AWS's values. The last three are final. */
 export type ExecutionStatus = 'Executing' | 'Stopping' | 'Stopped' | 'Failed' | 'Succeeded';
 
 /** A step that has begun. */
@@ -24,6 +25,7 @@ export interface ExecutedStep {
   readonly digest: string | null;
 }
 
+/** A stored execution. It has its own copy of the definition, so an updated pipeline does not change it. */
 export interface Execution {
   readonly id: string;
   readonly pipeline: string;

@@ -9,6 +9,7 @@ import { PipelineExecution, recordExecution } from './execute-pipeline.ts';
 import type { ExecutePipelineDeps } from './execution-deps.ts';
 import type { Execution } from './execution-rows.ts';
 
+/** An execution to be started; parameters are texts, as clients send them. */
 export interface NewExecution
   extends Pick<Execution, 'pipeline' | 'definition' | 'who' | 'startedBy' | 'displayName' | 'description' | 'parallelMax'> {
   readonly parameters: Readonly<Record<string, string>>;

@@ -8,6 +8,7 @@ import type { Executions } from './executions.ts';
 import { asText } from './references.ts';
 import { stepKinds } from './step-kinds.ts';
 
+/** A step with its state in one execution. `Waiting` and `Skipped` are not stored, but follow from the other steps. */
 export interface GraphStepView {
   readonly name: string;
   readonly type: string;
@@ -27,6 +28,7 @@ export interface GraphStepView {
   readonly cachedFrom: string | null;
 }
 
+/** An execution for the native API and the console. */
 export interface ExecutionView
   extends Pick<
     Execution,
@@ -36,6 +38,7 @@ export interface ExecutionView
   readonly steps: readonly GraphStepView[];
 }
 
+/** A pipeline for the native API and the console. */
 export interface GraphPipelineView {
   readonly name: string;
   readonly displayName: string | null;

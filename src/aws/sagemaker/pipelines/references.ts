@@ -1,6 +1,7 @@
 /** References in the arguments of a step: `Get`, `Std:Join` and `Std:JsonGet`, found and resolved. */
 import { AwsError } from '../../service.ts';
 
+/** What a reference refers to: a parameter, or a step and possibly one of its files. */
 export interface StepReference {
   /** Of a reference to a parameter. */
   readonly parameter: string | null;
@@ -153,6 +154,7 @@ function isNamed(value: unknown, name: string): boolean {
   return [OutputName, InputName, ChannelName, Name].includes(name);
 }
 
+/** The value as `Std:Join` writes it: other values than texts and times as JSON. */
 export function asText(value: unknown): string {
   if (value instanceof Date) return value.toISOString();
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');

@@ -19,6 +19,7 @@ const objectsMax = 100;
 const fileLimits = { depthMax: 64, valuesMax: 200_000, nodesMax: 400_000 };
 const s3Uri = /^s3:\/\/([^/]+)\/(.+)$/s;
 
+/** Runs operations in this process, as if the key of the execution had called them. */
 export class StepCalls {
   readonly #deps: ExecutePipelineDeps;
   readonly #execution: Execution;

@@ -5,6 +5,7 @@ import type { Shape } from '../../shapes/shapes.ts';
 import type { StepType } from './definition.ts';
 import { asText } from './references.ts';
 
+/** The names of a step type's operations and of the members that matter in their answers. */
 export interface StepKind {
   readonly create: string;
   readonly describe: string;
@@ -46,6 +47,7 @@ export const stepKinds: Readonly<Partial<Record<StepType, StepKind>>> = {
   },
 };
 
+/** The state of a step's job, independent of its type. */
 export type JobState = { readonly state: 'running' | 'succeeded' | 'stopped' } | { readonly state: 'failed'; readonly reason: string };
 
 /** What Describe says of a job. */

@@ -10,6 +10,7 @@ import type { Tags } from '../tags.ts';
 
 type JobType = 'training-job' | 'processing-job';
 
+/** A validated call that creates a job. */
 export interface RequestedJob {
   readonly type: JobType;
   readonly name: string;

@@ -131,6 +131,7 @@ function notServed(what: string, todo: string): Error {
   return invalidTraining(`${what} is not supported here: ${todo}.`);
 }
 
+/** The members of DescribeProcessingJob: as they were sent, followed by the current state. */
 export function describeProcessing(awsLocation: AwsLocation, job: TrainingJob): AwsOutput {
   const { spec, document, exitMessage, failureReason, startedAtMs, secondaryStatus } = job;
   const { Tags: _tags, ...created } = document ?? {};
@@ -146,6 +147,7 @@ export function describeProcessing(awsLocation: AwsLocation, job: TrainingJob): 
   };
 }
 
+/** The members that ListProcessingJobs and DescribeProcessingJob share. */
 export function summarizeProcessing(awsLocation: AwsLocation, job: TrainingJob): AwsOutput {
   const { spec, status, createdAtMs, endedAtMs, updatedAtMs, exitMessage, failureReason } = job;
   const name = jobNameOf(spec.name);

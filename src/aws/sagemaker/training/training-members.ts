@@ -7,6 +7,7 @@ interface S3Source {
   readonly S3DataDistributionType?: 'FullyReplicated' | 'ShardedByS3Key';
 }
 
+/** An input channel; only S3 data is supported. */
 export interface ChannelMembers {
   readonly ChannelName: string;
   readonly DataSource: { readonly S3DataSource?: S3Source; readonly FileSystemDataSource?: object; readonly DatasetSource?: object };
@@ -55,6 +56,7 @@ export interface TrainingJobMembers {
   readonly RemoteDebugConfig?: { readonly EnableRemoteDebug?: boolean };
 }
 
+/** The shapes were checked before, so no check is repeated here. */
 export function trainingMembers(input: AwsInput): TrainingJobMembers {
   return input as unknown as TrainingJobMembers;
 }

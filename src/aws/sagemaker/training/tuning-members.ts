@@ -72,6 +72,7 @@ interface DefinitionMembers {
 
 const gridJobsDefault = 1000;
 
+/** The shapes were checked before, so no check is repeated here. */
 export function tuningMembers(input: AwsInput): TuningMembers {
   return input as unknown as TuningMembers;
 }
@@ -211,6 +212,7 @@ function rangesMembersOf(ranges: readonly ParameterRange[]): AwsOutput {
   };
 }
 
+/** The members of DescribeHyperParameterTuningJob: as they were sent, with the current state and the best trial. */
 export function describeTuning(awsLocation: AwsLocation, job: TuningJob): AwsOutput {
   const { HyperParameterTuningJobName: _, Tags: __, TrainingJobDefinition, ...created } = createdTuningMembers(job, awsLocation);
   const definition = TrainingJobDefinition as DefinitionMembers;
@@ -229,6 +231,7 @@ export function describeTuning(awsLocation: AwsLocation, job: TuningJob): AwsOut
   };
 }
 
+/** The members of an element of ListHyperParameterTuningJobs. */
 export function summarizeTuning(awsLocation: AwsLocation, job: TuningJob): AwsOutput {
   const { spec } = job;
   return {

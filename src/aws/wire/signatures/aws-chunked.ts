@@ -16,6 +16,7 @@ const LF = 0x0a;
 
 type State = 'size' | 'data' | 'data-end' | 'trailers' | 'done';
 
+/** Decodes one body. It throws as soon as the framing or the signature of a chunk is wrong. */
 export class ChunkedDecoder {
   #state: State = 'size';
   /** The line being read. */

@@ -7,6 +7,7 @@ import { type Checksum, checksumOf } from './checksums.ts';
 import { type ChunkSeed, ChunkSignatures } from './chunk-signatures.ts';
 import { SignatureError } from './signature-error.ts';
 
+/** Stands for the hash of a body that the signature does not cover. */
 export const unsignedPayload = 'UNSIGNED-PAYLOAD';
 /** Payload types that use aws-chunked framing. */
 const streams = ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'];
@@ -133,6 +134,7 @@ export function isHash(payload: string): boolean {
   return /^[0-9a-f]{64}$/.test(payload);
 }
 
+/** The signature was right, so the body changed on the way or the client hashed something else. */
 export function payloadMismatch(): SignatureError {
   return new SignatureError(
     'payload-hash-mismatch',
