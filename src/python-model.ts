@@ -28,6 +28,7 @@ export type PythonForm = (typeof pythonForms)[number];
 
 /** Of an opening: its environment is found or built, a worker starts and opens the model, batches of its rows are tried. */
 export const openingStages = ['environment', 'loading', 'probe'] as const;
+/** What a running opening does. */
 export type OpeningStage = (typeof openingStages)[number];
 
 /** Where a Python model runs. */

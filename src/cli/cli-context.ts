@@ -1,6 +1,7 @@
 /** Everything the command line takes from its process. Tests replace the terminal; main.ts supplies the platform. */
 import type { Clock } from '../clock.ts';
 
+/** A stream such as stdout, with what is known of the terminal behind it. */
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
@@ -10,10 +11,12 @@ export interface Output {
 /** Unparsed server flags by setting name: the `flags` of `loadConfig`. */
 export type Flags = Readonly<Record<string, string>>;
 
+/** What `penstock up` passes to the platform. */
 export interface UpOptions {
   readonly flags: Flags;
 }
 
+/** What `penstock quickstart` passes to the platform. */
 export interface QuickstartOptions {
   /** Without --data-dir, state goes to `quickstartDirectory`. */
   readonly flags: Flags;
@@ -29,12 +32,14 @@ export interface QuickstartPlatform {
   close(): Promise<void>;
 }
 
+/** A platform with a model of the catalogue, and rows for its load test. */
 export interface QuickstartContext {
   readonly start: (flags: Readonly<Record<string, string>>) => Promise<QuickstartPlatform>;
   /** CSV with a header; the last column is the digit. */
   readonly rowsFile: string;
 }
 
+/** `text` for people, whose form may change; `json` for programs. */
 export type OutputForm = 'text' | 'json';
 
 export interface CliContext {

@@ -3,6 +3,7 @@
 /** 1: rejected or failed. 2: the command line is invalid. */
 export type CliErrorCode = 1 | 2;
 
+/** `message` is printed as it is; no stack trace is shown. */
 export class CliError extends Error {
   readonly exitCode: CliErrorCode;
 

@@ -1,6 +1,7 @@
 /** HTTP status of each error code, and the error body shared by all APIs except those of AWS. */
 import type { ErrorCode, PlatformError } from '../errors.ts';
 
+/** By Penstock's error code. */
 export const httpStatus = {
   invalid_request: 400,
   unauthenticated: 401,

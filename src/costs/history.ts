@@ -64,6 +64,7 @@ export function wholeHours({ fromMs, toMs }: Pick<CostsQuery, 'fromMs' | 'toMs'>
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const pollEveryMs = 1000;
+/** Days for which hours are stored: more than a year, so that a month can be compared with the same month of the last. */
 export const costRetentionDays = 400;
 const linesMax = 10_000;
 /** Far below the limits of both databases for parameters per statement. */

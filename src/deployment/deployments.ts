@@ -47,6 +47,7 @@ import type { TransactionHook } from './transaction-hook.ts';
 /** Poll interval: a missed change is noticed within this time. */
 const pollEveryMs = 1000;
 
+/** All endpoints of a server. Every API changes endpoints through it. */
 export class Deployments {
   readonly #options: DeploymentsOptions;
   /** Monitored updates. */

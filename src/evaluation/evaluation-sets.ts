@@ -10,6 +10,7 @@ import { type EvaluationPage, type EvaluationRows, type StoredSet, setKeyOf } fr
 import { checkSameSet, type SetDescription, type SetView, setBytesMax, setsMax } from './evaluation-set.ts';
 import { labelsTask } from './read-labels.ts';
 
+/** Where sets are stored, and what protects one in use from deletion. */
 export interface EvaluationSetsOptions {
   readonly rows: EvaluationRows;
   readonly files: Registry['files'];

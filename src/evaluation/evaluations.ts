@@ -77,6 +77,7 @@ const eventKindOf = {
   Stopped: 'evaluation.stopped',
 } as const satisfies Record<EvaluationState, EventKind>;
 
+/** All evaluations of a server, with the sets and the answers that they share. */
 export class Evaluations {
   readonly sets: EvaluationSets;
   readonly answers: StoredAnswers;

@@ -1,6 +1,7 @@
 /** The settings of capture: which calls of an endpoint are stored, and where. */
 import type { Fields } from './field.ts';
 
+/** By name, as the API and the stored config have them. */
 export const captureFields = {
   percent: {
     kind: 'percent',

@@ -2,6 +2,7 @@
 import { type Fields, whole } from './field.ts';
 import { instanceCountMax } from './variant.ts';
 
+/** By name; options of the command line and members of the API follow from them. */
 export const scalingFields = {
   policy: {
     kind: 'text',

@@ -46,6 +46,7 @@ export interface FunctionProfilesOptions {
 const mibPerVcpu = 1769;
 const baseExecutor = 'instance:local.1';
 
+/** Measures only if the processors of workers can be limited; otherwise profiles are derived. */
 export class FunctionProfiles {
   readonly #options: FunctionProfilesOptions;
   readonly #sizes: readonly number[];

@@ -31,6 +31,7 @@ export interface OpenProviderDeps extends Pick<LocalProviderOptions, 'clock' | '
   readonly interpreterOf: PythonHost['interpreterOf'];
 }
 
+/** Opens the provider as the configuration says. It ends its workers when `closers` close. */
 export async function openProvider(config: Config, deps: OpenProviderDeps, closers: Closers): Promise<LocalProvider> {
   const { clock, log, stateDirectory, logGroups, objects, files, interpreterOf } = deps;
   const { warmWorkers, startDelayMs, isolation } = config;

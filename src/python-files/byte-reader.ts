@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream';
 import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib';
 import { messageOf, PlatformError } from '../errors.ts';
 
+/** How the bytes of a file are compressed. */
 export type Packing = 'none' | 'zlib' | 'gzip';
 
 const chunkBytes = 256 * 1024;
@@ -16,6 +17,7 @@ export function packingOf(start: Uint8Array): Packing {
   return first === 0x78 && (first * 256 + second) % 31 === 0 ? 'zlib' : 'none';
 }
 
+/** Decides by the first two bytes; the name of a file says nothing. */
 export async function packingOfFile(path: string): Promise<Packing> {
   const file = await open(path, 'r');
   try {
@@ -26,6 +28,7 @@ export async function packingOfFile(path: string): Promise<Packing> {
   }
 }
 
+/** Reads forwards only, and throws once more than the permitted bytes were unpacked. */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #bytesMax: number;

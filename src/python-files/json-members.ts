@@ -9,6 +9,7 @@ const valueBytesMax = 16 * 2 ** 20;
 const depthMax = 1000;
 const code = { quote: 0x22, backslash: 0x5c, colon: 0x3a, comma: 0x2c, open: 0x7b, close: 0x7d, openList: 0x5b, closeList: 0x5d };
 
+/** Which members are returned. */
 export interface WantedMembers {
   /** Objects to look into, as paths with dots; '' is the whole text. */
   readonly inside: ReadonlySet<string>;

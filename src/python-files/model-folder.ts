@@ -7,6 +7,7 @@ import { PlatformError } from '../errors.ts';
 const entriesMax = 10_000;
 const depthMax = 16;
 
+/** A folder whose files were listed once. Names are relative to the folder of the model within it. */
 export class ModelFolder {
   readonly #root: string;
   readonly #files: ReadonlySet<string>;

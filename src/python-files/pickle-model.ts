@@ -50,6 +50,7 @@ export async function recognisePickle(path: string, what: string, limits: Recogn
   };
 }
 
+/** Names outside of the known libraries, and anything that no library's file does, are what an approver must accept. */
 export function importsOf(files: readonly PickleContents[]): PythonImports {
   const names = files.flatMap((file) => [...file.names]);
   const all = distinct(names.map(textOf));

@@ -3,6 +3,7 @@
  * comments, texts, brackets and continued lines.
  */
 
+/** A statement that binds a name. */
 export interface TopLevelStatement {
   /** The whole statement with its continuation lines, without comments and without the body of a function or class. */
   readonly text: string;
@@ -10,6 +11,7 @@ export interface TopLevelStatement {
   readonly line: number;
 }
 
+/** The names of a file by what they are bound to. One name can be bound in several ways. */
 export interface PythonSource {
   readonly functions: ReadonlyMap<string, TopLevelStatement>;
   readonly classes: ReadonlyMap<string, TopLevelStatement>;
@@ -21,6 +23,7 @@ export interface PythonSource {
 
 const statementLengthMax = 20_000;
 
+/** Reads a text of any content. What is no valid Python yields fewer names, not an error. */
 export function readPythonSource(text: string): PythonSource {
   const functions = new Map<string, TopLevelStatement>();
   const classes = new Map<string, TopLevelStatement>();

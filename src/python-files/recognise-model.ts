@@ -6,6 +6,7 @@ import { recogniseFile } from './file-model.ts';
 import { recogniseFolder } from './folder-model.ts';
 import type { RecognisedModel, RecognitionLimits } from './recognised-model.ts';
 
+/** Limits and the thread pool, with what the uploader said of the file. */
 export interface RecognitionOptions {
   readonly limits: RecognitionLimits;
   /** With a heap and a time limit of their own: what is read is untrusted. */

@@ -2,6 +2,7 @@
 import type { PythonFlavour, PythonForm } from '../python-model.ts';
 import type { TensorSpec } from '../tensor.ts';
 
+/** The result of recognition. What is null is found when the model is opened. */
 export interface RecognisedModel {
   readonly flavour: PythonFlavour;
   /** Path of the file to open inside of the folder; empty for the recognised path itself. */
@@ -25,6 +26,7 @@ export interface RecognisedModel {
   readonly notes: readonly string[];
 }
 
+/** What an approver reviews before any code runs. */
 export interface PythonImports {
   /** `module.name`, sorted. */
   readonly all: readonly string[];
@@ -32,6 +34,7 @@ export interface PythonImports {
   readonly outside: readonly string[];
 }
 
+/** Bounds on the work for one file. */
 export interface RecognitionLimits {
   /** Of each file, unpacked. */
   readonly bytesMax: number;

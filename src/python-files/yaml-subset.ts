@@ -5,6 +5,7 @@
  */
 import { PlatformError } from '../errors.ts';
 
+/** Maps keep the order of the file. */
 export type YamlValue = string | number | boolean | null | readonly YamlValue[] | ReadonlyMap<string, YamlValue>;
 
 interface Line {

@@ -22,6 +22,7 @@ export interface RandomService {
   readonly meanBilledMs: (batchSize: number, granularityMs: number) => number;
 }
 
+/** A law for one memory size. */
 export type ServiceDistribution = FixedService | RandomService;
 
 /** Wraps a formula or a table: `fixedService((b) => 5 + 2 * b)`. */

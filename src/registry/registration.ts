@@ -278,6 +278,7 @@ async function decideAtOnce(
   return events.record(tx, { kind, subject, detail: { ...detail, withRegistration: true } });
 }
 
+/** A model that could not be read, but keeps its version number. `alongside` runs in the same transaction. */
 export interface FailedModel {
   readonly group: string;
   readonly who: string;
@@ -308,6 +309,7 @@ export async function markRegistrationFailed(
   return version;
 }
 
+/** A number that is taken before the model is there. `alongside` runs in the same transaction. */
 export interface ReservedVersion {
   readonly group: string;
   readonly who: string;

@@ -27,6 +27,7 @@ export interface OpenServingDeps extends Pick<Foundation, 'clock' | 'logs' | 'lo
   readonly deployments: () => Pick<Deployments, 'startFunction' | 'stopFunction'>;
 }
 
+/** Opens an empty `Serving`. Deployments add the endpoints. */
 export function openServing(config: Config, deps: OpenServingDeps): Serving {
   const { clock, random, metrics, ledger, logs, tables, provider, workerEnds, events, prices, cores, deployments } = deps;
   const log = logs.platform;

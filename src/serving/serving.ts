@@ -38,6 +38,7 @@ import { VariantPools, type VariantPoolsOptions } from './variant-pools.ts';
 
 export interface ServingOptions extends Accounting, VariantPoolsOptions {}
 
+/** All endpoints that this process serves. Deployments pass it every change; it reads no database. */
 export class Serving implements ServingPort, Home {
   readonly #options: ServingOptions;
   readonly #invocations: Invocations;

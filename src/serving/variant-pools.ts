@@ -63,6 +63,7 @@ export interface FunctionSource {
   readonly stop: (workerId: string) => void;
 }
 
+/** All pools of a server, by endpoint, variant and version. */
 export class VariantPools {
   readonly #options: VariantPoolsOptions;
   readonly #invocations: Invocations;

@@ -1,6 +1,7 @@
 /** Intervals for a share that was estimated from independent rows, and the rows that a bound needs. */
 import { binomialCdf } from './binomial.ts';
 
+/** Shares from 0 to 1. */
 export interface Interval {
   readonly low: number;
   readonly high: number;

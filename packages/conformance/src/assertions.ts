@@ -19,6 +19,7 @@ export function binaryResponse(reply: WireReply): { readonly json: Json; readonl
   return { json: JSON.parse(reply.body.subarray(0, length).toString()) as Json, bytes: reply.body.subarray(length) };
 }
 
+/** The member `outputs`, which must be an array. */
 export function outputsOf(answer: Json): Json[] {
   const { outputs } = answer;
   assert(Array.isArray(outputs), `the response must have an array 'outputs', got ${typeof outputs}`);
@@ -47,6 +48,7 @@ export function assertSame(answer: Json, expected: Json): void {
   for (const want of outputsOf(expected)) assertSameTensor(outputOf(answer, String(want['name'])), want);
 }
 
+/** Compares datatype, shape and elements (numbers to 1e-5); parameters may differ. */
 export function assertSameTensor(got: Json, want: Json): void {
   const name = String(want['name']);
   assert.deepEqual(
@@ -68,6 +70,7 @@ function isNear(value: unknown, expected: unknown): boolean {
   return typeof value !== 'string' && Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
 }
 
+/** The elements of a tensor in row-major order, whether the server nests `data` or not. */
 export function flat(data: unknown): unknown[] {
   assert(Array.isArray(data), `'data' must be an array, got ${typeof data}`);
   return data.flat(Number.POSITIVE_INFINITY) as unknown[];
@@ -98,6 +101,7 @@ export function elements(datatype: unknown, bytes: Uint8Array): unknown[] {
   return values.map((value) => (typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value));
 }
 
+/** For messages of failed cases. */
 export function formatReply({ status, body }: WireReply): string {
   return `${status}: ${body.toString().slice(0, 300) || '(no body)'}`;
 }

@@ -3,6 +3,7 @@
 import type { Target } from './client/target.ts';
 import type { Group, Level } from './outcome.ts';
 
+/** One promise of the protocol and how it is checked. `run` throws if the server breaks it. */
 export interface Case {
   /** C1, B10, X3: the letter names the group. */
   readonly id: `${Group}${number}`;

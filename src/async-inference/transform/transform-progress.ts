@@ -24,6 +24,7 @@ export function storedProgress(totals: Totals, begun: readonly Checkpoint[]): Tr
 /** Minimum time for a meaningful rate. */
 const leastMs = 500;
 
+/** The rate counts only what this run has read, so a resumed object does not distort it. */
 export class ProgressMeter {
   readonly #clock: Clock;
   /** Objects in progress, by position. */

@@ -4,6 +4,7 @@ import { PlatformError } from '../../errors.ts';
 import { type Database, inTransaction, isUniqueViolation, type JobFilter, pageOfJobs, type Transaction } from '../../storage/index.ts';
 import type { TransformSpec, TransformState } from './transform-job.ts';
 
+/** A transform without its objects. */
 export interface StoredTransform {
   readonly spec: TransformSpec;
   readonly state: TransformState;
@@ -39,6 +40,7 @@ export interface Totals {
   readonly bytesDone: number;
 }
 
+/** Which transforms a list has. */
 export interface TransformFilter extends JobFilter {
   readonly state?: TransformState | undefined;
 }

@@ -50,6 +50,7 @@ const eventKindOf = {
   Stopped: 'transform.stopped',
 } as const satisfies Record<TransformState, string>;
 
+/** All transforms of a server. Requests that arrive while enough of them run wait in order. */
 export class Transforms {
   readonly #options: TransformsOptions;
   readonly #rows: TransformRows;

@@ -10,6 +10,7 @@ export function alarmArn({ region, account }: AwsLocation, name: string): string
   return `arn:aws:cloudwatch:${region}:${account}:alarm:${name}`;
 }
 
+/** An element of DescribeAlarms. */
 export function alarmDocument(awsLocation: AwsLocation, alarm: Alarm): Record<string, unknown> {
   const { name, description, rule, actions } = alarm;
   const { lowSamples } = (alarm.echo ?? {}) as AlarmEcho;
@@ -54,6 +55,7 @@ function metricBody({ metricKey, name, unit, statistic }: AlarmMetric): Record<s
   };
 }
 
+/** An element of DescribeAlarmHistory; every alarm counts as a metric alarm. */
 export function historyDocument({ alarm, atMs, kind, summary, data }: AlarmNote): Record<string, unknown> {
   return {
     AlarmName: alarm,

@@ -17,6 +17,7 @@ import { invalidCombination, invalidValue, missingParameter } from './cloudwatch
 import { cloudWatchPageOf, positionOf, tokenAt } from './cloudwatch-pages.ts';
 import { dimensionsOf } from './metric-key.ts';
 
+/** The alarms that other APIs show as well. */
 export type AlarmStore = Pick<Alarms, 'list' | 'get' | 'put' | 'delete' | 'enableActions' | 'setState' | 'history'>;
 
 /** Decides which ARNs alarms can act on. */

@@ -16,6 +16,7 @@ const dashboardsMax = 1000;
 const pageSize = 1000;
 const kind = 'dashboard';
 
+/** Operations that change nothing. */
 export function dashboardReads(documents: DashboardStore): Record<string, AwsOperation> {
   return {
     GetDashboard: readOperation('read dashboards', async ({ DashboardName }, call) => {
@@ -39,6 +40,7 @@ export function dashboardReads(documents: DashboardStore): Record<string, AwsOpe
   };
 }
 
+/** Operations that are audited. */
 export function dashboardWrites(documents: DashboardStore): Record<string, AwsOperation> {
   return {
     PutDashboard: changeOperation(

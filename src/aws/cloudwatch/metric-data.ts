@@ -11,6 +11,7 @@ const pointsMax = 100_800;
 /** Limit for all queries of a call together, before pagination. */
 const periodsMax = 1_000_000;
 
+/** At least one query must return data; others can be inputs of expressions. */
 export async function getMetricData(store: Pick<MetricStore, 'series'>, input: AwsInput): Promise<AwsOutput> {
   const { MaxDatapoints = pointsMax, ScanBy = 'TimestampDescending' } = input;
   const limit = Number(MaxDatapoints);

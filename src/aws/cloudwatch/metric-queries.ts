@@ -3,6 +3,7 @@ import { type MetricKey, parseMath } from '../../metrics/index.ts';
 import { invalidCombination, invalidValue, missingParameter } from './cloudwatch-errors.ts';
 import { checkPeriod, checkStatistic, dimensionsOf } from './metric-key.ts';
 
+/** The metric of a query, with the statistic and period to read. */
 export interface RequestedMetric {
   readonly metricKey: MetricKey;
   readonly name: string;
@@ -12,6 +13,7 @@ export interface RequestedMetric {
   readonly periodS: number;
 }
 
+/** Either a metric or an expression over other queries. */
 export interface RequestedQuery {
   readonly id: string;
   readonly label: string;

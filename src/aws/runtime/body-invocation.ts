@@ -28,6 +28,7 @@ export interface BodyInvocationsOptions extends ExchangeDeps {
 
 const unnamedType = 'application/octet-stream';
 
+/** Serves a body as InvokeEndpoint would, and returns the response in place of sending it. */
 export class BodyInvocations {
   readonly #deps: DecodedExchangeDeps & BodyInvocationsOptions;
 

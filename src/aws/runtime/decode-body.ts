@@ -46,11 +46,13 @@ export interface Document {
   readonly invocations: readonly RowInvocation[];
 }
 
+/** One document, or one for each line of JSON lines. */
 export interface DecodedBody {
   readonly documents: readonly Document[];
   readonly reply: ReplyForm;
 }
 
+/** The body with what decides how it is read. */
 export interface BodyToDecode {
   readonly plan: ModelPlan;
   readonly contentType: string | undefined;
@@ -115,6 +117,7 @@ interface TaskInput extends Omit<BodyToDecode, 'plan'> {
   readonly plan: Pick<ModelPlan, 'model' | 'version' | 'signature' | 'isBatched'>;
 }
 
+/** Decodes in a thread: a large body would block the event loop. */
 export const decodeBodyTask = bodyTask(
   import.meta.url,
   'decodeBodyTask',

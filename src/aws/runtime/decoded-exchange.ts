@@ -23,6 +23,7 @@ export interface DecodedExchangeDeps extends ExchangeDeps {
   readonly plans: ModelPlans;
 }
 
+/** The request as far as formats depend on it. */
 export interface CallFormats {
   readonly requestId: string;
   readonly route: ServedRoute;

@@ -6,6 +6,7 @@ import type { VerifiedRequest } from '../service.ts';
 import type { InvocationMembers } from './request-members.ts';
 import type { RuntimePath } from './runtime-path.ts';
 
+/** What all kinds of invocation have in common. */
 export interface RuntimeCall {
   readonly request: VerifiedRequest;
   readonly response: ServerResponse;

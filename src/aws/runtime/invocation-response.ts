@@ -6,6 +6,7 @@ import type { DecodedBody, Document } from './decode-body.ts';
 import { csv, json, jsonLines, jsonSize, npy, octetStream } from './media-type.ts';
 import type { ReplyForm } from './reply-form.ts';
 
+/** A response body and its type. */
 export interface EncodedBody {
   readonly contentType: string;
   readonly body: string | Buffer;
@@ -19,6 +20,7 @@ interface Piece {
   readonly rows: number;
 }
 
+/** Collects the parts of one invocation in their order; they can end in any order. */
 export class InvocationResponse {
   readonly #plan: ModelPlan;
   readonly #decoded: DecodedBody;

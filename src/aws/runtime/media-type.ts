@@ -9,6 +9,7 @@ export interface MediaType {
 
 const noParameters = {};
 
+/** Tolerant: malformed parameters are ignored. */
 export function parseMediaType(header: string): MediaType {
   const semicolon = header.indexOf(';');
   if (semicolon === -1) return { type: header.trim().toLowerCase(), parameters: noParameters };

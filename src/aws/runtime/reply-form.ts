@@ -2,6 +2,7 @@
 import { csv, json, jsonLines, type MediaType, npy, octetStream, parseMediaType, tritonBinary } from './media-type.ts';
 import { MediaTypeError } from './model-error.ts';
 
+/** The format of a response. */
 export interface ReplyForm {
   readonly type: string;
   /** `Accept` named it, at least partly. It then overrides the output formats in the request's body. */

@@ -4,6 +4,7 @@ import { checkInput } from '../shapes/check-input.ts';
 import { shapesOf } from '../shapes/shapes.ts';
 import type { RuntimePath } from './runtime-path.ts';
 
+/** AWS's names of the headers that an invocation can have. */
 export interface InvocationMembers {
   readonly EndpointName: string;
   readonly ContentType?: string;

@@ -7,6 +7,7 @@ const operations = {
   'async-invocations': 'InvokeEndpointAsync',
 } as const;
 
+/** The operation that a path means, and the endpoint in it. */
 export interface RuntimePath {
   readonly operation: (typeof operations)[keyof typeof operations];
   /** Decoded. */

@@ -46,6 +46,7 @@ type AnyRoute = ReturnType<Serving['anyRoute']>;
 /** The timeout of asynchronous endpoints. Only a hint: other endpoints can be given the same timeout through Penstock's own API. */
 const asyncTimeoutMs = 3_600_000;
 
+/** Streams bodies both ways, so it gets the request itself. It chooses the kind of invocation by the model. */
 export class Runtime implements AwsStreamService {
   readonly name = 'sagemaker-runtime';
   readonly #options: RuntimeOptions;

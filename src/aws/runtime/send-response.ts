@@ -3,10 +3,12 @@ import { payloadPart } from '../wire/event-stream.ts';
 import type { RuntimeCall } from './exchange.ts';
 import type { EncodedBody } from './invocation-response.ts';
 
+/** AWS's framing of streamed responses. */
 export const eventStreamType = 'application/vnd.amazon.eventstream';
 /** Larger bodies become several events: botocore reads events up to 24 MiB. */
 const partBytesMax = 8 * 2 ** 20;
 
+/** Whether the client expects an event stream. */
 export function isStreamed({ runtimePath }: Pick<RuntimeCall, 'runtimePath'>): boolean {
   return runtimePath.operation === 'InvokeEndpointWithResponseStream';
 }

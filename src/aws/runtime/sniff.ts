@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
 import type { Signature } from '../../tensor.ts';
 
+/** The detected format, with what detection has parsed already. */
 export type Sniffed =
   | { readonly kind: 'npy' | 'raw' }
   /** `document` is parsed from `text`. */

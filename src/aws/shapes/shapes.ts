@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AwsServiceName } from '../service.ts';
 
+/** The types of AWS's models. */
 export type ShapeType =
   | 'structure'
   | 'list'
@@ -55,6 +56,7 @@ interface ServiceRow {
   readonly shapes: Readonly<Record<string, Row>>;
 }
 
+/** A named type. Members are resolved on first use, because shapes can refer to themselves. */
 export class Shape {
   readonly name: string;
   readonly type: ShapeType;
@@ -112,6 +114,7 @@ export class Shape {
   }
 }
 
+/** The shapes of one operation. */
 export interface OperationShapes {
   /** Null if the operation takes no input. */
   readonly input: Shape | null;

@@ -6,7 +6,9 @@ import { shellQuoted } from '../output/format.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Where a server listens without options. */
 export const defaultUrl = 'http://127.0.0.1:8080';
+/** Relative to the working directory. Its lock file says where its server listens. */
 export const defaultDataDirectory = './penstock-data';
 
 /** How the data directory was chosen. A flag overrides PENSTOCK_URL, as flags override the environment everywhere. */

@@ -3,8 +3,10 @@ import type { ErrorResponseBody, PageBody } from '../../api/index.ts';
 import { CliError, ServerError } from '../cli-error.ts';
 import { terminalJson, terminalText } from '../output/terminal-text.ts';
 
+/** Undefined parameters are left out. */
 export type ClientQuery = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** One request. It has at most one of `json` and `body`. */
 export interface ClientCall {
   readonly query?: ClientQuery;
   /** Sent as JSON. */
@@ -20,6 +22,7 @@ export function pathSegment(name: string): string {
   return encodeURIComponent(name);
 }
 
+/** A client of one server. All its calls end when the verb is interrupted. */
 export class Client {
   readonly url: string;
   readonly #key: string | undefined;

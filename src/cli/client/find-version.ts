@@ -54,6 +54,7 @@ export function chooseVersion(
   };
 }
 
+/** Versions that a group's name never means; a rollout deploys them only by number. */
 export function rolledBackVersionsOf(endpoints: readonly Pick<EndpointBody, 'name' | 'rolled_back'>[]): RolledBackVersion[] {
   return endpoints.flatMap(({ name: endpoint, rolled_back: all }) => all.map((each) => ({ ...each, endpoint })));
 }

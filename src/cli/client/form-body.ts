@@ -1,6 +1,7 @@
 /** Encodes a form of several parts (`multipart/form-data`, RFC 7578) as a stream, so that files of any size are sent. */
 import { randomUUID } from 'node:crypto';
 
+/** One part of a form. */
 export interface SentPart {
   readonly name: string;
   /** Undefined for a field that is not a file. */

@@ -22,6 +22,7 @@ import { countText, durationText, shellQuoted, timeText, utcText } from '../outp
 import { type Client, pathSegment } from './client.ts';
 import { measuredProfile } from './measured-profile.ts';
 
+/** What the options of the verb ask for. */
 export interface ReplayQuery {
   readonly endpoint: string;
   /** Epoch milliseconds. */
@@ -35,6 +36,7 @@ export interface ReplayQuery {
   readonly profile: SimulatedProfile | null;
 }
 
+/** What the server knows of the endpoint, read before the simulation begins. */
 export interface Replay {
   readonly recording: LoadRecording;
   readonly endpoint: string;

@@ -10,6 +10,7 @@ import { pause } from './pause.ts';
 const verdictTimeoutMs = 20_000;
 const pollMs = (waitedMs: number): number => (waitedMs < 2000 ? 40 : 250);
 
+/** The endpoint once the decision was made or the wait ended. */
 export interface ServerlessVerdict {
   readonly view: EndpointBody;
   /** A message that the decision is still pending; null if it was made. */

@@ -1,6 +1,7 @@
 /** What a shell completes after each verb, read from the command table. */
 import type { Command, Option } from 'commander';
 
+/** An option as the shells' scripts need it. */
 export interface CompletedOption {
   /** `--follow` and, if it has one, `-f`. */
   readonly flags: readonly string[];
@@ -9,6 +10,7 @@ export interface CompletedOption {
   readonly summary: string;
 }
 
+/** A verb, or a group of verbs such as `keys`. */
 export interface CompletedVerb {
   /** The words after `penstock`, each with a space before it: empty for the program itself, ` keys create`. */
   readonly path: string;

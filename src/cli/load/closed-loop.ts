@@ -5,6 +5,7 @@
 import { HttpConnection, reconnectMs } from './http-connection.ts';
 import { type LoadResult, type LoadTarget, Slowest } from './open-loop.ts';
 
+/** The load ends by time or by requests, whichever comes first. */
 export interface ClosedLoopOptions extends LoadTarget {
   readonly concurrency: number;
   readonly forMs: number;

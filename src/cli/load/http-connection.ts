@@ -5,6 +5,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
+/** A response, with its head as text: most loads only read the status. */
 export interface HttpResponse {
   readonly status: number;
   /** Status line and headers. */
@@ -20,6 +21,7 @@ export function requestIdIn(head: string): string | null {
 /** Delay before reconnecting, to avoid flooding a server that is down. */
 export const reconnectMs = 100;
 
+/** Sends one request at a time; no pipelining. */
 export class HttpConnection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);

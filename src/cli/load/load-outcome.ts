@@ -7,6 +7,7 @@ import { formatMsText, shareText, shellQuoted, shortened } from '../output/forma
 import { fields, table } from '../output/table.ts';
 import type { LoadReport } from './run-load.ts';
 
+/** The body of `--output json`, so its names are those of the API. */
 export interface LoadOutcome {
   readonly endpoint: string;
   readonly loop: 'open' | 'closed';
@@ -45,6 +46,7 @@ export interface LoadOutcome {
   readonly processors: ProcessorShares | null;
 }
 
+/** Of all processors of this machine during the load, from 0 to 1. */
 export interface ProcessorShares {
   readonly used: number;
   readonly others: number;
@@ -60,6 +62,7 @@ export function processorShares(before: ProcessorTimes, after: ProcessorTimes): 
   return { used: share(used), others: share(used - own) };
 }
 
+/** What was sent, as opposed to what came back. */
 export interface LoadDescription extends Pick<LoadOutcome, 'endpoint' | 'loop' | 'load'> {
   readonly connections: number;
   /** `--duration`. */
@@ -175,6 +178,7 @@ function textIn(body: string, member: string): string | undefined {
   return new RegExp(`"${member}": ?"((?:[^"\\\\]|\\\\.)*)`).exec(body)?.[1]?.replaceAll('\\"', '"');
 }
 
+/** The outcome for people; failures come with their first reason. */
 export function formatLoadOutcome(outcome: LoadOutcome): string {
   const { endpoint, loop, load, latency_ms: latency, objective, in_time: inTime, kept, failures, slowest } = outcome;
   const attainment =

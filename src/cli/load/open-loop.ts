@@ -29,6 +29,7 @@ export function poissonArrivals(phases: readonly Phase[], random: Random): numbe
   return arrivals;
 }
 
+/** What the load measured, before objectives are considered. */
 export interface LoadResult {
   /** From the scheduled send time to the response, in milliseconds; successful responses (2xx) only. */
   readonly latenciesMs: readonly number[];
@@ -43,6 +44,7 @@ export interface LoadResult {
   readonly interrupted: boolean;
 }
 
+/** Names the request, so that its time can be explained afterwards. */
 export interface SlowestResponse {
   /** The header `x-request-id`. */
   readonly request: string;
@@ -88,6 +90,7 @@ export interface SendLimits {
 /** 5 s to catch up, then 30 s for a slow model to answer. */
 export const sendLimitsOf = (forMs: number): SendLimits => ({ sendUntilMs: forMs + 5_000, answerUntilMs: forMs + 35_000 });
 
+/** The server under load. */
 export interface LoadTarget {
   readonly clock: Clock;
   readonly host: string;
@@ -101,6 +104,7 @@ export interface LoadTarget {
   readonly interrupted?: AbortSignal;
 }
 
+/** The schedule, and the request of each arrival. */
 export interface OpenLoopOptions extends LoadTarget {
   /** Milliseconds from the start, ascending. All at 0 is a burst. */
   readonly arrivalsMs: readonly number[];

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { LoadResult } from './open-loop.ts';
 
+/** Copied to the thread, so it has no functions. */
 export interface LoadThreadRequest {
   /** The URL to POST to, such as `http://127.0.0.1:8080/v2/models/digits/infer`. */
   readonly url: string;
@@ -24,6 +25,7 @@ export interface LoadThreadRequest {
   readonly wantsAnswers: boolean;
 }
 
+/** The result as it comes back from the thread. */
 export interface LoadReport extends Omit<LoadResult, 'failures'> {
   /** Counts of failed requests by status or outcome, as in `LoadResult`. */
   readonly failures: readonly (readonly [string, number])[];

@@ -17,6 +17,7 @@ const placeholders: Partial<Record<Extract<Field['kind'], string>, string>> = {
 
 type Parser = (text: string, before: unknown) => unknown;
 
+/** Adds one option for each setting that has one, with help, default and validation of its field. */
 export function addFieldOptions(command: Command, fields: Fields): void {
   for (const { field, flag } of optionsOf(fields)) {
     const { kind, help = '', placeholder = typeof kind === 'string' ? placeholders[kind] : undefined } = field;

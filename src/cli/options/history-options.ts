@@ -15,6 +15,7 @@ const bounds = {
   decisions: { most: 500, usual: 10 },
 } as const;
 
+/** Adds both options; limit and default depend on what is shown. */
 export function addHistoryOptions(command: Command, what: keyof typeof bounds): Command {
   const { most, usual } = bounds[what];
   return command

@@ -57,6 +57,7 @@ function inputs(text: string, before: readonly TensorSpec[] = []): readonly Tens
   return [...before, { name, datatype, shape: sizes.split(',').map(Number) }];
 }
 
+/** Approving such a model is a decision of its own, so there is no default that allows it. */
 export function acceptImports(): Option {
   return new Option('--accept-imports', 'approve a Python model that imports names outside of the known libraries').default(false);
 }

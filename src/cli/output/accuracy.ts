@@ -1,6 +1,7 @@
 /** Compares predictions with the labels of a CSV: the accuracy of classes, or the mean absolute error of numbers. Pure. */
 import { headerNames, indexOfName, parseCsv } from '../../codecs/index.ts';
 
+/** Which of the two it is follows from the labels and the predictions. */
 export type PredictionScore =
   | { readonly kind: 'accuracy'; readonly value: number; readonly right: number; readonly rows: number }
   | { readonly kind: 'mean_absolute_error'; readonly value: number; readonly rows: number };

@@ -12,6 +12,7 @@ export function readyText({ functions, environments, ready, instance_count: coun
   return count === 0 ? environmentsText(environments) : `${counted} + ${environmentsText(environments)}`;
 }
 
+/** Only states that occur: `2 busy, 1 starting`. */
 export function environmentsText(environments: Variant['environments']): string {
   const { busy = 0, idle = 0, starting = 0 } = environments ?? {};
   const parts = Object.entries({ busy, idle, starting }).filter(([, count]) => count > 0);

@@ -11,6 +11,7 @@ const modes = {
   unavailable: 'unavailable on this machine: model code is not started',
 } as const satisfies Record<Isolation['mode'], string>;
 
+/** The mode in words, with its name in parentheses. */
 export function isolationText({ mode, own_users: hasOwnUsers }: Pick<Isolation, 'mode' | 'own_users'>): string {
   return mode === 'landlock' && hasOwnUsers ? 'Landlock and a separate user for each worker (landlock)' : modes[mode];
 }

@@ -8,6 +8,7 @@ const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
 const frameMs = 80;
 const clearLine = '\r\u001b[K';
 
+/** Stages follow one another. stdout stays free for the result. */
 export class Progress {
   readonly #context: Pick<CliContext, 'stderr' | 'env' | 'clock'>;
   readonly #clock: Clock;

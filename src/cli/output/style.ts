@@ -4,6 +4,7 @@ import type { Output } from '../cli-context.ts';
 
 export type Colour = Parameters<typeof styleText>[0];
 
+/** Without a terminal, every method returns the text unchanged. */
 export class Style {
   readonly #coloured: boolean;
 

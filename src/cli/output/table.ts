@@ -1,6 +1,7 @@
 /** Aligned tables for people. Programs use `--output json`. */
 import { stripVTControlCharacters } from 'node:util';
 
+/** A null cell is empty. */
 export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => string | number | null;

@@ -6,12 +6,14 @@ import { environmentsText } from './format-variant.ts';
 import type { Style } from './style.ts';
 import { table } from './table.ts';
 
+/** The state of the server at one time. */
 export interface TopSample {
   readonly atMs: number;
   readonly status: StatusBody;
   readonly endpoints: readonly EndpointBody[];
 }
 
+/** One variant. Rates are per second between the two samples. */
 export interface TopRow {
   readonly endpoint: string;
   readonly variant: string;
@@ -84,6 +86,7 @@ function ratio(sum: number, count: number): number | null {
   return count === 0 ? null : sum / count;
 }
 
+/** One frame of `penstock top`. */
 export function topText(before: TopSample, now: TopSample, style: Style): string {
   const { status } = now;
   const { ready, starting, failed } = status.executors;

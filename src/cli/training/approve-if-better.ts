@@ -9,6 +9,7 @@ import type { VerbSession } from '../verb.ts';
 import { decideApproval } from '../verbs/models/approve.ts';
 import { formatMetric } from './format-job.ts';
 
+/** The parsed option. */
 export interface BetterBy {
   readonly metric: string;
   /** A lower value is better: an error, a loss. */
@@ -22,6 +23,7 @@ export function parseBetterBy(text: string): BetterBy {
   return { metric, isLower: order === 'min' };
 }
 
+/** `reason` has both values, for the note of the approval and for the terminal. */
 export interface ApprovalVerdict {
   readonly isBetter: boolean;
   readonly reason: string;

@@ -24,6 +24,7 @@ const left = new Set([
 /** Entry of a folder, if none is named. */
 const usualEntry = 'train.py';
 
+/** The code of a job, which is sent as one tar file. */
 export interface TrainSource {
   readonly directory: ModelDirectory;
   readonly entry: string;
@@ -73,6 +74,7 @@ async function gitOf(folder: string): Promise<TrainSource['git']> {
   }
 }
 
+/** The data of one channel. Files are sent with the job, objects are only named. */
 export interface TrainData {
   readonly channel: string;
   /** `s3://bucket/prefix` or `captured:ENDPOINT`; null for files of this machine. */

@@ -9,8 +9,10 @@ import { decodeJsonRows } from './json-rows.ts';
 import { decodeNpy, npyHead } from './npy.ts';
 import { utf8Text } from './utf8-text.ts';
 
+/** The content types of rows. Without a content type, a body is JSON. */
 export const bodyTypes = ['application/json', 'text/csv', 'application/x-npy'] as const;
 
+/** A body to be decoded, with what its rows must match. */
 export interface RowsBody {
   readonly signature: Signature;
   readonly contentType: string | undefined;

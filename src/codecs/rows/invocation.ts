@@ -3,6 +3,7 @@ import { PlatformError } from '../../errors.ts';
 import { bytesOf, describeTensor, elementCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
 import { packElements } from './elements.ts';
 
+/** Tensors of one request, whatever format they came in. */
 export interface RowInvocation {
   /** Complete and in the order of the signature. */
   readonly inputs: readonly Tensor[];
@@ -35,6 +36,7 @@ export function rowsMaxOf(inputs: readonly TensorSpec[], { rowsMax, requestsMax 
   return inputs.some(hasRows) ? rowsMax : Math.max(requestsMax, ...fixed);
 }
 
+/** The error with its remedy, the same for all formats. */
 export function tooManyRows(rowsMax: number): PlatformError {
   return new PlatformError('too_large', `the body has more than ${rowsMax} rows, which is the most that one request may have`, {
     hint: 'send fewer rows at once, or use a transform',
@@ -70,6 +72,7 @@ export function noInputs(form: string): PlatformError {
   return new PlatformError('invalid_request', `${form} has values, but the model has no inputs: send {"inputs": []}`);
 }
 
+/** For error messages. */
 export function specNames(specs: readonly TensorSpec[]): string {
   return specs.length === 0 ? 'none' : specs.map((spec) => spec.name).join(', ');
 }

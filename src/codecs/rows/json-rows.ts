@@ -13,6 +13,7 @@ import { anyRows, type RowInvocation, type RowLimits, tooManyRows } from './invo
 import { elementsOfArray, membersOfObject } from './json-slices.ts';
 import { utf8Text } from './utf8-text.ts';
 
+/** The content types that such models accept. */
 export const jsonRowTypes = ['application/json', 'application/jsonlines', 'text/plain'] as const;
 /** Names of `application/jsonlines` in use. */
 const linesTypes: readonly string[] = ['application/jsonlines', 'application/x-ndjson', 'application/ndjson', 'application/jsonl'];

@@ -5,6 +5,7 @@
 import { PlatformError } from '../../errors.ts';
 import { nextTurn } from '../../threads/index.ts';
 
+/** A part of an object that is processed, and repeated after a crash, as a whole. */
 export interface Block {
   readonly bytes: Buffer;
   /** Number of non-blank lines. */
@@ -29,8 +30,10 @@ export interface BlockPosition {
   readonly lines: number;
 }
 
+/** Where the first run of a transform begins. */
 export const startOfObject: BlockPosition = { offset: 0, lines: 0 };
 
+/** When a block is complete, and what is a line. */
 export interface BlockLimits {
   readonly recordsMax: number;
   /** Longer lines are rejected. */
@@ -44,6 +47,7 @@ const carriageReturn = 0x0d;
 const quote = 0x22;
 const comma = 0x2c;
 
+/** Cuts one object. It can begin behind any block that was cut before. */
 export class BlockCutter {
   readonly #limits: BlockLimits;
   #pieces: Buffer[] = [];

@@ -27,6 +27,7 @@ import {
   tooManyRows,
 } from './invocation.ts';
 
+/** An array in the layout of tensors; other layouts of NumPy are rejected. */
 export interface NpyArray {
   readonly datatype: Exclude<Datatype, 'BYTES' | 'BF16'>;
   readonly shape: readonly number[];
@@ -83,6 +84,7 @@ function textArray(texts: readonly string[]): { descriptor: string; data: Uint8A
   return { descriptor: `<U${width}`, data: bytesOf(cells) };
 }
 
+/** What the bytes before the elements say. */
 export interface NpyHead extends Omit<NpyArray, 'data'> {
   /** Offset of the elements: the size of the head. */
   readonly bytes: number;

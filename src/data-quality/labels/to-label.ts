@@ -3,6 +3,7 @@ import { nameKey } from '../../names.ts';
 import type { Database } from '../../storage/index.ts';
 import type { StoredPrediction } from './prediction-rows.ts';
 
+/** A stored call with the answers that it got. */
 export interface CallToLabel {
   readonly inferenceId: string;
   readonly variant: string;
@@ -22,6 +23,7 @@ export interface CallToLabel {
 
 /** Compared calls that are looked at, newest first: of at most 1,000 rows each. */
 const comparedMax = 1000;
+/** Limit of one list. */
 export const toLabelMax = 1000;
 
 /** Calls without labels, at most `limit`. */

@@ -28,6 +28,7 @@ export interface MeasuredAccuracy {
   readonly high: number;
 }
 
+/** Measured by labels on live requests: of the answers that clients got, and of each plan. */
 export interface SelectionQuality extends MeasuredAccuracy {
   /** Including rows that a plan ran in idle time. */
   readonly plans: ReadonlyMap<string, MeasuredAccuracy>;

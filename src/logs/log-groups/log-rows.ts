@@ -2,6 +2,7 @@
 import { type Database, inTransaction } from '../../storage/index.ts';
 import { nextTurn } from '../../threads/index.ts';
 
+/** A log group; null days: limited by size only. */
 export interface GroupRow {
   readonly id: number;
   readonly name: string;
@@ -9,6 +10,7 @@ export interface GroupRow {
   readonly retentionDays: number | null;
 }
 
+/** A stream, with the times of its first and last event. */
 export interface StreamRow {
   readonly id: number;
   readonly groupId: number;
@@ -22,6 +24,7 @@ export interface StreamRow {
   readonly sourceOffset: number | null;
 }
 
+/** An event. `seq` orders events of the same time. */
 export interface EventRow {
   readonly seq: number;
   readonly groupId: number;

@@ -17,6 +17,7 @@ const trimTarget = 0.9;
 const ownPrefix = '/aws/sagemaker/';
 const ownStreamsMax = 1000;
 
+/** An empty group of the server's own is deleted once it is older than its retention; a client's stays. */
 export class LogRetention {
   readonly #db: Database;
   readonly #limits: LogLimits;

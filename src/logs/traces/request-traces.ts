@@ -16,6 +16,7 @@ interface Open {
   readonly atMs: number;
 }
 
+/** A trace begins with the caller's `traceparent` if there is one; otherwise a share of the requests is traced. */
 export class RequestTraces {
   readonly #exporter: Pick<TraceExporter, 'add'>;
   readonly #clock: Pick<Clock, 'wallMs'>;

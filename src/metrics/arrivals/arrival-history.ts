@@ -51,7 +51,9 @@ export interface Arrivals {
 const secondMs = 1000;
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
+/** How long arrivals are stored by the second. */
 export const secondsRetentionMs: number = 2 * dayMs;
+/** How long arrivals are stored by the minute. */
 export const minutesRetentionMs: number = 90 * dayMs;
 const slotsMax = 200_000;
 /** After a stall of up to this many seconds, arrivals are spread over it. After a longer one, the machine must have been asleep. */

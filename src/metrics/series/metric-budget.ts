@@ -29,6 +29,7 @@ const resumeShare = 0.9;
 /** Always retained, in seconds: what alarms and live charts need. */
 const retainedSeconds: Readonly<Record<SpanResolution, number>> = { 1: 300, 10: 3600, 60: 86_400 };
 
+/** Checks once a minute. `onFull` is called when the limit is first exceeded. */
 export class MetricBudget {
   readonly #options: MetricBudgetOptions;
   #size: FileSize = { usedBytes: 0, freeBytes: 0 };

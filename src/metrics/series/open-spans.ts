@@ -16,6 +16,7 @@ export interface OpenSpan {
 
 const spansMax = 100_000;
 
+/** One span for each group, resolution and start. */
 export class OpenSpans {
   readonly #spans = new Map<string, OpenSpan>();
   #dropped = 0;

@@ -46,6 +46,7 @@ export interface CgroupsOptions {
   readonly files?: CgroupFiles;
 }
 
+/** Open it once for each server; `limits` says what can be enforced. */
 export class Cgroups {
   readonly limits: WorkerLimits;
   readonly #files: CgroupFiles;

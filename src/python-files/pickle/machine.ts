@@ -15,6 +15,7 @@ const memoMax = 8_000_000;
 /** Longer tuples are never read. */
 const tupleItemsMax = 64;
 
+/** A stack that grows too deep, or ends too early, makes the pickle malformed. */
 export class PickleMachine {
   readonly #names: PickleNames;
   readonly #stack: PickleValue[] = [];

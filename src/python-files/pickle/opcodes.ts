@@ -19,12 +19,14 @@ export const fixedOperands: Readonly<Record<number, number>> = {
   0x95: 8, // FRAME
 };
 
+/** An operand with its length before it. */
 export interface SizedOperand {
   /** Bytes of the length before the content. */
   readonly sizeBytes: 1 | 4 | 8;
   readonly what: 'text' | 'bytes' | 'integer';
 }
 
+/** By opcode. */
 export const sizedOperands: Readonly<Record<number, SizedOperand>> = {
   0x42: { sizeBytes: 4, what: 'bytes' }, // BINBYTES
   0x43: { sizeBytes: 1, what: 'bytes' }, // SHORT_BINBYTES
@@ -42,6 +44,7 @@ export const sizedOperands: Readonly<Record<number, SizedOperand>> = {
 /** The operand is a line of text, or two lines. */
 export const lineOperands: ReadonlySet<number> = new Set(Buffer.from('FILSVPgpci', 'latin1'));
 
+/** Opcodes that the reader handles itself. */
 export const op = {
   stop: 0x2e,
   build: 0x62,

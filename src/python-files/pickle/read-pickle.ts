@@ -14,6 +14,7 @@ import { PickleNames } from './names.ts';
 import { fixedOperands, lineOperands, op, type SizedOperand, sizedOperands, stackActions } from './opcodes.ts';
 import { isKind, type PickleArray, type PickleName, type PickleValue, someBytes } from './values.ts';
 
+/** What the pickles of a file contain, and what opening them would import. */
 export interface PickleContents {
   readonly names: readonly PickleName[];
   /** What the file does that no library's file does, as sentences without subject: "calls a function that …". */

@@ -13,6 +13,7 @@ export interface PickleName {
   readonly instance: PickleInstance;
 }
 
+/** The result of calling an imported name, or an object of an imported class. */
 export interface PickleInstance {
   readonly kind: 'instance';
   readonly of: PickleName;
@@ -35,6 +36,7 @@ export interface PickleArray {
   readonly fields: Map<string, PickleValue>;
 }
 
+/** A tuple of known length, such as a shape. */
 export interface PickleTuple {
   readonly kind: 'tuple';
   readonly items: readonly PickleValue[];
@@ -52,6 +54,7 @@ export interface PicklePlain {
   readonly what: 'a dict' | 'a list' | 'a tuple' | 'a set' | 'bytes';
 }
 
+/** Null: a value of no interest. */
 export type PickleValue =
   | string
   | number
@@ -72,6 +75,7 @@ export const aTuple: PicklePlain = plain('a tuple');
 export const aSet: PicklePlain = plain('a set');
 export const someBytes: PicklePlain = plain('bytes');
 
+/** Narrows a value by its kind; false for texts, numbers, null and undefined. */
 export function isKind<Kind extends Exclude<PickleValue, string | number | null>['kind']>(
   value: PickleValue | undefined,
   kind: Kind,

@@ -106,6 +106,7 @@ export function accessOf(entries: readonly ImageEntry[], version: RegisteredProc
   return { paths: access.paths, isIsolated: access.isIsolated || !isOperatorsOwn };
 }
 
+/** The command that an image stands for, as it is stored with the version. */
 export interface RegisteredProcess {
   readonly image: string;
   readonly command: readonly string[];

@@ -33,6 +33,7 @@ export interface InvokeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A client of one process. */
 export class ProcessHttp {
   readonly #port: number;
 

@@ -26,6 +26,7 @@ const rungMarginShare = 0.1;
 /** Requests that are looked at for one that does not insist. Those behind have more time. */
 const lookedAtMax = 256;
 
+/** The plans of one variant, with the service times of each. */
 export class BatchPlans {
   readonly #deps: BatchPlansDeps;
 

@@ -26,6 +26,7 @@ export interface InTimeBatchesDeps {
   readonly onLate: (nowMs: number) => void;
 }
 
+/** The batch rule of one variant with an objective. */
 export class InTimeBatches {
   readonly #deps: InTimeBatchesDeps;
   readonly #arrivals = new RowRate();

@@ -30,6 +30,7 @@ export interface InstancePoolDeps {
 /** Minimum interval between checks for stale service times while requests are rejected. */
 const forgetEveryMs = 1000;
 
+/** The instances of one variant. It starts and ends none: deployments do. */
 export class InstancePool implements ExecutorPool {
   readonly #context: PoolContext;
   readonly #deps: InstancePoolDeps;

@@ -43,6 +43,7 @@ export interface ScrubCounts {
   readonly damaged: number;
 }
 
+/** One for all stores of a server. */
 export class Scrub {
   readonly #deps: ScrubDeps;
   /** The time of the last read by group (`objects/ab`). */

@@ -44,6 +44,7 @@ export function knowsLogLength(version: string): boolean {
   return major > 3 || (major === 3 && minor >= 51);
 }
 
+/** The checkpoints of one database file. */
 export class SqliteCheckpoints {
   readonly #options: CheckpointOptions;
   readonly #framesMax: number;

@@ -12,6 +12,7 @@ import { occupyServer, slowLoop } from './slow-loop.ts';
 const durations = ['success', 'fail', 'queue', 'compute_input', 'compute_infer', 'compute_output', 'cache_hit', 'cache_miss'];
 
 type Duration = { readonly count: number; readonly ns: number };
+/** The entry of one model version in the statistics extension. */
 export interface ReportedStatistics {
   readonly version: string;
   readonly inference_count: number;

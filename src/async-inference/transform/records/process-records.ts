@@ -21,6 +21,7 @@ export interface ProcessRecordsOptions {
   readonly threads: Threads;
 }
 
+/** If a payload fails because of its records, they are sent one by one, and the policy of the transform decides what a bad one means. */
 export class ProcessRecords {
   readonly #options: ProcessRecordsOptions;
   readonly #headers: Readonly<Record<string, string>>;

@@ -18,6 +18,7 @@ import { nextTurn, type Threads } from '../../../threads/index.ts';
 import type { S3Store } from '../../s3/objects/store.ts';
 import { capturedInvocations, capturedPlan, captureReader } from './captured-bodies.ts';
 
+/** Which calls become rows. */
 export interface LabelledRowsQuery {
   readonly endpoint: string;
   /** Only calls of this many last milliseconds; null: all whose labels are stored. */

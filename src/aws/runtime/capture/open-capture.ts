@@ -44,6 +44,7 @@ export interface CaptureDeps extends Pick<Foundation, 'db' | 'clock' | 'series' 
   readonly listener: Pick<Listener, 'bodies'>;
 }
 
+/** What captures calls, and what other modules read of captured ones. */
 export interface CaptureServices {
   readonly calls: Pick<CallCapture, 'begin'>;
   readonly drift: DriftMonitor;

@@ -35,6 +35,7 @@ export class ServedValues {
   }
 }
 
+/** Stands where calls are captured, so that it sees what the shadow answers. */
 export class ShadowComparison implements Pick<CallCapture, 'begin'> {
   readonly #deps: ShadowComparisonDeps;
   readonly #awaited = new Map<string, AwaitedCopy>();

@@ -31,6 +31,7 @@ const bytesMax = 64 * 2 ** 20;
 
 const never = new AbortController().signal;
 
+/** Stands where calls are captured: there the answer to a client is complete. */
 export class ShadowCopies implements Pick<CallCapture, 'begin'> {
   readonly #deps: ShadowCopiesDeps;
   readonly #copies = new WeakMap<ServedRoute, number>();
