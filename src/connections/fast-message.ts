@@ -106,6 +106,7 @@ export class FastResponse extends EventEmitter {
     return this;
   }
 
+  /** Sends head and body in one write: one packet for a small response. */
   end(body: string | Uint8Array = '', encoding: 'latin1' | 'utf8' = 'utf8'): this {
     if (this.writableEnded || this.destroyed) return this;
     this.writableEnded = true;

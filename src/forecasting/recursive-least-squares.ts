@@ -52,6 +52,11 @@ export class RecursiveLeastSquares {
     return sum;
   }
 
+  /**
+   * One step of recursive least squares with forgetting factor λ, where P is the inverse of the weighted covariance of the inputs: k = P x
+   * / (λ + xᵀ P x), w += k (z − wᵀ x), P = (P − k xᵀ P) / λ. P is symmetric, so half of it is computed. It is scaled down once its trace is
+   * too large.
+   */
   train(x: Float64Array, z: number): void {
     const size = this.#size;
     const [spread, spreadX, weights] = [this.#spread, this.#spreadX, this.#weights];

@@ -81,6 +81,10 @@ export class TrackedForecaster implements Forecaster {
     this.#predictAhead();
   }
 
+  /**
+   * Takes the count of a slot; null if it is unknown. First the forecasts that were made for this slot are compared with it, then the model
+   * is trained, so an error is always one of a real forecast. Slots left out count as unknown.
+   */
   observe(slot: number, count: number | null): void {
     const history = this.#history;
     checkObservation(history.slot, slot, count);
@@ -97,6 +101,7 @@ export class TrackedForecaster implements Forecaster {
     for (const track of this.#tracks) track.pending[slot % track.h] = count === null ? Number.NaN : track.rootMean;
   }
 
+  /** The forecast for `h` slots ahead. Means are squares, because the model works on square roots of counts. */
   predict(h: number): Forecast {
     const track = this.#tracks.find((candidate) => candidate.h === h);
     if (track === undefined) {
@@ -124,6 +129,10 @@ export class TrackedForecaster implements Forecaster {
     return { format: 1, name: this.name, horizons, slotsPerDay, isSeasonal, state };
   }
 
+  /**
+   * All or nothing: the state is replaced once all of the snapshot was read. Throws `invalid_request` for a snapshot of another kind of
+   * forecaster.
+   */
   restore(snapshot: unknown): void {
     const provided = unpackObject(snapshot);
     const { horizons, slotsPerDay, isSeasonal } = this.#shape;

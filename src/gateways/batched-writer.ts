@@ -25,6 +25,7 @@ export class BatchedWriter {
     setImmediate(() => this.flush());
   }
 
+  /** Few bytes are joined to one buffer; more would cost more to copy than a second write costs. */
   flush(): void {
     this.#isScheduled = false;
     const [waiting, bytes] = [this.#waiting, this.#bytes];

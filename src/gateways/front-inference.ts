@@ -65,6 +65,7 @@ export class FrontInference {
     }
   }
 
+  /** Decodes and answers plain requests in this process. Everything else is sent to the server unchanged. */
   serve(request: FastRequest, response: FastResponse): void {
     const arrivedAtMs = this.#deps.clock.nowMs();
     const route = hasPlainHeaders(request) && this.#admitted.has(request) ? this.#routeOf(request.url) : undefined;

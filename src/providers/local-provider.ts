@@ -234,6 +234,10 @@ export class LocalProvider implements Provider {
     return this.#opened?.cgroups.limits ?? { cpu: false, memory: false, reason: 'the server is starting or stopping' };
   }
 
+  /**
+   * Returns as soon as the worker is supervised; its state follows by notification. A worker of that id is not started twice, and one that
+   * is still stopping is awaited.
+   */
   async start(spec: WorkerSpec): Promise<void> {
     await this.#stopping.get(spec.id);
     const { pool, deps } = this.#openedOrThrow();
@@ -303,6 +307,10 @@ export class LocalProvider implements Provider {
     this.#startListeners.add(listener);
   }
 
+  /**
+   * Only a few borrow at a time; others wait. The process serves one borrower and is then ended: the model may have changed it. A lost
+   * worker is an error of the model, with the place where it hung.
+   */
   async borrow<T>(use: (link: WorkerLink) => Promise<T>, options: BorrowOptions = {}): Promise<T> {
     const { timeoutMs = borrowTimeoutMs, memoryMiB = borrowMemoryMiB, vcpuMax = null, python } = options;
     const leave = await this.#borrowers.enter();

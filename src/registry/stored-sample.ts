@@ -1,3 +1,4 @@
+/** Reads the sample that real rows of a Python model were registered with. */
 import { nameKey } from '../names.ts';
 import type { SampleBody } from '../runtime/index.ts';
 import type { Database } from '../storage/index.ts';

@@ -139,6 +139,10 @@ export class Serving implements ServingPort, Home {
     shadow.statistics.copiesDropped++;
   }
 
+  /**
+   * Applies a config at once: new requests are routed by it when this returns. Pools that no variant uses any more are retired; their warm
+   * functions pass to the pool of the next version.
+   */
   serve(endpoint: ServedEndpoint): void {
     const { config } = endpoint;
     const { queueRowsMax } = this.#options;

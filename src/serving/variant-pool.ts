@@ -274,6 +274,7 @@ export class VariantPool implements ServedRoute, PoolContext {
     return this.#pool.removeAllWaiting();
   }
 
+  /** Runs a batch that the pool has chosen. Requests whose timeout passed while they waited are answered with an error and not sent. */
   run(dispatch: Dispatch): void {
     const nowMs = this.clock.nowMs();
     const { executor, reason, isColdStart, onAnswered, onEnd } = dispatch;

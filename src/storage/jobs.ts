@@ -64,6 +64,7 @@ export class Jobs {
         expires_at: job.expiresAtMs === undefined ? null : this.#in(job.expiresAtMs - nowMs),
         lease: null,
         attempts: 0,
+        /** Counts of a queue in one query. `leased` is a part of `backlog`. */
         state: 'open',
         reason: null,
       })

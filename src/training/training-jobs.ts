@@ -132,6 +132,10 @@ export class TrainingJobs implements Training {
     return this.#sources.add(archive);
   }
 
+  /**
+   * Stores the job with its audit record and its event in one transaction. It starts when cores are free. Throws the errors of `check`, or
+   * `already_exists`.
+   */
   async create(spec: TrainingSpec, who: string, { document, hook }: NewTrainingJob = {}): Promise<TrainingJob> {
     const { rows, clock, states } = this.#deps;
     await this.check(spec, who);
@@ -201,6 +205,7 @@ export class TrainingJobs implements Training {
     return this.get(name);
   }
 
+  /** Deletes the row first, since the rest only removes what no row refers to any more. Throws `wrong_state` for a job that is not over. */
   async delete(name: string, who: string): Promise<void> {
     const { rows, logGroups, log } = this.#deps;
     const stored = await this.#stored(name);
@@ -229,6 +234,7 @@ export class TrainingJobs implements Training {
     });
   }
 
+  /** A page of the job's log, from its beginning or after a cursor. Empty while the job has printed nothing. Throws `not_found`. */
   async output(
     name: string,
     { after = null, limit }: { readonly after?: string | null; readonly limit: number },

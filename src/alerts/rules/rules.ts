@@ -70,6 +70,7 @@ export class Rules {
     this.#options = options;
   }
 
+  /** Continues at the stored cursor. A timer stores the cursor from time to time. */
   async open(): Promise<void> {
     const { db, events } = this.#options;
     await this.refresh();

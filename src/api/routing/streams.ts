@@ -1,3 +1,4 @@
+/** Open server-sent event streams: limited in number, and ended with the server or the key. */
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../clock.ts';
 import { PlatformError } from '../../errors.ts';

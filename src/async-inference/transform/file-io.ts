@@ -95,6 +95,7 @@ export class FileOutput implements TransformOutput {
     return ((await statOf(this.#pathsOf(name).partial))?.size ?? -1) >= outputBytes;
   }
 
+  /** Writes beside the final name and renames the complete file, so a reader never sees a part of it. */
   async write(name: string, pieces: AsyncIterable<ResultPiece>, options: WriteOptions): Promise<void> {
     const { partial, whole } = this.#pathsOf(name);
     await makeDirectory(dirname(whole));

@@ -186,6 +186,7 @@ export class TransformRows {
       .execute();
   }
 
+  /** Sums over the objects of a transform. Records count once their object is done, bytes also if it failed. */
   async totals(name: string): Promise<Totals> {
     const rows = await this.#db
       .selectFrom('transform_objects')

@@ -14,6 +14,7 @@ export class IdleState {
     this.#requestedAtMs = wanted === 0 ? Number.NEGATIVE_INFINITY : null;
   }
 
+  /** Remembers when there was last something to do. */
   observe(
     { arrived, queue, desired }: { readonly arrived: number; readonly queue: number; readonly desired: number },
     wallMs: number,

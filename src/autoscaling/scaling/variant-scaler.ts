@@ -112,6 +112,10 @@ export class VariantScaler {
     this.#isRequested = true;
   }
 
+  /**
+   * Takes what was observed since the last poll, and says whether a decision is due. None is due until the newest config of the endpoint is
+   * served.
+   */
   poll(variant: ScaledVariant, wallMs: number): PollResult {
     // A changed budget requires a new decision, because the last reported reason is no longer valid.
     if (variant.config.usdPerHourMax !== this.variant.config.usdPerHourMax) this.#isRequested = true;
@@ -131,6 +135,7 @@ export class VariantScaler {
     return { counted, trigger: variant.isSettled ? this.#due(wallMs) : null };
   }
 
+  /** Asks the policy for a decision. A fast one, between two periods, does not shift the period. */
   decide(trigger: ScalingTrigger, wallMs: number): ExplainedDecision {
     this.#isRequested = false;
     this.#isRestored = false;

@@ -1,9 +1,8 @@
+/** Whether callers of one model version can call another without changes. */
 import { PlatformError } from '../../errors.ts';
 import { nameKey } from '../../names.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { TransactionHook } from '../transaction-hook.ts';
-
-/** Whether callers of one model version can call another without changes. Pure. */
 
 /** A model version, from the registry or the API. */
 interface Signed {

@@ -23,6 +23,7 @@ export class LadderLoads extends SelectionLoop {
     this.#options = options;
   }
 
+  /** Records a decision for each change of the plans that could not be loaded. After a restart, what is missing then is recorded again. */
   async look(): Promise<void> {
     const { served, decisions, onFailure } = this.#options;
     const views = served();

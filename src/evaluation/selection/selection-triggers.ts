@@ -58,6 +58,10 @@ export class SelectionTriggers extends SelectionLoop {
     this.#options = options;
   }
 
+  /**
+   * At most one review of an endpoint within `reviewEveryMs`, unless a cause follows a regular one. A failed review of one endpoint does
+   * not stop the others.
+   */
   async look(): Promise<void> {
     const { deployments, clock, review, onFailure } = this.#options;
     const nowMs = clock.nowMs();

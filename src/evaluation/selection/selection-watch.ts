@@ -68,6 +68,7 @@ export class SelectionWatch extends SelectionLoop {
     await this.#store();
   }
 
+  /** Judges every selection, then stores the evidence of all at once. What is known of deleted endpoints is removed first. */
   async look(): Promise<void> {
     const names = new Set(this.#options.deployments.list().map(({ config }) => config.name));
     for (const found of [this.#accuracies, this.#labelled]) for (const name of found.keys()) if (!names.has(name)) found.delete(name);

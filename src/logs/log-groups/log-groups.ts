@@ -72,6 +72,7 @@ export class LogGroups {
     this.#retention = new LogRetention(options.db, { groupBytesMax, bytesMax });
   }
 
+  /** Reads names and counts of groups and streams, not their events. */
   async open(): Promise<void> {
     const { groups, streams, lastSeq } = await readAll(this.#options.db);
     const byId = new Map<number, LogGroup>();

@@ -63,6 +63,7 @@ export class MinuteRecord {
     this.version++;
   }
 
+  /** Adds to the counts of a second. The higher version marks the variant as not yet written. */
   add(
     second: number,
     { endpoint, variant }: { readonly endpoint: string; readonly variant: string },

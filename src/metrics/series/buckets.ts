@@ -45,6 +45,7 @@ export class Buckets {
     this.#bound();
   }
 
+  /** Merges two sorted lists of buckets in linear time. */
   addAll(other: Buckets): void {
     if (other.#numbers.length === 0) return;
     if (this.#numbers.length === 0) {

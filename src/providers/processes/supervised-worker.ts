@@ -120,6 +120,7 @@ export class SupervisedWorker {
     return this.#state === 'ready' ? (this.#process?.link ?? null) : null;
   }
 
+  /** A snapshot, but for memory and processor time, which are read when they are asked for. */
   view(): WorkerView {
     const rssBytes = (): number | null => this.#process?.rssBytes() ?? null;
     return {

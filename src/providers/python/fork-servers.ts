@@ -111,6 +111,7 @@ export class ForkServers {
     return [...this.#running].map((server) => server.watched(worker));
   }
 
+  /** Those that run, start, or rest after a failure. */
   list(): readonly ForkServerView[] {
     const nowMs = this.#deps.clock.nowMs();
     const entries = [...this.#entries.values()];

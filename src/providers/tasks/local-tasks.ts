@@ -173,6 +173,7 @@ export class LocalTasks implements Tasks {
     }
   }
 
+  /** Stores the request before it signals the supervisor, so a stop survives a crash of this server. Resolves before the task has ended. */
   async stop(id: string, graceMs?: number): Promise<void> {
     await this.#starting.get(id);
     const task = this.#tasks.get(id);
@@ -192,6 +193,10 @@ export class LocalTasks implements Tasks {
     return [...this.#tasks].map(([id, task]) => viewOf(id, task));
   }
 
+  /**
+   * Takes over the task of an earlier server from the files in its folder. Null if the folder has no plan, or if its task is known from
+   * another folder.
+   */
   adopt(folder: string): TaskView | null {
     const plan = readTaskFile(folder, 'plan');
     if (plan === null) return null;

@@ -73,6 +73,10 @@ export class Waits {
     this.#analytic = process === null ? null : new AnalyticTables(process, Math.max(...options.map((option) => option.batchSizeMax)));
   }
 
+  /**
+   * The waits of a candidate: analytic if the arrivals were fitted, otherwise by replaying the arrivals themselves. Analytic tables serve
+   * all batch sizes, so they are kept by wait.
+   */
   tableOf({ option, batchSizeMax, waitMsMax }: Candidate): WaitTable {
     if (waitMsMax === null) {
       const serviceMs = (rows: number): number => option.dispatchMs[rows] as number;

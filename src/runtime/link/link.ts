@@ -171,6 +171,7 @@ export class WorkerLink {
     return this.#signature;
   }
 
+  /** Loads a model, or the models of several plans. Plans whose models cannot be loaded are reported as missing, with their reasons. */
   async load({ path, data = [], python, plans, damaged = [], ...model }: LoadRequest): Promise<LoadedModel> {
     if (python !== undefined) return this.#loadPython({ path, data, python }, plans, model);
     const { others = [], ...sent } = plans ?? {};

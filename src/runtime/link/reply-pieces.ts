@@ -20,6 +20,10 @@ export class ReplyPieces {
     this.#answer = answer;
   }
 
+  /**
+   * Passes pieces to the sink one after the other. The answer to a piece is what lets the worker send more, so a slow client slows the
+   * worker.
+   */
   consume({ head }: PieceMessage, bytes: Buffer): void {
     const sink = this.#sink;
     if (sink === null) throw malformedFrame('a piece of a reply that is not streamed');

@@ -1,3 +1,4 @@
+/** Finds onnxruntime, which is in different places in a checkout and in the published package. */
 import { createRequire } from 'node:module';
 
 /**

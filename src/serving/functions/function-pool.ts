@@ -278,6 +278,7 @@ export class FunctionPool implements ExecutorPool, FunctionVariant {
     this.#settle();
   }
 
+  /** Takes over changed settings. If they invalidate the batching in force, a cautious one serves until the next choice. */
   configure(): void {
     this.#isRetired = false;
     this.#finished = null;
@@ -304,6 +305,7 @@ export class FunctionPool implements ExecutorPool, FunctionVariant {
     }
   }
 
+  /** A worker is ready. If its environment was given up meanwhile, the worker is stopped. */
   attach(worker: PoolWorker): void {
     const environment = this.#environments.get(worker.id);
     if (environment === undefined) return this.#deps.stop(worker.id);

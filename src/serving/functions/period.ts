@@ -72,6 +72,7 @@ export class Period {
     this.#counts[step] = (this.#counts[step] as number) + 1;
   }
 
+  /** The means and quantiles so far. A period without requests counts as within the objective. */
   measure(): PeriodMeasure {
     const requests = this.#requests;
     const mean = (sum: number, count: number): number => (count === 0 ? 0 : sum / count);

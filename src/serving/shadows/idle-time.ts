@@ -73,6 +73,10 @@ export class IdleTime {
     for (const listener of this.#listeners) listener();
   }
 
+  /**
+   * An instance for work that requests must not feel, or how long to wait before asking again. The instance that was idle the longest is
+   * chosen, because requests take the one that was used last.
+   */
   find({ rows, serviceMs, canRun }: IdleWork): IdleMatch {
     const { clock, instances, rowsWaiting, limitMs } = this.#deps;
     const nowMs = clock.nowMs();

@@ -128,6 +128,10 @@ export class Planning {
     return type === undefined ? {} : { [type.name]: Math.min(limits.max, requested) };
   }
 
+  /**
+   * Decides with the policies of the server. What only a simulation can know (the future, the state of a spot market) is passed apart from
+   * the observation, so that no policy of the product can use it.
+   */
   decide(trigger: ScalingTrigger, seen: PlanningInput, notices?: Plan): ScalingDecision {
     const { policy, objective, limits, slotMs, types, spot, overflow, functions } = this.#deps;
     const budget = this.#deps.budget();

@@ -23,6 +23,7 @@ export class PostgresBlobs implements Blobs {
     this.#clock = clock;
   }
 
+  /** Writes chunks under a new upload, then makes it the blob of the key: a reader sees all of it or none. */
   async write(key: string, blob: NewBlob): Promise<void> {
     if (blob.bytes > blobBytesMax) {
       const text = `the artifact has ${blob.bytes} bytes: PostgreSQL stores at most ${blobBytesMax}`;

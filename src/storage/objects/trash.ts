@@ -121,6 +121,7 @@ export class TrashEmptier {
     return this.#size;
   }
 
+  /** Deletes what is older than the retention; before that, the oldest entries while the disk is running short of space. */
   async empty(): Promise<void> {
     const { clock, trashes, onDeleted, freeBytes } = this.#deps;
     let [objects, bytes] = [0, 0];

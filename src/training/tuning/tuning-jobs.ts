@@ -92,6 +92,10 @@ export class TuningJobs implements Tuning {
     await this.#last;
   }
 
+  /**
+   * Checks the spec by means of its first trial, so that a job that cannot start is rejected here. Throws `invalid_request`, or
+   * `already_exists`.
+   */
   async create(created: NewTuningSpec, who: string, options: NewTuningJob = {}): Promise<TuningJob> {
     const { rows, clock, events, training, random } = this.#deps;
     const spec = { ...created, seed: created.seed ?? Math.floor(random.next() * 2 ** 32) };

@@ -45,6 +45,10 @@ export class TuningRun {
     this.#deps = deps;
   }
 
+  /**
+   * One step of a tuning job: reads the states of its trials, stops it or trials that cannot win, and starts as many new ones as may run at
+   * once. Called again after each change, so it must not repeat what is stored.
+   */
   async advance(stored: StoredTuning): Promise<TuningAdvance> {
     const { spec, progress } = stored;
     let trials = await this.#updated(stored, await this.#deps.rows.trials(spec.name));

@@ -93,6 +93,10 @@ export class TensorRecords {
     return header !== null;
   }
 
+  /**
+   * The lines of a block as batches. The fast path decodes the block as a whole; it is not possible with filters, or if a record is
+   * invalid. Then records are decoded singly, so that only the invalid ones are lost.
+   */
   async lines(block: Block): Promise<BlockResult> {
     const { policy } = this.#options;
     if (this.#filters.areIdle) {
