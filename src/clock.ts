@@ -30,6 +30,7 @@ export class SystemClock implements Clock {
     return Date.now();
   }
 
+  /** Delays above the timer's maximum are cut to it, so `run` must check the time if it matters. */
   after(delayMs: number, run: () => void): () => void {
     if (delayMs <= 0) {
       const immediate = setImmediate(run);

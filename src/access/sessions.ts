@@ -66,6 +66,7 @@ export class Sessions {
     throw new PlatformError('unauthenticated', `${why}: sign in with a key, or restart the server for another link`);
   }
 
+  /** The least recently used session of the key, or of all keys, ends if there are too many. Only a hash of the token is kept. */
   open({ keyId, role, limiter }: Caller): OpenedSession {
     this.#removeExpired();
     const own = [...this.#open].filter(([, session]) => session.caller.keyId === keyId);

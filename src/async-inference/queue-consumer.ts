@@ -85,6 +85,10 @@ export class QueueConsumer {
     this.#queue = queueOf(endpoint);
   }
 
+  /**
+   * Announcements make it fast; the polls find retries that are due and requests that have expired. Leases are renewed three times within
+   * their duration.
+   */
   open(): void {
     const { jobs, leaseMs } = this.#options;
     this.#ends.push(jobs.onAnnounced(this.#queue, () => this.#pollSoon()));

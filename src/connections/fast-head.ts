@@ -86,6 +86,7 @@ const knownMax = 256;
 export class FastHeads {
   readonly #known = new Map<string, FastHead>();
 
+  /** Clients repeat their heads byte for byte, so a head that was parsed before is looked up by its text. */
   read(bytes: Buffer): FastHeadResult {
     const text = headText(bytes);
     if (text === 'later' || text === 'other') return text;

@@ -38,6 +38,7 @@ export class Interpreters {
     );
   }
 
+  /** Asks the interpreter once for its version and platform; later calls use the result. A failure is not kept. */
   async inspect(path: string): Promise<Interpreter> {
     const known = this.#known.get(path);
     if (known !== undefined) return known;

@@ -170,6 +170,7 @@ export class EvaluationRows {
     return rows.map((row) => ({ ...outcomesOf(row), setKey: row.set_key }));
   }
 
+  /** `hook` runs in the same transaction. */
   async add(evaluation: StoredEvaluation, hook: (tx: Transaction) => Promise<void>): Promise<void> {
     const { id, setKey, state, reason, createdBy, createdAtMs, endedAtMs } = evaluation;
     const row = { id, set_key: setKey, state, reason, document: documentOf(evaluation) };

@@ -33,6 +33,10 @@ export class HoltWintersModel implements PointModel {
     this.#profile = new Float32Array(shape.isSeasonal ? shape.slotsPerDay : 0).fill(Number.NaN);
   }
 
+  /**
+   * Damped Holt-Winters on roots without the season: level l = α y + (1 − α)(l + φ b), trend b = β (l − l') + (1 − β) φ b, where y is the
+   * root minus the season, and l' the level before.
+   */
   train(history: History): void {
     const { slot, lastRoot: root } = history;
     const above = root - this.#season(slot) || 0; // 0 on the first visit at this time of day
@@ -44,6 +48,10 @@ export class HoltWintersModel implements PointModel {
     this.#isStarted = true;
   }
 
+  /**
+   * Level, damped trend over h slots (the geometric sum of φ), and the season at that time of day. With a season, the level fades with the
+   * distance.
+   */
   rootAhead(history: History, i: number): number {
     if (history.isStale) return Number.NaN;
     const h = this.#shape.horizons[i] as number;

@@ -43,6 +43,7 @@ export class RlsArModel implements PointModel {
     this.#x = new Float64Array(size);
   }
 
+  /** For each horizon h, learns from the change of the last h slots what it should have predicted h slots ago. */
   train(history: History): void {
     const { slot } = history;
     for (let i = 0; i < this.#regressions.length; i++) {
@@ -54,6 +55,10 @@ export class RlsArModel implements PointModel {
     }
   }
 
+  /**
+   * The current root plus the predicted change. If the inputs are unlike those of the training (high leverage), the change is limited to
+   * what was seen.
+   */
   rootAhead(history: History, i: number): number {
     const { slot } = history;
     const now = history.recentRootAt(slot);

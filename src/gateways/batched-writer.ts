@@ -15,6 +15,7 @@ export class BatchedWriter {
     this.#socket = socket;
   }
 
+  /** Frames of one turn of the event loop are written together. */
   write(frame: readonly Buffer[]): void {
     for (const part of frame) {
       this.#waiting.push(part);

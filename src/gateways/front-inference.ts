@@ -54,6 +54,7 @@ export class FrontInference {
     this.#admitted = new AdmittedCallers(deps.clock);
   }
 
+  /** Replaces all endpoints, and forgets what was resolved by path. */
   setCatalogue(endpoints: readonly CatalogueEndpoint[]): void {
     this.#endpoints.clear();
     this.#byPath.clear();

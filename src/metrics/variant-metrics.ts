@@ -115,6 +115,9 @@ export class CountedVariant implements VariantMetrics {
     this.#recorded?.planned(plan, all);
   }
 
+  /**
+   * Counts an answered request. The frequent figures are collected and passed to the metrics together, since this runs for each request.
+   */
   answered(answer: AnsweredRequest, kind: ExecutorKind, isMissed: boolean | null): void {
     if (this.#removed) return;
     if (this.#waiting[kind].add(answer, isMissed)) this.#settle(kind);

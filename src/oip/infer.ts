@@ -51,6 +51,7 @@ export class InferHandler {
     this.#services = services;
   }
 
+  /** Admits the request before it reads the body; the kind of model decides how the body is read. */
   handle(call: HttpCall): void {
     const route = admitInference(this.#services, call, inferring);
     if (route === null) return;

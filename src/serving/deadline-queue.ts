@@ -39,6 +39,7 @@ export class DeadlineQueue {
     return this.#requests.at(-1)?.limitAtMs ?? 0;
   }
 
+  /** Searches from the end: most requests belong there, so this is one comparison. Equal ones keep the order of arrival. */
   insert(request: PendingRequest): void {
     if (request.isResubmitted) this.forget(request);
     let place = this.#requests.length;

@@ -202,6 +202,7 @@ export class Serving implements ServingPort, Home {
     await this.#finish(routing);
   }
 
+  /** Takes the endpoint out of routing at once; resolves when its requests have been answered. */
   async discard(endpoint: string): Promise<void> {
     const routing = this.#routings.get(nameKey(endpoint));
     if (routing === undefined) return;

@@ -89,6 +89,7 @@ export class ThreadPool implements Threads {
     this.#options = options;
   }
 
+  /** Queues a task. `moved` buffers belong to the thread afterwards. A task that is no longer wanted when its turn comes is not run. */
   run<Input, Output>({ module, name }: ThreadTask<Input, Output>, input: Input, options: RunOptions): Promise<Output> {
     const { bytes, moved = [], isWanted = () => true, work = decoding, lane = 'bodies' } = options;
     return new Promise<unknown>((resolve, reject) => {

@@ -195,6 +195,7 @@ export class TrainingJobs implements Training {
     return (await this.#deps.rows.list(filter)).map((stored) => this.#viewOf(stored));
   }
 
+  /** Requests the end and returns; the job has time to write its model. Throws `not_found`, or `wrong_state` if it is over. */
   async stop(name: string, who: string): Promise<TrainingJob> {
     const { spec, progress } = await this.#stored(name);
     if (isOver(progress.status)) throw overAlready(spec, progress);
@@ -255,6 +256,7 @@ export class TrainingJobs implements Training {
     return { lines: page.events.map(({ atMs, message }) => ({ atMs, text: message })), next: page.after };
   }
 
+  /** The values over time, thinned so that all metrics together stay below a limit. Throws `not_found`. */
   async metrics(name: string): Promise<readonly TrainingMetricValue[]> {
     const stored = await this.#stored(name);
     const { spec } = stored;

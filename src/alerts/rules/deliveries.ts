@@ -121,6 +121,7 @@ export class Deliveries {
     this.#options = options;
   }
 
+  /** Deliveries start when they are announced; the timer finds retries that are due, and those of an earlier server. */
   open(): void {
     this.#end = this.#options.jobs.onAnnounced(deliveriesQueue, () => this.#fill());
     this.#cancelTimer = every(this.#options.clock, pollEveryMs, () => this.#fill());

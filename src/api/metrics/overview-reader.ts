@@ -43,6 +43,7 @@ export class OverviewReader {
     this.#minutes = new Minutes(deps.series);
   }
 
+  /** Callers of about the same time share one result, also while it is being read. */
   read(spanMs: number): Promise<OverviewBody> {
     const atMs = this.#deps.clock.nowMs();
     for (const [span, last] of this.#last) if (atMs - last.atMs >= freshMs) this.#last.delete(span);

@@ -58,6 +58,7 @@ export class EventStream {
     return this.#response.writableNeedDrain;
   }
 
+  /** Each line of the data becomes a field of its own, as the format requires; the client joins them again. */
   send({ id, kind, data }: StreamedEvent): void {
     const head = `${id === undefined ? '' : `id: ${id}\n`}${kind === undefined ? '' : `event: ${kind.replaceAll(/\s+/g, ' ')}\n`}`;
     this.#write(

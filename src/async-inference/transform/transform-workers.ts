@@ -43,6 +43,7 @@ export class TransformWorkers {
     this.#options = options;
   }
 
+  /** Listens before it starts workers, so that no change is missed. Resolves before they are ready. */
   async open(): Promise<void> {
     const { provider, specs, signal } = this.#options;
     for (const { id } of specs) this.#busy.set(id, 0);

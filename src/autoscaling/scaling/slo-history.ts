@@ -25,6 +25,7 @@ export class SloHistory {
     this.#slots = [...this.#slots.filter(([atMs]) => atMs <= wallMs && atMs > wallMs - hourMs), slot];
   }
 
+  /** `watchedMs` says how much of the windows was observed. */
   windows(wallMs: number): SloWindows {
     const [beginsAtMs = wallMs] = this.#slots[0] ?? [];
     return {

@@ -169,6 +169,7 @@ export class VariantScaler {
     return news === null ? null : { kind: news, budget };
   }
 
+  /** Everything that has to survive a restart. */
   snapshot(): StoredScaler {
     return {
       format: 1,

@@ -69,6 +69,7 @@ export class S3Service implements AwsStreamService {
     this.#store = store;
   }
 
+  /** Resolves the operation, then checks the permission, and only then looks at anything stored. */
   async handle(request: VerifiedRequest, response: ServerResponse): Promise<void> {
     const { bucket, key } = s3TargetOf(request);
     // No name contains NUL, and not every database can store it.

@@ -137,6 +137,7 @@ export class DriftMonitor {
     return values;
   }
 
+  /** Computed now, from the rows in memory. Without a baseline there is no report, but the rows are counted. */
   view(endpoint: string): DriftView {
     const baseline = this.#baselines.get(nameKey(endpoint)) ?? null;
     const nowMs = this.#options.clock.wallMs();

@@ -40,6 +40,7 @@ export class SelectionTests {
     this.#options = options;
   }
 
+  /** The tests of an endpoint that were made on the same rows, under whatever name: they share the error probability of a certificate. */
   async earlier(endpoint: string, set: StoredSet): Promise<EarlierTests> {
     const rows = await readTests(this.#options.db, endpoint);
     const familyOf = new Map(rows.map((row) => [row.set_id, row.family]));

@@ -64,6 +64,10 @@ export class OverloadGuard {
     return this.#failed;
   }
 
+  /**
+   * Measures memory and applies the level. While it is critical, one request fails at a time, so that the effect of each is seen before the
+   * next.
+   */
   check(): void {
     const { budget, memoryUse } = this.#options;
     const before = this.#pressure;

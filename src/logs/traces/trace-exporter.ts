@@ -56,6 +56,7 @@ export class TraceExporter {
     return this.#dropped;
   }
 
+  /** Traces are sent together after a while. While the collector is slow, new ones are dropped and counted: memory stays bounded. */
   add(trace: RequestTrace): void {
     if (this.#waiting.length >= waitingMax) {
       this.#dropped++;

@@ -33,6 +33,7 @@ export class Buckets {
     return total;
   }
 
+  /** Adds `times` observations to a bucket; buckets stay sorted by number. */
   add(number: number, times: number): void {
     const [numbers, counts] = [this.#numbers, this.#times];
     const at = insertionIndex(numbers, number);

@@ -26,6 +26,7 @@ export class HotMeasure {
   /** Values outside the range of the array. */
   #rest: Measure | null = null;
 
+  /** Values within the usual range are counted in an array by bucket, which is faster than a sorted list; others go to the rest. */
   add(value: number, times = 1): void {
     const bucket = this.#bucketOf(value);
     if (value !== 0 && !(bucket >= 0 && bucket < bucketCount)) return this.#addRest(value, times);

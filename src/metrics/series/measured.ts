@@ -73,6 +73,7 @@ export class CombinedMeasure implements Measured {
   #others: Measured[] | null = null;
   #sketch: Sketch | null = null;
 
+  /** The distribution is combined only when a percentile is requested. */
   add(part: Measured): void {
     this.count += part.count;
     this.sum += part.sum;

@@ -129,6 +129,7 @@ export class MetricCatalogue {
     this.#slotsUsed[group.isOwn ? 'own' : 'others'] += counts ? 1 : -1;
   }
 
+  /** A dimension with the value null matches any value, as in CloudWatch. */
   list({ namespace, name, dimensions = {}, sinceMs = 0 }: CatalogueQuery): NamedMetric[] {
     const requested = Object.entries(dimensions);
     return [...this.#groups.values()]

@@ -30,6 +30,7 @@ export class GrpcReflection {
     call.on('end', () => call.end());
   };
 
+  /** One response for each request of the stream. A known file or symbol is answered with all files, which are few. */
   answer(request: ReflectionRequest): object {
     switch (request.message_request) {
       case 'list_services':

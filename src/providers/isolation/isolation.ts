@@ -401,7 +401,10 @@ function largestFile(folder: string): number {
   return Math.max(fileBytesMin, freeSpaceOf(folder).bytes - freeBytesMin);
 }
 
-/** More than a task may have, so that a task with a larger file is ended with that reason, unless the disk is short. */
+/**
+ * Twice the disk limit of a task: a task whose files exceed the limit is then ended by the supervisor, which reports the reason, and not by a
+ * failed write. If the disk is short, its free space decides.
+ */
 function largestTaskFile({ folder, diskMiB }: TaskPlaceRequest): number {
   return Math.min(largestFile(folder), Math.max(fileBytesMin, 2 * diskMiB * 1024 ** 2));
 }

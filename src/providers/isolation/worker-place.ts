@@ -70,6 +70,7 @@ export class IsolatedWorker implements WorkerPlace {
     return this.#options.launch(command);
   }
 
+  /** Ends what remains of the worker's processes and frees its user id, then removes its folder. Never throws. */
   async end(clock: Clock, log: Log): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;

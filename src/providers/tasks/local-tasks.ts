@@ -86,6 +86,7 @@ export class LocalTasks implements Tasks {
     return this.#options.isolation.taskPaths(folder);
   }
 
+  /** Concurrent calls for one task share one start. */
   async start(spec: TaskSpec): Promise<void> {
     if (this.#tasks.has(spec.id)) return;
     const running = this.#starting.get(spec.id);
@@ -229,6 +230,7 @@ export class LocalTasks implements Tasks {
     return readTaskOutput(task.folder, fromOffset);
   }
 
+  /** Forgets a task that has ended and deletes its folder, or only what this provider put there. Throws `wrong_state` while it runs. */
   async remove(id: string, { keepFolder = false }: { readonly keepFolder?: boolean } = {}): Promise<void> {
     const task = this.#tasks.get(id);
     if (task === undefined) return;

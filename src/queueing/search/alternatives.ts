@@ -31,6 +31,7 @@ export class Predictor {
     this.#latencyMs = latencyMs;
   }
 
+  /** Predicted once for each candidate: the search visits many of them several times. */
   of(candidate: Candidate): PredictedCandidate {
     const key = `${candidate.option.memoryMiB} ${candidate.batchSizeMax} ${candidate.waitMsMax}`;
     let known = this.#known.get(key);

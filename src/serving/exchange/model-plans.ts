@@ -6,6 +6,7 @@ import type { ServedRoute } from '../request.ts';
 export class ModelPlans {
   readonly #plans = new WeakMap<ServedRoute, ModelPlan>();
 
+  /** The plan of a route, made again when the signature of the route has changed. */
   of(route: ServedRoute): ModelPlan {
     let plan = this.#plans.get(route);
     if (plan === undefined || plan.signature !== route.signature) {

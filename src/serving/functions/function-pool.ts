@@ -294,6 +294,7 @@ export class FunctionPool implements ExecutorPool, FunctionVariant {
     this.#settle();
   }
 
+  /** Computes the service times and batch sizes again, and passes them to all running functions. */
   replan(): void {
     this.#isRenewing = this.#environments.isRenewing;
     this.#rule.plan(this.#environments.memorySizes, this.#context.batchable, this.config.batching.kind === 'slack');

@@ -122,6 +122,7 @@ export class HybridPool implements ExecutorPool {
     return [...this.#instances.removeAllWaiting(), ...this.functions.removeAllWaiting()];
   }
 
+  /** Places a request on instances or functions, or returns the error with which it is rejected. */
   submit(request: PendingRequest): PlatformError | null {
     const { settings } = this.#context;
     if (!this.#instances.makeRoom(request.rows, this.rowsWaiting)) {

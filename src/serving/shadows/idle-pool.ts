@@ -82,6 +82,7 @@ export class IdlePool implements ExecutorPool {
     return this.#waiting.splice(0);
   }
 
+  /** Rejects at once if no worker has the model loaded, since waiting would not help. */
   submit(request: PendingRequest): PlatformError | null {
     const { rowsWaiting } = this;
     const { queueRowsMax } = this.#context.settings;

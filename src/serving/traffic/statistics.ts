@@ -67,6 +67,7 @@ export class VariantStatistics {
     return [...this.#batches].map(([batchSize, counters]) => ({ batchSize, ...counters })).sort((a, b) => a.batchSize - b.batchSize);
   }
 
+  /** Counts a successful request; durations are milliseconds. */
   answered(totalMs: number, timings: Timings, wallMs: number): void {
     this.lastInferenceMs = wallMs;
     this.success.add(totalMs);
@@ -82,6 +83,7 @@ export class VariantStatistics {
     if (code === 'overloaded') this.overloaded++;
   }
 
+  /** Counts a run of the model, by its number of rows. */
   executed(batchRows: number, timings: { readonly inMs: number; readonly runMs: number; readonly outMs: number }): void {
     this.executionCount++;
     this.inferenceCount += batchRows;

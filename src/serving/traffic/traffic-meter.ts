@@ -91,6 +91,7 @@ export class TrafficMeter {
     return { endpoint: this.#endpoint, variant: this.#variant, requests: this.#requestsArrived, rows: this.#rowsArrived };
   }
 
+  /** Counts since the start, up to now. Readers compute differences, so several can read. */
   counts(nowMs: number): TrafficCounts {
     this.#change(0, nowMs);
     return {

@@ -5,7 +5,7 @@
  */
 import type { SimulatedPlan } from './selection-spec.ts';
 
-/** Carries this much more than the last period. */
+/** The assignment must carry the load of the last period times this. */
 export const headroom = 1.1;
 /** How long an assignment is in force. */
 export const periodMs = 30_000;

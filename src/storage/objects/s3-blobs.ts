@@ -157,6 +157,7 @@ export class S3Blobs implements Blobs {
     await this.#call('delete', () => this.#client.send(new DeleteObjectCommand(this.#named(key))));
   }
 
+  /** Aborts uploads that began before a time; their parts cost money and are invisible. */
   async sweepUploads(beforeMs: number): Promise<void> {
     const { ListMultipartUploadsCommand, AbortMultipartUploadCommand } = this.#sdk;
     const request = { Bucket: this.#bucket, Prefix: this.#prefix };

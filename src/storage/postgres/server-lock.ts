@@ -136,6 +136,7 @@ export class ServerLock {
     this.checkHeld();
   }
 
+  /** Closing the connection releases the lock. A connection that hangs is not awaited for longer than connecting may take. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#taking?.catch(() => undefined);

@@ -97,6 +97,7 @@ export class TrainingRun {
     });
   }
 
+  /** Tries again after temporary failures of this server, such as an unavailable database. Charging ends in any case. */
   async run(): Promise<TrainingRunResult> {
     try {
       for (let tries = 1; ; tries++) {

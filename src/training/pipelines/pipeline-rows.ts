@@ -241,7 +241,7 @@ function useOf({ pipeline, number, startedAtMs }: UseOfRun): string {
   return `${nameKey(pipeline)}/${number}/${startedAtMs}`;
 }
 
-/** Again changes nothing. */
+/** Records that the run uses the rows of its holdout. Repeating it changes nothing. */
 async function addUse(db: Transaction | Database, run: PipelineRun): Promise<void> {
   if (run.holdout === null) return;
   const use = { holdout: run.holdout.set, run: useOf(run) };

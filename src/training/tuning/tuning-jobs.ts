@@ -148,6 +148,7 @@ export class TuningJobs implements Tuning {
     return `${prefix}${Math.max(0, ...numbers.map(Number)) + 1}`;
   }
 
+  /** Stores that it is to stop; its trials are stopped afterwards. Throws `not_found`, or `wrong_state` if it is over. */
   async stop(name: string, who: string): Promise<TuningJob> {
     await this.#serially(async () => {
       // It may have ended, or been stopped by another call, while this one waited.
@@ -162,6 +163,7 @@ export class TuningJobs implements Tuning {
     return stopping;
   }
 
+  /** Its training jobs stay. Throws `not_found`, or `wrong_state` while it runs. */
   async delete(name: string, who: string): Promise<void> {
     const { rows, discardSource, training } = this.#deps;
     const { spec, progress } = await this.#stored(name);
