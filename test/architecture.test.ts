@@ -33,7 +33,7 @@ const packageOwners: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/': ['storage'],
   kysely: ['storage'],
   pg: ['storage'],
-  'node:sqlite': ['storage', 'data-directory'],
+  'node:sqlite': ['storage', 'data-directory', 'threads'],
   'onnxruntime-': ['runtime'],
   'onnx-buf': ['runtime'],
   '@bufbuild/': ['metrics', 'runtime'],

@@ -22,11 +22,11 @@ export {
 } from './request-task.ts';
 export { dataframeRows } from './rows/columns.ts';
 export { type CsvSource, checkCsvHeader, csvHeader, decodeCsv, isInOrder, raggedRowText } from './rows/csv.ts';
-export { decodeCsvBody } from './rows/csv-body.ts';
+export { checkCsvBody, decodeCsvBody } from './rows/csv-body.ts';
 export { csvFloats } from './rows/csv-floats.ts';
 export { headerNames, indexOfName } from './rows/csv-header.ts';
 export { parseCsv } from './rows/csv-lines.ts';
-export { bodyTypes, decodeRows, decodeRowsTask, isShortNpy, isShortRows, tensorBytes } from './rows/decode-body.ts';
+export { bodyTypes, checkRows, decodeRows, decodeRowsTask, isShortNpy, isShortRows, tensorBytes } from './rows/decode-body.ts';
 export { anyRows, type RowInvocation, type RowLimits, rowsMaxOf } from './rows/invocation.ts';
 export { bareInstances, decodeInstances, decodeJson } from './rows/json-body.ts';
 export { checkedJson, decodeJsonRows, jsonInvocation, jsonRowTypes } from './rows/json-rows.ts';
@@ -49,3 +49,4 @@ export {
   writePredictionsCsv,
 } from './rows/predictions.ts';
 export { cutRows } from './rows/row-chunks.ts';
+export { readS3Manifest } from './s3-manifest.ts';

@@ -1,8 +1,10 @@
 /** Requests of the Open Inference Protocol, in all its forms, as tasks for a thread. */
 import { bodyTask, isShortBinary, isShortText } from './body-task.ts';
-import { decodeRequest, type InferRequest } from './oip/decode-request.ts';
+import { checkJsonCost } from './json-limits.ts';
+import { decodeRequest, type InferRequest, requestLimits } from './oip/decode-request.ts';
 import { decodeGenerate, type GenerateRequest } from './oip/generate.ts';
 import { ModelPlan } from './oip/model-plan.ts';
+import { textOf } from './oip/parse-json.ts';
 import { decodeMessage, type MessageRequest } from './protobuf/decode-message.ts';
 import { type InferMessage, readInferMessage } from './protobuf/infer-message.ts';
 
@@ -27,13 +29,29 @@ function* bytesOfInputs({ inputs }: InferRequest): Generator<Uint8Array> {
   for (const { data } of inputs) yield data;
 }
 
-/** `header` is the value of `Inference-Header-Content-Length`. */
+interface HeadedInput extends RequestInput {
+  /** The value of `Inference-Header-Content-Length`. */
+  readonly header: string | undefined;
+}
+
+/** Counts the JSON of a request without binary tensors. */
+export const checkRequestTask = bodyTask(
+  import.meta.url,
+  'checkRequestTask',
+  ({ plan, batchSizeMax, body, header }: HeadedInput): void => {
+    if (header !== undefined) return;
+    const text = textOf(body);
+    checkJsonCost(text, requestLimits(text, plan.signature, batchSizeMax));
+  },
+  () => [],
+);
+
 export const decodeRequestTask = bodyTask(
   import.meta.url,
   'decodeRequestTask',
-  ({ plan, batchSizeMax, body, header }: RequestInput & { readonly header: string | undefined }): InferRequest =>
-    decodeRequest(planOf(plan), batchSizeMax, body, header),
+  ({ plan, batchSizeMax, body, header }: HeadedInput): InferRequest => decodeRequest(planOf(plan), batchSizeMax, body, header),
   bytesOfInputs,
+  checkRequestTask,
 );
 
 /** For bodies of the generate extension. */

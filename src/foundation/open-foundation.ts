@@ -32,6 +32,7 @@ import {
   type OpenDatabase,
   openDatabase,
   rejectMissingDatabase,
+  removeUnfinishedCopies,
 } from '../storage/index.ts';
 import { ThreadPool } from '../threads/index.ts';
 import { type ObjectStores, openStores } from './stores.ts';
@@ -87,6 +88,7 @@ export async function openFoundation(config: Config, closers: Closers): Promise<
   const startedAtMs = clock.wallMs();
   const directory = await openDataDirectory(config.dataDir);
   closers.push(() => directory.release());
+  await removeUnfinishedCopies(config.dataDir); // they hold keys
   const logs = openLogs(directory.logs, config.logLevel, { clock, requestLinesPerSecond: config.requestLinesPerSecond });
   closers.add(logs);
   const log = logs.platform;

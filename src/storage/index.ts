@@ -1,6 +1,7 @@
 export { openInstalledStores } from './backup/installed-stores.ts';
 export { migrate } from './backup/migrate.ts';
 export { restoreBackup } from './backup/restore-backup.ts';
+export { removeUnfinishedCopies } from './backup/staging-folder.ts';
 export { verifyDataDirectory } from './backup/verify.ts';
 export { writeBackup } from './backup/write-backup.ts';
 export { bindObjects } from './bind-objects.ts';

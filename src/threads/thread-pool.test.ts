@@ -84,6 +84,19 @@ if (isMainThread) {
     assert.equal((await second).total, 0);
   });
 
+  test('quick tasks wait only for each other, whatever their size', async () => {
+    const pool = open({ threadsMax: 1 });
+    const flags = new Int32Array(new SharedArrayBuffer(8));
+    const large = { bytes: 2 ** 30 };
+    const first = pool.run(meet, { flags, own: 0 }, large);
+    const second = pool.run(sum, { numbers: new Float64Array(1) }, large);
+    // They run beside the first, which only ends when the last of them does.
+    const quick = pool.run(sum, { numbers: new Float64Array(1) }, { ...large, isQuick: true });
+    const last = pool.run(meet, { flags, own: 1 }, { ...large, isQuick: true });
+    for (const met of await Promise.all([first, last])) assert(['ok', 'not-equal'].includes(met));
+    assert.deepEqual([(await quick).total, (await second).total], [0, 0]);
+  });
+
   for (const lane of ['files', 'background'] as const) {
     test(`work on ${lane} runs one at a time and delays no body, however long it takes`, async () => {
       const pool = open();

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly moved?: readonly Uint8Array[];
   /** Called before the task starts. If it returns false, the result is no longer wanted, and the task is rejected without running. */
   readonly isWanted?: () => boolean;
+  /** It takes a tenth of a second at most, whatever its size: it goes before others that wait, and counts as a small one. Default: false. */
+  readonly isQuick?: boolean;
   /** For the error if the task takes too much. Default: decoding a body. */
   readonly work?: ThreadWork;
   /** Default: `bodies`. */
@@ -49,7 +51,7 @@ export interface Threads {
 /** Limits of the pool. Defaults are those of servers; tests pass smaller ones. */
 export interface ThreadPoolOptions {
   readonly clock: Pick<Clock, 'after'>;
-  /** For bodies, one of them only for small ones. Every other lane has as many beside them, less one, and at least one. */
+  /** For bodies, one of them only for small ones, beside one for quick tasks. Every other lane has as many beside them, less one, and at least one. */
   readonly threadsMax: number;
   readonly heapMaxMiB?: number;
   readonly timeoutMs?: number;
@@ -72,6 +74,7 @@ interface Job {
   readonly transferred: ArrayBuffer[];
   readonly bytes: number;
   readonly lane: ThreadLane;
+  readonly isQuick: boolean;
   readonly isWanted: () => boolean;
   readonly work: ThreadWork;
   readonly resolve: (output: unknown) => void;
@@ -91,11 +94,11 @@ export class ThreadPool implements Threads {
 
   /** Queues a task. `moved` buffers belong to the thread afterwards. A task that is no longer wanted when its turn comes is not run. */
   run<Input, Output>({ module, name }: ThreadTask<Input, Output>, input: Input, options: RunOptions): Promise<Output> {
-    const { bytes, moved = [], isWanted = () => true, work = decoding, lane = 'bodies' } = options;
+    const { bytes, moved = [], isWanted = () => true, work = decoding, lane = 'bodies', isQuick = false } = options;
     return new Promise<unknown>((resolve, reject) => {
       if (this.#isClosed) return reject(closing());
       const request = { module, name, input };
-      this.#waiting.push({ request, transferred: buffersOf(moved), bytes, lane, isWanted, work, resolve, reject });
+      this.#waiting.push({ request, transferred: buffersOf(moved), bytes, lane, isQuick, isWanted, work, resolve, reject });
       this.#next();
     }) as Promise<Output>;
   }
@@ -106,11 +109,12 @@ export class ThreadPool implements Threads {
     await Promise.all([...this.#threads].map((thread) => thread.end(closing())));
   }
 
-  /** Starts waiting jobs, oldest first, while there are threads for them. */
+  /** Starts waiting jobs while there are threads for them: quick ones, then the others, oldest first. */
   #next(): void {
     for (;;) {
       const busy = [...this.#threads].flatMap(({ job }) => (job === null ? [] : [job]));
-      const place = this.#waiting.findIndex((job) => this.#hasThreadFor(job, busy));
+      const quick = this.#waiting.findIndex((job) => job.isQuick && this.#hasThreadFor(job, busy));
+      const place = quick === -1 ? this.#waiting.findIndex((job) => this.#hasThreadFor(job, busy)) : quick;
       const [job] = place === -1 ? [] : this.#waiting.splice(place, 1);
       if (job === undefined) return;
       if (!job.isWanted()) {
@@ -131,7 +135,10 @@ export class ThreadPool implements Threads {
     const restMax = Math.max(1, threadsMax - 1);
     const same = busy.filter(({ lane }) => lane === job.lane);
     if (job.lane !== 'bodies') return same.length < restMax;
-    return same.length < threadsMax && (!isLarge(job) || same.filter(isLarge).length < restMax);
+    // One more thread than there are others, so quick ones only wait for each other.
+    if (job.isQuick) return same.length <= threadsMax;
+    const slow = same.filter(({ isQuick }) => !isQuick);
+    return slow.length < threadsMax && (!isLarge(job) || slow.filter(isLarge).length < restMax);
   }
 
   #idleThread(): PoolThread | undefined {
@@ -151,8 +158,8 @@ export class ThreadPool implements Threads {
   }
 }
 
-function isLarge({ bytes }: Job): boolean {
-  return bytes > largeTaskBytes;
+function isLarge({ bytes, isQuick }: Job): boolean {
+  return bytes > largeTaskBytes && !isQuick;
 }
 
 function closing(): PlatformError {

@@ -8,7 +8,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { npyFile } from '../../src/codecs/index.ts';
 import { type TarFile, tarOf } from '../../src/tar/index.ts';
-import { sendSigned } from '../aws/signed-request.ts';
+import { sign } from '../aws/signed-request.ts';
 import { zipOf } from '../models/zip.ts';
 import { GrpcClient, grpcAddress } from './grpc-client.ts';
 import { Server } from './server.ts';
@@ -50,13 +50,22 @@ const tensor = (rows: number): Buffer =>
 const filled = (bytes: number, text: string, head = ''): Buffer => Buffer.concat([Buffer.from(head), Buffer.alloc(bytes, text)]);
 const npy = (rows: number): Buffer => npyFile({ datatype: 'FP32', shape: [rows, 64], data: Buffer.alloc(rows * 256) });
 
-async function post(server: Server, path: string, type: string, body: Buffer, encoding?: string, method = 'POST'): Promise<Sent> {
-  const headers = {
-    'content-type': type,
-    'content-length': body.length,
-    ...(encoding === undefined ? {} : { 'content-encoding': encoding }),
-  };
-  const sent = request(`${server.url}${path}`, { method, headers });
+function post(server: Server, path: string, type: string, body: Buffer, encoding?: string, method = 'POST'): Promise<Sent> {
+  return sendBody(
+    server,
+    { path, method, headers: { 'content-type': type, ...(encoding === undefined ? {} : { 'content-encoding': encoding }) } },
+    body,
+  );
+}
+
+interface Head {
+  readonly path: string;
+  readonly method?: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+async function sendBody(server: Server, { path, method = 'POST', headers }: Head, body: Buffer): Promise<Sent> {
+  const sent = request(`${server.url}${path}`, { method, headers: { ...headers, 'content-length': body.length } });
   let sentAtMs = Number.POSITIVE_INFINITY;
   sent.end(body, () => {
     sentAtMs = performance.now();
@@ -238,9 +247,10 @@ export function makeBodies(): void {
 function signedBodies(): HostileBody[] {
   const send =
     (service: string, path: string, body: () => Buffer, headers: Readonly<Record<string, string>>) =>
-    async (server: Server): Promise<number> => {
+    (server: Server): Promise<Sent> => {
       const [id = '', secret = ''] = server.adminKey.split(':');
-      return (await sendSigned(server.url, { key: { id, secret }, service, path, body: body(), headers })).status;
+      const signed = sign(server.url, { key: { id, secret }, service, path, body: body(), headers });
+      return sendBody(server, { path, headers: signed.headers }, body());
     };
   const lines = (count: number): Buffer => Buffer.from(`{"instances":[${row}]}\n`.repeat(count));
   const invocation = (what: string, type: string, statuses: readonly number[], make: () => Buffer): HostileBody => {

@@ -1,7 +1,7 @@
 /** Objects of buckets as inputs and outputs of transforms. */
 import type { Readable } from 'node:stream';
-import { parseJsonWithin } from '../../codecs/index.ts';
-import { messageOf, PlatformError } from '../../errors.ts';
+import { readS3Manifest } from '../../codecs/index.ts';
+import { PlatformError } from '../../errors.ts';
 import type { Transaction } from '../../storage/index.ts';
 import {
   emptyPrefix,
@@ -48,7 +48,6 @@ interface ListFrom {
 
 const listedAtOnce = 1000;
 const manifestBytesMax = 16 * 2 ** 20;
-const manifestLimits = { depthMax: 16, valuesMax: 2 * objectsMax, nodesMax: 2 * objectsMax };
 
 /** Objects under a prefix, listed page by page. */
 export class BucketInput implements TransformInput {
@@ -143,30 +142,30 @@ export class ManifestInput implements TransformInput {
     }
     const pieces: Buffer[] = [];
     for await (const piece of object.stream() as AsyncIterable<Buffer>) pieces.push(piece);
-    const { bucket, prefix, keys } = readManifest(where, Buffer.concat(pieces).toString('utf8'));
+    const { bucket, prefix, keys } = await readManifest(where, Buffer.concat(pieces).toString('utf8'));
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     const names = keys.map((key) => (prefix + key).slice(folder.length));
-    if (names.length > objectsMax) throw tooManyObjects(where);
     return { input: new BucketInput(this.#buckets, { bucket, prefix }), bucket, prefix, names };
   }
 }
 
-function readManifest(where: string, text: string): { readonly bucket: string; readonly prefix: string; readonly keys: readonly string[] } {
-  let content: unknown;
-  try {
-    content = parseJsonWithin(text, manifestLimits);
-  } catch (cause) {
-    if (cause instanceof PlatformError)
-      throw new PlatformError(cause.code, `the manifest ${where} cannot be read: ${cause.message}`, { cause });
-    throw new PlatformError('invalid_request', `the manifest ${where} is not JSON: ${messageOf(cause).slice(0, 200)}`, { cause });
-  }
-  const [first, ...keys] = Array.isArray(content) ? (content as unknown[]) : [];
-  const prefixMember = typeof first === 'object' && first !== null && 'prefix' in first ? first.prefix : undefined;
-  const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/s.exec(typeof prefixMember === 'string' ? prefixMember : '') ?? [];
-  if (bucket === undefined || prefix === undefined || keys.length === 0 || !keys.every((key) => typeof key === 'string')) {
-    throw new PlatformError('invalid_request', `invalid manifest ${where}: expected [{"prefix": "s3://bucket/folder/"}, "key", …]`);
-  }
+async function readManifest(
+  where: string,
+  text: string,
+): Promise<{ readonly bucket: string; readonly prefix: string; readonly keys: readonly string[] }> {
+  const { prefix: at, names: keys } = await readS3Manifest(text, objectsMax).catch((cause: unknown) => {
+    if (cause instanceof PlatformError && cause.code === 'too_large') throw tooManyObjects(where);
+    throw invalidManifest(where, cause);
+  });
+  const [, bucket, prefix] = /^s3:\/\/([^/]+)\/?(.*)$/s.exec(at) ?? [];
+  if (bucket === undefined || prefix === undefined || keys.length === 0) throw invalidManifest(where);
   return { bucket, prefix, keys };
+}
+
+function invalidManifest(where: string, cause?: unknown): PlatformError {
+  return new PlatformError('invalid_request', `invalid manifest ${where}: expected [{"prefix": "s3://bucket/folder/"}, "key", …]`, {
+    cause,
+  });
 }
 
 /** An object appears when it is complete, in the transaction that marks it done. */

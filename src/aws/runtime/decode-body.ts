@@ -2,6 +2,8 @@
 import {
   bareInstances,
   bodyTask,
+  checkCsvBody,
+  checkRows,
   dataframeRows,
   decodeCsvBody,
   decodeInstances,
@@ -33,8 +35,19 @@ import {
 import { asPlatformError, PlatformError } from '../../errors.ts';
 import { takesJson } from '../../tensor.ts';
 import type { Threads } from '../../threads/index.ts';
-import { csv, json, jsonLines, jsonSize, type MediaType, npy, octetStream, parseMediaType, plainText, tritonBinary } from './media-type.ts';
-import { MediaTypeError } from './model-error.ts';
+import {
+  csv,
+  json,
+  jsonLines,
+  jsonSize,
+  type MediaType,
+  MediaTypeError,
+  npy,
+  octetStream,
+  parseMediaType,
+  plainText,
+  tritonBinary,
+} from './media-type.ts';
 import { type ReplyForm, replyForm } from './reply-form.ts';
 import { sniff } from './sniff.ts';
 
@@ -117,6 +130,20 @@ interface TaskInput extends Omit<BodyToDecode, 'plan'> {
   readonly plan: Pick<ModelPlan, 'model' | 'version' | 'signature' | 'isBatched'>;
 }
 
+/** Counts what is JSON or CSV, as `decodeModelBody` does. */
+export const checkBodyTask = bodyTask(
+  import.meta.url,
+  'checkBodyTask',
+  ({ plan: { signature }, contentType, body, limits }: TaskInput): void => {
+    const { type, parameters } = mediaOf(contentType);
+    if (parameters[jsonSize] !== undefined) return;
+    if (type === json) checkRows({ signature, contentType: type, body, label: undefined, limits });
+    if (type === csv && !takesJson(signature)) checkCsvBody(signature, body, { limits });
+    if (type === jsonLines && !takesJson(signature)) checkLines(body, limits.requestsMax);
+  },
+  () => [],
+);
+
 /** Decodes in a thread: a large body would block the event loop. */
 export const decodeBodyTask = bodyTask(
   import.meta.url,
@@ -130,6 +157,7 @@ export const decodeBodyTask = bodyTask(
     }
   },
   (result) => ('decoded' in result ? tensorBytes(result.decoded.documents.flatMap(({ invocations }) => invocations)) : []),
+  checkBodyTask,
 );
 
 /** Like `decodeModelBody`, in a thread if the body is large. The input `body` is then transferred: use the result's `body` instead. */
@@ -267,6 +295,20 @@ function ofLines(reading: Reading, body: Buffer): DecodedBody {
   }
   if (documents.length === 0) throw invalidRequest('the body has no lines: expected one JSON document per line');
   return { documents, reply };
+}
+
+/** Counts the lines before any is parsed. Blank ones do not count. */
+function checkLines(body: Buffer, most: number): void {
+  const [newline, space] = [0x0a, 0x20];
+  let lines = 0;
+  let isBlank = true;
+  for (const byte of body) {
+    if (byte === newline) isBlank = true;
+    else if (isBlank && byte > space) {
+      isBlank = false;
+      if (++lines > most) throw tooManyLines(most);
+    }
+  }
 }
 
 function tooManyLines(most: number): PlatformError {

@@ -1,4 +1,5 @@
 /** Parses media types such as `text/csv; charset=utf-8`, and names those that the built-in worker supports. */
+import { PlatformError } from '../../errors.ts';
 
 export interface MediaType {
   /** Lower case, without parameters. */
@@ -33,3 +34,13 @@ export const tritonBinary = 'application/vnd.sagemaker-triton.binary+json';
 
 /** Length of the JSON in bytes. AWS's clients cannot send the header Inference-Header-Content-Length, so Triton reads this parameter. */
 export const jsonSize = 'json-header-size';
+
+/** Unsupported `Content-Type` (415) or `Accept` (406): containers answer with these statuses, and clients read them. */
+export class MediaTypeError extends PlatformError {
+  readonly status: 406 | 415;
+
+  constructor(status: 406 | 415, message: string) {
+    super('invalid_request', message);
+    this.status = status;
+  }
+}

@@ -2,6 +2,7 @@
 import { PlatformError } from '../../errors.ts';
 import { ModelError } from '../../serving/index.ts';
 import { AwsError, type AwsLocation } from '../service.ts';
+import { MediaTypeError } from './media-type.ts';
 
 /** Limit of `Message` and `OriginalMessage` in AWS's shape. */
 const messageCharactersMax = 2048;
@@ -43,16 +44,6 @@ export function modelError(awsLocation: AwsLocation, endpoint: string, status: n
       LogStreamArn: `arn:aws:logs:${awsLocation.region}:${awsLocation.account}:log-group:${group}`,
     },
   });
-}
-
-/** Unsupported `Content-Type` (415) or `Accept` (406): containers answer with these statuses, and clients read them. */
-export class MediaTypeError extends PlatformError {
-  readonly status: 406 | 415;
-
-  constructor(status: 406 | 415, message: string) {
-    super('invalid_request', message);
-    this.status = status;
-  }
 }
 
 /** The endpoint does not exist. A separate type, because such a request appears in no endpoint's log or metrics. */

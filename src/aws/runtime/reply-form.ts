@@ -1,6 +1,5 @@
 /** Chooses the format of a response: the request's own, or the one that `Accept` names. */
-import { csv, json, jsonLines, type MediaType, npy, octetStream, parseMediaType, tritonBinary } from './media-type.ts';
-import { MediaTypeError } from './model-error.ts';
+import { csv, json, jsonLines, type MediaType, MediaTypeError, npy, octetStream, parseMediaType, tritonBinary } from './media-type.ts';
 
 /** The format of a response. */
 export interface ReplyForm {

@@ -5,6 +5,7 @@
 import type { Clock } from '../../clock.ts';
 import { nameKey } from '../../names.ts';
 import { type Database, inTransaction, nameKeyContaining, type Transaction } from '../../storage/index.ts';
+import { nextTurn } from '../../threads/index.ts';
 import { type AwsPage, cutPage, type PageRequest, type SortKey } from './pages.ts';
 
 /** The namespace of a document: names are unique within their kind. */
@@ -55,6 +56,8 @@ export interface NewDocument {
   /** The version of a model package in a group, even if the registry does not have it because it failed. */
   readonly number?: number;
 }
+
+const documentsAtOnce = 5;
 
 /** The table of documents of all kinds. Writes take part in the caller's transaction, if it has one. */
 export class Documents {
@@ -131,9 +134,27 @@ export class Documents {
     return rows.map(documentOf<Content>);
   }
 
-  /** A page of one kind, sorted by `Name` or by creation time. */
+  /** A page of one kind, sorted by `Name` or by creation time. Read in parts, because a document can have a megabyte. */
   async page<Content>(kind: DocumentKind, request: PageRequest): Promise<AwsPage<StoredDocument<Content>>> {
-    const { sortBy, descending, after, createdAfterMs, createdBeforeMs, nameContains, limit } = request;
+    const { sortBy, after, limit } = request;
+    const keyOfDocument = ({ name, createdAtMs }: StoredDocument<Content>): SortKey => [
+      sortBy === 'Name' ? nameKey(name) : createdAtMs,
+      nameKey(name),
+    ];
+    const found: StoredDocument<Content>[] = [];
+    for (let from = after; found.length <= limit; ) {
+      const most = Math.min(documentsAtOnce, limit + 1 - found.length);
+      const rows = await this.#rowsAfter(kind, request, from, most);
+      found.push(...rows.map(documentOf<Content>));
+      if (rows.length < most) break;
+      from = keyOfDocument(found.at(-1) as StoredDocument<Content>);
+      await nextTurn();
+    }
+    return cutPage(found, request, keyOfDocument);
+  }
+
+  #rowsAfter(kind: DocumentKind, request: PageRequest, after: SortKey | null, most: number): Promise<DocumentRow[]> {
+    const { sortBy, descending, createdAfterMs, createdBeforeMs, nameContains } = request;
     const column = sortBy === 'Name' ? 'name_key' : 'created_at';
     const order = descending ? 'desc' : 'asc';
     let query = this.#db.selectFrom('aws_documents').selectAll().where('kind', '=', kind);
@@ -144,16 +165,7 @@ export class Documents {
       const [value, name] = after as [string | number, string];
       query = query.where((where) => where(where.refTuple(column, 'name_key'), descending ? '<' : '>', where.tuple(value, name)));
     }
-    const rows = await query
-      .orderBy(column, order)
-      .orderBy('name_key', order)
-      .limit(limit + 1)
-      .execute();
-    const keyOfDocument = ({ name, createdAtMs }: StoredDocument<Content>): SortKey => [
-      sortBy === 'Name' ? nameKey(name) : createdAtMs,
-      nameKey(name),
-    ];
-    return cutPage(rows.map(documentOf<Content>), request, keyOfDocument);
+    return query.orderBy(column, order).orderBy('name_key', order).limit(most).execute();
   }
 
   #rowOf({ kind, name, content, owner = {}, number }: NewDocument) {

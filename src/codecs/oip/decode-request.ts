@@ -4,8 +4,8 @@
  * inputs and reports other errors only as text.
  */
 import { PlatformError } from '../../errors.ts';
-import { elementCount, rowCount, type Tensor, type TensorSpec } from '../../tensor.ts';
-import { tensorLimits } from '../json-limits.ts';
+import { elementCount, rowCount, type Signature, type Tensor, type TensorSpec } from '../../tensor.ts';
+import { type JsonLimits, tensorLimits } from '../json-limits.ts';
 import { checkJsonElements } from '../rows/json-rows.ts';
 import { BinarySection, jsonLength, rawInput } from './binary-data.ts';
 import { bytesOfJson } from './json-data.ts';
@@ -47,8 +47,13 @@ export function decodeRequest(plan: ModelPlan, batchSizeMax: number, body: Buffe
   // The protocol only defines raw requests of one row.
   if (length === 0 && header !== undefined) return decodeRaw(plan, body, plan.isBatched);
   const text = textOf(length === body.length ? body : body.subarray(0, length));
-  const request = parseObject(text, tensorLimits(text, plan.signature.inputs, batchSizeMax || Number.POSITIVE_INFINITY));
+  const request = parseObject(text, requestLimits(text, plan.signature, batchSizeMax));
   return decodeParsed(plan, batchSizeMax, request, text, header === undefined ? null : body.subarray(length));
+}
+
+/** Limits of the JSON of a request. `batchSizeMax`: 0 for no limit. */
+export function requestLimits(text: string, { inputs }: Signature, batchSizeMax: number): JsonLimits {
+  return tensorLimits(text, inputs, batchSizeMax || Number.POSITIVE_INFINITY);
 }
 
 /** Like `decodeRequest`, for JSON already parsed from `text`. `rest` is the part of the body after it; null if none is allowed. */

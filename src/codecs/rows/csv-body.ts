@@ -4,8 +4,9 @@
  */
 import { PlatformError } from '../../errors.ts';
 import { elementCount, type Signature } from '../../tensor.ts';
-import { type CsvOptions, csvHeader, decodeCsv, isInOrder } from './csv.ts';
+import { type CsvOptions, columnsMaxOf, csvHeader, decodeCsv, isInOrder } from './csv.ts';
 import { csvFloats } from './csv-floats.ts';
+import { CsvLines } from './csv-lines.ts';
 import { anyRows, hasRows, type RowInvocation, rowsMaxOf, tensorOfFloats, tooManyRows } from './invocation.ts';
 import { utf8Text } from './utf8-text.ts';
 
@@ -20,6 +21,26 @@ const emptyLinesMax = 1024 * 1024;
 export function decodeCsvBody(signature: Signature, body: Buffer, options: CsvOptions = {}): readonly RowInvocation[] {
   checkBeginning(body);
   return plainNumbers(signature, body, options) ?? decodeCsv(signature, utf8Text(body), options);
+}
+
+/**
+ * Throws what `decodeCsvBody` would, as far as it can be known without building rows: of the first line, and of the number of lines. Takes
+ * a fraction of the time.
+ */
+export function checkCsvBody(signature: Signature, body: Buffer, options: CsvOptions = {}): void {
+  checkBeginning(body);
+  const end = body.subarray(0, headerBytesMax).indexOf(newline);
+  const line = end === -1 ? body : body.subarray(0, end);
+  // A quoted cell can have several lines.
+  if (end === -1 || line.includes('"')) {
+    new CsvLines(utf8Text(body), columnsMaxOf(signature.inputs)).next();
+    return;
+  }
+  const text = utf8Text(line);
+  if (text.trim() === '' || options.label !== undefined || csvHeader(signature, text) !== null) return;
+  decodeCsv(signature, text, options);
+  const rowsMax = rowsMaxOf(signature.inputs, options.limits ?? anyRows);
+  if (countLines(body, 0, rowsMax) > rowsMax && !body.includes('"')) throw tooManyRows(rowsMax);
 }
 
 function checkBeginning(body: Buffer): void {

@@ -129,7 +129,8 @@ export function decodeCsv(signature: Signature, text: string, options: CsvOption
   return [{ inputs: tensors, rows }];
 }
 
-function columnsMaxOf(inputs: readonly TensorSpec[]): number {
+/** Cells of a line beyond which it is rejected before the rest is split. */
+export function columnsMaxOf(inputs: readonly TensorSpec[]): number {
   const elements = inputs.map(({ shape }) =>
     shape.includes(-1, 1) ? anyColumnsMax : elementCount(shape[0] === -1 ? shape.slice(1) : shape),
   );

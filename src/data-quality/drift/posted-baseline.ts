@@ -2,7 +2,7 @@
  * Makes baselines of posted rows. Features are gathered column by column, so memory is bounded by the body and one column. Few imports: a
  * worker thread loads this module.
  */
-import { bodyTask, decodeInThread, decodeRows, isShortText, type RowInvocation, type RowLimits } from '../../codecs/index.ts';
+import { bodyTask, checkRows, decodeInThread, decodeRows, isShortText, type RowInvocation, type RowLimits } from '../../codecs/index.ts';
 import type { Signature } from '../../tensor.ts';
 import type { Threads } from '../../threads/index.ts';
 import { baselineOf, type FeatureBaseline } from './baseline.ts';
@@ -56,8 +56,16 @@ function columnsOf(invocations: readonly RowInvocation[], redacted: ReadonlySet<
   return Array.from(columns, ([name, values]) => ({ name, values }));
 }
 
+/** Counts before decoding. */
+export const checkBaselineTask = bodyTask(
+  import.meta.url,
+  'checkBaselineTask',
+  ({ signature, contentType, body, label }: PostedRows) => checkRows({ signature, contentType, body, label, limits }),
+  () => [],
+);
+
 /** In place for a small body, in a thread for a large one. */
-export const postedBaselineTask = bodyTask(import.meta.url, 'postedBaselineTask', baselineOfRows, () => []);
+export const postedBaselineTask = bodyTask(import.meta.url, 'postedBaselineTask', baselineOfRows, () => [], checkBaselineTask);
 
 /** Runs in a worker thread unless the body is small. The body can be detached afterwards. */
 export async function postedBaseline(threads: Threads, input: PostedRows, isWanted: () => boolean): Promise<RowsBaseline> {

@@ -5,7 +5,9 @@ import type { Closers } from '../../closers.ts';
 import type { Config } from '../../config.ts';
 import type { Foundation } from '../../foundation/index.ts';
 import { type Metrics, penstockNamespace } from '../../metrics/index.ts';
+import { trimMemoryTask } from '../../threads/index.ts';
 import { type Listener } from '../listener/listener.ts';
+import { IdleMemory, loopMeter, youngGenerationBytes } from './idle-memory.ts';
 import { LoopWatchdog } from './loop-watchdog.ts';
 import { garbageCollector, memoryMeter, OverloadGuard } from './overload-guard.ts';
 
@@ -22,7 +24,7 @@ export function openGuards(
   config: Pick<Config, 'memoryLimitBytes'>,
   { activity, bodies }: Pick<Listener, 'activity' | 'bodies'>,
   metrics: Metrics,
-  { clock, logs, series }: Pick<Foundation, 'clock' | 'logs' | 'series'>,
+  { clock, logs, series, threads }: Pick<Foundation, 'clock' | 'logs' | 'series' | 'threads'>,
   closers: Closers,
 ): Guards {
   const delay = series.feed({ namespace: penstockNamespace, dimensions: {} }, { name: 'EventLoopDelay', unit: 'Milliseconds' });
@@ -36,9 +38,19 @@ export function openGuards(
     onBlocked: (ms) => blocked.add(ms),
   });
   const memoryUse = memoryMeter(config.memoryLimitBytes);
-  const overload = new OverloadGuard({ clock, budget: bodies.budget, log: logs.platform, memoryUse, collectGarbage: garbageCollector() });
+  const collector = garbageCollector();
+  const overload = new OverloadGuard({ clock, budget: bodies.budget, log: logs.platform, memoryUse, collectGarbage: collector.all });
+  const idle = new IdleMemory({
+    clock,
+    loopShare: loopMeter(),
+    youngBytes: youngGenerationBytes,
+    collectYoung: collector.young,
+    rssBytes: () => process.memoryUsage.rss(),
+    trim: async () => void (await threads.run(trimMemoryTask, undefined, { bytes: 0, lane: 'background', work: trimming })),
+  });
   closers.push(() => watchdog.stop());
   closers.push(() => overload.stop());
+  closers.push(() => idle.stop());
   const only = (value: number) => [{ labels: {}, value }];
   metrics.counter('penstock_event_loop_blocks_total', 'Event-loop delays above 100 ms.', [], () => only(watchdog.blocks));
   metrics.counter('penstock_event_loop_blocked_seconds_total', 'Total time of event-loop delays above 100 ms.', [], () =>
@@ -54,8 +66,11 @@ export function openGuards(
   const start = (): void => {
     watchdog.start();
     overload.start();
+    idle.start();
   };
   return { start, watchdog, overload };
 }
+
+const trimming = { name: 'returning memory', hint: 'It is tried again' };
 
 const kinds = { heapUsedBytes: 'heap_used', heapLimitBytes: 'heap_limit', rssBytes: 'rss', rssLimitBytes: 'rss_limit' } as const;

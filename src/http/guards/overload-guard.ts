@@ -131,12 +131,25 @@ export function memoryMeter(memoryLimitBytes: number | null): () => ServerMemory
   };
 }
 
+/** Collections that the server may start by itself. */
+export interface GarbageCollector {
+  /** Starts a collection of all garbage. */
+  readonly all: () => void;
+  /** Collects the garbage of the young generation, in a few milliseconds. */
+  readonly young: () => void;
+}
+
+type CollectOptions = { readonly type: 'major' | 'minor'; readonly execution: 'sync' | 'async' };
+
 /** V8 exposes `gc` only with a flag. */
-export function garbageCollector(): () => void {
+export function garbageCollector(): GarbageCollector {
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'async' }) => Promise<void>;
+  const collect = runInNewContext('gc') as (options: CollectOptions) => unknown;
   setFlagsFromString('--no-expose-gc');
-  return () => void collect({ type: 'major', execution: 'async' });
+  return {
+    all: () => void collect({ type: 'major', execution: 'async' }),
+    young: () => void collect({ type: 'minor', execution: 'sync' }),
+  };
 }
 
 /** Decides, from the memory in use, how much the server may still accept. Pure. */

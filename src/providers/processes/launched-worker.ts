@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
+import { messageOf } from '../../errors.ts';
 import type { Log } from '../../logs/index.ts';
 import {
   type CollectedFile,
@@ -57,8 +58,8 @@ export type WorkerProgram = CommandAccess | PythonProgram | null;
 export interface LaunchedWorker {
   readonly kind: 'onnx' | 'process' | 'python';
   readonly spawned: Spawned;
-  /** Resolves with the connection of the worker once it has authenticated. */
-  readonly arrival: Promise<Socket>;
+  /** Resolves with the connection of the worker once it has authenticated, or with the reason why it is not admitted. */
+  readonly arrival: Promise<Socket | string>;
   /** Resolves when it has ended and nothing of it remains: neither processes nor folders. */
   readonly ended: Promise<string>;
   readonly owner: WorkerPlace['owner'];
@@ -120,7 +121,7 @@ export async function spawnWorker(deps: WorkerProcessDeps, access: WorkerProgram
   return {
     kind: access?.kind ?? 'onnx',
     spawned,
-    arrival: spawned.channel === null ? expected.arrival : helloOver(spawned.channel),
+    arrival: spawned.channel === null ? expected.arrival : inheritedArrival(spawned.channel),
     ended,
     owner: place?.owner ?? null,
     memory,
@@ -141,13 +142,15 @@ function expectInherited(): ExpectedWorker {
   return { workerId: randomBytes(8).toString('hex'), token: '', arrival: never, cancel: () => undefined };
 }
 
-/** Stays pending if the worker ends before its hello. */
-function helloOver(channel: Socket): Promise<Socket> {
+/** Resolves with the reason if a worker sends anything but its hello. Stays pending if the connection closes before: its end has the reason. */
+export function inheritedArrival(channel: Socket): Promise<Socket | string> {
   channel.on('error', () => undefined); // until the link listens
   return new Promise((resolve) => {
     receiveHello(channel).then(
       () => resolve(channel),
-      () => undefined,
+      (error: unknown) => {
+        if (!channel.destroyed) resolve(`it did not identify itself: ${messageOf(error)}`);
+      },
     );
   });
 }

@@ -5,8 +5,12 @@ import { connect, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { VirtualClock } from '../../clock.ts';
 import type { Log } from '../../logs/index.ts';
-import { kinds, messageFrame } from '../../runtime/index.ts';
+import { kinds, messageFrame, sharedFiles } from '../../runtime/index.ts';
+import type { Cgroups } from '../cgroups/cgroups.ts';
+import { inheritedArrival, type LaunchedWorker, type WorkerProcessDeps } from './launched-worker.ts';
+import { SpawnedProcess } from './spawned.ts';
 import { WorkerListener } from './worker-listener.ts';
+import { WorkerProcess } from './worker-process.ts';
 
 describe('the socket of the workers', () => {
   const warnings: unknown[] = [];
@@ -67,4 +71,51 @@ describe('the socket of the workers', () => {
     assert.deepEqual(warnings, [{ error: 'it is not a worker started by this server', connections: 20 }]);
     expected.cancel();
   });
+});
+
+describe('an inherited connection', () => {
+  const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
+
+  /** A worker that inherits its connection, writes these bytes to it, and stays. */
+  async function admit(said: Buffer): Promise<void> {
+    const clock = new VirtualClock();
+    const program = `require('node:fs').writeSync(4, Buffer.from('${said.toString('hex')}', 'hex')); setInterval(() => undefined, 1000)`;
+    const options = { clock, program: process.execPath, args: ['-e', program], cwd: '/tmp', environment: {}, memoryFd: null };
+    const spawned = new SpawnedProcess({ ...options, hasChannel: true, isNamespaced: false, startsProcesses: false });
+    assert(spawned.channel !== null);
+    const launched: LaunchedWorker = {
+      kind: 'onnx',
+      spawned,
+      arrival: inheritedArrival(spawned.channel),
+      ended: spawned.ended,
+      owner: null,
+      memory: null,
+      files: sharedFiles,
+      written: { folders: [], sharedMemoryOf: null, processes: () => spawned.processes },
+      tree: null,
+      directory: null,
+      cancel: () => undefined,
+    };
+    const cgroups = { hold: () => null } as unknown as Cgroups;
+    await WorkerProcess.admit({ clock, log, cgroups } as unknown as WorkerProcessDeps, launched).catch(async (error: unknown) => {
+      assert.equal(await spawned.ended, 'killed by SIGKILL');
+      throw error;
+    });
+  }
+
+  for (const { what, said } of [
+    { what: 'garbage', said: Buffer.alloc(64, 0xff) },
+    { what: 'zeros', said: Buffer.alloc(64) },
+    { what: 'an HTTP request', said: Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n') },
+    { what: 'a frame that is not a hello', said: messageFrame(0, kinds.call, { method: 'status' }) },
+    { what: 'a hello without a token', said: messageFrame(0, kinds.hello, { workerId: 'w' }) },
+    { what: 'a hello that is too large', said: messageFrame(0, kinds.hello, { workerId: 'w'.repeat(10_000), token: '' }) },
+  ]) {
+    test(`a worker whose connection begins with ${what} is ended at once`, async () => {
+      await assert.rejects(admit(said), {
+        code: 'unavailable',
+        message: /^failed to start a worker process: it did not identify itself: /,
+      });
+    });
+  }
 });

@@ -1,12 +1,13 @@
 /**
  * Moves an installation to another database and another place for its objects: a backup, its restore, and a check of every object. The
- * source stays as it is, so a migration that fails or is killed can be repeated; what was uploaded is not uploaded again.
+ * source stays as it is, so a migration that fails or is killed can be repeated; what was uploaded is not uploaded again. What a killed one has
+ * left on the disk is removed by the next one, or by the next server of a data directory in the same folder.
  */
-import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { asDiskError } from '../../data-directory/index.ts';
 import { PlatformError } from '../../errors.ts';
 import { type RestoreResult, restoreBackup } from './restore-backup.ts';
+import { createStagingFolder, removeUnfinishedCopies, type StagingFolder } from './staging-folder.ts';
 import { type VerifyOptions, type VerifyResult, verifyDataDirectory } from './verify.ts';
 import { writeBackup } from './write-backup.ts';
 
@@ -31,8 +32,11 @@ export interface MigrateResult {
 /** Throws as `writeBackup` and `restoreBackup` do, and `unavailable` if the target does not hold what was moved. */
 export async function migrate({ to, ...from }: MigrateOptions): Promise<MigrateResult> {
   const { clock } = from;
-  // Beside the target: its disk has the room, and other users must not read the keys in it.
-  const file = join(dirname(resolve(to.dataDir)), `.penstock-migration-${randomUUID()}.tar`);
+  // Beside the target: its disk has the room. Other users must not read the keys in it, and a killed migration must not leave it there.
+  const parent = dirname(resolve(to.dataDir));
+  await removeUnfinishedCopies(to.dataDir);
+  const staging = await stagingIn(parent);
+  const file = join(staging.path, 'moved.tar');
   try {
     await writeBackup({ ...from, file });
     const restored = await restoreBackup({ ...to, file, clock });
@@ -47,6 +51,14 @@ export async function migrate({ to, ...from }: MigrateOptions): Promise<MigrateR
     }
     return { restored, verified };
   } finally {
-    await rm(file, { force: true });
+    await staging.remove();
+  }
+}
+
+async function stagingIn(parent: string): Promise<StagingFolder> {
+  try {
+    return await createStagingFolder(parent);
+  } catch (error) {
+    throw asDiskError(error, `write in ${parent}`);
   }
 }

@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../../clock.ts';
-import { asDiskError, makeDirectory, systemCode, writeFileAtomically } from '../../data-directory/index.ts';
+import { asDiskError, type FileLock, makeDirectory, systemCode, writeFileAtomically } from '../../data-directory/index.ts';
 import { messageOf, PlatformError } from '../../errors.ts';
 import { readTar, type TarEntry } from '../../tar/index.ts';
 import { type OpenDatabase, openDatabase } from '../database.ts';
@@ -20,6 +20,7 @@ import { type RestoredPlace, uploadRestored } from './place-objects.ts';
 import { quickCheck } from './read-database.ts';
 import { loadTables, type RowsOf, requireEmpty, rowsInFiles } from './restore-tables.ts';
 import { sqliteRows } from './sqlite-rows.ts';
+import { lockFolder, removeAbandoned, restoringSuffix, unlockFolder } from './staging-folder.ts';
 import { currentMigrations } from './write-backup.ts';
 
 /** The archive, and the empty places that it is restored into. */
@@ -56,15 +57,8 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
   const location = parseObjectLocation(options.objects);
   await checkEmpty(target);
   await checkReplaceable(target);
-  const staging = `${target}.restoring`;
-  try {
-    await makeDirectory(dirname(target));
-    await mkdir(staging, { mode: 0o700 });
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST')
-      throw new PlatformError('wrong_state', `${staging} exists: another restore is running or was aborted. In the latter case, remove it`);
-    throw asDiskError(error, `create ${staging}`);
-  }
+  const staging = `${target}${restoringSuffix}`;
+  const lock = await beginStaging(staging);
   let database: OpenDatabase | null = null;
   let place: RestoredPlace | null = null;
   try {
@@ -94,17 +88,35 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
     place = null;
     await database.close();
     database = null;
+    await unlockFolder(staging, lock);
     await rename(staging, target);
     const { objects, missing, damaged } = manifest;
     const name = isPostgres ? databaseName(options.databaseUrl) : null;
     return { header, objects, missing, damaged, database: name, settingsRemoved };
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
+    lock?.release();
     throw asDiskError(error, `restore into ${target}`);
   } finally {
     await place?.close();
     await database?.close();
   }
+}
+
+/** Creates the folder in place of one that a killed restore has left. Returns its lock; null on a disk without locks. */
+async function beginStaging(path: string): Promise<FileLock | null> {
+  const busy = `${path} exists: another restore is running or was aborted. In the latter case, remove it`;
+  try {
+    await makeDirectory(dirname(path));
+    await removeAbandoned(path);
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw new PlatformError('wrong_state', busy);
+    throw asDiskError(error, `create ${path}`);
+  }
+  const lock = lockFolder(path);
+  if (lock === 'taken') throw new PlatformError('wrong_state', busy);
+  return lock === 'unsupported' ? null : lock;
 }
 
 const sqliteFiles = ['state.db', 'metrics.db'] as const;

@@ -37,6 +37,7 @@ describe('a channel', { timeout: 30_000 }, () => {
   for (const [what, keys, message] of [
     ['that leaves its folder', ['bad1/../x'], /"bad1\/\.\.\/x" in input data source "train" is not a path below its channel/],
     ['with an empty part', ['bad2/a//b'], /is not a path below its channel/],
+    ['in a hundred folders', [`bad4/${'a/'.repeat(100)}b`], /is in more than 64 folders/],
     ['that is a folder of another', ['bad3/a', 'bad3/a/b'], /"a" is an object and a folder of others/],
   ] as const) {
     test(`rejects a key ${what}`, async () => {
@@ -69,9 +70,9 @@ describe('a channel', { timeout: 30_000 }, () => {
 
   test('rejects a manifest that is none, or leads elsewhere', async () => {
     await fixture.put('broken.json', '{');
-    await assert.rejects(placed(channelOf('broken.json', { isManifest: true })), /is not JSON/);
+    await assert.rejects(placed(channelOf('broken.json', { isManifest: true })), /is malformed: expected/);
     await fixture.put('lists.json', `[${'[],'.repeat(500_000)}[]]`);
-    await assert.rejects(placed(channelOf('lists.json', { isManifest: true })), /more than 400000 values/);
+    await assert.rejects(placed(channelOf('lists.json', { isManifest: true })), /is malformed: expected/);
     await fixture.put('form.json', '["a"]');
     await assert.rejects(placed(channelOf('form.json', { isManifest: true })), /is malformed: expected \[\{"prefix"/);
     await fixture.put('out.json', JSON.stringify([{ prefix: 's3://team/listed/' }, '../../x']));

@@ -6,9 +6,10 @@ import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { parseJsonWithin } from '../../codecs/index.ts';
+import { readS3Manifest } from '../../codecs/index.ts';
 import { messageOf } from '../../errors.ts';
 import { type Random, SeededRandom } from '../../random.ts';
+import { Slices } from '../../threads/index.ts';
 import { isRelativePath, type TrainingChannel } from '../spec.ts';
 import type { ChannelFacts } from '../training-job.ts';
 import { objectsUnder, parseS3Uri, s3Uri, type TrainingBuckets } from './buckets.ts';
@@ -32,7 +33,6 @@ export interface PlacedObject {
 const objectsMax = 200_000;
 const manifestBytesMax = 16 * 2 ** 20;
 const manifestNamesMax = 200_000;
-const manifestLimits = { depthMax: 16, valuesMax: 2 * manifestNamesMax, nodesMax: 2 * manifestNamesMax };
 /** Bytes that are unpacked between two checks of the free space. */
 const freeStepBytes = 16 * 2 ** 20;
 
@@ -83,7 +83,7 @@ export async function placedObjects(
     throw new DownloadFailed(`No S3 objects found under S3 URL "${s3Uri(bucket, prefix)}" given in input data source "${name}".`);
   if (found.length >= objectsMax) throw new DownloadFailed(`There are more than ${objectsMax} objects in input data source "${name}".`);
   const placed = isGzip ? found.map((object) => ({ ...object, path: object.path.replace(/\.gz$/, '') })) : found;
-  checkPaths(name, placed);
+  await checkPaths(name, placed);
   return shuffleSeed === null ? placed : shuffled(placed, new SeededRandom(shuffleSeed));
 }
 
@@ -118,34 +118,28 @@ async function manifestObjects(buckets: TrainingBuckets, bucket: string, key: st
   } finally {
     object.close();
   }
-  const { prefix, names } = parseManifest(Buffer.concat(chunks).toString('utf8'), where);
+  const { prefix, names } = await readS3Manifest(Buffer.concat(chunks).toString('utf8'), manifestNamesMax).catch((error: unknown) => {
+    throw new DownloadFailed(`The ${where} ${messageOf(error)}.`);
+  });
   const at = parseS3Uri(prefix);
   if (at === null) throw new DownloadFailed(`The ${where} begins with the prefix "${prefix.slice(0, 80)}": expected s3://BUCKET/FOLDER/.`);
   return names.map((name) => ({ bucket: at.bucket, key: at.key + name, path: name.replace(/^\/+/, '') }));
 }
 
-function parseManifest(text: string, where: string): { readonly prefix: string; readonly names: readonly string[] } {
-  let parsed: unknown;
-  try {
-    parsed = parseJsonWithin(text, manifestLimits);
-  } catch (error) {
-    throw new DownloadFailed(`The ${where} is not JSON: ${messageOf(error).slice(0, 200)}.`);
-  }
-  const [first, ...names] = Array.isArray(parsed) ? (parsed as unknown[]) : [];
-  const prefix = typeof first === 'object' && first !== null && 'prefix' in first ? first.prefix : undefined;
-  const isGood = names.length <= manifestNamesMax && names.every((name) => typeof name === 'string');
-  if (typeof prefix !== 'string' || !isGood)
-    throw new DownloadFailed(`The ${where} is malformed: expected [{"prefix": "s3://BUCKET/FOLDER/"}, "NAME", ...].`);
-  return { prefix, names };
-}
+const foldersMax = 64;
+const charactersPerSlice = 16 * 1024;
 
 /** Throws `DownloadFailed` if a key is not a path below the channel, or if two objects exclude each other. */
-function checkPaths(channel: string, placed: readonly PlacedObject[]): void {
+async function checkPaths(channel: string, placed: readonly PlacedObject[]): Promise<void> {
   const files = new Map<string, string>();
+  const slices = new Slices(charactersPerSlice);
   for (const { path, key } of placed) {
+    await slices.done(path.length);
     const shown = JSON.stringify(key.slice(0, 200));
     if (!isRelativePath(path))
       throw new DownloadFailed(`The object ${shown} in input data source "${channel}" is not a path below its channel.`);
+    if (path.split('/', foldersMax + 2).length > foldersMax + 1)
+      throw new DownloadFailed(`The object ${shown} in input data source "${channel}" is in more than ${foldersMax} folders.`);
     const other = files.get(path);
     if (other !== undefined) {
       const both = `${JSON.stringify(other.slice(0, 200))} and ${shown}`;
@@ -154,6 +148,7 @@ function checkPaths(channel: string, placed: readonly PlacedObject[]): void {
     files.set(path, key);
   }
   for (const path of files.keys()) {
+    await slices.done(path.length);
     for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
       const above = path.slice(0, at);
       if (files.has(above)) {

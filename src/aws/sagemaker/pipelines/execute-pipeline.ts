@@ -81,21 +81,18 @@ export class PipelineExecution {
 
   #startSteps(): void {
     const { parallelMax, status, steps } = this.#execution;
+    const records = new Map(steps.map((step) => [step.name, step]));
+    const hasFailed = steps.some((each) => each.status === 'Failed');
     for (const step of this.#definition.steps) {
       if (this.#halt.signal.aborted || this.#running.has(step.name)) continue;
       if (this.#running.size >= (parallelMax ?? parallelDefault)) return;
-      const record = this.#recordOf(step.name);
+      const record = records.get(step.name);
       const isBegun = record?.status === 'Executing';
-      const mayBegin = record === null && status === 'Executing' && !steps.some((each) => each.status === 'Failed') && this.#isDue(step);
+      const mayBegin = record === undefined && status === 'Executing' && !hasFailed && isDue(step, records);
       if (!isBegun && !mayBegin) continue;
       const run = this.#runStep(step).finally(() => this.#running.delete(step.name));
       this.#running.set(step.name, run);
     }
-  }
-
-  #isDue({ after, branch }: GraphStep): boolean {
-    const isDone = (name: string): boolean => this.#recordOf(name)?.status === 'Succeeded';
-    return after.every(isDone) && (branch === null || this.#recordOf(branch.condition)?.outcome === branch.outcome);
   }
 
   #recordOf(name: string): ExecutedStep | null {
@@ -287,6 +284,11 @@ const begun: Omit<ExecutedStep, 'name' | 'startedAtMs'> = {
   cachedFrom: null,
   digest: null,
 };
+
+function isDue({ after, branch }: GraphStep, records: ReadonlyMap<string, ExecutedStep>): boolean {
+  if (branch !== null && records.get(branch.condition)?.outcome !== branch.outcome) return false;
+  return after.every((name) => records.get(name)?.status === 'Succeeded');
+}
 
 /** Errors of AWS's own codes are final, but for limits that pass; others are those of the database and the file system. */
 function mayPass(error: unknown): boolean {

@@ -1,6 +1,7 @@
 /** Stored executions of SageMaker pipelines. A restarted server continues from here. */
 import { nameKey } from '../../../names.ts';
 import { type Database, inTransaction, type PipelineExecutionsTable, type Transaction } from '../../../storage/index.ts';
+import { nextTurn } from '../../../threads/index.ts';
 import type { SortKey } from '../pages.ts';
 import type { ParameterValue } from './definition.ts';
 
@@ -38,6 +39,8 @@ export interface Execution {
   readonly who: string;
   /** The key or the rule that started it. */
   readonly startedBy: string;
+  /** Set if its start gave values other than the defaults of parameters: with whose rights. Null: those of a rule. */
+  readonly values?: { readonly key: string | null };
   readonly displayName: string | null;
   readonly description: string | null;
   /** Steps at once; null: no limit. */
@@ -46,6 +49,16 @@ export interface Execution {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
+
+interface ExecutionQuery {
+  readonly after: SortKey | null;
+  readonly descending: boolean;
+  readonly limit: number;
+  readonly fromMs?: number | null;
+  readonly toMs?: number | null;
+}
+
+const executionsAtOnce = 5;
 
 export class ExecutionRows {
   readonly #db: Database;
@@ -79,18 +92,22 @@ export class ExecutionRows {
     return Number(count);
   }
 
-  /** Sorted by creation. */
-  async list(
-    pipeline: string,
-    page: {
-      readonly after: SortKey | null;
-      readonly descending: boolean;
-      readonly limit: number;
-      readonly fromMs?: number | null;
-      readonly toMs?: number | null;
-    },
-  ): Promise<Execution[]> {
-    const { after, descending, limit, fromMs = null, toMs = null } = page;
+  /** Sorted by creation. Read in parts, because each has its definition, which can have a megabyte. */
+  async list(pipeline: string, page: ExecutionQuery): Promise<Execution[]> {
+    const found: Execution[] = [];
+    for (let after = page.after; found.length < page.limit; ) {
+      const limit = Math.min(executionsAtOnce, page.limit - found.length);
+      const part = await this.#listed(pipeline, { ...page, after, limit });
+      found.push(...part);
+      const last = part.at(-1);
+      if (last === undefined || part.length < limit) break;
+      after = [last.createdAtMs, last.id];
+      await nextTurn();
+    }
+    return found;
+  }
+
+  async #listed(pipeline: string, { after, descending, limit, fromMs = null, toMs = null }: ExecutionQuery): Promise<Execution[]> {
     let query = this.#db.selectFrom('pipeline_executions').selectAll().where('pipeline_key', '=', nameKey(pipeline));
     if (fromMs !== null) query = query.where('created_at', '>', fromMs);
     if (toMs !== null) query = query.where('created_at', '<', toMs);

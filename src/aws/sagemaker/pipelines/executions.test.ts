@@ -9,7 +9,7 @@ import { openLogs } from '../../../logs/index.ts';
 import { AwsError, type AwsInput, type AwsOperation, changeOperation, readOperation } from '../../service.ts';
 import type { Execution } from './execution-rows.ts';
 import { ExecutionRows } from './execution-rows.ts';
-import { Executions } from './executions.ts';
+import { Executions, type NewExecution } from './executions.ts';
 
 const training = (name: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
   Name: name,
@@ -32,6 +32,7 @@ describe('an execution', { timeout: 60_000 }, () => {
   let control: ControlPlane;
   let jobs: Map<string, Job>;
   let caller: Caller | undefined;
+  let others: Map<string, Caller>;
   let opened: Executions[];
   let reads: number;
 
@@ -68,7 +69,7 @@ describe('an execution', { timeout: 60_000 }, () => {
       clock: new SystemClock(),
       log: openLogs(null, 'silent').platform,
       events,
-      access: { callerFor: () => caller },
+      access: { callerFor: (id) => (id === 'AKIA1' ? caller : others.get(id)) },
       objects: { open: async () => null },
       awsLocation: { account: '000000000000', region: 'us-east-1' },
       operations: () => operations,
@@ -79,6 +80,7 @@ describe('an execution', { timeout: 60_000 }, () => {
   };
   beforeEach(async () => {
     control = await openControlPlane({ clock: new SystemClock() });
+    others = new Map();
     [jobs, caller, opened, reads] = [new Map(), { keyId: 'AKIA1', role: 'deployer' }, [], 0];
   });
   afterEach(async () => {
@@ -87,7 +89,7 @@ describe('an execution', { timeout: 60_000 }, () => {
     rmSync(control.directory, { recursive: true, force: true });
   });
 
-  const start = (executions: Executions, steps: readonly unknown[], more: Partial<Execution> = {}): Promise<Execution> =>
+  const start = (executions: Executions, steps: readonly unknown[], more: Partial<NewExecution> = {}): Promise<Execution> =>
     executions.start({
       pipeline: 'digits',
       definition: JSON.stringify({ Version: '2020-12-01', Steps: steps }),
@@ -96,8 +98,9 @@ describe('an execution', { timeout: 60_000 }, () => {
       displayName: null,
       description: null,
       parallelMax: null,
-      ...more,
+      isStartedByKey: true,
       parameters: {},
+      ...more,
     });
   const until = async (isDone: () => boolean | Promise<boolean>): Promise<void> => {
     while (!(await isDone())) await new Promise((resolve) => setImmediate(resolve));
@@ -221,6 +224,72 @@ describe('an execution', { timeout: 60_000 }, () => {
       assert.match(ended.steps[0]?.failureReason ?? '', message);
     });
   }
+
+  describe('of a pipeline that an approver has defined', () => {
+    const approved: AwsInput[] = [];
+    const register = {
+      Name: 'r',
+      Type: 'RegisterModel',
+      Arguments: {
+        ModelPackageGroupName: 'arn:aws:sagemaker:us-east-1:000000000000:model-package-group/digits',
+        ModelApprovalStatus: { Get: 'Parameters.Status' },
+      },
+    };
+    const definition = JSON.stringify({
+      Version: '2020-12-01',
+      Parameters: [
+        { Name: 'Status', Type: 'String', DefaultValue: 'Approved' },
+        { Name: 'Note', Type: 'String', DefaultValue: 'none' },
+      ],
+      Steps: [register],
+    });
+    const roleOf: string[] = [];
+    beforeEach(() => {
+      approved.length = 0;
+      roleOf.length = 0;
+      caller = { keyId: 'AKIA1', role: 'approver' };
+      others = new Map([
+        ['AKIA2', { keyId: 'AKIA2', role: 'deployer' }],
+        ['AKIA3', { keyId: 'AKIA3', role: 'admin' }],
+      ]);
+      operations['CreateModelPackage'] = changeOperation(
+        ({ ModelApprovalStatus: status }) => (status === 'Approved' ? 'approve version' : 'register version'),
+        (input, call) => {
+          approved.push(input);
+          roleOf.push(call.caller.role);
+          return { ModelPackageArn: 'arn:aws:sagemaker:us-east-1:000000000000:model-package/digits/1' };
+        },
+      );
+      operations['DescribeModelPackage'] = readOperation('read model versions', () => ({ ModelPackageStatus: 'Completed' }));
+    });
+    const run = async (more: Partial<NewExecution>): Promise<Execution> => {
+      const executions = await open();
+      const { id } = await start(executions, [], { definition, ...more });
+      return over(executions, id);
+    };
+
+    test('a deployer runs it as it is, but no value of theirs is used with the rights of the approver', async () => {
+      const asItIs = await run({ startedBy: 'AKIA2', parameters: { Note: 'none' } });
+      assert.deepEqual([asItIs.steps[0]?.failureReason, roleOf], [null, ['approver']]);
+      for (const parameters of [{ Status: 'Approved', Note: 'mine' }, { Note: 'mine' }]) {
+        const { status, steps } = await run({ startedBy: 'AKIA2', parameters });
+        assert.equal(status, 'Failed');
+        assert.match(
+          steps[0]?.failureReason ?? '',
+          /AKIA2, which started the execution with values of its own, has the role deployer, and approver is needed/,
+        );
+      }
+      const pending = await run({ startedBy: 'AKIA2', parameters: { Status: 'PendingManualApproval' } });
+      assert.deepEqual([pending.status, roleOf], ['Succeeded', ['approver', 'deployer']]);
+    });
+
+    test('a key with more rights lends none, and a rule named like a key has those of a deployer', async () => {
+      assert.equal((await run({ startedBy: 'AKIA3', parameters: { Note: 'mine' } })).status, 'Succeeded');
+      assert.deepEqual(roleOf, ['approver']);
+      const byRule = await run({ startedBy: 'AKIA3', isStartedByKey: false, parameters: { Note: 'mine' } });
+      assert.match(byRule.steps[0]?.failureReason ?? '', /has the role deployer, and approver is needed/);
+    });
+  });
 
   test('uses the result of the same step again while its cache lasts', async () => {
     const executions = await open();

@@ -4,7 +4,7 @@ import { messageOf } from '../../../errors.ts';
 import { withoutOrigin } from '../../../records/index.ts';
 import { AwsError } from '../../service.ts';
 import type { SortKey } from '../pages.ts';
-import { type ParameterValue, parseDefinition, valueOf } from './definition.ts';
+import { type ParameterValue, type PipelineParameter, parseDefinition, valueOf } from './definition.ts';
 import { PipelineExecution, recordExecution } from './execute-pipeline.ts';
 import type { ExecutePipelineDeps } from './execution-deps.ts';
 import type { Execution } from './execution-rows.ts';
@@ -13,6 +13,8 @@ import type { Execution } from './execution-rows.ts';
 export interface NewExecution
   extends Pick<Execution, 'pipeline' | 'definition' | 'who' | 'startedBy' | 'displayName' | 'description' | 'parallelMax'> {
   readonly parameters: Readonly<Record<string, string>>;
+  /** False: a rule starts it. */
+  readonly isStartedByKey: boolean;
 }
 
 interface Running {
@@ -42,13 +44,13 @@ export class Executions {
   }
 
   /** Throws `ValidationException` for parameters that do not fit, `ResourceLimitExceeded` if too many are running. */
-  async start({ parameters, ...provided }: NewExecution): Promise<Execution> {
+  async start({ parameters, isStartedByKey, ...provided }: NewExecution): Promise<Execution> {
     const { rows, clock, events } = this.#deps;
     const nowMs = clock.wallMs();
     const execution: Execution = {
       ...provided,
       id: randomBytes(6).toString('hex'),
-      parameters: parameterValues(provided.definition, parameters),
+      ...valuesOf(provided.definition, parameters, isStartedByKey ? provided.startedBy : null),
       status: 'Executing',
       steps: [],
       failureReason: null,
@@ -104,9 +106,23 @@ export class Executions {
   }
 }
 
+/** `key`: that of the start; null for a rule. */
+function valuesOf(
+  definition: string,
+  provided: Readonly<Record<string, string>>,
+  key: string | null,
+): Pick<Execution, 'parameters' | 'values'> {
+  const { parameters: defined } = parseDefinition(definition);
+  const parameters = parameterValues(defined, provided);
+  const isOwn = defined.some((each) => each.otherwise === null || parameters[each.name] !== valueOf(each, each.otherwise));
+  return isOwn ? { parameters, values: { key } } : { parameters };
+}
+
 /** With the defaults of those that were not provided. */
-function parameterValues(definition: string, provided: Readonly<Record<string, string>>): Record<string, ParameterValue> {
-  const { parameters } = parseDefinition(definition);
+function parameterValues(
+  parameters: readonly PipelineParameter[],
+  provided: Readonly<Record<string, string>>,
+): Record<string, ParameterValue> {
   const unknown = Object.keys(provided).find((name) => !parameters.some((parameter) => parameter.name === name));
   if (unknown !== undefined) {
     const known = parameters.map(({ name }) => name).join(', ') || 'none';

@@ -22,7 +22,7 @@ import { readTags, type Tags } from '../tags.ts';
 import { type CheckStepsDeps, checkSteps } from './check-steps.ts';
 import { parseDefinition } from './definition.ts';
 import type { ExecutedStep, Execution, ExecutionRows } from './execution-rows.ts';
-import type { Executions } from './executions.ts';
+import type { Executions, NewExecution } from './executions.ts';
 import { asText } from './references.ts';
 import { stepKinds } from './step-kinds.ts';
 
@@ -100,7 +100,7 @@ export class PipelineOperations {
   async startByEvent(name: string, parameters: Readonly<Record<string, string>>, by: string): Promise<boolean> {
     const found = await this.#options.documents.find<PipelineDocument>('pipeline', name);
     if (found === null) return false;
-    await this.#begin(found, { parameters, startedBy: by, displayName: null, description: null, parallelMax: null });
+    await this.#begin(found, { parameters, startedBy: by, isStartedByKey: false, displayName: null, description: null, parallelMax: null });
     return true;
   }
 
@@ -135,14 +135,12 @@ export class PipelineOperations {
     const { documents } = this.#options;
     const found = await this.#find(input, call);
     const hasDefinition = input['PipelineDefinition'] !== undefined || input['PipelineDefinitionS3Location'] !== undefined;
-    const definition = hasDefinition ? await this.#definitionOf(input, call) : found.content.definition;
-    // The key that changes anything lends its rights from now on, so it needs them.
-    await checkSteps(this.#options, parseDefinition(definition), call);
+    const definition = hasDefinition ? await this.#definitionOf(input, call) : null;
     await documents.change<PipelineDocument>('pipeline', found.name, (content) => ({
       ...content,
       ...writtenMembers(input),
-      definition,
-      who: call.caller.keyId,
+      // The key that writes the definition lends its rights from now on. One that changes a description may not have read it.
+      ...(definition === null ? {} : { definition, who: call.caller.keyId }),
     }));
     return { PipelineArn: arnOf(call, 'pipeline', found.name) };
   }
@@ -181,6 +179,7 @@ export class PipelineOperations {
       const execution = await this.#begin(found, {
         parameters: Object.fromEntries(provided.map(({ Name, Value }) => [Name, Value] as const)),
         startedBy: call.caller.keyId,
+        isStartedByKey: true,
         displayName: (input['PipelineExecutionDisplayName'] as string | undefined) ?? null,
         description: (input['PipelineExecutionDescription'] as string | undefined) ?? null,
         parallelMax: parallelOf(input),
@@ -191,12 +190,7 @@ export class PipelineOperations {
     });
   }
 
-  async #begin(
-    { name, content }: Stored,
-    provided: Pick<Execution, 'startedBy' | 'displayName' | 'description' | 'parallelMax'> & {
-      readonly parameters: Readonly<Record<string, string>>;
-    },
-  ): Promise<Execution> {
+  async #begin({ name, content }: Stored, provided: Omit<NewExecution, 'pipeline' | 'definition' | 'who'>): Promise<Execution> {
     const { executions, documents, clock } = this.#options;
     const { definition, who } = content;
     const parallelMax = provided.parallelMax ?? content.parallelMax;

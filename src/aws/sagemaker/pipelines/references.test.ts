@@ -45,7 +45,59 @@ describe('references', () => {
       { ...values, parameter: () => 'x'.repeat(1024) },
       "step 'a'",
     );
-    await assert.rejects(join, /Std:Join in step 'a' has 2048000 characters: expected at most 1048576/);
+    await assert.rejects(join, /references in step 'a' stand for more than 1048576 characters/);
+  });
+
+  describe('that stand for a megabyte together are rejected, however often they repeat it:', () => {
+    const large = { rows: Array.from({ length: 1000 }, (_, row) => ({ row, text: 'x'.repeat(600) })) };
+    const long: ReferenceValues = { ...values, parameter: () => 'x'.repeat(600_000), object: async () => large };
+    const twice = { 'Std:Join': { On: '', Values: [{ Get: 'Parameters.long' }, 'y'] } };
+    for (const [what, each] of [
+      ['a parameter', { Get: 'Parameters.long' }],
+      ['a joined text', twice],
+      ['an object', { 'Std:JsonGet': { S3Uri: 's3://team/x.json', Path: '$' } }],
+    ] as const) {
+      test(what, async () => {
+        const step = { Environment: Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`v${index}`, each])) };
+        await assert.rejects(resolveReferences(step, long, "step 'a'"), /references in step 'a' stand for more than 1048576 characters/);
+        await resolveReferences({ once: each }, { ...long, parameter: () => 'x'.repeat(500_000) }, "step 'a'");
+      });
+    }
+  });
+
+  test('that lead nowhere end the work at the first, and show the beginning of what there is', async () => {
+    let reads = 0;
+    const large = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`k${index}`, 'x'.repeat(1000)]));
+    const counted: ReferenceValues = {
+      ...values,
+      object: async () => {
+        reads++;
+        return large;
+      },
+    };
+    const missing = { 'Std:JsonGet': { S3Uri: 's3://team/x.json', Path: 'missing' } };
+    const all = resolveReferences(
+      Array.from({ length: 5000 }, () => missing),
+      counted,
+      "step 'a'",
+    );
+    await assert.rejects(
+      all,
+      (error: Error) => /there is no 'missing' in \{"k0":"x{190}/.test(error.message) && error.message.length < 400,
+    );
+    assert.equal(reads, 1);
+  });
+
+  test('find a name in a short list only', async () => {
+    const named = Array.from({ length: 101 }, (_, index) => ({ Name: `n${index}`, value: index }));
+    const of = (list: unknown) =>
+      resolveReferences(
+        { 'Std:JsonGet': { S3Uri: 's3://team/x.json', Path: 'n100.value' } },
+        { ...values, object: async () => list },
+        "step 'a'",
+      );
+    assert.equal(await of(named.slice(1)), 100);
+    await assert.rejects(of(named), /there is no 'n100'/);
   });
 
   test('that lead nowhere name what there is', async () => {

@@ -27,8 +27,11 @@ const executionNames = ['PipelineName', 'PipelineArn', 'PipelineExecutionId', 'P
 /** `.name`, `[0]`, `['name']` */
 const partPattern = /\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]|\[(?:'([^']*)'|"([^"]*)")\]/gy;
 
-/** Of a joined text: a definition of a few KiB can repeat a long parameter thousands of times. */
-const textMax = 2 ** 20;
+/** Of what the references in one step stand for together: a few KiB can refer to a long text, or to a large object, thousands of times. */
+const charactersMax = 2 ** 20;
+/** Only short lists, as of channels, are searched for a name. */
+const namedListMax = 100;
+const shownMax = 200;
 
 type Json = Readonly<Record<string, unknown>>;
 type Part = string | number;
@@ -60,34 +63,82 @@ export function stepReferencesIn(value: unknown, at: string): StepReference[] {
   return [{ parameter: null, step: name, file }];
 }
 
-/** The value with all references replaced. Throws `ValidationException` if one leads nowhere. */
-export async function resolveReferences(value: unknown, values: ReferenceValues, at: string): Promise<unknown> {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return Promise.all(value.map((each) => resolveReferences(each, values, at)));
-  const operator = operatorOf(value);
-  if (operator === 'Get') return getValue((value as Json)['Get'], values, at);
-  if (operator === 'Std:Join') {
-    const { on, parts } = joinOf(value as Json, at);
-    const resolved = await Promise.all(parts.map((each) => resolveReferences(each, values, at)));
-    const texts = resolved.map(asText);
-    const length = texts.reduce((sum, text) => sum + on.length + text.length, 0);
-    if (length > textMax) throw invalid(`Std:Join in ${at} has ${length} characters: expected at most ${textMax}`);
-    return texts.join(on);
+/**
+ * The value with all references replaced. Throws `ValidationException` for the first that leads nowhere, and if they stand for more than
+ * `charactersMax` together.
+ */
+export function resolveReferences(value: unknown, values: ReferenceValues, at: string): Promise<unknown> {
+  return new Resolution(values, at).resolve(value);
+}
+
+/** One after the other, so the first error ends the work. */
+class Resolution {
+  readonly #values: ReferenceValues;
+  readonly #at: string;
+  #characters = 0;
+
+  constructor(values: ReferenceValues, at: string) {
+    this.#values = values;
+    this.#at = at;
   }
-  if (operator === 'Std:JsonGet') {
-    const { path, file, uri } = jsonGetOf(value as Json, at);
-    const content = file === null ? await values.object(asText(await resolveReferences(uri, values, at))) : await fileOf(file, values, at);
+
+  async resolve(value: unknown): Promise<unknown> {
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return this.#all(value);
+    const operator = operatorOf(value);
+    if (operator === null) {
+      const names = Object.keys(value);
+      const resolved = await this.#all(Object.values(value));
+      return Object.fromEntries(names.map((name, index) => [name, resolved[index]] as const));
+    }
+    const found = await this.#valueOf(operator, value as Json);
+    this.#count(found);
+    return found;
+  }
+
+  async #all(parts: readonly unknown[]): Promise<unknown[]> {
+    const resolved: unknown[] = [];
+    for (const each of parts) resolved.push(await this.resolve(each));
+    return resolved;
+  }
+
+  async #valueOf(operator: NonNullable<ReturnType<typeof operatorOf>>, value: Json): Promise<unknown> {
+    const [values, at] = [this.#values, this.#at];
+    if (operator === 'Get') return getValue(value['Get'], values, at);
+    if (operator === 'Std:Join') {
+      const { on, parts } = joinOf(value, at);
+      return this.#joined(on, await this.#all(parts));
+    }
+    const { path, file, uri } = jsonGetOf(value, at);
+    const content = file === null ? await values.object(asText(await this.resolve(uri))) : await fileOf(file, values, at);
     return walk(content, partsOf(path, at), `JsonGet of ${at}`);
   }
-  const entries = Object.entries(value).map(async ([name, each]) => [name, await resolveReferences(each, values, at)] as const);
-  return Object.fromEntries(await Promise.all(entries));
+
+  #joined(on: string, parts: readonly unknown[]): string {
+    const texts = parts.map(asText);
+    const length = texts.reduce((sum, text) => sum + on.length + text.length, 0);
+    if (length > charactersMax) throw invalid(`Std:Join in ${this.#at} has ${length} characters: expected at most ${charactersMax}`);
+    return texts.join(on);
+  }
+
+  /** Ends at the limit, so it takes no longer than the limit allows, however large the value is. */
+  #count(value: unknown): void {
+    this.#characters += typeof value === 'string' ? value.length : 8;
+    if (this.#characters > charactersMax)
+      throw invalid(`the references in ${this.#at} stand for more than ${charactersMax} characters: refer to less, or to shorter values`);
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, each] of Object.entries(value)) {
+      this.#characters += name.length;
+      this.#count(each);
+    }
+  }
 }
 
 async function getValue(path: unknown, values: ReferenceValues, at: string): Promise<unknown> {
   const { kind, name, rest } = getOf(path, at);
   if (kind === 'Parameters') return values.parameter(name);
   if (kind === 'Execution') return values.execution(name);
-  return walk(await values.step(name), rest, `${String(path)} of ${at}`);
+  return walk(await values.step(name), rest, `${String(path).slice(0, shownMax)} of ${at}`);
 }
 
 async function fileOf(file: unknown, values: ReferenceValues, at: string): Promise<unknown> {
@@ -140,12 +191,27 @@ function walk(start: unknown, parts: readonly Part[], what: string): unknown {
   let value = start;
   for (const part of parts) {
     const own = value as Json | null;
-    if (Array.isArray(value) && typeof part === 'string') value = value.find((each) => isNamed(each, part)) as unknown;
+    if (Array.isArray(value) && typeof part === 'string')
+      value = value.length > namedListMax ? undefined : (value.find((each) => isNamed(each, part)) as unknown);
     else if (typeof own === 'object' && own !== null && Object.hasOwn(own, part)) value = own[part];
     else value = undefined;
-    if (value === undefined) throw invalid(`${what}: there is no '${part}' in ${(JSON.stringify(own) ?? 'nothing').slice(0, 200)}`);
+    if (value === undefined) throw invalid(`${what}: there is no '${String(part).slice(0, shownMax)}' in ${shown(own)}`);
   }
   return value;
+}
+
+/** The beginning of a value as JSON: the whole can be megabytes. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, shownMax));
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'nothing';
+  let text = Array.isArray(value) ? '[' : '{';
+  for (const name in value) {
+    if (text.length >= shownMax) break;
+    const each = (value as Json)[name];
+    const inner = typeof each === 'object' && each !== null ? (Array.isArray(each) ? '[…]' : '{…}') : shown(each);
+    text += `${text.length === 1 ? '' : ','}${Array.isArray(value) ? '' : `${JSON.stringify(name)}:`}${inner}`;
+  }
+  return `${text}${Array.isArray(value) ? ']' : '}'}`.slice(0, shownMax);
 }
 
 function isNamed(value: unknown, name: string): boolean {

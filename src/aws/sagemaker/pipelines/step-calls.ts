@@ -1,6 +1,5 @@
 /** Calls the operations behind the steps of an execution, with the rights of its key, and reads what references stand for. */
-import type { Caller } from '../../../access/index.ts';
-import { hasPermission, weakestRoleWith } from '../../../access/index.ts';
+import { type Caller, hasPermission, permissionFor, roles, weakestRoleWith } from '../../../access/index.ts';
 import { parseJsonWithin } from '../../../codecs/index.ts';
 import { messageOf, PlatformError } from '../../../errors.ts';
 import { type AwsCall, AwsError, type AwsInput, type AwsOutput, permissionOf } from '../../service.ts';
@@ -13,10 +12,13 @@ import type { ExecutedStep, Execution } from './execution-rows.ts';
 import { asText, type ReferenceValues } from './references.ts';
 import { fitted, type StepKind, stepKinds } from './step-kinds.ts';
 
-const fileBytesMax = 4 * 2 ** 20;
+/** Reading the JSON of this size holds the event loop for about 10 ms. */
+const fileBytesMax = 2 ** 20;
 /** That the arguments of a step refer to. */
 const objectsMax = 100;
-const fileLimits = { depthMax: 64, valuesMax: 200_000, nodesMax: 400_000 };
+const fileLimits = { depthMax: 64, valuesMax: 100_000, nodesMax: 100_000 };
+/** Of a rule, and of a key that was revoked. */
+const starterRole = weakestRoleWith(permissionFor('run pipeline'));
 const s3Uri = /^s3:\/\/([^/]+)\/(.+)$/s;
 
 /** Runs operations in this process, as if the key of the execution had called them. */
@@ -114,18 +116,30 @@ export class StepCalls {
     return row.run(input, call);
   }
 
+  /** The key that defined the pipeline; values that a start gave lower its role to that of the start. */
   #callerFor(row: Parameters<typeof permissionOf>[0], input: AwsInput): Caller {
-    const { who, pipeline } = this.#execution;
-    const caller = this.#deps.access.callerFor(who);
+    const { access } = this.#deps;
+    const { who, pipeline, values, startedBy } = this.#execution;
+    const caller = access.callerFor(who);
     const cure = `update pipeline ${pipeline} with another key`;
     if (caller === undefined) throw new PlatformError('forbidden', `the key ${who}, which defined the pipeline, was revoked: ${cure}`);
     const permission = permissionOf(row, input);
-    if (permission === null || hasPermission(caller.role, permission)) return caller;
-    const wanted = weakestRoleWith(permission);
-    throw new PlatformError(
-      'forbidden',
-      `the key ${who}, which defined the pipeline, has the role ${caller.role}, and ${wanted} is needed: ${cure}`,
-    );
+    if (permission !== null && !hasPermission(caller.role, permission)) {
+      const wanted = weakestRoleWith(permission);
+      const has = `the key ${who}, which defined the pipeline, has the role ${caller.role}`;
+      throw new PlatformError('forbidden', `${has}, and ${wanted} is needed: ${cure}`);
+    }
+    if (values === undefined) return caller;
+    const starter = (values.key === null ? undefined : access.callerFor(values.key)?.role) ?? starterRole;
+    if (permission !== null && !hasPermission(starter, permission)) {
+      const wanted = weakestRoleWith(permission);
+      const has = `${startedBy.slice(0, 100)}, which started the execution with values of its own, has the role ${starter}`;
+      throw new PlatformError(
+        'forbidden',
+        `${has}, and ${wanted} is needed: start it with the defaults of the pipeline, or with another key`,
+      );
+    }
+    return roles.indexOf(starter) < roles.indexOf(caller.role) ? { ...caller, role: starter } : caller;
   }
 
   #fact(name: string): unknown {
