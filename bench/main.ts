@@ -35,7 +35,7 @@ const usage = `npm run bench -- overhead [--runs 3] [--seconds 4] [--dry (write 
        npm run bench -- from-zero [--dry]
        npm run bench -- scaling [--only NASA (keeps the other results)] [--dry]
        npm run bench -- scaling-speed [--dry]
-       npm run bench -- selection [--only floors,choosing,fleets,held-back,alone,live] [--seconds 600 --scale 100 (of live)] [--dry]
+       npm run bench -- selection [--only floors,choosing,drift,fleets,held-back,alone,live] [--seconds 600 --scale 100 (of live)] [--dry]
        npm run bench -- agreement [--runs 3] [--only process] [--add (to earlier runs)] [--dry]
        npm run bench -- async [--dry]
        npm run bench -- training [--only start,whole,many,serving,spot,output,list] [--seconds 30] [--dry]

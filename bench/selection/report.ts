@@ -3,9 +3,11 @@ import type { SplitResult } from '../../test/selection/splits.ts';
 import type { Machine } from '../machine.ts';
 import type { AloneResult } from './alone.ts';
 import type { ChoosingTime } from './choosing.ts';
+import type { DriftRow } from './drift.ts';
 import type { FleetKind, SelectionRow } from './fleets.ts';
 import type { HeldBackFigures, HeldBackRow } from './held-back.ts';
 import type { LiveFigures, LiveResult } from './live/live.ts';
+import { lateMs } from './live/quiet-machine.ts';
 import { type PublishedCell, type PublishedTable, publishedElastic, publishedFixed } from './published.ts';
 
 export interface SelectionResults {
@@ -14,6 +16,7 @@ export interface SelectionResults {
   readonly machine: Machine;
   readonly splits: readonly SplitResult[];
   readonly choosing: readonly ChoosingTime[];
+  readonly drift?: readonly DriftRow[];
   readonly fleets: readonly SelectionRow[];
   /** Loads that were not available, with the reason. */
   readonly missing: readonly string[];
@@ -29,6 +32,7 @@ export function selectionTable({
   machine,
   splits,
   choosing,
+  drift = [],
   fleets,
   missing,
   heldBack = [],
@@ -47,6 +51,7 @@ export function selectionTable({
       ['', 'measured', 'target'],
       choosing.map(({ what, medianMs, targetMs }) => [what, time(medianMs), `<= ${time(targetMs)}`]),
     ),
+    ...(drift.length === 0 ? [] : driftTexts(drift)),
     'A fixed fleet. Cells: in time, accuracy → right in time; in brackets the independent implementation.',
     fleetTable(of('fixed'), publishedFixed, ({ rightInTime }) => ` → ${percent(rightInTime, 1)}`),
     'An elastic fleet, `hpa:70`, instances ready in two minutes, at least one, functions with one request per call. Cells: in time, accuracy, $ per million; in brackets the independent implementation. Last: cost of `select+functions` by that of `always-best+functions`.',
@@ -57,6 +62,25 @@ export function selectionTable({
     ...(alone === null ? [] : [aloneText(alone)]),
     ...(live === null ? [] : liveTexts(live)),
   ].join('\n\n');
+}
+
+function driftTexts(rows: readonly DriftRow[]): string[] {
+  const rowsText = (count: number | null): string => (count === null ? '–' : count.toLocaleString('en-US'));
+  const { runs = 0, rowsMax = 0 } = rows[0] ?? {};
+  return [
+    `Drift without labels: normal noise on the pixels (0 to 16) of real digits, answered by \`digits-mlp > digits-cnn @ 0.03\`, certified for 0.97; rows until the share of rows that go on raises the alarm, ${runs} runs of at most ${rowsMax.toLocaleString('en-US')} rows each. Wanted: at sigma 3 a median of at most 400 and a p90 of at most 500 rows, at sigma 0 no alarm.`,
+    table(
+      ['sigma', 'accuracy', 'go on', 'runs with an alarm', 'rows, median', 'rows, p90'],
+      rows.map(({ sigma, accuracy, escalated, alarmed, medianRows, p90Rows }) => [
+        String(sigma),
+        accuracy.toFixed(4),
+        percent(escalated, 1),
+        percent(alarmed, 1),
+        rowsText(medianRows),
+        rowsText(p90Rows),
+      ]),
+    ),
+  ];
 }
 
 function aloneText({ plan, rateRatio, cpuRatio, rateRatioOfEqual, cpuRatioOfEqual, instances }: AloneResult): string {
@@ -90,7 +114,7 @@ function heldBackTexts(rows: readonly HeldBackRow[]): string[] {
   ];
 }
 
-function liveTexts({ load, seconds, live, simulated, p50Ms, p95Ms, coldMs, sentLateMs }: LiveResult): string[] {
+function liveTexts({ load, seconds, live, simulated, p50Ms, p95Ms, coldMs, machine, otherPlans, firstFailure }: LiveResult): string[] {
   const shares = (figures: LiveFigures): string =>
     Object.entries(figures.shares)
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -106,7 +130,7 @@ function liveTexts({ load, seconds, live, simulated, p50Ms, p95Ms, coldMs, sentL
   const points = (of: (figures: LiveFigures) => number): string => `${(100 * (of(live) - of(simulated))).toFixed(2)} points`;
   const cost = live.usdPerMillion / simulated.usdPerMillion - 1;
   return [
-    `The same live: ${seconds} seconds of ${load}, digits models whose runs sleep for 200 times the measured time, \`hpa:70\` with instances ready after 5 s, full batches in calls of functions (cold start ${coldMs.toFixed(0)} ms), on a server and in the simulator with the same requests at the same times. Live latency: p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms; the generator sent a request at most ${sentLateMs.toFixed(0)} ms late.`,
+    `The same live: ${seconds} seconds of ${load}, digits models whose runs sleep for 200 times the measured time, \`hpa:70\` with instances ready after 5 s, full batches in calls of functions (cold start ${coldMs.toFixed(0)} ms), on a server and in the simulator with the same requests at the same times. Live latency: p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms; the generator sent a request at most ${machine.sentLateMs.toFixed(0)} ms late, ${percent(machine.lateShare, 2)} of them by more than ${lateMs} ms; ${percent(machine.busyBefore, 1)} of the processors were in use before and ${percent(machine.busyAfter, 1)} after, while the endpoint was idle.${firstFailure === null ? '' : ` First failure: ${firstFailure}.`}${otherPlans.length === 0 ? '' : ` Plans of only one of them: ${otherPlans.join(', ')}.`}`,
     table(
       ['', 'live', 'simulated', 'difference', 'target'],
       [
@@ -144,6 +168,7 @@ function splitsTable(splits: readonly SplitResult[]): string {
       'floor',
       'rows',
       'splits',
+      'seed',
       'certified: broken',
       'any certified plan: broken',
       'nothing certified',
@@ -155,6 +180,7 @@ function splitsTable(splits: readonly SplitResult[]): string {
       each.floor.toFixed(2),
       each.rows.toLocaleString('en-US'),
       String(each.splits),
+      String(each.seed),
       share(each.certifiedBroken),
       share(each.anyCertifiedBroken),
       share(each.nothingCertified),

@@ -4,15 +4,19 @@ import { commit, machine } from '../machine.ts';
 import { readResults, writeResults } from '../results.ts';
 import { measureAlone } from './alone.ts';
 import { choosingTimes } from './choosing.ts';
+import { driftRows } from './drift.ts';
 import { simulateFleets } from './fleets.ts';
 import { runHeldBack } from './held-back.ts';
 import { compareLive } from './live/live.ts';
+import { disturbance } from './live/quiet-machine.ts';
 import { type SelectionResults, selectionTable } from './report.ts';
 
 const splitsEach = 300;
 const floors = [0.85, 0.88, 0.9];
 const sizes = [500, 2000];
-const parts = ['floors', 'choosing', 'fleets', 'held-back', 'alone', 'live'];
+/** The first is that of the tests. */
+const splitSeeds = [1, 101, 201];
+const parts = ['floors', 'choosing', 'drift', 'fleets', 'held-back', 'alone', 'live'];
 const liveSeconds = 600;
 const liveScale = 100;
 
@@ -30,8 +34,11 @@ export async function selection({ only, isDry, seconds, scale }: SelectionOption
   const isPart = (part: string): boolean => only === '' || only.split(',').includes(part);
   const stored = readResults<SelectionResults>('selection');
   if (!parts.some(isPart)) throw new Error(`--only ${only}: expected some of ${parts.join(', ')}`);
-  const splits = isPart('floors') ? floors.flatMap((floor) => sizes.map((rows) => splitsOf(floor, rows))) : (stored?.splits ?? []);
+  const splits = isPart('floors')
+    ? floors.flatMap((floor) => sizes.flatMap((rows) => splitSeeds.map((seed) => splitsOf(floor, rows, seed))))
+    : (stored?.splits ?? []);
   const choosing = isPart('choosing') ? choosingTimes() : (stored?.choosing ?? []);
+  const drift = isPart('drift') ? await driftRows() : (stored?.drift ?? []);
   const { rows: fleets, missing } = isPart('fleets')
     ? await simulateFleets(['fixed', 'elastic', 'elastic, batched calls'])
     : { rows: stored?.fleets ?? [], missing: stored?.missing ?? [] };
@@ -46,6 +53,7 @@ export async function selection({ only, isDry, seconds, scale }: SelectionOption
     machine: machine(),
     splits,
     choosing,
+    drift,
     fleets,
     missing: [...new Set([...missing, ...heldBack.missing])],
     heldBack: heldBack.rows,
@@ -54,11 +62,15 @@ export async function selection({ only, isDry, seconds, scale }: SelectionOption
   };
   const text = selectionTable(results);
   console.log(text);
+  const disturbed = isPart('live') && live !== null ? disturbance(live.machine) : null;
+  if (disturbed !== null) throw new Error(`the live comparison does not count and was not stored: ${disturbed}. Run it on a quiet machine`);
   if (!isDry) writeResults('selection', results, text);
 }
 
-function splitsOf(floor: number, rows: number): SplitResult {
-  const result = trySplits({ floor, rows, splits: splitsEach, seed: 1 });
-  console.error(`floor ${floor}, ${rows} rows: certified broken in ${result.certifiedBroken}, measured in ${result.measuredBroken}`);
+function splitsOf(floor: number, rows: number, seed: number): SplitResult {
+  const result = trySplits({ floor, rows, splits: splitsEach, seed });
+  console.error(
+    `floor ${floor}, ${rows} rows, seed ${seed}: certified broken in ${result.certifiedBroken}, measured in ${result.measuredBroken}`,
+  );
   return result;
 }

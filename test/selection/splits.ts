@@ -17,7 +17,7 @@ export interface SplitTrials {
 }
 
 /** Shares of the splits. */
-export interface SplitResult extends Omit<SplitTrials, 'seed'> {
+export interface SplitResult extends SplitTrials {
   /** The cheapest certified plan is below the floor on the other rows. */
   readonly certifiedBroken: number;
   /** Any certified plan is. */
@@ -62,6 +62,7 @@ export function trySplits({ floor, rows, splits, seed }: SplitTrials): SplitResu
     floor,
     rows,
     splits,
+    seed,
     certifiedBroken: counts.certified / splits,
     anyCertifiedBroken: counts.any / splits,
     nothingCertified: counts.nothing / splits,

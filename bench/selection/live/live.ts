@@ -14,6 +14,7 @@ import { elasticFleet, families, selectionSpecs } from '../../../test/selection/
 import { inputsBody, postJson } from '../../overhead/requests.ts';
 import { Platform } from '../../servers/platform.ts';
 import { type OpenLoadResult, sendOpenLoad } from './open-load.ts';
+import { busyMax, busyShare, type Disturbance, lateMs } from './quiet-machine.ts';
 
 export interface LiveFigures {
   readonly requests: number;
@@ -41,8 +42,10 @@ export interface LiveResult {
   readonly p95Ms: number;
   readonly coldMs: number;
   readonly firstFailure: string | null;
-  /** How late the generator sent a request at most: whether the machine was busy. */
-  readonly sentLateMs: number;
+  /** Whether the machine was busy. */
+  readonly machine: Disturbance;
+  /** Plans that the server chose and the simulator did not, or the reverse; empty if they chose the same. */
+  readonly otherPlans: readonly string[];
 }
 
 const models = ['digits-logreg', 'digits-mlp', 'digits-rf', 'digits-cnn'] as const;
@@ -55,6 +58,7 @@ const leadMs = 5000;
 const instancesMax = 4;
 const keepAliveMs = 60_000;
 const calmMs = 480_000;
+const quietSeconds = 5;
 const catalogue = (file: string): string => fileURLToPath(new URL(`../../../assets/catalogue/${file}`, import.meta.url));
 
 /** `scale`: how many times as many requests as recorded, by second. */
@@ -83,12 +87,18 @@ export async function compareLive(options: LiveOptions, say: (text: string) => v
     await deploy(platform, say);
     const { url } = platform.server;
     await warmUp(url);
+    const busyBefore = await busyShare(quietSeconds);
+    say(`before: ${(100 * busyBefore).toFixed(1)} % of the processors are in use`);
+    // Ten minutes would be lost.
+    if (busyBefore > busyMax) say('this run will not count: other programs use the processors');
     const before = await described(url);
     const sent = await send(url, load, say);
     const after = await described(url);
+    const busyAfter = await busyShare(quietSeconds);
     const coldMs = after.environments?.cold_start_ms ?? 124;
     const usd = after.usage.total_usd - before.usage.total_usd;
     const overflowed = (after.statistics?.overflowed ?? 0) - (before.statistics?.overflowed ?? 0);
+    const { lateShare, sentLateMs } = sent;
     const ladder = (await endpointOf(url)).selection?.ladder.map(({ plan }) => plan) ?? [];
     return {
       load: load.name,
@@ -96,11 +106,12 @@ export async function compareLive(options: LiveOptions, say: (text: string) => v
       live: { ...sent, usdPerMillion: (usd / sent.requests) * 1e6, functionShare: overflowed / sent.requests },
       simulated: await simulate(load, coldMs),
       ladder,
+      otherPlans: differing(ladder, simulatedLadder()),
       p50Ms: sent.p50Ms,
       p95Ms: sent.p95Ms,
       coldMs,
       firstFailure: sent.firstFailure,
-      sentLateMs: sent.sentLateMs,
+      machine: { busyBefore, busyAfter, lateShare, sentLateMs },
     };
   } finally {
     await platform.close();
@@ -156,7 +167,7 @@ function send(url: URL, load: Load, say: (text: string) => void, seed = 6): Prom
   // As the simulation draws them.
   const random = new SeededRandom(seed + 1);
   const drawn = Uint16Array.from(timesMs, () => Math.floor(random.next() * rows.length));
-  return sendOpenLoad({ url, timesMs, requestOf: (index) => rows[drawn[index] as number] as Row, limitMs, say });
+  return sendOpenLoad({ url, timesMs, requestOf: (index) => rows[drawn[index] as number] as Row, limitMs, lateMs, say });
 }
 
 /** Service times of all plans are learned, with one instance: a scaler that has added some removes them only after minutes. */
@@ -189,6 +200,17 @@ async function described(url: URL): Promise<EndpointBody['variants'][number]> {
   const [variant] = (await endpointOf(url)).variants;
   if (variant === undefined) throw new Error('expected a variant');
   return variant;
+}
+
+function differing(one: readonly string[], other: readonly string[]): readonly string[] {
+  return [...one.filter((plan) => !other.includes(plan)), ...other.filter((plan) => !one.includes(plan))];
+}
+
+/** With the prefixes of versions, as the server names them. */
+function simulatedLadder(): readonly string[] {
+  const [spec] = selectionSpecs('digits', loadFor({ seconds: 1, scale: 1 }), ['select+functions'], elasticFleet(scaling, null));
+  if (spec?.serving.kind !== 'ladder') throw new Error('expected a ladder');
+  return spec.serving.rungs.map(({ name }) => name.replaceAll(/digits_(\w+?)(?=>|@|$)/g, 'digits-$1/1'));
 }
 
 async function simulate(load: Load, coldMs: number): Promise<LiveFigures> {

@@ -9,6 +9,8 @@ interface OpenLoad {
   /** The request and the right label of each time. */
   readonly requestOf: (index: number) => { readonly request: Buffer; readonly label: string };
   readonly limitMs: number;
+  /** A request that is sent this much after its time counts as sent late. */
+  readonly lateMs: number;
   readonly say: (text: string) => void;
 }
 
@@ -22,6 +24,8 @@ export interface OpenLoadResult {
   readonly p95Ms: number;
   /** The longest delay of a request in this process, before it was sent. */
   readonly sentLateMs: number;
+  /** Share of the requests that were sent late. */
+  readonly lateShare: number;
   /** Share of the rows by plan. */
   readonly shares: Readonly<Record<string, number>>;
 }
@@ -30,9 +34,9 @@ export interface OpenLoadResult {
 const connectionsMax = 2000;
 const sayEveryMs = 60_000;
 
-export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, say }: OpenLoad): Promise<OpenLoadResult> {
+export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, lateMs, say }: OpenLoad): Promise<OpenLoadResult> {
   const idle: HttpConnection[] = [];
-  let [opened, right, failed, inTime, sentLateMs] = [0, 0, 0, 0, 0];
+  let [opened, right, failed, inTime, sentLateMs, sentLate] = [0, 0, 0, 0, 0, 0];
   let firstFailure: string | null = null;
   const latencies: number[] = [];
   const plans = new Map<string, number>();
@@ -51,7 +55,9 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, say }: Op
 
   const send = async (index: number): Promise<void> => {
     const dueMs = timesMs[index] as number;
-    sentLateMs = Math.max(sentLateMs, nowMs() - dueMs);
+    const delayMs = nowMs() - dueMs;
+    sentLateMs = Math.max(sentLateMs, delayMs);
+    if (delayMs > lateMs) sentLate++;
     const { request, label } = requestOf(index);
     try {
       const connection = idle.pop() ?? (opened++ < connectionsMax ? await HttpConnection.open(url.hostname, Number(url.port)) : null);
@@ -90,6 +96,7 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, say }: Op
     p50Ms: at(0.5),
     p95Ms: at(0.95),
     sentLateMs,
+    lateShare: sentLate / timesMs.length,
     shares,
   };
 }
