@@ -32,7 +32,7 @@ async function plan(change: Partial<LadderRequest> = {}, approvals: Readonly<Rec
         if (approval === 'gone') throw new PlatformError('not_found', `model ${name} is not known`);
         return {
           name,
-          group: name,
+          group: name.split('/')[0] ?? '',
           version: 1,
           approval,
           signature,
@@ -171,6 +171,12 @@ describe('a candidate is left out, and the reason shown', () => {
   test('if plans are chosen again and it did not answer the set', async () => {
     const { ladder } = await plan({ isReview: true }, { digits_rf: 'unanswered' });
     assert.deepEqual(ladder.selection.decision.leftOut, [{ model: 'digits_rf', reason: 'digits_rf was not evaluated on holdout' }]);
+  });
+
+  test('if plans are chosen again and a new version of its group has taken its place: also as the reference', async () => {
+    const { contract, ladder } = await plan({ isReview: true, reference: 'digits_logreg/0' });
+    assert.deepEqual([contract.name, ladder.selection.request.reference], ['digits_logreg', 'digits_logreg']);
+    await assert.rejects(plan({ reference: 'digits_logreg/0' }), { code: 'invalid_request', message: /got digits_logreg\/0$/ });
   });
 
   test('but not the last one', async () => {

@@ -10,6 +10,7 @@ import {
   shadowShareMax,
 } from '../../deployment/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { nameKey } from '../../names.ts';
 import type { Objective } from '../../objective.ts';
 import type { ModelVersion, Registry } from '../../registry/index.ts';
 import { type ChosenPlans, degradingLadder, type JudgedPlan, mapToContract, modelsIn, type PlansInForce } from '../../selection/index.ts';
@@ -140,7 +141,10 @@ export class LadderPlanner {
     const [none] = leftOut;
     if (versions.size === 0 && none !== undefined) throw new PlatformError('wrong_state', `no candidate can serve: ${none.reason}`);
     const [first] = versions.values();
-    const contract = reference === null ? (first as ModelVersion) : await this.#options.registry.resolve(reference);
+    const requested = reference === null ? (first as ModelVersion) : await this.#options.registry.resolve(reference);
+    // A new version of its group has taken its place.
+    const successor = [...versions.values()].find(({ group }) => isReview && nameKey(group) === nameKey(requested.group));
+    const contract = versions.has(requested.name) ? requested : (successor ?? requested);
     if (!versions.has(contract.name)) {
       throw new PlatformError(
         'invalid_request',
