@@ -9,6 +9,7 @@ export type { HttpScope, HttpScope as FastifyInstance } from './control-plane.ts
 export { blockedFromMs, LoopWatchdog } from './guards/loop-watchdog.ts';
 export { openGuards } from './guards/open-guards.ts';
 export { garbageCollector, memoryMeter, OverloadGuard } from './guards/overload-guard.ts';
+export { inferenceIdOf } from './inference-id.ts';
 export { drainServers } from './listener/drain-servers.ts';
 export type { FrontPort } from './listener/front-port.ts';
 export { Listener } from './listener/listener.ts';

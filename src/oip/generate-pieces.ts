@@ -7,6 +7,7 @@ import { checkedJson, type PieceKind, pieceKind, type StreamForm, serverSentEven
 import { replyHeaders } from '../connections/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import { messageOf, PlatformError } from '../errors.ts';
+import { inferenceIdOf } from '../http/index.ts';
 import type { Payload, ProcessReply, ReplySink } from '../runtime/index.ts';
 import { BytesExchange, type InferenceResult, type ServedRoute } from '../serving/index.ts';
 import type { OipDeps } from './deps.ts';
@@ -71,8 +72,7 @@ export class PiecesExchange extends BytesExchange {
   }
 
   protected inferenceId(): string | null {
-    const header = this.#call.request.headers['x-amzn-sagemaker-inference-id'];
-    return typeof header === 'string' ? header : null;
+    return inferenceIdOf(this.#call.request);
   }
 
   protected answer({ reply }: InferenceResult): void {

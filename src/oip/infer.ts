@@ -21,6 +21,7 @@ import {
 import { acceptedEncoding, replyHeaders, sendInference } from '../connections/index.ts';
 import type { WireBody } from '../data-quality/index.ts';
 import type { PlatformError } from '../errors.ts';
+import { inferenceIdOf } from '../http/index.ts';
 import {
   formatRowsByModel,
   InferenceExchange,
@@ -103,8 +104,7 @@ class InferExchange extends InferenceExchange<InferRequest> {
   }
 
   protected inferenceId({ id }: InferRequest): string | null {
-    const header = this.#call.request.headers['x-amzn-sagemaker-inference-id'];
-    return id ?? (typeof header === 'string' ? header : null);
+    return id ?? inferenceIdOf(this.#call.request);
   }
 
   protected start(decoded: InferRequest): () => void {

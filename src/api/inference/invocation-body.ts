@@ -34,9 +34,3 @@ export async function readInvocation(
 export function clientLeftError(): PlatformError {
   return new PlatformError('invalid_request', 'the client disconnected before the response was ready');
 }
-
-/** The client-chosen id of the inference; null if the client sent none. */
-export function inferenceIdOf({ headers }: IncomingMessage): string | null {
-  const id = headers['x-penstock-inference-id'] ?? headers['x-amzn-sagemaker-inference-id'];
-  return typeof id === 'string' && id !== '' ? id : null;
-}

@@ -4,11 +4,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { streamForm } from '../../codecs/index.ts';
 import type { WireBody } from '../../data-quality/index.ts';
 import { PlatformError } from '../../errors.ts';
+import { inferenceIdOf } from '../../http/index.ts';
 import { passedTrace, type TraceContext } from '../../logs/index.ts';
 import type { Payload, PayloadHeaders, ProcessReply, ReplyHead, ReplySink } from '../../runtime/index.ts';
 import { BytesExchange, FormattedSink, type InferenceResult, ModelError, type ServedRoute as ServingRoute } from '../../serving/index.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { clientLeftError, type InvocationCall, inferenceIdOf, readInvocation } from './invocation-body.ts';
+import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
 
 /** What these routes need of the server. */
 type Services = Pick<ApiServices, 'bodies' | 'calls' | 'clock' | 'log' | 'serving'>;

@@ -13,7 +13,7 @@ import {
 } from '../../codecs/index.ts';
 import type { WireBody } from '../../data-quality/index.ts';
 import { asPlatformError, PlatformError } from '../../errors.ts';
-import { markRejectedOnEntry } from '../../http/index.ts';
+import { inferenceIdOf, markRejectedOnEntry } from '../../http/index.ts';
 import { sameName } from '../../names.ts';
 import {
   formatRowsByModel,
@@ -31,7 +31,7 @@ import { predictionsBody, type ReceiptBody } from '../bodies.ts';
 import { endpointPath, switchParameter } from '../routing/parameters.ts';
 import { type ApiRoute, apiRoute } from '../routing/route.ts';
 import type { ApiServices } from '../routing/services.ts';
-import { clientLeftError, type InvocationCall, inferenceIdOf, readInvocation } from './invocation-body.ts';
+import { clientLeftError, type InvocationCall, readInvocation } from './invocation-body.ts';
 import { invokeProcessModel } from './invoke-process.ts';
 
 /** What these routes need of the server. */
