@@ -96,6 +96,7 @@ const resourceKinds = {
   EnablePipeline: 'pipeline',
   EnableRule: 'rule',
   ListAudit: 'trail',
+  ListCallsToLabel: 'endpoint',
   ListKeys: 'key',
   LoadEndpoint: 'endpoint',
   LookupEvents: 'trail',
