@@ -87,11 +87,12 @@ function Origin({ card, choice }: { readonly card: CardBody; readonly choice: Re
             'Serves',
             endpoints.length === 0
               ? '–'
-              : endpoints.map(({ endpoint, variant, accuracy, labelled_rows: rows }) => (
+              : endpoints.map(({ endpoint, variant, plans, accuracy, labelled_rows: rows }) => (
                   <span key={`${endpoint} ${variant}`} className="line">
                     <Link to="/endpoints/$endpoint" params={{ endpoint }}>
                       {endpoint}
                     </Link>
+                    {plans === null ? '' : `, in ${plural(plans.length, 'plan')}`}
                     {accuracy === null ? '' : `, accuracy ${fixed(accuracy, 4)} over ${plural(rows, 'labelled row')}`}
                   </span>
                 )),

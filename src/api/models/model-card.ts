@@ -38,6 +38,10 @@ export const cardBody = z.strictObject({
       endpoint: z.string(),
       variant: z.string(),
       weight: z.number(),
+      plans: z
+        .array(z.string())
+        .nullable()
+        .describe('Of a selection: the plans in which it answers; none of a challenger. Null if the variant serves this version alone.'),
       labelled_rows: z.number().describe('Rows of the endpoint with posted labels, of the last 7 days.'),
       accuracy: z.number().nullable().describe('Of these rows, over all variants of the endpoint; null without labels or for values.'),
       mean_absolute_error: z.number().nullable(),
@@ -83,12 +87,18 @@ async function endpointsOf(
   const found: CardBody['endpoints'] = [];
   for (const { config } of deployments.list()) {
     for (const variant of config.variants) {
-      if (nameKey(variant.group) !== nameKey(group) || variant.version !== version) continue;
+      const { ladder } = variant;
+      const isOwn = nameKey(variant.group) === nameKey(group) && variant.version === version;
+      // The version of a selection is that whose signature clients see: it need not answer.
+      const serves = ladder?.selection === undefined ? isOwn : ladder.models.includes(`${group}/${version}`);
+      if (!serves) continue;
+      const plans = ladder?.selection && ladder.rungs.filter(({ first, second }) => [first, second].includes(`${group}/${version}`));
       const { labelledRows, accuracy, meanAbsoluteError } = await truth.quality(config.name);
       found.push({
         endpoint: config.name,
         variant: variant.name,
         weight: variant.weight,
+        plans: plans?.map(({ name }) => name) ?? null,
         labelled_rows: labelledRows,
         accuracy,
         mean_absolute_error: meanAbsoluteError,

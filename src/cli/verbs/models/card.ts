@@ -46,8 +46,9 @@ export function cardText({ version, claimed, evaluations, profiles, endpoints }:
   return `${head}${evaluations.length === 0 ? none : ''}${evaluations.map((each) => evaluationText(each, allClasses)).join('')}`;
 }
 
-function servesText({ endpoint, labelled_rows: rows, accuracy }: CardBody['endpoints'][number]): string {
-  return accuracy === null ? endpoint : `${endpoint} (accuracy ${accuracy.toFixed(4)} over ${countText(rows, 'labelled row')})`;
+function servesText({ endpoint, plans, labelled_rows: rows, accuracy }: CardBody['endpoints'][number]): string {
+  const served = plans === null ? endpoint : `${endpoint} in ${countText(plans.length, 'plan')}`;
+  return accuracy === null ? served : `${served} (accuracy ${accuracy.toFixed(4)} over ${countText(rows, 'labelled row')})`;
 }
 
 function evaluationText({ set, quality, notes, evaluated_at: at }: CardBody['evaluations'][number], allClasses: boolean): string {
