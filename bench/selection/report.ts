@@ -46,7 +46,7 @@ export function selectionTable({
     ...missing.map((why) => `Skipped: ${why}.`),
     'A floor of accuracy on rows that the plan was not chosen by: random splits of 10,000 Fashion-MNIST images, the cheapest plan that is certified, or that measures above the floor. "Broken": below the floor on the other rows.',
     splitsTable(splits),
-    'Time of a choice, median; certificate, batch sizes, prices and ladder, in one thread.',
+    'Processor time of a choice, median; certificate, batch sizes, prices and ladder, in one thread.',
     table(
       ['', 'measured', 'target'],
       choosing.map(({ what, medianMs, targetMs }) => [what, time(medianMs), `<= ${time(targetMs)}`]),
