@@ -96,7 +96,7 @@ function FloorSlider({ plans, floor, cheapest, onFloor, children }: FloorSliderP
 }
 
 const height = 120;
-const [left, right, top, bottom] = [68, 16, 24, 22];
+const [left, right, top, bottom] = [84, 16, 24, 22];
 
 interface PricesProps {
   readonly prices: ReturnType<typeof pricesByFloor>;
