@@ -22,11 +22,16 @@ test('removes folders of killed servers, and retains those of running and starti
   };
   const live = createServer().listen(join(folder('live'), 'socket'));
   await once(live, 'listening');
-  const script = `require('node:net').createServer().listen(${JSON.stringify(join(folder('killed'), 'socket'))}, () => console.log('up'))`;
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
-  await once(child.stdout, 'data');
-  child.kill('SIGKILL');
-  await once(child, 'close');
+  const killServer = async (name: string): Promise<void> => {
+    const script = `require('node:net').createServer().listen(${JSON.stringify(join(folder(name), 'socket'))}, () => console.log('up'))`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  };
+  await killServer('killed');
+  utimesSync(join(parent, `${prefix}killed`), 1, 1);
+  await killServer('refusing'); // as a starting server does before it listens
   folder('starting');
   utimesSync(folder('abandoned'), 1, 1);
   mkdirSync(join(parent, 'another'));
@@ -36,7 +41,7 @@ test('removes folders of killed servers, and retains those of running and starti
   try {
     assert(existsSync(join(parent, `${prefix}killed`, 'socket')));
     await clearTemporaryLeftovers(prefix, new SystemClock(), log, { parents: [parent], sharedMemory });
-    assert.deepEqual(readdirSync(parent).sort(), ['another', `${prefix}live`, `${prefix}starting`]);
+    assert.deepEqual(readdirSync(parent).sort(), ['another', `${prefix}live`, `${prefix}refusing`, `${prefix}starting`]);
     assert.deepEqual(readdirSync(sharedMemory).sort(), ['other-1-old', 'penstock-1-young']);
   } finally {
     live.close();

@@ -21,6 +21,8 @@ const systemPlaces = (): TemporaryPlaces => ({ parents: [...new Set([tmpdir(), '
 
 /** A server listens within milliseconds after creating the folder, and unlinks shared memory right after opening it. */
 const youngMs = 600_000;
+/** Between `bind` and `listen`, the socket of a starting server refuses connections, too. On a busy machine, that takes a moment. */
+const startingMs = 10_000;
 
 /** Removes leftovers of this user. `prefix` is that of the socket folders. */
 export async function clearTemporaryLeftovers(prefix: string, clock: Clock, log: Log, places = systemPlaces()): Promise<void> {
@@ -30,7 +32,7 @@ export async function clearTemporaryLeftovers(prefix: string, clock: Clock, log:
     }
   }
   for (const path of ownPathsIn(places.sharedMemory, (name) => /^penstock-\d+-/.test(name))) {
-    if (isOld(path, clock)) remove(path, log);
+    if (isOld(path, clock, youngMs)) remove(path, log);
   }
 }
 
@@ -55,14 +57,15 @@ function isLeftover(folder: string, clock: Clock): Promise<boolean> {
       resolve(false);
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      resolve(error.code === 'ECONNREFUSED' || (error.code === 'ENOENT' && isOld(folder, clock)));
+      const leastMs = error.code === 'ECONNREFUSED' ? startingMs : error.code === 'ENOENT' ? youngMs : Number.POSITIVE_INFINITY;
+      resolve(isOld(folder, clock, leastMs));
     });
   });
 }
 
-function isOld(path: string, clock: Clock): boolean {
+function isOld(path: string, clock: Clock, leastMs: number): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && clock.wallMs() - stat.mtimeMs > youngMs;
+  return stat !== undefined && clock.wallMs() - stat.mtimeMs > leastMs;
 }
 
 function remove(path: string, log: Log): void {

@@ -216,6 +216,9 @@ export class LocalTasks implements Tasks {
       isSettling: false,
     };
     this.#tasks.set(plan.id, task);
+    // The earlier server may have been killed before its child became a supervisor. Of two supervisors, only one claims the folder.
+    const isUnclaimed = observed.kind === 'gone' && observed.claim === null;
+    if (isUnclaimed && this.#options.clock.wallMs() - observed.lastSignMs < lostAfterMs) this.#spawn(plan.id, folder);
     return viewOf(plan.id, task);
   }
 

@@ -56,6 +56,25 @@ async function until(condition: () => boolean): Promise<void> {
 
 function allTests(): Record<string, () => Promise<void>> {
   return {
+    'a task whose server was killed before its supervisor began is begun by the next one, once': async () => {
+      const directory = newDirectory();
+      const first = new TaskFixture('auto', directory);
+      await first.open();
+      const sleeper = join(directory, 'sleeper');
+      writeFileSync(sleeper, '#!/bin/sh\nexec sleep 2\n', { mode: 0o755 });
+      const { execPath } = process;
+      process.execPath = sleeper; // instead of the supervisor
+      try {
+        await first.start('echo began', { id });
+      } finally {
+        process.execPath = execPath;
+      }
+      const next = await nextServer(directory);
+      const { end } = await next.until(id, 'ended', 'lost');
+      assert.deepEqual([end?.code, (await next.lines(id)).map(({ line }) => line)], [0, ['began']]);
+      await first.provider.close();
+      await next.close();
+    },
     'a task outlives killed servers: the same process, and no line lost or twice': async () => {
       const directory = newDirectory();
       const folder = join(directory, 'training', id);
