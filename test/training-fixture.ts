@@ -8,6 +8,7 @@ import { S3Store } from '../src/aws/index.ts';
 import { SystemClock } from '../src/clock.ts';
 import { Closers } from '../src/closers.ts';
 import { CostHistory, defaultPrices, Ledger } from '../src/costs/index.ts';
+import type { PythonEnvironments } from '../src/environments/index.ts';
 import { PlatformError } from '../src/errors.ts';
 import { LogGroups, openLogs } from '../src/logs/index.ts';
 import { MetricStore } from '../src/metrics/index.ts';
@@ -55,11 +56,16 @@ export class TrainingFixture {
   readonly provider: LocalProvider;
   readonly ledger: Ledger;
   readonly costs: CostHistory;
+  /** Tests replace its functions. */
+  readonly environments: Pick<PythonEnvironments, 'expectNamed' | 'resolve'>;
   readonly access: Access;
   readonly #closers: Closers;
 
   private constructor(
-    parts: Pick<TrainingFixture, 'training' | 'tuning' | 'access' | 'control' | 'buckets' | 'provider' | 'ledger' | 'costs'>,
+    parts: Pick<
+      TrainingFixture,
+      'training' | 'tuning' | 'access' | 'control' | 'buckets' | 'provider' | 'ledger' | 'costs' | 'environments'
+    >,
     closers: Closers,
   ) {
     this.training = parts.training;
@@ -70,6 +76,7 @@ export class TrainingFixture {
     this.provider = parts.provider;
     this.ledger = parts.ledger;
     this.costs = parts.costs;
+    this.environments = parts.environments;
     this.#closers = closers;
   }
 
@@ -145,7 +152,7 @@ export class TrainingFixture {
       closers,
     );
     tuning.serve();
-    return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger, costs }, closers);
+    return new TrainingFixture({ training, tuning, access, control, buckets, provider, ledger, costs, environments }, closers);
   }
 
   get directory(): string {
@@ -160,7 +167,7 @@ export class TrainingFixture {
 
   async end(): Promise<void> {
     await this.close();
-    rmSync(this.directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 }); // a process of it may still write while it ends
   }
 
   /** A job of /bin/sh; `ML` is where the script finds /opt/ml. */

@@ -70,6 +70,17 @@ describe('training jobs, when something fails,', { timeout: 120_000 }, () => {
     assert.deepEqual([job.status, job.version], ['Completed', 'full/1']);
   });
 
+  test('of an environment that was deleted while they waited fail, with the reason', async () => {
+    const { environments } = fixture;
+    const { resolve } = environments;
+    environments.resolve = () =>
+      Promise.reject(new PlatformError('not_found', "there is no environment 'system': see penstock environments list"));
+    const job = await fixture.run('gone-1', 'true', { environment: 'system' });
+    environments.resolve = resolve;
+    const reason = "ClientError: environment system: there is no environment 'system': see penstock environments list";
+    assert.deepEqual([job.status, job.failureReason], ['Failed', reason]);
+  });
+
   test('store all checkpoints but those that cannot be, and the last ones once there is room again', async () => {
     const { buckets } = fixture;
     const put = buckets.put.bind(buckets);

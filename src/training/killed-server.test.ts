@@ -29,7 +29,8 @@ test('a job survives kill -9 of its server at any moment', { timeout: 120_000 },
   const fixture = await TrainingFixture.open({ directory });
   try {
     const job = await fixture.over('digits-1');
-    assert.deepEqual([job.status, job.failureReason, job.attempt, job.version], ['Completed', null, 1, 'killed/1']);
+    const course = job.transitions.map(({ message }) => message).join('; ');
+    assert.deepEqual([job.status, job.failureReason, job.attempt, job.version], ['Completed', null, 1, 'killed/1'], course);
     const [pid, ...lines] = await fixture.lines('digits-1');
     assert.match(pid ?? '', /^pid [0-9]+$/);
     assert.deepEqual(

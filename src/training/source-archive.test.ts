@@ -62,6 +62,14 @@ describe('an archive of source code', { timeout: 60_000 }, () => {
     test(`is rejected with ${what}`, async () => assert.rejects(add(await archive), message));
   }
 
+  test('is rejected if it has a million entries', async () => {
+    const one = (await tar({ x: '' })).subarray(0, 512);
+    const archive = gzipSync(Buffer.concat([Buffer.concat(Array.from({ length: 1_000_000 }, () => one)), Buffer.alloc(1024)]), {
+      level: 1,
+    });
+    await assert.rejects(add(archive), /entries/);
+  });
+
   test('is rejected if it unpacks to more than 1 GiB', async () => {
     const archive = await tar({ x: '' }, (bytes) => {
       bytes.write('77777777777\0', 124, 'latin1');

@@ -155,7 +155,7 @@ describe('a job with checkpoints', { concurrency: 4 }, () => {
             assert.equal(after.status, 'Failed');
             assert.match(
               after.reason ?? '',
-              /^InternalServerError: the task was lost 1 times?: .*Its checkpoints are at s3:\/\/penstock-training\/checkpoints/,
+              /^InternalServerError: the task was lost once: .*Its checkpoints are at s3:\/\/penstock-training\/checkpoints/,
             );
             return;
           }
