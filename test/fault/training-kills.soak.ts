@@ -57,11 +57,10 @@ async function check(server: Server, name: string): Promise<void> {
     items.map(({ line }) => line),
     Array.from({ length: linesCount }, (_, at) => `line ${at + 1}`),
   );
-  const events = await server.callWell<{ items: EventBody[] }>('GET', `/events?limit=500`);
-  const own = events.items.filter((event) => event.subject === name && event.kind.startsWith('training.'));
+  const events = await server.callWell<{ items: EventBody[] }>('GET', `/events/recent?limit=100&kind=training&subject=${name}`);
   assert.deepEqual(
-    own.toSorted((a, b) => a.seq - b.seq).map(({ kind }) => kind),
-    kinds,
+    events.items.map(({ kind }) => kind),
+    kinds.toReversed(),
   );
   const versions = await server.callWell<{ items: VersionBody[] }>('GET', `/groups/${name}/versions`);
   assert.equal(versions.items.length, 1);
