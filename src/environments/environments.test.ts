@@ -148,14 +148,16 @@ test('a name that is made again points to another lock; the old lock stays what 
   await made.create('sk', ['leaf']);
   const next = await made.environments.resolve({ name: 'sk', lock: null });
   assert.notEqual(next.key, old.key);
-  const listed = (await made.environments.list()).map(({ name, lockKey, lock }) => [name, lockKey, lock?.files === undefined]);
+  const listed = async () => (await made.environments.list()).map(({ name, lockKey, users }) => [name, lockKey, ...users]);
+  assert.deepEqual(await listed(), [['sk', next.key]]);
+  made.users = async () => new Map([[old.key ?? '', ['churn/1']]]);
   assert.deepEqual(
-    listed.slice(-2),
+    await listed(),
     [
-      ['sk', next.key, false],
-      [null, old.key, false],
+      ['sk', next.key],
+      [null, old.key, 'churn/1'],
     ],
-    'what takes space is listed',
+    'what a model runs in is listed',
   );
   const version = (path: string): string => run(path, '-I', '-c', 'import leaf; print(leaf.VERSION)');
   assert.deepEqual([version(old.python), version(next.python)], ['1.1', '2.0']);

@@ -177,14 +177,14 @@ export class PythonEnvironments {
   }
 
   /**
-   * Named environments, sorted by name, followed by those without a name: of models' requirements, and those whose name was deleted, as
-   * their folders still take space.
+   * Named environments, sorted by name, followed by those without a name: of models' requirements, and those whose name was deleted while
+   * model versions run in them.
    */
   async list(): Promise<readonly EnvironmentView[]> {
     const [all, users] = [await this.#rows.list(), await this.#deps.users()];
     const locks = new Map((await this.#rows.locks()).map((lock) => [lock.key, lock]));
     const referred = new Set(all.map(({ lockKey: key }) => key));
-    const nameless = [...locks.values()].filter(({ key }) => !referred.has(key)).map(namelessOf);
+    const nameless = [...locks.values()].filter(({ key }) => !referred.has(key) && users.has(key)).map(namelessOf);
     const sorted = [...all.filter(({ name }) => name !== null), ...all.filter(({ name }) => name === null), ...nameless];
     return sorted.map((environment) => viewOf(environment, locks.get(environment.lockKey ?? '') ?? null, users));
   }
@@ -406,7 +406,7 @@ function viewOf(
   return { ...environment, lock, users: lock === null ? [] : (users.get(lock.key) ?? []) };
 }
 
-/** What is left of an environment whose name was deleted. */
+/** What model versions run in after the name was deleted. */
 function namelessOf({ key, python, pythonVersion, platform, builtAtMs }: EnvironmentLock): RequestedEnvironment {
   const built = { python, pythonVersion, platform, createdAtMs: builtAtMs, changedAtMs: builtAtMs };
   const ready = { state: 'ready', reason: null, lines: [], attempts: 1 } as const;
