@@ -9,9 +9,9 @@ import type { PlatformError } from '../errors.ts';
 import type { Objective } from '../objective.ts';
 import type { CloseReason } from '../queueing/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
-import type { BatchRung } from './batch-plan.ts';
 import type { AttachedWorker, Executor } from './executor.ts';
 import type { Ladder } from './ladder.ts';
+import type { BatchRung } from './plans/batch-plan.ts';
 import type { InferenceResult, PendingRequest } from './request.ts';
 
 /** The settings of a variant in force. */

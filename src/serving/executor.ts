@@ -3,7 +3,7 @@
 import { type Objective, objectiveShare } from '../objective.ts';
 import { platformOverheadMs, type ServiceTable } from '../profiling/index.ts';
 import { isOverdue, type Rung, residualMs, type Server } from '../queueing/index.ts';
-import { RungTimes } from './rung-times.ts';
+import { RungTimes } from './plans/rung-times.ts';
 import type { RunRequests } from './runners/run-requests.ts';
 import type { ServiceDrift } from './service-drift.ts';
 

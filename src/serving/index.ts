@@ -15,7 +15,7 @@ export { minimumMarginMs } from './instances/admission-margin.ts';
 export type { LadderView } from './ladder.ts';
 export { openServing } from './open-serving.ts';
 export type { OverflowPlan } from './overflow/hybrid-pool.ts';
-export { type PlanPreference, preferenceIn, preferenceInAttributes, preferenceOf } from './plan-preference.ts';
+export { type PlanPreference, preferenceIn, preferenceInAttributes, preferenceOf } from './plans/plan-preference.ts';
 export {
   type InferenceCall,
   type InferenceOutcome,

@@ -7,7 +7,7 @@ import type { Log, RequestEnd, RequestLine } from '../logs/index.ts';
 import type { Metrics, VariantMetrics } from '../metrics/index.ts';
 import { nameKey } from '../names.ts';
 import { isFunctionType } from './executor.ts';
-import { PlannedRows } from './planned-rows.ts';
+import { PlannedRows } from './plans/planned-rows.ts';
 import type { InferenceCall, InferenceOutcome, InferenceResult, PendingRequest, RejectedCall, RequestPath, SplitCall } from './request.ts';
 import { planLineOf } from './row-answers.ts';
 import { type ArrivedCounts, noTraffic, type TrafficCounts, TrafficMeter } from './traffic/traffic-meter.ts';

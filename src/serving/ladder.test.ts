@@ -7,7 +7,7 @@ import type { LadderConfig, LadderRung } from '../deployment/index.ts';
 import { type Profile, ServiceTable } from '../profiling/index.ts';
 import { SeededRandom } from '../random.ts';
 import type { ModelVersion } from '../registry/index.ts';
-import type { PlanPreference } from './plan-preference.ts';
+import type { PlanPreference } from './plans/plan-preference.ts';
 import type { InferenceOutcome } from './request.ts';
 import { rowCharges, rowsByModel } from './row-answers.ts';
 import { plainEndpointsOf } from './traffic/plain-endpoints.ts';

@@ -7,9 +7,9 @@ import { type LadderConfig, type LadderRung, ladderKey, planAlone } from '../dep
 import { PlatformError } from '../errors.ts';
 import { AccuracyCredit, chooseRung, type RungMoment } from '../queueing/index.ts';
 import { type RowStages, stages } from '../runtime/index.ts';
-import type { BatchRung, PlanBounds } from './batch-plan.ts';
 import type { Executor, MissingLadderModel } from './executor.ts';
-import type { PlanPreference } from './plan-preference.ts';
+import type { BatchRung, PlanBounds } from './plans/batch-plan.ts';
+import type { PlanPreference } from './plans/plan-preference.ts';
 
 /** Counters of one plan since its ladder was made; they only grow. */
 export interface RungCounts {

@@ -7,8 +7,8 @@ import type { CloseReason } from '../queueing/index.ts';
 import type { ModelVersion, MultiModel, PayloadKind } from '../registry/index.ts';
 import type { Payload, ProcessReply, ReplySink } from '../runtime/index.ts';
 import type { Signature, Tensor } from '../tensor.ts';
-import type { PlanBounds } from './batch-plan.ts';
-import type { PlanPreference } from './plan-preference.ts';
+import type { PlanBounds } from './plans/batch-plan.ts';
+import type { PlanPreference } from './plans/plan-preference.ts';
 import type { RowAnswers } from './row-answers.ts';
 
 /** A validated and decoded request from a protocol adapter (OIP, AWS, native). */

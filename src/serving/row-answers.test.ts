@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LadderRung } from '../deployment/index.ts';
-import { PlannedRows } from './planned-rows.ts';
+import { PlannedRows } from './plans/planned-rows.ts';
 import { formatRowsByModel, joinedAnswers, planLineOf, SlicedAnswers } from './row-answers.ts';
 
 const alone: LadderRung = {

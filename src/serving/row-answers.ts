@@ -2,7 +2,7 @@
 import type { LadderRung } from '../deployment/index.ts';
 import type { PlanLine } from '../logs/index.ts';
 import { confidenceOf, type RowStages, stages } from '../runtime/index.ts';
-import type { BatchRung } from './batch-plan.ts';
+import type { BatchRung } from './plans/batch-plan.ts';
 
 /** How the rows of a request were answered by a plan. */
 export interface RowAnswers {

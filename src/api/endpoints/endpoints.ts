@@ -251,6 +251,7 @@ function continueRoute(services: Services, overview: Shares): ApiRoute {
   });
 }
 
+/** Joins the desired state, the observed state and what serving measures. The reason is the first that applies, the most severe first. */
 export async function endpointBodyOf(
   view: EndpointView,
   {
@@ -341,6 +342,7 @@ function variantChangesOf(registry: Registry, inputs: readonly VariantInput[]): 
   return Promise.all(inputs.map((input) => variantChangeOf(registry, input)));
 }
 
+/** Members that were not sent stay absent, so that the merge keeps the current values; null removes. */
 async function variantChangeOf(registry: Registry, input: VariantInput): Promise<VariantChange> {
   const { name, model, functions, scaling, ladder } = input;
   const version = model === undefined ? undefined : await registry.resolve(model);
@@ -357,6 +359,7 @@ async function variantChangeOf(registry: Registry, input: VariantInput): Promise
   };
 }
 
+/** The settings of the endpoint itself. As above, absent members stay absent. */
 function settingsOf(
   body: Omit<z.output<typeof endpointChange>, 'variants' | 'rollout' | 'allow_signature_change' | 'selection'>,
 ): Omit<EndpointChange, 'variants'> {
@@ -371,6 +374,7 @@ interface ObservedVariant {
   readonly multiModel: VariantBody['multi_model'];
 }
 
+/** Null unless the model of the variant is a folder of models. */
 function multiModelBodyOf(
   endpoint: string,
   served: ServedVariant | undefined,

@@ -88,6 +88,7 @@ const planInput = z.strictObject({
   max_concurrency: z.number().optional().describe('Maximum number of functions. Default: that of endpoints.'),
 });
 
+/** A list holds decisions of all control loops: their bodies differ by `kind`. */
 export function decisionRoutes({
   deployments,
   decisions,
@@ -155,6 +156,7 @@ export function decisionRoutes({
   ];
 }
 
+/** One decision more than the page has is read, to know whether another page follows. */
 async function pageOf(
   decisions: ApiServices['decisions'],
   { kind, changes, folded, limit = 20, before }: z.output<typeof decisionsQuery>,
@@ -171,6 +173,7 @@ async function pageOf(
   return { items, next: made.length > limit ? (items.at(-1)?.id ?? null) : null };
 }
 
+/** A decision without equals before it has no member `folded`. */
 function foldedBodyOf({ decision, run: { count, sinceMs, isWhole } }: FoldedDecision): AnyDecisionBody {
   const body = decisionBodyOf(decision);
   return count === 1 ? body : { ...body, folded: { count, since: isoTime(sinceMs), complete: isWhole } };
@@ -192,6 +195,7 @@ function policyOf({
   throw new PlatformError('invalid_request', `batch_size_max and wait_ms_max are only for the policy fixed, got ${kind}: leave them out`);
 }
 
+/** Exactly one of the two forms. The phases of an MMPP last exponentially long, on average 1 / the rate of leaving them. */
 function arrivalsOf({ arrivals, rate_per_second: ratePerSecond }: z.output<typeof planInput>): PlannedArrivals {
   if ((arrivals === undefined) === (ratePerSecond === undefined)) {
     throw new PlatformError('invalid_request', 'expected either rate_per_second or arrivals, got both or neither');
@@ -239,10 +243,12 @@ function decisionBodyOf(made: Decision): AnyDecisionBody {
   return made.kind === 'batching' ? batchingDecisionBodyOf(made) : scalingDecisionBodyOf(made);
 }
 
+/** The members of decisions of every kind. */
 function envelopeOf({ id, endpoint, variant, atMs, trigger, changes, reason, explanation }: Decision) {
   return { id, endpoint, variant, at: isoTime(atMs), trigger, changes, reason, explanation };
 }
 
+/** `effect_unknown` says why the effect will never be known; `effect` is null then, too. */
 function scalingDecisionBodyOf(made: Decision): ScalingDecisionBody {
   const { alternatives, chosen, effect } = made;
   const inputs = policyInputsOf(made);
@@ -292,6 +298,7 @@ function inputsBodyOf({ query, prices, coldStart, ...inputs }: BatchingInputs): 
   };
 }
 
+/** The factors by which predictions were corrected; null for a decision without correction. */
 function correctionBodyOf(correction: NonNullable<BatchingInputs['correction']> | null): DecisionBody['inputs']['correction'] {
   if (correction === null) return null;
   const { latencyFactor, batchFactor, costFactor, reason } = correction;
@@ -324,6 +331,7 @@ function sizeProfileBodyOf({ memoryMiB, basis, measuredAtMs }: BatchingInputs['p
   return { memory_mib: memoryMiB, basis, measured_at: isoTime(measuredAtMs) };
 }
 
+/** A batching setting, for decisions and for descriptions of functions. */
 export function settingBodyOf({ memoryMiB, batchSizeMax, waitMsMax }: BatchingSetting): SettingBody {
   return { memory_mib: memoryMiB, batch_size_max: batchSizeMax, wait_ms_max: waitMsMax };
 }
@@ -345,6 +353,7 @@ function alternativeBodyOf(alternative: BatchingAlternative): AlternativeBody {
   return { ...settingBodyOf(alternative), label, policy, predicted, feasible, rejected_because: rejectedBecause };
 }
 
+/** The decision in force, for the description of an endpoint; null before the first. */
 export function decisionStatusBodyOf(status: DecisionStatus | null): DecisionStatusBody | null {
   if (status === null) return null;
   const { decisionId, feasible, reason, predicted, correction, measured } = status;

@@ -1,9 +1,9 @@
 /** Which plan of a selection a batch of instances gets, and whether requests that insist on a costly one must let others go first. */
 import { type NextArrival, predictCompletionMs, type Rung, type Server } from '../../queueing/index.ts';
-import type { BatchRung, PlanBounds } from '../batch-plan.ts';
 import type { Executor } from '../executor.ts';
 import type { PoolContext } from '../executor-pool.ts';
 import type { Ladder } from '../ladder.ts';
+import type { BatchRung, PlanBounds } from '../plans/batch-plan.ts';
 import type { PendingRequest } from '../request.ts';
 import { minimumMarginMs } from './admission-margin.ts';
 import { batchRows } from './instance-choice.ts';

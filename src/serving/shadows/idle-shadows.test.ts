@@ -6,7 +6,7 @@ import { type Profile, ServiceTable } from '../../profiling/index.ts';
 import { SeededRandom } from '../../random.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { bytesOf, type Tensor } from '../../tensor.ts';
-import type { PlanPreference } from '../plan-preference.ts';
+import type { PlanPreference } from '../plans/plan-preference.ts';
 import type { BatchRunResult } from '../runners/run-requests.ts';
 import { VariantPool } from '../variant-pool.ts';
 import type { ShadowAnswer } from './idle-shadows.ts';

@@ -92,6 +92,13 @@ export class ExecutionRows {
     return Number(count);
   }
 
+  /** An execution of the pipeline that is not over, in the transaction of what must not happen meanwhile; null: there is none. */
+  async unfinishedOf(tx: Transaction, pipeline: string): Promise<Execution | null> {
+    const open = tx.selectFrom('pipeline_executions').selectAll().where('state', 'in', ['Executing', 'Stopping']);
+    const row = await open.where('pipeline_key', '=', nameKey(pipeline)).limit(1).executeTakeFirst();
+    return row === undefined ? null : executionOf(row);
+  }
+
   /** Sorted by creation. Read in parts, because each has its definition, which can have a megabyte. */
   async list(pipeline: string, page: ExecutionQuery): Promise<Execution[]> {
     const found: Execution[] = [];

@@ -136,6 +136,19 @@ describe('an execution', { timeout: 60_000 }, () => {
     assert.equal((await over(executions, id)).status, 'Succeeded');
   });
 
+  test('an older execution counts as unfinished after a newer one has ended', async () => {
+    const executions = await open();
+    const rows = new ExecutionRows(control.db);
+    const older = await start(executions, [training('a')]);
+    const newer = await start(executions, [{ Name: 'f', Type: 'Fail', Arguments: { ErrorMessage: 'no' } }]);
+    assert.equal((await over(executions, newer.id)).status, 'Failed');
+    assert.equal((await rows.transact((tx) => rows.unfinishedOf(tx, 'DIGITS')))?.id, older.id);
+    await until(() => jobOf('a') !== undefined);
+    (jobOf('a') as Job).status = 'Completed';
+    await over(executions, older.id);
+    assert.equal(await rows.transact((tx) => rows.unfinishedOf(tx, 'digits')), null);
+  });
+
   test('reads the result of a step once, however often another refers to it', async () => {
     const executions = await open();
     const values = Array.from({ length: 500 }, () => ({ Get: 'Steps.a.TrainingJobArn' }));

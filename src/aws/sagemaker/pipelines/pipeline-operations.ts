@@ -104,6 +104,7 @@ export class PipelineOperations {
     return true;
   }
 
+  /** The name must be free in both APIs: pipelines that `penstock pipeline apply` made share it. */
   #create(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { ClientRequestToken: token, ...members } = input;
     return this.#tokens.once('CreatePipeline', { ...members, ClientToken: token }, async (store) => {
@@ -148,10 +149,10 @@ export class PipelineOperations {
   async #delete(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { documents, tags, rows } = this.#options;
     const { name } = await this.#find(input, call);
-    const [newest] = await rows.list(name, { after: null, descending: true, limit: 1 });
-    if (newest?.status === 'Executing' || newest?.status === 'Stopping')
-      throw new AwsError('ConflictException', `Pipeline ${name} has an execution with status ${newest.status}: stop it first.`);
     await rows.transact(async (tx) => {
+      const open = await rows.unfinishedOf(tx, name);
+      if (open !== null)
+        throw new AwsError('ConflictException', `Pipeline ${name} has an execution with status ${open.status}: stop it first.`);
       await documents.remove('pipeline', name, tx);
       await tags.discard({ type: 'pipeline', name, version: null }, tx);
       await rows.removeOf(tx, name);
@@ -159,6 +160,9 @@ export class PipelineOperations {
     return { PipelineArn: arnOf(call, 'pipeline', name) };
   }
 
+  /**
+   * The database filters by `contains`. What contains the prefix elsewhere is left out afterwards, so a page can be shorter than its limit.
+   */
   async #list(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { PipelineNamePrefix: prefix, CreatedAfter, CreatedBefore, ...rest } = input;
     const page = { ...rest, CreationTimeAfter: CreatedAfter, CreationTimeBefore: CreatedBefore };
@@ -169,6 +173,7 @@ export class PipelineOperations {
     return { PipelineSummaries: named.map((pipeline) => summarizePipeline(call, pipeline)), ...next };
   }
 
+  /** The token is stored after the start: if the server is killed in between, a repeated call starts a second execution. */
   #start(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { ClientRequestToken: token, ...members } = input;
     if (input['SelectiveExecutionConfig'] !== undefined)
@@ -190,6 +195,7 @@ export class PipelineOperations {
     });
   }
 
+  /** The execution gets its own copy of the definition, and the rights of the key that wrote it last. */
   async #begin({ name, content }: Stored, provided: Omit<NewExecution, 'pipeline' | 'definition' | 'who'>): Promise<Execution> {
     const { executions, documents, clock } = this.#options;
     const { definition, who } = content;
@@ -210,6 +216,7 @@ export class PipelineOperations {
     return { PipelineExecutionArn: arnOfExecution(call, execution) };
   }
 
+  /** The call of a waiter is held until the execution is over, so that it need not poll. */
   async #describe(input: AwsInput, call: AwsCall): Promise<AwsOutput> {
     const { executions, clock } = this.#options;
     const { id, status } = await this.#findExecution(input, call);
@@ -285,6 +292,7 @@ export class PipelineOperations {
     throw new AwsError('ResourceNotFound', `Pipeline '${arnOf(call, 'pipeline', name)}' does not exist.`);
   }
 
+  /** Throws `ResourceNotFound`, also if the execution belongs to another pipeline than its ARN says. */
   async #findExecution({ PipelineExecutionArn: arn }: AwsInput, call: AwsCall): Promise<Execution> {
     const [, pipeline = '', id = ''] = executionArn.exec(String(arn)) ?? [];
     const found = id === '' ? null : await this.#options.executions.find(id);
@@ -381,6 +389,7 @@ function summarizeExecution(awsLocation: AwsLocation, execution: Execution): Aws
   };
 }
 
+/** `Stopping` is not stored for a step: it follows from the execution. */
 function describeStep(
   awsLocation: AwsLocation,
   { pipeline, status: executed }: Execution,

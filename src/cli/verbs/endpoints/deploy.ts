@@ -94,10 +94,12 @@ export function addDeploy(program: Command, context: CliContext): void {
     });
 }
 
+/** A remark that a selection would cost less, if one is known. Only for an endpoint with one variant. */
 async function offerOf(session: VerbSession, model: string, view: EndpointBody): Promise<string | null> {
   return view.variants.length === 1 ? selectionOffer(await session.client(), model, view) : null;
 }
 
+/** In groups, in the order in which a user meets them: the model first, waiting last. */
 function addOptions(command: Command): void {
   command
     .optionsGroup('Model:')
@@ -156,6 +158,10 @@ function checkEndpointName(name: string | undefined): void {
   }
 }
 
+/**
+ * Everything that `penstock deploy FILE ENDPOINT` does after its options were parsed. Problems that the server names by members of its API
+ * are reported by the flags that set them.
+ */
 export async function deploy(session: VerbSession, source: ModelSource, endpoint: string, options: DeployOptions): Promise<EndpointBody> {
   const client = await session.client();
   const progress = new Progress(session.context);
@@ -194,6 +200,10 @@ export async function deploy(session: VerbSession, source: ModelSource, endpoint
   }
 }
 
+/**
+ * The signature is checked before the version is approved, so a mistake leaves it pending. The signature of a Python model is known only
+ * once it was opened: then it is checked again.
+ */
 async function approved(
   client: Client,
   progress: Progress,
@@ -222,6 +232,7 @@ async function approved(
   return open;
 }
 
+/** The options describe one variant, so they cannot say which of several they mean. */
 function checkOneVariant(before: EndpointBody | null): void {
   if (before === null || before.variants.length <= 1) return;
   throw new CliError(
@@ -229,6 +240,7 @@ function checkOneVariant(before: EndpointBody | null): void {
   );
 }
 
+/** Null if there is no such endpoint: then it is created. */
 async function existing(client: Client, endpoint: string): Promise<EndpointBody | null> {
   try {
     return await client.get<EndpointBody>(`/endpoints/${pathSegment(endpoint)}`);
@@ -309,6 +321,7 @@ function create(client: Client, name: string, version: VersionBody, options: Dep
   });
 }
 
+/** The variant keeps its name and all settings without an option. */
 function update(
   client: Client,
   before: EndpointBody,

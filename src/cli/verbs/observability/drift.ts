@@ -104,6 +104,7 @@ export function addLabels(program: Command, context: CliContext): void {
     });
 }
 
+/** The column of missing values is left out if no value is missing. */
 function driftText(view: DriftBody, limit: number): string {
   const { baseline, quality } = view;
   const share = quality.accuracy === null ? null : `${(100 * quality.accuracy).toFixed(1)} % accuracy`;
@@ -143,6 +144,7 @@ function numberText(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(3);
 }
 
+/** Shows a few of the ids that did not match, to find the mistake by. */
 function labelsText({ matched, unknown, mismatched, unknown_ids, mismatched_ids }: LabelsBody, endpoint: string): string {
   const unmatched = unknown === 0 ? '' : `; ${unknown} match no prediction (${unknown_ids.slice(0, 3).join(', ')})`;
   const misfits = mismatched === 0 ? '' : `; ${mismatched} do not fit what was predicted (${mismatched_ids.slice(0, 3).join(', ')})`;

@@ -28,6 +28,7 @@ interface PlanOptions extends CommonOptions {
   readonly maxConcurrency?: number;
 }
 
+/** The second phase of an arrival process of two phases. Length and pause are means. */
 interface Burst {
   readonly ratePerSecond: number;
   readonly lastsMs: number;
@@ -79,6 +80,7 @@ export function addPlan(program: Command, context: CliContext): void {
     });
 }
 
+/** A file is registered first, because the server measures it; the same bytes are not registered twice. */
 async function planFor(session: VerbSession, model: string, request: object): Promise<PlanBody> {
   const source = await readSource(model, { registersOnly: false });
   const client = await session.client();
@@ -95,6 +97,7 @@ async function planFor(session: VerbSession, model: string, request: object): Pr
   }
 }
 
+/** The server takes bursts as the rates of leaving each phase: 1 / its mean length. */
 async function arrivalsOf({ rate, burst: bursts, arrivals: file }: PlanOptions): Promise<object> {
   if (file !== undefined) {
     if (rate !== undefined || bursts !== undefined)
@@ -107,6 +110,7 @@ async function arrivalsOf({ rate, burst: bursts, arrivals: file }: PlanOptions):
   return { kind: 'mmpp', rates_per_second: [rate, ratePerSecond], switches_per_second: [1000 / everyMs, 1000 / lastsMs] };
 }
 
+/** Throws `CliError` with the number of the line. */
 async function timesOf(file: string): Promise<number[]> {
   const text = await readFile(file, 'utf8').catch((cause: Error) => {
     throw new CliError(`cannot read ${file}: ${cause.message}`, 1, { cause });

@@ -1,5 +1,5 @@
 /** Which plans of a selection a request accepts, as its client says in headers or parameters. Endpoints without a selection ignore it. */
-import { PlatformError } from '../errors.ts';
+import { PlatformError } from '../../errors.ts';
 
 /** `accuracy`: the most accurate plan, even if it is late. `cost`: the floor plan. Otherwise, plans of at least that accuracy. */
 export type PlanPreference = 'accuracy' | 'cost' | { readonly accuracyMin: number };

@@ -1,6 +1,6 @@
 /** How long an executor takes to run one plan, and in which batches. An executor with one model has one plan. */
-import type { Objective } from '../objective.ts';
-import { batchSizeFor, type ServiceTable } from '../profiling/index.ts';
+import type { Objective } from '../../objective.ts';
+import { batchSizeFor, type ServiceTable } from '../../profiling/index.ts';
 
 /** A batch that takes at most this much longer than one of B_i rows does not delay others. */
 const barelyMore = 1.1;

@@ -1,5 +1,5 @@
 /** The plan of a batch of a selection, and which plans a request accepts. */
-import type { HeldBack } from '../queueing/index.ts';
+import type { HeldBack } from '../../queueing/index.ts';
 
 /** Positions of rungs, both included. */
 export interface PlanBounds {

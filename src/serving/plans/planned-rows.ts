@@ -1,7 +1,7 @@
 /** Counts the rows that each plan and model of a selection answered: once per batch, because a request has few of them. */
-import type { LadderRung } from '../deployment/index.ts';
-import type { VariantMetrics } from '../metrics/index.ts';
-import { type RowAnswers, rowsOfSecond } from './row-answers.ts';
+import type { LadderRung } from '../../deployment/index.ts';
+import type { VariantMetrics } from '../../metrics/index.ts';
+import { type RowAnswers, rowsOfSecond } from '../row-answers.ts';
 
 /** Sums up as long as metrics and plan stay the same, as they do within a batch. */
 export class PlannedRows {
