@@ -130,7 +130,7 @@ function EnvironmentTable({ items, name: open, onOpen }: TableProps): ReactEleme
     <Card
       title="Environments"
       className="section"
-      footer="Environments without a name are of models, and deleted a week after their last use."
+      footer="Environments without a name belong to models, and are deleted a week after their last use."
     >
       <DataTable
         caption="Environments"

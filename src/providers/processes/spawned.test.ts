@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { until } from '../../../test/end-to-end/poll.ts';
 import { openForkServers } from '../../../test/fork-servers-fixture.ts';
 import { privateCheckout } from '../../../test/private-checkout.ts';
 import { SystemClock } from '../../clock.ts';
@@ -41,9 +42,11 @@ const ways = [
   { name: 'forked', skip: skipForks, start: async (program: string): Promise<Spawned> => (await fork(program)).spawned },
 ];
 
-/** Resolves with the next line that starts with this word, without the word. */
+/** Resolves with the first line that starts with this word, without the word. On a busy machine it can be there already. */
 function lineWith(spawned: Spawned, word: string): Promise<string> {
   return new Promise((resolve, reject) => {
+    const before = spawned.lines.toString().split('\n');
+    for (const line of before) if (line.startsWith(word)) resolve(line.slice(word.length).trim());
     spawned.onLine((line) => {
       if (line.startsWith(word)) resolve(line.slice(word.length).trim());
     });
@@ -120,6 +123,36 @@ for (const { name, start, skip: skipped } of ways) {
     assert.deepEqual(spawned.exit, { code: 0, signal: null });
   });
 }
+
+const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8');
+
+/** Stops process 1 of the namespace of a worker; its pid. */
+async function stoppedFirst(worker: number): Promise<number> {
+  const first = Number(/^PPid:\t(\d+)/m.exec(statusOf(worker))?.[1]);
+  process.kill(first, 'SIGSTOP');
+  await until('it has stopped', () => statusOf(first).includes('State:\tT'));
+  return first;
+}
+
+test('a forked worker that is killed right after it ended by itself still reports its exit code', { skip: skipForks }, async () => {
+  const { spawned } = await fork('import os, signal\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(3))\n' + waits);
+  await lineWith(spawned, 'ready');
+  const worker = spawned.pid ?? 0;
+  const first = await stoppedFirst(worker); // as if it waited for a core
+  spawned.terminate();
+  await until('the worker has ended', () => statusOf(worker).includes('State:\tZ'));
+  spawned.kill();
+  process.kill(first, 'SIGCONT');
+  assert.equal(await spawned.ended, 'exit code 3: ready');
+});
+
+test('a forked worker whose process 1 was stopped is ended, too', { skip: skipForks }, async () => {
+  const { spawned } = await fork(waits);
+  await lineWith(spawned, 'ready');
+  await stoppedFirst(spawned.pid ?? 0);
+  spawned.kill();
+  assert.equal(await spawned.ended, 'killed by SIGKILL: ready');
+});
 
 /** Leaves a secret in every place that a model can write to, and listens on every kind of local address. */
 const victim = `

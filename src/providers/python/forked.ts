@@ -19,6 +19,8 @@ export interface ForkedOptions {
 const killedCode = 137;
 /** Output that was on its way when the process ended. */
 const outputGraceMs = 500;
+/** Process 1 ends with the exit code of the worker. It may have to wait for a core, and code of the model can stop it. */
+const firstGraceMs = 500;
 /** The fork server reports an end at once. If it does not, the server looks by itself. */
 const lookEveryMs = 1_000;
 
@@ -33,6 +35,7 @@ export class ForkedProcess implements Spawned {
   #code: number | null = null;
   #hasEnded: (how: string) => void = () => undefined;
   #cancelLook: () => void = () => undefined;
+  #cancelKill: (() => void) | null = null;
 
   constructor({ clock, firstPid, output }: ForkedOptions) {
     this.#clock = clock;
@@ -76,9 +79,15 @@ export class ForkedProcess implements Spawned {
     signal(this.pid, 'SIGUSR2');
   }
 
-  /** Ends process 1: the kernel then ends all others in the namespace. */
+  /**
+   * Ends the worker. Process 1 then ends with its exit code, and the kernel ends all others in the namespace. If process 1 were killed at
+   * once, a worker that had just ended by itself would seem to have been killed, too: its connection closes before.
+   */
   kill(): void {
-    if (this.#isRunning()) signal((this.#first as { pid: number }).pid, 'SIGKILL');
+    signal(this.pid, 'SIGKILL');
+    this.#cancelKill ??= this.#clock.after(firstGraceMs, () => {
+      if (this.#isRunning()) signal((this.#first as { pid: number }).pid, 'SIGKILL');
+    });
     this.#look();
   }
 
@@ -87,6 +96,7 @@ export class ForkedProcess implements Spawned {
     if (this.#code !== null) return;
     this.#code = code ?? killedCode;
     this.#cancelLook();
+    this.#cancelKill?.();
     let cancel = (): void => undefined;
     const late = new Promise<void>((resolve) => {
       cancel = this.#clock.after(outputGraceMs, resolve);
