@@ -92,7 +92,10 @@ export async function compareLive(options: LiveOptions, say: (text: string) => v
     // Ten minutes would be lost.
     if (busyBefore > busyMax) say('this run will not count: other programs use the processors');
     const before = await described(url);
+    const endsMs = performance.now() + load.durationMs;
     const sent = await send(url, load, say);
+    // The simulator bills instances to the end of the load, which may be after its last request.
+    await sleep(Math.max(0, endsMs - performance.now()));
     const after = await described(url);
     const busyAfter = await busyShare(quietSeconds);
     const coldMs = after.environments?.cold_start_ms ?? 124;
@@ -206,11 +209,15 @@ function differing(one: readonly string[], other: readonly string[]): readonly s
   return [...one.filter((plan) => !other.includes(plan)), ...other.filter((plan) => !one.includes(plan))];
 }
 
-/** With the prefixes of versions, as the server names them. */
+/** A plan of the simulator as the server names it. */
+function servedName(plan: string): string {
+  return plan.replaceAll(/digits_(\w+?)(?=>|@|$)/g, 'digits-$1/1');
+}
+
 function simulatedLadder(): readonly string[] {
   const [spec] = selectionSpecs('digits', loadFor({ seconds: 1, scale: 1 }), ['select+functions'], elasticFleet(scaling, null));
   if (spec?.serving.kind !== 'ladder') throw new Error('expected a ladder');
-  return spec.serving.rungs.map(({ name }) => name.replaceAll(/digits_(\w+?)(?=>|@|$)/g, 'digits-$1/1'));
+  return spec.serving.rungs.map(({ name }) => servedName(name));
 }
 
 async function simulate(load: Load, coldMs: number): Promise<LiveFigures> {
@@ -227,6 +234,6 @@ async function simulate(load: Load, coldMs: number): Promise<LiveFigures> {
     accuracy,
     usdPerMillion: costUsdPerMillion,
     functionShare: overflowShare,
-    shares: Object.fromEntries(shares.map(({ plan, share }) => [plan, share])),
+    shares: Object.fromEntries(shares.map(({ plan, share }) => [servedName(plan), share])),
   };
 }
