@@ -174,16 +174,23 @@ export class ServiceTable {
       const hasNews = observations > 0 || Math.abs(change / before - 1) > changeMin;
       return hasNews && measured.length > 0 && this.#observed - lastObserved >= staleAfter;
     });
-    for (const point of stale) {
-      point.ring.set(point.measured.map((ms) => ms * change));
-      point.count = point.measured.length;
-      point.next = point.count % ringSize;
-      point.observations = 0;
-      point.change = change;
-      sortPoint(point);
-    }
+    for (const point of stale) resetPoint(point, change);
     if (stale.length > 0) this.#refresh();
     return stale.length > 0;
+  }
+
+  /** How much longer than profiled the size that was served last takes now; 1 before anything was served. */
+  get changeNow(): number {
+    const latest = this.#points.reduce((best, point) => (point.lastObserved > best.lastObserved ? point : best));
+    if (latest.measured.length === 0 || latest.observations === 0) return 1;
+    return medianOfAll(servedOf(latest).slice(0, recentRuns)) / medianOfAll(latest.measured);
+  }
+
+  /** Resets all sizes that were served to their profile, scaled by `change`. Sizes without a profile stay. */
+  forgetServed(change: number): void {
+    const served = this.#points.filter(({ observations, measured }) => observations > 0 && measured.length > 0);
+    for (const point of served) resetPoint(point, change);
+    if (served.length > 0) this.#refresh();
   }
 
   /** Number of serving samples, including those taken over from another table. */
@@ -272,6 +279,15 @@ function newPoint(b: number, samples: readonly number[]): Point {
 function sortPoint(point: Point): void {
   point.sorted = point.ring.slice(0, point.count).sort();
   point.unsorted = 0;
+}
+
+function resetPoint(point: Point, change: number): void {
+  point.ring.set(point.measured.map((ms) => ms * change));
+  point.count = point.measured.length;
+  point.next = point.count % ringSize;
+  point.observations = 0;
+  point.change = change;
+  sortPoint(point);
 }
 
 /** The latest serving samples in the ring, newest first. */

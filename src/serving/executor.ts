@@ -147,7 +147,10 @@ export class Executor {
     this.#plannedAtMs = nowMs;
     this.#quantile = objective === null ? 0.95 : objectiveShare(objective);
     this.#latencyMs = objective?.latencyMs ?? Number.POSITIVE_INFINITY;
-    for (const rung of this.#rungs) rung.plan(objective, this.#overMs, this.pace?.factor ?? 1);
+    for (const [index, rung] of this.#rungs.entries()) {
+      if (index > this.base) rung.forgetUnused(this.table, nowMs);
+      rung.plan(objective, this.#overMs, this.pace?.factor ?? 1);
+    }
   }
 
   /** Sets a batch size and prediction quantile chosen by the function rule, instead of computing them. */

@@ -84,7 +84,7 @@ function poolOf(ladder: LadderConfig, objective: { percentile: number; latencyMs
       pool.submit(call, (outcome) => outcomes.push(outcome));
     }
   };
-  return { clock, pool, plans, send, outcomes };
+  return { clock, pool, plans, send, outcomes, tables };
 }
 
 test('gateway processes decode requests of a selection whose only plan is a model alone, of no other selection', () => {
@@ -120,6 +120,19 @@ describe('a variant with plans', () => {
     send(1);
     clock.advance(50);
     assert.deepEqual(plans, [2]);
+  });
+
+  test('tries a plan again that looked too slow in a busy moment, although it has not run since', () => {
+    const { clock, send, plans, tables } = poolOf(ladderOf());
+    for (let i = 0; i < 300; i++) tables[2]?.observe(1, 60);
+    const second = (): void => {
+      send(1);
+      clock.advance(1000);
+    };
+    for (let i = 0; i < 20; i++) second();
+    assert(!plans.includes(2), 'it would answer late');
+    for (let i = 0; i < 20; i++) second();
+    assert.equal(plans.at(-1), 2);
   });
 
   test('says which request a better plan would have answered late', () => {

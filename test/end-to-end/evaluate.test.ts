@@ -203,6 +203,18 @@ describe('evaluations', { timeout: 160_000 }, () => {
     assert.equal(again.models[0]?.evaluated_at, found[0]?.evaluated_at);
   });
 
+  test('of a set with more columns than the model takes fail, and say so', async () => {
+    const wider = digits
+      .trim()
+      .split('\n')
+      .map((line, i) => `${i === 0 ? 'extra' : '1'},${line}`);
+    assert.equal((await put('wider', wider.join('\n'))).status, 200);
+    const { state, reason, models: failed } = await over((await evaluate('wider', ['digits-mlp'])).id);
+    assert.deepEqual([state, failed.map((each) => each.state)], ['Failed', ['Failed']]);
+    assert.match(reason ?? '', /^digits-mlp\/1: the model has no answer to 450 of 450 rows/);
+    await server.callWell('DELETE', '/evaluation-sets/wider');
+  });
+
   test('count rows that a model cannot take as errors; can be stopped; a set that never changes can be deleted', async () => {
     const lines = digits.trim().split('\n');
     const broken = lines.map((line, i) => (i > 0 && i <= 3 ? line.replace(/^\d+/, 'x') : line)).join('\n');

@@ -17,11 +17,15 @@ const times: Readonly<Record<string, { readonly batchMs: number; readonly rowMs:
 
 /** Stores the profile of version 1 of each group on `local.1`. The server must not run. */
 export function storeServiceTimes(dataDir: string, groups: readonly string[]): void {
+  storeProfiles(dataDir, new Map(groups.map((group) => [group, profileOf(group)])));
+}
+
+/** Stores profiles of version 1 of groups, as if they had been measured. The server must not run. */
+export function storeProfiles(dataDir: string, profiles: ReadonlyMap<string, Profile>): void {
   const db = new DatabaseSync(join(dataDir, 'state.db'));
   try {
     const put = db.prepare('insert or replace into profiles (group_key, version, executor, profile, measured_at) values (?, 1, ?, ?, ?)');
-    for (const group of groups) {
-      const profile = profileOf(group);
+    for (const [group, profile] of profiles) {
       put.run(group, profile.executor, JSON.stringify(profile), profile.measuredAtMs);
     }
   } finally {
@@ -32,8 +36,13 @@ export function storeServiceTimes(dataDir: string, groups: readonly string[]): v
 function profileOf(group: string): Profile {
   const time = times[group];
   if (time === undefined) throw new Error(`expected one of ${Object.keys(times).join(', ')}, got ${group}`);
-  const service = [1, 8, batchMax].map((b): ServicePoint => {
-    const ms = time.batchMs + b * time.rowMs;
+  return profileFrom([1, 8, batchMax], (b) => time.batchMs + b * time.rowMs);
+}
+
+/** The profile of runs that always take these times. `sizes` of batches ascend. */
+export function profileFrom(sizes: readonly number[], msOf: (rows: number) => number): Profile {
+  const service = sizes.map((b): ServicePoint => {
+    const ms = msOf(b);
     return { b, p50Ms: ms, p95Ms: ms, p99Ms: ms, samples: new Array<number>(100).fill(ms), rssMiB: 100 };
   });
   return {
@@ -44,7 +53,7 @@ function profileOf(group: string): Profile {
     coldMs: 100,
     threads: 1,
     vcpuMax: null,
-    batchMax,
+    batchMax: sizes.at(-1) as number,
     notes: [],
   };
 }

@@ -3,18 +3,21 @@
  * models with runs 200 times as long as measured, an elastic fleet with functions.
  */
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { EndpointBody } from '../../../src/api/index.ts';
 import { SeededRandom } from '../../../src/random.ts';
 import { type Load, SelectionSimulation } from '../../../src/simulation/index.ts';
 import { loadArrivals } from '../../../src/simulation/load/load.ts';
+import { profileFrom, storeProfiles } from '../../../test/end-to-end/stored-service-times.ts';
 import { loadOf } from '../../../test/selection/loads.ts';
 import { elasticFleet, families, selectionSpecs } from '../../../test/selection/simulated.ts';
 import { inputsBody, postJson } from '../../overhead/requests.ts';
 import { Platform } from '../../servers/platform.ts';
 import { type OpenLoadResult, sendOpenLoad } from './open-load.ts';
 import { busyMax, busyShare, type Disturbance, lateMs } from './quiet-machine.ts';
+import { slowMs } from './slow-times.ts';
 
 export interface LiveFigures {
   readonly requests: number;
@@ -59,6 +62,7 @@ const instancesMax = 4;
 const keepAliveMs = 60_000;
 const calmMs = 480_000;
 const quietSeconds = 5;
+const sizes = [1, 2, 4, 8, 16, 32];
 const catalogue = (file: string): string => fileURLToPath(new URL(`../../../assets/catalogue/${file}`, import.meta.url));
 
 /** `scale`: how many times as many requests as recorded, by second. */
@@ -101,7 +105,8 @@ export async function compareLive(options: LiveOptions, say: (text: string) => v
     const coldMs = after.environments?.cold_start_ms ?? 124;
     const usd = after.usage.total_usd - before.usage.total_usd;
     const overflowed = (after.statistics?.overflowed ?? 0) - (before.statistics?.overflowed ?? 0);
-    const { lateShare, sentLateMs } = sent;
+    const { lateShare, sentLateMs, lastRequestId } = sent;
+    if (lastRequestId !== null) say(`the last request: ${await platform.run('why', lastRequestId)}`);
     const ladder = (await endpointOf(url)).selection?.ladder.map(({ plan }) => plan) ?? [];
     return {
       load: load.name,
@@ -127,6 +132,13 @@ async function deploy(platform: Platform, say: (text: string) => void): Promise<
     await platform.run('approve', `${name}/1`);
     await platform.run('profile', `${name}/1`);
   }
+  // The plans depend on small differences: they are chosen by the times that runs are made to take.
+  await platform.stop();
+  storeProfiles(
+    dirname(platform.logsDirectory),
+    new Map(models.map((name) => [name, profileFrom(sizes, (rows) => slowMs(name.replace('-', '_'), rows))])),
+  );
+  await platform.start();
   await platform.run('evaluate', ...models, '--data', catalogue('digits_test.csv'), '--label', 'label', '--name', 'holdout');
   const { floor } = families.digits;
   const ask = ['--select', models.join(), '--reference', 'digits-mlp', '--evaluation', 'holdout', '--accuracy', `>=${floor}`];

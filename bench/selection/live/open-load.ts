@@ -26,6 +26,8 @@ export interface OpenLoadResult {
   readonly sentLateMs: number;
   /** Share of the requests that were sent late. */
   readonly lateShare: number;
+  /** Of the last answer. */
+  readonly lastRequestId: string | null;
   /** Share of the rows by plan. */
   readonly shares: Readonly<Record<string, number>>;
 }
@@ -38,6 +40,7 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, lateMs, s
   const idle: HttpConnection[] = [];
   let [opened, right, failed, inTime, sentLateMs, sentLate] = [0, 0, 0, 0, 0, 0];
   let firstFailure: string | null = null;
+  let lastRequestId: string | null = null;
   const latencies: number[] = [];
   const plans = new Map<string, number>();
   const beganMs = performance.now();
@@ -50,6 +53,7 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, lateMs, s
     if (latencyMs <= limitMs) inTime++;
     if (/"name":"label"[^}]*"data":\["?([^"\]]*)/.exec(body.toString('latin1'))?.[1] === label) right++;
     const plan = /\r\nx-penstock-plan: *([^\r\n]+)/i.exec(head)?.[1] ?? 'none';
+    lastRequestId = /\r\nx-request-id: *([^\r\n]+)/i.exec(head)?.[1] ?? null;
     plans.set(plan, (plans.get(plan) ?? 0) + 1);
   };
 
@@ -97,6 +101,7 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, lateMs, s
     p95Ms: at(0.95),
     sentLateMs,
     lateShare: sentLate / timesMs.length,
+    lastRequestId,
     shares,
   };
 }

@@ -4,6 +4,8 @@ import { batchSizeFor, type ServiceTable } from '../../profiling/index.ts';
 
 /** A batch that takes at most this much longer than one of B_i rows does not delay others. */
 const barelyMore = 1.1;
+/** A plan without a run for so long is judged by its profile. */
+const unusedMs = 30_000;
 /** Batch sizes that are tried differ by at least this factor. */
 const sizeStep = 1.15;
 
@@ -20,9 +22,25 @@ export class RungTimes {
   sizesBeyond: readonly number[] = [];
   /** The batch size of late requests: the fastest per row that lets a request arriving meanwhile be in time. At least B. */
   batchSizeBehind = 1;
+  #served = 0;
+  #servedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(table: ServiceTable) {
     this.table = table;
+  }
+
+  /**
+   * A plan that is not chosen is not measured: if a busy moment made it look too slow, nothing would ever show that it is not. So a plan
+   * without a run for a while is judged by its profile again, and by how `base`, which does run, has changed since its own.
+   */
+  forgetUnused(base: ServiceTable, nowMs: number): void {
+    const { served } = this.table;
+    if (served !== this.#served || this.#servedAtMs === Number.NEGATIVE_INFINITY) {
+      [this.#served, this.#servedAtMs] = [served, nowMs];
+    } else if (served > 0 && nowMs - this.#servedAtMs >= unusedMs) {
+      this.table.forgetServed(Math.max(1, base.changeNow));
+      [this.#served, this.#servedAtMs] = [this.table.served, nowMs];
+    }
   }
 
   /** Recomputes the batch sizes. `pace`: how much longer than the medians of the table runs take now. */
