@@ -1,6 +1,5 @@
 /** An endpoint under half of its load, alone and beside a job that keeps two processes per core busy; and a further instance beside a spot job. */
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { EndpointBody, TrainingJobBody } from '../../src/api/index.ts';
 import type { Server } from '../../test/end-to-end/server.ts';
 import { median } from '../load/latencies.ts';
@@ -8,7 +7,6 @@ import { runLoad } from '../load/load.ts';
 import { jsonRequests } from '../overhead/requests.ts';
 import type { Measured } from './report.ts';
 
-export const servedModel = fileURLToPath(new URL('../../assets/catalogue/digits_mlp.onnx', import.meta.url));
 const limitMs = 50;
 const cores = cpus().length;
 /** Two processes per core that never wait. */
