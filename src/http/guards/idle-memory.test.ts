@@ -77,6 +77,15 @@ test('returns free pages of an idle server, and again only after it has grown', 
   assert.deepEqual([facts.trims, facts.rssMiB], [2, 200]);
 });
 
+test('returns pages at most every half minute, although it grows again at once', async () => {
+  const { facts, pass } = serverWith({ trimsToMiB: 200 });
+  for (let checks = 0; checks < 9; checks++) {
+    facts.rssMiB = 500;
+    await pass(10_000);
+  }
+  assert.equal(facts.trims, 3);
+});
+
 test('leaves the memory of a loaded server as it is, and returns it when the load is over', async () => {
   const { facts, pass } = serverWith({ loopShare: 0.4 });
   await pass(600_000);

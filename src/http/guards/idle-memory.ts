@@ -30,8 +30,9 @@ const checkEveryMs = 10_000;
 const idleShareMax = 0.1;
 /** A smaller young generation is left as it is. */
 const youngBytesMin = 8 * 2 ** 20;
-/** Growth since the last trim that is worth another one. */
+/** Growth since the last trim that is worth another one, which starts a thread. */
 const grownBytesMin = 16 * 2 ** 20;
+const trimEveryMs = 30_000;
 
 /** Looks every ten seconds whether the server is idle. */
 export class IdleMemory {
@@ -40,6 +41,7 @@ export class IdleMemory {
   #isSmallest = false;
   /** After the last trim. */
   #trimmedBytes = 0;
+  #trimmedAtMs = Number.NEGATIVE_INFINITY;
   #isTrimming = false;
   #cancel: () => void = () => {};
 
@@ -74,11 +76,13 @@ export class IdleMemory {
   }
 
   async #trim(): Promise<void> {
-    const { rssBytes, trim } = this.#options;
-    if (this.#isTrimming || rssBytes() < this.#trimmedBytes + grownBytesMin) return;
+    const { clock, rssBytes, trim } = this.#options;
+    const isRecent = clock.nowMs() - this.#trimmedAtMs < trimEveryMs;
+    if (this.#isTrimming || isRecent || rssBytes() < this.#trimmedBytes + grownBytesMin) return;
     this.#isTrimming = true;
     await trim().catch(() => undefined); // the server stops, or no thread could be started: the next check tries again
     this.#isTrimming = false;
+    this.#trimmedAtMs = clock.nowMs();
     this.#trimmedBytes = rssBytes();
   }
 }
