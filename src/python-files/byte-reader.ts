@@ -1,6 +1,6 @@
 /** Reads a file, packed or not, once from its beginning to its end, with a window of its bytes in memory. */
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib';
 import { messageOf, PlatformError } from '../errors.ts';
@@ -144,4 +144,13 @@ async function* unpacked(path: string, packing: Packing): AsyncGenerator<Uint8Ar
   } catch (cause) {
     throw new PlatformError('invalid_request', `the file is damaged or cut off: it cannot be unpacked (${messageOf(cause)})`, { cause });
   }
+  if (packing === 'zlib') await expectEnd(path, unpacker.bytesWritten);
+}
+
+/** Node ignores what follows the content of zlib. Another reader may not: joblib takes ever more memory for it. */
+async function expectEnd(path: string, contentBytes: number): Promise<void> {
+  const { size } = await stat(path);
+  if (size === contentBytes) return;
+  const more = `${size - contentBytes} bytes after its compressed content`;
+  throw new PlatformError('invalid_request', `the file is damaged: expected its end, got ${more}. Save the model again`);
 }

@@ -125,6 +125,16 @@ describe('bounds', () => {
     await assert.rejects(recognise('m.joblib', bomb), { code: 'too_large', message: /exceeds the limit/ });
   });
 
+  // joblib itself never ends with such a file.
+  test('a packed file that goes on after its content is rejected', async () => {
+    const model = deflateSync(readFileSync(join(folder, 'files/tree.joblib')));
+    assert.equal((await recognise('m.joblib', model))?.flavour, 'sklearn');
+    const two = Buffer.concat([model, deflateSync(Buffer.from('cos\nsystem\n.'))]);
+    await assert.rejects(recognise('m.joblib', two), { code: 'invalid_request', message: /got 20 bytes after its compressed content/ });
+    const far = Buffer.concat([model, Buffer.alloc(2 ** 20)]);
+    await assert.rejects(recognise('m.joblib', far), { code: 'invalid_request', message: /1048576 bytes after its compressed content/ });
+  });
+
   test('packings that are not read are rejected with what to do', async () => {
     for (const first of ['BZh91AY', '\xfd7zXZ\0', '\x5d\0\0\x80\0', '\x04\x22\x4d\x18', 'ZF0x']) {
       await assert.rejects(recognise('m.joblib', Buffer.from(first.padEnd(20), 'latin1')), {
