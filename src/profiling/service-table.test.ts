@@ -113,9 +113,10 @@ describe('the service table', () => {
         const table = new ServiceTable(profileOf({ 1: one, 2: two, 8: eight }));
         for (const [b, took] of observed) table.observe(b, took);
         for (const q of [0.5, 0.95, 0.99]) {
-          for (let b = 2; b <= 8; b++) assert.ok(table.quantileMs(q, b) >= table.quantileMs(q, b - 1));
+          for (let b = 2; b <= 8; b++) assert.ok(table.quantileMs(q, b) >= table.quantileMs(q, b - 1) * (1 - 1e-12));
         }
-        for (let b = 1; b <= 8; b++) assert.ok(table.quantileMs(0.99, b) >= table.quantileMs(0.5, b));
+        // Of few samples both are the same time, scaled twice: the sums may differ in the last digit.
+        for (let b = 1; b <= 8; b++) assert.ok(table.quantileMs(0.99, b) >= table.quantileMs(0.5, b) * (1 - 1e-12));
       }),
       { numRuns: 300 },
     );
