@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { until } from './poll.ts';
 import { penstock, plainEnvironment, type Server } from './server.ts';
 import { Servers } from './servers.ts';
 
@@ -87,7 +88,7 @@ async function drill(name: string, flags: readonly string[], restoreFlags: reado
   const server = await servers.start({ dataDir, flags });
   await server.deploy('digits', 'digits_mlp');
   const { acknowledged, stop } = writers(server);
-  while (acknowledged.length < 20) await new Promise((resolve) => setImmediate(resolve));
+  await until('the writers have begun', () => acknowledged.length >= 20);
   const file = join(directory, `${name}.tar`);
   const beganAtMs = performance.now();
   const { code, output } = await runConcurrently('backup', file, '--data-dir', dataDir, ...flags);

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { CostsBody } from '../../src/api/index.ts';
+import { until } from './poll.ts';
 import { penstock, plainEnvironment, Server, temporaryDirectory } from './server.ts';
 
 interface Outcome {
@@ -96,7 +97,7 @@ test('an interrupted load reports its results so far and exits with 130', async 
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   const requests = async (): Promise<number> => (await server.callWell<CostsBody>('GET', '/costs?endpoint=digits')).total.requests;
   const before = await requests();
-  while ((await requests()) === before) await new Promise((resolve) => setImmediate(resolve));
+  await until('a request is answered', async () => (await requests()) > before);
   child.kill('SIGINT');
   const [code] = (await once(child, 'close')) as [number];
   const { interrupted, answered } = JSON.parse(stdout) as Outcome & { readonly interrupted: boolean };
