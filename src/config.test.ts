@@ -52,6 +52,7 @@ test('uses defaults if nothing is set', () => {
     drainMs: 10_000,
     memoryLimitBytes: null,
     warmWorkers: 2,
+    profileBudgetMs: 3000,
     cores: null,
     awsAccount: '000000000000',
     awsRegion: 'us-east-1',

@@ -279,7 +279,8 @@ function buildCore(config: Config, product: Product, deps: CoreDeps) {
   });
   const environments = buildEnvironments(config, { ...deps, ...recording, registry });
   const isCpuHeld = () => provider.limits.cpu;
-  const profiles = new Profiles({ ...recording, random, registry, prices, cores, borrow: provider.borrow.bind(provider), isCpuHeld });
+  const measuring = { budgetMs: config.profileBudgetMs, borrow: provider.borrow.bind(provider), isCpuHeld };
+  const profiles = new Profiles({ ...recording, ...measuring, random, registry, prices, cores });
   const functionProfiles = new FunctionProfiles({ profiles, prices, cores, isCpuHeld, log });
   registry.onRegistered((registered) => profiles.measureOpened(registered));
   const tables = new ServiceTables({ profiles, functions: functionProfiles, log });

@@ -77,6 +77,7 @@ export async function openNativeApi(limits: { readonly headersTimeoutMs?: number
     registry,
     prices,
     cores,
+    budgetMs: 500,
     borrow: (use, options) => provider.borrow(use, options),
   });
   const functionProfiles = new FunctionProfiles({ profiles, prices, cores, isCpuHeld: () => false, log });

@@ -54,6 +54,8 @@ export interface Config {
   /** The limit of the server process; null: 90 % of the memory of the machine or container. */
   readonly memoryLimitBytes: number | null;
   readonly warmWorkers: number;
+  /** Processor time for measuring one profile. */
+  readonly profileBudgetMs: number;
   readonly cores: number | null;
   /** The account ID in ARNs: 12 digits. */
   readonly awsAccount: string;
@@ -213,6 +215,13 @@ export const settings: { readonly [Property in keyof Config]: Setting<Config[Pro
     ...bytesKind(),
   },
   warmWorkers: { name: 'warmWorkers', default: 2, help: 'workers kept ready without a model', ...integerKind(0, 64) },
+  profileBudgetMs: {
+    name: 'profileBudget',
+    default: 3000,
+    help: 'time for measuring the service times of a model version; a slow model has more batch sizes measured with more time',
+    // A measurement may take four times as long on a busy machine, and is ended after a minute.
+    ...durationKind(100, 10_000),
+  },
   cores: { name: 'cores', default: null, help: 'cores that workers may use (default: all)', ...integerKind(1, 4096) },
   awsAccount: {
     name: 'awsAccount',

@@ -11,8 +11,6 @@ import { slowdownOf, type Timed, type TimerOptions, timer } from './timer.ts';
 
 /** Batch sizes that a profile measures. */
 export const batchSizesMeasured: readonly number[] = [1, 2, 4, 8, 16, 32];
-/** Time budget of a profile, in milliseconds. */
-export const profileBudgetMs = 3000;
 
 /**
  * Measuring can take longer by this factor on a busy machine. Waiting is not charged to the budget; otherwise a fast model would

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { afterEach, describe, test } from 'node:test';
 import { type ControlPlane, openControlPlane, plainInspection } from '../../test/control-plane.ts';
 import { modelPath } from '../../test/models/index.ts';
-import { SystemClock } from '../clock.ts';
+import { SystemClock, VirtualClock } from '../clock.ts';
 import { defaultPrices } from '../costs/index.ts';
 import { LocalProvider, type Provider } from '../providers/index.ts';
 import { SeededRandom } from '../random.ts';
@@ -18,9 +18,10 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-function profilesOn(plane: ControlPlane, borrow: Provider['borrow']): Profiles {
+function profilesOn(plane: ControlPlane, borrow: Provider['borrow'], budgetMs = 3000): Profiles {
   const { db, clock, log, events, registry } = plane;
-  const profiles = new Profiles({ db, clock, log, events, registry, borrow, random: new SeededRandom(1), prices: defaultPrices, cores: 2 });
+  const random = new SeededRandom(1);
+  const profiles = new Profiles({ db, clock, log, events, registry, borrow, random, prices: defaultPrices, cores: 2, budgetMs });
   closing.push(() => profiles.close());
   return profiles;
 }
@@ -97,6 +98,25 @@ describe('profiles', () => {
         'Register it again with --sample ROWS.jsonl, which has a few rows of JSON, one per line',
     });
     assert.deepEqual(loads, []);
+  });
+
+  test('have more runs the more time measuring may take', async () => {
+    const clock = new VirtualClock();
+    const plane = await openControlPlane({ clock });
+    closing.push(() => plane.close());
+    const version = await register(plane, 'one');
+    const slow = Object.assign(instantWorker(), {
+      run: async () => {
+        clock.advance(20);
+        return { outputs: [], timings: { inMs: 0, runMs: 20, outMs: 0 } };
+      },
+    });
+    const runsIn = async (budgetMs: number): Promise<number> => {
+      const { service } = await profilesOn(plane, (use) => use(slow), budgetMs).measure(version, 'instance:local.1');
+      return service.reduce((sum, { samples }) => sum + samples.length, 0);
+    };
+    const [few, many] = [await runsIn(500), await runsIn(3000)];
+    assert(few >= 3 && few <= 25 && many > few && many <= 150, `${few} and ${many} runs of 20 ms`);
   });
 
   test('are measured in the background, stored by version and executor, and announced', async () => {

@@ -16,7 +16,7 @@ import { type RunResult, type SampleBody, sampleBatches, type WorkerLink } from 
 import { type Database, isForeignKeyViolation } from '../storage/index.ts';
 import { takesJson } from '../tensor.ts';
 import { functionExecutor, functionSizes, measureMemoryMiB } from './function-sizes.ts';
-import { batchSizesMeasured, measure, profileBudgetMs } from './measure.ts';
+import { batchSizesMeasured, measure } from './measure.ts';
 import { busyText, type Profile } from './profile.ts';
 import { timer, timerOf } from './timer.ts';
 
@@ -30,6 +30,8 @@ export interface ProfilesOptions {
   readonly prices: PriceTable;
   /** CPU cores of this machine. */
   readonly cores: number;
+  /** Time budget of a profile, in milliseconds. */
+  readonly budgetMs: number;
   /** Lends a worker for one task. */
   readonly borrow: Provider['borrow'];
   /** True if workers can be limited to their processors. Default: they cannot. */
@@ -192,7 +194,7 @@ export class Profiles {
         takesBytes && sample !== null
           ? () => invoked(link, sample)
           : (inputs) => link.run(inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] })));
-      return measure(run, { ...provided, budgetMs: profileBudgetMs, batchSizes: batchSizesMeasured });
+      return measure(run, { ...provided, budgetMs: this.#options.budgetMs, batchSizes: batchSizesMeasured });
     };
     // A worker limited to less than a processor needs a separate cgroup.
     const options = {

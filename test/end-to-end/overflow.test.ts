@@ -53,7 +53,8 @@ describe('overflow functions of an instance', () => {
   let server: Server;
   const variant = async (): Promise<VariantBody> => (await server.endpoint('pictures')).variants[0] as VariantBody;
   before(async () => {
-    server = await Server.start();
+    // The model is slow, and its plan needs the times of several batch sizes.
+    server = await Server.start({ flags: ['--profile-budget', '3s'] });
   });
   after(() => server?.end());
 

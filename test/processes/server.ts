@@ -38,7 +38,7 @@ export class TestServer {
   constructor(images: readonly unknown[], more: object = {}) {
     writeFileSync(
       join(this.directory, 'config.json'),
-      JSON.stringify({ images, logLevel: 'silent', warmWorkers: 0, drain: '500ms', ...more }),
+      JSON.stringify({ images, logLevel: 'silent', warmWorkers: 0, profileBudget: '500ms', drain: '500ms', ...more }),
     );
   }
 
