@@ -22,13 +22,13 @@ import {
 } from './aws/index.ts';
 import { Closers } from './closers.ts';
 import { type Config, isLoopback } from './config.ts';
-import { acceleratorTable, CostHistory, Ledger, priceTable } from './costs/index.ts';
+import { acceleratorTable, Ledger, priceTable } from './costs/index.ts';
 import { checkDestination } from './data-quality/index.ts';
 import { Deployments, foreignCodeCheck, Readiness } from './deployment/index.ts';
 import { buildEnvironments, LateInterpreters, pythonModels, startEnvironments } from './environments/index.ts';
 import { messageOf } from './errors.ts';
 import { openEvaluations, openSelections } from './evaluation/index.ts';
-import { type Foundation, openFoundation, openStorageHealth, type Product } from './foundation/index.ts';
+import { type Foundation, openFoundation, openHistories, openStorageHealth, type Product } from './foundation/index.ts';
 import { Fronts } from './gateways/index.ts';
 import {
   type Certificate,
@@ -42,7 +42,7 @@ import {
   serveConsole,
 } from './http/index.ts';
 import { recordAbruptEnd } from './logs/index.ts';
-import { ArrivalHistory, Metrics } from './metrics/index.ts';
+import { Metrics } from './metrics/index.ts';
 import { type GrpcPort, isInferPath, isPredictPath, OipRouter, oipServices, openGrpc } from './oip/index.ts';
 import { FunctionProfiles, Profiles, ServiceTables } from './profiling/index.ts';
 import { inspectionBy, type LocalProvider, openProvider, workerExitsTo } from './providers/index.ts';
@@ -185,17 +185,6 @@ async function openModules(config: Config, product: Product, base: Base, closers
   const batch = { transforms, evaluations, ...selections, training, tuning, pipelines };
   const aws = { s3, autoScaling, sagemaker, webhooks };
   return { ...core, ...histories, ...controllers, ...capture, ...async, ...batch, ...alerts, ...aws, startGuards, health };
-}
-
-/** Starts recording costs and arrivals. */
-function openHistories({ db, metricsDb, clock, ledger, serving, logs }: Foundation & ReturnType<typeof buildCore>, closers: Closers) {
-  const failed = (what: string) => (error: unknown) =>
-    logs.platform.error({ error: messageOf(error) }, `failed to write ${what}, will retry`);
-  const costs = new CostHistory({ db, clock, ledger, onFailure: failed('costs') });
-  const arrived = () => serving.arrived();
-  const arrivals = new ArrivalHistory({ db: metricsDb, clock, arrived, onFailure: failed('arrivals') });
-  for (const history of [costs, arrivals]) closers.add(history).open();
-  return { costs, arrivals };
 }
 
 /** Mounts all protocols at their paths. gRPC has its own port, opened later. */

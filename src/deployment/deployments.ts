@@ -8,7 +8,6 @@ import { every } from '../clock.ts';
 import { defined } from '../defined.ts';
 import { PlatformError } from '../errors.ts';
 import { nameKey } from '../names.ts';
-import type { Profiles } from '../profiling/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import { inTransaction, isUniqueViolation, type Transaction } from '../storage/index.ts';
 import { withModels } from './config/config-versions.ts';

@@ -1,4 +1,10 @@
-export { ArrivalHistory, type Arrivals, minutesRetentionMs, secondsRetentionMs } from './arrivals/arrival-history.ts';
+export {
+  ArrivalHistory,
+  type ArrivalHistoryOptions,
+  type Arrivals,
+  minutesRetentionMs,
+  secondsRetentionMs,
+} from './arrivals/arrival-history.ts';
 export { type BusyTime, MachineLoad, type MachineTimes } from './machine-load.ts';
 export { parseMath } from './math/metric-math.ts';
 export { type ExpressionQuery, withExpressions } from './math/metric-queries.ts';

@@ -68,7 +68,7 @@ async function namesAtTarget(): Promise<readonly string[]> {
 /** Kills a migration while it writes its backup: the backup reads this pipe, into which nothing is written. */
 async function killWhileItReads(): Promise<void> {
   const pipe = join(dataDir, 'config.json');
-  spawnSync('mkfifo', [pipe]);
+  spawnSync('sh', ['-c', 'mkfifo "$0"', pipe]);
   await killedMigration(null, [/^\.penstock-backup-[^/]*\/\.penstock-backup-[^/]*\/state\.db$/]);
   await rm(pipe);
 }
