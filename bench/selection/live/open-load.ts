@@ -46,6 +46,15 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, lateMs, s
   const beganMs = performance.now();
   const nowMs = (): number => performance.now() - beganMs;
 
+  /** After a burst, the server closes those that stay idle. */
+  const idleConnection = (): HttpConnection | undefined => {
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      if (connection.isOpen) return connection;
+      opened--;
+    }
+    return undefined;
+  };
+
   const answered = ({ status, head, body }: HttpResponse, dueMs: number, label: string): void => {
     if (status !== 200) throw new Error(`status ${status}: ${body.toString('latin1', 0, 200)}`);
     const latencyMs = nowMs() - dueMs;
@@ -64,7 +73,7 @@ export async function sendOpenLoad({ url, timesMs, requestOf, limitMs, lateMs, s
     if (delayMs > lateMs) sentLate++;
     const { request, label } = requestOf(index);
     try {
-      const connection = idle.pop() ?? (opened++ < connectionsMax ? await HttpConnection.open(url.hostname, Number(url.port)) : null);
+      const connection = idleConnection() ?? (opened++ < connectionsMax ? await HttpConnection.open(url.hostname, Number(url.port)) : null);
       if (connection === null) throw new Error(`${connectionsMax} requests wait for an answer`);
       const response = await connection.send(request);
       idle.push(connection);

@@ -49,7 +49,7 @@ import {
   tritonBinary,
 } from './media-type.ts';
 import { type ReplyForm, replyForm } from './reply-form.ts';
-import { sniff } from './sniff.ts';
+import { checkSniffed, sniff } from './sniff.ts';
 
 /** The unit that is answered as one: the whole body, or one line of JSON lines. */
 export interface Document {
@@ -138,6 +138,7 @@ export const checkBodyTask = bodyTask(
     const { type, parameters } = mediaOf(contentType);
     if (parameters[jsonSize] !== undefined) return;
     if (type === json) checkRows({ signature, contentType: type, body, label: undefined, limits });
+    if ((type === octetStream || type === tritonBinary) && !takesJson(signature)) checkSniffed(signature, body);
     if (type === csv && !takesJson(signature)) checkCsvBody(signature, body, { limits });
     if (type === jsonLines && !takesJson(signature)) checkLines(body, limits.requestsMax);
   },

@@ -1,6 +1,6 @@
 /** Detects the format of a body without a content type, or with a generic one. */
 import { isUtf8 } from 'node:buffer';
-import { type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
+import { anyJson, checkJsonCost, type JsonObject, parseObject, textOf } from '../../codecs/index.ts';
 import type { Signature } from '../../tensor.ts';
 
 /** The detected format, with what detection has parsed already. */
@@ -25,10 +25,21 @@ export function sniff({ inputs }: Signature, body: Buffer): Sniffed {
   const head = end === -1 ? whole : parsed(body.subarray(0, end));
   const rest = body.subarray(end);
   if ('document' in head && binaryBytes(head.document) === rest.length) return { kind: 'binary', ...head, rest };
-  // Text for a text model may begin with a brace.
-  const isMeantAsJson = inputs.length !== 1 || (inputs[0]?.datatype !== 'BYTES' && isUtf8(body));
-  if (isMeantAsJson) throw whole.problem;
+  if (isMeantAsJson(inputs, body)) throw whole.problem;
   return raw;
+}
+
+/** Throws what `sniff` throws for JSON of too many values, and parses nothing. */
+export function checkSniffed({ inputs }: Signature, body: Buffer): void {
+  const start = firstByte(body);
+  if (body[start] !== 0x7b || !isUtf8(body) || !isMeantAsJson(inputs, body)) return;
+  const end = endOfObject(body, start);
+  if (end === -1 || end === body.length) checkJsonCost(textOf(body), anyJson);
+}
+
+/** Text for a text model may begin with a brace. */
+function isMeantAsJson(inputs: Signature['inputs'], body: Buffer): boolean {
+  return inputs.length !== 1 || (inputs[0]?.datatype !== 'BYTES' && isUtf8(body));
 }
 
 function firstByte(body: Buffer): number {
