@@ -51,10 +51,7 @@ export interface Threads {
 /** Limits of the pool. Defaults are those of servers; tests pass smaller ones. */
 export interface ThreadPoolOptions {
   readonly clock: Pick<Clock, 'after'>;
-  /**
-   * For bodies, one of them only for small ones, beside one for quick tasks. Files have as many beside them; work that no request waits for has
-   * one less, and at least one.
-   */
+  /** For bodies, one of them only for small ones, beside one for quick tasks. Every other lane has as many beside them, less one, and at least one. */
   readonly threadsMax: number;
   readonly heapMaxMiB?: number;
   readonly timeoutMs?: number;
@@ -137,8 +134,7 @@ export class ThreadPool implements Threads {
     const { threadsMax } = this.#options;
     const restMax = Math.max(1, threadsMax - 1);
     const same = busy.filter(({ lane }) => lane === job.lane);
-    if (job.lane === 'background') return same.length < restMax;
-    if (job.lane === 'files') return same.length < threadsMax;
+    if (job.lane !== 'bodies') return same.length < restMax;
     // One more thread than there are others, so quick ones only wait for each other.
     if (job.isQuick) return same.length <= threadsMax;
     const slow = same.filter(({ isQuick }) => !isQuick);
