@@ -106,7 +106,9 @@ export async function compareLive(options: LiveOptions, say: (text: string) => v
     const usd = after.usage.total_usd - before.usage.total_usd;
     const overflowed = (after.statistics?.overflowed ?? 0) - (before.statistics?.overflowed ?? 0);
     const { lateShare, sentLateMs, lastRequestId } = sent;
-    if (lastRequestId !== null) say(`the last request: ${await platform.run('why', lastRequestId)}`);
+    // At thousands of requests a second, only some are logged.
+    const why = lastRequestId === null ? '' : await platform.run('why', lastRequestId).catch(() => 'it was not sampled');
+    say(`the last request: ${why}`);
     const ladder = (await endpointOf(url)).selection?.ladder.map(({ plan }) => plan) ?? [];
     return {
       load: load.name,
