@@ -136,7 +136,8 @@ class PlanModel:
 
 
 def is_single_plan(options):
-    """Whether there is one plan of one model whose scores, if it has any, are among its outputs. Its results need no stages."""
+    """Whether a worker has a single plan of a single model, and the scores of that model are among its outputs or it has none. Results of such
+    a plan have no stages."""
     maps, plans = options["maps"], options["plans"]
     if len(maps) != 1 or len(plans) != 1 or plans[0]["second"] is not None:
         return False

@@ -57,8 +57,8 @@ export function isRunnable({ first, second }: Pick<WorkerPlan, 'first' | 'second
 }
 
 /**
- * Whether a worker answers like one without plans: it has one plan and one model, and the scores, if the model has any, are among its
- * outputs. Its results have no stages, because they would say nothing that the outputs do not.
+ * Whether a worker has a single plan of a single model, and the scores of that model are among its outputs or it has none. It answers like a
+ * worker without plans: stages would say nothing that the outputs do not.
  */
 export function isSinglePlan({ maps, plans }: Pick<WorkerPlans, 'maps' | 'plans'>): boolean {
   const [map] = maps;

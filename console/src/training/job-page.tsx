@@ -10,14 +10,12 @@ import { useHasPermission } from '../api/session.ts';
 import { Card } from '../kit/card.tsx';
 import { Chip } from '../kit/chip.tsx';
 import { Confirm } from '../kit/confirm.tsx';
-import { Ago } from '../kit/format/ago.tsx';
 import { bytes, duration, sentence, usdSmall } from '../kit/format/format.ts';
 import { NumberStrip } from '../kit/number-strip.tsx';
-import { LoadedContent } from '../kit/page/loaded.tsx';
 import { Note } from '../kit/page/note.tsx';
-import { PageLayout } from '../kit/page/page.tsx';
 import { useParameter } from '../kit/page/search-state.ts';
 import { Pairs } from '../kit/pairs.tsx';
+import { JobFrame, JobReason } from './job-frame.tsx';
 import { JobLineage } from './job-lineage.tsx';
 import { JobLog } from './job-log.tsx';
 import { JobMetrics } from './job-metrics.tsx';
@@ -29,46 +27,30 @@ import { objectiveMetric, shownMetric } from './training-text.ts';
 
 export function TrainingJobPage(): ReactElement {
   const name = useParameter('job');
-  const query = useQuery(trainingJobQuery(name));
-  const job = query.data;
   return (
-    <PageLayout
-      title={job?.name ?? name}
-      aside={
-        job === undefined ? null : (
-          <>
-            <JobMark job={job} />
-            {job.attempt > 1 ? <Chip>{`attempt ${job.attempt} of ${job.retries + 1}`}</Chip> : null}
-            {job.spot ? <Chip>spot</Chip> : null}
-          </>
-        )
-      }
-      facts={
-        job === undefined ? undefined : (
-          <span>
-            Created <Ago at={job.created_at} /> by {job.created_by}
-          </span>
-        )
-      }
-      actions={job === undefined ? undefined : <Actions job={job} />}
+    <JobFrame
+      kind="training job"
+      name={name}
+      query={useQuery(trainingJobQuery(name))}
+      heights={[76, 200, 280]}
+      aside={(job) => (
+        <>
+          <JobMark job={job} />
+          {job.attempt > 1 ? <Chip>{`attempt ${job.attempt} of ${job.retries + 1}`}</Chip> : null}
+          {job.spot ? <Chip>spot</Chip> : null}
+        </>
+      )}
+      actions={(job) => <Actions job={job} />}
     >
-      <LoadedContent query={query} what={`The training job ${name} could not be loaded.`} heights={[76, 200, 280]}>
-        {(loaded) => <Content job={loaded} />}
-      </LoadedContent>
-    </PageLayout>
+      {(job) => <Content job={job} />}
+    </JobFrame>
   );
 }
 
 function Content({ job }: { readonly job: TrainingJobDetailBody }): ReactElement {
   return (
     <>
-      {job.reason === null ? null : (
-        <div className="section">
-          <Note tone="bad" title="The job failed.">
-            <span className="training-reason">{sentence(job.reason)}</span>
-          </Note>
-        </div>
-      )}
+      <JobReason reason={job.reason} />
       {job.notes.map((note) => (
         <div className="section" key={note}>
           <Note title="Note">{sentence(note)}</Note>

@@ -1,21 +1,16 @@
 /** A processing job: its statuses, its inputs and outputs, and what it printed. */
 import '../training.css';
-import { Button } from '@mantine/core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { type ReactElement, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import type { ReactElement } from 'react';
 import type { ProcessingJobBody } from '../../../../src/api/index.ts';
-import { path, post } from '../../api/client.ts';
-import { useHasPermission } from '../../api/session.ts';
+import { path } from '../../api/client.ts';
 import { Card } from '../../kit/card.tsx';
-import { Confirm } from '../../kit/confirm.tsx';
-import { Ago } from '../../kit/format/ago.tsx';
 import { bytes, duration, sentence, usdSmall } from '../../kit/format/format.ts';
 import { NumberStrip } from '../../kit/number-strip.tsx';
-import { LoadedContent } from '../../kit/page/loaded.tsx';
 import { Note } from '../../kit/page/note.tsx';
-import { PageLayout } from '../../kit/page/page.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
 import { Pairs } from '../../kit/pairs.tsx';
+import { JobFrame, JobReason, StopJob } from '../job-frame.tsx';
 import { JobLog } from '../job-log.tsx';
 import { JobTimeline } from '../job-timeline.tsx';
 import { isJobRunning } from '../training-queries.ts';
@@ -24,38 +19,24 @@ import { ProcessingMark } from './processing-table.tsx';
 
 export function ProcessingJobPage(): ReactElement {
   const name = useParameter('processing');
-  const query = useQuery(processingJobQuery(name));
-  const job = query.data;
   return (
-    <PageLayout
-      title={job?.name ?? name}
-      aside={job === undefined ? null : <ProcessingMark job={job} />}
-      facts={
-        job === undefined ? undefined : (
-          <span>
-            Created <Ago at={job.created_at} /> by {job.created_by}
-          </span>
-        )
-      }
-      actions={job === undefined || !isJobRunning(job) ? undefined : <StopProcessing job={job} />}
+    <JobFrame
+      kind="processing job"
+      name={name}
+      query={useQuery(processingJobQuery(name))}
+      heights={[76, 200, 280]}
+      aside={(job) => <ProcessingMark job={job} />}
+      actions={(job) => (isJobRunning(job) ? <StopProcessing job={job} /> : undefined)}
     >
-      <LoadedContent query={query} what={`The processing job ${name} could not be loaded.`} heights={[76, 200, 280]}>
-        {(loaded) => <Content job={loaded} />}
-      </LoadedContent>
-    </PageLayout>
+      {(job) => <Content job={job} />}
+    </JobFrame>
   );
 }
 
 function Content({ job }: { readonly job: ProcessingJobBody }): ReactElement {
   return (
     <>
-      {job.reason === null ? null : (
-        <div className="section">
-          <Note tone="bad" title="The job failed.">
-            <span className="training-reason">{sentence(job.reason)}</span>
-          </Note>
-        </div>
-      )}
+      <JobReason reason={job.reason} />
       {[...job.notes, ...(job.exit_message === null ? [] : [job.exit_message])].map((note) => (
         <div className="section" key={note}>
           <Note title={note === job.exit_message ? 'Exit message' : 'Note'}>{sentence(note)}</Note>
@@ -119,26 +100,14 @@ function Settings({ job }: { readonly job: ProcessingJobBody }): ReactElement {
   );
 }
 
-function StopProcessing({ job }: { readonly job: ProcessingJobBody }): ReactElement | null {
-  const mayTrain = useHasPermission('deploy');
-  const client = useQueryClient();
-  const [isOpen, setIsOpen] = useState(false);
-  if (!mayTrain) return null;
+function StopProcessing({ job: { name } }: { readonly job: ProcessingJobBody }): ReactElement {
   return (
-    <>
-      <Button onClick={() => setIsOpen(true)}>Stop</Button>
-      {isOpen ? (
-        <Confirm
-          title={`Stop processing job ${job.name}?`}
-          consequences={['The script has 120 s to end; files that it has written to its outputs are uploaded.']}
-          action="Stop processing job"
-          onConfirm={async () => {
-            await post(`${path('/processing-jobs/:processing', { processing: job.name })}/stop`);
-            await client.invalidateQueries({ predicate: ({ queryKey: [first] }) => String(first).startsWith('processing-') });
-          }}
-          onClose={() => setIsOpen(false)}
-        />
-      ) : null}
-    </>
+    <StopJob
+      kind="processing job"
+      name={name}
+      place={path('/processing-jobs/:processing', { processing: name })}
+      queries="processing-"
+      consequences={['The script has 120 s to end; files that it has written to its outputs are uploaded.']}
+    />
   );
 }

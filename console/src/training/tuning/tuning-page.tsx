@@ -1,24 +1,18 @@
 /** A tuning job: its best trial, the course of its metric, and all trials. */
 import '../training.css';
-import { Button } from '@mantine/core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { type ReactElement, useState } from 'react';
+import type { ReactElement } from 'react';
 import type { TuningJobBody, TuningTrialBody } from '../../../../src/api/index.ts';
-import { path, post } from '../../api/client.ts';
-import { useHasPermission } from '../../api/session.ts';
+import { path } from '../../api/client.ts';
 import { Card } from '../../kit/card.tsx';
-import { Confirm } from '../../kit/confirm.tsx';
 import { DataTable, type TableColumn } from '../../kit/data-table.tsx';
-import { Ago } from '../../kit/format/ago.tsx';
-import { count, duration, plural, sentence } from '../../kit/format/format.ts';
+import { count, duration, plural } from '../../kit/format/format.ts';
 import { NumberStrip } from '../../kit/number-strip.tsx';
-import { LoadedContent } from '../../kit/page/loaded.tsx';
-import { Note } from '../../kit/page/note.tsx';
-import { PageLayout } from '../../kit/page/page.tsx';
 import { useParameter } from '../../kit/page/search-state.ts';
 import { Pairs } from '../../kit/pairs.tsx';
 import { type StateKind, StateMark } from '../../kit/state-mark.tsx';
+import { JobFrame, JobReason, StopJob } from '../job-frame.tsx';
 import { shownMetric } from '../training-text.ts';
 import { TrialChart } from './trial-chart.tsx';
 import { isTuning, tuningJobQuery, tuningTrialsQuery } from './tuning-queries.ts';
@@ -27,39 +21,26 @@ import { searchedText, trialText } from './tuning-text.ts';
 
 export function TuningJobPage(): ReactElement {
   const name = useParameter('tuning');
-  const query = useQuery(tuningJobQuery(name));
-  const job = query.data;
   return (
-    <PageLayout
-      title={job?.name ?? name}
-      aside={job === undefined ? null : <TuningMark job={job} />}
-      facts={
-        job === undefined ? undefined : (
-          <span>
-            Created <Ago at={job.created_at} /> by {job.created_by}
-          </span>
-        )
-      }
-      actions={job === undefined || !isTuning(job) ? undefined : <StopTuning job={job} />}
+    <JobFrame
+      kind="tuning job"
+      name={name}
+      query={useQuery(tuningJobQuery(name))}
+      heights={[76, 260, 200]}
+      aside={(job) => <TuningMark job={job} />}
+      actions={(job) => (isTuning(job) ? <StopTuning job={job} /> : undefined)}
     >
-      <LoadedContent query={query} what={`The tuning job ${name} could not be loaded.`} heights={[76, 260, 200]}>
-        {(loaded) => <Content job={loaded} />}
-      </LoadedContent>
-    </PageLayout>
+      {(job) => <Content job={job} />}
+    </JobFrame>
   );
 }
 
 function Content({ job }: { readonly job: TuningJobBody }): ReactElement {
   const trials = useQuery(tuningTrialsQuery(job.name, isTuning(job))).data?.items ?? [];
+  const isFailure = job.status === 'Failed';
   return (
     <>
-      {job.reason === null ? null : (
-        <div className="section">
-          <Note tone={job.status === 'Failed' ? 'bad' : 'plain'} title={job.status === 'Failed' ? 'The tuning job failed.' : 'Note'}>
-            <span className="training-reason">{sentence(job.reason)}</span>
-          </Note>
-        </div>
-      )}
+      <JobReason reason={job.reason} title={isFailure ? 'The tuning job failed.' : 'Note'} isFailure={isFailure} />
       <Numbers job={job} />
       <TrialChart job={job} trials={trials} />
       <div className="grid top">
@@ -168,26 +149,14 @@ function columnsFor({ best, metric }: TuningJobBody): TableColumn<TuningTrialBod
   ];
 }
 
-function StopTuning({ job }: { readonly job: TuningJobBody }): ReactElement | null {
-  const mayTrain = useHasPermission('deploy');
-  const client = useQueryClient();
-  const [isOpen, setIsOpen] = useState(false);
-  if (!mayTrain) return null;
+function StopTuning({ job: { name } }: { readonly job: TuningJobBody }): ReactElement {
   return (
-    <>
-      <Button onClick={() => setIsOpen(true)}>Stop</Button>
-      {isOpen ? (
-        <Confirm
-          title={`Stop tuning job ${job.name}?`}
-          consequences={['Trials that run are stopped, and no further ones start.', 'The best trial so far stays.']}
-          action="Stop tuning job"
-          onConfirm={async () => {
-            await post(`${path('/tuning-jobs/:tuning', { tuning: job.name })}/stop`);
-            await client.invalidateQueries({ predicate: ({ queryKey: [first] }) => String(first).startsWith('tuning-') });
-          }}
-          onClose={() => setIsOpen(false)}
-        />
-      ) : null}
-    </>
+    <StopJob
+      kind="tuning job"
+      name={name}
+      place={path('/tuning-jobs/:tuning', { tuning: name })}
+      queries="tuning-"
+      consequences={['Trials that run are stopped, and no further ones start.', 'The best trial so far stays.']}
+    />
   );
 }
