@@ -15,28 +15,33 @@ async function run({ host, port, requests, shape, limitMs = Number.POSITIVE_INFI
   const cpuBefore = process.cpuUsage();
   const arrivalsMs = shape.kind === 'open' ? poissonArrivals(shape.phases, new SeededRandom(shape.seed)) : [];
   const answered: number[] = []; // arrival times in the options of responses, like `latenciesMs`
-  const { latenciesMs, failures, elapsedMs } =
-    shape.kind === 'closed'
-      ? await runClosedWindow({ clock, host, port, requestOf }, shape)
-      : await runOpenLoop({
-          clock,
-          host,
-          port,
-          requestOf,
-          arrivalsMs,
-          onAnswer: (i) => answered.push(arrivalsMs[i] as number),
-          connections: shape.connections,
-        });
+  const {
+    latenciesMs: allMs,
+    failures,
+    elapsedMs,
+  } = shape.kind === 'closed'
+    ? await runClosedWindow({ clock, host, port, requestOf }, shape)
+    : await runOpenLoop({
+        clock,
+        host,
+        port,
+        requestOf,
+        arrivalsMs,
+        onAnswer: (i) => answered.push(arrivalsMs[i] as number),
+        connections: shape.connections,
+      });
   const { user, system } = process.cpuUsage(cpuBefore);
+  const warmUpMs = (shape.kind === 'open' && shape.warmUpMs) || 0;
+  const latenciesMs = warmUpMs === 0 ? allMs : allMs.filter((_, k) => (answered[k] as number) >= warmUpMs);
   const failed = failures.values().reduce((sum, count) => sum + count, 0);
   return {
     answers: latenciesMs.length,
-    ratePerSecond: latenciesMs.length / (elapsedMs / 1000),
+    ratePerSecond: (latenciesMs.length * 1000) / (elapsedMs - warmUpMs),
     latencyMs: summarize(latenciesMs),
     inTime: latenciesMs.filter((latencyMs) => latencyMs <= limitMs).length / (latenciesMs.length + failed),
     failures: Object.fromEntries(failures),
     generatorCpu: (user + system) / 1000 / (performance.now() - startMs),
-    ...(windowMs === undefined ? {} : { windows: windowsOf(answered, latenciesMs, windowMs) }),
+    ...(windowMs === undefined ? {} : { windows: windowsOf(answered, allMs, windowMs) }),
   };
 }
 

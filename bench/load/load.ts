@@ -15,6 +15,8 @@ export type LoadShape =
       readonly connections: number;
       /** Epoch milliseconds. Default: at once. */
       readonly beginAtMs?: number;
+      /** Responses to requests sent earlier than this after the begin are in `failures` only. Default: 0. */
+      readonly warmUpMs?: number;
     };
 
 export interface LoadOptions {

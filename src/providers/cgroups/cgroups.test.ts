@@ -71,6 +71,7 @@ class Kernel implements CgroupFiles {
     if (controllers.includes('cpu')) {
       this.files.set(join(folder, 'cpu.max'), 'max 100000');
       this.files.set(join(folder, 'cpu.weight'), '100');
+      this.files.set(join(folder, 'cpu.idle'), '0');
     }
     if (controllers.includes('pids')) this.files.set(join(folder, 'pids.max'), 'max');
     if (controllers.includes('memory')) {
@@ -241,7 +242,7 @@ describe('cgroups of version 1', () => {
     const { locations, isWeighted } = open(kernel, new CgroupRecord(directory)).makeTaskGroups('job', 512, 4096);
     const [cpu, memory] = ['/sys/fs/cgroup/cpu,cpuacct/penstock-7-9-tasks', '/sys/fs/cgroup/memory/jobs/7/penstock-7-9-tasks/job'];
     assert.deepEqual([isWeighted, locations.map(({ folder }) => folder)], [true, [`${cpu}/job`, memory]]);
-    assert.equal(kernel.read(`${cpu}/cpu.shares`), '205');
+    assert.equal(kernel.read(`${cpu}/cpu.shares`), '205'); // before Linux 5.15 there is no cpu.idle
     assert.equal(kernel.read(`${memory}/memory.limit_in_bytes`), String(512 * 1024 ** 2));
     for (const { folder } of locations) kernel.write(join(folder, 'cgroup.procs'), '42');
     const next = () => new Cgroups({ log: silent, name: '8-1', notes: new CgroupRecord(directory), files: kernel });
@@ -271,6 +272,7 @@ describe('cgroups of version 2', () => {
     const own = '/sys/fs/cgroup/penstock/penstock-7-9-tasks';
     assert.deepEqual([tasks.isWeighted, tasks.locations.map((location) => location.folder)], [true, [`${own}/job`]]);
     assert.deepEqual([kernel.read(`${own}/cpu.weight`), kernel.read(`${own}/job/memory.max`)], ['20', String(512 * 1024 ** 2)]);
+    assert.equal(kernel.read(`${own}/cpu.idle`), '1');
   });
 
   test('move a server that is alone in its group aside for its workers, and back when it closes', () => {

@@ -142,6 +142,9 @@ export class Cgroups {
     if (!controllers.includes('cpu')) return;
     if (layout === 'v2') this.#files.write(join(parent, 'cpu.weight'), String(taskWeight));
     else this.#files.write(join(parent, 'cpu.shares'), String(Math.round((sharesPer100 * taskWeight) / 100)));
+    // A weight divides time but does not preempt: a request would wait for the end of a task's time slice, several times on its way.
+    const idle = join(parent, 'cpu.idle'); // Linux 5.15; in both versions
+    if (this.#files.exists(idle)) this.#files.write(idle, '1');
   }
 
   /** Removes the groups of this server, except those of running workers and tasks, which the next server removes. */
