@@ -13,7 +13,7 @@ const layers = [
   ['tensor', 'python-model', 'objective', 'tar', 'zip', 'threads', 'schedules'],
   ['config', 'codecs', 'connections', 'fields', 'python-files', 'data-directory'],
   ['queueing', 'forecasting', 'statistics', 'storage', 'runtime'],
-  ['metrics', 'records', 'access', 'costs', 'selection'],
+  ['metrics', 'records', 'access', 'costs', 'selection', 'cluster'],
   ['logs', 'alerts', 'data-quality'],
   ['registry', 'providers', 'foundation'],
   ['profiling', 'environments'],

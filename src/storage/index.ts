@@ -14,6 +14,7 @@ export {
   type OpenDatabase,
   openDatabase,
 } from './database.ts';
+export { databaseTime, limitIdleTime } from './database-time.ts';
 export { bindInstallation, databaseName, rejectMissingDatabase } from './installation.ts';
 export type { DeadJob, Job, LeasedJob, NewJob, PendingJob, QueueState } from './job.ts';
 export { type JobFilter, type JobSortColumn, jobSortKey, nameKeyContaining, pageOfJobs } from './job-pages.ts';
@@ -30,6 +31,7 @@ export { TrashEmptier, type TrashSize } from './objects/trash.ts';
 export { VerifiedFiles } from './objects/verified-files.ts';
 export { firstIdAt, OrderedIds, timeOfId } from './ordered-ids.ts';
 export { ConnectionLost, isOutcomeUnknown } from './postgres/postgres-errors.ts';
+export { isKeyAbsent, Presence, presentKeys } from './postgres/presence.ts';
 export { inSharedTransaction } from './shared-transactions.ts';
 export { Checkpointer } from './sqlite/checkpointer.ts';
 export { CommittedSequence } from './sqlite/committed-sequence.ts';
@@ -37,6 +39,7 @@ export { type FileSize, sizeOfFile } from './sqlite/database-size.ts';
 export { checkDatabaseFiles } from './sqlite/quick-check.ts';
 export type { CheckpointOptions } from './sqlite/sqlite-checkpoints.ts';
 export type { S3ObjectsTable, S3PiecesTable } from './tables/aws.ts';
+export type { ClusterNodesTable, ClusterRolesTable, ClusterSlotsTable } from './tables/cluster.ts';
 export type { HourlyCostsTable } from './tables/costs.ts';
 export type { EndpointsTable } from './tables/deployment.ts';
 export type { EnvironmentLocksTable, EnvironmentsTable } from './tables/environments.ts';

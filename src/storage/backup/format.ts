@@ -39,7 +39,10 @@ export const plainFiles: readonly string[] = ['config.json', 'keys.json', 'insta
 /** Limit of one file of the data directory within a backup, which a restore reads into memory. */
 export const plainFileBytesMax = 16 * 2 ** 20;
 
-/** All tables except those of objects, each one before the tables whose foreign keys reference it. */
+/** Rows about processes: a restored database has none. */
+type ClusterTable = 'cluster_nodes' | 'cluster_roles' | 'cluster_slots';
+
+/** All tables except those of objects and of the cluster, each one before the tables whose foreign keys reference it. */
 export const tableNames = Object.keys({
   installation: true,
   environments: true,
@@ -99,4 +102,4 @@ export const tableNames = Object.keys({
   log_groups: true,
   log_streams: true,
   log_events: true,
-} satisfies Record<Exclude<keyof Tables, 'object_blobs' | 'object_chunks'>, true>) as (keyof Tables)[];
+} satisfies Record<Exclude<keyof Tables, 'object_blobs' | 'object_chunks' | ClusterTable>, true>) as (keyof Tables)[];

@@ -1,0 +1,43 @@
+/** Rows of the nodes that share a PostgreSQL database, see `cluster/`. SQLite has none of these tables. */
+
+/** A node by its name, and the lease of its present process. */
+export interface ClusterNodesTable {
+  name: string;
+  /** A small number that stays with the name. */
+  number: number;
+  /** Rises each time that a process joins under the name. */
+  incarnation: number;
+  /** `live` or `dead`. A dead incarnation stays dead. */
+  state: string;
+  /** The end of the lease, by the clock of the database. */
+  expires_at: number;
+  joined_at: number;
+  /** The version of the program. */
+  version: string;
+  /** 1 while the node hands over its slots in order to leave. */
+  draining: number;
+}
+
+/** A duty that one node has at a time. */
+export interface ClusterRolesTable {
+  role: string;
+  /** The name of the node; null if none has the role. */
+  holder: string | null;
+  incarnation: number | null;
+  /** Rises each time that another holder takes the role. */
+  epoch: number;
+}
+
+/** The owner of a slot, and so of the endpoints in it. */
+export interface ClusterSlotsTable {
+  slot: number;
+  /** The name of the node; null if none owns the slot yet. */
+  holder: string | null;
+  incarnation: number | null;
+  /** Rises at each change of the owner. */
+  epoch: number;
+  /** The node that the owner must hand the slot to; null if it stays. */
+  wanted: string | null;
+  /** When the owner changed last, by the clock of the database. */
+  since: number;
+}

@@ -1,0 +1,128 @@
+/** Nodes of a cluster in one process, each with its own connections to a real PostgreSQL and its own clock. */
+import assert from 'node:assert/strict';
+import { SystemClock, VirtualClock } from '../../src/clock.ts';
+import { presenceKeyOf } from '../../src/cluster/cluster-state.ts';
+import { Deposed, Member, type MemberLimits, type SlotOwnership } from '../../src/cluster/index.ts';
+import { type Database, openDatabase, Presence } from '../../src/storage/index.ts';
+import type { PostgresServer } from '../postgres-server.ts';
+
+/** A test, and what it closes at its end. */
+interface Test {
+  after(run: () => Promise<void>): void;
+}
+
+export const fixtureLimits: MemberLimits = { renewEveryMs: 500, roundEveryMs: 500, ttlMs: 3000, absentMs: 900, movesMax: 64 };
+
+/** A node whose time and rounds the test controls. */
+export interface TestNode {
+  readonly member: Member;
+  readonly db: Database;
+  readonly clock: VirtualClock;
+  /** `taken 1`, `handing over 1`, `lost 1`. */
+  readonly log: string[];
+  /** While set, hand-overs wait for it. */
+  handOvers: Promise<void>;
+}
+
+let databases = 0;
+
+/** Database, and nodes that join it. */
+export class ClusterFixture {
+  readonly #test: Test;
+  readonly #server: PostgresServer;
+  readonly #presences = new Map<number, Presence>();
+  readonly name: string;
+  readonly url: string;
+
+  private constructor(test: Test, server: PostgresServer, name: string, url: string) {
+    this.#test = test;
+    this.#server = server;
+    this.name = name;
+    this.url = url;
+  }
+
+  static async create(test: Test, server: PostgresServer): Promise<ClusterFixture> {
+    const name = `cluster${databases++}`;
+    const fixture = new ClusterFixture(test, server, name, await server.createDatabase(name));
+    await (await openDatabase({ url: fixture.url })).close(); // migrated once, not by all nodes at the same time
+    return fixture;
+  }
+
+  async open(url = this.url): Promise<Database> {
+    const { db, close } = await openDatabase({ url, limits: { connectMs: 2000, statementMs: 5000 } });
+    this.#test.after(close);
+    return db;
+  }
+
+  async join(name: string, { url = this.url, clockAheadMs = 0, limits = fixtureLimits } = {}): Promise<TestNode> {
+    const db = await this.open(url);
+    const clock = new VirtualClock(Date.now() + clockAheadMs);
+    const log: string[] = [];
+    const node = { db, clock, log, handOvers: Promise.resolve() };
+    const handlers = {
+      taken: ({ slot }: SlotOwnership) => void log.push(`taken ${slot}`),
+      beforeHandOver: async ({ slot }: SlotOwnership) => {
+        log.push(`handing over ${slot}`);
+        await node.handOvers;
+      },
+      lost: ({ slot }: SlotOwnership) => void log.push(`lost ${slot}`),
+    };
+    const openPresence = async (key: number): Promise<Presence> => {
+      const presence = await Presence.open(url, key, { clock: new SystemClock(), connectMs: 2000 });
+      this.#presences.set(key, presence);
+      this.#test.after(() => presence.close());
+      return presence;
+    };
+    const description = { name, version: '0.1.0' };
+    const member = await Member.join({ db, clock, node: description, handlers, openPresence, limits, onFailure: assert.ifError });
+    return Object.assign(node, { member });
+  }
+
+  async psql(text: string): Promise<string> {
+    return this.#server.psql(text, this.name);
+  }
+
+  /** The leases of these nodes, or of all, run out by the clock of the database. */
+  async expire(...names: readonly string[]): Promise<void> {
+    const which = names.length === 0 ? 'true' : `name in (${names.map((name) => `'${name}'`).join(', ')})`;
+    await this.psql(`update cluster_nodes set expires_at = 0 where ${which}`);
+  }
+
+  /** As if the process of the node were killed. */
+  async endPresence({ member }: TestNode): Promise<void> {
+    await this.#presences.get(presenceKeyOf(member.self))?.close();
+  }
+
+  /** Number of slots by owner. */
+  async owners(): Promise<Record<string, number>> {
+    const rows = await this.psql('select holder, count(*) from cluster_slots where holder is not null group by holder order by holder');
+    return Object.fromEntries<number>(
+      rows
+        .split('\n')
+        .filter((row) => row !== '')
+        .map((row) => row.split('|'))
+        .map(([name = '', count]) => [name, Number(count)]),
+    );
+  }
+}
+
+/** Time passes for these nodes: each one renews its lease and does a round, twice a second. */
+export async function pass(nodes: readonly TestNode[], ms = 500): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 500) {
+    for (const { member, clock } of nodes) {
+      clock.advance(500);
+      await member.renew();
+      await member.round();
+    }
+  }
+}
+
+/** Time passes until the condition holds. */
+export async function passUntil(nodes: readonly TestNode[], isMet: () => boolean | Promise<boolean>): Promise<void> {
+  for (let rounds = 0; !(await isMet()); rounds++) {
+    assert(rounds < 200, 'the condition is not met after 100 seconds');
+    await pass(nodes);
+  }
+}
+
+export const isDeposed = (error: unknown): boolean => error instanceof Deposed;
