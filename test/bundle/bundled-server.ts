@@ -1,6 +1,6 @@
 /** Bundles the server if its sources changed since the last time. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, mkdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const checkout = join(import.meta.dirname, '../..');
@@ -26,5 +26,7 @@ export function bundleServer(): string {
   });
   mkdirSync(join(home, 'bin'), { recursive: true });
   copyFileSync(join(checkout, 'bin/penstock'), command);
+  // Otherwise Node parses each file to find out that it is a module.
+  writeFileSync(join(home, 'package.json'), '{ "type": "module" }');
   return command;
 }

@@ -12,10 +12,11 @@ const sourceLocations = {
   name: 'source-locations',
   enforce: 'pre',
   transform(code: string, id: string): string | null {
-    if (!code.includes('import.meta.')) return null;
+    if (!/import\.meta\.|\b__dirname\b/.test(code)) return null;
     return code
       .replaceAll('import.meta.dirname', JSON.stringify(dirname(id)))
-      .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href));
+      .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href))
+      .replaceAll(/\b__dirname\b/g, JSON.stringify(dirname(id)));
   },
 };
 
@@ -25,8 +26,7 @@ export default {
   plugins: [sourceLocations],
   ssr: {
     noExternal: true,
-    // They load files of their own folders.
-    external: ['onnxruntime-node', '@grpc/grpc-js', '@grpc/proto-loader', '@fastify/swagger-ui', 'pg-native'],
+    external: ['onnxruntime-node', 'pg-native'],
   },
   build: { ssr: 'src/main.ts', target: 'es2024', minify: false, emptyOutDir: true, copyPublicDir: false },
 };
