@@ -13,7 +13,7 @@ import { Server, type ServerOptions } from '../end-to-end/server.ts';
 import { chromiumPath, openChromium } from './chromium.ts';
 import { buildConsole } from './console-build.ts';
 
-/** Screenshots for review: each page in both themes and on a narrow screen. CI stores them; git ignores them. */
+/** Screenshots for review, with TEST_SCREENSHOTS=1: each page in both themes and on a narrow screen. CI stores them; git ignores them. */
 export const screenshots: string = join(import.meta.dirname, 'screenshots');
 
 /** For `test('…', { skip: noBrowser }, …)`: false if Chromium is installed, otherwise the reason to skip. */
@@ -108,6 +108,7 @@ export class BrowserView {
   }
 
   async screenshot(name: string): Promise<void> {
+    if (process.env['TEST_SCREENSHOTS'] !== '1') return;
     mkdirSync(screenshots, { recursive: true });
     await this.page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
   }
