@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { python } from '../../test/interpreter.ts';
 import { findInterpreter, inspectInterpreter } from './interpreter.ts';
-
-const python = await findInterpreter();
 
 test('finds the interpreter behind a script on the path, and skips what is not Python or too old', { skip: python === null }, async (t) => {
   assert(python !== null);

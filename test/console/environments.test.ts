@@ -4,13 +4,12 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { EnvironmentBody, PageBody } from '../../src/api/index.ts';
-import { findInterpreter } from '../../src/environments/index.ts';
 import { temporaryDirectory } from '../end-to-end/server.ts';
+import { python } from '../interpreter.ts';
 import { installedUv } from '../python-packages.ts';
 import { writeWheel } from '../wheel-fixture.ts';
 import { Console, noBrowser } from './browser.ts';
 
-const python = await findInterpreter();
 const skip = noBrowser || (python === null ? 'no python3 of 3.9 or newer' : false);
 
 describe('environments', { skip }, () => {

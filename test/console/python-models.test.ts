@@ -5,10 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { GroupBody, PageBody, VersionBody } from '../../src/api/index.ts';
-import { findInterpreter } from '../../src/environments/index.ts';
+import { python } from '../interpreter.ts';
 import { type BrowserView, Console, drop, noBrowser } from './browser.ts';
 
-const python = await findInterpreter();
 const skip = noBrowser || (python === null ? 'no python3 of 3.9 or newer' : false);
 const file = (name: string): string => join(import.meta.dirname, '../models/python/files', name);
 

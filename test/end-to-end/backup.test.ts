@@ -39,6 +39,9 @@ async function runConcurrently(...argv: string[]): Promise<{ code: number; outpu
   return { code, output };
 }
 
+/** Leaves the processor to the backup. */
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
 /** Creates groups, and registers and deletes versions, until `stop`. `acknowledged`: the created groups with their times. */
 function writers(server: Server) {
   let isOver = false;
@@ -48,6 +51,7 @@ function writers(server: Server) {
       const group = `w${writer}-${n}`;
       await server.callWell('POST', '/groups', { name: group, description: 'x'.repeat(500) });
       acknowledged.push({ group, atMs: performance.now() });
+      await pause();
     }
   };
   const churn = async (): Promise<void> => {
@@ -55,6 +59,7 @@ function writers(server: Server) {
     for (let n = 0; !isOver; n++) {
       const version = await server.register(`churn${n}`, n % 2 === 0 ? 'iris_rf_zipmap' : 'diabetes_rf');
       await server.callWell('DELETE', `/groups/${version.group}/versions/${version.version}`);
+      await pause();
     }
   };
   const all = Promise.all([one(0), one(1), churn()]);

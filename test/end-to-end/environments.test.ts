@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { findInterpreter } from '../../src/environments/index.ts';
 import { runVerb } from '../cli-fixture.ts';
+import { python } from '../interpreter.ts';
 import { installedUv } from '../python-packages.ts';
 import { writeWheel } from '../wheel-fixture.ts';
 import { until } from './poll.ts';
@@ -17,7 +17,6 @@ interface Described {
   readonly installed: readonly { readonly name: string; readonly version: string }[];
 }
 
-const python = await findInterpreter();
 const uv = await installedUv();
 const skip = python === null ? 'no python3 of 3.9 or newer' : false;
 

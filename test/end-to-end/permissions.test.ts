@@ -15,6 +15,7 @@ import { restOperations } from '../../src/oip/paths.ts';
 import { json, sendSigned } from '../aws/signed-request.ts';
 import { awsOperation, awsOperations } from '../aws-operations.ts';
 import { GrpcClient, grpcAddress, rawCall, rawConnection } from './grpc-client.ts';
+import { until } from './poll.ts';
 import { Server, temporaryDirectory } from './server.ts';
 
 interface Key {
@@ -300,7 +301,10 @@ describe('AWS services', () => {
   test('S3: objects written by the server are readable with the permission of the native API', async () => {
     const { id } = await server.callWell<{ id: string }>('POST', '/endpoints/digits/async', { instances: [Array(64).fill(0)] });
     let request = { state: '', output: '' };
-    while (request.state !== 'succeeded') request = await server.callWell('GET', `/async/${id}`);
+    await until('the request has succeeded', async () => {
+      request = await server.callWell('GET', `/async/${id}`);
+      return request.state === 'succeeded';
+    });
     const path = request.output.replace('s3:/', '');
     assert.equal(originActions.output, routeActions['GET /async/:id/output']);
     for (const method of ['GET', 'HEAD']) {

@@ -4,11 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { findInterpreter } from '../../src/environments/index.ts';
 import { until } from '../end-to-end/poll.ts';
+import { python } from '../interpreter.ts';
 import { TestServer } from '../processes/server.ts';
 
-const python = await findInterpreter();
 const source = `
 import os
 

@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { findInterpreter } from '../../src/environments/index.ts';
+import { Load } from '../end-to-end/load.ts';
 import { until } from '../end-to-end/poll.ts';
+import { python } from '../interpreter.ts';
 import { TestServer } from '../processes/server.ts';
 
-const python = await findInterpreter();
 /** The name of processes that the model starts. */
 const marker = `bomb${process.pid}`;
 
@@ -122,8 +122,7 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
   const server = new TestServer([], { environments: { default: { python: python?.path ?? '' } } });
   const json = { 'content-type': 'application/json' };
   const otherStatuses: number[] = [];
-  let isOver = false;
-  let load: Promise<void> = Promise.resolve();
+  let load: Load | null = null;
 
   before(async () => {
     await server.start();
@@ -134,13 +133,10 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
     await deployed({ name: 'meagre', variants: [{ model: 'meagre/1' }] });
     await deployed({ name: 'neighbour', variants: [{ model: 'neighbour/1' }] });
     await answers('hostile');
-    load = (async () => {
-      while (!isOver) otherStatuses.push((await server.invoke('neighbour', '{"a":1}', json)).status);
-    })();
+    load = Load.start(1, async () => void otherStatuses.push((await server.invoke('neighbour', '{"a":1}', json)).status));
   });
   after(async () => {
-    isOver = true;
-    await load;
+    await load?.stop();
     await server.close();
   });
 
@@ -207,7 +203,7 @@ describe('a model that', { skip: python === null && 'no python3 of 3.9 or newer'
     await server.call('DELETE', '/endpoints/hostile');
     await server.until('hostile', 'deleted');
     assert(otherStatuses.length > 0);
-    assert.deepEqual([...new Set(otherStatuses)], [200]);
+    assert.deepEqual([load?.failures, [...new Set(otherStatuses)]], [[], [200]]);
   });
 });
 

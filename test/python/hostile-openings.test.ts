@@ -4,14 +4,12 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { SystemClock } from '../../src/clock.ts';
-import { findInterpreter } from '../../src/environments/index.ts';
 import { PlatformError } from '../../src/errors.ts';
 import { openLogs } from '../../src/logs/index.ts';
 import { LocalProvider } from '../../src/providers/index.ts';
 import type { OpenedPython } from '../../src/runtime/index.ts';
 import { until } from '../end-to-end/poll.ts';
-
-const python = await findInterpreter();
+import { python } from '../interpreter.ts';
 
 describe('an import that', { skip: python === null && 'no python3 of 3.9 or newer' }, () => {
   const folder = mkdtempSync('/tmp/penstock-test-');

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pythonEnvironment } from '../compat/python-environment.ts';
+import { Load } from '../end-to-end/load.ts';
 import { until } from '../end-to-end/poll.ts';
 import { type ServerAnswer, TestServer } from '../processes/server.ts';
 
@@ -195,22 +196,17 @@ describe('a scikit-learn model', { skip: typeof environment === 'string' && envi
 
   test('loses no request when its worker is killed under load', async () => {
     const rows = JSON.stringify({ instances: answers.rows.slice(0, 1) });
-    let isOver = false;
     const statuses: number[] = [];
-    const call = async (): Promise<void> => {
-      while (!isOver) statuses.push((await server.invoke('forest', rows, { 'content-type': 'application/json' })).status);
-    };
-    const callers = [call(), call(), call(), call()];
+    const headers = { 'content-type': 'application/json' };
+    const load = Load.start(4, async () => void statuses.push((await server.invoke('forest', rows, headers)).status));
     for (let kills = 0; kills < 3; kills++) {
       const answer = await server.until('forest', 'InService');
       const pid = answer.at('variants.0.workers.0.pid');
       if (typeof pid === 'number') process.kill(pid, 'SIGKILL');
-      const before = statuses.length;
-      while (statuses.length < before + 20) await new Promise((resolve) => setTimeout(resolve, 20));
+      await load.more(20);
     }
-    isOver = true;
-    await Promise.all(callers);
-    assert.deepEqual([...new Set(statuses)], [200]);
+    await load.stop();
+    assert.deepEqual([load.failures, [...new Set(statuses)]], [[], [200]]);
   });
 
   test('is there after a restart of the server, with its worker', async () => {

@@ -25,8 +25,17 @@ export function pythonEnvironment(generation: Generation | SdkGeneration): Promi
   return environmentOf('penstock-aws', requirements, { isComplete: generation.startsWith('sagemaker-') });
 }
 
+/** By version. Each start of an awscli takes half a second of the processor. */
+const found = new Map<1 | 2, Promise<readonly string[] | string>>();
+
 /** The command of an awscli, or the reason for skipping. Version 1 is in the environment of boto3 1.43, version 2 must be installed. */
-export async function awscli(major: 1 | 2): Promise<readonly string[] | string> {
+export function awscli(major: 1 | 2): Promise<readonly string[] | string> {
+  const command = found.get(major) ?? findAwscli(major);
+  found.set(major, command);
+  return command;
+}
+
+async function findAwscli(major: 1 | 2): Promise<readonly string[] | string> {
   if (major === 1) {
     const environment = await pythonEnvironment('boto3-1.43');
     return typeof environment === 'string' ? environment : [join(environment.bin, 'python'), join(environment.bin, 'aws')];

@@ -25,7 +25,7 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
     const inUse = new Set<string>();
     const primary = { Image: 'penstock/onnx:1', ModelDataUrl: 's3://models/good.onnx' };
     const create = (ModelName: string, more: object = { PrimaryContainer: primary }) => fixture.call('CreateModel', { ModelName, ...more });
-    const describeModel = (ModelName: string) => fixture.call('DescribeModel', { ModelName });
+    const modelOf = (ModelName: string) => fixture.call('DescribeModel', { ModelName });
     const remove = (ModelName: string) => fixture.call('DeleteModel', { ModelName });
     const registerNatively = async (group: string, text = 'n') =>
       (await fixture.registry.register({ group, source: Buffer.from(text), sourceName: 'm.onnx', who: 'me' })).version;
@@ -69,7 +69,7 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
       };
       const { ModelArn } = await create('Iris', { ...input, Tags: [{ Key: 'a', Value: 'b' }] });
       assert.equal(ModelArn, arn('model/iris'));
-      assert.deepEqual(await describeModel('IRIS'), {
+      assert.deepEqual(await modelOf('IRIS'), {
         ...input,
         PrimaryContainer: { Mode: 'SingleModel', ...input.PrimaryContainer },
         EnableNetworkIsolation: false,
@@ -97,7 +97,7 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
       assert.deepEqual(await remove('passing'), {});
       assert(!(await isGroup('passing')));
       const missing = refusal(`Could not find model "${arn('model/passing')}".`);
-      await assert.rejects(describeModel('passing'), missing);
+      await assert.rejects(modelOf('passing'), missing);
       await assert.rejects(remove('passing'), missing);
       assert.equal(await fixture.services.models.findModel('passing'), null);
     });
@@ -116,7 +116,7 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
     test('is deleted with its tags when another API deletes its version', async () => {
       await create('undone', { PrimaryContainer: primary, Tags: [{ Key: 'a', Value: 'b' }] });
       await fixture.registry.deleteVersion('undone', 1, 'me');
-      await assert.rejects(describeModel('undone'), refusal(/Could not find model/));
+      await assert.rejects(modelOf('undone'), refusal(/Could not find model/));
       const tags = await fixture.db.selectFrom('aws_documents').select('name').where('kind', '=', 'tags').execute();
       assert(!tags.some((each) => each.name === 'model/undone'));
     });
@@ -216,7 +216,7 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
 
     test('GROUP-N is derived for a version that another API registered', async () => {
       const version = await registerNatively('native-one');
-      const { CreationTime, ...described } = await describeModel('native-one-1');
+      const { CreationTime, ...described } = await modelOf('native-one-1');
       assert(CreationTime instanceof Date);
       assert.deepEqual(described, {
         ModelName: 'native-one-1',
@@ -231,9 +231,9 @@ function modelsContract(name: string, open: () => Promise<OpenDatabase | undefin
       });
       assert.equal((await fixture.services.models.findModel('native-one-1'))?.group, 'native-one');
       await create('internal');
-      assert.equal((await describeModel('internal-1')).PrimaryContainer.ModelPackageName, undefined, 'its version is not a package');
+      assert.equal((await modelOf('internal-1')).PrimaryContainer.ModelPackageName, undefined, 'its version is not a package');
       await assert.rejects(remove('native-one-1'), refusal(/is deleted with it/));
-      await assert.rejects(describeModel('native-one-2'), refusal(/Could not find model/));
+      await assert.rejects(modelOf('native-one-2'), refusal(/Could not find model/));
     });
 
     test('rejects an unusable container and leaves nothing behind', async () => {
